@@ -1,0 +1,1 @@
+"""Learning from sessions: splits, scores, fitting."""

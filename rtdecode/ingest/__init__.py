@@ -1,0 +1,1 @@
+"""From an LSL stream to checked spike events: layouts, sequence numbers, clock and reconnect."""

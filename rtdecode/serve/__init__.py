@@ -1,0 +1,1 @@
+"""The daemon: hot loop, publisher, control, recorder."""
