@@ -1,0 +1,54 @@
+"""What is published when the decoder's own value must not be: one rule, live and offline.
+
+Hold the position, velocity 0 (DESIGN §12). The rule sees only the bin's flags and the decoder's
+value, so a recording reproduces it exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.artifact import Output
+from rtdecode.messages import Flag
+
+F4 = npt.NDArray[np.float32]
+
+HELD = int(Flag.FAILSAFE | Flag.PAUSED)
+
+
+class FailSafe:
+    """Passes the decoder's value on, or holds the last one.
+
+    Args:
+        outputs: the model's; role "velocity" goes to 0 while held, everything else stays where it
+            was. Before anything was published that is the output's mean in the training data.
+
+    Attributes:
+        value: f4[n_outputs], what is published.
+    """
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._velocity = np.array([output.role == "velocity" for output in outputs])
+        self.value: F4 = np.array([output.mean for output in outputs], np.float32)
+        self.value[self._velocity] = 0.0
+
+    def apply(self, decoded: F4 | None, flags: int) -> int:
+        """Set `value` for one bin.
+
+        Args:
+            decoded: f4[n_outputs] from the decoder, None if it was not stepped.
+            flags: the bin's flags so far.
+
+        Returns:
+            The flags, FAILSAFE among them if the decoder's value is not finite.
+        """
+        if decoded is not None and not np.isfinite(decoded).all():
+            flags |= Flag.FAILSAFE
+        if decoded is None or flags & HELD:
+            self.value[self._velocity] = 0.0
+        else:
+            self.value[:] = decoded
+        return int(flags)

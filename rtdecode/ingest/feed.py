@@ -1,0 +1,221 @@
+"""A spike stream as the loop sees it: pull, check, bin; one class per layout.
+
+A feed owns its inlet, its sequence numbers and the grid its bins lie on. The loop pulls, then adds
+what was pulled to the ring in as many pieces as the ring takes:
+
+    n = feed.pull(timeout_s)
+    at = 0
+    while at < n:
+        at = feed.add(at, n, now)
+        ...  # take the closed bins
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, CountBinning, EventBinning
+from rtdecode.ingest.inlet import MAX_PULL, Inlet
+from rtdecode.ingest.layouts import Layout
+from rtdecode.kernels import sequence
+
+Grid = EventBinning | CountBinning
+
+I8 = npt.NDArray[np.int64]
+I4 = npt.NDArray[np.int32]
+
+#: Running numbers looked back on to tell a duplicate from an event out of order.
+SEQUENCE_WINDOW = 4096
+
+
+class EventFeed:
+    """The `events` layout: int32 [channel, unit, seq] with a stamp for each event.
+
+    Args:
+        inlet: open.
+        ring: where the bins are.
+        carry: what happens to late events.
+        counters: i8[N_SEQUENCE_COUNTERS], shared with the feeds before and after.
+
+    Attributes:
+        channel, unit, accepted, lost_before: per event of the last pull.
+        binning: the grid, None until anchored.
+    """
+
+    layout = Layout.EVENTS
+
+    def __init__(self, inlet: Inlet, ring: BinRing, *, carry: bool, counters: I8) -> None:
+        self.inlet, self.ring, self._carry, self._counters = inlet, ring, carry, counters
+        self.binning: EventBinning | None = None
+        self.channel: I4 = np.zeros(MAX_PULL, np.int32)
+        self.unit: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
+        self.accepted: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
+        self.lost_before: npt.NDArray[np.uint32] = np.zeros(MAX_PULL, np.uint32)
+        self._rows: I4 = np.zeros((MAX_PULL, 3), np.int32)
+        self._state: I8 = np.zeros(2, np.int64)
+        self._seen: npt.NDArray[np.uint8] = np.ones(SEQUENCE_WINDOW, np.uint8)
+
+    def pull(self, timeout_s: float) -> int:
+        """Take what there is (see `Inlet.pull`) and check it."""
+        n = self.inlet.pull(timeout_s)
+        if n:
+            rows = self.inlet.samples
+            if rows.dtype != np.int32:
+                self._rows[:n] = rows[:n]
+                rows = self._rows
+            sequence.check_events(
+                rows,
+                n,
+                self.ring.n_channels,
+                self._state,
+                self._seen,
+                self.channel,
+                self.unit,
+                self.accepted,
+                self.lost_before,
+                self._counters,
+            )
+        return n
+
+    def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
+        """Stamp of the oldest good event pulled that lies in [earliest, latest], None if none does."""
+        time = self.inlet.time[:n]
+        good = time[(self.accepted[:n] != 0) & (time >= earliest) & (time <= latest)]
+        return float(good.min()) if len(good) else None
+
+    def anchor(self, origin_s: float, n: int) -> None:
+        """Start bin 0 at `origin_s`; events before it are discarded."""
+        self.binning = EventBinning(self.ring, origin_s, not_before_s=origin_s, carry=self._carry)
+
+    def resume(self, grid: Grid, n: int) -> bool:
+        """Go on after an outage: on the same grid, with the first bin that is all there."""
+        b = self.ring.open_bin
+        end_s = grid.bin_end_s(b)
+        self.binning = EventBinning(
+            self.ring,
+            end_s - (b + 1) * self.ring.bin_width_s,
+            not_before_s=end_s,
+            carry=self._carry,
+        )
+        return True
+
+    def add(self, first: int, n: int, now: float) -> int:
+        """Bin events `first … n-1` of the last pull; returns how far the ring let it come."""
+        assert self.binning is not None
+        return self.binning.add(self.inlet.time, self.channel, self.accepted, self.lost_before, n, now, first)
+
+
+class CountFeed:
+    """The `counts` layout: one column of counts per channel at a regular rate, stamped at the end.
+
+    Args and attributes as in `EventFeed`; `counts` (u1[MAX_PULL, n_channels]) and `index` hold the
+    last pull's samples and their running numbers since the anchor.
+    """
+
+    layout = Layout.COUNTS
+
+    def __init__(self, inlet: Inlet, ring: BinRing, *, carry: bool, counters: I8) -> None:
+        self.inlet, self.ring, self._carry, self._counters = inlet, ring, carry, counters
+        self.period_s = 1.0 / inlet.stream.rate_hz
+        self.binning: CountBinning | None = None
+        self.counts: npt.NDArray[np.uint8] = np.zeros((MAX_PULL, ring.n_channels), np.uint8)
+        self.index: I8 = np.zeros(MAX_PULL, np.int64)
+        self.accepted: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
+        self.lost_before: npt.NDArray[np.uint32] = np.zeros(MAX_PULL, np.uint32)
+        self._rows: I4 = np.zeros((MAX_PULL, ring.n_channels), np.int32)
+        self._grid = np.zeros(2)
+        self._state: I8 = np.array([-1, 0], np.int64)
+
+    def pull(self, timeout_s: float) -> int:
+        """Take what there is (see `Inlet.pull`), check and number it."""
+        n = self.inlet.pull(timeout_s)
+        if n:
+            rows = self.inlet.samples
+            if rows.dtype != np.int32:
+                rows = self._as_int32(rows[:n])
+            if not self._state[sequence.STARTED]:
+                self._grid[sequence.GRID] = self.inlet.time[0] - self.period_s
+                self._state[sequence.STARTED] = 1
+            sequence.check_counts(
+                rows,
+                n,
+                self.inlet.time,
+                self.period_s,
+                self._grid,
+                self._state,
+                self.counts,
+                self.index,
+                self.accepted,
+                self.lost_before,
+                self._counters,
+            )
+            if self.binning is not None:
+                self.binning.origin_s = float(self._grid[sequence.GRID])
+        return n
+
+    def _as_int32(self, rows: npt.NDArray[np.generic]) -> I4:
+        out = self._rows[: len(rows)]
+        if np.issubdtype(rows.dtype, np.floating):
+            # What is no whole number is no count: marked negative, so that it is counted as such.
+            whole = np.isfinite(rows) & (rows == np.rint(rows)) & (np.abs(rows) < 2**31)
+            np.copyto(out, np.where(whole, rows, -1), casting="unsafe")
+        else:
+            np.copyto(out, np.clip(rows, -1, 255), casting="unsafe")
+        return self._rows
+
+    def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
+        """Start of the first sample's interval, among stamps in [earliest, latest]; None without one."""
+        time = self.inlet.time[:n]
+        usable = time[(time - self.period_s >= earliest) & (time <= latest + FUTURE_TOLERANCE_S)]
+        return float(usable[0]) - self.period_s if len(usable) else None
+
+    def anchor(self, origin_s: float, n: int) -> None:
+        """Start bin 0 with the first sample of the last pull whose interval begins at `origin_s`.
+
+        Half a sample of slack: the grid is the stamps', not ours, and stamps jitter.
+        """
+        begins = self.inlet.time[:n] - self.period_s >= origin_s - 0.5 * self.period_s
+        self._start(int(self.index[np.argmax(begins)]), 0, n)
+
+    def resume(self, grid: Grid, n: int) -> bool:
+        """Go on after an outage: the sample after the last one pulled opens the next bin.
+
+        The open bin, which is not decoded, ends where that sample begins.
+
+        Returns:
+            False if that would be before the bin that was published last; pull again.
+        """
+        b = self.ring.open_bin
+        if not n or self.inlet.time[n - 1] <= grid.bin_end_s(b - 1):
+            return False
+        self._start(int(self.index[n - 1]) + 1, b + 1, n)
+        return True
+
+    def _start(self, index: int, first_bin: int, n: int) -> None:
+        """Number samples anew, so that sample `index` becomes 0 and opens `first_bin`."""
+        self.index[:n] -= index
+        self._state[sequence.LAST] -= index
+        self._grid[sequence.GRID] += index * self.period_s
+        self.binning = CountBinning(
+            self.ring,
+            float(self._grid[sequence.GRID]),
+            self.period_s,
+            anchor_bin=first_bin,
+            carry=self._carry,
+        )
+
+    def add(self, first: int, n: int, now: float) -> int:
+        """Bin samples `first … n-1` of the last pull; returns how far the ring let it come."""
+        assert self.binning is not None
+        return self.binning.add(
+            self.inlet.time, self.counts, self.index, self.accepted, self.lost_before, n, now, first
+        )
+
+
+Feed = EventFeed | CountFeed
+
+FEEDS: dict[Layout, type[EventFeed] | type[CountFeed]] = {
+    Layout.EVENTS: EventFeed,
+    Layout.COUNTS: CountFeed,
+}

@@ -1,0 +1,88 @@
+"""A thin shell around pylsl's inlet: preallocated samples, event times on our clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pylsl
+
+from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.streams import describe
+
+#: Samples taken in one pull; a busier source is drained in several.
+MAX_PULL = 4096
+
+#: liblsl keeps ×100 samples of an irregular stream and drops the oldest beyond that without a
+#: word, so this holds 300,000: three seconds at 100,000 events/s. Seconds for a regular stream.
+IRREGULAR_BUFFER = 3000
+REGULAR_BUFFER_S = 60
+
+
+class StreamLost(Exception):
+    """The outlet is gone: its process ended or its connection broke."""
+
+
+class Inlet:
+    """An open stream.
+
+    Args:
+        info: pylsl.StreamInfo from a resolve; for an array's channels and labels the full one is
+            fetched.
+        correction_s: what to add to stamps, if it is known; None measures it (about 0.6 s).
+        timeout_s: for every step of the connection.
+
+    Attributes:
+        stream: what the stream says about itself.
+        correction_s: seconds from the sender's clock to ours; refreshed by `refresh_correction`.
+        offset_s: seconds to add on top, after the source's clock has jumped.
+        samples: [MAX_PULL, n_columns] in the stream's own dtype, the last pull's.
+        time: f8[MAX_PULL], event times of the last pull on our clock.
+
+    Raises:
+        StreamLost: it went away while we connected.
+    """
+
+    def __init__(self, info: Any, *, correction_s: float | None = None, timeout_s: float = 5.0) -> None:
+        # recover=False: liblsl's own recovery takes 2 s, says nothing, and matches by source_id only.
+        buffered = REGULAR_BUFFER_S if info.nominal_srate() else IRREGULAR_BUFFER
+        self._inlet = pylsl.StreamInlet(info, max_buflen=buffered, recover=False)
+        try:
+            self.stream: StreamDescription = describe(self._inlet.info(timeout_s))
+            if correction_s is None:
+                correction_s = self._inlet.time_correction(timeout_s)
+            self._inlet.open_stream(timeout_s)
+        except (pylsl.util.LostError, pylsl.util.TimeoutError) as error:
+            raise StreamLost(str(error)) from None
+        self.correction_s = float(correction_s)
+        self.offset_s = 0.0
+        self.samples: npt.NDArray[Any] = np.zeros((MAX_PULL, self.stream.n_columns), self._inlet.np_dtype)
+        self.time: npt.NDArray[np.float64] = np.zeros(MAX_PULL)
+
+    def pull(self, timeout_s: float) -> int:
+        """Wait up to `timeout_s` for a first sample, then take all there are.
+
+        Returns:
+            How many lie in `samples` and `time`; MAX_PULL means there may be more.
+
+        Raises:
+            StreamLost: the outlet is gone.
+        """
+        try:
+            _, stamps = self._inlet.pull_chunk(
+                timeout_s, MAX_PULL, dest_obj=self.samples, as_numpy=True, min_samples=1
+            )
+        except (pylsl.util.LostError, pylsl.util.InternalError) as error:
+            raise StreamLost(str(error)) from None
+        n = len(stamps)
+        if n:
+            np.add(stamps, self.correction_s + self.offset_s, out=self.time[:n])
+        return n
+
+    def measure_correction(self, timeout_s: float = 2.0) -> float | None:
+        """The clock correction now; blocks about 0.6 s the first time: never on the hot path."""
+        try:
+            return float(self._inlet.time_correction(timeout_s))
+        except (pylsl.util.LostError, pylsl.util.TimeoutError):
+            return None

@@ -1,0 +1,129 @@
+"""Which spike layout a stream carries, told from its type and shape (DESIGN §4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rtdecode.errors import RtdecodeError
+
+INTEGER_FORMATS = ("int8", "int16", "int32")
+NUMERIC_FORMATS = (*INTEGER_FORMATS, "int64", "float32", "double64")
+
+#: A counts stream is regular and at most this fast; faster ones are voltages.
+MAX_COUNTS_RATE_HZ = 1000.0
+
+
+class Layout(StrEnum):
+    """What one sample of a spike stream means."""
+
+    EVENTS = "events"
+    COUNTS = "counts"
+
+
+@dataclass(frozen=True)
+class StreamDescription:
+    """What an LSL stream says about itself.
+
+    Attributes:
+        name, type, source_id, hostname: as announced.
+        uid: changes each time the outlet is made anew.
+        n_columns: values per sample.
+        rate_hz: nominal rate, 0 for an irregular stream.
+        format: pylsl's name of the sample format, such as "int32".
+        n_channels: channels of the array; for `events` from the description's `n_channels`,
+            None if it does not say.
+        labels, units: per column, from the description's channel list; empty if there is none.
+    """
+
+    name: str
+    type: str
+    n_columns: int
+    rate_hz: float
+    format: str
+    source_id: str = ""
+    hostname: str = ""
+    uid: str = ""
+    n_channels: int | None = None
+    labels: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        rate = f"{self.rate_hz:g} Hz" if self.rate_hz else "irregular"
+        return f"{self.name} (type {self.type or 'none'}, {self.n_columns} x {self.format}, {rate})"
+
+
+def fits(stream: StreamDescription, layout: Layout) -> str | None:
+    """Why `stream` cannot carry `layout`, or None if it can."""
+    if layout is Layout.EVENTS:
+        if stream.rate_hz:
+            return f"events come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
+        if stream.n_columns != 3 or stream.format not in INTEGER_FORMATS:
+            return (
+                f"events are 3 int32 [channel, unit, seq], this stream has {stream.n_columns} {stream.format}"
+            )
+        return None
+    if not stream.rate_hz:
+        return "counts come at a regular rate, this stream is irregular"
+    if stream.rate_hz > MAX_COUNTS_RATE_HZ:
+        return f"counts come at up to {MAX_COUNTS_RATE_HZ:g} Hz, this stream at {stream.rate_hz:g} Hz"
+    if stream.format not in NUMERIC_FORMATS:
+        return f"counts are numbers, this stream has {stream.format}"
+    return None
+
+
+def choose_layout(stream: StreamDescription, override: Layout | None = None) -> Layout:
+    """The layout of `stream`.
+
+    Args:
+        stream: what it says about itself.
+        override: `--layout`; checked against the shape, not against the type.
+
+    Raises:
+        RtdecodeError: the stream is none that is understood, or cannot carry the override.
+    """
+    where = f"stream {stream}"
+    if override is not None:
+        if reason := fits(stream, override):
+            raise RtdecodeError(f"cannot be read as --layout {override}: {reason}", where=where)
+        return override
+    if stream.type == "Spikes" and fits(stream, Layout.EVENTS) is None:
+        return Layout.EVENTS
+    if fits(stream, Layout.COUNTS) is None:
+        return Layout.COUNTS
+    raise RtdecodeError(
+        "no spike layout is known for this type and shape",
+        where=where,
+        mend="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; counts are regular up to "
+        "1000 Hz, one column per channel; name the layout with --layout if the type alone differs",
+    )
+
+
+def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
+    """How many channels the array has, as far as the stream says."""
+    return stream.n_columns if layout is Layout.COUNTS else stream.n_channels
+
+
+def check_against_model(
+    stream: StreamDescription, layout: Layout, *, n_channels: int, bin_width_s: float
+) -> None:
+    """Refuse a stream that the model was not made for (DESIGN §6).
+
+    Raises:
+        RtdecodeError: with both numbers.
+    """
+    found = array_channels(stream, layout)
+    if found is not None and found != n_channels:
+        raise RtdecodeError(
+            f"the stream has {found} channels, the model {n_channels}",
+            where=f"stream {stream}",
+            mend="serve a model made for this array (--model), or check the stream's name",
+        )
+    if layout is Layout.COUNTS:
+        period_s = 1.0 / stream.rate_hz
+        if period_s > bin_width_s * (1 + 1e-6):
+            raise RtdecodeError(
+                f"its counts cover {period_s * 1e3:g} ms, the model's bins {bin_width_s * 1e3:g} ms",
+                where=f"stream {stream}",
+                mend="serve a model made at that bin width, or send finer counts",
+            )

@@ -1,0 +1,85 @@
+"""Finding streams on the network and reading what they say about themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pylsl
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.layouts import Layout, StreamDescription, choose_layout
+
+FORMAT_NAMES = {
+    pylsl.cf_float32: "float32",
+    pylsl.cf_double64: "double64",
+    pylsl.cf_string: "string",
+    pylsl.cf_int32: "int32",
+    pylsl.cf_int16: "int16",
+    pylsl.cf_int8: "int8",
+    pylsl.cf_int64: "int64",
+}
+
+
+def describe(info: Any) -> StreamDescription:
+    """What a pylsl.StreamInfo says; labels and channels only if it is a full one."""
+    description = info.desc()
+    labels, units = [], []
+    channel = description.child("channels").child("channel")
+    while not channel.empty():
+        labels.append(channel.child_value("label"))
+        units.append(channel.child_value("unit"))
+        channel = channel.next_sibling("channel")
+    stated = description.child_value("n_channels")
+    return StreamDescription(
+        name=info.name(),
+        type=info.type(),
+        n_columns=info.channel_count(),
+        rate_hz=info.nominal_srate(),
+        format=FORMAT_NAMES.get(info.channel_format(), "undefined"),
+        source_id=info.source_id(),
+        hostname=info.hostname(),
+        uid=info.uid(),
+        n_channels=int(stated) if stated.isdigit() and int(stated) > 0 else None,
+        labels=tuple(labels),
+        units=tuple(units),
+    )
+
+
+def find_streams(name: str, timeout_s: float) -> list[Any]:
+    """The pylsl.StreamInfo of every stream called `name`, empty if none answers within `timeout_s`."""
+    found: list[Any] = pylsl.resolve_byprop("name", name, minimum=1, timeout=timeout_s)
+    return found
+
+
+def choose_spike_stream(
+    infos: list[Any], override: Layout | None, preferred_source_id: str | None = None
+) -> tuple[Any, Layout]:
+    """The one spike stream among those found.
+
+    Args:
+        infos: of one name.
+        override: `--layout`.
+        preferred_source_id: the source that was attached before, to come back to.
+
+    Raises:
+        RtdecodeError: none of them carries spikes, or several sources do.
+    """
+    usable: dict[str, tuple[Any, Layout]] = {}
+    refusal: RtdecodeError | None = None
+    # A restarted outlet is announced beside its dead twin for a while: the newer one is alive.
+    for info in sorted(infos, key=lambda info: float(info.created_at())):
+        try:
+            usable[info.source_id()] = (info, choose_layout(describe(info), override))
+        except RtdecodeError as error:
+            refusal = error
+    if preferred_source_id is not None and preferred_source_id in usable:
+        return usable[preferred_source_id]
+    if len(usable) > 1:
+        raise RtdecodeError(
+            f"{len(usable)} sources send it: {', '.join(sorted(usable))}",
+            where=f"stream {infos[0].name()}",
+            mend="stop all but one, or give them different names",
+        )
+    if not usable:
+        raise refusal or RtdecodeError("no stream was found")
+    return next(iter(usable.values()))

@@ -1,0 +1,214 @@
+"""Events and counts into bins: the watermark, late events, and the ring (DESIGN §3).
+
+A ring holds `n_slots` bins; bin `b` lives in slot `b % n_slots`. `cursor` is i8[2]:
+`cursor[OPEN]` is the bin that is open now (every earlier bin is closed for good) and
+`cursor[NEXT]` the oldest closed bin that has not been taken yet. A slot is cleared when its bin
+opens, never before the bin it held was taken.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.kernels.jit import kernel
+
+OPEN = 0
+NEXT = 1
+
+LATE_CARRIED = 0
+LATE_DROPPED = 1
+FUTURE = 2
+DISCARDED = 3
+N_TIME_COUNTERS = 4
+
+I8 = npt.NDArray[np.int64]
+F8 = npt.NDArray[np.float64]
+U1 = npt.NDArray[np.uint8]
+U4 = npt.NDArray[np.uint32]
+I4 = npt.NDArray[np.int32]
+
+
+@kernel
+def bin_index(t: float, origin: float, bin_width_s: float) -> int:
+    """The bin that holds `t`: origin + k·Δ <= t < origin + (k+1)·Δ, edges computed in float64.
+
+    The division alone can land one bin off when `t` is an edge, so the edges decide.
+    """
+    k = int(np.floor((t - origin) / bin_width_s))
+    while t < origin + k * bin_width_s:
+        k -= 1
+    while t >= origin + (k + 1) * bin_width_s:
+        k += 1
+    return k
+
+
+@kernel
+def open_up_to(b: int, cursor: I8, ring: U1, spikes: U4, late: U4, lost: U4, fed_until: F8) -> bool:
+    """Close every bin before `b` and open `b`; False if the ring is full before that.
+
+    A full ring leaves the newest slot open: the caller takes the closed bins and asks again.
+    """
+    n_slots = ring.shape[0]
+    while cursor[OPEN] < b:
+        if cursor[OPEN] + 1 - cursor[NEXT] >= n_slots:
+            return False
+        cursor[OPEN] += 1
+        slot = cursor[OPEN] % n_slots
+        ring[slot, :] = 0
+        spikes[slot] = 0
+        late[slot] = 0
+        lost[slot] = 0
+        fed_until[slot] = -np.inf
+    return True
+
+
+@kernel
+def bin_events(
+    time: F8,
+    channel: I4,
+    accepted: U1,
+    lost_before: U4,
+    first: int,
+    n: int,
+    now: float,
+    future_tolerance_s: float,
+    not_before: float,
+    carry: bool,
+    origin: float,
+    bin_width_s: float,
+    cursor: I8,
+    ring: U1,
+    spikes: U4,
+    late: U4,
+    lost: U4,
+    fed_until: F8,
+    counters: I8,
+) -> int:
+    """Put events `first … n-1` into their bins; the first event at or past a bin's end closes it.
+
+    Args:
+        time, channel, accepted, lost_before: per event; `accepted` 0 is passed over, `lost_before`
+            is how many events went missing right before it.
+        now: LSL clock of the daemon; events stamped later than `now + future_tolerance_s` are
+            counted and neither binned nor allowed to move the watermark.
+        not_before: events stamped earlier are backlog from before the first bin: counted only.
+        carry: True adds an event that is one bin late to the open bin, False drops it.
+        cursor, ring, spikes, late, lost, fed_until: the ring (module docstring).
+        counters: i8[N_TIME_COUNTERS].
+
+    Returns:
+        How far it came: `n`, or the index of an event that needs a bin the full ring cannot open.
+    """
+    n_slots = ring.shape[0]
+    for i in range(first, n):
+        slot = cursor[OPEN] % n_slots
+        if accepted[i]:
+            t = time[i]
+            if t > now + future_tolerance_s:
+                counters[FUTURE] += 1
+            elif t < not_before:
+                counters[DISCARDED] += 1
+            else:
+                b = bin_index(t, origin, bin_width_s)
+                if b > cursor[OPEN]:
+                    if not open_up_to(b, cursor, ring, spikes, late, lost, fed_until):
+                        return i
+                    slot = cursor[OPEN] % n_slots
+                keep = True
+                if b < cursor[OPEN]:
+                    late[slot] += 1
+                    keep = carry and b == cursor[OPEN] - 1
+                    counters[LATE_CARRIED if keep else LATE_DROPPED] += 1
+                if keep:
+                    c = channel[i]
+                    if ring[slot, c] < 255:
+                        ring[slot, c] += 1
+                    spikes[slot] += 1
+                    fed_until[slot] = max(fed_until[slot], t)
+        lost[slot] += lost_before[i]
+    return n
+
+
+@kernel
+def sample_bin(index: int, period_s: float, bin_width_s: float) -> int:
+    """Sample n of a counts stream belongs to bin floor((n + 1/2)·p/Δ) (DESIGN §4)."""
+    return int(np.floor((index + 0.5) * period_s / bin_width_s))
+
+
+@kernel
+def last_sample(b: int, period_s: float, bin_width_s: float) -> int:
+    """The last sample of bin `b`, the inverse of `sample_bin`."""
+    n = int(np.ceil((b + 1) * bin_width_s / period_s - 0.5)) - 1
+    while sample_bin(n, period_s, bin_width_s) > b:
+        n -= 1
+    while sample_bin(n + 1, period_s, bin_width_s) <= b:
+        n += 1
+    return n
+
+
+@kernel
+def bin_counts(
+    counts: U1,
+    index: I8,
+    time: F8,
+    accepted: U1,
+    lost_before: U4,
+    first: int,
+    n: int,
+    now: float,
+    future_tolerance_s: float,
+    carry: bool,
+    anchor_bin: int,
+    period_s: float,
+    bin_width_s: float,
+    cursor: I8,
+    ring: U1,
+    spikes: U4,
+    late: U4,
+    lost: U4,
+    fed_until: F8,
+    counters: I8,
+) -> int:
+    """Put count samples `first … n-1` into their bins; a bin closes when its last sample is in.
+
+    Args:
+        counts: u1[n, n_channels]; `index` is the sample's running number since the anchor,
+            whose sample 0 opens bin `anchor_bin`; a negative index is backlog from before it.
+        Everything else as in `bin_events`.
+
+    Returns:
+        How far it came, as in `bin_events`.
+    """
+    n_slots, n_channels = ring.shape
+    for i in range(first, n):
+        slot = cursor[OPEN] % n_slots
+        if accepted[i]:
+            if time[i] > now + future_tolerance_s:
+                counters[FUTURE] += 1
+            elif index[i] < 0:
+                counters[DISCARDED] += 1
+            else:
+                b = anchor_bin + sample_bin(index[i], period_s, bin_width_s)
+                if b > cursor[OPEN]:
+                    if not open_up_to(b, cursor, ring, spikes, late, lost, fed_until):
+                        return i
+                    slot = cursor[OPEN] % n_slots
+                total = np.uint32(0)
+                for c in range(n_channels):
+                    total += counts[i, c]
+                keep = True
+                if b < cursor[OPEN]:
+                    late[slot] += total
+                    keep = carry and b == cursor[OPEN] - 1
+                    counters[LATE_CARRIED if keep else LATE_DROPPED] += total
+                if keep:
+                    for c in range(n_channels):
+                        ring[slot, c] = min(255, np.int64(ring[slot, c]) + counts[i, c])
+                    spikes[slot] += total
+                    fed_until[slot] = max(fed_until[slot], time[i])
+                if b == cursor[OPEN] and anchor_bin + sample_bin(index[i] + 1, period_s, bin_width_s) > b:
+                    # A full ring stays open here; the next sample or the clock closes it.
+                    open_up_to(b + 1, cursor, ring, spikes, late, lost, fed_until)
+        lost[slot] += lost_before[i]
+    return n

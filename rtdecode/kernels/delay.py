@@ -1,0 +1,51 @@
+"""A running histogram of delivery delays and its quantiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.kernels.jit import kernel
+
+F8 = npt.NDArray[np.float64]
+I8 = npt.NDArray[np.int64]
+U1 = npt.NDArray[np.uint8]
+
+
+@kernel
+def observe_delays(
+    time: F8, accepted: U1, n: int, now: float, step_s: float, limit: int, histogram: I8
+) -> None:
+    """Add `now - time` of the accepted events; halve everything once it holds `limit` events.
+
+    Halving forgets: what the source did a minute ago weighs little. The last bin of the histogram
+    holds everything beyond it; stamps ahead of `now` count as no delay.
+    """
+    last = len(histogram) - 1
+    total = 0
+    for i in range(n):
+        if accepted[i]:
+            k = int(max(0.0, now - time[i]) / step_s)
+            histogram[min(k, last)] += 1
+    for k in range(last + 1):
+        total += histogram[k]
+    if total >= limit:
+        for k in range(last + 1):
+            histogram[k] //= 2
+
+
+@kernel
+def delay_quantile(histogram: I8, step_s: float, q: float) -> float:
+    """The upper edge of the histogram bin that holds quantile `q`; NaN when it is empty."""
+    total = 0
+    for k in range(len(histogram)):
+        total += histogram[k]
+    if total == 0:
+        return np.nan
+    need = q * total
+    below = 0
+    for k in range(len(histogram)):
+        below += histogram[k]
+        if below >= need:
+            return (k + 1) * step_s
+    return len(histogram) * step_s

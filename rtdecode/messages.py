@@ -1,0 +1,91 @@
+"""What goes out over ZeroMQ and what comes in: DESIGN §10, nothing more.
+
+A subscriber needs only pyzmq and msgpack:
+
+    topic, payload = socket.recv_multipart()
+    message = msgpack.unpackb(payload)
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Any
+
+import msgspec
+
+CURSOR_TOPIC = b"cursor"
+STATUS_TOPIC = b"status"
+MESSAGE_VERSION = 1
+
+
+class Flag(IntFlag):
+    """Bits of `flags` in a cursor message and in /decoded/flags."""
+
+    STALE = 1
+    CATCH_UP = 2
+    GAP = 4
+    SWAPPED = 8
+    FAILSAFE = 16
+    PAUSED = 32
+
+
+def flag_names(flags: int) -> list[str]:
+    """The names of the bits set in `flags`, lowest first."""
+    return [flag.name for flag in Flag if flags & flag and flag.name]
+
+
+class Cursor(msgspec.Struct):
+    """One decoded bin. Times are seconds on the LSL clock of the daemon's machine.
+
+    `t_bin` is the end of the bin, `t_close` when it was known to be complete, `t_pub` when this
+    message was handed to ZeroMQ; `n`, `late` and `lost` count this bin's spikes, the events that
+    came after their bin had closed, and those that never came.
+    """
+
+    v: int
+    seq: int
+    bin: int
+    t_bin: float
+    t_close: float
+    t_pub: float
+    value: list[float]
+    n: int
+    late: int
+    lost: int
+    flags: int
+    model: str
+
+
+class RequestError(ValueError):
+    """A control request that cannot be understood; the text goes back to the sender."""
+
+
+def decode_request(frames: list[bytes]) -> tuple[dict[str, Any], bool]:
+    """Read one control request.
+
+    Args:
+        frames: the message's frames; a request has one.
+
+    Returns:
+        The map, and whether it came as JSON (the reply goes back in the same encoding).
+
+    Raises:
+        RequestError: with the reason; reply in JSON.
+    """
+    if len(frames) != 1:
+        raise RequestError(f"a request is one frame, this one has {len(frames)}")
+    data = frames[0]
+    is_json = data.lstrip()[:1] in (b"{", b"[", b'"')
+    try:
+        # Both decoders raise DecodeError; a msgpack map key or nested text may also be bad UTF-8.
+        request = msgspec.json.decode(data) if is_json else msgspec.msgpack.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise RequestError(f"neither a msgpack nor a JSON map: {error}") from None
+    if not isinstance(request, dict) or not isinstance(request.get("cmd"), str):
+        raise RequestError('a request is a map with a text "cmd", such as {"cmd": "status"}')
+    return request, is_json
+
+
+def encode_reply(reply: dict[str, Any], *, as_json: bool) -> bytes:
+    """The reply in the request's own encoding."""
+    return msgspec.json.encode(reply) if as_json else msgspec.msgpack.encode(reply)
