@@ -1,0 +1,5 @@
+"""`python -m rtdecode`."""
+
+from rtdecode.cli import main
+
+main()

@@ -1,0 +1,66 @@
+"""The command line. Each command lives in the module of its name and imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from rtdecode.cli import bench, decode, demo, fit, info, record, replay, serve
+from rtdecode.errors import RtdecodeError
+
+app = typer.Typer(
+    name="rtdecode",
+    help="Real-time, closed-loop decoding of movement from spikes.",
+    epilog="--debug, anywhere on the line, shows the traceback of an error.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.command("replay")(replay.replay)
+app.command("record")(record.record)
+app.command("decode")(decode.decode)
+app.command("fit")(fit.fit)
+app.command("info")(info.info)
+app.command("demo")(demo.demo)
+app.add_typer(bench.app, name="bench")
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    """Real-time, closed-loop decoding of movement from spikes."""
+    if show:
+        from rtdecode import __version__
+
+        typer.echo(f"rtdecode {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 could not be done, 2 bad usage (DESIGN §11)."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments)
+    except RtdecodeError as error:
+        if debug:
+            raise
+        _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read our output has gone, `rtdecode … | head` say; nothing is left to be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"internal error, {type(error).__name__}: {error}. Mend: run again with --debug and report it")
+
+
+def _fail(line: str) -> None:
+    print(f"rtdecode: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(1)

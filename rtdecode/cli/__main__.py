@@ -1,0 +1,5 @@
+"""`python -m rtdecode.cli`."""
+
+from rtdecode.cli import main
+
+main()

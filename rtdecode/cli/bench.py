@@ -1,0 +1,46 @@
+"""`rtdecode bench …`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, number, print_json, say, table
+
+app = typer.Typer(help="Measure this machine and this version.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure this machine and this version."""
+
+
+@app.command()
+def latency(
+    channels: Annotated[int, typer.Option(help="Channels of the simulated array.", min=1)] = 64,
+    rate: Annotated[float, typer.Option(help="Spikes per second and channel.", min=0.1)] = 15.0,
+    push: Annotated[float, typer.Option(help="Milliseconds between the source's pushes.", min=0.1)] = 1.0,
+    bins: Annotated[int, typer.Option(help="How many bins are measured.", min=50)] = 3000,
+    record: Annotated[bool, typer.Option("--record", help="Let the daemon record meanwhile.")] = False,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """End of bin to cursor received, beside a bare inlet and a bare ZeroMQ hop in the same run."""
+    from rtdecode.tools.bench_latency import LatencyBench, run_bench
+
+    document = run_bench(
+        LatencyBench(n_channels=channels, rate_hz=rate, push_ms=push, bins=bins, record=record), say
+    )
+    if json:
+        print_json(document)
+        return
+    total, stages, hops = document["bin_end_to_received_ms"], document["stages_ms"], document["hops_ms"]
+    rows = [["end of bin → received", *(number(v) for v in total.values())]]
+    rows += [[name.replace("_", " "), *(number(v) for v in stage.values())] for name, stage in stages.items()]
+    print(f"{document['bins']} bins, {channels} channels x {rate:g} Hz, pushed every {push:g} ms; in ms")
+    print(table(["", "p50", "p90", "p99", "p99.9", "max"], rows))
+    print(
+        f"limit {document['limit_ms']:.3f} ms: bare inlet p99.9 {hops['lsl']['p999']:.3f} + bare ZeroMQ hop "
+        f"p50 {hops['zmq']['p50']:.3f}; grace settled at {document['grace_ms']} ms; "
+        f"late {document['late']}, lost {document['lost']}, flagged {document['flagged']}"
+    )

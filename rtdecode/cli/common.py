@@ -1,0 +1,97 @@
+"""What the commands share: JSON on stdout, lines on stderr, values in the units people type."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import typer
+
+JSON_HELP = "Print one JSON document on stdout and nothing else there."
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on one line; NaN and infinities, which JSON lacks, become null."""
+    print(json.dumps(_plain(document), ensure_ascii=False), flush=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def say(line: str) -> None:
+    """A line for the person at the rig, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def split_names(text: str | None) -> tuple[str, ...] | None:
+    """`x,y` as ("x", "y"); None for None."""
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise typer.BadParameter("give names such as x,y")
+    return names
+
+
+def on_signal(stop: Callable[[], None]) -> None:
+    """Let SIGINT and SIGTERM end the work in order instead of in the middle."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, float], None]]:
+    """Gives a function of (what is being done, how much of it all): a bar on a terminal, lines elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda what, done: bar.update(task, description=what, completed=done)
+        return
+    told = [""]
+
+    def tell(what: str, done: float) -> None:
+        if what != told[0]:
+            told[0] = what
+            say(f"{done:4.0%} {what}")
+
+    yield tell
+
+
+def table(headings: list[str], rows: list[list[str]]) -> str:
+    """A plain text table, first column left, the rest right."""
+    widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
+    lines = []
+    for row in [headings, *rows]:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure for a table; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}f}"

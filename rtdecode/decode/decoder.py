@@ -1,0 +1,65 @@
+"""What every decoder can do, whatever model it steps."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Decoder(Protocol):
+    """A causal model and its running state; bin k's output depends on bins 0..k alone.
+
+        decoder = load_decoder(read_artifact("today.safetensors"))
+        out = np.empty(decoder.n_outputs, np.float32)
+        for counts in bins:                       # u1[n_channels] each
+            decoder.step(counts, out)
+
+    `run` over any chunks of a recording and `step` over its bins give the same bits.
+    """
+
+    @property
+    def kind(self) -> str:
+        """The artifact's kind."""
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the input, masked ones included."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Values per bin, in the order of the artifact's outputs."""
+
+    @property
+    def clipped(self) -> int:
+        """Counts above the model's count_max since the decoder was made; `reset` leaves it alone."""
+
+    def reset(self) -> None:
+        """Go back to bin 0: what came before counts as silence (raw counts of zero)."""
+
+    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Decode one bin, without allocating.
+
+        Args:
+            counts: u1[n_channels], spikes per channel in this bin.
+            out: f4[n_outputs], overwritten with the decoded values in the outputs' units.
+        """
+
+    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Decode many bins, going on from the state; the same bits as as many calls of `step`.
+
+        Args:
+            counts: u1[T, n_channels].
+            out: f4[T, n_outputs], overwritten.
+        """
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """A copy of everything that the next output depends on, besides the model."""
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go on from what `state` gave, here or in another decoder of the same model.
+
+        Raises:
+            RtdecodeError: the state is another model's.
+        """

@@ -1,0 +1,160 @@
+"""A session through a decoder, as fast as it goes, with the code that runs live.
+
+Of a session that `serve --record` wrote, the very bins are stepped that were decoded live, and
+/log is applied, so the published values come out again bit for bit (DESIGN §5). Any other session
+is binned first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.stage import DecodeStage
+from rtdecode.errors import RtdecodeError
+from rtdecode.failsafe import HELD
+from rtdecode.session.bins import bin_session
+from rtdecode.session.layout import Decoded, LogEntry, Session
+
+
+def decode_session(session: Session, artifact: ModelArtifact, decoder: Decoder, *, seed: int = 0) -> Decoded:
+    """Decode a whole session.
+
+    Args:
+        session: with /decoded (replayed exactly), or events or counts (binned at the model's width).
+        artifact: the model's, for its outputs and identity.
+        decoder: loaded from it; reset here.
+        seed: places counts coarser than the model's bin (docs/session-files.md).
+
+    Returns:
+        One row a bin.
+
+    Raises:
+        RtdecodeError: the session has another channel count than the model, or is shorter than a bin.
+    """
+    where = str(session.path or session.name)
+    if session.n_channels != artifact.n_channels:
+        raise RtdecodeError(
+            f"the session has {session.n_channels} channels, the model {artifact.n_channels}",
+            where=where,
+            mend="choose a model made for this array",
+        )
+    if session.decoded is not None:
+        return decode_recording(session.decoded, session.log, artifact, decoder)
+    binned = bin_session(session, artifact.bin_width_s, seed)
+    n_bins = len(binned.counts)
+    if n_bins == 0:
+        raise RtdecodeError(
+            f"the session is shorter than one bin of {artifact.bin_width_s * 1e3:g} ms", where=where
+        )
+    values = np.zeros((n_bins, len(artifact.outputs)), np.float32)
+    decoder.reset()
+    decoder.run(binned.counts, values)
+    bins = np.arange(n_bins)
+    flags = np.zeros(n_bins, np.uint32)
+    if not np.isfinite(values).all():
+        values, flags = _step_all(binned.counts, artifact, decoder)
+    return Decoded(
+        bin=bins,
+        t_bin=binned.t_bin,
+        values=values,
+        flags=flags,
+        model=np.zeros(n_bins, np.uint8),
+        late=np.zeros(n_bins, np.uint16),
+        lost=np.zeros(n_bins, np.uint32),
+        counts=binned.counts,
+        origin_s=binned.origin_s,
+        models=(artifact.model_id,),
+        names=artifact.output_names,
+    )
+
+
+def _step_all(
+    counts: np.ndarray[tuple[int, int], np.dtype[np.uint8]], artifact: ModelArtifact, decoder: Decoder
+) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], np.ndarray[tuple[int], np.dtype[np.uint32]]]:
+    """Bin by bin with the fail-safe, where the batch met a value that is not finite."""
+    stage = DecodeStage(decoder, artifact.outputs)
+    stage.reset()
+    values = np.zeros((len(counts), len(artifact.outputs)), np.float32)
+    flags = np.zeros(len(counts), np.uint32)
+    for i, row in enumerate(counts):
+        flags[i] = stage.step(row, 0)
+        values[i] = stage.value
+    return values, flags
+
+
+def decode_recording(
+    live: Decoded, log: Sequence[LogEntry], artifact: ModelArtifact, decoder: Decoder
+) -> Decoded:
+    """Step exactly what was stepped live: /decoded/counts in order, with /log applied.
+
+    The rules, in the order of a bin: entries of /log at that bin (`reset` resets the decoder,
+    `warmup` steps the backlog it holds, `outage` stops stepping, `gap` goes on); the decoder steps
+    the bin's counts; a value that is not finite, FAILSAFE and PAUSED hold (`rtdecode.failsafe`).
+
+    Returns:
+        As `live`, with the values decoded here.
+    """
+    stage = DecodeStage(decoder, artifact.outputs)
+    stage.reset()
+    at_bin: dict[int, list[LogEntry]] = defaultdict(list)
+    for entry in log:
+        at_bin[entry.bin].append(entry)
+    values = np.zeros((len(live.bin), len(artifact.outputs)), np.float32)
+    flags = np.zeros(len(live.bin), np.uint32)
+    stepping = True
+    for i, b in enumerate(live.bin):
+        for entry in at_bin.get(int(b), ()):
+            if entry.kind == "reset":
+                stage.reset()
+            elif entry.kind == "warmup":
+                for counts in _backlog(entry, artifact.n_channels):
+                    stage.warm(counts)
+            elif entry.kind in ("outage", "gap"):
+                stepping = entry.kind == "gap"
+        recorded = int(live.flags[i])
+        flags[i] = stage.step(live.counts[i], recorded) if stepping else stage.skip(recorded)
+        values[i] = stage.value
+    return Decoded(
+        bin=live.bin,
+        t_bin=live.t_bin,
+        values=values,
+        flags=flags,
+        model=np.zeros(len(live.bin), np.uint8),
+        late=live.late,
+        lost=live.lost,
+        counts=live.counts,
+        origin_s=live.origin_s,
+        models=(artifact.model_id,),
+        names=artifact.output_names,
+    )
+
+
+def _backlog(entry: LogEntry, n_channels: int) -> list[np.ndarray[tuple[int], np.dtype[np.uint8]]]:
+    rows = []
+    for pairs in entry.data.get("bins", ()):
+        counts = np.zeros(n_channels, np.uint8)
+        for channel, count in pairs:
+            counts[channel] = count
+        rows.append(counts)
+    return rows
+
+
+def scored_rows(
+    decoded: Decoded, from_s: float | None, to_s: float | None
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which bins a score counts: within [from_s, to_s) seconds of the first, and not held.
+
+    Values held by the fail-safe or a pause say nothing about the decoder.
+    """
+    since = decoded.t_bin - (decoded.t_bin[0] if len(decoded.t_bin) else 0.0)
+    rows: np.ndarray[tuple[int], np.dtype[np.bool_]] = (decoded.flags & HELD) == 0
+    if from_s is not None:
+        rows &= since >= from_s
+    if to_s is not None:
+        rows &= since < to_s
+    return rows

@@ -1,0 +1,169 @@
+"""Where models are found: a path, a name, or the `current` model of a stream."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import platformdirs
+
+from rtdecode.artifact import read_artifact, replace_file
+from rtdecode.errors import RtdecodeError
+
+SUFFIX = ".safetensors"
+_LONGEST_FOLDER_NAME = 200  # file systems stop at 255 bytes
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model that can be asked for by name."""
+
+    name: str
+    path: Path
+    kind: str
+    n_channels: int
+    bin_width_s: float
+    model_id: str
+
+    def __str__(self) -> str:
+        width_ms = 1e3 * self.bin_width_s
+        return f"{self.name} ({self.kind}, {self.n_channels} channels, {width_ms:g}-ms bins, {self.model_id})"
+
+
+def data_dir() -> Path:
+    """The user data directory; models lie in its folder `models`."""
+    return Path(platformdirs.user_data_dir("rtdecode", appauthor=False))
+
+
+def find_model(model: str | None, stream: str | None = None) -> Path:
+    """The file of a model.
+
+    Args:
+        model: a path; or a name: a model in the user data directory, the current model of the stream of
+            that name, or a bundled model; None for the current model of `stream`.
+        stream: the stream's name, for `model=None`.
+
+    Raises:
+        RtdecodeError: there is none; the message lists what there is.
+    """
+    if model is not None:
+        return _named(model)
+    if stream is None:
+        raise RtdecodeError("no model was named, and no stream whose model could be taken", mend=_mend(None))
+    current = current_model(stream)
+    if not current.is_file():
+        raise RtdecodeError(f"no model for this stream. {_what_there_is()}", where=stream, mend=_mend(stream))
+    return current
+
+
+def current_model(stream: str) -> Path:
+    """Where the current model of `stream` lies, or would lie."""
+    return _models_dir() / _folder_name(stream) / f"current{SUFFIX}"
+
+
+def install_current(path: Path | str, stream: str) -> Path:
+    """Make a copy of a model the current one of `stream`; the one before stays as `previous.safetensors`.
+
+    Returns:
+        the path of the copy.
+
+    Raises:
+        RtdecodeError: the file is no valid model, or the user data directory cannot be written.
+    """
+    read_artifact(path)
+    data = Path(path).read_bytes()
+    current = current_model(stream)
+    try:
+        current.parent.mkdir(parents=True, exist_ok=True)
+        before = current.read_bytes() if current.is_file() else None
+    except OSError as error:
+        raise RtdecodeError(
+            f"cannot be used ({error.strerror or error})",
+            where=str(current.parent),
+            mend="check that you may write there, or set XDG_DATA_HOME to a folder where you may",
+        ) from error
+    if before == data:
+        return current
+    if before is not None:
+        replace_file(current.with_name(f"previous{SUFFIX}"), before)
+    replace_file(current, data)
+    return current
+
+
+def list_models() -> list[StoredModel]:
+    """Every readable model that has a name: in the user data directory, then the bundled ones."""
+    named = [(path.name.removesuffix(SUFFIX), path) for path in sorted(_models_dir().glob(f"*{SUFFIX}"))]
+    named += [(path.parent.name, path) for path in sorted(_models_dir().glob(f"*/current{SUFFIX}"))]
+    bundled = _bundled_dir()
+    if bundled is not None:
+        named += [(path.name.removesuffix(SUFFIX), path) for path in sorted(bundled.glob(f"*{SUFFIX}"))]
+    models = []
+    for name, path in named:
+        try:
+            model = read_artifact(path)
+        except RtdecodeError:
+            continue
+        models.append(
+            StoredModel(unquote(name), path, model.kind, model.n_channels, model.bin_width_s, model.model_id)
+        )
+    return models
+
+
+def _named(model: str) -> Path:
+    path = os.path.expanduser(model)
+    if os.path.isfile(path):
+        return Path(path)
+    folder = _folder_name(model)
+    places = [_models_dir() / f"{folder}{SUFFIX}", _models_dir() / folder / f"current{SUFFIX}"]
+    bundled = _bundled_dir()
+    if bundled is not None:
+        places.append(bundled / f"{folder}{SUFFIX}")
+    for place in places:
+        if place.is_file():
+            return place
+    if "/" in model or model.endswith(SUFFIX):
+        what = "is a folder, not a model file" if os.path.isdir(path) else "no such file"
+        raise RtdecodeError(f"{what}. {_what_there_is()}", where=model, mend="check the path")
+    raise RtdecodeError(f"no model of this name. {_what_there_is()}", where=model, mend=_mend(None))
+
+
+def _models_dir() -> Path:
+    return data_dir() / "models"
+
+
+def _bundled_dir() -> Path | None:
+    try:
+        package = files("rtdecode.models")
+    except ModuleNotFoundError:  # Python was started where a bare rtdecode/ folder hides the installation
+        return None
+    return Path(str(package / "pretrained"))
+
+
+def _folder_name(stream: str) -> str:
+    """`stream` as one harmless path component; different streams never share one."""
+    if not stream:
+        raise RtdecodeError("a stream or model needs a name", mend="give its name")
+    name = quote(stream, safe="", errors="surrogatepass")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if len(name) > _LONGEST_FOLDER_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+        name = f"{name[: _LONGEST_FOLDER_NAME - 33]}~{digest}"
+    return name
+
+
+def _what_there_is() -> str:
+    models = list_models()
+    if not models:
+        return f"There is no model in {_models_dir()}"
+    return f"There are: {'; '.join(map(str, models))}"
+
+
+def _mend(stream: str | None) -> str:
+    current = f" --current {shlex.quote(stream)}" if stream else ""
+    return f"make one with `rtdecode fit SESSION.h5 --kind wiener{current}`, or give --model PATH"

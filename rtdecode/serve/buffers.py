@@ -1,0 +1,140 @@
+"""What passes from the hot loop to the recorder thread: rings with one writer and one reader.
+
+The loop moves `head`, the recorder `tail`; both only ever grow, so neither needs a lock. When the
+recorder falls behind (a slow disk), rows are dropped and counted, and the loop goes on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.binning import FUTURE_TOLERANCE_S, ClosedBin
+from rtdecode.ingest.feed import CountFeed, EventFeed
+from rtdecode.kernels.recording import copy_events, count_recordable
+from rtdecode.session.layout import LogEntry
+
+EVENT_RING = 1 << 20
+DECODED_RING = 4096
+SAMPLE_RING = 1 << 14
+
+
+class EventRing:
+    """Raw events: time f8, channel u2, unit u1."""
+
+    def __init__(self) -> None:
+        self.time = np.zeros(EVENT_RING)
+        self.channel = np.zeros(EVENT_RING, np.uint16)
+        self.unit = np.zeros(EVENT_RING, np.uint8)
+        self.head = self.tail = self.dropped = 0
+
+    def add(self, feed: EventFeed, n: int, now: float) -> None:
+        """Take the events of the last pull that a recording keeps."""
+        args = (feed.inlet.time, feed.accepted, n, now + FUTURE_TOLERANCE_S)
+        wanted = count_recordable(*args)
+        before = self.head
+        self.head = copy_events(
+            feed.inlet.time,
+            feed.channel,
+            feed.unit,
+            feed.accepted,
+            n,
+            now + FUTURE_TOLERANCE_S,
+            before,
+            self.tail,
+            self.time,
+            self.channel,
+            self.unit,
+        )
+        self.dropped += wanted - (self.head - before)
+
+
+class SampleRing:
+    """Raw samples of a counts stream: u1[n_channels] and the row they have in /counts."""
+
+    def __init__(self, n_channels: int) -> None:
+        self.row = np.zeros(SAMPLE_RING, np.int64)
+        self.counts = np.zeros((SAMPLE_RING, n_channels), np.uint8)
+        self.head = self.tail = self.dropped = 0
+        self.t0_s: float | None = None
+        self._row_of_index_0 = 0
+
+    def begin(self, origin_s: float, period_s: float) -> None:
+        """Samples are numbered from `origin_s` now; the first such call sets row 0 of /counts."""
+        if self.t0_s is None:
+            self.t0_s = origin_s
+        self._row_of_index_0 = round((origin_s - self.t0_s) / period_s)
+
+    def add(self, feed: CountFeed, n: int) -> None:
+        """Take the samples of the last pull."""
+        room = SAMPLE_RING - (self.head - self.tail)
+        self.dropped += max(0, n - room)
+        n = min(n, room)
+        slots = (self.head + np.arange(n)) % SAMPLE_RING
+        self.row[slots] = feed.index[:n] + self._row_of_index_0
+        self.counts[slots] = feed.counts[:n]
+        self.head += n
+
+
+class DecodedRing:
+    """Published bins, one row each, as in /decoded."""
+
+    def __init__(self, n_channels: int, n_outputs: int) -> None:
+        self.bin = np.zeros(DECODED_RING, np.int64)
+        self.t_bin = np.zeros(DECODED_RING)
+        self.values = np.zeros((DECODED_RING, n_outputs), np.float32)
+        self.flags = np.zeros(DECODED_RING, np.uint32)
+        self.model = np.zeros(DECODED_RING, np.uint8)
+        self.late = np.zeros(DECODED_RING, np.uint16)
+        self.lost = np.zeros(DECODED_RING, np.uint32)
+        self.counts = np.zeros((DECODED_RING, n_channels), np.uint8)
+        self.head = self.tail = self.dropped = 0
+
+    def add(
+        self, closed: ClosedBin, t_bin: float, values: npt.NDArray[np.float32], flags: int, model: int
+    ) -> None:
+        """Take one published bin."""
+        if self.head - self.tail >= DECODED_RING:
+            self.dropped += 1
+            return
+        slot = self.head % DECODED_RING
+        self.bin[slot] = closed.bin
+        self.t_bin[slot] = t_bin
+        self.values[slot] = values
+        self.flags[slot] = flags
+        self.model[slot] = model
+        self.late[slot] = min(closed.late, 65535)
+        self.lost[slot] = closed.lost
+        self.counts[slot] = closed.counts
+        self.head += 1
+
+
+class RecordBuffers:
+    """All that one recording takes from the loop.
+
+    Args:
+        n_channels, n_outputs: of the model; n_outputs 0 for a recording without decoder.
+
+    Attributes:
+        log: entries for /log, in order.
+    """
+
+    def __init__(self, n_channels: int, n_outputs: int) -> None:
+        self.events = EventRing()
+        self.samples = SampleRing(n_channels)
+        self.decoded = DecodedRing(n_channels, n_outputs)
+        self.log: deque[LogEntry] = deque()
+
+    def add_samples(self, feed: EventFeed | CountFeed, n: int, now: float) -> None:
+        """Take what the last pull brought."""
+        if isinstance(feed, EventFeed):
+            self.events.add(feed, n, now)
+        else:
+            self.samples.add(feed, n)
+
+    @property
+    def dropped(self) -> int:
+        """Rows lost because the recorder could not keep up."""
+        return self.events.dropped + self.samples.dropped + self.decoded.dropped

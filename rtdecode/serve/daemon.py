@@ -1,0 +1,307 @@
+"""`rtdecode serve`: puts the parts together, goes live, and comes down in order."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+import zmq
+
+from rtdecode import __version__
+from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.binning import BinRing
+from rtdecode.decode.load import load_decoder
+from rtdecode.decode.stage import DecodeStage
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.connector import Connector
+from rtdecode.ingest.inlet import Inlet
+from rtdecode.ingest.layouts import Layout, check_against_model
+from rtdecode.modelstore import find_model
+from rtdecode.serve.buffers import RecordBuffers
+from rtdecode.serve.control import APPLY_TIMEOUT_S, ControlServer
+from rtdecode.serve.loop import Command, HotLoop
+from rtdecode.serve.meters import Meters
+from rtdecode.serve.publisher import CursorPublisher
+from rtdecode.serve.recorder import RecordedStream, Recorder
+from rtdecode.serve.settings import ServeSettings
+from rtdecode.serve.status import StatusReport
+from rtdecode.serve.warmup import compile_kernels
+from rtdecode.session.grow import DecodedColumns
+from rtdecode.session.target import check_writable
+
+STATUS_EVERY_S = 1.0
+
+#: How long a thread that holds the interpreter may keep the hot loop from it.
+SWITCH_INTERVAL_S = 0.0002
+
+#: A behaviour stream that starts with the spikes may be announced a little later.
+BEHAVIOR_AFTER_S = 5.0
+
+
+class Stop(BaseException):
+    """SIGINT or SIGTERM before the loop runs; not an Exception, so that nothing swallows it."""
+
+
+class Daemon:
+    """One run of the daemon.
+
+    Args:
+        settings: checked.
+        say: takes a line for the person at the rig.
+        report: takes the status map once a second.
+
+    Raises:
+        RtdecodeError: anything that must not wait until the loop runs: no model, a bad one, an
+            endpoint in use, an output that cannot be written.
+    """
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        *,
+        say: Callable[[str], None],
+        report: Callable[[dict[str, Any]], None],
+    ) -> None:
+        import pylsl
+
+        self.settings, self._say, self._report = settings, say, report
+        self.model_path = find_model(settings.model, settings.stream)
+        self.artifact: ModelArtifact = read_artifact(self.model_path)
+        self._clock: Callable[[], float] = pylsl.local_clock
+        self._stopping = threading.Event()
+        decoder = load_decoder(self.artifact)
+        if settings.record is not None:
+            check_writable(settings.record, overwrite=settings.overwrite)
+        self.meters = Meters()
+        self.ring = BinRing(self.artifact.n_channels, self.artifact.bin_width_s)
+        self.stage = DecodeStage(decoder, self.artifact.outputs)
+        self.connector = Connector(settings.stream, settings.layout, self._accept)
+        self.behavior = BehaviorReader(settings.behavior) if settings.behavior else None
+        self.buffers = (
+            RecordBuffers(self.artifact.n_channels, len(self.artifact.outputs)) if settings.record else None
+        )
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.publisher = CursorPublisher(self._context, settings.bind, self.artifact.bin_width_s, self._clock)
+        self.loop = HotLoop(
+            settings,
+            self.stage,
+            self.ring,
+            self.artifact.model_id,
+            self.connector,
+            self.publisher,
+            self.meters,
+            self.buffers,
+            self._clock,
+        )
+        self.recorder = self._make_recorder()
+        try:
+            self.control = ControlServer(
+                self._context, settings.control, lambda: self.status.build(), self._apply
+            )
+        except RtdecodeError:
+            self.publisher.close()
+            raise
+        self.status = StatusReport(
+            stream=settings.stream,
+            artifact=self.artifact,
+            model_path=str(self.model_path),
+            loop=self.loop,
+            ring=self.ring,
+            meters=self.meters,
+            connector=self.connector,
+            recording=self.recorder.status if self.recorder else lambda: None,
+            endpoints={"cursor": self.publisher.endpoint, "control": self.control.endpoint},
+        )
+        self._reporter = threading.Thread(target=self._report_forever, name="rtdecode-report", daemon=True)
+
+    def run(self) -> None:
+        """Serve until SIGINT, SIGTERM or a `stop` command; then bring everything to an end.
+
+        Raises:
+            RtdecodeError: the stream is not there within the timeout, or does not fit the model.
+        """
+        handlers = {number: signal.signal(number, _raise_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self._go_live()
+            for number in handlers:
+                signal.signal(number, self._stop_loop)
+            self.loop.run()
+        except Stop:
+            pass
+        finally:
+            for number in handlers:
+                signal.signal(number, signal.SIG_IGN)
+            self._come_down()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _go_live(self) -> None:
+        self.connector.start()
+        if self.behavior is not None:
+            self.behavior.start()
+        self.control.start()
+        self._reporter.start()
+        self._say(
+            f"model {self.artifact.model_id} ({self.artifact.kind}, {self.artifact.n_channels} channels, "
+            f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.model_path}"
+        )
+        self._say(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
+        compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
+        self._await_streams()
+        if self.recorder is not None:
+            self.recorder.start()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        # What exists now lives as long as the daemon: the collector need not walk it in mid-bin.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+
+    def _await_streams(self) -> None:
+        settings, connector = self.settings, self.connector
+        deadline = time.monotonic() + settings.timeout_s
+        while not connector.ready.wait(0.05):
+            self._serve_status()
+            if self.loop.stopping:
+                raise Stop
+            if connector.failure is not None:
+                raise connector.failure
+            if time.monotonic() > deadline and not connector.found.is_set():
+                raise _not_found("--stream", settings.stream, settings.timeout_s)
+        if self.behavior is None:
+            return
+        deadline = max(
+            deadline if settings.timeout_s < BEHAVIOR_AFTER_S else 0.0, time.monotonic() + BEHAVIOR_AFTER_S
+        )
+        while not self.behavior.found.wait(0.05):
+            self._serve_status()
+            if self.loop.stopping:
+                raise Stop
+            if self.behavior.failure is not None:
+                raise self.behavior.failure
+            if time.monotonic() > deadline:
+                raise _not_found("--behavior", self.behavior.name, BEHAVIOR_AFTER_S)
+
+    def _serve_status(self) -> None:
+        """What the loop does between bins, while it does not run yet."""
+        while self.loop.commands:
+            command = self.loop.commands.popleft()
+            self.loop.stopping |= command.name == "stop"
+            self.loop.paused = {"pause": True, "resume": False}.get(command.name, self.loop.paused)
+            command.bin = 0
+            command.done.set()
+        if self.loop.pending_status is not None:
+            encoded, self.loop.pending_status = self.loop.pending_status, None
+            self.publisher.status(encoded)
+
+    def _accept(self, inlet: Inlet, layout: Layout) -> None:
+        check_against_model(
+            inlet.stream,
+            layout,
+            n_channels=self.artifact.n_channels,
+            bin_width_s=self.artifact.bin_width_s,
+        )
+
+    def _make_recorder(self) -> Recorder | None:
+        path, buffers = self.settings.record, self.buffers
+        if path is None or buffers is None:
+            return None
+        started = datetime.now(UTC)
+        return Recorder(
+            path,
+            n_channels=self.artifact.n_channels,
+            attrs={
+                "session_id": Path(path).stem,
+                "date": started.date().isoformat(),
+                "started": started.isoformat(timespec="seconds"),
+                "recorded_by": f"rtdecode {__version__} serve",
+            },
+            buffers=buffers,
+            behavior=self.behavior,
+            stream=self._recorded_stream,
+            overwrite=self.settings.overwrite,
+        )
+
+    def _recorded_stream(self) -> RecordedStream | None:
+        feed, grid, buffers = self.loop.feed, self.loop.grid, self.buffers
+        if feed is None or grid is None or buffers is None:
+            return None
+        counts = feed.layout is Layout.COUNTS
+        if counts and buffers.samples.t0_s is None:
+            return None
+        stream = feed.inlet.stream
+        return RecordedStream(
+            layout=str(feed.layout),
+            source=f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})",
+            period_s=1.0 / stream.rate_hz if counts else None,
+            t0_s=buffers.samples.t0_s if counts else None,
+            decoded=DecodedColumns(
+                n_outputs=len(self.artifact.outputs),
+                origin_s=grid.bin_end_s(-1),
+                models=(self.artifact.model_id,),
+                names=self.artifact.output_names,
+            ),
+        )
+
+    def _apply(self, name: str) -> int | None:
+        command = Command(name)
+        self.loop.commands.append(command)
+        return command.bin if command.done.wait(APPLY_TIMEOUT_S) else None
+
+    def _report_forever(self) -> None:
+        encode = msgspec.msgpack.Encoder().encode
+        announced = ""
+        while not self._stopping.wait(STATUS_EVERY_S):
+            self.status.update_rates()
+            status = self.status.build()
+            self.loop.pending_status = encode(status)
+            self._report(status)
+            self._say_notices()
+            error = self.recorder.error if self.recorder else ""
+            if error and error != announced:
+                announced = error
+                self._say(f"NOT RECORDING: {error}")
+            # The collector is off on the hot path; the little that threads leave behind goes here.
+            gc.collect(0)
+
+    def _say_notices(self) -> None:
+        while self.loop.notices:
+            self._say(self.loop.notices.popleft())
+
+    def _stop_loop(self, number: int, frame: FrameType | None) -> None:
+        self.loop.stopping = True
+
+    def _come_down(self) -> None:
+        self._stopping.set()
+        self.connector.stop()
+        if self.behavior is not None:
+            self.behavior.stop()
+        self.publisher.close()
+        self.control.stop()
+        if self.recorder is not None:
+            self.recorder.stop()
+        self._say_notices()
+        self._context.term()
+        sys.setswitchinterval(0.005)
+        gc.enable()
+
+
+def _raise_stop(number: int, frame: FrameType | None) -> None:
+    raise Stop
+
+
+def _not_found(flag: str, name: str, timeout_s: float) -> RtdecodeError:
+    return RtdecodeError(
+        f"no stream of that name within {timeout_s:g} s",
+        where=f"{flag} {name}",
+        mend="start the acquisition or `rtdecode replay`, check the name, or wait longer with --timeout",
+    )

@@ -1,0 +1,397 @@
+"""The hot loop: pull, bin, decode, publish; everything else happens on other threads.
+
+One turn waits for the next sample or for the moment the open bin must close, whichever is first,
+and then publishes every bin that has closed. Nothing here allocates per event, writes to disk,
+logs, or waits for another thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rtdecode.binning import BinRing, ClosedBin, CountBinning, EventBinning
+from rtdecode.decode.stage import DecodeStage
+from rtdecode.ingest.clockwatch import MAX_AGE_S, ClockWatch
+from rtdecode.ingest.connector import Connector
+from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
+from rtdecode.ingest.feed import FEEDS, Feed
+from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
+from rtdecode.ingest.layouts import Layout
+from rtdecode.messages import Flag
+from rtdecode.serve.buffers import RecordBuffers
+from rtdecode.serve.meters import Meters
+from rtdecode.serve.publisher import CursorPublisher
+from rtdecode.serve.settings import STALE_AFTER_S, ServeSettings
+from rtdecode.session.layout import LogEntry
+
+#: No turn waits longer, so that commands and signals are heard.
+MAX_WAIT_S = 0.02
+
+#: How long a counts stream may take to show the grid its stamps lie on.
+FIRST_SAMPLE_S = 0.25
+
+#: A clock correction that moves by more re-anchors the bins; less is the estimate settling.
+CORRECTION_JUMP_S = 0.005
+
+#: Arrivals are only measured when the loop was waiting for them.
+ATTENTIVE_S = 0.002
+
+NEVER = 1 << 62
+
+
+@dataclass
+class Command:
+    """A control command on its way to the loop and back.
+
+    Attributes:
+        name: pause, resume, reset or stop.
+        done: set once it has been applied.
+        bin: the first bin it applies to.
+    """
+
+    name: str
+    done: threading.Event = field(default_factory=threading.Event)
+    bin: int = -1
+
+
+class HotLoop:
+    """Decodes one stream for as long as it is told to.
+
+    Args:
+        settings: of the daemon.
+        stage: decoder and fail-safe, warmed up and reset.
+        ring: of the model's channels and bin width.
+        model_id: 8 hex characters, sent with every bin.
+        connector: started.
+        publisher: bound.
+        meters: what is counted.
+        buffers: where a recording is taken from, None without one.
+        clock: the LSL clock, seconds.
+
+    Attributes:
+        feed: the attached stream, None while there is none.
+        grid: where the bins lie, None before the first connection.
+        commands: what the control thread wants done.
+        notices: lines for the person at the rig, newest last.
+        pending_status: an encoded status map to publish.
+    """
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        stage: DecodeStage,
+        ring: BinRing,
+        model_id: str,
+        connector: Connector,
+        publisher: CursorPublisher,
+        meters: Meters,
+        buffers: RecordBuffers | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.feed: Feed | None = None
+        self.grid: EventBinning | CountBinning | None = None
+        self.ring, self.stage, self.meters, self.model_id = ring, stage, meters, model_id
+        self.delay = DeliveryDelay()
+        self.grace: AutoGrace | FixedGrace = (
+            AutoGrace(self.delay) if settings.grace_s is None else FixedGrace(settings.grace_s)
+        )
+        self.paused = False
+        self.last_flags = 0
+        self.commands: deque[Command] = deque()
+        self.notices: deque[str] = deque(maxlen=1000)
+        self.pending_status: bytes | None = None
+        self.stopping = False
+        self._settings, self._connector, self._publisher = settings, connector, publisher
+        self._buffers, self._clock = buffers, clock
+        self._watch = ClockWatch(max(MAX_AGE_S, 2 * (settings.grace_s or 0.0)))
+        self._first_published = 0
+        self._decode_from = 0
+        self._outage_logged = False
+        self._fed_until_s = -np.inf
+        self._last_turn_s = -np.inf
+        self._correction_s = 0.0
+        self._searching = False
+        self._backlog: list[list[list[int]]] = []
+
+    @property
+    def state(self) -> str:
+        """waiting, running, paused, stale, failsafe or reconnecting."""
+        if self.grid is None:
+            return "waiting"
+        if self._decode_from == NEVER:
+            return "reconnecting"
+        if self.paused:
+            return "paused"
+        if self.last_flags & Flag.FAILSAFE:
+            return "failsafe"
+        return "stale" if self.last_flags & Flag.STALE else "running"
+
+    def run(self) -> None:
+        """Turn until `stopping`."""
+        while not self.stopping:
+            self.turn()
+
+    def turn(self) -> None:
+        """One round: commands, one pull, and whatever bins have closed."""
+        while self.commands:
+            self._apply(self.commands.popleft())
+        if self.pending_status is not None:
+            encoded, self.pending_status = self.pending_status, None
+            self._publisher.status(encoded)
+        if self._connector.ready.is_set() and (taken := self._connector.take()) is not None:
+            self._attach(*taken)
+        if self.grid is None:
+            self._connector.ready.wait(MAX_WAIT_S)
+            return
+        grace_s = self.grace.seconds if self.feed is not None else 0.0
+        begun = self._clock()
+        wait_s = min(max(self.grid.complete_at_s(self.ring.open_bin) + grace_s - begun, 0.0), MAX_WAIT_S)
+        if self.feed is None:
+            self._connector.ready.wait(wait_s)
+            self._close(self._clock(), 0.0)
+            return
+        try:
+            n = self.feed.pull(wait_s)
+        except StreamLost:
+            self._lose("its outlet is gone")
+            return
+        now = self._clock()
+        if n:
+            if begun - self._last_turn_s < ATTENTIVE_S and n < MAX_PULL:
+                self.delay.observe(self.feed.inlet.time, self.feed.accepted, n, now)
+            self._take_in(n, now)
+        if n < MAX_PULL:
+            self._close(now, grace_s)
+        self._last_turn_s = self._clock()
+
+    def _attach(self, inlet: Inlet, layout: Layout) -> None:
+        if self.feed is not None:
+            self._lose("another outlet took its place")
+        self._use(inlet, layout)
+        assert self.feed is not None
+        self.notices.append(f"attached {inlet.stream} as {layout}")
+        if self.grid is None:
+            self._begin(self.feed)
+        else:
+            self.meters.reconnects += 1
+            if layout is Layout.EVENTS:
+                self._reanchor(0)
+
+    def _use(self, inlet: Inlet, layout: Layout) -> None:
+        self.feed = FEEDS[layout](
+            inlet, self.ring, carry=self._settings.carry_late, counters=self.meters.sequence
+        )
+        self._correction_s = inlet.correction_s
+        self._watch.forget()
+        self._searching = False
+
+    def _begin(self, feed: Feed) -> None:
+        """The first connection: bin 0 starts at the oldest event that waits, or now."""
+        try:
+            n = feed.pull(FIRST_SAMPLE_S if feed.layout is Layout.COUNTS else 0.0)
+        except StreamLost:
+            n = 0
+        now = self._clock()
+        width_s = self.ring.bin_width_s
+        oldest = feed.first_bin_start(n, now - self.ring.n_bins * width_s, now)
+        self._fed_until_s = now
+        if self.paused:
+            self._log("pause", 0)
+        if oldest is None and feed.layout is Layout.COUNTS:
+            # Nothing shows where its grid lies: the fail-safe goes out until a sample comes.
+            self.grid = EventBinning(self.ring, now)
+            self._log("reset", 0, reason="start", origin_s=now)
+            self._break_off("no sample yet")
+            return
+        if feed.layout is Layout.COUNTS:
+            feed.anchor(oldest or now, n)
+            assert feed.binning is not None
+            self._first_published = max(0, int((now - feed.binning.origin_s) / width_s))
+        else:
+            backlog = 0 if oldest is None else int(np.ceil((now - oldest) / width_s))
+            self._first_published = min(backlog, self.ring.n_bins)
+            feed.anchor(now - self._first_published * width_s, n)
+        self.grid = feed.binning
+        assert self.grid is not None
+        self._record_samples_from(self.grid)
+        self._log("reset", self._first_published, reason="start", origin_s=self.grid.origin_s)
+        if n:
+            self._take_in(n, now)
+
+    def _reanchor(self, n: int) -> bool:
+        """Come back after an outage: decode again from the first bin that is all there."""
+        assert self.feed is not None
+        assert self.grid is not None
+        resume = self.ring.open_bin + 1
+        if not self.feed.resume(self.grid, n):
+            return False
+        assert self.feed.binning is not None
+        self.grid = self.feed.binning
+        self._record_samples_from(self.grid)
+        self._decode_from = resume
+        self._fed_until_s = self.grid.bin_end_s(resume - 1)
+        return True
+
+    def _record_samples_from(self, grid: EventBinning | CountBinning) -> None:
+        if self._buffers is not None and isinstance(grid, CountBinning):
+            self._buffers.samples.begin(grid.origin_s, grid.period_s)
+
+    def _lose(self, reason: str) -> None:
+        """The stream is gone: from the open bin on the fail-safe goes out until it is back."""
+        if self.feed is not None:
+            self._connector.dispose(self.feed.inlet)
+        self.feed = None
+        self._connector.request()
+        self._break_off(reason)
+
+    def _break_off(self, reason: str) -> None:
+        self._publish_closed(self._clock())
+        self.ring.empty_open_bin()
+        if self._decode_from != NEVER:
+            self._decode_from = NEVER
+            self._log("outage", self.ring.open_bin, reason=reason)
+            self.notices.append(
+                f"stream {self._settings.stream}: {reason}; fail-safe output from bin {self.ring.open_bin}"
+            )
+
+    def _jump(self, offset_s: float, reason: str) -> None:
+        """Stamps have moved against our clock: shift them back and bin anew from the next bin."""
+        feed = self.feed
+        assert feed is not None
+        feed.inlet.offset_s += offset_s
+        self.delay.forget()
+        self.meters.clock_jumps += 1
+        self._break_off(f"{reason}, stamps shifted by {offset_s:+.3f} s")
+        self._use(feed.inlet, feed.layout)
+        if feed.layout is Layout.EVENTS:
+            self._reanchor(0)
+
+    def _take_in(self, n: int, now: float) -> None:
+        feed = self.feed
+        assert feed is not None
+        if abs(feed.inlet.correction_s - self._correction_s) > CORRECTION_JUMP_S:
+            self._jump(0.0, "clock correction moved")
+            return
+        self._correction_s = feed.inlet.correction_s
+        jump_s = self._watch.observe(float(feed.inlet.time[n - 1]), now)
+        if jump_s is not None:
+            typical_s = self.delay.quantile_s(0.5)
+            self._jump(jump_s - (typical_s if typical_s == typical_s else 0.0), "clock jump")
+            return
+        if feed.binning is None and not self._reanchor(n):
+            return
+        if self._buffers is not None:
+            self._buffers.add_samples(feed, n, now)
+        at = 0
+        while at < n:
+            at = feed.add(at, n, now)
+            self._publish_closed(now)
+
+    def _close(self, now: float, grace_s: float) -> None:
+        assert self.grid is not None
+        while not self.grid.close_until(now - grace_s):
+            self._publish_closed(now)
+        self._publish_closed(now)
+
+    def _publish_closed(self, now: float) -> None:
+        while (closed := self.ring.take()) is not None:
+            if closed.bin < self._first_published:
+                self._warm(closed)
+            else:
+                self._publish(closed, now)
+
+    def _warm(self, closed: ClosedBin) -> None:
+        self.stage.warm(closed.counts)
+        self.meters.backlog_bins += 1
+        if self._buffers is not None:
+            nonzero = np.flatnonzero(closed.counts)
+            self._backlog.append([[int(c), int(closed.counts[c])] for c in nonzero])
+
+    def _publish(self, closed: ClosedBin, now: float) -> None:
+        grid, stage, meters = self.grid, self.stage, self.meters
+        assert grid is not None
+        b = closed.bin
+        if self._backlog:
+            self._log("warmup", b, bins=self._backlog)
+            self._backlog = []
+        t_bin = grid.bin_end_s(b)
+        flags = 0
+        outage = b < self._decode_from
+        if outage:
+            flags = int(Flag.FAILSAFE)
+        else:
+            if b == self._decode_from:
+                flags = int(Flag.GAP)
+                stage.reset()
+                self._log("gap", b, origin_s=grid.bin_end_s(b - 1))
+                self._log("reset", b, reason="gap")
+                self.notices.append(f"stream {self._settings.stream}: decoding again from bin {b}")
+            self._fed_until_s = max(self._fed_until_s, closed.fed_until_s)
+            flags |= self._silence(t_bin - self._fed_until_s)
+        if self.paused:
+            flags |= Flag.PAUSED
+        if now > grid.complete_at_s(b) + self.grace.seconds + self.ring.bin_width_s:
+            flags |= Flag.CATCH_UP
+            meters.catch_up += 1
+        nonfinite = stage.nonfinite
+        flags = stage.skip(flags) if outage else stage.step(closed.counts, flags)
+        if stage.nonfinite != nonfinite:
+            self._log("nonfinite", b)
+        published = self._publisher.cursor(
+            bin_number=b,
+            t_bin=t_bin,
+            t_close=now,
+            value=stage.value.tolist(),
+            n=closed.spikes,
+            late=closed.late,
+            lost=closed.lost,
+            flags=flags,
+            model=self.model_id,
+        )
+        if self._buffers is not None:
+            self._buffers.decoded.add(closed, t_bin, stage.value, flags, 0)
+        meters.bins += 1
+        meters.spikes += closed.spikes
+        meters.stale += bool(flags & Flag.STALE)
+        meters.failsafe += bool(flags & Flag.FAILSAFE)
+        meters.latency(now - t_bin, published - t_bin)
+        self.last_flags = flags
+        self.grace.update()
+
+    def _silence(self, silent_s: float) -> int:
+        """Flags for a connected stream that has sent nothing for `silent_s`."""
+        if silent_s < STALE_AFTER_S:
+            if self._searching:
+                self._searching = False
+                self._connector.withdraw()
+            return 0
+        if not self._searching and self.feed is not None:
+            # A dead outlet is noticed only when TCP closes; look whether it lives elsewhere.
+            self._searching = True
+            self._connector.request(replacing=self.feed.inlet)
+        stale = int(Flag.STALE)
+        return stale | Flag.FAILSAFE if silent_s >= self._settings.failsafe_after_s else stale
+
+    def _apply(self, command: Command) -> None:
+        command.bin = max(self.ring.next_bin, self._first_published)
+        if command.name == "stop":
+            self.stopping = True
+        elif command.name == "reset":
+            self.stage.reset()
+            self._log("reset", command.bin, reason="control")
+        elif command.name in ("pause", "resume"):
+            paused = command.name == "pause"
+            if paused != self.paused:
+                self.paused = paused
+                self._log(command.name, command.bin)
+        command.done.set()
+
+    def _log(self, kind: str, bin_number: int, **data: Any) -> None:
+        if self._buffers is not None:
+            self._buffers.log.append(LogEntry(self._clock(), bin_number, kind, data))

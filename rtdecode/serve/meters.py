@@ -1,0 +1,38 @@
+"""What the hot loop counts, kept where the reporting thread can read it without a lock."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
+
+LATENCY_WINDOW = 3000
+
+
+class Meters:
+    """Running totals and the latencies of the last 3,000 bins.
+
+    Attributes:
+        sequence: i8, by the constants of rtdecode.kernels.sequence.
+        close_s, publish_s: t_close − t_bin and t_pub − t_bin of the last bins.
+    """
+
+    def __init__(self) -> None:
+        self.sequence = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+        self.bins = 0
+        self.spikes = 0
+        self.stale = 0
+        self.failsafe = 0
+        self.catch_up = 0
+        self.backlog_bins = 0
+        self.reconnects = 0
+        self.clock_jumps = 0
+        self.close_s = np.full(LATENCY_WINDOW, np.nan)
+        self.publish_s = np.full(LATENCY_WINDOW, np.nan)
+        self._at = 0
+
+    def latency(self, close_s: float, publish_s: float) -> None:
+        """Take one bin's latencies."""
+        self.close_s[self._at] = close_s
+        self.publish_s[self._at] = publish_s
+        self._at = (self._at + 1) % LATENCY_WINDOW

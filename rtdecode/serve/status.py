@@ -1,0 +1,169 @@
+"""The status map: what the daemon says about itself, once a second and on request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.binning import BinRing
+from rtdecode.ingest.connector import Connector
+from rtdecode.kernels import binning as time_counters
+from rtdecode.kernels import sequence as counters
+from rtdecode.messages import MESSAGE_VERSION, flag_names
+from rtdecode.serve.loop import HotLoop
+from rtdecode.serve.meters import Meters
+
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
+
+
+def percentiles_ms(seconds: npt.NDArray[np.float64]) -> dict[str, float | None]:
+    """p50 … max of an array with NaN where nothing was measured, in ms; None without any."""
+    seen = seconds[np.isfinite(seconds)]
+    if not len(seen):
+        return dict.fromkeys(PERCENTILES)
+    found = np.percentile(seen, list(PERCENTILES.values())) * 1e3
+    return {name: round(float(value), 4) for name, value in zip(PERCENTILES, found, strict=True)}
+
+
+class StatusReport:
+    """Builds status maps from what the loop counts; called on the reporting threads.
+
+    Args:
+        stream: name of the spike stream.
+        artifact, model_path: the model that decodes.
+        loop, ring, meters, connector: read, never written.
+        recording: gives the recorder's part of the map, or None.
+        endpoints: of the sockets.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        artifact: ModelArtifact,
+        model_path: str,
+        loop: HotLoop,
+        ring: BinRing,
+        meters: Meters,
+        connector: Connector,
+        recording: Callable[[], dict[str, Any] | None],
+        endpoints: dict[str, str],
+    ) -> None:
+        self._stream, self._artifact, self._model_path = stream, artifact, model_path
+        self._loop, self._ring, self._meters, self._connector = loop, ring, meters, connector
+        self._recording, self._endpoints = recording, endpoints
+        self._started = time.monotonic()
+        self._rates_at = self._started
+        self._rates_from = (0, 0)
+        self._rates = {"events_hz": 0.0, "bins_hz": 0.0}
+
+    def update_rates(self) -> None:
+        """Measure rates since the last call; called once a second by one thread."""
+        now = time.monotonic()
+        seen = (int(self._meters.sequence[counters.RECEIVED]), self._meters.bins)
+        elapsed = max(now - self._rates_at, 1e-9)
+        self._rates = {
+            "events_hz": round((seen[0] - self._rates_from[0]) / elapsed, 2),
+            "bins_hz": round((seen[1] - self._rates_from[1]) / elapsed, 2),
+        }
+        self._rates_at, self._rates_from = now, seen
+
+    def counters(self) -> dict[str, int]:
+        """Totals since the start, by kind."""
+        meters, seen, timed = self._meters, self._meters.sequence, self._ring.time_counters
+        return {
+            "received": int(seen[counters.RECEIVED]),
+            "lost": int(seen[counters.LOST]),
+            "duplicates": int(seen[counters.DUPLICATE]),
+            "out_of_order": int(seen[counters.OUT_OF_ORDER]),
+            "out_of_range": int(seen[counters.OUT_OF_RANGE]),
+            "renumbered": int(seen[counters.RENUMBERED]),
+            "not_a_count": int(seen[counters.NOT_A_COUNT]),
+            "late_carried": int(timed[time_counters.LATE_CARRIED]),
+            "late_dropped": int(timed[time_counters.LATE_DROPPED]),
+            "future": int(timed[time_counters.FUTURE]),
+            "discarded": int(timed[time_counters.DISCARDED]),
+            "spikes": meters.spikes,
+            "bins": meters.bins,
+            "backlog_bins": meters.backlog_bins,
+            "stale": meters.stale,
+            "failsafe": meters.failsafe,
+            "catch_up": meters.catch_up,
+            "clipped": self._loop.stage.decoder.clipped,
+            "nonfinite": self._loop.stage.nonfinite,
+            "reconnects": meters.reconnects,
+            "clock_jumps": meters.clock_jumps,
+        }
+
+    def build(self) -> dict[str, Any]:
+        """The status map (DESIGN §10)."""
+        loop, artifact = self._loop, self._artifact
+        return {
+            "v": MESSAGE_VERSION,
+            "state": loop.state,
+            "paused": loop.paused,
+            "flags": flag_names(loop.last_flags),
+            "names": [output.name for output in artifact.outputs],
+            "units": [output.units for output in artifact.outputs],
+            "bin": self._ring.next_bin - 1,
+            "bin_width_s": artifact.bin_width_s,
+            "uptime_s": round(time.monotonic() - self._started, 3),
+            "rates": self._rates,
+            "counters": self.counters(),
+            "latency_ms": {
+                "close": percentiles_ms(self._meters.close_s),
+                "publish": percentiles_ms(self._meters.publish_s),
+            },
+            "model": {
+                "id": artifact.model_id,
+                "kind": artifact.kind,
+                "path": self._model_path,
+                "n_channels": artifact.n_channels,
+            },
+            "stream": self._describe_stream(),
+            "recording": self._recording(),
+            "endpoints": self._endpoints,
+            "warnings": self._warnings(),
+        }
+
+    def _describe_stream(self) -> dict[str, Any]:
+        loop = self._loop
+        feed = loop.feed
+        described: dict[str, Any] = {"name": self._stream, "attached": feed is not None}
+        if feed is None:
+            return described
+        stream, delay = feed.inlet.stream, loop.delay
+        quantiles = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
+        delivery = {name: delay.quantile_s(q) * 1e3 for name, q in quantiles.items()}
+        return described | {
+            "layout": str(feed.layout),
+            "type": stream.type,
+            "source_id": stream.source_id,
+            "hostname": stream.hostname,
+            "rate_hz": stream.rate_hz,
+            "n_channels": stream.n_channels if feed.layout == "events" else stream.n_columns,
+            "clock_correction_ms": round((feed.inlet.correction_s + feed.inlet.offset_s) * 1e3, 4),
+            "delivery_ms": {k: None if v != v else round(v, 3) for k, v in delivery.items()},
+            "grace_ms": round(loop.grace.seconds * 1e3, 3),
+        }
+
+    def _warnings(self) -> list[str]:
+        warnings = []
+        if self._connector.refusal:
+            warnings.append(self._connector.refusal)
+        total = self.counters()
+        late = total["late_carried"] + total["late_dropped"]
+        if late > 100 and late > 0.01 * total["received"]:
+            warnings.append(
+                f"{100 * late / total['received']:.1f} % of events come after their bin has closed: "
+                "give a larger --grace, or let the source push more often"
+            )
+        recording = self._recording()
+        if recording and recording.get("error"):
+            warnings.append(f"NOT RECORDING: {recording['error']}")
+        return warnings

@@ -1,0 +1,63 @@
+"""Compiling every kernel of the hot path before the daemon goes live."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtdecode.binning import BinRing
+from rtdecode.decode.stage import DecodeStage
+from rtdecode.ingest.delay import DeliveryDelay
+from rtdecode.ingest.feed import CountFeed, EventFeed
+from rtdecode.ingest.inlet import MAX_PULL
+from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
+from rtdecode.serve.buffers import EventRing
+
+N_SAMPLES = 4
+
+
+class RehearsalInlet:
+    """Stands in for an inlet: a few samples on every pull, without LSL."""
+
+    def __init__(
+        self, stream: StreamDescription, samples: np.ndarray[tuple[int, int], np.dtype[np.int32]]
+    ) -> None:
+        self.stream = stream
+        self.samples = samples
+        self.time = np.zeros(MAX_PULL)
+        self.correction_s = self.offset_s = 0.0
+        self._now = 0.0
+
+    def pull(self, timeout_s: float) -> int:
+        """N_SAMPLES samples, one period after the other."""
+        period_s = 1.0 / (self.stream.rate_hz or 1000.0)
+        self.time[:N_SAMPLES] = self._now + period_s * np.arange(1, N_SAMPLES + 1)
+        self._now += N_SAMPLES * period_s
+        return N_SAMPLES
+
+
+def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> None:
+    """Run each kernel once with the types it will see, on scratch data; the decoder ends reset."""
+    counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+    delay = DeliveryDelay()
+    for feed_type, stream in (
+        (EventFeed, StreamDescription("rehearsal", "Spikes", 3, 0.0, "int32")),
+        (CountFeed, StreamDescription("rehearsal", "", n_channels, 1.0 / bin_width_s, "int32")),
+    ):
+        samples = np.zeros((MAX_PULL, stream.n_columns), np.int32)
+        inlet = RehearsalInlet(stream, samples)
+        ring = BinRing(n_channels, bin_width_s)
+        feed = feed_type(inlet, ring, carry=True, counters=counters)  # type: ignore[arg-type]
+        n = feed.pull(0.0)
+        feed.anchor(0.0, n)
+        feed.add(0, n, 1.0)
+        assert feed.binning is not None
+        feed.binning.close_until(1.0)
+        feed.binning.complete_at_s(0)
+        delay.observe(feed.inlet.time, feed.accepted, n, 1.0)
+        if isinstance(feed, EventFeed):
+            EventRing().add(feed, n, 1.0)
+        while (closed := ring.take()) is not None:
+            stage.step(closed.counts, 0)
+    delay.quantile_s(0.999)
+    stage.reset()

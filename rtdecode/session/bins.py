@@ -1,0 +1,176 @@
+"""From a recorded session to bins of any width, and behaviour at any time.
+
+    binned = bin_session(session, bin_width_s=0.020)
+    targets = behavior_at(session.behavior, binned.t_bin)
+
+Counts coarser than the bins asked for become events first: each count of n turns into n events placed
+uniformly at random inside its bin, with a seed. Nothing finer than the recorded bin width is real in such
+data, which is what `synthetic_times` says.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.sessions import bin_events, merge_rows
+from rtdecode.session.layout import Behavior, Counts, Events, Session
+
+SAME_WIDTH = 1e-6
+"""Bin widths that differ by less, relatively, are one: float32(0.064) in a file is 64 ms."""
+
+WHOLE_BIN = 1e-6
+"""A bin that misses its end by less than this part of its width is whole: 32 × 20 ms fit into 10 × 64 ms."""
+
+MAX_CELLS = 2**34
+"""Bins × channels; beyond this the times are wrong (one stamp from another clock), not the session long."""
+
+HOLE_S, HOLE_INTERVALS = 0.5, 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class BinnedSession:
+    """A session in bins.
+
+    Attributes:
+        counts: u1[T, n_channels], saturating at 255.
+        t_bin: f8[T], end of each bin, seconds.
+        origin_s: start of bin 0, seconds.
+        bin_width_s: seconds.
+        synthetic_times: True where events had to be placed at random inside coarser recorded bins.
+    """
+
+    counts: NDArray[np.uint8]
+    t_bin: NDArray[np.float64]
+    origin_s: float
+    bin_width_s: float
+    synthetic_times: bool
+
+
+def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSession:
+    """Bin the whole session; only bins that lie entirely inside it.
+
+    Counts of exactly this width are taken as they are. Otherwise events are binned, where there are any;
+    finer counts are summed (row n belongs to bin ⌊(n+½)·p/Δ⌋, a last partial bin is dropped); coarser counts
+    are spread by `spread_counts(counts, seed)` and then binned. The origin is the counts' t0, or the
+    session's start.
+
+    Args:
+        session: with events or counts.
+        bin_width_s: Δ, seconds.
+        seed: for counts coarser than Δ.
+
+    Raises:
+        RtdecodeError: no spikes, a bin width that is not positive, or times that span an impossible length.
+    """
+    if not (math.isfinite(bin_width_s) and bin_width_s > 0):
+        raise RtdecodeError(f"the bin width is {bin_width_s} s", mend="give a positive number of seconds")
+    counts = session.counts
+    if counts is not None and math.isclose(counts.bin_width_s, bin_width_s, rel_tol=SAME_WIDTH):
+        kept = np.minimum(counts.values, np.iinfo(np.uint8).max).astype(np.uint8, copy=False)
+        return _binned(kept, counts.t0_s, counts.bin_width_s)
+    if counts is not None and session.events is None and counts.bin_width_s < bin_width_s:
+        return _merged(counts, bin_width_s)
+    events, synthetic = events_of(session, seed)
+    origin_s = session.start_s
+    n_bins = _whole_bins(session, session.end_s - origin_s, bin_width_s)
+    binned = np.zeros((n_bins, session.n_channels), dtype=np.uint8)
+    bin_events(events.time, events.channel, origin_s, bin_width_s, binned)
+    return _binned(binned, origin_s, bin_width_s, synthetic)
+
+
+def events_of(session: Session, seed: int = 0) -> tuple[Events, bool]:
+    """The session's events and False, or its counts spread into events and True.
+
+    Raises:
+        RtdecodeError: the session has neither.
+    """
+    if session.events is not None:
+        return session.events, False
+    if session.counts is not None:
+        return spread_counts(session.counts, seed), True
+    raise RtdecodeError(
+        "holds no spikes: neither /events nor /counts"
+        + (", only /decoded" if session.decoded is not None else ""),
+        where=str(session.path or session.name),
+        mend="use the recording it was decoded from",
+    )
+
+
+def spread_counts(counts: Counts, seed: int = 0) -> Events:
+    """Place each count's events uniformly at random inside its bin, by a fixed rule.
+
+    With `rng = numpy.random.default_rng(seed)`: go through the cells in C order (row by row, channel by
+    channel within a row), repeat each cell as often as its count says, draw one `u = rng.random()` per event
+    in that order, and set time = t0_s + (row + u)·bin_width_s, kept inside [t0_s + row·w, t0_s + (row+1)·w).
+    Then sort by time, stable. The same counts and seed give the same events on every machine; binning them
+    at the recorded width gives the counts back exactly.
+    """
+    rows, channels = np.nonzero(counts.values)
+    repeats = counts.values[rows, channels]
+    row = np.repeat(rows, repeats)
+    channel = np.repeat(channels, repeats).astype(np.uint16)
+    u = np.random.default_rng(seed).random(row.size)
+    time = counts.t0_s + (row + u) * counts.bin_width_s
+    start = counts.t0_s + row * counts.bin_width_s
+    stop = counts.t0_s + (row + 1) * counts.bin_width_s
+    time = np.clip(time, start, np.nextafter(stop, -np.inf))
+    order = np.argsort(time, kind="stable")
+    return Events(time[order], channel[order])
+
+
+def behavior_at(behavior: Behavior, t: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Behaviour at times t [T], linearly interpolated: f4[T, d].
+
+    NaN outside [time[0], time[-1]], and inside a hole: where the two samples around t are further apart than
+    0.5 s and than 3 median sample intervals. A t that is exactly a sample's time gives that sample.
+    """
+    time, values = behavior.time, behavior.values
+    out = np.full((len(t), values.shape[1]), np.nan, dtype=np.float32)
+    if time.size == 0:
+        return out
+    before = np.searchsorted(time, t, side="right") - 1
+    on_sample = (before >= 0) & (time[np.maximum(before, 0)] == t)
+    out[on_sample] = values[before[on_sample]]
+    if time.size == 1:
+        return out
+    interval = np.diff(time)
+    hole_s = max(HOLE_S, HOLE_INTERVALS * float(np.median(interval)))
+    between = (before >= 0) & (before < time.size - 1) & ~on_sample
+    between[between] = interval[before[between]] <= hole_s
+    left = before[between]
+    part = ((t[between] - time[left]) / interval[left])[:, np.newaxis]
+    low, high = values[left].astype(np.float64), values[left + 1].astype(np.float64)
+    out[between] = low + (high - low) * part
+    return out
+
+
+def _merged(counts: Counts, bin_width_s: float) -> BinnedSession:
+    n_rows, n_channels = counts.values.shape
+    ratio = counts.bin_width_s / bin_width_s
+    merged = np.zeros((math.floor(n_rows * ratio + WHOLE_BIN), n_channels), dtype=np.uint8)
+    bin_of_row = np.floor((np.arange(n_rows) + 0.5) * counts.bin_width_s / bin_width_s).astype(np.int64)
+    merge_rows(counts.values, bin_of_row, merged)
+    return _binned(merged, counts.t0_s, bin_width_s)
+
+
+def _whole_bins(session: Session, duration_s: float, bin_width_s: float) -> int:
+    n_bins = math.floor(duration_s / bin_width_s + WHOLE_BIN)
+    if n_bins * session.n_channels > MAX_CELLS:
+        raise RtdecodeError(
+            f"spans {duration_s:.0f} s, {n_bins} bins of {bin_width_s} s: more than memory holds",
+            where=str(session.path or session.name),
+            mend="look for a stray time stamp in /events/time or /behavior/time",
+        )
+    return n_bins
+
+
+def _binned(
+    counts: NDArray[np.uint8], origin_s: float, bin_width_s: float, synthetic_times: bool = False
+) -> BinnedSession:
+    t_bin = origin_s + np.arange(1, len(counts) + 1, dtype=np.float64) * bin_width_s
+    return BinnedSession(counts, t_bin, origin_s, bin_width_s, synthetic_times)

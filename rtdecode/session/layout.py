@@ -1,0 +1,192 @@
+"""What a recorded session is in memory: events or counts, behaviour, trials, and what was decoded live.
+
+    session = read_session("today.h5")
+    session.events.time          # f8[n], seconds, sorted
+    session.behavior.values      # f4[m, d], in session.behavior.units
+
+Every array is plain NumPy; times are seconds on one clock, the session's. The dataclasses hold no logic
+beyond naming and extent: `read.py` and `write.py` know the file, `bins.py` turns spikes into bins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """Spike events.
+
+    Attributes:
+        time: f8[n], seconds, sorted (equal times keep the order of their arrival).
+        channel: u2[n], 0 to n_channels − 1.
+        unit: u1[n], the sorted unit on the channel, or None where there are only threshold crossings.
+    """
+
+    time: NDArray[np.float64]
+    channel: NDArray[np.uint16]
+    unit: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Spike counts in bins, as recorded.
+
+    Attributes:
+        values: u1 or u2 [T, n_channels]; row i covers [t0_s + i·bin_width_s, t0_s + (i+1)·bin_width_s).
+        bin_width_s: seconds, positive.
+        t0_s: start of row 0, seconds.
+    """
+
+    values: NDArray[np.uint8] | NDArray[np.uint16]
+    bin_width_s: float
+    t0_s: float
+
+    @property
+    def end_s(self) -> float:
+        """End of the last row, seconds."""
+        return self.t0_s + len(self.values) * self.bin_width_s
+
+
+@dataclass(frozen=True, eq=False)
+class Behavior:
+    """Samples of what the subject (or the cursor) did.
+
+    Attributes:
+        time: f8[m], seconds, strictly increasing.
+        values: f4[m, d], finite.
+        names: one for each of the d columns, for example ("x", "y").
+        units: likewise, for example ("mm", "mm").
+    """
+
+    time: NDArray[np.float64]
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Intervals of the task.
+
+    Attributes:
+        start: f8[k], seconds.
+        stop: f8[k], seconds, not before start.
+        columns: one array of k rows for every further column: `target` f4[k, 2], `success`, `block` (str) …
+    """
+
+    start: NDArray[np.float64]
+    stop: NDArray[np.float64]
+    columns: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What `serve --record` published, one row a bin, and exactly what its decoder saw.
+
+    Attributes:
+        bin: i8[T], bin number since the stream's reset.
+        t_bin: f8[T], end of the bin, seconds.
+        values: f4[T, d], as published.
+        flags: u4[T], STALE, CATCH_UP, GAP, … (DESIGN §10).
+        model: u1[T], index into `models`.
+        late: u2[T], late events counted in this bin.
+        lost: u4[T], events lost (sequence gaps) counted in this bin.
+        counts: u1[T, n_channels], the decoder's input, carried events included.
+        origin_s: start of bin 0, seconds.
+        models: model_id of every model that took part.
+        names: the d outputs' names; empty when unknown.
+    """
+
+    bin: NDArray[np.int64]
+    t_bin: NDArray[np.float64]
+    values: NDArray[np.float32]
+    flags: NDArray[np.uint32]
+    model: NDArray[np.uint8]
+    late: NDArray[np.uint16]
+    lost: NDArray[np.uint32]
+    counts: NDArray[np.uint8]
+    origin_s: float
+    models: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """Something that happened while serving: reset, swap, gap, pause, resume, adapt, …
+
+    Attributes:
+        time: seconds.
+        bin: the bin it took effect in.
+        kind: what happened, one word.
+        data: details, anything JSON can hold.
+    """
+
+    time: float
+    bin: int
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One recording.
+
+    Attributes:
+        n_channels: 1 to 65,535.
+        events, counts: the spikes, as either or both; neither only where `decoded` is all there is.
+        behavior, trials, decoded: None where not recorded.
+        log: in the order it was written.
+        attrs: subject, session_id, date, task, license, source, and any other attribute, as text.
+        path: the file it was read from.
+        complete: False where the recorder died before it closed the file (what was read is sound).
+    """
+
+    n_channels: int
+    events: Events | None = None
+    counts: Counts | None = None
+    behavior: Behavior | None = None
+    trials: Trials | None = None
+    decoded: Decoded | None = None
+    log: tuple[LogEntry, ...] = ()
+    attrs: dict[str, str] = field(default_factory=dict)
+    path: Path | None = None
+    complete: bool = True
+
+    @property
+    def name(self) -> str:
+        """`session_id`, or the file's name without its ending, or "session"."""
+        return self.attrs.get("session_id") or (self.path.stem if self.path else "session")
+
+    @property
+    def start_s(self) -> float:
+        """Start of the session, seconds: the counts' t0; with events, the first event or behaviour sample.
+
+        The earliest of them where a file holds several; the bins' origin where it holds only /decoded; 0
+        where it holds nothing.
+        """
+        return self._extent()[0]
+
+    @property
+    def end_s(self) -> float:
+        """End of the session, seconds: the counts' end; with events, the last event or behaviour sample."""
+        return self._extent()[1]
+
+    def _extent(self) -> tuple[float, float]:
+        edges: list[float] = []
+        if self.counts is not None:
+            edges += [self.counts.t0_s, self.counts.end_s]
+        if self.events is not None and self.events.time.size:
+            edges += [float(self.events.time[0]), float(self.events.time[-1])]
+        # Counts say themselves how long the recording was; events end with the last spike, which is not
+        # the same, so there behaviour may tell of silence before and after.
+        if self.counts is None and self.behavior is not None and self.behavior.time.size:
+            edges += [float(self.behavior.time[0]), float(self.behavior.time[-1])]
+        if not edges and self.decoded is not None and self.decoded.t_bin.size:
+            edges = [self.decoded.origin_s, float(self.decoded.t_bin[-1])]
+        return (min(edges), max(edges)) if edges else (0.0, 0.0)

@@ -1,0 +1,76 @@
+"""Datasets of one group that grow together, row by row, with as few HDF5 calls as that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class _Column:
+    dataset: h5py.h5d.DatasetID
+    type: h5py.h5t.TypeID
+    dtype: np.dtype[Any]
+    row_shape: tuple[int, ...]
+
+
+class GrowingTable:
+    """Empty datasets with unlimited rows, and the means to append to all of them.
+
+    Args:
+        group: where to create them.
+        columns: dtype and shape of a row for each dataset; `str` for text.
+        chunk_rows: rows of one chunk. Space comes by the chunk, unwritten parts are holes, and only a new
+            chunk changes the index, so generous is cheap.
+
+    Attributes:
+        rows: appended so far.
+    """
+
+    def __init__(
+        self, group: h5py.Group, columns: Mapping[str, tuple[Any, tuple[int, ...]]], chunk_rows: int
+    ) -> None:
+        self.rows = 0
+        self._columns: list[_Column] = []
+        for name, (kind, row_shape) in columns.items():
+            dataset = group.create_dataset(
+                name,
+                shape=(0, *row_shape),
+                maxshape=(None, *row_shape),
+                chunks=(chunk_rows, *row_shape),
+                dtype=h5py.string_dtype() if kind is str else kind,
+                fill_time=None if kind is str else "never",
+            )
+            self._columns.append(
+                _Column(dataset.id, h5py.h5t.py_create(dataset.dtype), dataset.dtype, row_shape)
+            )
+
+    def append(self, *columns: ArrayLike) -> None:
+        """Append one array per dataset, in the order they were declared, all with the same number of rows.
+
+        Raises:
+            ValueError: arrays of different lengths, or of another number of columns than declared.
+        """
+        arrays = [
+            np.ascontiguousarray(values, dtype=column.dtype)
+            for values, column in zip(columns, self._columns, strict=True)
+        ]
+        count = len(arrays[0])
+        if count == 0:
+            return
+        start, end = self.rows, self.rows + count
+        for array, column in zip(arrays, self._columns, strict=True):
+            if array.shape != (count, *column.row_shape):
+                raise ValueError(f"{array.shape} does not fit {(count, *column.row_shape)}")
+        for array, column in zip(arrays, self._columns, strict=True):
+            shape = (end, *column.row_shape)
+            column.dataset.set_extent(shape)
+            space = h5py.h5s.create_simple(shape)
+            space.select_hyperslab((start, *(0 for _ in column.row_shape)), array.shape)
+            column.dataset.write(h5py.h5s.create_simple(array.shape), space, array, column.type)
+        self.rows = end
