@@ -1,0 +1,209 @@
+"""`rtdecode record`: spikes and behaviour into a session file, without a decoder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pylsl
+
+from rtdecode import __version__
+from rtdecode.binning import BinRing
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.connector import Connector
+from rtdecode.ingest.feed import FEEDS, CountFeed, Feed
+from rtdecode.ingest.inlet import Inlet, StreamLost
+from rtdecode.ingest.layouts import Layout, array_channels
+from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
+from rtdecode.serve.buffers import RecordBuffers
+from rtdecode.serve.recorder import RecordedStream, Recorder
+from rtdecode.session.layout import LogEntry
+from rtdecode.session.target import check_writable
+
+PULL_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSettings:
+    """What is recorded, and where to.
+
+    Attributes:
+        stream: name of the spike stream.
+        output: the session file.
+        behavior: name of a behaviour stream, or None.
+        layout: how to read the spike stream, None to tell from its type and shape.
+        n_channels: channels of the array, for an events stream that does not say.
+        timeout_s: how long to wait for the streams at the start.
+        overwrite: replace a file that is there.
+    """
+
+    stream: str
+    output: Path
+    behavior: str | None = None
+    layout: Layout | None = None
+    n_channels: int | None = None
+    timeout_s: float = 60.0
+    overwrite: bool = False
+
+
+class StreamRecording:
+    """Records one stream until `stopping` is set.
+
+    Args:
+        settings: what and where to.
+        say: takes a line for the person at the rig.
+
+    Attributes:
+        counters: i8, by the constants of rtdecode.kernels.sequence.
+
+    Raises:
+        RtdecodeError: the output cannot be written.
+    """
+
+    def __init__(self, settings: RecordSettings, say: Callable[[str], None]) -> None:
+        check_writable(settings.output, overwrite=settings.overwrite)
+        self.settings, self._say = settings, say
+        self.stopping = False
+        self.counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+        self._connector = Connector(settings.stream, settings.layout, self._accept)
+        self._behavior = BehaviorReader(settings.behavior) if settings.behavior else None
+        self._feed: Feed | None = None
+        self._n_channels = settings.n_channels or 0
+
+    def run(self) -> None:
+        """Record until `stopping`.
+
+        Raises:
+            RtdecodeError: a stream is not there within the timeout or cannot be recorded, or the
+                disk gave up.
+        """
+        self._connector.start()
+        if self._behavior is not None:
+            self._behavior.start()
+        recorder = None
+        try:
+            if not self._await_streams() or (taken := self._connector.take()) is None:
+                return
+            buffers = RecordBuffers(self._n_channels, 0)
+            self._ring = BinRing(self._n_channels, 0.02)
+            self._use(*taken, buffers)
+            recorder = self._start_recorder(buffers)
+            while not self.stopping and not recorder.error:
+                self._turn(buffers)
+        finally:
+            self._connector.stop()
+            if self._behavior is not None:
+                self._behavior.stop()
+            if recorder is not None:
+                recorder.stop()
+        if recorder.error:
+            raise RtdecodeError(recorder.error, mend="free space on the disk or record elsewhere")
+        received, lost = int(self.counters[RECEIVED]), int(self.counters[LOST])
+        self._say(f"recorded {received} samples ({lost} lost) to {self.settings.output}")
+
+    def _accept(self, inlet: Inlet, layout: Layout) -> None:
+        stated = array_channels(inlet.stream, layout)
+        wanted = self._n_channels or stated
+        if wanted is None:
+            raise RtdecodeError(
+                "the stream does not say how many channels the array has",
+                where=f"stream {inlet.stream}",
+                mend="add --channels N",
+            )
+        if stated is not None and stated != wanted:
+            raise RtdecodeError(
+                f"the stream has {stated} channels, {wanted} are being recorded",
+                where=f"stream {inlet.stream}",
+            )
+        self._n_channels = wanted
+
+    def _await_streams(self) -> bool:
+        deadline = time.monotonic() + self.settings.timeout_s
+        waits = [("--stream", self.settings.stream, self._connector.ready)]
+        if self._behavior is not None:
+            waits.append(("--behavior", self._behavior.name, self._behavior.found))
+        for flag, name, ready in waits:
+            while not ready.wait(PULL_S):
+                if self.stopping:
+                    return False
+                failure = self._connector.failure or (self._behavior.failure if self._behavior else None)
+                if failure is not None:
+                    raise failure
+                if time.monotonic() > deadline:
+                    raise RtdecodeError(
+                        f"no stream of that name within {self.settings.timeout_s:g} s",
+                        where=f"{flag} {name}",
+                        mend="start the acquisition, check the name, or wait longer with --timeout",
+                    )
+        return True
+
+    def _start_recorder(self, buffers: RecordBuffers) -> Recorder:
+        started = datetime.now(UTC)
+        recorder = Recorder(
+            self.settings.output,
+            n_channels=self._n_channels,
+            attrs={
+                "session_id": self.settings.output.stem,
+                "date": started.date().isoformat(),
+                "started": started.isoformat(timespec="seconds"),
+                "recorded_by": f"rtdecode {__version__} record",
+            },
+            buffers=buffers,
+            behavior=self._behavior,
+            stream=lambda: self._recorded_stream(buffers),
+            overwrite=self.settings.overwrite,
+        )
+        recorder.start()
+        return recorder
+
+    def _recorded_stream(self, buffers: RecordBuffers) -> RecordedStream | None:
+        feed = self._feed
+        if feed is None or (isinstance(feed, CountFeed) and buffers.samples.t0_s is None):
+            return None
+        stream = feed.inlet.stream
+        counts = isinstance(feed, CountFeed)
+        return RecordedStream(
+            layout=str(feed.layout),
+            source=f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})",
+            period_s=1.0 / stream.rate_hz if counts else None,
+            t0_s=buffers.samples.t0_s,
+            decoded=None,
+        )
+
+    def _use(self, inlet: Inlet, layout: Layout, buffers: RecordBuffers) -> None:
+        self._feed = FEEDS[layout](inlet, self._ring, carry=True, counters=self.counters)
+        self._say(f"recording {inlet.stream} as {layout} to {self.settings.output}")
+
+    def _attached(self) -> bool:
+        return self._feed is not None
+
+    def _turn(self, buffers: RecordBuffers) -> None:
+        if not self._attached():
+            self._connector.ready.wait(PULL_S)
+        if (taken := self._connector.take()) is not None:
+            self._use(*taken, buffers)
+            buffers.log.append(LogEntry(pylsl.local_clock(), 0, "gap", {"reason": "stream is back"}))
+        feed = self._feed
+        if feed is None:
+            return
+        try:
+            n = feed.pull(PULL_S)
+        except StreamLost:
+            self._connector.dispose(feed.inlet)
+            self._feed = None
+            self._connector.request()
+            self._say(f"stream {self.settings.stream}: its outlet is gone; waiting for it")
+            buffers.log.append(LogEntry(pylsl.local_clock(), 0, "outage", {"reason": "its outlet is gone"}))
+            return
+        if not n:
+            return
+        if isinstance(feed, CountFeed) and feed.binning is None:
+            feed.anchor(float(feed.inlet.time[0]) - feed.period_s, n)
+            assert feed.binning is not None
+            buffers.samples.begin(feed.binning.origin_s, feed.period_s)
+        buffers.add_samples(feed, n, pylsl.local_clock())
