@@ -26,9 +26,9 @@ def r2(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[n
         RtdecodeError: the shapes differ.
     """
     values, targets = _known_rows(values, targets)
-    if len(targets) < 2:
-        return np.full(targets.shape[1], np.nan)
-    error = ((targets - values) ** 2).sum(axis=0)
+    if targets.shape[1] < 2:
+        return np.full(len(targets), np.nan)
+    error = ((targets - values) ** 2).sum(axis=1)
     return _unless_constant(1.0 - _ratio(error, _spread(targets)), targets)
 
 
@@ -46,9 +46,9 @@ def pcc(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[
         RtdecodeError: the shapes differ.
     """
     values, targets = _known_rows(values, targets)
-    if len(targets) < 2:
-        return np.full(targets.shape[1], np.nan)
-    shared = ((values - values.mean(axis=0)) * (targets - targets.mean(axis=0))).sum(axis=0)
+    if targets.shape[1] < 2:
+        return np.full(len(targets), np.nan)
+    shared = (_centred(values) * _centred(targets)).sum(axis=1)
     score = _ratio(shared, np.sqrt(_spread(values) * _spread(targets)))
     return _unless_constant(_unless_constant(np.clip(score, -1.0, 1.0), targets), values)
 
@@ -102,24 +102,34 @@ def nullable(scores: Iterable[float]) -> list[float | None]:
 def _known_rows(
     values: NDArray[np.floating], targets: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both as f8[D, rows with all targets].
+
+    One output after another in memory, so that its score has the same bits whatever stands beside it.
+    """
     if values.ndim != 2 or values.shape != targets.shape:
         raise RtdecodeError(
             f"decoded values of shape {list(values.shape)} and targets of shape {list(targets.shape)}; "
             "both must be [bins, outputs]"
         )
     known = ~np.isnan(targets).any(axis=1)
-    return values[known].astype(np.float64), targets[known].astype(np.float64)
+    return (
+        np.ascontiguousarray(values[known].T, dtype=np.float64),
+        np.ascontiguousarray(targets[known].T, dtype=np.float64),
+    )
 
 
-def _spread(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    centred: NDArray[np.float64] = ((columns - columns.mean(axis=0)) ** 2).sum(axis=0)
-    return centred
+def _centred(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(outputs - outputs.mean(axis=1, keepdims=True))
+
+
+def _spread(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((_centred(outputs) ** 2).sum(axis=1))
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
-def _unless_constant(score: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    # The spread of a constant column is not always 0: its mean may be rounded.
-    return np.where((columns == columns[0]).all(axis=0), np.nan, score)
+def _unless_constant(score: NDArray[np.float64], outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    # The spread of a constant output is not always 0: its mean may be rounded.
+    return np.where((outputs == outputs[:, :1]).all(axis=1), np.nan, score)

@@ -86,7 +86,7 @@ def fit_wiener(
         progress: called with the part of the work that is done, up to 1.
 
     Raises:
-        RtdecodeError: no channel fires, or too few bins have targets.
+        RtdecodeError: no channel fires, or the bins with targets are too few for the folds.
     """
     report = progress if progress is not None else _ignore
     clipped = [np.minimum(block, np.uint8(count_max)) for block in counts]
@@ -102,29 +102,27 @@ def fit_wiener(
         _Recording.of(block[:, good], target, edges) for block, target in zip(clipped, targets, strict=True)
     ]
     usable = [recording.usable_rows() for recording in recordings]
-    n_rows = sum(map(len, usable))
-    if n_rows < 2 * n_folds:
-        raise RtdecodeError(
-            f"only {n_rows} bins have targets and {n_lags} bins of history before them",
-            mend="use a longer session",
-        )
     widths = np.diff(edges)[:, np.newaxis]
     expected = ((rate_hz[good] / widths) ** 0.25).reshape(-1)
     grid = np.asarray(penalties, dtype=np.float64)
 
     total = _Sums.over(recordings, usable)
-    report(1 / (n_folds + 2))
-    error = np.zeros((len(grid), total.y.size))
-    spread = np.zeros(total.y.size)
+    error, spread = np.zeros((len(grid), total.y.size)), np.zeros(total.y.size)
     for fold in range(n_folds):
+        report((fold + 1) / (n_folds + 2))
         held = [np.array_split(rows, n_folds)[fold] for rows in usable]
         near = [_within(n_lags, rows, block) for rows, block in zip(usable, held, strict=True)]
-        slopes, offsets = _ridge(total.minus(_Sums.over(recordings, near)), expected, grid)
-        fold_error, fold_spread = _validate(recordings, held, slopes, offsets)
+        rest = total.minus(_Sums.over(recordings, near))
+        if rest.n < 2:
+            raise RtdecodeError(
+                f"only {total.n} bins have targets and {n_lags} bins of history: too few for {n_folds} folds",
+                mend="use a longer session",
+            )
+        fold_error, fold_spread = _validate(recordings, held, *_ridge(rest, expected, grid))
         error += fold_error
         spread += fold_spread
-        report((fold + 2) / (n_folds + 2))
 
+    report((n_folds + 1) / (n_folds + 2))
     best = error.argmin(axis=0)
     chosen, which = np.unique(best, return_inverse=True)
     slopes, _ = _ridge(total, expected, grid[chosen])
@@ -144,7 +142,7 @@ def fit_wiener(
         penalty=grid[best],
         cv_r2=np.where(spread > 0, cv_r2, np.nan),
         lag_edges=edges,
-        n_rows=n_rows,
+        n_rows=total.n,
     )
 
 

@@ -303,13 +303,11 @@ def _read_bytes(path: Path) -> bytes:
             raise RtdecodeError("no such file", mend=mend)
         if not path.is_file():
             raise RtdecodeError("not a regular file", mend=mend)
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise RtdecodeError(f"larger than the {MAX_FILE_BYTES // 2**20} MiB a model may take", mend=mend)
+        return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
         raise RtdecodeError(f"cannot be read ({error})", mend=mend) from error
-    if len(data) > MAX_FILE_BYTES:
-        raise RtdecodeError(f"larger than the {MAX_FILE_BYTES // 2**20} MiB a model may take", mend=mend)
-    return data
 
 
 def _parse(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:

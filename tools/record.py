@@ -93,8 +93,12 @@ class StreamRecording:
             self._ring = BinRing(self._n_channels, 0.02)
             self._use(*taken, buffers)
             recorder = self._start_recorder(buffers)
-            while not self.stopping and not recorder.error:
+            told = ""
+            while not self.stopping:
                 self._turn(buffers)
+                if recorder.error != told:
+                    told = recorder.error
+                    self._say(f"NOT RECORDING: {told}" if told else "recording again, nothing is missing")
         finally:
             self._connector.stop()
             if self._behavior is not None:
@@ -102,7 +106,7 @@ class StreamRecording:
             if recorder is not None:
                 recorder.stop()
         if recorder.error:
-            raise RtdecodeError(recorder.error, mend="free space on the disk or record elsewhere")
+            raise RtdecodeError(recorder.error, mend="free space on the disk, or record elsewhere")
         received, lost = int(self.counters[RECEIVED]), int(self.counters[LOST])
         self._say(f"recorded {received} samples ({lost} lost) to {self.settings.output}")
 
@@ -203,7 +207,6 @@ class StreamRecording:
         if not n:
             return
         if isinstance(feed, CountFeed) and feed.binning is None:
-            feed.anchor(float(feed.inlet.time[0]) - feed.period_s, n)
-            assert feed.binning is not None
-            buffers.samples.begin(feed.binning.origin_s, feed.period_s)
+            grid = feed.anchor(float(feed.inlet.time[0]) - feed.period_s, n)
+            buffers.samples.begin(grid.origin_s, feed.period_s)
         buffers.add_samples(feed, n, pylsl.local_clock())

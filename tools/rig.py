@@ -31,6 +31,11 @@ level = -3
 END_S = 5.0
 
 
+def private_lsl_config() -> str:
+    """An LSL configuration for loopback only, in a session that nobody else is in."""
+    return LSL_CONFIG.format(session_id=f"rtdecode-{uuid.uuid4().hex[:12]}")
+
+
 def free_endpoint() -> str:
     """A loopback endpoint nobody uses at the moment."""
     with socket.socket() as probe:
@@ -43,13 +48,15 @@ class LoopbackRig:
 
     Args:
         folder: for the LSL configuration and the processes' stderr.
+        lsl_config: of an LSL session to share, None for one of its own. liblsl takes its
+            configuration once, so a process that has several rigs gives all of them the same.
 
     Use as a context manager: what still runs at the end is ended.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lsl_config: str | None = None) -> None:
         self.folder = folder
-        self.lsl_config = LSL_CONFIG.format(session_id=f"rtdecode-{uuid.uuid4().hex[:12]}")
+        self.lsl_config = lsl_config or private_lsl_config()
         config_file = folder / "lsl_api.cfg"
         config_file.write_text(self.lsl_config)
         self._environment = {**os.environ, "LSLAPICFG": str(config_file), "PYTHONSAFEPATH": "1"}
@@ -98,6 +105,15 @@ class LoopbackRig:
                     f"did not say {text!r} within {timeout_s:g} s: {self.said(name)[-500:]}", where=name
                 )
             time.sleep(0.02)
+
+    def kill(self, name: str) -> None:
+        """End a process with SIGKILL, as a crash does."""
+        entry = next(entry for entry in self._processes if entry[0] == name)
+        self._processes.remove(entry)
+        _, process, log = entry
+        process.kill()
+        process.communicate()
+        log.close()
 
     def end(self, name: str, *, must_succeed: bool = True) -> str:
         """End a process with SIGINT, as Ctrl-C does; returns what it wrote to stdout.

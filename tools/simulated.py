@@ -49,11 +49,11 @@ class Tuning:
 
 
 def draw_tuning(task: CentreOut, seed: int) -> Tuning:
-    """Units of a simulated array: a third of them barely tuned."""
+    """Units of a simulated array: a third of them not tuned at all."""
     rng = np.random.default_rng(seed)
     n = task.n_channels
     baseline = rng.gamma(2.0, task.mean_rate_hz / 2.0, n)
-    depth = baseline * rng.uniform(0.0, 0.6, n) * (rng.uniform(size=n) > 1 / 3)
+    depth = baseline * rng.uniform(0.2, 1.0, n) * (rng.uniform(size=n) > 1 / 3)
     direction, place = rng.uniform(0, 2 * np.pi, (2, n))
     velocity = depth[:, None] * np.stack((np.cos(direction), np.sin(direction)), axis=1)
     position = 0.5 * depth[:, None] * np.stack((np.cos(place), np.sin(place)), axis=1)

@@ -43,6 +43,8 @@ def version(
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 could not be done, 2 bad usage (DESIGN §11)."""
+    # A fit beside a live daemon must not spin on every core; OpenBLAS reads this when NumPy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

@@ -84,9 +84,10 @@ class EventFeed:
         good = time[(self.accepted[:n] != 0) & (time >= earliest) & (time <= latest)]
         return float(good.min()) if len(good) else None
 
-    def anchor(self, origin_s: float, n: int) -> None:
-        """Start bin 0 at `origin_s`; events before it are discarded."""
+    def anchor(self, origin_s: float, n: int) -> EventBinning:
+        """Start bin 0 at `origin_s`; events before it are discarded. Returns the grid."""
         self.binning = EventBinning(self.ring, origin_s, not_before_s=origin_s, carry=self._carry)
+        return self.binning
 
     def resume(self, grid: Grid, n: int) -> bool:
         """Go on after an outage: on the same grid, with the first bin that is all there."""
@@ -170,13 +171,13 @@ class CountFeed:
         usable = time[(time - self.period_s >= earliest) & (time <= latest + FUTURE_TOLERANCE_S)]
         return float(usable[0]) - self.period_s if len(usable) else None
 
-    def anchor(self, origin_s: float, n: int) -> None:
+    def anchor(self, origin_s: float, n: int) -> CountBinning:
         """Start bin 0 with the first sample of the last pull whose interval begins at `origin_s`.
 
-        Half a sample of slack: the grid is the stamps', not ours, and stamps jitter.
+        Half a sample of slack: the grid is the stamps', not ours, and stamps jitter. Returns the grid.
         """
         begins = self.inlet.time[:n] - self.period_s >= origin_s - 0.5 * self.period_s
-        self._start(int(self.index[np.argmax(begins)]), 0, n)
+        return self._start(int(self.index[np.argmax(begins)]), 0, n)
 
     def resume(self, grid: Grid, n: int) -> bool:
         """Go on after an outage: the sample after the last one pulled opens the next bin.
@@ -192,7 +193,7 @@ class CountFeed:
         self._start(int(self.index[n - 1]) + 1, b + 1, n)
         return True
 
-    def _start(self, index: int, first_bin: int, n: int) -> None:
+    def _start(self, index: int, first_bin: int, n: int) -> CountBinning:
         """Number samples anew, so that sample `index` becomes 0 and opens `first_bin`."""
         self.index[:n] -= index
         self._state[sequence.LAST] -= index
@@ -204,6 +205,7 @@ class CountFeed:
             anchor_bin=first_bin,
             carry=self._carry,
         )
+        return self.binning
 
     def add(self, first: int, n: int, now: float) -> int:
         """Bin samples `first … n-1` of the last pull; returns how far the ring let it come."""

@@ -1,4 +1,9 @@
-"""The control socket: one REP endpoint, msgpack or JSON, never a crash (DESIGN §10)."""
+"""The control socket: one REP endpoint, msgpack or JSON, never a crash (DESIGN §10).
+
+To a REQ client it is a REP socket. Underneath it is a ROUTER that writes the envelope itself:
+libzmq's REP reports itself readable for a message without an envelope and then blocks in recv, so
+one such peer would silence it for good (seen with libzmq 4.3.5).
+"""
 
 from __future__ import annotations
 
@@ -46,7 +51,7 @@ class ControlServer:
         status: Callable[[], dict[str, Any]],
         apply: Callable[[str], int | None],
     ) -> None:
-        self._socket = context.socket(zmq.REP)
+        self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 100)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
         try:
@@ -73,8 +78,19 @@ class ControlServer:
     def _run(self) -> None:
         while not self._stopping:
             if self._socket.poll(POLL_MS):
-                self._socket.send(self._answer(self._socket.recv_multipart()))
+                self._serve_one()
         self._socket.close()
+
+    def _serve_one(self) -> None:
+        try:
+            frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            # [peer, *route, empty, *request]: without the empty frame nobody waits for a reply.
+            if b"" in frames[1:]:
+                split = frames.index(b"", 1) + 1
+                self._socket.send_multipart([*frames[:split], self._answer(frames[split:])], zmq.NOBLOCK)
+        except zmq.Again:
+            # Nothing whole was there, or the peer no longer takes its reply.
+            return
 
     def _answer(self, frames: list[bytes]) -> bytes:
         try:

@@ -8,6 +8,7 @@ logs, or waits for another thread.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,11 @@ CORRECTION_JUMP_S = 0.005
 ATTENTIVE_S = 0.002
 
 NEVER = 1 << 62
+
+#: Catching up, ZeroMQ's thread gets a moment after so many bins: the queue of a subscriber holds one
+#: second, and a burst beyond it would be lost to subscribers that are not slow at all.
+BURST_BINS = 16
+BURST_PAUSE_S = 0.001
 
 
 @dataclass
@@ -117,6 +123,7 @@ class HotLoop:
         self._last_turn_s = -np.inf
         self._correction_s = 0.0
         self._searching = False
+        self._burst = 0
         self._backlog: list[list[list[int]]] = []
 
     @property
@@ -139,6 +146,7 @@ class HotLoop:
 
     def turn(self) -> None:
         """One round: commands, one pull, and whatever bins have closed."""
+        self._burst = 0
         while self.commands:
             self._apply(self.commands.popleft())
         if self.pending_status is not None:
@@ -210,15 +218,12 @@ class HotLoop:
             self._break_off("no sample yet")
             return
         if feed.layout is Layout.COUNTS:
-            feed.anchor(oldest or now, n)
-            assert feed.binning is not None
-            self._first_published = max(0, int((now - feed.binning.origin_s) / width_s))
+            self.grid = feed.anchor(oldest or now, n)
+            self._first_published = max(0, int((now - self.grid.origin_s) / width_s))
         else:
             backlog = 0 if oldest is None else int(np.ceil((now - oldest) / width_s))
             self._first_published = min(backlog, self.ring.n_bins)
-            feed.anchor(now - self._first_published * width_s, n)
-        self.grid = feed.binning
-        assert self.grid is not None
+            self.grid = feed.anchor(now - self._first_published * width_s, n)
         self._record_samples_from(self.grid)
         self._log("reset", self._first_published, reason="start", origin_s=self.grid.origin_s)
         if n:
@@ -356,6 +361,9 @@ class HotLoop:
         )
         if self._buffers is not None:
             self._buffers.decoded.add(closed, t_bin, stage.value, flags, 0)
+        self._burst += 1
+        if self._burst % BURST_BINS == 0:
+            time.sleep(BURST_PAUSE_S)
         meters.bins += 1
         meters.spikes += closed.spikes
         meters.stale += bool(flags & Flag.STALE)

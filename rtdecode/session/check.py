@@ -165,12 +165,23 @@ def check_log(columns: Columns, place: str) -> tuple[LogEntry, ...]:
     for name in ("kind", "data"):
         if columns[name].ndim != 1 or (columns[name].dtype.kind != "U" and columns[name].size):
             raise RtdecodeError("is not a list of strings", where=f"{place}/{name}", mend=f"see {DOCS}")
-    return tuple(
-        LogEntry(
-            float(time[row]), int(bins[row]), str(columns["kind"][row]), _json(columns["data"], row, place)
+    broken = [row for row, text in enumerate(columns["data"]) if not is_json_object(str(text))]
+    if broken:
+        raise RtdecodeError(
+            f"row {broken[0]} is not a JSON object; {len(broken)} such rows",
+            where=f"{place}/data",
+            mend=_repair(place),
         )
-        for row in range(len(time))
-    )
+    kinds, data = columns["kind"].tolist(), [json.loads(text) for text in columns["data"].tolist()]
+    return tuple(map(LogEntry, time.tolist(), bins.tolist(), kinds, data))
+
+
+def is_json_object(text: str) -> bool:
+    """Whether `text` is one JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def whole_numbers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[Any]:
@@ -280,16 +291,6 @@ def _labels(attrs: Mapping[str, Any], name: str, n_columns: int, place: str) -> 
             mend=f"set the attribute {name} to {n_columns} strings",
         )
     return labels
-
-
-def _json(column: NDArray[Any], row: int, place: str) -> dict[str, Any]:
-    try:
-        data = json.loads(column[row])
-    except ValueError:
-        data = None
-    if not isinstance(data, dict):
-        raise RtdecodeError(f"row {row} is not a JSON object", where=f"{place}/data", mend=_repair(place))
-    return data
 
 
 def _repair(place: str) -> str:

@@ -104,8 +104,10 @@ class SessionWriter:
         self.path = Path(path)
         self.behavior_dropped = 0
         self._last_sample_s = -np.inf
-        if self.path.exists() and not overwrite:
+        if self.path.is_file() and not overwrite:
             raise RtdecodeError("exists already", where=str(self.path), mend="choose another name")
+        if self.path.is_dir():
+            raise cannot_write(self.path, IsADirectoryError())
         unfinished = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
         try:
             descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
@@ -134,11 +136,9 @@ class SessionWriter:
             raise cannot_write(self.path, error) from error
 
     def append_events(self, time: ArrayLike, channel: ArrayLike, unit: ArrayLike | None = None) -> None:
-        """Append n events: time f8[n] (s), channel u2[n], unit u1[n] (zeros if None); in any order of time."""
+        """Append n events, in any order of time: f8[n] (s), u2[n] and u1[n] (zeros if None)."""
         self._require_room()
-        self._events.append(
-            time, channel, np.zeros(len(np.asarray(channel)), np.uint8) if unit is None else unit
-        )
+        self._events.append(time, channel, np.zeros(np.shape(channel), np.uint8) if unit is None else unit)
 
     def append_counts(self, values: ArrayLike) -> None:
         """Append rows of the counts stream, whole numbers [n, n_channels]; they saturate at 255."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from rtdecode.session.schema import (
     MAX_CHANNELS,
     OWN_ATTRS,
     TRIALS,
+    repair_hint,
 )
 
 
@@ -47,11 +48,6 @@ class RawGroup:
     columns: dict[str, NDArray[Any]]
     attrs: dict[str, Any]
 
-    @property
-    def lengths(self) -> dict[str, int]:
-        """Rows of each column."""
-        return {name: len(column) for name, column in self.columns.items()}
-
 
 @dataclass(frozen=True)
 class RawSession:
@@ -64,6 +60,9 @@ class RawSession:
     groups: dict[str, RawGroup]
 
 
+HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+"""What h5py raises for a file whose bytes make no sense; which one depends on the byte."""
+
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "events": (EVENTS, EVENTS_OPTIONAL),
     "counts": (COUNTS, ()),
@@ -74,27 +73,32 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def read_raw(path: Path) -> RawSession:
+def read_raw(path: Path, unreadable: Callable[[RtdecodeError], None] | None = None) -> RawSession:
     """Read every known group of `path`.
+
+    Args:
+        path: the file.
+        unreadable: told about a group that lacks a dataset or is damaged, which is then left out; without it
+            such a group is an error.
 
     Raises:
         RtdecodeError: no such file, not HDF5, cut short, another format or a newer version, no channel
-            count, or a group that lacks a dataset.
+            count, or a group that cannot be read.
     """
     with _opened(path) as file:
         _check_format(file, path)
         complete = bool(_whole_attr(file, "complete", path, default=1))
-        return RawSession(
-            path=path,
-            n_channels=_n_channels(file, path),
-            complete=complete,
-            attrs={name: as_text(file.attrs[name]) for name in file.attrs if name not in OWN_ATTRS},
-            groups={
-                name: _read_group(file, name, path, needed, optional, complete)
-                for name, (needed, optional) in GROUPS.items()
-                if name in file
-            },
-        )
+        n_channels = _n_channels(file, path)
+        attrs = {name: as_text(file.attrs[name]) for name in file.attrs if name not in OWN_ATTRS}
+        groups = {}
+        for name in [name for name in GROUPS if name in file]:
+            try:
+                groups[name] = _read_group(file, name, path, complete)
+            except RtdecodeError as error:
+                if unreadable is None:
+                    raise
+                unreadable(error)
+    return RawSession(path, n_channels, complete, attrs, groups)
 
 
 @contextmanager
@@ -112,8 +116,12 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         raise RtdecodeError("may not be read", where=str(path), mend="check its permissions") from error
     except MemoryError as error:
         raise RtdecodeError(f"does not fit into memory ({error})", where=str(path)) from error
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise RtdecodeError(_why_unreadable(path, error), where=str(path), mend=_copy_again(path)) from error
+    except HDF5_ERRORS as error:
+        raise RtdecodeError(
+            _why_unreadable(path, error),
+            where=str(path),
+            mend=f"copy it again from where it was recorded; a session is an HDF5 file as in {DOCS}",
+        ) from error
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
@@ -128,10 +136,6 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     if not is_hdf5:
         return "is not an HDF5 file"
     return f"is damaged: {error}"
-
-
-def _copy_again(path: Path) -> str:
-    return f"copy it again from where it was recorded; sessions are HDF5 files as in {DOCS}"
 
 
 def _check_format(file: h5py.File, path: Path) -> None:
@@ -196,7 +200,7 @@ def as_text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, np.ndarray):
-        return json.dumps([_plain(item) for item in value.tolist()], ensure_ascii=False)
+        return json.dumps(value.tolist(), ensure_ascii=False, default=as_text)
     if isinstance(value, h5py.Empty):
         return ""
     return str(value)
@@ -215,20 +219,18 @@ def as_texts(value: object) -> tuple[str, ...] | None:
     return tuple(as_text(item) for item in value.tolist())
 
 
-def _plain(item: object) -> object:
-    return as_text(item) if isinstance(item, bytes) else item
-
-
-def _read_group(
-    file: h5py.File,
-    name: str,
-    path: Path,
-    needed: tuple[str, ...],
-    optional: tuple[str, ...],
-    complete: bool,
-) -> RawGroup:
+def _read_group(file: h5py.File, name: str, path: Path, complete: bool) -> RawGroup:
     place = f"{path}:/{name}"
-    group = file[name]
+    try:
+        return _columns_and_attrs(file[name], name, place, complete)
+    except HDF5_ERRORS as error:
+        raise RtdecodeError(
+            f"is damaged: {error}", where=place, mend=f"{repair_hint(path)} saves the rest"
+        ) from error
+
+
+def _columns_and_attrs(group: h5py.Group, name: str, place: str, complete: bool) -> RawGroup:
+    needed, optional = GROUPS[name]
     if not isinstance(group, h5py.Group):
         raise RtdecodeError("is a dataset, not a group", where=place, mend=f"write it as in {DOCS}")
     missing = [column for column in needed if column not in group]

@@ -7,6 +7,7 @@ session.counts.values.shape    # (5843, 96)
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.check import (
@@ -18,7 +19,7 @@ from rtdecode.session.check import (
     check_trials,
 )
 from rtdecode.session.layout import Session
-from rtdecode.session.raw import RawSession, read_raw
+from rtdecode.session.raw import RawGroup, RawSession, read_raw
 from rtdecode.session.schema import DOCS
 
 
@@ -41,28 +42,33 @@ def checked(raw: RawSession) -> Session:
     Raises:
         RtdecodeError: as `read_session`.
     """
-    groups = raw.groups
-    if not groups.keys() & {"events", "counts", "decoded"}:
+    if not raw.groups.keys() & {"events", "counts", "decoded"}:
         raise RtdecodeError(
             "holds no spikes: neither /events nor /counts",
             where=f"{raw.path}:/",
             mend=f"write at least one of them as in {DOCS}",
         )
-    events, counts, behavior = groups.get("events"), groups.get("counts"), groups.get("behavior")
-    trials, decoded, log = groups.get("trials"), groups.get("decoded"), groups.get("log")
-    return Session(
-        n_channels=raw.n_channels,
-        events=check_events(events.columns, raw.n_channels, events.place) if events else None,
-        counts=check_counts(counts.columns["values"], counts.attrs, raw.n_channels, counts.place)
-        if counts
-        else None,
-        behavior=check_behavior(behavior.columns, behavior.attrs, behavior.place) if behavior else None,
-        trials=check_trials(trials.columns, trials.place) if trials else None,
-        decoded=check_decoded(decoded.columns, decoded.attrs, raw.n_channels, decoded.place)
-        if decoded
-        else None,
-        log=check_log(log.columns, log.place) if log else (),
-        attrs=raw.attrs,
-        path=raw.path,
-        complete=raw.complete,
-    )
+    parts = {name: check_part(name, group, raw.n_channels) for name, group in raw.groups.items()}
+    return Session(n_channels=raw.n_channels, attrs=raw.attrs, path=raw.path, complete=raw.complete, **parts)
+
+
+def check_part(name: str, group: RawGroup, n_channels: int) -> Any:
+    """The part of a session (`Events`, `Counts`, …) that the group called `name` holds.
+
+    Raises:
+        RtdecodeError: it breaks a rule of the format.
+    """
+    columns, attrs, place = group.columns, group.attrs, group.place
+    match name:
+        case "events":
+            return check_events(columns, n_channels, place)
+        case "counts":
+            return check_counts(columns["values"], attrs, n_channels, place)
+        case "behavior":
+            return check_behavior(columns, attrs, place)
+        case "trials":
+            return check_trials(columns, place)
+        case "decoded":
+            return check_decoded(columns, attrs, n_channels, place)
+        case _:
+            return check_log(columns, place)

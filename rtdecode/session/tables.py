@@ -46,6 +46,11 @@ class GrowingTable:
                 dtype=h5py.string_dtype() if kind is str else kind,
                 fill_time=None if kind is str else "never",
             )
+            # The first row makes HDF5 create the chunk index and note its address. Do that now: from here on,
+            # the length is the only thing in the dataset's header that changes.
+            dataset.resize(1, axis=0)
+            dataset[0] = "" if kind is str else 0
+            dataset.resize(0, axis=0)
             self._columns.append(
                 _Column(dataset.id, h5py.h5t.py_create(dataset.dtype), dataset.dtype, row_shape)
             )

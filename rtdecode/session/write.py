@@ -87,18 +87,15 @@ def strings(texts: Sequence[str]) -> NDArray[Any]:
 
 
 def to_json(data: dict[str, Any]) -> str:
-    """`data` as one JSON object; NumPy scalars and arrays become numbers and lists.
-
-    Raises:
-        TypeError: something JSON cannot hold.
-    """
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    """`data` as one JSON object: NumPy as numbers and lists, NaN and infinity as null, the rest as text."""
+    text = json.dumps(data, default=_plain)
+    if "NaN" in text or "Infinity" in text:
+        text = json.dumps(json.loads(text, parse_constant=lambda name: None))
+    return text
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
 
 def _checked_parts(session: Session, where: str) -> Parts:

@@ -1,0 +1,165 @@
+"""Save what can be saved of a session file that breaks a rule of the format.
+
+The damaged file is never touched: the repaired one lies beside it, and what was done is told line by line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.session.check import is_json_object
+from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
+from rtdecode.session.read import check_part, checked
+from rtdecode.session.schema import DOCS
+from rtdecode.session.write import write_session
+
+Tell = Callable[[str], None]
+
+
+def repair_session(path: Path | str) -> tuple[Path, list[str]]:
+    """Mend the session in `path` into `<stem>.repaired.h5` beside it.
+
+    Events with impossible times or channels, behaviour samples that are not finite or not after the one
+    before, trials that stop before they start and log entries that are no JSON are dropped; unsorted events
+    are sorted; datasets of different lengths are cut to the shortest; a part beyond that is left out.
+
+    Returns:
+        The repaired file and what was done, one line each. Nothing is written where nothing was wrong: then
+        it is `path` itself and an empty list.
+
+    Raises:
+        RtdecodeError: nothing can be saved, or the repaired file cannot be written.
+    """
+    path = Path(path)
+    done: list[str] = []
+    raw = read_raw(
+        path, unreadable=lambda error: done.append(f"{_inside(error.where)} left out: it {error.what}")
+    )
+    if not raw.complete:
+        done.append("the recording was not closed: kept every whole row and marked it complete")
+    mended = {name: _mend(name, group, raw, done.append) for name, group in raw.groups.items()}
+    groups = {name: group for name, group in mended.items() if group is not None}
+    if not groups.keys() & {"events", "counts", "decoded"}:
+        reasons = "; ".join(done) or "it holds no spikes"
+        raise RtdecodeError(
+            f"nothing can be saved: {reasons}", where=str(path), mend=f"write it anew as in {DOCS}"
+        )
+    if not done:
+        return path, done
+    session = checked(replace(raw, groups=groups, complete=True))
+    repaired = path.with_name(f"{path.stem}.repaired.h5")
+    write_session(repaired, session)
+    return repaired, done
+
+
+def _mend(name: str, group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup | None:
+    inside = f"/{name}"
+    try:
+        mended = _MENDERS[name](_cut(group, inside, tell), raw, lambda line: tell(f"{inside}: {line}"))
+        check_part(name, mended, raw.n_channels)
+    except RtdecodeError as error:
+        tell(f"{_inside(error.where)} left out: {error.what}")
+        return None
+    return mended
+
+
+def _cut(group: RawGroup, inside: str, tell: Tell) -> RawGroup:
+    rows = min(len(column) for column in group.columns.values())
+    cut = {name: len(column) - rows for name, column in group.columns.items() if len(column) > rows}
+    if not cut:
+        return group
+    tell(
+        f"{inside}: cut to {rows} rows (" + ", ".join(f"{name} had {n} more" for name, n in cut.items()) + ")"
+    )
+    return replace(group, columns={name: column[:rows] for name, column in group.columns.items()})
+
+
+def _mend_events(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+    time = _numbers(group, "time")
+    channel = _numbers(group, "channel")
+    timed = np.isfinite(time)
+    group = _keep(group, timed, "events without a finite time", tell)
+    channel = channel[timed]
+    known = (channel >= 0) & (channel < raw.n_channels)
+    group = _keep(group, known, f"events on channels outside 0 to {raw.n_channels - 1}", tell)
+    times = group.columns["time"]
+    backward = int(np.count_nonzero(times[1:] < times[:-1]))
+    if backward:
+        order = np.argsort(times, kind="stable")
+        group = replace(group, columns={name: column[order] for name, column in group.columns.items()})
+        tell(f"sorted by time ({backward} events were earlier than the one before)")
+    return group
+
+
+def _mend_behavior(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+    values = _numbers(group, "values")
+    time = _numbers(group, "time")
+    if values.ndim != 2:
+        return group
+    # Beyond float32 is as good as infinite: that is what a session holds.
+    fits = np.abs(values) <= np.finfo(np.float32).max
+    finite = np.isfinite(time) & fits.all(axis=1)
+    group = _keep(group, finite, "samples with NaN or infinite values", tell)
+    time = time[finite]
+    latest = np.maximum.accumulate(np.append(-np.inf, time))
+    group = _keep(group, time > latest[:-1], "samples not after the one before", tell)
+    n_columns = values.shape[1]
+    attrs = dict(group.attrs)
+    for name, unnamed in (("names", "value"), ("units", "")):
+        labels = as_texts(attrs.get(name))
+        if labels is None or len(labels) != n_columns:
+            attrs[name] = np.array([f"{unnamed}{i}" if unnamed else "" for i in range(n_columns)])
+            tell(f"the {name} did not fit {n_columns} columns: now {', '.join(attrs[name]) or 'empty'}")
+    return replace(group, attrs=attrs)
+
+
+def _mend_trials(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+    start, stop = _numbers(group, "start"), _numbers(group, "stop")
+    sound = np.isfinite(start) & np.isfinite(stop) & (stop >= start)
+    return _keep(group, sound, "trials without a start before their stop", tell)
+
+
+def _mend_log(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+    time = _numbers(group, "time")
+    sound = np.array([is_json_object(str(text)) for text in group.columns["data"]], dtype=np.bool_)
+    return _keep(group, sound & np.isfinite(time), "entries without a time or without JSON data", tell)
+
+
+def _as_it_is(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+    return group
+
+
+_MENDERS: dict[str, Callable[[RawGroup, RawSession, Tell], RawGroup]] = {
+    "events": _mend_events,
+    "counts": _as_it_is,
+    "behavior": _mend_behavior,
+    "trials": _mend_trials,
+    "decoded": _as_it_is,
+    "log": _mend_log,
+}
+
+
+def _numbers(group: RawGroup, name: str) -> NDArray[Any]:
+    column = group.columns[name]
+    if column.dtype.kind not in "iufb":
+        raise RtdecodeError(f"holds {column.dtype}, not numbers", where=f"{group.place}/{name}")
+    return column
+
+
+def _keep(group: RawGroup, rows: NDArray[np.bool_], what: str, tell: Tell) -> RawGroup:
+    dropped = int(rows.size - np.count_nonzero(rows))
+    if not dropped:
+        return group
+    tell(f"dropped {dropped} of {rows.size} {what}")
+    return replace(group, columns={name: column[rows] for name, column in group.columns.items()})
+
+
+def _inside(where: str | None) -> str:
+    return "/" + (where or "").rsplit(":/", 1)[-1]

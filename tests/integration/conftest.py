@@ -1,0 +1,92 @@
+"""Real processes, LSL streams and ZeroMQ sockets, on loopback and in an LSL session of the run's own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pylsl
+import pytest
+from daemon import Served, cut
+
+from rtdecode.artifact import write_artifact
+from rtdecode.calibrate.fit import fit_sessions
+from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
+from rtdecode.tools.rig import LoopbackRig, private_lsl_config
+from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
+
+
+@pytest.fixture(scope="session")
+def lsl_config() -> str:
+    """liblsl reads its configuration once: this process shares one session with all it starts."""
+    text = private_lsl_config()
+    pylsl.set_config_content(text)
+    return text
+
+
+@pytest.fixture
+def rig(tmp_path: Path, lsl_config: str) -> Iterator[LoopbackRig]:
+    with LoopbackRig(tmp_path, lsl_config) as started:
+        yield started
+
+
+@pytest.fixture
+def stream() -> str:
+    """A stream name of the test's own."""
+    return f"M1-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture(scope="session")
+def indy(data_dir: Path) -> Path:
+    return data_dir / "indy" / "indy_20161005_06.h5"
+
+
+@pytest.fixture(scope="session")
+def indy_piece(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten seconds of a real session."""
+    path = tmp_path_factory.mktemp("indy") / "piece.h5"
+    write_session(path, cut(read_session(indy), 100.0, 110.0))
+    return path
+
+
+@pytest.fixture(scope="session")
+def indy_model(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Wiener filter for x, y at 20 ms, fitted to the whole session."""
+    path = tmp_path_factory.mktemp("models") / "indy.safetensors"
+    write_artifact(path, fit_sessions([indy], "wiener", 0.02, ("x", "y")).artifact)
+    return path
+
+
+@pytest.fixture(scope="session")
+def simulated_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty simulated seconds of 16 channels."""
+    path = tmp_path_factory.mktemp("simulated") / "simulated.h5"
+    task = CentreOut(n_channels=16)
+    write_session(path, simulate_session(task, draw_tuning(task, 3), 30.0, 4, "simulated"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def simulated_model(simulated_session: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "simulated.safetensors"
+    write_artifact(path, fit_sessions([simulated_session], "wiener", 0.02).artifact)
+    return path
+
+
+@pytest.fixture
+def serve(rig: LoopbackRig, stream: str) -> Iterator[Any]:
+    """Starts daemons on the test's stream."""
+    started: list[Served] = []
+
+    def start(model: Path, *arguments: str) -> Served:
+        served = Served(rig, stream, model, *arguments, name=f"serve{len(started)}")
+        started.append(served)
+        return served
+
+    yield start
+    for served in started:
+        if not served.subscriber.socket.closed:
+            served.subscriber.close()

@@ -1,0 +1,350 @@
+"""The artifact reads back as it was written, and anything else is refused in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rtdecode.artifact import (
+    METADATA_KEY,
+    ModelArtifact,
+    Output,
+    count_max_at,
+    infer_role,
+    read_artifact,
+    write_artifact,
+)
+from rtdecode.errors import RtdecodeError
+
+
+def make_artifact(**changes: Any) -> ModelArtifact:
+    rng = np.random.default_rng(0)
+    settings: dict[str, Any] = {
+        "kind": "wiener",
+        "causal": True,
+        "bin_width_s": 0.02,
+        "n_channels": 5,
+        "channel_mask": (True, True, False, True, True),
+        "outputs": (Output("x", "mm", 1.5, 20.0, "position"), Output("vx", "mm/s", 0.0, 90.0, "velocity")),
+        "count_max": 20,
+        "run": {"weight": rng.normal(size=(5, 3, 2)).astype("f4"), "bias": rng.normal(size=2)},
+        "train": {"mean": rng.normal(size=5).astype("f4")},
+        "provenance": {"sessions": ["indy_20161005_06"], "seed": 0, "scores": {"r2": [0.5, None]}},
+    }
+    return ModelArtifact(**(settings | changes))
+
+
+def parts_of(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tensors and rtdecode metadata of a file, to be damaged."""
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return safetensors.numpy.load(data), json.loads(header["__metadata__"][METADATA_KEY])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    write_artifact(path, make_artifact())
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(RtdecodeError) as caught:
+        read_artifact(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert "\n" not in line
+    assert "Mend: " in line
+    return line
+
+
+def test_an_artifact_reads_back_as_it_was_written(path: Path) -> None:
+    written, read = make_artifact(), read_artifact(path)
+    for name in ("kind", "causal", "bin_width_s", "n_channels", "channel_mask", "outputs", "count_max"):
+        assert getattr(read, name) == getattr(written, name)
+    for name in ("provenance", "widths", "grid_bits", "normaliser", "model_id"):
+        assert getattr(read, name) == getattr(written, name)
+    for group in ("run", "train"):
+        tensors, expected = getattr(read, group), getattr(written, group)
+        assert tensors.keys() == expected.keys()
+        for name in tensors:
+            assert tensors[name].dtype == expected[name].dtype
+            np.testing.assert_array_equal(tensors[name], expected[name])
+
+
+def test_the_settings_of_a_network_read_back_too(tmp_path: Path) -> None:
+    written = make_artifact(kind="alignnet", widths=(64, 128), grid_bits=12, normaliser={"rate": [1.0, 2.5]})
+    write_artifact(tmp_path / "net.safetensors", written)
+    read = read_artifact(tmp_path / "net.safetensors")
+    assert (read.widths, read.grid_bits, read.normaliser) == ((64, 128), 12, {"rate": [1.0, 2.5]})
+    assert read.model_id == written.model_id
+
+
+def test_whole_numbers_for_fractions_read_back_as_the_same_model(tmp_path: Path) -> None:
+    written = make_artifact(bin_width_s=1, outputs=(Output("x", "mm", 0, 1, "position"),))
+    write_artifact(tmp_path / "m.safetensors", written)
+    assert read_artifact(tmp_path / "m.safetensors").model_id == written.model_id
+
+
+def test_the_model_id_follows_what_the_engine_reads_and_nothing_else() -> None:
+    artifact = make_artifact()
+    assert len(artifact.model_id) == 8
+    assert int(artifact.model_id, 16) >= 0
+    same = [
+        replace(artifact, provenance={}),
+        replace(artifact, train={}),
+        replace(artifact, run=dict(reversed(artifact.run.items()))),
+    ]
+    assert {other.model_id for other in same} == {artifact.model_id}
+    weight = artifact.run["weight"].copy()
+    weight[0, 0, 0] = np.nextafter(weight[0, 0, 0], np.float32(9))
+    different = [
+        replace(artifact, run=artifact.run | {"weight": weight}),
+        replace(artifact, run=artifact.run | {"bias": artifact.run["bias"].astype("f4")}),
+        replace(artifact, run={"weight": artifact.run["weight"], "offset": artifact.run["bias"]}),
+        replace(artifact, run=artifact.run | {"weight": artifact.run["weight"].reshape(5, 6, 1)}),
+        replace(artifact, causal=False),
+        replace(artifact, bin_width_s=0.021),
+        replace(artifact, channel_mask=(True,) * 5),
+        replace(artifact, count_max=21),
+        replace(artifact, outputs=artifact.outputs[::-1]),
+        replace(artifact, widths=(64,)),
+        replace(artifact, grid_bits=12),
+        replace(artifact, normaliser={}),
+    ]
+    ids = {other.model_id for other in different} | {artifact.model_id}
+    assert len(ids) == len(different) + 1
+
+
+def test_an_artifact_keeps_its_own_copy_of_the_arrays() -> None:
+    bias = np.zeros(2)
+    artifact = make_artifact(run={"bias": bias})
+    bias[0] = 1.0
+    assert artifact.run["bias"][0] == 0.0
+    with pytest.raises(ValueError, match="read-only"):
+        artifact.run["bias"][0] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"kind": "oracle"}, "unknown kind 'oracle'"),
+        ({"n_channels": 0, "channel_mask": ()}, "0 channels"),
+        ({"channel_mask": (True,)}, "covers 1 of 5 channels"),
+        ({"bin_width_s": 0.0}, "bin width of 0.0 s"),
+        ({"bin_width_s": -0.02}, "bin width of -0.02 s"),
+        ({"bin_width_s": math.nan}, "bin width of nan s"),
+        ({"bin_width_s": math.inf}, "bin width of inf s"),
+        ({"count_max": 0}, "count_max of 0"),
+        ({"count_max": 256}, "count_max of 256"),
+        ({"outputs": ()}, "without outputs"),
+        ({"outputs": (Output("x", "mm", 0, 1, "position"),) * 2}, "'x' is there twice"),
+        ({"widths": (64, 0)}, "widths"),
+        ({"grid_bits": 25}, "grid_bits of 25"),
+        ({"run": {"weight": np.array([0.0, np.nan], "f4")}}, "run.weight holds NaN"),
+        ({"train": {"mean": np.array([np.inf])}}, "train.mean holds NaN or infinity"),
+        ({"run": {"weight": np.array(["a"])}}, "not numbers"),
+        ({"provenance": {"score": math.nan}}, "provenance cannot be written as JSON"),
+        ({"normaliser": {"rate": {1, 2}}}, "normaliser cannot be written as JSON"),
+    ],
+)
+def test_an_impossible_model_is_not_made(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(RtdecodeError, match=complaint):
+        make_artifact(**changes)
+
+
+@pytest.mark.parametrize(
+    ("output", "complaint"),
+    [
+        (("", "mm", 0.0, 1.0, "position"), "no name"),
+        (("x", "mm", math.nan, 1.0, "position"), "mean of nan"),
+        (("x", "mm", 0.0, 0.0, "position"), "SD of 0.0"),
+        (("x", "mm", 0.0, -1.0, "position"), "SD of -1.0"),
+        (("x", "mm", 0.0, math.inf, "position"), "SD of inf"),
+        (("x", "mm", 0.0, 1.0, "place"), "role 'place'"),
+    ],
+)
+def test_an_impossible_output_is_not_made(output: tuple[Any, ...], complaint: str) -> None:
+    with pytest.raises(RtdecodeError, match=complaint):
+        Output(*output)
+
+
+def test_a_missing_file_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
+    assert "no such file" in refusal(tmp_path / "missing.safetensors")
+    assert "is a folder" in refusal(tmp_path)
+    assert "not a regular file" in refusal(Path("/dev/null"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"\x89HDF\r\n\x1a\n" + bytes(100), bytes(1000), b"\xff" * 64]
+)
+def test_another_format_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(content)
+    assert "not a model file (not safetensors)" in refusal(path)
+
+
+def test_a_file_cut_anywhere_is_refused(path: Path) -> None:
+    data = path.read_bytes()
+    for length in [0, 7, 8, 9, 100, len(data) // 2, len(data) - 1]:
+        path.write_bytes(data[:length])
+        assert any(word in refusal(path) for word in ("truncated", "not safetensors"))
+
+
+def test_a_file_with_something_behind_it_is_refused(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+    assert "damaged" in refusal(path)
+
+
+def test_a_huge_file_is_refused_before_it_is_parsed(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(300 * 2**20)
+    assert "larger than the 256 MiB" in refusal(path)
+
+
+def test_a_foreign_safetensors_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bert.safetensors"
+    safetensors.numpy.save_file({"run.weight": np.zeros(3)}, path)
+    assert "no rtdecode model" in refusal(path)
+    safetensors.numpy.save_file({"run.weight": np.zeros(3)}, path, metadata={"format": "pt"})
+    assert "no rtdecode model" in refusal(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '{"format_version": NaN}', "[" * 100_000])
+def test_metadata_that_is_no_json_object_is_refused(path: Path, text: str) -> None:
+    tensors, _ = parts_of(path)
+    safetensors.numpy.save_file(tensors, path, metadata={METADATA_KEY: text})
+    assert "metadata cannot be read" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"format_version": 2}, "format version 2; this rtdecode reads version 1. Mend: upgrade rtdecode"),
+        ({"format_version": 0}, "format version 0"),
+        ({"format_version": "1"}, "format_version"),
+        ({"kind": "oracle"}, "unknown kind 'oracle'"),
+        ({"n_channels": -1}, "-1 channels"),
+        ({"n_channels": 5.5}, "n_channels"),
+        ({"channel_mask": [1, 1, 0, 1, 1]}, "channel_mask"),
+        ({"bin_width_s": 0}, "bin width of 0.0 s"),
+        ({"bin_width_s": None}, "bin_width_s"),
+        ({"count_max": 256}, "count_max of 256"),
+        ({"outputs": []}, "without outputs"),
+        ({"outputs": [{"name": "x", "units": "mm", "mean": 0, "sd": 0, "role": "position"}]}, "SD of 0.0"),
+        ({"outputs": [{"name": "x", "units": "mm", "mean": 0, "sd": 1, "role": "place"}]}, "role"),
+        ({"outputs": [{"name": "x"}]}, "units"),
+        ({"model_id": "00000000"}, "damaged: it says model 00000000"),
+        ({"model_id": 3}, "model_id"),
+        ({"count_max": 19}, "damaged: it says model"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_metadata_that_does_not_hold_is_refused(path: Path, changes: dict[str, Any], complaint: str) -> None:
+    tensors, metadata = parts_of(path)
+    safetensors.numpy.save_file(tensors, path, metadata={METADATA_KEY: json.dumps(metadata | changes)})
+    assert complaint in refusal(path)
+
+
+def test_a_missing_entry_is_refused(path: Path) -> None:
+    tensors, metadata = parts_of(path)
+    for name in metadata:
+        less = {key: value for key, value in metadata.items() if key != name}
+        safetensors.numpy.save_file(tensors, path, metadata={METADATA_KEY: json.dumps(less)})
+        assert name in refusal(path)
+
+
+def test_numbers_beyond_float64_in_the_metadata_are_refused(path: Path) -> None:
+    tensors, metadata = parts_of(path)
+    text = json.dumps(metadata).replace('"bin_width_s": 0.02', '"bin_width_s": 1e999')
+    safetensors.numpy.save_file(tensors, path, metadata={METADATA_KEY: text})
+    refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "complaint"),
+    [
+        ({"run.weight": np.full((5, 3, 2), np.nan, "f4")}, "run.weight holds NaN"),
+        ({"run.bias": np.zeros(2)}, "damaged: it says model"),
+        ({"weight": np.zeros(2)}, "'weight', which is neither"),
+        ({"run.more": np.zeros(2)}, "damaged: it says model"),
+    ],
+)
+def test_tensors_that_do_not_hold_are_refused(path: Path, tensors: dict[str, Any], complaint: str) -> None:
+    kept, metadata = parts_of(path)
+    safetensors.numpy.save_file(kept | tensors, path, metadata={METADATA_KEY: json.dumps(metadata)})
+    assert complaint in refusal(path)
+
+
+def test_a_tensor_type_that_numpy_lacks_is_refused(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'"dtype":"F32"', b'"dtype":"F8_"'))
+    refusal(path)
+    path.write_bytes(data.replace(b'"dtype":"F64"', b'"dtype":"C64"'))
+    assert "C64" in refusal(path)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_file_is_refused_or_harmlessly_damaged(path: Path, data: st.DataObject) -> None:
+    whole = make_artifact()
+    write_artifact(path, whole)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    damaged = path.with_name("damaged.safetensors")
+    damaged.write_bytes(content)
+    with contextlib.suppress(RtdecodeError):
+        assert read_artifact(damaged).model_id == whole.model_id
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path: Path, tmp_path: Path) -> None:
+    before = path.read_bytes()
+    folder = tmp_path / "folder.safetensors"
+    folder.mkdir()
+    for target in (folder, tmp_path / "missing" / "model.safetensors"):
+        with pytest.raises(RtdecodeError, match="cannot be written"):
+            write_artifact(target, make_artifact())
+    assert path.read_bytes() == before
+    assert sorted(tmp_path.iterdir()) == [folder, path]
+
+
+def test_writing_twice_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:
+    write_artifact(tmp_path / "again.safetensors", read_artifact(path))
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_counts_are_clipped_at_a_spike_a_millisecond() -> None:
+    assert [count_max_at(width_s) for width_s in (0.0002, 0.001, 0.02, 0.045, 0.064, 0.25, 1.0)] == [
+        *(1, 1, 20, 45, 64, 250, 255)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "role"),
+    [
+        ("x", "mm", "position"),
+        ("Y", "cm", "position"),
+        ("pos_x", "px", "position"),
+        ("position", "deg", "position"),
+        ("vx", "mm/s", "velocity"),
+        ("x", "m/s", "velocity"),
+        ("speed", "deg/sec", "velocity"),
+        ("x", "", "other"),
+        ("x", "V", "other"),
+        ("force", "N", "other"),
+        ("aperture", "mm", "other"),
+    ],
+)
+def test_the_role_follows_name_and_units(name: str, units: str, role: str) -> None:
+    assert infer_role(name, units) == role

@@ -1,0 +1,347 @@
+"""Reading: what is right is read as it is, what is wrong is told in one line with file, place and mend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.session.layout import LogEntry
+from rtdecode.session.read import read_session
+
+N_CHANNELS = 4
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A small file written with plain h5py, holding every part."""
+    path = tmp_path / "today.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.update(format="rtdecode-session", format_version=1, n_channels=N_CHANNELS, subject="Indy")
+        file["events/time"] = np.array([0.1, 0.2, 0.2, 0.4])
+        file["events/channel"] = np.array([3, 1, 0, 2], "u2")
+        file["events/unit"] = np.array([1, 0, 2, 1], "u1")
+        file["counts/values"] = np.arange(8, dtype="u1").reshape(2, 4)
+        file["counts"].attrs.update(bin_width_s=0.25, t0_s=0.0)
+        file["behavior/time"] = np.array([0.1, 0.2, 0.3])
+        file["behavior/values"] = np.array([[1, 2], [3, 4], [5, 6]], "f4")
+        file["behavior"].attrs.update(names=["x", "y"], units=["mm", "mm"])
+        file["trials/start"] = np.array([0.0, 0.2])
+        file["trials/stop"] = np.array([0.1, 0.4])
+        file["trials/target"] = np.zeros((2, 2), "f4")
+        file["trials/block"] = ["calibration", "evaluation"]
+        file["decoded/bin"] = np.array([5, 6])
+        file["decoded/t_bin"] = np.array([0.12, 0.14])
+        file["decoded/values"] = np.zeros((2, 2), "f4")
+        file["decoded/flags"] = np.array([0, 4], "u4")
+        file["decoded/model"] = np.array([0, 1], "u1")
+        file["decoded/late"] = np.zeros(2, "u2")
+        file["decoded/lost"] = np.zeros(2, "u4")
+        file["decoded/counts"] = np.ones((2, 4), "u1")
+        file["decoded"].attrs.update(origin_s=0.0, models=["aabbccdd", "11223344"])
+        file["log/time"] = np.array([0.12])
+        file["log/bin"] = np.array([5])
+        file["log/kind"] = ["swap"]
+        file["log/data"] = ['{"model": "11223344"}']
+    return path
+
+
+def replace_dataset(file: h5py.File, name: str, values: object) -> None:
+    del file[name]
+    file[name] = values
+
+
+def test_every_part_is_read(path: Path) -> None:
+    session = read_session(path)
+    assert session.n_channels == N_CHANNELS
+    assert session.complete
+    assert session.path == path
+    assert session.attrs == {"subject": "Indy"}
+    assert session.events is not None
+    assert session.events.unit is not None
+    assert session.events.channel.tolist() == [3, 1, 0, 2]
+    assert (session.events.time.dtype, session.events.channel.dtype) == (np.float64, np.uint16)
+    assert session.counts is not None
+    assert session.counts.end_s == 0.5
+    assert session.behavior is not None
+    assert (session.behavior.names, session.behavior.units) == (("x", "y"), ("mm", "mm"))
+    assert session.trials is not None
+    assert session.trials.columns["block"].tolist() == ["calibration", "evaluation"]
+    assert session.decoded is not None
+    assert session.decoded.models == ("aabbccdd", "11223344")
+    assert session.log == (LogEntry(0.12, 5, "swap", {"model": "11223344"}),)
+    assert session.name == "today"
+
+
+def test_a_session_id_names_the_session(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        file.attrs["session_id"] = "indy_20161005_06"
+    assert read_session(path).name == "indy_20161005_06"
+
+
+@pytest.mark.parametrize("dtype", ["i4", "i8", "u8", "f4", "f8"])
+def test_whole_numbers_may_come_in_any_type(path: Path, dtype: str) -> None:
+    with h5py.File(path, "a") as file:
+        for name in ("events/channel", "events/unit", "counts/values", "decoded/bin", "decoded/counts"):
+            replace_dataset(file, name, file[name][()].astype(dtype))
+        file.attrs["n_channels"] = np.float64(N_CHANNELS)
+    session = read_session(path)
+    assert session.events is not None
+    assert session.events.unit is not None
+    assert session.counts is not None
+    assert session.decoded is not None
+    assert session.events.channel.dtype == np.uint16
+    assert session.events.unit.dtype == np.uint8
+    assert session.counts.values.dtype == np.uint8
+    assert session.decoded.counts.dtype == np.uint8
+    assert session.counts.values.tolist() == np.arange(8).reshape(2, 4).tolist()
+
+
+def test_counts_above_255_need_two_bytes(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        replace_dataset(file, "counts/values", np.full((3, 4), 300, "i8"))
+    counts = read_session(path).counts
+    assert counts is not None
+    assert counts.values.dtype == np.uint16
+    assert (counts.values == 300).all()
+
+
+def test_unsorted_events_are_sorted_and_equal_times_keep_their_order(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        replace_dataset(file, "events/time", np.array([0.4, 0.1, 0.4, 0.1]))
+    events = read_session(path).events
+    assert events is not None
+    assert events.unit is not None
+    assert events.time.tolist() == [0.1, 0.1, 0.4, 0.4]
+    assert events.channel.tolist() == [1, 2, 3, 0]
+    assert events.unit.tolist() == [0, 1, 1, 2]
+
+
+def test_attributes_of_any_kind_become_text(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        file.attrs.update(good_channels=np.array([0, 2]), weight_kg=9.5, rig=np.bytes_(b"two"), note=h5py.Empty("f"))
+    assert read_session(path).attrs == {
+        "subject": "Indy",
+        "good_channels": "[0, 2]",
+        "weight_kg": "9.5",
+        "rig": "two",
+        "note": "",
+    }
+
+
+def test_a_recording_that_was_cut_off_is_read_to_its_shortest_dataset(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        file.attrs["complete"] = 0
+        replace_dataset(file, "events/channel", np.array([3, 1, 0], "u2"))
+        replace_dataset(file, "behavior/time", np.array([0.1, 0.2, 0.3, 0.4]))
+        replace_dataset(file, "decoded/lost", np.zeros(1, "u4"))
+    session = read_session(path)
+    assert not session.complete
+    assert session.events is not None
+    assert session.events.time.tolist() == [0.1, 0.2, 0.2]
+    assert session.behavior is not None
+    assert len(session.behavior.time) == len(session.behavior.values) == 3
+    assert session.decoded is not None
+    assert session.decoded.bin.tolist() == [5]
+
+
+def test_decoded_alone_is_a_session(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        del file["events"], file["counts"]
+    session = read_session(path)
+    assert session.events is None
+    assert session.counts is None
+    assert (session.start_s, session.end_s) == (0.1, 0.3)
+
+
+def test_the_extent_of_a_session(path: Path) -> None:
+    both = read_session(path)
+    assert (both.start_s, both.end_s) == (0.0, 0.5)
+    with h5py.File(path, "a") as file:
+        del file["counts"]
+    assert (read_session(path).start_s, read_session(path).end_s) == (0.1, 0.4)
+    with h5py.File(path, "a") as file:
+        replace_dataset(file, "behavior/time", np.array([0.05, 0.2, 0.7]))
+    assert (read_session(path).start_s, read_session(path).end_s) == (0.05, 0.7)
+
+
+def set_attr(name: str, value: object, place: str = "/") -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file[place].attrs[name] = value
+
+    return change
+
+
+def del_attr(name: str, place: str = "/") -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[place].attrs[name]
+
+    return change
+
+
+def set_data(name: str, values: object) -> Callable[[h5py.File], None]:
+    return lambda file: replace_dataset(file, name, values)
+
+
+def remove(*names: str) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        for name in names:
+            del file[name]
+
+    return change
+
+
+REPAIR = "--repair"
+NAN_ROWS = np.array([[1, 2], [np.nan, 4], [5, np.inf]], "f4")
+
+BROKEN = {
+    "no format": (del_attr("format"), "/: is HDF5 but not a session", "rtdecode import"),
+    "other format": (set_attr("format", "nwb"), "/: its format is 'nwb'", "docs/session-files.md"),
+    "newer": (set_attr("format_version", 2), "/: has format_version 2, this rtdecode reads 1", "upgrade"),
+    "version zero": (set_attr("format_version", 0), "/: format_version is 0", "set it to 1"),
+    "version text": (set_attr("format_version", "one"), "/: the root attribute format_version", "docs"),
+    "no channel count": (del_attr("n_channels"), "/: the root attribute n_channels is missing", "docs"),
+    "zero channels": (set_attr("n_channels", 0), "/: n_channels is 0", "1 to 65535"),
+    "negative channels": (set_attr("n_channels", -4), "/: n_channels is -4", "1 to 65535"),
+    "too many channels": (set_attr("n_channels", 65_536), "/: n_channels is 65536", "1 to 65535"),
+    "half a channel": (set_attr("n_channels", 3.5), "/: the root attribute n_channels is '3.5'", "docs"),
+    "no spikes": (remove("events", "counts", "decoded"), "/: holds no spikes", "at least one"),
+    "group is data": (set_data("events", np.zeros(3)), "/events: is a dataset, not a group", "docs"),
+    "no channel": (remove("events/channel"), "/events: lacks channel", "it needs time, channel"),
+    "scalar": (set_data("events/time", 0.5), "/events/time: is not an array", "docs"),
+    "two-dimensional time": (set_data("events/time", np.zeros((4, 1))), "/events/time: has shape (4, 1)", "one"),
+    "text times": (set_data("events/time", ["a"] * 4), "/events/time: holds <U1, not numbers", "dtypes"),
+    "complex times": (set_data("events/time", np.zeros(4, complex)), "/events/time: holds complex128", "dtypes"),
+    "lengths": (set_data("events/time", np.zeros(9)), "/events: datasets of different lengths (time 9", REPAIR),
+    "NaN time": (set_data("events/time", [0, np.nan, np.inf, 1]), "NaN or infinite in 2 of 4 times", REPAIR),
+    "channel out": (set_data("events/channel", [0, 4, 7, 1]), "channel 4 at row 1 is not below n_channels", REPAIR),
+    "channel below": (set_data("events/channel", [0, -1, 2, 1]), "/events/channel: holds -1, outside 0", "export"),
+    "channel half": (set_data("events/channel", [0, 0.5, 2, 1]), "/events/channel: holds 0.5", "whole"),
+    "channel huge": (set_data("events/channel", [0, 70_000, 2, 1]), "holds 70000, outside 0 to 65535", "export"),
+    "unit": (set_data("events/unit", [0, 300, 2, 1]), "/events/unit: holds 300, outside 0 to 255", "export"),
+    "no bin width": (del_attr("bin_width_s", "counts"), "/counts: the attribute bin_width_s is missing", "seconds"),
+    "zero bin width": (set_attr("bin_width_s", 0.0, "counts"), "/counts: bin_width_s is 0.0", "seconds"),
+    "negative width": (set_attr("bin_width_s", -0.02, "counts"), "/counts: bin_width_s is -0.02", "seconds"),
+    "NaN t0": (set_attr("t0_s", np.nan, "counts"), "/counts: the attribute t0_s is not a finite", "seconds"),
+    "counts shape": (set_data("counts/values", np.zeros((3, 5), "u1")), "has shape (3, 5), not [rows, 4]", "column"),
+    "negative counts": (set_data("counts/values", np.full((2, 4), -3)), "/counts/values: holds -3", "export"),
+    "NaN counts": (set_data("counts/values", np.full((2, 4), np.nan)), "8 values are NaN or infinite", "whole"),
+    "rates": (set_data("counts/values", np.full((2, 4), 1.5)), "/counts/values: holds 1.5", "turned back"),
+    "NaN behaviour": (
+        set_data("behavior/values", NAN_ROWS),
+        "/behavior/values: NaN or infinite in 2 of 3 rows, the first at row 1 (t = 0.200 s)",
+        REPAIR,
+    ),
+    "huge behaviour": (set_data("behavior/values", np.full((3, 2), 1e300)), "NaN or infinite in 3 of 3", REPAIR),
+    "flat behaviour": (set_data("behavior/values", np.zeros(3)), "/behavior/values: has shape (3,)", "columns"),
+    "repeated time": (set_data("behavior/time", [0.1, 0.1, 0.3]), "time does not increase at row 1", REPAIR),
+    "backward time": (set_data("behavior/time", [0.1, 0.3, 0.2]), "time does not increase at row 2", REPAIR),
+    "NaN behaviour time": (set_data("behavior/time", [0.1, np.nan, 0.2]), "NaN or infinite in 1 of 3", REPAIR),
+    "names": (set_attr("names", ["x"], "behavior"), "/behavior: 1 names for 2 columns of values", "2 strings"),
+    "units": (set_attr("units", ["mm"] * 3, "behavior"), "/behavior: 3 units for 2 columns", "2 strings"),
+    "no names": (del_attr("names", "behavior"), "/behavior: the attribute names is missing", "one string"),
+    "number names": (set_attr("names", [1, 2], "behavior"), "/behavior: the attribute names is not a list", "docs"),
+    "trial": (set_data("trials/stop", [0.1, 0.1]), "/trials/stop: trial 1 stops before it starts", REPAIR),
+    "target": (set_data("trials/target", np.zeros((2, 3))), "/trials/target: has shape (2, 3)", "x and y"),
+    "trial lengths": (set_data("trials/block", ["a"]), "/trials: datasets of different lengths", REPAIR),
+    "model": (set_data("decoded/model", [0, 2]), "/decoded/model: model 2 is used but `models` lists 2", "model_id"),
+    "no origin": (del_attr("origin_s", "decoded"), "/decoded: the attribute origin_s is missing", "seconds"),
+    "decoded counts": (set_data("decoded/counts", np.zeros((2, 3))), "/decoded/counts: has shape (2, 3)", "channel"),
+    "log": (set_data("log/data", ["{"]), "/log/data: row 0 is not a JSON object", REPAIR),
+    "log list": (set_data("log/data", ["[1]"]), "/log/data: row 0 is not a JSON object", REPAIR),
+    "log kind": (set_data("log/kind", [1]), "/log/kind: is not a list of strings", "docs"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_breaks_a_rule_is_one_line_with_place_and_mend(path: Path, case: str) -> None:
+    change, expected, mend = BROKEN[case]
+    with h5py.File(path, "a") as file:
+        change(file)
+    with pytest.raises(RtdecodeError) as raised:
+        read_session(path)
+    error = raised.value
+    assert str(error).startswith(f"{path}:/")
+    assert expected in str(error)
+    assert mend in (error.mend or "")
+    assert "\n" not in str(error)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="no such file") as raised:
+        read_session(tmp_path / "yesterday.h5")
+    assert raised.value.where == str(tmp_path / "yesterday.h5")
+    with pytest.raises(RtdecodeError, match="is a folder"):
+        read_session(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"time,channel\n0.1,3\n", b"\x89HDF\r\n\x1a\n", os.urandom(2048)])
+def test_what_is_not_hdf5(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.h5"
+    path.write_bytes(content)
+    with pytest.raises(RtdecodeError) as raised:
+        read_session(str(path))
+    assert "\n" not in str(raised.value)
+    assert "Mend: copy it again" in str(raised.value)
+
+
+def test_a_truncated_file_is_refused_wherever_it_was_cut(path: Path) -> None:
+    whole = path.read_bytes()
+    for size in range(64, len(whole), 97):
+        path.write_bytes(whole[:size])
+        with pytest.raises(RtdecodeError, match="truncated HDF5 file|is damaged|not an HDF5 file"):
+            read_session(path)
+
+
+def test_damaged_bytes_end_in_one_line_or_in_a_session(path: Path) -> None:
+    whole = path.read_bytes()
+    rng = np.random.default_rng(2)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, len(whole), 8):
+            damaged[at] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            read_session(path)
+        except RtdecodeError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 30
+
+
+def test_a_file_another_program_is_writing(path: Path) -> None:
+    with h5py.File(path, "a", locking=True), pytest.raises(RtdecodeError):
+        h5py_reads_in_another_process(path)
+
+
+def h5py_reads_in_another_process(path: Path) -> None:
+    """HDF5 shares a file within a process, so the lock shows only from outside."""
+    import subprocess
+    import sys
+
+    code = "import sys; from rtdecode.session.read import read_session; read_session(sys.argv[1])"
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert "another program holds this file open for writing" in ended.stderr
+    raise RtdecodeError(ended.stderr.splitlines()[-1])
+
+
+@pytest.mark.sessions
+def test_the_real_recordings_are_read(data_dir: Path) -> None:
+    paths = sorted(data_dir.glob("*/*.h5"))
+    assert len(paths) == 24
+    for path in paths:
+        session = read_session(path)
+        assert session.counts is not None
+        assert session.behavior is not None
+        assert session.trials is not None
+        assert session.n_channels == session.counts.values.shape[1] == 96
+        # The recordings say behaviour is sampled at the end of each bin.
+        ends = session.counts.t0_s + np.arange(1, len(session.counts.values) + 1) * session.counts.bin_width_s
+        np.testing.assert_allclose(session.behavior.time, ends, atol=1e-9)
+        assert session.name == path.stem
