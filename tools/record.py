@@ -183,11 +183,8 @@ class StreamRecording:
         self._feed = FEEDS[layout](inlet, self._ring, carry=True, counters=self.counters)
         self._say(f"recording {inlet.stream} as {layout} to {self.settings.output}")
 
-    def _attached(self) -> bool:
-        return self._feed is not None
-
     def _turn(self, buffers: RecordBuffers) -> None:
-        if not self._attached():
+        if self._feed is None:
             self._connector.ready.wait(PULL_S)
         if (taken := self._connector.take()) is not None:
             self._use(*taken, buffers)

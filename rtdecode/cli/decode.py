@@ -30,9 +30,8 @@ def decode(
     """
     from dataclasses import replace
 
-    from rtdecode.artifact import read_artifact
     from rtdecode.calibrate.score import score_decoded
-    from rtdecode.decode.load import load_decoder
+    from rtdecode.decode.load import open_model
     from rtdecode.decode.offline import decode_session, scored_rows
     from rtdecode.modelstore import find_model
     from rtdecode.session.read import read_session
@@ -43,9 +42,7 @@ def decode(
         raise typer.BadParameter("--to must lie after --from")
     if output is not None:
         check_writable(output)
-    path = find_model(model, None)
-    artifact = read_artifact(path)
-    decoder = load_decoder(artifact)
+    artifact, decoder = open_model(find_model(model))
     recorded = read_session(session)
     if recorded.decoded is None:
         _compile(decoder)

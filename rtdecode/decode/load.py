@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.wiener import WienerDecoder
 from rtdecode.errors import RtdecodeError
 
 _DECODERS: Mapping[str, Callable[[ModelArtifact], Decoder]] = MappingProxyType({"wiener": WienerDecoder})
+
+
+def open_model(path: Path) -> tuple[ModelArtifact, Decoder]:
+    """A model file and the decoder that steps it.
+
+    Raises:
+        RtdecodeError: as `read_artifact` and `load_decoder`, with the file's name.
+    """
+    artifact = read_artifact(path)
+    try:
+        return artifact, load_decoder(artifact)
+    except RtdecodeError as error:
+        raise RtdecodeError(error.what, where=str(path), mend=error.mend) from error
 
 
 def load_decoder(artifact: ModelArtifact) -> Decoder:

@@ -20,12 +20,15 @@ from rtdecode.failsafe import HELD
 from rtdecode.session.bins import bin_session
 from rtdecode.session.layout import Decoded, LogEntry, Session
 
+#: The grid of a counts stream follows its source's real rate, so recorded bins are not exact.
+WIDTH_TOLERANCE = 0.01
+
 
 def decode_session(session: Session, artifact: ModelArtifact, decoder: Decoder, *, seed: int = 0) -> Decoded:
     """Decode a whole session.
 
     Args:
-        session: with /decoded (replayed exactly), or events or counts (binned at the model's width).
+        session: with /decoded in bins of the model's width (replayed exactly), or events or counts (binned at the model's width).
         artifact: the model's, for its outputs and identity.
         decoder: loaded from it; reset here.
         seed: places counts coarser than the model's bin (docs/session-files.md).
@@ -43,8 +46,9 @@ def decode_session(session: Session, artifact: ModelArtifact, decoder: Decoder, 
             where=where,
             mend="choose a model made for this array",
         )
-    if session.decoded is not None:
-        return decode_recording(session.decoded, session.log, artifact, decoder)
+    live = session.decoded
+    if live is not None and _has_bins_of(live, artifact.bin_width_s):
+        return decode_recording(live, session.log, artifact, decoder)
     binned = bin_session(session, artifact.bin_width_s, seed)
     n_bins = len(binned.counts)
     if n_bins == 0:
@@ -71,6 +75,14 @@ def decode_session(session: Session, artifact: ModelArtifact, decoder: Decoder, 
         models=(artifact.model_id,),
         names=artifact.output_names,
     )
+
+
+def _has_bins_of(live: Decoded, bin_width_s: float) -> bool:
+    """Whether a recording's bins are of this width; a model of another one needs its events."""
+    if len(live.bin) < 2:
+        return True
+    widths_s = np.diff(live.t_bin) / np.diff(live.bin)
+    return abs(float(np.median(widths_s)) / bin_width_s - 1) < WIDTH_TOLERANCE
 
 
 def _step_all(

@@ -69,7 +69,7 @@ def choose_spike_stream(
     # A restarted outlet is announced beside its dead twin for a while: the newer one is alive.
     for info in sorted(infos, key=lambda info: float(info.created_at())):
         try:
-            usable[info.source_id()] = (info, choose_layout(describe(info), override))
+            usable[info.source_id() or info.uid()] = (info, choose_layout(describe(info), override))
         except RtdecodeError as error:
             refusal = error
     if preferred_source_id is not None and preferred_source_id in usable:

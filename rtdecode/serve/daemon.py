@@ -17,9 +17,8 @@ import msgspec
 import zmq
 
 from rtdecode import __version__
-from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.binning import BinRing
-from rtdecode.decode.load import load_decoder
+from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
@@ -43,6 +42,9 @@ STATUS_EVERY_S = 1.0
 
 #: How long a thread that holds the interpreter may keep the hot loop from it.
 SWITCH_INTERVAL_S = 0.0002
+
+#: A stream that has answered may take this long to open.
+OPEN_S = 10.0
 
 #: A behaviour stream that starts with the spikes may be announced a little later.
 BEHAVIOR_AFTER_S = 5.0
@@ -76,10 +78,9 @@ class Daemon:
 
         self.settings, self._say, self._report = settings, say, report
         self.model_path = find_model(settings.model, settings.stream)
-        self.artifact: ModelArtifact = read_artifact(self.model_path)
+        self.artifact, decoder = open_model(self.model_path)
         self._clock: Callable[[], float] = pylsl.local_clock
         self._stopping = threading.Event()
-        decoder = load_decoder(self.artifact)
         if settings.record is not None:
             check_writable(settings.record, overwrite=settings.overwrite)
         self.meters = Meters()
@@ -175,7 +176,8 @@ class Daemon:
                 raise Stop
             if connector.failure is not None:
                 raise connector.failure
-            if time.monotonic() > deadline and not connector.found.is_set():
+            patience_s = OPEN_S if connector.found.is_set() else 0.0
+            if time.monotonic() > deadline + patience_s:
                 raise _not_found("--stream", settings.stream, settings.timeout_s)
         if self.behavior is None:
             return

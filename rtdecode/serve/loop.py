@@ -43,6 +43,10 @@ CORRECTION_JUMP_S = 0.005
 #: Arrivals are only measured when the loop was waiting for them.
 ATTENTIVE_S = 0.002
 
+#: Further behind with nothing to decode, the machine slept or its clock leapt: no one waits for
+#: thousands of bins of nothing.
+LEAP_S = 10.0
+
 NEVER = 1 << 62
 
 #: Catching up, ZeroMQ's thread gets a moment after so many bins: the queue of a subscriber holds one
@@ -211,19 +215,19 @@ class HotLoop:
         self._fed_until_s = now
         if self.paused:
             self._log("pause", 0)
-        if oldest is None and feed.layout is Layout.COUNTS:
+        if feed.layout is Layout.EVENTS:
+            backlog = 0 if oldest is None else int(np.ceil((now - oldest) / width_s))
+            self._first_published = min(backlog, self.ring.n_bins)
+            self.grid = feed.anchor(now - self._first_published * width_s, n)
+        elif oldest is None:
             # Nothing shows where its grid lies: the fail-safe goes out until a sample comes.
             self.grid = EventBinning(self.ring, now)
             self._log("reset", 0, reason="start", origin_s=now)
             self._break_off("no sample yet")
             return
-        if feed.layout is Layout.COUNTS:
-            self.grid = feed.anchor(oldest or now, n)
-            self._first_published = max(0, int((now - self.grid.origin_s) / width_s))
         else:
-            backlog = 0 if oldest is None else int(np.ceil((now - oldest) / width_s))
-            self._first_published = min(backlog, self.ring.n_bins)
-            self.grid = feed.anchor(now - self._first_published * width_s, n)
+            self.grid = feed.anchor(oldest, n)
+            self._first_published = max(0, int((now - self.grid.origin_s) / width_s))
         self._record_samples_from(self.grid)
         self._log("reset", self._first_published, reason="start", origin_s=self.grid.origin_s)
         if n:
@@ -277,6 +281,16 @@ class HotLoop:
         if feed.layout is Layout.EVENTS:
             self._reanchor(0)
 
+    def _leap(self, now: float) -> None:
+        """Our own clock has leapt: the open bin ends now, and bins go on from here."""
+        self.meters.clock_jumps += 1
+        self._break_off("this machine slept or its clock leapt")
+        self.grid = EventBinning(self.ring, now - (self.ring.open_bin + 1) * self.ring.bin_width_s)
+        if self.feed is not None:
+            self._use(self.feed.inlet, self.feed.layout)
+            if self.feed.layout is Layout.EVENTS:
+                self._reanchor(0)
+
     def _take_in(self, n: int, now: float) -> None:
         feed = self.feed
         assert feed is not None
@@ -300,6 +314,8 @@ class HotLoop:
 
     def _close(self, now: float, grace_s: float) -> None:
         assert self.grid is not None
+        if now - self.grid.bin_end_s(self.ring.open_bin) > LEAP_S:
+            self._leap(now)
         while not self.grid.close_until(now - grace_s):
             self._publish_closed(now)
         self._publish_closed(now)

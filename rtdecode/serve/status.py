@@ -163,6 +163,11 @@ class StatusReport:
                 f"{100 * late / total['received']:.1f} % of events come after their bin has closed: "
                 "give a larger --grace, or let the source push more often"
             )
+        if total["duplicates"] > 100 and total["duplicates"] > 0.5 * total["received"]:
+            warnings.append(
+                "most events carry a running number that came before: does the source count its events "
+                "in the third column (seq)?"
+            )
         recording = self._recording()
         if recording and recording.get("error"):
             warnings.append(f"NOT RECORDING: {recording['error']}")

@@ -53,11 +53,11 @@ class Reference:
     def put(self, b: int, t: float, counts: Sequence[int], lost_before: int) -> None:
         self.close_before(b)
         n = sum(counts)
+        kept = b == self.open or (self.carry and b == self.open - 1)
         if b < self.open:
             self.late += n
-            carried = self.carry and b == self.open - 1
-            self.counters[kernels.LATE_CARRIED if carried else kernels.LATE_DROPPED] += n
-        if b == self.open or carried:
+            self.counters[kernels.LATE_CARRIED if kept else kernels.LATE_DROPPED] += n
+        if kept:
             self.counts = [have + more for have, more in zip(self.counts, counts, strict=True)]
             self.spikes += n
             self.fed_until_s = max(self.fed_until_s, t)

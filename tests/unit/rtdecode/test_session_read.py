@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -298,37 +300,15 @@ def test_a_truncated_file_is_refused_wherever_it_was_cut(path: Path) -> None:
             read_session(path)
 
 
-def test_damaged_bytes_end_in_one_line_or_in_a_session(path: Path) -> None:
-    whole = path.read_bytes()
-    rng = np.random.default_rng(2)
-    refused = 0
-    for _ in range(300):
-        damaged = bytearray(whole)
-        for at in rng.integers(0, len(whole), 8):
-            damaged[at] ^= int(rng.integers(1, 256))
-        path.write_bytes(damaged)
-        try:
-            read_session(path)
-        except RtdecodeError as error:
-            refused += 1
-            assert "\n" not in str(error)
-    assert refused > 30
-
-
 def test_a_file_another_program_is_writing(path: Path) -> None:
-    with h5py.File(path, "a", locking=True), pytest.raises(RtdecodeError):
-        h5py_reads_in_another_process(path)
-
-
-def h5py_reads_in_another_process(path: Path) -> None:
-    """HDF5 shares a file within a process, so the lock shows only from outside."""
-    import subprocess
-    import sys
-
+    # HDF5 shares a file within a process; only another one meets the lock.
     code = "import sys; from rtdecode.session.read import read_session; read_session(sys.argv[1])"
-    ended = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
-    assert "another program holds this file open for writing" in ended.stderr
-    raise RtdecodeError(ended.stderr.splitlines()[-1])
+    with h5py.File(path, "a", locking=True):
+        reader = subprocess.run(
+            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+        )
+    assert reader.returncode != 0
+    assert "another program holds this file open for writing" in reader.stderr.splitlines()[-1]
 
 
 @pytest.mark.sessions

@@ -1,0 +1,389 @@
+"""Running numbers and sample grids: what is lost, repeated or out of order is counted as just that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rtdecode.binning import BinRing
+from rtdecode.ingest.feed import SEQUENCE_WINDOW, CountFeed
+from rtdecode.ingest.inlet import MAX_PULL
+from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.kernels import sequence
+
+N_CHANNELS = 4
+I4 = NDArray[np.int32]
+
+
+def as_int32(number: int) -> int:
+    """The running number as the outlet sends it."""
+    return (number + 2**31) % 2**32 - 2**31
+
+
+# Events
+
+
+@dataclass
+class Reference:
+    """`check_events` with sets of unbounded numbers instead of a ring."""
+
+    window: int
+    last: int | None = None
+    first: int = 0
+    seen: set[int] = field(default_factory=set)
+    counters: list[int] = field(default_factory=lambda: [0] * sequence.N_SEQUENCE_COUNTERS)
+
+    def check(self, channel: int, seq: int) -> tuple[int, int]:
+        """Whether the event is accepted, and how many went missing right before it."""
+        accepted, lost = self.place(seq)
+        self.counters[sequence.RECEIVED] += 1
+        if accepted and not 0 <= channel < N_CHANNELS:
+            self.counters[sequence.OUT_OF_RANGE] += 1
+            return 0, lost
+        return int(accepted), lost
+
+    def place(self, seq: int) -> tuple[bool, int]:
+        step = 0 if self.last is None else as_int32(seq - self.last)
+        if self.last is None or step >= sequence.RENUMBER_JUMP or step <= -self.window:
+            self.counters[sequence.RENUMBERED] += self.last is not None
+            # Numbers before the first one count as seen.
+            self.last = self.first = seq
+            self.seen = {seq}
+            return True, 0
+        number = self.last + step
+        if step > 0:
+            self.seen.add(number)
+            self.last = number
+            self.counters[sequence.LOST] += step - 1
+            return True, step - 1
+        if number in self.seen or number < self.first:
+            self.counters[sequence.DUPLICATE] += 1
+            return False, 0
+        self.seen.add(number)
+        self.counters[sequence.OUT_OF_ORDER] += 1
+        self.counters[sequence.LOST] -= 1
+        return True, 0
+
+
+@dataclass
+class Checked:
+    """What `check_events` says about a stream, chunk by chunk."""
+
+    accepted: list[int]
+    lost_before: list[int]
+    channel: list[int]
+    unit: list[int]
+    counters: list[int]
+
+
+def check(rows: Sequence[Sequence[int]], cuts: Sequence[int] = (), window: int = SEQUENCE_WINDOW) -> Checked:
+    samples = np.array(rows, np.int32).reshape(-1, 3)
+    state, seen = np.zeros(2, np.int64), np.ones(window, np.uint8)
+    counters = np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64)
+    out = Checked([], [], [], [], [])
+    for start, stop in pairwise(sorted({0, *cuts, len(samples)})):
+        n = stop - start
+        channel, unit = np.full(n, 99, np.int32), np.full(n, 99, np.uint8)
+        accepted, lost_before = np.full(n, 99, np.uint8), np.full(n, 99, np.uint32)
+        sequence.check_events(
+            samples[start:stop], n, N_CHANNELS, state, seen, channel, unit, accepted, lost_before, counters
+        )
+        out.accepted += accepted.tolist()
+        out.lost_before += lost_before.tolist()
+        out.channel += channel.tolist()
+        out.unit += unit.tolist()
+    out.counters = counters.tolist()
+    return out
+
+
+def numbered(*numbers: int) -> list[tuple[int, int, int]]:
+    return [(0, 0, as_int32(number)) for number in numbers]
+
+
+def counted(checked: Checked, **expected: int) -> bool:
+    names = {name: getattr(sequence, name.upper()) for name in expected}
+    named = {name: checked.counters[i] for name, i in names.items()}
+    others = [c for i, c in enumerate(checked.counters) if i not in names.values() and i != sequence.RECEIVED]
+    return named == expected and not any(others)
+
+
+@st.composite
+def event_rows(draw: st.DrawFn, window: int) -> list[tuple[int, int, int]]:
+    number = draw(st.sampled_from([0, 1, 12345, -3, 2**31 - 4, 2**32 - 4, -(2**31)]))
+    steps = (
+        st.just(1)
+        | st.integers(-5, 6)
+        | st.integers(-2 * window, 2 * window)
+        | st.sampled_from([-window, 1 - window, window, window + 1, 2**24 - 1, 2**24, 2**31, -(2**24)])
+    )
+    rows = []
+    for step in draw(st.lists(st.just(1) | steps, max_size=60)):
+        at = number + step
+        # An event out of order does not hold the outlet's numbering up.
+        number = at if step > 0 or step <= -window else number
+        rows.append((draw(st.sampled_from([0, 1, 3, 3, 4, -1, 2**31 - 1])), 0, as_int32(at)))
+    return rows
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), window=st.sampled_from([8, SEQUENCE_WINDOW]), cuts=st.lists(st.integers(1, 59)))
+def test_any_cutting_gives_what_the_reference_counts(data: st.DataObject, window: int, cuts: list[int]) -> None:
+    rows = data.draw(event_rows(window))
+    reference = Reference(window)
+    expected = [reference.check(channel, seq) for channel, _, seq in rows]
+    checked = check(rows, [cut for cut in cuts if cut < len(rows)], window)
+    assert list(zip(checked.accepted, checked.lost_before, strict=True)) == expected
+    assert checked.counters == reference.counters
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    first=st.sampled_from([0, 2**31 - 300, 2**32 - 300]),
+    order=st.permutations(range(1, 40)),
+    twice=st.booleans(),
+)
+def test_events_that_all_come_are_all_taken_once(first: int, order: list[int], twice: bool) -> None:
+    arrivals = [0, *order, 40] * (2 if twice else 1)
+    checked = check(numbered(*(first + i for i in arrivals)))
+    assert sum(checked.accepted) == 41
+    assert checked.counters[sequence.LOST] == 0
+    assert checked.counters[sequence.DUPLICATE] == (41 if twice else 0)
+
+
+def test_a_run_of_numbers_is_a_run_of_events_across_the_wrap() -> None:
+    for first in (-50, 2**31 - 50, 2**32 - 50):
+        checked = check(numbered(*range(first, first + 100)), [7, 50])
+        assert counted(checked)
+        assert checked.accepted == [1] * 100
+        assert checked.counters[sequence.RECEIVED] == 100
+
+
+def test_numbers_passed_over_are_lost() -> None:
+    for first in (5, 2**31 - 3):
+        checked = check(numbered(first, first + 1, first + 5, first + 6))
+        assert counted(checked, lost=3)
+        assert checked.lost_before == [0, 0, 3, 0]
+
+
+def test_a_number_seen_before_is_a_duplicate() -> None:
+    checked = check(numbered(5, 6, 6, 5, 7))
+    assert counted(checked, duplicate=2)
+    assert checked.accepted == [1, 1, 0, 0, 1]
+
+
+def test_a_number_that_comes_after_all_is_out_of_order_and_not_lost() -> None:
+    checked = check(numbered(5, 8, 6, 6, 9))
+    assert counted(checked, lost=1, out_of_order=1, duplicate=1)
+    assert checked.accepted == [1, 1, 1, 0, 1]
+    assert checked.lost_before == [0, 2, 0, 0, 0]
+
+
+def test_an_event_can_come_back_from_as_far_as_the_window() -> None:
+    far = SEQUENCE_WINDOW - 1
+    back = check(numbered(0, 2, 1 + far, 2, 1))
+    assert counted(back, lost=far - 2, out_of_order=1, duplicate=1)
+    assert counted(check(numbered(0, 2, 2 + far, 1)), lost=far, renumbered=1)
+
+
+def test_a_gap_longer_than_the_window_forgets_no_loss() -> None:
+    gap = 3 * SEQUENCE_WINDOW
+    checked = check(numbered(0, 1, gap, gap - 1, gap - 4000, 2 * gap, 2 * gap - 1))
+    assert counted(checked, lost=gap - 4 + gap - 2, out_of_order=3)
+
+
+def test_an_outlet_that_counts_anew_is_renumbered_and_loses_nothing() -> None:
+    checked = check(numbered(2_000_000, 2_000_001, 0, 1, 2, 2 + 2**24, 3 + 2**24))
+    assert counted(checked, renumbered=2)
+    assert checked.accepted == [1] * 7
+    assert counted(check(numbered(0, 2**24 - 1)), lost=2**24 - 2)
+
+
+def test_channels_that_the_array_does_not_have_are_counted_and_refused() -> None:
+    rows = [(0, 0, 0), (N_CHANNELS, 0, 1), (-1, 0, 2), (2**31 - 1, 0, 3), (3, 0, 4), (-7, 0, 4)]
+    checked = check(rows)
+    assert counted(checked, out_of_range=3, duplicate=1)
+    assert checked.accepted == [1, 0, 0, 0, 1, 0]
+
+
+def test_units_are_kept_within_a_byte() -> None:
+    checked = check([(0, unit, i) for i, unit in enumerate([0, 7, 255, 256, 2**31 - 1, -1, -(2**31)])])
+    assert checked.unit == [0, 7, 255, 255, 255, 0, 0]
+    assert checked.channel == [0] * 7
+
+
+# Counts
+
+
+class ScriptedInlet:
+    """Gives the samples it was told to, MAX_PULL at a time."""
+
+    def __init__(self, rate_hz: float, time: NDArray[np.float64], rows: NDArray[Any], cuts: Sequence[int]) -> None:
+        n_columns = rows.shape[1]
+        self.stream = StreamDescription("scripted", "", n_columns, rate_hz, str(rows.dtype))
+        self.samples = np.zeros((MAX_PULL, n_columns), rows.dtype)
+        self.time = np.zeros(MAX_PULL)
+        edges = sorted({*range(0, len(time), MAX_PULL), *cuts, len(time)})
+        self.chunks = [(time[a:b], rows[a:b]) for a, b in pairwise(edges)]
+
+    def pull(self, timeout_s: float) -> int:
+        time, rows = self.chunks.pop(0)
+        self.time[: len(time)] = time
+        self.samples[: len(time)] = rows
+        return len(time)
+
+
+@dataclass
+class Numbered:
+    index: NDArray[np.int64]
+    lost_before: NDArray[np.int64]
+    counts: NDArray[np.uint8]
+    counters: NDArray[np.int64]
+    grid_s: float
+
+
+def number(
+    time: NDArray[np.float64],
+    period_s: float,
+    rows: NDArray[Any] | None = None,
+    cuts: Sequence[int] = (),
+) -> Numbered:
+    """Samples through a CountFeed, as in the loop."""
+    rows = np.zeros((len(time), 1), np.int32) if rows is None else rows
+    inlet = ScriptedInlet(1.0 / period_s, time, rows, cuts)
+    counters = np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64)
+    feed = CountFeed(cast(Any, inlet), BinRing(rows.shape[1], period_s), carry=True, counters=counters)
+    index, lost, counts = [], [], []
+    while inlet.chunks:
+        n = feed.pull(0.0)
+        assert feed.accepted[:n].all()
+        index.append(feed.index[:n].copy())
+        lost.append(feed.lost_before[:n].astype(np.int64))
+        counts.append(feed.counts[:n].copy())
+    grid_s = float(feed._grid[sequence.GRID])
+    return Numbered(*(np.concatenate(part) for part in (index, lost, counts)), counters, grid_s)
+
+
+@pytest.mark.parametrize("period_s", [0.001, 0.02, 1 / 30])
+@pytest.mark.parametrize("start_s", [0.0, 98765.4321])
+def test_exact_stamps_with_gaps_lose_what_is_missing(period_s: float, start_s: float) -> None:
+    sent = np.delete(np.arange(400), [1, 50, 51, 90, 91, 92, 93, 94, 200, 399])
+    found = number(start_s + (sent + 1) * period_s, period_s, cuts=[1, 49, 50, 77])
+    np.testing.assert_array_equal(found.index, sent)
+    np.testing.assert_array_equal(found.lost_before, np.diff(sent, prepend=-1) - 1)
+    assert found.counters.tolist() == [390, 9, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("missing", [1, 2, 5, 1000])
+def test_a_gap_is_as_long_as_its_samples_under_jitter(missing: int) -> None:
+    rng = np.random.default_rng(missing)
+    sent = np.concatenate((np.arange(300), np.arange(300, 600) + missing))
+    found = number((sent + 1 + rng.uniform(-0.1, 0.1, 600)) * 0.02, 0.02)
+    np.testing.assert_array_equal(found.index, sent)
+    assert found.counters.tolist() == [600, missing, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("width", [0.05, 0.2, 0.3])
+def test_jittering_stamps_lose_nothing(width: float) -> None:
+    wrong = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        found = number((np.arange(1000) + 1 + rng.uniform(-width, width, 1000)) * 0.02, 0.02)
+        if found.counters.tolist() != [1000, 0, 0, 0, 0, 0, 0] or (found.index != np.arange(1000)).any():
+            wrong.append((seed, found.counters.tolist()))
+    assert not wrong
+
+
+def test_a_first_stamp_that_is_off_loses_nothing() -> None:
+    stamps = (np.arange(1000) + 1.0) * 0.02
+    stamps[1:] += 0.3 * 0.02 * np.where(np.arange(999) % 2, 1, -1)
+    for first in (-0.3, 0.3):
+        stamps[0] = (1 + first) * 0.02
+        found = number(stamps, 0.02)
+        assert found.counters.tolist() == [1000, 0, 0, 0, 0, 0, 0]
+        np.testing.assert_array_equal(found.index, np.arange(1000))
+
+
+@pytest.mark.parametrize("ppm", [100, -100])
+def test_the_grid_follows_a_source_whose_clock_drifts(ppm: int) -> None:
+    period_s, n = 0.02, 180_000
+    jitter = np.random.default_rng(1).uniform(-0.05, 0.05, n)
+    true_s = (np.arange(n) + 1) * period_s * (1 + ppm * 1e-6)
+    found = number(100.0 + true_s + jitter * period_s, period_s)
+    assert found.counters.tolist() == [n, 0, 0, 0, 0, 0, 0]
+    np.testing.assert_array_equal(found.index, np.arange(n))
+    # By now the source is 18 samples off its nominal rate.
+    assert abs(found.grid_s + n * period_s - (100.0 + true_s[-1])) < 0.1 * period_s
+
+
+def test_a_sample_out_of_order_keeps_the_number_of_its_stamp() -> None:
+    order = np.array([0, 1, 2, 5, 3, 4, 6, 7])
+    found = number((order + 1) * 0.01, 0.01)
+    np.testing.assert_array_equal(found.index, order)
+    assert found.counters[sequence.OUT_OF_ORDER] == 2
+    assert found.counters[sequence.RECEIVED] == 8
+
+
+def test_a_sample_that_comes_after_all_is_not_lost() -> None:
+    order = np.array([0, 1, 2, 5, 3, 4, 6, 7])
+    assert number((order + 1) * 0.01, 0.01).counters[sequence.LOST] == 0
+
+
+def test_one_stamp_that_is_no_number_does_not_take_the_grid_away() -> None:
+    stamps = (np.arange(50) + 1) * 0.02
+    stamps[20] = np.nan
+    found = number(stamps, 0.02)
+    assert np.isfinite(found.grid_s)
+    np.testing.assert_array_equal(found.index[21:], np.arange(21, 50))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    errors=st.lists(st.floats(-0.4, 0.4) | st.floats(-6, 6), min_size=1, max_size=60),
+    cuts=st.lists(st.integers(1, 59), max_size=6),
+)
+def test_samples_are_numbered_alike_however_they_are_cut(errors: list[float], cuts: list[int]) -> None:
+    time = (np.arange(len(errors)) + 1 + np.array(errors)) * 0.02
+    whole, cut = number(time, 0.02), number(time, 0.02, cuts=[c for c in cuts if c < len(time)])
+    np.testing.assert_array_equal(cut.index, whole.index)
+    np.testing.assert_array_equal(cut.lost_before, whole.lost_before)
+    np.testing.assert_array_equal(cut.counters, whole.counters)
+    assert cut.grid_s == whole.grid_s
+    assert whole.counters[sequence.RECEIVED] == len(errors)
+    assert whole.lost_before.sum() >= whole.counters[sequence.LOST] >= 0
+
+
+def one_row(*values: float, dtype: str) -> tuple[list[int], int]:
+    """What becomes of one sample's values, and how many were not counts."""
+    found = number(np.array([1.0]), 0.02, np.array([values], dtype))
+    return found.counts[0].tolist(), int(found.counters[sequence.NOT_A_COUNT])
+
+
+@pytest.mark.parametrize("dtype", ["i2", "i4", "i8", "f4", "f8"])
+def test_counts_are_kept_within_a_byte(dtype: str) -> None:
+    assert one_row(0, 1, 254, 255, 256, 32767, dtype=dtype) == ([0, 1, 254, 255, 255, 255], 0)
+
+
+def test_huge_counts_are_counts() -> None:
+    assert one_row(2**31 - 1, -(2**31), dtype="i4") == ([255, 0], 1)
+    assert one_row(2**40, -(2**40), 2**32 + 1, dtype="i8") == ([255, 0, 255], 1)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "f4", "f8"])
+def test_a_negative_count_is_counted_and_read_as_none(dtype: str) -> None:
+    assert one_row(-1, 3, -128, 127, dtype=dtype) == ([0, 3, 0, 127], 2)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_what_is_no_whole_number_is_counted_and_read_as_none(dtype: str) -> None:
+    row = (np.nan, np.inf, -np.inf, 0.5, 2.0, -0.0, 1e30)
+    counts, n_bad = one_row(*row, dtype=dtype)
+    assert counts == [0, 0, 0, 0, 2, 0, 0]
+    assert n_bad == 5
