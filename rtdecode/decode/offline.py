@@ -28,7 +28,8 @@ def decode_session(session: Session, artifact: ModelArtifact, decoder: Decoder, 
     """Decode a whole session.
 
     Args:
-        session: with /decoded in bins of the model's width (replayed exactly), or events or counts (binned at the model's width).
+        session: with /decoded in bins of the model's width (replayed exactly), or events or counts
+            (binned at the model's width).
         artifact: the model's, for its outputs and identity.
         decoder: loaded from it; reset here.
         seed: places counts coarser than the model's bin (docs/session-files.md).

@@ -121,8 +121,7 @@ class HotLoop:
         self._buffers, self._clock = buffers, clock
         self._watch = ClockWatch(max(MAX_AGE_S, 2 * (settings.grace_s or 0.0)))
         self._first_published = 0
-        self._decode_from = 0
-        self._outage_logged = False
+        self._decode_from = -1
         self._fed_until_s = -np.inf
         self._last_turn_s = -np.inf
         self._correction_s = 0.0

@@ -11,6 +11,7 @@ root attribute `complete` is 0 was not closed; the reader cuts each of its group
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import uuid
@@ -132,7 +133,8 @@ class SessionWriter:
             os.replace(unfinished, self.path)
         except (OSError, ValueError) as error:
             self._release()
-            unfinished.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
             raise cannot_write(self.path, error) from error
 
     def append_events(self, time: ArrayLike, channel: ArrayLike, unit: ArrayLike | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
@@ -56,7 +57,8 @@ def write_session(path: Path | str, session: Session) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         raise cannot_write(path, error) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
 
 
 def write_attrs(file: h5py.File, n_channels: int, attrs: Mapping[str, str]) -> None:

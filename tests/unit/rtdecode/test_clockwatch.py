@@ -13,7 +13,9 @@ from rtdecode.binning import FUTURE_TOLERANCE_S
 from rtdecode.ingest.clockwatch import JUMP_CONFIRM_S, MAX_AGE_S, ClockWatch
 
 
-def observe_all(watch: ClockWatch, ages_s: list[float], every_s: float = 0.02, start: float = 50.0) -> list[float]:
+def observe_all(
+    watch: ClockWatch, ages_s: list[float], every_s: float = 0.02, start: float = 50.0
+) -> list[float]:
     """The jumps found in chunks of these ages, one every `every_s`."""
     found = []
     for i, age_s in enumerate(ages_s):

@@ -157,16 +157,6 @@ def test_the_auto_grace_waits_for_enough_events() -> None:
     assert grace.seconds == pytest.approx(0.0015, abs=STEP_S + 1e-9)
 
 
-def test_the_auto_grace_keeps_what_it_knew_while_it_waits_again() -> None:
-    delay = watched(np.full(ENOUGH_EVENTS, 0.0015))
-    grace = AutoGrace(delay)
-    grace.update()
-    known_s = grace.seconds
-    delay.forget()
-    grace.update()
-    assert grace.seconds == known_s < AUTO_MAX_S
-
-
 def test_the_auto_grace_is_the_rare_late_delivery_and_not_the_usual_one() -> None:
     grace = AutoGrace(watched(np.concatenate((np.full(9_985, 0.001), np.full(15, 0.006)))))
     grace.update()

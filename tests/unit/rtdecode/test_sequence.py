@@ -135,7 +135,9 @@ def event_rows(draw: st.DrawFn, window: int) -> list[tuple[int, int, int]]:
 
 @settings(deadline=None, max_examples=200)
 @given(data=st.data(), window=st.sampled_from([8, SEQUENCE_WINDOW]), cuts=st.lists(st.integers(1, 59)))
-def test_any_cutting_gives_what_the_reference_counts(data: st.DataObject, window: int, cuts: list[int]) -> None:
+def test_any_cutting_gives_what_the_reference_counts(
+    data: st.DataObject, window: int, cuts: list[int]
+) -> None:
     rows = data.draw(event_rows(window))
     reference = Reference(window)
     expected = [reference.check(channel, seq) for channel, _, seq in rows]
@@ -225,7 +227,9 @@ def test_units_are_kept_within_a_byte() -> None:
 class ScriptedInlet:
     """Gives the samples it was told to, MAX_PULL at a time."""
 
-    def __init__(self, rate_hz: float, time: NDArray[np.float64], rows: NDArray[Any], cuts: Sequence[int]) -> None:
+    def __init__(
+        self, rate_hz: float, time: NDArray[np.float64], rows: NDArray[Any], cuts: Sequence[int]
+    ) -> None:
         n_columns = rows.shape[1]
         self.stream = StreamDescription("scripted", "", n_columns, rate_hz, str(rows.dtype))
         self.samples = np.zeros((MAX_PULL, n_columns), rows.dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -126,7 +125,9 @@ def test_unsorted_events_are_sorted_and_equal_times_keep_their_order(path: Path)
 
 def test_attributes_of_any_kind_become_text(path: Path) -> None:
     with h5py.File(path, "a") as file:
-        file.attrs.update(good_channels=np.array([0, 2]), weight_kg=9.5, rig=np.bytes_(b"two"), note=h5py.Empty("f"))
+        file.attrs.update(
+            good_channels=np.array([0, 2]), weight_kg=9.5, rig=np.bytes_(b"two"), note=h5py.Empty("f")
+        )
     assert read_session(path).attrs == {
         "subject": "Indy",
         "good_channels": "[0, 2]",
@@ -216,44 +217,108 @@ BROKEN = {
     "group is data": (set_data("events", np.zeros(3)), "/events: is a dataset, not a group", "docs"),
     "no channel": (remove("events/channel"), "/events: lacks channel", "it needs time, channel"),
     "scalar": (set_data("events/time", 0.5), "/events/time: is not an array", "docs"),
-    "two-dimensional time": (set_data("events/time", np.zeros((4, 1))), "/events/time: has shape (4, 1)", "one"),
+    "two-dimensional time": (
+        set_data("events/time", np.zeros((4, 1))),
+        "/events/time: has shape (4, 1)",
+        "one",
+    ),
     "text times": (set_data("events/time", ["a"] * 4), "/events/time: holds <U1, not numbers", "dtypes"),
-    "complex times": (set_data("events/time", np.zeros(4, complex)), "/events/time: holds complex128", "dtypes"),
-    "lengths": (set_data("events/time", np.zeros(9)), "/events: datasets of different lengths (time 9", REPAIR),
+    "complex times": (
+        set_data("events/time", np.zeros(4, complex)),
+        "/events/time: holds complex128",
+        "dtypes",
+    ),
+    "lengths": (
+        set_data("events/time", np.zeros(9)),
+        "/events: datasets of different lengths (time 9",
+        REPAIR,
+    ),
     "NaN time": (set_data("events/time", [0, np.nan, np.inf, 1]), "NaN or infinite in 2 of 4 times", REPAIR),
-    "channel out": (set_data("events/channel", [0, 4, 7, 1]), "channel 4 at row 1 is not below n_channels", REPAIR),
-    "channel below": (set_data("events/channel", [0, -1, 2, 1]), "/events/channel: holds -1, outside 0", "export"),
+    "channel out": (
+        set_data("events/channel", [0, 4, 7, 1]),
+        "channel 4 at row 1 is not below n_channels",
+        REPAIR,
+    ),
+    "channel below": (
+        set_data("events/channel", [0, -1, 2, 1]),
+        "/events/channel: holds -1, outside 0",
+        "export",
+    ),
     "channel half": (set_data("events/channel", [0, 0.5, 2, 1]), "/events/channel: holds 0.5", "whole"),
-    "channel huge": (set_data("events/channel", [0, 70_000, 2, 1]), "holds 70000, outside 0 to 65535", "export"),
+    "channel huge": (
+        set_data("events/channel", [0, 70_000, 2, 1]),
+        "holds 70000, outside 0 to 65535",
+        "export",
+    ),
     "unit": (set_data("events/unit", [0, 300, 2, 1]), "/events/unit: holds 300, outside 0 to 255", "export"),
-    "no bin width": (del_attr("bin_width_s", "counts"), "/counts: the attribute bin_width_s is missing", "seconds"),
+    "no bin width": (
+        del_attr("bin_width_s", "counts"),
+        "/counts: the attribute bin_width_s is missing",
+        "seconds",
+    ),
     "zero bin width": (set_attr("bin_width_s", 0.0, "counts"), "/counts: bin_width_s is 0.0", "seconds"),
     "negative width": (set_attr("bin_width_s", -0.02, "counts"), "/counts: bin_width_s is -0.02", "seconds"),
     "NaN t0": (set_attr("t0_s", np.nan, "counts"), "/counts: the attribute t0_s is not a finite", "seconds"),
-    "counts shape": (set_data("counts/values", np.zeros((3, 5), "u1")), "has shape (3, 5), not [rows, 4]", "column"),
+    "counts shape": (
+        set_data("counts/values", np.zeros((3, 5), "u1")),
+        "has shape (3, 5), not [rows, 4]",
+        "column",
+    ),
     "negative counts": (set_data("counts/values", np.full((2, 4), -3)), "/counts/values: holds -3", "export"),
-    "NaN counts": (set_data("counts/values", np.full((2, 4), np.nan)), "8 values are NaN or infinite", "whole"),
+    "NaN counts": (
+        set_data("counts/values", np.full((2, 4), np.nan)),
+        "8 values are NaN or infinite",
+        "whole",
+    ),
     "rates": (set_data("counts/values", np.full((2, 4), 1.5)), "/counts/values: holds 1.5", "turned back"),
     "NaN behaviour": (
         set_data("behavior/values", NAN_ROWS),
         "/behavior/values: NaN or infinite in 2 of 3 rows, the first at row 1 (t = 0.200 s)",
         REPAIR,
     ),
-    "huge behaviour": (set_data("behavior/values", np.full((3, 2), 1e300)), "NaN or infinite in 3 of 3", REPAIR),
-    "flat behaviour": (set_data("behavior/values", np.zeros(3)), "/behavior/values: has shape (3,)", "columns"),
+    "huge behaviour": (
+        set_data("behavior/values", np.full((3, 2), 1e300)),
+        "NaN or infinite in 3 of 3",
+        REPAIR,
+    ),
+    "flat behaviour": (
+        set_data("behavior/values", np.zeros(3)),
+        "/behavior/values: has shape (3,)",
+        "columns",
+    ),
     "repeated time": (set_data("behavior/time", [0.1, 0.1, 0.3]), "time does not increase at row 1", REPAIR),
     "backward time": (set_data("behavior/time", [0.1, 0.3, 0.2]), "time does not increase at row 2", REPAIR),
-    "NaN behaviour time": (set_data("behavior/time", [0.1, np.nan, 0.2]), "NaN or infinite in 1 of 3", REPAIR),
-    "names": (set_attr("names", ["x"], "behavior"), "/behavior: 1 names for 2 columns of values", "2 strings"),
+    "NaN behaviour time": (
+        set_data("behavior/time", [0.1, np.nan, 0.2]),
+        "NaN or infinite in 1 of 3",
+        REPAIR,
+    ),
+    "names": (
+        set_attr("names", ["x"], "behavior"),
+        "/behavior: 1 names for 2 columns of values",
+        "2 strings",
+    ),
     "units": (set_attr("units", ["mm"] * 3, "behavior"), "/behavior: 3 units for 2 columns", "2 strings"),
     "no names": (del_attr("names", "behavior"), "/behavior: the attribute names is missing", "one string"),
-    "number names": (set_attr("names", [1, 2], "behavior"), "/behavior: the attribute names is not a list", "docs"),
+    "number names": (
+        set_attr("names", [1, 2], "behavior"),
+        "/behavior: the attribute names is not a list",
+        "docs",
+    ),
     "trial": (set_data("trials/stop", [0.1, 0.1]), "/trials/stop: trial 1 stops before it starts", REPAIR),
     "target": (set_data("trials/target", np.zeros((2, 3))), "/trials/target: has shape (2, 3)", "x and y"),
     "trial lengths": (set_data("trials/block", ["a"]), "/trials: datasets of different lengths", REPAIR),
-    "model": (set_data("decoded/model", [0, 2]), "/decoded/model: model 2 is used but `models` lists 2", "model_id"),
+    "model": (
+        set_data("decoded/model", [0, 2]),
+        "/decoded/model: model 2 is used but `models` lists 2",
+        "model_id",
+    ),
     "no origin": (del_attr("origin_s", "decoded"), "/decoded: the attribute origin_s is missing", "seconds"),
-    "decoded counts": (set_data("decoded/counts", np.zeros((2, 3))), "/decoded/counts: has shape (2, 3)", "channel"),
+    "decoded counts": (
+        set_data("decoded/counts", np.zeros((2, 3))),
+        "/decoded/counts: has shape (2, 3)",
+        "channel",
+    ),
     "log": (set_data("log/data", ["{"]), "/log/data: row 0 is not a JSON object", REPAIR),
     "log list": (set_data("log/data", ["[1]"]), "/log/data: row 0 is not a JSON object", REPAIR),
     "log kind": (set_data("log/kind", [1]), "/log/kind: is not a list of strings", "docs"),
@@ -282,7 +347,9 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         read_session(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"time,channel\n0.1,3\n", b"\x89HDF\r\n\x1a\n", os.urandom(2048)])
+@pytest.mark.parametrize(
+    "content", [b"", b"time,channel\n0.1,3\n", b"\x89HDF\r\n\x1a\n", bytes(range(256)) * 8]
+)
 def test_what_is_not_hdf5(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "notes.h5"
     path.write_bytes(content)

@@ -1,0 +1,112 @@
+"""What goes out when the decoder's value must not: positions held, velocities zero."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtdecode.artifact import Output, Role
+from rtdecode.failsafe import HELD, FailSafe
+from rtdecode.messages import Flag
+
+OUTPUTS = (
+    Output("x", "mm", 12.5, 3.0, "position"),
+    Output("vx", "mm/s", 7.0, 9.0, "velocity"),
+    Output("grip", "N", -2.0, 1.0, "other"),
+)
+NEVER_HOLDS = [Flag.STALE, Flag.CATCH_UP, Flag.GAP, Flag.SWAPPED]
+
+
+def decoded(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    return np.array(values, np.float32)
+
+
+def test_every_role_is_covered_here() -> None:
+    assert {output.role for output in OUTPUTS} == set(get_args(Role))
+
+
+def test_before_anything_was_published_it_is_the_mean_and_no_movement() -> None:
+    failsafe = FailSafe(OUTPUTS)
+    assert failsafe.value.tolist() == [12.5, 0.0, -2.0]
+    assert failsafe.value.dtype == np.float32
+    assert failsafe.apply(None, 0) == 0
+    assert failsafe.value.tolist() == [12.5, 0.0, -2.0]
+
+
+@pytest.mark.parametrize("flags", [0, *NEVER_HOLDS, sum(NEVER_HOLDS)])
+def test_a_value_goes_out_as_it_was_decoded(flags: int) -> None:
+    failsafe = FailSafe(OUTPUTS)
+    assert failsafe.apply(decoded(1, 2, 3), flags) == flags
+    assert failsafe.value.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("flags", [Flag.FAILSAFE, Flag.PAUSED, Flag.FAILSAFE | Flag.PAUSED | Flag.STALE])
+def test_held_positions_stay_and_velocities_are_zero(flags: Flag) -> None:
+    failsafe = FailSafe(OUTPUTS)
+    failsafe.apply(decoded(1, 2, 3), 0)
+    for _ in range(3):
+        assert failsafe.apply(decoded(7, 8, 9), flags) == flags
+        assert failsafe.value.tolist() == [1, 0, 3]
+    assert failsafe.apply(decoded(7, 8, 9), 0) == 0
+    assert failsafe.value.tolist() == [7, 8, 9]
+    assert int(Flag.FAILSAFE | Flag.PAUSED) == HELD
+
+
+def test_a_bin_that_was_not_decoded_holds_without_a_flag_of_its_own() -> None:
+    failsafe = FailSafe(OUTPUTS)
+    failsafe.apply(decoded(1, 2, 3), 0)
+    assert failsafe.apply(None, Flag.GAP) == Flag.GAP
+    assert failsafe.value.tolist() == [1, 0, 3]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_one_value_that_is_not_finite_holds_them_all(bad: float, at: int) -> None:
+    failsafe = FailSafe(OUTPUTS)
+    failsafe.apply(decoded(1, 2, 3), 0)
+    value = decoded(7, 8, 9)
+    value[at] = bad
+    assert failsafe.apply(value, Flag.STALE) == Flag.STALE | Flag.FAILSAFE
+    assert failsafe.value.tolist() == [1, 0, 3]
+
+
+def test_flags_are_plain_integers() -> None:
+    # msgpack and HDF5 know no IntFlag.
+    assert type(FailSafe(OUTPUTS).apply(decoded(1, 2, 3), Flag.STALE)) is int
+
+
+def test_the_decoders_own_array_may_be_reused() -> None:
+    failsafe, value = FailSafe(OUTPUTS), decoded(1, 2, 3)
+    failsafe.apply(value, 0)
+    value[:] = 99
+    assert failsafe.value.tolist() == [1, 2, 3]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.lists(st.floats(width=32), min_size=3, max_size=3),
+            st.integers(0, 63),
+        ),
+        max_size=30,
+    )
+)
+def test_what_goes_out_is_always_finite(bins: list[tuple[list[float] | None, int]]) -> None:
+    failsafe = FailSafe(OUTPUTS)
+    held = [12.5, 0.0, -2.0]
+    for value, flags in bins:
+        out = failsafe.apply(None if value is None else decoded(*value), flags)
+        if value is not None and np.isfinite(value).all() and not flags & HELD:
+            held = decoded(*value).tolist()
+            assert failsafe.value.tolist() == held
+        else:
+            assert failsafe.value.tolist() == [held[0], 0.0, held[2]]
+        assert out | Flag.FAILSAFE == flags | Flag.FAILSAFE
+        assert (out & Flag.FAILSAFE != 0) == (
+            flags & Flag.FAILSAFE != 0 or (value is not None and not np.isfinite(value).all())
+        )

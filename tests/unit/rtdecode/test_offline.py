@@ -1,0 +1,370 @@
+"""Decoding offline is stepping by hand: over a session's bins, and over what a recording's log says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.load import load_decoder
+from rtdecode.decode.offline import decode_recording, decode_session, scored_rows
+from rtdecode.errors import RtdecodeError
+from rtdecode.messages import Flag
+from rtdecode.session.bins import bin_session, spread_counts
+from rtdecode.session.layout import Counts, Decoded, Events, LogEntry, Session
+
+N_CHANNELS, N_BINS = 5, 60
+OUTPUTS = (Output("x", "mm", 12.5, 3.0, "position"), Output("vx", "mm/s", 7.0, 9.0, "velocity"))
+FIRST_BIN = 7
+
+
+def make_artifact(**changes: Any) -> ModelArtifact:
+    rng = np.random.default_rng(0)
+    fields: dict[str, Any] = {
+        "kind": "wiener",
+        "causal": True,
+        "bin_width_s": 0.02,
+        "n_channels": N_CHANNELS,
+        "channel_mask": (True, True, False, True, True),
+        "outputs": OUTPUTS,
+        "count_max": 4,
+        "run": {
+            "weight": rng.normal(size=(N_CHANNELS, 6, 2)).astype("f4"),
+            "bias": rng.normal(size=2),
+        },
+    }
+    return ModelArtifact(**(fields | changes))
+
+
+def make_counts(n_bins: int = N_BINS, seed: int = 1) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).poisson(1.2, (n_bins, N_CHANNELS)).astype(np.uint8)
+
+
+def recording(counts: NDArray[np.uint8], flags: NDArray[np.uint32] | None = None) -> Decoded:
+    n = len(counts)
+    return Decoded(
+        bin=np.arange(FIRST_BIN, FIRST_BIN + n),
+        t_bin=100 + 0.02 * (np.arange(FIRST_BIN, FIRST_BIN + n) + 1),
+        values=np.full((n, 2), np.nan, np.float32),
+        flags=np.zeros(n, np.uint32) if flags is None else flags,
+        model=np.full(n, 3, np.uint8),
+        late=np.arange(n, dtype=np.uint16),
+        lost=np.arange(n, dtype=np.uint32) * 2,
+        counts=counts,
+        origin_s=100.0,
+        models=("deadbeef",),
+    )
+
+
+def entry(b: int, kind: str, **data: Any) -> LogEntry:
+    return LogEntry(1.0, b, kind, data)
+
+
+class Stepped:
+    """The rules of DESIGN §5 and §12 by hand, a bin at a time."""
+
+    def __init__(self) -> None:
+        self.decoder: Decoder = load_decoder(make_artifact())
+        self.held = np.array([12.5, 0.0], np.float32)
+        self.values: list[NDArray[np.float32]] = []
+
+    def decode(self, counts: NDArray[np.uint8], *, held: bool = False) -> None:
+        value = np.zeros(2, np.float32)
+        self.decoder.step(counts, value)
+        if held:
+            self.hold()
+        else:
+            self.held = value
+            self.values.append(value)
+
+    def hold(self) -> None:
+        self.held = self.held * np.array([1, 0], np.float32)
+        self.values.append(self.held)
+
+
+def test_a_recording_without_incident_is_stepped_from_bin_0() -> None:
+    live = recording(make_counts())
+    by_hand = Stepped()
+    for row in live.counts:
+        by_hand.decode(row)
+    again = decode_recording(live, (), make_artifact(), load_decoder(make_artifact()))
+    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    assert not again.flags.any()
+
+
+def test_the_decoder_starts_afresh_whatever_it_did_before() -> None:
+    live, decoder = recording(make_counts()), load_decoder(make_artifact())
+    first = decode_recording(live, (), make_artifact(), decoder)
+    again = decode_recording(live, (), make_artifact(), decoder)
+    assert again.values.tobytes() == first.values.tobytes()
+
+
+def test_a_reset_takes_effect_in_its_bin() -> None:
+    live = recording(make_counts())
+    by_hand = Stepped()
+    for b, row in zip(live.bin, live.counts, strict=True):
+        if b in (FIRST_BIN + 20, FIRST_BIN + 33):
+            by_hand.decoder.reset()
+        by_hand.decode(row)
+    log = [entry(FIRST_BIN + 20, "reset", reason="control"), entry(FIRST_BIN + 33, "reset")]
+    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
+    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+
+
+def test_backlog_in_the_log_warms_the_decoder() -> None:
+    live, backlog = recording(make_counts()), make_counts(9, seed=2)
+    by_hand = Stepped()
+    scratch = np.zeros(2, np.float32)
+    for row in backlog:
+        by_hand.decoder.step(row, scratch)
+    for row in live.counts:
+        by_hand.decode(row)
+    bins = [[[int(c), int(row[c])] for c in np.flatnonzero(row)] for row in backlog]
+    log = [entry(FIRST_BIN, "reset", reason="start"), entry(FIRST_BIN, "warmup", bins=bins)]
+    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
+    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    assert again.values.tobytes() != decode_without(live, "warmup", log).values.tobytes()
+
+
+def decode_without(live: Decoded, kind: str, log: list[LogEntry]) -> Decoded:
+    kept = [one for one in log if one.kind != kind]
+    return decode_recording(live, kept, make_artifact(), load_decoder(make_artifact()))
+
+
+def outage_recording(
+    outage_from: int, outage_to: int, counts: NDArray[np.uint8]
+) -> tuple[Decoded, list[LogEntry]]:
+    flags = np.zeros(len(counts), np.uint32)
+    flags[outage_from:outage_to] = Flag.FAILSAFE
+    flags[outage_to] = Flag.GAP
+    log = [
+        entry(FIRST_BIN + outage_from, "outage", reason="its outlet is gone"),
+        entry(FIRST_BIN + outage_to, "gap", origin_s=101.0),
+        entry(FIRST_BIN + outage_to, "reset", reason="gap"),
+    ]
+    return recording(counts, flags), log
+
+
+def test_in_an_outage_the_decoder_stands_still_and_afterwards_begins_anew() -> None:
+    counts = make_counts()
+    live, log = outage_recording(20, 35, counts)
+    by_hand = Stepped()
+    for i, row in enumerate(counts):
+        if i == 35:
+            by_hand.decoder.reset()
+        if 20 <= i < 35:
+            by_hand.hold()
+        else:
+            by_hand.decode(row)
+    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
+    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    np.testing.assert_array_equal(again.flags, live.flags)
+
+
+def test_an_outage_before_the_first_bin_holds_the_means() -> None:
+    counts = make_counts()
+    live, log = outage_recording(0, 10, counts)
+    log.insert(0, entry(FIRST_BIN, "reset", reason="start"))
+    by_hand = Stepped()
+    for i, row in enumerate(counts):
+        if i < 10:
+            by_hand.hold()
+        else:
+            by_hand.decode(row)
+    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
+    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    assert again.values[0].tolist() == [12.5, 0.0]
+
+
+def test_an_outage_that_began_before_the_first_recorded_bin_is_one() -> None:
+    # The loop logs the bin that was open, which may be backlog that is never published.
+    counts = make_counts()
+    live, log = outage_recording(0, 10, counts)
+    log[0] = entry(FIRST_BIN - 3, "outage", reason="its outlet is gone")
+    by_hand = Stepped()
+    for i, row in enumerate(counts):
+        if i < 10:
+            by_hand.hold()
+        else:
+            by_hand.decode(row)
+    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
+    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+
+
+def test_what_the_log_says_of_a_bin_that_was_not_recorded_holds_for_the_next() -> None:
+    # The recorder drops bins when the disk is too slow; the log is never dropped.
+    counts = make_counts()
+    live = recording(counts)
+    kept = np.delete(np.arange(N_BINS), [29, 30, 31])
+    rows = {name: getattr(live, name)[kept] for name in ("bin", "t_bin", "flags", "counts", "values")}
+    rows |= {name: getattr(live, name)[kept] for name in ("model", "late", "lost")}
+    by_hand = Stepped()
+    for i in kept:
+        if i == 32:
+            by_hand.decoder.reset()
+        by_hand.decode(counts[i])
+    log = [entry(FIRST_BIN + 30, "reset", reason="control")]
+    again = decode_recording(replace(live, **rows), log, make_artifact(), load_decoder(make_artifact()))
+    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+
+
+def test_a_pause_holds_the_value_while_the_decoder_runs_on() -> None:
+    counts = make_counts()
+    flags = np.zeros(N_BINS, np.uint32)
+    flags[10:30] = Flag.PAUSED
+    flags[28:32] |= Flag.FAILSAFE | Flag.STALE
+    log = [entry(FIRST_BIN + 10, "pause"), entry(FIRST_BIN + 30, "resume")]
+    by_hand = Stepped()
+    for i, row in enumerate(counts):
+        by_hand.decode(row, held=10 <= i < 32)
+    live = recording(counts, flags)
+    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
+    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    np.testing.assert_array_equal(again.flags, flags)
+
+
+def test_a_recordings_own_columns_stay_and_the_values_and_model_are_new() -> None:
+    live, artifact = recording(make_counts()), make_artifact()
+    again = decode_recording(live, (), artifact, load_decoder(artifact))
+    for name in ("bin", "t_bin", "late", "lost", "counts"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(live, name))
+    assert (again.origin_s, again.models, again.names) == (100.0, (artifact.model_id,), ("x", "vx"))
+    assert not again.model.any()
+    assert again.values.shape == live.values.shape
+
+
+class Poisoned:
+    """A Wiener filter that gives NaN, until it is reset, once channel 0 counts 200."""
+
+    def __init__(self) -> None:
+        self._inner = load_decoder(make_artifact())
+        self._bad = False
+        self.kind, self.n_channels, self.n_outputs, self.clipped = "poisoned", N_CHANNELS, 2, 0
+
+    def reset(self) -> None:
+        self._inner.reset()
+        self._bad = False
+
+    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        self._inner.step(counts, out)
+        self._bad |= bool(counts[0] == 200)
+        if self._bad:
+            out[1] = np.nan
+
+    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        for row, value in zip(counts, out, strict=True):
+            self.step(row, value)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return self._inner.state()
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        self._inner.load_state(state)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_value_that_is_not_finite_is_held_and_resets_the_decoder(recorded: bool) -> None:
+    counts = make_counts()
+    counts[[0, 25], 0] = 200
+    by_hand = Stepped()
+    for i, row in enumerate(counts):
+        if i in (0, 25):
+            by_hand.hold()
+            by_hand.decoder.reset()
+        else:
+            by_hand.decode(row)
+    if recorded:
+        again = decode_recording(recording(counts), (), make_artifact(), Poisoned())
+    else:
+        session = Session(n_channels=N_CHANNELS, counts=Counts(counts, 0.02, 3.0))
+        again = decode_session(session, make_artifact(), Poisoned())
+    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    assert np.flatnonzero(again.flags).tolist() == [0, 25]
+    assert set(again.flags[[0, 25]].tolist()) == {int(Flag.FAILSAFE)}
+
+
+def make_events(duration_s: float = 2.0, seed: int = 3) -> Events:
+    rng = np.random.default_rng(seed)
+    time = 50 + np.sort(rng.uniform(0, duration_s, 700))
+    return Events(time, rng.integers(0, N_CHANNELS, 700).astype(np.uint16))
+
+
+@pytest.mark.parametrize("kind", ["events", "counts", "fine", "coarse"])
+def test_a_session_is_binned_and_stepped(kind: str) -> None:
+    artifact = make_artifact()
+    spikes: dict[str, Any] = {
+        "events": {"events": make_events()},
+        "counts": {"counts": Counts(make_counts(), 0.02, 3.0)},
+        "fine": {"counts": Counts(make_counts(400), 0.005, 3.0)},
+        "coarse": {"counts": Counts(make_counts(40), 0.064, 3.0)},
+    }
+    session = Session(n_channels=N_CHANNELS, **spikes[kind])
+    binned = bin_session(session, 0.02, seed=5)
+    by_hand = Stepped()
+    for row in binned.counts:
+        by_hand.decode(row)
+    decoder = load_decoder(artifact)
+    decoder.step(np.full(N_CHANNELS, 3, np.uint8), np.zeros(2, np.float32))
+    decoded = decode_session(session, artifact, decoder, seed=5)
+    assert decoded.values.tobytes() == np.stack(by_hand.values).tobytes()
+    np.testing.assert_array_equal(decoded.counts, binned.counts)
+    np.testing.assert_array_equal(decoded.t_bin, binned.t_bin)
+    assert decoded.bin.tolist() == list(range(len(binned.counts)))
+    assert decoded.origin_s == binned.origin_s
+    assert not (decoded.flags.any() or decoded.late.any() or decoded.lost.any() or decoded.model.any())
+    assert (decoded.models, decoded.names) == ((artifact.model_id,), ("x", "vx"))
+
+
+def test_the_seed_places_coarse_counts() -> None:
+    counts = Counts(make_counts(40), 0.064, 3.0)
+    as_counts = Session(n_channels=N_CHANNELS, counts=counts)
+    one, other = (
+        decode_session(as_counts, make_artifact(), load_decoder(make_artifact()), seed=seed).counts
+        for seed in (0, 1)
+    )
+    assert (one != other).any()
+    events = spread_counts(counts, 1)
+    inside = [(events.time >= 3 + 0.02 * k) & (events.time < 3 + 0.02 * (k + 1)) for k in range(len(other))]
+    np.testing.assert_array_equal(other.sum(axis=1), [rows.sum() for rows in inside])
+
+
+def test_a_session_that_was_recorded_live_is_replayed_and_not_binned_again() -> None:
+    live, log = outage_recording(20, 35, make_counts())
+    session = Session(n_channels=N_CHANNELS, events=make_events(), decoded=live, log=tuple(log))
+    decoded = decode_session(session, make_artifact(), load_decoder(make_artifact()))
+    expected = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
+    assert decoded.values.tobytes() == expected.values.tobytes()
+    np.testing.assert_array_equal(decoded.bin, live.bin)
+
+
+def test_sessions_that_cannot_be_decoded_are_refused() -> None:
+    artifact = make_artifact()
+    decoder = load_decoder(artifact)
+    short = Session(n_channels=N_CHANNELS, counts=Counts(make_counts(3), 0.005, 0.0), path=Path("short.h5"))
+    with pytest.raises(RtdecodeError, match=r"short\.h5: the session is shorter than one bin of 20 ms"):
+        decode_session(short, artifact, decoder)
+    other = Session(n_channels=6, events=make_events(), path=Path("other.h5"))
+    with pytest.raises(RtdecodeError, match=r"other\.h5: the session has 6 channels, the model 5"):
+        decode_session(other, artifact, decoder)
+    with pytest.raises(RtdecodeError, match="no spikes"):
+        decode_session(Session(n_channels=N_CHANNELS), artifact, decoder)
+
+
+def test_scores_leave_out_what_was_held_and_what_lies_outside() -> None:
+    flags = np.zeros(N_BINS, np.uint32)
+    flags[[3, 4]] = Flag.FAILSAFE, Flag.PAUSED | Flag.STALE
+    flags[5] = Flag.STALE | Flag.GAP | Flag.CATCH_UP
+    decoded = recording(make_counts(), flags)
+    assert np.flatnonzero(~scored_rows(decoded, None, None)).tolist() == [3, 4]
+    # Seconds count from the first bin that was recorded.
+    assert np.flatnonzero(scored_rows(decoded, 0.0199, 0.1301)).tolist() == [1, 2, 5, 6]
+    assert scored_rows(decoded, 0.5, None).sum() == N_BINS - 25
+    assert not scored_rows(decoded, 99.0, None).any()
+    empty = recording(make_counts(0))
+    assert len(scored_rows(empty, 0.0, 1.0)) == 0

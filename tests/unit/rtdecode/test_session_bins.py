@@ -1,0 +1,268 @@
+"""Binning, spreading and interpolation against plain references."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.sessions import bin_events, merge_rows
+from rtdecode.session.bins import behavior_at, bin_session, events_of, spread_counts
+from rtdecode.session.layout import Behavior, Counts, Events, Session
+from rtdecode.session.read import read_session
+
+COUNTS = npst.arrays("u1", st.tuples(st.integers(0, 8), st.just(3)), elements=st.integers(0, 5))
+
+
+def reference_bins(events: Events, origin_s: float, width_s: float, n_bins: int, n_channels: int) -> NDArray:
+    counts = np.zeros((n_bins, n_channels), np.int64)
+    edges = [origin_s + k * width_s for k in range(n_bins + 1)]
+    for t, channel in zip(events.time, events.channel, strict=True):
+        for k in range(n_bins):
+            if edges[k] <= t < edges[k + 1]:
+                counts[k, channel] += 1
+    return np.minimum(counts, 255)
+
+
+def events_session(time: list[float], channel: list[int], n_channels: int = 3) -> Session:
+    return Session(n_channels, events=Events(np.array(time, "f8"), np.array(channel, "u2")))
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 2)), max_size=40),
+    st.sampled_from([0.02, 0.05, 0.1, 0.3, 1 / 3]),
+    st.sampled_from([0.0, 0.1, 1e5 + 0.7]),
+)
+@settings(deadline=None)
+def test_events_fall_where_the_edges_say(
+    stamped: list[tuple[float, int]], width_s: float, origin_s: float
+) -> None:
+    n_bins = int(1 / width_s)
+    # Stamps on the edges themselves are where rounding would show.
+    edges = [(k * width_s, k % 3) for k in range(n_bins + 1)]
+    times = np.array([origin_s + t for t, _ in stamped + edges])
+    events = Events(times, np.array([channel for _, channel in stamped + edges], "u2"))
+    counts = np.zeros((n_bins, 3), np.uint8)
+    bin_events(events.time, events.channel, origin_s, width_s, counts)
+    np.testing.assert_array_equal(counts, reference_bins(events, origin_s, width_s, n_bins, 3))
+
+
+def test_counts_saturate() -> None:
+    counts = np.zeros((1, 1), np.uint8)
+    bin_events(np.zeros(300), np.zeros(300, np.uint16), 0.0, 1.0, counts)
+    assert counts[0, 0] == 255
+    merged = np.zeros((1, 1), np.uint8)
+    merge_rows(np.full((2, 1), 200, np.uint16), np.zeros(2, np.int64), merged)
+    assert merged[0, 0] == 255
+
+
+@given(npst.arrays("u2", st.tuples(st.integers(0, 12), st.just(2)), elements=st.integers(0, 300)), st.data())
+@settings(deadline=None)
+def test_merged_rows_are_the_sums(values: NDArray[np.uint16], data: st.DataObject) -> None:
+    bins = data.draw(npst.arrays("i8", len(values), elements=st.integers(-1, 5)))
+    merged = np.zeros((4, 2), np.uint8)
+    merge_rows(values, bins, merged)
+    expected = [[min(255, int(values[bins == k, c].sum())) for c in range(2)] for k in range(4)]
+    assert merged.tolist() == expected
+
+
+@given(COUNTS, st.floats(1e-3, 1), st.floats(-1e6, 1e6), st.integers(0, 2**32))
+@settings(deadline=None)
+def test_spread_counts_come_back_at_their_own_width(
+    values: NDArray[np.uint8], width_s: float, t0_s: float, seed: int
+) -> None:
+    events = spread_counts(Counts(values, width_s, t0_s), seed)
+    assert (np.diff(events.time) >= 0).all()
+    counts = np.zeros_like(values)
+    bin_events(events.time, events.channel, t0_s, width_s, counts)
+    np.testing.assert_array_equal(counts, values)
+
+
+def test_the_spreading_rule_is_the_documented_one() -> None:
+    values = np.array([[2, 0, 1], [0, 3, 0]], "u1")
+    rng = np.random.default_rng(7)
+    expected = []
+    for row in range(2):
+        for channel in range(3):
+            expected += [(10.0 + (row + rng.random()) * 0.064, channel) for _ in range(values[row, channel])]
+    expected.sort(key=lambda event: event[0])
+    events = spread_counts(Counts(values, 0.064, 10.0), seed=7)
+    assert list(zip(events.time.tolist(), events.channel.tolist(), strict=True)) == expected
+    other = spread_counts(Counts(values, 0.064, 10.0), seed=8)
+    assert (events.time != other.time).any()
+
+
+def test_events_of_says_when_times_are_synthetic() -> None:
+    recorded = events_session([0.1], [0])
+    assert events_of(recorded) == (recorded.events, False)
+    events, synthetic = events_of(Session(1, counts=Counts(np.ones((2, 1), "u1"), 0.1, 0.0)))
+    assert synthetic
+    assert len(events.time) == 2
+    with pytest.raises(RtdecodeError, match="neither /events nor /counts"):
+        events_of(Session(1))
+
+
+def test_events_are_binned_from_the_start_of_the_session_in_whole_bins() -> None:
+    session = events_session([5.0, 5.019, 5.02, 5.059], [0, 1, 1, 2])
+    binned = bin_session(session, 0.02)
+    assert binned.counts.tolist() == [[1, 1, 0], [0, 1, 0]]
+    assert binned.t_bin.tolist() == [5.0 + 0.02, 5.0 + 2 * 0.02]
+    assert (binned.origin_s, binned.bin_width_s, binned.synthetic_times) == (5.0, 0.02, False)
+
+
+def test_behaviour_extends_a_session_of_events() -> None:
+    behavior = Behavior(np.array([4.97, 5.1]), np.zeros((2, 1), "f4"), ("x",), ("mm",))
+    events = Events(np.array([5.0]), np.zeros(1, "u2"))
+    binned = bin_session(Session(1, events=events, behavior=behavior), 0.02)
+    assert binned.origin_s == 4.97
+    assert binned.counts.ravel().tolist() == [0, 1, 0, 0, 0, 0]
+
+
+def test_counts_of_the_width_asked_for_are_taken_as_they_are() -> None:
+    values = np.array([[0, 300], [7, 1]], "u2")
+    width_s = float(np.float32(0.064))
+    counts = Counts(values, width_s, 3.0)
+    crowd = Events(np.zeros(9), np.zeros(9, "u2"))
+    for session in (Session(2, counts=counts), Session(2, counts=counts, events=crowd)):
+        binned = bin_session(session, 0.064)
+        assert binned.counts.tolist() == [[0, 255], [7, 1]]
+        assert binned.counts.dtype == np.uint8
+        assert binned.t_bin.tolist() == [3.0 + width_s, 3.0 + 2 * width_s]
+        assert not binned.synthetic_times
+
+
+def test_events_win_over_counts_of_another_width() -> None:
+    counts = Counts(np.full((10, 1), 9, "u1"), 0.01, 0.0)
+    binned = bin_session(Session(1, counts=counts, events=Events(np.array([0.03]), np.zeros(1, "u2"))), 0.02)
+    assert binned.counts.ravel().tolist() == [0, 1, 0, 0, 0]
+    assert not binned.synthetic_times
+
+
+@given(COUNTS, st.sampled_from([(0.001, 0.02), (0.005, 0.02), (0.008, 0.02), (0.02, 0.064), (1 / 3, 1.0)]))
+@settings(deadline=None)
+def test_finer_counts_are_summed_by_their_middle(
+    values: NDArray[np.uint8], widths: tuple[float, float]
+) -> None:
+    period_s, width_s = widths
+    values = np.tile(values, (9, 1))
+    binned = bin_session(Session(3, counts=Counts(values, period_s, 1.0)), width_s)
+    n_bins = math.floor(len(values) * period_s / width_s + 1e-9)
+    expected = np.zeros((n_bins, 3), np.int64)
+    for n, row in enumerate(values):
+        k = math.floor((n + 0.5) * period_s / width_s)
+        if k < n_bins:
+            expected[k] += row
+    np.testing.assert_array_equal(binned.counts, np.minimum(expected, 255))
+    np.testing.assert_array_equal(binned.t_bin, 1.0 + np.arange(1, n_bins + 1) * width_s)
+
+
+def test_coarser_counts_are_spread_with_the_seed() -> None:
+    counts = Counts(np.full((10, 2), 3, "u1"), 0.064, 2.0)
+    session = Session(2, counts=counts)
+    binned = bin_session(session, 0.02, seed=5)
+    assert binned.synthetic_times
+    assert binned.counts.shape == (32, 2)
+    assert binned.counts.sum() == 60
+    events = spread_counts(counts, seed=5)
+    np.testing.assert_array_equal(binned.counts, reference_bins(events, 2.0, 0.02, 32, 2))
+    assert (binned.counts != bin_session(session, 0.02, seed=6).counts).any()
+
+
+def test_ten_bins_of_64_ms_are_32_of_20_ms() -> None:
+    session = Session(1, counts=Counts(np.zeros((10, 1), "u1"), 0.064, 0.0))
+    assert len(bin_session(session, 0.02).counts) == 32
+    assert len(bin_session(Session(1, counts=Counts(np.zeros((11, 1), "u1"), 0.064, 0.0)), 0.02).counts) == 35
+
+
+@pytest.mark.parametrize("width_s", [0.0, -0.02, math.nan, math.inf])
+def test_a_bin_width_must_be_positive(width_s: float) -> None:
+    with pytest.raises(RtdecodeError, match="bin width"):
+        bin_session(events_session([0.0], [0]), width_s)
+
+
+def test_a_stray_stamp_is_an_error_not_a_terabyte() -> None:
+    with pytest.raises(RtdecodeError, match=r"spans 1700000000 s.*stray time stamp"):
+        bin_session(events_session([0.0, 1.7e9], [0, 0], n_channels=96), 0.02)
+
+
+def test_only_decoded_cannot_be_binned(tmp_path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="holds no spikes"):
+        bin_session(Session(2, path=tmp_path / "out.h5"), 0.02)
+
+
+def behavior(times: list[float], values: list[list[float]]) -> Behavior:
+    d = len(values[0]) if values else 1
+    array = np.array(values, "f4").reshape(len(times), d)
+    return Behavior(np.array(times, "f8"), array, ("x",) * d, ("mm",) * d)
+
+
+def test_behaviour_is_interpolated_column_by_column() -> None:
+    moved = behavior([1.0, 1.1, 1.2], [[0, 10], [1, 20], [3, 0]])
+    at = behavior_at(moved, np.array([1.0, 1.05, 1.1, 1.15, 1.2]))
+    assert at.dtype == np.float32
+    np.testing.assert_allclose(at, [[0, 10], [0.5, 15], [1, 20], [2, 10], [3, 0]], atol=1e-6)
+
+
+def test_behaviour_is_nan_outside_and_in_holes() -> None:
+    # The median interval is 0.1 s, so a hole is what is longer than 0.5 s.
+    moved = behavior([0.0, 0.1, 0.2, 0.7, 1.3, 1.4], [[0], [1], [2], [7], [13], [14]])
+    t = np.array([-0.01, 0.0, 0.45, 0.7, 0.71, 1.29, 1.3, 1.4, 1.41])
+    at = behavior_at(moved, t).ravel()
+    np.testing.assert_allclose(at, [np.nan, 0, 4.5, 7, np.nan, np.nan, 13, 14, np.nan], rtol=1e-6)
+
+
+def test_slow_behaviour_has_no_holes_of_its_own() -> None:
+    moved = behavior([0.0, 1.0, 2.0, 4.9, 8.0], [[0], [1], [2], [4.9], [8]])
+    np.testing.assert_allclose(
+        behavior_at(moved, np.array([0.5, 3.0, 6.0])).ravel(), [0.5, 3.0, 6.0], rtol=1e-6
+    )
+    fast = behavior([0.0, 1.0, 2.0, 5.1], [[0], [1], [2], [5.1]])
+    assert np.isnan(behavior_at(fast, np.array([3.0]))).all()
+
+
+def test_behaviour_of_one_sample_or_none() -> None:
+    np.testing.assert_array_equal(
+        behavior_at(behavior([1.0], [[5]]), np.array([0.9, 1.0, 1.1])).ravel(), [np.nan, 5, np.nan]
+    )
+    assert np.isnan(behavior_at(behavior([], []), np.array([0.0]))).all()
+
+
+@given(
+    st.lists(st.floats(0, 0.4), min_size=2, max_size=20),
+    st.lists(st.floats(-1, 9), max_size=20),
+)
+@settings(deadline=None)
+def test_interpolation_agrees_with_numpy(steps: list[float], asked: list[float]) -> None:
+    time = np.cumsum(np.array(steps) + 1e-3)
+    values = np.sin(np.arange(len(time)))[:, np.newaxis].astype("f4")
+    t = np.array(asked + time.tolist())
+    expected = np.interp(t, time, values[:, 0], left=np.nan, right=np.nan)
+    at = behavior_at(Behavior(time, values, ("x",), ("mm",)), t)
+    np.testing.assert_allclose(at.ravel(), expected, atol=1e-6)
+
+
+@pytest.mark.sessions
+def test_a_real_recording_at_three_widths(data_dir: Path) -> None:
+    session = read_session(data_dir / "indy" / "indy_20161005_06.h5")
+    assert session.counts is not None
+    recorded = bin_session(session, 0.064)
+    np.testing.assert_array_equal(recorded.counts, session.counts.values)
+    fine = bin_session(session, 0.02)
+    assert fine.synthetic_times
+    assert len(fine.counts) == 18_697
+    # 16 × 20 ms are 5 × 64 ms: over such stretches no spike may be lost or moved.
+    n = len(fine.counts) // 16
+    np.testing.assert_array_equal(
+        fine.counts[: n * 16].reshape(n, 16, 96).sum(axis=1),
+        session.counts.values[: n * 5].astype(int).reshape(n, 5, 96).sum(axis=1),
+    )
+    assert session.behavior is not None
+    at = behavior_at(session.behavior, recorded.t_bin)
+    np.testing.assert_allclose(at, session.behavior.values, atol=1e-3)

@@ -1,0 +1,222 @@
+"""Writing: everything comes back, a failure leaves what was there."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.session.layout import Behavior, Counts, Decoded, Events, LogEntry, Session, Trials
+from rtdecode.session.read import read_session
+from rtdecode.session.write import to_json, write_session
+
+SECONDS = st.floats(-1e6, 1e6)
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def array(dtype: str, shape: tuple[int, ...], **limits: Any) -> st.SearchStrategy[np.ndarray]:
+    elements = npst.from_dtype(np.dtype(dtype), allow_nan=False, allow_infinity=False, **limits)
+    return npst.arrays(dtype, shape, elements=elements)
+
+
+def increasing(n: int) -> st.SearchStrategy[np.ndarray]:
+    return st.lists(SECONDS, min_size=n, max_size=n, unique=True).map(
+        lambda times: np.array(sorted(times), "f8")
+    )
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> Session:
+    n_channels = draw(st.integers(1, 5))
+    rows = st.integers(0, 6)
+
+    def events() -> Events:
+        n = draw(rows)
+        time = np.sort(draw(npst.arrays("f8", n, elements=SECONDS)))
+        unit = draw(st.none() | array("u1", (n,)))
+        return Events(time, draw(array("u2", (n,), max_value=n_channels - 1)), unit)
+
+    def counts() -> Counts:
+        values = draw(array(draw(st.sampled_from(["u1", "u2"])), (draw(rows), n_channels)))
+        return Counts(values, draw(st.floats(1e-4, 10)), draw(SECONDS))
+
+    def behavior() -> Behavior:
+        n, d = draw(rows), draw(st.integers(1, 3))
+        names, units = (tuple(draw(st.lists(TEXT, min_size=d, max_size=d))) for _ in range(2))
+        return Behavior(draw(increasing(n)), draw(array("f4", (n, d))), names, units)
+
+    def trials() -> Trials:
+        n = draw(rows)
+        start = draw(npst.arrays("f8", n, elements=SECONDS))
+        columns = {"target": draw(array("f4", (n, 2))), "success": draw(array("u1", (n,)))}
+        columns["block"] = np.array(draw(st.lists(TEXT, min_size=n, max_size=n)), dtype=np.str_)
+        return Trials(start, start + draw(st.floats(0, 10)), columns)
+
+    def decoded() -> Decoded:
+        n, d = draw(rows), draw(st.integers(1, 3))
+        models = tuple(
+            draw(st.lists(st.text("0123456789abcdef", min_size=8, max_size=8), min_size=1, max_size=3))
+        )
+        return Decoded(
+            bin=draw(array("i8", (n,))),
+            t_bin=draw(npst.arrays("f8", n, elements=SECONDS)),
+            values=draw(array("f4", (n, d))),
+            flags=draw(array("u4", (n,))),
+            model=draw(array("u1", (n,), max_value=len(models) - 1)),
+            late=draw(array("u2", (n,))),
+            lost=draw(array("u4", (n,))),
+            counts=draw(array("u1", (n, n_channels))),
+            origin_s=draw(SECONDS),
+            models=models,
+            names=tuple(draw(st.lists(TEXT, max_size=3))),
+        )
+
+    spikes = draw(st.sets(st.sampled_from(["events", "counts", "decoded"]), min_size=1))
+    entries = st.builds(
+        LogEntry, SECONDS, st.integers(0, 2**62), TEXT, st.dictionaries(st.text(), JSON, max_size=3)
+    )
+    attr_names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+    return Session(
+        n_channels=n_channels,
+        events=events() if "events" in spikes else None,
+        counts=counts() if "counts" in spikes else None,
+        behavior=behavior() if draw(st.booleans()) else None,
+        trials=trials() if draw(st.booleans()) else None,
+        decoded=decoded() if "decoded" in spikes else None,
+        log=tuple(draw(st.lists(entries, max_size=3))),
+        attrs=draw(st.dictionaries(attr_names, TEXT, max_size=3)),
+        complete=draw(st.booleans()),
+    )
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    """Equal to the last bit and in dtype, through dataclasses, tuples and dicts."""
+    if isinstance(expected, np.ndarray):
+        assert actual.shape == expected.shape
+        if expected.dtype.kind == "U":
+            assert actual.tolist() == expected.tolist()
+        else:
+            assert actual.dtype == expected.dtype
+            assert actual.tobytes() == expected.tobytes()
+    elif isinstance(expected, LogEntry) or not dataclasses.is_dataclass(expected):
+        assert actual == expected or (isinstance(expected, dict) and actual.keys() == expected.keys())
+        if isinstance(expected, dict):
+            for key, value in expected.items():
+                assert_same(actual[key], value)
+    else:
+        for field in dataclasses.fields(expected):
+            if field.name != "path":
+                assert_same(getattr(actual, field.name), getattr(expected, field.name))
+
+
+@given(session=sessions())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_everything_comes_back(tmp_path: Path, session: Session) -> None:
+    path = tmp_path / "session.h5"
+    write_session(path, session)
+    assert_same(read_session(path), session)
+
+
+def spikes(n: int = 3) -> Session:
+    return Session(2, events=Events(np.arange(n, dtype="f8"), np.zeros(n, "u2")), attrs={"subject": "Indy"})
+
+
+def test_large_arrays_come_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n = 400_000
+    session = Session(
+        96,
+        events=Events(np.sort(rng.random(n)), rng.integers(0, 96, n).astype("u2")),
+        counts=Counts(rng.poisson(0.3, (30_000, 96)).astype("u1"), 0.02, 0.0),
+    )
+    write_session(tmp_path / "large.h5", session)
+    assert_same(read_session(tmp_path / "large.h5"), session)
+
+
+def test_plain_h5py_finds_what_the_layout_promises(tmp_path: Path) -> None:
+    write_session(tmp_path / "plain.h5", spikes())
+    with h5py.File(tmp_path / "plain.h5") as file:
+        assert file.attrs["format"] == "rtdecode-session"
+        assert file.attrs["format_version"] == 1
+        assert file.attrs["n_channels"] == 2
+        assert file.attrs["complete"] == 1
+        assert file["events/time"].dtype == np.float64
+        assert file["events/channel"].dtype == np.uint16
+
+
+def without_a_folder(tmp_path: Path) -> Path:
+    return tmp_path / "missing" / "today.h5"
+
+
+def below_a_file(tmp_path: Path) -> Path:
+    (tmp_path / "file").touch()
+    return tmp_path / "file" / "today.h5"
+
+
+def a_folder(tmp_path: Path) -> Path:
+    (tmp_path / "today.h5").mkdir()
+    return tmp_path / "today.h5"
+
+
+@pytest.mark.parametrize(
+    ("place", "mend"),
+    [(without_a_folder, "create "), (below_a_file, "create "), (a_folder, "give a file name")],
+)
+def test_where_nothing_can_be_written(tmp_path: Path, place: Callable[[Path], Path], mend: str) -> None:
+    path = place(tmp_path)
+    with pytest.raises(RtdecodeError, match="cannot be written") as raised:
+        write_session(path, spikes())
+    assert raised.value.where == str(path)
+    assert mend in (raised.value.mend or "")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "today.h5"
+    write_session(path, spikes(3))
+
+    def disk_full(source: object, target: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "replace", disk_full)
+    with pytest.raises(RtdecodeError, match="No space left on device"):
+        write_session(path, spikes(5))
+    events = read_session(path).events
+    assert events is not None
+    assert len(events.time) == 3
+    assert os.listdir(tmp_path) == ["today.h5"]
+
+
+def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "bad.h5"
+    bad_channel = Session(2, events=Events(np.zeros(1), np.array([2], "u2")))
+    for session, problem in [
+        (bad_channel, "channel 2 at row 0"),
+        (Session(2), "holds no spikes"),
+        (dataclasses.replace(spikes(), n_channels=0), "n_channels is 0"),
+        (dataclasses.replace(spikes(), attrs={"format": "mine"}), "attribute format is the format's own"),
+    ]:
+        with pytest.raises(RtdecodeError, match=problem):
+            write_session(path, session)
+    assert not path.exists()
+
+
+def test_log_data_is_json_whatever_it_held() -> None:
+    data = {"rates": np.array([1.5, np.nan]), "bin": np.int64(3), "path": Path("a.h5"), "gap_s": float("inf")}
+    assert to_json(data) == '{"rates": [1.5, null], "bin": 3, "path": "a.h5", "gap_s": null}'
+    assert to_json({"text": "NaN is what it says"}) == '{"text": "NaN is what it says"}'

@@ -1,0 +1,158 @@
+"""One bin through decoder and fail-safe: stepped, skipped, warmed, and reset when it is not finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.decode.load import load_decoder
+from rtdecode.decode.stage import DecodeStage
+from rtdecode.messages import Flag
+from rtdecode.serve.warmup import compile_kernels
+
+OUTPUTS = (Output("x", "mm", 40.0, 3.0, "position"), Output("vx", "mm/s", 7.0, 9.0, "velocity"))
+POISON = 99
+
+
+class SummingDecoder:
+    """x is the sum of all counts since the reset, vx the sum of this bin's; NaN on a count of 99."""
+
+    kind = "summing"
+    n_channels, n_outputs, clipped = 3, 2, 0
+
+    def __init__(self) -> None:
+        self.total, self.steps, self.resets = 0.0, 0, 0
+
+    def reset(self) -> None:
+        self.total, self.resets = 0.0, self.resets + 1
+
+    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        self.steps += 1
+        self.total += np.nan if (counts == POISON).any() else float(counts.sum())
+        out[:] = self.total, counts.sum()
+
+    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        for row, value in zip(counts, out, strict=True):
+            self.step(row, value)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return {"total": np.array(self.total)}
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        self.total = float(state["total"])
+
+
+def counts(*values: int) -> NDArray[np.uint8]:
+    return np.array(values, np.uint8)
+
+
+@pytest.fixture
+def stage() -> DecodeStage:
+    return DecodeStage(SummingDecoder(), OUTPUTS)
+
+
+def test_a_step_gives_the_decoders_value(stage: DecodeStage) -> None:
+    assert stage.step(counts(1, 2, 3), Flag.STALE) == Flag.STALE
+    assert stage.value.tolist() == [6, 6]
+    assert stage.step(counts(1, 0, 0), 0) == 0
+    assert stage.value.tolist() == [7, 1]
+
+
+def test_the_value_is_one_array_for_good(stage: DecodeStage) -> None:
+    value = stage.value
+    stage.step(counts(1, 2, 3), 0)
+    stage.skip(0)
+    stage.step(counts(POISON, 0, 0), 0)
+    assert stage.value is value
+
+
+def test_before_the_first_bin_the_means_are_held(stage: DecodeStage) -> None:
+    assert stage.value.tolist() == [40, 0]
+    assert stage.step(counts(1, 2, 3), Flag.PAUSED) == Flag.PAUSED
+    assert stage.value.tolist() == [40, 0]
+    assert stage.skip(Flag.FAILSAFE) == Flag.FAILSAFE
+    assert stage.value.tolist() == [40, 0]
+
+
+def test_the_decoder_runs_on_while_its_value_is_held(stage: DecodeStage) -> None:
+    stage.step(counts(1, 0, 0), 0)
+    stage.step(counts(2, 0, 0), Flag.PAUSED)
+    assert stage.value.tolist() == [1, 0]
+    stage.step(counts(3, 0, 0), 0)
+    assert stage.value.tolist() == [6, 3]
+
+
+def test_the_decoder_stands_still_in_an_outage(stage: DecodeStage) -> None:
+    stage.step(counts(1, 0, 0), 0)
+    for _ in range(3):
+        assert stage.skip(Flag.FAILSAFE) == Flag.FAILSAFE
+        assert stage.value.tolist() == [1, 0]
+    stage.step(counts(2, 0, 0), 0)
+    assert stage.value.tolist() == [3, 2]
+    assert stage.decoder.steps == 2  # type: ignore[attr-defined]
+
+
+def test_backlog_warms_the_decoder_and_is_not_published(stage: DecodeStage) -> None:
+    stage.warm(counts(5, 0, 0))
+    assert stage.value.tolist() == [40, 0]
+    stage.step(counts(1, 0, 0), 0)
+    assert stage.value.tolist() == [6, 1]
+
+
+def test_a_reset_is_the_decoders_and_what_is_held_stays(stage: DecodeStage) -> None:
+    stage.step(counts(5, 0, 0), 0)
+    stage.reset()
+    stage.skip(Flag.FAILSAFE)
+    assert stage.value.tolist() == [5, 0]
+    stage.step(counts(1, 0, 0), 0)
+    assert stage.value.tolist() == [1, 1]
+
+
+def test_a_value_that_is_not_finite_is_held_and_resets_the_decoder(stage: DecodeStage) -> None:
+    stage.step(counts(5, 0, 0), 0)
+    assert stage.step(counts(POISON, 0, 0), Flag.GAP) == Flag.GAP | Flag.FAILSAFE
+    assert stage.value.tolist() == [5, 0]
+    assert stage.nonfinite == 1
+    assert stage.decoder.resets == 1  # type: ignore[attr-defined]
+    assert stage.step(counts(1, 1, 0), 0) == 0
+    assert stage.value.tolist() == [2, 2]
+    assert stage.nonfinite == 1
+
+
+def test_a_value_that_is_not_finite_is_counted_while_paused(stage: DecodeStage) -> None:
+    assert stage.step(counts(POISON, 0, 0), Flag.PAUSED) == Flag.PAUSED | Flag.FAILSAFE
+    assert stage.nonfinite == 1
+    assert stage.value.tolist() == [40, 0]
+
+
+def test_backlog_that_is_not_finite_does_not_spoil_what_comes_after(stage: DecodeStage) -> None:
+    stage.warm(counts(POISON, 0, 0))
+    assert stage.step(counts(1, 0, 0), 0) == 0
+    assert stage.value.tolist() == [1, 1]
+
+
+def make_filter() -> ModelArtifact:
+    return ModelArtifact(
+        kind="wiener",
+        causal=True,
+        bin_width_s=0.02,
+        n_channels=3,
+        channel_mask=(True,) * 3,
+        outputs=OUTPUTS,
+        count_max=20,
+        run={"weight": np.ones((3, 4, 2), np.float32), "bias": np.array([-5.0, 6.0])},
+    )
+
+
+def test_compiling_the_kernels_leaves_the_stage_as_it_was() -> None:
+    artifact = make_filter()
+    rehearsed, fresh = (DecodeStage(load_decoder(artifact), OUTPUTS) for _ in range(2))
+    compile_kernels(rehearsed, artifact.n_channels, artifact.bin_width_s)
+    # Until the first value is published the means go out, live as offline.
+    assert rehearsed.value.tolist() == fresh.value.tolist() == [40, 0]
+    assert (rehearsed.nonfinite, rehearsed.decoder.clipped) == (0, 0)
+    np.testing.assert_array_equal(rehearsed.decoder.state()["pending"], fresh.decoder.state()["pending"])
