@@ -32,6 +32,9 @@ RING_BINS = 100
 #: An event stamped further ahead of the clock than this cannot be true.
 FUTURE_TOLERANCE_S = 0.005
 
+#: Earlier than any stamp that can be told from another in float64.
+LONG_AGO_S = -1e9
+
 
 @dataclass(slots=True)
 class ClosedBin:
@@ -129,7 +132,7 @@ class EventBinning:
     """
 
     def __init__(
-        self, ring: BinRing, origin_s: float, *, not_before_s: float = -np.inf, carry: bool = True
+        self, ring: BinRing, origin_s: float, *, not_before_s: float = LONG_AGO_S, carry: bool = True
     ) -> None:
         self.ring, self.origin_s, self.not_before_s, self.carry = ring, origin_s, not_before_s, carry
 

@@ -12,6 +12,7 @@ import argparse
 import json
 import struct
 import sys
+import time
 
 import numpy as np
 import pylsl
@@ -19,7 +20,7 @@ import zmq
 
 from rtdecode.ingest.inlet import Inlet
 from rtdecode.ingest.lslconfig import silence_liblsl
-from rtdecode.ingest.streams import find_streams
+from rtdecode.ingest.streams import StreamFinder
 
 PAYLOAD_BYTES = 160
 PULL_S = 0.02
@@ -36,7 +37,10 @@ def main() -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.PUB)
     socket.bind(given.endpoint)
-    inlet = Inlet(find_streams(given.stream, 20.0)[0])
+    finder = StreamFinder(given.stream)
+    while not (found := finder.look()):
+        time.sleep(PULL_S)
+    inlet = Inlet(found[0])
     delays = []
     now = start = sent = pylsl.local_clock()
     while now - start < given.seconds:

@@ -59,6 +59,12 @@ class ReplaySettings:
             raise RtdecodeError("must lie between 1 and 1000 milliseconds", where="--period")
         if not 0 < self.speed <= 1000:
             raise RtdecodeError("must lie above 0 and up to 1000", where="--speed")
+        if self.layout is Layout.COUNTS and self.speed / self.period_s > MAX_COUNTS_RATE_HZ:
+            raise RtdecodeError(
+                f"gives counts at {self.speed / self.period_s:g} Hz, and {MAX_COUNTS_RATE_HZ:g} is the most",
+                where="--speed",
+                mend=f"add --period {1e3 * self.speed / MAX_COUNTS_RATE_HZ:g}",
+            )
         if self.behavior == self.stream:
             raise RtdecodeError("needs another name than the spike stream", where="--behavior")
 

@@ -7,7 +7,7 @@ is binned first.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -106,7 +106,7 @@ def decode_recording(
     """Step exactly what was stepped live: /decoded/counts in order, with /log applied.
 
     The rules, in the order of a bin: entries of /log at that bin (`reset` resets the decoder,
-    `warmup` steps the backlog it holds, `outage` stops stepping, `gap` goes on); the decoder steps
+    `warmup` steps the bin of backlog it holds, `outage` stops stepping, `gap` goes on); the decoder steps
     the bin's counts; a value that is not finite, FAILSAFE and PAUSED hold (`rtdecode.failsafe`).
 
     Returns:
@@ -114,19 +114,18 @@ def decode_recording(
     """
     stage = DecodeStage(decoder, artifact.outputs)
     stage.reset()
-    at_bin: dict[int, list[LogEntry]] = defaultdict(list)
-    for entry in log:
-        at_bin[entry.bin].append(entry)
+    # What the log says of a bin that was not recorded holds for the next one that was.
+    waiting = deque(sorted(log, key=lambda entry: entry.bin))
     values = np.zeros((len(live.bin), len(artifact.outputs)), np.float32)
     flags = np.zeros(len(live.bin), np.uint32)
     stepping = True
     for i, b in enumerate(live.bin):
-        for entry in at_bin.get(int(b), ()):
+        while waiting and waiting[0].bin <= b:
+            entry = waiting.popleft()
             if entry.kind == "reset":
                 stage.reset()
             elif entry.kind == "warmup":
-                for counts in _backlog(entry, artifact.n_channels):
-                    stage.warm(counts)
+                stage.warm(_backlog(entry, artifact.n_channels))
             elif entry.kind in ("outage", "gap"):
                 stepping = entry.kind == "gap"
         recorded = int(live.flags[i])
@@ -147,14 +146,12 @@ def decode_recording(
     )
 
 
-def _backlog(entry: LogEntry, n_channels: int) -> list[np.ndarray[tuple[int], np.dtype[np.uint8]]]:
-    rows = []
-    for pairs in entry.data.get("bins", ()):
-        counts = np.zeros(n_channels, np.uint8)
-        for channel, count in pairs:
-            counts[channel] = count
-        rows.append(counts)
-    return rows
+def _backlog(entry: LogEntry, n_channels: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """The bin of backlog that a `warmup` entry holds, as [channel, count] where there were any."""
+    counts = np.zeros(n_channels, np.uint8)
+    for channel, count in entry.data["counts"]:
+        counts[channel] = count
+    return counts
 
 
 def scored_rows(

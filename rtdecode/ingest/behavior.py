@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +13,10 @@ import numpy.typing as npt
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.layouts import NUMERIC_FORMATS, StreamDescription
-from rtdecode.ingest.streams import find_streams
+from rtdecode.ingest.streams import StreamFinder
 
 PULL_S = 0.1
-RESOLVE_S = 0.5
+LOOK_EVERY_S = 0.05
 
 Block = tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]
 
@@ -68,17 +70,20 @@ class BehaviorReader:
             self._thread.join(2 * PULL_S)
 
     def _run(self) -> None:
+        finder = StreamFinder(self.name)
         while not self._stopping and self.failure is None:
-            infos = find_streams(self.name, RESOLVE_S)
-            if infos and not self._stopping:
-                try:
-                    self._read(infos)
-                except StreamLost:
-                    continue
+            infos = finder.look()
+            if not infos:
+                time.sleep(LOOK_EVERY_S)
+                continue
+            newest = max(infos, key=lambda info: float(info.created_at()))
+            try:
+                self._read(newest)
+            except StreamLost:
+                finder.bury(newest.uid())
 
-    def _read(self, infos: list[object]) -> None:
-        newest = max(infos, key=lambda info: float(info.created_at()))  # type: ignore[attr-defined]
-        hostname = newest.hostname()  # type: ignore[attr-defined]
+    def _read(self, newest: Any) -> None:
+        hostname = newest.hostname()
         known = self._correction if self._correction and self._correction[0] == hostname else None
         inlet = Inlet(newest, correction_s=known[1] if known else None)
         if not self._fits(inlet.stream):

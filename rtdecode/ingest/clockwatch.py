@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rtdecode.binning import FUTURE_TOLERANCE_S
 
 #: Stamps must be impossible for this long, without one that is not, before a jump is called.
@@ -9,7 +11,7 @@ JUMP_CONFIRM_S = 0.25
 JUMP_CONFIRM_CHUNKS = 3
 
 #: A source that delivers later than this does not have a delay but another clock.
-MAX_AGE_S = 1.0
+MAX_AGE_S = 0.25
 
 
 class ClockWatch:
@@ -39,6 +41,8 @@ class ClockWatch:
             None, or the seconds to add to the stream's stamps once a jump is certain.
         """
         age_s = now - newest_s
+        if not math.isfinite(age_s):
+            return None
         if -FUTURE_TOLERANCE_S <= age_s <= self.max_age_s:
             self._chunks = 0
             return None

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.clockkeeper import ClockKeeper
 from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
-from rtdecode.ingest.streams import choose_spike_stream, describe, find_streams
+from rtdecode.ingest.streams import StreamFinder, choose_spike_stream, describe
 
-RESOLVE_S = 0.5
-CORRECTION_EVERY_S = 5.0
+LOOK_EVERY_S = 0.02
+REFUSED_S = 0.5
+IDLE_S = 1.0
 
 Chosen = tuple[Any, Layout]
 
@@ -22,8 +24,8 @@ class Connector:
     """A thread that keeps one stream attached.
 
     Asked with `request()`, it looks for the stream until it is there, opens it, and leaves it in
-    `ready`; the loop takes it from there between two bins. Once attached it refreshes the clock
-    correction every five seconds.
+    `ready`; the loop takes it from there between two bins. A `ClockKeeper` keeps its clock
+    correction fresh.
 
     Args:
         name: of the stream.
@@ -49,15 +51,16 @@ class Connector:
         self._wake = threading.Event()
         self._stopping = False
         self._replacing: str | None = None
-        self._attached: Inlet | None = None
         self._handover: tuple[Inlet, Layout] | None = None
         self._known: tuple[str, str, float] | None = None
         self._dead: deque[Inlet] = deque()
+        self._clock_keeper = ClockKeeper()
         self._thread = threading.Thread(target=self._run, name="rtdecode-connect", daemon=True)
 
     def start(self) -> None:
         """Begin to look for the stream."""
         self._wanted.set()
+        self._clock_keeper.start()
         self._thread.start()
 
     def request(self, *, replacing: Inlet | None = None) -> None:
@@ -70,7 +73,7 @@ class Connector:
         if self._wanted.is_set() and (replacing is not None) == (self._replacing is not None):
             return
         if replacing is None:
-            self._attached = None
+            self._clock_keeper.keep(None)
         self._replacing = replacing.stream.uid if replacing else None
         self._wanted.set()
         self._wake.set()
@@ -82,7 +85,7 @@ class Connector:
             self._wanted.clear()
 
     def dispose(self, inlet: Inlet) -> None:
-        """Close a dead inlet here: liblsl joins its threads, which can take a while."""
+        """Close a dead inlet on this thread: liblsl joins its threads, which can take a while."""
         self._dead.append(inlet)
 
     def take(self) -> tuple[Inlet, Layout] | None:
@@ -96,64 +99,56 @@ class Connector:
     def stop(self) -> None:
         """End the thread at its next step; it never holds up the daemon's end."""
         self._stopping = True
+        self._clock_keeper.stop()
         self._wake.set()
 
     def _run(self) -> None:
+        finder = StreamFinder(self.name)
         while not self._stopping:
+            while self._dead:
+                finder.bury(self._dead.popleft().stream.uid)
             if self._wanted.is_set() and not self.ready.is_set():
-                self._connect()
-                if self._attached is not None:
-                    self._dead.clear()
+                self._connect(finder)
             else:
-                self._wake.wait(CORRECTION_EVERY_S)
-                self._wake.clear()
-                self._refresh()
+                self._pause(IDLE_S)
 
-    def _refresh(self) -> None:
-        inlet = self._attached
-        if inlet is None or self._stopping or self._wanted.is_set():
+    def _connect(self, finder: StreamFinder) -> None:
+        """One look; hands an inlet over if there is a stream to open."""
+        infos = [info for info in finder.look() if info.uid() != self._replacing]
+        if not infos:
+            self._pause(LOOK_EVERY_S)
             return
-        correction_s = inlet.measure_correction()
-        if correction_s is not None:
-            inlet.correction_s = correction_s
-            self._known = (inlet.stream.source_id, inlet.stream.hostname, correction_s)
-
-    def _connect(self) -> None:
-        infos = find_streams(self.name, RESOLVE_S)
-        if not infos or self._stopping:
-            return
-        replacing = self._replacing
         try:
             info, layout = choose_spike_stream(infos, self._override, self._known[0] if self._known else None)
-            if replacing is not None and info.uid() == replacing:
-                self._wake.wait(RESOLVE_S)
-                self._wake.clear()
-                return
             self.found.set()
             inlet = Inlet(info, correction_s=self._known_correction(describe(info).hostname))
             self._accept(inlet, layout)
         except StreamLost:
+            self._pause(LOOK_EVERY_S)
             return
         except RtdecodeError as error:
             self.refusal = str(error)
             if self._known is None:
                 self.failure = error
                 self._stopping = True
-            self._wake.wait(RESOLVE_S)
+            self._pause(REFUSED_S)
             return
-        if not self._wanted.is_set():
-            return
+        if self._wanted.is_set():
+            self._hand_over(inlet, layout)
+
+    def _hand_over(self, inlet: Inlet, layout: Layout) -> None:
         self.refusal = ""
-        first = self._known is None
         self._known = (inlet.stream.source_id, inlet.stream.hostname, inlet.correction_s)
         self._handover = (inlet, layout)
-        self._attached = inlet
+        # After the first time, the correction in use is the one from before: measured at once.
+        self._clock_keeper.keep(inlet)
         self._replacing = None
         self._wanted.clear()
         self.ready.set()
-        if not first:
-            # The correction in use is the one from before; measure this outlet's own at once.
-            self._wake.set()
+
+    def _pause(self, seconds: float) -> None:
+        self._wake.wait(seconds)
+        self._wake.clear()
 
     def _known_correction(self, hostname: str) -> float | None:
         """The last correction holds for an outlet on the same machine: measuring takes 0.6 s."""

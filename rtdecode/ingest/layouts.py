@@ -7,8 +7,7 @@ from enum import StrEnum
 
 from rtdecode.errors import RtdecodeError
 
-INTEGER_FORMATS = ("int8", "int16", "int32")
-NUMERIC_FORMATS = (*INTEGER_FORMATS, "int64", "float32", "double64")
+NUMERIC_FORMATS = ("int8", "int16", "int32", "int64", "float32", "double64")
 
 #: A counts stream is regular and at most this fast; faster ones are voltages.
 MAX_COUNTS_RATE_HZ = 1000.0
@@ -58,7 +57,7 @@ def fits(stream: StreamDescription, layout: Layout) -> str | None:
     if layout is Layout.EVENTS:
         if stream.rate_hz:
             return f"events come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
-        if stream.n_columns != 3 or stream.format not in INTEGER_FORMATS:
+        if stream.n_columns != 3 or stream.format != "int32":
             return (
                 f"events are 3 int32 [channel, unit, seq], this stream has {stream.n_columns} {stream.format}"
             )

@@ -105,7 +105,8 @@ def bin_events(
         slot = cursor[OPEN] % n_slots
         if accepted[i]:
             t = time[i]
-            if t > now + future_tolerance_s:
+            # Written so that a stamp that is no number falls into the first.
+            if not t <= now + future_tolerance_s:
                 counters[FUTURE] += 1
             elif t < not_before:
                 counters[DISCARDED] += 1
@@ -194,6 +195,9 @@ def bin_counts(
                     if not open_up_to(b, cursor, ring, spikes, late, lost, fed_until):
                         return i
                     slot = cursor[OPEN] % n_slots
+                completes = anchor_bin + sample_bin(index[i] + 1, period_s, bin_width_s) > b
+                if b == cursor[OPEN] and completes and b + 1 - cursor[NEXT] >= n_slots:
+                    return i
                 total = np.uint32(0)
                 for c in range(n_channels):
                     total += counts[i, c]
@@ -207,8 +211,7 @@ def bin_counts(
                         ring[slot, c] = min(255, np.int64(ring[slot, c]) + counts[i, c])
                     spikes[slot] += total
                     fed_until[slot] = max(fed_until[slot], time[i])
-                if b == cursor[OPEN] and anchor_bin + sample_bin(index[i] + 1, period_s, bin_width_s) > b:
-                    # A full ring stays open here; the next sample or the clock closes it.
+                if b == cursor[OPEN] and completes:
                     open_up_to(b + 1, cursor, ring, spikes, late, lost, fed_until)
         lost[slot] += lost_before[i]
     return n

@@ -25,13 +25,18 @@ def observe_delays(
     total = 0
     for i in range(n):
         if accepted[i]:
-            k = int(max(0.0, now - time[i]) / step_s)
-            histogram[min(k, last)] += 1
+            # Clipped before it is made an integer: an absurd stamp has no integer.
+            histogram[int(min(max(0.0, now - time[i]) / step_s, last))] += 1
     for k in range(last + 1):
         total += histogram[k]
     if total >= limit:
+        # The running sum is halved, not each step by itself: a lone event in a step would vanish.
+        below = 0
+        halved = 0
         for k in range(last + 1):
-            histogram[k] //= 2
+            below += histogram[k]
+            histogram[k] = below // 2 - halved
+            halved += histogram[k]
 
 
 @kernel

@@ -18,6 +18,7 @@ N_SEQUENCE_COUNTERS = 7
 
 LAST = 0
 STARTED = 1
+OWED = 2
 
 #: A jump in the running number at least this large is an outlet that began to count anew.
 RENUMBER_JUMP = 1 << 24
@@ -138,9 +139,12 @@ def check_counts(
         accepted[i] = 1
         expected = state[LAST] + 1
         error = time[i] - (grid[GRID] + (expected + 1) * period_s)
+        if not np.isfinite(error):
+            error = 0.0
         tolerance = max(0.5 * period_s, 4.0 * grid[JITTER])
         if error > tolerance:
             missing = max(1, int(np.round(error / period_s)))
+            state[OWED] += missing
             lost_before[i] = missing
             counters[LOST] += missing
             state[LAST] = expected + missing
@@ -148,6 +152,9 @@ def check_counts(
         elif error < -tolerance:
             # Its stamp says where it belongs; binning treats it like any late event.
             counters[OUT_OF_ORDER] += 1
+            if state[OWED] > 0:
+                state[OWED] -= 1
+                counters[LOST] -= 1
             index[i] = expected + int(np.round(error / period_s))
         else:
             state[LAST] = expected

@@ -43,6 +43,11 @@ CORRECTION_JUMP_S = 0.005
 #: Arrivals are only measured when the loop was waiting for them.
 ATTENTIVE_S = 0.002
 
+#: Kept from running for longer than this, the loop waits for what came meanwhile before it closes bins
+#: by the clock: liblsl's thread was held up too and has still to fetch it. It waits as long as it was
+#: held up, and no longer than until a stream counts as silent.
+HELD_UP_S = 0.010
+
 #: Further behind with nothing to decode, the machine slept or its clock leapt: no one waits for
 #: thousands of bins of nothing.
 LEAP_S = 10.0
@@ -123,7 +128,9 @@ class HotLoop:
         self._first_published = 0
         self._decode_from = -1
         self._fed_until_s = -np.inf
-        self._last_turn_s = -np.inf
+        self._last_turn_s = 0.0
+        self._patience_s = 0.0
+        self._patient_until_s = 0.0
         self._correction_s = 0.0
         self._searching = False
         self._burst = 0
@@ -167,19 +174,32 @@ class HotLoop:
             self._connector.ready.wait(wait_s)
             self._close(self._clock(), 0.0)
             return
+        if self._patient_until_s > begun:
+            wait_s = MAX_WAIT_S
         try:
             n = self.feed.pull(wait_s)
         except StreamLost:
             self._lose("its outlet is gone")
             return
         now = self._clock()
+        self._judge_patience(n, now, now - self._last_turn_s - wait_s)
         if n:
             if begun - self._last_turn_s < ATTENTIVE_S and n < MAX_PULL:
                 self.delay.observe(self.feed.inlet.time, self.feed.accepted, n, now)
             self._take_in(n, now)
-        if n < MAX_PULL:
+        if n < MAX_PULL and self._patient_until_s <= now:
             self._close(now, grace_s)
         self._last_turn_s = self._clock()
+
+    def _judge_patience(self, n: int, now: float, held_up_s: float) -> None:
+        """Whether bins may be closed by the clock, or what came meanwhile is still on its way."""
+        assert self.feed is not None
+        if held_up_s > HELD_UP_S:
+            self._patience_s = min(held_up_s, STALE_AFTER_S)
+            self._patient_until_s = now + self._patience_s
+        elif self._patient_until_s > now and n:
+            caught_up = now - float(self.feed.inlet.time[n - 1]) < self.grace.seconds
+            self._patient_until_s = 0.0 if caught_up else now + self._patience_s
 
     def _attach(self, inlet: Inlet, layout: Layout) -> None:
         if self.feed is not None:
@@ -201,6 +221,7 @@ class HotLoop:
         self._correction_s = inlet.correction_s
         self._watch.forget()
         self._searching = False
+        self._last_turn_s = self._clock()
 
     def _begin(self, feed: Feed) -> None:
         """The first connection: bin 0 starts at the oldest event that waits, or now."""
@@ -297,7 +318,9 @@ class HotLoop:
             self._jump(0.0, "clock correction moved")
             return
         self._correction_s = feed.inlet.correction_s
-        jump_s = self._watch.observe(float(feed.inlet.time[n - 1]), now)
+        # A full pull is the old end of a queue: its newest event tells nothing about the clock.
+        newest_s = float(feed.inlet.time[n - 1])
+        jump_s = self._watch.observe(newest_s, now) if n < MAX_PULL else None
         if jump_s is not None:
             typical_s = self.delay.quantile_s(0.5)
             self._jump(jump_s - (typical_s if typical_s == typical_s else 0.0), "clock jump")
@@ -337,9 +360,9 @@ class HotLoop:
         grid, stage, meters = self.grid, self.stage, self.meters
         assert grid is not None
         b = closed.bin
-        if self._backlog:
-            self._log("warmup", b, bins=self._backlog)
-            self._backlog = []
+        for counts in self._backlog:
+            self._log("warmup", b, counts=counts)
+        self._backlog.clear()
         t_bin = grid.bin_end_s(b)
         flags = 0
         outage = b < self._decode_from

@@ -22,6 +22,7 @@ def bind(socket: zmq.Socket[bytes], flag: str, endpoint: str) -> str:
         RtdecodeError: the address is taken or is not this machine's.
     """
     try:
+        socket.setsockopt(zmq.IPV6, int("://[" in endpoint))
         socket.bind(endpoint)
     except zmq.ZMQError as error:
         taken = error.errno == zmq.EADDRINUSE

@@ -79,7 +79,7 @@ def check_endpoint(flag: str, endpoint: str, *, insecure: bool) -> None:
     host, colon, port = address.rpartition(":")
     if transport == "ipc" and address:
         return
-    known_port = port == "*" or (port.isdigit() and 0 < int(port) < 65536)
+    known_port = port == "*" or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
     if not separator or transport != "tcp" or not colon or not host or not known_port:
         raise RtdecodeError(f"{endpoint} is no endpoint", where=flag, mend=f"write it like {DEFAULT_BIND}")
     loopback = host in ("localhost", "[::1]") or (

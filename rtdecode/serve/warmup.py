@@ -58,6 +58,6 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
         if isinstance(feed, EventFeed):
             EventRing().add(feed, n, 1.0)
         while (closed := ring.take()) is not None:
-            stage.step(closed.counts, 0)
+            stage.warm(closed.counts)
     delay.quantile_s(0.999)
     stage.reset()

@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Counts, Decoded, Events, LogEntry, Trials
+from rtdecode.session.logtext import is_json_object, join_parts
 from rtdecode.session.raw import as_number, as_texts
 from rtdecode.session.schema import DOCS, MAX_MODELS, repair_hint
 
@@ -173,15 +174,12 @@ def check_log(columns: Columns, place: str) -> tuple[LogEntry, ...]:
             mend=_repair(place),
         )
     kinds, data = columns["kind"].tolist(), [json.loads(text) for text in columns["data"].tolist()]
-    return tuple(map(LogEntry, time.tolist(), bins.tolist(), kinds, data))
-
-
-def is_json_object(text: str) -> bool:
-    """Whether `text` is one JSON object."""
     try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
+        return tuple(join_parts(map(LogEntry, time.tolist(), bins.tolist(), kinds, data)))
+    except ValueError as error:
+        raise RtdecodeError(
+            f"holds parts that do not fit together: {error}", where=f"{place}/data", mend=f"see {DOCS}"
+        ) from error
 
 
 def whole_numbers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[Any]:

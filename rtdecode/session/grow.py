@@ -20,18 +20,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import h5py
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import LogEntry
-from rtdecode.session.schema import MAX_MODELS
+from rtdecode.session.logtext import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import GrowingTable
-from rtdecode.session.write import cannot_write, strings, to_json, write_attrs
+from rtdecode.session.write import cannot_write, strings, write_attrs
 
 EVENT_ROWS = 32_768
 BIN_ROWS = 2_048
@@ -44,8 +44,6 @@ PAGE_BYTES = 4_096
 MAX_WAITING_BYTES = 64 << 20
 """What may wait in memory for a disk that refuses writes: about an hour of 96 channels."""
 
-MODEL_ID = np.dtype("S8")
-
 
 @dataclass(frozen=True)
 class DecodedColumns:
@@ -54,7 +52,7 @@ class DecodedColumns:
     Attributes:
         n_outputs: columns of `values`.
         origin_s: start of bin 0, seconds.
-        models: model_id of each model so far; `set_models` extends the list.
+        models: model_id of each model.
         names: of the outputs.
     """
 
@@ -175,23 +173,15 @@ class SessionWriter:
         self._decoded.append(bin, t_bin, values, flags, model, late, lost, counts)
 
     def append_log(self, entries: Sequence[LogEntry]) -> None:
-        """Append entries to /log."""
+        """Append entries to /log; data longer than a row's 1,024 bytes of JSON takes several rows."""
         self._require_room()
+        rows = [(entry, text) for entry in entries for text in log_texts(entry.data)]
         self._log.append(
-            [entry.time for entry in entries],
-            [entry.bin for entry in entries],
-            [entry.kind for entry in entries],
-            [to_json(entry.data) for entry in entries],
+            [entry.time for entry, _ in rows],
+            [entry.bin for entry, _ in rows],
+            [entry.kind.encode() for entry, _ in rows],
+            [text.encode() for _, text in rows],
         )
-
-    def set_models(self, models: Sequence[str]) -> None:
-        """Replace the list of model_ids in /decoded; call it before the first row that refers to a new one.
-
-        Raises:
-            ValueError: more than 256 models, or an id of more than 8 characters.
-        """
-        self._models.write(_model_ids(models))
-        self.flush()
 
     def flush(self) -> None:
         """Bring everything appended so far to the file.
@@ -244,7 +234,7 @@ class SessionWriter:
         events: bool,
     ) -> None:
         if events:
-            columns: dict[str, tuple[Any, tuple[int, ...]]] = {
+            columns: dict[str, tuple[str, tuple[int, ...]]] = {
                 "time": ("f8", ()),
                 "channel": ("u2", ()),
                 "unit": ("u1", ()),
@@ -265,9 +255,7 @@ class SessionWriter:
             group = self._file.create_group("decoded")
             group.attrs["origin_s"] = decoded.origin_s
             group.attrs["names"] = strings(decoded.names)
-            # All the room it may ever need, so that a swap changes 8 bytes in place.
-            group.attrs["models"] = _model_ids(decoded.models)
-            self._models = group.attrs.get_id("models")
+            group.attrs["models"] = strings(decoded.models)
             columns = {
                 "bin": ("i8", ()),
                 "t_bin": ("f8", ()),
@@ -279,16 +267,13 @@ class SessionWriter:
                 "counts": ("u1", (n_channels,)),
             }
             self._decoded = GrowingTable(group, columns, BIN_ROWS)
-        columns = {"time": ("f8", ()), "bin": ("i8", ()), "kind": (str, ()), "data": (str, ())}
+        columns = {
+            "time": ("f8", ()),
+            "bin": ("i8", ()),
+            "kind": (f"S{LOG_KIND_BYTES}", ()),
+            "data": (f"S{LOG_DATA_BYTES}", ()),
+        }
         self._log = GrowingTable(self._file.create_group("log"), columns, LOG_ROWS)
-
-
-def _model_ids(models: Sequence[str]) -> NDArray[np.bytes_]:
-    if len(models) > MAX_MODELS or any(len(model.encode()) > MODEL_ID.itemsize for model in models):
-        raise ValueError(f"at most {MAX_MODELS} model_ids of {MODEL_ID.itemsize} characters")
-    reserved = np.zeros(MAX_MODELS, MODEL_ID)
-    reserved[: len(models)] = [model.encode() for model in models]
-    return reserved
 
 
 def _release(file: h5py.File, descriptor: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.check import is_json_object
+from rtdecode.session.logtext import is_json_object
 from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
 from rtdecode.session.read import check_part, checked
 from rtdecode.session.schema import DOCS
@@ -39,9 +39,7 @@ def repair_session(path: Path | str) -> tuple[Path, list[str]]:
     """
     path = Path(path)
     done: list[str] = []
-    raw = read_raw(
-        path, unreadable=lambda error: done.append(f"{_inside(error.where)} left out: it {error.what}")
-    )
+    raw = read_raw(path, unreadable=lambda error: done.append(_left_out(error)))
     if not raw.complete:
         done.append("the recording was not closed: kept every whole row and marked it complete")
     mended = {name: _mend(name, group, raw, done.append) for name, group in raw.groups.items()}
@@ -65,7 +63,7 @@ def _mend(name: str, group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup |
         mended = _MENDERS[name](_cut(group, inside, tell), raw, lambda line: tell(f"{inside}: {line}"))
         check_part(name, mended, raw.n_channels)
     except RtdecodeError as error:
-        tell(f"{_inside(error.where)} left out: {error.what}")
+        tell(_left_out(error))
         return None
     return mended
 
@@ -82,8 +80,7 @@ def _cut(group: RawGroup, inside: str, tell: Tell) -> RawGroup:
 
 
 def _mend_events(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
-    time = _numbers(group, "time")
-    channel = _numbers(group, "channel")
+    time, channel = _numbers(group, "time"), _numbers(group, "channel")
     timed = np.isfinite(time)
     group = _keep(group, timed, "events without a finite time", tell)
     channel = channel[timed]
@@ -99,10 +96,7 @@ def _mend_events(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
 
 
 def _mend_behavior(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
-    values = _numbers(group, "values")
-    time = _numbers(group, "time")
-    if values.ndim != 2:
-        return group
+    time, values = _numbers(group, "time"), _numbers(group, "values", dimensions=2)
     # Beyond float32 is as good as infinite: that is what a session holds.
     fits = np.abs(values) <= np.finfo(np.float32).max
     finite = np.isfinite(time) & fits.all(axis=1)
@@ -116,20 +110,20 @@ def _mend_behavior(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
         labels = as_texts(attrs.get(name))
         if labels is None or len(labels) != n_columns:
             attrs[name] = np.array([f"{unnamed}{i}" if unnamed else "" for i in range(n_columns)])
-            tell(f"the {name} did not fit {n_columns} columns: now {', '.join(attrs[name]) or 'empty'}")
+            listed = ", ".join(map(repr, attrs[name].tolist()))
+            tell(f"the {name} did not fit {n_columns} columns: now {listed}")
     return replace(group, attrs=attrs)
 
 
 def _mend_trials(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
     start, stop = _numbers(group, "start"), _numbers(group, "stop")
     sound = np.isfinite(start) & np.isfinite(stop) & (stop >= start)
-    return _keep(group, sound, "trials without a start before their stop", tell)
+    return _keep(group, sound, "trials that stop before they start", tell)
 
 
 def _mend_log(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
-    time = _numbers(group, "time")
     sound = np.array([is_json_object(str(text)) for text in group.columns["data"]], dtype=np.bool_)
-    return _keep(group, sound & np.isfinite(time), "entries without a time or without JSON data", tell)
+    return _keep(group, sound, "entries without JSON data", tell)
 
 
 def _as_it_is(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
@@ -146,10 +140,12 @@ _MENDERS: dict[str, Callable[[RawGroup, RawSession, Tell], RawGroup]] = {
 }
 
 
-def _numbers(group: RawGroup, name: str) -> NDArray[Any]:
+def _numbers(group: RawGroup, name: str, dimensions: int = 1) -> NDArray[Any]:
     column = group.columns[name]
     if column.dtype.kind not in "iufb":
         raise RtdecodeError(f"holds {column.dtype}, not numbers", where=f"{group.place}/{name}")
+    if column.ndim != dimensions:
+        raise RtdecodeError(f"has shape {column.shape}", where=f"{group.place}/{name}")
     return column
 
 
@@ -161,5 +157,6 @@ def _keep(group: RawGroup, rows: NDArray[np.bool_], what: str, tell: Tell) -> Ra
     return replace(group, columns={name: column[rows] for name, column in group.columns.items()})
 
 
-def _inside(where: str | None) -> str:
-    return "/" + (where or "").rsplit(":/", 1)[-1]
+def _left_out(error: RtdecodeError) -> str:
+    place = (error.where or "").rsplit(":/", 1)[-1]
+    return f"/{place} left out: {error.what}"

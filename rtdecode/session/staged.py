@@ -25,7 +25,8 @@ from enum import IntEnum
 
 INDEX_NODE = b"TREE"
 INDEX_LEVEL_BYTE = 5
-HEAP = b"GCOL"
+
+_Rank = tuple[int, int]
 
 
 class _Order(IntEnum):
@@ -50,7 +51,7 @@ class StagedFile:
         self._size = 0
         self._committed_size = 0
         self._starts: list[int] = []
-        self._extents: dict[int, tuple[int, bytes]] = {}
+        self._extents: dict[int, tuple[_Rank, bytes]] = {}
         self._index_nodes: set[int] = set()
         self._flushing = False
         self.waiting_bytes = 0
@@ -118,27 +119,24 @@ class StagedFile:
         for start in sorted(self._starts, key=self._commit_key):
             _write_all(self._descriptor, self._extents[start][1], start)
         os.ftruncate(self._descriptor, self._size)
-        self._index_nodes.update(at for at, (rank, _) in self._extents.items() if rank == _Order.INDEX)
+        self._index_nodes.update(at for at, (rank, _) in self._extents.items() if rank[0] == _Order.INDEX)
         self._starts.clear()
         self._extents.clear()
         self.waiting_bytes = 0
         self._committed_size = self._size
 
-    def _rank(self, start: int, block: bytes) -> int:
+    def _rank(self, start: int, block: bytes) -> _Rank:
         if start == 0:
-            return _Order.SUPERBLOCK
-        if block.startswith(INDEX_NODE):
-            return _Order.INDEX
-        if block.startswith(HEAP) or not self._flushing:
-            return _Order.ROWS
-        return _Order.HEADERS
+            return (_Order.SUPERBLOCK, 0)
+        if block.startswith(INDEX_NODE) and len(block) > INDEX_LEVEL_BYTE:
+            return (_Order.INDEX, -block[INDEX_LEVEL_BYTE])
+        return (_Order.HEADERS if self._flushing else _Order.ROWS, 0)
 
-    def _commit_key(self, start: int) -> tuple[bool, int, int, int]:
-        rank, block = self._extents[start]
-        is_index = rank == _Order.INDEX
-        unreferenced = start >= self._committed_size or (is_index and start not in self._index_nodes)
-        level = block[INDEX_LEVEL_BYTE] if is_index else 0
-        return (not unreferenced, rank, -level, start)
+    def _commit_key(self, start: int) -> tuple[bool, _Rank, int]:
+        rank, _ = self._extents[start]
+        is_new_node = rank[0] == _Order.INDEX and start not in self._index_nodes
+        unreferenced = start >= self._committed_size or is_new_node
+        return (not unreferenced, rank, start)
 
     def _first_overlapping(self, start: int) -> int:
         index = max(0, bisect_right(self._starts, start) - 1)
@@ -148,11 +146,11 @@ class StagedFile:
                 index += 1
         return index
 
-    def _stage(self, start: int, block: bytes, rank: int) -> None:
+    def _stage(self, start: int, block: bytes, rank: _Rank) -> None:
         """Add an extent; what it covers of older ones is cut away, so that extents never overlap."""
         stop = start + len(block)
         index = self._first_overlapping(start)
-        kept: list[tuple[int, int, bytes]] = []
+        kept: list[tuple[int, _Rank, bytes]] = []
         while index < len(self._starts) and self._starts[index] < stop:
             at = self._starts.pop(index)
             old_rank, old = self._extents.pop(at)

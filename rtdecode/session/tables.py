@@ -24,7 +24,8 @@ class GrowingTable:
 
     Args:
         group: where to create them.
-        columns: dtype and shape of a row for each dataset; `str` for text.
+        columns: dtype and shape of a row for each dataset. No strings of variable length: HDF5 keeps those in
+            heaps it rewrites in place, and a kill in the middle of that makes it read forever.
         chunk_rows: rows of one chunk. Space comes by the chunk, unwritten parts are holes, and only a new
             chunk changes the index, so generous is cheap.
 
@@ -33,23 +34,23 @@ class GrowingTable:
     """
 
     def __init__(
-        self, group: h5py.Group, columns: Mapping[str, tuple[Any, tuple[int, ...]]], chunk_rows: int
+        self, group: h5py.Group, columns: Mapping[str, tuple[str, tuple[int, ...]]], chunk_rows: int
     ) -> None:
         self.rows = 0
         self._columns: list[_Column] = []
-        for name, (kind, row_shape) in columns.items():
+        for name, (dtype, row_shape) in columns.items():
             dataset = group.create_dataset(
                 name,
                 shape=(0, *row_shape),
                 maxshape=(None, *row_shape),
                 chunks=(chunk_rows, *row_shape),
-                dtype=h5py.string_dtype() if kind is str else kind,
-                fill_time=None if kind is str else "never",
+                dtype=dtype,
+                fill_time="never",
             )
             # The first row makes HDF5 create the chunk index and note its address. Do that now: from here on,
             # the length is the only thing in the dataset's header that changes.
             dataset.resize(1, axis=0)
-            dataset[0] = "" if kind is str else 0
+            dataset[0] = np.zeros((), dtype)
             dataset.resize(0, axis=0)
             self._columns.append(
                 _Column(dataset.id, h5py.h5t.py_create(dataset.dtype), dataset.dtype, row_shape)

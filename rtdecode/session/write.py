@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from rtdecode.session.check import (
     check_trials,
 )
 from rtdecode.session.layout import LogEntry, Session
+from rtdecode.session.logtext import to_json
 from rtdecode.session.schema import DECODED, FORMAT, FORMAT_VERSION, MAX_CHANNELS, OWN_ATTRS
 
 Columns = dict[str, NDArray[Any]]
@@ -86,18 +86,6 @@ def cannot_write(path: Path, error: Exception) -> RtdecodeError:
 def strings(texts: Sequence[str]) -> NDArray[Any]:
     """A list of strings as HDF5 stores it; also an empty one."""
     return np.array(list(texts), dtype=h5py.string_dtype())
-
-
-def to_json(data: dict[str, Any]) -> str:
-    """`data` as one JSON object: NumPy as numbers and lists, NaN and infinity as null, the rest as text."""
-    text = json.dumps(data, default=_plain)
-    if "NaN" in text or "Infinity" in text:
-        text = json.dumps(json.loads(text, parse_constant=lambda name: None))
-    return text
-
-
-def _plain(value: object) -> object:
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
 
 def _checked_parts(session: Session, where: str) -> Parts:

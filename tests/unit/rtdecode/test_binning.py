@@ -125,7 +125,7 @@ class EventStream:
     not_before_s: float
 
     def edges(self) -> NDArray[np.float64]:
-        return self.origin_s + np.arange(-100, 3000) * self.bin_width_s
+        return self.origin_s + np.arange(-100, 3000, dtype=np.float64) * self.bin_width_s
 
     def bin_of(self, t: float) -> int:
         return int(np.searchsorted(self.edges(), t, side="right")) - 1 - 100
@@ -525,6 +525,7 @@ def sample_streams(draw: st.DrawFn) -> SampleStream:
             index = last
         elif kind == "back":
             index = max(0, last - draw(st.integers(0, int(3 * width_s / period_s))))
+            last = max(last, index)
         else:
             index = last if kind == "future" else -draw(st.integers(1, 9))
         indices.append(index)
@@ -545,7 +546,7 @@ def sample_streams(draw: st.DrawFn) -> SampleStream:
 
 def orderly(index: Sequence[int], period_s: float = 0.02, width_s: float = 0.02) -> SampleStream:
     time = [(i + 1) * period_s for i in index]
-    ones = [(1, 0, 2)] * len(time)
+    ones: list[tuple[int, ...]] = [(1, 0, 2)] * len(time)
     now = np.maximum.accumulate([0.0, *time]).tolist()[1:]
     return SampleStream(ones, list(index), time, [0] * len(time), now, period_s, width_s, 0)
 

@@ -140,6 +140,13 @@ class Loop:
             self.taken.append(Taken(closed.bin, self.grid.bin_end_s(closed.bin), counts))
 
 
+def check_taken(loop: Loop, expected: list[tuple[float, tuple[int, ...]]], first: int = 0) -> None:
+    taken = loop.taken[first:]
+    assert [row.bin for row in taken] == list(range(first, first + len(expected)))
+    assert [row.counts for row in taken] == [counts for _, counts in expected]
+    assert [row.t_bin for row in taken] == pytest.approx([t_bin for t_bin, _ in expected])
+
+
 def check_order(taken: list[Taken]) -> None:
     assert [row.bin for row in taken] == list(range(len(taken)))
     assert (np.diff([row.t_bin for row in taken]) > 0).all()
@@ -156,10 +163,7 @@ def test_bin_0_begins_at_the_anchor() -> None:
     loop = Loop(ring)
     loop.begin(feed, 10.0, n, 10.022)
     loop.close(10.05)
-    assert loop.taken == [
-        Taken(0, pytest.approx(10.02), (0, 2, 0, 0, 0, 0)),
-        Taken(1, pytest.approx(10.04), (0, 0, 1, 0, 0, 0)),
-    ]
+    check_taken(loop, [(10.02, (0, 2, 0, 0, 0, 0)), (10.04, (0, 0, 1, 0, 0, 0))])
     assert int(ring.time_counters[time_counters.DISCARDED]) == 1
 
 
@@ -220,10 +224,9 @@ def test_after_an_outage_of_events_bins_go_on_and_the_first_decoded_one_is_whole
     assert not any(any(row.counts) for row in loop.taken if first_in_outage <= row.bin < resumed)
 
 
-@pytest.mark.parametrize("dtype", ["int8", "int16", "int32"])
-def test_events_of_any_integer_width_are_read(dtype: str) -> None:
+def test_events_are_read() -> None:
     ring, counters = BinRing(N_CHANNELS, WIDTH_S), make_counters()
-    feed, inlet = event_feed(ring, counters, dtype)
+    feed, inlet = event_feed(ring, counters)
     inlet.send([0.001, 0.002, 0.003, 0.021], event_rows([5, 0, 5, 1], [100, 101, 103, 104]))
     n = feed.pull(0.0)
     Loop(ring).begin(feed, 0.0, n, 0.03)
@@ -231,9 +234,9 @@ def test_events_of_any_integer_width_are_read(dtype: str) -> None:
     assert counters[[sequence.RECEIVED, sequence.LOST]].tolist() == [4, 1]
 
 
-@pytest.mark.parametrize(("dtype", "width"), [("int8", 2**8), ("int16", 2**16), ("int32", 2**32)])
-def test_a_running_number_goes_on_after_the_largest_of_its_type(dtype: str, width: int) -> None:
-    feed, inlet = event_feed(BinRing(N_CHANNELS, WIDTH_S), counters := make_counters(), dtype)
+def test_a_running_number_goes_on_after_the_largest_int32() -> None:
+    feed, inlet = event_feed(BinRing(N_CHANNELS, WIDTH_S), counters := make_counters())
+    width = 2**32
     numbers = np.arange(width // 2 - 100, width // 2 + 200)
     wrapped = (numbers + width // 2) % width - width // 2
     rows = np.stack((np.zeros(300, np.int64), np.zeros(300, np.int64), wrapped), axis=1)
@@ -265,14 +268,11 @@ def test_the_first_whole_sample_after_the_anchor_opens_bin_0() -> None:
     loop = Loop(ring)
     loop.begin(feed, 5.02, n, 5.07)
     assert feed.index[:n].tolist() == [-2, -1, 0, 1, 2, 3, 4]
-    assert loop.taken == [
-        Taken(0, pytest.approx(5.04), (2 + 3,) * N_CHANNELS),
-        Taken(1, pytest.approx(5.06), (4 + 5,) * N_CHANNELS),
-    ]
+    check_taken(loop, [(5.04, (2 + 3,) * N_CHANNELS), (5.06, (4 + 5,) * N_CHANNELS)])
     assert int(ring.time_counters[time_counters.DISCARDED]) == 2
     inlet.send(5.08, np.ones(N_CHANNELS))
     loop.turn(5.08)
-    assert loop.taken[2] == Taken(2, pytest.approx(5.08), (6 + 1,) * N_CHANNELS)
+    check_taken(loop, [(5.08, (6 + 1,) * N_CHANNELS)], first=2)
 
 
 def test_bin_ends_follow_the_stamps_of_a_drifting_source() -> None:
@@ -302,9 +302,11 @@ def run_count_outage(
     grace_s: float,
     pulls: list[int],
     seed: int,
-) -> tuple[Loop, int, list[int]]:
-    """An outage of a counts stream; returns the loop, the first bin in it, and what was pulled while
-    it looked for its grid: numbers of samples, each of which holds its own number in base 256."""
+) -> tuple[Loop, int]:
+    """An outage of a counts stream: the loop after it, and the first bin in it.
+
+    Samples after the outage have a 1 on channel 1, those before have nothing.
+    """
     rng = np.random.default_rng(seed)
     ring, counters = BinRing(N_CHANNELS, WIDTH_S), make_counters()
     loop = Loop(ring)
@@ -323,14 +325,13 @@ def run_count_outage(
         loop.turn(float(now), 0.0)
     feed, inlet = count_feed(ring, counters, period_s)
     loop.attach(feed)
-    sent, waiting, now = 0, [], back
+    sent, now = 0, back
     for n in pulls:
         number = np.arange(sent, sent + n)
         stamps = back + (number + rng.uniform(-jitter, jitter, n)) * period_s
         rows = np.zeros((n, N_CHANNELS))
-        rows[:, 0], rows[:, 1] = number % 256, 1
+        rows[:, 1] = 1
         sent += n
-        looking = feed.binning is None
         came = max(float(stamps[-1]), back + (sent - 1) * period_s) + delay_s
         while now + 0.001 < came:
             now += 0.001
@@ -338,9 +339,7 @@ def run_count_outage(
         inlet.send(stamps, rows)
         now = came
         loop.turn(now, grace_s)
-        if looking:
-            waiting.append(sent)
-    return loop, first_in_outage, waiting
+    return loop, first_in_outage
 
 
 @settings(deadline=None, max_examples=60)
@@ -366,7 +365,7 @@ def test_after_an_outage_of_counts_bins_go_on_and_the_first_decoded_one_is_whole
     pulls: list[int],
     seed: int,
 ) -> None:
-    loop, first_in_outage, waiting = run_count_outage(
+    loop, first_in_outage = run_count_outage(
         period_s, origin_s, n_before, silent_s, jitter, delay_s, delay_s + 0.003, pulls, seed
     )
     resumed = loop.decode_from
@@ -375,15 +374,13 @@ def test_after_an_outage_of_counts_bins_go_on_and_the_first_decoded_one_is_whole
     decoded = [row for row in loop.taken if row.bin >= resumed]
     per_bin = round(WIDTH_S / period_s)
     if decoded and jitter == 0.0 and max(pulls) == 1:
-        first = waiting[-1]
-        assert decoded[0].counts[0] == min(255, sum(range(first, first + per_bin)))
         assert all(row.counts[1] == per_bin for row in decoded)
     check_order(loop.taken)
 
 
 def test_a_counts_source_that_delivers_late_is_decoded_again_all_the_same() -> None:
     # The grace waits 10 ms at most, and 45 ms late is still the same clock.
-    loop, _, _ = run_count_outage(0.01, 100.0, 20, 1.0, 0.0, 0.045, 0.010, [1] * 100, 0)
+    loop, _ = run_count_outage(0.01, 100.0, 20, 1.0, 0.0, 0.045, 0.010, [1] * 100, 0)
     assert loop.decode_from < 1 << 62
 
 
@@ -465,7 +462,7 @@ compile_kernels(stage, artifact.n_channels, artifact.bin_width_s)
 compiled = signatures()
 meters = Meters()
 for feed_type, dtypes, rate_hz in (
-    (EventFeed, ("int32", "int16", "int8"), 0.0),
+    (EventFeed, ("int32",), 0.0),
     (CountFeed, ("int16", "int32", "int64", "float32", "float64"), 100.0),
 ):
     for dtype in dtypes:

@@ -254,8 +254,7 @@ def test_backlog_warms_the_decoder_silently_and_is_in_the_log() -> None:
     cursors = rig.until(1.0)
     assert cursors[0]["bin"] == rig.meters.backlog_bins == 25
     assert cursors[0]["t_bin"] > START_S + 0.5
-    assert [e.kind for e in rig.buffers.log] == ["reset", "warmup"]
-    assert len(rig.buffers.log[1].data["bins"]) == 25
+    assert [e.kind for e in rig.buffers.log] == ["reset"] + 25 * ["warmup"]
     rig.assert_offline_gives_the_same_bits()
 
 

@@ -50,7 +50,7 @@ def recording(counts: NDArray[np.uint8], flags: NDArray[np.uint32] | None = None
     n = len(counts)
     return Decoded(
         bin=np.arange(FIRST_BIN, FIRST_BIN + n),
-        t_bin=100 + 0.02 * (np.arange(FIRST_BIN, FIRST_BIN + n) + 1),
+        t_bin=100 + 0.02 * (np.arange(FIRST_BIN, FIRST_BIN + n, dtype=np.float64) + 1),
         values=np.full((n, 2), np.nan, np.float32),
         flags=np.zeros(n, np.uint32) if flags is None else flags,
         model=np.full(n, 3, np.uint8),
@@ -126,7 +126,8 @@ def test_backlog_in_the_log_warms_the_decoder() -> None:
     for row in live.counts:
         by_hand.decode(row)
     bins = [[[int(c), int(row[c])] for c in np.flatnonzero(row)] for row in backlog]
-    log = [entry(FIRST_BIN, "reset", reason="start"), entry(FIRST_BIN, "warmup", bins=bins)]
+    log = [entry(FIRST_BIN, "reset", reason="start")]
+    log += [entry(FIRST_BIN, "warmup", counts=counts) for counts in bins]
     again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
     assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
     assert again.values.tobytes() != decode_without(live, "warmup", log).values.tobytes()
@@ -218,7 +219,7 @@ def test_a_pause_holds_the_value_while_the_decoder_runs_on() -> None:
     counts = make_counts()
     flags = np.zeros(N_BINS, np.uint32)
     flags[10:30] = Flag.PAUSED
-    flags[28:32] |= Flag.FAILSAFE | Flag.STALE
+    flags[28:32] |= np.uint32(Flag.FAILSAFE | Flag.STALE)
     log = [entry(FIRST_BIN + 10, "pause"), entry(FIRST_BIN + 30, "resume")]
     by_hand = Stepped()
     for i, row in enumerate(counts):
@@ -317,7 +318,8 @@ def test_a_session_is_binned_and_stepped(kind: str) -> None:
     np.testing.assert_array_equal(decoded.t_bin, binned.t_bin)
     assert decoded.bin.tolist() == list(range(len(binned.counts)))
     assert decoded.origin_s == binned.origin_s
-    assert not (decoded.flags.any() or decoded.late.any() or decoded.lost.any() or decoded.model.any())
+    for column in (decoded.flags, decoded.late, decoded.lost, decoded.model):
+        assert not column.any()
     assert (decoded.models, decoded.names) == ((artifact.model_id,), ("x", "vx"))
 
 
@@ -341,6 +343,18 @@ def test_a_session_that_was_recorded_live_is_replayed_and_not_binned_again() -> 
     expected = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
     assert decoded.values.tobytes() == expected.values.tobytes()
     np.testing.assert_array_equal(decoded.bin, live.bin)
+
+
+def test_a_recording_in_bins_of_another_width_is_binned_from_its_events() -> None:
+    live, artifact = recording(make_counts()), make_artifact(bin_width_s=0.04)
+    session = Session(n_channels=N_CHANNELS, events=make_events(), decoded=live)
+    decoded = decode_session(session, artifact, load_decoder(artifact))
+    np.testing.assert_array_equal(decoded.counts, bin_session(session, 0.04).counts)
+    # A counts stream's grid follows its source's clock; the bins are still 20 ms.
+    drifting = replace(live, t_bin=live.t_bin * (1 + 1e-4))
+    session = Session(n_channels=N_CHANNELS, events=make_events(), decoded=drifting)
+    decoded = decode_session(session, make_artifact(), load_decoder(make_artifact()))
+    np.testing.assert_array_equal(decoded.t_bin, drifting.t_bin)
 
 
 def test_sessions_that_cannot_be_decoded_are_refused() -> None:

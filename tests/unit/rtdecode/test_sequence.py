@@ -228,7 +228,7 @@ class ScriptedInlet:
     """Gives the samples it was told to, MAX_PULL at a time."""
 
     def __init__(
-        self, rate_hz: float, time: NDArray[np.float64], rows: NDArray[Any], cuts: Sequence[int]
+        self, rate_hz: float, time: NDArray[np.floating[Any]], rows: NDArray[Any], cuts: Sequence[int]
     ) -> None:
         n_columns = rows.shape[1]
         self.stream = StreamDescription("scripted", "", n_columns, rate_hz, str(rows.dtype))
@@ -254,7 +254,7 @@ class Numbered:
 
 
 def number(
-    time: NDArray[np.float64],
+    time: NDArray[np.floating[Any]],
     period_s: float,
     rows: NDArray[Any] | None = None,
     cuts: Sequence[int] = (),
@@ -264,7 +264,9 @@ def number(
     inlet = ScriptedInlet(1.0 / period_s, time, rows, cuts)
     counters = np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64)
     feed = CountFeed(cast(Any, inlet), BinRing(rows.shape[1], period_s), carry=True, counters=counters)
-    index, lost, counts = [], [], []
+    index: list[NDArray[np.int64]] = []
+    lost: list[NDArray[np.int64]] = []
+    counts: list[NDArray[np.uint8]] = []
     while inlet.chunks:
         n = feed.pull(0.0)
         assert feed.accepted[:n].all()
@@ -272,7 +274,7 @@ def number(
         lost.append(feed.lost_before[:n].astype(np.int64))
         counts.append(feed.counts[:n].copy())
     grid_s = float(feed._grid[sequence.GRID])
-    return Numbered(*(np.concatenate(part) for part in (index, lost, counts)), counters, grid_s)
+    return Numbered(np.concatenate(index), np.concatenate(lost), np.concatenate(counts), counters, grid_s)
 
 
 @pytest.mark.parametrize("period_s", [0.001, 0.02, 1 / 30])

@@ -363,7 +363,7 @@ def test_a_truncated_file_is_refused_wherever_it_was_cut(path: Path) -> None:
     whole = path.read_bytes()
     for size in range(64, len(whole), 97):
         path.write_bytes(whole[:size])
-        with pytest.raises(RtdecodeError, match="truncated HDF5 file|is damaged|not an HDF5 file"):
+        with pytest.raises(RtdecodeError, match=r"truncated HDF5 file|is damaged|not an HDF5 file"):
             read_session(path)
 
 

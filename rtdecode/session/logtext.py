@@ -1,0 +1,78 @@
+"""The data of a log entry as JSON, whole or in the parts that fit a recorder's fixed rows.
+
+A recorder has 1,024 bytes of text for each row of /log. Longer JSON goes into several rows of the same time,
+bin and kind, each again a JSON object: `{"part": 0, "parts": 3, "text": "…"}`; the texts joined are the data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from rtdecode.session.layout import LogEntry
+
+LOG_KIND_BYTES = 32
+LOG_DATA_BYTES = 1024
+
+PART_KEYS = {"part", "parts", "text"}
+PART_CHARACTERS = (LOG_DATA_BYTES - 64) // 2
+"""Every character of a part may need a backslash before it."""
+
+
+def to_json(data: dict[str, Any]) -> str:
+    """`data` as one JSON object: NumPy as numbers and lists, NaN and infinity as null, the rest as text."""
+    text = json.dumps(data, default=_plain)
+    if "NaN" in text or "Infinity" in text:
+        text = json.dumps(json.loads(text, parse_constant=lambda name: None))
+    return text
+
+
+def log_texts(data: dict[str, Any]) -> list[str]:
+    """`data` as JSON objects of at most LOG_DATA_BYTES each (ASCII): itself, or its parts."""
+    text = to_json(data)
+    if len(text) <= LOG_DATA_BYTES:
+        return [text]
+    pieces = [text[at : at + PART_CHARACTERS] for at in range(0, len(text), PART_CHARACTERS)]
+    return [to_json({"part": i, "parts": len(pieces), "text": piece}) for i, piece in enumerate(pieces)]
+
+
+def join_parts(entries: Iterable[LogEntry]) -> list[LogEntry]:
+    """The entries with those in parts made whole; one whose last parts were never written is left out.
+
+    Raises:
+        ValueError: parts that do not make a JSON object.
+    """
+    whole: list[LogEntry] = []
+    pieces: list[str] = []
+    for entry in entries:
+        if entry.data.keys() != PART_KEYS:
+            whole.append(entry)
+            continue
+        if entry.data["part"] == 0:
+            pieces = []
+        pieces.append(str(entry.data["text"]))
+        if len(pieces) == entry.data["parts"]:
+            whole.append(LogEntry(entry.time, entry.bin, entry.kind, _object("".join(pieces))))
+    return whole
+
+
+def is_json_object(text: str) -> bool:
+    """Whether `text` is one JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _object(text: str) -> dict[str, Any]:
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError(f"{text[:40]} is not an object")
+    return data
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)

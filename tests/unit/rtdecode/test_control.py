@@ -1,0 +1,190 @@
+"""The control socket answers every request with `ok`, and takes nothing it does not know."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import pytest
+import zmq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.serve.control import COMMANDS, LOOP_COMMANDS, ControlServer
+from rtdecode.serve.settings import check_endpoint
+
+STATUS = {"state": "running", "bin": 42, "nan": None}
+
+
+class Loop:
+    """Stands in for the loop: notes what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.applied: list[str] = []
+        self.first_bin: int | None = 7
+
+    def apply(self, name: str) -> int | None:
+        self.applied.append(name)
+        return self.first_bin
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    with zmq.Context() as context:
+        yield context
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+@pytest.fixture
+def server(context: zmq.Context[zmq.Socket[bytes]], loop: Loop) -> Iterator[ControlServer]:
+    server = ControlServer(context, "tcp://127.0.0.1:*", lambda: dict(STATUS), loop.apply)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(context: zmq.Context[zmq.Socket[bytes]], server: ControlServer) -> Iterator[zmq.Socket[bytes]]:
+    server.start()
+    with context.socket(zmq.REQ) as client:
+        client.setsockopt(zmq.RCVTIMEO, 20_000)
+        client.setsockopt(zmq.LINGER, 0)
+        client.connect(server.endpoint)
+        yield client
+
+
+def test_status_is_the_status_map(server: ControlServer, loop: Loop) -> None:
+    assert server.reply({"cmd": "status"}) == {"ok": True, **STATUS}
+    assert loop.applied == []
+
+
+@pytest.mark.parametrize("command", LOOP_COMMANDS)
+def test_the_loops_commands_are_handed_to_the_loop(command: str, server: ControlServer, loop: Loop) -> None:
+    assert server.reply({"cmd": command}) == {"ok": True, "bin": 7}
+    assert loop.applied == [command]
+
+
+def test_a_loop_that_does_not_answer_is_an_error(server: ControlServer, loop: Loop) -> None:
+    loop.first_bin = None
+    reply = server.reply({"cmd": "pause"})
+    assert reply["ok"] is False
+    assert "did not take pause" in reply["error"]
+
+
+def test_bin_0_is_an_answer(server: ControlServer, loop: Loop) -> None:
+    loop.first_bin = 0
+    assert server.reply({"cmd": "reset"}) == {"ok": True, "bin": 0}
+
+
+@pytest.mark.parametrize("command", ["", "Status", "status ", "quit", "\ud800", "x" * 10_000])
+def test_an_unknown_command_is_named_with_those_there_are(
+    command: str, server: ControlServer, loop: Loop
+) -> None:
+    reply = server.reply({"cmd": command})
+    assert reply["ok"] is False
+    assert "unknown cmd" in reply["error"]
+    assert all(name in reply["error"] for name in COMMANDS)
+    assert len(reply["error"]) < 300
+    assert loop.applied == []
+    json.dumps(reply)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("key", ["bins", "Cmd", 3, b"x", (1, 2), "y" * 10_000])
+def test_an_unknown_key_is_refused_and_nothing_is_done(
+    command: str, key: Any, server: ControlServer, loop: Loop
+) -> None:
+    reply = server.reply({"cmd": command, key: 1, "zzz": 2})
+    assert reply["ok"] is False
+    assert f"{command} takes no " in reply["error"]
+    assert len(reply["error"]) < 300
+    assert loop.applied == []
+
+
+def test_an_endpoint_in_use_is_refused(
+    context: zmq.Context[zmq.Socket[bytes]], server: ControlServer
+) -> None:
+    with pytest.raises(RtdecodeError, match=r"--control: .* is in use.*another port"):
+        ControlServer(context, server.endpoint, dict, lambda name: 0)
+
+
+def test_an_address_of_another_machine_is_refused(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    with pytest.raises(RtdecodeError, match=r"--control: .* cannot be bound"):
+        ControlServer(context, "tcp://192.0.2.1:5557", dict, lambda name: 0)
+
+
+def test_the_ipv6_loopback_that_settings_allow_can_be_bound(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    check_endpoint("--control", "tcp://[::1]:5557", insecure=False)
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    server = ControlServer(context, "tcp://[::1]:*", dict, lambda name: 0)
+    assert server.endpoint.startswith("tcp://[::1]:")
+    server.stop()
+
+
+def test_replies_come_in_the_encoding_of_the_request(client: zmq.Socket[bytes]) -> None:
+    client.send(json.dumps({"cmd": "status"}).encode())
+    assert json.loads(client.recv()) == {"ok": True, **STATUS}
+    client.send(msgpack.packb({"cmd": "pause"}))
+    assert msgpack.unpackb(client.recv()) == {"ok": True, "bin": 7}
+    client.send(msgpack.packb({"cmd": "fly"}))
+    assert msgpack.unpackb(client.recv())["ok"] is False
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [[b""], [b"\xc1"], [b"{"], [b"a", b"b"], [b"", b""], [b'{"cmd": "status"}', b""], [b"[" * 99_999]],
+)
+def test_what_cannot_be_read_is_answered_in_json(frames: list[bytes], client: zmq.Socket[bytes]) -> None:
+    client.send_multipart(frames)
+    reply = json.loads(client.recv())
+    assert reply["ok"] is False
+    assert reply["error"]
+    client.send(b'{"cmd": "status"}')
+    assert json.loads(client.recv())["ok"] is True
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(frames=st.lists(st.binary(max_size=40), min_size=1, max_size=3))
+def test_every_request_is_answered(frames: list[bytes], client: zmq.Socket[bytes]) -> None:
+    client.send_multipart(frames)
+    reply = client.recv()
+    assert isinstance((json.loads(reply) if reply[:1] == b"{" else msgpack.unpackb(reply))["ok"], bool)
+
+
+def test_a_request_that_is_too_large_ends_its_connection_and_no_other(
+    context: zmq.Context[zmq.Socket[bytes]], client: zmq.Socket[bytes], server: ControlServer
+) -> None:
+    with context.socket(zmq.REQ) as flood:
+        flood.setsockopt(zmq.LINGER, 0)
+        flood.connect(server.endpoint)
+        flood.send(b" " * (2 << 20))
+        client.send(b'{"cmd": "status"}')
+        assert json.loads(client.recv())["ok"] is True
+
+
+def test_messages_without_an_envelope_silence_nothing(
+    context: zmq.Context[zmq.Socket[bytes]], client: zmq.Socket[bytes], server: ControlServer
+) -> None:
+    with context.socket(zmq.DEALER) as rude:
+        rude.setsockopt(zmq.LINGER, 0)
+        rude.connect(server.endpoint)
+        for frames in ([b"hello"], [b"a", b"b", b"c"], [b""], [b"x", b""]):
+            rude.send_multipart(frames)
+        client.send(b'{"cmd": "status"}')
+        assert json.loads(client.recv())["ok"] is True
+        # A proper envelope from the same peer is answered.
+        rude.setsockopt(zmq.RCVTIMEO, 20_000)
+        rude.send_multipart([b"", b'{"cmd": "stop"}'])
+        while (frames := rude.recv_multipart())[0] != b"" or json.loads(frames[1]) != {"ok": True, "bin": 7}:
+            continue

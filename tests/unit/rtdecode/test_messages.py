@@ -1,0 +1,192 @@
+"""What goes over ZeroMQ is what DESIGN §10 says, and no request is worse than an error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rtdecode.messages import (
+    CURSOR_TOPIC,
+    MESSAGE_VERSION,
+    STATUS_TOPIC,
+    Cursor,
+    Flag,
+    RequestError,
+    decode_request,
+    encode_reply,
+    flag_names,
+)
+
+CURSOR_KEYS = ["v", "seq", "bin", "t_bin", "t_close", "t_pub", "value", "n", "late", "lost", "flags", "model"]
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=9)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(0, 9) | st.binary(), inner),
+    max_leaves=8,
+)
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+def read(frames: list[bytes]) -> tuple[dict[str, Any], bool] | str:
+    """The request and whether it is JSON, or why it was refused."""
+    try:
+        return decode_request(frames)
+    except RequestError as error:
+        return str(error)
+
+
+def judge(frames: list[bytes]) -> None:
+    """Any answer will do, as long as it is one that can be sent back."""
+    answer = read(frames)
+    if isinstance(answer, str):
+        assert answer
+        # The reason goes back to the sender in JSON.
+        assert json.loads(encode_reply({"ok": False, "error": answer}, as_json=True))["error"] == answer
+    else:
+        request, is_json = answer
+        assert isinstance(request["cmd"], str)
+        assert isinstance(is_json, bool)
+
+
+def corrupted(data: bytes, flips: list[tuple[int, int]]) -> bytes:
+    damaged = bytearray(data)
+    for at, value in flips:
+        damaged[at % len(damaged)] = value
+    return bytes(damaged)
+
+
+flips = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=3)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.binary(max_size=60), max_size=4))
+@example([b""])
+@example([b"\x81\x80\x01"])  # a map as a key
+@example([b"\x81\x92\x01\x80\x01"])  # a list as a key
+@example([b"\xdd\xff\xff\xff\xff"])  # four billion items to come
+@example([b"\xdf\xff\xff\xff\xff"])
+@example([b"\xc6\xff\xff\xff\xff"])
+@example([b"\xd7\xff" + b"\xff" * 8])  # an impossible time
+@example([b"\xc7\x0c\xff" + b"\x7f" * 12])
+@example([b"\x81\xa3cmd\xa2\xff\xfe"])  # text that is not UTF-8
+@example([b"\x91" * 200_000])  # nested too deeply
+@example([b"\x81\xa1a" * 100_000])
+@example([b"[" * 200_000])
+@example([b'{"a":' * 100_000])
+@example([b'{"cmd": ' + b"9" * 10_000 + b"}"])
+@example([b'{"cmd": "\\ud800"}'])
+@example([b'{"cmd": 1e999}'])
+@example([b'\xef\xbb\xbf{"cmd": "status"}'])
+@example(['{"cmd": "status"}'.encode("utf-16")])
+def test_no_frames_are_worse_than_an_error(frames: list[bytes]) -> None:
+    judge(frames)
+
+
+@settings(deadline=None, max_examples=150)
+@given(value=plain, damage=flips)
+def test_damaged_msgpack_is_no_worse_than_an_error(value: Any, damage: list[tuple[int, int]]) -> None:
+    judge([corrupted(msgpack.packb({"cmd": "status", "value": value}), damage)])
+
+
+@settings(deadline=None, max_examples=150)
+@given(value=json_like, damage=flips)
+def test_damaged_json_is_no_worse_than_an_error(value: Any, damage: list[tuple[int, int]]) -> None:
+    judge([corrupted(json.dumps({"cmd": "status", "value": value}).encode(), damage)])
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.sampled_from([b"", b" ", b"\n\t "]))
+def test_the_encoding_is_told_from_the_request(command: str, space: bytes) -> None:
+    request = {"cmd": command, "path": "x.safetensors", "n": 3}
+    assert decode_request([msgpack.packb(request)]) == (request, False)
+    assert decode_request([space + json.dumps(request).encode()]) == (request, True)
+    assert decode_request([json.dumps(request, ensure_ascii=False).encode()]) == (request, True)
+
+
+@pytest.mark.parametrize("size", [1, 16, 70_000])
+def test_msgpack_maps_of_every_size_are_taken_for_msgpack(size: int) -> None:
+    request = {"cmd": "status"} | {f"k{i}": i for i in range(size)}
+    assert decode_request([msgpack.packb(request)]) == (request, False)
+
+
+@pytest.mark.parametrize(
+    "document", [3, "status", None, [], ["cmd"], {}, {"cmd": 3}, {"cmd": None}, {"c": "x"}]
+)
+def test_anything_but_a_map_with_a_cmd_is_refused(document: Any) -> None:
+    for data in (msgpack.packb(document), json.dumps(document).encode()):
+        with pytest.raises(RequestError):
+            decode_request([data])
+
+
+def test_a_cmd_that_is_bytes_is_refused() -> None:
+    with pytest.raises(RequestError, match='a text "cmd"'):
+        decode_request([msgpack.packb({"cmd": b"status"})])
+
+
+@pytest.mark.parametrize("n", [0, 2, 5])
+def test_a_request_is_one_frame(n: int) -> None:
+    with pytest.raises(RequestError, match=f"one frame, this one has {n}"):
+        decode_request([b'{"cmd": "status"}'] * n)
+
+
+def test_replies_come_in_the_encoding_of_the_request() -> None:
+    reply = {"ok": True, "bin": 7, "names": ["x", "µ"], "nothing": None, "nested": {"a": 1.5}}
+    for data in (msgpack.packb({"cmd": "status"}), b'{"cmd": "status"}'):
+        _, is_json = decode_request([data])
+        encoded = encode_reply(reply, as_json=is_json)
+        read = json.loads(encoded) if data.startswith(b"{") else msgpack.unpackb(encoded)
+        assert read == reply
+
+
+def test_a_cursor_is_a_map_with_the_keys_of_the_contract() -> None:
+    cursor = Cursor(MESSAGE_VERSION, 5, 1234, 10.5, 10.501, 10.502, [1.5, -2.0], 17, 1, 2, 5, "0a1b2c3d")
+    read = msgpack.unpackb(msgspec.msgpack.Encoder().encode(cursor))
+    assert list(read) == CURSOR_KEYS
+    assert read == {
+        "v": 1,
+        "seq": 5,
+        "bin": 1234,
+        "t_bin": 10.5,
+        "t_close": 10.501,
+        "t_pub": 10.502,
+        "value": [1.5, -2.0],
+        "n": 17,
+        "late": 1,
+        "lost": 2,
+        "flags": 5,
+        "model": "0a1b2c3d",
+    }
+    assert (CURSOR_TOPIC, STATUS_TOPIC) == (b"cursor", b"status")
+
+
+def test_a_cursor_keeps_its_numbers_over_hours() -> None:
+    # A day and more: nothing here may be rounded to float32 or 32 bits.
+    cursor = Cursor(1, 2**33, 2**34, 123456.123456789, 0.1, 1e9 + 1e-6, [0.1], 2**32, 0, 0, 63, "")
+    read = msgpack.unpackb(msgspec.msgpack.encode(cursor))
+    assert (read["seq"], read["bin"], read["n"]) == (2**33, 2**34, 2**32)
+    assert (read["t_bin"], read["t_pub"], read["value"]) == (123456.123456789, 1e9 + 1e-6, [0.1])
+
+
+def test_flags_have_the_bits_of_the_contract() -> None:
+    bits = {"STALE": 1, "CATCH_UP": 2, "GAP": 4, "SWAPPED": 8, "FAILSAFE": 16, "PAUSED": 32}
+    assert {flag.name: int(flag) for flag in Flag} == bits
+    for flags in range(64):
+        assert sum(bits[name] for name in flag_names(flags)) == flags
+    assert flag_names(Flag.PAUSED | Flag.STALE) == ["STALE", "PAUSED"]
+    assert flag_names(0) == []
