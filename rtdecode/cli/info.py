@@ -95,6 +95,8 @@ def _session_facts(file: Path) -> dict[str, Any]:
         flagged = {flag.name: int(((flags & flag) != 0).sum()) for flag in Flag}
         facts["decoded"] = f"{len(flags)} bins by model {', '.join(session.decoded.models)}"
         facts["flagged"] = {name: n for name, n in flagged.items() if n}
-        facts["log"] = [f"bin {e.bin}: {e.kind}" for e in session.log]
+        # A backlog is one entry a bin: said once.
+        told = dict.fromkeys((e.bin, e.kind) for e in session.log)
+        facts["log"] = [f"bin {b}: {kind}" for b, kind in told]
     facts["complete"] = session.complete
     return facts

@@ -77,18 +77,28 @@ class BehaviorReader:
                 time.sleep(LOOK_EVERY_S)
                 continue
             newest = max(infos, key=lambda info: float(info.created_at()))
+            inlet = self._open(newest)
+            if inlet is None:
+                continue
             try:
-                self._read(newest)
+                self._read(inlet)
             except StreamLost:
                 finder.bury(newest.uid())
 
-    def _read(self, newest: Any) -> None:
+    def _open(self, newest: Any) -> Inlet | None:
+        """The stream, opened; None if it did not answer in time or cannot be recorded."""
         hostname = newest.hostname()
         known = self._correction if self._correction and self._correction[0] == hostname else None
-        inlet = Inlet(newest, correction_s=known[1] if known else None)
+        try:
+            inlet = Inlet(newest, correction_s=known[1] if known else None)
+        except StreamLost:
+            return None
         if not self._fits(inlet.stream):
-            return
+            return None
         self._correction = (hostname, inlet.correction_s)
+        return inlet
+
+    def _read(self, inlet: Inlet) -> None:
         while not self._stopping:
             n = inlet.pull(PULL_S)
             if n:

@@ -181,9 +181,7 @@ class Daemon:
                 raise _not_found("--stream", settings.stream, settings.timeout_s)
         if self.behavior is None:
             return
-        deadline = max(
-            deadline if settings.timeout_s < BEHAVIOR_AFTER_S else 0.0, time.monotonic() + BEHAVIOR_AFTER_S
-        )
+        deadline = max(deadline, time.monotonic() + BEHAVIOR_AFTER_S)
         while not self.behavior.found.wait(0.05):
             self._serve_status()
             if self.loop.stopping:
@@ -191,7 +189,7 @@ class Daemon:
             if self.behavior.failure is not None:
                 raise self.behavior.failure
             if time.monotonic() > deadline:
-                raise _not_found("--behavior", self.behavior.name, BEHAVIOR_AFTER_S)
+                raise _not_found("--behavior", self.behavior.name, settings.timeout_s)
 
     def _serve_status(self) -> None:
         """What the loop does between bins, while it does not run yet."""

@@ -184,9 +184,8 @@ class HotLoop:
         now = self._clock()
         self._judge_patience(n, now, now - self._last_turn_s - wait_s)
         if n:
-            if begun - self._last_turn_s < ATTENTIVE_S and n < MAX_PULL:
-                self.delay.observe(self.feed.inlet.time, self.feed.accepted, n, now)
-            self._take_in(n, now)
+            attentive = begun - self._last_turn_s < ATTENTIVE_S and n < MAX_PULL
+            self._take_in(n, now, attentive)
         if n < MAX_PULL and self._patient_until_s <= now:
             self._close(now, grace_s)
         self._last_turn_s = self._clock()
@@ -251,7 +250,7 @@ class HotLoop:
         self._record_samples_from(self.grid)
         self._log("reset", self._first_published, reason="start", origin_s=self.grid.origin_s)
         if n:
-            self._take_in(n, now)
+            self._take_in(n, now, attentive=False)
 
     def _reanchor(self, n: int) -> bool:
         """Come back after an outage: decode again from the first bin that is all there."""
@@ -311,7 +310,8 @@ class HotLoop:
             if self.feed.layout is Layout.EVENTS:
                 self._reanchor(0)
 
-    def _take_in(self, n: int, now: float) -> None:
+    def _take_in(self, n: int, now: float, attentive: bool) -> None:
+        """Bin what was pulled at `now`; its delays count if the loop was waiting for it (`attentive`)."""
         feed = self.feed
         assert feed is not None
         if abs(feed.inlet.correction_s - self._correction_s) > CORRECTION_JUMP_S:
@@ -327,12 +327,15 @@ class HotLoop:
             return
         if feed.binning is None and not self._reanchor(n):
             return
-        if self._buffers is not None:
-            self._buffers.add_samples(feed, n, now)
         at = 0
         while at < n:
             at = feed.add(at, n, now)
             self._publish_closed(now)
+        # What can wait comes after the cursor is out.
+        if attentive:
+            self.delay.observe(feed.inlet.time, feed.accepted, n, now)
+        if self._buffers is not None:
+            self._buffers.add_samples(feed, n, now)
 
     def _close(self, now: float, grace_s: float) -> None:
         assert self.grid is not None
