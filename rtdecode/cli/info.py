@@ -23,11 +23,11 @@ def info(
 
         mended, done = repair_session(file)
         if json:
-            print_json({"output": str(mended), "repairs": done})
+            print_json({"output": str(mended) if done else None, "repairs": done})
             return
-        for line in done or ["nothing had to be mended"]:
+        for line in done:
             print(line)
-        print(f"written to {mended}")
+        print(f"written to {mended}" if done else "nothing had to be mended")
         return
     facts = _model_facts(file) if file.suffix == ".safetensors" else _session_facts(file)
     if json:

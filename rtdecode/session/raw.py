@@ -144,7 +144,7 @@ def _check_format(file: h5py.File, path: Path) -> None:
         raise RtdecodeError(
             "is HDF5 but not a session: the root attribute `format` is missing",
             where=f"{path}:/",
-            mend=f"rtdecode import, or write it as in {DOCS}",
+            mend=f"write it as in {DOCS}",
         )
     if as_text(found) != FORMAT:
         raise RtdecodeError(

@@ -203,7 +203,7 @@ REPAIR = "--repair"
 NAN_ROWS = np.array([[1, 2], [np.nan, 4], [5, np.inf]], "f4")
 
 BROKEN = {
-    "no format": (del_attr("format"), "/: is HDF5 but not a session", "rtdecode import"),
+    "no format": (del_attr("format"), "/: is HDF5 but not a session", "session-files.md"),
     "other format": (set_attr("format", "nwb"), "/: its format is 'nwb'", "docs/session-files.md"),
     "newer": (set_attr("format_version", 2), "/: has format_version 2, this rtdecode reads 1", "upgrade"),
     "version zero": (set_attr("format_version", 0), "/: format_version is 0", "set it to 1"),

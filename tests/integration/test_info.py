@@ -1,0 +1,61 @@
+"""`rtdecode info` on what people have."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from rtdecode.session.read import read_session
+
+
+def info(*arguments: object) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "rtdecode.cli", "info", *map(str, arguments), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.sessions
+def test_it_says_what_a_real_session_holds(indy: Path) -> None:
+    facts = info(indy)
+    assert facts["channels"] == 96
+    assert facts["silent"] == 12
+    assert "5843 bins of 64 ms" in facts["counts"]
+    assert "x (mm)" in facts["behavior"]
+
+
+def test_it_says_what_a_model_is(simulated_model: Path) -> None:
+    facts = info(simulated_model)
+    assert facts["kind"] == "wiener"
+    assert facts["channels"] == 16
+    assert facts["outputs"] == [
+        "x (mm, position)",
+        "y (mm, position)",
+        "vx (mm/s, velocity)",
+        "vy (mm/s, velocity)",
+    ]
+
+
+def test_repair_writes_a_mended_copy_beside(simulated_session: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.h5"
+    broken.write_bytes(simulated_session.read_bytes())
+    with h5py.File(broken, "r+") as file:
+        file["behavior/values"][5:9, 0] = np.nan
+    done = info(broken, "--repair")
+    mended = read_session(done["output"])
+    whole = read_session(simulated_session)
+    assert mended.behavior is not None
+    assert whole.behavior is not None
+    assert len(mended.behavior.time) == len(whole.behavior.time) - 4
+    assert len(done["repairs"]) == 1
+    assert info(simulated_session, "--repair") == {"output": None, "repairs": []}
