@@ -29,7 +29,7 @@ def info(*arguments: object) -> Any:
 def test_it_says_what_a_real_session_holds(indy: Path) -> None:
     facts = info(indy)
     assert facts["channels"] == 96
-    assert facts["silent"] == 12
+    assert facts["silent"] == 11
     assert "5843 bins of 64 ms" in facts["counts"]
     assert "x (mm)" in facts["behavior"]
 
