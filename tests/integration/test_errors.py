@@ -206,3 +206,12 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     done = run("info", tmp_path / "missing.h5", "--debug")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+def test_started_in_a_bare_checkout_it_says_so(simulated_session: Path) -> None:
+    """`python -m rtdecode` in the project's own folder finds rtdecode/ without the other three rooms."""
+    script = "import sys; sys.modules['rtdecode.calibrate'] = None; from rtdecode.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "fit", str(simulated_session)], capture_output=True, text=True
+    )
+    assert_one_line(done, "PYTHONSAFEPATH")
