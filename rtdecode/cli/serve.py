@@ -113,6 +113,9 @@ def _report_changes() -> Any:
         if not changed and seen["calls"] % 10:
             return
         seen.update(state=status["state"], warnings=status["warnings"])
+        if status["state"] == "waiting":
+            say(f"waiting for stream {status['stream']['name']}")
+            return
         latency, counters = status["latency_ms"]["publish"], status["counters"]
         line = f"{status['state']:<12} bin {status['bin']}  {status['rates']['events_hz']:.0f} samples/s"
         if latency["p50"] is not None:
