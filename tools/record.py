@@ -16,7 +16,7 @@ from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
 from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.feed import FEEDS, CountFeed, Feed
+from rtdecode.ingest.feed import CountFeed, Feed, make_feed
 from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout, array_channels
 from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
@@ -180,7 +180,7 @@ class StreamRecording:
         )
 
     def _use(self, inlet: Inlet, layout: Layout, buffers: RecordBuffers) -> None:
-        self._feed = FEEDS[layout](inlet, self._ring, carry=True, counters=self.counters)
+        self._feed = make_feed(layout, inlet, self._ring, carry=True, counters=self.counters)
         self._say(f"recording {inlet.stream} as {layout} to {self.settings.output}")
 
     def _turn(self, buffers: RecordBuffers) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +21,17 @@ from rtdecode.session.layout import Behavior, Events, Session
 OUTLET_BUFFER = 3000
 OUTLET_BUFFER_S = 60
 
+#: 48 samples of a spike at 30 kHz, in steps of 0.25 µV: the shape is the same for every unit.
+SNIPPET = np.round(
+    -240 * np.exp(-(((np.arange(48) - 12) / 4.0) ** 2)) + 80 * np.exp(-(((np.arange(48) - 24) / 7.0) ** 2))
+).astype(np.int16)
+
 #: What was pushed last must reach the inlets before the outlet goes.
 LINGER_S = 0.5
+
+
+Column = npt.NDArray[Any]
+Stamp = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,42 +81,94 @@ class ReplaySettings:
 
 
 class EventOutlet:
-    """Spikes as the `events` layout: int32 [channel, unit, seq], a stamp for each."""
+    """Single spikes, as `events`, `snippets` or `channel`."""
 
     def __init__(self, settings: ReplaySettings, session: Session, events: Events) -> None:
-        self._events = events
-        self._start_s = session.start_s
+        self._events, self._start_s = events, session.start_s
+        self._format = EVENT_FORMATS[settings.layout]
         self._at = 0
         self._seq = 0
+        columns = self._format.columns
         info = pylsl.StreamInfo(
-            settings.stream, "Spikes", 3, pylsl.IRREGULAR_RATE, "int32", source_id(settings, session)
+            settings.stream,
+            self._format.type,
+            len(columns),
+            pylsl.IRREGULAR_RATE,
+            self._format.dtype,
+            source_id(settings, session),
         )
         info.desc().append_child_value("n_channels", str(session.n_channels))
-        label_columns(info, ("channel", "unit", "seq"), ("", "", ""))
+        label_columns(info, columns, ("",) * len(columns))
         self.outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
 
     def rewind(self) -> None:
         """Begin again with the first event; the running number goes on."""
         self._at = 0
 
-    def push_until(
-        self, session_s: float, stamp: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
-    ) -> int:
+    def push_until(self, session_s: float, stamp: Stamp) -> int:
         """Push all events up to `session_s` seconds after the session's start; returns how many."""
         events = self._events
         end = int(np.searchsorted(events.time, self._start_s + session_s, side="right"))
         first, self._at = self._at, max(self._at, end)
         n = self._at - first
         if n > 0:
-            rows = np.zeros((n, 3), np.int32)
-            rows[:, 0] = events.channel[first : self._at]
-            if events.unit is not None:
-                rows[:, 1] = events.unit[first : self._at]
-            # The running number is an int32 and wraps around like one.
-            rows[:, 2] = (np.arange(self._seq, self._seq + n) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+            channel = events.channel[first : self._at]
+            unit = events.unit[first : self._at] if events.unit is not None else np.zeros(n, np.uint8)
+            rows = self._format.rows(channel, unit, np.arange(self._seq, self._seq + n))
             self._seq += n
-            self.outlet.push_chunk(rows, stamp(events.time[first : self._at] - self._start_s))
+            if self._format.own_stamps:
+                self.outlet.push_chunk(rows, stamp(events.time[first : self._at] - self._start_s))
+            else:
+                self.outlet.push_chunk(rows)
         return n
+
+
+@dataclass(frozen=True)
+class EventFormat:
+    """How one layout of single spikes lies in a stream.
+
+    Attributes:
+        type, dtype, columns: of the stream.
+        own_stamps: False where all of a chunk share the time of its push.
+        rows: from channel, unit and running number, each [n], to the rows to push.
+    """
+
+    type: str
+    dtype: str
+    columns: tuple[str, ...]
+    own_stamps: bool
+    rows: Callable[[Column, Column, Column], npt.NDArray[Any]]
+
+
+def _event_rows(channel: Column, unit: Column, seq: Column) -> npt.NDArray[Any]:
+    # The running number is an int32 and wraps around like one.
+    wrapped = (seq & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+    return np.stack((channel.astype(np.int32), unit.astype(np.int32), wrapped), axis=1)
+
+
+def _snippet_rows(channel: Column, unit: Column, seq: Column) -> npt.NDArray[Any]:
+    rows = np.tile(np.concatenate(([0, 0], SNIPPET)).astype(np.int16), (len(channel), 1))
+    rows[:, 0], rows[:, 1] = channel, unit
+    return rows
+
+
+def _channel_rows(channel: Column, unit: Column, seq: Column) -> npt.NDArray[Any]:
+    return channel.astype(np.int32)[:, None]
+
+
+EVENT_FORMATS: Mapping[Layout, EventFormat] = MappingProxyType(
+    {
+        Layout.EVENTS: EventFormat("Spikes", "int32", ("channel", "unit", "seq"), True, _event_rows),
+        Layout.SNIPPETS: EventFormat(
+            "SpikeEvents",
+            "int16",
+            ("channel", "unit", *(f"w{i}" for i in range(len(SNIPPET)))),
+            False,
+            _snippet_rows,
+        ),
+        Layout.CHANNEL: EventFormat("SpikeChannels", "int32", ("channel",), True, _channel_rows),
+    }
+)
 
 
 class CountOutlet:
@@ -130,9 +193,7 @@ class CountOutlet:
         """Begin again with the first interval."""
         self._row = 0
 
-    def push_until(
-        self, session_s: float, stamp: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
-    ) -> int:
+    def push_until(self, session_s: float, stamp: Stamp) -> int:
         """Push all intervals that end by `session_s`; returns how many samples."""
         first = self._row
         self._row = max(first, min(int(session_s / self._period_s + 1e-9), self._n_rows))
@@ -167,9 +228,7 @@ class BehaviorOutlet:
         """Begin again with the first sample."""
         self._at = 0
 
-    def push_until(
-        self, session_s: float, stamp: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
-    ) -> int:
+    def push_until(self, session_s: float, stamp: Stamp) -> int:
         """Push all samples up to `session_s`; returns how many."""
         behavior = self._behavior
         end = int(np.searchsorted(behavior.time, self._start_s + session_s, side="right"))
@@ -181,11 +240,6 @@ class BehaviorOutlet:
 
 
 Outlet = EventOutlet | CountOutlet | BehaviorOutlet
-
-SPIKE_OUTLETS: dict[Layout, type[EventOutlet] | type[CountOutlet]] = {
-    Layout.EVENTS: EventOutlet,
-    Layout.COUNTS: CountOutlet,
-}
 
 
 def source_id(settings: ReplaySettings, session: Session) -> str:
@@ -236,8 +290,8 @@ class Replay:
                     mend="leave --behavior out",
                 )
             self._outlets.append(BehaviorOutlet(settings.behavior, settings, session, session.behavior))
-        self._spikes = SPIKE_OUTLETS[settings.layout](settings, session, events)
-        self._outlets.append(self._spikes)
+        spikes = CountOutlet if settings.layout is Layout.COUNTS else EventOutlet
+        self._outlets.append(spikes(settings, session, events))
 
     def stop(self) -> None:
         """End `run` at its next push."""

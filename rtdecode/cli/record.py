@@ -18,7 +18,7 @@ def record(
     behavior: Annotated[str | None, typer.Option(help="Name of a behaviour stream to record beside.")] = None,
     layout: Annotated[
         str | None,
-        typer.Option(help="Read the stream as events or counts; default: from its type and shape."),
+        typer.Option(help="events, snippets, channel or counts; default: from the stream's type and shape."),
     ] = None,
     channels: Annotated[
         int | None, typer.Option(help="Channels of the array, if an events stream does not say.", min=1)

@@ -18,7 +18,8 @@ def replay(
         str | None, typer.Option(help="Name of a second stream with the session's behaviour.")
     ] = None,
     layout: Annotated[
-        str, typer.Option(help="events: one sample a spike; counts: one sample an interval.")
+        str,
+        typer.Option(help="events, snippets or channel: one sample a spike; counts: one sample an interval."),
     ] = "events",
     push: Annotated[float, typer.Option(help="Milliseconds between pushes.")] = 1.0,
     period: Annotated[float, typer.Option(help="Milliseconds of one sample of a counts stream.")] = 1.0,

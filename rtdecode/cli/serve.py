@@ -19,7 +19,7 @@ def serve(
     ] = None,
     layout: Annotated[
         str | None,
-        typer.Option(help="Read the stream as events or counts; default: from its type and shape."),
+        typer.Option(help="events, snippets, channel or counts; default: from the stream's type and shape."),
     ] = None,
     bind: Annotated[str, typer.Option(help="Endpoint of the cursor (ZeroMQ PUB).")] = "tcp://127.0.0.1:5556",
     control: Annotated[str, typer.Option(help="Endpoint for control (ZeroMQ REP).")] = "tcp://127.0.0.1:5557",

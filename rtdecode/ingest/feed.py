@@ -1,4 +1,4 @@
-"""A spike stream as the loop sees it: pull, check, bin; one class per layout.
+"""A spike stream as the loop sees it: pull, check, bin; one class for single spikes, one for counts.
 
 A feed owns its inlet, its sequence numbers and the grid its bins lie on. The loop pulls, then adds
 what was pulled to the ring in as many pieces as the ring takes:
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, CountBinning, EventBinning
 from rtdecode.ingest.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.rows import rows_of
 from rtdecode.kernels import sequence
 
 Grid = EventBinning | CountBinning
@@ -27,50 +28,51 @@ Grid = EventBinning | CountBinning
 I8 = npt.NDArray[np.int64]
 I4 = npt.NDArray[np.int32]
 
-#: Running numbers looked back on to tell a duplicate from an event out of order.
-SEQUENCE_WINDOW = 4096
-
 #: Jitter that a counts stream is granted before its own is known: the first stamp carries an error
 #: too, so with ±0.3 p of jitter the second may be 0.6 p off. Four times this is 0.75 p.
 START_JITTER_PERIODS = 0.1875
 
 
 class EventFeed:
-    """The `events` layout: int32 [channel, unit, seq] with a stamp for each event.
+    """A stream of single spikes, each with a stamp: `events`, `snippets` or `channel`.
 
     Args:
         inlet: open.
         ring: where the bins are.
         carry: what happens to late events.
         counters: i8[N_SEQUENCE_COUNTERS], shared with the feeds before and after.
+        layout: how its rows are read.
 
     Attributes:
         channel, unit, accepted, lost_before: per event of the last pull.
         binning: the grid, None until anchored.
     """
 
-    layout = Layout.EVENTS
-
-    def __init__(self, inlet: Inlet, ring: BinRing, *, carry: bool, counters: I8) -> None:
+    def __init__(
+        self,
+        inlet: Inlet,
+        ring: BinRing,
+        *,
+        carry: bool,
+        counters: I8,
+        layout: Layout = Layout.EVENTS,
+    ) -> None:
         self.inlet, self.ring, self._carry, self._counters = inlet, ring, carry, counters
+        self.layout, self._rows = layout, rows_of(layout)
         self.binning: EventBinning | None = None
         self.channel: I4 = np.zeros(MAX_PULL, np.int32)
         self.unit: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
         self.accepted: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
         self.lost_before: npt.NDArray[np.uint32] = np.zeros(MAX_PULL, np.uint32)
-        self._state: I8 = np.zeros(2, np.int64)
-        self._seen: npt.NDArray[np.uint8] = np.ones(SEQUENCE_WINDOW, np.uint8)
 
     def pull(self, timeout_s: float) -> int:
         """Take what there is (see `Inlet.pull`) and check it."""
         n = self.inlet.pull(timeout_s)
         if n:
-            sequence.check_events(
+            self._rows.read(
                 self.inlet.samples,
                 n,
                 self.ring.n_channels,
-                self._state,
-                self._seen,
                 self.channel,
                 self.unit,
                 self.accepted,
@@ -223,7 +225,9 @@ class CountFeed:
 
 Feed = EventFeed | CountFeed
 
-FEEDS: dict[Layout, type[EventFeed] | type[CountFeed]] = {
-    Layout.EVENTS: EventFeed,
-    Layout.COUNTS: CountFeed,
-}
+
+def make_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, carry: bool, counters: I8) -> Feed:
+    """The feed for an open stream of this layout."""
+    if layout is Layout.COUNTS:
+        return CountFeed(inlet, ring, carry=carry, counters=counters)
+    return EventFeed(inlet, ring, carry=carry, counters=counters, layout=layout)

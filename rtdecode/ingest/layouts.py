@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from rtdecode.errors import RtdecodeError
 
-NUMERIC_FORMATS = ("int8", "int16", "int32", "int64", "float32", "double64")
+INTEGER_FORMATS = ("int8", "int16", "int32", "int64")
+NUMERIC_FORMATS = (*INTEGER_FORMATS, "float32", "double64")
 
 #: A counts stream is regular and at most this fast; faster ones are voltages.
 MAX_COUNTS_RATE_HZ = 1000.0
@@ -17,6 +18,8 @@ class Layout(StrEnum):
     """What one sample of a spike stream means."""
 
     EVENTS = "events"
+    SNIPPETS = "snippets"
+    CHANNEL = "channel"
     COUNTS = "counts"
 
 
@@ -30,8 +33,8 @@ class StreamDescription:
         n_columns: values per sample.
         rate_hz: nominal rate, 0 for an irregular stream.
         format: pylsl's name of the sample format, such as "int32".
-        n_channels: channels of the array; for `events` from the description's `n_channels`,
-            None if it does not say.
+        n_channels: channels of the array, from the description's `n_channels`; None if it does not
+            say. A counts stream has a column for each instead.
         labels, units: per column, from the description's channel list; empty if there is none.
     """
 
@@ -54,9 +57,20 @@ class StreamDescription:
 
 def fits(stream: StreamDescription, layout: Layout) -> str | None:
     """Why `stream` cannot carry `layout`, or None if it can."""
+    if layout is not Layout.COUNTS and stream.rate_hz:
+        return f"{layout} come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
+    if layout is Layout.SNIPPETS:
+        if stream.n_columns < 2 or stream.format not in INTEGER_FORMATS:
+            return (
+                "snippets are int16 [channel, unit, waveform …], this stream has "
+                f"{stream.n_columns} {stream.format}"
+            )
+        return None
+    if layout is Layout.CHANNEL:
+        if stream.n_columns != 1 or stream.format not in INTEGER_FORMATS:
+            return f"channel is one integer, this stream has {stream.n_columns} {stream.format}"
+        return None
     if layout is Layout.EVENTS:
-        if stream.rate_hz:
-            return f"events come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
         if stream.n_columns != 3 or stream.format != "int32":
             return (
                 f"events are 3 int32 [channel, unit, seq], this stream has {stream.n_columns} {stream.format}"
@@ -88,12 +102,16 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
         return override
     if stream.type == "Spikes" and fits(stream, Layout.EVENTS) is None:
         return Layout.EVENTS
-    if fits(stream, Layout.COUNTS) is None:
-        return Layout.COUNTS
+    if stream.type == "SpikeEvents" and fits(stream, Layout.SNIPPETS) is None:
+        return Layout.SNIPPETS
+    for layout in (Layout.CHANNEL, Layout.COUNTS):
+        if fits(stream, layout) is None:
+            return layout
     raise RtdecodeError(
         "no spike layout is known for this type and shape",
         where=where,
-        mend="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; counts are regular up to "
+        mend="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
+        "irregular, int16 [channel, unit, waveform …]; channel irregular, 1 integer; counts regular, up to "
         "1000 Hz, one column per channel; name the layout with --layout if the type alone differs",
     )
 

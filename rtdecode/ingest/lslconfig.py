@@ -7,6 +7,7 @@ where liblsl would look, and handed over with a log level added, unless it sets 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,4 +35,6 @@ def silence_liblsl() -> None:
 
     path = find_config(os.environ, Path.home(), Path.cwd())
     text = path.read_text(encoding="utf-8", errors="replace") if path else ""
-    pylsl.set_config_content(with_silent_log(text))
+    # A liblsl older than 1.17.7 (PYLSL_LIB) cannot be told: then it talks.
+    with contextlib.suppress(NotImplementedError):
+        pylsl.set_config_content(with_silent_log(text))

@@ -21,7 +21,7 @@ from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.clockwatch import MAX_AGE_S, ClockWatch
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
-from rtdecode.ingest.feed import FEEDS, Feed
+from rtdecode.ingest.feed import Feed, make_feed
 from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import Flag
@@ -210,12 +210,12 @@ class HotLoop:
             self._begin(self.feed)
         else:
             self.meters.reconnects += 1
-            if layout is Layout.EVENTS:
+            if layout is not Layout.COUNTS:
                 self._reanchor(0)
 
     def _use(self, inlet: Inlet, layout: Layout) -> None:
-        self.feed = FEEDS[layout](
-            inlet, self.ring, carry=self._settings.carry_late, counters=self.meters.sequence
+        self.feed = make_feed(
+            layout, inlet, self.ring, carry=self._settings.carry_late, counters=self.meters.sequence
         )
         self._correction_s = inlet.correction_s
         self._watch.forget()
@@ -234,7 +234,7 @@ class HotLoop:
         self._fed_until_s = now
         if self.paused:
             self._log("pause", 0)
-        if feed.layout is Layout.EVENTS:
+        if feed.layout is not Layout.COUNTS:
             backlog = 0 if oldest is None else int(np.ceil((now - oldest) / width_s))
             self._first_published = min(backlog, self.ring.n_bins)
             self.grid = feed.anchor(now - self._first_published * width_s, n)
@@ -297,7 +297,7 @@ class HotLoop:
         self.meters.clock_jumps += 1
         self._break_off(f"{reason}, stamps shifted by {offset_s:+.3f} s")
         self._use(feed.inlet, feed.layout)
-        if feed.layout is Layout.EVENTS:
+        if feed.layout is not Layout.COUNTS:
             self._reanchor(0)
 
     def _leap(self, now: float) -> None:
@@ -307,7 +307,7 @@ class HotLoop:
         self.grid = EventBinning(self.ring, now - (self.ring.open_bin + 1) * self.ring.bin_width_s)
         if self.feed is not None:
             self._use(self.feed.inlet, self.feed.layout)
-            if self.feed.layout is Layout.EVENTS:
+            if self.feed.layout is not Layout.COUNTS:
                 self._reanchor(0)
 
     def _take_in(self, n: int, now: float, attentive: bool) -> None:

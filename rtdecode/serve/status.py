@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rtdecode.artifact import ModelArtifact
 from rtdecode.binning import BinRing
 from rtdecode.ingest.connector import Connector
+from rtdecode.ingest.layouts import array_channels
 from rtdecode.kernels import binning as time_counters
 from rtdecode.kernels import sequence as counters
 from rtdecode.messages import MESSAGE_VERSION, flag_names
@@ -146,7 +147,7 @@ class StatusReport:
             "source_id": stream.source_id,
             "hostname": stream.hostname,
             "rate_hz": stream.rate_hz,
-            "n_channels": stream.n_channels if feed.layout == "events" else stream.n_columns,
+            "n_channels": array_channels(stream, feed.layout),
             "clock_correction_ms": round((feed.inlet.correction_s + feed.inlet.offset_s) * 1e3, 4),
             "delivery_ms": {k: None if v != v else round(v, 3) for k, v in delivery.items()},
             "grace_ms": round(loop.grace.seconds * 1e3, 3),

@@ -37,8 +37,17 @@ def replay(rig: LoopbackRig, session: Path, stream: str, layout: str, name: str 
 
 
 @pytest.mark.sessions
-@pytest.mark.parametrize("layout", ["events", "counts"])
-@pytest.mark.parametrize("first", ["serve", "replay"])
+@pytest.mark.parametrize(
+    ("layout", "first"),
+    [
+        ("events", "serve"),
+        ("events", "replay"),
+        ("counts", "serve"),
+        ("counts", "replay"),
+        ("snippets", "serve"),
+        ("channel", "replay"),
+    ],
+)
 def test_replayed_session_is_decoded_live_as_offline(
     rig: LoopbackRig, serve: Any, stream: str, indy_piece: Path, indy_model: Path, layout: str, first: str
 ) -> None:
@@ -64,7 +73,7 @@ def test_replayed_session_is_decoded_live_as_offline(
     # Nothing lost: every spike was recorded and, but for the bin in which the stream ended, counted.
     events, _ = events_of(read_session(indy_piece))
     assert sum(m["lost"] for m in messages) == 0
-    if layout == "events":
+    if layout != "counts":
         assert session.events is not None
         assert len(session.events.time) == len(events.time)
         np.testing.assert_array_equal(session.events.channel, events.channel)

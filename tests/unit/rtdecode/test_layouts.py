@@ -60,7 +60,7 @@ def test_what_varies_from_counts(changes: dict[str, object], expected: Layout | 
         ({"type": ""}, None),
         ({"n_columns": 2}, None),
         ({"n_columns": 4}, None),
-        ({"n_columns": 1}, None),
+        ({"n_columns": 1}, Layout.CHANNEL),
         ({"format": "float32"}, None),
         ({"format": "double64"}, None),
         ({"format": "int64"}, None),

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import SEQUENCE_WINDOW, CountFeed
+from rtdecode.ingest.feed import CountFeed
 from rtdecode.ingest.inlet import MAX_PULL
 from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.rows import SEQUENCE_WINDOW
 from rtdecode.kernels import sequence
 
 N_CHANNELS = 4

@@ -1,0 +1,94 @@
+"""Rows of the event layouts into columns, against plain Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.layouts import Layout, StreamDescription, choose_layout
+from rtdecode.ingest.rows import rows_of
+from rtdecode.kernels import sequence
+
+N_CHANNELS = 8
+
+
+def read(
+    layout: Layout, chunks: list[np.ndarray[Any, Any]]
+) -> tuple[list[tuple[int, int, int, int]], list[int]]:
+    """Read chunk after chunk; the columns of every row, and the counters."""
+    reader = rows_of(layout)
+    counters = np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64)
+    channel, lost = np.zeros(64, np.int32), np.zeros(64, np.uint32)
+    unit, accepted = np.zeros(64, np.uint8), np.zeros(64, np.uint8)
+    found: list[tuple[int, int, int, int]] = []
+    for chunk in chunks:
+        buffer = np.zeros((64, chunk.shape[1]), chunk.dtype)
+        buffer[: len(chunk)] = chunk
+        reader.read(buffer, len(chunk), N_CHANNELS, channel, unit, accepted, lost, counters)
+        n = len(chunk)
+        columns = (channel[:n], unit[:n], accepted[:n], lost[:n])
+        found += list(zip(*(column.tolist() for column in columns), strict=True))
+    return found, counters.tolist()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-5, N_CHANNELS + 5), st.integers(-300, 300)), min_size=1, max_size=40),
+    st.sampled_from(["int16", "int32", "int64"]),
+    st.data(),
+)
+def test_plain_rows_are_what_they_say_however_they_are_cut(
+    events: list[tuple[int, int]], dtype: str, data: st.DataObject
+) -> None:
+    rows = np.array([(c, u, 7, -9) for c, u in events], dtype)
+    cut = data.draw(st.integers(0, len(rows)))
+    chunks = [chunk for chunk in (rows[:cut], rows[cut:]) if len(chunk)]
+    found, counters = read(Layout.SNIPPETS, chunks)
+    good = [0 <= c < N_CHANNELS for c, _ in events]
+    assert [row[2] for row in found] == [int(ok) for ok in good]
+    assert [row[0] for row, ok in zip(found, good, strict=True) if ok] == [c for c, _ in events if 0 <= c < 8]
+    assert [row[1] for row in found] == [min(max(u, 0), 255) for _, u in events]
+    assert counters[sequence.RECEIVED] == len(events)
+    assert counters[sequence.OUT_OF_RANGE] == good.count(False)
+    assert counters[sequence.LOST] == counters[sequence.DUPLICATE] == 0
+
+
+@pytest.mark.parametrize("value", [2**31, 2**40 + 3, -(2**33)])
+def test_a_number_beyond_int32_is_no_channel(value: int) -> None:
+    found, counters = read(Layout.CHANNEL, [np.array([[value]], np.int64)])
+    assert found[0][2] == 0
+    assert counters[sequence.OUT_OF_RANGE] == 1
+
+
+def test_numbered_rows_know_what_is_missing() -> None:
+    rows = np.array([[1, 0, 10], [2, 0, 13], [3, 0, 13]], np.int32)
+    found, counters = read(Layout.EVENTS, [rows])
+    assert [row[2:] for row in found] == [(1, 0), (1, 2), (0, 0)]
+    assert counters[sequence.LOST] == 2
+    assert counters[sequence.DUPLICATE] == 1
+
+
+@pytest.mark.parametrize(
+    ("stream", "layout"),
+    [
+        (StreamDescription("a", "SpikeEvents", 50, 0.0, "int16"), Layout.SNIPPETS),
+        (StreamDescription("a", "SpikeEvents", 2, 0.0, "int16"), Layout.SNIPPETS),
+        (StreamDescription("a", "Triggers", 1, 0.0, "int32"), Layout.CHANNEL),
+        (StreamDescription("a", "", 1, 0.0, "int16"), Layout.CHANNEL),
+        (StreamDescription("a", "SpikeEvents", 50, 50.0, "int16"), Layout.COUNTS),
+    ],
+)
+def test_type_and_shape_tell_the_layout(stream: StreamDescription, layout: Layout) -> None:
+    assert choose_layout(stream) is layout
+
+
+def test_the_override_wins_over_the_type_and_not_over_the_shape() -> None:
+    odd = StreamDescription("a", "MySpikes", 50, 0.0, "int16")
+    assert choose_layout(odd, Layout.SNIPPETS) is Layout.SNIPPETS
+    with pytest.raises(RtdecodeError, match="--layout channel"):
+        choose_layout(odd, Layout.CHANNEL)
