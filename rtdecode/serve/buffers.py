@@ -25,9 +25,11 @@ class EventRing:
     """Raw events: time f8, channel u2, unit u1."""
 
     def __init__(self) -> None:
-        self.time = np.zeros(EVENT_RING)
-        self.channel = np.zeros(EVENT_RING, np.uint16)
-        self.unit = np.zeros(EVENT_RING, np.uint8)
+        # np.full writes to the memory, np.zeros only promises it: the pages would be fetched one by one
+        # while decoding, and look like a leak for twenty minutes.
+        self.time = np.full(EVENT_RING, 0.0)
+        self.channel = np.full(EVENT_RING, 0, np.uint16)
+        self.unit = np.full(EVENT_RING, 0, np.uint8)
         self.head = self.tail = self.dropped = 0
 
     def add(self, feed: EventFeed, n: int, now: float) -> None:
@@ -56,7 +58,7 @@ class SampleRing:
 
     def __init__(self, n_channels: int) -> None:
         self.row = np.zeros(SAMPLE_RING, np.int64)
-        self.counts = np.zeros((SAMPLE_RING, n_channels), np.uint8)
+        self.counts = np.full((SAMPLE_RING, n_channels), 0, np.uint8)
         self.head = self.tail = self.dropped = 0
         self.t0_s: float | None = None
         self._row_of_index_0 = 0
@@ -89,7 +91,7 @@ class DecodedRing:
         self.model = np.zeros(DECODED_RING, np.uint8)
         self.late = np.zeros(DECODED_RING, np.uint16)
         self.lost = np.zeros(DECODED_RING, np.uint32)
-        self.counts = np.zeros((DECODED_RING, n_channels), np.uint8)
+        self.counts = np.full((DECODED_RING, n_channels), 0, np.uint8)
         self.head = self.tail = self.dropped = 0
 
     def add(
