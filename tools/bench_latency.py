@@ -93,7 +93,7 @@ def _measure(
     try:
         rig.start("source", source, module="rtdecode.tools.spike_source")
         rig.start("serve", serve)
-        rig.await_line("serve", "cursor on", READY_S)
+        rig.await_line("serve", "ready for", READY_S)
         bare = rig.start(
             "bare",
             ["--stream", "bench", "--seconds", str(seconds), "--endpoint", hop],

@@ -30,6 +30,9 @@ TRAIN_S = 120.0
 LIVE_S = 15.0
 READY_S = 60.0
 
+#: Connecting takes a little of the session; what comes after its end is not part of the demo.
+SETTLE_S = 0.5
+
 #: Bins that are flagged so hold a value instead of decoding one.
 HELD = int(Flag.FAILSAFE | Flag.PAUSED)
 
@@ -107,11 +110,11 @@ def _serve_live(
     listener = Listener(cursor, pylsl.local_clock)
     try:
         rig.start("serve", serve)
-        rig.await_line("serve", "cursor on", READY_S)
+        rig.await_line("serve", "ready for", READY_S)
         say(f"serving on {cursor}; replaying {LIVE_S:.0f} s at speed 1")
         replay = ["replay", str(live), "--stream", "demo", "--behavior", "demo-hand", "--wait", str(READY_S)]
         rig.start("replay", replay)
-        heard = listener.listen(READY_S, bins=round(LIVE_S / 0.02) - 5)
+        heard = listener.listen(READY_S, bins=round((LIVE_S - SETTLE_S) / 0.02))
         rig.end("serve")
         rig.end("replay")
     finally:

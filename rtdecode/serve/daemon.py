@@ -158,6 +158,7 @@ class Daemon:
         )
         self._say(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
         compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
+        self._say(f"ready for stream {self.settings.stream}")
         self._await_streams()
         if self.recorder is not None:
             self.recorder.start()

@@ -23,7 +23,7 @@ def test_the_demo_decodes_what_it_has_not_seen() -> None:
     document = run("demo")
     (phase,) = document["phases"]
     assert phase["missing"] == 0
-    assert phase["bins"] > 700
+    assert phase["bins"] == 725
     assert phase["flagged"] < 0.05 * phase["bins"]
     # The territory of real motor cortex, not of a toy.
     assert 0.4 < sum(phase["r2"]) / len(phase["r2"]) < 0.95
