@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.clockkeeper import ClockKeeper
@@ -16,8 +15,6 @@ from rtdecode.ingest.streams import StreamFinder, choose_spike_stream, describe
 LOOK_EVERY_S = 0.02
 REFUSED_S = 0.5
 IDLE_S = 1.0
-
-Chosen = tuple[Any, Layout]
 
 
 class Connector:
