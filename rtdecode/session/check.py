@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.layout import Behavior, Counts, Decoded, Events, LogEntry, Trials
+from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Trials
 from rtdecode.session.logtext import is_json_object, join_parts
-from rtdecode.session.raw import as_number, as_texts
+from rtdecode.session.raw import as_number, as_text, as_texts
 from rtdecode.session.schema import DOCS, MAX_MODELS, repair_hint
 
 Columns = Mapping[str, NDArray[Any]]
@@ -123,7 +123,7 @@ def check_trials(columns: Columns, place: str) -> Trials:
 
 
 def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, place: str) -> Decoded:
-    """Decoded from its eight columns and the attributes origin_s, models and perhaps names."""
+    """Decoded from its eight columns, perhaps `out`, and the attributes that go with them."""
     _same_length(columns, place)
     values = columns["values"]
     _numeric(values, f"{place}/values")
@@ -155,7 +155,28 @@ def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, p
         origin_s=_number(attrs, "origin_s", place),
         models=models,
         names=as_texts(attrs.get("names")) or (),
+        out=_check_out(columns["out"], attrs, place) if "out" in columns else None,
     )
+
+
+def _check_out(values: NDArray[Any], attrs: Mapping[str, Any], place: str) -> DecodedOut:
+    """The output stage's cursor from the column `out` and the attributes out_names, _units and _settings."""
+    _numeric(values, f"{place}/out")
+    names, units = as_texts(attrs.get("out_names")) or (), as_texts(attrs.get("out_units")) or ()
+    if values.ndim != 2 or not len(names) == len(units) == values.shape[1]:
+        raise RtdecodeError(
+            f"has shape {values.shape} for {len(names)} out_names and {len(units)} out_units",
+            where=f"{place}/out",
+            mend="it must be [bins, axes], with a name and a unit for each axis",
+        )
+    settings = as_text(attrs.get("out_settings"))
+    if not is_json_object(settings):
+        raise RtdecodeError(
+            "the attribute out_settings is not a JSON object",
+            where=place,
+            mend="it holds the [output] table of rig.toml as JSON",
+        )
+    return DecodedOut(values.astype(np.float32, copy=False), names, units, json.loads(settings))
 
 
 def check_log(columns: Columns, place: str) -> tuple[LogEntry, ...]:

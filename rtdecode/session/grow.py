@@ -17,10 +17,10 @@ import os
 import uuid
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -31,7 +31,7 @@ from rtdecode.session.layout import LogEntry
 from rtdecode.session.logtext import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import GrowingTable
-from rtdecode.session.write import cannot_write, strings, write_attrs
+from rtdecode.session.write import cannot_write, out_attrs, strings, write_attrs
 
 EVENT_ROWS = 32_768
 BIN_ROWS = 2_048
@@ -54,12 +54,17 @@ class DecodedColumns:
         origin_s: start of bin 0, seconds.
         models: model_id of each model.
         names: of the outputs.
+        out_names, out_units: of the output stage's axes; empty without one.
+        out_settings: the stage's `[output]` table.
     """
 
     n_outputs: int
     origin_s: float
     models: tuple[str, ...]
     names: tuple[str, ...] = ()
+    out_names: tuple[str, ...] = ()
+    out_units: tuple[str, ...] = ()
+    out_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class SessionWriter:
@@ -167,10 +172,12 @@ class SessionWriter:
         late: ArrayLike,
         lost: ArrayLike,
         counts: ArrayLike,
+        out: ArrayLike | None = None,
     ) -> None:
-        """Append T bins, in the dtypes and shapes of `layout.Decoded`."""
+        """Append T bins, in the dtypes and shapes of `layout.Decoded`; `out` if the file has that column."""
         self._require_room()
-        self._decoded.append(bin, t_bin, values, flags, model, late, lost, counts)
+        more = () if out is None else (out,)
+        self._decoded.append(bin, t_bin, values, flags, model, late, lost, counts, *more)
 
     def append_log(self, entries: Sequence[LogEntry]) -> None:
         """Append entries to /log; data longer than a row's 1,024 bytes of JSON takes several rows."""
@@ -266,6 +273,12 @@ class SessionWriter:
                 "lost": ("u4", ()),
                 "counts": ("u1", (n_channels,)),
             }
+            if decoded.out_names:
+                columns["out"] = ("f4", (len(decoded.out_names),))
+                for name, value in out_attrs(
+                    decoded.out_names, decoded.out_units, decoded.out_settings
+                ).items():
+                    group.attrs[name] = value
             self._decoded = GrowingTable(group, columns, BIN_ROWS)
         columns = {
             "time": ("f8", ()),

@@ -86,6 +86,22 @@ class Trials:
 
 
 @dataclass(frozen=True, eq=False)
+class DecodedOut:
+    """The output stage's cursor beside the decoded values, and what made it.
+
+    Attributes:
+        values: f4[T, m], as published in `out`.
+        names, units: of the m axes.
+        settings: the `[output]` table, as JSON can hold it.
+    """
+
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Decoded:
     """What `serve --record` published, one row a bin, and exactly what its decoder saw.
 
@@ -101,6 +117,7 @@ class Decoded:
         origin_s: start of bin 0, seconds.
         models: model_id of every model that took part.
         names: the d outputs' names; empty when unknown.
+        out: what the output stage made of the values, None without one.
     """
 
     bin: NDArray[np.int64]
@@ -114,6 +131,7 @@ class Decoded:
     origin_s: float
     models: tuple[str, ...]
     names: tuple[str, ...] = ()
+    out: DecodedOut | None = None
 
 
 @dataclass(frozen=True)

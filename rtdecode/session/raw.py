@@ -21,6 +21,7 @@ from rtdecode.session.schema import (
     BEHAVIOR,
     COUNTS,
     DECODED,
+    DECODED_OPTIONAL,
     DOCS,
     EVENTS,
     EVENTS_OPTIONAL,
@@ -68,7 +69,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "counts": (COUNTS, ()),
     "behavior": (BEHAVIOR, ()),
     "trials": (TRIALS, ()),
-    "decoded": (DECODED, ()),
+    "decoded": (DECODED, DECODED_OPTIONAL),
     "log": (LOG, ()),
 }
 

@@ -20,6 +20,7 @@ COUNTS = ("values",)
 BEHAVIOR = ("time", "values")
 TRIALS = ("start", "stop")
 DECODED = ("bin", "t_bin", "values", "flags", "model", "late", "lost", "counts")
+DECODED_OPTIONAL = ("out",)
 LOG = ("time", "bin", "kind", "data")
 
 DOCS = "docs/session-files.md"

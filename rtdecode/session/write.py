@@ -88,6 +88,15 @@ def strings(texts: Sequence[str]) -> NDArray[Any]:
     return np.array(list(texts), dtype=h5py.string_dtype())
 
 
+def out_attrs(names: Sequence[str], units: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of /decoded that go with its column `out`."""
+    return {
+        "out_names": strings(names),
+        "out_units": strings(units),
+        "out_settings": to_json(dict(settings)),
+    }
+
+
 def _checked_parts(session: Session, where: str) -> Parts:
     if not 1 <= session.n_channels <= MAX_CHANNELS:
         raise RtdecodeError(f"n_channels is {session.n_channels}", where=where, mend=f"1 to {MAX_CHANNELS}")
@@ -127,6 +136,9 @@ def _checked_parts(session: Session, where: str) -> Parts:
             "models": strings(decoded.models),
             "names": strings(decoded.names),
         }
+        if decoded.out is not None:
+            columns["out"] = decoded.out.values
+            attrs |= out_attrs(decoded.out.names, decoded.out.units, decoded.out.settings)
         check_decoded(columns, attrs, session.n_channels, f"{where}:/decoded")
         parts["decoded"] = (columns, attrs)
     if session.log:

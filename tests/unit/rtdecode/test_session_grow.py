@@ -46,6 +46,7 @@ def bins(start: int, stop: int) -> tuple[np.ndarray, ...]:
         (i % 3).astype("u2"),
         (i % 4).astype("u4"),
         ((i[:, np.newaxis] + np.arange(N_CHANNELS)) % 20).astype("u1"),
+        np.stack([i / 2, -i, i % 7], axis=1).astype("f4"),
     )
 
 
@@ -62,7 +63,15 @@ def open_writer(path: Path) -> SessionWriter:
         n_channels=N_CHANNELS,
         attrs={"subject": "Indy", "task": "random targets"},
         behavior=(("x", "y"), ("mm", "mm")),
-        decoded=DecodedColumns(n_outputs=2, origin_s=1.5, models=MODELS, names=("x", "y")),
+        decoded=DecodedColumns(
+            n_outputs=2,
+            origin_s=1.5,
+            models=MODELS,
+            names=("x", "y"),
+            out_names=("a", "b", "c"),
+            out_units=("px", "px", ""),
+            out_settings={"control": "velocity", "matrix": [[1.0, 0.5], [0.0, 2.0], [1.0, 1.0]]},
+        ),
         events=True,
     )
 
@@ -106,9 +115,12 @@ class Rows:
             *zip((session.behavior.time, session.behavior.values), samples(0, rows.samples), strict=True),
         ]
         decoded = session.decoded
+        assert decoded.out is not None
+        assert (decoded.out.names, decoded.out.units) == (("a", "b", "c"), ("px", "px", ""))
+        assert decoded.out.settings["matrix"][0] == [1.0, 0.5]
         columns = (
             decoded.bin, decoded.t_bin, decoded.values, decoded.flags,
-            decoded.model, decoded.late, decoded.lost, decoded.counts,
+            decoded.model, decoded.late, decoded.lost, decoded.counts, decoded.out.values,
         )  # fmt: skip
         pairs += zip(columns, bins(0, rows.bins), strict=True)
         for actual, expected in pairs:
@@ -179,7 +191,7 @@ def test_rows_of_the_wrong_shape_are_refused_before_anything_grows(tmp_path: Pat
     with open_writer(tmp_path / "live.h5") as writer:
         good = bins(0, 3)
         with pytest.raises(ValueError, match="does not fit"):
-            writer.append_decoded(*good[:-1], np.zeros((3, N_CHANNELS + 1), "u1"))
+            writer.append_decoded(*good[:-2], np.zeros((3, N_CHANNELS + 1), "u1"), good[-1])
         with pytest.raises(ValueError, match="does not fit"):
             writer.append_events([0.1, 0.2], [1], [0])
         writer.append_decoded(*good)

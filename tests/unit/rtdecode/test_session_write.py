@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.layout import Behavior, Counts, Decoded, Events, LogEntry, Session, Trials
+from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Session, Trials
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 
@@ -69,6 +69,10 @@ def sessions(draw: st.DrawFn) -> Session:
 
     def decoded() -> Decoded:
         n, d = draw(rows), draw(st.integers(1, 3))
+        m = draw(st.integers(1, 3))
+        labels = [tuple(draw(st.lists(TEXT, min_size=m, max_size=m))) for _ in range(2)]
+        settings = draw(st.dictionaries(st.text(), JSON, max_size=3))
+        out = DecodedOut(draw(array("f4", (n, m))), labels[0], labels[1], settings)
         models = tuple(
             draw(st.lists(st.text("0123456789abcdef", min_size=8, max_size=8), min_size=1, max_size=3))
         )
@@ -84,6 +88,7 @@ def sessions(draw: st.DrawFn) -> Session:
             origin_s=draw(SECONDS),
             models=models,
             names=tuple(draw(st.lists(TEXT, max_size=3))),
+            out=out if draw(st.booleans()) else None,
         )
 
     spikes = draw(st.sets(st.sampled_from(["events", "counts", "decoded"]), min_size=1))
