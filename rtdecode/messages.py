@@ -39,7 +39,8 @@ class Cursor(msgspec.Struct):
 
     `t_bin` is the end of the bin, `t_close` when it was known to be complete, `t_pub` when this
     message was handed to ZeroMQ; `n`, `late` and `lost` count this bin's spikes, the events that
-    came after their bin had closed, and those that never came.
+    came after their bin had closed, and those that never came. `out` is the output stage's cursor,
+    left out of the message where there is no such stage.
     """
 
     v: int
@@ -54,6 +55,7 @@ class Cursor(msgspec.Struct):
     lost: int
     flags: int
     model: str
+    out: list[float] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RequestError(ValueError):

@@ -36,6 +36,7 @@ class RecordSettings:
         stream: name of the spike stream.
         output: the session file.
         behavior: name of a behaviour stream, or None.
+        source_id: the only source of that name to take, None for any.
         layout: how to read the spike stream, None to tell from its type and shape.
         n_channels: channels of the array, for an events stream that does not say.
         timeout_s: how long to wait for the streams at the start.
@@ -45,6 +46,7 @@ class RecordSettings:
     stream: str
     output: Path
     behavior: str | None = None
+    source_id: str | None = None
     layout: Layout | None = None
     n_channels: int | None = None
     timeout_s: float = 60.0
@@ -70,7 +72,7 @@ class StreamRecording:
         self.settings, self._say = settings, say
         self.stopping = False
         self.counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
-        self._connector = Connector(settings.stream, settings.layout, self._accept)
+        self._connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
         self._behavior = BehaviorReader(settings.behavior) if settings.behavior else None
         self._feed: Feed | None = None
         self._n_channels = settings.n_channels or 0
@@ -140,7 +142,8 @@ class StreamRecording:
                     raise failure
                 if time.monotonic() > deadline:
                     raise RtdecodeError(
-                        f"no stream of that name within {self.settings.timeout_s:g} s",
+                        f"no stream of that name within {self.settings.timeout_s:g} s"
+                        + (f" ({self._connector.refusal})" if self._connector.refusal else ""),
                         where=f"{flag} {name}",
                         mend="start the acquisition, check the name, or wait longer with --timeout",
                     )

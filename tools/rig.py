@@ -47,7 +47,7 @@ class LoopbackRig:
     """Starts `rtdecode` commands that see one another and nobody else.
 
     Args:
-        folder: for the LSL configuration and the processes' stderr.
+        folder: for the LSL configuration and the processes' stderr; the processes run in it.
         lsl_config: of an LSL session to share, None for one of its own. liblsl takes its
             configuration once, so a process that has several rigs gives all of them the same.
 
@@ -59,7 +59,9 @@ class LoopbackRig:
         self.lsl_config = lsl_config or private_lsl_config()
         config_file = folder / "lsl_api.cfg"
         config_file.write_text(self.lsl_config)
-        self._environment = {**os.environ, "LSLAPICFG": str(config_file), "PYTHONSAFEPATH": "1"}
+        # The user's own rig.toml and RTDECODE_… settings are for their rig, not for this one.
+        own = {name: text for name, text in os.environ.items() if not name.startswith("RTDECODE_")}
+        self._environment = {**own, "LSLAPICFG": str(config_file), "PYTHONSAFEPATH": "1"}
         self._processes: list[tuple[str, subprocess.Popen[str], IO[str]]] = []
 
     def __enter__(self) -> LoopbackRig:
@@ -77,6 +79,7 @@ class LoopbackRig:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             env=self._environment,
+            cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

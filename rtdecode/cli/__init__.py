@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("serve")(serve.serve)
+app.command("serve", context_settings={"auto_envvar_prefix": "RTDECODE"})(serve.serve)
 app.command("replay")(replay.replay)
 app.command("record")(record.record)
 app.command("decode")(decode.decode)

@@ -21,6 +21,10 @@ def decode(
         float | None, typer.Option("--to", help="Score up to this second; all is decoded.", min=0)
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the session with /decoded here.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="rig.toml whose [output] stage is applied; default: the recording's own, if any."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Places counts coarser than the model's bins.", min=0)] = 0,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -42,12 +46,13 @@ def decode(
         raise typer.BadParameter("--to must lie after --from")
     if output is not None:
         check_writable(output)
+    stage = _output_settings(config)
     artifact, decoder = open_model(find_model(model))
     recorded = read_session(session)
     if recorded.decoded is None:
         _compile(decoder)
     started = time.perf_counter()
-    decoded = decode_session(recorded, artifact, decoder, seed=seed)
+    decoded = decode_session(recorded, artifact, decoder, seed=seed, output=stage)
     seconds = time.perf_counter() - started
     document: dict[str, Any] = {
         "bins": len(decoded.bin),
@@ -85,6 +90,19 @@ def decode(
         print(table(["output", "R²", "PCC"], rows_text))
     if output is not None:
         print(f"written to {output}")
+
+
+def _output_settings(config: Path | None) -> Any:
+    """The output stage of a rig.toml, None without a file."""
+    if config is None:
+        return None
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.rigfile import read_output_table
+
+    stage = read_output_table(config)
+    if stage is None:
+        raise RtdecodeError("has no [output] table", where=str(config), mend="add one, or leave --config out")
+    return stage
 
 
 def _compile(decoder: Any) -> None:

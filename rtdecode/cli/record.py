@@ -16,6 +16,9 @@ def record(
     stream: Annotated[str, typer.Option(help="Name of the LSL spike stream.")],
     output: Annotated[Path, typer.Option(help="Session file to write (.h5).")],
     behavior: Annotated[str | None, typer.Option(help="Name of a behaviour stream to record beside.")] = None,
+    source_id: Annotated[
+        str | None, typer.Option(help="Which source, where several send a stream of that name.")
+    ] = None,
     layout: Annotated[
         str | None,
         typer.Option(help="events, snippets, channel or counts; default: from the stream's type and shape."),
@@ -39,6 +42,7 @@ def record(
             stream=stream,
             output=output,
             behavior=behavior,
+            source_id=source_id,
             layout=parse_layout(layout),
             n_channels=channels,
             timeout_s=timeout or math.inf,

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rtdecode.cli.common import print_json, say
+from rtdecode.cli.rigconfig import config_text, from_its_origin, load_config
+
+if TYPE_CHECKING:
+    from rtdecode.serve.settings import ServeSettings
 
 
 def serve(
-    stream: Annotated[str, typer.Option(help="Name of the LSL spike stream.")],
+    ctx: typer.Context,
+    stream: Annotated[
+        str | None, typer.Option(help="Name of the LSL spike stream; required, here or in rig.toml.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="Model file or name; default: the stream's current model.", metavar="PATH|NAME"),
+    ] = None,
+    source_id: Annotated[
+        str | None, typer.Option(help="Which source, where several send a stream of that name.")
     ] = None,
     layout: Annotated[
         str | None,
@@ -27,7 +38,12 @@ def serve(
     behavior: Annotated[
         str | None, typer.Option(help="Name of a behaviour stream to record beside the spikes.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Let --record replace a file.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite/--no-overwrite", help="Let --record replace a file.")
+    ] = False,
+    lsl_out: Annotated[
+        str | None, typer.Option(help="Also send the cursor as an LSL stream of this name.", metavar="NAME")
+    ] = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds to wait for the stream at the start; 0 waits for ever.")
     ] = 60.0,
@@ -41,37 +57,92 @@ def serve(
         float, typer.Option(help="Seconds of silence until the fail-safe: position held, velocity 0.")
     ] = 1.0,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Allow endpoints that other machines can reach.")
+        bool, typer.Option("--insecure/--no-insecure", help="Allow endpoints that other machines can reach.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print a status map a second, one a line.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json/--no-json", help="Print a status map a second, one a line.")
+    ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Settings file; default: rig.toml in this folder, if there is one.",
+            is_eager=True,
+            callback=load_config,
+            metavar="RIG.TOML",
+        ),
+    ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print all settings and where each comes from, and exit.")
+    ] = False,
 ) -> None:
     """Decode a live spike stream; cursor positions go out over ZeroMQ every bin.
 
     Runs until Ctrl-C, SIGTERM or a `stop` on the control socket. If the stream goes away, the
     fail-safe goes out until it is back.
+
+    A flag wins over its environment variable (RTDECODE_ and the flag's name, RTDECODE_GRACE say), that over
+    rig.toml, that over the default.
     """
-    from rtdecode.ingest.lslconfig import silence_liblsl
+    if print_config:
+        print(config_text(ctx), end="")
+    elif stream is None:
+        raise typer.BadParameter("name the stream, here or as stream in rig.toml", param_hint="--stream")
+    if stream is None:
+        return
+    from rtdecode.errors import RtdecodeError
     from rtdecode.serve.settings import ServeSettings
 
+    try:
+        settings = ServeSettings(
+            stream=stream,
+            model=model,
+            source_id=source_id,
+            layout=parse_layout(layout),
+            bind=bind,
+            control=control,
+            record=record,
+            behavior=behavior,
+            overwrite=overwrite,
+            lsl_out=lsl_out,
+            timeout_s=timeout or math.inf,
+            grace_s=parse_grace(grace),
+            carry_late=parse_late(late),
+            failsafe_after_s=failsafe_after,
+            insecure=insecure,
+            output=ctx.obj.output if ctx.obj is not None else None,
+            config=config,
+        )
+    except (RtdecodeError, typer.BadParameter) as error:
+        raise from_its_origin(ctx, error) from None
+    if print_config:
+        return
+    from rtdecode.ingest.lslconfig import silence_liblsl
+
     silence_liblsl()
-    settings = ServeSettings(
-        stream=stream,
-        model=model,
-        layout=parse_layout(layout),
-        bind=bind,
-        control=control,
-        record=record,
-        behavior=behavior,
-        overwrite=overwrite,
-        timeout_s=timeout or math.inf,
-        grace_s=parse_grace(grace),
-        carry_late=parse_late(late),
-        failsafe_after_s=failsafe_after,
-        insecure=insecure,
-    )
+    if config is not None:
+        say(f"settings from {config}")
+    _run(settings, json)
+
+
+def _run(settings: ServeSettings, json: bool) -> None:
+    """Serve with what suits who is listening: a status map a line, a live view, or plain lines."""
     from rtdecode.serve.daemon import Daemon
 
-    Daemon(settings, say=say, report=print_json if json else _report_changes()).run()
+    if json:
+        Daemon(settings, say=say, report=print_json).run()
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if sys.stderr.isatty() and console.is_interactive:
+        from rtdecode.serve.view import StatusView
+
+        with StatusView(console) as view:
+            Daemon(settings, say=view.say, report=view.report).run()
+        return
+    from rtdecode.serve.lines import StatusLines
+
+    Daemon(settings, say=say, report=StatusLines(say).report).run()
 
 
 def parse_layout(text: str | None) -> Any:
@@ -101,48 +172,3 @@ def parse_late(text: str) -> bool:
     if text not in ("carry", "drop"):
         raise typer.BadParameter(f"--late is carry or drop, not {text}")
     return text == "carry"
-
-
-def _report_changes() -> Any:
-    """Says when the state changes or something is wrong, and sums up every ten seconds."""
-    seen: dict[str, Any] = {"state": "", "warnings": [], "calls": 0}
-
-    def report(status: dict[str, Any]) -> None:
-        seen["calls"] += 1
-        changed = status["state"] != seen["state"] or status["warnings"] != seen["warnings"]
-        if not changed and seen["calls"] % 10:
-            return
-        seen.update(state=status["state"], warnings=status["warnings"])
-        if status["state"] == "waiting":
-            say(f"waiting for stream {status['stream']['name']}")
-            return
-        latency, counters = status["latency_ms"]["publish"], status["counters"]
-        line = f"{status['state']:<12} bin {status['bin']}  {status['rates']['events_hz']:.0f} samples/s"
-        if latency["p50"] is not None:
-            line += f"  published {latency['p50']:.2f} ms (p99 {latency['p99']:.2f}) after bin end"
-        faults = {k: v for k, v in counters.items() if k in FAULTS and v}
-        line += "".join(f"  {name} {count}" for name, count in faults.items())
-        say(line)
-        for warning in status["warnings"]:
-            say(f"  warning: {warning}")
-
-    return report
-
-
-FAULTS = frozenset(
-    (
-        "lost",
-        "duplicates",
-        "out_of_order",
-        "out_of_range",
-        "renumbered",
-        "not_a_count",
-        "late_carried",
-        "late_dropped",
-        "future",
-        "nonfinite",
-        "reconnects",
-        "clock_jumps",
-        "catch_up",
-    )
-)

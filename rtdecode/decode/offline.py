@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
@@ -17,14 +18,23 @@ from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
 from rtdecode.failsafe import HELD
+from rtdecode.output.settings import OutputSettings, read_settings
+from rtdecode.output.stage import OutputStage
 from rtdecode.session.bins import bin_session
-from rtdecode.session.layout import Decoded, LogEntry, Session
+from rtdecode.session.layout import Decoded, DecodedOut, LogEntry, Session
 
 #: The grid of a counts stream follows its source's real rate, so recorded bins are not exact.
 WIDTH_TOLERANCE = 0.01
 
 
-def decode_session(session: Session, artifact: ModelArtifact, decoder: Decoder, *, seed: int = 0) -> Decoded:
+def decode_session(
+    session: Session,
+    artifact: ModelArtifact,
+    decoder: Decoder,
+    *,
+    seed: int = 0,
+    output: OutputSettings | None = None,
+) -> Decoded:
     """Decode a whole session.
 
     Args:
@@ -33,12 +43,14 @@ def decode_session(session: Session, artifact: ModelArtifact, decoder: Decoder, 
         artifact: the model's, for its outputs and identity.
         decoder: loaded from it; reset here.
         seed: places counts coarser than the model's bin (docs/session-files.md).
+        output: of the output stage; None takes those of the recording, or no such stage where it had none.
 
     Returns:
         One row a bin.
 
     Raises:
-        RtdecodeError: the session has another channel count than the model, or is shorter than a bin.
+        RtdecodeError: the session has another channel count than the model, or is shorter than a bin; the
+            output stage needs what this model does not decode.
     """
     where = str(session.path or session.name)
     if session.n_channels != artifact.n_channels:
@@ -48,8 +60,13 @@ def decode_session(session: Session, artifact: ModelArtifact, decoder: Decoder, 
             mend="choose a model made for this array",
         )
     live = session.decoded
+    if output is None and live is not None and live.out is not None:
+        output = read_settings(live.out.settings, f"{where}:/decoded")
+    stage = None
+    if output is not None:
+        stage = OutputStage(output, artifact.outputs, artifact.bin_width_s, f"{where}: [output]")
     if live is not None and _has_bins_of(live, artifact.bin_width_s):
-        return decode_recording(live, session.log, artifact, decoder)
+        return decode_recording(live, session.log, artifact, decoder, stage)
     binned = bin_session(session, artifact.bin_width_s, seed)
     n_bins = len(binned.counts)
     if n_bins == 0:
@@ -75,7 +92,24 @@ def decode_session(session: Session, artifact: ModelArtifact, decoder: Decoder, 
         origin_s=binned.origin_s,
         models=(artifact.model_id,),
         names=artifact.output_names,
+        out=None if stage is None else _place_cursor(stage, values, flags),
     )
+
+
+def _place_cursor(
+    stage: OutputStage,
+    values: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    flags: np.ndarray[tuple[int], np.dtype[np.uint32]],
+    homecomings: frozenset[int] = frozenset(),
+) -> DecodedOut:
+    """The output stage over all rows; it returns home before each row in `homecomings`."""
+    out = np.zeros((len(values), len(stage.names)), np.float32)
+    for i, value in enumerate(values):
+        if i in homecomings:
+            stage.reset()
+        stage.step(value, int(flags[i]))
+        out[i] = stage.value
+    return DecodedOut(out, stage.names, stage.units, msgspec.to_builtins(stage.settings))
 
 
 def _has_bins_of(live: Decoded, bin_width_s: float) -> bool:
@@ -101,13 +135,18 @@ def _step_all(
 
 
 def decode_recording(
-    live: Decoded, log: Sequence[LogEntry], artifact: ModelArtifact, decoder: Decoder
+    live: Decoded,
+    log: Sequence[LogEntry],
+    artifact: ModelArtifact,
+    decoder: Decoder,
+    output: OutputStage | None = None,
 ) -> Decoded:
     """Step exactly what was stepped live: /decoded/counts in order, with /log applied.
 
     The rules, in the order of a bin: entries of /log at that bin (`reset` resets the decoder,
     `warmup` steps the bin of backlog it holds, `outage` stops stepping, `gap` goes on); the decoder steps
-    the bin's counts; a value that is not finite, FAILSAFE and PAUSED hold (`rtdecode.failsafe`).
+    the bin's counts; a value that is not finite, FAILSAFE and PAUSED hold (`rtdecode.failsafe`). The output
+    stage follows, and a `reset` that was asked for (reason "control") has put its cursor home before.
 
     Returns:
         As `live`, with the values decoded here.
@@ -119,11 +158,14 @@ def decode_recording(
     values = np.zeros((len(live.bin), len(artifact.outputs)), np.float32)
     flags = np.zeros(len(live.bin), np.uint32)
     stepping = True
+    homecomings = set()
     for i, b in enumerate(live.bin):
         while waiting and waiting[0].bin <= b:
             entry = waiting.popleft()
             if entry.kind == "reset":
                 stage.reset()
+                if entry.data.get("reason") == "control":
+                    homecomings.add(i)
             elif entry.kind == "warmup":
                 stage.warm(_backlog(entry, artifact.n_channels))
             elif entry.kind in ("outage", "gap"):
@@ -143,6 +185,7 @@ def decode_recording(
         origin_s=live.origin_s,
         models=(artifact.model_id,),
         names=artifact.output_names,
+        out=None if output is None else _place_cursor(output, values, flags, frozenset(homecomings)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.clockkeeper import ClockKeeper
@@ -27,6 +28,7 @@ class Connector:
     Args:
         name: of the stream.
         override: `--layout`.
+        source_id: `--source-id`: the only source of that name that is taken; None takes any, if there is one.
         accept: called with an opened inlet and its layout; raises RtdecodeError to refuse it
             (another channel count, say). A refusal ends the first connection; afterwards it is
             kept in `refusal` and the search goes on.
@@ -38,8 +40,15 @@ class Connector:
         refusal: why the stream that is there now is not attached, "" if it is or none is.
     """
 
-    def __init__(self, name: str, override: Layout | None, accept: Callable[[Inlet, Layout], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        override: Layout | None,
+        accept: Callable[[Inlet, Layout], None],
+        source_id: str | None = None,
+    ) -> None:
         self.name, self._override, self._accept = name, override, accept
+        self._source_id = source_id
         self.found = threading.Event()
         self.ready = threading.Event()
         self.failure: RtdecodeError | None = None
@@ -111,7 +120,7 @@ class Connector:
 
     def _connect(self, finder: StreamFinder) -> None:
         """One look; hands an inlet over if there is a stream to open."""
-        infos = [info for info in finder.look() if info.uid() != self._replacing]
+        infos = self._candidates(finder)
         if not infos:
             self._pause(LOOK_EVERY_S)
             return
@@ -119,6 +128,9 @@ class Connector:
             info, layout = choose_spike_stream(infos, self._override, self._known[0] if self._known else None)
             self.found.set()
             inlet = Inlet(info, correction_s=self._known_correction(describe(info).hostname))
+            if self._known is None:
+                # Opening took the time in which a second source of that name answers too.
+                choose_spike_stream(self._candidates(finder), self._override)
             self._accept(inlet, layout)
         except StreamLost:
             self._pause(LOOK_EVERY_S)
@@ -132,6 +144,17 @@ class Connector:
             return
         if self._wanted.is_set():
             self._hand_over(inlet, layout)
+
+    def _candidates(self, finder: StreamFinder) -> list[Any]:
+        """What answers to the name and may be taken."""
+        infos = [info for info in finder.look() if info.uid() != self._replacing]
+        if self._source_id is None:
+            return infos
+        wanted = [info for info in infos if info.source_id() == self._source_id]
+        if infos and not wanted:
+            others = ", ".join(sorted({info.source_id() or "unnamed" for info in infos}))
+            self.refusal = f"stream {self.name}: source {self._source_id} does not answer, only {others}"
+        return wanted
 
     def _hand_over(self, inlet: Inlet, layout: Layout) -> None:
         self.refusal = ""

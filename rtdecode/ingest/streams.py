@@ -86,7 +86,9 @@ class StreamFinder:
 
 
 def choose_spike_stream(
-    infos: list[Any], override: Layout | None, preferred_source_id: str | None = None
+    infos: list[Any],
+    override: Layout | None,
+    preferred_source_id: str | None = None,
 ) -> tuple[Any, Layout]:
     """The one spike stream among those found.
 
@@ -110,10 +112,17 @@ def choose_spike_stream(
         return usable[preferred_source_id]
     if len(usable) > 1:
         raise RtdecodeError(
-            f"{len(usable)} sources send it: {', '.join(sorted(usable))}",
+            f"{len(usable)} sources send it: {_listed(usable)}",
             where=f"stream {infos[0].name()}",
-            mend="stop all but one, or give them different names",
+            mend="choose one with --source-id, or stop the others",
         )
     if not usable:
         raise refusal or RtdecodeError("no stream was found")
     return next(iter(usable.values()))
+
+
+def _listed(usable: dict[str, tuple[Any, Layout]]) -> str:
+    described = [
+        f"{source_id} ({layout} on {info.hostname()})" for source_id, (info, layout) in usable.items()
+    ]
+    return ", ".join(sorted(described))

@@ -83,10 +83,11 @@ class SampleRing:
 class DecodedRing:
     """Published bins, one row each, as in /decoded."""
 
-    def __init__(self, n_channels: int, n_outputs: int) -> None:
+    def __init__(self, n_channels: int, n_outputs: int, n_axes: int) -> None:
         self.bin = np.zeros(DECODED_RING, np.int64)
         self.t_bin = np.zeros(DECODED_RING)
         self.values = np.zeros((DECODED_RING, n_outputs), np.float32)
+        self.out = np.zeros((DECODED_RING, n_axes), np.float32)
         self.flags = np.zeros(DECODED_RING, np.uint32)
         self.model = np.zeros(DECODED_RING, np.uint8)
         self.late = np.zeros(DECODED_RING, np.uint16)
@@ -95,9 +96,15 @@ class DecodedRing:
         self.head = self.tail = self.dropped = 0
 
     def add(
-        self, closed: ClosedBin, t_bin: float, values: npt.NDArray[np.float32], flags: int, model: int
+        self,
+        closed: ClosedBin,
+        t_bin: float,
+        values: npt.NDArray[np.float32],
+        out: npt.NDArray[np.float32] | None,
+        flags: int,
+        model: int,
     ) -> None:
-        """Take one published bin."""
+        """Take one published bin; `out` None without an output stage."""
         if self.head - self.tail >= DECODED_RING:
             self.dropped += 1
             return
@@ -105,6 +112,8 @@ class DecodedRing:
         self.bin[slot] = closed.bin
         self.t_bin[slot] = t_bin
         self.values[slot] = values
+        if out is not None:
+            self.out[slot] = out
         self.flags[slot] = flags
         self.model[slot] = model
         self.late[slot] = min(closed.late, 65535)
@@ -118,15 +127,16 @@ class RecordBuffers:
 
     Args:
         n_channels, n_outputs: of the model; n_outputs 0 for a recording without decoder.
+        n_axes: of the output stage; 0 without one.
 
     Attributes:
         log: entries for /log, in order.
     """
 
-    def __init__(self, n_channels: int, n_outputs: int) -> None:
+    def __init__(self, n_channels: int, n_outputs: int, n_axes: int = 0) -> None:
         self.events = EventRing()
         self.samples = SampleRing(n_channels)
-        self.decoded = DecodedRing(n_channels, n_outputs)
+        self.decoded = DecodedRing(n_channels, n_outputs, n_axes)
         self.log: deque[LogEntry] = deque()
 
     def add_samples(self, feed: EventFeed | CountFeed, n: int, now: float) -> None:

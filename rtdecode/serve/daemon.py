@@ -26,9 +26,12 @@ from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.inlet import Inlet
 from rtdecode.ingest.layouts import Layout, check_against_model
 from rtdecode.modelstore import find_model
+from rtdecode.output.stage import OutputStage
 from rtdecode.serve.buffers import RecordBuffers
+from rtdecode.serve.connection import connection_report
 from rtdecode.serve.control import APPLY_TIMEOUT_S, ControlServer
 from rtdecode.serve.loop import Command, HotLoop
+from rtdecode.serve.lslout import CursorOutlet
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recorder import RecordedStream, Recorder
@@ -81,15 +84,20 @@ class Daemon:
         self.artifact, decoder = open_model(self.model_path)
         self._clock: Callable[[], float] = pylsl.local_clock
         self._stopping = threading.Event()
+        self._announced: Inlet | None = None
         if settings.record is not None:
             check_writable(settings.record, overwrite=settings.overwrite)
         self.meters = Meters()
         self.ring = BinRing(self.artifact.n_channels, self.artifact.bin_width_s)
         self.stage = DecodeStage(decoder, self.artifact.outputs)
-        self.connector = Connector(settings.stream, settings.layout, self._accept)
+        self.output = self._make_output()
+        self.connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
         self.behavior = BehaviorReader(settings.behavior) if settings.behavior else None
+        n_axes = len(self.output.names) if self.output else 0
         self.buffers = (
-            RecordBuffers(self.artifact.n_channels, len(self.artifact.outputs)) if settings.record else None
+            RecordBuffers(self.artifact.n_channels, len(self.artifact.outputs), n_axes)
+            if settings.record
+            else None
         )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.publisher = CursorPublisher(self._context, settings.bind, self.artifact.bin_width_s, self._clock)
@@ -103,6 +111,8 @@ class Daemon:
             self.meters,
             self.buffers,
             self._clock,
+            self.output,
+            self._make_outlet(),
         )
         self.recorder = self._make_recorder()
         try:
@@ -116,6 +126,8 @@ class Daemon:
             stream=settings.stream,
             artifact=self.artifact,
             model_path=str(self.model_path),
+            output=self.output,
+            lsl_out=settings.lsl_out,
             loop=self.loop,
             ring=self.ring,
             meters=self.meters,
@@ -179,7 +191,7 @@ class Daemon:
                 raise connector.failure
             patience_s = OPEN_S if connector.found.is_set() else 0.0
             if time.monotonic() > deadline + patience_s:
-                raise _not_found("--stream", settings.stream, settings.timeout_s)
+                raise _not_found("--stream", settings.stream, settings.timeout_s, connector.refusal)
         if self.behavior is None:
             return
         deadline = max(deadline, time.monotonic() + BEHAVIOR_AFTER_S)
@@ -210,6 +222,26 @@ class Daemon:
             layout,
             n_channels=self.artifact.n_channels,
             bin_width_s=self.artifact.bin_width_s,
+        )
+
+    def _make_output(self) -> OutputStage | None:
+        settings = self.settings
+        if settings.output is None:
+            return None
+        where = f"{settings.config}: [output]" if settings.config else "[output]"
+        return OutputStage(settings.output, self.artifact.outputs, self.artifact.bin_width_s, where)
+
+    def _make_outlet(self) -> CursorOutlet | None:
+        if self.settings.lsl_out is None:
+            return None
+        return CursorOutlet(
+            self.settings.lsl_out,
+            names=self.artifact.output_names,
+            units=[output.units for output in self.artifact.outputs],
+            out_names=self.output.names if self.output else (),
+            out_units=self.output.units if self.output else (),
+            bin_width_s=self.artifact.bin_width_s,
+            model=self.artifact.model_id,
         )
 
     def _make_recorder(self) -> Recorder | None:
@@ -250,6 +282,9 @@ class Daemon:
                 origin_s=grid.bin_end_s(-1),
                 models=(self.artifact.model_id,),
                 names=self.artifact.output_names,
+                out_names=self.output.names if self.output else (),
+                out_units=self.output.units if self.output else (),
+                out_settings=msgspec.to_builtins(self.output.settings) if self.output else {},
             ),
         )
 
@@ -266,6 +301,7 @@ class Daemon:
             status = self.status.build()
             self.loop.pending_status = encode(status)
             self._report(status)
+            self._announce_connection()
             self._say_notices()
             error = self.recorder.error if self.recorder else ""
             if error and error != announced:
@@ -273,6 +309,14 @@ class Daemon:
                 self._say(f"NOT RECORDING: {error}")
             # The collector is off on the hot path; the little that threads leave behind goes here.
             gc.collect(0)
+
+    def _announce_connection(self) -> None:
+        feed = self.loop.feed
+        if feed is None or feed.inlet is self._announced:
+            return
+        self._announced = feed.inlet
+        for line in connection_report(feed.inlet.stream, feed.layout, feed.inlet.correction_s, self.artifact):
+            self._say(line)
 
     def _say_notices(self) -> None:
         while self.loop.notices:
@@ -300,9 +344,9 @@ def _raise_stop(number: int, frame: FrameType | None) -> None:
     raise Stop
 
 
-def _not_found(flag: str, name: str, timeout_s: float) -> RtdecodeError:
+def _not_found(flag: str, name: str, timeout_s: float, seen: str = "") -> RtdecodeError:
     return RtdecodeError(
-        f"no stream of that name within {timeout_s:g} s",
+        f"no stream of that name within {timeout_s:g} s" + (f" ({seen})" if seen else ""),
         where=f"{flag} {name}",
         mend="start the acquisition or `rtdecode replay`, check the name, or wait longer with --timeout",
     )

@@ -25,7 +25,9 @@ from rtdecode.ingest.feed import Feed, make_feed
 from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import Flag
+from rtdecode.output.stage import OutputStage
 from rtdecode.serve.buffers import RecordBuffers
+from rtdecode.serve.lslout import CursorOutlet
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.settings import STALE_AFTER_S, ServeSettings
@@ -91,6 +93,8 @@ class HotLoop:
         publisher: bound.
         meters: what is counted.
         buffers: where a recording is taken from, None without one.
+        output: makes the cursor from the decoded value, None without one.
+        outlet: takes every bin over LSL, None without one.
         clock: the LSL clock, seconds.
 
     Attributes:
@@ -112,6 +116,8 @@ class HotLoop:
         meters: Meters,
         buffers: RecordBuffers | None,
         clock: Callable[[], float],
+        output: OutputStage | None = None,
+        outlet: CursorOutlet | None = None,
     ) -> None:
         self.feed: Feed | None = None
         self.grid: EventBinning | CountBinning | None = None
@@ -128,6 +134,7 @@ class HotLoop:
         self.stopping = False
         self._settings, self._connector, self._publisher = settings, connector, publisher
         self._buffers, self._clock = buffers, clock
+        self._output, self._outlet = output, outlet
         self._watch = ClockWatch(max(MAX_AGE_S, 2 * (settings.grace_s or 0.0)))
         self._first_published = 0
         self._decode_from = -1
@@ -210,7 +217,6 @@ class HotLoop:
             self._lose("another outlet took its place")
         self._use(inlet, layout)
         assert self.feed is not None
-        self.notices.append(f"attached {inlet.stream} as {layout}")
         if self.grid is None:
             self._begin(self.feed)
         else:
@@ -394,19 +400,28 @@ class HotLoop:
         flags = stage.skip(flags) if outage else stage.step(closed.counts, flags)
         if stage.nonfinite != nonfinite:
             self._log("nonfinite", b)
+        value = stage.value.tolist()
+        out = None
+        if self._output is not None:
+            self._output.step(stage.value, flags)
+            out = self._output.value.tolist()
         published = self._publisher.cursor(
             bin_number=b,
             t_bin=t_bin,
             t_close=now,
-            value=stage.value.tolist(),
+            value=value,
             n=closed.spikes,
             late=closed.late,
             lost=closed.lost,
             flags=flags,
             model=self.model_id,
+            out=out,
         )
+        if self._outlet is not None:
+            self._outlet.push(value, out, t_bin, b, flags)
         if self._buffers is not None:
-            self._buffers.decoded.add(closed, t_bin, stage.value, flags, 0)
+            recorded_out = None if self._output is None else self._output.value
+            self._buffers.decoded.add(closed, t_bin, stage.value, recorded_out, flags, 0)
         self._burst += 1
         if self._burst % BURST_BINS == 0:
             time.sleep(BURST_PAUSE_S)
@@ -438,6 +453,8 @@ class HotLoop:
             self.stopping = True
         elif command.name == "reset":
             self.stage.reset()
+            if self._output is not None:
+                self._output.reset()
             self._log("reset", command.bin, reason="control")
         elif command.name in ("pause", "resume"):
             paused = command.name == "pause"

@@ -81,6 +81,7 @@ class CursorPublisher:
         lost: int,
         flags: int,
         model: str,
+        out: list[float] | None,
     ) -> float:
         """Publish one bin; returns when, on the LSL clock."""
         message = self._message
@@ -91,6 +92,7 @@ class CursorPublisher:
         message.value = value
         message.n, message.late, message.lost = n, late, lost
         message.flags, message.model = flags, model
+        message.out = msgspec.UNSET if out is None else out
         message.t_pub = now = self._clock()
         self._send(CURSOR_TOPIC, self._encoder.encode(message))
         self.seq += 1

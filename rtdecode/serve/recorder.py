@@ -191,6 +191,7 @@ class Recorder:
                 ring.late[rows],
                 ring.lost[rows],
                 ring.counts[rows],
+                ring.out[rows] if ring.out.shape[1] else None,
             )
             ring.tail += rows.stop - rows.start
             self.rows += rows.stop - rows.start

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import Layout
+from rtdecode.output.settings import OutputSettings
 
 DEFAULT_BIND = "tcp://127.0.0.1:5556"
 DEFAULT_CONTROL = "tcp://127.0.0.1:5557"
@@ -22,6 +23,7 @@ class ServeSettings:
     Attributes:
         stream: name of the spike stream.
         model: PATH or NAME of the model, None for the stream's current one.
+        source_id: the only source of that name to take, None for any.
         layout: how to read the stream, None to tell from its type and shape.
         bind: endpoint of the PUB socket.
         control: endpoint of the REP socket.
@@ -33,6 +35,9 @@ class ServeSettings:
         carry_late: events one bin late are added to the open bin; False drops them.
         failsafe_after_s: silence after which the fail-safe takes over.
         insecure: allow endpoints that other machines can reach.
+        lsl_out: name of an LSL stream for the cursor, None for none.
+        output: the output stage, None for none.
+        config: the rig.toml these came from, for errors about `output`.
 
     Raises:
         RtdecodeError: a value is out of its range.
@@ -40,6 +45,7 @@ class ServeSettings:
 
     stream: str
     model: str | None = None
+    source_id: str | None = None
     layout: Layout | None = None
     bind: str = DEFAULT_BIND
     control: str = DEFAULT_CONTROL
@@ -51,12 +57,17 @@ class ServeSettings:
     carry_late: bool = True
     failsafe_after_s: float = 1.0
     insecure: bool = False
+    lsl_out: str | None = None
+    output: OutputSettings | None = None
+    config: Path | None = None
 
     def __post_init__(self) -> None:
         if self.behavior is not None and self.record is None:
             raise RtdecodeError(
                 "a behaviour stream is only recorded", where="--behavior", mend="add --record OUT.h5"
             )
+        if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior):
+            raise RtdecodeError("needs a name that no other stream here has", where="--lsl-out")
         if not self.timeout_s > 0:
             raise RtdecodeError("must be above 0 seconds", where="--timeout")
         if self.grace_s is not None and not 0 <= self.grace_s <= 1:

@@ -16,6 +16,7 @@ from rtdecode.ingest.layouts import array_channels
 from rtdecode.kernels import binning as time_counters
 from rtdecode.kernels import sequence as counters
 from rtdecode.messages import MESSAGE_VERSION, flag_names
+from rtdecode.output.stage import OutputStage
 from rtdecode.serve.loop import HotLoop
 from rtdecode.serve.meters import Meters
 
@@ -37,6 +38,8 @@ class StatusReport:
     Args:
         stream: name of the spike stream.
         artifact, model_path: the model that decodes.
+        output: the output stage, or None.
+        lsl_out: name of the cursor's LSL stream, or None.
         loop, ring, meters, connector: read, never written.
         recording: gives the recorder's part of the map, or None.
         endpoints: of the sockets.
@@ -48,6 +51,8 @@ class StatusReport:
         stream: str,
         artifact: ModelArtifact,
         model_path: str,
+        output: OutputStage | None,
+        lsl_out: str | None,
         loop: HotLoop,
         ring: BinRing,
         meters: Meters,
@@ -56,6 +61,7 @@ class StatusReport:
         endpoints: dict[str, str],
     ) -> None:
         self._stream, self._artifact, self._model_path = stream, artifact, model_path
+        self._output, self._lsl_out = output, lsl_out
         self._loop, self._ring, self._meters, self._connector = loop, ring, meters, connector
         self._recording, self._endpoints = recording, endpoints
         self._started = time.monotonic()
@@ -111,6 +117,13 @@ class StatusReport:
             "flags": flag_names(loop.last_flags),
             "names": [output.name for output in artifact.outputs],
             "units": [output.units for output in artifact.outputs],
+            "out": self._output
+            and {
+                "names": list(self._output.names),
+                "units": list(self._output.units),
+                "control": self._output.settings.control,
+            },
+            "lsl_out": self._lsl_out,
             "bin": self._ring.next_bin - 1,
             "bin_width_s": artifact.bin_width_s,
             "uptime_s": round(time.monotonic() - self._started, 3),

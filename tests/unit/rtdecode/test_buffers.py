@@ -191,15 +191,18 @@ def closed_bin(b: int, late: int = 0, lost: int = 0) -> ClosedBin:
 
 
 def test_a_published_bin_is_copied() -> None:
-    ring = DecodedRing(N_CHANNELS, 2)
+    ring = DecodedRing(N_CHANNELS, 2, 3)
     closed, values = closed_bin(9, 1, 2), np.array([1.5, -2.5], np.float32)
-    ring.add(closed, 10.5, values, 17, 4)
-    closed.counts[:] = values[:] = 77
+    out = np.array([7.0, 8.0, 9.0], np.float32)
+    ring.add(closed, 10.5, values, out, 17, 4)
+    closed.counts[:] = values[:] = out[:] = 77
     row: dict[str, NDArray[Any]] = {
         name: getattr(ring, name)[0]
-        for name in ("bin", "t_bin", "values", "flags", "model", "late", "lost", "counts")
+        for name in ("bin", "t_bin", "values", "out", "flags", "model", "late", "lost", "counts")
     }
-    assert [row[name].tolist() for name in ("values", "counts")] == [[1.5, -2.5], [9, 9, 9]]
+    assert [row[name].tolist() for name in ("values", "out", "counts")] == [
+        [1.5, -2.5], [7.0, 8.0, 9.0], [9, 9, 9],
+    ]  # fmt: skip
     assert [float(row[name]) for name in ("bin", "t_bin", "flags", "model", "late", "lost")] == [
         9, 10.5, 17, 4, 1, 2,
     ]  # fmt: skip
@@ -207,19 +210,19 @@ def test_a_published_bin_is_copied() -> None:
 
 @pytest.mark.parametrize(("late", "stored"), [(65_535, 65_535), (65_536, 65_535), (2**32 - 1, 65_535)])
 def test_a_flood_of_late_events_fits_its_column(late: int, stored: int) -> None:
-    ring = DecodedRing(N_CHANNELS, 1)
-    ring.add(closed_bin(0, late, 2**32 - 1), 0.0, np.zeros(1, np.float32), 0, 0)
+    ring = DecodedRing(N_CHANNELS, 1, 0)
+    ring.add(closed_bin(0, late, 2**32 - 1), 0.0, np.zeros(1, np.float32), None, 0, 0)
     assert (ring.late[0], ring.lost[0]) == (stored, 2**32 - 1)
 
 
 def test_bins_beyond_a_full_ring_are_counted_as_dropped() -> None:
-    ring = DecodedRing(N_CHANNELS, 1)
+    ring = DecodedRing(N_CHANNELS, 1, 0)
     for b in range(DECODED_RING + 5):
-        ring.add(closed_bin(b), float(b), np.full(1, b, np.float32), 0, 0)
+        ring.add(closed_bin(b), float(b), np.full(1, b, np.float32), None, 0, 0)
     assert (ring.head, ring.dropped) == (DECODED_RING, 5)
     assert ring.bin.tolist() == list(range(DECODED_RING))
     ring.tail = 3
-    ring.add(closed_bin(9000), 9000.0, np.zeros(1, np.float32), 0, 0)
+    ring.add(closed_bin(9000), 9000.0, np.zeros(1, np.float32), None, 0, 0)
     assert ring.bin[:2].tolist() == [9000, 1]
     assert ring.dropped == 5
 

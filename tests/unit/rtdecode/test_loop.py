@@ -5,22 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.binning import BinRing
 from rtdecode.decode.load import load_decoder
-from rtdecode.decode.offline import decode_recording
+from rtdecode.decode.offline import decode_session
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.inlet import MAX_PULL, StreamLost
 from rtdecode.ingest.layouts import Layout, StreamDescription
 from rtdecode.messages import Flag
+from rtdecode.output.settings import OutputSettings
+from rtdecode.output.stage import OutputStage
 from rtdecode.serve.buffers import RecordBuffers
 from rtdecode.serve.loop import Command, HotLoop
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.settings import ServeSettings
-from rtdecode.session.layout import Decoded
+from rtdecode.session.layout import Decoded, DecodedOut, Session
 
 WIDTH_S = 0.02
 N_CHANNELS = 4
@@ -142,7 +145,9 @@ class Rig:
         self.clock = clock
         self.connector = Connector(clock, list(sources))
         self.publisher = Publisher(clock)
-        self.buffers = RecordBuffers(N_CHANNELS, 2)
+        self.buffers = RecordBuffers(N_CHANNELS, 2, 1)
+        stage = OutputSettings(control="fusion", fusion_s=0.5, workspace=((-40.0, 40.0),))
+        self.output = OutputStage(stage, outputs, WIDTH_S, "test")
         self.meters = Meters()
         self.stage = DecodeStage(load_decoder(self.artifact), outputs)
         self.loop = HotLoop(
@@ -155,6 +160,7 @@ class Rig:
             self.meters,
             self.buffers,
             clock,
+            self.output,
         )
 
     def until(self, end_s: float) -> list[dict[str, Any]]:
@@ -177,12 +183,18 @@ class Rig:
             ring.counts[:n],
             0.0,
             (self.artifact.model_id,),
+            out=DecodedOut(ring.out[:n], ("x",), ("mm",), msgspec.to_builtins(self.output.settings)),
         )
 
     def assert_offline_gives_the_same_bits(self) -> None:
         live = self.recorded()
+        assert live.out is not None
         assert [c["value"] for c in self.publisher.cursors] == live.values.tolist()
-        again = decode_recording(live, list(self.buffers.log), self.artifact, load_decoder(self.artifact))
+        assert [c["out"] for c in self.publisher.cursors] == live.out.values.tolist()
+        session = Session(N_CHANNELS, decoded=live, log=tuple(self.buffers.log))
+        again = decode_session(session, self.artifact, load_decoder(self.artifact))
+        assert again.out is not None
+        np.testing.assert_array_equal(again.out.values.view(np.uint32), live.out.values.view(np.uint32))
         np.testing.assert_array_equal(again.values.view(np.uint32), live.values.view(np.uint32))
         np.testing.assert_array_equal(again.flags, live.flags)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,8 +17,10 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_recording, decode_session, scored_rows
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
+from rtdecode.output.settings import read_settings
+from rtdecode.output.stage import OutputStage
 from rtdecode.session.bins import bin_session, spread_counts
-from rtdecode.session.layout import Counts, Decoded, Events, LogEntry, Session
+from rtdecode.session.layout import Counts, Decoded, DecodedOut, Events, LogEntry, Session
 
 N_CHANNELS, N_BINS = 5, 60
 OUTPUTS = (Output("x", "mm", 12.5, 3.0, "position"), Output("vx", "mm/s", 7.0, 9.0, "velocity"))
@@ -115,6 +118,53 @@ def test_a_reset_takes_effect_in_its_bin() -> None:
     log = [entry(FIRST_BIN + 20, "reset", reason="control"), entry(FIRST_BIN + 33, "reset")]
     again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
     assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+
+
+def test_the_recorded_output_stage_is_applied_and_a_requested_reset_brings_it_home() -> None:
+    flags = np.zeros(N_BINS, np.uint32)
+    flags[10:13] = Flag.PAUSED
+    live = recording(make_counts(), flags)
+    settings = {"control": "velocity", "scale": 0.5, "leak_s": 2.0, "home": [3.0]}
+    placed = DecodedOut(np.zeros((N_BINS, 1), np.float32), ("x",), ("mm",), settings)
+    log = [
+        entry(FIRST_BIN, "reset", reason="start"),
+        entry(FIRST_BIN + 20, "reset", reason="control"),
+        entry(FIRST_BIN + 30, "reset", reason="gap"),
+    ]
+    session = Session(N_CHANNELS, decoded=replace(live, out=placed), log=tuple(log))
+    again = decode_session(session, make_artifact(), load_decoder(make_artifact()))
+    by_hand = OutputStage(read_settings(settings, "here"), OUTPUTS, 0.02, "here")
+    expected = []
+    for i in range(N_BINS):
+        if i == 20:
+            by_hand.reset()
+        by_hand.step(again.values[i], int(flags[i]))
+        expected.append(by_hand.value.copy())
+    assert again.out is not None
+    assert again.out.values.tobytes() == np.stack(expected).tobytes()
+    assert again.out.settings == {**msgspec.to_builtins(by_hand.settings)}
+    assert (np.diff(again.out.values[9:13], axis=0) == 0).all()
+    assert abs(again.out.values[20, 0] - 3.0) < abs(again.out.values[19, 0] - 3.0)
+    # Settings that are given win over the recorded ones.
+    other = decode_session(
+        session,
+        make_artifact(),
+        load_decoder(make_artifact()),
+        output=read_settings({"control": "position"}, "here"),
+    )
+    assert other.out is not None
+    moved = flags == 0
+    np.testing.assert_allclose(other.out.values[moved, 0], other.values[moved, 0], rtol=1e-6)
+
+
+def test_an_output_stage_follows_an_ordinary_session_too() -> None:
+    session = Session(N_CHANNELS, counts=Counts(make_counts(), 0.02, 0.0))
+    plain = decode_session(session, make_artifact(), load_decoder(make_artifact()))
+    assert plain.out is None
+    settings = read_settings({"control": "position", "scale": 2.0}, "here")
+    placed = decode_session(session, make_artifact(), load_decoder(make_artifact()), output=settings)
+    assert placed.out is not None
+    np.testing.assert_allclose(placed.out.values[:, 0], 2 * plain.values[:, 0], rtol=1e-6)
 
 
 def test_backlog_in_the_log_warms_the_decoder() -> None:

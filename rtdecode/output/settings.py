@@ -1,0 +1,308 @@
+"""The `[output]` table of rig.toml, checked once against the model it follows."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.artifact import Output
+from rtdecode.errors import RtdecodeError
+
+Control = Literal["position", "velocity", "fusion"]
+
+F8 = npt.NDArray[np.float64]
+
+
+class OutputSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How decoded values become a cursor. Lengths are in the workspace's units, whatever those are.
+
+    Attributes:
+        control: what drives the cursor: the decoded position, the decoded velocity (integrated), or
+            both (the velocity integrated and drawn towards the position).
+        position, velocity: names of the model's outputs, one for each axis of the decoded movement; None
+            for all outputs of that role, in the model's order.
+        scale: workspace units per decoded unit, for all axes or each; instead of `matrix`.
+        matrix: [out axis][decoded axis], workspace units per decoded unit.
+        offset: workspace position of the decoded position 0, one for each out axis.
+        names, units: of the cursor's axes, for status, LSL and recordings; None takes the model's where
+            they still hold.
+        home: where the cursor starts, where `reset` puts it and where `leak_s` draws it; None is the middle
+            of the workspace, else the mean decoded position, else 0.
+        workspace: [low, high] for each axis; the cursor never leaves it.
+        dead_zone: decoded positions nearer to the cursor than this do not move it.
+        dead_zone_speed: speeds below this do not move it; above, only the excess does.
+        leak_s: time constant of the cursor's return to home (velocity control only).
+        drift_s: time constant of the running mean velocity that is taken for drift and taken off.
+        drift_max: the most that is taken off, in workspace units per second and axis.
+        fusion_s: time constant with which fusion draws the cursor to the decoded position.
+    """
+
+    control: Control
+    position: tuple[str, ...] | None = None
+    velocity: tuple[str, ...] | None = None
+    scale: float | tuple[float, ...] | None = None
+    matrix: tuple[tuple[float, ...], ...] | None = None
+    offset: tuple[float, ...] | None = None
+    names: tuple[str, ...] | None = None
+    units: str | None = None
+    home: tuple[float, ...] | None = None
+    workspace: tuple[tuple[float, float], ...] | None = None
+    dead_zone: float = 0.0
+    dead_zone_speed: float = 0.0
+    leak_s: float | None = None
+    drift_s: float | None = None
+    drift_max: float | None = None
+    fusion_s: float | None = None
+
+
+class OutputPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings resolved against one model: what the kernel reads.
+
+    Attributes:
+        position, velocity: i8, indices into the decoded value; empty if not used.
+        matrix: f8[m, n], from n decoded axes to m of the workspace.
+        offset, home, low, high: f8[m]; low and high are infinite without a workspace.
+        dead_zone, dead_zone_speed: as in the settings.
+        leak, drift: per bin, 0 without.
+        drift_max: inf without.
+        pull: per bin, how much of the way to the decoded position is gone: 1 in position control, 0 in
+            velocity control.
+        names, units: of the m axes.
+    """
+
+    position: npt.NDArray[np.int64]
+    velocity: npt.NDArray[np.int64]
+    matrix: F8
+    offset: F8
+    home: F8
+    low: F8
+    high: F8
+    dead_zone: float
+    dead_zone_speed: float
+    leak: float
+    drift: float
+    drift_max: float
+    pull: float
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+
+
+def read_settings(table: Mapping[str, Any], where: str) -> OutputSettings:
+    """Settings from a TOML table or the JSON of a recording.
+
+    Raises:
+        RtdecodeError: an unknown key (with the nearest known one), a value of another type or out of its
+            range.
+    """
+    for key in table:
+        if key not in OutputSettings.__struct_fields__:
+            raise RtdecodeError(
+                f"there is no setting {key!r}",
+                where=where,
+                mend=nearest(key, OutputSettings.__struct_fields__),
+            )
+    try:
+        settings = msgspec.convert(table, OutputSettings)
+    except msgspec.ValidationError as error:
+        raise RtdecodeError(
+            str(error).replace("Object", "the table"),
+            where=where,
+            mend=f"control is one of {', '.join(get_args(Control))}; see docs/rig.md",
+        ) from None
+    _check_ranges(settings, where)
+    return settings
+
+
+def nearest(key: str, known: Sequence[str]) -> str:
+    """A mend that names the known key most like `key`, or all of them."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def plan_output(
+    settings: OutputSettings, outputs: Sequence[Output], bin_width_s: float, where: str
+) -> OutputPlan:
+    """Fit the settings to a model's outputs.
+
+    Raises:
+        RtdecodeError: the model does not decode what they need, or numbers of axes do not agree.
+    """
+    position = _columns(settings, outputs, "position", where)
+    velocity = _columns(settings, outputs, "velocity", where)
+    n_decoded = len(position or velocity)
+    if position and velocity and len(position) != len(velocity):
+        raise RtdecodeError(
+            f"fusion needs one velocity for each position, these are {len(position)} and {len(velocity)}",
+            where=where,
+            mend="name them in pairs with position and velocity",
+        )
+    matrix = _matrix(settings, n_decoded, where)
+    n_axes = len(matrix)
+    offset = _vector("offset", settings.offset, n_axes, where)
+    bounds = settings.workspace
+    if bounds is not None and len(bounds) != n_axes:
+        raise _count_error("workspace", len(bounds), n_axes, where)
+    low = np.array([b[0] for b in bounds]) if bounds is not None else np.full(n_axes, -np.inf)
+    high = np.array([b[1] for b in bounds]) if bounds is not None else np.full(n_axes, np.inf)
+    if settings.home is not None:
+        home = _vector("home", settings.home, n_axes, where)
+    elif bounds is not None:
+        home = (low + high) / 2
+    else:
+        home = matrix @ np.array([outputs[i].mean for i in position]) + offset if position else offset
+    return OutputPlan(
+        position=np.array(position, np.int64),
+        velocity=np.array(velocity, np.int64),
+        matrix=matrix,
+        offset=offset,
+        home=np.clip(home, low, high),
+        low=low,
+        high=high,
+        dead_zone=settings.dead_zone,
+        dead_zone_speed=settings.dead_zone_speed,
+        leak=_per_bin(settings.leak_s, bin_width_s),
+        drift=_per_bin(settings.drift_s, bin_width_s),
+        drift_max=math.inf if settings.drift_max is None else settings.drift_max,
+        pull=1.0 if settings.control == "position" else _per_bin(settings.fusion_s, bin_width_s),
+        names=_names(settings, outputs, position, velocity, n_axes, where),
+        units=_units(settings, outputs, position, velocity, n_axes),
+    )
+
+
+def _check_ranges(settings: OutputSettings, where: str) -> None:
+    def refuse(key: str, problem: str, mend: str | None = None) -> None:
+        raise RtdecodeError(f"{key} {problem}", where=where, mend=mend)
+
+    for key in ("dead_zone", "dead_zone_speed", "drift_max"):
+        value = getattr(settings, key)
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            refuse(key, "must be 0 or above")
+    for key in ("leak_s", "drift_s", "fusion_s"):
+        value = getattr(settings, key)
+        if value is not None and not (math.isfinite(value) and value > 0):
+            refuse(key, "must be above 0 seconds")
+    for key in ("scale", "offset", "home", "matrix", "workspace"):
+        value = getattr(settings, key)
+        if value is not None and not np.isfinite(_flat(value)).all():
+            refuse(key, "must be finite numbers")
+    if settings.scale is not None and settings.matrix is not None:
+        refuse("scale and matrix", "say the same thing twice", "leave one out")
+    if settings.workspace is not None and any(low >= high for low, high in settings.workspace):
+        refuse("workspace", "must be [low, high] for each axis, low below high")
+    unused = {
+        "position": ("velocity", "dead_zone_speed", "leak_s", "drift_s", "drift_max", "fusion_s"),
+        "velocity": ("position", "dead_zone", "fusion_s"),
+        "fusion": ("leak_s",),
+    }
+    defaults = OutputSettings(control=settings.control)
+    for key in unused[settings.control]:
+        if getattr(settings, key) != getattr(defaults, key):
+            refuse(key, f"has no meaning in {settings.control} control", "leave it out, or change control")
+    if settings.control == "fusion" and settings.fusion_s is None:
+        refuse("fusion_s", "is missing", "fusion_s = 0.5 draws the cursor to the decoded position in 0.5 s")
+    if settings.drift_max is not None and settings.drift_s is None:
+        refuse("drift_max", "has no meaning without drift_s", "add drift_s, such as 60.0")
+
+
+def _flat(value: Any) -> list[float]:
+    if isinstance(value, tuple):
+        return [number for item in value for number in _flat(item)]
+    return [float(value)]
+
+
+def _columns(
+    settings: OutputSettings, outputs: Sequence[Output], role: Literal["position", "velocity"], where: str
+) -> list[int]:
+    """Indices of the outputs that drive the cursor as `role`; none if it does not."""
+    if settings.control not in (role, "fusion"):
+        return []
+    names = [output.name for output in outputs]
+    wanted: tuple[str, ...] | None = getattr(settings, role)
+    if wanted is None:
+        found = [i for i, output in enumerate(outputs) if output.role == role]
+        if not found:
+            raise RtdecodeError(
+                f"{settings.control} control needs a decoded {role}, the model decodes {', '.join(names)}",
+                where=where,
+                mend="choose another control or model, or name the outputs",
+            )
+        return found
+    for name in wanted:
+        if name not in names:
+            raise RtdecodeError(
+                f"the model has no output {name!r}", where=f"{where}, {role}", mend=nearest(name, names)
+            )
+    if not wanted or len(set(wanted)) != len(wanted):
+        raise RtdecodeError(f"{role} must name each axis once", where=where)
+    return [names.index(name) for name in wanted]
+
+
+def _matrix(settings: OutputSettings, n_decoded: int, where: str) -> F8:
+    if settings.matrix is not None:
+        for row in settings.matrix:
+            if len(row) != n_decoded:
+                raise _count_error("each row of matrix", len(row), n_decoded, where)
+        if not settings.matrix:
+            raise _count_error("matrix", 0, n_decoded, where)
+        return np.array(settings.matrix, np.float64)
+    scale = 1.0 if settings.scale is None else settings.scale
+    if isinstance(scale, tuple) and len(scale) != n_decoded:
+        raise _count_error("scale", len(scale), n_decoded, where)
+    return np.diag(np.broadcast_to(np.asarray(scale, np.float64), n_decoded)).copy()
+
+
+def _vector(key: str, given: tuple[float, ...] | None, n_axes: int, where: str) -> F8:
+    if given is None:
+        return np.zeros(n_axes)
+    if len(given) != n_axes:
+        raise _count_error(key, len(given), n_axes, where)
+    return np.array(given, np.float64)
+
+
+def _count_error(key: str, found: int, needed: int, where: str) -> RtdecodeError:
+    return RtdecodeError(
+        f"{key} has {found} numbers for {needed} axes", where=where, mend="give one for each"
+    )
+
+
+def _per_bin(time_constant_s: float | None, bin_width_s: float) -> float:
+    """How much of an exponential approach happens in one bin."""
+    return 0.0 if time_constant_s is None else -math.expm1(-bin_width_s / time_constant_s)
+
+
+def _names(
+    settings: OutputSettings,
+    outputs: Sequence[Output],
+    position: list[int],
+    velocity: list[int],
+    n_axes: int,
+    where: str,
+) -> tuple[str, ...]:
+    if settings.names is not None:
+        if len(settings.names) != n_axes or len(set(settings.names)) != n_axes or not all(settings.names):
+            raise RtdecodeError(f"names must name {n_axes} axes, each once", where=where)
+        return settings.names
+    if n_axes != len(position or velocity):
+        return tuple(f"out{i}" for i in range(n_axes))
+    if position:
+        return tuple(outputs[i].name for i in position)
+    # "vx" drives "x"; a velocity of another name keeps it.
+    return tuple(outputs[i].name.removeprefix("v") or outputs[i].name for i in velocity)
+
+
+def _units(
+    settings: OutputSettings, outputs: Sequence[Output], position: list[int], velocity: list[int], n_axes: int
+) -> tuple[str, ...]:
+    if settings.units is not None:
+        return (settings.units,) * n_axes
+    if settings.scale is not None or settings.matrix is not None:
+        return ("",) * n_axes
+    if position:
+        return tuple(outputs[i].units for i in position)
+    return tuple(outputs[i].units.removesuffix("/s") for i in velocity)

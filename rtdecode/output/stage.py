@@ -1,0 +1,93 @@
+"""The output stage: the same code live and offline, one step a bin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.artifact import Output
+from rtdecode.kernels.output import output_step
+from rtdecode.messages import Flag
+from rtdecode.output.settings import OutputSettings, plan_output
+
+#: Bins whose value is held or decoded from silence do not move the cursor.
+UNTRUSTED = int(Flag.FAILSAFE | Flag.PAUSED | Flag.STALE)
+
+
+class OutputStage:
+    """Turns each bin's decoded value into a cursor in the workspace.
+
+        stage = OutputStage(OutputSettings(control="velocity"), artifact.outputs, 0.020, "rig.toml")
+        stage.step(value, flags)
+        stage.value                                  # f4[n_axes], what is published as `out`
+
+    Bins flagged FAILSAFE, PAUSED or STALE leave the cursor where it is.
+
+    Args:
+        settings: checked.
+        outputs: of the model.
+        bin_width_s: Δ.
+        where: what to name in errors.
+
+    Attributes:
+        settings: as given.
+        names, units: of the axes.
+        value: f4[n_axes], the cursor of the last bin, overwritten by the next.
+
+    Raises:
+        RtdecodeError: the settings do not fit the model.
+    """
+
+    def __init__(
+        self, settings: OutputSettings, outputs: Sequence[Output], bin_width_s: float, where: str
+    ) -> None:
+        self._plan = plan = plan_output(settings, outputs, bin_width_s, where)
+        self.settings, self.names, self.units = settings, plan.names, plan.units
+        self._rates = np.array(
+            [
+                bin_width_s,
+                plan.dead_zone,
+                plan.dead_zone_speed,
+                plan.leak,
+                plan.drift,
+                plan.drift_max,
+                plan.pull,
+            ]
+        )
+        self._cursor, self._drift = plan.home.copy(), np.zeros(len(plan.home))
+        self._scratch = np.zeros(len(plan.home))
+        self.value: npt.NDArray[np.float32] = plan.home.astype(np.float32)
+        # Numba compiles now, not in the first bin of a live session.
+        self._move(np.zeros(len(outputs), np.float32))
+        self.reset()
+
+    def reset(self) -> None:
+        """Put the cursor home and forget the drift."""
+        self._cursor[:] = self._plan.home
+        self._drift[:] = 0.0
+        self.value[:] = self._cursor
+
+    def step(self, value: npt.NDArray[np.float32], flags: int) -> None:
+        """Take one bin's published value f4[n_outputs] and its final flags."""
+        if not flags & UNTRUSTED:
+            self._move(value)
+            self.value[:] = self._cursor
+
+    def _move(self, value: npt.NDArray[np.float32]) -> None:
+        plan = self._plan
+        output_step(
+            value,
+            plan.position,
+            plan.velocity,
+            plan.matrix,
+            plan.offset,
+            plan.home,
+            plan.low,
+            plan.high,
+            self._rates,
+            self._cursor,
+            self._drift,
+            self._scratch,
+        )

@@ -1,0 +1,117 @@
+"""rig.toml: the settings of `serve` in a file, for a rig that is started the same way every morning.
+
+Keys at the top are the flags of `serve` (`failsafe_after` or `failsafe-after`), the table `[output]` holds
+the output stage. docs/rig.md describes it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.output.settings import OutputSettings, nearest, read_settings
+
+DEFAULT_NAME = "rig.toml"
+OUTPUT_TABLE = "output"
+SERVE_TABLE = "serve"
+
+NAMES = {bool: "true or false", float: "a number", str: "a text"}
+
+
+@dataclass(frozen=True)
+class RigFile:
+    """What a rig.toml says.
+
+    Attributes:
+        path: of the file.
+        flags: by the name of the flag, with underscores.
+        output: the output stage, None if it is off.
+    """
+
+    path: Path
+    flags: dict[str, Any]
+    output: OutputSettings | None
+
+
+def find_rig_file(named: Path | None) -> Path | None:
+    """The file that was named, else rig.toml in the current folder if there is one."""
+    if named is not None:
+        return named
+    here = Path(DEFAULT_NAME)
+    return here if here.is_file() else None
+
+
+def read_rig_file(path: Path, flags: Mapping[str, type]) -> RigFile:
+    """Read and check a rig.toml.
+
+    Args:
+        path: of the file.
+        flags: type of each flag that a file may set: bool, float, or str (for any that is written as text).
+
+    Raises:
+        RtdecodeError: it cannot be read, is no TOML, has an unknown key (answered with the nearest name),
+            or a value of another type.
+    """
+    document = _parse(path)
+    table = document.pop(OUTPUT_TABLE, None)
+    serve = document.pop(SERVE_TABLE, {})
+    if not isinstance(serve, dict):
+        raise RtdecodeError("is no table", where=f"{path}: {SERVE_TABLE}", mend="write it as [serve]")
+    found: dict[str, Any] = {}
+    for key, value in (*document.items(), *serve.items()):
+        name = key.replace("-", "_")
+        if name not in flags:
+            known = (*flags, OUTPUT_TABLE)
+            raise RtdecodeError(f"there is no setting {key!r}", where=str(path), mend=nearest(name, known))
+        if name in found:
+            raise RtdecodeError(f"{name} is set twice", where=str(path), mend="leave one out")
+        found[name] = _checked(value, flags[name], f"{path}: {key}")
+    return RigFile(path, found, None if table is None else _read_output(table, path))
+
+
+def read_output_table(path: Path) -> OutputSettings | None:
+    """The output stage of a rig.toml, None where it has none; its other keys are not looked at.
+
+    Raises:
+        RtdecodeError: as `read_rig_file`.
+    """
+    table = _parse(path).get(OUTPUT_TABLE)
+    return None if table is None else _read_output(table, path)
+
+
+def _read_output(table: Any, path: Path) -> OutputSettings:
+    where = f"{path}: [{OUTPUT_TABLE}]"
+    if not isinstance(table, dict):
+        raise RtdecodeError("is no table", where=where, mend="write it as [output]")
+    return read_settings(table, where)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise RtdecodeError("no such file", where=str(path), mend="check --config") from None
+    except OSError as error:
+        raise RtdecodeError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RtdecodeError(
+            f"is no TOML ({error})", where=str(path), mend='write it like grace = "auto"; see docs/rig.md'
+        ) from None
+
+
+def _checked(value: Any, kind: type, where: str) -> Any:
+    """`value` as its flag takes it; a number will do where a text is expected (grace = 5)."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits = {
+        bool: isinstance(value, bool),
+        float: is_number,
+        str: isinstance(value, str) or is_number,
+    }[kind]
+    if not fits:
+        raise RtdecodeError(f"must be {NAMES[kind]}, not {value!r}", where=where)
+    return str(value) if kind is str else value

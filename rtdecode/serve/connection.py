@@ -1,0 +1,29 @@
+"""What is said when a stream is attached: enough to see at a glance that it is the right one."""
+
+from __future__ import annotations
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.ingest.layouts import Layout, StreamDescription, array_channels
+
+
+def connection_report(
+    stream: StreamDescription, layout: Layout, clock_offset_s: float, artifact: ModelArtifact
+) -> list[str]:
+    """Lines for the person at the rig.
+
+    Args:
+        stream: attached.
+        layout: chosen for it.
+        clock_offset_s: what is added to its stamps.
+        artifact: the model that decodes it.
+    """
+    n_channels = array_channels(stream, layout)
+    channels = f"{n_channels} channels" if n_channels is not None else "number of channels not stated"
+    rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular rate"
+    outputs = ", ".join(f"{o.name} ({o.units})" if o.units else o.name for o in artifact.outputs)
+    return [
+        f"attached {stream.name}: layout {layout}, {channels}, {rate}, clock offset "
+        f"{clock_offset_s * 1e3:+.3f} ms, source {stream.source_id or 'unnamed'} on {stream.hostname}",
+        f"decoding with model {artifact.model_id}: {artifact.kind}, {artifact.n_channels} channels, "
+        f"{artifact.bin_width_s * 1e3:g} ms bins, gives {outputs}",
+    ]

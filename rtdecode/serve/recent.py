@@ -1,0 +1,54 @@
+"""What has happened lately, told from one status map to the next."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+#: What happened in these last seconds counts as happening now.
+RECENT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Recent:
+    """What happened lately.
+
+    Attributes:
+        span_s: the seconds looked back on.
+        gained: what each counter has gained in them.
+        state_s: how long the state has been what it is.
+    """
+
+    span_s: float = 0.0
+    gained: dict[str, int] = field(default_factory=dict)
+    state_s: float = 0.0
+
+
+class History:
+    """Remembers the counters of the last status maps; at uptime 0 they were 0."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, dict[str, int]]] = deque([(0.0, {})])
+        self._state, self._since_s = "", 0.0
+
+    def add(self, status: dict[str, Any]) -> Recent:
+        """Take the next map and compare it with the newest one that is at least RECENT_S old."""
+        seen, state = self._seen, status.get("state") or ""
+        now_s = status.get("uptime_s") or seen[-1][0] + 1.0
+        now = {key: n for key, n in under(status, "counters").items() if n is not None}
+        seen.append((now_s, now))
+        while seen[1][0] <= now_s - RECENT_S:
+            seen.popleft()
+        if state != self._state:
+            self._state, self._since_s = state, now_s
+        then_s, then = seen[0]
+        gained = {key: n - then.get(key, 0) for key, n in now.items()}
+        return Recent(now_s - then_s, gained, now_s - self._since_s)
+
+
+def under(status: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The map under `keys`, empty where it is missing or None."""
+    for key in keys:
+        status = status.get(key) or {}
+    return status

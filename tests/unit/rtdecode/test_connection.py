@@ -1,0 +1,40 @@
+"""The report at connect names everything one would want to check."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.ingest.layouts import Layout, StreamDescription
+from rtdecode.serve.connection import connection_report
+
+MODEL = ModelArtifact(
+    kind="wiener",
+    causal=True,
+    bin_width_s=0.02,
+    n_channels=96,
+    channel_mask=(True,) * 96,
+    outputs=(Output("x", "mm", 0.0, 1.0, "position"), Output("grip", "", 0.0, 1.0, "other")),
+    count_max=20,
+    run={"weight": np.zeros((96, 2, 2), np.float32), "bias": np.zeros(2)},
+)
+
+
+def test_events() -> None:
+    stream = StreamDescription(
+        "M1", "Spikes", 3, 0.0, "int32", source_id="rig-a", hostname="lab", n_channels=96
+    )
+    report = "\n".join(connection_report(stream, Layout.EVENTS, 0.0123, MODEL))
+    for part in ("M1", "layout events", "96 channels", "irregular rate", "+12.300 ms", "rig-a on lab"):
+        assert part in report
+    for part in (MODEL.model_id, "wiener", "20 ms bins", "x (mm), grip"):
+        assert part in report
+
+
+def test_counts_and_a_source_that_says_little() -> None:
+    counts = StreamDescription("M1", "", 96, 50.0, "int16", hostname="lab")
+    assert "96 channels, 50 Hz" in connection_report(counts, Layout.COUNTS, 0.0, MODEL)[0]
+    bare = StreamDescription("M1", "", 1, 0.0, "int32", hostname="lab")
+    line = connection_report(bare, Layout.CHANNEL, 0.0, MODEL)[0]
+    assert "number of channels not stated" in line
+    assert "source unnamed" in line

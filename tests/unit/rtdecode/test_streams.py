@@ -1,0 +1,93 @@
+"""Which of several streams of one name is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pylsl
+import pytest
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.streams import choose_spike_stream
+
+
+@dataclass
+class Announced:
+    """As much of a pylsl.StreamInfo as is looked at."""
+
+    source: str = "rig-a"
+    made_at: float = 1.0
+    unique: str = "uid"
+    kind: str = "Spikes"
+    columns: int = 3
+    rate: float = 0.0
+
+    def name(self) -> str:
+        return "M1"
+
+    def type(self) -> str:
+        return self.kind
+
+    def channel_count(self) -> int:
+        return self.columns
+
+    def nominal_srate(self) -> float:
+        return self.rate
+
+    def channel_format(self) -> int:
+        return int(pylsl.cf_int32)
+
+    def source_id(self) -> str:
+        return self.source
+
+    def hostname(self) -> str:
+        return "lab"
+
+    def uid(self) -> str:
+        return self.unique
+
+    def created_at(self) -> float:
+        return self.made_at
+
+    def desc(self) -> pylsl.XMLElement:
+        return pylsl.StreamInfo("M1", "", 1, 0.0, "int32", "").desc()
+
+
+def test_one_stream_is_taken() -> None:
+    only = Announced()
+    assert choose_spike_stream([only], None) == (only, Layout.EVENTS)
+
+
+def test_of_a_restarted_source_the_newer_outlet_is_taken() -> None:
+    dead, alive = Announced(made_at=5.0, unique="old"), Announced(made_at=9.0, unique="new")
+    assert choose_spike_stream([alive, dead], None)[0] is alive
+    assert choose_spike_stream([dead, alive], None)[0] is alive
+
+
+def test_two_sources_are_told_apart_and_listed() -> None:
+    first, second = Announced("rig-a", unique="1"), Announced("rig-b", unique="2", columns=96, rate=50.0)
+    with pytest.raises(RtdecodeError) as refusal:
+        choose_spike_stream([first, second], None)
+    text = str(refusal.value)
+    assert "2 sources" in text
+    assert "rig-a (events on lab), rig-b (counts on lab)" in text
+    assert "--source-id" in text
+
+
+def test_the_source_from_before_is_preferred_and_another_will_do_when_it_is_gone() -> None:
+    first, second = Announced("rig-a", unique="1"), Announced("rig-b", unique="2")
+    assert choose_spike_stream([first, second], None, "rig-b")[0] is second
+    assert choose_spike_stream([first], None, "rig-b")[0] is first
+
+
+def test_a_stream_without_a_source_id_is_a_source_of_its_own() -> None:
+    with pytest.raises(RtdecodeError, match="2 sources"):
+        choose_spike_stream([Announced("", unique="1"), Announced("", unique="2")], None)
+
+
+def test_a_stream_of_that_name_that_carries_no_spikes_is_passed_over() -> None:
+    spikes, voltage = Announced(), Announced("amp", unique="2", columns=96, rate=30_000.0)
+    assert choose_spike_stream([spikes, voltage], None)[0] is spikes
+    with pytest.raises(RtdecodeError, match="no spike layout"):
+        choose_spike_stream([voltage], None)
