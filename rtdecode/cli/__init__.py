@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rtdecode.cli import bench, decode, demo, fit, info, record, replay, serve
+from rtdecode.cli import bench, decode, demo, doctor, fit, info, record, replay, serve
 from rtdecode.errors import RtdecodeError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("decode")(decode.decode)
 app.command("fit")(fit.fit)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")
 
 
