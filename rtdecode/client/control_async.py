@@ -1,0 +1,76 @@
+"""The control client for asyncio."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rtdecode.client.checks import CONTROL_ENDPOINT
+from rtdecode.client.exchange import REPLY_TIMEOUT_S, Exchange
+from rtdecode.client.readable import Readable
+from rtdecode.client.status import Status
+
+
+class AsyncControlClient:
+    """Controls a running `rtdecode serve` from asyncio.
+
+        import asyncio
+
+        from rtdecode.client import AsyncControlClient
+
+        async def hold_for_a_moment() -> None:
+            control = AsyncControlClient("tcp://127.0.0.1:5557")
+            await control.pause()
+            await asyncio.sleep(0.1)
+            await control.resume()
+
+        asyncio.run(hold_for_a_moment())
+
+    The same as `ControlClient`, with `await`. Several tasks may use one client at once. A request that is
+    cancelled may or may not have reached the daemon.
+
+    Args:
+        endpoint: the daemon's `--control`, tcp://host:port or ipc://path.
+        timeout_s: how long to wait for each reply.
+
+    Raises:
+        RtdecodeError: the endpoint is none, or the time-out is not above 0.
+            Every request raises it too, in one line: nobody answers, or the daemon refuses.
+    """
+
+    def __init__(self, endpoint: str = CONTROL_ENDPOINT, *, timeout_s: float = REPLY_TIMEOUT_S) -> None:
+        self._exchange = Exchange(endpoint, timeout_s)
+
+    async def request(self, cmd: str, **fields: Any) -> dict[str, Any]:
+        """Send any request, such as `request("swap", path="today.safetensors")`; returns the reply's map."""
+        exchange = self._exchange
+        with exchange.sent(cmd, fields) as socket:
+            readable = Readable(socket)
+            end_s = time.monotonic() + exchange.timeout_s
+            while not socket.poll(0):
+                left_s = end_s - time.monotonic()
+                if left_s <= 0:
+                    raise exchange.silence(cmd)
+                await readable.wait(left_s)
+            data = socket.recv()
+        return exchange.read(cmd, data)
+
+    async def status(self) -> Status:
+        """What the daemon says about itself now."""
+        return self._exchange.status(await self.request("status"))
+
+    async def pause(self) -> int:
+        """Hold the output; returns the first bin that is held."""
+        return self._exchange.first_bin("pause", await self.request("pause"))
+
+    async def resume(self) -> int:
+        """Decode again; returns the first bin that is."""
+        return self._exchange.first_bin("resume", await self.request("resume"))
+
+    async def reset(self) -> int:
+        """Let the decoder forget the past; returns the first bin after it."""
+        return self._exchange.first_bin("reset", await self.request("reset"))
+
+    async def stop(self) -> int:
+        """End the daemon as Ctrl-C does; returns the bin that no longer comes."""
+        return self._exchange.first_bin("stop", await self.request("stop"))

@@ -1,0 +1,79 @@
+"""The cursor client that blocks."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Self, overload
+
+from rtdecode.client.checks import CURSOR_ENDPOINT, deadline_s
+from rtdecode.client.feed import CursorFeed
+from rtdecode.messages import Cursor
+
+#: A longer wait is made of several, since ZeroMQ counts milliseconds in a C integer.
+MAX_POLL_S = 3600.0
+
+
+class CursorClient(CursorFeed):
+    """Follows the cursors of `rtdecode serve`.
+
+        from rtdecode.client import CursorClient, Link
+
+        with CursorClient("tcp://127.0.0.1:5556") as client:
+            while (cursor := client.receive(timeout_s=1.0)) is not None:
+                if client.link is Link.LIVE:
+                    print(cursor.bin, cursor.value)
+
+    Iterating gives one `Cursor` after the other, in order, and waits for each; `receive` waits no longer
+    than it is told; `latest` never waits. The daemon may start later, end and come back: `link` says
+    what the newest cursor is worth, `missed`, `skipped` and `restarts` count what was not seamless.
+    All of them skip cursors older than `stale_after_s`. For one thread; open one client in each.
+
+    Args:
+        endpoint: the daemon's `--bind`, tcp://host:port or ipc://path.
+        stale_after_s: when a cursor is too old to be used; take several bin widths. inf for never.
+
+    Raises:
+        RtdecodeError: the endpoint is none, or `stale_after_s` is not above 0.
+    """
+
+    def __init__(self, endpoint: str = CURSOR_ENDPOINT, *, stale_after_s: float = 0.25) -> None:
+        super().__init__(endpoint, stale_after_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Cursor:
+        return self.receive()
+
+    @overload
+    def receive(self, timeout_s: None = None) -> Cursor: ...
+
+    @overload
+    def receive(self, timeout_s: float) -> Cursor | None: ...
+
+    def receive(self, timeout_s: float | None = None) -> Cursor | None:
+        """The next cursor.
+
+        Args:
+            timeout_s: the longest wait; None waits for ever, 0 not at all.
+
+        Returns:
+            None when the time is up.
+
+        Raises:
+            RtdecodeError: the client is closed, or the time-out is below 0.
+        """
+        end_s = deadline_s(time.monotonic(), timeout_s)
+        while (cursor := self._next()) is None:
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return None
+            self._socket.poll(math.ceil(min(left_s, MAX_POLL_S) * 1000))
+        return cursor

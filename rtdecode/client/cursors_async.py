@@ -1,0 +1,87 @@
+"""The cursor client for asyncio."""
+
+from __future__ import annotations
+
+import time
+from typing import Self, overload
+
+from rtdecode.client.checks import CURSOR_ENDPOINT, deadline_s
+from rtdecode.client.feed import CursorFeed
+from rtdecode.client.readable import Readable
+from rtdecode.messages import Cursor
+
+
+class AsyncCursorClient(CursorFeed):
+    """Follows the cursors of `rtdecode serve` in asyncio.
+
+        import asyncio
+
+        from rtdecode.client import AsyncCursorClient, Link
+
+        async def follow() -> None:
+            async with AsyncCursorClient("tcp://127.0.0.1:5556") as client:
+                while (cursor := await client.receive(timeout_s=1.0)) is not None:
+                    if client.link is Link.LIVE:
+                        print(cursor.bin, cursor.value)
+
+        asyncio.run(follow())
+
+    The same as `CursorClient`, with `async for` and `await`; `latest` is an ordinary call. A `receive` that
+    is cancelled takes nothing with it. For one task; open one client in each. Needs an event loop
+    with `add_reader`: asyncio's own on Linux and macOS, or uvloop.
+
+    Args:
+        endpoint: the daemon's `--bind`, tcp://host:port or ipc://path.
+        stale_after_s: when a cursor is too old to be used; take several bin widths. inf for never.
+
+    Raises:
+        RtdecodeError: the endpoint is none, or `stale_after_s` is not above 0.
+    """
+
+    def __init__(self, endpoint: str = CURSOR_ENDPOINT, *, stale_after_s: float = 0.25) -> None:
+        super().__init__(endpoint, stale_after_s)
+        self._readable = Readable(self._socket)
+
+    def close(self) -> None:
+        """Disconnect; a task that waits gets an RtdecodeError. Closing twice does no harm."""
+        self._readable.interrupt()
+        super().close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Cursor:
+        return await self.receive()
+
+    @overload
+    async def receive(self, timeout_s: None = None) -> Cursor: ...
+
+    @overload
+    async def receive(self, timeout_s: float) -> Cursor | None: ...
+
+    async def receive(self, timeout_s: float | None = None) -> Cursor | None:
+        """The next cursor.
+
+        Args:
+            timeout_s: the longest wait; None waits for ever, 0 not at all.
+
+        Returns:
+            None when the time is up.
+
+        Raises:
+            RtdecodeError: the client is closed, another task is waiting for it, or the time-out is
+                below 0.
+        """
+        end_s = deadline_s(time.monotonic(), timeout_s)
+        while (cursor := self._next()) is None:
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                return None
+            await self._readable.wait(left_s)
+        return cursor

@@ -1,0 +1,81 @@
+"""From the frames of one message to what they mean; what cannot be read is named, never raised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from rtdecode.client.status import Status
+from rtdecode.messages import CURSOR_TOPIC, MESSAGE_VERSION, STATUS_TOPIC, Cursor
+
+CURSOR_DECODER = msgspec.msgpack.Decoder(Cursor)
+STATUS_DECODER = msgspec.msgpack.Decoder(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A message that no daemon of this version sends.
+
+    Attributes:
+        reason: one line.
+    """
+
+    reason: str
+
+
+class _Versioned(msgspec.Struct):
+    v: int
+
+
+VERSION_DECODER = msgspec.msgpack.Decoder(_Versioned)
+
+
+def read_frames(frames: Sequence[bytes]) -> Cursor | Status | Unreadable:
+    """Read one message of the cursor socket.
+
+    Args:
+        frames: topic and msgpack map, as ZeroMQ delivers them.
+
+    Returns:
+        The message, or why it is none: another number of frames, an unknown topic, no such map, a
+        later version, or numbers that are not finite.
+    """
+    if len(frames) != 2:
+        return Unreadable(f"a message is two frames, this one has {len(frames)}")
+    topic, payload = frames
+    message: Cursor | Status
+    try:
+        if topic == CURSOR_TOPIC:
+            message = CURSOR_DECODER.decode(payload)
+        elif topic == STATUS_TOPIC:
+            message = STATUS_DECODER.decode(payload)
+        else:
+            return Unreadable(f"unknown topic {topic[:40]!r}")
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return Unreadable(_newer(payload) or f"no {topic.decode()} message: {error}")
+    if message.v > MESSAGE_VERSION:
+        return Unreadable(_newer_version(message.v))
+    if isinstance(message, Cursor) and not _finite(message):
+        return Unreadable("a cursor with numbers that are not finite")
+    return message
+
+
+def _finite(cursor: Cursor) -> bool:
+    numbers = cursor.value if isinstance(cursor.out, msgspec.UnsetType) else cursor.value + cursor.out
+    return math.isfinite(cursor.t_pub) and all(map(math.isfinite, numbers))
+
+
+def _newer(payload: bytes) -> str:
+    """The reason, if what cannot be read comes from a later version; else nothing."""
+    try:
+        version = VERSION_DECODER.decode(payload).v
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return ""
+    return _newer_version(version) if version > MESSAGE_VERSION else ""
+
+
+def _newer_version(version: int) -> str:
+    return f"message version {version}, and this client reads {MESSAGE_VERSION}: update rtdecode here"

@@ -1,0 +1,46 @@
+"""The status map as a client sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Status(msgspec.Struct, kw_only=True, frozen=True):
+    """What the daemon says about itself once a second, and on request.
+
+    Keys that a later daemon adds are ignored; `ControlClient.request("status")` gives the whole map.
+
+    Attributes:
+        v: version of the message.
+        state: waiting, running, paused, stale, failsafe or reconnecting.
+        names, units: of each number in a cursor's `value`, in its order.
+        bin: number of the last bin that closed, -1 before the first.
+        bin_width_s: Δ.
+        uptime_s: seconds since the daemon started.
+        paused: whether a control request holds the output.
+        flags: names of the last bin's flags.
+        warnings: lines for the person at the rig.
+        out: names and units of a cursor's `out`; None where no output stage runs.
+        model, stream, recording, rates, counters, latency_ms, endpoints: maps, as the daemon sends them.
+    """
+
+    v: int
+    state: str
+    names: list[str]
+    units: list[str]
+    bin: int = -1
+    bin_width_s: float = 0.0
+    uptime_s: float = 0.0
+    paused: bool = False
+    flags: list[str] = []
+    warnings: list[str] = []
+    out: dict[str, Any] | None = None
+    model: dict[str, Any] = {}
+    stream: dict[str, Any] = {}
+    recording: dict[str, Any] | None = None
+    rates: dict[str, Any] = {}
+    counters: dict[str, Any] = {}
+    latency_ms: dict[str, Any] = {}
+    endpoints: dict[str, Any] = {}
