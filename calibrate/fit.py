@@ -10,23 +10,22 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output, count_max_at, infer_role
+from rtdecode.calibrate.fitters import FITTERS, Trained, TrainingSet
 from rtdecode.calibrate.score import nullable, pcc, r2
 from rtdecode.calibrate.split import check_holdout, chronological_split
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.wiener import fit_wiener
 from rtdecode.session.bins import BinnedSession, behavior_at, bin_session
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
@@ -66,6 +65,7 @@ def fit_sessions(
     outputs: tuple[str, ...] | None = None,
     holdout: float = 0.2,
     seed: int = 0,
+    steady_state: bool = False,
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a model to one or more sessions.
@@ -76,11 +76,12 @@ def fit_sessions(
 
     Args:
         paths: session files; all with the same channels, and the outputs in the same units.
-        kind: "wiener".
+        kind: "wiener" or "kalman".
         bin_width_s: of the model, 0.001 to 0.25 s.
         outputs: names of behaviour columns; None for all of the first session's.
         holdout: part of each session's labelled time that is held out, in (0, 0.5].
         seed: places the events of counts that are coarser than `bin_width_s`.
+        steady_state: for a Kalman filter, fold the gain that it settles at instead of keeping its covariance.
         progress: told how far the work is.
 
     Raises:
@@ -89,11 +90,13 @@ def fit_sessions(
     """
     started = time.perf_counter()
     report: Progress = progress if progress is not None else _ignore
-    fitter = _FITTERS.get(kind)
+    fitter = FITTERS.get(kind)
     if fitter is None:
         raise RtdecodeError(
-            f"this rtdecode fits no model of kind {kind!r}", mend=f"use --kind {' or '.join(_FITTERS)}"
+            f"this rtdecode fits no model of kind {kind!r}", mend=f"use --kind {' or '.join(FITTERS)}"
         )
+    if steady_state and kind != "kalman":
+        raise RtdecodeError(f"a {kind} model has no steady state", mend="leave --steady-state out")
     if not MIN_BIN_WIDTH_S <= bin_width_s <= MAX_BIN_WIDTH_S:
         raise RtdecodeError(
             f"a bin width of {bin_width_s} s", mend=f"give {MIN_BIN_WIDTH_S} to {MAX_BIN_WIDTH_S} s"
@@ -115,10 +118,15 @@ def fit_sessions(
 
     report(f"fitting the {kind} model", 0.3)
     described = _described_outputs(parts)
+    data = TrainingSet(
+        counts=[part.train_counts for part in parts],
+        targets=[part.train_targets for part in parts],
+        outputs=described,
+        bin_width_s=bin_width_s,
+        steady_state=steady_state,
+    )
     trained = fitter(
-        [part.train_counts for part in parts],
-        [part.train_targets for part in parts],
-        bin_width_s,
+        data,
         lambda done: report(f"fitting the {kind} model", 0.3 + 0.6 * done),
     )
     artifact = ModelArtifact(
@@ -199,43 +207,6 @@ class _Part:
             "holdout_s": float(self.held_out.sum() * self.binned.bin_width_s),
             "synthetic_times": self.binned.synthetic_times,
         }
-
-
-@dataclass(frozen=True, eq=False)
-class _Trained:
-    """What a fit contributes to the artifact."""
-
-    run: dict[str, NDArray[Any]]
-    channel_mask: tuple[bool, ...]
-    settings: dict[str, Any]
-
-
-_Fitter = Callable[
-    [list[NDArray[np.uint8]], list[NDArray[np.float32]], float, Callable[[float], None]], _Trained
-]
-
-
-def _fit_wiener(
-    counts: list[NDArray[np.uint8]],
-    targets: list[NDArray[np.float32]],
-    bin_width_s: float,
-    progress: Callable[[float], None],
-) -> _Trained:
-    fit = fit_wiener(counts, targets, bin_width_s, count_max=count_max_at(bin_width_s), progress=progress)
-    return _Trained(
-        run={"weight": fit.weight, "bias": fit.bias},
-        channel_mask=tuple(bool(good) for good in fit.good),
-        settings={
-            "history_s": fit.lag_edges[-1] * bin_width_s,
-            "lag_edges": list(fit.lag_edges),
-            "penalty": fit.penalty.tolist(),
-            "cv_r2": nullable(fit.cv_r2),
-            "n_bins": fit.n_rows,
-        },
-    )
-
-
-_FITTERS: Mapping[str, _Fitter] = MappingProxyType({"wiener": _fit_wiener})
 
 
 def _read_part(
@@ -350,7 +321,7 @@ def _mean_over_sessions(scores: list[NDArray[np.float64]]) -> NDArray[np.float64
 
 def _notes(
     parts: Sequence[_Part],
-    trained: _Trained,
+    trained: Trained,
     artifact: ModelArtifact,
     mean_r2: NDArray[np.float64],
     seed: int,

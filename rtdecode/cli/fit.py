@@ -15,7 +15,7 @@ def fit(
     sessions: Annotated[
         list[Path], typer.Argument(help="One or more session files (.h5).", metavar="SESSION…")
     ],
-    kind: Annotated[str, typer.Option(help="wiener.")] = "wiener",
+    kind: Annotated[str, typer.Option(help="wiener or kalman.")] = "wiener",
     output: Annotated[
         Path | None, typer.Option(help="Model file to write; default: beside the first session.")
     ] = None,
@@ -25,12 +25,20 @@ def fit(
     ] = None,
     holdout: Annotated[float, typer.Option(help="Last part of each session that is only scored.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Places counts coarser than the bins.", min=0)] = 0,
+    steady_state: Annotated[
+        bool, typer.Option("--steady-state", help="kalman: with the gain that the filter settles at.")
+    ] = False,
     current: Annotated[
         str | None, typer.Option(help="Also make it the current model of this stream.", metavar="STREAM")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Fit a decoder to recorded sessions and score it on their last fifth, in time."""
+    if steady_state and kind != "kalman":
+        raise typer.BadParameter(
+            f"only --kind kalman has a steady state, not {kind}", param_hint="--steady-state"
+        )
+
     from rtdecode.artifact import write_artifact
     from rtdecode.calibrate.fit import fit_sessions
     from rtdecode.modelstore import install_current
@@ -47,6 +55,7 @@ def fit(
             outputs=split_names(outputs),
             holdout=holdout,
             seed=seed,
+            steady_state=steady_state,
             progress=progress,
         )
     write_artifact(target, result.artifact)

@@ -8,10 +8,13 @@ from types import MappingProxyType
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.kalman import KalmanDecoder
 from rtdecode.decode.wiener import WienerDecoder
 from rtdecode.errors import RtdecodeError
 
-_DECODERS: Mapping[str, Callable[[ModelArtifact], Decoder]] = MappingProxyType({"wiener": WienerDecoder})
+_DECODERS: Mapping[str, Callable[[ModelArtifact], Decoder]] = MappingProxyType(
+    {"wiener": WienerDecoder, "kalman": KalmanDecoder}
+)
 
 
 def open_model(path: Path) -> tuple[ModelArtifact, Decoder]:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtdecode.artifact import read_artifact, write_artifact
+from rtdecode.artifact import Output, infer_role, read_artifact, write_artifact
 from rtdecode.calibrate.fit import fit_sessions
+from rtdecode.calibrate.fitters import velocity_columns
 from rtdecode.calibrate.score import r2, score_decoded
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
@@ -97,6 +98,51 @@ def test_the_artifact_describes_the_model(path: Path) -> None:
         assert (output.mean, output.sd) == (pytest.approx(column.mean()), pytest.approx(column.std()))
     assert [output.role for output in artifact.outputs] == ["velocity", "velocity", "position"]
     assert [output.units for output in artifact.outputs] == ["mm/s", "mm/s", "mm"]
+
+
+def test_a_kalman_artifact_holds_a_running_covariance(path: Path, tmp_path: Path) -> None:
+    result = fit_sessions([path], "kalman")
+    assert (result.r2 > 0.4).all()
+    artifact = result.artifact
+    assert (artifact.kind, artifact.count_max) == ("kalman", 20)
+    assert artifact.channel_mask == tuple(channel != 3 for channel in range(N_CHANNELS))
+    assert artifact.run["observe"].shape == (N_CHANNELS, len(artifact.run["transition"]))
+    assert not artifact.run["observe"][3].any()
+    settings = artifact.provenance["fit"]
+    assert settings["steady_state"] is False
+    assert settings["states"]["positions"] == 1
+    assert sum(settings["states"].values()) == len(artifact.run["transition"])
+    assert settings["cv_r2"] == pytest.approx(result.r2.tolist(), abs=0.15)
+    write_artifact(tmp_path / "k.safetensors", artifact)
+    read = replace(result, artifact=read_artifact(tmp_path / "k.safetensors"))
+    assert read.artifact.model_id == artifact.model_id
+    assert decode(read, path)[1].tobytes() == decode(result, path)[1].tobytes()
+
+
+def test_the_steady_state_decodes_like_the_running_covariance_once_settled(path: Path) -> None:
+    running, steady = fit_sessions([path], "kalman"), fit_sessions([path], "kalman", steady_state=True)
+    assert steady.artifact.run.keys() == {"transition", "gain", "offset", "readout", "bias"}
+    assert steady.artifact.provenance["fit"]["steady_state"] is True
+    assert steady.artifact.model_id != running.artifact.model_id
+    sd = [output.sd for output in running.artifact.outputs]
+    differ = (decode(running, path)[1] - decode(steady, path)[1]) / sd
+    assert np.abs(differ[:10]).max() > 1e-3
+    assert np.abs(differ[3000:]).max() < 1e-4
+    np.testing.assert_allclose(steady.r2, running.r2, atol=1e-5)
+
+
+def test_a_position_is_told_its_velocity_by_name() -> None:
+    def pairs(*outputs: tuple[str, str]) -> dict[int, int | None]:
+        return velocity_columns(
+            [Output(name, units, 0.0, 1.0, infer_role(name, units)) for name, units in outputs]
+        )
+
+    assert pairs(("x", "mm"), ("y", "mm"), ("vx", "mm/s"), ("vy", "mm/s")) == {0: 2, 1: 3}
+    assert pairs(("vy", "mm/s"), ("y", "mm"), ("x", "mm"), ("force", "N")) == {1: 0, 2: None}
+    assert pairs(("pos_x", "cm"), ("vel_x", "cm/s")) == {0: 1}
+    assert pairs(("x", "cm"), ("x_velocity", "cm/s")) == {0: 1}
+    assert pairs(("x", "mm"), ("pos_x", "mm"), ("vel_x", "mm/s")) == {0: 2, 1: None}
+    assert pairs(("vx", "mm/s"), ("vx2", "mm")) == {}
 
 
 def test_the_provenance_tells_where_the_model_comes_from(path: Path) -> None:
@@ -200,7 +246,8 @@ def test_progress_is_told_in_order(path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"kind": "gru"}, "fits no model of kind 'gru'. Mend: use --kind wiener"),
+        ({"kind": "gru"}, "fits no model of kind 'gru'. Mend: use --kind wiener or kalman"),
+        ({"steady_state": True}, "a wiener model has no steady state. Mend: leave --steady-state out"),
         ({"bin_width_s": 0.0}, "a bin width of 0.0 s"),
         ({"bin_width_s": 0.3}, "a bin width of 0.3 s"),
         ({"bin_width_s": float("nan")}, "a bin width of nan s"),
@@ -291,3 +338,22 @@ def test_real_sessions_beat_a_plain_wiener_filter(data_dir: Path, session: str, 
     """The mean R² of x, y, vx, vy that a one-λ filter over all lags reaches on the same hold-out."""
     result = fit_sessions([data_dir / "indy" / f"indy_{session}.h5"], bin_width_s=0.064)
     assert result.r2.mean() > plain
+
+
+@pytest.mark.sessions
+@pytest.mark.parametrize(
+    ("session", "bin_width_s"),
+    [
+        ("20160411_01", 0.064),
+        ("20160915_01", 0.064),
+        ("20160915_01", 0.02),
+        ("20161207_02", 0.064),
+        ("20170123_02", 0.064),
+    ],
+)
+def test_a_kalman_filter_decodes_real_sessions_about_as_well(
+    data_dir: Path, session: str, bin_width_s: float
+) -> None:
+    path = data_dir / "indy" / f"indy_{session}.h5"
+    wiener, kalman = (fit_sessions([path], kind, bin_width_s).r2 for kind in ("wiener", "kalman"))
+    assert kalman.mean() > wiener.mean() - 0.025

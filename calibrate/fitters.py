@@ -1,0 +1,129 @@
+"""What each kind of model learns from binned sessions, and what of it goes into the artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import Output, count_max_at
+from rtdecode.calibrate.score import nullable
+from rtdecode.models.kalman import fit_kalman, steady_filter
+from rtdecode.models.wiener import fit_wiener
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """What is learnt from.
+
+    Attributes:
+        counts: u1[T, C] for each session.
+        targets: f4[T, D] for each; NaN where a bin is not to be learnt from.
+        outputs: the D columns, in order.
+        bin_width_s: seconds.
+        steady_state: for a Kalman filter, whether to fold the gain that it settles at.
+    """
+
+    counts: Sequence[NDArray[np.uint8]]
+    targets: Sequence[NDArray[np.float32]]
+    outputs: tuple[Output, ...]
+    bin_width_s: float
+    steady_state: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a fit contributes to the artifact."""
+
+    run: dict[str, NDArray[Any]]
+    channel_mask: tuple[bool, ...]
+    settings: dict[str, Any]
+
+
+Fitter = Callable[[TrainingSet, Callable[[float], None]], Trained]
+
+
+def velocity_columns(outputs: Sequence[Output]) -> dict[int, int | None]:
+    """For each output that is a position, the one that is its velocity; None where that is not decoded.
+
+    Of x: a velocity called vx, v_x, dx, xvel, x_vel, velx or vel_x; of pos_x or xpos, also the names with
+    "vel" for "pos".
+    """
+    velocities = {
+        _plain(output.name): column for column, output in enumerate(outputs) if output.role == "velocity"
+    }
+    pairs: dict[int, int | None] = {}
+    for column, output in enumerate(outputs):
+        if output.role == "position":
+            name = _plain(output.name)
+            called = [f"v{name}", f"d{name}", f"{name}vel", f"vel{name}", name.replace("pos", "vel")]
+            pairs[column] = next((velocities.pop(other) for other in called if other in velocities), None)
+    return pairs
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("_", "").replace("velocity", "vel").replace("position", "pos")
+
+
+def _fit_wiener(data: TrainingSet, progress: Callable[[float], None]) -> Trained:
+    fit = fit_wiener(
+        data.counts,
+        data.targets,
+        data.bin_width_s,
+        count_max=count_max_at(data.bin_width_s),
+        progress=progress,
+    )
+    return Trained(
+        run={"weight": fit.weight, "bias": fit.bias},
+        channel_mask=tuple(bool(good) for good in fit.good),
+        settings={
+            "history_s": fit.lag_edges[-1] * data.bin_width_s,
+            "lag_edges": list(fit.lag_edges),
+            "penalty": fit.penalty.tolist(),
+            "cv_r2": nullable(fit.cv_r2),
+            "n_bins": fit.n_rows,
+        },
+    )
+
+
+def _fit_kalman(data: TrainingSet, progress: Callable[[float], None]) -> Trained:
+    fit = fit_kalman(
+        data.counts,
+        data.targets,
+        data.bin_width_s,
+        count_max=count_max_at(data.bin_width_s),
+        velocity_of=velocity_columns(data.outputs),
+        progress=progress,
+    )
+    run: dict[str, NDArray[Any]] = {"readout": fit.readout, "bias": fit.bias}
+    if data.steady_state:
+        steady = steady_filter(fit)
+        run |= {"transition": steady.transition, "gain": steady.gain, "offset": steady.offset}
+    else:
+        run |= {
+            "transition": fit.transition,
+            "process_noise": fit.process_noise,
+            "observe": fit.observe,
+            "information": fit.information,
+            "offset": fit.offset,
+            "prior": fit.prior,
+        }
+    return Trained(
+        run=run,
+        channel_mask=tuple(bool(good) for good in fit.good),
+        settings={
+            "steady_state": data.steady_state,
+            "states": {"positions": fit.n_positions, "courses": fit.n_courses, "hidden": fit.n_hidden},
+            "observation_scale": fit.scale,
+            "cv_r2": nullable(fit.cv_r2),
+            "tick_s": fit.tick_s,
+            "n_ticks": fit.n_ticks,
+        },
+    )
+
+
+FITTERS: Mapping[str, Fitter] = MappingProxyType({"wiener": _fit_wiener, "kalman": _fit_kalman})
