@@ -61,6 +61,14 @@ def indy_model(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def indy_kalman(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Kalman filter for x, y, vx, vy at 20 ms that carries its covariance on."""
+    path = tmp_path_factory.mktemp("models") / "kalman.safetensors"
+    write_artifact(path, fit_sessions([indy], "kalman", 0.02).artifact)
+    return path
+
+
+@pytest.fixture(scope="session")
 def simulated_session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirty simulated seconds of 16 channels."""
     path = tmp_path_factory.mktemp("simulated") / "simulated.h5"
