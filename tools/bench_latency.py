@@ -34,7 +34,13 @@ QUANTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyBench:
-    """What is measured: the array, how often its source pushes, and how many bins."""
+    """What is measured: the array, how often its source pushes, and how many bins.
+
+    With `push_ms` 0 the source pushes each spike by itself.
+
+    Raises:
+        RtdecodeError: a push interval that no source keeps.
+    """
 
     n_channels: int = 64
     rate_hz: float = 15.0
@@ -42,13 +48,18 @@ class LatencyBench:
     bins: int = 3000
     record: bool = False
 
+    def __post_init__(self) -> None:
+        if not (self.push_ms == 0 or 0.1 <= self.push_ms <= 1000):
+            raise RtdecodeError("must be 0, or lie between 0.1 and 1000 milliseconds", where="--push")
+
 
 def run_bench(bench: LatencyBench, say: Callable[[str], None]) -> dict[str, Any]:
     """Run source, daemon, bare inlet and subscriber as separate processes and threads.
 
     Returns:
-        The document that `--json` prints: all in ms. `limit_ms` is the source's delivery delay
-        (99.9 % of arrival − stamp at the bare inlet) plus the median bare ZeroMQ hop.
+        The document that `--json` prints: all in ms. `hops_ms` holds the source's delivery delay
+        (arrival − stamp at the bare inlet) and the bare ZeroMQ hop; `limit_ms` is the 99.9 % quantile of
+        the one plus the median of the other.
 
     Raises:
         RtdecodeError: bins went missing, or a part did not start.

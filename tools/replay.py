@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pylsl
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import MAX_COUNTS_RATE_HZ, Layout
 from rtdecode.session.bins import events_of
-from rtdecode.session.layout import Behavior, Events, Session
-
-#: The outlet's own buffer: ×100 samples of an irregular stream, so 300,000 events.
-OUTLET_BUFFER = 3000
-OUTLET_BUFFER_S = 60
-
-#: 48 samples of a spike at 30 kHz, in steps of 0.25 µV: the shape is the same for every unit.
-SNIPPET = np.round(
-    -240 * np.exp(-(((np.arange(48) - 12) / 4.0) ** 2)) + 80 * np.exp(-(((np.arange(48) - 24) / 7.0) ** 2))
-).astype(np.int16)
+from rtdecode.session.layout import Session
+from rtdecode.tools.delivery import (
+    Delivery,
+    DeliveryRule,
+    Draw,
+    kept_samples,
+    plan_deliveries,
+    random_stream,
+)
+from rtdecode.tools.outlets import (
+    OUTLET_BUFFER_S,
+    BehaviorOutlet,
+    CountOutlet,
+    EventOutlet,
+    Outlet,
+    Round,
+)
 
 #: What was pushed last must reach the inlets before the outlet goes.
 LINGER_S = 0.5
 
+#: No sleep is longer, so that Ctrl-C is heard.
+NAP_S = 0.05
 
-Column = npt.NDArray[Any]
-Stamp = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+#: A push this late is one the options did not ask for: no bin waits longer by itself.
+BEHIND_S = 0.010
+
+#: Half of what LSL's queues hold of a regular stream.
+MAX_COUNTS_BURST_S = OUTLET_BUFFER_S / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +53,15 @@ class ReplaySettings:
         stream: name of the spike stream.
         behavior: name of a second stream with the behaviour, None for none.
         layout: what the spike stream carries.
-        push_s: how often what is due is pushed.
-        period_s: interval of one sample of a counts stream.
+        push_s: how often what is due is pushed; 0: every sample by itself as soon as it is due.
+        period_s: interval of one sample of a counts stream, session seconds.
         speed: session seconds per second.
-        seed: places counts that are coarser than events.
+        seed: of all that is drawn at random.
         loop: begin again at the end, for ever.
         wait_s: how long to wait for someone to listen before starting.
+        drop: each sample of the spike stream is lost with this probability, after it was numbered.
+        jitter_s: each push of the spike stream is held back by up to so long; the stamps stay.
+        burst: the spike stream's samples go out so many at a time.
 
     Raises:
         RtdecodeError: a value is out of its range.
@@ -62,198 +76,44 @@ class ReplaySettings:
     seed: int = 0
     loop: bool = False
     wait_s: float = 0.0
+    drop: float = 0.0
+    jitter_s: float = 0.0
+    burst: int = 1
 
     def __post_init__(self) -> None:
-        if not 0.0001 <= self.push_s <= 10:
-            raise RtdecodeError("must lie between 0.1 and 10000 milliseconds", where="--push")
-        if not 1 / MAX_COUNTS_RATE_HZ <= self.period_s <= 1:
-            raise RtdecodeError("must lie between 1 and 1000 milliseconds", where="--period")
-        if not 0 < self.speed <= 1000:
-            raise RtdecodeError("must lie above 0 and up to 1000", where="--speed")
-        if self.layout is Layout.COUNTS and self.speed / self.period_s > MAX_COUNTS_RATE_HZ:
-            raise RtdecodeError(
-                f"gives counts at {self.speed / self.period_s:g} Hz, and {MAX_COUNTS_RATE_HZ:g} is the most",
-                where="--speed",
-                mend=f"add --period {1e3 * self.speed / MAX_COUNTS_RATE_HZ:g}",
-            )
+        on_grid = 0.0001 <= self.push_s <= 10
+        ranges = (
+            ("--push", on_grid or self.push_s == 0, "be 0, or lie between 0.1 and 10000 milliseconds"),
+            ("--period", 1 / MAX_COUNTS_RATE_HZ <= self.period_s <= 1, "lie between 1 and 1000 milliseconds"),
+            ("--speed", 0 < self.speed <= 1000, "lie above 0 and up to 1000"),
+            ("--seed", self.seed >= 0, "be 0 or more"),
+            ("--wait", 0 <= self.wait_s < math.inf, "be 0 or more seconds"),
+            ("--drop", 0 <= self.drop <= 1, "lie between 0 and 1"),
+            ("--jitter", 0 <= self.jitter_s <= 10, "lie between 0 and 10000 milliseconds"),
+            ("--burst", 1 <= self.burst <= 100_000, "lie between 1 and 100000 samples"),
+        )
+        for flag, fine, what in ranges:
+            if not fine:
+                raise RtdecodeError(f"must {what}", where=flag)
+        if self.layout is Layout.COUNTS:
+            self._check_counts()
         if self.behavior == self.stream:
             raise RtdecodeError("needs another name than the spike stream", where="--behavior")
 
-
-class EventOutlet:
-    """Single spikes, as `events`, `snippets` or `channel`."""
-
-    def __init__(self, settings: ReplaySettings, session: Session, events: Events) -> None:
-        self._events, self._start_s = events, session.start_s
-        self._format = EVENT_FORMATS[settings.layout]
-        self._at = 0
-        self._seq = 0
-        columns = self._format.columns
-        info = pylsl.StreamInfo(
-            settings.stream,
-            self._format.type,
-            len(columns),
-            pylsl.IRREGULAR_RATE,
-            self._format.dtype,
-            source_id(settings, session),
-        )
-        info.desc().append_child_value("n_channels", str(session.n_channels))
-        label_columns(info, columns, ("",) * len(columns))
-        self.outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
-
-    def rewind(self) -> None:
-        """Begin again with the first event; the running number goes on."""
-        self._at = 0
-
-    def push_until(self, session_s: float, stamp: Stamp) -> int:
-        """Push all events up to `session_s` seconds after the session's start; returns how many."""
-        events = self._events
-        end = int(np.searchsorted(events.time, self._start_s + session_s, side="right"))
-        first, self._at = self._at, max(self._at, end)
-        n = self._at - first
-        if n > 0:
-            channel = events.channel[first : self._at]
-            unit = events.unit[first : self._at] if events.unit is not None else np.zeros(n, np.uint8)
-            rows = self._format.rows(channel, unit, np.arange(self._seq, self._seq + n))
-            self._seq += n
-            if self._format.own_stamps:
-                self.outlet.push_chunk(rows, stamp(events.time[first : self._at] - self._start_s))
-            else:
-                self.outlet.push_chunk(rows)
-        return n
-
-
-@dataclass(frozen=True)
-class EventFormat:
-    """How one layout of single spikes lies in a stream.
-
-    Attributes:
-        type, dtype, columns: of the stream.
-        own_stamps: False where all of a chunk share the time of its push.
-        rows: from channel, unit and running number, each [n], to the rows to push.
-    """
-
-    type: str
-    dtype: str
-    columns: tuple[str, ...]
-    own_stamps: bool
-    rows: Callable[[Column, Column, Column], npt.NDArray[Any]]
-
-
-def _event_rows(channel: Column, unit: Column, seq: Column) -> npt.NDArray[Any]:
-    # The running number is an int32 and wraps around like one.
-    wrapped = (seq & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
-    return np.stack((channel.astype(np.int32), unit.astype(np.int32), wrapped), axis=1)
-
-
-def _snippet_rows(channel: Column, unit: Column, seq: Column) -> npt.NDArray[Any]:
-    rows = np.tile(np.concatenate(([0, 0], SNIPPET)).astype(np.int16), (len(channel), 1))
-    rows[:, 0], rows[:, 1] = channel, unit
-    return rows
-
-
-def _channel_rows(channel: Column, unit: Column, seq: Column) -> npt.NDArray[Any]:
-    return channel.astype(np.int32)[:, None]
-
-
-EVENT_FORMATS: Mapping[Layout, EventFormat] = MappingProxyType(
-    {
-        Layout.EVENTS: EventFormat("Spikes", "int32", ("channel", "unit", "seq"), True, _event_rows),
-        Layout.SNIPPETS: EventFormat(
-            "SpikeEvents",
-            "int16",
-            ("channel", "unit", *(f"w{i}" for i in range(len(SNIPPET)))),
-            False,
-            _snippet_rows,
-        ),
-        Layout.CHANNEL: EventFormat("SpikeChannels", "int32", ("channel",), True, _channel_rows),
-    }
-)
-
-
-class CountOutlet:
-    """Spikes as the `counts` layout: int16, one column per channel, stamped at each interval's end."""
-
-    def __init__(self, settings: ReplaySettings, session: Session, events: Events) -> None:
-        self._events, self._period_s = events, settings.period_s
-        self._start_s, self._n_channels = session.start_s, session.n_channels
-        self._n_rows = int((session.end_s - session.start_s) / settings.period_s)
-        self._row = 0
-        info = pylsl.StreamInfo(
-            settings.stream,
-            "SpikeCounts",
-            session.n_channels,
-            settings.speed / settings.period_s,
-            "int16",
-            source_id(settings, session),
-        )
-        self.outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER_S)
-
-    def rewind(self) -> None:
-        """Begin again with the first interval."""
-        self._row = 0
-
-    def push_until(self, session_s: float, stamp: Stamp) -> int:
-        """Push all intervals that end by `session_s`; returns how many samples."""
-        first = self._row
-        self._row = max(first, min(int(session_s / self._period_s + 1e-9), self._n_rows))
-        n = self._row - first
-        if n > 0:
-            edges = self._start_s + np.arange(first, self._row + 1, dtype=np.float64) * self._period_s
-            at = np.searchsorted(self._events.time, edges, side="left")
-            rows = np.zeros((n, self._n_channels), np.int16)
-            interval = np.repeat(np.arange(n), np.diff(at))
-            np.add.at(rows, (interval, self._events.channel[at[0] : at[-1]]), 1)
-            self.outlet.push_chunk(rows, stamp(edges[1:] - self._start_s))
-        return n
-
-
-class BehaviorOutlet:
-    """Behaviour samples at their own times."""
-
-    def __init__(self, name: str, settings: ReplaySettings, session: Session, behavior: Behavior) -> None:
-        self._behavior, self._start_s, self._at = behavior, session.start_s, 0
-        info = pylsl.StreamInfo(
-            name,
-            "Behavior",
-            len(behavior.names),
-            pylsl.IRREGULAR_RATE,
-            "float32",
-            source_id(settings, session) + ":behavior",
-        )
-        label_columns(info, behavior.names, behavior.units)
-        self.outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
-
-    def rewind(self) -> None:
-        """Begin again with the first sample."""
-        self._at = 0
-
-    def push_until(self, session_s: float, stamp: Stamp) -> int:
-        """Push all samples up to `session_s`; returns how many."""
-        behavior = self._behavior
-        end = int(np.searchsorted(behavior.time, self._start_s + session_s, side="right"))
-        first, self._at = self._at, max(self._at, end)
-        if self._at > first:
-            stamps = stamp(behavior.time[first : self._at] - self._start_s)
-            self.outlet.push_chunk(np.ascontiguousarray(behavior.values[first : self._at]), stamps)
-        return self._at - first
-
-
-Outlet = EventOutlet | CountOutlet | BehaviorOutlet
-
-
-def source_id(settings: ReplaySettings, session: Session) -> str:
-    """The same for every replay of a session under one name, so that a restart is recognised."""
-    return f"rtdecode-replay:{settings.stream}:{session.name}"
-
-
-def label_columns(info: pylsl.StreamInfo, labels: tuple[str, ...], units: tuple[str, ...]) -> None:
-    """Write LSL's usual channel list into a stream's description."""
-    channels = info.desc().append_child("channels")
-    for label, unit in zip(labels, units, strict=True):
-        channel = channels.append_child("channel")
-        channel.append_child_value("label", label)
-        channel.append_child_value("unit", unit)
+    def _check_counts(self) -> None:
+        rate_hz = self.speed / self.period_s
+        if rate_hz > MAX_COUNTS_RATE_HZ:
+            raise RtdecodeError(
+                f"gives counts at {rate_hz:g} Hz, and {MAX_COUNTS_RATE_HZ:g} is the most",
+                where="--speed",
+                mend=f"add --period {1e3 * self.speed / MAX_COUNTS_RATE_HZ:g}",
+            )
+        if self.burst / rate_hz > MAX_COUNTS_BURST_S:
+            raise RtdecodeError(
+                f"holds {self.burst / rate_hz:g} s of counts, and {MAX_COUNTS_BURST_S:g} s is the most",
+                where="--burst",
+                mend=f"give --burst {math.floor(MAX_COUNTS_BURST_S * rate_hz)} or less",
+            )
 
 
 class Replay:
@@ -262,84 +122,138 @@ class Replay:
     Args:
         session: with spikes.
         settings: checked.
+        clock: the LSL clock, seconds.
+        sleep: waits so many seconds.
 
     Attributes:
         duration_s: session seconds in one round.
         n_events: spikes in it.
         synthetic_times: True where the events' times inside their recorded bins are made up.
-        pushed: samples sent so far, over all outlets.
+        pushed, dropped: samples sent and lost so far, over all outlets.
+        session_s, elapsed_s: session seconds that have gone out, and how long that took.
+        pushes, behind, worst_behind_s: pushes so far, those more than `BEHIND_S` after their time, and
+            how much the worst was.
 
     Raises:
-        RtdecodeError: no behaviour in the session although a stream of it is asked for.
+        RtdecodeError: no behaviour in the session although a stream of it is asked for, or nothing to loop.
     """
 
-    def __init__(self, session: Session, settings: ReplaySettings) -> None:
+    def __init__(
+        self,
+        session: Session,
+        settings: ReplaySettings,
+        *,
+        clock: Callable[[], float] = pylsl.local_clock,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         events, self.synthetic_times = events_of(session, settings.seed)
         self.duration_s = session.end_s - session.start_s
         self.n_events = len(events.time)
-        self.pushed = 0
-        self._settings = settings
+        self.pushed = self.dropped = self.pushes = self.behind = 0
+        self.session_s = self.elapsed_s = self.worst_behind_s = 0.0
+        self._settings, self._clock, self._sleep = settings, clock, sleep
         self._stopping = False
-        self._outlets: list[Outlet] = []
+        where = str(session.path or session.name)
+        if settings.loop and self.duration_s <= 0:
+            raise RtdecodeError("the session has no duration", where=where, mend="leave --loop out")
+        self._streams: list[_Stream] = []
+        end_s, speed = self.duration_s / settings.speed, settings.speed
         # Behaviour first: who finds the spikes finds the behaviour too.
         if settings.behavior is not None:
             if session.behavior is None:
                 raise RtdecodeError(
-                    "the session holds no behaviour",
-                    where=str(session.path or session.name),
-                    mend="leave --behavior out",
+                    "the session holds no behaviour", where=where, mend="leave --behavior out"
                 )
-            self._outlets.append(BehaviorOutlet(settings.behavior, settings, session, session.behavior))
-        spikes = CountOutlet if settings.layout is Layout.COUNTS else EventOutlet
-        self._outlets.append(spikes(settings, session, events))
+            hand = BehaviorOutlet(settings.behavior, settings.stream, session, session.behavior, speed)
+            self._streams.append(
+                _Stream(hand, DeliveryRule(push_s=settings.push_s), 0.0, settings.seed, end_s)
+            )
+        spikes: Outlet
+        if settings.layout is Layout.COUNTS:
+            spikes = CountOutlet(settings.stream, session, events, settings.period_s, speed)
+        else:
+            spikes = EventOutlet(settings.stream, session, events, settings.layout, speed)
+        rule = DeliveryRule(push_s=settings.push_s, burst=settings.burst, jitter_s=settings.jitter_s)
+        self._streams.append(_Stream(spikes, rule, settings.drop, settings.seed, end_s))
 
     def stop(self) -> None:
         """End `run` at its next push."""
         self._stopping = True
 
-    def run(self, progress: Callable[[float], None] | None = None) -> None:
-        """Push until the session's end, or `stop`; with `loop` round after round.
-
-        Args:
-            progress: called once a second with the session seconds that have gone out.
-        """
+    def run(self) -> None:
+        """Push until the session's end, or `stop`; with `loop` round after round."""
         if self._settings.wait_s:
             self._await_listener()
-        start = pylsl.local_clock()
-        while not self._stopping:
-            self._round(start, progress)
-            if not self._settings.loop:
+        begun_s = self._clock()
+        round_s = self.duration_s / self._settings.speed
+        for number in itertools.count():
+            self._play(Round(number, begun_s + number * round_s), round_s)
+            if self._stopping or not self._settings.loop:
                 break
-            start += self.duration_s / self._settings.speed
-            for outlet in self._outlets:
-                outlet.rewind()
+        self.elapsed_s = self._clock() - begun_s
         if not self._stopping:
-            time.sleep(LINGER_S)
+            self._sleep(LINGER_S)
 
     def _await_listener(self) -> None:
         deadline = time.monotonic() + self._settings.wait_s
         while not self._stopping and time.monotonic() < deadline:
-            if all(outlet.outlet.wait_for_consumers(0.05) for outlet in self._outlets):
+            if all(stream.outlet.outlet.wait_for_consumers(0.05) for stream in self._streams):
                 return
 
-    def _round(self, start: float, progress: Callable[[float], None] | None) -> None:
-        settings = self._settings
-        told_s = 0.0
-        due = pylsl.local_clock()
-
-        def stamp(session_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            return start + session_s / settings.speed
-
-        while not self._stopping:
-            now = pylsl.local_clock()
-            session_s = min((now - start) * settings.speed, self.duration_s)
-            for outlet in self._outlets:
-                self.pushed += outlet.push_until(session_s, stamp)
-            if session_s >= self.duration_s:
+    def _play(self, in_round: Round, round_s: float) -> None:
+        plans = [stream.begin(in_round.number) for stream in self._streams]
+        for delivery, stream in heapq.merge(*plans, key=lambda planned: planned[0].due_s):
+            behind_s = self._wait_until(in_round.start_s + delivery.due_s)
+            if self._stopping:
                 return
-            if progress is not None and session_s - told_s >= settings.speed:
-                told_s = session_s
-                progress(session_s)
-            # Pushes lie on a grid of their own clock: a late one does not delay all that follow.
-            due = max(due + settings.push_s, now)
-            time.sleep(max(due - pylsl.local_clock(), 0.0))
+            self.worst_behind_s = max(self.worst_behind_s, behind_s)
+            self.behind += behind_s > BEHIND_S
+            pushed = stream.push(delivery, in_round)
+            self.pushes += 1
+            self.pushed += pushed
+            self.dropped += delivery.last - delivery.first - pushed
+            self._reached(in_round, min(delivery.due_s, round_s))
+        self._wait_until(in_round.start_s + round_s)
+        if not self._stopping:
+            self._reached(in_round, round_s)
+
+    def _reached(self, in_round: Round, due_s: float) -> None:
+        self.session_s = in_round.number * self.duration_s + due_s * self._settings.speed
+
+    def _wait_until(self, due_s: float) -> float:
+        """Wait until `due_s`, or `stop`; returns how much later it is."""
+        while True:
+            behind_s = self._clock() - due_s
+            if behind_s >= 0 or self._stopping:
+                return behind_s
+            self._sleep(min(-behind_s, NAP_S))
+
+
+class _Stream:
+    """One outlet, how its samples are pushed, and what is lost on the way."""
+
+    def __init__(self, outlet: Outlet, rule: DeliveryRule, drop: float, seed: int, end_s: float) -> None:
+        self.outlet = outlet
+        self._rule, self._drop, self._seed, self._end_s = rule, drop, seed, end_s
+        self._losses = random_stream(seed, Draw.LOSS, 0)
+        self._last_due_s = 0.0
+
+    def begin(self, round_number: int) -> Iterator[tuple[Delivery, _Stream]]:
+        """The pushes of a round, each with this stream; a push held back beyond a round delays the next."""
+        self._losses = random_stream(self._seed, Draw.LOSS, round_number)
+        plan = plan_deliveries(
+            self.outlet.times,
+            self._rule,
+            end_s=self._end_s,
+            rng=random_stream(self._seed, Draw.JITTER, round_number),
+            not_before_s=max(0.0, self._last_due_s - self._end_s),
+        )
+        return ((delivery, self) for delivery in plan)
+
+    def push(self, delivery: Delivery, in_round: Round) -> int:
+        """Push what is not lost; returns how many samples that is."""
+        self._last_due_s = delivery.due_s
+        kept = None
+        if self._drop:
+            kept = kept_samples(delivery.last - delivery.first, self._drop, self._losses)
+        return self.outlet.push(delivery, kept, in_round)

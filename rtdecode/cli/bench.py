@@ -20,7 +20,9 @@ def bench() -> None:
 def latency(
     channels: Annotated[int, typer.Option(help="Channels of the simulated array.", min=1)] = 64,
     rate: Annotated[float, typer.Option(help="Spikes per second and channel.", min=0.1)] = 15.0,
-    push: Annotated[float, typer.Option(help="Milliseconds between the source's pushes.", min=0.1)] = 1.0,
+    push: Annotated[
+        float, typer.Option(help="Milliseconds between the source's pushes; 0: each spike by itself.")
+    ] = 1.0,
     bins: Annotated[int, typer.Option(help="How many bins are measured.", min=50)] = 3000,
     record: Annotated[bool, typer.Option("--record", help="Let the daemon record meanwhile.")] = False,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
@@ -37,7 +39,9 @@ def latency(
     total, stages, hops = document["bin_end_to_received_ms"], document["stages_ms"], document["hops_ms"]
     rows = [["end of bin → received", *(number(v) for v in total.values())]]
     rows += [[name.replace("_", " "), *(number(v) for v in stage.values())] for name, stage in stages.items()]
-    print(f"{document['bins']} bins, {channels} channels x {rate:g} Hz, pushed every {push:g} ms; in ms")
+    rows.append(["spike → bare inlet", *(number(hops["lsl"].get(name)) for name in total)])
+    pushed = f"pushed every {push:g} ms" if push else "each spike pushed by itself"
+    print(f"{document['bins']} bins, {channels} channels x {rate:g} Hz, {pushed}; in ms")
     print(table(["", "p50", "p90", "p99", "p99.9", "max"], rows))
     print(
         f"limit {document['limit_ms']:.3f} ms: bare inlet p99.9 {hops['lsl']['p999']:.3f} + bare ZeroMQ hop "

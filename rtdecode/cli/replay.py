@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtdecode.cli.common import on_signal, say
 from rtdecode.cli.serve import parse_layout
+
+if TYPE_CHECKING:
+    from rtdecode.tools.replay import Replay, ReplaySettings
 
 
 def replay(
@@ -21,16 +24,21 @@ def replay(
         str,
         typer.Option(help="events, snippets or channel: one sample a spike; counts: one sample an interval."),
     ] = "events",
-    push: Annotated[float, typer.Option(help="Milliseconds between pushes.")] = 1.0,
+    push: Annotated[
+        float, typer.Option(help="Milliseconds between pushes; 0: each sample by itself, when it is due.")
+    ] = 1.0,
     period: Annotated[float, typer.Option(help="Milliseconds of one sample of a counts stream.")] = 1.0,
     speed: Annotated[float, typer.Option(help="Session seconds per second.")] = 1.0,
     seed: Annotated[
-        int, typer.Option(help="Places counts inside bins coarser than the stream's events.", min=0)
+        int, typer.Option(help="Of all that is drawn: drop, jitter, and times inside bins of counts.")
     ] = 0,
     loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
-    wait: Annotated[
-        float, typer.Option(help="Seconds to wait for someone to listen before starting.", min=0)
+    wait: Annotated[float, typer.Option(help="Seconds to wait for someone to listen before starting.")] = 0.0,
+    drop: Annotated[float, typer.Option(help="Lose each sample of spikes with this probability.")] = 0.0,
+    jitter: Annotated[
+        float, typer.Option(help="Hold each push of spikes back by up to so many milliseconds.")
     ] = 0.0,
+    burst: Annotated[int, typer.Option(help="Push spikes so many samples at a time.")] = 1,
 ) -> None:
     """Replay a recorded session as a live LSL stream, with its stamps moved to now."""
     from rtdecode.ingest.lslconfig import silence_liblsl
@@ -49,6 +57,9 @@ def replay(
         seed=seed,
         loop=loop,
         wait_s=wait,
+        drop=drop,
+        jitter_s=jitter / 1e3,
+        burst=burst,
     )
     recorded = read_session(session)
     running = Replay(recorded, settings)
@@ -60,5 +71,32 @@ def replay(
     )
     if running.synthetic_times:
         say(f"note: its spike times inside the recorded bins are made up (uniform, seed {seed})")
+    if faults := _faults(settings):
+        say(f"note: with made-up faults (seed {seed}): {faults}")
     running.run()
-    say(f"replayed: {running.pushed} samples pushed")
+    _summarise(running)
+
+
+def _faults(settings: ReplaySettings) -> str:
+    parts = []
+    if settings.drop:
+        parts.append(f"{100 * settings.drop:g} % of samples dropped")
+    if settings.jitter_s:
+        parts.append(f"pushes held back by up to {settings.jitter_s * 1e3:g} ms")
+    if settings.burst > 1:
+        parts.append(f"bursts of {settings.burst} samples")
+    return ", ".join(parts)
+
+
+def _summarise(done: Replay) -> None:
+    from rtdecode.tools.replay import BEHIND_S
+
+    reached = done.session_s / done.elapsed_s if done.elapsed_s > 0 else 0.0
+    say(f"replayed: {done.pushed} samples in {done.elapsed_s:.1f} s ({reached:.1f} times real time)")
+    if done.dropped:
+        say(f"dropped: {done.dropped} samples")
+    if done.behind:
+        say(
+            f"note: {done.behind} of {done.pushes} pushes went out more than {BEHIND_S * 1e3:g} ms late, "
+            f"the worst by {done.worst_behind_s * 1e3:.0f} ms: lower --speed, or give a larger --push"
+        )
