@@ -80,6 +80,7 @@ class BehaviorReader:
             inlet = self._open(newest)
             if inlet is None:
                 continue
+            finder.rest()
             try:
                 self._read(inlet)
             except StreamLost:

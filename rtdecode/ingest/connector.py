@@ -116,6 +116,7 @@ class Connector:
             if self._wanted.is_set() and not self.ready.is_set():
                 self._connect(finder)
             else:
+                finder.rest()
                 self._pause(IDLE_S)
 
     def _connect(self, finder: StreamFinder) -> None:

@@ -53,11 +53,12 @@ def describe(info: Any) -> StreamDescription:
 
 
 class StreamFinder:
-    """Looks for the streams of one name, all the time, in liblsl's own threads.
+    """Looks for the streams of one name in liblsl's own threads, from the first `look` until `rest`.
 
     A resolver that runs on asks the network once a second. Three of them, started a third of a second
     apart, find a returning stream in half a second. One resolve after the other would be as quick, but
-    one in seven of them was seen to end 5 s late (liblsl 1.18).
+    one in seven of them was seen to end 5 s late (liblsl 1.18). Each holds several of the 32 UDP ports
+    that LSL's outlets are found by, so they are let go of while nothing is looked for.
 
     Args:
         name: of the stream.
@@ -65,8 +66,8 @@ class StreamFinder:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._started = time.monotonic()
-        self._resolvers = [self._resolver()]
+        self._started = 0.0
+        self._resolvers: list[Any] = []
         self._dead: set[str] = set()
 
     def _resolver(self) -> Any:
@@ -74,11 +75,17 @@ class StreamFinder:
 
     def look(self) -> list[Any]:
         """The pylsl.StreamInfo of every stream of that name that answers and is not known to be dead."""
+        if not self._resolvers:
+            self._started = time.monotonic()
         due = 1 + int((time.monotonic() - self._started) / STAGGER_S)
         if len(self._resolvers) < min(due, N_RESOLVERS):
             self._resolvers.append(self._resolver())
         found = {info.uid(): info for resolver in self._resolvers for info in resolver.results()}
         return [info for uid, info in found.items() if uid not in self._dead]
+
+    def rest(self) -> None:
+        """Look no more for now."""
+        self._resolvers.clear()
 
     def bury(self, uid: str) -> None:
         """This outlet is gone, though it will be listed for a while."""
