@@ -7,13 +7,15 @@ from pathlib import Path
 from types import MappingProxyType
 
 from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.decode.alignnet import AlignNetDecoder
 from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.gru import GRUDecoder
 from rtdecode.decode.kalman import KalmanDecoder
 from rtdecode.decode.wiener import WienerDecoder
 from rtdecode.errors import RtdecodeError
 
 _DECODERS: Mapping[str, Callable[[ModelArtifact], Decoder]] = MappingProxyType(
-    {"wiener": WienerDecoder, "kalman": KalmanDecoder}
+    {"wiener": WienerDecoder, "kalman": KalmanDecoder, "gru": GRUDecoder, "alignnet": AlignNetDecoder}
 )
 
 
@@ -34,18 +36,11 @@ def load_decoder(artifact: ModelArtifact) -> Decoder:
     """The decoder for `artifact`, at bin 0, its kernels compiled.
 
     Raises:
-        RtdecodeError: the model looks ahead in time, no decoder here steps its kind, or its tensors do
-            not fit together.
+        RtdecodeError: the model looks ahead in time, or its tensors do not fit together.
     """
     if not artifact.causal:
         raise RtdecodeError(
             f"the {artifact.kind} model looks ahead in time (causal is false) and cannot step bin by bin",
             mend="use a causal model",
         )
-    decoder = _DECODERS.get(artifact.kind)
-    if decoder is None:
-        raise RtdecodeError(
-            f"this rtdecode steps no model of kind {artifact.kind!r}, only {', '.join(sorted(_DECODERS))}",
-            mend="upgrade rtdecode, or fit one of those",
-        )
-    return decoder(artifact)
+    return _DECODERS[artifact.kind](artifact)

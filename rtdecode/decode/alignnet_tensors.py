@@ -1,0 +1,183 @@
+"""The tensors of a streaming AlignNet: what an artifact must hold, and how the engine lays it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.tensors import check_tensors, last_axis
+from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.alignnet import BIAS, KEPT, N_COLUMNS, N_IN, N_OUT, PENDING, POOLED, SPIKES, WEIGHT
+from rtdecode.kernels.causalconv import N_LAGS
+
+MAX_LEVELS = 16
+
+_MEND = "make a new one with `rtdecode fit SESSION.h5 --kind alignnet`"
+_FLOAT32_BITS = 24
+
+
+@dataclass(frozen=True)
+class SpikingLayer:
+    """One layer of integrate-and-fire neurons.
+
+    Args:
+        name: of its convolution in the artifact, such as "enc0.1".
+        level: ticks in every 2**level-th bin: in bin k if k + 1 is a multiple of that.
+        n_units: how many neurons.
+        offset: place of its first neuron in the engine's row of spikes.
+    """
+
+    name: str
+    level: int
+    n_units: int
+    offset: int
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A network laid out flat for `rtdecode.kernels.alignnet`, whose docstrings say what the arrays hold.
+
+    Args:
+        plan: i8[4·levels, N_COLUMNS].
+        parameters: f4, all weights and biases.
+        n_memory, n_pooled, n_spikes: lengths of the arrays of these names.
+        n_widest: length of the longest input or continuous layer.
+        layers: the spiking ones, in the order of the plan.
+        dense_macs: multiply-adds that a bin takes on average if every input counts.
+    """
+
+    plan: NDArray[np.int64]
+    parameters: NDArray[np.float32]
+    n_memory: int
+    n_pooled: int
+    n_spikes: int
+    n_widest: int
+    layers: tuple[SpikingLayer, ...]
+    dense_macs: float
+
+
+def lay_out(artifact: ModelArtifact) -> Layout:
+    """The engine's arrays of an artifact.
+
+    Raises:
+        RtdecodeError: a tensor is missing, unknown or misshapen, or what drives a threshold is not exact in
+            float32.
+    """
+    n_levels = len(artifact.widths)
+    if not 1 <= n_levels <= MAX_LEVELS:
+        raise RtdecodeError(f"the model has {n_levels} widths, and needs 1 to {MAX_LEVELS}", mend=_MEND)
+    _check_shapes(artifact)
+    _check_grid(artifact)
+    plan = np.zeros((4 * n_levels, N_COLUMNS), np.int64)
+    chunks: list[NDArray[np.float32]] = []
+    layers: list[SpikingLayer] = []
+    n_parameters = n_memory = n_pooled = n_spikes = 0
+    macs = 0.0
+    for row, (name, level) in zip(plan, _parts(n_levels), strict=True):
+        weight, bias = artifact.run[f"{name}.weight"], artifact.run[f"{name}.bias"]
+        n_in, n_out = weight.shape[0], len(bias)
+        row[[N_IN, N_OUT, WEIGHT, BIAS]] = n_in, n_out, n_parameters, n_parameters + weight.size
+        chunks += [weight.reshape(-1), bias]
+        n_parameters += weight.size + n_out
+        macs += weight.size / 2**level
+        if weight.ndim == 2:
+            continue
+        row[[PENDING, KEPT]] = n_memory, n_memory + N_LAGS * n_out
+        n_memory += N_LAGS * n_out
+        if name.startswith("dec"):
+            n_memory += N_LAGS * n_out if name.endswith(".0") else 0
+        else:
+            n_memory += n_out
+            row[SPIKES] = n_spikes
+            layers.append(SpikingLayer(name, level, n_out, n_spikes))
+            n_spikes += n_out
+            if level > 0 and name.endswith(".0"):
+                row[POOLED] = n_pooled
+                n_pooled += n_in
+    return Layout(
+        plan=plan,
+        parameters=np.concatenate(chunks),
+        n_memory=n_memory,
+        n_pooled=n_pooled,
+        n_spikes=n_spikes,
+        n_widest=int(plan[:, [N_IN, N_OUT]].max()),
+        layers=tuple(layers),
+        dense_macs=macs,
+    )
+
+
+def _parts(n_levels: int) -> Iterator[tuple[str, int]]:
+    """Name and level of what has weights, in the order of the plan's rows."""
+    for stage, n in (("enc", n_levels), ("dec", n_levels - 1)):
+        for level in range(n):
+            yield f"{stage}{level}.0", level
+            yield f"{stage}{level}.1", level
+    yield "latent", n_levels - 1
+    yield "head", 0
+
+
+def _check_shapes(artifact: ModelArtifact) -> None:
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def add(name: str, n_in: int, n_out: int, *lags: int) -> None:
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (n_in, *lags, n_out), (n_out,)
+
+    below = artifact.n_channels
+    for level, width in enumerate(artifact.widths):
+        add(f"enc{level}.0", below, width, N_LAGS)
+        add(f"enc{level}.1", width, width, N_LAGS)
+        below = width
+    above = last_axis(artifact, "latent.bias")
+    add("latent", below, above)
+    for level in range(len(artifact.widths) - 2, -1, -1):
+        width = last_axis(artifact, f"dec{level}.0.bias")
+        add(f"dec{level}.0", above + artifact.widths[level], width, N_LAGS)
+        add(f"dec{level}.1", width, width, N_LAGS)
+        above = width
+    add("head", above, len(artifact.outputs))
+    check_tensors(artifact, shapes, _MEND, besides=("grid",))
+
+
+def _check_grid(artifact: ModelArtifact) -> None:
+    """Every sum that feeds a threshold is exact in float32, whatever the order of its terms."""
+    grid, n_levels = artifact.run.get("grid"), len(artifact.widths)
+    if grid is None:
+        raise RtdecodeError("the model lacks the tensor run.grid", mend=_MEND)
+    if grid.shape != (2 * n_levels,) or grid.dtype != np.int32:
+        raise RtdecodeError(
+            f"run.grid is {grid.dtype}{list(grid.shape)}; a model of {n_levels} levels needs int32"
+            f"[{2 * n_levels}]",
+            mend=_MEND,
+        )
+    if grid.min() < 0 or grid.max() >= _FLOAT32_BITS or artifact.grid_bits != grid.min():
+        raise RtdecodeError(
+            f"run.grid is {grid.tolist()}; it must lie in 0..{_FLOAT32_BITS - 1}, its least being grid_bits, "
+            f"{artifact.grid_bits}",
+            mend=_MEND,
+        )
+    for (name, _), bits in zip(_parts(n_levels), grid.tolist(), strict=False):
+        weight = artifact.run[f"{name}.weight"].astype(np.float64)
+        bias = artifact.run[f"{name}.bias"].astype(np.float64)
+        largest_input = artifact.count_max if name == "enc0.0" else 1
+        for tensor, values in (("weight", weight), ("bias", bias)):
+            if not _is_whole(values * 2**bits):
+                raise RtdecodeError(
+                    f"run.{name}.{tensor} is not on its grid of 2^-{bits}: made by a faulty export",
+                    mend=_MEND,
+                )
+        reach = float((np.abs(weight).sum(axis=(0, 1)) * largest_input + np.abs(bias)).max())
+        if reach >= 2 ** (_FLOAT32_BITS - bits):
+            raise RtdecodeError(
+                f"the sums of run.{name} reach {reach:g}; on its grid of 2^-{bits} they are exact below "
+                f"{2 ** (_FLOAT32_BITS - bits)} only: made by a faulty export",
+                mend=_MEND,
+            )
+
+
+def _is_whole(values: NDArray[Any]) -> bool:
+    return bool((values == np.rint(values)).all())

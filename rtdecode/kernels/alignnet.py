@@ -1,0 +1,233 @@
+"""The streaming AlignNet, one bin at a time; docs/model-files.md has the equations.
+
+The network is a table: `plan` i8[convolutions, N_COLUMNS] says where in the flat arrays each convolution has
+its weights and its memory. Rows are in the order enc0.0, enc0.1, enc1.0, …, then dec0.0, dec0.1, dec1.0, …;
+two more rows describe the latent and the head.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.kernels.causalconv import N_LAGS, fire, rectify
+from rtdecode.kernels.events import F4, I8, U1, add_rows, add_scaled_rows, find_counts, find_events, read_out
+from rtdecode.kernels.jit import kernel
+
+# Columns of the plan; all but the sizes are places in a flat array.
+N_IN = 0
+N_OUT = 1
+WEIGHT = 2  # of f4[n_in, 3, n_out] (latent and head: f4[n_in, n_out]) in `parameters`
+BIAS = 3  # of f4[n_out] in `parameters`
+PENDING = 4  # of f4[3, n_out] in `memory`
+KEPT = 5  # in `memory`, f4[n_out] voltages of enc, f4[3, n_out] of decℓ.0: what the held frame adds in a bin
+SPIKES = 6  # of u1[n_out] in `spikes`, enc
+POOLED = 7  # of u1[n_in] in `pooled`, encℓ.0 with ℓ ≥ 1
+N_COLUMNS = 8
+
+# What `tally` i8[3] counts.
+BIN = 0  # bins since the reset
+CLIPPED = 1  # counts above count_max
+ADDS = 2  # weights added to a sum
+N_TALLIES = 3
+
+
+@kernel
+def drive_by_spikes(
+    conv: I8, first_row: int, inputs: U1, parameters: F4, memory: F4, events: I8, tally: I8
+) -> None:
+    """Add the rows of a convolution's spiking inputs, u1[…], whose first has the row `first_row`."""
+    width = N_LAGS * conv[N_OUT]
+    n_events = find_events(inputs, events)
+    weight = parameters[conv[WEIGHT] + first_row * width : conv[WEIGHT] + conv[N_IN] * width]
+    add_rows(weight, events, n_events, memory[conv[PENDING] : conv[PENDING] + width])
+    tally[ADDS] += n_events * width
+
+
+@kernel
+def drive_by_values(conv: I8, inputs: F4, parameters: F4, total: F4, events: I8, tally: I8) -> None:
+    """Add the rows of a convolution's first inputs, f4[…], times their values to total f4[3·n_out]."""
+    n_events = find_events(inputs, events)
+    weight = parameters[conv[WEIGHT] : conv[WEIGHT] + conv[N_IN] * total.shape[0]]
+    add_scaled_rows(weight, events, n_events, inputs, total)
+    tally[ADDS] += n_events * total.shape[0]
+
+
+@kernel
+def fire_layer(conv: I8, parameters: F4, memory: F4, spikes: U1) -> U1:
+    """The spikes u1[n_out] of an encoder's convolution, all its inputs added."""
+    n = conv[N_OUT]
+    fired = spikes[conv[SPIKES] : conv[SPIKES] + n]
+    fire(
+        parameters[conv[BIAS] : conv[BIAS] + n],
+        memory[conv[PENDING] : conv[PENDING] + N_LAGS * n],
+        memory[conv[KEPT] : conv[KEPT] + n],
+        fired,
+    )
+    return fired
+
+
+@kernel
+def rectify_layer(conv: I8, parameters: F4, memory: F4, values: F4) -> F4:
+    """The values f4[n_out] of a decoder's convolution, all its inputs added; they lie in `values`."""
+    n = conv[N_OUT]
+    rectified = values[:n]
+    rectify(
+        parameters[conv[BIAS] : conv[BIAS] + n], memory[conv[PENDING] : conv[PENDING] + N_LAGS * n], rectified
+    )
+    return rectified
+
+
+@kernel
+def encode(
+    n_levels: int,
+    counts: U1,
+    good: NDArray[np.bool_],
+    count_max: int,
+    plan: I8,
+    parameters: F4,
+    memory: F4,
+    pooled: U1,
+    spikes: U1,
+    values: F4,
+    events: I8,
+    tally: I8,
+) -> int:
+    """One bin through the levels of the encoder that tick in it; returns how many do."""
+    for level in range(n_levels):
+        if (tally[BIN] + 1) % (1 << level) != 0:
+            return level
+        first, second = plan[2 * level], plan[2 * level + 1]
+        if level == 0:
+            n_events, n_clipped = find_counts(counts, good, count_max, events, values)
+            width = N_LAGS * first[N_OUT]
+            weight = parameters[first[WEIGHT] : first[WEIGHT] + first[N_IN] * width]
+            pending = memory[first[PENDING] : first[PENDING] + width]
+            add_scaled_rows(weight, events, n_events, values, pending)
+            tally[CLIPPED] += n_clipped
+            tally[ADDS] += n_events * width
+        else:
+            inputs = pooled[first[POOLED] : first[POOLED] + first[N_IN]]
+            drive_by_spikes(first, 0, inputs, parameters, memory, events, tally)
+            inputs[:] = 0
+        fired = fire_layer(first, parameters, memory, spikes)
+        drive_by_spikes(second, 0, fired, parameters, memory, events, tally)
+        fired = fire_layer(second, parameters, memory, spikes)
+        if level + 1 < n_levels:
+            above = plan[2 * level + 2][POOLED]
+            for j in range(fired.shape[0]):
+                pooled[above + j] |= fired[j]
+    return n_levels
+
+
+@kernel
+def hold(conv: I8, coarse: F4, parameters: F4, memory: F4, events: I8, tally: I8) -> None:
+    """A new frame of the level above, f4[…], is held from now on: work out once what it adds in every bin."""
+    held = memory[conv[KEPT] : conv[KEPT] + N_LAGS * conv[N_OUT]]
+    held[:] = 0
+    drive_by_values(conv, coarse, parameters, held, events, tally)
+
+
+@kernel
+def alignnet_step(
+    counts: U1,
+    out: F4,
+    good: NDArray[np.bool_],
+    count_max: int,
+    plan: I8,
+    parameters: F4,
+    memory: F4,
+    pooled: U1,
+    spikes: U1,
+    values: F4,
+    events: I8,
+    tally: I8,
+) -> None:
+    """Decode one bin.
+
+    Args:
+        counts: u1[C], spikes per channel in this bin.
+        out: f4[D], overwritten.
+        good: bool[C]; a False channel is passed over.
+        count_max: larger counts are clipped to it, and tallied.
+        plan: i8[4·levels, N_COLUMNS] (module docstring).
+        parameters: f4, weights and biases.
+        memory: f4, the state: pending sums, voltages, what held frames add.
+        pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
+        spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
+        values: f4, scratch, as long as the widest input or continuous layer.
+        events: i8, scratch, as long as the widest input of a layer.
+        tally: i8[N_TALLIES].
+    """
+    n_levels = plan.shape[0] // 4
+    latent, head = plan[4 * n_levels - 2], plan[4 * n_levels - 1]
+    n_ticking = encode(
+        n_levels, counts, good, count_max, plan, parameters, memory, pooled, spikes, values, events, tally
+    )
+    tally[BIN] += 1
+
+    decoded = values[: head[N_IN]]
+    if n_ticking == n_levels:
+        top = plan[2 * n_levels - 1]
+        n_events = find_events(spikes[top[SPIKES] : top[SPIKES] + top[N_OUT]], events)
+        decoded = values[: latent[N_OUT]]
+        for j in range(latent[N_OUT]):
+            decoded[j] = parameters[latent[BIAS] + j]
+        weight = parameters[latent[WEIGHT] : latent[WEIGHT] + latent[N_IN] * latent[N_OUT]]
+        add_rows(weight, events, n_events, decoded)
+        tally[ADDS] += n_events * latent[N_OUT]
+        if n_levels > 1:
+            hold(plan[4 * n_levels - 4], decoded, parameters, memory, events, tally)
+
+    for level in range(min(n_ticking, n_levels - 1) - 1, -1, -1):
+        skip = plan[2 * level + 1]
+        first, second = plan[2 * n_levels + 2 * level], plan[2 * n_levels + 2 * level + 1]
+        width = N_LAGS * first[N_OUT]
+        pending, held = memory[first[PENDING] :], memory[first[KEPT] :]
+        for j in range(width):
+            pending[j] += held[j]
+        fired = spikes[skip[SPIKES] : skip[SPIKES] + skip[N_OUT]]
+        drive_by_spikes(first, first[N_IN] - skip[N_OUT], fired, parameters, memory, events, tally)
+        decoded = rectify_layer(first, parameters, memory, values)
+        pending = memory[second[PENDING] : second[PENDING] + N_LAGS * second[N_OUT]]
+        drive_by_values(second, decoded, parameters, pending, events, tally)
+        decoded = rectify_layer(second, parameters, memory, values)
+        if level > 0:
+            below = plan[2 * n_levels + 2 * level - 2]
+            hold(below, decoded, parameters, memory, events, tally)
+
+    n_events = find_events(decoded, events)
+    weight = parameters[head[WEIGHT] : head[WEIGHT] + head[N_IN] * head[N_OUT]]
+    read_out(weight, parameters[head[BIAS] :], events, n_events, decoded, out)
+    tally[ADDS] += n_events * head[N_OUT]
+
+
+@kernel
+def alignnet_run(
+    counts: U1,
+    out: F4,
+    traced: U1,
+    good: NDArray[np.bool_],
+    count_max: int,
+    plan: I8,
+    parameters: F4,
+    memory: F4,
+    pooled: U1,
+    spikes: U1,
+    values: F4,
+    events: I8,
+    tally: I8,
+) -> None:
+    """`alignnet_step` over the rows of counts u1[T, C] into the rows of out f4[T, D].
+
+    `traced` u1[T, len(spikes)] is overwritten with `spikes` after each bin, unless it has no rows.
+    """
+    tracing = traced.shape[0] > 0
+    for k in range(counts.shape[0]):
+        alignnet_step(
+            counts[k], out[k], good, count_max, plan, parameters, memory, pooled, spikes, values, events,
+            tally,
+        )  # fmt: skip
+        if tracing:
+            for j in range(spikes.shape[0]):
+                traced[k, j] = spikes[j]

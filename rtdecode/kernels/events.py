@@ -1,0 +1,106 @@
+"""What event-driven layers share: find the inputs that are not zero, and add their rows of weights.
+
+A row holds all that one input adds: to the outputs of every lag, lag 0 first. Rows are added four at a
+time, in the order of the inputs, so that the sum is stored a quarter as often.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.kernels.jit import kernel
+
+F4 = NDArray[np.float32]
+I8 = NDArray[np.int64]
+U1 = NDArray[np.uint8]
+
+
+@kernel
+def find_events(row: U1 | F4, events: I8) -> int:
+    """Write the places of `row` that are not zero to events i8[>= len(row)]; returns how many there are."""
+    # Written for every place and kept for some: no branch to mispredict while most are silent.
+    n_events = 0
+    for i in range(row.shape[0]):
+        events[n_events] = i
+        n_events += int(row[i] != 0)
+    return n_events
+
+
+@kernel
+def find_counts(
+    counts: U1, good: NDArray[np.bool_], count_max: int, events: I8, sizes: F4
+) -> tuple[int, int]:
+    """The channels that spiked, and how often.
+
+    Args:
+        counts: u1[C], spikes per channel in this bin.
+        good: bool[C]; a False channel is passed over.
+        count_max: larger counts are clipped to it.
+        events: i8[C], overwritten with the channels.
+        sizes: f4[C]; `sizes[channel]` is overwritten with the clipped count of each of them.
+
+    Returns:
+        How many channels spiked, and how many counts were clipped.
+    """
+    n_events = 0
+    for channel in range(counts.shape[0]):
+        events[n_events] = channel
+        n_events += int((counts[channel] != 0) & good[channel])
+    n_clipped = 0
+    for i in range(n_events):
+        count = int(counts[events[i]])
+        if count > count_max:
+            count = count_max
+            n_clipped += 1
+        sizes[events[i]] = np.float32(count)
+    return n_events, n_clipped
+
+
+@kernel
+def add_rows(weight: F4, events: I8, n_events: int, total: F4) -> None:
+    """total f4[width] += the rows of weight f4[inputs · width] that the first n_events of `events` name."""
+    width = total.shape[0]
+    whole = n_events - n_events % 4
+    for i in range(0, whole, 4):
+        a = weight[events[i] * width : (events[i] + 1) * width]
+        b = weight[events[i + 1] * width : (events[i + 1] + 1) * width]
+        c = weight[events[i + 2] * width : (events[i + 2] + 1) * width]
+        d = weight[events[i + 3] * width : (events[i + 3] + 1) * width]
+        for j in range(width):
+            total[j] += (a[j] + b[j]) + (c[j] + d[j])
+    for i in range(whole, n_events):
+        a = weight[events[i] * width : (events[i] + 1) * width]
+        for j in range(width):
+            total[j] += a[j]
+
+
+@kernel
+def add_scaled_rows(weight: F4, events: I8, n_events: int, sizes: F4, total: F4) -> None:
+    """As `add_rows`, each row times its input's size: sizes f4[inputs]."""
+    width = total.shape[0]
+    whole = n_events - n_events % 4
+    for i in range(0, whole, 4):
+        a = weight[events[i] * width : (events[i] + 1) * width]
+        b = weight[events[i + 1] * width : (events[i + 1] + 1) * width]
+        c = weight[events[i + 2] * width : (events[i + 2] + 1) * width]
+        d = weight[events[i + 3] * width : (events[i + 3] + 1) * width]
+        p, q, r, s = sizes[events[i]], sizes[events[i + 1]], sizes[events[i + 2]], sizes[events[i + 3]]
+        for j in range(width):
+            total[j] += (p * a[j] + q * b[j]) + (r * c[j] + s * d[j])
+    for i in range(whole, n_events):
+        a = weight[events[i] * width : (events[i] + 1) * width]
+        p = sizes[events[i]]
+        for j in range(width):
+            total[j] += p * a[j]
+
+
+@kernel
+def read_out(weight: F4, bias: F4, events: I8, n_events: int, values: F4, out: F4) -> None:
+    """out f4[D] = bias f4[D] + Σ values[i] · weight[i], weight f4[inputs · D]: in float64, rounded once."""
+    n_outputs = out.shape[0]
+    for d in range(n_outputs):
+        total = np.float64(bias[d])
+        for i in range(n_events):
+            total += np.float64(values[events[i]]) * np.float64(weight[events[i] * n_outputs + d])
+        out[d] = total
