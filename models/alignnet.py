@@ -1,0 +1,211 @@
+"""AlignNet: twin U-Nets, one of spikes and one of behaviour, that meet in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.layers import Pointwise, frames_around
+from rtdecode.models.network import Network
+from rtdecode.models.unet import Encoding, UDecoder, UEncoder
+
+
+class Passes(NamedTuple):
+    """Everything that the losses compare.
+
+    Attributes:
+        decoded: [N, D, T], behaviour from spikes (the cross path; what is deployed).
+        behavior: [N, D, T], behaviour from behaviour.
+        simulated: [N, C, T], spikes per bin from behaviour (the cross path).
+        spikes: [N, C, T], spikes per bin from spikes.
+        spike_latent, behavior_latent: [N, latent, T_deepest].
+    """
+
+    decoded: Tensor
+    behavior: Tensor
+    simulated: Tensor
+    spikes: Tensor
+    spike_latent: Tensor
+    behavior_latent: Tensor
+
+
+class AlignNet(Network):
+    """The hybrid network of Hong, Xu, Zhang & Zhang, in a causal form to deploy and in the paper's own.
+
+        net = AlignNet(n_channels=96, n_outputs=4, count_max=64)
+        net.read_in.add("monday", mean=counts.mean(axis=0), sd=counts.std(axis=0))
+        net.decode(batch)                               # [N, 96, T] counts → [N, 4, T] behaviour
+        net.simulate(behavior)                          # [N, 4, T] → [N, 96, T] spikes per bin
+
+    The spike encoder fires (`LIF`), the behaviour encoder rectifies; each feeds both decoders, latent and
+    skips. Behaviour is z-scored in and out: `output_mean` and `output_sd` say with what. Both decoders end
+    in a linear head, the rates behind a softplus, since neither spikes nor rectified values could be a
+    negative position or a count above 1.
+
+    Args:
+        n_channels: C, of counts.
+        n_outputs: D, of behaviour.
+        count_max: larger counts are clipped to it.
+        causal: bin k reads bins 0 … k; False for the paper's centred convolutions, transposed on the way up.
+        planar: the paper's 3 × 3 convolutions over channels and time, pooling both; not causal.
+        widths: channels (planar: features) of each level, the finest first; each further one halves time.
+        latent: channels of the latent that both encoders share.
+        dec_widths: of each decoder level but the deepest, the finest first.
+        lift: what behaviour is lifted to before it is encoded; None for 64, and for C if planar.
+        dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
+
+    Raises:
+        RtdecodeError: a number is out of its range, or does not fit another.
+    """
+
+    kind: ClassVar[str] = "alignnet"
+
+    causal: bool
+    planar: bool
+    widths: tuple[int, ...]
+    n_latent: int
+    dec_widths: tuple[int, ...]
+    lift_to: int
+    lift: nn.Sequential
+    spike_encoder: UEncoder
+    behavior_encoder: UEncoder
+    spike_decoder: UDecoder
+    behavior_decoder: UDecoder
+    rate_head: Pointwise
+    behavior_head: Pointwise
+
+    def __init__(
+        self,
+        n_channels: int,
+        n_outputs: int,
+        count_max: int,
+        *,
+        causal: bool = True,
+        planar: bool = False,
+        widths: Sequence[int] = (64, 64, 64),
+        latent: int = 64,
+        dec_widths: Sequence[int] = (64, 64),
+        lift: int | None = None,
+        dropout: float = 0.1,
+        channel_dropout: float = 0.1,
+    ) -> None:
+        super().__init__(n_channels, n_outputs, count_max, dropout, channel_dropout)
+        if planar and causal:
+            raise RtdecodeError("convolutions over channels and time are not causal", mend="set causal=False")
+        lift_to = lift if lift is not None else n_channels if planar else 64
+        if lift_to < 1 or (planar and lift_to != n_channels):
+            raise RtdecodeError(f"behaviour lifted to {lift_to} beside {n_channels} channels")
+        if planar and n_channels >> (len(widths) - 1) < 1:
+            raise RtdecodeError(f"{n_channels} channels cannot be pooled {len(widths) - 1} times")
+        self.causal, self.planar = causal, planar
+        self.widths, self.n_latent, self.dec_widths = tuple(widths), latent, tuple(dec_widths)
+        self.lift_to = lift_to
+        self.lift = nn.Sequential(Pointwise(n_outputs, lift_to), nn.ReLU(), Pointwise(lift_to, lift_to))
+        sizes: dict[str, Any] = {"widths": self.widths, "latent": latent, "causal": causal, "planar": planar}
+        self.spike_encoder = UEncoder(1 if planar else n_channels, spiking=True, padded=False, **sizes)
+        self.behavior_encoder = UEncoder(1 if planar else lift_to, spiking=False, **sizes)
+        self.spike_decoder = UDecoder(dec_widths=self.dec_widths, spiking=True, **sizes)
+        self.behavior_decoder = UDecoder(dec_widths=self.dec_widths, spiking=False, **sizes)
+        n_features = self.behavior_decoder.n_out * (n_channels if planar else 1)
+        self.rate_head = Pointwise(n_features, n_channels)
+        self.behavior_head = Pointwise(n_features, n_outputs)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "n_channels": self.n_channels,
+            "n_outputs": self.n_outputs,
+            "count_max": self.read_in.count_max,
+            "causal": self.causal,
+            "planar": self.planar,
+            "widths": list(self.widths),
+            "latent": self.n_latent,
+            "dec_widths": list(self.dec_widths),
+            "lift": self.lift_to,
+            "dropout": self.read_in.dropout.p,
+            "channel_dropout": self.read_in.channel_dropout.p,
+        }
+
+    def encode_spikes(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Encoding:
+        """Encode counts [N, C, T], spikes per bin, of a session (see `ReadIn`)."""
+        # Padded before the read-in: what lies outside the window is silence, not the mean rate.
+        z = self.read_in(F.pad(counts, frames_around(self.causal)), session)
+        encoding: Encoding = self.spike_encoder(z.unsqueeze(1) if self.planar else z)
+        return encoding
+
+    def encode_behavior(self, behavior: Tensor) -> Encoding:
+        """Encode z-scored behaviour [N, D, T].
+
+        Raises:
+            RtdecodeError: another number of outputs.
+        """
+        if behavior.ndim != 3 or behavior.shape[1] != self.n_outputs:
+            raise RtdecodeError(f"behaviour of shape {tuple(behavior.shape)}, not [N, {self.n_outputs}, T]")
+        lifted = self.lift(behavior)
+        encoding: Encoding = self.behavior_encoder(lifted.unsqueeze(1) if self.planar else lifted)
+        return encoding
+
+    def decode_behavior(self, encoding: Encoding) -> Tensor:
+        """Z-scored behaviour [N, D, T] from either encoding."""
+        behavior: Tensor = self.behavior_head(_flat(self.behavior_decoder(encoding)))
+        return behavior
+
+    def decode_spikes(self, encoding: Encoding, session: str | Sequence[str] | None = None) -> Tensor:
+        """Spikes per bin [N, C, T], above 0, from either encoding; 0 for channels that are ignored."""
+        relative = F.softplus(self.rate_head(_flat(self.spike_decoder(encoding))))
+        return relative * self.read_in.sd(session, len(relative))
+
+    def decode(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
+        """Behaviour from spikes, the path that is deployed: counts [N, C, T] → z-scored [N, D, T]."""
+        return self.decode_behavior(self.encode_spikes(counts, session))
+
+    def simulate(self, behavior: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
+        """Spikes from behaviour: z-scored [N, D, T] → spikes per bin [N, C, T] of a session."""
+        return self.decode_spikes(self.encode_behavior(behavior), session)
+
+    def reconstruct_behavior(self, behavior: Tensor) -> Tensor:
+        """Behaviour [N, D, T] through its own encoder and decoder."""
+        return self.decode_behavior(self.encode_behavior(behavior))
+
+    def reconstruct_spikes(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
+        """Counts [N, C, T] through their own encoder and decoder."""
+        return self.decode_spikes(self.encode_spikes(counts, session), session)
+
+    def latents(
+        self, counts: Tensor, behavior: Tensor, session: str | Sequence[str] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Both latents of the same windows, for `losses.info_nce`."""
+        return self.encode_spikes(counts, session).latent, self.encode_behavior(behavior).latent
+
+    def in_sd(self, spikes: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
+        """Counts or rates [N, C, T] in units of each channel's SD, 0 where ignored: what losses compare."""
+        sd = self.read_in.sd(session, len(spikes))
+        return torch.where(sd > 0, spikes / sd.clamp(min=torch.finfo(sd.dtype).tiny), 0.0)
+
+    def forward(self, counts: Tensor, behavior: Tensor, session: str | Sequence[str] | None = None) -> Passes:
+        """All four ways through the network, for pretraining.
+
+        Args:
+            counts: [N, C, T], spikes per bin.
+            behavior: [N, D, T], z-scored.
+            session: of the windows, see `ReadIn`.
+        """
+        spike, motion = self.encode_spikes(counts, session), self.encode_behavior(behavior)
+        return Passes(
+            decoded=self.decode_behavior(spike),
+            behavior=self.decode_behavior(motion),
+            simulated=self.decode_spikes(motion, session),
+            spikes=self.decode_spikes(spike, session),
+            spike_latent=spike.latent,
+            behavior_latent=motion.latent,
+        )
+
+
+def _flat(x: Tensor) -> Tensor:
+    """[N, features(, C), T] → [N, features(·C), T]."""
+    return x.flatten(1, -2)

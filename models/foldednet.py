@@ -1,0 +1,114 @@
+"""A folded network in torch behind the runtime's `Decoder`: state, chunks and checks, whatever the kind."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.tensors import fits_bin, fits_bins, misfit
+from rtdecode.errors import RtdecodeError
+
+CHUNK_BINS = 8192
+
+
+class FoldedNetwork:
+    """A `rtdecode.decode.decoder.Decoder` that computes in torch, from an artifact's run.* alone.
+
+    `run` takes a recording layer by layer and `step` goes bin by bin; either goes on from the other.
+
+    Args:
+        artifact: of the class's kind.
+        device: where to compute.
+
+    Raises:
+        RtdecodeError: the artifact is of another kind, or its tensors are missing, unknown or misshapen.
+    """
+
+    kind: ClassVar[str]
+    n_channels: int
+    n_outputs: int
+    clipped: int
+
+    def __init__(self, artifact: ModelArtifact, device: str = "cpu") -> None:
+        if artifact.kind != self.kind:
+            raise RtdecodeError(f"the model is of kind {artifact.kind!r}, not {self.kind!r}")
+        self.n_channels, self.n_outputs = artifact.n_channels, len(artifact.outputs)
+        self.clipped = 0
+        self._count_max = artifact.count_max
+        self._good = np.array(artifact.channel_mask, dtype=np.bool_)
+        self._device = torch.device(device)
+        self._state: dict[str, Tensor] = {}
+
+    def reset(self) -> None:
+        """Go back to bin 0: what came before counts as silence."""
+        self._state = {name: torch.zeros_like(tensor) for name, tensor in self._state.items()}
+
+    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Decode counts u1[n_channels] of one bin into out f4[n_outputs].
+
+        Raises:
+            RtdecodeError: an array has another shape or dtype.
+        """
+        if not fits_bin(counts, out, self.n_channels, self.n_outputs):
+            raise misfit(counts, out, self.n_channels, self.n_outputs)
+        self._decode(counts[np.newaxis], out[np.newaxis])
+
+    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Decode counts u1[T, n_channels] into out f4[T, n_outputs], going on from the state.
+
+        Raises:
+            RtdecodeError: an array has another shape or dtype.
+        """
+        if not fits_bins(counts, out, self.n_channels, self.n_outputs):
+            raise misfit(counts, out, self.n_channels, self.n_outputs)
+        for first in range(0, len(counts), CHUNK_BINS):
+            self._decode(counts[first : first + CHUNK_BINS], out[first : first + CHUNK_BINS])
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """A copy of everything that the next output depends on, besides the model."""
+        return {name: tensor.cpu().numpy().copy() for name, tensor in self._state.items()}
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            RtdecodeError: the state is another model's.
+        """
+        own = self.state()
+        if state.keys() != own.keys() or any(
+            state[name].shape != own[name].shape or state[name].dtype != own[name].dtype for name in own
+        ):
+            raise RtdecodeError(f"the state is not one of this {self.kind} in torch")
+        self._state = {name: self._tensor(state[name]) for name in own}
+
+    @abstractmethod
+    def _advance(self, counts: Tensor) -> Tensor:
+        """Values f4[T, D] of the next bins, T ≥ 1, from clipped counts f4[T, C]; moves the state on."""
+
+    def _decode(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        self.clipped += int(np.count_nonzero(counts[:, self._good] > self._count_max))
+        read = np.where(self._good, np.minimum(counts, self._count_max), 0).astype(np.float32)
+        with torch.inference_mode(), _full_precision():
+            out[:] = self._advance(self._tensor(read)).cpu().numpy()
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.array(array)).to(self._device)
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """No TF32 and no bfloat16 inside float32 products: sums that are exact must stay exact."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
