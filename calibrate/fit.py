@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output, count_max_at, infer_role
-from rtdecode.calibrate.fitters import FITTERS, Trained, TrainingSet
+from rtdecode.calibrate.fitters import FITTERS, NETWORKS, Trained, TrainingSet
 from rtdecode.calibrate.score import nullable, pcc, r2
 from rtdecode.calibrate.split import check_holdout, chronological_split
 from rtdecode.decode.load import load_decoder
@@ -66,6 +66,7 @@ def fit_sessions(
     holdout: float = 0.2,
     seed: int = 0,
     steady_state: bool = False,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a model to one or more sessions.
@@ -76,12 +77,13 @@ def fit_sessions(
 
     Args:
         paths: session files; all with the same channels, and the outputs in the same units.
-        kind: "wiener" or "kalman".
+        kind: "wiener", "kalman", "alignnet" or "gru"; the last two need the extra `train`.
         bin_width_s: of the model, 0.001 to 0.25 s.
         outputs: names of behaviour columns; None for all of the first session's.
         holdout: part of each session's labelled time that is held out, in (0, 0.5].
-        seed: places the events of counts that are coarser than `bin_width_s`.
+        seed: places the events of counts that are coarser than `bin_width_s`, and of a network's training.
         steady_state: for a Kalman filter, fold the gain that it settles at instead of keeping its covariance.
+        device: to train a network on: "auto", "cpu", "cuda" …
         progress: told how far the work is.
 
     Raises:
@@ -97,6 +99,8 @@ def fit_sessions(
         )
     if steady_state and kind != "kalman":
         raise RtdecodeError(f"a {kind} model has no steady state", mend="leave --steady-state out")
+    if device != "auto" and kind not in NETWORKS:
+        raise RtdecodeError(f"a {kind} model is not trained on a device", mend="leave --device out")
     if not MIN_BIN_WIDTH_S <= bin_width_s <= MAX_BIN_WIDTH_S:
         raise RtdecodeError(
             f"a bin width of {bin_width_s} s", mend=f"give {MIN_BIN_WIDTH_S} to {MAX_BIN_WIDTH_S} s"
@@ -123,24 +127,36 @@ def fit_sessions(
         targets=[part.train_targets for part in parts],
         outputs=described,
         bin_width_s=bin_width_s,
+        names=_distinct([part.session.name for part in parts]),
         steady_state=steady_state,
+        seed=seed,
+        device=device,
     )
-    trained = fitter(
+    fits = fitter(
         data,
         lambda done: report(f"fitting the {kind} model", 0.3 + 0.6 * done),
     )
-    artifact = ModelArtifact(
-        kind=kind,
-        causal=True,
-        bin_width_s=bin_width_s,
-        n_channels=parts[0].session.n_channels,
-        channel_mask=trained.channel_mask,
-        outputs=described,
-        count_max=count_max_at(bin_width_s),
-        run=trained.run,
-    )
+    artifacts = [
+        ModelArtifact(
+            kind=kind,
+            causal=True,
+            bin_width_s=bin_width_s,
+            n_channels=parts[0].session.n_channels,
+            channel_mask=fitted.channel_mask,
+            outputs=described,
+            count_max=count_max_at(bin_width_s),
+            run=fitted.run,
+            train=fitted.train,
+            widths=fitted.widths,
+            grid_bits=fitted.grid_bits,
+        )
+        for fitted in fits
+    ]
+    # What is kept is made for the last session, the nearest to what comes.
+    trained, artifact = fits[-1], artifacts[-1]
     report("scoring", 0.9)
-    scores = [_score(artifact, part) for part in parts]
+    scored_by = artifacts if len(artifacts) == len(parts) else [artifact] * len(parts)
+    scores = [_score(made, part) for made, part in zip(scored_by, parts, strict=True)]
     mean_r2, mean_pcc = (_mean_over_sessions([score[i] for score in scores]) for i in (0, 1))
     holdout_s = float(sum(part.held_out.sum() for part in parts) * bin_width_s)
     notes = _notes(parts, trained, artifact, mean_r2, seed)
@@ -252,6 +268,13 @@ def _read_part(
     )
 
 
+def _distinct(names: list[str]) -> list[str]:
+    """The names, those that come again with a number."""
+    return [
+        f"{name} {names[:i].count(name) + 1}" if name in names[:i] else name for i, name in enumerate(names)
+    ]
+
+
 def _rows_known(targets: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(targets).all(axis=1), dtype=np.bool_)
 
@@ -326,7 +349,7 @@ def _notes(
     mean_r2: NDArray[np.float64],
     seed: int,
 ) -> list[str]:
-    notes = []
+    notes = list(trained.notes)
     for width_s in sorted({_recorded_width_s(part) for part in parts if part.binned.synthetic_times}):
         which = [part.session.name for part in parts if _recorded_width_s(part) == width_s]
         notes.append(

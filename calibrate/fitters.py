@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, count_max_at
 from rtdecode.calibrate.score import nullable
+from rtdecode.errors import RtdecodeError
 from rtdecode.models.kalman import fit_kalman, steady_filter
 from rtdecode.models.wiener import fit_wiener
 
@@ -25,14 +27,20 @@ class TrainingSet:
         targets: f4[T, D] for each; NaN where a bin is not to be learnt from.
         outputs: the D columns, in order.
         bin_width_s: seconds.
+        names: of the sessions.
         steady_state: for a Kalman filter, whether to fold the gain that it settles at.
+        seed: of what a network's training draws at random.
+        device: to train a network on.
     """
 
     counts: Sequence[NDArray[np.uint8]]
     targets: Sequence[NDArray[np.float32]]
     outputs: tuple[Output, ...]
     bin_width_s: float
+    names: Sequence[str] = ()
     steady_state: bool = False
+    seed: int = 0
+    device: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +50,16 @@ class Trained:
     run: dict[str, NDArray[Any]]
     channel_mask: tuple[bool, ...]
     settings: dict[str, Any]
+    train: dict[str, NDArray[Any]] = field(default_factory=dict)
+    widths: tuple[int, ...] = ()
+    grid_bits: int | None = None
+    notes: tuple[str, ...] = ()
 
 
-Fitter = Callable[[TrainingSet, Callable[[float], None]], Trained]
+Fitter = Callable[[TrainingSet, Callable[[float], None]], Sequence[Trained]]
+"""Gives one for all sessions, or one for each, of a kind of model that reads each in by itself."""
+
+NETWORKS = ("alignnet", "gru")
 
 
 def velocity_columns(outputs: Sequence[Output]) -> dict[int, int | None]:
@@ -69,7 +84,7 @@ def _plain(name: str) -> str:
     return name.strip().lower().replace("_", "").replace("velocity", "vel").replace("position", "pos")
 
 
-def _fit_wiener(data: TrainingSet, progress: Callable[[float], None]) -> Trained:
+def _fit_wiener(data: TrainingSet, progress: Callable[[float], None]) -> Sequence[Trained]:
     fit = fit_wiener(
         data.counts,
         data.targets,
@@ -77,7 +92,7 @@ def _fit_wiener(data: TrainingSet, progress: Callable[[float], None]) -> Trained
         count_max=count_max_at(data.bin_width_s),
         progress=progress,
     )
-    return Trained(
+    trained = Trained(
         run={"weight": fit.weight, "bias": fit.bias},
         channel_mask=tuple(bool(good) for good in fit.good),
         settings={
@@ -88,9 +103,10 @@ def _fit_wiener(data: TrainingSet, progress: Callable[[float], None]) -> Trained
             "n_bins": fit.n_rows,
         },
     )
+    return [trained]
 
 
-def _fit_kalman(data: TrainingSet, progress: Callable[[float], None]) -> Trained:
+def _fit_kalman(data: TrainingSet, progress: Callable[[float], None]) -> Sequence[Trained]:
     fit = fit_kalman(
         data.counts,
         data.targets,
@@ -112,7 +128,7 @@ def _fit_kalman(data: TrainingSet, progress: Callable[[float], None]) -> Trained
             "offset": fit.offset,
             "prior": fit.prior,
         }
-    return Trained(
+    trained = Trained(
         run=run,
         channel_mask=tuple(bool(good) for good in fit.good),
         settings={
@@ -124,6 +140,47 @@ def _fit_kalman(data: TrainingSet, progress: Callable[[float], None]) -> Trained
             "n_ticks": fit.n_ticks,
         },
     )
+    return [trained]
 
 
-FITTERS: Mapping[str, Fitter] = MappingProxyType({"wiener": _fit_wiener, "kalman": _fit_kalman})
+def _fit_network(kind: str, data: TrainingSet, progress: Callable[[float], None]) -> Sequence[Trained]:
+    try:
+        from rtdecode.calibrate.networks import fit_network
+    except ModuleNotFoundError as error:
+        raise RtdecodeError(
+            f"training a network needs {error.name}, which is not installed",
+            where=f"--kind {kind}",
+            mend="pip install 'rtdecode[train]'",
+        ) from None
+    artifacts, log = fit_network(
+        kind,
+        list(data.names),
+        list(data.counts),
+        list(data.targets),
+        data.outputs,
+        data.bin_width_s,
+        seed=data.seed,
+        device=data.device,
+        progress=progress,
+    )
+    return [
+        Trained(
+            run=dict(artifact.run),
+            channel_mask=artifact.channel_mask,
+            settings={
+                "steps": log.steps,
+                "best_step": log.best_step,
+                "validation_r2": list(log.validation_r2),
+            },
+            train=dict(artifact.train),
+            widths=artifact.widths,
+            grid_bits=artifact.grid_bits,
+            notes=tuple(artifact.provenance["export"]["notes"]),
+        )
+        for artifact in artifacts
+    ]
+
+
+FITTERS: Mapping[str, Fitter] = MappingProxyType(
+    {"wiener": _fit_wiener, "kalman": _fit_kalman} | {kind: partial(_fit_network, kind) for kind in NETWORKS}
+)

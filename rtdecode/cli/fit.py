@@ -15,7 +15,7 @@ def fit(
     sessions: Annotated[
         list[Path], typer.Argument(help="One or more session files (.h5).", metavar="SESSION…")
     ],
-    kind: Annotated[str, typer.Option(help="wiener or kalman.")] = "wiener",
+    kind: Annotated[str, typer.Option(help="wiener, kalman, alignnet or gru.")] = "wiener",
     output: Annotated[
         Path | None, typer.Option(help="Model file to write; default: beside the first session.")
     ] = None,
@@ -24,7 +24,12 @@ def fit(
         str | None, typer.Option(help="Which behaviour to decode, such as x,y; default: all.")
     ] = None,
     holdout: Annotated[float, typer.Option(help="Last part of each session that is only scored.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Places counts coarser than the bins.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Places counts coarser than the bins; of a network's training.", min=0)
+    ] = 0,
+    device: Annotated[
+        str, typer.Option(help="What trains a network: auto (a GPU if there is one), cpu, cuda …")
+    ] = "auto",
     steady_state: Annotated[
         bool, typer.Option("--steady-state", help="kalman: with the gain that the filter settles at.")
     ] = False,
@@ -56,6 +61,7 @@ def fit(
             holdout=holdout,
             seed=seed,
             steady_state=steady_state,
+            device=device,
             progress=progress,
         )
     write_artifact(target, result.artifact)

@@ -246,7 +246,7 @@ def test_progress_is_told_in_order(path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"kind": "gru"}, "fits no model of kind 'gru'. Mend: use --kind wiener or kalman"),
+        ({"kind": "mlp"}, "fits no model of kind 'mlp'. Mend: use --kind wiener or kalman"),
         ({"steady_state": True}, "a wiener model has no steady state. Mend: leave --steady-state out"),
         ({"bin_width_s": 0.0}, "a bin width of 0.0 s"),
         ({"bin_width_s": 0.3}, "a bin width of 0.3 s"),

@@ -1,0 +1,125 @@
+"""Networks from binned sessions: trained on all of them, exported for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact, Output, count_max_at
+from rtdecode.calibrate.training import TrainingLog, TrainingSettings, train
+from rtdecode.calibrate.windows import Recording, validation_blocks
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.alignnet import AlignNet
+from rtdecode.models.export import export
+from rtdecode.models.gru import GRUNet
+from rtdecode.models.network import Network
+
+#: Part of the training time that tells when to stop.
+VALIDATED = 0.1
+
+DEAD_BELOW_HZ = 0.05
+
+WIDTHS, DEC_WIDTHS, LATENT = (64, 128, 128), (64, 128), 64
+DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
+
+
+def fit_network(
+    kind: str,
+    names: list[str],
+    counts: list[NDArray[np.uint8]],
+    targets: list[NDArray[np.float32]],
+    outputs: tuple[Output, ...],
+    bin_width_s: float,
+    *,
+    seed: int,
+    device: str,
+    progress: Callable[[float], None],
+) -> tuple[list[ModelArtifact], TrainingLog]:
+    """Train one network on all sessions.
+
+    Args:
+        kind: "alignnet" or "gru".
+        names: of the sessions.
+        counts: u1[T, C] for each.
+        targets: f4[T, D] for each, in the outputs' units; NaN where not to be learnt from.
+        outputs: with mean and SD of the labels, by which they are z-scored.
+        bin_width_s: seconds.
+        seed: of the initial weights and of training.
+        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
+        progress: called with the part of the work that is done.
+
+    Returns:
+        An artifact for each session, which differ in the read-in that is folded into them, and how training
+        went.
+
+    Raises:
+        RtdecodeError: no such device, no channel fires, or a session is too short.
+    """
+    where = chosen_device(device)
+    count_max = count_max_at(bin_width_s)
+    mean = np.array([output.mean for output in outputs])
+    sd = np.array([output.sd for output in outputs])
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = new_network(kind, counts[0].shape[1], len(outputs), count_max)
+    net.set_output_scale(mean, sd)
+    recordings = []
+    for name, block, label in zip(names, counts, targets, strict=True):
+        clipped = np.minimum(block, np.uint8(count_max)).astype(np.float32)
+        good = clipped.mean(axis=0) >= DEAD_BELOW_HZ * bin_width_s
+        if not (good & (clipped.std(axis=0) > 0)).any():
+            raise RtdecodeError(
+                f"no channel fires at {DEAD_BELOW_HZ} Hz or more",
+                where=name,
+                mend="use a session with spikes",
+            )
+        net.read_in.add(name, clipped.mean(axis=0), clipped.std(axis=0), good)
+        recordings.append(_recording(name, clipped, (label - mean) / sd, bin_width_s))
+    log = train(net, recordings, TrainingSettings(seed=seed), where, progress)
+    exported = [export(net, session=name, bin_width_s=bin_width_s, outputs=outputs) for name in names]
+    return exported, log
+
+
+def new_network(kind: str, n_channels: int, n_outputs: int, count_max: int) -> Network:
+    """An untrained network of the default size."""
+    dropout: dict[str, Any] = {"dropout": DROPOUT, "channel_dropout": CHANNEL_DROPOUT}
+    if kind == "gru":
+        return GRUNet(n_channels, n_outputs, count_max, **dropout)
+    return AlignNet(
+        n_channels, n_outputs, count_max, widths=WIDTHS, dec_widths=DEC_WIDTHS, latent=LATENT, **dropout
+    )
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device called `name`.
+
+    Raises:
+        RtdecodeError: torch knows no such device, or it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise RtdecodeError(f"cannot be used ({reason})", where=f"--device {name}", mend="use cpu") from None
+    return device
+
+
+def _recording(
+    name: str, counts: NDArray[np.float32], z: NDArray[np.float64], bin_width_s: float
+) -> Recording:
+    known = np.isfinite(z).all(axis=1)
+    learnt, validated = validation_blocks(known, VALIDATED, bin_width_s)
+    return Recording(
+        session=name,
+        counts=torch.from_numpy(counts.T.copy()),
+        targets=torch.from_numpy(np.where(known[:, None], z, 0.0).T.astype(np.float32).copy()),
+        learnt=torch.from_numpy(learnt.astype(np.float32)),
+        validated=validated,
+    )

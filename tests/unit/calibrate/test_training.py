@@ -1,0 +1,99 @@
+"""Training learns, stops, keeps the best, and does the same again under the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rtdecode.calibrate.training import TrainingSettings, train
+from rtdecode.calibrate.windows import Recording, validation_blocks
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.alignnet import AlignNet
+from rtdecode.models.gru import GRUNet
+from rtdecode.models.network import Network
+
+N_CHANNELS, N_BINS = 12, 1500
+SHORT = TrainingSettings(steps=60, batch=8, window_bins=50, validate_every=20, learning_rate=5e-3)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    """Rates follow a slow signal and its derivative."""
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    t = np.arange(N_BINS) * 0.02
+    signal = np.stack([np.sin(2 * np.pi * 0.7 * t), np.cos(2 * np.pi * 0.45 * t)])
+    tuning = rng.normal(size=(N_CHANNELS, 2))
+    counts = rng.poisson(np.exp(0.4 + tuning @ signal)).clip(0, 20).astype(np.float32)
+    learnt, validated = validation_blocks(np.ones(N_BINS, bool), 0.15, 0.02)
+    targets = (signal - signal.mean(1, keepdims=True)) / signal.std(1, keepdims=True)
+    return Recording(
+        session="s",
+        counts=torch.from_numpy(counts),
+        targets=torch.from_numpy(targets.astype(np.float32)),
+        learnt=torch.from_numpy(learnt.astype(np.float32)),
+        validated=validated,
+    )
+
+
+def new_net(kind: str, recording: Recording) -> Network:
+    torch.manual_seed(0)
+    net: Network = (
+        GRUNet(N_CHANNELS, 2, 20, hidden=16)
+        if kind == "gru"
+        else AlignNet(N_CHANNELS, 2, 20, widths=(16, 16), dec_widths=(16,), latent=8, lift=8)
+    )
+    net.read_in.add("s", recording.counts.mean(1).numpy(), recording.counts.std(1).numpy())
+    return net
+
+
+def quiet(done: float) -> None:
+    assert 0.0 <= done <= 1.0
+
+
+@pytest.mark.parametrize(("kind", "auxiliary"), [("gru", 0.0), ("alignnet", 0.0), ("alignnet", 0.3)])
+def test_it_learns(recording: Recording, kind: str, auxiliary: float) -> None:
+    net = new_net(kind, recording)
+    log = train(net, [recording], replace(SHORT, auxiliary=auxiliary), CPU, quiet)
+    assert min(log.validation_r2) > 0.4
+    assert log.steps == 60
+    assert not net.training
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_draws_alone(recording: Recording) -> None:
+    settings = replace(SHORT, steps=20)
+    nets = [new_net("alignnet", recording) for _ in range(3)]
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    for net, seed in zip(nets, (1, 1, 2), strict=True):
+        train(net, [recording], replace(settings, seed=seed), CPU, quiet)
+        assert torch.equal(torch.get_rng_state(), before)
+    weights = [torch.cat([p.detach().reshape(-1) for p in net.parameters()]) for net in nets]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_it_stops_when_nothing_gets_better_and_keeps_the_best(recording: Recording) -> None:
+    # Labels of noise: validation is best at once, by chance, and never again by much.
+    noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
+    hopeless = replace(recording, targets=noise)
+    net = new_net("gru", hopeless)
+    settings = replace(SHORT, steps=400, validate_every=5, patience=3, learning_rate=3e-2)
+    log = train(net, [hopeless], settings, CPU, quiet)
+    assert log.steps < 400
+    assert log.steps - log.best_step == 15
+
+
+def test_a_session_shorter_than_a_window_is_refused(recording: Recording) -> None:
+    with pytest.raises(RtdecodeError, match="longer than a window of 1500 bins"):
+        train(new_net("gru", recording), [recording], replace(SHORT, window_bins=1500), CPU, quiet)
+
+
+def test_a_loss_that_is_no_number_is_an_error(recording: Recording) -> None:
+    broken = replace(recording, targets=torch.full_like(recording.targets, float("inf")))
+    with pytest.raises(RtdecodeError, match="training came apart at step 1"):
+        train(new_net("gru", broken), [broken], SHORT, CPU, quiet)
