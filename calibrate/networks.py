@@ -114,7 +114,7 @@ def chosen_device(name: str) -> torch.device:
 def _recording(
     name: str, counts: NDArray[np.float32], z: NDArray[np.float64], bin_width_s: float
 ) -> Recording:
-    known = np.isfinite(z).all(axis=1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(z).all(axis=1))
     learnt, validated = validation_blocks(known, VALIDATED, bin_width_s)
     return Recording(
         session=name,
