@@ -128,7 +128,7 @@ def _train(
                 mend="check the session's behaviour for jumps, or try another --seed",
             )
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
         optimizer.step()
         cycle.step()

@@ -56,7 +56,9 @@ def lif(current: Tensor, v: Tensor | None = None) -> tuple[Tensor, Tensor]:
             f"{tuple(current.shape)} and float32"
         )
     if current.device.type == "cpu":
-        spikes, last = _CpuLIF.apply(current, v)  # type: ignore[no-untyped-call]
+        # Typed in some releases of torch and not in others.
+        apply: Any = _CpuLIF.apply
+        spikes, last = apply(current, v)
         return spikes, last
     return spikingjelly_lif(current, v)
 
