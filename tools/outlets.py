@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pylsl
 
 from rtdecode.ingest.layouts import Layout
+from rtdecode.serve.lslout import describe_columns
 from rtdecode.session.layout import Behavior, Events, Session
 from rtdecode.tools.delivery import Delivery, IntervalTimes, SampleTimes
 
@@ -113,7 +114,7 @@ class EventOutlet:
             source_id(stream, session),
         )
         info.desc().append_child_value("n_channels", str(session.n_channels))
-        label_columns(info, columns, ("",) * len(columns))
+        describe_columns(info, columns, ("",) * len(columns))
         self.outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
 
     def push(self, delivery: Delivery, kept: Kept | None, in_round: Round) -> int:
@@ -199,7 +200,7 @@ class BehaviorOutlet:
             "float32",
             source_id(spikes, session) + ":behavior",
         )
-        label_columns(info, behavior.names, behavior.units)
+        describe_columns(info, behavior.names, behavior.units)
         self.outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
 
     def push(self, delivery: Delivery, kept: Kept | None, in_round: Round) -> int:
@@ -219,12 +220,3 @@ Outlet = EventOutlet | CountOutlet | BehaviorOutlet
 def source_id(stream: str, session: Session) -> str:
     """The same for every replay of a session under one name, so that a restart is recognised."""
     return f"rtdecode-replay:{stream}:{session.name}"
-
-
-def label_columns(info: pylsl.StreamInfo, labels: tuple[str, ...], units: tuple[str, ...]) -> None:
-    """Write LSL's usual channel list into a stream's description."""
-    channels = info.desc().append_child("channels")
-    for label, unit in zip(labels, units, strict=True):
-        channel = channels.append_child("channel")
-        channel.append_child_value("label", label)
-        channel.append_child_value("unit", unit)

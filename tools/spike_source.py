@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pylsl
 
 from rtdecode.ingest.lslconfig import silence_liblsl
-from rtdecode.tools.outlets import OUTLET_BUFFER, label_columns
+from rtdecode.serve.lslout import describe_columns
+from rtdecode.tools.outlets import OUTLET_BUFFER
 
 F8 = npt.NDArray[np.float64]
 
@@ -32,7 +33,7 @@ def main() -> None:
     silence_liblsl()
     info = pylsl.StreamInfo(given.stream, "Spikes", 3, 0.0, "int32", f"rtdecode-source:{given.stream}")
     info.desc().append_child_value("n_channels", str(given.channels))
-    label_columns(info, ("channel", "unit", "seq"), ("", "", ""))
+    describe_columns(info, ("channel", "unit", "seq"), ("", "", ""))
     outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
     rng = np.random.default_rng(given.seed)
     rate_hz = given.channels * given.rate
