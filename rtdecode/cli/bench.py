@@ -48,3 +48,40 @@ def latency(
         f"p50 {hops['zmq']['p50']:.3f}; grace settled at {document['grace_ms']} ms; "
         f"late {document['late']}, lost {document['lost']}, flagged {document['flagged']}"
     )
+
+
+@app.command()
+def decode(
+    bins: Annotated[int, typer.Option(help="How many bins of the fastest engine are timed.", min=100)] = 3000,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """What a bin costs: the engine that runs live beside torch, kinds of models, channels and spikes."""
+    from dataclasses import asdict
+
+    from rtdecode.tools.bench_decode import CHANNELS, ratios, run_bench
+
+    timings = run_bench(bins, CHANNELS, say)
+    if json:
+        print_json([asdict(timing) for timing in timings])
+        return
+    rows = [
+        [
+            row.engine,
+            row.kind,
+            str(row.channels),
+            f"{row.rate_hz:.3g}",
+            number(row.spikes_per_bin, 1),
+            "–" if row.firing is None else f"{row.firing:.0%}",
+            number(row.effective_acs, 0),
+            number(row.dense_macs, 0),
+            number(row.p50_us, 1),
+            number(row.p99_us, 1),
+            number(row.mean_us, 1),
+        ]
+        for row in timings
+    ]
+    headings = ["engine", "kind", "channels", "Hz", "spikes/bin", "fire", "adds", "dense"]
+    headings += ["p50 µs", "p99 µs", "mean µs"]
+    print(table(headings, rows))
+    for ratio in ratios(timings):
+        print(f"{ratio.what}: {ratio.value:.3g} (wanted {ratio.wanted})")

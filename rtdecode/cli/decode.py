@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,19 @@ import typer
 from rtdecode.cli.common import JSON_HELP, number, print_json, table
 
 
+class Engine(StrEnum):
+    """What computes."""
+
+    NUMBA = "numba"
+    TORCH = "torch"
+
+
 def decode(
     session: Annotated[Path, typer.Argument(help="Session file (.h5).")],
     model: Annotated[str, typer.Option(help="Model file or name.", metavar="PATH|NAME")],
+    engine: Annotated[
+        Engine, typer.Option(help="numba, the one that runs live, or torch, for networks.")
+    ] = Engine.NUMBA,
     score_from: Annotated[
         float | None, typer.Option("--from", help="Score from this second on; all is decoded.", min=0)
     ] = None,
@@ -28,14 +39,13 @@ def decode(
     seed: Annotated[int, typer.Option(help="Places counts coarser than the model's bins.", min=0)] = 0,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Decode a session as fast as it goes, with the engine that runs live.
+    """Decode a session as fast as it goes.
 
     A session that `serve --record` wrote gives the published values again, bit for bit.
     """
     from dataclasses import replace
 
     from rtdecode.calibrate.score import score_decoded
-    from rtdecode.decode.load import open_model
     from rtdecode.decode.offline import decode_session, scored_rows
     from rtdecode.modelstore import find_model
     from rtdecode.session.read import read_session
@@ -47,7 +57,7 @@ def decode(
     if output is not None:
         check_writable(output)
     stage = _output_settings(config)
-    artifact, decoder = open_model(find_model(model))
+    artifact, decoder = _open(find_model(model), engine)
     recorded = read_session(session)
     if recorded.decoded is None:
         _compile(decoder)
@@ -63,6 +73,7 @@ def decode(
         "realtime_factor": len(decoded.bin) * artifact.bin_width_s / seconds,
         "clipped": decoder.clipped,
         "model": artifact.model_id,
+        "engine": engine.value,
     }
     rows = scored_rows(decoded, score_from, score_to)
     document["scored_bins"] = int(rows.sum())
@@ -90,6 +101,23 @@ def decode(
         print(table(["output", "R²", "PCC"], rows_text))
     if output is not None:
         print(f"written to {output}")
+
+
+def _open(path: Path, engine: Engine) -> Any:
+    """A model file and its decoder in the engine."""
+    from rtdecode.artifact import read_artifact
+    from rtdecode.decode.load import open_model
+    from rtdecode.errors import RtdecodeError
+
+    if engine is Engine.NUMBA:
+        return open_model(path)
+    from rtdecode.models.torchengine import load_torch_decoder
+
+    artifact = read_artifact(path)
+    try:
+        return artifact, load_torch_decoder(artifact)
+    except RtdecodeError as error:
+        raise RtdecodeError(error.what, where=str(path), mend=error.mend) from error
 
 
 def _output_settings(config: Path | None) -> Any:

@@ -20,7 +20,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.failsafe import HELD
 from rtdecode.output.settings import OutputSettings, read_settings
 from rtdecode.output.stage import OutputStage
-from rtdecode.session.bins import bin_session
+from rtdecode.session.bins import BinnedSession, bin_session
 from rtdecode.session.layout import Decoded, DecodedOut, LogEntry, Session
 
 #: The grid of a counts stream follows its source's real rate, so recorded bins are not exact.
@@ -52,13 +52,8 @@ def decode_session(
         RtdecodeError: the session has another channel count than the model, or is shorter than a bin; the
             output stage needs what this model does not decode.
     """
-    where = str(session.path or session.name)
-    if session.n_channels != artifact.n_channels:
-        raise RtdecodeError(
-            f"the session has {session.n_channels} channels, the model {artifact.n_channels}",
-            where=where,
-            mend="choose a model made for this array",
-        )
+    where = _where(session)
+    _check_array(session, artifact)
     live = session.decoded
     if output is None and live is not None and live.out is not None:
         output = read_settings(live.out.settings, f"{where}:/decoded")
@@ -67,12 +62,8 @@ def decode_session(
         stage = OutputStage(output, artifact.outputs, artifact.bin_width_s, f"{where}: [output]")
     if live is not None and _has_bins_of(live, artifact.bin_width_s):
         return decode_recording(live, session.log, artifact, decoder, stage)
-    binned = bin_session(session, artifact.bin_width_s, seed)
+    binned = _binned(session, artifact.bin_width_s, seed)
     n_bins = len(binned.counts)
-    if n_bins == 0:
-        raise RtdecodeError(
-            f"the session is shorter than one bin of {artifact.bin_width_s * 1e3:g} ms", where=where
-        )
     values = np.zeros((n_bins, len(artifact.outputs)), np.float32)
     decoder.reset()
     decoder.run(binned.counts, values)
@@ -94,6 +85,42 @@ def decode_session(
         names=artifact.output_names,
         out=None if stage is None else _place_cursor(stage, values, flags),
     )
+
+
+def session_counts(
+    session: Session, artifact: ModelArtifact, seed: int = 0
+) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """The bins that `decode_session` steps, in order, u1[T, n_channels]; T ≥ 1 but for an empty recording.
+
+    Raises:
+        RtdecodeError: the session has another channel count than the model, or is shorter than a bin.
+    """
+    _check_array(session, artifact)
+    if session.decoded is not None and _has_bins_of(session.decoded, artifact.bin_width_s):
+        return session.decoded.counts
+    return _binned(session, artifact.bin_width_s, seed).counts
+
+
+def _where(session: Session) -> str:
+    return str(session.path or session.name)
+
+
+def _check_array(session: Session, artifact: ModelArtifact) -> None:
+    if session.n_channels != artifact.n_channels:
+        raise RtdecodeError(
+            f"the session has {session.n_channels} channels, the model {artifact.n_channels}",
+            where=_where(session),
+            mend="choose a model made for this array",
+        )
+
+
+def _binned(session: Session, bin_width_s: float, seed: int) -> BinnedSession:
+    binned = bin_session(session, bin_width_s, seed)
+    if len(binned.counts) == 0:
+        raise RtdecodeError(
+            f"the session is shorter than one bin of {bin_width_s * 1e3:g} ms", where=_where(session)
+        )
+    return binned
 
 
 def _place_cursor(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,19 @@ def indy_kalman(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Kalman filter for x, y, vx, vy at 20 ms that carries its covariance on."""
     path = tmp_path_factory.mktemp("models") / "kalman.safetensors"
     write_artifact(path, fit_sessions([indy], "kalman", 0.02).artifact)
+    return path
+
+
+@pytest.fixture(scope="session")
+def indy_alignnet(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An AlignNet for x, y, vx, vy at 20 ms after a few steps of training: it fires, which is all it must."""
+    from rtdecode.calibrate import networks
+    from rtdecode.calibrate.training import TrainingSettings
+
+    path = tmp_path_factory.mktemp("models") / "alignnet.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=25))
+        write_artifact(path, fit_sessions([indy], "alignnet", 0.02).artifact)
     return path
 
 

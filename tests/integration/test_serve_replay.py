@@ -89,7 +89,13 @@ def test_replayed_session_is_decoded_live_as_offline(
 
 @pytest.mark.sessions
 @pytest.mark.parametrize(
-    ("layout", "model_of"), [("events", "indy_model"), ("counts", "indy_model"), ("events", "indy_kalman")]
+    ("layout", "model_of"),
+    [
+        ("events", "indy_model"),
+        ("counts", "indy_model"),
+        ("events", "indy_kalman"),
+        ("events", "indy_alignnet"),
+    ],
 )
 def test_recording_decodes_to_the_published_bits_through_pause_reset_and_outage(
     rig: LoopbackRig,

@@ -86,7 +86,9 @@ def test_help_loads_nothing_heavy() -> None:
     assert imported.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("command", ["serve", "replay", "record", "decode", "fit", "info", "demo", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["serve", "replay", "record", "decode", "fit", "info", "demo", "doctor", "verify"]
+)
 def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
     assert imported_by("-m", "rtdecode.cli", command, "--help").isdisjoint(HEAVY)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
-from rtdecode.decode.offline import decode_recording, decode_session, scored_rows
+from rtdecode.decode.offline import decode_recording, decode_session, scored_rows, session_counts
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
 from rtdecode.output.settings import read_settings
@@ -418,6 +418,23 @@ def test_sessions_that_cannot_be_decoded_are_refused() -> None:
         decode_session(other, artifact, decoder)
     with pytest.raises(RtdecodeError, match="no spikes"):
         decode_session(Session(n_channels=N_CHANNELS), artifact, decoder)
+    for session, what in ((short, "shorter than one bin"), (other, "6 channels, the model 5")):
+        with pytest.raises(RtdecodeError, match=what):
+            session_counts(session, artifact)
+
+
+def test_the_counts_of_a_session_are_those_that_are_stepped() -> None:
+    artifact, live = make_artifact(), recording(make_counts())
+    coarse = Counts(make_counts(20), 0.064, 3.0)
+    for session, width_s in (
+        (Session(n_channels=N_CHANNELS, events=make_events()), 0.02),
+        (Session(n_channels=N_CHANNELS, counts=coarse), 0.02),
+        (Session(n_channels=N_CHANNELS, events=make_events(), decoded=live), 0.02),
+        (Session(n_channels=N_CHANNELS, events=make_events(), decoded=live), 0.04),
+    ):
+        of_width = replace(artifact, bin_width_s=width_s)
+        decoded = decode_session(session, of_width, load_decoder(of_width), seed=5)
+        np.testing.assert_array_equal(session_counts(session, of_width, seed=5), decoded.counts)
 
 
 def test_scores_leave_out_what_was_held_and_what_lies_outside() -> None:

@@ -1,0 +1,139 @@
+"""The linear filters in plain NumPy, from the equations of docs/model-files.md.
+
+What `verify` measures the engine against: dense products in float64, no order of additions, no shortcuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact
+
+F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
+U1 = NDArray[np.uint8]
+
+#: A covariance that a bin changes by no more than this part of it has settled, and is held.
+SETTLED = 1e-12
+
+
+class LinearReference:
+    """A Wiener or Kalman filter and its running state.
+
+    Args:
+        artifact: kind "wiener" or "kalman".
+
+    Attributes:
+        clipped: counts above count_max so far.
+        adds: multiply-adds so far that no silent channel had part in: what an event-driven engine needs. The
+            covariance of a Kalman filter is left out; it soon settles, and is held.
+        dense_macs: multiply-adds of a bin in which every channel counts.
+    """
+
+    clipped: int
+    adds: float
+    dense_macs: float
+
+    def __init__(self, artifact: ModelArtifact) -> None:
+        self._good = np.array(artifact.channel_mask)
+        self._count_max = artifact.count_max
+        self._filter: WienerReference | KalmanReference
+        if artifact.kind == "wiener":
+            self._filter = WienerReference(artifact)
+        else:
+            self._filter = KalmanReference(artifact)
+        self._macs_of_a_channel = self._filter.macs_of_a_channel
+        self.dense_macs = float(artifact.n_channels * self._macs_of_a_channel + self._filter.other_macs)
+        self.clipped, self.adds = 0, 0.0
+
+    def run(self, counts: U1) -> F4:
+        """Values f4[T, D] of the next bins from their counts u1[T, C]."""
+        self.clipped += int(np.count_nonzero(counts[:, self._good] > self._count_max))
+        read = np.where(self._good, np.minimum(counts, self._count_max), 0).astype(np.float64)
+        self.adds += np.count_nonzero(read) * self._macs_of_a_channel + len(read) * self._filter.other_macs
+        return self._filter.run(read).astype(np.float32)
+
+
+class WienerReference:
+    """y[k] = bias + Σ_h counts[k−h] · weight[:, h].
+
+    Args:
+        artifact: kind "wiener".
+
+    Attributes:
+        macs_of_a_channel: multiply-adds of a channel in a bin.
+        other_macs: the rest of them.
+    """
+
+    macs_of_a_channel: int
+    other_macs: int
+
+    def __init__(self, artifact: ModelArtifact) -> None:
+        self._weight = artifact.run["weight"].astype(np.float64)
+        self._bias = artifact.run["bias"].astype(np.float64)
+        self._past = np.zeros((self._weight.shape[1] - 1, artifact.n_channels))
+        self.macs_of_a_channel, self.other_macs = self._weight[0].size, 0
+
+    def run(self, read: F8) -> F8:
+        """Values f8[T, D] of the next bins, from what is read of their counts, f8[T, C]."""
+        frames = np.concatenate([self._past, read])
+        n_past = len(self._past)
+        values = np.tile(self._bias, (len(read), 1))
+        for lag in range(n_past + 1):
+            values += frames[n_past - lag : len(frames) - lag] @ self._weight[:, lag]
+        self._past = frames[len(read) :]
+        return values
+
+
+class KalmanReference:
+    """The textbook's update of mean and covariance; of the mean alone where the gain is settled.
+
+    Args:
+        artifact: kind "kalman", of either form.
+
+    Attributes:
+        macs_of_a_channel, other_macs: as in `WienerReference`.
+    """
+
+    macs_of_a_channel: int
+    other_macs: int
+
+    def __init__(self, artifact: ModelArtifact) -> None:
+        self._tensors = {name: tensor.astype(np.float64) for name, tensor in artifact.run.items()}
+        self._mean = np.zeros(len(self._tensors["transition"]))
+        self._settled = False
+        self._update: Callable[[F8], F8] = self._steady
+        if "observe" in self._tensors:
+            self._covariance = self._tensors["prior"]
+            self._update = self._running
+        self.macs_of_a_channel = len(self._mean)
+        n_products = 3 if "observe" in self._tensors else 1
+        self.other_macs = n_products * len(self._mean) ** 2 + self._tensors["readout"].size
+
+    def run(self, read: F8) -> F8:
+        """As `WienerReference.run`."""
+        tensors = self._tensors
+        told = tensors["offset"] + read @ tensors["observe" if "observe" in tensors else "gain"]
+        states = np.empty_like(told)
+        for k, row in enumerate(told):
+            states[k] = self._mean = self._update(row)
+        return np.asarray(tensors["bias"] + states @ tensors["readout"].T)
+
+    def _steady(self, told: F8) -> F8:
+        return np.asarray(told + self._tensors["transition"] @ self._mean)
+
+    def _running(self, told: F8) -> F8:
+        tensors = self._tensors
+        if not self._settled:
+            ahead = tensors["transition"] @ self._covariance @ tensors["transition"].T
+            ahead += tensors["process_noise"]
+            # ((A P Aᵀ + W)⁻¹ + G)⁻¹, without an inverse of what may have none.
+            after = np.linalg.solve(np.eye(len(ahead)) + ahead @ tensors["information"], ahead)
+            change = np.abs(after - self._covariance).max()
+            self._settled = bool(change <= SETTLED * np.abs(after).max())
+            self._covariance = np.asarray(after, np.float64)
+        predicted = tensors["transition"] @ self._mean
+        return np.asarray(predicted + self._covariance @ (told - tensors["information"] @ predicted))

@@ -1,0 +1,83 @@
+"""Networks to be timed: weights at random, and as active as trained ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rtdecode.artifact import ModelArtifact, Output, count_max_at
+from rtdecode.calibrate.networks import new_network
+from rtdecode.models.export import export
+from rtdecode.models.layers import ConvUnit
+from rtdecode.models.lif import spikingjelly_lif
+from rtdecode.models.network import Network
+
+BIN_WIDTH_S = 0.02
+OUTPUTS = (
+    Output("x", "mm", 0.0, 1.0, "position"),
+    Output("y", "mm", 0.0, 1.0, "position"),
+    Output("vx", "mm/s", 0.0, 1.0, "velocity"),
+    Output("vy", "mm/s", 0.0, 1.0, "velocity"),
+)
+
+_SESSION = "bench"
+_CALIBRATION_WINDOWS, _CALIBRATION_BINS = 8, 200
+
+
+def random_network(kind: str, n_channels: int, rate_hz: float, seed: int = 0) -> Network:
+    """A network of the default size for Poisson counts of some rate on every channel, in evaluation mode.
+
+    Batch normalisation has seen such counts, so that a fifth or so of an AlignNet's neurons fire in a frame.
+
+    Args:
+        kind: "alignnet" or "gru".
+        n_channels: of the array.
+        rate_hz: spikes per second and channel.
+        seed: of the weights and of the counts that they see here.
+    """
+    expected = rate_hz * BIN_WIDTH_S
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = new_network(kind, n_channels, len(OUTPUTS), count_max_at(BIN_WIDTH_S)).eval()
+        net.read_in.add(
+            _SESSION, np.full(n_channels, expected), np.full(n_channels, max(math.sqrt(expected), 1e-3))
+        )
+        counts = torch.poisson(torch.full((_CALIBRATION_WINDOWS, n_channels, _CALIBRATION_BINS), expected))
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.momentum = None  # the mean over all that it sees, not a running one
+                module.train()
+        with torch.no_grad():
+            net.decode(counts, _SESSION)
+    return net.eval()
+
+
+def as_artifact(net: Network) -> ModelArtifact:
+    """The network as the engine steps it."""
+    return export(net, session=_SESSION, bin_width_s=BIN_WIDTH_S, outputs=OUTPUTS)
+
+
+def poisson_counts(n_channels: int, rate_hz: float, n_bins: int, seed: int = 1) -> NDArray[np.uint8]:
+    """Counts u1[n_bins, n_channels] of channels that fire at this rate, one independent of the other."""
+    counts = np.random.default_rng(seed).poisson(rate_hz * BIN_WIDTH_S, size=(n_bins, n_channels))
+    return np.minimum(counts, np.iinfo(np.uint8).max).astype(np.uint8)
+
+
+class SpikingjellyLIF(nn.Module):
+    """The reference's neuron in place of `LIF`."""
+
+    def forward(self, current: Tensor) -> Tensor:
+        """Spikes f4[…, T] of neurons at rest to currents f4[…, T]."""
+        return spikingjelly_lif(current, current.new_zeros(current.shape[:-1]))[0]
+
+
+def with_spikingjelly(net: Network) -> Network:
+    """The same network, its neurons exchanged for spikingjelly's; changes `net`."""
+    for module in net.modules():
+        if isinstance(module, ConvUnit) and not isinstance(module.neuron, nn.ReLU):
+            module.neuron = SpikingjellyLIF()
+    return net
