@@ -72,7 +72,7 @@ class Promise:
 
 
 def record(path: Path, pause_s: float, scale: int) -> None:
-    """Append and flush until killed."""
+    """Append and flush once, and when told to go on, until killed."""
     writer = SessionWriter(
         path,
         n_channels=N_CHANNELS,
@@ -94,6 +94,8 @@ def record(path: Path, pause_s: float, scale: int) -> None:
         os.write(notes, f"{cycle * e} {cycle * s} {cycle * b} {cycle * n}\n".encode())
         if cycle == 1:
             print("recording", flush=True)
+            # Nobody runs ahead while the others start: on a busy machine that would be gigabytes.
+            sys.stdin.readline()
         time.sleep(pause_s)
 
 
@@ -103,7 +105,7 @@ def notes_of(path: Path) -> Path:
 
 def start(path: Path, pace: tuple[float, int]) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, path, *map(str, pace)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def check(path: Path, promised: Promise) -> None:
@@ -154,6 +156,10 @@ def test_a_recording_survives_being_killed(tmp_path: Path) -> None:
         for _, recorder in recorders:
             assert recorder.stdout is not None
             assert recorder.stdout.readline() == "recording\n"
+        for _, recorder in recorders:
+            assert recorder.stdin is not None
+            recorder.stdin.write("go\n")
+            recorder.stdin.flush()
         for _, recorder in recorders:
             time.sleep(rng.uniform(0.02, 0.3))
             recorder.kill()
