@@ -22,7 +22,6 @@ import pytest
 from fakedaemon import FakePublisher, cursor_map
 
 from rtdecode.client import AsyncCursorClient, CursorClient, Link, Status
-from rtdecode.client.feed import RECEIVE_QUEUE
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.rig import free_endpoint
 
@@ -165,7 +164,8 @@ def test_what_was_published_too_long_ago_is_not_handed_out(
 
 
 def test_a_reader_that_is_stuck_costs_bounded_memory_and_counts_what_it_lost() -> None:
-    total = 30_000
+    # More than the queues on both sides and TCP's own buffers hold, which grow to some megabytes.
+    total = 200_000
     with FakePublisher() as publisher, CursorClient(publisher.endpoint, stale_after_s=math.inf) as client:
         publisher.await_subscriber()
         for seq in range(total):
@@ -179,7 +179,7 @@ def test_a_reader_that_is_stuck_costs_bounded_memory_and_counts_what_it_lost() -
             while (cursor := client.receive(0.2)) is not None:
                 received, newest = received + 1, cursor.seq
         assert newest >= total
-        assert received < 3 * RECEIVE_QUEUE
+        assert received + client.skipped < total // 2
         assert received + client.missed + client.skipped == newest + 1
         assert client.missed > 0
 
