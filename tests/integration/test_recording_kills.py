@@ -143,7 +143,7 @@ def check(path: Path, promised: Promise) -> None:
     assert list(session.log) == entries(0, len(session.log))
 
 
-@pytest.mark.timeout(240 + 3 * KILLS)
+@pytest.mark.timeout(60 + 3 * KILLS)
 def test_a_recording_survives_being_killed(tmp_path: Path) -> None:
     rng = random.Random(os.urandom(8))
     killed = 0
