@@ -29,6 +29,8 @@ N_CHANNELS = 96
 MODELS = ("aabbccdd", "11223344")
 PACES = [(0.25, 1), (0.0, 1), (0.0, 40)]
 """Seconds between flushes, and how much data: as served; at full speed; so much that kills land in it."""
+MOST_BYTES = 32_000_000
+"""What one recorder may write, however long a busy disk holds up the one that is to kill it."""
 
 
 def events(start: int, stop: int) -> tuple[np.ndarray, ...]:
@@ -72,7 +74,7 @@ class Promise:
 
 
 def record(path: Path, pause_s: float, scale: int) -> None:
-    """Append and flush once, and when told to go on, until killed."""
+    """Append and flush once, and when told to go on, until killed, or until it has written MOST_BYTES."""
     writer = SessionWriter(
         path,
         n_channels=N_CHANNELS,
@@ -83,7 +85,7 @@ def record(path: Path, pause_s: float, scale: int) -> None:
     )
     notes = os.open(notes_of(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     cycle = 0
-    while True:
+    while path.stat().st_size < MOST_BYTES:
         e, s, b, n = (count * scale for count in (360, 16, 13, 1))
         writer.append_events(*events(cycle * e, (cycle + 1) * e))
         writer.append_behavior(*samples(cycle * s, (cycle + 1) * s))
@@ -94,9 +96,11 @@ def record(path: Path, pause_s: float, scale: int) -> None:
         os.write(notes, f"{cycle * e} {cycle * s} {cycle * b} {cycle * n}\n".encode())
         if cycle == 1:
             print("recording", flush=True)
-            # Nobody runs ahead while the others start: on a busy machine that would be gigabytes.
+            # Nobody runs ahead while the others start.
             sys.stdin.readline()
         time.sleep(pause_s)
+    # Killed here, or ended with the test should that have died itself.
+    sys.stdin.read()
 
 
 def notes_of(path: Path) -> Path:
@@ -153,19 +157,23 @@ def test_a_recording_survives_being_killed(tmp_path: Path) -> None:
             for i in range(min(AT_A_TIME, KILLS - killed))
         ]
         recorders = [(path, start(path, pace)) for path, pace in batch]
-        for _, recorder in recorders:
-            assert recorder.stdout is not None
-            assert recorder.stdout.readline() == "recording\n"
-        for _, recorder in recorders:
-            assert recorder.stdin is not None
-            recorder.stdin.write("go\n")
-            recorder.stdin.flush()
-        for _, recorder in recorders:
-            time.sleep(rng.uniform(0.02, 0.3))
-            recorder.kill()
-        # One that is held up by the disk dies when its write is through: the others do not live on meanwhile.
-        for _, recorder in recorders:
-            recorder.communicate()
+        try:
+            for _, recorder in recorders:
+                assert recorder.stdout is not None
+                assert recorder.stdout.readline() == "recording\n"
+            for _, recorder in recorders:
+                assert recorder.stdin is not None
+                recorder.stdin.write("go\n")
+                recorder.stdin.flush()
+            for _, recorder in recorders:
+                time.sleep(rng.uniform(0.02, 0.3))
+                recorder.kill()
+        finally:
+            # A killed one dies when its write is through, however long: the others do not live on meanwhile.
+            for _, recorder in recorders:
+                recorder.kill()
+            for _, recorder in recorders:
+                recorder.communicate()
         for path, _ in recorders:
             # Stronger than all but the last second: everything a flush came back for.
             last = notes_of(path).read_text().splitlines()[-1]
