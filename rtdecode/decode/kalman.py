@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.tensors import fits_bin, fits_bins, misfit
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.kalman import running_run, running_step, steady_run, steady_step, update_covariance
 
@@ -107,13 +108,8 @@ class KalmanDecoder:
             RtdecodeError: an array has another shape or dtype.
         """
         # Numba does not look: a short array would be read past its end.
-        if (
-            counts.shape != (self.n_channels,)
-            or out.shape != (self.n_outputs,)
-            or counts.dtype != np.uint8
-            or out.dtype != np.float32
-        ):
-            raise self._misfit(counts, out)
+        if not fits_bin(counts, out, self.n_channels, self.n_outputs):
+            raise misfit(counts, out, self.n_channels, self.n_outputs)
         if not self._settled:
             self._advance_covariance()
         self._step(counts, *self._arguments, out)
@@ -124,14 +120,8 @@ class KalmanDecoder:
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
-        if (
-            counts.ndim != 2
-            or counts.shape[1] != self.n_channels
-            or out.shape != (counts.shape[0], self.n_outputs)
-            or counts.dtype != np.uint8
-            or out.dtype != np.float32
-        ):
-            raise self._misfit(counts, out)
+        if not fits_bins(counts, out, self.n_channels, self.n_outputs):
+            raise misfit(counts, out, self.n_channels, self.n_outputs)
         first = 0
         # Kept out of the kernel: with the covariance's loops in it, that takes long to compile.
         while first < len(counts) and not self._settled:
@@ -171,12 +161,6 @@ class KalmanDecoder:
         self.step(counts[0], out[0])
         self.run(counts, out)
         self.reset()
-
-    def _misfit(self, counts: NDArray[Any], out: NDArray[Any]) -> RtdecodeError:
-        return RtdecodeError(
-            f"counts of shape {counts.shape}, {counts.dtype} and values of shape {out.shape}, {out.dtype} "
-            f"do not fit a model of {self.n_channels} channels (uint8) and {self.n_outputs} outputs (float32)"
-        )
 
 
 def _checked_tensors(artifact: ModelArtifact, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
