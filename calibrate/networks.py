@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,15 @@ VALIDATED = 0.1
 
 DEAD_BELOW_HZ = 0.05
 
-WIDTHS, DEC_WIDTHS, LATENT = (64, 128, 128), (64, 128), 64
-DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
+WIDTHS, DEC_WIDTHS, LATENT, LEAKY = (64, 128, 128), (64, 128), 64, 64
+DROPOUT, CHANNEL_DROPOUT, FEATURE_DROPOUT = 0.2, 0.2, 0.35
+
+#: The longest time constant that a leaky neuron starts with.
+LONGEST_S = 4.0
+
+#: Length of a training window, and the part of it that is not scored.
+WINDOW_S, WARMUP_S = 12.8, 0.8
+SHORTEST_WINDOW_BINS = 50
 
 
 def fit_network(
@@ -65,7 +72,7 @@ def fit_network(
     sd = np.array([output.sd for output in outputs])
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = new_network(kind, counts[0].shape[1], len(outputs), count_max)
+        net = new_network(kind, counts[0].shape[1], len(outputs), bin_width_s)
     net.set_output_scale(mean, sd)
     recordings = []
     for name, block, label in zip(names, counts, targets, strict=True):
@@ -79,19 +86,32 @@ def fit_network(
             )
         net.read_in.add(name, clipped.mean(axis=0), clipped.std(axis=0), good)
         recordings.append(_recording(name, clipped, (label - mean) / sd, bin_width_s))
-    log = train(net, recordings, TrainingSettings(seed=seed), where, progress)
+    log = train(net, recordings, settings_for(recordings, bin_width_s, seed), where, progress)
     exported = [export(net, session=name, bin_width_s=bin_width_s, outputs=outputs) for name in names]
     return exported, log
 
 
-def new_network(kind: str, n_channels: int, n_outputs: int, count_max: int) -> Network:
+def new_network(kind: str, n_channels: int, n_outputs: int, bin_width_s: float) -> Network:
     """An untrained network of the default size."""
-    dropout: dict[str, Any] = {"dropout": DROPOUT, "channel_dropout": CHANNEL_DROPOUT}
+    sizes = (n_channels, n_outputs, count_max_at(bin_width_s))
+    dropout: dict[str, Any] = {
+        "dropout": DROPOUT,
+        "channel_dropout": CHANNEL_DROPOUT,
+        "feature_dropout": FEATURE_DROPOUT,
+    }
     if kind == "gru":
-        return GRUNet(n_channels, n_outputs, count_max, **dropout)
-    return AlignNet(
-        n_channels, n_outputs, count_max, widths=WIDTHS, dec_widths=DEC_WIDTHS, latent=LATENT, **dropout
-    )
+        return GRUNet(*sizes, **dropout)
+    net = AlignNet(*sizes, widths=WIDTHS, dec_widths=DEC_WIDTHS, latent=LATENT, leaky=LEAKY, **dropout)
+    net.behavior_head.spread(LONGEST_S / bin_width_s)
+    return net
+
+
+def settings_for(recordings: Sequence[Recording], bin_width_s: float, seed: int) -> TrainingSettings:
+    """How to train at this bin width; windows are shorter where no session is four of them long."""
+    longest = max(recording.counts.shape[1] for recording in recordings)
+    window = min(round(WINDOW_S / bin_width_s), max(longest // 4, SHORTEST_WINDOW_BINS))
+    warmup = min(round(WARMUP_S / bin_width_s), window // 4)
+    return TrainingSettings(window_bins=window, warmup_bins=warmup, seed=seed)
 
 
 def chosen_device(name: str) -> torch.device:

@@ -39,8 +39,8 @@ class TrainingSettings:
     """
 
     steps: int = 400
-    batch: int = 32
-    window_bins: int = 100
+    batch: int = 16
+    window_bins: int = 200
     warmup_bins: int = 12
     learning_rate: float = 3e-3
     rise: float = 0.2

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.layers import Pointwise, frames_around
 from rtdecode.models.network import Network
+from rtdecode.models.readout import LeakyReadOut
 from rtdecode.models.unet import Encoding, UDecoder, UEncoder
 
 
@@ -45,7 +46,8 @@ class AlignNet(Network):
     The spike encoder fires (`LIF`), the behaviour encoder rectifies; each feeds both decoders, latent and
     skips. Behaviour is z-scored in and out: `output_mean` and `output_sd` say with what. Both decoders end
     in a linear head, the rates behind a softplus, since neither spikes nor rectified values could be a
-    negative position or a count above 1.
+    negative position or a count above 1; leaky neurons beside the behaviour's head remember for longer than
+    the levels reach.
 
     Args:
         n_channels: C, of counts.
@@ -57,7 +59,9 @@ class AlignNet(Network):
         latent: channels of the latent that both encoders share.
         dec_widths: of each decoder level but the deepest, the finest first.
         lift: what behaviour is lifted to before it is encoded; None for 64, and for C if planar.
+        leaky: neurons of the behaviour head that integrate over time, see `LeakyReadOut`; the paper has none.
         dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
+        feature_dropout: on what the units of the behaviour decoder say.
 
     Raises:
         RtdecodeError: a number is out of its range, or does not fit another.
@@ -77,7 +81,7 @@ class AlignNet(Network):
     spike_decoder: UDecoder
     behavior_decoder: UDecoder
     rate_head: Pointwise
-    behavior_head: Pointwise
+    behavior_head: LeakyReadOut
 
     def __init__(
         self,
@@ -91,10 +95,12 @@ class AlignNet(Network):
         latent: int = 64,
         dec_widths: Sequence[int] = (64, 64),
         lift: int | None = None,
+        leaky: int = 0,
         dropout: float = 0.1,
         channel_dropout: float = 0.1,
+        feature_dropout: float = 0.0,
     ) -> None:
-        super().__init__(n_channels, n_outputs, count_max, dropout, channel_dropout)
+        super().__init__(n_channels, n_outputs, count_max, dropout, channel_dropout, feature_dropout)
         if planar and causal:
             raise RtdecodeError("convolutions over channels and time are not causal", mend="set causal=False")
         lift_to = lift if lift is not None else n_channels if planar else 64
@@ -110,10 +116,12 @@ class AlignNet(Network):
         self.spike_encoder = UEncoder(1 if planar else n_channels, spiking=True, padded=False, **sizes)
         self.behavior_encoder = UEncoder(1 if planar else lift_to, spiking=False, **sizes)
         self.spike_decoder = UDecoder(dec_widths=self.dec_widths, spiking=True, **sizes)
-        self.behavior_decoder = UDecoder(dec_widths=self.dec_widths, spiking=False, **sizes)
+        self.behavior_decoder = UDecoder(
+            dec_widths=self.dec_widths, spiking=False, dropout=feature_dropout, **sizes
+        )
         n_features = self.behavior_decoder.n_out * (n_channels if planar else 1)
         self.rate_head = Pointwise(n_features, n_channels)
-        self.behavior_head = Pointwise(n_features, n_outputs)
+        self.behavior_head = LeakyReadOut(n_features, n_outputs, leaky=leaky)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -127,8 +135,10 @@ class AlignNet(Network):
             "latent": self.n_latent,
             "dec_widths": list(self.dec_widths),
             "lift": self.lift_to,
+            "leaky": len(self.behavior_head.decay()),
             "dropout": self.read_in.dropout.p,
             "channel_dropout": self.read_in.channel_dropout.p,
+            "feature_dropout": self.feature_dropout,
         }
 
     def encode_spikes(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Encoding:

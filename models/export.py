@@ -155,8 +155,21 @@ def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
     run["enc0.0.bias"] = run["enc0.0.bias"] + np.einsum("ilo,i->o", weight, offset)
     run["enc0.0.weight"] = weight * scale[:, np.newaxis, np.newaxis]
     run["latent.weight"], run["latent.bias"] = _linear(net.spike_encoder.latent)
-    run["head.weight"], run["head.bias"] = _in_units(net, net.behavior_head)
+    run |= _fold_read_out(net)
     return run
+
+
+def _fold_read_out(net: AlignNet) -> dict[str, NDArray[Any]]:
+    """The head over features and leaky neurons, and what drives these."""
+    read_out = net.behavior_head
+    weight, bias = _in_units(net, read_out.head)
+    head = {"head.weight": weight, "head.bias": bias}
+    if read_out.drive is None:
+        return head
+    decay = _f8(read_out.decay())
+    drive, drive_bias = _linear(read_out.drive)
+    scale = np.sqrt(1.0 - decay**2)
+    return head | {"leaky.weight": drive * scale, "leaky.bias": drive_bias * scale, "leaky.decay": decay}
 
 
 def _fold_gru(net: GRUNet, session: str) -> dict[str, NDArray[Any]]:

@@ -20,6 +20,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.models.foldednet import CHUNK_BINS, FoldedNetwork
 from rtdecode.models.layers import KERNEL
 from rtdecode.models.lif import THRESHOLD, lif
+from rtdecode.models.readout import leaky_sum
 
 
 def torch_decoder(artifact: ModelArtifact, device: str = "cpu") -> Decoder:
@@ -64,6 +65,8 @@ class FoldedAlignNet(FoldedNetwork):
         self._bias: dict[str, Tensor] = {}
         self._spikes: dict[str, Tensor] = {}
         self._state["bin"] = torch.zeros(1, dtype=torch.int64)
+        self._decay = self._tensor(artifact.run.get("leaky.decay", np.zeros(0, np.float32))).double()
+        self._state["leaky"] = torch.zeros_like(self._decay)
         for name in (key.removesuffix(".weight") for key in shapes if key.endswith(".weight")):
             weight = artifact.run[f"{name}.weight"]
             if weight.ndim == 3:
@@ -121,6 +124,8 @@ class FoldedAlignNet(FoldedNetwork):
             for name in (f"dec{level}.0", f"dec{level}.1"):
                 x = self._convolve(name, x).relu()
         assert x is not None, "level 0 ticks in every bin"
+        if len(self._decay):
+            x = torch.cat([x, self._leak(torch.addmm(self._bias["leaky"], x, self._weight["leaky"]))], dim=1)
         return torch.addmm(self._bias["head"], x, self._weight["head"])
 
     def _convolve(self, name: str, x: Tensor) -> Tensor:
@@ -138,6 +143,14 @@ class FoldedAlignNet(FoldedNetwork):
             return fired.to(current.dtype)[None]
         spikes, self._state[f"{name}.v"] = lif(current.T, v)
         return spikes.T
+
+    def _leak(self, drive: Tensor) -> Tensor:
+        """h[k] = decay·h[k−1] + drive[k], in float64 so that passes lose no more than steps."""
+        driven = drive.double()
+        driven[0] += self._decay * self._state["leaky"]
+        sums = leaky_sum(driven.T[None], self._decay)[0].T
+        self._state["leaky"] = sums[-1]
+        return sums.to(drive.dtype)
 
     def _pool(self, name: str, x: Tensor, odd: bool) -> Tensor:
         frames = torch.cat([self._state[f"{name}.pending"], x]) if odd else x
@@ -215,6 +228,10 @@ def _alignnet_shapes(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
         sizes[f"dec{level}.0"] = (above + widths[level], KERNEL, width)
         sizes[f"dec{level}.1"] = (width, KERNEL, width)
         above = width
+    if "leaky.weight" in artifact.run:
+        sizes["leaky"] = (above, last_axis(artifact, "leaky.bias"))
+        above += sizes["leaky"][1]
     sizes["head"] = (above, len(artifact.outputs))
     shapes = {f"{name}.weight": size for name, size in sizes.items()}
-    return shapes | {f"{name}.bias": size[-1:] for name, size in sizes.items()}
+    shapes |= {f"{name}.bias": size[-1:] for name, size in sizes.items()}
+    return shapes | ({"leaky.decay": sizes["leaky"][-1:]} if "leaky" in sizes else {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
@@ -26,6 +27,7 @@ class GRUNet(Network):
         count_max: larger counts are clipped to it.
         hidden: units.
         dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
+        feature_dropout: on the units that the head reads.
 
     Raises:
         RtdecodeError: a number is out of its range.
@@ -46,8 +48,9 @@ class GRUNet(Network):
         hidden: int = 128,
         dropout: float = 0.1,
         channel_dropout: float = 0.1,
+        feature_dropout: float = 0.0,
     ) -> None:
-        super().__init__(n_channels, n_outputs, count_max, dropout, channel_dropout)
+        super().__init__(n_channels, n_outputs, count_max, dropout, channel_dropout, feature_dropout)
         if hidden < 1:
             raise RtdecodeError(f"a network of {hidden} units")
         self.hidden = hidden
@@ -63,12 +66,13 @@ class GRUNet(Network):
             "hidden": self.hidden,
             "dropout": self.read_in.dropout.p,
             "channel_dropout": self.read_in.channel_dropout.p,
+            "feature_dropout": self.feature_dropout,
         }
 
     def decode(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
         z = self.read_in(counts, session)
         states, _ = self.gru(z.transpose(1, 2))
-        behavior: Tensor = self.head(states).transpose(1, 2)
+        behavior: Tensor = self.head(F.dropout(states, self.feature_dropout, self.training)).transpose(1, 2)
         return behavior
 
     def forward(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:

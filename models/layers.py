@@ -6,6 +6,8 @@ always the last axis. Causal parts look at frame t and before, the others at bot
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,6 +33,7 @@ class ConvUnit(nn.Module):
         causal: frames t−2 … t, not t−1 … t+1.
         planar: convolve over the channel axis too, 3 × 3, with zeros around it.
         padded: False where the input already brings the frames around it.
+        dropout: probability of taking a single result for 0, while training.
 
     Shape:
         [N, n_in, T] → [N, n_out, T] (T − 2 without padding); planar [N, n_in, C, T] → [N, n_out, C, T].
@@ -39,6 +42,7 @@ class ConvUnit(nn.Module):
     conv: nn.Conv1d | nn.Conv2d
     norm: nn.BatchNorm1d | nn.BatchNorm2d
     neuron: nn.Module
+    dropout: nn.Dropout
     padding: tuple[int, ...]
 
     def __init__(
@@ -50,6 +54,7 @@ class ConvUnit(nn.Module):
         causal: bool = True,
         planar: bool = False,
         padded: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if planar:
@@ -59,6 +64,7 @@ class ConvUnit(nn.Module):
             self.conv = nn.Conv1d(n_in, n_out, KERNEL, bias=False)
             self.norm = nn.BatchNorm1d(n_out)
         self.neuron = LIF() if spiking else nn.ReLU()
+        self.dropout = nn.Dropout(dropout)
         around = frames_around(causal) if padded else (0, 0)
         self.padding = (*around, 1, 1) if planar else around
 
@@ -68,7 +74,7 @@ class ConvUnit(nn.Module):
             return x.new_zeros(
                 len(x), self.conv.out_channels, *(size - KERNEL + 1 for size in x.shape[2:-1]), 0
             )
-        y: Tensor = self.neuron(self.norm(self.conv(x)))
+        y: Tensor = self.dropout(self.neuron(self.norm(self.conv(x))))
         return y
 
 
@@ -92,11 +98,13 @@ def stage(
     causal: bool = True,
     planar: bool = False,
     padded: bool = True,
+    dropout: float = 0.0,
 ) -> nn.Sequential:
     """Two `ConvUnit`s, n_in → n_out → n_out; `padded` is about the first one's input."""
+    form: dict[str, Any] = {"spiking": spiking, "causal": causal, "planar": planar, "dropout": dropout}
     return nn.Sequential(
-        ConvUnit(n_in, n_out, spiking=spiking, causal=causal, planar=planar, padded=padded),
-        ConvUnit(n_out, n_out, spiking=spiking, causal=causal, planar=planar),
+        ConvUnit(n_in, n_out, padded=padded, **form),
+        ConvUnit(n_out, n_out, **form),
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.readin import ReadIn
+from rtdecode.models.readin import ReadIn, check_probability
 
 _SETTINGS, _NET = "settings", "net."
 _MEND = "use the file that training wrote"
@@ -33,6 +33,7 @@ class Network(nn.Module):
         n_outputs: D, of behaviour.
         count_max: larger counts are clipped to it.
         dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
+        feature_dropout: probability of taking a single value in front of the head for 0, while training.
 
     Raises:
         RtdecodeError: a number is out of its range.
@@ -42,17 +43,26 @@ class Network(nn.Module):
     n_channels: int
     n_outputs: int
     read_in: ReadIn
+    feature_dropout: float
     output_mean: Tensor
     output_sd: Tensor
 
     def __init__(
-        self, n_channels: int, n_outputs: int, count_max: int, dropout: float, channel_dropout: float
+        self,
+        n_channels: int,
+        n_outputs: int,
+        count_max: int,
+        dropout: float,
+        channel_dropout: float,
+        feature_dropout: float,
     ) -> None:
         super().__init__()
         if n_outputs < 1:
             raise RtdecodeError(f"a network of {n_outputs} outputs")
         self.n_channels, self.n_outputs = n_channels, n_outputs
         self.read_in = ReadIn(n_channels, count_max, dropout, channel_dropout)
+        check_probability(feature_dropout)
+        self.feature_dropout = feature_dropout
         self.register_buffer("output_mean", torch.zeros(n_outputs, dtype=torch.float64))
         self.register_buffer("output_sd", torch.ones(n_outputs, dtype=torch.float64))
 

@@ -47,9 +47,8 @@ class ReadIn(nn.Module):
         super().__init__()
         if n_channels < 1 or not 1 <= count_max <= 255:
             raise RtdecodeError(f"a network of {n_channels} channels and counts up to {count_max}")
-        for p in (dropout, channel_dropout):
-            if not 0.0 <= p < 1.0:
-                raise RtdecodeError(f"a dropout of {p}; it must lie in [0, 1)")
+        check_probability(dropout)
+        check_probability(channel_dropout)
         self.n_channels, self.count_max = n_channels, count_max
         self.names = []
         self.sessions = nn.ModuleList()
@@ -166,6 +165,16 @@ class SessionReadIn(nn.Module):
         self.offset = nn.Parameter(torch.tensor(-mean * scale, dtype=torch.float32))
         self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32))
         self.register_buffer("good", torch.tensor(good, dtype=torch.bool))
+
+
+def check_probability(p: float) -> None:
+    """Of a dropout.
+
+    Raises:
+        RtdecodeError: it does not lie in [0, 1).
+    """
+    if not 0.0 <= p < 1.0:
+        raise RtdecodeError(f"a dropout of {p}; it must lie in [0, 1)")
 
 
 def _stacked(rows: list[Tensor]) -> Tensor:

@@ -89,6 +89,7 @@ class UDecoder(nn.Module):
         spiking: fire (`LIF`) or rectify (`ReLU`).
         causal: no frame reads a later one.
         planar: convolve over the channel axis too.
+        dropout: on what each unit says, see `ConvUnit`.
 
     Raises:
         RtdecodeError: the widths do not fit each other.
@@ -107,13 +108,14 @@ class UDecoder(nn.Module):
         spiking: bool,
         causal: bool = True,
         planar: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if len(dec_widths) != len(widths) - 1 or min(dec_widths, default=1) < 1:
             raise RtdecodeError(f"decoder levels {tuple(dec_widths)} above encoder levels {tuple(widths)}")
         below = [*dec_widths[1:], latent] if dec_widths else []
         self.stages = nn.ModuleList(
-            stage(deeper + skip, width, spiking=spiking, causal=causal, planar=planar)
+            stage(deeper + skip, width, spiking=spiking, causal=causal, planar=planar, dropout=dropout)
             for deeper, skip, width in zip(below, widths, dec_widths, strict=False)
         )
         self.rises = nn.ModuleList([] if causal else [Rise(deeper, planar=planar) for deeper in below])

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rtdecode.artifact import ModelArtifact, Output, count_max_at
+from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.networks import new_network
 from rtdecode.models.export import export
 from rtdecode.models.layers import ConvUnit
@@ -42,7 +42,7 @@ def random_network(kind: str, n_channels: int, rate_hz: float, seed: int = 0) ->
     expected = rate_hz * BIN_WIDTH_S
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = new_network(kind, n_channels, len(OUTPUTS), count_max_at(BIN_WIDTH_S)).eval()
+        net = new_network(kind, n_channels, len(OUTPUTS), BIN_WIDTH_S).eval()
         net.read_in.add(
             _SESSION, np.full(n_channels, expected), np.full(n_channels, max(math.sqrt(expected), 1e-3))
         )

@@ -12,13 +12,26 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.tensors import check_tensors, last_axis
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.alignnet import BIAS, KEPT, N_COLUMNS, N_IN, N_OUT, PENDING, POOLED, SPIKES, WEIGHT
+from rtdecode.kernels.alignnet import (
+    BIAS,
+    DECAY,
+    KEPT,
+    N_COLUMNS,
+    N_IN,
+    N_OTHERS,
+    N_OUT,
+    PENDING,
+    POOLED,
+    SPIKES,
+    WEIGHT,
+)
 from rtdecode.kernels.causalconv import N_LAGS
 
 MAX_LEVELS = 16
 
 _MEND = "make a new one with `rtdecode fit SESSION.h5 --kind alignnet`"
 _FLOAT32_BITS = 24
+_LEAKY = "leaky"
 
 
 @dataclass(frozen=True)
@@ -43,8 +56,8 @@ class Layout:
     """A network laid out flat for `rtdecode.kernels.alignnet`, whose docstrings say what the arrays hold.
 
     Args:
-        plan: i8[4·levels, N_COLUMNS].
-        parameters: f4, all weights and biases.
+        plan: i8[4·levels − 2 + N_OTHERS, N_COLUMNS].
+        parameters: f4, all weights, biases and decays.
         n_memory, n_pooled, n_spikes: lengths of the arrays of these names.
         n_widest: length of the longest input or continuous layer.
         layers: the spiking ones, in the order of the plan.
@@ -73,18 +86,28 @@ def lay_out(artifact: ModelArtifact) -> Layout:
         raise RtdecodeError(f"the model has {n_levels} widths, and needs 1 to {MAX_LEVELS}", mend=_MEND)
     _check_shapes(artifact)
     _check_grid(artifact)
-    plan = np.zeros((4 * n_levels, N_COLUMNS), np.int64)
+    if has_leaky(artifact):
+        _check_decay(artifact)
+    plan = np.zeros((4 * n_levels - 2 + N_OTHERS, N_COLUMNS), np.int64)
     chunks: list[NDArray[np.float32]] = []
     layers: list[SpikingLayer] = []
     n_parameters = n_memory = n_pooled = n_spikes = 0
     macs = 0.0
     for row, (name, level) in zip(plan, _parts(n_levels), strict=True):
+        if name == _LEAKY and not has_leaky(artifact):
+            continue
         weight, bias = artifact.run[f"{name}.weight"], artifact.run[f"{name}.bias"]
         n_in, n_out = weight.shape[0], len(bias)
         row[[N_IN, N_OUT, WEIGHT, BIAS]] = n_in, n_out, n_parameters, n_parameters + weight.size
         chunks += [weight.reshape(-1), bias]
         n_parameters += weight.size + n_out
         macs += weight.size / 2**level
+        if name == _LEAKY:
+            chunks.append(artifact.run[f"{name}.decay"])
+            row[[KEPT, DECAY]] = n_memory, n_parameters
+            n_memory += n_out
+            n_parameters += n_out
+            macs += n_out
         if weight.ndim == 2:
             continue
         row[[PENDING, KEPT]] = n_memory, n_memory + N_LAGS * n_out
@@ -118,6 +141,7 @@ def _parts(n_levels: int) -> Iterator[tuple[str, int]]:
             yield f"{stage}{level}.0", level
             yield f"{stage}{level}.1", level
     yield "latent", n_levels - 1
+    yield _LEAKY, 0
     yield "head", 0
 
 
@@ -139,8 +163,27 @@ def _check_shapes(artifact: ModelArtifact) -> None:
         add(f"dec{level}.0", above + artifact.widths[level], width, N_LAGS)
         add(f"dec{level}.1", width, width, N_LAGS)
         above = width
+    if has_leaky(artifact):
+        leaky = last_axis(artifact, f"{_LEAKY}.bias")
+        add(_LEAKY, above, leaky)
+        shapes[f"{_LEAKY}.decay"] = (leaky,)
+        above += leaky
     add("head", above, len(artifact.outputs))
     check_tensors(artifact, shapes, _MEND, besides=("grid",))
+
+
+def has_leaky(artifact: ModelArtifact) -> bool:
+    """Whether leaky neurons stand beside the features that the head reads."""
+    return any(name.startswith(f"{_LEAKY}.") for name in artifact.run)
+
+
+def _check_decay(artifact: ModelArtifact) -> None:
+    decay = artifact.run[f"{_LEAKY}.decay"]
+    if not ((decay >= 0.0) & (decay < 1.0)).all():
+        raise RtdecodeError(
+            f"run.{_LEAKY}.decay spans {decay.min():g} to {decay.max():g}; it must lie in [0, 1)",
+            mend=_MEND,
+        )
 
 
 def _check_grid(artifact: ModelArtifact) -> None:

@@ -2,7 +2,8 @@
 
 The network is a table: `plan` i8[convolutions, N_COLUMNS] says where in the flat arrays each convolution has
 its weights and its memory. Rows are in the order enc0.0, enc0.1, enc1.0, …, then dec0.0, dec0.1, dec1.0, …;
-two more rows describe the latent and the head.
+three more rows describe the latent, the leaky neurons (N_OUT is 0 without any) and the head, which reads
+the features first and the leaky neurons after them.
 """
 
 from __future__ import annotations
@@ -10,20 +11,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.kernels.causalconv import N_LAGS, fire, rectify
+from rtdecode.kernels.causalconv import N_LAGS, fire, leak, rectify
 from rtdecode.kernels.events import F4, I8, U1, add_rows, add_scaled_rows, find_counts, find_events, read_out
 from rtdecode.kernels.jit import kernel
 
 # Columns of the plan; all but the sizes are places in a flat array.
 N_IN = 0
 N_OUT = 1
-WEIGHT = 2  # of f4[n_in, 3, n_out] (latent and head: f4[n_in, n_out]) in `parameters`
+WEIGHT = 2  # of f4[n_in, 3, n_out] (latent, leaky and head: f4[n_in, n_out]) in `parameters`
 BIAS = 3  # of f4[n_out] in `parameters`
 PENDING = 4  # of f4[3, n_out] in `memory`
-KEPT = 5  # in `memory`, f4[n_out] voltages of enc, f4[3, n_out] of decℓ.0: what the held frame adds in a bin
+KEPT = 5  # in `memory`, f4[n_out] voltages of enc and leaky, f4[3, n_out] of decℓ.0: what the held frame adds
 SPIKES = 6  # of u1[n_out] in `spikes`, enc
 POOLED = 7  # of u1[n_in] in `pooled`, encℓ.0 with ℓ ≥ 1
-N_COLUMNS = 8
+DECAY = 8  # of f4[n_out] in `parameters`, leaky
+N_COLUMNS = 9
+
+# Rows beside the convolutions.
+N_OTHERS = 3
 
 # What `tally` i8[3] counts.
 BIN = 0  # bins since the reset
@@ -46,7 +51,7 @@ def drive_by_spikes(
 
 @kernel
 def drive_by_values(conv: I8, inputs: F4, parameters: F4, total: F4, events: I8, tally: I8) -> None:
-    """Add the rows of a convolution's first inputs, f4[…], times their values to total f4[3·n_out]."""
+    """Add the rows of a layer's first inputs, f4[…], times their values to total f4[a row's length]."""
     n_events = find_events(inputs, events)
     weight = parameters[conv[WEIGHT] : conv[WEIGHT] + conv[N_IN] * total.shape[0]]
     add_scaled_rows(weight, events, n_events, inputs, total)
@@ -129,6 +134,22 @@ def hold(conv: I8, coarse: F4, parameters: F4, memory: F4, events: I8, tally: I8
 
 
 @kernel
+def integrate(row: I8, features: F4, parameters: F4, memory: F4, sums: F4, events: I8, tally: I8) -> None:
+    """One bin of the leaky neurons: their sums f4[n_out] from features f4[n_in]."""
+    n, bias = row[N_OUT], row[BIAS]
+    if n == 0:
+        return
+    for j in range(n):
+        sums[j] = parameters[bias + j]
+    drive_by_values(row, features, parameters, sums, events, tally)
+    kept = memory[row[KEPT] : row[KEPT] + n]
+    leak(parameters[row[DECAY] : row[DECAY] + n], sums, kept)
+    for j in range(n):
+        sums[j] = kept[j]
+    tally[ADDS] += n
+
+
+@kernel
 def alignnet_step(
     counts: U1,
     out: F4,
@@ -150,8 +171,8 @@ def alignnet_step(
         out: f4[D], overwritten.
         good: bool[C]; a False channel is passed over.
         count_max: larger counts are clipped to it, and tallied.
-        plan: i8[4·levels, N_COLUMNS] (module docstring).
-        parameters: f4, weights and biases.
+        plan: i8[4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
+        parameters: f4, weights, biases and decays.
         memory: f4, the state: pending sums, voltages, what held frames add.
         pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
         spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
@@ -159,8 +180,8 @@ def alignnet_step(
         events: i8, scratch, as long as the widest input of a layer.
         tally: i8[N_TALLIES].
     """
-    n_levels = plan.shape[0] // 4
-    latent, head = plan[4 * n_levels - 2], plan[4 * n_levels - 1]
+    n_levels = (plan.shape[0] + 2 - N_OTHERS) // 4
+    latent, leaky, head = plan[4 * n_levels - 2], plan[4 * n_levels - 1], plan[4 * n_levels]
     n_ticking = encode(
         n_levels, counts, good, count_max, plan, parameters, memory, pooled, spikes, values, events, tally
     )
@@ -196,6 +217,9 @@ def alignnet_step(
             below = plan[2 * n_levels + 2 * level - 2]
             hold(below, decoded, parameters, memory, events, tally)
 
+    n_features = decoded.shape[0]
+    decoded = values[: head[N_IN]]
+    integrate(leaky, decoded[:n_features], parameters, memory, decoded[n_features:], events, tally)
     n_events = find_events(decoded, events)
     weight = parameters[head[WEIGHT] : head[WEIGHT] + head[N_IN] * head[N_OUT]]
     read_out(weight, parameters[head[BIAS] :], events, n_events, decoded, out)

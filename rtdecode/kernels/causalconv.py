@@ -55,3 +55,10 @@ def rectify(bias: F4, pending: F4, values: F4) -> None:
         total = pending[j] + bias[j]
         values[j] = total if total > ZERO else ZERO
     advance(pending)
+
+
+@kernel
+def leak(decay: F4, drive: F4, sums: F4) -> None:
+    """Neurons that leak and never fire: sums f4[n] ← decay f4[n] · sums + drive f4[n]."""
+    for j in range(decay.shape[0]):
+        sums[j] = decay[j] * sums[j] + drive[j]

@@ -13,8 +13,9 @@ import torch
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import networks
 from rtdecode.calibrate.fit import fit_sessions
-from rtdecode.calibrate.networks import chosen_device
+from rtdecode.calibrate.networks import LONGEST_S, chosen_device, new_network, settings_for
 from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
@@ -70,6 +71,31 @@ def test_each_session_has_its_own_read_in_and_the_last_one_is_kept(sessions: lis
     assert result.artifact.provenance["sessions"][0]["r2"] != result.artifact.provenance["sessions"][1]["r2"]
     rates = [float(net.read_in.of(name).sd.mean()) for name in net.read_in.names]
     assert rates[1] > rates[0]
+
+
+@pytest.mark.parametrize(
+    ("bin_width_s", "n_bins", "window_bins", "warmup_bins"),
+    [(0.064, 9000, 200, 12), (0.02, 30_000, 640, 40), (0.02, 1000, 250, 40), (0.05, 120, 50, 12)],
+)
+def test_windows_are_as_long_in_seconds_at_any_bin_width_and_fit_the_session(
+    bin_width_s: float, n_bins: int, window_bins: int, warmup_bins: int
+) -> None:
+    short, long = (
+        Recording("day", torch.zeros(2, n), torch.zeros(1, n), torch.ones(n), np.ones(n, bool))
+        for n in (30, n_bins)
+    )
+    settings = settings_for([short, long], bin_width_s, 7)
+    assert (settings.window_bins, settings.warmup_bins, settings.seed) == (window_bins, warmup_bins, 7)
+
+
+def test_leaky_neurons_start_with_time_constants_in_seconds() -> None:
+    for bin_width_s in (0.02, 0.064):
+        torch.manual_seed(0)
+        net = new_network("alignnet", 8, 2, bin_width_s)
+        assert isinstance(net, AlignNet)
+        tau_s = -bin_width_s / torch.log(net.behavior_head.decay())
+        assert 0.7 * LONGEST_S < tau_s.max() < 1.001 * LONGEST_S
+        assert tau_s.min() >= bin_width_s
 
 
 def test_the_seed_decides(sessions: list[Path]) -> None:

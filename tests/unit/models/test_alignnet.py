@@ -240,7 +240,7 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
 def test_the_same_seed_gives_the_same_training() -> None:
     found = []
     for _ in range(2):
-        net = make_alignnet(3, dropout=0.3, channel_dropout=0.2).train()
+        net = make_alignnet(3, dropout=0.3, channel_dropout=0.2, feature_dropout=0.3).train()
         torch.manual_seed(11)
         optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2)
         for _ in range(3):
@@ -250,3 +250,19 @@ def test_the_same_seed_gives_the_same_training() -> None:
         found.append(net.state_dict())
     for name, tensor in found[0].items():
         assert torch.equal(tensor, found[1][name]), name
+
+
+def test_dropout_in_the_behaviour_decoder_is_for_training() -> None:
+    net = make_alignnet(dropout=0.0, channel_dropout=0.0, feature_dropout=0.5)
+    spikes = counts(1, 40)
+    with torch.no_grad():
+        assert torch.equal(net.decode(spikes), net.decode(spikes))
+        net.train()
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                module.eval()
+        latent = net.encode_spikes(spikes).latent
+        assert torch.equal(latent, net.encode_spikes(spikes).latent)
+        assert not torch.equal(net.decode(spikes), net.decode(spikes))
+    with pytest.raises(RtdecodeError, match="a dropout of 1.5"):
+        make_alignnet(feature_dropout=1.5)

@@ -77,7 +77,7 @@ def test_the_engine_decodes_what_was_exported() -> None:
 
 
 def test_training_mode_and_the_network_are_left_as_they_were() -> None:
-    net = make_alignnet(5, dropout=0.4)
+    net = make_alignnet(5, dropout=0.4, feature_dropout=0.4)
     in_evaluation = exported(net)
     net.train()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
@@ -101,11 +101,15 @@ def test_names_shapes_and_types_of_the_tensors() -> None:
         "dec1.1.weight": (6, 3, 6),
         "dec0.0.weight": (6 + 6, 3, 5),
         "dec0.1.weight": (5, 3, 5),
-        "head.weight": (5, 3),
+        "leaky.weight": (5, 4),
+        "head.weight": (5 + 4, 3),
     }
     # Nothing else: no batch normalisation, no dropout, no read-in.
     biases = {name.replace("weight", "bias"): shape[-1:] for name, shape in expected.items()}
-    assert {name: tensor.shape for name, tensor in artifact.run.items()} == expected | biases | {"grid": (6,)}
+    assert {name: tensor.shape for name, tensor in artifact.run.items()} == expected | biases | {
+        "grid": (6,),
+        "leaky.decay": (4,),
+    }
     assert {str(tensor.dtype) for name, tensor in artifact.run.items() if name != "grid"} == {"float32"}
     assert artifact.run["grid"].dtype == np.int32
     assert artifact.run["grid"].tolist() == [12] * 6
@@ -273,7 +277,7 @@ def test_the_model_id_is_that_of_what_runs() -> None:
         net.rate_head.weight += 1  # simulation only
     assert exported(net).model_id == artifact.model_id
     with torch.no_grad():
-        net.behavior_head.weight += 1
+        net.behavior_head.head.weight += 1
     assert exported(net).model_id != artifact.model_id
 
 
@@ -297,7 +301,7 @@ def test_a_file_without_its_network_says_so() -> None:
 def test_a_damaged_network_is_refused_in_one_line() -> None:
     artifact = exported(make_alignnet(5))
     text = artifact.train["settings"].tobytes().decode()
-    head = "net.behavior_head.weight"
+    head = "net.behavior_head.head.weight"
     for broken in (
         {"settings": as_bytes("{")},
         {"settings": as_bytes("[1]")},

@@ -59,3 +59,13 @@ def test_all_parameters_learn() -> None:
 def test_no_units_are_refused() -> None:
     with pytest.raises(RtdecodeError, match="0 units"):
         GRUNet(N_CHANNELS, N_OUTPUTS, COUNT_MAX, hidden=0)
+
+
+def test_dropout_before_the_head_is_for_training() -> None:
+    net, counts = make_gru(feature_dropout=0.5), windows(make_counts(30))
+    with torch.no_grad():
+        assert torch.equal(net.decode(counts), net.decode(counts))
+        net.train()
+        assert not torch.equal(net.decode(counts), net.decode(counts))
+    with pytest.raises(RtdecodeError, match="a dropout of 1.5"):
+        make_gru(feature_dropout=1.5)

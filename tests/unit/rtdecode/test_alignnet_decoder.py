@@ -32,6 +32,7 @@ def make_artifact(
     dec_widths: tuple[int, ...] = (8, 11),
     n_outputs: int = 3,
     *,
+    n_leaky: int = 5,
     count_max: int = 4,
     bits: int = 12,
     seed: int = 0,
@@ -61,7 +62,12 @@ def make_artifact(
         add(f"dec{level}.0", above + widths[level], dec_widths[level], (3,))
         add(f"dec{level}.1", dec_widths[level], dec_widths[level], (3,))
         above = dec_widths[level]
-    add("head", above, n_outputs, ())
+    if n_leaky:
+        add("leaky", above, n_leaky, ())
+        run["leaky.decay"] = np.exp(-1 / rng.uniform(0.3, 90.0, n_leaky)).astype("f4")
+        run["leaky.weight"] *= 1 - run["leaky.decay"]
+        run["leaky.bias"] *= 1 - run["leaky.decay"]
+    add("head", above + n_leaky, n_outputs, ())
     fields: dict[str, Any] = {
         "kind": "alignnet",
         "causal": True,
@@ -127,6 +133,11 @@ def reference(artifact: ModelArtifact, counts: U1) -> tuple[dict[str, F4], F8]:
         values = np.concatenate([hold(values, len(skip)), skip], axis=1)
         for name in (f"dec{level}.0", f"dec{level}.1"):
             values = np.maximum(conv(values, wide[f"{name}.weight"], wide[f"{name}.bias"]), 0)
+    if "leaky.decay" in wide:
+        sums = values @ wide["leaky.weight"] + wide["leaky.bias"]
+        for before, here in pairwise(sums):
+            here += wide["leaky.decay"] * before
+        values = np.concatenate([values, sums], axis=1)
     return spikes, values @ wide["head.weight"] + wide["head.bias"]
 
 
@@ -162,6 +173,7 @@ def networks(draw: st.DrawFn) -> ModelArtifact:
         draw(width),
         tuple(draw(width) for _ in range(n_levels - 1)),
         draw(st.integers(1, 4)),
+        n_leaky=draw(st.integers(0, 20)),
         count_max=draw(st.sampled_from([1, 4, 20, 255])),
         bits=draw(st.integers(3, 9)),
         seed=draw(st.integers(0, 2**32 - 1)),
@@ -197,7 +209,7 @@ def test_spikes_are_those_of_the_dense_batch_to_the_bit(data: st.DataObject) -> 
 
 
 def test_a_network_of_the_default_size_agrees_over_a_minute() -> None:
-    artifact = make_artifact(64, (64, 128, 128), 64, (64, 128), 4, count_max=20, bits=11)
+    artifact = make_artifact(64, (64, 128, 128), 64, (64, 128), 4, n_leaky=64, count_max=20, bits=11)
     counts, decoder = make_counts(3000, 64), AlignNetDecoder(artifact)
     values = np.empty((3000, 4), np.float32)
     traces, (spikes, expected) = decoder.run_traced(counts, values), reference(artifact, counts)
@@ -338,7 +350,7 @@ def test_silent_channels_change_nothing() -> None:
 
 
 def test_work_follows_the_spikes() -> None:
-    artifact = make_artifact()
+    artifact = make_artifact(n_leaky=0)
     still = {name: -np.abs(array) if name.endswith("bias") else array for name, array in artifact.run.items()}
     decoder = AlignNetDecoder(make_artifact(run=still | {"latent.bias": np.zeros(6, "f4")}))
     assert decoder.adds == 0
@@ -354,6 +366,15 @@ def test_work_follows_the_spikes() -> None:
     assert decoder.adds == before
 
 
+def test_leaky_neurons_cost_the_same_in_silence() -> None:
+    artifact = make_artifact(n_leaky=5)
+    still = {name: -np.abs(array) if name.endswith("bias") else array for name, array in artifact.run.items()}
+    changes = {"latent.bias": np.zeros(6, "f4"), "leaky.bias": np.zeros(5, "f4")}
+    decoder = AlignNetDecoder(make_artifact(run=still | changes))
+    run_all(decoder, np.zeros((8, 10), np.uint8))
+    assert decoder.adds == 8 * 5
+
+
 def test_the_kernels_allocate_nothing() -> None:
     decoder, allocated = AlignNetDecoder(make_artifact()), []
     _nrt_python.memsys_enable_stats()
@@ -367,10 +388,10 @@ def test_the_kernels_allocate_nothing() -> None:
 
 def test_a_dense_bin_takes_what_its_weights_say() -> None:
     run = make_artifact().run
-    sizes = {name: array.size for name, array in run.items() if name.endswith("weight")}
+    sizes = {name: array.size for name, array in run.items() if name.endswith(("weight", "decay"))}
     every, second, fourth = (
         sum(size for name, size in sizes.items() if name.startswith(parts))
-        for parts in (("enc0", "dec0", "head"), ("enc1", "dec1"), ("enc2", "latent"))
+        for parts in (("enc0", "dec0", "leaky", "head"), ("enc1", "dec1"), ("enc2", "latent"))
     )
     assert AlignNetDecoder(make_artifact()).dense_macs == every + second / 2 + fourth / 4
 
@@ -427,7 +448,14 @@ def test_a_run_over_no_bins_does_nothing() -> None:
         ({"latent.bias": np.array(1, "f4")}, "run.latent.weight is"),
         ({"dec1.0.weight": np.zeros((17, 3, 11), "f4")}, r"needs float32\[18, 3, 11\]"),
         ({"dec0.0.bias": np.zeros(9, "f4")}, r"run.dec0.0.weight .* needs float32\[20, 3, 9\]"),
-        ({"head.weight": np.zeros((8, 2), "f4")}, r"run.head.weight .* needs float32\[8, 3\]"),
+        ({"head.weight": np.zeros((8, 2), "f4")}, r"run.head.weight .* needs float32\[13, 3\]"),
+        ({"leaky.weight": None}, "lacks the tensor run.leaky.weight"),
+        ({"leaky.decay": None}, "lacks the tensor run.leaky.decay"),
+        ({"leaky.weight": np.zeros((7, 5), "f4")}, r"run.leaky.weight .* needs float32\[8, 5\]"),
+        ({"leaky.decay": np.zeros(4, "f4")}, r"run.leaky.decay .* needs float32\[5\]"),
+        ({"leaky.decay": np.ones(5, "f4")}, r"run.leaky.decay .* lie in \[0, 1\)"),
+        ({"leaky.decay": np.full(5, -0.1, "f4")}, r"run.leaky.decay .* lie in \[0, 1\)"),
+        ({"leaky.slow": np.ones(5, "f4")}, "holds run.leaky.slow, which is no part of this alignnet"),
         ({"grid": np.full(6, 10)}, r"run.grid is int64\[6\].*needs int32\[6\]"),
         ({"grid": np.full(5, 10, "i4")}, r"run.grid is int32\[5\]"),
         ({"grid": np.full(6, 24, "i4")}, "must lie in 0..23, its least being grid_bits, 10"),

@@ -1,0 +1,89 @@
+"""The read-out of the spike branch: a linear head, and beside it neurons that leak and never fire."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.layers import Pointwise
+
+LONGEST_BINS = 60.0
+
+
+class LeakyReadOut(nn.Module):
+    """y = A·[f, h] + a, where h[k] = λ·h[k−1] + √(1−λ²)·(B·f[k] + b), λ = exp(−1/τ) for each leaky neuron.
+
+        read_out = LeakyReadOut(64, 4, leaky=64)
+        read_out(torch.randn(8, 64, 100))              # [8, 4, 100]
+
+    Convolutions over pooled levels see some seconds and then nothing; a position is the sum of velocities
+    from much longer ago. The root keeps the variance of h for a white input, whatever τ is. h is 0 before
+    frame 0. Time constants are learnt, and start as `spread` leaves them.
+
+    Args:
+        n_in: features.
+        n_out: outputs.
+        leaky: leaky neurons; 0 for a linear head alone.
+
+    Raises:
+        RtdecodeError: a number of neurons below 0.
+
+    Shape:
+        [N, n_in, T] → [N, n_out, T].
+    """
+
+    head: Pointwise
+    drive: Pointwise | None
+    log_tau: nn.Parameter | None
+
+    def __init__(self, n_in: int, n_out: int, *, leaky: int = 0) -> None:
+        super().__init__()
+        if leaky < 0:
+            raise RtdecodeError(f"a read-out with {leaky} leaky neurons")
+        self.head = Pointwise(n_in + leaky, n_out)
+        self.drive = Pointwise(n_in, leaky) if leaky else None
+        self.log_tau = nn.Parameter(torch.empty(leaky)) if leaky else None
+        self.spread()
+
+    def spread(self, longest_bins: float = LONGEST_BINS) -> None:
+        """Draw time constants between one bin and `longest_bins`, evenly on a logarithmic scale."""
+        if self.log_tau is not None:
+            nn.init.uniform_(self.log_tau, 0.0, math.log(longest_bins))
+
+    def forward(self, features: Tensor) -> Tensor:
+        read = features
+        if self.drive is not None:
+            decay = self.decay()
+            driven = self.drive(features) * torch.sqrt(1.0 - decay * decay)[:, None]
+            read = torch.cat([features, leaky_sum(driven, decay)], dim=1)
+        y: Tensor = self.head(read)
+        return y
+
+    def decay(self) -> Tensor:
+        """λ of each leaky neuron, [leaky]."""
+        if self.log_tau is None:
+            return self.head.weight.new_zeros(0)
+        return torch.exp(-torch.exp(-self.log_tau))
+
+
+def leaky_sum(x: Tensor, decay: Tensor) -> Tensor:
+    """h[k] = decay·h[k−1] + x[k], h[−1] = 0, in log₂ T passes over all frames at once.
+
+    After the pass of distance d, frame k holds what the last 2d frames add (Hillis & Steele 1986).
+
+    Args:
+        x: [N, n, T].
+        decay: [n], each in [0, 1).
+
+    Returns:
+        [N, n, T].
+    """
+    distance, power = 1, decay
+    while distance < x.shape[-1]:
+        x = x + F.pad(x[..., :-distance], (distance, 0)) * power[:, None]
+        distance, power = 2 * distance, power * power
+    return x

@@ -1,0 +1,66 @@
+"""The read-out with leaky neurons is its recurrence, whatever the window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.readout import LONGEST_BINS, LeakyReadOut, leaky_sum
+
+
+@settings(max_examples=60, deadline=None)
+@given(n_frames=st.integers(0, 70), n=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
+def test_the_leaky_sum_is_its_recurrence(n_frames: int, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, decay = rng.normal(size=(2, n, n_frames)), rng.uniform(0, 0.999, n)
+    expected, kept = np.zeros_like(x), np.zeros((2, n))
+    for k in range(n_frames):
+        kept = expected[..., k] = decay * kept + x[..., k]
+    np.testing.assert_allclose(
+        leaky_sum(torch.from_numpy(x), torch.from_numpy(decay)), expected, rtol=0, atol=1e-12
+    )
+
+
+def test_its_gradients_are_those_of_the_recurrence() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 21, dtype=torch.float64, requires_grad=True)
+    decay = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(leaky_sum, (x, decay))
+
+
+def test_every_neuron_has_the_variance_of_a_white_input_whatever_its_time_constant() -> None:
+    torch.manual_seed(0)
+    read_out = LeakyReadOut(1, 6, leaky=6)
+    assert read_out.drive is not None
+    with torch.no_grad():
+        read_out.head.weight.copy_(torch.eye(7)[1:])
+        read_out.head.bias.zero_()
+        read_out.drive.weight.fill_(1.0)
+        read_out.drive.bias.zero_()
+        sums = read_out(torch.randn(1, 1, 200_000))
+    np.testing.assert_allclose(sums[0].var(dim=1), 1.0, rtol=0.1)
+
+
+def test_time_constants_start_between_a_bin_and_the_longest() -> None:
+    torch.manual_seed(0)
+    decay = LeakyReadOut(3, 2, leaky=500).decay().detach()
+    tau = -1 / torch.log(decay)
+    assert tau.min() >= 1.0
+    assert tau.max() <= LONGEST_BINS * 1.001
+    assert tau.max() / tau.min() > 30
+
+
+def test_without_leaky_neurons_it_is_a_linear_head() -> None:
+    read_out = LeakyReadOut(3, 2)
+    features = torch.randn(4, 3, 7)
+    assert torch.equal(read_out(features), read_out.head(features))
+    assert len(read_out.decay()) == 0
+
+
+def test_fewer_than_no_neurons_are_refused() -> None:
+    with pytest.raises(RtdecodeError, match="-1 leaky"):
+        LeakyReadOut(3, 2, leaky=-1)
