@@ -59,7 +59,8 @@ class AlignNet(Network):
         latent: channels of the latent that both encoders share.
         dec_widths: of each decoder level but the deepest, the finest first.
         lift: what behaviour is lifted to before it is encoded; None for 64, and for C if planar.
-        leaky: neurons of the behaviour head that integrate over time, see `LeakyReadOut`; the paper has none.
+        leaky, hidden: neurons that integrate over time, and units behind them, between the behaviour decoder
+            and its head, see `LeakyReadOut`; the paper has neither.
         dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
         feature_dropout: on what the units of the behaviour decoder say.
 
@@ -96,6 +97,7 @@ class AlignNet(Network):
         dec_widths: Sequence[int] = (64, 64),
         lift: int | None = None,
         leaky: int = 0,
+        hidden: int = 0,
         dropout: float = 0.1,
         channel_dropout: float = 0.1,
         feature_dropout: float = 0.0,
@@ -121,7 +123,9 @@ class AlignNet(Network):
         )
         n_features = self.behavior_decoder.n_out * (n_channels if planar else 1)
         self.rate_head = Pointwise(n_features, n_channels)
-        self.behavior_head = LeakyReadOut(n_features, n_outputs, leaky=leaky)
+        self.behavior_head = LeakyReadOut(
+            n_features, n_outputs, leaky=leaky, hidden=hidden, dropout=feature_dropout
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -135,7 +139,8 @@ class AlignNet(Network):
             "latent": self.n_latent,
             "dec_widths": list(self.dec_widths),
             "lift": self.lift_to,
-            "leaky": len(self.behavior_head.decay()),
+            "leaky": self.behavior_head.n_leaky,
+            "hidden": self.behavior_head.n_hidden,
             "dropout": self.read_in.dropout.p,
             "channel_dropout": self.read_in.channel_dropout.p,
             "feature_dropout": self.feature_dropout,

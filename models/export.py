@@ -160,16 +160,17 @@ def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
 
 
 def _fold_read_out(net: AlignNet) -> dict[str, NDArray[Any]]:
-    """The head over features and leaky neurons, and what drives these."""
-    read_out = net.behavior_head
-    weight, bias = _in_units(net, read_out.head)
-    head = {"head.weight": weight, "head.bias": bias}
-    if read_out.drive is None:
-        return head
-    decay = _f8(read_out.decay())
-    drive, drive_bias = _linear(read_out.drive)
-    scale = np.sqrt(1.0 - decay**2)
-    return head | {"leaky.weight": drive * scale, "leaky.bias": drive_bias * scale, "leaky.decay": decay}
+    """The head, and what stands before it."""
+    read_out, run = net.behavior_head, {}
+    if read_out.drive is not None:
+        decay = _f8(read_out.decay())
+        weight, bias = _linear(read_out.drive)
+        scale = np.sqrt(1.0 - decay**2)
+        run |= {"leaky.weight": weight * scale, "leaky.bias": bias * scale, "leaky.decay": decay}
+    if read_out.mix is not None:
+        run["hidden.weight"], run["hidden.bias"] = _linear(read_out.mix)
+    run["head.weight"], run["head.bias"] = _in_units(net, read_out.head)
+    return run
 
 
 def _fold_gru(net: GRUNet, session: str) -> dict[str, NDArray[Any]]:

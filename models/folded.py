@@ -126,6 +126,9 @@ class FoldedAlignNet(FoldedNetwork):
         assert x is not None, "level 0 ticks in every bin"
         if len(self._decay):
             x = torch.cat([x, self._leak(torch.addmm(self._bias["leaky"], x, self._weight["leaky"]))], dim=1)
+        if "hidden" in self._weight:
+            mixed = torch.addmm(self._bias["hidden"], x, self._weight["hidden"]).relu()
+            x = torch.cat([x, mixed], dim=1)
         return torch.addmm(self._bias["head"], x, self._weight["head"])
 
     def _convolve(self, name: str, x: Tensor) -> Tensor:
@@ -228,9 +231,10 @@ def _alignnet_shapes(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
         sizes[f"dec{level}.0"] = (above + widths[level], KERNEL, width)
         sizes[f"dec{level}.1"] = (width, KERNEL, width)
         above = width
-    if "leaky.weight" in artifact.run:
-        sizes["leaky"] = (above, last_axis(artifact, "leaky.bias"))
-        above += sizes["leaky"][1]
+    for name in ("leaky", "hidden"):
+        if f"{name}.weight" in artifact.run:
+            sizes[name] = (above, last_axis(artifact, f"{name}.bias"))
+            above += sizes[name][1]
     sizes["head"] = (above, len(artifact.outputs))
     shapes = {f"{name}.weight": size for name, size in sizes.items()}
     shapes |= {f"{name}.bias": size[-1:] for name, size in sizes.items()}

@@ -1,4 +1,4 @@
-"""The read-out of the spike branch: a linear head, and beside it neurons that leak and never fire."""
+"""The read-out of behaviour: a head over features, leaky neurons that never fire, and units behind both."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ LONGEST_BINS = 60.0
 
 
 class LeakyReadOut(nn.Module):
-    """y = A·[f, h] + a, where h[k] = λ·h[k−1] + √(1−λ²)·(B·f[k] + b), λ = exp(−1/τ) for each leaky neuron.
+    """y = A·[f, h, q] + a, from features f, leaky neurons h and hidden units q, in every frame.
 
-        read_out = LeakyReadOut(64, 4, leaky=64)
+        read_out = LeakyReadOut(64, 4, leaky=64, hidden=64)
         read_out(torch.randn(8, 64, 100))              # [8, 4, 100]
 
+    h[k] = λ·h[k−1] + √(1−λ²)·(B·f[k] + b), λ = exp(−1/τ) for each leaky neuron, and q = relu(C·[f, h] + c).
     Convolutions over pooled levels see some seconds and then nothing; a position is the sum of velocities
-    from much longer ago. The root keeps the variance of h for a white input, whatever τ is. h is 0 before
-    frame 0. Time constants are learnt, and start as `spread` leaves them.
+    from much longer ago, and how far to trust it depends on what is happening now. The root keeps the
+    variance of h for a white input, whatever τ is. h is 0 before frame 0. Time constants are learnt, and
+    start as `spread` leaves them.
 
     Args:
         n_in: features.
         n_out: outputs.
-        leaky: leaky neurons; 0 for a linear head alone.
+        leaky: leaky neurons.
+        hidden: hidden units; with neither, the read-out is a linear head.
+        dropout: probability of taking a hidden unit for 0 in one frame, while training.
 
     Raises:
         RtdecodeError: a number of neurons below 0.
@@ -36,17 +40,26 @@ class LeakyReadOut(nn.Module):
         [N, n_in, T] → [N, n_out, T].
     """
 
+    n_leaky: int
+    n_hidden: int
     head: Pointwise
     drive: Pointwise | None
+    mix: Pointwise | None
     log_tau: nn.Parameter | None
+    dropout: nn.Dropout
 
-    def __init__(self, n_in: int, n_out: int, *, leaky: int = 0) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, *, leaky: int = 0, hidden: int = 0, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        if leaky < 0:
-            raise RtdecodeError(f"a read-out with {leaky} leaky neurons")
-        self.head = Pointwise(n_in + leaky, n_out)
+        if min(leaky, hidden) < 0:
+            raise RtdecodeError(f"a read-out with {leaky} leaky neurons and {hidden} hidden units")
+        self.n_leaky, self.n_hidden = leaky, hidden
         self.drive = Pointwise(n_in, leaky) if leaky else None
+        self.mix = Pointwise(n_in + leaky, hidden) if hidden else None
+        self.head = Pointwise(n_in + leaky + hidden, n_out)
         self.log_tau = nn.Parameter(torch.empty(leaky)) if leaky else None
+        self.dropout = nn.Dropout(dropout)
         self.spread()
 
     def spread(self, longest_bins: float = LONGEST_BINS) -> None:
@@ -60,6 +73,8 @@ class LeakyReadOut(nn.Module):
             decay = self.decay()
             driven = self.drive(features) * torch.sqrt(1.0 - decay * decay)[:, None]
             read = torch.cat([features, leaky_sum(driven, decay)], dim=1)
+        if self.mix is not None:
+            read = torch.cat([read, self.dropout(F.relu(self.mix(read)))], dim=1)
         y: Tensor = self.head(read)
         return y
 

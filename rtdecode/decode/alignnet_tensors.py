@@ -31,7 +31,8 @@ MAX_LEVELS = 16
 
 _MEND = "make a new one with `rtdecode fit SESSION.h5 --kind alignnet`"
 _FLOAT32_BITS = 24
-_LEAKY = "leaky"
+_LEAKY, _HIDDEN = "leaky", "hidden"
+_OPTIONAL = (_LEAKY, _HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def lay_out(artifact: ModelArtifact) -> Layout:
         raise RtdecodeError(f"the model has {n_levels} widths, and needs 1 to {MAX_LEVELS}", mend=_MEND)
     _check_shapes(artifact)
     _check_grid(artifact)
-    if has_leaky(artifact):
+    if _has(artifact, _LEAKY):
         _check_decay(artifact)
     plan = np.zeros((4 * n_levels - 2 + N_OTHERS, N_COLUMNS), np.int64)
     chunks: list[NDArray[np.float32]] = []
@@ -94,7 +95,7 @@ def lay_out(artifact: ModelArtifact) -> Layout:
     n_parameters = n_memory = n_pooled = n_spikes = 0
     macs = 0.0
     for row, (name, level) in zip(plan, _parts(n_levels), strict=True):
-        if name == _LEAKY and not has_leaky(artifact):
+        if name in _OPTIONAL and not _has(artifact, name):
             continue
         weight, bias = artifact.run[f"{name}.weight"], artifact.run[f"{name}.bias"]
         n_in, n_out = weight.shape[0], len(bias)
@@ -142,6 +143,7 @@ def _parts(n_levels: int) -> Iterator[tuple[str, int]]:
             yield f"{stage}{level}.1", level
     yield "latent", n_levels - 1
     yield _LEAKY, 0
+    yield _HIDDEN, 0
     yield "head", 0
 
 
@@ -163,18 +165,19 @@ def _check_shapes(artifact: ModelArtifact) -> None:
         add(f"dec{level}.0", above + artifact.widths[level], width, N_LAGS)
         add(f"dec{level}.1", width, width, N_LAGS)
         above = width
-    if has_leaky(artifact):
-        leaky = last_axis(artifact, f"{_LEAKY}.bias")
-        add(_LEAKY, above, leaky)
-        shapes[f"{_LEAKY}.decay"] = (leaky,)
-        above += leaky
+    for name in _OPTIONAL:
+        if _has(artifact, name):
+            n = last_axis(artifact, f"{name}.bias")
+            add(name, above, n)
+            above += n
+    if _has(artifact, _LEAKY):
+        shapes[f"{_LEAKY}.decay"] = (last_axis(artifact, f"{_LEAKY}.bias"),)
     add("head", above, len(artifact.outputs))
     check_tensors(artifact, shapes, _MEND, besides=("grid",))
 
 
-def has_leaky(artifact: ModelArtifact) -> bool:
-    """Whether leaky neurons stand beside the features that the head reads."""
-    return any(name.startswith(f"{_LEAKY}.") for name in artifact.run)
+def _has(artifact: ModelArtifact, name: str) -> bool:
+    return any(tensor.startswith(f"{name}.") for tensor in artifact.run)
 
 
 def _check_decay(artifact: ModelArtifact) -> None:

@@ -2,8 +2,8 @@
 
 The network is a table: `plan` i8[convolutions, N_COLUMNS] says where in the flat arrays each convolution has
 its weights and its memory. Rows are in the order enc0.0, enc0.1, enc1.0, …, then dec0.0, dec0.1, dec1.0, …;
-three more rows describe the latent, the leaky neurons (N_OUT is 0 without any) and the head, which reads
-the features first and the leaky neurons after them.
+four more rows describe the latent, the leaky neurons, the hidden units (N_OUT is 0 without any) and the head.
+What these four read and give lies side by side: features, leaky neurons, hidden units.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.kernels.causalconv import N_LAGS, fire, leak, rectify
+from rtdecode.kernels.causalconv import N_LAGS, ZERO, fire, leak, rectify
 from rtdecode.kernels.events import F4, I8, U1, add_rows, add_scaled_rows, find_counts, find_events, read_out
 from rtdecode.kernels.jit import kernel
 
 # Columns of the plan; all but the sizes are places in a flat array.
 N_IN = 0
 N_OUT = 1
-WEIGHT = 2  # of f4[n_in, 3, n_out] (latent, leaky and head: f4[n_in, n_out]) in `parameters`
+WEIGHT = 2  # of f4[n_in, 3, n_out] (the last four: f4[n_in, n_out]) in `parameters`
 BIAS = 3  # of f4[n_out] in `parameters`
 PENDING = 4  # of f4[3, n_out] in `memory`
 KEPT = 5  # in `memory`, f4[n_out] voltages of enc and leaky, f4[3, n_out] of decℓ.0: what the held frame adds
@@ -28,7 +28,7 @@ DECAY = 8  # of f4[n_out] in `parameters`, leaky
 N_COLUMNS = 9
 
 # Rows beside the convolutions.
-N_OTHERS = 3
+N_OTHERS = 4
 
 # What `tally` i8[3] counts.
 BIN = 0  # bins since the reset
@@ -134,19 +134,38 @@ def hold(conv: I8, coarse: F4, parameters: F4, memory: F4, events: I8, tally: I8
 
 
 @kernel
-def integrate(row: I8, features: F4, parameters: F4, memory: F4, sums: F4, events: I8, tally: I8) -> None:
-    """One bin of the leaky neurons: their sums f4[n_out] from features f4[n_in]."""
-    n, bias = row[N_OUT], row[BIAS]
+def drive_in_place(row: I8, n_before: int, values: F4, parameters: F4, events: I8, tally: I8) -> F4:
+    """A dense layer of the values before `n_before`; what it gives, f4[n_out], lies right behind them."""
+    total = values[n_before : n_before + row[N_OUT]]
+    for j in range(row[N_OUT]):
+        total[j] = parameters[row[BIAS] + j]
+    drive_by_values(row, values[:n_before], parameters, total, events, tally)
+    return total
+
+
+@kernel
+def integrate(row: I8, n_before: int, values: F4, parameters: F4, memory: F4, events: I8, tally: I8) -> int:
+    """One bin of the leaky neurons, driven by values before `n_before`; returns where what they say ends."""
+    n = row[N_OUT]
     if n == 0:
-        return
-    for j in range(n):
-        sums[j] = parameters[bias + j]
-    drive_by_values(row, features, parameters, sums, events, tally)
+        return n_before
+    sums = drive_in_place(row, n_before, values, parameters, events, tally)
     kept = memory[row[KEPT] : row[KEPT] + n]
     leak(parameters[row[DECAY] : row[DECAY] + n], sums, kept)
     for j in range(n):
         sums[j] = kept[j]
     tally[ADDS] += n
+    return n_before + n
+
+
+@kernel
+def mix(row: I8, n_before: int, values: F4, parameters: F4, events: I8, tally: I8) -> None:
+    """One bin of the hidden units, driven by values before `n_before`; what they say lies behind those."""
+    if row[N_OUT] == 0:
+        return
+    mixed = drive_in_place(row, n_before, values, parameters, events, tally)
+    for j in range(mixed.shape[0]):
+        mixed[j] = mixed[j] if mixed[j] > ZERO else ZERO
 
 
 @kernel
@@ -181,7 +200,9 @@ def alignnet_step(
         tally: i8[N_TALLIES].
     """
     n_levels = (plan.shape[0] + 2 - N_OTHERS) // 4
-    latent, leaky, head = plan[4 * n_levels - 2], plan[4 * n_levels - 1], plan[4 * n_levels]
+    latent, leaky, hidden, head = (
+        plan[4 * n_levels - 2], plan[4 * n_levels - 1], plan[4 * n_levels], plan[4 * n_levels + 1],
+    )  # fmt: skip
     n_ticking = encode(
         n_levels, counts, good, count_max, plan, parameters, memory, pooled, spikes, values, events, tally
     )
@@ -217,9 +238,9 @@ def alignnet_step(
             below = plan[2 * n_levels + 2 * level - 2]
             hold(below, decoded, parameters, memory, events, tally)
 
-    n_features = decoded.shape[0]
+    n_read = integrate(leaky, decoded.shape[0], values, parameters, memory, events, tally)
+    mix(hidden, n_read, values, parameters, events, tally)
     decoded = values[: head[N_IN]]
-    integrate(leaky, decoded[:n_features], parameters, memory, decoded[n_features:], events, tally)
     n_events = find_events(decoded, events)
     weight = parameters[head[WEIGHT] : head[WEIGHT] + head[N_IN] * head[N_OUT]]
     read_out(weight, parameters[head[BIAS] :], events, n_events, decoded, out)

@@ -28,7 +28,13 @@ N = TypeVar("N", bound=Network)
 def make_alignnet(seed: int = 0, sessions: Sequence[str] = ("monday",), **changes: Any) -> AlignNet:
     """An AlignNet of N_CHANNELS and N_OUTPUTS whose neurons fire at all levels, in evaluation mode."""
     torch.manual_seed(seed)
-    sizes: dict[str, Any] = {"widths": (6, 5, 4), "latent": 3, "dec_widths": (5, 6), "leaky": 4}
+    sizes: dict[str, Any] = {
+        "widths": (6, 5, 4),
+        "latent": 3,
+        "dec_widths": (5, 6),
+        "leaky": 4,
+        "hidden": 6,
+    }
     return _as_trained(AlignNet(N_CHANNELS, N_OUTPUTS, COUNT_MAX, **(sizes | changes)), seed, sessions)
 
 

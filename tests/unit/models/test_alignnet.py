@@ -264,5 +264,5 @@ def test_dropout_in_the_behaviour_decoder_is_for_training() -> None:
         latent = net.encode_spikes(spikes).latent
         assert torch.equal(latent, net.encode_spikes(spikes).latent)
         assert not torch.equal(net.decode(spikes), net.decode(spikes))
-    with pytest.raises(RtdecodeError, match="a dropout of 1.5"):
+    with pytest.raises(RtdecodeError, match=r"a dropout of 1\.5"):
         make_alignnet(feature_dropout=1.5)

@@ -102,7 +102,8 @@ def test_names_shapes_and_types_of_the_tensors() -> None:
         "dec0.0.weight": (6 + 6, 3, 5),
         "dec0.1.weight": (5, 3, 5),
         "leaky.weight": (5, 4),
-        "head.weight": (5 + 4, 3),
+        "hidden.weight": (5 + 4, 6),
+        "head.weight": (5 + 4 + 6, 3),
     }
     # Nothing else: no batch normalisation, no dropout, no read-in.
     biases = {name.replace("weight", "bias"): shape[-1:] for name, shape in expected.items()}

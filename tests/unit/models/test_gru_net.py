@@ -67,5 +67,5 @@ def test_dropout_before_the_head_is_for_training() -> None:
         assert torch.equal(net.decode(counts), net.decode(counts))
         net.train()
         assert not torch.equal(net.decode(counts), net.decode(counts))
-    with pytest.raises(RtdecodeError, match="a dropout of 1.5"):
+    with pytest.raises(RtdecodeError, match=r"a dropout of 1\.5"):
         make_gru(feature_dropout=1.5)

@@ -61,6 +61,25 @@ def test_without_leaky_neurons_it_is_a_linear_head() -> None:
     assert len(read_out.decay()) == 0
 
 
+def test_hidden_units_read_features_and_leaky_neurons() -> None:
+    torch.manual_seed(0)
+    read_out, features = LeakyReadOut(3, 2, leaky=4, hidden=5).eval(), torch.randn(1, 3, 30)
+    assert read_out.drive is not None
+    assert read_out.mix is not None
+    with torch.no_grad():
+        found = read_out(features)[0].T.numpy()
+        decay, scale = read_out.decay(), torch.sqrt(1 - read_out.decay() ** 2)
+        sums, expected = torch.zeros(4), []
+        for f in features[0].T:
+            sums = decay * sums + scale * (read_out.drive.weight @ f + read_out.drive.bias)
+            read = torch.cat([f, sums])
+            mixed = torch.relu(read_out.mix.weight @ read + read_out.mix.bias)
+            expected.append(read_out.head.weight @ torch.cat([read, mixed]) + read_out.head.bias)
+    np.testing.assert_allclose(found, torch.stack(expected).numpy(), rtol=0, atol=1e-5)
+
+
 def test_fewer_than_no_neurons_are_refused() -> None:
     with pytest.raises(RtdecodeError, match="-1 leaky"):
         LeakyReadOut(3, 2, leaky=-1)
+    with pytest.raises(RtdecodeError, match="-2 hidden"):
+        LeakyReadOut(3, 2, hidden=-2)

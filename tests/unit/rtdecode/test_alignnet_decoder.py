@@ -33,6 +33,7 @@ def make_artifact(
     n_outputs: int = 3,
     *,
     n_leaky: int = 5,
+    n_hidden: int = 6,
     count_max: int = 4,
     bits: int = 12,
     seed: int = 0,
@@ -67,7 +68,10 @@ def make_artifact(
         run["leaky.decay"] = np.exp(-1 / rng.uniform(0.3, 90.0, n_leaky)).astype("f4")
         run["leaky.weight"] *= 1 - run["leaky.decay"]
         run["leaky.bias"] *= 1 - run["leaky.decay"]
-    add("head", above + n_leaky, n_outputs, ())
+    above += n_leaky
+    if n_hidden:
+        add("hidden", above, n_hidden, ())
+    add("head", above + n_hidden, n_outputs, ())
     fields: dict[str, Any] = {
         "kind": "alignnet",
         "causal": True,
@@ -138,6 +142,9 @@ def reference(artifact: ModelArtifact, counts: U1) -> tuple[dict[str, F4], F8]:
         for before, here in pairwise(sums):
             here += wide["leaky.decay"] * before
         values = np.concatenate([values, sums], axis=1)
+    if "hidden.weight" in wide:
+        mixed = np.maximum(values @ wide["hidden.weight"] + wide["hidden.bias"], 0)
+        values = np.concatenate([values, mixed], axis=1)
     return spikes, values @ wide["head.weight"] + wide["head.bias"]
 
 
@@ -174,6 +181,7 @@ def networks(draw: st.DrawFn) -> ModelArtifact:
         tuple(draw(width) for _ in range(n_levels - 1)),
         draw(st.integers(1, 4)),
         n_leaky=draw(st.integers(0, 20)),
+        n_hidden=draw(st.integers(0, 20)),
         count_max=draw(st.sampled_from([1, 4, 20, 255])),
         bits=draw(st.integers(3, 9)),
         seed=draw(st.integers(0, 2**32 - 1)),
@@ -209,7 +217,9 @@ def test_spikes_are_those_of_the_dense_batch_to_the_bit(data: st.DataObject) -> 
 
 
 def test_a_network_of_the_default_size_agrees_over_a_minute() -> None:
-    artifact = make_artifact(64, (64, 128, 128), 64, (64, 128), 4, n_leaky=64, count_max=20, bits=11)
+    artifact = make_artifact(
+        64, (64, 128, 128), 64, (64, 128), 4, n_leaky=64, n_hidden=64, count_max=20, bits=11
+    )
     counts, decoder = make_counts(3000, 64), AlignNetDecoder(artifact)
     values = np.empty((3000, 4), np.float32)
     traces, (spikes, expected) = decoder.run_traced(counts, values), reference(artifact, counts)
@@ -350,7 +360,7 @@ def test_silent_channels_change_nothing() -> None:
 
 
 def test_work_follows_the_spikes() -> None:
-    artifact = make_artifact(n_leaky=0)
+    artifact = make_artifact(n_leaky=0, n_hidden=0)
     still = {name: -np.abs(array) if name.endswith("bias") else array for name, array in artifact.run.items()}
     decoder = AlignNetDecoder(make_artifact(run=still | {"latent.bias": np.zeros(6, "f4")}))
     assert decoder.adds == 0
@@ -367,7 +377,7 @@ def test_work_follows_the_spikes() -> None:
 
 
 def test_leaky_neurons_cost_the_same_in_silence() -> None:
-    artifact = make_artifact(n_leaky=5)
+    artifact = make_artifact(n_leaky=5, n_hidden=0)
     still = {name: -np.abs(array) if name.endswith("bias") else array for name, array in artifact.run.items()}
     changes = {"latent.bias": np.zeros(6, "f4"), "leaky.bias": np.zeros(5, "f4")}
     decoder = AlignNetDecoder(make_artifact(run=still | changes))
@@ -391,7 +401,7 @@ def test_a_dense_bin_takes_what_its_weights_say() -> None:
     sizes = {name: array.size for name, array in run.items() if name.endswith(("weight", "decay"))}
     every, second, fourth = (
         sum(size for name, size in sizes.items() if name.startswith(parts))
-        for parts in (("enc0", "dec0", "leaky", "head"), ("enc1", "dec1"), ("enc2", "latent"))
+        for parts in (("enc0", "dec0", "leaky", "hidden", "head"), ("enc1", "dec1"), ("enc2", "latent"))
     )
     assert AlignNetDecoder(make_artifact()).dense_macs == every + second / 2 + fourth / 4
 
@@ -448,7 +458,9 @@ def test_a_run_over_no_bins_does_nothing() -> None:
         ({"latent.bias": np.array(1, "f4")}, "run.latent.weight is"),
         ({"dec1.0.weight": np.zeros((17, 3, 11), "f4")}, r"needs float32\[18, 3, 11\]"),
         ({"dec0.0.bias": np.zeros(9, "f4")}, r"run.dec0.0.weight .* needs float32\[20, 3, 9\]"),
-        ({"head.weight": np.zeros((8, 2), "f4")}, r"run.head.weight .* needs float32\[13, 3\]"),
+        ({"head.weight": np.zeros((8, 2), "f4")}, r"run.head.weight .* needs float32\[19, 3\]"),
+        ({"hidden.weight": None}, "lacks the tensor run.hidden.weight"),
+        ({"hidden.bias": np.zeros(5, "f4")}, r"run.hidden.weight .* needs float32\[13, 5\]"),
         ({"leaky.weight": None}, "lacks the tensor run.leaky.weight"),
         ({"leaky.decay": None}, "lacks the tensor run.leaky.decay"),
         ({"leaky.weight": np.zeros((7, 5), "f4")}, r"run.leaky.weight .* needs float32\[8, 5\]"),
