@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -330,6 +331,46 @@ def test_outputs_must_be_those_that_were_learnt() -> None:
     other = (replace(OUTPUTS[0], sd=1.0), *OUTPUTS[1:])
     with pytest.raises(RtdecodeError, match=r"'x' with mean 12\.5 and SD 30, not 12\.5 and 1"):
         export(net, session="monday", bin_width_s=0.02, outputs=other)
+
+
+@pytest.fixture(scope="module", params=[make_alignnet, make_gru])
+def network_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("network") / "model.safetensors"
+    write_artifact(path, exported(request.param(5)))
+    return path
+
+
+def test_a_network_cut_anywhere_or_with_something_behind_it_is_refused(network_file: Path) -> None:
+    content, broken = network_file.read_bytes(), network_file.with_name("broken.safetensors")
+    for size in [*range(64), *np.linspace(64, len(content) - 1, 100, dtype=int).tolist()]:
+        broken.write_bytes(content[:size])
+        with pytest.raises(RtdecodeError) as refused:
+            read_artifact(broken)
+        assert "\n" not in str(refused.value)
+    broken.write_bytes(content + b"\0")
+    with pytest.raises(RtdecodeError):
+        read_artifact(broken)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_damaged_network_is_refused_or_decodes_as_before(network_file: Path, data: st.DataObject) -> None:
+    whole, counts = read_artifact(network_file), make_counts(20)
+    content = bytearray(network_file.read_bytes())
+    # Half of the damage falls on the description, which is a small part of the file.
+    last = data.draw(st.sampled_from([len(content) - 1, 3000]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, last))] = data.draw(st.integers(0, 255))
+    damaged = network_file.with_name("damaged.safetensors")
+    damaged.write_bytes(content)
+    try:
+        artifact = read_artifact(damaged)
+        decoders = load_decoder(artifact), load_decoder(whole)
+    except RtdecodeError:
+        return
+    assert decoded(decoders[0], counts).tobytes() == decoded(decoders[1], counts).tobytes()
+    with contextlib.suppress(RtdecodeError):
+        (AlignNet if artifact.kind == "alignnet" else GRUNet).from_artifact(artifact)
 
 
 def test_a_network_that_looks_ahead_is_not_exported() -> None:
