@@ -23,8 +23,8 @@ VALIDATED = 0.1
 
 DEAD_BELOW_HZ = 0.05
 
-WIDTHS, DEC_WIDTHS, LATENT, LEAKY = (64, 128, 128), (64, 128), 64, 64
-DROPOUT, CHANNEL_DROPOUT, FEATURE_DROPOUT = 0.2, 0.2, 0.35
+WIDTHS, DEC_WIDTHS, LATENT, LEAKY, HIDDEN = (192, 128, 128), (128, 128), 64, 64, 64
+DROPOUT, CHANNEL_DROPOUT, FEATURE_DROPOUT = 0.2, 0.2, 0.3
 
 #: The longest time constant that a leaky neuron starts with.
 LONGEST_S = 4.0
@@ -101,7 +101,15 @@ def new_network(kind: str, n_channels: int, n_outputs: int, bin_width_s: float) 
     }
     if kind == "gru":
         return GRUNet(*sizes, **dropout)
-    net = AlignNet(*sizes, widths=WIDTHS, dec_widths=DEC_WIDTHS, latent=LATENT, leaky=LEAKY, **dropout)
+    net = AlignNet(
+        *sizes,
+        widths=WIDTHS,
+        dec_widths=DEC_WIDTHS,
+        latent=LATENT,
+        leaky=LEAKY,
+        hidden=HIDDEN,
+        **dropout,
+    )
     net.behavior_head.spread(LONGEST_S / bin_width_s)
     return net
 

@@ -161,7 +161,8 @@ def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
 
 def _fold_read_out(net: AlignNet) -> dict[str, NDArray[Any]]:
     """The head, and what stands before it."""
-    read_out, run = net.behavior_head, {}
+    read_out = net.behavior_head
+    run: dict[str, NDArray[Any]] = {}
     if read_out.drive is not None:
         decay = _f8(read_out.decay())
         weight, bias = _linear(read_out.drive)

@@ -146,7 +146,7 @@ def drive_in_place(row: I8, n_before: int, values: F4, parameters: F4, events: I
 @kernel
 def integrate(row: I8, n_before: int, values: F4, parameters: F4, memory: F4, events: I8, tally: I8) -> int:
     """One bin of the leaky neurons, driven by values before `n_before`; returns where what they say ends."""
-    n = row[N_OUT]
+    n = int(row[N_OUT])
     if n == 0:
         return n_before
     sums = drive_in_place(row, n_before, values, parameters, events, tally)
