@@ -130,8 +130,8 @@ class AlignNetDecoder:
         """All that bins so far leave behind.
 
         `memory` f4: for each convolution the sums of the next frames, and voltages or what the held frame
-        adds; `pooled` u1: which neurons fired since the level above ticked; `bin` i8[1]: bins since the
-        reset, which says in which bin each level ticks next.
+        adds, then the leaky neurons' sums; `pooled` u1: which neurons fired since the level above ticked;
+        `bin` i8[1]: bins since the reset, which says in which bin each level ticks next.
         """
         return {
             "memory": self._memory.copy(),
