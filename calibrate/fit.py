@@ -7,7 +7,6 @@ result.r2                                   # one per output, on the last fifth 
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -20,17 +19,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact, Output, count_max_at, infer_role
+from rtdecode.artifact import ModelArtifact, count_max_at
 from rtdecode.calibrate.fitters import FITTERS, NETWORKS, Trained, TrainingSet
 from rtdecode.calibrate.score import nullable, pcc, r2
+from rtdecode.calibrate.sessions import (
+    LabelledSession,
+    check_bin_width,
+    describe_outputs,
+    distinct_names,
+    read_all,
+    synthetic_notes,
+)
 from rtdecode.calibrate.split import check_holdout, chronological_split
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.bins import BinnedSession, behavior_at, bin_session
-from rtdecode.session.layout import Session
-from rtdecode.session.read import read_session
 
-MIN_BIN_WIDTH_S, MAX_BIN_WIDTH_S = 0.001, 0.25
 MIN_TRAIN_S, MIN_HOLDOUT_S = 20.0, 2.0
 
 Progress = Callable[[str, float], None]
@@ -101,33 +104,21 @@ def fit_sessions(
         raise RtdecodeError(f"a {kind} model has no steady state", mend="leave --steady-state out")
     if device != "auto" and kind not in NETWORKS:
         raise RtdecodeError(f"a {kind} model is not trained on a device", mend="leave --device out")
-    if not MIN_BIN_WIDTH_S <= bin_width_s <= MAX_BIN_WIDTH_S:
-        raise RtdecodeError(
-            f"a bin width of {bin_width_s} s", mend=f"give {MIN_BIN_WIDTH_S} to {MAX_BIN_WIDTH_S} s"
-        )
+    check_bin_width(bin_width_s)
     check_holdout(holdout)
-    if outputs is not None and not outputs:
-        raise RtdecodeError("no output to decode", mend="name some with --outputs, or leave it out for all")
-    if not paths:
-        raise RtdecodeError("no session to fit", mend="name at least one session file")
-
-    parts: list[_Part] = []
-    for path in paths:
-        report(f"reading {Path(path).name}", 0.3 * len(parts) / len(paths))
-        part = _read_part(Path(path), bin_width_s, outputs, holdout, seed)
-        if parts:
-            _check_same(parts[0], part)
-        parts.append(part)
-        outputs = part.names
+    sessions = read_all(
+        paths, bin_width_s, outputs, seed, progress=lambda what, done: report(what, 0.3 * done)
+    )
+    parts = [_split(labelled, holdout) for labelled in sessions]
 
     report(f"fitting the {kind} model", 0.3)
-    described = _described_outputs(parts)
+    described = describe_outputs(sessions, [part.train for part in parts])
     data = TrainingSet(
         counts=[part.train_counts for part in parts],
         targets=[part.train_targets for part in parts],
         outputs=described,
         bin_width_s=bin_width_s,
-        names=_distinct([part.session.name for part in parts]),
+        names=distinct_names(sessions),
         steady_state=steady_state,
         seed=seed,
         device=device,
@@ -141,7 +132,7 @@ def fit_sessions(
             kind=kind,
             causal=True,
             bin_width_s=bin_width_s,
-            n_channels=parts[0].session.n_channels,
+            n_channels=sessions[0].session.n_channels,
             channel_mask=fitted.channel_mask,
             outputs=described,
             count_max=count_max_at(bin_width_s),
@@ -187,148 +178,52 @@ def fit_sessions(
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """One session, binned and split."""
+    """One session, split in time: bool[T] each."""
 
-    path: Path
-    sha256: str
-    session: Session
-    binned: BinnedSession
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    targets: NDArray[np.float32]
+    of: LabelledSession
     train: NDArray[np.bool_]
     held_out: NDArray[np.bool_]
 
     @property
     def train_counts(self) -> NDArray[np.uint8]:
-        return self.binned.counts[: self._train_end]
+        return self.of.binned.counts[: self._train_end]
 
     @property
     def train_targets(self) -> NDArray[np.float32]:
         known = self.train[: self._train_end, np.newaxis]
-        return np.where(known, self.targets[: self._train_end], np.float32(np.nan))
+        return np.where(known, self.of.targets[: self._train_end], np.float32(np.nan))
 
     @property
     def _train_end(self) -> int:
         return int(np.flatnonzero(self.train)[-1]) + 1
 
     def provenance(self) -> dict[str, Any]:
-        """What to remember of the session; the file's name without its folder, which is nobody's business."""
-        return {
-            "name": self.session.name,
-            "file": self.path.name,
-            "sha256": self.sha256,
-            "date": self.session.attrs.get("date", ""),
-            "train_s": float(self.train.sum() * self.binned.bin_width_s),
-            "holdout_s": float(self.held_out.sum() * self.binned.bin_width_s),
-            "synthetic_times": self.binned.synthetic_times,
+        bin_width_s = self.of.binned.bin_width_s
+        return self.of.provenance() | {
+            "train_s": float(self.train.sum() * bin_width_s),
+            "holdout_s": float(self.held_out.sum() * bin_width_s),
         }
 
 
-def _read_part(
-    path: Path, bin_width_s: float, outputs: tuple[str, ...] | None, holdout: float, seed: int
-) -> _Part:
-    session = read_session(path)
-    behavior = session.behavior
-    if behavior is None or not behavior.names:
-        raise RtdecodeError(
-            "has no behaviour to learn from", where=str(path), mend="record with --behavior NAME"
-        )
-    names = outputs if outputs is not None else behavior.names
-    columns = [_column(name, behavior.names, path) for name in names]
-    binned = bin_session(session, bin_width_s, seed)
-    targets = behavior_at(behavior, binned.t_bin)[:, columns]
-    labelled = _rows_known(targets)
-    if not labelled.any():
-        raise RtdecodeError(
-            f"behaviour ({_span(behavior.time)}) and spikes ({_span(binned.t_bin)}) do not meet in time",
-            where=str(path),
-            mend="check that both were stamped by one clock",
-        )
-    train, held_out = chronological_split(labelled, holdout)
+def _split(labelled: LabelledSession, holdout: float) -> _Part:
+    train, held_out = chronological_split(labelled.known, holdout)
     needed_s = max(MIN_TRAIN_S / (1.0 - holdout), MIN_HOLDOUT_S / holdout)
-    labelled_s = float(labelled.sum() * bin_width_s)
+    labelled_s = float(labelled.known.sum() * labelled.binned.bin_width_s)
     if labelled_s < needed_s:
         raise RtdecodeError(
             f"has {labelled_s:.1f} s of spikes with behaviour; a fit that holds out {holdout:g} of it "
             f"needs {needed_s:.0f} s",
-            where=str(path),
+            where=str(labelled.path),
             mend="use a longer session",
         )
-    return _Part(
-        path=path,
-        sha256=_sha256(path),
-        session=session,
-        binned=binned,
-        names=names,
-        units=tuple(behavior.units[column] for column in columns),
-        targets=targets,
-        train=train,
-        held_out=held_out,
-    )
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """The names, those that come again with a number."""
-    return [
-        f"{name} {names[:i].count(name) + 1}" if name in names[:i] else name for i, name in enumerate(names)
-    ]
-
-
-def _rows_known(targets: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(targets).all(axis=1), dtype=np.bool_)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _span(time_s: NDArray[np.float64]) -> str:
-    return f"{time_s[0]:.1f} to {time_s[-1]:.1f} s" if len(time_s) else "none"
-
-
-def _column(name: str, names: tuple[str, ...], path: Path) -> int:
-    if name not in names:
-        raise RtdecodeError(
-            f"has no behaviour called {name!r}, but {', '.join(names)}",
-            where=str(path),
-            mend="name some of these with --outputs",
-        )
-    return names.index(name)
-
-
-def _check_same(first: _Part, other: _Part) -> None:
-    """Refuse a session that cannot be decoded by one model together with the first one."""
-    where, mend = f"{first.path} and {other.path}", "fit them one by one"
-    if other.session.n_channels != first.session.n_channels:
-        raise RtdecodeError(
-            f"{first.session.n_channels} and {other.session.n_channels} channels", where=where, mend=mend
-        )
-    for name, unit, other_unit in zip(first.names, first.units, other.units, strict=True):
-        if unit != other_unit:
-            raise RtdecodeError(f"{name} is in {unit!r} and {other_unit!r}", where=where, mend=mend)
-
-
-def _described_outputs(parts: Sequence[_Part]) -> tuple[Output, ...]:
-    labels = np.concatenate([part.targets[part.train] for part in parts]).astype(np.float64)
-    described = []
-    for name, units, column in zip(parts[0].names, parts[0].units, labels.T, strict=True):
-        if (column == column[0]).all():
-            raise RtdecodeError(
-                f"the behaviour {name!r} is {column[0]:g} throughout",
-                where=", ".join(str(part.path) for part in parts),
-                mend="leave it out with --outputs",
-            )
-        described.append(Output(name, units, column.mean(), column.std(), infer_role(name, units)))
-    return tuple(described)
+    return _Part(labelled, train, held_out)
 
 
 def _score(artifact: ModelArtifact, part: _Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     decoder = load_decoder(artifact)
-    values = np.empty(part.targets.shape, dtype=np.float32)
-    decoder.run(part.binned.counts, values)
-    targets = part.targets[part.held_out]
+    values = np.empty(part.of.targets.shape, dtype=np.float32)
+    decoder.run(part.of.binned.counts, values)
+    targets = part.of.targets[part.held_out]
     return r2(values[part.held_out], targets), pcc(values[part.held_out], targets)
 
 
@@ -350,13 +245,7 @@ def _notes(
     seed: int,
 ) -> list[str]:
     notes = list(trained.notes)
-    for width_s in sorted({_recorded_width_s(part) for part in parts if part.binned.synthetic_times}):
-        which = [part.session.name for part in parts if _recorded_width_s(part) == width_s]
-        notes.append(
-            f"counts of {1e3 * width_s:g} ms were spread at random inside their bins (seed {seed}) and the "
-            f"behaviour was interpolated: nothing finer than {1e3 * width_s:g} ms is real "
-            f"({', '.join(which)})"
-        )
+    notes += synthetic_notes([part.of for part in parts], seed)
     masked = [channel for channel, good in enumerate(trained.channel_mask) if not good]
     if masked:
         notes.append(
@@ -371,10 +260,6 @@ def _notes(
         elif score <= 0:
             notes.append(f"{output.name} is decoded no better than by its mean")
     return notes
-
-
-def _recorded_width_s(part: _Part) -> float:
-    return part.session.counts.bin_width_s if part.session.counts is not None else 0.0
 
 
 def _ignore(_what: str, _done: float) -> None:

@@ -265,7 +265,7 @@ def test_arguments_out_of_range_are_refused(path: Path, arguments: dict[str, Any
 
 
 def test_no_sessions_are_refused() -> None:
-    with pytest.raises(RtdecodeError, match="no session to fit"):
+    with pytest.raises(RtdecodeError, match="no session to learn from"):
         fit_sessions([])
 
 
