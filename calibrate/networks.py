@@ -67,7 +67,6 @@ def fit_network(
         RtdecodeError: no such device, no channel fires, or a session is too short.
     """
     where = chosen_device(device)
-    count_max = count_max_at(bin_width_s)
     mean = np.array([output.mean for output in outputs])
     sd = np.array([output.sd for output in outputs])
     with torch.random.fork_rng():
@@ -76,19 +75,40 @@ def fit_network(
     net.set_output_scale(mean, sd)
     recordings = []
     for name, block, label in zip(names, counts, targets, strict=True):
-        clipped = np.minimum(block, np.uint8(count_max)).astype(np.float32)
-        good = clipped.mean(axis=0) >= DEAD_BELOW_HZ * bin_width_s
-        if not (good & (clipped.std(axis=0) > 0)).any():
-            raise RtdecodeError(
-                f"no channel fires at {DEAD_BELOW_HZ} Hz or more",
-                where=name,
-                mend="use a session with spikes",
-            )
-        net.read_in.add(name, clipped.mean(axis=0), clipped.std(axis=0), good)
+        clipped = take_up(net, name, block, bin_width_s, where=name)
         recordings.append(_recording(name, clipped, (label - mean) / sd, bin_width_s))
     log = train(net, recordings, settings_for(recordings, bin_width_s, seed), where, progress)
     exported = [export(net, session=name, bin_width_s=bin_width_s, outputs=outputs) for name in names]
     return exported, log
+
+
+def take_up(
+    net: Network, name: str, counts: NDArray[np.uint8], bin_width_s: float, *, where: str
+) -> NDArray[np.float32]:
+    """Give `net` a read-in for a session: the z-score of each channel, dead ones ignored.
+
+    Args:
+        net: whose read-in takes it up.
+        name: of the session.
+        counts: u1[T, C], all that may be looked at; no behaviour is needed.
+        bin_width_s: seconds.
+        where: what an error names.
+
+    Returns:
+        The counts as the network takes them, f4[T, C], clipped to `count_max`.
+
+    Raises:
+        RtdecodeError: no channel fires, or there are other channels than the network has.
+    """
+    clipped = np.minimum(counts, np.uint8(net.read_in.count_max)).astype(np.float32)
+    mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
+    good = (mean >= DEAD_BELOW_HZ * bin_width_s) & (sd > 0)
+    if not good.any():
+        raise RtdecodeError(
+            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", where=where, mend="use a session with spikes"
+        )
+    net.read_in.add(name, mean, sd, good)
+    return clipped
 
 
 def new_network(kind: str, n_channels: int, n_outputs: int, bin_width_s: float) -> Network:

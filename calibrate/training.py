@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -30,8 +31,10 @@ class TrainingSettings:
         learning_rate: at the height of its one cycle.
         rise: part of the steps in which it rises to there.
         weight_decay, clip: of AdamW, and of the norm of the gradient.
-        validate_every: steps between looks at the validation blocks.
+        validate_every: steps between looks at the validation bins, where there are any.
         patience: looks without a better one after which training stops.
+        tolerance: R² by which an earlier look has to be better than the last one for its weights to be kept;
+            a few short validation blocks say no more than that about what comes after them.
         auxiliary: weight of the paths beside the deployed one (AlignNet only). On one session they cost
             twice the time and bring the deployed path nothing, so they are left to pretraining.
         contrast: weight of the contrastive loss among them.
@@ -48,6 +51,7 @@ class TrainingSettings:
     clip: float = 1.0
     validate_every: int = 25
     patience: int = 10
+    tolerance: float = 0.0
     auxiliary: float = 0.0
     contrast: float = 0.1
     seed: int = 0
@@ -60,7 +64,7 @@ class TrainingLog:
     Attributes:
         steps: that were made.
         best_step: whose weights were kept.
-        validation_r2: f8[D], per output, mean over recordings, of those weights.
+        validation_r2: f8[D], per output, mean over recordings, of those weights; NaN without validation bins.
     """
 
     steps: int
@@ -74,10 +78,11 @@ def train(
     settings: TrainingSettings,
     device: torch.device,
     progress: Callable[[float], None],
+    checkpoint: Checkpoint | None = None,
 ) -> TrainingLog:
-    """Train `net` in place, and leave it in evaluation mode on the CPU with the weights that validated best.
+    """Train `net` in place, and leave it in evaluation mode on the CPU with the weights that were kept.
 
-    The same seed, recordings and device give the same weights.
+    The same seed, recordings and device give the same weights, whether training was interrupted or not.
 
     Args:
         net: with a read-in for every recording's session.
@@ -85,65 +90,187 @@ def train(
         settings: of the training.
         device: to train on.
         progress: called with the part of the work that is done, up to 1.
+        checkpoint: where to save on the way, and to go on from if something is there; None for nowhere.
 
     Raises:
-        RtdecodeError: no recording is as long as a window, or the loss is no longer a number.
+        RtdecodeError: no recording is as long as a window, the loss is no longer a number, or the checkpoint
+            cannot be written or is another training's.
     """
-    if not any(recording.counts.shape[1] > settings.window_bins for recording in recordings):
-        raise RtdecodeError(
-            f"no session is longer than a window of {settings.window_bins} bins", mend="use a longer session"
-        )
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         try:
-            return _train(net.to(device), recordings, settings, device, progress)
+            training = Training(net, recordings, settings, device)
+            if checkpoint is not None:
+                checkpoint.resume(training)
+            while not training.done:
+                training.advance()
+                if checkpoint is not None:
+                    checkpoint.save_if_due(training)
+                progress(training.step / settings.steps)
+            progress(1.0)
+            return training.finish()
         finally:
             net.to("cpu").eval()
 
 
-def _train(
-    net: Network,
-    recordings: Sequence[Recording],
-    settings: TrainingSettings,
-    device: torch.device,
-    progress: Callable[[float], None],
-) -> TrainingLog:
-    sampler = WindowSampler(recordings, settings.window_bins, settings.warmup_bins, settings.seed)
-    optimizer = torch.optim.AdamW(
-        net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=settings.rise
-    )
-    best_score, best_step = -np.inf, 0
-    best_r2: np.ndarray = np.full(net.n_outputs, np.nan)
-    best_weights = copy.deepcopy(net.state_dict())
-    step = 0
-    for step in range(1, settings.steps + 1):
-        net.train()
-        loss = _loss(net, _moved(sampler.draw(settings.batch), device), settings)
+class Checkpoint(Protocol):
+    """Where a training is saved."""
+
+    def resume(self, training: Training) -> None:
+        """Put `training` where the checkpoint left off, if there is one."""
+
+    def save_if_due(self, training: Training) -> None:
+        """Save it, if it is time."""
+
+
+class Training:
+    """A training under way: `advance` until `done`, then `finish`.
+
+    Everything that the next step depends on is in `state`.
+
+    Args:
+        net, recordings, settings, device: as of `train`.
+
+    Attributes:
+        step: batches so far.
+        done: whether nothing is left to do but `finish`.
+
+    Raises:
+        RtdecodeError: no recording is longer than a window.
+    """
+
+    step: int
+    done: bool
+
+    def __init__(
+        self, net: Network, recordings: Sequence[Recording], settings: TrainingSettings, device: torch.device
+    ) -> None:
+        if not any(
+            recording.counts.shape[1] > settings.window_bins and bool(recording.learnt.any())
+            for recording in recordings
+        ):
+            raise RtdecodeError(
+                f"no session is longer than a window of {settings.window_bins} bins",
+                mend="use a longer session",
+            )
+        self._net, self._recordings = net.to(device), recordings
+        self._settings, self._device = settings, device
+        self._validates = any(bool(recording.validated.any()) for recording in recordings)
+        learnt = [recording for recording in recordings if bool(recording.learnt.any())]
+        self._sampler = WindowSampler(learnt, settings.window_bins, settings.warmup_bins, settings.seed)
+        self._optimizer = torch.optim.AdamW(
+            net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self._cycle = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=settings.rise
+        )
+        self._best = self._last = _Look(0, (np.nan,) * net.n_outputs)
+        self._best_weights = copy.deepcopy(net.state_dict())
+        self.step, self.done = 0, False
+
+    def advance(self) -> None:
+        """One batch, and a look at the validation bins where one is due.
+
+        Raises:
+            RtdecodeError: the loss is no longer a number.
+        """
+        settings = self._settings
+        self.step += 1
+        self._net.train()
+        loss = _loss(self._net, _moved(self._sampler.draw(settings.batch), self._device), settings)
         if not bool(torch.isfinite(loss)):
             raise RtdecodeError(
-                f"training came apart at step {step}: the loss is {loss.item()}",
+                f"training came apart at step {self.step}: the loss is {loss.item()}",
                 mend="check the session's behaviour for jumps, or try another --seed",
             )
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
-        optimizer.step()
-        cycle.step()
-        if step % settings.validate_every == 0 or step == settings.steps:
-            validated = validation_r2(net, recordings, device)
-            score = float(np.nanmean(validated))
-            if score > best_score:
-                best_score, best_step, best_r2 = score, step, validated
-                best_weights = copy.deepcopy(net.state_dict())
-            if step - best_step >= settings.patience * settings.validate_every:
-                break
-        progress(step / settings.steps)
-    net.load_state_dict(best_weights)
-    progress(1.0)
-    return TrainingLog(step, best_step, tuple(float(value) for value in best_r2))
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._net.parameters(), settings.clip)
+        self._optimizer.step()
+        self._cycle.step()
+        self.done = self.step >= settings.steps
+        if self._validates and (self.done or self.step % settings.validate_every == 0):
+            self._look()
+
+    def finish(self) -> TrainingLog:
+        """Put the weights back that are to be kept, and say how it went."""
+        kept = self._last
+        if not self._last.score >= self._best.score - self._settings.tolerance:
+            self._net.load_state_dict(self._best_weights)
+            kept = self._best
+        return TrainingLog(self.step, kept.step if self._validates else self.step, kept.r2)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Copies of all tensors, by name, and the numbers beside them, as JSON can hold them."""
+        tensors = {f"net.{name}": tensor for name, tensor in self._net.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self._best_weights.items()}
+        optimizer = self._optimizer.state_dict()
+        for index, moments in optimizer["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
+        tensors["random"] = torch.get_rng_state()
+        if self._device.type == "cuda":
+            tensors["random.device"] = torch.cuda.get_rng_state(self._device)
+        numbers = {
+            "step": self.step,
+            "done": self.done,
+            "best": [self._best.step, list(self._best.r2)],
+            "last": [self._last.step, list(self._last.r2)],
+            "optimizer": optimizer["param_groups"],
+            "cycle": {
+                name: value
+                for name, value in self._cycle.state_dict().items()
+                if name in ("last_epoch", "_step_count", "_last_lr")
+            },
+            "sampler": self._sampler.state(),
+        }
+        return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, numbers
+
+    def load_state(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave of the same network, recordings and settings."""
+        self._net.load_state_dict(_under("net.", tensors))
+        self._best_weights = {
+            name: tensor.to(self._device) for name, tensor in _under("best.", tensors).items()
+        }
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under("optimizer.", tensors).items():
+            index, moment = name.split(".")
+            moments.setdefault(int(index), {})[moment] = tensor
+        self._optimizer.load_state_dict({"state": moments, "param_groups": numbers["optimizer"]})
+        self._cycle.load_state_dict(dict(numbers["cycle"]))
+        self._sampler.load_state(numbers["sampler"])
+        self._best, self._last = (
+            _Look(int(step), tuple(float(value) for value in r2))
+            for step, r2 in (numbers["best"], numbers["last"])
+        )
+        self.step, self.done = int(numbers["step"]), bool(numbers["done"])
+        torch.set_rng_state(tensors["random"])
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.device"], self._device)
+
+    def _look(self) -> None:
+        r2 = tuple(float(value) for value in validation_r2(self._net, self._recordings, self._device))
+        self._last = _Look(self.step, r2)
+        if not self._best.score >= self._last.score:
+            self._best, self._best_weights = self._last, copy.deepcopy(self._net.state_dict())
+        if self.step - self._best.step >= self._settings.patience * self._settings.validate_every:
+            self.done = True
+
+
+@dataclass(frozen=True)
+class _Look:
+    """R² of each output over the validation bins after a step."""
+
+    step: int
+    r2: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        known = [value for value in self.r2 if np.isfinite(value)]
+        return float(np.mean(known)) if known else -np.inf
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _loss(net: Network, batch: Batch, settings: TrainingSettings) -> Tensor:
@@ -168,7 +295,7 @@ def validation_r2(net: Network, recordings: Sequence[Recording], device: torch.d
     net.eval()
     scores = []
     with torch.no_grad():
-        for recording in recordings:
+        for recording in (r for r in recordings if r.validated.any()):
             decoded = net.decode(recording.counts[None].to(device), recording.session)[0].cpu().numpy()
             rows = recording.validated
             scores.append(r2(decoded.T[rows], recording.targets.numpy().T[rows]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,6 +97,14 @@ class WindowSampler:
         self._ends = np.cumsum(starts)
         self._window_bins, self._warmup_bins = window_bins, warmup_bins
         self._rng = np.random.default_rng(seed)
+
+    def state(self) -> dict[str, Any]:
+        """What the next draw depends on, as JSON can hold it."""
+        return dict(self._rng.bit_generator.state)
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self._rng.bit_generator.state = dict(state)
 
     def draw(self, n: int) -> Batch:
         """N windows."""
