@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rtdecode.cli import bench, decode, demo, doctor, fit, info, record, replay, serve, verify
+from rtdecode.cli import bench, decode, demo, doctor, fit, info, pretrain, record, replay, serve, verify
 from rtdecode.errors import RtdecodeError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("replay")(replay.replay)
 app.command("record")(record.record)
 app.command("decode")(decode.decode)
 app.command("fit")(fit.fit)
+app.command("pretrain")(pretrain.pretrain)
 app.command("verify")(verify.verify)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

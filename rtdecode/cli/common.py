@@ -6,12 +6,15 @@ import json
 import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import typer
+
+LINE_EVERY_S = 15.0
 
 JSON_HELP = "Print one JSON document on stdout and nothing else there."
 
@@ -60,7 +63,10 @@ def on_signal(stop: Callable[[], None]) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """Gives a function of (what is being done, how much of it all): a bar on a terminal, lines elsewhere."""
+    """Gives a function of (what is being done, how much of it all): a bar on a terminal, lines elsewhere.
+
+    What stands behind a comma, such as the time left, makes no line of its own more often than every 15 s.
+    """
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import Progress
@@ -69,11 +75,13 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
             task = bar.add_task("", total=1.0)
             yield lambda what, done: bar.update(task, description=what, completed=done)
         return
-    told = [""]
+    told, when_s = "", 0.0
 
     def tell(what: str, done: float) -> None:
-        if what != told[0]:
-            told[0] = what
+        nonlocal told, when_s
+        stem, now_s = what.partition(",")[0], time.monotonic()
+        if stem != told or (what != stem and now_s - when_s >= LINE_EVERY_S):
+            told, when_s = stem, now_s
             say(f"{done:4.0%} {what}")
 
     yield tell

@@ -1,0 +1,230 @@
+"""One network from many days, to decode a day that it has not seen.
+
+result = pretrain_sessions(["day1.h5", "day2.h5", …], bin_width_s=0.064, outputs=("x", "y", "vx", "vy"))
+write_artifact("base.safetensors", result.artifact)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.checkpoint import FileCheckpoint, versions
+from rtdecode.calibrate.fitters import NETWORKS
+from rtdecode.calibrate.networks import chosen_device, new_network, settings_for, take_up
+from rtdecode.calibrate.score import nullable
+from rtdecode.calibrate.sessions import (
+    describe_outputs,
+    distinct_names,
+    read_all,
+    synthetic_notes,
+)
+from rtdecode.calibrate.training import TrainingLog, train
+from rtdecode.calibrate.windows import Recording
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.export import export
+
+#: Weight of the paths beside the deployed one: both reconstructions, the simulation and the contrast.
+AUXILIARY = 0.1
+
+STEPS = 1500
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and how much of the whole is done, 0 to 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class PretrainResult:
+    """A pretrained model.
+
+    Attributes:
+        artifact: ready to be written; folded for the last session, with the read-ins of all in train.*.
+        validation: names of the days that were kept back.
+        validation_r2: f8[D], their mean R², read in from their spikes alone; NaN without any.
+        log: of the training.
+        seconds: that it took.
+        notes: what someone who uses it must know, a sentence each.
+    """
+
+    artifact: ModelArtifact
+    validation: list[str]
+    validation_r2: NDArray[np.float64]
+    log: TrainingLog
+    seconds: float
+    notes: list[str]
+
+
+def pretrain_sessions(
+    paths: Sequence[Path | str],
+    kind: str = "alignnet",
+    bin_width_s: float = 0.02,
+    outputs: tuple[str, ...] | None = None,
+    *,
+    validation_days: int = 0,
+    steps: int = STEPS,
+    seed: int = 0,
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> PretrainResult:
+    """Train one network on many sessions, each behind a read-in of its own.
+
+    Training follows all ways through AlignNet at once (`AlignNet.forward`): behaviour from spikes, which is
+    what is deployed, behaviour and spikes through their own halves, spikes from behaviour, and the contrast
+    of the latents. Behaviour is z-scored over all days together, channels day by day.
+
+    Args:
+        paths: session files, in the order of their days; the artifact is folded for the last one.
+        kind: "alignnet" or "gru".
+        bin_width_s: of the model, 0.001 to 0.25 s.
+        outputs: names of behaviour columns; None for all of the first session's.
+        validation_days: days that are kept back, spread evenly; they are decoded from their spikes alone,
+            and the weights that do best there are kept.
+        steps: batches.
+        seed: of everything random.
+        device: to train on.
+        checkpoint: file to save to on the way, and to go on from; the caller deletes it when the
+            model is written.
+        progress: told how far the work is.
+
+    Raises:
+        RtdecodeError: an argument is out of its range, a session cannot be read or does not fit the others,
+            or the checkpoint is another training's. Sessions are all read before training starts.
+    """
+    started = time.perf_counter()
+    report: Progress = progress if progress is not None else _ignore
+    if kind not in NETWORKS:
+        raise RtdecodeError(
+            f"a {kind} model has nothing to pretrain", mend=f"use --kind {' or '.join(NETWORKS)}"
+        )
+    if steps < 1:
+        raise RtdecodeError(f"a training of {steps} steps", mend="give 1 or more")
+    where = chosen_device(device)
+    sessions = read_all(
+        paths, bin_width_s, outputs, seed, progress=lambda what, done: report(what, 0.05 * done)
+    )
+    kept_back = spread_days(len(sessions), validation_days)
+    names = distinct_names(sessions)
+    learnt = [day.known & (i not in kept_back) for i, day in enumerate(sessions)]
+    described = describe_outputs(sessions, learnt)
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = new_network(kind, sessions[0].session.n_channels, len(described), bin_width_s)
+    mean, sd = (np.array([getattr(output, part) for output in described]) for part in ("mean", "sd"))
+    net.set_output_scale(mean, sd)
+    recordings = []
+    for i, (name, day) in enumerate(zip(names, sessions, strict=True)):
+        clipped = take_up(net, name, day.binned.counts, bin_width_s, where=str(day.path))
+        z = np.where(day.known[:, np.newaxis], (day.targets - mean) / sd, 0.0).astype(np.float32)
+        recordings.append(
+            Recording(
+                session=name,
+                counts=torch.from_numpy(clipped.T.copy()),
+                targets=torch.from_numpy(z.T.copy()),
+                learnt=torch.from_numpy(learnt[i].astype(np.float32)),
+                validated=day.known & (i in kept_back),
+            )
+        )
+    settings = replace(
+        settings_for(recordings, bin_width_s, seed),
+        steps=steps,
+        patience=steps,
+        validate_every=max(1, steps // 10),
+        auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
+    )
+    purpose = {
+        "kind": kind,
+        "bin_width_s": bin_width_s,
+        "outputs": [output.name for output in described],
+        "sessions": [day.sha256 for day in sessions],
+        "validation": sorted(kept_back),
+        "network": net.settings,
+        "training": asdict(settings),
+        "device": where.type,
+        "versions": versions(),
+    }
+    notes = synthetic_notes(sessions, seed)
+    saved = None
+    if checkpoint is not None:
+        saved = FileCheckpoint(
+            checkpoint,
+            purpose,
+            told=lambda step: notes.append(f"went on from step {step} of {checkpoint.name}"),
+        )
+    clock = _Clock()
+    log = train(
+        net,
+        recordings,
+        settings,
+        where,
+        lambda done: report(f"training{clock.left(done)}", 0.05 + 0.9 * done),
+        checkpoint=saved,
+    )
+    report("exporting", 0.95)
+    artifact = export(net, session=names[-1], bin_width_s=bin_width_s, outputs=described)
+    notes += artifact.provenance["export"]["notes"]
+    provenance = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "sessions": [
+            day.provenance() | {"train_s": float(bins.sum() * bin_width_s), "validation": i in kept_back}
+            for i, (day, bins) in enumerate(zip(sessions, learnt, strict=True))
+        ],
+        "seed": seed,
+        "pretrain": asdict(settings)
+        | {"best_step": log.best_step, "validation_r2": nullable(log.validation_r2)},
+        "notes": notes,
+        "versions": versions(),
+    }
+    report("done", 1.0)
+    return PretrainResult(
+        artifact=replace(artifact, provenance=provenance),
+        validation=[names[i] for i in sorted(kept_back)],
+        validation_r2=np.array(log.validation_r2),
+        log=log,
+        seconds=time.perf_counter() - started,
+        notes=notes,
+    )
+
+
+def spread_days(n_sessions: int, n_kept: int) -> set[int]:
+    """Which of the sessions are kept back: `n_kept`, spread evenly, never the first or the last.
+
+    Raises:
+        RtdecodeError: not two sessions would be left to learn from.
+    """
+    if n_kept < 0 or (n_kept and n_sessions - n_kept < 2):
+        raise RtdecodeError(
+            f"{n_kept} validation days of {n_sessions} sessions", mend="leave at least two to learn from"
+        )
+    return {round((k + 1) * (n_sessions - 1) / (n_kept + 1)) for k in range(n_kept)}
+
+
+class _Clock:
+    """Time left, by how long it took so far."""
+
+    def __init__(self) -> None:
+        self._began: tuple[float, float] | None = None
+
+    def left(self, done: float) -> str:
+        now = time.monotonic()
+        if self._began is None:
+            # A training that is resumed does not begin at 0.
+            self._began = (now, done)
+        began_s, began_at = self._began
+        if done <= began_at or done >= 1.0:
+            return ""
+        seconds = (now - began_s) / (done - began_at) * (1.0 - done)
+        return f", {seconds / 60:.0f} min left" if seconds > 90 else f", {seconds:.0f} s left"
+
+
+def _ignore(_what: str, _done: float) -> None:
+    pass

@@ -1,0 +1,104 @@
+"""`rtdecode pretrain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, number, print_json, progress_bar, split_names, table
+from rtdecode.errors import RtdecodeError
+
+
+def pretrain(
+    sessions: Annotated[
+        list[Path],
+        typer.Argument(help="Session files (.h5), one a day, in their order.", metavar="SESSION…"),
+    ],
+    output: Annotated[Path, typer.Option(help="Model file to write.")],
+    kind: Annotated[str, typer.Option(help="alignnet or gru.")] = "alignnet",
+    bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
+    outputs: Annotated[
+        str | None, typer.Option(help="Which behaviour to decode, such as x,y; default: all.")
+    ] = None,
+    validation_days: Annotated[
+        int,
+        typer.Option(
+            help="Days kept back, spread evenly: decoded from their spikes alone; the weights that do best "
+            "there are kept.",
+            min=0,
+        ),
+    ] = 0,
+    steps: Annotated[int | None, typer.Option(help="Batches; default: what the kind needs.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda …")] = "auto",
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Saved to every 30 s and gone on from after an interruption; default: OUTPUT.checkpoint."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Train one network on many days, to start from on a new one.
+
+    Run the same command again after an interruption and it goes on where it was; the weights come out the
+    same.
+    """
+    try:
+        from rtdecode.calibrate.pretrain import STEPS, pretrain_sessions
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("rtdecode"):
+            raise
+        raise RtdecodeError(
+            f"training a network needs {error.name}, which is not installed",
+            where="pretrain",
+            mend="pip install 'rtdecode[train]'",
+        ) from None
+    from rtdecode.artifact import write_artifact
+    from rtdecode.session.target import check_writable
+
+    saved = checkpoint or output.with_suffix(".checkpoint")
+    check_writable(output)
+    check_writable(saved)
+    with progress_bar() as progress:
+        result = pretrain_sessions(
+            sessions,
+            kind=kind,
+            bin_width_s=bin_width,
+            outputs=split_names(outputs),
+            validation_days=validation_days,
+            steps=steps if steps is not None else STEPS,
+            seed=seed,
+            device=device,
+            checkpoint=saved,
+            progress=progress,
+        )
+    write_artifact(output, result.artifact)
+    # Only now: until the model is written, the checkpoint is all there is.
+    saved.unlink(missing_ok=True)
+    names = list(result.artifact.output_names)
+    document: dict[str, Any] = {
+        "output": str(output),
+        "outputs": names,
+        "seconds": result.seconds,
+        "kind": kind,
+        "model": result.artifact.model_id,
+        "bin_width_s": result.artifact.bin_width_s,
+        "sessions": len(sessions),
+        "steps": result.log.steps,
+        "best_step": result.log.best_step,
+        "validation": {"sessions": result.validation, "r2": list(result.validation_r2)},
+        "notes": result.notes,
+    }
+    if json:
+        print_json(document)
+        return
+    for note in result.notes:
+        print(f"note: {note}")
+    if result.validation:
+        print(f"decoded from their spikes alone: {', '.join(result.validation)}")
+        rows = [[name, number(r2)] for name, r2 in zip(names, result.validation_r2, strict=True)]
+        print(table(["output", "R²"], rows))
+    print(f"model {result.artifact.model_id} ({kind}) written to {output} in {result.seconds:.0f} s")

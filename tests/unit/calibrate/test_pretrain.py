@@ -1,0 +1,208 @@
+"""`pretrain`: many days into one network, refused days, checkpoints, validation days."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rtdecode.artifact import read_artifact, write_artifact
+from rtdecode.calibrate import networks
+from rtdecode.calibrate.pretrain import pretrain_sessions, spread_days
+from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.decode.load import load_decoder
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.alignnet import AlignNet
+from rtdecode.session.layout import Counts, Session
+from rtdecode.session.write import write_session
+from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
+
+N_DAYS = 4
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Simulated days of one array, whose rates differ."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("days")
+    paths = []
+    for day in range(N_DAYS):
+        task = CentreOut(n_channels=24, mean_rate_hz=20.0 + 5.0 * day)
+        path = folder / f"day{day}.h5"
+        write_session(path, simulate_session(task, draw_tuning(task, 3), 60.0, day, f"day{day}"))
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "TrainingSettings", partial(TrainingSettings, batch=8))
+    monkeypatch.setattr(networks, "WIDTHS", (16, 16))
+    monkeypatch.setattr(networks, "DEC_WIDTHS", (16,))
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("kind", ["alignnet", "gru"])
+def test_an_unseen_day_is_decoded_from_its_spikes_alone(days: list[Path], tmp_path: Path, kind: str) -> None:
+    result = pretrain_sessions(days, kind, 0.05, validation_days=1, steps=80)
+    assert result.validation == ["day2"]
+    assert np.nanmean(result.validation_r2) > 0.2
+    provenance = result.artifact.provenance
+    assert [day["validation"] for day in provenance["sessions"]] == [False, False, True, False]
+    assert provenance["sessions"][2]["train_s"] == 0.0
+    write_artifact(tmp_path / "base.safetensors", result.artifact)
+    again = read_artifact(tmp_path / "base.safetensors")
+    out = np.zeros((40, 4), np.float32)
+    load_decoder(again).run(np.ones((40, 24), np.uint8), out)
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.usefixtures("small")
+def test_all_days_can_be_gone_on_from_and_the_last_is_folded(days: list[Path]) -> None:
+    result = pretrain_sessions(days, bin_width_s=0.05, steps=4)
+    net = AlignNet.from_artifact(result.artifact)
+    assert net.read_in.names == [f"day{day}" for day in range(N_DAYS)]
+    assert json.loads(result.artifact.train["settings"].tobytes())["session"] == "day3"
+    assert np.isnan(result.validation_r2).all()
+    assert result.log.best_step == 4
+
+
+@pytest.mark.usefixtures("small")
+def test_the_twin_learns_too(days: list[Path]) -> None:
+    """Behaviour's own encoder, which decoding never uses, must have moved from where it started."""
+    result = pretrain_sessions(days, bin_width_s=0.05, steps=3)
+    trained = AlignNet.from_artifact(result.artifact)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        fresh = networks.new_network("alignnet", 24, 4, 0.05)
+    assert isinstance(fresh, AlignNet)
+    for part in ("lift", "behavior_encoder", "spike_decoder", "rate_head"):
+        before, after = (dict(getattr(net, part).named_parameters()) for net in (fresh, trained))
+        assert all(not torch.equal(before[name], after[name]) for name in before if "weight" in name), part
+
+
+@pytest.mark.usefixtures("small")
+def test_a_day_that_does_not_fit_is_named_before_training(
+    days: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("training started")
+
+    monkeypatch.setattr("rtdecode.calibrate.pretrain.train", never)
+    task = CentreOut(n_channels=20)
+    wide = simulate_session(task, draw_tuning(task, 1), 60.0, 1, "wide")
+    write_session(tmp_path / "wide.h5", wide)
+    with pytest.raises(RtdecodeError, match=r"day0\.h5 and .*wide\.h5: 24 and 20 channels"):
+        pretrain_sessions([*days, tmp_path / "wide.h5"], bin_width_s=0.05)
+    task = CentreOut(n_channels=24)
+    mute = replace(simulate_session(task, draw_tuning(task, 1), 60.0, 1, "mute"), behavior=None)
+    write_session(tmp_path / "mute.h5", mute)
+    with pytest.raises(RtdecodeError, match=r"mute\.h5: has no behaviour to learn from"):
+        pretrain_sessions([*days, tmp_path / "mute.h5"], bin_width_s=0.05)
+    for width_s in (0.045, 0.064):
+        write_session(tmp_path / f"{width_s}.h5", _in_counts(mute, width_s, days[0]))
+    coarse = [tmp_path / "0.045.h5", tmp_path / "0.064.h5"]
+    with pytest.raises(RtdecodeError, match=r"0\.064\.h5: hold counts of 45 ms and counts of 64 ms"):
+        pretrain_sessions(coarse, bin_width_s=0.064)
+    with pytest.raises(RtdecodeError, match=r"0\.064\.h5: hold single spikes and counts of 64 ms"):
+        pretrain_sessions([days[0], coarse[1]], bin_width_s=0.02)
+
+
+def _in_counts(session: Session, width_s: float, behaviour_of: Path) -> Session:
+    from rtdecode.session.read import read_session
+
+    values = np.ones((400, 24), np.uint8)
+    values[::3] = 2
+    whole = read_session(behaviour_of)
+    return replace(session, events=None, counts=Counts(values, width_s, 0.0), behavior=whole.behavior)
+
+
+def test_validation_days_lie_between_the_first_and_the_last() -> None:
+    assert spread_days(23, 0) == set()
+    assert spread_days(4, 1) == {2}
+    for n in range(1, 15):
+        kept = spread_days(23, n)
+        assert len(kept) == n
+        assert not kept & {0, 22}
+    with pytest.raises(RtdecodeError, match="2 validation days of 3 sessions"):
+        spread_days(3, 2)
+
+
+PROGRAM = """
+import sys, torch
+from functools import partial
+from rtdecode.calibrate import networks, checkpoint
+from rtdecode.calibrate.training import TrainingSettings
+networks.TrainingSettings = partial(TrainingSettings, batch=8)
+networks.WIDTHS, networks.DEC_WIDTHS = (16, 16), (16,)
+checkpoint.INTERVAL_S = 0.0
+torch.set_num_threads(1)
+from rtdecode.calibrate.pretrain import pretrain_sessions
+from pathlib import Path
+saved = Path(sys.argv[1])
+result = pretrain_sessions(sys.argv[2:], bin_width_s=0.05, validation_days=1, steps=60, checkpoint=saved)
+print(result.artifact.model_id, [note for note in result.notes if "went on" in note])
+"""
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(days: list[Path], tmp_path: Path) -> None:
+    def command(saved: Path) -> list[str]:
+        return [sys.executable, "-c", PROGRAM, str(saved), *map(str, days)]
+
+    whole = subprocess.run(
+        command(tmp_path / "a.checkpoint"), capture_output=True, text=True, timeout=250, check=True
+    )
+    saved = tmp_path / "b.checkpoint"
+    kills = 0
+    for _ in range(2):
+        process = subprocess.Popen(command(saved), stdout=subprocess.PIPE, text=True)
+        before = saved.stat().st_mtime_ns if saved.exists() else 0
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            if saved.exists() and saved.stat().st_mtime_ns != before:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.005)
+        process.wait(timeout=60)
+        assert process.stdout is not None
+        process.stdout.close()
+    assert kills == 2
+    resumed = subprocess.run(command(saved), capture_output=True, text=True, timeout=250, check=True)
+    assert "went on from step" in resumed.stdout
+    assert "went on" not in whole.stdout
+    assert resumed.stdout.split()[0] == whole.stdout.split()[0]
+
+
+@pytest.mark.usefixtures("small")
+def test_another_trainings_checkpoint_is_refused(days: list[Path], tmp_path: Path) -> None:
+    saved = tmp_path / "x.checkpoint"
+    pretrain_sessions(days, bin_width_s=0.05, steps=2, checkpoint=saved)
+    with pytest.raises(RtdecodeError, match=r"x\.checkpoint: is of another training \(training .*delete it"):
+        pretrain_sessions(days, bin_width_s=0.05, steps=2, seed=1, checkpoint=saved)
+    with pytest.raises(RtdecodeError, match=r"x\.checkpoint: is of another training \(sessions "):
+        pretrain_sessions(days[:3], bin_width_s=0.05, steps=2, checkpoint=saved)
+    data = saved.read_bytes()
+    for damaged in (data[:100], data[: len(data) // 2], b"", b"\x00" * 64, data[:-1]):
+        saved.write_bytes(damaged)
+        with pytest.raises(RtdecodeError, match=r"x\.checkpoint: is no checkpoint or a damaged one"):
+            pretrain_sessions(days, bin_width_s=0.05, steps=2, checkpoint=saved)
+
+
+@pytest.mark.usefixtures("small")
+def test_arguments_are_checked(days: list[Path]) -> None:
+    with pytest.raises(RtdecodeError, match="a wiener model has nothing to pretrain"):
+        pretrain_sessions(days, "wiener")
+    with pytest.raises(RtdecodeError, match="a training of 0 steps"):
+        pretrain_sessions(days, steps=0)
+    with pytest.raises(RtdecodeError, match="no session to learn from"):
+        pretrain_sessions([])
