@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,6 @@ from torch import Tensor
 from rtdecode.artifact import replace_file
 from rtdecode.calibrate.training import Training
 from rtdecode.errors import RtdecodeError
-
-#: Seconds between saves.
-INTERVAL_S = 30.0
 
 FORMAT, VERSION = "rtdecode-checkpoint", 1
 _KEY = "rtdecode"
@@ -35,7 +32,7 @@ class FileCheckpoint:
         path: of the file; its folder exists.
         purpose: what the training is of (data, sizes, settings, versions), as JSON can hold it; a file of
             anything else is refused, since its weights would not be those of an uninterrupted training.
-        told: called with the step that training goes on from.
+        interval_s: seconds between saves.
 
     Raises:
         RtdecodeError: in `resume`, the file is damaged or another training's; in `save_if_due`, it cannot be
@@ -46,11 +43,11 @@ class FileCheckpoint:
         self,
         path: Path,
         purpose: Mapping[str, Any],
-        told: Callable[[int], None] | None = None,
+        interval_s: float,
     ) -> None:
         self.path = path
         self._purpose = json.loads(json.dumps(dict(purpose)))
-        self._told = told
+        self._interval_s = interval_s
         self._saved_s = time.monotonic()
 
     def resume(self, training: Training) -> None:
@@ -70,12 +67,10 @@ class FileCheckpoint:
             training.load_state(tensors, described["training"])
         except (RuntimeError, ValueError, LookupError, TypeError) as error:
             raise self._damaged(error) from error
-        if self._told is not None:
-            self._told(training.step)
 
     def save_if_due(self, training: Training) -> None:
-        """Save `training` if `INTERVAL_S` has passed since the last time, or if it is done."""
-        if training.done or time.monotonic() - self._saved_s >= INTERVAL_S:
+        """Save `training` if `interval_s` has passed since the last time, or if it is done."""
+        if training.done or time.monotonic() - self._saved_s >= self._interval_s:
             self.save(training)
 
     def save(self, training: Training) -> None:
@@ -107,6 +102,13 @@ class FileCheckpoint:
         return RtdecodeError(
             f"is no checkpoint or a damaged one ({reason})", where=str(self.path), mend=_MEND
         )
+
+
+def checkpoint_files(path: Path, n_members: int) -> list[Path]:
+    """The file of each member of a model that is saved to `path`."""
+    if n_members == 1:
+        return [path]
+    return [path.with_name(f"{path.name}.{i}") for i in range(n_members)]
 
 
 def versions() -> dict[str, str]:

@@ -152,7 +152,7 @@ def _fit_network(kind: str, data: TrainingSet, progress: Callable[[float], None]
             where=f"--kind {kind}",
             mend="pip install 'rtdecode[train]'",
         ) from None
-    artifacts, log = fit_network(
+    artifacts, logs = fit_network(
         kind,
         list(data.names),
         list(data.counts),
@@ -168,9 +168,14 @@ def _fit_network(kind: str, data: TrainingSet, progress: Callable[[float], None]
             run=dict(artifact.run),
             channel_mask=artifact.channel_mask,
             settings={
-                "steps": log.steps,
-                "best_step": log.best_step,
-                "validation_r2": list(log.validation_r2),
+                "members": [
+                    {
+                        "steps": log.steps,
+                        "best_step": log.best_step,
+                        "validation_r2": nullable(log.validation_r2),
+                    }
+                    for log in logs
+                ]
             },
             train=dict(artifact.train),
             widths=artifact.widths,

@@ -17,25 +17,29 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.checkpoint import FileCheckpoint, versions
+from rtdecode.calibrate.checkpoint import FileCheckpoint, checkpoint_files, versions
 from rtdecode.calibrate.fitters import NETWORKS
-from rtdecode.calibrate.networks import chosen_device, new_network, settings_for, take_up
-from rtdecode.calibrate.score import nullable
+from rtdecode.calibrate.networks import chosen_device, export_members, new_members, settings_for, take_up
+from rtdecode.calibrate.parallel import train_members
+from rtdecode.calibrate.score import nullable, r2
 from rtdecode.calibrate.sessions import (
+    LabelledSession,
     describe_outputs,
     distinct_names,
     read_all,
     synthetic_notes,
 )
-from rtdecode.calibrate.training import TrainingLog, train
+from rtdecode.calibrate.training import TrainingLog
 from rtdecode.calibrate.windows import Recording
+from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.export import export
 
 #: Weight of the paths beside the deployed one: both reconstructions, the simulation and the contrast.
 AUXILIARY = 0.1
 
 STEPS = 1500
+
+SAVE_EVERY_S = 30.0
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and how much of the whole is done, 0 to 1."""
@@ -49,7 +53,7 @@ class PretrainResult:
         artifact: ready to be written; folded for the last session, with the read-ins of all in train.*.
         validation: names of the days that were kept back.
         validation_r2: f8[D], their mean R², read in from their spikes alone; NaN without any.
-        log: of the training.
+        logs: of the training of each member.
         seconds: that it took.
         notes: what someone who uses it must know, a sentence each.
     """
@@ -57,7 +61,7 @@ class PretrainResult:
     artifact: ModelArtifact
     validation: list[str]
     validation_r2: NDArray[np.float64]
-    log: TrainingLog
+    logs: list[TrainingLog]
     seconds: float
     notes: list[str]
 
@@ -116,14 +120,11 @@ def pretrain_sessions(
     learnt = [day.known & (i not in kept_back) for i, day in enumerate(sessions)]
     described = describe_outputs(sessions, learnt)
 
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net = new_network(kind, sessions[0].session.n_channels, len(described), bin_width_s)
+    nets = new_members(kind, sessions[0].session.n_channels, described, bin_width_s, seed)
     mean, sd = (np.array([getattr(output, part) for output in described]) for part in ("mean", "sd"))
-    net.set_output_scale(mean, sd)
     recordings = []
     for i, (name, day) in enumerate(zip(names, sessions, strict=True)):
-        clipped = take_up(net, name, day.binned.counts, bin_width_s, where=str(day.path))
+        clipped = take_up(nets, name, day.binned.counts, bin_width_s, where=str(day.path))
         z = np.where(day.known[:, np.newaxis], (day.targets - mean) / sd, 0.0).astype(np.float32)
         recordings.append(
             Recording(
@@ -147,30 +148,35 @@ def pretrain_sessions(
         "outputs": [output.name for output in described],
         "sessions": [day.sha256 for day in sessions],
         "validation": sorted(kept_back),
-        "network": net.settings,
+        "network": nets[0].settings,
+        "members": len(nets),
         "training": asdict(settings),
         "device": where.type,
         "versions": versions(),
     }
     notes = synthetic_notes(sessions, seed)
-    saved = None
-    if checkpoint is not None:
-        saved = FileCheckpoint(
-            checkpoint,
-            purpose,
-            told=lambda step: notes.append(f"went on from step {step} of {checkpoint.name}"),
-        )
+    saved = [
+        FileCheckpoint(path, purpose | {"member": i}, SAVE_EVERY_S)
+        for i, path in enumerate(checkpoint_files(checkpoint, len(nets)) if checkpoint is not None else [])
+    ]
+    resumed = sum(each.path.exists() for each in saved)
+    if resumed:
+        notes.append(f"went on from {resumed} checkpoint{'s' * (resumed > 1)}")
     clock = _Clock()
-    log = train(
-        net,
+    logs = train_members(
+        nets,
         recordings,
         settings,
         where,
         lambda done: report(f"training{clock.left(done)}", 0.05 + 0.9 * done),
-        checkpoint=saved,
+        saved or None,
     )
     report("exporting", 0.95)
-    artifact = export(net, session=names[-1], bin_width_s=bin_width_s, outputs=described)
+    artifact = export_members(nets, names[-1], bin_width_s, described)
+    scores = [
+        _score(export_members(nets, names[i], bin_width_s, described), sessions[i]) for i in sorted(kept_back)
+    ]
+    validation_r2 = np.mean(scores, axis=0) if scores else np.full(len(described), np.nan)
     notes += artifact.provenance["export"]["notes"]
     provenance = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -180,7 +186,7 @@ def pretrain_sessions(
         ],
         "seed": seed,
         "pretrain": asdict(settings)
-        | {"best_step": log.best_step, "validation_r2": nullable(log.validation_r2)},
+        | {"best_steps": [log.best_step for log in logs], "validation_r2": nullable(validation_r2)},
         "notes": notes,
         "versions": versions(),
     }
@@ -188,8 +194,8 @@ def pretrain_sessions(
     return PretrainResult(
         artifact=replace(artifact, provenance=provenance),
         validation=[names[i] for i in sorted(kept_back)],
-        validation_r2=np.array(log.validation_r2),
-        log=log,
+        validation_r2=validation_r2,
+        logs=logs,
         seconds=time.perf_counter() - started,
         notes=notes,
     )
@@ -206,6 +212,14 @@ def spread_days(n_sessions: int, n_kept: int) -> set[int]:
             f"{n_kept} validation days of {n_sessions} sessions", mend="leave at least two to learn from"
         )
     return {round((k + 1) * (n_sessions - 1) / (n_kept + 1)) for k in range(n_kept)}
+
+
+def _score(artifact: ModelArtifact, day: LabelledSession) -> NDArray[np.float64]:
+    """R² f8[D] over a whole day, decoded by the runtime from its first bin."""
+    decoder = load_decoder(artifact)
+    values = np.empty(day.targets.shape, dtype=np.float32)
+    decoder.run(day.binned.counts, values)
+    return r2(values, day.targets)
 
 
 class _Clock:

@@ -32,7 +32,7 @@ class TrainingSettings:
         rise: part of the steps in which it rises to there.
         weight_decay, clip: of AdamW, and of the norm of the gradient.
         validate_every: steps between looks at the validation bins, where there are any.
-        patience: looks without a better one after which training stops.
+        patience: looks without a better one after which training stops, if the last is worse by `tolerance`.
         tolerance: R² by which an earlier look has to be better than the last one for its weights to be kept;
             a few short validation blocks say no more than that about what comes after them.
         auxiliary: weight of the paths beside the deployed one (AlignNet only). On one session they cost
@@ -161,8 +161,10 @@ class Training:
         self._optimizer = torch.optim.AdamW(
             net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        # A rise of just one step would divide by zero in there.
+        rise = min(max(settings.rise, 1.5 / settings.steps), 0.99)
         self._cycle = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=settings.rise
+            self._optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=rise
         )
         self._best = self._last = _Look(0, (np.nan,) * net.n_outputs)
         self._best_weights = copy.deepcopy(net.state_dict())
@@ -195,7 +197,7 @@ class Training:
     def finish(self) -> TrainingLog:
         """Put the weights back that are to be kept, and say how it went."""
         kept = self._last
-        if not self._last.score >= self._best.score - self._settings.tolerance:
+        if self._was_better_before():
             self._net.load_state_dict(self._best_weights)
             kept = self._best
         return TrainingLog(self.step, kept.step if self._validates else self.step, kept.r2)
@@ -252,8 +254,12 @@ class Training:
         self._last = _Look(self.step, r2)
         if not self._best.score >= self._last.score:
             self._best, self._best_weights = self._last, copy.deepcopy(self._net.state_dict())
-        if self.step - self._best.step >= self._settings.patience * self._settings.validate_every:
+        waited = self.step - self._best.step
+        if waited >= self._settings.patience * self._settings.validate_every and self._was_better_before():
             self.done = True
+
+    def _was_better_before(self) -> bool:
+        return not self._last.score >= self._best.score - self._settings.tolerance
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ decoder.run(counts, out)
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.members import split_members
 from rtdecode.decode.tensors import check_tensors, fits_bins, last_axis, misfit
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.foldednet import CHUNK_BINS, FoldedNetwork
@@ -30,6 +32,9 @@ def torch_decoder(artifact: ModelArtifact, device: str = "cpu") -> Decoder:
         RtdecodeError: torch runs no model of this kind, or its tensors do not fit together.
     """
     if artifact.kind == FoldedAlignNet.kind:
+        members = split_members(artifact)
+        if len(members) > 1:
+            return FoldedMembers([FoldedAlignNet(member, device) for member in members])
         return FoldedAlignNet(artifact, device)
     if artifact.kind == FoldedGRU.kind:
         return FoldedGRU(artifact, device)
@@ -172,6 +177,75 @@ class FoldedAlignNet(FoldedNetwork):
 
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, device=self._device)
+
+
+class FoldedMembers:
+    """AlignNets whose outputs add up, as one `rtdecode.decode.decoder.Decoder`.
+
+    Args:
+        members: of the same channels and outputs.
+    """
+
+    kind: ClassVar[str] = "alignnet"
+    n_channels: int
+    n_outputs: int
+
+    def __init__(self, members: Sequence[FoldedAlignNet]) -> None:
+        self._members = list(members)
+        self.n_channels, self.n_outputs = members[0].n_channels, members[0].n_outputs
+
+    @property
+    def clipped(self) -> int:
+        """Counts above count_max since the decoder was made."""
+        return self._members[0].clipped
+
+    def reset(self) -> None:
+        """Go back to bin 0: what came before counts as silence."""
+        for member in self._members:
+            member.reset()
+
+    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Decode counts u1[n_channels] of one bin into out f4[n_outputs]."""
+        for member, part in self._parts(out):
+            member.step(counts, part)
+
+    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Decode counts u1[T, n_channels] into out f4[T, n_outputs], going on from the state."""
+        for member, part in self._parts(out):
+            member.run(counts, part)
+
+    def run_traced(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
+        """As `FoldedAlignNet.run_traced`; the layers of member i are called "i.enc0.0" and so on."""
+        traces: dict[str, NDArray[np.uint8]] = {}
+        for i, (member, part) in enumerate(self._parts(out)):
+            traces |= {f"{i}.{name}": trace for name, trace in member.run_traced(counts, part).items()}
+        return traces
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """A copy of everything that the next output depends on, besides the model."""
+        return {
+            f"{i}.{name}": array
+            for i, member in enumerate(self._members)
+            for name, array in member.state().items()
+        }
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            RtdecodeError: the state is another model's.
+        """
+        if state.keys() != self.state().keys():
+            raise RtdecodeError(f"the state is not one of this {self.kind} in torch")
+        for i, member in enumerate(self._members):
+            member.load_state({name: state[f"{i}.{name}"] for name in member.state()})
+
+    def _parts(self, out: NDArray[np.float32]) -> Iterator[tuple[FoldedAlignNet, NDArray[np.float32]]]:
+        """Each member with an array to decode into; what it says is added up in `out`."""
+        for i, member in enumerate(self._members):
+            part = np.empty_like(out)
+            yield member, part
+            out[:] = part if i == 0 else out + part
 
 
 class FoldedGRU(FoldedNetwork):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -123,15 +123,27 @@ class Network(nn.Module):
             if name.startswith(_NET)
         }
         try:
-            # Without memory: a damaged size must not be allocated.
-            with torch.device("meta"):
-                net = cls(**described["network"])
-                for name in described["sessions"]:
-                    net.read_in.add(name, np.zeros(net.n_channels), np.ones(net.n_channels))
-            net.load_state_dict(state, assign=True)
+            net = cls.rebuilt(described["network"], described["sessions"], state)
         except (RtdecodeError, RuntimeError, TypeError, ValueError, LookupError) as error:
             raise _damaged(error) from error
         return net.eval()
+
+    @classmethod
+    def rebuilt(
+        cls, settings: Mapping[str, Any], sessions: Sequence[str], state: Mapping[str, Tensor]
+    ) -> Self:
+        """The network with these settings and names of sessions, and this `state_dict`.
+
+        Raises:
+            RtdecodeError, RuntimeError, TypeError, ValueError, LookupError: they do not fit together.
+        """
+        # Without memory: a damaged size must not be allocated.
+        with torch.device("meta"):
+            net = cls(**settings)
+            for name in sessions:
+                net.read_in.add(name, np.zeros(net.n_channels), np.ones(net.n_channels))
+        net.load_state_dict(state, assign=True)
+        return net
 
 
 def exported_session(artifact: ModelArtifact) -> str:

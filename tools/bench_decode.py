@@ -156,13 +156,13 @@ def ratios(timings: Sequence[Timing]) -> list[Ratio]:
 def _engine_cases(n_channels: int, bins: int) -> Iterator[Case]:
     """Every engine and kind on the first array."""
     from rtdecode.models.folded import torch_decoder
-    from rtdecode.tools.bench_networks import as_artifact, poisson_counts, random_network, with_spikingjelly
+    from rtdecode.tools.bench_networks import as_artifact, poisson_counts, random_networks, with_spikingjelly
 
     counts = poisson_counts(n_channels, RATE_HZ, bins + WINDOW_BINS)
     windows = [counts[k : k + WINDOW_BINS] for k in range(bins)]
     for kind in ("alignnet", "gru"):
-        net = random_network(kind, n_channels, RATE_HZ)
-        artifact = as_artifact(net)
+        nets = random_networks(kind, n_channels, RATE_HZ)
+        artifact = as_artifact(nets)
         n_outputs = len(artifact.outputs)
         yield _live_case(artifact, counts[:bins], RATE_HZ)
         about = {"kind": kind, "channels": n_channels, "rate_hz": RATE_HZ}
@@ -172,7 +172,7 @@ def _engine_cases(n_channels: int, bins: int) -> Iterator[Case]:
         yield Case({"engine": "torch step", **about}, bin_by_bin.step, list(counts[:bins]), out)
         yield Case({"engine": "torch window", **about}, _recompute(whole), windows, window_out)
         if kind == "alignnet":
-            decode = _decode_window(with_spikingjelly(net))
+            decode = _decode_window([with_spikingjelly(net) for net in nets])
             yield Case({"engine": "spikingjelly window", **about}, decode, windows, window_out)
     for artifact in _fitted_filters(n_channels):
         yield _live_case(artifact, counts[:bins], RATE_HZ)
@@ -186,27 +186,28 @@ def _recompute(decoder: Decoder) -> Callable[[U1, F4], None]:
     return decode
 
 
-def _decode_window(net: Network) -> Callable[[U1, F4], None]:
+def _decode_window(nets: Sequence[Network]) -> Callable[[U1, F4], None]:
     import torch
 
     def decode(window: U1, values: F4) -> None:
         with torch.inference_mode():
             batch = torch.from_numpy(window.T.astype(np.float32))[None]
-            values[:] = net.in_units(net.decode(batch))[0].T.numpy()
+            decoded = torch.stack([net.in_units(net.decode(batch))[0] for net in nets])
+            values[:] = decoded.mean(dim=0).T.numpy()
 
     return decode
 
 
 def _array_cases(channels: Sequence[int], bins: int) -> Iterator[Case]:
     """The engine that runs live on arrays of any size, with as many spikes in each."""
-    from rtdecode.tools.bench_networks import as_artifact, poisson_counts, random_network
+    from rtdecode.tools.bench_networks import as_artifact, poisson_counts, random_networks
 
     for load in LOADS:
         for n_channels in channels:
             if load == 1.0 and n_channels == channels[0]:
                 continue  # the first of all rows
             rate_hz = load * RATE_HZ * channels[0] / n_channels
-            artifact = as_artifact(random_network("alignnet", n_channels, rate_hz))
+            artifact = as_artifact(random_networks("alignnet", n_channels, rate_hz))
             yield _live_case(artifact, poisson_counts(n_channels, rate_hz, bins), rate_hz)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.calibrate.networks import new_network
-from rtdecode.models.export import export
+from rtdecode.calibrate.networks import export_members, new_members
 from rtdecode.models.layers import ConvUnit
 from rtdecode.models.lif import spikingjelly_lif
 from rtdecode.models.network import Network
@@ -28,8 +28,8 @@ _SESSION = "bench"
 _CALIBRATION_WINDOWS, _CALIBRATION_BINS = 8, 200
 
 
-def random_network(kind: str, n_channels: int, rate_hz: float, seed: int = 0) -> Network:
-    """A network of the default size for Poisson counts of some rate on every channel, in evaluation mode.
+def random_networks(kind: str, n_channels: int, rate_hz: float, seed: int = 0) -> list[Network]:
+    """The members of a model of the default size for Poisson counts of some rate, in evaluation mode.
 
     Batch normalisation has seen such counts, so that a fifth or so of an AlignNet's neurons fire in a frame.
 
@@ -40,25 +40,27 @@ def random_network(kind: str, n_channels: int, rate_hz: float, seed: int = 0) ->
         seed: of the weights and of the counts that they see here.
     """
     expected = rate_hz * BIN_WIDTH_S
+    nets = new_members(kind, n_channels, OUTPUTS, BIN_WIDTH_S, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = new_network(kind, n_channels, len(OUTPUTS), BIN_WIDTH_S).eval()
+        counts = torch.poisson(torch.full((_CALIBRATION_WINDOWS, n_channels, _CALIBRATION_BINS), expected))
+    for net in nets:
         net.read_in.add(
             _SESSION, np.full(n_channels, expected), np.full(n_channels, max(math.sqrt(expected), 1e-3))
         )
-        counts = torch.poisson(torch.full((_CALIBRATION_WINDOWS, n_channels, _CALIBRATION_BINS), expected))
-        for module in net.modules():
+        for module in net.eval().modules():
             if isinstance(module, nn.BatchNorm1d):
                 module.momentum = None  # the mean over all that it sees, not a running one
                 module.train()
         with torch.no_grad():
             net.decode(counts, _SESSION)
-    return net.eval()
+        net.eval()
+    return nets
 
 
-def as_artifact(net: Network) -> ModelArtifact:
-    """The network as the engine steps it."""
-    return export(net, session=_SESSION, bin_width_s=BIN_WIDTH_S, outputs=OUTPUTS)
+def as_artifact(nets: Sequence[Network]) -> ModelArtifact:
+    """The model of these members as the engine steps it."""
+    return export_members(nets, _SESSION, BIN_WIDTH_S, OUTPUTS)
 
 
 def poisson_counts(n_channels: int, rate_hz: float, n_bins: int, seed: int = 1) -> NDArray[np.uint8]:

@@ -47,6 +47,7 @@ def pretrain(
     same.
     """
     try:
+        from rtdecode.calibrate.checkpoint import checkpoint_files
         from rtdecode.calibrate.pretrain import STEPS, pretrain_sessions
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("rtdecode"):
@@ -76,8 +77,9 @@ def pretrain(
             progress=progress,
         )
     write_artifact(output, result.artifact)
-    # Only now: until the model is written, the checkpoint is all there is.
-    saved.unlink(missing_ok=True)
+    # Only now: until the model is written, the checkpoints are all there is.
+    for path in checkpoint_files(saved, len(result.logs)):
+        path.unlink(missing_ok=True)
     names = list(result.artifact.output_names)
     document: dict[str, Any] = {
         "output": str(output),
@@ -87,8 +89,7 @@ def pretrain(
         "model": result.artifact.model_id,
         "bin_width_s": result.artifact.bin_width_s,
         "sessions": len(sessions),
-        "steps": result.log.steps,
-        "best_step": result.log.best_step,
+        "members": [{"steps": log.steps, "best_step": log.best_step} for log in result.logs],
         "validation": {"sessions": result.validation, "r2": list(result.validation_r2)},
         "notes": result.notes,
     }

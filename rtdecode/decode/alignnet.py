@@ -24,7 +24,8 @@ class AlignNetDecoder:
     Work follows the spikes. Each input that is not zero adds its weights of three lags to the sums of this
     frame and the next two, and is never looked at again. Level ℓ ticks in bin k if k + 1 is a multiple of
     2**ℓ, so bins differ in cost. Spikes are those of torch to the last bit (DESIGN.md §7). Counts before
-    bin 0 are zero; so is what the decoder reads from a level that has not ticked yet.
+    bin 0 are zero; so is what the decoder reads from a level that has not ticked yet. A model of several
+    members steps one after the other, and adds up what they say.
 
     Args:
         artifact: kind "alignnet".
@@ -62,7 +63,7 @@ class AlignNetDecoder:
             self._memory,
             self._pooled,
             self._spikes,
-            np.zeros(layout.n_widest, np.float32),
+            np.zeros(layout.n_widest + self.n_outputs, np.float32),
             np.zeros(layout.n_widest, np.int64),
             self._tally,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.members import split_members
 from rtdecode.decode.tensors import check_tensors, last_axis
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.alignnet import (
@@ -57,7 +58,7 @@ class Layout:
     """A network laid out flat for `rtdecode.kernels.alignnet`, whose docstrings say what the arrays hold.
 
     Args:
-        plan: i8[4·levels − 2 + N_OTHERS, N_COLUMNS].
+        plan: i8[members, 4·levels − 2 + N_OTHERS, N_COLUMNS].
         parameters: f4, all weights, biases and decays.
         n_memory, n_pooled, n_spikes: lengths of the arrays of these names.
         n_widest: length of the longest input or continuous layer.
@@ -76,7 +77,61 @@ class Layout:
 
 
 def lay_out(artifact: ModelArtifact) -> Layout:
-    """The engine's arrays of an artifact.
+    """The engine's arrays of an artifact, its members one after another.
+
+    Raises:
+        RtdecodeError: a tensor is missing, unknown or misshapen, or what drives a threshold is not exact in
+            float32.
+    """
+    members = split_members(artifact)
+    if len(members) == 1:
+        return _lay_out(artifact)
+    if artifact.grid_bits != min(member.grid_bits or 0 for member in members):
+        raise RtdecodeError(
+            f"grid_bits is {artifact.grid_bits}, and not the least of its members' run.grid", mend=_MEND
+        )
+    layouts = []
+    for i, member in enumerate(members):
+        try:
+            layouts.append(_lay_out(member))
+        except RtdecodeError as error:
+            raise RtdecodeError(f"member {i}: {error.what}", where=error.where, mend=error.mend) from error
+    return _side_by_side(layouts)
+
+
+def _side_by_side(layouts: list[Layout]) -> Layout:
+    plans: list[NDArray[np.int64]] = []
+    layers: list[SpikingLayer] = []
+    n_parameters = n_memory = n_pooled = n_spikes = 0
+    for i, layout in enumerate(layouts):
+        plan = layout.plan.copy()
+        plan[..., [WEIGHT, BIAS, DECAY]] += n_parameters
+        plan[..., [PENDING, KEPT]] += n_memory
+        plan[..., SPIKES] += n_spikes
+        plan[..., POOLED] += n_pooled
+        plans.append(plan)
+        layers += [
+            replace(layer, name=f"{i}.{layer.name}", offset=layer.offset + n_spikes)
+            for layer in layout.layers
+        ]
+        n_parameters += len(layout.parameters)
+        n_memory += layout.n_memory
+        n_pooled += layout.n_pooled
+        n_spikes += layout.n_spikes
+    return Layout(
+        plan=np.concatenate(plans),
+        parameters=np.concatenate([layout.parameters for layout in layouts]),
+        n_memory=n_memory,
+        n_pooled=n_pooled,
+        n_spikes=n_spikes,
+        n_widest=max(layout.n_widest for layout in layouts),
+        layers=tuple(layers),
+        dense_macs=sum(layout.dense_macs for layout in layouts),
+    )
+
+
+def _lay_out(artifact: ModelArtifact) -> Layout:
+    """The engine's arrays of a model of one member.
 
     Raises:
         RtdecodeError: a tensor is missing, unknown or misshapen, or what drives a threshold is not exact in
@@ -124,7 +179,7 @@ def lay_out(artifact: ModelArtifact) -> Layout:
                 row[POOLED] = n_pooled
                 n_pooled += n_in
     return Layout(
-        plan=plan,
+        plan=plan[np.newaxis],
         parameters=np.concatenate(chunks),
         n_memory=n_memory,
         n_pooled=n_pooled,

@@ -1,9 +1,10 @@
 """The streaming AlignNet, one bin at a time; docs/model-files.md has the equations.
 
-The network is a table: `plan` i8[convolutions, N_COLUMNS] says where in the flat arrays each convolution has
-its weights and its memory. Rows are in the order enc0.0, enc0.1, enc1.0, …, then dec0.0, dec0.1, dec1.0, …;
-four more rows describe the latent, the leaky neurons, the hidden units (N_OUT is 0 without any) and the head.
-What these four read and give lies side by side: features, leaky neurons, hidden units.
+The network is a table: `plan` i8[members, rows, N_COLUMNS] says where in the flat arrays each convolution of
+each member has its weights and its memory; members share nothing but the counts, and their outputs add up.
+Rows are in the order enc0.0, enc0.1, enc1.0, …, then dec0.0, dec0.1, dec1.0, …; four more rows describe the
+latent, the leaky neurons, the hidden units (N_OUT is 0 without any) and the head. What these four read and
+give lies side by side: features, leaky neurons, hidden units.
 """
 
 from __future__ import annotations
@@ -84,34 +85,45 @@ def rectify_layer(conv: I8, parameters: F4, memory: F4, values: F4) -> F4:
 
 
 @kernel
-def encode(
-    n_levels: int,
+def drive_by_counts(
     counts: U1,
     good: NDArray[np.bool_],
     count_max: int,
     plan: I8,
     parameters: F4,
     memory: F4,
-    pooled: U1,
-    spikes: U1,
     values: F4,
     events: I8,
     tally: I8,
+) -> None:
+    """Add the rows of the channels that spiked to the first convolution of each member."""
+    n_events, n_clipped = find_counts(counts, good, count_max, events, values)
+    tally[CLIPPED] += n_clipped
+    for member in range(plan.shape[0]):
+        first = plan[member, 0]
+        width = N_LAGS * first[N_OUT]
+        weight = parameters[first[WEIGHT] : first[WEIGHT] + first[N_IN] * width]
+        add_scaled_rows(weight, events, n_events, values, memory[first[PENDING] : first[PENDING] + width])
+        tally[ADDS] += n_events * width
+
+
+@kernel
+def encode(
+    n_levels: int,
+    plan: I8,
+    parameters: F4,
+    memory: F4,
+    pooled: U1,
+    spikes: U1,
+    events: I8,
+    tally: I8,
 ) -> int:
-    """One bin through the levels of the encoder that tick in it; returns how many do."""
+    """One bin through the levels of a member's encoder that tick in it; returns how many do."""
     for level in range(n_levels):
         if (tally[BIN] + 1) % (1 << level) != 0:
             return level
         first, second = plan[2 * level], plan[2 * level + 1]
-        if level == 0:
-            n_events, n_clipped = find_counts(counts, good, count_max, events, values)
-            width = N_LAGS * first[N_OUT]
-            weight = parameters[first[WEIGHT] : first[WEIGHT] + first[N_IN] * width]
-            pending = memory[first[PENDING] : first[PENDING] + width]
-            add_scaled_rows(weight, events, n_events, values, pending)
-            tally[CLIPPED] += n_clipped
-            tally[ADDS] += n_events * width
-        else:
+        if level > 0:
             inputs = pooled[first[POOLED] : first[POOLED] + first[N_IN]]
             drive_by_spikes(first, 0, inputs, parameters, memory, events, tally)
             inputs[:] = 0
@@ -169,11 +181,7 @@ def mix(row: I8, n_before: int, values: F4, parameters: F4, events: I8, tally: I
 
 
 @kernel
-def alignnet_step(
-    counts: U1,
-    out: F4,
-    good: NDArray[np.bool_],
-    count_max: int,
+def decode_member(
     plan: I8,
     parameters: F4,
     memory: F4,
@@ -182,31 +190,14 @@ def alignnet_step(
     values: F4,
     events: I8,
     tally: I8,
-) -> None:
-    """Decode one bin.
-
-    Args:
-        counts: u1[C], spikes per channel in this bin.
-        out: f4[D], overwritten.
-        good: bool[C]; a False channel is passed over.
-        count_max: larger counts are clipped to it, and tallied.
-        plan: i8[4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
-        parameters: f4, weights, biases and decays.
-        memory: f4, the state: pending sums, voltages, what held frames add.
-        pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
-        spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
-        values: f4, scratch, as long as the widest input or continuous layer.
-        events: i8, scratch, as long as the widest input of a layer.
-        tally: i8[N_TALLIES].
-    """
+    n_outputs: int,
+) -> F4:
+    """One bin of a member whose first convolution has been driven; gives f4[n_outputs], part of `values`."""
     n_levels = (plan.shape[0] + 2 - N_OTHERS) // 4
     latent, leaky, hidden, head = (
         plan[4 * n_levels - 2], plan[4 * n_levels - 1], plan[4 * n_levels], plan[4 * n_levels + 1],
     )  # fmt: skip
-    n_ticking = encode(
-        n_levels, counts, good, count_max, plan, parameters, memory, pooled, spikes, values, events, tally
-    )
-    tally[BIN] += 1
+    n_ticking = encode(n_levels, plan, parameters, memory, pooled, spikes, events, tally)
 
     decoded = values[: head[N_IN]]
     if n_ticking == n_levels:
@@ -243,8 +234,51 @@ def alignnet_step(
     decoded = values[: head[N_IN]]
     n_events = find_events(decoded, events)
     weight = parameters[head[WEIGHT] : head[WEIGHT] + head[N_IN] * head[N_OUT]]
+    out = values[head[N_IN] : head[N_IN] + n_outputs]
     read_out(weight, parameters[head[BIAS] :], events, n_events, decoded, out)
     tally[ADDS] += n_events * head[N_OUT]
+    return out
+
+
+@kernel
+def alignnet_step(
+    counts: U1,
+    out: F4,
+    good: NDArray[np.bool_],
+    count_max: int,
+    plan: I8,
+    parameters: F4,
+    memory: F4,
+    pooled: U1,
+    spikes: U1,
+    values: F4,
+    events: I8,
+    tally: I8,
+) -> None:
+    """Decode one bin.
+
+    Args:
+        counts: u1[C], spikes per channel in this bin.
+        out: f4[D], overwritten.
+        good: bool[C]; a False channel is passed over.
+        count_max: larger counts are clipped to it, and tallied.
+        plan: i8[members, 4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
+        parameters: f4, weights, biases and decays.
+        memory: f4, the state: pending sums, voltages, what held frames add.
+        pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
+        spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
+        values: f4, scratch, as long as the widest input or continuous layer, and D more.
+        events: i8, scratch, as long as the widest input of a layer.
+        tally: i8[N_TALLIES].
+    """
+    drive_by_counts(counts, good, count_max, plan, parameters, memory, values, events, tally)
+    for member in range(plan.shape[0]):
+        part = decode_member(
+            plan[member], parameters, memory, pooled, spikes, values, events, tally, out.shape[0]
+        )
+        for d in range(out.shape[0]):
+            out[d] = part[d] if member == 0 else out[d] + part[d]
+    tally[BIN] += 1
 
 
 @kernel

@@ -19,6 +19,7 @@ from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
+from rtdecode.models.members import networks_of
 from rtdecode.session.write import write_session
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
 
@@ -42,6 +43,7 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=60, batch=16))
     monkeypatch.setattr(networks, "WIDTHS", (24, 24))
     monkeypatch.setattr(networks, "DEC_WIDTHS", (24,))
+    monkeypatch.setattr(networks, "MEMBERS", {"alignnet": 1, "gru": 1})
 
 
 @pytest.mark.parametrize("kind", ["alignnet", "gru"])
@@ -52,7 +54,7 @@ def test_a_network_is_fitted_scored_written_and_decoded(
     assert result.artifact.kind == kind
     # Better than the mean, after 60 steps on 48 s.
     assert float(np.mean(result.r2)) > 0.05
-    fitted = result.artifact.provenance["fit"]
+    (fitted,) = result.artifact.provenance["fit"]["members"]
     assert fitted["best_step"] <= fitted["steps"] <= 60
     assert len(fitted["validation_r2"]) == 4
     path = tmp_path / "model.safetensors"
@@ -62,6 +64,39 @@ def test_a_network_is_fitted_scored_written_and_decoded(
     out = np.zeros((50, 4), np.float32)
     load_decoder(again).run(np.ones((50, 24), np.uint8), out)
     assert np.isfinite(out).all()
+
+
+def test_members_are_trained_apart_and_decode_together(
+    sessions: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "MEMBERS", {"alignnet": 2})
+    both = fit_sessions(sessions, "alignnet", 0.05).artifact
+    assert len(both.provenance["fit"]["members"]) == 2
+    nets = networks_of(both)
+    assert [net.read_in.names for net in nets] == [["day0", "day1"]] * 2
+    # One after the other, as on one core or a GPU, they come out the same.
+    monkeypatch.setattr("rtdecode.calibrate.parallel.os.sched_getaffinity", lambda _: {0})
+    assert fit_sessions(sessions, "alignnet", 0.05).artifact.model_id == both.model_id
+    counts = np.random.default_rng(0).poisson(1.0, (300, 24)).astype(np.uint8)
+    out = np.zeros((300, 4), np.float32)
+    load_decoder(both).run(counts, out)
+    with torch.no_grad():
+        read = torch.from_numpy(counts.T.astype(np.float32))[None].clamp(max=both.count_max)
+        means = [net.in_units(net.decode(read, "day1"))[0].numpy().T for net in nets]
+    assert not np.allclose(means[0], means[1], rtol=0.01)
+    sd = np.array([output.sd for output in both.outputs])
+    # The grid moves a spike here and there.
+    assert np.corrcoef(np.mean(means, axis=0)[:, 0], out[:, 0])[0, 1] > 0.99
+    assert np.abs((np.mean(means, axis=0) - out) / sd).mean() < 0.05
+
+
+def test_an_error_in_another_process_is_told_as_ours(
+    sessions: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "MEMBERS", {"alignnet": 2})
+    monkeypatch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=5, learning_rate=1e30))
+    with pytest.raises(RtdecodeError, match=r"training came apart at step .*another --seed"):
+        fit_sessions(sessions[:1], "alignnet", 0.05)
 
 
 def test_each_session_has_its_own_read_in_and_the_last_one_is_kept(sessions: list[Path]) -> None:

@@ -88,6 +88,31 @@ def test_it_stops_when_nothing_gets_better_and_keeps_the_best(recording: Recordi
     assert log.steps - log.best_step == 15
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5, 7])
+def test_any_number_of_steps_can_be_made(recording: Recording, steps: int) -> None:
+    log = train(new_net("gru", recording), [recording], replace(SHORT, steps=steps), CPU, quiet)
+    assert log.steps == log.best_step == steps
+
+
+def test_an_earlier_look_is_kept_only_if_it_is_better_by_the_tolerance(recording: Recording) -> None:
+    noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
+    hopeless = replace(recording, targets=noise)
+    settings = replace(SHORT, validate_every=5, learning_rate=3e-2, patience=100)
+    kept = [
+        train(new_net("gru", hopeless), [hopeless], replace(settings, tolerance=tolerance), CPU, quiet)
+        for tolerance in (0.0, 1e9)
+    ]
+    assert kept[0].best_step < kept[1].best_step == 60
+    assert kept[0].validation_r2 != kept[1].validation_r2
+
+
+def test_without_validation_bins_the_last_weights_are_kept(recording: Recording) -> None:
+    blind = replace(recording, validated=np.zeros_like(recording.validated))
+    log = train(new_net("gru", blind), [blind], replace(SHORT, steps=8), CPU, quiet)
+    assert log.best_step == 8
+    assert np.isnan(log.validation_r2).all()
+
+
 def test_a_session_shorter_than_a_window_is_refused(recording: Recording) -> None:
     with pytest.raises(RtdecodeError, match="longer than a window of 1500 bins"):
         train(new_net("gru", recording), [recording], replace(SHORT, window_bins=1500), CPU, quiet)

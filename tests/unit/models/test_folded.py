@@ -21,7 +21,8 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models import foldednet
 from rtdecode.models.export import export, fold, on_grid
-from rtdecode.models.folded import FoldedAlignNet, FoldedGRU, torch_decoder
+from rtdecode.models.folded import FoldedAlignNet, FoldedGRU, FoldedMembers, torch_decoder
+from rtdecode.models.members import join, networks_of
 
 torch.set_num_threads(1)
 
@@ -87,6 +88,61 @@ def test_torch_and_the_engine_fire_the_same_spikes() -> None:
         assert 0.02 < spikes["enc0.0"].mean() < 0.9
         assert 0.02 < spikes["enc2.1"].mean() < 0.9
         assert np.abs((out - other) / SD).max() < 1e-5
+
+
+def test_members_in_torch_are_those_of_the_engine() -> None:
+    counts = make_counts(900)
+    nets = [make_alignnet(seed, widths=(24, 20, 16), dec_widths=(8, 8), leaky=3 + seed) for seed in range(3)]
+    artifact = join([artifact_of(net) for net in nets])
+    whole, engine = torch_decoder(artifact), AlignNetDecoder(artifact)
+    assert isinstance(whole, FoldedMembers)
+    out, other = empty(counts), empty(counts)
+    spikes, fired = whole.run_traced(counts, out), engine.run_traced(counts, other)
+    assert (
+        list(spikes)
+        == list(fired)
+        == [f"{i}.enc{level}.{j}" for i in range(3) for level in range(3) for j in range(2)]
+    )
+    for name, rows in spikes.items():
+        np.testing.assert_array_equal(fired[name], rows)
+    assert np.abs((out - other) / SD).max() < 1e-5
+    # The mean of the networks, but for the spikes that the grid moves.
+    alone = [empty(counts) for _ in nets]
+    for net, values in zip(nets, alone, strict=True):
+        AlignNetDecoder(artifact_of(net)).run(counts, values)
+    assert np.abs((np.mean(alone, axis=0) - other) / SD).max() < 1e-5
+    assert whole.clipped == engine.clipped > 0
+
+    steps, half = torch_decoder(artifact), empty(counts)
+    for row, value in zip(counts[:301], half[:301], strict=True):
+        steps.step(row, value)
+    again = torch_decoder(artifact)
+    again.load_state(steps.state())
+    again.run(counts[301:], half[301:])
+    assert np.abs((half - out) / SD).max() < 1e-5
+    with pytest.raises(RtdecodeError, match="not one of this alignnet in torch"):
+        again.load_state(torch_decoder(artifact_of(nets[0])).state())
+    whole.reset()
+    whole.run(counts, half)
+    assert np.abs((half - out) / SD).max() < 1e-5
+
+
+def test_members_are_got_back_and_joined_again() -> None:
+    nets = [make_alignnet(seed, sessions=("monday", "tuesday")) for seed in range(2)]
+    artifact = join([artifact_of(net) for net in nets])
+    again = networks_of(artifact)
+    assert join([artifact_of(net) for net in again]).model_id == artifact.model_id
+    for net, other in zip(nets, again, strict=True):
+        assert other.read_in.names == ["monday", "tuesday"]
+        state = other.state_dict()
+        assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
+    single = artifact_of(nets[0])
+    assert join([single]) is single
+    assert len(networks_of(single)) == len(networks_of(artifact_of(make_gru()))) == 1
+    with pytest.raises(RtdecodeError, match="differ in channels, outputs, bin width or widths"):
+        join([single, replace(single, bin_width_s=0.05)])
+    with pytest.raises(RtdecodeError, match="models of kind 'gru' are not joined"):
+        join([artifact_of(make_gru())] * 2)
 
 
 @pytest.mark.parametrize("rounded", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.alignnet import AlignNetDecoder
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
+from rtdecode.decode.members import join_members
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.causalconv import fire, rectify
 from rtdecode.kernels.events import add_rows, add_scaled_rows, find_counts, find_events, read_out
@@ -270,6 +272,80 @@ def test_a_saved_state_goes_on_with_the_same_bits(at: int) -> None:
     other.load_state(state)
     assert run_all(other, counts[at:]).tobytes() == expected.tobytes()
     assert run_all(AlignNetDecoder(artifact), counts)[at:].tobytes() == expected.tobytes()
+
+
+def together(members: list[ModelArtifact]) -> ModelArtifact:
+    """One model of several networks."""
+    return replace(
+        members[0],
+        run=join_members([dict(member.run) for member in members]),
+        grid_bits=min(member.grid_bits or 0 for member in members),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), n_members=st.integers(2, 4))
+def test_members_fire_as_if_alone_and_their_outputs_add_up(data: st.DataObject, n_members: int) -> None:
+    members = [
+        make_artifact(
+            widths=(9, 12, 7),
+            n_latent=4 + i,
+            dec_widths=(8, 5 + i),
+            n_leaky=3 * i,
+            n_hidden=2 * (n_members - i),
+            bits=data.draw(st.integers(5, 12)),
+            seed=i,
+        )
+        for i in range(n_members)
+    ]
+    counts = data.draw(recordings(10))
+    decoder = AlignNetDecoder(together(members))
+    cut = data.draw(st.integers(0, len(counts)))
+    out = np.empty((len(counts), 3), np.float32)
+    traces = [decoder.run_traced(counts[:cut], out[:cut])]
+    state = decoder.state()
+    decoder = AlignNetDecoder(together(members))
+    decoder.load_state(state)
+    traces.append(decoder.run_traced(counts[cut:], out[cut:]))
+    expected = np.zeros((len(counts), 3), np.float32)
+    for i, member in enumerate(members):
+        alone = np.empty_like(expected)
+        spikes = AlignNetDecoder(member).run_traced(counts, alone)
+        expected = alone if i == 0 else expected + alone
+        for name, trace in spikes.items():
+            joined = np.concatenate([part[f"{i}.{name}"] for part in traces])
+            np.testing.assert_array_equal(joined, trace)
+    assert out.tobytes() == expected.tobytes()
+    assert sum(len(part) for part in traces) == 2 * 6 * n_members
+
+
+def test_members_share_the_counts_and_tally_what_they_add() -> None:
+    members, counts = [make_artifact(seed=i) for i in range(3)], make_counts(50)
+    decoder = AlignNetDecoder(together(members))
+    alone = [AlignNetDecoder(member) for member in members]
+    for each in [decoder, *alone]:
+        run_all(each, counts)
+    assert decoder.clipped == alone[0].clipped > 0
+    assert decoder.adds == sum(each.adds for each in alone)
+    assert decoder.dense_macs == sum(each.dense_macs for each in alone)
+
+
+def test_members_that_do_not_fit_together_are_refused() -> None:
+    members = [make_artifact(seed=i) for i in range(2)]
+    model = together(members)
+    run = dict(model.run)
+    gap = {name.replace("1.", "2.", 1) if name.startswith("1.") else name: run[name] for name in run}
+    with pytest.raises(RtdecodeError, match=r"members 0, 2; they must be numbered from 0 on"):
+        AlignNetDecoder(replace(model, run=gap))
+    with pytest.raises(RtdecodeError, match=r"run\.head\.bias, which belongs to none of its members"):
+        AlignNetDecoder(replace(model, run=run | {"head.bias": run["0.head.bias"]}))
+    with pytest.raises(RtdecodeError, match=r"member 1: the model lacks the tensor run\.head\.bias"):
+        AlignNetDecoder(replace(model, run={name: run[name] for name in run if name != "1.head.bias"}))
+    with pytest.raises(RtdecodeError, match="grid_bits is 0, and not the least"):
+        AlignNetDecoder(replace(model, grid_bits=0))
+    for name in ("1.grid", "0.grid"):
+        with pytest.raises(RtdecodeError, match="grid"):
+            AlignNetDecoder(replace(model, run={other: run[other] for other in run if other != name}))
 
 
 def test_a_saved_state_is_a_copy() -> None:

@@ -13,7 +13,7 @@ from rtdecode.decode.alignnet import AlignNetDecoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.network import Network
 from rtdecode.tools.bench_decode import FEWEST_BINS, LOADS, Timing, ratios, run_bench
-from rtdecode.tools.bench_networks import as_artifact, poisson_counts, random_network, with_spikingjelly
+from rtdecode.tools.bench_networks import as_artifact, poisson_counts, random_networks, with_spikingjelly
 
 N_BINS = 60
 
@@ -62,7 +62,7 @@ def test_work_is_counted_for_the_engine_that_goes_by_spikes(timings: list[Timing
 
 @pytest.mark.parametrize(("n_channels", "rate_hz"), [(64, 15.0), (64, 3.75), (256, 3.75)])
 def test_a_network_at_random_fires_like_a_trained_one(n_channels: int, rate_hz: float) -> None:
-    decoder = AlignNetDecoder(as_artifact(random_network("alignnet", n_channels, rate_hz)))
+    decoder = AlignNetDecoder(as_artifact(random_networks("alignnet", n_channels, rate_hz)))
     counts = poisson_counts(n_channels, rate_hz, 1000)
     spikes = decoder.run_traced(counts, np.empty((1000, 4), np.float32))
     for fired in spikes.values():
@@ -73,13 +73,13 @@ def test_the_same_seed_gives_the_same_network_and_leaves_torch_alone() -> None:
     torch.manual_seed(5)
     before = torch.rand(1)
     torch.manual_seed(5)
-    first, again, other = (as_artifact(random_network("gru", 8, 15.0, seed)).model_id for seed in (0, 0, 1))
+    first, again, other = (as_artifact(random_networks("gru", 8, 15.0, seed)).model_id for seed in (0, 0, 1))
     assert first == again != other
     assert torch.rand(1) == before
 
 
 def test_spikingjelly_fires_the_same_in_the_trained_network() -> None:
-    net: Network = random_network("alignnet", 8, 15.0)
+    net: Network = random_networks("alignnet", 8, 15.0)[0]
     batch = torch.from_numpy(poisson_counts(8, 15.0, 100).T.astype(np.float32))[None]
     with torch.inference_mode():
         expected = net.decode(batch)

@@ -1,0 +1,158 @@
+"""The members of a model, trained side by side: one process for each core."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from joblib.externals.loky import ProcessPoolExecutor
+from numpy.typing import NDArray
+
+from rtdecode.calibrate.training import Checkpoint, TrainingLog, TrainingSettings, train
+from rtdecode.calibrate.windows import Recording
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.network import Network
+
+LOOK_EVERY_S = 0.2
+
+
+def train_members(
+    nets: Sequence[Network],
+    recordings: Sequence[Recording],
+    settings: TrainingSettings,
+    device: torch.device,
+    progress: Callable[[float], None],
+    checkpoints: Sequence[Checkpoint | None] | None = None,
+) -> list[TrainingLog]:
+    """`train` each network in place, with a seed of its own.
+
+    On a CPU with several cores members are trained at the same time, each on one thread, otherwise one after
+    the other; the weights are the same.
+
+    Args:
+        nets: the members.
+        recordings, settings, device, progress: as of `train`.
+        checkpoints: one for each member; they travel to another process.
+
+    Raises:
+        RtdecodeError: as `train`.
+    """
+    own = [replace(settings, seed=seed) for seed in member_seeds(settings.seed, len(nets))]
+    kept = list(checkpoints) if checkpoints is not None else [None] * len(nets)
+    n_workers = min(len(nets), len(os.sched_getaffinity(0)))
+    if n_workers > 1 and device.type == "cpu":
+        return _side_by_side(nets, recordings, own, progress, kept, n_workers)
+    logs = []
+    for i, (net, member_settings, checkpoint) in enumerate(zip(nets, own, kept, strict=True)):
+        before = i / len(nets)
+        logs.append(
+            train(
+                net,
+                recordings,
+                member_settings,
+                device,
+                lambda done, before=before: progress(before + done / len(nets)),  # type: ignore[misc]
+                checkpoint,
+            )
+        )
+    return logs
+
+
+def member_seeds(seed: int, n_members: int) -> list[int]:
+    """Seeds of the members; of a single one, the seed itself."""
+    if n_members == 1:
+        return [seed]
+    return [int(drawn) for drawn in np.random.SeedSequence(seed).generate_state(n_members)]
+
+
+def _side_by_side(
+    nets: Sequence[Network],
+    recordings: Sequence[Recording],
+    settings: Sequence[TrainingSettings],
+    progress: Callable[[float], None],
+    checkpoints: Sequence[Checkpoint | None],
+    n_workers: int,
+) -> list[TrainingLog]:
+    plain = [_packed(recording) for recording in recordings]
+    with tempfile.TemporaryDirectory(prefix="rtdecode-") as folder:
+        path = Path(folder) / "progress"
+        told = np.memmap(path, np.float64, "w+", shape=(len(nets),))
+        pool = ProcessPoolExecutor(n_workers)
+        try:
+            futures: list[Future[tuple[dict[str, NDArray[Any]], TrainingLog]]] = [
+                pool.submit(
+                    _train_apart,
+                    type(net), net.settings, net.read_in.names, _arrays(net), plain, settings[i],
+                    checkpoints[i], path, i, len(nets), os.getpid(),
+                )
+                for i, net in enumerate(nets)
+            ]  # fmt: skip
+            pending: set[Future[Any]] = set(futures)
+            while pending:
+                done, pending = wait(pending, LOOK_EVERY_S, FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+                progress(float(told.mean()))
+            results = [future.result() for future in futures]
+        finally:
+            pool.shutdown(wait=True, kill_workers=True)
+    for net, (state, _) in zip(nets, results, strict=True):
+        net.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
+        net.eval()
+    progress(1.0)
+    return [log for _, log in results]
+
+
+def _train_apart(
+    kind: type[Network],
+    sizes: dict[str, Any],
+    sessions: list[str],
+    state: dict[str, NDArray[Any]],
+    recordings: list[dict[str, Any]],
+    settings: TrainingSettings,
+    checkpoint: Checkpoint | None,
+    path: Path,
+    member: int,
+    n_members: int,
+    parent: int,
+) -> tuple[dict[str, NDArray[Any]], TrainingLog]:
+    torch.set_num_threads(1)
+    told = np.memmap(path, np.float64, "r+", shape=(n_members,))
+
+    def tell(done: float) -> None:
+        told[member] = done
+        if os.getppid() != parent:
+            # Whoever is started next goes on from the checkpoint, and must be alone with it.
+            raise RtdecodeError("the process that this training belongs to is gone")
+
+    net = kind.rebuilt(
+        sizes, sessions, {name: torch.from_numpy(array.copy()) for name, array in state.items()}
+    )
+    log = train(
+        net, [_unpacked(each) for each in recordings], settings, torch.device("cpu"), tell, checkpoint
+    )
+    return _arrays(net), log
+
+
+def _arrays(net: Network) -> dict[str, NDArray[Any]]:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}
+
+
+def _packed(recording: Recording) -> dict[str, Any]:
+    """As arrays: tensors would travel through shared memory, which small containers lack."""
+    return {
+        name: value.numpy() if isinstance(value, torch.Tensor) else value
+        for name, value in vars(recording).items()
+    }
+
+
+def _unpacked(packed: dict[str, Any]) -> Recording:
+    tensors = {name: torch.from_numpy(packed[name].copy()) for name in ("counts", "targets", "learnt")}
+    return Recording(session=packed["session"], validated=packed["validated"], **tensors)
