@@ -1,0 +1,79 @@
+"""Raw voltage with spikes at known samples, and how many of them a detector found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.ingest.detection import Crossings
+
+RATE_HZ = 30_000.0
+NOISE_UV = 10.0
+SPIKE = -np.exp(-0.5 * ((np.arange(45) - 12) / 3.0) ** 2) + 0.35 * np.exp(
+    -0.5 * ((np.arange(45) - 25) / 6.0) ** 2
+)
+TROUGH = int(SPIKE.argmin())
+HIT, AFTER = 15, 90
+
+
+def recording(
+    seconds: float, n_channels: int, seed: int, spikes_hz: float = 20.0, spike_uv: float = 120.0
+) -> tuple[NDArray[np.float64], list[NDArray[np.int64]]]:
+    """Voltage in µV (10 µV of noise, field potential, offsets) and the samples of each channel's troughs."""
+    rng = np.random.default_rng(seed)
+    n = round(seconds * RATE_HZ)
+    t = np.arange(n) / RATE_HZ
+    samples = NOISE_UV * rng.normal(size=(n, n_channels))
+    samples += 200.0 * np.sin(2 * np.pi * (6.0 * t[:, np.newaxis] + rng.random(n_channels)))
+    samples += rng.uniform(-3000.0, 3000.0, n_channels)
+    troughs = []
+    for c in range(n_channels):
+        # Never closer than 3 ms, so that each is a spike of its own.
+        apart = 90 + np.round(rng.exponential(RATE_HZ / spikes_hz, round(2 * seconds * spikes_hz) + 5))
+        at = np.cumsum(apart.astype(np.int64))
+        at = at[at < n - len(SPIKE)]
+        for begin in at:
+            samples[begin : begin + len(SPIKE), c] += spike_uv * SPIKE
+        troughs.append(at + TROUGH)
+    return samples, troughs
+
+
+def mains(n_samples: int, from_sample: int, uv: float) -> NDArray[np.float64]:
+    """50 Hz of amplitude `uv` on a channel, f8[n_samples, 1], from that sample on."""
+    t = np.arange(n_samples) - from_sample
+    return np.where(t >= 0, uv * np.sin(2 * np.pi * 50.0 * t / RATE_HZ), 0.0)[:, np.newaxis]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Spikes that there are; of these found; found a second time within 3 ms; found where none is."""
+
+    n_known: int
+    n_found: int
+    n_again: int
+    n_false: int
+
+    def __add__(self, other: Score) -> Score:
+        return Score(
+            self.n_known + other.n_known,
+            self.n_found + other.n_found,
+            self.n_again + other.n_again,
+            self.n_false + other.n_false,
+        )
+
+
+def score(crossings: Crossings, troughs: list[NDArray[np.int64]], from_sample: int = 0) -> Score:
+    """Found against known spikes, from a sample on; one within 0.5 ms of a trough is that spike."""
+    total = Score(0, 0, 0, 0)
+    for c, every in enumerate(troughs):
+        known = every[every >= from_sample]
+        found = crossings.sample[(crossings.channel == c) & (crossings.sample >= from_sample)]
+        behind = found[:, np.newaxis] - known[np.newaxis]
+        hit = np.abs(behind) <= HIT
+        again = ~hit.any(axis=1) & ((behind > 0) & (behind <= AFTER)).any(axis=1)
+        n_hit = int(hit.any(axis=1).sum())
+        n_again = int(again.sum())
+        total += Score(len(known), int(hit.any(axis=0).sum()), n_again, len(found) - n_hit - n_again)
+    return total
