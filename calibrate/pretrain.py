@@ -141,6 +141,7 @@ def pretrain_sessions(
         patience=steps,
         validate_every=max(1, steps // 10),
         auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
+        mixed=where.type == "cuda",
     )
     purpose = {
         "kind": kind,

@@ -74,7 +74,8 @@ class ConvUnit(nn.Module):
             return x.new_zeros(
                 len(x), self.conv.out_channels, *(size - KERNEL + 1 for size in x.shape[2:-1]), 0
             )
-        y: Tensor = self.dropout(self.neuron(self.norm(self.conv(x))))
+        # Neurons sum over time, which 8 bits of a bfloat16 would not bear.
+        y: Tensor = self.dropout(self.neuron(self.norm(self.conv(x)).float()))
         return y
 
 

@@ -20,6 +20,7 @@ def mse(predicted: Tensor, target: Tensor, weight: Tensor | None = None) -> Tens
     Returns:
         A scalar; 0 where all weights are 0.
     """
+    predicted = predicted.to(target.dtype)  # from whatever a mixed precision has left of it
     if weight is None:
         return F.mse_loss(predicted, target)
     weight = weight.to(predicted.dtype).expand_as(predicted)

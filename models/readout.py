@@ -71,7 +71,7 @@ class LeakyReadOut(nn.Module):
         read = features
         if self.drive is not None:
             decay = self.decay()
-            driven = self.drive(features) * torch.sqrt(1.0 - decay * decay)[:, None]
+            driven = self.drive(features).float() * torch.sqrt(1.0 - decay * decay)[:, None]
             read = torch.cat([features, leaky_sum(driven, decay)], dim=1)
         if self.mix is not None:
             read = torch.cat([read, self.dropout(F.relu(self.mix(read)))], dim=1)

@@ -45,7 +45,9 @@ def new_net(kind: str, recording: Recording) -> Network:
     net: Network = (
         GRUNet(N_CHANNELS, 2, 20, hidden=16)
         if kind == "gru"
-        else AlignNet(N_CHANNELS, 2, 20, widths=(16, 16), dec_widths=(16,), latent=8, lift=8)
+        else AlignNet(
+            N_CHANNELS, 2, 20, widths=(16, 16), dec_widths=(16,), latent=8, lift=8, leaky=4, hidden=4
+        )
     )
     net.read_in.add("s", recording.counts.mean(1).numpy(), recording.counts.std(1).numpy())
     return net
@@ -62,6 +64,14 @@ def test_it_learns(recording: Recording, kind: str, auxiliary: float) -> None:
     assert min(log.validation_r2) > 0.4
     assert log.steps == 60
     assert not net.training
+
+
+@pytest.mark.parametrize(("kind", "auxiliary"), [("gru", 0.0), ("alignnet", 0.3)])
+def test_it_learns_in_mixed_precision(recording: Recording, kind: str, auxiliary: float) -> None:
+    net = new_net(kind, recording)
+    log = train(net, [recording], replace(SHORT, auxiliary=auxiliary, mixed=True), CPU, quiet)
+    assert min(log.validation_r2) > 0.4
+    assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_draws_alone(recording: Recording) -> None:
