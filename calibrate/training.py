@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rtdecode.calibrate.score import r2
 from rtdecode.calibrate.windows import Batch, Recording, WindowSampler
@@ -38,6 +38,10 @@ class TrainingSettings:
         auxiliary: weight of the paths beside the deployed one (AlignNet only). On one session they cost
             twice the time and bring the deployed path nothing, so they are left to pretraining.
         contrast: weight of the contrastive loss among them.
+        frozen_norm: leave the statistics of batch normalisation alone: a few minutes of one day know less
+            about them than the days before.
+        pull: weight of Σ (w − w₀)² over all weights but the read-in's, which pulls them back to where they
+            were (L2-SP: Li, Grandvalet & Davoine 2018, ICML); weight decay does not pull them to 0 then.
         mixed: multiply in bfloat16 between the neurons, which a GPU does faster; sums over time stay float32.
         seed: of everything drawn at random.
     """
@@ -55,6 +59,8 @@ class TrainingSettings:
     tolerance: float = 0.0
     auxiliary: float = 0.0
     contrast: float = 0.1
+    frozen_norm: bool = False
+    pull: float = 0.0
     mixed: bool = False
     seed: int = 0
 
@@ -160,8 +166,15 @@ class Training:
         self._validates = any(bool(recording.validated.any()) for recording in recordings)
         learnt = [recording for recording in recordings if bool(recording.learnt.any())]
         self._sampler = WindowSampler(learnt, settings.window_bins, settings.warmup_bins, settings.seed)
+        self._pulled = [
+            (parameter, parameter.detach().clone())
+            for name, parameter in net.named_parameters()
+            if settings.pull and not name.startswith("read_in.")
+        ]
         self._optimizer = torch.optim.AdamW(
-            net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            net.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=0.0 if settings.pull else settings.weight_decay,
         )
         # A rise of just one step would divide by zero in there.
         rise = min(max(settings.rise, 1.5 / settings.steps), 0.99)
@@ -181,9 +194,16 @@ class Training:
         settings = self._settings
         self.step += 1
         self._net.train()
+        if settings.frozen_norm:
+            for module in self._net.modules():
+                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                    module.eval()
         batch = _moved(self._sampler.draw(settings.batch), self._device)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=settings.mixed):
             loss = _loss(self._net, batch, settings)
+        if self._pulled:
+            moved = torch.stack([((now - before) ** 2).sum() for now, before in self._pulled]).sum()
+            loss = loss + settings.pull * moved
         if not bool(torch.isfinite(loss)):
             raise RtdecodeError(
                 f"training came apart at step {self.step}: the loss is {loss.item()}",

@@ -7,7 +7,20 @@ import sys
 
 import typer
 
-from rtdecode.cli import bench, decode, demo, doctor, fit, info, pretrain, record, replay, serve, verify
+from rtdecode.cli import (
+    bench,
+    decode,
+    demo,
+    doctor,
+    evaluate,
+    fit,
+    info,
+    pretrain,
+    record,
+    replay,
+    serve,
+    verify,
+)
 from rtdecode.errors import RtdecodeError
 
 app = typer.Typer(
@@ -25,6 +38,7 @@ app.command("record")(record.record)
 app.command("decode")(decode.decode)
 app.command("fit")(fit.fit)
 app.command("pretrain")(pretrain.pretrain)
+app.command("evaluate")(evaluate.evaluate)
 app.command("verify")(verify.verify)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

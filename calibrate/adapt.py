@@ -1,0 +1,92 @@
+"""From a network of other days to one of today: a read-in from today's spikes, and training on its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rtdecode.calibrate.networks import take_up
+from rtdecode.calibrate.parallel import train_members
+from rtdecode.calibrate.training import TrainingLog, TrainingSettings
+from rtdecode.calibrate.windows import Recording
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.network import Network
+
+STEPS, BATCH = 100, 16
+LEARNING_RATE, PULL = 1e-3, 0.0
+
+WINDOW_S, WARMUP_S = 6.4, 0.8
+SHORTEST_WINDOW_BINS = 20
+
+
+def adapt(
+    nets: Sequence[Network],
+    name: str,
+    counts: NDArray[np.uint8],
+    targets: NDArray[np.float32],
+    bin_width_s: float,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[float], None],
+) -> list[TrainingLog]:
+    """Fit networks to a new session, in place.
+
+    The read-in starts at the z-score of the session's spikes (`take_up`), unless the networks have one for
+    it already. Without a single label it stays there, and nothing is trained.
+
+    Args:
+        nets: the members of a model, pretrained on other sessions.
+        name: of the session.
+        counts: u1[T, C].
+        targets: f4[T, D], in the outputs' units; NaN where unknown.
+        bin_width_s: seconds, the networks'.
+        seed: of everything random.
+        device: to train on.
+        progress: called with the part of the work that is done.
+
+    Returns:
+        How the training of each member went; nothing if none was needed.
+
+    Raises:
+        RtdecodeError: other channels or outputs than the networks', no channel fires, or the labelled time
+            is shorter than a window.
+    """
+    first = nets[0]
+    if targets.shape != (len(counts), first.n_outputs):
+        raise RtdecodeError(f"labels of shape {list(targets.shape)} for {len(counts)} bins", where=name)
+    if name in first.read_in.names:
+        clipped = np.minimum(counts, np.uint8(first.read_in.count_max)).astype(np.float32)
+    else:
+        clipped = take_up(nets, name, counts, bin_width_s, where=name)
+    known = np.isfinite(targets).all(axis=1)
+    if not known.any():
+        return []
+    mean, sd = first.output_mean.numpy(), first.output_sd.numpy()
+    z = np.where(known[:, np.newaxis], (targets - mean) / sd, 0.0).astype(np.float32)
+    recording = Recording(
+        session=name,
+        counts=torch.from_numpy(clipped.T.copy()),
+        targets=torch.from_numpy(z.T.copy()),
+        learnt=torch.from_numpy(known.astype(np.float32)),
+        validated=np.zeros(len(counts), np.bool_),
+    )
+    return train_members(nets, [recording], adapt_settings(len(counts), bin_width_s, seed), device, progress)
+
+
+def adapt_settings(n_bins: int, bin_width_s: float, seed: int) -> TrainingSettings:
+    """How to train on so much of a session; windows are shorter where it is not two of them long."""
+    window = max(min(round(WINDOW_S / bin_width_s), n_bins // 2), SHORTEST_WINDOW_BINS)
+    return TrainingSettings(
+        steps=STEPS,
+        batch=BATCH,
+        window_bins=window,
+        warmup_bins=min(round(WARMUP_S / bin_width_s), window // 4),
+        learning_rate=LEARNING_RATE,
+        frozen_norm=True,
+        pull=PULL,
+        seed=seed,
+    )
