@@ -62,7 +62,7 @@ def adapt(
         clipped = np.minimum(counts, np.uint8(first.read_in.count_max)).astype(np.float32)
     else:
         clipped = take_up(nets, name, counts, bin_width_s, where=name)
-    known = np.isfinite(targets).all(axis=1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(targets).all(axis=1))
     if not known.any():
         return []
     mean, sd = first.output_mean.numpy(), first.output_sd.numpy()
