@@ -19,6 +19,7 @@ from rtdecode.calibrate.verify import verify_model
 from rtdecode.decode.offline import session_counts
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.export import fold
+from rtdecode.models.members import join
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 
@@ -67,11 +68,12 @@ def indy_session(indy: Path) -> Session:
 
 @pytest.fixture(scope="session")
 def indy_alignnets(indy_session: Session, tmp_path_factory: pytest.TempPathFactory) -> dict[float, Path]:
-    """An AlignNet at 20 ms and one at 64 ms, trained for a moment."""
+    """An AlignNet of two members at 20 ms and one of one at 64 ms, trained for a moment."""
     paths = {}
-    for width_s in (0.02, 0.064):
+    for width_s, n_members in ((0.02, 2), (0.064, 1)):
+        members = [briefly_trained(indy_session, width_s, n_steps=40, seed=i) for i in range(n_members)]
         paths[width_s] = tmp_path_factory.mktemp("models") / "alignnet.safetensors"
-        write_artifact(paths[width_s], briefly_trained(indy_session, width_s, n_steps=40))
+        write_artifact(paths[width_s], join(members))
     return paths
 
 

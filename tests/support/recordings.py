@@ -15,7 +15,7 @@ from rtdecode.session.layout import Session
 WINDOW_BINS, MASKED_BINS, BATCH, TRAIN_BINS = 64, 16, 8, 4000
 
 
-def briefly_trained(session: Session, bin_width_s: float, n_steps: int) -> ModelArtifact:
+def briefly_trained(session: Session, bin_width_s: float, n_steps: int, seed: int = 0) -> ModelArtifact:
     """A causal AlignNet after `n_steps` of training on the first bins of a session."""
     binned = bin_session(session, bin_width_s)
     behavior = session.behavior
@@ -25,7 +25,7 @@ def briefly_trained(session: Session, bin_width_s: float, n_steps: int) -> Model
     mean, sd = labels[known].mean(axis=0, dtype="f8"), labels[known].std(axis=0, dtype="f8")
     count_max = count_max_at(bin_width_s)
     counts = np.minimum(binned.counts[:TRAIN_BINS], count_max).astype(np.float32)
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     sizes = (session.n_channels, len(behavior.names), count_max)
     net = AlignNet(*sizes, widths=(32, 32, 32), latent=16, dec_widths=(16, 16))
     net.read_in.add("it", counts.mean(axis=0), counts.std(axis=0))
