@@ -92,11 +92,11 @@ def few_shot(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> list[Score]:
-    """Score bases, fine-tuned on the first minutes of each day, on its last fifth.
+    """Score bases on the last fifth of each day, fine-tuned on the minutes right before it.
 
-    A day is recorded for as long as the longest of `minutes`; its spikes are known from the start, and give
-    the read-in, while behaviour is known for the first `minutes` of it. 0 minutes are spikes only. What lies
-    between there and the last fifth is decoded, not learnt from.
+    As if someone had calibrated and then begun: what was recorded until the last fifth for as long as the
+    longest of `minutes` gives the read-in by its spikes, and behaviour is known for the last `minutes` of
+    that. 0 minutes are spikes only.
 
     Args:
         paths: sessions that no base was trained on.
@@ -109,7 +109,7 @@ def few_shot(
 
     Returns:
         A score for each day, base, number of minutes and seed, in this order; a filter has but one seed.
-        Numbers of minutes that reach into a day's last fifth are left out for that day.
+        Minutes that a day does not have before its last fifth are left out for that day.
 
     Raises:
         RtdecodeError: a base is no network, was trained on one of the sessions, or does not fit another base
@@ -138,61 +138,60 @@ def few_shot(
     n_done, scores = 0, []
     n_all = len(days) * (len(bases) * len(seeds) + wiener) * len(minutes)
     for day in days:
-        recorded = _Morning(day, [m for m in minutes if m * 60.0 <= _before_holdout_s(day)])
+        calibration = _Calibration(day, minutes)
         for base, nets in zip(bases, nets_of, strict=True):
-            for m in recorded.minutes:
+            for m in calibration.minutes:
                 for seed in seeds if m else seeds[:1]:
                     report(f"{day.session.name}: {base.kind}, {m:g} min", min(1.0, n_done / n_all))
-                    scores.append(_tuned(recorded, base, nets, m, seed, where))
+                    scores.append(_tuned(calibration, base, nets, m, seed, where))
                     n_done += 1
-        for m in recorded.minutes if wiener else ():
+        for m in calibration.minutes if wiener else ():
             if m:
-                scores.append(_filtered(recorded, m))
+                scores.append(_filtered(calibration, m))
             n_done += 1
     report("done", 1.0)
     return scores
 
 
-class _Morning:
-    """A day that was recorded for some minutes before it was decoded."""
+class _Calibration:
+    """What is known of a day when its last fifth begins."""
 
     def __init__(self, day: LabelledSession, minutes: Sequence[float]) -> None:
-        self.day, self.minutes = day, tuple(minutes)
-        _, self.held_out = chronological_split(day.known, HOLDOUT)
-        self.first = int(np.flatnonzero(day.known)[0])
-        longest = max((m for m in minutes if m), default=MINUTES[-1])
-        self.n_recorded = self.bins_until(longest)
+        self.day = day
+        before, self.held_out = chronological_split(day.known, HOLDOUT)
+        self.stop = int(np.flatnonzero(before)[-1]) + 1
+        first = int(np.flatnonzero(before)[0])
+        self.minutes = [m for m in minutes if self._start(m) >= first]
+        longest = max((m for m in self.minutes if m), default=MINUTES[-1])
+        self.spikes = slice(max(first, self._start(longest)), self.stop)
 
-    def labels(self, minutes: float) -> NDArray[np.float32]:
-        """Behaviour of the recorded bins, NaN after `minutes`."""
-        targets = self.day.targets[: self.n_recorded].copy()
-        targets[self.bins_until(minutes) :] = np.nan
-        return targets
+    def labelled(self, minutes: float) -> slice:
+        """The bins whose behaviour is known."""
+        return slice(self._start(minutes), self.stop)
 
-    def bins_until(self, minutes: float) -> int:
-        """Bins until so many minutes of labels are over."""
-        return self.first + round(minutes * 60.0 / self.day.binned.bin_width_s)
+    def _start(self, minutes: float) -> int:
+        return self.stop - round(minutes * 60.0 / self.day.binned.bin_width_s)
 
 
 def _tuned(
-    morning: _Morning,
+    calibration: _Calibration,
     base: ModelArtifact,
     nets: Sequence[Network],
     minutes: float,
     seed: int,
     where: torch.device,
 ) -> Score:
-    started, day = time.perf_counter(), morning.day
-    name, counts = day.session.name, day.binned.counts[: morning.n_recorded]
+    started, day = time.perf_counter(), calibration.day
+    name, counts = day.session.name, day.binned.counts
     own = [copy.deepcopy(net) for net in nets]
-    take_up(own, name, counts, base.bin_width_s, where=str(day.path))
+    take_up(own, name, counts[calibration.spikes], base.bin_width_s, where=str(day.path))
     if minutes:
-        n = morning.bins_until(minutes)
+        bins = calibration.labelled(minutes)
         adapt(
             own,
             name,
-            counts[:n],
-            morning.labels(minutes)[:n],
+            counts[bins],
+            day.targets[bins],
             base.bin_width_s,
             seed=seed,
             device=where,
@@ -201,17 +200,17 @@ def _tuned(
     fitted = export_members(own, name, base.bin_width_s, base.outputs)
     seconds = time.perf_counter() - started
     trained = tuple(str(each["name"]) for each in base.provenance.get("sessions", ()))
-    return _scored(morning, fitted, base.kind, base.model_id, trained, minutes, seed, seconds)
+    return _scored(calibration, fitted, base.kind, base.model_id, trained, minutes, seed, seconds)
 
 
-def _filtered(morning: _Morning, minutes: float) -> Score:
+def _filtered(calibration: _Calibration, minutes: float) -> Score:
     """A Wiener filter of the same minutes."""
-    started, day = time.perf_counter(), morning.day
-    n, bin_width_s = morning.bins_until(minutes), day.binned.bin_width_s
-    learnt = day.known.copy()
-    learnt[n:] = False
+    started, day = time.perf_counter(), calibration.day
+    bins, bin_width_s = calibration.labelled(minutes), day.binned.bin_width_s
+    learnt = np.zeros_like(day.known)
+    learnt[bins] = day.known[bins]
     outputs = describe_outputs([day], [learnt])
-    data = TrainingSet([day.binned.counts[:n]], [morning.labels(minutes)[:n]], outputs, bin_width_s)
+    data = TrainingSet([day.binned.counts[bins]], [day.targets[bins]], outputs, bin_width_s)
     (fit,) = FITTERS["wiener"](data, _silent)
     fitted = ModelArtifact(
         kind="wiener",
@@ -224,11 +223,11 @@ def _filtered(morning: _Morning, minutes: float) -> Score:
         run=fit.run,
     )
     seconds = time.perf_counter() - started
-    return _scored(morning, fitted, "wiener", None, (day.session.name,), minutes, 0, seconds)
+    return _scored(calibration, fitted, "wiener", None, (day.session.name,), minutes, 0, seconds)
 
 
 def _scored(
-    morning: _Morning,
+    calibration: _Calibration,
     fitted: ModelArtifact,
     kind: str,
     model: str | None,
@@ -237,10 +236,10 @@ def _scored(
     seed: int,
     seconds: float,
 ) -> Score:
-    day = morning.day
+    day = calibration.day
     values = np.empty(day.targets.shape, np.float32)
     load_decoder(fitted).run(day.binned.counts, values)
-    held_out = morning.held_out
+    held_out = calibration.held_out
     return Score(
         kind=kind,
         model=model,
@@ -253,12 +252,6 @@ def _scored(
         pcc=pcc(values[held_out], day.targets[held_out]),
         seconds=seconds,
     )
-
-
-def _before_holdout_s(day: LabelledSession) -> float:
-    train, _ = chronological_split(day.known, HOLDOUT)
-    rows = np.flatnonzero(train)
-    return float((rows[-1] + 1 - rows[0]) * day.binned.bin_width_s)
 
 
 def _check_unseen(base: ModelArtifact, day: LabelledSession) -> None:

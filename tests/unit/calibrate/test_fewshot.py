@@ -94,12 +94,12 @@ def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
 def test_nothing_but_the_labelled_minutes_is_learnt_from(
     days: list[Path], base: ModelArtifact, tmp_path: Path
 ) -> None:
-    """Behaviour after the labels, outside the last fifth, changes nothing; within the labels it does."""
+    """Behaviour before the labels changes nothing; within the labels it does."""
     session = read_session(days[3])
     behavior = session.behavior
     assert behavior is not None
     scores = {}
-    for name, start_s, stop_s in (("as it was", 0.0, 0.0), ("later", 32.0, 75.0), ("labels", 5.0, 25.0)):
+    for name, start_s, stop_s in (("as it was", 0.0, 0.0), ("before", 5.0, 45.0), ("labels", 55.0, 75.0)):
         values = behavior.values.copy()
         time_s = behavior.time - behavior.time[0]
         changed = (time_s >= start_s) & (time_s < stop_s)
@@ -107,14 +107,14 @@ def test_nothing_but_the_labelled_minutes_is_learnt_from(
         path = tmp_path / f"{name}.h5"
         write_session(path, replace(session, behavior=replace(behavior, values=values)))
         scores[name] = [s.r2 for s in few_shot([path], [base], minutes=(0.0, 0.5))]
-    for was, later in zip(scores["as it was"], scores["later"], strict=True):
-        np.testing.assert_array_equal(was, later)
+    for was, before in zip(scores["as it was"], scores["before"], strict=True):
+        np.testing.assert_array_equal(was, before)
     for was, other in zip(scores["as it was"][1:], scores["labels"][1:], strict=True):
         assert (was != other).all()
     np.testing.assert_array_equal(scores["as it was"][0], scores["labels"][0])
 
 
-def test_minutes_that_reach_into_the_hold_out_are_left_out(days: list[Path], base: ModelArtifact) -> None:
+def test_minutes_that_a_day_does_not_have_are_left_out(days: list[Path], base: ModelArtifact) -> None:
     scores = few_shot(days[2:3], [base], minutes=(0.0, 1.0, 1.4), wiener=False)
     assert [score.minutes for score in scores] == [0.0, 1.0]
 
