@@ -37,6 +37,7 @@ class TrainingSettings:
             a few short validation blocks say no more than that about what comes after them.
         auxiliary: weight of the paths beside the deployed one (AlignNet only). On one session they cost
             twice the time and bring the deployed path nothing, so they are left to pretraining.
+        auxiliary_every: batches of which one goes through them; the others go through the deployed one only.
         contrast: weight of the contrastive loss among them.
         frozen_norm: leave the statistics of batch normalisation alone: a few minutes of one day know less
             about them than the days before.
@@ -58,6 +59,7 @@ class TrainingSettings:
     patience: int = 10
     tolerance: float = 0.0
     auxiliary: float = 0.0
+    auxiliary_every: int = 1
     contrast: float = 0.1
     frozen_norm: bool = False
     pull: float = 0.0
@@ -200,7 +202,8 @@ class Training:
                     module.eval()
         batch = _moved(self._sampler.draw(settings.batch), self._device)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=settings.mixed):
-            loss = _loss(self._net, batch, settings)
+            weight = 0.0 if self.step % settings.auxiliary_every else settings.auxiliary
+            loss = _loss(self._net, batch, weight, settings.contrast)
         if self._pulled:
             moved = torch.stack([((now - before) ** 2).sum() for now, before in self._pulled]).sum()
             loss = loss + settings.pull * moved
@@ -303,8 +306,8 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _loss(net: Network, batch: Batch, settings: TrainingSettings) -> Tensor:
-    if not isinstance(net, AlignNet) or not settings.auxiliary:
+def _loss(net: Network, batch: Batch, auxiliary: float, contrast: float) -> Tensor:
+    if not isinstance(net, AlignNet) or not auxiliary:
         return mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
     passes = net(batch.counts, batch.targets, batch.sessions)
     counts = net.in_sd(batch.counts, batch.sessions)
@@ -312,9 +315,9 @@ def _loss(net: Network, batch: Batch, settings: TrainingSettings) -> Tensor:
         mse(passes.behavior, batch.targets, batch.weight)
         + mse(net.in_sd(passes.spikes, batch.sessions), counts)
         + mse(net.in_sd(passes.simulated, batch.sessions), counts, batch.weight)
-        + settings.contrast * info_nce(passes.spike_latent, passes.behavior_latent)
+        + contrast * info_nce(passes.spike_latent, passes.behavior_latent)
     )
-    return mse(passes.decoded, batch.targets, batch.weight) + settings.auxiliary * beside
+    return mse(passes.decoded, batch.targets, batch.weight) + auxiliary * beside
 
 
 def validation_r2(net: Network, recordings: Sequence[Recording], device: torch.device) -> np.ndarray:

@@ -66,6 +66,17 @@ def test_it_learns(recording: Recording, kind: str, auxiliary: float) -> None:
     assert not net.training
 
 
+def test_the_paths_beside_the_deployed_one_are_taken_in_every_nth_batch(recording: Recording) -> None:
+    settings = replace(SHORT, auxiliary=0.3, auxiliary_every=3, learning_rate=1e-2)
+    for steps, taken in ((2, False), (3, True)):
+        net, fresh = new_net("alignnet", recording), new_net("alignnet", recording)
+        train(net, [recording], replace(settings, steps=steps), CPU, quiet)
+        for part, changes in (("rate_head", taken), ("behavior_encoder", taken), ("behavior_head", True)):
+            before, after = (dict(getattr(each, part).named_parameters()) for each in (fresh, net))
+            moved = any(not torch.equal(before[name], after[name]) for name in before)
+            assert moved == changes, (part, steps)
+
+
 @pytest.mark.parametrize(("kind", "auxiliary"), [("gru", 0.0), ("alignnet", 0.3)])
 def test_it_learns_in_mixed_precision(recording: Recording, kind: str, auxiliary: float) -> None:
     net = new_net(kind, recording)
