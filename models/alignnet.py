@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -211,14 +212,32 @@ class AlignNet(Network):
             session: of the windows, see `ReadIn`.
         """
         spike, motion = self.encode_spikes(counts, session), self.encode_behavior(behavior)
+        decoded, simulated = self.decode_behavior(spike), self.decode_spikes(motion, session)
+        # What is deployed are the cross paths: a mean of both encodings would fit neither.
+        with _statistics_kept(self.behavior_decoder), _statistics_kept(self.spike_decoder):
+            reconstructed, spikes = self.decode_behavior(motion), self.decode_spikes(spike, session)
         return Passes(
-            decoded=self.decode_behavior(spike),
-            behavior=self.decode_behavior(motion),
-            simulated=self.decode_spikes(motion, session),
-            spikes=self.decode_spikes(spike, session),
+            decoded=decoded,
+            behavior=reconstructed,
+            simulated=simulated,
+            spikes=spikes,
             spike_latent=spike.latent,
             behavior_latent=motion.latent,
         )
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Batch normalisation goes by the batch, and remembers nothing of it."""
+    norms = [norm for norm in module.modules() if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, before, strict=True):
+            norm.momentum = momentum
 
 
 def _flat(x: Tensor) -> Tensor:

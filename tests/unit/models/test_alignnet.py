@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import COUNT_MAX, N_CHANNELS, N_OUTPUTS, make_alignnet, make_counts, windows
-from torch import Tensor
+from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
@@ -266,3 +267,21 @@ def test_dropout_in_the_behaviour_decoder_is_for_training() -> None:
         assert not torch.equal(net.decode(spikes), net.decode(spikes))
     with pytest.raises(RtdecodeError, match=r"a dropout of 1\.5"):
         make_alignnet(feature_dropout=1.5)
+
+
+def test_the_decoders_remember_the_statistics_of_what_is_deployed() -> None:
+    """Reconstruction goes through the same decoders with other inputs, and must not blur them."""
+    net = make_alignnet(dropout=0.0, channel_dropout=0.0).train()
+    other = copy.deepcopy(net)
+    spikes, motion = counts(6, 40), behavior(6, 40)
+    net(spikes, motion)
+    other.decode(spikes)
+    other.simulate(motion)
+    expected = dict(other.named_buffers())
+    compared = 0
+    for name, buffer in net.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            assert torch.equal(buffer, expected[name]), name
+            compared += 1
+    assert compared >= 20
+    assert all(norm.momentum == 0.1 for norm in net.modules() if isinstance(norm, nn.BatchNorm1d))
