@@ -91,7 +91,7 @@ def pretrain_sessions(
         bin_width_s: of the model, 0.001 to 0.25 s.
         outputs: names of behaviour columns; None for all of the first session's.
         validation_days: days that are kept back, spread evenly; they are decoded from their spikes alone,
-            and the weights that do best there are kept.
+            and earlier weights are kept only if they did better there by `TrainingSettings.tolerance`.
         steps: batches.
         seed: of everything random.
         device: to train on.

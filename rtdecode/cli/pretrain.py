@@ -25,8 +25,7 @@ def pretrain(
     validation_days: Annotated[
         int,
         typer.Option(
-            help="Days kept back, spread evenly: decoded from their spikes alone; the weights that do best "
-            "there are kept.",
+            help="Days kept back, spread evenly, and decoded from their spikes alone: how far is training?",
             min=0,
         ),
     ] = 0,
