@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from rtdecode.calibrate.training import Checkpoint, TrainingLog, TrainingSettings, train
 from rtdecode.calibrate.windows import Recording
-from rtdecode.errors import RtdecodeError
 from rtdecode.models.network import Network
 
 LOOK_EVERY_S = 0.2
+
+#: A worker without work ends after so long, even if whoever started it was killed.
+IDLE_S = 20.0
 
 
 def train_members(
@@ -84,7 +86,7 @@ def _side_by_side(
     with tempfile.TemporaryDirectory(prefix="rtdecode-") as folder:
         path = Path(folder) / "progress"
         told = np.memmap(path, np.float64, "w+", shape=(len(nets),))
-        pool = ProcessPoolExecutor(n_workers)
+        pool = ProcessPoolExecutor(n_workers, timeout=IDLE_S)
         try:
             futures: list[Future[tuple[dict[str, NDArray[Any]], TrainingLog]]] = [
                 pool.submit(
@@ -129,8 +131,8 @@ def _train_apart(
     def tell(done: float) -> None:
         told[member] = done
         if os.getppid() != parent:
-            # Whoever is started next goes on from the checkpoint, and must be alone with it.
-            raise RtdecodeError("the process that this training belongs to is gone")
+            # Killed: nobody waits for this, and whoever goes on from the checkpoint must be alone with it.
+            os._exit(1)
 
     net = kind.rebuilt(
         sizes, sessions, {name: torch.from_numpy(array.copy()) for name, array in state.items()}

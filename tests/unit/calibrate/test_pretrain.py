@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -156,6 +157,19 @@ print(result.artifact.model_id, [note for note in result.notes if "went on" in n
 """
 
 
+def started_by(folder: Path) -> list[int]:
+    """Processes that live and were started with the name of this folder in their environment."""
+    mark, found = f"RTDECODE_TEST_OF={folder}".encode(), []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                if mark in (process / "environ").read_bytes().split(b"\0"):
+                    found.append(int(process.name))
+            except OSError:
+                continue
+    return found
+
+
 def test_a_killed_training_goes_on_to_the_same_weights(days: list[Path], tmp_path: Path) -> None:
     def command(saved: Path) -> list[str]:
         return [sys.executable, "-c", PROGRAM, str(saved), *map(str, days)]
@@ -165,7 +179,12 @@ def test_a_killed_training_goes_on_to_the_same_weights(days: list[Path], tmp_pat
     )
     kills = 0
     for _ in range(2):
-        process = subprocess.Popen(command(tmp_path / "b.checkpoint"), stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command(tmp_path / "b.checkpoint"),
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "RTDECODE_TEST_OF": str(tmp_path)},
+        )
         saved = tmp_path / "b.checkpoint.1"
         before = saved.stat().st_mtime_ns if saved.exists() else 0
         deadline = time.monotonic() + 120
@@ -178,6 +197,10 @@ def test_a_killed_training_goes_on_to_the_same_weights(days: list[Path], tmp_pat
         process.wait(timeout=60)
         assert process.stdout is not None
         process.stdout.close()
+        # What it had started ends by itself, before anyone goes on from the checkpoint.
+        while started_by(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not started_by(tmp_path)
     assert kills == 2
     resumed = subprocess.run(
         command(tmp_path / "b.checkpoint"), capture_output=True, text=True, timeout=250, check=True
