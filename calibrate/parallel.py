@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
 from numpy.typing import NDArray
 
@@ -48,7 +49,7 @@ def train_members(
     """
     own = [replace(settings, seed=seed) for seed in member_seeds(settings.seed, len(nets))]
     kept = list(checkpoints) if checkpoints is not None else [None] * len(nets)
-    n_workers = min(len(nets), len(os.sched_getaffinity(0)))
+    n_workers = min(len(nets), cpu_count())
     if n_workers > 1 and device.type == "cpu":
         return _side_by_side(nets, recordings, own, progress, kept, n_workers)
     logs = []

@@ -14,6 +14,8 @@ from typing import Any
 
 import typer
 
+from rtdecode.errors import RtdecodeError
+
 LINE_EVERY_S = 15.0
 
 JSON_HELP = "Print one JSON document on stdout and nothing else there."
@@ -59,6 +61,25 @@ def on_signal(stop: Callable[[], None]) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
+
+
+@contextmanager
+def needs_training_packages(what: str, command: str) -> Iterator[None]:
+    """Around the imports of a command that trains: what the extra `train` brings may not be there.
+
+    Raises:
+        RtdecodeError: `what` needs a package that is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("rtdecode"):
+            raise
+        raise RtdecodeError(
+            f"{what} needs {error.name}, which is not installed",
+            where=command,
+            mend="pip install 'rtdecode[train]'",
+        ) from None
 
 
 @contextmanager

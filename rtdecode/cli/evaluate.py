@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, print_json, progress_bar, split_names, table
+from rtdecode.cli.common import (
+    JSON_HELP,
+    needs_training_packages,
+    print_json,
+    progress_bar,
+    split_names,
+    table,
+)
 from rtdecode.errors import RtdecodeError
 
 PROTOCOLS = ("few-shot",)
@@ -42,16 +49,8 @@ def evaluate(
     if not set(wanted) <= set(KINDS):
         raise typer.BadParameter(f"kinds are {', '.join(KINDS)}", param_hint="--kinds")
     given = _minutes(minutes)
-    try:
+    with needs_training_packages("evaluating networks", "evaluate"):
         from rtdecode.calibrate.fewshot import few_shot
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("rtdecode"):
-            raise
-        raise RtdecodeError(
-            f"evaluating networks needs {error.name}, which is not installed",
-            where="evaluate",
-            mend="pip install 'rtdecode[train]'",
-        ) from None
     from rtdecode.artifact import read_artifact, replace_file
     from rtdecode.calibrate.fewshotreport import draw, table_rows
 

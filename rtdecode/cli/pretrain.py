@@ -7,8 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, progress_bar, split_names, table
-from rtdecode.errors import RtdecodeError
+from rtdecode.cli.common import (
+    JSON_HELP,
+    needs_training_packages,
+    number,
+    print_json,
+    progress_bar,
+    split_names,
+    table,
+)
 
 
 def pretrain(
@@ -45,17 +52,9 @@ def pretrain(
     Run the same command again after an interruption and it goes on where it was; the weights come out the
     same.
     """
-    try:
+    with needs_training_packages("training a network", "pretrain"):
         from rtdecode.calibrate.checkpoint import checkpoint_files
         from rtdecode.calibrate.pretrain import STEPS, pretrain_sessions
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("rtdecode"):
-            raise
-        raise RtdecodeError(
-            f"training a network needs {error.name}, which is not installed",
-            where="pretrain",
-            mend="pip install 'rtdecode[train]'",
-        ) from None
     from rtdecode.artifact import write_artifact
     from rtdecode.session.target import check_writable
 

@@ -75,7 +75,7 @@ def test_members_are_trained_apart_and_decode_together(
     nets = networks_of(both)
     assert [net.read_in.names for net in nets] == [["day0", "day1"]] * 2
     # One after the other, as on one core or a GPU, they come out the same.
-    monkeypatch.setattr("rtdecode.calibrate.parallel.os.sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr("rtdecode.calibrate.parallel.cpu_count", lambda: 1)
     assert fit_sessions(sessions, "alignnet", 0.05).artifact.model_id == both.model_id
     counts = np.random.default_rng(0).poisson(1.0, (300, 24)).astype(np.uint8)
     out = np.zeros((300, 4), np.float32)
