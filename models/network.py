@@ -118,7 +118,7 @@ class Network(nn.Module):
             raise RtdecodeError(f"the model is of kind {artifact.kind!r}, not {cls.kind!r}")
         described = _described(artifact)
         state = {
-            name.removeprefix(_NET): torch.from_numpy(np.array(tensor))
+            name.removeprefix(_NET): torch.from_numpy(_full(tensor))
             for name, tensor in artifact.train.items()
             if name.startswith(_NET)
         }
@@ -168,6 +168,11 @@ def _described(artifact: ModelArtifact) -> dict[str, Any]:
     if not isinstance(described, dict) or described.keys() != {"network", "sessions", "session"}:
         raise _damaged(ValueError("train.settings does not describe a network"))
     return described
+
+
+def _full(tensor: NDArray[Any]) -> NDArray[Any]:
+    """A copy, in float32 where a file holds float16 to be small (`halved`)."""
+    return np.array(tensor, dtype=np.float32 if tensor.dtype == np.float16 else tensor.dtype)
 
 
 def _damaged(error: Exception) -> RtdecodeError:
