@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rtdecode.calibrate.networks import take_up
 from rtdecode.calibrate.parallel import train_members
@@ -17,6 +19,9 @@ from rtdecode.models.network import Network
 
 STEPS, BATCH = 100, 16
 LEARNING_RATE, PULL = 1e-3, 0.0
+
+#: Labelled time after which half of the way that training went is gone.
+HALF_S = 45.0
 
 WINDOW_S, WARMUP_S = 6.4, 0.8
 SHORTEST_WINDOW_BINS = 20
@@ -36,7 +41,9 @@ def adapt(
     """Fit networks to a new session, in place.
 
     The read-in starts at the z-score of the session's spikes (`take_up`), unless the networks have one for
-    it already. Without a single label it stays there, and nothing is trained.
+    it already. Without a single label it stays there, and nothing is trained. With labels, all weights are
+    trained, and then go only a part of the way from where they were (`part_of_the_way`): in between, networks
+    keep what they knew of other days (WiSE-FT: Wortsman et al. 2022, CVPR, eq 1).
 
     Args:
         nets: the members of a model, pretrained on other sessions.
@@ -74,7 +81,30 @@ def adapt(
         learnt=torch.from_numpy(known.astype(np.float32)),
         validated=np.zeros(len(counts), np.bool_),
     )
-    return train_members(nets, [recording], adapt_settings(len(counts), bin_width_s, seed), device, progress)
+    before = [copy.deepcopy(net.state_dict()) for net in nets]
+    settings = adapt_settings(len(counts), bin_width_s, seed)
+    logs = train_members(nets, [recording], settings, device, progress)
+    part = part_of_the_way(float(known.sum()) * bin_width_s)
+    for net, start in zip(nets, before, strict=True):
+        net.load_state_dict(between(start, net.state_dict(), part))
+    return logs
+
+
+def part_of_the_way(labelled_s: float) -> float:
+    """How far to go from a base towards what `labelled_s` seconds of labels say, 0 to 1.
+
+    Half a minute of labels says little about the rest of a day, and all of the way there decodes worse than
+    not going at all.
+    """
+    return labelled_s / (labelled_s + HALF_S)
+
+
+def between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], part: float) -> dict[str, Tensor]:
+    """`start` + part · (`end` − `start`) for each floating tensor of a state dict, the others from `end`."""
+    return {
+        name: start[name] + part * (tensor - start[name]) if tensor.is_floating_point() else tensor
+        for name, tensor in end.items()
+    }
 
 
 def adapt_settings(n_bins: int, bin_width_s: float, seed: int) -> TrainingSettings:
