@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rtdecode.calibrate.augment import Augmentation, disturbed
 from rtdecode.calibrate.score import r2
 from rtdecode.calibrate.windows import Batch, Recording, WindowSampler
 from rtdecode.errors import RtdecodeError
@@ -41,9 +42,16 @@ class TrainingSettings:
         contrast: weight of the contrastive loss among them.
         frozen_norm: leave the statistics of batch normalisation alone: a few minutes of one day know less
             about them than the days before.
+        settled_batches: after training, batch normalisation takes its statistics anew over so many batches,
+            with nothing dropped or disturbed: dropout widens what it sees in training (Li, Chen, Hu & Yang
+            2019, CVPR). 0: they stay as training left them.
         pull: weight of Σ (w − w₀)² over all weights but the read-in's, which pulls them back to where they
             were (L2-SP: Li, Grandvalet & Davoine 2018, ICML); weight decay does not pull them to 0 then.
-        mixed: multiply in bfloat16 between the neurons, which a GPU does faster; sums over time stay float32.
+        read_in_rate: the read-ins' part of the learning rate. A new day starts at a z-score, so the network
+            should not come to rely on read-ins that have gone far from theirs.
+        augmentation: what is done to the windows; None for nothing.
+        mixed: multiply in bfloat16 between the neurons, which a GPU and some CPUs do faster; sums over time
+            stay float32.
         seed: of everything drawn at random.
     """
 
@@ -62,7 +70,10 @@ class TrainingSettings:
     auxiliary_every: int = 1
     contrast: float = 0.1
     frozen_norm: bool = False
+    settled_batches: int = 0
     pull: float = 0.0
+    read_in_rate: float = 1.0
+    augmentation: Augmentation | None = None
     mixed: bool = False
     seed: int = 0
 
@@ -173,15 +184,21 @@ class Training:
             for name, parameter in net.named_parameters()
             if settings.pull and not name.startswith("read_in.")
         ]
+        rates = {True: settings.learning_rate * settings.read_in_rate, False: settings.learning_rate}
+        groups = [
+            {
+                "params": [p for name, p in net.named_parameters() if name.startswith("read_in.") is own],
+                "lr": rate,
+            }
+            for own, rate in rates.items()
+        ]
         self._optimizer = torch.optim.AdamW(
-            net.parameters(),
-            lr=settings.learning_rate,
-            weight_decay=0.0 if settings.pull else settings.weight_decay,
+            groups, weight_decay=0.0 if settings.pull else settings.weight_decay
         )
         # A rise of just one step would divide by zero in there.
         rise = min(max(settings.rise, 1.5 / settings.steps), 0.99)
         self._cycle = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=rise
+            self._optimizer, list(rates.values()), total_steps=settings.steps, pct_start=rise
         )
         self._best = self._last = _Look(0, (np.nan,) * net.n_outputs)
         self._best_weights = copy.deepcopy(net.state_dict())
@@ -200,10 +217,11 @@ class Training:
             for module in self._net.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                     module.eval()
-        batch = _moved(self._sampler.draw(settings.batch), self._device)
+        clean = _moved(self._sampler.draw(settings.batch), self._device)
+        batch = self._disturbed(clean)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=settings.mixed):
             weight = 0.0 if self.step % settings.auxiliary_every else settings.auxiliary
-            loss = _loss(self._net, batch, weight, settings.contrast)
+            loss = _loss(self._net, batch, clean.counts, weight, settings.contrast)
         if self._pulled:
             moved = torch.stack([((now - before) ** 2).sum() for now, before in self._pulled]).sum()
             loss = loss + settings.pull * moved
@@ -227,6 +245,8 @@ class Training:
         if self._was_better_before():
             self._net.load_state_dict(self._best_weights)
             kept = self._best
+        if self._settings.settled_batches:
+            self._settle()
         return TrainingLog(self.step, kept.step if self._validates else self.step, kept.r2)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -276,6 +296,32 @@ class Training:
         if self._device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random.device"], self._device)
 
+    def _disturbed(self, batch: Batch) -> Batch:
+        if self._settings.augmentation is None:
+            return batch
+        read_in = self._net.read_in
+        sd = read_in.sd(batch.sessions, len(batch.counts))
+        return disturbed(batch, sd, read_in.count_max, self._settings.augmentation)
+
+    def _settle(self) -> None:
+        self._net.eval()
+        norms = [m for m in self._net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.train()
+            # The plain mean over all batches.
+            norm.momentum = None
+        with torch.no_grad():
+            for _ in range(self._settings.settled_batches if norms else 0):
+                batch = _moved(self._sampler.draw(self._settings.batch), self._device)
+                self._net.decode(batch.counts, batch.sessions)
+                if isinstance(self._net, AlignNet):
+                    self._net.simulate(batch.targets, batch.sessions)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        self._net.eval()
+
     def _look(self) -> None:
         r2 = tuple(float(value) for value in validation_r2(self._net, self._recordings, self._device))
         self._last = _Look(self.step, r2)
@@ -306,11 +352,11 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _loss(net: Network, batch: Batch, auxiliary: float, contrast: float) -> Tensor:
+def _loss(net: Network, batch: Batch, clean: Tensor, auxiliary: float, contrast: float) -> Tensor:
     if not isinstance(net, AlignNet) or not auxiliary:
         return mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
     passes = net(batch.counts, batch.targets, batch.sessions)
-    counts = net.in_sd(batch.counts, batch.sessions)
+    counts = net.in_sd(clean, batch.sessions)
     beside = (
         mse(passes.behavior, batch.targets, batch.weight)
         + mse(net.in_sd(passes.spikes, batch.sessions), counts)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from rtdecode.calibrate.augment import Augmentation
 from rtdecode.calibrate.training import TrainingSettings, train
-from rtdecode.calibrate.windows import Recording, validation_blocks
+from rtdecode.calibrate.windows import Batch, Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.gru import GRUNet
@@ -134,6 +135,38 @@ def test_without_validation_bins_the_last_weights_are_kept(recording: Recording)
     assert np.isnan(log.validation_r2).all()
 
 
+def test_augmented_windows_are_learnt_from_and_repeat(recording: Recording) -> None:
+    settings = replace(SHORT, steps=12, auxiliary=0.3, augmentation=Augmentation())
+    first, again, plain = (new_net("alignnet", recording) for _ in range(3))
+    for net in (first, again):
+        train(net, [recording], settings, CPU, quiet)
+    train(plain, [recording], replace(settings, augmentation=None), CPU, quiet)
+    weights = [net.state_dict()["spike_encoder.latent.weight"] for net in (first, again, plain)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_what_is_simulated_and_reconstructed_is_compared_with_the_clean_counts(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def silent(batch: Batch, *_: object) -> Batch:
+        return replace(batch, counts=torch.zeros_like(batch.counts))
+
+    def compared(value: torch.Tensor, target: torch.Tensor, weight: object = None) -> torch.Tensor:
+        seen.append(target)
+        return value.square().mean()
+
+    monkeypatch.setattr("rtdecode.calibrate.training.disturbed", silent)
+    monkeypatch.setattr("rtdecode.calibrate.training.mse", compared)
+    settings = replace(SHORT, steps=1, auxiliary=0.3, augmentation=Augmentation())
+    train(new_net("alignnet", recording), [recording], settings, CPU, quiet)
+    spikes = [target for target in seen if target.shape[1] == N_CHANNELS]
+    assert len(spikes) == 2
+    assert all(target.max() > 0 for target in spikes)
+
+
 def test_a_session_shorter_than_a_window_is_refused(recording: Recording) -> None:
     with pytest.raises(RtdecodeError, match="longer than a window of 1500 bins"):
         train(new_net("gru", recording), [recording], replace(SHORT, window_bins=1500), CPU, quiet)
@@ -143,3 +176,31 @@ def test_a_loss_that_is_no_number_is_an_error(recording: Recording) -> None:
     broken = replace(recording, targets=torch.full_like(recording.targets, float("inf")))
     with pytest.raises(RtdecodeError, match="training came apart at step 1"):
         train(new_net("gru", broken), [broken], SHORT, CPU, quiet)
+
+
+def test_settling_takes_the_statistics_of_undisturbed_windows(recording: Recording) -> None:
+    """As one would compute them by hand from what enters the first normalisation."""
+    blind = replace(recording, validated=np.zeros_like(recording.validated))
+    settings = replace(SHORT, steps=6, augmentation=Augmentation(windows=1.0))
+    nets = [new_net("alignnet", blind) for _ in range(2)]
+    for net, n_batches in zip(nets, (0, 200), strict=True):
+        train(net, [blind], replace(settings, settled_batches=n_batches), CPU, quiet)
+    for (name, before), (_, after) in zip(
+        nets[0].named_parameters(), nets[1].named_parameters(), strict=True
+    ):
+        assert torch.equal(before, after), name
+    plain, settled = nets
+    assert isinstance(settled, AlignNet)
+    first = settled.spike_encoder.stages[0][0]
+    seen: list[torch.Tensor] = []
+    first.norm.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    with torch.no_grad():
+        settled.decode(blind.counts[None], "s")
+    middle, spread = seen[0].mean(dim=(0, 2)), seen[0].var(dim=(0, 2))
+    torch.testing.assert_close(first.norm.running_mean, middle, rtol=0.1, atol=0.05)
+    torch.testing.assert_close(first.norm.running_var, spread, rtol=0.15, atol=0.0)
+    assert isinstance(plain, AlignNet)
+    unsettled = plain.spike_encoder.stages[0][0].norm.running_var
+    assert (unsettled / spread - 1.0).abs().mean() > 0.2
+    norms = [m for m in settled.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+    assert all(norm.momentum == 0.1 and not norm.training for norm in norms)
