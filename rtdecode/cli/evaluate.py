@@ -29,8 +29,8 @@ def evaluate(
     output: Annotated[Path, typer.Option(help="Folder for results.json and the figure.")],
     protocol: Annotated[str, typer.Option(help="few-shot.")] = "few-shot",
     base: Annotated[
-        list[Path] | None,
-        typer.Option(help="Model made by `rtdecode pretrain`; may be given several times."),
+        list[str] | None,
+        typer.Option(help="Model made by `rtdecode pretrain`: a file or a name; may be given several times."),
     ] = None,
     kinds: Annotated[
         str, typer.Option(help="Which of alignnet, gru (each needs a --base of its kind) and wiener.")
@@ -53,8 +53,9 @@ def evaluate(
         from rtdecode.calibrate.fewshot import few_shot
     from rtdecode.artifact import read_artifact, replace_file
     from rtdecode.calibrate.fewshotreport import draw, table_rows
+    from rtdecode.modelstore import find_model
 
-    bases = [read_artifact(path) for path in base or []]
+    bases = [read_artifact(find_model(name)) for name in base or []]
     found = {artifact.kind for artifact in bases}
     networks = [kind for kind in wanted if kind != "wiener"]
     for kind in networks:
@@ -64,11 +65,11 @@ def evaluate(
                 where="--kinds",
                 mend=f"name one with --base, made by rtdecode pretrain --kind {kind}",
             )
-    for path, artifact in zip(base or [], bases, strict=True):
+    for name, artifact in zip(base or [], bases, strict=True):
         if artifact.kind not in networks:
             raise RtdecodeError(
                 f"is of kind {artifact.kind}, which --kinds does not name",
-                where=str(path),
+                where=name,
                 mend=f"leave it out, or give --kinds {','.join([*wanted, artifact.kind])}",
             )
     try:
