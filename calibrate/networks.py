@@ -29,8 +29,9 @@ DEAD_BELOW_HZ = 0.05
 
 #: Networks that a model of each kind is the mean of.
 MEMBERS: Mapping[str, int] = MappingProxyType({"alignnet": 2, "gru": 1})
+MOST_MEMBERS = 16
 
-WIDTHS, DEC_WIDTHS, LATENT, LEAKY, HIDDEN = (192, 128, 128), (128, 128), 64, 64, 64
+WIDTHS, DEC_WIDTHS, LATENT, LEAKY, HIDDEN = (160, 112, 112), (112, 112), 64, 64, 64
 DROPOUT, CHANNEL_DROPOUT, FEATURE_DROPOUT = 0.2, 0.2, 0.3
 
 #: The longest time constant that a leaky neuron starts with.
@@ -85,15 +86,32 @@ def fit_network(
 
 
 def new_members(
-    kind: str, n_channels: int, outputs: Sequence[Output], bin_width_s: float, seed: int
+    kind: str,
+    n_channels: int,
+    outputs: Sequence[Output],
+    bin_width_s: float,
+    seed: int,
+    n_members: int | None = None,
+    feature_dropout: float = FEATURE_DROPOUT,
 ) -> list[Network]:
-    """Untrained networks of the default size, as many as the kind's model has members."""
+    """Untrained networks of the default size, `n_members` or as many as models of the kind have.
+
+    Raises:
+        RtdecodeError: models of the kind cannot have that many.
+    """
+    if n_members is None:
+        n_members = MEMBERS[kind]
+    if not 1 <= n_members <= MOST_MEMBERS or (n_members > 1 and kind != AlignNet.kind):
+        raise RtdecodeError(
+            f"a {kind} model of {n_members} networks",
+            mend=f"give 1 to {MOST_MEMBERS}" if kind == AlignNet.kind else "leave the number out",
+        )
     mean, sd = [output.mean for output in outputs], [output.sd for output in outputs]
     nets = []
-    for member_seed in member_seeds(seed, MEMBERS[kind]):
+    for member_seed in member_seeds(seed, n_members):
         with torch.random.fork_rng():
             torch.manual_seed(member_seed)
-            net = new_network(kind, n_channels, len(outputs), bin_width_s)
+            net = new_network(kind, n_channels, len(outputs), bin_width_s, feature_dropout)
         net.set_output_scale(mean, sd)
         nets.append(net)
     return nets
@@ -136,13 +154,15 @@ def take_up(
     return clipped
 
 
-def new_network(kind: str, n_channels: int, n_outputs: int, bin_width_s: float) -> Network:
+def new_network(
+    kind: str, n_channels: int, n_outputs: int, bin_width_s: float, feature_dropout: float = FEATURE_DROPOUT
+) -> Network:
     """An untrained network of the default size."""
     sizes = (n_channels, n_outputs, count_max_at(bin_width_s))
     dropout: dict[str, Any] = {
         "dropout": DROPOUT,
         "channel_dropout": CHANNEL_DROPOUT,
-        "feature_dropout": FEATURE_DROPOUT,
+        "feature_dropout": feature_dropout,
     }
     if kind == "gru":
         return GRUNet(*sizes, **dropout)
@@ -165,6 +185,12 @@ def settings_for(recordings: Sequence[Recording], bin_width_s: float, seed: int)
     window = min(round(WINDOW_S / bin_width_s), max(longest // 4, SHORTEST_WINDOW_BINS))
     warmup = min(round(WARMUP_S / bin_width_s), window // 4)
     return TrainingSettings(window_bins=window, warmup_bins=warmup, tolerance=TOLERANCE, seed=seed)
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16; without them it is slower than float32."""
+    supported: Callable[[], bool] | None = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return supported is not None and bool(supported())
 
 
 def chosen_device(name: str) -> torch.device:

@@ -17,9 +17,17 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.augment import Augmentation
 from rtdecode.calibrate.checkpoint import FileCheckpoint, checkpoint_files, versions
 from rtdecode.calibrate.fitters import NETWORKS
-from rtdecode.calibrate.networks import chosen_device, export_members, new_members, settings_for, take_up
+from rtdecode.calibrate.networks import (
+    chosen_device,
+    cpu_multiplies_bfloat16,
+    export_members,
+    new_members,
+    settings_for,
+    take_up,
+)
 from rtdecode.calibrate.parallel import train_members
 from rtdecode.calibrate.score import nullable, r2
 from rtdecode.calibrate.sessions import (
@@ -33,11 +41,22 @@ from rtdecode.calibrate.training import TrainingLog
 from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
+from rtdecode.models.halved import halved
 
 #: Weight of the paths beside the deployed one: both reconstructions, the simulation and the contrast.
 AUXILIARY = 0.1
 
-STEPS = 1500
+#: One batch in so many goes through them; more cost time, and brought new days nothing.
+AUXILIARY_EVERY = 4
+
+STEPS = 800
+
+SETTLED_BATCHES = 60
+
+READ_IN_RATE = 0.1
+
+#: Less than `fit` drops: many days are much to learn from.
+FEATURE_DROPOUT = 0.1
 
 SAVE_EVERY_S = 30.0
 
@@ -74,6 +93,7 @@ def pretrain_sessions(
     *,
     validation_days: int = 0,
     steps: int = STEPS,
+    members: int | None = None,
     seed: int = 0,
     device: str = "auto",
     checkpoint: Path | None = None,
@@ -93,6 +113,7 @@ def pretrain_sessions(
         validation_days: days that are kept back, spread evenly; they are decoded from their spikes alone,
             and earlier weights are kept only if they did better there by `TrainingSettings.tolerance`.
         steps: batches.
+        members: networks that the model is the mean of; None for as many as models of the kind have.
         seed: of everything random.
         device: to train on.
         checkpoint: file to save to on the way, and to go on from; the caller deletes it when the
@@ -120,7 +141,9 @@ def pretrain_sessions(
     learnt = [day.known & (i not in kept_back) for i, day in enumerate(sessions)]
     described = describe_outputs(sessions, learnt)
 
-    nets = new_members(kind, sessions[0].session.n_channels, described, bin_width_s, seed)
+    nets = new_members(
+        kind, sessions[0].session.n_channels, described, bin_width_s, seed, members, FEATURE_DROPOUT
+    )
     mean, sd = (np.array([getattr(output, part) for output in described]) for part in ("mean", "sd"))
     recordings = []
     for i, (name, day) in enumerate(zip(names, sessions, strict=True)):
@@ -141,7 +164,11 @@ def pretrain_sessions(
         patience=steps,
         validate_every=max(1, steps // 10),
         auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
-        mixed=where.type == "cuda",
+        auxiliary_every=AUXILIARY_EVERY,
+        settled_batches=SETTLED_BATCHES,
+        read_in_rate=READ_IN_RATE,
+        augmentation=Augmentation(),
+        mixed=where.type == "cuda" or (kind == "alignnet" and cpu_multiplies_bfloat16()),
     )
     purpose = {
         "kind": kind,
@@ -193,7 +220,7 @@ def pretrain_sessions(
     }
     report("done", 1.0)
     return PretrainResult(
-        artifact=replace(artifact, provenance=provenance),
+        artifact=halved(replace(artifact, provenance=provenance)),
         validation=[names[i] for i in sorted(kept_back)],
         validation_r2=validation_r2,
         logs=logs,

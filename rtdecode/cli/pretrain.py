@@ -37,6 +37,12 @@ def pretrain(
         ),
     ] = 0,
     steps: Annotated[int | None, typer.Option(help="Batches; default: what the kind needs.", min=1)] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            help="Networks that the model is the mean of; default: 2 for alignnet, 1 for gru.", min=1
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda …")] = "auto",
     checkpoint: Annotated[
@@ -69,6 +75,7 @@ def pretrain(
             outputs=split_names(outputs),
             validation_days=validation_days,
             steps=steps if steps is not None else STEPS,
+            members=members,
             seed=seed,
             device=device,
             checkpoint=saved,

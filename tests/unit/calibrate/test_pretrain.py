@@ -18,11 +18,13 @@ import torch
 
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import networks
-from rtdecode.calibrate.pretrain import pretrain_sessions, spread_days
+from rtdecode.calibrate.pretrain import AUXILIARY_EVERY, pretrain_sessions, spread_days
 from rtdecode.calibrate.training import TrainingSettings
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
+from rtdecode.models.members import networks_of
+from rtdecode.models.network import Network
 from rtdecode.session.layout import Counts, Session
 from rtdecode.session.write import write_session
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
@@ -81,7 +83,7 @@ def test_all_days_can_be_gone_on_from_and_the_last_is_folded(days: list[Path]) -
 @pytest.mark.usefixtures("small")
 def test_the_twin_learns_too(days: list[Path]) -> None:
     """Behaviour's own encoder, which decoding never uses, must have moved from where it started."""
-    result = pretrain_sessions(days, bin_width_s=0.05, steps=3)
+    result = pretrain_sessions(days, bin_width_s=0.05, steps=2 * AUXILIARY_EVERY)
     trained = AlignNet.from_artifact(result.artifact)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -90,6 +92,33 @@ def test_the_twin_learns_too(days: list[Path]) -> None:
     for part in ("lift", "behavior_encoder", "spike_decoder", "rate_head"):
         before, after = (dict(getattr(net, part).named_parameters()) for net in (fresh, trained))
         assert all(not torch.equal(before[name], after[name]) for name in before if "weight" in name), part
+
+
+@pytest.mark.usefixtures("small")
+def test_the_number_of_members_can_be_chosen(days: list[Path]) -> None:
+    for n_members in (1, 3):
+        result = pretrain_sessions(days, bin_width_s=0.05, steps=2, members=n_members)
+        assert len(result.logs) == len(networks_of(result.artifact)) == n_members
+    for kind, n_members in (("gru", 2), ("alignnet", 0), ("alignnet", 17)):
+        with pytest.raises(RtdecodeError, match=f"a {kind} model of {n_members} networks"):
+            pretrain_sessions(days, kind, 0.05, steps=2, members=n_members)
+
+
+@pytest.mark.usefixtures("small")
+def test_read_ins_stay_near_the_z_score(days: list[Path]) -> None:
+    """New days start there, so the network must not come to need read-ins that have gone far from it."""
+    (net,) = networks_of(pretrain_sessions(days, bin_width_s=0.05, steps=40).artifact)
+    (other,) = networks_of(pretrain_sessions(days, bin_width_s=0.05, steps=40, seed=1).artifact)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rtdecode.calibrate.pretrain.READ_IN_RATE", 1.0)
+        (free,) = networks_of(pretrain_sessions(days, bin_width_s=0.05, steps=40).artifact)
+    starts = [net.read_in.of(f"day{day}").sd for day in range(N_DAYS)]
+
+    def moved(of: Network) -> float:
+        scales = [of.read_in.of(f"day{day}").scale.detach() for day in range(N_DAYS)]
+        return max(float((scale * sd - 1.0).abs().max()) for scale, sd in zip(scales, starts, strict=True))
+
+    assert max(moved(net), moved(other)) < 0.2 * moved(free)
 
 
 @pytest.mark.usefixtures("small")
