@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.augment import Augmentation
 from rtdecode.calibrate.checkpoint import FileCheckpoint, checkpoint_files, versions
 from rtdecode.calibrate.fitters import NETWORKS
@@ -37,11 +37,12 @@ from rtdecode.calibrate.sessions import (
     read_all,
     synthetic_notes,
 )
-from rtdecode.calibrate.training import TrainingLog
+from rtdecode.calibrate.training import TrainingLog, TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.halved import halved
+from rtdecode.models.network import Network
 
 #: Weight of the paths beside the deployed one: both reconstructions, the simulation and the contrast.
 AUXILIARY = 0.1
@@ -144,32 +145,8 @@ def pretrain_sessions(
     nets = new_members(
         kind, sessions[0].session.n_channels, described, bin_width_s, seed, members, FEATURE_DROPOUT
     )
-    mean, sd = (np.array([getattr(output, part) for output in described]) for part in ("mean", "sd"))
-    recordings = []
-    for i, (name, day) in enumerate(zip(names, sessions, strict=True)):
-        clipped = take_up(nets, name, day.binned.counts, bin_width_s, where=str(day.path))
-        z = np.where(day.known[:, np.newaxis], (day.targets - mean) / sd, 0.0).astype(np.float32)
-        recordings.append(
-            Recording(
-                session=name,
-                counts=torch.from_numpy(clipped.T.copy()),
-                targets=torch.from_numpy(z.T.copy()),
-                learnt=torch.from_numpy(learnt[i].astype(np.float32)),
-                validated=day.known & (i in kept_back),
-            )
-        )
-    settings = replace(
-        settings_for(recordings, bin_width_s, seed),
-        steps=steps,
-        patience=steps,
-        validate_every=max(1, steps // 10),
-        auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
-        auxiliary_every=AUXILIARY_EVERY,
-        settled_batches=SETTLED_BATCHES,
-        read_in_rate=READ_IN_RATE,
-        augmentation=Augmentation(),
-        mixed=where.type == "cuda" or (kind == "alignnet" and cpu_multiplies_bfloat16()),
-    )
+    recordings = recordings_of(nets, names, sessions, learnt, described)
+    settings = pretraining_settings(kind, recordings, bin_width_s, steps, seed, where)
     purpose = {
         "kind": kind,
         "bin_width_s": bin_width_s,
@@ -226,6 +203,65 @@ def pretrain_sessions(
         logs=logs,
         seconds=time.perf_counter() - started,
         notes=notes,
+    )
+
+
+def recordings_of(
+    nets: Sequence[Network],
+    names: Sequence[str],
+    sessions: Sequence[LabelledSession],
+    learnt: Sequence[NDArray[np.bool_]],
+    described: Sequence[Output],
+) -> list[Recording]:
+    """Sessions as training sees them, once the networks have taken up each of them by its spikes.
+
+    Args:
+        nets: which get a read-in for each session.
+        names: of the sessions, no two the same.
+        sessions: of one bin width and with the same outputs.
+        learnt: bool[T] of each: bins to learn from. A session without any is validated on instead.
+        described: by whose mean and SD behaviour is z-scored.
+
+    Raises:
+        RtdecodeError: no channel of a session fires.
+    """
+    mean, sd = (np.array([getattr(output, part) for output in described]) for part in ("mean", "sd"))
+    recordings = []
+    for name, day, bins in zip(names, sessions, learnt, strict=True):
+        clipped = take_up(nets, name, day.binned.counts, day.binned.bin_width_s, where=str(day.path))
+        z = np.where(day.known[:, np.newaxis], (day.targets - mean) / sd, 0.0).astype(np.float32)
+        recordings.append(
+            Recording(
+                session=name,
+                counts=torch.from_numpy(clipped.T.copy()),
+                targets=torch.from_numpy(z.T.copy()),
+                learnt=torch.from_numpy(bins.astype(np.float32)),
+                validated=day.known if not bins.any() else np.zeros_like(day.known),
+            )
+        )
+    return recordings
+
+
+def pretraining_settings(
+    kind: str,
+    recordings: Sequence[Recording],
+    bin_width_s: float,
+    steps: int,
+    seed: int,
+    device: torch.device,
+) -> TrainingSettings:
+    """How `pretrain` trains a kind of network on these recordings."""
+    return replace(
+        settings_for(recordings, bin_width_s, seed),
+        steps=steps,
+        patience=steps,
+        validate_every=max(1, steps // 10),
+        auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
+        auxiliary_every=AUXILIARY_EVERY,
+        settled_batches=SETTLED_BATCHES,
+        read_in_rate=READ_IN_RATE,
+        augmentation=Augmentation(),
+        mixed=device.type == "cuda" or (kind == "alignnet" and cpu_multiplies_bfloat16()),
     )
 
 

@@ -40,6 +40,8 @@ class TrainingSettings:
             twice the time and bring the deployed path nothing, so they are left to pretraining.
         auxiliary_every: batches of which one goes through them; the others go through the deployed one only.
         contrast: weight of the contrastive loss among them.
+        cross: weight of the ways across: behaviour from spikes, which is what is deployed, and spikes from
+            behaviour. 0 leaves it to the contrast to bring both halves together.
         frozen_norm: leave the statistics of batch normalisation alone: a few minutes of one day know less
             about them than the days before.
         settled_batches: after training, batch normalisation takes its statistics anew over so many batches,
@@ -69,6 +71,7 @@ class TrainingSettings:
     auxiliary: float = 0.0
     auxiliary_every: int = 1
     contrast: float = 0.1
+    cross: float = 1.0
     frozen_norm: bool = False
     settled_batches: int = 0
     pull: float = 0.0
@@ -221,7 +224,7 @@ class Training:
         batch = self._disturbed(clean)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=settings.mixed):
             weight = 0.0 if self.step % settings.auxiliary_every else settings.auxiliary
-            loss = _loss(self._net, batch, clean.counts, weight, settings.contrast)
+            loss = _loss(self._net, batch, clean.counts, weight, settings)
         if self._pulled:
             moved = torch.stack([((now - before) ** 2).sum() for now, before in self._pulled]).sum()
             loss = loss + settings.pull * moved
@@ -352,18 +355,20 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _loss(net: Network, batch: Batch, clean: Tensor, auxiliary: float, contrast: float) -> Tensor:
+def _loss(net: Network, batch: Batch, clean: Tensor, auxiliary: float, settings: TrainingSettings) -> Tensor:
     if not isinstance(net, AlignNet) or not auxiliary:
-        return mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
+        return settings.cross * mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
     passes = net(batch.counts, batch.targets, batch.sessions)
     counts = net.in_sd(clean, batch.sessions)
+    decoded = mse(passes.decoded, batch.targets, batch.weight)
+    simulated = mse(net.in_sd(passes.simulated, batch.sessions), counts, batch.weight)
     beside = (
         mse(passes.behavior, batch.targets, batch.weight)
         + mse(net.in_sd(passes.spikes, batch.sessions), counts)
-        + mse(net.in_sd(passes.simulated, batch.sessions), counts, batch.weight)
-        + contrast * info_nce(passes.spike_latent, passes.behavior_latent)
+        + settings.cross * simulated
+        + settings.contrast * info_nce(passes.spike_latent, passes.behavior_latent)
     )
-    return mse(passes.decoded, batch.targets, batch.weight) + auxiliary * beside
+    return settings.cross * decoded + auxiliary * beside
 
 
 def validation_r2(net: Network, recordings: Sequence[Recording], device: torch.device) -> np.ndarray:
