@@ -1,7 +1,7 @@
 """What goes wrong with a real array, done to training windows: drift, dead and noisy channels, artefacts.
 
-settings = Augmentation()
-batch = disturbed(batch, net.read_in.sd(batch.sessions, len(batch.counts)), count_max=64, settings=settings)
+settings = Augmentation(bin_width_s=0.02)
+batch = disturbed(batch, net.read_in.sd(batch.sessions, len(batch.counts)), count_max=20, settings=settings)
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class Augmentation:
     A channel keeps its drift, or its fault, for the whole window. Behaviour stays as it is.
 
     Attributes:
+        bin_width_s: of the counts, in seconds.
         windows: part of the windows that anything is done to; an array that is well must be decoded best.
         gain: SD of the logarithm by which the counts of a channel are multiplied.
         baseline: SD of what is added to them.
@@ -28,20 +29,21 @@ class Augmentation:
             if it were known to be bad.
         noisy: probability that a channel holds noise instead of spikes, uniform up to `noise`.
         noise: its top.
-        artefacts: probability that a bin begins an artefact, of movement or chewing, which lasts one to
-            `artefact_bins` bins and adds up to `artefact` to most channels at once, each in its own measure.
-        artefact, artefact_bins: its top, and its longest.
+        artefacts_hz: how often an artefact begins, of movement or chewing, which lasts from one bin to
+            `artefact_s` and adds up to `artefact` to most channels at once, each in its own measure.
+        artefact, artefact_s: its top, and its longest, in seconds.
     """
 
+    bin_width_s: float
     windows: float = 0.25
     gain: float = 0.15
     baseline: float = 0.15
     dead: float = 0.02
     noisy: float = 0.02
     noise: float = 6.0
-    artefacts: float = 0.004
+    artefacts_hz: float = 0.0625
     artefact: float = 8.0
-    artefact_bins: int = 4
+    artefact_s: float = 0.256
 
 
 def disturbed(batch: Batch, sd: Tensor, count_max: int, settings: Augmentation) -> Batch:
@@ -69,11 +71,13 @@ def disturbed(batch: Batch, sd: Tensor, count_max: int, settings: Augmentation) 
 def _artefacts(counts: Tensor, settings: Augmentation) -> Tensor:
     """What artefacts add, in SDs, [N, C, W]."""
     n_windows, n_channels, n_bins = counts.shape
-    begins = torch.rand(n_windows, n_bins, device=counts.device) < settings.artefacts
+    longest = max(1, round(settings.artefact_s / settings.bin_width_s))
+    chance = settings.artefacts_hz * settings.bin_width_s
+    begins = torch.rand(n_windows, n_bins, device=counts.device) < chance
     height = settings.artefact * torch.rand(n_windows, n_bins, device=counts.device) * begins
-    lasts = torch.randint(1, settings.artefact_bins + 1, (n_windows, n_bins), device=counts.device)
+    lasts = torch.randint(1, longest + 1, (n_windows, n_bins), device=counts.device)
     over = torch.zeros_like(height)
-    for age in range(min(settings.artefact_bins, n_bins)):
+    for age in range(min(longest, n_bins)):
         here = torch.where(lasts > age, height, 0.0)
         over[:, age:] = torch.maximum(over[:, age:], here[:, : n_bins - age])
     # The reference electrode and the wires decide how much of it a channel picks up, some nothing at all.

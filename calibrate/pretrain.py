@@ -260,7 +260,7 @@ def pretraining_settings(
         auxiliary_every=AUXILIARY_EVERY,
         settled_batches=SETTLED_BATCHES,
         read_in_rate=READ_IN_RATE,
-        augmentation=Augmentation(),
+        augmentation=Augmentation(bin_width_s=bin_width_s),
         mixed=device.type == "cuda" or (kind == "alignnet" and cpu_multiplies_bfloat16()),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 from rtdecode.calibrate.augment import Augmentation, disturbed
 from rtdecode.calibrate.windows import Batch
 
-NOTHING = Augmentation(windows=1.0, gain=0.0, baseline=0.0, dead=0.0, noisy=0.0, artefacts=0.0)
+BIN_WIDTH_S = 0.02
+NOTHING = Augmentation(
+    bin_width_s=BIN_WIDTH_S, windows=1.0, gain=0.0, baseline=0.0, dead=0.0, noisy=0.0, artefacts_hz=0.0
+)
 COUNT_MAX = 20
 
 
@@ -44,15 +48,19 @@ def test_nothing_asked_for_changes_nothing() -> None:
 def test_a_seed_repeats_and_the_batch_is_left_alone() -> None:
     batch = windows()
     before = batch.counts.clone()
-    first = worse(batch, Augmentation(), 4)
-    assert torch.equal(first, worse(batch, Augmentation(), 4))
-    assert not torch.equal(first, worse(batch, Augmentation(), 5))
+    first = worse(batch, Augmentation(bin_width_s=BIN_WIDTH_S), 4)
+    assert torch.equal(first, worse(batch, Augmentation(bin_width_s=BIN_WIDTH_S), 4))
+    assert not torch.equal(first, worse(batch, Augmentation(bin_width_s=BIN_WIDTH_S), 5))
     assert torch.equal(batch.counts, before)
 
 
 def test_only_some_windows_are_touched() -> None:
     batch = windows(200)
-    changed = (worse(batch, Augmentation(windows=0.3)) != batch.counts).flatten(1).any(dim=1)
+    changed = (
+        (worse(batch, Augmentation(bin_width_s=BIN_WIDTH_S, windows=0.3)) != batch.counts)
+        .flatten(1)
+        .any(dim=1)
+    )
     assert 0.2 < changed.float().mean() < 0.4
 
 
@@ -90,7 +98,7 @@ def test_dead_channels_are_silent_and_noisy_ones_lose_their_spikes() -> None:
 
 def test_an_artefact_is_on_most_channels_at_once_and_does_not_last() -> None:
     batch = windows(64, n_channels=40)
-    added = worse(batch, replace(NOTHING, artefacts=0.01, artefact=4.0, artefact_bins=3)) - batch.counts
+    added = worse(batch, replace(NOTHING, artefacts_hz=0.5, artefact=4.0, artefact_s=0.06)) - batch.counts
     bins = (added > 0).any(dim=1)
     assert 0.005 < bins.float().mean() < 0.04
     hit = (added > 0).float().mean(dim=1)[bins]
@@ -99,12 +107,33 @@ def test_an_artefact_is_on_most_channels_at_once_and_does_not_last() -> None:
     assert longest < 10
 
 
+def test_artefacts_are_as_frequent_and_as_long_at_any_bin_width() -> None:
+    covered, longest_s = [], []
+    for bin_width_s in (0.02, 0.064):
+        batch = windows(64, n_channels=40, n_bins=round(20.0 / bin_width_s))
+        chewing = replace(NOTHING, bin_width_s=bin_width_s, artefacts_hz=0.2, artefact_s=0.64)
+        hit = (worse(batch, chewing) != batch.counts).any(dim=1)
+        covered.append(float(hit.float().mean()))
+        runs = ["".join("x" if b else " " for b in window).split() for window in hit]
+        longest_s.append(bin_width_s * max(len(run) for window in runs for run in window))
+    # Starts times mean length: about 0.2 Hz · 0.33 s.
+    assert covered == [pytest.approx(0.066, rel=0.3)] * 2
+    assert all(0.5 < seconds < 2.0 for seconds in longest_s)
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**31), n_bins=st.integers(1, 12), strength=st.floats(0.0, 5.0))
 def test_counts_stay_counts_of_the_model(seed: int, n_bins: int, strength: float) -> None:
     batch = windows(3, 5, n_bins, seed)
     settings_ = Augmentation(
-        windows=1.0, gain=strength, baseline=strength, dead=0.2, noisy=0.2, artefacts=0.3, artefact_bins=20
+        bin_width_s=BIN_WIDTH_S,
+        windows=1.0,
+        gain=strength,
+        baseline=strength,
+        dead=0.2,
+        noisy=0.2,
+        artefacts_hz=15.0,
+        artefact_s=0.4,
     )
     sd = torch.ones(1, 5, 1)
     sd[0, 2] = 0.0

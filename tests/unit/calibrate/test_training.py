@@ -136,7 +136,7 @@ def test_without_validation_bins_the_last_weights_are_kept(recording: Recording)
 
 
 def test_augmented_windows_are_learnt_from_and_repeat(recording: Recording) -> None:
-    settings = replace(SHORT, steps=12, auxiliary=0.3, augmentation=Augmentation())
+    settings = replace(SHORT, steps=12, auxiliary=0.3, augmentation=Augmentation(bin_width_s=0.02))
     first, again, plain = (new_net("alignnet", recording) for _ in range(3))
     for net in (first, again):
         train(net, [recording], settings, CPU, quiet)
@@ -160,7 +160,7 @@ def test_what_is_simulated_and_reconstructed_is_compared_with_the_clean_counts(
 
     monkeypatch.setattr("rtdecode.calibrate.training.disturbed", silent)
     monkeypatch.setattr("rtdecode.calibrate.training.mse", compared)
-    settings = replace(SHORT, steps=1, auxiliary=0.3, augmentation=Augmentation())
+    settings = replace(SHORT, steps=1, auxiliary=0.3, augmentation=Augmentation(bin_width_s=0.02))
     train(new_net("alignnet", recording), [recording], settings, CPU, quiet)
     spikes = [target for target in seen if target.shape[1] == N_CHANNELS]
     assert len(spikes) == 2
@@ -181,7 +181,7 @@ def test_a_loss_that_is_no_number_is_an_error(recording: Recording) -> None:
 def test_settling_takes_the_statistics_of_undisturbed_windows(recording: Recording) -> None:
     """As one would compute them by hand from what enters the first normalisation."""
     blind = replace(recording, validated=np.zeros_like(recording.validated))
-    settings = replace(SHORT, steps=6, augmentation=Augmentation(windows=1.0))
+    settings = replace(SHORT, steps=6, augmentation=Augmentation(bin_width_s=0.02, windows=1.0))
     nets = [new_net("alignnet", blind) for _ in range(2)]
     for net, n_batches in zip(nets, (0, 200), strict=True):
         train(net, [blind], replace(settings, settled_batches=n_batches), CPU, quiet)
