@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,9 @@ def train_members(
 ) -> list[TrainingLog]:
     """`train` each network in place, with a seed of its own.
 
-    On a CPU with several cores members are trained at the same time, each on one thread, otherwise one after
-    the other; the weights are the same.
+    On a CPU with several cores members are trained at the same time, otherwise one after the other; the
+    weights are the same. Each has one thread on a CPU: these networks are too small for more, and threads
+    that wait for each other on a core that something else uses, a daemon say, take many times as long.
 
     Args:
         nets: the members.
@@ -52,8 +54,37 @@ def train_members(
     n_workers = min(len(nets), cpu_count())
     if n_workers > 1 and device.type == "cpu":
         return _side_by_side(nets, recordings, own, progress, kept, n_workers)
+    with _one_thread():
+        return _in_turn(nets, recordings, own, device, progress, kept)
+
+
+def member_seeds(seed: int, n_members: int) -> list[int]:
+    """Seeds of the members; of a single one, the seed itself."""
+    if n_members == 1:
+        return [seed]
+    return [int(drawn) for drawn in np.random.SeedSequence(seed).generate_state(n_members)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _in_turn(
+    nets: Sequence[Network],
+    recordings: Sequence[Recording],
+    settings: Sequence[TrainingSettings],
+    device: torch.device,
+    progress: Callable[[float], None],
+    checkpoints: Sequence[Checkpoint | None],
+) -> list[TrainingLog]:
     logs = []
-    for i, (net, member_settings, checkpoint) in enumerate(zip(nets, own, kept, strict=True)):
+    for i, (net, member_settings, checkpoint) in enumerate(zip(nets, settings, checkpoints, strict=True)):
         before = i / len(nets)
         logs.append(
             train(
@@ -66,13 +97,6 @@ def train_members(
             )
         )
     return logs
-
-
-def member_seeds(seed: int, n_members: int) -> list[int]:
-    """Seeds of the members; of a single one, the seed itself."""
-    if n_members == 1:
-        return [seed]
-    return [int(drawn) for drawn in np.random.SeedSequence(seed).generate_state(n_members)]
 
 
 def _side_by_side(
