@@ -21,7 +21,7 @@ STEPS, BATCH = 100, 16
 LEARNING_RATE, PULL = 1e-3, 0.0
 
 #: Labelled time after which half of the way that training went is gone.
-HALF_S = 45.0
+HALF_S = 120.0
 
 WINDOW_S, WARMUP_S = 6.4, 0.8
 SHORTEST_WINDOW_BINS = 20

@@ -52,7 +52,7 @@ def test_weights_go_a_part_of_the_way_that_grows_with_the_labels(monkeypatch: py
     before, after = adapted(N_BINS, 5, monkeypatch)
     monkeypatch.setattr(adapt, "HALF_S", 0.0)
     _, whole = adapted(N_BINS, 5, monkeypatch)
-    part = N_BINS * BIN_WIDTH_S / (N_BINS * BIN_WIDTH_S + 45.0)
+    part = N_BINS * BIN_WIDTH_S / (N_BINS * BIN_WIDTH_S + 120.0)
     moved = [
         name
         for name in before
@@ -70,7 +70,7 @@ def test_weights_go_a_part_of_the_way_that_grows_with_the_labels(monkeypatch: py
 
 def test_the_part_of_the_way() -> None:
     assert part_of_the_way(0.0) == 0.0
-    assert part_of_the_way(45.0) == 0.5
+    assert part_of_the_way(120.0) == 0.5
     parts = [part_of_the_way(60.0 * minutes) for minutes in (0.5, 1.0, 2.0, 4.0, 60.0)]
     assert parts == sorted(parts)
     assert parts[-1] < 1.0
