@@ -32,6 +32,9 @@ PROTOCOL = "few-shot"
 MINUTES = (0.0, 0.5, 1.0, 2.0, 4.0)
 HOLDOUT = 0.2
 
+#: Which minutes of a day are known: the last before its last fifth, or its first.
+KNOWN = ("last", "first")
+
 Progress = Callable[[str, float], None]
 """Called with what is being done and how much of the whole is done, 0 to 1."""
 
@@ -46,6 +49,7 @@ class Score:
         train: names of the sessions that the base was trained on.
         test: name of the day.
         minutes: of labels that the model was given.
+        known: which minutes, see `KNOWN`.
         seed: of the fine-tuning.
         outputs: names.
         r2, pcc: f8[D], over the last fifth of the day; NaN where there is no score.
@@ -57,6 +61,7 @@ class Score:
     train: tuple[str, ...]
     test: str
     minutes: float
+    known: str
     seed: int
     outputs: tuple[str, ...]
     r2: NDArray[np.float64]
@@ -73,6 +78,7 @@ class Score:
             "train": list(self.train),
             "test": [self.test],
             "minutes": self.minutes,
+            "known": self.known,
             "seed": self.seed,
             "direction": "spikes to behaviour",
             "outputs": list(self.outputs),
@@ -87,21 +93,24 @@ def few_shot(
     bases: Sequence[ModelArtifact],
     *,
     minutes: Sequence[float] = MINUTES,
+    known: str = "last",
     seeds: Sequence[int] = (0,),
     wiener: bool = True,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> list[Score]:
-    """Score bases on the last fifth of each day, fine-tuned on the minutes right before it.
+    """Score bases on the last fifth of each day, fine-tuned on some minutes of the day before it.
 
-    As if someone had calibrated and then begun: what was recorded until the last fifth for as long as the
-    longest of `minutes` gives the read-in by its spikes, and behaviour is known for the last `minutes` of
-    that. 0 minutes are spikes only.
+    With the last ones, as if someone had calibrated and then begun: what was recorded until the last fifth
+    for as long as the longest of `minutes` gives the read-in by its spikes, and behaviour is known for the
+    last `minutes` of that. With the first ones, the same of how the day began, as if someone had then gone
+    on without calibrating again. 0 minutes are spikes only.
 
     Args:
         paths: sessions that no base was trained on.
         bases: networks; all of one bin width and with the same outputs.
         minutes: of labels, 0 or more, in rising order.
+        known: which minutes of a day, see `KNOWN`.
         seeds: of fine-tuning.
         wiener: whether to put a Wiener filter beside them that is fitted to the same minutes.
         device: to train on.
@@ -120,6 +129,8 @@ def few_shot(
         raise RtdecodeError("no model to start from", mend="name one with --base, made by rtdecode pretrain")
     if not minutes or min(minutes) < 0 or list(minutes) != sorted(set(minutes)) or not seeds:
         raise RtdecodeError(f"minutes {list(minutes)} and seeds {list(seeds)}", mend="give minutes that rise")
+    if known not in KNOWN:
+        raise RtdecodeError(f"known minutes {known!r}", mend=f"give {' or '.join(KNOWN)}")
     where = chosen_device(device)
     nets_of = [networks_of(base) for base in bases]
     first = bases[0]
@@ -138,7 +149,7 @@ def few_shot(
     n_done, scores = 0, []
     n_all = len(days) * (len(bases) * len(seeds) + wiener) * len(minutes)
     for day in days:
-        calibration = _Calibration(day, minutes)
+        calibration = _Calibration(day, minutes, known)
         for base, nets in zip(bases, nets_of, strict=True):
             for m in calibration.minutes:
                 for seed in seeds if m else seeds[:1]:
@@ -156,21 +167,23 @@ def few_shot(
 class _Calibration:
     """What is known of a day when its last fifth begins."""
 
-    def __init__(self, day: LabelledSession, minutes: Sequence[float]) -> None:
-        self.day = day
+    def __init__(self, day: LabelledSession, minutes: Sequence[float], known: str) -> None:
+        self.day, self.known = day, known
         before, self.held_out = chronological_split(day.known, HOLDOUT)
-        self.stop = int(np.flatnonzero(before)[-1]) + 1
-        first = int(np.flatnonzero(before)[0])
-        self.minutes = [m for m in minutes if self._start(m) >= first]
-        longest = max((m for m in self.minutes if m), default=MINUTES[-1])
-        self.spikes = slice(max(first, self._start(longest)), self.stop)
+        self._first, self._stop = (int(np.flatnonzero(before)[end]) for end in (0, -1))
+        self._stop += 1
+        self.minutes = [m for m in minutes if self._bins(m) <= self._stop - self._first]
+        self.spikes = self.labelled(max((m for m in self.minutes if m), default=MINUTES[-1]))
 
     def labelled(self, minutes: float) -> slice:
-        """The bins whose behaviour is known."""
-        return slice(self._start(minutes), self.stop)
+        """The bins whose behaviour is known, as many as there are of them."""
+        n = min(self._bins(minutes), self._stop - self._first)
+        if self.known == "first":
+            return slice(self._first, self._first + n)
+        return slice(self._stop - n, self._stop)
 
-    def _start(self, minutes: float) -> int:
-        return self.stop - round(minutes * 60.0 / self.day.binned.bin_width_s)
+    def _bins(self, minutes: float) -> int:
+        return round(minutes * 60.0 / self.day.binned.bin_width_s)
 
 
 def _tuned(
@@ -246,6 +259,7 @@ def _scored(
         train=trained,
         test=day.session.name,
         minutes=minutes,
+        known=calibration.known,
         seed=seed,
         outputs=day.names,
         r2=r2(values[held_out], day.targets[held_out]),

@@ -20,6 +20,7 @@ from rtdecode.errors import RtdecodeError
 
 PROTOCOLS = ("few-shot",)
 KINDS = ("alignnet", "gru", "wiener")
+KNOWN = ("last", "first")
 
 
 def evaluate(
@@ -36,6 +37,9 @@ def evaluate(
         str, typer.Option(help="Which of alignnet, gru (each needs a --base of its kind) and wiener.")
     ] = "alignnet,wiener",
     minutes: Annotated[str, typer.Option(help="Minutes of labels; 0: spikes only.")] = "0,0.5,1,2,4",
+    known: Annotated[
+        str, typer.Option(help="Which minutes are known: the last before the last fifth, or the day's first.")
+    ] = "last",
     seeds: Annotated[int, typer.Option(help="How many seeds of fine-tuning.", min=1, max=100)] = 1,
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda …")] = "auto",
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
@@ -48,6 +52,8 @@ def evaluate(
         )
     if not set(wanted) <= set(KINDS):
         raise typer.BadParameter(f"kinds are {', '.join(KINDS)}", param_hint="--kinds")
+    if known not in KNOWN:
+        raise typer.BadParameter(f"give {' or '.join(KNOWN)}", param_hint="--known")
     given = _minutes(minutes)
     with needs_training_packages("evaluating networks", "evaluate"):
         from rtdecode.calibrate.fewshot import few_shot
@@ -85,6 +91,7 @@ def evaluate(
             sessions,
             bases,
             minutes=given,
+            known=known,
             seeds=range(seeds),
             wiener="wiener" in wanted,
             device=device,

@@ -114,6 +114,32 @@ def test_nothing_but_the_labelled_minutes_is_learnt_from(
     np.testing.assert_array_equal(scores["as it was"][0], scores["labels"][0])
 
 
+def test_the_first_minutes_instead_of_the_last(days: list[Path], base: ModelArtifact, tmp_path: Path) -> None:
+    """Behaviour after the labels changes nothing; within them it does. Spikes: those minutes', too."""
+    session = read_session(days[3])
+    behavior = session.behavior
+    assert behavior is not None
+    found = {}
+    for name, start_s, stop_s in (("as it was", 0.0, 0.0), ("after", 35.0, 75.0), ("labels", 5.0, 25.0)):
+        values = behavior.values.copy()
+        time_s = behavior.time - behavior.time[0]
+        changed = (time_s >= start_s) & (time_s < stop_s)
+        values[changed] = values[changed][::-1]
+        path = tmp_path / f"{name}.h5"
+        write_session(path, replace(session, behavior=replace(behavior, values=values)))
+        found[name] = few_shot([path], [base], minutes=(0.0, 0.5), known="first")
+    assert {score.as_json()["known"] for score in found["as it was"]} == {"first"}
+    r2 = {name: [score.r2 for score in scores] for name, scores in found.items()}
+    for was, after in zip(r2["as it was"], r2["after"], strict=True):
+        np.testing.assert_array_equal(was, after)
+    for was, other in zip(r2["as it was"][1:], r2["labels"][1:], strict=True):
+        assert (was != other).all()
+    last = few_shot([tmp_path / "as it was.h5"], [base], minutes=(0.0, 0.5), wiener=False)
+    assert (last[0].r2 != r2["as it was"][0]).all()
+    with pytest.raises(RtdecodeError, match=r"known minutes 'middle'\. Mend: give last or first"):
+        few_shot(days[2:], [base], known="middle")
+
+
 def test_minutes_that_a_day_does_not_have_are_left_out(days: list[Path], base: ModelArtifact) -> None:
     scores = few_shot(days[2:3], [base], minutes=(0.0, 1.0, 1.4), wiener=False)
     assert [score.minutes for score in scores] == [0.0, 1.0]
@@ -143,7 +169,7 @@ def test_what_does_not_fit_is_refused(days: list[Path], base: ModelArtifact, tmp
 def test_scores_are_averaged_over_days_after_seeds() -> None:
     def score(test: str, seed: int, r2: float) -> Score:
         values = np.array([r2, r2 + 0.2])
-        return Score("gru", "x", (), test, 1.0, seed, ("x", "y"), values, values, 0.0)
+        return Score("gru", "x", (), test, 1.0, "last", seed, ("x", "y"), values, values, 0.0)
 
     scores = [score("a", 0, 0.1), score("a", 1, 0.3), score("b", 0, 0.6)]
     r2, mean, sd, n_days = over_days(scores)
