@@ -45,10 +45,10 @@ class AlignNet(Network):
         net.simulate(behavior)                          # [N, 4, T] → [N, 96, T] spikes per bin
 
     The spike encoder fires (`LIF`), the behaviour encoder rectifies; each feeds both decoders, latent and
-    skips. Behaviour is z-scored in and out: `output_mean` and `output_sd` say with what. Both decoders end
-    in a linear head, the rates behind a softplus, since neither spikes nor rectified values could be a
-    negative position or a count above 1; leaky neurons beside the behaviour's head remember for longer than
-    the levels reach.
+    skips (docs/paper.md says what passes across). Behaviour is z-scored in and out: `output_mean` and
+    `output_sd` say with what. Both decoders end in a linear head, the rates behind a softplus, since neither
+    spikes nor rectified values could be a negative position or a count above 1; leaky neurons beside the
+    behaviour's head remember for longer than the levels reach.
 
     Args:
         n_channels: C, of counts.
@@ -115,13 +115,13 @@ class AlignNet(Network):
         self.widths, self.n_latent, self.dec_widths = tuple(widths), latent, tuple(dec_widths)
         self.lift_to = lift_to
         self.lift = nn.Sequential(Pointwise(n_outputs, lift_to), nn.ReLU(), Pointwise(lift_to, lift_to))
-        sizes: dict[str, Any] = {"widths": self.widths, "latent": latent, "causal": causal, "planar": planar}
-        self.spike_encoder = UEncoder(1 if planar else n_channels, spiking=True, padded=False, **sizes)
-        self.behavior_encoder = UEncoder(1 if planar else lift_to, spiking=False, **sizes)
-        self.spike_decoder = UDecoder(dec_widths=self.dec_widths, spiking=True, **sizes)
-        self.behavior_decoder = UDecoder(
-            dec_widths=self.dec_widths, spiking=False, dropout=feature_dropout, **sizes
-        )
+        form: dict[str, Any] = {"latent": latent, "causal": causal, "planar": planar}
+        down = form | {"widths": self.widths}
+        self.spike_encoder = UEncoder(1 if planar else n_channels, spiking=True, padded=False, **down)
+        self.behavior_encoder = UEncoder(1 if planar else lift_to, spiking=False, **down)
+        up = form | {"across": self.spike_encoder.across, "dec_widths": self.dec_widths}
+        self.spike_decoder = UDecoder(spiking=True, **up)
+        self.behavior_decoder = UDecoder(spiking=False, dropout=feature_dropout, **up)
         n_features = self.behavior_decoder.n_out * (n_channels if planar else 1)
         self.rate_head = Pointwise(n_features, n_channels)
         self.behavior_head = LeakyReadOut(

@@ -150,6 +150,8 @@ def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
             for i, unit in enumerate(units):
                 assert isinstance(unit, ConvUnit)
                 run[f"{stem}{level}.{i}.weight"], run[f"{stem}{level}.{i}.bias"] = _fold_norm(unit)
+                if unit.beside is not None:
+                    run[f"skip{level}.weight"] = _f8(unit.beside.weight).T * _gain(unit)
     scale, offset = _read_in(net, session)
     weight = run["enc0.0.weight"]
     run["enc0.0.bias"] = run["enc0.0.bias"] + np.einsum("ilo,i->o", weight, offset)
@@ -190,12 +192,16 @@ def _fold_gru(net: GRUNet, session: str) -> dict[str, NDArray[Any]]:
 
 def _fold_norm(unit: ConvUnit) -> tuple[F8, F8]:
     """Weight f8[in, lags, out], lag 0 first, and bias f8[out] of convolution and normalisation in one."""
-    norm = unit.norm
+    gain, norm = _gain(unit), unit.norm
     assert norm.running_mean is not None
-    assert norm.running_var is not None
-    gain = _f8(norm.weight) / np.sqrt(_f8(norm.running_var) + norm.eps)
     weight = _f8(unit.conv.weight).transpose(1, 2, 0)[:, ::-1] * gain
     return weight, _f8(norm.bias) - _f8(norm.running_mean) * gain
+
+
+def _gain(unit: ConvUnit) -> F8:
+    """What the normalisation multiplies by, f8[out]."""
+    assert unit.norm.running_var is not None
+    return _f8(unit.norm.weight) / np.sqrt(_f8(unit.norm.running_var) + unit.norm.eps)
 
 
 def _read_in(net: Network, session: str) -> tuple[F8, F8]:

@@ -21,7 +21,7 @@ from rtdecode.decode.tensors import check_tensors, fits_bins, last_axis, misfit
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.foldednet import CHUNK_BINS, FoldedNetwork
 from rtdecode.models.layers import KERNEL
-from rtdecode.models.lif import THRESHOLD, lif
+from rtdecode.models.lif import FULL, THRESHOLD, lif
 from rtdecode.models.readout import leaky_sum
 
 
@@ -68,11 +68,12 @@ class FoldedAlignNet(FoldedNetwork):
         self._levels = range(len(artifact.widths))
         self._weight: dict[str, Tensor] = {}
         self._bias: dict[str, Tensor] = {}
+        self._skip = [self._tensor(artifact.run[f"skip{level}.weight"]) for level in self._levels[:-1]]
         self._spikes: dict[str, Tensor] = {}
         self._state["bin"] = torch.zeros(1, dtype=torch.int64)
         self._decay = self._tensor(artifact.run.get("leaky.decay", np.zeros(0, np.float32))).double()
         self._state["leaky"] = torch.zeros_like(self._decay)
-        for name in (key.removesuffix(".weight") for key in shapes if key.endswith(".weight")):
+        for name in (key.removesuffix(".bias") for key in shapes if key.endswith(".bias")):
             weight = artifact.run[f"{name}.weight"]
             if weight.ndim == 3:
                 self._state[f"{name}.past"] = self._zeros(KERNEL - 1, weight.shape[0])
@@ -85,7 +86,7 @@ class FoldedAlignNet(FoldedNetwork):
             )
         for level, width in enumerate(artifact.widths[:-1]):
             self._state[f"enc{level}.pending"] = self._zeros(1, width)
-            self._state[f"dec{level}.held"] = self._zeros(1, shapes[f"dec{level}.0.weight"][0] - width)
+            self._state[f"dec{level}.held"] = self._zeros(1, shapes[f"dec{level}.0.weight"][0])
 
     def run_traced(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
         """`run`, and every spike on the way.
@@ -112,22 +113,26 @@ class FoldedAlignNet(FoldedNetwork):
         self._state["bin"] = self._state["bin"] + len(counts)
         self._spikes = {}
         frames, n_ticking = counts, 0
+        charges: list[Tensor] = []
         for level in self._levels:
             if level > 0:
                 frames = self._pool(f"enc{level - 1}", frames, odd=bool(first >> (level - 1) & 1))
             if not len(frames):
                 break
+            both = []
             for name in (f"enc{level}.0", f"enc{level}.1"):
-                frames = self._spikes[name] = self._fire(name, self._convolve(name, frames))
+                frames, charge = self._fire(name, self._convolve(name, frames))
+                self._spikes[name] = frames
+                both.append(charge.clamp(0.0, FULL))
+            charges.append(torch.cat(both, dim=1))
             n_ticking = level + 1
         x = None
         if n_ticking == len(self._levels):
-            x = torch.addmm(self._bias["latent"], frames, self._weight["latent"])
+            x = torch.addmm(self._bias["latent"], charges[-1], self._weight["latent"])
         for level in reversed(self._levels[:-1][:n_ticking]):
-            skip = self._spikes[f"enc{level}.1"]
-            x = torch.cat([self._hold(f"dec{level}", x, first >> level, len(skip)), skip], dim=1)
-            for name in (f"dec{level}.0", f"dec{level}.1"):
-                x = self._convolve(name, x).relu()
+            x = self._hold(f"dec{level}", x, first >> level, len(charges[level]))
+            x = torch.addmm(self._convolve(f"dec{level}.0", x), charges[level], self._skip[level]).relu()
+            x = self._convolve(f"dec{level}.1", x).relu()
         assert x is not None, "level 0 ticks in every bin"
         if len(self._decay):
             x = torch.cat([x, self._leak(torch.addmm(self._bias["leaky"], x, self._weight["leaky"]))], dim=1)
@@ -142,15 +147,16 @@ class FoldedAlignNet(FoldedNetwork):
         windows = frames.unfold(0, KERNEL, 1).transpose(1, 2).flatten(1)
         return torch.addmm(self._bias[name], windows, self._weight[name])
 
-    def _fire(self, name: str, current: Tensor) -> Tensor:
+    def _fire(self, name: str, current: Tensor) -> tuple[Tensor, Tensor]:
+        """Spikes and membranes before the reset, [T, n] each."""
         v = self._state[f"{name}.v"]
         if len(current) == 1:  # written out, so that a step checks the kernels behind `lif`
             charged = v + (current[0] - v) * 0.5
             fired = charged >= THRESHOLD
             self._state[f"{name}.v"] = charged.masked_fill(fired, 0.0)
-            return fired.to(current.dtype)[None]
-        spikes, self._state[f"{name}.v"] = lif(current.T, v)
-        return spikes.T
+            return fired.to(current.dtype)[None], charged[None]
+        spikes, charge, self._state[f"{name}.v"] = lif(current.T, v)
+        return spikes.T, charge.T
 
     def _leak(self, drive: Tensor) -> Tensor:
         """h[k] = decay·h[k−1] + drive[k], in float64 so that passes lose no more than steps."""
@@ -295,14 +301,16 @@ def _alignnet_shapes(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
     widths, below = artifact.widths, artifact.n_channels
     latent = last_axis(artifact, "latent.bias")
     sizes: dict[str, tuple[int, ...]] = {}
+    skips: dict[str, tuple[int, ...]] = {}
     for level, width in enumerate(widths):
         sizes |= {f"enc{level}.0": (below, KERNEL, width), f"enc{level}.1": (width, KERNEL, width)}
         below = width
-    sizes["latent"] = (below, latent)
+    sizes["latent"] = (2 * below, latent)
     above = latent
     for level in reversed(range(len(widths) - 1)):
         width = last_axis(artifact, f"dec{level}.0.bias")
-        sizes[f"dec{level}.0"] = (above + widths[level], KERNEL, width)
+        sizes[f"dec{level}.0"] = (above, KERNEL, width)
+        skips[f"skip{level}.weight"] = (2 * widths[level], width)
         sizes[f"dec{level}.1"] = (width, KERNEL, width)
         above = width
     for name in ("leaky", "hidden"):
@@ -310,6 +318,6 @@ def _alignnet_shapes(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
             sizes[name] = (above, last_axis(artifact, f"{name}.bias"))
             above += sizes[name][1]
     sizes["head"] = (above, len(artifact.outputs))
-    shapes = {f"{name}.weight": size for name, size in sizes.items()}
+    shapes = skips | {f"{name}.weight": size for name, size in sizes.items()}
     shapes |= {f"{name}.bias": size[-1:] for name, size in sizes.items()}
     return shapes | ({"leaky.decay": sizes["leaky"][-1:]} if "leaky" in sizes else {})

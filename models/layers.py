@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rtdecode.models.lif import LIF
+from rtdecode.models.lif import FULL, LIF
 
 KERNEL = 3
 
@@ -34,12 +34,15 @@ class ConvUnit(nn.Module):
         planar: convolve over the channel axis too, 3 × 3, with zeros around it.
         padded: False where the input already brings the frames around it.
         dropout: probability of taking a single result for 0, while training.
+        n_beside: channels of a second input, of which frame t reads frame t alone; 0 for none.
 
     Shape:
-        [N, n_in, T] → [N, n_out, T] (T − 2 without padding); planar [N, n_in, C, T] → [N, n_out, C, T].
+        [N, n_in, T], [N, n_beside, T] → [N, n_out, T] (T − 2 without padding); planar [N, n_in, C, T] →
+        [N, n_out, C, T].
     """
 
     conv: nn.Conv1d | nn.Conv2d
+    beside: Pointwise | None
     norm: nn.BatchNorm1d | nn.BatchNorm2d
     neuron: nn.Module
     dropout: nn.Dropout
@@ -55,8 +58,10 @@ class ConvUnit(nn.Module):
         planar: bool = False,
         padded: bool = True,
         dropout: float = 0.0,
+        n_beside: int = 0,
     ) -> None:
         super().__init__()
+        self.beside = Pointwise(n_beside, n_out, bias=False) if n_beside else None
         if planar:
             self.conv = nn.Conv2d(n_in, n_out, KERNEL, bias=False)
             self.norm = nn.BatchNorm2d(n_out)
@@ -68,15 +73,31 @@ class ConvUnit(nn.Module):
         around = frames_around(causal) if padded else (0, 0)
         self.padding = (*around, 1, 1) if planar else around
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        return self.charged(x, beside)[0]
+
+    def charged(self, x: Tensor, beside: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What the neurons pass on, and beside it how far each was charged, 0 to 1.
+
+        The charge is the membrane before the reset, 0 where it is below rest and 1 where it is above 1. For
+        neurons that rectify both are the same.
+        """
         x = F.pad(x, self.padding)
         if x.shape[-1] < KERNEL:  # no frame: the level is deeper than the window is long
-            return x.new_zeros(
+            none = x.new_zeros(
                 len(x), self.conv.out_channels, *(size - KERNEL + 1 for size in x.shape[2:-1]), 0
             )
+            return none, none
         # Neurons sum over time, which 8 bits of a bfloat16 would not bear.
-        y: Tensor = self.dropout(self.neuron(self.norm(self.conv(x)).float()))
-        return y
+        driven = self.conv(x)
+        if self.beside is not None and beside is not None:
+            driven = driven + self.beside(beside)
+        current = self.norm(driven).float()
+        if isinstance(self.neuron, LIF):
+            fired = self.neuron.fire(current)
+            return self.dropout(fired.spikes), fired.charge.clamp(0.0, FULL)
+        y: Tensor = self.dropout(self.neuron(current))
+        return y, y
 
 
 class Pointwise(nn.Linear):
@@ -87,7 +108,9 @@ class Pointwise(nn.Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.weight @ x.flatten(2) + self.bias[:, None]
+        y = self.weight @ x.flatten(2)
+        if self.bias is not None:
+            y = y + self.bias[:, None]
         return y.reshape(len(x), self.out_features, *x.shape[2:])
 
 
@@ -100,11 +123,12 @@ def stage(
     planar: bool = False,
     padded: bool = True,
     dropout: float = 0.0,
+    n_beside: int = 0,
 ) -> nn.Sequential:
-    """Two `ConvUnit`s, n_in → n_out → n_out; `padded` is about the first one's input."""
+    """Two `ConvUnit`s, n_in → n_out → n_out; `padded` and `n_beside` are about the first one's input."""
     form: dict[str, Any] = {"spiking": spiking, "causal": causal, "planar": planar, "dropout": dropout}
     return nn.Sequential(
-        ConvUnit(n_in, n_out, padded=padded, **form),
+        ConvUnit(n_in, n_out, padded=padded, n_beside=n_beside, **form),
         ConvUnit(n_out, n_out, **form),
     )
 

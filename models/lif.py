@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,23 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.lif import lif_backward, lif_forward
 
 TAU, THRESHOLD, ALPHA = 2.0, 0.3, 2.0
+
+#: Where a charge that is read ends (`rtdecode.kernels.causalconv.FULL`).
+FULL = 1.0
+
+
+class Fired(NamedTuple):
+    """What neurons did in a stretch of time.
+
+    Attributes:
+        spikes: f4[…, T], 0 or 1.
+        charge: f4[…, T], membranes before the reset: how near to the threshold each came, or how far past.
+        v: f4[…], membranes to go on from.
+    """
+
+    spikes: Tensor
+    charge: Tensor
+    v: Tensor
 
 
 class LIF(nn.Module):
@@ -29,10 +46,14 @@ class LIF(nn.Module):
         Raises:
             RtdecodeError: as `lif`.
         """
-        return lif(current)[0]
+        return self.fire(current).spikes
+
+    def fire(self, current: Tensor) -> Fired:
+        """The same, and how far the neurons were charged."""
+        return lif(current)
 
 
-def lif(current: Tensor, v: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def lif(current: Tensor, v: Tensor | None = None) -> Fired:
     """Spikes of a stretch of time, and the membranes to go on from.
 
     Args:
@@ -40,7 +61,7 @@ def lif(current: Tensor, v: Tensor | None = None) -> tuple[Tensor, Tensor]:
         v: f4[…], membranes before it; None for rest.
 
     Returns:
-        Spikes f4[…, T], 0 or 1, and membranes f4[…]; gradients flow through both to both arguments.
+        Spikes, charges and membranes; gradients flow through all three to both arguments.
 
     Raises:
         RtdecodeError: the currents are no float32, or the membranes do not fit them; or, from the backward
@@ -58,12 +79,11 @@ def lif(current: Tensor, v: Tensor | None = None) -> tuple[Tensor, Tensor]:
     if current.device.type == "cpu":
         # Typed in some releases of torch and not in others.
         apply: Any = _CpuLIF.apply
-        spikes, last = apply(current, v)
-        return spikes, last
+        return Fired(*apply(current, v))
     return spikingjelly_lif(current, v)
 
 
-def spikingjelly_lif(current: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def spikingjelly_lif(current: Tensor, v: Tensor) -> Fired:
     """The same by spikingjelly's multi-step neuron, on any device; it runs over the time step by step."""
     # Seconds to import, and needed beside an accelerator only.
     from spikingjelly.activation_based import neuron, surrogate
@@ -76,22 +96,25 @@ def spikingjelly_lif(current: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         surrogate_function=surrogate.ATan(alpha=ALPHA),
         detach_reset=True,
         step_mode="m",
+        store_v_seq=True,
     )
     node.v = v
-    spikes: Tensor = node(current.movedim(-1, 0))
-    last: Tensor = node.v
-    return spikes.movedim(0, -1), last
+    spikes: Tensor = node(current.movedim(-1, 0)).movedim(0, -1)
+    if not current.shape[-1]:
+        return Fired(spikes, current, v)
+    after: Tensor = node.v_seq.movedim(0, -1)
+    # The node keeps its membranes after the reset only.
+    before = torch.cat([v.unsqueeze(-1), after[..., :-1]], dim=-1)
+    return Fired(spikes, before + (current - before) / TAU, after[..., -1])
 
 
 class _CpuLIF(torch.autograd.Function):
     """Saves the membranes before the reset: they tell the spikes as well."""
 
     @staticmethod
-    def forward(ctx: Any, current: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, current: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         current, last = current.contiguous(), v.clone(memory_format=torch.contiguous_format)
-        spikes = torch.empty_like(current)
-        learning = any(ctx.needs_input_grad)
-        charged = torch.empty_like(current) if learning else spikes
+        spikes, charged = torch.empty_like(current), torch.empty_like(current)
         rows = (last.numel(), current.shape[-1])
         lif_forward(
             current.view(rows).numpy(),
@@ -99,22 +122,31 @@ class _CpuLIF(torch.autograd.Function):
             spikes.view(rows).numpy(),
             charged.view(rows).numpy(),
         )
-        if learning:
-            ctx.save_for_backward(charged)
-        return spikes, last
+        ctx.save_for_backward(charged)
+        ctx.set_materialize_grads(False)
+        return spikes, charged, last
 
     @staticmethod
-    def backward(ctx: Any, spikes_grad: Tensor, last_grad: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(
+        ctx: Any, spikes_grad: Tensor | None, charge_grad: Tensor | None, last_grad: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         if torch.is_grad_enabled():
             raise RtdecodeError(
                 "LIF neurons on a CPU have no second derivative", mend="differentiate without create_graph"
             )
         (charged,) = ctx.saved_tensors
         current_grad = torch.empty_like(charged)
-        v_grad = last_grad.clone(memory_format=torch.contiguous_format)
+        if last_grad is None:
+            v_grad = charged.new_zeros(charged.shape[:-1])
+        else:
+            v_grad = last_grad.clone(memory_format=torch.contiguous_format)
         rows = (v_grad.numel(), charged.shape[-1])
+        no_grad = charged.new_zeros(0, charged.shape[-1])
+        if spikes_grad is None:
+            spikes_grad = torch.zeros_like(charged)
         lif_backward(
             spikes_grad.contiguous().view(rows).numpy(),
+            (no_grad if charge_grad is None else charge_grad.contiguous().view(rows)).numpy(),
             charged.view(rows).numpy(),
             v_grad.view(-1).numpy(),
             current_grad.view(rows).numpy(),

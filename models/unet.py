@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.layers import Pointwise, Rise, hold, pool, stage
+from rtdecode.models.layers import ConvUnit, Pointwise, Rise, hold, pool, stage
 
 
 class Encoding(NamedTuple):
@@ -27,8 +27,11 @@ class Encoding(NamedTuple):
 class UEncoder(nn.Module):
     """Down: at every level two convolutions; pooling by pairs between levels; a linear latent at the end.
 
+    What fires reads spikes alone. A causal encoder makes its latent and its skips of charges
+    (`ConvUnit.charged`), of both layers of a level; the paper's makes them of the second layer's spikes.
+
         encoder = UEncoder(96, widths=(64, 64, 64), latent=32, spiking=True)
-        latent, skips = encoder(torch.randn(8, 96, 100))    # [8, 32, 25]; [8, 64, 100] and [8, 64, 50]
+        latent, skips = encoder(torch.randn(8, 96, 100))    # [8, 32, 25]; [8, 128, 100] and [8, 128, 50]
 
     Args:
         n_in: channels in (features, if planar).
@@ -46,6 +49,8 @@ class UEncoder(nn.Module):
     stages: nn.ModuleList
     latent: Pointwise
     planar: bool
+    graded: bool
+    across: tuple[int, ...]
 
     def __init__(
         self,
@@ -65,25 +70,30 @@ class UEncoder(nn.Module):
             stage(before, width, spiking=spiking, causal=causal, planar=planar, padded=padded or level > 0)
             for level, (before, width) in enumerate(zip([n_in, *widths], widths, strict=False))
         )
-        self.latent = Pointwise(widths[-1], latent)
-        self.planar = planar
+        self.planar, self.graded = planar, causal
+        self.across = tuple(2 * width if self.graded else width for width in widths)
+        self.latent = Pointwise(self.across[-1], latent)
 
     def forward(self, x: Tensor) -> Encoding:
         levels: list[Tensor] = []
-        for level, convolve in enumerate(self.stages):
-            x = convolve(x if level == 0 else pool(x, planar=self.planar))
-            levels.append(x)
-        return Encoding(self.latent(x), tuple(levels[:-1]))
+        for level, units in enumerate(self.stages):
+            first, second = cast("tuple[ConvUnit, ConvUnit]", units)
+            x, charge = first.charged(x if level == 0 else pool(x, planar=self.planar))
+            x, another = second.charged(x)
+            levels.append(torch.cat([charge, another], dim=1) if self.graded else x)
+        return Encoding(self.latent(levels[-1]), tuple(levels[:-1]))
 
 
 class UDecoder(nn.Module):
     """Up: from the latent, at every level twice the frames, the skip beside it, and two convolutions.
 
-    Causal levels hold a frame until the next (`hold`), the others use a transposed convolution (`Rise`).
+    Causal levels hold a frame until the next (`hold`), and read the skip's frame at hand alone: a charge
+    remembers by itself. The others use a transposed convolution (`Rise`), and convolve the skip as well.
     With one level there is nothing to climb and the latent is the result.
 
     Args:
-        widths: channels of the skips, the finest level first, the deepest level's included.
+        across: channels of what each level of the encoder passes across, the finest first, the deepest
+            level's included.
         latent: channels of the latent.
         dec_widths: channels that come out at each level but the deepest, the finest first.
         spiking: fire (`LIF`) or rectify (`ReLU`).
@@ -101,7 +111,7 @@ class UDecoder(nn.Module):
 
     def __init__(
         self,
-        widths: Sequence[int],
+        across: Sequence[int],
         latent: int,
         dec_widths: Sequence[int],
         *,
@@ -111,12 +121,13 @@ class UDecoder(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if len(dec_widths) != len(widths) - 1 or min(dec_widths, default=1) < 1:
-            raise RtdecodeError(f"decoder levels {tuple(dec_widths)} above encoder levels {tuple(widths)}")
+        if len(dec_widths) != len(across) - 1 or min(dec_widths, default=1) < 1:
+            raise RtdecodeError(f"decoder levels {tuple(dec_widths)} beside skips of {tuple(across)}")
+        form: dict[str, Any] = {"spiking": spiking, "causal": causal, "planar": planar, "dropout": dropout}
         below = [*dec_widths[1:], latent] if dec_widths else []
         self.stages = nn.ModuleList(
-            stage(deeper + skip, width, spiking=spiking, causal=causal, planar=planar, dropout=dropout)
-            for deeper, skip, width in zip(below, widths, dec_widths, strict=False)
+            stage(deeper, width, n_beside=skip, **form) if causal else stage(deeper + skip, width, **form)
+            for deeper, skip, width in zip(below, across, dec_widths, strict=False)
         )
         self.rises = nn.ModuleList([] if causal else [Rise(deeper, planar=planar) for deeper in below])
         self.n_out = dec_widths[0] if dec_widths else latent
@@ -126,6 +137,10 @@ class UDecoder(nn.Module):
         x = encoding.latent
         for level in reversed(range(len(self.stages))):
             skip = encoding.skips[level]
-            risen = self.rises[level](x, skip) if len(self.rises) else hold(x, skip.shape[-1])
-            x = self.stages[level](torch.cat([risen, skip], dim=1))
+            first, second = cast("tuple[ConvUnit, ConvUnit]", self.stages[level])
+            if len(self.rises):
+                x = first(torch.cat([self.rises[level](x, skip), skip], dim=1))
+            else:
+                x = first(hold(x, skip.shape[-1]), skip)
+            x = second(x)
         return x

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.networks import export_members, new_members
 from rtdecode.models.layers import ConvUnit
-from rtdecode.models.lif import spikingjelly_lif
+from rtdecode.models.lif import LIF, Fired, spikingjelly_lif
 from rtdecode.models.network import Network
 
 BIN_WIDTH_S = 0.02
@@ -69,12 +69,12 @@ def poisson_counts(n_channels: int, rate_hz: float, n_bins: int, seed: int = 1) 
     return np.minimum(counts, np.iinfo(np.uint8).max).astype(np.uint8)
 
 
-class SpikingjellyLIF(nn.Module):
+class SpikingjellyLIF(LIF):
     """The reference's neuron in place of `LIF`."""
 
-    def forward(self, current: Tensor) -> Tensor:
-        """Spikes f4[…, T] of neurons at rest to currents f4[…, T]."""
-        return spikingjelly_lif(current, current.new_zeros(current.shape[:-1]))[0]
+    def fire(self, current: Tensor) -> Fired:
+        """Spikes and charges f4[…, T] of neurons at rest to currents f4[…, T]."""
+        return spikingjelly_lif(current, current.new_zeros(current.shape[:-1]))
 
 
 def with_spikingjelly(net: Network) -> Network:

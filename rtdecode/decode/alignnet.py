@@ -63,6 +63,7 @@ class AlignNetDecoder:
             self._memory,
             self._pooled,
             self._spikes,
+            np.zeros(layout.n_spikes, np.float32),
             np.zeros(layout.n_widest + self.n_outputs, np.float32),
             np.zeros(layout.n_widest, np.int64),
             self._tally,

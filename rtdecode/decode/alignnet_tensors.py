@@ -23,6 +23,7 @@ from rtdecode.kernels.alignnet import (
     N_OUT,
     PENDING,
     POOLED,
+    SKIP,
     SPIKES,
     WEIGHT,
 )
@@ -61,7 +62,7 @@ class Layout:
         plan: i8[members, 4·levels − 2 + N_OTHERS, N_COLUMNS].
         parameters: f4, all weights, biases and decays.
         n_memory, n_pooled, n_spikes: lengths of the arrays of these names.
-        n_widest: length of the longest input or continuous layer.
+        n_widest: length of the longest input or continuous layer, a level's charges included.
         layers: the spiking ones, in the order of the plan.
         dense_macs: multiply-adds that a bin takes on average if every input counts.
     """
@@ -105,7 +106,7 @@ def _side_by_side(layouts: list[Layout]) -> Layout:
     n_parameters = n_memory = n_pooled = n_spikes = 0
     for i, layout in enumerate(layouts):
         plan = layout.plan.copy()
-        plan[..., [WEIGHT, BIAS, DECAY]] += n_parameters
+        plan[..., [WEIGHT, BIAS, DECAY, SKIP]] += n_parameters
         plan[..., [PENDING, KEPT]] += n_memory
         plan[..., SPIKES] += n_spikes
         plan[..., POOLED] += n_pooled
@@ -169,7 +170,13 @@ def _lay_out(artifact: ModelArtifact) -> Layout:
         row[[PENDING, KEPT]] = n_memory, n_memory + N_LAGS * n_out
         n_memory += N_LAGS * n_out
         if name.startswith("dec"):
-            n_memory += N_LAGS * n_out if name.endswith(".0") else 0
+            if name.endswith(".0"):
+                n_memory += N_LAGS * n_out
+                skip = artifact.run[f"skip{level}.weight"]
+                row[SKIP] = n_parameters
+                chunks.append(skip.reshape(-1))
+                n_parameters += skip.size
+                macs += skip.size / 2**level
         else:
             n_memory += n_out
             row[SPIKES] = n_spikes
@@ -184,7 +191,7 @@ def _lay_out(artifact: ModelArtifact) -> Layout:
         n_memory=n_memory,
         n_pooled=n_pooled,
         n_spikes=n_spikes,
-        n_widest=int(plan[:, [N_IN, N_OUT]].max()),
+        n_widest=max(int(plan[:, [N_IN, N_OUT]].max()), 2 * max(artifact.widths)),
         layers=tuple(layers),
         dense_macs=macs,
     )
@@ -214,10 +221,11 @@ def _check_shapes(artifact: ModelArtifact) -> None:
         add(f"enc{level}.1", width, width, N_LAGS)
         below = width
     above = last_axis(artifact, "latent.bias")
-    add("latent", below, above)
+    add("latent", 2 * below, above)
     for level in range(len(artifact.widths) - 2, -1, -1):
         width = last_axis(artifact, f"dec{level}.0.bias")
-        add(f"dec{level}.0", above + artifact.widths[level], width, N_LAGS)
+        add(f"dec{level}.0", above, width, N_LAGS)
+        shapes[f"skip{level}.weight"] = (2 * artifact.widths[level], width)
         add(f"dec{level}.1", width, width, N_LAGS)
         above = width
     for name in _OPTIONAL:

@@ -23,10 +23,11 @@ WEIGHT = 2  # of f4[n_in, 3, n_out] (the last four: f4[n_in, n_out]) in `paramet
 BIAS = 3  # of f4[n_out] in `parameters`
 PENDING = 4  # of f4[3, n_out] in `memory`
 KEPT = 5  # in `memory`, f4[n_out] voltages of enc and leaky, f4[3, n_out] of decℓ.0: what the held frame adds
-SPIKES = 6  # of u1[n_out] in `spikes`, enc
+SPIKES = 6  # of u1[n_out] in `spikes` and of f4[n_out] in `charges`, enc
 POOLED = 7  # of u1[n_in] in `pooled`, encℓ.0 with ℓ ≥ 1
 DECAY = 8  # of f4[n_out] in `parameters`, leaky
-N_COLUMNS = 9
+SKIP = 9  # of f4[charges of the level, n_out] in `parameters`, decℓ.0
+N_COLUMNS = 10
 
 # Rows beside the convolutions.
 N_OTHERS = 4
@@ -39,28 +40,26 @@ N_TALLIES = 3
 
 
 @kernel
-def drive_by_spikes(
-    conv: I8, first_row: int, inputs: U1, parameters: F4, memory: F4, events: I8, tally: I8
-) -> None:
-    """Add the rows of a convolution's spiking inputs, u1[…], whose first has the row `first_row`."""
+def drive_by_spikes(conv: I8, inputs: U1, parameters: F4, memory: F4, events: I8, tally: I8) -> None:
+    """Add the rows of a convolution's spiking inputs, u1[n_in]."""
     width = N_LAGS * conv[N_OUT]
     n_events = find_events(inputs, events)
-    weight = parameters[conv[WEIGHT] + first_row * width : conv[WEIGHT] + conv[N_IN] * width]
+    weight = parameters[conv[WEIGHT] : conv[WEIGHT] + conv[N_IN] * width]
     add_rows(weight, events, n_events, memory[conv[PENDING] : conv[PENDING] + width])
     tally[ADDS] += n_events * width
 
 
 @kernel
-def drive_by_values(conv: I8, inputs: F4, parameters: F4, total: F4, events: I8, tally: I8) -> None:
-    """Add the rows of a layer's first inputs, f4[…], times their values to total f4[a row's length]."""
+def drive_by_values(weight_at: int, inputs: F4, parameters: F4, total: F4, events: I8, tally: I8) -> None:
+    """Add the rows of inputs, f4[…], times their values to total f4[a row's length]."""
     n_events = find_events(inputs, events)
-    weight = parameters[conv[WEIGHT] : conv[WEIGHT] + conv[N_IN] * total.shape[0]]
+    weight = parameters[weight_at : weight_at + inputs.shape[0] * total.shape[0]]
     add_scaled_rows(weight, events, n_events, inputs, total)
     tally[ADDS] += n_events * total.shape[0]
 
 
 @kernel
-def fire_layer(conv: I8, parameters: F4, memory: F4, spikes: U1) -> U1:
+def fire_layer(conv: I8, parameters: F4, memory: F4, spikes: U1, charges: F4) -> U1:
     """The spikes u1[n_out] of an encoder's convolution, all its inputs added."""
     n = conv[N_OUT]
     fired = spikes[conv[SPIKES] : conv[SPIKES] + n]
@@ -69,6 +68,7 @@ def fire_layer(conv: I8, parameters: F4, memory: F4, spikes: U1) -> U1:
         memory[conv[PENDING] : conv[PENDING] + N_LAGS * n],
         memory[conv[KEPT] : conv[KEPT] + n],
         fired,
+        charges[conv[SPIKES] : conv[SPIKES] + n],
     )
     return fired
 
@@ -115,6 +115,7 @@ def encode(
     memory: F4,
     pooled: U1,
     spikes: U1,
+    charges: F4,
     events: I8,
     tally: I8,
 ) -> int:
@@ -125,11 +126,11 @@ def encode(
         first, second = plan[2 * level], plan[2 * level + 1]
         if level > 0:
             inputs = pooled[first[POOLED] : first[POOLED] + first[N_IN]]
-            drive_by_spikes(first, 0, inputs, parameters, memory, events, tally)
+            drive_by_spikes(first, inputs, parameters, memory, events, tally)
             inputs[:] = 0
-        fired = fire_layer(first, parameters, memory, spikes)
-        drive_by_spikes(second, 0, fired, parameters, memory, events, tally)
-        fired = fire_layer(second, parameters, memory, spikes)
+        fired = fire_layer(first, parameters, memory, spikes, charges)
+        drive_by_spikes(second, fired, parameters, memory, events, tally)
+        fired = fire_layer(second, parameters, memory, spikes, charges)
         if level + 1 < n_levels:
             above = plan[2 * level + 2][POOLED]
             for j in range(fired.shape[0]):
@@ -138,11 +139,18 @@ def encode(
 
 
 @kernel
+def charged_level(plan: I8, level: int, charges: F4) -> F4:
+    """How far the neurons of both layers of a level were charged, which lie side by side."""
+    first, second = plan[2 * level], plan[2 * level + 1]
+    return charges[first[SPIKES] : second[SPIKES] + second[N_OUT]]
+
+
+@kernel
 def hold(conv: I8, coarse: F4, parameters: F4, memory: F4, events: I8, tally: I8) -> None:
     """A new frame of the level above, f4[…], is held from now on: work out once what it adds in every bin."""
     held = memory[conv[KEPT] : conv[KEPT] + N_LAGS * conv[N_OUT]]
     held[:] = 0
-    drive_by_values(conv, coarse, parameters, held, events, tally)
+    drive_by_values(conv[WEIGHT], coarse, parameters, held, events, tally)
 
 
 @kernel
@@ -151,7 +159,7 @@ def drive_in_place(row: I8, n_before: int, values: F4, parameters: F4, events: I
     total = values[n_before : n_before + row[N_OUT]]
     for j in range(row[N_OUT]):
         total[j] = parameters[row[BIAS] + j]
-    drive_by_values(row, values[:n_before], parameters, total, events, tally)
+    drive_by_values(row[WEIGHT], values[:n_before], parameters, total, events, tally)
     return total
 
 
@@ -187,6 +195,7 @@ def decode_member(
     memory: F4,
     pooled: U1,
     spikes: U1,
+    charges: F4,
     values: F4,
     events: I8,
     tally: I8,
@@ -197,33 +206,29 @@ def decode_member(
     latent, leaky, hidden, head = (
         plan[4 * n_levels - 2], plan[4 * n_levels - 1], plan[4 * n_levels], plan[4 * n_levels + 1],
     )  # fmt: skip
-    n_ticking = encode(n_levels, plan, parameters, memory, pooled, spikes, events, tally)
+    n_ticking = encode(n_levels, plan, parameters, memory, pooled, spikes, charges, events, tally)
 
     decoded = values[: head[N_IN]]
     if n_ticking == n_levels:
-        top = plan[2 * n_levels - 1]
-        n_events = find_events(spikes[top[SPIKES] : top[SPIKES] + top[N_OUT]], events)
+        charge = charged_level(plan, n_levels - 1, charges)
         decoded = values[: latent[N_OUT]]
         for j in range(latent[N_OUT]):
             decoded[j] = parameters[latent[BIAS] + j]
-        weight = parameters[latent[WEIGHT] : latent[WEIGHT] + latent[N_IN] * latent[N_OUT]]
-        add_rows(weight, events, n_events, decoded)
-        tally[ADDS] += n_events * latent[N_OUT]
+        drive_by_values(latent[WEIGHT], charge, parameters, decoded, events, tally)
         if n_levels > 1:
             hold(plan[4 * n_levels - 4], decoded, parameters, memory, events, tally)
 
     for level in range(min(n_ticking, n_levels - 1) - 1, -1, -1):
-        skip = plan[2 * level + 1]
+        charge = charged_level(plan, level, charges)
         first, second = plan[2 * n_levels + 2 * level], plan[2 * n_levels + 2 * level + 1]
         width = N_LAGS * first[N_OUT]
         pending, held = memory[first[PENDING] :], memory[first[KEPT] :]
         for j in range(width):
             pending[j] += held[j]
-        fired = spikes[skip[SPIKES] : skip[SPIKES] + skip[N_OUT]]
-        drive_by_spikes(first, first[N_IN] - skip[N_OUT], fired, parameters, memory, events, tally)
+        drive_by_values(first[SKIP], charge, parameters, pending[: first[N_OUT]], events, tally)
         decoded = rectify_layer(first, parameters, memory, values)
         pending = memory[second[PENDING] : second[PENDING] + N_LAGS * second[N_OUT]]
-        drive_by_values(second, decoded, parameters, pending, events, tally)
+        drive_by_values(second[WEIGHT], decoded, parameters, pending, events, tally)
         decoded = rectify_layer(second, parameters, memory, values)
         if level > 0:
             below = plan[2 * n_levels + 2 * level - 2]
@@ -251,6 +256,7 @@ def alignnet_step(
     memory: F4,
     pooled: U1,
     spikes: U1,
+    charges: F4,
     values: F4,
     events: I8,
     tally: I8,
@@ -267,14 +273,15 @@ def alignnet_step(
         memory: f4, the state: pending sums, voltages, what held frames add.
         pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
         spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
+        charges: f4, scratch, as long as `spikes`: how far each neuron was charged, 0 to 1.
         values: f4, scratch, as long as the widest input or continuous layer, and D more.
-        events: i8, scratch, as long as the widest input of a layer.
+        events: i8, scratch, as long as the widest input of a layer or the charges of a level.
         tally: i8[N_TALLIES].
     """
     drive_by_counts(counts, good, count_max, plan, parameters, memory, values, events, tally)
     for member in range(plan.shape[0]):
         part = decode_member(
-            plan[member], parameters, memory, pooled, spikes, values, events, tally, out.shape[0]
+            plan[member], parameters, memory, pooled, spikes, charges, values, events, tally, out.shape[0]
         )
         for d in range(out.shape[0]):
             out[d] = part[d] if member == 0 else out[d] + part[d]
@@ -293,6 +300,7 @@ def alignnet_run(
     memory: F4,
     pooled: U1,
     spikes: U1,
+    charges: F4,
     values: F4,
     events: I8,
     tally: I8,
@@ -304,8 +312,8 @@ def alignnet_run(
     tracing = traced.shape[0] > 0
     for k in range(counts.shape[0]):
         alignnet_step(
-            counts[k], out[k], good, count_max, plan, parameters, memory, pooled, spikes, values, events,
-            tally,
+            counts[k], out[k], good, count_max, plan, parameters, memory, pooled, spikes, charges, values,
+            events, tally,
         )  # fmt: skip
         if tracing:
             for j in range(spikes.shape[0]):

@@ -4,6 +4,7 @@
 
 The gradient takes the spike for ½ + arctan(π(c − 0.3))/π (surrogate "ATan", alpha 2) and the reset for a
 constant, as spikingjelly's LIFNode(tau=2., decay_input=True, v_threshold=.3, v_reset=0., detach_reset=True).
+c, the charge, may have a gradient of its own.
 
 Rows are neurons, each with its time along memory. One row alone would wait for every result of the
 recurrence, so both kernels take a block of rows side by side.
@@ -32,8 +33,7 @@ def lif_forward(current: F4, v: F4, spikes: F4, charged: F4) -> None:
         current: f4[R, T].
         v: f4[R], membranes before the first step; overwritten with those after the last.
         spikes: f4[R, T], overwritten with 0 and 1.
-        charged: f4[R, T], overwritten with the membranes before the reset; may be `spikes` itself where
-            they are not wanted.
+        charged: f4[R, T], overwritten with the membranes before the reset.
     """
     n_rows, n_steps = current.shape
     membrane = np.zeros(ROWS, dtype=np.float32)
@@ -53,11 +53,12 @@ def lif_forward(current: F4, v: F4, spikes: F4, charged: F4) -> None:
 
 
 @kernel
-def lif_backward(spikes_grad: F4, charged: F4, v_grad: F4, current_grad: F4) -> None:
-    """Take gradients of the spikes and of the last membranes back to the currents and the first ones.
+def lif_backward(spikes_grad: F4, charge_grad: F4, charged: F4, v_grad: F4, current_grad: F4) -> None:
+    """Take gradients of spikes, charges and the last membranes back to the currents and the first membranes.
 
     Args:
         spikes_grad: f4[R, T].
+        charge_grad: f4[R, T]; or without rows, for zeros.
         charged: f4[R, T], from `lif_forward`.
         v_grad: f4[R], of the membranes after the last step; overwritten with that of those before the first.
         current_grad: f4[R, T], overwritten.
@@ -76,6 +77,10 @@ def lif_backward(spikes_grad: F4, charged: F4, v_grad: F4, current_grad: F4) -> 
                 z = (c - THRESHOLD) * SLOPE
                 direct[t, j] = spikes_grad[first + j, t] / (ONE + z * z)
                 kept[t, j] = ZERO if c >= THRESHOLD else ONE
+        if charge_grad.shape[0] > 0:
+            for j in range(n):
+                for t in range(n_steps):
+                    direct[t, j] += charge_grad[first + j, t]
         for t in range(n_steps - 1, -1, -1):
             for j in range(ROWS):
                 carried[j] = (direct[t, j] + carried[j] * kept[t, j]) * HALF

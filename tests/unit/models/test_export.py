@@ -97,17 +97,23 @@ def test_names_shapes_and_types_of_the_tensors() -> None:
         "enc1.1.weight": (5, 3, 5),
         "enc2.0.weight": (5, 3, 4),
         "enc2.1.weight": (4, 3, 4),
-        "latent.weight": (4, 3),
-        "dec1.0.weight": (3 + 5, 3, 6),
+        "latent.weight": (8, 3),
+        "dec1.0.weight": (3, 3, 6),
+        "skip1.weight": (10, 6),
         "dec1.1.weight": (6, 3, 6),
-        "dec0.0.weight": (6 + 6, 3, 5),
+        "dec0.0.weight": (6, 3, 5),
+        "skip0.weight": (12, 5),
         "dec0.1.weight": (5, 3, 5),
         "leaky.weight": (5, 4),
         "hidden.weight": (5 + 4, 6),
         "head.weight": (5 + 4 + 6, 3),
     }
     # Nothing else: no batch normalisation, no dropout, no read-in.
-    biases = {name.replace("weight", "bias"): shape[-1:] for name, shape in expected.items()}
+    biases = {
+        name.replace("weight", "bias"): shape[-1:]
+        for name, shape in expected.items()
+        if not name.startswith("skip")
+    }
     assert {name: tensor.shape for name, tensor in artifact.run.items()} == expected | biases | {
         "grid": (6,),
         "leaky.decay": (4,),

@@ -45,14 +45,15 @@ def reference_spikes(current: Tensor) -> Tensor:
     return torch.as_tensor(node(current.permute(2, 0, 1).contiguous())).permute(1, 2, 0)
 
 
-def written_out(current: NDArray[np.float32], v: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The recurrence in NumPy; every operation rounds to float32."""
-    spikes = np.zeros_like(current)
+def written_out(current: NDArray[np.float32], v: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+    """The recurrence in NumPy; every operation rounds to float32. Spikes, charges, and the last membranes."""
+    spikes, charges = np.zeros_like(current), np.zeros_like(current)
     for t in range(current.shape[-1]):
         charged = v + (current[..., t] - v) * np.float32(0.5)
+        charges[..., t] = charged
         spikes[..., t] = charged >= np.float32(0.3)
         v = np.where(spikes[..., t] > 0, np.float32(0), charged)
-    return spikes, v
+    return spikes, charges, v
 
 
 @given(shape=SHAPES, seed=SEEDS, scale=st.sampled_from([0.01, 0.7, 30.0]))
@@ -75,9 +76,10 @@ def test_spikes_and_gradients_are_spikingjellys(shape: tuple[int, int, int], see
 @settings(max_examples=25, deadline=None)
 def test_the_recurrence_is_the_one_written_out(shape: tuple[int, int, int], seed: int) -> None:
     current, v = currents(shape, seed), 0.2 * currents(shape[:2], seed + 1)
-    spikes, last = lif(current, v)
-    expected, expected_last = written_out(current.numpy(), v.numpy())
+    spikes, charge, last = lif(current, v)
+    expected, expected_charge, expected_last = written_out(current.numpy(), v.numpy())
     np.testing.assert_array_equal(spikes.numpy(), expected)
+    np.testing.assert_array_equal(charge.numpy(), expected_charge)
     np.testing.assert_array_equal(last.numpy(), expected_last)
 
 
@@ -86,15 +88,17 @@ def test_the_recurrence_is_the_one_written_out(shape: tuple[int, int, int], seed
 def test_stretches_follow_on_from_each_other(shape: tuple[int, int, int], seed: int, data: Any) -> None:
     cut = data.draw(st.integers(0, shape[2]))
     current, grad, last_grad = currents(shape, seed), currents(shape, seed + 1), currents(shape[:2], seed + 2)
+    charge_grad = currents(shape, seed + 3)
     whole, parts = current.clone().requires_grad_(), current.clone().requires_grad_()
-    spikes, last = lif(whole)
-    head, between = lif(parts[..., :cut])
-    tail, end = lif(parts[..., cut:], between)
-    joined = torch.cat([head, tail], dim=-1)
+    spikes, charge, last = lif(whole)
+    head, head_charge, between = lif(parts[..., :cut])
+    tail, tail_charge, end = lif(parts[..., cut:], between)
+    joined, joined_charge = torch.cat([head, tail], dim=-1), torch.cat([head_charge, tail_charge], dim=-1)
     assert torch.equal(spikes, joined)
+    assert torch.equal(charge, joined_charge)
     assert torch.equal(last, end)
-    torch.autograd.backward([spikes, last], [grad, last_grad])
-    torch.autograd.backward([joined, end], [grad, last_grad])
+    torch.autograd.backward([spikes, charge, last], [grad, charge_grad, last_grad])
+    torch.autograd.backward([joined, joined_charge, end], [grad, charge_grad, last_grad])
     assert whole.grad is not None
     assert parts.grad is not None
     torch.testing.assert_close(parts.grad, whole.grad, rtol=0, atol=0)
@@ -102,19 +106,35 @@ def test_stretches_follow_on_from_each_other(shape: tuple[int, int, int], seed: 
 
 @given(shape=SHAPES, seed=SEEDS)
 @settings(max_examples=15, deadline=None)
-def test_gradients_of_the_membranes_are_spikingjellys(shape: tuple[int, int, int], seed: int) -> None:
-    grads = [currents(shape, seed + 1), currents(shape[:2], seed + 2)]
+def test_gradients_of_charges_and_membranes_are_spikingjellys(shape: tuple[int, int, int], seed: int) -> None:
+    grads = [currents(shape, seed + 1), currents(shape, seed + 4), currents(shape[:2], seed + 2)]
     found = []
     for advance in (lif, spikingjelly_lif):
         current, v = currents(shape, seed).requires_grad_(), currents(shape[:2], seed + 3).requires_grad_()
-        spikes, last = advance(current, v)
-        torch.autograd.backward([spikes, last], grads)
-        found.append((spikes, last, current.grad, v.grad))
+        fired = advance(current, v)
+        torch.autograd.backward(list(fired), grads)
+        found.append((*fired, current.grad, v.grad))
     for ours, theirs in zip(*found, strict=True):
         assert ours is not None
         assert theirs is not None
         assert (ours - theirs).detach().abs().max() <= 1e-6 * theirs.detach().abs().max()
-    assert torch.equal(found[0][0], found[1][0])
+    for ours, theirs in zip(found[0][:3], found[1][:3], strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_what_is_not_used_has_no_gradient() -> None:
+    current = currents((2, 3, 20), 0)
+    for used in range(3):
+        leaf = current.clone().requires_grad_()
+        lif(leaf)[used].sum().backward()
+        other = current.clone().requires_grad_()
+        fired = lif(other)
+        zeros = [torch.zeros_like(part) for part in fired]
+        zeros[used] = torch.ones_like(fired[used])
+        torch.autograd.backward(list(fired), zeros)
+        assert leaf.grad is not None
+        assert other.grad is not None
+        assert torch.equal(leaf.grad, other.grad)
 
 
 def test_currents_in_any_layout() -> None:
@@ -133,7 +153,7 @@ def test_currents_in_any_layout() -> None:
 def test_the_inputs_are_left_alone() -> None:
     current, v = currents((2, 3, 20), 0).requires_grad_(), currents((2, 3), 1)
     before, v_before = current.detach().clone(), v.clone()
-    spikes, _ = lif(current, v)
+    spikes = lif(current, v).spikes
     grad = torch.ones_like(spikes)
     spikes.backward(grad)
     assert torch.equal(current, before)
