@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from rtdecode.cli.common import JSON_HELP, print_json
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="Session (.h5) or model (.safetensors).")],
+    file: Annotated[Path, typer.Argument(help="Session (.h5) or model (.safetensors, or its name).")],
     repair: Annotated[
         bool, typer.Option("--repair", help="Write a mended copy of a session beside it.")
     ] = False,
@@ -29,12 +30,41 @@ def info(
             print(line)
         print(f"written to {mended}" if done else "nothing had to be mended")
         return
+    if not file.suffix and not file.exists():
+        from rtdecode.modelstore import find_model
+
+        file = find_model(str(file))
     facts = _model_facts(file) if file.suffix == ".safetensors" else _session_facts(file)
     if json:
         print_json(facts)
         return
-    for name, value in facts.items():
+    for name, value in _readable(facts).items():
         print(f"{name:<14} {value}")
+
+
+def _readable(facts: dict[str, Any]) -> dict[str, Any]:
+    """The same, a line each: what would fill pages is counted or left to --json."""
+    if "tensors" not in facts:
+        return facts
+    told = {name: fact for name, fact in facts.items() if name != "provenance"}
+    shapes, provenance = facts["tensors"].values(), facts["provenance"]
+    told["outputs"] = ", ".join(facts["outputs"])
+    told["tensors"] = f"{len(shapes)} that decoding reads, {sum(map(prod, shapes)):,} numbers"
+    # Provenance may be any JSON.
+    learnt = [each for each in _listed(provenance, "sessions") if isinstance(each, dict)]
+    sessions = [str(each["name"]) for each in learnt if "name" in each]
+    told["made"] = provenance.get("created", "unknown")
+    told["sessions"] = (
+        f"{len(sessions)}: {sessions[0]} … {sessions[-1]}" if len(sessions) > 3 else ", ".join(sessions)
+    )
+    for number, note in enumerate(_listed(provenance, "notes"), 1):
+        told[f"note {number}"] = note
+    return told
+
+
+def _listed(provenance: dict[str, Any], name: str) -> list[Any]:
+    value = provenance.get(name)
+    return value if isinstance(value, list) else []
 
 
 def _model_facts(file: Path) -> dict[str, Any]:

@@ -46,6 +46,21 @@ def test_it_says_what_a_model_is(simulated_model: Path) -> None:
     ]
 
 
+def test_a_model_that_ships_is_told_by_its_name_in_a_page() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rtdecode.cli", "info", "indy"], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) < 25
+    assert any(line.startswith("sessions") and "23: indy_20160407_02 …" in line for line in lines)
+    assert any("nothing finer than 64 ms is real" in line for line in lines)
+    missing = subprocess.run(
+        [sys.executable, "-m", "rtdecode.cli", "info", "nosuch"], capture_output=True, text=True, check=False
+    )
+    assert missing.returncode == 1
+    assert "nosuch: no model of this name" in missing.stderr
+
+
 def test_repair_writes_a_mended_copy_beside(simulated_session: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.h5"
     broken.write_bytes(simulated_session.read_bytes())
