@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from rtdecode.calibrate.adapt import adapt
 from rtdecode.calibrate.networks import new_members, settings_for, take_up
@@ -32,6 +32,7 @@ from rtdecode.calibrate.split import chronological_split
 from rtdecode.calibrate.training import train
 from rtdecode.calibrate.windows import Recording
 from rtdecode.models.layers import ConvUnit
+from rtdecode.models.lif import LIF, Fired
 from rtdecode.models.network import Network
 
 TESTED = ("20160930_02", "20161014_04", "20161026_03", "20161207_02", "20161220_02", "20170123_02")
@@ -62,6 +63,21 @@ def rectifying(net: Network) -> None:
             module.neuron = nn.ReLU()
 
 
+class SpikesAcross(LIF):
+    """Neurons that tell the decoder whether they fired, and not how far they were charged."""
+
+    def fire(self, current: Tensor) -> Fired:
+        fired = super().fire(current)
+        return fired._replace(charge=fired.spikes)
+
+
+def spikes_across(net: Network) -> None:
+    """Skips and latent read spikes, as the paper's do."""
+    for module in net.modules():
+        if isinstance(module, ConvUnit) and isinstance(module.neuron, LIF):
+            module.neuron = SpikesAcross()
+
+
 def all_channels(net: Network) -> None:
     """No channel is ever hidden."""
     net.read_in.channel_dropout.p = 0.0
@@ -77,6 +93,7 @@ VARIANTS: dict[str, Variant] = {
     "without disturbed windows": Variant(settings={"augmentation": None}),
     "without pretraining": Variant(pretrained=False),
     "ReLU for LIF": Variant(network=rectifying),
+    "spikes for charges": Variant(network=spikes_across),
 }
 
 
