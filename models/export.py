@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.decode.halfwords import LARGEST, rounded_to_halfwords
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.gru import GRUNet
@@ -35,7 +36,8 @@ def export(
     `run.*` holds the path from spikes to behaviour, with batch normalisation, read-in, channel mask and the
     scale of the outputs folded in; `train.*` the whole network, for `from_artifact`. Weights and biases
     before a threshold are rounded to multiples of 2⁻¹², or of a coarser step where `on_grid` says that a
-    layer needs it; `provenance["export"]["notes"]` tells which.
+    layer needs it; `provenance["export"]["notes"]` tells which. The other weights of an AlignNet, but the
+    head's, are rounded to 16 bits (`halfwords`).
 
     Args:
         net: an `AlignNet` or a `GRUNet`; it is read as in evaluation mode, and left as it is.
@@ -94,7 +96,7 @@ def on_grid(weight: F8, bias: F8, largest_input: int) -> tuple[F8, F8, int]:
     """Round to multiples of 2⁻ᵇ, with which every sum of inputs is exact in float32, in any order.
 
     b is 12, or the largest below it with Σ|w|·x + |bias| < 2^(24−b) for every unit: then each partial sum is
-    a whole number of 2⁻ᵇ below 2²⁴ of them.
+    a whole number of 2⁻ᵇ below 2²⁴ of them; and with every weight a 16-bit number of them (`halfwords`).
 
     Args:
         weight: f8[in, lags, out].
@@ -111,7 +113,7 @@ def on_grid(weight: F8, bias: F8, largest_input: int) -> tuple[F8, F8, int]:
     for bits in range(GRID_BITS, -1, -1):
         rounded = [np.rint(np.ldexp(values, bits)) for values in (weight, bias)]
         reach = float((np.abs(rounded[0]).sum(axis=(0, 1)) * largest_input + np.abs(rounded[1])).max())
-        if reach < 2**SIGNIFICAND_BITS:
+        if reach < 2**SIGNIFICAND_BITS and np.abs(rounded[0]).max() <= LARGEST:
             # 0.0 +: a rounded −0.0 would make another model_id of the same model.
             return 0.0 + np.ldexp(rounded[0], -bits), 0.0 + np.ldexp(rounded[1], -bits), bits
     raise RtdecodeError(
@@ -135,6 +137,9 @@ def _all_on_grid(
         grid.append(bits)
         if bits < GRID_BITS:
             notes.append(f"{name} is on a grid of 2^-{bits} instead of 2^-{GRID_BITS}: its weights are large")
+    for name, tensor in rounded.items():
+        if name.endswith(".weight") and not name.startswith(("enc", "head")):
+            rounded[name] = rounded_to_halfwords(tensor)
     return rounded, np.array(grid, dtype=np.int32), notes
 
 

@@ -59,6 +59,7 @@ class AlignNetDecoder:
             np.array(artifact.channel_mask, dtype=np.bool_),
             artifact.count_max,
             layout.plan,
+            layout.weights,
             layout.parameters,
             self._memory,
             self._pooled,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.halfwords import as_halfwords
 from rtdecode.decode.members import split_members
 from rtdecode.decode.tensors import check_tensors, last_axis
 from rtdecode.errors import RtdecodeError
@@ -23,7 +24,9 @@ from rtdecode.kernels.alignnet import (
     N_OUT,
     PENDING,
     POOLED,
+    SCALE,
     SKIP,
+    SKIP_SCALE,
     SPIKES,
     WEIGHT,
 )
@@ -60,7 +63,8 @@ class Layout:
 
     Args:
         plan: i8[members, 4·levels − 2 + N_OTHERS, N_COLUMNS].
-        parameters: f4, all weights, biases and decays.
+        weights: i2, or f4 where a tensor does not fit (`halfwords`), of every layer but the heads.
+        parameters: f4, biases, decays, scales of the weights, and the heads' weights.
         n_memory, n_pooled, n_spikes: lengths of the arrays of these names.
         n_widest: length of the longest input or continuous layer, a level's charges included.
         layers: the spiking ones, in the order of the plan.
@@ -68,6 +72,7 @@ class Layout:
     """
 
     plan: NDArray[np.int64]
+    weights: NDArray[np.int16] | NDArray[np.float32]
     parameters: NDArray[np.float32]
     n_memory: int
     n_pooled: int
@@ -75,6 +80,31 @@ class Layout:
     n_widest: int
     layers: tuple[SpikingLayer, ...]
     dense_macs: float
+
+
+class _Arena:
+    """Arrays one after another in a flat one."""
+
+    def __init__(self) -> None:
+        self._chunks: list[NDArray[Any]] = []
+        self._length = 0
+
+    def add(self, array: NDArray[Any]) -> int:
+        """Where it begins."""
+        place = self._length
+        self._chunks.append(array.reshape(-1))
+        self._length += array.size
+        return place
+
+    def flat(self) -> NDArray[Any]:
+        return np.concatenate(self._chunks)
+
+
+def _packed(tensor: NDArray[np.float32], halved: bool) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """The tensor as the engine holds it, and f4[1] to multiply it by."""
+    words = as_halfwords(tensor) if halved else None
+    values, scale = (tensor, np.float32(1.0)) if words is None else words
+    return values, np.array([scale], dtype=np.float32)
 
 
 def lay_out(artifact: ModelArtifact) -> Layout:
@@ -85,8 +115,9 @@ def lay_out(artifact: ModelArtifact) -> Layout:
             float32.
     """
     members = split_members(artifact)
+    halved = all(as_halfwords(tensor) is not None for tensor in _engine_weights(artifact))
     if len(members) == 1:
-        return _lay_out(artifact)
+        return _lay_out(artifact, halved)
     if artifact.grid_bits != min(member.grid_bits or 0 for member in members):
         raise RtdecodeError(
             f"grid_bits is {artifact.grid_bits}, and not the least of its members' run.grid", mend=_MEND
@@ -94,19 +125,30 @@ def lay_out(artifact: ModelArtifact) -> Layout:
     layouts = []
     for i, member in enumerate(members):
         try:
-            layouts.append(_lay_out(member))
+            layouts.append(_lay_out(member, halved))
         except RtdecodeError as error:
             raise RtdecodeError(f"member {i}: {error.what}", where=error.where, mend=error.mend) from error
     return _side_by_side(layouts)
 
 
+def _engine_weights(artifact: ModelArtifact) -> Iterator[NDArray[Any]]:
+    return (
+        tensor
+        for name, tensor in artifact.run.items()
+        if name.endswith(".weight") and name.split(".")[-2] != "head"
+    )
+
+
 def _side_by_side(layouts: list[Layout]) -> Layout:
     plans: list[NDArray[np.int64]] = []
     layers: list[SpikingLayer] = []
-    n_parameters = n_memory = n_pooled = n_spikes = 0
+    n_weights = n_parameters = n_memory = n_pooled = n_spikes = 0
     for i, layout in enumerate(layouts):
         plan = layout.plan.copy()
-        plan[..., [WEIGHT, BIAS, DECAY, SKIP]] += n_parameters
+        plan[..., :-1, WEIGHT] += n_weights
+        plan[..., -1, WEIGHT] += n_parameters
+        plan[..., SKIP] += n_weights
+        plan[..., [BIAS, DECAY, SCALE, SKIP_SCALE]] += n_parameters
         plan[..., [PENDING, KEPT]] += n_memory
         plan[..., SPIKES] += n_spikes
         plan[..., POOLED] += n_pooled
@@ -115,12 +157,14 @@ def _side_by_side(layouts: list[Layout]) -> Layout:
             replace(layer, name=f"{i}.{layer.name}", offset=layer.offset + n_spikes)
             for layer in layout.layers
         ]
+        n_weights += len(layout.weights)
         n_parameters += len(layout.parameters)
         n_memory += layout.n_memory
         n_pooled += layout.n_pooled
         n_spikes += layout.n_spikes
     return Layout(
         plan=np.concatenate(plans),
+        weights=np.concatenate([layout.weights for layout in layouts]),
         parameters=np.concatenate([layout.parameters for layout in layouts]),
         n_memory=n_memory,
         n_pooled=n_pooled,
@@ -131,8 +175,8 @@ def _side_by_side(layouts: list[Layout]) -> Layout:
     )
 
 
-def _lay_out(artifact: ModelArtifact) -> Layout:
-    """The engine's arrays of a model of one member.
+def _lay_out(artifact: ModelArtifact, halved: bool) -> Layout:
+    """The engine's arrays of a model of one member, its weights in 16 bits if `halved`.
 
     Raises:
         RtdecodeError: a tensor is missing, unknown or misshapen, or what drives a threshold is not exact in
@@ -146,24 +190,25 @@ def _lay_out(artifact: ModelArtifact) -> Layout:
     if _has(artifact, _LEAKY):
         _check_decay(artifact)
     plan = np.zeros((4 * n_levels - 2 + N_OTHERS, N_COLUMNS), np.int64)
-    chunks: list[NDArray[np.float32]] = []
+    parameters, weights = _Arena(), _Arena()
     layers: list[SpikingLayer] = []
-    n_parameters = n_memory = n_pooled = n_spikes = 0
+    n_memory = n_pooled = n_spikes = 0
     macs = 0.0
     for row, (name, level) in zip(plan, _parts(n_levels), strict=True):
         if name in _OPTIONAL and not _has(artifact, name):
             continue
         weight, bias = artifact.run[f"{name}.weight"], artifact.run[f"{name}.bias"]
         n_in, n_out = weight.shape[0], len(bias)
-        row[[N_IN, N_OUT, WEIGHT, BIAS]] = n_in, n_out, n_parameters, n_parameters + weight.size
-        chunks += [weight.reshape(-1), bias]
-        n_parameters += weight.size + n_out
+        row[[N_IN, N_OUT, BIAS]] = n_in, n_out, parameters.add(bias)
+        if name == "head":
+            row[WEIGHT] = parameters.add(weight)
+        else:
+            values, scale = _packed(weight, halved)
+            row[[WEIGHT, SCALE]] = weights.add(values), parameters.add(scale)
         macs += weight.size / 2**level
         if name == _LEAKY:
-            chunks.append(artifact.run[f"{name}.decay"])
-            row[[KEPT, DECAY]] = n_memory, n_parameters
+            row[[KEPT, DECAY]] = n_memory, parameters.add(artifact.run[f"{name}.decay"])
             n_memory += n_out
-            n_parameters += n_out
             macs += n_out
         if weight.ndim == 2:
             continue
@@ -173,9 +218,8 @@ def _lay_out(artifact: ModelArtifact) -> Layout:
             if name.endswith(".0"):
                 n_memory += N_LAGS * n_out
                 skip = artifact.run[f"skip{level}.weight"]
-                row[SKIP] = n_parameters
-                chunks.append(skip.reshape(-1))
-                n_parameters += skip.size
+                values, scale = _packed(skip, halved)
+                row[[SKIP, SKIP_SCALE]] = weights.add(values), parameters.add(scale)
                 macs += skip.size / 2**level
         else:
             n_memory += n_out
@@ -187,7 +231,8 @@ def _lay_out(artifact: ModelArtifact) -> Layout:
                 n_pooled += n_in
     return Layout(
         plan=plan[np.newaxis],
-        parameters=np.concatenate(chunks),
+        weights=weights.flat(),
+        parameters=parameters.flat(),
         n_memory=n_memory,
         n_pooled=n_pooled,
         n_spikes=n_spikes,

@@ -13,21 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.kernels.causalconv import N_LAGS, ZERO, fire, leak, rectify
-from rtdecode.kernels.events import F4, I8, U1, add_rows, add_scaled_rows, find_counts, find_events, read_out
+from rtdecode.kernels.events import (
+    F4,
+    I2,
+    I8,
+    U1,
+    add_rows,
+    add_scaled_rows,
+    find_counts,
+    find_events,
+    read_out,
+)
 from rtdecode.kernels.jit import kernel
 
 # Columns of the plan; all but the sizes are places in a flat array.
 N_IN = 0
 N_OUT = 1
-WEIGHT = 2  # of f4[n_in, 3, n_out] (the last four: f4[n_in, n_out]) in `parameters`
+WEIGHT = 2  # of [n_in, 3, n_out] (the last four: [n_in, n_out]) in `weights`; the head's in `parameters`
 BIAS = 3  # of f4[n_out] in `parameters`
 PENDING = 4  # of f4[3, n_out] in `memory`
 KEPT = 5  # in `memory`, f4[n_out] voltages of enc and leaky, f4[3, n_out] of decℓ.0: what the held frame adds
 SPIKES = 6  # of u1[n_out] in `spikes` and of f4[n_out] in `charges`, enc
 POOLED = 7  # of u1[n_in] in `pooled`, encℓ.0 with ℓ ≥ 1
 DECAY = 8  # of f4[n_out] in `parameters`, leaky
-SKIP = 9  # of f4[charges of the level, n_out] in `parameters`, decℓ.0
-N_COLUMNS = 10
+SKIP = 9  # of [charges of the level, n_out] in `weights`, decℓ.0
+SCALE = 10  # by which `weights` are multiplied, in `parameters`
+SKIP_SCALE = 11  # the same of SKIP, decℓ.0
+N_COLUMNS = 12
 
 # Rows beside the convolutions.
 N_OTHERS = 4
@@ -40,21 +52,26 @@ N_TALLIES = 3
 
 
 @kernel
-def drive_by_spikes(conv: I8, inputs: U1, parameters: F4, memory: F4, events: I8, tally: I8) -> None:
+def drive_by_spikes(
+    conv: I8, inputs: U1, weights: F4 | I2, parameters: F4, memory: F4, events: I8, tally: I8
+) -> None:
     """Add the rows of a convolution's spiking inputs, u1[n_in]."""
     width = N_LAGS * conv[N_OUT]
     n_events = find_events(inputs, events)
-    weight = parameters[conv[WEIGHT] : conv[WEIGHT] + conv[N_IN] * width]
-    add_rows(weight, events, n_events, memory[conv[PENDING] : conv[PENDING] + width])
+    weight = weights[conv[WEIGHT] : conv[WEIGHT] + conv[N_IN] * width]
+    total = memory[conv[PENDING] : conv[PENDING] + width]
+    add_rows(weight, parameters[conv[SCALE]], events, n_events, total)
     tally[ADDS] += n_events * width
 
 
 @kernel
-def drive_by_values(weight_at: int, inputs: F4, parameters: F4, total: F4, events: I8, tally: I8) -> None:
+def drive_by_values(
+    weight_at: int, scale: np.float32, inputs: F4, weights: F4 | I2, total: F4, events: I8, tally: I8
+) -> None:
     """Add the rows of inputs, f4[…], times their values to total f4[a row's length]."""
     n_events = find_events(inputs, events)
-    weight = parameters[weight_at : weight_at + inputs.shape[0] * total.shape[0]]
-    add_scaled_rows(weight, events, n_events, inputs, total)
+    weight = weights[weight_at : weight_at + inputs.shape[0] * total.shape[0]]
+    add_scaled_rows(weight, scale, events, n_events, inputs, total)
     tally[ADDS] += n_events * total.shape[0]
 
 
@@ -90,6 +107,7 @@ def drive_by_counts(
     good: NDArray[np.bool_],
     count_max: int,
     plan: I8,
+    weights: F4 | I2,
     parameters: F4,
     memory: F4,
     values: F4,
@@ -102,8 +120,9 @@ def drive_by_counts(
     for member in range(plan.shape[0]):
         first = plan[member, 0]
         width = N_LAGS * first[N_OUT]
-        weight = parameters[first[WEIGHT] : first[WEIGHT] + first[N_IN] * width]
-        add_scaled_rows(weight, events, n_events, values, memory[first[PENDING] : first[PENDING] + width])
+        weight = weights[first[WEIGHT] : first[WEIGHT] + first[N_IN] * width]
+        total = memory[first[PENDING] : first[PENDING] + width]
+        add_scaled_rows(weight, parameters[first[SCALE]], events, n_events, values, total)
         tally[ADDS] += n_events * width
 
 
@@ -111,6 +130,7 @@ def drive_by_counts(
 def encode(
     n_levels: int,
     plan: I8,
+    weights: F4 | I2,
     parameters: F4,
     memory: F4,
     pooled: U1,
@@ -126,10 +146,10 @@ def encode(
         first, second = plan[2 * level], plan[2 * level + 1]
         if level > 0:
             inputs = pooled[first[POOLED] : first[POOLED] + first[N_IN]]
-            drive_by_spikes(first, inputs, parameters, memory, events, tally)
+            drive_by_spikes(first, inputs, weights, parameters, memory, events, tally)
             inputs[:] = 0
         fired = fire_layer(first, parameters, memory, spikes, charges)
-        drive_by_spikes(second, fired, parameters, memory, events, tally)
+        drive_by_spikes(second, fired, weights, parameters, memory, events, tally)
         fired = fire_layer(second, parameters, memory, spikes, charges)
         if level + 1 < n_levels:
             above = plan[2 * level + 2][POOLED]
@@ -146,30 +166,41 @@ def charged_level(plan: I8, level: int, charges: F4) -> F4:
 
 
 @kernel
-def hold(conv: I8, coarse: F4, parameters: F4, memory: F4, events: I8, tally: I8) -> None:
+def hold(conv: I8, coarse: F4, weights: F4 | I2, parameters: F4, memory: F4, events: I8, tally: I8) -> None:
     """A new frame of the level above, f4[…], is held from now on: work out once what it adds in every bin."""
     held = memory[conv[KEPT] : conv[KEPT] + N_LAGS * conv[N_OUT]]
     held[:] = 0
-    drive_by_values(conv[WEIGHT], coarse, parameters, held, events, tally)
+    drive_by_values(conv[WEIGHT], parameters[conv[SCALE]], coarse, weights, held, events, tally)
 
 
 @kernel
-def drive_in_place(row: I8, n_before: int, values: F4, parameters: F4, events: I8, tally: I8) -> F4:
+def drive_in_place(
+    row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, events: I8, tally: I8
+) -> F4:
     """A dense layer of the values before `n_before`; what it gives, f4[n_out], lies right behind them."""
     total = values[n_before : n_before + row[N_OUT]]
     for j in range(row[N_OUT]):
         total[j] = parameters[row[BIAS] + j]
-    drive_by_values(row[WEIGHT], values[:n_before], parameters, total, events, tally)
+    drive_by_values(row[WEIGHT], parameters[row[SCALE]], values[:n_before], weights, total, events, tally)
     return total
 
 
 @kernel
-def integrate(row: I8, n_before: int, values: F4, parameters: F4, memory: F4, events: I8, tally: I8) -> int:
+def integrate(
+    row: I8,
+    n_before: int,
+    values: F4,
+    weights: F4 | I2,
+    parameters: F4,
+    memory: F4,
+    events: I8,
+    tally: I8,
+) -> int:
     """One bin of the leaky neurons, driven by values before `n_before`; returns where what they say ends."""
     n = int(row[N_OUT])
     if n == 0:
         return n_before
-    sums = drive_in_place(row, n_before, values, parameters, events, tally)
+    sums = drive_in_place(row, n_before, values, weights, parameters, events, tally)
     kept = memory[row[KEPT] : row[KEPT] + n]
     leak(parameters[row[DECAY] : row[DECAY] + n], sums, kept)
     for j in range(n):
@@ -179,11 +210,11 @@ def integrate(row: I8, n_before: int, values: F4, parameters: F4, memory: F4, ev
 
 
 @kernel
-def mix(row: I8, n_before: int, values: F4, parameters: F4, events: I8, tally: I8) -> None:
+def mix(row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, events: I8, tally: I8) -> None:
     """One bin of the hidden units, driven by values before `n_before`; what they say lies behind those."""
     if row[N_OUT] == 0:
         return
-    mixed = drive_in_place(row, n_before, values, parameters, events, tally)
+    mixed = drive_in_place(row, n_before, values, weights, parameters, events, tally)
     for j in range(mixed.shape[0]):
         mixed[j] = mixed[j] if mixed[j] > ZERO else ZERO
 
@@ -191,6 +222,7 @@ def mix(row: I8, n_before: int, values: F4, parameters: F4, events: I8, tally: I
 @kernel
 def decode_member(
     plan: I8,
+    weights: F4 | I2,
     parameters: F4,
     memory: F4,
     pooled: U1,
@@ -206,7 +238,7 @@ def decode_member(
     latent, leaky, hidden, head = (
         plan[4 * n_levels - 2], plan[4 * n_levels - 1], plan[4 * n_levels], plan[4 * n_levels + 1],
     )  # fmt: skip
-    n_ticking = encode(n_levels, plan, parameters, memory, pooled, spikes, charges, events, tally)
+    n_ticking = encode(n_levels, plan, weights, parameters, memory, pooled, spikes, charges, events, tally)
 
     decoded = values[: head[N_IN]]
     if n_ticking == n_levels:
@@ -214,9 +246,9 @@ def decode_member(
         decoded = values[: latent[N_OUT]]
         for j in range(latent[N_OUT]):
             decoded[j] = parameters[latent[BIAS] + j]
-        drive_by_values(latent[WEIGHT], charge, parameters, decoded, events, tally)
+        drive_by_values(latent[WEIGHT], parameters[latent[SCALE]], charge, weights, decoded, events, tally)
         if n_levels > 1:
-            hold(plan[4 * n_levels - 4], decoded, parameters, memory, events, tally)
+            hold(plan[4 * n_levels - 4], decoded, weights, parameters, memory, events, tally)
 
     for level in range(min(n_ticking, n_levels - 1) - 1, -1, -1):
         charge = charged_level(plan, level, charges)
@@ -225,17 +257,18 @@ def decode_member(
         pending, held = memory[first[PENDING] :], memory[first[KEPT] :]
         for j in range(width):
             pending[j] += held[j]
-        drive_by_values(first[SKIP], charge, parameters, pending[: first[N_OUT]], events, tally)
+        skip_scale = parameters[first[SKIP_SCALE]]
+        drive_by_values(first[SKIP], skip_scale, charge, weights, pending[: first[N_OUT]], events, tally)
         decoded = rectify_layer(first, parameters, memory, values)
         pending = memory[second[PENDING] : second[PENDING] + N_LAGS * second[N_OUT]]
-        drive_by_values(second[WEIGHT], decoded, parameters, pending, events, tally)
+        drive_by_values(second[WEIGHT], parameters[second[SCALE]], decoded, weights, pending, events, tally)
         decoded = rectify_layer(second, parameters, memory, values)
         if level > 0:
             below = plan[2 * n_levels + 2 * level - 2]
-            hold(below, decoded, parameters, memory, events, tally)
+            hold(below, decoded, weights, parameters, memory, events, tally)
 
-    n_read = integrate(leaky, decoded.shape[0], values, parameters, memory, events, tally)
-    mix(hidden, n_read, values, parameters, events, tally)
+    n_read = integrate(leaky, decoded.shape[0], values, weights, parameters, memory, events, tally)
+    mix(hidden, n_read, values, weights, parameters, events, tally)
     decoded = values[: head[N_IN]]
     n_events = find_events(decoded, events)
     weight = parameters[head[WEIGHT] : head[WEIGHT] + head[N_IN] * head[N_OUT]]
@@ -252,6 +285,7 @@ def alignnet_step(
     good: NDArray[np.bool_],
     count_max: int,
     plan: I8,
+    weights: F4 | I2,
     parameters: F4,
     memory: F4,
     pooled: U1,
@@ -269,7 +303,8 @@ def alignnet_step(
         good: bool[C]; a False channel is passed over.
         count_max: larger counts are clipped to it, and tallied.
         plan: i8[members, 4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
-        parameters: f4, weights, biases and decays.
+        weights: i2 or f4, of every layer but the head.
+        parameters: f4, biases, decays, scales of `weights`, and the head's weights.
         memory: f4, the state: pending sums, voltages, what held frames add.
         pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
         spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
@@ -278,10 +313,20 @@ def alignnet_step(
         events: i8, scratch, as long as the widest input of a layer or the charges of a level.
         tally: i8[N_TALLIES].
     """
-    drive_by_counts(counts, good, count_max, plan, parameters, memory, values, events, tally)
+    drive_by_counts(counts, good, count_max, plan, weights, parameters, memory, values, events, tally)
     for member in range(plan.shape[0]):
         part = decode_member(
-            plan[member], parameters, memory, pooled, spikes, charges, values, events, tally, out.shape[0]
+            plan[member],
+            weights,
+            parameters,
+            memory,
+            pooled,
+            spikes,
+            charges,
+            values,
+            events,
+            tally,
+            out.shape[0],
         )
         for d in range(out.shape[0]):
             out[d] = part[d] if member == 0 else out[d] + part[d]
@@ -296,6 +341,7 @@ def alignnet_run(
     good: NDArray[np.bool_],
     count_max: int,
     plan: I8,
+    weights: F4 | I2,
     parameters: F4,
     memory: F4,
     pooled: U1,
@@ -312,8 +358,8 @@ def alignnet_run(
     tracing = traced.shape[0] > 0
     for k in range(counts.shape[0]):
         alignnet_step(
-            counts[k], out[k], good, count_max, plan, parameters, memory, pooled, spikes, charges, values,
-            events, tally,
+            counts[k], out[k], good, count_max, plan, weights, parameters, memory, pooled, spikes,
+            charges, values, events, tally,
         )  # fmt: skip
         if tracing:
             for j in range(spikes.shape[0]):

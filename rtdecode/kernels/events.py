@@ -1,7 +1,8 @@
 """What event-driven layers share: find the inputs that are not zero, and add their rows of weights.
 
 A row holds all that one input adds: to the outputs of every lag, lag 0 first. Rows are added four at a
-time, in the order of the inputs, so that the sum is stored a quarter as often.
+time, in the order of the inputs, so that the sum is stored a quarter as often. Weights are float32, or int16
+times a scale: what bounds a step is their way from memory. A scale that is a power of two changes no bit.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from rtdecode.kernels.jit import kernel
 
 F4 = NDArray[np.float32]
+I2 = NDArray[np.int16]
 I8 = NDArray[np.int64]
 U1 = NDArray[np.uint8]
 
@@ -58,8 +60,8 @@ def find_counts(
 
 
 @kernel
-def add_rows(weight: F4, events: I8, n_events: int, total: F4) -> None:
-    """total f4[width] += the rows of weight f4[inputs · width] that the first n_events of `events` name."""
+def add_rows(weight: F4 | I2, scale: np.float32, events: I8, n_events: int, total: F4) -> None:
+    """total f4[width] += scale · rows of weight[inputs · width]: the first n_events that `events` names."""
     width = total.shape[0]
     whole = n_events - n_events % 4
     for i in range(0, whole, 4):
@@ -68,15 +70,19 @@ def add_rows(weight: F4, events: I8, n_events: int, total: F4) -> None:
         c = weight[events[i + 2] * width : (events[i + 2] + 1) * width]
         d = weight[events[i + 3] * width : (events[i + 3] + 1) * width]
         for j in range(width):
-            total[j] += (a[j] + b[j]) + (c[j] + d[j])
+            total[j] += scale * (
+                (np.float32(a[j]) + np.float32(b[j])) + (np.float32(c[j]) + np.float32(d[j]))
+            )
     for i in range(whole, n_events):
         a = weight[events[i] * width : (events[i] + 1) * width]
         for j in range(width):
-            total[j] += a[j]
+            total[j] += scale * np.float32(a[j])
 
 
 @kernel
-def add_scaled_rows(weight: F4, events: I8, n_events: int, sizes: F4, total: F4) -> None:
+def add_scaled_rows(
+    weight: F4 | I2, scale: np.float32, events: I8, n_events: int, sizes: F4, total: F4
+) -> None:
     """As `add_rows`, each row times its input's size: sizes f4[inputs]."""
     width = total.shape[0]
     whole = n_events - n_events % 4
@@ -85,14 +91,17 @@ def add_scaled_rows(weight: F4, events: I8, n_events: int, sizes: F4, total: F4)
         b = weight[events[i + 1] * width : (events[i + 1] + 1) * width]
         c = weight[events[i + 2] * width : (events[i + 2] + 1) * width]
         d = weight[events[i + 3] * width : (events[i + 3] + 1) * width]
-        p, q, r, s = sizes[events[i]], sizes[events[i + 1]], sizes[events[i + 2]], sizes[events[i + 3]]
+        p, q = scale * sizes[events[i]], scale * sizes[events[i + 1]]
+        r, s = scale * sizes[events[i + 2]], scale * sizes[events[i + 3]]
         for j in range(width):
-            total[j] += (p * a[j] + q * b[j]) + (r * c[j] + s * d[j])
+            total[j] += (p * np.float32(a[j]) + q * np.float32(b[j])) + (
+                r * np.float32(c[j]) + s * np.float32(d[j])
+            )
     for i in range(whole, n_events):
         a = weight[events[i] * width : (events[i] + 1) * width]
-        p = sizes[events[i]]
+        p = scale * sizes[events[i]]
         for j in range(width):
-            total[j] += p * a[j]
+            total[j] += p * np.float32(a[j])
 
 
 @kernel

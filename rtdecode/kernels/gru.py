@@ -12,6 +12,8 @@ from rtdecode.kernels.jit import kernel
 CLIPPED = 0  # counts above count_max
 ADDS = 1  # weights added to a sum
 
+ONE = np.float32(1.0)
+
 _SQUARINGS = 8
 _INVERSES = tuple(1.0 / i for i in range(8, 0, -1))
 _FARTHEST = 40.0
@@ -95,9 +97,9 @@ def gru_step(
     for j in range(3 * n):
         from_input[j] = bias_ih[j]
         from_hidden[j] = bias_hh[j]
-    add_scaled_rows(weight_ih, events, n_spiking, sizes, from_input)
+    add_scaled_rows(weight_ih, ONE, events, n_spiking, sizes, from_input)
     n_hidden = find_events(hidden, events)
-    add_scaled_rows(weight_hh, events, n_hidden, hidden, from_hidden)
+    add_scaled_rows(weight_hh, ONE, events, n_hidden, hidden, from_hidden)
     update_hidden(from_input, from_hidden, hidden)
     n_read = find_events(hidden, events)
     read_out(head_weight, head_bias, events, n_read, hidden, out)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.halfwords import as_halfwords
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
@@ -156,6 +157,9 @@ def test_weights_before_a_threshold_lie_on_the_grid(sizes: dict[str, Any]) -> No
             steps = tensor.astype("f8") * 2**12
             assert (steps == np.rint(steps)).all()
             assert np.abs(tensor - plain[name]).max() <= 2**-13
+        elif name.endswith(".weight") and name != "head.weight":
+            assert as_halfwords(tensor) is not None
+            assert np.abs(tensor - plain[name]).max() <= 2**-15 * np.abs(plain[name]).max()
         elif name != "grid":
             np.testing.assert_array_equal(tensor, plain[name].astype("f4"))
 
@@ -177,7 +181,10 @@ def test_a_layer_of_large_weights_gets_a_coarser_grid_and_is_named() -> None:
     for tensor in (weight, bias):
         assert (tensor * 2 ** bits[2] == np.rint(tensor * 2 ** bits[2])).all()
     reach = (np.abs(weight).sum(axis=(0, 1)) + np.abs(bias)).max()
-    assert 2 ** (24 - bits[2] - 1) <= reach < 2 ** (24 - bits[2])
+    assert reach < 2 ** (24 - bits[2])
+    assert as_halfwords(artifact.run["enc1.0.weight"]) is not None
+    finer = 2 ** (bits[2] + 1)
+    assert reach * finer >= 2**24 or np.abs(weight).max() * finer > 32767 - 1
 
 
 def test_count_max_counts_in_the_first_layer() -> None:
@@ -186,8 +193,17 @@ def test_count_max_counts_in_the_first_layer() -> None:
         net.read_in.add("monday", np.ones(N_CHANNELS), np.ones(N_CHANNELS))
         net.set_output_scale([output.mean for output in OUTPUTS], [output.sd for output in OUTPUTS])
         with torch.no_grad():
-            net.spike_encoder.stages[0][0].conv.weight.fill_(50.0)
+            net.spike_encoder.stages[0][0].conv.weight.fill_(5.0)
         assert (exported(net).run["grid"][0] < 12) == coarser
+
+
+def test_a_weight_that_16_bits_do_not_hold_gets_a_coarser_grid() -> None:
+    for largest, bits in ((7.9, 12), (8.1, 11), (16.1, 10)):
+        weight = np.zeros((2, 3, 4))
+        weight[1, 0, 2] = -largest
+        rounded, _, grid = on_grid(weight, np.zeros(4), largest_input=1)
+        assert grid == bits
+        assert as_halfwords(rounded.astype("f4")) is not None
 
 
 def test_a_network_that_diverged_is_refused() -> None:

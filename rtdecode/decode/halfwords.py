@@ -1,0 +1,44 @@
+"""Weights in 16 bits: half the way from memory, which is what bounds a step, and not one bit lost.
+
+A tensor fits if all its numbers are whole multiples, −32767 to 32767, of one power of two. Exports round to
+that; a model made otherwise is stepped all the same, from float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST = 32767
+
+# So that neither a scale nor its product with an input leaves the normal numbers of float32.
+_MOST_BITS = 64
+
+
+def finest_bits(weight: NDArray[Any]) -> int:
+    """The largest b ≤ 64 with |weight| · 2ᵇ ≤ 32767, whatever is rounded."""
+    largest = float(np.abs(weight).max(initial=0.0))
+    if largest == 0.0:
+        return 0
+    bits = 15 - int(np.frexp(largest)[1])
+    if np.rint(np.ldexp(largest, bits)) > LARGEST:
+        bits -= 1
+    return min(bits, _MOST_BITS)
+
+
+def rounded_to_halfwords(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest numbers that fit, off by 2⁻¹⁵ of the largest at most."""
+    bits = finest_bits(weight)
+    # 0.0 +: a rounded −0.0 would make another model_id of the same model.
+    return np.asarray(0.0 + np.ldexp(np.rint(np.ldexp(weight, bits)), -bits))
+
+
+def as_halfwords(weight: NDArray[np.float32]) -> tuple[NDArray[np.int16], np.float32] | None:
+    """The tensor as i2 of its shape and the scale to multiply it by; None if it does not fit."""
+    bits = finest_bits(weight)
+    whole = np.ldexp(weight.astype(np.float64), bits)
+    if (whole != np.rint(whole)).any():
+        return None
+    return whole.astype(np.int16), np.float32(np.ldexp(1.0, -bits))
