@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.leaky import leaky_backward, leaky_forward
 from rtdecode.models.layers import Pointwise
 
 LONGEST_BINS = 60.0
@@ -86,19 +88,59 @@ class LeakyReadOut(nn.Module):
 
 
 def leaky_sum(x: Tensor, decay: Tensor) -> Tensor:
-    """h[k] = decay·h[k−1] + x[k], h[−1] = 0, in log₂ T passes over all frames at once.
-
-    After the pass of distance d, frame k holds what the last 2d frames add (Hillis & Steele 1986).
+    """h[k] = decay·h[k−1] + x[k], h[−1] = 0: frame by frame in Numba on a CPU, `leaky_scan` elsewhere.
 
     Args:
         x: [N, n, T].
-        decay: [n], each in [0, 1).
+        decay: [n] of the same type, each in [0, 1).
 
     Returns:
         [N, n, T].
+    """
+    if x.device.type == "cpu":
+        # Typed in some releases of torch and not in others.
+        apply: Any = _CpuLeakySum.apply
+        sums: Tensor = apply(x, decay)
+        return sums
+    return leaky_scan(x, decay)
+
+
+def leaky_scan(x: Tensor, decay: Tensor) -> Tensor:
+    """`leaky_sum` in log₂ T passes over all frames at once.
+
+    After the pass of distance d, frame k holds what the last 2d frames add (Hillis & Steele 1986).
     """
     distance, power = 1, decay
     while distance < x.shape[-1]:
         x = x + F.pad(x[..., :-distance], (distance, 0)) * power[:, None]
         distance, power = 2 * distance, power * power
     return x
+
+
+class _CpuLeakySum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, decay: Tensor) -> Tensor:
+        x = x.contiguous()
+        sums = torch.empty_like(x)
+        rows = (x.shape[0] * x.shape[1], x.shape[2])
+        leaky_forward(x.view(rows).numpy(), decay.numpy(), sums.view(rows).numpy())
+        ctx.save_for_backward(sums, decay)
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, sums_grad: Tensor) -> tuple[Tensor, Tensor]:
+        if torch.is_grad_enabled():
+            raise RtdecodeError(
+                "leaky neurons on a CPU have no second derivative", mend="differentiate without create_graph"
+            )
+        sums, decay = ctx.saved_tensors
+        x_grad, decay_grad = torch.empty_like(sums), torch.empty(len(decay), dtype=torch.float64)
+        rows = (sums.shape[0] * sums.shape[1], sums.shape[2])
+        leaky_backward(
+            sums_grad.contiguous().view(rows).numpy(),
+            sums.view(rows).numpy(),
+            decay.numpy(),
+            x_grad.view(rows).numpy(),
+            decay_grad.numpy(),
+        )
+        return x_grad, decay_grad.to(decay.dtype)

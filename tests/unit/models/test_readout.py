@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.readout import LONGEST_BINS, LeakyReadOut, leaky_sum
+from rtdecode.models.readout import LONGEST_BINS, LeakyReadOut, leaky_scan, leaky_sum
 
 
 @settings(max_examples=60, deadline=None)
-@given(n_frames=st.integers(0, 70), n=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
-def test_the_leaky_sum_is_its_recurrence(n_frames: int, n: int, seed: int) -> None:
+@given(
+    n_windows=st.integers(0, 3),
+    n_frames=st.integers(0, 70),
+    n=st.integers(1, 20),
+    seed=st.integers(0, 2**32 - 1),
+)
+@pytest.mark.parametrize("summed", [leaky_sum, leaky_scan])
+def test_the_leaky_sum_is_its_recurrence(
+    summed: Callable[[Tensor, Tensor], Tensor], n_windows: int, n_frames: int, n: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
-    x, decay = rng.normal(size=(2, n, n_frames)), rng.uniform(0, 0.999, n)
-    expected, kept = np.zeros_like(x), np.zeros((2, n))
+    x, decay = rng.normal(size=(n_windows, n, n_frames)), rng.uniform(0, 0.999, n)
+    expected, kept = np.zeros_like(x), np.zeros((n_windows, n))
     for k in range(n_frames):
         kept = expected[..., k] = decay * kept + x[..., k]
-    np.testing.assert_allclose(
-        leaky_sum(torch.from_numpy(x), torch.from_numpy(decay)), expected, rtol=0, atol=1e-12
-    )
+    for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 1e-4)):
+        np.testing.assert_allclose(
+            summed(torch.from_numpy(x.astype(dtype)), torch.from_numpy(decay.astype(dtype))),
+            expected,
+            rtol=0,
+            atol=tolerance,
+        )
 
 
-def test_its_gradients_are_those_of_the_recurrence() -> None:
+@pytest.mark.parametrize("summed", [leaky_sum, leaky_scan])
+@pytest.mark.parametrize("n", [3, 9])
+def test_its_gradients_are_those_of_the_recurrence(
+    summed: Callable[[Tensor, Tensor], Tensor], n: int
+) -> None:
     torch.manual_seed(0)
-    x = torch.randn(2, 3, 21, dtype=torch.float64, requires_grad=True)
-    decay = torch.rand(3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(leaky_sum, (x, decay))
+    x = torch.randn(2, n, 21, dtype=torch.float64, requires_grad=True)
+    decay = torch.rand(n, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(summed, (x, decay))
+
+
+def test_a_second_derivative_is_refused_in_a_line() -> None:
+    x = torch.randn(1, 2, 5, requires_grad=True)
+    with pytest.raises(RtdecodeError, match="no second derivative"):
+        torch.autograd.grad(leaky_sum(x, torch.rand(2)).sum(), x, create_graph=True)
 
 
 def test_every_neuron_has_the_variance_of_a_white_input_whatever_its_time_constant() -> None:
