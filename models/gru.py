@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.models.dropout import dropout as dropped
 from rtdecode.models.network import Network
 
 
@@ -72,7 +72,7 @@ class GRUNet(Network):
     def decode(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
         z = self.read_in(counts, session)
         states, _ = self.gru(z.transpose(1, 2))
-        behavior: Tensor = self.head(F.dropout(states, self.feature_dropout, self.training)).transpose(1, 2)
+        behavior: Tensor = self.head(dropped(states, self.feature_dropout, self.training)).transpose(1, 2)
         return behavior
 
     def forward(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:

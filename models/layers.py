@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rtdecode.models.dropout import Dropout
 from rtdecode.models.lif import FULL, LIF
 
 KERNEL = 3
@@ -45,7 +46,7 @@ class ConvUnit(nn.Module):
     beside: Pointwise | None
     norm: nn.BatchNorm1d | nn.BatchNorm2d
     neuron: nn.Module
-    dropout: nn.Dropout
+    dropout: Dropout
     padding: tuple[int, ...]
 
     def __init__(
@@ -69,7 +70,7 @@ class ConvUnit(nn.Module):
             self.conv = nn.Conv1d(n_in, n_out, KERNEL, bias=False)
             self.norm = nn.BatchNorm1d(n_out)
         self.neuron = LIF() if spiking else nn.ReLU()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         around = frames_around(causal) if padded else (0, 0)
         self.padding = (*around, 1, 1) if planar else around
 

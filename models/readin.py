@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.models.dropout import Dropout
 
 
 class ReadIn(nn.Module):
@@ -38,7 +39,7 @@ class ReadIn(nn.Module):
     count_max: int
     names: list[str]
     sessions: nn.ModuleList
-    dropout: nn.Dropout
+    dropout: Dropout
     channel_dropout: nn.Dropout1d
 
     def __init__(
@@ -52,7 +53,7 @@ class ReadIn(nn.Module):
         self.n_channels, self.count_max = n_channels, count_max
         self.names = []
         self.sessions = nn.ModuleList()
-        self.dropout, self.channel_dropout = nn.Dropout(dropout), nn.Dropout1d(channel_dropout)
+        self.dropout, self.channel_dropout = Dropout(dropout), nn.Dropout1d(channel_dropout)
 
     def add(self, name: str, mean: ArrayLike, sd: ArrayLike, good: ArrayLike | None = None) -> None:
         """Take up a session.

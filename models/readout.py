@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.leaky import leaky_backward, leaky_forward
+from rtdecode.models.dropout import Dropout
 from rtdecode.models.layers import Pointwise
 
 LONGEST_BINS = 60.0
@@ -48,7 +49,7 @@ class LeakyReadOut(nn.Module):
     drive: Pointwise | None
     mix: Pointwise | None
     log_tau: nn.Parameter | None
-    dropout: nn.Dropout
+    dropout: Dropout
 
     def __init__(
         self, n_in: int, n_out: int, *, leaky: int = 0, hidden: int = 0, dropout: float = 0.0
@@ -61,7 +62,7 @@ class LeakyReadOut(nn.Module):
         self.mix = Pointwise(n_in + leaky, hidden) if hidden else None
         self.head = Pointwise(n_in + leaky + hidden, n_out)
         self.log_tau = nn.Parameter(torch.empty(leaky)) if leaky else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.spread()
 
     def spread(self, longest_bins: float = LONGEST_BINS) -> None:
