@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output, count_max_at
 from rtdecode.calibrate.parallel import member_seeds, train_members
+from rtdecode.calibrate.sizes import GRU_UNITS, MOST_MEMBERS, ONE_DAY, Sizes
 from rtdecode.calibrate.training import TrainingLog, TrainingSettings
 from rtdecode.calibrate.windows import Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
@@ -27,12 +27,7 @@ VALIDATED, TOLERANCE = 0.05, 0.05
 
 DEAD_BELOW_HZ = 0.05
 
-#: Networks that a model of each kind is the mean of.
-MEMBERS: Mapping[str, int] = MappingProxyType({"alignnet": 2, "gru": 1})
-MOST_MEMBERS = 16
-
-WIDTHS, DEC_WIDTHS, LATENT, LEAKY, HIDDEN = (160, 112, 112), (112, 112), 64, 64, 64
-DROPOUT, CHANNEL_DROPOUT, FEATURE_DROPOUT = 0.2, 0.2, 0.3
+DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
 
 #: The longest time constant that a leaky neuron starts with.
 LONGEST_S = 4.0
@@ -75,7 +70,7 @@ def fit_network(
         RtdecodeError: no such device, no channel fires, or a session is too short.
     """
     where = chosen_device(device)
-    nets = new_members(kind, counts[0].shape[1], outputs, bin_width_s, seed)
+    nets = new_members(kind, counts[0].shape[1], outputs, bin_width_s, seed, ONE_DAY)
     mean, sd = (np.array([getattr(output, part) for output in outputs]) for part in ("mean", "sd"))
     recordings = []
     for name, block, label in zip(names, counts, targets, strict=True):
@@ -91,16 +86,16 @@ def new_members(
     outputs: Sequence[Output],
     bin_width_s: float,
     seed: int,
+    sizes: Sizes,
     n_members: int | None = None,
-    feature_dropout: float = FEATURE_DROPOUT,
 ) -> list[Network]:
-    """Untrained networks of the default size, `n_members` or as many as models of the kind have.
+    """Untrained networks, `n_members` or as many as models of the kind have.
 
     Raises:
         RtdecodeError: models of the kind cannot have that many.
     """
     if n_members is None:
-        n_members = MEMBERS[kind]
+        n_members = sizes.members if kind == AlignNet.kind else 1
     if not 1 <= n_members <= MOST_MEMBERS or (n_members > 1 and kind != AlignNet.kind):
         raise RtdecodeError(
             f"a {kind} model of {n_members} networks",
@@ -111,7 +106,7 @@ def new_members(
     for member_seed in member_seeds(seed, n_members):
         with torch.random.fork_rng():
             torch.manual_seed(member_seed)
-            net = new_network(kind, n_channels, len(outputs), bin_width_s, feature_dropout)
+            net = new_network(kind, n_channels, len(outputs), bin_width_s, sizes)
         net.set_output_scale(mean, sd)
         nets.append(net)
     return nets
@@ -154,25 +149,23 @@ def take_up(
     return clipped
 
 
-def new_network(
-    kind: str, n_channels: int, n_outputs: int, bin_width_s: float, feature_dropout: float = FEATURE_DROPOUT
-) -> Network:
-    """An untrained network of the default size."""
-    sizes = (n_channels, n_outputs, count_max_at(bin_width_s))
+def new_network(kind: str, n_channels: int, n_outputs: int, bin_width_s: float, sizes: Sizes) -> Network:
+    """An untrained network."""
+    ends = (n_channels, n_outputs, count_max_at(bin_width_s))
     dropout: dict[str, Any] = {
         "dropout": DROPOUT,
         "channel_dropout": CHANNEL_DROPOUT,
-        "feature_dropout": feature_dropout,
+        "feature_dropout": sizes.feature_dropout,
     }
     if kind == "gru":
-        return GRUNet(*sizes, **dropout)
+        return GRUNet(*ends, hidden=GRU_UNITS, **dropout)
     net = AlignNet(
-        *sizes,
-        widths=WIDTHS,
-        dec_widths=DEC_WIDTHS,
-        latent=LATENT,
-        leaky=LEAKY,
-        hidden=HIDDEN,
+        *ends,
+        widths=sizes.widths,
+        dec_widths=sizes.dec_widths,
+        latent=sizes.latent,
+        leaky=sizes.leaky,
+        hidden=sizes.hidden,
         **dropout,
     )
     net.behavior_head.spread(LONGEST_S / bin_width_s)

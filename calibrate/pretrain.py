@@ -37,6 +37,7 @@ from rtdecode.calibrate.sessions import (
     read_all,
     synthetic_notes,
 )
+from rtdecode.calibrate.sizes import MANY_DAYS
 from rtdecode.calibrate.training import TrainingLog, TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
@@ -55,9 +56,6 @@ STEPS = 800
 SETTLED_BATCHES = 60
 
 READ_IN_RATE = 0.1
-
-#: Less than `fit` drops: many days are much to learn from.
-FEATURE_DROPOUT = 0.1
 
 SAVE_EVERY_S = 30.0
 
@@ -142,9 +140,7 @@ def pretrain_sessions(
     learnt = [day.known & (i not in kept_back) for i, day in enumerate(sessions)]
     described = describe_outputs(sessions, learnt)
 
-    nets = new_members(
-        kind, sessions[0].session.n_channels, described, bin_width_s, seed, members, FEATURE_DROPOUT
-    )
+    nets = new_members(kind, sessions[0].session.n_channels, described, bin_width_s, seed, MANY_DAYS, members)
     recordings = recordings_of(nets, names, sessions, learnt, described)
     settings = pretraining_settings(kind, recordings, bin_width_s, steps, seed, where)
     purpose = {

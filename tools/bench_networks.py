@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.networks import export_members, new_members
+from rtdecode.calibrate.sizes import ONE_DAY
 from rtdecode.models.layers import ConvUnit
 from rtdecode.models.lif import LIF, Fired, spikingjelly_lif
 from rtdecode.models.network import Network
@@ -29,7 +30,7 @@ _CALIBRATION_WINDOWS, _CALIBRATION_BINS = 8, 200
 
 
 def random_networks(kind: str, n_channels: int, rate_hz: float, seed: int = 0) -> list[Network]:
-    """The members of a model of the default size for Poisson counts of some rate, in evaluation mode.
+    """The members of a model as `fit` makes it, for Poisson counts of some rate, in evaluation mode.
 
     Batch normalisation has seen such counts, so that a fifth or so of an AlignNet's neurons fire in a frame.
 
@@ -40,7 +41,7 @@ def random_networks(kind: str, n_channels: int, rate_hz: float, seed: int = 0) -
         seed: of the weights and of the counts that they see here.
     """
     expected = rate_hz * BIN_WIDTH_S
-    nets = new_members(kind, n_channels, OUTPUTS, BIN_WIDTH_S, seed)
+    nets = new_members(kind, n_channels, OUTPUTS, BIN_WIDTH_S, seed, ONE_DAY)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         counts = torch.poisson(torch.full((_CALIBRATION_WINDOWS, n_channels, _CALIBRATION_BINS), expected))

@@ -25,9 +25,10 @@ from torch import Tensor, nn
 
 from rtdecode.calibrate.adapt import adapt
 from rtdecode.calibrate.networks import new_members, settings_for, take_up
-from rtdecode.calibrate.pretrain import FEATURE_DROPOUT, STEPS, pretraining_settings, recordings_of
+from rtdecode.calibrate.pretrain import STEPS, pretraining_settings, recordings_of
 from rtdecode.calibrate.score import r2
 from rtdecode.calibrate.sessions import LabelledSession, describe_outputs, read_all
+from rtdecode.calibrate.sizes import MANY_DAYS
 from rtdecode.calibrate.split import chronological_split
 from rtdecode.calibrate.training import train
 from rtdecode.calibrate.windows import Recording
@@ -106,7 +107,7 @@ def run(name: str, folder: Path, steps: int) -> str:
     bins = [day.known for day in learnt]
     described = describe_outputs(learnt, bins)
     torch.manual_seed(SEED)
-    (net,) = new_members("alignnet", 96, described, BIN_WIDTH_S, SEED, 1, FEATURE_DROPOUT)
+    (net,) = new_members("alignnet", 96, described, BIN_WIDTH_S, SEED, MANY_DAYS, 1)
     variant = VARIANTS[name]
     variant.network(net)
     if variant.pretrained:

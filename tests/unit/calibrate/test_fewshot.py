@@ -13,10 +13,11 @@ import torch
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
-from rtdecode.calibrate import adapt, networks
+from rtdecode.calibrate import adapt, networks, pretrain
 from rtdecode.calibrate.fewshot import Score, few_shot
 from rtdecode.calibrate.fewshotreport import over_days, table_rows
 from rtdecode.calibrate.pretrain import pretrain_sessions
+from rtdecode.calibrate.sizes import Sizes
 from rtdecode.calibrate.training import TrainingSettings
 from rtdecode.cli import app
 from rtdecode.errors import RtdecodeError
@@ -25,6 +26,7 @@ from rtdecode.session.write import write_session
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
 
 MINUTES = (0.0, 0.5, 1.0)
+SMALL = Sizes(members=1, widths=(16, 16), dec_widths=(16,), feature_dropout=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +48,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def base(days: list[Path]) -> ModelArtifact:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "TrainingSettings", partial(TrainingSettings, batch=8))
-        patch.setattr(networks, "WIDTHS", (16, 16))
-        patch.setattr(networks, "DEC_WIDTHS", (16,))
-        patch.setattr(networks, "MEMBERS", {"alignnet": 1})
+        patch.setattr(pretrain, "MANY_DAYS", SMALL)
         return pretrain_sessions(days[:2], bin_width_s=0.05, steps=80).artifact
 
 

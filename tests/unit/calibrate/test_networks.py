@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import networks
 from rtdecode.calibrate.fit import fit_sessions
 from rtdecode.calibrate.networks import LONGEST_S, chosen_device, new_network, settings_for
+from rtdecode.calibrate.sizes import Sizes
 from rtdecode.calibrate.training import TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
@@ -22,6 +24,8 @@ from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.members import networks_of
 from rtdecode.session.write import write_session
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
+
+SMALL = Sizes(members=1, widths=(24, 24), dec_widths=(24,), feature_dropout=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +45,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=60, batch=16))
-    monkeypatch.setattr(networks, "WIDTHS", (24, 24))
-    monkeypatch.setattr(networks, "DEC_WIDTHS", (24,))
-    monkeypatch.setattr(networks, "MEMBERS", {"alignnet": 1, "gru": 1})
+    monkeypatch.setattr(networks, "ONE_DAY", SMALL)
 
 
 @pytest.mark.parametrize("kind", ["alignnet", "gru"])
@@ -69,7 +71,7 @@ def test_a_network_is_fitted_scored_written_and_decoded(
 def test_members_are_trained_apart_and_decode_together(
     sessions: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(networks, "MEMBERS", {"alignnet": 2})
+    monkeypatch.setattr(networks, "ONE_DAY", replace(SMALL, members=2))
     both = fit_sessions(sessions, "alignnet", 0.05).artifact
     assert len(both.provenance["fit"]["members"]) == 2
     nets = networks_of(both)
@@ -93,7 +95,7 @@ def test_members_are_trained_apart_and_decode_together(
 def test_an_error_in_another_process_is_told_as_ours(
     sessions: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(networks, "MEMBERS", {"alignnet": 2})
+    monkeypatch.setattr(networks, "ONE_DAY", replace(SMALL, members=2))
     monkeypatch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=5, learning_rate=1e30))
     with pytest.raises(RtdecodeError, match=r"training came apart at step .*another --seed"):
         fit_sessions(sessions[:1], "alignnet", 0.05)
@@ -126,7 +128,7 @@ def test_windows_are_as_long_in_seconds_at_any_bin_width_and_fit_the_session(
 def test_leaky_neurons_start_with_time_constants_in_seconds() -> None:
     for bin_width_s in (0.02, 0.064):
         torch.manual_seed(0)
-        net = new_network("alignnet", 8, 2, bin_width_s)
+        net = new_network("alignnet", 8, 2, bin_width_s, SMALL)
         assert isinstance(net, AlignNet)
         tau_s = -bin_width_s / torch.log(net.behavior_head.decay())
         assert 0.7 * LONGEST_S < tau_s.max() < 1.001 * LONGEST_S

@@ -17,8 +17,9 @@ import pytest
 import torch
 
 from rtdecode.artifact import read_artifact, write_artifact
-from rtdecode.calibrate import networks
+from rtdecode.calibrate import networks, pretrain
 from rtdecode.calibrate.pretrain import AUXILIARY_EVERY, pretrain_sessions, spread_days
+from rtdecode.calibrate.sizes import Sizes
 from rtdecode.calibrate.training import TrainingSettings
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
@@ -30,6 +31,7 @@ from rtdecode.session.write import write_session
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
 
 N_DAYS = 4
+SMALL = Sizes(members=1, widths=(16, 16), dec_widths=(16,), feature_dropout=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +51,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "TrainingSettings", partial(TrainingSettings, batch=8))
-    monkeypatch.setattr(networks, "WIDTHS", (16, 16))
-    monkeypatch.setattr(networks, "DEC_WIDTHS", (16,))
-    monkeypatch.setattr(networks, "MEMBERS", {"alignnet": 1, "gru": 1})
+    monkeypatch.setattr(pretrain, "MANY_DAYS", SMALL)
 
 
 @pytest.mark.usefixtures("small")
@@ -87,7 +87,7 @@ def test_the_twin_learns_too(days: list[Path]) -> None:
     trained = AlignNet.from_artifact(result.artifact)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        fresh = networks.new_network("alignnet", 24, 4, 0.05)
+        fresh = networks.new_network("alignnet", 24, 4, 0.05, SMALL)
     assert isinstance(fresh, AlignNet)
     for part in ("lift", "behavior_encoder", "spike_decoder", "rate_head"):
         before, after = (dict(getattr(net, part).named_parameters()) for net in (fresh, trained))
@@ -172,11 +172,11 @@ PROGRAM = """
 import sys, torch
 from functools import partial
 from rtdecode.calibrate import networks, pretrain
+from rtdecode.calibrate.sizes import Sizes
 from rtdecode.calibrate.training import TrainingSettings
 networks.TrainingSettings = partial(TrainingSettings, batch=8)
-networks.WIDTHS, networks.DEC_WIDTHS = (16, 16), (16,)
+pretrain.MANY_DAYS = Sizes(members=2, widths=(16, 16), dec_widths=(16,), feature_dropout=0.1)
 pretrain.SAVE_EVERY_S = 0.0
-networks.MEMBERS = {"alignnet": 2}
 torch.set_num_threads(1)
 from rtdecode.calibrate.pretrain import pretrain_sessions
 from pathlib import Path
