@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtdecode.calibrate.networks import take_up
+from rtdecode.calibrate.networks import multiplies_bfloat16, take_up
 from rtdecode.calibrate.parallel import train_members
 from rtdecode.calibrate.training import TrainingLog, TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.network import Network
 
-STEPS, BATCH = 100, 16
-LEARNING_RATE, PULL = 1e-3, 0.0
+#: Many small batches at a high rate: the way back to where the weights were is shortened afterwards.
+STEPS, BATCH = 200, 8
+LEARNING_RATE, PULL = 3e-3, 0.0
 
 #: Labelled time after which half of the way that training went is gone.
 HALF_S = 120.0
@@ -82,7 +84,9 @@ def adapt(
         validated=np.zeros(len(counts), np.bool_),
     )
     before = [copy.deepcopy(net.state_dict()) for net in nets]
-    settings = adapt_settings(len(counts), bin_width_s, seed)
+    settings = replace(
+        adapt_settings(len(counts), bin_width_s, seed), mixed=multiplies_bfloat16(first.kind, device)
+    )
     logs = train_members(nets, [recording], settings, device, progress)
     part = part_of_the_way(float(known.sum()) * bin_width_s)
     for net, start in zip(nets, before, strict=True):

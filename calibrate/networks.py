@@ -180,8 +180,15 @@ def settings_for(recordings: Sequence[Recording], bin_width_s: float, seed: int)
     return TrainingSettings(window_bins=window, warmup_bins=warmup, tolerance=TOLERANCE, seed=seed)
 
 
-def cpu_multiplies_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16; without them it is slower than float32."""
+def multiplies_bfloat16(kind: str, device: torch.device) -> bool:
+    """Whether to multiply in bfloat16 between the neurons: on a GPU, and on CPUs with instructions for it.
+
+    Without them it is slower than float32. On a CPU a GRU stays in float32.
+    """
+    return device.type == "cuda" or (kind == AlignNet.kind and _cpu_multiplies_bfloat16())
+
+
+def _cpu_multiplies_bfloat16() -> bool:
     supported: Callable[[], bool] | None = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return supported is not None and bool(supported())
 

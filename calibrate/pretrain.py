@@ -22,8 +22,8 @@ from rtdecode.calibrate.checkpoint import FileCheckpoint, checkpoint_files, vers
 from rtdecode.calibrate.fitters import NETWORKS
 from rtdecode.calibrate.networks import (
     chosen_device,
-    cpu_multiplies_bfloat16,
     export_members,
+    multiplies_bfloat16,
     new_members,
     settings_for,
     take_up,
@@ -257,7 +257,7 @@ def pretraining_settings(
         settled_batches=SETTLED_BATCHES,
         read_in_rate=READ_IN_RATE,
         augmentation=Augmentation(bin_width_s=bin_width_s),
-        mixed=device.type == "cuda" or (kind == "alignnet" and cpu_multiplies_bfloat16()),
+        mixed=multiplies_bfloat16(kind, device),
     )
 
 
