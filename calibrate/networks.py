@@ -18,7 +18,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.export import export
 from rtdecode.models.gru import GRUNet
-from rtdecode.models.members import join
+from rtdecode.models.joined import join
 from rtdecode.models.network import Network
 
 #: Part of the training time that tells when to stop, and the R² by which an earlier look must be better:

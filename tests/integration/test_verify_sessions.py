@@ -19,7 +19,7 @@ from rtdecode.calibrate.verify import verify_model
 from rtdecode.decode.offline import session_counts
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.export import fold
-from rtdecode.models.members import join
+from rtdecode.models.joined import join
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 

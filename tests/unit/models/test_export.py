@@ -21,8 +21,9 @@ from rtdecode.decode.halfwords import as_halfwords
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
-from rtdecode.models.export import export, fold, on_grid
+from rtdecode.models.export import export, fold
 from rtdecode.models.folded import torch_decoder
+from rtdecode.models.grid import on_grid
 from rtdecode.models.gru import GRUNet
 from rtdecode.models.network import Network, exported_session
 

@@ -20,9 +20,11 @@ from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models import foldednet
-from rtdecode.models.export import export, fold, on_grid
+from rtdecode.models.export import export, fold
 from rtdecode.models.folded import FoldedAlignNet, FoldedGRU, FoldedMembers, torch_decoder
-from rtdecode.models.members import join, networks_of
+from rtdecode.models.grid import on_grid
+from rtdecode.models.joined import join
+from rtdecode.models.members import networks_of
 
 torch.set_num_threads(1)
 

@@ -14,7 +14,8 @@ from networks import N_CHANNELS, OUTPUTS, make_alignnet, make_counts, make_gru, 
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.models.export import export
 from rtdecode.models.halved import SMALLEST, halved
-from rtdecode.models.members import join, networks_of
+from rtdecode.models.joined import join
+from rtdecode.models.members import networks_of
 
 torch.set_num_threads(1)
 
