@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtdecode.calibrate.networks import multiplies_bfloat16, take_up
-from rtdecode.calibrate.parallel import train_members
-from rtdecode.calibrate.training import TrainingLog, TrainingSettings
+from rtdecode.calibrate.parallel import one_thread, rounds, train_members
+from rtdecode.calibrate.training import Training, TrainingLog, TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.network import Network
@@ -39,6 +40,8 @@ def adapt(
     seed: int,
     device: torch.device,
     progress: Callable[[float], None],
+    steps: int | None = None,
+    only: tuple[str, ...] = (),
 ) -> list[TrainingLog]:
     """Fit networks to a new session, in place.
 
@@ -56,6 +59,8 @@ def adapt(
         seed: of everything random.
         device: to train on.
         progress: called with the part of the work that is done.
+        steps: batches; None for as many as a calibration takes.
+        only: see `TrainingSettings`.
 
     Returns:
         How the training of each member went; nothing if none was needed.
@@ -64,6 +69,63 @@ def adapt(
         RtdecodeError: other channels or outputs than the networks', no channel fires, or the labelled time
             is shorter than a window.
     """
+    recording = _taken_up(nets, name, counts, targets, bin_width_s)
+    known_s = float(recording.learnt.sum()) * bin_width_s
+    if not known_s:
+        return []
+    before = [copy.deepcopy(net.state_dict()) for net in nets]
+    settings = replace(
+        adapt_settings(len(counts), bin_width_s, seed),
+        steps=STEPS if steps is None else steps,
+        only=only,
+        mixed=multiplies_bfloat16(nets[0].kind, device),
+    )
+    logs = train_members(nets, [recording], settings, device, progress)
+    part = part_of_the_way(known_s)
+    for net, start in zip(nets, before, strict=True):
+        net.load_state_dict(between(start, net.state_dict(), part))
+    return logs
+
+
+def seconds_per_step(
+    nets: Sequence[Network],
+    name: str,
+    counts: NDArray[np.uint8],
+    targets: NDArray[np.float32],
+    bin_width_s: float,
+    device: torch.device,
+    steps: int,
+) -> float:
+    """How long a batch of `adapt` takes for all members, measured on so many of a copy of one.
+
+    Args:
+        nets, name, counts, targets, bin_width_s, device: as of `adapt`; the networks stay as they are.
+        steps: to measure, after one that is not.
+
+    Raises:
+        RtdecodeError: as `adapt`.
+    """
+    net = copy.deepcopy(nets[0])
+    recording = _taken_up([net], name, counts, targets, bin_width_s)
+    settings = replace(
+        adapt_settings(len(counts), bin_width_s, 0), mixed=multiplies_bfloat16(net.kind, device)
+    )
+    with one_thread():
+        training = Training(net, [recording], settings, device)
+        training.advance()
+        started = time.perf_counter()
+        for _ in range(steps):
+            training.advance()
+    return (time.perf_counter() - started) / steps * rounds(len(nets), device)
+
+
+def _taken_up(
+    nets: Sequence[Network],
+    name: str,
+    counts: NDArray[np.uint8],
+    targets: NDArray[np.float32],
+    bin_width_s: float,
+) -> Recording:
     first = nets[0]
     if targets.shape != (len(counts), first.n_outputs):
         raise RtdecodeError(f"labels of shape {list(targets.shape)} for {len(counts)} bins", where=name)
@@ -72,26 +134,15 @@ def adapt(
     else:
         clipped = take_up(nets, name, counts, bin_width_s, where=name)
     known: NDArray[np.bool_] = np.asarray(np.isfinite(targets).all(axis=1))
-    if not known.any():
-        return []
     mean, sd = first.output_mean.numpy(), first.output_sd.numpy()
     z = np.where(known[:, np.newaxis], (targets - mean) / sd, 0.0).astype(np.float32)
-    recording = Recording(
+    return Recording(
         session=name,
         counts=torch.from_numpy(clipped.T.copy()),
         targets=torch.from_numpy(z.T.copy()),
         learnt=torch.from_numpy(known.astype(np.float32)),
         validated=np.zeros(len(counts), np.bool_),
     )
-    before = [copy.deepcopy(net.state_dict()) for net in nets]
-    settings = replace(
-        adapt_settings(len(counts), bin_width_s, seed), mixed=multiplies_bfloat16(first.kind, device)
-    )
-    logs = train_members(nets, [recording], settings, device, progress)
-    part = part_of_the_way(float(known.sum()) * bin_width_s)
-    for net, start in zip(nets, before, strict=True):
-        net.load_state_dict(between(start, net.state_dict(), part))
-    return logs
 
 
 def part_of_the_way(labelled_s: float) -> float:

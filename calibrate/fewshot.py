@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact, count_max_at
+from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adapt import adapt
-from rtdecode.calibrate.fitters import FITTERS, TrainingSet
+from rtdecode.calibrate.dayfilter import wiener_of_today
 from rtdecode.calibrate.networks import chosen_device, export_members, take_up
 from rtdecode.calibrate.score import nullable, pcc, r2
 from rtdecode.calibrate.sessions import LabelledSession, describe_outputs, read_all
@@ -223,18 +223,7 @@ def _filtered(calibration: _Calibration, minutes: float) -> Score:
     learnt = np.zeros_like(day.known)
     learnt[bins] = day.known[bins]
     outputs = describe_outputs([day], [learnt])
-    data = TrainingSet([day.binned.counts[bins]], [day.targets[bins]], outputs, bin_width_s)
-    (fit,) = FITTERS["wiener"](data, _silent)
-    fitted = ModelArtifact(
-        kind="wiener",
-        causal=True,
-        bin_width_s=bin_width_s,
-        n_channels=day.session.n_channels,
-        channel_mask=fit.channel_mask,
-        outputs=outputs,
-        count_max=count_max_at(bin_width_s),
-        run=fit.run,
-    )
+    fitted = wiener_of_today(day.binned.counts[bins], day.targets[bins], outputs, bin_width_s)
     seconds = time.perf_counter() - started
     return _scored(calibration, fitted, "wiener", None, (day.session.name,), minutes, 0, seconds)
 

@@ -18,9 +18,9 @@ from rtdecode.errors import RtdecodeError
 
 F8 = NDArray[np.float64]
 
-#: Length of the blocks that are drawn: a reach and the way back, so that one says little of the next.
-BLOCK_S = 4.0
-FEWEST_BLOCKS = 6
+#: Length of the blocks that are drawn: a reach or two, so that one says little of the next.
+BLOCK_S = 2.0
+FEWEST_BLOCKS = 5
 DRAWS = 1000
 
 #: The bound that R² keeps in all but so many of the draws.

@@ -54,7 +54,7 @@ def train_members(
     n_workers = min(len(nets), cpu_count())
     if n_workers > 1 and device.type == "cpu":
         return _side_by_side(nets, recordings, own, progress, kept, n_workers)
-    with _one_thread():
+    with one_thread():
         return _in_turn(nets, recordings, own, device, progress, kept)
 
 
@@ -65,8 +65,15 @@ def member_seeds(seed: int, n_members: int) -> list[int]:
     return [int(drawn) for drawn in np.random.SeedSequence(seed).generate_state(n_members)]
 
 
+def rounds(n_members: int, device: torch.device) -> int:
+    """How many members are trained one after another where they are not trained at the same time."""
+    n_workers = min(n_members, cpu_count()) if device.type == "cpu" else 1
+    return -(-n_members // n_workers)
+
+
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread meanwhile."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -146,7 +146,7 @@ def read_labelled(
         )
     return LabelledSession(
         path=path,
-        sha256=_sha256(path),
+        sha256=file_sha256(path),
         session=session,
         binned=binned,
         names=names,
@@ -229,7 +229,8 @@ def synthetic_notes(sessions: Sequence[LabelledSession], seed: int) -> list[str]
     return notes
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

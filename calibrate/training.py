@@ -49,6 +49,7 @@ class TrainingSettings:
             2019, CVPR). 0: they stay as training left them.
         pull: weight of Σ (w − w₀)² over all weights but the read-in's, which pulls them back to where they
             were (L2-SP: Li, Grandvalet & Davoine 2018, ICML); weight decay does not pull them to 0 then.
+        only: what the names of the parameters begin with that are trained; () for all of them.
         read_in_rate: the read-ins' part of the learning rate. A new day starts at a z-score, so the network
             should not come to rely on read-ins that have gone far from theirs.
         augmentation: what is done to the windows; None for nothing.
@@ -75,6 +76,7 @@ class TrainingSettings:
     frozen_norm: bool = False
     settled_batches: int = 0
     pull: float = 0.0
+    only: tuple[str, ...] = ()
     read_in_rate: float = 1.0
     augmentation: Augmentation | None = None
     mixed: bool = False
@@ -182,15 +184,20 @@ class Training:
         self._validates = any(bool(recording.validated.any()) for recording in recordings)
         learnt = [recording for recording in recordings if bool(recording.learnt.any())]
         self._sampler = WindowSampler(learnt, settings.window_bins, settings.warmup_bins, settings.seed)
+        trained = [
+            (name, parameter)
+            for name, parameter in net.named_parameters()
+            if not settings.only or name.startswith(settings.only)
+        ]
         self._pulled = [
             (parameter, parameter.detach().clone())
-            for name, parameter in net.named_parameters()
+            for name, parameter in trained
             if settings.pull and not name.startswith("read_in.")
         ]
         rates = {True: settings.learning_rate * settings.read_in_rate, False: settings.learning_rate}
         groups = [
             {
-                "params": [p for name, p in net.named_parameters() if name.startswith("read_in.") is own],
+                "params": [p for name, p in trained if name.startswith("read_in.") is own],
                 "lr": rate,
             }
             for own, rate in rates.items()

@@ -99,9 +99,7 @@ def list_models() -> list[StoredModel]:
     """Every readable model that has a name: in the user data directory, then the bundled ones."""
     named = [(path.name.removesuffix(SUFFIX), path) for path in sorted(_models_dir().glob(f"*{SUFFIX}"))]
     named += [(path.parent.name, path) for path in sorted(_models_dir().glob(f"*/current{SUFFIX}"))]
-    bundled = _bundled_dir()
-    if bundled is not None:
-        named += [(path.name.removesuffix(SUFFIX), path) for path in sorted(bundled.glob(f"*{SUFFIX}"))]
+    named += [(path.name.removesuffix(SUFFIX), path) for path in bundled_models()]
     models = []
     for name, path in named:
         try:
@@ -112,6 +110,12 @@ def list_models() -> list[StoredModel]:
             StoredModel(unquote(name), path, model.kind, model.n_channels, model.bin_width_s, model.model_id)
         )
     return models
+
+
+def bundled_models() -> list[Path]:
+    """Files of the models that ship, by their names."""
+    folder = _bundled_dir()
+    return [] if folder is None else sorted(folder.glob(f"*{SUFFIX}"))
 
 
 def _named(model: str) -> Path:

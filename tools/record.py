@@ -159,6 +159,7 @@ class StreamRecording:
                 "date": started.date().isoformat(),
                 "started": started.isoformat(timespec="seconds"),
                 "recorded_by": f"rtdecode {__version__} record",
+                "stream": self.settings.stream,
             },
             buffers=buffers,
             behavior=self._behavior,

@@ -9,6 +9,7 @@ import typer
 
 from rtdecode.cli import (
     bench,
+    calibrate,
     decode,
     demo,
     doctor,
@@ -37,6 +38,7 @@ app.command("replay")(replay.replay)
 app.command("record")(record.record)
 app.command("decode")(decode.decode)
 app.command("fit")(fit.fit)
+app.command("calibrate")(calibrate.calibrate)
 app.command("pretrain")(pretrain.pretrain)
 app.command("evaluate")(evaluate.evaluate)
 app.command("verify")(verify.verify)

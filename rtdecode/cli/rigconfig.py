@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -43,6 +44,26 @@ def flag_types(ctx: typer.Context) -> Mapping[str, type]:
     """bool, float or str for each flag that a rig.toml may set, from the command's own signature."""
     function = inspect.unwrap(ctx.command.callback) if ctx.command.callback else None
     assert function is not None
+    return _types_of(function)
+
+
+def rig_settings() -> dict[str, Any]:
+    """What the environment and the rig.toml in the current folder say of `serve`, for other commands.
+
+    Raises:
+        RtdecodeError: as `read_rig_file`.
+    """
+    from rtdecode.cli.serve import serve
+    from rtdecode.rigfile import find_rig_file, read_rig_file
+
+    types = _types_of(serve)
+    path = find_rig_file(None)
+    said = {} if path is None else read_rig_file(path, types).flags
+    named = {name: os.environ.get(f"{ENVIRONMENT_PREFIX}_{name.upper()}") for name in types}
+    return said | {name: text for name, text in named.items() if text}
+
+
+def _types_of(function: Callable[..., Any]) -> Mapping[str, type]:
     hints = get_type_hints(function)
     types = {}
     for name in inspect.signature(function).parameters:

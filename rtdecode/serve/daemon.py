@@ -257,6 +257,7 @@ class Daemon:
                 "date": started.date().isoformat(),
                 "started": started.isoformat(timespec="seconds"),
                 "recorded_by": f"rtdecode {__version__} serve",
+                "stream": self.settings.stream,
             },
             buffers=buffers,
             behavior=self.behavior,

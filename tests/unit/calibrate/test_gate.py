@@ -85,10 +85,10 @@ def test_an_output_that_does_not_vary_is_left_out() -> None:
 
 
 def test_too_little_behaviour_is_refused_with_how_much_it_takes() -> None:
-    y = movement(FEWEST_BLOCKS * BLOCK_S + 1)
+    y = movement(FEWEST_BLOCKS * BLOCK_S + 1.0)
     assert judge(decoded(y, 0.9), y, BIN_WIDTH_S).deployable
     y[:100] = np.nan
-    with pytest.raises(RtdecodeError, match=r"23\.0 s of behaviour to judge by, of 24 s at least"):
+    with pytest.raises(RtdecodeError, match=r"9\.0 s of behaviour to judge by, of 10 s at least"):
         judge(decoded(y, 0.9), y, BIN_WIDTH_S)
 
 

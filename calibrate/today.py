@@ -1,0 +1,171 @@
+"""This morning's session as a calibration sees it: what may be learnt from, and what only judges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.calibrate.sessions import file_sha256
+from rtdecode.calibrate.split import chronological_split
+from rtdecode.errors import RtdecodeError
+from rtdecode.session.bins import behavior_at, bin_session
+from rtdecode.session.layout import Behavior
+from rtdecode.session.read import read_session
+
+F8 = NDArray[np.float64]
+
+#: Last part of the labelled time, which judges a new model and is not learnt from.
+HELD_OUT = 0.2
+
+#: Last part of what is learnt from, by which choices are made.
+CHOSEN_BY = 0.2
+
+DEAD_BELOW_HZ = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Today:
+    """One session in the bins of a model.
+
+    Attributes:
+        path, sha256: of the file.
+        name: of the session.
+        date: as the file says, "" where it does not.
+        bin_width_s: seconds.
+        counts: u1[T, C].
+        targets: f4[T, D], the model's outputs at the end of each bin; NaN where unknown.
+        learnt, held_out: bool[T], bins that are learnt from, and those that only judge.
+        synthetic_times: whether events were placed at random in coarser bins.
+    """
+
+    path: Path
+    sha256: str
+    name: str
+    date: str
+    bin_width_s: float
+    counts: NDArray[np.uint8]
+    targets: NDArray[np.float32]
+    learnt: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
+    synthetic_times: bool
+
+    @property
+    def learnt_s(self) -> float:
+        """Labelled time that is learnt from."""
+        return float(self.learnt.sum() * self.bin_width_s)
+
+    @property
+    def held_out_s(self) -> float:
+        """Labelled time that judges."""
+        return float(self.held_out.sum() * self.bin_width_s)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any behaviour is known."""
+        return bool(self.learnt.any())
+
+    @property
+    def end(self) -> int:
+        """Where the bins end that may be looked at: the first of those that judge, all without labels."""
+        return int(np.flatnonzero(self.learnt)[-1]) + 1 if self.labelled else len(self.counts)
+
+    @property
+    def learnt_targets(self) -> NDArray[np.float32]:
+        """f4[end, D], NaN where not learnt from."""
+        known = self.learnt[: self.end, np.newaxis]
+        return np.where(known, self.targets[: self.end], np.float32(np.nan))
+
+    def statistics(
+        self, count_max: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Mean and SD f8[C] of the clipped counts that may be looked at, and which channels fire, bool[C]."""
+        # In float32, as networks take counts up (`take_up`).
+        clipped = np.minimum(self.counts[: self.end], np.uint8(count_max)).astype(np.float32)
+        mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
+        good = (mean >= DEAD_BELOW_HZ * self.bin_width_s) & (sd > 0)
+        return mean.astype(np.float64), sd.astype(np.float64), good
+
+    def provenance(self) -> dict[str, Any]:
+        """What to remember of the session."""
+        return {
+            "name": self.name,
+            "file": self.path.name,
+            "sha256": self.sha256,
+            "date": self.date,
+            "synthetic_times": self.synthetic_times,
+            "train_s": self.learnt_s,
+            "holdout_s": self.held_out_s,
+        }
+
+
+def read_today(path: Path, base: ModelArtifact, *, spikes_will_do: bool = False, seed: int = 0) -> Today:
+    """Read a session in the bins of a model.
+
+    Args:
+        path: session file.
+        base: the model that is to be calibrated.
+        spikes_will_do: take behaviour that does not fit the model for none.
+        seed: places the events of counts that are coarser than the bins.
+
+    Raises:
+        RtdecodeError: the session cannot be read, has other channels than the model, or (unless
+            `spikes_will_do`) has behaviour but not what the model decodes, or in other units.
+    """
+    session = read_session(path)
+    if session.n_channels != base.n_channels:
+        raise RtdecodeError(
+            f"has {session.n_channels} channels, and the base {base.n_channels}",
+            where=str(path),
+            mend="name a base of the same array with --base",
+        )
+    binned = bin_session(session, base.bin_width_s, seed)
+    if not len(binned.counts):
+        raise RtdecodeError(f"is shorter than a bin of {1e3 * base.bin_width_s:g} ms", where=str(path))
+    targets = np.full((len(binned.counts), len(base.outputs)), np.nan, np.float32)
+    if session.behavior is not None and session.behavior.names:
+        try:
+            columns = _columns(session.behavior, base.outputs, path)
+            targets = behavior_at(session.behavior, binned.t_bin)[:, columns]
+        except RtdecodeError:
+            if not spikes_will_do:
+                raise
+    learnt, held_out = chronological_split(np.isfinite(targets).all(axis=1), HELD_OUT)
+    return Today(
+        path=path,
+        sha256=file_sha256(path),
+        name=session.name,
+        date=str(session.attrs.get("date", "")),
+        bin_width_s=base.bin_width_s,
+        counts=binned.counts,
+        targets=targets,
+        learnt=learnt,
+        held_out=held_out,
+        synthetic_times=binned.synthetic_times,
+    )
+
+
+def _columns(behavior: Behavior, outputs: Sequence[Output], path: Path) -> list[int]:
+    columns = []
+    for output in outputs:
+        if output.name not in behavior.names:
+            raise RtdecodeError(
+                f"has no behaviour called {output.name!r}, which the base decodes, but "
+                f"{', '.join(behavior.names)}",
+                where=str(path),
+                mend="name another base with --base, or go by spikes alone with --rung unsup",
+            )
+        column = behavior.names.index(output.name)
+        if behavior.units[column] != output.units:
+            raise RtdecodeError(
+                f"{output.name} is in {behavior.units[column]!r}, and in {output.units!r} for the base",
+                where=str(path),
+                mend="name a base of the same units with --base",
+            )
+        columns.append(column)
+    return columns

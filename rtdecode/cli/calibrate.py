@@ -1,0 +1,154 @@
+"""`rtdecode calibrate`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, number, print_json, progress_bar, table
+from rtdecode.cli.rigconfig import rig_settings
+
+if TYPE_CHECKING:
+    from rtdecode.calibrate.calibrate import Calibration
+
+REFUSED = 3
+REFUSED_SUFFIX = ".refused.safetensors"
+
+
+def calibrate(
+    session: Annotated[Path, typer.Argument(help="Today's session file (.h5).", metavar="TODAY")],
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="Model to start from, a path or a name; default: rig.toml's model, else the stream's "
+            "current one, else one that ships and fits."
+        ),
+    ] = None,
+    rung: Annotated[
+        str | None,
+        typer.Option(help="unsup, readout, readin or full; default: what the session and torch allow."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Model file to write; default: TODAY.safetensors beside the session.")
+    ] = None,
+    budget: Annotated[float | None, typer.Option(help="Seconds that it may take.")] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(
+            help="Stream whose current model it becomes; default: rig.toml's, else the one that was recorded."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Deploy it whatever the gate says; the model remembers.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    device: Annotated[
+        str, typer.Option(help="What trains a network: auto (a GPU if there is one), cpu, cuda …")
+    ] = "auto",
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Adapt a model of other days to today, and make it current if it is better. Exit 3 if it is not."""
+    from rtdecode.artifact import write_artifact
+    from rtdecode.calibrate.base import choose_start
+    from rtdecode.calibrate.calibrate import calibrate_session, forced
+    from rtdecode.modelstore import install_current
+    from rtdecode.session.read import read_session
+    from rtdecode.session.target import check_writable
+
+    started = time.perf_counter()
+    target = output or session.with_suffix(".safetensors")
+    check_writable(target)
+    recorded = read_session(session)
+    rig = rig_settings()
+    whose = stream or rig.get("stream") or recorded.attrs.get("stream")
+    start = choose_start(recorded, base or rig.get("model"), whose)
+    with progress_bar() as progress:
+        result = calibrate_session(
+            session,
+            start.base,
+            incumbent=start.incumbent,
+            rung=rung,
+            budget_s=budget,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    if force and not result.deployable:
+        result = forced(result)
+    accepted = result.deployable or force
+    written: Path | None = None
+    if result.artifact is not None:
+        written = target if accepted else target.with_name(target.stem + REFUSED_SUFFIX)
+        write_artifact(written, result.artifact)
+    installed = install_current(written, whose) if accepted and written is not None and whose else None
+    document = _document(result, start.path, written, installed, time.perf_counter() - started, force)
+    if json:
+        print_json(document)
+    else:
+        _print(document, whose)
+    if not accepted:
+        raise typer.Exit(REFUSED)
+
+
+def _document(
+    result: Calibration,
+    base: Path,
+    written: Path | None,
+    installed: Path | None,
+    seconds: float,
+    force: bool,
+) -> dict[str, Any]:
+    verdict = result.verdict
+    names = list(result.artifact.output_names) if result.artifact is not None else []
+    scores = None
+    if verdict is not None:
+        scores = {"new": verdict.new, "incumbent": verdict.incumbent, "wiener": verdict.wiener}
+    return {
+        "output": None if written is None else str(written),
+        "outputs": names,
+        "seconds": seconds,
+        "holdout": {
+            "r2": None if verdict is None else verdict.new,
+            "pcc": result.pcc,
+            "seconds": result.holdout_s,
+        },
+        "rung": result.rung,
+        "deployed": installed is not None,
+        "deployable": result.deployable,
+        "forced": force and not result.deployable,
+        "reason": result.reason,
+        "scores": scores,
+        "bound": None if verdict is None else verdict.bound,
+        "chance": None if verdict is None else verdict.chance,
+        "base": str(base),
+        "model": None if result.artifact is None else result.artifact.model_id,
+        "current": None if installed is None else str(installed),
+        "notes": result.notes,
+    }
+
+
+def _print(document: dict[str, Any], stream: str | None) -> None:
+    for note in document["notes"]:
+        print(f"note: {note}")
+    print(f"from {document['base']}, rung {document['rung']}")
+    scores = document["scores"]
+    if scores is not None:
+        print(f"R² of the last {document['holdout']['seconds']:.0f} s, which nothing was learnt from")
+        columns = [(name, score) for name, score in scores.items() if score is not None]
+        rows = [
+            [output, *(number(float(score[i])) for _, score in columns)]
+            for i, output in enumerate(document["outputs"])
+        ]
+        rows.append(["mean", *(number(float(score.mean())) for _, score in columns)])
+        print(table(["output", *(name for name, _ in columns)], rows))
+    said = "better" if document["deployable"] else "FORCED" if document["forced"] else "REFUSED"
+    print(f"{said}: {document['reason']}")
+    if document["output"] is not None:
+        print(f"model {document['model']} written to {document['output']} in {document['seconds']:.1f} s")
+    if document["current"] is not None:
+        print(f"now the current model of stream {stream}: rtdecode serve --stream {stream}")
+    elif document["deployable"] or document["forced"]:
+        print(f"no stream is known to make it current for: serve it with --model {document['output']}")

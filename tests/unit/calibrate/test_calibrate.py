@@ -1,0 +1,350 @@
+"""`calibrate`: the rungs, the gate, what is refused and why, and the command line around them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
+from rtdecode.calibrate import adapt, networks, pretrain, rungs
+from rtdecode.calibrate.base import choose_start
+from rtdecode.calibrate.calibrate import calibrate_session, forced
+from rtdecode.calibrate.pretrain import pretrain_sessions
+from rtdecode.calibrate.rungs import default_rung, fresh_name
+from rtdecode.calibrate.sizes import Sizes
+from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.cli import app
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.members import networks_of
+from rtdecode.modelstore import current_model
+from rtdecode.session.layout import Events, Session
+from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
+from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
+
+SMALL = Sizes(members=1, widths=(24, 24), dec_widths=(24,), feature_dropout=0.1)
+BIN_WIDTH_S = 0.05
+N_CHANNELS = 20
+
+
+def simulated(rate_hz: float, seed: int, seconds: float = 150.0) -> Session:
+    task = CentreOut(n_channels=N_CHANNELS, mean_rate_hz=rate_hz)
+    return simulate_session(task, draw_tuning(task, 3), seconds, seed, f"day{seed}")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """day0.h5, day1.h5 of other rates than day2.h5, and base.safetensors of the first two."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("days")
+    for seed, rate_hz in enumerate((20.0, 25.0, 40.0)):
+        write_session(folder / f"day{seed}.h5", simulated(rate_hz, seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "TrainingSettings", partial(TrainingSettings, batch=8))
+        patch.setattr(pretrain, "MANY_DAYS", SMALL)
+        result = pretrain_sessions(
+            [folder / "day0.h5", folder / "day1.h5"], bin_width_s=BIN_WIDTH_S, steps=250
+        )
+    write_artifact(folder / "base.safetensors", result.artifact)
+    return folder
+
+
+@pytest.fixture
+def base(folder: Path) -> ModelArtifact:
+    return read_artifact(folder / "base.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(adapt, "STEPS", 80)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+
+def changed(folder: Path, path: Path, change: Callable[[Session], Session]) -> Path:
+    write_session(path, change(replace(read_session(folder / "day2.h5"), path=None)))
+    return path
+
+
+def with_behavior(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Session], Session]:
+    def change(session: Session) -> Session:
+        assert session.behavior is not None
+        return replace(
+            session, behavior=replace(session.behavior, values=values(session.behavior.values).astype("f4"))
+        )
+
+    return change
+
+
+@pytest.mark.parametrize("rung", ["unsup", "readout", "readin", "full"])
+def test_every_rung_makes_a_better_model_that_can_be_gone_on_from(
+    folder: Path, base: ModelArtifact, rung: str
+) -> None:
+    result = calibrate_session(folder / "day2.h5", base, rung=rung)
+    assert result.rung == rung
+    assert result.artifact is not None
+    assert result.verdict is not None
+    assert result.verdict.incumbent is not None
+    assert result.verdict.new.mean() > result.verdict.incumbent.mean()
+    assert result.verdict.wiener is not None
+    assert result.holdout_s == pytest.approx(30.0, abs=0.1)
+    assert result.artifact.model_id != base.model_id
+    said = result.artifact.provenance
+    assert (said["base"], said["rung"]) == (base.model_id, rung)
+    assert said["sessions"][-1]["name"] == "day2"
+    (net,) = networks_of(result.artifact)
+    assert net.read_in.names == ["day0", "day1", "day2"]
+    again = calibrate_session(folder / "day2.h5", base, rung=rung)
+    assert again.artifact is not None
+    assert again.artifact.model_id == result.artifact.model_id
+
+
+def test_what_judges_is_not_learnt_from(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
+    def late(session: Session) -> Session:
+        assert session.behavior is not None
+        values = session.behavior.values.copy()
+        values[round(0.81 * len(values)) :] *= -1.0
+        return replace(session, behavior=replace(session.behavior, values=values))
+
+    other = changed(folder, tmp_path / "late.h5", late)
+    for rung in ("readout", "full"):
+        one, two = (calibrate_session(path, base, rung=rung) for path in (folder / "day2.h5", other))
+        assert one.artifact is not None
+        assert two.artifact is not None
+        assert one.artifact.model_id == two.artifact.model_id
+        assert not two.deployable
+
+
+def silent(session: Session) -> Session:
+    return replace(session, events=Events(np.array([0.5, 149.0]), np.array([3, 3], np.uint16)))
+
+
+def first_seconds(session: Session) -> Session:
+    assert session.events is not None
+    assert session.behavior is not None
+    start = session.start_s
+    spikes, samples = session.events.time < start + 10, session.behavior.time < start + 10
+    return replace(
+        session,
+        events=Events(session.events.time[spikes], session.events.channel[spikes]),
+        behavior=replace(
+            session.behavior,
+            time=session.behavior.time[samples],
+            values=session.behavior.values[samples],
+        ),
+        trials=None,
+    )
+
+
+REFUSED: dict[str, tuple[Callable[[Session], Session], str]] = {
+    "shuffled": (with_behavior(lambda y: np.random.default_rng(0).permutation(y)), "chance|well or better"),
+    "shifted": (with_behavior(lambda y: np.roll(y, len(y) // 2, axis=0)), "chance|well or better"),
+    "constant": (with_behavior(lambda y: np.full_like(y, 3.0)), "does not vary"),
+    "silence": (silent, "no channel fires"),
+    "10 s": (first_seconds, "the session has 10 s of behaviour, and 50 s are needed"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("rung", ["readout", "full"])
+def test_what_says_nothing_is_refused_with_its_reason(
+    folder: Path, tmp_path: Path, base: ModelArtifact, what: str, rung: str
+) -> None:
+    change, reason = REFUSED[what]
+    result = calibrate_session(changed(folder, tmp_path / "today.h5", change), base, rung=rung)
+    assert not result.deployable
+    assert any(part in result.reason for part in reason.split("|")), result.reason
+
+
+def test_it_is_refused_where_the_model_in_use_is_better(folder: Path, base: ModelArtifact) -> None:
+    good = calibrate_session(folder / "day2.h5", base, rung="full").artifact
+    assert good is not None
+    result = calibrate_session(folder / "day2.h5", base, incumbent=good, rung="unsup")
+    assert not result.deployable
+    assert "the model in use does as well or better" in result.reason
+    same = calibrate_session(folder / "day2.h5", base, incumbent=good, rung="full")
+    assert not same.deployable
+    other = replace(good, bin_width_s=0.1)
+    result = calibrate_session(folder / "day2.h5", base, incumbent=other, rung="full")
+    assert result.verdict is not None
+    assert result.verdict.incumbent is None
+    assert any("not compared" in note for note in result.notes)
+
+
+def test_without_labels_channels_are_what_is_judged(
+    folder: Path, tmp_path: Path, base: ModelArtifact
+) -> None:
+    spikes = changed(folder, tmp_path / "spikes.h5", lambda session: replace(session, behavior=None))
+    result = calibrate_session(spikes, base)
+    assert (result.rung, result.deployable, result.verdict) == ("unsup", True, None)
+    assert f"{N_CHANNELS} of the base's {N_CHANNELS} channels fire" in result.reason
+
+    def most_dead(session: Session) -> Session:
+        assert session.events is not None
+        kept = session.events.channel < 8
+        events = Events(session.events.time[kept], session.events.channel[kept])
+        return replace(session, events=events, behavior=None)
+
+    result = calibrate_session(changed(folder, tmp_path / "dead.h5", most_dead), base)
+    assert not result.deployable
+    assert result.reason == "only 8 of the base's 20 channels fire today"
+    assert result.notes == [f"12 of 20 channels are silent today: {', '.join(map(str, range(8, 20)))}"]
+    with pytest.raises(RtdecodeError, match="use --rung unsup"):
+        calibrate_session(spikes, base, rung="full")
+
+
+def test_the_rung_follows_the_labels_and_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [default_rung(s) for s in (0.0, 60.0, 120.0, 600.0)] == ["unsup", "readin", "full", "full"]
+    monkeypatch.setattr(rungs, "torch_is_installed", lambda: False)
+    assert [default_rung(s) for s in (0.0, 60.0, 600.0)] == ["unsup", "readout", "readout"]
+
+
+@pytest.mark.parametrize("rung", ["unsup", "readout"])
+def test_two_rungs_need_no_torch(folder: Path, rung: str) -> None:
+    program = (
+        "import sys\n"
+        "from rtdecode.cli import app\n"
+        f"app(['calibrate', {str(folder / 'day2.h5')!r}, '--base', {str(folder / 'base.safetensors')!r}, "
+        f"'--rung', {rung!r}, '--output', 'new.safetensors', '--json'], "
+        "standalone_mode=False)\nsys.exit('torch' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["rung"] == rung
+
+
+def test_a_budget_is_kept_with_fewer_batches_or_without_training(
+    folder: Path, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapt, "seconds_per_step", lambda *_arguments: 1.0)
+    result = calibrate_session(folder / "day2.h5", base, rung="full", budget_s=60.0)
+    assert result.artifact is not None
+    assert 40 <= result.artifact.provenance["calibration"]["steps"] <= 48
+    assert any("of 80 batches" in note for note in result.notes)
+    result = calibrate_session(folder / "day2.h5", base, rung="full", budget_s=10.0)
+    assert result.rung == "readout"
+    assert "no time to train: readout instead" in result.notes
+    with pytest.raises(RtdecodeError, match="a budget of -1 s"):
+        calibrate_session(folder / "day2.h5", base, budget_s=-1.0)
+
+
+def test_sessions_that_do_not_fit_the_base_are_refused_by_name(
+    folder: Path, tmp_path: Path, base: ModelArtifact
+) -> None:
+    task = CentreOut(n_channels=9)
+    write_session(tmp_path / "small.h5", simulate_session(task, draw_tuning(task, 1), 60.0, 0, "small"))
+    with pytest.raises(RtdecodeError, match=r"small\.h5: has 9 channels, and the base 20"):
+        calibrate_session(tmp_path / "small.h5", base)
+
+    def renamed(session: Session) -> Session:
+        assert session.behavior is not None
+        return replace(session, behavior=replace(session.behavior, names=("x", "y", "vx", "w")))
+
+    other = changed(folder, tmp_path / "other.h5", renamed)
+    with pytest.raises(RtdecodeError, match="has no behaviour called 'vy', which the base decodes"):
+        calibrate_session(other, base)
+    assert calibrate_session(other, base, rung="unsup").verdict is None
+    with pytest.raises(RtdecodeError, match="there is no rung 'fulll'"):
+        calibrate_session(folder / "day2.h5", base, rung="fulll")
+
+
+def test_names_are_never_taken_twice(base: ModelArtifact) -> None:
+    assert fresh_name(base, "day2") == "day2"
+    assert fresh_name(base, "day1") == "day1 2"
+
+
+def command(*arguments: Any) -> tuple[int, dict[str, Any]]:
+    run = CliRunner().invoke(app, ["calibrate", *map(str, arguments), "--json"])
+    return run.exit_code, json.loads(run.stdout) if run.stdout else {}
+
+
+def test_the_morning_makes_a_model_current_and_keeps_the_one_before(
+    folder: Path, tmp_path: Path, base: ModelArtifact
+) -> None:
+    code, said = command(
+        folder / "day2.h5", "--base", folder / "base.safetensors", "--stream", "M1",
+        "--output", tmp_path / "today.safetensors", "--rung", "readout",
+    )  # fmt: skip
+    assert code == 0
+    assert said["deployed"] is True
+    assert (said["rung"], said["forced"]) == ("readout", False)
+    assert said["outputs"] == ["x", "y", "vx", "vy"]
+    assert [len(said["scores"][name]) for name in ("new", "incumbent", "wiener")] == [4, 4, 4]
+    assert said["holdout"]["r2"] == said["scores"]["new"]
+    current = current_model("M1")
+    assert read_artifact(current).model_id == said["model"]
+    # From now on it is the base, and the one to beat.
+    session = read_session(folder / "day1.h5")
+    start = choose_start(session, None, "M1")
+    assert start.base.model_id == said["model"]
+    assert start.incumbent is not None
+    code, again = command(
+        folder / "day2.h5", "--stream", "M1", "--output", tmp_path / "again.safetensors", "--rung", "full"
+    )
+    assert again["base"] == str(current)
+    assert (code == 0) == again["deployable"]
+    if code == 0:
+        previous = current.with_name("previous.safetensors")
+        assert read_artifact(previous).model_id == said["model"]
+
+
+def test_a_refused_model_is_kept_under_another_name_and_never_current(folder: Path, tmp_path: Path) -> None:
+    change, _ = REFUSED["shifted"]
+    today = changed(folder, tmp_path / "today.h5", change)
+    arguments = (today, "--base", folder / "base.safetensors", "--stream", "M1", "--rung", "readout")
+    code, said = command(*arguments)
+    assert code == 3
+    assert (said["deployed"], said["deployable"]) == (False, False)
+    assert Path(said["output"]).name == "today.refused.safetensors"
+    assert not (tmp_path / "today.safetensors").exists()
+    assert not current_model("M1").exists()
+    code, said = command(*arguments, "--force")
+    assert code == 0
+    assert said["forced"] is True
+    assert "forced" in read_artifact(tmp_path / "today.safetensors").provenance
+    assert read_artifact(current_model("M1")).model_id == said["model"]
+
+
+def test_nothing_can_be_forced_where_there_is_no_model(
+    folder: Path, tmp_path: Path, base: ModelArtifact
+) -> None:
+    change, _ = REFUSED["10 s"]
+    result = calibrate_session(changed(folder, tmp_path / "today.h5", change), base)
+    with pytest.raises(RtdecodeError, match="no model could be made"):
+        forced(result)
+
+
+def test_stream_and_base_come_from_rig_toml_or_the_recording(folder: Path, tmp_path: Path) -> None:
+    Path("rig.toml").write_text(f'stream = "rig"\nmodel = "{folder / "base.safetensors"}"\n')
+    code, _ = command(folder / "day2.h5", "--output", tmp_path / "a.safetensors", "--rung", "readout")
+    assert code == 0
+    assert current_model("rig").is_file()
+    Path("rig.toml").unlink()
+    recorded = changed(
+        folder, tmp_path / "b.h5", lambda session: replace(session, attrs=session.attrs | {"stream": "M7"})
+    )
+    code, _ = command(recorded, "--base", folder / "base.safetensors", "--rung", "readout")
+    assert code == 0
+    assert current_model("M7").is_file()
+
+
+def test_a_base_that_fits_is_found_among_those_that_ship(folder: Path) -> None:
+    session = read_session(folder / "day2.h5")
+    with pytest.raises(RtdecodeError, match="no model to start from fits an array of 20 channels"):
+        choose_start(session, None, None)
+    assert choose_start(replace(session, n_channels=96), None, None).path.name == "indy.safetensors"
+    assert session.behavior is not None
+    strange = replace(session, n_channels=96, behavior=replace(session.behavior, units=("cm",) * 4))
+    with pytest.raises(RtdecodeError, match="that records x, y, vx, vy"):
+        choose_start(strange, None, None)
