@@ -135,7 +135,8 @@ def read_today(path: Path, base: ModelArtifact, *, spikes_will_do: bool = False,
         except RtdecodeError:
             if not spikes_will_do:
                 raise
-    learnt, held_out = chronological_split(np.isfinite(targets).all(axis=1), HELD_OUT)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(targets).all(axis=1))
+    learnt, held_out = chronological_split(known, HELD_OUT)
     return Today(
         path=path,
         sha256=file_sha256(path),
