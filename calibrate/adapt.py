@@ -151,7 +151,7 @@ def part_of_the_way(labelled_s: float) -> float:
     Half a minute of labels says little about the rest of a day, and all of the way there decodes worse than
     not going at all.
     """
-    return labelled_s / (labelled_s + HALF_S)
+    return labelled_s**2 / (labelled_s**2 + HALF_S**2)
 
 
 def between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], part: float) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, count_max_at
-from rtdecode.calibrate.fitters import FITTERS, NETWORKS, Trained, TrainingSet
+from rtdecode.calibrate.fitters import FITTERS, NETWORKS, Trained, TrainingSet, check_installed
 from rtdecode.calibrate.score import nullable, pcc, r2
 from rtdecode.calibrate.sessions import (
     LabelledSession,
@@ -106,6 +106,7 @@ def fit_sessions(
         raise RtdecodeError(f"a {kind} model is not trained on a device", mend="leave --device out")
     check_bin_width(bin_width_s)
     check_holdout(holdout)
+    check_installed(kind)
     sessions = read_all(
         paths, bin_width_s, outputs, seed, progress=lambda what, done: report(what, 0.3 * done)
     )

@@ -143,15 +143,27 @@ def _fit_kalman(data: TrainingSet, progress: Callable[[float], None]) -> Sequenc
     return [trained]
 
 
-def _fit_network(kind: str, data: TrainingSet, progress: Callable[[float], None]) -> Sequence[Trained]:
+def check_installed(kind: str) -> None:
+    """What fits this kind is there.
+
+    Raises:
+        RtdecodeError: it needs a package that is not installed.
+    """
+    if kind not in NETWORKS:
+        return
     try:
-        from rtdecode.calibrate.networks import fit_network
+        import rtdecode.calibrate.networks  # noqa: F401
     except ModuleNotFoundError as error:
         raise RtdecodeError(
             f"training a network needs {error.name}, which is not installed",
             where=f"--kind {kind}",
             mend="pip install 'rtdecode[train]'",
         ) from None
+
+
+def _fit_network(kind: str, data: TrainingSet, progress: Callable[[float], None]) -> Sequence[Trained]:
+    from rtdecode.calibrate.networks import fit_network
+
     artifacts, logs = fit_network(
         kind,
         list(data.names),

@@ -52,7 +52,8 @@ def test_weights_go_a_part_of_the_way_that_grows_with_the_labels(monkeypatch: py
     before, after = adapted(N_BINS, 5, monkeypatch)
     monkeypatch.setattr(adapt, "HALF_S", 0.0)
     _, whole = adapted(N_BINS, 5, monkeypatch)
-    part = N_BINS * BIN_WIDTH_S / (N_BINS * BIN_WIDTH_S + 120.0)
+    labelled_s = N_BINS * BIN_WIDTH_S
+    part = labelled_s**2 / (labelled_s**2 + 120.0**2)
     moved = [
         name
         for name in before
