@@ -96,8 +96,9 @@ def calibrate_session(
         progress: told how far the work is.
 
     Raises:
-        RtdecodeError: the session cannot be read or does not fit the base, the base is no network, or the
-            rung cannot be taken. A session with too little in it is no error: it is refused, with a reason.
+        RtdecodeError: the session cannot be read or does not fit the base, the base is no network or was
+            trained on all of the session, or the rung cannot be taken. A session with too little in it is no
+            error: it is refused, with a reason.
     """
     started = time.monotonic()
     report: Progress = progress if progress is not None else _ignore
@@ -105,6 +106,7 @@ def calibrate_session(
         raise RtdecodeError(f"a budget of {budget_s:g} s", where="--budget", mend="give seconds above 0")
     report("reading the session", 0.0)
     today = read_today(Path(path), base, spikes_will_do=rung == "unsup", seed=seed)
+    _check_unseen(base, today)
     chosen = rung if rung is not None else default_rung(today.learnt_s)
     reason = _hopeless(today, base)
     if reason:
@@ -165,6 +167,18 @@ def forced(result: Calibration) -> Calibration:
         raise RtdecodeError(f"no model could be made: {result.reason}", where="--force")
     provenance = result.artifact.provenance | {"forced": result.reason}
     return replace(result, artifact=replace(result.artifact, provenance=provenance))
+
+
+def _check_unseen(base: ModelArtifact, today: Today) -> None:
+    """Nothing can be judged by what was learnt from."""
+    for seen in base.provenance.get("sessions", ()):
+        whole = not seen.get("validation") and not seen.get("holdout_s")
+        if seen.get("sha256") == today.sha256 and whole:
+            raise RtdecodeError(
+                "the base was trained on this very session, which cannot judge it then",
+                where=str(today.path),
+                mend="name a base of other days with --base, or record anew",
+            )
 
 
 def _hopeless(today: Today, base: ModelArtifact) -> str:

@@ -259,6 +259,15 @@ def test_sessions_that_do_not_fit_the_base_are_refused_by_name(
         calibrate_session(folder / "day2.h5", base, rung="fulll")
 
 
+def test_a_base_is_not_judged_by_what_it_was_trained_on(folder: Path, base: ModelArtifact) -> None:
+    with pytest.raises(RtdecodeError, match=r"day1\.h5: the base was trained on this very session"):
+        calibrate_session(folder / "day1.h5", base)
+    # A calibration leaves the last fifth alone, so it may be repeated.
+    again = calibrate_session(folder / "day2.h5", base, rung="unsup").artifact
+    assert again is not None
+    assert calibrate_session(folder / "day2.h5", again, rung="unsup").artifact is not None
+
+
 def test_names_are_never_taken_twice(base: ModelArtifact) -> None:
     assert fresh_name(base, "day2") == "day2"
     assert fresh_name(base, "day1") == "day1 2"
