@@ -47,8 +47,8 @@ def adapt(
 
     The read-in starts at the z-score of the session's spikes (`take_up`), unless the networks have one for
     it already. Without a single label it stays there, and nothing is trained. With labels, all weights are
-    trained, and then go only a part of the way from where they were (`part_of_the_way`): in between, networks
-    keep what they knew of other days (WiSE-FT: Wortsman et al. 2022, CVPR, eq 1).
+    trained (or `only` some), and then go only a part of the way from where they were (`part_of_the_way`): in
+    between, networks keep what they knew of other days (WiSE-FT: Wortsman et al. 2022, CVPR, eq 1).
 
     Args:
         nets: the members of a model, pretrained on other sessions.

@@ -243,14 +243,11 @@ def _provenance(
     seed: int,
     notes: list[str],
 ) -> dict[str, Any]:
-    scores = None
+    scores: dict[str, Any] | None = None
     if verdict is not None:
-        scores = {
-            name: None if score is None else nullable(score)
-            for name, score in (
-                ("new", verdict.new), ("incumbent", verdict.incumbent), ("wiener", verdict.wiener)
-            )
-        } | {"bound": verdict.bound, "chance": verdict.chance}  # fmt: skip
+        each = {"new": verdict.new, "incumbent": verdict.incumbent, "wiener": verdict.wiener}
+        scores = {name: None if score is None else nullable(score) for name, score in each.items()}
+        scores["bound"], scores["chance"] = nullable((verdict.bound, verdict.chance))
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "base": base.model_id,

@@ -91,15 +91,20 @@ def judge(
         for name, values in (("incumbent", incumbent), ("wiener", wiener))
         if values is not None
     }
-    varies = np.isfinite(scores["new"])
+    # By the targets: an output whose values are no numbers has no score either, and has to count.
+    varies = np.ptp(targets[known], axis=0) > 0
     if not varies.any():
         raise RtdecodeError("no output varies in the held-out time", mend="record while the subject moves")
     values, truth = (np.asarray(each, np.float64)[known][:, varies] for each in (new, targets))
-    bound = float(np.quantile(drawn_r2(values, truth, bin_width_s, seed), LEVEL))
-    chance = max(0.0, float(np.max(shifted_r2(values, truth, bin_width_s))))
-    deployable, reason = _weighed(
-        {name: float(np.nanmean(score)) for name, score in scores.items()}, bound, chance
-    )
+    bound, chance = -np.inf, 0.0
+    if not np.isfinite(values).all():
+        deployable, reason = False, "some of what it decodes are no numbers"
+    else:
+        bound = float(np.quantile(drawn_r2(values, truth, bin_width_s, seed), LEVEL))
+        chance = max(0.0, float(np.max(shifted_r2(values, truth, bin_width_s))))
+        deployable, reason = _weighed(
+            {name: _mean(score[varies]) for name, score in scores.items()}, bound, chance
+        )
     return Verdict(
         deployable, reason, scores["new"], scores.get("incumbent"), scores.get("wiener"), bound, chance
     )
@@ -131,6 +136,11 @@ def shifted_r2(values: F8, targets: F8, bin_width_s: float) -> F8:
     nearest = round(NEAREST_S / bin_width_s)
     shifts = np.linspace(nearest, len(targets) - nearest, SHIFTS).round().astype(int)
     return np.array([r2(values, np.roll(targets, shift, axis=0)).mean() for shift in shifts])
+
+
+def _mean(scores: F8) -> float:
+    """Over outputs; of a model that does not decode numbers, less than any other."""
+    return float(scores.mean()) if np.isfinite(scores).all() else -np.inf
 
 
 def _weighed(mean: dict[str, float], bound: float, chance: float) -> tuple[bool, str]:

@@ -142,7 +142,8 @@ def _print(document: dict[str, Any], stream: str | None) -> None:
             [output, *(number(float(score[i])) for _, score in columns)]
             for i, output in enumerate(document["outputs"])
         ]
-        rows.append(["mean", *(number(float(score.mean())) for _, score in columns)])
+        varying = [score[score == score] for _, score in columns]
+        rows.append(["mean", *(number(float(score.mean()) if len(score) else None) for score in varying)])
         print(table(["output", *(name for name, _ in columns)], rows))
     said = "better" if document["deployable"] else "FORCED" if document["forced"] else "REFUSED"
     print(f"{said}: {document['reason']}")

@@ -84,6 +84,17 @@ def test_an_output_that_does_not_vary_is_left_out() -> None:
         judge(y, y, BIN_WIDTH_S)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_model_that_decodes_no_numbers_is_refused_and_beaten(bad: float) -> None:
+    y = movement(60.0)
+    broken = decoded(y, 0.95)
+    broken[700:, 1] = bad
+    verdict = judge(broken, y, BIN_WIDTH_S)
+    assert not verdict.deployable
+    assert verdict.reason == "some of what it decodes are no numbers"
+    assert judge(decoded(y, 0.5), y, BIN_WIDTH_S, incumbent=broken).deployable
+
+
 def test_too_little_behaviour_is_refused_with_how_much_it_takes() -> None:
     y = movement(FEWEST_BLOCKS * BLOCK_S + 1.0)
     assert judge(decoded(y, 0.9), y, BIN_WIDTH_S).deployable
