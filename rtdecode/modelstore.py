@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -93,6 +94,23 @@ def install_current(path: Path | str, stream: str) -> Path:
         replace_file(current.with_name(f"previous{SUFFIX}"), before)
     replace_file(current, data)
     return current
+
+
+def find_by_id(model_id: str, places: Iterable[Path]) -> Path | None:
+    """The file of the model with this id, None if there is none.
+
+    Args:
+        model_id: 8 hex characters.
+        places: files to look at first; then come those with a name, and those that are or were current.
+    """
+    stored = [*_models_dir().glob(f"*{SUFFIX}"), *_models_dir().glob(f"*/*{SUFFIX}"), *bundled_models()]
+    for path in [*places, *sorted(stored)]:
+        try:
+            if path.is_file() and read_artifact(path).model_id == model_id:
+                return path
+        except (RtdecodeError, OSError):
+            continue
+    return None
 
 
 def list_models() -> list[StoredModel]:

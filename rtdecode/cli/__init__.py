@@ -20,6 +20,7 @@ from rtdecode.cli import (
     record,
     replay,
     serve,
+    swap,
     verify,
 )
 from rtdecode.errors import RtdecodeError
@@ -34,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve", context_settings={"auto_envvar_prefix": "RTDECODE"})(serve.serve)
+app.command("swap")(swap.swap)
 app.command("replay")(replay.replay)
 app.command("record")(record.record)
 app.command("decode")(decode.decode)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rtdecode.cli.common import JSON_HELP, number, print_json, table
+
+if TYPE_CHECKING:
+    from rtdecode.session.layout import Decoded
 
 
 class Engine(StrEnum):
@@ -21,7 +24,13 @@ class Engine(StrEnum):
 
 def decode(
     session: Annotated[Path, typer.Argument(help="Session file (.h5).")],
-    model: Annotated[str, typer.Option(help="Model file or name.", metavar="PATH|NAME")],
+    model: Annotated[
+        list[str],
+        typer.Option(
+            help="Model file or name; once for each model of a recording with swaps whose file has moved.",
+            metavar="PATH|NAME",
+        ),
+    ],
     engine: Annotated[
         Engine, typer.Option(help="numba, the one that runs live, or torch, for networks.")
     ] = Engine.NUMBA,
@@ -41,13 +50,13 @@ def decode(
 ) -> None:
     """Decode a session as fast as it goes.
 
-    A session that `serve --record` wrote gives the published values again, bit for bit.
+    A session that `serve --record` wrote gives the published values again, bit for bit, swaps included, if
+    the model is the one it began with; another model decodes all of it.
     """
     from dataclasses import replace
 
     from rtdecode.calibrate.score import score_decoded
     from rtdecode.decode.offline import decode_session, scored_rows
-    from rtdecode.modelstore import find_model
     from rtdecode.session.read import read_session
     from rtdecode.session.target import check_writable
     from rtdecode.session.write import write_session
@@ -57,12 +66,13 @@ def decode(
     if output is not None:
         check_writable(output)
     stage = _output_settings(config)
-    artifact, decoder = _open(find_model(model), engine)
     recorded = read_session(session)
+    models = RecordedModels(model, engine)
+    artifact, decoder = models.first(recorded.decoded)
     if recorded.decoded is None:
         _compile(decoder)
     started = time.perf_counter()
-    decoded = decode_session(recorded, artifact, decoder, seed=seed, output=stage)
+    decoded = decode_session(recorded, artifact, decoder, seed=seed, output=stage, swapped=models.swapped)
     seconds = time.perf_counter() - started
     document: dict[str, Any] = {
         "bins": len(decoded.bin),
@@ -71,8 +81,9 @@ def decode(
         "pcc": None,
         "seconds": seconds,
         "realtime_factor": len(decoded.bin) * artifact.bin_width_s / seconds,
-        "clipped": decoder.clipped,
+        "clipped": models.clipped,
         "model": artifact.model_id,
+        "models": list(decoded.models),
         "engine": engine.value,
     }
     rows = scored_rows(decoded, score_from, score_to)
@@ -118,6 +129,63 @@ def _open(path: Path, engine: Engine) -> Any:
         return artifact, load_torch_decoder(artifact)
     except RtdecodeError as error:
         raise RtdecodeError(error.what, where=str(path), mend=error.mend) from error
+
+
+class RecordedModels:
+    """The models that may have decoded a recording.
+
+    Args:
+        named: paths or names that were given.
+        engine: what computes.
+
+    Raises:
+        RtdecodeError: one is not there.
+    """
+
+    def __init__(self, named: list[str], engine: Engine) -> None:
+        from rtdecode.modelstore import find_model
+
+        self._paths, self._engine = [find_model(each) for each in named], engine
+        self._decoders: list[Any] = []
+
+    @property
+    def clipped(self) -> int:
+        """Counts above the models' count_max."""
+        return sum(decoder.clipped for decoder in self._decoders)
+
+    def first(self, live: Decoded | None) -> tuple[Any, Any]:
+        """The given model that a recording began with, else the first that was given, and its decoder.
+
+        Raises:
+            RtdecodeError: a file is no model.
+        """
+        from rtdecode.artifact import read_artifact
+
+        ids = [read_artifact(path).model_id for path in self._paths]
+        began = ids.index(live.models[0]) if live is not None and live.models[0] in ids else 0
+        return self._kept(_open(self._paths[began], self._engine))
+
+    def swapped(self, model_id: str, path: str) -> tuple[Any, Any]:
+        """A model that was swapped in from a file, and its decoder.
+
+        Raises:
+            RtdecodeError: it is nowhere to be found.
+        """
+        from rtdecode.errors import RtdecodeError
+        from rtdecode.modelstore import find_by_id
+
+        found = find_by_id(model_id, [*self._paths, Path(path)])
+        if found is None:
+            raise RtdecodeError(
+                f"the recording swapped to model {model_id}, which is not in this file any more",
+                where=path,
+                mend="give the model's file with one more --model",
+            )
+        return self._kept(_open(found, self._engine))
+
+    def _kept(self, opened: tuple[Any, Any]) -> tuple[Any, Any]:
+        self._decoders.append(opened[1])
+        return opened
 
 
 def _output_settings(config: Path | None) -> Any:

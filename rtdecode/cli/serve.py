@@ -44,6 +44,10 @@ def serve(
     lsl_out: Annotated[
         str | None, typer.Option(help="Also send the cursor as an LSL stream of this name.", metavar="NAME")
     ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(help="Folder: a model file that comes into it, or changes, takes over.", metavar="DIR"),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds to wait for the stream at the start; 0 waits for ever.")
     ] = 60.0,
@@ -104,6 +108,7 @@ def serve(
             behavior=behavior,
             overwrite=overwrite,
             lsl_out=lsl_out,
+            watch=watch,
             timeout_s=timeout or math.inf,
             grace_s=parse_grace(grace),
             carry_late=parse_late(late),

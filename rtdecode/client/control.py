@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from rtdecode.client.checks import CONTROL_ENDPOINT
@@ -37,12 +38,16 @@ class ControlClient:
 
     def request(self, cmd: str, **fields: Any) -> dict[str, Any]:
         """Send any request, such as `request("swap", path="today.safetensors")`; returns the reply's map."""
-        exchange = self._exchange
-        with exchange.sent(cmd, fields) as socket:
-            if not socket.poll(math.ceil(exchange.timeout_s * 1000)):
-                raise exchange.silence(cmd)
-            data = socket.recv()
-        return exchange.read(cmd, data)
+        return _request(self._exchange, cmd, fields)
+
+    def swap(self, path: Path | str) -> int:
+        """Let the model in this file decode; returns the first bin that it does.
+
+        The path is the daemon's: a relative one starts in this process's folder. Loading and warming takes a
+        moment, and the first model of its kind has to be compiled: this waits for a minute at least.
+        """
+        exchange = self._exchange.for_swaps()
+        return exchange.first_bin("swap", _request(exchange, "swap", {"path": str(Path(path).absolute())}))
 
     def status(self) -> Status:
         """What the daemon says about itself now."""
@@ -63,3 +68,11 @@ class ControlClient:
     def stop(self) -> int:
         """End the daemon as Ctrl-C does; returns the bin that no longer comes."""
         return self._exchange.first_bin("stop", self.request("stop"))
+
+
+def _request(exchange: Exchange, cmd: str, fields: dict[str, Any]) -> dict[str, Any]:
+    with exchange.sent(cmd, fields) as socket:
+        if not socket.poll(math.ceil(exchange.timeout_s * 1000)):
+            raise exchange.silence(cmd)
+        data = socket.recv()
+    return exchange.read(cmd, data)

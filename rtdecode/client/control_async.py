@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from rtdecode.client.checks import CONTROL_ENDPOINT
@@ -43,17 +44,14 @@ class AsyncControlClient:
 
     async def request(self, cmd: str, **fields: Any) -> dict[str, Any]:
         """Send any request, such as `request("swap", path="today.safetensors")`; returns the reply's map."""
-        exchange = self._exchange
-        with exchange.sent(cmd, fields) as socket:
-            readable = Readable(socket)
-            end_s = time.monotonic() + exchange.timeout_s
-            while not socket.poll(0):
-                left_s = end_s - time.monotonic()
-                if left_s <= 0:
-                    raise exchange.silence(cmd)
-                await readable.wait(left_s)
-            data = socket.recv()
-        return exchange.read(cmd, data)
+        return await _request(self._exchange, cmd, fields)
+
+    async def swap(self, path: Path | str) -> int:
+        """Let the model in this file decode; returns the first bin that it does. See `ControlClient.swap`."""
+        exchange = self._exchange.for_swaps()
+        # No file is touched: the path is only made whole.
+        reply = await _request(exchange, "swap", {"path": str(Path(path).absolute())})
+        return exchange.first_bin("swap", reply)
 
     async def status(self) -> Status:
         """What the daemon says about itself now."""
@@ -74,3 +72,16 @@ class AsyncControlClient:
     async def stop(self) -> int:
         """End the daemon as Ctrl-C does; returns the bin that no longer comes."""
         return self._exchange.first_bin("stop", await self.request("stop"))
+
+
+async def _request(exchange: Exchange, cmd: str, fields: dict[str, Any]) -> dict[str, Any]:
+    with exchange.sent(cmd, fields) as socket:
+        readable = Readable(socket)
+        end_s = time.monotonic() + exchange.timeout_s
+        while not socket.poll(0):
+            left_s = end_s - time.monotonic()
+            if left_s <= 0:
+                raise exchange.silence(cmd)
+            await readable.wait(left_s)
+        data = socket.recv()
+    return exchange.read(cmd, data)

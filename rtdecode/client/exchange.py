@@ -17,6 +17,9 @@ from rtdecode.errors import RtdecodeError
 REPLY_TIMEOUT_S = 3.0
 MAX_TIMEOUT_S = 3600.0
 
+#: A swap reads a file, and may have to compile for another kind of model.
+SWAP_TIMEOUT_S = 60.0
+
 MAX_REPLY_BYTES = 1 << 20
 
 
@@ -79,6 +82,10 @@ class Exchange:
         if not isinstance(number, int):
             raise self._foreign(cmd)
         return number
+
+    def for_swaps(self) -> Exchange:
+        """As this one, but a reply may take at least `SWAP_TIMEOUT_S`."""
+        return Exchange(self.endpoint, max(self.timeout_s, SWAP_TIMEOUT_S))
 
     def status(self, reply: dict[str, Any]) -> Status:
         """The status in a reply."""

@@ -8,7 +8,7 @@ is binned first.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -23,6 +23,9 @@ from rtdecode.output.stage import OutputStage
 from rtdecode.session.bins import BinnedSession, bin_session
 from rtdecode.session.layout import Decoded, DecodedOut, LogEntry, Session
 
+#: Gives the model of an id, and a decoder of it, for a swap that names its file.
+FindModel = Callable[[str, str], tuple[ModelArtifact, Decoder]]
+
 #: The grid of a counts stream follows its source's real rate, so recorded bins are not exact.
 WIDTH_TOLERANCE = 0.01
 
@@ -34,6 +37,7 @@ def decode_session(
     *,
     seed: int = 0,
     output: OutputSettings | None = None,
+    swapped: FindModel | None = None,
 ) -> Decoded:
     """Decode a whole session.
 
@@ -61,7 +65,7 @@ def decode_session(
     if output is not None:
         stage = OutputStage(output, artifact.outputs, artifact.bin_width_s, f"{where}: [output]")
     if live is not None and _has_bins_of(live, artifact.bin_width_s):
-        return decode_recording(live, session.log, artifact, decoder, stage)
+        return decode_recording(live, session.log, artifact, decoder, stage, swapped)
     binned = _binned(session, artifact.bin_width_s, seed)
     n_bins = len(binned.counts)
     values = np.zeros((n_bins, len(artifact.outputs)), np.float32)
@@ -151,7 +155,7 @@ def _step_all(
     counts: np.ndarray[tuple[int, int], np.dtype[np.uint8]], artifact: ModelArtifact, decoder: Decoder
 ) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], np.ndarray[tuple[int], np.dtype[np.uint32]]]:
     """Bin by bin with the fail-safe, where the batch met a value that is not finite."""
-    stage = DecodeStage(decoder, artifact.outputs)
+    stage = DecodeStage(decoder, artifact.outputs, artifact.bin_width_s)
     stage.reset()
     values = np.zeros((len(counts), len(artifact.outputs)), np.float32)
     flags = np.zeros(len(counts), np.uint32)
@@ -167,23 +171,39 @@ def decode_recording(
     artifact: ModelArtifact,
     decoder: Decoder,
     output: OutputStage | None = None,
+    swapped: FindModel | None = None,
 ) -> Decoded:
     """Step exactly what was stepped live: /decoded/counts in order, with /log applied.
 
-    The rules, in the order of a bin: entries of /log at that bin (`reset` resets the decoder,
-    `warmup` steps the bin of backlog it holds, `outage` stops stepping, `gap` goes on); the decoder steps
-    the bin's counts; a value that is not finite, FAILSAFE and PAUSED hold (`rtdecode.failsafe`). The output
-    stage follows, and a `reset` that was asked for (reason "control") has put its cursor home before.
+    The rules, in the order of a bin: entries of /log at that bin (`reset` resets the decoder, `warmup` steps
+    the bin of backlog it holds, `outage` stops stepping, `gap` goes on, `swap` lets another decoder go on
+    that has stepped the last `warmed` bins); the decoder steps the bin's counts; a value that is not finite,
+    FAILSAFE and PAUSED hold (`rtdecode.failsafe`). The output stage follows, and a `reset` that was asked for
+    (reason "control") has put its cursor home before.
+
+    Args:
+        live, log: of the recording.
+        artifact, decoder: the first of its models, or any other of the same array.
+        output: the output stage, None for none.
+        swapped: finds the models of swaps. Without it, or with another first model than the recording's, the
+            one model decodes all.
 
     Returns:
         As `live`, with the values decoded here.
+
+    Raises:
+        RtdecodeError: as `swapped`, and where a swap does not fit the recording.
     """
-    stage = DecodeStage(decoder, artifact.outputs)
+    stage = DecodeStage(decoder, artifact.outputs, artifact.bin_width_s)
     stage.reset()
+    swaps = None
+    if swapped is not None and live.models[:1] == (artifact.model_id,):
+        swaps = _Swaps(artifact, decoder, swapped)
     # What the log says of a bin that was not recorded holds for the next one that was.
     waiting = deque(sorted(log, key=lambda entry: entry.bin))
     values = np.zeros((len(live.bin), len(artifact.outputs)), np.float32)
     flags = np.zeros(len(live.bin), np.uint32)
+    model = np.zeros(len(live.bin), np.uint8)
     stepping = True
     homecomings = set()
     for i, b in enumerate(live.bin):
@@ -197,23 +217,60 @@ def decode_recording(
                 stage.warm(_backlog(entry, artifact.n_channels))
             elif entry.kind in ("outage", "gap"):
                 stepping = entry.kind == "gap"
+            elif entry.kind == "swap" and swaps is not None:
+                swaps.follow(entry, stage)
         recorded = int(live.flags[i])
         flags[i] = stage.step(live.counts[i], recorded) if stepping else stage.skip(recorded)
         values[i] = stage.value
+        model[i] = 0 if swaps is None else swaps.row
     return Decoded(
         bin=live.bin,
         t_bin=live.t_bin,
         values=values,
         flags=flags,
-        model=np.zeros(len(live.bin), np.uint8),
+        model=model,
         late=live.late,
         lost=live.lost,
         counts=live.counts,
         origin_s=live.origin_s,
-        models=(artifact.model_id,),
+        models=(artifact.model_id,) if swaps is None else swaps.models,
         names=artifact.output_names,
         out=None if output is None else _place_cursor(output, values, flags, frozenset(homecomings)),
     )
+
+
+class _Swaps:
+    """The models of a recording's swaps, each loaded once.
+
+    Attributes:
+        models: model_id of each so far, in the order of their first bins.
+        row: of the one that decodes now, in `models`.
+    """
+
+    def __init__(self, artifact: ModelArtifact, decoder: Decoder, find: FindModel) -> None:
+        self._first, self._find = artifact, find
+        self._decoders = {artifact.model_id: decoder}
+        self.row = 0
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(self._decoders)
+
+    def follow(self, entry: LogEntry, stage: DecodeStage) -> None:
+        """Swap as the loop did."""
+        model, warmed = str(entry.data["model"]), int(entry.data["warmed"])
+        if model not in self._decoders:
+            artifact, self._decoders[model] = self._find(model, str(entry.data["path"]))
+            if (artifact.n_channels, artifact.output_names) != (
+                self._first.n_channels,
+                self._first.output_names,
+            ):
+                raise RtdecodeError(f"model {model} of the swap at bin {entry.bin} decodes something else")
+        decoder = self._decoders[model]
+        # The one that decodes now may be asked to take its own place.
+        decoder.reset()
+        stage.adopt(decoder, warmed)
+        self.row = list(self._decoders).index(model)
 
 
 def _backlog(entry: LogEntry, n_channels: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from rtdecode.artifact import Output
 from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.recent import RecentBins
 from rtdecode.failsafe import FailSafe
 
 U1 = npt.NDArray[np.uint8]
@@ -21,15 +22,19 @@ class DecodeStage:
     Args:
         decoder: freshly loaded.
         outputs: of its artifact.
+        bin_width_s: Δ.
 
     Attributes:
         value: f4[n_outputs], the value of the last bin; overwritten by the next.
         nonfinite: how many bins gave a value that was not finite.
+        recent: the last bins that were stepped.
     """
 
-    def __init__(self, decoder: Decoder, outputs: Sequence[Output]) -> None:
+    def __init__(self, decoder: Decoder, outputs: Sequence[Output], bin_width_s: float) -> None:
         self.decoder = decoder
         self.nonfinite = 0
+        self.recent = RecentBins(decoder.n_channels, bin_width_s)
+        self._clipped_elsewhere = 0
         self._failsafe = FailSafe(outputs)
         self._decoded: F4 = np.zeros(decoder.n_outputs, np.float32)
         self.value = self._failsafe.value
@@ -37,17 +42,46 @@ class DecodeStage:
     def reset(self) -> None:
         """Back to bin 0 of the decoder; what is held stays held."""
         self.decoder.reset()
+        self.recent.reset()
+
+    @property
+    def clipped(self) -> int:
+        """Counts above the model's count_max in bins that were stepped here."""
+        return self._clipped_elsewhere + self.decoder.clipped
+
+    def adopt(self, decoder: Decoder, behind: int) -> Decoder:
+        """Go on with another decoder from the next bin on.
+
+        Args:
+            decoder: of the same channels and outputs; it has stepped what this one has, but for the last
+                `behind` bins, which it steps now.
+            behind: at most `recent.capacity`, and at most the bins since the last reset.
+
+        Returns:
+            The decoder that went on until now.
+
+        Raises:
+            ValueError: so many bins are not kept; this stage goes on as it was.
+        """
+        clipped = self.clipped
+        for counts in self.recent.last(behind):
+            decoder.step(counts, self._decoded)
+        before, self.decoder = self.decoder, decoder
+        self._clipped_elsewhere = clipped - decoder.clipped
+        return before
 
     def warm(self, counts: U1) -> None:
         """Step a bin of backlog (u1[n_channels]) that is not published."""
         self.decoder.step(counts, self._decoded)
+        self.recent.add(counts)
 
     def step(self, counts: U1, flags: int) -> int:
         """Decode one bin (u1[n_channels]); returns its flags, `value` is what to publish."""
         self.decoder.step(counts, self._decoded)
+        self.recent.add(counts)
         if not np.isfinite(self._decoded).all():
             self.nonfinite += 1
-            self.decoder.reset()
+            self.reset()
         return self._failsafe.apply(self._decoded, flags)
 
     def skip(self, flags: int) -> int:

@@ -131,6 +131,7 @@ class RecordBuffers:
 
     Attributes:
         log: entries for /log, in order.
+        models: model_id of every model that has decoded so far; a row's `model` counts in them.
     """
 
     def __init__(self, n_channels: int, n_outputs: int, n_axes: int = 0) -> None:
@@ -138,6 +139,7 @@ class RecordBuffers:
         self.samples = SampleRing(n_channels)
         self.decoded = DecodedRing(n_channels, n_outputs, n_axes)
         self.log: deque[LogEntry] = deque()
+        self.models: list[str] = []
 
     def add_samples(self, feed: EventFeed | CountFeed, n: int, now: float) -> None:
         """Take what the last pull brought."""

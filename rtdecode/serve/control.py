@@ -7,6 +7,8 @@ one such peer would silence it for good (seen with libzmq 4.3.5).
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,16 +17,17 @@ import zmq
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import RequestError, decode_request, encode_reply
+from rtdecode.serve.commands import APPLY_TIMEOUT_S
 from rtdecode.serve.publisher import bind
 
 MAX_REQUEST_BYTES = 1 << 20
 POLL_MS = 50
 
-#: The loop answers within one turn; more means it is busy catching up.
-APPLY_TIMEOUT_S = 2.0
+#: While a swap is under way its reply is looked for more often.
+SWAPPING_POLL_MS = 5
 
 LOOP_COMMANDS = ("pause", "resume", "reset", "stop")
-COMMANDS = ("status", *LOOP_COMMANDS)
+COMMANDS = ("status", "swap", *LOOP_COMMANDS)
 
 
 class ControlServer:
@@ -36,6 +39,7 @@ class ControlServer:
         status: gives the status map.
         apply: hands a command to the loop and returns the first bin it applies to; None if the
             loop did not take it in time.
+        swap: lets the model at a path decode; gives the first bin that it does, and its id.
 
     Attributes:
         endpoint: what was bound.
@@ -50,6 +54,7 @@ class ControlServer:
         endpoint: str,
         status: Callable[[], dict[str, Any]],
         apply: Callable[[str], int | None],
+        swap: Callable[[str], tuple[int, str]],
     ) -> None:
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 100)
@@ -59,8 +64,10 @@ class ControlServer:
         except RtdecodeError:
             self._socket.close()
             raise
-        self._status, self._apply = status, apply
+        self._status, self._apply, self._swap = status, apply, swap
         self._stopping = False
+        self._swapping = 0
+        self._swapped: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="rtdecode-control", daemon=True)
 
     def start(self) -> None:
@@ -77,8 +84,9 @@ class ControlServer:
 
     def _run(self) -> None:
         while not self._stopping:
-            if self._socket.poll(POLL_MS):
+            if self._socket.poll(SWAPPING_POLL_MS if self._swapping else POLL_MS):
                 self._serve_one()
+            self._send_swapped()
         self._socket.close()
 
     def _serve_one(self) -> None:
@@ -87,29 +95,65 @@ class ControlServer:
             # [peer, *route, empty, *request]: without the empty frame nobody waits for a reply.
             if b"" in frames[1:]:
                 split = frames.index(b"", 1) + 1
-                self._socket.send_multipart([*frames[:split], self._answer(frames[split:])], zmq.NOBLOCK)
+                self._answer(frames[:split], frames[split:])
         except zmq.Again:
             # Nothing whole was there, or the peer no longer takes its reply.
             return
 
-    def _answer(self, frames: list[bytes]) -> bytes:
+    def _answer(self, envelope: list[bytes], frames: list[bytes]) -> None:
         try:
             request, as_json = decode_request(frames)
         except RequestError as error:
-            return encode_reply({"ok": False, "error": str(error)}, as_json=True)
-        return encode_reply(self.reply(request), as_json=as_json)
+            reply, as_json = _refusal(str(error)), True
+        else:
+            if request["cmd"] == "swap" and isinstance(request.get("path"), str) and len(request) == 2:
+                self._begin_swap(envelope, request["path"], as_json)
+                return
+            reply = self.reply(request)
+        self._socket.send_multipart([*envelope, encode_reply(reply, as_json=as_json)], zmq.NOBLOCK)
+
+    def _begin_swap(self, envelope: list[bytes], path: str, as_json: bool) -> None:
+        """Loading takes a while, and `pause` must not wait for it: another thread does it."""
+
+        def swap() -> None:
+            reply = self.swap(path)
+            self._swapped.put([*envelope, encode_reply(reply, as_json=as_json)])
+
+        self._swapping += 1
+        threading.Thread(target=swap, name="rtdecode-swap", daemon=True).start()
+
+    def _send_swapped(self) -> None:
+        while not self._swapped.empty():
+            self._swapping -= 1
+            with contextlib.suppress(zmq.Again):
+                self._socket.send_multipart(self._swapped.get(), zmq.NOBLOCK)
+
+    def swap(self, path: str) -> dict[str, Any]:
+        """The answer to a request to swap, once it is known."""
+        try:
+            first_bin, model = self._swap(path)
+        except RtdecodeError as error:
+            return _refusal(str(error))
+        return {"ok": True, "bin": first_bin, "model": model}
 
     def reply(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one request map."""
+        """The answer to one request map other than a good `swap`."""
         command = request["cmd"]
-        unknown = sorted(str(key) for key in request if key != "cmd")
         if command not in COMMANDS:
-            return {"ok": False, "error": f"unknown cmd {command[:80]!r}; there are {', '.join(COMMANDS)}"}
+            return _refusal(f"unknown cmd {command[:80]!r}; there are {', '.join(COMMANDS)}")
+        takes = {"cmd", "path"} if command == "swap" else {"cmd"}
+        unknown = sorted(str(key) for key in request if key not in takes)
         if unknown:
-            return {"ok": False, "error": f"{command} takes no {unknown[0][:80]!r}"}
+            return _refusal(f"{command} takes no {unknown[0][:80]!r}")
+        if command == "swap":
+            return _refusal('swap takes the file of a model: {"cmd": "swap", "path": "/a/b.safetensors"}')
         if command == "status":
             return {"ok": True, **self._status()}
         first_bin = self._apply(command)
         if first_bin is None:
-            return {"ok": False, "error": f"the loop did not take {command} within {APPLY_TIMEOUT_S:g} s"}
+            return _refusal(f"the loop did not take {command} within {APPLY_TIMEOUT_S:g} s")
         return {"ok": True, "bin": first_bin}
+
+
+def _refusal(error: str) -> dict[str, Any]:
+    return {"ok": False, "error": error}

@@ -28,16 +28,19 @@ from rtdecode.ingest.layouts import Layout, check_against_model
 from rtdecode.modelstore import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.buffers import RecordBuffers
+from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
 from rtdecode.serve.connection import connection_report
-from rtdecode.serve.control import APPLY_TIMEOUT_S, ControlServer
-from rtdecode.serve.loop import Command, HotLoop
+from rtdecode.serve.control import ControlServer
+from rtdecode.serve.loop import HotLoop
 from rtdecode.serve.lslout import CursorOutlet
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recorder import RecordedStream, Recorder
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.status import StatusReport
+from rtdecode.serve.swap import Swapper
 from rtdecode.serve.warmup import compile_kernels
+from rtdecode.serve.watch import Watcher
 from rtdecode.session.grow import DecodedColumns
 from rtdecode.session.target import check_writable
 
@@ -80,8 +83,8 @@ class Daemon:
         import pylsl
 
         self.settings, self._say, self._report = settings, say, report
-        self.model_path = find_model(settings.model, settings.stream)
-        self.artifact, decoder = open_model(self.model_path)
+        model_path = find_model(settings.model, settings.stream)
+        self.artifact, decoder = open_model(model_path)
         self._clock: Callable[[], float] = pylsl.local_clock
         self._stopping = threading.Event()
         self._announced: Inlet | None = None
@@ -89,7 +92,7 @@ class Daemon:
             check_writable(settings.record, overwrite=settings.overwrite)
         self.meters = Meters()
         self.ring = BinRing(self.artifact.n_channels, self.artifact.bin_width_s)
-        self.stage = DecodeStage(decoder, self.artifact.outputs)
+        self.stage = DecodeStage(decoder, self.artifact.outputs, self.artifact.bin_width_s)
         self.output = self._make_output()
         self.connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
         self.behavior = BehaviorReader(settings.behavior) if settings.behavior else None
@@ -105,7 +108,8 @@ class Daemon:
             settings,
             self.stage,
             self.ring,
-            self.artifact.model_id,
+            self.artifact,
+            model_path,
             self.connector,
             self.publisher,
             self.meters,
@@ -115,17 +119,25 @@ class Daemon:
             self._make_outlet(),
         )
         self.recorder = self._make_recorder()
+        self.swapper = Swapper(lambda: self.loop.artifact, self._apply, self.loop.commands.append)
+        self.watcher = (
+            Watcher(settings.watch, self.swapper.swap, self.loop.notices.append)
+            if settings.watch is not None
+            else None
+        )
         try:
             self.control = ControlServer(
-                self._context, settings.control, lambda: self.status.build(), self._apply
+                self._context,
+                settings.control,
+                lambda: self.status.build(),
+                self._first_bin,
+                self.swapper.swap,
             )
         except RtdecodeError:
             self.publisher.close()
             raise
         self.status = StatusReport(
             stream=settings.stream,
-            artifact=self.artifact,
-            model_path=str(self.model_path),
             output=self.output,
             lsl_out=settings.lsl_out,
             loop=self.loop,
@@ -133,6 +145,7 @@ class Daemon:
             meters=self.meters,
             connector=self.connector,
             recording=self.recorder.status if self.recorder else lambda: None,
+            watching=lambda: self.watcher.error if self.watcher else "",
             endpoints={"cursor": self.publisher.endpoint, "control": self.control.endpoint},
         )
         self._reporter = threading.Thread(target=self._report_forever, name="rtdecode-report", daemon=True)
@@ -164,9 +177,11 @@ class Daemon:
             self.behavior.start()
         self.control.start()
         self._reporter.start()
+        if self.watcher is not None:
+            self.watcher.start()
         self._say(
             f"model {self.artifact.model_id} ({self.artifact.kind}, {self.artifact.n_channels} channels, "
-            f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.model_path}"
+            f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.loop.model_path}"
         )
         self._say(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
         compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
@@ -208,10 +223,13 @@ class Daemon:
         """What the loop does between bins, while it does not run yet."""
         while self.loop.commands:
             command = self.loop.commands.popleft()
-            self.loop.stopping |= command.name == "stop"
-            self.loop.paused = {"pause": True, "resume": False}.get(command.name, self.loop.paused)
-            command.bin = 0
-            command.done.set()
+            if command.name in ("pause", "resume"):
+                # The loop says so in /log when it begins.
+                self.loop.paused = command.name == "pause"
+                command.bin = 0
+                command.done.set()
+            else:
+                self.loop.apply(command)
         if self.loop.pending_status is not None:
             encoded, self.loop.pending_status = self.loop.pending_status, None
             self.publisher.status(encoded)
@@ -281,7 +299,7 @@ class Daemon:
             decoded=DecodedColumns(
                 n_outputs=len(self.artifact.outputs),
                 origin_s=grid.bin_end_s(-1),
-                models=(self.artifact.model_id,),
+                models=tuple(buffers.models),
                 names=self.artifact.output_names,
                 out_names=self.output.names if self.output else (),
                 out_units=self.output.units if self.output else (),
@@ -289,10 +307,21 @@ class Daemon:
             ),
         )
 
-    def _apply(self, name: str) -> int | None:
+    def _first_bin(self, name: str) -> int | None:
         command = Command(name)
+        return command.bin if self._apply(command) else None
+
+    def _apply(self, command: Command) -> bool:
+        """Hand a command to the loop; False if it did not take it in time, and then it never will."""
         self.loop.commands.append(command)
-        return command.bin if command.done.wait(APPLY_TIMEOUT_S) else None
+        if command.done.wait(APPLY_TIMEOUT_S):
+            return True
+        try:
+            self.loop.commands.remove(command)
+        except ValueError:
+            # Taken just now.
+            return command.done.wait(APPLY_TIMEOUT_S)
+        return False
 
     def _report_forever(self) -> None:
         encode = msgspec.msgpack.Encoder().encode
@@ -328,6 +357,8 @@ class Daemon:
 
     def _come_down(self) -> None:
         self._stopping.set()
+        if self.watcher is not None:
+            self.watcher.stop()
         self.connector.stop()
         if self.behavior is not None:
             self.behavior.stop()

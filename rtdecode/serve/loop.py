@@ -7,16 +7,17 @@ logs, or waits for another thread.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rtdecode.artifact import ModelArtifact
 from rtdecode.binning import BinRing, ClosedBin, CountBinning, EventBinning
+from rtdecode.decode.recent import Mark
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.clockwatch import MAX_AGE_S, ClockWatch
 from rtdecode.ingest.connector import Connector
@@ -27,11 +28,13 @@ from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import Flag
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.buffers import RecordBuffers
+from rtdecode.serve.commands import Candidate, Command
 from rtdecode.serve.lslout import CursorOutlet
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.settings import STALE_AFTER_S, ServeSettings
 from rtdecode.session.layout import LogEntry
+from rtdecode.session.schema import MAX_MODELS
 
 #: No turn waits longer, so that commands and signals are heard.
 MAX_WAIT_S = 0.02
@@ -65,20 +68,8 @@ NEVER = 1 << 62
 BURST_BINS = 16
 BURST_PAUSE_S = 0.001
 
-
-@dataclass
-class Command:
-    """A control command on its way to the loop and back.
-
-    Attributes:
-        name: pause, resume, reset or stop.
-        done: set once it has been applied.
-        bin: the first bin it applies to.
-    """
-
-    name: str
-    done: threading.Event = field(default_factory=threading.Event)
-    bin: int = -1
+#: A model that takes over may have so many bins to catch up on between two bins: half a millisecond's work.
+MOST_BEHIND = 16
 
 
 class HotLoop:
@@ -88,7 +79,8 @@ class HotLoop:
         settings: of the daemon.
         stage: decoder and fail-safe, warmed up and reset.
         ring: of the model's channels and bin width.
-        model_id: 8 hex characters, sent with every bin.
+        artifact: the model that `stage` decodes with at first.
+        model_path: its file.
         connector: started.
         publisher: bound.
         meters: what is counted.
@@ -98,6 +90,7 @@ class HotLoop:
         clock: the LSL clock, seconds.
 
     Attributes:
+        artifact, model_path: the model that decodes now.
         feed: the attached stream, None while there is none.
         grid: where the bins lie, None before the first connection.
         commands: what the control thread wants done.
@@ -110,7 +103,8 @@ class HotLoop:
         settings: ServeSettings,
         stage: DecodeStage,
         ring: BinRing,
-        model_id: str,
+        artifact: ModelArtifact,
+        model_path: Path,
         connector: Connector,
         publisher: CursorPublisher,
         meters: Meters,
@@ -121,7 +115,8 @@ class HotLoop:
     ) -> None:
         self.feed: Feed | None = None
         self.grid: EventBinning | CountBinning | None = None
-        self.ring, self.stage, self.meters, self.model_id = ring, stage, meters, model_id
+        self.ring, self.stage, self.meters = ring, stage, meters
+        self.artifact, self.model_path = artifact, model_path
         self.delay = DeliveryDelay()
         self.grace: AutoGrace | FixedGrace = (
             AutoGrace(self.delay) if settings.grace_s is None else FixedGrace(settings.grace_s)
@@ -146,6 +141,10 @@ class HotLoop:
         self._searching = False
         self._burst = 0
         self._backlog: list[list[list[int]]] = []
+        self._model_id, self._model_row = artifact.model_id, 0
+        self._swapped = False
+        if buffers is not None:
+            buffers.models.append(self._model_id)
 
     @property
     def state(self) -> str:
@@ -169,7 +168,7 @@ class HotLoop:
         """One round: commands, one pull, and whatever bins have closed."""
         self._burst = 0
         while self.commands:
-            self._apply(self.commands.popleft())
+            self.apply(self.commands.popleft())
         if self.pending_status is not None:
             encoded, self.pending_status = self.pending_status, None
             self._publisher.status(encoded)
@@ -374,9 +373,7 @@ class HotLoop:
         grid, stage, meters = self.grid, self.stage, self.meters
         assert grid is not None
         b = closed.bin
-        for counts in self._backlog:
-            self._log("warmup", b, counts=counts)
-        self._backlog.clear()
+        self._log_backlog(b)
         t_bin = grid.bin_end_s(b)
         flags = 0
         outage = b < self._decode_from
@@ -393,6 +390,9 @@ class HotLoop:
             flags |= self._silence(t_bin - self._fed_until_s)
         if self.paused:
             flags |= Flag.PAUSED
+        if self._swapped:
+            flags |= Flag.SWAPPED
+            self._swapped = False
         if now > grid.complete_at_s(b) + self.grace.seconds + self.ring.bin_width_s:
             flags |= Flag.CATCH_UP
             meters.catch_up += 1
@@ -414,14 +414,14 @@ class HotLoop:
             late=closed.late,
             lost=closed.lost,
             flags=flags,
-            model=self.model_id,
+            model=self._model_id,
             out=out,
         )
         if self._outlet is not None:
             self._outlet.push(value, out, t_bin, b, flags)
         if self._buffers is not None:
             recorded_out = None if self._output is None else self._output.value
-            self._buffers.decoded.add(closed, t_bin, stage.value, recorded_out, flags, 0)
+            self._buffers.decoded.add(closed, t_bin, stage.value, recorded_out, flags, self._model_row)
         self._burst += 1
         if self._burst % BURST_BINS == 0:
             time.sleep(BURST_PAUSE_S)
@@ -447,7 +447,8 @@ class HotLoop:
         stale = int(Flag.STALE)
         return stale | Flag.FAILSAFE if silent_s >= self._settings.failsafe_after_s else stale
 
-    def _apply(self, command: Command) -> None:
+    def apply(self, command: Command) -> None:
+        """Do what was asked for, before the next bin."""
         command.bin = max(self.ring.next_bin, self._first_published)
         if command.name == "stop":
             self.stopping = True
@@ -461,7 +462,63 @@ class HotLoop:
             if paused != self.paused:
                 self.paused = paused
                 self._log(command.name, command.bin)
+        elif command.name == "swap_refused":
+            self._log("swap_refused", command.bin, **command.about)
+        elif command.candidate is not None:
+            if command.name == "look":
+                self._look(command.candidate)
+            else:
+                self._swap(command, command.candidate)
         command.done.set()
+
+    def _look(self, candidate: Candidate) -> None:
+        """What a decoder that is to take over has to step first."""
+        recent = self.stage.recent
+        candidate.fresh, n = recent.lag(candidate.mark)
+        candidate.bins = recent.last(n)
+        warmed = n if candidate.fresh or candidate.mark is None else candidate.mark.warmed + n
+        candidate.mark = Mark(recent.resets, recent.stepped, warmed)
+
+    def _swap(self, command: Command, candidate: Candidate) -> None:
+        """From the next bin on another decoder goes on, once it has stepped all that this one has."""
+        assert candidate.mark is not None
+        fresh, behind = self.stage.recent.lag(candidate.mark)
+        if (fresh and behind) or behind > MOST_BEHIND:
+            command.error = f"{behind} bins have closed while it was being warmed"
+            return
+        artifact = candidate.artifact
+        row = self._row_of(artifact.model_id)
+        if row is None:
+            command.error = f"{MAX_MODELS} models are in this recording already, and no more fit"
+            return
+        if fresh:
+            candidate.decoder.reset()
+        # The old decoder goes back with the candidate: giving its memory back takes time.
+        candidate.decoder = self.stage.adopt(candidate.decoder, behind)
+        warmed = behind if fresh else candidate.mark.warmed + behind
+        self._log_backlog(command.bin)
+        self._log("swap", command.bin, model=artifact.model_id, path=str(candidate.path), warmed=warmed)
+        self.artifact, self.model_path = artifact, candidate.path
+        self._model_id, self._model_row = artifact.model_id, row
+        self._swapped = True
+        self.meters.swaps += 1
+        self.notices.append(f"model {artifact.model_id} decodes from bin {command.bin}")
+
+    def _row_of(self, model_id: str) -> int | None:
+        """Where /decoded lists a model, which is listed if it is not; None if no more fit."""
+        if self._buffers is None:
+            return 0
+        models = self._buffers.models
+        if model_id not in models:
+            if len(models) == MAX_MODELS:
+                return None
+            models.append(model_id)
+        return models.index(model_id)
+
+    def _log_backlog(self, bin_number: int) -> None:
+        for counts in self._backlog:
+            self._log("warmup", bin_number, counts=counts)
+        self._backlog.clear()
 
     def _log(self, kind: str, bin_number: int, **data: Any) -> None:
         if self._buffers is not None:

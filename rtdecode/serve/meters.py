@@ -27,6 +27,7 @@ class Meters:
         self.backlog_bins = 0
         self.reconnects = 0
         self.clock_jumps = 0
+        self.swaps = 0
         self.close_s = np.full(LATENCY_WINDOW, np.nan)
         self.publish_s = np.full(LATENCY_WINDOW, np.nan)
         self._at = 0

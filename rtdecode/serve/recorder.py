@@ -181,7 +181,10 @@ class Recorder:
 
     def _write_decoded(self, writer: SessionWriter) -> None:
         ring = self._buffers.decoded
-        for rows in _pending(ring.tail, ring.head, DECODED_RING):
+        pending = _pending(ring.tail, ring.head, DECODED_RING)
+        # A row may only name a model that the file lists already.
+        writer.list_models(self._buffers.models)
+        for rows in pending:
             writer.append_decoded(
                 ring.bin[rows],
                 ring.t_bin[rows],

@@ -36,6 +36,7 @@ class ServeSettings:
         failsafe_after_s: silence after which the fail-safe takes over.
         insecure: allow endpoints that other machines can reach.
         lsl_out: name of an LSL stream for the cursor, None for none.
+        watch: folder whose new models take over, None for none.
         output: the output stage, None for none.
         config: the rig.toml these came from, for errors about `output`.
 
@@ -58,6 +59,7 @@ class ServeSettings:
     failsafe_after_s: float = 1.0
     insecure: bool = False
     lsl_out: str | None = None
+    watch: Path | None = None
     output: OutputSettings | None = None
     config: Path | None = None
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.artifact import ModelArtifact
 from rtdecode.binning import BinRing
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.layouts import array_channels
@@ -37,11 +36,11 @@ class StatusReport:
 
     Args:
         stream: name of the spike stream.
-        artifact, model_path: the model that decodes.
         output: the output stage, or None.
         lsl_out: name of the cursor's LSL stream, or None.
         loop, ring, meters, connector: read, never written.
         recording: gives the recorder's part of the map, or None.
+        watching: says what is wrong with the folder that is watched; "" if nothing is.
         endpoints: of the sockets.
     """
 
@@ -49,8 +48,6 @@ class StatusReport:
         self,
         *,
         stream: str,
-        artifact: ModelArtifact,
-        model_path: str,
         output: OutputStage | None,
         lsl_out: str | None,
         loop: HotLoop,
@@ -58,12 +55,13 @@ class StatusReport:
         meters: Meters,
         connector: Connector,
         recording: Callable[[], dict[str, Any] | None],
+        watching: Callable[[], str],
         endpoints: dict[str, str],
     ) -> None:
-        self._stream, self._artifact, self._model_path = stream, artifact, model_path
+        self._stream = stream
         self._output, self._lsl_out = output, lsl_out
         self._loop, self._ring, self._meters, self._connector = loop, ring, meters, connector
-        self._recording, self._endpoints = recording, endpoints
+        self._recording, self._watching, self._endpoints = recording, watching, endpoints
         self._started = time.monotonic()
         self._rates_at = self._started
         self._rates_from = (0, 0)
@@ -101,15 +99,16 @@ class StatusReport:
             "stale": meters.stale,
             "failsafe": meters.failsafe,
             "catch_up": meters.catch_up,
-            "clipped": self._loop.stage.decoder.clipped,
+            "clipped": self._loop.stage.clipped,
             "nonfinite": self._loop.stage.nonfinite,
             "reconnects": meters.reconnects,
             "clock_jumps": meters.clock_jumps,
+            "swaps": meters.swaps,
         }
 
     def build(self) -> dict[str, Any]:
         """The status map (DESIGN §10)."""
-        loop, artifact = self._loop, self._artifact
+        loop, artifact = self._loop, self._loop.artifact
         return {
             "v": MESSAGE_VERSION,
             "state": loop.state,
@@ -136,7 +135,7 @@ class StatusReport:
             "model": {
                 "id": artifact.model_id,
                 "kind": artifact.kind,
-                "path": self._model_path,
+                "path": str(loop.model_path),
                 "n_channels": artifact.n_channels,
             },
             "stream": self._describe_stream(),
@@ -170,6 +169,8 @@ class StatusReport:
         warnings = []
         if self._connector.refusal:
             warnings.append(self._connector.refusal)
+        if self._watching():
+            warnings.append(self._watching())
         total = self.counters()
         late = total["late_carried"] + total["late_dropped"]
         if late > 100 and late > 0.01 * total["received"]:

@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.logtext import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
+from rtdecode.session.schema import MAX_MODELS
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import GrowingTable
 from rtdecode.session.write import cannot_write, out_attrs, strings, write_attrs
@@ -37,6 +38,8 @@ EVENT_ROWS = 32_768
 BIN_ROWS = 2_048
 SAMPLE_ROWS = 4_096
 LOG_ROWS = 64
+
+MODEL_ID_BYTES = 8
 
 PAGE_BYTES = 4_096
 """The kernel copies a write page by page; what must change at once (an index node, a heap) lies in one."""
@@ -52,7 +55,7 @@ class DecodedColumns:
     Attributes:
         n_outputs: columns of `values`.
         origin_s: start of bin 0, seconds.
-        models: model_id of each model.
+        models: model_id of each model known so far (`SessionWriter.list_models` adds to them).
         names: of the outputs.
         out_names, out_units: of the output stage's axes; empty without one.
         out_settings: the stage's `[output]` table.
@@ -179,6 +182,21 @@ class SessionWriter:
         more = () if out is None else (out,)
         self._decoded.append(bin, t_bin, values, flags, model, late, lost, counts, *more)
 
+    def list_models(self, models: Sequence[str]) -> None:
+        """Let /decoded know these models, of which those known already come first; MAX_MODELS at most.
+
+        On disk with the next `flush`, before any row that is appended later.
+        """
+        if tuple(models) == self._models:
+            return
+        if self._models:
+            self.flush()
+        self._models = tuple(models)
+        ids = np.zeros(MAX_MODELS, f"S{MODEL_ID_BYTES}")
+        ids[: len(self._models)] = [model.encode() for model in self._models]
+        self._file["decoded"].attrs.modify("models", ids)
+        self.flush()
+
     def append_log(self, entries: Sequence[LogEntry]) -> None:
         """Append entries to /log; data longer than a row's 1,024 bytes of JSON takes several rows."""
         self._require_room()
@@ -262,7 +280,10 @@ class SessionWriter:
             group = self._file.create_group("decoded")
             group.attrs["origin_s"] = decoded.origin_s
             group.attrs["names"] = strings(decoded.names)
-            group.attrs["models"] = strings(decoded.models)
+            # All the room it may need, of one size from the start: nothing in the file moves later.
+            group.attrs["models"] = np.zeros(MAX_MODELS, f"S{MODEL_ID_BYTES}")
+            self._models = ()
+            self.list_models(decoded.models)
             columns = {
                 "bin": ("i8", ()),
                 "t_bin": ("f8", ()),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +55,24 @@ def test_any_request_can_be_sent() -> None:
 
         expected = {"ok": True, "heard": {"cmd": "swap", "path": "today.safetensors"}}
         assert (reply, asyncio.run(ask_too())) == (expected, expected)
+
+
+def test_a_swap_names_the_whole_path_and_waits_longer_than_the_rest() -> None:
+    def slow(request: dict[str, Any]) -> dict[str, Any]:
+        time.sleep(0.3)
+        return {"ok": True, "bin": 42, "model": "aabbccdd"}
+
+    with FakeControl(slow) as fake:
+        assert ControlClient(fake.endpoint, timeout_s=0.1).swap("today.safetensors") == 42
+
+        async def ask_too() -> int:
+            return await AsyncControlClient(fake.endpoint, timeout_s=0.1).swap(Path("/a/b.safetensors"))
+
+        assert asyncio.run(ask_too()) == 42
+        assert fake.requests == [
+            {"cmd": "swap", "path": str(Path.cwd() / "today.safetensors")},
+            {"cmd": "swap", "path": "/a/b.safetensors"},
+        ]
 
 
 def test_a_refusal_is_one_line_with_the_reason(ask: Ask) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,10 +27,20 @@ class Loop:
     def __init__(self) -> None:
         self.applied: list[str] = []
         self.first_bin: int | None = 7
+        self.loading = threading.Event()
+        self.loading.set()
 
     def apply(self, name: str) -> int | None:
         self.applied.append(name)
         return self.first_bin
+
+    def swap(self, path: str) -> tuple[int, str]:
+        """Takes until `loading` is set; a path that says so goes wrong."""
+        self.loading.wait(20.0)
+        self.applied.append(f"swap {path}")
+        if path in ("bad.safetensors", "gone.safetensors"):
+            raise RtdecodeError("is no model", where=path, mend="name one")
+        return 9, "aabbccdd"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +56,7 @@ def loop() -> Loop:
 
 @pytest.fixture
 def server(context: zmq.Context[zmq.Socket[bytes]], loop: Loop) -> Iterator[ControlServer]:
-    server = ControlServer(context, "tcp://127.0.0.1:*", lambda: dict(STATUS), loop.apply)
+    server = ControlServer(context, "tcp://127.0.0.1:*", lambda: dict(STATUS), loop.apply, loop.swap)
     yield server
     server.stop()
 
@@ -112,12 +123,12 @@ def test_an_endpoint_in_use_is_refused(
     context: zmq.Context[zmq.Socket[bytes]], server: ControlServer
 ) -> None:
     with pytest.raises(RtdecodeError, match=r"--control: .* is in use.*another port"):
-        ControlServer(context, server.endpoint, dict, lambda name: 0)
+        ControlServer(context, server.endpoint, dict, lambda name: 0, lambda path: (0, ""))
 
 
 def test_an_address_of_another_machine_is_refused(context: zmq.Context[zmq.Socket[bytes]]) -> None:
     with pytest.raises(RtdecodeError, match=r"--control: .* cannot be bound"):
-        ControlServer(context, "tcp://192.0.2.1:5557", dict, lambda name: 0)
+        ControlServer(context, "tcp://192.0.2.1:5557", dict, lambda name: 0, lambda path: (0, ""))
 
 
 def test_the_ipv6_loopback_that_settings_allow_can_be_bound(context: zmq.Context[zmq.Socket[bytes]]) -> None:
@@ -127,9 +138,56 @@ def test_the_ipv6_loopback_that_settings_allow_can_be_bound(context: zmq.Context
             probe.bind(("::1", 0))
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
-    server = ControlServer(context, "tcp://[::1]:*", dict, lambda name: 0)
+    server = ControlServer(context, "tcp://[::1]:*", dict, lambda name: 0, lambda path: (0, ""))
     assert server.endpoint.startswith("tcp://[::1]:")
     server.stop()
+
+
+@pytest.mark.parametrize("request_", [{}, {"path": 3}, {"path": None}, {"path": ["a"]}])
+def test_a_swap_without_a_path_is_told_how_to_ask(
+    request_: dict[str, Any], server: ControlServer, loop: Loop
+) -> None:
+    reply = server.reply({"cmd": "swap", **request_})
+    assert reply["ok"] is False
+    assert "swap takes the file of a model" in reply["error"]
+    assert loop.applied == []
+
+
+def test_a_swap_is_answered_in_the_encoding_of_the_request(client: zmq.Socket[bytes], loop: Loop) -> None:
+    client.send(json.dumps({"cmd": "swap", "path": "today.safetensors"}).encode())
+    assert json.loads(client.recv()) == {"ok": True, "bin": 9, "model": "aabbccdd"}
+    client.send(msgpack.packb({"cmd": "swap", "path": "today.safetensors"}))
+    assert msgpack.unpackb(client.recv()) == {"ok": True, "bin": 9, "model": "aabbccdd"}
+    assert loop.applied == ["swap today.safetensors"] * 2
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [("bad.safetensors", "bad.safetensors: is no model"), ("gone.safetensors", "gone.safetensors: is no")],
+)
+def test_a_swap_that_goes_wrong_says_why(path: str, error: str, client: zmq.Socket[bytes]) -> None:
+    client.send(json.dumps({"cmd": "swap", "path": path}).encode())
+    reply = json.loads(client.recv())
+    assert reply["ok"] is False
+    assert error in reply["error"]
+    client.send(b'{"cmd": "pause"}')
+    assert json.loads(client.recv()) == {"ok": True, "bin": 7}
+
+
+def test_a_pause_does_not_wait_for_a_model_that_is_loading(
+    context: zmq.Context[zmq.Socket[bytes]], client: zmq.Socket[bytes], server: ControlServer, loop: Loop
+) -> None:
+    loop.loading.clear()
+    with context.socket(zmq.REQ) as other:
+        other.setsockopt(zmq.LINGER, 0)
+        other.setsockopt(zmq.RCVTIMEO, 20_000)
+        other.connect(server.endpoint)
+        other.send(b'{"cmd": "swap", "path": "today.safetensors"}')
+        client.send(b'{"cmd": "pause"}')
+        assert json.loads(client.recv()) == {"ok": True, "bin": 7}
+        assert loop.applied == ["pause"]
+        loop.loading.set()
+        assert json.loads(other.recv())["model"] == "aabbccdd"
 
 
 def test_replies_come_in_the_encoding_of_the_request(client: zmq.Socket[bytes]) -> None:

@@ -457,7 +457,7 @@ artifact = ModelArtifact(
     run={"weight": np.ones((8, 3, 1), np.float32), "bias": np.zeros(1)},
 )
 settings = ServeSettings(stream="M1")
-stage = DecodeStage(load_decoder(artifact), artifact.outputs)
+stage = DecodeStage(load_decoder(artifact), artifact.outputs, artifact.bin_width_s)
 compile_kernels(stage, artifact.n_channels, artifact.bin_width_s)
 compiled = signatures()
 meters = Meters()

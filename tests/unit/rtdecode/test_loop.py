@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,9 +22,11 @@ from rtdecode.messages import Flag
 from rtdecode.output.settings import OutputSettings
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.buffers import RecordBuffers
-from rtdecode.serve.loop import Command, HotLoop
+from rtdecode.serve.commands import Candidate, Command
+from rtdecode.serve.loop import MOST_BEHIND, HotLoop
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.settings import ServeSettings
+from rtdecode.serve.swap import warm
 from rtdecode.session.layout import Decoded, DecodedOut, Session
 
 WIDTH_S = 0.02
@@ -124,24 +128,31 @@ class Publisher:
         return
 
 
+def a_filter(gain: float) -> ModelArtifact:
+    """A filter over three bins; another one for each gain."""
+    outputs = (Output("x", "mm", 5.0, 1.0, "position"), Output("vx", "mm/s", 0.0, 1.0, "velocity"))
+    weight = np.zeros((N_CHANNELS, 3, 2), np.float32)
+    weight[0, :, 0] = gain, 0.5, 0.25
+    weight[:, 0, 1] = gain
+    return ModelArtifact(
+        kind="wiener",
+        causal=True,
+        bin_width_s=WIDTH_S,
+        n_channels=N_CHANNELS,
+        channel_mask=(True,) * N_CHANNELS,
+        outputs=outputs,
+        count_max=20,
+        run={"weight": weight, "bias": np.zeros(2, np.float64)},
+    )
+
+
 class Rig:
     """A loop on a fake clock."""
 
     def __init__(self, *sources: tuple[float, Source], clock: Clock, **settings: Any) -> None:
-        outputs = (Output("x", "mm", 5.0, 1.0, "position"), Output("vx", "mm/s", 0.0, 1.0, "velocity"))
-        weight = np.zeros((N_CHANNELS, 3, 2), np.float32)
-        weight[0, :, 0] = 1.0, 0.5, 0.25
-        weight[:, 0, 1] = 1.0
-        self.artifact = ModelArtifact(
-            kind="wiener",
-            causal=True,
-            bin_width_s=WIDTH_S,
-            n_channels=N_CHANNELS,
-            channel_mask=(True,) * N_CHANNELS,
-            outputs=outputs,
-            count_max=20,
-            run={"weight": weight, "bias": np.zeros(2, np.float64)},
-        )
+        self.artifact = a_filter(1.0)
+        self.artifacts = {self.artifact.model_id: self.artifact}
+        outputs = self.artifact.outputs
         self.clock = clock
         self.connector = Connector(clock, list(sources))
         self.publisher = Publisher(clock)
@@ -149,12 +160,13 @@ class Rig:
         stage = OutputSettings(control="fusion", fusion_s=0.5, workspace=((-40.0, 40.0),))
         self.output = OutputStage(stage, outputs, WIDTH_S, "test")
         self.meters = Meters()
-        self.stage = DecodeStage(load_decoder(self.artifact), outputs)
+        self.stage = DecodeStage(load_decoder(self.artifact), outputs, self.artifact.bin_width_s)
         self.loop = HotLoop(
             ServeSettings(stream="M1", **{"grace_s": 0.002, **settings}),
             self.stage,
             BinRing(N_CHANNELS, WIDTH_S),
-            self.artifact.model_id,
+            self.artifact,
+            Path("first.safetensors"),
             self.connector,  # type: ignore[arg-type]
             self.publisher,  # type: ignore[arg-type]
             self.meters,
@@ -169,6 +181,19 @@ class Rig:
             self.loop.turn()
         return self.publisher.cursors
 
+    def send(self, name: str, candidate: Candidate | None = None) -> Command:
+        """A command, and the turn that takes it."""
+        command = Command(name, candidate)
+        self.loop.commands.append(command)
+        self.loop.turn()
+        assert command.done.is_set()
+        return command
+
+    def candidate(self, gain: float) -> Candidate:
+        artifact = a_filter(gain)
+        self.artifacts[artifact.model_id] = artifact
+        return Candidate(Path(f"{gain}.safetensors"), artifact, load_decoder(artifact))
+
     def recorded(self) -> Decoded:
         ring = self.buffers.decoded
         n = ring.head
@@ -182,7 +207,7 @@ class Rig:
             ring.lost[:n],
             ring.counts[:n],
             0.0,
-            (self.artifact.model_id,),
+            tuple(self.buffers.models),
             out=DecodedOut(ring.out[:n], ("x",), ("mm",), msgspec.to_builtins(self.output.settings)),
         )
 
@@ -192,7 +217,14 @@ class Rig:
         assert [c["value"] for c in self.publisher.cursors] == live.values.tolist()
         assert [c["out"] for c in self.publisher.cursors] == live.out.values.tolist()
         session = Session(N_CHANNELS, decoded=live, log=tuple(self.buffers.log))
-        again = decode_session(session, self.artifact, load_decoder(self.artifact))
+        again = decode_session(
+            session,
+            self.artifact,
+            load_decoder(self.artifact),
+            swapped=lambda model, path: (self.artifacts[model], load_decoder(self.artifacts[model])),
+        )
+        np.testing.assert_array_equal(again.model, live.model)
+        assert again.models == live.models
         assert again.out is not None
         np.testing.assert_array_equal(again.out.values.view(np.uint32), live.out.values.view(np.uint32))
         np.testing.assert_array_equal(again.values.view(np.uint32), live.values.view(np.uint32))
@@ -359,3 +391,97 @@ def test_a_value_that_is_not_finite_is_held_and_the_decoder_starts_afresh() -> N
     assert np.isfinite([c["value"] for c in cursors]).all()
     assert rig.stage.nonfinite == 1
     assert "nonfinite" in [e.kind for e in rig.buffers.log]
+
+
+def test_another_model_takes_over_between_two_bins() -> None:
+    clock = Clock()
+    rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
+    rig.until(3.0)
+    candidate, old = rig.candidate(3.0), rig.stage.decoder
+    rig.send("look", candidate)
+    assert candidate.fresh
+    assert candidate.bins is not None
+    assert len(candidate.bins) == 100, "the last two seconds"
+    warm(candidate)
+    rig.until(3.1)
+    command = rig.send("swap", candidate)
+    assert command.error == ""
+    assert candidate.decoder is old, "whoever asked gives its memory back"
+    cursors = rig.until(4.0)
+    assert [c["bin"] for c in cursors] == list(range(len(cursors)))
+    assert [c["bin"] for c in cursors if c["flags"] & Flag.SWAPPED] == [command.bin]
+    ids = [c["model"] for c in cursors]
+    assert ids == [rig.artifact.model_id] * command.bin + [candidate.artifact.model_id] * (
+        len(cursors) - command.bin
+    )
+    counts = rig.recorded().counts.astype(float)
+    b = command.bin
+    # The first value of the new filter rests on bins from before it took over.
+    assert cursors[b]["value"][0] == pytest.approx(
+        3.0 * counts[b, 0] + 0.5 * counts[b - 1, 0] + 0.25 * counts[b - 2, 0]
+    )
+    assert rig.meters.swaps == 1
+    assert rig.loop.artifact is candidate.artifact
+    assert rig.buffers.models == [rig.artifact.model_id, candidate.artifact.model_id]
+    rig.assert_offline_gives_the_same_bits()
+
+
+def test_a_candidate_that_is_too_far_behind_is_sent_back_to_be_warmed() -> None:
+    clock = Clock()
+    rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
+    rig.until(3.0)
+    candidate = rig.candidate(3.0)
+    rig.send("look", candidate)
+    warm(candidate)
+    rig.until(3.0 + (MOST_BEHIND + 4) * WIDTH_S)
+    assert "closed while it was being warmed" in rig.send("swap", candidate).error
+    assert rig.loop.artifact is rig.artifact
+    rig.send("look", candidate)
+    assert not candidate.fresh
+    warm(candidate)
+    assert rig.send("swap", candidate).error == ""
+    rig.until(4.0)
+    rig.assert_offline_gives_the_same_bits()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_swaps_amid_outages_resets_and_pauses_come_out_the_same_offline(seed: int) -> None:
+    clock = Clock()
+    rng = random.Random(seed)
+    first = steady(0.0, 4.0)
+    second = steady(5.0, 12.0, first_seq=1 << 20)
+    rig = Rig(
+        (START_S, Source(clock, first, dies_at=START_S + 4.0)),
+        (START_S + 5.0, Source(clock, second)),
+        clock=clock,
+    )
+    swapped = 0
+    waiting: Candidate | None = None
+    if seed % 2:
+        # Before the stream is there at all.
+        early = rig.candidate(9.0)
+        rig.loop.apply(Command("look", early))
+        warm(early)
+        rig.loop.apply(Command("swap", early))
+        swapped += 1
+    while clock.now < START_S + 9.0:
+        rig.until(clock.now - START_S + rng.choice([0.004, 0.05, 0.1, 0.3]))
+        action = rng.choice(["look", "look", "swap", "swap", "reset", "pause", "resume"])
+        if action == "look" and waiting is None:
+            waiting = rig.candidate(rng.choice([2.0, 3.0, 4.0]))
+            rig.send("look", waiting)
+            warm(waiting)
+        elif action == "swap" and waiting is not None:
+            if rig.send("swap", waiting).error == "":
+                swapped += 1
+                waiting = None
+            else:
+                rig.send("look", waiting)
+                warm(waiting)
+        elif action not in ("look", "swap"):
+            rig.send(action)
+    assert swapped >= 2
+    cursors = rig.publisher.cursors
+    assert [c["bin"] for c in cursors] == list(range(len(cursors)))
+    assert any(c["flags"] & Flag.SWAPPED for c in cursors)
+    rig.assert_offline_gives_the_same_bits()

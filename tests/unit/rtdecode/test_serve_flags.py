@@ -25,6 +25,7 @@ SETTINGS: dict[str, tuple[Any, Any, Any]] = {
     "behavior": ("file-hand", "environment-hand", "flag-hand"),
     "overwrite": (True, True, False),
     "lsl_out": ("file-out", "environment-out", "flag-out"),
+    "watch": ("a", "b", "c"),
     "timeout": (1.0, 2.0, 3.0),
     "grace": ("1", "2", "3"),
     "late": ("drop", "drop", "carry"),

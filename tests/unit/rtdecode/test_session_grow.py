@@ -402,6 +402,47 @@ def test_a_kill_between_any_two_writes_spoils_nothing(
     assert play_and_check(tape, tmp_path / "killed.h5", lambda step: True) > 600
 
 
+def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(tmp_path: Path, tape: Tape) -> None:
+    writer = open_writer(tmp_path / "live.h5")
+    begun = len(tape.steps)
+    models = list(MODELS)
+    for i in range(20):
+        models.append(f"{i:08x}")
+        writer.list_models(models)
+        columns = list(bins(2 * i, 2 * i + 2))
+        columns[4] = np.full(2, len(models) - 1, "u1")
+        writer.append_decoded(*columns)
+        writer.flush()
+    writer.close()
+    image = tmp_path / "killed.h5"
+    seen = set()
+    with open(image, "wb", buffering=0) as file:
+        for step, (at, block) in enumerate(tape.steps):
+            if block is None:
+                file.truncate(at)
+            else:
+                file.seek(at)
+                file.write(block)
+            if step >= begun:
+                decoded = read_session(image).decoded
+                assert decoded is not None
+                assert decoded.models == tuple(models[: len(decoded.models)])
+                seen.add(len(decoded.models))
+    assert seen == set(range(len(MODELS), len(models) + 1))
+    assert decoded is not None
+    assert decoded.model.tolist() == [2 + i // 2 for i in range(40)]
+
+
+def test_the_list_of_models_takes_as_many_as_a_row_can_name(tmp_path: Path) -> None:
+    path = tmp_path / "live.h5"
+    models = [f"{i:08x}" for i in range(256)]
+    with open_writer(path) as writer:
+        writer.list_models(models)
+    decoded = read_session(path).decoded
+    assert decoded is not None
+    assert decoded.models == tuple(models)
+
+
 def test_a_kill_while_an_index_splits_spoils_nothing(
     tmp_path: Path, tape: Tape, monkeypatch: pytest.MonkeyPatch
 ) -> None:

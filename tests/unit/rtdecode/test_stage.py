@@ -52,7 +52,7 @@ def counts(*values: int) -> NDArray[np.uint8]:
 
 @pytest.fixture
 def stage() -> DecodeStage:
-    return DecodeStage(SummingDecoder(), OUTPUTS)
+    return DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
 
 
 def test_a_step_gives_the_decoders_value(stage: DecodeStage) -> None:
@@ -153,9 +153,58 @@ def make_filter() -> ModelArtifact:
 
 def test_compiling_the_kernels_leaves_the_stage_as_it_was() -> None:
     artifact = make_filter()
-    rehearsed, fresh = (DecodeStage(load_decoder(artifact), OUTPUTS) for _ in range(2))
+    rehearsed, fresh = (DecodeStage(load_decoder(artifact), OUTPUTS, 0.02) for _ in range(2))
     compile_kernels(rehearsed, artifact.n_channels, artifact.bin_width_s)
     # Until the first value is published the means go out, live as offline.
     assert rehearsed.value.tolist() == fresh.value.tolist() == [40, 0]
     assert (rehearsed.nonfinite, rehearsed.decoder.clipped) == (0, 0)
     np.testing.assert_array_equal(rehearsed.decoder.state()["pending"], fresh.decoder.state()["pending"])
+
+
+def test_another_decoder_goes_on_where_this_one_was() -> None:
+    stage = DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
+    for i in range(5):
+        stage.step(counts(i, 1, 0), 0)
+    other = SummingDecoder()
+    before = stage.decoder
+    assert stage.adopt(other, 3) is before
+    assert stage.decoder is other
+    assert stage.value.tolist() == [15, 5], "nothing is published by warming"
+    stage.step(counts(10, 0, 0), 0)
+    assert stage.value.tolist() == [2 + 3 + 4 + 3 + 10, 10]
+    assert stage.recent.stepped == 6
+
+
+def test_a_decoder_that_lacks_more_than_is_kept_takes_nobodys_place() -> None:
+    stage = DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
+    stage.step(counts(1, 0, 0), 0)
+    before = stage.decoder
+    with pytest.raises(ValueError, match="2 bins of 1"):
+        stage.adopt(SummingDecoder(), 2)
+    assert stage.decoder is before
+    stage.reset()
+    assert stage.recent.stepped == 0
+
+
+def test_clipped_counts_add_up_over_decoders_and_those_of_warming_do_not_count() -> None:
+    weight = np.zeros((3, 1, 2), np.float32)
+    artifact = ModelArtifact(
+        kind="wiener",
+        causal=True,
+        bin_width_s=0.02,
+        n_channels=3,
+        channel_mask=(True,) * 3,
+        outputs=OUTPUTS,
+        count_max=20,
+        run={"weight": weight, "bias": np.zeros(2)},
+    )
+    stage = DecodeStage(load_decoder(artifact), OUTPUTS, 0.02)
+    for _ in range(4):
+        stage.step(counts(30, 1, 0), 0)
+    assert stage.clipped == 4
+    stage.adopt(load_decoder(artifact), 3)
+    assert stage.clipped == 4
+    stage.adopt(stage.decoder, 2)
+    assert stage.clipped == 4
+    stage.step(counts(30, 30, 0), 0)
+    assert stage.clipped == 6

@@ -1,0 +1,47 @@
+"""`rtdecode swap`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, print_json
+from rtdecode.cli.rigconfig import rig_settings
+
+
+def swap(
+    model: Annotated[str, typer.Argument(help="Model file or name.", metavar="PATH|NAME")],
+    control: Annotated[
+        str | None,
+        typer.Option(help="Control endpoint of the daemon; default: rig.toml's, else tcp://127.0.0.1:5557."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Let another model decode in a daemon that runs.
+
+    The daemon loads it, warms it on the last 2 s and changes over between two bins. If anything is wrong with
+    it the model before goes on, and this exits with 1.
+    """
+    path, first_bin = swap_in(model, control)
+    if json:
+        print_json({"model": path, "bin": first_bin})
+    else:
+        print(f"{path} decodes from bin {first_bin}")
+
+
+def swap_in(model: str, control: str | None) -> tuple[str, int]:
+    """Ask a daemon for a swap; the file it takes and the first bin of it.
+
+    Raises:
+        RtdecodeError: there is no such model, no daemon answers, or it refuses.
+    """
+    from rtdecode.artifact import read_artifact
+    from rtdecode.client import ControlClient
+    from rtdecode.modelstore import find_model
+    from rtdecode.serve.settings import DEFAULT_CONTROL
+
+    path = find_model(model).absolute()
+    read_artifact(path)
+    endpoint = control or rig_settings().get("control") or DEFAULT_CONTROL
+    return str(path), ControlClient(endpoint).swap(path)

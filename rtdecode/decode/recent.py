@@ -1,0 +1,86 @@
+"""The bins that a decoder has stepped lately: what another decoder is warmed on before it takes over."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+U1 = npt.NDArray[np.uint8]
+
+#: What is looked back on (DESIGN §9).
+LOOK_BACK_S = 2.0
+
+#: Kept beyond it: bins that close while another decoder is being warmed.
+MARGIN_S = 3.0
+
+
+class Mark(NamedTuple):
+    """How far a decoder that is being warmed has come.
+
+    Attributes:
+        resets, stepped: as `RecentBins` had them.
+        warmed: bins that it has stepped since it was reset.
+    """
+
+    resets: int
+    stepped: int
+    warmed: int
+
+
+class RecentBins:
+    """A ring of the last bins since the decoder was reset.
+
+        recent = RecentBins(n_channels=96, bin_width_s=0.02)
+        recent.add(counts)
+        recent.last(recent.look_back)                # u1[n, n_channels], the newest last
+
+    Args:
+        n_channels: columns.
+        bin_width_s: Δ.
+
+    Attributes:
+        look_back: bins of 2 s, one at least.
+        capacity: bins that are kept.
+        stepped: bins since the reset.
+        resets: how often it was reset.
+    """
+
+    def __init__(self, n_channels: int, bin_width_s: float) -> None:
+        self.look_back = max(1, round(LOOK_BACK_S / bin_width_s))
+        self.capacity = self.look_back + max(1, round(MARGIN_S / bin_width_s))
+        self.stepped = self.resets = 0
+        self._ring: U1 = np.full((self.capacity, n_channels), 0, np.uint8)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.stepped = 0
+        self.resets += 1
+
+    def add(self, counts: U1) -> None:
+        """Take a bin, u1[n_channels]."""
+        self._ring[self.stepped % self.capacity] = counts
+        self.stepped += 1
+
+    def last(self, n: int) -> U1:
+        """A copy of the last `n` bins, u1[n, n_channels].
+
+        Raises:
+            ValueError: so many are not kept.
+        """
+        if not 0 <= n <= min(self.stepped, self.capacity):
+            raise ValueError(f"{n} bins of {min(self.stepped, self.capacity)}")
+        return self._ring[np.arange(self.stepped - n, self.stepped) % self.capacity]
+
+    def lag(self, mark: Mark | None) -> tuple[bool, int]:
+        """What a decoder at `mark` lacks; None for one that has stepped nothing.
+
+        Returns:
+            Whether it has to be reset first, and how many of the last bins it has to step then.
+        """
+        if mark is not None and mark.resets == self.resets:
+            behind = self.stepped - mark.stepped
+            if mark.warmed + behind <= self.capacity:
+                return False, behind
+        return True, min(self.stepped, self.look_back)

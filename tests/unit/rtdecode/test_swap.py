@@ -1,0 +1,194 @@
+"""What may take the place of a model that decodes, and what becomes of it if it may not."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtdecode.artifact import ModelArtifact, Output, write_artifact
+from rtdecode.decode.load import load_decoder
+from rtdecode.decode.recent import Mark
+from rtdecode.decode.stage import DecodeStage
+from rtdecode.errors import RtdecodeError
+from rtdecode.serve import swap
+from rtdecode.serve.commands import Candidate, Command
+from rtdecode.serve.swap import ATTEMPTS, Swapper
+
+N_CHANNELS = 4
+OUTPUTS = (Output("x", "mm", 5.0, 1.0, "position"), Output("vx", "mm/s", 0.0, 1.0, "velocity"))
+
+
+def a_filter(gain: float = 1.0) -> ModelArtifact:
+    return ModelArtifact(
+        kind="wiener",
+        causal=True,
+        bin_width_s=0.02,
+        n_channels=N_CHANNELS,
+        channel_mask=(True,) * N_CHANNELS,
+        outputs=OUTPUTS,
+        count_max=20,
+        run={"weight": np.full((N_CHANNELS, 3, 2), gain, np.float32), "bias": np.zeros(2)},
+    )
+
+
+class Loop:
+    """Takes commands as the loop does; `busy` refuses so many swaps."""
+
+    def __init__(self, busy: int = 0, answers: bool = True) -> None:
+        self.stage = DecodeStage(load_decoder(a_filter()), OUTPUTS, 0.02)
+        self.artifact = a_filter()
+        self.heard: list[Command] = []
+        self.busy, self.answers = busy, answers
+        rng = np.random.default_rng(0)
+        for _ in range(150):
+            self.stage.step(rng.integers(0, 4, N_CHANNELS).astype(np.uint8), 0)
+
+    def apply(self, command: Command) -> bool:
+        self.heard.append(command)
+        candidate = command.candidate
+        if not self.answers or candidate is None:
+            return self.answers
+        recent = self.stage.recent
+        candidate.fresh, n = recent.lag(candidate.mark)
+        if command.name == "look":
+            candidate.bins = recent.last(n)
+            candidate.mark = Mark(recent.resets, recent.stepped, n)
+            for _ in range(3):
+                self.stage.step(np.ones(N_CHANNELS, np.uint8), 0)
+        elif self.busy:
+            self.busy -= 1
+            command.error = "too many bins"
+        else:
+            self.stage.adopt(candidate.decoder, n)
+            self.artifact = candidate.artifact
+            command.bin = 7
+        return True
+
+    def swapper(self) -> Swapper:
+        return Swapper(lambda: self.artifact, self.apply, self.heard.append)
+
+    @property
+    def names(self) -> list[str]:
+        return [command.name for command in self.heard]
+
+
+def saved(folder: Path, artifact: ModelArtifact) -> str:
+    write_artifact(folder / "model.safetensors", artifact)
+    return str(folder / "model.safetensors")
+
+
+def test_a_model_is_warmed_on_the_last_two_seconds_and_adopted(tmp_path: Path) -> None:
+    loop, new = Loop(), a_filter(2.0)
+    assert loop.swapper().swap(saved(tmp_path, new)) == (7, new.model_id)
+    assert loop.names == ["look", "swap"]
+    candidate = loop.heard[0].candidate
+    assert candidate is not None
+    assert candidate.bins is not None
+    assert candidate.bins.shape == (100, N_CHANNELS)
+    assert loop.stage.decoder is candidate.decoder
+    fresh = load_decoder(new)
+    out = np.empty((103, 2), np.float32)
+    fresh.run(loop.stage.recent.last(103), out)
+    for name, array in fresh.state().items():
+        np.testing.assert_array_equal(loop.stage.decoder.state()[name], array)
+
+
+def test_a_loop_that_has_gone_on_sends_it_back_to_be_warmed(tmp_path: Path) -> None:
+    loop = Loop(busy=2)
+    loop.swapper().swap(saved(tmp_path, a_filter(2.0)))
+    assert loop.names == ["look", "swap"] * 3
+    loop = Loop(busy=99)
+    with pytest.raises(RtdecodeError, match="too many bins"):
+        loop.swapper().swap(saved(tmp_path, a_filter(2.0)))
+    assert loop.names == ["look", "swap"] * ATTEMPTS + ["swap_refused"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {
+                "n_channels": 5,
+                "channel_mask": (True,) * 5,
+                "run": {"weight": np.zeros((5, 3, 2), np.float32), "bias": np.zeros(2)},
+            },
+            "the model has 5 channels, the one that decodes 4",
+        ),
+        ({"bin_width_s": 0.05}, "the model has bins of 50 ms, the one that decodes of 20 ms"),
+        ({"outputs": (OUTPUTS[1], OUTPUTS[0])}, "the model decodes vx"),
+        ({"outputs": (replace(OUTPUTS[0], units="cm"), OUTPUTS[1])}, r"decodes x \(cm, position\)"),
+        ({"outputs": (replace(OUTPUTS[0], role="other"), OUTPUTS[1])}, r"decodes x \(mm, other\)"),
+        ({"causal": False}, "looks ahead"),
+        (
+            {"run": {"weight": np.full((4, 3, 2), np.float32(3e38)), "bias": np.zeros(2)}},
+            "are no numbers",
+        ),
+    ],
+)
+def test_what_does_not_fit_takes_nobodys_place(changes: dict[str, object], said: str, tmp_path: Path) -> None:
+    loop = Loop()
+    path = saved(tmp_path, replace(a_filter(), **changes))  # type: ignore[arg-type]
+    before = loop.stage.decoder
+    with pytest.raises(RtdecodeError, match=said) as raised:
+        loop.swapper().swap(path)
+    assert path in str(raised.value)
+    assert loop.stage.decoder is before
+    assert "swap" not in loop.names
+    assert loop.heard[-1].about == {"model": path, "error": str(raised.value)}
+
+
+def test_a_file_that_is_none_or_broken_or_gone_takes_nobodys_place(tmp_path: Path) -> None:
+    loop = Loop()
+    broken = Path(saved(tmp_path, a_filter()))
+    broken.write_bytes(broken.read_bytes()[:-9])
+    for path in (str(broken), str(tmp_path / "gone.safetensors"), str(tmp_path)):
+        with pytest.raises(RtdecodeError, match=path):
+            loop.swapper().swap(path)
+    assert loop.names == ["swap_refused"] * 3
+
+
+def test_an_error_that_nobody_thought_of_is_an_answer_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> None:
+        raise KeyError("run.weight")
+
+    monkeypatch.setattr(swap, "open_model", broken)
+    loop, path = Loop(), saved(tmp_path, a_filter())
+    with pytest.raises(RtdecodeError, match="internal error, KeyError: 'run"):
+        loop.swapper().swap(path)
+    assert loop.names == ["swap_refused"]
+
+
+def test_a_loop_that_does_not_answer_goes_on_with_its_model(tmp_path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="did not take it within"):
+        Loop(answers=False).swapper().swap(saved(tmp_path, a_filter()))
+
+
+def test_one_swap_at_a_time(tmp_path: Path) -> None:
+    loop, path = Loop(), saved(tmp_path, a_filter(2.0))
+    inside, go_on = threading.Event(), threading.Event()
+
+    def apply(command: Command) -> bool:
+        inside.set()
+        go_on.wait(20.0)
+        return loop.apply(command)
+
+    swapper = Swapper(lambda: loop.artifact, apply, loop.heard.append)
+    first = threading.Thread(target=swapper.swap, args=(path,))
+    first.start()
+    assert inside.wait(20.0)
+    with pytest.raises(RtdecodeError, match="another swap is under way"):
+        swapper.swap(path)
+    go_on.set()
+    first.join(20.0)
+    assert swapper.swap(path)[0] == 7
+
+
+def test_a_candidate_begins_with_nothing() -> None:
+    candidate = Candidate(Path("x"), a_filter(), load_decoder(a_filter()))
+    assert (candidate.mark, candidate.bins, candidate.fresh) == (None, None, True)
