@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, table
+from rtdecode.cli.common import JSON_HELP, number, print_json, say, table
 
 if TYPE_CHECKING:
-    from rtdecode.session.layout import Decoded
+    from rtdecode.session.layout import Session
 
 
 class Engine(StrEnum):
@@ -25,12 +25,13 @@ class Engine(StrEnum):
 def decode(
     session: Annotated[Path, typer.Argument(help="Session file (.h5).")],
     model: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            help="Model file or name; once for each model of a recording with swaps whose file has moved.",
+            help="Model file or name; default: of a recording, the one it began with. Again for each model "
+            "it swapped to whose file has moved.",
             metavar="PATH|NAME",
         ),
-    ],
+    ] = None,
     engine: Annotated[
         Engine, typer.Option(help="numba, the one that runs live, or torch, for networks.")
     ] = Engine.NUMBA,
@@ -50,8 +51,8 @@ def decode(
 ) -> None:
     """Decode a session as fast as it goes.
 
-    A session that `serve --record` wrote gives the published values again, bit for bit, swaps included, if
-    the model is the one it began with; another model decodes all of it.
+    A session that `serve --record` wrote gives the published values again, bit for bit, swaps included.
+    Named with a model other than the one it began with, all of it is decoded by that one.
     """
     from dataclasses import replace
 
@@ -67,8 +68,8 @@ def decode(
         check_writable(output)
     stage = _output_settings(config)
     recorded = read_session(session)
-    models = RecordedModels(model, engine)
-    artifact, decoder = models.first(recorded.decoded)
+    models = RecordedModels(model or [], recorded, engine)
+    artifact, decoder = models.first()
     if recorded.decoded is None:
         _compile(decoder)
     started = time.perf_counter()
@@ -136,16 +137,20 @@ class RecordedModels:
 
     Args:
         named: paths or names that were given.
+        session: the recording, or any other session.
         engine: what computes.
 
     Raises:
         RtdecodeError: one is not there.
     """
 
-    def __init__(self, named: list[str], engine: Engine) -> None:
+    def __init__(self, named: list[str], session: Session, engine: Engine) -> None:
         from rtdecode.modelstore import find_model
 
         self._paths, self._engine = [find_model(each) for each in named], engine
+        self._where = str(session.path or session.name)
+        self._recorded = session.decoded.models if session.decoded is not None else ()
+        self._log = [Path(entry.data["path"]) for entry in session.log if "path" in entry.data]
         self._decoders: list[Any] = []
 
     @property
@@ -153,20 +158,31 @@ class RecordedModels:
         """Counts above the models' count_max."""
         return sum(decoder.clipped for decoder in self._decoders)
 
-    def first(self, live: Decoded | None) -> tuple[Any, Any]:
-        """The given model that a recording began with, else the first that was given, and its decoder.
+    def first(self) -> tuple[Any, Any]:
+        """The model that a recording began with, else the first that was given, and its decoder.
 
         Raises:
-            RtdecodeError: a file is no model.
+            RtdecodeError: none was given and the recording's is not to be found, or a file is no model.
         """
         from rtdecode.artifact import read_artifact
+        from rtdecode.errors import RtdecodeError
 
+        if not self._paths:
+            if not self._recorded:
+                raise RtdecodeError(
+                    "was not decoded live, so no model goes with it",
+                    where=self._where,
+                    mend="name one with --model",
+                )
+            return self.swapped(self._recorded[0], self._where)
         ids = [read_artifact(path).model_id for path in self._paths]
-        began = ids.index(live.models[0]) if live is not None and live.models[0] in ids else 0
-        return self._kept(_open(self._paths[began], self._engine))
+        began = next((ids.index(each) for each in self._recorded[:1] if each in ids), None)
+        if began is None and self._recorded:
+            say(f"the recording began with model {self._recorded[0]}; {ids[0]} decodes all of it")
+        return self._kept(_open(self._paths[began or 0], self._engine))
 
     def swapped(self, model_id: str, path: str) -> tuple[Any, Any]:
-        """A model that was swapped in from a file, and its decoder.
+        """A model of the recording, swapped in from the file at `path`, and its decoder.
 
         Raises:
             RtdecodeError: it is nowhere to be found.
@@ -174,12 +190,12 @@ class RecordedModels:
         from rtdecode.errors import RtdecodeError
         from rtdecode.modelstore import find_by_id
 
-        found = find_by_id(model_id, [*self._paths, Path(path)])
+        found = find_by_id(model_id, [*self._paths, Path(path), *self._log])
         if found is None:
             raise RtdecodeError(
-                f"the recording swapped to model {model_id}, which is not in this file any more",
+                f"the recording's model {model_id} is not to be found where it was",
                 where=path,
-                mend="give the model's file with one more --model",
+                mend="give its file with one more --model",
             )
         return self._kept(_open(found, self._engine))
 

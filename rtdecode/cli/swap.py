@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,15 +23,22 @@ def swap(
     The daemon loads it, warms it on the last 2 s and changes over between two bins. If anything is wrong with
     it the model before goes on, and this exits with 1.
     """
-    path, first_bin = swap_in(model, control)
+    swapped = swap_in(model, control)
     if json:
-        print_json({"model": path, "bin": first_bin})
+        print_json(swapped)
     else:
-        print(f"{path} decodes from bin {first_bin}")
+        print("model {model} decodes from bin {bin}, from {path}".format(**swapped))
 
 
-def swap_in(model: str, control: str | None) -> tuple[str, int]:
-    """Ask a daemon for a swap; the file it takes and the first bin of it.
+def swap_in(model: str, control: str | None) -> dict[str, Any]:
+    """Ask a daemon for a swap.
+
+    Args:
+        model: path or name.
+        control: endpoint; None for rig.toml's, else the default.
+
+    Returns:
+        `path` and `model` (its id), and `bin`, the first that it decodes.
 
     Raises:
         RtdecodeError: there is no such model, no daemon answers, or it refuses.
@@ -42,6 +49,6 @@ def swap_in(model: str, control: str | None) -> tuple[str, int]:
     from rtdecode.serve.settings import DEFAULT_CONTROL
 
     path = find_model(model).absolute()
-    read_artifact(path)
+    model_id = read_artifact(path).model_id
     endpoint = control or rig_settings().get("control") or DEFAULT_CONTROL
-    return str(path), ControlClient(endpoint).swap(path)
+    return {"path": str(path), "model": model_id, "bin": ControlClient(endpoint).swap(path)}

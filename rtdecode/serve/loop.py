@@ -251,16 +251,20 @@ class HotLoop:
         elif oldest is None:
             # Nothing shows where its grid lies: the fail-safe goes out until a sample comes.
             self.grid = EventBinning(self.ring, now)
-            self._log("reset", 0, reason="start", origin_s=now)
+            self._log_start(0, now)
             self._break_off("no sample yet")
             return
         else:
             self.grid = feed.anchor(oldest, n)
             self._first_published = max(0, int((now - self.grid.origin_s) / width_s))
         self._record_samples_from(self.grid)
-        self._log("reset", self._first_published, reason="start", origin_s=self.grid.origin_s)
+        self._log_start(self._first_published, self.grid.origin_s)
         if n:
             self._take_in(n, now, attentive=False)
+
+    def _log_start(self, bin_number: int, origin_s: float) -> None:
+        where = {"model": self.artifact.model_id, "path": str(self.model_path)}
+        self._log("reset", bin_number, reason="start", origin_s=origin_s, **where)
 
     def _reanchor(self, n: int) -> bool:
         """Come back after an outage: decode again from the first bin that is all there."""
