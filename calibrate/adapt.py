@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rtdecode.calibrate.networks import multiplies_bfloat16, take_up
 from rtdecode.calibrate.parallel import one_thread, rounds, train_members
+from rtdecode.calibrate.split import chronological_split
 from rtdecode.calibrate.training import Training, TrainingLog, TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.errors import RtdecodeError
@@ -25,6 +25,10 @@ LEARNING_RATE, PULL = 3e-3, 0.0
 
 #: Labelled time after which half of the way that training went is gone.
 HALF_S = 120.0
+
+#: Last part of the labels that is looked at on the way, every so many batches, and for how much of the way
+#: it is not learnt from. Then it is, unless an earlier look was better by so much R².
+LOOKED_AT, LOOK_EVERY, WITHHOLD, TOLERANCE = 0.2, 35, 0.7, 0.05
 
 WINDOW_S, WARMUP_S = 6.4, 0.8
 SHORTEST_WINDOW_BINS = 20
@@ -42,6 +46,8 @@ def adapt(
     progress: Callable[[float], None],
     steps: int | None = None,
     only: tuple[str, ...] = (),
+    ends_at_s: float | None = None,
+    looked: Callable[[float], None] | None = None,
 ) -> list[TrainingLog]:
     """Fit networks to a new session, in place.
 
@@ -61,6 +67,8 @@ def adapt(
         progress: called with the part of the work that is done.
         steps: batches; None for as many as a calibration takes.
         only: see `TrainingSettings`.
+        ends_at_s: time of `time.monotonic` at which the best weights so far are taken; None for never.
+        looked: called with the best mean R² so far over the last fifth of the labels, mean over members.
 
     Returns:
         How the training of each member went; nothing if none was needed.
@@ -73,18 +81,15 @@ def adapt(
     known_s = float(recording.learnt.sum()) * bin_width_s
     if not known_s:
         return []
-    before = [copy.deepcopy(net.state_dict()) for net in nets]
     settings = replace(
         adapt_settings(len(counts), bin_width_s, seed),
         steps=STEPS if steps is None else steps,
         only=only,
         mixed=multiplies_bfloat16(nets[0].kind, device),
+        part=part_of_the_way(known_s),
+        ends_at_s=ends_at_s,
     )
-    logs = train_members(nets, [recording], settings, device, progress)
-    part = part_of_the_way(known_s)
-    for net, start in zip(nets, before, strict=True):
-        net.load_state_dict(between(start, net.state_dict(), part))
-    return logs
+    return train_members(nets, [_withheld(recording)], settings, device, progress, looked=looked)
 
 
 def seconds_per_step(
@@ -145,6 +150,13 @@ def _taken_up(
     )
 
 
+def _withheld(recording: Recording) -> Recording:
+    """With the last fifth of what is learnt from kept back for looks."""
+    known: NDArray[np.bool_] = recording.learnt.numpy() > 0
+    learnt, looked_at = chronological_split(known, LOOKED_AT)
+    return replace(recording, learnt=torch.from_numpy(learnt.astype(np.float32)), validated=looked_at)
+
+
 def part_of_the_way(labelled_s: float) -> float:
     """How far to go from a base towards what `labelled_s` seconds of labels say, 0 to 1.
 
@@ -152,14 +164,6 @@ def part_of_the_way(labelled_s: float) -> float:
     not going at all.
     """
     return labelled_s**2 / (labelled_s**2 + HALF_S**2)
-
-
-def between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], part: float) -> dict[str, Tensor]:
-    """`start` + part · (`end` − `start`) for each floating tensor of a state dict, the others from `end`."""
-    return {
-        name: start[name] + part * (tensor - start[name]) if tensor.is_floating_point() else tensor
-        for name, tensor in end.items()
-    }
 
 
 def adapt_settings(n_bins: int, bin_width_s: float, seed: int) -> TrainingSettings:
@@ -171,6 +175,11 @@ def adapt_settings(n_bins: int, bin_width_s: float, seed: int) -> TrainingSettin
         window_bins=window,
         warmup_bins=min(round(WARMUP_S / bin_width_s), window // 4),
         learning_rate=LEARNING_RATE,
+        validate_every=LOOK_EVERY,
+        patience=STEPS,
+        tolerance=TOLERANCE,
+        look_first=True,
+        withhold=WITHHOLD,
         frozen_norm=True,
         pull=PULL,
         seed=seed,

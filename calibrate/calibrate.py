@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.dayfilter import wiener_of_today
 from rtdecode.calibrate.gate import Verdict, judge
-from rtdecode.calibrate.rungs import Taken, default_rung, take_rung
+from rtdecode.calibrate.rungs import Taken, default_rung, fresh_name, take_rung
 from rtdecode.calibrate.score import nullable, pcc
 from rtdecode.calibrate.today import Today, read_today
 from rtdecode.decode.load import load_decoder
@@ -112,6 +112,12 @@ def calibrate_session(
     if reason:
         seconds = time.monotonic() - started
         return Calibration(None, chosen, False, reason, None, None, today.held_out_s, seconds, [])
+    stage = f"calibrating {chosen}"
+
+    def looked(best_r2: float) -> None:
+        nonlocal stage
+        stage = f"calibrating {chosen}: R² {best_r2:.3f} on the last fifth of its labels"
+
     taken = take_rung(
         chosen,
         base,
@@ -119,7 +125,8 @@ def calibrate_session(
         seed=seed,
         device=device,
         ends_at_s=None if budget_s is None else started + (1.0 - JUDGING) * budget_s,
-        progress=lambda done: report(f"calibrating, {chosen}", 0.1 + 0.7 * done),
+        progress=lambda done: report(stage, 0.1 + 0.7 * done),
+        looked=looked,
     )
     report("judging", 0.8)
     notes = [*taken.notes, *_channel_notes(base, taken.artifact)]
@@ -244,6 +251,7 @@ def _provenance(
     notes: list[str],
 ) -> dict[str, Any]:
     scores: dict[str, Any] | None = None
+    name = fresh_name(base, today.name)
     if verdict is not None:
         each = {"new": verdict.new, "incumbent": verdict.incumbent, "wiener": verdict.wiener}
         scores = {name: None if score is None else nullable(score) for name, score in each.items()}
@@ -253,7 +261,7 @@ def _provenance(
         "base": base.model_id,
         "rung": taken.rung,
         "calibration": taken.settings,
-        "sessions": [*base.provenance.get("sessions", ()), today.provenance()],
+        "sessions": [*base.provenance.get("sessions", ()), today.provenance() | {"name": name}],
         "seed": seed,
         "scores": scores,
         "notes": notes,

@@ -34,6 +34,7 @@ def train_members(
     device: torch.device,
     progress: Callable[[float], None],
     checkpoints: Sequence[Checkpoint | None] | None = None,
+    looked: Callable[[float], None] | None = None,
 ) -> list[TrainingLog]:
     """`train` each network in place, with a seed of its own.
 
@@ -45,6 +46,7 @@ def train_members(
         nets: the members.
         recordings, settings, device, progress: as of `train`.
         checkpoints: one for each member; they travel to another process.
+        looked: called with the best mean R² so far, mean over the members that have looked.
 
     Raises:
         RtdecodeError: as `train`.
@@ -53,9 +55,9 @@ def train_members(
     kept = list(checkpoints) if checkpoints is not None else [None] * len(nets)
     n_workers = min(len(nets), cpu_count())
     if n_workers > 1 and device.type == "cpu":
-        return _side_by_side(nets, recordings, own, progress, kept, n_workers)
+        return _side_by_side(nets, recordings, own, progress, kept, n_workers, looked)
     with one_thread():
-        return _in_turn(nets, recordings, own, device, progress, kept)
+        return _in_turn(nets, recordings, own, device, progress, kept, looked)
 
 
 def member_seeds(seed: int, n_members: int) -> list[int]:
@@ -89,6 +91,7 @@ def _in_turn(
     device: torch.device,
     progress: Callable[[float], None],
     checkpoints: Sequence[Checkpoint | None],
+    looked: Callable[[float], None] | None,
 ) -> list[TrainingLog]:
     logs = []
     for i, (net, member_settings, checkpoint) in enumerate(zip(nets, settings, checkpoints, strict=True)):
@@ -101,6 +104,7 @@ def _in_turn(
                 device,
                 lambda done, before=before: progress(before + done / len(nets)),  # type: ignore[misc]
                 checkpoint,
+                looked,
             )
         )
     return logs
@@ -113,11 +117,13 @@ def _side_by_side(
     progress: Callable[[float], None],
     checkpoints: Sequence[Checkpoint | None],
     n_workers: int,
+    looked: Callable[[float], None] | None,
 ) -> list[TrainingLog]:
     plain = [_packed(recording) for recording in recordings]
     with tempfile.TemporaryDirectory(prefix="rtdecode-") as folder:
         path = Path(folder) / "progress"
-        told = np.memmap(path, np.float64, "w+", shape=(len(nets),))
+        told = np.memmap(path, np.float64, "w+", shape=(2, len(nets)))
+        told[1], best = np.nan, -np.inf
         pool = ProcessPoolExecutor(n_workers, timeout=IDLE_S)
         try:
             futures: list[Future[tuple[dict[str, NDArray[Any]], TrainingLog]]] = [
@@ -133,7 +139,10 @@ def _side_by_side(
                 done, pending = wait(pending, LOOK_EVERY_S, FIRST_EXCEPTION)
                 for future in done:
                     future.result()
-                progress(float(told.mean()))
+                progress(float(told[0].mean()))
+                if looked is not None and np.isfinite(told[1]).all() and told[1].mean() > best:
+                    best = float(told[1].mean())
+                    looked(best)
             results = [future.result() for future in futures]
         finally:
             pool.shutdown(wait=True, kill_workers=True)
@@ -158,10 +167,10 @@ def _train_apart(
     parent: int,
 ) -> tuple[dict[str, NDArray[Any]], TrainingLog]:
     torch.set_num_threads(1)
-    told = np.memmap(path, np.float64, "r+", shape=(n_members,))
+    told = np.memmap(path, np.float64, "r+", shape=(2, n_members))
 
     def tell(done: float) -> None:
-        told[member] = done
+        told[0, member] = done
         if os.getppid() != parent:
             # Killed: nobody waits for this, and whoever goes on from the checkpoint must be alone with it.
             os._exit(1)
@@ -169,8 +178,18 @@ def _train_apart(
     net = kind.rebuilt(
         sizes, sessions, {name: torch.from_numpy(array.copy()) for name, array in state.items()}
     )
+
+    def tell_r2(best: float) -> None:
+        told[1, member] = best
+
     log = train(
-        net, [_unpacked(each) for each in recordings], settings, torch.device("cpu"), tell, checkpoint
+        net,
+        [_unpacked(each) for each in recordings],
+        settings,
+        torch.device("cpu"),
+        tell,
+        checkpoint,
+        tell_r2,
     )
     return _arrays(net), log
 

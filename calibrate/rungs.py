@@ -82,6 +82,7 @@ def take_rung(
     device: str,
     ends_at_s: float | None,
     progress: Callable[[float], None],
+    looked: Callable[[float], None] | None = None,
 ) -> Taken:
     """Calibrate a model.
 
@@ -93,6 +94,7 @@ def take_rung(
         device: to train on.
         ends_at_s: time of `time.monotonic` by which to be done; None for no hurry.
         progress: told the part of the work that is done.
+        looked: told the best mean R² so far over the last fifth of the labels.
 
     Raises:
         RtdecodeError: the rung needs behaviour or a package that is not there; the base is no network or
@@ -111,7 +113,7 @@ def take_rung(
             mend="pip install 'rtdecode[train]', or use --rung readout",
         )
     if rung in TRAINED:
-        return _trained(rung, base, today, seed, device, ends_at_s, progress)
+        return _trained(rung, base, today, seed, device, ends_at_s, progress, looked)
     artifact = _taken_up(base, today)
     progress(0.3)
     if rung == "unsup":
@@ -156,6 +158,7 @@ def _trained(
     device: str,
     ends_at_s: float | None,
     progress: Callable[[float], None],
+    looked: Callable[[float], None] | None,
 ) -> Taken:
     # Seconds, and not there in every installation.
     from rtdecode.calibrate.adapt import STEPS, adapt, seconds_per_step
@@ -175,7 +178,7 @@ def _trained(
             return replace(taken, notes=("no time to train: readout instead",))
         if steps < STEPS:
             notes = (f"{steps} of {STEPS} batches, to be done in time",)
-    adapt(
+    logs = adapt(
         nets,
         name,
         counts,
@@ -186,5 +189,11 @@ def _trained(
         progress=progress,
         steps=steps,
         only=ENDS if rung == "readin" else (),
+        ends_at_s=ends_at_s,
+        looked=looked,
     )
-    return Taken(export_members(nets, name, today.bin_width_s, base.outputs), rung, {"steps": steps}, notes)
+    best = [log.best_step for log in logs]
+    if max(best) == 0:
+        notes += ("training bettered nothing on the last fifth of its labels: today's statistics alone",)
+    artifact = export_members(nets, name, today.bin_width_s, base.outputs)
+    return Taken(artifact, rung, {"steps": steps, "best_steps": best}, notes)

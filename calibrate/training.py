@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,6 +37,13 @@ class TrainingSettings:
         patience: looks without a better one after which training stops, if the last is worse by `tolerance`.
         tolerance: R² by which an earlier look has to be better than the last one for its weights to be kept;
             a few short validation blocks say no more than that about what comes after them.
+        look_first: look at them before the first step too: a training that does not better what it began with
+            then ends with that.
+        withhold: part of the steps for which the validation bins are kept back. If no earlier look was better
+            by `tolerance` by then, they are learnt from as well, and nothing is looked at any more.
+        ends_at_s: time of `time.monotonic` at which training ends with the best weights so far, by these
+            looks; None for never.
+        part: of the way from the weights it began with to those that were kept, at the end and in each look.
         auxiliary: weight of the paths beside the deployed one (AlignNet only). On one session they cost
             twice the time and bring the deployed path nothing, so they are left to pretraining.
         auxiliary_every: batches of which one goes through them; the others go through the deployed one only.
@@ -69,6 +77,10 @@ class TrainingSettings:
     validate_every: int = 25
     patience: int = 10
     tolerance: float = 0.0
+    look_first: bool = False
+    withhold: float = 1.0
+    ends_at_s: float | None = None
+    part: float = 1.0
     auxiliary: float = 0.0
     auxiliary_every: int = 1
     contrast: float = 0.1
@@ -105,10 +117,12 @@ def train(
     device: torch.device,
     progress: Callable[[float], None],
     checkpoint: Checkpoint | None = None,
+    looked: Callable[[float], None] | None = None,
 ) -> TrainingLog:
     """Train `net` in place, and leave it in evaluation mode on the CPU with the weights that were kept.
 
-    The same seed, recordings and device give the same weights, whether training was interrupted or not.
+    The same seed, recordings and device give the same weights, whether training was interrupted or not; but
+    not where time was up.
 
     Args:
         net: with a read-in for every recording's session.
@@ -117,6 +131,7 @@ def train(
         device: to train on.
         progress: called with the part of the work that is done, up to 1.
         checkpoint: where to save on the way, and to go on from if something is there; None for nowhere.
+        looked: called with the best mean R² over outputs so far, after each look.
 
     Raises:
         RtdecodeError: no recording is as long as a window, the loss is no longer a number, or the checkpoint
@@ -128,11 +143,17 @@ def train(
             training = Training(net, recordings, settings, device)
             if checkpoint is not None:
                 checkpoint.resume(training)
+            best = -np.inf
             while not training.done:
                 training.advance()
                 if checkpoint is not None:
                     checkpoint.save_if_due(training)
                 progress(training.step / settings.steps)
+                if looked is not None and training.best_r2 > best:
+                    best = training.best_r2
+                    looked(best)
+                if settings.ends_at_s is not None and time.monotonic() >= settings.ends_at_s:
+                    training.cut_short()
             progress(1.0)
             return training.finish()
         finally:
@@ -212,7 +233,12 @@ class Training:
         )
         self._best = self._last = _Look(0, (np.nan,) * net.n_outputs)
         self._best_weights = copy.deepcopy(net.state_dict())
+        self._before = self._best_weights if settings.part < 1.0 else None
+        self._withheld_until = round(settings.withhold * settings.steps) if self._validates else -1
+        self._cut_short = False
         self.step, self.done = 0, False
+        if self._validates and settings.look_first:
+            self._look()
 
     def advance(self) -> None:
         """One batch, and a look at the validation bins where one is due.
@@ -246,18 +272,38 @@ class Training:
         self._optimizer.step()
         self._cycle.step()
         self.done = self.step >= settings.steps
-        if self._validates and (self.done or self.step % settings.validate_every == 0):
+        if not self._validates:
+            return
+        ends = self.step == self._withheld_until
+        if ends or self.done or self.step % settings.validate_every == 0:
             self._look()
+        if ends and not self.done:
+            if self._was_better_before():
+                self.done = True
+            else:
+                self._learn_from_all()
+
+    @property
+    def best_r2(self) -> float:
+        """Mean over outputs, of the best look so far; -inf before any."""
+        return self._best.score
+
+    def cut_short(self) -> None:
+        """Time is up: the best weights so far are kept."""
+        self.done = self._cut_short = True
 
     def finish(self) -> TrainingLog:
         """Put the weights back that are to be kept, and say how it went."""
         kept = self._last
-        if self._was_better_before():
+        if self._was_better_before() or (self._cut_short and np.isfinite(self._best.score)):
             self._net.load_state_dict(self._best_weights)
             kept = self._best
+        if self._before is not None:
+            self._net.load_state_dict(between(self._before, self._net.state_dict(), self._settings.part))
         if self._settings.settled_batches:
             self._settle()
-        return TrainingLog(self.step, kept.step if self._validates else self.step, kept.r2)
+        looked_at_all = self._validates or self._cut_short
+        return TrainingLog(self.step, kept.step if looked_at_all else self.step, kept.r2)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Copies of all tensors, by name, and the numbers beside them, as JSON can hold them."""
@@ -302,9 +348,23 @@ class Training:
             for step, r2 in (numbers["best"], numbers["last"])
         )
         self.step, self.done = int(numbers["step"]), bool(numbers["done"])
+        if self._validates and 0 <= self._withheld_until < self.step:
+            self._learn_from_all()
         torch.set_rng_state(tensors["random"])
         if self._device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random.device"], self._device)
+
+    def _learn_from_all(self) -> None:
+        """From here on the validation bins are learnt from too, and nothing is left to look at."""
+        settings, drawn = self._settings, self._sampler.state()
+        all_learnt = [
+            replace(each, learnt=torch.clamp(each.learnt + torch.from_numpy(each.validated), max=1.0))
+            for each in self._recordings
+        ]
+        learnt = [each for each in all_learnt if bool(each.learnt.any())]
+        self._sampler = WindowSampler(learnt, settings.window_bins, settings.warmup_bins, settings.seed)
+        self._sampler.load_state(drawn)
+        self._validates = False
 
     def _disturbed(self, batch: Batch) -> Batch:
         if self._settings.augmentation is None:
@@ -333,7 +393,12 @@ class Training:
         self._net.eval()
 
     def _look(self) -> None:
+        weights = copy.deepcopy(self._net.state_dict()) if self._before is not None else None
+        if self._before is not None:
+            self._net.load_state_dict(between(self._before, self._net.state_dict(), self._settings.part))
         r2 = tuple(float(value) for value in validation_r2(self._net, self._recordings, self._device))
+        if weights is not None:
+            self._net.load_state_dict(weights)
         self._last = _Look(self.step, r2)
         if not self._best.score >= self._last.score:
             self._best, self._best_weights = self._last, copy.deepcopy(self._net.state_dict())
@@ -356,6 +421,14 @@ class _Look:
     def score(self) -> float:
         known = [value for value in self.r2 if np.isfinite(value)]
         return float(np.mean(known)) if known else -np.inf
+
+
+def between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], part: float) -> dict[str, Tensor]:
+    """`start` + part · (`end` − `start`) for each floating tensor of a state dict, the others from `end`."""
+    return {
+        name: start[name] + part * (tensor - start[name]) if tensor.is_floating_point() else tensor
+        for name, tensor in end.items()
+    }
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -71,6 +71,10 @@ class LoopbackRig:
         for name, _process, _log in list(self._processes):
             self.end(name, must_succeed=False)
 
+    def set_environment(self, name: str, value: str) -> None:
+        """Set a variable for the processes that start from now on."""
+        self._environment[name] = value
+
     def start(
         self, name: str, arguments: Sequence[str], *, module: str = "rtdecode.cli"
     ) -> subprocess.Popen[str]:

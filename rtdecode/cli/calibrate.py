@@ -41,6 +41,13 @@ def calibrate(
             help="Stream whose current model it becomes; default: rig.toml's, else the one that was recorded."
         ),
     ] = None,
+    deploy: Annotated[
+        str | None,
+        typer.Option(
+            help="Control endpoint of a daemon that is to decode with it, such as tcp://127.0.0.1:5557.",
+            metavar="EP",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Deploy it whatever the gate says; the model remembers.")
     ] = False,
@@ -50,14 +57,22 @@ def calibrate(
     ] = "auto",
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Adapt a model of other days to today, and make it current if it is better. Exit 3 if it is not."""
+    """Adapt a model of other days to today, and make it current if it is better. Exit 3 if it is not.
+
+    With --deploy a daemon that runs goes on with it, between two bins.
+    """
     from rtdecode.artifact import write_artifact
     from rtdecode.calibrate.base import choose_start
     from rtdecode.calibrate.calibrate import calibrate_session, forced
+    from rtdecode.cli.swap import swap_in
+    from rtdecode.errors import RtdecodeError
     from rtdecode.modelstore import install_current
+    from rtdecode.serve.settings import check_endpoint
     from rtdecode.session.read import read_session
     from rtdecode.session.target import check_writable
 
+    if deploy is not None:
+        check_endpoint("--deploy", deploy, insecure=True)
     started = time.perf_counter()
     target = output or session.with_suffix(".safetensors")
     check_writable(target)
@@ -84,11 +99,26 @@ def calibrate(
         written = target if accepted else target.with_name(target.stem + REFUSED_SUFFIX)
         write_artifact(written, result.artifact)
     installed = install_current(written, whose) if accepted and written is not None and whose else None
+    swapped: dict[str, Any] | None = None
+    not_swapped: RtdecodeError | None = None
+    if accepted and written is not None and deploy is not None:
+        try:
+            swapped = swap_in(str(written), deploy)
+        except RtdecodeError as error:
+            not_swapped = error
     document = _document(result, start.path, written, installed, time.perf_counter() - started, force)
+    document["deployed"] = accepted and not_swapped is None
+    document["swapped"] = None if swapped is None else swapped["bin"]
     if json:
         print_json(document)
     else:
         _print(document, whose)
+    if not_swapped is not None:
+        raise RtdecodeError(
+            f"the model is good, but the daemon did not take it: {not_swapped.what}",
+            where=not_swapped.where,
+            mend=f"then: rtdecode swap {written} --control {deploy}",
+        )
     if not accepted:
         raise typer.Exit(REFUSED)
 
@@ -116,7 +146,6 @@ def _document(
             "seconds": result.holdout_s,
         },
         "rung": result.rung,
-        "deployed": installed is not None,
         "deployable": result.deployable,
         "forced": force and not result.deployable,
         "reason": result.reason,
@@ -149,6 +178,8 @@ def _print(document: dict[str, Any], stream: str | None) -> None:
     print(f"{said}: {document['reason']}")
     if document["output"] is not None:
         print(f"model {document['model']} written to {document['output']} in {document['seconds']:.1f} s")
+    if document["swapped"] is not None:
+        print(f"the daemon decodes with it from bin {document['swapped']}")
     if document["current"] is not None:
         print(f"now the current model of stream {stream}: rtdecode serve --stream {stream}")
     elif document["deployable"] or document["forced"]:

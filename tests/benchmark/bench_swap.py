@@ -45,9 +45,7 @@ def models_of(session: Path, kind: str, folder: Path) -> list[Path]:
     artifact = fit_sessions([session], kind, 0.02).artifact
     paths = []
     for i in range(2):
-        name = next(
-            each for each in artifact.run if (each.endswith("bias") and "head" in each) or each == "bias"
-        )
+        name = next(each for each in artifact.run if each.split(".")[-2:] in (["head", "bias"], ["bias"]))
         run = {key: tensor.copy() for key, tensor in artifact.run.items()}
         run[name] = run[name] + np.asarray(0.001 * i, run[name].dtype)
         paths.append(folder / f"{kind}{i}.safetensors")
@@ -120,8 +118,9 @@ def measure(
     late_ms = 1e3 * np.array([row[1] for row in rows])
     assert (np.diff(bins) == 1).all(), "a bin is missing or came twice"
     assert [row[0] for row in rows if row[2] & 8] == [b for b in at if b >= bins[0]]
-    print(f"{len(at)} swaps in {sum(s for _, _, s in blocks) * BLOCK_S:.0f} s, {len(bins)} bins, each once and in "
-          f"order; a swap took {1e3 * np.median(took_s):.0f} ms, at most {1e3 * max(took_s):.0f}")  # fmt: skip
+    swapping_s = sum(swapping for _, _, swapping in blocks) * BLOCK_S
+    print(f"{len(at)} swaps in {swapping_s:.0f} s; {len(bins)} bins, each once and in order")
+    print(f"a swap took {1e3 * np.median(took_s):.0f} ms, at most {1e3 * max(took_s):.0f}")
     print(f"flags other than SWAPPED: {sum(bool(row[2] & ~8) for row in rows)}")
     print(f"{'published after the end of the bin, ms':42}" + "".join(f"{f'p{p:g}':>8}" for p in PERCENTILES))
     inside = {kind: np.zeros(len(bins), bool) for kind in (False, True)}

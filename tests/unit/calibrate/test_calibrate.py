@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fakedaemon import FakeControl
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
@@ -268,6 +269,18 @@ def test_a_base_is_not_judged_by_what_it_was_trained_on(folder: Path, base: Mode
     assert calibrate_session(folder / "day2.h5", again, rung="unsup").artifact is not None
 
 
+def test_a_day_may_be_calibrated_to_again_and_again(folder: Path, base: ModelArtifact) -> None:
+    model = base
+    for _ in range(3):
+        result = calibrate_session(folder / "day2.h5", model, rung="unsup")
+        assert result.artifact is not None
+        model = result.artifact
+    names = ["day0", "day1", "day2", "day2 2", "day2 3"]
+    assert [session["name"] for session in model.provenance["sessions"]] == names
+    (net,) = networks_of(model)
+    assert net.read_in.names == names
+
+
 def test_names_are_never_taken_twice(base: ModelArtifact) -> None:
     assert fresh_name(base, "day2") == "day2"
     assert fresh_name(base, "day1") == "day1 2"
@@ -306,6 +319,42 @@ def test_the_morning_makes_a_model_current_and_keeps_the_one_before(
     if code == 0:
         previous = current.with_name("previous.safetensors")
         assert read_artifact(previous).model_id == said["model"]
+
+
+def test_a_daemon_goes_on_with_a_model_that_passes_and_hears_of_no_other(
+    folder: Path, tmp_path: Path
+) -> None:
+    def daemon(request: dict[str, Any]) -> dict[str, Any]:
+        assert read_artifact(request["path"]).kind == "alignnet"
+        return {"ok": True, "bin": 77, "model": "aabbccdd"}
+
+    base = ("--base", folder / "base.safetensors", "--rung", "readout")
+    with FakeControl(daemon) as control:
+        code, said = command(
+            folder / "day2.h5", *base, "--output", tmp_path / "a.safetensors", "--deploy", control.endpoint
+        )
+        assert (code, said["swapped"], said["deployed"]) == (0, 77, True)
+        shifted = changed(folder, tmp_path / "shifted.h5", REFUSED["shifted"][0])
+        code, said = command(shifted, *base, "--deploy", control.endpoint)
+        assert (code, said["swapped"], said["deployed"]) == (3, None, False)
+        assert control.requests == [{"cmd": "swap", "path": str(tmp_path / "a.safetensors")}]
+
+
+def test_a_daemon_that_refuses_is_no_success(folder: Path, tmp_path: Path) -> None:
+    arguments = (folder / "day2.h5", "--base", folder / "base.safetensors", "--rung", "readout")
+    output = tmp_path / "a.safetensors"
+    with FakeControl(lambda request: {"ok": False, "error": "the model has 20 channels"}) as control:
+        run = CliRunner().invoke(
+            app, ["calibrate", *map(str, arguments), "--output", str(output), "--deploy", control.endpoint]
+        )
+    assert isinstance(run.exception, RtdecodeError)
+    assert "the model is good, but the daemon did not take it: the model has 20 channels" in str(
+        run.exception
+    )
+    assert f"rtdecode swap {output}" in str(run.exception)
+    assert read_artifact(output).kind == "alignnet"
+    run = CliRunner().invoke(app, ["calibrate", *map(str, arguments), "--deploy", "nowhere"])
+    assert "--deploy: nowhere is no endpoint" in str(run.exception)
 
 
 def test_a_refused_model_is_kept_under_another_name_and_never_current(folder: Path, tmp_path: Path) -> None:

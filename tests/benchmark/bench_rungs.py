@@ -1,0 +1,92 @@
+"""What each rung of `calibrate` reaches on days that a base has not seen, by minutes of labels.
+
+python tests/benchmark/bench_rungs.py SESSION… --base BASE [--base …] [--minutes 0,0.5,1,2,4] [--rungs …]
+
+Each session's last fifth is decoded; the minutes before it are what is calibrated to, as if the session had
+begun then (0: the last 4 minutes before it, without their labels). Prints mean R² over outputs and sessions
+and the time that a calibration takes, mean over bases and their SD.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.calibrate.rungs import RUNGS, take_rung
+from rtdecode.calibrate.score import r2
+from rtdecode.calibrate.today import Today, read_today
+from rtdecode.decode.load import load_decoder
+
+UNLABELLED_MIN = 4.0
+
+
+def from_minutes(today: Today, minutes: float) -> Today:
+    """The session as if it had begun so many minutes before its last fifth, which is cut off."""
+    n = round(60.0 * (minutes or UNLABELLED_MIN) / today.bin_width_s)
+    bins = slice(max(0, today.end - n), today.end)
+    learnt = today.learnt[bins] if minutes else np.zeros(bins.stop - bins.start, np.bool_)
+    return replace(
+        today,
+        counts=today.counts[bins],
+        targets=today.targets[bins],
+        learnt=learnt,
+        held_out=np.zeros_like(learnt),
+    )
+
+
+def reached(base: ModelArtifact, today: Today, minutes: float, rung: str) -> tuple[float, float]:
+    """Mean R² of the last fifth, and seconds."""
+    started = time.perf_counter()
+    taken = take_rung(
+        rung,
+        base,
+        from_minutes(today, minutes),
+        seed=0,
+        device="cpu",
+        ends_at_s=None,
+        progress=lambda done: None,
+    )
+    seconds = time.perf_counter() - started
+    values = np.empty(today.targets.shape, np.float32)
+    load_decoder(taken.artifact).run(today.counts, values)
+    return float(r2(values[today.held_out], today.targets[today.held_out]).mean()), seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("sessions", nargs="+", type=Path)
+    parser.add_argument("--base", action="append", required=True, type=Path)
+    parser.add_argument("--minutes", default="0,0.5,1,2,4")
+    parser.add_argument("--rungs", default="unsup,readout,readin,full")
+    parser.add_argument("--output", type=Path, help="every run, as JSON lines")
+    given = parser.parse_args()
+    minutes = [float(each) for each in given.minutes.split(",")]
+    rungs = given.rungs.split(",")
+    assert set(rungs) <= set(RUNGS)
+    bases = [read_artifact(path) for path in given.base]
+    rows = []
+    for m in minutes:
+        for rung in rungs if m else ["unsup"]:
+            found = np.zeros((len(bases), len(given.sessions), 2))
+            for i, base in enumerate(bases):
+                for j, path in enumerate(given.sessions):
+                    found[i, j] = reached(base, read_today(path, base), m, rung)
+                    row = {"base": base.model_id, "session": path.stem, "minutes": m, "rung": rung}
+                    rows.append(row | {"r2": found[i, j, 0], "seconds": found[i, j, 1]})
+            by_base = found[..., 0].mean(axis=1)
+            sd = f" ± {by_base.std(ddof=1):.3f}" if len(bases) > 1 else ""
+            worst, took_s = found[..., 0].min(), found[..., 1]
+            print(f"{m:4g} min  {rung:8} {by_base.mean():.3f}{sd}  worst session {worst:.3f}  ", end="")
+            print(f"{took_s.mean():5.1f} s, at most {took_s.max():.1f}", flush=True)
+    if given.output is not None:
+        given.output.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+if __name__ == "__main__":
+    main()
