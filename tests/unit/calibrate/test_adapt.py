@@ -10,7 +10,8 @@ import torch
 from networks import COUNT_MAX, N_OUTPUTS, make_alignnet, make_counts
 
 from rtdecode.calibrate import adapt
-from rtdecode.calibrate.adapt import between, part_of_the_way
+from rtdecode.calibrate.adapt import part_of_the_way
+from rtdecode.calibrate.training import between
 
 torch.set_num_threads(1)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rtdecode.calibrate.augment import Augmentation
-from rtdecode.calibrate.training import TrainingSettings, train
+from rtdecode.calibrate.training import Training, TrainingSettings, train, validation_r2
 from rtdecode.calibrate.windows import Batch, Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
@@ -133,6 +133,80 @@ def test_without_validation_bins_the_last_weights_are_kept(recording: Recording)
     log = train(new_net("gru", blind), [blind], replace(SHORT, steps=8), CPU, quiet)
     assert log.best_step == 8
     assert np.isnan(log.validation_r2).all()
+
+
+def test_a_training_that_betters_nothing_ends_with_what_it_began_with(recording: Recording) -> None:
+    net, looks = new_net("gru", recording), []
+    train(net, [recording], SHORT, CPU, quiet)
+    noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
+    true = torch.from_numpy(recording.validated)
+    misleading = replace(recording, targets=torch.where(true, recording.targets, noise))
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    settings = replace(SHORT, look_first=True, withhold=0.5, tolerance=0.01)
+    log = train(net, [misleading], settings, CPU, quiet, looked=looks.append)
+    assert (log.steps, log.best_step) == (30, 0), "it stops where it would have learnt from all"
+    assert len(looks) == 1
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_validation_bins_are_learnt_from_once_they_are_no_longer_withheld(recording: Recording) -> None:
+    looks: list[float] = []
+    whole, part = new_net("gru", recording), new_net("gru", recording)
+    settings = replace(SHORT, tolerance=1e9)
+    train(whole, [recording], settings, CPU, quiet)
+    log = train(part, [recording], replace(settings, withhold=0.5), CPU, quiet, looked=looks.append)
+    assert log.steps == log.best_step == 60
+    assert looks == sorted(looks)
+    assert len(looks) == 2, "after 20 and 30 batches"
+    names = [name for name, _ in whole.named_parameters()]
+    assert any(not torch.equal(whole.state_dict()[name], part.state_dict()[name]) for name in names)
+
+
+def test_a_training_goes_on_from_a_state_in_which_all_bins_are_learnt_from(recording: Recording) -> None:
+    settings = replace(SHORT, withhold=0.5, tolerance=1e9)
+    ends = []
+    for stop in (60, 40):
+        torch.manual_seed(settings.seed)
+        net = new_net("gru", recording)
+        torch.manual_seed(settings.seed)
+        training = Training(net, [recording], settings, CPU)
+        while training.step < stop:
+            training.advance()
+        if stop < 60:
+            tensors, numbers = training.state()
+            net = new_net("gru", recording)
+            training = Training(net, [recording], settings, CPU)
+            training.load_state(tensors, numbers)
+            while not training.done:
+                training.advance()
+        training.finish()
+        ends.append({name: tensor.clone() for name, tensor in net.state_dict().items()})
+    for name, tensor in ends[0].items():
+        assert torch.equal(tensor, ends[1][name]), name
+
+
+def test_when_time_is_up_the_best_weights_so_far_are_kept(recording: Recording) -> None:
+    net = new_net("gru", recording)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    settings = replace(SHORT, look_first=True, ends_at_s=0.0)
+    log = train(net, [recording], settings, CPU, quiet)
+    assert (log.steps, log.best_step) == (1, 0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    blind = replace(recording, validated=np.zeros_like(recording.validated))
+    log = train(new_net("gru", blind), [blind], settings, CPU, quiet)
+    assert log.steps == 1
+    assert np.isnan(log.validation_r2).all()
+
+
+def test_looks_see_what_would_be_kept_a_part_of_the_way(recording: Recording) -> None:
+    net, looks = new_net("gru", recording), []
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    settings = replace(SHORT, look_first=True, part=0.0)
+    log = train(net, [recording], settings, CPU, quiet, looked=looks.append)
+    assert len(looks) == 1, "nothing is better than the beginning, where all looks are"
+    assert log.validation_r2 == tuple(validation_r2(net, [recording], CPU))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
 def test_augmented_windows_are_learnt_from_and_repeat(recording: Recording) -> None:
