@@ -16,15 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.memory import (
-    TOGETHER_S,
-    ChannelMemory,
-    correlations,
-    in_bins,
-    remember,
-    remembered,
-    tuning_of,
-)
+from rtdecode.calibrate.memory import ChannelMemory, remember, remembered, tuning_of
+from rtdecode.calibrate.noise import noise, shared_per_min
 from rtdecode.calibrate.order import BANKS, Order, find_order, span
 
 F8 = NDArray[np.float64]
@@ -32,32 +25,14 @@ Mask = NDArray[np.bool_]
 
 DEAD_BELOW_HZ = 0.05
 
-#: No channel of threshold crossings fires more on average; 101 Hz is the most of 24 recordings.
-MOST_HZ = 200.0
-
-#: Part of the bins that may hold as many counts as are taken.
-MOST_CLIPPED = 0.01
-
-#: Variance over mean of counts. Below, in 0.32 s, ticks a clock (hum); above, in 64 ms, are bursts.
-LEAST_FANO, MOST_FANO, REGULAR_S = 0.7, 5.0, 0.32
-
-#: Below so few counts in a window regularity cannot be told.
-FEWEST_COUNTS = 1.0
-
-#: Variance over mean of counts that is so much above the model's last session's, and above a floor.
-MOST_BLOWN_UP, BLOWN_UP_FROM = 3.5, 2.5
-
-#: A channel is off where 5 s hold less than a twentieth of what its better times do.
-CONTACT_S, OFF_BELOW, FEWEST_ON_HZ, MOST_OFF = 5.0, 0.05, 3.0, 0.15
-
-#: A channel that goes with so many others as closely as this carries what they all pick up.
-SHARED_CORRELATION, SHARED_WITH = 0.7, 3
-
 #: Noise on more of the channels than this is the rig's: masking it would leave nothing.
 MOST_MASKED = 0.25
 
-#: A bin is shared if so many channels are so many SD above their means at once, and how many a minute pass.
-SHARED_PART, SHARED_SD, MOST_SHARED_PER_MIN = 0.6, 3.0, 1.0
+#: Bins in which most of the array fires, per minute, that pass.
+MOST_SHARED_PER_MIN = 1.0
+
+#: Part of the base's channels that may be silent or noisy without a person having to look.
+MOST_LOST = 0.1
 
 #: Factor by which the median channel's rate may differ from the model's last session.
 MOST_RATE_CHANGE = 2.5
@@ -70,13 +45,15 @@ class Oddity:
     Attributes:
         what: is odd.
         mend: what to do about it.
+        serious: whether a person should look before trusting today.
     """
 
     what: str
     mend: str
+    serious: bool = False
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.mend}"
+        return f"{self.what}; {self.mend}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,97 +136,6 @@ def examine(
     return Channels(**vars(found) | {"oddities": tuple(_oddities(found, array_wide))})
 
 
-def noise(
-    clipped: NDArray[np.uint8],
-    bin_width_s: float,
-    count_max: int,
-    fires: Mask,
-    memory: ChannelMemory | None = None,
-) -> dict[int, str]:
-    """Channels that carry something else than spikes, and how one can tell.
-
-    Args:
-        clipped: u1[T, C], counts of at most `count_max`.
-        bin_width_s: seconds.
-        count_max: see `ModelArtifact`.
-        fires: bool[C], channels to look at.
-        memory: of a model in these bins; None where there is none to compare with.
-    """
-    rate = clipped.mean(axis=0, dtype=np.float64) / bin_width_s
-    full = (clipped >= count_max).mean(axis=0)
-    short, regular = (fano(clipped, width_s, bin_width_s) for width_s in (TOGETHER_S, REGULAR_S))
-    off = part_off(clipped, bin_width_s)
-    together = _partners(clipped, bin_width_s, fires)
-    spread = fano(clipped, bin_width_s, bin_width_s)
-    before = np.full(len(rate), np.nan) if memory is None else _fano_of(memory)
-    told: dict[int, str] = {}
-    for channel in np.flatnonzero(fires).tolist():
-        reasons = [
-            (rate[channel] > MOST_HZ, f"{rate[channel]:.0f} Hz"),
-            (full[channel] > MOST_CLIPPED, f"{full[channel]:.0%} of its bins full"),
-            (
-                rate[channel] * REGULAR_S >= FEWEST_COUNTS and regular[channel] < LEAST_FANO,
-                f"as regular as a clock at {rate[channel]:.0f} Hz",
-            ),
-            (short[channel] > MOST_FANO, f"bursts, variance {short[channel]:.0f} times the mean"),
-            (
-                spread[channel] > BLOWN_UP_FROM and spread[channel] > MOST_BLOWN_UP * before[channel],
-                f"variance {spread[channel] / before[channel]:.0f} times the base's",
-            ),
-            (off[channel] > MOST_OFF, f"off for {off[channel]:.0%} of the time"),
-            (together[channel] >= SHARED_WITH, f"the same as on {together[channel]} other channels"),
-        ]
-        found = [words for holds, words in reasons if holds]
-        if found:
-            told[channel] = found[0]
-    return told
-
-
-def fano(clipped: NDArray[np.uint8], width_s: float, bin_width_s: float) -> F8:
-    """Variance over mean f8[C] of counts in bins of about `width_s`; 1 where nothing fires.
-
-    Poisson spikes have 1, at any width.
-    """
-    summed = in_bins(clipped, max(1, round(width_s / bin_width_s)))
-    if len(summed) < 2:
-        return np.ones(clipped.shape[1])
-    mean, variance = summed.mean(axis=0, dtype=np.float64), summed.var(axis=0, dtype=np.float64)
-    return np.divide(variance, mean, out=np.ones_like(mean), where=mean > 0)
-
-
-def _fano_of(memory: ChannelMemory) -> F8:
-    """Variance over mean f8[C] in the model's bins, no less than Poisson's 1; NaN where it does not know."""
-    known = np.isfinite(memory.mean) & (memory.mean > 0)
-    ratio = np.divide(memory.sd**2, memory.mean, out=np.full(len(known), np.nan), where=known)
-    return np.maximum(ratio, 1.0)
-
-
-def part_off(clipped: NDArray[np.uint8], bin_width_s: float) -> F8:
-    """Part f8[C] of the time in which a channel that fires otherwise does not; 0 for quiet ones."""
-    summed = in_bins(clipped, max(1, round(CONTACT_S / bin_width_s)))
-    if len(summed) < 4:
-        return np.zeros(clipped.shape[1])
-    level = np.quantile(summed, 0.9, axis=0)
-    off = (summed <= OFF_BELOW * level).mean(axis=0)
-    return np.where(level >= FEWEST_ON_HZ * CONTACT_S, off, 0.0)
-
-
-def shared_per_min(clipped: NDArray[np.uint8], bin_width_s: float, fires: Mask) -> float:
-    """Bins per minute in which most channels fire far above their mean at once."""
-    if not fires.any() or not len(clipped):
-        return 0.0
-    counts = clipped[:, fires].astype(np.float32)
-    high = counts > counts.mean(axis=0) + np.maximum(SHARED_SD * counts.std(axis=0), 1.0)
-    shared = int((high.mean(axis=1) > SHARED_PART).sum())
-    return shared / (len(clipped) * bin_width_s / 60.0)
-
-
-def _partners(clipped: NDArray[np.uint8], bin_width_s: float, fires: Mask) -> NDArray[np.intp]:
-    close = correlations(clipped, bin_width_s, 255) > SHARED_CORRELATION
-    np.fill_diagonal(close, False)
-    return np.asarray(close[:, fires].sum(axis=1))
-
-
 def _described(
     counts: NDArray[np.uint8],
     targets: NDArray[np.float32] | None,
@@ -271,41 +157,46 @@ def _oddities(found: Channels, array_wide: bool) -> Iterator[Oddity]:
             f"channels look reordered ({surely}{found.order.gain:.1f} times the evidence needed): "
             f"{found.order.words}",
             "check the connectors and the channel map, and record again",
+            serious=True,
         )
+    lost = MOST_LOST * max(int(found.memory.used.sum()), 1)
     if found.silent.any():
-        banks = list(_whole_banks(found.silent))
+        banks = list(_whole_banks(found))
+        connector = f"; {' and '.join(banks)} all together, so check the connector" if banks else ""
         yield Oddity(
-            f"{int(found.silent.sum())} of {n} channels are silent today: {listed(found.silent)}",
-            f"they are masked; {' and '.join(banks)} whole: check that connector"
-            if banks
-            else "they are masked",
+            f"{_of(found.silent)} silent today: {listed(found.silent)}",
+            f"masked{connector}",
+            serious=bool(banks) or bool(found.silent.sum() > lost),
         )
     if found.new.any():
         yield Oddity(
-            f"{int(found.new.sum())} of {n} channels are new today: {listed(found.new)}",
-            "the base did not use them; they are read in",
+            f"{_of(found.new)} new today: {listed(found.new)}",
+            "unused by the base, they are read in",
         )
     if array_wide:
         yield Oddity(
             f"{len(found.why)} of {n} channels are noisy, too many to mask",
             "check ground, reference and thresholds, and record again",
+            serious=True,
         )
     elif found.noisy.any():
-        reasons = ", ".join(f"{channel} ({why})" for channel, why in found.why.items())
         yield Oddity(
-            f"{int(found.noisy.sum())} of {n} channels are noisy: {reasons}",
-            "they are masked; check their contacts and thresholds",
+            f"{_of(found.noisy)} noisy: {_by_reason(found.why)}",
+            "masked; check contacts and thresholds",
+            serious=bool(found.noisy.sum() > lost),
         )
     if found.shared_per_min > MOST_SHARED_PER_MIN:
         yield Oddity(
             f"most of the array fires at once {found.shared_per_min:.1f} times a minute",
             "look for an artefact: movement of the cable, stimulation, a bad ground",
+            serious=True,
         )
     change = rate_change(found)
     if np.isfinite(change) and not 1 / MOST_RATE_CHANGE <= change <= MOST_RATE_CHANGE:
         yield Oddity(
             f"the median channel fires {change:.2g} times as much as in the base's last session",
             "if thresholds were set anew, that is why; else check the gain",
+            serious=True,
         )
 
 
@@ -324,13 +215,26 @@ def listed(channels: Mask) -> str:
     return ", ".join(span(run) if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
-def _whole_banks(silent: Mask) -> Iterator[str]:
-    """The widest banks of a connector none of whose channels fires."""
-    left = silent.copy()
+def _of(channels: Mask) -> str:
+    return f"{int(channels.sum())} of {len(channels)} channels {'is' if channels.sum() == 1 else 'are'}"
+
+
+def _by_reason(why: dict[int, str]) -> str:
+    """Channels with one and the same reason together: "5, 17 (as regular as a clock at 60 Hz)"."""
+    return ", ".join(
+        f"{', '.join(str(channel) for channel, other in why.items() if other == reason)} ({reason})"
+        for reason in dict.fromkeys(why.values())
+    )
+
+
+def _whole_banks(found: Channels) -> Iterator[str]:
+    """The widest banks of a connector none of whose channels fires, and half of them did."""
+    quiet = found.silent | found.never
+    told = np.zeros_like(quiet)
     for width in sorted(BANKS, reverse=True):
-        if len(silent) % width or len(silent) < 2 * width:
+        if len(quiet) % width or len(quiet) < 2 * width:
             continue
-        for bank in np.arange(len(silent)).reshape(-1, width):
-            if left[bank].all():
-                left[bank] = False
+        for bank in np.arange(len(quiet)).reshape(-1, width):
+            if quiet[bank].all() and 2 * found.silent[bank].sum() >= width and not told[bank].any():
+                told[bank] = True
                 yield span(bank)

@@ -26,7 +26,7 @@ BANKS = (16, 32, 64)
 MOST_TOGETHER = 0.5
 
 #: How much better than the channels as they stand another order has to be, for each kind of evidence.
-BETTER_TOGETHER, BETTER_TUNED, BETTER_FIRING = 7.5, 3.75, 5.0
+BETTER_TOGETHER, BETTER_TUNED, BETTER_FIRING = 7.5, 5.0, 5.0
 
 #: Range of SD / √mean that patterns are compared in, and what is added to rates before their logarithm.
 SPREAD_FROM, SPREAD_TO, LEAST_HZ = 0.6, 1.6, 0.2

@@ -12,10 +12,12 @@ from rtdecode.cli.common import JSON_HELP, number, print_json, progress_bar, tab
 from rtdecode.cli.rigconfig import rig_settings
 
 if TYPE_CHECKING:
+    from rtdecode.calibrate.base import Start
     from rtdecode.calibrate.calibrate import Calibration
 
 REFUSED = 3
 REFUSED_SUFFIX = ".refused.safetensors"
+REPORT_SUFFIX = ".report.html"
 
 
 def calibrate(
@@ -48,6 +50,10 @@ def calibrate(
     device: Annotated[
         str, typer.Option(help="What trains a network: auto (a GPU if there is one), cpu, cuda …")
     ] = "auto",
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Page about today to write (.html); default: OUTPUT with .report.html."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Adapt a model of other days to today, and make it current if it is better. Exit 3 if it is not."""
@@ -85,6 +91,7 @@ def calibrate(
         write_artifact(written, result.artifact)
     installed = install_current(written, whose) if accepted and written is not None and whose else None
     document = _document(result, start.path, written, installed, time.perf_counter() - started, force)
+    document |= _reported(report or target.with_suffix(REPORT_SUFFIX), result, start, whose)
     if json:
         print_json(document)
     else:
@@ -130,6 +137,18 @@ def _document(
     }
 
 
+def _reported(path: Path, result: Calibration, start: Start, stream: str | None) -> dict[str, Any]:
+    """Write the page about today; what the document says of it."""
+    # Draws, which nothing else here does.
+    from rtdecode.calibrate.report import report_or_note
+
+    about = {"base": start.path.name, "stream": stream or ""}
+    problem = report_or_note(path, result, start.base, about)
+    if problem is not None:
+        return {"report": None, "notes": [*result.notes, problem]}
+    return {"report": str(path)}
+
+
 def _print(document: dict[str, Any], stream: str | None) -> None:
     for note in document["notes"]:
         print(f"note: {note}")
@@ -149,6 +168,8 @@ def _print(document: dict[str, Any], stream: str | None) -> None:
     print(f"{said}: {document['reason']}")
     if document["output"] is not None:
         print(f"model {document['model']} written to {document['output']} in {document['seconds']:.1f} s")
+    if document["report"] is not None:
+        print(f"whether to trust today: {document['report']}")
     if document["current"] is not None:
         print(f"now the current model of stream {stream}: rtdecode serve --stream {stream}")
     elif document["deployable"] or document["forced"]:
