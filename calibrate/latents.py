@@ -93,7 +93,7 @@ def agreement_of(
 
 def _windows(latent: torch.Tensor, n: int) -> torch.Tensor:
     """[1, features, T] → [n, features], time means of length 1."""
-    return F.normalize(latent[0].unflatten(-1, (n, -1)).mean(dim=-1).T, dim=1)
+    return F.normalize(latent[0].reshape(latent.shape[1], n, -1).mean(dim=-1).T, dim=1)
 
 
 def _compared(spikes: torch.Tensor, behavior: torch.Tensor) -> tuple[float, float, float]:

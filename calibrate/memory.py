@@ -175,14 +175,14 @@ def tuning_of(
 def in_bins(counts: NDArray[np.uint8], n: int) -> NDArray[np.float32]:
     """Sums of n bins each, f4[T // n, C]."""
     whole = len(counts) // n * n
-    return counts[:whole].reshape(-1, n, counts.shape[1]).sum(axis=1, dtype=np.float32)
+    return np.asarray(counts[:whole].reshape(-1, n, counts.shape[1]).sum(axis=1, dtype=np.float32))
 
 
 def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Z-scored columns; 0 for one that does not vary."""
     sd = values.std(axis=0, dtype=np.float64)
     scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)
-    return ((values - values.mean(axis=0, dtype=np.float64)) * scale).astype(np.float32)
+    return np.asarray((values - values.mean(axis=0, dtype=np.float64)) * scale, dtype=np.float32)
 
 
 def _by_read_in(artifact: ModelArtifact) -> tuple[F8, F8]:

@@ -102,14 +102,14 @@ def fano(clipped: NDArray[np.uint8], width_s: float, bin_width_s: float) -> F8:
     if len(summed) < 2:
         return np.ones(clipped.shape[1])
     mean, variance = summed.mean(axis=0, dtype=np.float64), summed.var(axis=0, dtype=np.float64)
-    return np.divide(variance, mean, out=np.ones_like(mean), where=mean > 0)
+    return np.asarray(np.divide(variance, mean, out=np.ones_like(mean), where=mean > 0))
 
 
 def _fano_of(memory: ChannelMemory) -> F8:
     """Variance over mean f8[C] in the model's bins, no less than Poisson's 1; NaN where it does not know."""
     known = np.isfinite(memory.mean) & (memory.mean > 0)
     ratio = np.divide(memory.sd**2, memory.mean, out=np.full(len(known), np.nan), where=known)
-    return np.maximum(ratio, 1.0)
+    return np.asarray(np.maximum(ratio, 1.0))
 
 
 def part_off(clipped: NDArray[np.uint8], bin_width_s: float) -> F8:
