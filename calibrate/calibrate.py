@@ -21,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.channels import Channels, examine
 from rtdecode.calibrate.dayfilter import wiener_of_today
 from rtdecode.calibrate.gate import Verdict, judge
+from rtdecode.calibrate.memory import carried, remember, with_memory
 from rtdecode.calibrate.rungs import Taken, default_rung, fresh_name, take_rung
 from rtdecode.calibrate.score import nullable, pcc
 from rtdecode.calibrate.today import Today, read_today
@@ -56,6 +58,9 @@ class Calibration:
         holdout_s: seconds that were held out.
         seconds: that it took.
         notes: what someone who uses it must know, a sentence each.
+        today: the session.
+        channels: what was found about its channels; None where nothing could be made of the session.
+        decoded: f4[held out, D], by today's model; None without labels.
     """
 
     artifact: ModelArtifact | None
@@ -67,6 +72,9 @@ class Calibration:
     holdout_s: float
     seconds: float
     notes: list[str]
+    today: Today
+    channels: Channels | None = None
+    decoded: NDArray[np.float32] | None = None
 
 
 def calibrate_session(
@@ -111,17 +119,21 @@ def calibrate_session(
     reason = _hopeless(today, base)
     if reason:
         seconds = time.monotonic() - started
-        return Calibration(None, chosen, False, reason, None, None, today.held_out_s, seconds, [])
+        return Calibration(None, chosen, False, reason, None, None, today.held_out_s, seconds, [], today)
     stage = f"calibrating {chosen}"
 
     def looked(best_r2: float) -> None:
         nonlocal stage
         stage = f"calibrating {chosen}: R² {best_r2:.3f} on the last fifth of its labels"
 
+    seen, labels = today.counts[: today.end], today.learnt_targets if today.labelled else None
+    channels = examine(seen, labels, base, today.bin_width_s)
+    # A masked channel is a silent one to all that learns; what is made is judged on what comes in live.
+    heard = replace(today, counts=np.where(channels.noisy, np.uint8(0), today.counts))
     taken = take_rung(
         chosen,
         base,
-        today,
+        heard,
         seed=seed,
         device=device,
         ends_at_s=None if budget_s is None else started + (1.0 - JUDGING) * budget_s,
@@ -129,30 +141,32 @@ def calibrate_session(
         looked=looked,
     )
     report("judging", 0.8)
-    notes = [*taken.notes, *_channel_notes(base, taken.artifact)]
+    kept = remember(seen, labels, today.bin_width_s, base.count_max)
+    made = with_memory(taken.artifact, (carried(base) if labels is None else {}) | kept)
+    notes = [*taken.notes, *channels.notes]
     if today.synthetic_times:
         notes.append("the session's counts were spread over finer bins: their times in there are not real")
-    verdict, correlation = None, None
+    verdict, correlation, values = None, None, None
     if today.labelled:
         rival = base if incumbent is None else incumbent
         if not _comparable(rival, base):
             notes.append(f"the model in use, {rival.model_id}, has other bins or outputs: not compared")
-        values = _decoded(taken.artifact, today)
+        values = _decoded(made, today)
         verdict = judge(
             values,
             today.targets[today.held_out],
             today.bin_width_s,
             incumbent=_decoded(rival, today) if _comparable(rival, base) else None,
-            wiener=_decoded(_filter(base, today), today),
+            wiener=_decoded(_filter(base, heard), today),
             seed=seed,
         )
         correlation = pcc(values, today.targets[today.held_out])
         deployable, reason = verdict.deployable, verdict.reason
     else:
-        deployable, reason = _by_channels(base, taken.artifact)
+        deployable, reason = _by_channels(base, made, channels)
     report("done", 1.0)
     return Calibration(
-        artifact=replace(taken.artifact, provenance=_provenance(base, today, taken, verdict, seed, notes)),
+        artifact=replace(made, provenance=_provenance(base, today, taken, verdict, seed, notes)),
         rung=taken.rung,
         deployable=deployable,
         reason=reason,
@@ -161,6 +175,9 @@ def calibrate_session(
         holdout_s=today.held_out_s,
         seconds=time.monotonic() - started,
         notes=notes,
+        today=today,
+        channels=channels,
+        decoded=values,
     )
 
 
@@ -206,23 +223,15 @@ def _hopeless(today: Today, base: ModelArtifact) -> str:
     return ""
 
 
-def _by_channels(base: ModelArtifact, new: ModelArtifact) -> tuple[bool, str]:
+def _by_channels(base: ModelArtifact, new: ModelArtifact, channels: Channels) -> tuple[bool, str]:
     """The gate of a model without scores."""
+    if channels.reordered:
+        return False, f"channels look reordered: {channels.reordered}; check the connectors"
     before, now = np.array(base.channel_mask), np.array(new.channel_mask)
     alive, of = int((before & now).sum()), int(before.sum())
     if alive < FEWEST_ALIVE * of:
         return False, f"only {alive} of the base's {of} channels fire today"
     return True, f"no labels, so no scores; {alive} of the base's {of} channels fire today"
-
-
-def _channel_notes(base: ModelArtifact, new: ModelArtifact) -> list[str]:
-    before, now = np.array(base.channel_mask), np.array(new.channel_mask)
-    notes = []
-    for what, channels in (("silent today", before & ~now), ("new today", now & ~before)):
-        if channels.any():
-            listed = ", ".join(map(str, np.flatnonzero(channels)))
-            notes.append(f"{int(channels.sum())} of {len(now)} channels are {what}: {listed}")
-    return notes
 
 
 def _comparable(one: ModelArtifact, other: ModelArtifact) -> bool:

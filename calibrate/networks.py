@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output, count_max_at
+from rtdecode.calibrate.memory import remember, with_memory
 from rtdecode.calibrate.parallel import member_seeds, train_members
 from rtdecode.calibrate.sizes import GRU_UNITS, MOST_MEMBERS, ONE_DAY, Sizes
 from rtdecode.calibrate.training import TrainingLog, TrainingSettings
@@ -77,7 +78,11 @@ def fit_network(
         clipped = take_up(nets, name, block, bin_width_s, where=name)
         recordings.append(_recording(name, clipped, (label - mean) / sd, bin_width_s))
     logs = train_members(nets, recordings, settings_for(recordings, bin_width_s, seed), where, progress)
-    return [export_members(nets, name, bin_width_s, outputs) for name in names], logs
+    artifacts = []
+    for name, block, label in zip(names, counts, targets, strict=True):
+        kept = remember(block, label, bin_width_s, nets[0].read_in.count_max)
+        artifacts.append(with_memory(export_members(nets, name, bin_width_s, outputs), kept))
+    return artifacts, logs
 
 
 def new_members(

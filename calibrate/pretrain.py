@@ -20,6 +20,7 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.augment import Augmentation
 from rtdecode.calibrate.checkpoint import FileCheckpoint, checkpoint_files, versions
 from rtdecode.calibrate.fitters import NETWORKS
+from rtdecode.calibrate.memory import remember, with_memory
 from rtdecode.calibrate.networks import (
     chosen_device,
     export_members,
@@ -173,7 +174,11 @@ def pretrain_sessions(
         saved or None,
     )
     report("exporting", 0.95)
-    artifact = export_members(nets, names[-1], bin_width_s, described)
+    last = sessions[-1]
+    artifact = with_memory(
+        export_members(nets, names[-1], bin_width_s, described),
+        remember(last.binned.counts, last.targets, bin_width_s, nets[0].read_in.count_max),
+    )
     scores = [
         _score(export_members(nets, names[i], bin_width_s, described), sessions[i]) for i in sorted(kept_back)
     ]

@@ -12,10 +12,12 @@ from rtdecode.cli.common import JSON_HELP, number, print_json, progress_bar, tab
 from rtdecode.cli.rigconfig import rig_settings
 
 if TYPE_CHECKING:
+    from rtdecode.calibrate.base import Start
     from rtdecode.calibrate.calibrate import Calibration
 
 REFUSED = 3
 REFUSED_SUFFIX = ".refused.safetensors"
+REPORT_SUFFIX = ".report.html"
 
 
 def calibrate(
@@ -55,6 +57,10 @@ def calibrate(
     device: Annotated[
         str, typer.Option(help="What trains a network: auto (a GPU if there is one), cpu, cuda …")
     ] = "auto",
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Page about today to write (.html); default: OUTPUT with .report.html."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Adapt a model of other days to today, and make it current if it is better. Exit 3 if it is not.
@@ -109,6 +115,7 @@ def calibrate(
     document = _document(result, start.path, written, installed, time.perf_counter() - started, force)
     document["deployed"] = accepted and not_swapped is None
     document["swapped"] = None if swapped is None else swapped["bin"]
+    document |= _reported(report or target.with_suffix(REPORT_SUFFIX), result, start, whose)
     if json:
         print_json(document)
     else:
@@ -159,6 +166,18 @@ def _document(
     }
 
 
+def _reported(path: Path, result: Calibration, start: Start, stream: str | None) -> dict[str, Any]:
+    """Write the page about today; what the document says of it."""
+    # Draws, which nothing else here does.
+    from rtdecode.calibrate.report import report_or_note
+
+    about = {"base": start.path.name, "stream": stream or ""}
+    problem = report_or_note(path, result, start.base, about)
+    if problem is not None:
+        return {"report": None, "notes": [*result.notes, problem]}
+    return {"report": str(path)}
+
+
 def _print(document: dict[str, Any], stream: str | None) -> None:
     for note in document["notes"]:
         print(f"note: {note}")
@@ -180,6 +199,8 @@ def _print(document: dict[str, Any], stream: str | None) -> None:
         print(f"model {document['model']} written to {document['output']} in {document['seconds']:.1f} s")
     if document["swapped"] is not None:
         print(f"the daemon decodes with it from bin {document['swapped']}")
+    if document["report"] is not None:
+        print(f"whether to trust today: {document['report']}")
     if document["current"] is not None:
         print(f"now the current model of stream {stream}: rtdecode serve --stream {stream}")
     elif document["deployable"] or document["forced"]:

@@ -21,11 +21,13 @@ from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.calibrate import adapt, networks, pretrain, rungs
 from rtdecode.calibrate.base import choose_start
 from rtdecode.calibrate.calibrate import calibrate_session, forced
+from rtdecode.calibrate.memory import remembered
 from rtdecode.calibrate.pretrain import pretrain_sessions
 from rtdecode.calibrate.rungs import default_rung, fresh_name
 from rtdecode.calibrate.sizes import Sizes
 from rtdecode.calibrate.training import TrainingSettings
 from rtdecode.cli import app
+from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.members import networks_of
 from rtdecode.modelstore import current_model
@@ -200,7 +202,7 @@ def test_without_labels_channels_are_what_is_judged(
     result = calibrate_session(changed(folder, tmp_path / "dead.h5", most_dead), base)
     assert not result.deployable
     assert result.reason == "only 8 of the base's 20 channels fire today"
-    assert result.notes == [f"12 of 20 channels are silent today: {', '.join(map(str, range(8, 20)))}"]
+    assert result.notes == ["12 of 20 channels are silent today: 8–19; masked"]
     with pytest.raises(RtdecodeError, match="use --rung unsup"):
         calibrate_session(spikes, base, rung="full")
 
@@ -209,6 +211,86 @@ def test_the_rung_follows_the_labels_and_what_is_installed(monkeypatch: pytest.M
     assert [default_rung(s) for s in (0.0, 60.0, 120.0, 600.0)] == ["unsup", "readin", "full", "full"]
     monkeypatch.setattr(rungs, "torch_is_installed", lambda: False)
     assert [default_rung(s) for s in (0.0, 60.0, 600.0)] == ["unsup", "readout", "readout"]
+
+
+def hum(session: Session) -> Session:
+    """A regular source of 60 Hz on channel 4 and one of 300 Hz on channel 11."""
+    assert session.events is not None
+    time, channel = [session.events.time], [session.events.channel]
+    for which, hz in ((4, 60.0), (11, 300.0)):
+        time.append(np.arange(session.start_s + 1e-3, session.end_s, 1.0 / hz))
+        channel.append(np.full(len(time[-1]), which, np.uint16))
+    times, channels = np.concatenate(time), np.concatenate(channel)
+    order = np.argsort(times, kind="stable")
+    return replace(session, events=Events(times[order], channels[order]))
+
+
+@pytest.mark.parametrize("rung", ["unsup", "readout", "readin", "full"])
+def test_noisy_channels_are_masked_in_what_every_rung_makes(
+    folder: Path, tmp_path: Path, base: ModelArtifact, rung: str
+) -> None:
+    result = calibrate_session(changed(folder, tmp_path / "hum.h5", hum), base, rung=rung)
+    assert result.artifact is not None
+    assert result.channels is not None
+    assert np.flatnonzero(result.channels.noisy).tolist() == [4, 11]
+    assert np.flatnonzero(~np.array(result.artifact.channel_mask)).tolist() == [4, 11]
+    (net,) = networks_of(result.artifact)
+    assert np.flatnonzero(~net.read_in.of(net.read_in.names[-1]).good.numpy()).tolist() == [4, 11]
+    assert any("2 of 20 channels are noisy: " in note for note in result.notes)
+    # What a masked channel holds changes nothing.
+    counts = result.today.counts
+    other = counts.copy()
+    other[:, [4, 11]] = 7
+    values = [np.empty((len(counts), 4), np.float32) for _ in range(2)]
+    for each, out in zip((counts, other), values, strict=True):
+        load_decoder(result.artifact).run(each, out)
+    np.testing.assert_array_equal(*values)
+
+
+def turned(session: Session) -> Session:
+    assert session.events is not None
+    channel = (N_CHANNELS - 1 - session.events.channel).astype(np.uint16)
+    return replace(session, events=Events(session.events.time, channel))
+
+
+def test_an_array_in_another_order_is_refused_without_labels_and_noted_with_them(
+    folder: Path, tmp_path: Path, base: ModelArtifact
+) -> None:
+    other = changed(folder, tmp_path / "turned.h5", turned)
+    judged = calibrate_session(other, base, rung="readout")
+    assert judged.verdict is not None
+    assert "reordered" not in judged.reason
+    assert any("all channels stand in reverse; check the connectors" in note for note in judged.notes)
+    blind = changed(folder, tmp_path / "blind.h5", lambda session: replace(turned(session), behavior=None))
+    result = calibrate_session(blind, base)
+    assert not result.deployable
+    assert result.reason == ("channels look reordered: all channels stand in reverse; check the connectors")
+    assert result.artifact is not None
+
+
+def test_models_remember_their_last_session(folder: Path, base: ModelArtifact) -> None:
+    known = remembered(base)
+    assert known.tuning is not None
+    result = calibrate_session(folder / "day2.h5", base, rung="readout")
+    assert result.artifact is not None
+    memory = remembered(result.artifact)
+    assert memory.tuning is not None
+    assert not np.array_equal(memory.mean, known.mean)
+    bare = replace(result.artifact, train={})
+    assert bare.model_id == result.artifact.model_id
+    # day2 fires more, with the tuning of the base's days.
+    assert np.median(memory.mean / known.mean) > 1.3
+    assert np.corrcoef(memory.tuning.slope.ravel(), known.tuning.slope.ravel())[0, 1] > 0.9
+
+
+def test_a_base_of_an_earlier_version_goes_on_working(folder: Path, base: ModelArtifact) -> None:
+    train = {name: tensor for name, tensor in base.train.items() if not name.startswith("channels.")}
+    result = calibrate_session(folder / "day2.h5", replace(base, train=train), rung="readout")
+    assert result.channels is not None
+    assert result.channels.memory.tuning is None
+    assert result.deployable
+    assert result.artifact is not None
+    assert remembered(result.artifact).tuning is not None
 
 
 @pytest.mark.parametrize("rung", ["unsup", "readout"])
@@ -372,6 +454,29 @@ def test_a_refused_model_is_kept_under_another_name_and_never_current(folder: Pa
     assert said["forced"] is True
     assert "forced" in read_artifact(tmp_path / "today.safetensors").provenance
     assert read_artifact(current_model("M1")).model_id == said["model"]
+
+
+def test_the_page_about_today_is_written_whatever_comes_of_it(folder: Path, tmp_path: Path) -> None:
+    base = ("--base", folder / "base.safetensors", "--rung", "readout")
+    output = tmp_path / "today.safetensors"
+    code, said = command(folder / "day2.h5", *base, "--output", output)
+    assert code == 0
+    assert said["report"] == str(tmp_path / "today.report.html")
+    assert "<h1>TRUST" in Path(said["report"]).read_text()
+    change, _ = REFUSED["shifted"]
+    code, said = command(
+        changed(folder, tmp_path / "late.h5", change), *base, "--report", tmp_path / "page.html"
+    )
+    assert code == 3
+    assert said["report"] == str(tmp_path / "page.html")
+    assert "<h1>DO NOT USE" in Path(said["report"]).read_text()
+    # A page that cannot be written is no reason to be without a model.
+    code, said = command(
+        folder / "day2.h5", *base, "--output", output, "--report", tmp_path / "nowhere" / "page.html"
+    )
+    assert code == 0
+    assert said["report"] is None
+    assert "no report was written" in said["notes"][-1]
 
 
 def test_nothing_can_be_forced_where_there_is_no_model(
