@@ -22,8 +22,8 @@ F8 = NDArray[np.float64]
 #: Held-out time that is shown, and outputs.
 SHOWN_S, SHOWN_OUTPUTS = 20.0, 4
 
-#: Channels that are named in a scatter, and tuning that is shown by how much of the rate it explains.
-NAMED, LEAST_TUNED = 14, 0.03
+#: Most channels of a kind that are named in a scatter, and R² of tuning from which it is shown.
+NAMED, LEAST_TUNED = 8, 0.03
 
 #: Rates at the ticks.
 RATES_HZ = (0.1, 1.0, 10.0, 100.0)
@@ -156,8 +156,9 @@ def _rates(axis: Axes, channels: Channels, bin_width_s: float) -> None:
                 before[which], now[which], s=16, marker=marker, facecolors=face, edgecolors=edge,
                 linewidths=0.9, label=label,
             )  # fmt: skip
-    # The new ones, which stand in a column, are listed in the text.
-    for channel in np.flatnonzero(channels.noisy | channels.silent)[:NAMED]:
+    # Many would hide each other, as the new ones do in their column; the text lists them.
+    named = [which for which in (channels.noisy, channels.silent) if which.sum() <= NAMED]
+    for channel in np.flatnonzero(np.any(named, axis=0)) if named else ():
         axis.annotate(
             str(channel), (before[channel], now[channel]), xytext=(3, 2), textcoords="offset points", size=6.5
         )
