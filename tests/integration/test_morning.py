@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def today(data_dir: Path, stream: str, tmp_path: Path) -> Path:
-    """Seventy seconds of a day that no bundled model has seen, as `record --stream` writes them."""
+    """Seventy seconds of a real day, as `record --stream M1` writes them."""
     session = cut(read_session(data_dir / "indy" / "indy_20161207_02.h5"), 100.0, 170.0)
     write_session(
         tmp_path / "today.h5", replace(session, attrs=session.attrs | {"stream": stream}, path=None)
