@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.dayfilter import wiener_of_today
 from rtdecode.calibrate.gate import Verdict, judge
+from rtdecode.calibrate.intention import RECORDED, REFIT
 from rtdecode.calibrate.rungs import Taken, default_rung, take_rung
 from rtdecode.calibrate.score import nullable, pcc
 from rtdecode.calibrate.today import Today, read_today
@@ -51,6 +52,7 @@ class Calibration:
         rung: how it was made.
         deployable: whether it passed the gate.
         reason: why, or why not, in a line.
+        labels: what the scores are against, "recorded" or "refit" (intention).
         verdict: the scores of the held-out fifth; None without labels.
         pcc: f8[D], Pearson's correlation there; None without labels.
         holdout_s: seconds that were held out.
@@ -67,6 +69,7 @@ class Calibration:
     holdout_s: float
     seconds: float
     notes: list[str]
+    labels: str = RECORDED
 
 
 def calibrate_session(
@@ -79,6 +82,7 @@ def calibrate_session(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
+    blocks: Sequence[str] = (),
 ) -> Calibration:
     """Calibrate a network to a session.
 
@@ -94,6 +98,7 @@ def calibrate_session(
         seed: of everything random.
         device: to train on.
         progress: told how far the work is.
+        blocks: whose trials' time is taken; () for the whole session.
 
     Raises:
         RtdecodeError: the session cannot be read or does not fit the base, the base is no network or was
@@ -105,13 +110,16 @@ def calibrate_session(
     if budget_s is not None and not budget_s > 0:
         raise RtdecodeError(f"a budget of {budget_s:g} s", where="--budget", mend="give seconds above 0")
     report("reading the session", 0.0)
-    today = read_today(Path(path), base, spikes_will_do=rung == "unsup", seed=seed)
+    labels = REFIT if rung == "refit" else RECORDED
+    today = read_today(
+        Path(path), base, spikes_will_do=rung == "unsup", seed=seed, refit=labels == REFIT, blocks=blocks
+    )
     _check_unseen(base, today)
     chosen = rung if rung is not None else default_rung(today.learnt_s)
     reason = _hopeless(today, base)
     if reason:
         seconds = time.monotonic() - started
-        return Calibration(None, chosen, False, reason, None, None, today.held_out_s, seconds, [])
+        return Calibration(None, chosen, False, reason, None, None, today.held_out_s, seconds, [], labels)
     taken = take_rung(
         chosen,
         base,
@@ -123,6 +131,8 @@ def calibrate_session(
     )
     report("judging", 0.8)
     notes = [*taken.notes, *_channel_notes(base, taken.artifact)]
+    if today.intention is not None:
+        notes.insert(0, today.intention.note())
     if today.synthetic_times:
         notes.append("the session's counts were spread over finer bins: their times in there are not real")
     verdict, correlation = None, None
@@ -141,6 +151,8 @@ def calibrate_session(
         )
         correlation = pcc(values, today.targets[today.held_out])
         deployable, reason = verdict.deployable, verdict.reason
+        if today.intention is not None:
+            reason += ", against labels of intention"
     else:
         deployable, reason = _by_channels(base, taken.artifact)
     report("done", 1.0)
@@ -154,6 +166,7 @@ def calibrate_session(
         holdout_s=today.held_out_s,
         seconds=time.monotonic() - started,
         notes=notes,
+        labels=labels,
     )
 
 
@@ -192,7 +205,8 @@ def _hopeless(today: Today, base: ModelArtifact) -> str:
         return ""
     labelled_s = today.learnt_s + today.held_out_s
     if labelled_s < SHORTEST_S:
-        return f"the session has {labelled_s:.0f} s of behaviour, and {SHORTEST_S:g} s are needed"
+        what = "of behaviour" if today.intention is None else "on the way to targets"
+        return f"the session has {labelled_s:.0f} s {what}, and {SHORTEST_S:g} s are needed"
     for which, rows in (("first 80 %", today.learnt), ("last fifth", today.held_out)):
         if not (np.ptp(today.targets[rows], axis=0) > 0).any():
             return f"the behaviour of its {which} does not vary"
@@ -253,6 +267,7 @@ def _provenance(
         "base": base.model_id,
         "rung": taken.rung,
         "calibration": taken.settings,
+        "labels": RECORDED if today.intention is None else REFIT,
         "sessions": [*base.provenance.get("sessions", ()), today.provenance()],
         "seed": seed,
         "scores": scores,
