@@ -143,13 +143,13 @@ def calibrate_session(
         values = _decoded(taken.artifact, today)
         verdict = judge(
             values,
-            today.targets[today.held_out],
+            today.judging_targets,
             today.bin_width_s,
             incumbent=_decoded(rival, today) if _comparable(rival, base) else None,
             wiener=_decoded(_filter(base, today), today),
             seed=seed,
         )
-        correlation = pcc(values, today.targets[today.held_out])
+        correlation = pcc(values, today.judging_targets)
         deployable, reason = verdict.deployable, verdict.reason
         if today.intention is not None:
             reason += ", against labels of intention"

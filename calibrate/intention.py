@@ -58,11 +58,12 @@ class IntentionLabels:
 
     def note(self) -> str:
         """What someone must know who reads scores against these labels."""
-        velocity = next((output for output in self.outputs if output.role == "velocity"), None)
-        at = f" at {self.speed:.0f} {velocity.units}" if velocity is not None else ""
+        units = next(output.units for output in self.outputs if output.role == "velocity")
+        shown = ", ".join(output.name for output in self.outputs if output.role == "position")
         return (
-            f"labels are intention: from the cursor ({self.cursor}) towards the target{at}; scores are "
-            "against these labels, not against a movement"
+            f"labels are intention: from the cursor ({self.cursor}) towards the target at {self.speed:.0f} "
+            f"{units}; scores are against these labels, not against a movement"
+            + (f"; {shown} was learnt as the cursor was shown" if shown else "")
         )
 
 
@@ -74,8 +75,8 @@ def intention_labels(
 ) -> IntentionLabels:
     """Labels of a closed-loop session.
 
-    A velocity gets what was wanted (`wanted`); a position gets where the cursor was, which the subject saw
-    (as ReFIT takes it).
+    A velocity gets what was wanted (`wanted`). A position gets where the cursor was, which the subject saw:
+    ReFIT takes it for known, too.
 
     Args:
         session: with trials that have targets, and the position of a cursor.
@@ -84,8 +85,8 @@ def intention_labels(
         speed: that is wanted on the way, units per second; None for that of the session (`task_speed`).
 
     Raises:
-        RtdecodeError: the session has no trials, targets or cursor, an output is about something else, or no
-            bin lies in a trial.
+        RtdecodeError: the session has no trials, targets or cursor, no output is a velocity or one is about
+            something else, or no bin lies in a trial.
     """
     where = str(session.path or session.name)
     trials = session.trials
@@ -100,6 +101,13 @@ def intention_labels(
             "has trials without targets, which intention is told by",
             where=where,
             mend="write a column `target`, x and y in the cursor's units, into /trials",
+        )
+    if not any(output.role == "velocity" for output in outputs):
+        names = ", ".join(output.name for output in outputs)
+        raise RtdecodeError(
+            f"intention is a velocity, and there is none among {names}",
+            where=where,
+            mend="name the cursor's velocities with --outputs, or a base that decodes them with --base",
         )
     cursor = find_cursor(session, {output.name: output.units for output in outputs})
     axes = axis_of(outputs, cursor, where)

@@ -88,6 +88,18 @@ class Today:
         known = self.learnt[: self.end, np.newaxis]
         return np.where(known, self.targets[: self.end], np.float32(np.nan))
 
+    @property
+    def judging_targets(self) -> NDArray[np.float32]:
+        """f4[held out, D], what models are judged by; an output that judges nobody is 0 throughout.
+
+        Where labels are of intention those are the positions: the cursor went where the model in use put it,
+        which would be right by definition.
+        """
+        judging = self.targets[self.held_out].copy()
+        if self.intention is not None:
+            judging[:, [output.role != "velocity" for output in self.intention.outputs]] = 0.0
+        return judging
+
     def statistics(
         self, count_max: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:

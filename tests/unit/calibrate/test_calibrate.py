@@ -276,8 +276,13 @@ def test_refit_learns_what_was_wanted_and_says_so(folder: Path, base: ModelArtif
     assert result.artifact is not None
     assert result.verdict is not None
     assert result.verdict.incumbent is not None
-    assert result.verdict.new.mean() > result.verdict.incumbent.mean()
+    new, incumbent = result.verdict.new, result.verdict.incumbent
+    # The cursor went where the model in use put it, so x and y judge nobody.
+    assert np.isnan(new[:2]).all()
+    assert np.isnan(incumbent[:2]).all()
+    assert new[2:].mean() > incumbent[2:].mean()
     assert "labels of intention" in result.reason
+    assert "x, y was learnt as the cursor was shown" in result.notes[0]
     assert "labels are intention: from the cursor (/behavior) towards the target" in result.notes[0]
     said = result.artifact.provenance
     assert (said["rung"], said["labels"], said["calibration"]["as"]) == ("refit", "refit", "readin")

@@ -230,7 +230,9 @@ def test_what_cannot_be_told_is_refused_by_name() -> None:
     refused("has no cursor position", replace(session, behavior=None))
     late = replace(session.trials, start=session.trials.start + 99, stop=session.trials.stop + 99)
     refused("has no trial in which spikes, cursor and target are known", replace(session, trials=late))
-    refused("'force' is neither a position nor a velocity", session, [Output("force", "N", 0, 1, "other")])
+    force = Output("force", "N", 0, 1, "other")
+    refused("'force' is neither a position nor a velocity", session, [*outputs, force])
+    refused("intention is a velocity, and there is none among x", session, cursor_outputs(session, ("x",)))
     refused("vx is in 'cm/s', and the cursor in 'mm'", session, [Output("vx", "cm/s", 0, 1, "velocity")])
     with pytest.raises(RtdecodeError, match="no labels of intention for 'force', but for x, y, vx, vy"):
         cursor_outputs(session, ("vx", "force"))
