@@ -6,7 +6,7 @@
 | `readout` | behaviour | these, and the heads of the frozen networks |
 | `readin` | behaviour, torch | read-in and heads, trained together |
 | `full` | behaviour, torch | everything but the statistics of batch normalisation |
-| `refit` | trials with targets, a cursor | as one of those above, by labels of intention |
+| `refit` | trials with targets, a cursor | as `full`, or `readout` without torch, by labels of intention |
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def take_rung(
             "has no behaviour to learn from", where=str(today.path), mend="use --rung unsup, which needs none"
         )
     if rung == "refit":
-        way = default_rung(today.learnt_s)
+        # Whatever the time: it is asked for where the array has changed, and a new read-in does not do then.
+        way = "full" if torch_is_installed() else "readout"
         taken = take_rung(way, base, today, seed=seed, device=device, ends_at_s=ends_at_s, progress=progress)
         return replace(taken, rung=rung, settings=taken.settings | {"as": taken.rung})
     if rung in TRAINED and not torch_is_installed():

@@ -285,7 +285,7 @@ def test_refit_learns_what_was_wanted_and_says_so(folder: Path, base: ModelArtif
     assert "x, y was learnt as the cursor was shown" in result.notes[0]
     assert "labels are intention: from the cursor (/behavior) towards the target" in result.notes[0]
     said = result.artifact.provenance
-    assert (said["rung"], said["labels"], said["calibration"]["as"]) == ("refit", "refit", "readin")
+    assert (said["rung"], said["labels"], said["calibration"]["as"]) == ("refit", "refit", "full")
     # About as fast as what the base was taught.
     vx, vy = base.outputs[2:]
     speed = said["sessions"][-1]["speed"]
