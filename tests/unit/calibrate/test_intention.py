@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from closedloop import BIN_S, closed_loop, decoded, ends
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -26,11 +27,10 @@ from rtdecode.calibrate.score import r2
 from rtdecode.calibrate.sessions import read_all
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.messages import Flag
-from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Session, Trials
+from rtdecode.session.layout import Session, Trials
 from rtdecode.session.read import read_session
 
-BIN_S, SPEED = 0.05, 100.0
+SPEED = 100.0
 F8 = NDArray[np.float64]
 
 numbers = st.floats(-200.0, 200.0)
@@ -121,26 +121,6 @@ def test_the_task_s_speed_is_the_way_over_the_time_of_trials_that_succeeded() ->
         task_speed(Trials(start, stop, columns), t_bin, at)
 
 
-def closed_loop(seconds: float = 10.0) -> Session:
-    """Trials of 2 s to the right, a cursor that goes up, and a velocity that is about neither."""
-    n = round(seconds / BIN_S)
-    time = (1 + np.arange(n)) * BIN_S
-    start = np.arange(0.0, seconds, 2.0)
-    target = np.tile(np.float32([100.0, 0.0]), (len(start), 1))
-    values = np.stack([np.zeros(n), 10.0 * (time % 2.0), np.full(n, -7.0), np.full(n, 7.0)], axis=1)
-    return Session(
-        n_channels=2,
-        counts=Counts(np.ones((n, 2), np.uint8), BIN_S, 0.0),
-        behavior=Behavior(time, values.astype("f4"), ("x", "y", "vx", "vy"), ("mm", "mm", "mm/s", "mm/s")),
-        trials=Trials(start, start + 2.0, {"target": target}),
-    )
-
-
-def ends(session: Session) -> F8:
-    assert session.counts is not None
-    return (1 + np.arange(len(session.counts.values))) * BIN_S
-
-
 def test_outputs_get_what_was_wanted_and_positions_what_was_shown() -> None:
     session = closed_loop()
     assert session.behavior is not None
@@ -161,47 +141,6 @@ def test_outputs_get_what_was_wanted_and_positions_what_was_shown() -> None:
     assert "towards the target at 56 mm/s" in both.note()
     without = replace(session, behavior=replace(session.behavior, names=("x", "y", "speed", "vy")))
     assert [output.name for output in cursor_outputs(without, None)] == ["vx", "vy"]
-
-
-def decoded(session: Session, out: DecodedOut | None, names: tuple[str, ...] = ("x", "y")) -> Session:
-    n = len(ends(session))
-    blank = np.zeros(n, np.uint16)
-    return replace(
-        session,
-        decoded=Decoded(
-            bin=np.arange(n),
-            t_bin=ends(session),
-            values=np.full((n, 2), 3.0, np.float32),
-            flags=np.where(np.arange(n) % 50 < 25, Flag.PAUSED, 0).astype(np.uint32),
-            model=blank.astype(np.uint8),
-            late=blank,
-            lost=blank.astype(np.uint32),
-            counts=np.ones((n, 2), np.uint8),
-            origin_s=0.0,
-            models=("0" * 8,),
-            names=names,
-            out=out,
-        ),
-    )
-
-
-def test_the_cursor_is_the_output_stage_s_before_a_decoded_before_a_recorded_one() -> None:
-    plain = closed_loop()
-    out = DecodedOut(np.full((200, 2), 9.0, np.float32), ("x", "y"), ("mm", "mm"), {})
-    for session, source, x in (
-        (plain, "/behavior", 0.0),
-        (decoded(plain, None), "/decoded/values", 3.0),
-        (decoded(plain, out), "/decoded/out", 9.0),
-        (decoded(plain, None, ("vx", "vy")), "/behavior", 0.0),
-    ):
-        cursor = find_cursor(session, {})
-        assert (cursor.source, cursor.samples.names) == (source, ("x", "y"))
-        assert (cursor.samples.values[:, 0] == x).all()
-    # What a decoder's values are in is told by the outputs, where no behaviour of the name is there.
-    alone = replace(decoded(plain, None), behavior=None)
-    with pytest.raises(RtdecodeError, match="has no cursor position"):
-        find_cursor(alone, {})
-    assert find_cursor(alone, {"x": "mm", "y": "mm"}).samples.units == ("mm", "mm")
 
 
 def test_nobody_steers_while_the_stream_is_paused() -> None:
