@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.channels import Channels, examine
 from rtdecode.calibrate.dayfilter import wiener_of_today
 from rtdecode.calibrate.gate import Verdict, judge
+from rtdecode.calibrate.intention import RECORDED, REFIT
 from rtdecode.calibrate.memory import carried, remember, with_memory
 from rtdecode.calibrate.rungs import Taken, default_rung, fresh_name, take_rung
 from rtdecode.calibrate.score import nullable, pcc
@@ -53,6 +54,7 @@ class Calibration:
         rung: how it was made.
         deployable: whether it passed the gate.
         reason: why, or why not, in a line.
+        labels: what the scores are against, "recorded" or "refit" (intention).
         verdict: the scores of the held-out fifth; None without labels.
         pcc: f8[D], Pearson's correlation there; None without labels.
         holdout_s: seconds that were held out.
@@ -75,6 +77,7 @@ class Calibration:
     today: Today
     channels: Channels | None = None
     decoded: NDArray[np.float32] | None = None
+    labels: str = RECORDED
 
 
 def calibrate_session(
@@ -87,6 +90,7 @@ def calibrate_session(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
+    blocks: Sequence[str] = (),
 ) -> Calibration:
     """Calibrate a network to a session.
 
@@ -102,6 +106,7 @@ def calibrate_session(
         seed: of everything random.
         device: to train on.
         progress: told how far the work is.
+        blocks: whose trials' time is taken; () for the whole session.
 
     Raises:
         RtdecodeError: the session cannot be read or does not fit the base, the base is no network or was
@@ -113,21 +118,26 @@ def calibrate_session(
     if budget_s is not None and not budget_s > 0:
         raise RtdecodeError(f"a budget of {budget_s:g} s", where="--budget", mend="give seconds above 0")
     report("reading the session", 0.0)
-    today = read_today(Path(path), base, spikes_will_do=rung == "unsup", seed=seed)
+    labels = REFIT if rung == "refit" else RECORDED
+    today = read_today(
+        Path(path), base, spikes_will_do=rung == "unsup", seed=seed, refit=labels == REFIT, blocks=blocks
+    )
     _check_unseen(base, today)
     chosen = rung if rung is not None else default_rung(today.learnt_s)
     reason = _hopeless(today, base)
     if reason:
         seconds = time.monotonic() - started
-        return Calibration(None, chosen, False, reason, None, None, today.held_out_s, seconds, [], today)
+        return Calibration(
+            None, chosen, False, reason, None, None, today.held_out_s, seconds, [], today, labels=labels
+        )
     stage = f"calibrating {chosen}"
 
     def looked(best_r2: float) -> None:
         nonlocal stage
         stage = f"calibrating {chosen}: R² {best_r2:.3f} on the last fifth of its labels"
 
-    seen, labels = today.counts[: today.end], today.learnt_targets if today.labelled else None
-    channels = examine(seen, labels, base, today.bin_width_s)
+    seen, targets = today.counts[: today.end], today.learnt_targets if today.labelled else None
+    channels = examine(seen, targets, base, today.bin_width_s)
     # A masked channel is a silent one to all that learns; what is made is judged on what comes in live.
     heard = replace(today, counts=np.where(channels.noisy, np.uint8(0), today.counts))
     taken = take_rung(
@@ -141,9 +151,11 @@ def calibrate_session(
         looked=looked,
     )
     report("judging", 0.8)
-    kept = remember(seen, labels, today.bin_width_s, base.count_max)
-    made = with_memory(taken.artifact, (carried(base) if labels is None else {}) | kept)
+    kept = remember(seen, targets, today.bin_width_s, base.count_max)
+    made = with_memory(taken.artifact, (carried(base) if targets is None else {}) | kept)
     notes = [*taken.notes, *channels.notes]
+    if today.intention is not None:
+        notes.insert(0, today.intention.note())
     if today.synthetic_times:
         notes.append("the session's counts were spread over finer bins: their times in there are not real")
     verdict, correlation, values = None, None, None
@@ -154,14 +166,16 @@ def calibrate_session(
         values = _decoded(made, today)
         verdict = judge(
             values,
-            today.targets[today.held_out],
+            today.judging_targets,
             today.bin_width_s,
             incumbent=_decoded(rival, today) if _comparable(rival, base) else None,
             wiener=_decoded(_filter(base, heard), today),
             seed=seed,
         )
-        correlation = pcc(values, today.targets[today.held_out])
+        correlation = pcc(values, today.judging_targets)
         deployable, reason = verdict.deployable, verdict.reason
+        if today.intention is not None:
+            reason += ", against labels of intention"
     else:
         deployable, reason = _by_channels(base, made, channels)
     report("done", 1.0)
@@ -178,6 +192,7 @@ def calibrate_session(
         today=today,
         channels=channels,
         decoded=values,
+        labels=labels,
     )
 
 
@@ -216,7 +231,8 @@ def _hopeless(today: Today, base: ModelArtifact) -> str:
         return ""
     labelled_s = today.learnt_s + today.held_out_s
     if labelled_s < SHORTEST_S:
-        return f"the session has {labelled_s:.0f} s of behaviour, and {SHORTEST_S:g} s are needed"
+        what = "of behaviour" if today.intention is None else "on the way to targets"
+        return f"the session has {labelled_s:.0f} s {what}, and {SHORTEST_S:g} s are needed"
     for which, rows in (("first 80 %", today.learnt), ("last fifth", today.held_out)):
         if not (np.ptp(today.targets[rows], axis=0) > 0).any():
             return f"the behaviour of its {which} does not vary"
@@ -271,6 +287,7 @@ def _provenance(
         "rung": taken.rung,
         "calibration": taken.settings,
         "sessions": [*base.provenance.get("sessions", ()), today.provenance() | {"name": name}],
+        "labels": RECORDED if today.intention is None else REFIT,
         "seed": seed,
         "scores": scores,
         "notes": notes,

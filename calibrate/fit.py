@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, count_max_at
 from rtdecode.calibrate.fitters import FITTERS, NETWORKS, Trained, TrainingSet, check_installed
+from rtdecode.calibrate.intention import RECORDED
 from rtdecode.calibrate.score import nullable, pcc, r2
 from rtdecode.calibrate.sessions import (
     LabelledSession,
@@ -71,6 +72,8 @@ def fit_sessions(
     steady_state: bool = False,
     device: str = "auto",
     progress: Progress | None = None,
+    labels: str = RECORDED,
+    blocks: Sequence[str] = (),
 ) -> FitResult:
     """Fit a model to one or more sessions.
 
@@ -82,16 +85,19 @@ def fit_sessions(
         paths: session files; all with the same channels, and the outputs in the same units.
         kind: "wiener", "kalman", "alignnet" or "gru"; the last two need the extra `train`.
         bin_width_s: of the model, 0.001 to 0.25 s.
-        outputs: names of behaviour columns; None for all of the first session's.
+        outputs: names of behaviour columns; None for all of the first session's, or for the cursor's
+            velocities where labels are "refit".
         holdout: part of each session's labelled time that is held out, in (0, 0.5].
         seed: places the events of counts that are coarser than `bin_width_s`, and of a network's training.
         steady_state: for a Kalman filter, fold the gain that it settles at instead of keeping its covariance.
         device: to train a network on: "auto", "cpu", "cuda" …
         progress: told how far the work is.
+        labels: "recorded" for behaviour, or "refit" for intention towards the targets of the trials.
+        blocks: whose trials' time is taken; () for the whole of each session.
 
     Raises:
-        RtdecodeError: an argument is out of its range; a session cannot be read, has no behaviour, lacks
-            an output, is too short, or does not fit the others.
+        RtdecodeError: an argument is out of its range; a session cannot be read, has no behaviour (or
+            trials, targets and cursor), lacks an output or a block, is too short, or does not fit the others.
     """
     started = time.perf_counter()
     report: Progress = progress if progress is not None else _ignore
@@ -108,7 +114,13 @@ def fit_sessions(
     check_holdout(holdout)
     check_installed(kind)
     sessions = read_all(
-        paths, bin_width_s, outputs, seed, progress=lambda what, done: report(what, 0.3 * done)
+        paths,
+        bin_width_s,
+        outputs,
+        seed,
+        progress=lambda what, done: report(what, 0.3 * done),
+        labels=labels,
+        blocks=blocks,
     )
     parts = [_split(labelled, holdout) for labelled in sessions]
 
@@ -161,6 +173,7 @@ def fit_sessions(
         "seed": seed,
         "holdout": holdout,
         "fit": trained.settings,
+        "labels": labels,
         "scores": {"r2": nullable(mean_r2), "pcc": nullable(mean_pcc), "holdout_s": holdout_s},
         "notes": notes,
         "versions": {"python": platform.python_version()}
@@ -211,8 +224,9 @@ def _split(labelled: LabelledSession, holdout: float) -> _Part:
     needed_s = max(MIN_TRAIN_S / (1.0 - holdout), MIN_HOLDOUT_S / holdout)
     labelled_s = float(labelled.known.sum() * labelled.binned.bin_width_s)
     if labelled_s < needed_s:
+        what = "behaviour" if labelled.intention is None else "a cursor on its way to a target"
         raise RtdecodeError(
-            f"has {labelled_s:.1f} s of spikes with behaviour; a fit that holds out {holdout:g} of it "
+            f"has {labelled_s:.1f} s of spikes with {what}; a fit that holds out {holdout:g} of it "
             f"needs {needed_s:.0f} s",
             where=str(labelled.path),
             mend="use a longer session",
@@ -246,6 +260,7 @@ def _notes(
     seed: int,
 ) -> list[str]:
     notes = list(trained.notes)
+    notes += dict.fromkeys(part.of.intention.note() for part in parts if part.of.intention is not None)
     notes += synthetic_notes([part.of for part in parts], seed)
     masked = [channel for channel, good in enumerate(trained.channel_mask) if not good]
     if masked:

@@ -6,6 +6,7 @@
 | `readout` | behaviour | these, and the heads of the frozen networks |
 | `readin` | behaviour, torch | read-in and heads, trained together |
 | `full` | behaviour, torch | everything but the statistics of batch normalisation |
+| `refit` | trials with targets, a cursor | as `full`, or `readout` without torch, by labels of intention |
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.refold import features, read_in_anew, with_heads
 
-RUNGS = ("unsup", "readout", "readin", "full")
+RUNGS = ("unsup", "readout", "readin", "full", "refit")
 TRAINED = ("readin", "full")
 
 #: Labelled time from which everything is learnt anew.
@@ -106,6 +107,11 @@ def take_rung(
         raise RtdecodeError(
             "has no behaviour to learn from", where=str(today.path), mend="use --rung unsup, which needs none"
         )
+    if rung == "refit":
+        # Whatever the time: it is asked for where the array has changed, and a new read-in does not do then.
+        way = "full" if torch_is_installed() else "readout"
+        taken = take_rung(way, base, today, seed=seed, device=device, ends_at_s=ends_at_s, progress=progress)
+        return replace(taken, rung=rung, settings=taken.settings | {"as": taken.rung})
     if rung in TRAINED and not torch_is_installed():
         raise RtdecodeError(
             f"the rung {rung} trains networks, which needs torch",

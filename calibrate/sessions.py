@@ -17,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, infer_role
+from rtdecode.calibrate.blocks import only_blocks
+from rtdecode.calibrate.cursor import cursor_outputs
+from rtdecode.calibrate.intention import RECORDED, REFIT, IntentionLabels, intention_labels, origin_of_labels
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
 from rtdecode.session.layout import Session
@@ -36,6 +39,8 @@ class LabelledSession:
         binned: T bins.
         names, units: of the D columns of behaviour.
         targets: f4[T, D], in these units; NaN where unknown.
+        intention: what the targets are, if they are labels of intention; None if they were recorded.
+        blocks: of the session that `binned` holds; () for all of it.
     """
 
     path: Path
@@ -45,6 +50,8 @@ class LabelledSession:
     names: tuple[str, ...]
     units: tuple[str, ...]
     targets: NDArray[np.float32]
+    intention: IntentionLabels | None = None
+    blocks: tuple[str, ...] = ()
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -66,7 +73,7 @@ class LabelledSession:
             "sha256": self.sha256,
             "date": self.session.attrs.get("date", ""),
             "synthetic_times": self.binned.synthetic_times,
-        }
+        } | origin_of_labels(self.intention, self.blocks)
 
 
 def check_bin_width(bin_width_s: float) -> float:
@@ -88,15 +95,20 @@ def read_all(
     outputs: tuple[str, ...] | None = None,
     seed: int = 0,
     progress: Callable[[str, float], None] | None = None,
+    labels: str = RECORDED,
+    blocks: Sequence[str] = (),
 ) -> list[LabelledSession]:
     """Read sessions that one model is to decode.
 
     Args:
         paths: session files.
         bin_width_s: seconds.
-        outputs: names of behaviour columns; None for all of the first session's.
+        outputs: names of behaviour columns; None for all of the first session's, or for the cursor's
+            velocities where labels are "refit".
         seed: places the events of counts that are coarser than the bins.
         progress: told the file at hand and the part of them that is read.
+        labels: "recorded" for behaviour, or "refit" for intention towards the targets of the trials.
+        blocks: whose trials' time is taken; () for the whole of each session.
 
     Raises:
         RtdecodeError: no path, one that cannot be read or lacks an output, or sessions that do not go
@@ -105,13 +117,15 @@ def read_all(
     check_bin_width(bin_width_s)
     if outputs is not None and not outputs:
         raise RtdecodeError("no output to decode", mend="name some with --outputs, or leave it out for all")
+    if labels not in (RECORDED, REFIT):
+        raise RtdecodeError(f"there are no labels called {labels!r}", mend=f"use {RECORDED} or {REFIT}")
     if not paths:
         raise RtdecodeError("no session to learn from", mend="name at least one session file")
     sessions: list[LabelledSession] = []
     for path in paths:
         if progress is not None:
             progress(f"reading {Path(path).name}", len(sessions) / len(paths))
-        labelled = read_labelled(Path(path), bin_width_s, outputs, seed)
+        labelled = read_labelled(Path(path), bin_width_s, outputs, seed, labels, blocks)
         if sessions:
             check_together(sessions[0], labelled)
         sessions.append(labelled)
@@ -120,15 +134,22 @@ def read_all(
 
 
 def read_labelled(
-    path: Path, bin_width_s: float, outputs: tuple[str, ...] | None = None, seed: int = 0
+    path: Path,
+    bin_width_s: float,
+    outputs: tuple[str, ...] | None = None,
+    seed: int = 0,
+    labels: str = RECORDED,
+    blocks: Sequence[str] = (),
 ) -> LabelledSession:
     """Read one session; arguments as in `read_all`.
 
     Raises:
-        RtdecodeError: it cannot be read, has no behaviour, lacks an output, or was never labelled while it
-            had spikes.
+        RtdecodeError: it cannot be read, has no behaviour (or trials, targets and cursor), lacks an output or
+            a block, or was never labelled while it had spikes.
     """
     session = read_session(path)
+    if labels == REFIT:
+        return _read_intention(path, session, bin_width_s, outputs, seed, blocks)
     behavior = session.behavior
     if behavior is None or not behavior.names:
         raise RtdecodeError(
@@ -136,7 +157,7 @@ def read_labelled(
         )
     names = outputs if outputs is not None else behavior.names
     columns = [_column(name, behavior.names, path) for name in names]
-    binned = bin_session(session, bin_width_s, seed)
+    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
     targets = behavior_at(behavior, binned.t_bin)[:, columns]
     if not np.isfinite(targets).all(axis=1).any():
         raise RtdecodeError(
@@ -152,6 +173,30 @@ def read_labelled(
         names=names,
         units=tuple(behavior.units[column] for column in columns),
         targets=targets,
+        blocks=tuple(blocks),
+    )
+
+
+def _read_intention(
+    path: Path,
+    session: Session,
+    bin_width_s: float,
+    outputs: tuple[str, ...] | None,
+    seed: int,
+    blocks: Sequence[str],
+) -> LabelledSession:
+    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
+    intention = intention_labels(session, binned.t_bin, cursor_outputs(session, outputs))
+    return LabelledSession(
+        path=path,
+        sha256=file_sha256(path),
+        session=session,
+        binned=binned,
+        names=tuple(output.name for output in intention.outputs),
+        units=tuple(output.units for output in intention.outputs),
+        targets=intention.targets,
+        intention=intention,
+        blocks=tuple(blocks),
     )
 
 

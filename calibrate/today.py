@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.calibrate.blocks import only_blocks
+from rtdecode.calibrate.intention import REFIT, IntentionLabels, intention_labels, origin_of_labels
 from rtdecode.calibrate.sessions import file_sha256
 from rtdecode.calibrate.split import chronological_split
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import behavior_at, bin_session
-from rtdecode.session.layout import Behavior
+from rtdecode.session.layout import Behavior, Session
 from rtdecode.session.read import read_session
 
 F8 = NDArray[np.float64]
@@ -42,6 +45,8 @@ class Today:
         targets: f4[T, D], the model's outputs at the end of each bin; NaN where unknown.
         learnt, held_out: bool[T], bins that are learnt from, and those that only judge.
         synthetic_times: whether events were placed at random in coarser bins.
+        intention: what the targets are, if they are labels of intention; None if they were recorded.
+        blocks: of the session that this is; () for all of it.
     """
 
     path: Path
@@ -54,6 +59,8 @@ class Today:
     learnt: NDArray[np.bool_]
     held_out: NDArray[np.bool_]
     synthetic_times: bool
+    intention: IntentionLabels | None = None
+    blocks: tuple[str, ...] = ()
 
     @property
     def learnt_s(self) -> float:
@@ -81,6 +88,18 @@ class Today:
         known = self.learnt[: self.end, np.newaxis]
         return np.where(known, self.targets[: self.end], np.float32(np.nan))
 
+    @property
+    def judging_targets(self) -> NDArray[np.float32]:
+        """f4[held out, D], what models are judged by; an output that judges nobody is 0 throughout.
+
+        Where labels are of intention those are the positions: the cursor went where the model in use put it,
+        which would be right by definition.
+        """
+        judging = self.targets[self.held_out].copy()
+        if self.intention is not None:
+            judging[:, [output.role != "velocity" for output in self.intention.outputs]] = 0.0
+        return judging
+
     def statistics(
         self, count_max: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
@@ -101,10 +120,18 @@ class Today:
             "synthetic_times": self.synthetic_times,
             "train_s": self.learnt_s,
             "holdout_s": self.held_out_s,
-        }
+        } | origin_of_labels(self.intention, self.blocks)
 
 
-def read_today(path: Path, base: ModelArtifact, *, spikes_will_do: bool = False, seed: int = 0) -> Today:
+def read_today(
+    path: Path,
+    base: ModelArtifact,
+    *,
+    spikes_will_do: bool = False,
+    seed: int = 0,
+    refit: bool = False,
+    blocks: Sequence[str] = (),
+) -> Today:
     """Read a session in the bins of a model.
 
     Args:
@@ -112,10 +139,14 @@ def read_today(path: Path, base: ModelArtifact, *, spikes_will_do: bool = False,
         base: the model that is to be calibrated.
         spikes_will_do: take behaviour that does not fit the model for none.
         seed: places the events of counts that are coarser than the bins.
+        refit: label with intention towards the targets of the trials instead of with behaviour, at the
+            speed that the base was taught (`speed_of`).
+        blocks: whose trials' time is taken; () for the whole session.
 
     Raises:
         RtdecodeError: the session cannot be read, has other channels than the model, or (unless
-            `spikes_will_do`) has behaviour but not what the model decodes, or in other units.
+            `spikes_will_do`) has behaviour but not what the model decodes, or in other units; for `refit`, it
+            has no trials, targets or cursor; it lacks a block.
     """
     session = read_session(path)
     if session.n_channels != base.n_channels:
@@ -124,17 +155,15 @@ def read_today(path: Path, base: ModelArtifact, *, spikes_will_do: bool = False,
             where=str(path),
             mend="name a base of the same array with --base",
         )
-    binned = bin_session(session, base.bin_width_s, seed)
+    binned = only_blocks(session, bin_session(session, base.bin_width_s, seed), blocks)
     if not len(binned.counts):
         raise RtdecodeError(f"is shorter than a bin of {1e3 * base.bin_width_s:g} ms", where=str(path))
-    targets = np.full((len(binned.counts), len(base.outputs)), np.nan, np.float32)
-    if session.behavior is not None and session.behavior.names:
-        try:
-            columns = _columns(session.behavior, base.outputs, path)
-            targets = behavior_at(session.behavior, binned.t_bin)[:, columns]
-        except RtdecodeError:
-            if not spikes_will_do:
-                raise
+    intention = intention_labels(session, binned.t_bin, base.outputs, speed_of(base)) if refit else None
+    targets = (
+        _recorded(session, binned.t_bin, base, path, spikes_will_do)
+        if intention is None
+        else intention.targets
+    )
     known: NDArray[np.bool_] = np.asarray(np.isfinite(targets).all(axis=1))
     learnt, held_out = chronological_split(known, HELD_OUT)
     return Today(
@@ -148,7 +177,36 @@ def read_today(path: Path, base: ModelArtifact, *, spikes_will_do: bool = False,
         learnt=learnt,
         held_out=held_out,
         synthetic_times=binned.synthetic_times,
+        intention=intention,
+        blocks=tuple(blocks),
     )
+
+
+def speed_of(base: ModelArtifact) -> float | None:
+    """The speed that labels of intention have for a base, in the units of its velocities.
+
+    That of the labels it was taught, if they were of intention; else the root mean square speed of the
+    behaviour it was taught, so that a model moves about as fast after as before. None without velocities.
+    """
+    for seen in reversed(base.provenance.get("sessions", ())):
+        if seen.get("labels") == REFIT:
+            return float(seen["speed"])
+    squares = [output.mean**2 + output.sd**2 for output in base.outputs if output.role == "velocity"]
+    return math.sqrt(sum(squares)) if squares else None
+
+
+def _recorded(
+    session: Session, t_bin: F8, base: ModelArtifact, path: Path, spikes_will_do: bool
+) -> NDArray[np.float32]:
+    targets = np.full((len(t_bin), len(base.outputs)), np.nan, np.float32)
+    if session.behavior is not None and session.behavior.names:
+        try:
+            columns = _columns(session.behavior, base.outputs, path)
+            targets = behavior_at(session.behavior, t_bin)[:, columns]
+        except RtdecodeError:
+            if not spikes_will_do:
+                raise
+    return targets
 
 
 def _columns(behavior: Behavior, outputs: Sequence[Output], path: Path) -> list[int]:

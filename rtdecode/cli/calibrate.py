@@ -31,7 +31,14 @@ def calibrate(
     ] = None,
     rung: Annotated[
         str | None,
-        typer.Option(help="unsup, readout, readin or full; default: what the session and torch allow."),
+        typer.Option(
+            help="unsup, readout, readin or full; default: what the session and torch allow. refit: learn "
+            "from a closed-loop session what was wanted, the way to each trial's target."
+        ),
+    ] = None,
+    block: Annotated[
+        list[str] | None,
+        typer.Option(help="Take only the trials of this block; may be given several times.", metavar="NAME"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Model file to write; default: TODAY.safetensors beside the session.")
@@ -96,6 +103,7 @@ def calibrate(
             seed=seed,
             device=device,
             progress=progress,
+            blocks=block or (),
         )
     if force and not result.deployable:
         result = forced(result)
@@ -153,6 +161,7 @@ def _document(
             "seconds": result.holdout_s,
         },
         "rung": result.rung,
+        "labels": result.labels,
         "deployable": result.deployable,
         "forced": force and not result.deployable,
         "reason": result.reason,
@@ -184,7 +193,9 @@ def _print(document: dict[str, Any], stream: str | None) -> None:
     print(f"from {document['base']}, rung {document['rung']}")
     scores = document["scores"]
     if scores is not None:
-        print(f"R² of the last {document['holdout']['seconds']:.0f} s, which nothing was learnt from")
+        against = "intention" if document["labels"] == "refit" else "behaviour"
+        seconds = document["holdout"]["seconds"]
+        print(f"R² against {against} in the last {seconds:.0f} s, which nothing was learnt from")
         columns = [(name, score) for name, score in scores.items() if score is not None]
         rows = [
             [output, *(number(float(score[i])) for _, score in columns)]

@@ -23,6 +23,17 @@ def fit(
     outputs: Annotated[
         str | None, typer.Option(help="Which behaviour to decode, such as x,y; default: all.")
     ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="recorded: behaviour. refit: what was wanted in closed loop, the way to each trial's "
+            "target; --outputs is the cursor's velocity then, unless given."
+        ),
+    ] = "recorded",
+    block: Annotated[
+        list[str] | None,
+        typer.Option(help="Take only the trials of this block; may be given several times.", metavar="NAME"),
+    ] = None,
     holdout: Annotated[float, typer.Option(help="Last part of each session that is only scored.")] = 0.2,
     seed: Annotated[
         int, typer.Option(help="Places counts coarser than the bins; of a network's training.", min=0)
@@ -63,6 +74,8 @@ def fit(
             steady_state=steady_state,
             device=device,
             progress=progress,
+            labels=labels,
+            blocks=block or (),
         )
     write_artifact(target, result.artifact)
     installed = install_current(target, current) if current else None
@@ -73,6 +86,7 @@ def fit(
         "seconds": time.perf_counter() - started,
         "holdout": {"r2": result.r2, "pcc": result.pcc, "seconds": result.holdout_s},
         "kind": kind,
+        "labels": labels,
         "model": result.artifact.model_id,
         "bin_width_s": result.artifact.bin_width_s,
         "current": str(installed) if installed else None,
@@ -86,7 +100,8 @@ def fit(
     rows = [
         [name, number(r2), number(pcc)] for name, r2, pcc in zip(names, result.r2, result.pcc, strict=True)
     ]
-    print(f"hold-out: the last {result.holdout_s:.0f} s")
+    against = ", against intention" if labels == "refit" else ""
+    print(f"hold-out: the last {result.holdout_s:.0f} s{against}")
     print(table(["output", "R²", "PCC"], rows))
     print(f"model {result.artifact.model_id} ({kind}) written to {target} in {document['seconds']:.1f} s")
     if installed:

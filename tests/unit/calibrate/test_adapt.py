@@ -12,6 +12,7 @@ from networks import COUNT_MAX, N_OUTPUTS, make_alignnet, make_counts
 from rtdecode.calibrate import adapt
 from rtdecode.calibrate.adapt import part_of_the_way
 from rtdecode.calibrate.training import between
+from rtdecode.calibrate.windows import Recording
 
 torch.set_num_threads(1)
 
@@ -50,8 +51,9 @@ def test_without_labels_only_a_read_in_comes_on_top(monkeypatch: pytest.MonkeyPa
 
 
 def test_weights_go_a_part_of_the_way_that_grows_with_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapt, "worth", lambda *_: 1.0)
     before, after = adapted(N_BINS, 5, monkeypatch)
-    monkeypatch.setattr(adapt, "HALF_S", 0.0)
+    monkeypatch.setattr(adapt, "worth", lambda *_: 0.0)
     _, whole = adapted(N_BINS, 5, monkeypatch)
     labelled_s = N_BINS * BIN_WIDTH_S
     part = labelled_s**2 / (labelled_s**2 + 120.0**2)
@@ -76,6 +78,37 @@ def test_the_part_of_the_way() -> None:
     parts = [part_of_the_way(60.0 * minutes) for minutes in (0.5, 1.0, 2.0, 4.0, 60.0)]
     assert parts == sorted(parts)
     assert parts[-1] < 1.0
+
+
+def test_a_base_that_knows_nothing_of_today_is_left_for_good() -> None:
+    assert part_of_the_way(30.0, 0.0) == 1.0
+    assert part_of_the_way(0.0, 0.0) == 0.0
+    assert part_of_the_way(60.0, adapt.SOUND) == part_of_the_way(60.0, 1.0) == part_of_the_way(60.0)
+    parts = [part_of_the_way(60.0, worth) for worth in (-0.1, 0.1, 0.3, 0.5, 0.6)]
+    assert parts == sorted(parts, reverse=True)
+    assert part_of_the_way(60.0, adapt.SOUND / 2**0.5) == pytest.approx(0.5)
+
+
+def test_a_base_is_worth_what_it_decodes_whatever_the_scale() -> None:
+    net = make_alignnet(2).eval()
+    counts = torch.from_numpy(np.minimum(make_counts(N_BINS), COUNT_MAX).T.astype(np.float32))
+    name = net.read_in.names[0]
+    with torch.no_grad():
+        decoded = net.decode(counts[None], name)[0]
+    noise = torch.from_numpy(np.random.default_rng(0).normal(size=decoded.shape).astype(np.float32))
+
+    def worth(targets: torch.Tensor, first: int = 0) -> float:
+        learnt = torch.zeros(N_BINS)
+        learnt[first:] = 1.0
+        return adapt.worth([net], Recording(name, counts, targets, learnt, np.zeros(N_BINS, np.bool_)))
+
+    assert worth(3.0 * decoded + 5.0) == pytest.approx(1.0, abs=1e-5)
+    assert worth(-decoded) == 0.0
+    assert worth(noise) < 0.1
+    assert worth(torch.zeros_like(decoded)) == 0.0
+    # What is not learnt from does not count.
+    half = torch.where(torch.arange(N_BINS) < N_BINS // 2, noise, decoded)
+    assert worth(half, N_BINS // 2) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_whole_numbers_and_names_are_not_mixed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,13 +26,14 @@ from rtdecode.calibrate.memory import remembered
 from rtdecode.calibrate.pretrain import pretrain_sessions
 from rtdecode.calibrate.rungs import default_rung, fresh_name
 from rtdecode.calibrate.sizes import Sizes
+from rtdecode.calibrate.today import speed_of
 from rtdecode.calibrate.training import TrainingSettings
 from rtdecode.cli import app
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.members import networks_of
 from rtdecode.modelstore import current_model
-from rtdecode.session.layout import Events, Session
+from rtdecode.session.layout import Events, Session, Trials
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
@@ -363,6 +365,108 @@ def test_a_day_may_be_calibrated_to_again_and_again(folder: Path, base: ModelArt
     assert net.read_in.names == names
 
 
+def test_refit_learns_what_was_wanted_and_says_so(folder: Path, base: ModelArtifact) -> None:
+    result = calibrate_session(folder / "day2.h5", base, rung="refit")
+    assert (result.rung, result.labels) == ("refit", "refit")
+    assert result.artifact is not None
+    assert result.verdict is not None
+    assert result.verdict.incumbent is not None
+    new, incumbent = result.verdict.new, result.verdict.incumbent
+    # The cursor went where the model in use put it, so x and y judge nobody.
+    assert np.isnan(new[:2]).all()
+    assert np.isnan(incumbent[:2]).all()
+    assert new[2:].mean() > incumbent[2:].mean()
+    assert "labels of intention" in result.reason
+    assert "x, y was learnt as the cursor was shown" in result.notes[0]
+    assert "labels are intention: from the cursor (/behavior) towards the target" in result.notes[0]
+    said = result.artifact.provenance
+    assert (said["rung"], said["labels"], said["calibration"]["as"]) == ("refit", "refit", "full")
+    # About as fast as what the base was taught.
+    vx, vy = base.outputs[2:]
+    speed = said["sessions"][-1]["speed"]
+    assert speed == pytest.approx(np.sqrt(vx.sd**2 + vx.mean**2 + vy.sd**2 + vy.mean**2))
+    # And no other speed the next time, whatever the labels' SD has become.
+    slower = replace(result.artifact, outputs=tuple(replace(each, sd=1.0) for each in base.outputs))
+    assert speed_of(slower) == speed
+    # Nobody gets it without asking.
+    assert calibrate_session(folder / "day2.h5", base, rung="readout").labels == "recorded"
+
+
+def test_refit_goes_without_torch(folder: Path, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rungs, "torch_is_installed", lambda: False)
+    result = calibrate_session(folder / "day2.h5", base, rung="refit")
+    assert result.artifact is not None
+    assert result.rung == "refit"
+    assert result.artifact.provenance["calibration"]["as"] == "readout"
+
+
+def without(column: str) -> Callable[[Session], Session]:
+    def change(session: Session) -> Session:
+        assert session.trials is not None
+        columns = {name: values for name, values in session.trials.columns.items() if name != column}
+        return replace(session, trials=replace(session.trials, columns=columns))
+
+    return change
+
+
+def test_refit_says_what_it_lacks(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
+    for name, change, message in (
+        ("trials", lambda session: replace(session, trials=None), "has no trials, and intention is told by"),
+        ("targets", without("target"), "has trials without targets"),
+        ("cursor", lambda session: replace(session, behavior=None), "has no cursor position"),
+    ):
+        with pytest.raises(RtdecodeError, match=rf"{name}\.h5: {message}"):
+            calibrate_session(changed(folder, tmp_path / f"{name}.h5", change), base, rung="refit")
+    short = changed(folder, tmp_path / "short.h5", lambda session: few_trials(session, 40))
+    result = calibrate_session(short, base, rung="refit")
+    assert not result.deployable
+    assert re.fullmatch(r"the session has 2\d s on the way to targets, and 50 s are needed", result.reason)
+
+
+def few_trials(session: Session, n: int) -> Session:
+    assert session.trials is not None
+    columns = {name: values[:n] for name, values in session.trials.columns.items()}
+    return replace(session, trials=Trials(session.trials.start[:n], session.trials.stop[:n], columns))
+
+
+def in_blocks(session: Session) -> Session:
+    """The first 60 trials are a block, the others another."""
+    assert session.trials is not None
+    block = np.where(np.arange(len(session.trials.start)) < 60, "first", "second")
+    return replace(session, trials=replace(session.trials, columns=session.trials.columns | {"block": block}))
+
+
+def test_only_the_block_counts(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
+    def spoilt(session: Session) -> Session:
+        """Nothing but the first block is as it was."""
+        told = in_blocks(session)
+        assert told.trials is not None
+        assert told.events is not None
+        assert told.behavior is not None
+        end_s = told.trials.stop[59]
+        before = told.events.time <= end_s
+        values = told.behavior.values.copy()
+        values[told.behavior.time > end_s + 0.1] *= -3.0
+        return replace(
+            told,
+            events=Events(told.events.time[before], told.events.channel[before]),
+            behavior=replace(told.behavior, values=values),
+        )
+
+    one, two = (changed(folder, tmp_path / f"{i}.h5", change) for i, change in enumerate((in_blocks, spoilt)))
+    for rung in ("readout", "unsup"):
+        made = [calibrate_session(path, base, rung=rung, blocks=["first"]) for path in (one, two)]
+        assert made[0].artifact is not None
+        assert made[1].artifact is not None
+        assert made[0].verdict is not None
+        assert made[1].verdict is not None
+        assert made[0].artifact.model_id == made[1].artifact.model_id
+        np.testing.assert_array_equal(made[0].verdict.new, made[1].verdict.new)
+        assert made[0].artifact.provenance["sessions"][-1]["blocks"] == ["first"]
+    with pytest.raises(RtdecodeError, match=r"0\.h5: has no block 'third'.*there are first, second"):
+        calibrate_session(one, base, blocks=["third"])
+
+
 def test_names_are_never_taken_twice(base: ModelArtifact) -> None:
     assert fresh_name(base, "day2") == "day2"
     assert fresh_name(base, "day1") == "day1 2"
@@ -437,6 +541,22 @@ def test_a_daemon_that_refuses_is_no_success(folder: Path, tmp_path: Path) -> No
     assert read_artifact(output).kind == "alignnet"
     run = CliRunner().invoke(app, ["calibrate", *map(str, arguments), "--deploy", "nowhere"])
     assert "--deploy: nowhere is no endpoint" in str(run.exception)
+
+
+def test_refit_and_block_from_the_command_line(folder: Path, tmp_path: Path) -> None:
+    today = changed(folder, tmp_path / "today.h5", in_blocks)
+    arguments = ["calibrate", str(today), "--base", str(folder / "base.safetensors"), "--rung", "refit"]
+    run = CliRunner().invoke(app, [*arguments, "--block", "first", "--block", "second", "--json"])
+    said = json.loads(run.stdout)
+    assert run.exit_code == (0 if said["deployable"] else 3)
+    assert (said["rung"], said["labels"]) == ("refit", "refit")
+    assert said["holdout"]["r2"] == said["scores"]["new"]
+    model = read_artifact(Path(said["output"]))
+    assert model.provenance["sessions"][-1]["blocks"] == ["first", "second"]
+    told = CliRunner().invoke(app, arguments)
+    assert "R² against intention in the last" in told.stdout
+    wrong = CliRunner().invoke(app, [*arguments, "--block", "third"])
+    assert wrong.exit_code == 1
 
 
 def test_a_refused_model_is_kept_under_another_name_and_never_current(folder: Path, tmp_path: Path) -> None:

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from rtdecode.artifact import Output, infer_role, read_artifact, write_artifact
 from rtdecode.calibrate.fit import fit_sessions
 from rtdecode.calibrate.fitters import velocity_columns
 from rtdecode.calibrate.score import r2, score_decoded
+from rtdecode.cli import app
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import bin_session
-from rtdecode.session.layout import Behavior, Counts, Session
+from rtdecode.session.layout import Behavior, Counts, Session, Trials
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 
@@ -357,3 +359,40 @@ def test_a_kalman_filter_decodes_real_sessions_about_as_well(
     path = data_dir / "indy" / f"indy_{session}.h5"
     wiener, kalman = (fit_sessions([path], kind, bin_width_s).r2 for kind in ("wiener", "kalman"))
     assert kalman.mean() > wiener.mean() - 0.025
+
+
+def test_only_the_trials_of_a_block_are_fitted_to(tmp_path: Path) -> None:
+    whole = make_session(160.0)
+    assert whole.counts is not None
+    assert whole.behavior is not None
+    start = np.arange(0.0, 160.0, 2.0)
+    trials = Trials(start, start + 2.0, {"block": np.where(start < 80.0, "one", "two")})
+    first = whole.counts.values[:4000]
+    noise = np.random.default_rng(0).poisson(1.0, first.shape).astype(np.uint8)
+    counts = replace(whole.counts, values=np.concatenate([first, noise]))
+    path = save(tmp_path, replace(whole, counts=counts, trials=trials))
+    short = replace(
+        whole,
+        counts=replace(whole.counts, values=first),
+        behavior=replace(
+            whole.behavior, time=whole.behavior.time[:4000], values=whole.behavior.values[:4000]
+        ),
+    )
+    result = fit_sessions([path], blocks=["one"])
+    alone = fit_sessions([save(tmp_path, short, "short.h5")])
+    assert result.artifact.model_id == alone.artifact.model_id
+    np.testing.assert_array_equal(result.r2, alone.r2)
+    assert result.artifact.provenance["sessions"][0]["blocks"] == ["one"]
+    assert fit_sessions([path], blocks=["two"]).r2.max() < 0.1
+    run = CliRunner().invoke(app, ["fit", str(path), "--block", "one", "--json"])
+    assert run.exit_code == 0, run.output
+    assert json.loads(run.stdout)["model"] == alone.artifact.model_id
+    with pytest.raises(RtdecodeError, match="has no block 'three'"):
+        fit_sessions([path], blocks=["three"])
+
+
+def test_labels_have_to_be_known_and_there(path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="there are no labels called 'wanted'"):
+        fit_sessions([path], labels="wanted")
+    with pytest.raises(RtdecodeError, match="has no cursor position"):
+        fit_sessions([path], labels="refit")
