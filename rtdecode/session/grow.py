@@ -110,6 +110,7 @@ class SessionWriter:
     ) -> None:
         self.path = Path(path)
         self.behavior_dropped = 0
+        self._models: tuple[str, ...] = ()
         self._last_sample_s = -np.inf
         if self.path.is_file() and not overwrite:
             raise RtdecodeError("exists already", where=str(self.path), mend="choose another name")
@@ -282,7 +283,6 @@ class SessionWriter:
             group.attrs["names"] = strings(decoded.names)
             # All the room it may need, of one size from the start: nothing in the file moves later.
             group.attrs["models"] = np.zeros(MAX_MODELS, f"S{MODEL_ID_BYTES}")
-            self._models = ()
             self.list_models(decoded.models)
             columns = {
                 "bin": ("i8", ()),
