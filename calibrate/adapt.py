@@ -27,9 +27,9 @@ LEARNING_RATE, PULL = 3e-3, 0.0
 #: Labelled time after which half of the way that training went is gone, where the base is worth its days.
 HALF_S = 120.0
 
-#: Last part of the labels that is looked at on the way, every so many batches, and for how much of the way
-#: it is not learnt from. Then it is, unless an earlier look was better by so much R².
-LOOKED_AT, LOOK_EVERY, WITHHOLD, TOLERANCE = 0.2, 35, 0.7, 0.05
+#: Where time may run out: last part of the labels that is looked at on the way, every so many batches, and
+#: for how much of the way it is not learnt from. Then it is, unless an earlier look was better by so much R².
+LOOKED_AT, LOOK_EVERY, WITHHOLD, TOLERANCE = 0.2, 20, 0.4, 0.05
 #: What a base that decodes days like its own is worth today (`worth`), at least.
 SOUND = 0.7
 
@@ -71,7 +71,8 @@ def adapt(
         progress: called with the part of the work that is done.
         steps: batches; None for as many as a calibration takes.
         only: see `TrainingSettings`.
-        ends_at_s: time of `time.monotonic` at which the best weights so far are taken; None for never.
+        ends_at_s: time of `time.monotonic` at which the best weights so far are taken, by looks at the last
+            fifth of the labels; None for never, and then all labels are learnt from from the first batch on.
         looked: called with the best mean R² so far over the last fifth of the labels, mean over members.
 
     Returns:
@@ -93,7 +94,8 @@ def adapt(
         part=part_of_the_way(known_s, worth(nets, recording)),
         ends_at_s=ends_at_s,
     )
-    return train_members(nets, [_withheld(recording)], settings, device, progress, looked=looked)
+    learnt = recording if ends_at_s is None else _withheld(recording)
+    return train_members(nets, [learnt], settings, device, progress, looked=looked)
 
 
 def seconds_per_step(
