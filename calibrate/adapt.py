@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rtdecode.calibrate.nearness import part_of_the_way, worth
 from rtdecode.calibrate.networks import multiplies_bfloat16, take_up
 from rtdecode.calibrate.parallel import one_thread, rounds, train_members
-from rtdecode.calibrate.score import pcc
 from rtdecode.calibrate.split import chronological_split
 from rtdecode.calibrate.training import Training, TrainingLog, TrainingSettings
 from rtdecode.calibrate.windows import Recording
@@ -24,15 +24,9 @@ from rtdecode.models.network import Network
 STEPS, BATCH = 200, 8
 LEARNING_RATE, PULL = 3e-3, 0.0
 
-#: Labelled time after which half of the way that training went is gone, where the base is worth its days.
-HALF_S = 120.0
-
 #: Where time may run out: last part of the labels that is looked at on the way, every so many batches, and
 #: for how much of the way it is not learnt from. Then it is, unless an earlier look was better by so much R².
 LOOKED_AT, LOOK_EVERY, WITHHOLD, TOLERANCE = 0.2, 20, 0.4, 0.05
-#: What a base that decodes days like its own is worth today (`worth`), at least.
-SOUND = 0.7
-
 WINDOW_S, WARMUP_S = 6.4, 0.8
 SHORTEST_WINDOW_BINS = 20
 
@@ -91,7 +85,7 @@ def adapt(
         steps=STEPS if steps is None else steps,
         only=only,
         mixed=multiplies_bfloat16(nets[0].kind, device),
-        part=part_of_the_way(known_s, worth(nets, recording)),
+        part=part_of_the_way(known_s, worth(*_decoded(nets, recording))),
         ends_at_s=ends_at_s,
     )
     learnt = recording if ends_at_s is None else _withheld(recording)
@@ -163,33 +157,12 @@ def _withheld(recording: Recording) -> Recording:
     return replace(recording, learnt=torch.from_numpy(learnt.astype(np.float32)), validated=looked_at)
 
 
-def part_of_the_way(labelled_s: float, worth_today: float = 1.0) -> float:
-    """How far to go from a base towards what `labelled_s` seconds of labels say, 0 to 1.
-
-    Half a minute of labels says little about the rest of a day, and all of the way there decodes worse than
-    not going at all. But where the array has changed so much that the base knows nothing of today, there is
-    nothing to stay near to: below `SOUND`, the time that has half of the say falls with the square of what
-    the base is worth.
-
-    Args:
-        labelled_s: seconds.
-        worth_today: of the base, see `worth`.
-    """
-    half_s = HALF_S * min(1.0, max(0.0, worth_today) / SOUND) ** 2
-    return labelled_s**2 / (labelled_s**2 + half_s**2) if labelled_s else 0.0
-
-
-def worth(nets: Sequence[Network], recording: Recording) -> float:
-    """How well networks decode the labels before they have seen any: mean over outputs of max(r, 0)².
-
-    By correlation and not by R²: a scale or an offset that is off today is learnt from few labels.
-    """
-    name, counts = recording.session, recording.counts[None]
+def _decoded(nets: Sequence[Network], recording: Recording) -> tuple[NDArray[np.float32], ...]:
+    """What the members decode of the labels before they have seen any, and the labels, f4[n, D] each."""
     known = recording.learnt.numpy() > 0
     with torch.no_grad():
-        decoded = torch.stack([net.eval().decode(counts, name)[0] for net in nets]).mean(dim=0).numpy()
-    r = pcc(decoded.T[known], recording.targets.numpy().T[known])
-    return float(np.mean(np.nan_to_num(np.maximum(r, 0.0)) ** 2))
+        each = [net.eval().decode(recording.counts[None], recording.session)[0] for net in nets]
+    return torch.stack(each).mean(dim=0).numpy().T[known], recording.targets.numpy().T[known]
 
 
 def adapt_settings(n_bins: int, bin_width_s: float, seed: int) -> TrainingSettings:

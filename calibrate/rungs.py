@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.nearness import part_of_the_way, worth
 from rtdecode.calibrate.readout import refit_heads
 from rtdecode.calibrate.split import chronological_split
 from rtdecode.calibrate.today import CHOSEN_BY, Today
@@ -29,9 +30,6 @@ from rtdecode.models.refold import features, read_in_anew, with_heads
 
 RUNGS = ("unsup", "readout", "readin", "full", "refit")
 TRAINED = ("readin", "full")
-
-#: Labelled time from which everything is learnt anew.
-FULL_FROM_S = 120.0
 
 #: What `readin` trains, by the beginnings of its names in a network.
 ENDS = ("read_in.", "behavior_head.head.", "head.")
@@ -61,12 +59,16 @@ class Taken:
 
 
 def default_rung(labelled_s: float) -> str:
-    """The rung for so much labelled time, and for what is installed."""
+    """The rung for so much labelled time, and for what is installed.
+
+    With labels all weights are learnt anew, however few labels there are: they go only a part of the way then
+    (`nearness`), and a read-in and heads alone do no better (docs/calibrate.md).
+    """
     if not labelled_s:
         return "unsup"
     if not torch_is_installed():
         return "readout"
-    return "full" if labelled_s >= FULL_FROM_S else "readin"
+    return "full"
 
 
 def torch_is_installed() -> bool:
@@ -149,10 +151,11 @@ def _read_out(artifact: ModelArtifact, today: Today) -> Taken:
     learnt = today.learnt[: today.end]
     _, chosen_by = chronological_split(learnt, CHOSEN_BY)
     heads = refit_heads(features(artifact, counts), targets - decoded, learnt, chosen_by, today.bin_width_s)
+    part = part_of_the_way(today.learnt_s, worth(decoded, targets))
     return Taken(
-        with_heads(artifact, heads.change, heads.offset),
+        with_heads(artifact, part * heads.change, part * heads.offset),
         "readout",
-        {"penalty_s": heads.penalty_s.tolist()},
+        {"penalty_s": heads.penalty_s.tolist(), "part": part},
     )
 
 

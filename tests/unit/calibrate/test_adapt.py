@@ -10,7 +10,6 @@ import torch
 from networks import COUNT_MAX, N_OUTPUTS, make_alignnet, make_counts
 
 from rtdecode.calibrate import adapt
-from rtdecode.calibrate.adapt import part_of_the_way
 from rtdecode.calibrate.training import between
 from rtdecode.calibrate.windows import Recording
 
@@ -72,43 +71,18 @@ def test_weights_go_a_part_of_the_way_that_grows_with_the_labels(monkeypatch: py
             assert torch.equal(before[name], after[name]), name
 
 
-def test_the_part_of_the_way() -> None:
-    assert part_of_the_way(0.0) == 0.0
-    assert part_of_the_way(120.0) == 0.5
-    parts = [part_of_the_way(60.0 * minutes) for minutes in (0.5, 1.0, 2.0, 4.0, 60.0)]
-    assert parts == sorted(parts)
-    assert parts[-1] < 1.0
-
-
-def test_a_base_that_knows_nothing_of_today_is_left_for_good() -> None:
-    assert part_of_the_way(30.0, 0.0) == 1.0
-    assert part_of_the_way(0.0, 0.0) == 0.0
-    assert part_of_the_way(60.0, adapt.SOUND) == part_of_the_way(60.0, 1.0) == part_of_the_way(60.0)
-    parts = [part_of_the_way(60.0, worth) for worth in (-0.1, 0.1, 0.3, 0.5, 0.6)]
-    assert parts == sorted(parts, reverse=True)
-    assert part_of_the_way(60.0, adapt.SOUND / 2**0.5) == pytest.approx(0.5)
-
-
-def test_a_base_is_worth_what_it_decodes_whatever_the_scale() -> None:
+def test_the_base_is_judged_by_the_labels_it_is_about_to_learn_from() -> None:
     net = make_alignnet(2).eval()
     counts = torch.from_numpy(np.minimum(make_counts(N_BINS), COUNT_MAX).T.astype(np.float32))
     name = net.read_in.names[0]
+    targets = torch.zeros((N_OUTPUTS, N_BINS))
+    learnt = (torch.arange(N_BINS) >= N_BINS // 2).float()
+    recording = Recording(name, counts, targets, learnt, np.zeros(N_BINS, np.bool_))
+    decoded, known = adapt._decoded([net, net], recording)
+    assert decoded.shape == known.shape == (N_BINS // 2, N_OUTPUTS)
     with torch.no_grad():
-        decoded = net.decode(counts[None], name)[0]
-    noise = torch.from_numpy(np.random.default_rng(0).normal(size=decoded.shape).astype(np.float32))
-
-    def worth(targets: torch.Tensor, first: int = 0) -> float:
-        learnt = torch.zeros(N_BINS)
-        learnt[first:] = 1.0
-        return adapt.worth([net], Recording(name, counts, targets, learnt, np.zeros(N_BINS, np.bool_)))
-
-    assert worth(3.0 * decoded + 5.0) == pytest.approx(1.0, abs=1e-5)
-    assert worth(-decoded) == 0.0
-    assert worth(noise) < 0.1
-    assert worth(torch.zeros_like(decoded)) == 0.0
-    # What is not learnt from does not count.
-    half = torch.where(torch.arange(N_BINS) < N_BINS // 2, noise, decoded)
-    assert worth(half, N_BINS // 2) == pytest.approx(1.0, abs=1e-5)
+        expected = net.decode(counts[None], name)[0].numpy().T[N_BINS // 2 :]
+    np.testing.assert_allclose(decoded, expected, rtol=1e-6)
 
 
 def test_whole_numbers_and_names_are_not_mixed() -> None:

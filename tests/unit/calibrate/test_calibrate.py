@@ -210,7 +210,7 @@ def test_without_labels_channels_are_what_is_judged(
 
 
 def test_the_rung_follows_the_labels_and_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [default_rung(s) for s in (0.0, 60.0, 120.0, 600.0)] == ["unsup", "readin", "full", "full"]
+    assert [default_rung(s) for s in (0.0, 60.0, 120.0, 600.0)] == ["unsup", "full", "full", "full"]
     monkeypatch.setattr(rungs, "torch_is_installed", lambda: False)
     assert [default_rung(s) for s in (0.0, 60.0, 600.0)] == ["unsup", "readout", "readout"]
 
