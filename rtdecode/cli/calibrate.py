@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from rtdecode.calibrate.calibrate import Calibration
 
 REFUSED = 3
+
+#: Priority below that of a daemon beside which this runs.
+NICE = 10
 REFUSED_SUFFIX = ".refused.safetensors"
 REPORT_SUFFIX = ".report.html"
 
@@ -86,6 +90,7 @@ def calibrate(
 
     if deploy is not None:
         check_endpoint("--deploy", deploy, insecure=True)
+        _yield_to_the_daemon()
     started = time.perf_counter()
     target = output or session.with_suffix(".safetensors")
     check_writable(target)
@@ -136,6 +141,12 @@ def calibrate(
         )
     if not accepted:
         raise typer.Exit(REFUSED)
+
+
+def _yield_to_the_daemon() -> None:
+    """A daemon that decodes may run on this very machine, and training takes all cores it gets."""
+    if hasattr(os, "nice"):
+        os.nice(NICE)
 
 
 def _document(
