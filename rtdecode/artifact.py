@@ -17,13 +17,13 @@ import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import msgspec
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from rtdecode.errors import RtdecodeError
 
@@ -38,7 +38,10 @@ KINDS: tuple[str, ...] = get_args(Kind)
 ROLES: tuple[str, ...] = get_args(Role)
 
 _MAX_HEADER_BYTES = 100_000_000  # what the safetensors format allows
-_DTYPES = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "F32", "F64"})
+_DTYPES = MappingProxyType(
+    {"BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4"}
+    | {"U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
+)
 _LENGTH_UNITS = frozenset({"m", "cm", "mm", "um", "µm", "in", "inch", "px", "pixel", "pixels", "deg", "rad"})
 _POSITION_NAMES = frozenset({"x", "y", "z"})
 _NEW_FILE_MEND = "make a new one with `rtdecode fit SESSION.h5`"
@@ -238,8 +241,12 @@ def replace_file(path: Path | str, data: bytes) -> None:
         ) from error
 
 
-def read_artifact(path: Path | str) -> ModelArtifact:
+def read_artifact(path: Path | str, *, train: bool = True) -> ModelArtifact:
     """Read and verify a model file.
+
+    Args:
+        path: of the file.
+        train: whether to take `train.*`, which no decoder reads.
 
     Raises:
         RtdecodeError: there is no such file, it is no artifact of this format version, it is damaged
@@ -258,7 +265,7 @@ def read_artifact(path: Path | str) -> ModelArtifact:
             outputs=stored.outputs,
             count_max=stored.count_max,
             run=_with_prefix(tensors, "run."),
-            train=_with_prefix(tensors, "train."),
+            train=_with_prefix(tensors, "train.") if train else {},
             provenance=stored.provenance,
             widths=stored.widths,
             grid_bits=stored.grid_bits,
@@ -320,20 +327,39 @@ def _parse(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
     try:
         header = json.loads(data[8 : 8 + header_bytes])
         entries = [tensor for name, tensor in header.items() if name != "__metadata__"]
-        unknown = {tensor["dtype"] for tensor in entries} - _DTYPES
+        unknown = {tensor["dtype"] for tensor in entries} - _DTYPES.keys()
         ends = [tensor["data_offsets"][1] for tensor in entries]
         size = 8 + header_bytes + max(ends, default=0)
         if size > len(data):
             raise RtdecodeError(f"truncated: {len(data)} of {size} bytes")
+        if size < len(data):
+            raise ValueError("something behind the last tensor")
         if unknown:
             raise RtdecodeError(f"holds a tensor of type {sorted(unknown)[0]}, which no model here has")
-        tensors = safetensors.numpy.load(data)
-    except (SafetensorError, ValueError, TypeError, LookupError, RecursionError) as error:
+        tensors = {
+            name: _view(data, 8 + header_bytes, tensor)
+            for name, tensor in header.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise RtdecodeError(f"damaged safetensors file ({type(error).__name__})") from error
     text = (header.get("__metadata__") or {}).get(METADATA_KEY)
     if text is None:
         raise RtdecodeError("a safetensors file, but no rtdecode model (no `rtdecode` metadata)")
     return tensors, text
+
+
+def _view(data: bytes, start: int, tensor: dict[str, Any]) -> NDArray[Any]:
+    """One tensor of a safetensors file, where it lies.
+
+    The library copies all of them and keeps the interpreter meanwhile: milliseconds in which a daemon that
+    loads another model could not decode.
+    """
+    first, end = (int(offset) for offset in tensor["data_offsets"])
+    dtype, shape = np.dtype(_DTYPES[tensor["dtype"]]), tuple(int(size) for size in tensor["shape"])
+    if not 0 <= first <= end or end - first != math.prod(shape) * dtype.itemsize or min(shape, default=0) < 0:
+        raise ValueError(f"a tensor of shape {shape} in {end - first} bytes")
+    return np.frombuffer(data, dtype, math.prod(shape), start + first).reshape(shape)
 
 
 def _parse_metadata(text: str) -> _Metadata:

@@ -20,12 +20,12 @@ _DECODERS: Mapping[str, Callable[[ModelArtifact], Decoder]] = MappingProxyType(
 
 
 def open_model(path: Path) -> tuple[ModelArtifact, Decoder]:
-    """A model file and the decoder that steps it.
+    """A model file, without what only training reads, and the decoder that steps it.
 
     Raises:
         RtdecodeError: as `read_artifact` and `load_decoder`, with the file's name.
     """
-    artifact = read_artifact(path)
+    artifact = read_artifact(path, train=False)
     try:
         return artifact, load_decoder(artifact)
     except RtdecodeError as error:

@@ -206,6 +206,36 @@ def test_a_file_with_something_behind_it_is_refused(path: Path) -> None:
     assert "damaged" in refusal(path)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_offsets": [8, 4]},
+        {"data_offsets": [-4, 0]},
+        {"data_offsets": [0, 3]},
+        {"shape": [-1, -1]},
+        {"shape": ["two"]},
+        {"shape": [1 << 62, 1 << 62]},
+        {"data_offsets": "ab"},
+    ],
+)
+def test_a_header_that_lies_about_a_tensor_is_refused(path: Path, changes: dict[str, Any]) -> None:
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["run.bias"] |= changes
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
+    assert "damaged" in refusal(path) or "truncated" in refusal(path)
+
+
+def test_what_only_training_reads_may_be_left_out(path: Path) -> None:
+    artifact = make_artifact(train={"net.w": np.arange(5.0)})
+    write_artifact(path, artifact)
+    assert read_artifact(path).train["net.w"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    bare = read_artifact(path, train=False)
+    assert (bare.train, bare.model_id) == ({}, artifact.model_id)
+
+
 def test_a_huge_file_is_refused_before_it_is_parsed(path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(300 * 2**20)
