@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 
+#: What starting, and drawing the page about today, take of a budget.
+AROUND_S = 2.0
+
 #: Priority below that of a daemon beside which this runs.
 NICE = 10
 REFUSED_SUFFIX = ".refused.safetensors"
@@ -104,7 +107,7 @@ def calibrate(
             start.base,
             incumbent=start.incumbent,
             rung=rung,
-            budget_s=budget,
+            budget_s=budget if budget is None or budget <= 0 else max(budget - AROUND_S, 0.1),
             seed=seed,
             device=device,
             progress=progress,
