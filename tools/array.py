@@ -134,8 +134,14 @@ def next_day(settings: ArraySettings, tuning: Tuning, rng: np.random.Generator) 
         noise=tuning.noise * scale[:, np.newaxis],
     )
     other, new = draw_array(settings, rng), rng.uniform(size=n) < settings.replaced
-    names = ("baseline", "velocity", "position", "speed", "noise", "exponential")
-    return Tuning(**{name: _chosen(new, getattr(other, name), getattr(changed, name)) for name in names})
+    return Tuning(
+        baseline=_chosen(new, other.baseline, changed.baseline),
+        velocity=_chosen(new, other.velocity, changed.velocity),
+        position=_chosen(new, other.position, changed.position),
+        speed=_chosen(new, other.speed, changed.speed),
+        noise=_chosen(new, other.noise, changed.noise),
+        exponential=np.where(new, other.exponential, changed.exponential),
+    )
 
 
 def _baseline(settings: ArraySettings, level: F8) -> F8:
