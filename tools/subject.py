@@ -108,7 +108,7 @@ class Subject:
         self._own_hand = own_hand
         self._firing = Firing(tuning.n_channels, int(np.random.default_rng([seed, SPIKES]).integers(1 << 62)))
         self._rng = np.random.default_rng([seed, NOISE])
-        self._noise: F8 = self._rng.standard_normal(tuning.noise.shape[1])
+        self._noise: F8 = self._rng.standard_normal((tuning.noise.shape[1],))
         taus: F8 = np.resize(np.array(NOISE_TAUS_S), self._noise.shape)
         self._kept = np.exp(-TICK_S / taus)
         self._fresh = np.sqrt(1.0 - self._kept**2)
