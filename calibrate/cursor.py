@@ -17,6 +17,9 @@ from rtdecode.session.layout import Behavior, Session
 #: Axes of a target in /trials.
 AXES = 2
 
+#: How columns of /behavior are called that hold what was on the screen, beside a hand's x and y.
+ON_SCREEN = "cursor_"
+
 #: In such bins nobody steered the cursor.
 UNSTEERED = int(Flag.FAILSAFE | Flag.PAUSED | Flag.STALE)
 
@@ -42,9 +45,15 @@ class Cursor:
         ]
 
 
-def find_cursor(session: Session, units: Mapping[str, str]) -> Cursor:
-    """The cursor of a session: of the output stage, else a decoded position, else a recorded one.
+def on_screen(name: str) -> bool:
+    """Whether a column of /behavior holds what was on the screen, and not what the subject did."""
+    return name.startswith(ON_SCREEN)
 
+
+def find_cursor(session: Session, units: Mapping[str, str]) -> Cursor:
+    """The cursor of a session: from the screen, else of the output stage, else decoded, else recorded.
+
+    On the screen is what /behavior has as cursor_x and cursor_y; x and y may be a hand there.
     The first two positions there are the axes of the targets, in this order. What was decoded while the
     stream was away or paused is left out.
 
@@ -152,6 +161,12 @@ def _velocities(session: Session, cursor: Cursor) -> list[Output]:
 def _candidates(session: Session, units: Mapping[str, str]) -> list[tuple[str, Behavior]]:
     candidates: list[tuple[str, Behavior]] = []
     decoded, behavior = session.decoded, session.behavior
+    if behavior is not None and (columns := [i for i, name in enumerate(behavior.names) if on_screen(name)]):
+        names = tuple(behavior.names[i].removeprefix(ON_SCREEN) for i in columns)
+        shown = Behavior(
+            behavior.time, behavior.values[:, columns], names, tuple(behavior.units[i] for i in columns)
+        )
+        candidates.append(("/behavior on the screen", shown))
     if decoded is not None:
         steered: NDArray[np.bool_] = (decoded.flags & np.uint32(UNSTEERED)) == 0
         if decoded.out is not None:

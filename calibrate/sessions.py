@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.blocks import only_blocks
-from rtdecode.calibrate.cursor import cursor_outputs
+from rtdecode.calibrate.cursor import cursor_outputs, on_screen
 from rtdecode.calibrate.intention import RECORDED, REFIT, IntentionLabels, intention_labels, origin_of_labels
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
@@ -155,7 +155,9 @@ def read_labelled(
         raise RtdecodeError(
             "has no behaviour to learn from", where=str(path), mend="record with --behavior NAME"
         )
-    names = outputs if outputs is not None else behavior.names
+    # A cursor on the screen is what a decoder made of the spikes: learnt from only if it is asked for.
+    moved = tuple(name for name in behavior.names if not on_screen(name))
+    names = outputs if outputs is not None else moved or behavior.names
     columns = [_column(name, behavior.names, path) for name in names]
     binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
     targets = behavior_at(behavior, binned.t_bin)[:, columns]

@@ -1,8 +1,9 @@
-"""Simulated centre-out sessions: cosine-tuned Poisson units, for the demo and for tests.
+"""Sessions of an arm that moves by a script: what is known of them exactly is what tests and benchmarks need.
 
-The arm reaches from the centre to one of eight targets and back along minimum-jerk paths; units
+The arm reaches from the centre to one of eight targets and back along minimum-jerk paths; units (`units.py`)
 fire with b + m·cos(angle to their preferred direction)·speed plus a weaker position term, as
-Georgopoulos et al. (1982) and Wang et al. (2007) found in motor cortex.
+Georgopoulos et al. (1982) and Wang et al. (2007) found in motor cortex. A subject that looks where it
+is going, and an array like a real one, are in `experiment.py`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.session.layout import Behavior, Events, Session, Trials
+from rtdecode.tools.units import N_MOVEMENT, TICK_S, Firing, Tuning, rates_hz
 
 F8 = npt.NDArray[np.float64]
 
 N_TARGETS = 8
 BEHAVIOR_HZ = 100.0
-STEP_S = 0.001
+STEP_S = TICK_S
+
+#: Ticks that units fire for at once.
+PORTION = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +42,6 @@ class CentreOut:
     movement_s: float = 0.6
     hold_s: float = 0.25
     mean_rate_hz: float = 15.0
-
-
-@dataclass(frozen=True, eq=False)
-class Tuning:
-    """What each unit fires for; f8[n_channels] or [n_channels, 2], rates in Hz."""
-
-    baseline: F8
-    velocity: F8
-    position: F8
 
 
 def draw_tuning(task: CentreOut, seed: int) -> Tuning:
@@ -77,16 +73,17 @@ def simulate_session(task: CentreOut, tuning: Tuning, duration_s: float, seed: i
     position, trials = _reaches(task, n_steps, rng)
     velocity = np.gradient(position, STEP_S, axis=0)
     peak = 1.875 * task.reach_mm / task.movement_s
-    drive = velocity / peak @ tuning.velocity.T + position / task.reach_mm @ tuning.position.T
-    rate = np.maximum(tuning.baseline + drive, 0.0)
-    step, channel = np.nonzero(rng.uniform(size=rate.shape) < rate * STEP_S)
-    time = (step + rng.uniform(size=len(step))) * STEP_S
-    order = np.argsort(time, kind="stable")
+    drive = np.zeros((n_steps, N_MOVEMENT))
+    drive[:, :2], drive[:, 2:4] = velocity / peak, position / task.reach_mm
+    # The shortest dead time there is: rates stay what the tuning says.
+    firing = Firing(task.n_channels, int(rng.integers(1 << 62)), TICK_S)
+    fired = [firing.step(rates_hz(tuning, drive[i : i + PORTION])) for i in range(0, n_steps, PORTION)]
+    time, channel = (np.concatenate(part) for part in zip(*fired, strict=True))
     every = round(1.0 / BEHAVIOR_HZ / STEP_S)
     values = np.concatenate((position, velocity), axis=1)[every - 1 :: every].astype(np.float32)
     return Session(
         n_channels=task.n_channels,
-        events=Events(time[order], channel[order].astype(np.uint16)),
+        events=Events(time, channel),
         behavior=Behavior(
             (np.arange(len(values)) + 1) / BEHAVIOR_HZ,
             values,

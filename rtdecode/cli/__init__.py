@@ -20,6 +20,7 @@ from rtdecode.cli import (
     record,
     replay,
     serve,
+    subject,
     swap,
     verify,
 )
@@ -45,6 +46,7 @@ app.command("pretrain")(pretrain.pretrain)
 app.command("evaluate")(evaluate.evaluate)
 app.command("verify")(verify.verify)
 app.command("info")(info.info)
+app.command("subject")(subject.subject)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.add_typer(bench.app, name="bench")

@@ -10,10 +10,10 @@ from rtdecode.tools.simulated import (
     BEHAVIOR_HZ,
     N_TARGETS,
     CentreOut,
-    Tuning,
     draw_tuning,
     simulate_session,
 )
+from rtdecode.tools.units import Tuning
 
 TASK = CentreOut(n_channels=32)
 ROUND_S = 2 * (TASK.movement_s + TASK.hold_s)

@@ -1,0 +1,119 @@
+"""Is the simulated subject as hard to decode as real cortex, and does a month cost it what it costs there?
+
+    python tests/benchmark/bench_subject.py --seeds 8                       # simulated days
+    python tests/benchmark/bench_subject.py --recorded ../shared/data/indy  # recorded ones
+
+Simulated: three minutes of open loop on day 0, a Wiener filter at 20 ms; R² on their last fifth, on another
+session of that day, and on later days; then closed loop, 30 trials each: day 0, with the cursor 300 ms late,
+and day 30. Recorded: a Wiener filter at 64 ms of each of some days; R² on its last fifth, and on every day
+that is 20 to 130 days later. R² is of x, y, vx, vy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.fit import fit_sessions
+from rtdecode.calibrate.score import r2
+from rtdecode.cli.common import number, table
+from rtdecode.decode.load import load_decoder
+from rtdecode.session.bins import behavior_at, bin_session
+from rtdecode.session.layout import Session
+from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
+from rtdecode.tools.closedloop import close_loop
+from rtdecode.tools.experiment import SimulatedDay, on_day, open_loop_session
+
+LEARNT_S, SCORED_S, TRIALS = 180.0, 60.0, 30
+LATER = (3, 10, 30, 100)
+LEARN_ON = (7, 10, 13, 17)
+MONTHS = (20, 130)
+
+
+def scored(artifact: ModelArtifact, session: Session) -> NDArray[np.float64]:
+    """R² of each output on a whole session."""
+    assert session.behavior is not None
+    binned = bin_session(session, artifact.bin_width_s, 0)
+    values = np.empty((len(binned.counts), len(artifact.outputs)), np.float32)
+    load_decoder(artifact).run(binned.counts, values)
+    return r2(values, behavior_at(session.behavior, binned.t_bin))
+
+
+def four(values: NDArray[np.float64]) -> str:
+    return " ".join(f"{value:5.2f}" for value in values)
+
+
+def simulated(n_seeds: int) -> None:
+    """Print what simulated subjects give."""
+    rows, loops = [], []
+    by_day: dict[str, list[NDArray[np.float64]]] = {}
+    for seed in range(n_seeds):
+        of = SimulatedDay(seed=seed)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "open.h5"
+            write_session(path, open_loop_session(of, LEARNT_S))
+            fit = fit_sessions([path], "wiener", 0.02)
+        found = {
+            "held out": fit.r2,
+            "day 0": scored(fit.artifact, open_loop_session(on_day(of, 0, 1), SCORED_S)),
+        }
+        for day in LATER:
+            found[f"day {day}"] = scored(fit.artifact, open_loop_session(on_day(of, day), SCORED_S))
+        for name, values in found.items():
+            by_day.setdefault(name, []).append(values)
+        rows.append([str(seed), *(four(values) for values in found.values())])
+        for name, day, late_s in (("day 0", 0, 0.0), ("300 ms late", 0, 0.3), ("day 30", 30, 0.0)):
+            scores = close_loop(on_day(of, day, 2), fit.artifact, trials=TRIALS, held_back_s=late_s).scores
+            loops.append(
+                [
+                    f"{seed}, {name}",
+                    number(scores.success, 2),
+                    number(scores.acquisition_time_s, 2),
+                    number(scores.dial_in_time_s, 2),
+                    number(scores.bits_per_s, 2),
+                ]
+            )
+    rows.append(["median", *(four(np.median(values, axis=0)) for values in by_day.values())])
+    print(table(["seed", *by_day], rows))
+    print(table(["closed loop", "success", "acquired, s", "dial-in, s", "bits/s"], loops))
+
+
+def recorded(folder: Path) -> None:
+    """Print what recorded days give."""
+    paths = sorted(folder.glob("indy_*.h5"))
+    rows, months = [], []
+    for i in LEARN_ON:
+        fit = fit_sessions([paths[i]], "wiener", 0.064)
+        rows.append([f"{paths[i].stem}, held out", four(fit.r2)])
+        for path in paths[i + 1 :]:
+            days = (_day(path) - _day(paths[i])).days
+            if MONTHS[0] <= days <= MONTHS[1]:
+                months.append(scored(fit.artifact, read_session(path)))
+    between = f"{MONTHS[0]} to {MONTHS[1]} days later, median of {len(months)} pairs"
+    rows.append([between, four(np.median(months, axis=0))])
+    print(table(["recorded", "   x     y    vx    vy"], rows))
+
+
+def _day(path: Path) -> date:
+    text = path.stem.split("_")[1]
+    return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--recorded", type=Path, default=None)
+    given = parser.parse_args()
+    if given.recorded is not None:
+        recorded(given.recorded)
+    else:
+        simulated(given.seeds)

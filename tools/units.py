@@ -1,0 +1,184 @@
+"""Simulated units: what each fires for, and spike trains with dead times from given rates.
+
+    firing = Firing(n_channels=64, seed=0)
+    time_s, channel = firing.step(rates_hz(tuning, drive))     # a row of rates for each millisecond
+
+Spikes come of a hazard that is integrated in whole numbers, so a train is the same to the bit however its
+ticks are divided into calls. Between ticks the time of a spike is continuous.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+TICK_S = 0.001
+
+#: Of the hazard, in one. Sums of it are exact.
+HAZARD_UNIT = float(1 << 32)
+
+#: No unit fires faster, whatever drives it.
+MAX_RATE_HZ = 300.0
+
+#: A log-linear unit goes up to e times e times its baseline, and no further.
+MAX_LOG_DRIVE = 2.0
+
+#: Waiting times are drawn so many at a time.
+DRAWS = 64
+
+#: Columns of what drives the units before those of the shared noise: vx, vy, x, y and speed.
+N_MOVEMENT = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """What each of C units fires for.
+
+    The drive is a sum in Hz: velocity · v + position · p + speed · |v| + noise · z, where v is in parts of
+    full speed and p in parts of the reach. A rectified unit fires with max(0, baseline + drive), an
+    exponential one with baseline · exp(min(2, drive / baseline)).
+
+    Attributes:
+        baseline: f8[C], Hz.
+        velocity, position: f8[C, 2], Hz.
+        speed: f8[C], Hz.
+        noise: f8[C, K], Hz for one SD of each shared fluctuation.
+        exponential: bool[C].
+    """
+
+    baseline: F8
+    velocity: F8
+    position: F8
+    speed: F8 = field(default_factory=lambda: np.zeros(0))
+    noise: F8 = field(default_factory=lambda: np.zeros((0, 0)))
+    exponential: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+
+    def __post_init__(self) -> None:
+        n = len(self.baseline)
+        # A plain array is given by its baseline and two tunings alone.
+        for name, plain in (
+            ("speed", np.zeros(n)),
+            ("noise", np.zeros((n, 0))),
+            ("exponential", np.zeros(n, np.bool_)),
+        ):
+            if len(getattr(self, name)) != n:
+                object.__setattr__(self, name, plain)
+
+    @property
+    def n_channels(self) -> int:
+        """C."""
+        return len(self.baseline)
+
+    @cached_property
+    def weights(self) -> F8:
+        """f8[5 + K, C], Hz for each column of the drive: vx, vy, x, y, speed, noise."""
+        columns = (self.velocity, self.position, self.speed[:, np.newaxis], self.noise)
+        return np.ascontiguousarray(np.concatenate(columns, axis=1).T)
+
+
+def rates_hz(tuning: Tuning, drive: F8) -> F8:
+    """Firing rates, of every tick by itself.
+
+    Args:
+        tuning: of C units.
+        drive: f8[T, 5 + K]: vx, vy, x, y and speed, in parts of full speed and reach, then shared noise
+            in SD.
+
+    Returns:
+        f8[T, C], from 0 to `MAX_RATE_HZ`.
+    """
+    # Column by column, not as a product of matrices: its sums would depend on how many ticks there are.
+    total = np.zeros((len(drive), tuning.n_channels))
+    for column, weight in zip(drive.T, tuning.weights, strict=True):
+        total += column[:, np.newaxis] * weight
+    baseline = tuning.baseline
+    # A dead channel has no baseline to divide by, and no drive either.
+    power = np.exp(np.minimum(total / np.maximum(baseline, 1e-9), MAX_LOG_DRIVE))
+    rate = np.where(tuning.exponential, baseline * power, baseline + total)
+    return np.clip(rate, 0.0, MAX_RATE_HZ)
+
+
+class Firing:
+    """Poisson spike trains with a dead time after each spike.
+
+    A unit waits until the integral of its rate since the end of the last dead time reaches a number that is
+    drawn from the exponential distribution (time rescaling). Each channel has random numbers of its own.
+
+    Args:
+        n_channels: C.
+        seed: of the trains.
+        refractory_s: dead time, at least one tick.
+
+    Attributes:
+        tick: ticks done.
+    """
+
+    def __init__(self, n_channels: int, seed: int, refractory_s: float = 0.002) -> None:
+        if refractory_s < TICK_S:
+            raise ValueError(f"a dead time of {refractory_s} s is shorter than a tick of {TICK_S} s")
+        self.tick = 0
+        self._seed, self._dead_ticks = seed, refractory_s / TICK_S
+        self._drawn = np.zeros(n_channels, np.int64)
+        self._waits = np.zeros((n_channels, DRAWS), np.int64)
+        self._needed = self._draw(np.arange(n_channels))
+        # Where the hazard counts again: a tick, and the part of it that has gone.
+        self._from_tick = np.zeros(n_channels, np.int64)
+        self._from_part = np.zeros(n_channels)
+
+    def step(self, rate_hz: F8) -> tuple[F8, NDArray[np.uint16]]:
+        """Fire for as many ticks as there are rows of rates, f8[T, C].
+
+        Returns:
+            Times f8[n], seconds since tick 0, rising, none beyond the last tick's end; channels u2[n].
+        """
+        n_ticks, n_channels = rate_hz.shape
+        first, self.tick = self.tick, self.tick + n_ticks
+        hazard = np.rint(rate_hz * (TICK_S * HAZARD_UNIT)).astype(np.int64)
+        before = np.zeros((n_channels, n_ticks + 1), np.int64)
+        np.cumsum(hazard.T, axis=1, out=before[:, 1:])
+        # One sorted line of all channels, one behind the other, so that one search serves them all.
+        apart = int(before[:, -1].max(initial=0)) + 1
+        line = (before + np.arange(n_channels)[:, np.newaxis] * apart).ravel()
+        times, channels = [np.zeros(0)], [np.zeros(0, np.int64)]
+        waiting = np.flatnonzero(self._from_tick < self.tick)
+        while len(waiting):
+            row = self._from_tick[waiting] - first
+            gone = (self._from_part[waiting] * hazard[row, waiting]).astype(np.int64)
+            base = before[waiting, row] + gone
+            due = base + self._needed[waiting]
+            fires = due <= before[waiting, -1]
+            silent = waiting[~fires]
+            self._needed[silent] -= before[silent, -1] - base[~fires]
+            self._from_tick[silent], self._from_part[silent] = self.tick, 0.0
+            waiting, due = waiting[fires], due[fires]
+            if not len(waiting):
+                break
+            row = np.searchsorted(line, due + waiting * apart) - waiting * (n_ticks + 1) - 1
+            part = (due - before[waiting, row]) / hazard[row, waiting]
+            times.append((first + row + part) * TICK_S)
+            channels.append(waiting)
+            again = part + self._dead_ticks
+            whole = np.floor(again)
+            self._from_tick[waiting] = first + row + whole.astype(np.int64)
+            self._from_part[waiting] = again - whole
+            self._needed[waiting] = self._draw(waiting)
+            waiting = waiting[self._from_tick[waiting] < self.tick]
+        time, channel = np.concatenate(times), np.concatenate(channels)
+        order = np.lexsort((channel, time))
+        return time[order], channel[order].astype(np.uint16)
+
+    def _draw(self, channels: I8) -> I8:
+        """The next waiting time of each of these channels, in units of hazard."""
+        for channel in channels[self._drawn[channels] % DRAWS == 0]:
+            rng = np.random.default_rng([self._seed, int(channel), int(self._drawn[channel]) // DRAWS])
+            waits = np.rint(rng.standard_exponential(DRAWS) * HAZARD_UNIT)
+            self._waits[channel] = np.maximum(waits, 1.0).astype(np.int64)
+        drawn: I8 = self._waits[channels, self._drawn[channels] % DRAWS]
+        self._drawn[channels] += 1
+        return drawn
