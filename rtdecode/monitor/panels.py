@@ -14,9 +14,10 @@ from rtdecode.monitor.state import MonitorState
 from rtdecode.serve.viewfit import Part, shortened
 
 B1 = npt.NDArray[np.bool_]
+F8 = npt.NDArray[np.float64]
 Line = list[Part]
 
-FRAME, ASCII_FRAME = "┌─┐│└┘", "+-+|++"
+FRAME, ASCII_FRAME = tuple("┌─┐│└┘"), tuple("+-+|++")
 
 #: Points of a circle, enough for the largest terminal.
 CIRCLE = np.linspace(0.0, 2.0 * np.pi, 720)
@@ -47,13 +48,14 @@ def cursor_panel(state: MonitorState, now_s: float, width: int, height: int, *, 
         if rows > 0 and says:
             blank[rows // 2] = [Part(f"{says:^{columns}}"[:columns], "label")]
         return framed("cursor", "", blank, width, unicode=unicode)
-    trail, ring = (np.zeros((rows * DOTS_Y, columns * DOTS_X), np.bool_) for _ in range(2))
+    trail: B1 = np.zeros((rows * DOTS_Y, columns * DOTS_X), np.bool_)
+    ring: B1 = np.zeros_like(trail)
     size = min(trail.shape) - 1
 
-    def place(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def place(x: F8, y: F8) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         scale = size / (2 * extent.half)
-        column = (np.asarray(x) - extent.x) * scale + (trail.shape[1] - 1) / 2
-        row = (extent.y - np.asarray(y)) * scale + (trail.shape[0] - 1) / 2
+        column = (x - extent.x) * scale + (trail.shape[1] - 1) / 2
+        row = (extent.y - y) * scale + (trail.shape[0] - 1) / 2
         return np.rint(row).astype(np.int64), np.rint(column).astype(np.int64)
 
     points = np.array([(point.x, point.y) for point in plane.trail])
@@ -64,8 +66,8 @@ def cursor_panel(state: MonitorState, now_s: float, width: int, height: int, *, 
         x, y = task.target
         _mark(ring, *place(x + radius * np.cos(CIRCLE), y + radius * np.sin(CIRCLE)))
     drawn = _two_styles(trail, ring, unicode=unicode)
-    row, column = place(*points[-1])
-    at = int(row) // DOTS_Y, int(column) // DOTS_X
+    row, column = place(points[-1:, 0], points[-1:, 1])
+    at = int(row[0]) // DOTS_Y, int(column[0]) // DOTS_X
     if 0 <= at[0] < rows and 0 <= at[1] < columns:
         drawn[at[0]][at[1]] = ("●" if unicode else "@", "accent")
     lines = [[Part("".join(c for c, _ in run), style) for style, run in _runs(cells)] for cells in drawn]
@@ -92,7 +94,7 @@ def _two_styles(trail: B1, ring: B1, *, unicode: bool) -> list[list[tuple[str, s
     """Both pictures in one, each cell with the style of what is in it."""
     lines = dot_lines(trail | ring, unicode=unicode)
     shape = trail.shape[0] // DOTS_Y, DOTS_Y, trail.shape[1] // DOTS_X, DOTS_X
-    ringed = ring.reshape(shape).any(axis=(1, 3))
+    ringed: B1 = np.asarray(ring.reshape(shape).any(axis=(1, 3)))
     return [
         [(c, "target" if ringed[i, j] else "trail") for j, c in enumerate(line)]
         for i, line in enumerate(lines)

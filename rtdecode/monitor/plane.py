@@ -22,12 +22,12 @@ class Axis(NamedTuple):
 
     Attributes:
         source: "out" or "value", where in a cursor message it is.
-        index: its place there.
+        place: its index there.
         name, units: to be shown.
     """
 
     source: str
-    index: int
+    place: int
     name: str
     units: str
 
@@ -61,7 +61,7 @@ def axes_of(status: Status) -> tuple[Axis, Axis] | None:
     if len(listed) >= 2:
         return listed[0], listed[1]
     listed = [Axis("value", i, *pair) for i, pair in enumerate(_pairs(status.names, status.units))]
-    positions = [axis for axis in listed if status.roles[axis.index : axis.index + 1] == ["position"]]
+    positions = [axis for axis in listed if status.roles[axis.place : axis.place + 1] == ["position"]]
     chosen = positions if len(positions) >= 2 else listed
     return (chosen[0], chosen[1]) if len(chosen) >= 2 else None
 
@@ -75,9 +75,9 @@ def point_of(cursor: Cursor, axes: tuple[Axis, Axis]) -> Point | None:
     numbers = []
     for axis in axes:
         source = cursor.value if axis.source == "value" else cursor.out
-        if not isinstance(source, list) or axis.index >= len(source):
+        if not isinstance(source, list) or axis.place >= len(source):
             return None
-        numbers.append(source[axis.index])
+        numbers.append(source[axis.place])
     return Point(cursor.bin, *numbers)
 
 

@@ -103,4 +103,5 @@ class Raster:
     def rates_hz(self) -> F8:
         """Of each channel over what of the 2 s has come, f8[n_channels]."""
         seconds = max(self.heard, 1) * self.bin_width_s
-        return self._ring.sum(axis=0, dtype=np.int64) / seconds
+        rates: F8 = self._ring.sum(axis=0, dtype=np.float64) / seconds
+        return rates

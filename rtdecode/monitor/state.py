@@ -38,6 +38,9 @@ class MonitorState:
         state.hear_spikes(counts)
         state.hear_link(Link.LIVE, age_s=0.01, restarts=0)
 
+    Args:
+        endpoint: of the daemon's cursors, to be named while none is heard.
+
     Attributes:
         link, age_s: what the newest cursor is worth, and the seconds since it was published.
         cursor, status: the newest; None before the first.
@@ -50,7 +53,8 @@ class MonitorState:
         missed, malformed, problem: as the client counts them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: str = "") -> None:
+        self.endpoint = endpoint
         self.link, self.age_s, self.restarts = Link.WAITING, math.inf, 0
         self.missed = self.malformed = 0
         self.problem = ""
@@ -149,4 +153,5 @@ class MonitorState:
             since_s = min(self.age_s, now_s - self._status_at_s)
             return f"daemon lost: silent for {since_s:.0f} s. What is shown is old. Waiting for it to return"
         strange = f"; what comes cannot be read: {self.problem}" if self.malformed else ""
-        return f"no daemon heard yet{strange}"
+        where = f" at {self.endpoint}" if self.endpoint else ""
+        return f"no daemon heard yet{where}{strange}"

@@ -47,7 +47,7 @@ class Picture:
 
 def watch(listener: Listener, console: Console, stopping: threading.Event) -> None:
     """Draw until `stopping`."""
-    state = MonitorState()
+    state = MonitorState(listener.endpoint)
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not stopping.is_set():
             live.update(Picture(state, listener.read_into(state)), refresh=True)
@@ -87,7 +87,7 @@ def follow(
     listener: Listener, report: Callable[[MonitorState, float], None], stopping: threading.Event
 ) -> None:
     """Call `report` once a second until `stopping`; the sockets are read ten times as often."""
-    state, reads = MonitorState(), 0
+    state, reads = MonitorState(listener.endpoint), 0
     while not stopping.wait(0.1):
         now_s = listener.read_into(state)
         reads += 1

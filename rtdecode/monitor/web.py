@@ -225,9 +225,8 @@ def _bind(settings: WebSettings) -> socket.socket:
 async def _serve(
     listener: Listener, settings: WebSettings, bound: socket.socket, say: Callable[[str], None]
 ) -> None:
-    state = MonitorState()
-    about: dict[str, object] = {"endpoint": listener.endpoint, "control": settings.control is not None}
-    hub = Hub(state, about)
+    state = MonitorState(listener.endpoint)
+    hub = Hub(state, {"control": settings.control is not None})
     control = AsyncControlClient(settings.control) if settings.control else None
     site = Site(hub, Guard(insecure=settings.insecure), control)
     config = uvicorn.Config(
