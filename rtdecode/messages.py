@@ -15,6 +15,7 @@ import msgspec
 
 CURSOR_TOPIC = b"cursor"
 STATUS_TOPIC = b"status"
+SPIKES_TOPIC = b"spikes"
 MESSAGE_VERSION = 1
 
 
@@ -56,6 +57,26 @@ class Cursor(msgspec.Struct):
     flags: int
     model: str
     out: list[float] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Spikes(msgspec.Struct):
+    """The spikes of `n_bins` bins that have closed, `bin` the first; only what is not zero.
+
+    Spike count i is `count[i]` in bin `bin + offset[i]` and channel `channel[i]`.
+
+    Attributes:
+        n_channels: of the model.
+        offset, count: u1[k].
+        channel: u2[k], little-endian.
+    """
+
+    v: int
+    bin: int
+    n_bins: int
+    n_channels: int
+    offset: bytes
+    channel: bytes
+    count: bytes
 
 
 class RequestError(ValueError):

@@ -16,6 +16,7 @@ from rtdecode.cli import (
     evaluate,
     fit,
     info,
+    monitor,
     pretrain,
     record,
     replay,
@@ -36,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve", context_settings={"auto_envvar_prefix": "RTDECODE"})(serve.serve)
+app.command("monitor")(monitor.monitor)
 app.command("swap")(swap.swap)
 app.command("replay")(replay.replay)
 app.command("record")(record.record)

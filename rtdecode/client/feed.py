@@ -55,24 +55,10 @@ class CursorFeed:
         # ZeroMQ would wait for ever.
         self._release = weakref.finalize(self, _release, context, self._socket)
         try:
-            self._connect()
+            subscribe(self._socket, endpoint, CURSOR_TOPIC, STATUS_TOPIC)
         except zmq.ZMQError as error:
             self._release()
             raise RtdecodeError(f"cannot connect ({error})", where=endpoint) from None
-
-    def _connect(self) -> None:
-        socket = self._socket
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
-        socket.setsockopt(zmq.RCVBUF, RECEIVE_BUFFER_BYTES)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
-        socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
-        socket.setsockopt(zmq.IPV6, int("[" in self.endpoint))
-        socket.setsockopt(zmq.SUBSCRIBE, CURSOR_TOPIC)
-        socket.setsockopt(zmq.SUBSCRIBE, STATUS_TOPIC)
-        socket.connect(self.endpoint)
 
     def close(self) -> None:
         """Disconnect. Closing twice does no harm."""
@@ -178,6 +164,25 @@ class CursorFeed:
         if status is None or status.model.get("id") != cursor.model or len(status.names) != len(cursor.value):
             return None
         return dict(zip(status.names, cursor.value, strict=True))
+
+
+def subscribe(socket: zmq.Socket[bytes], endpoint: str, *topics: bytes) -> None:
+    """Connect a SUB socket so that it finds out when the other side is gone, and hears these topics.
+
+    Raises:
+        zmq.ZMQError: ZeroMQ does not take the endpoint.
+    """
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
+    socket.setsockopt(zmq.RCVBUF, RECEIVE_BUFFER_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+    socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
+    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
+    for topic in topics:
+        socket.setsockopt(zmq.SUBSCRIBE, topic)
+    socket.connect(endpoint)
 
 
 def _release(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) -> None:

@@ -16,6 +16,8 @@ class Status(msgspec.Struct, kw_only=True, frozen=True):
         v: version of the message.
         state: waiting, running, paused, stale, failsafe or reconnecting.
         names, units: of each number in a cursor's `value`, in its order.
+        roles: position, velocity or other, of each number in `value`; empty from a daemon that is older.
+        lsl_out: name of the LSL stream that carries the cursor too, None without one.
         bin: number of the last bin that closed, -1 before the first.
         bin_width_s: Δ.
         uptime_s: seconds since the daemon started.
@@ -30,6 +32,8 @@ class Status(msgspec.Struct, kw_only=True, frozen=True):
     state: str
     names: list[str]
     units: list[str]
+    roles: list[str] = []
+    lsl_out: str | None = None
     bin: int = -1
     bin_width_s: float = 0.0
     uptime_s: float = 0.0

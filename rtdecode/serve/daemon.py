@@ -37,6 +37,7 @@ from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recorder import RecordedStream, Recorder
 from rtdecode.serve.settings import ServeSettings
+from rtdecode.serve.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.status import StatusReport
 from rtdecode.serve.swap import Swapper
 from rtdecode.serve.warmup import compile_kernels
@@ -325,8 +326,15 @@ class Daemon:
 
     def _report_forever(self) -> None:
         encode = msgspec.msgpack.Encoder().encode
-        announced = ""
-        while not self._stopping.wait(STATUS_EVERY_S):
+        spikes = SpikesReport(self.ring)
+        announced, status_at_s = "", time.monotonic() + STATUS_EVERY_S
+        while not self._stopping.wait(SPIKES_EVERY_S):
+            # One that still waits is never overwritten: its bins would be lost.
+            if self.loop.pending_spikes is None:
+                self.loop.pending_spikes = spikes.encoded()
+            if time.monotonic() < status_at_s:
+                continue
+            status_at_s = time.monotonic() + STATUS_EVERY_S
             self.status.update_rates()
             status = self.status.build()
             self.loop.pending_status = encode(status)

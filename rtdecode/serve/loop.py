@@ -96,6 +96,7 @@ class HotLoop:
         commands: what the control thread wants done.
         notices: lines for the person at the rig, newest last.
         pending_status: an encoded status map to publish.
+        pending_spikes: an encoded spikes map to publish.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class HotLoop:
         self.commands: deque[Command] = deque()
         self.notices: deque[str] = deque(maxlen=1000)
         self.pending_status: bytes | None = None
+        self.pending_spikes: bytes | None = None
         self.stopping = False
         self._settings, self._connector, self._publisher = settings, connector, publisher
         self._buffers, self._clock = buffers, clock
@@ -172,6 +174,9 @@ class HotLoop:
         if self.pending_status is not None:
             encoded, self.pending_status = self.pending_status, None
             self._publisher.status(encoded)
+        if self.pending_spikes is not None:
+            encoded, self.pending_spikes = self.pending_spikes, None
+            self._publisher.spikes(encoded)
         if self._connector.ready.is_set() and (taken := self._connector.take()) is not None:
             self._attach(*taken)
         if self.grid is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
-
-LATENCY_WINDOW = 3000
+from rtdecode.serve.recent import LATENCY_WINDOW
 
 
 class Meters:

@@ -1,4 +1,4 @@
-"""The PUB socket: cursor every bin, status once a second. Never blocks (DESIGN §10)."""
+"""The PUB socket: cursor every bin, spikes and status now and then. Never blocks (DESIGN §10)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 import zmq
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.messages import CURSOR_TOPIC, MESSAGE_VERSION, STATUS_TOPIC, Cursor
+from rtdecode.messages import CURSOR_TOPIC, MESSAGE_VERSION, SPIKES_TOPIC, STATUS_TOPIC, Cursor
 
 #: The kernel would otherwise keep minutes of cursors for a reader that has stalled.
 SEND_BUFFER_BYTES = 8192
@@ -101,6 +101,10 @@ class CursorPublisher:
     def status(self, encoded: bytes) -> None:
         """Publish a status map that is encoded already."""
         self._send(STATUS_TOPIC, encoded)
+
+    def spikes(self, encoded: bytes) -> None:
+        """Publish the spikes of some bins, encoded already."""
+        self._send(SPIKES_TOPIC, encoded)
 
     def _send(self, topic: bytes, payload: bytes) -> None:
         # A PUB socket drops for the slow and never blocks; NOBLOCK says so should that ever change.

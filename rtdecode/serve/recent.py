@@ -9,6 +9,9 @@ from typing import Any
 #: What happened in these last seconds counts as happening now.
 RECENT_S = 10.0
 
+#: Bins whose latencies are looked back on: one minute of 20-ms bins.
+LATENCY_WINDOW = 3000
+
 
 @dataclass(frozen=True)
 class Recent:
@@ -17,20 +20,29 @@ class Recent:
     Attributes:
         span_s: the seconds looked back on.
         gained: what each counter has gained in them.
-        state_s: how long the state has been what it is.
+        state_s: how long the state has been what it is; None where its beginning was not seen.
     """
 
     span_s: float = 0.0
     gained: dict[str, int] = field(default_factory=dict)
-    state_s: float = 0.0
+    state_s: float | None = 0.0
 
 
 class History:
-    """Remembers the counters of the last status maps; at uptime 0 they were 0."""
+    """Remembers the counters of the last status maps.
 
-    def __init__(self) -> None:
+    Args:
+        first: the first map of a daemon that was running before; without one all began at uptime 0, at 0.
+    """
+
+    def __init__(self, first: dict[str, Any] | None = None) -> None:
         self._seen: deque[tuple[float, dict[str, int]]] = deque([(0.0, {})])
-        self._state, self._since_s = "", 0.0
+        self._state = ""
+        self._since_s: float | None = 0.0
+        if first is not None:
+            self.add(first)
+            self._seen.popleft()
+            self._since_s = None
 
     def add(self, status: dict[str, Any]) -> Recent:
         """Take the next map and compare it with the newest one that is at least RECENT_S old."""
@@ -44,7 +56,7 @@ class History:
             self._state, self._since_s = state, now_s
         then_s, then = seen[0]
         gained = {key: n - then.get(key, 0) for key, n in now.items()}
-        return Recent(now_s - then_s, gained, now_s - self._since_s)
+        return Recent(now_s - then_s, gained, None if self._since_s is None else now_s - self._since_s)
 
 
 def under(status: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -116,6 +116,7 @@ class StatusReport:
             "flags": flag_names(loop.last_flags),
             "names": [output.name for output in artifact.outputs],
             "units": [output.units for output in artifact.outputs],
+            "roles": [output.role for output in artifact.outputs],
             "out": self._output
             and {
                 "names": list(self._output.names),

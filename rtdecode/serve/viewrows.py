@@ -12,8 +12,7 @@ from operator import itemgetter
 from pathlib import PurePath
 from typing import Any
 
-from rtdecode.serve.meters import LATENCY_WINDOW
-from rtdecode.serve.recent import Recent, under
+from rtdecode.serve.recent import LATENCY_WINDOW, Recent, under
 from rtdecode.serve.viewcounters import NARROW, WIDE, counter_rows, counter_table
 from rtdecode.serve.viewfit import ECHO_WIDTH, Part, Row, body_width
 
@@ -78,7 +77,8 @@ def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
     shown = [Part(f" {state.upper()} ", style)]
     if ended:
         shown, meaning = [Part(" STOPPED ", "ended"), Part(f"was {state.upper()}", "", 1)], ""
-    shown.append(Part(f"for {duration(recent.state_s)}", "", 3))
+    if recent.state_s is not None:
+        shown.append(Part(f"for {duration(recent.state_s)}", "", 3))
     if state != "waiting" and status.get("bin") is not None:
         shown.append(Part(f"bin {status['bin']:,}", "", 5))
     said = " ".join(flag for flag in flags if flag != state.upper())

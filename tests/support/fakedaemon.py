@@ -104,6 +104,10 @@ class FakePublisher:
         """Publish a status."""
         self.send(b"status", msgpack.packb({**STATUS, **changes}))
 
+    def spikes(self, payload: bytes) -> None:
+        """Publish spikes."""
+        self.send(b"spikes", payload)
+
     def play(self, n: int, period_s: float = 0.01, *, awaited: bool = True) -> Self:
         """Publish a status and then `n` cursors from another thread; `awaited`, from a subscription on."""
 

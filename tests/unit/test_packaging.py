@@ -87,10 +87,16 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "replay", "record", "decode", "fit", "info", "demo", "doctor", "verify"]
+    "command", ["serve", "monitor", "replay", "record", "decode", "fit", "info", "demo", "doctor", "verify"]
 )
 def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
     assert imported_by("-m", "rtdecode.cli", command, "--help").isdisjoint(HEAVY)
+
+
+def test_the_monitor_loads_nothing_of_the_decoder() -> None:
+    imported = imported_by("-c", "import rtdecode.monitor.web, rtdecode.monitor.terminal")
+    assert {"zmq", "numpy", "uvicorn"} <= imported
+    assert imported.isdisjoint({*HEAVY, "scipy", "h5py"})
 
 
 def test_the_daemon_imports_neither_torch_nor_matplotlib() -> None:

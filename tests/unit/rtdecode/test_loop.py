@@ -119,13 +119,17 @@ class Publisher:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.cursors: list[dict[str, Any]] = []
+        self.sent: list[tuple[str, bytes]] = []
 
     def cursor(self, **message: Any) -> float:
         self.cursors.append({"bin": message.pop("bin_number"), **message})
         return self.clock.now
 
     def status(self, encoded: bytes) -> None:
-        return
+        self.sent.append(("status", encoded))
+
+    def spikes(self, encoded: bytes) -> None:
+        self.sent.append(("spikes", encoded))
 
 
 def a_filter(gain: float) -> ModelArtifact:
@@ -485,3 +489,16 @@ def test_swaps_amid_outages_resets_and_pauses_come_out_the_same_offline(seed: in
     assert [c["bin"] for c in cursors] == list(range(len(cursors)))
     assert any(c["flags"] & Flag.SWAPPED for c in cursors)
     rig.assert_offline_gives_the_same_bits()
+
+
+def test_what_the_reporting_thread_has_encoded_is_sent_once_whether_or_not_a_stream_is_there() -> None:
+    clock = Clock()
+    rig = Rig((START_S + 0.1, Source(clock, [(START_S + 0.2, START_S + 0.2, 0, 0)])), clock=clock)
+    rig.loop.pending_spikes, rig.loop.pending_status = b"one", b"map"
+    rig.until(0.05)
+    assert rig.publisher.sent == [("status", b"map"), ("spikes", b"one")]
+    rig.until(0.3)
+    rig.loop.pending_spikes = b"two"
+    rig.until(0.4)
+    assert rig.publisher.sent[2:] == [("spikes", b"two")]
+    assert rig.loop.pending_spikes is None

@@ -1,0 +1,117 @@
+"""What a monitor shows as one JSON map: a frame of the web page, a line of `monitor --json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Spread
+from rtdecode.monitor.state import MonitorState
+from rtdecode.serve.recent import under
+from rtdecode.serve.viewcounters import counter_style, groups_of
+from rtdecode.serve.viewrows import STATES
+
+
+def summary(state: MonitorState, now_s: float) -> dict[str, Any]:
+    """All but pictures; numbers that are not known are None."""
+    status, cursor, task = state.status_map, state.cursor, state.task(now_s)
+    name = status.get("state") or "unknown"
+    return {
+        "alive": state.alive(now_s),
+        "link": state.link.value,
+        "alert": state.alert(now_s),
+        "state": name,
+        "state_style": STATES.get(name, ("ended", ""))[0],
+        "state_means": STATES.get(name, ("", ""))[1],
+        "state_s": state.recent.state_s,
+        "paused": bool(status.get("paused")),
+        "flags": state.flags(now_s),
+        "warnings": status.get("warnings") or [],
+        "bin": cursor.bin if cursor else None,
+        "bin_width_s": state.bin_width_s,
+        "uptime_s": status.get("uptime_s"),
+        "names": status.get("names") or [],
+        "units": status.get("units") or [],
+        "value": cursor.value if cursor else None,
+        "out": cursor.out if cursor and isinstance(cursor.out, list) else None,
+        "model": under(status, "model"),
+        "stream": under(status, "stream"),
+        "recording": status.get("recording"),
+        "input": under(status, "rates"),
+        "rates_hz": [round(rate, 1) for rate in state.raster.rates_hz().tolist()],
+        "latency_ms": {
+            "bins": len(state.latencies),
+            "decode": _latency(state.latencies.decode()),
+            "total": _latency(state.latencies.total()),
+        },
+        "counters": _counters(state),
+        "task": task
+        and {
+            "target": task.target,
+            "radius": task.radius,
+            "state": task.state,
+            "trial": task.trial,
+            "success_rate": task.success_rate,
+        },
+        "missed": state.missed,
+        "restarts": state.restarts,
+        "malformed": state.malformed,
+        "problem": state.problem,
+    }
+
+
+def frame(state: MonitorState, now_s: float, since_bin: int) -> dict[str, Any]:
+    """A frame of the web page: the summary and what its pictures gained.
+
+    Args:
+        state: what was heard.
+        now_s: as the state was given it.
+        since_bin: the first bin of spikes and points that this page lacks; older than 2 s never come.
+    """
+    raster, extent, axes = state.raster, state.plane.extent, state.axes
+    return summary(state, now_s) | {
+        "axes": axes and [{"name": axis.name, "units": axis.units} for axis in axes],
+        "extent": extent and [extent.x, extent.y, extent.half],
+        "digits": state.plane.digits,
+        "points": [list(point) for point in state.plane.trail if point.bin >= since_bin],
+        "raster": {
+            "n_channels": raster.n_channels,
+            "n_bins": raster.n_bins,
+            "end": raster.end,
+            "rows": [[b, spikes] for b, spikes in raster.since(since_bin)],
+        },
+    }
+
+
+def next_bin(state: MonitorState) -> int:
+    """What `since_bin` is after a frame of this state: what cursors and spikes have both reached."""
+    cursor_end = state.plane.trail[-1].bin + 1 if state.plane.trail else state.raster.end
+    return min(cursor_end, state.raster.end) if state.raster.heard else cursor_end
+
+
+def _latency(spread: Spread) -> dict[str, Any]:
+    figures = {"p50": spread.p50, "p99": spread.p99, "max": spread.largest}
+    return {
+        "lowest_ms": LOWEST_MS,
+        "decades": DECADES,
+        "per_decade": PER_DECADE,
+        "histogram": spread.histogram.tolist(),
+    } | {name: None if np.isnan(ms) else round(ms, 3) for name, ms in figures.items()}
+
+
+def _counters(state: MonitorState) -> list[dict[str, Any]]:
+    if not state.status_map:
+        return []
+    return [
+        {
+            "group": title,
+            "key": key,
+            "name": name,
+            "total": total,
+            "gained": state.recent.gained.get(key, 0),
+            "style": counter_style(key, total, state.recent.gained.get(key, 0)),
+        }
+        for title, counters in groups_of(state.status_map)
+        for key, name, total in counters
+    ]

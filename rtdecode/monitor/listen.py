@@ -1,0 +1,125 @@
+"""The sockets of a monitor: read without waiting, handed to the state."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from contextlib import ExitStack, closing
+
+import zmq
+
+from rtdecode.client.checks import check_endpoint
+from rtdecode.client.cursors import CursorClient
+from rtdecode.client.feed import MAX_READ, subscribe
+from rtdecode.client.status import Status
+from rtdecode.errors import RtdecodeError
+from rtdecode.messages import SPIKES_TOPIC
+from rtdecode.monitor.raster import read_spikes
+from rtdecode.monitor.state import MonitorState
+from rtdecode.monitor.task import TASK_TOPIC, read_task
+
+#: Without a cursor for so long the daemon counts as lost; several bins of the widest models there are.
+LOST_AFTER_S = 1.0
+
+
+class Listener:
+    """Hears a daemon, and a task if there is one. For one thread.
+
+        with Listener("tcp://127.0.0.1:5556") as listener:
+            listener.read_into(state)
+
+    Args:
+        cursor: the daemon's `--bind`.
+        task: a task's PUB endpoint, None for none.
+
+    Raises:
+        RtdecodeError: an endpoint is none.
+    """
+
+    def __init__(self, cursor: str, task: str | None = None) -> None:
+        self.endpoint = cursor
+        self._status: Status | None = None
+        with ExitStack() as opened:
+            self._client = opened.enter_context(CursorClient(cursor, stale_after_s=LOST_AFTER_S))
+            self._spikes = opened.enter_context(closing(Topic(cursor, SPIKES_TOPIC)))
+            self._task = None if task is None else opened.enter_context(closing(Topic(task, TASK_TOPIC)))
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._opened.close()
+
+    def read_into(self, state: MonitorState) -> float:
+        """Take all that has come; returns the time it was read at (`time.monotonic`)."""
+        client, cursors = self._client, []
+        while (cursor := client.receive(timeout_s=0.0)) is not None:
+            cursors.append(cursor)
+        now_s = time.monotonic()
+        state.hear_link(
+            client.link,
+            age_s=client.age_s,
+            restarts=client.restarts,
+            missed=client.missed,
+            malformed=client.malformed,
+            problem=client.problem,
+        )
+        if client.status is not None and client.status is not self._status:
+            self._status = client.status
+            state.hear_status(client.status, now_s)
+        for cursor in cursors:
+            state.hear_cursor(cursor, now_s)
+        for payload in self._spikes.payloads():
+            if (counts := read_spikes(payload)) is not None:
+                state.hear_spikes(counts)
+        for payload in self._task.payloads() if self._task is not None else ():
+            if (task := read_task(payload)) is not None:
+                state.hear_task(task, now_s)
+        state.plane.settle()
+        return now_s
+
+
+class Topic:
+    """A subscription to one topic.
+
+    Args:
+        endpoint: of a PUB socket.
+        topic: the first frame of its messages.
+
+    Raises:
+        RtdecodeError: the endpoint is none.
+    """
+
+    def __init__(self, endpoint: str, topic: bytes) -> None:
+        check_endpoint(endpoint)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._topic = topic
+        self._socket = context.socket(zmq.SUB)
+        self.close = weakref.finalize(self, _release, context, self._socket)
+        try:
+            subscribe(self._socket, endpoint, topic)
+        except zmq.ZMQError as error:
+            self.close()
+            raise RtdecodeError(f"cannot connect ({error})", where=endpoint) from None
+
+    def payloads(self) -> list[bytes]:
+        """What has come since the last call."""
+        found: list[bytes] = []
+        while len(found) < MAX_READ:
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if len(frames) == 2 and frames[0] == self._topic:
+                found.append(frames[1])
+        return found
+
+
+def _release(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) -> None:
+    socket.close(linger=0)
+    context.term()

@@ -1,0 +1,140 @@
+"""The plane the cursor moves in: which numbers are its axes, where it has been, and how much to show."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+from rtdecode.client.status import Status
+from rtdecode.messages import Cursor
+
+#: What is in view follows where cursor and targets were in these last bins (half a minute at 20 ms).
+EXTENT_BINS = 1500
+
+#: The view shrinks once what it has to hold takes less than this part of it.
+SHRINK_BELOW = 0.35
+MARGIN = 0.12
+
+
+class Axis(NamedTuple):
+    """One axis.
+
+    Attributes:
+        source: "out" or "value", where in a cursor message it is.
+        place: its index there.
+        name, units: to be shown.
+    """
+
+    source: str
+    place: int
+    name: str
+    units: str
+
+
+class Point(NamedTuple):
+    """Where the cursor was in one bin."""
+
+    bin: int
+    x: float
+    y: float
+
+
+class Extent(NamedTuple):
+    """A square in the plane: its centre, and half its side."""
+
+    x: float
+    y: float
+    half: float
+
+
+def axes_of(status: Status) -> tuple[Axis, Axis] | None:
+    """The two numbers that are drawn against each other.
+
+    The output stage's cursor if there is one, else the decoded positions, else the first two outputs.
+
+    Returns:
+        None where there are not even two.
+    """
+    out = status.out or {}
+    listed = [Axis("out", i, *pair) for i, pair in enumerate(_pairs(out.get("names"), out.get("units")))]
+    if len(listed) >= 2:
+        return listed[0], listed[1]
+    listed = [Axis("value", i, *pair) for i, pair in enumerate(_pairs(status.names, status.units))]
+    positions = [axis for axis in listed if status.roles[axis.place : axis.place + 1] == ["position"]]
+    chosen = positions if len(positions) >= 2 else listed
+    return (chosen[0], chosen[1]) if len(chosen) >= 2 else None
+
+
+def _pairs(names: list[str] | None, units: list[str] | None) -> list[tuple[str, str]]:
+    return [(str(name), str(unit)) for name, unit in zip(names or (), units or (), strict=False)]
+
+
+def point_of(cursor: Cursor, axes: tuple[Axis, Axis]) -> Point | None:
+    """Where a cursor is; None if its message has no such numbers."""
+    numbers = []
+    for axis in axes:
+        source = cursor.value if axis.source == "value" else cursor.out
+        if not isinstance(source, list) or axis.place >= len(source):
+            return None
+        numbers.append(source[axis.place])
+    return Point(cursor.bin, *numbers)
+
+
+class Plane:
+    """Where the cursor has been lately, and the square that shows it.
+
+    The square changes seldom: it grows when cursor or target would leave it, shrinks when they need little
+    of it, and its side is a round number of units.
+
+    Args:
+        trail_bins: bins that are drawn as its trail.
+
+    Attributes:
+        trail: the last points, the newest last.
+        extent: what to show; None before the first point.
+    """
+
+    def __init__(self, trail_bins: int) -> None:
+        self.trail: deque[Point] = deque(maxlen=trail_bins)
+        self.extent: Extent | None = None
+        self._seen: deque[tuple[float, float, float]] = deque(maxlen=EXTENT_BINS)
+
+    @property
+    def digits(self) -> int:
+        """Decimals worth showing: a thousandth of the square, as a rule."""
+        return 1 if self.extent is None else max(0, 3 - math.ceil(math.log10(self.extent.half)))
+
+    def add(self, point: Point) -> None:
+        """Take the next point."""
+        self.trail.append(point)
+        self._seen.append((point.x, point.y, 0.0))
+
+    def aim(self, x: float, y: float, radius: float) -> None:
+        """Keep a target in view, for as long as a point."""
+        self._seen.append((x, y, radius))
+
+    def settle(self) -> None:
+        """Fit the square to what was seen; called before it is drawn."""
+        if not self._seen:
+            return
+        low_x, high_x = min(x - r for x, _, r in self._seen), max(x + r for x, _, r in self._seen)
+        low_y, high_y = min(y - r for _, y, r in self._seen), max(y + r for _, y, r in self._seen)
+        needed = max(high_x - low_x, high_y - low_y) / 2
+        if (e := self.extent) is not None:
+            inside = e.x - e.half <= low_x and high_x <= e.x + e.half
+            inside = inside and e.y - e.half <= low_y and high_y <= e.y + e.half
+            if inside and needed >= SHRINK_BELOW * e.half:
+                return
+        half = round_up(needed * (1 + 2 * MARGIN))
+        step = half / 10
+        x, y = (round(middle / step) * step for middle in ((low_x + high_x) / 2, (low_y + high_y) / 2))
+        self.extent = Extent(x, y, half)
+
+
+def round_up(number: float) -> float:
+    """The next of 1, 1.5, 2, 3, 5, 7.5, 10 times a power of ten; 1 for 0."""
+    if not number > 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(number))
+    return next((s * power for s in (1.0, 1.5, 2.0, 3.0, 5.0, 7.5) if s * power >= number), 10.0 * power)

@@ -1,0 +1,161 @@
+"""The terminal monitor's picture as lines of text, for any size of terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rtdecode.monitor.dots import bar_lines, pooled
+from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Spread
+from rtdecode.monitor.panels import Line, cursor_panel, raster_panel
+from rtdecode.monitor.state import MonitorState
+from rtdecode.serve.viewcounters import WIDE, counter_rows, counter_table
+from rtdecode.serve.viewfit import LABEL_WIDTH, Part, Row, body_width, fitted
+from rtdecode.serve.viewrows import model_rows, recording_row, state_row, stream_rows
+
+#: Pictures lower than this, or narrower together, say nothing.
+LEAST_PICTURE, LEAST_WIDTH = 6, 40
+
+#: From here on bars are higher than one line, and there is room for all counters.
+TALL = 40
+BAR_LINES = 4
+
+#: Columns of a latency histogram, and of the figures beside it.
+HISTOGRAM = DECADES * PER_DECADE
+
+
+def screen(state: MonitorState, now_s: float, width: int, height: int, *, unicode: bool = True) -> list[Line]:
+    """What is shown now, at most `height` lines of at most `width` cells.
+
+    Args:
+        state: what was heard.
+        now_s: as the state was given it.
+        width, height: of the terminal, cells.
+        unicode: whether it can show braille and blocks.
+    """
+    status, alive = state.status_map, state.alive(now_s)
+    above = head(state, now_s)
+    tall = height >= TALL
+    bars = BAR_LINES if tall else 1
+    below = [*rate_rows(state, width, bars, unicode=unicode)]
+    below += latency_rows(state, width, bars, unicode=unicode)
+    if status:
+        table = tall and width >= WIDE.table_width
+        below += (
+            counter_table(status, state.recent, WIDE)
+            if table
+            else counter_rows(status, state.recent, body_width(width))[: None if tall else 2]
+        )
+        below.append(recording_row(status))
+    below.append(connection_row(state))
+    pictures = width >= LEAST_WIDTH
+    room = max(height - len(above) - (LEAST_PICTURE if pictures else 0), 0)
+    while len(below) > room:
+        del below[max(range(len(below)), key=lambda i: (below[i].rank, i))]
+    body = height - len(above) - len(below)
+    lines = [_line(row, width) for row in above]
+    if pictures and body >= LEAST_PICTURE:
+        across = min(2 * (body - 2) + 2, width * 9 // 20)
+        left = cursor_panel(state, now_s, across, body, unicode=unicode)
+        right = raster_panel(state, width - across - 1, body, unicode=unicode)
+        lines += [[*a, Part(" "), *b] for a, b in zip(left, right, strict=True)]
+    lines += [_line(row, width) for row in below]
+    return [line if alive else [_old(part) for part in line] for line in lines][:height]
+
+
+def _old(part: Part) -> Part:
+    """As it looks once the daemon is gone: what cries out still does, the rest is dim."""
+    return part if part.style in ("bad", "now", "watch") else part._replace(style="zero")
+
+
+def head(state: MonitorState, now_s: float) -> list[Row]:
+    """State, connection, stream, model and warnings."""
+    status, alert = state.status_map, state.alert(now_s)
+    rows = []
+    if not state.alive(now_s):
+        rows.append(Row(0, None, [Part(" NO DAEMON ", "bad"), Part(alert, "now", 1, cut=True)]))
+    else:
+        now: dict[str, Any] = {**status, "flags": state.flags(now_s)}
+        if state.cursor is not None:
+            now["bin"] = state.cursor.bin
+        rows.append(state_row(now, state.recent, ended=False))
+        if alert:
+            rows.append(Row(0, None, [Part(alert, "now", cut=True)]))
+    if status:
+        rows.append(next(iter(stream_rows(status))))
+        rows.append(next(iter(model_rows(status))))
+    warnings = status.get("warnings") or []
+    for warning in warnings[:1]:
+        more = Part(f"and {len(warnings) - 1} more", "now", 1) if len(warnings) > 1 else Part("")
+        rows.append(Row(1, "warning", [Part(str(warning), "now", cut=True), more]))
+    return rows
+
+
+def rate_rows(state: MonitorState, width: int, n_lines: int, *, unicode: bool) -> list[Row]:
+    """The rate of every channel over the last 2 s as bars, and the figures."""
+    rates = state.raster.rates_hz()
+    if not len(rates):
+        return [Row(4, "rates Hz", [Part("no spikes heard yet", "zero")])]
+    silent = int((rates == 0).sum())
+    figures = [
+        Part(f"median {np.median(rates):.1f}"),
+        Part(f"highest {rates.max():.0f} (channel {int(rates.argmax())})", "", 1),
+        Part(f"{silent} of {len(rates)} silent" if silent else "", "past", 2),
+    ]
+    room = body_width(width)
+    columns = min(room, len(rates)) if room < 2 * len(rates) else len(rates) * min(room // len(rates), 3)
+    drawn = bar_lines(pooled(rates, columns) / max(float(rates.max()), 1.0), n_lines, unicode=unicode)
+    rows = [Row(4, "rates Hz", figures)]
+    return rows + [Row(5, "", [Part(line, "accent")]) for line in drawn]
+
+
+def latency_rows(state: MonitorState, width: int, n_lines: int, *, unicode: bool) -> list[Row]:
+    """Both latencies as histograms over log time, with their figures."""
+    rows = []
+    limit_ms = state.bin_width_s * 1e3
+    for name, spread in (("decode ms", state.latencies.decode()), ("total ms", state.latencies.total())):
+        rows += _histogram(name, spread, limit_ms, n_lines, width, unicode=unicode)
+    if body_width(width) >= HISTOGRAM:
+        marks = "".join(f"{LOWEST_MS * 10**d:<{PER_DECADE}g}" for d in range(DECADES))
+        about = "from the end of the bin (total) or its last spike (decode) to the cursor leaving"
+        rows.append(Row(7, "", [Part(marks, "label"), Part(about, "label", 1)]))
+    return rows
+
+
+def _histogram(
+    name: str, spread: Spread, limit_ms: float, n_lines: int, width: int, *, unicode: bool
+) -> list[Row]:
+    figures = [Part("no bin yet", "zero")]
+    if not np.isnan(spread.p50):
+        figures = [
+            Part(f"p50 {spread.p50:.2f}", "now" if spread.p50 > limit_ms else "", 1),
+            Part(f"p99 {spread.p99:.2f}", "now" if spread.p99 > limit_ms else "", 0),
+            Part(f"max {spread.largest:.1f}", "now" if spread.largest > limit_ms else "", 2),
+        ]
+    if body_width(width) < HISTOGRAM:
+        return [Row(3, name, figures)]
+    heights = spread.histogram / max(int(spread.histogram.max()), 1)
+    drawn = bar_lines(heights, n_lines, unicode=unicode)
+    rows = [Row(6, "", [Part(line, "accent")]) for line in drawn[:-1]]
+    return [*rows, Row(3, name, [Part(drawn[-1], "accent", 3), *figures])]
+
+
+def connection_row(state: MonitorState) -> Row:
+    """What came through here, as against what the daemon sent."""
+    parts = [Part(f"{state.missed:,} cursors missed here", "past" if state.missed else "zero")]
+    if state.restarts:
+        parts.append(Part(f"daemon restarted {state.restarts} times", "past", 1))
+    if state.malformed:
+        parts.append(Part(f"{state.malformed:,} unreadable: {state.problem}", "now", 2, cut=True))
+    parts.append(Part("Ctrl-C ends this monitor, not the daemon", "zero", 3))
+    return Row(8, "monitor", parts)
+
+
+def _line(row: Row, width: int) -> Line:
+    """A row with its label, fitted."""
+    indent = 0 if row.label is None else width - body_width(width)
+    line = [Part((row.label or "").ljust(LABEL_WIDTH)[:indent], "label")] if indent else []
+    for n, part in enumerate(fitted(list(row.parts), row.gap, width - indent)):
+        line += [Part(row.gap)] * bool(n) + [part]
+    return line

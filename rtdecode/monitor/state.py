@@ -1,0 +1,157 @@
+"""What a monitor has heard, as what it shows. No sockets, no clock, no screen."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from rtdecode.client.status import Status
+from rtdecode.client.tracker import Link
+from rtdecode.messages import Cursor, Flag, flag_names
+from rtdecode.monitor.latency import Latencies
+from rtdecode.monitor.plane import Axis, Plane, axes_of, point_of
+from rtdecode.monitor.raster import SPAN_S, Counts, Raster
+from rtdecode.monitor.task import Task
+from rtdecode.serve.recent import History, Recent
+
+#: Bins of this width until the daemon has said what its width is.
+ASSUMED_WIDTH_S = 0.02
+
+#: A flag of a single bin stays on the screen for so long.
+FLAG_SHOWN_S = 2.0
+
+#: A task that has said nothing for so long is not shown any more.
+TASK_SHOWN_S = 2.0
+
+#: A status comes once a second; after so long without one, and without cursors, the daemon is gone.
+STATUS_OLD_S = 3.0
+
+
+class MonitorState:
+    """All that is shown; fed by `Listener`, drawn by `screen` and `frame`.
+
+        state = MonitorState()
+        state.hear_status(status, now_s)
+        state.hear_cursor(cursor, now_s)
+        state.hear_spikes(counts)
+        state.hear_link(Link.LIVE, age_s=0.01, restarts=0)
+
+    Args:
+        endpoint: of the daemon's cursors, to be named while none is heard.
+
+    Attributes:
+        link, age_s: what the newest cursor is worth, and the seconds since it was published.
+        cursor, status: the newest; None before the first.
+        status_map: the status as a map, empty before the first.
+        recent: what the counters gained lately.
+        axes: what is drawn, None before the first status or where there are not two numbers.
+        plane: where the cursor was.
+        raster: spikes of the last 2 s.
+        latencies: of the last bins.
+        missed, malformed, problem: as the client counts them.
+    """
+
+    def __init__(self, endpoint: str = "") -> None:
+        self.endpoint = endpoint
+        self.link, self.age_s, self.restarts = Link.WAITING, math.inf, 0
+        self.missed = self.malformed = 0
+        self.problem = ""
+        self._task: Task | None = None
+        self._task_at_s = 0.0
+        self._forget(ASSUMED_WIDTH_S)
+
+    def _forget(self, bin_width_s: float) -> None:
+        self.cursor: Cursor | None = None
+        self.status: Status | None = None
+        self.status_map: dict[str, Any] = {}
+        self.recent = Recent()
+        self.axes: tuple[Axis, Axis] | None = None
+        self.bin_width_s = bin_width_s
+        self.plane = Plane(max(1, round(SPAN_S / bin_width_s)))
+        self.raster = Raster(bin_width_s)
+        self.latencies = Latencies()
+        self._history: History | None = None
+        self._flag_at_s: dict[Flag, float] = {}
+        self._status_at_s = -math.inf
+
+    def hear_link(
+        self,
+        link: Link,
+        *,
+        age_s: float,
+        restarts: int,
+        missed: int = 0,
+        malformed: int = 0,
+        problem: str = "",
+    ) -> None:
+        """Take what the client says of the connection; another daemon on the endpoint clears all else."""
+        # A new daemon's status may have come before its first cursor, and has cleared all by then.
+        if restarts != self.restarts and self.cursor is not None:
+            self._forget(self.bin_width_s)
+        self.link, self.age_s, self.restarts = link, age_s, restarts
+        self.missed, self.malformed, self.problem = missed, malformed, problem
+
+    def hear_status(self, status: Status, now_s: float) -> None:
+        """Take the next status, read at `now_s`; one of another daemon clears all that was heard before."""
+        width_s = status.bin_width_s or ASSUMED_WIDTH_S
+        began_anew = self.status is not None and status.uptime_s < self.status.uptime_s
+        if began_anew or width_s != self.bin_width_s:
+            self._forget(width_s)
+        self._status_at_s = now_s
+        axes = axes_of(status)
+        if axes != self.axes:
+            self.axes, self.plane = axes, Plane(max(1, round(SPAN_S / width_s)))
+        self.status, self.status_map = status, msgspec.to_builtins(status)
+        if self._history is None:
+            self._history = History(self.status_map)
+        self.recent = self._history.add(self.status_map)
+
+    def hear_cursor(self, cursor: Cursor, now_s: float) -> None:
+        """Take the next cursor, read at `now_s`."""
+        self.cursor = cursor
+        self.latencies.add(cursor.t_bin, cursor.t_close, cursor.t_pub)
+        for flag in Flag:
+            if cursor.flags & flag:
+                self._flag_at_s[flag] = now_s
+        if self.axes is not None and (point := point_of(cursor, self.axes)) is not None:
+            self.plane.add(point)
+
+    def hear_spikes(self, counts: Counts) -> None:
+        """Take the spikes of some bins."""
+        self.raster.add(counts)
+
+    def hear_task(self, task: Task, now_s: float) -> None:
+        """Take what the task says."""
+        self._task, self._task_at_s = task, now_s
+        if task.target is not None:
+            self.plane.aim(*task.target, task.radius)
+
+    def task(self, now_s: float) -> Task | None:
+        """What the task said last, if that was not long ago."""
+        return self._task if now_s - self._task_at_s <= TASK_SHOWN_S else None
+
+    def flags(self, now_s: float) -> list[str]:
+        """Names of the flags that were set lately, and still are for what has no end yet."""
+        standing = set(flag_names(self.cursor.flags)) if self.cursor is not None else set()
+        late = {flag for flag, at_s in self._flag_at_s.items() if now_s - at_s < FLAG_SHOWN_S}
+        return [flag.name for flag in Flag if flag.name and (flag.name in standing or flag in late)]
+
+    def alive(self, now_s: float) -> bool:
+        """Whether the daemon is there: its cursors come, or at least its status does."""
+        return self.link in (Link.LIVE, Link.HELD) or now_s - self._status_at_s <= STATUS_OLD_S
+
+    def alert(self, now_s: float) -> str:
+        """What must not be missed about the connection; empty where there is nothing to say."""
+        if self.link in (Link.LIVE, Link.HELD):
+            return ""
+        if self.alive(now_s):
+            waiting = self.status is not None and self.status.state == "waiting"
+            return "" if waiting else "the daemon answers, but publishes no cursor"
+        if self.cursor is not None or self.status is not None:
+            since_s = min(self.age_s, now_s - self._status_at_s)
+            return f"daemon lost: silent for {since_s:.0f} s. What is shown is old. Waiting for it to return"
+        strange = f"; what comes cannot be read: {self.problem}" if self.malformed else ""
+        where = f" at {self.endpoint}" if self.endpoint else ""
+        return f"no daemon heard yet{where}{strange}"

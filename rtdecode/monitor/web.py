@@ -1,0 +1,266 @@
+"""`rtdecode monitor --web`: the page, its WebSocket, and the requests that control, in one server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import re
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from rtdecode.client import AsyncControlClient
+from rtdecode.errors import RtdecodeError
+from rtdecode.monitor.guard import Guard
+from rtdecode.monitor.hub import Hub, Page
+from rtdecode.monitor.listen import Listener
+from rtdecode.monitor.state import MonitorState
+
+FRAME_EVERY_S = 0.1
+
+#: More pages than this are turned away.
+MAX_PAGES = 32
+
+#: What a page may send: a word for a frame it has drawn, a path for a swap.
+MAX_MESSAGE_BYTES = 4096
+
+#: A page that does not answer a ping is gone.
+PING_S = 10.0
+
+#: Old frames must not pile up in the kernel either.
+SEND_BUFFER_BYTES = 65536
+
+#: How a connection ends: left, cut while sending, or with bytes, which no page of ours sends.
+GONE = (WebSocketDisconnect, RuntimeError, KeyError)
+
+COMMANDS = ("pause", "resume", "reset", "stop", "swap")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSettings:
+    """Settings of the web monitor.
+
+    Attributes:
+        host: address to listen on, checked (`guard.check_host`).
+        port: 0 for a free one.
+        insecure: whether other machines may look in.
+        control: the daemon's control endpoint if pages may control it; None if they only look.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    insecure: bool = False
+    control: str | None = None
+
+
+class ControlRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /control."""
+
+    cmd: str
+    path: str | None = None
+
+
+class Site:
+    """What the server answers.
+
+    Args:
+        hub: where frames come from.
+        guard: who is answered.
+        control: takes the requests that control; None to refuse them.
+    """
+
+    def __init__(self, hub: Hub, guard: Guard, control: AsyncControlClient | None) -> None:
+        self._hub, self._guard, self._control = hub, guard, control
+        self._pages = 0
+        self._html = files("rtdecode.monitor").joinpath("page.html").read_text("utf-8")
+        self._headers = {
+            "Content-Security-Policy": content_policy(self._html),
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+    def app(self) -> Starlette:
+        """The application."""
+        routes = [
+            Route("/", self.page),
+            Route("/control", self.control, methods=["POST"]),
+            WebSocketRoute("/frames", self.frames),
+        ]
+        return Starlette(routes=routes)
+
+    async def page(self, request: Request) -> Response:
+        """GET /."""
+        if not self._guard.knows(request.headers.get("host")):
+            return PlainTextResponse("this is not the name of this machine\n", 403)
+        return Response(self._html, media_type="text/html", headers=self._headers)
+
+    async def control(self, request: Request) -> Response:
+        """POST /control with {"cmd": …} as JSON; answers as the daemon's control socket does."""
+        headers = request.headers
+        if not self._guard.controls(headers.get("host"), headers.get("origin")):
+            return _refused("only the monitor's own page may do this", 403)
+        if self._control is None:
+            return _refused("this monitor only looks; start it with --allow-control", 403)
+        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            return _refused("send application/json", 415)
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_MESSAGE_BYTES:
+                return _refused("too long", 413)
+        try:
+            asked = msgspec.json.decode(body, type=ControlRequest)
+        except (msgspec.MsgspecError, ValueError):
+            return _refused('send {"cmd": …}, and "path" for swap', 400)
+        if asked.cmd not in COMMANDS or (asked.cmd == "swap") != bool(asked.path):
+            return _refused(f"cmd is one of {', '.join(COMMANDS)}; swap takes a path, the others none", 400)
+        try:
+            return JSONResponse(await self._ask(asked))
+        except RtdecodeError as error:
+            return _refused(str(error), 502)
+
+    async def _ask(self, asked: ControlRequest) -> dict[str, Any]:
+        assert self._control is not None
+        if asked.path is not None:
+            return {"ok": True, "bin": await self._control.swap(asked.path)}
+        return await self._control.request(asked.cmd)
+
+    async def frames(self, websocket: WebSocket) -> None:
+        """The WebSocket: frames out, a word for each that was drawn in."""
+        headers = websocket.headers
+        if not self._guard.reads(headers.get("host"), headers.get("origin")) or self._pages >= MAX_PAGES:
+            # Before it is accepted, this answers 403.
+            await websocket.close()
+            return
+        self._pages += 1
+        try:
+            await websocket.accept()
+            page = Page(self._hub, websocket.send_text)
+            both = [asyncio.create_task(page.run()), asyncio.create_task(_hear_page(websocket, page))]
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in both:
+                    task.cancel()
+                ends = await asyncio.gather(*both, return_exceptions=True)
+            for end in ends:
+                if isinstance(end, Exception) and not isinstance(end, GONE):
+                    raise end
+        except GONE:
+            return
+        finally:
+            self._pages -= 1
+
+
+async def _hear_page(websocket: WebSocket, page: Page) -> None:
+    while True:
+        await websocket.receive_text()
+        page.seen()
+
+
+def content_policy(html: str) -> str:
+    """A policy that lets the page's own script and style run, and nothing from anywhere else."""
+
+    def hashes(tag: str) -> str:
+        blocks = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digests = (base64.b64encode(hashlib.sha256(block.encode()).digest()).decode() for block in blocks)
+        return " ".join(f"'sha256-{digest}'" for digest in digests)
+
+    return (
+        f"default-src 'none'; script-src {hashes('script')}; style-src {hashes('style')}; "
+        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _refused(error: str, status: int) -> Response:
+    return JSONResponse({"ok": False, "error": error}, status)
+
+
+def serve_web(listener: Listener, settings: WebSettings, say: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        RtdecodeError: the port is in use.
+    """
+    bound = _bind(settings)
+    try:
+        asyncio.run(_serve(listener, settings, bound, say))
+    finally:
+        bound.close()
+
+
+def _bind(settings: WebSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    try:
+        bound.bind((settings.host, settings.port))
+        # Whoever reads the address may ask at once.
+        bound.listen(MAX_PAGES)
+    except OSError as error:
+        bound.close()
+        raise RtdecodeError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})",
+            where="--port",
+            mend="choose another port, or stop the monitor that has it",
+        ) from None
+    return bound
+
+
+async def _serve(
+    listener: Listener, settings: WebSettings, bound: socket.socket, say: Callable[[str], None]
+) -> None:
+    state = MonitorState(listener.endpoint)
+    hub = Hub(state, {"control": settings.control is not None})
+    control = AsyncControlClient(settings.control) if settings.control else None
+    site = Site(hub, Guard(insecure=settings.insecure), control)
+    config = uvicorn.Config(
+        site.app(),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_max_queue=4,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    # For a signal before uvicorn handles them, and for the one it raises anew once it has come down.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    host, port = bound.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    what = "looks at and controls" if control else "looks at"
+    say(f"http://{shown}:{port} {what} the daemon at {listener.endpoint}; Ctrl-C ends it")
+    hearing = asyncio.create_task(_hear(listener, state, hub))
+    try:
+        await server.serve(sockets=[bound])
+    finally:
+        hearing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await hearing
+
+
+async def _hear(listener: Listener, state: MonitorState, hub: Hub) -> None:
+    """Read the sockets and publish a frame ten times a second, whoever looks."""
+    while True:
+        hub.publish(listener.read_into(state))
+        await asyncio.sleep(FRAME_EVERY_S)

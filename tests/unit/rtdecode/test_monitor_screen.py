@@ -1,0 +1,291 @@
+"""The terminal monitor's picture: nothing too wide, nothing too high, and what matters on it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+from fakedaemon import FakePublisher
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from monitored import A_TASK, STATUS_MAP, after, counts, cursor, packed_spikes
+from rich.cells import cell_len
+from rich.console import Console
+
+from rtdecode.client import Link
+from rtdecode.messages import Flag
+from rtdecode.monitor.dots import bar_lines, dot_lines, pooled
+from rtdecode.monitor.screen import screen
+from rtdecode.monitor.state import MonitorState
+from rtdecode.monitor.terminal import Lines, Picture
+
+SIZES = [(80, 24), (200, 60)]
+
+
+def texts(state: MonitorState, now_s: float, width: int, height: int, *, unicode: bool = True) -> list[str]:
+    lines = screen(state, now_s, width, height, unicode=unicode)
+    return ["".join(part.text for part in line) for line in lines]
+
+
+def drawn(state: MonitorState, now_s: float, width: int, height: int) -> str:
+    """As rich draws it, without colours."""
+    console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
+    console.print(Picture(state, now_s))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+STATES: dict[str, tuple[MonitorState, float]] = {
+    "nothing heard": (MonitorState(), 0.0),
+    "running": after(3.0, task=A_TASK),
+    "one output": after(2.0, names=["grip"], units=["N"], roles=["other"]),
+    "1,000 channels": after(2.0, n_channels=1000),
+    "four channels": after(2.0, n_channels=4),
+    "much is wrong": after(
+        3.0,
+        counters={key: 10**7 + i for i, key in enumerate(STATUS_MAP["counters"])},
+        warnings=["a warning that is a good deal longer than eighty characters, as they are" * 2] * 3,
+        recording={"path": "/data/" + "long/" * 30 + "x.h5", "error": "No space left on device", "bins": 3},
+        stream=STATUS_MAP["stream"] | {"name": "名前" * 40},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize("size", [*SIZES, (40, 12), (120, 40), (20, 5), (300, 90)])
+@pytest.mark.parametrize("unicode", [True, False])
+def test_nothing_is_wider_or_higher_than_the_terminal(
+    name: str, size: tuple[int, int], unicode: bool
+) -> None:
+    lines = texts(*STATES[name], *size, unicode=unicode)
+    assert len(lines) <= size[1]
+    assert max(map(cell_len, lines)) <= size[0]
+    if not unicode and "名" not in "".join(lines):
+        assert "".join(lines).isascii()
+
+
+@given(st.integers(1, 250), st.integers(1, 100))
+@settings(max_examples=80, deadline=None)
+def test_any_size_at_all(width: int, height: int) -> None:
+    for state, now_s in (STATES["running"], STATES["much is wrong"]):
+        lines = texts(state, now_s, width, height)
+        assert len(lines) <= height
+        assert max(map(cell_len, lines), default=0) <= width
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_all_that_matters_is_on_the_screen(size: tuple[int, int]) -> None:
+    shown = "\n".join(texts(*STATES["running"], *size))
+    for wanted in ("RUNNING", "M1", "alignnet", "a1b2c3d4", "96 channels", "●", "move", "92%"):
+        assert wanted in shown, wanted
+    for wanted in ("decode ms", "total ms", "p50 0.08", "rates Hz", "silent", "lost", "today.h5"):
+        assert wanted in shown, wanted
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_whole_height_is_used(size: tuple[int, int]) -> None:
+    assert len(texts(*STATES["running"], *size)) == size[1]
+
+
+def test_the_large_screen_has_every_counter() -> None:
+    shown = "\n".join(texts(*STATES["running"], 200, 60))
+    assert all(name in shown for name in ("out of order", "fail-safe", "warm-up bins", "clock jumps"))
+
+
+def test_the_cursor_is_where_it_is_and_the_target_too() -> None:
+    for b, there in ((0, lambda r, c: c > 40), (50, lambda r, c: r < 15), (100, lambda r, c: c < 20)):
+        state, now_s = after(4.0)
+        state.hear_cursor(cursor(200 + b), now_s)
+        lines = texts(state, now_s, 200, 60)
+        row = next(i for i, line in enumerate(lines) if "●" in line)
+        assert there(row, lines[row].index("●"))
+    styles = [part.style for line in screen(*STATES["running"], 200, 60) for part in line]
+    assert "target" in styles
+    assert "target" not in [part.style for line in screen(*after(3.0), 200, 60) for part in line]
+
+
+def test_a_lost_daemon_is_said_first_and_the_rest_is_dim() -> None:
+    state, now_s = after(3.0)
+    state.hear_link(Link.LOST, age_s=7.0, restarts=0)
+    lines = screen(state, now_s + 7.0, 80, 24)
+    assert "".join(part.text for part in lines[0]).startswith(" NO DAEMON   daemon lost: silent for 7 s")
+    assert {part.style for line in lines[1:] for part in line if part.text.strip()} == {"zero"}
+
+
+def test_the_flags_of_this_moment_are_on_the_first_line() -> None:
+    state, now_s = after(3.0)
+    state.hear_cursor(cursor(150, flags=int(Flag.GAP | Flag.CATCH_UP)), now_s)
+    assert "CATCH_UP GAP" in texts(state, now_s, 80, 24)[0]
+
+
+def test_spikes_are_dots_at_their_channel_and_time() -> None:
+    state, now_s = after(2.0)
+    silent = np.zeros((100, 96), np.uint8)
+    silent[99, 0] = silent[0, 95] = 1
+    state.raster.add(counts(2000, 1))
+    state.raster.add(type(counts(0, 1))(2001, silent))
+    lines = texts(state, now_s, 200, 60)
+    top = next(i for i, line in enumerate(lines) if "spikes of" in line)
+    bottom = next(i for i, line in enumerate(lines) if "last 2 s" in line)
+    inside = [line.split("│")[-2] for line in lines[top + 1 : bottom]]
+    marked = [(i, j) for i, line in enumerate(inside) for j, c in enumerate(line) if c != " "]
+    assert marked == [(0, len(inside[0]) - 1), (len(inside) - 1, 0)]
+
+
+def test_dots_in_braille() -> None:
+    dots = np.zeros((4, 4), bool)
+    dots[0, 0] = dots[3, 3] = True
+    assert dot_lines(dots, unicode=True) == ["⠁⢀"]
+    assert dot_lines(np.ones((8, 2), bool), unicode=True) == ["⣿", "⣿"]
+    assert dot_lines(dots, unicode=False) == [".."]
+
+
+def test_bars_in_blocks() -> None:
+    assert bar_lines(np.array([0.0, 0.001, 0.5, 1.0]), 1, unicode=True) == [" ▁▄█"]
+    assert bar_lines(np.array([0.0, 0.5, 0.75, 1.0]), 2, unicode=True) == ["  ▄█", " ███"]
+    assert bar_lines(np.array([np.nan, 9.0]), 1, unicode=False) == [" #"]
+
+
+def test_pooled_values_keep_the_largest() -> None:
+    assert pooled(np.array([1.0, 5.0, 2.0, 3.0]), 2).tolist() == [5.0, 3.0]
+    assert pooled(np.array([1.0, 5.0]), 4).tolist() == [1.0, 1.0, 5.0, 5.0]
+    assert pooled(np.zeros(0), 3).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_rich_draws_the_very_lines() -> None:
+    assert drawn(*STATES["running"], 80, 24).splitlines()[3].startswith("┌─ x ")
+
+
+def test_where_nothing_can_be_drawn_lines_say_what_changes() -> None:
+    said: list[str] = []
+    lines = Lines(said.append)
+    state = MonitorState()
+    lines.report(state, 0.0)
+    lines.report(state, 1.0)
+    assert said == ["no daemon heard yet"]
+    state, now_s = after(2.0)
+    lines.report(state, now_s)
+    assert said[1] == "daemon heard"
+    assert said[2].startswith("running")
+    state.hear_link(Link.LOST, age_s=5.0, restarts=0)
+    lines.report(state, now_s + 5.0)
+    lines.report(state, now_s + 6.0)
+    assert said[3].startswith("daemon lost")
+    assert len(said) == 4
+
+
+def monitor(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rtdecode.cli", "monitor", *arguments]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True, **options)
+
+
+def test_on_a_terminal_it_draws_and_leaves_it_as_it_was(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+    with FakePublisher() as publisher:
+        process = monitor("--cursor", publisher.endpoint, stdout=theirs, stderr=theirs, env=environment)
+        os.close(theirs)
+        seen, deadline, stopped, seq = "", time.monotonic() + 30, False, 0
+        while time.monotonic() < deadline:
+            publisher.status()
+            publisher.cursor(seq)
+            publisher.spikes(packed_spikes(seq, counts(seq, 1).rows))
+            seq += 1
+            if select.select([ours], [], [], 0.02)[0]:
+                try:
+                    seen += os.read(ours, 65536).decode("utf-8", "replace")
+                except OSError:
+                    break
+            if not stopped and "spikes of 96" in seen and "RUNNING" in seen and "●" in seen:
+                process.terminate()
+                stopped = True
+        os.close(ours)
+        assert process.wait(10) == 0
+    assert stopped, seen[-2000:]
+    assert "\x1b[?1049h" in seen
+    assert re.search(r"\x1b\[\?1049l.*\x1b\[\?25h|\x1b\[\?25h.*\x1b\[\?1049l", seen[-200:], re.DOTALL)
+
+
+def test_json_is_a_map_a_second() -> None:
+    with FakePublisher() as publisher:
+        process = monitor("--cursor", publisher.endpoint, "--json", stdout=subprocess.PIPE)
+        publisher.await_subscriber()
+        assert process.stdout is not None
+        publisher.play(200, awaited=False)
+        lines = [read_line(process.stdout.readline()) for _ in range(2)]
+        process.terminate()
+        assert process.wait(10) == 0
+    assert lines[-1]["state"] == "running"
+    assert lines[-1]["value"] == [1.5, -2.5]
+
+
+def read_line(line: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--port", "9000"], "add --web"),
+        (["--host", "0.0.0.0"], "add --web"),
+        (["--insecure"], "add --web"),
+        (["--allow-control"], "add --web"),
+        (["--control", "tcp://127.0.0.1:1"], "--web --allow-control"),
+        (["--web", "--control", "tcp://127.0.0.1:1"], "--web --allow-control"),
+        (["--web", "--json"], "exclude"),
+        (["--web", "--port", "70000"], "65535"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(arguments: list[str], says: str) -> None:
+    from typer.testing import CliRunner
+
+    from rtdecode.cli import app
+
+    done = CliRunner().invoke(app, ["monitor", *arguments], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert says in done.output
+
+
+def test_a_cursor_endpoint_that_is_none_is_named() -> None:
+    done = monitor("--cursor", "here", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    _, error = done.communicate(timeout=30)
+    assert done.returncode == 1
+    assert error.startswith("rtdecode: 'here': is no endpoint")
+
+
+def test_rig_toml_says_where_the_daemon_is(tmp_path: Path) -> None:
+    with FakePublisher() as publisher:
+        (tmp_path / "rig.toml").write_text(f'stream = "M1"\nbind = "{publisher.endpoint}"\n')
+        process = monitor("--json", stdout=subprocess.PIPE, cwd=tmp_path)
+        publisher.await_subscriber()
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_a_task_is_heard_on_its_own_endpoint() -> None:
+    task = msgpack.packb({"v": 1, "target": [1.0, 2.0], "radius": 3.0, "state": "hold"})
+    with FakePublisher() as publisher, FakePublisher() as tasks:
+        arguments = ["--cursor", publisher.endpoint, "--task", tasks.endpoint, "--json"]
+        process = monitor(*arguments, stdout=subprocess.PIPE)
+        publisher.await_subscriber()
+        assert process.stdout is not None
+        for _ in range(60):
+            tasks.send(b"task", task)
+            time.sleep(0.02)
+        heard = read_line(process.stdout.readline())["task"]
+        process.terminate()
+        process.wait(10)
+    assert (heard["target"], heard["radius"], heard["state"]) == ([1.0, 2.0], 3.0, "hold")
