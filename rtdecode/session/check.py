@@ -19,7 +19,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Trials
 from rtdecode.session.logtext import is_json_object, join_parts
 from rtdecode.session.raw import as_number, as_text, as_texts
-from rtdecode.session.schema import DOCS, MAX_MODELS, repair_hint
+from rtdecode.session.schema import DOCS, MAX_MODELS, MODELS_SO_FAR, repair_hint
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -133,7 +133,9 @@ def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, p
         )
     counts = whole_numbers(columns["counts"], np.uint8, f"{place}/counts")
     _columns_of(counts, n_channels, f"{place}/counts", "one column for every channel")
-    models = tuple(model for model in as_texts(attrs.get("models")) or () if model)
+    # One that was not closed lists what was swapped in only in the second.
+    listed = (as_texts(attrs.get(name)) or () for name in ("models", MODELS_SO_FAR))
+    models = max((tuple(model for model in each if model) for each in listed), key=len)
     if len(models) > MAX_MODELS:
         raise RtdecodeError(f"{len(models)} models", where=place, mend=f"at most {MAX_MODELS} fit")
     model = _row_numbers(columns, "model", np.uint8, place)

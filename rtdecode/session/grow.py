@@ -24,12 +24,12 @@ from typing import Any, Self
 
 import h5py
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.logtext import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
-from rtdecode.session.schema import MAX_MODELS
+from rtdecode.session.schema import MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import GrowingTable
 from rtdecode.session.write import cannot_write, out_attrs, strings, write_attrs
@@ -186,17 +186,13 @@ class SessionWriter:
     def list_models(self, models: Sequence[str]) -> None:
         """Let /decoded know these models, of which those known already come first; MAX_MODELS at most.
 
-        On disk with the next `flush`, before any row that is appended later.
+        On disk before any row that is appended later. The attribute `models` follows when the file is closed.
         """
-        if tuple(models) == self._models:
-            return
-        if self._models:
+        if tuple(models) != self._models:
             self.flush()
-        self._models = tuple(models)
-        ids = np.zeros(MAX_MODELS, f"S{MODEL_ID_BYTES}")
-        ids[: len(self._models)] = [model.encode() for model in self._models]
-        self._file["decoded"].attrs.modify("models", ids)
-        self.flush()
+            self._models = tuple(models)
+            self._file["decoded"].attrs.modify(MODELS_SO_FAR, _with_room(self._models))
+            self.flush()
 
     def append_log(self, entries: Sequence[LogEntry]) -> None:
         """Append entries to /log; data longer than a row's 1,024 bytes of JSON takes several rows."""
@@ -232,6 +228,7 @@ class SessionWriter:
             return
         try:
             self.flush()
+            self._list_swapped_in()
             self._file.attrs.modify("complete", np.uint8(1))
             self.flush()
         finally:
@@ -244,6 +241,15 @@ class SessionWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _list_swapped_in(self) -> None:
+        if not self._models or len(self._file["decoded"].attrs["models"]) == len(self._models):
+            return
+        attrs = self._file["decoded"].attrs
+        # A kill in between leaves the file without it: readers take the other one then.
+        del attrs["models"]
+        attrs["models"] = strings(self._models)
+        self.flush()
 
     def _require_room(self) -> None:
         if self._staged.waiting_bytes > MAX_WAITING_BYTES:
@@ -281,9 +287,10 @@ class SessionWriter:
             group = self._file.create_group("decoded")
             group.attrs["origin_s"] = decoded.origin_s
             group.attrs["names"] = strings(decoded.names)
-            # All the room it may need, of one size from the start: nothing in the file moves later.
-            group.attrs["models"] = np.zeros(MAX_MODELS, f"S{MODEL_ID_BYTES}")
-            self.list_models(decoded.models)
+            group.attrs["models"] = strings(decoded.models)
+            self._models = tuple(decoded.models)
+            # A text of another length, or one more of them, would move things in the file.
+            group.attrs[MODELS_SO_FAR] = _with_room(self._models)
             columns = {
                 "bin": ("i8", ()),
                 "t_bin": ("f8", ()),
@@ -308,6 +315,13 @@ class SessionWriter:
             "data": (f"S{LOG_DATA_BYTES}", ()),
         }
         self._log = GrowingTable(self._file.create_group("log"), columns, LOG_ROWS)
+
+
+def _with_room(models: Sequence[str]) -> NDArray[np.bytes_]:
+    """S8[MAX_MODELS], the last ones empty."""
+    ids = np.zeros(MAX_MODELS, f"S{MODEL_ID_BYTES}")
+    ids[: len(models)] = [model.encode() for model in models]
+    return ids
 
 
 def _release(file: h5py.File, descriptor: int) -> None:

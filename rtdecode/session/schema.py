@@ -9,6 +9,9 @@ MAX_CHANNELS = 65_535
 """Channels are u2; 65,535 stays free so that no channel number equals the recorder's fill value."""
 
 MAX_MODELS = 256
+
+#: Attribute of /decoded beside `models`: the same while a recording grows, with room for models to come.
+MODELS_SO_FAR = "models_so_far"
 """`/decoded/model` is u1."""
 
 OWN_ATTRS = frozenset({"format", "format_version", "n_channels", "complete"})

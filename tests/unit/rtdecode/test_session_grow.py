@@ -431,6 +431,19 @@ def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(tmp_path:
     assert seen == set(range(len(MODELS), len(models) + 1))
     assert decoded is not None
     assert decoded.model.tolist() == [2 + i // 2 for i in range(40)]
+    with h5py.File(image) as closed:
+        assert closed["decoded"].attrs["models"].tolist() == models
+
+
+def test_models_are_texts_for_any_reader(tmp_path: Path) -> None:
+    path = tmp_path / "live.h5"
+    with open_writer(path) as writer:
+        writer.append_decoded(*bins(0, 3))
+        with h5py.File(path) as growing:
+            assert growing["decoded"].attrs["models"].tolist() == list(MODELS)
+        writer.list_models([*MODELS, "00000007"])
+    with h5py.File(path) as closed:
+        assert closed["decoded"].attrs["models"].tolist() == [*MODELS, "00000007"]
 
 
 def test_the_list_of_models_takes_as_many_as_a_row_can_name(tmp_path: Path) -> None:
