@@ -19,11 +19,11 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.memory import ChannelMemory, remember, remembered, tuning_of
 from rtdecode.calibrate.noise import noise, shared_per_min
 from rtdecode.calibrate.order import BANKS, Order, find_order, span
+from rtdecode.models.firing import DEAD_BELOW_HZ
 
 F8 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-DEAD_BELOW_HZ = 0.05
 
 #: Noise on more of the channels than this is the rig's: masking it would leave nothing.
 MOST_MASKED = 0.25

@@ -18,6 +18,7 @@ from rtdecode.calibrate.windows import Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.export import export
+from rtdecode.models.firing import DEAD_BELOW_HZ
 from rtdecode.models.gru import GRUNet
 from rtdecode.models.joined import join
 from rtdecode.models.network import Network
@@ -26,7 +27,6 @@ from rtdecode.models.network import Network
 #: its blocks are short, and choosing the best of many looks by them cost .003 to .011 on other days.
 VALIDATED, TOLERANCE = 0.05, 0.05
 
-DEAD_BELOW_HZ = 0.05
 
 DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
 

@@ -112,7 +112,16 @@ def take_rung(
     if rung == "refit":
         # Whatever the time: it is asked for where the array has changed, and a new read-in does not do then.
         way = "full" if torch_is_installed() else "readout"
-        taken = take_rung(way, base, today, seed=seed, device=device, ends_at_s=ends_at_s, progress=progress)
+        taken = take_rung(
+            way,
+            base,
+            today,
+            seed=seed,
+            device=device,
+            ends_at_s=ends_at_s,
+            progress=progress,
+            looked=looked,
+        )
         return replace(taken, rung=rung, settings=taken.settings | {"as": taken.rung})
     if rung in TRAINED and not torch_is_installed():
         raise RtdecodeError(

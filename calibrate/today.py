@@ -17,6 +17,7 @@ from rtdecode.calibrate.intention import REFIT, IntentionLabels, intention_label
 from rtdecode.calibrate.sessions import file_sha256
 from rtdecode.calibrate.split import chronological_split
 from rtdecode.errors import RtdecodeError
+from rtdecode.models.firing import DEAD_BELOW_HZ
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.layout import Behavior, Session
 from rtdecode.session.read import read_session
@@ -28,8 +29,6 @@ HELD_OUT = 0.2
 
 #: Last part of what is learnt from, by which choices are made.
 CHOSEN_BY = 0.2
-
-DEAD_BELOW_HZ = 0.05
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.kalman import recur
 from rtdecode.models.countmodel import Dynamics, LinearModel, Recording, estimate
+from rtdecode.models.firing import DEAD_BELOW_HZ
 from rtdecode.models.kinematics import kinematic_states
 from rtdecode.models.statespace import steady_prediction, update
 
@@ -29,7 +30,6 @@ MIN_TERMS, MAX_COURSE_STATES = 3, 60
 SCALES = tuple(2.0 ** (i / 2) for i in range(2, -7, -1))
 HIDDEN = (0, 5, 10, 20)
 N_FOLDS, GAP_S, RUN_IN_S = 5, 1.5, 6.0
-DEAD_BELOW_HZ = 0.05
 STEPS_PER_STATE = 4
 CONSTANT = 1e-9
 

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.models.firing import DEAD_BELOW_HZ
 
 HISTORY_S = 1.5
 LAG_WIDTH_S = 0.06
 PENALTIES = tuple(0.025 * 4.0**i for i in range(6))
 N_FOLDS = 5
-DEAD_BELOW_HZ = 0.05
 MAX_FEATURES = 4096
 
 _CHUNK_ROWS = 2048

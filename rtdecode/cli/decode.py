@@ -150,7 +150,7 @@ class RecordedModels:
         self._paths, self._engine = [find_model(each) for each in named], engine
         self._where = str(session.path or session.name)
         self._recorded = session.decoded.models if session.decoded is not None else ()
-        self._log = [Path(entry.data["path"]) for entry in session.log if "path" in entry.data]
+        self._log = [Path(str(entry.data["path"])) for entry in session.log if "path" in entry.data]
         self._decoders: list[Any] = []
 
     @property

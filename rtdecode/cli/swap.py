@@ -49,6 +49,6 @@ def swap_in(model: str, control: str | None) -> dict[str, Any]:
     from rtdecode.serve.settings import DEFAULT_CONTROL
 
     path = find_model(model).absolute()
-    model_id = read_artifact(path).model_id
+    model_id = read_artifact(path, train=False).model_id
     endpoint = control or rig_settings().get("control") or DEFAULT_CONTROL
     return {"path": str(path), "model": model_id, "bin": ControlClient(endpoint).swap(path)}

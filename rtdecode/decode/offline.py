@@ -257,10 +257,21 @@ class _Swaps:
         return tuple(self._decoders)
 
     def follow(self, entry: LogEntry, stage: DecodeStage) -> None:
-        """Swap as the loop did."""
-        model, warmed = str(entry.data["model"]), int(entry.data["warmed"])
+        """Swap as the loop did.
+
+        Raises:
+            RtdecodeError: the entry is not one that the loop writes, or as what finds models.
+        """
+        try:
+            model, path, warmed = str(entry.data["model"]), str(entry.data["path"]), int(entry.data["warmed"])
+            stage.recent.last(warmed)
+        except (LookupError, TypeError, ValueError) as error:
+            raise RtdecodeError(
+                f"the swap at bin {entry.bin} cannot be followed ({type(error).__name__}: {error})",
+                where="/log",
+            ) from None
         if model not in self._decoders:
-            artifact, self._decoders[model] = self._find(model, str(entry.data["path"]))
+            artifact, self._decoders[model] = self._find(model, path)
             if (artifact.n_channels, artifact.output_names) != (
                 self._first.n_channels,
                 self._first.output_names,

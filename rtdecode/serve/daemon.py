@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -55,6 +56,10 @@ OPEN_S = 10.0
 
 #: A behaviour stream that starts with the spikes may be announced a little later.
 BEHAVIOR_AFTER_S = 5.0
+
+
+#: A file that comes into the watched folder waits so long for a swap that somebody asked for.
+SWAP_WAIT_S = 60.0
 
 
 class Stop(BaseException):
@@ -122,7 +127,7 @@ class Daemon:
         self.recorder = self._make_recorder()
         self.swapper = Swapper(lambda: self.loop.artifact, self._apply, self.loop.commands.append)
         self.watcher = (
-            Watcher(settings.watch, self.swapper.swap, self.loop.notices.append)
+            Watcher(settings.watch, partial(self.swapper.swap, wait_s=SWAP_WAIT_S), self.loop.notices.append)
             if settings.watch is not None
             else None
         )

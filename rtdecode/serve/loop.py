@@ -143,10 +143,10 @@ class HotLoop:
         self._searching = False
         self._burst = 0
         self._backlog: list[list[list[int]]] = []
-        self._model_id, self._model_row = artifact.model_id, 0
+        self._model_row = 0
         self._swapped = False
         if buffers is not None:
-            buffers.models.append(self._model_id)
+            buffers.models.append(artifact.model_id)
 
     @property
     def state(self) -> str:
@@ -423,7 +423,7 @@ class HotLoop:
             late=closed.late,
             lost=closed.lost,
             flags=flags,
-            model=self._model_id,
+            model=self.artifact.model_id,
             out=out,
         )
         if self._outlet is not None:
@@ -493,7 +493,7 @@ class HotLoop:
         assert candidate.mark is not None
         fresh, behind = self.stage.recent.lag(candidate.mark)
         if (fresh and behind) or behind > MOST_BEHIND:
-            command.error = f"{behind} bins have closed while it was being warmed"
+            command.error = f"{behind} bins have closed while it was being warmed; try again"
             return
         artifact = candidate.artifact
         row = self._row_of(artifact.model_id)
@@ -508,7 +508,7 @@ class HotLoop:
         self._log_backlog(command.bin)
         self._log("swap", command.bin, model=artifact.model_id, path=str(candidate.path), warmed=warmed)
         self.artifact, self.model_path = artifact, candidate.path
-        self._model_id, self._model_row = artifact.model_id, row
+        self._model_row = row
         self._swapped = True
         self.meters.swaps += 1
         self.notices.append(f"model {artifact.model_id} decodes from bin {command.bin}")

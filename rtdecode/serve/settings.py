@@ -94,7 +94,8 @@ def check_endpoint(flag: str, endpoint: str, *, insecure: bool) -> None:
         return
     known_port = port == "*" or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
     if not separator or transport != "tcp" or not colon or not host or not known_port:
-        raise RtdecodeError(f"{endpoint} is no endpoint", where=flag, mend=f"write it like {DEFAULT_BIND}")
+        example = DEFAULT_BIND if flag == "--bind" else DEFAULT_CONTROL
+        raise RtdecodeError(f"{endpoint} is no endpoint", where=flag, mend=f"write it like {example}")
     loopback = host in ("localhost", "[::1]") or (
         host.startswith("127.") and all(part.isdigit() for part in host.split("."))
     )

@@ -40,11 +40,12 @@ class Swapper:
         self._serving, self._apply, self._tell = serving, apply, tell
         self._busy = threading.Lock()
 
-    def swap(self, model: str) -> tuple[int, str]:
+    def swap(self, model: str, *, wait_s: float = 0.0) -> tuple[int, str]:
         """Let another model decode.
 
         Args:
             model: path or name.
+            wait_s: how long to wait for a swap that is under way.
 
         Returns:
             The first bin that it decodes, and its model_id.
@@ -53,7 +54,7 @@ class Swapper:
             RtdecodeError: another swap is under way; the model cannot be read or decodes other values, or
                 none, or from another array; or the loop is too busy. The old model goes on. /log says so.
         """
-        if not self._busy.acquire(blocking=False):
+        if not self._busy.acquire(timeout=wait_s):
             raise RtdecodeError("another swap is under way", where=model, mend="wait for it, and try again")
         try:
             return self._swap(model)
@@ -82,7 +83,7 @@ class Swapper:
             command = self._command("swap", candidate)
             if command.error == "":
                 return command.bin, artifact.model_id
-        raise RtdecodeError(command.error, where=str(path), mend="try again")
+        raise RtdecodeError(command.error, where=str(path))
 
     def _command(self, name: str, candidate: Candidate) -> Command:
         command = Command(name, candidate=candidate)

@@ -90,7 +90,9 @@ class Watcher:
             self._watch = FolderWatch(look(folder))
         except OSError as error:
             raise RtdecodeError(
-                f"cannot be watched ({error.strerror or error})", where=str(folder), mend="name a folder"
+                f"cannot be watched ({error.strerror or error})",
+                where=f"--watch {folder}",
+                mend="name a folder that is there",
             ) from error
         self._swap, self._say = swap, say
         self._stop = threading.Event()

@@ -16,6 +16,7 @@ from rtdecode.binning import BinRing
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_session
 from rtdecode.decode.stage import DecodeStage
+from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.inlet import MAX_PULL, StreamLost
 from rtdecode.ingest.layouts import Layout, StreamDescription
 from rtdecode.messages import Flag
@@ -27,7 +28,7 @@ from rtdecode.serve.loop import MOST_BEHIND, HotLoop
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.swap import warm
-from rtdecode.session.layout import Decoded, DecodedOut, Session
+from rtdecode.session.layout import Decoded, DecodedOut, LogEntry, Session
 
 WIDTH_S = 0.02
 N_CHANNELS = 4
@@ -428,6 +429,31 @@ def test_another_model_takes_over_between_two_bins() -> None:
     assert rig.loop.artifact is candidate.artifact
     assert rig.buffers.models == [rig.artifact.model_id, candidate.artifact.model_id]
     rig.assert_offline_gives_the_same_bits()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"model": "x"},
+        {"model": "x", "path": "p", "warmed": "many"},
+        {"model": "x", "path": "p", "warmed": 9},
+    ],
+)
+def test_a_swap_in_the_log_that_no_loop_wrote_is_refused(data: dict[str, Any]) -> None:
+    clock = Clock()
+    rig = Rig((START_S, Source(clock, steady(0.0, 2.0))), clock=clock)
+    rig.until(1.0)
+    live = rig.recorded()
+    session = Session(N_CHANNELS, decoded=live, log=(LogEntry(START_S, 3, "swap", data),))
+    with pytest.raises(RtdecodeError, match="/log: the swap at bin 3 cannot be followed"):
+        decode_session(
+            session,
+            rig.artifact,
+            load_decoder(rig.artifact),
+            swapped=lambda model, path: (rig.artifact, load_decoder(rig.artifact)),
+            output=rig.output.settings,
+        )
 
 
 def test_a_candidate_that_is_too_far_behind_is_sent_back_to_be_warmed() -> None:

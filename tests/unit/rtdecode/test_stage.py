@@ -187,17 +187,7 @@ def test_a_decoder_that_lacks_more_than_is_kept_takes_nobodys_place() -> None:
 
 
 def test_clipped_counts_add_up_over_decoders_and_those_of_warming_do_not_count() -> None:
-    weight = np.zeros((3, 1, 2), np.float32)
-    artifact = ModelArtifact(
-        kind="wiener",
-        causal=True,
-        bin_width_s=0.02,
-        n_channels=3,
-        channel_mask=(True,) * 3,
-        outputs=OUTPUTS,
-        count_max=20,
-        run={"weight": weight, "bias": np.zeros(2)},
-    )
+    artifact = make_filter()
     stage = DecodeStage(load_decoder(artifact), OUTPUTS, 0.02)
     for _ in range(4):
         stage.step(counts(30, 1, 0), 0)

@@ -184,8 +184,14 @@ def test_one_swap_at_a_time(tmp_path: Path) -> None:
     assert inside.wait(20.0)
     with pytest.raises(RtdecodeError, match="another swap is under way"):
         swapper.swap(path)
+    # A file that came into a watched folder can wait.
+    waited: list[tuple[int, str]] = []
+    second = threading.Thread(target=lambda: waited.append(swapper.swap(path, wait_s=20.0)))
+    second.start()
     go_on.set()
     first.join(20.0)
+    second.join(20.0)
+    assert waited[0][0] == 7
     assert swapper.swap(path)[0] == 7
 
 
