@@ -49,7 +49,7 @@ from rtdecode.session.target import check_writable
 STATUS_EVERY_S = 1.0
 
 #: How long a thread that holds the interpreter may keep the hot loop from it.
-SWITCH_INTERVAL_S = 0.0002
+SWITCH_INTERVAL_S = 0.00005
 
 #: A stream that has answered may take this long to open.
 OPEN_S = 10.0
