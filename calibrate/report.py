@@ -48,6 +48,8 @@ def trust_in(result: Calibration) -> Trust:
         made_so = " It was made current all the same, with --force." if forced else ""
         odd = [what for what in _serious(result) if not result.reason.startswith("channels look reordered")]
         besides = f" Besides, {'; '.join(odd)}." if odd else ""
+        if result.verdict is not None and not made_so and _goes_on(result.verdict):
+            return Trust("care", "KEEP THE MODEL IN USE", f"{_sentence(result.reason)}{besides}")
         return Trust("no", "DO NOT USE", f"Refused: {result.reason}.{besides}{made_so}")
     cares = []
     if result.verdict is None:
@@ -64,6 +66,14 @@ def trust_in(result: Calibration) -> Trust:
     if cares:
         return Trust("care", "TRUST WITH CARE", f"{_sentence(result.reason)} But {'; '.join(cares)}.")
     return Trust("trust", "TRUST", _sentence(result.reason))
+
+
+def _goes_on(verdict: Verdict) -> bool:
+    """Whether the model in use decodes today, too, and no worse than anything that today could make."""
+    if verdict.incumbent is None:
+        return False
+    others = [score for score in (verdict.new, verdict.wiener) if score is not None]
+    return _mean(verdict.incumbent) >= max(WEAK_R2, *map(_mean, others))
 
 
 def _serious(result: Calibration) -> list[str]:

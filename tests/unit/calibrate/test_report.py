@@ -101,6 +101,22 @@ def test_a_model_that_passed_is_trusted_in_plain_words(good: Calibration, base: 
     assert "stream <b>M1</b>" in text
 
 
+def test_a_model_in_use_that_does_as_well_goes_on(good: Calibration) -> None:
+    assert good.verdict is not None
+    assert good.verdict.wiener is not None
+    better = replace(good.verdict, deployable=False, incumbent=good.verdict.new + 0.1)
+    refused = replace(
+        good, deployable=False, reason="the model in use does as well or better", verdict=better
+    )
+    assert trust_in(refused).headline == "KEEP THE MODEL IN USE"
+    assert "The model in use does as well or better." in trust_in(refused).why
+    # One that a filter of today beats, or that decodes nothing, is no comfort.
+    for incumbent in (good.verdict.wiener - 0.1, np.full(4, -0.5), None):
+        worse = replace(good.verdict, deployable=False, incumbent=incumbent, new=np.full(4, -0.6))
+        assert trust_in(replace(refused, verdict=worse)).headline == "DO NOT USE"
+    assert trust_in(forced(refused)).headline == "DO NOT USE"
+
+
 def test_nothing_in_a_file_becomes_markup_and_nothing_comes_from_elsewhere(
     good: Calibration, base: ModelArtifact
 ) -> None:
