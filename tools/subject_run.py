@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ import pylsl
 from rtdecode import __version__
 from rtdecode.client.checks import CURSOR_ENDPOINT
 from rtdecode.errors import RtdecodeError
+from rtdecode.serve.settings import check_endpoint
 from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session
 from rtdecode.tools.closedscores import Scores
@@ -22,6 +24,7 @@ from rtdecode.tools.experiment import Experiment, Record, SimulatedDay
 from rtdecode.tools.livecursor import LiveCursor
 from rtdecode.tools.replay import BEHIND_S, LINGER_S
 from rtdecode.tools.subject_streams import SubjectStreams
+from rtdecode.tools.tasksocket import TaskSocket
 from rtdecode.tools.units import TICK_S
 
 #: Between two pushes.
@@ -43,6 +46,7 @@ class SubjectRunSettings:
         cursor: endpoint of the daemon.
         trials, seconds: end after so many, whichever is first; inf for never.
         timeout_s: how long there may be no cursor, at the start and later.
+        task_bind: endpoint that the target is published on, None for nowhere.
         output: session file, None for none.
         overwrite: replace a file that is there.
 
@@ -58,6 +62,7 @@ class SubjectRunSettings:
     trials: float = math.inf
     seconds: float = math.inf
     timeout_s: float = 60.0
+    task_bind: str | None = None
     output: Path | None = None
     overwrite: bool = False
 
@@ -71,6 +76,8 @@ class SubjectRunSettings:
                 f"the streams need three names of their own, not {', '.join(map(repr, names))}",
                 where="--stream, --markers, --behavior",
             )
+        if self.task_bind is not None:
+            check_endpoint("--task-bind", self.task_bind, insecure=False)
         if self.output is not None:
             check_writable(self.output, overwrite=self.overwrite)
 
@@ -127,28 +134,35 @@ class SubjectRun:
                 there was until then is written all the same.
         """
         settings, experiment = self.settings, self.experiment
-        streams = SubjectStreams(
-            settings.stream,
-            settings.markers,
-            settings.behavior,
-            n_channels=settings.of.array.n_channels,
-            names=experiment.names,
-            units=experiment.units,
-        )
-        origin_s = self._clock()
-        try:
-            with LiveCursor(settings.cursor, settings.of.subject.arm_mm) as cursor:
-                self._live(streams, cursor, origin_s)
+        with ExitStack() as opened:
+            # Before any stream is there to be found: it may fail.
+            shown = (
+                None if settings.task_bind is None else opened.enter_context(TaskSocket(settings.task_bind))
+            )
+            streams = SubjectStreams(
+                settings.stream,
+                settings.markers,
+                settings.behavior,
+                n_channels=settings.of.array.n_channels,
+                names=experiment.names,
+                units=experiment.units,
+            )
+            origin_s = self._clock()
+            try:
+                cursor = opened.enter_context(LiveCursor(settings.cursor, settings.of.subject.arm_mm))
+                self._live(streams, cursor, origin_s, shown)
                 self._taken = cursor.taken
                 if not cursor.taken and not self._stopping:
                     raise self._no_cursor(cursor, self._clock() - origin_s)
-        finally:
-            self._write(origin_s)
+            finally:
+                self._write(origin_s)
         if not self._stopping:
             self._sleep(LINGER_S)
         return experiment.scores()
 
-    def _live(self, streams: SubjectStreams, cursor: LiveCursor, origin_s: float) -> None:
+    def _live(
+        self, streams: SubjectStreams, cursor: LiveCursor, origin_s: float, shown: TaskSocket | None
+    ) -> None:
         experiment, settings = self.experiment, self.settings
         due_s = told_s = seen_s = origin_s
         there: bool | None = None
@@ -176,6 +190,8 @@ class SubjectRun:
             while experiment.tick < until:
                 step = experiment.advance(min(experiment.tick + PORTION_TICKS, until), position)
                 streams.push(step, origin_s)
+                if shown is not None:
+                    shown.tell(experiment.task, step.events, now_s)
                 if self._record is not None:
                     self._record.add(step)
             if now_s - told_s >= TELL_EVERY_S:

@@ -180,6 +180,17 @@ class Task:
         self._reach: _Reach | None = None
         self._events: list[TaskEvent] = []
 
+    @property
+    def number(self) -> int:
+        """Of the trial that runs, or ran last; -1 before the first."""
+        return self._number
+
+    @property
+    def state(self) -> str:
+        """A word for a screen: between, foreperiod, reach, or hold once the cursor is inside."""
+        held = self._reach is not None and self._reach.entered_s is not None
+        return "hold" if held else self._state.value
+
     def shown(self, cursor: Point | None) -> Seen:
         """What is on the screen from the last step on; the target only while it is to be reached."""
         return Seen(cursor, self._target if self._reach else None, self.settings.radius_mm)

@@ -47,6 +47,13 @@ def subject(
     behavior: Annotated[
         str | None, typer.Option(help="Name of the stream of hand and cursor; default: STREAM-hand.")
     ] = None,
+    task_bind: Annotated[
+        str | None,
+        typer.Option(
+            help="Publish the target there, for rtdecode monitor --task, such as tcp://127.0.0.1:5558.",
+            metavar="ENDPOINT",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Session file of the run, written at its end.", metavar="OUT.h5")
     ] = None,
@@ -85,6 +92,8 @@ def subject(
             raise typer.BadParameter(
                 "takes --seconds, and neither --trials nor --output", param_hint="--open-loop"
             )
+        if task_bind is not None:
+            raise typer.BadParameter("only a closed loop has a target to show", param_hint="--task-bind")
         _write_open_loop(of, open_loop, seconds, overwrite, json)
         return
     from rtdecode.ingest.lslconfig import silence_liblsl
@@ -102,6 +111,7 @@ def subject(
             trials=trials or math.inf,
             seconds=math.inf if seconds is None else seconds,
             timeout_s=timeout or math.inf,
+            task_bind=task_bind,
             output=output,
             overwrite=overwrite,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,12 @@ def test_a_filter_from_open_loop_closes_the_loop_and_beats_a_cut_one(
 ) -> None:
     served = serve(subject_model, "--record", "served.h5", "--behavior", f"{stream}-hand")
     given = ["subject", "--stream", stream, "--seed", SEED, "--json"]
+    shown = free_endpoint()
     process = rig.start(
-        "subject", [*given, "--cursor", served.cursor, "--trials", "12", "--output", "run.h5"]
+        "subject",
+        [*given, "--cursor", served.cursor, "--trials", "12", "--output", "run.h5", "--task-bind", shown],
     )
+    rig.start("monitor", ["monitor", "--cursor", served.cursor, "--task", shown, "--json"])
     (found,) = pylsl.resolve_byprop("name", f"{stream}-markers", 1, 30.0)
     assert (found.type(), found.channel_format()) == ("Markers", pylsl.cf_string)
     inlet = pylsl.StreamInlet(found, recover=False)
@@ -69,7 +73,13 @@ def test_a_filter_from_open_loop_closes_the_loop_and_beats_a_cut_one(
             markers.append((json.loads(text[0]), stamp))
     process.wait(LONG_S)
     told = json.loads(rig.end("subject"))
+    seen = [json.loads(line) for line in rig.end("monitor").splitlines()]
     served.end()
+
+    # A monitor sees the targets that the task showed.
+    targets = [one["task"]["target"] for one in seen if one.get("task") and one["task"]["target"]]
+    assert targets
+    assert {round(math.hypot(*target)) for target in targets} <= {0, 80}
 
     assert (told["trials"], told["seed"], told["task"]) == (12, 1, "centre-out")
     assert told["success"] >= 0.75
