@@ -1,145 +1,219 @@
-"""`rtdecode demo`: the whole product on this machine, with a simulated session and no hardware.
+"""`rtdecode demo`: the whole product in closed loop on this machine, without hardware and without data.
 
-First form: simulate a session, fit a Wiener filter to its first part, replay what the filter has
-not seen as a live stream, serve it, and look at what comes out.
+A simulated subject steers a cursor with the model that ships (day 0); a month later its array has drifted and
+the same model fails (day 30); two minutes of hand movements are recorded, `rtdecode calibrate` adapts the
+model to them and swaps it into the running daemon, and the subject goes on (day 30 calibrated). Every part is
+a process of its own that a person could have started.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pylsl
-
-from rtdecode.artifact import write_artifact
-from rtdecode.calibrate.fit import fit_sessions
-from rtdecode.calibrate.score import score_decoded
+from rtdecode.artifact import read_artifact
+from rtdecode.calibrate.rungs import torch_is_installed
 from rtdecode.errors import RtdecodeError
-from rtdecode.messages import Flag
+from rtdecode.modelstore import find_model
+from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
-from rtdecode.session.write import write_session
-from rtdecode.tools.listener import Heard, Listener
+from rtdecode.tools.demophases import Phase, score_phase, swapped_at, trials_between
+from rtdecode.tools.hear import LISTENING, Cursors
 from rtdecode.tools.rig import LoopbackRig, free_endpoint
-from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
 
-TRAIN_S = 120.0
-LIVE_S = 15.0
-READY_S = 60.0
+MODEL, STREAM = "sim", "demo"
 
-#: Connecting takes a little of the session; what comes after its end is not part of the demo.
-SETTLE_S = 0.5
+#: The subject that the model was trained on, the day on which it fails, and what is recorded then.
+SUBJECT, DAY, CALIBRATION_S = 4, 30, 120
 
-#: Bins that are flagged so hold a value instead of decoding one.
-HELD = int(Flag.FAILSAFE | Flag.PAUSED)
+#: Of the targets, mm: a fresh decoder holds all of them, and an old one does not.
+RADIUS_MM = 17
+
+#: Hand movements to learn from go further than the targets, or a decoder falls short of those at the edge.
+HANDS = ("--task", "random-target", "--reach", "120", "--hold", "400")
+
+#: How long the first phase runs, the second before it is calibrated, and the third.
+DAY_0_S, BEFORE_S, AFTER_S = 24.0, 12.0, 26.0
+
+#: Compiling for the first time and a slow machine included.
+READY_S, BUDGET_S, CALIBRATED_WITHIN_S = 60.0, 30, 90.0
+
+POLL_S = 0.1
+
+NAMES = ("day 0", "day 30", "day 30 calibrated")
+
+#: Shows what happens: given the endpoints of cursor and task, for as long as the context is open.
+Watch = Callable[[str, str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
-class Phase:
-    """One part of the demo. Fields that only a closed loop can fill are None in open loop.
+class Story:
+    """What came of it.
 
     Attributes:
-        name, model: what ran, by which model_id.
-        trials, success, acquisition_time_s, bits_per_s: of the task; None in open loop.
-        r2: of each output against the behaviour that was replayed.
-        latency_ms: p50 and p99 from the end of a bin to the cursor received over ZeroMQ.
-        bins, flagged, missing: published, flagged in any way, and never received.
+        outputs: names of what the model decodes.
+        phases: three.
+        sessions: of the subject, each with its phase's trials.
+        calibration: what `rtdecode calibrate --json` said.
+        seconds: how long it all took.
     """
 
-    name: str
-    model: str
-    trials: int | None
-    success: float | None
-    acquisition_time_s: float | None
-    bits_per_s: float | None
-    r2: list[float | None]
-    latency_ms: dict[str, float]
-    bins: int
-    flagged: int
-    missing: int
+    outputs: tuple[str, ...]
+    phases: tuple[Phase, ...]
+    sessions: tuple[Session, ...]
+    calibration: dict[str, Any]
+    seconds: float
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        kept = ("rung", "seconds", "deployed", "reason", "scores", "holdout", "notes")
+        return {
+            "outputs": list(self.outputs),
+            "phases": [asdict(phase) for phase in self.phases],
+            "calibration": {name: self.calibration.get(name) for name in kept},
+            "seconds": round(self.seconds, 1),
+        }
 
 
-def run_demo(say: Callable[[str], None], *, seed: int = 0) -> dict[str, Any]:
-    """Run the demo; returns the document that `--json` prints.
+def run_demo(say: Callable[[str], None], *, seed: int = 0, watch: Watch | None = None) -> Story:
+    """Run the story.
+
+    Args:
+        say: takes a line on what happens.
+        seed: of targets, noise and spikes.
+        watch: shows it meanwhile.
 
     Raises:
         RtdecodeError: some part of it did not work.
     """
-    with tempfile.TemporaryDirectory(prefix="rtdecode-demo-") as name:
-        return _run_in(Path(name), say, seed)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="rtdecode-demo-") as name, LoopbackRig(Path(name)) as rig:
+        # What is calibrated here is nobody's current model.
+        rig.set_environment("XDG_DATA_HOME", name)
+        return _Telling(rig, say, seed, watch or _unwatched, started).tell()
 
 
-def _run_in(folder: Path, say: Callable[[str], None], seed: int) -> dict[str, Any]:
-    task = CentreOut()
-    tuning = draw_tuning(task, seed)
-    say(
-        f"simulating {task.n_channels} units, {TRAIN_S:.0f} s to learn from and {LIVE_S:.0f} s to decode live"
-    )
-    train, live = folder / "train.h5", folder / "live.h5"
-    write_session(train, simulate_session(task, tuning, TRAIN_S, seed + 1, "demo-train"))
-    write_session(live, simulate_session(task, tuning, LIVE_S, seed + 2, "demo-live"))
-    fitted = fit_sessions([train], kind="wiener")
-    model = folder / "demo.safetensors"
-    write_artifact(model, fitted.artifact)
-    say(f"Wiener filter fitted in {fitted.seconds:.1f} s")
-    with LoopbackRig(folder) as rig:
-        pylsl.set_config_content(rig.lsl_config)
-        heard = _serve_live(rig, model, live, folder / "recorded.h5", say)
-    recorded = read_session(folder / "recorded.h5")
-    if not heard.cursors or recorded.behavior is None:
-        raise RtdecodeError(
-            "no cursor came out", where="demo", mend="run rtdecode demo --debug and report it"
+def _unwatched(cursor: str, task: str) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
+@dataclass
+class _Telling:
+    """The story while it is told."""
+
+    rig: LoopbackRig
+    say: Callable[[str], None]
+    seed: int
+    watch: Watch
+    started: float
+    cursor: str = field(default_factory=free_endpoint)
+    control: str = field(default_factory=free_endpoint)
+    task: str = field(default_factory=free_endpoint)
+
+    def tell(self) -> Story:
+        model = read_artifact(find_model(MODEL), train=False)
+        rig, say = self.rig, self.say
+        say(
+            f"serving {MODEL}: {model.kind}, {model.n_channels} channels, {1e3 * model.bin_width_s:g}-ms bins"
         )
-    phase = _phase(heard, fitted.artifact.model_id, fitted.artifact.output_names, recorded.behavior)
-    return {
-        "outputs": list(fitted.artifact.output_names),
-        "phases": [asdict(phase)],
-        "holdout": {"r2": fitted.r2.tolist()},
-    }
-
-
-def _serve_live(
-    rig: LoopbackRig, model: Path, live: Path, recorded: Path, say: Callable[[str], None]
-) -> Heard:
-    cursor, control = free_endpoint(), free_endpoint()
-    serve = ["serve", "--stream", "demo", "--model", str(model), "--bind", cursor, "--control", control]
-    serve += ["--record", str(recorded), "--behavior", "demo-hand", "--timeout", str(READY_S)]
-    listener = Listener(cursor, pylsl.local_clock)
-    try:
-        rig.start("serve", serve)
-        rig.await_line("serve", "ready for", READY_S)
-        say(f"serving on {cursor}; replaying {LIVE_S:.0f} s at speed 1")
-        replay = ["replay", str(live), "--stream", "demo", "--behavior", "demo-hand", "--wait", str(READY_S)]
-        rig.start("replay", replay)
-        heard = listener.listen(READY_S, bins=round((LIVE_S - SETTLE_S) / 0.02))
+        serve = ["serve", "--stream", STREAM, "--model", MODEL, "--bind", self.cursor]
+        rig.start("serve", [*serve, "--control", self.control, "--timeout", str(READY_S)])
+        rig.start("hear", [self.cursor, "heard.npz"], module="rtdecode.tools.hear")
+        rig.await_line("hear", LISTENING, READY_S)
+        with self.watch(self.cursor, self.task):
+            say("day 0: a simulated subject steers the cursor, as on the days that the model has learnt from")
+            self._subject("day0", 0)
+            self._live("day0", DAY_0_S)
+            rig.end("day0")
+            say(f"day {DAY}: units have turned, come and gone; the model is the same")
+            self._subject("day30", DAY)
+            self._live("day30", BEFORE_S)
+            calibration = self._calibrate()
+            self._live("day30", AFTER_S)
+            rig.end("day30")
         rig.end("serve")
-        rig.end("replay")
-    finally:
-        listener.close()
-    return heard
+        rig.end("hear")
+        return self._story(model.output_names, calibration)
 
+    def _subject(self, name: str, day: int) -> None:
+        """Start the subject of a day, and wait until it has a cursor to steer."""
+        given = ["subject", "--seed", str(SUBJECT), "--day", str(day), "--session", str(self.seed)]
+        given += ["--stream", STREAM, "--radius", str(RADIUS_MM)]
+        given += ["--cursor", self.cursor, "--task-bind", self.task, "--output", f"{name}.h5", "--json"]
+        self.rig.start(name, [*given, "--timeout", str(READY_S)])
+        self.rig.await_line(name, "the cursor is there", READY_S)
 
-def _phase(heard: Heard, model_id: str, names: tuple[str, ...], behavior: Any) -> Phase:
-    t_bin = np.array([cursor["t_bin"] for cursor in heard.cursors])
-    values = np.array([cursor["value"] for cursor in heard.cursors], np.float32)
-    flags = np.array([cursor["flags"] for cursor in heard.cursors])
-    live = (flags & HELD) == 0
-    r2, _ = score_decoded(t_bin, values, names, behavior, live)
-    latency_ms = (np.array(heard.received_s) - t_bin)[live] * 1e3
-    p50, p99 = np.percentile(latency_ms, [50, 99])
-    return Phase(
-        name="open loop",
-        model=model_id,
-        trials=None,
-        success=None,
-        acquisition_time_s=None,
-        bits_per_s=None,
-        r2=r2,
-        latency_ms={"p50": round(float(p50), 3), "p99": round(float(p99), 3)},
-        bins=len(heard.cursors),
-        flagged=int((flags != 0).sum()),
-        missing=heard.gaps(),
-    )
+    def _live(self, name: str, seconds: float) -> None:
+        """Let a subject steer for a while.
+
+        Raises:
+            RtdecodeError: it ended, or the daemon did.
+        """
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for each in (name, "serve"):
+                if self.rig.ended(each):
+                    raise RtdecodeError(f"ended early: {self.rig.said(each)[-500:]}", where=each)
+            time.sleep(POLL_S)
+
+    def _calibrate(self) -> dict[str, Any]:
+        """Record hand movements of today, calibrate to them, and swap, beside the subject that steers."""
+        self.say(
+            f"recording {CALIBRATION_S / 60:g} minutes of hand movements (as fast as they can be simulated)"
+        )
+        today = ["subject", "--open-loop", "today.h5", "--seconds", str(CALIBRATION_S)]
+        today += ["--seed", str(SUBJECT), "--day", str(DAY)]
+        self._done("today", [*today, "--session", str(self.seed + 1), *HANDS, "--json"])
+        without = (
+            "" if torch_is_installed() else "; without PyTorch it reads the model out anew and does not train"
+        )
+        self.say(f"rtdecode calibrate today.h5 --deploy: adapting, while the daemon goes on{without}")
+        given = ["calibrate", "today.h5", "--base", MODEL, "--stream", STREAM, "--deploy", self.control]
+        told = self._done("calibrate", [*given, "--budget", str(BUDGET_S), "--json"], refusing=True)
+        result: dict[str, Any] = json.loads(told)
+        if not result["deployed"]:
+            raise RtdecodeError(
+                f"refused ({result['rung']}): {result['reason']}",
+                where="calibrate",
+                mend="leave the machine to the demo, which needs it to train, and run it again",
+            )
+        self.say(
+            f"calibrated in {result['seconds']:.1f} s ({result['rung']}), swapped in between two bins: "
+            f"{result['reason']}"
+        )
+        return result
+
+    def _done(self, name: str, arguments: list[str], *, refusing: bool = False) -> str:
+        """Run a command to its end beside the daemon; returns what it printed.
+
+        With `refusing` its exit status says whether it refused, and is not looked at if it printed something.
+        """
+        self.rig.start(name, arguments)
+        deadline = time.monotonic() + CALIBRATED_WITHIN_S
+        while not self.rig.ended(name):
+            if time.monotonic() > deadline:
+                raise RtdecodeError(f"did not end within {CALIBRATED_WITHIN_S:g} s", where=name)
+            time.sleep(POLL_S)
+        told = self.rig.end(name, must_succeed=not refusing)
+        if not told:
+            raise RtdecodeError(f"printed nothing: {self.rig.said(name)[-500:]}", where=name)
+        return told
+
+    def _story(self, outputs: tuple[str, ...], calibration: dict[str, Any]) -> Story:
+        folder = self.rig.folder
+        first, later = read_session(folder / "day0.h5"), read_session(folder / "day30.h5")
+        heard = Cursors.load(folder / "heard.npz")
+        swap_s = swapped_at(heard)
+        sessions = (
+            first,
+            trials_between(later, float("-inf"), swap_s),
+            trials_between(later, swap_s, float("inf")),
+        )
+        phases = [score_phase(*each, heard, outputs) for each in zip(NAMES, sessions, strict=True)]
+        return Story(outputs, tuple(phases), sessions, calibration, time.monotonic() - self.started)

@@ -113,6 +113,10 @@ class LoopbackRig:
                 )
             time.sleep(0.02)
 
+    def ended(self, name: str) -> bool:
+        """Whether a process has ended by itself."""
+        return next(p for n, p, _ in self._processes if n == name).poll() is not None
+
     def kill(self, name: str) -> None:
         """End a process with SIGKILL, as a crash does."""
         entry = next(entry for entry in self._processes if entry[0] == name)

@@ -2,34 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtdecode.cli.common import JSON_HELP, number, print_json, say, table
 
+if TYPE_CHECKING:
+    from rtdecode.tools.demo import Story
+
 
 def demo(
-    seed: Annotated[int, typer.Option(help="Of the simulated units and reaches.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of targets, noise and spikes.", min=0)] = 0,
+    figure: Annotated[
+        Path, typer.Option(help="Picture to write, a PNG; one that is there is replaced.", metavar="OUT.png")
+    ] = Path("rtdecode-demo.png"),
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Simulate, fit, replay and serve on this machine alone; ends with R² and latencies.
+    """A simulated subject in closed loop: day 0, day 30 where the decoder fails, and calibrated to it.
 
-    Needs no data and no hardware, and talks to nobody: its streams stay on loopback.
+    Takes less than two minutes, needs no data and no hardware, and talks to nobody: its streams stay on
+    loopback. Ends with a table and a picture.
     """
+    from rtdecode.session.target import check_writable
     from rtdecode.tools.demo import run_demo
+    from rtdecode.tools.demofigure import draw_demo
 
-    document = run_demo(say, seed=seed)
+    check_writable(figure, overwrite=True)
+    if json or not sys.stdout.isatty():
+        story = run_demo(say, seed=seed)
+    else:
+        from rich.console import Console
+
+        from rtdecode.tools.demoview import DemoView
+
+        view = DemoView(Console())
+        story = run_demo(view.say, seed=seed, watch=view.watch)
+    draw_demo(figure, story.phases, story.sessions)
     if json:
-        print_json(document)
+        print_json(story.document() | {"figure": str(figure)})
         return
-    for phase in document["phases"]:
-        print(
-            f"{phase['name']}, model {phase['model']}: {phase['bins']} bins, {phase['missing']} missing, ",
-            end="",
+    print()
+    print(story_table(story))
+    outputs = ", ".join(story.outputs)
+    print(f"\nR²: mean of {outputs} against the hand that the units fired for; ms from the end of a bin")
+    print(f"wrote {figure}; {story.seconds:.0f} s")
+
+
+def story_table(story: Story) -> str:
+    """A row for each phase."""
+    headings = ["", "trials", "success", "acquired s", "bits/s", "R²", "p50 ms", "p99 ms"]
+    rows = []
+    for phase in story.phases:
+        scored = [r2 for r2 in phase.r2 if r2 is not None]
+        rows.append(
+            [
+                phase.name,
+                str(phase.trials),
+                "–" if phase.success is None else f"{100 * phase.success:.0f} %",
+                number(phase.acquisition_time_s, 2),
+                number(phase.achieved_bits_per_s, 2),
+                number(sum(scored) / len(scored) if scored else None, 2),
+                number(phase.latency_ms["p50"], 1),
+                number(phase.latency_ms["p99"], 1),
+            ]
         )
-        print(f"{phase['flagged']} flagged")
-        rows = [[name, number(r2)] for name, r2 in zip(document["outputs"], phase["r2"], strict=True)]
-        print(table(["output", "R²"], rows))
-        latency = phase["latency_ms"]
-        print(f"end of bin to cursor received: p50 {latency['p50']:.2f} ms, p99 {latency['p99']:.2f} ms")
+    return table(headings, rows)

@@ -32,6 +32,9 @@ def subject(
     ] = 100.0,
     hold: Annotated[float, typer.Option(help="Milliseconds to stay in a target.")] = 250.0,
     radius: Annotated[float, typer.Option(help="Of a target, mm.")] = 15.0,
+    reach: Annotated[
+        float, typer.Option(help="Of the eight targets from the centre, and of random ones on each axis, mm.")
+    ] = 80.0,
     trial_timeout: Annotated[float, typer.Option(help="Seconds until a trial has failed.")] = 4.0,
     pause: Annotated[float, typer.Option(help="Milliseconds between two trials.")] = 300.0,
     open_loop: Annotated[
@@ -76,6 +79,7 @@ def subject(
         kind=task,  # type: ignore[arg-type]
         hold_s=hold / 1e3,
         radius_mm=radius,
+        reach_mm=reach,
         timeout_s=trial_timeout,
         inter_trial_s=pause / 1e3,
     )

@@ -21,11 +21,15 @@ LEAST_PICTURE, LEAST_WIDTH = 6, 40
 TALL = 40
 BAR_LINES = 4
 
+ENDING = "Ctrl-C ends this monitor, not the daemon"
+
 #: Columns of a latency histogram, and of the figures beside it.
 HISTOGRAM = DECADES * PER_DECADE
 
 
-def screen(state: MonitorState, now_s: float, width: int, height: int, *, unicode: bool = True) -> list[Line]:
+def screen(
+    state: MonitorState, now_s: float, width: int, height: int, *, unicode: bool = True, ending: str = ENDING
+) -> list[Line]:
     """What is shown now, at most `height` lines of at most `width` cells.
 
     Args:
@@ -33,6 +37,7 @@ def screen(state: MonitorState, now_s: float, width: int, height: int, *, unicod
         now_s: as the state was given it.
         width, height: of the terminal, cells.
         unicode: whether it can show braille and blocks.
+        ending: what Ctrl-C does.
     """
     status, alive = state.status_map, state.alive(now_s)
     above = head(state, now_s)
@@ -48,7 +53,7 @@ def screen(state: MonitorState, now_s: float, width: int, height: int, *, unicod
             else counter_rows(status, state.recent, body_width(width))[: None if tall else 2]
         )
         below.append(recording_row(status))
-    below.append(connection_row(state))
+    below.append(connection_row(state, ending))
     pictures = width >= LEAST_WIDTH
     room = max(height - len(above) - (LEAST_PICTURE if pictures else 0), 0)
     while len(below) > room:
@@ -141,14 +146,14 @@ def _histogram(
     return [*rows, Row(3, name, [Part(drawn[-1], "accent", 3), *figures])]
 
 
-def connection_row(state: MonitorState) -> Row:
+def connection_row(state: MonitorState, ending: str = ENDING) -> Row:
     """What came through here, as against what the daemon sent."""
     parts = [Part(f"{state.missed:,} cursors missed here", "past" if state.missed else "zero")]
     if state.restarts:
         parts.append(Part(f"daemon restarted {state.restarts} times", "past", 1))
     if state.malformed:
         parts.append(Part(f"{state.malformed:,} unreadable: {state.problem}", "now", 2, cut=True))
-    parts.append(Part("Ctrl-C ends this monitor, not the daemon", "zero", 3))
+    parts.append(Part(ending, "zero", 3))
     return Row(8, "monitor", parts)
 
 

@@ -14,6 +14,10 @@ import pytest
 from rtdecode.artifact import read_artifact
 from rtdecode.models.members import networks_of
 from rtdecode.modelstore import find_model, list_models
+from rtdecode.tools.closedloop import close_loop
+from rtdecode.tools.demo import CALIBRATION_S, DAY, HANDS, RADIUS_MM, SUBJECT
+from rtdecode.tools.experiment import SimulatedDay
+from rtdecode.tools.task import TaskSettings
 
 OUTPUTS = ("x", "y", "vx", "vy")
 
@@ -83,3 +87,43 @@ def test_evaluate_knows_it_by_its_name_and_refuses_what_it_was_trained_on(
     model = read_artifact(find_model("indy")).model_id
     assert f"the base {model} was trained on this session" in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("rtdecode:")
+
+
+def test_sim_is_a_small_base_of_simulated_days_and_its_card_says_how_it_was_made() -> None:
+    path = find_model("sim")
+    assert path.stat().st_size < 5_000_000
+    artifact = read_artifact(path)
+    assert (artifact.kind, artifact.causal, artifact.bin_width_s) == ("alignnet", True, 0.02)
+    assert (artifact.n_channels, artifact.output_names) == (64, OUTPUTS)
+    days = [day["name"] for day in artifact.provenance["sessions"]]
+    assert days == ["day12", "day9", "day6", "day3", "day0"]
+    card = path.with_suffix(".md").read_text()
+    for said in (
+        artifact.model_id,
+        "simulated subject 4",
+        "rtdecode subject --open-loop",
+        "rtdecode pretrain",
+    ):
+        assert said in card, said
+
+
+def steered(model: Path, day: int) -> float:
+    """Of the demo's targets, the part that its subject brings the cursor into."""
+    of = SimulatedDay(seed=SUBJECT, day=day, task=TaskSettings(radius_mm=RADIUS_MM))
+    success = close_loop(of, read_artifact(model), trials=24).scores.success
+    assert success is not None
+    return success
+
+
+def test_sim_fails_after_a_month_and_recovers_without_torch(tmp_path: Path) -> None:
+    """What the demo shows, in this process, and with the rung of an install that cannot train."""
+    fresh, old = steered(find_model("sim"), 0), steered(find_model("sim"), DAY)
+    assert fresh >= 0.9
+    assert old <= fresh - 0.2
+    today = tmp_path / "today.h5"
+    given = ["--seed", SUBJECT, "--day", DAY, "--session", 1, "--seconds", CALIBRATION_S, *HANDS]
+    assert rtdecode("subject", "--open-loop", today, *given).returncode == 0
+    done = rtdecode("calibrate", today, "--base", "sim", "--rung", "readout", "--json")
+    assert done.returncode == 0, done.stdout
+    calibrated = Path(json.loads(done.stdout)["output"])
+    assert steered(calibrated, DAY) >= old + 0.2

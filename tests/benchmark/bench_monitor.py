@@ -1,0 +1,167 @@
+"""What looking costs: cursors of a daemon with nobody watching, and with monitors, in turn in one run.
+
+    python tests/benchmark/bench_monitor.py [--seconds 15] [--rounds 4] [--pages 10]
+
+64 simulated channels are replayed in a loop. Watched blocks have `rtdecode monitor` on a terminal of 80 × 24,
+and `rtdecode monitor --web` with that many pages, the first of which never reads. Prints when cursors were
+received and published after the end of their bin, what the two monitors took of a core, and how many frames a
+page got.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pylsl
+from numpy.typing import NDArray
+from websockets.sync.client import connect
+
+from rtdecode.artifact import write_artifact
+from rtdecode.calibrate.fit import fit_sessions
+from rtdecode.messages import Flag
+from rtdecode.session.write import write_session
+from rtdecode.tools.listener import Heard, Listener
+from rtdecode.tools.rig import LoopbackRig, free_endpoint
+from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
+
+SETTLE_S, READY_S = 2.0, 60.0
+PERCENTILES = (50, 90, 99, 99.9, 100)
+
+
+def latencies_ms(heard: Heard) -> NDArray[np.float64]:
+    """f8[n, 2]: from the end of a bin to its cursor received, and published."""
+    rows = [
+        (received_s - cursor["t_bin"], cursor["t_pub"] - cursor["t_bin"])
+        for cursor, received_s in zip(heard.cursors, heard.received_s, strict=True)
+        if not cursor["flags"] & (Flag.FAILSAFE | Flag.PAUSED)
+    ]
+    return np.array(rows) * 1e3
+
+
+def cpu_s(pid: int) -> float:
+    """What a process has used of the processor."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def on_a_terminal(arguments: list[str]) -> Iterator[int]:
+    """A command on a terminal of 80 × 24 that somebody reads; gives its process id."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rtdecode.cli", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+
+    def drain() -> None:
+        try:
+            while os.read(ours, 65536):
+                pass
+        except OSError:
+            pass
+
+    threading.Thread(target=drain, daemon=True).start()
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(10)
+        os.close(ours)
+
+
+def look(where: str, pages: int, seconds: float) -> None:
+    """Be some pages in a browser, the first of which never reads; prints the frames of each other."""
+    with ExitStack() as opened:
+        opened.enter_context(connect(f"ws://{where}/frames", max_queue=1, close_timeout=0.1))
+        reading = [
+            opened.enter_context(connect(f"ws://{where}/frames", close_timeout=0.1)) for _ in range(pages - 1)
+        ]
+        end, n = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            for page in reading:
+                json.loads(page.recv(10))
+                page.send("seen")
+                n += 1
+    print(n / max(len(reading), 1) / seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--pages", type=int, default=10)
+    parser.add_argument("--look", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.look:
+        look(given.look[0], int(given.look[1]), float(given.look[2]))
+        return
+    alone, watched = [], []
+    used: dict[str, list[float]] = {"web": [], "terminal": [], "frames": []}
+    with tempfile.TemporaryDirectory() as name, LoopbackRig(Path(name)) as rig:
+        folder = Path(name)
+        task, session = CentreOut(n_channels=64), folder / "session.h5"
+        write_session(session, simulate_session(task, draw_tuning(task, 3), 40.0, 4, "session"))
+        write_artifact(folder / "m.safetensors", fit_sessions([session], "wiener", 0.02).artifact)
+        cursor, control = free_endpoint(), free_endpoint()
+        rig.start("replay", ["replay", str(session), "--stream", "AB", "--loop", "--push", "1"])
+        serve = ["serve", "--stream", "AB", "--model", str(folder / "m.safetensors"), "--timeout", "60"]
+        rig.start("serve", [*serve, "--bind", cursor, "--control", control])
+        rig.await_line("serve", "cursor on", READY_S)
+        listener = Listener(cursor, pylsl.local_clock)
+        listener.listen(8.0)
+        for _ in range(given.rounds):
+            listener.listen(SETTLE_S)
+            alone.append(latencies_ms(listener.listen(given.seconds)))
+            web = rig.start("web", ["monitor", "--web", "--port", "0", "--cursor", cursor])
+            rig.await_line("web", "ends it", READY_S)
+            found = re.match(r"http://(\S+) ", rig.said("web"))
+            assert found
+            looking = [sys.executable, __file__, "--look", found[1], str(given.pages)]
+            with on_a_terminal(["monitor", "--cursor", cursor]) as terminal:
+                pages = subprocess.Popen(
+                    [*looking, str(given.seconds + SETTLE_S)], stdout=subprocess.PIPE, text=True
+                )
+                listener.listen(SETTLE_S)
+                before, start = (cpu_s(web.pid), cpu_s(terminal)), time.monotonic()
+                watched.append(latencies_ms(listener.listen(given.seconds)))
+                took = time.monotonic() - start
+                used["web"].append((cpu_s(web.pid) - before[0]) / took)
+                used["terminal"].append((cpu_s(terminal) - before[1]) / took)
+                used["frames"].append(float(pages.communicate(timeout=60)[0]))
+            rig.end("web")
+        listener.close()
+    print("after the end of the bin, ms".ljust(32), *(f"p{p:<6g}" for p in PERCENTILES), " p99 by block")
+    for place, what in enumerate(("received", "published")):
+        for label, blocks in (("alone", alone), ("watched", watched)):
+            numbers = np.percentile(np.concatenate(blocks)[:, place], PERCENTILES)
+            each = " ".join(f"{np.percentile(block[:, place], 99):.2f}" for block in blocks)
+            print(f"{what}, {label}".ljust(32), *(f"{number:<7.2f}" for number in numbers), "", each)
+    print(
+        f"of a core: page {np.mean(used['web']):.0%}, terminal {np.mean(used['terminal']):.0%}; "
+        f"{np.mean(used['frames']):.1f} frames/s a page, {given.pages} pages, one of them stalled"
+    )
+
+
+if __name__ == "__main__":
+    main()
