@@ -180,7 +180,8 @@ class _Telling:
         result: dict[str, Any] = json.loads(told)
         if not result["deployed"]:
             raise RtdecodeError(
-                f"refused ({result['rung']}): {result['reason']}",
+                f"today's model does not decode ({result['rung']}): {result['reason']}; "
+                f"{self.rig.said('calibrate').strip().splitlines()[-1]}",
                 where="calibrate",
                 mend="leave the machine to the demo, which needs it to train, and run it again",
             )

@@ -46,7 +46,8 @@ def test_the_demo_fails_after_a_month_and_recovers(tmp_path: Path) -> None:
     calibration = document["calibration"]
     assert calibration["deployed"]
     # A machine that is kept busy by others leaves no time to train within the budget.
-    assert calibration["rung"] in ("full", "readout")
+    no_time = any("no time to train" in note for note in calibration["notes"])
+    assert calibration["rung"] == ("readout" if no_time else "full")
     assert sum(calibration["scores"]["new"]) > sum(calibration["scores"]["incumbent"])
     assert "swapped in between two bins" in document["said"]
     assert (tmp_path / document["figure"]).read_bytes().startswith(b"\x89PNG")
