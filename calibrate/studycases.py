@@ -89,9 +89,9 @@ def shown_rows(rows: Sequence[Row], folder: Path) -> list[Row]:
     single day those of the chronological split come first, as a random one has gaps.
     """
     there = [row for row in rows if row["trace"] is not None and (folder / row["trace"]).is_file()]
-    names = names_of(there)
-    own = [name for name in reversed(names) if not name.endswith(", pretrained")]
-    for name in [*own, *(name for name in reversed(names) if name not in own)]:
+    trained = [row for row in there if row["base"] is None]
+    pretrained = [row for row in there if row["base"] is not None]
+    for name in [*reversed(names_of(trained)), *reversed(names_of(pretrained))]:
         for form in forms_of(pick(there, name=name)):
             for split in ("chronological", "random"):
                 if chosen := pick(there, name=name, form=form, split=split):
@@ -140,14 +140,21 @@ def companion(case: Case, rows: Sequence[Row], folder: Path, form: str) -> Case 
     Raises:
         RtdecodeError: a file is no trace.
     """
-    alike = ("kind", "base", "protocol", "split", "train", "test", "seed", "direction", "outputs")
     for row in pick(rows, form=form):
-        if all(row.get(key) == case.row.get(key) for key in alike):
+        if _task(row) == _task(case.row):
             trace = read_trace(folder, row)
             if trace is not None:
                 cut = trace.cut(case.trace.t_s, row["bin_width_s"])
                 return Case(row, cut) if len(cut.t_s) >= 2 else None
     return None
+
+
+def _task(row: Row) -> tuple[object, ...]:
+    """What a job was to do, whatever its form."""
+    return (
+        row["kind"], row["base"], row["protocol"], row["split"], row["train"], row["test"], row["seed"],
+        row["direction"], row["outputs"],
+    )  # fmt: skip
 
 
 def _stretch(t_s: NDArray[np.float64], bin_width_s: float, n_bins: int, random: np.random.Generator) -> slice:

@@ -127,7 +127,7 @@ def raster_figure(rows: Sequence[Row], folder: Path) -> bytes | None:
         return None
     with matplotlib.rc_context(dict(STYLE)):
         figure = new_figure(13.0, 11.6)
-        grid = figure.add_gridspec(2, N_CASES, left=0.05, right=0.985, bottom=0.05, top=0.92, hspace=0.32)
+        grid = figure.add_gridspec(2, N_CASES, left=0.05, right=0.985, bottom=0.045, top=0.94, hspace=0.28)
         for band, (title, cases) in enumerate(bands):
             _band_title(figure, grid[band, 0].get_position(figure), title, cases)
             for column, case in enumerate(cases):
@@ -212,6 +212,10 @@ def _shown(text: str, most: int = 34) -> str:
     return text if len(text) <= most else f"{text[: most - 13]}…{text[-12:]}"
 
 
+def _case(case: Case) -> str:
+    return f"{_shown(session_of(case.row))}, seed {case.row['seed']}"
+
+
 def _band_title(figure: Figure, place: Any, title: str, cases: Sequence[Case]) -> None:
     inches = figure.get_figheight()
     text = f"{title}: {_what(cases[0].row)}" if cases else f"{title}: no job has left a trace"
@@ -254,7 +258,8 @@ def _traces(axes: Sequence[Axes], case: Case, pair: Case | None) -> dict[str, An
         for each in (case, pair)
         if each is not None
     ]
-    axes[0].set_title(f"{_shown(session_of(case.row))}\nR²: {', '.join(scores)}", loc="left", linespacing=1.3)
+    names = ", ".join(_shown(outputs[column], 12) for column in columns)
+    axes[0].set_title(f"{_case(case)}\nR² of {names}: {'; '.join(scores)}", loc="left", linespacing=1.3)
     return lines
 
 
@@ -284,7 +289,7 @@ def _rasters(above: Axes, below: Axes, case: Case, labelled: bool) -> None:
     above.tick_params(labelbottom=False)
     below.set_xlabel(f"bin of {1e3 * row['bin_width_s']:g} ms", fontsize=8.5, labelpad=1)
     pcc = number_of(np.nan if row["pcc_mean"] is None else row["pcc_mean"], 2)
-    above.set_title(f"{_shown(session_of(row))}\nPCC, mean of channels: {pcc}", loc="left", linespacing=1.3)
+    above.set_title(f"{_case(case)}\nPCC, mean of channels: {pcc}", loc="left", linespacing=1.3)
 
 
 def _preferred(rows: Sequence[Row]) -> list[Row]:
