@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rtdecode.calibrate.studyrows import (
     WHOLE,
     PerChannel,
     Row,
+    Value,
     average,
     channel_correlation,
     costs_of,
@@ -34,7 +35,7 @@ def results_csv(rows: Sequence[Row]) -> str:
     their digits.
     """
     own = [output_score(score, output) for score in ("r2", "pcc") for output in outputs_of(rows)]
-    lines = []
+    lines: list[dict[str, object]] = []
     for row in rows:
         scores = scores_of(row)
         firing, rate = _two_means(row["firing"]), _two_means(row["rate_hz"])
@@ -102,7 +103,7 @@ def _averages(rows: Sequence[Row]) -> list[dict[str, object]]:
     lines: list[dict[str, object]] = []
     for score in dict.fromkeys(name for each in numbers for name in each):
         values = {id(row): each.get(score) for row, each in zip(rows, numbers, strict=True)}
-        found = average(rows, lambda row, values=values: values[id(row)])
+        found = average(rows, _looked_up(values))
         if found.sessions:
             lines.append(
                 {
@@ -115,6 +116,10 @@ def _averages(rows: Sequence[Row]) -> list[dict[str, object]]:
                 }
             )
     return lines
+
+
+def _looked_up(values: Mapping[int, float | None]) -> Value:
+    return lambda row: values[id(row)]
 
 
 def _two_means(values: PerChannel | None) -> tuple[float | None, float | None]:

@@ -180,9 +180,9 @@ def _sessions(rows: Sequence[Row], remarks: Mapping[str, str]) -> str:
             + "</tr>"
         )
     pretraining = [row for row in rows if row["base"] is not None]
-    days = list(dict.fromkeys(day for row in pretraining for day in row["train"]))
+    pretrained_on = list(dict.fromkeys(day for row in pretraining for day in row["train"]))
     names = ", ".join(dict.fromkeys(name_of(row) for row in pretraining))
-    after = f"<p>{escape(f'{names}: learnt from {listed(days)}.')}</p>" if days else ""
+    after = f"<p>{escape(f'{names}: learnt from {listed(pretrained_on)}.')}</p>" if pretrained_on else ""
     return (
         '<div class="wide"><table class="sessions"><thead><tr><th>tested</th>'
         '<th class="words">learnt from</th><th></th></tr>'

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rtdecode.calibrate.studycsv import results_csv, summary_csv
-from rtdecode.calibrate.studyfigures import firing_figure, raster_figure, traces_figure
+from rtdecode.calibrate.studyfigures import raster_figure, traces_figure
+from rtdecode.calibrate.studyfiringfigure import firing_figure
 from rtdecode.calibrate.studypage import About, study_page
 from rtdecode.calibrate.studyrows import Row
 from rtdecode.calibrate.studyscorefigure import scores_figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtdecode.calibrate.studyfigures import STYLE, new_figure, png_of
+from rtdecode.calibrate.studydrawing import STYLE, new_figure, png_of
 from rtdecode.calibrate.studyrows import (
     COLUMNS,
     FORMS,

@@ -11,8 +11,10 @@ import pytest
 from matplotlib.figure import Figure
 from studies import made_up_study
 
-from rtdecode.calibrate import studyfigures, studyscorefigure
-from rtdecode.calibrate.studyfigures import DECODED, RECORDED, firing_figure, raster_figure, traces_figure
+from rtdecode.calibrate import studyfigures, studyfiringfigure, studyscorefigure
+from rtdecode.calibrate.studydrawing import DECODED, RECORDED
+from rtdecode.calibrate.studyfigures import raster_figure, traces_figure
+from rtdecode.calibrate.studyfiringfigure import firing_figure
 from rtdecode.calibrate.studyrows import CROSS_DAY, DECODING, SIMULATION, SINGLE_DAY, Row, pick
 from rtdecode.calibrate.studyscorefigure import scores_figure
 
@@ -36,8 +38,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
         figures.append(figure)
         return b"PNG"
 
-    monkeypatch.setattr(studyfigures, "png_of", kept)
-    monkeypatch.setattr(studyscorefigure, "png_of", kept)
+    for module in (studyfigures, studyfiringfigure, studyscorefigure):
+        monkeypatch.setattr(module, "png_of", kept)
     return figures
 
 
@@ -58,7 +60,7 @@ def test_figure_five_shows_what_was_recorded_and_decoded(
     (figure,) = drawn
     assert len(figure.axes) == 12
     text = words(figure)
-    assert "single day: causal alignnet" in text
+    assert "single-day: causal alignnet" in text
     assert "decoded, causal alignnet" in text
     assert "decoded, offline alignnet" in text
     jobs = {row["job"]: row for row in rows}
@@ -94,7 +96,7 @@ def test_figure_six_shows_a_hundred_bins_of_all_channels(
     np.savez(path, t_s=t_s, values=np.full((150, 20), 0.3, "f4"), targets=np.ones((150, 20), "f4"))
     raster_figure([{**row, "trace": "jobs/rates.npz"}], folder)
     assert "simulated (expected spikes)" in words(drawn[1])
-    assert "next day, trained on the days before: no job has left a trace" in words(drawn[1])
+    assert "cross-day: no job has left a trace" in words(drawn[1])
 
 
 def test_figure_seven_has_every_channel_in_a_group_of_eight(rows: list[Row], drawn: list[Figure]) -> None:
