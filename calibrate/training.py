@@ -17,8 +17,11 @@ from rtdecode.calibrate.score import r2
 from rtdecode.calibrate.windows import Batch, Recording, WindowSampler
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
+from rtdecode.models.baseline import BaselineNet
 from rtdecode.models.losses import info_nce, mse
 from rtdecode.models.network import Network
+
+DECODE, SIMULATE = "decode", "simulate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,7 @@ class TrainingSettings:
             twice the time and bring the deployed path nothing, so they are left to pretraining.
         auxiliary_every: batches of which one goes through them; the others go through the deployed one only.
         contrast: weight of the contrastive loss among them.
+        direction: what is deployed, "decode" or "simulate"; the other one is then among the paths beside it.
         cross: weight of the ways across: behaviour from spikes, which is what is deployed, and spikes from
             behaviour. 0 leaves it to the contrast to bring both halves together.
         frozen_norm: leave the statistics of batch normalisation alone: a few minutes of one day know less
@@ -84,6 +88,7 @@ class TrainingSettings:
     auxiliary: float = 0.0
     auxiliary_every: int = 1
     contrast: float = 0.1
+    direction: str = DECODE
     cross: float = 1.0
     frozen_norm: bool = False
     settled_batches: int = 0
@@ -386,7 +391,7 @@ class Training:
             for _ in range(self._settings.settled_batches if norms else 0):
                 batch = _moved(self._sampler.draw(self._settings.batch), self._device)
                 self._net.decode(batch.counts, batch.sessions)
-                if isinstance(self._net, AlignNet):
+                if isinstance(self._net, AlignNet | BaselineNet):
                     self._net.simulate(batch.targets, batch.sessions)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
@@ -436,19 +441,24 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _loss(net: Network, batch: Batch, clean: Tensor, auxiliary: float, settings: TrainingSettings) -> Tensor:
-    if not isinstance(net, AlignNet) or not auxiliary:
-        return settings.cross * mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
-    passes = net(batch.counts, batch.targets, batch.sessions)
-    counts = net.in_sd(clean, batch.sessions)
-    decoded = mse(passes.decoded, batch.targets, batch.weight)
-    simulated = mse(net.in_sd(passes.simulated, batch.sessions), counts, batch.weight)
-    beside = (
-        mse(passes.behavior, batch.targets, batch.weight)
-        + mse(net.in_sd(passes.spikes, batch.sessions), counts)
-        + settings.cross * simulated
-        + settings.contrast * info_nce(passes.spike_latent, passes.behavior_latent)
-    )
-    return settings.cross * decoded + auxiliary * beside
+    simulating = settings.direction == SIMULATE
+    if isinstance(net, AlignNet) and auxiliary:
+        passes = net(batch.counts, batch.targets, batch.sessions)
+        counts = net.in_sd(clean, batch.sessions)
+        decoded = mse(passes.decoded, batch.targets, batch.weight)
+        simulated = mse(net.in_sd(passes.simulated, batch.sessions), counts, batch.weight)
+        deployed, other = (simulated, decoded) if simulating else (decoded, simulated)
+        beside = (
+            mse(passes.behavior, batch.targets, batch.weight)
+            + mse(net.in_sd(passes.spikes, batch.sessions), counts)
+            + settings.cross * other
+            + settings.contrast * info_nce(passes.spike_latent, passes.behavior_latent)
+        )
+        return settings.cross * deployed + auxiliary * beside
+    if simulating and isinstance(net, AlignNet | BaselineNet):
+        rates = net.in_sd(net.simulate(batch.targets, batch.sessions), batch.sessions)
+        return settings.cross * mse(rates, net.in_sd(clean, batch.sessions), batch.weight)
+    return settings.cross * mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
 
 
 def validation_r2(net: Network, recordings: Sequence[Recording], device: torch.device) -> np.ndarray:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -198,10 +197,13 @@ class AlignNet(Network):
         """Both latents of the same windows, for `losses.info_nce`."""
         return self.encode_spikes(counts, session).latent, self.encode_behavior(behavior).latent
 
-    def in_sd(self, spikes: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
-        """Counts or rates [N, C, T] in units of each channel's SD, 0 where ignored: what losses compare."""
-        sd = self.read_in.sd(session, len(spikes))
-        return torch.where(sd > 0, spikes / sd.clamp(min=torch.finfo(sd.dtype).tiny), 0.0)
+    def decoding_parts(self) -> list[nn.Module]:
+        """What decodes, the read-in apart."""
+        return [self.spike_encoder, self.behavior_decoder, self.behavior_head]
+
+    def simulating_parts(self) -> list[nn.Module]:
+        """What simulates."""
+        return [self.lift, self.behavior_encoder, self.spike_decoder, self.rate_head]
 
     def forward(self, counts: Tensor, behavior: Tensor, session: str | Sequence[str] | None = None) -> Passes:
         """All four ways through the network, for pretraining.

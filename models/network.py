@@ -94,6 +94,11 @@ class Network(nn.Module):
         mean, sd = self.output_mean[:, None], self.output_sd[:, None]
         return (behavior * sd + mean).to(behavior.dtype)
 
+    def in_sd(self, spikes: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
+        """Counts or rates [N, C, T] in units of each channel's SD, 0 where ignored: what losses compare."""
+        sd = self.read_in.sd(session, len(spikes))
+        return torch.where(sd > 0, spikes / sd.clamp(min=torch.finfo(sd.dtype).tiny), 0.0)
+
     def train_tensors(self, session: str) -> dict[str, NDArray[Any]]:
         """The train.* of an artifact: `settings`, JSON as bytes, and the state dict as `net.NAME`.
 

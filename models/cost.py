@@ -1,0 +1,91 @@
+"""What a network costs: parameters, multiplications, and how many of them have something to multiply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+_LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear, nn.GRU)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one way through a network.
+
+    Attributes:
+        parameters: numbers that it multiplies or adds; the read-in folds into the first layer.
+        dense_macs: multiply-adds a bin, if every input counts.
+        effective_acs: of these, with an input that is not 0.
+        sparsity: part of the 0s and 1s that layers are handed, spikes, that are 0; None where no layer is
+            handed spikes alone.
+    """
+
+    parameters: int
+    dense_macs: float
+    effective_acs: float
+    sparsity: float | None
+
+
+def cost_of(
+    parts: Sequence[nn.Module], run: Callable[[], object], n_bins: int, first_density: float | None = None
+) -> Cost:
+    """Measure a way through a network while it runs once.
+
+    Args:
+        parts: the modules on that way.
+        run: sends bins through them, in evaluation mode.
+        n_bins: how many bins.
+        first_density: part of the inputs of the first layer that are not 0, where it is handed values that
+            a folded read-in would not need (normalised counts); None to count them as they come.
+    """
+    dense = effective = 0.0
+    fired = frames = 0
+    first = True
+    handles = []
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
+        nonlocal dense, effective, fired, frames, first
+        x = inputs[0]
+        macs = _macs(module, x, output[0] if isinstance(output, tuple) else output)
+        density = float((x != 0).float().mean()) if x.numel() else 0.0
+        if first and first_density is not None:
+            density = first_density
+        if not first and bool(((x == 0) | (x == 1)).all()):
+            fired += int(x.count_nonzero())
+            frames += x.numel()
+        first = False
+        dense += macs
+        effective += macs * density
+
+    for part in parts:
+        for module in part.modules():
+            if isinstance(module, _LAYERS):
+                handles.append(module.register_forward_hook(count))
+    try:
+        with torch.no_grad():
+            run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Cost(
+        parameters=sum(parameter.numel() for part in parts for parameter in part.parameters()),
+        dense_macs=dense / n_bins,
+        effective_acs=effective / n_bins,
+        sparsity=1.0 - fired / frames if frames else None,
+    )
+
+
+def _macs(module: nn.Module, x: Tensor, y: Tensor) -> float:
+    if isinstance(module, nn.GRU):
+        weights = sum(p.numel() for name, p in module.named_parameters() if name.startswith("weight"))
+        return float(weights * x.shape[0] * x.shape[1])
+    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d):
+        places = x.shape[0] * x[0, 0].numel()
+    else:
+        places = y.shape[0] * (y[0, 0].numel() if y.ndim > 2 else 1)
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    return float(weight.numel() * places)
