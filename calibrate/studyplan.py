@@ -1,0 +1,167 @@
+"""What the study has to compute: one job for each network or filter, day, direction and seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rtdecode.calibrate.studyrows import CROSS_DAY, DECODING, FORMS, KINDS, SIMULATION, SINGLE_DAY
+from rtdecode.errors import RtdecodeError
+
+PROTOCOLS = (SINGLE_DAY, CROSS_DAY)
+CHRONOLOGICAL, RANDOM = "chronological", "random"
+SPLITS = (CHRONOLOGICAL, RANDOM)
+DIRECTIONS = (DECODING, SIMULATION)
+
+#: Changes whenever the same job would give other numbers.
+EDITION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One network or filter to train and to score.
+
+    Attributes:
+        protocol, split, kind, form, direction, seed: see `studyrows.Row`.
+        train: session files to learn from; () for a pretrained model.
+        test: session file to be scored on.
+        bin_width_s: seconds.
+        outputs: names of behaviour columns.
+        steps: batches of a network's training.
+        members: networks that are averaged.
+        base: file of a pretrained model, to be scored as it is; None to train.
+    """
+
+    protocol: str
+    split: str | None
+    kind: str
+    form: str
+    direction: str
+    seed: int
+    train: tuple[Path, ...]
+    test: Path
+    bin_width_s: float
+    outputs: tuple[str, ...]
+    steps: int
+    members: int
+    base: Path | None = None
+
+    def id(self, digests: dict[Path, str]) -> str:
+        """16 hex digits of everything that decides over the result.
+
+        Args:
+            digests: SHA-256 of each file; where a file lies and what it is called does not matter.
+        """
+        described: dict[str, Any] = asdict(self) | {
+            "edition": EDITION,
+            "train": [digests[path] for path in self.train],
+            "test": digests[self.test],
+            "base": digests[self.base] if self.base is not None else None,
+        }
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        what = f"{self.kind} {self.form}" + (" pretrained" if self.base is not None else "")
+        return f"{self.protocol} {self.test.stem}: {what}, {self.direction}, seed {self.seed}"
+
+
+def plan(
+    sessions: Sequence[Path],
+    *,
+    protocols: Sequence[str],
+    splits: Sequence[str],
+    kinds: Sequence[str],
+    forms: Sequence[str],
+    directions: Sequence[str],
+    seeds: Sequence[int],
+    bin_width_s: float,
+    outputs: tuple[str, ...],
+    steps: int,
+    members: int,
+    bases: Sequence[Path] = (),
+) -> list[Job]:
+    """All jobs, those that take long first within a session.
+
+    Args:
+        sessions: in the order of their days. Across days, each one from the third on is decoded by what the
+            two before it teach.
+        protocols, splits, kinds, forms, directions, seeds: which of them.
+        bin_width_s, outputs, steps, members: of every job.
+        bases: pretrained models, scored on the test days across days.
+
+    Raises:
+        RtdecodeError: something unknown is asked for, or across days of fewer than three sessions.
+    """
+    _check("protocol", protocols, PROTOCOLS)
+    _check("split", splits, SPLITS)
+    _check("kind", kinds, KINDS)
+    _check("form", forms, tuple(FORMS))
+    _check("direction", directions, DIRECTIONS)
+    if CROSS_DAY in protocols and len(sessions) < 3:
+        raise RtdecodeError(
+            f"{len(sessions)} sessions: across days takes two to learn from and one to be scored on",
+            where=f"--protocol {CROSS_DAY}",
+            mend="name three or more, in the order of their days",
+        )
+    made: list[Job] = []
+    form: dict[str, Any] = {
+        "bin_width_s": bin_width_s, "outputs": outputs, "steps": steps, "members": members
+    }  # fmt: skip
+    for seed in seeds:
+        for i, day in enumerate(sessions):
+            tests: list[tuple[str, str | None, tuple[Path, ...]]] = []
+            if SINGLE_DAY in protocols:
+                tests += [(SINGLE_DAY, split, (day,)) for split in splits]
+            if CROSS_DAY in protocols and i >= 2:
+                tests.append((CROSS_DAY, None, tuple(sessions[i - 2 : i])))
+            for protocol, split, train in tests:
+                made += [
+                    Job(
+                        protocol=protocol, split=split, kind=kind, form=shape, direction=direction,
+                        seed=seed, train=train, test=day, **form,
+                    )
+                    for kind in reversed(kinds)
+                    for shape in reversed(forms)
+                    for direction in directions
+                    if exists(kind, shape, direction) and (seed == seeds[0] or trains(kind))
+                ]  # fmt: skip
+            if CROSS_DAY in protocols and i >= 2 and "alignnet" in kinds and "causal" in forms:
+                made += [
+                    Job(
+                        protocol=CROSS_DAY, split=None, kind="alignnet", form="causal", direction=direction,
+                        seed=seed, train=(), test=day, base=base, **form,
+                    )
+                    for base in (bases if seed == seeds[0] else ())
+                    for direction in directions
+                ]  # fmt: skip
+    return made
+
+
+def trains(kind: str) -> bool:
+    """Whether a seed changes what comes out."""
+    return kind not in ("wiener", "kalman")
+
+
+def exists(kind: str, form: str, direction: str) -> bool:
+    """Whether there is such a thing.
+
+    2-D convolutions are AlignNet's. A Kalman filter decodes causally; what it takes spikes to be, given
+    behaviour, holds the velocities to come and so is offline.
+    """
+    if form == "offline-2d":
+        return kind == "alignnet"
+    if kind == "kalman":
+        return form == ("causal" if direction == DECODING else "offline")
+    return True
+
+
+def _check(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
+    wrong = [name for name in asked if name not in known]
+    if wrong or not asked:
+        raise RtdecodeError(f"no such {what}: {', '.join(wrong) or 'none'}", mend=f"use {', '.join(known)}")

@@ -1,0 +1,100 @@
+"""How large each kind of network is in the study, and how long it learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rtdecode.calibrate.studyrows import DECODING
+from rtdecode.calibrate.training import DECODE, SIMULATE, TrainingSettings
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.alignnet import AlignNet
+from rtdecode.models.baseline import BaselineNet
+from rtdecode.models.gru import GRUNet
+from rtdecode.models.network import Network
+
+#: Batches of 16 windows, and networks whose mean is taken: the same for every kind.
+STEPS, MEMBERS = 400, 2
+
+WINDOW_S, WARMUP_S = 12.8, 0.8
+LEARNING_RATE = 3e-3
+
+#: Frames that an MLP sees, seconds.
+REACH_S = 1.024
+
+#: Longest time constant of AlignNet's leaky neurons.
+LONGEST_S = 4.0
+
+#: Weight of AlignNet's other ways while it learns the one that is scored, and one batch in how many.
+AUXILIARY, AUXILIARY_EVERY = 0.1, 4
+
+_BASELINES: dict[str, dict[str, Any]] = {
+    "mlp": {"width": 256, "depth": 3},
+    "gru": {"width": 128},
+    "resnet": {"width": 96, "depth": 4},
+    "resnet-unet": {"width": 96, "depth": 3},
+}
+_ALIGNNETS: dict[str, dict[str, Any]] = {
+    "causal": {"widths": (80, 80, 80), "dec_widths": (64, 64), "leaky": 64, "hidden": 64},
+    "offline": {"widths": (80, 80, 80), "dec_widths": (64, 64), "leaky": 64, "hidden": 64},
+    "offline-2d": {"widths": (8, 16, 16), "dec_widths": (8, 16), "latent": 16},
+}
+FEATURE_DROPOUT = 0.3
+
+
+def study_network(
+    kind: str, form: str, direction: str, n_channels: int, n_outputs: int, count_max: int, bin_width_s: float
+) -> Network:
+    """An untrained network of the study.
+
+    Args:
+        kind: of the networks in `studyrows.KINDS`.
+        form: of `studyrows.FORMS`.
+        direction: that it is to learn.
+        n_channels, n_outputs, count_max, bin_width_s: of the data.
+
+    Raises:
+        RtdecodeError: the kind is no network.
+    """
+    ends = (n_channels, n_outputs, count_max)
+    dropout: dict[str, Any] = {
+        "dropout": 0.2, "channel_dropout": 0.2, "feature_dropout": FEATURE_DROPOUT
+    }  # fmt: skip
+    if kind == "alignnet":
+        net = AlignNet(
+            *ends, causal=form == "causal", planar=form == "offline-2d", **_ALIGNNETS[form], **dropout
+        )
+        if net.behavior_head.n_leaky:
+            net.behavior_head.spread(LONGEST_S / bin_width_s)
+        return net
+    if kind == "gru" and form == "causal" and direction == DECODING:
+        # The one that `fit` makes and `serve` runs.
+        return GRUNet(*ends, hidden=_BASELINES["gru"]["width"], **dropout)
+    if kind not in _BASELINES:
+        raise RtdecodeError(f"a {kind} is no network")
+    reach = max(1, round(REACH_S / bin_width_s))
+    return BaselineNet(*ends, trunk=kind, causal=form == "causal", reach=reach, **_BASELINES[kind], **dropout)
+
+
+def study_settings(
+    kind: str, direction: str, longest_bins: int, bin_width_s: float, steps: int, seed: int
+) -> TrainingSettings:
+    """How a network of the study learns: one cycle, nothing held back to stop by.
+
+    Args:
+        kind, direction: of the network.
+        longest_bins: of the longest session.
+        bin_width_s: seconds.
+        steps: batches.
+        seed: of everything random.
+    """
+    window = min(round(WINDOW_S / bin_width_s), max(longest_bins // 4, 8))
+    return TrainingSettings(
+        steps=steps,
+        window_bins=window,
+        warmup_bins=min(round(WARMUP_S / bin_width_s), window // 4),
+        learning_rate=LEARNING_RATE,
+        direction=DECODE if direction == DECODING else SIMULATE,
+        auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
+        auxiliary_every=AUXILIARY_EVERY,
+        seed=seed,
+    )
