@@ -20,6 +20,14 @@ from rtdecode.tools.rig import LoopbackRig, private_lsl_config
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever streams over LSL has real time in it."""
+    for item in items:
+        if "lsl_config" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.realtime)
+
+
 @pytest.fixture(scope="session")
 def lsl_config() -> str:
     """liblsl reads its configuration once: this process shares one session with all it starts."""
