@@ -8,6 +8,19 @@ from pathlib import Path
 import pytest
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Several workers (`-n 2`) share a machine: each keeps to a core, and its compiled kernels to itself."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return
+    # Threads of two workers on the same cores wait for one another, many times as long as they compute.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Numba does not lock a cache: two that compile a kernel for different types may swap its two files.
+    if worker != "gw0":
+        assert config.cache is not None
+        os.environ["NUMBA_CACHE_DIR"] = str(config.cache.mkdir(f"numba-{worker}"))
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real recordings: RTDECODE_DATA, or ../shared/data beside the repository.

@@ -20,6 +20,14 @@ from rtdecode.tools.rig import LoopbackRig, private_lsl_config
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever streams over LSL has real time in it."""
+    for item in items:
+        if "lsl_config" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.realtime)
+
+
 @pytest.fixture(scope="session")
 def lsl_config() -> str:
     """liblsl reads its configuration once: this process shares one session with all it starts."""
@@ -77,7 +85,9 @@ def indy_alignnet(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("models") / "alignnet.safetensors"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=25))
+        patch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=25, batch=4))
+        # Its members in turn: so few steps take less time than processes to take them in.
+        patch.setattr("rtdecode.calibrate.parallel.cpu_count", lambda: 1)
         write_artifact(path, fit_sessions([indy], "alignnet", 0.02).artifact)
     return path
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.realtime
+
 #: Of a demo, however slow the machine: what is promised is less than two minutes.
 AT_MOST_S = 240
 

@@ -22,6 +22,8 @@ from rtdecode.tools.doctor_check import Verdict
 from rtdecode.tools.doctor_run import run_probes
 from rtdecode.tools.rig import LoopbackRig, free_endpoint
 
+pytestmark = pytest.mark.realtime
+
 LIMIT_S = 60.0
 
 NAMES = {

@@ -21,6 +21,7 @@ from monitored import STATUS_MAP, WIDTH_S, counts, cursor, packed_spikes
 from rtdecode.tools.rig import free_endpoint
 
 pytestmark = [
+    pytest.mark.realtime,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
     pytest.mark.timeout(120),
 ]

@@ -23,6 +23,8 @@ from rtdecode.session.grow import DecodedColumns, SessionWriter
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.read import read_session
 
+pytestmark = pytest.mark.realtime
+
 KILLS = int(os.environ.get("RTDECODE_KILLS", "10"))
 AT_A_TIME = 5
 N_CHANNELS = 96

@@ -135,7 +135,8 @@ def test_leaky_neurons_start_with_time_constants_in_seconds() -> None:
         assert tau_s.min() >= bin_width_s
 
 
-def test_the_seed_decides(sessions: list[Path]) -> None:
+def test_the_seed_decides(sessions: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=10, batch=16))
     ids = [fit_sessions(sessions[:1], "gru", 0.05, seed=seed).artifact.model_id for seed in (0, 0, 1)]
     assert ids[0] == ids[1] != ids[2]
 

@@ -25,6 +25,8 @@ from rtdecode.client import AsyncCursorClient, CursorClient, Link, Status
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.rig import free_endpoint
 
+pytestmark = pytest.mark.realtime
+
 #: No wait in here ends because of it, unless something is broken.
 LONG_S = 20.0
 

@@ -16,6 +16,8 @@ from rtdecode.client import AsyncControlClient, ControlClient, Status
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.rig import free_endpoint
 
+pytestmark = pytest.mark.realtime
+
 Ask = Callable[[str, str, float], Any]
 
 

@@ -14,6 +14,8 @@ from fakedaemon import FakeControl, FakePublisher, obliging
 
 import rtdecode.client
 
+pytestmark = pytest.mark.realtime
+
 DOCS = Path(__file__).parents[3] / "docs" / "client.md"
 FOLLOW, FOLLOW_ASYNC, GAME, CONTROL = re.findall(r"```python\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
 

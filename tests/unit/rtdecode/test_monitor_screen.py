@@ -31,6 +31,8 @@ from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState
 from rtdecode.monitor.terminal import Lines, Picture
 
+pytestmark = pytest.mark.realtime
+
 SIZES = [(80, 24), (200, 60)]
 
 

@@ -28,6 +28,8 @@ from rtdecode.monitor.guard import Guard, check_host
 from rtdecode.monitor.hub import MAX_UNSEEN, Hub, Page
 from rtdecode.monitor.web import content_policy
 
+pytestmark = pytest.mark.realtime
+
 HERE = "127.0.0.1:8765"
 
 

@@ -63,6 +63,7 @@ def test_a_measurement_that_raises_says_why() -> None:
     assert "TypeError" in finding.found
 
 
+@pytest.mark.realtime
 def test_a_child_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
     told = tmp_path / "pid"
     code = (
@@ -90,6 +91,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.realtime
 def test_one_that_hangs_takes_no_time_from_the_others() -> None:
     slow, quick = check("slow"), check("quick")
 

@@ -12,6 +12,8 @@ from fakedaemon import FakePublisher
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.livecursor import LiveCursor
 
+pytestmark = pytest.mark.realtime
+
 LONG_S = 20.0
 VELOCITIES: dict[str, Any] = {"names": ["vx", "vy"], "units": ["mm/s", "mm/s"]}
 

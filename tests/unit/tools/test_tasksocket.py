@@ -14,6 +14,8 @@ from rtdecode.tools.rig import free_endpoint
 from rtdecode.tools.task import Task, TaskSettings
 from rtdecode.tools.tasksocket import EVERY_S, TaskSocket, message_of
 
+pytestmark = pytest.mark.realtime
+
 HERE = (0.0, 0.0)
 
 
