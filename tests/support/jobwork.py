@@ -1,0 +1,33 @@
+"""What workers do in the tests of jobs: in a module of its own, which their processes can import."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from rtdecode.errors import RtdecodeError
+
+
+def square(number: int) -> int:
+    """A job that is done, unless it is told 13."""
+    if number == 13:
+        raise RtdecodeError("is unlucky", where="13", mend="take another one")
+    return number * number
+
+
+def killed_once(item: tuple[int, str]) -> int:
+    """A job whose process is killed the first time that it tries number 2; it leaves a file for each try."""
+    number, folder = item
+    tries = len(list(Path(folder).glob(f"{number}.*")))
+    Path(folder, f"{number}.{tries}").touch()
+    if number == 2 and tries == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def killed_always(number: int) -> int:
+    """A job whose process is killed whenever it tries number 2."""
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number

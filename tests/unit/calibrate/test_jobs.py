@@ -1,0 +1,76 @@
+"""Jobs side by side: each gives its result, one that fails costs itself alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jobwork import killed_always, killed_once, square
+
+from rtdecode.calibrate.jobs import TRIES, Failure, run_jobs
+from rtdecode.errors import RtdecodeError
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """A cluster of two workers on loopback."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_every_job_gives_its_result() -> None:
+    assert dict(run_jobs(square, range(5), workers=2)) == {i: i * i for i in range(5)}
+
+
+def test_no_jobs_no_processes() -> None:
+    assert list(run_jobs(square, [], workers=2)) == []
+
+
+def test_what_can_be_mended_is_told_and_the_others_go_on() -> None:
+    outcomes = dict(run_jobs(square, [12, 13, 14], workers=2))
+    assert outcomes[0] == 144
+    assert outcomes[2] == 196
+    assert outcomes[1] == Failure("13: is unlucky. Mend: take another one")
+
+
+def test_a_killed_worker_costs_its_own_job_alone(tmp_path: Path) -> None:
+    items = [(i, str(tmp_path)) for i in range(6)]
+    assert dict(run_jobs(killed_once, items, workers=2)) == {i: i for i in range(6)}
+    tried = {i: len(list(tmp_path.glob(f"{i}.*"))) for i in range(6)}
+    assert tried == {0: 1, 1: 1, 2: 2, 3: 1, 4: 1, 5: 1}
+
+
+def test_a_job_that_kills_every_process_is_given_up() -> None:
+    outcomes = dict(run_jobs(killed_always, range(4), workers=2))
+    assert {i: outcomes[i] for i in (0, 1, 3)} == {0: 0, 1: 1, 3: 3}
+    failure = outcomes[2]
+    assert isinstance(failure, Failure)
+    assert failure.reason.startswith(f"its process was killed {TRIES} times")
+
+
+def test_whoever_stops_listening_ends_the_jobs() -> None:
+    outcomes = run_jobs(square, range(50), workers=2)
+    next(outcomes)
+    outcomes.close()  # type: ignore[attr-defined]
+
+
+def test_a_cluster_gives_the_same(scheduler: str) -> None:
+    outcomes = dict(run_jobs(square, [3, 13, 4], dask=scheduler))
+    assert outcomes == {0: 9, 1: Failure("13: is unlucky. Mend: take another one"), 2: 16}
+
+
+def test_a_killed_worker_of_a_cluster_costs_its_own_job_alone(scheduler: str, tmp_path: Path) -> None:
+    items = [(i, str(tmp_path)) for i in range(6)]
+    assert dict(run_jobs(killed_once, items, dask=scheduler)) == {i: i for i in range(6)}
+    assert len(list(tmp_path.glob("2.*"))) >= 2
+
+
+def test_nobody_at_the_address_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtdecode.calibrate.jobs.CONNECT_S", 0.5)
+    with pytest.raises(RtdecodeError, match="no Dask scheduler answers") as told:
+        list(run_jobs(square, [1], dask="tcp://127.0.0.1:9"))
+    assert "\n" not in str(told.value)
