@@ -28,8 +28,8 @@ def simulate(
         str | None,
         typer.Option(
             "--session",
-            help="Day of the model whose rates the channels have; default: the session's own spikes tell, or, "
-            "without any of as many channels, the day that the model decodes.",
+            help="Day of the model whose rates the channels have; default: the session's own spikes tell, "
+            "or, without any of as many channels, the day that the model decodes.",
             metavar="NAME",
         ),
     ] = None,
