@@ -175,14 +175,10 @@ def _open_generator(model: str, channels: int | None) -> Generator:
     from rtdecode.artifact import read_artifact
     from rtdecode.errors import RtdecodeError
     from rtdecode.modelstore import find_model
-
-    with needs_training_packages("a generator", "subject"):
-        import torch
-
     from rtdecode.tools.generator import open_generator
 
-    torch.set_num_threads(1)
-    made = open_generator(read_artifact(find_model(model)))
+    with needs_training_packages("a generator", "--generator"):
+        made = open_generator(read_artifact(find_model(model)))
     if channels is not None and channels != made.n_channels:
         raise RtdecodeError(
             f"{channels}, and the generator has {made.n_channels}",
