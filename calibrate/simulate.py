@@ -181,7 +181,9 @@ def output_columns(session: Session, outputs: Sequence[Output]) -> tuple[Behavio
 def _compared(rates: NDArray[np.float32], binned: BinnedSession, known: NDArray[np.bool_]) -> Comparison:
     recorded = binned.counts[known]
     return Comparison(
-        pcc(rates[known], recorded), firing_fraction(recorded), _rate_hz(recorded, binned.bin_width_s)
+        pcc(rates[known], recorded.astype(np.float32)),
+        firing_fraction(recorded),
+        _rate_hz(recorded, binned.bin_width_s),
     )
 
 

@@ -81,7 +81,7 @@ class Tuning:
     @property
     def n_noise(self) -> int:
         """K."""
-        return self.noise.shape[1]
+        return int(self.noise.shape[1])
 
     def rates_hz(self, drive: F8) -> F8:
         """Firing rates f8[T, C] for a drive f8[T, 5 + K] (`rates_hz`)."""

@@ -112,7 +112,7 @@ def comparison_table(made: Simulation) -> str:
         ("median", np.median),
         ("upper quartile", lambda x: np.quantile(x, 0.75)),
     ):
-        cells = (float(of(column)) if column.size else None for column in known)  # type: ignore[operator]
+        cells = (float(of(column)) if column.size else None for column in known)
         rows.append([name, *(number(cell, n) for cell, n in zip(cells, digits, strict=True))])
     for channel in np.argsort(-columns[0], kind="stable")[:SHOWN]:
         cells = (float(column[channel]) for column in columns)
