@@ -62,9 +62,9 @@ def close_loop(
     Raises:
         RtdecodeError: the model has another number of channels, other bins, or decodes no cursor.
     """
-    if artifact.n_channels != of.array.n_channels:
+    if artifact.n_channels != of.n_channels:
         raise RtdecodeError(
-            f"the model has {artifact.n_channels} channels, the subject {of.array.n_channels}", where="model"
+            f"the model has {artifact.n_channels} channels, the subject {of.n_channels}", where="model"
         )
     ticks = round(artifact.bin_width_s / TICK_S)
     if abs(ticks * TICK_S - artifact.bin_width_s) > 1e-9:
@@ -78,12 +78,12 @@ def close_loop(
         () if stage is None else stage.units,
         "model",
     )
-    shown = CursorMap(source, of.subject.arm_mm)
+    shown = CursorMap(source, of.subject.arm_mm, of.subject.centre_mm)
     experiment = Experiment(of)
     record = Record(experiment, f"sim{of.seed}-day{of.day}-closed")
     value = np.zeros(decoder.n_outputs, np.float32)
-    coming: deque[Point | None] = deque([(0.0, 0.0)] * round(held_back_s / artifact.bin_width_s))
-    cursor: Point | None = (0.0, 0.0)
+    coming: deque[Point | None] = deque([of.subject.centre_mm] * round(held_back_s / artifact.bin_width_s))
+    cursor: Point | None = of.subject.centre_mm
     end = round(longest_s / TICK_S)
     while len(experiment.task.trials) < trials and experiment.tick < end:
         step = experiment.advance(experiment.tick + ticks, cursor)

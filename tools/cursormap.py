@@ -76,19 +76,20 @@ class CursorMap:
     Args:
         source: which numbers.
         limit_mm: the edge of the screen, from the middle, on each axis.
+        centre_mm: the middle, where an integrated cursor begins.
 
     Attributes:
         position: where the cursor is, mm.
     """
 
-    def __init__(self, source: CursorSource, limit_mm: float) -> None:
+    def __init__(self, source: CursorSource, limit_mm: float, centre_mm: Point = (0.0, 0.0)) -> None:
         self.source = source
-        self.position: Point = (0.0, 0.0)
-        self._limit = limit_mm
+        self.position: Point = centre_mm
+        self._limit, self._centre = limit_mm, centre_mm
 
     def home(self) -> None:
         """Put an integrated cursor back to the middle."""
-        self.position = (0.0, 0.0)
+        self.position = self._centre
 
     def take(self, value: Sequence[float], out: Sequence[float] | None, passed_s: float) -> Point | None:
         """One message.
@@ -106,6 +107,6 @@ class CursorMap:
         a, b = float(numbers[self.source.first]), float(numbers[self.source.second])
         if self.source.kind == "velocity":
             a, b = self.position[0] + a * passed_s, self.position[1] + b * passed_s
-        edge = self._limit
-        self.position = min(max(a, -edge), edge), min(max(b, -edge), edge)
+        edge, (cx, cy) = self._limit, self._centre
+        self.position = min(max(a, cx - edge), cx + edge), min(max(b, cy - edge), cy + edge)
         return self.position

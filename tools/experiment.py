@@ -12,17 +12,21 @@ experiment.scores()
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Events, LogEntry, Session, Trials
 from rtdecode.tools.array import ArraySettings, array_on_day
 from rtdecode.tools.closedscores import CURSOR_NAMES, Scores, score_trials
-from rtdecode.tools.subject import Point, Subject, SubjectSettings
+from rtdecode.tools.subject import Point, Subject, SubjectSettings, Units
 from rtdecode.tools.task import Outcome, Task, TaskEvent, TaskSettings
 from rtdecode.tools.units import TICK_S
+
+if TYPE_CHECKING:
+    from rtdecode.tools.generator import Generator
 
 F8 = NDArray[np.float64]
 
@@ -51,6 +55,11 @@ class SimulatedDay:
         day: from 0.
         session: number of the session on that day: the same units, other noise, spikes and targets.
         array, subject, task: settings.
+        generator: a model that makes the units fire, in place of the array; it has one day.
+
+    Raises:
+        RtdecodeError: a generator on another day than 0.
+        ValueError: the subject's centre is not the task's.
     """
 
     seed: int = 0
@@ -59,14 +68,33 @@ class SimulatedDay:
     array: ArraySettings = field(default_factory=ArraySettings)
     subject: SubjectSettings = field(default_factory=SubjectSettings)
     task: TaskSettings = field(default_factory=TaskSettings)
+    generator: Generator | None = None
+
+    def __post_init__(self) -> None:
+        if self.subject.centre_mm != self.task.centre_mm:
+            raise ValueError(f"centres of {self.subject.centre_mm} and {self.task.centre_mm} mm")
+        if self.generator is not None and self.day:
+            raise RtdecodeError(
+                "the units of a generator do not drift", where="--day", mend="leave it out, or --generator"
+            )
+
+    @property
+    def n_channels(self) -> int:
+        """Of the generator, or the array."""
+        return self.array.n_channels if self.generator is None else self.generator.n_channels
+
+    def units(self) -> Units:
+        """What fires, before its first tick."""
+        if self.generator is not None:
+            return self.generator.units(self.subject)
+        return array_on_day(self.array, self.seed, self.day)
 
     def attrs(self) -> dict[str, str]:
         """Of a session file."""
-        return {
-            "subject": f"simulated {self.seed}",
-            "task": self.task.kind,
-            "source": f"rtdecode subject, seed {self.seed}, day {self.day}, session {self.session}",
-        }
+        source = f"rtdecode subject, seed {self.seed}, day {self.day}, session {self.session}"
+        if self.generator is not None:
+            source += f", generator {self.generator.model_id}"
+        return {"subject": f"simulated {self.seed}", "task": self.task.kind, "source": source}
 
 
 class Step(NamedTuple):
@@ -103,12 +131,11 @@ class Experiment:
         self.of, self._open = of, open_loop
         seeds = np.random.SeedSequence([of.seed, of.day, of.session, OPEN if open_loop else CLOSED])
         seed = int(seeds.generate_state(1, np.uint64)[0])
-        tuning = array_on_day(of.array, of.seed, of.day)
-        self.subject = Subject(of.subject, tuning, seed, own_hand=open_loop)
+        self.subject = Subject(of.subject, of.units(), seed, own_hand=open_loop)
         self.task = Task(of.task, seed)
         self.names = HAND_NAMES if open_loop else HAND_NAMES + CURSOR_NAMES
         self.units = HAND_UNITS if open_loop else (*HAND_UNITS, "mm", "mm")
-        self._last: Point = (0.0, 0.0)
+        self._last: Point = of.subject.centre_mm
 
     @property
     def tick(self) -> int:
@@ -197,7 +224,7 @@ class Record:
             [np.zeros((0, len(self._experiment.names)), np.float32), *(step.samples for step in steps)]
         )
         return Session(
-            n_channels=of.array.n_channels,
+            n_channels=of.n_channels,
             events=Events(
                 origin_s + np.concatenate([np.zeros(0), *(step.time_s for step in steps)]),
                 np.concatenate([np.zeros(0, np.uint16), *(step.channel for step in steps)]),

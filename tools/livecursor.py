@@ -17,6 +17,7 @@ class LiveCursor:
     Args:
         endpoint: the daemon's `--bind`.
         limit_mm: the edge of the screen, from the middle, on each axis.
+        centre_mm: the middle.
 
     Attributes:
         taken: cursors that moved it.
@@ -25,9 +26,9 @@ class LiveCursor:
         RtdecodeError: the endpoint is none.
     """
 
-    def __init__(self, endpoint: str, limit_mm: float) -> None:
+    def __init__(self, endpoint: str, limit_mm: float, centre_mm: Point = (0.0, 0.0)) -> None:
         self._client = CursorClient(endpoint)
-        self._limit = limit_mm
+        self._limit, self._centre = limit_mm, centre_mm
         self._map: CursorMap | None = None
         self._known: Status | None = None
         self._last_bin: int | None = None
@@ -62,7 +63,7 @@ class LiveCursor:
         if self._map is None or self._known is None or _columns(status) != _columns(self._known):
             names, units, out_names, out_units = _columns(status)
             source = choose_source(names, units, out_names, out_units, self._client.endpoint)
-            self._map = CursorMap(source, self._limit)
+            self._map = CursorMap(source, self._limit, self._centre)
             self._known, self._last_bin = status, None
         out = None if isinstance(cursor.out, msgspec.UnsetType) else cursor.out
         bins = 1 if self._last_bin is None else cursor.bin - self._last_bin

@@ -13,13 +13,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.tools.units import N_MOVEMENT, TICK_S, Firing, Tuning, rates_hz
+from rtdecode.tools.units import N_MOVEMENT, TICK_S, Firing
 
 F8 = NDArray[np.float64]
 Point = tuple[float, float]
@@ -47,6 +47,7 @@ class SubjectSettings:
             cursor, with this time constant.
         reach_mm: position is coded in parts of this.
         arm_mm: from the middle, the hand goes no further on each axis.
+        centre_mm: the middle, where the hand begins.
     """
 
     delay_s: float = 0.1
@@ -56,6 +57,7 @@ class SubjectSettings:
     realign_s: float = 1.0
     reach_mm: float = 80.0
     arm_mm: float = 160.0
+    centre_mm: Point = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if not 0 <= self.delay_s <= 10:
@@ -81,6 +83,28 @@ class Seen(NamedTuple):
 NOTHING = Seen(None, None, 0.0)
 
 
+class Units(Protocol):
+    """What fires for a movement: units with a tuning (`units.Tuning`), or others (`generator.py`).
+
+    Attributes:
+        n_channels: C.
+        n_noise: K, shared fluctuations that it takes.
+    """
+
+    @property
+    def n_channels(self) -> int: ...
+
+    @property
+    def n_noise(self) -> int: ...
+
+    def rates_hz(self, drive: F8) -> F8:
+        """Firing rates f8[T, C] of the next T ticks, from what drives them f8[T, 5 + K] (`Subject.move`).
+
+        Asked once for each tick, in order, in any portions, whose sizes must make no difference.
+        """
+        ...
+
+
 class Subject:
     """A subject and its array.
 
@@ -91,7 +115,7 @@ class Subject:
 
     Args:
         settings: of the movement.
-        tuning: of the units.
+        units: its array, of which it is the only one to ask.
         seed: of noise and spikes.
         own_hand: the cursor is the hand (open loop).
 
@@ -100,22 +124,20 @@ class Subject:
         hand: f8[2], mm. velocity: f8[2], mm/s, as wanted and smoothed.
     """
 
-    def __init__(
-        self, settings: SubjectSettings, tuning: Tuning, seed: int, *, own_hand: bool = False
-    ) -> None:
-        self.settings, self.tuning = settings, tuning
+    def __init__(self, settings: SubjectSettings, units: Units, seed: int, *, own_hand: bool = False) -> None:
+        self.settings, self._units = settings, units
         self.tick = 0
         self._own_hand = own_hand
-        self._firing = Firing(tuning.n_channels, int(np.random.default_rng([seed, SPIKES]).integers(1 << 62)))
+        self._firing = Firing(units.n_channels, int(np.random.default_rng([seed, SPIKES]).integers(1 << 62)))
         self._rng = np.random.default_rng([seed, NOISE])
-        self._noise: F8 = self._rng.standard_normal((tuning.noise.shape[1],))
+        self._noise: F8 = self._rng.standard_normal((units.n_noise,))
         taus: F8 = np.resize(np.array(NOISE_TAUS_S), self._noise.shape)
         self._kept = np.exp(-TICK_S / taus)
         self._fresh = np.sqrt(1.0 - self._kept**2)
         self._sights: deque[tuple[float, Seen]] = deque()
         self._seen = NOTHING
         # x and y of the hand, of its velocity, and of the stage before that.
-        self._state = (0.0,) * 6
+        self._state = (*settings.centre_mm, 0.0, 0.0, 0.0, 0.0)
 
     @property
     def hand(self) -> Point:
@@ -140,21 +162,32 @@ class Subject:
         return self.fire(self.move(n_ticks))
 
     def move(self, n_ticks: int) -> F8:
-        """Move on for some ticks; returns what drives the units, f8[n_ticks, 5 + K] (`rates_hz`)."""
-        full, reach = self.settings.full_speed, self.settings.reach_mm
+        """Move on for some ticks.
+
+        Returns:
+            What drives the units, f8[n_ticks, 5 + K]: after each tick vx and vy in parts of full speed, x and
+            y from the centre in parts of the reach, speed in parts of full speed; then the shared noise, SD.
+        """
+        full, reach, (cx, cy) = self.settings.full_speed, self.settings.reach_mm, self.settings.centre_mm
         drive = np.empty((n_ticks, N_MOVEMENT + len(self._noise)))
         fresh = self._rng.standard_normal((n_ticks, len(self._noise))) * self._fresh
         for i in range(n_ticks):
             x, y, vx, vy = self._move_on((self.tick + i) * TICK_S)
             self._noise = self._noise * self._kept + fresh[i]
-            drive[i, :N_MOVEMENT] = vx / full, vy / full, x / reach, y / reach, math.hypot(vx, vy) / full
+            drive[i, :N_MOVEMENT] = (
+                vx / full,
+                vy / full,
+                (x - cx) / reach,
+                (y - cy) / reach,
+                math.hypot(vx, vy) / full,
+            )
             drive[i, N_MOVEMENT:] = self._noise
         self.tick += n_ticks
         return drive
 
     def fire(self, drive: F8) -> tuple[F8, NDArray[np.uint16]]:
         """Fire for what `move` returned; every tick once, in order, in any portions."""
-        return self._firing.step(rates_hz(self.tuning, drive))
+        return self._firing.step(self._units.rates_hz(drive))
 
     def _move_on(self, now_s: float) -> tuple[float, float, float, float]:
         settings = self.settings
@@ -171,8 +204,8 @@ class Subject:
         if cursor is not None and not self._own_hand:
             b = TICK_S / settings.realign_s
             x, y = x + b * (cursor[0] - x), y + b * (cursor[1] - y)
-        far = settings.arm_mm
-        x, y = min(max(x, -far), far), min(max(y, -far), far)
+        far, (cx, cy) = settings.arm_mm, settings.centre_mm
+        x, y = min(max(x, cx - far), cx + far), min(max(y, cy - far), cy + far)
         self._state = x, y, vx, vy, ux, uy
         return x, y, vx, vy
 

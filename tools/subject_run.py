@@ -143,13 +143,14 @@ class SubjectRun:
                 settings.stream,
                 settings.markers,
                 settings.behavior,
-                n_channels=settings.of.array.n_channels,
+                n_channels=settings.of.n_channels,
                 names=experiment.names,
                 units=experiment.units,
             )
             origin_s = self._clock()
             try:
-                cursor = opened.enter_context(LiveCursor(settings.cursor, settings.of.subject.arm_mm))
+                subject = settings.of.subject
+                cursor = opened.enter_context(LiveCursor(settings.cursor, subject.arm_mm, subject.centre_mm))
                 self._live(streams, cursor, origin_s, shown)
                 self._taken = cursor.taken
                 if not cursor.taken and not self._stopping:
@@ -234,7 +235,8 @@ class SubjectRun:
             "stream": self.settings.stream,
             "seed": of.seed,
             "day": of.day,
-            "channels": of.array.n_channels,
+            "channels": of.n_channels,
+            "generator": of.generator.model_id if of.generator is not None else None,
             "task": of.task.kind,
             "seconds": self.experiment.tick * TICK_S,
             "cursors": self._taken,

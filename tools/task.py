@@ -28,7 +28,6 @@ Kind = Literal["centre-out", "random-target"]
 TARGETS = 301
 
 N_DIRECTIONS = 8
-CENTRE: Point = (0.0, 0.0)
 
 #: Sums of seconds are not exact: what is due within this is due.
 SLACK_S = 1e-6
@@ -48,6 +47,7 @@ class TaskSettings:
         inter_trial_s: from the end of a trial to the start of the next.
         foreperiod_s: from the start of a trial to its target's coming.
         min_way_mm: between a random target and the one before.
+        centre_mm: where the centre is.
     """
 
     kind: Kind = "centre-out"
@@ -58,6 +58,7 @@ class TaskSettings:
     inter_trial_s: float = 0.3
     foreperiod_s: float = 0.0
     min_way_mm: float = 40.0
+    centre_mm: Point = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -152,7 +153,7 @@ class _Reach:
     touch_s: float | None = None
     entered_s: float | None = None
     path_at_entry: float = 0.0
-    entry: Point = CENTRE
+    entry: Point = (0.0, 0.0)
 
 
 @dataclass
@@ -176,7 +177,7 @@ class Task:
         self._state, self._until_s = _State.BETWEEN, -math.inf
         self._number, self._last_s = -1, -math.inf
         self._directions: list[int] = []
-        self._target: Point = CENTRE
+        self._target: Point = self.settings.centre_mm
         self._reach: _Reach | None = None
         self._events: list[TaskEvent] = []
 
@@ -287,17 +288,19 @@ class Task:
 
     def _next_target(self) -> Point:
         settings = self.settings
+        cx, cy = centre = settings.centre_mm
         if settings.kind == "random-target":
             while True:
                 x, y = self._rng.uniform(-settings.reach_mm, settings.reach_mm, 2)
-                if math.dist((x, y), self._target) >= settings.min_way_mm:
-                    return float(x), float(y)
+                place = cx + float(x), cy + float(y)
+                if math.dist(place, self._target) >= settings.min_way_mm:
+                    return place
         won = not self.trials or self.trials[-1].outcome is Outcome.SUCCESS
         # Back only from where it got to: a cursor that never left would score at the centre for nothing.
-        if (self._target == CENTRE) != won:
-            return CENTRE
+        if (self._target == centre) != won:
+            return centre
         if not self._directions:
             # Each direction once before any comes again.
             self._directions = self._rng.permutation(N_DIRECTIONS).tolist()
         angle = self._directions.pop() * 2 * math.pi / N_DIRECTIONS
-        return settings.reach_mm * math.cos(angle), settings.reach_mm * math.sin(angle)
+        return cx + settings.reach_mm * math.cos(angle), cy + settings.reach_mm * math.sin(angle)

@@ -23,6 +23,9 @@ TICK_S = 0.001
 #: Of the hazard, in one. Sums of it are exact.
 HAZARD_UNIT = float(1 << 32)
 
+#: Dead time after a spike.
+REFRACTORY_S = 0.002
+
 #: No unit fires faster, whatever drives it.
 MAX_RATE_HZ = 300.0
 
@@ -75,6 +78,15 @@ class Tuning:
         """C."""
         return len(self.baseline)
 
+    @property
+    def n_noise(self) -> int:
+        """K."""
+        return int(self.noise.shape[1])
+
+    def rates_hz(self, drive: F8) -> F8:
+        """Firing rates f8[T, C] for a drive f8[T, 5 + K] (`rates_hz`)."""
+        return rates_hz(self, drive)
+
     @cached_property
     def weights(self) -> F8:
         """f8[5 + K, C], Hz for each column of the drive: vx, vy, x, y, speed, noise."""
@@ -119,7 +131,7 @@ class Firing:
         tick: ticks done.
     """
 
-    def __init__(self, n_channels: int, seed: int, refractory_s: float = 0.002) -> None:
+    def __init__(self, n_channels: int, seed: int, refractory_s: float = REFRACTORY_S) -> None:
         if refractory_s < TICK_S:
             raise ValueError(f"a dead time of {refractory_s} s is shorter than a tick of {TICK_S} s")
         self.tick = 0

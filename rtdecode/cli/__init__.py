@@ -21,6 +21,7 @@ from rtdecode.cli import (
     record,
     replay,
     serve,
+    simulate,
     subject,
     swap,
     verify,
@@ -46,6 +47,7 @@ app.command("fit")(fit.fit)
 app.command("calibrate")(calibrate.calibrate)
 app.command("pretrain")(pretrain.pretrain)
 app.command("evaluate")(evaluate.evaluate)
+app.command("simulate")(simulate.simulate)
 app.command("verify")(verify.verify)
 app.command("info")(info.info)
 app.command("subject")(subject.subject)

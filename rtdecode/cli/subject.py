@@ -8,18 +8,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, on_signal, print_json, say, table
+from rtdecode.cli.common import JSON_HELP, needs_training_packages, number, on_signal, print_json, say, table
 
 if TYPE_CHECKING:
     from rtdecode.tools.closedscores import Scores
     from rtdecode.tools.experiment import SimulatedDay
+    from rtdecode.tools.generator import Generator
+
+#: Without a generator to go by; and the least way between two random targets.
+CHANNELS, REACH_MM, MIN_WAY_MM = 64, 80.0, 40.0
 
 
 def subject(
     stream: Annotated[str, typer.Option(help="Name of the LSL spike stream that goes out.")] = "M1",
     cursor: Annotated[str, typer.Option(help="Where the daemon sends the cursor.")] = "tcp://127.0.0.1:5556",
     day: Annotated[int, typer.Option(help="How many days the array has drifted.")] = 0,
-    channels: Annotated[int, typer.Option(help="Channels of the array.")] = 64,
+    channels: Annotated[
+        int | None, typer.Option(help="Channels of the array; default: 64, or the generator's.")
+    ] = None,
+    generator: Annotated[
+        str | None,
+        typer.Option(
+            help="Model made by `rtdecode pretrain` that the units fire by, instead of the built-in tuning.",
+            metavar="PATH|NAME",
+        ),
+    ] = None,
     task: Annotated[str, typer.Option(help="centre-out or random-target.")] = "centre-out",
     seed: Annotated[
         int, typer.Option(help="Of the array and its drift; with the day, of targets and spikes.", min=0)
@@ -33,8 +46,12 @@ def subject(
     hold: Annotated[float, typer.Option(help="Milliseconds to stay in a target.")] = 250.0,
     radius: Annotated[float, typer.Option(help="Of a target, mm.")] = 15.0,
     reach: Annotated[
-        float, typer.Option(help="Of the eight targets from the centre, and of random ones on each axis, mm.")
-    ] = 80.0,
+        float | None,
+        typer.Option(
+            help="Of the eight targets from the centre, and of random ones on each axis, mm; default: 80, "
+            "or as far as the generator has seen a hand go."
+        ),
+    ] = None,
     trial_timeout: Annotated[float, typer.Option(help="Seconds until a trial has failed.")] = 4.0,
     pause: Annotated[float, typer.Option(help="Milliseconds between two trials.")] = 300.0,
     open_loop: Annotated[
@@ -75,6 +92,10 @@ def subject(
     from rtdecode.tools.subject import SubjectSettings
     from rtdecode.tools.task import TaskSettings
 
+    made = None if generator is None else _open_generator(generator, channels)
+    if reach is None:
+        reach = REACH_MM if made is None else made.reach_mm(REACH_MM)
+    centre = (0.0, 0.0) if made is None else made.centre_mm
     settings = TaskSettings(
         kind=task,  # type: ignore[arg-type]
         hold_s=hold / 1e3,
@@ -82,15 +103,23 @@ def subject(
         reach_mm=reach,
         timeout_s=trial_timeout,
         inter_trial_s=pause / 1e3,
+        min_way_mm=min(MIN_WAY_MM, reach),
+        centre_mm=centre,
     )
     of = SimulatedDay(
         seed=seed,
         day=day,
         session=session,
-        array=ArraySettings(n_channels=channels),
-        subject=SubjectSettings(delay_s=delay / 1e3),
+        array=ArraySettings(n_channels=CHANNELS if channels is None else channels),
+        subject=SubjectSettings(delay_s=delay / 1e3, centre_mm=centre),
         task=settings,
+        generator=made,
     )
+    if made is not None:
+        say(
+            f"units fire by model {made.model_id}, {made.bin_ticks}-ms bins; centre at {centre[0]:g}, "
+            f"{centre[1]:g} mm, reach {reach:g} mm"
+        )
     if open_loop is not None:
         if seconds is None or trials is not None or output is not None:
             raise typer.BadParameter(
@@ -123,7 +152,7 @@ def subject(
     )
     on_signal(running.stop)
     say(
-        f"subject {seed} on day {day}: {channels} channels as {stream}, task {task}; "
+        f"subject {seed} on day {day}: {of.n_channels} channels as {stream}, task {task}; "
         f"markers as {markers or f'{stream}-markers'}, hand as {behavior or f'{stream}-hand'}"
     )
     scores = running.run()
@@ -140,6 +169,23 @@ def subject(
         print_json(running.document(scores))
     else:
         print(score_table(scores))
+
+
+def _open_generator(model: str, channels: int | None) -> Generator:
+    from rtdecode.artifact import read_artifact
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.modelstore import find_model
+    from rtdecode.tools.generator import open_generator
+
+    with needs_training_packages("a generator", "--generator"):
+        made = open_generator(read_artifact(find_model(model)))
+    if channels is not None and channels != made.n_channels:
+        raise RtdecodeError(
+            f"{channels}, and the generator has {made.n_channels}",
+            where="--channels",
+            mend="leave it out",
+        )
+    return made
 
 
 def _write_open_loop(of: SimulatedDay, path: Path, seconds: float, overwrite: bool, json: bool) -> None:
@@ -160,6 +206,7 @@ def _write_open_loop(of: SimulatedDay, path: Path, seconds: float, overwrite: bo
         "seed": of.seed,
         "day": of.day,
         "channels": recorded.n_channels,
+        "generator": of.generator.model_id if of.generator is not None else None,
         "task": of.task.kind,
         "seconds": seconds,
         "spikes": len(recorded.events.time),

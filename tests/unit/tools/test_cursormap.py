@@ -67,3 +67,12 @@ def test_a_message_without_what_is_needed_moves_nothing() -> None:
     assert cursor.take([1.0, 2.0], None, 0.02) is None
     assert cursor.take([1.0, 2.0], [5.0], 0.02) is None
     assert cursor.position == (3.0, 4.0)
+
+
+def test_a_middle_elsewhere_moves_the_home_and_the_edges() -> None:
+    cursor = CursorMap(CursorSource("velocity", 0, 1), 100.0, (10.0, 60.0))
+    assert cursor.position == (10.0, 60.0)
+    assert cursor.take([50.0, -20.0], None, 1.0) == (60.0, 40.0)
+    assert cursor.take([1e3, -1e3], None, 1.0) == (110.0, -40.0)
+    cursor.home()
+    assert cursor.position == (10.0, 60.0)
