@@ -61,7 +61,12 @@ def study_network(
     }  # fmt: skip
     if kind == "alignnet":
         net = AlignNet(
-            *ends, causal=form == "causal", planar=form == "offline-2d", **_ALIGNNETS[form], **dropout
+            *ends,
+            causal=form == "causal",
+            planar=form == "offline-2d",
+            graded_rates=True,
+            **_ALIGNNETS[form],
+            **dropout,
         )
         if net.behavior_head.n_leaky:
             net.behavior_head.spread(LONGEST_S / bin_width_s)

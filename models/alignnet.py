@@ -63,6 +63,8 @@ class AlignNet(Network):
             and its head, see `LeakyReadOut`; the paper has neither.
         dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
         feature_dropout: on what the units of the behaviour decoder say.
+        graded_rates: rates are made of the spike decoder's charges, see `UDecoder`, and what its units say is
+            dropped as the behaviour decoder's is; the paper's are made of spikes.
 
     Raises:
         RtdecodeError: a number is out of its range, or does not fit another.
@@ -101,6 +103,7 @@ class AlignNet(Network):
         dropout: float = 0.1,
         channel_dropout: float = 0.1,
         feature_dropout: float = 0.0,
+        graded_rates: bool = False,
     ) -> None:
         super().__init__(n_channels, n_outputs, count_max, dropout, channel_dropout, feature_dropout)
         if planar and causal:
@@ -119,10 +122,13 @@ class AlignNet(Network):
         self.spike_encoder = UEncoder(1 if planar else n_channels, spiking=True, padded=False, **down)
         self.behavior_encoder = UEncoder(1 if planar else lift_to, spiking=False, **down)
         up = form | {"across": self.spike_encoder.across, "dec_widths": self.dec_widths}
-        self.spike_decoder = UDecoder(spiking=True, **up)
+        self.graded_rates = graded_rates
+        self.spike_decoder = UDecoder(
+            spiking=True, graded=graded_rates, dropout=feature_dropout if graded_rates else 0.0, **up
+        )
         self.behavior_decoder = UDecoder(spiking=False, dropout=feature_dropout, **up)
         n_features = self.behavior_decoder.n_out * (n_channels if planar else 1)
-        self.rate_head = Pointwise(n_features, n_channels)
+        self.rate_head = Pointwise(self.spike_decoder.n_out * (n_channels if planar else 1), n_channels)
         self.behavior_head = LeakyReadOut(
             n_features, n_outputs, leaky=leaky, hidden=hidden, dropout=feature_dropout
         )
@@ -144,6 +150,7 @@ class AlignNet(Network):
             "dropout": self.read_in.dropout.p,
             "channel_dropout": self.read_in.channel_dropout.p,
             "feature_dropout": self.feature_dropout,
+            "graded_rates": self.graded_rates,
         }
 
     def encode_spikes(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Encoding:

@@ -100,6 +100,8 @@ class UDecoder(nn.Module):
         causal: no frame reads a later one.
         planar: convolve over the channel axis too.
         dropout: on what each unit says, see `ConvUnit`.
+        graded: what comes out are the charges of the finest level's two layers (`ConvUnit.charged`), not what
+            its second one fires.
 
     Raises:
         RtdecodeError: the widths do not fit each other.
@@ -119,6 +121,7 @@ class UDecoder(nn.Module):
         causal: bool = True,
         planar: bool = False,
         dropout: float = 0.0,
+        graded: bool = False,
     ) -> None:
         super().__init__()
         if len(dec_widths) != len(across) - 1 or min(dec_widths, default=1) < 1:
@@ -130,17 +133,20 @@ class UDecoder(nn.Module):
             for deeper, skip, width in zip(below, across, dec_widths, strict=False)
         )
         self.rises = nn.ModuleList([] if causal else [Rise(deeper, planar=planar) for deeper in below])
-        self.n_out = dec_widths[0] if dec_widths else latent
+        self.graded = graded and bool(dec_widths)
+        self.n_out = (2 if self.graded else 1) * dec_widths[0] if dec_widths else latent
 
     def forward(self, encoding: Encoding) -> Tensor:
-        """[N, dec_widths[0], T] from an encoding of T frames."""
+        """[N, n_out, T] from an encoding of T frames."""
         x = encoding.latent
+        charges: tuple[Tensor, ...] = ()
         for level in reversed(range(len(self.stages))):
             skip = encoding.skips[level]
             first, second = cast("tuple[ConvUnit, ConvUnit]", self.stages[level])
             if len(self.rises):
-                x = first(torch.cat([self.rises[level](x, skip), skip], dim=1))
+                x, charge = first.charged(torch.cat([self.rises[level](x, skip), skip], dim=1))
             else:
-                x = first(hold(x, skip.shape[-1]), skip)
-            x = second(x)
-        return x
+                x, charge = first.charged(hold(x, skip.shape[-1]), skip)
+            x, another = second.charged(x)
+            charges = (charge, another)
+        return torch.cat(charges, dim=1) if self.graded else x
