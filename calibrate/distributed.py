@@ -20,6 +20,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from rtdecode.errors import RtdecodeError
@@ -129,7 +131,7 @@ class Ranks:
 
     def device(self, device: torch.device) -> torch.device:
         """This rank's own, where a GPU is asked for without its number."""
-        if self.several and device.type == "cuda" and device.index is None:
+        if self.several and device == torch.device("cuda"):
             return torch.device("cuda", self.local_rank)
         return device
 
@@ -157,14 +159,14 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
         # All are on one machine, so nobody else needs to hear them.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     try:
-        store, rank, n = next(iter(dist.rendezvous("env://", timeout=PATIENCE)))
+        store, rank, n = next(iter(rendezvous("env://", timeout=PATIENCE)))
         on_gpu = device != "cpu" and torch.cuda.is_available()
         ranks = Ranks(rank, n, int(os.environ.get("LOCAL_RANK", rank)))
         if on_gpu:
             torch.cuda.set_device(ranks.local_rank)
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
-            store=dist.PrefixStore("ranks", store),
+            store=PrefixStore("ranks", store),
             rank=rank,
             world_size=n,
             timeout=PATIENCE,
@@ -183,9 +185,9 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     dist.destroy_process_group()
 
 
-def _first_to_fail(store: dist.Store) -> bool:
+def _first_to_fail(store: Store) -> bool:
     try:
-        return store.add("failed", 1) == 1
+        return bool(store.add("failed", 1) == 1)
     except RuntimeError:
         # The store went with the rank that failed.
         return False

@@ -115,8 +115,8 @@ def describe_shared(
         }
     )
     n = sum(part.n for part in parts)
-    mean = sum(part.n * part.mean for part in parts) / n
-    variance = sum(part.n * (part.variance + (part.mean - mean) ** 2) for part in parts) / n
+    mean = np.sum([part.n * part.mean for part in parts], axis=0) / n
+    variance = np.sum([part.n * (part.variance + (part.mean - mean) ** 2) for part in parts], axis=0) / n
     lowest, highest = (np.min([p.lowest for p in parts], axis=0), np.max([p.highest for p in parts], axis=0))
     described = []
     for column, (name, units) in enumerate(zip(sessions[0].names, sessions[0].units, strict=True)):

@@ -74,7 +74,7 @@ class _Normalised(torch.autograd.Function):
     """(x − mean) / √(variance + eps) · weight + bias, where mean and variance depend on all ranks' x."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         x: Tensor,
         weight: Tensor,
