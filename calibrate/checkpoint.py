@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from rtdecode.artifact import replace_file
-from rtdecode.calibrate.training import Training
+from rtdecode.calibrate.distributed import Ranks
+from rtdecode.calibrate.training import Checkpoint, Training
 from rtdecode.errors import RtdecodeError
 
 FORMAT, VERSION = "rtdecode-checkpoint", 1
@@ -102,6 +103,39 @@ class FileCheckpoint:
         return RtdecodeError(
             f"is no checkpoint or a damaged one ({reason})", where=str(self.path), mend=_MEND
         )
+
+
+class LeadCheckpoint:
+    """Rank 0's checkpoint of a training of several ranks, which all of them go on from.
+
+    One is enough: a training is at the same point on every rank. Other machines need not see the file.
+
+    Args:
+        own: rank 0's; not used on the others.
+        ranks: which train together.
+
+    Raises:
+        RtdecodeError: on rank 0, as `own`.
+    """
+
+    def __init__(self, own: Checkpoint, ranks: Ranks) -> None:
+        self._own, self._ranks = own, ranks
+
+    def resume(self, training: Training) -> None:
+        """Put `training` on every rank where rank 0's checkpoint left off."""
+
+        def of_lead() -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+            self._own.resume(training)
+            return training.state() if training.step else None
+
+        state = self._ranks.from_lead(of_lead)
+        if state is not None and not self._ranks.leads:
+            training.load_state(*state)
+
+    def save_if_due(self, training: Training) -> None:
+        """Save `training` on rank 0 if it is time."""
+        if self._ranks.leads:
+            self._own.save_if_due(training)
 
 
 def checkpoint_files(path: Path, n_members: int) -> list[Path]:

@@ -142,16 +142,38 @@ def take_up(
     Raises:
         RtdecodeError: no channel fires, or there are other channels than the network has.
     """
-    clipped = np.minimum(counts, np.uint8(nets[0].read_in.count_max)).astype(np.float32)
+    clipped = clipped_counts(counts, nets[0].read_in.count_max)
+    start = read_in_start(clipped, bin_width_s, where=where)
+    for net in nets:
+        net.read_in.add(name, *start)
+    return clipped
+
+
+def clipped_counts(counts: NDArray[np.uint8], count_max: int) -> NDArray[np.float32]:
+    """Counts as a network takes them, f4 of the same shape."""
+    return np.minimum(counts, np.uint8(count_max)).astype(np.float32)
+
+
+def read_in_start(
+    clipped: NDArray[np.float32], bin_width_s: float, *, where: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Mean and SD f4[C] of each channel, and which are alive, bool[C]: what `ReadIn.add` wants of a session.
+
+    Args:
+        clipped: f4[T, C], spikes per bin.
+        bin_width_s: seconds.
+        where: what an error names.
+
+    Raises:
+        RtdecodeError: no channel fires.
+    """
     mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
     good = (mean >= DEAD_BELOW_HZ * bin_width_s) & (sd > 0)
     if not good.any():
         raise RtdecodeError(
             f"no channel fires at {DEAD_BELOW_HZ} Hz or more", where=where, mend="use a session with spikes"
         )
-    for net in nets:
-        net.read_in.add(name, mean, sd, good)
-    return clipped
+    return mean, sd, good
 
 
 def new_network(kind: str, n_channels: int, n_outputs: int, bin_width_s: float, sizes: Sizes) -> Network:

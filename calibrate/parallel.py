@@ -17,6 +17,7 @@ from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
 from numpy.typing import NDArray
 
+from rtdecode.calibrate.distributed import ALONE, Ranks
 from rtdecode.calibrate.training import Checkpoint, TrainingLog, TrainingSettings, train
 from rtdecode.calibrate.windows import Recording
 from rtdecode.models.network import Network
@@ -35,6 +36,7 @@ def train_members(
     progress: Callable[[float], None],
     checkpoints: Sequence[Checkpoint | None] | None = None,
     looked: Callable[[float], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> list[TrainingLog]:
     """`train` each network in place, with a seed of its own.
 
@@ -42,11 +44,15 @@ def train_members(
     weights are the same. Each has one thread on a CPU: these networks are too small for more, and threads
     that wait for each other on a core that something else uses, a daemon say, take many times as long.
 
+    Several ranks train one member after the other, all of them together: every rank holds a part of the
+    sessions, and groups of ranks with a member each would have to hold all of them in each group.
+
     Args:
         nets: the members.
         recordings, settings, device, progress: as of `train`.
         checkpoints: one for each member; they travel to another process.
         looked: called with the best mean R² so far, mean over the members that have looked.
+        ranks: processes that train together.
 
     Raises:
         RtdecodeError: as `train`.
@@ -54,10 +60,10 @@ def train_members(
     own = [replace(settings, seed=seed) for seed in member_seeds(settings.seed, len(nets))]
     kept = list(checkpoints) if checkpoints is not None else [None] * len(nets)
     n_workers = min(len(nets), cpu_count())
-    if n_workers > 1 and device.type == "cpu":
+    if n_workers > 1 and device.type == "cpu" and not ranks.several:
         return _side_by_side(nets, recordings, own, progress, kept, n_workers, looked)
     with one_thread():
-        return _in_turn(nets, recordings, own, device, progress, kept, looked)
+        return _in_turn(nets, recordings, own, device, progress, kept, looked, ranks)
 
 
 def member_seeds(seed: int, n_members: int) -> list[int]:
@@ -92,6 +98,7 @@ def _in_turn(
     progress: Callable[[float], None],
     checkpoints: Sequence[Checkpoint | None],
     looked: Callable[[float], None] | None,
+    ranks: Ranks,
 ) -> list[TrainingLog]:
     logs = []
     for i, (net, member_settings, checkpoint) in enumerate(zip(nets, settings, checkpoints, strict=True)):
@@ -105,6 +112,7 @@ def _in_turn(
                 lambda done, before=before: progress(before + done / len(nets)),  # type: ignore[misc]
                 checkpoint,
                 looked,
+                ranks,
             )
         )
     return logs

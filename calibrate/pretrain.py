@@ -18,26 +18,27 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.augment import Augmentation
-from rtdecode.calibrate.checkpoint import FileCheckpoint, checkpoint_files, versions
+from rtdecode.calibrate.checkpoint import FileCheckpoint, LeadCheckpoint, checkpoint_files, versions
+from rtdecode.calibrate.distributed import ALONE, Ranks
 from rtdecode.calibrate.fitters import NETWORKS
 from rtdecode.calibrate.memory import remember, with_memory
 from rtdecode.calibrate.networks import (
     chosen_device,
+    clipped_counts,
     export_members,
     multiplies_bfloat16,
     new_members,
+    read_in_start,
     settings_for,
-    take_up,
 )
 from rtdecode.calibrate.parallel import train_members
 from rtdecode.calibrate.score import nullable, r2
 from rtdecode.calibrate.sessions import (
     LabelledSession,
-    describe_outputs,
     distinct_names,
-    read_all,
     synthetic_notes,
 )
+from rtdecode.calibrate.sharding import describe_shared, held, read_shared
 from rtdecode.calibrate.sizes import MANY_DAYS
 from rtdecode.calibrate.training import TrainingLog, TrainingSettings
 from rtdecode.calibrate.windows import Recording
@@ -98,6 +99,7 @@ def pretrain_sessions(
     device: str = "auto",
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> PretrainResult:
     """Train one network on many sessions, each behind a read-in of its own.
 
@@ -119,6 +121,8 @@ def pretrain_sessions(
         checkpoint: file to save to on the way, and to go on from; the caller deletes it when the
             model is written.
         progress: told how far the work is.
+        ranks: processes that do this together (`distributed.joined`). Each reads and holds some of the
+            sessions, trains every member with the others, and comes to the same result.
 
     Raises:
         RtdecodeError: an argument is out of its range, a session cannot be read or does not fit the others,
@@ -132,18 +136,26 @@ def pretrain_sessions(
         )
     if steps < 1:
         raise RtdecodeError(f"a training of {steps} steps", mend="give 1 or more")
-    where = chosen_device(device)
-    sessions = read_all(
-        paths, bin_width_s, outputs, seed, progress=lambda what, done: report(what, 0.05 * done)
+    where = ranks.device(chosen_device(device))
+    kept_back = spread_days(len(paths), validation_days)
+    sessions = read_shared(
+        paths, bin_width_s, outputs, seed, kept_back, ranks, lambda what, done: report(what, 0.05 * done)
     )
-    kept_back = spread_days(len(sessions), validation_days)
     names = distinct_names(sessions)
     learnt = [day.known & (i not in kept_back) for i, day in enumerate(sessions)]
-    described = describe_outputs(sessions, learnt)
+    described = describe_shared(sessions, learnt, ranks)
 
     nets = new_members(kind, sessions[0].session.n_channels, described, bin_width_s, seed, MANY_DAYS, members)
-    recordings = recordings_of(nets, names, sessions, learnt, described)
-    settings = pretraining_settings(kind, recordings, bin_width_s, steps, seed, where)
+    recordings = recordings_of(nets, names, sessions, learnt, described, ranks)
+    settings = max(
+        # The rank with the longest session says how long a window is.
+        ranks.gather(pretraining_settings(kind, recordings, bin_width_s, steps, seed, where)),
+        key=lambda each: each.window_bins,
+    )
+    if ranks.n > settings.batch:
+        raise RtdecodeError(
+            f"{ranks.n} processes for batches of {settings.batch} windows", mend="start no more than that"
+        )
     purpose = {
         "kind": kind,
         "bin_width_s": bin_width_s,
@@ -154,14 +166,18 @@ def pretrain_sessions(
         "members": len(nets),
         "training": asdict(settings),
         "device": where.type,
+        "processes": ranks.n,
         "versions": versions(),
     }
     notes = synthetic_notes(sessions, seed)
+    files = checkpoint_files(checkpoint, len(nets)) if checkpoint is not None else []
     saved = [
-        FileCheckpoint(path, purpose | {"member": i}, SAVE_EVERY_S)
-        for i, path in enumerate(checkpoint_files(checkpoint, len(nets)) if checkpoint is not None else [])
+        LeadCheckpoint(own, ranks) if ranks.several else own
+        for own in (
+            FileCheckpoint(path, purpose | {"member": i}, SAVE_EVERY_S) for i, path in enumerate(files)
+        )
     ]
-    resumed = sum(each.path.exists() for each in saved)
+    resumed = ranks.from_lead(lambda: sum(path.exists() for path in files))
     if resumed:
         notes.append(f"went on from {resumed} checkpoint{'s' * (resumed > 1)}")
     clock = _Clock()
@@ -172,25 +188,36 @@ def pretrain_sessions(
         where,
         lambda done: report(f"training{clock.left(done)}", 0.05 + 0.9 * done),
         saved or None,
+        ranks=ranks,
     )
     report("exporting", 0.95)
     last = sessions[-1]
-    artifact = with_memory(
-        export_members(nets, names[-1], bin_width_s, described),
-        remember(last.binned.counts, last.targets, bin_width_s, nets[0].read_in.count_max),
+    (memory,) = ranks.union(
+        {0: remember(last.binned.counts, last.targets, bin_width_s, nets[0].read_in.count_max)}
+        if held(last)
+        else {}
     )
-    scores = [
-        _score(export_members(nets, names[i], bin_width_s, described), sessions[i]) for i in sorted(kept_back)
-    ]
+    artifact = with_memory(export_members(nets, names[-1], bin_width_s, described), memory)
+    scores = ranks.union(
+        {
+            i: _score(export_members(nets, names[i], bin_width_s, described), sessions[i])
+            for i in sorted(kept_back)
+            if held(sessions[i])
+        }
+    )
     validation_r2 = np.mean(scores, axis=0) if scores else np.full(len(described), np.nan)
     notes += artifact.provenance["export"]["notes"]
+    train_s = ranks.union(
+        {i: float(bins.sum() * bin_width_s) for i, bins in enumerate(learnt) if held(sessions[i])}
+    )
     provenance = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "sessions": [
-            day.provenance() | {"train_s": float(bins.sum() * bin_width_s), "validation": i in kept_back}
-            for i, (day, bins) in enumerate(zip(sessions, learnt, strict=True))
+            day.provenance() | {"train_s": seconds, "validation": i in kept_back}
+            for i, (day, seconds) in enumerate(zip(sessions, train_s, strict=True))
         ],
         "seed": seed,
+        "processes": ranks.n,
         "pretrain": asdict(settings)
         | {"best_steps": [log.best_step for log in logs], "validation_r2": nullable(validation_r2)},
         "notes": notes,
@@ -213,6 +240,7 @@ def recordings_of(
     sessions: Sequence[LabelledSession],
     learnt: Sequence[NDArray[np.bool_]],
     described: Sequence[Output],
+    ranks: Ranks = ALONE,
 ) -> list[Recording]:
     """Sessions as training sees them, once the networks have taken up each of them by its spikes.
 
@@ -222,19 +250,35 @@ def recordings_of(
         sessions: of one bin width and with the same outputs.
         learnt: bool[T] of each: bins to learn from. A session without any is validated on instead.
         described: by whose mean and SD behaviour is z-scored.
+        ranks: that hold the sessions between them. Networks take up all of them, and the recordings are of
+            those that this rank holds.
 
     Raises:
         RtdecodeError: no channel of a session fires.
     """
     mean, sd = (np.array([getattr(output, part) for output in described]) for part in ("mean", "sd"))
+    clipped = {
+        i: clipped_counts(day.binned.counts, nets[0].read_in.count_max)
+        for i, day in enumerate(sessions)
+        if held(day)
+    }
+    starts = ranks.union(
+        {
+            i: read_in_start(counts, sessions[i].binned.bin_width_s, where=str(sessions[i].path))
+            for i, counts in clipped.items()
+        }
+    )
+    for net in nets:
+        for name, start in zip(names, starts, strict=True):
+            net.read_in.add(name, *start)
     recordings = []
-    for name, day, bins in zip(names, sessions, learnt, strict=True):
-        clipped = take_up(nets, name, day.binned.counts, day.binned.bin_width_s, where=str(day.path))
+    for i, counts in clipped.items():
+        day, bins = sessions[i], learnt[i]
         z = np.where(day.known[:, np.newaxis], (day.targets - mean) / sd, 0.0).astype(np.float32)
         recordings.append(
             Recording(
-                session=name,
-                counts=torch.from_numpy(clipped.T.copy()),
+                session=names[i],
+                counts=torch.from_numpy(counts.T.copy()),
                 targets=torch.from_numpy(z.T.copy()),
                 learnt=torch.from_numpy(bins.astype(np.float32)),
                 validated=day.known if not bins.any() else np.zeros_like(day.known),

@@ -244,14 +244,25 @@ def describe_outputs(
     ).astype(np.float64)
     described = []
     for name, units, column in zip(sessions[0].names, sessions[0].units, labels.T, strict=True):
-        if (column == column[0]).all():
-            raise RtdecodeError(
-                f"the behaviour {name!r} is {column[0]:g} throughout",
-                where=", ".join(str(session.path) for session in sessions),
-                mend="leave it out with --outputs",
-            )
+        check_output_varies(name, column.min(), column.max(), sessions)
         described.append(Output(name, units, column.mean(), column.std(), infer_role(name, units)))
     return tuple(described)
+
+
+def check_output_varies(
+    name: str, lowest: float, highest: float, sessions: Sequence[LabelledSession]
+) -> None:
+    """Refuse behaviour that is the same in all labels of the sessions.
+
+    Raises:
+        RtdecodeError: its lowest value is its highest.
+    """
+    if lowest == highest:
+        raise RtdecodeError(
+            f"the behaviour {name!r} is {lowest:g} throughout",
+            where=", ".join(str(session.path) for session in sessions),
+            mend="leave it out with --outputs",
+        )
 
 
 def distinct_names(sessions: Sequence[LabelledSession]) -> list[str]:

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from rtdecode.calibrate.augment import Augmentation, disturbed
+from rtdecode.calibrate.distributed import ALONE, Ranks
 from rtdecode.calibrate.score import r2
+from rtdecode.calibrate.unionnorm import normalised_together
 from rtdecode.calibrate.windows import Batch, Recording, WindowSampler
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
@@ -30,7 +32,7 @@ class TrainingSettings:
 
     Attributes:
         steps: batches at most.
-        batch: windows in each.
+        batch: windows in each, of all ranks together.
         window_bins: length of a window.
         warmup_bins: first bins of a window that are not scored.
         learning_rate: at the height of its one cycle.
@@ -123,6 +125,7 @@ def train(
     progress: Callable[[float], None],
     checkpoint: Checkpoint | None = None,
     looked: Callable[[float], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainingLog:
     """Train `net` in place, and leave it in evaluation mode on the CPU with the weights that were kept.
 
@@ -137,15 +140,16 @@ def train(
         progress: called with the part of the work that is done, up to 1.
         checkpoint: where to save on the way, and to go on from if something is there; None for nowhere.
         looked: called with the best mean R² over outputs so far, after each look.
+        ranks: processes that train this network together, each on recordings of its own.
 
     Raises:
         RtdecodeError: no recording is as long as a window, the loss is no longer a number, or the checkpoint
             cannot be written or is another training's.
     """
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), normalised_together(net, ranks):
         torch.manual_seed(settings.seed)
         try:
-            training = Training(net, recordings, settings, device)
+            training = Training(net, recordings, settings, device, ranks)
             if checkpoint is not None:
                 checkpoint.resume(training)
             best = -np.inf
@@ -180,8 +184,12 @@ class Training:
 
     Everything that the next step depends on is in `state`.
 
+    Where several ranks train together, each draws its part of a batch from its own recordings, and gradients
+    are averaged so that every window of every recording counts as in one process. What a rank draws in a step
+    follows from the seed, the step and its rank, so that `state` is the same on all of them.
+
     Args:
-        net, recordings, settings, device: as of `train`.
+        net, recordings, settings, device, ranks: as of `train`.
 
     Attributes:
         step: batches so far.
@@ -195,21 +203,28 @@ class Training:
     done: bool
 
     def __init__(
-        self, net: Network, recordings: Sequence[Recording], settings: TrainingSettings, device: torch.device
+        self,
+        net: Network,
+        recordings: Sequence[Recording],
+        settings: TrainingSettings,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         if not any(
             recording.counts.shape[1] > settings.window_bins and bool(recording.learnt.any())
             for recording in recordings
         ):
             raise RtdecodeError(
-                f"no session is longer than a window of {settings.window_bins} bins",
-                mend="use a longer session",
+                f"no session {f'of rank {ranks.rank} ' if ranks.several else ''}is longer than a window of "
+                f"{settings.window_bins} bins",
+                mend="use a longer session" + (", or fewer processes" if ranks.several else ""),
             )
         self._net, self._recordings = net.to(device), recordings
-        self._settings, self._device = settings, device
-        self._validates = any(bool(recording.validated.any()) for recording in recordings)
+        self._settings, self._device, self._ranks = settings, device, ranks
+        self._validates = any(ranks.gather(any(bool(recording.validated.any()) for recording in recordings)))
         learnt = [recording for recording in recordings if bool(recording.learnt.any())]
         self._sampler = WindowSampler(learnt, settings.window_bins, settings.warmup_bins, settings.seed)
+        self._loss = ranks.parallel(_Loss(self._net, settings))
         trained = [
             (name, parameter)
             for name, parameter in net.named_parameters()
@@ -258,17 +273,19 @@ class Training:
             for module in self._net.modules():
                 if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                     module.eval()
-        clean = _moved(self._sampler.draw(settings.batch), self._device)
+        clean, mass = self._drawn(self.step)
         batch = self._disturbed(clean)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=settings.mixed):
             weight = 0.0 if self.step % settings.auxiliary_every else settings.auxiliary
-            loss = _loss(self._net, batch, clean.counts, weight, settings)
+            loss = self._loss(batch, clean.counts, weight)
+        loss, mean = self._ranks.in_mean(loss, mass)
         if self._pulled:
             moved = torch.stack([((now - before) ** 2).sum() for now, before in self._pulled]).sum()
-            loss = loss + settings.pull * moved
-        if not bool(torch.isfinite(loss)):
+            loss, mean = loss + settings.pull * moved, mean + settings.pull * moved.detach()
+        # Of all ranks, so that all of them stop.
+        if not bool(torch.isfinite(mean)):
             raise RtdecodeError(
-                f"training came apart at step {self.step}: the loss is {loss.item()}",
+                f"training came apart at step {self.step}: the loss is {mean.item()}",
                 mend="check the session's behaviour for jumps, or try another --seed",
             )
         self._optimizer.zero_grad(set_to_none=True)
@@ -371,6 +388,16 @@ class Training:
         self._sampler.load_state(drawn)
         self._validates = False
 
+    def _drawn(self, step: int) -> tuple[Batch, Tensor]:
+        """This rank's part of a step's batch, and how much it counts beside the other ranks' (scalar)."""
+        if self._ranks.several:
+            seed = self._ranks.seed(self._settings.seed, step)
+            torch.manual_seed(seed)
+            self._sampler.reseed(seed)
+        n_windows = self._ranks.part(self._settings.batch)
+        batch = _moved(self._sampler.draw(n_windows), self._device)
+        return batch, batch.weight.sum() * (self._sampler.n_windows / n_windows)
+
     def _disturbed(self, batch: Batch) -> Batch:
         if self._settings.augmentation is None:
             return batch
@@ -388,8 +415,8 @@ class Training:
             # The plain mean over all batches.
             norm.momentum = None
         with torch.no_grad():
-            for _ in range(self._settings.settled_batches if norms else 0):
-                batch = _moved(self._sampler.draw(self._settings.batch), self._device)
+            for settled in range(self._settings.settled_batches if norms else 0):
+                batch, _ = self._drawn(self._settings.steps + 1 + settled)
                 self._net.decode(batch.counts, batch.sessions)
                 if isinstance(self._net, AlignNet | BaselineNet):
                     self._net.simulate(batch.targets, batch.sessions)
@@ -401,7 +428,8 @@ class Training:
         weights = copy.deepcopy(self._net.state_dict()) if self._before is not None else None
         if self._before is not None:
             self._net.load_state_dict(between(self._before, self._net.state_dict(), self._settings.part))
-        r2 = tuple(float(value) for value in validation_r2(self._net, self._recordings, self._device))
+        looked_at = (self._net, self._recordings, self._device, self._ranks)
+        r2 = tuple(float(value) for value in validation_r2(*looked_at))
         if weights is not None:
             self._net.load_state_dict(weights)
         self._last = _Look(self.step, r2)
@@ -440,6 +468,17 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
+class _Loss(nn.Module):
+    """What is minimised, as a module: `DistributedDataParallel` averages what its `forward` leads to."""
+
+    def __init__(self, net: Network, settings: TrainingSettings) -> None:
+        super().__init__()
+        self.net, self._settings = net, settings
+
+    def forward(self, batch: Batch, clean: Tensor, auxiliary: float) -> Tensor:
+        return _loss(self.net, batch, clean, auxiliary, self._settings)
+
+
 def _loss(net: Network, batch: Batch, clean: Tensor, auxiliary: float, settings: TrainingSettings) -> Tensor:
     simulating = settings.direction == SIMULATE
     if isinstance(net, AlignNet) and auxiliary:
@@ -461,8 +500,10 @@ def _loss(net: Network, batch: Batch, clean: Tensor, auxiliary: float, settings:
     return settings.cross * mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
 
 
-def validation_r2(net: Network, recordings: Sequence[Recording], device: torch.device) -> np.ndarray:
-    """R² of the z-scored outputs f8[D] over the validation blocks, mean over recordings.
+def validation_r2(
+    net: Network, recordings: Sequence[Recording], device: torch.device, ranks: Ranks = ALONE
+) -> np.ndarray:
+    """R² of the z-scored outputs f8[D] over the validation blocks, mean over the recordings of all ranks.
 
     The network runs over each whole recording from its first bin, as it does when deployed.
     """
@@ -473,7 +514,8 @@ def validation_r2(net: Network, recordings: Sequence[Recording], device: torch.d
             decoded = net.decode(recording.counts[None].to(device), recording.session)[0].cpu().numpy()
             rows = recording.validated
             scores.append(r2(decoded.T[rows], recording.targets.numpy().T[rows]))
-    return np.asarray(np.nanmean(np.stack(scores), axis=0))
+    of_all = [score for part in ranks.gather(scores) for score in part]
+    return np.asarray(np.nanmean(np.stack(of_all), axis=0))
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:

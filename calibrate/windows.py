@@ -98,6 +98,15 @@ class WindowSampler:
         self._window_bins, self._warmup_bins = window_bins, warmup_bins
         self._rng = np.random.default_rng(seed)
 
+    @property
+    def n_windows(self) -> int:
+        """How many different windows there are to draw, each as likely as the next."""
+        return int(self._ends[-1])
+
+    def reseed(self, seed: int) -> None:
+        """Draw from here on as a sampler of this seed would from its start."""
+        self._rng = np.random.default_rng(seed)
+
     def state(self) -> dict[str, Any]:
         """What the next draw depends on, as JSON can hold it."""
         return dict(self._rng.bit_generator.state)

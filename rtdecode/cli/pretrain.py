@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,19 +56,23 @@ def pretrain(
 ) -> None:
     """Train one network on many days, to start from on a new one.
 
+    Under torchrun several processes train it together, each on its part of the sessions (docs/scaling.md).
+
     Run the same command again after an interruption and it goes on where it was; the weights come out the
     same.
     """
     with needs_training_packages("training a network", "pretrain"):
         from rtdecode.calibrate.checkpoint import checkpoint_files
+        from rtdecode.calibrate.distributed import joined
         from rtdecode.calibrate.pretrain import STEPS, pretrain_sessions
     from rtdecode.artifact import write_artifact
     from rtdecode.session.target import check_writable
 
     saved = checkpoint or output.with_suffix(".checkpoint")
-    check_writable(output)
-    check_writable(saved)
-    with progress_bar() as progress:
+    with joined(device) as ranks, progress_bar() if ranks.leads else nullcontext() as progress:
+        if ranks.leads:
+            check_writable(output)
+            check_writable(saved)
         result = pretrain_sessions(
             sessions,
             kind=kind,
@@ -80,8 +85,12 @@ def pretrain(
             device=device,
             checkpoint=saved,
             progress=progress,
+            ranks=ranks,
         )
-    write_artifact(output, result.artifact)
+        if ranks.leads:
+            write_artifact(output, result.artifact)
+    if not ranks.leads:
+        return
     # Only now: until the model is written, the checkpoints are all there is.
     for path in checkpoint_files(saved, len(result.logs)):
         path.unlink(missing_ok=True)
