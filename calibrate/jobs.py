@@ -146,8 +146,9 @@ def _on_cluster(
             where="--dask",
             mend="pip install 'rtdecode[train]'",
         ) from None
+    connect: Any = Client
     try:
-        client = Client(address, timeout=CONNECT_S, set_as_default=True)
+        client = connect(address, timeout=CONNECT_S, set_as_default=True)
     except (OSError, TimeoutError, ValueError) as error:
         raise RtdecodeError(
             f"no Dask scheduler answers ({' '.join(str(error).split())[:100]})",

@@ -45,6 +45,8 @@ def do_job(job: Job) -> Finished:
     decoding = job.direction == DECODING
     held_out = data.held_out
     values = learnt.values[held_out].astype(np.float64)
+    recorded: NDArray[Any]
+    counted: NDArray[np.bool_] | None
     if decoding:
         names, recorded, counted = list(job.outputs), day.recorded.targets[held_out], None
     else:
@@ -66,7 +68,7 @@ def do_job(job: Job) -> Finished:
         "direction": job.direction,
         "outputs": names,
         **_scores(values, targets, counted),  # type: ignore[typeddict-item]
-        **_firing(learnt, job),  # type: ignore[typeddict-item]
+        **_firing(learnt, job),
         "parameters": learnt.cost.parameters,
         "footprint_bytes": learnt.footprint_bytes,
         "dense_macs": learnt.cost.dense_macs,

@@ -261,9 +261,9 @@ def _kalman(job: Job, data: StudySet) -> Learnt:
 def _in_units(data: StudySet, z: NDArray[np.float64], decoding: bool) -> NDArray[np.float32]:
     if decoding:
         mean, sd = (np.array([getattr(output, part) for output in data.outputs]) for part in ("mean", "sd"))
-        return (z * sd + mean).astype(np.float32)
+        return np.asarray(z * sd + mean, dtype=np.float32)
     day = data.test
-    return np.maximum(np.where(day.good, z * day.sd + day.mean, 0.0), 0.0).astype(np.float32)
+    return np.asarray(np.maximum(np.where(day.good, z * day.sd + day.mean, 0.0), 0.0), dtype=np.float32)
 
 
 def _two_way(net: Network) -> AlignNet | BaselineNet:

@@ -55,29 +55,28 @@ def study_network(
     Raises:
         RtdecodeError: the kind is no network.
     """
-    ends = (n_channels, n_outputs, count_max)
-    dropout: dict[str, Any] = {
-        "dropout": 0.2, "channel_dropout": 0.2, "feature_dropout": FEATURE_DROPOUT
-    }  # fmt: skip
+    common: dict[str, Any] = {
+        "n_channels": n_channels,
+        "n_outputs": n_outputs,
+        "count_max": count_max,
+        "dropout": 0.2,
+        "channel_dropout": 0.2,
+        "feature_dropout": FEATURE_DROPOUT,
+    }
     if kind == "alignnet":
-        net = AlignNet(
-            *ends,
-            causal=form == "causal",
-            planar=form == "offline-2d",
-            graded_rates=True,
-            **_ALIGNNETS[form],
-            **dropout,
-        )
+        sizes = common | _ALIGNNETS[form]
+        net = AlignNet(causal=form == "causal", planar=form == "offline-2d", graded_rates=True, **sizes)
         if net.behavior_head.n_leaky:
             net.behavior_head.spread(LONGEST_S / bin_width_s)
         return net
     if kind == "gru" and form == "causal" and direction == DECODING:
         # The one that `fit` makes and `serve` runs.
-        return GRUNet(*ends, hidden=_BASELINES["gru"]["width"], **dropout)
+        return GRUNet(hidden=_BASELINES["gru"]["width"], **common)
     if kind not in _BASELINES:
         raise RtdecodeError(f"a {kind} is no network")
     reach = max(1, round(REACH_S / bin_width_s))
-    return BaselineNet(*ends, trunk=kind, causal=form == "causal", reach=reach, **_BASELINES[kind], **dropout)
+    sizes = common | _BASELINES[kind]
+    return BaselineNet(trunk=kind, causal=form == "causal", reach=reach, **sizes)
 
 
 def study_settings(

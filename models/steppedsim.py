@@ -34,13 +34,18 @@ class SteppedSimulation:
         session: whose read-in tells each channel's SD.
 
     Raises:
-        RtdecodeError: the network is not causal.
+        RtdecodeError: the network is not causal, or its rates are made of charges.
     """
 
     def __init__(self, net: AlignNet, session: str) -> None:
         if not net.causal:
             raise RtdecodeError(
                 "the network looks ahead, and cannot follow a movement bin by bin", mend="use a causal one"
+            )
+        if net.graded_rates:
+            raise RtdecodeError(
+                "the network's rates are made of charges, which are not stepped",
+                mend="use one that `rtdecode pretrain` made",
             )
         self._lift = [_Linear(cast(Pointwise, net.lift[i])) for i in (0, 2)]
         self._down = [_stage(units) for units in net.behavior_encoder.stages]

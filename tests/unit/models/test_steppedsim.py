@@ -60,3 +60,8 @@ def test_channels_that_a_session_ignores_are_silent() -> None:
 def test_a_network_that_looks_ahead_is_refused() -> None:
     with pytest.raises(RtdecodeError, match="looks ahead"):
         SteppedSimulation(make_alignnet(causal=False), "monday")
+
+
+def test_rates_of_charges_are_refused() -> None:
+    with pytest.raises(RtdecodeError, match="made of charges"):
+        SteppedSimulation(make_alignnet(graded_rates=True), "monday")
