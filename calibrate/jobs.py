@@ -10,13 +10,13 @@ tried again. With a Dask scheduler's address the same goes to its workers, which
 from __future__ import annotations
 
 import queue
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -58,7 +58,7 @@ def run_jobs(
     Args:
         work: a function of a module; it and its items travel to other processes.
         items: what to work on.
-        workers: how many at a time; None for the cores here, or of the cluster.
+        workers: how many at a time here; None for one on each core. A cluster does as many as it has threads.
         dask: address of a Dask scheduler, such as tcp://127.0.0.1:8786; None for this machine.
 
     Yields:
@@ -70,19 +70,21 @@ def run_jobs(
     if not items:
         return
     if dask is not None:
-        yield from _on_cluster(work, items, workers, dask)
+        yield from _on_cluster(work, items, dask)
         return
     n_workers = min(workers or cpu_count(), len(items))
     pools = _Pools(n_workers)
+    outcomes = Parallel(n_workers, backend="threading", return_as="generator_unordered")(
+        delayed(pools.run)(work, index, item) for index, item in enumerate(items)
+    )
     try:
-        with closing(
-            Parallel(n_workers, backend="threading", return_as="generator_unordered")(
-                delayed(pools.run)(work, index, item) for index, item in enumerate(items)
-            )
-        ) as outcomes:
-            yield from outcomes
+        yield from outcomes
     finally:
         pools.end()
+        with warnings.catch_warnings():
+            # That jobs under way are given up is what whoever stops listening wants.
+            warnings.simplefilter("ignore", UserWarning)
+            outcomes.close()
 
 
 class _Pools:
@@ -115,7 +117,7 @@ class _Pools:
     def end(self) -> None:
         self._ended = True
         for pool in self._all:
-            pool.shutdown(wait=False, kill_workers=True)
+            pool.shutdown(wait=True, kill_workers=True)
 
     def _new(self) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(1, timeout=IDLE_S)
@@ -131,15 +133,14 @@ def guarded(work: Callable[[Item], Result], item: Item) -> Result | Failure:
         return Failure(str(error))
 
 
-def _indexed(work: Callable[[Item], Result], index: int, item: Item) -> tuple[int, Result | Failure]:
-    return index, guarded(work, item)
-
-
 def _on_cluster(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: int | None, address: str
+    work: Callable[[Item], Result], items: Sequence[Item], address: str
 ) -> Iterator[tuple[int, Result | Failure]]:
+    """By Dask's own futures: joblib runs jobs in this process where a cluster has one core, and ends all of
+    them when one has killed its workers."""
     try:
-        from distributed import Client
+        from distributed import Client, as_completed
+        from distributed.scheduler import KilledWorker
     except ModuleNotFoundError as error:
         raise RtdecodeError(
             f"a cluster needs {error.name}, which is not installed",
@@ -155,9 +156,20 @@ def _on_cluster(
             where=f"--dask {address}",
             mend="start one with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`",
         ) from error
-    with client, parallel_config(backend="dask", wait_for_workers_timeout=CONNECT_S):
-        outcomes: Any = Parallel(workers or -1, return_as="generator_unordered")(
-            delayed(_indexed)(work, index, item) for index, item in enumerate(items)
-        )
-        with closing(outcomes):
-            yield from outcomes
+    with client:
+        futures = {client.submit(guarded, work, item, pure=False): i for i, item in enumerate(items)}
+        # Dask blames whatever waited on a worker that was killed; alone, each shows whether it is to blame.
+        blamed: list[int] = []
+        try:
+            for future in as_completed(list(futures)):
+                if isinstance(future.exception(), KilledWorker):
+                    blamed.append(futures[future])
+                else:
+                    yield futures[future], future.result()
+                future.release()
+            for index in sorted(blamed):
+                future = client.submit(guarded, work, items[index], pure=False)
+                killed = isinstance(future.exception(), KilledWorker)
+                yield index, Failure("it kills the workers of the cluster") if killed else future.result()
+        finally:
+            client.cancel(list(futures))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -183,9 +184,9 @@ def _cost(job: Job, data: StudySet, nets: Sequence[Network]) -> Cost:
     )
 
 
-def _as_it_is(job: Job, path: object) -> Learnt:
+def _as_it_is(job: Job, path: Path) -> Learnt:
     """A pretrained model on a day that it has not seen, read in from its spikes."""
-    base = read_artifact(str(path))
+    base = read_artifact(path)
     if base.kind != AlignNet.kind:
         raise RtdecodeError(
             f"is of kind {base.kind}", where=str(path), mend="name a model made by rtdecode pretrain"
@@ -201,7 +202,7 @@ def _as_it_is(job: Job, path: object) -> Learnt:
     for seen in base.provenance.get("sessions", ()):
         if seen.get("sha256") == data.test.recorded.sha256 and not seen.get("validation"):
             raise RtdecodeError(
-                f"{path} was trained on this session",
+                f"{path.name} was trained on this session",
                 where=str(job.test),
                 mend="leave one of them out",
             )

@@ -83,7 +83,8 @@ def evaluate(
         int | None, typer.Option(help="Study: networks whose mean is scored.", min=1, max=16)
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Study: jobs at a time; default: one for each core.", min=1)
+        int | None,
+        typer.Option(help="Study: jobs at a time here; default: one for each core.", min=1),
     ] = None,
     dask: Annotated[
         str | None,

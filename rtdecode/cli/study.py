@@ -65,6 +65,8 @@ def study(
         raise RtdecodeError(
             "pretrained models are scored across days", where="--base", mend=f"add --protocol {CROSS_DAY}"
         )
+    if dask is not None and workers is not None:
+        raise typer.BadParameter("a cluster says itself how many it does", param_hint="--workers")
     if not set(directions or DIRECTIONS) <= set(DIRECTIONS):
         raise typer.BadParameter(f"give {' or '.join(DIRECTIONS)}", param_hint="--directions")
     if len(set(sessions)) < len(sessions):

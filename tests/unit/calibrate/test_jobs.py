@@ -16,9 +16,13 @@ from rtdecode.errors import RtdecodeError
 def scheduler() -> Iterator[str]:
     """A cluster of two workers on loopback."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
-    ) as cluster:
+    dask = pytest.importorskip("dask")
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        ) as cluster,
+    ):
         yield cluster.scheduler_address
 
 
@@ -67,6 +71,12 @@ def test_a_killed_worker_of_a_cluster_costs_its_own_job_alone(scheduler: str, tm
     items = [(i, str(tmp_path)) for i in range(6)]
     assert dict(run_jobs(killed_once, items, dask=scheduler)) == {i: i for i in range(6)}
     assert len(list(tmp_path.glob("2.*"))) >= 2
+
+
+def test_a_job_that_kills_workers_of_a_cluster_is_given_up_alone(scheduler: str) -> None:
+    outcomes = dict(run_jobs(killed_always, range(4), dask=scheduler))
+    assert outcomes.pop(2) == Failure("it kills the workers of the cluster")
+    assert outcomes == {0: 0, 1: 1, 3: 3}
 
 
 def test_nobody_at_the_address_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

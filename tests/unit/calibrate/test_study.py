@@ -245,6 +245,7 @@ def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp
         (["--protocol", "cross-day"], 1, "across days takes two to learn from"),
         (["--protocol", "single-day", "--kinds", "lstm"], 1, "no such kind: lstm"),
         (["--protocol", "single-day", "--directions", "up"], 2, "decode or simulate"),
+        (["--protocol", "single-day", "--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster says"),
         (["--protocol", "single-day", "--minutes", "1"], 2, "is not for --protocol single-day"),
         (["--protocol", "single-day", "--base", "indy"], 1, "pretrained models are scored across days"),
         (["--protocol", "few-shot", "--splits", "random"], 2, "is not for --protocol few-shot"),
