@@ -20,8 +20,6 @@ from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 from rtdecode.tools.rig import LoopbackRig, free_endpoint
 
-pytestmark = pytest.mark.realtime
-
 SWAPPED = 8
 KILLS = int(os.environ.get("RTDECODE_KILLS", "6"))
 
