@@ -38,7 +38,7 @@ _ALIGNNETS: dict[str, dict[str, Any]] = {
     "offline": {"widths": (80, 80, 80), "dec_widths": (64, 64), "leaky": 64, "hidden": 64},
     "offline-2d": {"widths": (8, 16, 16), "dec_widths": (8, 16), "latent": 16},
 }
-FEATURE_DROPOUT = 0.3
+FEATURE_DROPOUT, MOTION_DROPOUT = 0.3, 0.3
 
 
 def study_network(
@@ -65,7 +65,13 @@ def study_network(
     }
     if kind == "alignnet":
         sizes = common | _ALIGNNETS[form]
-        net = AlignNet(causal=form == "causal", planar=form == "offline-2d", graded_rates=True, **sizes)
+        net = AlignNet(
+            causal=form == "causal",
+            planar=form == "offline-2d",
+            graded_rates=True,
+            motion_dropout=MOTION_DROPOUT,
+            **sizes,
+        )
         if net.behavior_head.n_leaky:
             net.behavior_head.spread(LONGEST_S / bin_width_s)
         return net

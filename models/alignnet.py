@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.layers import Pointwise, frames_around
 from rtdecode.models.network import Network
+from rtdecode.models.readin import check_probability
 from rtdecode.models.readout import LeakyReadOut
 from rtdecode.models.unet import Encoding, UDecoder, UEncoder
 
@@ -65,6 +66,7 @@ class AlignNet(Network):
         feature_dropout: on what the units of the behaviour decoder say.
         graded_rates: rates are made of the spike decoder's charges, see `UDecoder`, and what its units say is
             dropped as the behaviour decoder's is; the paper's are made of spikes.
+        motion_dropout: on what the units of the behaviour encoder say.
 
     Raises:
         RtdecodeError: a number is out of its range, or does not fit another.
@@ -104,6 +106,7 @@ class AlignNet(Network):
         channel_dropout: float = 0.1,
         feature_dropout: float = 0.0,
         graded_rates: bool = False,
+        motion_dropout: float = 0.0,
     ) -> None:
         super().__init__(n_channels, n_outputs, count_max, dropout, channel_dropout, feature_dropout)
         if planar and causal:
@@ -120,9 +123,12 @@ class AlignNet(Network):
         form: dict[str, Any] = {"latent": latent, "causal": causal, "planar": planar}
         down = form | {"widths": self.widths}
         self.spike_encoder = UEncoder(1 if planar else n_channels, spiking=True, padded=False, **down)
-        self.behavior_encoder = UEncoder(1 if planar else lift_to, spiking=False, **down)
+        self.behavior_encoder = UEncoder(
+            1 if planar else lift_to, spiking=False, dropout=motion_dropout, **down
+        )
         up = form | {"across": self.spike_encoder.across, "dec_widths": self.dec_widths}
-        self.graded_rates = graded_rates
+        check_probability(motion_dropout)
+        self.graded_rates, self.motion_dropout = graded_rates, motion_dropout
         self.spike_decoder = UDecoder(
             spiking=True, graded=graded_rates, dropout=feature_dropout if graded_rates else 0.0, **up
         )
@@ -151,6 +157,7 @@ class AlignNet(Network):
             "channel_dropout": self.read_in.channel_dropout.p,
             "feature_dropout": self.feature_dropout,
             "graded_rates": self.graded_rates,
+            "motion_dropout": self.motion_dropout,
         }
 
     def encode_spikes(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Encoding:

@@ -41,6 +41,7 @@ class UEncoder(nn.Module):
         causal: no frame reads a later one.
         planar: convolve and pool over the channel axis too.
         padded: False where the input brings the frames around it that the first convolution reads.
+        dropout: on what each unit says, see `ConvUnit`.
 
     Raises:
         RtdecodeError: no level, or a width below 1.
@@ -62,12 +63,14 @@ class UEncoder(nn.Module):
         causal: bool = True,
         planar: bool = False,
         padded: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if not widths or min(*widths, latent, n_in) < 1:
             raise RtdecodeError(f"a network of levels {tuple(widths)} with a latent of {latent} from {n_in}")
+        form: dict[str, Any] = {"spiking": spiking, "causal": causal, "planar": planar, "dropout": dropout}
         self.stages = nn.ModuleList(
-            stage(before, width, spiking=spiking, causal=causal, planar=planar, padded=padded or level > 0)
+            stage(before, width, padded=padded or level > 0, **form)
             for level, (before, width) in enumerate(zip([n_in, *widths], widths, strict=False))
         )
         self.planar, self.graded = planar, causal
