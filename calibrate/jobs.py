@@ -148,6 +148,7 @@ def _on_cluster(
             mend="pip install 'rtdecode[train]'",
         ) from None
     connect: Any = Client
+    in_turn: Any = as_completed
     try:
         client = connect(address, timeout=CONNECT_S, set_as_default=True)
     except (OSError, TimeoutError, ValueError) as error:
@@ -161,7 +162,7 @@ def _on_cluster(
         # Dask blames whatever waited on a worker that was killed; alone, each shows whether it is to blame.
         blamed: list[int] = []
         try:
-            for future in as_completed(list(futures)):
+            for future in in_turn(list(futures)):
                 if isinstance(future.exception(), KilledWorker):
                     blamed.append(futures[future])
                 else:

@@ -18,6 +18,7 @@ from rtdecode.calibrate.sessions import file_sha256
 from rtdecode.calibrate.studyjob import Finished, do_job
 from rtdecode.calibrate.studyplan import Job
 from rtdecode.calibrate.studyrows import Row
+from rtdecode.calibrate.studysizes import recipe
 from rtdecode.errors import RtdecodeError
 
 JOBS = "jobs"
@@ -108,7 +109,7 @@ def _ids(jobs: Sequence[Job]) -> list[str]:
             raise RtdecodeError(
                 f"cannot be read ({error.strerror or error})", where=str(path), mend="check the path"
             ) from error
-    return [job.id(digests) for job in jobs]
+    return [job.id(digests, {} if job.base else recipe(job.kind, job.form, job.direction)) for job in jobs]
 
 
 def _absolute(job: Job) -> Job:

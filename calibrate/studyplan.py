@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,16 @@ class Job:
     members: int
     base: Path | None = None
 
-    def id(self, digests: dict[Path, str]) -> str:
+    def id(self, digests: Mapping[Path, str], recipe: Mapping[str, Any] | None = None) -> str:
         """16 hex digits of everything that decides over the result.
 
         Args:
             digests: SHA-256 of each file; where a file lies and what it is called does not matter.
+            recipe: how such a network is made and trained, see `studysizes.recipe`.
         """
         described: dict[str, Any] = asdict(self) | {
             "edition": EDITION,
+            "recipe": dict(recipe or {}),
             "train": [digests[path] for path in self.train],
             "test": digests[self.test],
             "base": digests[self.base] if self.base is not None else None,

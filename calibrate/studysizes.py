@@ -40,6 +40,26 @@ _ALIGNNETS: dict[str, dict[str, Any]] = {
 }
 FEATURE_DROPOUT, MOTION_DROPOUT = 0.3, 0.3
 
+#: From behaviour to spikes AlignNet is as wide as the residual networks; decoding, that brought nothing.
+_WIDE: dict[str, Any] = {"widths": (96, 96, 96), "dec_widths": (96, 96)}
+
+
+def recipe(kind: str, form: str, direction: str) -> dict[str, Any]:
+    """Everything that is chosen here for a network, as JSON can hold it; {} for a filter."""
+    if kind == "alignnet":
+        own = _alignnet(form, direction) | {"auxiliary": [AUXILIARY, AUXILIARY_EVERY]}
+    elif kind in _BASELINES:
+        own = _BASELINES[kind]
+    else:
+        return {}
+    return own | {
+        "dropout": [FEATURE_DROPOUT, MOTION_DROPOUT],
+        "window_s": [WINDOW_S, WARMUP_S],
+        "learning_rate": LEARNING_RATE,
+        "reach_s": REACH_S,
+        "longest_s": LONGEST_S,
+    }
+
 
 def study_network(
     kind: str, form: str, direction: str, n_channels: int, n_outputs: int, count_max: int, bin_width_s: float
@@ -64,7 +84,7 @@ def study_network(
         "feature_dropout": FEATURE_DROPOUT,
     }
     if kind == "alignnet":
-        sizes = common | _ALIGNNETS[form]
+        sizes = common | _alignnet(form, direction)
         net = AlignNet(
             causal=form == "causal",
             planar=form == "offline-2d",
@@ -108,3 +128,7 @@ def study_settings(
         auxiliary_every=AUXILIARY_EVERY,
         seed=seed,
     )
+
+
+def _alignnet(form: str, direction: str) -> dict[str, Any]:
+    return _ALIGNNETS[form] | (_WIDE if direction != DECODING and form != "offline-2d" else {})

@@ -82,6 +82,7 @@ def test_an_id_is_of_what_decides_and_not_of_where_files_lie() -> None:
     others = {replace(job, **change).id(DIGESTS) for change in changes}
     assert len(others | {job.id(DIGESTS)}) == len(changes) + 1
     assert job.id({**DIGESTS, job.test: "changed"}) != job.id(DIGESTS)
+    assert job.id(DIGESTS, {"width": 64}) != job.id(DIGESTS, {"width": 96}) != job.id(DIGESTS)
 
 
 def test_another_edition_computes_anew(monkeypatch: pytest.MonkeyPatch) -> None:
