@@ -247,16 +247,21 @@ def _kalman(job: Job, data: StudySet) -> Learnt:
     if job.direction == DECODING:
         artifact, fit_seconds = kalman_decoded(data, velocity_of)
         values, seconds = _by_engine(artifact, data)
-        n = sum(int(tensor.size) for tensor in artifact.run.values())
-        macs = float(n)
+        # Its covariance settles after some bins (`KalmanDecoder`); what is left of a bin are these products.
+        per_spike, per_bin = (
+            sum(int(artifact.run[name].size) for name in names)
+            for names in (("observe",), ("transition", "information", "readout"))
+        )
+        density = float((data.test.counts != 0).mean())
         footprint = sum(int(tensor.nbytes) for tensor in artifact.run.values())
-        cost = Cost(n, macs, macs, None)
+        n = sum(int(tensor.size) for tensor in artifact.run.values())
+        cost = Cost(n, float(per_spike + per_bin), per_spike * density + per_bin, None)
         return Learnt(data, values, cost, footprint, 1e6 * seconds / len(values), fit_seconds)
-    z, weights = kalman_simulated(data, velocity_of)
-    train_seconds = time.perf_counter() - started
+    z, weights, seconds = kalman_simulated(data, velocity_of)
+    train_seconds = time.perf_counter() - started - seconds
     cost = Cost(weights, float(weights), float(weights), None)
     values = _in_units(data, z, decoding=False)
-    return Learnt(data, values, cost, 4 * weights, 0.0, train_seconds)
+    return Learnt(data, values, cost, 4 * weights, 1e6 * seconds / len(values), train_seconds)
 
 
 def _in_units(data: StudySet, z: NDArray[np.float64], decoding: bool) -> NDArray[np.float32]:

@@ -124,6 +124,8 @@ def test_filters_find_what_is_linear(days: list[Path], form: str, direction: str
             recorded, simulated = (np.array(row["firing"][which]) for which in ("recorded", "simulated"))  # type: ignore[literal-required]
             np.testing.assert_allclose(simulated, recorded, atol=0.15)
         assert row["causal"] == (form == "causal")
+        assert row["decode_us"] > 0
+        assert row["dense_macs"] >= (row["effective_acs"] or 0) > 0
         assert row["train"] == (["day0", "day1"] if job.protocol == "cross-day" else row["test"])
 
 
