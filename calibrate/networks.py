@@ -212,7 +212,7 @@ def multiplies_bfloat16(kind: str, device: torch.device) -> bool:
 
     Without them it is slower than float32. On a CPU a GRU stays in float32.
     """
-    return device.type == "cuda" or (kind == AlignNet.kind and _cpu_multiplies_bfloat16())
+    return device.type == "cuda" or (kind != GRUNet.kind and _cpu_multiplies_bfloat16())
 
 
 def _cpu_multiplies_bfloat16() -> bool:

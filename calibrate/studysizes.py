@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
+from rtdecode.calibrate.networks import multiplies_bfloat16
 from rtdecode.calibrate.studyrows import DECODING
 from rtdecode.calibrate.training import DECODE, SIMULATE, TrainingSettings
 from rtdecode.errors import RtdecodeError
@@ -90,6 +93,7 @@ def study_network(
             planar=form == "offline-2d",
             graded_rates=True,
             motion_dropout=MOTION_DROPOUT,
+            centred_rates=True,
             **sizes,
         )
         if net.behavior_head.n_leaky:
@@ -126,6 +130,7 @@ def study_settings(
         direction=DECODE if direction == DECODING else SIMULATE,
         auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
         auxiliary_every=AUXILIARY_EVERY,
+        mixed=multiplies_bfloat16(kind, torch.device("cpu")),
         seed=seed,
     )
 

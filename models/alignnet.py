@@ -67,6 +67,8 @@ class AlignNet(Network):
         graded_rates: rates are made of the spike decoder's charges, see `UDecoder`, and what its units say is
             dropped as the behaviour decoder's is; the paper's are made of spikes.
         motion_dropout: on what the units of the behaviour encoder say.
+        centred_rates: what is learnt of a channel is how it departs from its mean rate in a session, see
+            `ReadIn.rates`; else it is the rate in SDs, the mean of all sessions with it.
 
     Raises:
         RtdecodeError: a number is out of its range, or does not fit another.
@@ -107,6 +109,7 @@ class AlignNet(Network):
         feature_dropout: float = 0.0,
         graded_rates: bool = False,
         motion_dropout: float = 0.0,
+        centred_rates: bool = False,
     ) -> None:
         super().__init__(n_channels, n_outputs, count_max, dropout, channel_dropout, feature_dropout)
         if planar and causal:
@@ -129,6 +132,7 @@ class AlignNet(Network):
         up = form | {"across": self.spike_encoder.across, "dec_widths": self.dec_widths}
         check_probability(motion_dropout)
         self.graded_rates, self.motion_dropout = graded_rates, motion_dropout
+        self.centred_rates = centred_rates
         self.spike_decoder = UDecoder(
             spiking=True, graded=graded_rates, dropout=feature_dropout if graded_rates else 0.0, **up
         )
@@ -158,6 +162,7 @@ class AlignNet(Network):
             "feature_dropout": self.feature_dropout,
             "graded_rates": self.graded_rates,
             "motion_dropout": self.motion_dropout,
+            "centred_rates": self.centred_rates,
         }
 
     def encode_spikes(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Encoding:
@@ -186,8 +191,10 @@ class AlignNet(Network):
 
     def decode_spikes(self, encoding: Encoding, session: str | Sequence[str] | None = None) -> Tensor:
         """Spikes per bin [N, C, T], above 0, from either encoding; 0 for channels that are ignored."""
-        relative = F.softplus(self.rate_head(_flat(self.spike_decoder(encoding))))
-        return relative * self.read_in.sd(session, len(relative))
+        said = self.rate_head(_flat(self.spike_decoder(encoding)))
+        if self.centred_rates:
+            return self.read_in.rates(said, session)
+        return F.softplus(said) * self.read_in.sd(session, len(said))
 
     def decode(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
         """Behaviour from spikes, the path that is deployed: counts [N, C, T] → z-scored [N, D, T]."""

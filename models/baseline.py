@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtdecode.models.layers import Pointwise
@@ -85,8 +84,7 @@ class BaselineNet(Network):
 
     def simulate(self, behavior: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
         """Spikes from behaviour: z-scored [N, D, T] → spikes per bin [N, C, T] of a session."""
-        relative = F.softplus(self.rate_head(self.behavior_trunk(behavior)))
-        return relative * self.read_in.sd(session, len(relative))
+        return self.read_in.rates(self.rate_head(self.behavior_trunk(behavior)), session)
 
     def decoding_parts(self) -> list[nn.Module]:
         """What decodes, the read-in apart."""

@@ -8,11 +8,15 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.dropout import Dropout
+
+#: A channel that hardly fires starts from this mean, in its SDs: softplus⁻¹ of 0 is no number.
+LEAST_MIDDLE = 0.02
 
 
 class ReadIn(nn.Module):
@@ -108,6 +112,29 @@ class ReadIn(nn.Module):
         """SD [N or 1, C, 1] of each channel's training counts, in spikes per bin; 0 where ignored."""
         return _stacked([s.sd * s.good for s in self._chosen(session, n_windows)])
 
+    def rates(self, said: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
+        """The way back: spikes per bin from what a head says of each channel.
+
+        sd · softplus(said + softplus⁻¹(m)), m being the count that is read in as 0, in SDs: where the head
+        says 0 a channel fires at its mean rate of that session, and a session that was never trained on
+        brings its own.
+
+        Args:
+            said: [N, C, T], SDs where a channel fires much.
+            session: as of `forward`.
+
+        Returns:
+            [N, C, T], above 0; 0 for channels that are ignored.
+        """
+        return F.softplus(said.float() + self.start(session, len(said))) * self.sd(session, len(said))
+
+    def start(self, session: str | Sequence[str] | None, n_windows: int) -> Tensor:
+        """softplus⁻¹(m) of `rates`, [N or 1, C, 1]."""
+        chosen = self._chosen(session, n_windows)
+        middle = _stacked([s.middle() for s in chosen]).clamp(min=LEAST_MIDDLE)
+        # In a form that does not overflow for large ones.
+        return middle + torch.log(-torch.expm1(-middle))
+
     def of(self, session: str | None) -> SessionReadIn:
         """One session's numbers."""
         return self._chosen(session, 1)[0]
@@ -166,6 +193,11 @@ class SessionReadIn(nn.Module):
         self.offset = nn.Parameter(torch.tensor(-mean * scale, dtype=torch.float32))
         self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32))
         self.register_buffer("good", torch.tensor(good, dtype=torch.bool))
+
+    def middle(self) -> Tensor:
+        """The count [C] that is read in as 0, in SDs of the channel; 0 where it is ignored."""
+        span = self.scale * self.sd
+        return torch.where(self.good, -self.offset / torch.where(self.good, span, 1.0), 0.0)
 
 
 def check_probability(p: float) -> None:

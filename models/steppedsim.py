@@ -31,7 +31,7 @@ class SteppedSimulation:
 
     Args:
         net: causal; it is read once, and not kept.
-        session: whose read-in tells each channel's SD.
+        session: whose read-in tells each channel's SD and mean.
 
     Raises:
         RtdecodeError: the network is not causal, or its rates are made of charges.
@@ -53,6 +53,9 @@ class SteppedSimulation:
         self._up = [_stage(units) for units in net.spike_decoder.stages]
         self._head = _Linear(net.rate_head)
         self._sd: F4 = net.read_in.sd(session, 1)[0, :, 0].detach().numpy()
+        self._start: F4 = np.zeros_like(self._sd)
+        if net.centred_rates:
+            self._start = net.read_in.start(session, 1)[0, :, 0].detach().numpy()
         widths = [*net.dec_widths, net.n_latent]
         self._said = [np.zeros(width, np.float32) for width in widths]
         self._pooled = [np.zeros(width, np.float32) for width in net.widths]
@@ -77,7 +80,7 @@ class SteppedSimulation:
         for level in reversed(range(min(len(across), len(self._up)))):
             first, second = self._up[level]
             self._said[level] = second.step(first.step(self._said[level + 1], across[level]))
-        relative = np.logaddexp(np.float32(0.0), self._head(self._said[0]))
+        relative = np.logaddexp(np.float32(0.0), self._head(self._said[0]) + self._start)
         rates: F4 = relative * self._sd
         return rates
 

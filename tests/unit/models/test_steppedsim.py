@@ -27,8 +27,9 @@ def movement(n_bins: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg
         {"widths": (5,), "dec_widths": ()},
         {"widths": (6, 4), "dec_widths": (5,)},
         {"widths": (6, 5, 4, 7), "dec_widths": (5, 6, 4), "lift": 9},
+        {"centred_rates": True},
     ],
-    ids=["three levels", "one", "two", "four"],
+    ids=["three levels", "one", "two", "four", "about the mean"],
 )
 def test_steps_are_the_batch(sizes: dict[str, Any], seed: int) -> None:
     net = make_alignnet(seed, ("monday", "tuesday"), **sizes)
