@@ -43,8 +43,9 @@ _ALIGNNETS: dict[str, dict[str, Any]] = {
 }
 FEATURE_DROPOUT, MOTION_DROPOUT = 0.3, 0.3
 
-#: From behaviour to spikes AlignNet is as wide as the residual networks; decoding, that brought nothing.
-_WIDE: dict[str, Any] = {"widths": (96, 96, 96), "dec_widths": (96, 96)}
+#: From behaviour to spikes AlignNet is as wide as the residual networks, and its last level twice that: what
+#: a neuron says of a rate is coarse. Decoding, width brought nothing, nor did it to the residual networks.
+_WIDE: dict[str, Any] = {"widths": (96, 96, 96), "dec_widths": (192, 96)}
 
 
 def recipe(kind: str, form: str, direction: str) -> dict[str, Any]:
