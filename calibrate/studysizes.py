@@ -16,7 +16,7 @@ from rtdecode.models.gru import GRUNet
 from rtdecode.models.network import Network
 
 #: Batches of 16 windows, and networks whose mean is taken: the same for every kind.
-STEPS, MEMBERS = 400, 2
+STEPS, MEMBERS = 400, 1
 
 WINDOW_S, WARMUP_S = 12.8, 0.8
 LEARNING_RATE = 3e-3
