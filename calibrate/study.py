@@ -20,6 +20,7 @@ from rtdecode.calibrate.studyplan import Job
 from rtdecode.calibrate.studyrows import Row
 from rtdecode.calibrate.studysizes import recipe
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import make_folder
 
 JOBS = "jobs"
 
@@ -56,7 +57,7 @@ def run_study(
 
     Args:
         jobs: what to do.
-        folder: keeps ID.json and ID.npz of each in jobs/; it exists.
+        folder: keeps ID.json and ID.npz of each in jobs/; made if it is not there.
         workers, dask: see `run_jobs`. A cluster's workers read the sessions by the same paths.
         progress: told how far the work is.
 
@@ -66,14 +67,7 @@ def run_study(
     report: Progress = progress if progress is not None else _ignore
     ids = _ids(jobs)
     kept = folder / JOBS
-    try:
-        kept.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RtdecodeError(
-            f"cannot be made ({error.strerror or error})",
-            where=str(kept),
-            mend="name a folder you may write to",
-        ) from error
+    make_folder(kept)
     rows: dict[str, Row] = {}
     for job_id in ids:
         row = _kept(kept, job_id)

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -52,22 +51,6 @@ def split_names(text: str | None) -> tuple[str, ...] | None:
     if not names:
         raise typer.BadParameter("give names such as x,y")
     return names
-
-
-def make_folder(path: Path) -> None:
-    """A folder for what a command writes, and those above it.
-
-    Raises:
-        RtdecodeError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RtdecodeError(
-            f"cannot be made ({error.strerror or error})",
-            where=str(path),
-            mend="name a folder you may write to",
-        ) from error
 
 
 def on_signal(stop: Callable[[], None]) -> None:

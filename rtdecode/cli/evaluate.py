@@ -10,7 +10,6 @@ import typer
 
 from rtdecode.cli.common import (
     JSON_HELP,
-    make_folder,
     needs_training_packages,
     print_json,
     progress_bar,
@@ -18,6 +17,7 @@ from rtdecode.cli.common import (
     table,
 )
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import make_folder
 
 FEW_SHOT = "few-shot"
 FEW_SHOT_KINDS = ("alignnet", "gru", "wiener")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rtdecode.cli.common import make_folder, needs_training_packages, print_json, progress_bar, say, table
+from rtdecode.cli.common import needs_training_packages, print_json, progress_bar, say, table
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import make_folder
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.studytable import Block
