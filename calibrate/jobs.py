@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import queue
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -52,7 +52,7 @@ def run_jobs(
     *,
     workers: int | None = None,
     dask: str | None = None,
-) -> Iterator[tuple[int, Result | Failure]]:
+) -> Generator[tuple[int, Result | Failure], None, None]:
     """Do `work` for each item, side by side, and give what comes of it as soon as it is there.
 
     Args:
@@ -62,7 +62,8 @@ def run_jobs(
         dask: address of a Dask scheduler, such as tcp://127.0.0.1:8786; None for this machine.
 
     Yields:
-        (index of the item, its result or `Failure`), in the order in which they end.
+        (index of the item, its result or `Failure`), in the order in which they end. Closed, it gives up
+        those that have not.
 
     Raises:
         RtdecodeError: no scheduler answers there, or `dask` is not installed.
@@ -78,7 +79,9 @@ def run_jobs(
         delayed(pools.run)(work, index, item) for index, item in enumerate(items)
     )
     try:
-        yield from outcomes
+        # Not `yield from`, which would close joblib's generator while its jobs still run.
+        for outcome in outcomes:  # noqa: UP028
+            yield outcome
     finally:
         pools.end()
         with warnings.catch_warnings():
