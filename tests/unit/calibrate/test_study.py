@@ -252,7 +252,7 @@ def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp
         (["--protocol", "single-day", "--minutes", "1"], 2, "is not for --protocol single-day"),
         (["--protocol", "single-day", "--base", "indy"], 1, "pretrained models are scored across days"),
         (["--protocol", "few-shot", "--splits", "random"], 2, "is not for --protocol few-shot"),
-        (["--protocol", "few-shot", "--dask", "tcp://127.0.0.1:1"], 2, "is not for --protocol few-shot"),
+        (["--protocol", "few-shot", "--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster says"),
     ],
 )
 def test_what_does_not_go_is_told(
