@@ -9,6 +9,7 @@ tried again. With a Dask scheduler's address the same goes to its workers, which
 
 from __future__ import annotations
 
+import pickle
 import queue
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -161,6 +162,7 @@ def _on_cluster(
             mend="start one with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`",
         ) from error
     with client:
+        _check_understood(client, pickle.dumps((work, items[0])), address)
         futures = {client.submit(guarded, work, item, pure=False): i for i, item in enumerate(items)}
         # Dask blames whatever waited on a worker that was killed; alone, each shows whether it is to blame.
         blamed: list[int] = []
@@ -177,3 +179,25 @@ def _on_cluster(
                 yield index, Failure("it kills the workers of the cluster") if killed else future.result()
         finally:
             client.cancel(list(futures))
+
+
+def _check_understood(client: Any, job: bytes, address: str) -> None:
+    """A worker of another rtdecode may lack a job's module, and would die of it again and again."""
+    not_understood = (ImportError, AttributeError, RuntimeError)
+    try:
+        client.run_on_scheduler(_understand, job)
+        # Without one there is nobody to ask, and nobody to do the jobs.
+        client.wait_for_workers(1)
+        for answer in client.run(_understand, job, on_error="return").values():
+            if isinstance(answer, not_understood):
+                raise answer
+    except not_understood as error:
+        raise RtdecodeError(
+            f"the cluster cannot read the jobs ({' '.join(str(error).split())[:100]})",
+            where=f"--dask {address}",
+            mend="start its scheduler and its workers with the same rtdecode as here",
+        ) from error
+
+
+def _understand(job: bytes) -> None:
+    pickle.loads(job)  # noqa: S301 - whoever sends it may run what they like there anyway

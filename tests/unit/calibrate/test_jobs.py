@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,17 @@ def test_a_job_that_kills_workers_of_a_cluster_is_given_up_alone(scheduler: str)
     outcomes = dict(run_jobs(killed_always, range(4), dask=scheduler))
     assert outcomes.pop(2) == Failure("it kills the workers of the cluster")
     assert outcomes == {0: 0, 1: 1, 3: 3}
+
+
+def test_a_cluster_that_lacks_what_is_here_is_told_in_a_line(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "newer.py").write_text("def work(number):\n    return number\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    work = importlib.import_module("newer").work
+    with pytest.raises(RtdecodeError, match=r"cannot read the jobs \(.*newer.*Mend: start its") as told:
+        list(run_jobs(work, [1, 2], dask=scheduler))
+    assert "\n" not in str(told.value)
 
 
 def test_nobody_at_the_address_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
