@@ -45,6 +45,7 @@ def adapt(
     only: tuple[str, ...] = (),
     ends_at_s: float | None = None,
     looked: Callable[[float], None] | None = None,
+    at_once: int | None = None,
 ) -> list[TrainingLog]:
     """Fit networks to a new session, in place.
 
@@ -68,6 +69,7 @@ def adapt(
         ends_at_s: time of `time.monotonic` at which the best weights so far are taken, by looks at the last
             fifth of the labels; None for never, and then all labels are learnt from from the first batch on.
         looked: called with the best mean R² so far over the last fifth of the labels, mean over members.
+        at_once: see `train_members`.
 
     Returns:
         How the training of each member went; nothing if none was needed.
@@ -89,7 +91,7 @@ def adapt(
         ends_at_s=ends_at_s,
     )
     learnt = recording if ends_at_s is None else _withheld(recording)
-    return train_members(nets, [learnt], settings, device, progress, looked=looked)
+    return train_members(nets, [learnt], settings, device, progress, looked=looked, at_once=at_once)
 
 
 def seconds_per_step(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import replace_file
-from rtdecode.calibrate.fewshot import Score
+from rtdecode.calibrate.fewshotjob import Score
 
 COLORS = {"alignnet": "#1b6ca8", "gru": "#d1495b", "wiener": "#6c757d"}
 

@@ -9,9 +9,10 @@ tried again. With a Dask scheduler's address the same goes to its workers, which
 
 from __future__ import annotations
 
+import pickle
 import queue
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -52,7 +53,7 @@ def run_jobs(
     *,
     workers: int | None = None,
     dask: str | None = None,
-) -> Iterator[tuple[int, Result | Failure]]:
+) -> Generator[tuple[int, Result | Failure], None, None]:
     """Do `work` for each item, side by side, and give what comes of it as soon as it is there.
 
     Args:
@@ -62,7 +63,8 @@ def run_jobs(
         dask: address of a Dask scheduler, such as tcp://127.0.0.1:8786; None for this machine.
 
     Yields:
-        (index of the item, its result or `Failure`), in the order in which they end.
+        (index of the item, its result or `Failure`), in the order in which they end. Closed, it gives up
+        those that have not.
 
     Raises:
         RtdecodeError: no scheduler answers there, or `dask` is not installed.
@@ -78,7 +80,9 @@ def run_jobs(
         delayed(pools.run)(work, index, item) for index, item in enumerate(items)
     )
     try:
-        yield from outcomes
+        # Not `yield from`, which would close joblib's generator while its jobs still run.
+        for outcome in outcomes:  # noqa: UP028
+            yield outcome
     finally:
         pools.end()
         with warnings.catch_warnings():
@@ -158,6 +162,7 @@ def _on_cluster(
             mend="start one with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`",
         ) from error
     with client:
+        _check_understood(client, pickle.dumps((work, items[0])), address)
         futures = {client.submit(guarded, work, item, pure=False): i for i, item in enumerate(items)}
         # Dask blames whatever waited on a worker that was killed; alone, each shows whether it is to blame.
         blamed: list[int] = []
@@ -174,3 +179,25 @@ def _on_cluster(
                 yield index, Failure("it kills the workers of the cluster") if killed else future.result()
         finally:
             client.cancel(list(futures))
+
+
+def _check_understood(client: Any, job: bytes, address: str) -> None:
+    """A worker of another rtdecode may lack a job's module, and would die of it again and again."""
+    not_understood = (ImportError, AttributeError, RuntimeError)
+    try:
+        client.run_on_scheduler(_understand, job)
+        # Without one there is nobody to ask, and nobody to do the jobs.
+        client.wait_for_workers(1)
+        for answer in client.run(_understand, job, on_error="return").values():
+            if isinstance(answer, not_understood):
+                raise answer
+    except not_understood as error:
+        raise RtdecodeError(
+            f"the cluster cannot read the jobs ({' '.join(str(error).split())[:100]})",
+            where=f"--dask {address}",
+            mend="start its scheduler and its workers with the same rtdecode as here",
+        ) from error
+
+
+def _understand(job: bytes) -> None:
+    pickle.loads(job)  # noqa: S301 - whoever sends it may run what they like there anyway

@@ -37,6 +37,7 @@ def train_members(
     checkpoints: Sequence[Checkpoint | None] | None = None,
     looked: Callable[[float], None] | None = None,
     ranks: Ranks = ALONE,
+    at_once: int | None = None,
 ) -> list[TrainingLog]:
     """`train` each network in place, with a seed of its own.
 
@@ -53,13 +54,14 @@ def train_members(
         checkpoints: one for each member; they travel to another process.
         looked: called with the best mean R² so far, mean over the members that have looked.
         ranks: processes that train together.
+        at_once: members that are trained at the same time on a CPU; None for one on each core.
 
     Raises:
         RtdecodeError: as `train`.
     """
     own = [replace(settings, seed=seed) for seed in member_seeds(settings.seed, len(nets))]
     kept = list(checkpoints) if checkpoints is not None else [None] * len(nets)
-    n_workers = min(len(nets), cpu_count())
+    n_workers = min(len(nets), at_once or cpu_count())
     if n_workers > 1 and device.type == "cpu" and not ranks.several:
         return _side_by_side(nets, recordings, own, progress, kept, n_workers, looked)
     with one_thread():

@@ -7,24 +7,19 @@ study.rows, study.missing
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from rtdecode.artifact import replace_file
-from rtdecode.calibrate.jobs import Failure, run_jobs
-from rtdecode.calibrate.sessions import file_sha256
+from rtdecode.calibrate.keptjobs import JOBS, Progress, digests_of, read_kept, run_kept
 from rtdecode.calibrate.studyjob import Finished, do_job
 from rtdecode.calibrate.studyplan import Job
 from rtdecode.calibrate.studyrows import Row
 from rtdecode.calibrate.studysizes import recipe
-from rtdecode.errors import RtdecodeError
-
-JOBS = "jobs"
-
-Progress = Callable[[str, float], None]
-"""Called with what is being done and how much of the whole is done, 0 to 1."""
+from rtdecode.files import make_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,59 +51,33 @@ def run_study(
 
     Args:
         jobs: what to do.
-        folder: keeps ID.json and ID.npz of each in jobs/; it exists.
+        folder: keeps ID.json and ID.npz of each in jobs/; made if it is not there.
         workers, dask: see `run_jobs`. A cluster's workers read the sessions by the same paths.
         progress: told how far the work is.
 
     Raises:
         RtdecodeError: a file cannot be read or written, or no Dask scheduler answers.
     """
-    report: Progress = progress if progress is not None else _ignore
     ids = _ids(jobs)
     kept = folder / JOBS
-    try:
-        kept.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RtdecodeError(
-            f"cannot be made ({error.strerror or error})",
-            where=str(kept),
-            mend="name a folder you may write to",
-        ) from error
-    rows: dict[str, Row] = {}
-    for job_id in ids:
-        row = _kept(kept, job_id)
-        if row is not None:
-            rows[job_id] = row
-    todo = {job_id: job for job_id, job in zip(ids, jobs, strict=True) if job_id not in rows}
-    names, items = list(todo), [_absolute(job) for job in todo.values()]
-    failed: dict[str, str] = {}
-    report(f"{len(rows)} of {len(set(ids))} jobs were done before", len(rows) / max(1, len(set(ids))))
-    for index, outcome in run_jobs(do_job, items, workers=workers, dask=dask):
-        job_id = names[index]
-        if isinstance(outcome, Failure):
-            failed[job_id] = outcome.reason
-        else:
-            rows[job_id] = _keep(kept, job_id, outcome)
-        done = len(rows) + len(failed)
-        report(f"{done} of {len(set(ids))} jobs, {todo[job_id].name}", done / len(set(ids)))
-    named = {job_id: job.name for job_id, job in zip(ids, jobs, strict=True)}
-    return Study(
-        rows=[rows[job_id] for job_id in dict.fromkeys(ids) if job_id in rows],
-        missing=[f"{named[job_id]}: {reason}" for job_id, reason in failed.items()],
-        computed=len(todo) - len(failed),
+    make_folder(kept)
+    done = run_kept(
+        do_job,
+        ids,
+        [_absolute(job) for job in jobs],
+        kept=partial(_kept, kept),
+        keep=partial(_keep, kept),
+        workers=workers,
+        dask=dask,
+        progress=progress,
     )
+    return Study(rows=list(done.results.values()), missing=done.missing, computed=done.computed)
 
 
 def _ids(jobs: Sequence[Job]) -> list[str]:
-    files = {path for job in jobs for path in (*job.train, job.test, *([job.base] if job.base else []))}
-    digests = {}
-    for path in files:
-        try:
-            digests[path] = file_sha256(path)
-        except OSError as error:
-            raise RtdecodeError(
-                f"cannot be read ({error.strerror or error})", where=str(path), mend="check the path"
-            ) from error
+    digests = digests_of(
+        {path for job in jobs for path in (*job.train, job.test, *([job.base] if job.base else []))}
+    )
     return [job.id(digests, {} if job.base else recipe(job.kind, job.form, job.direction)) for job in jobs]
 
 
@@ -124,11 +93,8 @@ def _absolute(job: Job) -> Job:
 
 def _kept(folder: Path, job_id: str) -> Row | None:
     """The row of a job that is done; None where it is not, or what is there is not whole."""
-    try:
-        row = json.loads((folder / f"{job_id}.json").read_text())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(row, dict) or row.get("job") != job_id or not (folder / f"{job_id}.npz").is_file():
+    row = read_kept(folder / f"{job_id}.json", job_id)
+    if row is None or not (folder / f"{job_id}.npz").is_file():
         return None
     return cast(Row, row)
 
@@ -139,7 +105,3 @@ def _keep(folder: Path, job_id: str, finished: Finished) -> Row:
     row: Row = {**finished.row, "job": job_id, "trace": f"{JOBS}/{job_id}.npz"}
     replace_file(folder / f"{job_id}.json", (json.dumps(row) + "\n").encode())
     return row
-
-
-def _ignore(_what: str, _done: float) -> None:
-    pass

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rtdecode.calibrate.keptjobs import id_of
 from rtdecode.calibrate.studyrows import CROSS_DAY, DECODING, FORMS, KINDS, SIMULATION, SINGLE_DAY
 from rtdecode.errors import RtdecodeError
 
@@ -64,7 +63,7 @@ class Job:
             "test": digests[self.test],
             "base": digests[self.base] if self.base is not None else None,
         }
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+        return id_of(described)
 
     @property
     def name(self) -> str:

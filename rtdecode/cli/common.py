@@ -7,7 +7,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -52,22 +52,6 @@ def split_names(text: str | None) -> tuple[str, ...] | None:
     if not names:
         raise typer.BadParameter("give names such as x,y")
     return names
-
-
-def make_folder(path: Path) -> None:
-    """A folder for what a command writes, and those above it.
-
-    Raises:
-        RtdecodeError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RtdecodeError(
-            f"cannot be made ({error.strerror or error})",
-            where=str(path),
-            mend="name a folder you may write to",
-        ) from error
 
 
 def on_signal(stop: Callable[[], None]) -> None:
@@ -123,6 +107,27 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
             say(f"{done:4.0%} {what}")
 
     yield tell
+
+
+def refuse_missing(missing: Sequence[str], n_jobs: int, folder: Path) -> None:
+    """After a command has written what it could: name the jobs that gave no result.
+
+    Args:
+        missing: what each was and why it is missing.
+        n_jobs: of all.
+        folder: where the others are kept.
+
+    Raises:
+        RtdecodeError: there are some.
+    """
+    for reason in missing:
+        say(f"missing: {reason}")
+    if missing:
+        raise RtdecodeError(
+            f"{len(missing)} of {n_jobs} jobs gave no result, each is named above",
+            where=str(folder),
+            mend="mend what it says and run the same command again; what is done is kept",
+        )
 
 
 def table(headings: list[str], rows: list[list[str]]) -> str:

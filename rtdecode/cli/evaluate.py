@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rtdecode.cli.common import (
-    JSON_HELP,
-    make_folder,
-    needs_training_packages,
-    print_json,
-    progress_bar,
-    split_names,
-    table,
-)
-from rtdecode.errors import RtdecodeError
+from rtdecode.cli.common import JSON_HELP, split_names
 
 FEW_SHOT = "few-shot"
-FEW_SHOT_KINDS = ("alignnet", "gru", "wiener")
-KNOWN = ("last", "first")
 
 
 def evaluate(
@@ -29,7 +17,13 @@ def evaluate(
         list[Path],
         typer.Argument(help="Session files (.h5), in the order of their days.", metavar="SESSION…"),
     ],
-    output: Annotated[Path, typer.Option(help="Folder for results.json, tables, figures and the report.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for results.json, tables, figures and the report; its jobs/ keeps each job that is "
+            "done, so that the same command with the same folder computes only what is missing."
+        ),
+    ],
     protocol: Annotated[
         str,
         typer.Option(
@@ -84,11 +78,17 @@ def evaluate(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Study: jobs at a time here; default: one for each core.", min=1),
+        typer.Option(
+            help="Jobs at a time here; default: one for each core; few-shot, where there is a GPU to train "
+            "on: one.",
+            min=1,
+        ),
     ] = None,
     dask: Annotated[
         str | None,
-        typer.Option(help="Study: a Dask scheduler that does the jobs.", metavar="ADDRESS"),
+        typer.Option(
+            help="A Dask scheduler whose workers do the jobs, instead of this machine.", metavar="ADDRESS"
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="few-shot: auto (a GPU if there is one; default), cpu, cuda …")
@@ -97,7 +97,7 @@ def evaluate(
 ) -> None:
     """Score models of other days on new ones by their minutes of labels, or run the paper's study.
 
-    A study that was interrupted goes on where it was when the same command is run again.
+    What was interrupted goes on where it was when the same command is run again.
     """
     protocols = split_names(protocol) or ()
     studied = protocols != (FEW_SHOT,)
@@ -106,13 +106,14 @@ def evaluate(
         if studied
         else {
             "--splits": splits, "--forms": forms, "--directions": directions, "--bin-width": bin_width,
-            "--outputs": outputs, "--steps": steps, "--members": members, "--workers": workers,
-            "--dask": dask,
+            "--outputs": outputs, "--steps": steps, "--members": members,
         }
     )  # fmt: skip
     for flag, value in others.items():
         if value is not None:
             raise typer.BadParameter(f"is not for --protocol {protocol}", param_hint=flag)
+    if dask is not None and workers is not None:
+        raise typer.BadParameter("a cluster says itself how many it does", param_hint="--workers")
     if studied:
         from rtdecode.cli.study import study
 
@@ -135,84 +136,18 @@ def evaluate(
             json=json,
         )
         return
-    _few_shot(
+    from rtdecode.cli.fewshot import few_shot
+
+    few_shot(
         sessions,
         output,
-        base or [],
-        split_names(kinds) or ("alignnet", "wiener"),
-        _minutes(minutes or "0,0.5,1,2,4"),
-        known or KNOWN[0],
-        seeds,
-        device or "auto",
-        json,
+        bases=base or [],
+        kinds=split_names(kinds),
+        minutes=minutes,
+        known=known,
+        seeds=seeds,
+        device=device,
+        workers=workers,
+        dask=dask,
+        json=json,
     )
-
-
-def _few_shot(
-    sessions: list[Path],
-    output: Path,
-    base: list[str],
-    wanted: tuple[str, ...],
-    given: list[float],
-    known: str,
-    seeds: int,
-    device: str,
-    json: bool,
-) -> None:
-    if not set(wanted) <= set(FEW_SHOT_KINDS):
-        raise typer.BadParameter(f"kinds are {', '.join(FEW_SHOT_KINDS)}", param_hint="--kinds")
-    if known not in KNOWN:
-        raise typer.BadParameter(f"give {' or '.join(KNOWN)}", param_hint="--known")
-    with needs_training_packages("evaluating networks", "evaluate"):
-        from rtdecode.calibrate.fewshot import few_shot
-    from rtdecode.artifact import read_artifact, replace_file
-    from rtdecode.calibrate.fewshotreport import draw, table_rows
-    from rtdecode.modelstore import find_model
-
-    bases = [read_artifact(find_model(name)) for name in base]
-    found = {artifact.kind for artifact in bases}
-    networks = [kind for kind in wanted if kind != "wiener"]
-    for kind in networks:
-        if kind not in found:
-            raise RtdecodeError(
-                f"no base of kind {kind}",
-                where="--kinds",
-                mend=f"name one with --base, made by rtdecode pretrain --kind {kind}",
-            )
-    for name, artifact in zip(base, bases, strict=True):
-        if artifact.kind not in networks:
-            raise RtdecodeError(
-                f"is of kind {artifact.kind}, which --kinds does not name",
-                where=name,
-                mend=f"leave it out, or give --kinds {','.join([*wanted, artifact.kind])}",
-            )
-    make_folder(output)
-    with progress_bar() as progress:
-        scores = few_shot(
-            sessions,
-            bases,
-            minutes=given,
-            known=known,
-            seeds=range(seeds),
-            wiener="wiener" in wanted,
-            device=device,
-            progress=progress,
-        )
-    document = [score.as_json() for score in scores]
-    replace_file(output / "results.json", (jsonlib.dumps(document, indent=1) + "\n").encode())
-    draw(scores, output / "few-shot.png")
-    if json:
-        print_json(document)
-        return
-    print(table(*table_rows(scores)))
-    print(f"R² on the last fifth of each day; written to {output}/results.json and few-shot.png")
-
-
-def _minutes(text: str) -> list[float]:
-    try:
-        given = [float(part) for part in text.split(",")]
-    except ValueError:
-        given = []
-    if not given or given != sorted(set(given)) or not 0.0 <= given[0] <= given[-1] < 1e4:
-        raise typer.BadParameter("give rising numbers such as 0,0.5,1,2,4", param_hint="--minutes")
-    return given

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rtdecode.cli.common import make_folder, needs_training_packages, print_json, progress_bar, say, table
+from rtdecode.cli.common import needs_training_packages, print_json, progress_bar, refuse_missing, table
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import make_folder
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.studytable import Block
@@ -65,8 +66,6 @@ def study(
         raise RtdecodeError(
             "pretrained models are scored across days", where="--base", mend=f"add --protocol {CROSS_DAY}"
         )
-    if dask is not None and workers is not None:
-        raise typer.BadParameter("a cluster says itself how many it does", param_hint="--workers")
     if not set(directions or DIRECTIONS) <= set(DIRECTIONS):
         raise typer.BadParameter(f"give {' or '.join(DIRECTIONS)}", param_hint="--directions")
     if len(set(sessions)) < len(sessions):
@@ -110,14 +109,7 @@ def study(
         for block in (*score_blocks(done.rows), *cost_blocks(done.rows)):
             _print(block)
         print(f"{len(done.rows)} jobs, {done.computed} of them now; written to {output}: {', '.join(files)}")
-    for reason in done.missing:
-        say(f"missing: {reason}")
-    if done.missing:
-        raise RtdecodeError(
-            f"{len(done.missing)} of {len(jobs)} jobs gave no result, each is named above",
-            where=str(output),
-            mend="mend what it says and run the same command again; what is done is kept",
-        )
+    refuse_missing(done.missing, len(jobs), output)
 
 
 def _print(block: Block) -> None:

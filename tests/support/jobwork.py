@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A job with a name, and the folder where it leaves a file for each try."""
+
+    number: int
+    folder: str
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"number {self.number}"
 
 
 def square(number: int) -> int:
@@ -31,3 +45,8 @@ def killed_always(number: int) -> int:
     if number == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def unlucky_or_killed_once(job: Numbered) -> int:
+    """`killed_once`, unless it is told 13."""
+    return killed_once((square(job.number) and job.number, job.folder))

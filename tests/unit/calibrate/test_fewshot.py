@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from clusters import two_workers
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
-from rtdecode.calibrate import adapt, networks, pretrain
-from rtdecode.calibrate.fewshot import Score, few_shot
+from rtdecode.calibrate import adapt, fewshot, keptjobs, networks, pretrain
+from rtdecode.calibrate.fewshot import FewShot
+from rtdecode.calibrate.fewshotjob import Measured, Score, do_job
+from rtdecode.calibrate.fewshotplan import FewShotJob
 from rtdecode.calibrate.fewshotreport import over_days, table_rows
+from rtdecode.calibrate.jobs import Failure
 from rtdecode.calibrate.pretrain import pretrain_sessions
 from rtdecode.calibrate.sizes import Sizes
 from rtdecode.calibrate.training import TrainingSettings
@@ -52,17 +60,53 @@ def base(days: list[Path]) -> ModelArtifact:
         return pretrain_sessions(days[:2], bin_width_s=0.05, steps=80).artifact
 
 
+@pytest.fixture(scope="module")
+def base_file(base: ModelArtifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("base") / "base.safetensors"
+    write_artifact(path, base)
+    return path
+
+
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapt, "STEPS", 60)
 
 
+def in_process(work: Callable[[Any], Any], items: list[Any], **_options: Any) -> Any:
+    """`run_jobs` without processes."""
+    return ((i, work(item)) for i, item in enumerate(items))
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
+
+
+@pytest.fixture
+def few_shot(here: None, tmp_path: Path) -> Callable[..., list[Score]]:
+    """`fewshot.few_shot` in this process, into a folder of its own each time."""
+
+    def scores(paths: Sequence[Path], bases: Sequence[Path], **asked: Any) -> list[Score]:
+        n_before = len(list(tmp_path.glob("out*")))
+        done = fewshot.few_shot(paths, bases, tmp_path / f"out{n_before}", **asked)
+        assert not done.missing
+        return done.scores
+
+    return scores
+
+
+def saved(folder: Path, base: ModelArtifact) -> Path:
+    path = folder / f"base{len(list(folder.glob('base*')))}.safetensors"
+    write_artifact(path, base)
+    return path
+
+
 def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
-    days: list[Path], base: ModelArtifact
+    days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
 ) -> None:
     told: list[float] = []
     scores = few_shot(
-        days[2:], [base], minutes=MINUTES, seeds=(0, 1), progress=lambda _, done: told.append(done)
+        days[2:], [base_file], minutes=MINUTES, seeds=(0, 1), progress=lambda _, done: told.append(done)
     )
     by = {(s.kind, s.test, s.minutes, s.seed): float(s.r2.mean()) for s in scores}
     assert len(by) == len(scores) == 2 * (1 + 2 * 2 + 2)
@@ -92,7 +136,7 @@ def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
 
 
 def test_nothing_but_the_labelled_minutes_is_learnt_from(
-    days: list[Path], base: ModelArtifact, tmp_path: Path
+    days: list[Path], base_file: Path, tmp_path: Path, few_shot: Callable[..., list[Score]]
 ) -> None:
     """Behaviour before the labels changes nothing; within the labels it does."""
     session = read_session(days[3])
@@ -106,7 +150,7 @@ def test_nothing_but_the_labelled_minutes_is_learnt_from(
         values[changed] = values[changed][::-1]
         path = tmp_path / f"{name}.h5"
         write_session(path, replace(session, behavior=replace(behavior, values=values)))
-        scores[name] = [s.r2 for s in few_shot([path], [base], minutes=(0.0, 0.5))]
+        scores[name] = [s.r2 for s in few_shot([path], [base_file], minutes=(0.0, 0.5))]
     for was, before in zip(scores["as it was"], scores["before"], strict=True):
         np.testing.assert_array_equal(was, before)
     for was, other in zip(scores["as it was"][1:], scores["labels"][1:], strict=True):
@@ -114,7 +158,9 @@ def test_nothing_but_the_labelled_minutes_is_learnt_from(
     np.testing.assert_array_equal(scores["as it was"][0], scores["labels"][0])
 
 
-def test_the_first_minutes_instead_of_the_last(days: list[Path], base: ModelArtifact, tmp_path: Path) -> None:
+def test_the_first_minutes_instead_of_the_last(
+    days: list[Path], base_file: Path, tmp_path: Path, few_shot: Callable[..., list[Score]]
+) -> None:
     """Behaviour after the labels changes nothing; within them it does. Spikes: those minutes', too."""
     session = read_session(days[3])
     behavior = session.behavior
@@ -127,43 +173,179 @@ def test_the_first_minutes_instead_of_the_last(days: list[Path], base: ModelArti
         values[changed] = values[changed][::-1]
         path = tmp_path / f"{name}.h5"
         write_session(path, replace(session, behavior=replace(behavior, values=values)))
-        found[name] = few_shot([path], [base], minutes=(0.0, 0.5), known="first")
+        found[name] = few_shot([path], [base_file], minutes=(0.0, 0.5), known="first")
     assert {score.as_json()["known"] for score in found["as it was"]} == {"first"}
     r2 = {name: [score.r2 for score in scores] for name, scores in found.items()}
     for was, after in zip(r2["as it was"], r2["after"], strict=True):
         np.testing.assert_array_equal(was, after)
     for was, other in zip(r2["as it was"][1:], r2["labels"][1:], strict=True):
         assert (was != other).all()
-    last = few_shot([tmp_path / "as it was.h5"], [base], minutes=(0.0, 0.5), wiener=False)
+    last = few_shot([tmp_path / "as it was.h5"], [base_file], minutes=(0.0, 0.5), wiener=False)
     assert (last[0].r2 != r2["as it was"][0]).all()
     with pytest.raises(RtdecodeError, match=r"known minutes 'middle'\. Mend: give last or first"):
-        few_shot(days[2:], [base], known="middle")
+        few_shot(days[2:], [base_file], known="middle")
 
 
-def test_minutes_that_a_day_does_not_have_are_left_out(days: list[Path], base: ModelArtifact) -> None:
-    scores = few_shot(days[2:3], [base], minutes=(0.0, 1.0, 1.4), wiener=False)
+def test_minutes_that_a_day_does_not_have_are_left_out(
+    days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
+) -> None:
+    scores = few_shot(days[2:3], [base_file], minutes=(0.0, 1.0, 1.4), wiener=False)
     assert [score.minutes for score in scores] == [0.0, 1.0]
 
 
-def test_a_day_that_the_base_has_seen_is_refused(days: list[Path], base: ModelArtifact) -> None:
+def test_a_day_that_the_base_has_seen_is_refused(
+    days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
+) -> None:
     with pytest.raises(RtdecodeError, match=r"day1\.h5: the base [0-9a-f]{8} was trained on this session"):
-        few_shot(days[1:3], [base])
+        few_shot(days[1:3], [base_file])
 
 
-def test_what_does_not_fit_is_refused(days: list[Path], base: ModelArtifact, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_refused(
+    days: list[Path],
+    base: ModelArtifact,
+    base_file: Path,
+    tmp_path: Path,
+    few_shot: Callable[..., list[Score]],
+) -> None:
     task = CentreOut(n_channels=16)
     write_session(tmp_path / "narrow.h5", simulate_session(task, draw_tuning(task, 1), 60.0, 1, "narrow"))
     with pytest.raises(RtdecodeError, match=r"narrow\.h5: has 16 channels, and the base 20"):
-        few_shot([tmp_path / "narrow.h5"], [base])
+        few_shot([tmp_path / "narrow.h5"], [base_file])
     with pytest.raises(RtdecodeError, match="no model to start from"):
         few_shot(days[2:], [])
     for minutes in ((), (1.0, 0.5), (-1.0,), (1.0, 1.0)):
         with pytest.raises(RtdecodeError, match="give minutes that rise"):
-            few_shot(days[2:], [base], minutes=minutes)
+            few_shot(days[2:], [base_file], minutes=minutes)
     with pytest.raises(RtdecodeError, match="bases of 50 and 20 ms"):
-        few_shot(days[2:], [base, replace(base, bin_width_s=0.02)])
+        few_shot(days[2:], [base_file, saved(tmp_path, replace(base, bin_width_s=0.02))])
     with pytest.raises(RtdecodeError, match="holds only what decoding needs"):
-        few_shot(days[2:], [replace(base, train={})])
+        few_shot(days[2:], [saved(tmp_path, replace(base, train={}))])
+
+
+def evaluated(days: list[Path], base_file: Path, folder: Path, **options: Any) -> FewShot:
+    return fewshot.few_shot(days[2:], [base_file], folder, minutes=(0.0, 0.5), **options)
+
+
+def untimed(done: FewShot) -> list[dict[str, Any]]:
+    return [
+        {name: value for name, value in score.as_json().items() if name != "seconds"} for score in done.scores
+    ]
+
+
+def test_what_was_interrupted_goes_on_and_gives_the_same(
+    days: list[Path], base_file: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapt, "STEPS", 2)
+    whole = evaluated(days, base_file, tmp_path / "whole")
+    assert (whole.computed, len(whole.scores)) == (6, 6)
+
+    def interrupt(what: str, _done: float) -> None:
+        if what.startswith("4 of"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluated(days, base_file, tmp_path / "parts", progress=interrupt)
+    kept = sorted((tmp_path / "parts" / "jobs").glob("*.json"))
+    assert len(kept) == 4
+    # One that is not whole, one of another number of outputs.
+    kept[0].write_text("{")
+    document = json.loads(kept[1].read_text())
+    kept[1].write_text(json.dumps(document | {"r2": document["r2"][:1]}))
+    again = evaluated(days, base_file, tmp_path / "parts")
+    assert again.computed == 4
+    assert untimed(again) == untimed(whole)
+    # The same files elsewhere, and what has been scored of other minutes, too.
+    for path in (*days[2:], base_file):
+        shutil.copy(path, tmp_path / path.name)
+    moved = [tmp_path / path.name for path in (*days, base_file)]
+    third = evaluated(moved[:-1], moved[-1], tmp_path / "parts")
+    assert third.computed == 0
+    assert [score.as_json() for score in third.scores] == [score.as_json() for score in again.scores]
+    more = fewshot.few_shot(days[2:], [base_file], tmp_path / "parts", minutes=(0.5,), seeds=(0, 1))
+    assert more.computed == 2
+
+
+def test_a_score_that_there_is_not_is_kept_as_such(
+    days: list[Path], base_file: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flat(job: FewShotJob) -> Measured:
+        return Measured(np.array([0.1, np.nan, 1 / 3, -2.0]), np.full(4, np.nan), 1.5)
+
+    monkeypatch.setattr(fewshot, "do_job", flat)
+    done, again = (evaluated(days, base_file, tmp_path) for _ in range(2))
+    assert (done.computed, again.computed) == (6, 0)
+    for score in (*done.scores, *again.scores):
+        np.testing.assert_array_equal(score.r2, [0.1, np.nan, 1 / 3, -2.0])
+        assert np.isnan(score.pcc).all()
+        assert score.seconds == 1.5
+
+
+def test_a_file_that_was_changed_after_it_was_planned_with_is_not_scored(
+    days: list[Path], base_file: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[FewShotJob] = []
+
+    def gathered(_work: object, items: list[FewShotJob], **_options: Any) -> Any:
+        jobs.extend(items)
+        return iter(())
+
+    monkeypatch.setattr(keptjobs, "run_jobs", lambda *a, **k: (each for each in gathered(*a, **k)))
+    evaluated(days, base_file, tmp_path)
+    for change in ({"test": days[0]}, {"base_sha256": "0"}):
+        with pytest.raises(RtdecodeError, match=r"is another file than the one that the jobs were planned"):
+            do_job(replace(jobs[0], **change))
+
+
+def test_a_job_that_fails_is_named_and_the_others_are_written(
+    days: list[Path], base_file: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(job: FewShotJob) -> Measured | Failure:
+        return Failure("out of luck") if job.minutes == 1.0 else Measured(np.ones(4), np.ones(4), 0.0)
+
+    monkeypatch.setattr(fewshot, "do_job", broken)
+    line = ["evaluate", str(days[2]), "--base", str(base_file), "--output", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*line, "--minutes", "0,1", "--kinds", "alignnet"])
+    assert isinstance(result.exception, RtdecodeError)
+    assert "1 of 2 jobs gave no result" in str(result.exception)
+    assert "missing: day2: alignnet" in result.stderr
+    assert "alignnet        0" in result.stdout
+    assert [d["minutes"] for d in json.loads((tmp_path / "out" / "results.json").read_text())] == [0]
+    result = CliRunner().invoke(app, [*line, "--minutes", "1", "--kinds", "alignnet"])
+    assert "1 of 1 jobs gave no result" in str(result.exception)
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == []
+
+
+@pytest.mark.parametrize("where", ["processes", "cluster"])
+def test_a_process_of_its_own_and_a_cluster_of_two_workers_score_the_same(
+    days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The number of batches travels with a job."""
+    monkeypatch.setattr(adapt, "STEPS", 2)
+    with two_workers() if where == "cluster" else nullcontext() as address:
+        apart = evaluated(days[1:], base_file, tmp_path / "apart", workers=1, dask=address)
+    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
+    here = evaluated(days[1:], base_file, tmp_path / "here")
+    assert (apart.computed, here.computed) == (3, 3)
+    assert untimed(apart) == untimed(here)
+
+
+def test_one_job_at_a_time_trains_on_a_gpu_unless_more_are_asked_for(
+    days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def none_done(_work: object, _items: object, **options: Any) -> Any:
+        asked.append(options)
+        return (each for each in ())
+
+    monkeypatch.setattr(keptjobs, "run_jobs", none_done)
+    evaluated(days, base_file, tmp_path, device="cpu")
+    monkeypatch.setattr(fewshot, "chosen_device", lambda name: torch.device("cuda"))
+    evaluated(days, base_file, tmp_path)
+    evaluated(days, base_file, tmp_path, workers=3)
+    # The GPUs are the cluster's.
+    evaluated(days, base_file, tmp_path, dask="tcp://127.0.0.1:9")
+    assert [options["workers"] for options in asked] == [None, 1, 3, None]
 
 
 def test_scores_are_averaged_over_days_after_seeds() -> None:
@@ -182,9 +364,10 @@ def test_scores_are_averaged_over_days_after_seeds() -> None:
     assert len(headings) == len(rows[0])
 
 
-def test_the_command_writes_json_and_a_picture(days: list[Path], base: ModelArtifact, tmp_path: Path) -> None:
-    write_artifact(tmp_path / "base.safetensors", base)
-    line = ["evaluate", str(days[2]), "--base", str(tmp_path / "base.safetensors")]
+def test_the_command_writes_json_and_a_picture(
+    days: list[Path], base_file: Path, tmp_path: Path, here: None
+) -> None:
+    line = ["evaluate", str(days[2]), "--base", str(base_file)]
     result = CliRunner().invoke(app, [*line, "--minutes", "0,1", "--output", str(tmp_path / "out"), "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
@@ -198,13 +381,19 @@ def test_the_command_writes_json_and_a_picture(days: list[Path], base: ModelArti
     [
         (["--kinds", "gru"], "--kinds: no base of kind gru"),
         (["--kinds", "wiener"], "is of kind alignnet, which --kinds does not name"),
+        (["--dask", "tcp://127.0.0.1:9"], "--dask tcp://127.0.0.1:9: no Dask scheduler answers"),
     ],
 )
 def test_the_command_names_what_is_missing(
-    days: list[Path], base: ModelArtifact, tmp_path: Path, more: list[str], says: str
+    days: list[Path],
+    base_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: list[str],
+    says: str,
 ) -> None:
-    write_artifact(tmp_path / "base.safetensors", base)
-    line = ["evaluate", str(days[2]), "--base", str(tmp_path / "base.safetensors"), "--output", str(tmp_path)]
+    line = ["evaluate", str(days[2]), "--base", str(base_file), "--output", str(tmp_path)]
+    monkeypatch.setattr("rtdecode.calibrate.jobs.CONNECT_S", 0.5)
     result = CliRunner().invoke(app, [*line, *more])
     assert isinstance(result.exception, RtdecodeError)
     assert says in str(result.exception)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clusters import two_workers
 from jobwork import killed_always, killed_once, square
 
 from rtdecode.calibrate.jobs import TRIES, Failure, run_jobs
@@ -14,16 +16,8 @@ from rtdecode.errors import RtdecodeError
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """A cluster of two workers on loopback."""
-    distributed = pytest.importorskip("distributed")
-    dask = pytest.importorskip("dask")
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
-        ) as cluster,
-    ):
-        yield cluster.scheduler_address
+    with two_workers() as address:
+        yield address
 
 
 def test_every_job_gives_its_result() -> None:
@@ -56,10 +50,11 @@ def test_a_job_that_kills_every_process_is_given_up() -> None:
     assert failure.reason.startswith(f"its process was killed {TRIES} times")
 
 
+@pytest.mark.filterwarnings("error")
 def test_whoever_stops_listening_ends_the_jobs() -> None:
     outcomes = run_jobs(square, range(50), workers=2)
     next(outcomes)
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
 
 
 def test_a_cluster_gives_the_same(scheduler: str) -> None:
@@ -77,6 +72,17 @@ def test_a_job_that_kills_workers_of_a_cluster_is_given_up_alone(scheduler: str)
     outcomes = dict(run_jobs(killed_always, range(4), dask=scheduler))
     assert outcomes.pop(2) == Failure("it kills the workers of the cluster")
     assert outcomes == {0: 0, 1: 1, 3: 3}
+
+
+def test_a_cluster_that_lacks_what_is_here_is_told_in_a_line(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "newer.py").write_text("def work(number):\n    return number\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    work = importlib.import_module("newer").work
+    with pytest.raises(RtdecodeError, match=r"cannot read the jobs \(.*newer.*Mend: start its") as told:
+        list(run_jobs(work, [1, 2], dask=scheduler))
+    assert "\n" not in str(told.value)
 
 
 def test_nobody_at_the_address_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -36,3 +38,21 @@ def test_one_network_trains_on_one_thread_and_gives_the_others_back(monkeypatch:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_members_train_in_this_process_where_one_at_a_time_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A job that has a core to itself begins no processes."""
+    pids = []
+
+    def train(*_: object) -> TrainingLog:
+        pids.append(os.getpid())
+        return TrainingLog(1, 1, (np.nan,))
+
+    monkeypatch.setattr(parallel, "train", train)
+    monkeypatch.setattr(parallel, "cpu_count", lambda: 4)
+    nets = [GRUNet(4, 2, count_max=20) for _ in range(3)]
+    logs = train_members(nets, [], TrainingSettings(), torch.device("cpu"), lambda _: None, at_once=1)
+    assert len(logs) == 3
+    assert pids == [os.getpid()] * 3

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from rtdecode.artifact import write_artifact
+from rtdecode.calibrate import keptjobs
 from rtdecode.calibrate import study as studymodule
 from rtdecode.calibrate.pretrain import pretrain_sessions
 from rtdecode.calibrate.score import pcc
@@ -61,7 +62,7 @@ def in_process(work: Callable[[Any], Any], items: list[Any], **_options: Any) ->
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studymodule, "run_jobs", in_process)
+    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
 
 
 def test_the_last_fifth_of_a_day_is_scored_and_nothing_after_its_start_is_seen(days: list[Path]) -> None:
@@ -197,7 +198,7 @@ def test_a_job_that_fails_is_named_and_the_others_are_kept(
     assert len(study.missing) == 2
     assert all("day1" in line and line.endswith("out of luck") for line in study.missing)
     monkeypatch.undo()
-    monkeypatch.setattr(studymodule, "run_jobs", in_process)
+    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
     mended = run_study(jobs_of(days), tmp_path)
     assert (mended.computed, len(mended.rows), mended.missing) == (2, 6, [])
 
@@ -251,7 +252,7 @@ def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp
         (["--protocol", "single-day", "--minutes", "1"], 2, "is not for --protocol single-day"),
         (["--protocol", "single-day", "--base", "indy"], 1, "pretrained models are scored across days"),
         (["--protocol", "few-shot", "--splits", "random"], 2, "is not for --protocol few-shot"),
-        (["--protocol", "few-shot", "--dask", "tcp://127.0.0.1:1"], 2, "is not for --protocol few-shot"),
+        (["--protocol", "few-shot", "--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster says"),
     ],
 )
 def test_what_does_not_go_is_told(
