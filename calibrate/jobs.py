@@ -35,6 +35,9 @@ IDLE_S = 60.0
 #: How long a Dask scheduler may take to answer.
 CONNECT_S = 10.0
 
+#: How long one waits for the first worker of a cluster: they may stand in a queue of their own.
+WORKERS_S = 600.0
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -67,7 +70,8 @@ def run_jobs(
         those that have not.
 
     Raises:
-        RtdecodeError: no scheduler answers there, or `dask` is not installed.
+        RtdecodeError: no scheduler answers there, no worker comes to it in `WORKERS_S`, or they are of
+            another rtdecode; or `dask` is not installed.
     """
     if not items:
         return
@@ -187,10 +191,16 @@ def _check_understood(client: Any, job: bytes, address: str) -> None:
     try:
         client.run_on_scheduler(_understand, job)
         # Without one there is nobody to ask, and nobody to do the jobs.
-        client.wait_for_workers(1)
+        client.wait_for_workers(1, timeout=WORKERS_S)
         for answer in client.run(_understand, job, on_error="return").values():
             if isinstance(answer, not_understood):
                 raise answer
+    except TimeoutError:
+        raise RtdecodeError(
+            f"no worker has come to the scheduler in {WORKERS_S:g} s",
+            where=f"--dask {address}",
+            mend="start some with `dask worker ADDRESS --nthreads 1`, then the same command again",
+        ) from None
     except not_understood as error:
         raise RtdecodeError(
             f"the cluster cannot read the jobs ({' '.join(str(error).split())[:100]})",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from clusters import two_workers
+from clusters import cluster_of
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
@@ -316,12 +316,12 @@ def test_a_job_that_fails_is_named_and_the_others_are_written(
 
 
 @pytest.mark.parametrize("where", ["processes", "cluster"])
-def test_a_process_of_its_own_and_a_cluster_of_two_workers_score_the_same(
+def test_a_process_of_its_own_and_a_cluster_of_cluster_of_score_the_same(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """The number of batches travels with a job."""
     monkeypatch.setattr(adapt, "STEPS", 2)
-    with two_workers() if where == "cluster" else nullcontext() as address:
+    with cluster_of() if where == "cluster" else nullcontext() as address:
         apart = evaluated(days[1:], base_file, tmp_path / "apart", workers=1, dask=address)
     monkeypatch.setattr(keptjobs, "run_jobs", in_process)
     here = evaluated(days[1:], base_file, tmp_path / "here")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clusters import two_workers
+from clusters import cluster_of
 from jobwork import killed_always, killed_once, square
 
 from rtdecode.calibrate.jobs import TRIES, Failure, run_jobs
@@ -16,7 +16,7 @@ from rtdecode.errors import RtdecodeError
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    with two_workers() as address:
+    with cluster_of() as address:
         yield address
 
 
@@ -89,4 +89,11 @@ def test_nobody_at_the_address_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("rtdecode.calibrate.jobs.CONNECT_S", 0.5)
     with pytest.raises(RtdecodeError, match="no Dask scheduler answers") as told:
         list(run_jobs(square, [1], dask="tcp://127.0.0.1:9"))
+    assert "\n" not in str(told.value)
+
+
+def test_a_cluster_that_nobody_works_in_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtdecode.calibrate.jobs.WORKERS_S", 0.2)
+    with cluster_of(0) as address, pytest.raises(RtdecodeError, match=r"no worker has come .*Mend:") as told:
+        list(run_jobs(square, [1], dask=address))
     assert "\n" not in str(told.value)
