@@ -120,5 +120,4 @@ def serve(rig: LoopbackRig, stream: str) -> Iterator[Any]:
 
     yield start
     for served in started:
-        if not served.subscriber.socket.closed:
-            served.subscriber.close()
+        served.subscriber.close()

@@ -163,19 +163,16 @@ def test_a_daemon_that_was_stopped_catches_up_and_says_so(
 
 def test_a_subscriber_that_stalls_holds_nobody_up(serve: Any, source: Source, simulated_model: Path) -> None:
     served = serve(simulated_model)
-    context = zmq.Context()
-    stalled = context.socket(zmq.SUB)
-    stalled.setsockopt(zmq.RCVHWM, 1)
-    stalled.setsockopt(zmq.RCVBUF, 4096)
-    stalled.setsockopt(zmq.SUBSCRIBE, b"")
-    stalled.connect(served.cursor)
-    served.subscriber.until(lambda m: m["bin"] > 400)
-    counters = served.counters()
-    served.end()
+    with zmq.Context() as context, context.socket(zmq.SUB) as stalled:
+        stalled.setsockopt(zmq.RCVHWM, 1)
+        stalled.setsockopt(zmq.RCVBUF, 4096)
+        stalled.setsockopt(zmq.SUBSCRIBE, b"")
+        stalled.connect(served.cursor)
+        served.subscriber.until(lambda m: m["bin"] > 400)
+        counters = served.counters()
+        served.end()
     assert_once_in_order(served.subscriber.messages)
     assert counters["catch_up"] == 0
-    stalled.close(linger=0)
-    context.term()
 
 
 def test_a_full_disk_stops_the_recording_and_not_the_decoding(
