@@ -172,7 +172,8 @@ def test_a_subscriber_that_stalls_holds_nobody_up(serve: Any, source: Source, si
         counters = served.counters()
         served.end()
     assert_once_in_order(served.subscriber.messages)
-    assert counters["catch_up"] == 0
+    # Held up, it would be late from then on; a busy machine is late now and then.
+    assert counters["catch_up"] < 0.1 * counters["bins"]
 
 
 def test_a_full_disk_stops_the_recording_and_not_the_decoding(
