@@ -68,7 +68,7 @@ class Subscriber:
         self.messages += new
         return new
 
-    def until(self, wanted: Any, within_s: float = 30.0) -> dict[str, Any]:
+    def until(self, wanted: Any, within_s: float = READY_S) -> dict[str, Any]:
         """The next message that is `wanted`, from where the last call ended."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
