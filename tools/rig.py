@@ -37,10 +37,17 @@ def private_lsl_config() -> str:
 
 
 def free_endpoint() -> str:
-    """A loopback endpoint nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    """A loopback endpoint nobody uses, and that nobody else is given for the next minute.
+
+    A port that is only bound and closed again is soon given to another process that asks for any, or to a
+    connection that goes out, and whoever was to listen there finds it in use. The side of a connection that
+    closes first leaves its port in TIME_WAIT: Linux hands it out no more, but lets it be bound by name, with
+    SO_REUSEADDR as ZeroMQ does.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()):
+            server.accept()[0].close()
+        return f"tcp://127.0.0.1:{server.getsockname()[1]}"
 
 
 class LoopbackRig:

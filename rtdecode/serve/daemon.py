@@ -63,7 +63,7 @@ SWAP_WAIT_S = 60.0
 
 
 class Stop(BaseException):
-    """SIGINT or SIGTERM before the loop runs; not an Exception, so that nothing swallows it."""
+    """Asked to end before the loop runs; not an Exception, so that nothing swallows it."""
 
 
 class Daemon:
@@ -162,11 +162,12 @@ class Daemon:
         Raises:
             RtdecodeError: the stream is not there within the timeout, or does not fit the model.
         """
-        handlers = {number: signal.signal(number, _raise_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        # They only set a flag: what is raised while LLVM calls Python back is lost, or ends in a crash.
+        handlers = {
+            number: signal.signal(number, self._stop_loop) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             self._go_live()
-            for number in handlers:
-                signal.signal(number, self._stop_loop)
             self.loop.run()
         except Stop:
             pass
@@ -383,10 +384,6 @@ class Daemon:
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()
-
-
-def _raise_stop(number: int, frame: FrameType | None) -> None:
-    raise Stop
 
 
 def _not_found(flag: str, name: str, timeout_s: float, seen: str = "") -> RtdecodeError:

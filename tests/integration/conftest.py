@@ -1,4 +1,4 @@
-"""Real processes, LSL streams and ZeroMQ sockets, on loopback and in an LSL session of the run's own."""
+"""Real processes, LSL streams and ZeroMQ sockets, on loopback and in an LSL session of the worker's own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lsl_config() -> str:
-    """liblsl reads its configuration once: this process shares one session with all it starts."""
+    """liblsl reads its configuration once: this process shares one session with all it starts.
+
+    Another worker (`-n 2`) has another, and sees none of these streams.
+    """
     text = private_lsl_config()
     pylsl.set_config_content(text)
     return text
@@ -120,5 +123,4 @@ def serve(rig: LoopbackRig, stream: str) -> Iterator[Any]:
 
     yield start
     for served in started:
-        if not served.subscriber.socket.closed:
-            served.subscriber.close()
+        served.subscriber.close()

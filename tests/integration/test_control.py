@@ -43,38 +43,33 @@ def test_malformed_requests_are_answered_and_survived(
     rig: LoopbackRig, serve: Any, simulated_model: Path
 ) -> None:
     served = serve(simulated_model)
-    context = zmq.Context()
-    socket = context.socket(zmq.REQ)
-    socket.connect(served.control)
     rng = random.Random(0)
-    for _ in range(N_MALFORMED):
-        socket.send_multipart(malformed(rng))
-        assert socket.poll(5000)
-        data = socket.recv()
-        reply = json.loads(data) if data[:1] == b"{" else msgpack.unpackb(data)
-        assert reply["ok"] is False
-        assert reply["error"]
-    socket.send(msgpack.packb({"cmd": "status"}))
-    assert msgpack.unpackb(socket.recv())["ok"] is True
-    socket.send(json.dumps({"cmd": "status"}).encode())
-    assert json.loads(socket.recv())["state"] == "waiting"
-    socket.close(linger=0)
-    context.term()
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.connect(served.control)
+        for _ in range(N_MALFORMED):
+            socket.send_multipart(malformed(rng))
+            assert socket.poll(5000)
+            data = socket.recv()
+            reply = json.loads(data) if data[:1] == b"{" else msgpack.unpackb(data)
+            assert reply["ok"] is False
+            assert reply["error"]
+        socket.send(msgpack.packb({"cmd": "status"}))
+        assert msgpack.unpackb(socket.recv())["ok"] is True
+        socket.send(json.dumps({"cmd": "status"}).encode())
+        assert json.loads(socket.recv())["state"] == "waiting"
     served.end()
 
 
 def test_a_peer_that_is_no_rep_client_does_no_harm(serve: Any, simulated_model: Path) -> None:
     served = serve(simulated_model)
-    context = zmq.Context()
-    dealer = context.socket(zmq.DEALER)
-    dealer.setsockopt(zmq.LINGER, 0)
-    dealer.connect(served.control)
-    for _ in range(50):
-        dealer.send(os.urandom(20))
-        dealer.send_multipart([b"", os.urandom(2_000_000)])
-        dealer.send_multipart([b"", b'{"cmd": "status"}'])
-    dealer.close()
-    context.term()
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(served.control)
+        for _ in range(50):
+            dealer.send(os.urandom(20))
+            dealer.send_multipart([b"", os.urandom(2_000_000)])
+            dealer.send_multipart([b"", b'{"cmd": "status"}'])
     assert served.request(cmd="status")["ok"]
     served.end()
 

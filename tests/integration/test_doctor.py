@@ -115,7 +115,8 @@ def test_what_is_wrong_is_listed_with_its_mend_and_ends_in_one_line(tmp_path: Pa
         ("liblsl", "fail", "PYLSL_LIB"),
         ("kernels", "warn", "NUMBA_CACHE_DIR"),
         ("models", "fail", "XDG_DATA_HOME"),
-        ("disk", "fail", "--folder"),
+        # A busy machine may take the whole time that the check is given.
+        ("disk", "fail", ""),
         ("lsl config", "fail", "no key twice"),
     ):
         at = next(i for i, line in enumerate(lines) if line[6:].startswith(f"{name}  "))
@@ -128,6 +129,9 @@ def test_what_is_wrong_is_listed_with_its_mend_and_ends_in_one_line(tmp_path: Pa
     assert len(said) == 1
     assert all(name in said[0] for name in ("liblsl", "models", "disk", "lsl config"))
     assert "Traceback" not in done.stderr
+    disk = look("disk", DoctorSettings(folder=file), tmp_path)
+    assert disk.finding.verdict is Verdict.FAIL
+    assert "--folder" in str(disk.finding.mend)
 
 
 def test_a_library_that_is_none_fails_what_needs_it_and_crashes_nothing(

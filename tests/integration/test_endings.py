@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,20 @@ import numpy as np
 import pytest
 
 from rtdecode.session.read import read_session
-from rtdecode.tools.rig import LoopbackRig
+from rtdecode.tools.rig import LoopbackRig, free_endpoint
 
 N_KILLS = int(os.environ.get("RTDECODE_SERVE_KILLS", "5"))
+
+#: `rtdecode serve` with a signal while LLVM, which compiles, calls Python back.
+SIGNALLED = """
+import ctypes, signal, sys
+from rtdecode.cli import main
+from rtdecode.serve import daemon
+call_back = ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))
+daemon.compile_kernels = lambda *given: call_back()
+sys.argv[:1] = ["rtdecode", "serve"]
+main()
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -46,6 +59,24 @@ def test_a_signal_while_it_waits_for_the_stream_ends_it_with_status_0(
     served = serve(simulated_model)
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(10) == 0
+
+
+def test_a_signal_while_kernels_are_compiled_ends_it_with_status_0(
+    stream: str, lsl_config: str, simulated_model: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "lsl_api.cfg"
+    config.write_text(lsl_config)
+    given = ["--stream", stream, "--model", str(simulated_model), "--timeout", "3"]
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, *given, "--bind", free_endpoint(), "--control", free_endpoint()],
+        env={**os.environ, "LSLAPICFG": str(config)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_killed_while_recording_the_file_opens_and_holds_all_but_the_last_second(

@@ -35,20 +35,17 @@ def restart(rig: LoopbackRig, served: Served, stream: str, model: Path) -> None:
 
 def spikes_for(endpoint: str, seconds: float) -> tuple[list[Counts], float]:
     """What comes on the topic `spikes`, and how long that took."""
-    context = zmq.Context()
-    socket = context.socket(zmq.SUB)
-    socket.subscribe(b"spikes")
-    socket.connect(endpoint)
-    heard, began = [], time.monotonic()
-    while time.monotonic() < began + seconds:
-        if socket.poll(100):
-            topic, payload = socket.recv_multipart()
-            assert topic == b"spikes"
-            counts = read_spikes(payload)
-            assert counts is not None
-            heard.append(counts)
-    socket.close(linger=0)
-    context.term()
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.subscribe(b"spikes")
+        socket.connect(endpoint)
+        heard, began = [], time.monotonic()
+        while time.monotonic() < began + seconds:
+            if socket.poll(100):
+                topic, payload = socket.recv_multipart()
+                assert topic == b"spikes"
+                counts = read_spikes(payload)
+                assert counts is not None
+                heard.append(counts)
     return heard, time.monotonic() - began
 
 

@@ -40,10 +40,11 @@ workspace = [[760, 1160], [340, 740], [-50, 50]]
 """
 
 
-def start_recorder(rig: LoopbackRig, name: str, seconds: float) -> subprocess.Popen[str]:
+def start_recorder(rig: LoopbackRig, name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(RECORDER), name, str(seconds), str(rig.folder / f"{name}.npz")],
+        [sys.executable, str(RECORDER), name, str(rig.folder / f"{name}.npz")],
         env={**os.environ, "LSLAPICFG": str(rig.folder / "lsl_api.cfg")},
+        stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -62,7 +63,7 @@ def served_with_output(
     (rig.folder / "rig.toml").write_text(RIG.format(stream=stream))
     served = serve(simulated_model)
     names = (f"{stream}-cursor", f"{stream}-cursor-flags")
-    recorders = [start_recorder(rig, name, 11.0) for name in names]
+    recorders = [start_recorder(rig, name) for name in names]
     for recorder in recorders:
         assert recorder.stderr is not None
         while "open" not in recorder.stderr.readline():
@@ -79,8 +80,9 @@ def served_with_output(
     status = served.request(cmd="status")
     rig.end("replay")
     hear(lambda m: m["flags"] & FAILSAFE)
+    hear(lambda m: m["bin"] > 450)
     for recorder in recorders:
-        recorder.wait(30)
+        recorder.communicate(timeout=30)
         assert recorder.returncode == 0
     served.end()
     return served, status

@@ -56,7 +56,7 @@ def test_a_filter_from_open_loop_closes_the_loop_and_beats_a_cut_one(
         [*given, "--cursor", served.cursor, "--trials", "12", "--output", "run.h5", "--task-bind", shown],
     )
     rig.start("monitor", ["monitor", "--cursor", served.cursor, "--task", shown, "--json"])
-    (found,) = pylsl.resolve_byprop("name", f"{stream}-markers", 1, 30.0)
+    (found,) = pylsl.resolve_byprop("name", f"{stream}-markers", 1, LONG_S)
     assert (found.type(), found.channel_format()) == ("Markers", pylsl.cf_string)
     inlet = pylsl.StreamInlet(found, recover=False)
     inlet.open_stream(10.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+import weakref
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,11 @@ class Subscriber:
     scanned: int = 0
 
     def __post_init__(self) -> None:
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.SUB)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.socket = context.socket(zmq.SUB)
+        # A test that fails leaves it to the collector, and a context collected before its socket waits for
+        # that one for ever.
+        self._release = weakref.finalize(self, _release, context, self.socket)
         self.socket.setsockopt(zmq.SUBSCRIBE, b"cursor")
         self.socket.connect(self.endpoint)
 
@@ -64,7 +68,7 @@ class Subscriber:
         self.messages += new
         return new
 
-    def until(self, wanted: Any, within_s: float = 30.0) -> dict[str, Any]:
+    def until(self, wanted: Any, within_s: float = READY_S) -> dict[str, Any]:
         """The next message that is `wanted`, from where the last call ended."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
@@ -77,8 +81,12 @@ class Subscriber:
         raise AssertionError(f"no such message within {within_s} s; last {self.messages[-3:]}")
 
     def close(self) -> None:
-        self.socket.close(linger=0)
-        self.context.term()
+        self._release()
+
+
+def _release(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) -> None:
+    socket.close(linger=0)
+    context.term()
 
 
 class Served:
@@ -97,16 +105,13 @@ class Served:
 
     def request(self, **message: Any) -> dict[str, Any]:
         """One control request in JSON; a socket of its own, as a person would."""
-        context = zmq.Context()
-        socket = context.socket(zmq.REQ)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.connect(self.control)
-        socket.send(json.dumps(message).encode())
-        assert socket.poll(5000), "no reply from the control socket"
-        reply: dict[str, Any] = json.loads(socket.recv())
-        socket.close()
-        context.term()
-        return reply
+        with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.connect(self.control)
+            socket.send(json.dumps(message).encode())
+            assert socket.poll(5000), "no reply from the control socket"
+            reply: dict[str, Any] = json.loads(socket.recv())
+            return reply
 
     def counters(self) -> dict[str, int]:
         reply = self.request(cmd="status")

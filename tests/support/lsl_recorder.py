@@ -1,19 +1,19 @@
 """A recorder that knows nothing of rtdecode: pylsl alone, as any lab script would use it.
 
-python lsl_recorder.py NAME SECONDS OUT.npz
+python lsl_recorder.py NAME OUT.npz, until its stdin ends
 """
 
 from __future__ import annotations
 
+import select
 import sys
-import time
 
 import numpy as np
 import pylsl
 
 
 def main() -> None:
-    name, seconds, path = sys.argv[1], float(sys.argv[2]), sys.argv[3]
+    name, path = sys.argv[1:]
     found = pylsl.resolve_byprop("name", name, timeout=60.0)
     inlet = pylsl.StreamInlet(found[0])
     info = inlet.info(10.0)
@@ -26,8 +26,10 @@ def main() -> None:
     inlet.open_stream(10.0)
     print("open", file=sys.stderr, flush=True)
     samples, stamps = [], []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    ended = False
+    # Once more after the end: what has come by then.
+    while not ended:
+        ended = bool(select.select([sys.stdin], [], [], 0)[0])
         chunk, times = inlet.pull_chunk(0.1)
         samples += chunk
         stamps += times

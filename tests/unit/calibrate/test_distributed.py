@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,6 +26,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.losses import mse
 from rtdecode.session.write import write_session
+from rtdecode.tools.rig import free_endpoint
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
 
 N_DAYS, STEPS, KILLED_AFTER = 5, 10, 6
@@ -160,9 +160,7 @@ def start(rank: int, port: int, command: list[str]) -> subprocess.Popen[str]:
 
 def two(*command: str) -> list[tuple[int, str, str]]:
     """Exit status, stdout and stderr of two ranks, both of which have to end by themselves."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = int(free_endpoint().rpartition(":")[2])
     processes = [start(rank, port, list(command)) for rank in range(2)]
     try:
         outs = [process.communicate(timeout=LIMIT_S) for process in processes]
