@@ -15,7 +15,8 @@ from rtdecode.calibrate.nearness import part_of_the_way, worth
 from rtdecode.calibrate.networks import multiplies_bfloat16, take_up
 from rtdecode.calibrate.parallel import one_thread, rounds, train_members
 from rtdecode.calibrate.split import chronological_split
-from rtdecode.calibrate.training import Training, TrainingLog, TrainingSettings
+from rtdecode.calibrate.training import Training, TrainingLog
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.network import Network

@@ -13,7 +13,8 @@ from rtdecode.artifact import ModelArtifact, Output, count_max_at
 from rtdecode.calibrate.memory import remember, with_memory
 from rtdecode.calibrate.parallel import member_seeds, train_members
 from rtdecode.calibrate.sizes import GRU_UNITS, MOST_MEMBERS, ONE_DAY, Sizes
-from rtdecode.calibrate.training import TrainingLog, TrainingSettings
+from rtdecode.calibrate.training import TrainingLog
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.calibrate.windows import Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet

@@ -18,7 +18,8 @@ from joblib.externals.loky import ProcessPoolExecutor
 from numpy.typing import NDArray
 
 from rtdecode.calibrate.distributed import ALONE, Ranks
-from rtdecode.calibrate.training import Checkpoint, TrainingLog, TrainingSettings, train
+from rtdecode.calibrate.training import Checkpoint, TrainingLog, train
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.models.network import Network
 

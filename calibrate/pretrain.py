@@ -40,7 +40,8 @@ from rtdecode.calibrate.sessions import (
 )
 from rtdecode.calibrate.sharding import describe_shared, held, read_shared
 from rtdecode.calibrate.sizes import MANY_DAYS
-from rtdecode.calibrate.training import TrainingLog, TrainingSettings
+from rtdecode.calibrate.training import TrainingLog
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError

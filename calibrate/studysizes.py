@@ -8,7 +8,7 @@ import torch
 
 from rtdecode.calibrate.networks import multiplies_bfloat16
 from rtdecode.calibrate.studyrows import DECODING
-from rtdecode.calibrate.training import DECODE, SIMULATE, TrainingSettings
+from rtdecode.calibrate.trainingsettings import DECODE, SIMULATE, TrainingSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.baseline import BaselineNet

@@ -22,7 +22,7 @@ import numpy as np
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import networks
 from rtdecode.calibrate.fit import fit_sessions
-from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.client import ControlClient, CursorClient
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session

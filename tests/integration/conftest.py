@@ -84,7 +84,7 @@ def indy_kalman(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def indy_alignnet(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AlignNet for x, y, vx, vy at 20 ms after a few steps of training: it fires, which is all it must."""
     from rtdecode.calibrate import networks
-    from rtdecode.calibrate.training import TrainingSettings
+    from rtdecode.calibrate.trainingsettings import TrainingSettings
 
     path = tmp_path_factory.mktemp("models") / "alignnet.safetensors"
     with pytest.MonkeyPatch.context() as patch:

@@ -27,7 +27,7 @@ from rtdecode.calibrate.pretrain import pretrain_sessions
 from rtdecode.calibrate.rungs import default_rung, fresh_name
 from rtdecode.calibrate.sizes import Sizes
 from rtdecode.calibrate.today import speed_of
-from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.cli import app
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError

@@ -21,7 +21,7 @@ from rtdecode.calibrate import networks, pretrain
 from rtdecode.calibrate.distributed import ALONE, Ranks
 from rtdecode.calibrate.pretrain import pretrain_sessions
 from rtdecode.calibrate.sizes import Sizes
-from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.losses import mse
@@ -42,7 +42,8 @@ import numpy as np, torch
 from rtdecode.calibrate import distributed, networks, pretrain, sharding
 from rtdecode.calibrate.distributed import joined
 from rtdecode.calibrate.sizes import Sizes
-from rtdecode.calibrate.training import Training, TrainingSettings
+from rtdecode.calibrate.training import Training
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.calibrate.unionnorm import normalised_together
 from rtdecode.calibrate.windows import Recording
 from rtdecode.cli.pretrain import pretrain as command

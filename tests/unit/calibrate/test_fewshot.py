@@ -26,7 +26,7 @@ from rtdecode.calibrate.fewshotreport import over_days, table_rows
 from rtdecode.calibrate.jobs import Failure
 from rtdecode.calibrate.pretrain import pretrain_sessions
 from rtdecode.calibrate.sizes import Sizes
-from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.cli import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.read import read_session

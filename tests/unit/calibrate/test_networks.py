@@ -16,7 +16,7 @@ from rtdecode.calibrate import networks
 from rtdecode.calibrate.fit import fit_sessions
 from rtdecode.calibrate.networks import LONGEST_S, chosen_device, new_network, settings_for
 from rtdecode.calibrate.sizes import Sizes
-from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError

@@ -10,7 +10,8 @@ import torch
 
 from rtdecode.calibrate import parallel
 from rtdecode.calibrate.parallel import member_seeds, train_members
-from rtdecode.calibrate.training import TrainingLog, TrainingSettings
+from rtdecode.calibrate.training import TrainingLog
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.models.gru import GRUNet
 
 

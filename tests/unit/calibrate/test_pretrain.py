@@ -20,7 +20,7 @@ from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import networks, pretrain
 from rtdecode.calibrate.pretrain import AUXILIARY_EVERY, pretrain_sessions, spread_days
 from rtdecode.calibrate.sizes import Sizes
-from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
@@ -173,7 +173,7 @@ import sys, torch
 from functools import partial
 from rtdecode.calibrate import networks, pretrain
 from rtdecode.calibrate.sizes import Sizes
-from rtdecode.calibrate.training import TrainingSettings
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 networks.TrainingSettings = partial(TrainingSettings, batch=8)
 pretrain.MANY_DAYS = Sizes(members=2, widths=(16, 16), dec_widths=(16,), feature_dropout=0.1)
 pretrain.SAVE_EVERY_S = 0.0

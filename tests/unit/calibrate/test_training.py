@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from rtdecode.calibrate.augment import Augmentation
-from rtdecode.calibrate.training import Training, TrainingSettings, train, validation_r2
+from rtdecode.calibrate.training import Training, train, validation_r2
+from rtdecode.calibrate.trainingsettings import TrainingSettings
 from rtdecode.calibrate.windows import Batch, Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
@@ -233,7 +234,7 @@ def test_what_is_simulated_and_reconstructed_is_compared_with_the_clean_counts(
         return value.square().mean()
 
     monkeypatch.setattr("rtdecode.calibrate.training.disturbed", silent)
-    monkeypatch.setattr("rtdecode.calibrate.training.mse", compared)
+    monkeypatch.setattr("rtdecode.calibrate.objective.mse", compared)
     settings = replace(SHORT, steps=1, auxiliary=0.3, augmentation=Augmentation(bin_width_s=0.02))
     train(new_net("alignnet", recording), [recording], settings, CPU, quiet)
     spikes = [target for target in seen if target.shape[1] == N_CHANNELS]
