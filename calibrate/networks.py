@@ -198,6 +198,9 @@ def new_network(kind: str, n_channels: int, n_outputs: int, bin_width_s: float, 
         latent=sizes.latent,
         leaky=sizes.leaky,
         hidden=sizes.hidden,
+        motion_dropout=sizes.motion_dropout,
+        graded_rates=sizes.simulates,
+        centred_rates=sizes.simulates,
         **dropout,
     )
     net.behavior_head.spread(LONGEST_S / bin_width_s)

@@ -39,9 +39,9 @@ from rtdecode.calibrate.sessions import (
     synthetic_notes,
 )
 from rtdecode.calibrate.sharding import describe_shared, held, read_shared
-from rtdecode.calibrate.sizes import MANY_DAYS
+from rtdecode.calibrate.sizes import MANY_DAYS, MANY_DAYS_SIMULATED
 from rtdecode.calibrate.training import TrainingLog
-from rtdecode.calibrate.trainingsettings import TrainingSettings
+from rtdecode.calibrate.trainingsettings import DECODE, SIMULATE, TrainingSettings
 from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
@@ -93,6 +93,7 @@ def pretrain_sessions(
     bin_width_s: float = 0.02,
     outputs: tuple[str, ...] | None = None,
     *,
+    direction: str = DECODE,
     validation_days: int = 0,
     steps: int = STEPS,
     members: int | None = None,
@@ -106,13 +107,15 @@ def pretrain_sessions(
 
     Training follows all ways through AlignNet at once (`AlignNet.forward`): behaviour from spikes, which is
     what is deployed, behaviour and spikes through their own halves, spikes from behaviour, and the contrast
-    of the latents. Behaviour is z-scored over all days together, channels day by day.
+    of the latents; or spikes from behaviour is what is deployed, and the other way beside it. Behaviour is
+    z-scored over all days together, channels day by day.
 
     Args:
         paths: session files, in the order of their days; the artifact is folded for the last one.
         kind: "alignnet" or "gru".
         bin_width_s: of the model, 0.001 to 0.25 s.
         outputs: names of behaviour columns; None for all of the first session's.
+        direction: what the model is for, "decode" or "simulate" (alignnet only, without validation days).
         validation_days: days that are kept back, spread evenly; they are decoded from their spikes alone,
             and earlier weights are kept only if they did better there by `TrainingSettings.tolerance`.
         steps: batches.
@@ -135,6 +138,15 @@ def pretrain_sessions(
         raise RtdecodeError(
             f"a {kind} model has nothing to pretrain", mend=f"use --kind {' or '.join(NETWORKS)}"
         )
+    if direction not in (DECODE, SIMULATE):
+        raise RtdecodeError(f"no direction {direction}", mend=f"use {DECODE} or {SIMULATE}")
+    if direction == SIMULATE and kind != "alignnet":
+        raise RtdecodeError(f"a {kind} model cannot simulate spikes", mend="use --kind alignnet")
+    if direction == SIMULATE and validation_days:
+        raise RtdecodeError(
+            "validation days are decoded, which a model that is to simulate is not for",
+            mend="leave --validation-days out; `rtdecode simulate` scores a day",
+        )
     if steps < 1:
         raise RtdecodeError(f"a training of {steps} steps", mend="give 1 or more")
     where = ranks.device(chosen_device(device))
@@ -146,11 +158,12 @@ def pretrain_sessions(
     learnt = [day.known & (i not in kept_back) for i, day in enumerate(sessions)]
     described = describe_shared(sessions, learnt, ranks)
 
-    nets = new_members(kind, sessions[0].session.n_channels, described, bin_width_s, seed, MANY_DAYS, members)
+    sizes = MANY_DAYS_SIMULATED if direction == SIMULATE else MANY_DAYS
+    nets = new_members(kind, sessions[0].session.n_channels, described, bin_width_s, seed, sizes, members)
     recordings = recordings_of(nets, names, sessions, learnt, described, ranks)
     settings = max(
         # The rank with the longest session says how long a window is.
-        ranks.gather(pretraining_settings(kind, recordings, bin_width_s, steps, seed, where)),
+        ranks.gather(pretraining_settings(kind, recordings, bin_width_s, steps, seed, where, direction)),
         key=lambda each: each.window_bins,
     )
     if ranks.n > settings.batch:
@@ -171,6 +184,8 @@ def pretrain_sessions(
         "versions": versions(),
     }
     notes = synthetic_notes(sessions, seed)
+    if direction == SIMULATE:
+        notes.append("made to simulate spikes; decoding was learnt beside it only, so serve another model")
     files = checkpoint_files(checkpoint, len(nets)) if checkpoint is not None else []
     saved = [
         LeadCheckpoint(own, ranks) if ranks.several else own
@@ -295,11 +310,13 @@ def pretraining_settings(
     steps: int,
     seed: int,
     device: torch.device,
+    direction: str = DECODE,
 ) -> TrainingSettings:
     """How `pretrain` trains a kind of network on these recordings."""
     return replace(
         settings_for(recordings, bin_width_s, seed),
         steps=steps,
+        direction=direction,
         patience=steps,
         validate_every=max(1, steps // 10),
         auxiliary=AUXILIARY if kind == "alignnet" else 0.0,

@@ -19,7 +19,8 @@ class Sizes:
         widths: neurons in each layer of each level of an encoder, the finest first.
         dec_widths: units in each layer of each decoder level.
         feature_dropout: see `Network`; a GRU's as well.
-        latent, leaky, hidden: see `AlignNet`.
+        latent, leaky, hidden, motion_dropout: see `AlignNet`.
+        simulates: they are to tell rates; made of charges, and about each session's mean.
     """
 
     members: int
@@ -29,6 +30,8 @@ class Sizes:
     latent: int = 64
     leaky: int = 64
     hidden: int = 64
+    motion_dropout: float = 0.0
+    simulates: bool = False
 
 
 #: For `fit`. A few minutes teach a wide network no more than a narrow one, and four err less than two.
@@ -36,3 +39,14 @@ ONE_DAY = Sizes(members=4, widths=(80, 80, 80), dec_widths=(64, 64), feature_dro
 
 #: For `pretrain`, which costs the engine as much a bin.
 MANY_DAYS = Sizes(members=2, widths=(160, 112, 112), dec_widths=(112, 112), feature_dropout=0.1)
+
+#: For `pretrain --direction simulate`. The level that rates are read from is the widest: what a neuron says
+#: of a rate is coarse.
+MANY_DAYS_SIMULATED = Sizes(
+    members=2,
+    widths=(96, 96, 96),
+    dec_widths=(192, 96),
+    feature_dropout=0.3,
+    motion_dropout=0.3,
+    simulates=True,
+)

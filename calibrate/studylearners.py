@@ -18,9 +18,10 @@ from rtdecode.calibrate.parallel import member_seeds, one_thread
 from rtdecode.calibrate.studydata import StudyDay, StudySet, study_set
 from rtdecode.calibrate.studykalman import kalman_decoded, kalman_simulated
 from rtdecode.calibrate.studyplan import Job
-from rtdecode.calibrate.studyrows import DECODING
+from rtdecode.calibrate.studyrows import DECODING, SIMULATION
 from rtdecode.calibrate.studysizes import study_network, study_settings
 from rtdecode.calibrate.training import train
+from rtdecode.calibrate.trainingsettings import SIMULATE
 from rtdecode.calibrate.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
@@ -62,6 +63,20 @@ class Learnt:
     decode_us: float
     train_seconds: float
     model: str | None = None
+
+
+def base_direction(path: Path) -> str:
+    """What a pretrained model is for, in which it is scored.
+
+    Raises:
+        RtdecodeError: it cannot be read, or is no AlignNet.
+    """
+    base = read_artifact(path, train=False)
+    if base.kind != AlignNet.kind:
+        raise RtdecodeError(
+            f"is of kind {base.kind}", where=str(path), mend="name a model made by rtdecode pretrain"
+        )
+    return SIMULATION if base.provenance.get("pretrain", {}).get("direction") == SIMULATE else DECODING
 
 
 def learn(job: Job) -> Learnt:
@@ -187,10 +202,6 @@ def _cost(job: Job, data: StudySet, nets: Sequence[Network]) -> Cost:
 def _as_it_is(job: Job, path: Path) -> Learnt:
     """A pretrained model on a day that it has not seen, read in from its spikes."""
     base = read_artifact(path)
-    if base.kind != AlignNet.kind:
-        raise RtdecodeError(
-            f"is of kind {base.kind}", where=str(path), mend="name a model made by rtdecode pretrain"
-        )
     if (base.bin_width_s, base.output_names) != (job.bin_width_s, job.outputs):
         raise RtdecodeError(
             f"decodes {', '.join(base.output_names)} in bins of {1e3 * base.bin_width_s:g} ms; the study has "

@@ -85,7 +85,7 @@ def plan(
     outputs: tuple[str, ...],
     steps: int,
     members: int,
-    bases: Sequence[Path] = (),
+    bases: Mapping[Path, str] | None = None,
 ) -> list[Job]:
     """All jobs, those that take long first within a session.
 
@@ -94,7 +94,7 @@ def plan(
             two before it teach.
         protocols, splits, kinds, forms, directions, seeds: which of them.
         bin_width_s, outputs, steps, members: of every job.
-        bases: pretrained models, scored on the test days across days.
+        bases: pretrained models, scored on the test days across days, each in the direction that it says.
 
     Raises:
         RtdecodeError: something unknown is asked for, or across days of fewer than three sessions.
@@ -138,8 +138,8 @@ def plan(
                         protocol=CROSS_DAY, split=None, kind="alignnet", form="causal", direction=direction,
                         seed=seed, train=(), test=day, base=base, **form,
                     )
-                    for base in (bases if seed == seeds[0] else ())
-                    for direction in directions
+                    for base, direction in ((bases or {}) if seed == seeds[0] else {}).items()
+                    if direction in directions
                 ]  # fmt: skip
     return made
 

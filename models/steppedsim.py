@@ -17,7 +17,7 @@ from torch import nn
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.layers import KERNEL, ConvUnit, Pointwise
-from rtdecode.models.lif import LIF, TAU, THRESHOLD
+from rtdecode.models.lif import FULL, LIF, TAU, THRESHOLD
 
 F4 = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ class SteppedSimulation:
         session: whose read-in tells each channel's SD and mean.
 
     Raises:
-        RtdecodeError: the network is not causal, or its rates are made of charges.
+        RtdecodeError: the network is not causal.
     """
 
     def __init__(self, net: AlignNet, session: str) -> None:
@@ -42,15 +42,11 @@ class SteppedSimulation:
             raise RtdecodeError(
                 "the network looks ahead, and cannot follow a movement bin by bin", mend="use a causal one"
             )
-        if net.graded_rates:
-            raise RtdecodeError(
-                "the network's rates are made of charges, which are not stepped",
-                mend="use one that `rtdecode pretrain` made",
-            )
         self._lift = [_Linear(cast(Pointwise, net.lift[i])) for i in (0, 2)]
         self._down = [_stage(units) for units in net.behavior_encoder.stages]
         self._latent = _Linear(net.behavior_encoder.latent)
         self._up = [_stage(units) for units in net.spike_decoder.stages]
+        self._graded = net.spike_decoder.graded
         self._head = _Linear(net.rate_head)
         self._sd: F4 = net.read_in.sd(session, 1)[0, :, 0].detach().numpy()
         self._start: F4 = np.zeros_like(self._sd)
@@ -80,7 +76,8 @@ class SteppedSimulation:
         for level in reversed(range(min(len(across), len(self._up)))):
             first, second = self._up[level]
             self._said[level] = second.step(first.step(self._said[level + 1], across[level]))
-        relative = np.logaddexp(np.float32(0.0), self._head(self._said[0]) + self._start)
+        read = np.concatenate([unit.charge for unit in self._up[0]]) if self._graded else self._said[0]
+        relative = np.logaddexp(np.float32(0.0), self._head(read) + self._start)
         rates: F4 = relative * self._sd
         return rates
 
@@ -105,7 +102,7 @@ class _Linear:
 
 
 class _Unit:
-    """`ConvUnit`, frame by frame: it keeps its last inputs, and its membranes if it fires."""
+    """`ConvUnit`, frame by frame: it keeps its last inputs, and its membranes and charges if it fires."""
 
     def __init__(self, unit: ConvUnit) -> None:
         weight: F4 = unit.conv.weight.detach().numpy()
@@ -115,6 +112,7 @@ class _Unit:
         self._scale, self._shift = _affine(unit.norm)
         self._frames = np.zeros((KERNEL, weight.shape[1]), np.float32)
         self._v = np.zeros(len(weight), np.float32) if isinstance(unit.neuron, LIF) else None
+        self.charge: F4 = np.zeros(len(weight), np.float32)
 
     def step(self, x: F4, beside: F4 | None = None) -> F4:
         self._frames[:-1] = self._frames[1:]
@@ -126,6 +124,7 @@ class _Unit:
         if self._v is None:
             return np.maximum(current, np.float32(0.0))
         self._v += (current - self._v) * np.float32(1.0 / TAU)
+        self.charge = np.clip(self._v, np.float32(0.0), np.float32(FULL))
         fired = self._v >= np.float32(THRESHOLD)
         self._v[fired] = 0.0
         return fired.astype(np.float32)

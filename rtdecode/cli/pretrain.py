@@ -30,6 +30,13 @@ def pretrain(
     outputs: Annotated[
         str | None, typer.Option(help="Which behaviour to decode, such as x,y; default: all.")
     ] = None,
+    direction: Annotated[
+        str,
+        typer.Option(
+            help="What the model is for: decode behaviour, or simulate spikes from it (alignnet; for "
+            "`simulate`, `subject --generator`)."
+        ),
+    ] = "decode",
     validation_days: Annotated[
         int,
         typer.Option(
@@ -78,6 +85,7 @@ def pretrain(
             kind=kind,
             bin_width_s=bin_width,
             outputs=split_names(outputs),
+            direction=direction,
             validation_days=validation_days,
             steps=steps if steps is not None else STEPS,
             members=members,
@@ -100,6 +108,7 @@ def pretrain(
         "outputs": names,
         "seconds": result.seconds,
         "kind": kind,
+        "direction": direction,
         "model": result.artifact.model_id,
         "bin_width_s": result.artifact.bin_width_s,
         "sessions": len(sessions),

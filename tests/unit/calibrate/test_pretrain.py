@@ -18,6 +18,7 @@ import torch
 
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import networks, pretrain
+from rtdecode.calibrate import simulate as spikesimulation
 from rtdecode.calibrate.pretrain import AUXILIARY_EVERY, pretrain_sessions, spread_days
 from rtdecode.calibrate.sizes import Sizes
 from rtdecode.calibrate.trainingsettings import TrainingSettings
@@ -27,6 +28,7 @@ from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.members import networks_of
 from rtdecode.models.network import Network
 from rtdecode.session.layout import Counts, Session
+from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
 
@@ -92,6 +94,37 @@ def test_the_twin_learns_too(days: list[Path]) -> None:
     for part in ("lift", "behavior_encoder", "spike_decoder", "rate_head"):
         before, after = (dict(getattr(net, part).named_parameters()) for net in (fresh, trained))
         assert all(not torch.equal(before[name], after[name]) for name in before if "weight" in name), part
+
+
+def test_a_model_that_is_to_simulate_tells_rates_of_a_day_it_has_not_seen(
+    days: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "TrainingSettings", partial(TrainingSettings, batch=8))
+    small = replace(SMALL, simulates=True, motion_dropout=0.1)
+    monkeypatch.setattr(pretrain, "MANY_DAYS_SIMULATED", small)
+    result = pretrain_sessions(days[:3], bin_width_s=0.05, steps=80, direction="simulate")
+    assert result.artifact.provenance["pretrain"]["direction"] == "simulate"
+    assert any("made to simulate" in note for note in result.notes)
+    (net,) = networks_of(result.artifact)
+    assert isinstance(net, AlignNet)
+    assert net.graded_rates
+    assert net.centred_rates
+    simulated = spikesimulation.simulate_session(read_session(days[3]), result.artifact)
+    assert simulated.comparison is not None
+    assert np.nanmean(simulated.comparison.pcc) > 0.15
+    recorded_hz = simulated.comparison.rate_hz
+    assert np.corrcoef(simulated.rate_hz, recorded_hz)[0, 1] > 0.9
+    assert simulated.rate_hz.mean() == pytest.approx(recorded_hz.mean(), rel=0.1)
+
+
+def test_only_alignnets_simulate_and_no_day_validates_them(days: list[Path]) -> None:
+    for asked, message in (
+        ({"direction": "backwards"}, "no direction backwards.*Mend: use decode or simulate"),
+        ({"direction": "simulate", "kind": "gru"}, "a gru model cannot simulate"),
+        ({"direction": "simulate", "validation_days": 1}, "validation days are decoded"),
+    ):
+        with pytest.raises(RtdecodeError, match=message):
+            pretrain_sessions(days, steps=1, **asked)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("small")

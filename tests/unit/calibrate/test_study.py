@@ -204,19 +204,23 @@ def test_a_job_that_fails_is_named_and_the_others_are_kept(
 
 
 def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp_path: Path) -> None:
-    base = tmp_path / "base.safetensors"
-    small = pretrain_sessions(days[:2], bin_width_s=WIDTH_S, steps=2, members=1)
-    write_artifact(base, small.artifact)
+    bases, models = [], {}
+    for direction, what in (("decode", "spikes to behaviour"), ("simulate", "behaviour to spikes")):
+        small = pretrain_sessions(days[:2], bin_width_s=WIDTH_S, steps=2, members=1, direction=direction)
+        path = tmp_path / f"{direction}.safetensors"
+        write_artifact(path, small.artifact)
+        bases += ["--base", str(path)]
+        models[small.artifact.model_id] = what
     line = [
         "evaluate", *map(str, days), "--protocol", "single-day,cross-day", "--kinds",
         "wiener,mlp,alignnet", "--forms", "causal", "--bin-width", str(WIDTH_S), "--steps", "2",
-        "--members", "1", "--base", str(base), "--output", str(tmp_path / "study"), "--json",
+        "--members", "1", *bases, "--output", str(tmp_path / "study"), "--json",
     ]  # fmt: skip
     result = CliRunner().invoke(app, line)
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
     assert rows == json.loads((tmp_path / "study" / "results.json").read_text())
-    # Four tests (3 + 1), three kinds both ways; the base both ways.
+    # Four tests (3 + 1), three kinds both ways; each base its own way.
     assert len(rows) == 4 * 3 * 2 + 2
     for row in rows:
         for key in ("kind", "causal", "protocol", "train", "test", "minutes", "seed", "direction", "outputs"):
@@ -225,7 +229,7 @@ def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp
         with np.load(tmp_path / "study" / row["trace"]) as trace:
             assert trace["values"].shape == trace["targets"].shape == (len(trace["t_s"]), len(row["outputs"]))
     pretrained = [row for row in rows if row["base"]]
-    assert {row["base"] for row in pretrained} == {small.artifact.model_id}
+    assert {row["base"]: row["direction"] for row in pretrained} == models
     assert len(pretrained) == 2
     written = {path.name for path in (tmp_path / "study").iterdir()}
     assert written >= {
@@ -234,7 +238,7 @@ def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp
     }  # fmt: skip
     with (tmp_path / "study" / "results.csv").open() as file:
         assert len(list(csv.reader(file))) == len(rows) + 1
-    assert small.artifact.model_id in (tmp_path / "study" / "report.html").read_text()
+    assert all(model in (tmp_path / "study" / "report.html").read_text() for model in models)
     again = CliRunner().invoke(app, line[:-1])
     assert again.exit_code == 0, again.output
     assert "0 of them now" in again.stdout

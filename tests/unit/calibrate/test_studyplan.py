@@ -53,10 +53,11 @@ def test_across_days_two_teach_and_the_next_is_scored() -> None:
         plan(DAYS[:2], **{**_asked(), "protocols": ("cross-day",)})
 
 
-def test_a_pretrained_model_is_scored_across_days_in_both_directions() -> None:
-    jobs = [job for job in planned(bases=[Path("base.safetensors")]) if job.base is not None]
-    assert {(job.test, job.direction) for job in jobs} == {
-        (day, direction) for day in DAYS[2:] for direction in DIRECTIONS
+def test_a_pretrained_model_is_scored_across_days_in_the_direction_it_was_made_for() -> None:
+    bases = {Path("decoder.safetensors"): DIRECTIONS[0], Path("simulator.safetensors"): DIRECTIONS[1]}
+    jobs = [job for job in planned(bases=bases) if job.base is not None]
+    assert {(job.test, job.base, job.direction) for job in jobs} == {
+        (day, base, direction) for day in DAYS[2:] for base, direction in bases.items()
     }
     assert all(job.train == () and job.protocol == "cross-day" and job.seed == 0 for job in jobs)
     assert len(jobs) == 4

@@ -28,8 +28,9 @@ def movement(n_bins: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg
         {"widths": (6, 4), "dec_widths": (5,)},
         {"widths": (6, 5, 4, 7), "dec_widths": (5, 6, 4), "lift": 9},
         {"centred_rates": True},
+        {"graded_rates": True, "centred_rates": True},
     ],
-    ids=["three levels", "one", "two", "four", "about the mean"],
+    ids=["three levels", "one", "two", "four", "about the mean", "of charges"],
 )
 def test_steps_are_the_batch(sizes: dict[str, Any], seed: int) -> None:
     net = make_alignnet(seed, ("monday", "tuesday"), **sizes)
@@ -61,8 +62,3 @@ def test_channels_that_a_session_ignores_are_silent() -> None:
 def test_a_network_that_looks_ahead_is_refused() -> None:
     with pytest.raises(RtdecodeError, match="looks ahead"):
         SteppedSimulation(make_alignnet(causal=False), "monday")
-
-
-def test_rates_of_charges_are_refused() -> None:
-    with pytest.raises(RtdecodeError, match="made of charges"):
-        SteppedSimulation(make_alignnet(graded_rates=True), "monday")
