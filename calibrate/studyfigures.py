@@ -14,15 +14,14 @@ import numpy as np
 from rtdecode.calibrate.studycases import Case, companion, draw_cases, shown_rows
 from rtdecode.calibrate.studydrawing import DECODED, RECORDED, STYLE, new_figure, png_of, shortened, what_of
 from rtdecode.calibrate.studyrows import (
-    CROSS_DAY,
     DECODING,
     FORMS,
     SIMULATION,
-    SINGLE_DAY,
     Row,
     finite,
     number_of,
     pick,
+    protocols_of,
     session_of,
 )
 
@@ -53,12 +52,11 @@ def traces_figure(rows: Sequence[Row], folder: Path) -> bytes | None:
     import matplotlib
 
     decoding = pick(rows, direction=DECODING)
-    bands = [(protocol, _cases(decoding, protocol, folder, None)) for protocol in (SINGLE_DAY, CROSS_DAY)]
+    bands = [(protocol, _cases(decoding, protocol, folder, None)) for protocol in protocols_of(rows)]
     if not any(cases for _, cases in bands):
         return None
     with matplotlib.rc_context(dict(STYLE)):
-        figure = new_figure(13.0, 8.6)
-        grid = figure.add_gridspec(2, N_CASES, left=0.05, right=0.99, bottom=0.06, top=0.86, hspace=0.5)
+        figure, grid = _banded(len(bands), 2.75, above=1.2, between=0.5, right=0.99)
         drawn: dict[str, Any] = {}
         for band, (title, cases) in enumerate(bands):
             _band_title(figure, grid[band, 0].get_position(figure), title, cases)
@@ -92,14 +90,11 @@ def raster_figure(rows: Sequence[Row], folder: Path) -> bytes | None:
     import matplotlib
 
     simulating = pick(rows, direction=SIMULATION)
-    bands = [
-        (protocol, _cases(simulating, protocol, folder, RASTER_BINS)) for protocol in (SINGLE_DAY, CROSS_DAY)
-    ]
+    bands = [(protocol, _cases(simulating, protocol, folder, RASTER_BINS)) for protocol in protocols_of(rows)]
     if not any(cases for _, cases in bands):
         return None
     with matplotlib.rc_context(dict(STYLE)):
-        figure = new_figure(13.0, 11.6)
-        grid = figure.add_gridspec(2, N_CASES, left=0.05, right=0.985, bottom=0.045, top=0.94, hspace=0.28)
+        figure, grid = _banded(len(bands), 4.55, above=0.7, between=0.28, right=0.985)
         for band, (title, cases) in enumerate(bands):
             _band_title(figure, grid[band, 0].get_position(figure), title, cases)
             for column, case in enumerate(cases):
@@ -119,6 +114,17 @@ def _cases(rows: Sequence[Row], protocol: str, folder: Path, n_bins: int | None)
 
 def _case(case: Case) -> str:
     return f"{shortened(session_of(case.row))}, seed {case.row['seed']}"
+
+
+def _banded(n_bands: int, band: float, *, above: float, between: float, right: float) -> tuple[Figure, Any]:
+    """A figure of bands `band` inches high, `between` of that apart, below `above` inches of heading."""
+    below = 0.52
+    height = above + below + band * (n_bands + between * (n_bands - 1))
+    figure = new_figure(13.0, height)
+    return figure, figure.add_gridspec(
+        n_bands, N_CASES, left=0.05, right=right, bottom=below / height, top=1.0 - above / height,
+        hspace=between,
+    )  # fmt: skip
 
 
 def _band_title(figure: Figure, place: Any, title: str, cases: Sequence[Case]) -> None:

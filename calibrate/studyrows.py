@@ -204,6 +204,11 @@ def sessions_of(rows: Iterable[Row]) -> list[str]:
     return sorted({session_of(row) for row in rows})
 
 
+def protocols_of(rows: Sequence[Row]) -> list[str]:
+    """Which protocols the study has, in the paper's order."""
+    return [protocol for protocol in (SINGLE_DAY, CROSS_DAY) if pick(rows, protocol=protocol)]
+
+
 def main_split(rows: Iterable[Row]) -> str:
     """The split of a single day that the headline table is of: the chronological one if there is any."""
     splits = {row["split"] for row in rows if row["protocol"] == SINGLE_DAY}

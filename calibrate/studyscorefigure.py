@@ -21,6 +21,7 @@ from rtdecode.calibrate.studyrows import (
     name_of,
     names_of,
     pick,
+    protocols_of,
 )
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ def scores_figure(rows: Sequence[Row]) -> bytes | None:
     import matplotlib
 
     split, names, forms = main_split(rows), names_of(rows), forms_of(rows)
+    protocols = protocols_of(rows)
+    columns = [column for column in COLUMNS if column.protocol in protocols]
     found = {
         (column, name, form): score
-        for column in COLUMNS
+        for column in columns
         for name in names
         for form in forms
         if (score := column_average(rows, column, split, form, name)).sessions
@@ -60,13 +63,14 @@ def scores_figure(rows: Sequence[Row]) -> bytes | None:
         return None
     trained = {name_of(row) for row in pick(rows) if row["base"] is None}
     with matplotlib.rc_context(dict(STYLE)):
-        height = 1.5 + 2 * (0.75 + 0.42 * len(names))
+        panel, above, below, between = 0.42 * len(names) + 0.2, 0.75, 0.5, 0.75
+        height = above + below + len(protocols) * (panel + between) - between
         figure = new_figure(11.0, height)
         grid = figure.add_gridspec(
-            2, 2, left=0.155, right=0.985, bottom=0.5 / height, top=1.0 - 0.75 / height, wspace=0.06,
-            hspace=0.75 / (0.42 * len(names) + 0.2),
+            len(protocols), 2, left=0.155, right=0.985, bottom=below / height, top=1.0 - above / height,
+            wspace=0.06, hspace=between / panel,
         )  # fmt: skip
-        for place, column in enumerate(COLUMNS):
+        for place, column in enumerate(columns):
             axis = figure.add_subplot(grid[place // 2, place % 2])
             _panel(axis, column, names, forms, {key[1:]: s for key, s in found.items() if key[0] == column})
             if place % 2:

@@ -21,6 +21,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["NUMBA_CACHE_DIR"] = str(config.cache.mkdir(f"numba-{worker}"))
 
 
+@pytest.fixture(autouse=True)
+def _as_nice_as_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`calibrate` makes its process nice, for good: in a test's own, all later tests would wait."""
+    monkeypatch.setattr(os, "nice", lambda _: 0)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real recordings: RTDECODE_DATA, or ../shared/data beside the repository.

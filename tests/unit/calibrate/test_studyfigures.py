@@ -96,7 +96,12 @@ def test_figure_six_shows_a_hundred_bins_of_all_channels(
     np.savez(path, t_s=t_s, values=np.full((150, 20), 0.3, "f4"), targets=np.ones((150, 20), "f4"))
     raster_figure([{**row, "trace": "jobs/rates.npz"}], folder)
     assert "simulated (expected spikes)" in words(drawn[1])
-    assert "cross-day: no job has left a trace" in words(drawn[1])
+    # A protocol that was not asked for takes no room, and one that left nothing says so.
+    assert "cross-day" not in words(drawn[1])
+    assert drawn[1].get_figheight() < 0.6 * figure.get_figheight()
+    across = pick(rows, direction=SIMULATION, protocol=CROSS_DAY)[0]
+    raster_figure([{**row, "trace": "jobs/rates.npz"}, {**across, "trace": None}], folder)
+    assert "cross-day: no job has left a trace" in words(drawn[2])
 
 
 def test_figure_seven_has_every_channel_in_a_group_of_eight(rows: list[Row], drawn: list[Figure]) -> None:
