@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from rtdecode.calibrate.networks import multiplies_bfloat16
+from rtdecode.calibrate.networks import CPU_FLOAT32, multiplies_bfloat16
 from rtdecode.calibrate.studyrows import DECODING
 from rtdecode.calibrate.trainingsettings import DECODE, SIMULATE, TrainingSettings
 from rtdecode.errors import RtdecodeError
@@ -62,6 +62,7 @@ def recipe(kind: str, form: str, direction: str) -> dict[str, Any]:
         "learning_rate": LEARNING_RATE,
         "reach_s": REACH_S,
         "longest_s": LONGEST_S,
+        "cpu_float32": kind in CPU_FLOAT32,
     }
 
 
