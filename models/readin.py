@@ -18,6 +18,9 @@ from rtdecode.models.dropout import Dropout
 #: A channel that hardly fires starts from this mean, in its SDs: softplus⁻¹ of 0 is no number.
 LEAST_MIDDLE = 0.02
 
+#: Least scale, in that of a z-score, by which `SessionReadIn.middle` divides: training may take it through 0.
+LEAST_SCALE = 0.1
+
 
 class ReadIn(nn.Module):
     """z = scale · min(counts, count_max) + offset for each channel, by session; the first layer of a network.
@@ -196,8 +199,8 @@ class SessionReadIn(nn.Module):
 
     def middle(self) -> Tensor:
         """The count [C] that is read in as 0, in SDs of the channel; 0 where it is ignored."""
-        span = self.scale * self.sd
-        return torch.where(self.good, -self.offset / torch.where(self.good, span, 1.0), 0.0)
+        scale = (self.scale * self.sd).clamp(min=LEAST_SCALE)
+        return torch.where(self.good, -self.offset / scale, 0.0)
 
 
 def check_probability(p: float) -> None:

@@ -44,6 +44,16 @@ def test_sessions_bring_their_own_means_and_what_is_learnt_of_them_counts() -> N
     assert moved == pytest.approx(8.0, rel=1e-4)
 
 
+def test_a_scale_that_training_took_through_0_gives_rates_all_the_same() -> None:
+    read_in = read_in_of([2.0, 2.0], [1.0, 1.0])
+    with torch.no_grad():
+        read_in.of("today").scale.copy_(torch.tensor([0.0, -0.3]))
+    rates = read_in.rates(torch.zeros(1, 2, 1), "today")
+    rates.sum().backward()  # type: ignore[no-untyped-call]
+    assert torch.isfinite(rates).all()
+    assert all(torch.isfinite(p.grad).all() for p in read_in.parameters() if p.grad is not None)
+
+
 def test_ignored_channels_are_silent_and_teach_nothing_that_is_no_number() -> None:
     read_in = read_in_of([1.0, 0.0, 3.0], [1.0, 0.0, 2.0], [True, True, False])
     said = torch.randn(1, 3, 4, requires_grad=True)
