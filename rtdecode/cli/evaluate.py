@@ -32,7 +32,10 @@ def evaluate(
     ] = FEW_SHOT,
     base: Annotated[
         list[str] | None,
-        typer.Option(help="Model made by `rtdecode pretrain`: a file or a name; may be given several times."),
+        typer.Option(
+            help="Model made by `rtdecode pretrain`: a file or a name; may be given several times. Study: "
+            "scored across days, in the direction that it was made for."
+        ),
     ] = None,
     kinds: Annotated[
         str | None,
