@@ -66,6 +66,12 @@ def _network(path: Path) -> ModelArtifact:
             where=str(path),
             mend=f"fit it anew to today: rtdecode fit SESSION.h5 --kind {artifact.kind}",
         )
+    if not artifact.causal:
+        raise RtdecodeError(
+            "looks ahead in time, and no daemon could serve what came of it",
+            where=str(path),
+            mend="name a model that rtdecode pretrain made with --form causal",
+        )
     return artifact
 
 

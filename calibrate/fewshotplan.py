@@ -180,6 +180,11 @@ def check_asked(
         raise RtdecodeError(f"known minutes {known!r}", mend=f"give {' or '.join(KNOWN)}")
     for base in bases:
         networks_of(base)
+        if not base.causal:
+            raise RtdecodeError(
+                f"model {base.model_id} looks ahead in time, and few-shot decodes as serve does",
+                mend="name a causal one, or score it by --protocol cross-day",
+            )
     first = bases[0]
     for base in bases[1:]:
         if (base.bin_width_s, base.output_names) != (first.bin_width_s, first.output_names):

@@ -22,6 +22,7 @@ from rtdecode.models.export import export
 from rtdecode.models.firing import DEAD_BELOW_HZ
 from rtdecode.models.gru import GRUNet
 from rtdecode.models.joined import join
+from rtdecode.models.lookahead import whole_model
 from rtdecode.models.network import Network
 
 #: Part of the training time that tells when to stop, and the R² by which an earlier look must be better:
@@ -98,8 +99,10 @@ def new_members(
     seed: int,
     sizes: Sizes,
     n_members: int | None = None,
+    *,
+    causal: bool = True,
 ) -> list[Network]:
-    """Untrained networks, `n_members` or as many as models of the kind have.
+    """Untrained networks, `n_members` or as many as models of the kind have; AlignNets also not causal.
 
     Raises:
         RtdecodeError: models of the kind cannot have that many.
@@ -116,7 +119,7 @@ def new_members(
     for member_seed in member_seeds(seed, n_members):
         with torch.random.fork_rng():
             torch.manual_seed(member_seed)
-            net = new_network(kind, n_channels, len(outputs), bin_width_s, sizes)
+            net = new_network(kind, n_channels, len(outputs), bin_width_s, sizes, causal=causal)
         net.set_output_scale(mean, sd)
         nets.append(net)
     return nets
@@ -125,7 +128,10 @@ def new_members(
 def export_members(
     nets: Sequence[Network], session: str, bin_width_s: float, outputs: tuple[Output, ...]
 ) -> ModelArtifact:
-    """The model of these members, for one of their sessions."""
+    """The model of these members, for one of their sessions; AlignNets that look ahead are not stepped."""
+    ahead = [net for net in nets if isinstance(net, AlignNet) and not net.causal]
+    if ahead:
+        return whole_model(ahead, session=session, bin_width_s=bin_width_s, outputs=outputs)
     return join([export(net, session=session, bin_width_s=bin_width_s, outputs=outputs) for net in nets])
 
 
@@ -152,6 +158,21 @@ def take_up(
     for net in nets:
         net.read_in.add(name, *start)
     return clipped
+
+
+def decoded_whole(nets: Sequence[Network], counts: NDArray[np.uint8], session: str) -> NDArray[np.float32]:
+    """What the members decode, their mean, of a session in one piece: f4[T, D] in the outputs' units.
+
+    Args:
+        nets: the members.
+        counts: u1[T, C], which follow each other; nothing was before the first and after the last.
+        session: whose read-in to take.
+    """
+    window = torch.from_numpy(counts.T[np.newaxis].astype(np.float32))
+    with torch.no_grad():
+        each = [net.in_units(net.decode(window, session)) for net in nets]
+    decoded: NDArray[np.float32] = torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32)
+    return decoded
 
 
 def clipped_counts(counts: NDArray[np.uint8], count_max: int) -> NDArray[np.float32]:
@@ -181,7 +202,9 @@ def read_in_start(
     return mean, sd, good
 
 
-def new_network(kind: str, n_channels: int, n_outputs: int, bin_width_s: float, sizes: Sizes) -> Network:
+def new_network(
+    kind: str, n_channels: int, n_outputs: int, bin_width_s: float, sizes: Sizes, *, causal: bool = True
+) -> Network:
     """An untrained network."""
     ends = (n_channels, n_outputs, count_max_at(bin_width_s))
     dropout: dict[str, Any] = {
@@ -193,6 +216,7 @@ def new_network(kind: str, n_channels: int, n_outputs: int, bin_width_s: float, 
         return GRUNet(*ends, hidden=GRU_UNITS, **dropout)
     net = AlignNet(
         *ends,
+        causal=causal,
         widths=sizes.widths,
         dec_widths=sizes.dec_widths,
         latent=sizes.latent,

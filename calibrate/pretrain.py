@@ -25,6 +25,7 @@ from rtdecode.calibrate.memory import remember, with_memory
 from rtdecode.calibrate.networks import (
     chosen_device,
     clipped_counts,
+    decoded_whole,
     export_members,
     multiplies_bfloat16,
     new_members,
@@ -53,6 +54,9 @@ AUXILIARY = 0.1
 
 #: One batch in so many goes through them; more cost time, and brought new days nothing.
 AUXILIARY_EVERY = 4
+
+#: What a network may look at, by the names that the study has for it.
+CAUSAL, OFFLINE = "causal", "offline"
 
 STEPS = 800
 
@@ -94,6 +98,7 @@ def pretrain_sessions(
     outputs: tuple[str, ...] | None = None,
     *,
     direction: str = DECODE,
+    form: str = CAUSAL,
     validation_days: int = 0,
     steps: int = STEPS,
     members: int | None = None,
@@ -116,6 +121,7 @@ def pretrain_sessions(
         bin_width_s: of the model, 0.001 to 0.25 s.
         outputs: names of behaviour columns; None for all of the first session's.
         direction: what the model is for, "decode" or "simulate" (alignnet only, without validation days).
+        form: "causal", or "offline" for a network that looks ahead, which no daemon can step (alignnet only).
         validation_days: days that are kept back, spread evenly; they are decoded from their spikes alone,
             and earlier weights are kept only if they did better there by `TrainingSettings.tolerance`.
         steps: batches.
@@ -147,6 +153,10 @@ def pretrain_sessions(
             "validation days are decoded, which a model that is to simulate is not for",
             mend="leave --validation-days out; `rtdecode simulate` scores a day",
         )
+    if form not in (CAUSAL, OFFLINE):
+        raise RtdecodeError(f"no form {form}", mend=f"use {CAUSAL} or {OFFLINE}")
+    if form == OFFLINE and kind != "alignnet":
+        raise RtdecodeError(f"a {kind} model is causal", mend="use --kind alignnet")
     if steps < 1:
         raise RtdecodeError(f"a training of {steps} steps", mend="give 1 or more")
     where = ranks.device(chosen_device(device))
@@ -159,7 +169,8 @@ def pretrain_sessions(
     described = describe_shared(sessions, learnt, ranks)
 
     sizes = MANY_DAYS_SIMULATED if direction == SIMULATE else MANY_DAYS
-    nets = new_members(kind, sessions[0].session.n_channels, described, bin_width_s, seed, sizes, members)
+    n_channels, causal = sessions[0].session.n_channels, form == CAUSAL
+    nets = new_members(kind, n_channels, described, bin_width_s, seed, sizes, members, causal=causal)
     recordings = recordings_of(nets, names, sessions, learnt, described, ranks)
     settings = max(
         # The rank with the longest session says how long a window is.
@@ -186,6 +197,8 @@ def pretrain_sessions(
     notes = synthetic_notes(sessions, seed)
     if direction == SIMULATE:
         notes.append("made to simulate spikes; decoding was learnt beside it only, so serve another model")
+    if form == OFFLINE:
+        notes.append("looks ahead in time: for simulate and evaluate; serve another model")
     files = checkpoint_files(checkpoint, len(nets)) if checkpoint is not None else []
     saved = [
         LeadCheckpoint(own, ranks) if ranks.several else own
@@ -215,11 +228,7 @@ def pretrain_sessions(
     )
     artifact = with_memory(export_members(nets, names[-1], bin_width_s, described), memory)
     scores = ranks.union(
-        {
-            i: _score(export_members(nets, names[i], bin_width_s, described), sessions[i])
-            for i in sorted(kept_back)
-            if held(sessions[i])
-        }
+        {i: _score(nets, names[i], sessions[i], described) for i in sorted(kept_back) if held(sessions[i])}
     )
     validation_r2 = np.mean(scores, axis=0) if scores else np.full(len(described), np.nan)
     notes += artifact.provenance["export"]["notes"]
@@ -341,11 +350,15 @@ def spread_days(n_sessions: int, n_kept: int) -> set[int]:
     return {round((k + 1) * (n_sessions - 1) / (n_kept + 1)) for k in range(n_kept)}
 
 
-def _score(artifact: ModelArtifact, day: LabelledSession) -> NDArray[np.float64]:
-    """R² f8[D] over a whole day, decoded by the runtime from its first bin."""
-    decoder = load_decoder(artifact)
+def _score(
+    nets: Sequence[Network], name: str, day: LabelledSession, outputs: tuple[Output, ...]
+) -> NDArray[np.float64]:
+    """R² f8[D] over a whole day, decoded by the runtime from its first bin, or by torch if it looks ahead."""
+    artifact = export_members(nets, name, day.binned.bin_width_s, outputs)
+    if not artifact.causal:
+        return r2(decoded_whole(nets, day.binned.counts, name), day.targets)
     values = np.empty(day.targets.shape, dtype=np.float32)
-    decoder.run(day.binned.counts, values)
+    load_decoder(artifact).run(day.binned.counts, values)
     return r2(values, day.targets)
 
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.fitters import velocity_columns
-from rtdecode.calibrate.networks import export_members, take_up
+from rtdecode.calibrate.networks import decoded_whole, export_members, take_up
 from rtdecode.calibrate.parallel import member_seeds, one_thread
 from rtdecode.calibrate.studydata import StudyDay, StudySet, study_set
 from rtdecode.calibrate.studykalman import kalman_decoded, kalman_simulated
-from rtdecode.calibrate.studyplan import Job
+from rtdecode.calibrate.studyplan import Base, Job
 from rtdecode.calibrate.studyrows import DECODING, SIMULATION
 from rtdecode.calibrate.studysizes import study_network, study_settings
 from rtdecode.calibrate.training import train
@@ -65,8 +65,8 @@ class Learnt:
     model: str | None = None
 
 
-def base_direction(path: Path) -> str:
-    """What a pretrained model is for, in which it is scored.
+def base_of(path: Path) -> Base:
+    """A pretrained model, by what it is for and what it looks at: so it is scored.
 
     Raises:
         RtdecodeError: it cannot be read, or is no AlignNet.
@@ -76,7 +76,10 @@ def base_direction(path: Path) -> str:
         raise RtdecodeError(
             f"is of kind {base.kind}", where=str(path), mend="name a model made by rtdecode pretrain"
         )
-    return SIMULATION if base.provenance.get("pretrain", {}).get("direction") == SIMULATE else DECODING
+    simulates = base.provenance.get("pretrain", {}).get("direction") == SIMULATE
+    return Base(
+        path, form="causal" if base.causal else "offline", direction=SIMULATION if simulates else DECODING
+    )
 
 
 def learn(job: Job) -> Learnt:
@@ -158,14 +161,13 @@ def _by_engine(artifact: ModelArtifact, data: StudySet) -> tuple[NDArray[np.floa
 
 def _by_torch(job: Job, data: StudySet, nets: Sequence[Network]) -> tuple[NDArray[np.float32], float]:
     name = data.test.name
-    counts = torch.from_numpy(data.test.counts.T[np.newaxis].astype(np.float32))
-    behavior = torch.from_numpy(data.z_behavior(data.test).T[np.newaxis].copy())
     started = time.perf_counter()
+    if job.direction == DECODING:
+        values = decoded_whole(nets, data.test.counts, name)
+        return values, time.perf_counter() - started
+    behavior = torch.from_numpy(data.z_behavior(data.test).T[np.newaxis].copy())
     with torch.no_grad():
-        if job.direction == DECODING:
-            each = [net.in_units(net.decode(counts, name)) for net in nets]
-        else:
-            each = [_two_way(net).simulate(behavior, name) for net in nets]
+        each = [_two_way(net).simulate(behavior, name) for net in nets]
     seconds = time.perf_counter() - started
     return torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32), seconds
 

@@ -72,6 +72,21 @@ class Job:
         return f"{self.protocol} {self.test.stem}: {what}, {self.direction}, seed {self.seed}"
 
 
+@dataclass(frozen=True)
+class Base:
+    """A pretrained model that is to be scored as it is.
+
+    Attributes:
+        path: of its file.
+        form: of `studyrows.FORMS`, what it looks at.
+        direction: that it was made for.
+    """
+
+    path: Path
+    form: str
+    direction: str
+
+
 def plan(
     sessions: Sequence[Path],
     *,
@@ -85,7 +100,7 @@ def plan(
     outputs: tuple[str, ...],
     steps: int,
     members: int,
-    bases: Mapping[Path, str] | None = None,
+    bases: Sequence[Base] = (),
 ) -> list[Job]:
     """All jobs, those that take long first within a session.
 
@@ -94,7 +109,7 @@ def plan(
             two before it teach.
         protocols, splits, kinds, forms, directions, seeds: which of them.
         bin_width_s, outputs, steps, members: of every job.
-        bases: pretrained models, scored on the test days across days, each in the direction that it says.
+        bases: pretrained models, scored on the test days across days, each in its form and direction.
 
     Raises:
         RtdecodeError: something unknown is asked for, or across days of fewer than three sessions.
@@ -132,14 +147,14 @@ def plan(
                     for direction in directions
                     if exists(kind, shape, direction) and (seed == seeds[0] or trains(kind))
                 ]  # fmt: skip
-            if CROSS_DAY in protocols and i >= 2 and "alignnet" in kinds and "causal" in forms:
+            if CROSS_DAY in protocols and i >= 2 and "alignnet" in kinds and seed == seeds[0]:
                 made += [
                     Job(
-                        protocol=CROSS_DAY, split=None, kind="alignnet", form="causal", direction=direction,
-                        seed=seed, train=(), test=day, base=base, **form,
+                        protocol=CROSS_DAY, split=None, kind="alignnet", form=base.form,
+                        direction=base.direction, seed=seed, train=(), test=day, base=base.path, **form,
                     )
-                    for base, direction in ((bases or {}) if seed == seeds[0] else {}).items()
-                    if direction in directions
+                    for base in bases
+                    if base.form in forms and base.direction in directions
                 ]  # fmt: skip
     return made
 

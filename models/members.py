@@ -7,6 +7,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.models.alignnet import AlignNet
 from rtdecode.models.gru import GRUNet
 from rtdecode.models.joined import trained_members
+from rtdecode.models.lookahead import check_digest
 from rtdecode.models.network import Network
 
 _NETWORKS: tuple[type[Network], ...] = (AlignNet, GRUNet)
@@ -16,9 +17,13 @@ def networks_of(artifact: ModelArtifact) -> list[Network]:
     """The networks of a model as they were exported, all their sessions included, in evaluation mode.
 
     Raises:
-        RtdecodeError: the model is no network, or holds no whole one.
+        RtdecodeError: the model is no network, holds no whole one, or another one than it says.
     """
     for network in _NETWORKS:
         if artifact.kind == network.kind:
-            return [network.from_artifact(member) for member in trained_members(artifact)]
+            members = trained_members(artifact)
+            if not artifact.causal:
+                for member in members:
+                    check_digest(member)
+            return [network.from_artifact(member) for member in members]
     raise RtdecodeError(f"a {artifact.kind} model is no network", mend="use one of kind alignnet or gru")

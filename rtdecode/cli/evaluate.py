@@ -34,7 +34,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Model made by `rtdecode pretrain`: a file or a name; may be given several times. Study: "
-            "scored across days, in the direction that it was made for."
+            "scored across days, in the form and the direction that it was made for."
         ),
     ] = None,
     kinds: Annotated[

@@ -49,7 +49,11 @@ def _readable(facts: dict[str, Any]) -> dict[str, Any]:
     told = {name: fact for name, fact in facts.items() if name != "provenance"}
     shapes, provenance = facts["tensors"].values(), facts["provenance"]
     told["outputs"] = ", ".join(facts["outputs"])
-    told["tensors"] = f"{len(shapes)} that decoding reads, {sum(map(prod, shapes)):,} numbers"
+    told["tensors"] = (
+        f"{len(shapes)} that decoding reads, {sum(map(prod, shapes)):,} numbers"
+        if facts["causal"]
+        else "none to decode by live: it looks ahead"
+    )
     # Provenance may be any JSON.
     learnt = [each for each in _listed(provenance, "sessions") if isinstance(each, dict)]
     sessions = [str(each["name"]) for each in learnt if "name" in each]

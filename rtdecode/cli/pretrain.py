@@ -37,6 +37,13 @@ def pretrain(
             "`simulate`, `subject --generator`)."
         ),
     ] = "decode",
+    form: Annotated[
+        str,
+        typer.Option(
+            help="causal; or offline, which looks ahead (alignnet): for `simulate` and `evaluate`, no daemon "
+            "can serve it."
+        ),
+    ] = "causal",
     validation_days: Annotated[
         int,
         typer.Option(
@@ -86,6 +93,7 @@ def pretrain(
             bin_width_s=bin_width,
             outputs=split_names(outputs),
             direction=direction,
+            form=form,
             validation_days=validation_days,
             steps=steps if steps is not None else STEPS,
             members=members,
@@ -109,6 +117,7 @@ def pretrain(
         "seconds": result.seconds,
         "kind": kind,
         "direction": direction,
+        "form": form,
         "model": result.artifact.model_id,
         "bin_width_s": result.artifact.bin_width_s,
         "sessions": len(sessions),

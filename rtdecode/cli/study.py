@@ -52,7 +52,7 @@ def study(
         from rtdecode.calibrate.checkpoint import versions
         from rtdecode.calibrate.sessions import read_all, synthetic_notes
         from rtdecode.calibrate.study import run_study
-        from rtdecode.calibrate.studylearners import base_direction
+        from rtdecode.calibrate.studylearners import base_of
         from rtdecode.calibrate.studypage import About
         from rtdecode.calibrate.studyplan import CHRONOLOGICAL, plan
         from rtdecode.calibrate.studyreport import study_files
@@ -89,7 +89,7 @@ def study(
             outputs=read[0].names,
             steps=steps or STEPS,
             members=members or MEMBERS,
-            bases={path: base_direction(path) for path in (Path(find_model(name)) for name in bases)},
+            bases=[base_of(Path(find_model(name))) for name in bases],
         )
         make_folder(output)
         done = run_study(jobs, output, workers=workers, dask=dask, progress=progress)

@@ -195,6 +195,9 @@ def test_a_model_that_looks_ahead_is_not_served(simulated_model: Path, tmp_path:
     offline = tmp_path / "offline.safetensors"
     write_artifact(offline, replace(read_artifact(simulated_model), causal=False))
     assert_one_line(run("serve", "--stream", "M1", "--model", offline), "offline.safetensors")
+    told = run("info", offline)
+    assert told.returncode == 0
+    assert "it looks ahead" in told.stdout
 
 
 def test_bad_usage_exits_2() -> None:

@@ -19,6 +19,8 @@ import torch
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import networks, pretrain
 from rtdecode.calibrate import simulate as spikesimulation
+from rtdecode.calibrate.base import choose_start
+from rtdecode.calibrate.fewshotplan import check_asked
 from rtdecode.calibrate.pretrain import AUXILIARY_EVERY, pretrain_sessions, spread_days
 from rtdecode.calibrate.sizes import Sizes
 from rtdecode.calibrate.trainingsettings import TrainingSettings
@@ -115,6 +117,24 @@ def test_a_model_that_is_to_simulate_tells_rates_of_a_day_it_has_not_seen(
     recorded_hz = simulated.comparison.rate_hz
     assert np.corrcoef(simulated.rate_hz, recorded_hz)[0, 1] > 0.9
     assert simulated.rate_hz.mean() == pytest.approx(recorded_hz.mean(), rel=0.1)
+
+
+@pytest.mark.usefixtures("small")
+def test_one_that_looks_ahead_is_validated_whole_and_has_no_decoder(days: list[Path], tmp_path: Path) -> None:
+    result = pretrain_sessions(days, bin_width_s=0.05, validation_days=1, steps=80, members=2, form="offline")
+    assert np.nanmean(result.validation_r2) > 0.2
+    assert any("looks ahead in time" in note for note in result.notes)
+    path = tmp_path / "ahead.safetensors"
+    write_artifact(path, result.artifact)
+    again = read_artifact(path)
+    assert not again.causal
+    assert [isinstance(net, AlignNet) and net.causal for net in networks_of(again)] == [False, False]
+    with pytest.raises(RtdecodeError, match="looks ahead in time"):
+        load_decoder(again)
+    with pytest.raises(RtdecodeError, match=r"ahead\.safetensors: looks ahead .* Mend: name a model that"):
+        choose_start(read_session(days[3]), str(path), None)
+    with pytest.raises(RtdecodeError, match="looks ahead in time, and few-shot decodes as serve does"):
+        check_asked([again], [0.0], "last", [0])
 
 
 def test_only_alignnets_simulate_and_no_day_validates_them(days: list[Path]) -> None:
@@ -294,6 +314,10 @@ def test_another_trainings_checkpoint_is_refused(days: list[Path], tmp_path: Pat
 def test_arguments_are_checked(days: list[Path]) -> None:
     with pytest.raises(RtdecodeError, match="a wiener model has nothing to pretrain"):
         pretrain_sessions(days, "wiener")
+    with pytest.raises(RtdecodeError, match=r"no form 2d\. Mend: use causal or offline"):
+        pretrain_sessions(days, form="2d")
+    with pytest.raises(RtdecodeError, match="a gru model is causal"):
+        pretrain_sessions(days, "gru", form="offline")
     with pytest.raises(RtdecodeError, match="a training of 0 steps"):
         pretrain_sessions(days, steps=0)
     with pytest.raises(RtdecodeError, match="no session to learn from"):

@@ -205,23 +205,29 @@ def test_a_job_that_fails_is_named_and_the_others_are_kept(
 
 def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp_path: Path) -> None:
     bases, models = [], {}
-    for direction, what in (("decode", "spikes to behaviour"), ("simulate", "behaviour to spikes")):
-        small = pretrain_sessions(days[:2], bin_width_s=WIDTH_S, steps=2, members=1, direction=direction)
-        path = tmp_path / f"{direction}.safetensors"
+    for direction, form, what in (
+        ("decode", "causal", "spikes to behaviour"),
+        ("simulate", "causal", "behaviour to spikes"),
+        ("simulate", "offline", "behaviour to spikes"),
+    ):
+        small = pretrain_sessions(
+            days[:2], bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, form=form
+        )
+        path = tmp_path / f"{direction}-{form}.safetensors"
         write_artifact(path, small.artifact)
         bases += ["--base", str(path)]
-        models[small.artifact.model_id] = what
+        models[small.artifact.model_id] = (form, what)
     line = [
         "evaluate", *map(str, days), "--protocol", "single-day,cross-day", "--kinds",
-        "wiener,mlp,alignnet", "--forms", "causal", "--bin-width", str(WIDTH_S), "--steps", "2",
+        "wiener,mlp,alignnet", "--forms", "causal,offline", "--bin-width", str(WIDTH_S), "--steps", "2",
         "--members", "1", *bases, "--output", str(tmp_path / "study"), "--json",
     ]  # fmt: skip
     result = CliRunner().invoke(app, line)
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
     assert rows == json.loads((tmp_path / "study" / "results.json").read_text())
-    # Four tests (3 + 1), three kinds both ways; each base its own way.
-    assert len(rows) == 4 * 3 * 2 + 2
+    # Four tests (3 + 1), three kinds both ways and in both forms; each base its own way.
+    assert len(rows) == 4 * 3 * 2 * 2 + 3
     for row in rows:
         for key in ("kind", "causal", "protocol", "train", "test", "minutes", "seed", "direction", "outputs"):
             assert key in row
@@ -229,8 +235,8 @@ def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp
         with np.load(tmp_path / "study" / row["trace"]) as trace:
             assert trace["values"].shape == trace["targets"].shape == (len(trace["t_s"]), len(row["outputs"]))
     pretrained = [row for row in rows if row["base"]]
-    assert {row["base"]: row["direction"] for row in pretrained} == models
-    assert len(pretrained) == 2
+    assert {row["base"]: (row["form"], row["direction"]) for row in pretrained} == models
+    assert len(pretrained) == 3
     written = {path.name for path in (tmp_path / "study").iterdir()}
     assert written >= {
         "results.json", "results.csv", "summary.csv", "scores.png", "figure-5.png", "figure-6.png",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rtdecode.calibrate.studyplan import DIRECTIONS, EDITION, Job, exists, plan
+from rtdecode.calibrate.studyplan import DIRECTIONS, EDITION, Base, Job, exists, plan
 from rtdecode.calibrate.studyrows import FORMS, KINDS
 from rtdecode.errors import RtdecodeError
 
@@ -53,14 +53,19 @@ def test_across_days_two_teach_and_the_next_is_scored() -> None:
         plan(DAYS[:2], **{**_asked(), "protocols": ("cross-day",)})
 
 
-def test_a_pretrained_model_is_scored_across_days_in_the_direction_it_was_made_for() -> None:
-    bases = {Path("decoder.safetensors"): DIRECTIONS[0], Path("simulator.safetensors"): DIRECTIONS[1]}
+def test_a_pretrained_model_is_scored_across_days_in_its_form_and_the_direction_it_was_made_for() -> None:
+    bases = [
+        Base(Path(f"{form}{i}.safetensors"), form, direction)
+        for form in ("causal", "offline")
+        for i, direction in enumerate(DIRECTIONS)
+    ]
     jobs = [job for job in planned(bases=bases) if job.base is not None]
-    assert {(job.test, job.base, job.direction) for job in jobs} == {
-        (day, base, direction) for day in DAYS[2:] for base, direction in bases.items()
+    assert {(job.test, job.base, job.form, job.direction) for job in jobs} == {
+        (day, base.path, base.form, base.direction) for day in DAYS[2:] for base in bases
     }
     assert all(job.train == () and job.protocol == "cross-day" and job.seed == 0 for job in jobs)
-    assert len(jobs) == 4
+    assert len(jobs) == 8
+    assert not [job for job in planned(bases=bases[2:], forms=("causal",)) if job.base is not None]
 
 
 def test_only_alignnet_convolves_over_channels() -> None:
