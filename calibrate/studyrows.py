@@ -209,6 +209,11 @@ def protocols_of(rows: Sequence[Row]) -> list[str]:
     return [protocol for protocol in (SINGLE_DAY, CROSS_DAY) if pick(rows, protocol=protocol)]
 
 
+def columns_of(rows: Sequence[Row]) -> list[Column]:
+    """Those of Table 1's columns that the study has anything for."""
+    return [column for column in COLUMNS if pick(rows, protocol=column.protocol, direction=column.direction)]
+
+
 def main_split(rows: Iterable[Row]) -> str:
     """The split of a single day that the headline table is of: the chronological one if there is any."""
     splits = {row["split"] for row in rows if row["protocol"] == SINGLE_DAY}

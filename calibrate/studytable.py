@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rtdecode.calibrate.studyrows import (
-    COLUMNS,
     CROSS_DAY,
     DECODING,
     FORMS,
@@ -22,6 +21,7 @@ from rtdecode.calibrate.studyrows import (
     Row,
     average,
     column_average,
+    columns_of,
     costs_of,
     forms_of,
     main_split,
@@ -31,6 +31,7 @@ from rtdecode.calibrate.studyrows import (
     output_score,
     outputs_of,
     pick,
+    protocols_of,
     scores_of,
 )
 
@@ -80,29 +81,30 @@ class Block:
 
 
 def score_blocks(rows: Sequence[Row]) -> list[Block]:
-    """The paper's Table 1, a block for each form: mean ± SD over sessions of the four columns' scores.
+    """The paper's Table 1, a block for each form: mean ± SD over sessions of the scores in its columns.
 
-    The best of a column is marked if two kinds or more were trained as the protocol says and scored on as
-    many sessions as any. Pretrained models, which have learnt from more days, are not compared.
+    Columns of what the study was not made of are left out. The best of a column is marked if two kinds or
+    more were trained as the protocol says and scored on as many sessions as any. Pretrained models, which
+    have learnt from more days, are not compared.
     """
     split = main_split(rows)
-    days = f"single day: the {'last' if split == 'chronological' else 'random'} 20 % held out"
+    held_out = "last" if split == "chronological" else "random"
+    days = f" (single day: the {held_out} 20 % held out)" if SINGLE_DAY in protocols_of(rows) else ""
+    shown = columns_of(rows)
     blocks = []
     for form in forms_of(rows):
         within = pick(rows, form=form)
         names = names_of(pick(within, split=split))
         trained = {name_of(row) for row in within if row["base"] is None}
-        columns = [
-            [column_average(within, column, split, form, name) for name in names] for column in COLUMNS
-        ]
+        columns = [[column_average(within, column, split, form, name) for name in names] for column in shown]
         best = [_best(averages, [name in trained for name in names]) for averages in columns]
         cells = [
             [Cell(name), *(_cell(column[i], i in top) for column, top in zip(columns, best, strict=True))]
             for i, name in enumerate(names)
         ]
         if cells:
-            headings = ["kind", *(column.title for column in COLUMNS)]
-            blocks.append(Block(f"{_title(form)} ({days})", headings, cells))
+            headings = ["kind", *(column.title for column in shown)]
+            blocks.append(Block(f"{_title(form)}{days}", headings, cells))
     return _noted(blocks, _READ_SCORES)
 
 
@@ -137,13 +139,15 @@ def cost_blocks(rows: Sequence[Row]) -> list[Block]:
     blocks = []
     for direction in (DECODING, SIMULATION):
         within = pick(rows, direction=direction)
+        protocols = protocols_of(within)
         body = []
         for form in forms_of(within):
             for name in names_of(pick(within, form=form)):
                 jobs = pick(within, form=form, name=name)
-                body.append([Cell(name), Cell(FORMS.get(form, form)), *_cost_cells(jobs)])
+                body.append([Cell(name), Cell(FORMS.get(form, form)), *_cost_cells(jobs, protocols)])
         if body:
-            blocks.append(Block(f"Cost, {direction}", ["kind", "form", *_COST_HEADINGS], body))
+            headings = ["kind", "form", *_COST_HEADINGS, *(f"s {each}" for each in protocols), "jobs"]
+            blocks.append(Block(f"Cost, {direction}", headings, body))
     return _noted(blocks, _READ_COSTS)
 
 
@@ -199,7 +203,7 @@ def _score(name: str) -> Callable[[Row], float | None]:
     return lambda row: scores_of(row).get(name)
 
 
-def _cost_cells(jobs: Sequence[Row]) -> list[Cell]:
+def _cost_cells(jobs: Sequence[Row], protocols: Sequence[str]) -> list[Cell]:
     trained = [row for row in jobs if row["base"] is None]
     return [
         Cell(_count(_median(jobs, "parameters"))),
@@ -210,7 +214,7 @@ def _cost_cells(jobs: Sequence[Row]) -> list[Cell]:
         Cell(_count(_median(jobs, "decode_us"), 1)),
         *(
             Cell(_count(_median(pick(trained, protocol=protocol), "train_seconds"), 1))
-            for protocol in (SINGLE_DAY, CROSS_DAY)
+            for protocol in protocols
         ),
         Cell(str(len(jobs))),
     ]
@@ -227,8 +231,7 @@ def _count(value: float, digits: int = 0) -> str:
 
 
 _COST_HEADINGS = [
-    "parameters", "kB", "dense MACs", "effective ACs", "sparsity", "µs/bin", "s single-day", "s cross-day",
-    "jobs",
+    "parameters", "kB", "dense MACs", "effective ACs", "sparsity", "µs/bin",
 ]  # fmt: skip
 
 _OUTPUT_SCORES = (

@@ -64,9 +64,10 @@ def test_the_best_is_marked_among_those_trained_and_scored_alike(rows: list[Row]
     (block,) = score_blocks(study)
     best = {str(cells[0]): [cell.best for cell in cells[1:]] for cells in block.rows}
     assert [kind for kind, marks in best.items() if any(marks)] == ["mlp"]
-    assert best["mlp"] == [False, False, True, False]
-    assert by_kind(block)["mlp"][2] == "0.600 ± 0.000 (2)*"
-    assert by_kind(block)["wiener"] == ["–"] * 4
+    assert block.headings == ["kind", "cross-day R²"]
+    assert block.title == "Causal"
+    assert by_kind(block)["mlp"][0] == "0.600 ± 0.000 (2)*"
+    assert by_kind(block)["wiener"] == ["–"]
     # Alone, nothing is the best.
     (alone,) = score_blocks([each for each in study if each["kind"] == "mlp"])
     assert not any(cell.best for cells in alone.rows for cell in cells)
@@ -76,7 +77,10 @@ def test_one_session_has_no_deviation_and_no_row_no_table(rows: list[Row]) -> No
     one = [row for row in rows if row["test"] == [SESSIONS[0]]]
     causal = by_kind(score_blocks(one)[0])
     assert causal["gru"][0].rstrip("* ").endswith("± – (1)")
-    assert causal["gru"][2] == "–"
+    # It was scored on its own day alone: no column of other days, and no time of training on them.
+    assert score_blocks(one)[0].headings == ["kind", "single-day R²", "single-day PCC"]
+    assert cost_blocks(one)[0].headings[-2:] == ["s single-day", "jobs"]
+    assert cost_blocks(rows)[0].headings[-3:] == ["s single-day", "s cross-day", "jobs"]
     assert score_blocks([]) == output_blocks([]) == cost_blocks([]) == []
 
 
