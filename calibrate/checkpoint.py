@@ -13,10 +13,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from rtdecode.artifact import replace_file
 from rtdecode.calibrate.distributed import Ranks
 from rtdecode.calibrate.training import Checkpoint, Training
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import replace_file
 
 FORMAT, VERSION = "rtdecode-checkpoint", 1
 _KEY = "rtdecode"

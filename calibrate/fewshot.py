@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.artifact import read_artifact, replace_file
+from rtdecode.artifact import read_artifact
 from rtdecode.calibrate.fewshotjob import Measured, Score, do_job, scored
 from rtdecode.calibrate.fewshotplan import MINUTES, Base, FewShotJob, check_asked, plan
 from rtdecode.calibrate.keptjobs import JOBS, Progress, digests_of, read_kept, run_kept
 from rtdecode.calibrate.networks import chosen_device
 from rtdecode.calibrate.sessions import read_all
-from rtdecode.files import make_folder
+from rtdecode.files import make_folder, replace_file
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.artifact import replace_file
 from rtdecode.calibrate.fewshotjob import Score
+from rtdecode.files import replace_file
 
 COLORS = {"alignnet": "#1b6ca8", "gru": "#d1495b", "wiener": "#6c757d"}
 

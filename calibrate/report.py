@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact, Output, replace_file
+from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.calibrate import Calibration
 from rtdecode.calibrate.gate import Verdict
 from rtdecode.calibrate.reportfigure import draw_svg
 from rtdecode.calibrate.since import since_base
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import replace_file
 
 #: R² of the worst output below which a model that passed is to be trusted with care.
 WEAK_R2 = 0.2

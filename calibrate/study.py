@@ -13,13 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from rtdecode.artifact import replace_file
 from rtdecode.calibrate.keptjobs import JOBS, Progress, digests_of, read_kept, run_kept
 from rtdecode.calibrate.studyjob import Finished, do_job
 from rtdecode.calibrate.studyplan import Job
 from rtdecode.calibrate.studyrows import Row
 from rtdecode.calibrate.studysizes import recipe
-from rtdecode.files import make_folder
+from rtdecode.files import make_folder, replace_file
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +24,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import replace_file
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 256 * 2**20
@@ -214,31 +213,6 @@ def write_artifact(path: Path | str, artifact: ModelArtifact) -> None:
             mend="use a shorter history or fewer channels",
         )
     replace_file(path, data)
-
-
-def replace_file(path: Path | str, data: bytes) -> None:
-    """Write `data` to `path`, atomically: a new file in the same folder takes the name when it is on disk.
-
-    Raises:
-        RtdecodeError: the folder is missing or cannot be written.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
-    try:
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise RtdecodeError(
-            f"cannot be written ({error.strerror or error})",
-            where=str(path),
-            mend="check that the folder exists, that you may write there, and that the disk has room",
-        ) from error
 
 
 def read_artifact(path: Path | str, *, train: bool = True) -> ModelArtifact:

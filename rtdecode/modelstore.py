@@ -13,8 +13,9 @@ from urllib.parse import quote, unquote
 
 import platformdirs
 
-from rtdecode.artifact import read_artifact, replace_file
+from rtdecode.artifact import read_artifact
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import replace_file
 
 SUFFIX = ".safetensors"
 _LONGEST_FOLDER_NAME = 200  # file systems stop at 255 bytes

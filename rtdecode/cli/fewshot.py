@@ -9,7 +9,7 @@ import typer
 
 from rtdecode.cli.common import needs_training_packages, print_json, progress_bar, refuse_missing, table
 from rtdecode.errors import RtdecodeError
-from rtdecode.files import make_folder
+from rtdecode.files import make_folder, replace_file
 
 KINDS = ("alignnet", "gru", "wiener")
 DEFAULT_KINDS = ("alignnet", "wiener")
@@ -45,7 +45,6 @@ def few_shot(
         raise typer.BadParameter(f"give {' or '.join(KNOWN)}", param_hint="--known")
     with needs_training_packages("evaluating networks", "evaluate"):
         from rtdecode.calibrate import fewshot
-    from rtdecode.artifact import replace_file
     from rtdecode.calibrate.fewshotreport import draw, table_rows
 
     files = _files(bases, wanted)

@@ -13,7 +13,7 @@ import typer
 
 from rtdecode.cli.common import needs_training_packages, print_json, progress_bar, refuse_missing, table
 from rtdecode.errors import RtdecodeError
-from rtdecode.files import make_folder
+from rtdecode.files import make_folder, replace_file
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.studytable import Block
@@ -59,7 +59,6 @@ def study(
         from rtdecode.calibrate.studyrows import CROSS_DAY, KINDS
         from rtdecode.calibrate.studysizes import MEMBERS, STEPS
         from rtdecode.calibrate.studytable import cost_blocks, score_blocks
-    from rtdecode.artifact import replace_file
     from rtdecode.modelstore import find_model
     from rtdecode.session.read import read_session
 
