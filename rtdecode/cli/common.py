@@ -65,6 +65,20 @@ def on_signal(stop: Callable[[], None]) -> None:
 
 
 @contextmanager
+def whole_lines() -> Iterator[None]:
+    """Around a print after `on_signal`: a signal waits until the line is out.
+
+    One that comes while a pipe is full and its reader slow would end the write half done, and CPython 3.11
+    then drops the rest of a long line.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def needs_training_packages(what: str, command: str) -> Iterator[None]:
     """Around the imports of a command that trains: what the extra `train` brings may not be there.
 

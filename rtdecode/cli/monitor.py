@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import on_signal, print_json, say
+from rtdecode.cli.common import on_signal, print_json, say, whole_lines
 from rtdecode.cli.rigconfig import rig_settings
+
+if TYPE_CHECKING:
+    from rtdecode.monitor.state import MonitorState
 
 
 def monitor(
@@ -84,7 +87,11 @@ def _show(cursor: str, task: str | None, json: bool) -> None:
             from rtdecode.monitor.frame import summary
             from rtdecode.monitor.terminal import follow
 
-            follow(listener, lambda state, now_s: print_json(summary(state, now_s)), stopping)
+            def tell(state: MonitorState, now_s: float) -> None:
+                with whole_lines():
+                    print_json(summary(state, now_s))
+
+            follow(listener, tell, stopping)
             return
         from rich.console import Console
 

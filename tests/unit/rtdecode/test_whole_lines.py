@@ -1,0 +1,41 @@
+"""Lines that a command prints for a program, ended by a signal while nobody reads."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import signal
+import subprocess
+import sys
+import threading
+
+F_SETPIPE_SZ = 1031
+
+PRINTER = """
+import sys, threading
+from rtdecode.cli.common import on_signal, print_json, whole_lines
+stopping = threading.Event()
+on_signal(stopping.set)
+print("ready", file=sys.stderr, flush=True)
+while not stopping.is_set():
+    with whole_lines():
+        print_json({"long": "a" * 20_000})
+"""
+
+
+def test_no_line_is_cut_by_a_signal_that_comes_while_the_pipe_is_full() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PRINTER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        fcntl.fcntl(process.stdout, F_SETPIPE_SZ, 4096)
+        assert process.stderr.readline() == "ready\n"
+        # A part of the first line fills the pipe; nothing else can be waited for.
+        threading.Event().wait(0.5)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20.0)
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert lines
+    assert all(len(line["long"]) == 20_000 for line in lines)
+    assert process.returncode == 0
