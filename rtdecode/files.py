@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
@@ -15,14 +17,8 @@ def make_folder(path: Path) -> None:
     Raises:
         RtdecodeError: it cannot be made.
     """
-    try:
+    with _told(path, "cannot be made", "name a folder you may write to"):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RtdecodeError(
-            f"cannot be made ({error.strerror or error})",
-            where=str(path),
-            mend="name a folder you may write to",
-        ) from error
 
 
 def replace_file(path: Path | str, data: bytes) -> None:
@@ -33,7 +29,8 @@ def replace_file(path: Path | str, data: bytes) -> None:
     """
     path = Path(path)
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
-    try:
+    mend = "check that the folder exists, that you may write there, and that the disk has room"
+    with _told(path, "cannot be written", mend):
         try:
             with part.open("xb") as file:
                 file.write(data)
@@ -42,9 +39,12 @@ def replace_file(path: Path | str, data: bytes) -> None:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path, what: str, mend: str) -> Iterator[None]:
+    """What the operating system refuses, as a line for a person."""
+    try:
+        yield
     except OSError as error:
-        raise RtdecodeError(
-            f"cannot be written ({error.strerror or error})",
-            where=str(path),
-            mend="check that the folder exists, that you may write there, and that the disk has room",
-        ) from error
+        raise RtdecodeError(f"{what} ({error.strerror or error})", where=str(path), mend=mend) from error
