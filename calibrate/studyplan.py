@@ -112,7 +112,8 @@ def plan(
         bases: pretrained models, scored on the test days across days, each in its form and direction.
 
     Raises:
-        RtdecodeError: something unknown is asked for, or across days of fewer than three sessions.
+        RtdecodeError: something unknown is asked for, across days of fewer than three sessions, or a
+            pretrained model that nothing asked for would score.
     """
     _check("protocol", protocols, PROTOCOLS)
     _check("split", splits, SPLITS)
@@ -125,6 +126,17 @@ def plan(
             where=f"--protocol {CROSS_DAY}",
             mend="name three or more, in the order of their days",
         )
+    for base in bases:
+        if CROSS_DAY not in protocols:
+            raise RtdecodeError(
+                "pretrained models are scored across days", where="--base", mend=f"add --protocol {CROSS_DAY}"
+            )
+        if "alignnet" not in kinds or base.form not in forms or base.direction not in directions:
+            raise RtdecodeError(
+                f"is an alignnet, {base.form}, {base.direction}, and the study is not of such",
+                where=str(base.path),
+                mend="add its kind, form and direction, or leave it out",
+            )
     made: list[Job] = []
     form: dict[str, Any] = {
         "bin_width_s": bin_width_s, "outputs": outputs, "steps": steps, "members": members
@@ -147,14 +159,13 @@ def plan(
                     for direction in directions
                     if exists(kind, shape, direction) and (seed == seeds[0] or trains(kind))
                 ]  # fmt: skip
-            if CROSS_DAY in protocols and i >= 2 and "alignnet" in kinds and seed == seeds[0]:
+            if i >= 2 and seed == seeds[0]:
                 made += [
                     Job(
                         protocol=CROSS_DAY, split=None, kind="alignnet", form=base.form,
                         direction=base.direction, seed=seed, train=(), test=day, base=base.path, **form,
                     )
                     for base in bases
-                    if base.form in forms and base.direction in directions
                 ]  # fmt: skip
     return made
 

@@ -122,7 +122,7 @@ def _protocols(rows: Sequence[Row]) -> dict[str, str]:
     if bases:
         said["pretrained"] = (
             "scored as it is on a day that it has not seen (zero-shot); it has learnt from other days than "
-            "the protocol's, and is not compared with the rest. Those of one direction are averaged as "
-            f"seeds are. Here: {', '.join(bases)}."
+            "the protocol's, and is not compared with the rest. Those of one form and direction are averaged "
+            f"as seeds are. Here: {', '.join(bases)}."
         )
     return said

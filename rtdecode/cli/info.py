@@ -52,7 +52,7 @@ def _readable(facts: dict[str, Any]) -> dict[str, Any]:
     told["tensors"] = (
         f"{len(shapes)} that decoding reads, {sum(map(prod, shapes)):,} numbers"
         if facts["causal"]
-        else "none to decode by live: it looks ahead"
+        else "none that decoding reads: it looks ahead"
     )
     # Provenance may be any JSON.
     learnt = [each for each in _listed(provenance, "sessions") if isinstance(each, dict)]

@@ -56,16 +56,12 @@ def study(
         from rtdecode.calibrate.studypage import About
         from rtdecode.calibrate.studyplan import CHRONOLOGICAL, plan
         from rtdecode.calibrate.studyreport import study_files
-        from rtdecode.calibrate.studyrows import CROSS_DAY, KINDS
+        from rtdecode.calibrate.studyrows import KINDS
         from rtdecode.calibrate.studysizes import MEMBERS, STEPS
         from rtdecode.calibrate.studytable import cost_blocks, score_blocks
     from rtdecode.modelstore import find_model
     from rtdecode.session.read import read_session
 
-    if bases and CROSS_DAY not in protocols:
-        raise RtdecodeError(
-            "pretrained models are scored across days", where="--base", mend=f"add --protocol {CROSS_DAY}"
-        )
     if not set(directions or DIRECTIONS) <= set(DIRECTIONS):
         raise typer.BadParameter(f"give {' or '.join(DIRECTIONS)}", param_hint="--directions")
     if len(set(sessions)) < len(sessions):

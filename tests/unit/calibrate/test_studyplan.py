@@ -65,7 +65,19 @@ def test_a_pretrained_model_is_scored_across_days_in_its_form_and_the_direction_
     }
     assert all(job.train == () and job.protocol == "cross-day" and job.seed == 0 for job in jobs)
     assert len(jobs) == 8
-    assert not [job for job in planned(bases=bases[2:], forms=("causal",)) if job.base is not None]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"forms": ("causal",)}, {"directions": DIRECTIONS[:1]}, {"kinds": ("gru", "wiener")}]
+)
+def test_a_pretrained_model_that_nothing_would_score_is_named(asked: dict[str, Any]) -> None:
+    base = Base(Path("ahead.safetensors"), "offline", DIRECTIONS[1])
+    with pytest.raises(
+        RtdecodeError, match=r"ahead\.safetensors: is an alignnet, offline, beh"
+    ):
+        planned(bases=[base], **asked)
+    with pytest.raises(RtdecodeError, match="pretrained models are scored across days"):
+        planned(bases=[base], protocols=("single-day",))
 
 
 def test_only_alignnet_convolves_over_channels() -> None:
