@@ -72,9 +72,7 @@ def test_a_pretrained_model_is_scored_across_days_in_its_form_and_the_direction_
 )
 def test_a_pretrained_model_that_nothing_would_score_is_named(asked: dict[str, Any]) -> None:
     base = Base(Path("ahead.safetensors"), "offline", DIRECTIONS[1])
-    with pytest.raises(
-        RtdecodeError, match=r"ahead\.safetensors: is an alignnet, offline, beh"
-    ):
+    with pytest.raises(RtdecodeError, match=r"ahead\.safetensors: is an alignnet, offline, beh"):
         planned(bases=[base], **asked)
     with pytest.raises(RtdecodeError, match="pretrained models are scored across days"):
         planned(bases=[base], protocols=("single-day",))
