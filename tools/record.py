@@ -20,8 +20,8 @@ from rtdecode.ingest.feed import CountFeed, Feed, make_feed
 from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout, array_channels
 from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
-from rtdecode.serve.buffers import RecordBuffers
-from rtdecode.serve.recorder import RecordedStream, Recorder
+from rtdecode.serve.recording.buffers import RecordBuffers
+from rtdecode.serve.recording.recorder import RecordedStream, Recorder
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
 

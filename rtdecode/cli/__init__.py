@@ -7,25 +7,9 @@ import sys
 
 import typer
 
-from rtdecode.cli import (
-    bench,
-    calibrate,
-    decode,
-    demo,
-    doctor,
-    evaluate,
-    fit,
-    info,
-    monitor,
-    pretrain,
-    record,
-    replay,
-    serve,
-    simulate,
-    subject,
-    swap,
-    verify,
-)
+from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate, verify
+from rtdecode.cli.runtime import decode, info, monitor, serve, swap
+from rtdecode.cli.tools import bench, demo, doctor, record, replay, subject
 from rtdecode.errors import RtdecodeError
 
 app = typer.Typer(

@@ -11,7 +11,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.alignnet_tensors import SpikingLayer, lay_out
 from rtdecode.decode.tensors import fits_bin, fits_bins, misfit
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.alignnet import ADDS, BIN, CLIPPED, N_TALLIES, alignnet_run, alignnet_step
+from rtdecode.kernels.decoders.alignnet import ADDS, BIN, CLIPPED, N_TALLIES, alignnet_run, alignnet_step
 
 
 class AlignNetDecoder:

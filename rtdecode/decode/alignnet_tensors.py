@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.ensemble import split_members
 from rtdecode.decode.halfwords import as_halfwords
-from rtdecode.decode.members import split_members
 from rtdecode.decode.tensors import check_tensors, last_axis
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.alignnet import (
+from rtdecode.kernels.decoders.alignnet import (
     BIAS,
     DECAY,
     KEPT,
@@ -30,7 +30,7 @@ from rtdecode.kernels.alignnet import (
     SPIKES,
     WEIGHT,
 )
-from rtdecode.kernels.causalconv import N_LAGS
+from rtdecode.kernels.decoders.causal_conv import N_LAGS
 
 MAX_LEVELS = 16
 
@@ -59,7 +59,7 @@ class SpikingLayer:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """A network laid out flat for `rtdecode.kernels.alignnet`, whose docstrings say what the arrays hold.
+    """A network laid out flat for `rtdecode.kernels.decoders.alignnet`, whose docstrings describe the arrays.
 
     Args:
         plan: i8[members, 4·levels − 2 + N_OTHERS, N_COLUMNS].

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.tensors import check_tensors, fits_bin, fits_bins, last_axis, misfit
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.gru import ADDS, CLIPPED, gru_run, gru_step
+from rtdecode.kernels.decoders.gru import ADDS, CLIPPED, gru_run, gru_step
 
 _MEND = "make a new one with `rtdecode fit SESSION.h5 --kind gru`"
 

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.tensors import fits_bin, fits_bins, misfit
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.kalman import running_run, running_step, steady_run, steady_step, update_covariance
+from rtdecode.kernels.decoders.kalman import (
+    running_run,
+    running_step,
+    steady_run,
+    steady_step,
+    update_covariance,
+)
 
 #: A covariance that a bin changes by no more than this part of it has settled.
 SETTLED = 1e-13

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.tensors import fits_bin, fits_bins, misfit
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.wiener import wiener_run, wiener_step
+from rtdecode.kernels.decoders.wiener import wiener_run, wiener_step
 
 
 class WienerDecoder:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.clockkeeper import ClockKeeper
+from rtdecode.ingest.clock_keeper import ClockKeeper
 from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.streams import StreamFinder, choose_spike_stream, describe

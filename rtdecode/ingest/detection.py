@@ -5,9 +5,10 @@
         crossings = detector.process(chunk)
     crossings = detector.finish()
 
-The spikes are the same to the last one however the recording is cut; `rtdecode.calibrate.rawvoltage` takes it
-whole. Nothing here looks ahead but the noise estimate, which waits for its first stretch of data; a detector
-that is given the noise does not wait either.
+The spikes are the same to the last one however the recording is cut;
+`rtdecode.calibrate.signals.raw_voltage` takes it whole. Nothing here uses later samples but the
+noise estimate, which waits for its first stretch of data; a detector that is given the noise does not wait
+either.
 """
 
 from __future__ import annotations

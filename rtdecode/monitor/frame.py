@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from rtdecode.console.counters import counter_style, groups_of
+from rtdecode.console.recent import under
+from rtdecode.console.rows import STATES
 from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Spread
 from rtdecode.monitor.state import MonitorState
-from rtdecode.serve.recent import under
-from rtdecode.serve.viewcounters import counter_style, groups_of
-from rtdecode.serve.viewrows import STATES
 
 
 def summary(state: MonitorState, now_s: float) -> dict[str, Any]:

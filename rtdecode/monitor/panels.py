@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
+from rtdecode.console.fit_text import Part, shortened
 from rtdecode.monitor.dots import DOTS_X, DOTS_Y, dot_lines
 from rtdecode.monitor.state import MonitorState
-from rtdecode.serve.viewfit import Part, shortened
 
 B1 = npt.NDArray[np.bool_]
 F8 = npt.NDArray[np.float64]

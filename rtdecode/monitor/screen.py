@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from rtdecode.console.counters import WIDE, counter_rows, counter_table
+from rtdecode.console.fit_text import LABEL_WIDTH, Part, Row, body_width, fitted
+from rtdecode.console.rows import model_rows, recording_row, state_row, stream_rows
 from rtdecode.monitor.dots import bar_lines, pooled
 from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Spread
 from rtdecode.monitor.panels import Line, cursor_panel, raster_panel
 from rtdecode.monitor.state import MonitorState
-from rtdecode.serve.viewcounters import WIDE, counter_rows, counter_table
-from rtdecode.serve.viewfit import LABEL_WIDTH, Part, Row, body_width, fitted
-from rtdecode.serve.viewrows import model_rows, recording_row, state_row, stream_rows
 
 #: Pictures lower than this, or narrower together, say nothing.
 LEAST_PICTURE, LEAST_WIDTH = 6, 40

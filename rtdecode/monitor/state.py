@@ -9,12 +9,12 @@ import msgspec
 
 from rtdecode.client.status import Status
 from rtdecode.client.tracker import Link
+from rtdecode.console.recent import History, Recent
 from rtdecode.messages import Cursor, Flag, flag_names
 from rtdecode.monitor.latency import Latencies
 from rtdecode.monitor.plane import Axis, Plane, axes_of, point_of
 from rtdecode.monitor.raster import SPAN_S, Counts, Raster
 from rtdecode.monitor.task import Task
-from rtdecode.serve.recent import History, Recent
 
 #: Bins of this width until the daemon has said what its width is.
 ASSUMED_WIDTH_S = 0.02

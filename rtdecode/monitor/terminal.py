@@ -11,12 +11,12 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.style import Style
 
+from rtdecode.console.fit_text import clean
+from rtdecode.console.lines import StatusLines
+from rtdecode.console.view import STYLES as STATUS_STYLES
 from rtdecode.monitor.listen import Listener
 from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState
-from rtdecode.serve.lines import StatusLines
-from rtdecode.serve.view import STYLES as STATUS_STYLES
-from rtdecode.serve.viewfit import clean
 
 #: Enough for the eye, and little for a slow ssh line.
 REDRAW_S = 0.2

@@ -26,17 +26,17 @@ from rtdecode.ingest.behavior import BehaviorReader
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.inlet import Inlet
 from rtdecode.ingest.layouts import Layout, check_against_model
-from rtdecode.modelstore import find_model
+from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
-from rtdecode.serve.buffers import RecordBuffers
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
 from rtdecode.serve.connection import connection_report
 from rtdecode.serve.control import ControlServer
 from rtdecode.serve.loop import HotLoop
-from rtdecode.serve.lslout import CursorOutlet
+from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
-from rtdecode.serve.recorder import RecordedStream, Recorder
+from rtdecode.serve.recording.buffers import RecordBuffers
+from rtdecode.serve.recording.recorder import RecordedStream, Recorder
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.status import StatusReport

@@ -19,7 +19,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.binning import BinRing, ClosedBin, CountBinning, EventBinning
 from rtdecode.decode.recent import Mark
 from rtdecode.decode.stage import DecodeStage
-from rtdecode.ingest.clockwatch import MAX_AGE_S, ClockWatch
+from rtdecode.ingest.clock_watch import MAX_AGE_S, ClockWatch
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
 from rtdecode.ingest.feed import Feed, make_feed
@@ -27,11 +27,11 @@ from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import Flag
 from rtdecode.output.stage import OutputStage
-from rtdecode.serve.buffers import RecordBuffers
 from rtdecode.serve.commands import Candidate, Command
-from rtdecode.serve.lslout import CursorOutlet
+from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
+from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.settings import STALE_AFTER_S, ServeSettings
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.schema import MAX_MODELS

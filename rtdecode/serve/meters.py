@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from rtdecode.console.recent import LATENCY_WINDOW
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
-from rtdecode.serve.recent import LATENCY_WINDOW
 
 
 class Meters:

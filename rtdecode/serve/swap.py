@@ -15,7 +15,7 @@ import numpy as np
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.load import open_model
 from rtdecode.errors import RtdecodeError
-from rtdecode.modelstore import find_model
+from rtdecode.model_store import find_model
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Candidate, Command
 
 #: How often a candidate is warmed on what has closed meanwhile, until the loop finds it near enough.

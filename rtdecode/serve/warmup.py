@@ -11,7 +11,7 @@ from rtdecode.ingest.feed import CountFeed, EventFeed
 from rtdecode.ingest.inlet import MAX_PULL
 from rtdecode.ingest.layouts import StreamDescription
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
-from rtdecode.serve.buffers import EventRing
+from rtdecode.serve.recording.buffers import EventRing
 
 N_SAMPLES = 4
 

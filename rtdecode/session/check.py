@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Trials
-from rtdecode.session.logtext import is_json_object, join_parts
+from rtdecode.session.log_text import is_json_object, join_parts
 from rtdecode.session.raw import as_number, as_text, as_texts
 from rtdecode.session.schema import DOCS, MAX_MODELS, MODELS_SO_FAR, repair_hint
 

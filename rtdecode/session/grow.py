@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import LogEntry
-from rtdecode.session.logtext import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
+from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
 from rtdecode.session.schema import MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import GrowingTable

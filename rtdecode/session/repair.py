@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.logtext import is_json_object
+from rtdecode.session.log_text import is_json_object
 from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
 from rtdecode.session.read import check_part, checked
 from rtdecode.session.schema import DOCS

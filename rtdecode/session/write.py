@@ -23,7 +23,7 @@ from rtdecode.session.check import (
     check_trials,
 )
 from rtdecode.session.layout import LogEntry, Session
-from rtdecode.session.logtext import to_json
+from rtdecode.session.log_text import to_json
 from rtdecode.session.schema import DECODED, FORMAT, FORMAT_VERSION, MAX_CHANNELS, OWN_ATTRS
 
 Columns = dict[str, NDArray[Any]]

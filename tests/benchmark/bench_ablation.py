@@ -23,18 +23,18 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rtdecode.calibrate.adapt import adapt
-from rtdecode.calibrate.networks import new_members, settings_for, take_up
-from rtdecode.calibrate.pretrain import STEPS, pretraining_settings, recordings_of
-from rtdecode.calibrate.score import r2
-from rtdecode.calibrate.sessions import LabelledSession, describe_outputs, read_all
-from rtdecode.calibrate.sizes import MANY_DAYS
-from rtdecode.calibrate.split import chronological_split
-from rtdecode.calibrate.training import train
-from rtdecode.calibrate.windows import Recording
-from rtdecode.models.layers import ConvUnit
-from rtdecode.models.lif import LIF, Fired
-from rtdecode.models.network import Network
+from rtdecode.calibrate.adaptation.finetune import adapt
+from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, read_all
+from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.fitting.pretrain import STEPS, pretraining_settings, recordings_of
+from rtdecode.calibrate.training.build import new_members, settings_for, take_up
+from rtdecode.calibrate.training.sizes import MANY_DAYS
+from rtdecode.calibrate.training.trainer import train
+from rtdecode.calibrate.training.windows import Recording
+from rtdecode.models.nn.layers import ConvUnit
+from rtdecode.models.nn.lif import LIF, Fired
+from rtdecode.models.nn.network import Network
 
 TESTED = ("20160930_02", "20161014_04", "20161026_03", "20161207_02", "20161220_02", "20170123_02")
 OUTPUTS = ("x", "y", "vx", "vy")

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact, read_artifact
-from rtdecode.calibrate.calibrate import Calibration, calibrate_session
+from rtdecode.calibrate.adaptation.calibrate import Calibration, calibrate_session
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session

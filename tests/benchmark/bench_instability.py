@@ -26,14 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
-from rtdecode.calibrate.blocks import only_blocks
-from rtdecode.calibrate.dayfilter import wiener_of_today
-from rtdecode.calibrate.fit import fit_sessions
-from rtdecode.calibrate.fitters import NETWORKS
-from rtdecode.calibrate.rungs import take_rung
-from rtdecode.calibrate.score import r2
-from rtdecode.calibrate.split import chronological_split
-from rtdecode.calibrate.today import Today, read_today
+from rtdecode.calibrate.adaptation.ladder import take_rung
+from rtdecode.calibrate.adaptation.session import Today, read_today
+from rtdecode.calibrate.data.blocks import only_blocks
+from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.fitting.day_filter import wiener_of_today
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.fitters import NETWORKS
 from rtdecode.cli.common import table
 from rtdecode.decode.load import load_decoder
 from rtdecode.session.bins import bin_session

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from spikingjelly.activation_based import functional, neuron, surrogate
 
-from rtdecode.models.lif import LIF
+from rtdecode.models.nn.lif import LIF
 
 ROUNDS = 30
 

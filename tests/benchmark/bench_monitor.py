@@ -33,12 +33,12 @@ from numpy.typing import NDArray
 from websockets.sync.client import connect
 
 from rtdecode.artifact import write_artifact
-from rtdecode.calibrate.fit import fit_sessions
+from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.messages import Flag
 from rtdecode.session.write import write_session
 from rtdecode.tools.listener import Heard, Listener
-from rtdecode.tools.rig import LoopbackRig, free_endpoint
-from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
+from rtdecode.tools.loopback import LoopbackRig, free_endpoint
+from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 SETTLE_S, READY_S = 2.0, 60.0
 PERCENTILES = (50, 90, 99, 99.9, 100)

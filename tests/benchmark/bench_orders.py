@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from voltage import NOISE_UV, RATE_HZ, Score, mains, recording, score
 
-from rtdecode.calibrate.rawvoltage import detect_crossings
+from rtdecode.calibrate.signals.raw_voltage import detect_crossings
 from rtdecode.ingest.detection import DetectionSettings
 
 SECONDS, N_CHANNELS, SEEDS = 8.0, 6, (7, 8, 9)

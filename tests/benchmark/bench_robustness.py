@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
-from rtdecode.calibrate.networks import export_members, take_up
-from rtdecode.calibrate.score import r2
-from rtdecode.calibrate.sessions import LabelledSession, read_all
-from rtdecode.calibrate.split import chronological_split
+from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.data.sessions import LabelledSession, read_all
+from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.training.build import export_members, take_up
 from rtdecode.decode.load import load_decoder
-from rtdecode.models.members import networks_of
+from rtdecode.models.ensemble.load import networks_of
 
 READ_IN_S, LEAD_S = 240.0, 10.0
 

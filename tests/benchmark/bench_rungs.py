@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact, read_artifact
-from rtdecode.calibrate.rungs import RUNGS, take_rung
-from rtdecode.calibrate.score import r2
-from rtdecode.calibrate.today import Today, read_today
+from rtdecode.calibrate.adaptation.ladder import RUNGS, take_rung
+from rtdecode.calibrate.adaptation.session import Today, read_today
+from rtdecode.calibrate.data.metrics import r2
 from rtdecode.decode.load import load_decoder
 
 UNLABELLED_MIN = 4.0

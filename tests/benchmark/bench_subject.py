@@ -17,19 +17,19 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from close_loop import close_loop
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.fit import fit_sessions
-from rtdecode.calibrate.score import r2
+from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.cli.common import number, table
 from rtdecode.decode.load import load_decoder
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
-from rtdecode.tools.closedloop import close_loop
-from rtdecode.tools.experiment import SimulatedDay, on_day, open_loop_session
+from rtdecode.tools.simulator.experiment import SimulatedDay, on_day, open_loop_session
 
 LEARNT_S, SCORED_S, TRIALS = 180.0, 60.0, 30
 LATER = (3, 10, 30, 100)

@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import read_artifact, write_artifact
-from rtdecode.calibrate import networks
-from rtdecode.calibrate.fit import fit_sessions
-from rtdecode.calibrate.trainingsettings import TrainingSettings
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.training import build as networks
+from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.client import ControlClient, CursorClient
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
-from rtdecode.tools.rig import LoopbackRig, free_endpoint
+from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 
 BLOCK_S = 5.0
 PERCENTILES = (50, 90, 99, 99.9, 100)

@@ -13,11 +13,11 @@ import pytest
 from daemon import Served, cut
 
 from rtdecode.artifact import write_artifact
-from rtdecode.calibrate.fit import fit_sessions
+from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
-from rtdecode.tools.rig import LoopbackRig, private_lsl_config
-from rtdecode.tools.simulated import CentreOut, draw_tuning, simulate_session
+from rtdecode.tools.loopback import LoopbackRig, private_lsl_config
+from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -83,14 +83,14 @@ def indy_kalman(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def indy_alignnet(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AlignNet for x, y, vx, vy at 20 ms after a few steps of training: it fires, which is all it must."""
-    from rtdecode.calibrate import networks
-    from rtdecode.calibrate.trainingsettings import TrainingSettings
+    from rtdecode.calibrate.training import build as networks
+    from rtdecode.calibrate.training.settings import TrainingSettings
 
     path = tmp_path_factory.mktemp("models") / "alignnet.safetensors"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=25, batch=4))
         # Its members in turn: so few steps take less time than processes to take them in.
-        patch.setattr("rtdecode.calibrate.parallel.cpu_count", lambda: 1)
+        patch.setattr("rtdecode.calibrate.training.ensemble.cpu_count", lambda: 1)
         write_artifact(path, fit_sessions([indy], "alignnet", 0.02).artifact)
     return path
 

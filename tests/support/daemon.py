@@ -14,7 +14,7 @@ import msgpack
 import zmq
 
 from rtdecode.session.layout import Session
-from rtdecode.tools.rig import LoopbackRig, free_endpoint
+from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 
 READY_S = 60.0
 

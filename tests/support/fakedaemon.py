@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgpack
 import zmq
 
-from rtdecode.tools.rig import free_endpoint
+from rtdecode.tools.loopback import free_endpoint
 
 CURSOR = {
     "v": 1,

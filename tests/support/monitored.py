@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.client import Cursor, Link, Status
+from rtdecode.console.counters import GROUPS
 from rtdecode.monitor.raster import Counts
 from rtdecode.monitor.state import MonitorState
 from rtdecode.monitor.task import Task
-from rtdecode.serve.viewcounters import GROUPS
 
 WIDTH_S = 0.02
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rtdecode.artifact import Output
-from rtdecode.models.alignnet import AlignNet
-from rtdecode.models.gru import GRUNet
-from rtdecode.models.network import Network
+from rtdecode.models.networks.alignnet import AlignNet
+from rtdecode.models.networks.gru import GRUNet
+from rtdecode.models.nn.network import Network
 
 N_CHANNELS, N_OUTPUTS, COUNT_MAX = 7, 3, 4
 OUTPUTS = (

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output, count_max_at, infer_role
-from rtdecode.models.alignnet import AlignNet
-from rtdecode.models.export import export
+from rtdecode.models.export.export import export
+from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.layout import Session
 

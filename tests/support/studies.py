@@ -8,9 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.score import nullable, pcc, r2
-from rtdecode.calibrate.spikescore import firing_fraction
-from rtdecode.calibrate.studyrows import CROSS_DAY, DECODING, SIMULATION, SINGLE_DAY, PerChannel, Row
+from rtdecode.calibrate.data.metrics import nullable, pcc, r2
+from rtdecode.calibrate.data.spike_metrics import firing_fraction
+from rtdecode.calibrate.evaluation.study.rows import (
+    CROSS_DAY,
+    DECODING,
+    SIMULATION,
+    SINGLE_DAY,
+    PerChannel,
+    Row,
+)
 
 SESSIONS = ("indy_20160930_02", "indy_20161014_04", "indy_20161026_03", "indy_20161207_02")
 

@@ -1,0 +1,1 @@
+"""A model of other days, calibrated to today and judged: `rtdecode calibrate`."""

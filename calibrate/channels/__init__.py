@@ -1,0 +1,1 @@
+"""The array's channels: alive, noisy, permuted, and what a model remembers of them; NumPy only."""

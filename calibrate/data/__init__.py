@@ -1,0 +1,1 @@
+"""Sessions as learning sees them: bins, labels, splits and metrics; NumPy only."""

@@ -1,0 +1,197 @@
+"""The cursor that the subject saw in a closed-loop session, and which outputs are about its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import Output, infer_role
+from rtdecode.calibrate.fitting.fitters import velocity_columns
+from rtdecode.errors import RtdecodeError
+from rtdecode.messages import Flag
+from rtdecode.session.layout import Behavior, Session
+
+#: Axes of a target in /trials.
+AXES = 2
+
+#: How columns of /behavior are called that hold what was on the screen, beside a hand's x and y.
+ON_SCREEN = "cursor_"
+
+#: In such bins nobody steered the cursor.
+UNSTEERED = int(Flag.FAILSAFE | Flag.PAUSED | Flag.STALE)
+
+
+@dataclass(frozen=True, eq=False)
+class Cursor:
+    """Where the cursor was.
+
+    Attributes:
+        samples: its position, two columns, x and y of the targets.
+        source: the part of the file that it is from.
+    """
+
+    samples: Behavior
+    source: str
+
+    @property
+    def axes(self) -> list[Output]:
+        """The two positions, as outputs."""
+        return [
+            Output(name, units, 0.0, 1.0, "position")
+            for name, units in zip(self.samples.names, self.samples.units, strict=True)
+        ]
+
+
+def on_screen(name: str) -> bool:
+    """Whether a column of /behavior holds what was on the screen, and not what the subject did."""
+    return name.startswith(ON_SCREEN)
+
+
+def find_cursor(session: Session, units: Mapping[str, str]) -> Cursor:
+    """The cursor of a session: from the screen, else of the output stage, else decoded, else recorded.
+
+    On the screen is what /behavior has as cursor_x and cursor_y; x and y may be a hand there.
+    The first two positions there are the axes of the targets, in this order. What was decoded while the
+    stream was away or paused is left out.
+
+    Args:
+        session: with /decoded or /behavior.
+        units: of outputs by name, for decoded values, whose units the file does not tell.
+
+    Raises:
+        RtdecodeError: there is no position of two axes.
+    """
+    for source, samples in _candidates(session, units):
+        columns = [
+            i
+            for i, (name, unit) in enumerate(zip(samples.names, samples.units, strict=True))
+            if infer_role(name, unit) == "position"
+        ][:AXES]
+        if len(columns) == AXES and len(samples.time):
+            names, of = (
+                tuple(texts[column] for column in columns) for texts in (samples.names, samples.units)
+            )
+            return Cursor(Behavior(samples.time, samples.values[:, columns], names, of), source)
+    raise RtdecodeError(
+        "has no cursor position, x and y, which intention is told by",
+        where=str(session.path or session.name),
+        mend="record the cursor as behaviour, or serve --record with an output stage",
+    )
+
+
+def axis_of(outputs: Sequence[Output], cursor: Cursor, where: str) -> list[tuple[int, bool]]:
+    """For each output, the axis it is about and whether it is a velocity.
+
+    A position is called as the cursor's, and a velocity as `velocity_columns` knows it: vx for x.
+
+    Raises:
+        RtdecodeError: an output is about something else than the cursor, or in other units.
+    """
+    axes = cursor.axes
+    velocities = [output for output in outputs if output.role == "velocity"]
+    paired = velocity_columns([*axes, *velocities])
+    found: dict[str, tuple[int, bool]] = {}
+    for axis, output in enumerate(axes):
+        found[output.name] = (axis, False)
+        column = paired[axis]
+        if column is not None:
+            found[velocities[column - len(axes)].name] = (axis, True)
+    told = []
+    for output in outputs:
+        if output.name not in found:
+            raise RtdecodeError(
+                f"{output.name!r} is neither a position nor a velocity of the cursor "
+                f"({', '.join(axis.name for axis in axes)}), so it has no labels of intention",
+                where=where,
+                mend="leave it out with --outputs, or name another base with --base",
+            )
+        axis, velocity = found[output.name]
+        expected = axes[axis].units + ("/s" if velocity else "")
+        if output.units != expected:
+            raise RtdecodeError(
+                f"{output.name} is in {output.units!r}, and the cursor in {axes[axis].units!r}", where=where
+            )
+        told.append((axis, velocity))
+    return told
+
+
+def cursor_outputs(session: Session, names: Sequence[str] | None) -> list[Output]:
+    """Positions and velocities of the cursor, those of these names; None for both velocities.
+
+    Velocities are called as in /behavior, or vx and vy for x and y where none was recorded.
+
+    Raises:
+        RtdecodeError: there is no cursor, or it has nothing of such a name.
+    """
+    cursor = find_cursor(session, {})
+    velocities = _velocities(session, cursor)
+    if names is None:
+        return velocities
+    known = {output.name: output for output in (*cursor.axes, *velocities)}
+    for name in names:
+        if name not in known:
+            raise RtdecodeError(
+                f"has no labels of intention for {name!r}, but for {', '.join(known)}",
+                where=str(session.path or session.name),
+                mend="name some of these with --outputs",
+            )
+    return [known[name] for name in names]
+
+
+def _velocities(session: Session, cursor: Cursor) -> list[Output]:
+    axes, behavior = cursor.axes, session.behavior
+    recorded = [] if behavior is None else list(zip(behavior.names, behavior.units, strict=True))
+    velocities = [
+        Output(name, units, 0.0, 1.0, "velocity")
+        for name, units in recorded
+        if infer_role(name, units) == "velocity"
+    ]
+    paired = velocity_columns([*axes, *velocities])
+    return [
+        Output(f"v{axis.name}", f"{axis.units}/s", 0.0, 1.0, "velocity")
+        if (column := paired[i]) is None
+        else velocities[column - len(axes)]
+        for i, axis in enumerate(axes)
+    ]
+
+
+def _candidates(session: Session, units: Mapping[str, str]) -> list[tuple[str, Behavior]]:
+    candidates: list[tuple[str, Behavior]] = []
+    decoded, behavior = session.decoded, session.behavior
+    if behavior is not None and (columns := [i for i, name in enumerate(behavior.names) if on_screen(name)]):
+        names = tuple(behavior.names[i].removeprefix(ON_SCREEN) for i in columns)
+        shown = Behavior(
+            behavior.time, behavior.values[:, columns], names, tuple(behavior.units[i] for i in columns)
+        )
+        candidates.append(("/behavior on the screen", shown))
+    if decoded is not None:
+        steered: NDArray[np.bool_] = (decoded.flags & np.uint32(UNSTEERED)) == 0
+        if decoded.out is not None:
+            out = decoded.out
+            candidates.append(
+                ("/decoded/out", _samples(decoded.t_bin, out.values, steered, out.names, out.units))
+            )
+        if decoded.names:
+            known = dict(zip(behavior.names, behavior.units, strict=True)) if behavior is not None else {}
+            told = tuple((known | dict(units)).get(name, "") for name in decoded.names)
+            candidates.append(
+                ("/decoded/values", _samples(decoded.t_bin, decoded.values, steered, decoded.names, told))
+            )
+    if behavior is not None:
+        candidates.append(("/behavior", behavior))
+    return candidates
+
+
+def _samples(
+    time: NDArray[np.float64],
+    values: NDArray[np.float32],
+    steered: NDArray[np.bool_],
+    names: tuple[str, ...],
+    units: tuple[str, ...],
+) -> Behavior:
+    kept = steered & np.isfinite(values).all(axis=1)
+    kept &= np.diff(np.maximum.accumulate(time), prepend=-np.inf) > 0
+    return Behavior(time[kept], values[kept], names, units)

@@ -1,0 +1,313 @@
+"""Recorded sessions as learning sees them: binned, labelled, and checked against each other.
+
+sessions = read_all(["monday.h5", "tuesday.h5"], bin_width_s=0.064, outputs=("x", "y"))
+sessions[0].binned.counts, sessions[0].targets      # u1[T, C], f4[T, 2]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import Output, infer_role
+from rtdecode.calibrate.data.blocks import only_blocks
+from rtdecode.calibrate.data.cursor import cursor_outputs, on_screen
+from rtdecode.calibrate.data.refit_labels import (
+    RECORDED,
+    REFIT,
+    IntentionLabels,
+    intention_labels,
+    origin_of_labels,
+)
+from rtdecode.errors import RtdecodeError
+from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
+from rtdecode.session.layout import Session
+from rtdecode.session.read import read_session
+
+MIN_BIN_WIDTH_S, MAX_BIN_WIDTH_S = 0.001, 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSession:
+    """One session, binned, with the behaviour at the end of each bin.
+
+    Attributes:
+        path: of its file.
+        sha256: of the file.
+        session: as it was read.
+        binned: T bins.
+        names, units: of the D columns of behaviour.
+        targets: f4[T, D], in these units; NaN where unknown.
+        intention: what the targets are, if they are labels of intention; None if they were recorded.
+        blocks: of the session that `binned` holds; () for all of it.
+    """
+
+    path: Path
+    sha256: str
+    session: Session
+    binned: BinnedSession
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    targets: NDArray[np.float32]
+    intention: IntentionLabels | None = None
+    blocks: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """bool[T], bins whose behaviour is known in every column."""
+        return np.asarray(np.isfinite(self.targets).all(axis=1), dtype=np.bool_)
+
+    @property
+    def recorded_width_s(self) -> float | None:
+        """Width of the bins that were recorded; None where single spikes were."""
+        if self.session.events is not None or self.session.counts is None:
+            return None
+        return self.session.counts.bin_width_s
+
+    def provenance(self) -> dict[str, Any]:
+        """What to remember of the session; the file's name without its folder, which is nobody's business."""
+        return {
+            "name": self.session.name,
+            "file": self.path.name,
+            "sha256": self.sha256,
+            "date": self.session.attrs.get("date", ""),
+            "synthetic_times": self.binned.synthetic_times,
+        } | origin_of_labels(self.intention, self.blocks)
+
+
+def check_bin_width(bin_width_s: float) -> float:
+    """`bin_width_s`, if a decoder may have it.
+
+    Raises:
+        RtdecodeError: it is not in [0.001, 0.25].
+    """
+    if not MIN_BIN_WIDTH_S <= bin_width_s <= MAX_BIN_WIDTH_S:
+        raise RtdecodeError(
+            f"a bin width of {bin_width_s} s", mend=f"give {MIN_BIN_WIDTH_S} to {MAX_BIN_WIDTH_S} s"
+        )
+    return bin_width_s
+
+
+def read_all(
+    paths: Sequence[Path | str],
+    bin_width_s: float,
+    outputs: tuple[str, ...] | None = None,
+    seed: int = 0,
+    progress: Callable[[str, float], None] | None = None,
+    labels: str = RECORDED,
+    blocks: Sequence[str] = (),
+) -> list[LabelledSession]:
+    """Read sessions that one model is to decode.
+
+    Args:
+        paths: session files.
+        bin_width_s: seconds.
+        outputs: names of behaviour columns; None for all of the first session's, or for the cursor's
+            velocities where labels are "refit".
+        seed: places the events of counts that are coarser than the bins.
+        progress: told the file at hand and the part of them that is read.
+        labels: "recorded" for behaviour, or "refit" for intention towards the targets of the trials.
+        blocks: whose trials' time is taken; () for the whole of each session.
+
+    Raises:
+        RtdecodeError: no path, one that cannot be read or lacks an output, or sessions that do not go
+            together (`check_together`).
+    """
+    check_bin_width(bin_width_s)
+    if outputs is not None and not outputs:
+        raise RtdecodeError("no output to decode", mend="name some with --outputs, or leave it out for all")
+    if labels not in (RECORDED, REFIT):
+        raise RtdecodeError(f"there are no labels called {labels!r}", mend=f"use {RECORDED} or {REFIT}")
+    if not paths:
+        raise RtdecodeError("no session to learn from", mend="name at least one session file")
+    sessions: list[LabelledSession] = []
+    for path in paths:
+        if progress is not None:
+            progress(f"reading {Path(path).name}", len(sessions) / len(paths))
+        labelled = read_labelled(Path(path), bin_width_s, outputs, seed, labels, blocks)
+        if sessions:
+            check_together(sessions[0], labelled)
+        sessions.append(labelled)
+        outputs = labelled.names
+    return sessions
+
+
+def read_labelled(
+    path: Path,
+    bin_width_s: float,
+    outputs: tuple[str, ...] | None = None,
+    seed: int = 0,
+    labels: str = RECORDED,
+    blocks: Sequence[str] = (),
+) -> LabelledSession:
+    """Read one session; arguments as in `read_all`.
+
+    Raises:
+        RtdecodeError: it cannot be read, has no behaviour (or trials, targets and cursor), lacks an output or
+            a block, or was never labelled while it had spikes.
+    """
+    session = read_session(path)
+    if labels == REFIT:
+        return _read_intention(path, session, bin_width_s, outputs, seed, blocks)
+    behavior = session.behavior
+    if behavior is None or not behavior.names:
+        raise RtdecodeError(
+            "has no behaviour to learn from", where=str(path), mend="record with --behavior NAME"
+        )
+    # A cursor on the screen is what a decoder made of the spikes: learnt from only if it is asked for.
+    moved = tuple(name for name in behavior.names if not on_screen(name))
+    names = outputs if outputs is not None else moved or behavior.names
+    columns = [_column(name, behavior.names, path) for name in names]
+    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
+    targets = behavior_at(behavior, binned.t_bin)[:, columns]
+    if not np.isfinite(targets).all(axis=1).any():
+        raise RtdecodeError(
+            f"behaviour ({_span(behavior.time)}) and spikes ({_span(binned.t_bin)}) do not meet in time",
+            where=str(path),
+            mend="check that both were stamped by one clock",
+        )
+    return LabelledSession(
+        path=path,
+        sha256=file_sha256(path),
+        session=session,
+        binned=binned,
+        names=names,
+        units=tuple(behavior.units[column] for column in columns),
+        targets=targets,
+        blocks=tuple(blocks),
+    )
+
+
+def _read_intention(
+    path: Path,
+    session: Session,
+    bin_width_s: float,
+    outputs: tuple[str, ...] | None,
+    seed: int,
+    blocks: Sequence[str],
+) -> LabelledSession:
+    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
+    intention = intention_labels(session, binned.t_bin, cursor_outputs(session, outputs))
+    return LabelledSession(
+        path=path,
+        sha256=file_sha256(path),
+        session=session,
+        binned=binned,
+        names=tuple(output.name for output in intention.outputs),
+        units=tuple(output.units for output in intention.outputs),
+        targets=intention.targets,
+        intention=intention,
+        blocks=tuple(blocks),
+    )
+
+
+def check_together(first: LabelledSession, other: LabelledSession) -> None:
+    """Refuse a session that one model cannot decode together with the first one.
+
+    Raises:
+        RtdecodeError: another number of channels, other units, or spikes recorded in bins of another width.
+    """
+    where, mend = f"{first.path} and {other.path}", "take them one by one"
+    if other.session.n_channels != first.session.n_channels:
+        raise RtdecodeError(
+            f"{first.session.n_channels} and {other.session.n_channels} channels", where=where, mend=mend
+        )
+    # Single spikes can be had in any bins, and go with counts in just these.
+    widths = [labelled.recorded_width_s for labelled in (first, other)]
+    own, others = (
+        labelled.binned.bin_width_s if w is None else w
+        for w, labelled in zip(widths, (first, other), strict=True)
+    )
+    if not math.isclose(own, others, rel_tol=SAME_WIDTH):
+        told = " and ".join("single spikes" if w is None else f"counts of {1e3 * w:g} ms" for w in widths)
+        raise RtdecodeError(f"hold {told}", where=where, mend=mend)
+    for name, unit, other_unit in zip(first.names, first.units, other.units, strict=True):
+        if unit != other_unit:
+            raise RtdecodeError(f"{name} is in {unit!r} and {other_unit!r}", where=where, mend=mend)
+
+
+def describe_outputs(
+    sessions: Sequence[LabelledSession], learnt: Sequence[NDArray[np.bool_]]
+) -> tuple[Output, ...]:
+    """The outputs, with mean and SD of the labels that are learnt from.
+
+    Args:
+        sessions: of the same columns.
+        learnt: bool[T] for each, the bins that count.
+
+    Raises:
+        RtdecodeError: a column does not vary.
+    """
+    labels = np.concatenate(
+        [session.targets[bins] for session, bins in zip(sessions, learnt, strict=True)]
+    ).astype(np.float64)
+    described = []
+    for name, units, column in zip(sessions[0].names, sessions[0].units, labels.T, strict=True):
+        check_output_varies(name, column.min(), column.max(), sessions)
+        described.append(Output(name, units, column.mean(), column.std(), infer_role(name, units)))
+    return tuple(described)
+
+
+def check_output_varies(
+    name: str, lowest: float, highest: float, sessions: Sequence[LabelledSession]
+) -> None:
+    """Refuse behaviour that is the same in all labels of the sessions.
+
+    Raises:
+        RtdecodeError: its lowest value is its highest.
+    """
+    if lowest == highest:
+        raise RtdecodeError(
+            f"the behaviour {name!r} is {lowest:g} throughout",
+            where=", ".join(str(session.path) for session in sessions),
+            mend="leave it out with --outputs",
+        )
+
+
+def distinct_names(sessions: Sequence[LabelledSession]) -> list[str]:
+    """The sessions' names, those that come again with a number."""
+    names = [labelled.session.name for labelled in sessions]
+    return [
+        f"{name} {names[:i].count(name) + 1}" if name in names[:i] else name for i, name in enumerate(names)
+    ]
+
+
+def synthetic_notes(sessions: Sequence[LabelledSession], seed: int) -> list[str]:
+    """What someone must know who reads numbers that rest on events placed at random, a sentence each."""
+    notes = []
+    spread = [labelled for labelled in sessions if labelled.binned.synthetic_times]
+    for width_s in sorted({labelled.recorded_width_s or 0.0 for labelled in spread}):
+        which = [labelled.session.name for labelled in spread if labelled.recorded_width_s == width_s]
+        notes.append(
+            f"counts of {1e3 * width_s:g} ms were spread at random inside their bins (seed {seed}) and the "
+            f"behaviour was interpolated: nothing finer than {1e3 * width_s:g} ms is real "
+            f"({', '.join(which)})"
+        )
+    return notes
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _span(time_s: NDArray[np.float64]) -> str:
+    return f"{time_s[0]:.1f} to {time_s[-1]:.1f} s" if len(time_s) else "none"
+
+
+def _column(name: str, names: tuple[str, ...], path: Path) -> int:
+    if name not in names:
+        raise RtdecodeError(
+            f"has no behaviour called {name!r}, but {', '.join(names)}",
+            where=str(path),
+            mend="name some of these with --outputs",
+        )
+    return names.index(name)

@@ -1,0 +1,1 @@
+"""Jobs that score models, kept on disk as soon as they are done."""

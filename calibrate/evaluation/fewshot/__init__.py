@@ -1,0 +1,1 @@
+"""Models of other days on a new one, by minutes of labels."""

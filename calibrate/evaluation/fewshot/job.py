@@ -1,0 +1,177 @@
+"""One job of a few-shot evaluation, from the files of its day and its base to its score."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.calibrate.adaptation.finetune import adapt
+from rtdecode.calibrate.data.few_shot_split import KnownTime, known_time
+from rtdecode.calibrate.data.metrics import nullable, pcc, r2
+from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, file_sha256, read_labelled
+from rtdecode.calibrate.evaluation.fewshot.plan import PROTOCOL, FewShotJob
+from rtdecode.calibrate.fitting.day_filter import wiener_of_today
+from rtdecode.calibrate.training.build import chosen_device, export_members, take_up
+from rtdecode.calibrate.training.ensemble import one_thread
+from rtdecode.decode.load import load_decoder
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.ensemble.load import networks_of
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a job finds out.
+
+    Attributes:
+        r2, pcc: f8[D], over the last fifth of the day; NaN where there is no score.
+        seconds: that fitting to the day took.
+    """
+
+    r2: NDArray[np.float64]
+    pcc: NDArray[np.float64]
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """One model on one day.
+
+    Attributes:
+        kind: "alignnet", "gru" or "wiener".
+        model: id of the base; None for a filter, which has none.
+        train: names of the sessions that the base was trained on.
+        test: name of the day.
+        minutes: of labels that the model was given.
+        known: which minutes, see `KNOWN`.
+        seed: of the fine-tuning.
+        outputs: names.
+        r2, pcc: f8[D], over the last fifth of the day; NaN where there is no score.
+        seconds: that fitting to the day took.
+    """
+
+    kind: str
+    model: str | None
+    train: tuple[str, ...]
+    test: str
+    minutes: float
+    known: str
+    seed: int
+    outputs: tuple[str, ...]
+    r2: NDArray[np.float64]
+    pcc: NDArray[np.float64]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """As `rtdecode evaluate --json` prints it."""
+        return {
+            "kind": self.kind,
+            "causal": True,
+            "protocol": PROTOCOL,
+            "model": self.model,
+            "train": list(self.train),
+            "test": [self.test],
+            "minutes": self.minutes,
+            "known": self.known,
+            "seed": self.seed,
+            "direction": "spikes to behaviour",
+            "outputs": list(self.outputs),
+            "r2": nullable(self.r2),
+            "pcc": nullable(self.pcc),
+            "seconds": self.seconds,
+        }
+
+
+def scored(job: FewShotJob, measured: Measured) -> Score:
+    """The score that a job gives."""
+    return Score(
+        kind=job.kind,
+        model=job.model,
+        train=job.train,
+        test=job.session,
+        minutes=job.minutes,
+        known=job.known,
+        seed=job.seed,
+        outputs=job.outputs,
+        r2=measured.r2,
+        pcc=measured.pcc,
+        seconds=measured.seconds,
+    )
+
+
+def do_job(job: FewShotJob) -> Measured:
+    """Fit a model to the known minutes of a day, decode the day by the engine of `serve`, and score it.
+
+    On one core. The same job gives the same scores on one machine; the time is measured.
+
+    Raises:
+        RtdecodeError: a file cannot be used or is another one than was planned with, or there is no such
+            device.
+    """
+    with one_thread():
+        day = read_labelled(job.test, job.bin_width_s, job.outputs)
+        if day.sha256 != job.test_sha256:
+            raise _another_file(job.test)
+        known = known_time(day, job.known)
+        fit = _filtered if job.base is None else _tuned
+        fitted, seconds = fit(job, day, known)
+        values = np.empty(day.targets.shape, np.float32)
+        load_decoder(fitted).run(day.binned.counts, values)
+    held_out = known.held_out
+    decoded, targets = values[held_out], day.targets[held_out]
+    return Measured(r2(decoded, targets), pcc(decoded, targets), seconds)
+
+
+def _tuned(job: FewShotJob, day: LabelledSession, known: KnownTime) -> tuple[ModelArtifact, float]:
+    """The base, read in and fine-tuned, and the seconds that took."""
+    assert job.base is not None
+    base = read_artifact(job.base)
+    if file_sha256(job.base) != job.base_sha256:
+        raise _another_file(job.base)
+    nets, counts = networks_of(base), day.binned.counts
+    started = time.perf_counter()
+    take_up(nets, job.session, counts[known.of(job.read_in_minutes)], job.bin_width_s, where=str(day.path))
+    if job.minutes:
+        bins = known.of(job.minutes)
+        adapt(
+            nets,
+            job.session,
+            counts[bins],
+            day.targets[bins],
+            job.bin_width_s,
+            seed=job.seed,
+            device=chosen_device(job.device),
+            progress=_silent,
+            steps=job.steps,
+            at_once=1,
+        )
+    fitted = export_members(nets, job.session, job.bin_width_s, base.outputs)
+    return fitted, time.perf_counter() - started
+
+
+def _filtered(job: FewShotJob, day: LabelledSession, known: KnownTime) -> tuple[ModelArtifact, float]:
+    """A Wiener filter of the same minutes, and the seconds that took."""
+    started = time.perf_counter()
+    bins = known.of(job.minutes)
+    learnt = np.zeros_like(day.known)
+    learnt[bins] = day.known[bins]
+    outputs = describe_outputs([day], [learnt])
+    fitted = wiener_of_today(day.binned.counts[bins], day.targets[bins], outputs, job.bin_width_s)
+    return fitted, time.perf_counter() - started
+
+
+def _another_file(path: Path) -> RtdecodeError:
+    return RtdecodeError(
+        "is another file than the one that the jobs were planned with",
+        where=str(path),
+        mend="leave files alone meanwhile, and give a cluster's workers the same ones under the same paths",
+    )
+
+
+def _silent(_done: float) -> None:
+    pass

@@ -1,0 +1,294 @@
+"""What a job learns, and what that makes of the day that is scored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.calibrate.evaluation.study.data import StudyDay, StudySet, study_set
+from rtdecode.calibrate.evaluation.study.kalman import kalman_decoded, kalman_simulated
+from rtdecode.calibrate.evaluation.study.plan import Base, Job
+from rtdecode.calibrate.evaluation.study.recipes import study_network, study_settings
+from rtdecode.calibrate.evaluation.study.rows import DECODING, SIMULATION
+from rtdecode.calibrate.fitting.fitters import velocity_columns
+from rtdecode.calibrate.training.build import decoded_whole, export_members, take_up
+from rtdecode.calibrate.training.ensemble import member_seeds, one_thread
+from rtdecode.calibrate.training.settings import SIMULATE
+from rtdecode.calibrate.training.trainer import train
+from rtdecode.calibrate.training.windows import Recording
+from rtdecode.decode.load import load_decoder
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.ensemble.load import networks_of
+from rtdecode.models.linear.lagged import centred, fit_lagged
+from rtdecode.models.linear.wiener import lag_edges
+from rtdecode.models.networks.alignnet import AlignNet
+from rtdecode.models.networks.baseline import BaselineNet
+from rtdecode.models.networks.cost import Cost, cost_of
+from rtdecode.models.networks.gru import GRUNet
+from rtdecode.models.nn.network import Network
+
+#: Bins that a network's cost is measured on.
+COST_BINS = 512
+
+#: Seconds of history, and of the finest groups of lags, of a Wiener filter (those of `fit_wiener`).
+HISTORY_S, LAG_WIDTH_S = 1.024, 0.064
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What came of a job.
+
+    Attributes:
+        data: what it was learnt from and is scored on.
+        values: f4[T, D] of the test day: behaviour in its units, or spikes per bin.
+        cost: of what made them.
+        footprint_bytes: of the numbers that make them, as they are stored.
+        decode_us: time per bin, by what decodes it: the engine of `serve` where that runs such a model,
+            torch on one thread or NumPy over the whole day where not.
+        train_seconds: that learning took.
+        model: id of a pretrained model; None for one trained here.
+    """
+
+    data: StudySet
+    values: NDArray[np.float32]
+    cost: Cost
+    footprint_bytes: int
+    decode_us: float
+    train_seconds: float
+    model: str | None = None
+
+
+def base_of(path: Path) -> Base:
+    """A pretrained model, by what it is for and what it looks at: so it is scored.
+
+    Raises:
+        RtdecodeError: it cannot be read, or is no AlignNet.
+    """
+    base = read_artifact(path, train=False)
+    if base.kind != AlignNet.kind:
+        raise RtdecodeError(
+            f"is of kind {base.kind}", where=str(path), mend="name a model made by rtdecode pretrain"
+        )
+    simulates = base.provenance.get("pretrain", {}).get("direction") == SIMULATE
+    return Base(
+        path, form="causal" if base.causal else "offline", direction=SIMULATION if simulates else DECODING
+    )
+
+
+def learn(job: Job) -> Learnt:
+    """Do a job, on one thread.
+
+    Raises:
+        RtdecodeError: a session or the base cannot be used, or training comes apart.
+    """
+    with one_thread():
+        if job.base is not None:
+            return _as_it_is(job, job.base)
+        data = study_set(job)
+        if job.kind == "wiener":
+            return _filtered(job, data)
+        if job.kind == "kalman":
+            return _kalman(job, data)
+        return _trained(job, data)
+
+
+def _trained(job: Job, data: StudySet) -> Learnt:
+    started = time.perf_counter()
+    n_channels, bin_width_s = data.test.counts.shape[1], data.bin_width_s
+    seeds = member_seeds(job.seed, job.members)
+    nets = []
+    for seed in seeds:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            net = study_network(
+                job.kind, job.form, job.direction, n_channels, len(data.outputs), data.count_max, bin_width_s
+            )
+        net.set_output_scale([o.mean for o in data.outputs], [o.sd for o in data.outputs])
+        nets.append(net)
+    recordings = []
+    for day in data.days:
+        take_up(nets, day.name, day.counts[day.seen], bin_width_s, where=str(day.recorded.path))
+        if day.learnt.any():
+            recordings.append(_recording(data, day))
+    longest = max(recording.counts.shape[1] for recording in recordings)
+    for seed, net in zip(seeds, nets, strict=True):
+        settings = study_settings(job.kind, job.direction, longest, bin_width_s, job.steps, seed)
+        train(net, recordings, settings, torch.device("cpu"), _silent)
+    return _made(job, data, nets, time.perf_counter() - started)
+
+
+def _recording(data: StudySet, day: StudyDay) -> Recording:
+    return Recording(
+        session=day.name,
+        counts=torch.from_numpy(day.counts.T.astype(np.float32)),
+        targets=torch.from_numpy(data.z_behavior(day).T.copy()),
+        learnt=torch.from_numpy(day.learnt.astype(np.float32)),
+        validated=np.zeros_like(day.learnt),
+    )
+
+
+def _made(job: Job, data: StudySet, nets: Sequence[Network], train_seconds: float) -> Learnt:
+    """What trained networks make of the test day."""
+    cost = _cost(job, data, nets)
+    served = job.direction == DECODING and job.form == "causal" and isinstance(nets[0], AlignNet | GRUNet)
+    if served:
+        artifact = export_members(nets, data.test.name, data.bin_width_s, data.outputs)
+        values, seconds = _by_engine(artifact, data)
+        footprint = sum(int(tensor.nbytes) for tensor in artifact.run.values())
+    else:
+        values, seconds = _by_torch(job, data, nets)
+        footprint = 4 * cost.parameters
+    return Learnt(data, values, cost, footprint, 1e6 * seconds / len(values), train_seconds)
+
+
+def _by_engine(artifact: ModelArtifact, data: StudySet) -> tuple[NDArray[np.float32], float]:
+    counts = data.test.counts
+    values = np.empty((len(counts), len(data.outputs)), np.float32)
+    # A kind that was never run compiles first.
+    load_decoder(artifact).run(counts[:8], values[:8])
+    decoder = load_decoder(artifact)
+    started = time.perf_counter()
+    decoder.run(counts, values)
+    return values, time.perf_counter() - started
+
+
+def _by_torch(job: Job, data: StudySet, nets: Sequence[Network]) -> tuple[NDArray[np.float32], float]:
+    name = data.test.name
+    started = time.perf_counter()
+    if job.direction == DECODING:
+        values = decoded_whole(nets, data.test.counts, name)
+        return values, time.perf_counter() - started
+    behavior = torch.from_numpy(data.z_behavior(data.test).T[np.newaxis].copy())
+    with torch.no_grad():
+        each = [_two_way(net).simulate(behavior, name) for net in nets]
+    seconds = time.perf_counter() - started
+    return torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32), seconds
+
+
+def _cost(job: Job, data: StudySet, nets: Sequence[Network]) -> Cost:
+    name = data.test.name
+    counts = data.test.counts[:COST_BINS]
+    window = torch.from_numpy(counts.T[np.newaxis].astype(np.float32))
+    behavior = torch.from_numpy(data.z_behavior(data.test)[:COST_BINS].T[np.newaxis].copy())
+    each = []
+    for net in nets:
+        if job.direction == DECODING:
+            parts = [net.gru, net.head] if isinstance(net, GRUNet) else _two_way(net).decoding_parts()
+            density = float((counts != 0).mean())
+            each.append(cost_of(parts, lambda net=net: net.decode(window, name), len(counts), density))  # type: ignore[misc]
+        else:
+            both = _two_way(net)
+            each.append(
+                cost_of(
+                    both.simulating_parts(),
+                    lambda both=both: both.simulate(behavior, name),  # type: ignore[misc]
+                    len(counts),
+                )
+            )
+    sparse = [cost.sparsity for cost in each if cost.sparsity is not None]
+    return Cost(
+        parameters=sum(cost.parameters for cost in each),
+        dense_macs=sum(cost.dense_macs for cost in each),
+        effective_acs=sum(cost.effective_acs for cost in each),
+        sparsity=float(np.mean(sparse)) if sparse else None,
+    )
+
+
+def _as_it_is(job: Job, path: Path) -> Learnt:
+    """A pretrained model on a day that it has not seen, read in from its spikes."""
+    base = read_artifact(path)
+    if (base.bin_width_s, base.output_names) != (job.bin_width_s, job.outputs):
+        raise RtdecodeError(
+            f"decodes {', '.join(base.output_names)} in bins of {1e3 * base.bin_width_s:g} ms; the study has "
+            f"{', '.join(job.outputs)} and {1e3 * job.bin_width_s:g}",
+            where=str(path),
+            mend="give its --bin-width and --outputs, or leave it out",
+        )
+    data = study_set(job, base.outputs)
+    for seen in base.provenance.get("sessions", ()):
+        if seen.get("sha256") == data.test.recorded.sha256 and not seen.get("validation"):
+            raise RtdecodeError(
+                f"{path.name} was trained on this session",
+                where=str(job.test),
+                mend="leave one of them out",
+            )
+    nets = networks_of(base)
+    day = data.test
+    take_up(nets, day.name, day.counts[day.seen], data.bin_width_s, where=str(day.recorded.path))
+    made = _made(job, data, nets, 0.0)
+    return Learnt(
+        data, made.values, made.cost, made.footprint_bytes, made.decode_us, 0.0, model=base.model_id
+    )
+
+
+def _filtered(job: Job, data: StudySet) -> Learnt:
+    """A Wiener filter of either direction, on channels scaled as the networks' are."""
+    started = time.perf_counter()
+    decoding = job.direction == DECODING
+    causal = job.form == "causal"
+    past = lag_edges(HISTORY_S if causal else HISTORY_S / 2, LAG_WIDTH_S, data.bin_width_s)
+    edges = past if causal else centred(past)
+    signals, targets = [], []
+    for day in data.days:
+        z_counts, z_behavior = day.z_counts, data.z_behavior(day).astype(np.float64)
+        signals.append(z_counts if decoding else z_behavior)
+        learnt = day.learnt[:, np.newaxis]
+        targets.append(np.where(learnt, z_behavior if decoding else z_counts, np.nan))
+    fitted = fit_lagged(signals, targets, edges)
+    train_seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    z = fitted(signals[-1])
+    seconds = time.perf_counter() - started
+    macs = float(fitted.weight.size)
+    density = float((data.test.counts != 0).mean()) if decoding else 1.0
+    cost = Cost(fitted.weight.size + fitted.bias.size, macs, macs * density, None)
+    return Learnt(
+        data, _in_units(data, z, decoding), cost, 4 * cost.parameters, 1e6 * seconds / len(z), train_seconds
+    )
+
+
+def _kalman(job: Job, data: StudySet) -> Learnt:
+    velocity_of = velocity_columns(data.outputs)
+    started = time.perf_counter()
+    if job.direction == DECODING:
+        artifact, fit_seconds = kalman_decoded(data, velocity_of)
+        values, seconds = _by_engine(artifact, data)
+        # Its covariance settles after some bins (`KalmanDecoder`); what is left of a bin are these products.
+        per_spike, per_bin = (
+            sum(int(artifact.run[name].size) for name in names)
+            for names in (("observe",), ("transition", "information", "readout"))
+        )
+        density = float((data.test.counts != 0).mean())
+        footprint = sum(int(tensor.nbytes) for tensor in artifact.run.values())
+        n = sum(int(tensor.size) for tensor in artifact.run.values())
+        cost = Cost(n, float(per_spike + per_bin), per_spike * density + per_bin, None)
+        return Learnt(data, values, cost, footprint, 1e6 * seconds / len(values), fit_seconds)
+    z, weights, seconds = kalman_simulated(data, velocity_of)
+    train_seconds = time.perf_counter() - started - seconds
+    cost = Cost(weights, float(weights), float(weights), None)
+    values = _in_units(data, z, decoding=False)
+    return Learnt(data, values, cost, 4 * weights, 1e6 * seconds / len(values), train_seconds)
+
+
+def _in_units(data: StudySet, z: NDArray[np.float64], decoding: bool) -> NDArray[np.float32]:
+    if decoding:
+        mean, sd = (np.array([getattr(output, part) for output in data.outputs]) for part in ("mean", "sd"))
+        return np.asarray(z * sd + mean, dtype=np.float32)
+    day = data.test
+    return np.asarray(np.maximum(np.where(day.good, z * day.sd + day.mean, 0.0), 0.0), dtype=np.float32)
+
+
+def _two_way(net: Network) -> AlignNet | BaselineNet:
+    assert isinstance(net, AlignNet | BaselineNet)
+    return net
+
+
+def _silent(_done: float) -> None:
+    pass

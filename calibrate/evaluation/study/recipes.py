@@ -1,0 +1,141 @@
+"""How large each kind of network is in the study, and how long it learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rtdecode.calibrate.evaluation.study.rows import DECODING
+from rtdecode.calibrate.training.build import CPU_FLOAT32, multiplies_bfloat16
+from rtdecode.calibrate.training.settings import DECODE, SIMULATE, TrainingSettings
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.networks.alignnet import AlignNet
+from rtdecode.models.networks.baseline import BaselineNet
+from rtdecode.models.networks.gru import GRUNet
+from rtdecode.models.nn.network import Network
+
+#: Batches of 16 windows, and networks whose mean is taken: the same for every kind.
+STEPS, MEMBERS = 400, 1
+
+WINDOW_S, WARMUP_S = 12.8, 0.8
+LEARNING_RATE = 3e-3
+
+#: Frames that an MLP sees, seconds.
+REACH_S = 1.024
+
+#: Longest time constant of AlignNet's leaky neurons.
+LONGEST_S = 4.0
+
+#: Weight of AlignNet's other ways while it learns the one that is scored, and one batch in how many.
+AUXILIARY, AUXILIARY_EVERY = 0.1, 4
+
+_BASELINES: dict[str, dict[str, Any]] = {
+    "mlp": {"width": 256, "depth": 3},
+    "gru": {"width": 128},
+    "resnet": {"width": 96, "depth": 4},
+    "resnet-unet": {"width": 96, "depth": 3},
+}
+_ALIGNNETS: dict[str, dict[str, Any]] = {
+    "causal": {"widths": (80, 80, 80), "dec_widths": (64, 64), "leaky": 64, "hidden": 64},
+    "offline": {"widths": (80, 80, 80), "dec_widths": (64, 64), "leaky": 64, "hidden": 64},
+    "offline-2d": {"widths": (8, 16, 16), "dec_widths": (8, 16), "latent": 16},
+}
+FEATURE_DROPOUT, MOTION_DROPOUT = 0.3, 0.3
+
+#: From behaviour to spikes AlignNet is as wide as the residual networks, and its last level twice that: what
+#: a neuron says of a rate is coarse. Decoding, width brought nothing, nor did it to the residual networks.
+_WIDE: dict[str, Any] = {"widths": (96, 96, 96), "dec_widths": (192, 96)}
+
+
+def recipe(kind: str, form: str, direction: str) -> dict[str, Any]:
+    """Everything that is chosen here for a network, as JSON can hold it; {} for a filter."""
+    if kind == "alignnet":
+        own = _alignnet(form, direction) | {"auxiliary": [AUXILIARY, AUXILIARY_EVERY]}
+    elif kind in _BASELINES:
+        own = _BASELINES[kind]
+    else:
+        return {}
+    return own | {
+        "dropout": [FEATURE_DROPOUT, MOTION_DROPOUT],
+        "window_s": [WINDOW_S, WARMUP_S],
+        "learning_rate": LEARNING_RATE,
+        "reach_s": REACH_S,
+        "longest_s": LONGEST_S,
+        "cpu_float32": kind in CPU_FLOAT32,
+    }
+
+
+def study_network(
+    kind: str, form: str, direction: str, n_channels: int, n_outputs: int, count_max: int, bin_width_s: float
+) -> Network:
+    """An untrained network of the study.
+
+    Args:
+        kind: of the networks in `studyrows.KINDS`.
+        form: of `studyrows.FORMS`.
+        direction: that it is to learn.
+        n_channels, n_outputs, count_max, bin_width_s: of the data.
+
+    Raises:
+        RtdecodeError: the kind is no network.
+    """
+    common: dict[str, Any] = {
+        "n_channels": n_channels,
+        "n_outputs": n_outputs,
+        "count_max": count_max,
+        "dropout": 0.2,
+        "channel_dropout": 0.2,
+        "feature_dropout": FEATURE_DROPOUT,
+    }
+    if kind == "alignnet":
+        sizes = common | _alignnet(form, direction)
+        net = AlignNet(
+            causal=form == "causal",
+            planar=form == "offline-2d",
+            graded_rates=True,
+            motion_dropout=MOTION_DROPOUT,
+            centred_rates=True,
+            **sizes,
+        )
+        if net.behavior_head.n_leaky:
+            net.behavior_head.spread(LONGEST_S / bin_width_s)
+        return net
+    if kind == "gru" and form == "causal" and direction == DECODING:
+        # The one that `fit` makes and `serve` runs.
+        return GRUNet(hidden=_BASELINES["gru"]["width"], **common)
+    if kind not in _BASELINES:
+        raise RtdecodeError(f"a {kind} is no network")
+    reach = max(1, round(REACH_S / bin_width_s))
+    sizes = common | _BASELINES[kind]
+    return BaselineNet(trunk=kind, causal=form == "causal", reach=reach, **sizes)
+
+
+def study_settings(
+    kind: str, direction: str, longest_bins: int, bin_width_s: float, steps: int, seed: int
+) -> TrainingSettings:
+    """How a network of the study learns: one cycle, nothing held back to stop by.
+
+    Args:
+        kind, direction: of the network.
+        longest_bins: of the longest session.
+        bin_width_s: seconds.
+        steps: batches.
+        seed: of everything random.
+    """
+    window = min(round(WINDOW_S / bin_width_s), max(longest_bins // 4, 8))
+    return TrainingSettings(
+        steps=steps,
+        window_bins=window,
+        warmup_bins=min(round(WARMUP_S / bin_width_s), window // 4),
+        learning_rate=LEARNING_RATE,
+        direction=DECODE if direction == DECODING else SIMULATE,
+        auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
+        auxiliary_every=AUXILIARY_EVERY,
+        mixed=multiplies_bfloat16(kind, torch.device("cpu")),
+        seed=seed,
+    )
+
+
+def _alignnet(form: str, direction: str) -> dict[str, Any]:
+    return _ALIGNNETS[form] | (_WIDE if direction != DECODING and form != "offline-2d" else {})

@@ -1,0 +1,1 @@
+"""Models from sessions: `rtdecode fit` and `rtdecode pretrain`."""

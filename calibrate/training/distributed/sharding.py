@@ -1,0 +1,161 @@
+"""Sessions shared out over ranks: each reads and holds its own, and knows of the others what they are.
+
+sessions = read_shared(paths, 0.064, ("x", "y"), kept_back={3}, ranks=ranks)
+held(sessions[0])       # on one rank only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import Output, infer_role
+from rtdecode.calibrate.data.sessions import (
+    LabelledSession,
+    check_bin_width,
+    check_output_varies,
+    check_together,
+    describe_outputs,
+    read_all,
+    read_labelled,
+)
+from rtdecode.calibrate.training.distributed.ranks import Ranks
+from rtdecode.errors import RtdecodeError
+from rtdecode.session.duration import duration_s
+
+
+def read_shared(
+    paths: Sequence[Path | str],
+    bin_width_s: float,
+    outputs: tuple[str, ...] | None,
+    seed: int,
+    kept_back: Collection[int],
+    ranks: Ranks,
+    progress: Callable[[str, float], None],
+) -> list[LabelledSession]:
+    """All sessions in the order of `paths`, those of other ranks without their samples.
+
+    Args:
+        paths, bin_width_s, outputs, seed, progress: as of `read_all`.
+        kept_back: numbers of the sessions that are validated on.
+        ranks: which share them out.
+
+    Raises:
+        RtdecodeError: as `read_all`, of a session of this rank or of two that do not go together; or there
+            are more ranks than sessions to learn from.
+    """
+    if not ranks.several:
+        return read_all(paths, bin_width_s, outputs, seed, progress)
+    check_bin_width(bin_width_s)
+    if not paths:
+        raise RtdecodeError("no session to learn from", mend="name at least one session file")
+    if ranks.n > len(paths) - len(kept_back):
+        raise RtdecodeError(
+            f"{ranks.n} processes for {len(paths) - len(kept_back)} sessions to learn from",
+            mend="start no more than there are sessions",
+        )
+    durations = ranks.union({i: duration_s(paths[i]) for i in range(ranks.rank, len(paths), ranks.n)})
+    own = [i for i, rank in enumerate(shares(durations, kept_back, ranks.n)) if rank == ranks.rank]
+    if outputs is None:
+        # The first session says what is decoded, whoever holds it.
+        outputs = ranks.from_lead(lambda: read_labelled(Path(paths[0]), bin_width_s, None, seed).names)
+    read: dict[int, LabelledSession] = {}
+    for i in own:
+        progress(f"reading {Path(paths[i]).name}", len(read) / len(own))
+        read[i] = read_labelled(Path(paths[i]), bin_width_s, outputs, seed)
+    described = ranks.union({i: _without_samples(day) for i, day in read.items()})
+    for other in described[1:]:
+        check_together(described[0], other)
+    return [read.get(i, day) for i, day in enumerate(described)]
+
+
+def shares(durations: Sequence[float], kept_back: Collection[int], n_ranks: int) -> list[int]:
+    """The rank of each session: the longest first, each to the rank that has least so far.
+
+    Sessions to learn from are shared out first, so that ranks have about as much of them, and each has one if
+    there are enough; those kept back are shared out on top.
+
+    Args:
+        durations: of the sessions, seconds.
+        kept_back: numbers of those that are not learnt from.
+        n_ranks: how many ranks there are.
+    """
+    ranks, loads = [0] * len(durations), [(0.0, 0)] * n_ranks
+    for i in sorted(range(len(durations)), key=lambda i: (i in kept_back, -durations[i])):
+        ranks[i] = min(range(n_ranks), key=loads.__getitem__)
+        load, number = loads[ranks[i]]
+        loads[ranks[i]] = (load + durations[i], number + 1)
+    return ranks
+
+
+def held(day: LabelledSession) -> bool:
+    """Whether this rank holds the session's samples."""
+    return len(day.targets) > 0
+
+
+def describe_shared(
+    sessions: Sequence[LabelledSession], learnt: Sequence[NDArray[np.bool_]], ranks: Ranks
+) -> tuple[Output, ...]:
+    """`describe_outputs` of the sessions of all ranks; mean and SD differ in their last bits at most.
+
+    Raises:
+        RtdecodeError: as `describe_outputs`.
+    """
+    if not ranks.several:
+        return describe_outputs(sessions, learnt)
+    parts = ranks.union(
+        {
+            i: _Moments.of(day.targets[bins])
+            for i, (day, bins) in enumerate(zip(sessions, learnt, strict=True))
+            if bins.any()
+        }
+    )
+    n = sum(part.n for part in parts)
+    mean = np.sum([part.n * part.mean for part in parts], axis=0) / n
+    variance = np.sum([part.n * (part.variance + (part.mean - mean) ** 2) for part in parts], axis=0) / n
+    lowest, highest = (np.min([p.lowest for p in parts], axis=0), np.max([p.highest for p in parts], axis=0))
+    described = []
+    for column, (name, units) in enumerate(zip(sessions[0].names, sessions[0].units, strict=True)):
+        check_output_varies(name, lowest[column], highest[column], sessions)
+        sd = float(np.sqrt(variance[column]))
+        described.append(Output(name, units, float(mean[column]), sd, infer_role(name, units)))
+    return tuple(described)
+
+
+@dataclass(frozen=True, eq=False)
+class _Moments:
+    """Of n labels: mean, variance, lowest and highest value f8[D] of each column."""
+
+    n: int
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    lowest: NDArray[np.float64]
+    highest: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, labels: NDArray[np.float32]) -> _Moments:
+        exact = labels.astype(np.float64)
+        return cls(len(exact), exact.mean(axis=0), exact.var(axis=0), exact.min(axis=0), exact.max(axis=0))
+
+
+def _without_samples(day: LabelledSession) -> LabelledSession:
+    """What other ranks need to know of a session: everything but its rows."""
+    session, binned = day.session, day.binned
+    events = session.events
+    if events is not None:
+        events = replace(events, time=events.time[:0], channel=events.channel[:0], unit=None)
+    counts = session.counts
+    if counts is not None:
+        counts = replace(counts, values=counts.values[:0].copy())
+    return replace(
+        day,
+        session=replace(
+            session, events=events, counts=counts, behavior=None, trials=None, decoded=None, log=()
+        ),
+        binned=replace(binned, counts=binned.counts[:0].copy(), t_bin=binned.t_bin[:0].copy()),
+        targets=day.targets[:0].copy(),
+    )

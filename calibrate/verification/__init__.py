@@ -1,0 +1,1 @@
+"""The live engine against torch and NumPy: `rtdecode verify`."""

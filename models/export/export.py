@@ -1,0 +1,212 @@
+"""From a trained network to what the runtime steps: all folded, and exact where a threshold follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.decode.halfwords import rounded_to_halfwords
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.export.fixed_point import GRID_BITS, on_grid
+from rtdecode.models.networks.alignnet import AlignNet
+from rtdecode.models.networks.gru import GRUNet
+from rtdecode.models.nn.layers import ConvUnit, Pointwise
+from rtdecode.models.nn.network import Network
+
+F8 = NDArray[np.float64]
+
+
+def export(
+    net: Network,
+    *,
+    session: str,
+    bin_width_s: float,
+    outputs: Sequence[Output],
+    provenance: Mapping[str, Any] | None = None,
+) -> ModelArtifact:
+    """The artifact of a network for one of its sessions.
+
+    `run.*` holds the path from spikes to behaviour, with batch normalisation, read-in, channel mask and the
+    scale of the outputs folded in; `train.*` the whole network, for `from_artifact`. Weights and biases
+    before a threshold are rounded to multiples of 2⁻¹², or of a coarser step where `on_grid` says that a
+    layer needs it; `provenance["export"]["notes"]` tells which. The other weights of an AlignNet, but the
+    head's, are rounded to 16 bits (`halfwords`).
+
+    Args:
+        net: an `AlignNet` or a `GRUNet`; it is read as in evaluation mode, and left as it is.
+        session: whose read-in to fold; its channels are the mask.
+        bin_width_s: that the network was trained at.
+        outputs: what is decoded, with the mean and SD that `set_output_scale` was told.
+        provenance: see `ModelArtifact`.
+
+    Raises:
+        RtdecodeError: the network looks ahead, is of an unknown kind, has diverged, or does not fit the
+            outputs; or no such session.
+    """
+    _check_outputs(net, outputs)
+    folded = fold(net, session)
+    notes: list[str] = []
+    widths: tuple[int, ...] = ()
+    grid_bits = None
+    if isinstance(net, AlignNet):
+        widths = net.widths
+        folded, grid, notes = _all_on_grid(folded, len(widths), net.read_in.count_max)
+        grid_bits = int(grid.min())
+        folded["grid"] = grid
+    good = net.read_in.of(session).good.tolist()
+    return ModelArtifact(
+        kind=net.kind,
+        causal=True,
+        bin_width_s=bin_width_s,
+        n_channels=net.n_channels,
+        channel_mask=tuple(good),
+        outputs=tuple(outputs),
+        count_max=net.read_in.count_max,
+        run={
+            name: array if array.dtype == np.int32 else array.astype("f4") for name, array in folded.items()
+        },
+        train=net.train_tensors(session),
+        provenance=dict(provenance or {}) | {"export": {"session": session, "notes": notes}},
+        widths=widths,
+        grid_bits=grid_bits,
+    )
+
+
+def fold(net: Network, session: str) -> dict[str, NDArray[Any]]:
+    """The tensors of run.*, f8 and not rounded, without `grid`.
+
+    Raises:
+        RtdecodeError: the network looks ahead, or is of an unknown kind; or no such session.
+    """
+    if isinstance(net, AlignNet):
+        return _fold_alignnet(net, session)
+    if isinstance(net, GRUNet):
+        return _fold_gru(net, session)
+    raise RtdecodeError(f"no way to export a {type(net).__name__}")
+
+
+def _all_on_grid(
+    folded: dict[str, NDArray[Any]], n_levels: int, count_max: int
+) -> tuple[dict[str, NDArray[Any]], NDArray[np.int32], list[str]]:
+    """The tensors with those before a threshold rounded, b of each such layer, and what to say of it."""
+    rounded, grid, notes = dict(folded), [], []
+    for name in (f"enc{level}.{i}" for level in range(n_levels) for i in range(2)):
+        weight, bias = f"{name}.weight", f"{name}.bias"
+        try:
+            rounded[weight], rounded[bias], bits = on_grid(
+                folded[weight], folded[bias], count_max if name == "enc0.0" else 1
+            )
+        except RtdecodeError as error:
+            raise RtdecodeError(error.what, where=name, mend=error.mend) from error
+        grid.append(bits)
+        if bits < GRID_BITS:
+            notes.append(f"{name} is on a grid of 2^-{bits} instead of 2^-{GRID_BITS}: its weights are large")
+    for name, tensor in rounded.items():
+        if name.endswith(".weight") and not name.startswith(("enc", "head")):
+            rounded[name] = rounded_to_halfwords(tensor)
+    return rounded, np.array(grid, dtype=np.int32), notes
+
+
+def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
+    if not net.causal:
+        raise RtdecodeError(
+            "the network looks ahead in time and cannot be stepped", mend="train a causal one"
+        )
+    run: dict[str, NDArray[Any]] = {}
+    for stem, stages in (("enc", net.spike_encoder.stages), ("dec", net.behavior_decoder.stages)):
+        for level, units in enumerate(stages):
+            assert isinstance(units, nn.Sequential)
+            for i, unit in enumerate(units):
+                assert isinstance(unit, ConvUnit)
+                run[f"{stem}{level}.{i}.weight"], run[f"{stem}{level}.{i}.bias"] = _fold_norm(unit)
+                if unit.beside is not None:
+                    run[f"skip{level}.weight"] = _f8(unit.beside.weight).T * _gain(unit)
+    scale, offset = _read_in(net, session)
+    weight = run["enc0.0.weight"]
+    run["enc0.0.bias"] = run["enc0.0.bias"] + np.einsum("ilo,i->o", weight, offset)
+    run["enc0.0.weight"] = weight * scale[:, np.newaxis, np.newaxis]
+    run["latent.weight"], run["latent.bias"] = _linear(net.spike_encoder.latent)
+    run |= _fold_read_out(net)
+    return run
+
+
+def _fold_read_out(net: AlignNet) -> dict[str, NDArray[Any]]:
+    """The head, and what stands before it."""
+    read_out = net.behavior_head
+    run: dict[str, NDArray[Any]] = {}
+    if read_out.drive is not None:
+        decay = _f8(read_out.decay())
+        weight, bias = _linear(read_out.drive)
+        scale = np.sqrt(1.0 - decay**2)
+        run |= {"leaky.weight": weight * scale, "leaky.bias": bias * scale, "leaky.decay": decay}
+    if read_out.mix is not None:
+        run["hidden.weight"], run["hidden.bias"] = _linear(read_out.mix)
+    run["head.weight"], run["head.bias"] = _in_units(net, read_out.head)
+    return run
+
+
+def _fold_gru(net: GRUNet, session: str) -> dict[str, NDArray[Any]]:
+    gates = {name.removesuffix("_l0"): _f8(tensor) for name, tensor in net.gru.named_parameters()}
+    scale, offset = _read_in(net, session)
+    head_weight, head_bias = _in_units(net, net.head)
+    return {
+        "gru.weight_ih": gates["weight_ih"].T * scale[:, np.newaxis],
+        "gru.weight_hh": gates["weight_hh"].T,
+        "gru.bias_ih": gates["bias_ih"] + gates["weight_ih"] @ offset,
+        "gru.bias_hh": gates["bias_hh"],
+        "head.weight": head_weight,
+        "head.bias": head_bias,
+    }
+
+
+def _fold_norm(unit: ConvUnit) -> tuple[F8, F8]:
+    """Weight f8[in, lags, out], lag 0 first, and bias f8[out] of convolution and normalisation in one."""
+    gain, norm = _gain(unit), unit.norm
+    assert norm.running_mean is not None
+    weight = _f8(unit.conv.weight).transpose(1, 2, 0)[:, ::-1] * gain
+    return weight, _f8(norm.bias) - _f8(norm.running_mean) * gain
+
+
+def _gain(unit: ConvUnit) -> F8:
+    """What the normalisation multiplies by, f8[out]."""
+    assert unit.norm.running_var is not None
+    return _f8(unit.norm.weight) / np.sqrt(_f8(unit.norm.running_var) + unit.norm.eps)
+
+
+def _read_in(net: Network, session: str) -> tuple[F8, F8]:
+    """Scale and offset f8[C], 0 for channels that are ignored."""
+    numbers = net.read_in.of(session)
+    good = _f8(numbers.good)
+    return _f8(numbers.scale) * good, _f8(numbers.offset) * good
+
+
+def _linear(layer: Pointwise | nn.Linear) -> tuple[F8, F8]:
+    return _f8(layer.weight).T, _f8(layer.bias)
+
+
+def _in_units(net: Network, head: Pointwise | nn.Linear) -> tuple[F8, F8]:
+    weight, bias = _linear(head)
+    sd = _f8(net.output_sd)
+    return weight * sd, bias * sd + _f8(net.output_mean)
+
+
+def _f8(tensor: Tensor) -> F8:
+    array: F8 = tensor.detach().cpu().double().numpy()
+    return array
+
+
+def _check_outputs(net: Network, outputs: Sequence[Output]) -> None:
+    if len(outputs) != net.n_outputs:
+        raise RtdecodeError(f"{len(outputs)} outputs for a network of {net.n_outputs}")
+    for output, mean, sd in zip(outputs, net.output_mean.tolist(), net.output_sd.tolist(), strict=True):
+        if output.mean != mean or output.sd != sd:
+            raise RtdecodeError(
+                f"the network learnt {output.name!r} with mean {mean:g} and SD {sd:g}, not "
+                f"{output.mean:g} and {output.sd:g}",
+                mend="tell the network with set_output_scale before training",
+            )

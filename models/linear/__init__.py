@@ -1,0 +1,1 @@
+"""Linear decoders fitted without torch."""

@@ -1,0 +1,276 @@
+"""A linear-Gaussian model of spike counts given kinematics, with hidden states for what they share besides.
+
+What counts have in common beyond the decoded kinematics wanders slowly: attention, posture, drift. Taken for
+white noise it would be believed again in every bin. So the model has hidden states (Wu, Kulkarni, Hatsopoulos
+& Paninski 2009, IEEE Trans. Neural Syst. Rehabil. Eng. 17:370), found without iterations: the residuals'
+covariance with themselves some steps before has no white noise in it.
+
+It is estimated over steps of about 60 ms, in which movement is decided, and then taken in smaller steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import block_diag
+
+from rtdecode.models.linear.state_space import at_least, root, stable, symmetric
+
+F8 = NDArray[np.float64]
+Rows = NDArray[np.bool_]
+N = TypeVar("N", bound=np.generic)
+
+TRANSITION_RIDGE, OBSERVATION_RIDGE, READOUT_RIDGE = 1e-3, 1e-3, 1e-6
+MAX_RADIUS = 0.999
+LEAST_NOISE = 1e-6
+LEAST_UNSHARED = 0.05
+NEAR_S, FAR_S = (0.064, 0.128), (0.192, 0.256)
+SHORTEST_HIDDEN_S = 0.1
+CONSTANT = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One recording in ticks, of which `step` make a step.
+
+    Attributes:
+        counts: f4[T, C], spikes in a tick.
+        targets: f8[T, D], labels at its end, of an SD of about 1; NaN where unknown.
+        states: f8[T, p], kinematic states at its end; whole rows NaN where unknown.
+        step: ticks.
+    """
+
+    counts: NDArray[np.float32]
+    targets: F8
+    states: F8
+    step: int
+
+    @cached_property
+    def known(self) -> Rows:
+        """bool[T], ticks with a state and labels."""
+        known = np.isfinite(self.states).all(axis=1) & np.isfinite(self.targets).all(axis=1)
+        return np.asarray(known)
+
+    @cached_property
+    def step_counts(self) -> F8:
+        """f8[T // step, C], summed."""
+        return np.asarray(_in_steps(self.counts, self.step).sum(axis=1, dtype=np.float64))
+
+    @cached_property
+    def step_states(self) -> F8:
+        """f8[T // step, p], averaged."""
+        return np.asarray(_in_steps(self.states, self.step).mean(axis=1))
+
+    def step_rows(self, rows: Rows) -> Rows:
+        """The steps all of whose ticks are among `rows`."""
+        return np.asarray(_in_steps(rows[:, np.newaxis], self.step).all(axis=(1, 2)))
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """The model in steps; states and residuals are in units of their SD.
+
+    Attributes:
+        step: ticks in a step.
+        transition, covariance: f8[p, p], of the kinematics.
+        observation: f8[C, p], counts of a step per unit of the state.
+        count_mean: f8[C], spikes per tick.
+        residual_sd: f8[C], of a step's counts; 1 for a channel that never changes.
+        correlation: f8[C, C], of the residuals, shrunk.
+        loadings: f8[C, H], of the hidden states on the residuals, most shared variance first.
+        persistence, variance: f8[H], of the hidden states: autocorrelation over a step, and variance.
+        readout, middle: f8[D, p] and f8[D]: targets = readout · state + middle.
+    """
+
+    step: int
+    transition: F8
+    covariance: F8
+    observation: F8
+    count_mean: F8
+    residual_sd: F8
+    correlation: F8
+    loadings: F8
+    persistence: F8
+    variance: F8
+    readout: F8
+    middle: F8
+
+    def dynamics(self, n_hidden: int, n_parts: int) -> Dynamics:
+        """The model in n-ths of a step, with the first `n_hidden` of the hidden states."""
+        loadings, variance = self.loadings[:, :n_hidden], self.variance[:n_hidden]
+        persistence = self.persistence[:n_hidden] ** (1.0 / n_parts)
+        kinematic = root(self.transition, n_parts)
+        # What keeps the spread of the kinematics as it is: fine steps of it would show the labels' rounding.
+        noise = self.covariance - kinematic @ self.covariance @ kinematic.T
+        unshared = self.correlation - (loadings * variance) @ loadings.T
+        observation = np.concatenate([self.observation / self.residual_sd[:, np.newaxis], loadings], axis=1)
+        believed = np.linalg.solve(at_least(unshared, LEAST_UNSHARED), observation)
+        return Dynamics(
+            transition=block_diag(kinematic, np.diag(persistence)),
+            process_noise=block_diag(
+                at_least(noise, LEAST_NOISE / n_parts), np.diag(variance * (1.0 - persistence**2))
+            ),
+            observe=believed / self.residual_sd[:, np.newaxis],
+            # Counts and their variance both grow with the width: a bin n times as short tells 1/n as much.
+            information=symmetric(observation.T @ believed) / n_parts,
+            readout=np.pad(self.readout, ((0, 0), (0, n_hidden))),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics:
+    """What a Kalman filter needs of a model at some bin width.
+
+    Attributes:
+        transition, process_noise: f8[p, p].
+        observe: f8[C, p], Q⁻¹C: information about the state per spike.
+        information: f8[p, p], CᵀQ⁻¹C.
+        readout: f8[D, p], from states to targets less their means.
+    """
+
+    transition: F8
+    process_noise: F8
+    observe: F8
+    information: F8
+    readout: F8
+
+
+def estimate(
+    recordings: Sequence[Recording], rows: Sequence[Rows], tick_s: float, max_hidden: int
+) -> LinearModel:
+    """Estimate the model from some ticks of each recording.
+
+    Args:
+        recordings: all of one step length, and with the same channels, states and targets.
+        rows: bool[T] for each, the ticks to learn from; all of them known.
+        tick_s: seconds.
+        max_hidden: hidden states to look for.
+    """
+    step = recordings[0].step
+    chosen = _picked([recording.states for recording in recordings], rows)
+    targets = _picked([recording.targets for recording in recordings], rows)
+    count_mean = _picked([r.counts for r in recordings], rows).mean(axis=0, dtype=np.float64)
+    middle, spread = chosen.mean(axis=0), _spread(chosen)
+    states = [(recording.states - middle) / spread for recording in recordings]
+    step_states = [(recording.step_states - middle) / spread for recording in recordings]
+    step_counts = [recording.step_counts - step * count_mean for recording in recordings]
+    step_rows = [recording.step_rows(part) for recording, part in zip(recordings, rows, strict=True)]
+
+    transition, covariance = _kinematics(states, rows, step)
+    observation = _slopes(_picked(step_states, step_rows), _picked(step_counts, step_rows), OBSERVATION_RIDGE)
+    residuals = [z - s @ observation.T for z, s in zip(step_counts, step_states, strict=True)]
+    residual_sd = np.sqrt((_picked(residuals, step_rows) ** 2).mean(axis=0))
+    residual_sd[residual_sd <= 0.0] = 1.0
+    residuals = [residual / residual_sd for residual in residuals]
+    loadings, persistence, variance = _hidden(residuals, step_rows, step * tick_s, max_hidden)
+    return LinearModel(
+        step=step,
+        transition=transition,
+        covariance=covariance,
+        observation=observation,
+        count_mean=count_mean,
+        residual_sd=residual_sd,
+        correlation=_shrunk_correlation(_picked(residuals, step_rows)),
+        loadings=loadings,
+        persistence=persistence,
+        variance=variance,
+        readout=_slopes((chosen - middle) / spread, targets - targets.mean(axis=0), READOUT_RIDGE),
+        middle=targets.mean(axis=0),
+    )
+
+
+def _kinematics(states: Sequence[F8], rows: Sequence[Rows], step: int) -> tuple[F8, F8]:
+    """Transition over a step and covariance of the states, both f8[p, p]."""
+    pairs = [part[:-step] & part[step:] for part in rows]
+    before, after = _picked([s[:-step] for s in states], pairs), _picked([s[step:] for s in states], pairs)
+    transition = stable(_slopes(before, after, TRANSITION_RIDGE), MAX_RADIUS)
+    return transition, before.T @ before / len(before)
+
+
+def _hidden(
+    residuals: Sequence[F8], rows: Sequence[Rows], step_s: float, max_hidden: int
+) -> tuple[F8, F8, F8]:
+    """Loadings f8[C, H], persistence f8[H] and variance f8[H] of the hidden states.
+
+    With Γ(l) the residuals' covariance at a lag of l steps: the loadings are the first eigenvectors of
+    Γ(near) + Γ(far), and along each the two lags give the height and the slope of its decay.
+    """
+    near = sorted({max(1, round(lag_s / step_s)) for lag_s in NEAR_S})
+    far = sorted({max(near[-1] + 1, round(lag_s / step_s)) for lag_s in FAR_S})
+    pairs = [_runs(part, far[-1]) for part in rows]
+    later = _picked(residuals, pairs)
+    n = max(len(later), 1)
+    shared = [
+        symmetric(later.T @ _picked([_lagged(residual, lags) for residual in residuals], pairs) / n)
+        for lags in (near, far)
+    ]
+    _, vectors = np.linalg.eigh(shared[0] + shared[1])
+    loadings = vectors[:, ::-1][:, :max_hidden]
+    at_near, at_far = (
+        np.maximum(np.einsum("ih,ij,jh->h", loadings, covariance, loadings), LEAST_NOISE)
+        for covariance in shared
+    )
+    near_lag, far_lag = float(np.mean(near)), float(np.mean(far))
+    persistence = np.clip(
+        (at_far / at_near) ** (1.0 / (far_lag - near_lag)), np.exp(-step_s / SHORTEST_HIDDEN_S), MAX_RADIUS
+    )
+    variance = (at_near / persistence**near_lag + at_far / persistence**far_lag) / 2
+    return loadings, persistence, variance
+
+
+def _lagged(rows: F8, lags: Sequence[int]) -> F8:
+    """Mean of the rows that many rows before, where there are any."""
+    total = np.zeros_like(rows)
+    for lag in lags:
+        total[lag:] += rows[:-lag] / len(lags)
+    return total
+
+
+def _runs(rows: Rows, n_before: int) -> Rows:
+    """Rows that are chosen together with each of the `n_before` ahead of them."""
+    runs = rows.copy()
+    for lag in range(1, n_before + 1):
+        runs[:lag] = False
+        runs[lag:] &= rows[:-lag]
+    return runs
+
+
+def _shrunk_correlation(residuals: F8) -> F8:
+    """Correlation f8[C, C] of residuals f8[n, C] of SD 1, its off-diagonal shrunk.
+
+    The shrinkage is the one that Schäfer & Strimmer (2005, Stat. Appl. Genet. Mol. Biol. 4:32) derive,
+    with the variance that a correlation has between Gaussian variables.
+    """
+    correlation = residuals.T @ residuals / len(residuals)
+    np.fill_diagonal(correlation, 1.0)
+    aside = correlation - np.eye(len(correlation))
+    strength, uncertainty = (aside**2).sum(), ((1 - correlation**2) ** 2).sum() / max(len(residuals) - 1, 1)
+    kept = 1.0 - min(1.0, uncertainty / strength) if strength > 0 else 0.0
+    return np.eye(len(correlation)) + kept * aside
+
+
+def _slopes(x: F8, y: F8, ridge: float) -> F8:
+    """Ridge regression without offset: f8[y columns, x columns], for columns of x of SD 1."""
+    penalty = ridge * max(len(x), 1) * np.eye(x.shape[1])
+    return np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ y).T, dtype=np.float64)
+
+
+def _spread(states: F8) -> F8:
+    """SD f8[p] of each column; 1 where it is constant but for rounding."""
+    spread = states.std(axis=0)
+    return np.where(spread > CONSTANT, spread, 1.0)
+
+
+def _picked(parts: Sequence[NDArray[N]], rows: Sequence[Rows]) -> NDArray[N]:
+    return np.concatenate([part[row] for part, row in zip(parts, rows, strict=True)])
+
+
+def _in_steps(ticks: NDArray[N], step: int) -> NDArray[N]:
+    """Rows [T, n] as [T // step, step, n]."""
+    n_steps = len(ticks) // step
+    return ticks[: n_steps * step].reshape(n_steps, step, ticks.shape[1])

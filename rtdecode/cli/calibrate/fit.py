@@ -1,0 +1,108 @@
+"""`rtdecode fit`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, number, print_json, progress_bar, split_names, table
+
+
+def fit(
+    sessions: Annotated[
+        list[Path], typer.Argument(help="One or more session files (.h5).", metavar="SESSION…")
+    ],
+    kind: Annotated[str, typer.Option(help="wiener, kalman, alignnet or gru.")] = "wiener",
+    output: Annotated[
+        Path | None, typer.Option(help="Model file to write; default: beside the first session.")
+    ] = None,
+    bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
+    outputs: Annotated[
+        str | None, typer.Option(help="Which behaviour to decode, such as x,y; default: all.")
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="recorded: behaviour. refit: what was wanted in closed loop, the way to each trial's "
+            "target; --outputs is the cursor's velocity then, unless given."
+        ),
+    ] = "recorded",
+    block: Annotated[
+        list[str] | None,
+        typer.Option(help="Take only the trials of this block; may be given several times.", metavar="NAME"),
+    ] = None,
+    holdout: Annotated[float, typer.Option(help="Last part of each session that is only scored.")] = 0.2,
+    seed: Annotated[
+        int, typer.Option(help="Places counts coarser than the bins; of a network's training.", min=0)
+    ] = 0,
+    device: Annotated[
+        str, typer.Option(help="What trains a network: auto (a GPU if there is one), cpu, cuda …")
+    ] = "auto",
+    steady_state: Annotated[
+        bool, typer.Option("--steady-state", help="kalman: with the gain that the filter settles at.")
+    ] = False,
+    current: Annotated[
+        str | None, typer.Option(help="Also make it the current model of this stream.", metavar="STREAM")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Fit a decoder to recorded sessions and score it on their last fifth, in time."""
+    if steady_state and kind != "kalman":
+        raise typer.BadParameter(
+            f"only --kind kalman has a steady state, not {kind}", param_hint="--steady-state"
+        )
+
+    from rtdecode.artifact import write_artifact
+    from rtdecode.calibrate.fitting.fit import fit_sessions
+    from rtdecode.model_store import install_current
+    from rtdecode.session.target import check_writable
+
+    started = time.perf_counter()
+    target = output or sessions[0].with_suffix(".safetensors")
+    check_writable(target)
+    with progress_bar() as progress:
+        result = fit_sessions(
+            sessions,
+            kind=kind,
+            bin_width_s=bin_width,
+            outputs=split_names(outputs),
+            holdout=holdout,
+            seed=seed,
+            steady_state=steady_state,
+            device=device,
+            progress=progress,
+            labels=labels,
+            blocks=block or (),
+        )
+    write_artifact(target, result.artifact)
+    installed = install_current(target, current) if current else None
+    names = list(result.artifact.output_names)
+    document: dict[str, Any] = {
+        "output": str(target),
+        "outputs": names,
+        "seconds": time.perf_counter() - started,
+        "holdout": {"r2": result.r2, "pcc": result.pcc, "seconds": result.holdout_s},
+        "kind": kind,
+        "labels": labels,
+        "model": result.artifact.model_id,
+        "bin_width_s": result.artifact.bin_width_s,
+        "current": str(installed) if installed else None,
+        "notes": result.notes,
+    }
+    if json:
+        print_json(document)
+        return
+    for note in result.notes:
+        print(f"note: {note}")
+    rows = [
+        [name, number(r2), number(pcc)] for name, r2, pcc in zip(names, result.r2, result.pcc, strict=True)
+    ]
+    against = ", against intention" if labels == "refit" else ""
+    print(f"hold-out: the last {result.holdout_s:.0f} s{against}")
+    print(table(["output", "R²", "PCC"], rows))
+    print(f"model {result.artifact.model_id} ({kind}) written to {target} in {document['seconds']:.1f} s")
+    if installed:
+        print(f"now the current model of stream {current}: rtdecode serve --stream {current}")

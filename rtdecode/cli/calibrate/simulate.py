@@ -1,0 +1,120 @@
+"""`rtdecode simulate`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, needs_training_packages, number, print_json, say, table
+
+if TYPE_CHECKING:
+    from rtdecode.calibrate.simulation import Simulation
+
+#: Channels that a person is shown.
+SHOWN = 8
+
+
+def simulate(
+    session: Annotated[Path, typer.Argument(help="Session file (.h5) with behaviour.")],
+    model: Annotated[
+        str, typer.Option(help="Model made by `rtdecode pretrain`: a file or a name.", metavar="PATH|NAME")
+    ],
+    output: Annotated[Path, typer.Option(help="Session file to write.", metavar="OUT.h5")],
+    seed: Annotated[int, typer.Option(help="Of the spikes.", min=0)] = 0,
+    read_in: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            help="Day of the model whose rates the channels have; default: the session's own spikes tell, "
+            "or, without any of as many channels, the day that the model decodes.",
+            metavar="NAME",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Simulate spikes for a session's behaviour: a session to replay, compared with what was recorded."""
+    with needs_training_packages("simulating spikes", "simulate"):
+        from rtdecode.calibrate.simulation import simulate_session
+    from rtdecode.artifact import read_artifact
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.model_store import find_model
+    from rtdecode.session.read import read_session
+    from rtdecode.session.target import check_writable
+    from rtdecode.session.write import write_session
+
+    if output.exists() and session.exists() and output.samefile(session):
+        raise RtdecodeError("is the session itself", where=str(output), mend="choose another name")
+    check_writable(output, overwrite=overwrite)
+    path = find_model(model)
+    artifact = read_artifact(path)
+    recorded = read_session(session)
+    started = time.perf_counter()
+    try:
+        made = simulate_session(recorded, artifact, seed=seed, read_in=read_in)
+    except RtdecodeError as error:
+        # What is wrong with the model itself is told without a place.
+        raise RtdecodeError(error.what, where=error.where or str(path), mend=error.mend) from error
+    write_session(output, made.session)
+    seconds = time.perf_counter() - started
+    document = _document(made, str(output), artifact.model_id, seed, seconds)
+    if json:
+        print_json(document)
+        return
+    for note in made.notes:
+        say(f"note: {note}")
+    print(
+        f"{output}: {document['spikes']} spikes on {made.session.n_channels} channels in {len(made.known)} "
+        f"bins of {artifact.bin_width_s * 1e3:g} ms, seed {seed}, rates by {made.read_in}"
+    )
+    print(comparison_table(made))
+
+
+def _document(made: Simulation, output: str, model: str, seed: int, seconds: float) -> dict[str, Any]:
+    recorded = made.comparison
+    assert made.session.events is not None
+    return {
+        "output": output,
+        "model": model,
+        "seed": seed,
+        "session": made.read_in,
+        "bins": len(made.known),
+        "known_bins": int(made.known.sum()),
+        "channels": made.session.n_channels,
+        "spikes": len(made.session.events.time),
+        "pcc": None if recorded is None else recorded.pcc,
+        "firing": {"recorded": None if recorded is None else recorded.firing, "simulated": made.firing},
+        "rate_hz": {"recorded": None if recorded is None else recorded.rate_hz, "simulated": made.rate_hz},
+        "seconds": seconds,
+        "notes": made.notes,
+    }
+
+
+def comparison_table(made: Simulation) -> str:
+    """Rates, fractions and correlations for a person: over channels, and of those that fire most."""
+    import numpy as np
+
+    recorded = made.comparison
+    if recorded is None:
+        headings, digits, columns = ["channels", "Hz", "fires in"], [1, 3], [made.rate_hz, made.firing]
+    else:
+        told = ("Hz", "Hz simulated", "fires in", "fires in, simulated", "PCC")
+        headings, digits = ["channels", *told], [1, 1, 3, 3, 3]
+        columns = [recorded.rate_hz, made.rate_hz, recorded.firing, made.firing, recorded.pcc]
+    rows = []
+    known = [column[np.isfinite(column)] for column in columns]
+    for name, of in (
+        ("mean", np.mean),
+        ("lower quartile", lambda x: np.quantile(x, 0.25)),
+        ("median", np.median),
+        ("upper quartile", lambda x: np.quantile(x, 0.75)),
+    ):
+        cells = (float(of(column)) if column.size else None for column in known)
+        rows.append([name, *(number(cell, n) for cell, n in zip(cells, digits, strict=True))])
+    for channel in np.argsort(-columns[0], kind="stable")[:SHOWN]:
+        cells = (float(column[channel]) for column in columns)
+        rows.append([f"channel {channel}", *(number(cell, n) for cell, n in zip(cells, digits, strict=True))])
+    return table(headings, rows)

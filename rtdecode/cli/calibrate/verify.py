@@ -1,0 +1,146 @@
+"""`rtdecode verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, print_json, progress_bar, table
+
+if TYPE_CHECKING:
+    from rtdecode.calibrate.verification.verify import Verification
+
+
+def verify(
+    session: Annotated[Path, typer.Argument(help="Session file (.h5) whose bins are compared.")],
+    model: Annotated[str, typer.Option(help="Model file or name.", metavar="PATH|NAME")],
+    until: Annotated[
+        float | None, typer.Option("--to", help="Compare this many seconds; default: all.", min=0.001)
+    ] = None,
+    save_at: Annotated[
+        int | None,
+        typer.Option(help="Save and restore the state once, after this many bins; default: often.", min=1),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Places counts coarser than the model's bins.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="Where torch computes, such as cuda.")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Does the engine that runs live compute what torch computes? On the bins of a session, to the bit.
+
+    Torch over many bins at once and bin by bin, the engine over many bins and bin by bin, and both from a
+    saved state: every spike must be the same, and every output within 1e-5 of its SD. Exits with 1 if not.
+    """
+    from rtdecode.artifact import read_artifact
+    from rtdecode.calibrate.verification.verify import verify_model
+    from rtdecode.decode.offline import session_counts
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.model_store import find_model
+    from rtdecode.session.read import read_session
+
+    path = find_model(model)
+    artifact = read_artifact(path)
+    counts = session_counts(read_session(session), artifact, seed)
+    if until is not None:
+        counts = counts[: max(1, round(until / artifact.bin_width_s))]
+    try:
+        with progress_bar() as progress:
+            result = verify_model(
+                artifact,
+                counts,
+                save_at=None if save_at is None else (save_at,),
+                device=device,
+                progress=progress,
+            )
+    except RtdecodeError as error:
+        raise RtdecodeError(error.what, where=error.where or str(path), mend=error.mend) from error
+    about = {"model": artifact.model_id, "kind": artifact.kind, "channels": artifact.n_channels}
+    about |= {"bin_width_s": artifact.bin_width_s, "device": device}
+    if json:
+        print_json(_document(result) | about)
+    else:
+        _show(result, about)
+    if not result.agrees:
+        raise RtdecodeError(
+            f"does not decode alike everywhere: {_disagreement(result)}",
+            where=str(path),
+            mend="do not serve it here, and report this with the model file and `rtdecode doctor`",
+        )
+
+
+def _document(result: Verification) -> dict[str, Any]:
+    return {
+        "bins": result.bins,
+        "agrees": result.agrees,
+        "spike_mismatches": result.spike_mismatches,
+        "max_output_diff_sd": result.max_output_diff_sd,
+        "value_mismatches": result.value_mismatches,
+        "step_us": dict(result.step_us),
+        "effective_acs": result.effective_acs,
+        "dense_macs": result.dense_macs,
+        "clipped": result.clipped,
+        "clipped_by_reference": result.clipped_by_reference,
+        "spikes": result.spikes,
+        "reference": result.reference,
+        "ways": {
+            name: {"spike_mismatches": way.spike_mismatches, "max_output_diff_sd": way.max_output_diff_sd}
+            for name, way in result.ways.items()
+        },
+        "layers": [
+            {
+                "name": layer.name,
+                "units": layer.n_units,
+                "frames": layer.frames,
+                "rate": layer.rate,
+                "spikes": layer.spikes,
+                "mismatches": layer.mismatches,
+            }
+            for layer in result.layers
+        ],
+        "saved_at": list(result.saved_at),
+        "seconds": result.seconds,
+    }
+
+
+def _show(result: Verification, about: dict[str, Any]) -> None:
+    saves = len(result.saved_at)
+    print(
+        f"{result.bins} bins of {about['bin_width_s'] * 1e3:g} ms, {about['kind']} {about['model']}; "
+        f"state saved and restored {saves} time{'' if saves == 1 else 's'}; {result.seconds:.1f} s"
+    )
+    rows = [
+        [name, str(way.spike_mismatches), f"{way.max_output_diff_sd:.1e}"]
+        for name, way in result.ways.items()
+    ]
+    print(table([f"beside {result.reference}", "spikes that differ", "largest difference, SD"], rows))
+    if result.layers:
+        rows = [
+            [layer.name, str(layer.n_units), f"{layer.rate:.1%}", str(layer.spikes), str(layer.mismatches)]
+            for layer in result.layers
+        ]
+        print(table(["layer", "neurons", "fire", "spikes", "differ"], rows))
+        print(f"{result.spike_mismatches} mismatches, {result.spikes} spikes in each way")
+    else:
+        print(f"0 of 0 spikes differ: a {about['kind']} model does not spike")
+    print(
+        f"{result.value_mismatches} values of its steps or restored states differ from the engine's own run"
+    )
+    print(
+        f"a step takes p50 {result.step_us['p50']:.1f}, p99 {result.step_us['p99']:.1f} µs and "
+        f"{result.effective_acs:.0f} accumulations, a dense network {result.dense_macs:.0f}; "
+        f"{result.clipped} counts were clipped"
+    )
+
+
+def _disagreement(result: Verification) -> str:
+    found = []
+    if result.spike_mismatches:
+        wrong = [name for name, way in result.ways.items() if way.spike_mismatches]
+        found.append(f"{result.spike_mismatches} spike mismatches ({', '.join(wrong)})")
+    if result.value_mismatches:
+        found.append(f"{result.value_mismatches} values of the engine's own steps or restored states")
+    found.append(f"outputs up to {result.max_output_diff_sd:.2g} SD apart")
+    if result.clipped != result.clipped_by_reference:
+        found.append(f"{result.clipped} counts clipped, {result.clipped_by_reference} by {result.reference}")
+    return "; ".join(found)

@@ -1,0 +1,1 @@
+"""Commands around the running daemon and its files."""

@@ -1,0 +1,225 @@
+"""`rtdecode decode`."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, number, print_json, say, table
+
+if TYPE_CHECKING:
+    from rtdecode.session.layout import Session
+
+
+class Engine(StrEnum):
+    """What computes."""
+
+    NUMBA = "numba"
+    TORCH = "torch"
+
+
+def decode(
+    session: Annotated[Path, typer.Argument(help="Session file (.h5).")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Model file or name; default: of a recording, the one it began with. Again for each model "
+            "it swapped to whose file has moved.",
+            metavar="PATH|NAME",
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="numba, the one that runs live, or torch, for networks.")
+    ] = Engine.NUMBA,
+    score_from: Annotated[
+        float | None, typer.Option("--from", help="Score from this second on; all is decoded.", min=0)
+    ] = None,
+    score_to: Annotated[
+        float | None, typer.Option("--to", help="Score up to this second; all is decoded.", min=0)
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the session with /decoded here.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="rig.toml whose [output] stage is applied; default: the recording's own, if any."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Places counts coarser than the model's bins.", min=0)] = 0,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Decode a session as fast as it goes.
+
+    A session that `serve --record` wrote gives the published values again, bit for bit, swaps included.
+    Named with a model other than the one it began with, all of it is decoded by that one.
+    """
+    from dataclasses import replace
+
+    from rtdecode.calibrate.data.metrics import score_decoded
+    from rtdecode.decode.offline import decode_session, scored_rows
+    from rtdecode.session.read import read_session
+    from rtdecode.session.target import check_writable
+    from rtdecode.session.write import write_session
+
+    if score_from is not None and score_to is not None and score_to <= score_from:
+        raise typer.BadParameter("--to must lie after --from")
+    if output is not None:
+        check_writable(output)
+    stage = _output_settings(config)
+    recorded = read_session(session)
+    models = RecordedModels(model or [], recorded, engine)
+    artifact, decoder = models.first()
+    if recorded.decoded is None:
+        _compile(decoder)
+    started = time.perf_counter()
+    decoded = decode_session(recorded, artifact, decoder, seed=seed, output=stage, swapped=models.swapped)
+    seconds = time.perf_counter() - started
+    document: dict[str, Any] = {
+        "bins": len(decoded.bin),
+        "outputs": list(artifact.output_names),
+        "r2": None,
+        "pcc": None,
+        "seconds": seconds,
+        "realtime_factor": len(decoded.bin) * artifact.bin_width_s / seconds,
+        "clipped": models.clipped,
+        "model": artifact.model_id,
+        "models": list(decoded.models),
+        "engine": engine.value,
+    }
+    rows = scored_rows(decoded, score_from, score_to)
+    document["scored_bins"] = int(rows.sum())
+    if recorded.behavior is not None:
+        document["r2"], document["pcc"] = score_decoded(
+            decoded.t_bin[rows], decoded.values[rows], artifact.output_names, recorded.behavior
+        )
+    if output is not None:
+        write_session(output, replace(recorded, decoded=decoded))
+        document["output"] = str(output)
+    if json:
+        print_json(document)
+        return
+    print(
+        f"{len(decoded.bin)} bins of {artifact.bin_width_s * 1e3:g} ms in {seconds:.2f} s "
+        f"({document['realtime_factor']:.0f}x real time), {document['scored_bins']} scored"
+    )
+    if document["r2"] is None:
+        print("no behaviour in the session: nothing to score against")
+    else:
+        rows_text = [
+            [name, number(r2), number(pcc)]
+            for name, r2, pcc in zip(artifact.output_names, document["r2"], document["pcc"], strict=True)
+        ]
+        print(table(["output", "R²", "PCC"], rows_text))
+    if output is not None:
+        print(f"written to {output}")
+
+
+def _open(path: Path, engine: Engine) -> Any:
+    """A model file and its decoder in the engine."""
+    from rtdecode.artifact import read_artifact
+    from rtdecode.decode.load import open_model
+    from rtdecode.errors import RtdecodeError
+
+    if engine is Engine.NUMBA:
+        return open_model(path)
+    from rtdecode.models.engine.load import load_torch_decoder
+
+    artifact = read_artifact(path)
+    try:
+        return artifact, load_torch_decoder(artifact)
+    except RtdecodeError as error:
+        raise RtdecodeError(error.what, where=str(path), mend=error.mend) from error
+
+
+class RecordedModels:
+    """The models that may have decoded a recording.
+
+    Args:
+        named: paths or names that were given.
+        session: the recording, or any other session.
+        engine: what computes.
+
+    Raises:
+        RtdecodeError: one is not there.
+    """
+
+    def __init__(self, named: list[str], session: Session, engine: Engine) -> None:
+        from rtdecode.model_store import find_model
+
+        self._paths, self._engine = [find_model(each) for each in named], engine
+        self._where = str(session.path or session.name)
+        self._recorded = session.decoded.models if session.decoded is not None else ()
+        self._log = [Path(str(entry.data["path"])) for entry in session.log if "path" in entry.data]
+        self._decoders: list[Any] = []
+
+    @property
+    def clipped(self) -> int:
+        """Counts above the models' count_max."""
+        return sum(decoder.clipped for decoder in self._decoders)
+
+    def first(self) -> tuple[Any, Any]:
+        """The model that a recording began with, else the first that was given, and its decoder.
+
+        Raises:
+            RtdecodeError: none was given and the recording's is not to be found, or a file is no model.
+        """
+        from rtdecode.artifact import read_artifact
+        from rtdecode.errors import RtdecodeError
+
+        if not self._paths:
+            if not self._recorded:
+                raise RtdecodeError(
+                    "was not decoded live, so no model goes with it",
+                    where=self._where,
+                    mend="name one with --model",
+                )
+            return self.swapped(self._recorded[0], self._where)
+        ids = [read_artifact(path).model_id for path in self._paths]
+        began = next((ids.index(each) for each in self._recorded[:1] if each in ids), None)
+        if began is None and self._recorded:
+            say(f"the recording began with model {self._recorded[0]}; {ids[0]} decodes all of it")
+        return self._kept(_open(self._paths[began or 0], self._engine))
+
+    def swapped(self, model_id: str, path: str) -> tuple[Any, Any]:
+        """A model of the recording, swapped in from the file at `path`, and its decoder.
+
+        Raises:
+            RtdecodeError: it is nowhere to be found.
+        """
+        from rtdecode.errors import RtdecodeError
+        from rtdecode.model_store import find_by_id
+
+        found = find_by_id(model_id, [*self._paths, Path(path), *self._log])
+        if found is None:
+            raise RtdecodeError(
+                f"the recording's model {model_id} is not to be found where it was",
+                where=path,
+                mend="give its file with one more --model",
+            )
+        return self._kept(_open(found, self._engine))
+
+    def _kept(self, opened: tuple[Any, Any]) -> tuple[Any, Any]:
+        self._decoders.append(opened[1])
+        return opened
+
+
+def _output_settings(config: Path | None) -> Any:
+    """The output stage of a rig.toml, None without a file."""
+    if config is None:
+        return None
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.rig_file import read_output_table
+
+    stage = read_output_table(config)
+    if stage is None:
+        raise RtdecodeError("has no [output] table", where=str(config), mend="add one, or leave --config out")
+    return stage
+
+
+def _compile(decoder: Any) -> None:
+    """Compile before the clock starts: the real-time factor is about decoding."""
+    import numpy as np
+
+    decoder.run(np.zeros((2, decoder.n_channels), np.uint8), np.zeros((2, decoder.n_outputs), np.float32))
+    decoder.reset()

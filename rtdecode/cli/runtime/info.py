@@ -1,0 +1,136 @@
+"""`rtdecode info`."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, print_json
+
+
+def info(
+    file: Annotated[Path, typer.Argument(help="Session (.h5) or model (.safetensors, or its name).")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Write a mended copy of a session beside it.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Say what is in a session or model file, or mend a damaged session."""
+    if repair:
+        from rtdecode.session.repair import repair_session
+
+        mended, done = repair_session(file)
+        if json:
+            print_json({"output": str(mended) if done else None, "repairs": done})
+            return
+        for line in done:
+            print(line)
+        print(f"written to {mended}" if done else "nothing had to be mended")
+        return
+    if not file.suffix and not file.exists():
+        from rtdecode.model_store import find_model
+
+        file = find_model(str(file))
+    facts = _model_facts(file) if file.suffix == ".safetensors" else _session_facts(file)
+    if json:
+        print_json(facts)
+        return
+    for name, value in _readable(facts).items():
+        print(f"{name:<14} {value}")
+
+
+def _readable(facts: dict[str, Any]) -> dict[str, Any]:
+    """The same, a line each: what would fill pages is counted or left to --json."""
+    if "tensors" not in facts:
+        return facts
+    told = {name: fact for name, fact in facts.items() if name != "provenance"}
+    shapes, provenance = facts["tensors"].values(), facts["provenance"]
+    told["outputs"] = ", ".join(facts["outputs"])
+    told["tensors"] = (
+        f"{len(shapes)} that decoding reads, {sum(map(prod, shapes)):,} numbers"
+        if facts["causal"]
+        else "none that decoding reads: it looks ahead"
+    )
+    # Provenance may be any JSON.
+    learnt = [each for each in _listed(provenance, "sessions") if isinstance(each, dict)]
+    sessions = [str(each["name"]) for each in learnt if "name" in each]
+    told["made"] = provenance.get("created", "unknown")
+    told["sessions"] = (
+        f"{len(sessions)}: {sessions[0]} … {sessions[-1]}" if len(sessions) > 3 else ", ".join(sessions)
+    )
+    for number, note in enumerate(_listed(provenance, "notes"), 1):
+        told[f"note {number}"] = note
+    return told
+
+
+def _listed(provenance: dict[str, Any], name: str) -> list[Any]:
+    value = provenance.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _model_facts(file: Path) -> dict[str, Any]:
+    from rtdecode.artifact import read_artifact
+
+    artifact = read_artifact(file)
+    return {
+        "file": str(file),
+        "model": artifact.model_id,
+        "kind": artifact.kind,
+        "causal": artifact.causal,
+        "channels": artifact.n_channels,
+        "masked": artifact.n_channels - sum(artifact.channel_mask),
+        "bin_width_s": artifact.bin_width_s,
+        "count_max": artifact.count_max,
+        "outputs": [f"{o.name} ({o.units}, {o.role})" for o in artifact.outputs],
+        "tensors": {f"run.{name}": list(tensor.shape) for name, tensor in artifact.run.items()},
+        "provenance": artifact.provenance,
+    }
+
+
+def _session_facts(file: Path) -> dict[str, Any]:
+    import numpy as np
+
+    from rtdecode.messages import Flag
+    from rtdecode.session.read import read_session
+
+    session = read_session(file)
+    duration_s = session.end_s - session.start_s
+    facts: dict[str, Any] = {
+        "file": str(file),
+        "session": session.name,
+        "channels": session.n_channels,
+        "seconds": round(duration_s, 3),
+    }
+    facts |= {name: text for name, text in sorted(session.attrs.items()) if name != "session_id"}
+    active = np.zeros(session.n_channels, np.int64)
+    if session.events is not None:
+        active += np.bincount(session.events.channel, minlength=session.n_channels)
+        facts["events"] = len(session.events.time)
+    if session.counts is not None:
+        spikes = session.counts.values.sum(axis=0, dtype=np.int64)
+        active += spikes
+        facts["counts"] = (
+            f"{len(session.counts.values)} bins of {session.counts.bin_width_s * 1e3:g} ms, "
+            f"{int(spikes.sum())} spikes"
+        )
+    facts["silent"] = int((active == 0).sum())
+    if session.behavior is not None:
+        columns = zip(session.behavior.names, session.behavior.units, strict=True)
+        facts["behavior"] = f"{len(session.behavior.time)} samples of " + ", ".join(
+            f"{n} ({u})" for n, u in columns
+        )
+    if session.trials is not None:
+        facts["trials"] = len(session.trials.start)
+    if session.decoded is not None:
+        flags = session.decoded.flags
+        flagged = {flag.name: int(((flags & flag) != 0).sum()) for flag in Flag}
+        facts["decoded"] = f"{len(flags)} bins by model {', '.join(session.decoded.models)}"
+        facts["flagged"] = {name: n for name, n in flagged.items() if n}
+        # A backlog is one entry a bin: said once.
+        told = dict.fromkeys((e.bin, e.kind) for e in session.log)
+        facts["log"] = [f"bin {b}: {kind}" for b, kind in told]
+    facts["complete"] = session.complete
+    return facts

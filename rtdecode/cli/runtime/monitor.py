@@ -1,0 +1,139 @@
+"""`rtdecode monitor`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import on_signal, print_json, say, whole_lines
+from rtdecode.cli.runtime.rig_config import rig_settings
+
+if TYPE_CHECKING:
+    from rtdecode.monitor.state import MonitorState
+
+
+def monitor(
+    cursor: Annotated[
+        str | None,
+        typer.Option(
+            help="Cursor endpoint of the daemon; default: rig.toml's bind, else tcp://127.0.0.1:5556.",
+            metavar="ENDPOINT",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Endpoint of a task that publishes its target; docs/monitor.md.", metavar="ENDPOINT"
+        ),
+    ] = None,
+    web: Annotated[bool, typer.Option("--web", help="Show it in a browser instead of the terminal.")] = False,
+    port: Annotated[int | None, typer.Option(help="Of the page; 0 for a free one.  [default: 8765]")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address the page is served on.  [default: 127.0.0.1]")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow a --host that other machines can reach.")
+    ] = False,
+    allow_control: Annotated[
+        bool, typer.Option("--allow-control", help="Let the page pause, resume, reset, swap and stop.")
+    ] = False,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            help="Control endpoint of the daemon; default: rig.toml's, else tcp://127.0.0.1:5557.",
+            metavar="ENDPOINT",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print a map a second on stdout, one a line.")] = False,
+) -> None:
+    """Look at a running daemon: cursor, spikes, rates, latencies, counters, state.
+
+    Reads what the daemon publishes and nothing else, from this machine or another. Runs until Ctrl-C, and
+    waits for the daemon whenever it is gone.
+    """
+    if web and json:
+        raise typer.BadParameter("the page and --json exclude each other", param_hint="--json")
+    for flag, given in (("--port", port), ("--host", host), ("--insecure", insecure or None)):
+        if given is not None and not web:
+            raise typer.BadParameter("only the page has one; add --web", param_hint=flag)
+    if allow_control and not web:
+        raise typer.BadParameter("only the page can control; add --web", param_hint="--allow-control")
+    if control is not None and not allow_control:
+        raise typer.BadParameter("is used with --web --allow-control only", param_hint="--control")
+    if port is not None and not 0 <= port < 65536:
+        raise typer.BadParameter("is 0 to 65535", param_hint="--port")
+    from rtdecode.client.checks import CONTROL_ENDPOINT, CURSOR_ENDPOINT
+
+    rig = rig_settings() if cursor is None or (allow_control and control is None) else {}
+    endpoint = cursor or rig.get("bind") or CURSOR_ENDPOINT
+    if web:
+        controls = (control or rig.get("control") or CONTROL_ENDPOINT) if allow_control else None
+        _serve_page(endpoint, task, port=port, host=host, insecure=insecure, control=controls)
+    else:
+        _show(endpoint, task, json)
+
+
+def _show(cursor: str, task: str | None, json: bool) -> None:
+    """On the terminal, or as lines of text or JSON where there is none."""
+    from rtdecode.monitor.listen import Listener
+
+    stopping = threading.Event()
+    on_signal(stopping.set)
+    with Listener(cursor, task) as listener:
+        if json:
+            from rtdecode.monitor.frame import summary
+            from rtdecode.monitor.terminal import follow
+
+            def tell(state: MonitorState, now_s: float) -> None:
+                with whole_lines():
+                    print_json(summary(state, now_s))
+
+            follow(listener, tell, stopping)
+            return
+        from rich.console import Console
+
+        from rtdecode.monitor.terminal import Lines, follow, watch
+
+        console = Console()
+        if sys.stdout.isatty() and console.is_interactive:
+            watch(listener, console, stopping)
+        else:
+            follow(listener, Lines(lambda line: print(line, flush=True)).report, stopping)
+
+
+def _serve_page(
+    cursor: str,
+    task: str | None,
+    *,
+    port: int | None,
+    host: str | None,
+    insecure: bool,
+    control: str | None,
+) -> None:
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.monitor.guard import check_host
+    from rtdecode.monitor.listen import Listener
+
+    address = check_host(host or "127.0.0.1", insecure=insecure)
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+
+        from rtdecode.monitor.web import WebSettings, serve_web
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("rtdecode"):
+            raise
+        raise RtdecodeError(
+            f"the page needs {error.name}, which is not installed",
+            where="monitor --web",
+            mend="pip install 'rtdecode[web]'",
+        ) from None
+    settings: dict[str, Any] = {"host": address, "insecure": insecure, "control": control}
+    if port is not None:
+        settings["port"] = port
+    with Listener(cursor, task) as listener:
+        serve_web(listener, WebSettings(**settings), say)

@@ -1,0 +1,54 @@
+"""`rtdecode swap`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, print_json
+from rtdecode.cli.runtime.rig_config import rig_settings
+
+
+def swap(
+    model: Annotated[str, typer.Argument(help="Model file or name.", metavar="PATH|NAME")],
+    control: Annotated[
+        str | None,
+        typer.Option(help="Control endpoint of the daemon; default: rig.toml's, else tcp://127.0.0.1:5557."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Let another model decode in a daemon that runs.
+
+    The daemon loads it, warms it on the last 2 s and changes over between two bins. If anything is wrong with
+    it the model before goes on, and this exits with 1.
+    """
+    swapped = swap_in(model, control)
+    if json:
+        print_json(swapped)
+    else:
+        print("model {model} decodes from bin {bin}, from {path}".format(**swapped))
+
+
+def swap_in(model: str, control: str | None) -> dict[str, Any]:
+    """Ask a daemon for a swap.
+
+    Args:
+        model: path or name.
+        control: endpoint; None for rig.toml's, else the default.
+
+    Returns:
+        `path` and `model` (its id), and `bin`, the first that it decodes.
+
+    Raises:
+        RtdecodeError: there is no such model, no daemon answers, or it refuses.
+    """
+    from rtdecode.artifact import read_artifact
+    from rtdecode.client import ControlClient
+    from rtdecode.model_store import find_model
+    from rtdecode.serve.settings import DEFAULT_CONTROL
+
+    path = find_model(model).absolute()
+    model_id = read_artifact(path, train=False).model_id
+    endpoint = control or rig_settings().get("control") or DEFAULT_CONTROL
+    return {"path": str(path), "model": model_id, "bin": ControlClient(endpoint).swap(path)}

@@ -1,0 +1,1 @@
+"""Commands around the daemon: replay, simulated subject, demo, doctor, benchmarks."""

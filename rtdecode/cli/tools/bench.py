@@ -1,0 +1,87 @@
+"""`rtdecode bench …`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, number, print_json, say, table
+
+app = typer.Typer(help="Measure this machine and this version.", no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure this machine and this version."""
+
+
+@app.command()
+def latency(
+    channels: Annotated[int, typer.Option(help="Channels of the simulated array.", min=1)] = 64,
+    rate: Annotated[float, typer.Option(help="Spikes per second and channel.", min=0.1)] = 15.0,
+    push: Annotated[
+        float, typer.Option(help="Milliseconds between the source's pushes; 0: each spike by itself.")
+    ] = 1.0,
+    bins: Annotated[int, typer.Option(help="How many bins are measured.", min=50)] = 3000,
+    record: Annotated[bool, typer.Option("--record", help="Let the daemon record meanwhile.")] = False,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """End of bin to cursor received, beside a bare inlet and a bare ZeroMQ hop in the same run."""
+    from rtdecode.tools.bench.latency import LatencyBench, run_bench
+
+    document = run_bench(
+        LatencyBench(n_channels=channels, rate_hz=rate, push_ms=push, bins=bins, record=record), say
+    )
+    if json:
+        print_json(document)
+        return
+    total, stages, hops = document["bin_end_to_received_ms"], document["stages_ms"], document["hops_ms"]
+    rows = [["end of bin → received", *(number(v) for v in total.values())]]
+    rows += [[name.replace("_", " "), *(number(v) for v in stage.values())] for name, stage in stages.items()]
+    rows.append(["spike → bare inlet", *(number(hops["lsl"].get(name)) for name in total)])
+    pushed = f"pushed every {push:g} ms" if push else "each spike pushed by itself"
+    print(f"{document['bins']} bins, {channels} channels x {rate:g} Hz, {pushed}; in ms")
+    print(table(["", "p50", "p90", "p99", "p99.9", "max"], rows))
+    print(
+        f"limit {document['limit_ms']:.3f} ms: bare inlet p99.9 {hops['lsl']['p999']:.3f} + bare ZeroMQ hop "
+        f"p50 {hops['zmq']['p50']:.3f}; grace settled at {document['grace_ms']} ms; "
+        f"late {document['late']}, lost {document['lost']}, flagged {document['flagged']}"
+    )
+
+
+@app.command()
+def decode(
+    bins: Annotated[int, typer.Option(help="How many bins of the fastest engine are timed.", min=100)] = 3000,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """What a bin costs: the engine that runs live beside torch, kinds of models, channels and spikes."""
+    from dataclasses import asdict
+
+    from rtdecode.tools.bench.decode import CHANNELS, ratios, run_bench
+
+    timings = run_bench(bins, CHANNELS, say)
+    if json:
+        print_json([asdict(timing) for timing in timings])
+        return
+    rows = [
+        [
+            row.engine,
+            row.kind,
+            str(row.channels),
+            f"{row.rate_hz:.3g}",
+            number(row.spikes_per_bin, 1),
+            "–" if row.firing is None else f"{row.firing:.0%}",
+            number(row.effective_acs, 0),
+            number(row.dense_macs, 0),
+            number(row.p50_us, 1),
+            number(row.p99_us, 1),
+            number(row.mean_us, 1),
+        ]
+        for row in timings
+    ]
+    headings = ["engine", "kind", "channels", "Hz", "spikes/bin", "fire", "adds", "dense"]
+    headings += ["p50 µs", "p99 µs", "mean µs"]
+    print(table(headings, rows))
+    for ratio in ratios(timings):
+        print(f"{ratio.what}: {ratio.value:.3g} (wanted {ratio.wanted})")

@@ -1,0 +1,80 @@
+"""`rtdecode doctor`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rtdecode.cli.common import JSON_HELP, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from rtdecode.tools.doctor.plan import Report
+
+
+def doctor(
+    stream: Annotated[str | None, typer.Option(help="Also look at this spike stream and its model.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where a recording would go.")] = Path(),
+    bind: Annotated[
+        str, typer.Option(help="Endpoint of the cursor, as `serve` gets it.")
+    ] = "tcp://127.0.0.1:5556",
+    control: Annotated[
+        str, typer.Option(help="Endpoint for control, as `serve` gets it.")
+    ] = "tcp://127.0.0.1:5557",
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+) -> None:
+    """Will this machine decode in time, and if not, what has to be changed? Takes some 5 s.
+
+    Run it before the experiment. Each check says ok, warn (it will work, but) or fail (`serve` cannot
+    work or will not be in time), and how to mend what is not ok. Exits with 1 if a check fails.
+    """
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.tools.doctor.check import Verdict
+    from rtdecode.tools.doctor.plan import DoctorSettings, run_doctor
+
+    settings = DoctorSettings(bind=bind, control=control, folder=folder, stream=stream)
+    with progress_bar() as progress:
+        report = run_doctor(settings, progress)
+    if json:
+        print_json(report.document())
+    else:
+        _show(report)
+    failed = report.named(Verdict.FAIL)
+    if failed:
+        raise RtdecodeError(
+            f"{len(failed)} of {len(report.checks)} checks failed: {', '.join(failed)}",
+            where="doctor",
+            mend="do what each of them says",
+        )
+
+
+def _show(report: Report) -> None:
+    """An aligned list, mends below the lines that need one, and a sum; coloured on a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from rtdecode.tools.doctor.check import Verdict
+
+    colours = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+    console = Console(file=sys.stdout, soft_wrap=True, highlight=False, force_terminal=sys.stdout.isatty())
+    width = max(len(checked.name) for checked in report.checks)
+    for checked in report.checks:
+        finding = checked.finding
+        console.print(
+            Text.assemble(
+                (f"{finding.verdict:<4}", colours[finding.verdict]),
+                f"  {checked.name:<{width}}  {finding.found}",
+            )
+        )
+        if finding.mend is not None:
+            console.print(Text(f"      {'':<{width}}  mend: {finding.mend}"))
+    failed, warned = report.named(Verdict.FAIL), report.named(Verdict.WARN)
+    if failed:
+        line = f"this machine will not decode as it is: mend {', '.join(failed)} first"
+    elif warned:
+        line = f"this machine will decode; look at {', '.join(warned)}"
+    else:
+        line = "this machine will decode in time"
+    console.print(Text(f"{report.verdict}: {line}", colours[report.verdict]))

@@ -1,0 +1,58 @@
+"""`rtdecode record`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rtdecode.cli.common import on_signal, say
+from rtdecode.cli.runtime.serve import parse_layout
+
+
+def record(
+    stream: Annotated[str, typer.Option(help="Name of the LSL spike stream.")],
+    output: Annotated[Path, typer.Option(help="Session file to write (.h5).")],
+    behavior: Annotated[str | None, typer.Option(help="Name of a behaviour stream to record beside.")] = None,
+    source_id: Annotated[
+        str | None, typer.Option(help="Which source, where several send a stream of that name.")
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(help="events, snippets, channel or counts; default: from the stream's type and shape."),
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="Channels of the array, if an events stream does not say.", min=1)
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds to wait for the streams at the start; 0 waits for ever.")
+    ] = 60.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    """Record a spike stream, and behaviour beside it, until Ctrl-C. Safe against a crash."""
+    from rtdecode.ingest.lsl_config import silence_liblsl
+
+    silence_liblsl()
+    from rtdecode.tools.record import RecordSettings, StreamRecording
+
+    recording = StreamRecording(
+        RecordSettings(
+            stream=stream,
+            output=output,
+            behavior=behavior,
+            source_id=source_id,
+            layout=parse_layout(layout),
+            n_channels=channels,
+            timeout_s=timeout or math.inf,
+            overwrite=overwrite,
+        ),
+        say,
+    )
+
+    def stop() -> None:
+        recording.stopping = True
+
+    on_signal(stop)
+    recording.run()

@@ -1,0 +1,1 @@
+"""What `serve` and `monitor` draw on a terminal."""

@@ -1,0 +1,133 @@
+"""The counters of the terminal view: totals, and what was gained lately, faults before all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from rtdecode.console.fit_text import Part, Row
+from rtdecode.console.recent import Recent, under
+
+#: The counters by column.
+GROUPS = {
+    "published": ("bins", "spikes", "stale", "failsafe", "catch_up", "nonfinite", "clipped"),
+    "input": (
+        "received",
+        "lost",
+        "duplicates",
+        "out_of_order",
+        "out_of_range",
+        "not_a_count",
+        "renumbered",
+    ),
+    "timing": (
+        "late_carried",
+        "late_dropped",
+        "future",
+        "discarded",
+        "reconnects",
+        "clock_jumps",
+        "backlog_bins",
+    ),
+}
+KNOWN = frozenset(key for group in GROUPS.values() for key in group)
+
+#: Names that are not the key with spaces.
+NAMES = {
+    "failsafe": "fail-safe",
+    "catch_up": "catch-up",
+    "nonfinite": "non-finite",
+    "backlog_bins": "warm-up bins",
+}
+
+#: Counters that grow while all is well.
+ORDINARY = frozenset(("bins", "spikes", "received", "backlog_bins", "late_carried", "clipped"))
+
+
+class Cell(NamedTuple):
+    """Widths of a counter in the table: its name, total and gain, and the space to the next column."""
+
+    name: int
+    total: int
+    gain: int
+    gap: int
+
+    @property
+    def table_width(self) -> int:
+        return len(GROUPS) * (self.name + self.total + self.gain + self.gap) - self.gap
+
+
+NARROW = Cell(12, 7, 6, 2)
+WIDE = Cell(14, 14, 10, 4)
+
+
+def count(n: int, room: int) -> str:
+    """A number in `room` characters, exact if it can be: 12,345 or 12345, else 12.3k or 12k."""
+    exact = f"{n:,}"
+    if len(exact) <= room:
+        return exact
+    power = exact.count(",")
+    rounded = (f"{n / 1000**p:.{digits}f}{' kMGTPE'[p]}" for p in (power, power + 1) for digits in (2, 1, 0))
+    return next((text for text in (str(n), *rounded) if len(text) <= room), exact)
+
+
+def groups_of(status: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
+    """Title and (key, name, total) of each group of counters; any that GROUPS lacks go to the last."""
+    counters = under(status, "counters")
+    others = tuple(key for key in counters if key not in KNOWN)
+    for title, keys in GROUPS.items():
+        listed = keys + others if title == "timing" else keys
+        yield title, [(key, NAMES.get(key, key.replace("_", " ")), counters.get(key) or 0) for key in listed]
+
+
+def counter_style(key: str, total: int, gained: int) -> str:
+    """Red while a fault happens, yellow once it has, dim where there was none."""
+    if not total:
+        return "zero"
+    if key in ORDINARY:
+        return ""
+    return "now" if gained > 0 else "past"
+
+
+def counter_table(status: dict[str, Any], recent: Recent, cell: Cell) -> list[Row]:
+    """All counters in columns, zeros dim: the total, and what was gained lately."""
+    columns = []
+    for title, counters in groups_of(status):
+        span = f"{recent.span_s:.0f} s"
+        span = f"last {span}" if len(span) + 5 < cell.gain else span
+        column = [Part(f"{title:<{cell.name}}{'total':>{cell.total}}{span:>{cell.gain}}", "label")]
+        for key, name, total in counters:
+            gained = recent.gained.get(key, 0)
+            gain = ("+" if gained > 0 else "") + count(gained, cell.gain - 2) if gained else ""
+            text = f"{name[: cell.name]:<{cell.name}}{count(total, cell.total - 1):>{cell.total}}"
+            column.append(Part(f"{text}{gain:>{cell.gain}}", counter_style(key, total, gained)))
+        columns.append(column)
+    blank = Part(" " * (cell.name + cell.total + cell.gain))
+    return [Row(2, None, line, " " * cell.gap) for line in zip_longest(*columns, fillvalue=blank)]
+
+
+def counter_rows(status: dict[str, Any], recent: Recent, room: int) -> list[Row]:
+    """Bins, samples and what is not zero of the rest, faults of now first, on lines of `room` characters."""
+    told: dict[str, list[tuple[int, Part]]] = {"published": [], "input": []}
+    for title, counters in groups_of(status):
+        for key, name, total in counters:
+            head, gained = key in ("bins", "received"), recent.gained.get(key, 0)
+            if head or (total and key != "spikes"):
+                text = f"{name} {total:,}" + (f" {gained:+,}" if gained else "")
+                style = counter_style(key, total, gained)
+                urgency = 0 if head else {"now": 1, "past": 2}.get(style, 3)
+                told["published" if title == "published" else "input"].append(
+                    (urgency, Part(text, style, cut=True))
+                )
+    shown = []
+    for label, parts in told.items():
+        lines: list[list[Part]] = [[]]
+        for _, part in sorted(parts, key=itemgetter(0)):
+            if lines[-1] and sum(len(other.text) + 2 for other in lines[-1]) + len(part.text) > room:
+                lines.append([])
+            lines[-1].append(part)
+        shown.append(Row(2, label, lines[0]))
+        shown += [Row(3 if line[0].style else 6, "", line) for line in lines[1:]]
+    return shown

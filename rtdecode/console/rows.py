@@ -1,0 +1,200 @@
+"""What the terminal view shows: a status map as rows of text, most of all what happens now.
+
+Every part of the map may be missing or None: much is, until the stream is found.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from itertools import groupby, zip_longest
+from operator import itemgetter
+from pathlib import PurePath
+from typing import Any
+
+from rtdecode.console.counters import NARROW, WIDE, counter_rows, counter_table
+from rtdecode.console.fit_text import ECHO_WIDTH, Part, Row, body_width
+from rtdecode.console.recent import LATENCY_WINDOW, Recent, under
+
+#: A recording further behind than this is not merely between two flushes.
+BEHIND_S = 2.0
+
+#: Style and meaning of each state.
+STATES = {
+    "waiting": ("watch", "nothing goes out yet"),
+    "running": ("good", ""),
+    "stale": ("watch", "no input; values go out flagged"),
+    "failsafe": ("bad", "position held, velocity 0"),
+    "reconnecting": ("bad", "position held, velocity 0"),
+    "paused": ("bad", "on request; position held, velocity 0"),
+}
+
+QUANTILES = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "max"}
+QUANTILE_RANKS = {"p50": 0, "p99": 1, "max": 2, "p999": 3, "p90": 4}
+
+
+def duration(seconds: float) -> str:
+    """5 s, 12:34, 1:02:03 or 2 d 1:02:03."""
+    minutes, s = divmod(int(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    days, h = divmod(hours, 24)
+    if not minutes:
+        return f"{s} s"
+    return (f"{days} d " if days else "") + (f"{h}:{m:02}:{s:02}" if hours else f"{m}:{s:02}")
+
+
+def rows(status: dict[str, Any], recent: Recent, *, ended: bool, width: int, height: int) -> list[Row]:
+    """A status map as rows, no more than a terminal of `width` by `height` has room for.
+
+    Some lines stay free for what is said meanwhile. The table of all counters gives way to those
+    that are not zero before any row is dropped.
+
+    Args:
+        status: as rtdecode.serve.status builds it.
+        recent: what happened lately.
+        ended: whether the daemon has stopped and this was its last word.
+    """
+    limit = max(1, height - max(1, height // 6))
+    above = [state_row(status, recent, ended), *stream_rows(status), *model_rows(status)]
+    above += [rate_row(status), latency_row(status)]
+    below = [recording_row(status), *warning_rows(status, width), footer_row(status)]
+    counters = counter_table(status, recent, WIDE if width >= WIDE.table_width else NARROW)
+    if width < NARROW.table_width or len(above) + len(counters) + len(below) > limit:
+        counters = counter_rows(status, recent, body_width(width))
+    space = Row(9, None, ())
+    shown = [*above, space, *counters, space, *below]
+    while len(shown) > limit:
+        del shown[max(range(len(shown)), key=lambda i: (shown[i].rank, i))]
+    return shown
+
+
+def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
+    """The state, and what it means for the cursor."""
+    state, flags = status.get("state") or "unknown", list(status.get("flags") or ())
+    if status.get("paused") and state != "paused" and "PAUSED" not in flags:
+        flags.append("PAUSED")
+    style, meaning = STATES.get(state, ("ended", ""))
+    shown = [Part(f" {state.upper()} ", style)]
+    if ended:
+        shown, meaning = [Part(" STOPPED ", "ended"), Part(f"was {state.upper()}", "", 1)], ""
+    if recent.state_s is not None:
+        shown.append(Part(f"for {duration(recent.state_s)}", "", 3))
+    if state != "waiting" and status.get("bin") is not None:
+        shown.append(Part(f"bin {status['bin']:,}", "", 5))
+    said = " ".join(flag for flag in flags if flag != state.upper())
+    return Row(0, None, [*shown, Part(said, "now", 2), Part(meaning, "", 4, cut=True)])
+
+
+def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
+    """What the stream is, and how it comes in."""
+    stream = under(status, "stream")
+    name = Part(str(stream.get("name") or "?"), "title", cut=True)
+    if not stream.get("attached"):
+        yield Row(3, "stream", [name, Part("looking for it", "now", 1)])
+        return
+    about = [name, Part(str(stream.get("layout") or ""), "", 1)]
+    if stream.get("n_channels"):
+        about.append(Part(f"{stream['n_channels']} channels", "", 2))
+    if stream.get("rate_hz"):
+        about.append(Part(f"{stream['rate_hz']:g} Hz", "", 3))
+    if stream.get("source_id"):
+        about.append(Part(f"source {stream['source_id']}", "", 4, cut=True))
+    if stream.get("hostname"):
+        about.append(Part(f"on {stream['hostname']}", "", 5, cut=True))
+    yield Row(3, "stream", about)
+    delivery, timing = under(stream, "delivery_ms"), []
+    if stream.get("clock_correction_ms") is not None:
+        timing.append(Part(f"clock {stream['clock_correction_ms']:+,.3f} ms", "", 1))
+    known = [key for key in QUANTILES if delivery.get(key) is not None]
+    for key in known:
+        before, after = "delivery " if key == known[0] else "", " ms" if key == known[-1] else ""
+        timing.append(
+            Part(f"{before}{QUANTILES[key]} {delivery[key]:.2f}{after}", "", 4 if key == "p99" else 3)
+        )
+    if stream.get("grace_ms") is not None:
+        timing.append(Part(f"grace {stream['grace_ms']:.2f} ms", "", 2))
+    if timing:
+        yield Row(6, "", timing)
+
+
+def model_rows(status: dict[str, Any]) -> Iterator[Row]:
+    """What decodes, and what goes out of the output stage and to LSL."""
+    model = under(status, "model")
+    about = [Part(str(model.get("id") or "?")), Part(str(model.get("kind") or ""), "", 2)]
+    if status.get("bin_width_s"):
+        about.append(Part(f"{status['bin_width_s'] * 1e3:g} ms bins", "", 3))
+    yield Row(5, "model", [*about, Part(with_units(status), "", 1, cut=True)])
+    published = [Part(with_units(under(status, "out")), "", 1, cut=True)]
+    if status.get("lsl_out"):
+        published.append(Part(f"LSL stream {status['lsl_out']}", cut=True))
+    if any(part.text for part in published):
+        yield Row(7, "output", published)
+
+
+def with_units(outputs: dict[str, Any]) -> str:
+    """`names` and `units` as x, y (mm)  vx, vy (mm/s)."""
+    pairs = zip_longest(outputs.get("names") or (), outputs.get("units") or ())
+    groups = [(units, [str(name) for name, _ in of]) for units, of in groupby(pairs, key=itemgetter(1))]
+    return "  ".join(", ".join(names) + (f" ({units})" if units else "") for units, names in groups)
+
+
+def rate_row(status: dict[str, Any]) -> Row:
+    """Samples and bins a second, over the last second."""
+    rates, bin_width_s = under(status, "rates"), status.get("bin_width_s")
+    samples, bins = rates.get("events_hz") or 0.0, rates.get("bins_hz") or 0.0
+    due = f" of {1 / bin_width_s:.1f}" if bin_width_s else ""
+    return Row(4, "rates", [Part(f"{samples:,.0f} samples/s"), Part(f"{bins:.1f}{due} bins/s", "", 1)])
+
+
+def latency_row(status: dict[str, Any]) -> Row:
+    """From a bin's end to its publication; red where it took longer than a bin."""
+    latency, limit_ms = under(status, "latency_ms", "publish"), (status.get("bin_width_s") or 1.0) * 1e3
+    shown = [
+        Part(f"{name} {latency[key]:.2f}", "now" if latency[key] > limit_ms else "", QUANTILE_RANKS[key])
+        for key, name in QUANTILES.items()
+        if latency.get(key) is not None
+    ]
+    if not shown:
+        return Row(2, "latency ms", [Part("no bin yet", "zero")])
+    n = min(under(status, "counters").get("bins") or 0, LATENCY_WINDOW)
+    about = [Part("after bin end", "", 5), Part(f"last {n:,} bins", "", 6)]
+    return Row(2, "latency ms", [*shown, *about])
+
+
+def recording_row(status: dict[str, Any]) -> Row:
+    """The file, how much is in it, and whether it keeps up."""
+    recording = under(status, "recording")
+    if not recording:
+        return Row(5, "recording", [Part("off", "zero")])
+    path, written = PurePath(recording.get("path") or "?"), recording.get("bins") or 0
+    error, warnings = recording.get("error"), status.get("warnings") or ()
+    shown = [Part(" NOT RECORDING ", "bad"), Part(path.name, "", 1, cut=True)] if error else []
+    if error and not any(error in warning for warning in warnings):
+        shown.append(Part(error, "now", 2, cut=True))
+    if not error:
+        shown.append(Part(path.name, "title", cut=True))
+    shown.append(Part(f"{written:,} bins", "", 3))
+    behind_s = ((under(status, "counters").get("bins") or 0) - written) * (status.get("bin_width_s") or 0.0)
+    if behind_s > 0:
+        behind = f"{behind_s:.1f} s" if behind_s < 60 else duration(behind_s)
+        shown.append(Part(f"{behind} behind", "now" if behind_s > BEHIND_S else "", 4))
+    for key, name in (("dropped", "dropped"), ("behavior_dropped", "behaviour dropped")):
+        if recording.get(key):
+            shown.append(Part(f"{name} {recording[key]:,}", "now", 2))
+    folder = "" if path.parent == PurePath() else f"in {path.parent}"
+    return Row(1 if error else 2, "recording", [*shown, Part(folder, "", 5, cut=True)])
+
+
+def warning_rows(status: dict[str, Any], width: int) -> Iterator[Row]:
+    """Each warning in full, over as many lines as it takes."""
+    room = max(body_width(width) - ECHO_WIDTH, 1)
+    for warning in status.get("warnings") or ():
+        for i, line in enumerate(textwrap.wrap(str(warning), room, break_on_hyphens=False)):
+            yield Row(3 if i else 1, "" if i else "warning", [Part(line, "now", cut=True)])
+
+
+def footer_row(status: dict[str, Any]) -> Row:
+    """How long the daemon has run, and where it is reached."""
+    ends = under(status, "endpoints").items()
+    shown = [Part(f"{name} {end}", "", 1 + i) for i, (name, end) in enumerate(ends)]
+    return Row(8, "uptime", [Part(duration(status.get("uptime_s") or 0.0)), *shown])

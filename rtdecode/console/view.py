@@ -1,0 +1,166 @@
+"""The terminal view of `serve`: the status map on a few lines that change in place.
+
+    with StatusView(Console(stderr=True)) as view:
+        Daemon(settings, say=view.say, report=view.report).run()
+
+A frame is drawn once per status map and once per line said, on the thread that brings it. Nothing
+runs in between: the hot loop shares this interpreter.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
+from rich.control import Control
+from rich.live import Live
+from rich.segment import ControlType, Segment
+from rich.style import Style
+from rich.text import Text
+
+from rtdecode.console.fit_text import ECHO_WIDTH, body_width, clean, fitted
+from rtdecode.console.lines import StatusLines
+from rtdecode.console.recent import History, Recent
+from rtdecode.console.rows import rows
+
+STYLES = {
+    name: Style.parse(style)
+    for name, style in {
+        "": "none",
+        "label": "dim",
+        "zero": "dim",
+        "title": "bold",
+        "good": "bold reverse green",
+        "watch": "bold reverse yellow",
+        "bad": "bold reverse red",
+        "ended": "bold reverse",
+        "past": "yellow",
+        "now": "bold red",
+    }.items()
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One status map, fitted to the terminal when it is drawn.
+
+    Attributes:
+        status, recent: what to show.
+        ended: whether the daemon has stopped.
+        drawn: the widths of the lines drawn last, in cells.
+    """
+
+    status: dict[str, Any]
+    recent: Recent
+    ended: bool = False
+    drawn: list[int] = field(default_factory=list)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        width, height = options.max_width, options.size.height
+        lines = rows(self.status, self.recent, ended=self.ended, width=width, height=height)
+        self.drawn.clear()
+        for i, row in enumerate(lines):
+            indent = 0 if row.label is None else width - body_width(width)
+            room = width - indent - (ECHO_WIDTH if i == len(lines) - 1 else 0)
+            cleaned = [part._replace(text=clean(part.text, options.encoding)) for part in row.parts]
+            line = [Segment((row.label or "").ljust(indent)[:indent], STYLES["label"])]
+            for n, part in enumerate(fitted(cleaned, row.gap, room)):
+                line += [Segment(row.gap if n else ""), Segment(part.text, STYLES[part.style])]
+            self.drawn.append(sum(cell_len(segment.text) for segment in line))
+            yield from line
+            yield Segment.line()
+
+
+class StatusView:
+    """Shows the status map in place and what is said above it; says lines where it cannot draw.
+
+    The last frame stays on the screen. If the terminal goes away, so does the view, and no more.
+
+    Args:
+        console: on stderr; read for its size and abilities whenever a frame is drawn.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        # Held while drawing: a line said by another thread would move the frame from under it.
+        self._lock = threading.RLock()
+        self._history = History()
+        self._lines = None if console.is_interactive else StatusLines(self.say)
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty())
+        self._frame: Frame | None = None
+        self._width = 0
+        self._closed = self._gone = False
+
+    def __enter__(self) -> StatusView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the last frame, marked as such, and give the cursor back."""
+        with self._lock:
+            self._closed = True
+            if self._frame is None or self._gone:
+                return
+            try:
+                self._make_room()
+                self._live.update(replace(self._frame, ended=True))
+                self._live.stop()
+            except OSError:
+                self._lose_terminal()
+            finally:
+                self._frame = None
+                # Whatever interrupted the above, a second Ctrl-C say, the cursor comes back.
+                if not self._gone:
+                    self._console.show_cursor(True)
+
+    def say(self, line: str) -> None:
+        """Print a line for the person at the rig, above the frame if there is one."""
+        with self._lock:
+            if self._gone:
+                return
+            try:
+                self._make_room()
+                for text in line.splitlines() or [""]:
+                    self._console.print(Text(clean(text, self._console.encoding)), soft_wrap=True)
+            except OSError:
+                self._lose_terminal()
+
+    def report(self, status: dict[str, Any]) -> None:
+        """Show the status map (rtdecode.serve.status), once a second; its parts may be missing or None."""
+        with self._lock:
+            if self._closed or self._gone:
+                return
+            if self._lines is not None:
+                self._lines.report(status)
+                return
+            try:
+                self._make_room()
+                self._frame = Frame(status, self._history.add(status))
+                self._live.start()
+                self._live.update(self._frame, refresh=True)
+            except OSError:
+                self._lose_terminal()
+
+    def _lose_terminal(self) -> None:
+        """Draw no more: a terminal that was closed must not end the daemon's reports to everyone else."""
+        self._gone = True
+        with suppress(OSError):
+            self._live.stop()
+
+    def _make_room(self) -> None:
+        """Erase what a terminal that has become narrower has wrapped of the frame."""
+        before, self._width = self._width, self._console.width
+        if self._frame is None or self._width >= before:
+            return
+        wrapped = sum((cells - 1) // self._width for cells in self._frame.drawn if cells)
+        erase = (ControlType.ERASE_IN_LINE, 2)
+        up = ((ControlType.CURSOR_UP, 1), erase) * wrapped
+        self._console.control(Control(ControlType.CARRIAGE_RETURN, erase, *up))

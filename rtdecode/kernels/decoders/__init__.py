@@ -1,0 +1,1 @@
+"""Kernels that step decoders bin by bin."""

@@ -1,0 +1,366 @@
+"""The streaming AlignNet, one bin at a time; docs/model-files.md has the equations.
+
+The network is a table: `plan` i8[members, rows, N_COLUMNS] says where in the flat arrays each convolution of
+each member has its weights and its memory; members share nothing but the counts, and their outputs add up.
+Rows are in the order enc0.0, enc0.1, enc1.0, …, then dec0.0, dec0.1, dec1.0, …; four more rows describe the
+latent, the leaky neurons, the hidden units (N_OUT is 0 without any) and the head. What these four read and
+give lies side by side: features, leaky neurons, hidden units.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.kernels.decoders.causal_conv import N_LAGS, ZERO, fire, leak, rectify
+from rtdecode.kernels.decoders.events import (
+    F4,
+    I2,
+    I8,
+    U1,
+    add_rows,
+    add_scaled_rows,
+    find_counts,
+    find_events,
+    read_out,
+)
+from rtdecode.kernels.jit import kernel
+
+# Columns of the plan; all but the sizes are places in a flat array.
+N_IN = 0
+N_OUT = 1
+WEIGHT = 2  # of [n_in, 3, n_out] (the last four: [n_in, n_out]) in `weights`; the head's in `parameters`
+BIAS = 3  # of f4[n_out] in `parameters`
+PENDING = 4  # of f4[3, n_out] in `memory`
+KEPT = 5  # in `memory`, f4[n_out] voltages of enc and leaky, f4[3, n_out] of decℓ.0: what the held frame adds
+SPIKES = 6  # of u1[n_out] in `spikes` and of f4[n_out] in `charges`, enc
+POOLED = 7  # of u1[n_in] in `pooled`, encℓ.0 with ℓ ≥ 1
+DECAY = 8  # of f4[n_out] in `parameters`, leaky
+SKIP = 9  # of [charges of the level, n_out] in `weights`, decℓ.0
+SCALE = 10  # by which `weights` are multiplied, in `parameters`
+SKIP_SCALE = 11  # the same of SKIP, decℓ.0
+N_COLUMNS = 12
+
+# Rows beside the convolutions.
+N_OTHERS = 4
+
+# What `tally` i8[3] counts.
+BIN = 0  # bins since the reset
+CLIPPED = 1  # counts above count_max
+ADDS = 2  # weights added to a sum
+N_TALLIES = 3
+
+
+@kernel
+def drive_by_spikes(
+    conv: I8, inputs: U1, weights: F4 | I2, parameters: F4, memory: F4, events: I8, tally: I8
+) -> None:
+    """Add the rows of a convolution's spiking inputs, u1[n_in]."""
+    width = N_LAGS * conv[N_OUT]
+    n_events = find_events(inputs, events)
+    weight = weights[conv[WEIGHT] : conv[WEIGHT] + conv[N_IN] * width]
+    total = memory[conv[PENDING] : conv[PENDING] + width]
+    add_rows(weight, parameters[conv[SCALE]], events, n_events, total)
+    tally[ADDS] += n_events * width
+
+
+@kernel
+def drive_by_values(
+    weight_at: int, scale: np.float32, inputs: F4, weights: F4 | I2, total: F4, events: I8, tally: I8
+) -> None:
+    """Add the rows of inputs, f4[…], times their values to total f4[a row's length]."""
+    n_events = find_events(inputs, events)
+    weight = weights[weight_at : weight_at + inputs.shape[0] * total.shape[0]]
+    add_scaled_rows(weight, scale, events, n_events, inputs, total)
+    tally[ADDS] += n_events * total.shape[0]
+
+
+@kernel
+def fire_layer(conv: I8, parameters: F4, memory: F4, spikes: U1, charges: F4) -> U1:
+    """The spikes u1[n_out] of an encoder's convolution, all its inputs added."""
+    n = conv[N_OUT]
+    fired = spikes[conv[SPIKES] : conv[SPIKES] + n]
+    fire(
+        parameters[conv[BIAS] : conv[BIAS] + n],
+        memory[conv[PENDING] : conv[PENDING] + N_LAGS * n],
+        memory[conv[KEPT] : conv[KEPT] + n],
+        fired,
+        charges[conv[SPIKES] : conv[SPIKES] + n],
+    )
+    return fired
+
+
+@kernel
+def rectify_layer(conv: I8, parameters: F4, memory: F4, values: F4) -> F4:
+    """The values f4[n_out] of a decoder's convolution, all its inputs added; they lie in `values`."""
+    n = conv[N_OUT]
+    rectified = values[:n]
+    rectify(
+        parameters[conv[BIAS] : conv[BIAS] + n], memory[conv[PENDING] : conv[PENDING] + N_LAGS * n], rectified
+    )
+    return rectified
+
+
+@kernel
+def drive_by_counts(
+    counts: U1,
+    good: NDArray[np.bool_],
+    count_max: int,
+    plan: I8,
+    weights: F4 | I2,
+    parameters: F4,
+    memory: F4,
+    values: F4,
+    events: I8,
+    tally: I8,
+) -> None:
+    """Add the rows of the channels that spiked to the first convolution of each member."""
+    n_events, n_clipped = find_counts(counts, good, count_max, events, values)
+    tally[CLIPPED] += n_clipped
+    for member in range(plan.shape[0]):
+        first = plan[member, 0]
+        width = N_LAGS * first[N_OUT]
+        weight = weights[first[WEIGHT] : first[WEIGHT] + first[N_IN] * width]
+        total = memory[first[PENDING] : first[PENDING] + width]
+        add_scaled_rows(weight, parameters[first[SCALE]], events, n_events, values, total)
+        tally[ADDS] += n_events * width
+
+
+@kernel
+def encode(
+    n_levels: int,
+    plan: I8,
+    weights: F4 | I2,
+    parameters: F4,
+    memory: F4,
+    pooled: U1,
+    spikes: U1,
+    charges: F4,
+    events: I8,
+    tally: I8,
+) -> int:
+    """One bin through the levels of a member's encoder that tick in it; returns how many do."""
+    for level in range(n_levels):
+        if (tally[BIN] + 1) % (1 << level) != 0:
+            return level
+        first, second = plan[2 * level], plan[2 * level + 1]
+        if level > 0:
+            inputs = pooled[first[POOLED] : first[POOLED] + first[N_IN]]
+            drive_by_spikes(first, inputs, weights, parameters, memory, events, tally)
+            inputs[:] = 0
+        fired = fire_layer(first, parameters, memory, spikes, charges)
+        drive_by_spikes(second, fired, weights, parameters, memory, events, tally)
+        fired = fire_layer(second, parameters, memory, spikes, charges)
+        if level + 1 < n_levels:
+            above = plan[2 * level + 2][POOLED]
+            for j in range(fired.shape[0]):
+                pooled[above + j] |= fired[j]
+    return n_levels
+
+
+@kernel
+def charged_level(plan: I8, level: int, charges: F4) -> F4:
+    """How far the neurons of both layers of a level were charged, which lie side by side."""
+    first, second = plan[2 * level], plan[2 * level + 1]
+    return charges[first[SPIKES] : second[SPIKES] + second[N_OUT]]
+
+
+@kernel
+def hold(conv: I8, coarse: F4, weights: F4 | I2, parameters: F4, memory: F4, events: I8, tally: I8) -> None:
+    """A new frame of the level above, f4[…], is held from now on: work out once what it adds in every bin."""
+    held = memory[conv[KEPT] : conv[KEPT] + N_LAGS * conv[N_OUT]]
+    held[:] = 0
+    drive_by_values(conv[WEIGHT], parameters[conv[SCALE]], coarse, weights, held, events, tally)
+
+
+@kernel
+def drive_in_place(
+    row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, events: I8, tally: I8
+) -> F4:
+    """A dense layer of the values before `n_before`; what it gives, f4[n_out], lies right behind them."""
+    total = values[n_before : n_before + row[N_OUT]]
+    for j in range(row[N_OUT]):
+        total[j] = parameters[row[BIAS] + j]
+    drive_by_values(row[WEIGHT], parameters[row[SCALE]], values[:n_before], weights, total, events, tally)
+    return total
+
+
+@kernel
+def integrate(
+    row: I8,
+    n_before: int,
+    values: F4,
+    weights: F4 | I2,
+    parameters: F4,
+    memory: F4,
+    events: I8,
+    tally: I8,
+) -> int:
+    """One bin of the leaky neurons, driven by values before `n_before`; returns where what they say ends."""
+    n = int(row[N_OUT])
+    if n == 0:
+        return n_before
+    sums = drive_in_place(row, n_before, values, weights, parameters, events, tally)
+    kept = memory[row[KEPT] : row[KEPT] + n]
+    leak(parameters[row[DECAY] : row[DECAY] + n], sums, kept)
+    for j in range(n):
+        sums[j] = kept[j]
+    tally[ADDS] += n
+    return n_before + n
+
+
+@kernel
+def mix(row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, events: I8, tally: I8) -> None:
+    """One bin of the hidden units, driven by values before `n_before`; what they say lies behind those."""
+    if row[N_OUT] == 0:
+        return
+    mixed = drive_in_place(row, n_before, values, weights, parameters, events, tally)
+    for j in range(mixed.shape[0]):
+        mixed[j] = mixed[j] if mixed[j] > ZERO else ZERO
+
+
+@kernel
+def decode_member(
+    plan: I8,
+    weights: F4 | I2,
+    parameters: F4,
+    memory: F4,
+    pooled: U1,
+    spikes: U1,
+    charges: F4,
+    values: F4,
+    events: I8,
+    tally: I8,
+    n_outputs: int,
+) -> F4:
+    """One bin of a member whose first convolution has been driven; gives f4[n_outputs], part of `values`."""
+    n_levels = (plan.shape[0] + 2 - N_OTHERS) // 4
+    latent, leaky, hidden, head = (
+        plan[4 * n_levels - 2], plan[4 * n_levels - 1], plan[4 * n_levels], plan[4 * n_levels + 1],
+    )  # fmt: skip
+    n_ticking = encode(n_levels, plan, weights, parameters, memory, pooled, spikes, charges, events, tally)
+
+    decoded = values[: head[N_IN]]
+    if n_ticking == n_levels:
+        charge = charged_level(plan, n_levels - 1, charges)
+        decoded = values[: latent[N_OUT]]
+        for j in range(latent[N_OUT]):
+            decoded[j] = parameters[latent[BIAS] + j]
+        drive_by_values(latent[WEIGHT], parameters[latent[SCALE]], charge, weights, decoded, events, tally)
+        if n_levels > 1:
+            hold(plan[4 * n_levels - 4], decoded, weights, parameters, memory, events, tally)
+
+    for level in range(min(n_ticking, n_levels - 1) - 1, -1, -1):
+        charge = charged_level(plan, level, charges)
+        first, second = plan[2 * n_levels + 2 * level], plan[2 * n_levels + 2 * level + 1]
+        width = N_LAGS * first[N_OUT]
+        pending, held = memory[first[PENDING] :], memory[first[KEPT] :]
+        for j in range(width):
+            pending[j] += held[j]
+        skip_scale = parameters[first[SKIP_SCALE]]
+        drive_by_values(first[SKIP], skip_scale, charge, weights, pending[: first[N_OUT]], events, tally)
+        decoded = rectify_layer(first, parameters, memory, values)
+        pending = memory[second[PENDING] : second[PENDING] + N_LAGS * second[N_OUT]]
+        drive_by_values(second[WEIGHT], parameters[second[SCALE]], decoded, weights, pending, events, tally)
+        decoded = rectify_layer(second, parameters, memory, values)
+        if level > 0:
+            below = plan[2 * n_levels + 2 * level - 2]
+            hold(below, decoded, weights, parameters, memory, events, tally)
+
+    n_read = integrate(leaky, decoded.shape[0], values, weights, parameters, memory, events, tally)
+    mix(hidden, n_read, values, weights, parameters, events, tally)
+    decoded = values[: head[N_IN]]
+    n_events = find_events(decoded, events)
+    weight = parameters[head[WEIGHT] : head[WEIGHT] + head[N_IN] * head[N_OUT]]
+    out = values[head[N_IN] : head[N_IN] + n_outputs]
+    read_out(weight, parameters[head[BIAS] :], events, n_events, decoded, out)
+    tally[ADDS] += n_events * head[N_OUT]
+    return out
+
+
+@kernel
+def alignnet_step(
+    counts: U1,
+    out: F4,
+    good: NDArray[np.bool_],
+    count_max: int,
+    plan: I8,
+    weights: F4 | I2,
+    parameters: F4,
+    memory: F4,
+    pooled: U1,
+    spikes: U1,
+    charges: F4,
+    values: F4,
+    events: I8,
+    tally: I8,
+) -> None:
+    """Decode one bin.
+
+    Args:
+        counts: u1[C], spikes per channel in this bin.
+        out: f4[D], overwritten.
+        good: bool[C]; a False channel is passed over.
+        count_max: larger counts are clipped to it, and tallied.
+        plan: i8[members, 4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
+        weights: i2 or f4, of every layer but the head.
+        parameters: f4, biases, decays, scales of `weights`, and the head's weights.
+        memory: f4, the state: pending sums, voltages, what held frames add.
+        pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
+        spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
+        charges: f4, scratch, as long as `spikes`: how far each neuron was charged, 0 to 1.
+        values: f4, scratch, as long as the widest input or continuous layer, and D more.
+        events: i8, scratch, as long as the widest input of a layer or the charges of a level.
+        tally: i8[N_TALLIES].
+    """
+    drive_by_counts(counts, good, count_max, plan, weights, parameters, memory, values, events, tally)
+    for member in range(plan.shape[0]):
+        part = decode_member(
+            plan[member],
+            weights,
+            parameters,
+            memory,
+            pooled,
+            spikes,
+            charges,
+            values,
+            events,
+            tally,
+            out.shape[0],
+        )
+        for d in range(out.shape[0]):
+            out[d] = part[d] if member == 0 else out[d] + part[d]
+    tally[BIN] += 1
+
+
+@kernel
+def alignnet_run(
+    counts: U1,
+    out: F4,
+    traced: U1,
+    good: NDArray[np.bool_],
+    count_max: int,
+    plan: I8,
+    weights: F4 | I2,
+    parameters: F4,
+    memory: F4,
+    pooled: U1,
+    spikes: U1,
+    charges: F4,
+    values: F4,
+    events: I8,
+    tally: I8,
+) -> None:
+    """`alignnet_step` over the rows of counts u1[T, C] into the rows of out f4[T, D].
+
+    `traced` u1[T, len(spikes)] is overwritten with `spikes` after each bin, unless it has no rows.
+    """
+    tracing = traced.shape[0] > 0
+    for k in range(counts.shape[0]):
+        alignnet_step(
+            counts[k], out[k], good, count_max, plan, weights, parameters, memory, pooled, spikes,
+            charges, values, events, tally,
+        )  # fmt: skip
+        if tracing:
+            for j in range(spikes.shape[0]):
+                traced[k, j] = spikes[j]

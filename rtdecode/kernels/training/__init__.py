@@ -1,0 +1,1 @@
+"""Kernels over whole sequences, with their gradients, for training."""

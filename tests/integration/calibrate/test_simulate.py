@@ -1,0 +1,145 @@
+"""`rtdecode simulate` on a real session, replayed into a daemon; and a subject that fires by a model."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from daemon import assert_once_in_order, cut
+
+from rtdecode.artifact import read_artifact
+from rtdecode.cli import app
+from rtdecode.cli.calibrate.simulate import simulate
+from rtdecode.errors import RtdecodeError
+from rtdecode.model_store import find_model
+from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
+from rtdecode.tools.loopback import LoopbackRig
+
+KEYS = {
+    "output", "model", "seed", "bins", "channels", "spikes", "pcc", "firing", "rate_hz", "seconds", "notes",
+}  # fmt: skip
+
+
+def run(*arguments: object) -> dict[str, Any]:
+    """The document of a command."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        app([*map(str, arguments), "--json"], standalone_mode=False)
+    document: dict[str, Any] = json.loads(said.getvalue())
+    return document
+
+
+@pytest.fixture(scope="module")
+def simulated(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Spikes of the model that ships for 20 seconds of a real session, and what was told of them."""
+    folder = tmp_path_factory.mktemp("simulate")
+    write_session(folder / "piece.h5", cut(read_session(indy), 99.84, 119.84))
+    given = [folder / "piece.h5", "--model", "indy", "--output", folder / "out.h5", "--seed", 3]
+    return folder / "out.h5", run("simulate", *given)
+
+
+def test_simulated_spikes_are_like_recorded_ones(simulated: tuple[Path, dict[str, Any]]) -> None:
+    path, told = simulated
+    assert told.keys() >= KEYS
+    assert (told["output"], told["seed"], told["channels"]) == (str(path), 3, 96)
+    session = read_session(path)
+    assert session.counts is not None
+    assert told["bins"] == len(session.counts.values) > 990
+    assert session.events is not None
+    assert told["spikes"] == len(session.events.time)
+    # The model learnt from this day among others; what is asked for is that the way is the right one.
+    correlations = np.array([np.nan if one is None else one for one in told["pcc"]])
+    assert np.nanmedian(correlations) > 0.05
+    recorded, made = (np.array(told["rate_hz"][which]) for which in ("recorded", "simulated"))
+    assert np.corrcoef(recorded, made)[0, 1] > 0.6
+    firing = (np.array(told["firing"][which]) for which in ("recorded", "simulated"))
+    assert np.abs(np.subtract(*firing)).mean() < 0.08
+    assert any("spread at random" in note for note in told["notes"])
+
+
+def test_a_model_decodes_its_own_spikes(simulated: tuple[Path, dict[str, Any]]) -> None:
+    told = run("decode", simulated[0], "--model", "indy", "--from", 2)
+    assert told["bins"] == simulated[1]["bins"]
+    assert np.mean(told["pcc"]) > 0.3
+
+
+def test_a_simulated_session_is_replayed_into_a_daemon(
+    rig: LoopbackRig, serve: Any, stream: str, simulated: tuple[Path, dict[str, Any]]
+) -> None:
+    served = serve(find_model("indy"), "--record", "live.h5", "--behavior", "hand")
+    replay = ["replay", str(simulated[0]), "--stream", stream, "--behavior", "hand", "--speed", "4"]
+    rig.start("replay", replay).wait(60.0)
+    rig.end("replay")
+    served.end()
+    assert_once_in_order(served.subscriber.messages)
+    sent, live = read_session(simulated[0]).events, read_session(rig.folder / "live.h5")
+    assert sent is not None
+    assert live.events is not None
+    assert live.decoded is not None
+    assert live.decoded.lost.sum() == 0
+    # All but what went out before the daemon was there.
+    n = len(live.events.time)
+    assert n > 0.4 * len(sent.time)
+    np.testing.assert_array_equal(live.events.channel, sent.channel[-n:])
+    assert live.behavior is not None
+    assert live.behavior.names == ("x", "y", "vx", "vy")
+
+
+def test_a_subject_of_a_generator_writes_a_session(tmp_path: Path) -> None:
+    given = ["--generator", "indy", "--seconds", 20, "--open-loop", tmp_path / "open.h5"]
+    told, session = run("subject", *given), read_session(tmp_path / "open.h5")
+    assert told["channels"] == session.n_channels == 96
+    assert told["generator"] == read_artifact(find_model("indy")).model_id
+    assert told["spikes"] > 20 * 96
+    for wrong, line in (
+        (["--channels", 64], "--channels: 64, and the generator has 96. Mend: leave it out"),
+        (["--day", 2], "--day: the units of a generator do not drift. Mend: "),
+    ):
+        with pytest.raises(RtdecodeError) as refused:
+            run("subject", *given[:-1], tmp_path / "not.h5", *wrong)
+        assert str(refused.value).startswith(line)
+    assert not (tmp_path / "not.h5").exists()
+
+
+def test_what_cannot_be_simulated_is_one_line(
+    indy_piece: Path, simulated_model: Path, simulated: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.h5"
+    for model, day, to, line in (
+        (
+            str(simulated_model),
+            None,
+            out,
+            f"{simulated_model}: a wiener model tells no spikes from behaviour",
+        ),
+        ("indy", "monday", out, "--session: the model knows no session 'monday', but"),
+        ("indy", None, indy_piece, f"{indy_piece}: is the session itself. Mend: choose another name"),
+        ("indy", None, simulated[0], f"{simulated[0]}: exists already. Mend: "),
+    ):
+        with pytest.raises(RtdecodeError) as refused:
+            simulate(indy_piece, model, to, read_in=day)
+        assert str(refused.value).startswith(line)
+    assert not out.exists()
+
+
+def test_a_person_is_told_of_rates_fractions_and_correlations(
+    indy_piece: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate(indy_piece, "indy", tmp_path / "out.h5", read_in="indy_20161005_06")
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert "rates by indy_20161005_06" in lines[0]
+    assert [line.split("  ")[0] for line in lines[1:6]] == [
+        "channels", "mean", "lower quartile", "median", "upper quartile",
+    ]  # fmt: skip
+    assert len(lines) == 14
+    assert all(
+        len(line.split()) - line.count("quartile") - line.startswith("channel ") == 6 for line in lines[2:]
+    )
+    assert "note: the recorded counts are coarser" in told.err

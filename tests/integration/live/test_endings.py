@@ -1,0 +1,109 @@
+"""How the daemon ends: asked to, and not asked to."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from rtdecode.session.read import read_session
+from rtdecode.tools.loopback import LoopbackRig, free_endpoint
+
+N_KILLS = int(os.environ.get("RTDECODE_SERVE_KILLS", "5"))
+
+#: `rtdecode serve` with a signal while LLVM, which compiles, calls Python back.
+SIGNALLED = """
+import ctypes, signal, sys
+from rtdecode.cli import main
+from rtdecode.serve import daemon
+call_back = ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))
+daemon.compile_kernels = lambda *given: call_back()
+sys.argv[:1] = ["rtdecode", "serve"]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_status_0_and_a_complete_file(
+    rig: LoopbackRig,
+    serve: Any,
+    stream: str,
+    simulated_session: Path,
+    simulated_model: Path,
+    number: signal.Signals,
+) -> None:
+    recording = rig.folder / "live.h5"
+    rig.start("replay", ["replay", str(simulated_session), "--stream", stream, "--wait", "30"])
+    served = serve(simulated_model, "--record", str(recording))
+    served.subscriber.until(lambda m: m["bin"] > 50)
+    served.process.send_signal(number)
+    assert served.process.wait(10) == 0
+    served.subscriber.take(100)
+    session = read_session(recording)
+    assert session.complete
+    assert session.decoded is not None
+    assert session.decoded.bin[-1] == served.subscriber.messages[-1]["bin"]
+
+
+def test_a_signal_while_it_waits_for_the_stream_ends_it_with_status_0(
+    serve: Any, simulated_model: Path
+) -> None:
+    served = serve(simulated_model)
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(10) == 0
+
+
+def test_a_signal_while_kernels_are_compiled_ends_it_with_status_0(
+    stream: str, lsl_config: str, simulated_model: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "lsl_api.cfg"
+    config.write_text(lsl_config)
+    given = ["--stream", stream, "--model", str(simulated_model), "--timeout", "3"]
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, *given, "--bind", free_endpoint(), "--control", free_endpoint()],
+        env={**os.environ, "LSLAPICFG": str(config)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_killed_while_recording_the_file_opens_and_holds_all_but_the_last_second(
+    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+) -> None:
+    rig.start("replay", ["replay", str(simulated_session), "--stream", stream, "--loop"])
+    rng = random.Random(7)
+    for kill in range(N_KILLS):
+        recording = rig.folder / f"live{kill}.h5"
+        served = serve(simulated_model, "--record", str(recording))
+        more = rng.randrange(60, 160)
+        first = served.subscriber.until(lambda m: True)["bin"]
+        served.subscriber.until(lambda m, last=first + more: m["bin"] >= last)
+        os.kill(served.process.pid, signal.SIGKILL)
+        served.process.wait(10)
+        served.subscriber.take(100)
+        messages = served.subscriber.messages
+        served.subscriber.close()
+        with h5py.File(recording) as file:
+            assert file.attrs["format"] == "rtdecode-session"
+        session = read_session(recording)
+        assert not session.complete
+        decoded = session.decoded
+        assert decoded is not None
+        assert decoded.bin[-1] >= messages[-1]["bin"] - 50
+        published = {m["bin"]: m["value"] for m in messages}
+        for b, value in zip(decoded.bin.tolist(), decoded.values, strict=True):
+            if b in published:
+                np.testing.assert_array_equal(np.float32(published[b]), value)
+        recording.unlink()

@@ -1,0 +1,220 @@
+"""What the person at the rig reads when something is wrong: one line, exit 1, no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from rtdecode.artifact import read_artifact, write_artifact
+from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
+from rtdecode.tools.loopback import LoopbackRig, free_endpoint
+
+
+def run(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rtdecode.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environment or {})},
+        timeout=120,
+    )
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 1, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("rtdecode:")]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "internal error" not in done.stderr
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.fixture
+def bad_session(request: pytest.FixtureRequest, simulated_session: Path, tmp_path: Path) -> tuple[Path, str]:
+    """A session with one thing wrong, and a word the message must hold."""
+    path = tmp_path / "bad.h5"
+    kind = request.param
+    if kind == "missing":
+        return path, "no such file"
+    if kind == "text":
+        path.write_text("channel,time\n1,0.5\n")
+        return path, "HDF5"
+    data = simulated_session.read_bytes()
+    if kind == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+        return path, "bad.h5"
+    path.write_bytes(data)
+    with h5py.File(path, "r+") as file:
+        if kind == "foreign":
+            del file.attrs["format"]
+            return path, "format"
+        if kind == "no channels":
+            file.attrs["n_channels"] = 0
+            return path, "n_channels"
+        assert kind == "nan"
+        file["behavior/values"][3, 1] = np.nan
+        return path, "behavior/values"
+
+
+@pytest.mark.parametrize(
+    "bad_session", ["missing", "text", "truncated", "foreign", "no channels", "nan"], indirect=True
+)
+@pytest.mark.parametrize("command", ["fit", "decode", "replay", "info"])
+def test_a_bad_session_is_refused(bad_session: tuple[Path, str], command: str, simulated_model: Path) -> None:
+    path, word = bad_session
+    more = {"decode": ["--model", simulated_model], "replay": ["--stream", "M1"]}.get(command, [])
+    assert_one_line(run(command, path, *more), "bad.h5", word)
+
+
+def test_a_session_of_another_array_is_refused_with_both_numbers(
+    indy_piece: Path, simulated_model: Path
+) -> None:
+    assert_one_line(run("decode", indy_piece, "--model", simulated_model), "96", "16")
+
+
+@pytest.mark.parametrize("command", ["fit", "decode"])
+def test_an_unwritable_output_is_refused_before_the_work(
+    command: str, simulated_session: Path, simulated_model: Path, tmp_path: Path
+) -> None:
+    more = ["--model", simulated_model] if command == "decode" else []
+    done = run(command, simulated_session, *more, "--output", tmp_path / "nowhere" / "out.h5")
+    assert_one_line(done, "nowhere", "no such folder")
+    assert "%" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "/nowhere/model.safetensors"], ["/nowhere/model.safetensors"]),
+        (["--model", "nobody"], ["nobody"]),
+        ([], ["no model"]),
+        (["--bind", "tcp://0.0.0.0:5556"], ["--insecure"]),
+        (["--bind", "somewhere"], ["--bind"]),
+        (["--behavior", "hand"], ["--record"]),
+        (["--timeout", "-1"], ["--timeout"]),
+        (["--failsafe-after", "0.1"], ["--failsafe-after"]),
+        (["--grace", "-1"], ["--grace"]),
+    ],
+)
+def test_serve_refuses_before_it_starts(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+    done = run("serve", "--stream", "M1", *arguments, environment={"XDG_DATA_HOME": str(tmp_path)})
+    assert_one_line(done, *words)
+
+
+def test_a_recording_that_cannot_be_written_is_refused_before_serving(
+    simulated_model: Path, simulated_session: Path
+) -> None:
+    given = ["serve", "--stream", "M1", "--model", simulated_model, "--bind", free_endpoint()]
+    assert_one_line(run(*given, "--record", "/nowhere/live.h5"), "/nowhere/live.h5", "no such folder")
+    assert_one_line(run(*given, "--record", simulated_session), "exists already", "--overwrite")
+
+
+def test_no_model_lists_what_there_is(simulated_model: Path, simulated_session: Path, tmp_path: Path) -> None:
+    home = {"XDG_DATA_HOME": str(tmp_path)}
+    fitted = run(
+        "fit", simulated_session, "--output", tmp_path / "m.safetensors", "--current", "M2", environment=home
+    )
+    assert fitted.returncode == 0, fitted.stderr
+    assert_one_line(run("serve", "--stream", "M1", environment=home), "M1", "M2")
+
+
+def test_the_current_model_of_a_stream_needs_no_flag(
+    rig: LoopbackRig, simulated_session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = {"XDG_DATA_HOME": str(tmp_path)}
+    run("fit", simulated_session, "--output", tmp_path / "m.safetensors", "--current", "M2", environment=home)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    again = LoopbackRig(tmp_path, rig.lsl_config)
+    again.start("serve", ["serve", "--stream", "M2", "--bind", free_endpoint(), "--control", free_endpoint()])
+    again.await_line("serve", read_artifact(tmp_path / "m.safetensors").model_id, 30)
+    again.end("serve")
+
+
+def test_a_stream_that_does_not_come_is_said(rig: LoopbackRig, simulated_model: Path, stream: str) -> None:
+    arguments = ["serve", "--stream", stream, "--model", str(simulated_model), "--timeout", "1"]
+    arguments += ["--bind", free_endpoint(), "--control", free_endpoint()]
+    process = rig.start("serve", arguments)
+    assert process.wait(60) == 1
+    said = rig.said("serve").splitlines()[-1]
+    assert stream in said
+    assert "--timeout" in said
+    assert "Traceback" not in rig.said("serve")
+
+
+@pytest.mark.parametrize(("layout", "numbers"), [("events", ("16", "17")), ("counts", ("16", "17"))])
+def test_a_stream_of_another_array_is_refused_with_both_numbers(
+    rig: LoopbackRig, stream: str, simulated_session: Path, simulated_model: Path, layout: str, numbers: Any
+) -> None:
+    session = read_session(simulated_session)
+    wider = rig.folder / "wider.h5"
+    write_session(wider, replace(session, n_channels=17))
+    rig.start("replay", ["replay", str(wider), "--stream", stream, "--layout", layout])
+    arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
+    process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
+    assert process.wait(60) == 1
+    said = rig.said("serve").splitlines()[-1]
+    assert all(number in said for number in numbers)
+
+
+def test_counts_coarser_than_the_models_bins_are_refused_with_both_numbers(
+    rig: LoopbackRig, stream: str, simulated_session: Path, simulated_model: Path
+) -> None:
+    rig.start(
+        "replay",
+        ["replay", str(simulated_session), "--stream", stream, "--layout", "counts", "--period", "25"],
+    )
+    arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
+    process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
+    assert process.wait(60) == 1
+    said = rig.said("serve").splitlines()[-1]
+    assert "25 ms" in said
+    assert "20 ms" in said
+
+
+def test_a_damaged_model_is_refused(simulated_session: Path, simulated_model: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.safetensors"
+    data = bytearray(simulated_model.read_bytes())
+    data[-10] ^= 0xFF
+    damaged.write_bytes(data)
+    assert_one_line(run("decode", simulated_session, "--model", damaged), "damaged.safetensors", "damaged")
+    damaged.write_bytes(data[:100])
+    assert_one_line(run("info", damaged), "damaged.safetensors")
+
+
+def test_a_model_that_looks_ahead_is_not_served(simulated_model: Path, tmp_path: Path) -> None:
+    offline = tmp_path / "offline.safetensors"
+    write_artifact(offline, replace(read_artifact(simulated_model), causal=False))
+    assert_one_line(run("serve", "--stream", "M1", "--model", offline), "offline.safetensors")
+    told = run("info", offline)
+    assert told.returncode == 0
+    assert "it looks ahead" in told.stdout
+
+
+def test_bad_usage_exits_2() -> None:
+    for arguments in (["serve"], ["fit"], ["serve", "--stream", "M1", "--grace", "soon"], ["fly"]):
+        assert run(*arguments).returncode == 2
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = run("info", tmp_path / "missing.h5", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_started_in_a_bare_checkout_it_says_so(simulated_session: Path) -> None:
+    """`python -m rtdecode` in the project's own folder finds rtdecode/ without the other three rooms."""
+    script = "import sys; sys.modules['rtdecode.calibrate'] = None; from rtdecode.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "fit", str(simulated_session)], capture_output=True, text=True
+    )
+    assert_one_line(done, "PYTHONSAFEPATH")

@@ -1,0 +1,80 @@
+"""Two sources that send a stream of one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pylsl
+import pytest
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.loopback import LoopbackRig
+
+N_CHANNELS = 16
+
+
+@pytest.fixture
+def outlet(stream: str, lsl_config: str) -> Iterator[Callable[[str], pylsl.StreamOutlet]]:
+    """Makes `events` outlets of the test's stream with a source_id of one's choice."""
+    made = []
+
+    def make(source_id: str) -> pylsl.StreamOutlet:
+        info = pylsl.StreamInfo(stream, "Spikes", 3, 0.0, "int32", source_id)
+        info.desc().append_child_value("n_channels", str(N_CHANNELS))
+        made.append(pylsl.StreamOutlet(info))
+        return made[-1]
+
+    yield make
+    made.clear()
+
+
+def test_serve_refuses_to_guess_between_two_sources(
+    rig: LoopbackRig, serve: Any, outlet: Callable[[str], pylsl.StreamOutlet], simulated_model: Path
+) -> None:
+    outlets = [outlet("left"), outlet("right")]
+    served = serve(simulated_model)
+    assert served.process.wait(30) == 1
+    line = rig.said(served.name).splitlines()[-1]
+    assert "2 sources send it: left (events on" in line
+    assert "--source-id" in line
+    assert len(outlets) == 2
+
+
+def test_source_id_chooses_and_stays_with_its_choice(
+    rig: LoopbackRig, serve: Any, outlet: Callable[[str], pylsl.StreamOutlet], simulated_model: Path
+) -> None:
+    left, right = outlet("left"), outlet("right")
+    served = serve(simulated_model, "--source-id", "right")
+    assert right.wait_for_consumers(30)
+    rig.await_line(served.name, "source right", 10)
+    assert not left.have_consumers()
+    served.end()
+    said = rig.said(served.name)
+    assert "attached" in said
+    assert "source left" not in said
+
+
+def test_serve_waits_for_the_source_that_was_asked_for(
+    rig: LoopbackRig, serve: Any, outlet: Callable[[str], pylsl.StreamOutlet], simulated_model: Path
+) -> None:
+    outlet("left")
+    served = serve(simulated_model, "--source-id", "right")
+    rig.await_line(served.name, "source right does not answer, only left", 20)
+    late = outlet("right")
+    assert late.wait_for_consumers(30)
+    served.end()
+
+
+def test_the_time_out_says_which_sources_answered(
+    rig: LoopbackRig, stream: str, outlet: Callable[[str], pylsl.StreamOutlet], simulated_model: Path
+) -> None:
+    outlet("left")
+    given = ["serve", "--stream", stream, "--model", str(simulated_model), "--source-id", "right"]
+    given += ["--bind", "tcp://127.0.0.1:*", "--control", "tcp://127.0.0.1:*", "--timeout", "3"]
+    process = rig.start("serve", given)
+    assert process.wait(60) == 1
+    assert "source right does not answer, only left" in rig.said("serve").splitlines()[-1]
+    with pytest.raises(RtdecodeError):
+        rig.end("serve")

@@ -1,0 +1,101 @@
+"""The study's page: whole, well-formed, and nothing in a file can break it."""
+
+from __future__ import annotations
+
+import base64
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from studies import SESSIONS, made_up_study
+
+from rtdecode.calibrate.evaluation.study.glossary import CAPTIONS
+from rtdecode.calibrate.evaluation.study.page import About, study_page
+from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, Row, names_of, pick
+from rtdecode.calibrate.evaluation.study.tables import cost_blocks, output_blocks, score_blocks
+
+ABOUT = About(
+    command="rtdecode evaluate a.h5 --output study",
+    made="2026-11-25",
+    versions={"rtdecode": "1.2", "torch": "9.9"},
+    notes=["times inside the bins are made up"],
+    sessions={SESSIONS[0]: "96 channels"},
+    missing=["resnet, seed 1"],
+)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    return made_up_study(tmp_path_factory.mktemp("study"), n_channels=16, n_bins=300)
+
+
+def parsed(page: str) -> ET.Element:
+    return ET.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
+
+
+def test_the_figures_are_in_the_page_in_their_order(rows: list[Row]) -> None:
+    figures = {name: name.encode() for name in reversed(CAPTIONS)}
+    page = parsed(study_page(rows, figures, ABOUT))
+    sources = [image.get("src", "") for image in page.findall(".//img")]
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    shown = [base64.b64decode(source.partition(",")[2]).decode() for source in sources]
+    assert shown == ["scores.png", "figure-5.png", "figure-6.png", "figure-7.png"]
+    captions = ["".join(caption.itertext()) for caption in page.findall(".//figcaption")]
+    assert captions == [f"{title}. {text}" for title, text in CAPTIONS.values()]
+
+
+def test_every_session_kind_and_number_is_told(rows: list[Row]) -> None:
+    page = parsed(study_page(rows, {}, ABOUT))
+    words = " ".join(page.itertext())
+    for name in (*SESSIONS, *names_of(rows), "day_b", "abcd1230", "96 channels"):
+        assert name in words
+    for text in ("Times inside the bins are made up.", "Missing: resnet, seed 1.", ABOUT.command, "9.9"):
+        assert text in words
+    for block in (*score_blocks(rows), *output_blocks(rows), *cost_blocks(rows)):
+        assert block.title in words
+        assert all(cell.text in words for row in block.rows for cell in row)
+    best = [cell for block in score_blocks(rows) for row in block.rows for cell in row if cell.best]
+    marked = ["".join(cell.itertext()) for cell in page.findall(".//td[@class='best']")]
+    assert len(best) == len(marked) == 8
+    assert all(text.startswith(f"{cell.text}*n {cell.sessions}, seeds ± ")
+               for cell, text in zip(best, marked, strict=True))  # fmt: skip
+    terms = [term.text for term in page.findall(".//dt")]
+    assert terms == [
+        "R²", "PCC", "±", "causal", "offline", "2-D", "single-day", "cross-day", "pretrained", "*", "cost",
+    ]  # fmt: skip
+    assert page.findall(".//img") == []
+
+
+def test_only_what_is_there_is_explained(rows: list[Row]) -> None:
+    part = [row for row in pick(rows, protocol=CROSS_DAY, form="causal") if row["base"] is None]
+    page = parsed(study_page(part, {}, About(command="x")))
+    terms = [term.text for term in page.findall(".//dt")]
+    assert terms == ["R²", "PCC", "±", "causal", "cross-day", "*", "cost"]
+    assert "pretrained" not in " ".join(page.itertext())
+    empty = parsed(study_page([], {}, About(command="x")))
+    assert empty.findtext(".//h1") == "No job is finished"
+
+
+def test_nothing_in_a_name_becomes_markup_and_nothing_comes_from_elsewhere(rows: list[Row]) -> None:
+    evil = "<script>alert('1')</script>&\"$^{"
+    few = [row for row in rows if row["kind"] in ("gru", "alignnet") and row["test"] == [SESSIONS[2]]]
+    strange: list[Row] = [
+        {
+            **row,
+            "test": [evil],
+            "train": [evil],
+            "kind": f"{row['kind']}{evil}",
+            "form": evil if row["form"] == "offline" else row["form"],
+            "base": evil if row["base"] else None,
+            "outputs": [f"{name}{evil}" for name in row["outputs"]],
+        }
+        for row in few
+    ]
+    about = About(evil, evil, {evil: evil}, [evil], {evil: evil}, [evil])
+    text = study_page(strange, {"scores.png": b"PNG"}, about)
+    assert "alert(" in text
+    assert not re.search(r"<(script|iframe|link|object|svg)", text)
+    assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:image/png)|url\(|@import|https?:", text)
+    words = " ".join(parsed(text).itertext())
+    assert f"gru{evil}" in words
+    assert f"x{evil}" in words

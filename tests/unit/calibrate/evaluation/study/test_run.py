@@ -1,0 +1,282 @@
+"""The paper's study: what each job may see, what it scores, and that an interruption costs nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from rtdecode.artifact import write_artifact
+from rtdecode.calibrate.data.metrics import pcc
+from rtdecode.calibrate.evaluation import cache as keptjobs
+from rtdecode.calibrate.evaluation.study import run as studymodule
+from rtdecode.calibrate.evaluation.study.data import random_pieces, study_set
+from rtdecode.calibrate.evaluation.study.job import do_job
+from rtdecode.calibrate.evaluation.study.learners import learn
+from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, plan
+from rtdecode.calibrate.evaluation.study.rows import KINDS
+from rtdecode.calibrate.evaluation.study.run import run_study
+from rtdecode.calibrate.fitting.pretrain import pretrain_sessions
+from rtdecode.cli import app
+from rtdecode.session.write import write_session
+from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
+
+WIDTH_S = 0.05
+TIMES = ("decode_us", "train_seconds")
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three simulated days of one array, a minute each."""
+    folder = tmp_path_factory.mktemp("days")
+    paths = []
+    for day in range(3):
+        task = CentreOut(n_channels=16, mean_rate_hz=40.0 + 5.0 * day)
+        path = folder / f"day{day}.h5"
+        write_session(path, simulate_session(task, draw_tuning(task, 3), 60.0, day, f"day{day}"))
+        paths.append(path)
+    return paths
+
+
+def jobs_of(days: list[Path], **changes: Any) -> list[Job]:
+    asked: dict[str, Any] = {
+        "protocols": ("single-day",), "splits": ("chronological",), "kinds": ("wiener",),
+        "forms": ("causal",), "directions": DIRECTIONS, "seeds": (0,), "bin_width_s": WIDTH_S,
+        "outputs": ("x", "y", "vx", "vy"), "steps": 3, "members": 1,
+    }  # fmt: skip
+    return plan(days, **(asked | changes))
+
+
+def in_process(work: Callable[[Any], Any], items: list[Any], **_options: Any) -> Any:
+    """`run_jobs` without processes."""
+    return ((i, work(item)) for i, item in enumerate(items))
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
+
+
+def test_the_last_fifth_of_a_day_is_scored_and_nothing_after_its_start_is_seen(days: list[Path]) -> None:
+    data = study_set(jobs_of(days[:1])[0])
+    day = data.test
+    first = int(np.flatnonzero(data.held_out)[0])
+    assert data.held_out.sum() == round(0.2 * day.recorded.known.sum())
+    assert not (day.learnt | day.seen)[first:].any()
+    assert day.learnt[:first].sum() == day.recorded.known[:first].sum()
+    np.testing.assert_allclose(day.mean, day.counts[day.seen].mean(axis=0))
+    labels = day.recorded.targets[day.learnt].astype(np.float64)
+    np.testing.assert_allclose([o.mean for o in data.outputs], labels.mean(axis=0), atol=1e-9)
+
+
+def test_across_days_nothing_of_the_scored_days_behaviour_is_learnt(days: list[Path]) -> None:
+    job = jobs_of(days, protocols=("cross-day",))[0]
+    data = study_set(job)
+    assert [day.name for day in data.days] == ["day0", "day1", "day2"]
+    assert not data.test.learnt.any()
+    assert all((day.learnt == day.recorded.known).all() for day in data.days[:2])
+    assert not (data.test.seen & data.held_out).any()
+    single = study_set(jobs_of(days[2:])[0])
+    np.testing.assert_array_equal(data.held_out, single.held_out)
+
+
+@given(st.integers(50, 3000), st.floats(0.01, 0.2), st.integers(0, 50))
+def test_a_random_split_deals_out_whole_pieces(n_bins: int, bin_width_s: float, seed: int) -> None:
+    known = np.ones(n_bins, bool)
+    known[:7] = False
+    held_out = random_pieces(known, 0.2, bin_width_s, seed)
+    assert not held_out[:7].any()
+    n_pieces = max(2, round((n_bins - 7) * bin_width_s / 2.0))
+    sizes = [len(piece) for piece in np.array_split(np.flatnonzero(known), n_pieces)]
+    n_held = max(1, round(0.2 * n_pieces))
+    assert min(sizes) * n_held <= held_out.sum() <= max(sizes) * n_held
+    np.testing.assert_array_equal(held_out, random_pieces(known, 0.2, bin_width_s, seed))
+
+
+def test_a_random_split_learns_from_both_sides(days: list[Path]) -> None:
+    data = study_set(jobs_of(days[:1], splits=("random",))[0])
+    assert not (data.held_out & (data.test.learnt | data.test.seen)).any()
+    assert data.held_out.any()
+    assert data.test.learnt[np.flatnonzero(data.held_out)[-1] :].any() or data.held_out[-1]
+
+
+@pytest.mark.parametrize("form", ["causal", "offline"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_filters_find_what_is_linear(days: list[Path], form: str, direction: str) -> None:
+    jobs = jobs_of(days, protocols=("single-day", "cross-day"), kinds=("wiener", "kalman"), forms=(form,))
+    for job in (job for job in jobs if job.direction == direction):
+        row = do_job(job).row
+        if direction == DIRECTIONS[0]:
+            assert row["r2_mean"] is not None
+            assert row["r2_mean"] > 0.4, job.name
+            assert row["firing"] is None
+        else:
+            assert row["pcc_mean"] is not None
+            assert row["pcc_mean"] > 0.1, job.name
+            assert row["firing"] is not None
+            recorded, simulated = (np.array(row["firing"][which]) for which in ("recorded", "simulated"))  # type: ignore[literal-required]
+            np.testing.assert_allclose(simulated, recorded, atol=0.15)
+        assert row["causal"] == (form == "causal")
+        assert row["decode_us"] > 0
+        assert row["dense_macs"] >= (row["effective_acs"] or 0) > 0
+        assert row["train"] == (["day0", "day1"] if job.protocol == "cross-day" else row["test"])
+
+
+@pytest.mark.parametrize("kind", ["gru", "mlp", "resnet", "resnet-unet", "alignnet"])
+def test_networks_learn_and_score_what_is_held_out(days: list[Path], kind: str) -> None:
+    forms = ("causal", "offline", "offline-2d") if kind == "alignnet" else ("causal", "offline")
+    for job in jobs_of(days[:1], kinds=(kind,), forms=forms):
+        learnt = learn(job)
+        row = do_job(job).row
+        held_out = learnt.data.held_out
+        day = learnt.data.test
+        recorded = day.recorded.targets if job.direction == DIRECTIONS[0] else day.counts
+        expected = pcc(learnt.values[held_out], recorded[held_out].astype(np.float32))
+        np.testing.assert_allclose(np.array(row["pcc"], dtype=float), expected, atol=1e-4)
+        assert learnt.values.shape == recorded.shape
+        assert row["parameters"] > 0
+        assert row["dense_macs"] >= (row["effective_acs"] or 0) > 0
+        assert (row["sparsity"] is not None) == (kind == "alignnet"), job.name
+
+
+def test_training_helps(days: list[Path]) -> None:
+    few, many = (jobs_of(days[:1], kinds=("mlp",), steps=steps) for steps in (2, 25))
+    for less, more in zip(few, many, strict=True):
+        before, after = do_job(less).row["pcc_mean"], do_job(more).row["pcc_mean"]
+        assert before is not None
+        assert after is not None
+        assert after > before + 0.01
+
+
+def test_an_interrupted_study_goes_on_and_gives_the_same(
+    days: list[Path], tmp_path: Path, here: None
+) -> None:
+    jobs = jobs_of(days, kinds=("mlp", "wiener"), protocols=("single-day", "cross-day"))
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    whole = run_study(jobs, tmp_path / "whole")
+    assert whole.computed == len(jobs) == len(whole.rows)
+
+    stop = 5
+
+    def interrupt(what: str, _done: float) -> None:
+        if what.startswith(f"{stop} of"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(jobs, tmp_path / "parts", progress=interrupt)
+    # One that was being written, and one whose trace is gone.
+    kept = sorted((tmp_path / "parts" / "jobs").glob("*.json"))
+    assert len(kept) == stop
+    kept[0].write_text("{")
+    kept[1].with_suffix(".npz").unlink()
+    again = run_study(jobs, tmp_path / "parts")
+    assert again.computed == len(jobs) - stop + 2
+    assert _untimed(again.rows) == _untimed(whole.rows)
+    assert run_study(jobs, tmp_path / "parts").computed == 0
+
+
+def test_a_job_that_fails_is_named_and_the_others_are_kept(
+    days: list[Path], tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rtdecode.calibrate.evaluation.runner import Failure
+
+    def broken(job: Job) -> Any:
+        return Failure("out of luck") if job.test == days[1].resolve() else do_job(job)
+
+    monkeypatch.setattr(studymodule, "do_job", broken)
+    study = run_study(jobs_of(days), tmp_path)
+    assert len(study.rows) == 4
+    assert len(study.missing) == 2
+    assert all("day1" in line and line.endswith("out of luck") for line in study.missing)
+    monkeypatch.undo()
+    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
+    mended = run_study(jobs_of(days), tmp_path)
+    assert (mended.computed, len(mended.rows), mended.missing) == (2, 6, [])
+
+
+def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp_path: Path) -> None:
+    bases, models = [], {}
+    for direction, form, what in (
+        ("decode", "causal", "spikes to behaviour"),
+        ("simulate", "causal", "behaviour to spikes"),
+        ("simulate", "offline", "behaviour to spikes"),
+    ):
+        small = pretrain_sessions(
+            days[:2], bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, form=form
+        )
+        path = tmp_path / f"{direction}-{form}.safetensors"
+        write_artifact(path, small.artifact)
+        bases += ["--base", str(path)]
+        models[small.artifact.model_id] = (form, what)
+    line = [
+        "evaluate", *map(str, days), "--protocol", "single-day,cross-day", "--kinds",
+        "wiener,mlp,alignnet", "--forms", "causal,offline", "--bin-width", str(WIDTH_S), "--steps", "2",
+        "--members", "1", *bases, "--output", str(tmp_path / "study"), "--json",
+    ]  # fmt: skip
+    result = CliRunner().invoke(app, line)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
+    assert rows == json.loads((tmp_path / "study" / "results.json").read_text())
+    # Four tests (3 + 1), three kinds both ways and in both forms; each base its own way.
+    assert len(rows) == 4 * 3 * 2 * 2 + 3
+    for row in rows:
+        for key in ("kind", "causal", "protocol", "train", "test", "minutes", "seed", "direction", "outputs"):
+            assert key in row
+        assert len(row["r2"]) == len(row["pcc"]) == len(row["outputs"])
+        with np.load(tmp_path / "study" / row["trace"]) as trace:
+            assert trace["values"].shape == trace["targets"].shape == (len(trace["t_s"]), len(row["outputs"]))
+    pretrained = [row for row in rows if row["base"]]
+    assert {row["base"]: (row["form"], row["direction"]) for row in pretrained} == models
+    assert len(pretrained) == 3
+    written = {path.name for path in (tmp_path / "study").iterdir()}
+    assert written >= {
+        "results.json", "results.csv", "summary.csv", "scores.png", "figure-5.png", "figure-6.png",
+        "figure-7.png", "report.html",
+    }  # fmt: skip
+    with (tmp_path / "study" / "results.csv").open() as file:
+        assert len(list(csv.reader(file))) == len(rows) + 1
+    assert all(model in (tmp_path / "study" / "report.html").read_text() for model in models)
+    again = CliRunner().invoke(app, line[:-1])
+    assert again.exit_code == 0, again.output
+    assert "0 of them now" in again.stdout
+    assert "cross-day PCC" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "said"),
+    [
+        (["--protocol", "monthly"], 1, "no such protocol: monthly"),
+        (["--protocol", "cross-day"], 1, "across days takes two to learn from"),
+        (["--protocol", "single-day", "--kinds", "lstm"], 1, "no such kind: lstm"),
+        (["--protocol", "single-day", "--directions", "up"], 2, "decode or simulate"),
+        (["--protocol", "single-day", "--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster says"),
+        (["--protocol", "single-day", "--minutes", "1"], 2, "is not for --protocol single-day"),
+        (["--protocol", "single-day", "--base", "indy"], 1, "pretrained models are scored across days"),
+        (["--protocol", "few-shot", "--splits", "random"], 2, "is not for --protocol few-shot"),
+        (["--protocol", "few-shot", "--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster says"),
+    ],
+)
+def test_what_does_not_go_is_told(
+    days: list[Path], tmp_path: Path, asked: list[str], code: int, said: str
+) -> None:
+    result = CliRunner().invoke(app, ["evaluate", str(days[0]), "--output", str(tmp_path / "o"), *asked])
+    assert result.exit_code == code, result.output
+    told = " ".join(f"{result.output} {result.exception}".replace("│", " ").split())
+    assert said in told
+
+
+def test_all_kinds_of_the_paper_are_there() -> None:
+    assert {"wiener", "gru", "mlp", "resnet", "resnet-unet", "alignnet"} <= set(KINDS)
+
+
+def _untimed(rows: list[Any]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]

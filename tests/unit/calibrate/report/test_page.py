@@ -1,0 +1,259 @@
+"""The page about today: its verdict, what it tells, and that nothing in a file can break it."""
+
+from __future__ import annotations
+
+import re
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.calibrate.adaptation.calibrate import Calibration, calibrate_session, forced
+from rtdecode.calibrate.channels.statistics import remember, with_memory
+from rtdecode.calibrate.report import changes as since
+from rtdecode.calibrate.report import page as reporting
+from rtdecode.calibrate.report.alignment import agreement_of
+from rtdecode.calibrate.report.changes import since_base
+from rtdecode.calibrate.report.figures import direction_pair, draw_svg, turned_degrees
+from rtdecode.calibrate.report.page import page, report_or_note, trust_in, write_report
+from rtdecode.errors import RtdecodeError
+from rtdecode.model_store import bundled_models
+from rtdecode.session.bins import behavior_at, bin_session
+from rtdecode.session.layout import Counts, Session
+from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
+
+KEPT_ROWS = 2400
+
+
+def minutes(session: Session, first: int, swap: bool = False, labels: bool = True) -> Session:
+    """Two and a half minutes of a session, banks swapped and unlabelled on demand."""
+    assert session.counts is not None
+    assert session.behavior is not None
+    values = session.counts.values[first : first + KEPT_ROWS]
+    if swap:
+        values = values[:, np.r_[32:64, 0:32, 64:96]]
+    t0_s = session.counts.t0_s + first * session.counts.bin_width_s
+    end_s = t0_s + len(values) * session.counts.bin_width_s
+    rows = (session.behavior.time >= t0_s) & (session.behavior.time <= end_s)
+    behavior = replace(
+        session.behavior, time=session.behavior.time[rows], values=session.behavior.values[rows]
+    )
+    return replace(
+        session,
+        path=None,
+        counts=Counts(values, session.counts.bin_width_s, t0_s),
+        behavior=behavior if labels else None,
+        trials=None,
+        attrs=session.attrs | {"date": "<script>alert(1)</script> & Söhne"},
+    )
+
+
+@pytest.fixture(scope="module")
+def recorded(data_dir: Path) -> Session:
+    return read_session(data_dir / "indy" / "indy_20170123_02.h5")
+
+
+@pytest.fixture(scope="module")
+def base(data_dir: Path) -> ModelArtifact:
+    """The model that ships, which remembers the channels of another day."""
+    (path,) = [path for path in bundled_models() if path.name == "indy.safetensors"]
+    artifact = read_artifact(path)
+    session = read_session(data_dir / "indy" / "indy_20161220_02.h5")
+    binned = bin_session(session, artifact.bin_width_s, 0)
+    assert session.behavior is not None
+    kept = remember(
+        binned.counts, behavior_at(session.behavior, binned.t_bin), artifact.bin_width_s, artifact.count_max
+    )
+    return with_memory(artifact, kept)
+
+
+def calibrated(
+    folder: Path, session: Session, base: ModelArtifact, rung: str | None = None, **how: Any
+) -> Calibration:
+    path = folder / "today.h5"
+    write_session(path, minutes(session, 1000, **how))
+    return calibrate_session(path, base, rung=rung)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory, recorded: Session, base: ModelArtifact) -> Calibration:
+    return calibrated(tmp_path_factory.mktemp("good"), recorded, base, "readout")
+
+
+def test_a_model_that_passed_is_trusted_in_plain_words(good: Calibration, base: ModelArtifact) -> None:
+    assert good.verdict is not None
+    passed = replace(good, deployable=True, reason="mean R² 0.8, better than a Wiener filter of today (0.7)")
+    assert trust_in(passed).headline == "TRUST"
+    text = page(passed, base, {"stream": "M1"})
+    assert '<header class="trust"' in text
+    assert "Mean R² 0.8, better than a Wiener filter of today (0.7)." in text
+    for score in (good.verdict.new, good.verdict.wiener, [good.verdict.bound, good.verdict.chance]):
+        assert score is not None
+        assert all(f"{value:.3f}" in text for value in score)
+    assert "Preferred directions turned by" in text
+    assert "with the behaviour of the same 2 s" in text
+    assert "stream <b>M1</b>" in text
+
+
+def test_a_model_in_use_that_does_as_well_goes_on(good: Calibration) -> None:
+    assert good.verdict is not None
+    assert good.verdict.wiener is not None
+    better = replace(good.verdict, deployable=False, incumbent=good.verdict.new + 0.1)
+    refused = replace(
+        good, deployable=False, reason="the model in use does as well or better", verdict=better
+    )
+    assert trust_in(refused).headline == "KEEP THE MODEL IN USE"
+    assert "The model in use does as well or better." in trust_in(refused).why
+    # One that a filter of today beats, or that decodes nothing, is no comfort.
+    for incumbent in (good.verdict.wiener - 0.1, np.full(4, -0.5), None):
+        worse = replace(good.verdict, deployable=False, incumbent=incumbent, new=np.full(4, -0.6))
+        assert trust_in(replace(refused, verdict=worse)).headline == "DO NOT USE"
+    assert trust_in(forced(refused)).headline == "DO NOT USE"
+
+
+def test_nothing_in_a_file_becomes_markup_and_nothing_comes_from_elsewhere(
+    good: Calibration, base: ModelArtifact
+) -> None:
+    assert good.artifact is not None
+    outputs = tuple(replace(output, name=f"<b>${i}$^") for i, output in enumerate(good.artifact.outputs))
+    strange = replace(
+        good, artifact=replace(good.artifact, outputs=outputs), reason="<img src=x>", notes=["<i onload=1>"]
+    )
+    text = page(strange, base, {"base": "<iframe>"})
+    assert "alert(1)" in text
+    assert not re.search(r"<(script|img|iframe|b>\$|i onload|link|image)", text)
+    # Names of XML vocabularies are no addresses that anything is fetched from.
+    assert not re.search(r"(src|href)\s*=\s*[\"'](?!#)|url\((?!#)|@import", text)
+
+
+def test_the_figure_is_one_well_formed_drawing(good: Calibration) -> None:
+    assert good.channels is not None
+    assert good.artifact is not None
+    today = good.today
+    how: dict[str, Any] = {"decoded": good.decoded, "targets": today.targets[today.held_out]}
+    svg = draw_svg(good.channels, good.artifact.outputs, today.bin_width_s, verdict=good.verdict, **how)
+    root = ET.fromstring(svg)
+    assert root.tag.endswith("svg")
+    words = "".join(root.itertext())
+    for title in ("held-out time", "rates of channels", "preferred directions (vx, vy)", "R² of held-out"):
+        assert title in words
+    assert svg == draw_svg(
+        good.channels, good.artifact.outputs, today.bin_width_s, verdict=good.verdict, **how
+    )
+    pair = direction_pair(good.artifact.outputs)
+    assert pair == (2, 3)
+    assert turned_degrees(good.channels, pair) < 45
+
+
+def test_swapped_banks_without_labels_are_refused_and_said_so(
+    tmp_path: Path, recorded: Session, base: ModelArtifact
+) -> None:
+    result = calibrated(tmp_path, recorded, base, swap=True, labels=False)
+    assert result.rung == "unsup"
+    assert not result.deployable
+    assert result.reason == (
+        "channels look reordered: 0–31 and 32–63 have changed places; check the connectors"
+    )
+    text = page(result, base, {})
+    assert "DO NOT USE" in text
+    assert result.reason in text
+    assert "No behaviour, so no scores." in text
+    assert "made current all the same" in page(forced(result), base, {})
+
+
+def test_with_labels_the_scores_decide_and_the_page_says_what_is_odd(
+    tmp_path: Path, recorded: Session, base: ModelArtifact
+) -> None:
+    result = calibrated(tmp_path, recorded, base, "readout", swap=True)
+    assert "look reordered" not in result.reason
+    assert any("0–31 and 32–63 have changed places" in note for note in result.notes)
+    assert "changed places" in trust_in(result).why
+    passed = trust_in(replace(result, deployable=True))
+    assert passed.headline == "TRUST WITH CARE"
+    assert "0–31 and 32–63 have changed places" in passed.why
+
+
+def test_without_labels_a_model_is_used_with_care(
+    tmp_path: Path, recorded: Session, base: ModelArtifact
+) -> None:
+    result = calibrated(tmp_path, recorded, base, labels=False)
+    assert result.deployable
+    assert trust_in(result).headline == "TRUST WITH CARE"
+    assert "no labels today" in page(result, base, {})
+
+
+def test_where_no_model_could_be_made_the_page_says_why(
+    tmp_path: Path, recorded: Session, base: ModelArtifact
+) -> None:
+    session = minutes(recorded, 1000)
+    assert session.behavior is not None
+    still = replace(session.behavior, values=np.zeros_like(session.behavior.values))
+    write_session(tmp_path / "still.h5", replace(session, behavior=still))
+    result = calibrate_session(tmp_path / "still.h5", base, rung="readout")
+    text = page(result, base, {})
+    assert "DO NOT USE" in text
+    assert "does not vary" in text
+    assert "No model could be made." in text
+
+
+def test_latents_meet_at_their_own_time_and_not_at_another(recorded: Session, base: ModelArtifact) -> None:
+    binned = bin_session(recorded, base.bin_width_s, 0)
+    assert recorded.behavior is not None
+    targets = behavior_at(recorded.behavior, binned.t_bin)
+    counts, targets = binned.counts[3000:9000], targets[3000:9000]
+    own = agreement_of(base, counts, targets, base.bin_width_s)
+    other = agreement_of(base, counts, np.roll(targets, 2500, axis=0), base.bin_width_s)
+    assert own is not None
+    assert other is not None
+    assert own.n_windows == 60
+    assert own.chance == pytest.approx(1 / 60)
+    assert own.own > own.other + 0.1
+    assert own.found > 3 * own.chance
+    assert other.own < own.own - 0.1
+    assert agreement_of(replace(base, kind="gru", widths=()), counts, targets, base.bin_width_s) is None
+    assert agreement_of(base, counts[:300], targets[:300], base.bin_width_s) is None
+
+
+def test_latents_are_left_out_where_they_cannot_be_had(
+    good: Calibration, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(result: Calibration) -> str:
+        return dict(since_base(result, base))["Latents"]
+
+    assert good.artifact is not None
+    gru = replace(good, artifact=replace(good.artifact, kind="gru", widths=(), grid_bits=None))
+    assert told(gru) == "Not available: a gru model has no latents."
+    assert told(replace(good, verdict=None)) == "Not available: no behaviour."
+    monkeypatch.delitem(sys.modules, "torch")
+    assert told(good) == "Not available: rung readout loads no torch."
+    monkeypatch.setattr(since, "torch_is_installed", lambda: False)
+    assert told(good) == "Not available: torch is not installed."
+
+
+def test_the_page_is_whole_or_not_there_and_its_failure_is_a_note(
+    tmp_path: Path, good: Calibration, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "today.report.html"
+    assert report_or_note(path, good, base) is None
+    assert path.read_text().endswith("</html>\n")
+    assert list(tmp_path.iterdir()) == [path]
+    nowhere = tmp_path / "missing" / "a.html"
+    with pytest.raises(RtdecodeError, match="cannot be written"):
+        write_report(nowhere, good, base)
+    note = report_or_note(nowhere, good, base)
+    assert note is not None
+    assert note.startswith("no report was written (")
+
+    def broken(*_arguments: Any, **_more: Any) -> str:
+        raise ZeroDivisionError("a figure")
+
+    before = path.read_bytes()
+    monkeypatch.setattr(reporting, "draw_svg", broken)
+    assert report_or_note(path, good, base) == "no report was written (ZeroDivisionError: a figure)"
+    assert path.read_bytes() == before

@@ -1,0 +1,72 @@
+"""Windows lie inside their recordings, and what is kept back is never learnt from."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtdecode.calibrate.training.windows import (
+    MARGIN_S,
+    N_BLOCKS,
+    Recording,
+    WindowSampler,
+    validation_blocks,
+)
+
+
+@given(st.integers(300, 3000), st.floats(0.02, 0.3), st.sampled_from([0.02, 0.064]), st.integers(0, 100))
+def test_blocks_are_spread_and_kept_at_a_distance(n: int, part: float, width_s: float, offset: int) -> None:
+    known = np.ones(n, bool)
+    known[:offset] = False
+    learnt, kept = validation_blocks(known, part, width_s)
+    assert not (learnt & kept).any()
+    assert not (kept & ~known).any()
+    assert abs(kept.sum() - part * known.sum()) <= N_BLOCKS
+    # In each fifth of the time that is known there is one.
+    for chunk in np.array_split(np.flatnonzero(known), N_BLOCKS):
+        assert kept[chunk].any()
+    margin = round(MARGIN_S / width_s)
+    for row in np.flatnonzero(kept):
+        assert not learnt[max(0, row - margin) : row + margin + 1].any()
+
+
+def recording(name: str, n_bins: int, first: float) -> Recording:
+    """Every bin holds its own number, so that a window tells where it lies."""
+    numbers = torch.arange(n_bins, dtype=torch.float32) + first
+    return Recording(
+        session=name,
+        counts=numbers.repeat(3, 1),
+        targets=-numbers.repeat(2, 1),
+        learnt=(numbers % 2).float(),
+        validated=np.zeros(n_bins, bool),
+    )
+
+
+def test_windows_are_cut_from_their_recording() -> None:
+    recordings = [recording("a", 50, 0.0), recording("b", 200, 1000.0), recording("short", 10, 5000.0)]
+    batch = WindowSampler(recordings, 20, 5, seed=3).draw(400)
+    assert batch.counts.shape == (400, 3, 20)
+    assert batch.targets.shape == (400, 2, 20)
+    assert batch.weight.shape == (400, 1, 20)
+    np.testing.assert_array_equal(np.diff(batch.counts.numpy(), axis=2), 1.0)
+    np.testing.assert_array_equal(batch.targets[:, 0], -batch.counts[:, 0])
+    starts = {name: [] for name in ("a", "b")}
+    for window, weight, name in zip(batch.counts, batch.weight, batch.sessions, strict=True):
+        starts[name].append(float(window[0, 0]))
+        assert not weight[0, :5].any()
+        np.testing.assert_array_equal(weight[0, 5:], window[0, 5:] % 2)
+    assert min(starts["a"]) >= 0
+    assert max(starts["a"]) < 30
+    assert min(starts["b"]) >= 1000
+    assert max(starts["b"]) < 1180
+    # Each bin is as likely as the next: 30 starts against 180.
+    assert 20 < len(starts["a"]) < 110
+
+
+def test_the_seed_decides() -> None:
+    recordings = [recording("a", 300, 0.0)]
+    draws = [WindowSampler(recordings, 20, 5, seed=seed).draw(8).counts for seed in (1, 1, 2)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])

@@ -1,0 +1,292 @@
+"""The folded network in torch gives the same spikes bin by bin, at once, and cut anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import COUNT_MAX, N_CHANNELS, OUTPUTS, make_alignnet, make_counts, make_gru
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.alignnet import AlignNetDecoder
+from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.load import load_decoder
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.engine import base as foldednet
+from rtdecode.models.engine.folded import FoldedAlignNet, FoldedGRU, FoldedMembers, torch_decoder
+from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.load import networks_of
+from rtdecode.models.export.export import export, fold
+from rtdecode.models.export.fixed_point import on_grid
+
+torch.set_num_threads(1)
+
+SD = np.array([output.sd for output in OUTPUTS], np.float32)
+
+
+def artifact_of(net: Any) -> ModelArtifact:
+    return export(net, session="monday", bin_width_s=0.02, outputs=OUTPUTS)
+
+
+def empty(counts: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.full((len(counts), len(OUTPUTS)), np.nan, np.float32)
+
+
+def stepped(
+    decoder: FoldedAlignNet, counts: NDArray[np.uint8]
+) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """Values and spikes bin by bin."""
+    out, rows = empty(counts), []
+    for row, value in zip(counts, out, strict=True):
+        rows.append(decoder.run_traced(row[None], value[None]))
+    return out, {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    n_levels=st.integers(1, 4),
+    cuts=st.lists(st.integers(0, 60), max_size=4),
+)
+@settings(max_examples=20, deadline=None)
+def test_bins_and_pieces_give_the_spikes_of_the_whole(seed: int, n_levels: int, cuts: list[int]) -> None:
+    artifact = artifact_of(make_alignnet(seed, widths=[6] * n_levels, dec_widths=[5] * (n_levels - 1)))
+    counts = make_counts(60, seed)
+    whole, out = FoldedAlignNet(artifact), empty(counts)
+    spikes = whole.run_traced(counts, out)
+    assert {name: len(rows) for name, rows in spikes.items()} == {
+        f"enc{level}.{i}": 60 >> level for level in range(n_levels) for i in range(2)
+    }
+
+    decoder = FoldedAlignNet(artifact)
+    values, by_bin = stepped(decoder, counts)
+    pieces, piecewise = FoldedAlignNet(artifact), empty(counts)
+    edges = [0, *sorted(cuts), 60]
+    parts = [pieces.run_traced(counts[a:b], piecewise[a:b]) for a, b in pairwise(edges)]
+    for name, rows in spikes.items():
+        np.testing.assert_array_equal(by_bin[name], rows)
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), rows)
+    for other in (values, piecewise):
+        assert np.abs((other - out) / SD).max() < 1e-5
+
+
+def test_torch_and_the_engine_fire_the_same_spikes() -> None:
+    counts = make_counts(2000)
+    for seed in range(3):
+        artifact = artifact_of(make_alignnet(seed, widths=(24, 20, 16), dec_widths=(8, 8)))
+        out, other = empty(counts), empty(counts)
+        spikes = FoldedAlignNet(artifact).run_traced(counts, out)
+        engine = AlignNetDecoder(artifact).run_traced(counts, other)
+        assert spikes.keys() == engine.keys()
+        for name, rows in spikes.items():
+            np.testing.assert_array_equal(engine[name], rows)
+            assert rows.dtype == np.uint8
+        assert 0.02 < spikes["enc0.0"].mean() < 0.9
+        assert 0.02 < spikes["enc2.1"].mean() < 0.9
+        assert np.abs((out - other) / SD).max() < 1e-5
+
+
+def test_members_in_torch_are_those_of_the_engine() -> None:
+    counts = make_counts(900)
+    nets = [make_alignnet(seed, widths=(24, 20, 16), dec_widths=(8, 8), leaky=3 + seed) for seed in range(3)]
+    artifact = join([artifact_of(net) for net in nets])
+    whole, engine = torch_decoder(artifact), AlignNetDecoder(artifact)
+    assert isinstance(whole, FoldedMembers)
+    out, other = empty(counts), empty(counts)
+    spikes, fired = whole.run_traced(counts, out), engine.run_traced(counts, other)
+    assert (
+        list(spikes)
+        == list(fired)
+        == [f"{i}.enc{level}.{j}" for i in range(3) for level in range(3) for j in range(2)]
+    )
+    for name, rows in spikes.items():
+        np.testing.assert_array_equal(fired[name], rows)
+    assert np.abs((out - other) / SD).max() < 1e-5
+    # The mean of the networks, but for the spikes that the grid moves.
+    alone = [empty(counts) for _ in nets]
+    for net, values in zip(nets, alone, strict=True):
+        AlignNetDecoder(artifact_of(net)).run(counts, values)
+    assert np.abs((np.mean(alone, axis=0) - other) / SD).max() < 1e-5
+    assert whole.clipped == engine.clipped > 0
+
+    steps, half = torch_decoder(artifact), empty(counts)
+    for row, value in zip(counts[:301], half[:301], strict=True):
+        steps.step(row, value)
+    again = torch_decoder(artifact)
+    again.load_state(steps.state())
+    again.run(counts[301:], half[301:])
+    assert np.abs((half - out) / SD).max() < 1e-5
+    with pytest.raises(RtdecodeError, match="not one of this alignnet in torch"):
+        again.load_state(torch_decoder(artifact_of(nets[0])).state())
+    whole.reset()
+    whole.run(counts, half)
+    assert np.abs((half - out) / SD).max() < 1e-5
+
+
+def test_members_are_got_back_and_joined_again() -> None:
+    nets = [make_alignnet(seed, sessions=("monday", "tuesday")) for seed in range(2)]
+    artifact = join([artifact_of(net) for net in nets])
+    again = networks_of(artifact)
+    assert join([artifact_of(net) for net in again]).model_id == artifact.model_id
+    for net, other in zip(nets, again, strict=True):
+        assert other.read_in.names == ["monday", "tuesday"]
+        state = other.state_dict()
+        assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
+    single = artifact_of(nets[0])
+    assert join([single]) is single
+    assert len(networks_of(single)) == len(networks_of(artifact_of(make_gru()))) == 1
+    with pytest.raises(RtdecodeError, match="differ in channels, outputs, bin width or widths"):
+        join([single, replace(single, bin_width_s=0.05)])
+    with pytest.raises(RtdecodeError, match="models of kind 'gru' are not joined"):
+        join([artifact_of(make_gru())] * 2)
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_the_grid_is_what_keeps_steps_and_batch_together(rounded: bool) -> None:
+    counts, mismatches = make_counts(1000), 0
+    for seed in range(3):
+        net = make_alignnet(seed, widths=(32, 32, 32))
+        run = fold(net, "monday")
+        # Tenths put many sums right at the threshold of 0.3, where the order of their terms decides.
+        for part in ("weight", "bias"):
+            run[f"enc0.0.{part}"] = np.rint(run[f"enc0.0.{part}"] * 10) / 10
+        if rounded:
+            for name in (f"enc{level}.{i}" for level in range(3) for i in range(2)):
+                weight, bias = on_grid(run[f"{name}.weight"], run[f"{name}.bias"], COUNT_MAX)[:2]
+                run |= {f"{name}.weight": weight, f"{name}.bias": bias}
+        tensors = {name: tensor.astype("f4") for name, tensor in run.items()}
+        artifact = replace(artifact_of(net), run=tensors, grid_bits=None)
+        batch = FoldedAlignNet(artifact).run_traced(counts, empty(counts))
+        _, steps = stepped(FoldedAlignNet(artifact), counts)
+        mismatches += sum(int((steps[name] != batch[name]).sum()) for name in batch)
+    assert (mismatches == 0) == rounded
+
+
+@pytest.mark.parametrize("make", [make_alignnet, make_gru])
+@pytest.mark.parametrize("first", [1, 2, 3, 6, 17])
+def test_a_saved_state_goes_on_in_another_decoder(make: Any, first: int) -> None:
+    artifact, counts = artifact_of(make(3)), make_counts(40)
+    whole, out = torch_decoder(artifact), empty(counts)
+    whole.run(counts, out)
+    one, other = torch_decoder(artifact), torch_decoder(artifact)
+    head, tail = empty(counts[:first]), empty(counts[first:])
+    one.run(counts[:first], head)
+    state = one.state()
+    one.run(counts, empty(counts))
+    other.load_state(state)
+    other.run(counts[first:], tail)
+    assert np.abs((np.concatenate([head, tail]) - out) / SD).max() < 1e-5
+    other.reset()
+    again = empty(counts)
+    other.run(counts, again)
+    np.testing.assert_array_equal(again, out)
+
+
+@pytest.mark.parametrize("make", [make_alignnet, make_gru])
+def test_steps_equal_the_run(make: Any) -> None:
+    artifact, counts = artifact_of(make(3)), make_counts(50)
+    decoder, out, single = torch_decoder(artifact), empty(counts), empty(counts)
+    decoder.run(counts, out)
+    decoder.reset()
+    for row, value in zip(counts, single, strict=True):
+        decoder.step(row, value)
+    assert np.abs((single - out) / SD).max() < 1e-5
+
+
+def test_a_long_recording_is_taken_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    artifact, counts = artifact_of(make_alignnet(3)), make_counts(101)
+    out, chunked = empty(counts), empty(counts)
+    whole = FoldedAlignNet(artifact).run_traced(counts, out)
+    monkeypatch.setattr("rtdecode.models.engine.folded.CHUNK_BINS", 7)
+    monkeypatch.setattr(foldednet, "CHUNK_BINS", 7)
+    parts = FoldedAlignNet(artifact).run_traced(counts, chunked)
+    for name, rows in whole.items():
+        np.testing.assert_array_equal(parts[name], rows)
+    assert np.abs((chunked - out) / SD).max() < 1e-5
+    FoldedAlignNet(artifact).run(counts, out)
+    assert np.abs((chunked - out) / SD).max() < 1e-5
+
+
+@pytest.mark.parametrize("make", [make_alignnet, make_gru])
+def test_counts_are_clipped_and_tallied_as_in_the_engine(make: Any) -> None:
+    net = make(3, sessions=())
+    good = np.arange(N_CHANNELS) != 2
+    net.read_in.add("monday", np.full(N_CHANNELS, 0.5), np.full(N_CHANNELS, 0.9), good)
+    artifact, counts = artifact_of(net), make_counts(80)
+    loud = counts.copy()
+    loud[counts > COUNT_MAX] = 255
+    loud[:, 2] = 255
+    decoders: list[Decoder] = [torch_decoder(artifact), load_decoder(artifact)]
+    for decoder in decoders:
+        out, other = empty(counts), empty(counts)
+        decoder.run(counts, out)
+        decoder.reset()
+        clipped = decoder.clipped
+        decoder.run(loud, other)
+        np.testing.assert_array_equal(out, other)
+        assert clipped == (counts[:, good] > COUNT_MAX).sum() > 0
+        assert decoder.clipped == 2 * clipped
+
+
+def test_the_caller_s_precision_setting_stays_out_of_it() -> None:
+    artifact, counts = artifact_of(make_alignnet(3)), make_counts(200)
+    out, other = empty(counts), empty(counts)
+    FoldedAlignNet(artifact).run(counts, out)
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        FoldedAlignNet(artifact).run(counts, other)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    np.testing.assert_array_equal(out, other)
+
+
+@pytest.mark.parametrize("make", [make_alignnet, make_gru])
+def test_arrays_and_states_that_do_not_fit_are_refused(make: Any) -> None:
+    decoder = torch_decoder(artifact_of(make(3)))
+    counts, out = make_counts(5), np.empty((5, 3), np.float32)
+    for bad in (counts[:, :4], counts.astype(np.int64), counts[0]):
+        with pytest.raises(RtdecodeError, match="do not fit a model of 7 channels"):
+            decoder.run(bad, out)
+    with pytest.raises(RtdecodeError, match="do not fit a model"):
+        decoder.step(counts[0], out[0, :2])
+    with pytest.raises(RtdecodeError, match="the state is not one of this"):
+        decoder.load_state({})
+    if isinstance(decoder, FoldedAlignNet):
+        with pytest.raises(RtdecodeError, match="do not fit a model"):
+            decoder.run_traced(counts[:, :4], out)
+
+
+def test_artifacts_that_do_not_fit_are_refused() -> None:
+    alignnet, gru = artifact_of(make_alignnet(3)), artifact_of(make_gru(3))
+    with pytest.raises(RtdecodeError, match="of kind 'gru', not 'alignnet'"):
+        FoldedAlignNet(gru)
+    with pytest.raises(RtdecodeError, match="of kind 'alignnet', not 'gru'"):
+        FoldedGRU(alignnet)
+    with pytest.raises(RtdecodeError, match="torch runs no model of kind 'wiener'"):
+        torch_decoder(replace(gru, kind="wiener"))
+    for artifact in (alignnet, gru):
+        for name in artifact.run.keys() - {"grid"}:
+            rest = {other: tensor for other, tensor in artifact.run.items() if other != name}
+            with pytest.raises(RtdecodeError, match=r"lacks the tensor|needs float32"):
+                torch_decoder(replace(artifact, run=rest))
+            with pytest.raises(RtdecodeError, match="needs float32"):
+                torch_decoder(replace(artifact, run=rest | {name: artifact.run[name][..., :-1]}))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_fires_the_same_spikes() -> None:
+    artifact, counts = artifact_of(make_alignnet(3)), make_counts(500)
+    out, other = empty(counts), empty(counts)
+    here = FoldedAlignNet(artifact).run_traced(counts, out)
+    there = FoldedAlignNet(artifact, "cuda").run_traced(counts, other)
+    for name, rows in here.items():
+        np.testing.assert_array_equal(there[name], rows)
+    assert np.abs((other - out) / SD).max() < 1e-5

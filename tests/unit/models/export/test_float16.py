@@ -1,0 +1,74 @@
+"""Half the bytes of train.*: what is decoded stays, what is gone on from hardly moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from networks import N_CHANNELS, OUTPUTS, make_alignnet, make_counts, make_gru, windows
+
+from rtdecode.artifact import read_artifact, write_artifact
+from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.load import networks_of
+from rtdecode.models.export.export import export
+from rtdecode.models.export.float16 import SMALLEST, halved
+
+torch.set_num_threads(1)
+
+LARGE: dict[str, Any] = {"widths": (32, 32), "dec_widths": (32,), "latent": 32}
+
+
+@pytest.mark.parametrize(
+    "make", [lambda seed: make_alignnet(seed, **LARGE), lambda seed: make_gru(seed, hidden=48)]
+)
+def test_the_network_comes_back_nearly_the_same_from_a_smaller_file(make: Any, tmp_path: Path) -> None:
+    net = make(3)
+    whole = export(net, session="monday", bin_width_s=0.02, outputs=OUTPUTS)
+    small = halved(whole)
+    assert small.model_id == whole.model_id
+    write_artifact(tmp_path / "whole.safetensors", whole)
+    write_artifact(tmp_path / "small.safetensors", small)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("whole", "small")]
+    assert sizes[1] < 0.85 * sizes[0]
+    (back,) = networks_of(read_artifact(tmp_path / "small.safetensors"))
+    assert all(tensor.dtype == net.state_dict()[name].dtype for name, tensor in back.state_dict().items())
+    for name, tensor in net.state_dict().items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(back.state_dict()[name], tensor, rtol=2**-11, atol=1e-7)
+        else:
+            assert torch.equal(back.state_dict()[name], tensor)
+    back.train()
+    back.decode(windows(make_counts(20)), "monday").sum().backward()
+
+
+def test_small_tensors_and_what_float16_cannot_hold_stay() -> None:
+    artifact = export(make_alignnet(3, **LARGE), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
+    large = np.full((2, SMALLEST), 1e5, np.float32)
+    train = halved(replace(artifact, train=artifact.train | {"huge": large})).train
+    assert train["huge"].dtype == np.float32
+    for name, tensor in artifact.train.items():
+        half = tensor.dtype == np.float32 and tensor.ndim >= 2 and tensor.size >= SMALLEST
+        assert train[name].dtype == (np.float16 if half else tensor.dtype), name
+        if not half:
+            assert np.array_equal(train[name], tensor), name
+    assert sum(tensor.dtype == np.float16 for tensor in train.values()) > 4
+
+
+def test_members_are_halved_too() -> None:
+    both = join(
+        [
+            export(make_alignnet(seed, **LARGE), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
+            for seed in (0, 1)
+        ]
+    )
+    nets = networks_of(halved(both))
+    assert len(nets) == 2
+    assert nets[0].n_channels == N_CHANNELS
+    names = {
+        name.partition(".")[0] for name, tensor in halved(both).train.items() if tensor.dtype == np.float16
+    }
+    assert names == {"0", "1"}

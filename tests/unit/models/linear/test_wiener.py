@@ -1,0 +1,248 @@
+"""The fit finds the filter behind simulated data, and agrees with ridge regression written out."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.linear import wiener
+from rtdecode.models.linear.wiener import fit_wiener, lag_edges
+
+WIDTH_S = 0.02
+COUNT_MAX = 20
+
+
+def simulate(
+    n_bins: int = 4000, n_channels: int = 10, n_outputs: int = 2, *, noise: float = 0.3, seed: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Counts, and targets that are a filter of the last 300 ms of them plus noise."""
+    rng = np.random.default_rng(seed)
+    fixed = np.random.default_rng(99)
+    truth, rate = fixed.normal(size=(n_channels, n_outputs)), fixed.uniform(0.1, 0.8, n_channels)
+    counts = rng.poisson(rate, size=(n_bins, n_channels)).astype(np.uint8)
+    recent = np.stack([np.convolve(column, np.ones(15))[:n_bins] for column in counts.T.astype(float)], 1)
+    targets = recent @ truth
+    targets += noise * targets.std(axis=0) * rng.normal(size=targets.shape)
+    return counts, (targets + [3.0, -40.0][:n_outputs]).astype(np.float32)
+
+
+def decode(fit: Any, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
+    values = np.tile(fit.bias, (len(counts), 1))
+    for lag in range(fit.weight.shape[1]):
+        values[lag:] += np.minimum(counts, COUNT_MAX)[: len(counts) - lag] @ fit.weight[:, lag].astype("f8")
+    return values
+
+
+def features(counts: NDArray[np.uint8], edges: tuple[int, ...]) -> NDArray[np.float64]:
+    """Sums over groups of lags, written out: f8[T, groups·C]."""
+    out = np.zeros((len(counts), len(edges) - 1, counts.shape[1]))
+    for k in range(len(counts)):
+        for group, (low, high) in enumerate(pairwise(edges)):
+            out[k, group] = counts[max(0, k - high + 1) : max(0, k - low + 1)].sum(axis=0)
+    return out.reshape(len(counts), -1)
+
+
+def test_the_fit_is_ridge_regression_written_out() -> None:
+    counts, targets = simulate(700)
+    counts[:, 3] *= 9
+    penalty = 0.7
+    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, penalties=[penalty])
+    x = features(np.minimum(counts, COUNT_MAX), fit.lag_edges)[fit.lag_edges[-1] - 1 :]
+    y = targets[fit.lag_edges[-1] - 1 :].astype(np.float64)
+    rate = np.minimum(counts, COUNT_MAX).mean(axis=0) / WIDTH_S
+    expected = ((rate / np.diff(fit.lag_edges)[:, np.newaxis]) ** 0.25).ravel()
+    scale = expected / np.sqrt((expected**2).mean()) / x.std(axis=0)
+    z = (x - x.mean(axis=0)) * scale
+    solved = np.linalg.solve(z.T @ z + len(z) * penalty * np.eye(z.shape[1]), z.T @ (y - y.mean(axis=0)))
+    slopes = (scale[:, np.newaxis] * solved).reshape(len(fit.lag_edges) - 1, 10, 2)
+    weight = np.repeat(slopes, np.diff(fit.lag_edges), axis=0).transpose(1, 0, 2)
+    np.testing.assert_allclose(fit.weight, weight, rtol=1e-4, atol=1e-6 * np.abs(weight).max())
+    np.testing.assert_allclose(fit.bias, y.mean(axis=0) - x.mean(axis=0) @ slopes.reshape(-1, 2), rtol=1e-4)
+    assert fit.n_rows == len(x)
+
+
+def test_the_cross_validated_score_is_what_new_data_gets() -> None:
+    counts, targets = simulate(6000)
+    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    new_counts, new_targets = simulate(6000, seed=1)
+    rows = slice(fit.lag_edges[-1], None)
+    error = ((decode(fit, new_counts) - new_targets)[rows] ** 2).sum(axis=0)
+    score = 1 - error / ((new_targets - new_targets.mean(axis=0))[rows] ** 2).sum(axis=0)
+    assert (score > 0.75).all()
+    np.testing.assert_allclose(fit.cv_r2, score, atol=0.03)
+
+
+def test_noise_gets_a_higher_penalty_than_signal() -> None:
+    counts, targets = simulate(3000)
+    targets[:, 1] = np.random.default_rng(5).normal(size=3000)
+    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    assert fit.penalty[0] < fit.penalty[1]
+    assert fit.cv_r2[0] > 0.8 > 0.05 > fit.cv_r2[1]
+
+
+def test_the_chosen_penalty_is_the_best_of_those_offered() -> None:
+    counts, targets = simulate(1500, noise=1.0)
+    chosen = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    for penalty in (0.025, 0.4, 25.6):
+        alone = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, penalties=[penalty])
+        assert (alone.cv_r2 <= chosen.cv_r2 + 1e-9).all()
+
+
+def test_the_score_of_pure_noise_is_not_above_chance() -> None:
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(0.5, size=(1500, 40)).astype(np.uint8)
+    walk = np.cumsum(rng.normal(size=(1500, 1)), axis=0).astype(np.float32)
+    assert fit_wiener([counts], [walk], WIDTH_S, count_max=COUNT_MAX).cv_r2[0] < 0.1
+
+
+def test_targets_near_a_validation_block_are_in_neither_part() -> None:
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(0.5, size=(600, 5)).astype(np.uint8)
+    targets = rng.normal(size=(600, 1)).astype(np.float32)
+    plain = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, n_folds=2, penalties=[1.0])
+    n_lags = plain.lag_edges[-1]
+    usable = np.arange(n_lags - 1, 600)
+    first, second = np.array_split(usable, 2)
+    near = np.r_[first[-1] - n_lags + 2 : first[-1] + 1, second[0] : second[0] + n_lags - 1]
+    error = 0.0
+    for train, held in ((second[n_lags - 1 :], first), (first[: -(n_lags - 1)], second)):
+        assert not set(train) & (set(near) | set(held))
+        labels = np.full_like(targets, np.nan)
+        labels[train] = targets[train]
+        # With a single penalty the folds of this fit decide nothing.
+        fit = fit_wiener([counts], [labels], WIDTH_S, count_max=COUNT_MAX, n_folds=2, penalties=[1.0])
+        error += float(((decode(fit, counts) - targets)[held] ** 2).sum())
+    spread = sum(float(((targets[held] - targets[held].mean()) ** 2).sum()) for held in (first, second))
+    assert plain.cv_r2[0] == pytest.approx(1 - error / spread, abs=1e-3)
+
+
+def test_bins_without_targets_are_left_out() -> None:
+    counts, targets = simulate(2000)
+    garbage = counts.copy()
+    targets[500:900] = np.nan
+    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    n_lags = fit.lag_edges[-1]
+    assert fit.n_rows == 2000 - 400 - (n_lags - 1)
+    half = targets.copy()
+    half[500:900, 0] = 0.0
+    assert fit_wiener([counts], [half], WIDTH_S, count_max=COUNT_MAX).n_rows == fit.n_rows
+    # Counts that no usable bin looks back on, moved within the recording so that the rates stay.
+    garbage[500 : 900 - n_lags + 1] = garbage[500 : 900 - n_lags + 1][::-1]
+    other = fit_wiener([garbage], [targets], WIDTH_S, count_max=COUNT_MAX)
+    np.testing.assert_array_equal(other.weight, fit.weight)
+
+
+def test_recordings_are_not_run_together() -> None:
+    counts, targets = simulate(2000)
+    cut = 900
+    fit = fit_wiener(
+        [counts[:cut], counts[cut:]], [targets[:cut], targets[cut:]], WIDTH_S, count_max=COUNT_MAX
+    )
+    assert fit.n_rows == 2000 - 2 * (fit.lag_edges[-1] - 1)
+    swapped = fit_wiener(
+        [counts[cut:], counts[:cut]], [targets[cut:], targets[:cut]], WIDTH_S, count_max=COUNT_MAX
+    )
+    np.testing.assert_allclose(swapped.weight, fit.weight, rtol=1e-4, atol=1e-5)
+
+
+def test_counts_are_clipped_before_they_are_learnt_from() -> None:
+    counts, targets = simulate(1500)
+    counts[::7, 2] = 200
+    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    clipped = fit_wiener([np.minimum(counts, COUNT_MAX)], [targets], WIDTH_S, count_max=COUNT_MAX)
+    np.testing.assert_array_equal(fit.weight, clipped.weight)
+
+
+def test_dead_channels_are_masked_with_zero_weights() -> None:
+    counts, targets = simulate(3000)
+    counts[:, 1] = 0
+    counts[:, 4] = 3
+    counts[:, 7] = 0
+    counts[100:102, 7] = 1  # 2 spikes in 60 s
+    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    assert np.flatnonzero(~fit.good).tolist() == [1, 4, 7]
+    assert not fit.weight[~fit.good].any()
+    assert fit.weight[fit.good].any(axis=(1, 2)).all()
+    assert np.isfinite(fit.weight).all()
+
+
+def test_a_channel_that_fires_in_one_fold_only_does_no_harm() -> None:
+    counts, targets = simulate(3000)
+    counts[:, 0] = 0
+    counts[1300:1500, 0] = 1
+    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    assert np.isfinite(fit.weight).all()
+    assert np.isfinite(fit.cv_r2).all()
+
+
+def test_a_constant_target_decodes_to_itself() -> None:
+    counts, targets = simulate(1000)
+    targets[:, 1] = 5.0
+    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    assert np.isnan(fit.cv_r2[1])
+    np.testing.assert_allclose(decode(fit, counts)[:, 1], 5.0, atol=1e-4)
+
+
+def test_silence_and_shortness_are_refused() -> None:
+    counts, targets = simulate(1000)
+    with pytest.raises(RtdecodeError, match="no channel fires"):
+        fit_wiener([np.zeros_like(counts)], [targets], WIDTH_S, count_max=COUNT_MAX)
+    for n_bins in (50, 80, 150):
+        n_rows = max(0, n_bins - 71)
+        with pytest.raises(RtdecodeError, match=f"only {n_rows} bins have targets and 72 bins of history"):
+            fit_wiener([counts[:n_bins]], [targets[:n_bins]], WIDTH_S, count_max=COUNT_MAX)
+    with pytest.raises(RtdecodeError, match="only 0 bins have targets"):
+        fit_wiener([counts], [np.full_like(targets, np.nan)], WIDTH_S, count_max=COUNT_MAX)
+
+
+def test_progress_goes_from_little_to_all() -> None:
+    counts, targets = simulate(1000)
+    told: list[float] = []
+    fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, progress=told.append)
+    assert told == sorted(told)
+    assert 0 < told[0] < told[-1] == 1.0
+
+
+def test_the_lag_groups_at_20_and_64_ms_are_the_documented_ones() -> None:
+    assert lag_edges(1.5, 0.06, 0.02) == (0, 3, 6, 9, 12, 18, 24, 36, 48, 72)
+    assert lag_edges(1.5, 0.06, 0.064) == (0, 1, 2, 3, 4, 6, 8, 12, 16, 24)
+    assert lag_edges(0.0, 0.06, 0.02) == (0, 3)
+
+
+@given(
+    history_s=st.floats(0.0, 5.0),
+    lag_width_s=st.floats(0.001, 0.5),
+    bin_width_s=st.floats(0.001, 0.25),
+    max_groups=st.none() | st.integers(1, 12),
+)
+def test_lag_edges_cover_the_history(
+    history_s: float, lag_width_s: float, bin_width_s: float, max_groups: int | None
+) -> None:
+    edges = lag_edges(history_s, lag_width_s, bin_width_s, max_groups)
+    widths = np.diff(edges)
+    assert edges[0] == 0
+    assert (widths > 0).all()
+    shortest = max(1, round(lag_width_s / bin_width_s))
+    n_history = history_s / bin_width_s
+    assert edges[-1] == shortest or abs(edges[-1] - n_history) <= widths[-1]
+    if max_groups is None:
+        assert edges[1] == shortest
+        assert (np.diff(widths) >= 0).all()
+    else:
+        assert len(widths) <= max_groups
+        assert edges[-1] == lag_edges(history_s, lag_width_s, bin_width_s)[-1]
+
+
+def test_many_channels_get_wider_groups_rather_than_more_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiener, "MAX_FEATURES", 40)
+    counts, targets = simulate(1000)
+    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    assert fit.lag_edges == (0, 6, 12, 36, 72)
+    assert fit.weight.shape == (10, 72, 2)

@@ -1,0 +1,76 @@
+"""Which models tell spikes from behaviour, and what they tell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from networks import OUTPUTS, make_alignnet, make_gru, taught_to_simulate
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.ensemble.join import join
+from rtdecode.models.export.export import export
+from rtdecode.models.export.float16 import halved
+from rtdecode.models.networks.alignnet import AlignNet
+from rtdecode.models.simulation.rates import (
+    check_session,
+    folded_session,
+    simulated_rates,
+    simulating_networks,
+)
+
+
+def exported(net: AlignNet, session: str = "monday") -> ModelArtifact:
+    return export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS)
+
+
+def test_the_rates_are_the_mean_of_the_members() -> None:
+    nets = [taught_to_simulate(make_alignnet(seed, ("monday", "tuesday"))) for seed in (0, 1)]
+    artifact = halved(join([exported(net, "tuesday") for net in nets]))
+    again = simulating_networks(artifact)
+    assert folded_session(artifact) == "tuesday"
+    z = np.random.default_rng(0).standard_normal((50, len(OUTPUTS))).astype(np.float32)
+    with torch.no_grad():
+        each = [net.simulate(torch.from_numpy(z.T.copy())[None], "monday")[0].numpy().T for net in nets]
+    np.testing.assert_allclose(simulated_rates(again, z, "monday"), np.mean(each, axis=0), rtol=1e-5)
+
+
+def test_other_kinds_are_refused() -> None:
+    artifact = export(make_gru(), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
+    with pytest.raises(
+        RtdecodeError, match=r"a gru model tells no spikes from behaviour\. Mend: use one that"
+    ):
+        simulating_networks(artifact)
+
+
+@pytest.mark.parametrize("taught", [(), (0,), (1,)])
+def test_networks_that_have_learnt_one_way_only_are_refused(taught: tuple[int, ...]) -> None:
+    nets = [make_alignnet(seed) for seed in (0, 1)]
+    for i in taught:
+        taught_to_simulate(nets[i])
+    with pytest.raises(
+        RtdecodeError, match=r"behaviour from spikes only, .*\. Mend: use one that rtdecode pretrain"
+    ):
+        simulating_networks(join([exported(net) for net in nets]))
+
+
+def test_what_training_leaves_tells_which_way_it_went() -> None:
+    net = make_alignnet()
+    net.train()
+    counts, z = torch.ones(2, 7, 16), torch.zeros(2, len(OUTPUTS), 16)
+    net.decode(counts, "monday")
+    with pytest.raises(RtdecodeError, match="has learnt"):
+        simulating_networks(exported(net))
+    net(counts, z, "monday")
+    assert simulating_networks(exported(net))
+
+
+def test_a_session_that_is_not_there_is_told_with_those_that_are() -> None:
+    few = [make_alignnet(sessions=("monday", "tuesday"))]
+    assert check_session(few, "tuesday", "--session") == "tuesday"
+    with pytest.raises(RtdecodeError, match=r"--session: .* 'friday', but monday, tuesday\. Mend"):
+        check_session(few, "friday", "--session")
+    many = [make_alignnet(sessions=[f"day{i}" for i in range(9)])]
+    with pytest.raises(RtdecodeError, match="day0, day1, day2, …, day8"):
+        check_session(many, "friday", "--session")

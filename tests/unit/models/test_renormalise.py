@@ -1,0 +1,131 @@
+"""Without torch a model is taken up by another day just as with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from networks import COUNT_MAX, N_CHANNELS, OUTPUTS, make_alignnet, make_counts, make_gru
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.load import load_decoder
+from rtdecode.errors import RtdecodeError
+from rtdecode.models.engine.folded import torch_decoder
+from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.load import networks_of
+from rtdecode.models.export.export import export
+from rtdecode.models.nn.network import Network
+from rtdecode.models.renormalise import features, read_in_anew, with_heads
+
+torch.set_num_threads(1)
+
+MODELS: list[list[Any]] = [[make_alignnet], [make_alignnet, make_alignnet, make_alignnet], [make_gru]]
+
+
+def exported(nets: list[Network], session: str) -> ModelArtifact:
+    return join([export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS) for net in nets])
+
+
+@pytest.fixture(params=MODELS, ids=["alignnet", "three members", "gru"])
+def nets(request: pytest.FixtureRequest) -> list[Network]:
+    return [make(seed + 3) for seed, make in enumerate(request.param)]
+
+
+@pytest.fixture
+def numbers() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(9)
+    mean, sd = rng.uniform(0.2, 2.0, N_CHANNELS), rng.uniform(0.3, 1.5, N_CHANNELS)
+    good = np.arange(N_CHANNELS) != 2
+    sd[4] = 0.0
+    return mean, sd, good
+
+
+def decoded(artifact: ModelArtifact, n_bins: int = 300) -> np.ndarray:
+    out = np.empty((n_bins, len(artifact.outputs)), np.float32)
+    load_decoder(artifact).run(make_counts(n_bins), out)
+    return out
+
+
+def test_a_read_in_is_folded_to_the_bit_as_export_does(
+    nets: list[Network], numbers: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    anew = read_in_anew(exported(nets, "monday"), "today", *numbers)
+    for net in nets:
+        net.read_in.add("today", *numbers)
+    wanted = exported(nets, "today")
+    assert anew.model_id == wanted.model_id
+    assert not any(anew.channel_mask[channel] for channel in (2, 4))
+    assert anew.train.keys() == wanted.train.keys()
+    for name, tensor in wanted.train.items():
+        np.testing.assert_array_equal(anew.train[name], tensor, err_msg=name)
+        assert anew.train[name].dtype == tensor.dtype, name
+    back = networks_of(anew)
+    assert [net.read_in.names for net in back] == [["monday", "today"]] * len(nets)
+
+
+def test_features_are_what_the_heads_read(nets: list[Network]) -> None:
+    artifact = exported(nets, "monday")
+    read = features(artifact, make_counts(300))
+    prefix = "{}." if len(nets) > 1 else ""
+    heads = [f"{prefix.format(i)}head" for i in range(len(nets))]
+    weight = np.concatenate([artifact.run[f"{head}.weight"] for head in heads]).astype("f8")
+    bias = sum(artifact.run[f"{head}.bias"].astype("f8") for head in heads)
+    np.testing.assert_allclose(decoded(artifact), read @ weight + bias, rtol=1e-5, atol=1e-3)
+
+
+def test_heads_are_changed_in_what_is_decoded_and_in_the_network(nets: list[Network]) -> None:
+    artifact = exported(nets, "monday")
+    read = features(artifact, make_counts(300)).astype("f8")
+    rng = np.random.default_rng(5)
+    change, offset = rng.normal(size=(read.shape[1], len(OUTPUTS))), np.array([3.0, -4.0, 50.0])
+    other = with_heads(artifact, change, offset)
+    wanted = decoded(artifact) + read @ change + offset
+    np.testing.assert_allclose(decoded(other), wanted, rtol=1e-4, atol=1e-2)
+    back = networks_of(other)
+    again = exported(back, "monday")
+    np.testing.assert_allclose(decoded(again), wanted, rtol=1e-4, atol=1e-2)
+    values = np.empty_like(decoded(other))
+    torch_decoder(other).run(make_counts(300), values)
+    np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-2)
+    with pytest.raises(RtdecodeError, match=r"heads of \[2, 3\] for"):
+        with_heads(artifact, change[:2], offset)
+
+
+def test_what_has_no_network_is_refused(numbers: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    wiener = ModelArtifact(
+        kind="wiener",
+        causal=True,
+        bin_width_s=0.02,
+        n_channels=N_CHANNELS,
+        channel_mask=(True,) * N_CHANNELS,
+        outputs=OUTPUTS,
+        count_max=COUNT_MAX,
+        run={
+            "weight": np.ones((N_CHANNELS, 2, len(OUTPUTS)), np.float32),
+            "bias": np.zeros(len(OUTPUTS), np.float32),
+        },
+    )
+    for refused in (
+        lambda: read_in_anew(wiener, "today", *numbers),
+        lambda: features(wiener, make_counts(5)),
+    ):
+        with pytest.raises(RtdecodeError, match="a wiener model is no network"):
+            refused()
+    artifact = exported([make_alignnet(1)], "monday")
+    with pytest.raises(RtdecodeError, match="session 'monday' already"):
+        read_in_anew(artifact, "monday", *numbers)
+    bare = ModelArtifact(**{name: getattr(artifact, name) for name in vars(artifact) if name in (
+        "kind", "causal", "bin_width_s", "n_channels", "channel_mask", "outputs", "count_max", "run",
+        "widths", "grid_bits",
+    )})  # fmt: skip
+    with pytest.raises(RtdecodeError, match="no network to go on from"):
+        read_in_anew(bare, "today", *numbers)
+
+
+def test_it_needs_no_torch() -> None:
+    program = "import sys, rtdecode.models.renormalise; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0

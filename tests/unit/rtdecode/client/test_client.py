@@ -1,0 +1,494 @@
+"""The cursor clients against a publisher that does what publishers do, and worse."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import random
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+import pytest
+from fakedaemon import FakePublisher, cursor_map
+
+from rtdecode.client import AsyncCursorClient, CursorClient, Link, Status
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.loopback import free_endpoint
+
+pytestmark = pytest.mark.realtime
+
+#: No wait in here ends because of it, unless something is broken.
+LONG_S = 20.0
+
+
+@pytest.fixture
+def publisher() -> Iterator[FakePublisher]:
+    with FakePublisher() as publisher:
+        yield publisher
+
+
+@pytest.fixture
+def client(publisher: FakePublisher) -> Iterator[CursorClient]:
+    with CursorClient(publisher.endpoint) as client:
+        publisher.await_subscriber()
+        yield client
+
+
+def hear(client: CursorClient, wanted: Callable[[], Any]) -> None:
+    """Let the client read until something is so."""
+    deadline = time.monotonic() + LONG_S
+    while not wanted():
+        assert time.monotonic() < deadline
+        client.latest()
+        time.sleep(0.001)
+
+
+def test_cursors_come_typed_and_in_order(publisher: FakePublisher, client: CursorClient) -> None:
+    assert client.link is Link.WAITING
+    assert client.receive(timeout_s=0) is None
+    assert client.receive(timeout_s=0.01) is None
+    for seq in range(20):
+        publisher.cursor(seq, value=[seq / 2, -1.0])
+    cursors = [client.receive(LONG_S) for _ in range(10)]
+    cursors += [cursor for _, cursor in zip(range(10), client, strict=False)]
+    assert [(c.seq, c.value) for c in cursors if c] == [(seq, [seq / 2, -1.0]) for seq in range(20)]
+    assert (client.link, client.stale, client.missed, client.skipped) == (Link.LIVE, False, 0, 0)
+    assert client.receive(0.01) is None
+    assert 0.0 <= client.age_s < math.inf
+
+
+def test_latest_is_the_newest_and_none_when_nothing_is_new(
+    publisher: FakePublisher, client: CursorClient
+) -> None:
+    assert client.latest() is None
+    for seq in range(20):
+        publisher.cursor(seq)
+    publisher.status()
+    hear(client, lambda: client.status is not None)
+    assert client.newest is not None
+    assert client.newest.seq == 19
+    assert client.latest() is None
+    publisher.cursor(20)
+    assert client._socket.poll(LONG_S * 1000)
+    newest = client.latest()
+    assert newest is not None
+    assert newest.seq == 20
+    assert client.latest() is None
+    assert client.missed == 0
+
+
+def test_status_comes_without_disturbing_the_cursors(publisher: FakePublisher, client: CursorClient) -> None:
+    publisher.cursor(0)
+    first = client.receive(LONG_S)
+    assert first is not None
+    assert client.status is None
+    assert client.named(first) is None
+    publisher.status(warnings=["NOT RECORDING: disk full"], later={"key": 1})
+    publisher.cursor(1, model="99999999")
+    publisher.cursor(2)
+    other, cursor = client.receive(LONG_S), client.receive(LONG_S)
+    assert other is not None
+    assert cursor is not None
+    assert (other.seq, cursor.seq) == (1, 2)
+    assert isinstance(client.status, Status)
+    assert client.status.warnings == ["NOT RECORDING: disk full"]
+    assert client.named(cursor) == {"x": 1.5, "y": -2.5}
+    # The names belong to the model of the status, and this is another's cursor.
+    assert client.named(other) is None
+
+
+def test_strangers_and_later_versions_are_counted_and_skipped(
+    publisher: FakePublisher, client: CursorClient
+) -> None:
+    rng = random.Random(0)
+    publisher.cursor(0)
+    publisher.send(b"cursor")
+    publisher.send(b"cursor", b"", b"")
+    publisher.send(b"cursor-of-someone-else", b"x=1")
+    publisher.send(b"cursor", msgpack.packb({**cursor_map(1), "v": 2}))
+    for _ in range(100):
+        publisher.send(b"cursor", b"\xc1" + rng.randbytes(rng.randrange(300)))
+        publisher.send(b"status", b"\xc1" + rng.randbytes(rng.randrange(300)))
+    publisher.send(b"status", b"\xc1")
+    publisher.cursor(1, confidence=0.5)
+    assert [getattr(client.receive(LONG_S), "seq", None) for _ in range(2)] == [0, 1]
+    assert client.malformed == 205
+    assert "no status message" in client.problem
+    assert (client.missed, client.restarts, client.link) == (0, 0, Link.LIVE)
+
+
+def test_a_daemon_that_starts_late_and_comes_back_is_followed() -> None:
+    endpoint = free_endpoint()
+    with CursorClient(endpoint) as client:
+        assert client.receive(0.05) is None
+        with FakePublisher(endpoint) as publisher:
+            publisher.await_subscriber()
+            for seq in (5, 6, 9):
+                publisher.cursor(seq)
+            assert [getattr(client.receive(LONG_S), "seq", None) for _ in range(3)] == [5, 6, 9]
+        hear(client, lambda: client.link is Link.LOST)
+        assert client.stale
+        assert client.receive(0.01) is None
+        with FakePublisher(endpoint) as publisher:
+            publisher.await_subscriber()
+            publisher.cursor(0, t_pub=7.0)
+            back = client.receive(LONG_S)
+            assert back is not None
+            assert (back.seq, client.link) == (0, Link.LIVE)
+        assert (client.restarts, client.missed) == (1, 2)
+
+
+def test_what_was_published_too_long_ago_is_not_handed_out(
+    publisher: FakePublisher, client: CursorClient
+) -> None:
+    # The reader is busy elsewhere while half a second and more goes by.
+    publisher.play(60, awaited=False).await_end()
+    cursors = [client.receive(LONG_S)]
+    while (cursor := client.receive(0)) is not None:
+        cursors.append(cursor)
+    seqs = [cursor.seq for cursor in cursors if cursor]
+    assert all(a < b for a, b in pairwise(seqs))
+    assert cursors[0] is not None
+    assert cursors[-1] is not None
+    assert cursors[-1].t_pub - cursors[0].t_pub <= 0.25
+    assert (len(seqs) + client.skipped, client.missed) == (60, 0)
+    assert client.skipped > 0
+
+
+class Proxy:
+    """A TCP path to an endpoint that can go dead without a word, as when a machine is switched off."""
+
+    def __init__(self, target: str) -> None:
+        self._target = int(target.rpartition(":")[2])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._sockets: list[socket.socket] = []
+        self._dead: set[socket.socket] = set()
+        self.accepted = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self._target))
+            self._sockets += [near, far]
+            self.accepted += 1
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(4096):
+                if source not in self._dead:
+                    sink.sendall(data)
+        except OSError:
+            return
+
+    def go_dead(self) -> None:
+        """Nothing passes any more over the connections there are; none is closed."""
+        self._dead.update(self._sockets)
+
+    def close(self) -> None:
+        self._listener.close()
+        for each in self._sockets:
+            each.close()
+
+
+def test_a_connection_that_goes_dead_without_a_word_is_made_anew(publisher: FakePublisher) -> None:
+    proxy = Proxy(publisher.endpoint)
+    with CursorClient(proxy.endpoint) as client:
+        publisher.await_subscriber()
+        publisher.cursor(0)
+        assert client.receive(LONG_S) is not None
+        proxy.go_dead()
+        deadline = time.monotonic() + LONG_S
+        seq = 0
+        while (cursor := client.receive(0.02)) is None:
+            assert time.monotonic() < deadline
+            seq += 1
+            publisher.cursor(seq)
+        assert seq > 1
+        assert client.missed == cursor.seq - 1
+        assert (client.restarts, proxy.accepted) == (0, 2)
+    proxy.close()
+
+
+@pytest.mark.parametrize("kind", [CursorClient, AsyncCursorClient])
+def test_a_client_nobody_closes_goes_with_its_last_reference(
+    publisher: FakePublisher, kind: type[CursorClient]
+) -> None:
+    client = kind(publisher.endpoint)
+    publisher.await_subscriber()
+    # A cycle: the collector takes it apart in an order of its own.
+    holder: dict[str, Any] = {"client": client}
+    holder["self"] = holder
+    socket, reference = client._socket, weakref.ref(client)
+    del holder, client
+    gc.collect()
+    assert reference() is None
+    assert socket.closed
+
+
+def test_a_closed_client_says_so(publisher: FakePublisher) -> None:
+    client = CursorClient(publisher.endpoint)
+    assert not client.closed
+    client.close()
+    client.close()
+    assert client.closed
+    for use in (client.latest, client.receive, lambda: next(iter(client))):
+        with pytest.raises(RtdecodeError, match="the client is closed"):
+            use()
+    assert client.link is Link.WAITING
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "5556",
+        "127.0.0.1:5556",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:0",
+        "tcp://127.0.0.1:65536",
+        "tcp://127.0.0.1:٣",
+        "tcp://*:5556",
+        "tcp://:5556",
+        "tcp://a b:5556",
+        "udp://127.0.0.1:5556",
+        "inproc://cursor",
+        "ipc://",
+        "tcp://127.0.0.1:5556\n",
+        "ipc:///" + "x" * 200,
+    ],
+)
+@pytest.mark.parametrize("kind", [CursorClient, AsyncCursorClient])
+def test_an_endpoint_that_is_none_is_refused(kind: type[CursorClient], endpoint: str) -> None:
+    with pytest.raises(RtdecodeError, match=r"is no endpoint\. Mend: write it like|cannot connect"):
+        kind(endpoint)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["tcp://rig-2.lab.example:5556", "tcp://[::1]:5556", "tcp://localhost:1"]
+)
+def test_other_machines_can_be_named(endpoint: str) -> None:
+    with CursorClient(endpoint) as client:
+        assert client.receive(0.0) is None
+
+
+def test_ipc_works(tmp_path: Any) -> None:
+    endpoint = f"ipc://{tmp_path}/cursor"
+    with FakePublisher(endpoint) as publisher, CursorClient(endpoint) as client:
+        publisher.await_subscriber()
+        publisher.cursor(3)
+        assert client.receive(LONG_S) is not None
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, math.nan])
+def test_nonsense_times_are_refused(seconds: float) -> None:
+    with pytest.raises(RtdecodeError, match="stale_after_s: must be above 0 seconds"):
+        CursorClient(stale_after_s=seconds)
+    if seconds != 0:
+        with (
+            CursorClient(free_endpoint()) as client,
+            pytest.raises(RtdecodeError, match="timeout_s: must be 0 seconds or more"),
+        ):
+            client.receive(seconds)
+
+
+def follow(
+    publisher: FakePublisher,
+    use: Callable[[AsyncCursorClient], Awaitable[None]],
+    stale_after_s: float = 0.25,
+) -> None:
+    """Run `use` with a client that is subscribed."""
+
+    async def run() -> None:
+        client = AsyncCursorClient(publisher.endpoint, stale_after_s=stale_after_s)
+        async with client, asyncio.timeout(2 * LONG_S):
+            await asyncio.to_thread(publisher.await_subscriber)
+            await use(client)
+
+    asyncio.run(run())
+
+
+def test_asyncio_gives_the_same(publisher: FakePublisher) -> None:
+    async def use(client: AsyncCursorClient) -> None:
+        assert client.link is Link.WAITING
+        assert await client.receive(0) is None
+        assert await client.receive(0.02) is None
+        assert client.latest() is None
+        publisher.status()
+        for seq in range(10):
+            publisher.cursor(seq)
+        first = await client.receive(LONG_S)
+        assert first is not None
+        assert client.named(first) == {"x": 1.5, "y": -2.5}
+        seqs = [first.seq]
+        async for cursor in client:
+            seqs.append(cursor.seq)
+            if cursor.seq == 9:
+                break
+        assert seqs == list(range(10))
+        publisher.cursor(10)
+        publisher.cursor(12)
+        assert [(await client.receive()).seq, (await client.receive()).seq] == [10, 12]
+        assert (client.missed, client.link, client.malformed) == (1, Link.LIVE, 0)
+
+    follow(publisher, use)
+
+
+def test_a_cancelled_receive_takes_nothing_with_it(publisher: FakePublisher) -> None:
+    total = 300
+    rng = random.Random(1)
+
+    async def use(client: AsyncCursorClient) -> None:
+        publishing = threading.Thread(
+            target=lambda: [(publisher.cursor(seq), time.sleep(0.0005)) for seq in range(total)]
+        )
+        publishing.start()
+        seqs: list[int] = []
+        cancelled = 0
+        while len(seqs) < total:
+            task = asyncio.create_task(client.receive())
+            await asyncio.sleep(rng.choice([0, 0, 0.0002, 0.001]))
+            if task.done() or not task.cancel():
+                seqs.append((await task).seq)
+                continue
+            try:
+                seqs.append((await task).seq)
+            except asyncio.CancelledError:
+                cancelled += 1
+        publishing.join()
+        assert seqs == list(range(total))
+        assert cancelled > 0
+        assert client.missed == 0
+
+    # On a busy machine this test itself is late, and what is old would be skipped.
+    follow(publisher, use, stale_after_s=math.inf)
+
+
+class CountingSelector(selectors.DefaultSelector):
+    """Counts how often the event loop turns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = 0
+
+    def select(self, timeout: float | None = None) -> Any:
+        self.turns += 1
+        return super().select(timeout)
+
+
+def test_waiting_costs_nothing_and_neither_do_messages_nobody_waits_for(publisher: FakePublisher) -> None:
+    selector = CountingSelector()
+
+    async def run() -> None:
+        async with AsyncCursorClient(publisher.endpoint) as client, asyncio.timeout(LONG_S):
+            await asyncio.to_thread(publisher.await_subscriber)
+            before = selector.turns
+            assert await client.receive(0.3) is None
+            assert selector.turns - before < 30
+            for seq in range(50):
+                publisher.cursor(seq)
+            before = selector.turns
+            await asyncio.sleep(0.2)
+            assert selector.turns - before < 10
+            assert (await client.receive()).seq == 0
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        runner.run(run())
+
+
+def test_a_socket_that_always_has_more_does_not_starve_other_tasks(publisher: FakePublisher) -> None:
+    async def use(client: AsyncCursorClient) -> None:
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        publisher.cursor(0)
+        assert await asyncio.to_thread(client._socket.poll, LONG_S * 1000)
+        running = asyncio.create_task(other())
+        for _ in range(10):
+            await client._readable.wait(LONG_S)
+        running.cancel()
+        assert turns >= 9
+
+    follow(publisher, use)
+
+
+def test_two_tasks_cannot_share_a_client(publisher: FakePublisher) -> None:
+    async def use(client: AsyncCursorClient) -> None:
+        first = asyncio.create_task(client.receive())
+        await asyncio.sleep(0)
+        with pytest.raises(RtdecodeError, match="another task is waiting"):
+            await client.receive(1.0)
+        publisher.cursor(0)
+        assert (await first).seq == 0
+
+    follow(publisher, use)
+
+
+def test_closing_ends_a_wait(publisher: FakePublisher) -> None:
+    async def use(client: AsyncCursorClient) -> None:
+        waiting = asyncio.create_task(client.receive())
+        await asyncio.sleep(0.01)
+        client.close()
+        with pytest.raises(RtdecodeError, match="the client is closed"):
+            await waiting
+        with pytest.raises(RtdecodeError, match="the client is closed"):
+            await client.receive()
+
+    follow(publisher, use)
+
+
+def test_asyncio_follows_a_daemon_that_comes_back() -> None:
+    endpoint = free_endpoint()
+
+    async def run() -> None:
+        async with AsyncCursorClient(endpoint) as client, asyncio.timeout(2 * LONG_S):
+            with FakePublisher(endpoint) as publisher:
+                await asyncio.to_thread(publisher.await_subscriber)
+                publisher.cursor(4)
+                assert (await client.receive()).seq == 4
+            while client.link is not Link.LOST:
+                assert await client.receive(0.05) is None
+            with FakePublisher(endpoint) as publisher:
+                await asyncio.to_thread(publisher.await_subscriber)
+                publisher.cursor(0)
+                assert (await client.receive()).seq == 0
+            assert (client.restarts, client.missed) == (1, 0)
+
+    asyncio.run(run())
+
+
+def test_importing_the_client_loads_nothing_of_the_decoder() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", "import rtdecode.client"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"rtdecode.client", "rtdecode.messages", "zmq", "msgspec"} <= modules
+    packages = {module.partition(".")[0] for module in modules}
+    assert packages.isdisjoint({"numpy", "scipy", "numba", "pylsl", "h5py", "torch", "typer", "rich"})
+    ours = {m for m in modules if m.startswith("rtdecode.") and not m.startswith("rtdecode.client")}
+    assert ours == {"rtdecode.errors", "rtdecode.messages"}

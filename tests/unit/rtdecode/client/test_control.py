@@ -1,0 +1,167 @@
+"""The control clients: what is asked, what comes back, and what a person reads when nothing does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakedaemon import FakeControl, obliging
+
+from rtdecode.client import AsyncControlClient, ControlClient, Status
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.loopback import free_endpoint
+
+pytestmark = pytest.mark.realtime
+
+Ask = Callable[[str, str, float], Any]
+
+
+def ask_blocking(endpoint: str, method: str, timeout_s: float) -> Any:
+    return getattr(ControlClient(endpoint, timeout_s=timeout_s), method)()
+
+
+def ask_async(endpoint: str, method: str, timeout_s: float) -> Any:
+    async def ask() -> Any:
+        return await getattr(AsyncControlClient(endpoint, timeout_s=timeout_s), method)()
+
+    return asyncio.run(ask())
+
+
+@pytest.fixture(params=[ask_blocking, ask_async], ids=["blocking", "asyncio"])
+def ask(request: pytest.FixtureRequest) -> Ask:
+    found: Ask = request.param
+    return found
+
+
+def test_every_method_asks_for_what_it_is_called(ask: Ask) -> None:
+    with FakeControl(obliging) as control:
+        status = ask(control.endpoint, "status", 20.0)
+        assert isinstance(status, Status)
+        assert (status.state, status.names, status.counters) == ("running", ["x", "y"], {"bins": 8})
+        for method in ("pause", "resume", "reset", "stop"):
+            assert ask(control.endpoint, method, 20.0) == 42
+        assert control.requests == [{"cmd": m} for m in ("status", "pause", "resume", "reset", "stop")]
+
+
+def test_any_request_can_be_sent() -> None:
+    with FakeControl(lambda request: {"ok": True, "heard": request}) as fake:
+        reply = ControlClient(fake.endpoint).request("swap", path="today.safetensors")
+
+        async def ask_too() -> dict[str, Any]:
+            return await AsyncControlClient(fake.endpoint).request("swap", path="today.safetensors")
+
+        expected = {"ok": True, "heard": {"cmd": "swap", "path": "today.safetensors"}}
+        assert (reply, asyncio.run(ask_too())) == (expected, expected)
+
+
+def test_a_swap_names_the_whole_path_and_waits_longer_than_the_rest() -> None:
+    def slow(request: dict[str, Any]) -> dict[str, Any]:
+        time.sleep(0.3)
+        return {"ok": True, "bin": 42, "model": "aabbccdd"}
+
+    with FakeControl(slow) as fake:
+        assert ControlClient(fake.endpoint, timeout_s=0.1).swap("today.safetensors") == 42
+
+        async def ask_too() -> int:
+            return await AsyncControlClient(fake.endpoint, timeout_s=0.1).swap(Path("/a/b.safetensors"))
+
+        assert asyncio.run(ask_too()) == 42
+        assert fake.requests == [
+            {"cmd": "swap", "path": str(Path.cwd() / "today.safetensors")},
+            {"cmd": "swap", "path": "/a/b.safetensors"},
+        ]
+
+
+def test_a_refusal_is_one_line_with_the_reason(ask: Ask) -> None:
+    with (
+        FakeControl(lambda request: {"ok": False, "error": "the loop did not take\npause"}) as control,
+        pytest.raises(RtdecodeError) as raised,
+    ):
+        ask(control.endpoint, "pause", 20.0)
+    assert str(raised.value) == f"pause at {control.endpoint}: the loop did not take pause"
+
+
+def test_silence_is_one_line_with_the_mend(ask: Ask) -> None:
+    endpoint = free_endpoint()
+    with pytest.raises(RtdecodeError) as raised:
+        ask(endpoint, "stop", 0.1)
+    assert str(raised.value) == (
+        f"{endpoint}: no answer to stop within 0.1 s. Mend: check that `rtdecode serve` runs and that this "
+        "is its --control endpoint"
+    )
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"", b"\xc1", b"hello", b"\x93\x01\x02\x03", {"ok": 1}, {"bin": 3}, b"\x91" * 100_000, {"ok": True}],
+    ids=["empty", "never", "text", "list", "number", "no ok", "nested", "nothing else"],
+)
+@pytest.mark.parametrize("method", ["status", "pause"])
+def test_a_stranger_is_known_by_its_answer(ask: Ask, method: str, reply: dict[str, Any] | bytes) -> None:
+    with (
+        FakeControl(lambda request: reply) as control,
+        pytest.raises(RtdecodeError, match="is not that of `rtdecode serve`"),
+    ):
+        ask(control.endpoint, method, 20.0)
+
+
+def test_a_request_that_got_no_answer_leaves_nothing_behind() -> None:
+    endpoint = free_endpoint()
+    control = ControlClient(endpoint, timeout_s=0.1)
+    for _ in range(3):
+        with pytest.raises(RtdecodeError, match="no answer to stop"):
+            control.stop()
+    control = ControlClient(endpoint, timeout_s=1.0)
+    silent = threading.Event()
+    silent.set()
+    with FakeControl(lambda request: None if silent.is_set() else obliging(request), endpoint) as fake:
+        with pytest.raises(RtdecodeError, match="no answer to pause within 1 s"):
+            control.pause()
+        silent.clear()
+        assert control.resume() == 42
+        # The daemon that came later never sees what was meant for the one before.
+        assert fake.requests == [{"cmd": "pause"}, {"cmd": "resume"}]
+
+
+def use(endpoint: str, work: Callable[[AsyncControlClient], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(40):
+            await work(AsyncControlClient(endpoint, timeout_s=20.0))
+
+    asyncio.run(run())
+
+
+def test_tasks_may_share_a_client() -> None:
+    async def work(control: AsyncControlClient) -> None:
+        replies = await asyncio.gather(*(control.request("echo", number=k) for k in range(30)))
+        assert [reply["number"] for reply in replies] == list(range(30))
+
+    with FakeControl(lambda request: {"ok": True, "number": request["number"]}) as fake:
+        use(fake.endpoint, work)
+
+
+def test_a_cancelled_request_does_no_harm() -> None:
+    async def work(control: AsyncControlClient) -> None:
+        waiting = asyncio.create_task(control.request("never"))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await control.pause() == 42
+
+    with FakeControl(lambda request: None if request["cmd"] == "never" else obliging(request)) as fake:
+        use(fake.endpoint, work)
+
+
+@pytest.mark.parametrize("kind", [ControlClient, AsyncControlClient])
+def test_nonsense_is_refused_at_once(kind: type[ControlClient]) -> None:
+    with pytest.raises(RtdecodeError, match="is no endpoint"):
+        kind("127.0.0.1:5557")
+    for seconds in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(RtdecodeError, match="timeout_s: must be above 0 and at most 3600 seconds"):
+            kind(timeout_s=seconds)

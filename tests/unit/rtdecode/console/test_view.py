@@ -1,0 +1,648 @@
+"""The terminal view: right figures at every size, changes in place, and a clean terminal afterwards."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from rtdecode.console.counters import GROUPS, NAMES, count
+from rtdecode.console.recent import History
+from rtdecode.console.rows import duration
+from rtdecode.console.view import Frame, StatusView
+from rtdecode.serve.status import PERCENTILES
+
+TERMINAL = {"TERM": "xterm-256color"}
+REFUSAL = (
+    "stream M1: it has 64 channels and the model was made for 96. "
+    "Mend: choose another model with --model, or let the source send 96 channels"
+)
+FULL = "/data/today.h5: No space left on device; decoding goes on, writing is tried again"
+COUNTERS = dict.fromkeys((key for group in GROUPS.values() for key in group), 0)
+
+RUNNING: dict[str, Any] = {
+    "v": 1,
+    "state": "running",
+    "paused": False,
+    "flags": [],
+    "names": ["x", "y", "vx", "vy"],
+    "units": ["mm", "mm", "mm/s", "mm/s"],
+    "bin": 37711,
+    "bin_width_s": 0.02,
+    "uptime_s": 760.1,
+    "rates": {"events_hz": 1432.1, "bins_hz": 49.98},
+    "counters": COUNTERS
+    | {"received": 108013, "spikes": 108001, "bins": 37612, "backlog_bins": 100, "late_carried": 812},
+    "latency_ms": {
+        "close": {"p50": 1.1, "p90": 1.3, "p99": 1.5, "p999": 2.5, "max": 4.7},
+        "publish": {"p50": 1.2134, "p90": 1.41, "p99": 1.6, "p999": 2.61, "max": 4.8},
+    },
+    "model": {"id": "a1b2c3d4", "kind": "wiener", "path": "/models/M1.safetensors", "n_channels": 96},
+    "stream": {
+        "name": "M1",
+        "attached": True,
+        "layout": "events",
+        "type": "Spikes",
+        "source_id": "nsp-7",
+        "hostname": "rig",
+        "rate_hz": 0.0,
+        "n_channels": 96,
+        "clock_correction_ms": -0.0123,
+        "delivery_ms": {"p50": 0.35, "p99": 1.1, "p999": 1.612},
+        "grace_ms": 1.65,
+    },
+    "recording": {
+        "path": "/data/today.h5",
+        "error": "",
+        "bins": 37587,
+        "dropped": 0,
+        "behavior_dropped": 0,
+    },
+    "endpoints": {"cursor": "tcp://127.0.0.1:5556", "control": "tcp://127.0.0.1:5557"},
+    "warnings": [],
+    "out": None,
+    "lsl_out": None,
+}
+
+
+def changed(**parts: Any) -> dict[str, Any]:
+    """RUNNING with some parts replaced; maps are merged."""
+    status = copy.deepcopy(RUNNING)
+    for key, value in parts.items():
+        merge = isinstance(value, dict) and isinstance(status[key], dict)
+        status[key] = status[key] | value if merge else value
+    return status
+
+
+def without_stream(**parts: Any) -> dict[str, Any]:
+    return changed(**parts) | {"stream": {"name": "M1", "attached": False}}
+
+
+NO_BIN = dict.fromkeys(PERCENTILES)
+MAPS = {
+    "waiting": without_stream(
+        state="waiting",
+        bin=-1,
+        counters=COUNTERS,
+        rates={"events_hz": 0.0, "bins_hz": 0.0},
+        latency_ms={"close": NO_BIN, "publish": NO_BIN},
+        recording=None,
+    ),
+    "running": RUNNING,
+    "paused": changed(state="paused", paused=True, flags=["PAUSED"]),
+    "stale": changed(state="stale", flags=["STALE"], counters={"stale": 13}),
+    "failsafe": changed(state="failsafe", flags=["STALE", "FAILSAFE"], counters={"failsafe": 162}),
+    "reconnecting": without_stream(state="reconnecting", flags=["FAILSAFE"], warnings=[REFUSAL]),
+    "not recording": changed(recording={"error": FULL, "bins": 21000}, warnings=[f"NOT RECORDING: {FULL}"]),
+    "output": changed(out={"names": ["cx", "cy"], "units": ["px", "px"]}, lsl_out="cursor"),
+    "large": changed(counters={key: 123_456_789 * (i + 1) for i, key in enumerate(COUNTERS)}),
+}
+SIZES = [(80, 24), (200, 60), (40, 10), (79, 20), (122, 30), (60, 16), (31, 6), (12, 3), (1, 1)]
+
+
+def draw(status: dict[str, Any], width: int, height: int, **options: Any) -> list[str]:
+    """The lines of one frame, without colours."""
+    file = options.pop("file", None) or io.StringIO()
+    console = Console(
+        file=file, width=width, height=height, force_terminal=True, _environ=TERMINAL, **options
+    )
+    with console.capture() as captured:
+        console.print(Frame(status, History().add(status)))
+    return re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).split("\n")[:-1]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("name", MAPS)
+def test_fits_every_terminal(name: str, width: int, height: int) -> None:
+    lines = draw(MAPS[name], width, height)
+    free = max(1, height // 6)
+    assert 1 <= len(lines) <= max(1, height - free)
+    assert max(cell_len(line) for line in lines) <= width
+    assert all(line.isprintable() and line.isascii() for line in lines)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (40, 10)])
+@pytest.mark.parametrize("name", MAPS)
+def test_the_state_comes_first_as_a_word(name: str, width: int, height: int) -> None:
+    status = MAPS[name]
+    assert draw(status, width, height)[0].startswith(f" {status['state'].upper()} ")
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60)])
+def test_shows_the_figures_of_a_running_daemon(width: int, height: int) -> None:
+    lines = draw(RUNNING, width, height)
+    text = "\n".join(lines)
+    for figure in (
+        "bin 37,711",
+        "M1  events  96 channels  source nsp-7  on rig",
+        "clock -0.012 ms  delivery p50 0.35",
+        "p99.9 1.61 ms  grace 1.65 ms",
+        "a1b2c3d4  wiener  20 ms bins  x, y (mm)  vx, vy (mm/s)",
+        "1,432 samples/s  50.0 of 50.0 bins/s",
+        "p50 1.21  p90 1.41  p99 1.60  p99.9 2.61  max 4.80  after bin end",
+        "today.h5  37,587 bins  0.5 s behind  in /data",
+        "12:40  cursor tcp://127.0.0.1:5556  control tcp://127.0.0.1:5557",
+    ):
+        assert figure in text
+    for name, total in (("bins", 37612), ("received", 108013), ("late carried", 812), ("lost", 0)):
+        assert re.search(rf"\b{name} +({total:,}|{total})\b", text)
+
+
+def test_keeps_what_matters_most_on_a_small_terminal() -> None:
+    lines = draw(changed(counters={"lost": 12, "failsafe": 7}), 40, 10)
+    text = "\n".join(lines)
+    for figure in ("RUNNING", "M1  events", "p50 1.21  p99 1.60  max 4.80", "bins 37,612", "lost 12"):
+        assert figure in text
+    assert "fail-safe 7" in text
+    assert "tcp://" not in text
+
+
+def test_says_that_there_is_no_stream() -> None:
+    text = "\n".join(draw(MAPS["waiting"], 80, 24))
+    assert "M1  looking for it" in text
+    assert "no bin yet" in text
+    assert re.search(r"recording +off", text)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (40, 24)])
+def test_shows_a_refusal_in_full(width: int, height: int) -> None:
+    lines = draw(MAPS["reconnecting"], width, height)
+    at = next(i for i, line in enumerate(lines) if line.startswith("warning"))
+    shown = " ".join(line[11:] for line in lines[at:])
+    assert REFUSAL in re.sub(" +", " ", shown)
+
+
+def test_shows_loudly_that_nothing_is_recorded() -> None:
+    lines = draw(MAPS["not recording"], 80, 24)
+    row = next(line for line in lines if line.startswith("recording"))
+    assert " NOT RECORDING " in row
+    assert "21,000 bins  5:32 behind" in row
+    assert FULL not in row
+    unannounced = draw(changed(recording={"error": "disk full"}), 80, 24)
+    assert any(re.search("NOT RECORDING .* disk full", line) for line in unannounced)
+
+
+def test_shows_the_output_stage_only_where_there_is_one() -> None:
+    assert any(
+        re.match(r"output +cx, cy \(px\)  LSL stream cursor", line) for line in draw(MAPS["output"], 80, 24)
+    )
+    assert not any(line.startswith("output") for line in draw(RUNNING, 80, 24))
+
+
+@pytest.mark.parametrize("key", COUNTERS)
+def test_every_counter_has_a_place(key: str) -> None:
+    status = changed(counters=COUNTERS | {key: 4321})
+    name = NAMES.get(key, key.replace("_", " "))
+    assert any(re.search(rf"\b{name} +4,321\b", line) for line in draw(status, 80, 24))
+    if key != "spikes":
+        assert any(f"{name} 4,321" in line for line in draw(status, 60, 24))
+
+
+def test_a_counter_that_it_does_not_know_is_shown_too() -> None:
+    lines = draw(changed(counters={"newly_counted": 77}), 200, 60)
+    assert any(re.search(r"newly counted +77\b", line) for line in lines)
+
+
+def test_tells_what_happens_now_from_what_happened_before() -> None:
+    history = History()
+    for second in range(1, 61):
+        lost = 5 if second < 30 else 5 + second - 29
+        status = changed(uptime_s=float(second), counters={"bins": 50 * second, "lost": lost, "future": 3})
+        recent = history.add(status)
+    assert recent.span_s == 10.0
+    assert (recent.gained["bins"], recent.gained["lost"], recent.gained["future"]) == (500, 10, 0)
+    file = io.StringIO()
+    console = Console(
+        file=file, width=80, height=24, force_terminal=True, color_system="standard", _environ=TERMINAL
+    )
+    console.print(Frame(status, recent))
+    cells = re.findall(r"\x1b\[([0-9;]+)m(lost|future|bins|duplicates) +([\d,]+) *(\S*)\x1b", file.getvalue())
+    styles = {name: (style, total, gain) for style, name, total, gain in cells}
+    assert styles["lost"] == ("1;31", "36", "+10")
+    assert styles["future"] == ("33", "3", "")
+    assert styles["duplicates"] == ("2", "0", "")
+    assert re.search(r"bins +3,000 +\+500", file.getvalue())
+
+
+def test_gains_follow_the_clock_and_not_the_number_of_reports() -> None:
+    history = History()
+    assert history.add({"uptime_s": 1.0, "counters": {"bins": 50}}).gained == {"bins": 50}
+    assert history.add({"uptime_s": 2.0, "counters": {"bins": 100}}).span_s == 2.0
+    late = history.add({"uptime_s": 40.0, "counters": {"bins": 2000, "lost": None}})
+    assert (late.span_s, late.gained) == (38.0, {"bins": 1900})
+    assert history.add({"counters": {"bins": 1990}}).gained == {"bins": 1890}
+    assert history.add({"uptime_s": 50.0, "counters": {"bins": 2500}}).gained == {"bins": 500}
+
+
+def test_tells_how_long_the_state_has_lasted() -> None:
+    history = History()
+    lasted = [
+        history.add({"state": state, "uptime_s": float(i)}).state_s
+        for i, state in enumerate(("running", "running", "stale", "stale", "stale", "running"), 1)
+    ]
+    assert lasted == [0, 1, 0, 1, 2, 0]
+
+
+@given(n=st.integers(-(10**15), 10**15), room=st.integers(5, 20))
+def test_a_count_fits_and_is_right(n: int, room: int) -> None:
+    text = count(n, room)
+    assert len(text) <= room + (n < 0)
+    scale = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}.get(text[-1])
+    if scale is None:
+        assert int(text.replace(",", "")) == n
+    else:
+        assert len(str(n)) > room
+        assert float(text[:-1]) * scale == pytest.approx(n, abs=scale / 2)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.9, "59 s"), (61, "1:01"), (3599, "59:59"), (3723, "1:02:03"), (90061, "1 d 1:01:01")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def holes(value: Any) -> st.SearchStrategy[Any]:
+    """The map with any of its parts, at any depth, missing or None."""
+    if not isinstance(value, dict):
+        return st.sampled_from((value, None))
+    return st.none() | st.fixed_dictionaries({}, optional={key: holes(of) for key, of in value.items()})
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    status=st.sampled_from(sorted(MAPS)).flatmap(lambda name: holes(MAPS[name])),
+    width=st.integers(1, 220),
+    height=st.integers(1, 70),
+    ended=st.booleans(),
+)
+def test_draws_a_map_with_holes(status: dict[str, Any] | None, width: int, height: int, ended: bool) -> None:
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        height=height,
+        force_terminal=True,
+        color_system=None,
+        _environ=TERMINAL,
+    )
+    with console.capture() as captured:
+        console.print(Frame(status or {}, History().add(status or {}), ended))
+    lines = captured.get().split("\n")[:-1]
+    assert max(map(cell_len, lines), default=0) <= width
+    assert len(lines) <= height
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.text(max_size=60),
+    width=st.integers(1, 120),
+    encoding=st.sampled_from(("utf-8", "latin-1", "ascii")),
+)
+def test_names_can_hold_anything(text: str, width: int, encoding: str) -> None:
+    status = changed(
+        names=[text],
+        units=[text],
+        model={"id": text, "kind": text},
+        stream={"name": text, "layout": text, "source_id": text, "hostname": text},
+        recording={"path": text, "error": text},
+        endpoints={text: text},
+        warnings=[text],
+        lsl_out=text,
+    )
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding=encoding, errors="strict", newline="\n")
+    console = Console(
+        file=file, width=width, height=30, force_terminal=True, color_system=None, _environ=TERMINAL
+    )
+    console.print(Frame(status, History().add(status)))
+    file.flush()
+    lines = raw.getvalue().decode(encoding).split("\n")[:-1]
+    assert max(map(cell_len, lines)) <= width
+    assert all(line.isprintable() for line in lines)
+
+
+def test_without_colour_the_state_still_stands_out() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=80, height=24, force_terminal=True, no_color=True, _environ=TERMINAL)
+    console.print(Frame(MAPS["failsafe"], History().add(MAPS["failsafe"])))
+    codes = {code for found in re.findall(r"\x1b\[([0-9;]*)m", file.getvalue()) for code in found.split(";")}
+    assert codes <= {"", "0", "1", "2", "7"}
+    assert "\x1b[1;7m FAILSAFE " in file.getvalue()
+
+
+class Screen:
+    """As much of a terminal as the view needs; lines are never lost at its top."""
+
+    def __init__(self, width: int) -> None:
+        self.width, self.rows, self.x, self.y, self.cursor_shown = width, [""], 0, 0, True
+
+    def feed(self, text: str) -> None:
+        for token in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x1b]", text, re.DOTALL):
+            if token == "\n":
+                self._down()
+            elif token == "\r":
+                self.x = 0
+            elif token.startswith("\x1b"):
+                self._control(token[2:-1], token[-1])
+            else:
+                if self.x == self.width:
+                    self._down()
+                row = self.rows[self.y].ljust(self.x)
+                self.rows[self.y] = row[: self.x] + token + row[self.x + 1 :]
+                self.x += 1
+
+    def resize(self, width: int) -> None:
+        """Wrap longer lines anew; the cursor stays at the end of its text."""
+        wrapped = [[row[i : i + width] for i in range(0, max(len(row), 1), width)] for row in self.rows]
+        self.y = sum(map(len, wrapped[: self.y + 1])) - 1
+        self.rows, self.width = [piece for pieces in wrapped for piece in pieces], width
+        self.x = len(self.rows[self.y])
+
+    def lines(self) -> list[str]:
+        return [row.rstrip() for row in self.rows]
+
+    def _down(self) -> None:
+        self.x, self.y = 0, self.y + 1
+        if self.y == len(self.rows):
+            self.rows.append("")
+
+    def _control(self, parameter: str, letter: str) -> None:
+        if letter == "A":
+            self.y = max(0, self.y - int(parameter))
+        elif letter == "K":
+            assert parameter == "2"
+            self.rows[self.y] = ""
+        elif letter in "hl":
+            assert parameter == "?25"
+            self.cursor_shown = letter == "h"
+        else:
+            assert letter == "m"
+
+
+class Rig:
+    """A view on a screen."""
+
+    def __init__(self, width: int = 80, height: int = 24) -> None:
+        self.file, self.screen = io.StringIO(), Screen(width)
+        self.console = Console(
+            file=self.file, width=width, height=height, force_terminal=True, _environ=TERMINAL
+        )
+        self.view = StatusView(self.console)
+
+    def cursor_hidden(self) -> bool:
+        return not self.screen.cursor_shown
+
+    def lines(self) -> list[str]:
+        self.screen.feed(self.file.getvalue())
+        self.file.seek(0)
+        self.file.truncate()
+        return self.screen.lines()
+
+
+def test_changes_in_place_below_what_is_said() -> None:
+    rig = Rig()
+    with rig.view:
+        rig.view.say("ready")
+        assert rig.lines() == ["ready", ""]
+        for second, name in enumerate(("waiting", "running", "reconnecting", "not recording", "large"), 1):
+            rig.view.report(MAPS[name] | {"uptime_s": float(second)})
+            frame = draw(MAPS[name] | {"uptime_s": float(second)}, 80, 24)
+            lines = rig.lines()
+            assert lines[1].split()[0] == MAPS[name]["state"].upper()
+            assert [line for line in lines[2:] if line][-1] == frame[-1].rstrip()
+        assert rig.cursor_hidden()
+        rig.view.say("attached")
+        rig.view.say("x" * 100)
+        lines = rig.lines()
+        assert lines[:4] == ["ready", "attached", "x" * 80, "x" * 20]
+        assert lines[4].startswith(" RUNNING ")
+        rig.view.report(RUNNING)
+        assert sum("RUNNING" in line for line in rig.lines()) == 1
+    lines = rig.lines()
+    assert lines[4].startswith(" STOPPED   was RUNNING")
+    assert any("p50 1.21" in line for line in lines)
+    assert not rig.cursor_hidden()
+    rig.view.report(RUNNING)
+    rig.view.say("closed")
+    assert [line for line in rig.lines() if line][-1] == "closed"
+    assert sum("RUNNING" in line for line in rig.lines()) == 1
+
+
+def test_a_terminal_that_becomes_narrower_keeps_no_wrapped_rest() -> None:
+    rig = Rig(width=130, height=40)
+    with rig.view:
+        rig.view.say("ready")
+        rig.view.report(RUNNING)
+        rig.lines()
+        for width in (60, 100, 45):
+            rig.screen.resize(width)
+            rig.console.size = (width, 40)
+            rig.view.report(RUNNING)
+            lines = rig.lines()
+            assert lines[0] == "ready"
+            assert [i for i, line in enumerate(lines) if "RUNNING" in line] == [1]
+            assert sum("source" in line for line in lines) <= 1
+        rig.screen.resize(30)
+        rig.console.size = (30, 40)
+        rig.view.say("narrow")
+        assert [i for i, line in enumerate(rig.lines()) if "RUNNING" in line] == [2]
+    assert [i for i, line in enumerate(rig.lines()) if "RUNNING" in line] == [2]
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Threads take turns far more often than they usually do."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_lines_from_several_threads_leave_the_frame_whole() -> None:
+    rig = Rig()
+    maps = [MAPS[name] for name in ("running", "reconnecting", "waiting")]
+
+    def talk(who: int) -> None:
+        for i in range(20):
+            rig.view.say(f"thread {who} line {i}")
+
+    with rig.view:
+        threads = [threading.Thread(target=talk, args=(who,)) for who in range(3)]
+        for thread in threads:
+            thread.start()
+        for i in range(30):
+            rig.view.report(maps[i % 3])
+        for thread in threads:
+            thread.join(30)
+        rig.view.report(RUNNING)
+        lines = rig.lines()
+    said = [line for line in lines if line.startswith("thread")]
+    assert sorted(said) == sorted(f"thread {who} line {i}" for who in range(3) for i in range(20))
+    assert lines[:60] == said
+    assert lines[60].startswith(" RUNNING ")
+    assert sum(line.startswith("latency") for line in lines) == 1
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_says_lines_where_it_cannot_draw(terminal: bool) -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=80, height=24, force_terminal=terminal, _environ={"TERM": "dumb"})
+    with StatusView(console) as view:
+        view.say("ready")
+        view.report(MAPS["waiting"])
+        view.report(RUNNING)
+        view.report(RUNNING)
+        view.report(MAPS["stale"])
+    assert [line.split("  ")[0] for line in file.getvalue().splitlines()] == [
+        "ready",
+        "waiting for stream M1",
+        "running",
+        "stale",
+    ]
+
+
+def test_a_terminal_that_goes_away_takes_only_the_view_with_it() -> None:
+    class Tty(io.StringIO):
+        gone = False
+
+        def write(self, text: str) -> int:
+            if self.gone:
+                raise OSError(5, "Input/output error")
+            return super().write(text)
+
+    file = Tty()
+    view = StatusView(Console(file=file, width=80, height=24, force_terminal=True, _environ=TERMINAL))
+    stderr = sys.stderr
+    with view:
+        view.report(RUNNING)
+        file.gone = True
+        view.report(RUNNING)
+        view.say("nobody reads this")
+        view.report(RUNNING)
+    assert sys.stderr is stderr
+
+
+def test_stays_closed_without_a_report() -> None:
+    rig = Rig()
+    with rig.view:
+        pass
+    assert rig.lines() == [""]
+
+
+CHILD = """
+import fcntl, json, signal, sys, termios, threading, time
+from rich.console import Console
+from rtdecode.console.view import StatusView
+
+def stop(number, frame):
+    raise SystemExit(0)
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGTERM, stop)
+status, how = json.loads(sys.argv[1]), sys.argv[2]
+def report():
+    for second in range(1, 100000):
+        view.report(status | {"uptime_s": float(second)})
+        drawn.set()
+        time.sleep(0.01)
+with StatusView(Console(stderr=True)) as view:
+    drawn = threading.Event()
+    view.say("said before")
+    threading.Thread(target=report, daemon=True).start()
+    drawn.wait()
+    view.say("said meanwhile")
+    print("stray output", file=sys.stderr)
+    if how == "exception":
+        raise RuntimeError("broken")
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        view.say("interrupted")
+print("after", file=sys.stderr)
+"""
+
+
+def run_on_a_terminal(how: str, status: dict[str, Any]) -> str:
+    """What CHILD writes to a terminal of 80 by 24 while it is stopped in one of three ways."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    unset = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+    env = {key: value for key, value in os.environ.items() if key not in unset} | TERMINAL
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, json.dumps(status), how],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=env,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    written, stopped, deadline = b"", how == "exception", time.monotonic() + 60
+    try:
+        while time.monotonic() < deadline:
+            if not select.select([ours], [], [], 1.0)[0]:
+                continue
+            try:
+                data = os.read(ours, 65536)
+            except OSError:
+                break
+            written += data
+            if not data:
+                break
+            if not stopped and b"stray output" in written and written.count(b"uptime") > 5:
+                stopped = True
+                if how == "Ctrl-C":
+                    os.write(ours, b"\x03")
+                else:
+                    os.kill(child.pid, signal.SIGTERM)
+        assert child.wait(30) == (1 if how == "exception" else 0)
+    finally:
+        child.kill()
+        child.wait()
+        os.close(ours)
+    return written.decode()
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "exception"])
+def test_leaves_the_terminal_clean(how: str) -> None:
+    written = run_on_a_terminal(how, RUNNING)
+    hidden, shown = written.rfind("\x1b[?25l"), written.rfind("\x1b[?25h")
+    assert 0 < hidden < shown
+    assert "\x1b" not in written[shown + len("\x1b[?25h") :]
+    assert "\x1b[?1049" not in written
+    screen = Screen(80)
+    screen.feed(written)
+    lines = screen.lines()
+    assert lines[:3] == ["said before", "said meanwhile", "stray output"]
+    at = 3 + (how == "Ctrl-C")
+    assert lines[at].startswith(" STOPPED   was RUNNING")
+    assert sum("RUNNING" in line for line in lines) == 1
+    end = next(i for i, line in enumerate(lines) if line.startswith("uptime"))
+    assert {"SIGTERM": "", "Ctrl-C": "after", "exception": "Traceback"}[how] in lines[end + 1]
+    if how == "exception":
+        assert lines[-2] == "RuntimeError: broken"
+
+
+def test_the_daemon_runs_without_rich() -> None:
+    code = "import sys, rtdecode.serve.daemon, rtdecode.console.lines; sys.exit('rich' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

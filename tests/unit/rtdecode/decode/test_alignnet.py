@@ -1,0 +1,679 @@
+"""The streaming AlignNet fires the spikes of a dense batch to the bit, however a recording is cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba.core.runtime import _nrt_python, rtsys
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.decode.alignnet import AlignNetDecoder
+from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.ensemble import join_members
+from rtdecode.decode.load import load_decoder
+from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.decoders.causal_conv import fire, rectify
+from rtdecode.kernels.decoders.events import add_rows, add_scaled_rows, find_counts, find_events, read_out
+
+F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
+U1 = NDArray[np.uint8]
+
+
+def make_artifact(
+    n_channels: int = 10,
+    widths: tuple[int, ...] = (9, 12, 7),
+    n_latent: int = 6,
+    dec_widths: tuple[int, ...] = (8, 11),
+    n_outputs: int = 3,
+    *,
+    n_leaky: int = 5,
+    n_hidden: int = 6,
+    count_max: int = 4,
+    bits: int = 12,
+    seed: int = 0,
+    **changes: Any,
+) -> ModelArtifact:
+    """A random network; weights before a threshold on grids of 2^-bits and coarser, a fifth or so firing."""
+    rng = np.random.default_rng(seed)
+    grid = bits - rng.integers(0, 3, 2 * len(widths))
+    grid[-1] = bits - 2
+    run: dict[str, NDArray[Any]] = {"grid": grid.astype("i4")}
+
+    def add(name: str, n_in: int, n_out: int, lags: tuple[int, ...], step: float | None = None) -> None:
+        weight = rng.normal(size=(n_in, *lags, n_out)) / np.sqrt(n_in)
+        bias = rng.normal(0.1, 0.2, size=n_out)
+        if step is not None:
+            weight, bias = np.rint(weight / step) * step, np.rint(bias / step) * step
+        run[f"{name}.weight"], run[f"{name}.bias"] = weight.astype("f4"), bias.astype("f4")
+
+    below = n_channels
+    for level, width in enumerate(widths):
+        for i, n_in in enumerate((below, width)):
+            add(f"enc{level}.{i}", n_in, width, (3,), 2.0 ** -int(grid[2 * level + i]))
+        below = width
+    add("latent", 2 * below, n_latent, ())
+    above = n_latent
+    for level in range(len(widths) - 2, -1, -1):
+        add(f"dec{level}.0", above, dec_widths[level], (3,))
+        add(f"skip{level}", 2 * widths[level], dec_widths[level], ())
+        del run[f"skip{level}.bias"]
+        add(f"dec{level}.1", dec_widths[level], dec_widths[level], (3,))
+        above = dec_widths[level]
+    if n_leaky:
+        add("leaky", above, n_leaky, ())
+        run["leaky.decay"] = np.exp(-1 / rng.uniform(0.3, 90.0, n_leaky)).astype("f4")
+        run["leaky.weight"] *= 1 - run["leaky.decay"]
+        run["leaky.bias"] *= 1 - run["leaky.decay"]
+    above += n_leaky
+    if n_hidden:
+        add("hidden", above, n_hidden, ())
+    add("head", above + n_hidden, n_outputs, ())
+    fields: dict[str, Any] = {
+        "kind": "alignnet",
+        "causal": True,
+        "bin_width_s": 0.02,
+        "n_channels": n_channels,
+        "channel_mask": (True,) * n_channels,
+        "outputs": tuple(Output(f"y{d}", "mm", 0.0, 1.0, "other") for d in range(n_outputs)),
+        "count_max": count_max,
+        "run": run,
+        "widths": widths,
+        "grid_bits": int(grid.min()),
+    }
+    return ModelArtifact(**(fields | changes))
+
+
+def make_counts(n_bins: int, n_channels: int = 10, seed: int = 1) -> U1:
+    """Poisson counts, with a stretch of silence and one far above any count_max."""
+    counts = np.random.default_rng(seed).poisson(0.7, size=(n_bins, n_channels)).astype(np.uint8)
+    counts[n_bins // 3 : n_bins // 2] = 0
+    counts[n_bins // 2 : n_bins // 2 + n_bins // 10] = 255
+    return counts
+
+
+def conv(frames: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any]) -> NDArray[Any]:
+    """A causal convolution over zeros before frame 0: [T, in], [in, 3, out], [out] → [T, out]."""
+    total = np.tile(bias, (len(frames), 1))
+    for lag in range(min(weight.shape[1], len(frames))):
+        total[lag:] += frames[: len(frames) - lag] @ weight[:, lag]
+    return total
+
+
+def integrate_and_fire(current: F4) -> tuple[F4, F4]:
+    """Spikes, and how far each neuron was charged, 0 to 1."""
+    voltage, spikes, charges = np.zeros(current.shape[1], np.float32), np.zeros_like(current), []
+    for frame, fired in zip(current, spikes, strict=True):
+        voltage = voltage + (frame - voltage) * np.float32(0.5)
+        charges.append(np.clip(voltage, 0, 1))
+        fired[:] = voltage >= np.float32(0.3)
+        voltage[fired > 0] = 0
+    return spikes, np.array(charges).reshape(current.shape)
+
+
+def hold(coarse: F8, n_frames: int) -> F8:
+    """Fine frame k reads coarse frame ⌊(k+1)/2⌋ − 1; frame −1 is zero."""
+    before = np.concatenate([np.zeros((1, coarse.shape[1])), coarse])
+    return before[(np.arange(n_frames) + 1) // 2]
+
+
+def reference(artifact: ModelArtifact, counts: U1) -> tuple[dict[str, F4], F8]:
+    """The network over a whole recording: spikes in dense float32, what follows them in float64."""
+    run, n_levels = artifact.run, len(artifact.widths)
+    spikes: dict[str, F4] = {}
+    charges: dict[int, F4] = {}
+    frames = np.minimum(counts, artifact.count_max).astype("f4") * np.array(artifact.channel_mask, "f4")
+    for level in range(n_levels):
+        if level > 0:
+            frames = frames[: len(frames) // 2 * 2].reshape(-1, 2, frames.shape[1]).max(axis=1)
+        for i in range(2):
+            name = f"enc{level}.{i}"
+            frames, charge = integrate_and_fire(conv(frames, run[f"{name}.weight"], run[f"{name}.bias"]))
+            spikes[name] = frames
+            charges[level] = charge if i == 0 else np.concatenate([charges[level], charge], axis=1)
+    wide = {name: tensor.astype(np.float64) for name, tensor in run.items()}
+    values = charges[n_levels - 1] @ wide["latent.weight"] + wide["latent.bias"]
+    for level in range(n_levels - 2, -1, -1):
+        held = hold(values, len(charges[level]))
+        added = conv(held, wide[f"dec{level}.0.weight"], wide[f"dec{level}.0.bias"])
+        values = np.maximum(added + charges[level] @ wide[f"skip{level}.weight"], 0)
+        values = np.maximum(conv(values, wide[f"dec{level}.1.weight"], wide[f"dec{level}.1.bias"]), 0)
+    if "leaky.decay" in wide:
+        sums = values @ wide["leaky.weight"] + wide["leaky.bias"]
+        for before, here in pairwise(sums):
+            here += wide["leaky.decay"] * before
+        values = np.concatenate([values, sums], axis=1)
+    if "hidden.weight" in wide:
+        mixed = np.maximum(values @ wide["hidden.weight"] + wide["hidden.bias"], 0)
+        values = np.concatenate([values, mixed], axis=1)
+    return spikes, values @ wide["head.weight"] + wide["head.bias"]
+
+
+def run_all(decoder: Decoder, counts: U1) -> F4:
+    out = np.empty((len(counts), decoder.n_outputs), np.float32)
+    decoder.run(counts, out)
+    return out
+
+
+def step_all(decoder: Decoder, counts: U1) -> F4:
+    out = np.empty((len(counts), decoder.n_outputs), np.float32)
+    for row, value in zip(counts, out, strict=True):
+        decoder.step(row, value)
+    return out
+
+
+def trace_all(decoder: AlignNetDecoder, counts: U1) -> F4:
+    out = np.empty((len(counts), decoder.n_outputs), np.float32)
+    decoder.run_traced(counts, out)
+    return out
+
+
+WAYS = {"run": run_all, "step": step_all, "traced": trace_all}
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> ModelArtifact:
+    n_levels, n_channels = draw(st.integers(1, 4)), draw(st.integers(1, 70))
+    width = st.integers(1, 20)
+    return make_artifact(
+        n_channels,
+        tuple(draw(width) for _ in range(n_levels)),
+        draw(width),
+        tuple(draw(width) for _ in range(n_levels - 1)),
+        draw(st.integers(1, 4)),
+        n_leaky=draw(st.integers(0, 20)),
+        n_hidden=draw(st.integers(0, 20)),
+        count_max=draw(st.sampled_from([1, 4, 20, 255])),
+        bits=draw(st.integers(3, 9)),
+        seed=draw(st.integers(0, 2**32 - 1)),
+        channel_mask=tuple(draw(st.lists(st.booleans(), min_size=n_channels, max_size=n_channels))),
+    )
+
+
+@st.composite
+def recordings(draw: st.DrawFn, n_channels: int) -> U1:
+    """Stretches of different rates: silence, a spike now and then, busy, every count beyond the limit."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    stretches = st.tuples(st.integers(0, 30), st.sampled_from([0.0, 0.02, 0.4, 3.0, np.inf]))
+    parts = [np.zeros((0, n_channels))]
+    for n_bins, rate in draw(st.lists(stretches, max_size=5)):
+        shape = (n_bins, n_channels)
+        parts.append(np.full(shape, 255.0) if rate == np.inf else rng.poisson(rate, shape))
+    return np.concatenate(parts).astype(np.uint8)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_spikes_are_those_of_the_dense_batch_to_the_bit(data: st.DataObject) -> None:
+    artifact = data.draw(networks())
+    counts = data.draw(recordings(artifact.n_channels))
+    decoder = AlignNetDecoder(artifact)
+    values = np.empty((len(counts), decoder.n_outputs), np.float32)
+    traces, (spikes, expected) = decoder.run_traced(counts, values), reference(artifact, counts)
+    assert list(traces) == list(spikes)
+    for name, trace in traces.items():
+        np.testing.assert_array_equal(trace, spikes[name], err_msg=name)
+    # Sums of some dozen terms around 1 in float32, however small what is left of them.
+    rounding = 1e-6 * np.maximum(np.abs(expected), 1.0)
+    tolerance = np.maximum(1e-5 * expected.std(axis=0), rounding) if len(counts) else 0.0
+    assert (np.abs(values - expected) <= tolerance).all()
+
+
+def test_a_network_of_the_default_size_agrees_over_a_minute() -> None:
+    artifact = make_artifact(
+        64, (64, 128, 128), 64, (64, 128), 4, n_leaky=64, n_hidden=64, count_max=20, bits=11
+    )
+    counts, decoder = make_counts(3000, 64), AlignNetDecoder(artifact)
+    values = np.empty((3000, 4), np.float32)
+    traces, (spikes, expected) = decoder.run_traced(counts, values), reference(artifact, counts)
+    for name, trace in traces.items():
+        np.testing.assert_array_equal(trace, spikes[name], err_msg=name)
+        assert 0.05 < trace.mean() < 0.6
+    assert np.abs((values - expected) / expected.std(axis=0)).max() < 1e-5
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 60), max_size=6),
+    n_levels=st.integers(1, 4),
+    ways=st.lists(st.sampled_from(sorted(WAYS)), min_size=7, max_size=7),
+)
+def test_any_cutting_gives_the_same_bits(cuts: list[int], n_levels: int, ways: list[str]) -> None:
+    artifact = make_artifact(widths=(9, 12, 7, 5)[:n_levels], dec_widths=(8, 11, 6)[: n_levels - 1])
+    counts = make_counts(60)
+    whole = run_all(AlignNetDecoder(artifact), counts)
+    decoder, edges = AlignNetDecoder(artifact), [0, *sorted(cuts), 60]
+    chunks = [counts[start:stop] for start, stop in pairwise(edges)]
+    pieces = [WAYS[way](decoder, chunk) for way, chunk in zip(ways, chunks, strict=False)]
+    assert np.concatenate(pieces).tobytes() == whole.tobytes()
+
+
+def test_traces_of_pieces_are_those_of_the_whole() -> None:
+    artifact, counts = make_artifact(), make_counts(61)
+    whole = AlignNetDecoder(artifact).run_traced(counts, np.empty((61, 3), np.float32))
+    assert [len(trace) for trace in whole.values()] == [61, 61, 30, 30, 15, 15]
+    decoder = AlignNetDecoder(artifact)
+    pieces = [
+        decoder.run_traced(counts[start:stop], np.empty((stop - start, 3), np.float32))
+        for start, stop in pairwise([0, 1, 3, 3, 10, 45, 61])
+    ]
+    for name, trace in whole.items():
+        np.testing.assert_array_equal(np.concatenate([piece[name] for piece in pieces]), trace)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 5, 7, 13, 22, 39])
+def test_a_saved_state_goes_on_with_the_same_bits(at: int) -> None:
+    artifact, counts = make_artifact(), make_counts(60)
+    decoder = AlignNetDecoder(artifact)
+    run_all(decoder, counts[:at])
+    state = decoder.state()
+    expected = run_all(decoder, counts[at:])
+    other = AlignNetDecoder(artifact)
+    run_all(other, make_counts(11, seed=9))
+    other.load_state(state)
+    assert run_all(other, counts[at:]).tobytes() == expected.tobytes()
+    assert run_all(AlignNetDecoder(artifact), counts)[at:].tobytes() == expected.tobytes()
+
+
+def together(members: list[ModelArtifact]) -> ModelArtifact:
+    """One model of several networks."""
+    return replace(
+        members[0],
+        run=join_members([dict(member.run) for member in members]),
+        grid_bits=min(member.grid_bits or 0 for member in members),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), n_members=st.integers(2, 4))
+def test_members_fire_as_if_alone_and_their_outputs_add_up(data: st.DataObject, n_members: int) -> None:
+    members = [
+        make_artifact(
+            widths=(9, 12, 7),
+            n_latent=4 + i,
+            dec_widths=(8, 5 + i),
+            n_leaky=3 * i,
+            n_hidden=2 * (n_members - i),
+            bits=data.draw(st.integers(5, 12)),
+            seed=i,
+        )
+        for i in range(n_members)
+    ]
+    counts = data.draw(recordings(10))
+    decoder = AlignNetDecoder(together(members))
+    cut = data.draw(st.integers(0, len(counts)))
+    out = np.empty((len(counts), 3), np.float32)
+    traces = [decoder.run_traced(counts[:cut], out[:cut])]
+    state = decoder.state()
+    decoder = AlignNetDecoder(together(members))
+    decoder.load_state(state)
+    traces.append(decoder.run_traced(counts[cut:], out[cut:]))
+    expected = np.zeros((len(counts), 3), np.float32)
+    for i, member in enumerate(members):
+        alone = np.empty_like(expected)
+        spikes = AlignNetDecoder(member).run_traced(counts, alone)
+        expected = alone if i == 0 else expected + alone
+        for name, trace in spikes.items():
+            joined = np.concatenate([part[f"{i}.{name}"] for part in traces])
+            np.testing.assert_array_equal(joined, trace)
+    assert out.tobytes() == expected.tobytes()
+    assert sum(len(part) for part in traces) == 2 * 6 * n_members
+
+
+def test_members_share_the_counts_and_tally_what_they_add() -> None:
+    members, counts = [make_artifact(seed=i) for i in range(3)], make_counts(50)
+    decoder = AlignNetDecoder(together(members))
+    alone = [AlignNetDecoder(member) for member in members]
+    for each in [decoder, *alone]:
+        run_all(each, counts)
+    assert decoder.clipped == alone[0].clipped > 0
+    assert decoder.adds == sum(each.adds for each in alone)
+    assert decoder.dense_macs == sum(each.dense_macs for each in alone)
+
+
+def test_members_that_do_not_fit_together_are_refused() -> None:
+    members = [make_artifact(seed=i) for i in range(2)]
+    model = together(members)
+    run = dict(model.run)
+    gap = {name.replace("1.", "2.", 1) if name.startswith("1.") else name: run[name] for name in run}
+    with pytest.raises(RtdecodeError, match=r"members 0, 2; they must be numbered from 0 on"):
+        AlignNetDecoder(replace(model, run=gap))
+    with pytest.raises(RtdecodeError, match=r"run\.head\.bias, which belongs to none of its members"):
+        AlignNetDecoder(replace(model, run=run | {"head.bias": run["0.head.bias"]}))
+    with pytest.raises(RtdecodeError, match=r"member 1: the model lacks the tensor run\.head\.bias"):
+        AlignNetDecoder(replace(model, run={name: run[name] for name in run if name != "1.head.bias"}))
+    with pytest.raises(RtdecodeError, match="grid_bits is 0, and not the least"):
+        AlignNetDecoder(replace(model, grid_bits=0))
+    for name in ("1.grid", "0.grid"):
+        with pytest.raises(RtdecodeError, match="grid"):
+            AlignNetDecoder(replace(model, run={other: run[other] for other in run if other != name}))
+
+
+def test_a_saved_state_is_a_copy() -> None:
+    decoder, counts = AlignNetDecoder(make_artifact()), make_counts(31)
+    run_all(decoder, counts)
+    state = decoder.state()
+    kept = {name: array.copy() for name, array in state.items()}
+    run_all(decoder, counts)
+    for name, array in kept.items():
+        np.testing.assert_array_equal(state[name], array)
+    decoder.load_state(state)
+    for array in state.values():
+        array[:] = 1
+    for name, array in kept.items():
+        np.testing.assert_array_equal(decoder.state()[name], array)
+
+
+def test_another_models_state_is_refused() -> None:
+    decoder = AlignNetDecoder(make_artifact())
+    state = decoder.state()
+    others = [
+        AlignNetDecoder(make_artifact(widths=(9, 12, 8))).state(),
+        {name: state[name] for name in ("memory", "pooled")},
+        state | {"spikes": np.zeros(3)},
+        state | {"memory": state["memory"].astype(np.float64)},
+    ]
+    for other in [{}, *others]:
+        with pytest.raises(RtdecodeError, match="not one of this AlignNet"):
+            decoder.load_state(other)
+
+
+def test_a_reset_decoder_is_a_fresh_one() -> None:
+    artifact, counts = make_artifact(), make_counts(47)
+    decoder = AlignNetDecoder(artifact)
+    first = run_all(decoder, counts)
+    decoder.reset()
+    assert run_all(decoder, counts).tobytes() == first.tobytes()
+    decoder.reset()
+    for name, array in AlignNetDecoder(artifact).state().items():
+        np.testing.assert_array_equal(decoder.state()[name], array)
+
+
+@pytest.mark.parametrize("after", [0, 1, 6, 7, 20, 38])
+def test_the_future_changes_no_value_of_the_past(after: int) -> None:
+    artifact, counts = make_artifact(), make_counts(40)
+    values = run_all(AlignNetDecoder(artifact), counts)
+    counts[after + 1 :] = 3 - np.minimum(counts[after + 1 :], 3)
+    others = run_all(AlignNetDecoder(artifact), counts)
+    assert others[: after + 1].tobytes() == values[: after + 1].tobytes()
+    assert (others[after + 1 :] != values[after + 1 :]).any()
+
+
+def test_counts_above_the_limit_are_clipped_and_tallied() -> None:
+    artifact, counts = make_artifact(), make_counts(50)
+    n_above = int((counts > 4).sum())
+    decoder, limited = AlignNetDecoder(artifact), AlignNetDecoder(artifact)
+    assert decoder.clipped == 0
+    values = run_all(decoder, counts)
+    assert decoder.clipped == n_above > 1
+    assert run_all(limited, np.minimum(counts, 4)).tobytes() == values.tobytes()
+    assert limited.clipped == 0
+    decoder.reset()
+    decoder.load_state(limited.state())
+    assert decoder.clipped == n_above
+
+
+def test_masked_channels_are_neither_decoded_nor_tallied() -> None:
+    artifact, counts = make_artifact(channel_mask=(True, False) * 5), make_counts(50)
+    counts[:, ::2] = np.minimum(counts[:, ::2], 4)
+    silenced = counts.copy()
+    counts[:, 1::2], silenced[:, 1::2] = 255, 0
+    decoder, other = AlignNetDecoder(artifact), AlignNetDecoder(artifact)
+    assert run_all(decoder, counts).tobytes() == run_all(other, silenced).tobytes()
+    assert decoder.clipped == 0
+
+
+def test_silent_channels_change_nothing() -> None:
+    few = make_artifact()
+    weight = np.zeros((200, 3, 9), "f4")
+    weight[::20] = few.run["enc0.0.weight"]
+    many = make_artifact(200, run=few.run | {"enc0.0.weight": weight}, grid_bits=few.grid_bits)
+    counts = make_counts(60)
+    spread = np.zeros((60, 200), np.uint8)
+    spread[:, ::20] = counts
+    decoders = AlignNetDecoder(few), AlignNetDecoder(many)
+    assert run_all(decoders[0], counts).tobytes() == run_all(decoders[1], spread).tobytes()
+    assert decoders[0].adds == decoders[1].adds
+
+
+def test_work_follows_the_spikes() -> None:
+    artifact = make_artifact(n_leaky=0, n_hidden=0)
+    still = {name: -np.abs(array) if name.endswith("bias") else array for name, array in artifact.run.items()}
+    decoder = AlignNetDecoder(make_artifact(run=still | {"latent.bias": np.zeros(6, "f4")}))
+    assert decoder.adds == 0
+    counts = np.zeros((8, 10), np.uint8)
+    run_all(decoder, counts)
+    assert decoder.adds == 0
+    counts[7, 3] = counts[7, 4] = 2
+    run_all(decoder, counts)
+    assert decoder.adds >= 2 * 3 * 9
+    decoder.reset()
+    before = decoder.adds
+    run_all(decoder, counts[:7])
+    assert decoder.adds == before
+
+
+def test_leaky_neurons_cost_the_same_in_silence() -> None:
+    artifact = make_artifact(n_leaky=5, n_hidden=0)
+    still = {name: -np.abs(array) if name.endswith("bias") else array for name, array in artifact.run.items()}
+    changes = {"latent.bias": np.zeros(6, "f4"), "leaky.bias": np.zeros(5, "f4")}
+    decoder = AlignNetDecoder(make_artifact(run=still | changes))
+    run_all(decoder, np.zeros((8, 10), np.uint8))
+    assert decoder.adds == 8 * 5
+
+
+def test_the_kernels_allocate_nothing() -> None:
+    decoder, allocated = AlignNetDecoder(make_artifact()), []
+    _nrt_python.memsys_enable_stats()
+    for n_bins in (4, 400):
+        counts, out = make_counts(n_bins), np.empty((n_bins, 3), np.float32)
+        before = rtsys.get_allocation_stats().alloc
+        decoder.run(counts, out)
+        allocated.append(rtsys.get_allocation_stats().alloc - before)
+    assert allocated[0] == allocated[1] > 0  # what Numba makes of the arguments, once a call
+
+
+def test_a_dense_bin_takes_what_its_weights_say() -> None:
+    run = make_artifact().run
+    sizes = {name: array.size for name, array in run.items() if name.endswith(("weight", "decay"))}
+    every, second, fourth = (
+        sum(size for name, size in sizes.items() if name.startswith(parts))
+        for parts in (
+            ("enc0", "dec0", "skip0", "leaky", "hidden", "head"),
+            ("enc1", "dec1", "skip1"),
+            ("enc2", "latent"),
+        )
+    )
+    assert AlignNetDecoder(make_artifact()).dense_macs == every + second / 2 + fourth / 4
+
+
+def test_hours_of_silence_end_in_a_steady_rhythm_of_finite_values() -> None:
+    decoder = AlignNetDecoder(make_artifact())
+    run_all(decoder, make_counts(50))
+    values = run_all(decoder, np.zeros((200_000, 10), np.uint8))
+    assert np.isfinite(values).all()
+    assert np.ptp(values[-4000:-2000], axis=0) == pytest.approx(np.ptp(values[-2000:], axis=0))
+
+
+@pytest.mark.parametrize(
+    ("counts", "out"),
+    [
+        (np.zeros(11, np.uint8), np.zeros(3, np.float32)),
+        (np.zeros(10, np.uint16), np.zeros(3, np.float32)),
+        (np.zeros(10, np.uint8), np.zeros(2, np.float32)),
+        (np.zeros(10, np.uint8), np.zeros(3)),
+        (np.zeros((1, 10), np.uint8), np.zeros(3, np.float32)),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(counts: NDArray[Any], out: NDArray[Any]) -> None:
+    decoder = AlignNetDecoder(make_artifact())
+    with pytest.raises(RtdecodeError, match="do not fit a model of 10 channels"):
+        decoder.step(counts, out)
+    for go in (decoder.run, decoder.run_traced):
+        with pytest.raises(RtdecodeError, match="do not fit a model of 10 channels"):
+            go(counts[np.newaxis], out[np.newaxis])
+
+
+def test_a_run_over_no_bins_does_nothing() -> None:
+    decoder = AlignNetDecoder(make_artifact())
+    before = decoder.state()
+    assert run_all(decoder, make_counts(0)).shape == (0, 3)
+    for name, array in before.items():
+        np.testing.assert_array_equal(decoder.state()[name], array)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"enc0.0.weight": None}, "lacks the tensor run.enc0.0.weight"),
+        ({"dec1.1.bias": None}, "lacks the tensor run.dec1.1.bias"),
+        ({"latent.bias": None}, "lacks the tensor run.latent.bias"),
+        ({"grid": None}, "lacks the tensor run.grid"),
+        ({"dec2.0.bias": np.zeros(3, "f4")}, "holds run.dec2.0.bias, which is no part of this alignnet"),
+        ({"enc0.0.weight": np.zeros((11, 3, 9), "f4")}, r"float32\[11, 3, 9\];.*needs float32\[10, 3, 9\]"),
+        ({"enc0.0.weight": np.zeros((10, 3, 9))}, r"run.enc0.0.weight is float64\[10, 3, 9\]"),
+        ({"enc1.0.weight": np.zeros((9, 2, 12), "f4")}, r"needs float32\[9, 3, 12\]"),
+        ({"enc2.1.bias": np.zeros(8, "f4")}, r"run.enc2.1.bias .* needs float32\[7\]"),
+        ({"latent.weight": np.zeros((8, 6), "f4")}, r"run.latent.weight .* needs float32\[14, 6\]"),
+        ({"latent.weight": np.zeros((7, 0), "f4"), "latent.bias": np.zeros(0, "f4")}, "run.latent.weight is"),
+        ({"latent.bias": np.array(1, "f4")}, "run.latent.weight is"),
+        ({"dec1.0.weight": np.zeros((17, 3, 11), "f4")}, r"needs float32\[6, 3, 11\]"),
+        ({"dec0.0.bias": np.zeros(9, "f4")}, r"run.dec0.0.weight .* needs float32\[11, 3, 9\]"),
+        ({"head.weight": np.zeros((8, 2), "f4")}, r"run.head.weight .* needs float32\[19, 3\]"),
+        ({"hidden.weight": None}, "lacks the tensor run.hidden.weight"),
+        ({"hidden.bias": np.zeros(5, "f4")}, r"run.hidden.weight .* needs float32\[13, 5\]"),
+        ({"leaky.weight": None}, "lacks the tensor run.leaky.weight"),
+        ({"leaky.decay": None}, "lacks the tensor run.leaky.decay"),
+        ({"leaky.weight": np.zeros((7, 5), "f4")}, r"run.leaky.weight .* needs float32\[8, 5\]"),
+        ({"leaky.decay": np.zeros(4, "f4")}, r"run.leaky.decay .* needs float32\[5\]"),
+        ({"leaky.decay": np.ones(5, "f4")}, r"run.leaky.decay .* lie in \[0, 1\)"),
+        ({"leaky.decay": np.full(5, -0.1, "f4")}, r"run.leaky.decay .* lie in \[0, 1\)"),
+        ({"leaky.slow": np.ones(5, "f4")}, "holds run.leaky.slow, which is no part of this alignnet"),
+        ({"grid": np.full(6, 10)}, r"run.grid is int64\[6\].*needs int32\[6\]"),
+        ({"grid": np.full(5, 10, "i4")}, r"run.grid is int32\[5\]"),
+        ({"grid": np.full(6, 24, "i4")}, "must lie in 0..23, its least being grid_bits, 10"),
+        ({"grid": np.full(6, 11, "i4")}, "its least being grid_bits, 10"),
+        ({"grid": np.array([-1, 10, 10, 10, 10, 10], "i4")}, "must lie in 0..23"),
+        (
+            {"enc1.1.weight": np.full((12, 3, 12), 2**-13, "f4")},
+            r"run.enc1.1.weight is not on its grid of 2\^-",
+        ),
+        (
+            {"enc0.1.bias": np.full(9, 0.3, "f4")},
+            r"run.enc0.1.bias is not on its grid of 2\^-.*faulty export",
+        ),
+        (
+            {"enc0.0.weight": np.full((10, 3, 9), 512.0, "f4")},
+            r"sums of run.enc0.0 reach 61440\..*faulty export",
+        ),
+        ({"enc2.0.bias": np.full(7, 16384.0, "f4")}, r"sums of run.enc2.0 reach 16393\..*; on its grid"),
+    ],
+)
+def test_tensors_that_do_not_fit_the_model_are_refused(changes: dict[str, Any], complaint: str) -> None:
+    run = {name: array for name, array in (make_artifact().run | changes).items() if array is not None}
+    with pytest.raises(RtdecodeError, match=complaint):
+        load_decoder(make_artifact(run=run))
+
+
+def test_settings_that_do_not_fit_the_tensors_are_refused() -> None:
+    with pytest.raises(RtdecodeError, match="has 17 widths, and needs 1 to 16"):
+        load_decoder(make_artifact(widths=(1,) * 17, dec_widths=(1,) * 16))
+    with pytest.raises(RtdecodeError, match=r"its least being grid_bits, None"):
+        load_decoder(make_artifact(grid_bits=None))
+    with pytest.raises(RtdecodeError, match="has a normaliser, which no alignnet here runs"):
+        load_decoder(make_artifact(normaliser={"rate": 1.0}))
+    with pytest.raises(RtdecodeError, match="of kind 'gru', not 'alignnet'"):
+        AlignNetDecoder(make_artifact(kind="gru"))
+
+
+def test_sums_right_below_what_the_grid_leaves_exact_are_taken() -> None:
+    artifact = make_artifact(1, (1,), 1, (), 1, count_max=1)
+    largest = 2.0 ** (24 - artifact.grid_bits)
+    run = artifact.run | {
+        "grid": np.full(2, artifact.grid_bits, "i4"),
+        "enc0.0.weight": np.array([[[largest / 2], [largest / 4], [0.0]]], "f4"),
+        "enc0.0.bias": np.array([largest / 4 - 2.0**-artifact.grid_bits], "f4"),
+    }
+    load_decoder(make_artifact(1, (1,), 1, (), 1, count_max=1, run=run))
+    run["enc0.0.bias"] = np.array([largest / 4], "f4")
+    with pytest.raises(RtdecodeError, match=r"the sums of run\.enc0\.0 reach"):
+        load_decoder(make_artifact(1, (1,), 1, (), 1, count_max=1, run=run))
+
+
+def test_the_loader_takes_an_alignnet() -> None:
+    decoder = load_decoder(make_artifact())
+    assert (decoder.kind, decoder.n_channels, decoder.n_outputs) == ("alignnet", 10, 3)
+    assert isinstance(decoder, AlignNetDecoder)
+    assert [(layer.name, layer.level, layer.n_units, layer.offset) for layer in decoder.layers] == [
+        ("enc0.0", 0, 9, 0),
+        ("enc0.1", 0, 9, 9),
+        ("enc1.0", 1, 12, 18),
+        ("enc1.1", 1, 12, 30),
+        ("enc2.0", 2, 7, 42),
+        ("enc2.1", 2, 7, 49),
+    ]
+
+
+def test_neurons_fire_from_the_threshold_of_float32_on() -> None:
+    threshold = np.float32(0.3)
+    below = np.nextafter(threshold, np.float32(0))
+    pending, voltage = np.zeros(9, np.float32), np.array([0, 0, below], np.float32)
+    bias, spikes = np.array([2 * threshold, 2 * below, below], np.float32), np.zeros(3, np.uint8)
+    charge = np.full(3, 7, np.float32)
+    fire(bias, pending, voltage, spikes, charge)
+    assert spikes.tolist() == [1, 0, 0]
+    assert charge.tolist() == [threshold, below, below]
+    assert voltage.tolist() == [0, below, below]
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(1, 70), seed=st.integers(0, 1000))
+def test_a_frame_of_neurons_is_that_of_numpy(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bias, pending, voltage = (rng.normal(0.2, 0.3, size).astype("f4") for size in (n, 3 * n, n))
+    moved = voltage + ((pending[:n] + bias) - voltage) * np.float32(0.5)
+    fired, shifted = moved >= np.float32(0.3), np.concatenate([pending[n:], np.zeros(n, "f4")])
+    spikes, values, other = np.full(n, 7, np.uint8), np.full(n, 7, np.float32), pending.copy()
+    rectified = np.maximum(pending[:n] + bias, 0)
+    fire(bias, pending, voltage, spikes, charge := np.full(n, 7, np.float32))
+    np.testing.assert_array_equal(charge, np.clip(moved, 0, 1))
+    np.testing.assert_array_equal(spikes, fired)
+    np.testing.assert_array_equal(voltage, np.where(fired, np.float32(0), moved))
+    np.testing.assert_array_equal(pending, shifted)
+    rectify(bias, other, values)
+    np.testing.assert_array_equal(values, rectified)
+    np.testing.assert_array_equal(other, shifted)
+
+
+@settings(max_examples=80, deadline=None)
+@given(n_in=st.integers(1, 70), width=st.integers(1, 40), rate=st.floats(0, 3), seed=st.integers(0, 1000))
+def test_events_add_what_a_dense_product_adds(n_in: int, width: int, rate: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weight = (rng.integers(-512, 513, (n_in, width)) / 256).astype("f4")
+    counts, good = rng.poisson(rate, n_in).astype(np.uint8), rng.random(n_in) < 0.8
+    events, sizes = np.zeros(n_in, np.int64), np.zeros(n_in, np.float32)
+    n_events, n_clipped = find_counts(counts, good, 2, events, sizes)
+    clipped = np.minimum(counts, 2) * good
+    assert events[:n_events].tolist() == np.flatnonzero(clipped).tolist()
+    assert n_clipped == int(((counts > 2) & good).sum())
+    total = np.ones(width, np.float32)
+    whole, quarter = (weight * 1024).astype("i2").reshape(-1), np.float32(1 / 4)
+    add_scaled_rows(weight.reshape(-1), np.float32(1), events, n_events, sizes, total)
+    np.testing.assert_array_equal(total, 1 + clipped @ weight)
+    add_scaled_rows(whole, quarter / 256, events, n_events, sizes, total)
+    np.testing.assert_array_equal(total, 1 + 2 * (clipped @ weight))
+    assert find_events(counts, events) == np.count_nonzero(counts)
+    total[:] = 1
+    add_rows(weight.reshape(-1), quarter, events, np.count_nonzero(counts), total)
+    np.testing.assert_array_equal(total, 1 + (counts > 0).astype("f4") @ weight / 4)
+    add_rows(whole, quarter / 256, events, np.count_nonzero(counts), total)
+    np.testing.assert_array_equal(total, 1 + (counts > 0).astype("f4") @ weight * 1.25)
+    read_out(weight.reshape(-1), total, events, 0, sizes, out := np.empty(width, np.float32))
+    np.testing.assert_array_equal(out, total)

@@ -1,0 +1,90 @@
+"""rig.toml: what is read, and what is answered to a slip of the pen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.rig_file import find_rig_file, read_output_table, read_rig_file
+
+FLAGS = {"stream": str, "grace": str, "failsafe_after": float, "overwrite": bool, "lsl_out": str}
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "rig.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_flags_and_output_stage(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        'stream = "M1"\ngrace = 5\nfailsafe-after = 2\noverwrite = true\n'
+        '[output]\ncontrol = "position"\nscale = 2\n',
+    )
+    rig = read_rig_file(path, FLAGS)
+    assert rig.flags == {"stream": "M1", "grace": "5", "failsafe_after": 2, "overwrite": True}
+    assert rig.output is not None
+    assert (rig.output.control, rig.output.scale) == ("position", 2.0)
+    assert read_output_table(path) == rig.output
+
+
+def test_a_serve_table_is_the_same_as_the_top(tmp_path: Path) -> None:
+    rig = read_rig_file(written(tmp_path, 'stream = "M1"\n[serve]\ngrace = "auto"\n'), FLAGS)
+    assert rig.flags == {"stream": "M1", "grace": "auto"}
+    assert rig.output is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('steam = "M1"', ["there is no setting 'steam'", "did you mean stream?"]),
+        ("failsafe = 2", ["did you mean failsafe_after?"]),
+        ("lslout = 'c'", ["did you mean lsl_out?"]),
+        ("[outputs]", ["did you mean output?"]),
+        ("[serve]\ngrase = 3", ["did you mean grace?"]),
+        ("zzz = 3", ["there are stream, grace, failsafe_after"]),
+        ("stream = 'a'\n[serve]\nstream = 'b'", ["stream is set twice"]),
+        ("failsafe_after = 1\nfailsafe-after = 2", ["failsafe_after is set twice"]),
+        ("failsafe_after = '2'", ["failsafe_after", "must be a number, not '2'"]),
+        ("failsafe_after = true", ["must be a number, not True"]),
+        ("overwrite = 1", ["must be true or false, not 1"]),
+        ("stream = ['M1']", ["must be a text"]),
+        ("stream = true", ["must be a text"]),
+        ("serve = 3", ["serve", "is no table"]),
+        ("output = 3", ["[output]", "is no table"]),
+        ("[output]\ncontol = 'position'", ["[output]", "did you mean control?"]),
+        ("stream = M1", ["is no TOML", "line 1"]),
+        ("stream = 'a'\nstream = 'b'", ["is no TOML"]),
+    ],
+)
+def test_errors_name_the_file_and_the_way_out(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(RtdecodeError) as refusal:
+        read_rig_file(written(tmp_path, text), FLAGS)
+    line = str(refusal.value)
+    assert "\n" not in line
+    for word in ["rig.toml", *words]:
+        assert word in line
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="no such file"):
+        read_rig_file(tmp_path / "none.toml", FLAGS)
+    with pytest.raises(RtdecodeError, match="cannot be read"):
+        read_rig_file(tmp_path, FLAGS)
+    (tmp_path / "rig.toml").write_bytes(b"stream = '\xff'")
+    with pytest.raises(RtdecodeError, match="is no TOML"):
+        read_rig_file(tmp_path / "rig.toml", FLAGS)
+
+
+def test_the_file_in_this_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_rig_file(None) is None
+    (tmp_path / "rig.toml").mkdir()
+    assert find_rig_file(None) is None
+    (tmp_path / "rig.toml").rmdir()
+    written(tmp_path, "")
+    assert find_rig_file(None) == Path("rig.toml")
+    assert find_rig_file(Path("other.toml")) == Path("other.toml")

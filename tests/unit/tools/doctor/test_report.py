@@ -1,0 +1,212 @@
+"""Children that hang, crash or talk nonsense become findings; the report says what each check said."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.doctor.check import Check, Figures, Finding, Verdict, conclude, worst
+from rtdecode.tools.doctor.children import Outcome, probe_command, read_outcome, run_probes
+from rtdecode.tools.doctor.plan import Checked, DoctorSettings, Report, judged, plan
+
+
+def fine(figures: Figures) -> Finding:
+    return Finding(Verdict.OK, f"{figures}")
+
+
+def check(name: str = "it", **changes: Any) -> Check:
+    return Check(
+        **({"name": name, "measure": "python:measure_python", "judge": fine, "mend": "hit it"} | changes)
+    )
+
+
+def python(code: str) -> Any:
+    """A command that runs `code` whatever the check."""
+    return lambda _: [sys.executable, "-c", code]
+
+
+def test_a_measurement_comes_back_from_its_child() -> None:
+    (outcome,) = run_probes([check()], 60.0)
+    assert outcome.figures is not None
+    assert outcome.figures["bits"] == 8 * (sys.maxsize.bit_length() + 1) // 8
+    assert judged(check(), outcome).finding.verdict is Verdict.OK
+
+
+def test_arguments_and_environment_reach_the_child() -> None:
+    measured = check(
+        measure="lsl:measure_lsl_config",
+        arguments={"path": None},
+        environment={"LSLAPICFG": "/nowhere.cfg"},
+    )
+    (outcome,) = run_probes([measured], 60.0)
+    assert outcome.figures is not None
+    assert outcome.figures["named"] == "/nowhere.cfg"
+    assert json.loads(probe_command(measured)[-1]) == {"path": None}
+
+
+def test_a_measurement_that_raises_says_why() -> None:
+    (outcome,) = run_probes([check(measure="disk:measure_disk", arguments={"place": "/"})], 60.0)
+    assert outcome.figures is None
+    assert "TypeError" in outcome.reason
+    finding = judged(check(), outcome).finding
+    assert (finding.verdict, finding.mend) == (Verdict.FAIL, "hit it")
+    assert "TypeError" in finding.found
+
+
+@pytest.mark.realtime
+def test_a_child_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    code = (
+        "import subprocess, sys, time, pathlib\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"pathlib.Path({str(told)!r}).write_text(str(child.pid))\n"
+        "time.sleep(600)\n"
+    )
+    started = time.monotonic()
+    (outcome,) = run_probes([check()], 2.0, python(code))
+    assert time.monotonic() - started < 60.0
+    assert outcome == Outcome(None, "no answer within 2 s")
+    grandchild = int(told.read_text())
+    deadline = time.monotonic() + 10.0
+    while is_running(grandchild):
+        assert time.monotonic() < deadline, "the grandchild is still there"
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """A zombie that nobody has reaped yet runs no more."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.realtime
+def test_one_that_hangs_takes_no_time_from_the_others() -> None:
+    slow, quick = check("slow"), check("quick")
+
+    def command(of: Check) -> list[str]:
+        return (
+            probe_command(of)
+            if of.name == "quick"
+            else [sys.executable, "-c", "import time; time.sleep(600)"]
+        )
+
+    hung, answered = run_probes([slow, quick], 5.0, command)
+    assert hung.figures is None
+    assert answered.figures is not None
+
+
+@pytest.mark.parametrize(
+    ("returncode", "output", "said", "words"),
+    [
+        (0, "", "", "it said nothing"),
+        (0, "hello\n", "", "ended with 0"),
+        (0, '{"figures": 3}\n', "", "ended with 0"),
+        (0, "[1, 2]\n", "", "ended with 0"),
+        (3, "", "one\nlast words\n", "ended with 3: last words"),
+        (-11, "", "", "killed by signal 11"),
+        (1, '{"error": "OSError: a\\n b"}\n', "Traceback …", "OSError: a b"),
+        (1, '{"figures": {}}\n', "after all", "ended with 1: after all"),
+    ],
+)
+def test_what_is_no_answer_has_a_reason(returncode: int, output: str, said: str, words: str) -> None:
+    outcome = read_outcome(returncode, output, said)
+    assert outcome.figures is None
+    assert words in outcome.reason
+
+
+def test_a_library_that_talks_does_not_spoil_the_answer() -> None:
+    assert read_outcome(0, 'pylsl: old\n\n{"figures": {"a": 1}}\n', "noise") == Outcome({"a": 1})
+
+
+def test_the_probe_ends_with_status_and_traceback() -> None:
+    code = f"{sys.executable} -m rtdecode.tools.doctor.probe nothing:here"
+    with os.popen(f"{code} 2>/dev/null") as pipe:
+        document = json.loads(pipe.read().strip())
+    assert "ModuleNotFoundError" in document["error"]
+
+
+def test_the_worst_verdict_wins() -> None:
+    assert worst([]) is Verdict.OK
+    assert worst([Verdict.WARN, Verdict.OK]) is Verdict.WARN
+    assert worst([Verdict.WARN, Verdict.FAIL, Verdict.OK]) is Verdict.FAIL
+    assert conclude("x", None, (Verdict.WARN, "a"), (Verdict.FAIL, "b")) == Finding(Verdict.FAIL, "x", "b; a")
+    assert conclude("x", None) == Finding(Verdict.OK, "x", None)
+
+
+def test_the_report_is_what_json_prints() -> None:
+    report = Report(
+        (
+            Checked("sleep", Finding(Verdict.OK, "fine"), {"late_ms": 0.1}),
+            Checked("disk", Finding(Verdict.FAIL, "gone", "plug it in"), {}),
+        )
+    )
+    assert report.document() == {
+        "checks": [
+            {"name": "sleep", "verdict": "ok", "found": "fine", "mend": None, "figures": {"late_ms": 0.1}},
+            {"name": "disk", "verdict": "fail", "found": "gone", "mend": "plug it in", "figures": {}},
+        ],
+        "verdict": "fail",
+    }
+    assert report.named(Verdict.FAIL) == ["disk"]
+
+
+def test_the_plan_ends_within_45_s_whatever_hangs(tmp_path: Path) -> None:
+    stages = plan(DoctorSettings(), tmp_path)
+    assert sum(limit_s for _, limit_s in stages) < 45.0
+    names = [c.name for checks, _ in stages for c in checks]
+    assert len(names) == len(set(names))
+    assert "stream" not in names
+    with_stream = plan(DoctorSettings(stream="M1"), tmp_path)
+    assert "stream" in [c.name for checks, _ in with_stream for c in checks]
+
+
+def test_sleep_and_disk_are_measured_alone(tmp_path: Path) -> None:
+    alone = [[c.name for c in checks] for checks, _ in plan(DoctorSettings(), tmp_path)[1:]]
+    assert alone == [["sleep"], ["disk"]]
+
+
+def test_the_two_discoveries_have_configurations_of_their_own(tmp_path: Path) -> None:
+    checks = {c.name: c for stage, _ in plan(DoctorSettings(), tmp_path) for c in stage}
+    texts = [Path(checks[name].environment["LSLAPICFG"]).read_text() for name in ("loopback", "multicast")]
+    sessions = [line for text in texts for line in text.splitlines() if line.startswith("SessionID")]
+    assert len(set(sessions)) == 2
+    assert "KnownPeers" not in texts[1]
+
+
+def test_a_configuration_that_cannot_be_read_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "lab.cfg"
+    config.write_text("[lab]\n")
+    monkeypatch.setenv("LSLAPICFG", str(config))
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert plan(DoctorSettings(), tmp_path)
+
+
+def test_an_endpoint_that_is_none_is_refused_with_its_flag() -> None:
+    with pytest.raises(RtdecodeError, match="--control"):
+        DoctorSettings(control="5557")
+
+
+def test_no_temporary_folder_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rtdecode.tools.doctor.plan import run_doctor
+
+    def refuse(**_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
+    with pytest.raises(RtdecodeError, match="TMPDIR"):
+        run_doctor(DoctorSettings(), lambda *_: None)

@@ -1,0 +1,268 @@
+"""What a replay pushes, chunk by chunk, does not depend on how the machine lets it run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtdecode.ingest.layouts import Layout
+from rtdecode.session.layout import Behavior, Counts, Events, Session
+from rtdecode.tools.replay import outlets
+from rtdecode.tools.replay.run import BEHIND_S, LINGER_S, NAP_S, Replay, ReplaySettings
+from rtdecode.tools.replay.schedule import Draw, kept_samples, random_stream
+
+START_S = 1000.0
+
+
+@dataclass
+class FakeClock:
+    """Time that passes while one sleeps, and more of it at every hiccup."""
+
+    hiccup_every: int = 0
+    hiccup_s: float = 0.0
+    now: float = START_S
+    sleeps: list[float] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        self.now += 1e-6
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.sleeps.append(seconds)
+        self.now += seconds
+        if self.hiccup_every and len(self.sleeps) % self.hiccup_every == 0:
+            self.now += self.hiccup_s
+
+
+@dataclass
+class Chunk:
+    stream: str
+    pushed_s: float
+    rows: list[list[float]]
+    stamps: list[float]
+
+
+class Element:
+    """Takes a stream's description and forgets it."""
+
+    def append_child(self, name: str) -> Element:
+        return self
+
+    def append_child_value(self, name: str, value: str) -> Element:
+        return self
+
+
+class StreamInfo:
+    def __init__(self, name: str, *of_the_stream: Any) -> None:
+        self.name = name
+
+    def desc(self) -> Element:
+        return Element()
+
+
+@dataclass
+class Wire:
+    """Where the outlets' chunks go, in the place of pylsl.
+
+    liblsl takes its configuration at its first use, so a unit test that touched it would decide which streams
+    the integration tests of the same run can see.
+    """
+
+    clock: FakeClock
+    chunks: list[Chunk] = field(default_factory=list)
+    StreamInfo = StreamInfo
+    IRREGULAR_RATE = 0.0
+
+    def StreamOutlet(self, info: StreamInfo, max_buffered: int) -> Any:
+        wire = self
+
+        class Outlet:
+            def push_chunk(self, rows: Any, stamps: Any) -> None:
+                each = np.broadcast_to(stamps, len(rows)).tolist()
+                wire.chunks.append(Chunk(info.name, wire.clock.now, rows.tolist(), each))
+
+        return Outlet()
+
+    def of(self, stream: str = "M1") -> list[Chunk]:
+        return [chunk for chunk in self.chunks if chunk.stream == stream]
+
+    def content(self) -> list[tuple[str, list[list[float]], list[float]]]:
+        return [(chunk.stream, chunk.rows, chunk.stamps) for chunk in self.chunks]
+
+    def seqs(self) -> list[int]:
+        return [int(row[2]) for chunk in self.of() for row in chunk.rows]
+
+
+@pytest.fixture
+def replay(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Wire, Replay]]:
+    """Runs a replay on a fake clock into a wire."""
+
+    def run(session: Session, clock: FakeClock | None = None, **changes: Any) -> tuple[Wire, Replay]:
+        wire = Wire(clock or FakeClock())
+        monkeypatch.setattr(outlets, "pylsl", wire)
+        settings = ReplaySettings(**({"stream": "M1"} | changes))
+        running = Replay(session, settings, clock=wire.clock, sleep=wire.clock.sleep)
+        running.run()
+        return wire, running
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """Two seconds of 16 channels at 30 Hz, counted in bins of 64 ms, and behaviour."""
+    counts = np.random.default_rng(0).poisson(30 * 0.064, (31, 16)).astype(np.uint8)
+    hand = Behavior(np.arange(-5, 40) * 0.05, np.zeros((45, 1), np.float32), ("x",), ("mm",))
+    return Session(n_channels=16, counts=Counts(counts, 0.064, 0.0), behavior=hand)
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"push_s": 0.0},
+    {"push_s": 0.005, "behavior": "hand"},
+    {"drop": 0.2, "jitter_s": 0.03, "burst": 7, "behavior": "hand"},
+    {"push_s": 0.0, "drop": 0.2, "jitter_s": 0.03, "speed": 3.0},
+    {"layout": Layout.SNIPPETS, "jitter_s": 0.03},
+    {"layout": Layout.CHANNEL, "burst": 40},
+    {"layout": Layout.COUNTS, "drop": 0.1, "burst": 3},
+    {"layout": Layout.COUNTS, "push_s": 0.0, "period_s": 0.005},
+    {"layout": Layout.COUNTS, "speed": 4.0, "period_s": 0.02},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_machine_that_stumbles_pushes_the_same_chunks(
+    replay: Any, session: Session, options: dict[str, Any]
+) -> None:
+    smooth, done = replay(session, **options)
+    stumbling, late = replay(session, FakeClock(hiccup_every=20, hiccup_s=0.08), **options)
+    assert smooth.chunks
+    assert smooth.content() == stumbling.content()
+    assert (done.behind, late.behind > 0) == (0, True)
+    assert done.worst_behind_s < BEHIND_S < late.worst_behind_s
+    assert late.worst_behind_s == pytest.approx(0.08, abs=0.005)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_stamps_are_true(replay: Any, session: Session, options: dict[str, Any]) -> None:
+    wire, done = replay(session, **options)
+    for chunk in wire.chunks:
+        assert max(chunk.stamps) <= chunk.pushed_s
+        assert chunk.stamps == sorted(chunk.stamps)
+    assert done.pushed == sum(len(chunk.rows) for chunk in wire.chunks)
+    assert done.session_s == pytest.approx(session.end_s)
+    assert done.elapsed_s == pytest.approx(session.end_s / options.get("speed", 1.0), abs=0.05)
+
+
+def test_another_seed_loses_and_delays_others(replay: Any) -> None:
+    events = Session(n_channels=16, events=Events(np.arange(500) * 0.004, np.zeros(500, np.uint16)))
+    one, again, other = (replay(events, seed=seed, drop=0.1)[0] for seed in (1, 1, 2))
+    assert one.content() == again.content() != other.content()
+    at, at_again, at_other = (
+        np.array([chunk.pushed_s for chunk in replay(events, seed=seed, jitter_s=0.02)[0].chunks])
+        for seed in (1, 1, 2)
+    )
+    assert (at == at_again).all()
+    assert np.abs(at - at_other).max() > 0.001
+
+
+def test_what_is_dropped_was_numbered(replay: Any, session: Session) -> None:
+    wire, done = replay(session, drop=0.3, seed=4)
+    kept = kept_samples(done.n_events, 0.3, random_stream(4, Draw.LOSS, 0))
+    assert wire.seqs() == np.flatnonzero(kept).tolist()
+    assert (done.pushed, done.dropped) == (kept.sum(), (~kept).sum())
+
+
+def test_faults_do_not_move_one_another(replay: Any, session: Session) -> None:
+    plain, _ = replay(session)
+    dropping, _ = replay(session, drop=0.3)
+    both, _ = replay(session, drop=0.3, jitter_s=0.04)
+    assert [(c.rows, c.stamps) for c in dropping.of()] == [(c.rows, c.stamps) for c in both.of()]
+    stamps = {row[2]: stamp for c in plain.of() for row, stamp in zip(c.rows, c.stamps, strict=True)}
+    for chunk in dropping.of():
+        assert chunk.stamps == [stamps[row[2]] for row in chunk.rows]
+
+
+def test_behaviour_is_neither_dropped_nor_held_back(replay: Any, session: Session) -> None:
+    options = {"drop": 0.5, "jitter_s": 1.0, "burst": 50}
+    wire, _ = replay(session, behavior="hand", **options)
+    stamps = [stamp for chunk in wire.of("hand") for stamp in chunk.stamps]
+    # From the session's start to its end, what was recorded outside left out.
+    np.testing.assert_allclose(stamps, START_S + np.arange(40) * 0.05, atol=1e-5)
+    assert all(chunk.pushed_s - chunk.stamps[-1] < 0.002 for chunk in wire.of("hand"))
+
+
+def test_snippets_are_stamped_when_their_push_is_due(replay: Any, session: Session) -> None:
+    wire, _ = replay(session, layout=Layout.SNIPPETS, push_s=0.005)
+    for chunk in wire.of():
+        assert len(set(chunk.stamps)) == 1
+        assert chunk.stamps[0] == pytest.approx(chunk.pushed_s, abs=1e-4)
+        steps = (chunk.stamps[0] - START_S) / 0.005
+        assert steps == pytest.approx(round(steps), abs=0.001) or chunk is wire.of()[-1]
+
+
+def test_counts_hold_every_spike_but_those_of_dropped_rows(replay: Any, session: Session) -> None:
+    whole, done = replay(session, layout=Layout.COUNTS)
+    assert sum(sum(row) for chunk in whole.of() for row in chunk.rows) == done.n_events
+    assert done.pushed == 1984
+    gaps, dropping = replay(session, layout=Layout.COUNTS, drop=0.2)
+    assert dropping.pushed + dropping.dropped == 1984
+    rows = {s: r for chunk in whole.of() for s, r in zip(chunk.stamps, chunk.rows, strict=True)}
+    for chunk in gaps.of():
+        assert chunk.rows == [rows[stamp] for stamp in chunk.stamps]
+
+
+class Looping(FakeClock):
+    """Stops the replay after so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.until_s = START_S + seconds
+        self.stop: Callable[[], None] = lambda: None
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self.now > self.until_s:
+            self.stop()
+
+
+def test_each_round_is_numbered_on_and_draws_anew(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
+    def rounds() -> Wire:
+        clock = Looping(3 * session.end_s)
+        wire = Wire(clock)
+        monkeypatch.setattr(outlets, "pylsl", wire)
+        settings = ReplaySettings(stream="M1", loop=True, drop=0.2, jitter_s=0.1, burst=7)
+        running = Replay(session, settings, clock=clock, sleep=clock.sleep)
+        clock.stop = running.stop
+        running.run()
+        assert clock.sleeps[-1] != LINGER_S
+        # A push held back beyond its round delays the first of the next; none is behind its plan.
+        assert running.behind == 0
+        assert running.session_s == pytest.approx(3 * session.end_s, abs=0.2)
+        return wire
+
+    wire = rounds()
+    assert wire.content() == rounds().content()
+    seqs = np.array(wire.seqs())
+    assert (np.diff(seqs) > 0).all()
+    assert session.counts is not None
+    n = int(session.counts.values.sum())
+    first, second = (set(seqs[(seqs >= k * n) & (seqs < (k + 1) * n)] - k * n) for k in (0, 1))
+    assert first != second
+    assert second == set(np.flatnonzero(kept_samples(n, 0.2, random_stream(0, Draw.LOSS, 1))))
+    stamps = np.concatenate([chunk.stamps for chunk in wire.of()])
+    assert (np.diff(stamps) >= 0).all()
+    assert [c.pushed_s for c in wire.chunks] == sorted(c.pushed_s for c in wire.chunks)
+
+
+def test_silence_is_slept_through_in_naps(replay: Any) -> None:
+    silent = Session(n_channels=1, events=Events(np.array([0.0, 30.0]), np.zeros(2, np.uint16)))
+    wire, done = replay(silent, push_s=10.0)
+    assert max(wire.clock.sleeps[:-1]) <= NAP_S
+    assert wire.clock.sleeps[-1] == LINGER_S
+    assert (done.pushes, done.pushed) == (2, 2)

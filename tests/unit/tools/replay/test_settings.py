@@ -1,0 +1,123 @@
+"""What `replay` is told is refused before a stream opens, with the flag it came from."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.layouts import Layout, StreamDescription, choose_layout
+from rtdecode.session.layout import Events, Session
+from rtdecode.tools.replay.outlets import source_id
+from rtdecode.tools.replay.run import Replay, ReplaySettings
+
+
+def make_settings(**changes: Any) -> ReplaySettings:
+    return ReplaySettings(**({"stream": "M1"} | changes))
+
+
+def test_a_stream_alone_is_enough() -> None:
+    settings = make_settings()
+    assert settings.layout is Layout.EVENTS
+    assert (settings.push_s, settings.period_s, settings.speed) == (0.001, 0.001, 1.0)
+    assert (settings.behavior, settings.loop, settings.seed, settings.wait_s) == (None, False, 0, 0.0)
+    assert (settings.drop, settings.jitter_s, settings.burst) == (0.0, 0.0, 1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"push_s": 0.0},
+        {"push_s": 0.0001},
+        {"push_s": 10.0},
+        {"period_s": 0.001},
+        {"period_s": 1.0},
+        {"speed": 1000.0},
+        {"speed": 1e-6},
+        {"behavior": "M1-hand"},
+        {"layout": Layout.COUNTS, "period_s": 0.02, "speed": 20.0},
+        {"drop": 1.0},
+        {"jitter_s": 10.0},
+        {"burst": 100_000},
+        {"layout": Layout.COUNTS, "burst": 30_000},
+    ],
+)
+def test_values_within_their_range_are_taken(changes: dict[str, Any]) -> None:
+    settings = make_settings(**changes)
+    assert {name: getattr(settings, name) for name in changes} == changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"push_s": 0.00009}, "--push: must be 0, or lie between 0.1 and 10000 milliseconds"),
+        ({"push_s": 10.1}, "--push: "),
+        ({"push_s": -1.0}, "--push: "),
+        ({"push_s": math.nan}, "--push: "),
+        ({"period_s": 0.0009}, "--period: must lie between 1 and 1000 milliseconds"),
+        ({"period_s": 1.01}, "--period: "),
+        ({"period_s": 0.0}, "--period: "),
+        ({"period_s": math.nan}, "--period: "),
+        ({"speed": 0.0}, "--speed: must lie above 0 and up to 1000"),
+        ({"speed": -1.0}, "--speed: "),
+        ({"speed": 1001.0}, "--speed: "),
+        ({"speed": math.nan}, "--speed: "),
+        ({"speed": math.inf}, "--speed: "),
+        ({"seed": -1}, "--seed: must be 0 or more"),
+        ({"wait_s": -1.0}, "--wait: must be 0 or more seconds"),
+        ({"wait_s": math.nan}, "--wait: "),
+        ({"wait_s": math.inf}, "--wait: "),
+        ({"drop": -0.01}, "--drop: must lie between 0 and 1"),
+        ({"drop": 5.0}, "--drop: "),
+        ({"drop": math.nan}, "--drop: "),
+        ({"jitter_s": -0.001}, "--jitter: must lie between 0 and 10000 milliseconds"),
+        ({"jitter_s": 10.1}, "--jitter: "),
+        ({"jitter_s": math.nan}, "--jitter: "),
+        ({"burst": 0}, "--burst: must lie between 1 and 100000 samples"),
+        ({"burst": 100_001}, "--burst: "),
+        (
+            {"layout": Layout.COUNTS, "burst": 30_001},
+            r"--burst: holds 30.001 s of counts, and 30 s is the most. Mend: give --burst 30000 or less",
+        ),
+        ({"layout": Layout.COUNTS, "speed": 2.0}, "--speed: gives counts at 2000 Hz, .* add --period 2"),
+        ({"behavior": "M1"}, "--behavior: needs another name than the spike stream"),
+    ],
+)
+def test_values_outside_are_refused_with_their_flag(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(RtdecodeError, match=complaint):
+        make_settings(**changes)
+
+
+@pytest.mark.parametrize(("period_s", "speed"), [(0.001, 1.0), (0.001, 2.0), (0.02, 50.0), (0.005, 4.0)])
+def test_counts_that_are_taken_can_be_served(period_s: float, speed: float) -> None:
+    try:
+        settings = make_settings(layout=Layout.COUNTS, period_s=period_s, speed=speed)
+    except RtdecodeError:
+        assert speed / period_s > 1000
+        return
+    stream = StreamDescription("M1", "SpikeCounts", 96, settings.speed / settings.period_s, "int16")
+    assert choose_layout(stream) is Layout.COUNTS
+
+
+def test_a_replay_that_is_begun_again_is_the_same_source() -> None:
+    session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
+    assert source_id("M1", session) == source_id("M1", session) != source_id("M2", session)
+    named = Session(n_channels=2, attrs={"session_id": "day2"})
+    assert source_id("M1", named) != source_id("M1", session)
+
+
+def test_a_behaviour_stream_needs_behaviour() -> None:
+    session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
+    with pytest.raises(RtdecodeError, match="session: the session holds no behaviour"):
+        Replay(session, make_settings(behavior="hand"))
+    with pytest.raises(RtdecodeError, match="holds no spikes"):
+        Replay(Session(n_channels=2), make_settings())
+
+
+def test_what_lasts_no_time_is_not_looped() -> None:
+    session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
+    with pytest.raises(RtdecodeError, match=r"session: the session has no duration. Mend: leave --loop out"):
+        Replay(session, make_settings(loop=True))

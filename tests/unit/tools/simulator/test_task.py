@@ -1,0 +1,236 @@
+"""The task's state machine, by examples and by what must hold whatever the cursor does."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.simulator.subject import Point
+from rtdecode.tools.simulator.task import Outcome, Task, TaskEvent, TaskSettings
+
+DT = 0.01
+
+
+def kinds(events: list[TaskEvent]) -> list[str]:
+    return [event.kind for event in events]
+
+
+def hold_at(task: Task, time_s: float, cursor: Point | None, seconds: float) -> tuple[float, list[TaskEvent]]:
+    """Steps of 10 ms with the cursor in one place."""
+    events: list[TaskEvent] = []
+    for _ in range(round(seconds / DT)):
+        time_s += DT
+        events += task.step(time_s, cursor)
+    return time_s, events
+
+
+def test_a_trial_from_start_to_success() -> None:
+    task = Task(TaskSettings(hold_s=0.2, inter_trial_s=0.5), 0)
+    (start, on) = task.step(0.0, (1.0, 2.0))
+    assert (start.kind, on.kind) == ("trial_start", "target_on")
+    target = task.shown((1.0, 2.0)).target
+    assert target is not None
+    assert math.hypot(*target) == pytest.approx(80.0)
+    assert on.data == {"target": target, "radius": 15.0, "cursor": (1.0, 2.0)}
+    halfway = (target[0] / 2, target[1] / 2)
+    assert task.step(0.1, halfway) == []
+    assert kinds(task.step(0.3, target)) == ["enter"]
+    assert kinds(task.step(0.4, halfway)) == ["leave"]
+    assert kinds(task.step(0.6, target)) == ["enter"]
+    assert kinds(task.step(0.7, target)) == []
+    assert kinds(task.step(0.8, target)) == ["hold", "success"]
+    assert task.shown(target).target is None
+    (trial,) = task.trials
+    assert trial.outcome is Outcome.SUCCESS
+    assert (trial.start_s, trial.stop_s, trial.touch_s, trial.settle_s) == (0.0, 0.8, 0.3, 0.6)
+    first = math.dist((1.0, 2.0), halfway)
+    assert trial.path_mm == pytest.approx(first + 3 * math.dist(halfway, target))
+    assert trial.straight_mm == pytest.approx(math.dist((1.0, 2.0), target))
+    assert task.step(1.2, target) == []
+    assert kinds(task.step(1.3, target)) == ["trial_start", "target_on"]
+    assert task.shown(target).target == (0.0, 0.0)
+
+
+def test_a_hold_is_broken_by_leaving_and_counted_anew() -> None:
+    task = Task(TaskSettings(hold_s=0.2), 0)
+    task.step(0.0, (0.0, 0.0))
+    target = task.shown(None).target
+    assert target is not None
+    for k in range(1, 30):
+        # Out for a step after 150 ms inside.
+        events = task.step(k * 0.05, (0.0, 0.0) if k % 4 == 0 else target)
+        assert "hold" not in kinds(events)
+    assert task.trials == []
+
+
+def test_a_trial_times_out_and_the_next_goes_elsewhere_not_home() -> None:
+    task = Task(TaskSettings(timeout_s=1.0, inter_trial_s=0.2), 0)
+    time_s, events = hold_at(task, 0.0, (0.0, 0.0), 6.0)
+    assert kinds(events).count("timeout") == 5
+    assert len(task.trials) == 5
+    # A cursor that never moves succeeds at nothing: the centre does not come before a target was reached.
+    assert all(trial.outcome is Outcome.TIMEOUT for trial in task.trials)
+    assert all(math.hypot(*trial.target) == pytest.approx(80.0) for trial in task.trials)
+    assert task.trials[0].stop_s - task.trials[0].start_s == pytest.approx(1.0)
+    assert task.trials[0].touch_s is None
+    assert time_s == pytest.approx(6.0)
+
+
+def test_a_hold_that_ends_with_the_time_is_in_time_and_one_that_ends_after_is_not() -> None:
+    for entered_s, outcome in ((0.8, Outcome.SUCCESS), (0.81, Outcome.TIMEOUT)):
+        task = Task(TaskSettings(timeout_s=1.0, hold_s=0.2), 0)
+        task.step(0.0, (0.0, 0.0))
+        target = task.shown(None).target
+        assert target is not None
+        task.step(entered_s, target)
+        task.step(1.02, target)
+        assert task.trials[0].outcome is outcome
+
+
+def test_each_direction_comes_once_before_any_comes_again() -> None:
+    task = Task(TaskSettings(hold_s=0.02, inter_trial_s=0.0), 3)
+    time_s = 0.0
+    while len(task.trials) < 48:
+        time_s += DT
+        task.step(time_s, task.shown(None).target or (0.0, 0.0))
+    assert all(trial.outcome is Outcome.SUCCESS for trial in task.trials)
+    out, back = task.trials[::2], task.trials[1::2]
+    assert {trial.target for trial in back} == {(0.0, 0.0)}
+    angles = [round(math.degrees(math.atan2(*reversed(trial.target)))) % 360 for trial in out]
+    for block in (angles[:8], angles[8:16], angles[16:]):
+        assert sorted(block) == list(range(0, 360, 45))
+    assert angles[:8] != angles[8:16]
+
+
+def test_without_a_cursor_a_trial_is_aborted_and_none_starts() -> None:
+    task = Task(TaskSettings(inter_trial_s=0.1), 0)
+    assert task.step(0.0, None) == []
+    task.step(0.1, (0.0, 0.0))
+    assert kinds(task.step(0.2, None)) == ["abort"]
+    assert task.shown(None).target is None
+    assert task.trials[0].outcome is Outcome.ABORTED
+    _, events = hold_at(task, 0.2, None, 2.0)
+    assert events == []
+    assert kinds(task.step(3.0, (0.0, 0.0))) == ["trial_start", "target_on"]
+
+
+def test_a_foreperiod_comes_before_the_target() -> None:
+    task = Task(TaskSettings(foreperiod_s=0.4), 0)
+    assert kinds(task.step(0.0, (0.0, 0.0))) == ["trial_start"]
+    assert task.shown((0.0, 0.0)).target is None
+    assert task.step(0.39, (0.0, 0.0)) == []
+    assert kinds(task.step(0.4, (0.0, 0.0))) == ["target_on"]
+    # Aborted before the target came: nothing to keep.
+    other = Task(TaskSettings(foreperiod_s=0.4), 0)
+    other.step(0.0, (0.0, 0.0))
+    assert kinds(other.step(0.1, None)) == ["abort"]
+    assert other.trials == []
+
+
+def test_random_targets_lie_apart_and_in_the_square() -> None:
+    task = Task(TaskSettings(kind="random-target", hold_s=0.02, inter_trial_s=0.0), 5)
+    time_s = 0.0
+    while len(task.trials) < 300:
+        time_s += DT
+        task.step(time_s, task.shown(None).target or (0.0, 0.0))
+    targets = [trial.target for trial in task.trials]
+    assert all(max(map(abs, target)) <= 80.0 for target in targets)
+    assert min(math.dist(a, b) for a, b in pairwise(targets)) >= 40.0
+    assert max(x for x, _ in targets) > 70
+    assert min(y for _, y in targets) < -70
+
+
+@given(
+    kind=st.sampled_from(["centre-out", "random-target"]),
+    hold_s=st.sampled_from([0.0, 0.05, 0.3]),
+    inter_trial_s=st.sampled_from([0.0, 0.13]),
+    foreperiod_s=st.sampled_from([0.0, 0.07]),
+    course=st.lists(
+        st.tuples(st.integers(1, 40), st.sampled_from(["target", "away", "near", "gone"])),
+        min_size=1,
+        max_size=80,
+    ),
+    seed=st.integers(0, 50),
+)
+@settings(max_examples=120, deadline=None)
+def test_whatever_the_cursor_does(
+    kind: str,
+    hold_s: float,
+    inter_trial_s: float,
+    foreperiod_s: float,
+    course: list[tuple[int, str]],
+    seed: int,
+) -> None:
+    given_settings = TaskSettings(
+        kind=kind,  # type: ignore[arg-type]
+        hold_s=hold_s,
+        inter_trial_s=inter_trial_s,
+        foreperiod_s=foreperiod_s,
+        timeout_s=0.9,
+    )
+    task, time_s = Task(given_settings, seed), 0.0
+    events: list[TaskEvent] = []
+    for steps, where in course:
+        time_s += steps * DT
+        target = task.shown(None).target or (0.0, 0.0)
+        places: dict[str, Point | None] = {
+            "target": target,
+            "near": (target[0] + 14.9, target[1]),
+            "away": (target[0] - 60.0, target[1] + 50.0),
+            "gone": None,
+        }
+        events += task.step(time_s, places[where])
+        assert (task.shown(None).target is None) == (
+            "target_on" not in [event.kind for event in events if event.trial == events[-1].trial]
+            or events[-1].kind in ("success", "timeout", "abort")
+            if events
+            else True
+        )
+    # Each trial is told in order, and is over before the next one starts.
+    numbers = [event.trial for event in events]
+    assert numbers == sorted(numbers)
+    for number in set(numbers):
+        told = [event.kind for event in events if event.trial == number]
+        assert told[0] == "trial_start"
+        over = [kind for kind in told if kind in ("success", "timeout", "abort")]
+        assert len(over) == (1 if number < max(numbers) else len(over))
+        assert len(over) <= 1
+        inner = [kind for kind in told if kind in ("enter", "leave")]
+        # In and out take turns, beginning with in.
+        assert inner == ["enter", "leave"] * (len(inner) // 2) + ["enter"] * (len(inner) % 2)
+        assert ("hold" in told) == ("success" in told)
+    for trial in task.trials:
+        assert trial.start_s < trial.stop_s or hold_s == 0.0
+        if trial.outcome is Outcome.SUCCESS:
+            assert trial.touch_s is not None
+            assert trial.settle_s is not None
+            assert trial.start_s <= trial.touch_s <= trial.settle_s
+            assert trial.stop_s - trial.settle_s >= hold_s - 1e-6
+            assert trial.path_mm >= trial.straight_mm - 1e-9
+    starts = [event.time_s for event in events if event.kind == "trial_start"]
+    stops = [event.time_s for event in events if event.kind in ("success", "timeout", "abort")]
+    for stop, start in zip(stops, starts[1:], strict=False):
+        assert start - stop >= inter_trial_s - 1e-6
+
+
+def test_what_cannot_be_is_refused() -> None:
+    for changed, match in (
+        ({"kind": "maze"}, "--task: there is no task 'maze'. Mend: give centre-out or random-target"),
+        ({"radius_mm": 0.0}, "task, radius_mm: must be above 0"),
+        ({"hold_s": -0.1}, "task, hold_s: must be 0 or more"),
+        ({"timeout_s": math.nan}, "task, timeout_s: must be above 0"),
+        ({"min_way_mm": 90.0}, "between 0 and the reach"),
+    ):
+        with pytest.raises(RtdecodeError, match=match):
+            TaskSettings(**changed)  # type: ignore[arg-type]
+    task = Task(TaskSettings(), 0)
+    task.step(1.0, None)
+    with pytest.raises(ValueError, match="after one at"):
+        task.step(1.0, None)
+    with pytest.raises(ValueError, match="a cursor at"):
+        task.step(2.0, (math.nan, 0.0))

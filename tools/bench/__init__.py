@@ -1,0 +1,1 @@
+"""`rtdecode bench`: how fast, beside what is possible."""

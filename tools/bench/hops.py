@@ -1,0 +1,60 @@
+"""The limit a pipeline cannot beat: a bare LSL inlet and a bare ZeroMQ hop, in the same run.
+
+    python -m rtdecode.tools.bench.hops --stream B --seconds 60 --endpoint tcp://127.0.0.1:5999
+
+Prints one JSON map: quantiles of arrival − stamp at a bare inlet, in ms. Every 20 ms it publishes a
+message of a cursor's size with the time it was sent, for whoever measures the hop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import struct
+import sys
+import time
+
+import numpy as np
+import pylsl
+import zmq
+
+from rtdecode.ingest.inlet import Inlet
+from rtdecode.ingest.lsl_config import silence_liblsl
+from rtdecode.ingest.streams import StreamFinder
+
+PAYLOAD_BYTES = 160
+PULL_S = 0.02
+
+
+def main() -> None:
+    """Listen and publish until the time is up."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stream", required=True)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--endpoint", required=True)
+    given = parser.parse_args()
+    silence_liblsl()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    socket = context.socket(zmq.PUB)
+    socket.bind(given.endpoint)
+    finder = StreamFinder(given.stream)
+    while not (found := finder.look()):
+        time.sleep(PULL_S)
+    inlet = Inlet(found[0])
+    delays = []
+    now = start = sent = pylsl.local_clock()
+    while now - start < given.seconds:
+        n = inlet.pull(PULL_S)
+        now = pylsl.local_clock()
+        delays.append(now - inlet.time[:n])
+        if now - sent >= PULL_S:
+            sent = now
+            socket.send(b"hop" + struct.pack("d", pylsl.local_clock()) + bytes(PAYLOAD_BYTES))
+    socket.close()
+    context.term()
+    p50, p99, p999 = np.percentile(np.concatenate(delays), [50, 99, 99.9]) * 1e3
+    sys.stdout.write(json.dumps({"p50": p50, "p99": p99, "p999": p999}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""`rtdecode bench latency`: from the end of a bin to the cursor received, beside what is possible."""
+
+from __future__ import annotations
+
+import json
+import struct
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pylsl
+import zmq
+
+from rtdecode.artifact import write_artifact
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.errors import RtdecodeError
+from rtdecode.session.write import write_session
+from rtdecode.tools.listener import Listener
+from rtdecode.tools.loopback import LoopbackRig, free_endpoint
+from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
+
+TRAIN_S = 60.0
+READY_S = 60.0
+
+#: Bins left out at the start: the first seconds of the source and the grace finding its place.
+SETTLE_BINS = 100
+
+QUANTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyBench:
+    """What is measured: the array, how often its source pushes, and how many bins.
+
+    With `push_ms` 0 the source pushes each spike by itself.
+
+    Raises:
+        RtdecodeError: a push interval that no source keeps.
+    """
+
+    n_channels: int = 64
+    rate_hz: float = 15.0
+    push_ms: float = 1.0
+    bins: int = 3000
+    record: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.push_ms == 0 or 0.1 <= self.push_ms <= 1000):
+            raise RtdecodeError("must be 0, or lie between 0.1 and 1000 milliseconds", where="--push")
+
+
+def run_bench(bench: LatencyBench, say: Callable[[str], None]) -> dict[str, Any]:
+    """Run source, daemon, bare inlet and subscriber as separate processes and threads.
+
+    Returns:
+        The document that `--json` prints: all in ms. `hops_ms` holds the source's delivery delay
+        (arrival − stamp at the bare inlet) and the bare ZeroMQ hop; `limit_ms` is the 99.9 % quantile of
+        the one plus the median of the other.
+
+    Raises:
+        RtdecodeError: bins went missing, or a part did not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="rtdecode-bench-") as name:
+        folder = Path(name)
+        task = CentreOut(n_channels=bench.n_channels, mean_rate_hz=bench.rate_hz)
+        train = folder / "train.h5"
+        write_session(train, simulate_session(task, draw_tuning(task, 0), TRAIN_S, 1, "bench"))
+        model = folder / "bench.safetensors"
+        write_artifact(model, fit_sessions([train], kind="wiener").artifact)
+        with LoopbackRig(folder) as rig:
+            pylsl.set_config_content(rig.lsl_config)
+            return _measure(rig, bench, model, say)
+
+
+def _measure(
+    rig: LoopbackRig, bench: LatencyBench, model: Path, say: Callable[[str], None]
+) -> dict[str, Any]:
+    cursor, control, hop = free_endpoint(), free_endpoint(), free_endpoint()
+    seconds = (bench.bins + SETTLE_BINS) * 0.02
+    source = ["--stream", "bench", "--channels", str(bench.n_channels), "--rate", str(bench.rate_hz)]
+    source += ["--push", str(bench.push_ms), "--seconds", str(seconds + 20)]
+    serve = [
+        "serve",
+        "--stream",
+        "bench",
+        "--model",
+        str(model),
+        "--bind",
+        cursor,
+        "--control",
+        control,
+        "--json",
+    ]
+    if bench.record:
+        serve += ["--record", str(rig.folder / "bench.h5")]
+    hops_s: list[float] = []
+    enough = threading.Event()
+    hop_thread = threading.Thread(target=_listen_to_hops, args=(hop, hops_s, enough), daemon=True)
+    listener = Listener(cursor, pylsl.local_clock)
+    try:
+        rig.start("source", source, module="rtdecode.tools.bench.spike_source")
+        rig.start("serve", serve)
+        rig.await_line("serve", "ready for", READY_S)
+        bare = rig.start(
+            "bare",
+            ["--stream", "bench", "--seconds", str(seconds), "--endpoint", hop],
+            module="rtdecode.tools.bench.hops",
+        )
+        hop_thread.start()
+        say(f"measuring {bench.bins} bins, {seconds:.0f} s")
+        heard = listener.listen(seconds + READY_S, bins=bench.bins + SETTLE_BINS)
+        enough.set()
+        bare.wait(READY_S)
+        lsl = json.loads(rig.end("bare"))
+        status = json.loads(rig.end("serve").strip().splitlines()[-1])
+        rig.end("source", must_succeed=False)
+    finally:
+        listener.close()
+    if len(heard.cursors) < bench.bins + SETTLE_BINS or heard.gaps():
+        raise RtdecodeError(
+            f"only {len(heard.cursors)} bins came, {heard.gaps()} missing", where="bench latency"
+        )
+    return _document(bench, heard.cursors[SETTLE_BINS:], heard.received_s[SETTLE_BINS:], lsl, hops_s, status)
+
+
+def _document(
+    bench: LatencyBench,
+    cursors: list[dict[str, Any]],
+    received: list[float],
+    lsl: dict[str, float],
+    hops_s: list[float],
+    status: dict[str, Any],
+) -> dict[str, Any]:
+    t_bin, t_close, t_pub = (np.array([c[key] for c in cursors]) for key in ("t_bin", "t_close", "t_pub"))
+    received_s = np.array(received)
+    zmq_ms = {name: float(np.percentile(hops_s, q) * 1e3) for name, q in (("p50", 50), ("p99", 99))}
+    return {
+        "channels": bench.n_channels,
+        "rate_hz": bench.rate_hz,
+        "push_ms": bench.push_ms,
+        "bins": len(cursors),
+        "limit_ms": lsl["p999"] + zmq_ms["p50"],
+        "bin_end_to_received_ms": _quantiles(received_s - t_bin),
+        "hops_ms": {"lsl": lsl, "zmq": zmq_ms},
+        "stages_ms": {
+            "bin_end_to_close": _quantiles(t_close - t_bin),
+            "close_to_publish": _quantiles(t_pub - t_close),
+            "publish_to_received": _quantiles(received_s - t_pub),
+        },
+        "grace_ms": status["stream"].get("grace_ms"),
+        "late": sum(cursor["late"] for cursor in cursors),
+        "lost": sum(cursor["lost"] for cursor in cursors),
+        "flagged": sum(cursor["flags"] != 0 for cursor in cursors),
+    }
+
+
+def _quantiles(seconds: Any) -> dict[str, float]:
+    found = np.percentile(seconds, list(QUANTILES.values())) * 1e3
+    return {name: round(float(value), 4) for name, value in zip(QUANTILES, found, strict=True)}
+
+
+def _listen_to_hops(endpoint: str, hops_s: list[float], enough: threading.Event) -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    socket = context.socket(zmq.SUB)
+    socket.setsockopt(zmq.SUBSCRIBE, b"hop")
+    socket.connect(endpoint)
+    while not enough.is_set():
+        if socket.poll(100):
+            message = socket.recv()
+            hops_s.append(pylsl.local_clock() - struct.unpack_from("d", message, 3)[0])
+    socket.close(linger=0)
+    context.term()

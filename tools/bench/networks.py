@@ -1,0 +1,86 @@
+"""Networks to be timed: weights at random, and as active as trained ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.calibrate.training.build import export_members, new_members
+from rtdecode.calibrate.training.sizes import ONE_DAY
+from rtdecode.models.nn.layers import ConvUnit
+from rtdecode.models.nn.lif import LIF, Fired, spikingjelly_lif
+from rtdecode.models.nn.network import Network
+
+BIN_WIDTH_S = 0.02
+OUTPUTS = (
+    Output("x", "mm", 0.0, 1.0, "position"),
+    Output("y", "mm", 0.0, 1.0, "position"),
+    Output("vx", "mm/s", 0.0, 1.0, "velocity"),
+    Output("vy", "mm/s", 0.0, 1.0, "velocity"),
+)
+
+_SESSION = "bench"
+_CALIBRATION_WINDOWS, _CALIBRATION_BINS = 8, 200
+
+
+def random_networks(kind: str, n_channels: int, rate_hz: float, seed: int = 0) -> list[Network]:
+    """The members of a model as `fit` makes it, for Poisson counts of some rate, in evaluation mode.
+
+    Batch normalisation has seen such counts, so that a fifth or so of an AlignNet's neurons fire in a frame.
+
+    Args:
+        kind: "alignnet" or "gru".
+        n_channels: of the array.
+        rate_hz: spikes per second and channel.
+        seed: of the weights and of the counts that they see here.
+    """
+    expected = rate_hz * BIN_WIDTH_S
+    nets = new_members(kind, n_channels, OUTPUTS, BIN_WIDTH_S, seed, ONE_DAY)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        counts = torch.poisson(torch.full((_CALIBRATION_WINDOWS, n_channels, _CALIBRATION_BINS), expected))
+    for net in nets:
+        net.read_in.add(
+            _SESSION, np.full(n_channels, expected), np.full(n_channels, max(math.sqrt(expected), 1e-3))
+        )
+        for module in net.eval().modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.momentum = None  # the mean over all that it sees, not a running one
+                module.train()
+        with torch.no_grad():
+            net.decode(counts, _SESSION)
+        net.eval()
+    return nets
+
+
+def as_artifact(nets: Sequence[Network]) -> ModelArtifact:
+    """The model of these members as the engine steps it."""
+    return export_members(nets, _SESSION, BIN_WIDTH_S, OUTPUTS)
+
+
+def poisson_counts(n_channels: int, rate_hz: float, n_bins: int, seed: int = 1) -> NDArray[np.uint8]:
+    """Counts u1[n_bins, n_channels] of channels that fire at this rate, one independent of the other."""
+    counts = np.random.default_rng(seed).poisson(rate_hz * BIN_WIDTH_S, size=(n_bins, n_channels))
+    return np.minimum(counts, np.iinfo(np.uint8).max).astype(np.uint8)
+
+
+class SpikingjellyLIF(LIF):
+    """The reference's neuron in place of `LIF`."""
+
+    def fire(self, current: Tensor) -> Fired:
+        """Spikes and charges f4[…, T] of neurons at rest to currents f4[…, T]."""
+        return spikingjelly_lif(current, current.new_zeros(current.shape[:-1]))
+
+
+def with_spikingjelly(net: Network) -> Network:
+    """The same network, its neurons exchanged for spikingjelly's; changes `net`."""
+    for module in net.modules():
+        if isinstance(module, ConvUnit) and not isinstance(module.neuron, nn.ReLU):
+            module.neuron = SpikingjellyLIF()
+    return net

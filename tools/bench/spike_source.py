@@ -1,0 +1,76 @@
+"""A source of Poisson spikes for benchmarks: the `events` layout with true stamps.
+
+python -m rtdecode.tools.bench.spike_source --stream B --channels 64 --rate 15 --push 1 --seconds 70
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pylsl
+
+from rtdecode.ingest.lsl_config import silence_liblsl
+from rtdecode.serve.lsl_out import describe_columns
+from rtdecode.tools.replay.outlets import OUTLET_BUFFER
+
+F8 = npt.NDArray[np.float64]
+
+
+def main() -> None:
+    """Push until the time is up."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stream", required=True)
+    parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=15.0, help="Hz per channel")
+    parser.add_argument("--push", type=float, default=1.0, help="ms; 0: each spike by itself")
+    parser.add_argument("--seconds", type=float, default=70.0)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    silence_liblsl()
+    info = pylsl.StreamInfo(given.stream, "Spikes", 3, 0.0, "int32", f"rtdecode-source:{given.stream}")
+    info.desc().append_child_value("n_channels", str(given.channels))
+    describe_columns(info, ("channel", "unit", "seq"), ("", "", ""))
+    outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
+    rng = np.random.default_rng(given.seed)
+    rate_hz = given.channels * given.rate
+    seq = 0
+    for stamps in (
+        pushed_together(rate_hz, given.push / 1e3, given.seconds, rng)
+        if given.push
+        else pushed_alone(rate_hz, given.seconds, rng)
+    ):
+        n = len(stamps)
+        rows = np.zeros((n, 3), np.int32)
+        rows[:, 0] = rng.integers(0, given.channels, n)
+        rows[:, 2] = np.arange(seq, seq + n)
+        seq += n
+        outlet.push_chunk(rows, stamps)
+
+
+def pushed_together(rate_hz: float, push_s: float, seconds: float, rng: np.random.Generator) -> Iterator[F8]:
+    """Waits on a grid of `push_s` and gives the stamps of the spikes since the last point, if any: f8[n]."""
+    start = due = since = pylsl.local_clock()
+    while since - start < seconds:
+        due = max(due + push_s, since)
+        time.sleep(max(due - pylsl.local_clock(), 0.0))
+        now = pylsl.local_clock()
+        if n := rng.poisson(rate_hz * (now - since)):
+            yield np.sort(rng.uniform(since, now, n))
+        since = now
+
+
+def pushed_alone(rate_hz: float, seconds: float, rng: np.random.Generator) -> Iterator[F8]:
+    """Waits for each spike to happen and gives its stamp: f8[1]."""
+    stamp = pylsl.local_clock()
+    end = stamp + seconds
+    while (stamp := stamp + rng.exponential(1.0 / rate_hz)) < end:
+        time.sleep(max(stamp - pylsl.local_clock(), 0.0))
+        yield np.array([stamp])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`rtdecode demo`: the whole product in closed loop on this machine."""

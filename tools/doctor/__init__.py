@@ -1,0 +1,1 @@
+"""`rtdecode doctor`: will this machine decode in time?"""

@@ -1,0 +1,1 @@
+"""The checks of `rtdecode doctor`, one module a subject."""

@@ -1,0 +1,211 @@
+"""Doctor: the LSL library, its configuration and its ports."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude
+from rtdecode.tools.doctor.checks.python import version_tuple
+
+MIN_PYLSL = "1.18.6"
+
+#: pylsl asks for 1.16; the log can be silenced from 1.17.7 on. Written as liblsl does: 1.16 is 116.
+MIN_LIBLSL = 116
+
+#: An outlet takes one TCP and one UDP port; amplifier, behaviour, `--lsl-out` and a replay want theirs.
+FEW_PORTS = 4
+
+DEFAULT_MULTICAST_PORT, DEFAULT_BASE_PORT, DEFAULT_PORT_RANGE = 16571, 16572, 32
+
+LOAD_CONFIG_S = 20.0
+_LOAD_CONFIG = "import pylsl; pylsl.StreamInfo('doctor', 'doctor')"
+_REFUSED = re.compile(r"Error parsing config file .*?: '(.*)', rolling back")
+
+
+def measure_liblsl() -> Figures:
+    """Which liblsl is loaded, and by which pylsl."""
+    named = os.environ.get("PYLSL_LIB")
+    figures: Figures = {
+        "pylsl_lib": named,
+        "pylsl_lib_is_file": named is not None and os.path.isfile(named),
+        "error": None,
+    }
+    try:
+        import pylsl
+        from pylsl.lib import lib
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        # AttributeError: a liblsl that lacks what pylsl binds when it is imported.
+        return figures | {"error": " ".join(f"{type(error).__name__}: {error}".split())}
+    return figures | {
+        "pylsl": str(pylsl.__version__),
+        "liblsl": int(pylsl.library_version()),
+        "library": str(lib._name),
+        "can_be_silenced": hasattr(lib, "lsl_set_config_content"),
+    }
+
+
+def judge_liblsl(figures: Figures) -> Finding:
+    """Fails where it cannot be loaded, is too old or not the one PYLSL_LIB names; warns of one that talks."""
+    named = figures["pylsl_lib"]
+    own = "unset PYLSL_LIB: pylsl brings its own liblsl"
+    if figures["error"] is not None:
+        mend = own if named else f'python -m pip install --force-reinstall "pylsl>={MIN_PYLSL}"'
+        return Finding(Verdict.FAIL, f"cannot be loaded: {figures['error'][:160]}", mend)
+    liblsl = figures["liblsl"]
+    found = f"pylsl {figures['pylsl']}, liblsl {liblsl // 100}.{liblsl % 100}, {figures['library']}"
+    if named and not figures["pylsl_lib_is_file"]:
+        found += f", although PYLSL_LIB names {named}, which is no file"
+    return conclude(
+        found,
+        (Verdict.FAIL, f"give PYLSL_LIB the path of a liblsl, or {own}")
+        if named and not figures["pylsl_lib_is_file"]
+        else None,
+        (Verdict.FAIL, f'python -m pip install --upgrade "pylsl>={MIN_PYLSL}"')
+        if version_tuple(figures["pylsl"]) < version_tuple(MIN_PYLSL)
+        else None,
+        (Verdict.FAIL, f"liblsl must be {MIN_LIBLSL // 100}.{MIN_LIBLSL % 100} or newer: {own}")
+        if liblsl < MIN_LIBLSL
+        else None,
+        (Verdict.WARN, f"liblsl before 1.17.7 cannot be kept from writing log lines to the terminal: {own}")
+        if not figures["can_be_silenced"]
+        else None,
+    )
+
+
+def lsl_settings(config: str) -> dict[str, str]:
+    """The settings of an lsl_api.cfg by "section.Key", as liblsl reads them: no comments beside a value."""
+    settings, section = {}, ""
+    for line in config.splitlines():
+        if line.startswith("[") and "]" in line:
+            section = line[1 : line.index("]")] + "."
+        elif "=" in line and not line.startswith(";"):
+            key, _, value = line.partition("=")
+            settings[section + key.strip()] = value.strip()
+    return settings
+
+
+def port_range(settings: Mapping[str, str]) -> tuple[int, int, int]:
+    """Multicast port, first port and number of ports that the configuration gives outlets."""
+
+    def read(key: str, default: int) -> int:
+        text = settings.get(f"ports.{key}", "")
+        return int(text) if text.isdigit() else default
+
+    return (
+        read("MulticastPort", DEFAULT_MULTICAST_PORT),
+        read("BasePort", DEFAULT_BASE_PORT),
+        read("PortRange", DEFAULT_PORT_RANGE),
+    )
+
+
+def measure_lsl_config(path: str | None) -> Figures:
+    """What the configuration says, and whether liblsl takes it.
+
+    Args:
+        path: of the file in force, None for none.
+    """
+    named = os.environ.get("LSLAPICFG")
+    figures: Figures = {
+        "file": path,
+        "named": named,
+        "session_id": None,
+        "known_peers": None,
+        "refused": None,
+    }
+    if path is None:
+        return figures
+    settings = lsl_settings(Path(path).read_text(encoding="utf-8", errors="replace"))
+    # Only liblsl knows what it takes, and it says so on stderr before it goes by its defaults.
+    loaded = subprocess.run(
+        [sys.executable, "-c", _LOAD_CONFIG],
+        env={**os.environ, "LSLAPICFG": path},
+        capture_output=True,
+        text=True,
+        timeout=LOAD_CONFIG_S,
+        check=False,
+    )
+    if loaded.returncode:
+        raise RuntimeError("liblsl cannot be loaded, so it cannot be asked")
+    refused = _REFUSED.search(loaded.stderr)
+    return figures | {
+        "session_id": settings.get("lab.SessionID"),
+        "known_peers": settings.get("lab.KnownPeers"),
+        "scope": settings.get("multicast.ResolveScope"),
+        "refused": refused[1] if refused else None,
+    }
+
+
+def judge_lsl_config(figures: Figures) -> Finding:
+    """Fails on a file that liblsl refuses, which it does in silence; warns if LSLAPICFG names no file."""
+    path, named = figures["file"], figures["named"]
+    if path is None:
+        found = "no lsl_api.cfg: LSL's defaults"
+    elif figures["refused"]:
+        found = f"{path} is not in force, liblsl refuses it: {figures['refused']}"
+    else:
+        session = figures["session_id"]
+        found = path + (f", SessionID {session}: only streams of that session are seen" if session else "")
+        found += f", KnownPeers {figures['known_peers']}" if figures["known_peers"] else ""
+    missing = bool(named) and named != path
+    if missing:
+        found += f"; LSLAPICFG names {named}, which is no file"
+    return conclude(
+        found,
+        (Verdict.FAIL, f"correct {path}: one `Key = value` a line, no key twice in a section")
+        if figures["refused"]
+        else None,
+        (Verdict.WARN, "give LSLAPICFG the path of the file, or unset it") if missing else None,
+    )
+
+
+def measure_lsl_ports(multicast: int, base: int, count: int) -> Figures:
+    """How many of the ports that LSL gives its outlets are free, and whether discovery can share its own.
+
+    Args:
+        multicast: UDP port of discovery.
+        base, count: first port of the range, and how many there are.
+    """
+    free = [p for p in range(base, base + count) if _can_bind(p, tcp=True) and _can_bind(p, tcp=False)]
+    return {
+        "base": base,
+        "count": count,
+        "free": len(free),
+        "multicast": multicast,
+        "multicast_shared": _can_bind(multicast, tcp=False, shared=True),
+    }
+
+
+def _can_bind(port: int, *, tcp: bool, shared: bool = False) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as probe:
+        if tcp or shared:
+            # As liblsl does: a TCP port that was just given up is free, a multicast port is everyone's.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+def judge_lsl_ports(figures: Figures) -> Finding:
+    """Warns if few are left, or if another program keeps the multicast port to itself."""
+    base, count, multicast = figures["base"], figures["count"], figures["multicast"]
+    held = "" if figures["multicast_shared"] else f", UDP {multicast} held by another program"
+    return conclude(
+        f"{figures['free']} of {count} free (TCP and UDP {base}–{base + count - 1}){held}",
+        (Verdict.WARN, "end LSL programs that are not needed, or raise [ports] PortRange in lsl_api.cfg")
+        if figures["free"] < min(FEW_PORTS, count)
+        else None,
+        (
+            Verdict.WARN,
+            f"end the program that holds UDP {multicast} (ss -lunp): streams made here are not found",
+        )
+        if held
+        else None,
+    )

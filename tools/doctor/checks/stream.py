@@ -1,0 +1,188 @@
+"""Doctor: is the stream there, can it be read, and does its current model fit it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, quantiles_ms
+
+LOOK_S = 3.0
+
+#: A second source of the same name may answer a little after the first.
+OTHERS_AFTER_S = 0.7
+
+LOOK_EVERY_S = 0.02
+STEP_S = 2.0
+SETTLE_S = 0.2
+LISTEN_S = 1.0
+PULL_S = 0.05
+
+#: The longest `--grace auto` (DESIGN §3), and what the daemon takes for a clock that is not LSL's.
+LATE_MS = 10.0
+FUTURE_MS = -5.0
+OTHER_CLOCK_MS = 250.0
+
+
+def measure_stream(name: str) -> Figures:
+    """Who sends the stream, in which layout; if it is one source, a second of it and its model.
+
+    Args:
+        name: of the stream.
+    """
+    from rtdecode.ingest.lsl_config import silence_liblsl
+
+    silence_liblsl()
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.ingest.inlet import Inlet, StreamLost
+    from rtdecode.ingest.layouts import choose_layout
+    from rtdecode.ingest.streams import describe
+
+    figures: Figures = {"stream": name, "looked_s": LOOK_S, "sources": [], "refusal": None, "lost": False}
+    infos = _find(name)
+    for info in infos:
+        stream = describe(info)
+        source: Figures = {"source_id": stream.source_id, "hostname": stream.hostname, "stream": str(stream)}
+        try:
+            source["layout"] = str(choose_layout(stream))
+        except RtdecodeError as error:
+            source["layout"] = None
+            figures["refusal"] = str(error)
+        figures["sources"].append(source)
+    readable = [i for i, source in zip(infos, figures["sources"], strict=True) if source["layout"]]
+    if len(readable) != 1:
+        return figures
+    try:
+        inlet = Inlet(readable[0], timeout_s=STEP_S)
+        figures |= _listen(inlet)
+    except StreamLost:
+        return figures | {"lost": True}
+    return figures | _model(name, inlet.stream, choose_layout(inlet.stream))
+
+
+def _find(name: str) -> list[Any]:
+    """Everything of that name that answers, one of each source."""
+    from rtdecode.ingest.streams import StreamFinder
+
+    finder = StreamFinder(name)
+    deadline = time.monotonic() + LOOK_S
+    found_at: float | None = None
+    while time.monotonic() < deadline:
+        infos = finder.look()
+        if infos and found_at is None:
+            found_at = time.monotonic()
+            deadline = min(deadline, found_at + OTHERS_AFTER_S)
+        time.sleep(LOOK_EVERY_S)
+    newest: dict[str, Any] = {}
+    # An outlet that was restarted is announced beside its dead twin for a while.
+    for info in sorted(finder.look(), key=lambda info: float(info.created_at())):
+        newest[info.source_id() or info.uid()] = info
+    return list(newest.values())
+
+
+def _listen(inlet: Any) -> Figures:
+    """Samples per second, and how old each pull's newest sample is when it arrives."""
+    import pylsl
+
+    samples, ages = 0, []
+    # What had been waiting is older than it would be live.
+    settled = time.monotonic() + SETTLE_S
+    while time.monotonic() < settled:
+        inlet.pull(PULL_S)
+    started = time.monotonic()
+    while time.monotonic() - started < LISTEN_S:
+        n = inlet.pull(PULL_S)
+        if n:
+            samples += n
+            ages.append(pylsl.local_clock() - float(inlet.time[n - 1]))
+    return {
+        "rate_hz": round(samples / (time.monotonic() - started), 1),
+        "correction_ms": round(inlet.correction_s * 1e3, 3),
+        "delay_ms": quantiles_ms(ages) if ages else None,
+    }
+
+
+def _model(name: str, stream: Any, layout: Any) -> Figures:
+    from rtdecode.artifact import read_artifact
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.ingest.layouts import array_channels, check_against_model
+    from rtdecode.model_store import current_model
+
+    figures: Figures = {"n_channels": array_channels(stream, layout), "model": None, "misfit": None}
+    path = current_model(name)
+    if not path.is_file():
+        return figures
+    try:
+        artifact = read_artifact(path)
+        figures["model"] = (
+            f"{artifact.model_id} ({artifact.kind}, {artifact.n_channels} channels, "
+            f"{artifact.bin_width_s * 1e3:g} ms)"
+        )
+        check_against_model(stream, layout, n_channels=artifact.n_channels, bin_width_s=artifact.bin_width_s)
+    except RtdecodeError as error:
+        figures["misfit"] = error.what
+    return figures
+
+
+def judge_stream(figures: Figures) -> Finding:
+    """Fails where `serve --stream NAME` would not start: not one source, no layout, no fitting model."""
+    name, sources = figures["stream"], figures["sources"]
+    readable = [source for source in sources if source["layout"]]
+    if not sources:
+        return Finding(
+            Verdict.FAIL,
+            f"{name} was not found in {figures['looked_s']:g} s",
+            "start the acquisition, check the name, and the SessionID in lsl_api.cfg on both machines",
+        )
+    if not readable:
+        return Finding(
+            Verdict.FAIL,
+            figures["refusal"],
+            "send one of the layouts of serve, or name it with serve --layout",
+        )
+    if len(readable) > 1:
+        listed = ", ".join(f"{s['source_id'] or 'unnamed'} on {s['hostname']}" for s in readable)
+        return Finding(
+            Verdict.FAIL,
+            f"{len(readable)} sources send {name}: {listed}",
+            "stop all but one, or choose one with serve --source-id",
+        )
+    if figures["lost"]:
+        return Finding(
+            Verdict.FAIL,
+            f"{readable[0]['stream']} on {readable[0]['hostname']} is announced but cannot be opened",
+            "open TCP and UDP 16572–16604 in both machines' firewalls, or restart the acquisition",
+        )
+    return _judge_open(figures, readable[0])
+
+
+def _judge_open(figures: Figures, source: Figures) -> Finding:
+    delay, model, name = figures["delay_ms"], figures["model"], figures["stream"]
+    channels = figures["n_channels"]
+    found = f"{source['stream']} as {source['layout']}, {channels if channels else 'unstated'} channels, "
+    found += f"source {source['source_id'] or 'unnamed'} on {source['hostname']}, "
+    found += f"{figures['rate_hz']:.0f} samples/s, clock offset {figures['correction_ms']:.2f} ms"
+    found += f", delivery delay {delay['p50']:.2f} ms (p99 {delay['p99']:.2f})" if delay else ""
+    found += f"; current model {model}" if model else ""
+    found += f": {figures['misfit']}" if figures["misfit"] else ""
+    complaints: list[tuple[Verdict, str]] = []
+    if figures["misfit"]:
+        complaints.append(
+            (Verdict.FAIL, f"make a model for this array: rtdecode fit SESSION.h5 --current {name}")
+        )
+    elif not model:
+        found += "; it has no current model"
+        complaints.append(
+            (Verdict.FAIL, f"rtdecode fit SESSION.h5 --kind wiener --current {name}, or give serve --model")
+        )
+    if delay is None:
+        complaints.append(
+            (Verdict.WARN, f"nothing came within {LISTEN_S:g} s: is the array plugged in and recording?")
+        )
+    elif not FUTURE_MS <= delay["p50"] <= OTHER_CLOCK_MS:
+        complaints.append(
+            (Verdict.WARN, "let the source stamp with the LSL clock: the daemon can only guess an offset")
+        )
+    elif delay["p50"] > LATE_MS:
+        complaints.append((Verdict.WARN, "let the source push more often, or give serve a larger --grace"))
+    return conclude(found, *complaints)

@@ -1,0 +1,39 @@
+"""One measurement of `rtdecode doctor`, in a process of its own that may hang or crash.
+
+    python -m rtdecode.tools.doctor.probe disk:measure_disk '{"folder": "."}'
+
+Prints one JSON map: the figures, or {"error": …} and then the traceback on stderr.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import Any
+
+
+def main() -> None:
+    """Run the function named in the first argument with the arguments in the second."""
+    module, _, function = sys.argv[1].partition(":")
+    arguments: dict[str, Any] = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+    try:
+        figures = getattr(importlib.import_module(f"rtdecode.tools.doctor.checks.{module}"), function)(
+            **arguments
+        )
+    except Exception as error:
+        _say({"error": f"{type(error).__name__}: {error}"})
+        raise
+    _say({"figures": figures})
+    # liblsl may hold up an orderly exit for seconds while it takes its resolvers down.
+    os._exit(0)
+
+
+def _say(document: dict[str, Any]) -> None:
+    sys.stdout.write(f"\n{json.dumps(document)}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`rtdecode replay`: a recorded session as a live stream."""

@@ -1,0 +1,1 @@
+"""A simulated array, subject and task; no streams, no clock."""

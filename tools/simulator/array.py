@@ -1,0 +1,164 @@
+"""A simulated array of electrodes in motor cortex, and how it changes from day to day.
+
+    tuning = array_on_day(ArraySettings(n_channels=64), seed=0, day=30)
+
+Rates are spread as over the 96 channels of the 23 recorded days of monkey Indy: log-normal, median 10 Hz,
+a few channels dead. Direction and depth of tuning follow Georgopoulos et al. (1982), position and speed
+Wang et al. (2007) and Moran and Schwartz (1999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.simulator.units import Tuning
+
+F8 = NDArray[np.float64]
+
+#: Random numbers of an array: its first day, and each later one.
+FIRST_DAY, LATER_DAY = 101, 102
+
+MAX_DAY = 3650
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArraySettings:
+    """Of an array, and of its change from one day to the next.
+
+    Attributes:
+        n_channels: one unit each.
+        median_rate_hz, rate_spread: of the log-normal distribution of baselines; the spread is the SD of
+            the natural logarithm.
+        highest_rate_hz: no baseline is higher.
+        dead: part of the channels that record nothing.
+        untuned, weak: parts that are not tuned at all, and to a quarter of the usual depth.
+        depth: most that the rate of a tuned unit goes up at full speed, in parts of its baseline.
+        position, speed: how deep the tuning to position and to speed is, in parts of that to velocity.
+        exponential: part of the units that are log-linear; the others are rectified.
+        n_noise, noise: shared fluctuations, and the SD each gives a unit, in parts of its baseline.
+        turn_deg: SD of the change of a preferred direction in a day.
+        regain: SD of the change of a depth in a day, of the natural logarithm.
+        rate_memory_days: time constant with which a baseline forgets what it was.
+        replaced: part of the channels that record another unit on the next day.
+    """
+
+    n_channels: int = 64
+    median_rate_hz: float = 10.4
+    rate_spread: float = 0.85
+    highest_rate_hz: float = 60.0
+    dead: float = 0.06
+    untuned: float = 0.2
+    weak: float = 0.3
+    depth: float = 2.0
+    position: float = 0.3
+    speed: float = 0.3
+    exponential: float = 0.5
+    n_noise: int = 3
+    noise: float = 0.16
+    turn_deg: float = 4.0
+    regain: float = 0.03
+    rate_memory_days: float = 60.0
+    replaced: float = 0.015
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_channels <= 65_535:
+            raise RtdecodeError(f"must lie between 1 and 65535, not {self.n_channels}", where="--channels")
+
+
+def array_on_day(settings: ArraySettings, seed: int, day: int) -> Tuning:
+    """The units that the array records on a day.
+
+    Day 0 is drawn from the seed, and each later one changes the day before (`next_day`), with random numbers
+    of its own.
+
+    Raises:
+        RtdecodeError: the day is not one of 0 to 3650.
+    """
+    if not 0 <= day <= MAX_DAY:
+        raise RtdecodeError(f"must lie between 0 and {MAX_DAY}, not {day}", where="--day")
+    tuning = draw_array(settings, np.random.default_rng([seed, FIRST_DAY]))
+    for later in range(1, day + 1):
+        tuning = next_day(settings, tuning, np.random.default_rng([seed, LATER_DAY, later]))
+    return tuning
+
+
+def draw_array(settings: ArraySettings, rng: np.random.Generator) -> Tuning:
+    """An array of units drawn anew."""
+    n = settings.n_channels
+    kind = rng.uniform(size=n)
+    baseline = _baseline(settings, settings.rate_spread * rng.standard_normal(n))
+    baseline[rng.uniform(size=n) < settings.dead] = 0.0
+    depth = settings.depth * rng.uniform(0.3, 1.0, n)
+    depth[kind < settings.untuned + settings.weak] *= 0.25
+    depth[kind < settings.untuned] = 0.0
+    # In Hz from here on: a unit that fires little has little to modulate.
+    depth *= baseline
+    heading, place = rng.uniform(0.0, 2 * np.pi, (2, n))
+    return Tuning(
+        baseline=baseline,
+        velocity=depth[:, np.newaxis] * _direction(heading),
+        position=(settings.position * depth * rng.uniform(0.0, 2.0, n))[:, np.newaxis] * _direction(place),
+        speed=settings.speed * depth * rng.standard_normal(n),
+        noise=settings.noise * baseline[:, np.newaxis] * rng.standard_normal((n, settings.n_noise)),
+        exponential=rng.uniform(size=n) < settings.exponential,
+    )
+
+
+def next_day(settings: ArraySettings, tuning: Tuning, rng: np.random.Generator) -> Tuning:
+    """The array a day later.
+
+    Preferred directions turn, depths and baselines change, and some channels record another unit. The
+    distribution of baselines stays: they forget with a time constant of `rate_memory_days`.
+    """
+    n = settings.n_channels
+    turn = np.radians(settings.turn_deg) * rng.standard_normal((2, n))
+    gain = np.exp(settings.regain * rng.standard_normal(n))
+    kept = np.exp(-1.0 / settings.rate_memory_days)
+    step = np.sqrt(1.0 - kept**2) * settings.rate_spread * rng.standard_normal(n)
+    alive = tuning.baseline > 0
+    level = np.log(np.where(alive, tuning.baseline, 1.0) / settings.median_rate_hz)
+    baseline = np.where(alive, _baseline(settings, kept * level + step), 0.0)
+    # What modulates a unit does so in parts of its baseline.
+    scale = np.where(alive, baseline / np.where(alive, tuning.baseline, 1.0), 0.0)
+    depth = gain * scale
+    changed = replace(
+        tuning,
+        baseline=baseline,
+        velocity=_turned(tuning.velocity, turn[0]) * depth[:, np.newaxis],
+        position=_turned(tuning.position, turn[1]) * depth[:, np.newaxis],
+        speed=tuning.speed * depth,
+        noise=tuning.noise * scale[:, np.newaxis],
+    )
+    other, new = draw_array(settings, rng), rng.uniform(size=n) < settings.replaced
+    return Tuning(
+        baseline=_chosen(new, other.baseline, changed.baseline),
+        velocity=_chosen(new, other.velocity, changed.velocity),
+        position=_chosen(new, other.position, changed.position),
+        speed=_chosen(new, other.speed, changed.speed),
+        noise=_chosen(new, other.noise, changed.noise),
+        exponential=np.where(new, other.exponential, changed.exponential),
+    )
+
+
+def _baseline(settings: ArraySettings, level: F8) -> F8:
+    """Hz, from a level: 0 is the median, in units of the natural logarithm."""
+    return np.minimum(settings.median_rate_hz * np.exp(level), settings.highest_rate_hz)
+
+
+def _chosen(first: NDArray[np.bool_], one: F8, other: F8) -> F8:
+    """Rows of `one` where `first`, else of `other`."""
+    return np.where(first.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
+
+
+def _direction(angle: F8) -> F8:
+    return np.stack((np.cos(angle), np.sin(angle)), axis=1)
+
+
+def _turned(vectors: F8, angle: F8) -> F8:
+    cosine, sine = np.cos(angle), np.sin(angle)
+    x, y = vectors.T
+    return np.stack((cosine * x - sine * y, sine * x + cosine * y), axis=1)

@@ -1,0 +1,280 @@
+"""Subject, task and screen in one: what a simulated session consists of, tick by tick. No streams, no clock.
+
+session = open_loop_session(SimulatedDay(day=0, seed=0), duration_s=240.0)      # to learn from
+
+experiment = Experiment(SimulatedDay(day=30, seed=0))                         # in closed loop
+while experiment.tick < 60_000:
+    step = experiment.advance(experiment.tick + 20, cursor)
+    cursor = decode(step.time_s, step.channel)
+experiment.scores()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.session.layout import Behavior, Events, LogEntry, Session, Trials
+from rtdecode.tools.simulator.array import ArraySettings, array_on_day
+from rtdecode.tools.simulator.scores import CURSOR_NAMES, Scores, score_trials
+from rtdecode.tools.simulator.subject import Point, Subject, SubjectSettings, Units
+from rtdecode.tools.simulator.task import Outcome, Task, TaskEvent, TaskSettings
+from rtdecode.tools.simulator.units import TICK_S
+
+if TYPE_CHECKING:
+    from rtdecode.tools.simulator.generator import Generator
+
+F8 = NDArray[np.float64]
+
+#: Ticks from one picture on the screen to the next: 100 Hz.
+FRAME_TICKS = 10
+
+HAND_NAMES = ("x", "y", "vx", "vy")
+HAND_UNITS = ("mm", "mm", "mm/s", "mm/s")
+
+#: Ticks that an open-loop session is simulated by.
+PORTION_TICKS = 1000
+
+#: Steps that a record keeps apart.
+TOGETHER = 2000
+
+#: A session is another one on another day, or in its other part, although the array's seed is one.
+OPEN, CLOSED = 401, 402
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedDay:
+    """A subject on one day.
+
+    Attributes:
+        seed: of the array and its drift over the days; and with the day, of targets, noise and spikes.
+        day: from 0.
+        session: number of the session on that day: the same units, other noise, spikes and targets.
+        array, subject, task: settings.
+        generator: a model that makes the units fire, in place of the array; it has one day.
+
+    Raises:
+        RtdecodeError: a generator on another day than 0.
+        ValueError: the subject's centre is not the task's.
+    """
+
+    seed: int = 0
+    day: int = 0
+    session: int = 0
+    array: ArraySettings = field(default_factory=ArraySettings)
+    subject: SubjectSettings = field(default_factory=SubjectSettings)
+    task: TaskSettings = field(default_factory=TaskSettings)
+    generator: Generator | None = None
+
+    def __post_init__(self) -> None:
+        if self.subject.centre_mm != self.task.centre_mm:
+            raise ValueError(f"centres of {self.subject.centre_mm} and {self.task.centre_mm} mm")
+        if self.generator is not None and self.day:
+            raise RtdecodeError(
+                "the units of a generator do not drift", where="--day", mend="leave it out, or --generator"
+            )
+
+    @property
+    def n_channels(self) -> int:
+        """Of the generator, or the array."""
+        return self.array.n_channels if self.generator is None else self.generator.n_channels
+
+    def units(self) -> Units:
+        """What fires, before its first tick."""
+        if self.generator is not None:
+            return self.generator.units(self.subject)
+        return array_on_day(self.array, self.seed, self.day)
+
+    def attrs(self) -> dict[str, str]:
+        """Of a session file."""
+        source = f"rtdecode subject, seed {self.seed}, day {self.day}, session {self.session}"
+        if self.generator is not None:
+            source += f", generator {self.generator.model_id}"
+        return {"subject": f"simulated {self.seed}", "task": self.task.kind, "source": source}
+
+
+class Step(NamedTuple):
+    """What a stretch of time brought. Times are seconds since tick 0.
+
+    Attributes:
+        time_s, channel: f8[n] and u2[n], spikes.
+        events: of the task.
+        sample_s, samples: f8[m] and f4[m, d], one for each picture on the screen: the hand, and in closed
+            loop the cursor.
+    """
+
+    time_s: F8
+    channel: NDArray[np.uint16]
+    events: list[TaskEvent]
+    sample_s: F8
+    samples: NDArray[np.float32]
+
+
+class Experiment:
+    """A simulated session that runs.
+
+    Args:
+        of: the day.
+        open_loop: the cursor is the hand.
+
+    Attributes:
+        task, subject: what runs.
+        names, units: of the columns of `Step.samples`.
+        tick: milliseconds done.
+    """
+
+    def __init__(self, of: SimulatedDay, *, open_loop: bool = False) -> None:
+        self.of, self._open = of, open_loop
+        seeds = np.random.SeedSequence([of.seed, of.day, of.session, OPEN if open_loop else CLOSED])
+        seed = int(seeds.generate_state(1, np.uint64)[0])
+        self.subject = Subject(of.subject, of.units(), seed, own_hand=open_loop)
+        self.task = Task(of.task, seed)
+        self.names = HAND_NAMES if open_loop else HAND_NAMES + CURSOR_NAMES
+        self.units = HAND_UNITS if open_loop else (*HAND_UNITS, "mm", "mm")
+        self._last: Point = of.subject.centre_mm
+
+    @property
+    def tick(self) -> int:
+        """Milliseconds done."""
+        return self.subject.tick
+
+    def advance(self, until_tick: int, cursor: Point | None = None) -> Step:
+        """Go on until a tick.
+
+        Args:
+            until_tick: number of the tick to stop before.
+            cursor: where it is meanwhile, mm; None where nobody knows. In open loop it is the hand.
+        """
+        drives, events, sample_s, samples = [], [], [], []
+        while self.tick < until_tick:
+            if self.tick % FRAME_TICKS == 0:
+                now_s = self.tick * TICK_S
+                on_screen = self._on_screen(cursor)
+                events += self.task.step(now_s, on_screen)
+                self.subject.see(now_s, self.task.shown(on_screen))
+                sample_s.append(now_s)
+                hand = (*self.subject.hand, *self.subject.velocity)
+                samples.append(hand if self._open else hand + self._last)
+            next_frame = self.tick - self.tick % FRAME_TICKS + FRAME_TICKS
+            drives.append(self.subject.move(min(next_frame, until_tick) - self.tick))
+        time_s, channel = (
+            self.subject.fire(np.concatenate(drives)) if drives else (np.zeros(0), np.zeros(0, np.uint16))
+        )
+        values = np.array(samples, np.float32).reshape(-1, len(self.names))
+        return Step(time_s, channel, events, np.array(sample_s), values)
+
+    def _on_screen(self, cursor: Point | None) -> Point | None:
+        given = self.subject.hand if self._open else cursor
+        if given is None:
+            return None
+        # As it is recorded, so that a file tells the same as was scored.
+        self._last = float(np.float32(given[0])), float(np.float32(given[1]))
+        return self._last
+
+    def scores(self) -> Scores:
+        """Of the trials so far."""
+        return score_trials(self.task.trials)
+
+
+class Record:
+    """Keeps the steps of an experiment for a session file.
+
+    Args:
+        experiment: whose.
+        name: session_id.
+    """
+
+    def __init__(self, experiment: Experiment, name: str) -> None:
+        self._experiment, self._name = experiment, name
+        self._steps: list[Step] = []
+        self._recent: list[Step] = []
+
+    def add(self, step: Step) -> None:
+        """Keep what is in a step."""
+        self._recent.append(step)
+        # Hours of steps of a millisecond would be mostly the objects they lie in.
+        if len(self._recent) >= TOGETHER:
+            self._join()
+
+    def _join(self) -> None:
+        recent, self._recent = self._recent, []
+        if recent:
+            time_s, channel, _, sample_s, samples = zip(*recent, strict=True)
+            events = [event for step in recent for event in step.events]
+            joined = (np.concatenate(part) for part in (time_s, channel, sample_s, samples))
+            spikes_s, channels, pictures_s, values = joined
+            self._steps.append(Step(spikes_s, channels, events, pictures_s, values))
+
+    def session(self, origin_s: float = 0.0, block: str = "closed loop", **attrs: str) -> Session:
+        """All of it so far.
+
+        Args:
+            origin_s: of tick 0, on the clock of the file.
+            block: name of the trials' block.
+            attrs: more root attributes.
+        """
+        self._join()
+        steps, of = self._steps, self._experiment.of
+        sample_s = np.concatenate([np.zeros(0), *(step.sample_s for step in steps)])
+        values = np.concatenate(
+            [np.zeros((0, len(self._experiment.names)), np.float32), *(step.samples for step in steps)]
+        )
+        return Session(
+            n_channels=of.n_channels,
+            events=Events(
+                origin_s + np.concatenate([np.zeros(0), *(step.time_s for step in steps)]),
+                np.concatenate([np.zeros(0, np.uint16), *(step.channel for step in steps)]),
+            ),
+            behavior=Behavior(origin_s + sample_s, values, self._experiment.names, self._experiment.units),
+            trials=trial_table(self._experiment.task, origin_s, block),
+            log=tuple(
+                LogEntry(origin_s + event.time_s, -1, event.kind, {"trial": event.trial, **event.data})
+                for step in steps
+                for event in step.events
+            ),
+            attrs={"session_id": self._name, **of.attrs(), **attrs},
+        )
+
+
+def trial_table(task: Task, origin_s: float, block: str) -> Trials:
+    """/trials of a task: every trial that succeeded or failed; one that was aborted is in /log alone."""
+    kept = [trial for trial in task.trials if trial.outcome is not Outcome.ABORTED]
+    n = len(kept)
+    return Trials(
+        origin_s + np.array([trial.start_s for trial in kept], np.float64),
+        origin_s + np.array([trial.stop_s for trial in kept], np.float64),
+        {
+            "target": np.array([trial.target for trial in kept], np.float32).reshape(n, 2),
+            "radius": np.array([trial.radius for trial in kept], np.float32),
+            "success": np.array([trial.outcome is Outcome.SUCCESS for trial in kept], np.uint8),
+            "block": np.array([block] * n, dtype=np.str_),
+        },
+    )
+
+
+def open_loop_session(of: SimulatedDay, duration_s: float, name: str | None = None) -> Session:
+    """A session of hand movements on one day, to learn from.
+
+    Args:
+        of: the day.
+        duration_s: how long, to a millisecond.
+        name: session_id; None to make one of seed and day.
+
+    Returns:
+        A session with events, behaviour (x, y in mm, vx, vy in mm/s, of the hand) and trials.
+    """
+    experiment = Experiment(of, open_loop=True)
+    record = Record(experiment, name or f"sim{of.seed}-day{of.day}-{of.session}")
+    end = round(duration_s / TICK_S)
+    while experiment.tick < end:
+        record.add(experiment.advance(min(experiment.tick + PORTION_TICKS, end)))
+    return record.session(block="open loop")
+
+
+def on_day(of: SimulatedDay, day: int, session: int = 0) -> SimulatedDay:
+    """The same subject on another day."""
+    return replace(of, day=day, session=session)

@@ -1,0 +1,171 @@
+"""Units that fire as a trained model says: behaviour in, a simulated array out, bin by bin.
+
+    generator = open_generator(read_artifact("indy.safetensors"))
+    units = generator.units(SubjectSettings(centre_mm=generator.centre_mm))
+    rate_hz = units.rates_hz(drive)                     # a row for each millisecond, as `Tuning` gives them
+
+A model tells the spikes of a bin from behaviour up to its end. By then the bin is over, so they are fired
+during the next one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.simulator.subject import Point, SubjectSettings
+from rtdecode.tools.simulator.units import MAX_RATE_HZ, REFRACTORY_S, TICK_S
+
+F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
+
+#: What a subject knows of its hand, by name and unit: what a model may go by.
+HAND = {"x": "mm", "y": "mm", "vx": "mm/s", "vy": "mm/s"}
+
+#: Targets lie within so many SD of the positions that the model has seen, on the narrower axis.
+REACH_SD = 1.5
+
+
+class Simulator(Protocol):
+    """A network that is followed bin by bin (`SteppedSimulation`)."""
+
+    def step(self, z: F4) -> F4:
+        """Spikes per bin f4[C] of the next bin, from z-scored behaviour f4[D] at its end."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """A model that can make units fire.
+
+    Attributes:
+        model_id: of the model.
+        n_channels: C.
+        bin_ticks: its bins, ms.
+        outputs: behaviour that it goes by.
+        start: makes its members anew, before any bin.
+    """
+
+    model_id: str
+    n_channels: int
+    bin_ticks: int
+    outputs: tuple[Output, ...]
+    start: Callable[[], list[Simulator]]
+
+    @property
+    def centre_mm(self) -> Point:
+        """The middle of where the model has seen a hand; (0, 0) on an axis that it does not go by."""
+        mean = {output.name: float(round(output.mean)) for output in self.outputs}
+        return mean.get("x", 0.0), mean.get("y", 0.0)
+
+    def reach_mm(self, most: float) -> float:
+        """How far from there targets may lie, up to `most`."""
+        spreads = [output.sd for output in self.outputs if output.name in ("x", "y")]
+        return min([most, *(float(math.floor(REACH_SD * sd)) for sd in spreads)])
+
+    def units(self, settings: SubjectSettings) -> GeneratedUnits:
+        """The units, before their first tick, of a subject with these settings."""
+        return GeneratedUnits(self, settings)
+
+
+class GeneratedUnits:
+    """Units of a generator (see `subject.Units`); they remember, so every tick is told once and in order.
+
+    The hazard is raised by what the dead time after each spike takes away, so that the rate is the model's.
+    Before the end of the first bin nothing fires.
+
+    Args:
+        generator: the model.
+        settings: of the subject, whose parts of full speed and reach the drive is in.
+    """
+
+    n_noise = 0
+
+    def __init__(self, generator: Generator, settings: SubjectSettings) -> None:
+        self.n_channels = generator.n_channels
+        self._bin_ticks, self._tick = generator.bin_ticks, 0
+        self._members = generator.start()
+        full, reach, (cx, cy) = settings.full_speed, settings.reach_mm, settings.centre_mm
+        # Of the drive, vx, vy, x and y: what turns it into the hand's again.
+        hand = {"vx": (0, full, 0.0), "vy": (1, full, 0.0), "x": (2, reach, cx), "y": (3, reach, cy)}
+        chosen = [hand[output.name] for output in generator.outputs]
+        self._columns = [column for column, _, _ in chosen]
+        sd = np.array([output.sd for output in generator.outputs])
+        mean = np.array([output.mean for output in generator.outputs])
+        self._scale = np.array([unit for _, unit, _ in chosen]) / sd
+        self._offset = (np.array([at for _, _, at in chosen]) - mean) / sd
+        self._hazard_hz: F8 = np.zeros(self.n_channels)
+
+    def rates_hz(self, drive: F8) -> F8:
+        """Hazards f8[T, C] of the next ticks, from what drives them f8[T, 5] (`Subject.move`)."""
+        rates = np.empty((len(drive), self.n_channels))
+        done = 0
+        while done < len(drive):
+            n = min(self._bin_ticks - self._tick % self._bin_ticks, len(drive) - done)
+            rates[done : done + n] = self._hazard_hz
+            done, self._tick = done + n, self._tick + n
+            if self._tick % self._bin_ticks == 0:
+                self._end_bin(drive[done - 1])
+        return rates
+
+    def _end_bin(self, row: F8) -> None:
+        z = (row[self._columns] * self._scale + self._offset).astype(np.float32)
+        spikes = np.mean([member.step(z) for member in self._members], axis=0, dtype=np.float64)
+        rate_hz = np.minimum(spikes / (self._bin_ticks * TICK_S), MAX_RATE_HZ)
+        self._hazard_hz = rate_hz / (1.0 - rate_hz * REFRACTORY_S)
+
+
+def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Generator:
+    """A model as what units fire by, with the rates of the day that it decodes.
+
+    Raises:
+        RtdecodeError: it has not learnt to simulate, looks ahead, goes by something else than a hand in mm,
+            or its bins are not whole milliseconds.
+    """
+    # Seconds, and not there in every installation.
+    from rtdecode.models.simulation.rates import folded_session, simulating_networks
+    from rtdecode.models.simulation.stepped import SteppedSimulation
+
+    _check_outputs(artifact.outputs, where)
+    ticks = round(artifact.bin_width_s / TICK_S)
+    if abs(ticks * TICK_S - artifact.bin_width_s) > 1e-9:
+        raise RtdecodeError(
+            f"its bins of {1e3 * artifact.bin_width_s:g} ms are not whole milliseconds",
+            where=where,
+            mend="use a model of other bins",
+        )
+    try:
+        nets, session = simulating_networks(artifact), folded_session(artifact)
+
+        def start() -> list[Simulator]:
+            return [SteppedSimulation(net, session) for net in nets]
+
+        # The first products of matrices take the longest: not in the loop.
+        for member in start():
+            member.step(np.zeros(len(artifact.outputs), np.float32))
+    except RtdecodeError as error:
+        raise RtdecodeError(error.what, where=where, mend=error.mend) from error
+    return Generator(artifact.model_id, artifact.n_channels, ticks, artifact.outputs, start)
+
+
+def _check_outputs(outputs: Sequence[Output], where: str) -> None:
+    for output in outputs:
+        if output.name not in HAND:
+            raise RtdecodeError(
+                f"the model goes by {output.name!r}, and the subject knows of its hand {', '.join(HAND)}",
+                where=where,
+                mend="use a model of some of these",
+            )
+        if output.units != HAND[output.name]:
+            raise RtdecodeError(
+                f"the model has {output.name} in {output.units!r}, and the subject in {HAND[output.name]!r}",
+                where=where,
+                mend=f"use a model trained on behaviour in {HAND[output.name]}",
+            )

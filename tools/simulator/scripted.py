@@ -1,0 +1,119 @@
+"""Sessions of an arm that moves by a script: what is known of them exactly is what tests and benchmarks need.
+
+The arm reaches from the centre to one of eight targets and back along minimum-jerk paths; units (`units.py`)
+fire with b + m·cos(angle to their preferred direction)·speed plus a weaker position term, as
+Georgopoulos et al. (1982) and Wang et al. (2007) found in motor cortex. A subject that looks where it
+is going, and an array like a real one, are in `experiment.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.session.layout import Behavior, Events, Session, Trials
+from rtdecode.tools.simulator.units import N_MOVEMENT, TICK_S, Firing, Tuning, rates_hz
+
+F8 = npt.NDArray[np.float64]
+
+N_TARGETS = 8
+BEHAVIOR_HZ = 100.0
+STEP_S = TICK_S
+
+#: Ticks that units fire for at once.
+PORTION = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CentreOut:
+    """The task and the array.
+
+    Attributes:
+        n_channels: one unit each.
+        reach_mm: distance of the targets.
+        movement_s, hold_s: duration of a reach, and of the pause after it.
+        mean_rate_hz: over the array; units spread around it.
+    """
+
+    n_channels: int = 64
+    reach_mm: float = 80.0
+    movement_s: float = 0.6
+    hold_s: float = 0.25
+    mean_rate_hz: float = 15.0
+
+
+def draw_tuning(task: CentreOut, seed: int) -> Tuning:
+    """Units of a simulated array: a third of them not tuned at all."""
+    rng = np.random.default_rng(seed)
+    n = task.n_channels
+    baseline = rng.gamma(2.0, task.mean_rate_hz / 2.0, n)
+    depth = baseline * rng.uniform(0.2, 1.0, n) * (rng.uniform(size=n) > 1 / 3)
+    direction, place = rng.uniform(0, 2 * np.pi, (2, n))
+    velocity = depth[:, None] * np.stack((np.cos(direction), np.sin(direction)), axis=1)
+    position = 0.5 * depth[:, None] * np.stack((np.cos(place), np.sin(place)), axis=1)
+    return Tuning(baseline, velocity, position)
+
+
+def simulate_session(task: CentreOut, tuning: Tuning, duration_s: float, seed: int, name: str) -> Session:
+    """One session of reaches to random targets.
+
+    Args:
+        task, tuning: of the array; the same tuning gives the same units.
+        duration_s: how long.
+        seed: of targets and spikes.
+        name: session_id.
+
+    Returns:
+        A session with events, behaviour (x, y in mm, vx, vy in mm/s) and trials.
+    """
+    rng = np.random.default_rng(seed)
+    n_steps = round(duration_s / STEP_S)
+    position, trials = _reaches(task, n_steps, rng)
+    velocity = np.gradient(position, STEP_S, axis=0)
+    peak = 1.875 * task.reach_mm / task.movement_s
+    drive = np.zeros((n_steps, N_MOVEMENT))
+    drive[:, :2], drive[:, 2:4] = velocity / peak, position / task.reach_mm
+    # The shortest dead time there is: rates stay what the tuning says.
+    firing = Firing(task.n_channels, int(rng.integers(1 << 62)), TICK_S)
+    fired = [firing.step(rates_hz(tuning, drive[i : i + PORTION])) for i in range(0, n_steps, PORTION)]
+    time, channel = (np.concatenate(part) for part in zip(*fired, strict=True))
+    every = round(1.0 / BEHAVIOR_HZ / STEP_S)
+    values = np.concatenate((position, velocity), axis=1)[every - 1 :: every].astype(np.float32)
+    return Session(
+        n_channels=task.n_channels,
+        events=Events(time, channel),
+        behavior=Behavior(
+            (np.arange(len(values)) + 1) / BEHAVIOR_HZ,
+            values,
+            ("x", "y", "vx", "vy"),
+            ("mm", "mm", "mm/s", "mm/s"),
+        ),
+        trials=trials,
+        attrs={
+            "session_id": name,
+            "task": "simulated centre-out",
+            "subject": "simulated",
+            "source": f"rtdecode simulation, seed {seed}",
+        },
+    )
+
+
+def _reaches(task: CentreOut, n_steps: int, rng: np.random.Generator) -> tuple[F8, Trials]:
+    """Out to a random target and back again, for as long as it takes: f8[n_steps, 2] in mm."""
+    moving, holding = round(task.movement_s / STEP_S), round(task.hold_s / STEP_S)
+    tau = (np.arange(moving) + 1) / moving
+    # Minimum jerk (Flash and Hogan, 1985).
+    course = 10 * tau**3 - 15 * tau**4 + 6 * tau**5
+    leg = np.concatenate((course, np.ones(holding)))
+    n_trials = -(-n_steps // (2 * len(leg)))
+    angle = rng.integers(0, N_TARGETS, n_trials) * 2 * np.pi / N_TARGETS
+    target = task.reach_mm * np.stack((np.cos(angle), np.sin(angle)), axis=1)
+    there_and_back = np.concatenate((leg, 1.0 - leg))
+    position = (there_and_back[None, :, None] * target[:, None, :]).reshape(-1, 2)[:n_steps]
+    start = (np.arange(n_trials) * len(there_and_back) * STEP_S).astype(np.float64)
+    stop = start + len(leg) * STEP_S
+    kept = stop <= n_steps * STEP_S
+    columns = {"target": target[kept].astype(np.float32)}
+    return position, Trials(start[kept], stop[kept], columns)

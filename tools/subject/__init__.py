@@ -1,0 +1,1 @@
+"""`rtdecode subject`: the simulator in closed loop with a daemon."""

@@ -1,0 +1,88 @@
+"""The cursor of a running daemon, as a task needs it: where it is now, or nothing."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import msgspec
+
+from rtdecode.client import Cursor, CursorClient, Link, Status
+from rtdecode.tools.simulator.cursor_map import CursorMap, choose_source
+from rtdecode.tools.simulator.subject import Point
+
+
+class LiveCursor:
+    """Follows a daemon over ZeroMQ and never waits.
+
+    Args:
+        endpoint: the daemon's `--bind`.
+        limit_mm: the edge of the screen, from the middle, on each axis.
+        centre_mm: the middle.
+
+    Attributes:
+        taken: cursors that moved it.
+
+    Raises:
+        RtdecodeError: the endpoint is none.
+    """
+
+    def __init__(self, endpoint: str, limit_mm: float, centre_mm: Point = (0.0, 0.0)) -> None:
+        self._client = CursorClient(endpoint)
+        self._limit, self._centre = limit_mm, centre_mm
+        self._map: CursorMap | None = None
+        self._known: Status | None = None
+        self._last_bin: int | None = None
+        self.taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def read(self) -> Point | None:
+        """Where the cursor is, mm; None while the daemon does not decode or has not said what it sends.
+
+        Raises:
+            RtdecodeError: it sends no cursor that the task could show.
+        """
+        while (cursor := self._client.receive(0.0)) is not None:
+            self._take(cursor)
+        if self._map is None:
+            return None
+        if self._client.link is not Link.LIVE:
+            self._map.home()
+            self._last_bin = None
+            return None
+        return self._map.position if self._last_bin is not None else None
+
+    def _take(self, cursor: Cursor) -> None:
+        status = self._client.status
+        if status is None:
+            return
+        if self._map is None or self._known is None or _columns(status) != _columns(self._known):
+            names, units, out_names, out_units = _columns(status)
+            source = choose_source(names, units, out_names, out_units, self._client.endpoint)
+            self._map = CursorMap(source, self._limit, self._centre)
+            self._known, self._last_bin = status, None
+        out = None if isinstance(cursor.out, msgspec.UnsetType) else cursor.out
+        bins = 1 if self._last_bin is None else cursor.bin - self._last_bin
+        passed_s = max(bins, 0) * status.bin_width_s
+        if self._map.take(cursor.value, out, passed_s) is not None:
+            self._last_bin = cursor.bin
+            self.taken += 1
+
+    @property
+    def problem(self) -> str:
+        """Why there is no cursor, in a few words."""
+        client = self._client
+        if client.link is Link.WAITING:
+            return client.problem or "nothing has come"
+        if client.link is Link.HELD:
+            return "the daemon does not decode: its stream is silent, or it is paused"
+        return "the daemon is gone" if client.link is Link.LOST else "no status has come yet"
+
+
+def _columns(status: Status) -> tuple[list[str], list[str], list[str], list[str]]:
+    out = status.out or {}
+    return status.names, status.units, list(out.get("names", ())), list(out.get("units", ()))
