@@ -108,7 +108,7 @@ def simulate_session(
     known: NDArray[np.bool_] = np.asarray(np.isfinite(targets).all(axis=1))
     if not known.any():
         raise RtdecodeError(
-            "its behaviour is known in no bin", where=where, mend="check that both were stamped by one clock"
+            "its behaviour is known in no bin", where=where, fix="check that both were stamped by one clock"
         )
     comparable = session.n_channels == artifact.n_channels
     if read_in is not None:
@@ -161,7 +161,7 @@ def output_columns(session: Session, outputs: Sequence[Output]) -> tuple[Behavio
     where, behavior = str(session.path or session.name), session.behavior
     if behavior is None:
         raise RtdecodeError(
-            "has no behaviour to simulate from", where=where, mend="record with --behavior NAME"
+            "has no behaviour to simulate from", where=where, fix="record with --behavior NAME"
         )
     columns = []
     for output in outputs:
@@ -170,14 +170,14 @@ def output_columns(session: Session, outputs: Sequence[Output]) -> tuple[Behavio
                 f"has no behaviour called {output.name!r}, which the model goes by, but "
                 f"{', '.join(behavior.names)}",
                 where=where,
-                mend="use a model of these",
+                fix="use a model of these",
             )
         column = behavior.names.index(output.name)
         if behavior.units[column] != output.units:
             raise RtdecodeError(
                 f"{output.name} is in {behavior.units[column]!r}, and in {output.units!r} in the model",
                 where=where,
-                mend=f"write it in {output.units}, or use a model of these units",
+                fix=f"write it in {output.units}, or use a model of these units",
             )
         columns.append(column)
     return behavior, columns

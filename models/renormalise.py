@@ -66,8 +66,10 @@ def read_in_anew(
         train["settings"] = _as_bytes(described, sort_keys=True)
         folded = _first_layer(member, *(values.astype(np.float64) * good for values in numbers[:2]))
         run = member.run | folded
-        grid_bits = int(run["grid"].min()) if "grid" in run else None
-        return replace(member, run=run, train=train, channel_mask=tuple(good.tolist()), grid_bits=grid_bits)
+        fractional_bits = int(run["grid"].min()) if "grid" in run else None
+        return replace(
+            member, run=run, train=train, channel_mask=tuple(good.tolist()), fractional_bits=fractional_bits
+        )
 
     return _each(artifact, taken_up)
 
@@ -133,13 +135,13 @@ def _each(artifact: ModelArtifact, changed: Callable[[ModelArtifact], ModelArtif
     if artifact.kind not in _HEADS:
         raise _no_network(artifact)
     members = [changed(member) for member in trained_members(artifact)]
-    bits = [member.grid_bits for member in members if member.grid_bits is not None]
+    bits = [member.fractional_bits for member in members if member.fractional_bits is not None]
     return replace(
         artifact,
         run=join_members([member.run for member in members]),
         train=_joined_train(members),
         channel_mask=members[0].channel_mask,
-        grid_bits=min(bits) if bits else None,
+        fractional_bits=min(bits) if bits else None,
     )
 
 
@@ -175,7 +177,7 @@ def _first_layer(member: ModelArtifact, scale: F8, offset: F8) -> dict[str, NDAr
 def _f8(member: ModelArtifact, name: str) -> F8:
     if name not in member.train:
         raise RtdecodeError(
-            f"the model holds no whole network (no train.{name})", mend="use the file that training wrote"
+            f"the model holds no whole network (no train.{name})", fix="use the file that training wrote"
         )
     return np.asarray(member.train[name], dtype=np.float64)
 
@@ -184,7 +186,7 @@ def _described(member: ModelArtifact, session: str) -> dict[str, Any]:
     if "settings" not in member.train:
         raise RtdecodeError(
             "the model holds only what decoding needs, and no network to go on from (no train.settings)",
-            mend="use the file that training wrote",
+            fix="use the file that training wrote",
         )
     described: dict[str, Any] = json.loads(member.train["settings"].tobytes())
     if session in described["sessions"]:
@@ -198,5 +200,5 @@ def _as_bytes(value: Any, sort_keys: bool = False) -> NDArray[np.uint8]:
 
 def _no_network(artifact: ModelArtifact) -> RtdecodeError:
     return RtdecodeError(
-        f"a {artifact.kind} model is no network", mend="start from one of kind alignnet or gru"
+        f"a {artifact.kind} model is no network", fix="start from one of kind alignnet or gru"
     )

@@ -43,7 +43,7 @@ _DTYPES = MappingProxyType(
 )
 _LENGTH_UNITS = frozenset({"m", "cm", "mm", "um", "µm", "in", "inch", "px", "pixel", "pixels", "deg", "rad"})
 _POSITION_NAMES = frozenset({"x", "y", "z"})
-_NEW_FILE_MEND = "make a new one with `rtdecode fit SESSION.h5`"
+_NEW_FILE_FIX = "make a new one with `rtdecode fit SESSION.h5`"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ModelArtifact:
         train: tensors a calibration continues from, named without "train."; not part of `model_id`.
         provenance: sessions, seed, versions, scores; any JSON; not part of `model_id`.
         widths: channels of each level of a network; () for the other kinds.
-        grid_bits: b of the 2⁻ᵇ grid that the weights before a threshold lie on; None where there is none.
+        fractional_bits: b, where the weights before a threshold are multiples of 2⁻ᵇ; None where none are.
         normaliser: settings of a normalisation that runs while decoding, any JSON; None where all is folded.
 
     Raises:
@@ -113,7 +113,7 @@ class ModelArtifact:
     train: dict[str, NDArray[Any]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     widths: tuple[int, ...] = ()
-    grid_bits: int | None = None
+    fractional_bits: int | None = None
     normaliser: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -163,8 +163,8 @@ class ModelArtifact:
         # Left out where unset: a field added to the format later leaves the ids of older files alone.
         if self.widths:
             metadata["widths"] = list(self.widths)
-        if self.grid_bits is not None:
-            metadata["grid_bits"] = self.grid_bits
+        if self.fractional_bits is not None:
+            metadata["grid_bits"] = self.fractional_bits
         if self.normaliser is not None:
             metadata["normaliser"] = self.normaliser
         return metadata
@@ -210,7 +210,7 @@ def write_artifact(path: Path | str, artifact: ModelArtifact) -> None:
         raise RtdecodeError(
             f"the model takes {len(data)} bytes, more than the {MAX_FILE_BYTES} a reader takes",
             where=str(path),
-            mend="use a shorter history or fewer channels",
+            fix="use a shorter history or fewer channels",
         )
     replace_file(path, data)
 
@@ -242,16 +242,16 @@ def read_artifact(path: Path | str, *, train: bool = True) -> ModelArtifact:
             train=_with_prefix(tensors, "train.") if train else {},
             provenance=stored.provenance,
             widths=stored.widths,
-            grid_bits=stored.grid_bits,
+            fractional_bits=stored.grid_bits,
             normaliser=stored.normaliser,
         )
         if artifact.model_id != stored.model_id:
             raise RtdecodeError(
                 f"damaged: it says model {stored.model_id} and holds {artifact.model_id}",
-                mend="copy the file again, or " + _NEW_FILE_MEND,
+                fix="copy the file again, or " + _NEW_FILE_FIX,
             )
     except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=str(path), mend=error.mend or _NEW_FILE_MEND) from error
+        raise RtdecodeError(error.what, where=str(path), fix=error.fix or _NEW_FILE_FIX) from error
     return artifact
 
 
@@ -276,19 +276,19 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def _read_bytes(path: Path) -> bytes:
-    mend = "check the path"
+    fix = "check the path"
     try:
         if path.is_dir():
-            raise RtdecodeError("is a folder, not a model file", mend=mend)
+            raise RtdecodeError("is a folder, not a model file", fix=fix)
         if not path.exists():
-            raise RtdecodeError("no such file", mend=mend)
+            raise RtdecodeError("no such file", fix=fix)
         if not path.is_file():
-            raise RtdecodeError("not a regular file", mend=mend)
+            raise RtdecodeError("not a regular file", fix=fix)
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise RtdecodeError(f"larger than the {MAX_FILE_BYTES // 2**20} MiB a model may take", mend=mend)
+            raise RtdecodeError(f"larger than the {MAX_FILE_BYTES // 2**20} MiB a model may take", fix=fix)
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte
-        raise RtdecodeError(f"cannot be read ({error})", mend=mend) from error
+        raise RtdecodeError(f"cannot be read ({error})", fix=fix) from error
 
 
 def _parse(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
@@ -343,7 +343,7 @@ def _parse_metadata(text: str) -> _Metadata:
             newer = version > FORMAT_VERSION
             raise RtdecodeError(
                 f"format version {version}; this rtdecode reads version {FORMAT_VERSION}",
-                mend="upgrade rtdecode" if newer else _NEW_FILE_MEND,
+                fix="upgrade rtdecode" if newer else _NEW_FILE_FIX,
             )
         return msgspec.json.decode(text, type=_Metadata)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
@@ -394,8 +394,8 @@ def _check_settings(artifact: ModelArtifact) -> None:
         raise RtdecodeError(f"the output {twice[0]!r} is there twice")
     if any(width < 1 for width in artifact.widths):
         raise RtdecodeError(f"widths of {artifact.widths}; each must be at least 1")
-    if artifact.grid_bits is not None and not 0 <= artifact.grid_bits <= 24:
-        raise RtdecodeError(f"grid_bits of {artifact.grid_bits}; it must lie in 0..24")
+    if artifact.fractional_bits is not None and not 0 <= artifact.fractional_bits <= 24:
+        raise RtdecodeError(f"grid_bits of {artifact.fractional_bits}; it must lie in 0..24")
 
 
 def _canonical_json(value: Any) -> bytes:

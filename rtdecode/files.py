@@ -29,8 +29,8 @@ def replace_file(path: Path | str, data: bytes) -> None:
     """
     path = Path(path)
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
-    mend = "check that the folder exists, that you may write there, and that the disk has room"
-    with _told(path, "cannot be written", mend):
+    fix = "check that the folder exists, that you may write there, and that the disk has room"
+    with _told(path, "cannot be written", fix):
         try:
             with part.open("xb") as file:
                 file.write(data)
@@ -42,9 +42,9 @@ def replace_file(path: Path | str, data: bytes) -> None:
 
 
 @contextmanager
-def _told(path: Path, what: str, mend: str) -> Iterator[None]:
+def _told(path: Path, what: str, fix: str) -> Iterator[None]:
     """What the operating system refuses, as a line for a person."""
     try:
         yield
     except OSError as error:
-        raise RtdecodeError(f"{what} ({error.strerror or error})", where=str(path), mend=mend) from error
+        raise RtdecodeError(f"{what} ({error.strerror or error})", where=str(path), fix=fix) from error

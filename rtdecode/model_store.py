@@ -56,10 +56,10 @@ def find_model(model: str | None, stream: str | None = None) -> Path:
     if model is not None:
         return _named(model)
     if stream is None:
-        raise RtdecodeError("no model was named, and no stream whose model could be taken", mend=_mend(None))
+        raise RtdecodeError("no model was named, and no stream whose model could be taken", fix=_fix(None))
     current = current_model(stream)
     if not current.is_file():
-        raise RtdecodeError(f"no model for this stream. {_what_there_is()}", where=stream, mend=_mend(stream))
+        raise RtdecodeError(f"no model for this stream. {_what_there_is()}", where=stream, fix=_fix(stream))
     return current
 
 
@@ -87,7 +87,7 @@ def install_current(path: Path | str, stream: str) -> Path:
         raise RtdecodeError(
             f"cannot be used ({error.strerror or error})",
             where=str(current.parent),
-            mend="check that you may write there, or set XDG_DATA_HOME to a folder where you may",
+            fix="check that you may write there, or set XDG_DATA_HOME to a folder where you may",
         ) from error
     if before == data:
         return current
@@ -151,8 +151,8 @@ def _named(model: str) -> Path:
             return place
     if "/" in model or model.endswith(SUFFIX):
         what = "is a folder, not a model file" if os.path.isdir(path) else "no such file"
-        raise RtdecodeError(f"{what}. {_what_there_is()}", where=model, mend="check the path")
-    raise RtdecodeError(f"no model of this name. {_what_there_is()}", where=model, mend=_mend(None))
+        raise RtdecodeError(f"{what}. {_what_there_is()}", where=model, fix="check the path")
+    raise RtdecodeError(f"no model of this name. {_what_there_is()}", where=model, fix=_fix(None))
 
 
 def _models_dir() -> Path:
@@ -170,7 +170,7 @@ def _bundled_dir() -> Path | None:
 def _folder_name(stream: str) -> str:
     """`stream` as one harmless path component; different streams never share one."""
     if not stream:
-        raise RtdecodeError("a stream or model needs a name", mend="give its name")
+        raise RtdecodeError("a stream or model needs a name", fix="give its name")
     name = quote(stream, safe="", errors="surrogatepass")
     if name.startswith("."):
         name = "%2E" + name[1:]
@@ -187,6 +187,6 @@ def _what_there_is() -> str:
     return f"There are: {'; '.join(map(str, models))}"
 
 
-def _mend(stream: str | None) -> str:
+def _fix(stream: str | None) -> str:
     current = f" --current {shlex.quote(stream)}" if stream else ""
     return f"make one with `rtdecode fit SESSION.h5 --kind wiener{current}`, or give --model PATH"

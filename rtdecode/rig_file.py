@@ -60,15 +60,15 @@ def read_rig_file(path: Path, flags: Mapping[str, type]) -> RigFile:
     table = document.pop(OUTPUT_TABLE, None)
     serve = document.pop(SERVE_TABLE, {})
     if not isinstance(serve, dict):
-        raise RtdecodeError("is no table", where=f"{path}: {SERVE_TABLE}", mend="write it as [serve]")
+        raise RtdecodeError("is no table", where=f"{path}: {SERVE_TABLE}", fix="write it as [serve]")
     found: dict[str, Any] = {}
     for key, value in (*document.items(), *serve.items()):
         name = key.replace("-", "_")
         if name not in flags:
             known = (*flags, OUTPUT_TABLE)
-            raise RtdecodeError(f"there is no setting {key!r}", where=str(path), mend=nearest(name, known))
+            raise RtdecodeError(f"there is no setting {key!r}", where=str(path), fix=nearest(name, known))
         if name in found:
-            raise RtdecodeError(f"{name} is set twice", where=str(path), mend="leave one out")
+            raise RtdecodeError(f"{name} is set twice", where=str(path), fix="leave one out")
         found[name] = _checked(value, flags[name], f"{path}: {key}")
     return RigFile(path, found, None if table is None else _read_output(table, path))
 
@@ -86,7 +86,7 @@ def read_output_table(path: Path) -> OutputSettings | None:
 def _read_output(table: Any, path: Path) -> OutputSettings:
     where = f"{path}: [{OUTPUT_TABLE}]"
     if not isinstance(table, dict):
-        raise RtdecodeError("is no table", where=where, mend="write it as [output]")
+        raise RtdecodeError("is no table", where=where, fix="write it as [output]")
     return read_settings(table, where)
 
 
@@ -95,12 +95,12 @@ def _parse(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             return tomllib.load(file)
     except FileNotFoundError:
-        raise RtdecodeError("no such file", where=str(path), mend="check --config") from None
+        raise RtdecodeError("no such file", where=str(path), fix="check --config") from None
     except OSError as error:
         raise RtdecodeError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RtdecodeError(
-            f"is no TOML ({error})", where=str(path), mend='write it like grace = "auto"; see docs/rig.md'
+            f"is no TOML ({error})", where=str(path), fix='write it like grace = "auto"; see docs/rig.md'
         ) from None
 
 

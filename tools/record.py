@@ -58,7 +58,7 @@ class StreamRecording:
 
     Args:
         settings: what and where to.
-        say: takes a line for the person at the rig.
+        print_line: takes a line for the person at the rig.
 
     Attributes:
         counters: i8, by the constants of rtdecode.kernels.sequence.
@@ -67,9 +67,9 @@ class StreamRecording:
         RtdecodeError: the output cannot be written.
     """
 
-    def __init__(self, settings: RecordSettings, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: RecordSettings, print_line: Callable[[str], None]) -> None:
         check_writable(settings.output, overwrite=settings.overwrite)
-        self.settings, self._say = settings, say
+        self.settings, self._print_line = settings, print_line
         self.stopping = False
         self.counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
         self._connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
@@ -100,7 +100,9 @@ class StreamRecording:
                 self._turn(buffers)
                 if recorder.error != told:
                     told = recorder.error
-                    self._say(f"NOT RECORDING: {told}" if told else "recording again, nothing is missing")
+                    self._print_line(
+                        f"NOT RECORDING: {told}" if told else "recording again, nothing is missing"
+                    )
         finally:
             self._connector.stop()
             if self._behavior is not None:
@@ -108,9 +110,9 @@ class StreamRecording:
             if recorder is not None:
                 recorder.stop()
         if recorder.error:
-            raise RtdecodeError(recorder.error, mend="free space on the disk, or record elsewhere")
+            raise RtdecodeError(recorder.error, fix="free space on the disk, or record elsewhere")
         received, lost = int(self.counters[RECEIVED]), int(self.counters[LOST])
-        self._say(f"recorded {received} samples ({lost} lost) to {self.settings.output}")
+        self._print_line(f"recorded {received} samples ({lost} lost) to {self.settings.output}")
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         stated = array_channels(inlet.stream, layout)
@@ -119,7 +121,7 @@ class StreamRecording:
             raise RtdecodeError(
                 "the stream does not say how many channels the array has",
                 where=f"stream {inlet.stream}",
-                mend="add --channels N",
+                fix="add --channels N",
             )
         if stated is not None and stated != wanted:
             raise RtdecodeError(
@@ -145,7 +147,7 @@ class StreamRecording:
                         f"no stream of that name within {self.settings.timeout_s:g} s"
                         + (f" ({self._connector.refusal})" if self._connector.refusal else ""),
                         where=f"{flag} {name}",
-                        mend="start the acquisition, check the name, or wait longer with --timeout",
+                        fix="start the acquisition, check the name, or wait longer with --timeout",
                     )
         return True
 
@@ -185,7 +187,7 @@ class StreamRecording:
 
     def _use(self, inlet: Inlet, layout: Layout, buffers: RecordBuffers) -> None:
         self._feed = make_feed(layout, inlet, self._ring, carry=True, counters=self.counters)
-        self._say(f"recording {inlet.stream} as {layout} to {self.settings.output}")
+        self._print_line(f"recording {inlet.stream} as {layout} to {self.settings.output}")
 
     def _turn(self, buffers: RecordBuffers) -> None:
         if self._feed is None:
@@ -202,7 +204,7 @@ class StreamRecording:
             self._connector.dispose(feed.inlet)
             self._feed = None
             self._connector.request()
-            self._say(f"stream {self.settings.stream}: its outlet is gone; waiting for it")
+            self._print_line(f"stream {self.settings.stream}: its outlet is gone; waiting for it")
             buffers.log.append(LogEntry(pylsl.local_clock(), 0, "outage", {"reason": "its outlet is gone"}))
             return
         if not n:

@@ -116,7 +116,7 @@ def calibrate_session(
     started = time.monotonic()
     report: Progress = progress if progress is not None else _ignore
     if budget_s is not None and not budget_s > 0:
-        raise RtdecodeError(f"a budget of {budget_s:g} s", where="--budget", mend="give seconds above 0")
+        raise RtdecodeError(f"a budget of {budget_s:g} s", where="--budget", fix="give seconds above 0")
     report("reading the session", 0.0)
     labels = REFIT if rung == "refit" else RECORDED
     today = read_today(
@@ -216,7 +216,7 @@ def _check_unseen(base: ModelArtifact, today: Today) -> None:
             raise RtdecodeError(
                 "the base was trained on this very session, which cannot judge it then",
                 where=str(today.path),
-                mend="name a base of other days with --base, or record anew",
+                fix="name a base of other days with --base, or record anew",
             )
 
 

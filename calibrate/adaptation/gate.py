@@ -83,7 +83,7 @@ def judge(
     if known.sum() * bin_width_s < needed_s:
         raise RtdecodeError(
             f"{known.sum() * bin_width_s:.1f} s of behaviour to judge by, of {needed_s:g} s at least",
-            mend=f"record {needed_s * 5:g} s or more",
+            fix=f"record {needed_s * 5:g} s or more",
         )
     scores = {"new": r2(new, targets)}
     scores |= {
@@ -94,7 +94,7 @@ def judge(
     # By the targets: an output whose values are no numbers has no score either, and has to count.
     varies = np.ptp(targets[known], axis=0) > 0
     if not varies.any():
-        raise RtdecodeError("no output varies in the held-out time", mend="record while the subject moves")
+        raise RtdecodeError("no output varies in the held-out time", fix="record while the subject moves")
     values, truth = (np.asarray(each, np.float64)[known][:, varies] for each in (new, targets))
     bound, chance = -np.inf, 0.0
     if not np.isfinite(values).all():

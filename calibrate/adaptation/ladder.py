@@ -104,10 +104,10 @@ def take_rung(
             does not hold a whole one; no channel fires.
     """
     if rung not in RUNGS:
-        raise RtdecodeError(f"there is no rung {rung!r}", where="--rung", mend=f"use {', '.join(RUNGS)}")
+        raise RtdecodeError(f"there is no rung {rung!r}", where="--rung", fix=f"use {', '.join(RUNGS)}")
     if rung != "unsup" and not today.labelled:
         raise RtdecodeError(
-            "has no behaviour to learn from", where=str(today.path), mend="use --rung unsup, which needs none"
+            "has no behaviour to learn from", where=str(today.path), fix="use --rung unsup, which needs none"
         )
     if rung == "refit":
         # Whatever the time: it is asked for where the array has changed, and a new read-in does not do then.
@@ -127,7 +127,7 @@ def take_rung(
         raise RtdecodeError(
             f"the rung {rung} trains networks, which needs torch",
             where="--rung",
-            mend="pip install 'rtdecode[train]', or use --rung readout",
+            fix="pip install 'rtdecode[train]', or use --rung readout",
         )
     if rung in TRAINED:
         return _trained(rung, base, today, seed, device, ends_at_s, progress, looked)

@@ -152,7 +152,7 @@ def read_today(
         raise RtdecodeError(
             f"has {session.n_channels} channels, and the base {base.n_channels}",
             where=str(path),
-            mend="name a base of the same array with --base",
+            fix="name a base of the same array with --base",
         )
     binned = only_blocks(session, bin_session(session, base.bin_width_s, seed), blocks)
     if not len(binned.counts):
@@ -216,14 +216,14 @@ def _columns(behavior: Behavior, outputs: Sequence[Output], path: Path) -> list[
                 f"has no behaviour called {output.name!r}, which the base decodes, but "
                 f"{', '.join(behavior.names)}",
                 where=str(path),
-                mend="name another base with --base, or go by spikes alone with --rung unsup",
+                fix="name another base with --base, or go by spikes alone with --rung unsup",
             )
         column = behavior.names.index(output.name)
         if behavior.units[column] != output.units:
             raise RtdecodeError(
                 f"{output.name} is in {behavior.units[column]!r}, and in {output.units!r} for the base",
                 where=str(path),
-                mend="name a base of the same units with --base",
+                fix="name a base of the same units with --base",
             )
         columns.append(column)
     return columns

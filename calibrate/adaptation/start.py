@@ -54,7 +54,7 @@ def choose_start(session: Session, base: str | None, stream: str | None) -> Star
         f"no model to start from fits an array of {session.n_channels} channels"
         + (f" that records {', '.join(session.behavior.names)}" if session.behavior is not None else ""),
         where=str(session.path or session.name),
-        mend="name one with --base, made by rtdecode pretrain or rtdecode fit --kind alignnet",
+        fix="name one with --base, made by rtdecode pretrain or rtdecode fit --kind alignnet",
     )
 
 
@@ -64,13 +64,13 @@ def _network(path: Path) -> ModelArtifact:
         raise RtdecodeError(
             f"a {artifact.kind} model has nothing to calibrate",
             where=str(path),
-            mend=f"fit it anew to today: rtdecode fit SESSION.h5 --kind {artifact.kind}",
+            fix=f"fit it anew to today: rtdecode fit SESSION.h5 --kind {artifact.kind}",
         )
     if not artifact.causal:
         raise RtdecodeError(
             "looks ahead in time, and no daemon could serve what came of it",
             where=str(path),
-            mend="name a model that rtdecode pretrain made with --form causal",
+            fix="name a model that rtdecode pretrain made with --form causal",
         )
     return artifact
 

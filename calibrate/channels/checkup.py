@@ -44,16 +44,16 @@ class Oddity:
 
     Attributes:
         what: is odd.
-        mend: what to do about it.
+        fix: what to do about it.
         serious: whether a person should look before trusting today.
     """
 
     what: str
-    mend: str
+    fix: str
     serious: bool = False
 
     def __str__(self) -> str:
-        return f"{self.what}; {self.mend}"
+        return f"{self.what}; {self.fix}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,7 +125,7 @@ def remembered(artifact: ModelArtifact) -> ChannelMemory:
         if tensor.shape != shape:
             raise RtdecodeError(
                 f"damaged: train.{_PREFIX}{name} of shape {list(tensor.shape)}, not {list(shape)}",
-                mend="use the file that training wrote",
+                fix="use the file that training wrote",
             )
         return tensor.astype(np.float64)
 

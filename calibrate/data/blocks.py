@@ -59,7 +59,7 @@ def block_names(trials: Trials) -> NDArray[np.str_]:
     """
     if "block" not in trials.columns:
         raise RtdecodeError(
-            "do not tell blocks", where="/trials", mend="write a column `block`, or leave --block out"
+            "do not tell blocks", where="/trials", fix="write a column `block`, or leave --block out"
         )
     return np.array([_text(name) for name in trials.columns["block"]], dtype=np.str_)
 
@@ -67,7 +67,7 @@ def block_names(trials: Trials) -> NDArray[np.str_]:
 def _trials_in_order(session: Session, where: str) -> Trials:
     trials = session.trials
     if trials is None:
-        raise RtdecodeError("has no trials, so no blocks", where=where, mend="leave --block out")
+        raise RtdecodeError("has no trials, so no blocks", where=where, fix="leave --block out")
     order = np.argsort(trials.start, kind="stable")
     return Trials(
         trials.start[order],
@@ -83,7 +83,7 @@ def _bins_of(block: str, trials: Trials, binned: BinnedSession, where: str) -> N
         raise RtdecodeError(
             f"has no block {block!r}",
             where=where,
-            mend=f"there are {', '.join(dict.fromkeys(names.tolist()))}",
+            fix=f"there are {', '.join(dict.fromkeys(names.tolist()))}",
         )
     inside = np.zeros(len(binned.counts), np.bool_)
     slack_s = WHOLE_BIN * binned.bin_width_s

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, infer_role
-from rtdecode.calibrate.fitting.fitters import velocity_columns
+from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
 from rtdecode.session.layout import Behavior, Session
@@ -78,7 +78,7 @@ def find_cursor(session: Session, units: Mapping[str, str]) -> Cursor:
     raise RtdecodeError(
         "has no cursor position, x and y, which intention is told by",
         where=str(session.path or session.name),
-        mend="record the cursor as behaviour, or serve --record with an output stage",
+        fix="record the cursor as behaviour, or serve --record with an output stage",
     )
 
 
@@ -106,7 +106,7 @@ def axis_of(outputs: Sequence[Output], cursor: Cursor, where: str) -> list[tuple
                 f"{output.name!r} is neither a position nor a velocity of the cursor "
                 f"({', '.join(axis.name for axis in axes)}), so it has no labels of intention",
                 where=where,
-                mend="leave it out with --outputs, or name another base with --base",
+                fix="leave it out with --outputs, or name another base with --base",
             )
         axis, velocity = found[output.name]
         expected = axes[axis].units + ("/s" if velocity else "")
@@ -136,7 +136,7 @@ def cursor_outputs(session: Session, names: Sequence[str] | None) -> list[Output
             raise RtdecodeError(
                 f"has no labels of intention for {name!r}, but for {', '.join(known)}",
                 where=str(session.path or session.name),
-                mend="name some of these with --outputs",
+                fix="name some of these with --outputs",
             )
     return [known[name] for name in names]
 

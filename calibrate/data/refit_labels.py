@@ -94,20 +94,20 @@ def intention_labels(
         raise RtdecodeError(
             "has no trials, and intention is told by their targets",
             where=where,
-            mend="write /trials with start, stop and target",
+            fix="write /trials with start, stop and target",
         )
     if "target" not in trials.columns:
         raise RtdecodeError(
             "has trials without targets, which intention is told by",
             where=where,
-            mend="write a column `target`, x and y in the cursor's units, into /trials",
+            fix="write a column `target`, x and y in the cursor's units, into /trials",
         )
     if not any(output.role == "velocity" for output in outputs):
         names = ", ".join(output.name for output in outputs)
         raise RtdecodeError(
             f"intention is a velocity, and there is none among {names}",
             where=where,
-            mend="name the cursor's velocities with --outputs, or a base that decodes them with --base",
+            fix="name the cursor's velocities with --outputs, or a base that decodes them with --base",
         )
     cursor = find_cursor(session, {output.name: output.units for output in outputs})
     axes = axis_of(outputs, cursor, where)
@@ -119,7 +119,7 @@ def intention_labels(
         raise RtdecodeError(
             "has no trial in which spikes, cursor and target are known",
             where=where,
-            mend="check that trials, cursor and spikes were stamped by one clock",
+            fix="check that trials, cursor and spikes were stamped by one clock",
         )
     shown = np.where(np.isfinite(velocity), position, np.nan)
     targets = np.stack([(velocity if moves else shown)[:, axis] for axis, moves in axes], axis=1)
@@ -199,7 +199,7 @@ def _numbers(trials: Trials, name: str, otherwise: float) -> F8:
         raise RtdecodeError(
             f"holds {column.dtype}{list(column.shape)}",
             where=f"/trials/{name}",
-            mend="write one number a trial",
+            fix="write one number a trial",
         )
     return column.astype(np.float64)
 

@@ -90,7 +90,7 @@ def check_bin_width(bin_width_s: float) -> float:
     """
     if not MIN_BIN_WIDTH_S <= bin_width_s <= MAX_BIN_WIDTH_S:
         raise RtdecodeError(
-            f"a bin width of {bin_width_s} s", mend=f"give {MIN_BIN_WIDTH_S} to {MAX_BIN_WIDTH_S} s"
+            f"a bin width of {bin_width_s} s", fix=f"give {MIN_BIN_WIDTH_S} to {MAX_BIN_WIDTH_S} s"
         )
     return bin_width_s
 
@@ -122,11 +122,11 @@ def read_all(
     """
     check_bin_width(bin_width_s)
     if outputs is not None and not outputs:
-        raise RtdecodeError("no output to decode", mend="name some with --outputs, or leave it out for all")
+        raise RtdecodeError("no output to decode", fix="name some with --outputs, or leave it out for all")
     if labels not in (RECORDED, REFIT):
-        raise RtdecodeError(f"there are no labels called {labels!r}", mend=f"use {RECORDED} or {REFIT}")
+        raise RtdecodeError(f"there are no labels called {labels!r}", fix=f"use {RECORDED} or {REFIT}")
     if not paths:
-        raise RtdecodeError("no session to learn from", mend="name at least one session file")
+        raise RtdecodeError("no session to learn from", fix="name at least one session file")
     sessions: list[LabelledSession] = []
     for path in paths:
         if progress is not None:
@@ -159,7 +159,7 @@ def read_labelled(
     behavior = session.behavior
     if behavior is None or not behavior.names:
         raise RtdecodeError(
-            "has no behaviour to learn from", where=str(path), mend="record with --behavior NAME"
+            "has no behaviour to learn from", where=str(path), fix="record with --behavior NAME"
         )
     # A cursor on the screen is what a decoder made of the spikes: learnt from only if it is asked for.
     moved = tuple(name for name in behavior.names if not on_screen(name))
@@ -171,7 +171,7 @@ def read_labelled(
         raise RtdecodeError(
             f"behaviour ({_span(behavior.time)}) and spikes ({_span(binned.t_bin)}) do not meet in time",
             where=str(path),
-            mend="check that both were stamped by one clock",
+            fix="check that both were stamped by one clock",
         )
     return LabelledSession(
         path=path,
@@ -214,10 +214,10 @@ def check_together(first: LabelledSession, other: LabelledSession) -> None:
     Raises:
         RtdecodeError: another number of channels, other units, or spikes recorded in bins of another width.
     """
-    where, mend = f"{first.path} and {other.path}", "take them one by one"
+    where, fix = f"{first.path} and {other.path}", "take them one by one"
     if other.session.n_channels != first.session.n_channels:
         raise RtdecodeError(
-            f"{first.session.n_channels} and {other.session.n_channels} channels", where=where, mend=mend
+            f"{first.session.n_channels} and {other.session.n_channels} channels", where=where, fix=fix
         )
     # Single spikes can be had in any bins, and go with counts in just these.
     widths = [labelled.recorded_width_s for labelled in (first, other)]
@@ -227,10 +227,10 @@ def check_together(first: LabelledSession, other: LabelledSession) -> None:
     )
     if not math.isclose(own, others, rel_tol=SAME_WIDTH):
         told = " and ".join("single spikes" if w is None else f"counts of {1e3 * w:g} ms" for w in widths)
-        raise RtdecodeError(f"hold {told}", where=where, mend=mend)
+        raise RtdecodeError(f"hold {told}", where=where, fix=fix)
     for name, unit, other_unit in zip(first.names, first.units, other.units, strict=True):
         if unit != other_unit:
-            raise RtdecodeError(f"{name} is in {unit!r} and {other_unit!r}", where=where, mend=mend)
+            raise RtdecodeError(f"{name} is in {unit!r} and {other_unit!r}", where=where, fix=fix)
 
 
 def describe_outputs(
@@ -267,7 +267,7 @@ def check_output_varies(
         raise RtdecodeError(
             f"the behaviour {name!r} is {lowest:g} throughout",
             where=", ".join(str(session.path) for session in sessions),
-            mend="leave it out with --outputs",
+            fix="leave it out with --outputs",
         )
 
 
@@ -308,6 +308,6 @@ def _column(name: str, names: tuple[str, ...], path: Path) -> int:
         raise RtdecodeError(
             f"has no behaviour called {name!r}, but {', '.join(names)}",
             where=str(path),
-            mend="name some of these with --outputs",
+            fix="name some of these with --outputs",
         )
     return names.index(name)

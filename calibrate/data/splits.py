@@ -18,7 +18,7 @@ def check_holdout(holdout: float) -> float:
     """
     if not 0.0 < holdout <= MAX_HOLDOUT:
         raise RtdecodeError(
-            f"a hold-out of {holdout}", mend=f"give a fraction above 0 and up to {MAX_HOLDOUT}, such as 0.2"
+            f"a hold-out of {holdout}", fix=f"give a fraction above 0 and up to {MAX_HOLDOUT}, such as 0.2"
         )
     return holdout
 

@@ -121,7 +121,7 @@ def digests_of(files: Iterable[Path]) -> dict[Path, str]:
             digests[path] = file_sha256(path)
         except OSError as error:
             raise RtdecodeError(
-                f"cannot be read ({error.strerror or error})", where=str(path), mend="check the path"
+                f"cannot be read ({error.strerror or error})", where=str(path), fix="check the path"
             ) from error
     return digests
 

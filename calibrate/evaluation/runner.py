@@ -134,7 +134,7 @@ class _Pools:
 
 
 def guarded(work: Callable[[Item], Result], item: Item) -> Result | Failure:
-    """`work(item)`; a `Failure` where it raises what the person at the machine can mend."""
+    """`work(item)`; a `Failure` where it raises what the person at the machine can fix."""
     try:
         return work(item)
     except RtdecodeError as error:
@@ -153,7 +153,7 @@ def _on_cluster(
         raise RtdecodeError(
             f"a cluster needs {error.name}, which is not installed",
             where="--dask",
-            mend="pip install 'rtdecode[train]'",
+            fix="pip install 'rtdecode[train]'",
         ) from None
     connect: Any = Client
     in_turn: Any = as_completed
@@ -163,7 +163,7 @@ def _on_cluster(
         raise RtdecodeError(
             f"no Dask scheduler answers ({' '.join(str(error).split())[:100]})",
             where=f"--dask {address}",
-            mend="start one with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`",
+            fix="start one with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`",
         ) from error
     with client:
         _check_understood(client, pickle.dumps((work, items[0])), address)
@@ -199,13 +199,13 @@ def _check_understood(client: Any, job: bytes, address: str) -> None:
         raise RtdecodeError(
             f"no worker has come to the scheduler in {WORKERS_S:g} s",
             where=f"--dask {address}",
-            mend="start some with `dask worker ADDRESS --nthreads 1`, then the same command again",
+            fix="start some with `dask worker ADDRESS --nthreads 1`, then the same command again",
         ) from None
     except not_understood as error:
         raise RtdecodeError(
             f"the cluster cannot read the jobs ({' '.join(str(error).split())[:100]})",
             where=f"--dask {address}",
-            mend="start its scheduler and its workers with the same rtdecode as here",
+            fix="start its scheduler and its workers with the same rtdecode as here",
         ) from error
 
 

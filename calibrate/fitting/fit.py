@@ -104,12 +104,12 @@ def fit_sessions(
     fitter = FITTERS.get(kind)
     if fitter is None:
         raise RtdecodeError(
-            f"this rtdecode fits no model of kind {kind!r}", mend=f"use --kind {' or '.join(FITTERS)}"
+            f"this rtdecode fits no model of kind {kind!r}", fix=f"use --kind {' or '.join(FITTERS)}"
         )
     if steady_state and kind != "kalman":
-        raise RtdecodeError(f"a {kind} model has no steady state", mend="leave --steady-state out")
+        raise RtdecodeError(f"a {kind} model has no steady state", fix="leave --steady-state out")
     if device != "auto" and kind not in NETWORKS:
-        raise RtdecodeError(f"a {kind} model is not trained on a device", mend="leave --device out")
+        raise RtdecodeError(f"a {kind} model is not trained on a device", fix="leave --device out")
     check_bin_width(bin_width_s)
     check_holdout(holdout)
     check_installed(kind)
@@ -152,7 +152,7 @@ def fit_sessions(
             run=fitted.run,
             train=fitted.train,
             widths=fitted.widths,
-            grid_bits=fitted.grid_bits,
+            fractional_bits=fitted.fractional_bits,
         )
         for fitted in fits
     ]
@@ -229,7 +229,7 @@ def _split(labelled: LabelledSession, holdout: float) -> _Part:
             f"has {labelled_s:.1f} s of spikes with {what}; a fit that holds out {holdout:g} of it "
             f"needs {needed_s:.0f} s",
             where=str(labelled.path),
-            mend="use a longer session",
+            fix="use a longer session",
         )
     return _Part(labelled, train, held_out)
 

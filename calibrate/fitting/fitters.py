@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, count_max_at
 from rtdecode.calibrate.data.metrics import nullable
+from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.linear.kalman import fit_kalman, steady_filter
 from rtdecode.models.linear.wiener import fit_wiener
@@ -52,7 +53,7 @@ class Trained:
     settings: dict[str, Any]
     train: dict[str, NDArray[Any]] = field(default_factory=dict)
     widths: tuple[int, ...] = ()
-    grid_bits: int | None = None
+    fractional_bits: int | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -60,28 +61,6 @@ Fitter = Callable[[TrainingSet, Callable[[float], None]], Sequence[Trained]]
 """Gives one for all sessions, or one for each, of a kind of model that reads each in by itself."""
 
 NETWORKS = ("alignnet", "gru")
-
-
-def velocity_columns(outputs: Sequence[Output]) -> dict[int, int | None]:
-    """For each output that is a position, the one that is its velocity; None where that is not decoded.
-
-    Of x: a velocity called vx, v_x, dx, xvel, x_vel, velx or vel_x; of pos_x or xpos, also the names with
-    "vel" for "pos".
-    """
-    velocities = {
-        _plain(output.name): column for column, output in enumerate(outputs) if output.role == "velocity"
-    }
-    pairs: dict[int, int | None] = {}
-    for column, output in enumerate(outputs):
-        if output.role == "position":
-            name = _plain(output.name)
-            called = [f"v{name}", f"d{name}", f"{name}vel", f"vel{name}", name.replace("pos", "vel")]
-            pairs[column] = next((velocities.pop(other) for other in called if other in velocities), None)
-    return pairs
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace("_", "").replace("velocity", "vel").replace("position", "pos")
 
 
 def _fit_wiener(data: TrainingSet, progress: Callable[[float], None]) -> Sequence[Trained]:
@@ -157,7 +136,7 @@ def check_installed(kind: str) -> None:
         raise RtdecodeError(
             f"training a network needs {error.name}, which is not installed",
             where=f"--kind {kind}",
-            mend="pip install 'rtdecode[train]'",
+            fix="pip install 'rtdecode[train]'",
         ) from None
 
 
@@ -191,7 +170,7 @@ def _fit_network(kind: str, data: TrainingSet, progress: Callable[[float], None]
             },
             train=dict(artifact.train),
             widths=artifact.widths,
-            grid_bits=artifact.grid_bits,
+            fractional_bits=artifact.fractional_bits,
             notes=tuple(artifact.provenance["export"]["notes"]),
         )
         for artifact in artifacts

@@ -142,23 +142,23 @@ def pretrain_sessions(
     report: Progress = progress if progress is not None else _ignore
     if kind not in NETWORKS:
         raise RtdecodeError(
-            f"a {kind} model has nothing to pretrain", mend=f"use --kind {' or '.join(NETWORKS)}"
+            f"a {kind} model has nothing to pretrain", fix=f"use --kind {' or '.join(NETWORKS)}"
         )
     if direction not in (DECODE, SIMULATE):
-        raise RtdecodeError(f"no direction {direction}", mend=f"use {DECODE} or {SIMULATE}")
+        raise RtdecodeError(f"no direction {direction}", fix=f"use {DECODE} or {SIMULATE}")
     if direction == SIMULATE and kind != "alignnet":
-        raise RtdecodeError(f"a {kind} model cannot simulate spikes", mend="use --kind alignnet")
+        raise RtdecodeError(f"a {kind} model cannot simulate spikes", fix="use --kind alignnet")
     if direction == SIMULATE and validation_days:
         raise RtdecodeError(
             "validation days are decoded, which a model that is to simulate is not for",
-            mend="leave --validation-days out; `rtdecode simulate` scores a day",
+            fix="leave --validation-days out; `rtdecode simulate` scores a day",
         )
     if form not in (CAUSAL, OFFLINE):
-        raise RtdecodeError(f"no form {form}", mend=f"use {CAUSAL} or {OFFLINE}")
+        raise RtdecodeError(f"no form {form}", fix=f"use {CAUSAL} or {OFFLINE}")
     if form == OFFLINE and kind != "alignnet":
-        raise RtdecodeError(f"a {kind} model is causal", mend="use --kind alignnet")
+        raise RtdecodeError(f"a {kind} model is causal", fix="use --kind alignnet")
     if steps < 1:
-        raise RtdecodeError(f"a training of {steps} steps", mend="give 1 or more")
+        raise RtdecodeError(f"a training of {steps} steps", fix="give 1 or more")
     where = ranks.device(chosen_device(device))
     kept_back = spread_days(len(paths), validation_days)
     sessions = read_shared(
@@ -179,7 +179,7 @@ def pretrain_sessions(
     )
     if ranks.n > settings.batch:
         raise RtdecodeError(
-            f"{ranks.n} processes for batches of {settings.batch} windows", mend="start no more than that"
+            f"{ranks.n} processes for batches of {settings.batch} windows", fix="start no more than that"
         )
     purpose = {
         "kind": kind,
@@ -345,7 +345,7 @@ def spread_days(n_sessions: int, n_kept: int) -> set[int]:
     """
     if n_kept < 0 or (n_kept and n_sessions - n_kept < 2):
         raise RtdecodeError(
-            f"{n_kept} validation days of {n_sessions} sessions", mend="leave at least two to learn from"
+            f"{n_kept} validation days of {n_sessions} sessions", fix="leave at least two to learn from"
         )
     return {round((k + 1) * (n_sessions - 1) / (n_kept + 1)) for k in range(n_kept)}
 

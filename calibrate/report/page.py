@@ -187,7 +187,7 @@ def _oddities(result: Calibration) -> str:
     if result.channels is not None:
         items += [
             f"<li{' class=serious' if oddity.serious else ''}>{escape(_sentence(oddity.what))} "
-            f"<i>{escape(_sentence(oddity.mend))}</i></li>"
+            f"<i>{escape(_sentence(oddity.fix))}</i></li>"
             for oddity in result.channels.oddities
         ]
     told = set() if result.channels is None else set(result.channels.notes)

@@ -42,9 +42,9 @@ def resample_linear(values: NDArray[np.generic], n: int) -> NDArray[np.float64]:
         RtdecodeError: no samples, none wanted, or another shape.
     """
     if values.ndim not in (1, 2) or len(values) == 0:
-        raise RtdecodeError(f"behaviour has shape {list(values.shape)}", mend="give one or more samples")
+        raise RtdecodeError(f"behaviour has shape {list(values.shape)}", fix="give one or more samples")
     if n < 1:
-        raise RtdecodeError(f"{n} samples wanted", mend="ask for 1 or more")
+        raise RtdecodeError(f"{n} samples wanted", fix="ask for 1 or more")
     x = values.astype(np.float64)
     before, rest = np.divmod(np.arange(n, dtype=np.int64) * (len(x) - 1), max(n - 1, 1))
     alpha = (rest / max(n - 1, 1)).reshape(-1, *[1] * (x.ndim - 1))
@@ -63,7 +63,7 @@ def window_samples(rate_hz: float, bin_width_s: float) -> int:
     if whole < 1 or not math.isclose(samples, whole, rel_tol=WHOLE_SAMPLES):
         raise RtdecodeError(
             f"a bin of {bin_width_s:g} s at {rate_hz:g} Hz is {samples:g} samples, not a whole number",
-            mend="choose another bin width, or make events of the spikes and bin those",
+            fix="choose another bin width, or make events of the spikes and bin those",
         )
     return whole
 
@@ -84,10 +84,10 @@ def counts_per_window(matrix: NDArray[np.integer | np.bool_], window: int) -> ND
     if matrix.ndim != 2 or matrix.dtype.kind not in "iub":
         raise RtdecodeError(
             f"the spike matrix is {matrix.dtype}{list(matrix.shape)}",
-            mend="give whole numbers [samples, channels]",
+            fix="give whole numbers [samples, channels]",
         )
     if window < 1:
-        raise RtdecodeError(f"a window of {window} samples", mend="give 1 or more")
+        raise RtdecodeError(f"a window of {window} samples", fix="give 1 or more")
     n_windows = len(matrix) // window
     blocks = matrix[: n_windows * window].reshape(n_windows, window, matrix.shape[1])
     counts: NDArray[np.int64] = blocks.sum(axis=1, dtype=np.int64)
@@ -129,9 +129,9 @@ def smooth_gaussian(
     """
     for name, number in (("σ", sd_s), ("sample interval", sample_s), ("truncation", truncate_sd)):
         if not (math.isfinite(number) and number > 0):
-            raise RtdecodeError(f"the smoothing has a {name} of {number}", mend="give a positive number")
+            raise RtdecodeError(f"the smoothing has a {name} of {number}", fix="give a positive number")
     if values.ndim not in (1, 2):
-        raise RtdecodeError(f"labels have shape {list(values.shape)}", mend="give [bins] or [bins, outputs]")
+        raise RtdecodeError(f"labels have shape {list(values.shape)}", fix="give [bins] or [bins, outputs]")
     out = np.full(values.shape, np.nan)
     if not values.size:
         return out

@@ -34,7 +34,7 @@ def detect_crossings(
         RtdecodeError: as `SpikeDetector`.
     """
     if samples.ndim != 2:
-        raise RtdecodeError(f"samples have shape {list(samples.shape)}", mend="give [samples, channels]")
+        raise RtdecodeError(f"samples have shape {list(samples.shape)}", fix="give [samples, channels]")
     detector = SpikeDetector(samples.shape[1], rate_hz, settings)
     found = [detector.process(samples[begin : begin + PIECE]) for begin in range(0, len(samples), PIECE)]
     return joined([*found, detector.finish()])

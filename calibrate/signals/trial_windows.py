@@ -67,7 +67,7 @@ def bins_in_window(window_s: float, bin_width_s: float) -> int:
     n = round(window_s / bin_width_s) if fine else 0
     if n < 1:
         raise RtdecodeError(
-            f"a window of {window_s:g} s does not hold a bin of {bin_width_s:g} s", mend="give a longer one"
+            f"a window of {window_s:g} s does not hold a bin of {bin_width_s:g} s", fix="give a longer one"
         )
     return n
 
@@ -85,7 +85,7 @@ def continuous_windows(n_bins: int, window_bins: int, hop_bins: int) -> NDArray[
     """
     if window_bins < 1 or hop_bins < 1:
         raise RtdecodeError(
-            f"windows of {window_bins} bins every {hop_bins} bins", mend="give 1 bin or more for both"
+            f"windows of {window_bins} bins every {hop_bins} bins", fix="give 1 bin or more for both"
         )
     return np.arange(0, n_bins - window_bins + 1, hop_bins, dtype=np.int64)
 
@@ -157,13 +157,13 @@ def take_windows(
     """
     if len(counts) != len(targets):
         raise RtdecodeError(
-            f"{len(counts)} bins of counts and {len(targets)} of behaviour", mend="cut both from one session"
+            f"{len(counts)} bins of counts and {len(targets)} of behaviour", fix="cut both from one session"
         )
     if first.size and not (first.min() >= 0 and first.max() + window_bins <= len(counts)):
         raise RtdecodeError(
             f"a window of {window_bins} bins begins at bin "
             f"{first.min() if first.min() < 0 else first.max()}, and the recording has {len(counts)} bins",
-            mend="cut the windows from this recording's bins",
+            fix="cut the windows from this recording's bins",
         )
     bins = first[:, np.newaxis] + np.arange(window_bins)
     known = np.isfinite(targets).all(axis=1)

@@ -112,7 +112,7 @@ def new_members(
     if not 1 <= n_members <= MOST_MEMBERS or (n_members > 1 and kind != AlignNet.kind):
         raise RtdecodeError(
             f"a {kind} model of {n_members} networks",
-            mend=f"give 1 to {MOST_MEMBERS}" if kind == AlignNet.kind else "leave the number out",
+            fix=f"give 1 to {MOST_MEMBERS}" if kind == AlignNet.kind else "leave the number out",
         )
     mean, sd = [output.mean for output in outputs], [output.sd for output in outputs]
     nets = []
@@ -197,7 +197,7 @@ def read_in_start(
     good = (mean >= DEAD_BELOW_HZ * bin_width_s) & (sd > 0)
     if not good.any():
         raise RtdecodeError(
-            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", where=where, mend="use a session with spikes"
+            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", where=where, fix="use a session with spikes"
         )
     return mean, sd, good
 
@@ -265,7 +265,7 @@ def chosen_device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise RtdecodeError(f"cannot be used ({reason})", where=f"--device {name}", mend="use cpu") from None
+        raise RtdecodeError(f"cannot be used ({reason})", where=f"--device {name}", fix="use cpu") from None
     return device
 
 

@@ -20,7 +20,7 @@ from rtdecode.files import replace_file
 
 FORMAT, VERSION = "rtdecode-checkpoint", 1
 _KEY = "rtdecode"
-_MEND = "delete it to start anew, or name another --checkpoint"
+_FIX = "delete it to start anew, or name another --checkpoint"
 
 
 class FileCheckpoint:
@@ -62,7 +62,7 @@ class FileCheckpoint:
                     f"is of another training ({name} {_short(described['purpose'].get(name))}, now "
                     f"{_short(value)})",
                     where=str(self.path),
-                    mend=_MEND,
+                    fix=_FIX,
                 )
         try:
             training.load_state(tensors, described["training"])
@@ -94,15 +94,13 @@ class FileCheckpoint:
             raise RtdecodeError(
                 f"is a checkpoint of version {described.get('version')}; this rtdecode reads {VERSION}",
                 where=str(self.path),
-                mend=_MEND,
+                fix=_FIX,
             )
         return tensors, described
 
     def _damaged(self, error: Exception) -> RtdecodeError:
         reason = " ".join(str(error).split())[:120]
-        return RtdecodeError(
-            f"is no checkpoint or a damaged one ({reason})", where=str(self.path), mend=_MEND
-        )
+        return RtdecodeError(f"is no checkpoint or a damaged one ({reason})", where=str(self.path), fix=_FIX)
 
 
 class LeadCheckpoint:

@@ -140,7 +140,7 @@ class Training:
             raise RtdecodeError(
                 f"no session {f'of rank {ranks.rank} ' if ranks.several else ''}is longer than a window of "
                 f"{settings.window_bins} bins",
-                mend="use a longer session" + (", or fewer processes" if ranks.several else ""),
+                fix="use a longer session" + (", or fewer processes" if ranks.several else ""),
             )
         self._net, self._recordings = net.to(device), recordings
         self._settings, self._device, self._ranks = settings, device, ranks
@@ -209,7 +209,7 @@ class Training:
         if not bool(torch.isfinite(mean)):
             raise RtdecodeError(
                 f"training came apart at step {self.step}: the loss is {mean.item()}",
-                mend="check the session's behaviour for jumps, or try another --seed",
+                fix="check the session's behaviour for jumps, or try another --seed",
             )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -150,11 +150,11 @@ def verify_model(
     started = time.perf_counter()
     n_bins = len(counts)
     if n_bins == 0:
-        raise RtdecodeError("no bins to verify the model on", mend="give more of the session")
+        raise RtdecodeError("no bins to verify the model on", fix="give more of the session")
     saves = _default_saves(n_bins) if save_at is None else tuple(save_at)
     if any(not 1 <= save < n_bins for save in saves):
         raise RtdecodeError(
-            f"the state cannot be saved after {max(saves)} of {n_bins} bins", mend="choose an earlier bin"
+            f"the state cannot be saved after {max(saves)} of {n_bins} bins", fix="choose an earlier bin"
         )
     ways = Ways(artifact, device)
     tally = _Tally(np.array([output.sd for output in artifact.outputs]))

@@ -38,7 +38,7 @@ def torch_decoder(artifact: ModelArtifact, device: str = "cpu") -> Decoder:
         return FoldedAlignNet(artifact, device)
     if artifact.kind == FoldedGRU.kind:
         return FoldedGRU(artifact, device)
-    raise RtdecodeError(f"torch runs no model of kind {artifact.kind!r}", mend="use the numba engine")
+    raise RtdecodeError(f"torch runs no model of kind {artifact.kind!r}", fix="use the numba engine")
 
 
 class FoldedAlignNet(FoldedNetwork):
@@ -62,7 +62,7 @@ class FoldedAlignNet(FoldedNetwork):
         check_tensors(
             artifact,
             shapes,
-            mend="make a new one with `rtdecode fit SESSION.h5 --kind alignnet`",
+            fix="make a new one with `rtdecode fit SESSION.h5 --kind alignnet`",
             besides=("grid",),
         )
         self._levels = range(len(artifact.widths))
@@ -278,7 +278,7 @@ class FoldedGRU(FoldedNetwork):
             "head.weight": (n, self.n_outputs),
             "head.bias": (self.n_outputs,),
         }
-        check_tensors(artifact, shapes, mend="make a new one with `rtdecode fit SESSION.h5 --kind gru`")
+        check_tensors(artifact, shapes, fix="make a new one with `rtdecode fit SESSION.h5 --kind gru`")
         self._gru = nn.GRU(self.n_channels, n).to(self._device)
         weights = {
             f"{name.removeprefix('gru.')}_l0": self._tensor(artifact.run[name].T)

@@ -24,10 +24,10 @@ def load_torch_decoder(artifact: ModelArtifact, device: str = "cpu") -> Decoder:
     if not artifact.causal:
         raise RtdecodeError(
             f"the {artifact.kind} model looks ahead in time (causal is false) and cannot step bin by bin",
-            mend="use a causal model",
+            fix="use a causal model",
         )
     if artifact.kind not in TORCH_KINDS:
-        raise RtdecodeError(f"torch runs no model of kind {artifact.kind!r}", mend="use the numba engine")
+        raise RtdecodeError(f"torch runs no model of kind {artifact.kind!r}", fix="use the numba engine")
     try:
         import torch
 
@@ -36,10 +36,10 @@ def load_torch_decoder(artifact: ModelArtifact, device: str = "cpu") -> Decoder:
         if error.name != "torch":
             raise
         raise RtdecodeError(
-            "the torch engine needs torch, which is not installed", mend="pip install 'rtdecode[train]'"
+            "the torch engine needs torch, which is not installed", fix="pip install 'rtdecode[train]'"
         ) from error
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise RtdecodeError(f"torch has no device {device!r} here", mend="choose cpu") from error
+        raise RtdecodeError(f"torch has no device {device!r} here", fix="choose cpu") from error
     return torch_decoder(artifact, device)

@@ -54,7 +54,7 @@ def join(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
             for name, tensor in artifact.train.items()
         },
         provenance=first.provenance | {"export": exported},
-        grid_bits=min(artifact.grid_bits or 0 for artifact in artifacts),
+        fractional_bits=min(artifact.fractional_bits or 0 for artifact in artifacts),
     )
 
 

@@ -26,4 +26,4 @@ def networks_of(artifact: ModelArtifact) -> list[Network]:
                 for member in members:
                     check_digest(member)
             return [network.from_artifact(member) for member in members]
-    raise RtdecodeError(f"a {artifact.kind} model is no network", mend="use one of kind alignnet or gru")
+    raise RtdecodeError(f"a {artifact.kind} model is no network", fix="use one of kind alignnet or gru")

@@ -52,11 +52,11 @@ def export(
     folded = fold(net, session)
     notes: list[str] = []
     widths: tuple[int, ...] = ()
-    grid_bits = None
+    fractional_bits = None
     if isinstance(net, AlignNet):
         widths = net.widths
         folded, grid, notes = _all_on_grid(folded, len(widths), net.read_in.count_max)
-        grid_bits = int(grid.min())
+        fractional_bits = int(grid.min())
         folded["grid"] = grid
     good = net.read_in.of(session).good.tolist()
     return ModelArtifact(
@@ -73,7 +73,7 @@ def export(
         train=net.train_tensors(session),
         provenance=dict(provenance or {}) | {"export": {"session": session, "notes": notes}},
         widths=widths,
-        grid_bits=grid_bits,
+        fractional_bits=fractional_bits,
     )
 
 
@@ -102,7 +102,7 @@ def _all_on_grid(
                 folded[weight], folded[bias], count_max if name == "enc0.0" else 1
             )
         except RtdecodeError as error:
-            raise RtdecodeError(error.what, where=name, mend=error.mend) from error
+            raise RtdecodeError(error.what, where=name, fix=error.fix) from error
         grid.append(bits)
         if bits < GRID_BITS:
             notes.append(f"{name} is on a grid of 2^-{bits} instead of 2^-{GRID_BITS}: its weights are large")
@@ -114,9 +114,7 @@ def _all_on_grid(
 
 def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
     if not net.causal:
-        raise RtdecodeError(
-            "the network looks ahead in time and cannot be stepped", mend="train a causal one"
-        )
+        raise RtdecodeError("the network looks ahead in time and cannot be stepped", fix="train a causal one")
     run: dict[str, NDArray[Any]] = {}
     for stem, stages in (("enc", net.spike_encoder.stages), ("dec", net.behavior_decoder.stages)):
         for level, units in enumerate(stages):
@@ -208,5 +206,5 @@ def _check_outputs(net: Network, outputs: Sequence[Output]) -> None:
             raise RtdecodeError(
                 f"the network learnt {output.name!r} with mean {mean:g} and SD {sd:g}, not "
                 f"{output.mean:g} and {output.sd:g}",
-                mend="tell the network with set_output_scale before training",
+                fix="tell the network with set_output_scale before training",
             )

@@ -39,5 +39,5 @@ def on_grid(weight: F8, bias: F8, largest_input: int) -> tuple[F8, F8, int]:
             # 0.0 +: a rounded −0.0 would make another model_id of the same model.
             return 0.0 + np.ldexp(rounded[0], -bits), 0.0 + np.ldexp(rounded[1], -bits), bits
     raise RtdecodeError(
-        f"sums of up to {reach:.3g} before a threshold of 0.3", mend="train anew: this diverged"
+        f"sums of up to {reach:.3g} before a threshold of 0.3", fix="train anew: this diverged"
     )

@@ -62,7 +62,7 @@ def whole_model(
             name for name, t in tensors.items() if t.dtype.kind == "f" and not np.isfinite(t).all()
         )
         if strange:
-            raise RtdecodeError(f"train.{strange[0]} holds values that are no numbers", mend="train anew")
+            raise RtdecodeError(f"train.{strange[0]} holds values that are no numbers", fix="train anew")
         own = halved(ModelArtifact(**described, run={}, train=tensors)).train
         before = f"{i}." if len(nets) > 1 else ""
         run[before + DIGEST] = digest_of(own)
@@ -80,7 +80,7 @@ def check_digest(member: ModelArtifact) -> None:
     if member.train and (kept is None or not np.array_equal(kept, digest_of(member.train))):
         raise RtdecodeError(
             "the network in train.* is not the one that the model was written with",
-            mend="copy the file again, or train anew",
+            fix="copy the file again, or train anew",
         )
 
 

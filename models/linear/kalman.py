@@ -261,7 +261,7 @@ def _estimate(
         raise RtdecodeError(
             f"{usable * step * tick_s:.1f} s with targets are left to learn from beside a validation block; "
             f"{n_states} states need {needed * step * tick_s:.1f} s",
-            mend="use a longer session, or decode fewer outputs",
+            fix="use a longer session, or decode fewer outputs",
         )
     return estimate(recordings, rows, tick_s, max_hidden)
 
@@ -337,7 +337,7 @@ def _alive(counts: Sequence[NDArray[np.uint8]], bin_width_s: float) -> NDArray[n
     good: NDArray[np.bool_] = (n_spikes >= DEAD_BELOW_HZ * duration_s) & (highest > lowest)
     if not good.any():
         raise RtdecodeError(
-            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", mend="use a session with spikes"
+            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", fix="use a session with spikes"
         )
     return good
 

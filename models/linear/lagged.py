@@ -58,7 +58,7 @@ def fit_lagged(
     features = [lagged(each, edges) for each in signals]
     rows = [np.flatnonzero(np.isfinite(each).all(axis=1)) for each in targets]
     if sum(map(len, rows)) < 10 * n_folds:
-        raise RtdecodeError("too few bins have targets", mend="use a longer session")
+        raise RtdecodeError("too few bins have targets", fix="use a longer session")
     reach = max(abs(edges[0]), abs(edges[-1]))
     total = _sums(features, targets, rows)
     error = np.zeros((len(PENALTIES), targets[0].shape[1]))

@@ -45,7 +45,7 @@ def steady_prediction(transition: F8, process_noise: F8, information: F8) -> F8:
             if np.abs(change).max() <= _CONVERGED * np.abs(covariance).max():
                 return covariance
     raise RtdecodeError(
-        "the Kalman filter's covariance does not settle", mend="use a longer session, or leave outputs out"
+        "the Kalman filter's covariance does not settle", fix="use a longer session, or leave outputs out"
     )
 
 

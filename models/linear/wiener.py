@@ -95,7 +95,7 @@ def fit_wiener(
     n_good = int(good.sum())
     if n_good == 0:
         raise RtdecodeError(
-            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", mend="use a session with spikes"
+            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", fix="use a session with spikes"
         )
     edges = lag_edges(history_s, lag_width_s, bin_width_s, max_groups=max(1, MAX_FEATURES // n_good))
     n_lags = edges[-1]
@@ -117,7 +117,7 @@ def fit_wiener(
         if rest.n < 2:
             raise RtdecodeError(
                 f"only {total.n} bins have targets and {n_lags} bins of history: too few for {n_folds} folds",
-                mend="use a longer session",
+                fix="use a longer session",
             )
         fold_error, fold_spread = _validate(recordings, held, *_ridge(rest, expected, grid))
         error += fold_error

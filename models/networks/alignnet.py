@@ -113,7 +113,7 @@ class AlignNet(Network):
     ) -> None:
         super().__init__(n_channels, n_outputs, count_max, dropout, channel_dropout, feature_dropout)
         if planar and causal:
-            raise RtdecodeError("convolutions over channels and time are not causal", mend="set causal=False")
+            raise RtdecodeError("convolutions over channels and time are not causal", fix="set causal=False")
         lift_to = lift if lift is not None else n_channels if planar else 64
         if lift_to < 1 or (planar and lift_to != n_channels):
             raise RtdecodeError(f"behaviour lifted to {lift_to} beside {n_channels} channels")

@@ -182,4 +182,4 @@ def new_trunk(
         return ResNetTrunk(n_in, width=width, depth=depth, causal=causal, dropout=dropout)
     if kind == "resnet-unet":
         return ResUNetTrunk(n_in, width=width, depth=depth, causal=causal, dropout=dropout)
-    raise RtdecodeError(f"there is no baseline {kind!r}", mend="use mlp, gru, resnet or resnet-unet")
+    raise RtdecodeError(f"there is no baseline {kind!r}", fix="use mlp, gru, resnet or resnet-unet")

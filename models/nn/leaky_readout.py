@@ -132,7 +132,7 @@ class _CpuLeakySum(torch.autograd.Function):
     def backward(ctx: Any, sums_grad: Tensor) -> tuple[Tensor, Tensor]:
         if torch.is_grad_enabled():
             raise RtdecodeError(
-                "leaky neurons on a CPU have no second derivative", mend="differentiate without create_graph"
+                "leaky neurons on a CPU have no second derivative", fix="differentiate without create_graph"
             )
         sums, decay = ctx.saved_tensors
         x_grad, decay_grad = torch.empty_like(sums), torch.empty(len(decay), dtype=torch.float64)

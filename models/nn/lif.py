@@ -132,7 +132,7 @@ class _CpuLIF(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         if torch.is_grad_enabled():
             raise RtdecodeError(
-                "LIF neurons on a CPU have no second derivative", mend="differentiate without create_graph"
+                "LIF neurons on a CPU have no second derivative", fix="differentiate without create_graph"
             )
         (charged,) = ctx.saved_tensors
         current_grad = torch.empty_like(charged)

@@ -17,7 +17,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.read_in import ReadIn, check_probability
 
 _SETTINGS, _NET = "settings", "net."
-_MEND = "use the file that training wrote"
+_FIX = "use the file that training wrote"
 
 
 class Network(nn.Module):
@@ -164,7 +164,7 @@ def _described(artifact: ModelArtifact) -> dict[str, Any]:
     if _SETTINGS not in artifact.train:
         raise RtdecodeError(
             "the model holds only what decoding needs, and no network to go on from (no train.settings)",
-            mend=_MEND,
+            fix=_FIX,
         )
     try:
         described = json.loads(artifact.train[_SETTINGS].tobytes())
@@ -182,4 +182,4 @@ def _full(tensor: NDArray[Any]) -> NDArray[Any]:
 
 def _damaged(error: Exception) -> RtdecodeError:
     reason = " ".join(str(error).split())
-    return RtdecodeError(f"the network in train.* is damaged ({reason[:200]})", mend=_MEND)
+    return RtdecodeError(f"the network in train.* is damaged ({reason[:200]})", fix=_FIX)

@@ -161,7 +161,7 @@ class ReadIn(nn.Module):
             if len(self.names) != 1:
                 raise RtdecodeError(
                     f"which session? the network has {', '.join(self.names) or 'none yet'}",
-                    mend="name one of them" if self.names else "add one",
+                    fix="name one of them" if self.names else "add one",
                 )
             session = self.names[0]
         wanted = [session] if isinstance(session, str) else list(session)

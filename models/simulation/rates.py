@@ -19,7 +19,7 @@ from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.nn.network import exported_session
 
-_MEND = "use one that rtdecode pretrain made, or calibrate made of such a base"
+_FIX = "use one that rtdecode pretrain made, or calibrate made of such a base"
 
 
 def simulating_networks(artifact: ModelArtifact) -> list[AlignNet]:
@@ -32,11 +32,11 @@ def simulating_networks(artifact: ModelArtifact) -> list[AlignNet]:
         RtdecodeError: the model is of another kind, holds no whole network, or has not learnt to simulate.
     """
     if artifact.kind != AlignNet.kind:
-        raise RtdecodeError(f"a {artifact.kind} model tells no spikes from behaviour", mend=_MEND)
+        raise RtdecodeError(f"a {artifact.kind} model tells no spikes from behaviour", fix=_FIX)
     nets = [net for net in networks_of(artifact) if isinstance(net, AlignNet)]
     if not all(_has_learnt(net) for net in nets):
         raise RtdecodeError(
-            "has learnt to tell behaviour from spikes only, not spikes from behaviour", mend=_MEND
+            "has learnt to tell behaviour from spikes only, not spikes from behaviour", fix=_FIX
         )
     return nets
 
@@ -62,7 +62,7 @@ def check_session(nets: Sequence[AlignNet], session: str, where: str) -> str:
         raise RtdecodeError(
             f"the model knows no session {session!r}, but {', '.join(few)}",
             where=where,
-            mend="name one of these",
+            fix="name one of these",
         )
     return session
 

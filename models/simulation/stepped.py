@@ -40,7 +40,7 @@ class SteppedSimulation:
     def __init__(self, net: AlignNet, session: str) -> None:
         if not net.causal:
             raise RtdecodeError(
-                "the network looks ahead, and cannot follow a movement bin by bin", mend="use a causal one"
+                "the network looks ahead, and cannot follow a movement bin by bin", fix="use a causal one"
             )
         self._lift = [_Linear(cast(Pointwise, net.lift[i])) for i in (0, 2)]
         self._down = [_stage(units) for units in net.behavior_encoder.stages]

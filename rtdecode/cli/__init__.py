@@ -73,10 +73,10 @@ def main() -> None:
             raise
         if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("rtdecode."):
             _fail(
-                f"Python found a bare rtdecode folder that lacks {error.name}. Mend: start it from elsewhere "
+                f"Python found a bare rtdecode folder that lacks {error.name}. Fix: start it from elsewhere "
                 "than the project's own folder, or set PYTHONSAFEPATH=1"
             )
-        _fail(f"internal error, {type(error).__name__}: {error}. Mend: run again with --debug and report it")
+        _fail(f"internal error, {type(error).__name__}: {error}. Fix: run again with --debug and report it")
 
 
 def _fail(line: str) -> None:

@@ -39,7 +39,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """A line for the person at the rig, on stderr."""
     print(line, file=sys.stderr, flush=True)
 
@@ -93,7 +93,7 @@ def needs_training_packages(what: str, command: str) -> Iterator[None]:
         raise RtdecodeError(
             f"{what} needs {error.name}, which is not installed",
             where=command,
-            mend="pip install 'rtdecode[train]'",
+            fix="pip install 'rtdecode[train]'",
         ) from None
 
 
@@ -118,7 +118,7 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
         stem, now_s = what.partition(",")[0], time.monotonic()
         if stem != told or (what != stem and now_s - when_s >= LINE_EVERY_S):
             told, when_s = stem, now_s
-            say(f"{done:4.0%} {what}")
+            print_line(f"{done:4.0%} {what}")
 
     yield tell
 
@@ -135,12 +135,12 @@ def refuse_missing(missing: Sequence[str], n_jobs: int, folder: Path) -> None:
         RtdecodeError: there are some.
     """
     for reason in missing:
-        say(f"missing: {reason}")
+        print_line(f"missing: {reason}")
     if missing:
         raise RtdecodeError(
             f"{len(missing)} of {n_jobs} jobs gave no result, each is named above",
             where=str(folder),
-            mend="mend what it says and run the same command again; what is done is kept",
+            fix="fix what it says and run the same command again; what is done is kept",
         )
 
 

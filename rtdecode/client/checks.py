@@ -23,7 +23,7 @@ def check_endpoint(endpoint: str) -> str:
     if (tcp and 0 < int(tcp[1]) < 65536) or (endpoint.startswith("ipc://") and len(endpoint) > 6):
         return endpoint
     raise RtdecodeError(
-        "is no endpoint", where=repr(endpoint), mend=f"write it like {CURSOR_ENDPOINT} or ipc:///tmp/cursor"
+        "is no endpoint", where=repr(endpoint), fix=f"write it like {CURSOR_ENDPOINT} or ipc:///tmp/cursor"
     )
 
 

@@ -42,7 +42,7 @@ class Exchange:
     def sent(self, cmd: str, fields: dict[str, Any]) -> Iterator[zmq.Socket[bytes]]:
         """A REQ socket with the request on its way; closed at the end.
 
-        Not kept for the next: a REQ socket whose reply never came can neither send nor be mended, and what
+        Not kept for the next: a REQ socket whose reply never came can neither send nor be fixed, and what
         it holds back for a daemon that is gone must not reach the one that follows.
 
         Raises:
@@ -99,12 +99,12 @@ class Exchange:
         return RtdecodeError(
             f"no answer to {cmd} within {self.timeout_s:g} s",
             where=self.endpoint,
-            mend="check that `rtdecode serve` runs and that this is its --control endpoint",
+            fix="check that `rtdecode serve` runs and that this is its --control endpoint",
         )
 
     def _foreign(self, cmd: str) -> RtdecodeError:
         return RtdecodeError(
             f"the answer to {cmd} is not that of `rtdecode serve`",
             where=self.endpoint,
-            mend="check that this is its --control endpoint",
+            fix="check that this is its --control endpoint",
         )

@@ -34,7 +34,7 @@ class Readable:
         if self._waiting is not None:
             raise RtdecodeError(
                 "another task is waiting for this client already",
-                mend="open a client of its own in each task",
+                fix="open a client of its own in each task",
             )
         if self._socket.poll(0):
             # There is always more to read: let other tasks run all the same.

@@ -32,11 +32,11 @@ class StatusLines:
     """Says when the state changes or something is wrong, and sums up every ten reports.
 
     Args:
-        say: takes a line for the person at the rig.
+        print_line: takes a line for the person at the rig.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self._print_line = print_line
         self._state = ""
         self._warnings: list[str] = []
         self._reports = 0
@@ -48,9 +48,9 @@ class StatusLines:
         if state == self._state and warnings == self._warnings and self._reports % SUM_UP_EVERY:
             return
         self._state, self._warnings = state, list(warnings)
-        self._say(waiting_line(status) if state == "waiting" else summary_line(state, status))
+        self._print_line(waiting_line(status) if state == "waiting" else summary_line(state, status))
         for warning in warnings:
-            self._say(f"  warning: {warning}")
+            self._print_line(f"  warning: {warning}")
 
 
 def waiting_line(status: dict[str, Any]) -> str:

@@ -92,7 +92,7 @@ class StatusView:
         # Held while drawing: a line said by another thread would move the frame from under it.
         self._lock = threading.RLock()
         self._history = History()
-        self._lines = None if console.is_interactive else StatusLines(self.say)
+        self._lines = None if console.is_interactive else StatusLines(self.print_line)
         self._live = Live(console=console, auto_refresh=False, redirect_stdout=sys.stdout.isatty())
         self._frame: Frame | None = None
         self._width = 0
@@ -121,7 +121,7 @@ class StatusView:
                 if not self._gone:
                     self._console.show_cursor(True)
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Print a line for the person at the rig, above the frame if there is one."""
         with self._lock:
             if self._gone:

@@ -34,7 +34,7 @@ from rtdecode.kernels.decoders.causal_conv import N_LAGS
 
 MAX_LEVELS = 16
 
-_MEND = "make a new one with `rtdecode fit SESSION.h5 --kind alignnet`"
+_FIX = "make a new one with `rtdecode fit SESSION.h5 --kind alignnet`"
 _FLOAT32_BITS = 24
 _LEAKY, _HIDDEN = "leaky", "hidden"
 _OPTIONAL = (_LEAKY, _HIDDEN)
@@ -118,16 +118,16 @@ def lay_out(artifact: ModelArtifact) -> Layout:
     halved = all(as_halfwords(tensor) is not None for tensor in _engine_weights(artifact))
     if len(members) == 1:
         return _lay_out(artifact, halved)
-    if artifact.grid_bits != min(member.grid_bits or 0 for member in members):
+    if artifact.fractional_bits != min(member.fractional_bits or 0 for member in members):
         raise RtdecodeError(
-            f"grid_bits is {artifact.grid_bits}, and not the least of its members' run.grid", mend=_MEND
+            f"grid_bits is {artifact.fractional_bits}, and not the least of its members' run.grid", fix=_FIX
         )
     layouts = []
     for i, member in enumerate(members):
         try:
             layouts.append(_lay_out(member, halved))
         except RtdecodeError as error:
-            raise RtdecodeError(f"member {i}: {error.what}", where=error.where, mend=error.mend) from error
+            raise RtdecodeError(f"member {i}: {error.what}", where=error.where, fix=error.fix) from error
     return _side_by_side(layouts)
 
 
@@ -184,7 +184,7 @@ def _lay_out(artifact: ModelArtifact, halved: bool) -> Layout:
     """
     n_levels = len(artifact.widths)
     if not 1 <= n_levels <= MAX_LEVELS:
-        raise RtdecodeError(f"the model has {n_levels} widths, and needs 1 to {MAX_LEVELS}", mend=_MEND)
+        raise RtdecodeError(f"the model has {n_levels} widths, and needs 1 to {MAX_LEVELS}", fix=_FIX)
     _check_shapes(artifact)
     _check_grid(artifact)
     if _has(artifact, _LEAKY):
@@ -281,7 +281,7 @@ def _check_shapes(artifact: ModelArtifact) -> None:
     if _has(artifact, _LEAKY):
         shapes[f"{_LEAKY}.decay"] = (last_axis(artifact, f"{_LEAKY}.bias"),)
     add("head", above, len(artifact.outputs))
-    check_tensors(artifact, shapes, _MEND, besides=("grid",))
+    check_tensors(artifact, shapes, _FIX, besides=("grid",))
 
 
 def _has(artifact: ModelArtifact, name: str) -> bool:
@@ -293,7 +293,7 @@ def _check_decay(artifact: ModelArtifact) -> None:
     if not ((decay >= 0.0) & (decay < 1.0)).all():
         raise RtdecodeError(
             f"run.{_LEAKY}.decay spans {decay.min():g} to {decay.max():g}; it must lie in [0, 1)",
-            mend=_MEND,
+            fix=_FIX,
         )
 
 
@@ -301,18 +301,18 @@ def _check_grid(artifact: ModelArtifact) -> None:
     """Every sum that feeds a threshold is exact in float32, whatever the order of its terms."""
     grid, n_levels = artifact.run.get("grid"), len(artifact.widths)
     if grid is None:
-        raise RtdecodeError("the model lacks the tensor run.grid", mend=_MEND)
+        raise RtdecodeError("the model lacks the tensor run.grid", fix=_FIX)
     if grid.shape != (2 * n_levels,) or grid.dtype != np.int32:
         raise RtdecodeError(
             f"run.grid is {grid.dtype}{list(grid.shape)}; a model of {n_levels} levels needs int32"
             f"[{2 * n_levels}]",
-            mend=_MEND,
+            fix=_FIX,
         )
-    if grid.min() < 0 or grid.max() >= _FLOAT32_BITS or artifact.grid_bits != grid.min():
+    if grid.min() < 0 or grid.max() >= _FLOAT32_BITS or artifact.fractional_bits != grid.min():
         raise RtdecodeError(
             f"run.grid is {grid.tolist()}; it must lie in 0..{_FLOAT32_BITS - 1}, its least being grid_bits, "
-            f"{artifact.grid_bits}",
-            mend=_MEND,
+            f"{artifact.fractional_bits}",
+            fix=_FIX,
         )
     for (name, _), bits in zip(_parts(n_levels), grid.tolist(), strict=False):
         weight = artifact.run[f"{name}.weight"].astype(np.float64)
@@ -322,14 +322,14 @@ def _check_grid(artifact: ModelArtifact) -> None:
             if not _is_whole(values * 2**bits):
                 raise RtdecodeError(
                     f"run.{name}.{tensor} is not on its grid of 2^-{bits}: made by a faulty export",
-                    mend=_MEND,
+                    fix=_FIX,
                 )
         reach = float((np.abs(weight).sum(axis=(0, 1)) * largest_input + np.abs(bias)).max())
         if reach >= 2 ** (_FLOAT32_BITS - bits):
             raise RtdecodeError(
                 f"the sums of run.{name} reach {reach:g}; on its grid of 2^-{bits} they are exact below "
                 f"{2 ** (_FLOAT32_BITS - bits)} only: made by a faulty export",
-                mend=_MEND,
+                fix=_FIX,
             )
 
 

@@ -14,7 +14,7 @@ from rtdecode.errors import RtdecodeError
 
 MAX_MEMBERS = 64
 
-_MEND = "make a new one with `rtdecode fit`"
+_FIX = "make a new one with `rtdecode fit`"
 _OF_MEMBER = re.compile(r"(0|[1-9]\d{0,3})\.(.+)")
 
 
@@ -37,16 +37,16 @@ def split_members(artifact: ModelArtifact) -> list[ModelArtifact]:
     strange = sorted(name for name in artifact.run if _OF_MEMBER.fullmatch(name) is None)
     if strange:
         raise RtdecodeError(
-            f"the model holds run.{strange[0]}, which belongs to none of its members", mend=_MEND
+            f"the model holds run.{strange[0]}, which belongs to none of its members", fix=_FIX
         )
     if len(runs) > MAX_MEMBERS or runs.keys() != set(range(len(runs))):
         raise RtdecodeError(
             f"the model holds members {', '.join(map(str, sorted(runs)[:8]))}; they must be numbered from 0 "
             f"on, {MAX_MEMBERS} at most",
-            mend=_MEND,
+            fix=_FIX,
         )
     return [
-        replace(artifact, run=run, train={}, grid_bits=_grid_bits(run, artifact.grid_bits))
+        replace(artifact, run=run, train={}, fractional_bits=_fractional_bits(run, artifact.fractional_bits))
         for _, run in sorted(runs.items())
     ]
 
@@ -58,7 +58,7 @@ def join_members(runs: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]
     return {f"{i}.{name}": tensor for i, run in enumerate(runs) for name, tensor in run.items()}
 
 
-def _grid_bits(run: dict[str, NDArray[Any]], of_all: int | None) -> int | None:
+def _fractional_bits(run: dict[str, NDArray[Any]], of_all: int | None) -> int | None:
     grid = run.get("grid")
     if grid is None or of_all is None or not np.issubdtype(grid.dtype, np.integer) or grid.size == 0:
         return of_all

@@ -12,7 +12,7 @@ from rtdecode.decode.tensors import check_tensors, fits_bin, fits_bins, last_axi
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.decoders.gru import ADDS, CLIPPED, gru_run, gru_step
 
-_MEND = "make a new one with `rtdecode fit SESSION.h5 --kind gru`"
+_FIX = "make a new one with `rtdecode fit SESSION.h5 --kind gru`"
 
 
 class GRUDecoder:
@@ -48,7 +48,7 @@ class GRUDecoder:
                 "gru.weight_hh": (n, 3 * n),
                 "gru.bias_hh": (3 * n,),
             },
-            _MEND,
+            _FIX,
         )
         self._hidden = np.zeros(n, np.float32)
         self._tally = np.zeros(2, np.int64)

@@ -27,7 +27,7 @@ _RUNNING_TENSORS = (
     "transition", "observe", "offset", "readout", "bias", "process_noise", "information", "prior"
 )  # fmt: skip
 _COVARIANCES = ("process_noise", "information", "prior")
-_MEND = "make a new one with `rtdecode fit SESSION.h5 --kind kalman`"
+_FIX = "make a new one with `rtdecode fit SESSION.h5 --kind kalman`"
 
 
 class KalmanDecoder:
@@ -174,9 +174,9 @@ def _checked_tensors(artifact: ModelArtifact, names: tuple[str, ...]) -> dict[st
     held = artifact.run
     for name in names:
         if name not in held:
-            raise RtdecodeError(f"the model lacks the tensor run.{name}", mend=_MEND)
+            raise RtdecodeError(f"the model lacks the tensor run.{name}", fix=_FIX)
     for name in sorted(held.keys() - set(names)):
-        raise RtdecodeError(f"the model holds run.{name}, which does not go with run.{names[1]}", mend=_MEND)
+        raise RtdecodeError(f"the model holds run.{name}, which does not go with run.{names[1]}", fix=_FIX)
     n_states = held["transition"].shape[0] if held["transition"].ndim else 0
     for name in names:
         shape, dtype = _needed(name, artifact.n_channels, len(artifact.outputs), n_states)
@@ -185,13 +185,13 @@ def _checked_tensors(artifact: ModelArtifact, names: tuple[str, ...]) -> dict[st
             raise RtdecodeError(
                 f"run.{name} is {tensor.dtype}{list(tensor.shape)}; this model of {artifact.n_channels} "
                 f"channels, {len(artifact.outputs)} outputs and {n_states} states needs {dtype}{list(shape)}",
-                mend=_MEND,
+                fix=_FIX,
             )
     for name in _COVARIANCES:
         if name in names and not _is_covariance(held[name]):
-            raise RtdecodeError(f"run.{name} is no covariance: not symmetric, or below zero", mend=_MEND)
+            raise RtdecodeError(f"run.{name} is no covariance: not symmetric, or below zero", fix=_FIX)
     if np.abs(np.linalg.eigvals(held["transition"])).max() >= 1.0:
-        raise RtdecodeError("run.transition describes a state that grows without bound", mend=_MEND)
+        raise RtdecodeError("run.transition describes a state that grows without bound", fix=_FIX)
     return held
 
 

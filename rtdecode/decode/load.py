@@ -29,7 +29,7 @@ def open_model(path: Path) -> tuple[ModelArtifact, Decoder]:
     try:
         return artifact, load_decoder(artifact)
     except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=str(path), mend=error.mend) from error
+        raise RtdecodeError(error.what, where=str(path), fix=error.fix) from error
 
 
 def load_decoder(artifact: ModelArtifact) -> Decoder:
@@ -41,6 +41,6 @@ def load_decoder(artifact: ModelArtifact) -> Decoder:
     if not artifact.causal:
         raise RtdecodeError(
             f"the {artifact.kind} model looks ahead in time (causal is false) and cannot step bin by bin",
-            mend="use a causal model",
+            fix="use a causal model",
         )
     return _DECODERS[artifact.kind](artifact)

@@ -114,7 +114,7 @@ def _check_array(session: Session, artifact: ModelArtifact) -> None:
         raise RtdecodeError(
             f"the session has {session.n_channels} channels, the model {artifact.n_channels}",
             where=_where(session),
-            mend="choose a model made for this array",
+            fix="choose a model made for this array",
         )
 
 

@@ -22,14 +22,14 @@ def last_axis(artifact: ModelArtifact, name: str) -> int:
 
 
 def check_tensors(
-    artifact: ModelArtifact, shapes: Mapping[str, tuple[int, ...]], mend: str, besides: tuple[str, ...] = ()
+    artifact: ModelArtifact, shapes: Mapping[str, tuple[int, ...]], fix: str, besides: tuple[str, ...] = ()
 ) -> None:
     """The artifact holds float32 tensors of just these names and shapes, none of them empty.
 
     Args:
         artifact: whose run.* are checked.
         shapes: by name.
-        mend: what the person can do.
+        fix: what the person can do.
         besides: names of tensors that may be there and are left to the caller.
 
     Raises:
@@ -37,7 +37,7 @@ def check_tensors(
     """
     for name in shapes:
         if name not in artifact.run:
-            raise RtdecodeError(f"the model lacks the tensor run.{name}", mend=mend)
+            raise RtdecodeError(f"the model lacks the tensor run.{name}", fix=fix)
     for name, shape in shapes.items():
         tensor = artifact.run[name]
         if tensor.shape != shape or tensor.dtype != FLOAT32 or tensor.size == 0:
@@ -45,14 +45,12 @@ def check_tensors(
                 f"run.{name} is {tensor.dtype}{list(tensor.shape)}; next to its other tensors, this model of "
                 f"{artifact.n_channels} channels and {len(artifact.outputs)} outputs needs float32"
                 f"{list(shape)}",
-                mend=mend,
+                fix=fix,
             )
     for name in sorted(artifact.run.keys() - shapes.keys() - set(besides)):
-        raise RtdecodeError(
-            f"the model holds run.{name}, which is no part of this {artifact.kind}", mend=mend
-        )
+        raise RtdecodeError(f"the model holds run.{name}, which is no part of this {artifact.kind}", fix=fix)
     if artifact.normaliser is not None:
-        raise RtdecodeError(f"the model has a normaliser, which no {artifact.kind} here runs", mend=mend)
+        raise RtdecodeError(f"the model has a normaliser, which no {artifact.kind} here runs", fix=fix)
 
 
 def fits_bin(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int) -> bool:

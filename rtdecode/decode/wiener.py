@@ -124,10 +124,10 @@ class WienerDecoder:
 
 
 def _checked_tensors(artifact: ModelArtifact) -> tuple[NDArray[np.float32], NDArray[np.floating[Any]]]:
-    mend = "make a new one with `rtdecode fit SESSION.h5 --kind wiener`"
+    fix = "make a new one with `rtdecode fit SESSION.h5 --kind wiener`"
     for name in ("weight", "bias"):
         if name not in artifact.run:
-            raise RtdecodeError(f"the model lacks the tensor run.{name}", mend=mend)
+            raise RtdecodeError(f"the model lacks the tensor run.{name}", fix=fix)
     weight, bias = artifact.run["weight"], artifact.run["bias"]
     n_channels, n_outputs = artifact.n_channels, len(artifact.outputs)
     fits = weight.ndim == 3 and weight.shape[0] == n_channels and weight.shape[2] == n_outputs
@@ -135,11 +135,11 @@ def _checked_tensors(artifact: ModelArtifact) -> tuple[NDArray[np.float32], NDAr
         raise RtdecodeError(
             f"run.weight is {weight.dtype}{list(weight.shape)}; this model of {n_channels} channels and "
             f"{n_outputs} outputs needs float32[{n_channels}, lags, {n_outputs}]",
-            mend=mend,
+            fix=fix,
         )
     if bias.shape != (n_outputs,) or bias.dtype not in (np.float32, np.float64):
         raise RtdecodeError(
             f"run.bias is {bias.dtype}{list(bias.shape)}; this model needs float32 or float64[{n_outputs}]",
-            mend=mend,
+            fix=fix,
         )
     return weight, bias

@@ -132,11 +132,11 @@ class SpikeDetector:
         noise: NDArray[np.float64] | None = None,
     ) -> None:
         if not 1 <= n_channels <= np.iinfo(np.uint16).max:
-            raise RtdecodeError(f"{n_channels} channels", mend="give samples of 1 to 65535 channels")
+            raise RtdecodeError(f"{n_channels} channels", fix="give samples of 1 to 65535 channels")
         if not (math.isfinite(rate_hz) and rate_hz > 2 * settings.high_hz):
             raise RtdecodeError(
                 f"a rate of {rate_hz:g} Hz cannot hold a band up to {settings.high_hz:g} Hz",
-                mend=f"give a rate above {2 * settings.high_hz:g} Hz, or settings with a lower high_hz",
+                fix=f"give a rate above {2 * settings.high_hz:g} Hz, or settings with a lower high_hz",
             )
         self.n_channels, self.rate_hz, self.settings = n_channels, rate_hz, settings
         self._refractory = round(settings.refractory_s * rate_hz)
@@ -182,15 +182,15 @@ class SpikeDetector:
         if samples.ndim != 2 or samples.shape[1] != self.n_channels:
             raise RtdecodeError(
                 f"samples have shape {list(samples.shape)}",
-                mend=f"give [samples, {self.n_channels} channels]",
+                fix=f"give [samples, {self.n_channels} channels]",
             )
         if samples.dtype.kind not in "iuf":
-            raise RtdecodeError(f"samples are {samples.dtype}", mend="give whole or floating-point numbers")
+            raise RtdecodeError(f"samples are {samples.dtype}", fix="give whole or floating-point numbers")
         if samples.dtype.kind == "f" and samples.size and not np.abs(samples).max() <= LARGEST:
             row, channel = np.argwhere(~(np.abs(samples) <= LARGEST))[0]
             raise RtdecodeError(
                 f"sample {self._n_filtered + row} of channel {channel} is {samples[row, channel]}",
-                mend="cut out or fill what was lost before looking for spikes",
+                fix="cut out or fill what was lost before looking for spikes",
             )
 
     def _take(self, samples: NDArray[np.generic]) -> Crossings:
@@ -258,6 +258,6 @@ def joined(parts: list[Crossings]) -> Crossings:
 def _checked_noise(noise: NDArray[np.float64], n_channels: int) -> NDArray[np.float64]:
     if noise.shape != (n_channels,) or not (np.isfinite(noise) & (noise >= 0)).all():
         raise RtdecodeError(
-            "the noise given is not one finite SD, 0 or more, for each channel", mend=f"give {n_channels}"
+            "the noise given is not one finite SD, 0 or more, for each channel", fix=f"give {n_channels}"
         )
     return noise.astype(np.float64)

@@ -110,7 +110,7 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
     raise RtdecodeError(
         "no spike layout is known for this type and shape",
         where=where,
-        mend="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
+        fix="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
         "irregular, int16 [channel, unit, waveform …]; channel irregular, 1 integer; counts regular, up to "
         "1000 Hz, one column per channel; name the layout with --layout if the type alone differs",
     )
@@ -134,7 +134,7 @@ def check_against_model(
         raise RtdecodeError(
             f"the stream has {found} channels, the model {n_channels}",
             where=f"stream {stream}",
-            mend="serve a model made for this array (--model), or check the stream's name",
+            fix="serve a model made for this array (--model), or check the stream's name",
         )
     if layout is Layout.COUNTS:
         period_s = 1.0 / stream.rate_hz
@@ -142,5 +142,5 @@ def check_against_model(
             raise RtdecodeError(
                 f"its counts cover {period_s * 1e3:g} ms, the model's bins {bin_width_s * 1e3:g} ms",
                 where=f"stream {stream}",
-                mend="serve a model made at that bin width, or send finer counts",
+                fix="serve a model made at that bin width, or send finer counts",
             )

@@ -1,7 +1,7 @@
 """liblsl's own log lines, kept off the terminal of the person at the rig.
 
 liblsl prints what it does to stderr, in its own format and from its own threads. The daemon says
-the same things itself, once, with a mend. The lab's configuration stays in force: it is read from
+the same things itself, once, with a fix. The lab's configuration stays in force: it is read from
 where liblsl would look, and handed over with a log level added, unless it sets one itself.
 """
 

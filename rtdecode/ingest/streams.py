@@ -121,7 +121,7 @@ def choose_spike_stream(
         raise RtdecodeError(
             f"{len(usable)} sources send it: {_listed(usable)}",
             where=f"stream {infos[0].name()}",
-            mend="choose one with --source-id, or stop the others",
+            fix="choose one with --source-id, or stop the others",
         )
     if not usable:
         raise refusal or RtdecodeError("no stream was found")

@@ -20,13 +20,13 @@ def check_host(host: str, *, insecure: bool) -> str:
         loopback = ipaddress.ip_address(address).is_loopback
     except ValueError:
         raise RtdecodeError(
-            f"{host} is no address", where="--host", mend="write it like 127.0.0.1 or 0.0.0.0"
+            f"{host} is no address", where="--host", fix="write it like 127.0.0.1 or 0.0.0.0"
         ) from None
     if not loopback and not insecure:
         raise RtdecodeError(
             f"{host} can be reached from other machines, where anyone could look in",
             where="--host",
-            mend="use 127.0.0.1 and `ssh -L`, or say --insecure if the network is yours alone",
+            fix="use 127.0.0.1 and `ssh -L`, or say --insecure if the network is yours alone",
         )
     return address
 

@@ -59,25 +59,25 @@ class Lines:
     """The monitor where nothing can be drawn: a line when something changes, and every ten seconds.
 
     Args:
-        say: takes a line.
+        print_line: takes a line.
     """
 
-    say: Callable[[str], None]
+    print_line: Callable[[str], None]
     _alert: str = ""
     _alive: bool = False
     _status: StatusLines = field(init=False)
 
     def __post_init__(self) -> None:
-        self._status = StatusLines(self.say)
+        self._status = StatusLines(self.print_line)
 
     def report(self, state: MonitorState, now_s: float) -> None:
         """Say what is new; called once a second."""
         alert, alive = state.alert(now_s), state.alive(now_s)
         kind = alert.partition(":")[0]
         if alert and kind != self._alert:
-            self.say(alert)
+            self.print_line(alert)
         if alive and not self._alive:
-            self.say("daemon heard")
+            self.print_line("daemon heard")
         self._alert, self._alive = kind, alive
         if alive and state.status_map:
             self._status.report(state.status_map)

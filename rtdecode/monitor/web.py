@@ -190,7 +190,7 @@ def _refused(error: str, status: int) -> Response:
     return JSONResponse({"ok": False, "error": error}, status)
 
 
-def serve_web(listener: Listener, settings: WebSettings, say: Callable[[str], None]) -> None:
+def serve_web(listener: Listener, settings: WebSettings, print_line: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
@@ -198,7 +198,7 @@ def serve_web(listener: Listener, settings: WebSettings, say: Callable[[str], No
     """
     bound = _bind(settings)
     try:
-        asyncio.run(_serve(listener, settings, bound, say))
+        asyncio.run(_serve(listener, settings, bound, print_line))
     finally:
         bound.close()
 
@@ -217,13 +217,13 @@ def _bind(settings: WebSettings) -> socket.socket:
         raise RtdecodeError(
             f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})",
             where="--port",
-            mend="choose another port, or stop the monitor that has it",
+            fix="choose another port, or stop the monitor that has it",
         ) from None
     return bound
 
 
 async def _serve(
-    listener: Listener, settings: WebSettings, bound: socket.socket, say: Callable[[str], None]
+    listener: Listener, settings: WebSettings, bound: socket.socket, print_line: Callable[[str], None]
 ) -> None:
     state = MonitorState(listener.endpoint)
     hub = Hub(state, {"control": settings.control is not None})
@@ -249,7 +249,7 @@ async def _serve(
     host, port = bound.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     what = "looks at and controls" if control else "looks at"
-    say(f"http://{shown}:{port} {what} the daemon at {listener.endpoint}; Ctrl-C ends it")
+    print_line(f"http://{shown}:{port} {what} the daemon at {listener.endpoint}; Ctrl-C ends it")
     hearing = asyncio.create_task(_hear(listener, state, hub))
     try:
         await server.serve(sockets=[bound])

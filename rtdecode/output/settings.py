@@ -105,7 +105,7 @@ def read_settings(table: Mapping[str, Any], where: str) -> OutputSettings:
             raise RtdecodeError(
                 f"there is no setting {key!r}",
                 where=where,
-                mend=nearest(key, OutputSettings.__struct_fields__),
+                fix=nearest(key, OutputSettings.__struct_fields__),
             )
     try:
         settings = msgspec.convert(table, OutputSettings)
@@ -113,14 +113,14 @@ def read_settings(table: Mapping[str, Any], where: str) -> OutputSettings:
         raise RtdecodeError(
             str(error).replace("Object", "the table"),
             where=where,
-            mend=f"control is one of {', '.join(get_args(Control))}; see docs/rig.md",
+            fix=f"control is one of {', '.join(get_args(Control))}; see docs/rig.md",
         ) from None
     _check_ranges(settings, where)
     return settings
 
 
 def nearest(key: str, known: Sequence[str]) -> str:
-    """A mend that names the known key most like `key`, or all of them."""
+    """A fix that names the known key most like `key`, or all of them."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
@@ -140,7 +140,7 @@ def plan_output(
         raise RtdecodeError(
             f"fusion needs one velocity for each position, these are {len(position)} and {len(velocity)}",
             where=where,
-            mend="name them in pairs with position and velocity",
+            fix="name them in pairs with position and velocity",
         )
     matrix = _matrix(settings, n_decoded, where)
     n_axes = len(matrix)
@@ -176,8 +176,8 @@ def plan_output(
 
 
 def _check_ranges(settings: OutputSettings, where: str) -> None:
-    def refuse(key: str, problem: str, mend: str | None = None) -> None:
-        raise RtdecodeError(f"{key} {problem}", where=where, mend=mend)
+    def refuse(key: str, problem: str, fix: str | None = None) -> None:
+        raise RtdecodeError(f"{key} {problem}", where=where, fix=fix)
 
     for key in ("dead_zone", "dead_zone_speed", "drift_max"):
         value = getattr(settings, key)
@@ -230,13 +230,13 @@ def _columns(
             raise RtdecodeError(
                 f"{settings.control} control needs a decoded {role}, the model decodes {', '.join(names)}",
                 where=where,
-                mend="choose another control or model, or name the outputs",
+                fix="choose another control or model, or name the outputs",
             )
         return found
     for name in wanted:
         if name not in names:
             raise RtdecodeError(
-                f"the model has no output {name!r}", where=f"{where}, {role}", mend=nearest(name, names)
+                f"the model has no output {name!r}", where=f"{where}, {role}", fix=nearest(name, names)
             )
     if not wanted or len(set(wanted)) != len(wanted):
         raise RtdecodeError(f"{role} must name each axis once", where=where)
@@ -266,9 +266,7 @@ def _vector(key: str, given: tuple[float, ...] | None, n_axes: int, where: str) 
 
 
 def _count_error(key: str, found: int, needed: int, where: str) -> RtdecodeError:
-    return RtdecodeError(
-        f"{key} has {found} numbers for {needed} axes", where=where, mend="give one for each"
-    )
+    return RtdecodeError(f"{key} has {found} numbers for {needed} axes", where=where, fix="give one for each")
 
 
 def _per_bin(time_constant_s: float | None, bin_width_s: float) -> float:

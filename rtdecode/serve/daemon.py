@@ -71,7 +71,7 @@ class Daemon:
 
     Args:
         settings: checked.
-        say: takes a line for the person at the rig.
+        print_line: takes a line for the person at the rig.
         report: takes the status map once a second.
 
     Raises:
@@ -83,12 +83,12 @@ class Daemon:
         self,
         settings: ServeSettings,
         *,
-        say: Callable[[str], None],
+        print_line: Callable[[str], None],
         report: Callable[[dict[str, Any]], None],
     ) -> None:
         import pylsl
 
-        self.settings, self._say, self._report = settings, say, report
+        self.settings, self._print_line, self._report = settings, print_line, report
         model_path = find_model(settings.model, settings.stream)
         self.artifact, decoder = open_model(model_path)
         self._clock: Callable[[], float] = pylsl.local_clock
@@ -186,13 +186,13 @@ class Daemon:
         self._reporter.start()
         if self.watcher is not None:
             self.watcher.start()
-        self._say(
+        self._print_line(
             f"model {self.artifact.model_id} ({self.artifact.kind}, {self.artifact.n_channels} channels, "
             f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.loop.model_path}"
         )
-        self._say(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
+        self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
         compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
-        self._say(f"ready for stream {self.settings.stream}")
+        self._print_line(f"ready for stream {self.settings.stream}")
         self._await_streams()
         if self.recorder is not None:
             self.recorder.start()
@@ -350,7 +350,7 @@ class Daemon:
             error = self.recorder.error if self.recorder else ""
             if error and error != announced:
                 announced = error
-                self._say(f"NOT RECORDING: {error}")
+                self._print_line(f"NOT RECORDING: {error}")
             # The collector is off on the hot path; the little that threads leave behind goes here.
             gc.collect(0)
 
@@ -360,11 +360,11 @@ class Daemon:
             return
         self._announced = feed.inlet
         for line in connection_report(feed.inlet.stream, feed.layout, feed.inlet.correction_s, self.artifact):
-            self._say(line)
+            self._print_line(line)
 
     def _say_notices(self) -> None:
         while self.loop.notices:
-            self._say(self.loop.notices.popleft())
+            self._print_line(self.loop.notices.popleft())
 
     def _stop_loop(self, number: int, frame: FrameType | None) -> None:
         self.loop.stopping = True
@@ -390,5 +390,5 @@ def _not_found(flag: str, name: str, timeout_s: float, seen: str = "") -> Rtdeco
     return RtdecodeError(
         f"no stream of that name within {timeout_s:g} s" + (f" ({seen})" if seen else ""),
         where=f"{flag} {name}",
-        mend="start the acquisition or `rtdecode replay`, check the name, or wait longer with --timeout",
+        fix="start the acquisition or `rtdecode replay`, check the name, or wait longer with --timeout",
     )

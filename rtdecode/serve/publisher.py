@@ -29,7 +29,7 @@ def bind(socket: zmq.Socket[bytes], flag: str, endpoint: str) -> str:
         raise RtdecodeError(
             f"{endpoint} is in use" if taken else f"{endpoint} cannot be bound ({error})",
             where=flag,
-            mend="stop the other daemon, or choose another port" if taken else "check the address",
+            fix="stop the other daemon, or choose another port" if taken else "check the address",
         ) from None
     return str(socket.getsockopt_string(zmq.LAST_ENDPOINT))
 

@@ -66,7 +66,7 @@ class ServeSettings:
     def __post_init__(self) -> None:
         if self.behavior is not None and self.record is None:
             raise RtdecodeError(
-                "a behaviour stream is only recorded", where="--behavior", mend="add --record OUT.h5"
+                "a behaviour stream is only recorded", where="--behavior", fix="add --record OUT.h5"
             )
         if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior):
             raise RtdecodeError("needs a name that no other stream here has", where="--lsl-out")
@@ -95,7 +95,7 @@ def check_endpoint(flag: str, endpoint: str, *, insecure: bool) -> None:
     known_port = port == "*" or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
     if not separator or transport != "tcp" or not colon or not host or not known_port:
         example = DEFAULT_BIND if flag == "--bind" else DEFAULT_CONTROL
-        raise RtdecodeError(f"{endpoint} is no endpoint", where=flag, mend=f"write it like {example}")
+        raise RtdecodeError(f"{endpoint} is no endpoint", where=flag, fix=f"write it like {example}")
     loopback = host in ("localhost", "[::1]") or (
         host.startswith("127.") and all(part.isdigit() for part in host.split("."))
     )
@@ -103,5 +103,5 @@ def check_endpoint(flag: str, endpoint: str, *, insecure: bool) -> None:
         raise RtdecodeError(
             f"{endpoint} can be reached from other machines, where anyone could read or stop the decoder",
             where=flag,
-            mend="use 127.0.0.1, or say --insecure if the network is yours alone",
+            fix="use 127.0.0.1, or say --insecure if the network is yours alone",
         )

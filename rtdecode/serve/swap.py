@@ -55,7 +55,7 @@ class Swapper:
                 none, or from another array; or the loop is too busy. The old model goes on. /log says so.
         """
         if not self._busy.acquire(timeout=wait_s):
-            raise RtdecodeError("another swap is under way", where=model, mend="wait for it, and try again")
+            raise RtdecodeError("another swap is under way", where=model, fix="wait for it, and try again")
         try:
             return self._swap(model)
         except RtdecodeError as error:
@@ -91,7 +91,7 @@ class Swapper:
             raise RtdecodeError(
                 f"the loop did not take it within {APPLY_TIMEOUT_S:g} s",
                 where=str(candidate.path),
-                mend="try again",
+                fix="try again",
             )
         return command
 
@@ -115,7 +115,7 @@ def warm(candidate: Candidate) -> None:
             raise RtdecodeError(
                 "what it decodes from the last seconds are no numbers",
                 where=str(candidate.path),
-                mend="fit or calibrate it anew",
+                fix="fit or calibrate it anew",
             )
 
 
@@ -127,7 +127,7 @@ def check_replaces(new: ModelArtifact, old: ModelArtifact, where: str) -> None:
     """
 
     def refuse(what: str) -> RtdecodeError:
-        return RtdecodeError(what, where=where, mend="stop, and serve it with --model")
+        return RtdecodeError(what, where=where, fix="stop, and serve it with --model")
 
     if new.n_channels != old.n_channels:
         raise refuse(

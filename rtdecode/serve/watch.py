@@ -75,7 +75,7 @@ class Watcher:
     Args:
         folder: that must be there.
         swap: lets the model at a path decode.
-        say: takes a line for the person at the rig.
+        print_line: takes a line for the person at the rig.
 
     Attributes:
         error: why the folder cannot be read at the moment; "" while it can.
@@ -84,7 +84,9 @@ class Watcher:
         RtdecodeError: it is no folder, or cannot be read.
     """
 
-    def __init__(self, folder: Path, swap: Callable[[str], object], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, swap: Callable[[str], object], print_line: Callable[[str], None]
+    ) -> None:
         self.folder, self.error = folder, ""
         try:
             self._watch = FolderWatch(look(folder))
@@ -92,9 +94,9 @@ class Watcher:
             raise RtdecodeError(
                 f"cannot be watched ({error.strerror or error})",
                 where=f"--watch {folder}",
-                mend="name a folder that is there",
+                fix="name a folder that is there",
             ) from error
-        self._swap, self._say = swap, say
+        self._swap, self._print_line = swap, print_line
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtdecode-watch", daemon=True)
 
@@ -121,4 +123,4 @@ class Watcher:
         try:
             self._swap(str(path))
         except RtdecodeError as error:
-            self._say(f"NOT SWAPPED: {error}; the model before goes on")
+            self._print_line(f"NOT SWAPPED: {error}; the model before goes on")

@@ -68,7 +68,7 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
         RtdecodeError: no spikes, a bin width that is not positive, or times that span an impossible length.
     """
     if not (math.isfinite(bin_width_s) and bin_width_s > 0):
-        raise RtdecodeError(f"the bin width is {bin_width_s} s", mend="give a positive number of seconds")
+        raise RtdecodeError(f"the bin width is {bin_width_s} s", fix="give a positive number of seconds")
     counts = session.counts
     if counts is not None and math.isclose(counts.bin_width_s, bin_width_s, rel_tol=SAME_WIDTH):
         kept = np.minimum(counts.values, np.iinfo(np.uint8).max).astype(np.uint8, copy=False)
@@ -97,7 +97,7 @@ def events_of(session: Session, seed: int = 0) -> tuple[Events, bool]:
         "holds no spikes: neither /events nor /counts"
         + (", only /decoded" if session.decoded is not None else ""),
         where=str(session.path or session.name),
-        mend="use the recording it was decoded from",
+        fix="use the recording it was decoded from",
     )
 
 
@@ -164,7 +164,7 @@ def _whole_bins(session: Session, duration_s: float, bin_width_s: float) -> int:
         raise RtdecodeError(
             f"spans {duration_s:.0f} s, {n_bins} bins of {bin_width_s} s: more than memory holds",
             where=str(session.path or session.name),
-            mend="look for a stray time stamp in /events/time or /behavior/time",
+            fix="look for a stray time stamp in /events/time or /behavior/time",
         )
     return n_bins
 

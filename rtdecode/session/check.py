@@ -2,7 +2,7 @@
 
 Liberal in dtypes (whole numbers may come as any integer or float type), strict in meaning. The reader
 and the writer use the same rules, so nothing is written that could not be read again. Every error is one
-line with the place (`file.h5:/group/dataset`) and the mend.
+line with the place (`file.h5:/group/dataset`) and the fix.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_events(columns: Columns, n_channels: int, place: str) -> Events:
             f"channel {channel[row]} at row {row} is not below n_channels ({n_channels}); "
             f"{int(outside.sum())} such rows (channels count from 0)",
             where=f"{place}/channel",
-            mend=_repair(place),
+            fix=_repair(place),
         )
     unit = None
     if "unit" in columns:
@@ -55,7 +55,7 @@ def check_counts(values: NDArray[Any], attrs: Mapping[str, Any], n_channels: int
     bin_width_s = _number(attrs, "bin_width_s", place)
     if not bin_width_s > 0:
         raise RtdecodeError(
-            f"bin_width_s is {bin_width_s}", where=place, mend="set it to the width of a bin in seconds"
+            f"bin_width_s is {bin_width_s}", where=place, fix="set it to the width of a bin in seconds"
         )
     where = f"{place}/values"
     _columns_of(values, n_channels, where, "one column for every channel")
@@ -74,7 +74,7 @@ def check_behavior(columns: Columns, attrs: Mapping[str, Any], place: str) -> Be
     where = f"{place}/values"
     _numeric(values, where)
     if values.ndim != 2 or values.shape[1] == 0:
-        raise RtdecodeError(f"has shape {values.shape}", where=where, mend="it must be [samples, columns]")
+        raise RtdecodeError(f"has shape {values.shape}", where=where, fix="it must be [samples, columns]")
     names = _labels(attrs, "names", values.shape[1], place)
     units = _labels(attrs, "units", values.shape[1], place)
     with np.errstate(over="ignore"):
@@ -86,7 +86,7 @@ def check_behavior(columns: Columns, attrs: Mapping[str, Any], place: str) -> Be
             f"NaN or infinite in {int(bad.sum())} of {len(time)} rows, "
             f"the first at row {row} (t = {time[row]:.3f} s)",
             where=where,
-            mend=_repair(place),
+            fix=_repair(place),
         )
     back = np.flatnonzero(time[1:] <= time[:-1])
     if back.size:
@@ -95,7 +95,7 @@ def check_behavior(columns: Columns, attrs: Mapping[str, Any], place: str) -> Be
             f"time does not increase at row {row} ({time[row - 1]:.6f} s, then {time[row]:.6f} s); "
             f"{back.size} such rows",
             where=f"{place}/time",
-            mend=_repair(place),
+            fix=_repair(place),
         )
     return Behavior(time, values, names, units)
 
@@ -111,7 +111,7 @@ def check_trials(columns: Columns, place: str) -> Trials:
         raise RtdecodeError(
             f"trial {row} stops before it starts; {int(before.sum())} such rows",
             where=f"{place}/stop",
-            mend=_repair(place),
+            fix=_repair(place),
         )
     others = {name: column for name, column in columns.items() if name not in ("start", "stop")}
     if "target" in others:
@@ -129,7 +129,7 @@ def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, p
     _numeric(values, f"{place}/values")
     if values.ndim != 2:
         raise RtdecodeError(
-            f"has shape {values.shape}", where=f"{place}/values", mend="it must be [bins, outputs]"
+            f"has shape {values.shape}", where=f"{place}/values", fix="it must be [bins, outputs]"
         )
     counts = whole_numbers(columns["counts"], np.uint8, f"{place}/counts")
     _columns_of(counts, n_channels, f"{place}/counts", "one column for every channel")
@@ -137,13 +137,13 @@ def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, p
     listed = (as_texts(attrs.get(name)) or () for name in ("models", MODELS_SO_FAR))
     models = max((tuple(model for model in each if model) for each in listed), key=len)
     if len(models) > MAX_MODELS:
-        raise RtdecodeError(f"{len(models)} models", where=place, mend=f"at most {MAX_MODELS} fit")
+        raise RtdecodeError(f"{len(models)} models", where=place, fix=f"at most {MAX_MODELS} fit")
     model = _row_numbers(columns, "model", np.uint8, place)
     if model.size and int(model.max()) >= len(models):
         raise RtdecodeError(
             f"model {int(model.max())} is used but `models` lists {len(models)}",
             where=f"{place}/model",
-            mend="list the model_id of every model in the attribute `models`",
+            fix="list the model_id of every model in the attribute `models`",
         )
     return Decoded(
         bin=_row_numbers(columns, "bin", np.int64, place),
@@ -169,14 +169,14 @@ def _check_out(values: NDArray[Any], attrs: Mapping[str, Any], place: str) -> De
         raise RtdecodeError(
             f"has shape {values.shape} for {len(names)} out_names and {len(units)} out_units",
             where=f"{place}/out",
-            mend="it must be [bins, axes], with a name and a unit for each axis",
+            fix="it must be [bins, axes], with a name and a unit for each axis",
         )
     settings = as_text(attrs.get("out_settings"))
     if not is_json_object(settings):
         raise RtdecodeError(
             "the attribute out_settings is not a JSON object",
             where=place,
-            mend="it holds the [output] table of rig.toml as JSON",
+            fix="it holds the [output] table of rig.toml as JSON",
         )
     return DecodedOut(values.astype(np.float32, copy=False), names, units, json.loads(settings))
 
@@ -188,20 +188,20 @@ def check_log(columns: Columns, place: str) -> tuple[LogEntry, ...]:
     bins = _row_numbers(columns, "bin", np.int64, place)
     for name in ("kind", "data"):
         if columns[name].ndim != 1 or (columns[name].dtype.kind != "U" and columns[name].size):
-            raise RtdecodeError("is not a list of strings", where=f"{place}/{name}", mend=f"see {DOCS}")
+            raise RtdecodeError("is not a list of strings", where=f"{place}/{name}", fix=f"see {DOCS}")
     broken = [row for row, text in enumerate(columns["data"]) if not is_json_object(str(text))]
     if broken:
         raise RtdecodeError(
             f"row {broken[0]} is not a JSON object; {len(broken)} such rows",
             where=f"{place}/data",
-            mend=_repair(place),
+            fix=_repair(place),
         )
     kinds, data = columns["kind"].tolist(), [json.loads(text) for text in columns["data"].tolist()]
     try:
         return tuple(join_parts(map(LogEntry, time.tolist(), bins.tolist(), kinds, data)))
     except ValueError as error:
         raise RtdecodeError(
-            f"holds parts that do not fit together: {error}", where=f"{place}/data", mend=f"see {DOCS}"
+            f"holds parts that do not fit together: {error}", where=f"{place}/data", fix=f"see {DOCS}"
         ) from error
 
 
@@ -223,13 +223,13 @@ def whole_numbers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray
             raise RtdecodeError(
                 f"{bad} values are NaN or infinite",
                 where=where,
-                mend="write whole numbers, 0 where nothing was seen",
+                fix="write whole numbers, 0 where nothing was seen",
             )
         if (values != np.floor(values)).any():
             raise RtdecodeError(
                 f"holds {values[values != np.floor(values)].flat[0]}",
                 where=where,
-                mend="write whole numbers; rates must be turned back into counts",
+                fix="write whole numbers; rates must be turned back into counts",
             )
     low, high = values.min(), values.max()
     limits = np.iinfo(target)
@@ -238,7 +238,7 @@ def whole_numbers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray
         raise RtdecodeError(
             f"holds {wrong}, outside {limits.min} to {limits.max}",
             where=where,
-            mend="check the recording's export",
+            fix="check the recording's export",
         )
     return values.astype(target)
 
@@ -252,7 +252,7 @@ def _times(values: NDArray[Any], where: str) -> NDArray[np.float64]:
         raise RtdecodeError(
             f"NaN or infinite in {int(bad.sum())} of {len(time)} times, the first at row {int(bad.argmax())}",
             where=where,
-            mend=_repair(where),
+            fix=_repair(where),
         )
     return time
 
@@ -265,19 +265,19 @@ def _row_numbers(columns: Columns, name: str, dtype: DTypeLike, place: str) -> N
 def _numeric(values: NDArray[Any], where: str) -> None:
     if values.dtype.kind not in "iufb":
         raise RtdecodeError(
-            f"holds {values.dtype}, not numbers", where=where, mend=f"see {DOCS} for the dtypes"
+            f"holds {values.dtype}, not numbers", where=where, fix=f"see {DOCS} for the dtypes"
         )
 
 
 def _one_dimensional(values: NDArray[Any], where: str) -> None:
     if values.ndim != 1:
-        raise RtdecodeError(f"has shape {values.shape}", where=where, mend="it must have one dimension")
+        raise RtdecodeError(f"has shape {values.shape}", where=where, fix="it must have one dimension")
 
 
 def _columns_of(values: NDArray[Any], n_columns: int, where: str, meaning: str) -> None:
     if values.ndim != 2 or values.shape[1] != n_columns:
         raise RtdecodeError(
-            f"has shape {values.shape}, not [rows, {n_columns}]", where=where, mend=f"it needs {meaning}"
+            f"has shape {values.shape}, not [rows, {n_columns}]", where=where, fix=f"it needs {meaning}"
         )
 
 
@@ -285,7 +285,7 @@ def _same_length(columns: Columns, place: str) -> None:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise RtdecodeError(f"datasets of different lengths ({listed})", where=place, mend=_repair(place))
+        raise RtdecodeError(f"datasets of different lengths ({listed})", where=place, fix=_repair(place))
 
 
 def _number(attrs: Mapping[str, Any], name: str, place: str) -> float:
@@ -293,7 +293,7 @@ def _number(attrs: Mapping[str, Any], name: str, place: str) -> float:
     if number is None or not math.isfinite(number):
         problem = "is missing" if name not in attrs else "is not a finite number"
         raise RtdecodeError(
-            f"the attribute {name} {problem}", where=place, mend=f"set it, in seconds; see {DOCS}"
+            f"the attribute {name} {problem}", where=place, fix=f"set it, in seconds; see {DOCS}"
         )
     return number
 
@@ -303,13 +303,13 @@ def _labels(attrs: Mapping[str, Any], name: str, n_columns: int, place: str) -> 
     if labels is None:
         problem = "is missing" if name not in attrs else "is not a list of strings"
         raise RtdecodeError(
-            f"the attribute {name} {problem}", where=place, mend=f"one string a column; see {DOCS}"
+            f"the attribute {name} {problem}", where=place, fix=f"one string a column; see {DOCS}"
         )
     if len(labels) != n_columns:
         raise RtdecodeError(
             f"{len(labels)} {name} for {n_columns} columns of values",
             where=place,
-            mend=f"set the attribute {name} to {n_columns} strings",
+            fix=f"set the attribute {name} to {n_columns} strings",
         )
     return labels
 

@@ -113,7 +113,7 @@ class SessionWriter:
         self._models: tuple[str, ...] = ()
         self._last_sample_s = -np.inf
         if self.path.is_file() and not overwrite:
-            raise RtdecodeError("exists already", where=str(self.path), mend="choose another name")
+            raise RtdecodeError("exists already", where=str(self.path), fix="choose another name")
         if self.path.is_dir():
             raise cannot_write(self.path, IsADirectoryError())
         unfinished = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")

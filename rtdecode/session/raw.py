@@ -1,6 +1,6 @@
 """Open a session file and lift its groups into arrays, before anything in them is judged.
 
-`read.py` judges them strictly, `repair.py` mends them; both start here.
+`read.py` judges them strictly, `repair.py` fixes them; both start here.
 """
 
 from __future__ import annotations
@@ -106,22 +106,22 @@ def read_raw(path: Path, unreadable: Callable[[RtdecodeError], None] | None = No
 def _opened(path: Path) -> Iterator[h5py.File]:
     if path.is_dir():
         raise RtdecodeError(
-            "is a folder, not a session file", where=str(path), mend="name the .h5 file inside"
+            "is a folder, not a session file", where=str(path), fix="name the .h5 file inside"
         )
     if not path.exists():
-        raise RtdecodeError("no such file", where=str(path), mend="check the path")
+        raise RtdecodeError("no such file", where=str(path), fix="check the path")
     try:
         with h5py.File(path, "r") as file:
             yield file
     except PermissionError as error:
-        raise RtdecodeError("may not be read", where=str(path), mend="check its permissions") from error
+        raise RtdecodeError("may not be read", where=str(path), fix="check its permissions") from error
     except MemoryError as error:
         raise RtdecodeError(f"does not fit into memory ({error})", where=str(path)) from error
     except HDF5_ERRORS as error:
         raise RtdecodeError(
             _why_unreadable(path, error),
             where=str(path),
-            mend=f"copy it again from where it was recorded; a session is an HDF5 file as in {DOCS}",
+            fix=f"copy it again from where it was recorded; a session is an HDF5 file as in {DOCS}",
         ) from error
 
 
@@ -145,24 +145,24 @@ def _check_format(file: h5py.File, path: Path) -> None:
         raise RtdecodeError(
             "is HDF5 but not a session: the root attribute `format` is missing",
             where=f"{path}:/",
-            mend=f"write it as in {DOCS}",
+            fix=f"write it as in {DOCS}",
         )
     if as_text(found) != FORMAT:
         raise RtdecodeError(
             f"its format is {as_text(found)!r}, not {FORMAT!r}",
             where=f"{path}:/",
-            mend=f"write it as in {DOCS}",
+            fix=f"write it as in {DOCS}",
         )
     version = _whole_attr(file, "format_version", path)
     if version > FORMAT_VERSION:
         raise RtdecodeError(
             f"has format_version {version}, this rtdecode reads {FORMAT_VERSION}",
             where=f"{path}:/",
-            mend="pip install --upgrade rtdecode",
+            fix="pip install --upgrade rtdecode",
         )
     if version < 1:
         raise RtdecodeError(
-            f"format_version is {version}", where=f"{path}:/", mend=f"set it to {FORMAT_VERSION}"
+            f"format_version is {version}", where=f"{path}:/", fix=f"set it to {FORMAT_VERSION}"
         )
 
 
@@ -172,7 +172,7 @@ def _n_channels(file: h5py.File, path: Path) -> int:
         raise RtdecodeError(
             f"n_channels is {n_channels}",
             where=f"{path}:/",
-            mend=f"set the root attribute n_channels to the number of channels, 1 to {MAX_CHANNELS}",
+            fix=f"set the root attribute n_channels to the number of channels, 1 to {MAX_CHANNELS}",
         )
     return n_channels
 
@@ -184,7 +184,7 @@ def _whole_attr(file: h5py.File, name: str, path: Path, default: int | None = No
     number = as_number(value)
     if number is None or number != round(number):
         problem = "is missing" if value is None else f"is {as_text(value)!r}, not a whole number"
-        raise RtdecodeError(f"the root attribute {name} {problem}", where=f"{path}:/", mend=f"see {DOCS}")
+        raise RtdecodeError(f"the root attribute {name} {problem}", where=f"{path}:/", fix=f"see {DOCS}")
     return int(number)
 
 
@@ -226,18 +226,18 @@ def _read_group(file: h5py.File, name: str, path: Path, complete: bool) -> RawGr
         return _columns_and_attrs(file[name], name, place, complete)
     except HDF5_ERRORS as error:
         raise RtdecodeError(
-            f"is damaged: {error}", where=place, mend=f"{repair_hint(path)} saves the rest"
+            f"is damaged: {error}", where=place, fix=f"{repair_hint(path)} saves the rest"
         ) from error
 
 
 def _columns_and_attrs(group: h5py.Group, name: str, place: str, complete: bool) -> RawGroup:
     needed, optional = GROUPS[name]
     if not isinstance(group, h5py.Group):
-        raise RtdecodeError("is a dataset, not a group", where=place, mend=f"write it as in {DOCS}")
+        raise RtdecodeError("is a dataset, not a group", where=place, fix=f"write it as in {DOCS}")
     missing = [column for column in needed if column not in group]
     if missing:
         raise RtdecodeError(
-            f"lacks {' and '.join(missing)}", where=place, mend=f"it needs {', '.join(needed)}; see {DOCS}"
+            f"lacks {' and '.join(missing)}", where=place, fix=f"it needs {', '.join(needed)}; see {DOCS}"
         )
     wanted = (
         list(group) if name == "trials" else [*needed, *(column for column in optional if column in group)]
@@ -245,7 +245,7 @@ def _columns_and_attrs(group: h5py.Group, name: str, place: str, complete: bool)
     datasets = {column: group[column] for column in wanted}
     for column, dataset in datasets.items():
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None or dataset.ndim == 0:
-            raise RtdecodeError("is not an array", where=f"{place}/{column}", mend=f"write it as in {DOCS}")
+            raise RtdecodeError("is not an array", where=f"{place}/{column}", fix=f"write it as in {DOCS}")
     # A recorder that was killed may have lengthened one dataset of a group and not yet its neighbours.
     rows = None if complete else min(len(dataset) for dataset in datasets.values())
     return RawGroup(

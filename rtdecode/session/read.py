@@ -31,7 +31,7 @@ def read_session(path: Path | str) -> Session:
 
     Raises:
         RtdecodeError: the file cannot be read, is no session, or breaks a rule of the format; one line with
-            the file, the path inside it and the mend.
+            the file, the path inside it and the fix.
     """
     return checked(read_raw(Path(path)))
 
@@ -46,7 +46,7 @@ def checked(raw: RawSession) -> Session:
         raise RtdecodeError(
             "holds no spikes: neither /events nor /counts",
             where=f"{raw.path}:/",
-            mend=f"write at least one of them as in {DOCS}",
+            fix=f"write at least one of them as in {DOCS}",
         )
     parts = {name: check_part(name, group, raw.n_channels) for name, group in raw.groups.items()}
     return Session(n_channels=raw.n_channels, attrs=raw.attrs, path=raw.path, complete=raw.complete, **parts)

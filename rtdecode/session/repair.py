@@ -24,7 +24,7 @@ Tell = Callable[[str], None]
 
 
 def repair_session(path: Path | str) -> tuple[Path, list[str]]:
-    """Mend the session in `path` into `<stem>.repaired.h5` beside it.
+    """Repair the session in `path` into `<stem>.repaired.h5` beside it.
 
     Events with impossible times or channels, behaviour samples that are not finite or not after the one
     before, trials that stop before they start and log entries that are no JSON are dropped; unsorted events
@@ -42,30 +42,30 @@ def repair_session(path: Path | str) -> tuple[Path, list[str]]:
     raw = read_raw(path, unreadable=lambda error: done.append(_left_out(error)))
     if not raw.complete:
         done.append("the recording was not closed: kept every whole row and marked it complete")
-    mended = {name: _mend(name, group, raw, done.append) for name, group in raw.groups.items()}
-    groups = {name: group for name, group in mended.items() if group is not None}
+    repaired = {name: _repair(name, group, raw, done.append) for name, group in raw.groups.items()}
+    groups = {name: group for name, group in repaired.items() if group is not None}
     if not groups.keys() & {"events", "counts", "decoded"}:
         reasons = "; ".join(done) or "it holds no spikes"
         raise RtdecodeError(
-            f"nothing can be saved: {reasons}", where=str(path), mend=f"write it anew as in {DOCS}"
+            f"nothing can be saved: {reasons}", where=str(path), fix=f"write it anew as in {DOCS}"
         )
     if not done:
         return path, done
     session = checked(replace(raw, groups=groups, complete=True))
-    repaired = path.with_name(f"{path.stem}.repaired.h5")
-    write_session(repaired, session)
-    return repaired, done
+    copy = path.with_name(f"{path.stem}.repaired.h5")
+    write_session(copy, session)
+    return copy, done
 
 
-def _mend(name: str, group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup | None:
+def _repair(name: str, group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup | None:
     inside = f"/{name}"
     try:
-        mended = _MENDERS[name](_cut(group, inside, tell), raw, lambda line: tell(f"{inside}: {line}"))
-        check_part(name, mended, raw.n_channels)
+        repaired = _REPAIRERS[name](_cut(group, inside, tell), raw, lambda line: tell(f"{inside}: {line}"))
+        check_part(name, repaired, raw.n_channels)
     except RtdecodeError as error:
         tell(_left_out(error))
         return None
-    return mended
+    return repaired
 
 
 def _cut(group: RawGroup, inside: str, tell: Tell) -> RawGroup:
@@ -79,7 +79,7 @@ def _cut(group: RawGroup, inside: str, tell: Tell) -> RawGroup:
     return replace(group, columns={name: column[:rows] for name, column in group.columns.items()})
 
 
-def _mend_events(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+def _repair_events(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
     time, channel = _numbers(group, "time"), _numbers(group, "channel")
     timed = np.isfinite(time)
     group = _keep(group, timed, "events without a finite time", tell)
@@ -95,7 +95,7 @@ def _mend_events(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
     return group
 
 
-def _mend_behavior(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+def _repair_behavior(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
     time, values = _numbers(group, "time"), _numbers(group, "values", dimensions=2)
     # Beyond float32 is as good as infinite: that is what a session holds.
     fits = np.abs(values) <= np.finfo(np.float32).max
@@ -115,13 +115,13 @@ def _mend_behavior(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
     return replace(group, attrs=attrs)
 
 
-def _mend_trials(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+def _repair_trials(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
     start, stop = _numbers(group, "start"), _numbers(group, "stop")
     sound = np.isfinite(start) & np.isfinite(stop) & (stop >= start)
     return _keep(group, sound, "trials that stop before they start", tell)
 
 
-def _mend_log(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+def _repair_log(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
     sound = np.array([is_json_object(str(text)) for text in group.columns["data"]], dtype=np.bool_)
     return _keep(group, sound, "entries without JSON data", tell)
 
@@ -130,13 +130,13 @@ def _as_it_is(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
     return group
 
 
-_MENDERS: dict[str, Callable[[RawGroup, RawSession, Tell], RawGroup]] = {
-    "events": _mend_events,
+_REPAIRERS: dict[str, Callable[[RawGroup, RawSession, Tell], RawGroup]] = {
+    "events": _repair_events,
     "counts": _as_it_is,
-    "behavior": _mend_behavior,
-    "trials": _mend_trials,
+    "behavior": _repair_behavior,
+    "trials": _repair_trials,
     "decoded": _as_it_is,
-    "log": _mend_log,
+    "log": _repair_log,
 }
 
 

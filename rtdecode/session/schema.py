@@ -30,5 +30,5 @@ DOCS = "docs/session-files.md"
 
 
 def repair_hint(path: object) -> str:
-    """The mend for what `rtdecode info --repair` can put right."""
+    """The fix for what `rtdecode info --repair` can put right."""
     return f"rtdecode info {path} --repair"

@@ -23,7 +23,7 @@ def check_writable(path: Path, *, overwrite: bool = True) -> None:
     if path.is_dir():
         raise cannot_write(path, IsADirectoryError())
     if path.exists() and not overwrite:
-        raise RtdecodeError("exists already", where=str(path), mend="choose another name, or add --overwrite")
+        raise RtdecodeError("exists already", where=str(path), fix="choose another name, or add --overwrite")
     try:
         # Permissions say little on network drives and to root; a file that is made says it all.
         with tempfile.TemporaryFile(dir=path.parent):

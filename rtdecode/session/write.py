@@ -74,12 +74,12 @@ def cannot_write(path: Path, error: Exception) -> RtdecodeError:
     """The one line for a file that cannot be created or filled."""
     folder = path.parent
     if not folder.is_dir():
-        return RtdecodeError("cannot be written: no such folder", where=str(path), mend=f"create {folder}")
+        return RtdecodeError("cannot be written: no such folder", where=str(path), fix=f"create {folder}")
     if path.is_dir():
-        return RtdecodeError("cannot be written: it is a folder", where=str(path), mend="give a file name")
+        return RtdecodeError("cannot be written: it is a folder", where=str(path), fix="give a file name")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return RtdecodeError(
-        f"cannot be written: {reason}", where=str(path), mend=f"check space and permissions in {folder}"
+        f"cannot be written: {reason}", where=str(path), fix=f"check space and permissions in {folder}"
     )
 
 
@@ -99,14 +99,14 @@ def out_attrs(names: Sequence[str], units: Sequence[str], settings: Mapping[str,
 
 def _checked_parts(session: Session, where: str) -> Parts:
     if not 1 <= session.n_channels <= MAX_CHANNELS:
-        raise RtdecodeError(f"n_channels is {session.n_channels}", where=where, mend=f"1 to {MAX_CHANNELS}")
+        raise RtdecodeError(f"n_channels is {session.n_channels}", where=where, fix=f"1 to {MAX_CHANNELS}")
     taken = OWN_ATTRS & session.attrs.keys()
     if taken:
         raise RtdecodeError(
-            f"the attribute {min(taken)} is the format's own", where=where, mend="give it another name"
+            f"the attribute {min(taken)} is the format's own", where=where, fix="give it another name"
         )
     if session.events is None and session.counts is None and session.decoded is None:
-        raise RtdecodeError("the session holds no spikes", where=where, mend="give it events or counts")
+        raise RtdecodeError("the session holds no spikes", where=where, fix="give it events or counts")
     parts: Parts = {}
     columns: Columns
     attrs: Attrs

@@ -26,7 +26,7 @@ class Numbered:
 def square(number: int) -> int:
     """A job that is done, unless it is told 13."""
     if number == 13:
-        raise RtdecodeError("is unlucky", where="13", mend="take another one")
+        raise RtdecodeError("is unlucky", where="13", fix="take another one")
     return number * number
 
 

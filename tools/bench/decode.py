@@ -95,13 +95,13 @@ class Case:
     out: F4
 
 
-def run_bench(bins: int, channels: Sequence[int], say: Callable[[str], None]) -> list[Timing]:
+def run_bench(bins: int, channels: Sequence[int], print_line: Callable[[str], None]) -> list[Timing]:
     """Time everything.
 
     Args:
         bins: of the engine that runs live, at least 20; what is slower is timed for fewer.
         channels: of the arrays, the fewest first.
-        say: told what is going on.
+        print_line: told what is going on.
 
     Returns:
         Rows; the first is the default network of the first array in the engine that runs live.
@@ -115,14 +115,14 @@ def run_bench(bins: int, channels: Sequence[int], say: Callable[[str], None]) ->
     except ModuleNotFoundError as error:
         raise RtdecodeError(
             f"the benchmark runs networks in torch, and {error.name} is not installed",
-            mend="pip install 'rtdecode[train]'",
+            fix="pip install 'rtdecode[train]'",
         ) from error
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        say("making networks and filters")
+        print_line("making networks and filters")
         cases = [*_engine_cases(channels[0], bins), *_array_cases(channels, bins)]
-        say(f"timing {len(cases)} of them")
+        print_line(f"timing {len(cases)} of them")
         return _timed(cases)
     finally:
         torch.set_num_threads(threads)

@@ -53,7 +53,7 @@ class LatencyBench:
             raise RtdecodeError("must be 0, or lie between 0.1 and 1000 milliseconds", where="--push")
 
 
-def run_bench(bench: LatencyBench, say: Callable[[str], None]) -> dict[str, Any]:
+def run_bench(bench: LatencyBench, print_line: Callable[[str], None]) -> dict[str, Any]:
     """Run source, daemon, bare inlet and subscriber as separate processes and threads.
 
     Returns:
@@ -73,11 +73,11 @@ def run_bench(bench: LatencyBench, say: Callable[[str], None]) -> dict[str, Any]
         write_artifact(model, fit_sessions([train], kind="wiener").artifact)
         with LoopbackRig(folder) as rig:
             pylsl.set_config_content(rig.lsl_config)
-            return _measure(rig, bench, model, say)
+            return _measure(rig, bench, model, print_line)
 
 
 def _measure(
-    rig: LoopbackRig, bench: LatencyBench, model: Path, say: Callable[[str], None]
+    rig: LoopbackRig, bench: LatencyBench, model: Path, print_line: Callable[[str], None]
 ) -> dict[str, Any]:
     cursor, control, hop = free_endpoint(), free_endpoint(), free_endpoint()
     seconds = (bench.bins + SETTLE_BINS) * 0.02
@@ -111,7 +111,7 @@ def _measure(
             module="rtdecode.tools.bench.hops",
         )
         hop_thread.start()
-        say(f"measuring {bench.bins} bins, {seconds:.0f} s")
+        print_line(f"measuring {bench.bins} bins, {seconds:.0f} s")
         heard = listener.listen(seconds + READY_S, bins=bench.bins + SETTLE_BINS)
         enough.set()
         bare.wait(READY_S)

@@ -110,5 +110,5 @@ def swapped_at(cursors: Cursors) -> float:
 
 def _nothing(where: str, what: str) -> RtdecodeError:
     return RtdecodeError(
-        what, where=f"demo, {where}", mend="run rtdecode doctor, and rtdecode demo --debug once more"
+        what, where=f"demo, {where}", fix="run rtdecode doctor, and rtdecode demo --debug once more"
     )

@@ -82,11 +82,11 @@ class Story:
         }
 
 
-def run_demo(say: Callable[[str], None], *, seed: int = 0, watch: Watch | None = None) -> Story:
+def run_demo(print_line: Callable[[str], None], *, seed: int = 0, watch: Watch | None = None) -> Story:
     """Run the story.
 
     Args:
-        say: takes a line on what happens.
+        print_line: takes a line on what happens.
         seed: of targets, noise and spikes.
         watch: shows it meanwhile.
 
@@ -97,7 +97,7 @@ def run_demo(say: Callable[[str], None], *, seed: int = 0, watch: Watch | None =
     with tempfile.TemporaryDirectory(prefix="rtdecode-demo-") as name, LoopbackRig(Path(name)) as rig:
         # What is calibrated here is nobody's current model.
         rig.set_environment("XDG_DATA_HOME", name)
-        return _Telling(rig, say, seed, watch or _unwatched, started).tell()
+        return _Telling(rig, print_line, seed, watch or _unwatched, started).tell()
 
 
 def _unwatched(cursor: str, task: str) -> AbstractContextManager[object]:
@@ -109,7 +109,7 @@ class _Telling:
     """The story while it is told."""
 
     rig: LoopbackRig
-    say: Callable[[str], None]
+    print_line: Callable[[str], None]
     seed: int
     watch: Watch
     started: float
@@ -119,8 +119,8 @@ class _Telling:
 
     def tell(self) -> Story:
         model = read_artifact(find_model(MODEL), train=False)
-        rig, say = self.rig, self.say
-        say(
+        rig, print_line = self.rig, self.print_line
+        print_line(
             f"serving {MODEL}: {model.kind}, {model.n_channels} channels, {1e3 * model.bin_width_s:g}-ms bins"
         )
         serve = ["serve", "--stream", STREAM, "--model", MODEL, "--bind", self.cursor]
@@ -128,11 +128,13 @@ class _Telling:
         rig.start("hear", [self.cursor, "heard.npz"], module="rtdecode.tools.capture")
         rig.await_line("hear", LISTENING, READY_S)
         with self.watch(self.cursor, self.task):
-            say("day 0: a simulated subject steers the cursor, as on the days that the model has learnt from")
+            print_line(
+                "day 0: a simulated subject steers the cursor, as on the days that the model has learnt from"
+            )
             self._subject("day0", 0)
             self._live("day0", DAY_0_S)
             rig.end("day0")
-            say(f"day {DAY}: units have turned, come and gone; the model is the same")
+            print_line(f"day {DAY}: units have turned, come and gone; the model is the same")
             self._subject("day30", DAY)
             self._live("day30", BEFORE_S if torch_is_installed() else BEFORE_READOUT_S)
             calibration = self._calibrate()
@@ -165,7 +167,7 @@ class _Telling:
 
     def _calibrate(self) -> dict[str, Any]:
         """Record hand movements of today, calibrate to them, and swap, beside the subject that steers."""
-        self.say(
+        self.print_line(
             f"recording {CALIBRATION_S / 60:g} minutes of hand movements (as fast as they can be simulated)"
         )
         today = ["subject", "--open-loop", "today.h5", "--seconds", str(CALIBRATION_S)]
@@ -174,7 +176,7 @@ class _Telling:
         without = (
             "" if torch_is_installed() else "; without PyTorch it reads the model out anew and does not train"
         )
-        self.say(f"rtdecode calibrate today.h5 --deploy: adapting, while the daemon goes on{without}")
+        self.print_line(f"rtdecode calibrate today.h5 --deploy: adapting, while the daemon goes on{without}")
         given = ["calibrate", "today.h5", "--base", MODEL, "--stream", STREAM, "--deploy", self.control]
         told = self._done("calibrate", [*given, "--budget", str(BUDGET_S), "--json"], refusing=True)
         result: dict[str, Any] = json.loads(told)
@@ -183,9 +185,9 @@ class _Telling:
                 f"today's model does not decode ({result['rung']}): {result['reason']}; "
                 f"{self.rig.said('calibrate').strip().splitlines()[-1]}",
                 where="calibrate",
-                mend="leave the machine to the demo, which needs it to train, and run it again",
+                fix="leave the machine to the demo, which needs it to train, and run it again",
             )
-        self.say(
+        self.print_line(
             f"calibrated in {result['seconds']:.1f} s ({result['rung']}), swapped in between two bins: "
             f"{result['reason']}"
         )

@@ -58,7 +58,7 @@ class DemoView:
     _told: list[str] = field(default_factory=list)
     _watched: bool = False
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Take a line; before and after the picture it is printed."""
         self._told.append(line)
         if not self._watched:

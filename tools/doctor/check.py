@@ -30,20 +30,20 @@ class Finding:
     Attributes:
         verdict: ok, warn or fail.
         found: what was found, with figures and units, on one line.
-        mend: what to do about it, on one line; None if all is well.
+        fix: what to do about it, on one line; None if all is well.
     """
 
     verdict: Verdict
     found: str
-    mend: str | None = None
+    fix: str | None = None
 
 
 def conclude(found: str, *complaints: tuple[Verdict, str] | None) -> Finding:
-    """The worst of the complaints, each a verdict and a mend; ok where all are None."""
+    """The worst of the complaints, each a verdict and a fix; ok where all are None."""
     made = sorted((c for c in complaints if c), key=lambda c: -SEVERITY.index(c[0]))
     if not made:
         return Finding(Verdict.OK, found)
-    return Finding(made[0][0], found, "; ".join(mend for _, mend in made))
+    return Finding(made[0][0], found, "; ".join(fix for _, fix in made))
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
@@ -59,7 +59,7 @@ class Check:
         name: as it is printed.
         measure: "module:function" in rtdecode.tools, run in a child process.
         judge: a pure function of the figures.
-        mend: what to do if the measurement itself breaks down.
+        fix: what to do if the measurement itself breaks down.
         arguments: of the function, as JSON can carry them.
         environment: variables of the child's own.
     """
@@ -67,7 +67,7 @@ class Check:
     name: str
     measure: str
     judge: Callable[[Figures], Finding]
-    mend: str = "run `rtdecode doctor` again; if it stays so, report it with this line"
+    fix: str = "run `rtdecode doctor` again; if it stays so, report it with this line"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 

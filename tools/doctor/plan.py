@@ -42,7 +42,7 @@ from rtdecode.tools.loopback import private_lsl_config
 #: disk, and a machine must not be called broken for that.
 TOGETHER_S, SLEEP_S, DISK_S = 30.0, 6.0, 6.0
 
-LIBRARY_MEND = "see `liblsl` above; if that is ok, run `rtdecode doctor` again"
+LIBRARY_FIX = "see `liblsl` above; if that is ok, run `rtdecode doctor` again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class Report:
                 "name": checked.name,
                 "verdict": str(checked.finding.verdict),
                 "found": checked.finding.found,
-                "mend": checked.finding.mend,
+                "fix": checked.finding.fix,
                 "figures": checked.figures,
             }
             for checked in self.checks
@@ -136,7 +136,7 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         raise RtdecodeError(
             f"no temporary folder can be made ({error.strerror or error})",
             where="doctor",
-            mend="make room in /tmp, or set TMPDIR to a folder where you may write",
+            fix="make room in /tmp, or set TMPDIR to a folder where you may write",
         ) from error
 
 
@@ -148,13 +148,13 @@ def plan(settings: DoctorSettings, folder: Path) -> list[tuple[list[Check], floa
             name="libraries",
             measure="python:measure_libraries",
             judge=judge_libraries,
-            mend="run `rtdecode doctor` again: the first start after an installation or a boot is slow",
+            fix="run `rtdecode doctor` again: the first start after an installation or a boot is slow",
         ),
         Check(
             name="kernels",
             measure="kernels:measure_kernels",
             judge=judge_kernels,
-            mend="give NUMBA_CACHE_DIR a folder where you may write; after a boot, run it again",
+            fix="give NUMBA_CACHE_DIR a folder where you may write; after a boot, run it again",
         ),
         Check(name="models", measure="disk:measure_models", judge=judge_models),
         Check(name="processor", measure="cpu:measure_cpu", judge=judge_cpu),
@@ -171,7 +171,7 @@ def plan(settings: DoctorSettings, folder: Path) -> list[tuple[list[Check], floa
         name="disk",
         measure="disk:measure_disk",
         judge=judge_disk,
-        mend="record to a disk that answers: this one hangs, as an unreachable network drive does",
+        fix="record to a disk that answers: this one hangs, as an unreachable network drive does",
         arguments={"folder": str(settings.folder)},
     )
     return [(looked, TOGETHER_S), ([sleep], SLEEP_S), ([disk], DISK_S)]
@@ -186,12 +186,12 @@ def _lsl_checks(stream: str | None, folder: Path) -> list[Check]:
     multicast_port, base, count = port_range(lab)
     checks = [
         Check(name="liblsl", measure="lsl:measure_liblsl", judge=judge_liblsl),
-        Check(name="clock", measure="timing:measure_clock", judge=judge_clock, mend=LIBRARY_MEND),
+        Check(name="clock", measure="timing:measure_clock", judge=judge_clock, fix=LIBRARY_FIX),
         Check(
             name="lsl config",
             measure="lsl:measure_lsl_config",
             judge=judge_lsl_config,
-            mend=f"check that {config} can be read, and see `liblsl` above",
+            fix=f"check that {config} can be read, and see `liblsl` above",
             arguments={"path": str(config) if config else None},
         ),
         Check(
@@ -204,14 +204,14 @@ def _lsl_checks(stream: str | None, folder: Path) -> list[Check]:
             name="loopback",
             measure="discovery:measure_discovery",
             judge=judge_loopback,
-            mend=LIBRARY_MEND,
+            fix=LIBRARY_FIX,
             environment={"LSLAPICFG": str(loopback)},
         ),
         Check(
             name="multicast",
             measure="discovery:measure_discovery",
             judge=judge_multicast,
-            mend=LIBRARY_MEND,
+            fix=LIBRARY_FIX,
             arguments={"skip": confined(lab)},
             environment={"LSLAPICFG": str(multicast)},
         ),
@@ -222,7 +222,7 @@ def _lsl_checks(stream: str | None, folder: Path) -> list[Check]:
                 name="stream",
                 measure="stream:measure_stream",
                 judge=judge_stream,
-                mend=LIBRARY_MEND,
+                fix=LIBRARY_FIX,
                 arguments={"name": stream},
             )
         )
@@ -242,7 +242,7 @@ def _lab_settings(config: Path | None) -> dict[str, str]:
 def judged(check: Check, outcome: Outcome) -> Checked:
     """The finding of a check; a measurement that broke down is one too."""
     if outcome.figures is None:
-        broken = Finding(Verdict.FAIL, f"could not be measured: {outcome.reason[:120]}", check.mend)
+        broken = Finding(Verdict.FAIL, f"could not be measured: {outcome.reason[:120]}", check.fix)
         return Checked(check.name, broken, {})
     return Checked(check.name, check.judge(outcome.figures), outcome.figures)
 

@@ -23,14 +23,14 @@ def main() -> None:
             **arguments
         )
     except Exception as error:
-        _say({"error": f"{type(error).__name__}: {error}"})
+        _print_line({"error": f"{type(error).__name__}: {error}"})
         raise
-    _say({"figures": figures})
+    _print_line({"figures": figures})
     # liblsl may hold up an orderly exit for seconds while it takes its resolvers down.
     os._exit(0)
 
 
-def _say(document: dict[str, Any]) -> None:
+def _print_line(document: dict[str, Any]) -> None:
     sys.stdout.write(f"\n{json.dumps(document)}\n")
     sys.stdout.flush()
 

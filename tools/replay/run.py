@@ -106,13 +106,13 @@ class ReplaySettings:
             raise RtdecodeError(
                 f"gives counts at {rate_hz:g} Hz, and {MAX_COUNTS_RATE_HZ:g} is the most",
                 where="--speed",
-                mend=f"add --period {1e3 * self.speed / MAX_COUNTS_RATE_HZ:g}",
+                fix=f"add --period {1e3 * self.speed / MAX_COUNTS_RATE_HZ:g}",
             )
         if self.burst / rate_hz > MAX_COUNTS_BURST_S:
             raise RtdecodeError(
                 f"holds {self.burst / rate_hz:g} s of counts, and {MAX_COUNTS_BURST_S:g} s is the most",
                 where="--burst",
-                mend=f"give --burst {math.floor(MAX_COUNTS_BURST_S * rate_hz)} or less",
+                fix=f"give --burst {math.floor(MAX_COUNTS_BURST_S * rate_hz)} or less",
             )
 
 
@@ -155,15 +155,13 @@ class Replay:
         self._stopping = False
         where = str(session.path or session.name)
         if settings.loop and self.duration_s <= 0:
-            raise RtdecodeError("the session has no duration", where=where, mend="leave --loop out")
+            raise RtdecodeError("the session has no duration", where=where, fix="leave --loop out")
         self._streams: list[_Stream] = []
         end_s, speed = self.duration_s / settings.speed, settings.speed
         # Behaviour first: who finds the spikes finds the behaviour too.
         if settings.behavior is not None:
             if session.behavior is None:
-                raise RtdecodeError(
-                    "the session holds no behaviour", where=where, mend="leave --behavior out"
-                )
+                raise RtdecodeError("the session holds no behaviour", where=where, fix="leave --behavior out")
             hand = BehaviorOutlet(settings.behavior, settings.stream, session, session.behavior, speed)
             self._streams.append(
                 _Stream(hand, DeliveryRule(push_s=settings.push_s), 0.0, settings.seed, end_s)

@@ -58,14 +58,14 @@ def choose_source(
             raise RtdecodeError(
                 f"the model decodes {', '.join(names)}: neither two positions nor two velocities",
                 where=where,
-                mend="serve a model of x,y or vx,vy, or an output stage",
+                fix="serve a model of x,y or vx,vy, or an output stage",
             )
     wanted = f"{UNITS}/s" if kind == "velocity" else UNITS
     if any(told[i] != wanted for i in pair):
         raise RtdecodeError(
             f"the cursor is in {told[pair[0]]!r}, and the task in {wanted}",
             where=where,
-            mend="serve an output stage whose units are mm",
+            fix="serve an output stage whose units are mm",
         )
     return CursorSource(kind, *pair)
 

@@ -75,7 +75,7 @@ class SimulatedDay:
             raise ValueError(f"centres of {self.subject.centre_mm} and {self.task.centre_mm} mm")
         if self.generator is not None and self.day:
             raise RtdecodeError(
-                "the units of a generator do not drift", where="--day", mend="leave it out, or --generator"
+                "the units of a generator do not drift", where="--day", fix="leave it out, or --generator"
             )
 
     @property

@@ -139,7 +139,7 @@ def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Ge
         raise RtdecodeError(
             f"its bins of {1e3 * artifact.bin_width_s:g} ms are not whole milliseconds",
             where=where,
-            mend="use a model of other bins",
+            fix="use a model of other bins",
         )
     try:
         nets, session = simulating_networks(artifact), folded_session(artifact)
@@ -151,7 +151,7 @@ def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Ge
         for member in start():
             member.step(np.zeros(len(artifact.outputs), np.float32))
     except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=where, mend=error.mend) from error
+        raise RtdecodeError(error.what, where=where, fix=error.fix) from error
     return Generator(artifact.model_id, artifact.n_channels, ticks, artifact.outputs, start)
 
 
@@ -161,11 +161,11 @@ def _check_outputs(outputs: Sequence[Output], where: str) -> None:
             raise RtdecodeError(
                 f"the model goes by {output.name!r}, and the subject knows of its hand {', '.join(HAND)}",
                 where=where,
-                mend="use a model of some of these",
+                fix="use a model of some of these",
             )
         if output.units != HAND[output.name]:
             raise RtdecodeError(
                 f"the model has {output.name} in {output.units!r}, and the subject in {HAND[output.name]!r}",
                 where=where,
-                mend=f"use a model trained on behaviour in {HAND[output.name]}",
+                fix=f"use a model trained on behaviour in {HAND[output.name]}",
             )

@@ -63,7 +63,7 @@ class TaskSettings:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise RtdecodeError(
-                f"there is no task {self.kind!r}", where="--task", mend=f"give {' or '.join(get_args(Kind))}"
+                f"there is no task {self.kind!r}", where="--task", fix=f"give {' or '.join(get_args(Kind))}"
             )
         for name in ("reach_mm", "radius_mm", "timeout_s"):
             if not 0 < getattr(self, name) < math.inf:

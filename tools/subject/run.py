@@ -90,7 +90,7 @@ class SubjectRun:
 
     Args:
         settings: checked.
-        say: takes a line for the person at the rig.
+        print_line: takes a line for the person at the rig.
         clock: the LSL clock, seconds.
         sleep: waits so many seconds.
 
@@ -103,12 +103,12 @@ class SubjectRun:
     def __init__(
         self,
         settings: SubjectRunSettings,
-        say: Callable[[str], None],
+        print_line: Callable[[str], None],
         *,
         clock: Callable[[], float] = pylsl.local_clock,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.settings, self._say = settings, say
+        self.settings, self._print_line = settings, print_line
         self._clock, self._sleep = clock, sleep
         self._stopping = self._began = False
         self.experiment = Experiment(settings.of)
@@ -186,7 +186,7 @@ class SubjectRun:
                 raise self._no_cursor(cursor, settings.timeout_s)
             if (position is not None) != there:
                 there = position is not None
-                self._say(self._link_line(there, cursor))
+                self._print_line(self._link_line(there, cursor))
             until = math.floor((now_s - origin_s) / TICK_S)
             while experiment.tick < until:
                 step = experiment.advance(min(experiment.tick + PORTION_TICKS, until), position)
@@ -197,7 +197,7 @@ class SubjectRun:
                     self._record.add(step)
             if now_s - told_s >= TELL_EVERY_S:
                 told_s = now_s
-                self._say(progress_line(experiment.scores()))
+                self._print_line(progress_line(experiment.scores()))
 
     def _link_line(self, there: bool, cursor: LiveCursor) -> str:
         begun = self._began
@@ -213,7 +213,7 @@ class SubjectRun:
         return RtdecodeError(
             f"no cursor for {waited_s:.3g} s ({cursor.problem})",
             where=f"--cursor {settings.cursor}",
-            mend=f"start rtdecode serve --stream {settings.stream} with a model, or wait longer",
+            fix=f"start rtdecode serve --stream {settings.stream} with a model, or wait longer",
         )
 
     def _write(self, origin_s: float) -> None:

@@ -50,7 +50,7 @@ class TaskSocket:
             raise RtdecodeError(
                 f"cannot publish on {endpoint} ({error})",
                 where="--task-bind",
-                mend="end what uses it, or give another",
+                fix="end what uses it, or give another",
             ) from None
 
     def __enter__(self) -> Self:

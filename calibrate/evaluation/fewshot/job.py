@@ -169,7 +169,7 @@ def _another_file(path: Path) -> RtdecodeError:
     return RtdecodeError(
         "is another file than the one that the jobs were planned with",
         where=str(path),
-        mend="leave files alone meanwhile, and give a cluster's workers the same ones under the same paths",
+        fix="leave files alone meanwhile, and give a cluster's workers the same ones under the same paths",
     )
 
 

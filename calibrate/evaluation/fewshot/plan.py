@@ -174,17 +174,17 @@ def check_asked(
             that do not rise or no such minutes.
     """
     if not bases:
-        raise RtdecodeError("no model to start from", mend="name one with --base, made by rtdecode pretrain")
+        raise RtdecodeError("no model to start from", fix="name one with --base, made by rtdecode pretrain")
     if not minutes or min(minutes) < 0 or list(minutes) != sorted(set(minutes)) or not seeds:
-        raise RtdecodeError(f"minutes {list(minutes)} and seeds {list(seeds)}", mend="give minutes that rise")
+        raise RtdecodeError(f"minutes {list(minutes)} and seeds {list(seeds)}", fix="give minutes that rise")
     if known not in KNOWN:
-        raise RtdecodeError(f"known minutes {known!r}", mend=f"give {' or '.join(KNOWN)}")
+        raise RtdecodeError(f"known minutes {known!r}", fix=f"give {' or '.join(KNOWN)}")
     for base in bases:
         networks_of(base)
         if not base.causal:
             raise RtdecodeError(
                 f"model {base.model_id} looks ahead in time, and few-shot decodes as serve does",
-                mend="name a causal one, or score it by --protocol cross-day",
+                fix="name a causal one, or score it by --protocol cross-day",
             )
     first = bases[0]
     for base in bases[1:]:
@@ -192,7 +192,7 @@ def check_asked(
             raise RtdecodeError(
                 f"bases of {1e3 * first.bin_width_s:g} and {1e3 * base.bin_width_s:g} ms, outputs "
                 f"{', '.join(first.output_names)} and {', '.join(base.output_names)}",
-                mend="evaluate them one by one",
+                fix="evaluate them one by one",
             )
 
 
@@ -205,19 +205,19 @@ def _check_unseen(base: ModelArtifact, day: LabelledSession) -> None:
         raise RtdecodeError(
             f"has {day.session.n_channels} channels, and the base {base.n_channels}",
             where=str(day.path),
-            mend="name a base of the same array",
+            fix="name a base of the same array",
         )
     for output, units in zip(base.outputs, day.units, strict=True):
         if output.units != units:
             raise RtdecodeError(
                 f"{output.name} is in {units!r}, and in {output.units!r} for the base",
                 where=str(day.path),
-                mend="name a base of the same units",
+                fix="name a base of the same units",
             )
     for seen in base.provenance.get("sessions", ()):
         if seen.get("sha256") == day.sha256 and not seen.get("validation"):
             raise RtdecodeError(
                 f"the base {base.model_id} was trained on this session",
                 where=str(day.path),
-                mend="leave it out here, or pretrain without it",
+                fix="leave it out here, or pretrain without it",
             )

@@ -108,7 +108,7 @@ def study_set(job: Job, described: Sequence[Output] | None = None) -> StudySet:
     seen = [before] if single else [*(np.ones_like(day.known) for day in read[:-1]), before]
     if not before.any() or not held_out.any():
         raise RtdecodeError(
-            "has too little behaviour to hold a fifth of it out", where=str(test.path), mend="leave it out"
+            "has too little behaviour to hold a fifth of it out", where=str(test.path), fix="leave it out"
         )
     days = [
         _day(name, recorded, bins, spikes)
@@ -147,6 +147,6 @@ def _day(
         raise RtdecodeError(
             f"no channel fires at {DEAD_BELOW_HZ} Hz or more",
             where=str(recorded.path),
-            mend="use a session with spikes",
+            fix="use a session with spikes",
         )
     return StudyDay(name, recorded, counts, learnt, seen, mean, sd, good)

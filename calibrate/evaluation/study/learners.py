@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.evaluation.study.data import StudyDay, StudySet, study_set
 from rtdecode.calibrate.evaluation.study.kalman import kalman_decoded, kalman_simulated
 from rtdecode.calibrate.evaluation.study.plan import Base, Job
 from rtdecode.calibrate.evaluation.study.recipes import study_network, study_settings
 from rtdecode.calibrate.evaluation.study.rows import DECODING, SIMULATION
-from rtdecode.calibrate.fitting.fitters import velocity_columns
 from rtdecode.calibrate.training.build import decoded_whole, export_members, take_up
 from rtdecode.calibrate.training.ensemble import member_seeds, one_thread
 from rtdecode.calibrate.training.settings import SIMULATE
@@ -74,7 +74,7 @@ def base_of(path: Path) -> Base:
     base = read_artifact(path, train=False)
     if base.kind != AlignNet.kind:
         raise RtdecodeError(
-            f"is of kind {base.kind}", where=str(path), mend="name a model made by rtdecode pretrain"
+            f"is of kind {base.kind}", where=str(path), fix="name a model made by rtdecode pretrain"
         )
     simulates = base.provenance.get("pretrain", {}).get("direction") == SIMULATE
     return Base(
@@ -209,7 +209,7 @@ def _as_it_is(job: Job, path: Path) -> Learnt:
             f"decodes {', '.join(base.output_names)} in bins of {1e3 * base.bin_width_s:g} ms; the study has "
             f"{', '.join(job.outputs)} and {1e3 * job.bin_width_s:g}",
             where=str(path),
-            mend="give its --bin-width and --outputs, or leave it out",
+            fix="give its --bin-width and --outputs, or leave it out",
         )
     data = study_set(job, base.outputs)
     for seen in base.provenance.get("sessions", ()):
@@ -217,7 +217,7 @@ def _as_it_is(job: Job, path: Path) -> Learnt:
             raise RtdecodeError(
                 f"{path.name} was trained on this session",
                 where=str(job.test),
-                mend="leave one of them out",
+                fix="leave one of them out",
             )
     nets = networks_of(base)
     day = data.test

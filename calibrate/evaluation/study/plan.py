@@ -124,18 +124,18 @@ def plan(
         raise RtdecodeError(
             f"{len(sessions)} sessions: across days takes two to learn from and one to be scored on",
             where=f"--protocol {CROSS_DAY}",
-            mend="name three or more, in the order of their days",
+            fix="name three or more, in the order of their days",
         )
     for base in bases:
         if CROSS_DAY not in protocols:
             raise RtdecodeError(
-                "pretrained models are scored across days", where="--base", mend=f"add --protocol {CROSS_DAY}"
+                "pretrained models are scored across days", where="--base", fix=f"add --protocol {CROSS_DAY}"
             )
         if "alignnet" not in kinds or base.form not in forms or base.direction not in directions:
             raise RtdecodeError(
                 f"is an alignnet, {base.form}, {base.direction}, and the study is not of such",
                 where=str(base.path),
-                mend="add its kind, form and direction, or leave it out",
+                fix="add its kind, form and direction, or leave it out",
             )
     made: list[Job] = []
     form: dict[str, Any] = {
@@ -191,4 +191,4 @@ def exists(kind: str, form: str, direction: str) -> bool:
 def _check(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
     wrong = [name for name in asked if name not in known]
     if wrong or not asked:
-        raise RtdecodeError(f"no such {what}: {', '.join(wrong) or 'none'}", mend=f"use {', '.join(known)}")
+        raise RtdecodeError(f"no such {what}: {', '.join(wrong) or 'none'}", fix=f"use {', '.join(known)}")

@@ -174,7 +174,7 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
         raise RtdecodeError(
-            f"the processes did not find each other ({reason})", mend="start them with torchrun"
+            f"the processes did not find each other ({reason})", fix="start them with torchrun"
         ) from error
     try:
         yield ranks

@@ -52,11 +52,11 @@ def read_shared(
         return read_all(paths, bin_width_s, outputs, seed, progress)
     check_bin_width(bin_width_s)
     if not paths:
-        raise RtdecodeError("no session to learn from", mend="name at least one session file")
+        raise RtdecodeError("no session to learn from", fix="name at least one session file")
     if ranks.n > len(paths) - len(kept_back):
         raise RtdecodeError(
             f"{ranks.n} processes for {len(paths) - len(kept_back)} sessions to learn from",
-            mend="start no more than there are sessions",
+            fix="start no more than there are sessions",
         )
     durations = ranks.union({i: duration_s(paths[i]) for i in range(ranks.rank, len(paths), ranks.n)})
     own = [i for i, rank in enumerate(shares(durations, kept_back, ranks.n)) if rank == ranks.rank]

@@ -140,7 +140,7 @@ def calibrate(
         raise RtdecodeError(
             f"the model is good, but the daemon did not take it: {not_swapped.what}",
             where=not_swapped.where,
-            mend=f"then: rtdecode swap {written} --control {deploy}",
+            fix=f"then: rtdecode swap {written} --control {deploy}",
         )
     if not accepted:
         raise typer.Exit(REFUSED)

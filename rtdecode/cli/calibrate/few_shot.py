@@ -88,14 +88,14 @@ def _files(bases: list[str], wanted: tuple[str, ...]) -> list[Path]:
             raise RtdecodeError(
                 f"no base of kind {kind}",
                 where="--kinds",
-                mend=f"name one with --base, made by rtdecode pretrain --kind {kind}",
+                fix=f"name one with --base, made by rtdecode pretrain --kind {kind}",
             )
     for name, kind in zip(bases, found, strict=True):
         if kind not in networks:
             raise RtdecodeError(
                 f"is of kind {kind}, which --kinds does not name",
                 where=name,
-                mend=f"leave it out, or give --kinds {','.join([*wanted, kind])}",
+                fix=f"leave it out, or give --kinds {','.join([*wanted, kind])}",
             )
     return files
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, needs_training_packages, number, print_json, say, table
+from rtdecode.cli.common import JSON_HELP, needs_training_packages, number, print_json, print_line, table
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.simulation import Simulation
@@ -47,7 +47,7 @@ def simulate(
     from rtdecode.session.write import write_session
 
     if output.exists() and session.exists() and output.samefile(session):
-        raise RtdecodeError("is the session itself", where=str(output), mend="choose another name")
+        raise RtdecodeError("is the session itself", where=str(output), fix="choose another name")
     check_writable(output, overwrite=overwrite)
     path = find_model(model)
     artifact = read_artifact(path)
@@ -57,7 +57,7 @@ def simulate(
         made = simulate_session(recorded, artifact, seed=seed, read_in=read_in)
     except RtdecodeError as error:
         # What is wrong with the model itself is told without a place.
-        raise RtdecodeError(error.what, where=error.where or str(path), mend=error.mend) from error
+        raise RtdecodeError(error.what, where=error.where or str(path), fix=error.fix) from error
     write_session(output, made.session)
     seconds = time.perf_counter() - started
     document = _document(made, str(output), artifact.model_id, seed, seconds)
@@ -65,7 +65,7 @@ def simulate(
         print_json(document)
         return
     for note in made.notes:
-        say(f"note: {note}")
+        print_line(f"note: {note}")
     print(
         f"{output}: {document['spikes']} spikes on {made.session.n_channels} channels in {len(made.known)} "
         f"bins of {artifact.bin_width_s * 1e3:g} ms, seed {seed}, rates by {made.read_in}"

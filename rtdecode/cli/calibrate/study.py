@@ -65,7 +65,7 @@ def study(
     if not set(directions or DIRECTIONS) <= set(DIRECTIONS):
         raise typer.BadParameter(f"give {' or '.join(DIRECTIONS)}", param_hint="--directions")
     if len(set(sessions)) < len(sessions):
-        raise RtdecodeError("a session is named twice", mend="name each once, in the order of their days")
+        raise RtdecodeError("a session is named twice", fix="name each once, in the order of their days")
     if bin_width_s is None:
         counts = read_session(sessions[0]).counts
         bin_width_s = DEFAULT_BIN_WIDTH_S if counts is None else counts.bin_width_s

@@ -54,7 +54,7 @@ def verify(
                 progress=progress,
             )
     except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=error.where or str(path), mend=error.mend) from error
+        raise RtdecodeError(error.what, where=error.where or str(path), fix=error.fix) from error
     about = {"model": artifact.model_id, "kind": artifact.kind, "channels": artifact.n_channels}
     about |= {"bin_width_s": artifact.bin_width_s, "device": device}
     if json:
@@ -65,7 +65,7 @@ def verify(
         raise RtdecodeError(
             f"does not decode alike everywhere: {_disagreement(result)}",
             where=str(path),
-            mend="do not serve it here, and report this with the model file and `rtdecode doctor`",
+            fix="do not serve it here, and report this with the model file and `rtdecode doctor`",
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, say, table
+from rtdecode.cli.common import JSON_HELP, number, print_json, print_line, table
 
 if TYPE_CHECKING:
     from rtdecode.session.layout import Session
@@ -129,7 +129,7 @@ def _open(path: Path, engine: Engine) -> Any:
     try:
         return artifact, load_torch_decoder(artifact)
     except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=str(path), mend=error.mend) from error
+        raise RtdecodeError(error.what, where=str(path), fix=error.fix) from error
 
 
 class RecordedModels:
@@ -172,13 +172,13 @@ class RecordedModels:
                 raise RtdecodeError(
                     "was not decoded live, so no model goes with it",
                     where=self._where,
-                    mend="name one with --model",
+                    fix="name one with --model",
                 )
             return self.swapped(self._recorded[0], self._where)
         ids = [read_artifact(path).model_id for path in self._paths]
         began = next((ids.index(each) for each in self._recorded[:1] if each in ids), None)
         if began is None and self._recorded:
-            say(f"the recording began with model {self._recorded[0]}; {ids[0]} decodes all of it")
+            print_line(f"the recording began with model {self._recorded[0]}; {ids[0]} decodes all of it")
         return self._kept(_open(self._paths[began or 0], self._engine))
 
     def swapped(self, model_id: str, path: str) -> tuple[Any, Any]:
@@ -195,7 +195,7 @@ class RecordedModels:
             raise RtdecodeError(
                 f"the recording's model {model_id} is not to be found where it was",
                 where=path,
-                mend="give its file with one more --model",
+                fix="give its file with one more --model",
             )
         return self._kept(_open(found, self._engine))
 
@@ -213,7 +213,7 @@ def _output_settings(config: Path | None) -> Any:
 
     stage = read_output_table(config)
     if stage is None:
-        raise RtdecodeError("has no [output] table", where=str(config), mend="add one, or leave --config out")
+        raise RtdecodeError("has no [output] table", where=str(config), fix="add one, or leave --config out")
     return stage
 
 

@@ -14,21 +14,21 @@ from rtdecode.cli.common import JSON_HELP, print_json
 def info(
     file: Annotated[Path, typer.Argument(help="Session (.h5) or model (.safetensors, or its name).")],
     repair: Annotated[
-        bool, typer.Option("--repair", help="Write a mended copy of a session beside it.")
+        bool, typer.Option("--repair", help="Write a repaired copy of a session beside it.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Say what is in a session or model file, or mend a damaged session."""
+    """Say what is in a session or model file, or repair a damaged session."""
     if repair:
         from rtdecode.session.repair import repair_session
 
-        mended, done = repair_session(file)
+        repaired, done = repair_session(file)
         if json:
-            print_json({"output": str(mended) if done else None, "repairs": done})
+            print_json({"output": str(repaired) if done else None, "repairs": done})
             return
         for line in done:
             print(line)
-        print(f"written to {mended}" if done else "nothing had to be mended")
+        print(f"written to {repaired}" if done else "nothing had to be repaired")
         return
     if not file.suffix and not file.exists():
         from rtdecode.model_store import find_model

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import on_signal, print_json, say, whole_lines
+from rtdecode.cli.common import on_signal, print_json, print_line, whole_lines
 from rtdecode.cli.runtime.rig_config import rig_settings
 
 if TYPE_CHECKING:
@@ -130,10 +130,10 @@ def _serve_page(
         raise RtdecodeError(
             f"the page needs {error.name}, which is not installed",
             where="monitor --web",
-            mend="pip install 'rtdecode[web]'",
+            fix="pip install 'rtdecode[web]'",
         ) from None
     settings: dict[str, Any] = {"host": address, "insecure": insecure, "control": control}
     if port is not None:
         settings["port"] = port
     with Listener(cursor, task) as listener:
-        serve_web(listener, WebSettings(**settings), say)
+        serve_web(listener, WebSettings(**settings), print_line)

@@ -99,7 +99,7 @@ def from_its_origin(ctx: typer.Context, error: Exception) -> Exception:
         return error
     where = f"{_origin(ctx, name)}: {name}" if _source(ctx, name) == "DEFAULT_MAP" else _origin(ctx, name)
     if isinstance(error, RtdecodeError):
-        return RtdecodeError(error.what, where=where, mend=error.mend)
+        return RtdecodeError(error.what, where=where, fix=error.fix)
     return RtdecodeError(text.removeprefix(flag).strip(), where=where)
 
 

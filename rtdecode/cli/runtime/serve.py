@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import print_json, say
+from rtdecode.cli.common import print_json, print_line
 from rtdecode.cli.runtime.rig_config import config_text, from_its_origin, load_config
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def serve(
 
     silence_liblsl()
     if config is not None:
-        say(f"settings from {config}")
+        print_line(f"settings from {config}")
     _run(settings, json)
 
 
@@ -134,7 +134,7 @@ def _run(settings: ServeSettings, json: bool) -> None:
     from rtdecode.serve.daemon import Daemon
 
     if json:
-        Daemon(settings, say=say, report=print_json).run()
+        Daemon(settings, print_line=print_line, report=print_json).run()
         return
     from rich.console import Console
 
@@ -143,11 +143,11 @@ def _run(settings: ServeSettings, json: bool) -> None:
         from rtdecode.console.view import StatusView
 
         with StatusView(console) as view:
-            Daemon(settings, say=view.say, report=view.report).run()
+            Daemon(settings, print_line=view.print_line, report=view.report).run()
         return
     from rtdecode.console.lines import StatusLines
 
-    Daemon(settings, say=say, report=StatusLines(say).report).run()
+    Daemon(settings, print_line=print_line, report=StatusLines(print_line).report).run()
 
 
 def parse_layout(text: str | None) -> Any:

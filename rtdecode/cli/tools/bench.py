@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, say, table
+from rtdecode.cli.common import JSON_HELP, number, print_json, print_line, table
 
 app = typer.Typer(help="Measure this machine and this version.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def latency(
     from rtdecode.tools.bench.latency import LatencyBench, run_bench
 
     document = run_bench(
-        LatencyBench(n_channels=channels, rate_hz=rate, push_ms=push, bins=bins, record=record), say
+        LatencyBench(n_channels=channels, rate_hz=rate, push_ms=push, bins=bins, record=record), print_line
     )
     if json:
         print_json(document)
@@ -60,7 +60,7 @@ def decode(
 
     from rtdecode.tools.bench.decode import CHANNELS, ratios, run_bench
 
-    timings = run_bench(bins, CHANNELS, say)
+    timings = run_bench(bins, CHANNELS, print_line)
     if json:
         print_json([asdict(timing) for timing in timings])
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, say, table
+from rtdecode.cli.common import JSON_HELP, number, print_json, print_line, table
 
 if TYPE_CHECKING:
     from rtdecode.tools.demo.run import Story
@@ -32,14 +32,14 @@ def demo(
 
     check_writable(figure, overwrite=True)
     if json or not sys.stdout.isatty():
-        story = run_demo(say, seed=seed)
+        story = run_demo(print_line, seed=seed)
     else:
         from rich.console import Console
 
         from rtdecode.tools.demo.view import DemoView
 
         view = DemoView(Console())
-        story = run_demo(view.say, seed=seed, watch=view.watch)
+        story = run_demo(view.print_line, seed=seed, watch=view.watch)
     draw_demo(figure, story.phases, story.sessions)
     if json:
         print_json(story.document() | {"figure": str(figure)})

@@ -28,7 +28,7 @@ def doctor(
     """Will this machine decode in time, and if not, what has to be changed? Takes some 5 s.
 
     Run it before the experiment. Each check says ok, warn (it will work, but) or fail (`serve` cannot
-    work or will not be in time), and how to mend what is not ok. Exits with 1 if a check fails.
+    work or will not be in time), and how to fix what is not ok. Exits with 1 if a check fails.
     """
     from rtdecode.errors import RtdecodeError
     from rtdecode.tools.doctor.check import Verdict
@@ -46,12 +46,12 @@ def doctor(
         raise RtdecodeError(
             f"{len(failed)} of {len(report.checks)} checks failed: {', '.join(failed)}",
             where="doctor",
-            mend="do what each of them says",
+            fix="do what each of them says",
         )
 
 
 def _show(report: Report) -> None:
-    """An aligned list, mends below the lines that need one, and a sum; coloured on a terminal."""
+    """An aligned list, fixes below the lines that need one, and a sum; coloured on a terminal."""
     from rich.console import Console
     from rich.text import Text
 
@@ -68,11 +68,11 @@ def _show(report: Report) -> None:
                 f"  {checked.name:<{width}}  {finding.found}",
             )
         )
-        if finding.mend is not None:
-            console.print(Text(f"      {'':<{width}}  mend: {finding.mend}"))
+        if finding.fix is not None:
+            console.print(Text(f"      {'':<{width}}  fix: {finding.fix}"))
     failed, warned = report.named(Verdict.FAIL), report.named(Verdict.WARN)
     if failed:
-        line = f"this machine will not decode as it is: mend {', '.join(failed)} first"
+        line = f"this machine will not decode as it is: fix {', '.join(failed)} first"
     elif warned:
         line = f"this machine will decode; look at {', '.join(warned)}"
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rtdecode.cli.common import on_signal, say
+from rtdecode.cli.common import on_signal, print_line
 from rtdecode.cli.runtime.serve import parse_layout
 
 
@@ -48,7 +48,7 @@ def record(
             timeout_s=timeout or math.inf,
             overwrite=overwrite,
         ),
-        say,
+        print_line,
     )
 
     def stop() -> None:

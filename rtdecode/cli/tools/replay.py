@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtdecode.cli.common import on_signal, say
+from rtdecode.cli.common import on_signal, print_line
 from rtdecode.cli.runtime.serve import parse_layout
 
 if TYPE_CHECKING:
@@ -64,15 +64,15 @@ def replay(
     recorded = read_session(session)
     running = Replay(recorded, settings)
     on_signal(running.stop)
-    say(
+    print_line(
         f"replaying {recorded.name} as {stream} ({settings.layout}): {running.duration_s:.1f} s, "
         f"{recorded.n_channels} channels, {running.n_events} spikes"
         + (f", behaviour as {behavior}" if behavior else "")
     )
     if running.synthetic_times:
-        say(f"note: its spike times inside the recorded bins are made up (uniform, seed {seed})")
+        print_line(f"note: its spike times inside the recorded bins are made up (uniform, seed {seed})")
     if faults := _faults(settings):
-        say(f"note: with made-up faults (seed {seed}): {faults}")
+        print_line(f"note: with made-up faults (seed {seed}): {faults}")
     running.run()
     _summarise(running)
 
@@ -92,11 +92,11 @@ def _summarise(done: Replay) -> None:
     from rtdecode.tools.replay.run import BEHIND_S
 
     reached = done.session_s / done.elapsed_s if done.elapsed_s > 0 else 0.0
-    say(f"replayed: {done.pushed} samples in {done.elapsed_s:.1f} s ({reached:.1f} times real time)")
+    print_line(f"replayed: {done.pushed} samples in {done.elapsed_s:.1f} s ({reached:.1f} times real time)")
     if done.dropped:
-        say(f"dropped: {done.dropped} samples")
+        print_line(f"dropped: {done.dropped} samples")
     if done.behind:
-        say(
+        print_line(
             f"note: {done.behind} of {done.pushes} pushes went out more than {BEHIND_S * 1e3:g} ms late, "
             f"the worst by {done.worst_behind_s * 1e3:.0f} ms: lower --speed, or give a larger --push"
         )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, needs_training_packages, number, on_signal, print_json, say, table
+from rtdecode.cli.common import (
+    JSON_HELP,
+    needs_training_packages,
+    number,
+    on_signal,
+    print_json,
+    print_line,
+    table,
+)
 
 if TYPE_CHECKING:
     from rtdecode.tools.simulator.experiment import SimulatedDay
@@ -116,7 +124,7 @@ def subject(
         generator=made,
     )
     if made is not None:
-        say(
+        print_line(
             f"units fire by model {made.model_id}, {made.bin_ticks}-ms bins; centre at {centre[0]:g}, "
             f"{centre[1]:g} mm, reach {reach:g} mm"
         )
@@ -148,10 +156,10 @@ def subject(
             output=output,
             overwrite=overwrite,
         ),
-        say,
+        print_line,
     )
     on_signal(running.stop)
-    say(
+    print_line(
         f"subject {seed} on day {day}: {of.n_channels} channels as {stream}, task {task}; "
         f"markers as {markers or f'{stream}-markers'}, hand as {behavior or f'{stream}-hand'}"
     )
@@ -159,12 +167,12 @@ def subject(
     if running.behind:
         from rtdecode.tools.replay.run import BEHIND_S
 
-        say(
+        print_line(
             f"note: {running.behind} of {running.pushes} pushes went out more than {BEHIND_S * 1e3:g} ms "
             f"late, the worst by {running.worst_behind_s * 1e3:.0f} ms (their stamps are true)"
         )
     if output is not None:
-        say(f"wrote {output}")
+        print_line(f"wrote {output}")
     if json:
         print_json(running.document(scores))
     else:
@@ -183,7 +191,7 @@ def _open_generator(model: str, channels: int | None) -> Generator:
         raise RtdecodeError(
             f"{channels}, and the generator has {made.n_channels}",
             where="--channels",
-            mend="leave it out",
+            fix="leave it out",
         )
     return made
 
@@ -215,7 +223,7 @@ def _write_open_loop(of: SimulatedDay, path: Path, seconds: float, overwrite: bo
     if json:
         print_json(document)
     else:
-        say(
+        print_line(
             f"wrote {path}: {seconds:g} s, {recorded.n_channels} channels, "
             f"{document['spikes']} spikes, {document['trials']} trials"
         )

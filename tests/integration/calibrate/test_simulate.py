@@ -98,8 +98,8 @@ def test_a_subject_of_a_generator_writes_a_session(tmp_path: Path) -> None:
     assert told["generator"] == read_artifact(find_model("indy")).model_id
     assert told["spikes"] > 20 * 96
     for wrong, line in (
-        (["--channels", 64], "--channels: 64, and the generator has 96. Mend: leave it out"),
-        (["--day", 2], "--day: the units of a generator do not drift. Mend: "),
+        (["--channels", 64], "--channels: 64, and the generator has 96. Fix: leave it out"),
+        (["--day", 2], "--day: the units of a generator do not drift. Fix: "),
     ):
         with pytest.raises(RtdecodeError) as refused:
             run("subject", *given[:-1], tmp_path / "not.h5", *wrong)
@@ -119,8 +119,8 @@ def test_what_cannot_be_simulated_is_one_line(
             f"{simulated_model}: a wiener model tells no spikes from behaviour",
         ),
         ("indy", "monday", out, "--session: the model knows no session 'monday', but"),
-        ("indy", None, indy_piece, f"{indy_piece}: is the session itself. Mend: choose another name"),
-        ("indy", None, simulated[0], f"{simulated[0]}: exists already. Mend: "),
+        ("indy", None, indy_piece, f"{indy_piece}: is the session itself. Fix: choose another name"),
+        ("indy", None, simulated[0], f"{simulated[0]}: exists already. Fix: "),
     ):
         with pytest.raises(RtdecodeError) as refused:
             simulate(indy_piece, model, to, read_in=day)

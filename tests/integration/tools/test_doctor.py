@@ -81,8 +81,8 @@ def test_json_is_one_document_and_agrees_with_the_exit_status(tmp_path: Path, ls
     assert set(checks) == NAMES
     assert len(document["checks"]) == len(NAMES)
     for check in checks.values():
-        assert set(check) == {"name", "verdict", "found", "mend", "figures"}
-        assert (check["mend"] is None) == (check["verdict"] == "ok")
+        assert set(check) == {"name", "verdict", "found", "fix", "figures"}
+        assert (check["fix"] is None) == (check["verdict"] == "ok")
     verdicts = [check["verdict"] for check in checks.values()]
     worst = next(v for v in ("fail", "warn", "ok") if v in verdicts)
     assert document["verdict"] == worst
@@ -96,7 +96,7 @@ def test_json_is_one_document_and_agrees_with_the_exit_status(tmp_path: Path, ls
     assert list(tmp_path.iterdir()) == [config]
 
 
-def test_what_is_wrong_is_listed_with_its_mend_and_ends_in_one_line(tmp_path: Path) -> None:
+def test_what_is_wrong_is_listed_with_its_fix_and_ends_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("a file where a folder should be")
     config = tmp_path / "lab.cfg"
@@ -121,7 +121,7 @@ def test_what_is_wrong_is_listed_with_its_mend_and_ends_in_one_line(tmp_path: Pa
     ):
         at = next(i for i, line in enumerate(lines) if line[6:].startswith(f"{name}  "))
         assert lines[at].startswith(f"{verdict} ")
-        assert lines[at + 1].lstrip().startswith("mend: ")
+        assert lines[at + 1].lstrip().startswith("fix: ")
         assert word in lines[at + 1]
     assert lines[-1].startswith("fail: ")
     assert "\x1b" not in done.stdout
@@ -131,7 +131,7 @@ def test_what_is_wrong_is_listed_with_its_mend_and_ends_in_one_line(tmp_path: Pa
     assert "Traceback" not in done.stderr
     disk = look("disk", DoctorSettings(folder=file), tmp_path)
     assert disk.finding.verdict is Verdict.FAIL
-    assert "--folder" in str(disk.finding.mend)
+    assert "--folder" in str(disk.finding.fix)
 
 
 def test_a_library_that_is_none_fails_what_needs_it_and_crashes_nothing(
@@ -141,12 +141,12 @@ def test_a_library_that_is_none_fails_what_needs_it_and_crashes_nothing(
     library.write_text("no library")
     monkeypatch.setenv("PYLSL_LIB", str(library))
     settings = DoctorSettings()
-    assert "unset PYLSL_LIB" in str(look("liblsl", settings, tmp_path).finding.mend)
+    assert "unset PYLSL_LIB" in str(look("liblsl", settings, tmp_path).finding.fix)
     for name in ("clock", "loopback"):
         broken = look(name, settings, tmp_path)
         assert broken.finding.verdict is Verdict.FAIL
         assert "could not be measured" in broken.finding.found
-        assert "liblsl" in str(broken.finding.mend)
+        assert "liblsl" in str(broken.finding.fix)
 
 
 def test_bad_usage_exits_as_the_others_do() -> None:
@@ -173,8 +173,8 @@ def test_a_stranger_on_a_port_is_named(tmp_path: Path) -> None:
     with bound(zmq.PUB, settings.bind):
         ports = look("ports", settings, tmp_path)
     assert ports.finding.verdict is Verdict.FAIL
-    assert f"process {os.getpid()}" in str(ports.finding.mend)
-    assert "--bind" in str(ports.finding.mend)
+    assert f"process {os.getpid()}" in str(ports.finding.fix)
+    assert "--bind" in str(ports.finding.fix)
     assert look("ports", settings, tmp_path).finding.verdict is Verdict.OK
 
 
@@ -228,7 +228,7 @@ def test_a_network_that_lets_nothing_through_is_a_warning(
     multicast = look("multicast", DoctorSettings(), tmp_path)
     assert multicast.finding.verdict is Verdict.WARN, multicast
     assert multicast.figures["found_s"] is None
-    assert "KnownPeers" in str(multicast.finding.mend)
+    assert "KnownPeers" in str(multicast.finding.fix)
 
 
 def test_the_stream_is_described_and_its_model_compared(
@@ -248,7 +248,7 @@ def test_the_stream_is_described_and_its_model_compared(
     rig.await_line("replay", "replaying", 30.0)
     without = look("stream", settings, rig.folder)
     assert without.finding.verdict is Verdict.FAIL
-    assert f"--current {stream}" in str(without.finding.mend)
+    assert f"--current {stream}" in str(without.finding.fix)
     assert without.figures["n_channels"] == 16
     assert without.figures["rate_hz"] > 0
     assert [source["layout"] for source in without.figures["sources"]] == ["events"]

@@ -61,16 +61,16 @@ def test_a_model_that_ships_is_told_by_its_name_in_a_page() -> None:
     assert "nosuch: no model of this name" in missing.stderr
 
 
-def test_repair_writes_a_mended_copy_beside(simulated_session: Path, tmp_path: Path) -> None:
+def test_repair_writes_a_repaired_copy_beside(simulated_session: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.h5"
     broken.write_bytes(simulated_session.read_bytes())
     with h5py.File(broken, "r+") as file:
         file["behavior/values"][5:9, 0] = np.nan
     done = info(broken, "--repair")
-    mended = read_session(done["output"])
+    repaired = read_session(done["output"])
     whole = read_session(simulated_session)
-    assert mended.behavior is not None
+    assert repaired.behavior is not None
     assert whole.behavior is not None
-    assert len(mended.behavior.time) == len(whole.behavior.time) - 4
+    assert len(repaired.behavior.time) == len(whole.behavior.time) - 4
     assert len(done["repairs"]) == 1
     assert info(simulated_session, "--repair") == {"output": None, "repairs": []}

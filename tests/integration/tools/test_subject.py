@@ -143,6 +143,6 @@ def test_a_cursor_that_never_comes_is_one_line(rig: LoopbackRig, stream: str) ->
     assert process.wait(60.0) == 1
     said = rig.said("subject").strip().splitlines()
     assert said[-1].startswith("rtdecode: --cursor tcp://127.0.0.1:")
-    assert "no cursor for 1 s (nothing has come). Mend: start rtdecode serve" in said[-1]
+    assert "no cursor for 1 s (nothing has come). Fix: start rtdecode serve" in said[-1]
     assert "Traceback" not in rig.said("subject")
     rig.end("subject", must_succeed=False)

@@ -193,20 +193,20 @@ def test_what_the_session_lacks_is_told_in_a_line(session: Session, artifact: Mo
     assert session.counts is not None
     silent = replace(session.counts, values=np.zeros_like(session.counts.values))
     for changed, told in (
-        (replace(session, behavior=None), "friday: has no behaviour to simulate from. Mend: record with"),
+        (replace(session, behavior=None), "friday: has no behaviour to simulate from. Fix: record with"),
         (
             replace(session, behavior=replace(behavior, names=("pupil", "y", "vx", "z"))),
-            "friday: has no behaviour called 'x', which the model goes by, but pupil, y, vx, z. Mend",
+            "friday: has no behaviour called 'x', which the model goes by, but pupil, y, vx, z. Fix",
         ),
         (
             replace(session, behavior=replace(behavior, units=("px", "mm", "mm/s", "cm"))),
-            "friday: x is in 'cm', and in 'mm' in the model. Mend: write it in mm",
+            "friday: x is in 'cm', and in 'mm' in the model. Fix: write it in mm",
         ),
         (
             replace(session, behavior=replace(behavior, time=behavior.time + 1e4)),
-            "friday: its behaviour is known in no bin. Mend",
+            "friday: its behaviour is known in no bin. Fix",
         ),
-        (replace(session, counts=silent), "friday: no channel fires at 0.05 Hz or more. Mend"),
+        (replace(session, counts=silent), "friday: no channel fires at 0.05 Hz or more. Fix"),
     ):
         with pytest.raises(RtdecodeError) as refused:
             simulate_session(changed, artifact)

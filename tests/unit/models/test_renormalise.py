@@ -120,7 +120,7 @@ def test_what_has_no_network_is_refused(numbers: tuple[np.ndarray, np.ndarray, n
         read_in_anew(artifact, "monday", *numbers)
     bare = ModelArtifact(**{name: getattr(artifact, name) for name in vars(artifact) if name in (
         "kind", "causal", "bin_width_s", "n_channels", "channel_mask", "outputs", "count_max", "run",
-        "widths", "grid_bits",
+        "widths", "fractional_bits",
     )})  # fmt: skip
     with pytest.raises(RtdecodeError, match="no network to go on from"):
         read_in_anew(bare, "today", *numbers)

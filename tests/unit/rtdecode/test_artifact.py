@@ -64,7 +64,7 @@ def refusal(path: Path) -> str:
     line = str(caught.value)
     assert line.startswith(f"{path}: ")
     assert "\n" not in line
-    assert "Mend: " in line
+    assert "Fix: " in line
     return line
 
 
@@ -72,7 +72,7 @@ def test_an_artifact_reads_back_as_it_was_written(path: Path) -> None:
     written, read = make_artifact(), read_artifact(path)
     for name in ("kind", "causal", "bin_width_s", "n_channels", "channel_mask", "outputs", "count_max"):
         assert getattr(read, name) == getattr(written, name)
-    for name in ("provenance", "widths", "grid_bits", "normaliser", "model_id"):
+    for name in ("provenance", "widths", "fractional_bits", "normaliser", "model_id"):
         assert getattr(read, name) == getattr(written, name)
     for group in ("run", "train"):
         tensors, expected = getattr(read, group), getattr(written, group)
@@ -83,10 +83,12 @@ def test_an_artifact_reads_back_as_it_was_written(path: Path) -> None:
 
 
 def test_the_settings_of_a_network_read_back_too(tmp_path: Path) -> None:
-    written = make_artifact(kind="alignnet", widths=(64, 128), grid_bits=12, normaliser={"rate": [1.0, 2.5]})
+    written = make_artifact(
+        kind="alignnet", widths=(64, 128), fractional_bits=12, normaliser={"rate": [1.0, 2.5]}
+    )
     write_artifact(tmp_path / "net.safetensors", written)
     read = read_artifact(tmp_path / "net.safetensors")
-    assert (read.widths, read.grid_bits, read.normaliser) == ((64, 128), 12, {"rate": [1.0, 2.5]})
+    assert (read.widths, read.fractional_bits, read.normaliser) == ((64, 128), 12, {"rate": [1.0, 2.5]})
     assert read.model_id == written.model_id
 
 
@@ -119,7 +121,7 @@ def test_the_model_id_follows_what_the_engine_reads_and_nothing_else() -> None:
         replace(artifact, count_max=21),
         replace(artifact, outputs=artifact.outputs[::-1]),
         replace(artifact, widths=(64,)),
-        replace(artifact, grid_bits=12),
+        replace(artifact, fractional_bits=12),
         replace(artifact, normaliser={}),
     ]
     ids = {other.model_id for other in different} | {artifact.model_id}
@@ -150,7 +152,7 @@ def test_an_artifact_keeps_its_own_copy_of_the_arrays() -> None:
         ({"outputs": ()}, "without outputs"),
         ({"outputs": (Output("x", "mm", 0, 1, "position"),) * 2}, "'x' is there twice"),
         ({"widths": (64, 0)}, "widths"),
-        ({"grid_bits": 25}, "grid_bits of 25"),
+        ({"fractional_bits": 25}, "grid_bits of 25"),
         ({"run": {"weight": np.array([0.0, np.nan], "f4")}}, "run.weight holds NaN"),
         ({"train": {"mean": np.array([np.inf])}}, "train.mean holds NaN or infinity"),
         ({"run": {"weight": np.array(["a"])}}, "not numbers"),
@@ -260,7 +262,7 @@ def test_metadata_that_is_no_json_object_is_refused(path: Path, text: str) -> No
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"format_version": 2}, "format version 2; this rtdecode reads version 1. Mend: upgrade rtdecode"),
+        ({"format_version": 2}, "format version 2; this rtdecode reads version 1. Fix: upgrade rtdecode"),
         ({"format_version": 0}, "format version 0"),
         ({"format_version": "1"}, "format_version"),
         ({"kind": "oracle"}, "unknown kind 'oracle'"),

@@ -18,5 +18,5 @@ def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -
 
 def test_where_none_can_be_made_is_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
-    with pytest.raises(RtdecodeError, match=r"a/b: cannot be made \(Not a directory\)\. Mend: name a folder"):
+    with pytest.raises(RtdecodeError, match=r"a/b: cannot be made \(Not a directory\)\. Fix: name a folder"):
         make_folder(tmp_path / "a" / "b")

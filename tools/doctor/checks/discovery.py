@@ -120,15 +120,15 @@ def _delays(inlet: Any) -> list[float]:
 
 def judge_loopback(figures: Figures) -> Finding:
     """Fails if the stream is not found, sends nothing, or its samples come later than any grace."""
-    mend = (
+    fix = (
         "let the firewall or security software pass loopback: UDP 16571, TCP and UDP 16572–16604 on 127.0.0.1"
     )
     if figures["found_s"] is None:
         return Finding(
-            Verdict.FAIL, f"a stream of another process was not found in {figures['looked_s']:g} s", mend
+            Verdict.FAIL, f"a stream of another process was not found in {figures['looked_s']:g} s", fix
         )
     if not figures["samples"]:
-        return Finding(Verdict.FAIL, f"found in {figures['found_s']:.2f} s, but no sample came", mend)
+        return Finding(Verdict.FAIL, f"found in {figures['found_s']:.2f} s, but no sample came", fix)
     delay = figures["delay_ms"]
     return conclude(
         _found(figures),
@@ -147,13 +147,11 @@ def judge_multicast(figures: Figures) -> Finding:
     if figures["skipped"]:
         return Finding(Verdict.OK, "not tried: lsl_api.cfg keeps LSL to this machine")
     peers = "or name the other machine in lsl_api.cfg: [lab] KnownPeers = {ADDRESS}"
-    mend = f"if the spikes come from another machine: connect the network, {FIREWALL}, {peers}"
+    fix = f"if the spikes come from another machine: connect the network, {FIREWALL}, {peers}"
     if figures["found_s"] is None:
-        return Finding(
-            Verdict.WARN, f"a stream was not found by multicast in {figures['looked_s']:g} s", mend
-        )
+        return Finding(Verdict.WARN, f"a stream was not found by multicast in {figures['looked_s']:g} s", fix)
     if not figures["samples"]:
-        return Finding(Verdict.WARN, f"found in {figures['found_s']:.2f} s, but no sample came", mend)
+        return Finding(Verdict.WARN, f"found in {figures['found_s']:.2f} s, but no sample came", fix)
     return conclude(_found(figures), _slow(figures))
 
 

@@ -55,8 +55,8 @@ def judge_liblsl(figures: Figures) -> Finding:
     named = figures["pylsl_lib"]
     own = "unset PYLSL_LIB: pylsl brings its own liblsl"
     if figures["error"] is not None:
-        mend = own if named else f'python -m pip install --force-reinstall "pylsl>={MIN_PYLSL}"'
-        return Finding(Verdict.FAIL, f"cannot be loaded: {figures['error'][:160]}", mend)
+        fix = own if named else f'python -m pip install --force-reinstall "pylsl>={MIN_PYLSL}"'
+        return Finding(Verdict.FAIL, f"cannot be loaded: {figures['error'][:160]}", fix)
     liblsl = figures["liblsl"]
     found = f"pylsl {figures['pylsl']}, liblsl {liblsl // 100}.{liblsl % 100}, {figures['library']}"
     if named and not figures["pylsl_lib_is_file"]:

@@ -121,18 +121,18 @@ def judge_ports(figures: Figures) -> Finding:
     strange = [e for e in taken if not _is_daemons(e, daemon)]
     complaints: list[tuple[Verdict, str]] = []
     if len(strange) < len(taken):
-        mend = (
+        fix = (
             "leave it if it is yours; else end it with Ctrl-C in its terminal, or give serve other endpoints"
         )
-        complaints.append((Verdict.WARN, mend))
+        complaints.append((Verdict.WARN, fix))
     for endpoint in strange:
         holder = endpoint["holder"]
         program = (
             f"end {holder['program']} (process {holder['pid']})" if holder else "end the program that has it"
         )
         free = f"give serve another endpoint with {endpoint['flag']}"
-        mend = f"{program}, or {free}" if endpoint["error"] == "in use" else free
-        complaints.append((Verdict.FAIL, mend))
+        fix = f"{program}, or {free}" if endpoint["error"] == "in use" else free
+        complaints.append((Verdict.FAIL, fix))
     return conclude("; ".join(_describe(e, daemon) for e in taken), *complaints)
 
 

@@ -170,4 +170,4 @@ def _stretch(t_s: NDArray[np.float64], bin_width_s: float, n_bins: int, random: 
 
 
 def _broken(path: Path, what: str) -> RtdecodeError:
-    return RtdecodeError(what, where=str(path), mend="delete it: the figures are then drawn without it")
+    return RtdecodeError(what, where=str(path), fix="delete it: the figures are then drawn without it")

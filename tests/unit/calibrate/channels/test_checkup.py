@@ -148,7 +148,7 @@ def test_silent_and_new_channels_and_whole_banks_are_listed(
     np.testing.assert_array_equal(found.never[64:], ~used[64:])
     assert found.new[unused]
     (bank,) = [oddity for oddity in found.oddities if "silent" in oddity.what]
-    assert "64–95 all together, so check the connector" in bank.mend
+    assert "64–95 all together, so check the connector" in bank.fix
     assert bank.serious
 
 

@@ -39,7 +39,7 @@ def test_a_killed_process_and_a_failure_cost_their_own_jobs_alone(tmp_path: Path
     done = run(tmp_path, [4, 13, 2, 3, 4])
     assert done.results == {"id4": 4, "id2": 2, "id3": 3}
     assert list(done.results) == ["id4", "id2", "id3"]
-    assert done.missing == ["number 13: 13: is unlucky. Mend: take another one"]
+    assert done.missing == ["number 13: 13: is unlucky. Fix: take another one"]
     assert done.computed == 3
     assert tries(tmp_path) == {2: 2, 3: 1, 4: 1}
     again = run(tmp_path, [4, 13, 2, 3, 4, 5])
@@ -95,5 +95,5 @@ def test_an_id_is_of_all_that_is_described_in_whatever_order() -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert digests_of([tmp_path / "a"])[tmp_path / "a"].startswith("ba7816bf")
-    with pytest.raises(RtdecodeError, match=r"b: cannot be read \(No such file or directory\)\. Mend: check"):
+    with pytest.raises(RtdecodeError, match=r"b: cannot be read \(No such file or directory\)\. Fix: check"):
         digests_of([tmp_path / "b"])

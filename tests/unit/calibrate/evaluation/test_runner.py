@@ -28,11 +28,11 @@ def test_no_jobs_no_processes() -> None:
     assert list(run_jobs(square, [], workers=2)) == []
 
 
-def test_what_can_be_mended_is_told_and_the_others_go_on() -> None:
+def test_what_can_be_fixed_is_told_and_the_others_go_on() -> None:
     outcomes = dict(run_jobs(square, [12, 13, 14], workers=2))
     assert outcomes[0] == 144
     assert outcomes[2] == 196
-    assert outcomes[1] == Failure("13: is unlucky. Mend: take another one")
+    assert outcomes[1] == Failure("13: is unlucky. Fix: take another one")
 
 
 def test_a_killed_worker_costs_its_own_job_alone(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_whoever_stops_listening_ends_the_jobs() -> None:
 
 def test_a_cluster_gives_the_same(scheduler: str) -> None:
     outcomes = dict(run_jobs(square, [3, 13, 4], dask=scheduler))
-    assert outcomes == {0: 9, 1: Failure("13: is unlucky. Mend: take another one"), 2: 16}
+    assert outcomes == {0: 9, 1: Failure("13: is unlucky. Fix: take another one"), 2: 16}
 
 
 def test_a_killed_worker_of_a_cluster_costs_its_own_job_alone(scheduler: str, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_cluster_that_lacks_what_is_here_is_told_in_a_line(
     (tmp_path / "newer.py").write_text("def work(number):\n    return number\n")
     monkeypatch.syspath_prepend(tmp_path)
     work = importlib.import_module("newer").work
-    with pytest.raises(RtdecodeError, match=r"cannot read the jobs \(.*newer.*Mend: start its") as told:
+    with pytest.raises(RtdecodeError, match=r"cannot read the jobs \(.*newer.*Fix: start its") as told:
         list(run_jobs(work, [1, 2], dask=scheduler))
     assert "\n" not in str(told.value)
 
@@ -94,6 +94,6 @@ def test_nobody_at_the_address_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch
 
 def test_a_cluster_that_nobody_works_in_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtdecode.calibrate.evaluation.runner.WORKERS_S", 0.2)
-    with cluster_of(0) as address, pytest.raises(RtdecodeError, match=r"no worker has come .*Mend:") as told:
+    with cluster_of(0) as address, pytest.raises(RtdecodeError, match=r"no worker has come .*Fix:") as told:
         list(run_jobs(square, [1], dask=address))
     assert "\n" not in str(told.value)

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from rtdecode.artifact import Output, infer_role, read_artifact, write_artifact
 from rtdecode.calibrate.data.metrics import r2, score_decoded
+from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.fitting.fit import fit_sessions
-from rtdecode.calibrate.fitting.fitters import velocity_columns
 from rtdecode.cli import app
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
@@ -248,8 +248,8 @@ def test_progress_is_told_in_order(path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"kind": "mlp"}, "fits no model of kind 'mlp'. Mend: use --kind wiener or kalman"),
-        ({"steady_state": True}, "a wiener model has no steady state. Mend: leave --steady-state out"),
+        ({"kind": "mlp"}, "fits no model of kind 'mlp'. Fix: use --kind wiener or kalman"),
+        ({"steady_state": True}, "a wiener model has no steady state. Fix: leave --steady-state out"),
         ({"bin_width_s": 0.0}, "a bin width of 0.0 s"),
         ({"bin_width_s": 0.3}, "a bin width of 0.3 s"),
         ({"bin_width_s": float("nan")}, "a bin width of nan s"),

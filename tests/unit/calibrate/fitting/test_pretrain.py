@@ -132,7 +132,7 @@ def test_one_that_looks_ahead_is_validated_whole_and_has_no_decoder(days: list[P
     assert [isinstance(net, AlignNet) and net.causal for net in networks_of(again)] == [False, False]
     with pytest.raises(RtdecodeError, match="looks ahead in time"):
         load_decoder(again)
-    with pytest.raises(RtdecodeError, match=r"ahead\.safetensors: looks ahead .* Mend: name a model that"):
+    with pytest.raises(RtdecodeError, match=r"ahead\.safetensors: looks ahead .* Fix: name a model that"):
         choose_start(read_session(days[3]), str(path), None)
     with pytest.raises(RtdecodeError, match="looks ahead in time, and few-shot decodes as serve does"):
         check_asked([again], [0.0], "last", [0])
@@ -140,7 +140,7 @@ def test_one_that_looks_ahead_is_validated_whole_and_has_no_decoder(days: list[P
 
 def test_only_alignnets_simulate_and_no_day_validates_them(days: list[Path]) -> None:
     for asked, message in (
-        ({"direction": "backwards"}, "no direction backwards.*Mend: use decode or simulate"),
+        ({"direction": "backwards"}, "no direction backwards.*Fix: use decode or simulate"),
         ({"direction": "simulate", "kind": "gru"}, "a gru model cannot simulate"),
         ({"direction": "simulate", "validation_days": 1}, "validation days are decoded"),
     ):
@@ -316,7 +316,7 @@ def test_another_trainings_checkpoint_is_refused(days: list[Path], tmp_path: Pat
 def test_arguments_are_checked(days: list[Path]) -> None:
     with pytest.raises(RtdecodeError, match="a wiener model has nothing to pretrain"):
         pretrain_sessions(days, "wiener")
-    with pytest.raises(RtdecodeError, match=r"no form 2d\. Mend: use causal or offline"):
+    with pytest.raises(RtdecodeError, match=r"no form 2d\. Fix: use causal or offline"):
         pretrain_sessions(days, form="2d")
     with pytest.raises(RtdecodeError, match="a gru model is causal"):
         pretrain_sessions(days, "gru", form="offline")

@@ -227,7 +227,7 @@ def test_latents_are_left_out_where_they_cannot_be_had(
         return dict(since_base(result, base))["Latents"]
 
     assert good.artifact is not None
-    gru = replace(good, artifact=replace(good.artifact, kind="gru", widths=(), grid_bits=None))
+    gru = replace(good, artifact=replace(good.artifact, kind="gru", widths=(), fractional_bits=None))
     assert told(gru) == "Not available: a gru model has no latents."
     assert told(replace(good, verdict=None)) == "Not available: no behaviour."
     monkeypatch.delitem(sys.modules, "torch")

@@ -161,7 +161,7 @@ def test_the_grid_is_what_keeps_steps_and_batch_together(rounded: bool) -> None:
                 weight, bias = on_grid(run[f"{name}.weight"], run[f"{name}.bias"], COUNT_MAX)[:2]
                 run |= {f"{name}.weight": weight, f"{name}.bias": bias}
         tensors = {name: tensor.astype("f4") for name, tensor in run.items()}
-        artifact = replace(artifact_of(net), run=tensors, grid_bits=None)
+        artifact = replace(artifact_of(net), run=tensors, fractional_bits=None)
         batch = FoldedAlignNet(artifact).run_traced(counts, empty(counts))
         _, steps = stepped(FoldedAlignNet(artifact), counts)
         mismatches += sum(int((steps[name] != batch[name]).sum()) for name in batch)

@@ -73,7 +73,7 @@ def test_what_it_does_not_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.setitem(sys.modules, "torch", None)
         with pytest.raises(RtdecodeError, match="torch runs no model of kind 'wiener'") as refused:
             load_torch_decoder(wiener)
-        assert refused.value.mend == "use the numba engine"
+        assert refused.value.fix == "use the numba engine"
     with pytest.raises(RtdecodeError, match="looks ahead"):
         load_torch_decoder(replace(MODELS[1], causal=False))
 
@@ -82,7 +82,7 @@ def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(RtdecodeError, match="torch, which is not installed") as refused:
         load_torch_decoder(MODELS[0])
-    assert refused.value.mend == "pip install 'rtdecode[train]'"
+    assert refused.value.fix == "pip install 'rtdecode[train]'"
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])

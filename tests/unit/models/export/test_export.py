@@ -44,7 +44,7 @@ def exported(net: Network, session: str = "monday", **changes: Any) -> ModelArti
 
 def unrounded(net: Network, session: str = "monday") -> ModelArtifact:
     tensors = {name: tensor.astype("f4") for name, tensor in fold(net, session).items()}
-    return replace(exported(net, session), run=tensors, grid_bits=None)
+    return replace(exported(net, session), run=tensors, fractional_bits=None)
 
 
 def decoded(decoder: Decoder, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -124,7 +124,7 @@ def test_names_shapes_and_types_of_the_tensors() -> None:
     assert artifact.run["grid"].dtype == np.int32
     assert artifact.run["grid"].tolist() == [12] * 6
     assert (artifact.kind, artifact.causal, artifact.widths) == ("alignnet", True, (6, 5, 4))
-    assert (artifact.grid_bits, artifact.count_max, artifact.normaliser) == (12, COUNT_MAX, None)
+    assert (artifact.fractional_bits, artifact.count_max, artifact.normaliser) == (12, COUNT_MAX, None)
     assert artifact.provenance["export"] == {"session": "monday", "notes": []}
 
     gru = exported(make_gru(5))
@@ -136,7 +136,7 @@ def test_names_shapes_and_types_of_the_tensors() -> None:
         "head.weight": (9, 3),
         "head.bias": (3,),
     }
-    assert gru.grid_bits is None
+    assert gru.fractional_bits is None
 
 
 def test_lag_0_comes_first() -> None:
@@ -173,7 +173,7 @@ def test_a_layer_of_large_weights_gets_a_coarser_grid_and_is_named() -> None:
     bits = artifact.run["grid"].tolist()
     assert bits[2] < 12
     assert bits[:2] + bits[3:] == [12] * 5
-    assert artifact.grid_bits == bits[2]
+    assert artifact.fractional_bits == bits[2]
     assert artifact.provenance["seed"] == 3
     assert artifact.provenance["export"]["notes"] == [
         f"enc1.0 is on a grid of 2^-{bits[2]} instead of 2^-12: its weights are large"

@@ -39,7 +39,7 @@ def test_the_rates_are_the_mean_of_the_members() -> None:
 def test_other_kinds_are_refused() -> None:
     artifact = export(make_gru(), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
     with pytest.raises(
-        RtdecodeError, match=r"a gru model tells no spikes from behaviour\. Mend: use one that"
+        RtdecodeError, match=r"a gru model tells no spikes from behaviour\. Fix: use one that"
     ):
         simulating_networks(artifact)
 
@@ -50,7 +50,7 @@ def test_networks_that_have_learnt_one_way_only_are_refused(taught: tuple[int, .
     for i in taught:
         taught_to_simulate(nets[i])
     with pytest.raises(
-        RtdecodeError, match=r"behaviour from spikes only, .*\. Mend: use one that rtdecode pretrain"
+        RtdecodeError, match=r"behaviour from spikes only, .*\. Fix: use one that rtdecode pretrain"
     ):
         simulating_networks(join([exported(net) for net in nets]))
 
@@ -69,7 +69,7 @@ def test_what_training_leaves_tells_which_way_it_went() -> None:
 def test_a_session_that_is_not_there_is_told_with_those_that_are() -> None:
     few = [make_alignnet(sessions=("monday", "tuesday"))]
     assert check_session(few, "tuesday", "--session") == "tuesday"
-    with pytest.raises(RtdecodeError, match=r"--session: .* 'friday', but monday, tuesday\. Mend"):
+    with pytest.raises(RtdecodeError, match=r"--session: .* 'friday', but monday, tuesday\. Fix"):
         check_session(few, "friday", "--session")
     many = [make_alignnet(sessions=[f"day{i}" for i in range(9)])]
     with pytest.raises(RtdecodeError, match="day0, day1, day2, …, day8"):

@@ -276,7 +276,7 @@ def test_a_closed_client_says_so(publisher: FakePublisher) -> None:
 )
 @pytest.mark.parametrize("kind", [CursorClient, AsyncCursorClient])
 def test_an_endpoint_that_is_none_is_refused(kind: type[CursorClient], endpoint: str) -> None:
-    with pytest.raises(RtdecodeError, match=r"is no endpoint\. Mend: write it like|cannot connect"):
+    with pytest.raises(RtdecodeError, match=r"is no endpoint\. Fix: write it like|cannot connect"):
         kind(endpoint)
 
 

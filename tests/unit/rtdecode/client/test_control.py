@@ -86,12 +86,12 @@ def test_a_refusal_is_one_line_with_the_reason(ask: Ask) -> None:
     assert str(raised.value) == f"pause at {control.endpoint}: the loop did not take pause"
 
 
-def test_silence_is_one_line_with_the_mend(ask: Ask) -> None:
+def test_silence_is_one_line_with_the_fix(ask: Ask) -> None:
     endpoint = free_endpoint()
     with pytest.raises(RtdecodeError) as raised:
         ask(endpoint, "stop", 0.1)
     assert str(raised.value) == (
-        f"{endpoint}: no answer to stop within 0.1 s. Mend: check that `rtdecode serve` runs and that this "
+        f"{endpoint}: no answer to stop within 0.1 s. Fix: check that `rtdecode serve` runs and that this "
         "is its --control endpoint"
     )
 

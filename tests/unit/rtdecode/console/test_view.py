@@ -33,7 +33,7 @@ from rtdecode.serve.status import PERCENTILES
 TERMINAL = {"TERM": "xterm-256color"}
 REFUSAL = (
     "stream M1: it has 64 channels and the model was made for 96. "
-    "Mend: choose another model with --model, or let the source send 96 channels"
+    "Fix: choose another model with --model, or let the source send 96 channels"
 )
 FULL = "/data/today.h5: No space left on device; decoding goes on, writing is tried again"
 COUNTERS = dict.fromkeys((key for group in GROUPS.values() for key in group), 0)
@@ -421,7 +421,7 @@ class Rig:
 def test_changes_in_place_below_what_is_said() -> None:
     rig = Rig()
     with rig.view:
-        rig.view.say("ready")
+        rig.view.print_line("ready")
         assert rig.lines() == ["ready", ""]
         for second, name in enumerate(("waiting", "running", "reconnecting", "not recording", "large"), 1):
             rig.view.report(MAPS[name] | {"uptime_s": float(second)})
@@ -430,8 +430,8 @@ def test_changes_in_place_below_what_is_said() -> None:
             assert lines[1].split()[0] == MAPS[name]["state"].upper()
             assert [line for line in lines[2:] if line][-1] == frame[-1].rstrip()
         assert rig.cursor_hidden()
-        rig.view.say("attached")
-        rig.view.say("x" * 100)
+        rig.view.print_line("attached")
+        rig.view.print_line("x" * 100)
         lines = rig.lines()
         assert lines[:4] == ["ready", "attached", "x" * 80, "x" * 20]
         assert lines[4].startswith(" RUNNING ")
@@ -442,7 +442,7 @@ def test_changes_in_place_below_what_is_said() -> None:
     assert any("p50 1.21" in line for line in lines)
     assert not rig.cursor_hidden()
     rig.view.report(RUNNING)
-    rig.view.say("closed")
+    rig.view.print_line("closed")
     assert [line for line in rig.lines() if line][-1] == "closed"
     assert sum("RUNNING" in line for line in rig.lines()) == 1
 
@@ -450,7 +450,7 @@ def test_changes_in_place_below_what_is_said() -> None:
 def test_a_terminal_that_becomes_narrower_keeps_no_wrapped_rest() -> None:
     rig = Rig(width=130, height=40)
     with rig.view:
-        rig.view.say("ready")
+        rig.view.print_line("ready")
         rig.view.report(RUNNING)
         rig.lines()
         for width in (60, 100, 45):
@@ -463,7 +463,7 @@ def test_a_terminal_that_becomes_narrower_keeps_no_wrapped_rest() -> None:
             assert sum("source" in line for line in lines) <= 1
         rig.screen.resize(30)
         rig.console.size = (30, 40)
-        rig.view.say("narrow")
+        rig.view.print_line("narrow")
         assert [i for i, line in enumerate(rig.lines()) if "RUNNING" in line] == [2]
     assert [i for i, line in enumerate(rig.lines()) if "RUNNING" in line] == [2]
 
@@ -484,7 +484,7 @@ def test_lines_from_several_threads_leave_the_frame_whole() -> None:
 
     def talk(who: int) -> None:
         for i in range(20):
-            rig.view.say(f"thread {who} line {i}")
+            rig.view.print_line(f"thread {who} line {i}")
 
     with rig.view:
         threads = [threading.Thread(target=talk, args=(who,)) for who in range(3)]
@@ -508,7 +508,7 @@ def test_says_lines_where_it_cannot_draw(terminal: bool) -> None:
     file = io.StringIO()
     console = Console(file=file, width=80, height=24, force_terminal=terminal, _environ={"TERM": "dumb"})
     with StatusView(console) as view:
-        view.say("ready")
+        view.print_line("ready")
         view.report(MAPS["waiting"])
         view.report(RUNNING)
         view.report(RUNNING)
@@ -537,7 +537,7 @@ def test_a_terminal_that_goes_away_takes_only_the_view_with_it() -> None:
         view.report(RUNNING)
         file.gone = True
         view.report(RUNNING)
-        view.say("nobody reads this")
+        view.print_line("nobody reads this")
         view.report(RUNNING)
     assert sys.stderr is stderr
 

@@ -86,7 +86,7 @@ def make_artifact(
         "count_max": count_max,
         "run": run,
         "widths": widths,
-        "grid_bits": int(grid.min()),
+        "fractional_bits": int(grid.min()),
     }
     return ModelArtifact(**(fields | changes))
 
@@ -287,7 +287,7 @@ def together(members: list[ModelArtifact]) -> ModelArtifact:
     return replace(
         members[0],
         run=join_members([dict(member.run) for member in members]),
-        grid_bits=min(member.grid_bits or 0 for member in members),
+        fractional_bits=min(member.fractional_bits or 0 for member in members),
     )
 
 
@@ -350,7 +350,7 @@ def test_members_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(RtdecodeError, match=r"member 1: the model lacks the tensor run\.head\.bias"):
         AlignNetDecoder(replace(model, run={name: run[name] for name in run if name != "1.head.bias"}))
     with pytest.raises(RtdecodeError, match="grid_bits is 0, and not the least"):
-        AlignNetDecoder(replace(model, grid_bits=0))
+        AlignNetDecoder(replace(model, fractional_bits=0))
     for name in ("1.grid", "0.grid"):
         with pytest.raises(RtdecodeError, match="grid"):
             AlignNetDecoder(replace(model, run={other: run[other] for other in run if other != name}))
@@ -434,7 +434,7 @@ def test_silent_channels_change_nothing() -> None:
     few = make_artifact()
     weight = np.zeros((200, 3, 9), "f4")
     weight[::20] = few.run["enc0.0.weight"]
-    many = make_artifact(200, run=few.run | {"enc0.0.weight": weight}, grid_bits=few.grid_bits)
+    many = make_artifact(200, run=few.run | {"enc0.0.weight": weight}, fractional_bits=few.fractional_bits)
     counts = make_counts(60)
     spread = np.zeros((60, 200), np.uint8)
     spread[:, ::20] = counts
@@ -586,7 +586,7 @@ def test_settings_that_do_not_fit_the_tensors_are_refused() -> None:
     with pytest.raises(RtdecodeError, match="has 17 widths, and needs 1 to 16"):
         load_decoder(make_artifact(widths=(1,) * 17, dec_widths=(1,) * 16))
     with pytest.raises(RtdecodeError, match=r"its least being grid_bits, None"):
-        load_decoder(make_artifact(grid_bits=None))
+        load_decoder(make_artifact(fractional_bits=None))
     with pytest.raises(RtdecodeError, match="has a normaliser, which no alignnet here runs"):
         load_decoder(make_artifact(normaliser={"rate": 1.0}))
     with pytest.raises(RtdecodeError, match="of kind 'gru', not 'alignnet'"):
@@ -595,11 +595,11 @@ def test_settings_that_do_not_fit_the_tensors_are_refused() -> None:
 
 def test_sums_right_below_what_the_grid_leaves_exact_are_taken() -> None:
     artifact = make_artifact(1, (1,), 1, (), 1, count_max=1)
-    largest = 2.0 ** (24 - artifact.grid_bits)
+    largest = 2.0 ** (24 - artifact.fractional_bits)
     run = artifact.run | {
-        "grid": np.full(2, artifact.grid_bits, "i4"),
+        "grid": np.full(2, artifact.fractional_bits, "i4"),
         "enc0.0.weight": np.array([[[largest / 2], [largest / 4], [0.0]]], "f4"),
-        "enc0.0.bias": np.array([largest / 4 - 2.0**-artifact.grid_bits], "f4"),
+        "enc0.0.bias": np.array([largest / 4 - 2.0**-artifact.fractional_bits], "f4"),
     }
     load_decoder(make_artifact(1, (1,), 1, (), 1, count_max=1, run=run))
     run["enc0.0.bias"] = np.array([largest / 4], "f4")

@@ -74,7 +74,7 @@ def test_what_varies_from_events(changes: dict[str, object], expected: Layout | 
 
 def check_choice(stream: StreamDescription, expected: Layout | None) -> None:
     if expected is None:
-        with pytest.raises(RtdecodeError, match=r"no spike layout is known.*Mend: events are type"):
+        with pytest.raises(RtdecodeError, match=r"no spike layout is known.*Fix: events are type"):
             choose_layout(stream)
     else:
         assert choose_layout(stream) is expected
@@ -141,7 +141,7 @@ def test_a_stream_that_fits_the_model_is_taken(stream: StreamDescription, layout
 def test_a_stream_that_does_not_fit_is_refused_with_both_numbers(
     stream: StreamDescription, layout: Layout, complaint: str
 ) -> None:
-    with pytest.raises(RtdecodeError, match=f"stream M1 .*{complaint}.*Mend: "):
+    with pytest.raises(RtdecodeError, match=f"stream M1 .*{complaint}.*Fix: "):
         check_against_model(stream, layout, n_channels=96, bin_width_s=0.02)
 
 

@@ -399,7 +399,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "needs uvicorn, which is not installed. Mend: pip install 'rtdecode[web]'" in done.stderr
+    assert "needs uvicorn, which is not installed. Fix: pip install 'rtdecode[web]'" in done.stderr
 
 
 def test_what_is_not_on_loopback_needs_insecure() -> None:

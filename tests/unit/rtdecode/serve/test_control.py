@@ -39,7 +39,7 @@ class Loop:
         self.loading.wait(20.0)
         self.applied.append(f"swap {path}")
         if path in ("bad.safetensors", "gone.safetensors"):
-            raise RtdecodeError("is no model", where=path, mend="name one")
+            raise RtdecodeError("is no model", where=path, fix="name one")
         return 9, "aabbccdd"
 
 

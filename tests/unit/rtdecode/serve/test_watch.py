@@ -83,11 +83,11 @@ def test_what_comes_in_is_swapped_and_what_goes_wrong_is_said(
             raise RtdecodeError("is no model", where=path)
         done.set()
 
-    def say(line: str) -> None:
+    def print_line(line: str) -> None:
         said.append(line)
         done.set()
 
-    watcher = Watcher(tmp_path, swap, say)
+    watcher = Watcher(tmp_path, swap, print_line)
     watcher.start()
     (tmp_path / "good.safetensors").write_bytes(b"x")
     assert done.wait(20.0)

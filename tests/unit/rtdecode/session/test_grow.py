@@ -203,7 +203,7 @@ def test_an_existing_recording_is_never_overwritten_by_accident(tmp_path: Path) 
     path.write_bytes(b"precious")
     with pytest.raises(RtdecodeError, match="exists already") as raised:
         open_writer(path)
-    assert raised.value.mend == "choose another name"
+    assert raised.value.fix == "choose another name"
     assert path.read_bytes() == b"precious"
     SessionWriter(path, n_channels=1, attrs={}, events=True, overwrite=True).close()
     assert read_session(path).complete
@@ -214,7 +214,7 @@ def test_where_no_recording_can_be_made(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RtdecodeError, match="cannot be written") as raised:
         open_writer(tmp_path / name)
-    assert raised.value.mend
+    assert raised.value.fix
     assert sorted(os.listdir(tmp_path)) == ["file"]
 
 

@@ -1,4 +1,4 @@
-"""Reading: what is right is read as it is, what is wrong is told in one line with file, place and mend."""
+"""Reading: what is right is read as it is, what is wrong is told in one line with file, place and fix."""
 
 from __future__ import annotations
 
@@ -326,8 +326,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_breaks_a_rule_is_one_line_with_place_and_mend(path: Path, case: str) -> None:
-    change, expected, mend = BROKEN[case]
+def test_what_breaks_a_rule_is_one_line_with_place_and_fix(path: Path, case: str) -> None:
+    change, expected, fix = BROKEN[case]
     with h5py.File(path, "a") as file:
         change(file)
     with pytest.raises(RtdecodeError) as raised:
@@ -335,7 +335,7 @@ def test_what_breaks_a_rule_is_one_line_with_place_and_mend(path: Path, case: st
     error = raised.value
     assert str(error).startswith(f"{path}:/")
     assert expected in str(error)
-    assert mend in (error.mend or "")
+    assert fix in (error.fix or "")
     assert "\n" not in str(error)
 
 
@@ -356,7 +356,7 @@ def test_what_is_not_hdf5(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(RtdecodeError) as raised:
         read_session(str(path))
     assert "\n" not in str(raised.value)
-    assert "Mend: copy it again" in str(raised.value)
+    assert "Fix: copy it again" in str(raised.value)
 
 
 def test_a_truncated_file_is_refused_wherever_it_was_cut(path: Path) -> None:

@@ -44,9 +44,9 @@ def change(path: Path, **values: object) -> bytes:
 
 
 def repaired(path: Path) -> tuple[Session, list[str]]:
-    mended, done = repair_session(path)
-    assert mended == path.with_name("today.repaired.h5")
-    return read_session(mended), done
+    repaired, done = repair_session(path)
+    assert repaired == path.with_name("today.repaired.h5")
+    return read_session(repaired), done
 
 
 def test_a_sound_file_needs_nothing(path: Path) -> None:
@@ -114,7 +114,7 @@ def test_trials_and_log(path: Path) -> None:
     ]
 
 
-def test_a_part_beyond_mending_is_left_out(path: Path) -> None:
+def test_a_part_beyond_repairing_is_left_out(path: Path) -> None:
     change(path, counts__values=np.full((4, 3), -1), behavior__time=["a", "b", "c", "d"])
     with h5py.File(path, "a") as file:
         del file["trials/stop"]

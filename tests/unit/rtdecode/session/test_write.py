@@ -180,15 +180,15 @@ def a_folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("place", "mend"),
+    ("place", "fix"),
     [(without_a_folder, "create "), (below_a_file, "create "), (a_folder, "give a file name")],
 )
-def test_where_nothing_can_be_written(tmp_path: Path, place: Callable[[Path], Path], mend: str) -> None:
+def test_where_nothing_can_be_written(tmp_path: Path, place: Callable[[Path], Path], fix: str) -> None:
     path = place(tmp_path)
     with pytest.raises(RtdecodeError, match="cannot be written") as raised:
         write_session(path, spikes())
     assert raised.value.where == str(path)
-    assert mend in (raised.value.mend or "")
+    assert fix in (raised.value.fix or "")
     assert "\n" not in str(raised.value)
 
 

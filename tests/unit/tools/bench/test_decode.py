@@ -114,4 +114,4 @@ def test_without_torch_it_says_what_to_install(missing: str, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(RtdecodeError, match=f"{missing} is not installed") as refused:
         run_bench(20, (8,), lambda line: None)
-    assert refused.value.mend == "pip install 'rtdecode[train]'"
+    assert refused.value.fix == "pip install 'rtdecode[train]'"

@@ -118,7 +118,7 @@ def ports_figures(
 DAEMON = {"state": "live", "stream": "M1", "cursor": "tcp://127.0.0.1:5556"}
 STRANGER = {"pid": 4242, "program": "nginx"}
 
-# Judgement, what is changed in figures that are well, the verdict, and a word that the mend must hold.
+# Judgement, what is changed in figures that are well, the verdict, and a word that the fix must hold.
 CASES: list[tuple[Callable[[Any], Finding], dict[str, Any], dict[str, Any], str, str]] = [
     (judge_python, PYTHON, {}, "ok", ""),
     (judge_python, PYTHON, {"version": "3.11.0"}, "ok", ""),
@@ -264,11 +264,11 @@ def test_a_judgement(
 ) -> None:
     finding = judge(figures | changes)
     assert finding.verdict == verdict, finding
-    assert "\n" not in finding.found + (finding.mend or "")
+    assert "\n" not in finding.found + (finding.fix or "")
     if finding.verdict is Verdict.OK:
-        assert finding.mend is None
+        assert finding.fix is None
     else:
-        assert word in (finding.mend or "")
+        assert word in (finding.fix or "")
 
 
 def test_what_was_measured_is_told() -> None:
@@ -286,8 +286,8 @@ def test_what_was_measured_is_told() -> None:
 def test_several_complaints_are_all_told_the_worst_first() -> None:
     finding = judge_disk(DISK | {"write_mb_per_s": 1.0, "free_gb": 0.1})
     assert finding.verdict is Verdict.FAIL
-    assert finding.mend is not None
-    assert finding.mend.index("make room") < finding.mend.index("slow")
+    assert finding.fix is not None
+    assert finding.fix.index("make room") < finding.fix.index("slow")
 
 
 def test_what_a_recording_writes_is_reckoned_by_its_columns() -> None:

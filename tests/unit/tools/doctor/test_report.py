@@ -23,7 +23,7 @@ def fine(figures: Figures) -> Finding:
 
 def check(name: str = "it", **changes: Any) -> Check:
     return Check(
-        **({"name": name, "measure": "python:measure_python", "judge": fine, "mend": "hit it"} | changes)
+        **({"name": name, "measure": "python:measure_python", "judge": fine, "fix": "hit it"} | changes)
     )
 
 
@@ -56,7 +56,7 @@ def test_a_measurement_that_raises_says_why() -> None:
     assert outcome.figures is None
     assert "TypeError" in outcome.reason
     finding = judged(check(), outcome).finding
-    assert (finding.verdict, finding.mend) == (Verdict.FAIL, "hit it")
+    assert (finding.verdict, finding.fix) == (Verdict.FAIL, "hit it")
     assert "TypeError" in finding.found
 
 
@@ -151,8 +151,8 @@ def test_the_report_is_what_json_prints() -> None:
     )
     assert report.document() == {
         "checks": [
-            {"name": "sleep", "verdict": "ok", "found": "fine", "mend": None, "figures": {"late_ms": 0.1}},
-            {"name": "disk", "verdict": "fail", "found": "gone", "mend": "plug it in", "figures": {}},
+            {"name": "sleep", "verdict": "ok", "found": "fine", "fix": None, "figures": {"late_ms": 0.1}},
+            {"name": "disk", "verdict": "fail", "found": "gone", "fix": "plug it in", "figures": {}},
         ],
         "verdict": "fail",
     }

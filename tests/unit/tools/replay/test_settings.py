@@ -80,7 +80,7 @@ def test_values_within_their_range_are_taken(changes: dict[str, Any]) -> None:
         ({"burst": 100_001}, "--burst: "),
         (
             {"layout": Layout.COUNTS, "burst": 30_001},
-            r"--burst: holds 30.001 s of counts, and 30 s is the most. Mend: give --burst 30000 or less",
+            r"--burst: holds 30.001 s of counts, and 30 s is the most. Fix: give --burst 30000 or less",
         ),
         ({"layout": Layout.COUNTS, "speed": 2.0}, "--speed: gives counts at 2000 Hz, .* add --period 2"),
         ({"behavior": "M1"}, "--behavior: needs another name than the spike stream"),
@@ -119,5 +119,5 @@ def test_a_behaviour_stream_needs_behaviour() -> None:
 
 def test_what_lasts_no_time_is_not_looped() -> None:
     session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
-    with pytest.raises(RtdecodeError, match=r"session: the session has no duration. Mend: leave --loop out"):
+    with pytest.raises(RtdecodeError, match=r"session: the session has no duration. Fix: leave --loop out"):
         Replay(session, make_settings(loop=True))

@@ -135,7 +135,7 @@ def test_the_centre_is_where_the_model_has_seen_the_hand() -> None:
 
 
 def test_its_units_do_not_drift() -> None:
-    with pytest.raises(RtdecodeError, match=r"^--day: the units of a generator do not drift\. Mend"):
+    with pytest.raises(RtdecodeError, match=r"^--day: the units of a generator do not drift\. Fix"):
         replace(simulated_day(), day=1)
 
 
@@ -170,4 +170,4 @@ def test_a_model_that_cannot_be_followed_is_refused(make: Callable[[], ModelArti
     with pytest.raises(RtdecodeError) as refused:
         open_generator(make())
     assert str(refused.value).startswith(f"--generator: {told}")
-    assert "Mend: " in str(refused.value)
+    assert "Fix: " in str(refused.value)

@@ -220,7 +220,7 @@ def test_whatever_the_cursor_does(
 
 def test_what_cannot_be_is_refused() -> None:
     for changed, match in (
-        ({"kind": "maze"}, "--task: there is no task 'maze'. Mend: give centre-out or random-target"),
+        ({"kind": "maze"}, "--task: there is no task 'maze'. Fix: give centre-out or random-target"),
         ({"radius_mm": 0.0}, "task, radius_mm: must be above 0"),
         ({"hold_s": -0.1}, "task, hold_s: must be 0 or more"),
         ({"timeout_s": math.nan}, "task, timeout_s: must be above 0"),

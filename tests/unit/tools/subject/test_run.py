@@ -151,12 +151,12 @@ def test_it_ends_after_the_trials_and_writes_a_session(
     assert document["output"] == str(path)
 
 
-def test_a_cursor_that_never_comes_is_an_error_with_a_mend(
+def test_a_cursor_that_never_comes_is_an_error_with_a_fix(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.h5"
     run, _, _ = start(monkeypatch, Machine(), after_s=math.inf, timeout_s=2.0, output=path)
-    with pytest.raises(RtdecodeError, match=r"no cursor for 2 s \(nothing has come\). Mend: start"):
+    with pytest.raises(RtdecodeError, match=r"no cursor for 2 s \(nothing has come\). Fix: start"):
         run.run()
     # What there was is kept.
     session = read_session(path)

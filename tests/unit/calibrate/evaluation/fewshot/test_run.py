@@ -186,7 +186,7 @@ def test_the_first_minutes_instead_of_the_last(
         assert (was != other).all()
     last = few_shot([tmp_path / "as it was.h5"], [base_file], minutes=(0.0, 0.5), wiener=False)
     assert (last[0].r2 != r2["as it was"][0]).all()
-    with pytest.raises(RtdecodeError, match=r"known minutes 'middle'\. Mend: give last or first"):
+    with pytest.raises(RtdecodeError, match=r"known minutes 'middle'\. Fix: give last or first"):
         few_shot(days[2:], [base_file], known="middle")
 
 

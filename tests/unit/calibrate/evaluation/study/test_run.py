@@ -199,8 +199,8 @@ def test_a_job_that_fails_is_named_and_the_others_are_kept(
     assert all("day1" in line and line.endswith("out of luck") for line in study.missing)
     monkeypatch.undo()
     monkeypatch.setattr(keptjobs, "run_jobs", in_process)
-    mended = run_study(jobs_of(days), tmp_path)
-    assert (mended.computed, len(mended.rows), mended.missing) == (2, 6, [])
+    fixed = run_study(jobs_of(days), tmp_path)
+    assert (fixed.computed, len(fixed.rows), fixed.missing) == (2, 6, [])
 
 
 def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp_path: Path) -> None:
