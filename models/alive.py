@@ -1,6 +1,61 @@
-"""Which channels count as firing, for every model and everything that looks at an array."""
+"""Which channels are alive: the one rule that every model and every check of an array uses."""
 
 from __future__ import annotations
 
-#: A channel that fires less is dead: no model reads it.
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.errors import RtdecodeError
+
+#: A channel with a lower rate is dead: no model reads it.
 DEAD_BELOW_HZ = 0.05
+
+#: Relative; rounding of T · bin width is far below it, and one spike more or less far above.
+_ROUNDING = 1e-9
+
+
+def alive_channels(counts: NDArray[Any] | Sequence[NDArray[Any]], bin_width_s: float) -> NDArray[np.bool_]:
+    """The channels that fire at 0.05 Hz or more and whose count is not the same in every bin.
+
+    Spikes are counted, and compared with 0.05 Hz times the duration: exactly at the threshold a channel is
+    alive, whatever the rounding of the bin width. (Mean counts would not do: compared with 0.05 Hz · bin
+    width in float64, such a channel is dead at 50 ms and alive at 20 ms.) A saturated channel, clipped to
+    the same count in every bin, is dead. (Its SD would not do: in float32, rounded sums above 2²⁴ make it
+    more than 0.)
+
+    Args:
+        counts: whole numbers [T, C], clipped as the decoder does; or several such recordings.
+        bin_width_s: seconds.
+
+    Returns:
+        bool[C]; all False without a bin.
+    """
+    blocks = [counts] if isinstance(counts, np.ndarray) else list(counts)
+    filled = [block for block in blocks if len(block)]
+    if not filled:
+        return np.zeros(blocks[0].shape[1], np.bool_)
+    duration_s = sum(map(len, filled)) * bin_width_s
+    n_spikes = np.sum([block.sum(axis=0, dtype=np.float64) for block in filled], axis=0)
+    lowest = np.min([block.min(axis=0) for block in filled], axis=0)
+    highest = np.max([block.max(axis=0) for block in filled], axis=0)
+    fires = n_spikes >= DEAD_BELOW_HZ * duration_s * (1.0 - _ROUNDING)
+    return np.asarray(fires & (highest > lowest))
+
+
+def check_some_alive(alive: NDArray[np.bool_], where: str | None = None) -> None:
+    """Refuse an array without a living channel.
+
+    Args:
+        alive: bool[C], see `alive_channels`.
+        where: the file or session that the error names.
+
+    Raises:
+        RtdecodeError: no channel is alive.
+    """
+    if not alive.any():
+        raise RtdecodeError(
+            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", where=where, fix="use a session with spikes"
+        )

@@ -17,7 +17,7 @@ from rtdecode.calibrate.data.refit_labels import REFIT, IntentionLabels, intenti
 from rtdecode.calibrate.data.sessions import file_sha256
 from rtdecode.calibrate.data.splits import chronological_split
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.alive import DEAD_BELOW_HZ
+from rtdecode.models.alive import alive_channels
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.layout import Behavior, Session
 from rtdecode.session.read import read_session
@@ -106,8 +106,7 @@ class Today:
         # In float32, as networks take counts up (`take_up`).
         clipped = np.minimum(self.counts[: self.end], np.uint8(count_max)).astype(np.float32)
         mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
-        good = (mean >= DEAD_BELOW_HZ * self.bin_width_s) & (sd > 0)
-        return mean.astype(np.float64), sd.astype(np.float64), good
+        return mean.astype(np.float64), sd.astype(np.float64), alive_channels(clipped, self.bin_width_s)
 
     def provenance(self) -> dict[str, Any]:
         """What to remember of the session."""

@@ -19,7 +19,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.channels.noise import noise, shared_per_min
 from rtdecode.calibrate.channels.permutation import BANKS, Order, find_order, span
 from rtdecode.calibrate.channels.statistics import ChannelMemory, remember, remembered, tuning_of
-from rtdecode.models.alive import DEAD_BELOW_HZ
+from rtdecode.models.alive import alive_channels
 
 F8 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -111,11 +111,10 @@ def examine(
     """
     memory = remembered(base)
     clipped = np.minimum(counts, np.uint8(base.count_max))
-    mean = clipped.mean(axis=0, dtype=np.float64)
-    fires = (mean >= DEAD_BELOW_HZ * bin_width_s) & (np.ptp(clipped, axis=0) > 0)
+    fires = alive_channels(clipped, bin_width_s)
     why = noise(clipped, bin_width_s, base.count_max, fires, memory)
     array_wide = len(why) > MOST_MASKED * max(int(fires.sum()), 1)
-    noisy = np.zeros(len(mean), np.bool_)
+    noisy = np.zeros(len(fires), np.bool_)
     if not array_wide:
         noisy[list(why)] = True
     today = _described(counts, targets, bin_width_s, base.count_max, fires & ~noisy)

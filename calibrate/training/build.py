@@ -17,7 +17,7 @@ from rtdecode.calibrate.training.sizes import GRU_UNITS, MOST_MEMBERS, ONE_DAY, 
 from rtdecode.calibrate.training.trainer import TrainingLog
 from rtdecode.calibrate.training.windows import Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.alive import DEAD_BELOW_HZ
+from rtdecode.models.alive import alive_channels, check_some_alive
 from rtdecode.models.ensemble.join import join
 from rtdecode.models.export.export import export
 from rtdecode.models.export.noncausal import whole_model
@@ -194,11 +194,8 @@ def read_in_start(
         RtdecodeError: no channel fires.
     """
     mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
-    good = (mean >= DEAD_BELOW_HZ * bin_width_s) & (sd > 0)
-    if not good.any():
-        raise RtdecodeError(
-            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", where=where, fix="use a session with spikes"
-        )
+    good = alive_channels(clipped, bin_width_s)
+    check_some_alive(good, where)
     return mean, sd, good
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.decoders.kalman import recur
-from rtdecode.models.alive import DEAD_BELOW_HZ
+from rtdecode.models.alive import alive_channels, check_some_alive
 from rtdecode.models.linear.count_model import Dynamics, LinearModel, Recording, estimate
 from rtdecode.models.linear.kinematics import kinematic_states
 from rtdecode.models.linear.state_space import steady_prediction, update
@@ -145,7 +145,8 @@ def fit_kalman(
     """
     report = progress if progress is not None else _ignore
     clipped = [np.minimum(block, np.uint8(count_max)) for block in counts]
-    good = _alive(clipped, bin_width_s)
+    good = alive_channels(clipped, bin_width_s)
+    check_some_alive(good)
     n_bins = max(1, round(TICK_S / bin_width_s))
     tick_s = n_bins * bin_width_s
     step = max(1, round(STEP_S / tick_s))
@@ -326,20 +327,6 @@ def _away_from(block: NDArray[np.int64], known: Rows, gap: int) -> Rows:
 def _centred(labels: F8) -> F8:
     centred: F8 = labels - labels.mean(axis=0)
     return centred
-
-
-def _alive(counts: Sequence[NDArray[np.uint8]], bin_width_s: float) -> NDArray[np.bool_]:
-    """bool[C], channels that fire, and not the same number in every bin."""
-    duration_s = max(sum(map(len, counts)), 1) * bin_width_s
-    n_spikes = np.sum([block.sum(axis=0, dtype=np.int64) for block in counts], axis=0)
-    lowest = np.min([block.min(axis=0, initial=255) for block in counts], axis=0)
-    highest = np.max([block.max(axis=0, initial=0) for block in counts], axis=0)
-    good: NDArray[np.bool_] = (n_spikes >= DEAD_BELOW_HZ * duration_s) & (highest > lowest)
-    if not good.any():
-        raise RtdecodeError(
-            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", fix="use a session with spikes"
-        )
-    return good
 
 
 def _ignore(_done: float) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.alive import DEAD_BELOW_HZ
+from rtdecode.models.alive import alive_channels, check_some_alive
 
 HISTORY_S = 1.5
 LAG_WIDTH_S = 0.06
@@ -91,12 +91,11 @@ def fit_wiener(
     """
     report = progress if progress is not None else _ignore
     clipped = [np.minimum(block, np.uint8(count_max)) for block in counts]
-    rate_hz, good = _activity(clipped, bin_width_s)
+    good = alive_channels(clipped, bin_width_s)
+    check_some_alive(good)
     n_good = int(good.sum())
-    if n_good == 0:
-        raise RtdecodeError(
-            f"no channel fires at {DEAD_BELOW_HZ} Hz or more", fix="use a session with spikes"
-        )
+    duration_s = max(sum(map(len, clipped)), 1) * bin_width_s
+    rate_hz = np.sum([block.sum(axis=0, dtype=np.float64) for block in clipped], axis=0) / duration_s
     edges = lag_edges(history_s, lag_width_s, bin_width_s, max_groups=max(1, MAX_FEATURES // n_good))
     n_lags = edges[-1]
     recordings = [
@@ -303,17 +302,6 @@ def _within(n_lags: int, rows: Rows, block: Rows) -> Rows:
         return block
     near: Rows = rows[(rows > block[0] - n_lags) & (rows < block[-1] + n_lags)]
     return near
-
-
-def _activity(
-    counts: Sequence[NDArray[np.uint8]], bin_width_s: float
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Mean rate f8[C] in Hz, and bool[C]: whether a channel is alive."""
-    n_bins = sum(map(len, counts))
-    rate_hz = sum(block.sum(axis=0, dtype=np.float64) for block in counts) / (max(n_bins, 1) * bin_width_s)
-    lowest = np.min([block.min(axis=0, initial=255) for block in counts], axis=0)
-    highest = np.max([block.max(axis=0, initial=0) for block in counts], axis=0)
-    return rate_hz, (rate_hz >= DEAD_BELOW_HZ) & (highest > lowest)
 
 
 def _ignore(_done: float) -> None:

@@ -14,7 +14,7 @@ from rtdecode.calibrate.data.splits import chronological_split
 from rtdecode.calibrate.evaluation.study.plan import RANDOM, Job
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.alive import DEAD_BELOW_HZ
+from rtdecode.models.alive import alive_channels, check_some_alive
 
 HOLDOUT = 0.2
 
@@ -142,11 +142,6 @@ def _day(
     bin_width_s = recorded.binned.bin_width_s
     counts = np.minimum(recorded.binned.counts, np.uint8(count_max_at(bin_width_s)))
     mean, sd = (getattr(counts[seen], what)(axis=0, dtype=np.float64) for what in ("mean", "std"))
-    good = (mean >= DEAD_BELOW_HZ * bin_width_s) & (sd > 0)
-    if not good.any():
-        raise RtdecodeError(
-            f"no channel fires at {DEAD_BELOW_HZ} Hz or more",
-            where=str(recorded.path),
-            fix="use a session with spikes",
-        )
+    good = alive_channels(counts[seen], bin_width_s)
+    check_some_alive(good, str(recorded.path))
     return StudyDay(name, recorded, counts, learnt, seen, mean, sd, good)
