@@ -18,6 +18,7 @@ from rtdecode.calibrate.evaluation.study.kalman import kalman_decoded, kalman_si
 from rtdecode.calibrate.evaluation.study.plan import Base, Job
 from rtdecode.calibrate.evaluation.study.recipes import study_network, study_settings
 from rtdecode.calibrate.evaluation.study.rows import DECODING, SIMULATION
+from rtdecode.calibrate.evaluation.study.wiener import wiener_artifact, wiener_filter
 from rtdecode.calibrate.training.build import decoded_whole, export_members, take_up
 from rtdecode.calibrate.training.ensemble import member_seeds, one_thread
 from rtdecode.calibrate.training.settings import SIMULATE
@@ -26,8 +27,6 @@ from rtdecode.calibrate.training.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.load import networks_of
-from rtdecode.models.linear.lagged import centred, fit_lagged
-from rtdecode.models.linear.wiener import lag_edges
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.networks.baseline import BaselineNet
 from rtdecode.models.networks.cost import Cost, cost_of
@@ -36,9 +35,6 @@ from rtdecode.models.nn.network import Network
 
 #: Bins that a network's cost is measured on.
 COST_BINS = 512
-
-#: Seconds of history, and of the finest groups of lags, of a Wiener filter (those of `fit_wiener`).
-HISTORY_S, LAG_WIDTH_S = 1.024, 0.064
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,27 +227,22 @@ def _as_it_is(job: Job, path: Path) -> Learnt:
 def _filtered(job: Job, data: StudySet) -> Learnt:
     """A Wiener filter of either direction, on channels scaled as the networks' are."""
     started = time.perf_counter()
-    decoding = job.direction == DECODING
-    causal = job.form == "causal"
-    past = lag_edges(HISTORY_S if causal else HISTORY_S / 2, LAG_WIDTH_S, data.bin_width_s)
-    edges = past if causal else centred(past)
-    signals, targets = [], []
-    for day in data.days:
-        z_counts, z_behavior = day.z_counts, data.z_behavior(day).astype(np.float64)
-        signals.append(z_counts if decoding else z_behavior)
-        learnt = day.learnt[:, np.newaxis]
-        targets.append(np.where(learnt, z_behavior if decoding else z_counts, np.nan))
-    fitted = fit_lagged(signals, targets, edges)
+    decoding, causal = job.direction == DECODING, job.form == "causal"
+    fitted = wiener_filter(data, decoding=decoding, causal=causal)
     train_seconds = time.perf_counter() - started
-    started = time.perf_counter()
-    z = fitted(signals[-1])
-    seconds = time.perf_counter() - started
     macs = float(fitted.weight.size)
     density = float((data.test.counts != 0).mean()) if decoding else 1.0
     cost = Cost(fitted.weight.size + fitted.bias.size, macs, macs * density, None)
-    return Learnt(
-        data, _in_units(data, z, decoding), cost, 4 * cost.parameters, 1e6 * seconds / len(z), train_seconds
-    )
+    if decoding and causal:
+        artifact = wiener_artifact(data, fitted)
+        values, seconds = _by_engine(artifact, data)
+        footprint = sum(int(tensor.nbytes) for tensor in artifact.run.values())
+    else:
+        started = time.perf_counter()
+        z = fitted(data.test.z_counts if decoding else data.z_behavior(data.test).astype(np.float64))
+        values, seconds = _in_units(data, z, decoding), time.perf_counter() - started
+        footprint = 4 * cost.parameters
+    return Learnt(data, values, cost, footprint, 1e6 * seconds / len(values), train_seconds)
 
 
 def _kalman(job: Job, data: StudySet) -> Learnt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from rtdecode.calibrate.evaluation.study.rows import DECODING
 from rtdecode.calibrate.training.build import CPU_FLOAT32, multiplies_bfloat16
 from rtdecode.calibrate.training.settings import DECODE, SIMULATE, TrainingSettings
 from rtdecode.errors import RtdecodeError
+from rtdecode.models.linear.wiener import DEFAULTS
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.networks.baseline import BaselineNet
 from rtdecode.models.networks.gru import GRUNet
@@ -49,7 +51,9 @@ _WIDE: dict[str, Any] = {"widths": (96, 96, 96), "dec_widths": (192, 96)}
 
 
 def recipe(kind: str, form: str, direction: str) -> dict[str, Any]:
-    """Everything that is chosen here for a network, as JSON can hold it; {} for a filter."""
+    """Everything that is chosen here for a network, as JSON can hold it; {} for a Kalman filter."""
+    if kind == "wiener":
+        return asdict(DEFAULTS)
     if kind == "alignnet":
         own = _alignnet(form, direction) | {"auxiliary": [AUXILIARY, AUXILIARY_EVERY]}
     elif kind in _BASELINES:

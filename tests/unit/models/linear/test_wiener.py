@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.linear import wiener
-from rtdecode.models.linear.wiener import fit_wiener, lag_edges
+from rtdecode.models.linear.wiener import WienerFit, WienerSettings, centred_edges, fit_wiener, lag_edges
 
 WIDTH_S = 0.02
 COUNT_MAX = 20
@@ -33,7 +32,11 @@ def simulate(
     return counts, (targets + [3.0, -40.0][:n_outputs]).astype(np.float32)
 
 
-def decode(fit: Any, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
+def fitted(counts: Any, targets: Any, **settings: Any) -> WienerFit:
+    return fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, settings=WienerSettings(**settings))
+
+
+def decode(fit: WienerFit, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
     values = np.tile(fit.bias, (len(counts), 1))
     for lag in range(fit.weight.shape[1]):
         values[lag:] += np.minimum(counts, COUNT_MAX)[: len(counts) - lag] @ fit.weight[:, lag].astype("f8")
@@ -53,7 +56,7 @@ def test_the_fit_is_ridge_regression_written_out() -> None:
     counts, targets = simulate(700)
     counts[:, 3] *= 9
     penalty = 0.7
-    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, penalties=[penalty])
+    fit = fitted(counts, targets, penalties=[penalty])
     x = features(np.minimum(counts, COUNT_MAX), fit.lag_edges)[fit.lag_edges[-1] - 1 :]
     y = targets[fit.lag_edges[-1] - 1 :].astype(np.float64)
     rate = np.minimum(counts, COUNT_MAX).mean(axis=0) / WIDTH_S
@@ -70,7 +73,7 @@ def test_the_fit_is_ridge_regression_written_out() -> None:
 
 def test_the_cross_validated_score_is_what_new_data_gets() -> None:
     counts, targets = simulate(6000)
-    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    fit = fitted(counts, targets)
     new_counts, new_targets = simulate(6000, seed=1)
     rows = slice(fit.lag_edges[-1], None)
     error = ((decode(fit, new_counts) - new_targets)[rows] ** 2).sum(axis=0)
@@ -82,16 +85,16 @@ def test_the_cross_validated_score_is_what_new_data_gets() -> None:
 def test_noise_gets_a_higher_penalty_than_signal() -> None:
     counts, targets = simulate(3000)
     targets[:, 1] = np.random.default_rng(5).normal(size=3000)
-    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    fit = fitted(counts, targets)
     assert fit.penalty[0] < fit.penalty[1]
     assert fit.cv_r2[0] > 0.8 > 0.05 > fit.cv_r2[1]
 
 
 def test_the_chosen_penalty_is_the_best_of_those_offered() -> None:
     counts, targets = simulate(1500, noise=1.0)
-    chosen = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    chosen = fitted(counts, targets)
     for penalty in (0.025, 0.4, 25.6):
-        alone = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, penalties=[penalty])
+        alone = fitted(counts, targets, penalties=[penalty])
         assert (alone.cv_r2 <= chosen.cv_r2 + 1e-9).all()
 
 
@@ -99,14 +102,14 @@ def test_the_score_of_pure_noise_is_not_above_chance() -> None:
     rng = np.random.default_rng(3)
     counts = rng.poisson(0.5, size=(1500, 40)).astype(np.uint8)
     walk = np.cumsum(rng.normal(size=(1500, 1)), axis=0).astype(np.float32)
-    assert fit_wiener([counts], [walk], WIDTH_S, count_max=COUNT_MAX).cv_r2[0] < 0.1
+    assert fitted(counts, walk).cv_r2[0] < 0.1
 
 
 def test_targets_near_a_validation_block_are_in_neither_part() -> None:
     rng = np.random.default_rng(4)
     counts = rng.poisson(0.5, size=(600, 5)).astype(np.uint8)
     targets = rng.normal(size=(600, 1)).astype(np.float32)
-    plain = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, n_folds=2, penalties=[1.0])
+    plain = fitted(counts, targets, n_folds=2, penalties=[1.0])
     n_lags = plain.lag_edges[-1]
     usable = np.arange(n_lags - 1, 600)
     first, second = np.array_split(usable, 2)
@@ -117,25 +120,25 @@ def test_targets_near_a_validation_block_are_in_neither_part() -> None:
         labels = np.full_like(targets, np.nan)
         labels[train] = targets[train]
         # With a single penalty the folds of this fit decide nothing.
-        fit = fit_wiener([counts], [labels], WIDTH_S, count_max=COUNT_MAX, n_folds=2, penalties=[1.0])
+        fit = fitted(counts, labels, n_folds=2, penalties=[1.0])
         error += float(((decode(fit, counts) - targets)[held] ** 2).sum())
-    spread = sum(float(((targets[held] - targets[held].mean()) ** 2).sum()) for held in (first, second))
-    assert plain.cv_r2[0] == pytest.approx(1 - error / spread, abs=1e-3)
+    variation = sum(float(((targets[held] - targets[held].mean()) ** 2).sum()) for held in (first, second))
+    assert plain.cv_r2[0] == pytest.approx(1 - error / variation, abs=1e-3)
 
 
 def test_bins_without_targets_are_left_out() -> None:
     counts, targets = simulate(2000)
     garbage = counts.copy()
     targets[500:900] = np.nan
-    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    fit = fitted(counts, targets)
     n_lags = fit.lag_edges[-1]
     assert fit.n_rows == 2000 - 400 - (n_lags - 1)
     half = targets.copy()
     half[500:900, 0] = 0.0
-    assert fit_wiener([counts], [half], WIDTH_S, count_max=COUNT_MAX).n_rows == fit.n_rows
+    assert fitted(counts, half).n_rows == fit.n_rows
     # Counts that no usable bin looks back on, moved within the recording so that the rates stay.
     garbage[500 : 900 - n_lags + 1] = garbage[500 : 900 - n_lags + 1][::-1]
-    other = fit_wiener([garbage], [targets], WIDTH_S, count_max=COUNT_MAX)
+    other = fitted(garbage, targets)
     np.testing.assert_array_equal(other.weight, fit.weight)
 
 
@@ -152,11 +155,11 @@ def test_recordings_are_not_run_together() -> None:
     np.testing.assert_allclose(swapped.weight, fit.weight, rtol=1e-4, atol=1e-5)
 
 
-def test_counts_are_clipped_before_they_are_learnt_from() -> None:
+def test_counts_are_clipped_before_training() -> None:
     counts, targets = simulate(1500)
     counts[::7, 2] = 200
-    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
-    clipped = fit_wiener([np.minimum(counts, COUNT_MAX)], [targets], WIDTH_S, count_max=COUNT_MAX)
+    fit = fitted(counts, targets)
+    clipped = fitted(np.minimum(counts, COUNT_MAX), targets)
     np.testing.assert_array_equal(fit.weight, clipped.weight)
 
 
@@ -166,7 +169,7 @@ def test_dead_channels_are_masked_with_zero_weights() -> None:
     counts[:, 4] = 3
     counts[:, 7] = 0
     counts[100:102, 7] = 1  # 2 spikes in 60 s
-    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    fit = fitted(counts, targets)
     assert np.flatnonzero(~fit.good).tolist() == [1, 4, 7]
     assert not fit.weight[~fit.good].any()
     assert fit.weight[fit.good].any(axis=(1, 2)).all()
@@ -177,7 +180,7 @@ def test_a_channel_that_fires_in_one_fold_only_does_no_harm() -> None:
     counts, targets = simulate(3000)
     counts[:, 0] = 0
     counts[1300:1500, 0] = 1
-    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    fit = fitted(counts, targets)
     assert np.isfinite(fit.weight).all()
     assert np.isfinite(fit.cv_r2).all()
 
@@ -185,7 +188,7 @@ def test_a_channel_that_fires_in_one_fold_only_does_no_harm() -> None:
 def test_a_constant_target_decodes_to_itself() -> None:
     counts, targets = simulate(1000)
     targets[:, 1] = 5.0
-    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+    fit = fitted(counts, targets)
     assert np.isnan(fit.cv_r2[1])
     np.testing.assert_allclose(decode(fit, counts)[:, 1], 5.0, atol=1e-4)
 
@@ -193,21 +196,21 @@ def test_a_constant_target_decodes_to_itself() -> None:
 def test_silence_and_shortness_are_refused() -> None:
     counts, targets = simulate(1000)
     with pytest.raises(RtdecodeError, match="no channel fires"):
-        fit_wiener([np.zeros_like(counts)], [targets], WIDTH_S, count_max=COUNT_MAX)
+        fitted(np.zeros_like(counts), targets)
     for n_bins in (50, 80, 150):
         n_rows = max(0, n_bins - 71)
-        with pytest.raises(RtdecodeError, match=f"only {n_rows} bins have targets and 72 bins of history"):
-            fit_wiener([counts[:n_bins]], [targets[:n_bins]], WIDTH_S, count_max=COUNT_MAX)
+        with pytest.raises(RtdecodeError, match=f"only {n_rows} bins have targets and all 72 bins of lags"):
+            fitted(counts[:n_bins], targets[:n_bins])
     with pytest.raises(RtdecodeError, match="only 0 bins have targets"):
-        fit_wiener([counts], [np.full_like(targets, np.nan)], WIDTH_S, count_max=COUNT_MAX)
+        fitted(counts, np.full_like(targets, np.nan))
 
 
-def test_progress_goes_from_little_to_all() -> None:
+def test_progress_increases_to_1() -> None:
     counts, targets = simulate(1000)
-    told: list[float] = []
-    fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, progress=told.append)
-    assert told == sorted(told)
-    assert 0 < told[0] < told[-1] == 1.0
+    reported: list[float] = []
+    fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, progress=reported.append)
+    assert reported == sorted(reported)
+    assert 0 < reported[0] < reported[-1] == 1.0
 
 
 def test_the_lag_groups_at_20_and_64_ms_are_the_documented_ones() -> None:
@@ -240,9 +243,12 @@ def test_lag_edges_cover_the_history(
         assert edges[-1] == lag_edges(history_s, lag_width_s, bin_width_s)[-1]
 
 
-def test_many_channels_get_wider_groups_rather_than_more_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wiener, "MAX_FEATURES", 40)
-    counts, targets = simulate(1000)
-    fit = fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX)
+def test_centred_groups_mirror_those_of_the_past() -> None:
+    assert centred_edges((0, 1, 2, 4)) == (-3, -1, 0, 1, 2, 4)
+    assert centred_edges((0, 2, 4)) == (-2, 0, 2, 4)
+
+
+def test_many_channels_get_wider_groups_rather_than_more_features() -> None:
+    fit = fitted(*simulate(1000), max_features=40)
     assert fit.lag_edges == (0, 6, 12, 36, 72)
     assert fit.weight.shape == (10, 72, 2)

@@ -1,0 +1,73 @@
+"""The study's Wiener filter is the one of `fit` and of the gate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtdecode.calibrate.evaluation.study.data import study_set
+from rtdecode.calibrate.evaluation.study.learners import learn
+from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, plan
+from rtdecode.calibrate.evaluation.study.wiener import wiener_artifact, wiener_filter
+from rtdecode.calibrate.fitting.day_filter import wiener_of_today
+from rtdecode.decode.load import load_decoder
+from rtdecode.session.write import write_session
+from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    task = CentreOut(n_channels=16, mean_rate_hz=40.0)
+    path = tmp_path_factory.mktemp("day") / "day.h5"
+    write_session(path, simulate_session(task, draw_tuning(task, 3), 60.0, 0, "day"))
+    return path
+
+
+def job_of(day: Path, direction: str, form: str, bin_width_s: float = 0.05) -> Job:
+    (job,) = plan(
+        [day],
+        protocols=("single-day",),
+        splits=("chronological",),
+        kinds=("wiener",),
+        forms=(form,),
+        directions=(direction,),
+        seeds=(0,),
+        bin_width_s=bin_width_s,
+        outputs=("x", "y", "vx", "vy"),
+        steps=3,
+        members=1,
+    )
+    return job
+
+
+@pytest.mark.parametrize("bin_width_s", [0.02, 0.064])
+def test_on_one_day_the_causal_decoder_is_that_of_fit_and_of_the_gate(day: Path, bin_width_s: float) -> None:
+    job = job_of(day, DIRECTIONS[0], "causal", bin_width_s)
+    data = study_set(job)
+    fit = wiener_filter(data, decoding=True, causal=True)
+    artifact = wiener_artifact(data, fit)
+    end = int(np.flatnonzero(data.test.learnt)[-1]) + 1
+    targets = np.where(data.test.learnt[:, np.newaxis], data.test.recorded.targets, np.float32(np.nan))
+    gate = wiener_of_today(data.test.counts[:end], targets[:end], data.outputs, bin_width_s)
+    weight = gate.run["weight"]
+    assert artifact.channel_mask == gate.channel_mask
+    np.testing.assert_allclose(artifact.run["weight"], weight, rtol=1e-3, atol=1e-4 * np.abs(weight).max())
+    values = []
+    for model in (artifact, gate):
+        decoded = np.empty((len(data.test.counts), 4), np.float32)
+        load_decoder(model).run(data.test.counts, decoded)
+        values.append(decoded)
+    np.testing.assert_allclose(*values, atol=1e-3 * np.abs(values[1]).max())
+    np.testing.assert_array_equal(learn(job).values, values[0])
+
+
+@pytest.mark.parametrize("decoding", [True, False])
+def test_centred_filters_read_half_the_history_on_both_sides(day: Path, decoding: bool) -> None:
+    data = study_set(job_of(day, DIRECTIONS[0], "causal"))
+    causal = wiener_filter(data, decoding=decoding, causal=True).edges
+    centred = wiener_filter(data, decoding=decoding, causal=False).edges
+    assert causal[0] == 0
+    assert -centred[0] == centred[-1] - 1
+    assert centred[-1] == pytest.approx(causal[-1] / 2, abs=3)
