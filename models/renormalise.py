@@ -1,10 +1,10 @@
-"""A trained model taken up by another day, from its tensors alone: no torch.
+"""Re-normalise a trained model for a new session, from its tensors: without torch.
 
-    today = read_in_anew(base, "today", mean, sd, good)
-    read = features(today, counts)                  # what its heads read
+    today = renormalised(base, "today", mean, sd, good)
+    features = head_features(today, counts)
     today = with_heads(today, change, offset)
 
-The numbers are those that `export` gives for the same read-in and heads.
+The tensors are equal to those that `export` gives for the same read-in and heads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from rtdecode.decode.ensemble import join_members, split_members
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import trained_members
-from rtdecode.models.export.fixed_point import on_grid
+from rtdecode.models.export.fixed_point import fixed_point
+from rtdecode.models.train_state import FIX, network_description
 
 F8 = NDArray[np.float64]
 
@@ -34,61 +35,65 @@ _READ_IN = "net.read_in"
 _HEADS = {"alignnet": "net.behavior_head.head", "gru": "net.head"}
 
 
-def read_in_anew(
+def renormalised(
     artifact: ModelArtifact, session: str, mean: F8, sd: F8, good: NDArray[np.bool_]
 ) -> ModelArtifact:
-    """The model with a read-in for one more session, for which run.* is folded; the rest stays.
+    """The model with a read-in for one more session, for which run.* is folded; all else is unchanged.
 
     Args:
         artifact: a network, with its train.*.
         session: not one of the model's.
         mean, sd: f8[C], of each channel's clipped counts, in spikes per bin.
-        good: bool[C], False for a channel to ignore; one without spread is ignored in any case.
+        good: bool[C], False for a channel to ignore; one with an SD of 0 is always ignored.
 
     Raises:
-        RtdecodeError: the model is no network or holds no whole one, or the name is taken.
+        RtdecodeError: the model is not a network or has no training state, or the name is in use.
     """
     good = good & (sd > 0)
     scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=good)
-    # As a network holds them.
-    numbers = [values.astype(np.float32) for values in (scale, -mean * scale, sd)]
+    # In float32, as a network stores them.
+    scale4, offset4, sd4 = (values.astype(np.float32) for values in (scale, -mean * scale, sd))
 
-    def taken_up(member: ModelArtifact) -> ModelArtifact:
-        described = _described(member, session)
+    def with_session(member: ModelArtifact) -> ModelArtifact:
+        described = network_description(member)
+        if session in described["sessions"]:
+            raise RtdecodeError(f"the network has a session {session!r} already", fix="use another name")
         n = len(described["sessions"])
         described["sessions"].append(session)
         described["session"] = session
         train = dict(member.train)
-        for name, values in zip(("scale", "offset", "sd"), numbers, strict=True):
+        for name, values in (("scale", scale4), ("offset", offset4), ("sd", sd4), ("good", good)):
             train[f"{_READ_IN}.sessions.{n}.{name}"] = values
-        train[f"{_READ_IN}.sessions.{n}.good"] = good
         train[f"{_READ_IN}._extra_state"] = _as_bytes(described["sessions"])
         train["settings"] = _as_bytes(described, sort_keys=True)
-        folded = _first_layer(member, *(values.astype(np.float64) * good for values in numbers[:2]))
+        folded = _first_layer(member, scale4.astype(np.float64) * good, offset4.astype(np.float64) * good)
         run = member.run | folded
         fractional_bits = int(run["grid"].min()) if "grid" in run else None
         return replace(
             member, run=run, train=train, channel_mask=tuple(good.tolist()), fractional_bits=fractional_bits
         )
 
-    return _each(artifact, taken_up)
+    return _each_member(artifact, with_session)
 
 
 def with_heads(artifact: ModelArtifact, change: F8, offset: F8) -> ModelArtifact:
-    """The model with other heads.
+    """The model with its heads changed.
 
     Args:
         artifact: a network, with its train.*.
-        change: f8[F, D], added to the heads' weights, in the outputs' units: F is that of `features`.
-        offset: f8[D], added to what is decoded.
+        change: f8[F, D], added to the heads' weights, in the outputs' units; F as in `head_features`.
+        offset: f8[D], added to the outputs.
 
     Raises:
-        RtdecodeError: the model is no network or holds no whole one, or F is another number.
+        RtdecodeError: the model is not a network or has no training state, or F is another number.
     """
     members = trained_members(artifact)
     ends = np.cumsum([len(member.run["head.weight"]) for member in members])
     if change.shape != (ends[-1], len(artifact.outputs)) or offset.shape != change.shape[1:]:
-        raise RtdecodeError(f"heads of {list(change.shape)} for {ends[-1]} features")
+        raise RtdecodeError(
+            f"heads of {list(change.shape)} do not fit {ends[-1]} features",
+            fix=f"pass a change of [{ends[-1]}, {len(artifact.outputs)}] and one offset per output",
+        )
     parts = iter(np.split(change, ends[:-1]))
     own = offset / len(members)
 
@@ -97,55 +102,55 @@ def with_heads(artifact: ModelArtifact, change: F8, offset: F8) -> ModelArtifact
         bias = member.run["head.bias"].astype(np.float64) + own
         # A network's head gives z-scores, and the model is the mean of its members.
         sd, mean = member.train["net.output_sd"], member.train["net.output_mean"]
-        head, whole = _HEADS[member.kind], len(members)
+        head, n_members = _HEADS[member.kind], len(members)
         train = {
-            f"{head}.weight": (weight * whole / sd).T.astype(np.float32),
-            f"{head}.bias": ((bias * whole - mean) / sd).astype(np.float32),
+            f"{head}.weight": (weight * n_members / sd).T.astype(np.float32),
+            f"{head}.bias": ((bias * n_members - mean) / sd).astype(np.float32),
         }
         run = {"head.weight": weight.astype(np.float32), "head.bias": bias.astype(np.float32)}
         return replace(member, run=member.run | run, train=member.train | train)
 
-    return _each(artifact, with_head)
+    return _each_member(artifact, with_head)
 
 
-def features(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What the heads read in each bin, f4[T, F], the members' one after another, from bin 0 on.
+def head_features(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The inputs of the heads in each bin, f4[T, F], concatenated over the members of an ensemble.
 
     Args:
         artifact: a network.
-        counts: u1[T, C].
+        counts: u1[T, C], from bin 0.
 
     Raises:
-        RtdecodeError: the model is no network, or the counts do not fit it.
+        RtdecodeError: the model is not a network, or the counts do not fit it.
     """
     if artifact.kind not in _HEADS:
-        raise _no_network(artifact)
-    read = []
+        raise _not_a_network(artifact)
+    features = []
     for member in split_members(artifact):
         n = len(member.run["head.weight"])
         run = {"head.weight": np.eye(n, dtype=np.float32), "head.bias": np.zeros(n, np.float32)}
         outputs = tuple(Output(f"feature {i}", "", 0.0, 1.0, "other") for i in range(n))
         values = np.empty((len(counts), n), np.float32)
         load_decoder(replace(member, run=member.run | run, outputs=outputs)).run(counts, values)
-        read.append(values)
-    return np.concatenate(read, axis=1)
+        features.append(values)
+    return np.concatenate(features, axis=1)
 
 
-def _each(artifact: ModelArtifact, changed: Callable[[ModelArtifact], ModelArtifact]) -> ModelArtifact:
+def _each_member(artifact: ModelArtifact, changed: Callable[[ModelArtifact], ModelArtifact]) -> ModelArtifact:
     if artifact.kind not in _HEADS:
-        raise _no_network(artifact)
+        raise _not_a_network(artifact)
     members = [changed(member) for member in trained_members(artifact)]
     bits = [member.fractional_bits for member in members if member.fractional_bits is not None]
     return replace(
         artifact,
         run=join_members([member.run for member in members]),
-        train=_joined_train(members),
+        train=_train_of(members),
         channel_mask=members[0].channel_mask,
         fractional_bits=min(bits) if bits else None,
     )
 
 
-def _joined_train(members: Sequence[ModelArtifact]) -> dict[str, NDArray[Any]]:
+def _train_of(members: Sequence[ModelArtifact]) -> dict[str, NDArray[Any]]:
     if len(members) == 1:
         return members[0].train
     return {
@@ -168,37 +173,27 @@ def _first_layer(member: ModelArtifact, scale: F8, offset: F8) -> dict[str, NDAr
     gain = norm["weight"] / np.sqrt(norm["running_var"] + NORM_EPS)
     weight = _f8(member, f"{_FIRST}.conv.weight").transpose(1, 2, 0)[:, ::-1] * gain
     bias = norm["bias"] - norm["running_mean"] * gain + np.einsum("ilo,i->o", weight, offset)
-    weight, bias, bits = on_grid(weight * scale[:, np.newaxis, np.newaxis], bias, member.count_max)
-    grid = member.run["grid"].copy()
-    grid[0] = bits
-    return {"enc0.0.weight": weight.astype(np.float32), "enc0.0.bias": bias.astype(np.float32), "grid": grid}
+    weight, bias, bits = fixed_point(weight * scale[:, np.newaxis, np.newaxis], bias, member.count_max)
+    fractional_bits = member.run["grid"].copy()
+    fractional_bits[0] = bits
+    return {
+        "enc0.0.weight": weight.astype(np.float32),
+        "enc0.0.bias": bias.astype(np.float32),
+        "grid": fractional_bits,
+    }
 
 
 def _f8(member: ModelArtifact, name: str) -> F8:
     if name not in member.train:
-        raise RtdecodeError(
-            f"the model holds no whole network (no train.{name})", fix="use the file that training wrote"
-        )
+        raise RtdecodeError(f"the model has no complete training state (no train.{name})", fix=FIX)
     return np.asarray(member.train[name], dtype=np.float64)
-
-
-def _described(member: ModelArtifact, session: str) -> dict[str, Any]:
-    if "settings" not in member.train:
-        raise RtdecodeError(
-            "the model holds only what decoding needs, and no network to go on from (no train.settings)",
-            fix="use the file that training wrote",
-        )
-    described: dict[str, Any] = json.loads(member.train["settings"].tobytes())
-    if session in described["sessions"]:
-        raise RtdecodeError(f"the network has a session {session!r} already")
-    return described
 
 
 def _as_bytes(value: Any, sort_keys: bool = False) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(value, sort_keys=sort_keys).encode(), dtype=np.uint8)
 
 
-def _no_network(artifact: ModelArtifact) -> RtdecodeError:
+def _not_a_network(artifact: ModelArtifact) -> RtdecodeError:
     return RtdecodeError(
-        f"a {artifact.kind} model is no network", fix="start from one of kind alignnet or gru"
+        f"a {artifact.kind} model is not a network", fix="start from one of kind alignnet or gru"
     )

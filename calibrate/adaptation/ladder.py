@@ -26,7 +26,7 @@ from rtdecode.calibrate.adaptation.session import CHOSEN_BY, Today
 from rtdecode.calibrate.data.splits import chronological_split
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.renormalise import features, read_in_anew, with_heads
+from rtdecode.models.renormalise import head_features, renormalised, with_heads
 
 RUNGS = ("unsup", "readout", "readin", "full", "refit")
 TRAINED = ("readin", "full")
@@ -150,7 +150,7 @@ def fresh_name(base: ModelArtifact, name: str) -> str:
 
 def _taken_up(base: ModelArtifact, today: Today) -> ModelArtifact:
     mean, sd, good = today.statistics(base.count_max)
-    return read_in_anew(base, fresh_name(base, today.name), mean, sd, good)
+    return renormalised(base, fresh_name(base, today.name), mean, sd, good)
 
 
 def _read_out(artifact: ModelArtifact, today: Today) -> Taken:
@@ -159,7 +159,9 @@ def _read_out(artifact: ModelArtifact, today: Today) -> Taken:
     load_decoder(artifact).run(counts, decoded)
     learnt = today.learnt[: today.end]
     _, chosen_by = chronological_split(learnt, CHOSEN_BY)
-    heads = refit_heads(features(artifact, counts), targets - decoded, learnt, chosen_by, today.bin_width_s)
+    heads = refit_heads(
+        head_features(artifact, counts), targets - decoded, learnt, chosen_by, today.bin_width_s
+    )
     part = part_of_the_way(today.learnt_s, worth(decoded, targets))
     return Taken(
         with_heads(artifact, part * heads.change, part * heads.offset),

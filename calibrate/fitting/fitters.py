@@ -112,7 +112,7 @@ def _fit_kalman(data: TrainingSet, progress: Callable[[float], None]) -> Sequenc
         channel_mask=tuple(bool(good) for good in fit.good),
         settings={
             "steady_state": data.steady_state,
-            "states": {"positions": fit.n_positions, "courses": fit.n_courses, "hidden": fit.n_hidden},
+            "states": {"positions": fit.n_positions, "courses": fit.n_velocities, "hidden": fit.n_hidden},
             "observation_scale": fit.scale,
             "cv_r2": nullable(fit.cv_r2),
             "tick_s": fit.tick_s,

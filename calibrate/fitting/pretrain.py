@@ -46,7 +46,7 @@ from rtdecode.calibrate.training.trainer import TrainingLog
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.export.float16 import halved
+from rtdecode.models.export.float16 import train_in_float16
 from rtdecode.models.nn.network import Network
 
 #: Weight of the paths beside the deployed one: both reconstructions, the simulation and the contrast.
@@ -250,7 +250,7 @@ def pretrain_sessions(
     }
     report("done", 1.0)
     return PretrainResult(
-        artifact=halved(replace(artifact, provenance=provenance)),
+        artifact=train_in_float16(replace(artifact, provenance=provenance)),
         validation=[names[i] for i in sorted(kept_back)],
         validation_r2=validation_r2,
         logs=logs,

@@ -20,7 +20,7 @@ from rtdecode.calibrate.training.ensemble import one_thread
 from rtdecode.models.ensemble.join import trained_members
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.nn.network import exported_session
+from rtdecode.models.train_state import exported_session
 
 #: Length of a window, the paper's.
 WINDOW_S = 2.0

@@ -12,7 +12,7 @@ from rtdecode.calibrate.adaptation.calibrate import Calibration
 from rtdecode.calibrate.adaptation.ladder import torch_is_installed
 from rtdecode.calibrate.channels.checkup import listed, rate_change
 from rtdecode.calibrate.report.figures import direction_pair, tuned_in_both, turned_degrees
-from rtdecode.models.renormalise import read_in_anew
+from rtdecode.models.renormalise import renormalised
 
 
 def since_base(result: Calibration, base: ModelArtifact) -> list[tuple[str, str]]:
@@ -101,7 +101,7 @@ def _latents(result: Calibration, base: ModelArtifact) -> Iterator[str]:
     mean, sd, good = today.statistics(base.count_max)
     found = result.channels
     good = good & ~found.noisy if found is not None else good
-    read_in = read_in_anew(base, "\0today", mean, sd, good)
+    read_in = renormalised(base, "\0today", mean, sd, good)
     rows = np.flatnonzero(today.held_out)
     held = slice(int(rows[0]), int(rows[-1]) + 1)
     counts = np.minimum(today.counts[held], np.uint8(base.count_max))

@@ -18,11 +18,11 @@ from rtdecode.calibrate.training.trainer import TrainingLog
 from rtdecode.calibrate.training.windows import Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alive import alive_channels, check_some_alive
-from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import export
-from rtdecode.models.export.noncausal import whole_model
-from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.networks.gru import GRUNet
+from rtdecode.models.export.noncausal import noncausal_model
+from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
+from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 from rtdecode.models.nn.network import Network
 
 #: Part of the training time that tells when to stop, and the R² by which an earlier look must be better:
@@ -131,8 +131,10 @@ def export_members(
     """The model of these members, for one of their sessions; AlignNets that look ahead are not stepped."""
     ahead = [net for net in nets if isinstance(net, AlignNet) and not net.causal]
     if ahead:
-        return whole_model(ahead, session=session, bin_width_s=bin_width_s, outputs=outputs)
-    return join([export(net, session=session, bin_width_s=bin_width_s, outputs=outputs) for net in nets])
+        return noncausal_model(ahead, session=session, bin_width_s=bin_width_s, outputs=outputs)
+    return ensemble_of(
+        [export(net, session=session, bin_width_s=bin_width_s, outputs=outputs) for net in nets]
+    )
 
 
 def take_up(
@@ -210,8 +212,8 @@ def new_network(
         "feature_dropout": sizes.feature_dropout,
     }
     if kind == "gru":
-        return GRUNet(*ends, hidden=GRU_UNITS, **dropout)
-    net = AlignNet(
+        return GRUNet(GRUNetSettings(*ends, hidden=GRU_UNITS, **dropout))
+    config = AlignNetSettings(
         *ends,
         causal=causal,
         widths=sizes.widths,
@@ -224,7 +226,8 @@ def new_network(
         centred_rates=sizes.simulates,
         **dropout,
     )
-    net.behavior_head.spread(LONGEST_S / bin_width_s)
+    net = AlignNet(config)
+    net.behavior_head.draw_time_constants(LONGEST_S / bin_width_s)
     return net
 
 

@@ -16,7 +16,7 @@ from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.training.augment import disturbed
 from rtdecode.calibrate.training.distributed.batchnorm import normalised_together
 from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
-from rtdecode.calibrate.training.objective import Objective
+from rtdecode.calibrate.training.losses import Objective
 from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.windows import Batch, Recording, WindowSampler
 from rtdecode.errors import RtdecodeError

@@ -22,7 +22,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.models.engine.base import CHUNK_BINS, FoldedNetwork
 from rtdecode.models.nn.layers import KERNEL
 from rtdecode.models.nn.leaky_readout import leaky_sum
-from rtdecode.models.nn.lif import FULL, THRESHOLD, lif
+from rtdecode.models.nn.lif import POTENTIAL_MAX, THRESHOLD, lif
 
 
 def torch_decoder(artifact: ModelArtifact, device: str = "cpu") -> Decoder:
@@ -123,7 +123,7 @@ class FoldedAlignNet(FoldedNetwork):
             for name in (f"enc{level}.0", f"enc{level}.1"):
                 frames, charge = self._fire(name, self._convolve(name, frames))
                 self._spikes[name] = frames
-                both.append(charge.clamp(0.0, FULL))
+                both.append(charge.clamp(0.0, POTENTIAL_MAX))
             charges.append(torch.cat(both, dim=1))
             n_ticking = level + 1
         x = None

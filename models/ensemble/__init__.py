@@ -1,1 +1,1 @@
-"""Models of several networks."""
+"""Models that are ensembles of networks."""

@@ -1,7 +1,7 @@
-"""Several AlignNets as one model, whose output is their mean; without torch.
+"""Ensembles: several AlignNets as one model that outputs their mean; without torch.
 
-Networks that differ in nothing but their seeds err differently, and their mean errs less than any of them
-(Lakshminarayanan, Pritzel & Blundell 2017, NeurIPS 30).
+Networks that were trained with different seeds make different errors, and their mean has a smaller error than
+each of them (Lakshminarayanan, Pritzel & Blundell 2017, NeurIPS 30).
 """
 
 from __future__ import annotations
@@ -18,27 +18,32 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.ensemble import join_members, split_members
 from rtdecode.errors import RtdecodeError
 
-JOINED_KIND = "alignnet"
+ENSEMBLE_KIND = "alignnet"
 
 
-def join(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
-    """One model of several exported ones: its output is the mean of theirs.
+def ensemble_of(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
+    """The ensemble of exported models, which outputs their mean; a single model is returned unchanged.
 
     Args:
-        artifacts: one or more, of one kind, session, channel mask and so on; provenance is the first one's,
-            with the notes of all.
+        artifacts: one or more, of the same kind, session, channel mask and so on; provenance is the first
+            one's, with the notes of all.
 
     Raises:
-        RtdecodeError: several models of a kind that cannot be joined, or that differ in more than tensors.
+        RtdecodeError: models of this kind have no ensembles, or the models differ in more than tensors.
     """
     first = artifacts[0]
     if len(artifacts) == 1:
         return first
-    if first.kind != JOINED_KIND:
-        raise RtdecodeError(f"models of kind {first.kind!r} are not joined")
+    if first.kind != ENSEMBLE_KIND:
+        raise RtdecodeError(
+            f"models of kind {first.kind!r} have no ensembles", fix="use one of them, or train an alignnet"
+        )
     for other in artifacts[1:]:
         if _sizes(other) != _sizes(first):
-            raise RtdecodeError("the members of a model differ in channels, outputs, bin width or widths")
+            raise RtdecodeError(
+                "the members of an ensemble differ in channels, outputs, bin width or widths",
+                fix="train all members with the same settings",
+            )
     notes = [
         f"member {i}: {note}"
         for i, artifact in enumerate(artifacts)
@@ -47,7 +52,7 @@ def join(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
     exported = first.provenance["export"] | {"notes": notes}
     return replace(
         first,
-        run=join_members([_with_part_of_output(artifact.run, len(artifacts)) for artifact in artifacts]),
+        run=join_members([_with_share_of_output(artifact.run, len(artifacts)) for artifact in artifacts]),
         train={
             f"{i}.{name}": tensor
             for i, artifact in enumerate(artifacts)
@@ -59,7 +64,7 @@ def join(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
 
 
 def trained_members(artifact: ModelArtifact) -> list[ModelArtifact]:
-    """Each member as a model by itself, with its train.*.
+    """Each member of an ensemble as a model of its own, with its train.*.
 
     Raises:
         RtdecodeError: the members do not fit together.
@@ -80,7 +85,7 @@ def trained_members(artifact: ModelArtifact) -> list[ModelArtifact]:
     ]
 
 
-def _with_part_of_output(run: dict[str, NDArray[Any]], n_members: int) -> dict[str, NDArray[Any]]:
+def _with_share_of_output(run: dict[str, NDArray[Any]], n_members: int) -> dict[str, NDArray[Any]]:
     scaled = {name: run[name] / np.float32(n_members) for name in ("head.weight", "head.bias")}
     return run | scaled
 

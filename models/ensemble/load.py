@@ -1,4 +1,4 @@
-"""The networks of a model, in torch again."""
+"""Load an artifact's networks into torch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _NETWORKS: tuple[type[Network], ...] = (AlignNet, GRUNet)
 
 
 def networks_of(artifact: ModelArtifact) -> list[Network]:
-    """The networks of a model as they were exported, all their sessions included, in evaluation mode.
+    """The networks of a model as they were exported, with all their sessions, in evaluation mode.
 
     Raises:
-        RtdecodeError: the model is no network, holds no whole one, or another one than it says.
+        RtdecodeError: the model is not a network, or its training state is missing, damaged or another
+            network's.
     """
     for network in _NETWORKS:
         if artifact.kind == network.kind:
@@ -26,4 +27,4 @@ def networks_of(artifact: ModelArtifact) -> list[Network]:
                 for member in members:
                     check_digest(member)
             return [network.from_artifact(member) for member in members]
-    raise RtdecodeError(f"a {artifact.kind} model is no network", fix="use one of kind alignnet or gru")
+    raise RtdecodeError(f"a {artifact.kind} model is not a network", fix="use one of kind alignnet or gru")

@@ -1,4 +1,4 @@
-"""From a trained network to what the runtime steps: all folded, and exact where a threshold follows."""
+"""Export a trained network to the tensors that the runtime steps: folded, and exact before thresholds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.halfwords import rounded_to_halfwords
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.export.fixed_point import GRID_BITS, on_grid
+from rtdecode.models.export.fixed_point import FRACTIONAL_BITS, fixed_point
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.networks.gru import GRUNet
 from rtdecode.models.nn.layers import ConvUnit, Pointwise
@@ -31,22 +31,22 @@ def export(
 ) -> ModelArtifact:
     """The artifact of a network for one of its sessions.
 
-    `run.*` holds the path from spikes to behaviour, with batch normalisation, read-in, channel mask and the
-    scale of the outputs folded in; `train.*` the whole network, for `from_artifact`. Weights and biases
-    before a threshold are rounded to multiples of 2⁻¹², or of a coarser step where `on_grid` says that a
-    layer needs it; `provenance["export"]["notes"]` tells which. The other weights of an AlignNet, but the
-    head's, are rounded to 16 bits (`halfwords`).
+    `run.*` holds the path from spikes to behaviour, with batch normalisation, read-in, channel mask and
+    output scale folded in; `train.*` the complete network, for `from_artifact`. Weights and biases before a
+    threshold are rounded to 12 fractional bits, or to fewer where a layer needs that (`fixed_point`), as
+    noted in `provenance["export"]["notes"]`. The other weights of an AlignNet, except the head's, are rounded
+    to 16 bits (`halfwords`).
 
     Args:
-        net: an `AlignNet` or a `GRUNet`; it is read as in evaluation mode, and left as it is.
-        session: whose read-in to fold; its channels are the mask.
+        net: an `AlignNet` or a `GRUNet`; read as in evaluation mode, and not changed.
+        session: the read-in to fold; its living channels are the mask.
         bin_width_s: that the network was trained at.
-        outputs: what is decoded, with the mean and SD that `set_output_scale` was told.
+        outputs: decoded outputs, with the mean and SD of `set_output_scale`.
         provenance: see `ModelArtifact`.
 
     Raises:
-        RtdecodeError: the network looks ahead, is of an unknown kind, has diverged, or does not fit the
-            outputs; or no such session.
+        RtdecodeError: the network is non-causal, is of an unknown kind, has diverged, or does not fit the
+            outputs; or the session is unknown.
     """
     _check_outputs(net, outputs)
     folded = fold(net, session)
@@ -55,9 +55,9 @@ def export(
     fractional_bits = None
     if isinstance(net, AlignNet):
         widths = net.widths
-        folded, grid, notes = _all_on_grid(folded, len(widths), net.read_in.count_max)
-        fractional_bits = int(grid.min())
-        folded["grid"] = grid
+        folded, layer_bits, notes = _all_fixed_point(folded, len(widths), net.read_in.count_max)
+        fractional_bits = int(layer_bits.min())
+        folded["grid"] = layer_bits
     good = net.read_in.of(session).good.tolist()
     return ModelArtifact(
         kind=net.kind,
@@ -78,43 +78,47 @@ def export(
 
 
 def fold(net: Network, session: str) -> dict[str, NDArray[Any]]:
-    """The tensors of run.*, f8 and not rounded, without `grid`.
+    """The tensors of run.*, f8 and not rounded, without `grid` (the fractional bits of each layer).
 
     Raises:
-        RtdecodeError: the network looks ahead, or is of an unknown kind; or no such session.
+        RtdecodeError: the network is non-causal, or is of an unknown kind; or the session is unknown.
     """
     if isinstance(net, AlignNet):
         return _fold_alignnet(net, session)
     if isinstance(net, GRUNet):
         return _fold_gru(net, session)
-    raise RtdecodeError(f"no way to export a {type(net).__name__}")
+    raise RtdecodeError(
+        f"a {type(net).__name__} cannot be exported", fix="train a network of kind alignnet or gru"
+    )
 
 
-def _all_on_grid(
+def _all_fixed_point(
     folded: dict[str, NDArray[Any]], n_levels: int, count_max: int
 ) -> tuple[dict[str, NDArray[Any]], NDArray[np.int32], list[str]]:
-    """The tensors with those before a threshold rounded, b of each such layer, and what to say of it."""
-    rounded, grid, notes = dict(folded), [], []
+    """The tensors with those before a threshold rounded, fractional bits of each such layer, and notes."""
+    rounded, layer_bits, notes = dict(folded), [], []
     for name in (f"enc{level}.{i}" for level in range(n_levels) for i in range(2)):
         weight, bias = f"{name}.weight", f"{name}.bias"
         try:
-            rounded[weight], rounded[bias], bits = on_grid(
+            rounded[weight], rounded[bias], bits = fixed_point(
                 folded[weight], folded[bias], count_max if name == "enc0.0" else 1
             )
         except RtdecodeError as error:
             raise RtdecodeError(error.what, where=name, fix=error.fix) from error
-        grid.append(bits)
-        if bits < GRID_BITS:
-            notes.append(f"{name} is on a grid of 2^-{bits} instead of 2^-{GRID_BITS}: its weights are large")
+        layer_bits.append(bits)
+        if bits < FRACTIONAL_BITS:
+            notes.append(
+                f"{name} has {bits} fractional bits instead of {FRACTIONAL_BITS}: its weights are large"
+            )
     for name, tensor in rounded.items():
         if name.endswith(".weight") and not name.startswith(("enc", "head")):
             rounded[name] = rounded_to_halfwords(tensor)
-    return rounded, np.array(grid, dtype=np.int32), notes
+    return rounded, np.array(layer_bits, dtype=np.int32), notes
 
 
 def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
     if not net.causal:
-        raise RtdecodeError("the network looks ahead in time and cannot be stepped", fix="train a causal one")
+        raise RtdecodeError("the network is non-causal and cannot be stepped", fix="train a causal one")
     run: dict[str, NDArray[Any]] = {}
     for stem, stages in (("enc", net.spike_encoder.stages), ("dec", net.behavior_decoder.stages)):
         for level, units in enumerate(stages):
@@ -134,7 +138,7 @@ def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
 
 
 def _fold_read_out(net: AlignNet) -> dict[str, NDArray[Any]]:
-    """The head, and what stands before it."""
+    """The head, and the leaky neurons and hidden units in front of it."""
     read_out = net.behavior_head
     run: dict[str, NDArray[Any]] = {}
     if read_out.drive is not None:
@@ -171,16 +175,16 @@ def _fold_norm(unit: ConvUnit) -> tuple[F8, F8]:
 
 
 def _gain(unit: ConvUnit) -> F8:
-    """What the normalisation multiplies by, f8[out]."""
+    """The factor of the normalisation, f8[out]."""
     assert unit.norm.running_var is not None
     return _f8(unit.norm.weight) / np.sqrt(_f8(unit.norm.running_var) + unit.norm.eps)
 
 
 def _read_in(net: Network, session: str) -> tuple[F8, F8]:
-    """Scale and offset f8[C], 0 for channels that are ignored."""
-    numbers = net.read_in.of(session)
-    good = _f8(numbers.good)
-    return _f8(numbers.scale) * good, _f8(numbers.offset) * good
+    """Scale and offset f8[C], 0 for ignored channels."""
+    read_in = net.read_in.of(session)
+    good = _f8(read_in.good)
+    return _f8(read_in.scale) * good, _f8(read_in.offset) * good
 
 
 def _linear(layer: Pointwise | nn.Linear) -> tuple[F8, F8]:
@@ -200,11 +204,13 @@ def _f8(tensor: Tensor) -> F8:
 
 def _check_outputs(net: Network, outputs: Sequence[Output]) -> None:
     if len(outputs) != net.n_outputs:
-        raise RtdecodeError(f"{len(outputs)} outputs for a network of {net.n_outputs}")
+        raise RtdecodeError(
+            f"{len(outputs)} outputs do not fit a network of {net.n_outputs}", fix="describe each output once"
+        )
     for output, mean, sd in zip(outputs, net.output_mean.tolist(), net.output_sd.tolist(), strict=True):
         if output.mean != mean or output.sd != sd:
             raise RtdecodeError(
-                f"the network learnt {output.name!r} with mean {mean:g} and SD {sd:g}, not "
+                f"the network was trained on {output.name!r} with mean {mean:g} and SD {sd:g}, not "
                 f"{output.mean:g} and {output.sd:g}",
-                fix="tell the network with set_output_scale before training",
+                fix="call set_output_scale before training",
             )

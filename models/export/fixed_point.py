@@ -1,4 +1,4 @@
-"""The grid on which every sum before a threshold is exact in float32."""
+"""Fixed-point weights, with which every sum before a threshold is exact in float32."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rtdecode.errors import RtdecodeError
 
 F8 = NDArray[np.float64]
 
-GRID_BITS = 12
+FRACTIONAL_BITS = 12
 SIGNIFICAND_BITS = 24
 
 
-def on_grid(weight: F8, bias: F8, largest_input: int) -> tuple[F8, F8, int]:
-    """Round to multiples of 2⁻ᵇ, with which every sum of inputs is exact in float32, in any order.
+def fixed_point(weight: F8, bias: F8, largest_input: int) -> tuple[F8, F8, int]:
+    """Round to b fractional bits, so that every sum over inputs is exact in float32, in any order.
 
-    b is 12, or the largest below it with Σ|w|·x + |bias| < 2^(24−b) for every unit: then each partial sum is
-    a whole number of 2⁻ᵇ below 2²⁴ of them; and with every weight a 16-bit number of them (`halfwords`).
+    b is 12, or the largest below it with Σ|w|·x + |bias| < 2^(24−b) for every unit, so that each partial sum
+    is a whole multiple of 2⁻ᵇ below 2²⁴ of them, and with every weight a 16-bit multiple (`halfwords`).
 
     Args:
         weight: f8[in, lags, out].
@@ -29,15 +29,16 @@ def on_grid(weight: F8, bias: F8, largest_input: int) -> tuple[F8, F8, int]:
         The rounded weight and bias, and b.
 
     Raises:
-        RtdecodeError: even whole numbers would not do.
+        RtdecodeError: even 0 fractional bits are too many.
     """
-    reach = np.inf
-    for bits in range(GRID_BITS, -1, -1):
+    largest_sum = np.inf
+    for bits in range(FRACTIONAL_BITS, -1, -1):
         rounded = [np.rint(np.ldexp(values, bits)) for values in (weight, bias)]
-        reach = float((np.abs(rounded[0]).sum(axis=(0, 1)) * largest_input + np.abs(rounded[1])).max())
-        if reach < 2**SIGNIFICAND_BITS and np.abs(rounded[0]).max() <= LARGEST:
-            # 0.0 +: a rounded −0.0 would make another model_id of the same model.
+        largest_sum = float((np.abs(rounded[0]).sum(axis=(0, 1)) * largest_input + np.abs(rounded[1])).max())
+        if largest_sum < 2**SIGNIFICAND_BITS and np.abs(rounded[0]).max() <= LARGEST:
+            # 0.0 +: a rounded −0.0 would change the model_id of the same model.
             return 0.0 + np.ldexp(rounded[0], -bits), 0.0 + np.ldexp(rounded[1], -bits), bits
     raise RtdecodeError(
-        f"sums of up to {reach:.3g} before a threshold of 0.3", fix="train anew: this diverged"
+        f"weights are too large to be rounded exactly (a sum of inputs can reach {largest_sum:.3g})",
+        fix="train again: this training diverged",
     )

@@ -1,4 +1,4 @@
-"""What training goes on from, in half the bytes."""
+"""Store large tensors of train.* in float16."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 
-#: Smaller tensors, such as biases, statistics and read-ins, are not worth it.
+#: Smaller tensors, such as biases, statistics and read-ins, stay in float32.
 SMALLEST = 1024
 
 _FLOAT32 = np.dtype(np.float32)
 
 
-def halved(artifact: ModelArtifact) -> ModelArtifact:
-    """The same model with the large float32 tensors of train.* in float16; run.* stays as it is.
+def train_in_float16(artifact: ModelArtifact) -> ModelArtifact:
+    """The same model with the large float32 tensors of train.* in float16; run.* is unchanged.
 
-    A weight moves by 2⁻¹¹ of itself at most, which below ¼ is less than rounding to the grid of run.* does.
-    What float16 cannot hold stays float32.
+    A weight changes by 2⁻¹¹ of its value at most, which for weights below ¼ is less than the rounding of
+    run.* (`fixed_point`). Values beyond the range of float16 stay in float32.
     """
-    return replace(artifact, train={name: _halved(tensor) for name, tensor in artifact.train.items()})
+    return replace(artifact, train={name: _in_float16(tensor) for name, tensor in artifact.train.items()})
 
 
-def _halved(tensor: NDArray[Any]) -> NDArray[Any]:
+def _in_float16(tensor: NDArray[Any]) -> NDArray[Any]:
     if tensor.dtype != _FLOAT32 or tensor.ndim < 2 or tensor.size < SMALLEST:
         return tensor
     if np.abs(tensor).max() > np.finfo(np.float16).max:

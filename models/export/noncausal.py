@@ -1,6 +1,6 @@
-"""The model file of networks that look ahead in time: all of them to go on with, and nothing to step.
+"""Artifacts of non-causal networks: for training, simulation and evaluation, not to be stepped.
 
-artifact = whole_model(nets, session="friday", bin_width_s=0.064, outputs=outputs)
+artifact = noncausal_model(nets, session="friday", bin_width_s=0.064, outputs=outputs)
 artifact.causal                                    # False: serve and decode refuse it
 """
 
@@ -16,29 +16,29 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.export.float16 import halved
+from rtdecode.models.export.float16 import train_in_float16
 from rtdecode.models.networks.alignnet import AlignNet
 
-#: The one tensor of run.*: SHA-256 of the network, by which `model_id` tells models apart.
+#: The one tensor of run.*: SHA-256 of the network, so that models have different `model_id`s.
 DIGEST = "digest"
 
 
-def whole_model(
+def noncausal_model(
     nets: Sequence[AlignNet], *, session: str, bin_width_s: float, outputs: Sequence[Output]
 ) -> ModelArtifact:
-    """The artifact of networks whose mean is meant, none of them causal.
+    """The artifact of an ensemble of non-causal networks.
 
-    `train.*` is as `export` and `join` make it, large tensors halved; of each network `run.digest` says
-    which it is.
+    `train.*` is as `export` and `ensemble_of` make it, large tensors in float16; `run.digest` identifies each
+    network.
 
     Args:
         nets: one or more of the same sizes.
-        session: whose channels are the mask, and whose read-in is meant where none is named.
+        session: gives the channel mask, and the default read-in.
         bin_width_s: that the networks were trained at.
-        outputs: what is decoded, with the mean and SD that `set_output_scale` was told.
+        outputs: decoded outputs, with the mean and SD of `set_output_scale`.
 
     Raises:
-        RtdecodeError: a network is causal, or has diverged; or no such session.
+        RtdecodeError: a network is causal, or has diverged; or the session is unknown.
     """
     run: dict[str, NDArray[Any]] = {}
     train: dict[str, NDArray[Any]] = {}
@@ -56,22 +56,24 @@ def whole_model(
     }
     for i, net in enumerate(nets):
         if net.causal:
-            raise RtdecodeError("a causal network is exported to be stepped")
+            raise RtdecodeError("a causal network is exported to be stepped", fix="use `export`")
         tensors = net.train_tensors(session)
-        strange = sorted(
+        diverged = sorted(
             name for name, t in tensors.items() if t.dtype.kind == "f" and not np.isfinite(t).all()
         )
-        if strange:
-            raise RtdecodeError(f"train.{strange[0]} holds values that are no numbers", fix="train anew")
-        own = halved(ModelArtifact(**described, run={}, train=tensors)).train
-        before = f"{i}." if len(nets) > 1 else ""
-        run[before + DIGEST] = digest_of(own)
-        train |= {before + name: tensor for name, tensor in own.items()}
+        if diverged:
+            raise RtdecodeError(
+                f"train.{diverged[0]} contains NaN or infinity", fix="train again: this training diverged"
+            )
+        own = train_in_float16(ModelArtifact(**described, run={}, train=tensors)).train
+        prefix = f"{i}." if len(nets) > 1 else ""
+        run[prefix + DIGEST] = digest_of(own)
+        train |= {prefix + name: tensor for name, tensor in own.items()}
     return ModelArtifact(**described, run=run, train=train)
 
 
 def check_digest(member: ModelArtifact) -> None:
-    """Refuse a member of a model that looks ahead whose network is not the one that it was written with.
+    """Check that the network of a non-causal model is the one that it was written with.
 
     Raises:
         RtdecodeError: it is another one.
@@ -80,12 +82,12 @@ def check_digest(member: ModelArtifact) -> None:
     if member.train and (kept is None or not np.array_equal(kept, digest_of(member.train))):
         raise RtdecodeError(
             "the network in train.* is not the one that the model was written with",
-            fix="copy the file again, or train anew",
+            fix="copy the file again, or train again",
         )
 
 
 def digest_of(train: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
-    """SHA-256, u1[32], of the network in train.*: its settings and weights, not what else is remembered."""
+    """SHA-256, u1[32], of the network in train.*: its settings and weights only."""
     digest = hashlib.sha256()
     for name in sorted(train):
         if name == "settings" or name.startswith("net."):

@@ -1,1 +1,1 @@
-"""Linear decoders fitted without torch."""
+"""Linear decoders, fitted without torch."""

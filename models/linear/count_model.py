@@ -1,11 +1,11 @@
-"""A linear-Gaussian model of spike counts given kinematics, with hidden states for what they share besides.
+"""A linear-Gaussian model of spike counts given kinematics, with hidden states for their shared slow noise.
 
-What counts have in common beyond the decoded kinematics wanders slowly: attention, posture, drift. Taken for
-white noise it would be believed again in every bin. So the model has hidden states (Wu, Kulkarni, Hatsopoulos
-& Paninski 2009, IEEE Trans. Neural Syst. Rehabil. Eng. 17:370), found without iterations: the residuals'
-covariance with themselves some steps before has no white noise in it.
+What counts share beyond the decoded kinematics changes slowly: attention, posture, drift. A filter that
+treats it as white noise counts it as new evidence in every bin. So the model has hidden states (Wu, Kulkarni,
+Hatsopoulos & Paninski 2009, IEEE Trans. Neural Syst. Rehabil. Eng. 17:370), estimated without iterations: the
+lagged covariance of the residuals contains no white noise.
 
-It is estimated over steps of about 60 ms, in which movement is decided, and then taken in smaller steps.
+The model is estimated over steps of about 60 ms, the time scale of movement, and then divided into bins.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ N = TypeVar("N", bound=np.generic)
 
 TRANSITION_RIDGE, OBSERVATION_RIDGE, READOUT_RIDGE = 1e-3, 1e-3, 1e-6
 MAX_RADIUS = 0.999
-LEAST_NOISE = 1e-6
-LEAST_UNSHARED = 0.05
+MIN_NOISE = 1e-6
+MIN_UNSHARED = 0.05
 NEAR_S, FAR_S = (0.064, 0.128), (0.192, 0.256)
 SHORTEST_HIDDEN_S = 0.1
 CONSTANT = 1e-9
@@ -36,12 +36,12 @@ CONSTANT = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One recording in ticks, of which `step` make a step.
+    """One recording in ticks; `step` ticks make a step.
 
     Attributes:
         counts: f4[T, C], spikes in a tick.
-        targets: f8[T, D], labels at its end, of an SD of about 1; NaN where unknown.
-        states: f8[T, p], kinematic states at its end; whole rows NaN where unknown.
+        targets: f8[T, D], labels at its end, with an SD of about 1; NaN where missing.
+        states: f8[T, p], kinematic states at its end; whole rows NaN where missing.
         step: ticks.
     """
 
@@ -51,10 +51,10 @@ class Recording:
     step: int
 
     @cached_property
-    def known(self) -> Rows:
+    def labelled(self) -> Rows:
         """bool[T], ticks with a state and labels."""
-        known = np.isfinite(self.states).all(axis=1) & np.isfinite(self.targets).all(axis=1)
-        return np.asarray(known)
+        labelled = np.isfinite(self.states).all(axis=1) & np.isfinite(self.targets).all(axis=1)
+        return np.asarray(labelled)
 
     @cached_property
     def step_counts(self) -> F8:
@@ -67,7 +67,7 @@ class Recording:
         return np.asarray(_in_steps(self.states, self.step).mean(axis=1))
 
     def step_rows(self, rows: Rows) -> Rows:
-        """The steps all of whose ticks are among `rows`."""
+        """The steps with all of their ticks among `rows`."""
         return np.asarray(_in_steps(rows[:, np.newaxis], self.step).all(axis=(1, 2)))
 
 
@@ -77,14 +77,14 @@ class LinearModel:
 
     Attributes:
         step: ticks in a step.
-        transition, covariance: f8[p, p], of the kinematics.
+        transition, covariance: f8[p, p], of the kinematic states.
         observation: f8[C, p], counts of a step per unit of the state.
         count_mean: f8[C], spikes per tick.
-        residual_sd: f8[C], of a step's counts; 1 for a channel that never changes.
+        residual_sd: f8[C], of a step's counts; 1 for a constant channel.
         correlation: f8[C, C], of the residuals, shrunk.
         loadings: f8[C, H], of the hidden states on the residuals, most shared variance first.
         persistence, variance: f8[H], of the hidden states: autocorrelation over a step, and variance.
-        readout, middle: f8[D, p] and f8[D]: targets = readout · state + middle.
+        readout, target_mean: f8[D, p] and f8[D]: targets = readout · state + target_mean.
     """
 
     step: int
@@ -98,39 +98,39 @@ class LinearModel:
     persistence: F8
     variance: F8
     readout: F8
-    middle: F8
+    target_mean: F8
 
     def dynamics(self, n_hidden: int, n_parts: int) -> Dynamics:
-        """The model in n-ths of a step, with the first `n_hidden` of the hidden states."""
+        """The model in steps of 1/n_parts, with the first `n_hidden` hidden states."""
         loadings, variance = self.loadings[:, :n_hidden], self.variance[:n_hidden]
         persistence = self.persistence[:n_hidden] ** (1.0 / n_parts)
         kinematic = root(self.transition, n_parts)
-        # What keeps the spread of the kinematics as it is: fine steps of it would show the labels' rounding.
+        # Noise that preserves the covariance: an estimate over fine steps would contain the labels' rounding.
         noise = self.covariance - kinematic @ self.covariance @ kinematic.T
         unshared = self.correlation - (loadings * variance) @ loadings.T
         observation = np.concatenate([self.observation / self.residual_sd[:, np.newaxis], loadings], axis=1)
-        believed = np.linalg.solve(at_least(unshared, LEAST_UNSHARED), observation)
+        weighted = np.linalg.solve(at_least(unshared, MIN_UNSHARED), observation)
         return Dynamics(
             transition=block_diag(kinematic, np.diag(persistence)),
             process_noise=block_diag(
-                at_least(noise, LEAST_NOISE / n_parts), np.diag(variance * (1.0 - persistence**2))
+                at_least(noise, MIN_NOISE / n_parts), np.diag(variance * (1.0 - persistence**2))
             ),
-            observe=believed / self.residual_sd[:, np.newaxis],
-            # Counts and their variance both grow with the width: a bin n times as short tells 1/n as much.
-            information=symmetric(observation.T @ believed) / n_parts,
+            observe=weighted / self.residual_sd[:, np.newaxis],
+            # Counts and their variance both grow with the width: 1/n of a bin has 1/n of the information.
+            information=symmetric(observation.T @ weighted) / n_parts,
             readout=np.pad(self.readout, ((0, 0), (0, n_hidden))),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Dynamics:
-    """What a Kalman filter needs of a model at some bin width.
+    """The parameters of a Kalman filter at some bin width.
 
     Attributes:
         transition, process_noise: f8[p, p].
         observe: f8[C, p], Q⁻¹C: information about the state per spike.
         information: f8[p, p], CᵀQ⁻¹C.
-        readout: f8[D, p], from states to targets less their means.
+        readout: f8[D, p], from states to targets minus their means.
     """
 
     transition: F8
@@ -146,18 +146,18 @@ def estimate(
     """Estimate the model from some ticks of each recording.
 
     Args:
-        recordings: all of one step length, and with the same channels, states and targets.
-        rows: bool[T] for each, the ticks to learn from; all of them known.
+        recordings: all with the same step, channels, states and targets.
+        rows: bool[T] for each, the training ticks; all of them labelled.
         tick_s: seconds.
-        max_hidden: hidden states to look for.
+        max_hidden: number of hidden states.
     """
     step = recordings[0].step
     chosen = _picked([recording.states for recording in recordings], rows)
     targets = _picked([recording.targets for recording in recordings], rows)
     count_mean = _picked([r.counts for r in recordings], rows).mean(axis=0, dtype=np.float64)
-    middle, spread = chosen.mean(axis=0), _spread(chosen)
-    states = [(recording.states - middle) / spread for recording in recordings]
-    step_states = [(recording.step_states - middle) / spread for recording in recordings]
+    mean, sd = chosen.mean(axis=0), _nonzero_sd(chosen)
+    states = [(recording.states - mean) / sd for recording in recordings]
+    step_states = [(recording.step_states - mean) / sd for recording in recordings]
     step_counts = [recording.step_counts - step * count_mean for recording in recordings]
     step_rows = [recording.step_rows(part) for recording, part in zip(recordings, rows, strict=True)]
 
@@ -179,8 +179,8 @@ def estimate(
         loadings=loadings,
         persistence=persistence,
         variance=variance,
-        readout=_slopes((chosen - middle) / spread, targets - targets.mean(axis=0), READOUT_RIDGE),
-        middle=targets.mean(axis=0),
+        readout=_slopes((chosen - mean) / sd, targets - targets.mean(axis=0), READOUT_RIDGE),
+        target_mean=targets.mean(axis=0),
     )
 
 
@@ -197,8 +197,8 @@ def _hidden(
 ) -> tuple[F8, F8, F8]:
     """Loadings f8[C, H], persistence f8[H] and variance f8[H] of the hidden states.
 
-    With Γ(l) the residuals' covariance at a lag of l steps: the loadings are the first eigenvectors of
-    Γ(near) + Γ(far), and along each the two lags give the height and the slope of its decay.
+    With Γ(l) the covariance of the residuals at a lag of l steps, the loadings are the first eigenvectors of
+    Γ(near) + Γ(far); along each, the two lags give the variance and the decay.
     """
     near = sorted({max(1, round(lag_s / step_s)) for lag_s in NEAR_S})
     far = sorted({max(near[-1] + 1, round(lag_s / step_s)) for lag_s in FAR_S})
@@ -212,7 +212,7 @@ def _hidden(
     _, vectors = np.linalg.eigh(shared[0] + shared[1])
     loadings = vectors[:, ::-1][:, :max_hidden]
     at_near, at_far = (
-        np.maximum(np.einsum("ih,ij,jh->h", loadings, covariance, loadings), LEAST_NOISE)
+        np.maximum(np.einsum("ih,ij,jh->h", loadings, covariance, loadings), MIN_NOISE)
         for covariance in shared
     )
     near_lag, far_lag = float(np.mean(near)), float(np.mean(far))
@@ -224,7 +224,7 @@ def _hidden(
 
 
 def _lagged(rows: F8, lags: Sequence[int]) -> F8:
-    """Mean of the rows that many rows before, where there are any."""
+    """Mean over lags of the rows before each row; missing ones count as 0."""
     total = np.zeros_like(rows)
     for lag in lags:
         total[lag:] += rows[:-lag] / len(lags)
@@ -232,7 +232,7 @@ def _lagged(rows: F8, lags: Sequence[int]) -> F8:
 
 
 def _runs(rows: Rows, n_before: int) -> Rows:
-    """Rows that are chosen together with each of the `n_before` ahead of them."""
+    """Rows that are chosen together with each of the `n_before` rows before them."""
     runs = rows.copy()
     for lag in range(1, n_before + 1):
         runs[:lag] = False
@@ -243,15 +243,18 @@ def _runs(rows: Rows, n_before: int) -> Rows:
 def _shrunk_correlation(residuals: F8) -> F8:
     """Correlation f8[C, C] of residuals f8[n, C] of SD 1, its off-diagonal shrunk.
 
-    The shrinkage is the one that Schäfer & Strimmer (2005, Stat. Appl. Genet. Mol. Biol. 4:32) derive,
-    with the variance that a correlation has between Gaussian variables.
+    Shrinkage by Schäfer & Strimmer (2005, Stat. Appl. Genet. Mol. Biol. 4:32), with the variance of a
+    correlation between Gaussian variables.
     """
     correlation = residuals.T @ residuals / len(residuals)
     np.fill_diagonal(correlation, 1.0)
-    aside = correlation - np.eye(len(correlation))
-    strength, uncertainty = (aside**2).sum(), ((1 - correlation**2) ** 2).sum() / max(len(residuals) - 1, 1)
+    off_diagonal = correlation - np.eye(len(correlation))
+    strength, uncertainty = (
+        (off_diagonal**2).sum(),
+        ((1 - correlation**2) ** 2).sum() / max(len(residuals) - 1, 1),
+    )
     kept = 1.0 - min(1.0, uncertainty / strength) if strength > 0 else 0.0
-    return np.eye(len(correlation)) + kept * aside
+    return np.eye(len(correlation)) + kept * off_diagonal
 
 
 def _slopes(x: F8, y: F8, ridge: float) -> F8:
@@ -260,10 +263,10 @@ def _slopes(x: F8, y: F8, ridge: float) -> F8:
     return np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ y).T, dtype=np.float64)
 
 
-def _spread(states: F8) -> F8:
-    """SD f8[p] of each column; 1 where it is constant but for rounding."""
-    spread = states.std(axis=0)
-    return np.where(spread > CONSTANT, spread, 1.0)
+def _nonzero_sd(states: F8) -> F8:
+    """SD f8[p] of each column; 1 where it is constant up to rounding."""
+    sd = states.std(axis=0)
+    return np.where(sd > CONSTANT, sd, 1.0)
 
 
 def _picked(parts: Sequence[NDArray[N]], rows: Sequence[Rows]) -> NDArray[N]:

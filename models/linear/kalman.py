@@ -6,7 +6,7 @@
     s[k] = A s[k−1] + w,  w ~ N(0, W);        min(counts[k], count_max) = C s[k] + mean + q,  q ~ N(0, Q)
 
 as in Wu, Gao, Bienenstock, Donoghue & Black (2006), Neural Computation 18:80. Arrays in, arrays out:
-`rtdecode.calibrate.fitting.fit` knows sessions and files, `KalmanDecoder` steps the result.
+`rtdecode.calibrate.fitting.fit` reads sessions and writes files, `KalmanDecoder` steps the result.
 """
 
 from __future__ import annotations
@@ -26,15 +26,32 @@ from rtdecode.models.linear.state_space import steady_prediction, update
 
 TICK_S, STEP_S = 0.02, 0.06
 AHEAD_S, BEHIND_S, N_TERMS = 0.256, 0.064, 5
-MIN_TERMS, MAX_COURSE_STATES = 3, 60
-SCALES = tuple(2.0 ** (i / 2) for i in range(2, -7, -1))
-HIDDEN = (0, 5, 10, 20)
-N_FOLDS, GAP_S, RUN_IN_S = 5, 1.5, 6.0
+MIN_TERMS, MAX_VELOCITY_STATES = 3, 60
+GAP_S, RUN_IN_S = 1.5, 6.0
 STEPS_PER_STATE = 4
 CONSTANT = 1e-9
 
 F8 = NDArray[np.float64]
 Rows = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class KalmanSettings:
+    """Settings of a fit.
+
+    Attributes:
+        scales: factors on Q⁻¹ to choose from.
+        hidden: numbers of hidden states to choose from; numbers above a third of the living channels are not
+            used.
+        n_folds: blocks of cross-validation; at least 2.
+    """
+
+    scales: Sequence[float] = tuple(2.0 ** (i / 2) for i in range(2, -7, -1))
+    hidden: Sequence[int] = (0, 5, 10, 20)
+    n_folds: int = 5
+
+
+DEFAULTS = KalmanSettings()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +60,17 @@ class KalmanFit:
 
     Attributes:
         transition, process_noise: f8[p, p], A and W of a bin.
-        observe: f4[C, p], Q⁻¹C, what a spike tells; 0 for dead channels.
+        observe: f4[C, p], Q⁻¹C, information about the state per spike; 0 for dead channels.
         information: f8[p, p], CᵀQ⁻¹C.
         count_mean: f8[C], spikes per bin.
-        prior: f8[p, p], covariance of the state while nothing is observed.
+        prior: f8[p, p], stationary covariance of the unobserved state.
         readout, bias: f8[D, p] and f8[D]: outputs = readout · state + bias.
-        good: bool[C], False where a channel fires below 0.05 Hz or its count never changes.
-        n_positions, n_courses, n_hidden: states of each sort, which come in this order.
-        scale: what Q⁻¹ was multiplied with.
+        good: bool[C], the living channels (`alive_channels`).
+        n_positions, n_velocities, n_hidden: number of states of each sort, in this order.
+        scale: factor on Q⁻¹.
         cv_r2: f8[D], R² over the validation blocks; NaN for a constant target.
-        tick_s: seconds, the finest that was looked at.
-        n_ticks: labelled ones that went into the model.
+        tick_s: seconds, the resolution of the fit.
+        n_ticks: number of labelled ticks in the model.
     """
 
     transition: F8
@@ -66,7 +83,7 @@ class KalmanFit:
     bias: F8
     good: NDArray[np.bool_]
     n_positions: int
-    n_courses: int
+    n_velocities: int
     n_hidden: int
     scale: float
     cv_r2: F8
@@ -75,19 +92,19 @@ class KalmanFit:
 
     @property
     def offset(self) -> F8:
-        """f8[p], what the mean counts tell, negated: the observations are counts less their means."""
-        # From the weights as rounded, so that counts at their means say nothing.
+        """f8[p], minus the information of the mean counts: observations are counts minus their means."""
+        # From the weights as rounded, so that mean counts carry exactly no information.
         return -(self.count_mean @ self.observe.astype(np.float64))
 
 
 @dataclass(frozen=True, eq=False)
 class SteadyFilter:
-    """The same filter at the gain that it settles at.
+    """The same filter at its steady-state gain.
 
     Attributes:
         transition: f8[p, p], (I − P CᵀQ⁻¹C) A.
-        gain: f4[C, p], P CᵀQ⁻¹, transposed: what a spike adds to the state.
-        offset: f8[p], what the mean counts add, negated.
+        gain: f4[C, p], P CᵀQ⁻¹, transposed: the change of the state per spike.
+        offset: f8[p], minus the change by the mean counts.
     """
 
     transition: F8
@@ -96,13 +113,13 @@ class SteadyFilter:
 
 
 def steady_filter(fit: KalmanFit) -> SteadyFilter:
-    """Fold the covariance that the filter settles at into its gain.
+    """Fold the steady-state covariance of the filter into its gain.
 
     Raises:
-        RtdecodeError: it does not settle.
+        RtdecodeError: the covariance does not converge.
     """
-    settled, transition = _settled(fit.transition, fit.process_noise, fit.information)
-    gain = (fit.observe.astype(np.float64) @ settled).astype(np.float32)
+    steady, transition = _steady(fit.transition, fit.process_noise, fit.information)
+    gain = (fit.observe.astype(np.float64) @ steady).astype(np.float32)
     return SteadyFilter(transition, gain, -(fit.count_mean @ gain.astype(np.float64)))
 
 
@@ -113,35 +130,32 @@ def fit_kalman(
     *,
     count_max: int,
     velocity_of: Mapping[int, int | None],
-    scales: Sequence[float] = SCALES,
-    hidden: Sequence[int] = HIDDEN,
-    n_folds: int = N_FOLDS,
+    settings: KalmanSettings = DEFAULTS,
     progress: Callable[[float], None] | None = None,
 ) -> KalmanFit:
     """Fit one filter to one or more recordings.
 
-    The state holds positions, the course of each velocity from 64 ms ago to 256 ms ahead
-    (`kinematic_states`), and hidden states for what the counts share besides (`countmodel`). The model is
-    estimated over steps of about 60 ms, and taken to the bin width from there.
+    The state holds positions, each velocity from 64 ms before to 256 ms after a bin (`kinematic_states`), and
+    hidden states for the slow noise that counts share (`count_model`). The model is estimated over steps of
+    about 60 ms, and converted to the bin width.
 
-    Two numbers are chosen by cross-validation, together, for the highest mean R²: how many hidden states,
-    and a factor on Q⁻¹, since noise that is not quite white tells less than its variance says. Each recording
-    is cut into `n_folds` blocks in time; bins within 1.5 s of the validation block are in neither part.
+    Two numbers are chosen together by cross-validation, for the highest mean R²: the number of hidden states,
+    and a factor on Q⁻¹, since noise that is not quite white carries less information than its variance
+    implies. Each recording is cut into blocks in time; bins within 1.5 s of the validation block are in
+    neither part.
 
     Args:
         counts: u1[T, C] for each recording.
-        targets: f4[T, D] for each; bins with a NaN are left out, and so is what would reach across them.
+        targets: f4[T, D] for each; bins with a NaN are left out, as are lagged velocities across them.
         bin_width_s: seconds; bins finer than 20 ms are fitted in ticks of about 20 ms.
         count_max: larger counts are clipped to it, as the decoder does.
-        velocity_of: for each column that is a position, the column of its velocity; None where it is not
-            decoded, to take it from the position.
-        scales: factors on Q⁻¹ to choose from.
-        hidden: numbers of hidden states to choose from; those above a third of the live channels are not.
-        n_folds: at least 2.
-        progress: called with the part of the work that is done, up to 1.
+        velocity_of: for each column that is a position, the column of its velocity; None if it is not
+            decoded, to compute it from the position.
+        settings: of the fit.
+        progress: called with the completed fraction of the work.
 
     Raises:
-        RtdecodeError: no channel fires, the bins with targets are too few, or no filter settles.
+        RtdecodeError: no channel fires, the bins with targets are too few, or no filter converges.
     """
     report = progress if progress is not None else _ignore
     clipped = [np.minimum(block, np.uint8(count_max)) for block in counts]
@@ -150,21 +164,22 @@ def fit_kalman(
     n_bins = max(1, round(TICK_S / bin_width_s))
     tick_s = n_bins * bin_width_s
     step = max(1, round(STEP_S / tick_s))
-    labels = [_known_rows_only(block) for block in targets]
-    middle, spread = _middle_and_spread(labels)
+    scales, n_folds = settings.scales, settings.n_folds
+    labels = [_complete_rows_only(block) for block in targets]
+    mean, sd = _mean_and_sd(labels)
     recordings = [
-        _in_ticks(block[:, good], (label - middle) / spread, n_bins, step, tick_s, velocity_of)
+        _in_ticks(block[:, good], (label - mean) / sd, n_bins, step, tick_s, velocity_of)
         for block, label in zip(clipped, labels, strict=True)
     ]
-    known = [recording.known for recording in recordings]
-    offered = [n for n in hidden if n <= int(good.sum()) // 3] or [0]
-    error = np.zeros((len(offered), len(scales), middle.size))
-    scatter = np.zeros(middle.size)
+    labelled = [recording.labelled for recording in recordings]
+    offered = [n for n in settings.hidden if n <= int(good.sum()) // 3] or [0]
+    error = np.zeros((len(offered), len(scales), mean.size))
+    scatter = np.zeros(mean.size)
     for fold in range(n_folds):
         report((fold + 1) / (n_folds + 2))
-        held = [np.array_split(np.flatnonzero(part), n_folds)[fold] for part in known]
+        held = [np.array_split(np.flatnonzero(part), n_folds)[fold] for part in labelled]
         rest = [
-            _away_from(block, part, round(GAP_S / tick_s)) for block, part in zip(held, known, strict=True)
+            _away_from(block, part, round(GAP_S / tick_s)) for block, part in zip(held, labelled, strict=True)
         ]
         model = _estimate(recordings, rest, tick_s, max(offered))
         candidates = [_Candidate.of(model.dynamics(n_hidden, step), scales) for n_hidden in offered]
@@ -180,7 +195,7 @@ def fit_kalman(
     mean_r2 = np.where(varies, cv_r2, 0.0).mean(axis=2)
     best = divmod(int(mean_r2.argmax()), len(scales))
     n_hidden, scale = offered[best[0]], float(scales[best[1]])
-    model = _estimate(recordings, known, tick_s, max(offered))
+    model = _estimate(recordings, labelled, tick_s, max(offered))
     dynamics = model.dynamics(n_hidden, step * n_bins)
     observe = np.zeros((good.size, len(dynamics.transition)), dtype=np.float32)
     observe[good] = scale * dynamics.observe
@@ -195,35 +210,35 @@ def fit_kalman(
         prior=steady_prediction(
             dynamics.transition, dynamics.process_noise, np.zeros_like(dynamics.information)
         ),
-        readout=spread[:, np.newaxis] * dynamics.readout,
-        bias=middle + spread * model.middle,
+        readout=sd[:, np.newaxis] * dynamics.readout,
+        bias=mean + sd * model.target_mean,
         good=good,
         n_positions=len(velocity_of),
-        n_courses=len(model.transition) - len(velocity_of),
+        n_velocities=len(model.transition) - len(velocity_of),
         n_hidden=n_hidden,
         scale=scale,
         cv_r2=cv_r2[best],
         tick_s=tick_s,
-        n_ticks=sum(int(part.sum()) for part in known),
+        n_ticks=sum(int(part.sum()) for part in labelled),
     )
     report(1.0)
     return fit
 
 
-def _known_rows_only(targets: NDArray[np.float32]) -> F8:
-    """The labels f8[T, D], with NaN all along the rows where one is unknown."""
+def _complete_rows_only(targets: NDArray[np.float32]) -> F8:
+    """The labels f8[T, D], with NaN in the whole row where one is missing."""
     labels = np.array(targets, dtype=np.float64)
     labels[~np.isfinite(labels).all(axis=1)] = np.nan
     return labels
 
 
-def _middle_and_spread(labels: Sequence[F8]) -> tuple[F8, F8]:
-    """Mean f8[D] and SD f8[D] of the known labels; an SD of 1 where they are constant."""
-    known = np.concatenate([block[np.isfinite(block[:, 0])] for block in labels])
-    if not len(known):
-        return np.zeros(known.shape[1]), np.ones(known.shape[1])
-    middle, spread = known.mean(axis=0), known.std(axis=0)
-    return middle, np.where(spread > CONSTANT * np.abs(middle), spread, 1.0)
+def _mean_and_sd(labels: Sequence[F8]) -> tuple[F8, F8]:
+    """Mean f8[D] and SD f8[D] of the labels; an SD of 1 where they are constant."""
+    complete = np.concatenate([block[np.isfinite(block[:, 0])] for block in labels])
+    if not len(complete):
+        return np.zeros(complete.shape[1]), np.ones(complete.shape[1])
+    mean, sd = complete.mean(axis=0), complete.std(axis=0)
+    return mean, np.where(sd > CONSTANT * np.abs(mean), sd, 1.0)
 
 
 def _in_ticks(
@@ -234,14 +249,14 @@ def _in_ticks(
     tick_s: float,
     velocity_of: Mapping[int, int | None],
 ) -> Recording:
-    """A recording in ticks of `n_bins` bins; a last one that is not whole is dropped."""
+    """A recording in ticks of `n_bins` bins; an incomplete last one is dropped."""
     n_ticks = len(counts) // n_bins
     summed = (
         counts[: n_ticks * n_bins].reshape(n_ticks, n_bins, counts.shape[1]).sum(axis=1, dtype=np.float32)
     )
     labels = targets[n_bins - 1 : n_ticks * n_bins : n_bins]
-    n_courses = targets.shape[1] - sum(velocity is not None for velocity in velocity_of.values())
-    n_terms = min(N_TERMS, MAX_COURSE_STATES // n_courses)
+    n_velocities = targets.shape[1] - sum(velocity is not None for velocity in velocity_of.values())
+    n_terms = min(N_TERMS, MAX_VELOCITY_STATES // n_velocities)
     if n_terms < MIN_TERMS:
         states = kinematic_states(labels, velocity_of, ahead=0, behind=0, n_terms=1)
     else:
@@ -253,14 +268,14 @@ def _in_ticks(
 def _estimate(
     recordings: Sequence[Recording], rows: Sequence[Rows], tick_s: float, max_hidden: int
 ) -> LinearModel:
-    """The model, unless the rows are too few for it."""
+    """The model; refused if the rows are too few."""
     step, n_states = recordings[0].step, recordings[0].states.shape[1]
     n_steps = sum(int(r.step_rows(part).sum()) for r, part in zip(recordings, rows, strict=True))
     n_pairs = sum(int((part[:-step] & part[step:]).sum()) for part in rows)
     usable, needed = min(n_steps, n_pairs // step), STEPS_PER_STATE * n_states
     if usable < needed:
         raise RtdecodeError(
-            f"{usable * step * tick_s:.1f} s with targets are left to learn from beside a validation block; "
+            f"{usable * step * tick_s:.1f} s with targets are left for training beside a validation block; "
             f"{n_states} states need {needed * step * tick_s:.1f} s",
             fix="use a longer session, or decode fewer outputs",
         )
@@ -269,7 +284,7 @@ def _estimate(
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """A model with so many hidden states, settled at each scale."""
+    """A model with some number of hidden states, in steady state at each scale."""
 
     dynamics: Dynamics
     transitions: list[F8]
@@ -277,14 +292,14 @@ class _Candidate:
 
     @classmethod
     def of(cls, dynamics: Dynamics, scales: Sequence[float]) -> _Candidate:
-        settled = [
-            _settled(dynamics.transition, dynamics.process_noise, scale * dynamics.information)
+        steady = [
+            _steady(dynamics.transition, dynamics.process_noise, scale * dynamics.information)
             for scale in scales
         ]
         return cls(
             dynamics,
-            [transition for _, transition in settled],
-            [scale * covariance for scale, (covariance, _) in zip(scales, settled, strict=True)],
+            [transition for _, transition in steady],
+            [scale * covariance for scale, (covariance, _) in zip(scales, steady, strict=True)],
         )
 
 
@@ -298,27 +313,27 @@ def _validate(
     """Squared error f8[hidden, scales, D] over a block's ticks, the filter started `run_in` before it."""
     first = max(0, int(block[0]) - run_in)
     counts = recording.counts[first : block[-1] + 1] - model.count_mean
-    labels = recording.targets[block] - model.middle
+    labels = recording.targets[block] - model.target_mean
     error = []
     for candidate in candidates:
-        told = counts @ candidate.dynamics.observe
-        states = np.empty_like(told)
+        information = counts @ candidate.dynamics.observe
+        states = np.empty_like(information)
         for transition, covariance in zip(candidate.transitions, candidate.covariances, strict=True):
-            recur(transition, told @ covariance, states)
+            recur(transition, information @ covariance, states)
             decoded = states[block - first] @ candidate.dynamics.readout.T
             error.append(((decoded - labels) ** 2).sum(axis=0))
     return np.reshape(error, (len(candidates), -1, labels.shape[1]))
 
 
-def _settled(transition: F8, process_noise: F8, information: F8) -> tuple[F8, F8]:
-    """The covariance after an observation that the filter settles at, and (I − P CᵀQ⁻¹C) A."""
-    settled = update(steady_prediction(transition, process_noise, information), information)
-    return settled, transition - settled @ information @ transition
+def _steady(transition: F8, process_noise: F8, information: F8) -> tuple[F8, F8]:
+    """The steady-state covariance P after an observation, and (I − P CᵀQ⁻¹C) A."""
+    steady = update(steady_prediction(transition, process_noise, information), information)
+    return steady, transition - steady @ information @ transition
 
 
-def _away_from(block: NDArray[np.int64], known: Rows, gap: int) -> Rows:
-    """The known rows more than `gap` rows away from the block."""
-    rest = known.copy()
+def _away_from(block: NDArray[np.int64], labelled: Rows, gap: int) -> Rows:
+    """The labelled rows more than `gap` rows away from the block."""
+    rest = labelled.copy()
     if len(block):
         rest[max(0, block[0] - gap) : block[-1] + gap + 1] = False
     return rest

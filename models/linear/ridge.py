@@ -21,7 +21,8 @@ N_FOLDS = 5
 
 _CHUNK_ROWS = 2048
 
-F4, F8 = NDArray[np.float32], NDArray[np.float64]
+F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Signals = NDArray[np.uint8] | F8
 

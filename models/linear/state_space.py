@@ -1,4 +1,4 @@
-"""Linear-Gaussian state space: steady covariances, and a transition taken in smaller steps."""
+"""Linear-Gaussian state space: steady-state covariances, and roots of a transition for smaller steps."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _SMALLEST = 1e-3
 
 
 def steady_prediction(transition: F8, process_noise: F8, information: F8) -> F8:
-    """The covariance of the one-step prediction that a Kalman filter settles at.
+    """The steady-state covariance of the one-step prediction of a Kalman filter.
 
     Solves M = A (M⁻¹ + G)⁻¹ Aᵀ + W by doubling (Chu, Fan, Lin & Wang 2004, Int. J. Control 77:767): the n-th
-    iterate is what 2ⁿ steps of the filter reach from a known state. With G = 0 it is the covariance of the
-    state that nothing is observed of.
+    iterate is the covariance after 2ⁿ steps of the filter from a known state. With G = 0 it is the stationary
+    covariance of an unobserved state.
 
     Args:
         transition: A, f8[p, p], of spectral radius below 1.
-        process_noise: W, f8[p, p], symmetric and positive.
-        information: G = CᵀQ⁻¹C, f8[p, p], symmetric, no eigenvalue below 0.
+        process_noise: W, f8[p, p], symmetric and positive definite.
+        information: G = CᵀQ⁻¹C, f8[p, p], symmetric and positive semidefinite.
 
     Raises:
         RtdecodeError: the doubling does not converge.
@@ -45,26 +45,26 @@ def steady_prediction(transition: F8, process_noise: F8, information: F8) -> F8:
             if np.abs(change).max() <= _CONVERGED * np.abs(covariance).max():
                 return covariance
     raise RtdecodeError(
-        "the Kalman filter's covariance does not settle", fix="use a longer session, or leave outputs out"
+        "the Kalman filter's covariance does not converge", fix="use a longer session, or leave outputs out"
     )
 
 
 def update(prediction: F8, information: F8) -> F8:
-    """The covariance f8[p, p] after a bin was observed: (M⁻¹ + G)⁻¹, without inverting M."""
+    """The covariance f8[p, p] after the observation of a bin: (M⁻¹ + G)⁻¹, without inverting M."""
     return symmetric(np.linalg.solve(np.eye(len(prediction)) + prediction @ information, prediction))
 
 
 def stable(transition: F8, radius: float) -> F8:
-    """The matrix, made smaller where its spectral radius is above `radius`."""
+    """The matrix, scaled down if its spectral radius is above `radius`."""
     largest = float(np.abs(np.linalg.eigvals(transition)).max())
     return transition * min(1.0, radius / largest) if largest > 0 else transition
 
 
 def root(transition: F8, n: int) -> F8:
-    """A real matrix B, as stable as A, of which Bⁿ is A or, where no such matrix exists, near it.
+    """A real n-th root B of A, as stable as A; an approximate one if none exists.
 
-    A negative eigenvalue, which has no real root alone, is one of noise and is taken for a small positive
-    one. Where the eigenvectors give no accurate root, B = I + (A − I)/n.
+    A negative eigenvalue, which has no real root, is estimation noise and replaced by a small positive one.
+    If the eigenvectors give no accurate root, B = I + (A − I)/n.
     """
     if n == 1:
         return transition
@@ -84,7 +84,7 @@ def root(transition: F8, n: int) -> F8:
 
 
 def at_least(covariance: F8, floor: float) -> F8:
-    """The symmetric matrix with eigenvalues below `floor` raised to it."""
+    """The symmetric matrix with eigenvalues below `floor` raised to `floor`."""
     values, vectors = np.linalg.eigh(symmetric(covariance))
     return symmetric((vectors * np.maximum(values, floor)) @ vectors.T)
 

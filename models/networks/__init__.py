@@ -1,1 +1,1 @@
-"""Whole networks, in torch."""
+"""Complete networks, in torch."""

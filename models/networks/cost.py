@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiplications, and how many of them have something to multiply."""
+"""The cost of a network: parameters, multiply-adds, and how many of these have a non-zero input."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ _LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Line
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one way through a network.
+    """Cost of one forward pass.
 
     Attributes:
-        parameters: numbers that it multiplies or adds; the read-in folds into the first layer.
-        dense_macs: multiply-adds a bin, if every input counts.
-        effective_acs: of these, with an input that is not 0.
-        sparsity: part of the 0s and 1s that layers are handed, spikes, that are 0; None where no layer is
-            handed spikes alone.
+        parameters: numbers that are multiplied or added; the read-in folds into the first layer.
+        dense_macs: multiply-adds per bin, over all inputs.
+        effective_acs: of these, the ones with an input other than 0.
+        sparsity: fraction of zeros among the inputs of layers that read only spikes; None without any.
     """
 
     parameters: int
@@ -32,14 +31,14 @@ class Cost:
 def cost_of(
     parts: Sequence[nn.Module], run: Callable[[], object], n_bins: int, first_density: float | None = None
 ) -> Cost:
-    """Measure a way through a network while it runs once.
+    """Measure a forward pass while it runs once.
 
     Args:
-        parts: the modules on that way.
+        parts: the modules that it runs through.
         run: sends bins through them, in evaluation mode.
-        n_bins: how many bins.
-        first_density: part of the inputs of the first layer that are not 0, where it is handed values that
-            a folded read-in would not need (normalised counts); None to count them as they come.
+        n_bins: number of bins.
+        first_density: fraction of non-zero inputs of the first layer, for normalised counts, which a folded
+            read-in does not need; None to count its inputs.
     """
     dense = effective = 0.0
     fired = frames = 0
@@ -83,9 +82,9 @@ def _macs(module: nn.Module, x: Tensor, y: Tensor) -> float:
         weights = sum(p.numel() for name, p in module.named_parameters() if name.startswith("weight"))
         return float(weights * x.shape[0] * x.shape[1])
     if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d):
-        places = x.shape[0] * x[0, 0].numel()
+        n_positions = x.shape[0] * x[0, 0].numel()
     else:
-        places = y.shape[0] * (y[0, 0].numel() if y.ndim > 2 else 1)
+        n_positions = y.shape[0] * (y[0, 0].numel() if y.ndim > 2 else 1)
     weight = module.weight
     assert isinstance(weight, Tensor)
-    return float(weight.numel() * places)
+    return float(weight.numel() * n_positions)

@@ -1,9 +1,11 @@
-"""The inside of the baseline networks: from a sequence to features of every frame.
+"""The trunks of the baseline networks: from a sequence to features of every frame.
 
 Each maps [N, n_in, T] to [N, n_out, T], causal (frame t reads frames 0 … t) or not.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,30 +13,44 @@ from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.dropout import Dropout
-from rtdecode.models.nn.layers import ConvUnit, Pointwise, Rise, frames_around, hold, pool
+from rtdecode.models.nn.layers import ConvUnit, Pointwise, Rise, UnitSettings, frames_around, hold, pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrunkSettings:
+    """Settings of a trunk.
+
+    Attributes:
+        width: units of each layer, or channels of each block or level.
+        depth: number of layers, blocks or levels; not for a GRU, which has one layer.
+        reach: for an MLP, frames that its window covers: the last ones if causal, else centred.
+        causal: frame t reads frames 0 … t.
+        dropout: after each layer of an MLP, in each residual block, and on the features.
+    """
+
+    width: int
+    depth: int
+    reach: int
+    causal: bool
+    dropout: float
 
 
 class MLPTrunk(nn.Module):
-    """A perceptron over a window of frames, taken as one vector: `depth` layers of rectified units.
+    """A perceptron over a window of frames, as one vector: layers of rectified units.
 
     Args:
-        n_in: channels in.
-        width: units of each layer.
-        depth: layers.
-        reach: frames that a causal window looks back; another one looks half as far to each side.
-        causal: see above.
-        dropout: behind each layer.
+        n_in: input channels.
+        settings: of the trunk.
     """
 
-    def __init__(
-        self, n_in: int, *, width: int, depth: int, reach: int, causal: bool, dropout: float
-    ) -> None:
+    def __init__(self, n_in: int, settings: TrunkSettings) -> None:
         super().__init__()
+        reach, width = settings.reach, settings.width
         self.n_out = width
-        self.around = (reach - 1, 0) if causal else (reach // 2, reach - 1 - reach // 2)
+        self.around = (reach - 1, 0) if settings.causal else (reach // 2, reach - 1 - reach // 2)
         self.window = nn.Conv1d(n_in, width, reach)
-        self.layers = nn.ModuleList(Pointwise(width, width) for _ in range(depth - 1))
-        self.dropout = Dropout(dropout)
+        self.layers = nn.ModuleList(Pointwise(width, width) for _ in range(settings.depth - 1))
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.dropout(F.relu(self.window(F.pad(x, self.around))))
@@ -44,20 +60,18 @@ class MLPTrunk(nn.Module):
 
 
 class GRUTrunk(nn.Module):
-    """Gated recurrent units (Cho et al. 2014); both ways through time where it is not causal.
+    """Gated recurrent units (Cho et al. 2014); bidirectional if not causal.
 
     Args:
-        n_in: channels in.
-        width: units, of each direction.
-        causal: see above.
-        dropout: on the units.
+        n_in: input channels.
+        settings: of the trunk; `width` units for each direction.
     """
 
-    def __init__(self, n_in: int, *, width: int, causal: bool, dropout: float) -> None:
+    def __init__(self, n_in: int, settings: TrunkSettings) -> None:
         super().__init__()
-        self.n_out = width if causal else 2 * width
-        self.gru = nn.GRU(n_in, width, batch_first=True, bidirectional=not causal)
-        self.dropout = Dropout(dropout)
+        self.n_out = settings.width if settings.causal else 2 * settings.width
+        self.gru = nn.GRU(n_in, settings.width, batch_first=True, bidirectional=not settings.causal)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         states, _ = self.gru(x.transpose(1, 2))
@@ -66,50 +80,42 @@ class GRUTrunk(nn.Module):
 
 
 class Residual(nn.Module):
-    """x + f(x), f being two convolutions of three frames (He et al. 2016, CVPR), rectified.
+    """x + f(x), rectified; f is two convolutions over three frames (He et al. 2016, CVPR).
 
     Args:
-        n_in, n_out: channels; where they differ, x is mapped linearly.
-        causal: see above.
-        dropout: behind the first convolution.
+        n_in, n_out: channels; x is mapped linearly if they differ.
+        causal: frame t reads frames 0 … t.
+        dropout: after the first convolution.
     """
 
     def __init__(self, n_in: int, n_out: int, *, causal: bool, dropout: float) -> None:
         super().__init__()
-        self.first = ConvUnit(n_in, n_out, spiking=False, causal=causal, dropout=dropout)
+        self.first = ConvUnit(n_in, n_out, UnitSettings(spiking=False, causal=causal, dropout=dropout))
         self.second = nn.Conv1d(n_out, n_out, 3, bias=False)
         self.norm = nn.BatchNorm1d(n_out)
         self.past = Pointwise(n_in, n_out, bias=False) if n_in != n_out else nn.Identity()
         self.around = frames_around(causal)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not x.shape[-1]:  # the level is deeper than the window is long
+        if not x.shape[-1]:  # the window is too short for this level
             return x.new_zeros(len(x), self.second.out_channels, 0)
         y = self.norm(self.second(F.pad(self.first(x), self.around)))
         return F.relu(self.past(x) + y)
 
 
 class ResNetTrunk(nn.Module):
-    """Residual blocks one after the other, all at the rate of the bins.
+    """A chain of residual blocks, all at the rate of the bins.
 
     Args:
-        n_in: channels in.
-        width: channels of each block.
-        depth: blocks.
-        causal: see above.
-        dropout: in each block, and behind the last.
+        n_in: input channels.
+        settings: of the trunk.
     """
 
-    def __init__(self, n_in: int, *, width: int, depth: int, causal: bool, dropout: float) -> None:
+    def __init__(self, n_in: int, settings: TrunkSettings) -> None:
         super().__init__()
-        self.n_out = width
-        self.blocks = nn.Sequential(
-            *(
-                Residual(n_in if i == 0 else width, width, causal=causal, dropout=dropout)
-                for i in range(depth)
-            )
-        )
-        self.dropout = Dropout(dropout)
+        self.n_out = settings.width
+        self.blocks = nn.Sequential(*_blocks(n_in, settings))
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.dropout(self.blocks(x))
@@ -117,30 +123,24 @@ class ResNetTrunk(nn.Module):
 
 
 class ResUNetTrunk(nn.Module):
-    """A residual encoder that halves time at each level, and a U-Net's decoder with skips back up.
+    """A residual encoder that halves time at each level, and a U-Net's decoder with skips.
 
     Args:
-        n_in: channels in.
-        width: channels of each level.
-        depth: levels.
-        causal: see above; a causal one holds a coarse frame until the next (`hold`), another one takes a
-            transposed convolution.
-        dropout: in each block, and behind the last.
+        n_in: input channels.
+        settings: of the trunk; a causal one upsamples by `hold`, others by `Rise`.
     """
 
-    def __init__(self, n_in: int, *, width: int, depth: int, causal: bool, dropout: float) -> None:
+    def __init__(self, n_in: int, settings: TrunkSettings) -> None:
         super().__init__()
+        width, depth, causal = settings.width, settings.depth, settings.causal
         self.n_out = width
         self.causal = causal
-        self.down = nn.ModuleList(
-            Residual(n_in if level == 0 else width, width, causal=causal, dropout=dropout)
-            for level in range(depth)
-        )
+        self.down = nn.ModuleList(_blocks(n_in, settings))
         self.rise = nn.ModuleList(Rise(width) for _ in range(0 if causal else depth - 1))
         self.up = nn.ModuleList(
-            Residual(2 * width, width, causal=causal, dropout=dropout) for _ in range(depth - 1)
+            Residual(2 * width, width, causal=causal, dropout=settings.dropout) for _ in range(depth - 1)
         )
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         skips: list[Tensor] = []
@@ -156,30 +156,38 @@ class ResUNetTrunk(nn.Module):
 
 
 Trunk = MLPTrunk | GRUTrunk | ResNetTrunk | ResUNetTrunk
+_TRUNKS: dict[str, type[Trunk]] = {
+    "mlp": MLPTrunk,
+    "gru": GRUTrunk,
+    "resnet": ResNetTrunk,
+    "resnet-unet": ResUNetTrunk,
+}
 
 
-def new_trunk(
-    kind: str, n_in: int, *, width: int, depth: int, reach: int, causal: bool, dropout: float
-) -> Trunk:
-    """The trunk of a kind: "mlp", "gru", "resnet" or "resnet-unet".
+def new_trunk(kind: str, n_in: int, settings: TrunkSettings) -> Trunk:
+    """The trunk of a kind.
 
     Args:
-        kind: see above.
-        n_in: channels in.
-        width, depth, reach, dropout: see the kind's class; `reach` is an MLP's, a GRU has one layer.
-        causal: frame t reads frames 0 … t.
+        kind: "mlp", "gru", "resnet" or "resnet-unet".
+        n_in: input channels.
+        settings: of the trunk.
 
     Raises:
-        RtdecodeError: there is no such kind, or a number is out of its range.
+        RtdecodeError: the kind is unknown, or a number is below 1.
     """
-    if min(n_in, width, depth, reach) < 1:
-        raise RtdecodeError(f"a {kind} of width {width}, depth {depth} and reach {reach}")
-    if kind == "mlp":
-        return MLPTrunk(n_in, width=width, depth=depth, reach=reach, causal=causal, dropout=dropout)
-    if kind == "gru":
-        return GRUTrunk(n_in, width=width, causal=causal, dropout=dropout)
-    if kind == "resnet":
-        return ResNetTrunk(n_in, width=width, depth=depth, causal=causal, dropout=dropout)
-    if kind == "resnet-unet":
-        return ResUNetTrunk(n_in, width=width, depth=depth, causal=causal, dropout=dropout)
-    raise RtdecodeError(f"there is no baseline {kind!r}", fix="use mlp, gru, resnet or resnet-unet")
+    if min(n_in, settings.width, settings.depth, settings.reach) < 1:
+        raise RtdecodeError(
+            f"a {kind} cannot have width {settings.width}, depth {settings.depth} and reach {settings.reach}",
+            fix="give 1 or more for each",
+        )
+    if kind not in _TRUNKS:
+        raise RtdecodeError(f"there is no baseline {kind!r}", fix="use mlp, gru, resnet or resnet-unet")
+    return _TRUNKS[kind](n_in, settings)
+
+
+def _blocks(n_in: int, settings: TrunkSettings) -> list[Residual]:
+    width = settings.width
+    return [
+        Residual(n_in if i == 0 else width, width, causal=settings.causal, dropout=settings.dropout)
+        for i in range(settings.depth)
+    ]

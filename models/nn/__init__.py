@@ -1,1 +1,1 @@
-"""Parts of networks, in torch."""
+"""Layers and parts of networks, in torch."""

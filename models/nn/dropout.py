@@ -1,4 +1,4 @@
-"""Dropout whose draws cost a fifth of torch's on a CPU, where they took a seventh of a training step."""
+"""Dropout at a fifth of the cost of torch's on a CPU, where its draws took a seventh of a training step."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _PER_DRAW = 4  # 16-bit numbers in one of 64
 
 
 class Dropout(nn.Module):
-    """Takes single values for 0 while training, and scales the others so that the mean stays.
+    """Sets single values to 0 while training, and scales the others so that the mean is preserved.
 
         Dropout(0.2)(torch.randn(8, 96, 100))
 
-    As `nn.Dropout`, but from 16 random bits a value, so that p is met to 2⁻¹⁷. Draws from torch's global
-    generator of the values' device.
+    As `nn.Dropout`, but with 16 random bits per value, so that p is accurate to 2⁻¹⁷. Draws from torch's
+    global generator of the values' device.
 
     Args:
         p: probability, in [0, 1).

@@ -1,4 +1,4 @@
-"""The read-out of behaviour: a head over features, leaky neurons that never fire, and units behind both."""
+"""The read-out of behaviour: a linear head over features, leaky integrators, and hidden units over both."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class LeakyReadOut(nn.Module):
         read_out(torch.randn(8, 64, 100))              # [8, 4, 100]
 
     h[k] = λ·h[k−1] + √(1−λ²)·(B·f[k] + b), λ = exp(−1/τ) for each leaky neuron, and q = relu(C·[f, h] + c).
-    Convolutions over pooled levels see some seconds and then nothing; a position is the sum of velocities
-    from much longer ago, and how far to trust it depends on what is happening now. The root keeps the
-    variance of h for a white input, whatever τ is. h is 0 before frame 0. Time constants are learnt, and
-    start as `spread` leaves them.
+    Convolutions over pooled levels reach back some seconds only; a position is the sum of velocities over a
+    much longer time, and how far to trust it depends on the current movement. The root makes the variance of
+    h for white input independent of τ. h is 0 before frame 0. Time constants are trained, starting from
+    `draw_time_constants`. The neurons never fire.
 
     Args:
         n_in: features.
         n_out: outputs.
         leaky: leaky neurons.
         hidden: hidden units; with neither, the read-out is a linear head.
-        dropout: probability of taking a hidden unit for 0 in one frame, while training.
+        dropout: probability of setting a hidden unit to 0 in one frame, while training.
 
     Raises:
-        RtdecodeError: a number of neurons below 0.
+        RtdecodeError: a number of neurons is negative.
 
     Shape:
         [N, n_in, T] → [N, n_out, T].
@@ -56,17 +56,20 @@ class LeakyReadOut(nn.Module):
     ) -> None:
         super().__init__()
         if min(leaky, hidden) < 0:
-            raise RtdecodeError(f"a read-out with {leaky} leaky neurons and {hidden} hidden units")
+            raise RtdecodeError(
+                f"a read-out cannot have {leaky} leaky neurons and {hidden} hidden units",
+                fix="pass 0 or more",
+            )
         self.n_leaky, self.n_hidden = leaky, hidden
         self.drive = Pointwise(n_in, leaky) if leaky else None
         self.mix = Pointwise(n_in + leaky, hidden) if hidden else None
         self.head = Pointwise(n_in + leaky + hidden, n_out)
         self.log_tau = nn.Parameter(torch.empty(leaky)) if leaky else None
         self.dropout = Dropout(dropout)
-        self.spread()
+        self.draw_time_constants()
 
-    def spread(self, longest_bins: float = LONGEST_BINS) -> None:
-        """Draw time constants between one bin and `longest_bins`, evenly on a logarithmic scale."""
+    def draw_time_constants(self, longest_bins: float = LONGEST_BINS) -> None:
+        """Draw time constants between one bin and `longest_bins`, log-uniformly."""
         if self.log_tau is not None:
             nn.init.uniform_(self.log_tau, 0.0, math.log(longest_bins))
 
@@ -99,7 +102,7 @@ def leaky_sum(x: Tensor, decay: Tensor) -> Tensor:
         [N, n, T].
     """
     if x.device.type == "cpu":
-        # Typed in some releases of torch and not in others.
+        # Some releases of torch type this, and some do not.
         apply: Any = _CpuLeakySum.apply
         sums: Tensor = apply(x, decay)
         return sums
@@ -109,7 +112,7 @@ def leaky_sum(x: Tensor, decay: Tensor) -> Tensor:
 def leaky_scan(x: Tensor, decay: Tensor) -> Tensor:
     """`leaky_sum` in log₂ T passes over all frames at once.
 
-    After the pass of distance d, frame k holds what the last 2d frames add (Hillis & Steele 1986).
+    After the pass of distance d, frame k holds the sum over the last 2d frames (Hillis & Steele 1986).
     """
     distance, power = 1, decay
     while distance < x.shape[-1]:

@@ -1,4 +1,4 @@
-"""The read-in: what makes one session's counts look like another's to the network behind it."""
+"""The read-in: normalises the counts of each session, so that the network behind it can read them all."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from torch import Tensor, nn
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.dropout import Dropout
 
-#: A channel that hardly fires starts from this mean, in its SDs: softplus⁻¹ of 0 is no number.
-LEAST_MIDDLE = 0.02
+#: Lower bound on a channel's mean in SDs, where rates start: softplus⁻¹(0) is infinite.
+MIN_MEAN = 0.02
 
-#: Least scale, in that of a z-score, by which `SessionReadIn.middle` divides: training may take it through 0.
-LEAST_SCALE = 0.1
+#: Lower bound on scale · SD in `SessionReadIn.mean`; a trained scale may cross zero.
+MIN_SCALE = 0.1
 
 
 class ReadIn(nn.Module):
-    """z = scale · min(counts, count_max) + offset for each channel, by session; the first layer of a network.
+    """z = scale · min(counts, count_max) + offset for each channel and session; the first layer of a network.
 
         read_in = ReadIn(96, count_max=64)
         read_in.add("monday", mean=counts.mean(axis=0), sd=counts.std(axis=0))
         z = read_in(batch, "monday")                   # [N, 96, T]
 
-    A new session starts at the z-score of its statistics; both numbers are learnt from there. The names are
-    saved with the weights, and loading weights of other sessions is refused.
+    A new session starts at the z-score of its statistics; scale and offset are trained from there. The names
+    are saved with the weights, and loading weights of other sessions is refused.
 
     Args:
         n_channels: C.
         count_max: larger counts are clipped to it.
-        dropout: probability of taking a single z for its channel's mean, while training.
+        dropout: probability of setting a single z to its channel's mean, while training.
         channel_dropout: the same for a channel during the whole window.
 
     Raises:
@@ -54,7 +54,10 @@ class ReadIn(nn.Module):
     ) -> None:
         super().__init__()
         if n_channels < 1 or not 1 <= count_max <= 255:
-            raise RtdecodeError(f"a network of {n_channels} channels and counts up to {count_max}")
+            raise RtdecodeError(
+                f"a network cannot have {n_channels} channels and counts up to {count_max}",
+                fix="give 1 channel or more and a count_max from 1 to 255",
+            )
         check_probability(dropout)
         check_probability(channel_dropout)
         self.n_channels, self.count_max = n_channels, count_max
@@ -63,28 +66,34 @@ class ReadIn(nn.Module):
         self.dropout, self.channel_dropout = Dropout(dropout), nn.Dropout1d(channel_dropout)
 
     def add(self, name: str, mean: ArrayLike, sd: ArrayLike, good: ArrayLike | None = None) -> None:
-        """Take up a session.
+        """Add a session.
 
         Args:
-            name: not taken yet.
+            name: of the session; not used yet.
             mean, sd: [C], of its clipped training counts, in spikes per bin.
-            good: bool[C], False for a channel to ignore; one without spread is ignored in any case.
+            good: bool[C], False for a channel to ignore; one with an SD of 0 is always ignored.
 
         Raises:
-            RtdecodeError: the name is taken, or the statistics do not fit the channels or are not numbers.
+            RtdecodeError: the name is in use, or the statistics do not fit the channels or are not finite.
         """
         if name in self.names:
-            raise RtdecodeError(f"the network has a session {name!r} already")
-        middle, spread = (np.array(values, dtype=np.float64) for values in (mean, sd))
-        wanted = np.ones(self.n_channels, bool) if good is None else np.array(good, dtype=bool)
+            raise RtdecodeError(f"the network has a session {name!r} already", fix="use another name")
+        means, sds = (np.array(values, dtype=np.float64) for values in (mean, sd))
+        used = np.ones(self.n_channels, bool) if good is None else np.array(good, dtype=bool)
         shape = (self.n_channels,)
-        if not middle.shape == spread.shape == wanted.shape == shape:
+        if not means.shape == sds.shape == used.shape == shape:
             raise RtdecodeError(
-                f"statistics of {middle.size} channels for a network of {self.n_channels}", where=name
+                f"statistics of {means.size} channels do not fit a network of {self.n_channels}",
+                where=name,
+                fix="use a session of the same array",
             )
-        if not (np.isfinite(middle).all() and np.isfinite(spread).all() and (spread >= 0).all()):
-            raise RtdecodeError("channel statistics that are no numbers, or an SD below 0", where=name)
-        self.sessions.append(SessionReadIn(middle, spread, wanted & (spread > 0)).to(self._device()))
+        if not (np.isfinite(means).all() and np.isfinite(sds).all() and (sds >= 0).all()):
+            raise RtdecodeError(
+                "channel statistics contain NaN or infinity, or an SD below 0",
+                where=name,
+                fix="compute them from counts",
+            )
+        self.sessions.append(SessionReadIn(means, sds, used & (sds > 0)).to(self._device()))
         self.names.append(name)
 
     def forward(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
@@ -92,16 +101,19 @@ class ReadIn(nn.Module):
 
         Args:
             counts: [N, C, T], spikes per bin.
-            session: the name for all windows, or N names; may be left out where there is one session.
+            session: the name for all windows, or N names; optional if there is a single session.
 
         Returns:
-            [N, C, T]; 0 for channels that are ignored.
+            [N, C, T]; 0 for ignored channels.
 
         Raises:
-            RtdecodeError: another number of channels, or an unknown session.
+            RtdecodeError: the counts have another number of channels, or the session is unknown.
         """
         if counts.ndim != 3 or counts.shape[1] != self.n_channels:
-            raise RtdecodeError(f"counts of shape {tuple(counts.shape)}, not [N, {self.n_channels}, T]")
+            raise RtdecodeError(
+                f"counts have shape {tuple(counts.shape)}, not [N, {self.n_channels}, T]",
+                fix=f"pass counts of {self.n_channels} channels, time last",
+            )
         chosen = self._chosen(session, len(counts))
         scale, offset = (
             _stacked([s.scale * s.good for s in chosen]),
@@ -115,31 +127,33 @@ class ReadIn(nn.Module):
         """SD [N or 1, C, 1] of each channel's training counts, in spikes per bin; 0 where ignored."""
         return _stacked([s.sd * s.good for s in self._chosen(session, n_windows)])
 
-    def rates(self, said: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
-        """The way back: spikes per bin from what a head says of each channel.
+    def rates(self, output: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
+        """Spikes per bin from a head's output, the inverse direction.
 
-        sd · softplus(said + softplus⁻¹(m)), m being the count that is read in as 0, in SDs: where the head
-        says 0 a channel fires at its mean rate of that session, and a session that was never trained on
-        brings its own.
+        sd · softplus(output + softplus⁻¹(m)), where m is the count, in SDs, that the read-in maps to 0: at an
+        output of 0 a channel fires at its mean rate of that session. This holds for sessions that were never
+        trained on, too.
 
         Args:
-            said: [N, C, T], SDs where a channel fires much.
-            session: as of `forward`.
+            output: [N, C, T]; in SDs for channels with high rates.
+            session: as in `forward`.
 
         Returns:
-            [N, C, T], above 0; 0 for channels that are ignored.
+            [N, C, T], above 0; 0 for ignored channels.
         """
-        return F.softplus(said.float() + self.start(session, len(said))) * self.sd(session, len(said))
+        return F.softplus(output.float() + self.mean_offset(session, len(output))) * self.sd(
+            session, len(output)
+        )
 
-    def start(self, session: str | Sequence[str] | None, n_windows: int) -> Tensor:
+    def mean_offset(self, session: str | Sequence[str] | None, n_windows: int) -> Tensor:
         """softplus⁻¹(m) of `rates`, [N or 1, C, 1]."""
         chosen = self._chosen(session, n_windows)
-        middle = _stacked([s.middle() for s in chosen]).clamp(min=LEAST_MIDDLE)
-        # In a form that does not overflow for large ones.
-        return middle + torch.log(-torch.expm1(-middle))
+        mean = _stacked([s.mean() for s in chosen]).clamp(min=MIN_MEAN)
+        # log(exp(m) − 1), written so that large m do not overflow.
+        return mean + torch.log(-torch.expm1(-mean))
 
     def of(self, session: str | None) -> SessionReadIn:
-        """One session's numbers."""
+        """The read-in of one session."""
         return self._chosen(session, 1)[0]
 
     def get_extra_state(self) -> Tensor:
@@ -150,38 +164,46 @@ class ReadIn(nn.Module):
         """Called while loading a state dict.
 
         Raises:
-            RtdecodeError: the weights are of other sessions.
+            RtdecodeError: the weights belong to other sessions.
         """
         names = json.loads(bytes(state.tolist()))
         if names != self.names:
-            raise RtdecodeError(f"weights of the sessions {names} for a network of {self.names}")
+            raise RtdecodeError(
+                f"weights of the sessions {names} do not fit a network of {self.names}",
+                fix="add the same sessions in the same order first",
+            )
 
     def _chosen(self, session: str | Sequence[str] | None, n_windows: int) -> list[SessionReadIn]:
         if session is None:
             if len(self.names) != 1:
                 raise RtdecodeError(
-                    f"which session? the network has {', '.join(self.names) or 'none yet'}",
+                    f"a session must be named; the network has {', '.join(self.names) or 'none yet'}",
                     fix="name one of them" if self.names else "add one",
                 )
             session = self.names[0]
-        wanted = [session] if isinstance(session, str) else list(session)
-        if not isinstance(session, str) and len(wanted) != n_windows:
-            raise RtdecodeError(f"{len(wanted)} session names for {n_windows} windows")
-        for name in wanted:
+        chosen = [session] if isinstance(session, str) else list(session)
+        if not isinstance(session, str) and len(chosen) != n_windows:
+            raise RtdecodeError(
+                f"{len(chosen)} session names do not fit {n_windows} windows", fix="pass one name per window"
+            )
+        for name in chosen:
             if name not in self.names:
-                raise RtdecodeError(f"no session {name!r} in the network, only {', '.join(self.names)}")
-        return [cast(SessionReadIn, self.sessions[self.names.index(name)]) for name in wanted]
+                raise RtdecodeError(
+                    f"the network has no session {name!r}, only {', '.join(self.names)}",
+                    fix="name one of them, or add the session",
+                )
+        return [cast(SessionReadIn, self.sessions[self.names.index(name)]) for name in chosen]
 
     def _device(self) -> torch.device:
         return next((parameter.device for parameter in self.parameters()), torch.get_default_device())
 
 
 class SessionReadIn(nn.Module):
-    """Scale and offset [C] of one session, and the statistics that they started from.
+    """Scale and offset [C] of one session, and the SD that they started from.
 
     Args:
         mean, sd: f8[C], spikes per bin.
-        good: bool[C], False for a channel that is ignored.
+        good: bool[C], False for an ignored channel.
     """
 
     scale: nn.Parameter
@@ -197,20 +219,22 @@ class SessionReadIn(nn.Module):
         self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32))
         self.register_buffer("good", torch.tensor(good, dtype=torch.bool))
 
-    def middle(self) -> Tensor:
-        """The count [C] that is read in as 0, in SDs of the channel; 0 where it is ignored."""
-        scale = (self.scale * self.sd).clamp(min=LEAST_SCALE)
+    def mean(self) -> Tensor:
+        """The count [C] that maps to 0, in SDs of the channel; 0 for an ignored channel."""
+        scale = (self.scale * self.sd).clamp(min=MIN_SCALE)
         return torch.where(self.good, -self.offset / scale, 0.0)
 
 
 def check_probability(p: float) -> None:
-    """Of a dropout.
+    """Check a dropout probability.
 
     Raises:
-        RtdecodeError: it does not lie in [0, 1).
+        RtdecodeError: it is outside of [0, 1).
     """
     if not 0.0 <= p < 1.0:
-        raise RtdecodeError(f"a dropout of {p}; it must lie in [0, 1)")
+        raise RtdecodeError(
+            f"a dropout of {p} is not a probability below 1", fix="give 0 or more, and less than 1"
+        )
 
 
 def _stacked(rows: list[Tensor]) -> Tensor:

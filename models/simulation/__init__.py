@@ -1,1 +1,1 @@
-"""From behaviour to spikes."""
+"""Simulation of spikes from behaviour."""

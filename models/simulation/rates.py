@@ -1,4 +1,4 @@
-"""The networks of a model that tell spikes from behaviour, and the rates that they tell.
+"""Firing rates from behaviour, by the networks of a model that was trained to simulate.
 
 nets = simulating_networks(read_artifact("base.safetensors"))
 rates = simulated_rates(nets, z, "monday")          # z-scored behaviour [T, D] → spikes per bin [T, C]
@@ -17,26 +17,27 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import trained_members
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.nn.network import exported_session
+from rtdecode.models.train_state import exported_session
 
 _FIX = "use one that rtdecode pretrain made, or calibrate made of such a base"
 
 
 def simulating_networks(artifact: ModelArtifact) -> list[AlignNet]:
-    """The members of an AlignNet, in evaluation mode, if they have learnt to tell spikes from behaviour.
+    """The members of an AlignNet, in evaluation mode, if they were trained to simulate spikes.
 
-    `pretrain` teaches both ways. `fit` teaches the way to behaviour alone and leaves the other as it was
-    drawn: such networks tell rates that do not depend on behaviour. Calibration changes nothing on this way.
+    `pretrain` trains both directions. `fit` trains decoding only: rates of its networks do not depend on
+    behaviour. Calibration does not change the simulating path.
 
     Raises:
-        RtdecodeError: the model is of another kind, holds no whole network, or has not learnt to simulate.
+        RtdecodeError: the model is of another kind, has no training state, or was not trained to simulate.
     """
     if artifact.kind != AlignNet.kind:
-        raise RtdecodeError(f"a {artifact.kind} model tells no spikes from behaviour", fix=_FIX)
+        raise RtdecodeError(f"a {artifact.kind} model does not simulate spikes from behaviour", fix=_FIX)
     nets = [net for net in networks_of(artifact) if isinstance(net, AlignNet)]
-    if not all(_has_learnt(net) for net in nets):
+    if not all(_trained_to_simulate(net) for net in nets):
         raise RtdecodeError(
-            "has learnt to tell behaviour from spikes only, not spikes from behaviour", fix=_FIX
+            "was trained to decode behaviour from spikes only, not to simulate spikes from behaviour",
+            fix=_FIX,
         )
     return nets
 
@@ -45,7 +46,7 @@ def folded_session(artifact: ModelArtifact) -> str:
     """The session whose read-in the model decodes with.
 
     Raises:
-        RtdecodeError: it holds no whole network.
+        RtdecodeError: it has no training state.
     """
     return exported_session(trained_members(artifact)[0])
 
@@ -54,13 +55,13 @@ def check_session(nets: Sequence[AlignNet], session: str, where: str) -> str:
     """`session`, if the networks have a read-in for it.
 
     Raises:
-        RtdecodeError: they have none; the error tells the first and last of those there are.
+        RtdecodeError: they have none; the error names the first and last of their sessions.
     """
     names = nets[0].read_in.names
     if session not in names:
         few = names if len(names) <= 6 else [*names[:3], "…", names[-1]]
         raise RtdecodeError(
-            f"the model knows no session {session!r}, but {', '.join(few)}",
+            f"the model has no session {session!r}, but {', '.join(few)}",
             where=where,
             fix="name one of these",
         )
@@ -72,8 +73,8 @@ def simulated_rates(nets: Sequence[AlignNet], z: NDArray[np.float32], session: s
 
     Args:
         nets: the members of a model.
-        z: of bins that follow each other, the first one after silence.
-        session: whose read-in tells each channel's SD, and which channels are ignored.
+        z: of consecutive bins; silence before the first.
+        session: of the read-in, which gives each channel's SD and the ignored channels.
     """
     behavior = torch.from_numpy(np.ascontiguousarray(z.T, dtype=np.float32))[None]
     total = torch.zeros(1, nets[0].n_channels, len(z))
@@ -84,12 +85,12 @@ def simulated_rates(nets: Sequence[AlignNet], z: NDArray[np.float32], session: s
     return rates
 
 
-def _has_learnt(net: AlignNet) -> bool:
-    """Batch normalisation counts the batches that it saw: without one, no weight on the way was trained."""
+def _trained_to_simulate(net: AlignNet) -> bool:
+    """Batch normalisation counts its training batches; with none, the weights are still the initial ones."""
     state = net.state_dict()
-    counted = [
+    n_batches = [
         int(batches)
         for name, batches in state.items()
         if name.startswith("behavior_encoder.") and name.endswith("num_batches_tracked")
     ]
-    return min(counted, default=0) > 0
+    return min(n_batches, default=0) > 0

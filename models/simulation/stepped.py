@@ -1,9 +1,9 @@
-"""Behaviour in, spikes per bin out, a bin at a time: what `AlignNet.simulate` does with a whole stretch.
+"""From behaviour to spikes per bin, bin by bin: the stepped version of `AlignNet.simulate`.
 
     stepped = SteppedSimulation(net, "monday")
     rates = stepped.step(z)                             # z-scored behaviour [D] → spikes per bin [C]
 
-In NumPy: small products of a matrix and a vector, for which torch would take several times as long.
+In NumPy: torch takes several times as long for small products of a matrix and a vector.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from torch import nn
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.nn.layers import KERNEL, ConvUnit, Pointwise
-from rtdecode.models.nn.lif import FULL, LIF, TAU, THRESHOLD
+from rtdecode.models.nn.lif import LIF, POTENTIAL_MAX, TAU, THRESHOLD
 
 F4 = NDArray[np.float32]
 
 
 class SteppedSimulation:
-    """The way from behaviour to spikes of a causal AlignNet, with its memory.
+    """The simulating path of a causal AlignNet, with its state.
 
-    Level ℓ of the encoder and of the decoder ticks every 2^ℓ bins, and between ticks what it last said holds,
-    as in `layers.hold`. The first step comes after silence. Rates agree with `AlignNet.simulate` but for the
-    rounding of sums, and where that lets a neuron at its threshold fire a bin sooner or later.
+    Level ℓ of the encoder and of the decoder ticks every 2^ℓ bins, and its last output is held between ticks,
+    as by `layers.hold`. The first step follows silence. Rates agree with those of `AlignNet.simulate` up to
+    the rounding of sums, which can make a neuron at its threshold fire a bin sooner or later.
 
     Args:
-        net: causal; it is read once, and not kept.
-        session: whose read-in tells each channel's SD and mean.
+        net: causal; it is read once, and not stored.
+        session: of the read-in, which gives each channel's SD and mean.
 
     Raises:
         RtdecodeError: the network is not causal.
@@ -40,27 +40,27 @@ class SteppedSimulation:
     def __init__(self, net: AlignNet, session: str) -> None:
         if not net.causal:
             raise RtdecodeError(
-                "the network looks ahead, and cannot follow a movement bin by bin", fix="use a causal one"
+                "the network is non-causal, and cannot follow a movement bin by bin", fix="use a causal one"
             )
         self._lift = [_Linear(cast(Pointwise, net.lift[i])) for i in (0, 2)]
         self._down = [_stage(units) for units in net.behavior_encoder.stages]
         self._latent = _Linear(net.behavior_encoder.latent)
         self._up = [_stage(units) for units in net.spike_decoder.stages]
-        self._graded = net.spike_decoder.graded
+        self._reads_potentials = net.spike_decoder.potentials
         self._head = _Linear(net.rate_head)
         self._sd: F4 = net.read_in.sd(session, 1)[0, :, 0].detach().numpy()
-        self._start: F4 = np.zeros_like(self._sd)
-        if net.centred_rates:
-            self._start = net.read_in.start(session, 1)[0, :, 0].detach().numpy()
-        widths = [*net.dec_widths, net.n_latent]
-        self._said = [np.zeros(width, np.float32) for width in widths]
+        self._mean_offset: F4 = np.zeros_like(self._sd)
+        if net.config.centred_rates:
+            self._mean_offset = net.read_in.mean_offset(session, 1)[0, :, 0].detach().numpy()
+        widths = [*net.config.dec_widths, net.config.latent]
+        self._held = [np.zeros(width, np.float32) for width in widths]
         self._pooled = [np.zeros(width, np.float32) for width in net.widths]
         self._bin = 0
 
     def step(self, z: F4) -> F4:
         """Spikes per bin f4[C] of the next bin, from z-scored behaviour f4[D] at its end."""
         x = self._lift[1](np.maximum(self._lift[0](z), 0.0))
-        across: list[F4] = []
+        skips: list[F4] = []
         self._bin += 1
         for level, (first, second) in enumerate(self._down):
             if self._bin % (1 << level):
@@ -69,20 +69,22 @@ class SteppedSimulation:
                 x = self._pooled[level - 1]
             one = first.step(x)
             two = second.step(one)
-            across.append(np.concatenate((one, two)))
+            skips.append(np.concatenate((one, two)))
             self._pool(level, two)
-        if len(across) == len(self._down):
-            self._said[-1] = self._latent(across[-1])
-        for level in reversed(range(min(len(across), len(self._up)))):
+        if len(skips) == len(self._down):
+            self._held[-1] = self._latent(skips[-1])
+        for level in reversed(range(min(len(skips), len(self._up)))):
             first, second = self._up[level]
-            self._said[level] = second.step(first.step(self._said[level + 1], across[level]))
-        read = np.concatenate([unit.charge for unit in self._up[0]]) if self._graded else self._said[0]
-        relative = np.logaddexp(np.float32(0.0), self._head(read) + self._start)
+            self._held[level] = second.step(first.step(self._held[level + 1], skips[level]))
+        features = self._held[0]
+        if self._reads_potentials:
+            features = np.concatenate([unit.potential for unit in self._up[0]])
+        relative = np.logaddexp(np.float32(0.0), self._head(features) + self._mean_offset)
         rates: F4 = relative * self._sd
         return rates
 
     def _pool(self, level: int, y: F4) -> None:
-        """The larger of frames 2j and 2j + 1 is what the level below reads when 2j + 1 has come."""
+        """The maximum of frames 2j and 2j + 1, which the level below reads at 2j + 1."""
         second_of_pair = (self._bin >> level) % 2 == 0
         self._pooled[level] = np.maximum(self._pooled[level], y) if second_of_pair else y
 
@@ -102,17 +104,17 @@ class _Linear:
 
 
 class _Unit:
-    """`ConvUnit`, frame by frame: it keeps its last inputs, and its membranes and charges if it fires."""
+    """`ConvUnit`, frame by frame: with its last inputs, and membrane potentials if it fires."""
 
     def __init__(self, unit: ConvUnit) -> None:
         weight: F4 = unit.conv.weight.detach().numpy()
-        # Oldest frame first, as the frames are kept.
+        # Oldest frame first, as in `_frames`.
         self._weight = np.ascontiguousarray(weight.transpose(0, 2, 1).reshape(len(weight), -1))
         self._beside: F4 | None = None if unit.beside is None else unit.beside.weight.detach().numpy()
         self._scale, self._shift = _affine(unit.norm)
         self._frames = np.zeros((KERNEL, weight.shape[1]), np.float32)
         self._v = np.zeros(len(weight), np.float32) if isinstance(unit.neuron, LIF) else None
-        self.charge: F4 = np.zeros(len(weight), np.float32)
+        self.potential: F4 = np.zeros(len(weight), np.float32)
 
     def step(self, x: F4, beside: F4 | None = None) -> F4:
         self._frames[:-1] = self._frames[1:]
@@ -124,7 +126,7 @@ class _Unit:
         if self._v is None:
             return np.maximum(current, np.float32(0.0))
         self._v += (current - self._v) * np.float32(1.0 / TAU)
-        self.charge = np.clip(self._v, np.float32(0.0), np.float32(FULL))
+        self.potential = np.clip(self._v, np.float32(0.0), np.float32(POTENTIAL_MAX))
         fired = self._v >= np.float32(THRESHOLD)
         self._v[fired] = 0.0
         return fired.astype(np.float32)

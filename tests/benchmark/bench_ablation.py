@@ -69,7 +69,7 @@ class SpikesAcross(LIF):
 
     def fire(self, current: Tensor) -> Fired:
         fired = super().fire(current)
-        return fired._replace(charge=fired.spikes)
+        return fired._replace(potential=fired.spikes)
 
 
 def spikes_across(net: Network) -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rtdecode.artifact import Output
-from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.networks.gru import GRUNet
+from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
+from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 from rtdecode.models.nn.network import Network
 
 N_CHANNELS, N_OUTPUTS, COUNT_MAX = 7, 3, 4
@@ -35,13 +35,15 @@ def make_alignnet(seed: int = 0, sessions: Sequence[str] = ("monday",), **change
         "leaky": 4,
         "hidden": 6,
     }
-    return _as_trained(AlignNet(N_CHANNELS, N_OUTPUTS, COUNT_MAX, **(sizes | changes)), seed, sessions)
+    config = AlignNetSettings(N_CHANNELS, N_OUTPUTS, COUNT_MAX, **(sizes | changes))
+    return _as_trained(AlignNet(config), seed, sessions)
 
 
 def make_gru(seed: int = 0, sessions: Sequence[str] = ("monday",), **changes: Any) -> GRUNet:
     """A GRUNet of N_CHANNELS and N_OUTPUTS, in evaluation mode."""
     torch.manual_seed(seed)
-    return _as_trained(GRUNet(N_CHANNELS, N_OUTPUTS, COUNT_MAX, **({"hidden": 9} | changes)), seed, sessions)
+    config = GRUNetSettings(N_CHANNELS, N_OUTPUTS, COUNT_MAX, **({"hidden": 9} | changes))
+    return _as_trained(GRUNet(config), seed, sessions)
 
 
 def make_counts(n_bins: int, seed: int = 1) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output, count_max_at, infer_role
 from rtdecode.models.export.export import export
-from rtdecode.models.networks.alignnet import AlignNet
+from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.layout import Session
 
@@ -27,7 +27,7 @@ def briefly_trained(session: Session, bin_width_s: float, n_steps: int, seed: in
     counts = np.minimum(binned.counts[:TRAIN_BINS], count_max).astype(np.float32)
     torch.manual_seed(seed)
     sizes = (session.n_channels, len(behavior.names), count_max)
-    net = AlignNet(*sizes, widths=(32, 32, 32), latent=16, dec_widths=(16, 16))
+    net = AlignNet(AlignNetSettings(*sizes, widths=(32, 32, 32), latent=16, dec_widths=(16, 16)))
     net.read_in.add("it", counts.mean(axis=0), counts.std(axis=0))
     net.set_output_scale(mean, sd)
     _train(net, counts, ((labels - mean) / sd)[:TRAIN_BINS].astype(np.float32), n_steps)

@@ -12,9 +12,9 @@ from rtdecode.calibrate.training.build import CPU_FLOAT32, multiplies_bfloat16
 from rtdecode.calibrate.training.settings import DECODE, SIMULATE, TrainingSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.linear.wiener import DEFAULTS
-from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.networks.baseline import BaselineNet
-from rtdecode.models.networks.gru import GRUNet
+from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
+from rtdecode.models.networks.baseline import BaselineNet, BaselineNetSettings
+from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 from rtdecode.models.nn.network import Network
 
 #: Batches of 16 windows, and networks whose mean is taken: the same for every kind.
@@ -94,7 +94,7 @@ def study_network(
     }
     if kind == "alignnet":
         sizes = common | _alignnet(form, direction)
-        net = AlignNet(
+        config = AlignNetSettings(
             causal=form == "causal",
             planar=form == "offline-2d",
             graded_rates=True,
@@ -102,17 +102,18 @@ def study_network(
             centred_rates=True,
             **sizes,
         )
-        if net.behavior_head.n_leaky:
-            net.behavior_head.spread(LONGEST_S / bin_width_s)
+        net = AlignNet(config)
+        if config.leaky:
+            net.behavior_head.draw_time_constants(LONGEST_S / bin_width_s)
         return net
     if kind == "gru" and form == "causal" and direction == DECODING:
         # The one that `fit` makes and `serve` runs.
-        return GRUNet(hidden=_BASELINES["gru"]["width"], **common)
+        return GRUNet(GRUNetSettings(hidden=_BASELINES["gru"]["width"], **common))
     if kind not in _BASELINES:
         raise RtdecodeError(f"a {kind} is no network")
     reach = max(1, round(REACH_S / bin_width_s))
     sizes = common | _BASELINES[kind]
-    return BaselineNet(trunk=kind, causal=form == "causal", reach=reach, **sizes)
+    return BaselineNet(BaselineNetSettings(trunk=kind, causal=form == "causal", reach=reach, **sizes))
 
 
 def study_settings(

@@ -39,7 +39,7 @@ def wiener_filter(data: StudySet, *, decoding: bool, causal: bool) -> RidgeFit:
         n_spikes = np.sum([day.counts[day.learnt].sum(axis=0, dtype=np.float64) for day in taught], axis=0)
         rate_hz = n_spikes / (sum(day.learnt.sum() for day in taught) * data.bin_width_s)
     settings = DEFAULTS if causal else replace(DEFAULTS, history_s=DEFAULTS.history_s / 2)
-    past = settings.edges(data.bin_width_s, np.count_nonzero(rate_hz))
+    past = settings.edges(data.bin_width_s, int(np.count_nonzero(rate_hz)))
     edges = past if causal else centred_edges(past)
     return fit_ridge(
         signals,

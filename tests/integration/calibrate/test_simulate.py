@@ -116,9 +116,9 @@ def test_what_cannot_be_simulated_is_one_line(
             str(simulated_model),
             None,
             out,
-            f"{simulated_model}: a wiener model tells no spikes from behaviour",
+            f"{simulated_model}: a wiener model does not simulate spikes from behaviour",
         ),
-        ("indy", "monday", out, "--session: the model knows no session 'monday', but"),
+        ("indy", "monday", out, "--session: the model has no session 'monday', but"),
         ("indy", None, indy_piece, f"{indy_piece}: is the session itself. Fix: choose another name"),
         ("indy", None, simulated[0], f"{simulated[0]}: exists already. Fix: "),
     ):

@@ -17,7 +17,7 @@ from recordings import briefly_trained
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate.verification.verify import verify_model
 from rtdecode.decode.offline import session_counts
-from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import fold
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.session.layout import Session
@@ -73,7 +73,7 @@ def indy_alignnets(indy_session: Session, tmp_path_factory: pytest.TempPathFacto
     for width_s, n_members in ((0.02, 2), (0.064, 1)):
         members = [briefly_trained(indy_session, width_s, n_steps=40, seed=i) for i in range(n_members)]
         paths[width_s] = tmp_path_factory.mktemp("models") / "alignnet.safetensors"
-        write_artifact(paths[width_s], join(members))
+        write_artifact(paths[width_s], ensemble_of(members))
     return paths
 
 

@@ -1,4 +1,4 @@
-"""Without torch a model is taken up by another day just as with it."""
+"""A model is re-normalised for another day without torch as it is with torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.engine.folded import torch_decoder
-from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.export.export import export
 from rtdecode.models.nn.network import Network
-from rtdecode.models.renormalise import features, read_in_anew, with_heads
+from rtdecode.models.renormalise import head_features, renormalised, with_heads
 
 torch.set_num_threads(1)
 
@@ -27,7 +27,7 @@ MODELS: list[list[Any]] = [[make_alignnet], [make_alignnet, make_alignnet, make_
 
 
 def exported(nets: list[Network], session: str) -> ModelArtifact:
-    return join([export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS) for net in nets])
+    return ensemble_of([export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS) for net in nets])
 
 
 @pytest.fixture(params=MODELS, ids=["alignnet", "three members", "gru"])
@@ -36,7 +36,7 @@ def nets(request: pytest.FixtureRequest) -> list[Network]:
 
 
 @pytest.fixture
-def numbers() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def statistics() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(9)
     mean, sd = rng.uniform(0.2, 2.0, N_CHANNELS), rng.uniform(0.3, 1.5, N_CHANNELS)
     good = np.arange(N_CHANNELS) != 2
@@ -50,52 +50,52 @@ def decoded(artifact: ModelArtifact, n_bins: int = 300) -> np.ndarray:
     return out
 
 
-def test_a_read_in_is_folded_to_the_bit_as_export_does(
-    nets: list[Network], numbers: tuple[np.ndarray, np.ndarray, np.ndarray]
+def test_the_read_in_is_folded_as_by_export_to_the_bit(
+    nets: list[Network], statistics: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> None:
-    anew = read_in_anew(exported(nets, "monday"), "today", *numbers)
+    found = renormalised(exported(nets, "monday"), "today", *statistics)
     for net in nets:
-        net.read_in.add("today", *numbers)
-    wanted = exported(nets, "today")
-    assert anew.model_id == wanted.model_id
-    assert not any(anew.channel_mask[channel] for channel in (2, 4))
-    assert anew.train.keys() == wanted.train.keys()
-    for name, tensor in wanted.train.items():
-        np.testing.assert_array_equal(anew.train[name], tensor, err_msg=name)
-        assert anew.train[name].dtype == tensor.dtype, name
-    back = networks_of(anew)
+        net.read_in.add("today", *statistics)
+    expected = exported(nets, "today")
+    assert found.model_id == expected.model_id
+    assert not any(found.channel_mask[channel] for channel in (2, 4))
+    assert found.train.keys() == expected.train.keys()
+    for name, tensor in expected.train.items():
+        np.testing.assert_array_equal(found.train[name], tensor, err_msg=name)
+        assert found.train[name].dtype == tensor.dtype, name
+    back = networks_of(found)
     assert [net.read_in.names for net in back] == [["monday", "today"]] * len(nets)
 
 
-def test_features_are_what_the_heads_read(nets: list[Network]) -> None:
+def test_heads_read_the_features(nets: list[Network]) -> None:
     artifact = exported(nets, "monday")
-    read = features(artifact, make_counts(300))
+    features = head_features(artifact, make_counts(300))
     prefix = "{}." if len(nets) > 1 else ""
     heads = [f"{prefix.format(i)}head" for i in range(len(nets))]
     weight = np.concatenate([artifact.run[f"{head}.weight"] for head in heads]).astype("f8")
     bias = sum(artifact.run[f"{head}.bias"].astype("f8") for head in heads)
-    np.testing.assert_allclose(decoded(artifact), read @ weight + bias, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(decoded(artifact), features @ weight + bias, rtol=1e-5, atol=1e-3)
 
 
-def test_heads_are_changed_in_what_is_decoded_and_in_the_network(nets: list[Network]) -> None:
+def test_heads_are_changed_in_run_and_in_train(nets: list[Network]) -> None:
     artifact = exported(nets, "monday")
-    read = features(artifact, make_counts(300)).astype("f8")
+    features = head_features(artifact, make_counts(300)).astype("f8")
     rng = np.random.default_rng(5)
-    change, offset = rng.normal(size=(read.shape[1], len(OUTPUTS))), np.array([3.0, -4.0, 50.0])
+    change, offset = rng.normal(size=(features.shape[1], len(OUTPUTS))), np.array([3.0, -4.0, 50.0])
     other = with_heads(artifact, change, offset)
-    wanted = decoded(artifact) + read @ change + offset
-    np.testing.assert_allclose(decoded(other), wanted, rtol=1e-4, atol=1e-2)
+    expected = decoded(artifact) + features @ change + offset
+    np.testing.assert_allclose(decoded(other), expected, rtol=1e-4, atol=1e-2)
     back = networks_of(other)
     again = exported(back, "monday")
-    np.testing.assert_allclose(decoded(again), wanted, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(decoded(again), expected, rtol=1e-4, atol=1e-2)
     values = np.empty_like(decoded(other))
     torch_decoder(other).run(make_counts(300), values)
-    np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-2)
-    with pytest.raises(RtdecodeError, match=r"heads of \[2, 3\] for"):
+    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-2)
+    with pytest.raises(RtdecodeError, match=r"heads of \[2, 3\] do not fit"):
         with_heads(artifact, change[:2], offset)
 
 
-def test_what_has_no_network_is_refused(numbers: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+def test_models_without_a_network_are_refused(statistics: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     wiener = ModelArtifact(
         kind="wiener",
         causal=True,
@@ -110,20 +110,20 @@ def test_what_has_no_network_is_refused(numbers: tuple[np.ndarray, np.ndarray, n
         },
     )
     for refused in (
-        lambda: read_in_anew(wiener, "today", *numbers),
-        lambda: features(wiener, make_counts(5)),
+        lambda: renormalised(wiener, "today", *statistics),
+        lambda: head_features(wiener, make_counts(5)),
     ):
-        with pytest.raises(RtdecodeError, match="a wiener model is no network"):
+        with pytest.raises(RtdecodeError, match="a wiener model is not a network"):
             refused()
     artifact = exported([make_alignnet(1)], "monday")
     with pytest.raises(RtdecodeError, match="session 'monday' already"):
-        read_in_anew(artifact, "monday", *numbers)
+        renormalised(artifact, "monday", *statistics)
     bare = ModelArtifact(**{name: getattr(artifact, name) for name in vars(artifact) if name in (
         "kind", "causal", "bin_width_s", "n_channels", "channel_mask", "outputs", "count_max", "run",
         "widths", "fractional_bits",
     )})  # fmt: skip
-    with pytest.raises(RtdecodeError, match="no network to go on from"):
-        read_in_anew(bare, "today", *numbers)
+    with pytest.raises(RtdecodeError, match="no training state"):
+        renormalised(bare, "today", *statistics)
 
 
 def test_it_needs_no_torch() -> None:

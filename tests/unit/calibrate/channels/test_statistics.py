@@ -13,7 +13,7 @@ from rtdecode.calibrate.channels.statistics import carried, remember, remembered
 from rtdecode.calibrate.fitting.day_filter import wiener_of_today
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import bundled_models
-from rtdecode.models.export.float16 import halved
+from rtdecode.models.export.float16 import train_in_float16
 
 BIN_WIDTH_S, COUNT_MAX, C = 0.02, 20, 6
 OUTPUTS = (Output("vx", "mm/s", 0.0, 1.0, "velocity"), Output("vy", "mm/s", 0.0, 1.0, "velocity"))
@@ -41,7 +41,7 @@ def test_it_comes_back_from_the_file_and_leaves_the_id_alone(artifact: ModelArti
     counts, targets = made()
     kept = with_memory(artifact, remember(counts, targets, BIN_WIDTH_S, COUNT_MAX))
     assert kept.model_id == artifact.model_id
-    write_artifact(tmp_path / "kept.safetensors", halved(kept))
+    write_artifact(tmp_path / "kept.safetensors", train_in_float16(kept))
     memory = remembered(read_artifact(tmp_path / "kept.safetensors"))
     clipped = np.minimum(counts, COUNT_MAX).astype("f8")
     np.testing.assert_allclose(memory.mean, clipped.mean(axis=0), rtol=1e-6)

@@ -110,8 +110,8 @@ def test_a_model_that_is_to_simulate_tells_rates_of_a_day_it_has_not_seen(
     assert any("made to simulate" in note for note in result.notes)
     (net,) = networks_of(result.artifact)
     assert isinstance(net, AlignNet)
-    assert net.graded_rates
-    assert net.centred_rates
+    assert net.config.graded_rates
+    assert net.config.centred_rates
     simulated = spikesimulation.simulate_session(read_session(days[3]), result.artifact)
     assert simulated.comparison is not None
     assert np.nanmean(simulated.comparison.pcc) > 0.15

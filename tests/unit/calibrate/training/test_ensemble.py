@@ -12,7 +12,7 @@ from rtdecode.calibrate.training import ensemble as parallel
 from rtdecode.calibrate.training.ensemble import member_seeds, train_members
 from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.trainer import TrainingLog
-from rtdecode.models.networks.gru import GRUNet
+from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 
 
 def test_seeds_of_members_differ_and_repeat() -> None:
@@ -33,7 +33,7 @@ def test_one_network_trains_on_one_thread_and_gives_the_others_back(monkeypatch:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        net = GRUNet(4, 2, count_max=20)
+        net = GRUNet(GRUNetSettings(4, 2, count_max=20))
         train_members([net], [], TrainingSettings(), torch.device("cpu"), lambda _: None)
         assert seen == [1]
         assert torch.get_num_threads() == 2
@@ -53,7 +53,7 @@ def test_members_train_in_this_process_where_one_at_a_time_is_asked_for(
 
     monkeypatch.setattr(parallel, "train", train)
     monkeypatch.setattr(parallel, "cpu_count", lambda: 4)
-    nets = [GRUNet(4, 2, count_max=20) for _ in range(3)]
+    nets = [GRUNet(GRUNetSettings(4, 2, count_max=20)) for _ in range(3)]
     logs = train_members(nets, [], TrainingSettings(), torch.device("cpu"), lambda _: None, at_once=1)
     assert len(logs) == 3
     assert pids == [os.getpid()] * 3

@@ -13,8 +13,8 @@ from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.trainer import Training, train, validation_r2
 from rtdecode.calibrate.training.windows import Batch, Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.networks.gru import GRUNet
+from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
+from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 from rtdecode.models.nn.network import Network
 
 N_CHANNELS, N_BINS = 12, 1500
@@ -45,10 +45,12 @@ def recording() -> Recording:
 def new_net(kind: str, recording: Recording) -> Network:
     torch.manual_seed(0)
     net: Network = (
-        GRUNet(N_CHANNELS, 2, 20, hidden=16)
+        GRUNet(GRUNetSettings(N_CHANNELS, 2, 20, hidden=16))
         if kind == "gru"
         else AlignNet(
-            N_CHANNELS, 2, 20, widths=(16, 16), dec_widths=(16,), latent=8, lift=8, leaky=4, hidden=4
+            AlignNetSettings(
+                N_CHANNELS, 2, 20, widths=(16, 16), dec_widths=(16,), latent=8, lift=8, leaky=4, hidden=4
+            )
         )
     )
     net.read_in.add("s", recording.counts.mean(1).numpy(), recording.counts.std(1).numpy())
@@ -234,7 +236,7 @@ def test_what_is_simulated_and_reconstructed_is_compared_with_the_clean_counts(
         return value.square().mean()
 
     monkeypatch.setattr("rtdecode.calibrate.training.trainer.disturbed", silent)
-    monkeypatch.setattr("rtdecode.calibrate.training.objective.mse", compared)
+    monkeypatch.setattr("rtdecode.calibrate.training.losses.mse", compared)
     settings = replace(SHORT, steps=1, auxiliary=0.3, augmentation=Augmentation(bin_width_s=0.02))
     train(new_net("alignnet", recording), [recording], settings, CPU, quiet)
     spikes = [target for target in seen if target.shape[1] == N_CHANNELS]

@@ -21,10 +21,10 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.engine import base as foldednet
 from rtdecode.models.engine.folded import FoldedAlignNet, FoldedGRU, FoldedMembers, torch_decoder
-from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.export.export import export, fold
-from rtdecode.models.export.fixed_point import on_grid
+from rtdecode.models.export.fixed_point import fixed_point
 
 torch.set_num_threads(1)
 
@@ -95,7 +95,7 @@ def test_torch_and_the_engine_fire_the_same_spikes() -> None:
 def test_members_in_torch_are_those_of_the_engine() -> None:
     counts = make_counts(900)
     nets = [make_alignnet(seed, widths=(24, 20, 16), dec_widths=(8, 8), leaky=3 + seed) for seed in range(3)]
-    artifact = join([artifact_of(net) for net in nets])
+    artifact = ensemble_of([artifact_of(net) for net in nets])
     whole, engine = torch_decoder(artifact), AlignNetDecoder(artifact)
     assert isinstance(whole, FoldedMembers)
     out, other = empty(counts), empty(counts)
@@ -131,20 +131,20 @@ def test_members_in_torch_are_those_of_the_engine() -> None:
 
 def test_members_are_got_back_and_joined_again() -> None:
     nets = [make_alignnet(seed, sessions=("monday", "tuesday")) for seed in range(2)]
-    artifact = join([artifact_of(net) for net in nets])
+    artifact = ensemble_of([artifact_of(net) for net in nets])
     again = networks_of(artifact)
-    assert join([artifact_of(net) for net in again]).model_id == artifact.model_id
+    assert ensemble_of([artifact_of(net) for net in again]).model_id == artifact.model_id
     for net, other in zip(nets, again, strict=True):
         assert other.read_in.names == ["monday", "tuesday"]
         state = other.state_dict()
         assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
     single = artifact_of(nets[0])
-    assert join([single]) is single
+    assert ensemble_of([single]) is single
     assert len(networks_of(single)) == len(networks_of(artifact_of(make_gru()))) == 1
     with pytest.raises(RtdecodeError, match="differ in channels, outputs, bin width or widths"):
-        join([single, replace(single, bin_width_s=0.05)])
+        ensemble_of([single, replace(single, bin_width_s=0.05)])
     with pytest.raises(RtdecodeError, match="models of kind 'gru' are not joined"):
-        join([artifact_of(make_gru())] * 2)
+        ensemble_of([artifact_of(make_gru())] * 2)
 
 
 @pytest.mark.parametrize("rounded", [False, True])
@@ -158,7 +158,7 @@ def test_the_grid_is_what_keeps_steps_and_batch_together(rounded: bool) -> None:
             run[f"enc0.0.{part}"] = np.rint(run[f"enc0.0.{part}"] * 10) / 10
         if rounded:
             for name in (f"enc{level}.{i}" for level in range(3) for i in range(2)):
-                weight, bias = on_grid(run[f"{name}.weight"], run[f"{name}.bias"], COUNT_MAX)[:2]
+                weight, bias = fixed_point(run[f"{name}.weight"], run[f"{name}.bias"], COUNT_MAX)[:2]
                 run |= {f"{name}.weight": weight, f"{name}.bias": bias}
         tensors = {name: tensor.astype("f4") for name, tensor in run.items()}
         artifact = replace(artifact_of(net), run=tensors, fractional_bits=None)

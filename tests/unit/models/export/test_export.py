@@ -1,4 +1,4 @@
-"""What is exported decodes like the network, without a trace of its training, exact before thresholds."""
+"""Exported models decode like the network, hold nothing of its training, and are exact before thresholds."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.engine.folded import torch_decoder
 from rtdecode.models.export.export import export, fold
-from rtdecode.models.export.fixed_point import on_grid
-from rtdecode.models.networks.alignnet import AlignNet
+from rtdecode.models.export.fixed_point import fixed_point
+from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.models.networks.gru import GRUNet
-from rtdecode.models.nn.network import Network, exported_session
+from rtdecode.models.nn.network import Network
+from rtdecode.models.train_state import exported_session
 
 torch.set_num_threads(1)
 
@@ -54,7 +55,7 @@ def decoded(decoder: Decoder, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def in_units(net: Network, counts: NDArray[np.uint8], session: str = "monday") -> NDArray[np.float32]:
-    """What the network itself makes of a recording."""
+    """Outputs of the network itself for a recording."""
     with torch.no_grad():
         return np.asarray(net.in_units(net.decode(windows(counts), session))[0].T.numpy())
 
@@ -73,13 +74,13 @@ def test_folding_a_gru_changes_nothing() -> None:
         assert np.abs((decoded(decoder, counts) - in_units(net, counts)) / SD).max() < 1e-5
 
 
-def test_the_engine_decodes_what_was_exported() -> None:
+def test_the_engine_decodes_exported_models() -> None:
     artifact, counts = exported(make_alignnet(5)), make_counts(300)
     difference = decoded(load_decoder(artifact), counts) - decoded(torch_decoder(artifact), counts)
     assert np.abs(difference / SD).max() < 1e-5
 
 
-def test_training_mode_and_the_network_are_left_as_they_were() -> None:
+def test_export_changes_neither_the_network_nor_its_mode() -> None:
     net = make_alignnet(5, dropout=0.4, feature_dropout=0.4)
     in_evaluation = exported(net)
     net.train()
@@ -150,7 +151,7 @@ def test_lag_0_comes_first() -> None:
 
 
 @pytest.mark.parametrize("sizes", SIZES)
-def test_weights_before_a_threshold_lie_on_the_grid(sizes: dict[str, Any]) -> None:
+def test_weights_before_a_threshold_are_fixed_point(sizes: dict[str, Any]) -> None:
     net = make_alignnet(6, **sizes)
     artifact, plain = exported(net), fold(net, "monday")
     for name, tensor in artifact.run.items():
@@ -165,7 +166,7 @@ def test_weights_before_a_threshold_lie_on_the_grid(sizes: dict[str, Any]) -> No
             np.testing.assert_array_equal(tensor, plain[name].astype("f4"))
 
 
-def test_a_layer_of_large_weights_gets_a_coarser_grid_and_is_named() -> None:
+def test_a_layer_of_large_weights_gets_fewer_fractional_bits_and_a_note() -> None:
     net = make_alignnet(6)
     with torch.no_grad():
         net.spike_encoder.stages[1][0].norm.weight *= 3000
@@ -176,21 +177,21 @@ def test_a_layer_of_large_weights_gets_a_coarser_grid_and_is_named() -> None:
     assert artifact.fractional_bits == bits[2]
     assert artifact.provenance["seed"] == 3
     assert artifact.provenance["export"]["notes"] == [
-        f"enc1.0 is on a grid of 2^-{bits[2]} instead of 2^-12: its weights are large"
+        f"enc1.0 has {bits[2]} fractional bits instead of 12: its weights are large"
     ]
     weight, bias = (artifact.run[f"enc1.0.{part}"].astype("f8") for part in ("weight", "bias"))
     for tensor in (weight, bias):
         assert (tensor * 2 ** bits[2] == np.rint(tensor * 2 ** bits[2])).all()
-    reach = (np.abs(weight).sum(axis=(0, 1)) + np.abs(bias)).max()
-    assert reach < 2 ** (24 - bits[2])
+    largest_sum = (np.abs(weight).sum(axis=(0, 1)) + np.abs(bias)).max()
+    assert largest_sum < 2 ** (24 - bits[2])
     assert as_halfwords(artifact.run["enc1.0.weight"]) is not None
     finer = 2 ** (bits[2] + 1)
-    assert reach * finer >= 2**24 or np.abs(weight).max() * finer > 32767 - 1
+    assert largest_sum * finer >= 2**24 or np.abs(weight).max() * finer > 32767 - 1
 
 
-def test_count_max_counts_in_the_first_layer() -> None:
+def test_count_max_limits_the_bits_of_the_first_layer() -> None:
     for count_max, coarser in ((1, False), (64, True)):
-        net = AlignNet(N_CHANNELS, len(OUTPUTS), count_max, widths=(4,), dec_widths=())
+        net = AlignNet(AlignNetSettings(N_CHANNELS, len(OUTPUTS), count_max, widths=(4,), dec_widths=()))
         net.read_in.add("monday", np.ones(N_CHANNELS), np.ones(N_CHANNELS))
         net.set_output_scale([output.mean for output in OUTPUTS], [output.sd for output in OUTPUTS])
         with torch.no_grad():
@@ -198,12 +199,12 @@ def test_count_max_counts_in_the_first_layer() -> None:
         assert (exported(net).run["grid"][0] < 12) == coarser
 
 
-def test_a_weight_that_16_bits_do_not_hold_gets_a_coarser_grid() -> None:
+def test_a_weight_beyond_16_bits_gets_fewer_fractional_bits() -> None:
     for largest, bits in ((7.9, 12), (8.1, 11), (16.1, 10)):
         weight = np.zeros((2, 3, 4))
         weight[1, 0, 2] = -largest
-        rounded, _, grid = on_grid(weight, np.zeros(4), largest_input=1)
-        assert grid == bits
+        rounded, _, found = fixed_point(weight, np.zeros(4), largest_input=1)
+        assert found == bits
         assert as_halfwords(rounded.astype("f4")) is not None
 
 
@@ -211,7 +212,7 @@ def test_a_network_that_diverged_is_refused() -> None:
     net = make_alignnet(6)
     with torch.no_grad():
         net.spike_encoder.stages[1][1].norm.weight *= 1e9
-    with pytest.raises(RtdecodeError, match=r"enc1\.1: sums of up to"):
+    with pytest.raises(RtdecodeError, match=r"enc1\.1: weights are too large"):
         exported(net)
 
 
@@ -222,10 +223,10 @@ def test_a_network_that_diverged_is_refused() -> None:
     seed=st.integers(0, 999),
 )
 @settings(max_examples=60, deadline=None)
-def test_sums_on_the_grid_are_exact_in_any_order(
+def test_fixed_point_sums_are_exact_in_any_order(
     weight: list[float], bias: float, largest: int, seed: int
 ) -> None:
-    w, b, bits = on_grid(np.reshape(weight, (-1, 1, 1)), np.array([bias]), largest)
+    w, b, bits = fixed_point(np.reshape(weight, (-1, 1, 1)), np.array([bias]), largest)
     rng = np.random.default_rng(seed)
     counts = rng.integers(0, largest + 1, len(weight))
     terms = [*(w[:, 0, 0] * counts), b[0]]
@@ -272,7 +273,7 @@ def test_each_session_has_its_own_artifact_of_one_network() -> None:
 @pytest.mark.parametrize(
     ("make", "build"), [(make_alignnet, AlignNet.from_artifact), (make_gru, GRUNet.from_artifact)]
 )
-def test_the_network_comes_back_from_the_file(make: Any, build: Any, tmp_path: Path) -> None:
+def test_the_network_is_loaded_from_the_file(make: Any, build: Any, tmp_path: Path) -> None:
     net = make(5, sessions=("monday", "tuesday 2"), dropout=0.2)
     artifact = exported(net, "tuesday 2")
     write_artifact(tmp_path / "model.safetensors", artifact)
@@ -294,7 +295,7 @@ def test_the_network_comes_back_from_the_file(make: Any, build: Any, tmp_path: P
     back.decode(windows(make_counts(20)), "wednesday").sum().backward()
 
 
-def test_the_model_id_is_that_of_what_runs() -> None:
+def test_the_model_id_depends_on_run_only() -> None:
     net = make_alignnet(5)
     artifact = exported(net)
     assert replace(artifact, train={}).model_id == artifact.model_id
@@ -315,9 +316,9 @@ def as_bytes(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), np.uint8)
 
 
-def test_a_file_without_its_network_says_so() -> None:
+def test_a_file_without_training_state_is_refused() -> None:
     artifact = exported(make_alignnet(5))
-    with pytest.raises(RtdecodeError, match="no network to go on from"):
+    with pytest.raises(RtdecodeError, match="no training state"):
         AlignNet.from_artifact(replace(artifact, train={}))
     with pytest.raises(RtdecodeError, match="of kind 'alignnet', not 'gru'"):
         GRUNet.from_artifact(artifact)
@@ -347,9 +348,9 @@ def test_a_damaged_network_is_refused_in_one_line() -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_outputs_must_be_those_that_were_learnt() -> None:
+def test_outputs_must_be_those_of_training() -> None:
     net = make_alignnet(5)
-    with pytest.raises(RtdecodeError, match="2 outputs for a network of 3"):
+    with pytest.raises(RtdecodeError, match="2 outputs do not fit a network of 3"):
         export(net, session="monday", bin_width_s=0.02, outputs=OUTPUTS[:2])
     other = (replace(OUTPUTS[0], sd=1.0), *OUTPUTS[1:])
     with pytest.raises(RtdecodeError, match=r"'x' with mean 12\.5 and SD 30, not 12\.5 and 1"):
@@ -363,7 +364,7 @@ def network_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     return path
 
 
-def test_a_network_cut_anywhere_or_with_something_behind_it_is_refused(network_file: Path) -> None:
+def test_a_truncated_or_extended_file_is_refused(network_file: Path) -> None:
     content, broken = network_file.read_bytes(), network_file.with_name("broken.safetensors")
     for size in [*range(64), *np.linspace(64, len(content) - 1, 100, dtype=int).tolist()]:
         broken.write_bytes(content[:size])
@@ -380,7 +381,7 @@ def test_a_network_cut_anywhere_or_with_something_behind_it_is_refused(network_f
 def test_a_damaged_network_is_refused_or_decodes_as_before(network_file: Path, data: st.DataObject) -> None:
     whole, counts = read_artifact(network_file), make_counts(20)
     content = bytearray(network_file.read_bytes())
-    # Half of the damage falls on the description, which is a small part of the file.
+    # Half of the damage is in the header, which is a small part of the file.
     last = data.draw(st.sampled_from([len(content) - 1, 3000]))
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, last))] = data.draw(st.integers(0, 255))
@@ -396,6 +397,6 @@ def test_a_damaged_network_is_refused_or_decodes_as_before(network_file: Path, d
         (AlignNet if artifact.kind == "alignnet" else GRUNet).from_artifact(artifact)
 
 
-def test_a_network_that_looks_ahead_is_not_exported() -> None:
-    with pytest.raises(RtdecodeError, match="looks ahead"):
+def test_a_non_causal_network_is_not_exported() -> None:
+    with pytest.raises(RtdecodeError, match="non-causal"):
         exported(make_alignnet(5, causal=False))

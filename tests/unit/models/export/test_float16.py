@@ -1,4 +1,4 @@
-"""Half the bytes of train.*: what is decoded stays, what is gone on from hardly moves."""
+"""train.* in float16: outputs are unchanged, and so, nearly, is the network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 from networks import N_CHANNELS, OUTPUTS, make_alignnet, make_counts, make_gru, windows
 
 from rtdecode.artifact import read_artifact, write_artifact
-from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.export.export import export
-from rtdecode.models.export.float16 import SMALLEST, halved
+from rtdecode.models.export.float16 import SMALLEST, train_in_float16
 
 torch.set_num_threads(1)
 
@@ -25,10 +25,10 @@ LARGE: dict[str, Any] = {"widths": (32, 32), "dec_widths": (32,), "latent": 32}
 @pytest.mark.parametrize(
     "make", [lambda seed: make_alignnet(seed, **LARGE), lambda seed: make_gru(seed, hidden=48)]
 )
-def test_the_network_comes_back_nearly_the_same_from_a_smaller_file(make: Any, tmp_path: Path) -> None:
+def test_the_network_is_loaded_nearly_unchanged_from_a_smaller_file(make: Any, tmp_path: Path) -> None:
     net = make(3)
     whole = export(net, session="monday", bin_width_s=0.02, outputs=OUTPUTS)
-    small = halved(whole)
+    small = train_in_float16(whole)
     assert small.model_id == whole.model_id
     write_artifact(tmp_path / "whole.safetensors", whole)
     write_artifact(tmp_path / "small.safetensors", small)
@@ -45,10 +45,10 @@ def test_the_network_comes_back_nearly_the_same_from_a_smaller_file(make: Any, t
     back.decode(windows(make_counts(20)), "monday").sum().backward()
 
 
-def test_small_tensors_and_what_float16_cannot_hold_stay() -> None:
+def test_small_tensors_and_values_beyond_float16_stay_in_float32() -> None:
     artifact = export(make_alignnet(3, **LARGE), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
     large = np.full((2, SMALLEST), 1e5, np.float32)
-    train = halved(replace(artifact, train=artifact.train | {"huge": large})).train
+    train = train_in_float16(replace(artifact, train=artifact.train | {"huge": large})).train
     assert train["huge"].dtype == np.float32
     for name, tensor in artifact.train.items():
         half = tensor.dtype == np.float32 and tensor.ndim >= 2 and tensor.size >= SMALLEST
@@ -58,17 +58,19 @@ def test_small_tensors_and_what_float16_cannot_hold_stay() -> None:
     assert sum(tensor.dtype == np.float16 for tensor in train.values()) > 4
 
 
-def test_members_are_halved_too() -> None:
-    both = join(
+def test_members_of_an_ensemble_are_stored_in_float16_too() -> None:
+    both = ensemble_of(
         [
             export(make_alignnet(seed, **LARGE), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
             for seed in (0, 1)
         ]
     )
-    nets = networks_of(halved(both))
+    nets = networks_of(train_in_float16(both))
     assert len(nets) == 2
     assert nets[0].n_channels == N_CHANNELS
     names = {
-        name.partition(".")[0] for name, tensor in halved(both).train.items() if tensor.dtype == np.float16
+        name.partition(".")[0]
+        for name, tensor in train_in_float16(both).train.items()
+        if tensor.dtype == np.float16
     }
     assert names == {"0", "1"}

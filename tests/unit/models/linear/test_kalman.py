@@ -1,4 +1,4 @@
-"""The fit finds the system behind simulated data, and decodes new data as well as it says."""
+"""The fit recovers the system behind simulated data, and decodes new data as well as it reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.linear.count_model import Recording, estimate
-from rtdecode.models.linear.kalman import KalmanFit, fit_kalman, steady_filter
+from rtdecode.models.linear.kalman import KalmanFit, KalmanSettings, fit_kalman, steady_filter
 
 WIDTH_S = 0.02
 COUNT_MAX = 20
@@ -32,8 +32,8 @@ def simulate(
     for k in range(1, n_bins):
         position[k] = (1 - width_s) * position[k - 1] + width_s * velocity[k]
     lead = round(0.1 / width_s)
-    coming = np.concatenate([velocity[lead:], np.zeros((lead, 2))])
-    drive = np.concatenate([coming, position / position.std(axis=0)], axis=1) @ fixed.normal(
+    later = np.concatenate([velocity[lead:], np.zeros((lead, 2))])
+    drive = np.concatenate([later, position / position.std(axis=0)], axis=1) @ fixed.normal(
         size=(4, n_channels)
     )
     slow = np.convolve(rng.normal(size=n_bins), np.exp(-time_s / 0.5))[:n_bins]
@@ -46,9 +46,11 @@ def simulate(
 
 
 def fit(counts: Any, targets: Any, width_s: float = WIDTH_S, **settings: Any) -> KalmanFit:
-    return fit_kalman(
-        [counts], [targets], width_s, **({"count_max": COUNT_MAX, "velocity_of": PAIRS} | settings)
-    )
+    given: dict[str, Any] = {"count_max": COUNT_MAX, "velocity_of": PAIRS}
+    given |= {
+        name: settings.pop(name) for name in ("count_max", "velocity_of", "progress") if name in settings
+    }
+    return fit_kalman([counts], [targets], width_s, settings=KalmanSettings(**settings), **given)
 
 
 def decode(fitted: KalmanFit, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -68,7 +70,7 @@ def score(values: NDArray[np.float64], targets: NDArray[np.float32]) -> NDArray[
     )
 
 
-def numbers(fitted: KalmanFit) -> list[NDArray[Any]]:
+def arrays_of(fitted: KalmanFit) -> list[NDArray[Any]]:
     return [value for value in vars(fitted).values() if isinstance(value, np.ndarray)]
 
 
@@ -90,7 +92,7 @@ def test_the_model_of_a_linear_system_is_that_system() -> None:
         states[k] = transition @ states[k - 1] + rng.normal(size=2)
     noise = rng.multivariate_normal(np.zeros(6), correlated, size=len(states))
     recording = Recording((states @ loading.T + noise + 5).astype("f4"), states, states, 1)
-    model = estimate([recording], [recording.known], 0.06, max_hidden=2)
+    model = estimate([recording], [recording.labelled], 0.06, max_hidden=2)
     sd = states.std(axis=0)
     np.testing.assert_allclose(model.transition * sd[:, np.newaxis] / sd, transition, atol=0.02)
     np.testing.assert_allclose(model.observation / sd, loading, atol=0.03)
@@ -105,35 +107,35 @@ def test_the_model_of_a_linear_system_is_that_system() -> None:
     np.testing.assert_allclose(dynamics.process_noise, np.eye(2) / np.outer(sd, sd), atol=0.02)
 
 
-def test_parts_of_a_step_make_up_the_step() -> None:
+def test_parts_of_a_step_compose_to_the_step() -> None:
     counts, targets = simulate(3000)
     recording = Recording(counts.astype("f4"), targets.astype("f8"), targets.astype("f8"), 3)
-    model = estimate([recording], [recording.known], WIDTH_S, max_hidden=4)
+    model = estimate([recording], [recording.labelled], WIDTH_S, max_hidden=4)
     whole, third = model.dynamics(3, 1), model.dynamics(3, 3)
-    again, noise = np.linalg.matrix_power(third.transition, 3), np.zeros_like(third.process_noise)
+    composed, noise = np.linalg.matrix_power(third.transition, 3), np.zeros_like(third.process_noise)
     for _ in range(3):
         noise = third.transition @ noise @ third.transition.T + third.process_noise
-    np.testing.assert_allclose(again, whole.transition, atol=1e-6)
+    np.testing.assert_allclose(composed, whole.transition, atol=1e-6)
     np.testing.assert_allclose(noise, whole.process_noise, atol=5e-4)
     np.testing.assert_allclose(3 * third.information, whole.information)
     np.testing.assert_array_equal(third.observe, whole.observe)
 
 
-def test_hidden_states_are_found_where_counts_share_something_slow() -> None:
+def test_hidden_states_are_found_if_counts_share_slow_noise() -> None:
     counts, targets = simulate(6000, shared=2.0)
     fitted, without = fit(counts, targets), fit(counts, targets, hidden=[0])
-    assert (fitted.n_positions, fitted.n_courses, without.n_hidden) == (2, 10, 0)
+    assert (fitted.n_positions, fitted.n_velocities, without.n_hidden) == (2, 10, 0)
     assert fitted.n_hidden > 0
     assert fitted.transition.shape == (12 + fitted.n_hidden,) * 2
     assert (fitted.cv_r2 > without.cv_r2).all()
     assert fitted.cv_r2.mean() > without.cv_r2.mean() + 0.01
     recording = Recording(counts.astype("f4"), targets.astype("f8"), targets.astype("f8"), 3)
-    model = estimate([recording], [recording.known], WIDTH_S, max_hidden=2)
+    model = estimate([recording], [recording.labelled], WIDTH_S, max_hidden=2)
     assert model.variance[0] > 4 * model.variance[1]
     assert -0.06 / np.log(model.persistence[0]) == pytest.approx(0.5, rel=0.3)
 
 
-def test_the_chosen_settings_are_the_best_of_those_offered() -> None:
+def test_the_chosen_settings_have_the_best_score() -> None:
     counts, targets = simulate(3000, shared=1.0)
     chosen = fit(counts, targets)
     for scale in (0.25, 1.0, 2.0):
@@ -143,17 +145,17 @@ def test_the_chosen_settings_are_the_best_of_those_offered() -> None:
             assert (alone.scale, alone.n_hidden) == (scale, n_hidden)
 
 
-def test_a_velocity_that_is_not_decoded_is_taken_from_the_position() -> None:
+def test_a_velocity_that_is_not_decoded_is_computed_from_the_position() -> None:
     counts, targets = simulate(5000)
     both, alone = fit(counts, targets), fit(counts, targets[:, :2], velocity_of={0: None, 1: None})
-    assert alone.n_courses == both.n_courses == 10
+    assert alone.n_velocities == both.n_velocities == 10
     assert alone.readout.shape == (2, len(alone.transition))
     np.testing.assert_allclose(alone.cv_r2, both.cv_r2[:2], atol=0.02)
     unpaired = fit(counts, targets[:, :2], velocity_of={})
-    assert (unpaired.n_positions, unpaired.n_courses) == (0, 10)
+    assert (unpaired.n_positions, unpaired.n_velocities) == (0, 10)
 
 
-def test_outputs_come_in_the_order_of_the_targets() -> None:
+def test_outputs_are_in_the_order_of_the_targets() -> None:
     counts, targets = simulate(3000)
     fitted = fit(counts, targets)
     swapped = fit(counts, targets[:, [2, 1, 3, 0]], velocity_of={3: 0, 1: 2})
@@ -165,7 +167,7 @@ def test_outputs_come_in_the_order_of_the_targets() -> None:
 def test_any_bin_width_is_fitted(width_s: float) -> None:
     counts, targets = simulate(round(120 / width_s), width_s=width_s)
     fitted = fit(counts, targets, width_s, count_max=255)
-    assert all(np.isfinite(array).all() for array in numbers(fitted))
+    assert all(np.isfinite(array).all() for array in arrays_of(fitted))
     assert np.abs(np.linalg.eigvals(fitted.transition)).max() < 1.0
     assert fitted.cv_r2[2:].min() > (0.5 if width_s < 0.2 else 0.2)
 
@@ -178,11 +180,11 @@ def test_bins_without_targets_are_left_out() -> None:
     garbage[2000:2600, 1] = np.nan
     fitted, other = fit(counts, gap), fit(counts, garbage)
     assert fitted.n_ticks == 5000 - 600 - 2 * (13 + 3)
-    for array, same in zip(numbers(fitted), numbers(other), strict=True):
+    for array, same in zip(arrays_of(fitted), arrays_of(other), strict=True):
         np.testing.assert_array_equal(array, same)
 
 
-def test_recordings_are_not_run_together() -> None:
+def test_recordings_are_not_concatenated() -> None:
     counts, targets = simulate(5000)
     parts = [(counts[:2000], targets[:2000]), (counts[2000:], targets[2000:])]
     fits = [
@@ -190,13 +192,13 @@ def test_recordings_are_not_run_together() -> None:
         for order in (parts, parts[::-1])
     ]
     assert fits[0].n_ticks == 5000 - 2 * (13 + 3)
-    for array, same in zip(numbers(fits[0]), numbers(fits[1]), strict=True):
+    for array, same in zip(arrays_of(fits[0]), arrays_of(fits[1]), strict=True):
         if array.dtype == np.float64 and array.ndim == 1:
             np.testing.assert_allclose(array, same, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("n_bins", [0, 1, 2, 10])
-def test_a_recording_too_short_to_learn_from_adds_nothing(n_bins: int) -> None:
+def test_a_recording_too_short_for_training_adds_nothing(n_bins: int) -> None:
     counts, targets = simulate(3000)
     alone = fit(counts, targets)
     blocks, labels = [counts[:n_bins], counts], [targets[:n_bins] * 0 + targets.mean(axis=0), targets]
@@ -205,11 +207,11 @@ def test_a_recording_too_short_to_learn_from_adds_nothing(n_bins: int) -> None:
     np.testing.assert_allclose(both.transition, alone.transition, atol=1e-2)
 
 
-def test_counts_are_clipped_before_they_are_learnt_from() -> None:
+def test_counts_are_clipped_before_training() -> None:
     counts, targets = simulate(2000)
     counts[::7, 2] = 200
     fitted, clipped = fit(counts, targets), fit(np.minimum(counts, COUNT_MAX), targets)
-    for array, same in zip(numbers(fitted), numbers(clipped), strict=True):
+    for array, same in zip(arrays_of(fitted), arrays_of(clipped), strict=True):
         np.testing.assert_array_equal(array, same)
 
 
@@ -232,7 +234,7 @@ def test_channels_that_fire_in_one_fold_only_or_alike_do_no_harm() -> None:
     counts[1300:1500, 0] = 1
     counts[:, 5] = counts[:, 6]
     fitted = fit(counts, targets)
-    assert all(np.isfinite(array).all() for array in numbers(fitted))
+    assert all(np.isfinite(array).all() for array in arrays_of(fitted))
     assert fitted.cv_r2[2:].min() > 0.5
 
 
@@ -240,16 +242,16 @@ def test_channels_that_fire_in_one_fold_only_or_alike_do_no_harm() -> None:
 def test_few_channels_are_enough(n_channels: int) -> None:
     counts, targets = simulate(3000, n_channels)
     fitted = fit(counts, targets)
-    assert all(np.isfinite(array).all() for array in numbers(fitted))
+    assert all(np.isfinite(array).all() for array in arrays_of(fitted))
     assert np.isfinite(decode(fitted, counts)).all()
     assert fitted.n_hidden == 0
 
 
-def test_many_outputs_get_short_courses() -> None:
+def test_many_outputs_have_fewer_velocity_states() -> None:
     counts, targets = simulate(4000)
     many = np.tile(targets[:, 2:], (1, 14)) + np.random.default_rng(0).normal(size=(4000, 28)).astype("f4")
     fitted = fit(counts, many, velocity_of={})
-    assert fitted.n_courses == 28
+    assert fitted.n_velocities == 28
     assert np.isfinite(fitted.cv_r2).all()
 
 
@@ -265,7 +267,7 @@ def test_outputs_that_are_the_same_do_no_harm() -> None:
     counts, targets = simulate(3000)
     targets[:, 0] = targets[:, 2] + 700
     fitted = fit(counts, targets)
-    assert all(np.isfinite(array).all() for array in numbers(fitted))
+    assert all(np.isfinite(array).all() for array in arrays_of(fitted))
     np.testing.assert_allclose(fitted.cv_r2[0], fitted.cv_r2[2], atol=0.02)
 
 
@@ -282,7 +284,7 @@ def test_silence_and_shortness_are_refused() -> None:
         fit(np.zeros_like(counts), targets)
     for n_bins in (5, 50, 250):
         with pytest.raises(
-            RtdecodeError, match=r"s with targets are left to learn from .*12 states need 2\.9 s"
+            RtdecodeError, match=r"s with targets are left for training .*12 states need 2\.9 s"
         ):
             fit(counts[:n_bins], targets[:n_bins])
     with pytest.raises(RtdecodeError, match=r"0\.0 s with targets"):
@@ -292,8 +294,8 @@ def test_silence_and_shortness_are_refused() -> None:
         fit(counts, lonely)
 
 
-def test_progress_goes_from_little_to_all() -> None:
-    told: list[float] = []
-    fit(*simulate(2000), progress=told.append)
-    assert told == sorted(told)
-    assert 0 < told[0] < told[-1] == 1.0
+def test_progress_increases_to_1() -> None:
+    reported: list[float] = []
+    fit(*simulate(2000), progress=reported.append)
+    assert reported == sorted(reported)
+    assert 0 < reported[0] < reported[-1] == 1.0

@@ -1,4 +1,4 @@
-"""A state holds the positions and the course of each velocity, and nothing that reaches across a gap."""
+"""A state holds the positions and lagged velocities, and nothing across a gap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def make_targets(n_rows: int = 40) -> NDArray[np.float64]:
     return np.random.default_rng(0).normal(size=(n_rows, 5))
 
 
-def test_the_states_come_in_the_documented_order() -> None:
+def test_states_are_in_the_documented_order() -> None:
     targets = make_targets()
     states = kinematic_states(targets, {1: 3, 0: None}, ahead=0, behind=0, n_terms=5)
     expected = [
@@ -27,11 +27,11 @@ def test_the_states_come_in_the_documented_order() -> None:
     np.testing.assert_allclose(np.abs(states), np.abs(np.stack(expected, axis=1)), atol=1e-12)
 
 
-def test_without_positions_every_column_has_a_course() -> None:
+def test_without_positions_every_column_is_lagged() -> None:
     assert kinematic_states(make_targets(), {}, ahead=2, behind=1, n_terms=3).shape == (40, 15)
 
 
-def test_as_many_terms_as_rows_hold_the_whole_course() -> None:
+def test_as_many_terms_as_rows_hold_every_value() -> None:
     targets = make_targets()[:, :1]
     states = kinematic_states(targets, {}, ahead=3, behind=1, n_terms=9)
     assert states.shape == (40, 5)
@@ -42,7 +42,7 @@ def test_as_many_terms_as_rows_hold_the_whole_course() -> None:
     np.testing.assert_allclose(slopes @ slopes.T, np.eye(5), atol=1e-10)
 
 
-def test_the_terms_are_polynomials_over_the_course_oldest_first() -> None:
+def test_the_terms_are_polynomials_over_the_lags_oldest_first() -> None:
     line = np.arange(30.0)[:, np.newaxis]
     states = kinematic_states(line, {}, ahead=4, behind=2, n_terms=3)[2:-4]
     rising = states[:, 1] / states[0, 1]
@@ -56,16 +56,16 @@ def test_the_terms_are_polynomials_over_the_course_oldest_first() -> None:
 
 
 @pytest.mark.parametrize("column", [0, 2])
-def test_rows_whose_course_meets_a_gap_are_unknown(column: int) -> None:
+def test_rows_with_lags_across_a_gap_are_missing(column: int) -> None:
     targets = make_targets()
     targets[20, column] = np.nan
-    known = np.isfinite(kinematic_states(targets, {0: None}, ahead=3, behind=1, n_terms=5))
-    np.testing.assert_array_equal(known.any(axis=1), known.all(axis=1))
-    unknown = np.flatnonzero(~known.all(axis=1))
-    np.testing.assert_array_equal(unknown, [0, *range(17, 22), 37, 38, 39])
+    found = np.isfinite(kinematic_states(targets, {0: None}, ahead=3, behind=1, n_terms=5))
+    np.testing.assert_array_equal(found.any(axis=1), found.all(axis=1))
+    missing = np.flatnonzero(~found.all(axis=1))
+    np.testing.assert_array_equal(missing, [0, *range(17, 22), 37, 38, 39])
 
 
-def test_a_recording_shorter_than_the_course_has_no_states() -> None:
+def test_a_recording_shorter_than_the_lags_has_no_states() -> None:
     for n_rows in (0, 1, 3):
         states = kinematic_states(make_targets(n_rows), {0: None}, ahead=3, behind=1, n_terms=5)
         assert states.shape == (n_rows, 1 + 5 * 5)

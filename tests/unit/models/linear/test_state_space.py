@@ -1,4 +1,4 @@
-"""Steady covariances are those of SciPy, and a root of a transition gives it back."""
+"""Steady-state covariances are those of SciPy, and powers of a root are the matrix."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_without_information_it_is_the_stationary_covariance() -> None:
     np.testing.assert_allclose(prediction, solve_discrete_lyapunov(transition, noise), rtol=1e-9)
 
 
-def test_a_state_that_grows_unseen_does_not_settle() -> None:
-    with pytest.raises(RtdecodeError, match="does not settle"):
+def test_an_unobserved_growing_state_does_not_converge() -> None:
+    with pytest.raises(RtdecodeError, match="does not converge"):
         steady_prediction(1.1 * np.eye(2), np.eye(2), np.diag([1.0, 0.0]))
 
 
@@ -63,7 +63,7 @@ def test_a_root_to_its_power_is_the_matrix(n: int) -> None:
     np.testing.assert_allclose(np.linalg.matrix_power(root(transition, n), n), transition, atol=1e-8)
 
 
-def test_a_negative_eigenvalue_is_taken_for_noise() -> None:
+def test_a_negative_eigenvalue_is_replaced_by_a_small_one() -> None:
     real = root(np.diag([0.9, -0.2]), 3)
     np.testing.assert_allclose(np.linalg.matrix_power(real, 3), np.diag([0.9, 0.001]), atol=1e-12)
 
@@ -75,7 +75,7 @@ def test_a_matrix_without_eigenvectors_still_has_a_stable_root() -> None:
     assert np.abs(np.linalg.eigvals(part)).max() < 1.0
 
 
-def test_only_an_unstable_transition_is_made_smaller() -> None:
+def test_only_an_unstable_transition_is_scaled_down() -> None:
     np.testing.assert_array_equal(stable(0.5 * np.eye(2), 0.999), 0.5 * np.eye(2))
     np.testing.assert_allclose(stable(np.diag([2.0, 1.0]), 0.999), np.diag([0.999, 0.4995]))
     np.testing.assert_array_equal(stable(np.zeros((2, 2)), 0.999), np.zeros((2, 2)))

@@ -1,4 +1,4 @@
-"""The fit finds the filter behind simulated data, and agrees with ridge regression written out."""
+"""The fit recovers the filter behind simulated data, and agrees with ridge regression written out."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_noise_gets_a_higher_penalty_than_signal() -> None:
     assert fit.cv_r2[0] > 0.8 > 0.05 > fit.cv_r2[1]
 
 
-def test_the_chosen_penalty_is_the_best_of_those_offered() -> None:
+def test_the_chosen_penalty_has_the_best_score() -> None:
     counts, targets = simulate(1500, noise=1.0)
     chosen = fitted(counts, targets)
     for penalty in (0.025, 0.4, 25.6):
@@ -142,7 +142,7 @@ def test_bins_without_targets_are_left_out() -> None:
     np.testing.assert_array_equal(other.weight, fit.weight)
 
 
-def test_recordings_are_not_run_together() -> None:
+def test_recordings_are_not_concatenated() -> None:
     counts, targets = simulate(2000)
     cut = 900
     fit = fit_wiener(

@@ -1,4 +1,4 @@
-"""AlignNet looks where it may, at windows of any length, and learns in all its parts."""
+"""AlignNet: causality, windows of any length, and training of all its parts."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from networks import COUNT_MAX, N_CHANNELS, N_OUTPUTS, make_alignnet, make_counts, windows
 from torch import Tensor, nn
 
+from rtdecode.calibrate.training.losses import info_nce, mse
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.nn.losses import info_nce, mse
+from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 
 torch.set_num_threads(1)
 
 WIDE: dict[str, Any] = {"widths": (32, 32, 32), "dec_widths": (16, 16), "latent": 16}
 PLANAR: dict[str, Any] = {"causal": False, "planar": True}
-FORMS: list[dict[str, Any]] = [{}, {"causal": False}, PLANAR]
+VARIANTS: list[dict[str, Any]] = [{}, {"causal": False}, PLANAR]
 
 
 def behavior(n_windows: int, n_frames: int, seed: int = 0) -> Tensor:
@@ -74,9 +74,9 @@ def test_causal_outputs_depend_on_their_own_bin_and_on_the_past() -> None:
     assert min(seen.values()) >= 30
 
 
-@pytest.mark.parametrize("form", [{"causal": False}, PLANAR])
-def test_the_offline_output_looks_ahead(form: dict[str, Any]) -> None:
-    net = make_alignnet(0, **(WIDE | form))
+@pytest.mark.parametrize("changes", [{"causal": False}, PLANAR])
+def test_non_causal_outputs_depend_on_later_inputs(changes: dict[str, Any]) -> None:
+    net = make_alignnet(0, **(WIDE | changes))
     spikes, motion = counts(1, 40), behavior(1, 40)
     later_spikes, later_motion = spikes.clone(), motion.clone()
     later_spikes[..., 21:] = COUNT_MAX - later_spikes[..., 21:].clamp(max=COUNT_MAX)
@@ -89,10 +89,10 @@ def test_the_offline_output_looks_ahead(form: dict[str, Any]) -> None:
             assert not torch.equal(whole[..., 20], changed[..., 20])
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("changes", VARIANTS)
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 5, 8, 31])
-def test_windows_of_any_length(form: dict[str, Any], n_frames: int) -> None:
-    net = make_alignnet(0, **form)
+def test_windows_of_any_length(changes: dict[str, Any], n_frames: int) -> None:
+    net = make_alignnet(0, **changes)
     spikes, motion = counts(1, n_frames), behavior(1, n_frames)
     passes = net(spikes, motion)
     for found, expected in (
@@ -111,9 +111,9 @@ def test_windows_of_any_length(form: dict[str, Any], n_frames: int) -> None:
     assert passes.spike_latent.shape[-1] == n_frames // 4
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_a_window_is_decoded_alike_alone_and_in_a_batch(form: dict[str, Any]) -> None:
-    net = make_alignnet(0, **form)
+@pytest.mark.parametrize("changes", VARIANTS)
+def test_a_window_is_decoded_the_same_alone_and_in_a_batch(changes: dict[str, Any]) -> None:
+    net = make_alignnet(0, **changes)
     batch = counts(5, 23)
     with torch.no_grad():
         together = net.decode(batch)
@@ -121,10 +121,10 @@ def test_a_window_is_decoded_alike_alone_and_in_a_batch(form: dict[str, Any]) ->
             torch.testing.assert_close(net.decode(batch[i : i + 1])[0], together[i], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_all_four_paths_teach_all_parameters(form: dict[str, Any]) -> None:
-    # In evaluation mode: batch statistics would take a shift of all inputs, the read-in's offset, away again.
-    net = make_alignnet(0, **form)
+@pytest.mark.parametrize("changes", VARIANTS)
+def test_all_four_paths_train_all_parameters(changes: dict[str, Any]) -> None:
+    # In evaluation mode: batch statistics would cancel a shift of all inputs, such as the read-in's offset.
+    net = make_alignnet(0, **changes)
     spikes, motion = counts(6, 41), behavior(6, 41)
     passes = net(spikes, motion)
     loss = (
@@ -141,14 +141,14 @@ def test_all_four_paths_teach_all_parameters(form: dict[str, Any]) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-def test_the_deployed_path_teaches_what_it_runs_through() -> None:
+def test_the_deployed_path_trains_only_its_own_parts() -> None:
     net = make_alignnet(0).train()
     mse(net.decode(counts(6, 41)), behavior(6, 41)).backward()
-    learning = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None}
-    assert learning == {"read_in", "spike_encoder", "behavior_decoder", "behavior_head"}
+    trained = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None}
+    assert trained == {"read_in", "spike_encoder", "behavior_decoder", "behavior_head"}
 
 
-def test_a_few_steps_learn_something() -> None:
+def test_a_few_steps_reduce_the_loss() -> None:
     net = make_alignnet(0).train()
     spikes = counts(8, 60)
     target = torch.nn.functional.avg_pool1d(spikes[:, :N_OUTPUTS], 5, stride=1, padding=2)
@@ -192,7 +192,7 @@ def test_masked_channels_are_neither_read_nor_simulated() -> None:
         assert (net.in_sd(loud)[:, 2] == 0).all()
 
 
-def test_values_go_back_to_their_units() -> None:
+def test_outputs_are_returned_in_their_units() -> None:
     net = make_alignnet(0)
     net.set_output_scale([1.0, 2.0, 3.0], [10.0, 1.0, 0.5])
     units = net.in_units(torch.ones(2, 3, 4))
@@ -204,8 +204,8 @@ def test_values_go_back_to_their_units() -> None:
     ("mean", "sd"),
     [([0.0], [1.0]), ([0.0] * 3, [1.0, 0.0, 1.0]), ([0.0, np.nan, 0.0], [1.0] * 3)],
 )
-def test_a_scale_that_is_none_is_refused(mean: list[float], sd: list[float]) -> None:
-    with pytest.raises(RtdecodeError, match=r"scale of|no number"):
+def test_an_unusable_scale_is_refused(mean: list[float], sd: list[float]) -> None:
+    with pytest.raises(RtdecodeError, match=r"scale of|must be finite"):
         make_alignnet(0).set_output_scale(mean, sd)
 
 
@@ -219,22 +219,22 @@ def test_a_scale_that_is_none_is_refused(mean: list[float], sd: list[float]) -> 
         ({"dec_widths": (4,)}, "decoder levels"),
         ({"dec_widths": (4, 0)}, "decoder levels"),
         ({"lift": 0}, "lifted to 0"),
-        (PLANAR | {"lift": 5}, "lifted to 5 beside 7"),
+        (PLANAR | {"lift": 5}, "lifted to 5 channels does not fit 7"),
         (PLANAR | {"widths": (4,) * 4, "dec_widths": (4,) * 3}, "cannot be pooled 3 times"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(RtdecodeError, match=message):
-        AlignNet(N_CHANNELS, N_OUTPUTS, COUNT_MAX, **changes)
+        AlignNet(AlignNetSettings(N_CHANNELS, N_OUTPUTS, COUNT_MAX, **changes))
 
 
 def test_inputs_that_do_not_fit_are_refused() -> None:
     net = make_alignnet(0)
     with pytest.raises(RtdecodeError, match="0 outputs"):
-        AlignNet(N_CHANNELS, 0, COUNT_MAX)
-    with pytest.raises(RtdecodeError, match=r"behaviour of shape \(2, 5, 9\)"):
+        AlignNet(AlignNetSettings(N_CHANNELS, 0, COUNT_MAX))
+    with pytest.raises(RtdecodeError, match=r"behaviour has shape \(2, 5, 9\)"):
         net.simulate(torch.zeros(2, 5, 9))
-    with pytest.raises(RtdecodeError, match="counts of shape"):
+    with pytest.raises(RtdecodeError, match="counts have shape"):
         net.decode(torch.zeros(2, 5, 9))
 
 
@@ -269,8 +269,8 @@ def test_dropout_in_the_behaviour_decoder_is_for_training() -> None:
         make_alignnet(feature_dropout=1.5)
 
 
-def test_the_decoders_remember_the_statistics_of_what_is_deployed() -> None:
-    """Reconstruction goes through the same decoders with other inputs, and must not blur them."""
+def test_batch_statistics_are_those_of_the_deployed_paths() -> None:
+    """Reconstruction uses the same decoders with other inputs, and must not change their statistics."""
     net = make_alignnet(dropout=0.0, channel_dropout=0.0).train()
     other = copy.deepcopy(net)
     spikes, motion = counts(6, 40), behavior(6, 40)

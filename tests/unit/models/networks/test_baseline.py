@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.networks.baseline import BaselineNet
-from rtdecode.models.networks.trunks import new_trunk
+from rtdecode.models.networks.baseline import BaselineNet, BaselineNetSettings
+from rtdecode.models.networks.trunks import TrunkSettings, new_trunk
 
 TRUNKS = ("mlp", "gru", "resnet", "resnet-unet")
 C, D = 6, 2
@@ -18,7 +18,7 @@ C, D = 6, 2
 
 def make(trunk: str, causal: bool, seed: int = 0) -> BaselineNet:
     torch.manual_seed(seed)
-    net = BaselineNet(C, D, 20, trunk=trunk, causal=causal, width=12, depth=3, reach=7)
+    net = BaselineNet(BaselineNetSettings(C, D, 20, trunk=trunk, causal=causal, width=12, depth=3, reach=7))
     net.read_in.add("monday", np.ones(C), np.ones(C), np.arange(C) > 0)
     return net.eval()
 
@@ -29,7 +29,7 @@ def counts(n_bins: int, seed: int = 1) -> torch.Tensor:
 
 @pytest.mark.parametrize(("trunk", "causal"), list(product(TRUNKS, (True, False))))
 @pytest.mark.parametrize("n_bins", [1, 2, 3, 17, 40])
-def test_a_value_for_each_bin_both_ways(trunk: str, causal: bool, n_bins: int) -> None:
+def test_a_value_for_each_bin_in_both_directions(trunk: str, causal: bool, n_bins: int) -> None:
     net = make(trunk, causal)
     with torch.no_grad():
         decoded = net.decode(counts(n_bins))
@@ -37,12 +37,12 @@ def test_a_value_for_each_bin_both_ways(trunk: str, causal: bool, n_bins: int) -
     assert decoded.shape == (2, D, n_bins)
     assert rates.shape == (2, C, n_bins)
     assert (rates[:, 1:] > 0).all()
-    assert (rates[:, 0] == 0).all(), "a channel that is ignored"
+    assert (rates[:, 0] == 0).all(), "an ignored channel"
     assert bool(torch.isfinite(decoded).all())
 
 
 @pytest.mark.parametrize("trunk", TRUNKS)
-def test_a_causal_one_does_not_look_ahead_and_another_does(trunk: str) -> None:
+def test_only_causal_networks_are_causal(trunk: str) -> None:
     for causal in (True, False):
         net = make(trunk, causal)
         before = counts(32)
@@ -60,9 +60,9 @@ def test_a_causal_one_does_not_look_ahead_and_another_does(trunk: str) -> None:
 
 
 @pytest.mark.parametrize(("trunk", "causal"), list(product(TRUNKS, (True, False))))
-def test_settings_build_the_same_again(trunk: str, causal: bool) -> None:
+def test_settings_rebuild_the_network(trunk: str, causal: bool) -> None:
     net = make(trunk, causal)
-    again = BaselineNet(**net.settings)
+    again = BaselineNet(BaselineNetSettings(**net.settings))
     again.read_in.add("monday", np.ones(C), np.ones(C), np.arange(C) > 0)
     again.load_state_dict(net.state_dict())
     with torch.no_grad():
@@ -70,7 +70,7 @@ def test_settings_build_the_same_again(trunk: str, causal: bool) -> None:
 
 
 @pytest.mark.parametrize("trunk", TRUNKS)
-def test_all_of_a_way_learns_and_nothing_of_the_other(trunk: str) -> None:
+def test_one_direction_trains_all_of_its_parts_and_none_of_the_other(trunk: str) -> None:
     net = make(trunk, causal=False).train()
     net.decode(counts(16)).square().sum().backward()
     for part in net.decoding_parts():
@@ -79,8 +79,8 @@ def test_all_of_a_way_learns_and_nothing_of_the_other(trunk: str) -> None:
         assert all(p.grad is None for p in part.parameters())
 
 
-def test_what_is_no_trunk_is_refused() -> None:
+def test_unknown_trunks_and_sizes_are_refused() -> None:
     with pytest.raises(RtdecodeError, match="no baseline 'lstm'"):
-        new_trunk("lstm", 4, width=8, depth=1, reach=1, causal=True, dropout=0.0)
+        new_trunk("lstm", 4, TrunkSettings(width=8, depth=1, reach=1, causal=True, dropout=0.0))
     with pytest.raises(RtdecodeError, match="width 0"):
-        new_trunk("mlp", 4, width=0, depth=1, reach=1, causal=True, dropout=0.0)
+        new_trunk("mlp", 4, TrunkSettings(width=0, depth=1, reach=1, causal=True, dropout=0.0))

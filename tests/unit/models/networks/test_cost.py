@@ -1,4 +1,4 @@
-"""What a network costs, counted by hand."""
+"""The cost of a network, counted by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rtdecode.models.networks.cost import cost_of
-from rtdecode.models.nn.layers import Rise, stage
+from rtdecode.models.nn.layers import Rise, UnitSettings, stage
 
 
 def test_convolutions_and_linear_maps() -> None:
@@ -36,9 +36,9 @@ def test_coarse_levels_cost_half_as_often() -> None:
     assert cost.dense_macs == pytest.approx(4 * 4 * 2 / 2)
 
 
-def test_spikes_are_counted_by_those_who_read_them() -> None:
+def test_spikes_are_counted_where_they_are_read() -> None:
     torch.manual_seed(0)
-    layers = stage(3, 8, spiking=True).eval()
+    layers = stage(3, 8, UnitSettings(spiking=True)).eval()
     x = torch.randn(2, 3, 50)
     with torch.no_grad():
         spikes = layers[0](x)
@@ -50,7 +50,7 @@ def test_spikes_are_counted_by_those_who_read_them() -> None:
     assert cost.dense_macs == pytest.approx(dense / 100)
 
 
-def test_the_hooks_are_gone_afterwards() -> None:
+def test_the_hooks_are_removed() -> None:
     net = nn.Conv1d(2, 2, 1)
     cost_of([net], lambda: net(torch.ones(1, 2, 3)), 3)
     assert not net._forward_hooks

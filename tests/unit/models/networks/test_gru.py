@@ -7,9 +7,9 @@ import pytest
 import torch
 from networks import COUNT_MAX, N_CHANNELS, N_OUTPUTS, make_counts, make_gru, windows
 
+from rtdecode.calibrate.training.losses import mse
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.networks.gru import GRUNet
-from rtdecode.models.nn.losses import mse
+from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 
 torch.set_num_threads(1)
 
@@ -22,9 +22,9 @@ def test_the_recurrence_written_out() -> None:
     net = make_gru(0)
     counts = make_counts(50)
     weights = {name: parameter.detach().double().numpy() for name, parameter in net.named_parameters()}
-    numbers = net.read_in.of("monday")
-    scale, offset = numbers.scale.detach().numpy(), numbers.offset.detach().numpy()
-    hidden, expected = np.zeros(net.hidden), []
+    read_in = net.read_in.of("monday")
+    scale, offset = read_in.scale.detach().numpy(), read_in.offset.detach().numpy()
+    hidden, expected = np.zeros(net.config.hidden), []
     for row in counts:
         z = scale * np.minimum(row, COUNT_MAX) + offset
         inward = np.split(weights["gru.weight_ih_l0"] @ z + weights["gru.bias_ih_l0"], 3)
@@ -38,7 +38,7 @@ def test_the_recurrence_written_out() -> None:
     assert torch.equal(net(windows(counts), "monday"), decoded)
 
 
-def test_it_does_not_look_ahead() -> None:
+def test_it_is_causal() -> None:
     net, counts = make_gru(0), make_counts(30)
     changed = counts.copy()
     changed[18:] = COUNT_MAX
@@ -47,7 +47,7 @@ def test_it_does_not_look_ahead() -> None:
     assert not torch.equal(whole[..., 18:], other[..., 18:])
 
 
-def test_all_parameters_learn() -> None:
+def test_all_parameters_are_trained() -> None:
     net = make_gru(0, sessions=("monday", "tuesday"), dropout=0.2).train()
     batch = torch.cat([windows(make_counts(30, seed)) for seed in range(4)])
     mse(net.decode(batch, ["monday", "tuesday"] * 2), torch.randn(4, N_OUTPUTS, 30)).backward()
@@ -58,7 +58,7 @@ def test_all_parameters_learn() -> None:
 
 def test_no_units_are_refused() -> None:
     with pytest.raises(RtdecodeError, match="0 units"):
-        GRUNet(N_CHANNELS, N_OUTPUTS, COUNT_MAX, hidden=0)
+        GRUNet(GRUNetSettings(N_CHANNELS, N_OUTPUTS, COUNT_MAX, hidden=0))
 
 
 def test_dropout_before_the_head_is_for_training() -> None:

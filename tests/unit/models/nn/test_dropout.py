@@ -1,4 +1,4 @@
-"""Dropout takes as much as it says, keeps the mean, and is nowhere to be seen when nothing is trained."""
+"""Dropout drops with its probability, preserves the mean, and is off outside of training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ N = 400_000
 
 
 @pytest.mark.parametrize("p", [0.001, 0.1, 0.2, 0.3, 0.5, 0.97])
-def test_as_many_values_are_dropped_as_it_says(p: float) -> None:
+def test_values_are_dropped_with_the_given_probability(p: float) -> None:
     torch.manual_seed(3)
     y = dropout(torch.ones(N), p, training=True)
     low, high = binom.interval(1 - 1e-6, N, p)
@@ -22,7 +22,7 @@ def test_as_many_values_are_dropped_as_it_says(p: float) -> None:
     np.testing.assert_allclose(kept, 1 / (1 - p), rtol=2**-16 / (1 - p))
 
 
-def test_values_are_dropped_one_independent_of_the_next() -> None:
+def test_values_are_dropped_independently() -> None:
     torch.manual_seed(4)
     dropped = (dropout(torch.ones(N // 4, 4), 0.3, training=True) == 0).double()
     agree = np.corrcoef(dropped.T.numpy())
@@ -33,12 +33,12 @@ def test_values_are_dropped_one_independent_of_the_next() -> None:
 
 @pytest.mark.parametrize("shape", [(0,), (3,), (2, 5, 7), (4, 0, 3)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_shape_and_type_stay(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+def test_shape_and_type_are_preserved(shape: tuple[int, ...], dtype: torch.dtype) -> None:
     y = dropout(torch.ones(shape, dtype=dtype), 0.5, training=True)
     assert (y.shape, y.dtype) == (shape, dtype)
 
 
-def test_gradients_go_where_values_went() -> None:
+def test_gradients_follow_the_kept_values() -> None:
     torch.manual_seed(5)
     x = torch.randn(1000, requires_grad=True)
     y = dropout(x, 0.4, training=True)
@@ -47,7 +47,7 @@ def test_gradients_go_where_values_went() -> None:
     torch.testing.assert_close(x.grad * x.detach(), y.detach())
 
 
-def test_a_seed_repeats_it_and_nothing_is_dropped_outside_of_training() -> None:
+def test_a_seed_repeats_the_draws_and_nothing_is_dropped_outside_of_training() -> None:
     layer, x = Dropout(0.3), torch.randn(50, 3)
     torch.manual_seed(6)
     first = layer(x)

@@ -1,4 +1,4 @@
-"""Pooling, holding, convolving and reading in, against plain loops."""
+"""Pooling, upsampling, convolution and the read-in, against plain loops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.nn.layers import ConvUnit, Pointwise, Rise, hold, pool
+from rtdecode.models.nn.layers import ConvUnit, Pointwise, Rise, UnitSettings, hold, pool
 from rtdecode.models.nn.lif import LIF
 from rtdecode.models.nn.read_in import ReadIn
 
@@ -29,7 +29,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 @given(n_frames=LENGTHS, seed=st.integers(0, 999))
 @settings(deadline=None, max_examples=30)
-def test_pooling_takes_the_larger_of_each_pair_of_frames(n_frames: int, seed: int) -> None:
+def test_pooling_is_the_maximum_of_each_pair_of_frames(n_frames: int, seed: int) -> None:
     x = random(2, 3, n_frames, seed=seed).numpy()
     expected = np.zeros((2, 3, n_frames // 2), np.float32)
     for j in range(n_frames // 2):
@@ -41,7 +41,7 @@ def test_pooling_takes_the_larger_of_each_pair_of_frames(n_frames: int, seed: in
 
 @given(n_frames=LENGTHS, n_rows=st.integers(1, 5))
 @settings(deadline=None, max_examples=30)
-def test_planar_pooling_takes_the_largest_of_each_square(n_frames: int, n_rows: int) -> None:
+def test_planar_pooling_is_the_maximum_of_each_square(n_frames: int, n_rows: int) -> None:
     x = random(2, 3, n_rows, n_frames).numpy()
     expected = np.zeros((2, 3, n_rows // 2, n_frames // 2), np.float32)
     for i in range(n_rows // 2):
@@ -50,7 +50,7 @@ def test_planar_pooling_takes_the_largest_of_each_square(n_frames: int, n_rows: 
     np.testing.assert_array_equal(pool(torch.from_numpy(x), planar=True).numpy(), expected)
 
 
-def test_pooled_spikes_say_whether_either_fired() -> None:
+def test_pooled_spikes_are_1_where_either_fired() -> None:
     spikes = torch.tensor([[0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0]], requires_grad=True)
     pooled = pool(spikes)
     assert pooled.tolist() == [[0.0, 1.0, 1.0, 1.0]]
@@ -61,13 +61,13 @@ def test_pooled_spikes_say_whether_either_fired() -> None:
 
 @given(n_frames=LENGTHS)
 @settings(deadline=None, max_examples=20)
-def test_a_fine_frame_holds_the_last_coarse_one_that_is_complete(n_frames: int) -> None:
+def test_a_fine_frame_holds_the_last_complete_coarse_one(n_frames: int) -> None:
     x = random(2, 3, n_frames // 2).numpy()
     expected = np.zeros((2, 3, n_frames), np.float32)
     for k in range(n_frames):
         coarse = (k + 1) // 2 - 1
         if coarse >= 0:
-            assert 2 * coarse + 1 <= k, "made of frames that are not there yet"
+            assert 2 * coarse + 1 <= k, "depends on later frames"
             expected[:, :, k] = x[:, :, coarse]
     np.testing.assert_array_equal(hold(torch.from_numpy(x), n_frames).numpy(), expected)
 
@@ -86,7 +86,7 @@ def convolved(x: NDArray[Any], weight: NDArray[Any], before: int) -> NDArray[Any
 @pytest.mark.parametrize(("causal", "before"), [(True, 2), (False, 1)])
 @pytest.mark.parametrize("n_frames", [1, 2, 3, 8])
 def test_a_convolution_reads_three_frames(causal: bool, before: int, n_frames: int) -> None:
-    unit = ConvUnit(4, 5, spiking=False, causal=causal).eval()
+    unit = ConvUnit(4, 5, UnitSettings(spiking=False, causal=causal)).eval()
     x = random(2, 4, n_frames)
     expected = convolved(x.numpy(), unit.conv.weight.detach().numpy(), before)
     gain = 1 / np.sqrt(1 + unit.norm.eps)
@@ -94,7 +94,7 @@ def test_a_convolution_reads_three_frames(causal: bool, before: int, n_frames: i
 
 
 def test_a_spiking_unit_fires_in_training_and_after() -> None:
-    unit = ConvUnit(4, 5, spiking=True)
+    unit = ConvUnit(4, 5, UnitSettings(spiking=True))
     for mode in (True, False):
         spikes = unit.train(mode)(3 * random(6, 4, 40))
         assert set(spikes.unique().tolist()) == {0.0, 1.0}
@@ -102,9 +102,9 @@ def test_a_spiking_unit_fires_in_training_and_after() -> None:
 
 
 @pytest.mark.parametrize("planar", [False, True])
-def test_no_frames_make_no_frames(planar: bool) -> None:
+def test_no_input_frames_give_no_output_frames(planar: bool) -> None:
     shape = (2, 4, 3, 0) if planar else (2, 4, 0)
-    unit = ConvUnit(4, 5, spiking=True, planar=planar, causal=not planar)
+    unit = ConvUnit(4, 5, UnitSettings(spiking=True, planar=planar, causal=not planar))
     assert unit(torch.zeros(shape)).shape == (2, 5, *shape[2:])
     assert Pointwise(4, 5)(torch.zeros(shape)).shape == (2, 5, *shape[2:])
 
@@ -119,7 +119,7 @@ def test_pointwise_is_a_convolution_of_one_frame() -> None:
 
 
 @pytest.mark.parametrize("n_frames", [0, 1, 2, 7, 8])
-def test_rising_doubles_the_frames(n_frames: int) -> None:
+def test_upsampling_doubles_the_frames(n_frames: int) -> None:
     rise = Rise(3)
     coarse, fine = random(2, 3, n_frames // 2), torch.zeros(2, 9, n_frames)
     risen = rise(coarse, fine).detach().numpy()
@@ -132,7 +132,7 @@ def test_rising_doubles_the_frames(n_frames: int) -> None:
     assert (risen[:, :, n_frames // 2 * 2 :] == 0).all()
 
 
-def test_rising_doubles_the_channels_of_a_plane_too() -> None:
+def test_planar_upsampling_doubles_the_channels_too() -> None:
     assert Rise(3, planar=True)(random(2, 3, 2, 4), torch.zeros(2, 9, 5, 9)).shape == (2, 3, 5, 9)
 
 
@@ -143,7 +143,7 @@ def read_in(*names: str, **changes: Any) -> ReadIn:
     return reader
 
 
-def test_a_new_session_reads_z_scores_of_clipped_counts() -> None:
+def test_a_new_session_is_z_scored_after_clipping() -> None:
     reader = read_in("monday")
     counts = torch.tensor([[[0.0, 1.0, 9.0], [2.0, 5.0, 6.0], [3.0, 0.0, 1.0]]])
     mean, sd = np.array([[1.0], [2.0], [3.0]]), np.array([[0.5], [1.0], [2.0]])
@@ -152,7 +152,7 @@ def test_a_new_session_reads_z_scores_of_clipped_counts() -> None:
     np.testing.assert_allclose(reader.sd("monday", 1).numpy(), sd[None], rtol=1e-6)
 
 
-def test_channels_without_spread_or_masked_read_zero() -> None:
+def test_constant_and_masked_channels_are_zero() -> None:
     reader = ReadIn(3, count_max=5)
     reader.add("monday", mean=[0.0, 1.0, 1.0], sd=[0.0, 1.0, 1.0], good=[True, True, False])
     z = reader(torch.full((1, 3, 4), 3.0))
@@ -192,14 +192,14 @@ def test_dropout_is_for_training() -> None:
     assert (still != 0).all()
 
 
-def test_a_session_must_be_known() -> None:
+def test_unknown_and_repeated_sessions_are_refused() -> None:
     reader = read_in("monday", "tuesday")
     counts = torch.zeros(2, 3, 4)
-    with pytest.raises(RtdecodeError, match="no session 'friday' in the network, only monday, tuesday"):
+    with pytest.raises(RtdecodeError, match="the network has no session 'friday', only monday, tuesday"):
         reader(counts, "friday")
-    with pytest.raises(RtdecodeError, match="which session"):
+    with pytest.raises(RtdecodeError, match="session must be named"):
         reader(counts)
-    with pytest.raises(RtdecodeError, match="1 session names for 2 windows"):
+    with pytest.raises(RtdecodeError, match="1 session names do not fit 2 windows"):
         reader(counts, ["monday"])
     with pytest.raises(RtdecodeError, match="has a session 'monday' already"):
         reader.add("monday", np.ones(3), np.ones(3))
@@ -210,10 +210,10 @@ def test_a_session_must_be_known() -> None:
 @pytest.mark.parametrize(
     ("mean", "sd", "good", "message"),
     [
-        (np.ones(2), np.ones(3), None, "statistics of 2 channels for a network of 3"),
+        (np.ones(2), np.ones(3), None, "statistics of 2 channels do not fit a network of 3"),
         (np.ones(3), np.ones(3), np.ones(4), "statistics of 3"),
         (np.ones(3), -np.ones(3), None, "SD below 0"),
-        (np.full(3, np.nan), np.ones(3), None, "no numbers"),
+        (np.full(3, np.nan), np.ones(3), None, "NaN or infinity"),
     ],
 )
 def test_statistics_that_do_not_fit_are_refused(mean: Any, sd: Any, good: Any, message: str) -> None:
@@ -229,7 +229,7 @@ def test_counts_of_another_array_are_refused() -> None:
 
 @pytest.mark.parametrize("changes", [{"dropout": 1.0}, {"channel_dropout": -0.1}])
 def test_dropout_is_a_probability(changes: dict[str, float]) -> None:
-    with pytest.raises(RtdecodeError, match="must lie in"):
+    with pytest.raises(RtdecodeError, match="not a probability"):
         ReadIn(3, 5, **changes)
 
 
@@ -239,9 +239,9 @@ def test_sizes_out_of_range_are_refused(n_channels: int, count_max: int) -> None
         ReadIn(n_channels, count_max)
 
 
-def test_weights_take_their_sessions_along() -> None:
+def test_weights_of_other_sessions_are_refused() -> None:
     monday, tuesday = read_in("monday"), read_in("tuesday")
-    with pytest.raises(RtdecodeError, match=r"sessions \['monday'\] for a network of \['tuesday'\]"):
+    with pytest.raises(RtdecodeError, match=r"sessions \['monday'\] do not fit a network of \['tuesday'\]"):
         tuesday.load_state_dict(monday.state_dict())
     with pytest.raises(RtdecodeError, match="sessions"):
         read_in("monday", "tuesday").load_state_dict(monday.state_dict())

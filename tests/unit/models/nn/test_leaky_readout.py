@@ -1,4 +1,4 @@
-"""The read-out with leaky neurons is its recurrence, whatever the window."""
+"""The read-out with leaky neurons equals its recurrence for any window."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from rtdecode.models.nn.leaky_readout import LONGEST_BINS, LeakyReadOut, leaky_s
     seed=st.integers(0, 2**32 - 1),
 )
 @pytest.mark.parametrize("summed", [leaky_sum, leaky_scan])
-def test_the_leaky_sum_is_its_recurrence(
+def test_the_leaky_sum_equals_its_recurrence(
     summed: Callable[[Tensor, Tensor], Tensor], n_windows: int, n_frames: int, n: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     x, decay = rng.normal(size=(n_windows, n, n_frames)), rng.uniform(0, 0.999, n)
-    expected, kept = np.zeros_like(x), np.zeros((n_windows, n))
+    expected, sums = np.zeros_like(x), np.zeros((n_windows, n))
     for k in range(n_frames):
-        kept = expected[..., k] = decay * kept + x[..., k]
+        sums = expected[..., k] = decay * sums + x[..., k]
     for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 1e-4)):
         np.testing.assert_allclose(
             summed(torch.from_numpy(x.astype(dtype)), torch.from_numpy(decay.astype(dtype))),
@@ -57,7 +57,7 @@ def test_a_second_derivative_is_refused_in_a_line() -> None:
         torch.autograd.grad(leaky_sum(x, torch.rand(2)).sum(), x, create_graph=True)
 
 
-def test_every_neuron_has_the_variance_of_a_white_input_whatever_its_time_constant() -> None:
+def test_the_variance_for_white_input_does_not_depend_on_the_time_constant() -> None:
     torch.manual_seed(0)
     read_out = LeakyReadOut(1, 6, leaky=6)
     assert read_out.drive is not None
@@ -103,7 +103,7 @@ def test_hidden_units_read_features_and_leaky_neurons() -> None:
     np.testing.assert_allclose(found, torch.stack(expected).numpy(), rtol=0, atol=1e-5)
 
 
-def test_fewer_than_no_neurons_are_refused() -> None:
+def test_negative_numbers_of_neurons_are_refused() -> None:
     with pytest.raises(RtdecodeError, match="-1 leaky"):
         LeakyReadOut(3, 2, leaky=-1)
     with pytest.raises(RtdecodeError, match="-2 hidden"):

@@ -46,14 +46,14 @@ def reference_spikes(current: Tensor) -> Tensor:
 
 
 def written_out(current: NDArray[np.float32], v: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
-    """The recurrence in NumPy; every operation rounds to float32. Spikes, charges, and the last membranes."""
-    spikes, charges = np.zeros_like(current), np.zeros_like(current)
+    """The recurrence in NumPy; every operation rounds to float32. Spikes, potentials, and the last state."""
+    spikes, potentials = np.zeros_like(current), np.zeros_like(current)
     for t in range(current.shape[-1]):
-        charged = v + (current[..., t] - v) * np.float32(0.5)
-        charges[..., t] = charged
-        spikes[..., t] = charged >= np.float32(0.3)
-        v = np.where(spikes[..., t] > 0, np.float32(0), charged)
-    return spikes, charges, v
+        potential = v + (current[..., t] - v) * np.float32(0.5)
+        potentials[..., t] = potential
+        spikes[..., t] = potential >= np.float32(0.3)
+        v = np.where(spikes[..., t] > 0, np.float32(0), potential)
+    return spikes, potentials, v
 
 
 @given(shape=SHAPES, seed=SEEDS, scale=st.sampled_from([0.01, 0.7, 30.0]))
@@ -74,31 +74,32 @@ def test_spikes_and_gradients_are_spikingjellys(shape: tuple[int, int, int], see
 
 @given(shape=SHAPES, seed=SEEDS)
 @settings(max_examples=25, deadline=None)
-def test_the_recurrence_is_the_one_written_out(shape: tuple[int, int, int], seed: int) -> None:
+def test_neurons_follow_the_recurrence_written_out(shape: tuple[int, int, int], seed: int) -> None:
     current, v = currents(shape, seed), 0.2 * currents(shape[:2], seed + 1)
-    spikes, charge, last = lif(current, v)
-    expected, expected_charge, expected_last = written_out(current.numpy(), v.numpy())
+    spikes, potential, last = lif(current, v)
+    expected, expected_potential, expected_last = written_out(current.numpy(), v.numpy())
     np.testing.assert_array_equal(spikes.numpy(), expected)
-    np.testing.assert_array_equal(charge.numpy(), expected_charge)
+    np.testing.assert_array_equal(potential.numpy(), expected_potential)
     np.testing.assert_array_equal(last.numpy(), expected_last)
 
 
 @given(shape=SHAPES, seed=SEEDS, data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_stretches_follow_on_from_each_other(shape: tuple[int, int, int], seed: int, data: Any) -> None:
+def test_sequences_continue_from_each_other(shape: tuple[int, int, int], seed: int, data: Any) -> None:
     cut = data.draw(st.integers(0, shape[2]))
     current, grad, last_grad = currents(shape, seed), currents(shape, seed + 1), currents(shape[:2], seed + 2)
-    charge_grad = currents(shape, seed + 3)
+    potential_grad = currents(shape, seed + 3)
     whole, parts = current.clone().requires_grad_(), current.clone().requires_grad_()
-    spikes, charge, last = lif(whole)
-    head, head_charge, between = lif(parts[..., :cut])
-    tail, tail_charge, end = lif(parts[..., cut:], between)
-    joined, joined_charge = torch.cat([head, tail], dim=-1), torch.cat([head_charge, tail_charge], dim=-1)
-    assert torch.equal(spikes, joined)
-    assert torch.equal(charge, joined_charge)
+    spikes, potential, last = lif(whole)
+    head, head_potential, between = lif(parts[..., :cut])
+    tail, tail_potential, end = lif(parts[..., cut:], between)
+    both = torch.cat([head, tail], dim=-1)
+    both_potential = torch.cat([head_potential, tail_potential], dim=-1)
+    assert torch.equal(spikes, both)
+    assert torch.equal(potential, both_potential)
     assert torch.equal(last, end)
-    torch.autograd.backward([spikes, charge, last], [grad, charge_grad, last_grad])
-    torch.autograd.backward([joined, joined_charge, end], [grad, charge_grad, last_grad])
+    torch.autograd.backward([spikes, potential, last], [grad, potential_grad, last_grad])
+    torch.autograd.backward([both, both_potential, end], [grad, potential_grad, last_grad])
     assert whole.grad is not None
     assert parts.grad is not None
     torch.testing.assert_close(parts.grad, whole.grad, rtol=0, atol=0)
@@ -106,7 +107,7 @@ def test_stretches_follow_on_from_each_other(shape: tuple[int, int, int], seed: 
 
 @given(shape=SHAPES, seed=SEEDS)
 @settings(max_examples=15, deadline=None)
-def test_gradients_of_charges_and_membranes_are_spikingjellys(shape: tuple[int, int, int], seed: int) -> None:
+def test_gradients_of_potentials_are_spikingjellys(shape: tuple[int, int, int], seed: int) -> None:
     grads = [currents(shape, seed + 1), currents(shape, seed + 4), currents(shape[:2], seed + 2)]
     found = []
     for advance in (lif, spikingjelly_lif):
@@ -122,7 +123,7 @@ def test_gradients_of_charges_and_membranes_are_spikingjellys(shape: tuple[int, 
         assert torch.equal(ours, theirs)
 
 
-def test_what_is_not_used_has_no_gradient() -> None:
+def test_unused_results_contribute_no_gradient() -> None:
     current = currents((2, 3, 20), 0)
     for used in range(3):
         leaf = current.clone().requires_grad_()
@@ -150,7 +151,7 @@ def test_currents_in_any_layout() -> None:
         assert torch.equal(leaf.grad, other.grad)
 
 
-def test_the_inputs_are_left_alone() -> None:
+def test_the_inputs_are_not_changed() -> None:
     current, v = currents((2, 3, 20), 0).requires_grad_(), currents((2, 3), 1)
     before, v_before = current.detach().clone(), v.clone()
     spikes = lif(current, v).spikes
@@ -161,7 +162,7 @@ def test_the_inputs_are_left_alone() -> None:
     assert torch.equal(grad, torch.ones_like(spikes))
 
 
-def test_no_memory_is_kept_where_nothing_is_learnt() -> None:
+def test_no_graph_is_kept_without_gradients() -> None:
     current = currents((4, 5, 30), 0)
     spikes = LIF()(current)
     assert spikes.grad_fn is None
@@ -169,7 +170,7 @@ def test_no_memory_is_kept_where_nothing_is_learnt() -> None:
         assert torch.equal(LIF()(current.clone().requires_grad_()), spikes)
 
 
-def test_a_threshold_that_is_met_exactly_fires() -> None:
+def test_a_potential_exactly_at_the_threshold_fires() -> None:
     threshold = np.float32(0.3)
     current = torch.tensor([[2 * threshold], [2 * np.nextafter(threshold, np.float32(0))]])
     assert LIF()(current).flatten().tolist() == [1.0, 0.0]
@@ -195,7 +196,7 @@ def test_no_steps_and_no_neurons() -> None:
         (torch.zeros(2, 3), torch.zeros(2, dtype=torch.float64), "do not fit"),
     ],
 )
-def test_what_does_not_fit_is_refused(current: Tensor, v: Tensor | None, message: str) -> None:
+def test_unusable_arguments_are_refused(current: Tensor, v: Tensor | None, message: str) -> None:
     with pytest.raises(RtdecodeError, match=message):
         lif(current, v)
 

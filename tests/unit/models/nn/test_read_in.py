@@ -1,4 +1,4 @@
-"""The way back through a read-in: rates about the mean of a session."""
+"""Rates of a read-in: the inverse direction, relative to the mean of a session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtdecode.models.nn.read_in import LEAST_MIDDLE, ReadIn
+from rtdecode.models.nn.read_in import MIN_MEAN, ReadIn
 
 
 def read_in_of(mean: list[float], sd: list[float], good: list[bool] | None = None) -> ReadIn:
@@ -18,20 +18,20 @@ def read_in_of(mean: list[float], sd: list[float], good: list[bool] | None = Non
 
 
 @given(st.floats(0.05, 200.0), st.floats(0.05, 20.0))
-def test_a_head_that_says_nothing_gives_the_mean_rate(mean: float, sd: float) -> None:
+def test_a_head_output_of_0_gives_the_mean_rate(mean: float, sd: float) -> None:
     rates = read_in_of([mean], [sd]).rates(torch.zeros(1, 1, 3), "today")
     assert rates.shape == (1, 1, 3)
-    np.testing.assert_allclose(rates.detach().numpy(), max(mean, LEAST_MIDDLE * sd), rtol=1e-3)
+    np.testing.assert_allclose(rates.detach().numpy(), max(mean, MIN_MEAN * sd), rtol=1e-3)
 
 
-def test_a_channel_that_fires_much_departs_by_sds_and_one_that_does_not_stays_above_0() -> None:
+def test_high_rates_change_by_sds_and_low_rates_stay_above_0() -> None:
     read_in = read_in_of([40.0, 0.05], [5.0, 0.2])
     rates = read_in.rates(torch.tensor([[[2.0, -2.0], [2.0, -2.0]]]), "today").detach()
     np.testing.assert_allclose(rates[0, 0].numpy(), [50.0, 30.0], atol=0.02)
     assert rates[0, 1, 0] > 0.05 > rates[0, 1, 1] > 0
 
 
-def test_sessions_bring_their_own_means_and_what_is_learnt_of_them_counts() -> None:
+def test_each_session_has_its_own_mean_which_is_trained() -> None:
     read_in = read_in_of([2.0], [1.0])
     read_in.add("tomorrow", [6.0], [2.0])
     both = read_in.rates(torch.zeros(2, 1, 1), ["today", "tomorrow"])
@@ -44,7 +44,7 @@ def test_sessions_bring_their_own_means_and_what_is_learnt_of_them_counts() -> N
     assert moved == pytest.approx(8.0, rel=1e-4)
 
 
-def test_a_scale_that_training_took_through_0_gives_rates_all_the_same() -> None:
+def test_a_trained_scale_of_0_or_below_gives_finite_rates() -> None:
     read_in = read_in_of([2.0, 2.0], [1.0, 1.0])
     with torch.no_grad():
         read_in.of("today").scale.copy_(torch.tensor([0.0, -0.3]))
@@ -54,13 +54,13 @@ def test_a_scale_that_training_took_through_0_gives_rates_all_the_same() -> None
     assert all(torch.isfinite(p.grad).all() for p in read_in.parameters() if p.grad is not None)
 
 
-def test_ignored_channels_are_silent_and_teach_nothing_that_is_no_number() -> None:
+def test_ignored_channels_are_silent_with_finite_gradients() -> None:
     read_in = read_in_of([1.0, 0.0, 3.0], [1.0, 0.0, 2.0], [True, True, False])
-    said = torch.randn(1, 3, 4, requires_grad=True)
-    rates = read_in.rates(said, "today")
+    output = torch.randn(1, 3, 4, requires_grad=True)
+    rates = read_in.rates(output, "today")
     rates.sum().backward()  # type: ignore[no-untyped-call]
     assert (rates[0, 0] > 0).all()
     assert (rates[0, 1:] == 0).all()
-    for parameter in (*read_in.parameters(), said):
+    for parameter in (*read_in.parameters(), output):
         assert parameter.grad is not None
         assert torch.isfinite(parameter.grad).all()

@@ -1,4 +1,4 @@
-"""Which models tell spikes from behaviour, and what they tell."""
+"""Which models simulate spikes from behaviour, and their rates."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from networks import OUTPUTS, make_alignnet, make_gru, taught_to_simulate
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import export
-from rtdecode.models.export.float16 import halved
+from rtdecode.models.export.float16 import train_in_float16
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.simulation.rates import (
     check_session,
@@ -27,7 +27,7 @@ def exported(net: AlignNet, session: str = "monday") -> ModelArtifact:
 
 def test_the_rates_are_the_mean_of_the_members() -> None:
     nets = [taught_to_simulate(make_alignnet(seed, ("monday", "tuesday"))) for seed in (0, 1)]
-    artifact = halved(join([exported(net, "tuesday") for net in nets]))
+    artifact = train_in_float16(ensemble_of([exported(net, "tuesday") for net in nets]))
     again = simulating_networks(artifact)
     assert folded_session(artifact) == "tuesday"
     z = np.random.default_rng(0).standard_normal((50, len(OUTPUTS))).astype(np.float32)
@@ -39,34 +39,34 @@ def test_the_rates_are_the_mean_of_the_members() -> None:
 def test_other_kinds_are_refused() -> None:
     artifact = export(make_gru(), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
     with pytest.raises(
-        RtdecodeError, match=r"a gru model tells no spikes from behaviour\. Fix: use one that"
+        RtdecodeError, match=r"a gru model does not simulate spikes from behaviour\. Fix: use one that"
     ):
         simulating_networks(artifact)
 
 
 @pytest.mark.parametrize("taught", [(), (0,), (1,)])
-def test_networks_that_have_learnt_one_way_only_are_refused(taught: tuple[int, ...]) -> None:
+def test_networks_trained_in_one_direction_only_are_refused(taught: tuple[int, ...]) -> None:
     nets = [make_alignnet(seed) for seed in (0, 1)]
     for i in taught:
         taught_to_simulate(nets[i])
     with pytest.raises(
         RtdecodeError, match=r"behaviour from spikes only, .*\. Fix: use one that rtdecode pretrain"
     ):
-        simulating_networks(join([exported(net) for net in nets]))
+        simulating_networks(ensemble_of([exported(net) for net in nets]))
 
 
-def test_what_training_leaves_tells_which_way_it_went() -> None:
+def test_the_trained_directions_are_found_from_the_network() -> None:
     net = make_alignnet()
     net.train()
     counts, z = torch.ones(2, 7, 16), torch.zeros(2, len(OUTPUTS), 16)
     net.decode(counts, "monday")
-    with pytest.raises(RtdecodeError, match="has learnt"):
+    with pytest.raises(RtdecodeError, match="was trained to decode"):
         simulating_networks(exported(net))
     net(counts, z, "monday")
     assert simulating_networks(exported(net))
 
 
-def test_a_session_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_an_unknown_session_is_refused_with_the_names_of_the_others() -> None:
     few = [make_alignnet(sessions=("monday", "tuesday"))]
     assert check_session(few, "tuesday", "--session") == "tuesday"
     with pytest.raises(RtdecodeError, match=r"--session: .* 'friday', but monday, tuesday\. Fix"):

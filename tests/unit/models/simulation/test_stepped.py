@@ -1,4 +1,4 @@
-"""Bin by bin a network simulates what it simulates of the whole stretch."""
+"""Stepped simulation equals simulation of the whole recording."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def movement(n_bins: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg
         {"centred_rates": True},
         {"graded_rates": True, "centred_rates": True},
     ],
-    ids=["three levels", "one", "two", "four", "about the mean", "of charges"],
+    ids=["three levels", "one", "two", "four", "centred", "of potentials"],
 )
-def test_steps_are_the_batch(sizes: dict[str, Any], seed: int) -> None:
+def test_steps_equal_the_batch(sizes: dict[str, Any], seed: int) -> None:
     net = make_alignnet(seed, ("monday", "tuesday"), **sizes)
     z = movement(150, seed)
     whole = simulated_rates([net], z, "tuesday")
@@ -40,18 +40,18 @@ def test_steps_are_the_batch(sizes: dict[str, Any], seed: int) -> None:
     by_bin = np.stack([stepped.step(row) for row in z])
     assert by_bin.dtype == np.float32
     np.testing.assert_allclose(by_bin, whole, rtol=2e-5, atol=2e-6)
-    # Something moved: rates that never change would agree for nothing.
+    # Constant rates would agree trivially.
     assert (whole.std(axis=0) > 1e-3).all()
 
 
-def test_each_starts_at_rest_and_for_itself() -> None:
+def test_each_simulation_starts_at_rest_and_is_independent() -> None:
     net, z = make_alignnet(), movement(40)
     first, second = (SteppedSimulation(net, "monday") for _ in range(2))
-    ahead = [first.step(row) for row in z]
-    np.testing.assert_array_equal(ahead, [second.step(row) for row in z])
+    rates = [first.step(row) for row in z]
+    np.testing.assert_array_equal(rates, [second.step(row) for row in z])
 
 
-def test_channels_that_a_session_ignores_are_silent() -> None:
+def test_ignored_channels_of_a_session_are_silent() -> None:
     net = make_alignnet()
     net.read_in.add("today", np.full(7, 0.5), np.ones(7), np.arange(7) != 3)
     rates = SteppedSimulation(net, "today").step(movement(1)[0])
@@ -59,6 +59,6 @@ def test_channels_that_a_session_ignores_are_silent() -> None:
     assert (np.delete(rates, 3) > 0).all()
 
 
-def test_a_network_that_looks_ahead_is_refused() -> None:
-    with pytest.raises(RtdecodeError, match="looks ahead"):
+def test_a_non_causal_network_is_refused() -> None:
+    with pytest.raises(RtdecodeError, match="non-causal"):
         SteppedSimulation(make_alignnet(causal=False), "monday")

@@ -13,7 +13,7 @@ from networks import N_CHANNELS, OUTPUTS, make_alignnet, make_gru, taught_to_sim
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.ensemble.join import join
+from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import export
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.simulation.rates import simulated_rates
@@ -28,7 +28,7 @@ NETS = [taught_to_simulate(make_alignnet(seed)) for seed in (0, 1)]
 
 
 def exported(nets: list[AlignNet], width_s: float = 0.02) -> ModelArtifact:
-    return join([export(net, session="monday", bin_width_s=width_s, outputs=OUTPUTS) for net in nets])
+    return ensemble_of([export(net, session="monday", bin_width_s=width_s, outputs=OUTPUTS) for net in nets])
 
 
 GENERATOR = open_generator(exported(NETS))
@@ -156,8 +156,8 @@ def renamed(**changes: str) -> ModelArtifact:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (gru, "a gru model tells no spikes from behaviour"),
-        (lambda: exported([make_alignnet()]), "has learnt to tell behaviour from spikes only"),
+        (gru, "a gru model does not simulate spikes from behaviour"),
+        (lambda: exported([make_alignnet()]), "was trained to decode behaviour from spikes only"),
         (
             lambda: renamed(name="force"),
             "the model goes by 'force', and the subject knows of its hand x, y, vx",

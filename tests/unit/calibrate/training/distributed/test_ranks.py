@@ -21,11 +21,11 @@ from rtdecode.calibrate.fitting import pretrain
 from rtdecode.calibrate.fitting.pretrain import pretrain_sessions
 from rtdecode.calibrate.training import build as networks
 from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
+from rtdecode.calibrate.training.losses import mse
 from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.sizes import Sizes
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.nn.losses import mse
+from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.session.write import write_session
 from rtdecode.tools.loopback import free_endpoint
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
@@ -51,7 +51,7 @@ from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.distributed.batchnorm import normalised_together
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.cli.calibrate.pretrain import pretrain as command
-from rtdecode.models.networks.alignnet import AlignNet
+from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 
 networks.TrainingSettings = partial(TrainingSettings, batch=8)
 pretrain.MANY_DAYS = Sizes(members=1, widths=(8, 8), dec_widths=(8,), feature_dropout=0.1)
@@ -116,7 +116,7 @@ def gradient(ranks):
         recordings.append(Recording(name, counts, targets, learnt, np.zeros(n_bins, bool)))
     torch.manual_seed(1)
     sizes = {"widths": (8, 8), "dec_widths": (8,), "latent": 4, "lift": 4}
-    net = AlignNet(6, 2, 20, dropout=0.0, channel_dropout=0.0, **sizes)
+    net = AlignNet(AlignNetSettings(6, 2, 20, dropout=0.0, channel_dropout=0.0, **sizes))
     for name, each in zip("abc", [*recordings, recordings[0]]):
         net.read_in.add(name, each.counts.mean(1).numpy(), each.counts.std(1).numpy())
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
@@ -260,7 +260,9 @@ def test_the_mean_gradient_is_that_of_both_batches(days: Path, told: list[dict[s
     parts = [torch.load(days / f"gradient{rank}.pt") for rank in range(2)]
     assert [len(part["sessions"]) for part in parts] == [2, 3]
     net = AlignNet(
-        6, 2, 20, widths=(8, 8), dec_widths=(8,), latent=4, lift=4, dropout=0.0, channel_dropout=0.0
+        AlignNetSettings(
+            6, 2, 20, widths=(8, 8), dec_widths=(8,), latent=4, lift=4, dropout=0.0, channel_dropout=0.0
+        )
     )
     for name in "abc":
         net.read_in.add(name, np.zeros(6), np.ones(6))

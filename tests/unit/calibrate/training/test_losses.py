@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtdecode.models.nn.losses import info_nce, mse
+from rtdecode.calibrate.training.losses import info_nce, mse
 
 torch.set_num_threads(1)
 
