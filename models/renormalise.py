@@ -10,7 +10,7 @@ The tensors are equal to those that `export` gives for the same read-in and head
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.ensemble import join_members, split_members
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.ensemble.join import trained_members
+from rtdecode.models.ensemble.join import train_tensors_of, trained_members
 from rtdecode.models.export.fixed_point import fixed_point
 from rtdecode.models.train_state import FIX, network_description
 
@@ -144,18 +144,10 @@ def _each_member(artifact: ModelArtifact, changed: Callable[[ModelArtifact], Mod
     return replace(
         artifact,
         run=join_members([member.run for member in members]),
-        train=_train_of(members),
+        train=train_tensors_of(members),
         channel_mask=members[0].channel_mask,
         fractional_bits=min(bits) if bits else None,
     )
-
-
-def _train_of(members: Sequence[ModelArtifact]) -> dict[str, NDArray[Any]]:
-    if len(members) == 1:
-        return members[0].train
-    return {
-        f"{i}.{name}": tensor for i, member in enumerate(members) for name, tensor in member.train.items()
-    }
 
 
 def _first_layer(member: ModelArtifact, scale: F8, offset: F8) -> dict[str, NDArray[Any]]:

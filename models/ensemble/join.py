@@ -53,14 +53,19 @@ def ensemble_of(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
     return replace(
         first,
         run=join_members([_with_share_of_output(artifact.run, len(artifacts)) for artifact in artifacts]),
-        train={
-            f"{i}.{name}": tensor
-            for i, artifact in enumerate(artifacts)
-            for name, tensor in artifact.train.items()
-        },
+        train=train_tensors_of(artifacts),
         provenance=first.provenance | {"export": exported},
         fractional_bits=min(artifact.fractional_bits or 0 for artifact in artifacts),
     )
+
+
+def train_tensors_of(members: Sequence[ModelArtifact]) -> dict[str, NDArray[Any]]:
+    """train.* of an ensemble: names have the number of the member in front, unless it is the only one."""
+    if len(members) == 1:
+        return members[0].train
+    return {
+        f"{i}.{name}": tensor for i, member in enumerate(members) for name, tensor in member.train.items()
+    }
 
 
 def trained_members(artifact: ModelArtifact) -> list[ModelArtifact]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +51,8 @@ class RidgeFit:
     def __call__(self, signals: Signals) -> F8:
         """Outputs f8[T, D] of signals [T, P]; signals before the first and after the last row count as 0."""
         before, after = max(0, self.edges[-1] - 1), max(0, -self.edges[0])
-        padded = _Recording.of(
-            np.pad(signals, ((before, after), (0, 0))), np.empty((0, len(self.bias))), self.edges
-        )
+        around: Any = np.pad(signals, ((before, after), (0, 0)))
+        padded = _Recording.of(around, np.empty((0, len(self.bias))), self.edges)
         weight = self.weight.reshape(-1, len(self.bias)).astype(np.float64)
         values = np.empty((len(signals), len(self.bias)))
         for rows in _in_chunks(np.arange(len(signals))):

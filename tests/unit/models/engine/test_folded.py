@@ -143,7 +143,7 @@ def test_members_are_got_back_and_joined_again() -> None:
     assert len(networks_of(single)) == len(networks_of(artifact_of(make_gru()))) == 1
     with pytest.raises(RtdecodeError, match="differ in channels, outputs, bin width or widths"):
         ensemble_of([single, replace(single, bin_width_s=0.05)])
-    with pytest.raises(RtdecodeError, match="models of kind 'gru' are not joined"):
+    with pytest.raises(RtdecodeError, match="models of kind 'gru' have no ensembles"):
         ensemble_of([artifact_of(make_gru())] * 2)
 
 
