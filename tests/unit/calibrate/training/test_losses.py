@@ -27,7 +27,7 @@ def test_mse_is_the_weighted_mean_of_squares(seed: int) -> None:
     np.testing.assert_allclose(mse(*tensors[:2]), error.mean())
 
 
-def test_targets_of_no_weight_do_not_count_even_unknown_ones() -> None:
+def test_targets_of_weight_0_are_ignored_even_if_missing() -> None:
     predicted = torch.randn(2, 3, 8, requires_grad=True)
     target = torch.zeros(2, 3, 8)
     target[..., :4] = torch.nan
@@ -56,7 +56,7 @@ def test_info_nce_written_out(seed: int, n: int) -> None:
     np.testing.assert_allclose(loss, total / (2 * n), atol=1e-9)
 
 
-def test_info_nce_is_low_where_windows_find_their_own() -> None:
+def test_info_nce_is_low_for_aligned_windows() -> None:
     latent = torch.eye(6).repeat_interleave(10).reshape(6, 6, 10)
     assert info_nce(latent, 3 * latent) < 0.001
     assert info_nce(latent, latent.roll(1, dims=0)) > 9
