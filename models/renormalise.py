@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.decode.ensemble import join_members, split_members
+from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import trained_members
@@ -121,7 +121,7 @@ def features(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray[np.f
     if artifact.kind not in _HEADS:
         raise _no_network(artifact)
     read = []
-    for member in split_members(artifact):
+    for member in split_networks(artifact):
         n = len(member.run["head.weight"])
         run = {"head.weight": np.eye(n, dtype=np.float32), "head.bias": np.zeros(n, np.float32)}
         outputs = tuple(Output(f"feature {i}", "", 0.0, 1.0, "other") for i in range(n))
@@ -138,7 +138,7 @@ def _each(artifact: ModelArtifact, changed: Callable[[ModelArtifact], ModelArtif
     bits = [member.fractional_bits for member in members if member.fractional_bits is not None]
     return replace(
         artifact,
-        run=join_members([member.run for member in members]),
+        run=join_runs([member.run for member in members]),
         train=_joined_train(members),
         channel_mask=members[0].channel_mask,
         fractional_bits=min(bits) if bits else None,

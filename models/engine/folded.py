@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
-from rtdecode.decode.ensemble import split_members
+from rtdecode.decode.ensemble import split_networks
 from rtdecode.decode.tensors import check_tensors, fits_bins, last_axis, misfit
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.engine.base import CHUNK_BINS, FoldedNetwork
@@ -32,7 +32,7 @@ def torch_decoder(artifact: ModelArtifact, device: str = "cpu") -> Decoder:
         RtdecodeError: torch runs no model of this kind, or its tensors do not fit together.
     """
     if artifact.kind == FoldedAlignNet.kind:
-        members = split_members(artifact)
+        members = split_networks(artifact)
         if len(members) > 1:
             return FoldedMembers([FoldedAlignNet(member, device) for member in members])
         return FoldedAlignNet(artifact, device)

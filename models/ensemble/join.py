@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.ensemble import join_members, split_members
+from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.errors import RtdecodeError
 
 JOINED_KIND = "alignnet"
@@ -47,7 +47,7 @@ def join(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
     exported = first.provenance["export"] | {"notes": notes}
     return replace(
         first,
-        run=join_members([_with_part_of_output(artifact.run, len(artifacts)) for artifact in artifacts]),
+        run=join_runs([_with_part_of_output(artifact.run, len(artifacts)) for artifact in artifacts]),
         train={
             f"{i}.{name}": tensor
             for i, artifact in enumerate(artifacts)
@@ -64,7 +64,7 @@ def trained_members(artifact: ModelArtifact) -> list[ModelArtifact]:
     Raises:
         RtdecodeError: the members do not fit together.
     """
-    members = split_members(artifact)
+    members = split_networks(artifact)
     if len(members) == 1:
         return members
     return [

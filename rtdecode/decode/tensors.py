@@ -1,4 +1,4 @@
-"""Checks that decoders share: the tensors of an artifact, and the arrays of a bin."""
+"""Checks that decoders share: kind and tensors of an artifact, the arrays of a bin, a saved state."""
 
 from __future__ import annotations
 
@@ -15,25 +15,51 @@ FLOAT32 = np.dtype(np.float32)
 UINT8 = np.dtype(np.uint8)
 
 
+def check_kind(artifact: ModelArtifact, kind: str) -> None:
+    """The artifact is of this kind.
+
+    Raises:
+        RtdecodeError: it is not.
+    """
+    if artifact.kind != kind:
+        raise RtdecodeError(
+            f"the model is of kind {artifact.kind!r}, not {kind!r}", fix="let load_decoder choose the decoder"
+        )
+
+
 def last_axis(artifact: ModelArtifact, name: str) -> int:
     """Length of the last axis of run.`name`; 0 if it has none or is missing."""
     tensor = artifact.run.get(name)
     return 0 if tensor is None or tensor.ndim == 0 else tensor.shape[-1]
 
 
+def gru_shapes(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a GRU's run.*, from the metadata and the length of a bias."""
+    n_channels, n_outputs = artifact.n_channels, len(artifact.outputs)
+    n = last_axis(artifact, "gru.bias_hh") // 3
+    return {
+        "head.weight": (n, n_outputs),
+        "head.bias": (n_outputs,),
+        "gru.weight_ih": (n_channels, 3 * n),
+        "gru.bias_ih": (3 * n,),
+        "gru.weight_hh": (n, 3 * n),
+        "gru.bias_hh": (3 * n,),
+    }
+
+
 def check_tensors(
     artifact: ModelArtifact, shapes: Mapping[str, tuple[int, ...]], fix: str, besides: tuple[str, ...] = ()
 ) -> None:
-    """The artifact holds float32 tensors of just these names and shapes, none of them empty.
+    """Check that the artifact's run.* are float32 tensors of these names and shapes, none of them empty.
 
     Args:
-        artifact: whose run.* are checked.
-        shapes: by name.
-        fix: what the person can do.
-        besides: names of tensors that may be there and are left to the caller.
+        artifact: the model.
+        shapes: by name, without "run.".
+        fix: what the user can do.
+        besides: names of further tensors that the artifact may have; the caller checks them.
 
     Raises:
-        RtdecodeError: it does not, or it asks for a normalisation that runs while decoding.
+        RtdecodeError: they are not, or the model needs a normalisation that runs while decoding.
     """
     for name in shapes:
         if name not in artifact.run:
@@ -75,8 +101,32 @@ def fits_bins(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_output
 
 
 def misfit(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int) -> RtdecodeError:
-    """What to say if they are not."""
+    """The error for arrays that `fits_bin` or `fits_bins` refuses."""
     return RtdecodeError(
         f"counts of shape {counts.shape}, {counts.dtype} and values of shape {out.shape}, {out.dtype} "
-        f"do not fit a model of {n_channels} channels (uint8) and {n_outputs} outputs (float32)"
+        f"do not fit a model of {n_channels} channels (uint8) and {n_outputs} outputs (float32)",
+        fix=f"pass uint8[{n_channels}] and float32[{n_outputs}] to step, uint8[T, {n_channels}] and "
+        f"float32[T, {n_outputs}] to run",
     )
+
+
+def is_state_like(state: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether both have arrays of the same names, shapes and dtypes."""
+    return state.keys() == own.keys() and all(
+        state[name].shape == array.shape and state[name].dtype == array.dtype for name, array in own.items()
+    )
+
+
+def foreign_state(
+    kind: str, state: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]
+) -> RtdecodeError:
+    """The error for a state that `is_state_like` refuses."""
+    return RtdecodeError(
+        f"the state does not fit this {kind}: it has {_described(state)}, and needs {_described(own)}",
+        fix="load a state that a decoder of the same model returned",
+    )
+
+
+def _described(state: Mapping[str, NDArray[Any]]) -> str:
+    arrays = [f"{name} {array.dtype}{list(array.shape)}" for name, array in state.items()]
+    return ", ".join(arrays) or "no array"

@@ -15,7 +15,7 @@ N_LAGS = 3
 THRESHOLD = np.float32(0.3)
 HALF = np.float32(0.5)
 ZERO = np.float32(0.0)
-#: Of a charge that is read: an artefact on all channels must not weigh more than a volley of spikes.
+#: Upper limit of a potential that is read: an artefact on all channels must not weigh more than many spikes.
 FULL = np.float32(1.0)
 
 
@@ -31,7 +31,7 @@ def advance(pending: F4) -> None:
 
 
 @kernel
-def fire(bias: F4, pending: F4, voltage: F4, spikes: U1, charge: F4) -> None:
+def fire(bias: F4, pending: F4, voltage: F4, spikes: U1, potential: F4) -> None:
     """Leaky integrate-and-fire neurons, driven by the frame at hand: V ← V + (I − V)·0.5, in two roundings.
 
     Halving is exact, so a fused multiply-add would give the same bits.
@@ -41,13 +41,13 @@ def fire(bias: F4, pending: F4, voltage: F4, spikes: U1, charge: F4) -> None:
         pending: f4[3·n], advanced by one frame.
         voltage: f4[n]; back to 0 where a neuron fired.
         spikes: u1[n], overwritten with 1 where V ≥ 0.3 (as float32), else 0.
-        charge: f4[n], overwritten with V before the reset, no less than 0 and no more than 1.
+        potential: f4[n], overwritten with V before the reset, clipped to 0 to 1.
     """
     for j in range(bias.shape[0]):
         moved = voltage[j] + ((pending[j] + bias[j]) - voltage[j]) * HALF
         fired = moved >= THRESHOLD
         spikes[j] = fired
-        charge[j] = min(max(moved, ZERO), FULL)
+        potential[j] = min(max(moved, ZERO), FULL)
         voltage[j] = ZERO if fired else moved
     advance(pending)
 

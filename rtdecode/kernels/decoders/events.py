@@ -16,6 +16,11 @@ F4 = NDArray[np.float32]
 I2 = NDArray[np.int16]
 I8 = NDArray[np.int64]
 U1 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+#: What the first two entries of every decoder's `tally` i8 count, since it was made.
+CLIPPED = 0  # counts above count_max
+ADDS = 1  # weights added to a sum
 
 
 @kernel

@@ -35,7 +35,7 @@ VERIFY_KEYS = {
 }
 NO_TORCH = "import sys; sys.modules['torch'] = None; from rtdecode.cli import main; main()"
 NO_GRID = (
-    "from rtdecode.decode import alignnet_tensors as t; t._check_grid = lambda artifact: None; "
+    "from rtdecode.decode import alignnet_tensors as t; t._check_fixed_point = lambda artifact: None; "
     "from rtdecode.cli import main; main()"
 )
 

@@ -153,7 +153,7 @@ def test_without_the_grid_spikes_differ(monkeypatch: pytest.MonkeyPatch) -> None
     unrounded = replace(exact, run=run | {"grid": exact.run["grid"]})
     with pytest.raises(RtdecodeError, match="not on its grid"):
         verify_model(unrounded, counts)
-    monkeypatch.setattr(alignnet_tensors, "_check_grid", lambda artifact: None)
+    monkeypatch.setattr(alignnet_tensors, "_check_fixed_point", lambda artifact: None)
     result = verify_model(unrounded, counts)
     assert not result.agrees
     assert {"numba run", "numba step"} <= wrong(result)
