@@ -22,16 +22,11 @@ from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import trained_members
-from rtdecode.models.export.fixed_point import on_grid
+from rtdecode.models.kinds.registry import network_kind
 
 F8 = NDArray[np.float64]
 
-#: Of `nn.BatchNorm1d`.
-NORM_EPS = 1e-5
-
-_FIRST = "net.spike_encoder.stages.0.0"
 _READ_IN = "net.read_in"
-_HEADS = {"alignnet": "net.behavior_head.head", "gru": "net.head"}
 
 
 def read_in_anew(
@@ -64,7 +59,8 @@ def read_in_anew(
         train[f"{_READ_IN}.sessions.{n}.good"] = good
         train[f"{_READ_IN}._extra_state"] = _as_bytes(described["sessions"])
         train["settings"] = _as_bytes(described, sort_keys=True)
-        folded = _first_layer(member, *(values.astype(np.float64) * good for values in numbers[:2]))
+        scale, offset = (values.astype(np.float64) * good for values in numbers[:2])
+        folded = network_kind(member).fold_read_in(member, scale, offset)
         run = member.run | folded
         fractional_bits = int(run["grid"].min()) if "grid" in run else None
         return replace(
@@ -97,7 +93,7 @@ def with_heads(artifact: ModelArtifact, change: F8, offset: F8) -> ModelArtifact
         bias = member.run["head.bias"].astype(np.float64) + own
         # A network's head gives z-scores, and the model is the mean of its members.
         sd, mean = member.train["net.output_sd"], member.train["net.output_mean"]
-        head, whole = _HEADS[member.kind], len(members)
+        head, whole = network_kind(member).head, len(members)
         train = {
             f"{head}.weight": (weight * whole / sd).T.astype(np.float32),
             f"{head}.bias": ((bias * whole - mean) / sd).astype(np.float32),
@@ -118,8 +114,7 @@ def features(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray[np.f
     Raises:
         RtdecodeError: the model is no network, or the counts do not fit it.
     """
-    if artifact.kind not in _HEADS:
-        raise _no_network(artifact)
+    network_kind(artifact)
     read = []
     for member in split_networks(artifact):
         n = len(member.run["head.weight"])
@@ -132,8 +127,7 @@ def features(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray[np.f
 
 
 def _each(artifact: ModelArtifact, changed: Callable[[ModelArtifact], ModelArtifact]) -> ModelArtifact:
-    if artifact.kind not in _HEADS:
-        raise _no_network(artifact)
+    network_kind(artifact)
     members = [changed(member) for member in trained_members(artifact)]
     bits = [member.fractional_bits for member in members if member.fractional_bits is not None]
     return replace(
@@ -153,35 +147,6 @@ def _joined_train(members: Sequence[ModelArtifact]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _first_layer(member: ModelArtifact, scale: F8, offset: F8) -> dict[str, NDArray[Any]]:
-    """The tensors of run.* that a read-in is folded into."""
-    if member.kind == "gru":
-        weight, bias = (_f8(member, f"net.gru.{name}_ih_l0") for name in ("weight", "bias"))
-        return {
-            "gru.weight_ih": (weight.T * scale[:, np.newaxis]).astype(np.float32),
-            "gru.bias_ih": (bias + weight @ offset).astype(np.float32),
-        }
-    norm = {
-        name: _f8(member, f"{_FIRST}.norm.{name}")
-        for name in ("weight", "bias", "running_mean", "running_var")
-    }
-    gain = norm["weight"] / np.sqrt(norm["running_var"] + NORM_EPS)
-    weight = _f8(member, f"{_FIRST}.conv.weight").transpose(1, 2, 0)[:, ::-1] * gain
-    bias = norm["bias"] - norm["running_mean"] * gain + np.einsum("ilo,i->o", weight, offset)
-    weight, bias, bits = on_grid(weight * scale[:, np.newaxis, np.newaxis], bias, member.count_max)
-    grid = member.run["grid"].copy()
-    grid[0] = bits
-    return {"enc0.0.weight": weight.astype(np.float32), "enc0.0.bias": bias.astype(np.float32), "grid": grid}
-
-
-def _f8(member: ModelArtifact, name: str) -> F8:
-    if name not in member.train:
-        raise RtdecodeError(
-            f"the model holds no whole network (no train.{name})", fix="use the file that training wrote"
-        )
-    return np.asarray(member.train[name], dtype=np.float64)
-
-
 def _described(member: ModelArtifact, session: str) -> dict[str, Any]:
     if "settings" not in member.train:
         raise RtdecodeError(
@@ -196,9 +161,3 @@ def _described(member: ModelArtifact, session: str) -> dict[str, Any]:
 
 def _as_bytes(value: Any, sort_keys: bool = False) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(value, sort_keys=sort_keys).encode(), dtype=np.uint8)
-
-
-def _no_network(artifact: ModelArtifact) -> RtdecodeError:
-    return RtdecodeError(
-        f"a {artifact.kind} model is no network", fix="start from one of kind alignnet or gru"
-    )

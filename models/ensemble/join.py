@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.errors import RtdecodeError
-
-JOINED_KIND = "alignnet"
+from rtdecode.models.kinds.registry import NETWORKS
 
 
 def join(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
@@ -34,7 +33,7 @@ def join(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
     first = artifacts[0]
     if len(artifacts) == 1:
         return first
-    if first.kind != JOINED_KIND:
+    if first.kind not in NETWORKS or not NETWORKS[first.kind].joins:
         raise RtdecodeError(f"models of kind {first.kind!r} are not joined")
     for other in artifacts[1:]:
         if _sizes(other) != _sizes(first):

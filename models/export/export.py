@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -77,16 +78,13 @@ def export(
     )
 
 
+@singledispatch
 def fold(net: Network, session: str) -> dict[str, NDArray[Any]]:
     """The tensors of run.*, f8 and not rounded, without `grid`.
 
     Raises:
         RtdecodeError: the network looks ahead, or is of an unknown kind; or no such session.
     """
-    if isinstance(net, AlignNet):
-        return _fold_alignnet(net, session)
-    if isinstance(net, GRUNet):
-        return _fold_gru(net, session)
     raise RtdecodeError(f"no way to export a {type(net).__name__}")
 
 
@@ -112,6 +110,7 @@ def _all_on_grid(
     return rounded, np.array(grid, dtype=np.int32), notes
 
 
+@fold.register
 def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
     if not net.causal:
         raise RtdecodeError("the network looks ahead in time and cannot be stepped", fix="train a causal one")
@@ -148,6 +147,7 @@ def _fold_read_out(net: AlignNet) -> dict[str, NDArray[Any]]:
     return run
 
 
+@fold.register
 def _fold_gru(net: GRUNet, session: str) -> dict[str, NDArray[Any]]:
     gates = {name.removesuffix("_l0"): _f8(tensor) for name, tensor in net.gru.named_parameters()}
     scale, offset = _read_in(net, session)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,7 +73,11 @@ class AlignNetDecoder(KernelDecoder):
             events=np.zeros(layout.n_widest, np.int64),
             tally=np.zeros(N_TALLIES, np.int64),
         )
-        state = {"memory": net.memory, "pooled": net.pooled, "bin": net.tally[BIN : BIN + 1]}
+        state: dict[str, NDArray[Any]] = {
+            "memory": net.memory,
+            "pooled": net.pooled,
+            "bin": net.tally[BIN : BIN + 1],
+        }
         self._n_spikes = n_spikes
         self._prepare(alignnet_step, alignnet_run, net, net.tally, state)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.kernel_decoder import KernelDecoder
-from rtdecode.decode.tensors import check_tensors, gru_shapes
+from rtdecode.decode.tensors import check_gru
 from rtdecode.kernels.decoders.events import ADDS
 from rtdecode.kernels.decoders.gru import GRUArrays, gru_run, gru_step
 
@@ -32,9 +32,7 @@ class GRUDecoder(KernelDecoder):
 
     def __init__(self, artifact: ModelArtifact) -> None:
         super().__init__(artifact)
-        shapes = gru_shapes(artifact)
-        check_tensors(artifact, shapes, "make a new one with `rtdecode fit SESSION.h5 --kind gru`")
-        (self.n_hidden, _), run = shapes["head.weight"], artifact.run
+        (self.n_hidden, _), run = check_gru(artifact)["head.weight"], artifact.run
         widest = max(self.n_channels, self.n_hidden)
         arrays = GRUArrays(
             good=np.array(artifact.channel_mask, dtype=np.bool_),

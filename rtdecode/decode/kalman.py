@@ -36,8 +36,8 @@ class KalmanDecoder(KernelDecoder):
     """Kinematics as a linear state that every spike corrects; docs/model-files.md has the equations.
 
     An artifact with `run.gain` holds the steady-state form, with the gain folded into its weights; one with
-    `run.observe` the form with a running covariance. At bin 0 the state is zero, which stands for the means
-    of the training labels, and its covariance is `run.prior`.
+    `run.observe` the form with a running covariance. At bin 0 the state is zero, the mean of the
+    training labels, and its covariance is `run.prior`.
 
     Once a bin changes the covariance by no more than 1e-13 of it, it is constant from then on. It depends on
     the number of bins alone, so nothing is lost, and a bin costs little more than in the steady-state form.

@@ -27,24 +27,23 @@ def check_kind(artifact: ModelArtifact, kind: str) -> None:
         )
 
 
+def check_causal(artifact: ModelArtifact) -> None:
+    """The model can be stepped bin by bin.
+
+    Raises:
+        RtdecodeError: it is non-causal.
+    """
+    if not artifact.causal:
+        raise RtdecodeError(
+            f"the {artifact.kind} model is non-causal (causal is false) and cannot be stepped bin by bin",
+            fix="use a causal model",
+        )
+
+
 def last_axis(artifact: ModelArtifact, name: str) -> int:
     """Length of the last axis of run.`name`; 0 if it has none or is missing."""
     tensor = artifact.run.get(name)
     return 0 if tensor is None or tensor.ndim == 0 else tensor.shape[-1]
-
-
-def gru_shapes(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
-    """The shape of each tensor of a GRU's run.*, from the metadata and the length of a bias."""
-    n_channels, n_outputs = artifact.n_channels, len(artifact.outputs)
-    n = last_axis(artifact, "gru.bias_hh") // 3
-    return {
-        "head.weight": (n, n_outputs),
-        "head.bias": (n_outputs,),
-        "gru.weight_ih": (n_channels, 3 * n),
-        "gru.bias_ih": (3 * n,),
-        "gru.weight_hh": (n, 3 * n),
-        "gru.bias_hh": (3 * n,),
-    }
 
 
 def check_tensors(
@@ -77,6 +76,26 @@ def check_tensors(
         raise RtdecodeError(f"the model holds run.{name}, which is no part of this {artifact.kind}", fix=fix)
     if artifact.normaliser is not None:
         raise RtdecodeError(f"the model has a normaliser, which no {artifact.kind} here runs", fix=fix)
+
+
+def check_gru(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
+    """The shapes of a GRU's run.*, which are those that the metadata and the length of a bias require.
+
+    Raises:
+        RtdecodeError: a tensor is missing, unknown or misshapen.
+    """
+    n_channels, n_outputs = artifact.n_channels, len(artifact.outputs)
+    n = last_axis(artifact, "gru.bias_hh") // 3
+    shapes: dict[str, tuple[int, ...]] = {
+        "head.weight": (n, n_outputs),
+        "head.bias": (n_outputs,),
+        "gru.weight_ih": (n_channels, 3 * n),
+        "gru.bias_ih": (3 * n,),
+        "gru.weight_hh": (n, 3 * n),
+        "gru.bias_hh": (3 * n,),
+    }
+    check_tensors(artifact, shapes, "make a new one with `rtdecode fit SESSION.h5 --kind gru`")
+    return shapes
 
 
 def fits_bin(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int) -> bool:

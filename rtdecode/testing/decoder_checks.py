@@ -6,6 +6,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -154,7 +155,7 @@ def check_foreign_state_refused(make: Make, limits: Limits) -> None:
             (f"{name!r} as complex numbers", {**others, name: array.astype(np.complex128)}),
         ]
     for what, state in foreign:
-        _require_refused(lambda state=state: decoder.load_state(state), f"load_state of a state with {what}")
+        _require_refused(partial(decoder.load_state, state), f"load_state of a state with {what}")
         _require(_same_state(decoder.state(), own), f"a refused state with {what} changes the decoder's own")
 
 
@@ -232,16 +233,13 @@ def check_arrays_refused(make: Make, limits: Limits) -> None:
     ]
     own = decoder.state()
     for what, bad_counts, bad_out in wrong:
-        _require_refused(lambda c=bad_counts, o=bad_out: decoder.step(c, o), f"step with {what}")
-        _require_refused(
-            lambda c=bad_counts, o=bad_out: decoder.run(c[np.newaxis], o[np.newaxis]), f"run with {what}"
-        )
+        _require_refused(partial(decoder.step, bad_counts, bad_out), f"step with {what}")
+        rows = bad_counts[np.newaxis], bad_out[np.newaxis]
+        _require_refused(partial(decoder.run, *rows), f"run with {what}")
         _require(_same_state(decoder.state(), own), f"refused {what} change the state")
-    _require_refused(lambda: decoder.run(counts, out), "run with one bin of counts")
-    _require_refused(
-        lambda: decoder.run(np.zeros((3, n_channels), np.uint8), np.zeros((2, n_outputs), np.float32)),
-        "run with 3 bins of counts and 2 of values",
-    )
+    _require_refused(partial(decoder.run, counts, out), "run with one bin of counts")
+    unequal = np.zeros((3, n_channels), np.uint8), np.zeros((2, n_outputs), np.float32)
+    _require_refused(partial(decoder.run, *unequal), "run with 3 bins of counts and 2 of values")
 
 
 def check_out_overwritten(make: Make, limits: Limits) -> None:

@@ -77,7 +77,7 @@ class _Socket:
         if kind == zmq.XPUB:
             self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._socket.bind(endpoint or _ANY_PORT)
-        self.endpoint = self._socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """The parts of a causal convolution of three frames that do not depend on what drives it.
 
-`pending` f4[3·n] is a layer's memory: what the frames so far add to the frame at hand and to the next two.
-An input adds its row once, when it comes, and is never looked at again.
+`pending` f4[3·n] is a layer's memory: what the frames so far add to the current frame and to the next two.
+An input adds its row once, in its own frame, and is never read again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FULL = np.float32(1.0)
 
 @kernel
 def advance(pending: F4) -> None:
-    """The frame at hand is done: the next takes its place, and the last starts at zero."""
+    """Go to the next frame: shift `pending` by one frame, and fill the last with zeros."""
     n = pending.shape[0] // N_LAGS
     at_hand, following, last = pending[:n], pending[n : 2 * n], pending[2 * n :]
     for j in range(n):
@@ -32,7 +32,7 @@ def advance(pending: F4) -> None:
 
 @kernel
 def fire(bias: F4, pending: F4, voltage: F4, spikes: U1, potential: F4) -> None:
-    """Leaky integrate-and-fire neurons, driven by the frame at hand: V ← V + (I − V)·0.5, in two roundings.
+    """Leaky integrate-and-fire neurons, driven by the current frame: V ← V + (I − V)·0.5, in two roundings.
 
     Halving is exact, so a fused multiply-add would give the same bits.
 
@@ -54,7 +54,7 @@ def fire(bias: F4, pending: F4, voltage: F4, spikes: U1, potential: F4) -> None:
 
 @kernel
 def rectify(bias: F4, pending: F4, values: F4) -> None:
-    """values f4[n] = max(bias + the frame at hand, 0); pending f4[3·n] is advanced by one frame."""
+    """values f4[n] = max(bias + the current frame, 0); pending f4[3·n] is advanced by one frame."""
     for j in range(bias.shape[0]):
         total = pending[j] + bias[j]
         values[j] = total if total > ZERO else ZERO

@@ -265,7 +265,7 @@ def test_what_cannot_be_verified_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     for save_at in ((0,), (20,), (3, 21)):
         with pytest.raises(RtdecodeError, match=r"after \d+ of 20 bins"):
             verify_model(artifact, counts, save_at=save_at)
-    with pytest.raises(RtdecodeError, match="looks ahead"):
+    with pytest.raises(RtdecodeError, match="non-causal"):
         verify_model(replace(artifact, causal=False), counts)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(RtdecodeError, match=r"rtdecode\[train\]"):
