@@ -17,12 +17,14 @@ def load_torch_decoder(artifact: ModelArtifact, device: str = "cpu") -> Decoder:
         device: where torch computes: "cpu", "cuda", "cuda:1" and so on.
 
     Raises:
-        RtdecodeError: torch runs no model of this kind, is not installed, or has no such device; or the
+        RtdecodeError: torch decodes no model of this kind, is not installed, or has no such device; or the
             model is non-causal, or its tensors do not fit together.
     """
     check_causal(artifact)
     if artifact.kind not in NETWORKS:
-        raise RtdecodeError(f"torch runs no model of kind {artifact.kind!r}", fix="use the numba engine")
+        raise RtdecodeError(
+            f"torch cannot decode a model of kind {artifact.kind!r}", fix="use the numba engine"
+        )
     try:
         import torch
     except ModuleNotFoundError as error:

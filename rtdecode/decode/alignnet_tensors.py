@@ -128,7 +128,9 @@ def lay_out(artifact: ModelArtifact) -> Layout:
         try:
             layouts.append(_lay_out(network, fits))
         except RtdecodeError as error:
-            raise RtdecodeError(f"network {i}: {error.what}", where=error.where, fix=error.fix) from error
+            raise RtdecodeError(
+                f"network {i} does not fit: {error.what}", where=error.where, fix=error.fix
+            ) from error
     return _concatenated(layouts)
 
 

@@ -95,11 +95,7 @@ class KalmanDecoder(KernelDecoder):
         self._prepare(running_step, running_run, running, running.tally, state)
 
     def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        """Decode counts u1[n_channels] of one bin into out f4[n_outputs].
-
-        Raises:
-            RtdecodeError: an array has another shape or dtype.
-        """
+        """As `KernelDecoder.step`, after the covariance of this bin until it has converged."""
         if (counts.shape, out.shape, counts.dtype, out.dtype) != self._bin:
             raise misfit(counts, out, self.n_channels, self.n_outputs)
         if not self._converged[0]:
@@ -107,11 +103,7 @@ class KalmanDecoder(KernelDecoder):
         self._step(counts, out)
 
     def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        """Decode counts u1[T, n_channels] into out f4[T, n_outputs], continuing from the state.
-
-        Raises:
-            RtdecodeError: an array has another shape or dtype.
-        """
+        """As `KernelDecoder.run`, bin by bin until the covariance has converged."""
         if not fits_bins(counts, out, self.n_channels, self.n_outputs):
             raise misfit(counts, out, self.n_channels, self.n_outputs)
         first = 0

@@ -58,8 +58,8 @@ class KernelDecoder:
             step: kernel of one bin, called with each of `arrays`, counts u1[C] and out f4[D].
             run: kernel of many bins, called with `arrays` as one, counts u1[T, C] and out f4[T, D].
             arrays: model and state, a NamedTuple.
-            tally: i8, of them; `tally[CLIPPED]` counts what is clipped.
-            state: those of them that are the state, as they are at bin 0.
+            tally: i8, one of them; `tally[CLIPPED]` is the number of clipped counts.
+            state: those of them that are the state, with its values at bin 0.
         """
         self._step, self._run = partial(step, *arrays), partial(run, arrays)
         self._tally, self._state = tally, state
@@ -92,11 +92,7 @@ class KernelDecoder:
         self._step(counts, out)
 
     def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        """Decode counts u1[T, n_channels] into out f4[T, n_outputs], continuing from the state.
-
-        Raises:
-            RtdecodeError: an array has another shape or dtype.
-        """
+        """Decode counts u1[T, n_channels] into out f4[T, n_outputs]; raises as `step`."""
         if not fits_bins(counts, out, self.n_channels, self.n_outputs):
             raise misfit(counts, out, self.n_channels, self.n_outputs)
         self._run(counts, out)

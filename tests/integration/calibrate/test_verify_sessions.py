@@ -168,7 +168,7 @@ def test_what_torch_does_not_do_is_refused_in_one_line(
 ) -> None:
     alignnet = indy_alignnets[0.064]
     given = ["decode", indy, "--engine", "torch", "--model"]
-    assert "torch runs no model of kind 'wiener'" in refusal(run(*given, indy_model))
+    assert "torch cannot decode a model of kind 'wiener'" in refusal(run(*given, indy_model))
     assert "rtdecode[train]" in refusal(run(*given, alignnet, script=NO_TORCH))
     assert "rtdecode[train]" in refusal(run("verify", indy, "--model", alignnet, script=NO_TORCH))
     assert "no device 'abacus'" in refusal(run("verify", indy, "--model", alignnet, "--device", "abacus"))

@@ -199,7 +199,7 @@ def test_artifacts_that_do_not_fit_are_refused() -> None:
         FoldedAlignNet(gru)
     with pytest.raises(RtdecodeError, match="of kind 'alignnet', not 'gru'"):
         FoldedGRU(alignnet)
-    with pytest.raises(RtdecodeError, match="torch runs no model of kind 'wiener'"):
+    with pytest.raises(RtdecodeError, match="torch cannot decode a model of kind 'wiener'"):
         load_torch_decoder(replace(gru, kind="wiener"))
     for artifact in (alignnet, gru):
         for name in artifact.run.keys() - {"grid"}:

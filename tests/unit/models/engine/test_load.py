@@ -72,7 +72,7 @@ def test_other_models_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for available in (True, False):
         if not available:
             monkeypatch.setitem(sys.modules, "torch", None)
-        with pytest.raises(RtdecodeError, match="torch runs no model of kind 'wiener'") as refused:
+        with pytest.raises(RtdecodeError, match="torch cannot decode a model of kind 'wiener'") as refused:
             load_torch_decoder(wiener)
         assert refused.value.fix == "use the numba engine"
     with pytest.raises(RtdecodeError, match="non-causal"):

@@ -339,7 +339,9 @@ def test_networks_that_do_not_fit_together_are_refused() -> None:
         AlignNetDecoder(replace(model, run=gap))
     with pytest.raises(RtdecodeError, match=r"run\.head\.bias, which belongs to none of its networks"):
         AlignNetDecoder(replace(model, run=run | {"head.bias": run["0.head.bias"]}))
-    with pytest.raises(RtdecodeError, match=r"network 1: the model lacks the tensor run\.head\.bias"):
+    with pytest.raises(
+        RtdecodeError, match=r"network 1 does not fit: the model lacks the tensor run\.head\.bias"
+    ):
         AlignNetDecoder(replace(model, run={name: run[name] for name in run if name != "1.head.bias"}))
     with pytest.raises(RtdecodeError, match="grid_bits is 0, which is not the least"):
         AlignNetDecoder(replace(model, fractional_bits=0))
