@@ -21,7 +21,7 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.ensemble.join import trained_members
+from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.kinds.registry import network_kind
 
 F8 = NDArray[np.float64]

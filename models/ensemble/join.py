@@ -6,7 +6,6 @@ Networks that differ in nothing but their seeds err differently, and their mean 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.ensemble import join_runs, split_networks
+from rtdecode.decode.ensemble import join_runs
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.kinds.registry import NETWORKS
 
@@ -55,28 +54,6 @@ def join(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
         provenance=first.provenance | {"export": exported},
         fractional_bits=min(artifact.fractional_bits or 0 for artifact in artifacts),
     )
-
-
-def trained_members(artifact: ModelArtifact) -> list[ModelArtifact]:
-    """Each member as a model by itself, with its train.*.
-
-    Raises:
-        RtdecodeError: the members do not fit together.
-    """
-    members = split_networks(artifact)
-    if len(members) == 1:
-        return members
-    return [
-        replace(
-            member,
-            train={
-                name.removeprefix(f"{i}."): tensor
-                for name, tensor in artifact.train.items()
-                if re.match(rf"{i}\.", name)
-            },
-        )
-        for i, member in enumerate(members)
-    ]
 
 
 def _with_part_of_output(run: dict[str, NDArray[Any]], n_members: int) -> dict[str, NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.models.ensemble.join import trained_members
+from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.export.noncausal import check_digest
 from rtdecode.models.kinds.registry import network_kind
 from rtdecode.models.nn.network import Network
