@@ -18,21 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.decode.ensemble import join_members, split_members
+from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.ensemble.join import train_tensors_of, trained_members
-from rtdecode.models.export.fixed_point import fixed_point
-from rtdecode.models.train_state import FIX, network_description
+from rtdecode.models.ensemble.split import train_tensors_of, trained_members
+from rtdecode.models.kinds.registry import network_kind
+from rtdecode.models.train_state import network_description
 
 F8 = NDArray[np.float64]
 
-#: Of `nn.BatchNorm1d`.
-NORM_EPS = 1e-5
-
-_FIRST = "net.spike_encoder.stages.0.0"
 _READ_IN = "net.read_in"
-_HEADS = {"alignnet": "net.behavior_head.head", "gru": "net.head"}
 
 
 def renormalised(
@@ -66,7 +61,8 @@ def renormalised(
             train[f"{_READ_IN}.sessions.{n}.{name}"] = values
         train[f"{_READ_IN}._extra_state"] = _as_bytes(described["sessions"])
         train["settings"] = _as_bytes(described, sort_keys=True)
-        folded = _first_layer(member, scale4.astype(np.float64) * good, offset4.astype(np.float64) * good)
+        scale8, offset8 = (values.astype(np.float64) * good for values in (scale4, offset4))
+        folded = network_kind(member).fold_read_in(member, scale8, offset8)
         run = member.run | folded
         fractional_bits = int(run["grid"].min()) if "grid" in run else None
         return replace(
@@ -102,7 +98,7 @@ def with_heads(artifact: ModelArtifact, change: F8, offset: F8) -> ModelArtifact
         bias = member.run["head.bias"].astype(np.float64) + own
         # A network's head gives z-scores, and the model is the mean of its members.
         sd, mean = member.train["net.output_sd"], member.train["net.output_mean"]
-        head, n_members = _HEADS[member.kind], len(members)
+        head, n_members = network_kind(member).head, len(members)
         train = {
             f"{head}.weight": (weight * n_members / sd).T.astype(np.float32),
             f"{head}.bias": ((bias * n_members - mean) / sd).astype(np.float32),
@@ -123,10 +119,9 @@ def head_features(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray
     Raises:
         RtdecodeError: the model is not a network, or the counts do not fit it.
     """
-    if artifact.kind not in _HEADS:
-        raise _not_a_network(artifact)
+    network_kind(artifact)
     features = []
-    for member in split_members(artifact):
+    for member in split_networks(artifact):
         n = len(member.run["head.weight"])
         run = {"head.weight": np.eye(n, dtype=np.float32), "head.bias": np.zeros(n, np.float32)}
         outputs = tuple(Output(f"feature {i}", "", 0.0, 1.0, "other") for i in range(n))
@@ -137,55 +132,17 @@ def head_features(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray
 
 
 def _each_member(artifact: ModelArtifact, changed: Callable[[ModelArtifact], ModelArtifact]) -> ModelArtifact:
-    if artifact.kind not in _HEADS:
-        raise _not_a_network(artifact)
+    network_kind(artifact)
     members = [changed(member) for member in trained_members(artifact)]
     bits = [member.fractional_bits for member in members if member.fractional_bits is not None]
     return replace(
         artifact,
-        run=join_members([member.run for member in members]),
+        run=join_runs([member.run for member in members]),
         train=train_tensors_of(members),
         channel_mask=members[0].channel_mask,
         fractional_bits=min(bits) if bits else None,
     )
 
 
-def _first_layer(member: ModelArtifact, scale: F8, offset: F8) -> dict[str, NDArray[Any]]:
-    """The tensors of run.* that a read-in is folded into."""
-    if member.kind == "gru":
-        weight, bias = (_f8(member, f"net.gru.{name}_ih_l0") for name in ("weight", "bias"))
-        return {
-            "gru.weight_ih": (weight.T * scale[:, np.newaxis]).astype(np.float32),
-            "gru.bias_ih": (bias + weight @ offset).astype(np.float32),
-        }
-    norm = {
-        name: _f8(member, f"{_FIRST}.norm.{name}")
-        for name in ("weight", "bias", "running_mean", "running_var")
-    }
-    gain = norm["weight"] / np.sqrt(norm["running_var"] + NORM_EPS)
-    weight = _f8(member, f"{_FIRST}.conv.weight").transpose(1, 2, 0)[:, ::-1] * gain
-    bias = norm["bias"] - norm["running_mean"] * gain + np.einsum("ilo,i->o", weight, offset)
-    weight, bias, bits = fixed_point(weight * scale[:, np.newaxis, np.newaxis], bias, member.count_max)
-    fractional_bits = member.run["grid"].copy()
-    fractional_bits[0] = bits
-    return {
-        "enc0.0.weight": weight.astype(np.float32),
-        "enc0.0.bias": bias.astype(np.float32),
-        "grid": fractional_bits,
-    }
-
-
-def _f8(member: ModelArtifact, name: str) -> F8:
-    if name not in member.train:
-        raise RtdecodeError(f"the model has no complete training state (no train.{name})", fix=FIX)
-    return np.asarray(member.train[name], dtype=np.float64)
-
-
 def _as_bytes(value: Any, sort_keys: bool = False) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(value, sort_keys=sort_keys).encode(), dtype=np.uint8)
-
-
-def _not_a_network(artifact: ModelArtifact) -> RtdecodeError:
-    return RtdecodeError(
-        f"a {artifact.kind} model is not a network", fix="start from one of kind alignnet or gru"
-    )

@@ -30,10 +30,8 @@ FORMAT_VERSION = 1
 MAX_FILE_BYTES = 256 * 2**20
 METADATA_KEY = "rtdecode"
 
-Kind = Literal["wiener", "kalman", "gru", "alignnet"]
 Role = Literal["position", "velocity", "other"]
 
-KINDS: tuple[str, ...] = get_args(Kind)
 ROLES: tuple[str, ...] = get_args(Role)
 
 _MAX_HEADER_BYTES = 100_000_000  # what the safetensors format allows
@@ -84,7 +82,7 @@ class ModelArtifact:
     Two artifacts with one `model_id` decode alike. Arrays are copied, and read-only from then on.
 
     Args:
-        kind: which decoder steps it: "wiener", "kalman", "gru" or "alignnet".
+        kind: which decoder steps it, one of `rtdecode.decode.load.DECODERS`.
         causal: False for a network that looks ahead; such a model cannot be served.
         bin_width_s: the only bin width the model understands, in seconds.
         n_channels: channels of the stream, the masked ones included.
@@ -374,8 +372,6 @@ def _checked_tensors(group: str, tensors: dict[str, NDArray[Any]]) -> dict[str, 
 
 
 def _check_settings(artifact: ModelArtifact) -> None:
-    if artifact.kind not in KINDS:
-        raise RtdecodeError(f"unknown kind {artifact.kind!r}; known are {', '.join(KINDS)}")
     if not (math.isfinite(artifact.bin_width_s) and artifact.bin_width_s > 0):
         raise RtdecodeError(f"a bin width of {artifact.bin_width_s} s; it must be above 0")
     if artifact.n_channels < 1:

@@ -8,9 +8,8 @@ from pathlib import Path
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import bundled_models, current_model, find_model
+from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.session.layout import Session
-
-NETWORKS = ("alignnet", "gru")
 
 
 @dataclass(frozen=True, eq=False)

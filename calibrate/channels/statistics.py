@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.ensemble.join import trained_members
+from rtdecode.models.ensemble.split import trained_members
 
 F8 = NDArray[np.float64]
 

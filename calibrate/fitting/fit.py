@@ -31,9 +31,10 @@ from rtdecode.calibrate.data.sessions import (
     synthetic_notes,
 )
 from rtdecode.calibrate.data.splits import check_holdout, chronological_split
-from rtdecode.calibrate.fitting.fitters import FITTERS, NETWORKS, Trained, TrainingSet, check_installed
+from rtdecode.calibrate.fitting.fitters import FITTERS, Trained, TrainingSet, check_installed
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
+from rtdecode.models.kinds.registry import NETWORKS
 
 MIN_TRAIN_S, MIN_HOLDOUT_S = 20.0, 2.0
 

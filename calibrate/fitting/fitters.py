@@ -15,6 +15,7 @@ from rtdecode.artifact import Output, count_max_at
 from rtdecode.calibrate.data.metrics import nullable
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.errors import RtdecodeError
+from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.linear.kalman import fit_kalman, steady_filter
 from rtdecode.models.linear.wiener import fit_wiener
 
@@ -59,8 +60,6 @@ class Trained:
 
 Fitter = Callable[[TrainingSet, Callable[[float], None]], Sequence[Trained]]
 """Gives one for all sessions, or one for each, of a kind of model that reads each in by itself."""
-
-NETWORKS = ("alignnet", "gru")
 
 
 def _fit_wiener(data: TrainingSet, progress: Callable[[float], None]) -> Sequence[Trained]:

@@ -24,7 +24,6 @@ from rtdecode.calibrate.data.sessions import (
     distinct_names,
     synthetic_notes,
 )
-from rtdecode.calibrate.fitting.fitters import NETWORKS
 from rtdecode.calibrate.training.augment import Augmentation
 from rtdecode.calibrate.training.build import (
     chosen_device,
@@ -47,6 +46,7 @@ from rtdecode.calibrate.training.windows import Recording
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.export.float16 import train_in_float16
+from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.nn.network import Network
 
 #: Weight of the paths beside the deployed one: both reconstructions, the simulation and the contrast.

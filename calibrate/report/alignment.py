@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.training.ensemble import one_thread
-from rtdecode.models.ensemble.join import trained_members
 from rtdecode.models.ensemble.load import networks_of
+from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.train_state import exported_session
 

@@ -13,7 +13,8 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.verification.reference import LinearReference
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
-from rtdecode.models.engine.load import TORCH_KINDS, load_torch_decoder
+from rtdecode.models.engine.load import load_torch_decoder
+from rtdecode.models.kinds.registry import NETWORKS
 
 F4 = NDArray[np.float32]
 U1 = NDArray[np.uint8]
@@ -64,7 +65,7 @@ class Ways:
         self._torch: dict[str, Decoder] = {}
         self._linear: LinearReference | None = None
         self.reference = "numpy"
-        if artifact.kind in TORCH_KINDS:
+        if artifact.kind in NETWORKS:
             self._torch = {name: load_torch_decoder(artifact, device) for name in ("batch", "step")}
             self.reference = "torch batch"
         else:

@@ -1,1 +1,1 @@
-"""A model file stepped in torch, which the runtime's engine is measured against."""
+"""A model file decoded with torch: the reference for the runtime's kernels."""

@@ -1,4 +1,4 @@
-"""A folded network in torch behind the runtime's `Decoder`: state, chunks and checks, whatever the kind."""
+"""A folded network in torch behind the runtime's `Decoder`: state, chunks and checks of every kind."""
 
 from __future__ import annotations
 
@@ -13,20 +13,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.tensors import fits_bin, fits_bins, misfit
-from rtdecode.errors import RtdecodeError
+from rtdecode.decode.tensors import (
+    check_kind,
+    fits_bin,
+    fits_bins,
+    foreign_state,
+    is_state_like,
+    misfit,
+)
 
+#: Bins that `run` computes at once by default.
 CHUNK_BINS = 8192
 
 
 class FoldedNetwork:
     """A `rtdecode.decode.decoder.Decoder` that computes in torch, from an artifact's run.* alone.
 
-    `run` takes a recording layer by layer and `step` goes bin by bin; either goes on from the other.
+    `run` computes a recording layer by layer and `step` bin by bin; either continues from the other.
 
     Args:
         artifact: of the class's kind.
-        device: where to compute.
+        device: where torch computes, such as "cpu" or "cuda:1".
+        chunk_bins: number of bins that `run` computes at once.
 
     Raises:
         RtdecodeError: the artifact is of another kind, or its tensors are missing, unknown or misshapen.
@@ -37,14 +45,13 @@ class FoldedNetwork:
     n_outputs: int
     clipped: int
 
-    def __init__(self, artifact: ModelArtifact, device: str = "cpu") -> None:
-        if artifact.kind != self.kind:
-            raise RtdecodeError(f"the model is of kind {artifact.kind!r}, not {self.kind!r}")
+    def __init__(self, artifact: ModelArtifact, device: str, chunk_bins: int) -> None:
+        check_kind(artifact, self.kind)
         self.n_channels, self.n_outputs = artifact.n_channels, len(artifact.outputs)
         self.clipped = 0
         self._count_max = artifact.count_max
         self._good = np.array(artifact.channel_mask, dtype=np.bool_)
-        self._device = torch.device(device)
+        self._device, self._chunk_bins = torch.device(device), chunk_bins
         self._state: dict[str, Tensor] = {}
 
     def reset(self) -> None:
@@ -62,36 +69,35 @@ class FoldedNetwork:
         self._decode(counts[np.newaxis], out[np.newaxis])
 
     def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        """Decode counts u1[T, n_channels] into out f4[T, n_outputs], going on from the state.
+        """Decode counts u1[T, n_channels] into out f4[T, n_outputs], continuing from the state.
 
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
         if not fits_bins(counts, out, self.n_channels, self.n_outputs):
             raise misfit(counts, out, self.n_channels, self.n_outputs)
-        for first in range(0, len(counts), CHUNK_BINS):
-            self._decode(counts[first : first + CHUNK_BINS], out[first : first + CHUNK_BINS])
+        for first in range(0, len(counts), self._chunk_bins):
+            end = first + self._chunk_bins
+            self._decode(counts[first:end], out[first:end])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """A copy of everything that the next output depends on, besides the model."""
         return {name: tensor.cpu().numpy().copy() for name, tensor in self._state.items()}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from what `state` gave.
+        """Continue from what `state` returned.
 
         Raises:
             RtdecodeError: the state is another model's.
         """
         own = self.state()
-        if state.keys() != own.keys() or any(
-            state[name].shape != own[name].shape or state[name].dtype != own[name].dtype for name in own
-        ):
-            raise RtdecodeError(f"the state is not one of this {self.kind} in torch")
+        if not is_state_like(state, own):
+            raise foreign_state(self.kind, state, own)
         self._state = {name: self._tensor(state[name]) for name in own}
 
     @abstractmethod
     def _advance(self, counts: Tensor) -> Tensor:
-        """Values f4[T, D] of the next bins, T ≥ 1, from clipped counts f4[T, C]; moves the state on."""
+        """Values f4[T, D] of the next bins, T ≥ 1, from clipped counts f4[T, C]; advances the state."""
 
     def _decode(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
         self.clipped += int(np.count_nonzero(counts[:, self._good] > self._count_max))

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.ensemble import join_members, split_members
+from rtdecode.decode.ensemble import join_runs
 from rtdecode.errors import RtdecodeError
-
-ENSEMBLE_KIND = "alignnet"
+from rtdecode.models.ensemble.split import train_tensors_of
+from rtdecode.models.kinds.registry import NETWORKS
 
 
 def ensemble_of(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
@@ -34,7 +34,7 @@ def ensemble_of(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
     first = artifacts[0]
     if len(artifacts) == 1:
         return first
-    if first.kind != ENSEMBLE_KIND:
+    if first.kind not in NETWORKS or not NETWORKS[first.kind].joins:
         raise RtdecodeError(
             f"models of kind {first.kind!r} have no ensembles", fix="use one of them, or train an alignnet"
         )
@@ -52,42 +52,11 @@ def ensemble_of(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
     exported = first.provenance["export"] | {"notes": notes}
     return replace(
         first,
-        run=join_members([_with_share_of_output(artifact.run, len(artifacts)) for artifact in artifacts]),
+        run=join_runs([_with_share_of_output(artifact.run, len(artifacts)) for artifact in artifacts]),
         train=train_tensors_of(artifacts),
         provenance=first.provenance | {"export": exported},
         fractional_bits=min(artifact.fractional_bits or 0 for artifact in artifacts),
     )
-
-
-def train_tensors_of(members: Sequence[ModelArtifact]) -> dict[str, NDArray[Any]]:
-    """train.* of an ensemble: names have the number of the member in front, unless it is the only one."""
-    if len(members) == 1:
-        return members[0].train
-    return {
-        f"{i}.{name}": tensor for i, member in enumerate(members) for name, tensor in member.train.items()
-    }
-
-
-def trained_members(artifact: ModelArtifact) -> list[ModelArtifact]:
-    """Each member of an ensemble as a model of its own, with its train.*.
-
-    Raises:
-        RtdecodeError: the members do not fit together.
-    """
-    members = split_members(artifact)
-    if len(members) == 1:
-        return members
-    return [
-        replace(
-            member,
-            train={
-                name.removeprefix(f"{i}."): tensor
-                for name, tensor in artifact.train.items()
-                if re.match(rf"{i}\.", name)
-            },
-        )
-        for i, member in enumerate(members)
-    ]
 
 
 def _with_share_of_output(run: dict[str, NDArray[Any]], n_members: int) -> dict[str, NDArray[Any]]:

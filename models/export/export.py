@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -77,16 +78,13 @@ def export(
     )
 
 
+@singledispatch
 def fold(net: Network, session: str) -> dict[str, NDArray[Any]]:
     """The tensors of run.*, f8 and not rounded, without `grid` (the fractional bits of each layer).
 
     Raises:
         RtdecodeError: the network is non-causal, or is of an unknown kind; or the session is unknown.
     """
-    if isinstance(net, AlignNet):
-        return _fold_alignnet(net, session)
-    if isinstance(net, GRUNet):
-        return _fold_gru(net, session)
     raise RtdecodeError(
         f"a {type(net).__name__} cannot be exported", fix="train a network of kind alignnet or gru"
     )
@@ -116,6 +114,7 @@ def _all_fixed_point(
     return rounded, np.array(layer_bits, dtype=np.int32), notes
 
 
+@fold.register
 def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
     if not net.causal:
         raise RtdecodeError("the network is non-causal and cannot be stepped", fix="train a causal one")
@@ -152,6 +151,7 @@ def _fold_read_out(net: AlignNet) -> dict[str, NDArray[Any]]:
     return run
 
 
+@fold.register
 def _fold_gru(net: GRUNet, session: str) -> dict[str, NDArray[Any]]:
     gates = {name.removesuffix("_l0"): _f8(tensor) for name, tensor in net.gru.named_parameters()}
     scale, offset = _read_in(net, session)

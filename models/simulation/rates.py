@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.ensemble.join import trained_members
 from rtdecode.models.ensemble.load import networks_of
+from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.train_state import exported_session
 

@@ -1,4 +1,4 @@
-"""The tensors of a streaming AlignNet: what an artifact must hold, and how the engine lays it out."""
+"""The tensors of a streaming AlignNet: what an artifact must hold, and the layout of the kernels' arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.ensemble import split_members
+from rtdecode.decode.ensemble import split_networks
 from rtdecode.decode.halfwords import as_halfwords
 from rtdecode.decode.tensors import check_tensors, last_axis
 from rtdecode.errors import RtdecodeError
@@ -48,7 +48,7 @@ class SpikingLayer:
         name: of its convolution in the artifact, such as "enc0.1".
         level: ticks in every 2**level-th bin: in bin k if k + 1 is a multiple of that.
         n_units: how many neurons.
-        offset: place of its first neuron in the engine's row of spikes.
+        offset: index of its first neuron in the row of spikes.
     """
 
     name: str
@@ -62,13 +62,13 @@ class Layout:
     """A network laid out flat for `rtdecode.kernels.decoders.alignnet`, whose docstrings describe the arrays.
 
     Args:
-        plan: i8[members, 4·levels − 2 + N_OTHERS, N_COLUMNS].
+        plan: i8[networks, 4·levels − 2 + N_OTHERS, N_COLUMNS].
         weights: i2, or f4 where a tensor does not fit (`halfwords`), of every layer but the heads.
         parameters: f4, biases, decays, scales of the weights, and the heads' weights.
         n_memory, n_pooled, n_spikes: lengths of the arrays of these names.
-        n_widest: length of the longest input or continuous layer, a level's charges included.
+        n_widest: length of the longest input or continuous layer, a level's potentials included.
         layers: the spiking ones, in the order of the plan.
-        dense_macs: multiply-adds that a bin takes on average if every input counts.
+        dense_macs: multiply-adds of a bin, on average, if every input counts.
     """
 
     plan: NDArray[np.int64]
@@ -90,45 +90,48 @@ class _Arena:
         self._length = 0
 
     def add(self, array: NDArray[Any]) -> int:
-        """Where it begins."""
-        place = self._length
+        """Append the array; returns the index of its first entry."""
+        first = self._length
         self._chunks.append(array.reshape(-1))
         self._length += array.size
-        return place
+        return first
 
     def flat(self) -> NDArray[Any]:
         return np.concatenate(self._chunks)
 
 
-def _packed(tensor: NDArray[np.float32], halved: bool) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """The tensor as the engine holds it, and f4[1] to multiply it by."""
-    words = as_halfwords(tensor) if halved else None
+def _packed(tensor: NDArray[np.float32], fits: bool) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """The tensor as the kernels read it, in 16 bits if `fits`, and f4[1] to multiply it by."""
+    words = as_halfwords(tensor) if fits else None
     values, scale = (tensor, np.float32(1.0)) if words is None else words
     return values, np.array([scale], dtype=np.float32)
 
 
 def lay_out(artifact: ModelArtifact) -> Layout:
-    """The engine's arrays of an artifact, its members one after another.
+    """The kernels' arrays for an artifact, the networks of an ensemble one after another.
 
     Raises:
-        RtdecodeError: a tensor is missing, unknown or misshapen, or what drives a threshold is not exact in
+        RtdecodeError: a tensor is missing, unknown or misshapen, or sums before a threshold are not exact in
             float32.
     """
-    members = split_members(artifact)
-    halved = all(as_halfwords(tensor) is not None for tensor in _engine_weights(artifact))
-    if len(members) == 1:
-        return _lay_out(artifact, halved)
-    if artifact.fractional_bits != min(member.fractional_bits or 0 for member in members):
+    networks = split_networks(artifact)
+    fits = all(as_halfwords(tensor) is not None for tensor in _engine_weights(artifact))
+    if len(networks) == 1:
+        return _lay_out(artifact, fits)
+    if artifact.fractional_bits != min(network.fractional_bits or 0 for network in networks):
         raise RtdecodeError(
-            f"grid_bits is {artifact.fractional_bits}, and not the least of its members' run.grid", fix=_FIX
+            f"grid_bits is {artifact.fractional_bits}, which is not the least of its networks' run.grid",
+            fix=_FIX,
         )
     layouts = []
-    for i, member in enumerate(members):
+    for i, network in enumerate(networks):
         try:
-            layouts.append(_lay_out(member, halved))
+            layouts.append(_lay_out(network, fits))
         except RtdecodeError as error:
-            raise RtdecodeError(f"member {i}: {error.what}", where=error.where, fix=error.fix) from error
-    return _side_by_side(layouts)
+            raise RtdecodeError(
+                f"network {i} does not fit: {error.what}", where=error.where, fix=error.fix
+            ) from error
+    return _concatenated(layouts)
 
 
 def _engine_weights(artifact: ModelArtifact) -> Iterator[NDArray[Any]]:
@@ -139,7 +142,7 @@ def _engine_weights(artifact: ModelArtifact) -> Iterator[NDArray[Any]]:
     )
 
 
-def _side_by_side(layouts: list[Layout]) -> Layout:
+def _concatenated(layouts: list[Layout]) -> Layout:
     plans: list[NDArray[np.int64]] = []
     layers: list[SpikingLayer] = []
     n_weights = n_parameters = n_memory = n_pooled = n_spikes = 0
@@ -175,18 +178,13 @@ def _side_by_side(layouts: list[Layout]) -> Layout:
     )
 
 
-def _lay_out(artifact: ModelArtifact, halved: bool) -> Layout:
-    """The engine's arrays of a model of one member, its weights in 16 bits if `halved`.
-
-    Raises:
-        RtdecodeError: a tensor is missing, unknown or misshapen, or what drives a threshold is not exact in
-            float32.
-    """
+def _lay_out(artifact: ModelArtifact, fits: bool) -> Layout:
+    """The kernels' arrays of one network, its weights in 16 bits if all `fits`."""
     n_levels = len(artifact.widths)
     if not 1 <= n_levels <= MAX_LEVELS:
-        raise RtdecodeError(f"the model has {n_levels} widths, and needs 1 to {MAX_LEVELS}", fix=_FIX)
-    _check_shapes(artifact)
-    _check_grid(artifact)
+        raise RtdecodeError(f"the model has {n_levels} widths; it must have 1 to {MAX_LEVELS}", fix=_FIX)
+    check_alignnet(artifact)
+    _check_fixed_point(artifact)
     if _has(artifact, _LEAKY):
         _check_decay(artifact)
     plan = np.zeros((4 * n_levels - 2 + N_OTHERS, N_COLUMNS), np.int64)
@@ -203,7 +201,7 @@ def _lay_out(artifact: ModelArtifact, halved: bool) -> Layout:
         if name == "head":
             row[WEIGHT] = parameters.add(weight)
         else:
-            values, scale = _packed(weight, halved)
+            values, scale = _packed(weight, fits)
             row[[WEIGHT, SCALE]] = weights.add(values), parameters.add(scale)
         macs += weight.size / 2**level
         if name == _LEAKY:
@@ -218,7 +216,7 @@ def _lay_out(artifact: ModelArtifact, halved: bool) -> Layout:
             if name.endswith(".0"):
                 n_memory += N_LAGS * n_out
                 skip = artifact.run[f"skip{level}.weight"]
-                values, scale = _packed(skip, halved)
+                values, scale = _packed(skip, fits)
                 row[[SKIP, SKIP_SCALE]] = weights.add(values), parameters.add(scale)
                 macs += skip.size / 2**level
         else:
@@ -243,7 +241,7 @@ def _lay_out(artifact: ModelArtifact, halved: bool) -> Layout:
 
 
 def _parts(n_levels: int) -> Iterator[tuple[str, int]]:
-    """Name and level of what has weights, in the order of the plan's rows."""
+    """Name and level of each layer with weights, in the order of the plan's rows."""
     for stage, n in (("enc", n_levels), ("dec", n_levels - 1)):
         for level in range(n):
             yield f"{stage}{level}.0", level
@@ -254,7 +252,8 @@ def _parts(n_levels: int) -> Iterator[tuple[str, int]]:
     yield "head", 0
 
 
-def _check_shapes(artifact: ModelArtifact) -> None:
+def _shapes(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a network's run.* but `grid`, from the metadata and the biases' lengths."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def add(name: str, n_in: int, n_out: int, *lags: int) -> None:
@@ -281,7 +280,18 @@ def _check_shapes(artifact: ModelArtifact) -> None:
     if _has(artifact, _LEAKY):
         shapes[f"{_LEAKY}.decay"] = (last_axis(artifact, f"{_LEAKY}.bias"),)
     add("head", above, len(artifact.outputs))
+    return shapes
+
+
+def check_alignnet(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
+    """The shapes of one network's run.*, which are those that the metadata and the biases require.
+
+    Raises:
+        RtdecodeError: a tensor is missing, unknown or misshapen.
+    """
+    shapes = _shapes(artifact)
     check_tensors(artifact, shapes, _FIX, besides=("grid",))
+    return shapes
 
 
 def _has(artifact: ModelArtifact, name: str) -> bool:
@@ -292,43 +302,44 @@ def _check_decay(artifact: ModelArtifact) -> None:
     decay = artifact.run[f"{_LEAKY}.decay"]
     if not ((decay >= 0.0) & (decay < 1.0)).all():
         raise RtdecodeError(
-            f"run.{_LEAKY}.decay spans {decay.min():g} to {decay.max():g}; it must lie in [0, 1)",
+            f"run.{_LEAKY}.decay spans {decay.min():g} to {decay.max():g}; it must be in [0, 1)",
             fix=_FIX,
         )
 
 
-def _check_grid(artifact: ModelArtifact) -> None:
-    """Every sum that feeds a threshold is exact in float32, whatever the order of its terms."""
-    grid, n_levels = artifact.run.get("grid"), len(artifact.widths)
-    if grid is None:
+def _check_fixed_point(artifact: ModelArtifact) -> None:
+    """Every sum before a threshold is exact in float32, whatever the order of its terms."""
+    layer_bits, n_levels = artifact.run.get("grid"), len(artifact.widths)
+    if layer_bits is None:
         raise RtdecodeError("the model lacks the tensor run.grid", fix=_FIX)
-    if grid.shape != (2 * n_levels,) or grid.dtype != np.int32:
+    if layer_bits.shape != (2 * n_levels,) or layer_bits.dtype != np.int32:
         raise RtdecodeError(
-            f"run.grid is {grid.dtype}{list(grid.shape)}; a model of {n_levels} levels needs int32"
-            f"[{2 * n_levels}]",
+            f"run.grid is {layer_bits.dtype}{list(layer_bits.shape)}; a model of {n_levels} levels needs "
+            f"int32[{2 * n_levels}]",
             fix=_FIX,
         )
-    if grid.min() < 0 or grid.max() >= _FLOAT32_BITS or artifact.fractional_bits != grid.min():
+    least, most = layer_bits.min(), layer_bits.max()
+    if least < 0 or most >= _FLOAT32_BITS or artifact.fractional_bits != least:
         raise RtdecodeError(
-            f"run.grid is {grid.tolist()}; it must lie in 0..{_FLOAT32_BITS - 1}, its least being grid_bits, "
-            f"{artifact.fractional_bits}",
+            f"run.grid is {layer_bits.tolist()}; it must be in 0..{_FLOAT32_BITS - 1}, and its "
+            f"least must be grid_bits, {artifact.fractional_bits}",
             fix=_FIX,
         )
-    for (name, _), bits in zip(_parts(n_levels), grid.tolist(), strict=False):
+    for (name, _), bits in zip(_parts(n_levels), layer_bits.tolist(), strict=False):
         weight = artifact.run[f"{name}.weight"].astype(np.float64)
         bias = artifact.run[f"{name}.bias"].astype(np.float64)
         largest_input = artifact.count_max if name == "enc0.0" else 1
         for tensor, values in (("weight", weight), ("bias", bias)):
             if not _is_whole(values * 2**bits):
                 raise RtdecodeError(
-                    f"run.{name}.{tensor} is not on its grid of 2^-{bits}: made by a faulty export",
+                    f"run.{name}.{tensor} is not a multiple of 2^-{bits}: a faulty export made it",
                     fix=_FIX,
                 )
         reach = float((np.abs(weight).sum(axis=(0, 1)) * largest_input + np.abs(bias)).max())
         if reach >= 2 ** (_FLOAT32_BITS - bits):
             raise RtdecodeError(
-                f"the sums of run.{name} reach {reach:g}; on its grid of 2^-{bits} they are exact below "
-                f"{2 ** (_FLOAT32_BITS - bits)} only: made by a faulty export",
+                f"the sums of run.{name} reach {reach:g}; in multiples of 2^-{bits} they are exact below "
+                f"{2 ** (_FLOAT32_BITS - bits)} only: a faulty export made it",
                 fix=_FIX,
             )
 

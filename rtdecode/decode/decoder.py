@@ -1,4 +1,4 @@
-"""What every decoder can do, whatever model it steps."""
+"""The interface of every decoder, whatever its model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class Decoder(Protocol):
         for counts in bins:                       # u1[n_channels] each
             decoder.step(counts, out)
 
-    `run` over any chunks of a recording and `step` over its bins give the same bits.
+    `run` over any chunks of a recording and `step` over its bins give the same bits;
+    `rtdecode.testing.check_decoder` checks that and the rest.
     """
 
     @property
@@ -36,7 +37,7 @@ class Decoder(Protocol):
         """Counts above the model's count_max since the decoder was made; `reset` leaves it alone."""
 
     def reset(self) -> None:
-        """Go back to bin 0: what came before counts as silence (raw counts of zero)."""
+        """Go back to bin 0, as if only silence (counts of zero) preceded it."""
 
     def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
         """Decode one bin, without allocating.
@@ -47,7 +48,7 @@ class Decoder(Protocol):
         """
 
     def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        """Decode many bins, going on from the state; the same bits as as many calls of `step`.
+        """Decode many bins, continuing from the state; the same bits as a call of `step` for each.
 
         Args:
             counts: u1[T, n_channels].
@@ -58,7 +59,7 @@ class Decoder(Protocol):
         """A copy of everything that the next output depends on, besides the model."""
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from what `state` gave, here or in another decoder of the same model.
+        """Continue from what `state` returned, here or in another decoder of the same model.
 
         Raises:
             RtdecodeError: the state is another model's.

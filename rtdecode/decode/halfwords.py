@@ -1,7 +1,7 @@
-"""Weights in 16 bits: half the way from memory, which is what bounds a step, and not one bit lost.
+"""Weights as 16-bit integers: half the memory traffic, which limits a step, without losing a bit.
 
-A tensor fits if all its numbers are whole multiples, −32767 to 32767, of one power of two. Exports round to
-that; a model made otherwise is stepped all the same, from float32.
+A tensor fits if all its entries are whole multiples, −32767 to 32767, of one power of two. Exports round to
+that; any other model is stepped from float32.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 LARGEST = 32767
 
-# So that neither a scale nor its product with an input leaves the normal numbers of float32.
+# Keeps a scale and its product with an input within the normal numbers of float32.
 _MOST_BITS = 64
 
 
 def finest_bits(weight: NDArray[Any]) -> int:
-    """The largest b ≤ 64 with |weight| · 2ᵇ ≤ 32767, whatever is rounded."""
+    """The largest b ≤ 64 with |weight| · 2ᵇ ≤ 32767 after rounding."""
     largest = float(np.abs(weight).max(initial=0.0))
     if largest == 0.0:
         return 0
@@ -29,7 +29,7 @@ def finest_bits(weight: NDArray[Any]) -> int:
 
 
 def rounded_to_halfwords(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The nearest numbers that fit, off by 2⁻¹⁵ of the largest at most."""
+    """The nearest tensor that fits; errors are at most 2⁻¹⁵ of the largest entry."""
     bits = finest_bits(weight)
     # 0.0 +: a rounded −0.0 would make another model_id of the same model.
     return np.asarray(0.0 + np.ldexp(np.rint(np.ldexp(weight, bits)), -bits))

@@ -1,17 +1,19 @@
-"""The Kalman filter as a streaming decoder, with a running covariance or at the gain it settles at."""
+"""The Kalman filter as a streaming decoder, with a running covariance or at its steady gain."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.tensors import fits_bin, fits_bins, misfit
+from rtdecode.decode.kernel_decoder import KernelDecoder
+from rtdecode.decode.tensors import fits_bins, misfit
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.decoders.kalman import (
+    RunningArrays,
+    SteadyArrays,
     running_run,
     running_step,
     steady_run,
@@ -19,8 +21,8 @@ from rtdecode.kernels.decoders.kalman import (
     update_covariance,
 )
 
-#: A covariance that a bin changes by no more than this part of it has settled.
-SETTLED = 1e-13
+#: A covariance that a bin changes by no more than this fraction of it has converged.
+CONVERGED = 1e-13
 
 _STEADY_TENSORS = ("transition", "gain", "offset", "readout", "bias")
 _RUNNING_TENSORS = (
@@ -30,18 +32,21 @@ _COVARIANCES = ("process_noise", "information", "prior")
 _FIX = "make a new one with `rtdecode fit SESSION.h5 --kind kalman`"
 
 
-class KalmanDecoder:
+class KalmanDecoder(KernelDecoder):
     """Kinematics as a linear state that every spike corrects; docs/model-files.md has the equations.
 
-    An artifact with `run.gain` holds the steady-state form, the gain folded into its weights; one with
-    `run.observe` the form that carries its covariance on. At bin 0 the state is zero, which stands for the
-    means of the training labels, and its covariance is `run.prior`.
+    An artifact with `run.gain` holds the steady-state form, with the gain folded into its weights; one with
+    `run.observe` the form with a running covariance. At bin 0 the state is zero, the mean of the
+    training labels, and its covariance is `run.prior`.
 
-    Once a bin changes the covariance by no more than 1e-13 of it, it is held. It depends on the number of
-    bins alone, so nothing is lost, and a bin costs little more than in the steady-state form.
+    Once a bin changes the covariance by no more than 1e-13 of it, it is constant from then on. It depends on
+    the number of bins alone, so nothing is lost, and a bin costs little more than in the steady-state form.
 
     Args:
         artifact: kind "kalman".
+
+    Attributes:
+        steady: whether the model is of the steady-state form.
 
     Raises:
         RtdecodeError: the artifact is of another kind, or its tensors are not those of one form, do not fit
@@ -49,128 +54,71 @@ class KalmanDecoder:
     """
 
     kind = "kalman"
-    n_channels: int
-    n_outputs: int
-    n_states: int
     steady: bool
 
     def __init__(self, artifact: ModelArtifact) -> None:
-        if artifact.kind != self.kind:
-            raise RtdecodeError(f"the model is of kind {artifact.kind!r}, not {self.kind!r}")
-        self.n_channels, self.n_outputs = artifact.n_channels, len(artifact.outputs)
+        super().__init__(artifact)
         self.steady = "gain" in artifact.run
         run = _checked_tensors(artifact, _STEADY_TENSORS if self.steady else _RUNNING_TENSORS)
-        self.n_states = len(run["transition"])
-        self._tally = np.zeros(1, dtype=np.int64)
-        self._mean = np.zeros(self.n_states)
-        arguments: tuple[Any, ...] = (
-            run["gain" if self.steady else "observe"].copy(),
-            run["offset"].copy(),
-            np.array(artifact.channel_mask, dtype=np.bool_),
-            artifact.count_max,
-            self._tally,
-            np.zeros(self.n_channels, dtype=np.int64),
-            run["transition"].T.copy(),
-            run["readout"].copy(),
-            run["bias"].copy(),
-            np.zeros(self.n_states),
-            self._mean,
+        n_states = len(run["transition"])
+        steady = SteadyArrays(
+            weight=run["gain" if self.steady else "observe"].copy(),
+            offset=run["offset"].copy(),
+            good=np.array(artifact.channel_mask, dtype=np.bool_),
+            count_max=artifact.count_max,
+            tally=np.zeros(1, dtype=np.int64),
+            active=np.zeros(self.n_channels, dtype=np.int64),
+            transposed=run["transition"].T.copy(),
+            readout=run["readout"].copy(),
+            bias=run["bias"].copy(),
+            evidence=np.zeros(n_states),
+            mean=np.zeros(n_states),
         )
-        self._step: Callable[..., None] = steady_step
-        self._run: Callable[..., None] = steady_run
-        self._settled = True
-        if not self.steady:
-            self._prior = run["prior"].copy()
-            self._covariance = self._prior.copy()
-            information = run["information"].copy()
-            self._covariance_arguments = (
-                run["transition"].T.copy(),
-                run["process_noise"].copy(),
-                information,
-                self._covariance,
-                np.zeros((4, self.n_states, self.n_states)),
-            )
-            arguments += (information, self._covariance, np.zeros(self.n_states))
-            self._step, self._run = running_step, running_run
-        self._arguments = arguments
-        self._compile()
-
-    @property
-    def clipped(self) -> int:
-        """Counts above count_max since the decoder was made; `reset` leaves it alone."""
-        return int(self._tally[0])
-
-    def reset(self) -> None:
-        """Go back to bin 0: the mean of the training labels, as uncertain as before any spike."""
-        self._mean[:] = 0.0
-        if not self.steady:
-            self._covariance[:] = self._prior
-            self._settled = False
+        self._converged = np.array([self.steady])
+        if self.steady:
+            self._prepare(steady_step, steady_run, steady, steady.tally, {"mean": steady.mean})
+            return
+        running = RunningArrays(
+            *steady,
+            information=run["information"].copy(),
+            covariance=run["prior"].copy(),
+            predicted=np.zeros(n_states),
+        )
+        self._covariance_arguments = (
+            running.transposed,
+            run["process_noise"].copy(),
+            running.information,
+            running.covariance,
+            np.zeros((4, n_states, n_states)),
+        )
+        state = {"mean": running.mean, "covariance": running.covariance, "settled": self._converged}
+        self._prepare(running_step, running_run, running, running.tally, state)
 
     def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        """Decode counts u1[n_channels] of one bin into out f4[n_outputs].
-
-        Raises:
-            RtdecodeError: an array has another shape or dtype.
-        """
-        # Numba does not look: a short array would be read past its end.
-        if not fits_bin(counts, out, self.n_channels, self.n_outputs):
+        """As `KernelDecoder.step`, after the covariance of this bin until it has converged."""
+        if (counts.shape, out.shape, counts.dtype, out.dtype) != self._bin:
             raise misfit(counts, out, self.n_channels, self.n_outputs)
-        if not self._settled:
+        if not self._converged[0]:
             self._advance_covariance()
-        self._step(counts, *self._arguments, out)
+        self._step(counts, out)
 
     def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        """Decode counts u1[T, n_channels] into out f4[T, n_outputs], going on from the state.
-
-        Raises:
-            RtdecodeError: an array has another shape or dtype.
-        """
+        """As `KernelDecoder.run`, bin by bin until the covariance has converged."""
         if not fits_bins(counts, out, self.n_channels, self.n_outputs):
             raise misfit(counts, out, self.n_channels, self.n_outputs)
         first = 0
         # Kept out of the kernel: with the covariance's loops in it, that takes long to compile.
-        while first < len(counts) and not self._settled:
-            self._advance_covariance()
-            self._step(counts[first], *self._arguments, out[first])
+        while first < len(counts) and not self._converged[0]:
+            self.step(counts[first], out[first])
             first += 1
-        self._run(counts[first:], *self._arguments, out[first:])
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """`mean` f8[p]; unless steady, `covariance` f8[p, p] and `settled` bool[1], whether that is held."""
-        state: dict[str, NDArray[Any]] = {"mean": self._mean.copy()}
-        if not self.steady:
-            state |= {"covariance": self._covariance.copy(), "settled": np.array([self._settled])}
-        return state
-
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from what `state` gave.
-
-        Raises:
-            RtdecodeError: the state is another model's.
-        """
-        own = self.state()
-        if state.keys() != own.keys() or any(state[name].shape != own[name].shape for name in own):
-            raise RtdecodeError("the state is not one of this Kalman filter")
-        self._mean[:] = state["mean"]
-        if not self.steady:
-            self._covariance[:] = state["covariance"]
-            self._settled = bool(state["settled"][0])
+        super().run(counts[first:], out[first:])
 
     def _advance_covariance(self) -> None:
-        self._settled = update_covariance(*self._covariance_arguments) <= SETTLED
-
-    def _compile(self) -> None:
-        """Let Numba compile (or load from its cache) now, not in the first bin of a live session."""
-        counts, out = np.zeros((1, self.n_channels), np.uint8), np.zeros((1, self.n_outputs), np.float32)
-        self.reset()
-        self.step(counts[0], out[0])
-        self.run(counts, out)
-        self.reset()
+        self._converged[0] = update_covariance(*self._covariance_arguments) <= CONVERGED
 
 
 def _checked_tensors(artifact: ModelArtifact, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """The tensors of one of the two forms."""
+    """The tensors of one of the two forms, if they are all there and fit together."""
     held = artifact.run
     for name in names:
         if name not in held:
@@ -189,7 +137,9 @@ def _checked_tensors(artifact: ModelArtifact, names: tuple[str, ...]) -> dict[st
             )
     for name in _COVARIANCES:
         if name in names and not _is_covariance(held[name]):
-            raise RtdecodeError(f"run.{name} is no covariance: not symmetric, or below zero", fix=_FIX)
+            raise RtdecodeError(
+                f"run.{name} is no covariance: it is not symmetric, or has a negative eigenvalue", fix=_FIX
+            )
     if np.abs(np.linalg.eigvals(held["transition"])).max() >= 1.0:
         raise RtdecodeError("run.transition describes a state that grows without bound", fix=_FIX)
     return held

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,11 +11,22 @@ from rtdecode.decode.alignnet import AlignNetDecoder
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.gru import GRUDecoder
 from rtdecode.decode.kalman import KalmanDecoder
+from rtdecode.decode.kernel_decoder import KernelDecoder
+from rtdecode.decode.tensors import check_causal
 from rtdecode.decode.wiener import WienerDecoder
 from rtdecode.errors import RtdecodeError
 
-_DECODERS: Mapping[str, Callable[[ModelArtifact], Decoder]] = MappingProxyType(
-    {"wiener": WienerDecoder, "kalman": KalmanDecoder, "gru": GRUDecoder, "alignnet": AlignNetDecoder}
+#: The decoder of each kind of model; another kind is a module and a line here.
+DECODERS: Mapping[str, type[KernelDecoder]] = MappingProxyType(
+    {
+        decoder.kind: decoder
+        for decoder in (
+            WienerDecoder,
+            KalmanDecoder,
+            GRUDecoder,
+            AlignNetDecoder,
+        )
+    }
 )
 
 
@@ -36,11 +47,12 @@ def load_decoder(artifact: ModelArtifact) -> Decoder:
     """The decoder for `artifact`, at bin 0, its kernels compiled.
 
     Raises:
-        RtdecodeError: the model looks ahead in time, or its tensors do not fit together.
+        RtdecodeError: the kind is unknown, the model is non-causal, or its tensors do not fit together.
     """
-    if not artifact.causal:
+    check_causal(artifact)
+    if artifact.kind not in DECODERS:
         raise RtdecodeError(
-            f"the {artifact.kind} model looks ahead in time (causal is false) and cannot step bin by bin",
-            fix="use a causal model",
+            f"unknown kind {artifact.kind!r}; known are {', '.join(DECODERS)}",
+            fix="use a model of one of these kinds, or a newer rtdecode",
         )
-    return _DECODERS[artifact.kind](artifact)
+    return DECODERS[artifact.kind](artifact)

@@ -1,8 +1,7 @@
-"""A session through a decoder, as fast as it goes, with the code that runs live.
+"""Decode a session offline, as fast as possible, with the code that runs live.
 
-Of a session that `serve --record` wrote, the very bins are stepped that were decoded live, and
-/log is applied, so the published values come out again bit for bit (DESIGN §5). Any other session
-is binned first.
+For a session that `serve --record` wrote, the same bins are stepped as live, and /log is applied, so the
+result is the published values bit for bit. Any other session is binned first.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from rtdecode.output.stage import OutputStage
 from rtdecode.session.bins import BinnedSession, bin_session
 from rtdecode.session.layout import Decoded, DecodedOut, LogEntry, Session
 
-#: Gives the model of an id, and a decoder of it, for a swap that names its file.
+#: Returns the model of an id, and a decoder of it, for a swap that names its file.
 FindModel = Callable[[str, str], tuple[ModelArtifact, Decoder]]
 
-#: The grid of a counts stream follows its source's real rate, so recorded bins are not exact.
+#: Bins of a recorded counts stream follow its source's real rate, so their width is not exact.
 WIDTH_TOLERANCE = 0.01
 
 
@@ -46,15 +45,16 @@ def decode_session(
             (binned at the model's width).
         artifact: the model's, for its outputs and identity.
         decoder: loaded from it; reset here.
-        seed: places counts coarser than the model's bin (docs/session-files.md).
-        output: of the output stage; None takes those of the recording, or no such stage where it had none.
+        seed: random seed that distributes counts coarser than the model's bin (docs/session-files.md).
+        output: settings of the output stage; None for those of the recording, or no stage if it had none.
+        swapped: see `decode_recording`.
 
     Returns:
-        One row a bin.
+        One row per bin.
 
     Raises:
         RtdecodeError: the session has another channel count than the model, or is shorter than a bin; the
-            output stage needs what this model does not decode.
+            output stage needs an output that this model does not decode.
     """
     where = _where(session)
     _check_array(session, artifact)
@@ -94,7 +94,7 @@ def decode_session(
 def session_counts(
     session: Session, artifact: ModelArtifact, seed: int = 0
 ) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    """The bins that `decode_session` steps, in order, u1[T, n_channels]; T ≥ 1 but for an empty recording.
+    """The bins that `decode_session` steps, in order, u1[T, n_channels]; T ≥ 1 except for an empty recording.
 
     Raises:
         RtdecodeError: the session has another channel count than the model, or is shorter than a bin.
@@ -122,7 +122,9 @@ def _binned(session: Session, bin_width_s: float, seed: int) -> BinnedSession:
     binned = bin_session(session, bin_width_s, seed)
     if len(binned.counts) == 0:
         raise RtdecodeError(
-            f"the session is shorter than one bin of {bin_width_s * 1e3:g} ms", where=_where(session)
+            f"the session is shorter than one bin of {bin_width_s * 1e3:g} ms",
+            where=_where(session),
+            fix="choose a longer session",
         )
     return binned
 
@@ -131,12 +133,12 @@ def _place_cursor(
     stage: OutputStage,
     values: np.ndarray[tuple[int, int], np.dtype[np.float32]],
     flags: np.ndarray[tuple[int], np.dtype[np.uint32]],
-    homecomings: frozenset[int] = frozenset(),
+    home_rows: frozenset[int] = frozenset(),
 ) -> DecodedOut:
-    """The output stage over all rows; it returns home before each row in `homecomings`."""
+    """The output stage over all rows; it returns home before each row in `home_rows`."""
     out = np.zeros((len(values), len(stage.names)), np.float32)
     for i, value in enumerate(values):
-        if i in homecomings:
+        if i in home_rows:
             stage.reset()
         stage.step(value, int(flags[i]))
         out[i] = stage.value
@@ -144,7 +146,7 @@ def _place_cursor(
 
 
 def _has_bins_of(live: Decoded, bin_width_s: float) -> bool:
-    """Whether a recording's bins are of this width; a model of another one needs its events."""
+    """Whether a recording's bins are of this width; for another width its events are binned again."""
     if len(live.bin) < 2:
         return True
     widths_s = np.diff(live.t_bin) / np.diff(live.bin)
@@ -154,7 +156,7 @@ def _has_bins_of(live: Decoded, bin_width_s: float) -> bool:
 def _step_all(
     counts: np.ndarray[tuple[int, int], np.dtype[np.uint8]], artifact: ModelArtifact, decoder: Decoder
 ) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], np.ndarray[tuple[int], np.dtype[np.uint32]]]:
-    """Bin by bin with the fail-safe, where the batch met a value that is not finite."""
+    """Bin by bin with the fail-safe, if the batch gave NaN or infinity."""
     stage = DecodeStage(decoder, artifact.outputs, artifact.bin_width_s)
     stage.reset()
     values = np.zeros((len(counts), len(artifact.outputs)), np.float32)
@@ -173,46 +175,46 @@ def decode_recording(
     output: OutputStage | None = None,
     swapped: FindModel | None = None,
 ) -> Decoded:
-    """Step exactly what was stepped live: /decoded/counts in order, with /log applied.
+    """Step exactly the bins stepped live: /decoded/counts in order, with /log applied.
 
     The rules, in the order of a bin: entries of /log at that bin (`reset` resets the decoder, `warmup` steps
-    the bin of backlog it holds, `outage` stops stepping, `gap` goes on, `swap` lets another decoder go on
-    that has stepped the last `warmed` bins); the decoder steps the bin's counts; a value that is not finite,
-    FAILSAFE and PAUSED hold (`rtdecode.failsafe`). The output stage follows, and a `reset` that was asked for
-    (reason "control") has put its cursor home before.
+    the bin of backlog it holds, `outage` stops stepping, `gap` resumes it, `swap` continues with another
+    decoder, which first steps the last `warmed` bins); the decoder steps the bin's counts; a value that is
+    not finite, FAILSAFE and PAUSED hold (`rtdecode.failsafe`). The output stage follows; a requested `reset`
+    (reason "control") first returns its cursor home.
 
     Args:
         live, log: of the recording.
-        artifact, decoder: the first of its models, or any other of the same array.
+        artifact, decoder: the first of its models, or any other model of the same array.
         output: the output stage, None for none.
-        swapped: finds the models of swaps. Without it, or with another first model than the recording's, the
-            one model decodes all.
+        swapped: finds the models of swaps. Without it, or if `artifact` is not the recording's first model,
+            `artifact` decodes all.
 
     Returns:
-        As `live`, with the values decoded here.
+        Like `live`, with the values decoded here.
 
     Raises:
-        RtdecodeError: as `swapped`, and where a swap does not fit the recording.
+        RtdecodeError: as `swapped`, or a swap does not fit the recording.
     """
     stage = DecodeStage(decoder, artifact.outputs, artifact.bin_width_s)
     stage.reset()
     swaps = None
     if swapped is not None and live.models[:1] == (artifact.model_id,):
         swaps = _Swaps(artifact, decoder, swapped)
-    # What the log says of a bin that was not recorded holds for the next one that was.
+    # An entry at a bin that was not recorded applies to the next recorded bin.
     waiting = deque(sorted(log, key=lambda entry: entry.bin))
     values = np.zeros((len(live.bin), len(artifact.outputs)), np.float32)
     flags = np.zeros(len(live.bin), np.uint32)
     model = np.zeros(len(live.bin), np.uint8)
     stepping = True
-    homecomings = set()
+    home_rows = set()
     for i, b in enumerate(live.bin):
         while waiting and waiting[0].bin <= b:
             entry = waiting.popleft()
             if entry.kind == "reset":
                 stage.reset()
                 if entry.data.get("reason") == "control":
-                    homecomings.add(i)
+                    home_rows.add(i)
             elif entry.kind == "warmup":
                 stage.warm(_backlog(entry, artifact.n_channels))
             elif entry.kind in ("outage", "gap"):
@@ -235,7 +237,7 @@ def decode_recording(
         origin_s=live.origin_s,
         models=(artifact.model_id,) if swaps is None else swaps.models,
         names=artifact.output_names,
-        out=None if output is None else _place_cursor(output, values, flags, frozenset(homecomings)),
+        out=None if output is None else _place_cursor(output, values, flags, frozenset(home_rows)),
     )
 
 
@@ -244,7 +246,7 @@ class _Swaps:
 
     Attributes:
         models: model_id of each so far, in the order of their first bins.
-        row: of the one that decodes now, in `models`.
+        row: index in `models` of the one that decodes now.
     """
 
     def __init__(self, artifact: ModelArtifact, decoder: Decoder, find: FindModel) -> None:
@@ -260,7 +262,7 @@ class _Swaps:
         """Swap as the loop did.
 
         Raises:
-            RtdecodeError: the entry is not one that the loop writes, or as what finds models.
+            RtdecodeError: the entry is not one that `serve` writes, or as `find`.
         """
         try:
             model, path, warmed = str(entry.data["model"]), str(entry.data["path"]), int(entry.data["warmed"])
@@ -269,6 +271,7 @@ class _Swaps:
             raise RtdecodeError(
                 f"the swap at bin {entry.bin} cannot be followed ({type(error).__name__}: {error})",
                 where="/log",
+                fix="use the recording as serve wrote it",
             ) from None
         if model not in self._decoders:
             artifact, self._decoders[model] = self._find(model, path)
@@ -276,16 +279,19 @@ class _Swaps:
                 self._first.n_channels,
                 self._first.output_names,
             ):
-                raise RtdecodeError(f"model {model} of the swap at bin {entry.bin} decodes something else")
+                raise RtdecodeError(
+                    f"model {model} of the swap at bin {entry.bin} has other channels or outputs",
+                    fix="give the file of the model that was swapped in",
+                )
         decoder = self._decoders[model]
-        # The one that decodes now may be asked to take its own place.
+        # A swap may name the model that decodes already.
         decoder.reset()
         stage.adopt(decoder, warmed)
         self.row = list(self._decoders).index(model)
 
 
 def _backlog(entry: LogEntry, n_channels: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """The bin of backlog that a `warmup` entry holds, as [channel, count] where there were any."""
+    """The bin of backlog u1[n_channels] of a `warmup` entry, which lists [channel, count] pairs."""
     counts = np.zeros(n_channels, np.uint8)
     for channel, count in entry.data["counts"]:
         counts[channel] = count
@@ -295,9 +301,9 @@ def _backlog(entry: LogEntry, n_channels: int) -> np.ndarray[tuple[int], np.dtyp
 def scored_rows(
     decoded: Decoded, from_s: float | None, to_s: float | None
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which bins a score counts: within [from_s, to_s) seconds of the first, and not held.
+    """The bins to score, bool[T]: within [from_s, to_s) seconds of the first, and not held.
 
-    Values held by the fail-safe or a pause say nothing about the decoder.
+    Values held by the fail-safe or a pause are not the decoder's.
     """
     since = decoded.t_bin - (decoded.t_bin[0] if len(decoded.t_bin) else 0.0)
     rows: np.ndarray[tuple[int], np.dtype[np.bool_]] = (decoded.flags & HELD) == 0

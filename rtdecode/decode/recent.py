@@ -1,4 +1,4 @@
-"""The bins that a decoder has stepped lately: what another decoder is warmed on before it takes over."""
+"""The last bins that a decoder stepped: another decoder steps them before it takes over."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy.typing as npt
 
 U1 = npt.NDArray[np.uint8]
 
-#: What is looked back on (DESIGN §9).
+#: How much of the past a decoder steps before it takes over.
 LOOK_BACK_S = 2.0
 
-#: Kept beyond it: bins that close while another decoder is being warmed.
+#: Kept beyond that: bins that close while another decoder warms up.
 MARGIN_S = 3.0
 
 
 class Mark(NamedTuple):
-    """How far a decoder that is being warmed has come.
+    """How far the warm-up of a decoder is.
 
     Attributes:
-        resets, stepped: as `RecentBins` had them.
-        warmed: bins that it has stepped since it was reset.
+        resets, stepped: those of `RecentBins` then.
+        warmed: bins that the decoder stepped since its reset.
     """
 
     resets: int
@@ -44,7 +44,7 @@ class RecentBins:
         look_back: bins of 2 s, one at least.
         capacity: bins that are kept.
         stepped: bins since the reset.
-        resets: how often it was reset.
+        resets: number of resets.
     """
 
     def __init__(self, n_channels: int, bin_width_s: float) -> None:
@@ -59,7 +59,7 @@ class RecentBins:
         self.resets += 1
 
     def add(self, counts: U1) -> None:
-        """Take a bin, u1[n_channels]."""
+        """Add a bin, u1[n_channels]."""
         self._ring[self.stepped % self.capacity] = counts
         self.stepped += 1
 
@@ -67,17 +67,17 @@ class RecentBins:
         """A copy of the last `n` bins, u1[n, n_channels].
 
         Raises:
-            ValueError: so many are not kept.
+            ValueError: `n` bins are not kept.
         """
         if not 0 <= n <= min(self.stepped, self.capacity):
             raise ValueError(f"{n} bins of {min(self.stepped, self.capacity)}")
         return self._ring[np.arange(self.stepped - n, self.stepped) % self.capacity]
 
     def lag(self, mark: Mark | None) -> tuple[bool, int]:
-        """What a decoder at `mark` lacks; None for one that has stepped nothing.
+        """What a decoder at `mark` still has to step; None for a decoder that has stepped nothing.
 
         Returns:
-            Whether it has to be reset first, and how many of the last bins it has to step then.
+            Whether to reset it first, and the number of the last bins that it then steps.
         """
         if mark is not None and mark.resets == self.resets:
             behind = self.stepped - mark.stepped

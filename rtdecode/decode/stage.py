@@ -17,7 +17,7 @@ F4 = npt.NDArray[np.float32]
 
 
 class DecodeStage:
-    """A decoder, its outputs, and the rule for when its value may not go out.
+    """A decoder, its outputs, and the rule that decides when its value is not published.
 
     Args:
         decoder: freshly loaded.
@@ -26,7 +26,7 @@ class DecodeStage:
 
     Attributes:
         value: f4[n_outputs], the value of the last bin; overwritten by the next.
-        nonfinite: how many bins gave a value that was not finite.
+        nonfinite: number of bins with NaN or infinity among the decoded values.
         recent: the last bins that were stepped.
     """
 
@@ -40,28 +40,28 @@ class DecodeStage:
         self.value = self._failsafe.value
 
     def reset(self) -> None:
-        """Back to bin 0 of the decoder; what is held stays held."""
+        """Go back to bin 0 of the decoder; a held value stays held."""
         self.decoder.reset()
         self.recent.reset()
 
     @property
     def clipped(self) -> int:
-        """Counts above the model's count_max in bins that were stepped here."""
+        """Counts above the model's count_max in bins stepped here, before and after swaps of the decoder."""
         return self._clipped_elsewhere + self.decoder.clipped
 
     def adopt(self, decoder: Decoder, behind: int) -> Decoder:
-        """Go on with another decoder from the next bin on.
+        """Continue with another decoder from the next bin on.
 
         Args:
-            decoder: of the same channels and outputs; it has stepped what this one has, but for the last
-                `behind` bins, which it steps now.
+            decoder: of the same channels and outputs; it has stepped the same bins except the last
+                `behind`, which it steps now.
             behind: at most `recent.capacity`, and at most the bins since the last reset.
 
         Returns:
-            The decoder that went on until now.
+            The decoder used until now.
 
         Raises:
-            ValueError: so many bins are not kept; this stage goes on as it was.
+            ValueError: `behind` bins are not kept; this stage is unchanged.
         """
         clipped = self.clipped
         for counts in self.recent.last(behind):
@@ -71,7 +71,7 @@ class DecodeStage:
         return before
 
     def warm(self, counts: U1) -> None:
-        """Step a bin of backlog (u1[n_channels]) that is not published."""
+        """Step a bin of backlog (u1[n_channels]) without publishing it."""
         self.decoder.step(counts, self._decoded)
         self.recent.add(counts)
 
@@ -85,5 +85,5 @@ class DecodeStage:
         return self._failsafe.apply(self._decoded, flags)
 
     def skip(self, flags: int) -> int:
-        """A bin of an outage: the decoder stands still, the last value is held."""
+        """A bin of an outage: the decoder does not step, the last value is held."""
         return self._failsafe.apply(None, flags)

@@ -1,4 +1,4 @@
-"""Checks that decoders share: the tensors of an artifact, and the arrays of a bin."""
+"""Checks that decoders share: kind and tensors of an artifact, the arrays of a bin, a saved state."""
 
 from __future__ import annotations
 
@@ -15,6 +15,31 @@ FLOAT32 = np.dtype(np.float32)
 UINT8 = np.dtype(np.uint8)
 
 
+def check_kind(artifact: ModelArtifact, kind: str) -> None:
+    """The artifact is of this kind.
+
+    Raises:
+        RtdecodeError: it is not.
+    """
+    if artifact.kind != kind:
+        raise RtdecodeError(
+            f"the model is of kind {artifact.kind!r}, not {kind!r}", fix="let load_decoder choose the decoder"
+        )
+
+
+def check_causal(artifact: ModelArtifact) -> None:
+    """The model can be stepped bin by bin.
+
+    Raises:
+        RtdecodeError: it is non-causal.
+    """
+    if not artifact.causal:
+        raise RtdecodeError(
+            f"the {artifact.kind} model is non-causal (causal is false) and cannot be stepped bin by bin",
+            fix="use a causal model",
+        )
+
+
 def last_axis(artifact: ModelArtifact, name: str) -> int:
     """Length of the last axis of run.`name`; 0 if it has none or is missing."""
     tensor = artifact.run.get(name)
@@ -24,16 +49,16 @@ def last_axis(artifact: ModelArtifact, name: str) -> int:
 def check_tensors(
     artifact: ModelArtifact, shapes: Mapping[str, tuple[int, ...]], fix: str, besides: tuple[str, ...] = ()
 ) -> None:
-    """The artifact holds float32 tensors of just these names and shapes, none of them empty.
+    """Check that the artifact's run.* are float32 tensors of these names and shapes, none of them empty.
 
     Args:
-        artifact: whose run.* are checked.
-        shapes: by name.
-        fix: what the person can do.
-        besides: names of tensors that may be there and are left to the caller.
+        artifact: the model.
+        shapes: by name, without "run.".
+        fix: what the user can do.
+        besides: names of further tensors that the artifact may have; the caller checks them.
 
     Raises:
-        RtdecodeError: it does not, or it asks for a normalisation that runs while decoding.
+        RtdecodeError: they are not, or the model needs a normalisation that runs while decoding.
     """
     for name in shapes:
         if name not in artifact.run:
@@ -51,6 +76,26 @@ def check_tensors(
         raise RtdecodeError(f"the model holds run.{name}, which is no part of this {artifact.kind}", fix=fix)
     if artifact.normaliser is not None:
         raise RtdecodeError(f"the model has a normaliser, which no {artifact.kind} here runs", fix=fix)
+
+
+def check_gru(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
+    """The shapes of a GRU's run.*, which are those that the metadata and the length of a bias require.
+
+    Raises:
+        RtdecodeError: a tensor is missing, unknown or misshapen.
+    """
+    n_channels, n_outputs = artifact.n_channels, len(artifact.outputs)
+    n = last_axis(artifact, "gru.bias_hh") // 3
+    shapes: dict[str, tuple[int, ...]] = {
+        "head.weight": (n, n_outputs),
+        "head.bias": (n_outputs,),
+        "gru.weight_ih": (n_channels, 3 * n),
+        "gru.bias_ih": (3 * n,),
+        "gru.weight_hh": (n, 3 * n),
+        "gru.bias_hh": (3 * n,),
+    }
+    check_tensors(artifact, shapes, "make a new one with `rtdecode fit SESSION.h5 --kind gru`")
+    return shapes
 
 
 def fits_bin(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int) -> bool:
@@ -75,8 +120,32 @@ def fits_bins(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_output
 
 
 def misfit(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int) -> RtdecodeError:
-    """What to say if they are not."""
+    """The error for arrays that `fits_bin` or `fits_bins` refuses."""
     return RtdecodeError(
         f"counts of shape {counts.shape}, {counts.dtype} and values of shape {out.shape}, {out.dtype} "
-        f"do not fit a model of {n_channels} channels (uint8) and {n_outputs} outputs (float32)"
+        f"do not fit a model of {n_channels} channels (uint8) and {n_outputs} outputs (float32)",
+        fix=f"pass uint8[{n_channels}] and float32[{n_outputs}] to step, uint8[T, {n_channels}] and "
+        f"float32[T, {n_outputs}] to run",
     )
+
+
+def is_state_like(state: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether both have arrays of the same names, shapes and dtypes."""
+    return state.keys() == own.keys() and all(
+        state[name].shape == array.shape and state[name].dtype == array.dtype for name, array in own.items()
+    )
+
+
+def foreign_state(
+    kind: str, state: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]
+) -> RtdecodeError:
+    """The error for a state that `is_state_like` refuses."""
+    return RtdecodeError(
+        f"the state does not fit this {kind}: it has {_described(state)}, and needs {_described(own)}",
+        fix="load a state that a decoder of the same model returned",
+    )
+
+
+def _described(state: Mapping[str, NDArray[Any]]) -> str:
+    arrays = [f"{name} {array.dtype}{list(array.shape)}" for name, array in state.items()]
+    return ", ".join(arrays) or "no array"

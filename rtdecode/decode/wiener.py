@@ -8,119 +8,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.tensors import fits_bin, fits_bins, misfit
+from rtdecode.decode.kernel_decoder import KernelDecoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.decoders.wiener import wiener_run, wiener_step
+from rtdecode.kernels.decoders.wiener import HEAD, N_TALLIES, WienerArrays, wiener_run, wiener_step
 
 
-class WienerDecoder:
+class WienerDecoder(KernelDecoder):
     """y[k] = bias + Σ_h Σ_c weight[c, h] · min(counts[k−h, c], count_max), for h = 0 … H−1.
 
-    Work follows the spikes: a count adds its weights to a ring of the next H outputs, and a bin emits
-    one row of it. Counts before bin 0 are zero. Masked channels add nothing and their counts are not
-    tallied as clipped.
+    Work follows the spikes: a count adds its weights to a ring of the next H outputs, and a bin reads one
+    row of it. Counts before bin 0 are zero. Masked channels add nothing and their counts do not count as
+    clipped.
 
     Args:
         artifact: kind "wiener", with run.weight f4[n_channels, H, n_outputs] and run.bias f4|f8[n_outputs].
 
     Raises:
-        RtdecodeError: the artifact is of another kind, or a tensor is missing or misshapen.
+        RtdecodeError: the artifact is of another kind, or a tensor is missing or of another shape.
     """
 
     kind = "wiener"
-    n_channels: int
-    n_outputs: int
-    n_lags: int
 
     def __init__(self, artifact: ModelArtifact) -> None:
-        if artifact.kind != self.kind:
-            raise RtdecodeError(f"the model is of kind {artifact.kind!r}, not {self.kind!r}")
-        self.n_channels, self.n_outputs = artifact.n_channels, len(artifact.outputs)
+        super().__init__(artifact)
         weight, bias = _checked_tensors(artifact)
-        self.n_lags = weight.shape[1]
-        self._count_max = artifact.count_max
-        self._good = np.array(artifact.channel_mask, dtype=np.bool_)
-        self._weight = weight.reshape(self.n_channels, -1).copy()
-        self._bias = bias.astype(np.float64)
-        self._pending = np.zeros(self.n_lags * self.n_outputs)
-        self._tally = np.zeros(2, dtype=np.int64)
-        self._active = np.zeros(self.n_channels, dtype=np.int64)
-        self._compile()
-
-    @property
-    def clipped(self) -> int:
-        """Counts above count_max since the decoder was made; `reset` leaves it alone."""
-        return int(self._tally[1])
-
-    def reset(self) -> None:
-        """Go back to bin 0: what came before counts as silence."""
-        self._pending[:] = 0.0
-        self._tally[0] = 0
-
-    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        """Decode counts u1[n_channels] of one bin into out f4[n_outputs].
-
-        Raises:
-            RtdecodeError: an array has another shape or dtype.
-        """
-        # Numba does not look: a short array would be read past its end.
-        if not fits_bin(counts, out, self.n_channels, self.n_outputs):
-            raise misfit(counts, out, self.n_channels, self.n_outputs)
-        wiener_step(
-            counts,
-            self._weight,
-            self._bias,
-            self._good,
-            self._count_max,
-            self._pending,
-            self._tally,
-            self._active,
-            out,
+        pending = np.zeros((weight.shape[1], self.n_outputs))
+        arrays = WienerArrays(
+            weight=weight.reshape(self.n_channels, -1).copy(),
+            bias=bias.astype(np.float64),
+            good=np.array(artifact.channel_mask, dtype=np.bool_),
+            count_max=artifact.count_max,
+            pending=pending.reshape(-1),
+            tally=np.zeros(N_TALLIES, dtype=np.int64),
+            active=np.zeros(self.n_channels, dtype=np.int64),
         )
-
-    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        """Decode counts u1[T, n_channels] into out f4[T, n_outputs], going on from the state.
-
-        Raises:
-            RtdecodeError: an array has another shape or dtype.
-        """
-        if not fits_bins(counts, out, self.n_channels, self.n_outputs):
-            raise misfit(counts, out, self.n_channels, self.n_outputs)
-        wiener_run(
-            counts,
-            self._weight,
-            self._bias,
-            self._good,
-            self._count_max,
-            self._pending,
-            self._tally,
-            self._active,
-            out,
-        )
+        self._prepare(wiener_step, wiener_run, arrays, arrays.tally, {"pending": pending})
 
     def state(self) -> dict[str, NDArray[Any]]:
         """`pending` f8[H, n_outputs], what the past adds to the next H outputs, the next one first."""
-        rows = self._pending.reshape(self.n_lags, self.n_outputs)
-        return {"pending": np.roll(rows, -int(self._tally[0]), axis=0)}
+        return {"pending": np.roll(self._state["pending"], -int(self._tally[HEAD]), axis=0)}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from what `state` gave.
+        """Continue from what `state` returned.
 
         Raises:
             RtdecodeError: the state is another model's.
         """
-        pending = state.get("pending")
-        if pending is None or pending.shape != (self.n_lags, self.n_outputs):
-            raise RtdecodeError("the state is not one of this Wiener filter")
-        self._pending[:] = pending.reshape(-1)
-        self._tally[0] = 0
-
-    def _compile(self) -> None:
-        """Let Numba compile (or load from its cache) now, not in the first bin of a live session."""
-        counts, out = np.zeros((1, self.n_channels), np.uint8), np.zeros((1, self.n_outputs), np.float32)
-        self.step(counts[0], out[0])
-        self.run(counts, out)
-        self.reset()
+        super().load_state(state)
+        self._tally[HEAD] = 0
 
 
 def _checked_tensors(artifact: ModelArtifact) -> tuple[NDArray[np.float32], NDArray[np.floating[Any]]]:

@@ -1,4 +1,4 @@
-"""Events and counts into bins: the watermark, late events, and the ring (DESIGN §3).
+"""Events and counts into bins: the watermark, late events, and the ring.
 
 A ring holds `n_slots` bins; bin `b` lives in slot `b % n_slots`. `cursor` is i8[2]:
 `cursor[OPEN]` is the bin that is open now (every earlier bin is closed for good) and
@@ -47,7 +47,7 @@ def bin_index(t: float, origin: float, bin_width_s: float) -> int:
 def open_up_to(b: int, cursor: I8, ring: U1, spikes: U4, late: U4, lost: U4, fed_until: F8) -> bool:
     """Close every bin before `b` and open `b`; False if the ring is full before that.
 
-    A full ring leaves the newest slot open: the caller takes the closed bins and asks again.
+    A full ring leaves the newest slot open: the caller takes the closed bins and calls again.
     """
     n_slots = ring.shape[0]
     while cursor[OPEN] < b:
@@ -89,7 +89,7 @@ def bin_events(
 
     Args:
         time, channel, accepted, lost_before: per event; `accepted` 0 is passed over, `lost_before`
-            is how many events went missing right before it.
+            is the number of events lost right before it.
         now: LSL clock of the daemon; events stamped later than `now + future_tolerance_s` are
             counted and neither binned nor allowed to move the watermark.
         not_before: events stamped earlier are backlog from before the first bin: counted only.
@@ -98,14 +98,14 @@ def bin_events(
         counters: i8[N_TIME_COUNTERS].
 
     Returns:
-        How far it came: `n`, or the index of an event that needs a bin the full ring cannot open.
+        `n`, or the index of the first event that needs a bin the full ring cannot open.
     """
     n_slots = ring.shape[0]
     for i in range(first, n):
         slot = cursor[OPEN] % n_slots
         if accepted[i]:
             t = time[i]
-            # Written so that a stamp that is no number falls into the first.
+            # A comparison with NaN is false, so a NaN stamp is counted here.
             if not t <= now + future_tolerance_s:
                 counters[FUTURE] += 1
             elif t < not_before:
@@ -133,7 +133,7 @@ def bin_events(
 
 @kernel
 def sample_bin(index: int, period_s: float, bin_width_s: float) -> int:
-    """Sample n of a counts stream belongs to bin floor((n + 1/2)·p/Δ) (DESIGN §4)."""
+    """The bin of sample n of a counts stream, floor((n + 1/2)·p/Δ)."""
     return int(np.floor((index + 0.5) * period_s / bin_width_s))
 
 
@@ -179,7 +179,7 @@ def bin_counts(
         Everything else as in `bin_events`.
 
     Returns:
-        How far it came, as in `bin_events`.
+        As in `bin_events`.
     """
     n_slots, n_channels = ring.shape
     for i in range(first, n):

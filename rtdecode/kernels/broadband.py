@@ -1,8 +1,8 @@
 """Raw voltage to threshold crossings: band-pass, common reference, detection.
 
-Each kernel goes through the samples in order and keeps between calls only what its arrays hold, so results
-do not depend on how a recording is cut. Channels lie side by side in a row, which is what the inner loops run
-over: one channel's filter waits for its own last output, 64 channels' filters wait for nothing.
+Each kernel goes through the samples in order and keeps its state in its arrays between calls, so results do
+not depend on the chunks of a recording. The inner loops run over the channels of a row: one channel's filter
+has to wait for its own last output, the filters of 64 channels are independent.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ I8 = NDArray[np.int64]
 U1 = NDArray[np.uint8]
 U2 = NDArray[np.uint16]
 
-#: The state is looked through this often, and what has rung down to less than TINY becomes 0: a channel that
-#: was unplugged would otherwise sink into subnormal numbers, which some processors work out 100 times slower.
+#: Every FLUSH_EVERY samples, state below TINY becomes 0: the filter of an unplugged channel would otherwise
+#: decay into subnormal numbers, with which some processors compute 100 times slower.
 FLUSH_EVERY = 1024
 TINY = 1e-100
 
@@ -32,9 +32,9 @@ def filter_rows(
 
     Args:
         samples: f8[T, C].
-        offset: f8[C], taken off each sample first.
+        offset: f8[C], subtracted from each sample first.
         sections: f8[S, 6], b0 b1 b2 1 a1 a2.
-        state: f8[S, 2, C], 0 at the first sample of a recording; followed here.
+        state: f8[S, 2, C], 0 at the first sample of a recording; updated here.
         row: f8[C], scratch.
         first_sample: number of the first row since the recording's start.
         out: f4[T, C], overwritten.
@@ -65,7 +65,7 @@ def filter_rows(
 
 @kernel
 def subtract_mean(rows: F4) -> None:
-    """Take the mean over channels off each row of f4[T, C]; exact zeros, dead channels, take no part."""
+    """Subtract the mean over channels from each row of f4[T, C], except exact zeros (dead channels)."""
     n_channels = rows.shape[1]
     for t in range(rows.shape[0]):
         total, n_alive = 0.0, 0
@@ -79,7 +79,7 @@ def subtract_mean(rows: F4) -> None:
 
 @kernel
 def subtract_median(rows: F4) -> None:
-    """Take the median over channels off each row of f4[T, C]; exact zeros, dead channels, take no part."""
+    """Subtract the median over channels from each row of f4[T, C], except exact zeros (dead channels)."""
     n_channels = rows.shape[1]
     alive = np.zeros(n_channels, np.float32)
     for t in range(rows.shape[0]):
@@ -106,19 +106,19 @@ def find_crossings(
     sample: I8,
     channel: U2,
 ) -> int:
-    """Samples at which a channel goes below `low` or above `high`, coming from between them.
+    """Samples at which a channel goes below `low` or above `high` from between them.
 
     Args:
         rows: f4[T, C], filtered.
-        low, high: f4[C]; −inf and inf where nothing is looked for.
+        low, high: f4[C]; −inf and inf for no threshold.
         refractory: samples after a crossing in which the channel has no other.
         first_sample: number of the first row since the recording's start.
-        beyond: u1[C], whether the sample before was beyond either; followed here.
-        last: i8[C], sample of the last crossing, far below 0 before there is one; followed here.
+        beyond: u1[C], whether the sample before was beyond either; updated here.
+        last: i8[C], sample of the last crossing, far below 0 before there is one; updated here.
         sample, channel: written; room for ⌈T / max(refractory, 2)⌉ · C at least.
 
     Returns:
-        How many were written: by sample, then by channel.
+        Number of crossings written, sorted by sample, then by channel.
     """
     n_channels = rows.shape[1]
     n = 0
@@ -127,7 +127,7 @@ def find_crossings(
         any_beyond |= beyond[c] != 0
     for t in range(rows.shape[0]):
         row = rows[t]
-        # Most rows hold nothing: a loop without a branch finds that out several channels at a time.
+        # Most rows have no crossing: a loop without a branch checks several channels at a time.
         n_beyond = 0
         for c in range(n_channels):
             n_beyond += int(row[c] < low[c]) | int(row[c] > high[c])

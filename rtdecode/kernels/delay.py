@@ -18,25 +18,25 @@ def observe_delays(
 ) -> None:
     """Add `now - time` of the accepted events; halve everything once it holds `limit` events.
 
-    Halving forgets: what the source did a minute ago weighs little. The last bin of the histogram
-    holds everything beyond it; stamps ahead of `now` count as no delay.
+    Halving forgets: delays of a minute ago weigh little. The last bin of the histogram holds everything
+    beyond it; stamps ahead of `now` count as no delay.
     """
     last = len(histogram) - 1
     total = 0
     for i in range(n):
         if accepted[i]:
-            # Clipped before it is made an integer: an absurd stamp has no integer.
+            # Clipped before the conversion: an absurd stamp fits no integer.
             histogram[int(min(max(0.0, now - time[i]) / step_s, last))] += 1
     for k in range(last + 1):
         total += histogram[k]
     if total >= limit:
-        # The running sum is halved, not each step by itself: a lone event in a step would vanish.
+        # Half the running sum, not half of each entry: a single event in an entry would vanish.
         below = 0
-        halved = 0
+        kept = 0
         for k in range(last + 1):
             below += histogram[k]
-            histogram[k] = below // 2 - halved
-            halved += histogram[k]
+            histogram[k] = below // 2 - kept
+            kept += histogram[k]
 
 
 @kernel

@@ -14,9 +14,9 @@ R = TypeVar("R")
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile `function` with Numba.
 
-    Never fastmath: DESIGN promises the same bits in Numba, in torch, live and in a replay.
-    The GIL is kept: a kernel of a few microseconds that let it go would have to win it back from
-    the recorder thread, in the middle of a bin.
+    Never fastmath: live, in a replay and in torch, spikes must be the same bits.
+    The GIL is kept: a kernel of a few microseconds that released it would have to wait for the recorder
+    thread to return it, within a bin.
     """
     compiled: Callable[P, R] = numba.njit(cache=True, fastmath=False)(function)
     return compiled

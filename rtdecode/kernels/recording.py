@@ -1,4 +1,4 @@
-"""Copying what is recorded into the ring that the recorder thread empties."""
+"""Copy events into the ring that the recorder thread empties."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def copy_events(
 
 @kernel
 def count_recordable(time: F8, accepted: U1, n: int, not_after: float) -> int:
-    """How many events `copy_events` would append to an empty ring."""
+    """Number of events that `copy_events` would append to an empty ring."""
     total = 0
     for i in range(n):
         if accepted[i] and time[i] <= not_after:

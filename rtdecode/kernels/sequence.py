@@ -1,4 +1,4 @@
-"""Which events of a chunk may be decoded, and how many went missing (DESIGN §§4, 12)."""
+"""Which events of a chunk may be decoded, and how many are lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAST = 0
 STARTED = 1
 OWED = 2
 
-#: A jump in the running number at least this large is an outlet that began to count anew.
+#: A jump in the sequence number at least this large is an outlet that restarted its numbering.
 RENUMBER_JUMP = 1 << 24
 
 I4 = npt.NDArray[np.int32]
@@ -45,14 +45,14 @@ def check_events(
 ) -> None:
     """Check a chunk of the `events` layout: int32 rows of [channel, unit, seq].
 
-    `seq` runs modulo 2³². A number further on counts the ones between as lost; one that comes
-    back within `len(seen)` numbers is a duplicate if it was seen, and otherwise an event out of
-    order, taken off the lost again. A jump beyond that, back or forth, is a new numbering.
+    `seq` runs modulo 2³². A number ahead counts the ones between as lost; one at most `len(seen)` numbers
+    back is a duplicate if it was seen, and otherwise an event out of order, subtracted from the lost again.
+    A jump beyond that, back or ahead, is a new numbering.
 
     Args:
         samples: i4[>=n, 3].
-        state: i8[2], the last running number and whether there was one.
-        seen: u1[power of two], which of the latest numbers have come.
+        state: i8[2], the last sequence number and whether there was one.
+        seen: u1[power of two], which of the latest numbers were received.
         channel, unit, accepted, lost_before: written, per event.
         counters: i8[N_SEQUENCE_COUNTERS].
     """
@@ -62,14 +62,14 @@ def check_events(
         lost_before[i] = 0
         accepted[i] = 1
         seq = np.int64(samples[i, 2])
-        # The signed difference modulo 2**32, so that a numbering which wraps around goes on.
+        # The signed difference modulo 2**32, so that a numbering which wraps around continues.
         step = ((seq - state[LAST] + 0x80000000) & 0xFFFFFFFF) - 0x80000000
         if state[STARTED] == 0 or step >= RENUMBER_JUMP or step <= -window:
             if state[STARTED]:
                 counters[RENUMBERED] += 1
             state[STARTED] = 1
             state[LAST] = seq
-            # What came before the first number seen cannot be told lost from never sent to us.
+            # Events before the first number cannot be told apart: lost, or never sent to this inlet.
             seen[:] = 1
         elif step > 0:
             if step > 1:
@@ -98,7 +98,7 @@ def check_events(
 GRID = 0
 JITTER = 1
 
-#: How fast the grid of a counts stream follows its stamps (share of the error, per sample).
+#: How fast the timing of a counts stream follows its stamps (fraction of the error, per sample).
 GRID_GAIN = 0.02
 
 
@@ -119,15 +119,15 @@ def check_counts(
     """Check and number a chunk of the `counts` layout: one row of counts per sample.
 
     LSL delivers in order, so samples are numbered one after another; stamps that have moved
-    further than half a period (or four times the source's own jitter) from the grid are samples
-    lost, or, backwards, a sample out of order, which keeps the number its stamp gives. The grid
-    follows the stamps slowly, because no source runs at exactly its nominal rate.
+    further than half a period (or four times the source's own jitter) from the expected time are samples
+    lost, or, backwards, a sample out of order, which gets the number of its stamp. Expected times
+    follow the stamps slowly, because no source runs at exactly its nominal rate.
 
     Args:
         samples: i4[>=n, n_channels]; a negative count is counted as not a count and read as 0,
             one above 255 as 255.
         time: f8[n], event time of each sample (the end of its interval).
-        grid: f8[2], the start of sample 0's interval and the running jitter; followed here.
+        grid: f8[2], the start of sample 0's interval and the running jitter; updated here.
         state: i8[2], the last sample's number and whether there was one.
         counts, index, accepted, lost_before: written, per sample.
         counters: i8[N_SEQUENCE_COUNTERS].
@@ -150,7 +150,7 @@ def check_counts(
             state[LAST] = expected + missing
             index[i] = state[LAST]
         elif error < -tolerance:
-            # Its stamp says where it belongs; binning treats it like any late event.
+            # Its stamp decides its bin; binning treats it like any late event.
             counters[OUT_OF_ORDER] += 1
             if state[OWED] > 0:
                 state[OWED] -= 1
@@ -161,7 +161,7 @@ def check_counts(
             index[i] = expected
             grid[GRID] += GRID_GAIN * error
         if error <= tolerance:
-            # A gap says nothing about jitter; coming back from a supposed gap does.
+            # A gap is no jitter; a sample back from a supposed gap is.
             grid[JITTER] += 0.05 * (min(abs(error), 10.0 * period_s) - grid[JITTER])
         for c in range(n_channels):
             value = samples[i, c]

@@ -54,7 +54,7 @@ def make_counts(n_bins: int, seed: int = 1) -> NDArray[np.uint8]:
 
 
 def windows(counts: NDArray[np.uint8]) -> torch.Tensor:
-    """[1, C, T] as the networks take it, from u1[T, C]."""
+    """The networks' input f4[1, C, T] from counts u1[T, C]."""
     return torch.from_numpy(counts.T.astype(np.float32))[None]
 
 
@@ -75,8 +75,8 @@ def _as_trained(net: N, seed: int, sessions: Sequence[str]) -> N:
     return net.eval()
 
 
-def taught_to_simulate(net: AlignNet) -> AlignNet:
-    """As if it had been trained from behaviour to spikes as well, by what batch normalisation counts."""
+def trained_to_simulate(net: AlignNet) -> AlignNet:
+    """The network with the batch counters of one trained from behaviour to spikes as well."""
     for module in net.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             assert module.num_batches_tracked is not None

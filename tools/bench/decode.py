@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.verification.backends import SpikingDecoder
 from rtdecode.calibrate.verification.reference import LinearReference
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
+from rtdecode.models.engine.load import load_torch_decoder
+from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.session.write import write_session
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
@@ -155,19 +158,18 @@ def ratios(timings: Sequence[Timing]) -> list[Ratio]:
 
 def _engine_cases(n_channels: int, bins: int) -> Iterator[Case]:
     """Every engine and kind on the first array."""
-    from rtdecode.models.engine.folded import torch_decoder
     from rtdecode.tools.bench.networks import as_artifact, poisson_counts, random_networks, with_spikingjelly
 
     counts = poisson_counts(n_channels, RATE_HZ, bins + WINDOW_BINS)
     windows = [counts[k : k + WINDOW_BINS] for k in range(bins)]
-    for kind in ("alignnet", "gru"):
+    for kind in NETWORKS:
         nets = random_networks(kind, n_channels, RATE_HZ)
         artifact = as_artifact(nets)
         n_outputs = len(artifact.outputs)
         yield _live_case(artifact, counts[:bins], RATE_HZ)
         about = {"kind": kind, "channels": n_channels, "rate_hz": RATE_HZ}
         about |= {"spikes_per_bin": float(counts.sum(axis=1).mean())}
-        bin_by_bin, whole = torch_decoder(artifact), torch_decoder(artifact)
+        bin_by_bin, whole = load_torch_decoder(artifact), load_torch_decoder(artifact)
         out, window_out = np.empty(n_outputs, np.float32), np.empty((WINDOW_BINS, n_outputs), np.float32)
         yield Case({"engine": "torch step", **about}, bin_by_bin.step, list(counts[:bins]), out)
         yield Case({"engine": "torch window", **about}, _recompute(whole), windows, window_out)
@@ -221,12 +223,12 @@ def _live_case(artifact: ModelArtifact, counts: U1, rate_hz: float) -> Case:
         "spikes_per_bin": float(counts.sum(axis=1).mean()),
     }
     values = np.empty((len(counts), len(artifact.outputs)), np.float32)
-    if artifact.kind == "alignnet":
-        spikes = decoder.run_traced(counts, values)
-        about["firing"] = float(np.mean([layer.mean() for layer in spikes.values()]))
-    elif artifact.kind == "gru":
-        decoder.run(counts, values)
-    if artifact.kind in ("alignnet", "gru"):
+    if artifact.kind in NETWORKS:
+        if isinstance(decoder, SpikingDecoder):
+            spikes = decoder.run_traced(counts, values)
+            about["firing"] = float(np.mean([layer.mean() for layer in spikes.values()]))
+        else:
+            decoder.run(counts, values)
         about |= {"effective_acs": decoder.adds / len(counts), "dense_macs": decoder.dense_macs}
     else:
         reference = LinearReference(artifact)

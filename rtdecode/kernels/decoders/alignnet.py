@@ -1,23 +1,27 @@
 """The streaming AlignNet, one bin at a time; docs/model-files.md has the equations.
 
-The network is a table: `plan` i8[members, rows, N_COLUMNS] says where in the flat arrays each convolution of
-each member has its weights and its memory; members share nothing but the counts, and their outputs add up.
-Rows are in the order enc0.0, enc0.1, enc1.0, …, then dec0.0, dec0.1, dec1.0, …; four more rows describe the
-latent, the leaky neurons, the hidden units (N_OUT is 0 without any) and the head. What these four read and
-give lies side by side: features, leaky neurons, hidden units.
+The networks of an ensemble are a table: `plan` i8[networks, rows, N_COLUMNS] has the indices in the flat
+arrays where each convolution of each network finds its weights and its memory. The networks share nothing but
+the counts, and their outputs add up. Rows are in the order enc0.0, enc0.1, enc1.0, …, then dec0.0, dec0.1,
+dec1.0, …; four more rows describe the latent, the leaky neurons, the hidden units (N_OUT is 0 without any)
+and the head. What these four read and compute is adjacent in `values`: features, leaky neurons, hidden units.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.kernels.decoders.causal_conv import N_LAGS, ZERO, fire, leak, rectify
 from rtdecode.kernels.decoders.events import (
+    ADDS,
+    CLIPPED,
     F4,
     I2,
     I8,
     U1,
+    Mask,
     add_rows,
     add_scaled_rows,
     find_counts,
@@ -26,17 +30,17 @@ from rtdecode.kernels.decoders.events import (
 )
 from rtdecode.kernels.jit import kernel
 
-# Columns of the plan; all but the sizes are places in a flat array.
+# Columns of the plan; all but the sizes are indices into a flat array.
 N_IN = 0
 N_OUT = 1
 WEIGHT = 2  # of [n_in, 3, n_out] (the last four: [n_in, n_out]) in `weights`; the head's in `parameters`
 BIAS = 3  # of f4[n_out] in `parameters`
 PENDING = 4  # of f4[3, n_out] in `memory`
-KEPT = 5  # in `memory`, f4[n_out] voltages of enc and leaky, f4[3, n_out] of decℓ.0: what the held frame adds
-SPIKES = 6  # of u1[n_out] in `spikes` and of f4[n_out] in `charges`, enc
+KEPT = 5  # in `memory`, f4[n_out] voltages of enc and leaky, f4[3, n_out] of decℓ.0: sums of the held frame
+SPIKES = 6  # of u1[n_out] in `spikes` and of f4[n_out] in `potentials`, enc
 POOLED = 7  # of u1[n_in] in `pooled`, encℓ.0 with ℓ ≥ 1
 DECAY = 8  # of f4[n_out] in `parameters`, leaky
-SKIP = 9  # of [charges of the level, n_out] in `weights`, decℓ.0
+SKIP = 9  # of [potentials of the level, n_out] in `weights`, decℓ.0
 SCALE = 10  # by which `weights` are multiplied, in `parameters`
 SKIP_SCALE = 11  # the same of SKIP, decℓ.0
 N_COLUMNS = 12
@@ -44,11 +48,41 @@ N_COLUMNS = 12
 # Rows beside the convolutions.
 N_OTHERS = 4
 
-# What `tally` i8[3] counts.
-BIN = 0  # bins since the reset
-CLIPPED = 1  # counts above count_max
-ADDS = 2  # weights added to a sum
+#: Bins since the reset, in `tally`.
+BIN = 2
 N_TALLIES = 3
+
+
+class AlignNetArrays(NamedTuple):
+    """An ensemble of networks and its state.
+
+    Attributes:
+        good: bool[C]; a False channel is passed over.
+        count_max: larger counts are clipped to it, and counted.
+        plan: i8[networks, 4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
+        weights: i2 or f4, of every layer but the head.
+        parameters: f4, biases, decays, scales of `weights`, and the head's weights.
+        memory: f4, the state: pending sums, voltages, sums of held frames.
+        pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
+        spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
+        potentials: f4, scratch, as long as `spikes`: pre-reset membrane potentials, clipped to 0 to 1.
+        values: f4, scratch, as long as the widest input or continuous layer, and D more.
+        events: i8, scratch, as long as the widest input of a layer or the potentials of a level.
+        tally: i8[N_TALLIES].
+    """
+
+    good: Mask
+    count_max: int
+    plan: I8
+    weights: F4 | I2
+    parameters: F4
+    memory: F4
+    pooled: U1
+    spikes: U1
+    potentials: F4
+    values: F4
+    events: I8
+    tally: I8
 
 
 @kernel
@@ -76,7 +110,7 @@ def drive_by_values(
 
 
 @kernel
-def fire_layer(conv: I8, parameters: F4, memory: F4, spikes: U1, charges: F4) -> U1:
+def fire_layer(conv: I8, parameters: F4, memory: F4, spikes: U1, potentials: F4) -> U1:
     """The spikes u1[n_out] of an encoder's convolution, all its inputs added."""
     n = conv[N_OUT]
     fired = spikes[conv[SPIKES] : conv[SPIKES] + n]
@@ -85,14 +119,14 @@ def fire_layer(conv: I8, parameters: F4, memory: F4, spikes: U1, charges: F4) ->
         memory[conv[PENDING] : conv[PENDING] + N_LAGS * n],
         memory[conv[KEPT] : conv[KEPT] + n],
         fired,
-        charges[conv[SPIKES] : conv[SPIKES] + n],
+        potentials[conv[SPIKES] : conv[SPIKES] + n],
     )
     return fired
 
 
 @kernel
 def rectify_layer(conv: I8, parameters: F4, memory: F4, values: F4) -> F4:
-    """The values f4[n_out] of a decoder's convolution, all its inputs added; they lie in `values`."""
+    """The values f4[n_out] of a decoder's convolution, all its inputs added; a part of `values`."""
     n = conv[N_OUT]
     rectified = values[:n]
     rectify(
@@ -104,7 +138,7 @@ def rectify_layer(conv: I8, parameters: F4, memory: F4, values: F4) -> F4:
 @kernel
 def drive_by_counts(
     counts: U1,
-    good: NDArray[np.bool_],
+    good: Mask,
     count_max: int,
     plan: I8,
     weights: F4 | I2,
@@ -114,11 +148,11 @@ def drive_by_counts(
     events: I8,
     tally: I8,
 ) -> None:
-    """Add the rows of the channels that spiked to the first convolution of each member."""
+    """Add the rows of the channels that spiked to the first convolution of each network."""
     n_events, n_clipped = find_counts(counts, good, count_max, events, values)
     tally[CLIPPED] += n_clipped
-    for member in range(plan.shape[0]):
-        first = plan[member, 0]
+    for i in range(plan.shape[0]):
+        first = plan[i, 0]
         width = N_LAGS * first[N_OUT]
         weight = weights[first[WEIGHT] : first[WEIGHT] + first[N_IN] * width]
         total = memory[first[PENDING] : first[PENDING] + width]
@@ -135,11 +169,11 @@ def encode(
     memory: F4,
     pooled: U1,
     spikes: U1,
-    charges: F4,
+    potentials: F4,
     events: I8,
     tally: I8,
 ) -> int:
-    """One bin through the levels of a member's encoder that tick in it; returns how many do."""
+    """One bin through the levels of a network's encoder that tick in it; returns how many do."""
     for level in range(n_levels):
         if (tally[BIN] + 1) % (1 << level) != 0:
             return level
@@ -148,9 +182,9 @@ def encode(
             inputs = pooled[first[POOLED] : first[POOLED] + first[N_IN]]
             drive_by_spikes(first, inputs, weights, parameters, memory, events, tally)
             inputs[:] = 0
-        fired = fire_layer(first, parameters, memory, spikes, charges)
+        fired = fire_layer(first, parameters, memory, spikes, potentials)
         drive_by_spikes(second, fired, weights, parameters, memory, events, tally)
-        fired = fire_layer(second, parameters, memory, spikes, charges)
+        fired = fire_layer(second, parameters, memory, spikes, potentials)
         if level + 1 < n_levels:
             above = plan[2 * level + 2][POOLED]
             for j in range(fired.shape[0]):
@@ -159,15 +193,15 @@ def encode(
 
 
 @kernel
-def charged_level(plan: I8, level: int, charges: F4) -> F4:
-    """How far the neurons of both layers of a level were charged, which lie side by side."""
+def potentials_of(plan: I8, level: int, potentials: F4) -> F4:
+    """The membrane potentials of both layers of a level, which are adjacent."""
     first, second = plan[2 * level], plan[2 * level + 1]
-    return charges[first[SPIKES] : second[SPIKES] + second[N_OUT]]
+    return potentials[first[SPIKES] : second[SPIKES] + second[N_OUT]]
 
 
 @kernel
 def hold(conv: I8, coarse: F4, weights: F4 | I2, parameters: F4, memory: F4, events: I8, tally: I8) -> None:
-    """A new frame of the level above, f4[…], is held from now on: work out once what it adds in every bin."""
+    """Hold a new frame of the level above, f4[…]: sum once what it adds in every bin from now on."""
     held = memory[conv[KEPT] : conv[KEPT] + N_LAGS * conv[N_OUT]]
     held[:] = 0
     drive_by_values(conv[WEIGHT], parameters[conv[SCALE]], coarse, weights, held, events, tally)
@@ -177,7 +211,7 @@ def hold(conv: I8, coarse: F4, weights: F4 | I2, parameters: F4, memory: F4, eve
 def drive_in_place(
     row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, events: I8, tally: I8
 ) -> F4:
-    """A dense layer of the values before `n_before`; what it gives, f4[n_out], lies right behind them."""
+    """A dense layer of the first `n_before` of `values`; its outputs f4[n_out] follow right behind them."""
     total = values[n_before : n_before + row[N_OUT]]
     for j in range(row[N_OUT]):
         total[j] = parameters[row[BIAS] + j]
@@ -196,7 +230,7 @@ def integrate(
     events: I8,
     tally: I8,
 ) -> int:
-    """One bin of the leaky neurons, driven by values before `n_before`; returns where what they say ends."""
+    """One bin of the leaky neurons, driven by the first `n_before` values; returns where their sums end."""
     n = int(row[N_OUT])
     if n == 0:
         return n_before
@@ -211,7 +245,7 @@ def integrate(
 
 @kernel
 def mix(row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, events: I8, tally: I8) -> None:
-    """One bin of the hidden units, driven by values before `n_before`; what they say lies behind those."""
+    """One bin of the hidden units, driven by the first `n_before` values; their outputs follow those."""
     if row[N_OUT] == 0:
         return
     mixed = drive_in_place(row, n_before, values, weights, parameters, events, tally)
@@ -220,45 +254,45 @@ def mix(row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, ev
 
 
 @kernel
-def decode_member(
+def decode_network(
     plan: I8,
     weights: F4 | I2,
     parameters: F4,
     memory: F4,
     pooled: U1,
     spikes: U1,
-    charges: F4,
+    potentials: F4,
     values: F4,
     events: I8,
     tally: I8,
     n_outputs: int,
 ) -> F4:
-    """One bin of a member whose first convolution has been driven; gives f4[n_outputs], part of `values`."""
+    """One bin of a network after `drive_by_counts`; returns f4[n_outputs], a part of `values`."""
     n_levels = (plan.shape[0] + 2 - N_OTHERS) // 4
     latent, leaky, hidden, head = (
         plan[4 * n_levels - 2], plan[4 * n_levels - 1], plan[4 * n_levels], plan[4 * n_levels + 1],
     )  # fmt: skip
-    n_ticking = encode(n_levels, plan, weights, parameters, memory, pooled, spikes, charges, events, tally)
+    n_ticking = encode(n_levels, plan, weights, parameters, memory, pooled, spikes, potentials, events, tally)
 
     decoded = values[: head[N_IN]]
     if n_ticking == n_levels:
-        charge = charged_level(plan, n_levels - 1, charges)
+        potential = potentials_of(plan, n_levels - 1, potentials)
         decoded = values[: latent[N_OUT]]
         for j in range(latent[N_OUT]):
             decoded[j] = parameters[latent[BIAS] + j]
-        drive_by_values(latent[WEIGHT], parameters[latent[SCALE]], charge, weights, decoded, events, tally)
+        drive_by_values(latent[WEIGHT], parameters[latent[SCALE]], potential, weights, decoded, events, tally)
         if n_levels > 1:
             hold(plan[4 * n_levels - 4], decoded, weights, parameters, memory, events, tally)
 
     for level in range(min(n_ticking, n_levels - 1) - 1, -1, -1):
-        charge = charged_level(plan, level, charges)
+        potential = potentials_of(plan, level, potentials)
         first, second = plan[2 * n_levels + 2 * level], plan[2 * n_levels + 2 * level + 1]
         width = N_LAGS * first[N_OUT]
         pending, held = memory[first[PENDING] :], memory[first[KEPT] :]
         for j in range(width):
             pending[j] += held[j]
         skip_scale = parameters[first[SKIP_SCALE]]
-        drive_by_values(first[SKIP], skip_scale, charge, weights, pending[: first[N_OUT]], events, tally)
+        drive_by_values(first[SKIP], skip_scale, potential, weights, pending[: first[N_OUT]], events, tally)
         decoded = rectify_layer(first, parameters, memory, values)
         pending = memory[second[PENDING] : second[PENDING] + N_LAGS * second[N_OUT]]
         drive_by_values(second[WEIGHT], parameters[second[SCALE]], decoded, weights, pending, events, tally)
@@ -280,9 +314,7 @@ def decode_member(
 
 @kernel
 def alignnet_step(
-    counts: U1,
-    out: F4,
-    good: NDArray[np.bool_],
+    good: Mask,
     count_max: int,
     plan: I8,
     weights: F4 | I2,
@@ -290,77 +322,42 @@ def alignnet_step(
     memory: F4,
     pooled: U1,
     spikes: U1,
-    charges: F4,
+    potentials: F4,
     values: F4,
     events: I8,
     tally: I8,
+    counts: U1,
+    out: F4,
 ) -> None:
-    """Decode one bin.
+    """Decode counts u1[C] of one bin into out f4[D].
 
-    Args:
-        counts: u1[C], spikes per channel in this bin.
-        out: f4[D], overwritten.
-        good: bool[C]; a False channel is passed over.
-        count_max: larger counts are clipped to it, and tallied.
-        plan: i8[members, 4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
-        weights: i2 or f4, of every layer but the head.
-        parameters: f4, biases, decays, scales of `weights`, and the head's weights.
-        memory: f4, the state: pending sums, voltages, what held frames add.
-        pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
-        spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
-        charges: f4, scratch, as long as `spikes`: how far each neuron was charged, 0 to 1.
-        values: f4, scratch, as long as the widest input or continuous layer, and D more.
-        events: i8, scratch, as long as the widest input of a layer or the charges of a level.
-        tally: i8[N_TALLIES].
+    The other arguments are `AlignNetArrays`, one by one: a NamedTuple costs 3 µs in each call from Python,
+    and one that the kernels above pass on costs 2 µs a bin.
     """
     drive_by_counts(counts, good, count_max, plan, weights, parameters, memory, values, events, tally)
-    for member in range(plan.shape[0]):
-        part = decode_member(
-            plan[member],
-            weights,
-            parameters,
-            memory,
-            pooled,
-            spikes,
-            charges,
-            values,
-            events,
-            tally,
-            out.shape[0],
+    n_outputs = out.shape[0]
+    for i in range(plan.shape[0]):
+        part = decode_network(
+            plan[i], weights, parameters, memory, pooled, spikes, potentials, values, events, tally, n_outputs
         )
-        for d in range(out.shape[0]):
-            out[d] = part[d] if member == 0 else out[d] + part[d]
+        for d in range(n_outputs):
+            out[d] = part[d] if i == 0 else out[d] + part[d]
     tally[BIN] += 1
 
 
 @kernel
-def alignnet_run(
-    counts: U1,
-    out: F4,
-    traced: U1,
-    good: NDArray[np.bool_],
-    count_max: int,
-    plan: I8,
-    weights: F4 | I2,
-    parameters: F4,
-    memory: F4,
-    pooled: U1,
-    spikes: U1,
-    charges: F4,
-    values: F4,
-    events: I8,
-    tally: I8,
-) -> None:
-    """`alignnet_step` over the rows of counts u1[T, C] into the rows of out f4[T, D].
-
-    `traced` u1[T, len(spikes)] is overwritten with `spikes` after each bin, unless it has no rows.
-    """
-    tracing = traced.shape[0] > 0
+def alignnet_run(net: AlignNetArrays, counts: U1, out: F4) -> None:
+    """`alignnet_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
         alignnet_step(
-            counts[k], out[k], good, count_max, plan, weights, parameters, memory, pooled, spikes,
-            charges, values, events, tally,
+            net.good, net.count_max, net.plan, net.weights, net.parameters, net.memory, net.pooled,
+            net.spikes, net.potentials, net.values, net.events, net.tally, counts[k], out[k],
         )  # fmt: skip
-        if tracing:
-            for j in range(spikes.shape[0]):
-                traced[k, j] = spikes[j]
+
+
+@kernel
+def alignnet_trace(net: AlignNetArrays, counts: U1, out: F4, spikes: U1) -> None:
+    """`alignnet_run`, and `net.spikes` after each bin into the rows of spikes u1[T, len(net.spikes)]."""
+    for k in range(counts.shape[0]):
+        alignnet_run(net, counts[k : k + 1], out[k : k + 1])
+        spikes[k] = net.spikes

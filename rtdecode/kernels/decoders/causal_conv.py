@@ -1,7 +1,7 @@
 """The parts of a causal convolution of three frames that do not depend on what drives it.
 
-`pending` f4[3·n] is a layer's memory: what the frames so far add to the frame at hand and to the next two.
-An input adds its row once, when it comes, and is never looked at again.
+`pending` f4[3·n] is a layer's memory: what the frames so far add to the current frame and to the next two.
+An input adds its row once, in its own frame, and is never read again.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ N_LAGS = 3
 THRESHOLD = np.float32(0.3)
 HALF = np.float32(0.5)
 ZERO = np.float32(0.0)
-#: Of a charge that is read: an artefact on all channels must not weigh more than a volley of spikes.
+#: Upper limit of a potential that is read: an artefact on all channels must not weigh more than many spikes.
 FULL = np.float32(1.0)
 
 
 @kernel
 def advance(pending: F4) -> None:
-    """The frame at hand is done: the next takes its place, and the last starts at zero."""
+    """Go to the next frame: shift `pending` by one frame, and fill the last with zeros."""
     n = pending.shape[0] // N_LAGS
     at_hand, following, last = pending[:n], pending[n : 2 * n], pending[2 * n :]
     for j in range(n):
@@ -31,8 +31,8 @@ def advance(pending: F4) -> None:
 
 
 @kernel
-def fire(bias: F4, pending: F4, voltage: F4, spikes: U1, charge: F4) -> None:
-    """Leaky integrate-and-fire neurons, driven by the frame at hand: V ← V + (I − V)·0.5, in two roundings.
+def fire(bias: F4, pending: F4, voltage: F4, spikes: U1, potential: F4) -> None:
+    """Leaky integrate-and-fire neurons, driven by the current frame: V ← V + (I − V)·0.5, in two roundings.
 
     Halving is exact, so a fused multiply-add would give the same bits.
 
@@ -41,20 +41,20 @@ def fire(bias: F4, pending: F4, voltage: F4, spikes: U1, charge: F4) -> None:
         pending: f4[3·n], advanced by one frame.
         voltage: f4[n]; back to 0 where a neuron fired.
         spikes: u1[n], overwritten with 1 where V ≥ 0.3 (as float32), else 0.
-        charge: f4[n], overwritten with V before the reset, no less than 0 and no more than 1.
+        potential: f4[n], overwritten with V before the reset, clipped to 0 to 1.
     """
     for j in range(bias.shape[0]):
         moved = voltage[j] + ((pending[j] + bias[j]) - voltage[j]) * HALF
         fired = moved >= THRESHOLD
         spikes[j] = fired
-        charge[j] = min(max(moved, ZERO), FULL)
+        potential[j] = min(max(moved, ZERO), FULL)
         voltage[j] = ZERO if fired else moved
     advance(pending)
 
 
 @kernel
 def rectify(bias: F4, pending: F4, values: F4) -> None:
-    """values f4[n] = max(bias + the frame at hand, 0); pending f4[3·n] is advanced by one frame."""
+    """values f4[n] = max(bias + the current frame, 0); pending f4[3·n] is advanced by one frame."""
     for j in range(bias.shape[0]):
         total = pending[j] + bias[j]
         values[j] = total if total > ZERO else ZERO

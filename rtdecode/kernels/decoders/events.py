@@ -2,7 +2,7 @@
 
 A row holds all that one input adds: to the outputs of every lag, lag 0 first. Rows are added four at a
 time, in the order of the inputs, so that the sum is stored a quarter as often. Weights are float32, or int16
-times a scale: what bounds a step is their way from memory. A scale that is a power of two changes no bit.
+times a scale: reading them from memory limits a step. A scale that is a power of two changes no bit.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ F4 = NDArray[np.float32]
 I2 = NDArray[np.int16]
 I8 = NDArray[np.int64]
 U1 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+#: What the first two entries of every decoder's `tally` i8 count, since it was made.
+CLIPPED = 0  # counts above count_max
+ADDS = 1  # weights added to a sum
 
 
 @kernel
 def find_events(row: U1 | F4, events: I8) -> int:
-    """Write the places of `row` that are not zero to events i8[>= len(row)]; returns how many there are."""
-    # Written for every place and kept for some: no branch to mispredict while most are silent.
+    """Write the indices of non-zero entries of `row` to events i8[>= len(row)]; returns their number."""
+    # Written for every index and kept for some: no branch to mispredict while most are silent.
     n_events = 0
     for i in range(row.shape[0]):
         events[n_events] = i
@@ -33,7 +38,7 @@ def find_events(row: U1 | F4, events: I8) -> int:
 def find_counts(
     counts: U1, good: NDArray[np.bool_], count_max: int, events: I8, sizes: F4
 ) -> tuple[int, int]:
-    """The channels that spiked, and how often.
+    """The channels that spiked, and their counts.
 
     Args:
         counts: u1[C], spikes per channel in this bin.
@@ -43,7 +48,7 @@ def find_counts(
         sizes: f4[C]; `sizes[channel]` is overwritten with the clipped count of each of them.
 
     Returns:
-        How many channels spiked, and how many counts were clipped.
+        Number of channels that spiked, and of counts that were clipped.
     """
     n_events = 0
     for channel in range(counts.shape[0]):

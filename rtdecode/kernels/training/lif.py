@@ -4,7 +4,7 @@
 
 The gradient takes the spike for ½ + arctan(π(c − 0.3))/π (surrogate "ATan", alpha 2) and the reset for a
 constant, as spikingjelly's LIFNode(tau=2., decay_input=True, v_threshold=.3, v_reset=0., detach_reset=True).
-c, the charge, may have a gradient of its own.
+c, the membrane potential before the reset, may have a gradient of its own.
 
 Rows are neurons, each with its time along memory. One row alone would wait for every result of the
 recurrence, so both kernels take a block of rows side by side.
@@ -26,14 +26,14 @@ SLOPE = np.float32(np.pi)
 
 
 @kernel
-def lif_forward(current: F4, v: F4, spikes: F4, charged: F4) -> None:
+def lif_forward(current: F4, v: F4, spikes: F4, potential: F4) -> None:
     """Integrate and fire.
 
     Args:
         current: f4[R, T].
         v: f4[R], membranes before the first step; overwritten with those after the last.
         spikes: f4[R, T], overwritten with 0 and 1.
-        charged: f4[R, T], overwritten with the membranes before the reset.
+        potential: f4[R, T], overwritten with the membranes before the reset.
     """
     n_rows, n_steps = current.shape
     membrane = np.zeros(ROWS, dtype=np.float32)
@@ -44,26 +44,26 @@ def lif_forward(current: F4, v: F4, spikes: F4, charged: F4) -> None:
         for t in range(n_steps):
             for j in range(n):
                 c = membrane[j] + (current[first + j, t] - membrane[j]) * HALF
-                charged[first + j, t] = c
+                potential[first + j, t] = c
                 membrane[j] = ZERO if c >= THRESHOLD else c
         for j in range(n):
             v[first + j] = membrane[j]
             for t in range(n_steps):
-                spikes[first + j, t] = ONE if charged[first + j, t] >= THRESHOLD else ZERO
+                spikes[first + j, t] = ONE if potential[first + j, t] >= THRESHOLD else ZERO
 
 
 @kernel
-def lif_backward(spikes_grad: F4, charge_grad: F4, charged: F4, v_grad: F4, current_grad: F4) -> None:
-    """Take gradients of spikes, charges and the last membranes back to the currents and the first membranes.
+def lif_backward(spikes_grad: F4, potential_grad: F4, potential: F4, v_grad: F4, current_grad: F4) -> None:
+    """Take gradients of spikes, potentials and last membranes back to the currents and the first membranes.
 
     Args:
         spikes_grad: f4[R, T].
-        charge_grad: f4[R, T]; or without rows, for zeros.
-        charged: f4[R, T], from `lif_forward`.
+        potential_grad: f4[R, T]; or without rows, for zeros.
+        potential: f4[R, T], from `lif_forward`.
         v_grad: f4[R], of the membranes after the last step; overwritten with that of those before the first.
         current_grad: f4[R, T], overwritten.
     """
-    n_rows, n_steps = charged.shape
+    n_rows, n_steps = potential.shape
     # Time first, so that the recurrence runs over neighbours in memory.
     direct = np.zeros((n_steps, ROWS), dtype=np.float32)
     kept = np.zeros((n_steps, ROWS), dtype=np.float32)
@@ -73,14 +73,14 @@ def lif_backward(spikes_grad: F4, charge_grad: F4, charged: F4, v_grad: F4, curr
         for j in range(n):
             carried[j] = v_grad[first + j]
             for t in range(n_steps):
-                c = charged[first + j, t]
+                c = potential[first + j, t]
                 z = (c - THRESHOLD) * SLOPE
                 direct[t, j] = spikes_grad[first + j, t] / (ONE + z * z)
                 kept[t, j] = ZERO if c >= THRESHOLD else ONE
-        if charge_grad.shape[0] > 0:
+        if potential_grad.shape[0] > 0:
             for j in range(n):
                 for t in range(n_steps):
-                    direct[t, j] += charge_grad[first + j, t]
+                    direct[t, j] += potential_grad[first + j, t]
         for t in range(n_steps - 1, -1, -1):
             for j in range(ROWS):
                 carried[j] = (direct[t, j] + carried[j] * kept[t, j]) * HALF

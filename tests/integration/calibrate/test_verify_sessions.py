@@ -35,7 +35,7 @@ VERIFY_KEYS = {
 }
 NO_TORCH = "import sys; sys.modules['torch'] = None; from rtdecode.cli import main; main()"
 NO_GRID = (
-    "from rtdecode.decode import alignnet_tensors as t; t._check_grid = lambda artifact: None; "
+    "from rtdecode.decode import alignnet_tensors as t; t._check_fixed_point = lambda artifact: None; "
     "from rtdecode.cli import main; main()"
 )
 
@@ -137,7 +137,7 @@ def test_a_model_off_its_grid_exits_with_1_and_says_where(
     tensors: dict[str, Any] = {name: tensor.astype("f4") for name, tensor in coarse.items()}
     path = tmp_path / "unrounded.safetensors"
     write_artifact(path, replace(exact, run=tensors | {"grid": exact.run["grid"]}))
-    assert "not on its grid" in refusal(run("verify", indy, "--model", path))
+    assert "not a multiple of" in refusal(run("verify", indy, "--model", path))
     done = run("verify", indy, "--model", path, "--to", "200", "--json", script=NO_GRID)
     line = refusal(done)
     assert "unrounded.safetensors: does not decode alike everywhere" in line
@@ -168,7 +168,7 @@ def test_what_torch_does_not_do_is_refused_in_one_line(
 ) -> None:
     alignnet = indy_alignnets[0.064]
     given = ["decode", indy, "--engine", "torch", "--model"]
-    assert "torch runs no model of kind 'wiener'" in refusal(run(*given, indy_model))
+    assert "torch cannot decode a model of kind 'wiener'" in refusal(run(*given, indy_model))
     assert "rtdecode[train]" in refusal(run(*given, alignnet, script=NO_TORCH))
     assert "rtdecode[train]" in refusal(run("verify", indy, "--model", alignnet, script=NO_TORCH))
     assert "no device 'abacus'" in refusal(run("verify", indy, "--model", alignnet, "--device", "abacus"))

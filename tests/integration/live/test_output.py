@@ -19,7 +19,6 @@ from rtdecode.session.read import read_session
 from rtdecode.tools.loopback import LoopbackRig
 
 FAILSAFE = 16
-RECORDER = Path(__file__).resolve().parents[2] / "support" / "lsl_recorder.py"
 
 RIG = """
 lsl_out = "{stream}-cursor"
@@ -42,7 +41,7 @@ workspace = [[760, 1160], [340, 740], [-50, 50]]
 
 def start_recorder(rig: LoopbackRig, name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(RECORDER), name, str(rig.folder / f"{name}.npz")],
+        [sys.executable, "-m", "rtdecode.testing.lsl_recorder", name, str(rig.folder / f"{name}.npz")],
         env={**os.environ, "LSLAPICFG": str(rig.folder / "lsl_api.cfg")},
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,

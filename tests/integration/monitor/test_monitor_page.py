@@ -15,9 +15,9 @@ from typing import Any
 import msgpack
 import pytest
 from chromium import CHROMIUM, Chromium
-from fakedaemon import CLOCK_ZERO_S, FakeControl, FakePublisher, obliging
 from monitored import STATUS_MAP, WIDTH_S, counts, cursor, packed_spikes
 
+from rtdecode.testing.fake_daemon import CLOCK_ZERO_S, FakeControl, FakePublisher, accept_all
 from rtdecode.tools.loopback import free_endpoint
 
 pytestmark = [
@@ -181,7 +181,7 @@ def focused(browser: Chromium) -> str:
 
 def test_all_that_can_be_done_can_be_done_by_keyboard(browser: Chromium) -> None:
     with (
-        FakeControl(obliging) as control,
+        FakeControl(accept_all) as control,
         playing(free_endpoint()) as daemon,
         monitor(0, "--cursor", daemon.endpoint, "--allow-control", "--control", control.endpoint) as address,
     ):

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pylsl
 import pytest
-from fakedaemon import FakePublisher
 
 from rtdecode.artifact import write_artifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.session.read import read_session
+from rtdecode.testing.fake_daemon import FakePublisher
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 from rtdecode.tools.simulator.scores import score_session
 

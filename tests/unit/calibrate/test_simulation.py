@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import N_CHANNELS, OUTPUTS, make_alignnet, taught_to_simulate
+from networks import N_CHANNELS, OUTPUTS, make_alignnet, trained_to_simulate
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.sessions import file_sha256
@@ -27,7 +27,7 @@ N_BINS = 600
 
 @pytest.fixture(scope="module")
 def net() -> AlignNet:
-    return taught_to_simulate(make_alignnet(sessions=("monday", "tuesday")))
+    return trained_to_simulate(make_alignnet(sessions=("monday", "tuesday")))
 
 
 @pytest.fixture(scope="module")

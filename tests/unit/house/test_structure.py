@@ -29,6 +29,7 @@ ENTRIES = {
     "rtdecode.cli.__main__",
     "rtdecode.client",
     "rtdecode.testing",
+    "rtdecode.testing.lsl_recorder",
     "rtdecode.tools.bench.hops",
     "rtdecode.tools.bench.spike_source",
     "rtdecode.tools.capture",

@@ -14,7 +14,7 @@ from networks import COUNT_MAX, N_CHANNELS, OUTPUTS, make_alignnet, make_counts,
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.engine.folded import torch_decoder
+from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.export.export import export
@@ -89,7 +89,7 @@ def test_heads_are_changed_in_run_and_in_train(nets: list[Network]) -> None:
     again = exported(back, "monday")
     np.testing.assert_allclose(decoded(again), expected, rtol=1e-4, atol=1e-2)
     values = np.empty_like(decoded(other))
-    torch_decoder(other).run(make_counts(300), values)
+    load_torch_decoder(other).run(make_counts(300), values)
     np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-2)
     with pytest.raises(RtdecodeError, match=r"heads of \[2, 3\] do not fit"):
         with_heads(artifact, change[:2], offset)

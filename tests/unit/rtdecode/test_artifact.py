@@ -140,7 +140,6 @@ def test_an_artifact_keeps_its_own_copy_of_the_arrays() -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"kind": "oracle"}, "unknown kind 'oracle'"),
         ({"n_channels": 0, "channel_mask": ()}, "0 channels"),
         ({"channel_mask": (True,)}, "covers 1 of 5 channels"),
         ({"bin_width_s": 0.0}, "bin width of 0.0 s"),
@@ -265,7 +264,6 @@ def test_metadata_that_is_no_json_object_is_refused(path: Path, text: str) -> No
         ({"format_version": 2}, "format version 2; this rtdecode reads version 1. Fix: upgrade rtdecode"),
         ({"format_version": 0}, "format version 0"),
         ({"format_version": "1"}, "format_version"),
-        ({"kind": "oracle"}, "unknown kind 'oracle'"),
         ({"n_channels": -1}, "-1 channels"),
         ({"n_channels": 5.5}, "n_channels"),
         ({"channel_mask": [1, 1, 0, 1, 1]}, "channel_mask"),

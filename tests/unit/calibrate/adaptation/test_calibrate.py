@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fakedaemon import FakeControl
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
@@ -39,6 +38,7 @@ from rtdecode.models.ensemble.load import networks_of
 from rtdecode.session.layout import Events, Session, Trials
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
+from rtdecode.testing.fake_daemon import FakeControl
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 SMALL = Sizes(members=1, widths=(24, 24), dec_widths=(24,), feature_dropout=0.1)

@@ -1,4 +1,4 @@
-"""The folded network in torch gives the same spikes bin by bin, at once, and cut anywhere."""
+"""The networks of an artifact in torch keep the contract of decoders, and fire the spikes of the engine."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.alignnet import AlignNetDecoder
-from rtdecode.decode.decoder import Decoder
-from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.engine import base as foldednet
-from rtdecode.models.engine.folded import FoldedAlignNet, FoldedGRU, FoldedMembers, torch_decoder
+from rtdecode.models.engine.alignnet import FoldedAlignNet, FoldedEnsemble
+from rtdecode.models.engine.gru import FoldedGRU
+from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.ensemble.join import ensemble_of
-from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.export.export import export, fold
 from rtdecode.models.export.fixed_point import fixed_point
+from rtdecode.testing import check_decoder
 
 torch.set_num_threads(1)
 
@@ -37,6 +36,24 @@ def artifact_of(net: Any) -> ModelArtifact:
 
 def empty(counts: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.full((len(counts), len(OUTPUTS)), np.nan, np.float32)
+
+
+@pytest.mark.parametrize("make", [make_alignnet, make_gru])
+def test_it_keeps_the_contract_of_decoders(make: Any) -> None:
+    net = make(3, sessions=())
+    good = np.arange(N_CHANNELS) != 2
+    net.read_in.add("monday", np.full(N_CHANNELS, 0.5), np.full(N_CHANNELS, 0.9), good)
+    artifact = artifact_of(net)
+    check_decoder(
+        lambda: load_torch_decoder(artifact), artifact, tolerance=1e-5 * float(SD.min()), may_allocate=True
+    )
+
+
+def test_an_ensemble_keeps_the_contract_of_decoders() -> None:
+    artifact = ensemble_of([artifact_of(make_alignnet(seed)) for seed in range(2)])
+    check_decoder(
+        lambda: load_torch_decoder(artifact), artifact, tolerance=1e-5 * float(SD.min()), may_allocate=True
+    )
 
 
 def stepped(
@@ -92,12 +109,12 @@ def test_torch_and_the_engine_fire_the_same_spikes() -> None:
         assert np.abs((out - other) / SD).max() < 1e-5
 
 
-def test_members_in_torch_are_those_of_the_engine() -> None:
+def test_an_ensemble_in_torch_fires_the_spikes_of_the_engine() -> None:
     counts = make_counts(900)
     nets = [make_alignnet(seed, widths=(24, 20, 16), dec_widths=(8, 8), leaky=3 + seed) for seed in range(3)]
     artifact = ensemble_of([artifact_of(net) for net in nets])
-    whole, engine = torch_decoder(artifact), AlignNetDecoder(artifact)
-    assert isinstance(whole, FoldedMembers)
+    whole, engine = load_torch_decoder(artifact), AlignNetDecoder(artifact)
+    assert isinstance(whole, FoldedEnsemble)
     out, other = empty(counts), empty(counts)
     spikes, fired = whole.run_traced(counts, out), engine.run_traced(counts, other)
     assert (
@@ -108,47 +125,29 @@ def test_members_in_torch_are_those_of_the_engine() -> None:
     for name, rows in spikes.items():
         np.testing.assert_array_equal(fired[name], rows)
     assert np.abs((out - other) / SD).max() < 1e-5
-    # The mean of the networks, but for the spikes that the grid moves.
+    # The mean of the networks, but for spikes that rounding to fixed-point moves.
     alone = [empty(counts) for _ in nets]
     for net, values in zip(nets, alone, strict=True):
         AlignNetDecoder(artifact_of(net)).run(counts, values)
     assert np.abs((np.mean(alone, axis=0) - other) / SD).max() < 1e-5
     assert whole.clipped == engine.clipped > 0
 
-    steps, half = torch_decoder(artifact), empty(counts)
+    steps, half = load_torch_decoder(artifact), empty(counts)
     for row, value in zip(counts[:301], half[:301], strict=True):
         steps.step(row, value)
-    again = torch_decoder(artifact)
+    again = load_torch_decoder(artifact)
     again.load_state(steps.state())
     again.run(counts[301:], half[301:])
     assert np.abs((half - out) / SD).max() < 1e-5
-    with pytest.raises(RtdecodeError, match="not one of this alignnet in torch"):
-        again.load_state(torch_decoder(artifact_of(nets[0])).state())
+    with pytest.raises(RtdecodeError, match="the state does not fit this alignnet"):
+        again.load_state(load_torch_decoder(artifact_of(nets[0])).state())
     whole.reset()
     whole.run(counts, half)
     assert np.abs((half - out) / SD).max() < 1e-5
 
 
-def test_members_are_got_back_and_joined_again() -> None:
-    nets = [make_alignnet(seed, sessions=("monday", "tuesday")) for seed in range(2)]
-    artifact = ensemble_of([artifact_of(net) for net in nets])
-    again = networks_of(artifact)
-    assert ensemble_of([artifact_of(net) for net in again]).model_id == artifact.model_id
-    for net, other in zip(nets, again, strict=True):
-        assert other.read_in.names == ["monday", "tuesday"]
-        state = other.state_dict()
-        assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
-    single = artifact_of(nets[0])
-    assert ensemble_of([single]) is single
-    assert len(networks_of(single)) == len(networks_of(artifact_of(make_gru()))) == 1
-    with pytest.raises(RtdecodeError, match="differ in channels, outputs, bin width or widths"):
-        ensemble_of([single, replace(single, bin_width_s=0.05)])
-    with pytest.raises(RtdecodeError, match="models of kind 'gru' have no ensembles"):
-        ensemble_of([artifact_of(make_gru())] * 2)
-
-
 @pytest.mark.parametrize("rounded", [False, True])
-def test_the_grid_is_what_keeps_steps_and_batch_together(rounded: bool) -> None:
+def test_fixed_point_weights_make_steps_and_batch_fire_alike(rounded: bool) -> None:
     counts, mismatches = make_counts(1000), 0
     for seed in range(3):
         net = make_alignnet(seed, widths=(32, 32, 32))
@@ -168,70 +167,16 @@ def test_the_grid_is_what_keeps_steps_and_batch_together(rounded: bool) -> None:
     assert (mismatches == 0) == rounded
 
 
-@pytest.mark.parametrize("make", [make_alignnet, make_gru])
-@pytest.mark.parametrize("first", [1, 2, 3, 6, 17])
-def test_a_saved_state_goes_on_in_another_decoder(make: Any, first: int) -> None:
-    artifact, counts = artifact_of(make(3)), make_counts(40)
-    whole, out = torch_decoder(artifact), empty(counts)
-    whole.run(counts, out)
-    one, other = torch_decoder(artifact), torch_decoder(artifact)
-    head, tail = empty(counts[:first]), empty(counts[first:])
-    one.run(counts[:first], head)
-    state = one.state()
-    one.run(counts, empty(counts))
-    other.load_state(state)
-    other.run(counts[first:], tail)
-    assert np.abs((np.concatenate([head, tail]) - out) / SD).max() < 1e-5
-    other.reset()
-    again = empty(counts)
-    other.run(counts, again)
-    np.testing.assert_array_equal(again, out)
-
-
-@pytest.mark.parametrize("make", [make_alignnet, make_gru])
-def test_steps_equal_the_run(make: Any) -> None:
-    artifact, counts = artifact_of(make(3)), make_counts(50)
-    decoder, out, single = torch_decoder(artifact), empty(counts), empty(counts)
-    decoder.run(counts, out)
-    decoder.reset()
-    for row, value in zip(counts, single, strict=True):
-        decoder.step(row, value)
-    assert np.abs((single - out) / SD).max() < 1e-5
-
-
-def test_a_long_recording_is_taken_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_recording_is_decoded_in_chunks() -> None:
     artifact, counts = artifact_of(make_alignnet(3)), make_counts(101)
     out, chunked = empty(counts), empty(counts)
     whole = FoldedAlignNet(artifact).run_traced(counts, out)
-    monkeypatch.setattr("rtdecode.models.engine.folded.CHUNK_BINS", 7)
-    monkeypatch.setattr(foldednet, "CHUNK_BINS", 7)
-    parts = FoldedAlignNet(artifact).run_traced(counts, chunked)
+    parts = FoldedAlignNet(artifact, chunk_bins=7).run_traced(counts, chunked)
     for name, rows in whole.items():
         np.testing.assert_array_equal(parts[name], rows)
     assert np.abs((chunked - out) / SD).max() < 1e-5
-    FoldedAlignNet(artifact).run(counts, out)
+    FoldedAlignNet(artifact, chunk_bins=7).run(counts, out)
     assert np.abs((chunked - out) / SD).max() < 1e-5
-
-
-@pytest.mark.parametrize("make", [make_alignnet, make_gru])
-def test_counts_are_clipped_and_tallied_as_in_the_engine(make: Any) -> None:
-    net = make(3, sessions=())
-    good = np.arange(N_CHANNELS) != 2
-    net.read_in.add("monday", np.full(N_CHANNELS, 0.5), np.full(N_CHANNELS, 0.9), good)
-    artifact, counts = artifact_of(net), make_counts(80)
-    loud = counts.copy()
-    loud[counts > COUNT_MAX] = 255
-    loud[:, 2] = 255
-    decoders: list[Decoder] = [torch_decoder(artifact), load_decoder(artifact)]
-    for decoder in decoders:
-        out, other = empty(counts), empty(counts)
-        decoder.run(counts, out)
-        decoder.reset()
-        clipped = decoder.clipped
-        decoder.run(loud, other)
-        np.testing.assert_array_equal(out, other)
-        assert clipped == (counts[:, good] > COUNT_MAX).sum() > 0
-        assert decoder.clipped == 2 * clipped
 
 
 def test_the_caller_s_precision_setting_stays_out_of_it() -> None:
@@ -248,37 +193,21 @@ def test_the_caller_s_precision_setting_stays_out_of_it() -> None:
     np.testing.assert_array_equal(out, other)
 
 
-@pytest.mark.parametrize("make", [make_alignnet, make_gru])
-def test_arrays_and_states_that_do_not_fit_are_refused(make: Any) -> None:
-    decoder = torch_decoder(artifact_of(make(3)))
-    counts, out = make_counts(5), np.empty((5, 3), np.float32)
-    for bad in (counts[:, :4], counts.astype(np.int64), counts[0]):
-        with pytest.raises(RtdecodeError, match="do not fit a model of 7 channels"):
-            decoder.run(bad, out)
-    with pytest.raises(RtdecodeError, match="do not fit a model"):
-        decoder.step(counts[0], out[0, :2])
-    with pytest.raises(RtdecodeError, match="the state is not one of this"):
-        decoder.load_state({})
-    if isinstance(decoder, FoldedAlignNet):
-        with pytest.raises(RtdecodeError, match="do not fit a model"):
-            decoder.run_traced(counts[:, :4], out)
-
-
 def test_artifacts_that_do_not_fit_are_refused() -> None:
     alignnet, gru = artifact_of(make_alignnet(3)), artifact_of(make_gru(3))
     with pytest.raises(RtdecodeError, match="of kind 'gru', not 'alignnet'"):
         FoldedAlignNet(gru)
     with pytest.raises(RtdecodeError, match="of kind 'alignnet', not 'gru'"):
         FoldedGRU(alignnet)
-    with pytest.raises(RtdecodeError, match="torch runs no model of kind 'wiener'"):
-        torch_decoder(replace(gru, kind="wiener"))
+    with pytest.raises(RtdecodeError, match="torch cannot decode a model of kind 'wiener'"):
+        load_torch_decoder(replace(gru, kind="wiener"))
     for artifact in (alignnet, gru):
         for name in artifact.run.keys() - {"grid"}:
             rest = {other: tensor for other, tensor in artifact.run.items() if other != name}
             with pytest.raises(RtdecodeError, match=r"lacks the tensor|needs float32"):
-                torch_decoder(replace(artifact, run=rest))
+                load_torch_decoder(replace(artifact, run=rest))
             with pytest.raises(RtdecodeError, match="needs float32"):
-                torch_decoder(replace(artifact, run=rest | {name: artifact.run[name][..., :-1]}))
+                load_torch_decoder(replace(artifact, run=rest | {name: artifact.run[name][..., :-1]}))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

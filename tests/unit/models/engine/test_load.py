@@ -1,4 +1,4 @@
-"""Whoever asks for the torch engine gets it, or one line that says why not."""
+"""The torch engine loads, or one line says why not."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_session
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.engine.load import TORCH_KINDS, load_torch_decoder
+from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.export.export import export
+from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.session.layout import Counts, Decoded, LogEntry, Session
 
 torch.set_num_threads(1)
@@ -26,14 +27,14 @@ MODELS = [
 SD = np.array([output.sd for output in OUTPUTS])
 
 
-def test_these_are_all_kinds_that_it_runs() -> None:
-    assert tuple(artifact.kind for artifact in MODELS) == TORCH_KINDS
+def test_it_runs_all_kinds_of_networks() -> None:
+    assert {artifact.kind for artifact in MODELS} == set(NETWORKS)
     for artifact in MODELS:
         assert load_torch_decoder(artifact).kind == artifact.kind
 
 
-@pytest.mark.parametrize("artifact", MODELS, ids=TORCH_KINDS)
-def test_a_session_goes_through_it_as_through_the_engine_that_runs_live(artifact: ModelArtifact) -> None:
+@pytest.mark.parametrize("artifact", MODELS, ids=[artifact.kind for artifact in MODELS])
+def test_a_session_decodes_as_with_the_numba_engine(artifact: ModelArtifact) -> None:
     counts = make_counts(300)
     session = Session(n_channels=counts.shape[1], counts=Counts(counts, 0.02, 5.0))
     bins = np.arange(300)
@@ -61,7 +62,7 @@ def test_a_session_goes_through_it_as_through_the_engine_that_runs_live(artifact
     assert (decoded[0][151:] != decoded[1][151:]).any()
 
 
-def test_what_it_does_not_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_models_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     wiener = replace(
         MODELS[0],
         kind="wiener",
@@ -71,14 +72,14 @@ def test_what_it_does_not_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     for available in (True, False):
         if not available:
             monkeypatch.setitem(sys.modules, "torch", None)
-        with pytest.raises(RtdecodeError, match="torch runs no model of kind 'wiener'") as refused:
+        with pytest.raises(RtdecodeError, match="torch cannot decode a model of kind 'wiener'") as refused:
             load_torch_decoder(wiener)
         assert refused.value.fix == "use the numba engine"
-    with pytest.raises(RtdecodeError, match="looks ahead"):
+    with pytest.raises(RtdecodeError, match="non-causal"):
         load_torch_decoder(replace(MODELS[1], causal=False))
 
 
-def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(RtdecodeError, match="torch, which is not installed") as refused:
         load_torch_decoder(MODELS[0])
@@ -86,6 +87,6 @@ def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])
-def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+def test_an_unknown_device_is_refused(device: str) -> None:
     with pytest.raises(RtdecodeError, match=f"no device '{device}'"):
         load_torch_decoder(MODELS[0], device)

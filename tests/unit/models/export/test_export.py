@@ -20,7 +20,7 @@ from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.halfwords import as_halfwords
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.engine.folded import torch_decoder
+from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.export.export import export, fold
 from rtdecode.models.export.fixed_point import fixed_point
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
@@ -64,19 +64,19 @@ def in_units(net: Network, counts: NDArray[np.uint8], session: str = "monday") -
 @pytest.mark.parametrize("n_bins", [1, 3, 300])
 def test_folding_changes_nothing(sizes: dict[str, Any], n_bins: int) -> None:
     net, counts = make_alignnet(5, **sizes), make_counts(n_bins)
-    difference = decoded(torch_decoder(unrounded(net)), counts) - in_units(net, counts)
+    difference = decoded(load_torch_decoder(unrounded(net)), counts) - in_units(net, counts)
     assert np.abs(difference / SD).max() < 1e-5
 
 
 def test_folding_a_gru_changes_nothing() -> None:
     net, counts = make_gru(5), make_counts(300)
-    for decoder in (torch_decoder(exported(net)), load_decoder(exported(net))):
+    for decoder in (load_torch_decoder(exported(net)), load_decoder(exported(net))):
         assert np.abs((decoded(decoder, counts) - in_units(net, counts)) / SD).max() < 1e-5
 
 
 def test_the_engine_decodes_exported_models() -> None:
     artifact, counts = exported(make_alignnet(5)), make_counts(300)
-    difference = decoded(load_decoder(artifact), counts) - decoded(torch_decoder(artifact), counts)
+    difference = decoded(load_decoder(artifact), counts) - decoded(load_torch_decoder(artifact), counts)
     assert np.abs(difference / SD).max() < 1e-5
 
 
@@ -252,7 +252,7 @@ def test_masked_and_silent_channels_have_no_weights() -> None:
         assert artifact.channel_mask == (True, False, True, True, False, True, True)
         counts = make_counts(100)
         np.testing.assert_allclose(
-            decoded(torch_decoder(unrounded(net)), counts), in_units(net, counts), atol=1e-5 * SD.max()
+            decoded(load_torch_decoder(unrounded(net)), counts), in_units(net, counts), atol=1e-5 * SD.max()
         )
 
 
@@ -263,7 +263,9 @@ def test_each_session_has_its_own_artifact_of_one_network() -> None:
         artifact = exported(net, session)
         assert exported_session(artifact) == session
         ids.add(artifact.model_id)
-        difference = decoded(torch_decoder(unrounded(net, session)), counts) - in_units(net, counts, session)
+        difference = decoded(load_torch_decoder(unrounded(net, session)), counts) - in_units(
+            net, counts, session
+        )
         assert np.abs(difference / SD).max() < 1e-5
     assert len(ids) == 2
     with pytest.raises(RtdecodeError, match="no session 'friday'"):

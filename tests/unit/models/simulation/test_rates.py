@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from networks import OUTPUTS, make_alignnet, make_gru, taught_to_simulate
+from networks import OUTPUTS, make_alignnet, make_gru, trained_to_simulate
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
@@ -26,7 +26,7 @@ def exported(net: AlignNet, session: str = "monday") -> ModelArtifact:
 
 
 def test_the_rates_are_the_mean_of_the_members() -> None:
-    nets = [taught_to_simulate(make_alignnet(seed, ("monday", "tuesday"))) for seed in (0, 1)]
+    nets = [trained_to_simulate(make_alignnet(seed, ("monday", "tuesday"))) for seed in (0, 1)]
     artifact = train_in_float16(ensemble_of([exported(net, "tuesday") for net in nets]))
     again = simulating_networks(artifact)
     assert folded_session(artifact) == "tuesday"
@@ -48,7 +48,7 @@ def test_other_kinds_are_refused() -> None:
 def test_networks_trained_in_one_direction_only_are_refused(taught: tuple[int, ...]) -> None:
     nets = [make_alignnet(seed) for seed in (0, 1)]
     for i in taught:
-        taught_to_simulate(nets[i])
+        trained_to_simulate(nets[i])
     with pytest.raises(
         RtdecodeError, match=r"behaviour from spikes only, .*\. Fix: use one that rtdecode pretrain"
     ):

@@ -19,10 +19,10 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
-from fakedaemon import FakePublisher, cursor_map
 
 from rtdecode.client import AsyncCursorClient, CursorClient, Link, Status
 from rtdecode.errors import RtdecodeError
+from rtdecode.testing.fake_daemon import FakePublisher, cursor_map
 from rtdecode.tools.loopback import free_endpoint
 
 pytestmark = pytest.mark.realtime

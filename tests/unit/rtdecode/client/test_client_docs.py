@@ -10,9 +10,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from fakedaemon import FakeControl, FakePublisher, obliging
 
 import rtdecode.client
+from rtdecode.testing.fake_daemon import FakeControl, FakePublisher, accept_all
 
 pytestmark = pytest.mark.realtime
 
@@ -31,7 +31,7 @@ def docstring_example(documented: object) -> str:
 
 def run(example: str) -> str:
     """Run an example against a daemon that publishes 60 cursors and then no more; what it printed."""
-    with FakePublisher() as publisher, FakeControl(obliging) as control:
+    with FakePublisher() as publisher, FakeControl(accept_all) as control:
         assert "tcp://127.0.0.1:5556" in example or "tcp://127.0.0.1:5557" in example
         example = example.replace("tcp://127.0.0.1:5556", publisher.endpoint)
         example = example.replace("tcp://127.0.0.1:5557", control.endpoint)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakedaemon import FakeControl, obliging
 
 from rtdecode.client import AsyncControlClient, ControlClient, Status
 from rtdecode.errors import RtdecodeError
+from rtdecode.testing.fake_daemon import FakeControl, accept_all
 from rtdecode.tools.loopback import free_endpoint
 
 pytestmark = pytest.mark.realtime
@@ -39,7 +39,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
 
 
 def test_every_method_asks_for_what_it_is_called(ask: Ask) -> None:
-    with FakeControl(obliging) as control:
+    with FakeControl(accept_all) as control:
         status = ask(control.endpoint, "status", 20.0)
         assert isinstance(status, Status)
         assert (status.state, status.names, status.counters) == ("running", ["x", "y"], {"bins": 8})
@@ -119,7 +119,7 @@ def test_a_request_that_got_no_answer_leaves_nothing_behind() -> None:
     control = ControlClient(endpoint, timeout_s=1.0)
     silent = threading.Event()
     silent.set()
-    with FakeControl(lambda request: None if silent.is_set() else obliging(request), endpoint) as fake:
+    with FakeControl(lambda request: None if silent.is_set() else accept_all(request), endpoint) as fake:
         with pytest.raises(RtdecodeError, match="no answer to pause within 1 s"):
             control.pause()
         silent.clear()
@@ -154,7 +154,7 @@ def test_a_cancelled_request_does_no_harm() -> None:
             await waiting
         assert await control.pause() == 42
 
-    with FakeControl(lambda request: None if request["cmd"] == "never" else obliging(request)) as fake:
+    with FakeControl(lambda request: None if request["cmd"] == "never" else accept_all(request)) as fake:
         use(fake.endpoint, work)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 import msgspec
 import pytest
-from fakedaemon import CLOCK_ZERO_S, CURSOR, STATUS, cursor_map
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from rtdecode.client.frames import Unreadable, read_frames
 from rtdecode.client.status import Status
 from rtdecode.client.tracker import MAX_WAITING, OFFSET_READS, ClockOffset, CursorTracker, Link
 from rtdecode.messages import Cursor, Flag
+from rtdecode.testing.fake_daemon import CLOCK_ZERO_S, CURSOR, STATUS, cursor_map
 
 BIN_S = 0.02
 STALE_AFTER_S = 0.25

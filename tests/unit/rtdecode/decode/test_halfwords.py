@@ -1,4 +1,4 @@
-"""Weights in 16 bits: what fits, what does not, and that a step does not tell them from float32."""
+"""Weights in 16 bits: what fits, what does not, and that steps give the values of float32."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ N_BINS = 400
 
 @given(weight=arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6)))
 @settings(max_examples=200, deadline=None)
-def test_what_is_rounded_fits_and_comes_back_to_the_bit(weight: np.ndarray) -> None:
+def test_a_rounded_tensor_fits_without_losing_a_bit(weight: np.ndarray) -> None:
     rounded = rounded_to_halfwords(weight)
     largest = np.abs(weight).max()
     assert np.abs(rounded - weight).max() <= max(2.0**-15 * largest, 2.0**-65)
@@ -43,7 +43,7 @@ def test_the_ends_of_the_range(largest: float) -> None:
     assert packed[0][1] == -packed[0][0]
 
 
-def test_silence_fits_and_a_number_between_the_steps_does_not() -> None:
+def test_zeros_fit_and_a_value_between_two_steps_does_not() -> None:
     packed = as_halfwords(np.zeros((2, 3), np.float32))
     assert packed is not None
     assert (packed[0].shape, packed[1]) == ((2, 3), 1.0)
@@ -62,16 +62,16 @@ def base() -> ModelArtifact:
     return read_artifact(find_model("indy"))
 
 
-def test_a_step_from_16_bits_gives_what_one_from_float32_gives(
+def test_steps_from_16_bits_give_the_values_of_float32(
     base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    halved = load_decoder(base)
-    assert isinstance(halved, AlignNetDecoder)
+    packed = load_decoder(base)
+    assert isinstance(packed, AlignNetDecoder)
     assert alignnet_tensors.lay_out(base).weights.dtype == np.int16
     monkeypatch.setattr(alignnet_tensors, "as_halfwords", lambda _weight: None)
     plain = alignnet_tensors.lay_out(base)
     assert plain.weights.dtype == np.float32
-    np.testing.assert_array_equal(decoded(halved), decoded(AlignNetDecoder(base)))
+    np.testing.assert_array_equal(decoded(packed), decoded(AlignNetDecoder(base)))
 
 
 def test_a_model_that_does_not_fit_is_stepped_from_float32(base: ModelArtifact) -> None:

@@ -1,23 +1,21 @@
-"""The Kalman filter steps to the same bits however a recording is cut, and to what the textbook says."""
+"""The Kalman filter keeps the contract of decoders, and its values are those of the textbook."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from decoding import artifact_of, poisson_counts, run_all
 from numpy.typing import NDArray
 from scipy.linalg import solve_discrete_are
 
-from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.decode.decoder import Decoder
+from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.kalman import KalmanDecoder
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.decoders.kalman import cholesky, update_covariance
+from rtdecode.testing import check_decoder
 
 F8 = NDArray[np.float64]
 FORMS = pytest.mark.parametrize("steady", [False, True], ids=["running", "steady"])
@@ -44,8 +42,8 @@ def make_system(n_channels: int, n_states: int, seed: int) -> dict[str, Any]:
     }
 
 
-def settled(system: dict[str, Any]) -> F8:
-    """The covariance after an observation that the textbook filter settles at."""
+def steady_covariance(system: dict[str, Any]) -> F8:
+    """The covariance after an observation to which the textbook filter converges."""
     noise = np.linalg.inv(system["precision"])
     prediction = solve_discrete_are(system["A"].T, system["C"].T, system["W"], noise)
     return np.linalg.inv(np.linalg.inv(prediction) + system["C"].T @ system["precision"] @ system["C"])
@@ -60,9 +58,9 @@ def make_artifact(
     information = (information + information.T) / 2
     run = {"readout": system["readout"], "bias": system["bias"]}
     if steady:
-        gain = (observe @ settled(system)).astype("f4")
+        gain = (observe @ steady_covariance(system)).astype("f4")
         run |= {
-            "transition": system["A"] - settled(system) @ information @ system["A"],
+            "transition": system["A"] - steady_covariance(system) @ information @ system["A"],
             "gain": gain,
             "offset": -system["mean"] @ gain,
         }
@@ -75,34 +73,28 @@ def make_artifact(
             "offset": -system["mean"] @ observe,
             "prior": system["prior"],
         }
-    fields: dict[str, Any] = {
-        "kind": "kalman",
-        "causal": True,
-        "bin_width_s": 0.02,
-        "n_channels": n_channels,
-        "channel_mask": (True,) * n_channels,
-        "outputs": tuple(Output(f"y{d}", "mm", 0.0, 1.0, "other") for d in range(3)),
-        "count_max": 4,
-        "run": run,
-    }
-    return ModelArtifact(**(fields | changes))
+    return artifact_of("kalman", **({"n_channels": n_channels, "run": run} | changes))
 
 
-def make_counts(n_bins: int, n_channels: int = 12, seed: int = 1) -> NDArray[np.uint8]:
-    return np.random.default_rng(seed).poisson(1.2, size=(n_bins, n_channels)).astype(np.uint8)
+@FORMS
+@pytest.mark.parametrize("size", [(12, 5), (96, 22)])
+def test_it_keeps_the_contract_of_decoders(steady: bool, size: tuple[int, int]) -> None:
+    # Long enough for the covariance to converge.
+    artifact = make_artifact(*size, steady=steady)
+    check_decoder(lambda: load_decoder(artifact), artifact, n_bins=300)
 
 
-def run_all(decoder: Decoder, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
-    out = np.empty((len(counts), decoder.n_outputs), np.float32)
-    decoder.run(counts, out)
-    return out
+@FORMS
+def test_masked_channels_take_no_part(steady: bool) -> None:
+    artifact = make_artifact(steady=steady, channel_mask=(True, False) * 6)
+    check_decoder(lambda: load_decoder(artifact), artifact)
 
 
-def step_all(decoder: Decoder, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
-    out = np.empty((len(counts), decoder.n_outputs), np.float32)
-    for row, value in zip(counts, out, strict=True):
-        decoder.step(row, value)
-    return out
+@FORMS
+def test_a_state_of_the_other_form_is_refused(steady: bool) -> None:
+    decoder = KalmanDecoder(make_artifact(steady=steady))
+    with pytest.raises(RtdecodeError, match="does not fit this kalman"):
+        decoder.load_state(KalmanDecoder(make_artifact(steady=not steady)).state())
 
 
 def textbook(system: dict[str, Any], counts: NDArray[np.uint8], count_max: int) -> tuple[F8, F8]:
@@ -121,27 +113,9 @@ def textbook(system: dict[str, Any], counts: NDArray[np.uint8], count_max: int) 
     return np.array(means), np.array(covariances)
 
 
-@settings(max_examples=60, deadline=None)
-@given(cuts=st.lists(st.integers(0, 40), max_size=6), steady=st.booleans(), stepwise=st.booleans())
-def test_any_cutting_gives_the_same_bits(cuts: list[int], steady: bool, stepwise: bool) -> None:
-    artifact, counts = make_artifact(steady=steady), make_counts(40)
-    whole = run_all(KalmanDecoder(artifact), counts)
-    decoder, edges = KalmanDecoder(artifact), [0, *sorted(cuts), 40]
-    chunks = [counts[start:stop] for start, stop in pairwise(edges)]
-    go = step_all if stepwise else run_all
-    assert np.concatenate([go(decoder, chunk) for chunk in chunks]).tobytes() == whole.tobytes()
-
-
-@FORMS
-def test_steps_and_a_run_give_the_same_bits(steady: bool) -> None:
-    artifact, counts = make_artifact(96, 22, steady=steady), make_counts(500, 96)
-    stepped = step_all(KalmanDecoder(artifact), counts)
-    assert stepped.tobytes() == run_all(KalmanDecoder(artifact), counts).tobytes()
-
-
 @pytest.mark.parametrize(("n_channels", "n_states"), [(2, 1), (12, 5), (40, 12)])
-def test_the_decoder_gives_what_the_textbook_gives(n_channels: int, n_states: int) -> None:
-    decoder, counts = KalmanDecoder(make_artifact(n_channels, n_states)), make_counts(300, n_channels)
+def test_values_equal_the_textbook(n_channels: int, n_states: int) -> None:
+    decoder, counts = KalmanDecoder(make_artifact(n_channels, n_states)), poisson_counts(300, n_channels)
     system = make_system(n_channels, n_states, 0)
     means, covariances = textbook(system, counts, 4)
     values = np.empty(3, np.float32)
@@ -157,14 +131,14 @@ def test_the_decoder_gives_what_the_textbook_gives(n_channels: int, n_states: in
 
 
 def test_the_running_form_becomes_the_steady_one() -> None:
-    counts = make_counts(400)
+    counts = poisson_counts(400)
     running, steady = (KalmanDecoder(make_artifact(steady=steady)) for steady in (False, True))
     values, expected = run_all(running, counts), run_all(steady, counts)
     assert np.abs(values - expected)[0].max() > 1e-3
     np.testing.assert_allclose(values[200:], expected[200:], rtol=1e-5, atol=1e-5)
     state = running.state()
     assert state["settled"].all()
-    np.testing.assert_allclose(state["covariance"], settled(make_system(12, 5, 0)), rtol=1e-10)
+    np.testing.assert_allclose(state["covariance"], steady_covariance(make_system(12, 5, 0)), rtol=1e-10)
 
 
 def test_a_spike_moves_the_steady_state_by_its_gain_which_then_fades() -> None:
@@ -199,33 +173,33 @@ def test_the_covariance_stays_symmetric_and_positive_over_hours() -> None:
     covariance = decoder.state()["covariance"]
     np.testing.assert_array_equal(covariance, covariance.T)
     assert np.linalg.eigvalsh(covariance)[0] > 0
-    np.testing.assert_allclose(covariance, settled(make_system(12, 5, 0)), rtol=1e-10)
+    np.testing.assert_allclose(covariance, steady_covariance(make_system(12, 5, 0)), rtol=1e-10)
 
 
 @pytest.mark.parametrize("information", [1.0, 1e-12, 1e12])
-def test_updating_the_covariance_for_ever_keeps_it_symmetric_and_positive(information: float) -> None:
+def test_many_updates_keep_the_covariance_symmetric_and_positive(information: float) -> None:
     system = make_system(12, 6, 3)
-    known = information * system["C"].T @ system["precision"] @ system["C"]
-    known, noise = (known + known.T) / 2, (system["W"] + system["W"].T) / 2
+    gain = information * system["C"].T @ system["precision"] @ system["C"]
+    gain, noise = (gain + gain.T) / 2, (system["W"] + system["W"].T) / 2
     covariance, work = 1e6 * np.eye(6), np.zeros((4, 6, 6))
     transposed = system["A"].T.copy()
     for _ in range(20_000):
-        update_covariance(transposed, noise, known, covariance, work)
+        update_covariance(transposed, noise, gain, covariance, work)
     np.testing.assert_array_equal(covariance, covariance.T)
     assert np.linalg.eigvalsh(covariance)[0] > 0
     prediction = system["A"] @ covariance @ system["A"].T + noise
-    again = np.linalg.inv(np.linalg.inv(prediction) + known)
+    again = np.linalg.inv(np.linalg.inv(prediction) + gain)
     np.testing.assert_allclose(covariance, again, rtol=1e-6, atol=1e-9 * np.abs(again).max())
 
 
 def test_one_update_of_the_covariance_is_that_of_numpy() -> None:
     system = make_system(9, 7, 5)
-    known = system["C"].T @ system["precision"] @ system["C"]
+    gain = system["C"].T @ system["precision"] @ system["C"]
     covariance = system["W"] + np.eye(7)
     prediction = system["A"] @ covariance @ system["A"].T + system["W"]
-    expected = np.linalg.inv(np.linalg.inv(prediction) + known)
+    expected = np.linalg.inv(np.linalg.inv(prediction) + gain)
     before = covariance.copy()
-    change = update_covariance(system["A"].T.copy(), system["W"], known, covariance, np.zeros((4, 7, 7)))
+    change = update_covariance(system["A"].T.copy(), system["W"], gain, covariance, np.zeros((4, 7, 7)))
     np.testing.assert_allclose(covariance, expected, rtol=1e-10, atol=1e-12)
     assert change == pytest.approx(np.abs(covariance - before).max() / np.abs(covariance).max())
 
@@ -246,56 +220,6 @@ def test_the_cholesky_factor_is_that_of_numpy() -> None:
     np.testing.assert_allclose(lower, np.linalg.cholesky(matrix), rtol=1e-10, atol=1e-12)
 
 
-@FORMS
-@pytest.mark.parametrize("at", [1, 5, 39, 200])
-def test_a_saved_state_goes_on_with_the_same_bits(steady: bool, at: int) -> None:
-    artifact, counts = make_artifact(steady=steady), make_counts(260)
-    decoder = KalmanDecoder(artifact)
-    run_all(decoder, counts[:at])
-    state = decoder.state()
-    expected = run_all(decoder, counts[at:])
-    other = KalmanDecoder(artifact)
-    run_all(other, make_counts(300, seed=9))
-    other.load_state(state)
-    assert run_all(other, counts[at:]).tobytes() == expected.tobytes()
-
-
-@FORMS
-def test_a_saved_state_is_a_copy(steady: bool) -> None:
-    decoder, counts = KalmanDecoder(make_artifact(steady=steady)), make_counts(30)
-    run_all(decoder, counts)
-    state = decoder.state()
-    kept = {name: array.copy() for name, array in state.items()}
-    run_all(decoder, counts)
-    for name, array in kept.items():
-        np.testing.assert_array_equal(state[name], array)
-    decoder.load_state(state)
-    for array in state.values():
-        array[:] = 9
-    for name, array in kept.items():
-        np.testing.assert_array_equal(decoder.state()[name], array)
-
-
-@FORMS
-def test_another_models_state_is_refused(steady: bool) -> None:
-    decoder = KalmanDecoder(make_artifact(steady=steady))
-    others = [
-        KalmanDecoder(make_artifact(steady=not steady)),
-        KalmanDecoder(make_artifact(12, 6, steady=steady)),
-    ]
-    for state in [{}, {"mean": np.zeros(4)}, *(other.state() for other in others)]:
-        with pytest.raises(RtdecodeError, match="not one of this Kalman filter"):
-            decoder.load_state(state)
-
-
-@FORMS
-def test_a_reset_decoder_is_a_fresh_one(steady: bool) -> None:
-    decoder, counts = KalmanDecoder(make_artifact(steady=steady)), make_counts(300)
-    first = run_all(decoder, counts)
-    decoder.reset()
-    assert run_all(decoder, counts).tobytes() == first.tobytes()
-
-
 def test_a_new_decoder_starts_at_the_mean_with_its_prior() -> None:
     decoder = KalmanDecoder(make_artifact())
     assert decoder.clipped == 0
@@ -303,66 +227,6 @@ def test_a_new_decoder_starts_at_the_mean_with_its_prior() -> None:
     assert not state["mean"].any()
     assert not state["settled"].any()
     np.testing.assert_array_equal(state["covariance"], np.eye(5))
-
-
-@FORMS
-def test_counts_above_the_limit_are_clipped_and_tallied(steady: bool) -> None:
-    artifact, counts = make_artifact(steady=steady), make_counts(50)
-    counts[3, 2], counts[4, 2], counts[9, 11] = 5, 4, 255
-    n_above = int((counts > 4).sum())
-    decoder, limited = KalmanDecoder(artifact), KalmanDecoder(artifact)
-    values = run_all(decoder, counts)
-    assert decoder.clipped == n_above > 1
-    assert run_all(limited, np.minimum(counts, 4)).tobytes() == values.tobytes()
-    assert limited.clipped == 0
-    decoder.reset()
-    decoder.load_state(limited.state())
-    assert decoder.clipped == n_above
-
-
-@FORMS
-def test_masked_channels_are_neither_decoded_nor_tallied(steady: bool) -> None:
-    artifact, counts = make_artifact(steady=steady, channel_mask=(True, False) * 6), make_counts(50)
-    counts[:, ::2] = np.minimum(counts[:, ::2], 4)
-    silenced = counts.copy()
-    counts[:, 1::2], silenced[:, 1::2] = 255, 0
-    decoder, other = KalmanDecoder(artifact), KalmanDecoder(artifact)
-    assert run_all(decoder, counts).tobytes() == run_all(other, silenced).tobytes()
-    assert decoder.clipped == 0
-
-
-@FORMS
-@pytest.mark.parametrize("count", [0, 255])
-def test_any_counts_decode_to_finite_values(steady: bool, count: int) -> None:
-    decoder = KalmanDecoder(make_artifact(steady=steady, count_max=255))
-    values = run_all(decoder, np.full((20_000, 12), count, np.uint8))
-    assert np.isfinite(values).all()
-    np.testing.assert_allclose(values[-1], values[-2], rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("counts", "out"),
-    [
-        (np.zeros(11, np.uint8), np.zeros(3, np.float32)),
-        (np.zeros(12, np.uint16), np.zeros(3, np.float32)),
-        (np.zeros(12, np.uint8), np.zeros(2, np.float32)),
-        (np.zeros(12, np.uint8), np.zeros(3)),
-        (np.zeros((1, 12), np.uint8), np.zeros(3, np.float32)),
-    ],
-)
-def test_arrays_that_do_not_fit_are_refused(counts: NDArray[Any], out: NDArray[Any]) -> None:
-    decoder = KalmanDecoder(make_artifact())
-    with pytest.raises(RtdecodeError, match="do not fit a model of 12 channels"):
-        decoder.step(counts, out)
-    with pytest.raises(RtdecodeError, match="do not fit a model of 12 channels"):
-        decoder.run(counts[np.newaxis], out[np.newaxis])
-
-
-@FORMS
-def test_a_run_over_no_bins_does_nothing(steady: bool) -> None:
-    decoder = KalmanDecoder(make_artifact(steady=steady))
-    assert run_all(decoder, make_counts(0)).shape == (0, 3)
-    assert not decoder.state()["mean"].any()
 
 
 @pytest.mark.parametrize(
@@ -397,14 +261,3 @@ def test_a_steady_model_needs_its_own_tensors() -> None:
         load_decoder(make_artifact(run=run | {"gain": np.zeros((12, 4), "f4")}))
     with pytest.raises(RtdecodeError, match=r"lacks the tensor run\.offset"):
         load_decoder(make_artifact(run={name: run[name] for name in run.keys() - {"offset"}}))
-
-
-@FORMS
-def test_the_loader_takes_a_kalman_filter(steady: bool) -> None:
-    decoder = load_decoder(make_artifact(steady=steady))
-    assert (decoder.kind, decoder.n_channels, decoder.n_outputs) == ("kalman", 12, 3)
-
-
-def test_another_kind_is_refused() -> None:
-    with pytest.raises(RtdecodeError, match="of kind 'gru', not 'kalman'"):
-        KalmanDecoder(make_artifact(kind="gru"))

@@ -1,4 +1,4 @@
-"""Decoding offline is stepping by hand: over a session's bins, and over what a recording's log says."""
+"""Decoding offline equals stepping by hand: a session's bins, and a recording with its log."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def entry(b: int, kind: str, **data: Any) -> LogEntry:
 
 
 class Stepped:
-    """The rules of DESIGN §5 and §12 by hand, a bin at a time."""
+    """The rules for a recording by hand, a bin at a time."""
 
     def __init__(self) -> None:
         self.decoder: Decoder = load_decoder(make_artifact())
@@ -101,7 +101,7 @@ def test_a_recording_without_incident_is_stepped_from_bin_0() -> None:
     assert not again.flags.any()
 
 
-def test_the_decoder_starts_afresh_whatever_it_did_before() -> None:
+def test_the_decoder_is_reset_first() -> None:
     live, decoder = recording(make_counts()), load_decoder(make_artifact())
     first = decode_recording(live, (), make_artifact(), decoder)
     again = decode_recording(live, (), make_artifact(), decoder)
@@ -120,7 +120,7 @@ def test_a_reset_takes_effect_in_its_bin() -> None:
     assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
 
 
-def test_the_recorded_output_stage_is_applied_and_a_requested_reset_brings_it_home() -> None:
+def test_the_recorded_output_stage_is_applied_and_a_requested_reset_returns_it_home() -> None:
     flags = np.zeros(N_BINS, np.uint32)
     flags[10:13] = Flag.PAUSED
     live = recording(make_counts(), flags)
@@ -202,7 +202,7 @@ def outage_recording(
     return recording(counts, flags), log
 
 
-def test_in_an_outage_the_decoder_stands_still_and_afterwards_begins_anew() -> None:
+def test_in_an_outage_the_decoder_does_not_step_and_is_reset_afterwards() -> None:
     counts = make_counts()
     live, log = outage_recording(20, 35, counts)
     by_hand = Stepped()
@@ -248,7 +248,7 @@ def test_an_outage_that_began_before_the_first_recorded_bin_is_one() -> None:
     assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
 
 
-def test_what_the_log_says_of_a_bin_that_was_not_recorded_holds_for_the_next() -> None:
+def test_a_log_entry_at_a_bin_that_was_not_recorded_applies_to_the_next() -> None:
     # The recorder drops bins when the disk is too slow; the log is never dropped.
     counts = make_counts()
     live = recording(counts)
@@ -265,7 +265,7 @@ def test_what_the_log_says_of_a_bin_that_was_not_recorded_holds_for_the_next() -
     assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
 
 
-def test_a_pause_holds_the_value_while_the_decoder_runs_on() -> None:
+def test_a_pause_holds_the_value_while_the_decoder_steps() -> None:
     counts = make_counts()
     flags = np.zeros(N_BINS, np.uint32)
     flags[10:30] = Flag.PAUSED
@@ -373,7 +373,7 @@ def test_a_session_is_binned_and_stepped(kind: str) -> None:
     assert (decoded.models, decoded.names) == ((artifact.model_id,), ("x", "vx"))
 
 
-def test_the_seed_places_coarse_counts() -> None:
+def test_the_seed_distributes_coarse_counts() -> None:
     counts = Counts(make_counts(40), 0.064, 3.0)
     as_counts = Session(n_channels=N_CHANNELS, counts=counts)
     one, other = (
@@ -400,7 +400,7 @@ def test_a_recording_in_bins_of_another_width_is_binned_from_its_events() -> Non
     session = Session(n_channels=N_CHANNELS, events=make_events(), decoded=live)
     decoded = decode_session(session, artifact, load_decoder(artifact))
     np.testing.assert_array_equal(decoded.counts, bin_session(session, 0.04).counts)
-    # A counts stream's grid follows its source's clock; the bins are still 20 ms.
+    # The bins of a counts stream follow its source's clock; the bins are still 20 ms.
     drifting = replace(live, t_bin=live.t_bin * (1 + 1e-4))
     session = Session(n_channels=N_CHANNELS, events=make_events(), decoded=drifting)
     decoded = decode_session(session, make_artifact(), load_decoder(make_artifact()))
@@ -423,7 +423,7 @@ def test_sessions_that_cannot_be_decoded_are_refused() -> None:
             session_counts(session, artifact)
 
 
-def test_the_counts_of_a_session_are_those_that_are_stepped() -> None:
+def test_session_counts_are_the_bins_that_are_stepped() -> None:
     artifact, live = make_artifact(), recording(make_counts())
     coarse = Counts(make_counts(20), 0.064, 3.0)
     for session, width_s in (
@@ -437,7 +437,7 @@ def test_the_counts_of_a_session_are_those_that_are_stepped() -> None:
         np.testing.assert_array_equal(session_counts(session, of_width, seed=5), decoded.counts)
 
 
-def test_scores_leave_out_what_was_held_and_what_lies_outside() -> None:
+def test_held_bins_and_bins_outside_the_range_are_not_scored() -> None:
     flags = np.zeros(N_BINS, np.uint32)
     flags[[3, 4]] = Flag.FAILSAFE, Flag.PAUSED | Flag.STALE
     flags[5] = Flag.STALE | Flag.GAP | Flag.CATCH_UP

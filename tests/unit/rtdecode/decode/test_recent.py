@@ -1,4 +1,4 @@
-"""The last bins since the reset, and what a decoder that is being warmed lacks of them."""
+"""The last bins since the reset, and those that a decoder in its warm-up lacks."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ def row(i: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
 
 
 @pytest.mark.parametrize(("width_s", "look_back"), [(0.02, 100), (0.064, 31), (1.0, 2), (5.0, 1)])
-def test_two_seconds_are_looked_back_on(width_s: float, look_back: int) -> None:
+def test_look_back_is_two_seconds(width_s: float, look_back: int) -> None:
     recent = RecentBins(N_CHANNELS, width_s)
     assert recent.look_back == look_back
     assert recent.capacity > look_back
 
 
-@given(n=st.integers(0, 700), wanted=st.integers(0, 300))
-def test_the_last_bins_are_those_that_were_added_last(n: int, wanted: int) -> None:
+@given(n=st.integers(0, 700), asked=st.integers(0, 300))
+def test_the_last_bins_are_those_that_were_added_last(n: int, asked: int) -> None:
     recent = RecentBins(N_CHANNELS, 0.02)
     rows = [row(i) for i in range(n)]
     for each in rows:
         recent.add(each)
-    if wanted > min(n, recent.capacity):
+    if asked > min(n, recent.capacity):
         with pytest.raises(ValueError, match="bins of"):
-            recent.last(wanted)
+            recent.last(asked)
     else:
-        np.testing.assert_array_equal(recent.last(wanted), np.array(rows[n - wanted :]).reshape(-1, 3))
+        np.testing.assert_array_equal(recent.last(asked), np.array(rows[n - asked :]).reshape(-1, 3))
 
 
-def test_what_comes_back_is_a_copy() -> None:
+def test_the_last_bins_are_a_copy() -> None:
     recent = RecentBins(N_CHANNELS, 0.02)
     recent.add(row(1))
     recent.last(1)[:] = 9

@@ -62,7 +62,7 @@ def test_a_step_gives_the_decoders_value(stage: DecodeStage) -> None:
     assert stage.value.tolist() == [7, 1]
 
 
-def test_the_value_is_one_array_for_good(stage: DecodeStage) -> None:
+def test_the_value_is_always_the_same_array(stage: DecodeStage) -> None:
     value = stage.value
     stage.step(counts(1, 2, 3), 0)
     stage.skip(0)
@@ -78,7 +78,7 @@ def test_before_the_first_bin_the_means_are_held(stage: DecodeStage) -> None:
     assert stage.value.tolist() == [40, 0]
 
 
-def test_the_decoder_runs_on_while_its_value_is_held(stage: DecodeStage) -> None:
+def test_the_decoder_steps_while_its_value_is_held(stage: DecodeStage) -> None:
     stage.step(counts(1, 0, 0), 0)
     stage.step(counts(2, 0, 0), Flag.PAUSED)
     assert stage.value.tolist() == [1, 0]
@@ -86,7 +86,7 @@ def test_the_decoder_runs_on_while_its_value_is_held(stage: DecodeStage) -> None
     assert stage.value.tolist() == [6, 3]
 
 
-def test_the_decoder_stands_still_in_an_outage(stage: DecodeStage) -> None:
+def test_the_decoder_does_not_step_in_an_outage(stage: DecodeStage) -> None:
     stage.step(counts(1, 0, 0), 0)
     for _ in range(3):
         assert stage.skip(Flag.FAILSAFE) == Flag.FAILSAFE
@@ -103,7 +103,7 @@ def test_backlog_warms_the_decoder_and_is_not_published(stage: DecodeStage) -> N
     assert stage.value.tolist() == [6, 1]
 
 
-def test_a_reset_is_the_decoders_and_what_is_held_stays(stage: DecodeStage) -> None:
+def test_a_reset_keeps_the_held_value(stage: DecodeStage) -> None:
     stage.step(counts(5, 0, 0), 0)
     stage.reset()
     stage.skip(Flag.FAILSAFE)
@@ -161,7 +161,7 @@ def test_compiling_the_kernels_leaves_the_stage_as_it_was() -> None:
     np.testing.assert_array_equal(rehearsed.decoder.state()["pending"], fresh.decoder.state()["pending"])
 
 
-def test_another_decoder_goes_on_where_this_one_was() -> None:
+def test_another_decoder_continues_after_the_bins_it_lacked() -> None:
     stage = DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
     for i in range(5):
         stage.step(counts(i, 1, 0), 0)
@@ -169,13 +169,13 @@ def test_another_decoder_goes_on_where_this_one_was() -> None:
     before = stage.decoder
     assert stage.adopt(other, 3) is before
     assert stage.decoder is other
-    assert stage.value.tolist() == [15, 5], "nothing is published by warming"
+    assert stage.value.tolist() == [15, 5], "warming publishes nothing"
     stage.step(counts(10, 0, 0), 0)
     assert stage.value.tolist() == [2 + 3 + 4 + 3 + 10, 10]
     assert stage.recent.stepped == 6
 
 
-def test_a_decoder_that_lacks_more_than_is_kept_takes_nobodys_place() -> None:
+def test_a_decoder_that_lacks_more_bins_than_are_kept_is_not_adopted() -> None:
     stage = DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
     stage.step(counts(1, 0, 0), 0)
     before = stage.decoder

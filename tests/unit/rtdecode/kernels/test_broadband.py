@@ -74,7 +74,7 @@ def test_references_are_numpys(n_channels: int) -> None:
 
 
 @pytest.mark.parametrize("subtract", [subtract_mean, subtract_median])
-def test_dead_channels_take_no_part_in_a_reference(subtract: Callable[[NDArray[np.float32]], None]) -> None:
+def test_dead_channels_do_not_enter_a_reference(subtract: Callable[[NDArray[np.float32]], None]) -> None:
     rows = np.random.default_rng(3).normal(size=(200, 9)).astype(np.float32)
     dead = [0, 4, 5, 8]
     alive = np.delete(rows, dead, axis=1)
@@ -91,7 +91,7 @@ def test_dead_channels_take_no_part_in_a_reference(subtract: Callable[[NDArray[n
 def reference_crossings(
     rows: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32], refractory: int
 ) -> list[tuple[int, int]]:
-    """Channel by channel: where the rows go beyond, less what comes too soon after the spike before."""
+    """Channel by channel: where the rows go beyond, except in the refractory time of the last spike."""
     found = []
     for c in range(rows.shape[1]):
         beyond = (rows[:, c] < low[c]) | (rows[:, c] > high[c])
@@ -113,7 +113,7 @@ def reference_crossings(
     st.integers(1, 60),
     st.integers(0, 2**32 - 1),
 )
-def test_crossings_are_those_of_plain_numpy_in_any_pieces(
+def test_crossings_are_those_of_plain_numpy_in_any_chunks(
     n: int, n_channels: int, refractory: int, both: bool, piece: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)

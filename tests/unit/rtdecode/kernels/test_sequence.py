@@ -25,7 +25,7 @@ I4 = NDArray[np.int32]
 
 
 def as_int32(number: int) -> int:
-    """The running number as the outlet sends it."""
+    """The sequence number as the outlet sends it."""
     return (number + 2**31) % 2**32 - 2**31
 
 
@@ -76,7 +76,7 @@ class Reference:
 
 @dataclass
 class Checked:
-    """What `check_events` says about a stream, chunk by chunk."""
+    """The results of `check_events` for a stream, chunk by chunk."""
 
     accepted: list[int]
     lost_before: list[int]
@@ -136,7 +136,7 @@ def event_rows(draw: st.DrawFn, window: int) -> list[tuple[int, int, int]]:
 
 @settings(deadline=None, max_examples=200)
 @given(data=st.data(), window=st.sampled_from([8, SEQUENCE_WINDOW]), cuts=st.lists(st.integers(1, 59)))
-def test_any_cutting_gives_what_the_reference_counts(
+def test_any_chunks_give_the_counts_of_the_reference(
     data: st.DataObject, window: int, cuts: list[int]
 ) -> None:
     rows = data.draw(event_rows(window))
@@ -153,7 +153,7 @@ def test_any_cutting_gives_what_the_reference_counts(
     order=st.permutations(range(1, 40)),
     twice=st.booleans(),
 )
-def test_events_that_all_come_are_all_taken_once(first: int, order: list[int], twice: bool) -> None:
+def test_events_that_all_arrive_are_accepted_once(first: int, order: list[int], twice: bool) -> None:
     arrivals = [0, *order, 40] * (2 if twice else 1)
     checked = check(numbered(*(first + i for i in arrivals)))
     assert sum(checked.accepted) == 41
@@ -169,7 +169,7 @@ def test_a_run_of_numbers_is_a_run_of_events_across_the_wrap() -> None:
         assert checked.counters[sequence.RECEIVED] == 100
 
 
-def test_numbers_passed_over_are_lost() -> None:
+def test_skipped_numbers_are_lost() -> None:
     for first in (5, 2**31 - 3):
         checked = check(numbered(first, first + 1, first + 5, first + 6))
         assert counted(checked, lost=3)
@@ -182,14 +182,14 @@ def test_a_number_seen_before_is_a_duplicate() -> None:
     assert checked.accepted == [1, 1, 0, 0, 1]
 
 
-def test_a_number_that_comes_after_all_is_out_of_order_and_not_lost() -> None:
+def test_a_late_number_is_out_of_order_and_not_lost() -> None:
     checked = check(numbered(5, 8, 6, 6, 9))
     assert counted(checked, lost=1, out_of_order=1, duplicate=1)
     assert checked.accepted == [1, 1, 1, 0, 1]
     assert checked.lost_before == [0, 2, 0, 0, 0]
 
 
-def test_an_event_can_come_back_from_as_far_as_the_window() -> None:
+def test_an_event_may_be_as_late_as_the_window() -> None:
     far = SEQUENCE_WINDOW - 1
     back = check(numbered(0, 2, 1 + far, 2, 1))
     assert counted(back, lost=far - 2, out_of_order=1, duplicate=1)
@@ -202,7 +202,7 @@ def test_a_gap_longer_than_the_window_forgets_no_loss() -> None:
     assert counted(checked, lost=gap - 4 + gap - 2, out_of_order=3)
 
 
-def test_an_outlet_that_counts_anew_is_renumbered_and_loses_nothing() -> None:
+def test_an_outlet_that_restarts_its_numbering_loses_nothing() -> None:
     checked = check(numbered(2_000_000, 2_000_001, 0, 1, 2, 2 + 2**24, 3 + 2**24))
     assert counted(checked, renumbered=2)
     assert checked.accepted == [1] * 7
@@ -226,7 +226,7 @@ def test_units_are_kept_within_a_byte() -> None:
 
 
 class ScriptedInlet:
-    """Gives the samples it was told to, MAX_PULL at a time."""
+    """Returns prepared samples, MAX_PULL at a time."""
 
     def __init__(
         self, rate_hz: float, time: NDArray[np.floating[Any]], rows: NDArray[Any], cuts: Sequence[int]
@@ -338,12 +338,12 @@ def test_a_sample_out_of_order_keeps_the_number_of_its_stamp() -> None:
     assert found.counters[sequence.RECEIVED] == 8
 
 
-def test_a_sample_that_comes_after_all_is_not_lost() -> None:
+def test_a_late_sample_is_not_lost() -> None:
     order = np.array([0, 1, 2, 5, 3, 4, 6, 7])
     assert number((order + 1) * 0.01, 0.01).counters[sequence.LOST] == 0
 
 
-def test_one_stamp_that_is_no_number_does_not_take_the_grid_away() -> None:
+def test_one_nan_stamp_does_not_shift_the_grid() -> None:
     stamps = (np.arange(50) + 1) * 0.02
     stamps[20] = np.nan
     found = number(stamps, 0.02)
@@ -356,7 +356,7 @@ def test_one_stamp_that_is_no_number_does_not_take_the_grid_away() -> None:
     errors=st.lists(st.floats(-0.4, 0.4) | st.floats(-6, 6), min_size=1, max_size=60),
     cuts=st.lists(st.integers(1, 59), max_size=6),
 )
-def test_samples_are_numbered_alike_however_they_are_cut(errors: list[float], cuts: list[int]) -> None:
+def test_numbers_do_not_depend_on_the_chunks(errors: list[float], cuts: list[int]) -> None:
     time = (np.arange(len(errors)) + 1 + np.array(errors)) * 0.02
     whole, cut = number(time, 0.02), number(time, 0.02, cuts=[c for c in cuts if c < len(time)])
     np.testing.assert_array_equal(cut.index, whole.index)
@@ -368,7 +368,7 @@ def test_samples_are_numbered_alike_however_they_are_cut(errors: list[float], cu
 
 
 def one_row(*values: float, dtype: str) -> tuple[list[int], int]:
-    """What becomes of one sample's values, and how many were not counts."""
+    """The counts of one sample, and the number of its values that are not counts."""
     found = number(np.array([1.0]), 0.02, np.array([values], dtype))
     return found.counts[0].tolist(), int(found.counters[sequence.NOT_A_COUNT])
 
@@ -384,12 +384,12 @@ def test_huge_counts_are_counts() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "f4", "f8"])
-def test_a_negative_count_is_counted_and_read_as_none(dtype: str) -> None:
+def test_a_negative_count_is_counted_and_read_as_zero(dtype: str) -> None:
     assert one_row(-1, 3, -128, 127, dtype=dtype) == ([0, 3, 0, 127], 2)
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_what_is_no_whole_number_is_counted_and_read_as_none(dtype: str) -> None:
+def test_a_value_that_is_not_whole_is_counted_and_read_as_zero(dtype: str) -> None:
     row = (np.nan, np.inf, -np.inf, 0.5, 2.0, -0.0, 1e30)
     counts, n_bad = one_row(*row, dtype=dtype)
     assert counts == [0, 0, 0, 0, 2, 0, 0]

@@ -17,7 +17,6 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
-from fakedaemon import FakePublisher
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monitored import A_TASK, STATUS_MAP, after, counts, cursor, packed_spikes
@@ -30,6 +29,7 @@ from rtdecode.monitor.dots import bar_lines, dot_lines, pooled
 from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState
 from rtdecode.monitor.terminal import Lines, Picture
+from rtdecode.testing.fake_daemon import FakePublisher
 
 pytestmark = pytest.mark.realtime
 

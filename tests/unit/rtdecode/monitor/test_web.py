@@ -18,7 +18,6 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from fakedaemon import FakeControl, FakePublisher, obliging
 from monitored import WIDTH_S, after, counts, cursor, packed_spikes
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -27,6 +26,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.monitor.guard import Guard, check_host
 from rtdecode.monitor.hub import MAX_UNSEEN, Hub, Page
 from rtdecode.monitor.web import content_policy
+from rtdecode.testing.fake_daemon import FakeControl, FakePublisher, accept_all
 
 pytestmark = pytest.mark.realtime
 
@@ -331,7 +331,7 @@ def test_with_allow_control_this_page_and_no_other_controls(publisher: FakePubli
     def refusing(request: dict[str, Any]) -> dict[str, Any]:
         if request["cmd"] == "reset":
             return {"ok": False, "error": "not now"}
-        return obliging(request)
+        return accept_all(request)
 
     with (
         FakeControl(refusing) as control,

@@ -122,7 +122,7 @@ def test_a_loop_that_has_gone_on_sends_it_back_to_be_warmed(tmp_path: Path) -> N
         ({"outputs": (OUTPUTS[1], OUTPUTS[0])}, "the model decodes vx"),
         ({"outputs": (replace(OUTPUTS[0], units="cm"), OUTPUTS[1])}, r"decodes x \(cm, position\)"),
         ({"outputs": (replace(OUTPUTS[0], role="other"), OUTPUTS[1])}, r"decodes x \(mm, other\)"),
-        ({"causal": False}, "looks ahead"),
+        ({"causal": False}, "non-causal"),
         (
             {"run": {"weight": np.full((4, 3, 2), np.float32(3e38)), "bias": np.zeros(2)}},
             "are no numbers",

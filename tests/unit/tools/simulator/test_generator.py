@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import N_CHANNELS, OUTPUTS, make_alignnet, make_gru, taught_to_simulate
+from networks import N_CHANNELS, OUTPUTS, make_alignnet, make_gru, trained_to_simulate
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
@@ -24,7 +24,7 @@ from rtdecode.tools.simulator.task import TaskSettings
 from rtdecode.tools.simulator.units import Firing
 
 BIN_TICKS = 20
-NETS = [taught_to_simulate(make_alignnet(seed)) for seed in (0, 1)]
+NETS = [trained_to_simulate(make_alignnet(seed)) for seed in (0, 1)]
 
 
 def exported(nets: list[AlignNet], width_s: float = 0.02) -> ModelArtifact:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fakedaemon import FakePublisher
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.testing.fake_daemon import FakePublisher
 from rtdecode.tools.subject.cursor import LiveCursor
 
 pytestmark = pytest.mark.realtime

@@ -1,0 +1,63 @@
+"""AlignNet as a kind of network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.ensemble import split_networks
+from rtdecode.models.export.fixed_point import fixed_point
+from rtdecode.models.kinds.network_kind import F8, NetworkKind, train_tensor
+
+if TYPE_CHECKING:
+    from rtdecode.models.networks.alignnet import AlignNet
+
+#: The default `eps` of `nn.BatchNorm1d`.
+NORM_EPS = 1e-5
+
+_FIRST = "net.spike_encoder.stages.0.0"
+
+
+def _fold_read_in(model: ModelArtifact, scale: F8, offset: F8) -> dict[str, NDArray[Any]]:
+    norm = {
+        name: train_tensor(model, f"{_FIRST}.norm.{name}")
+        for name in ("weight", "bias", "running_mean", "running_var")
+    }
+    gain = norm["weight"] / np.sqrt(norm["running_var"] + NORM_EPS)
+    weight = train_tensor(model, f"{_FIRST}.conv.weight").transpose(1, 2, 0)[:, ::-1] * gain
+    bias = norm["bias"] - norm["running_mean"] * gain + np.einsum("ilo,i->o", weight, offset)
+    weight, bias, bits = fixed_point(weight * scale[:, np.newaxis, np.newaxis], bias, model.count_max)
+    layer_bits = model.run["grid"].copy()
+    layer_bits[0] = bits
+    return {
+        "enc0.0.weight": weight.astype(np.float32),
+        "enc0.0.bias": bias.astype(np.float32),
+        "grid": layer_bits,
+    }
+
+
+def _network() -> type[AlignNet]:
+    from rtdecode.models.networks.alignnet import AlignNet
+
+    return AlignNet
+
+
+def _decoder(artifact: ModelArtifact, device: str) -> Decoder:
+    from rtdecode.models.engine.alignnet import FoldedAlignNet, FoldedEnsemble
+
+    networks = [FoldedAlignNet(network, device) for network in split_networks(artifact)]
+    return networks[0] if len(networks) == 1 else FoldedEnsemble(networks)
+
+
+ALIGNNET = NetworkKind(
+    name="alignnet",
+    head="net.behavior_head.head",
+    fold_read_in=_fold_read_in,
+    network=_network,
+    decoder=_decoder,
+    joins=True,
+)

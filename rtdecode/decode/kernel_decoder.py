@@ -1,0 +1,113 @@
+"""What all decoders that step in a Numba kernel have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.tensors import (
+    FLOAT32,
+    UINT8,
+    check_kind,
+    fits_bins,
+    foreign_state,
+    is_state_like,
+    misfit,
+)
+from rtdecode.kernels.decoders.events import CLIPPED
+
+
+class KernelDecoder:
+    """A `rtdecode.decode.decoder.Decoder` of two kernels, one bin and many, and the arrays they share.
+
+    The class of a kind checks the tensors of its artifact, lays them out and calls `_prepare`, which
+    compiles both kernels.
+
+    Args:
+        artifact: of the class's kind.
+
+    Raises:
+        RtdecodeError: the artifact is of another kind.
+    """
+
+    kind: ClassVar[str]
+    n_channels: int
+    n_outputs: int
+
+    def __init__(self, artifact: ModelArtifact) -> None:
+        check_kind(artifact, self.kind)
+        self.n_channels, self.n_outputs = artifact.n_channels, len(artifact.outputs)
+        self._bin = (self.n_channels,), (self.n_outputs,), UINT8, FLOAT32
+
+    def _prepare(
+        self,
+        step: Callable[..., None],
+        run: Callable[..., None],
+        arrays: tuple[Any, ...],
+        tally: NDArray[np.int64],
+        state: dict[str, NDArray[Any]],
+    ) -> None:
+        """Compile the kernels (or load them from Numba's cache) now, not in the first bin of a live session.
+
+        Args:
+            step: kernel of one bin, called with each of `arrays`, counts u1[C] and out f4[D].
+            run: kernel of many bins, called with `arrays` as one, counts u1[T, C] and out f4[T, D].
+            arrays: model and state, a NamedTuple.
+            tally: i8, one of them; `tally[CLIPPED]` is the number of clipped counts.
+            state: those of them that are the state, with its values at bin 0.
+        """
+        self._step, self._run = partial(step, *arrays), partial(run, arrays)
+        self._tally, self._state = tally, state
+        self._initial = {name: array.copy() for name, array in state.items()}
+        counts, out = np.zeros((1, self.n_channels), np.uint8), np.zeros((1, self.n_outputs), np.float32)
+        self.step(counts[0], out[0])
+        self.run(counts, out)
+        self._tally[:] = 0
+        self.reset()
+
+    @property
+    def clipped(self) -> int:
+        """Counts above count_max since the decoder was made; `reset` leaves it alone."""
+        return int(self._tally[CLIPPED])
+
+    def reset(self) -> None:
+        """Go back to bin 0: what came before counts as silence."""
+        for name, array in self._state.items():
+            array[...] = self._initial[name]
+
+    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Decode counts u1[n_channels] of one bin into out f4[n_outputs].
+
+        Raises:
+            RtdecodeError: an array has another shape or dtype.
+        """
+        # Numba checks no shape: it would read a short array past its end.
+        if (counts.shape, out.shape, counts.dtype, out.dtype) != self._bin:
+            raise misfit(counts, out, self.n_channels, self.n_outputs)
+        self._step(counts, out)
+
+    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Decode counts u1[T, n_channels] into out f4[T, n_outputs]; raises as `step`."""
+        if not fits_bins(counts, out, self.n_channels, self.n_outputs):
+            raise misfit(counts, out, self.n_channels, self.n_outputs)
+        self._run(counts, out)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """A copy of everything that the next output depends on, besides the model."""
+        return {name: array.copy() for name, array in self._state.items()}
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Continue from what `state` returned.
+
+        Raises:
+            RtdecodeError: the state is another model's.
+        """
+        if not is_state_like(state, self._state):
+            raise foreign_state(self.kind, state, self._state)
+        for name, array in self._state.items():
+            array[...] = state[name]
