@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.metrics import nullable, pcc, r2
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
-from rtdecode.calibrate.data.refit_labels import RECORDED
 from rtdecode.calibrate.data.sessions import (
     LabelledSession,
     check_bin_width,
@@ -30,33 +29,12 @@ from rtdecode.calibrate.data.sessions import (
 )
 from rtdecode.calibrate.data.splits import check_holdout, chronological_split
 from rtdecode.calibrate.fitting.fitters import FITTERS, NETWORKS, Fitted, check_installed
-from rtdecode.calibrate.fitting.training_set import TrainingSet
+from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
 from rtdecode.calibrate.run import Progress, Run, ignore
-from rtdecode.calibrate.training.settings import ONE_DAY, ONE_DAY_TRAINING, Sizes, TrainingSettings
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 
 MIN_TRAIN_S, MIN_HOLDOUT_S = 20.0, 2.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitSettings:
-    """How a model is fitted.
-
-    Attributes:
-        holdout: fraction of each session's labelled time that is held out, in (0, 0.5].
-        labels: "recorded" for behaviour, or "refit" for intended velocities towards each trial's target.
-        blocks: blocks of trials that are used; () for the whole of each session.
-        steady_state: for a Kalman filter, use the gain to which it converges instead of its covariance.
-        sizes, training: of a network.
-    """
-
-    holdout: float = 0.2
-    labels: str = RECORDED
-    blocks: Sequence[str] = ()
-    steady_state: bool = False
-    sizes: Sizes = ONE_DAY
-    training: TrainingSettings = ONE_DAY_TRAINING
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,20 +122,16 @@ def fit_sessions(
         outputs=describe_outputs(sessions, [part.train for part in parts]),
         bin_width_s=bin_width_s,
         names=distinct_names(sessions),
-        steady_state=settings.steady_state,
-        sizes=settings.sizes,
-        training=settings.training,
     )
-    fits = fitter(data, replace(run, progress=lambda done: progress(stage, 0.3 + 0.6 * done)))
-    artifacts = [fitted.artifact(data) for fitted in fits]
+    fits = fitter(data, settings, replace(run, progress=lambda done: progress(stage, 0.3 + 0.6 * done)))
     # The model is that of the last session, the most recent.
-    fitted, artifact = fits[-1], artifacts[-1]
+    fitted = fits[-1]
     progress("scoring", 0.9)
-    scored_by = artifacts if len(artifacts) == len(parts) else [artifact] * len(parts)
-    scores = [_score(made, part) for made, part in zip(scored_by, parts, strict=True)]
+    scored_by = fits if len(fits) == len(parts) else [fitted] * len(parts)
+    scores = [_score(each.artifact, part) for each, part in zip(scored_by, parts, strict=True)]
     mean_r2, mean_pcc = (_mean_over_sessions([score[i] for score in scores]) for i in (0, 1))
     holdout_s = float(sum(part.test.sum() for part in parts) * bin_width_s)
-    notes = _notes(parts, fitted, artifact, mean_r2, run.seed)
+    notes = _notes(parts, fitted, mean_r2, run.seed)
     provenance = {
         "created": created_now(),
         "sessions": [
@@ -174,7 +148,7 @@ def fit_sessions(
     }
     progress("done", 1.0)
     return FitResult(
-        artifact=replace(artifact, provenance=provenance),
+        artifact=replace(fitted.artifact, provenance=provenance),
         r2=mean_r2,
         pcc=mean_pcc,
         holdout_s=holdout_s,
@@ -245,17 +219,11 @@ def _mean_over_sessions(scores: list[NDArray[np.float64]]) -> NDArray[np.float64
     return mean
 
 
-def _notes(
-    parts: Sequence[_Part],
-    fitted: Fitted,
-    artifact: ModelArtifact,
-    mean_r2: NDArray[np.float64],
-    seed: int,
-) -> list[str]:
-    notes = list(fitted.notes)
+def _notes(parts: Sequence[_Part], fitted: Fitted, mean_r2: NDArray[np.float64], seed: int) -> list[str]:
+    artifact, notes = fitted.artifact, list(fitted.notes)
     notes += dict.fromkeys(part.of.intention.note() for part in parts if part.of.intention is not None)
     notes += synthetic_notes([part.of for part in parts], seed)
-    masked = [channel for channel, good in enumerate(fitted.channel_mask) if not good]
+    masked = [channel for channel, good in enumerate(artifact.channel_mask) if not good]
     if masked:
         notes.append(
             f"{len(masked)} of {artifact.n_channels} channels are silent and masked: "

@@ -1,14 +1,14 @@
 """Fits each kind of model to binned sessions.
 
 data = TrainingSet([counts], [targets], outputs, bin_width_s=0.02)
-(fitted,) = FITTERS["wiener"](data, Run())
-artifact = fitted.artifact(data)
+(fitted,) = FITTERS["wiener"](data, FitSettings(), Run())
+fitted.artifact
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact, Output, count_max_at
 from rtdecode.calibrate.data.metrics import nullable
 from rtdecode.calibrate.data.velocities import velocity_columns
-from rtdecode.calibrate.fitting.training_set import TrainingSet
+from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
 from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.linear.kalman import fit_kalman, steady_filter
@@ -28,35 +28,14 @@ from rtdecode.models.linear.wiener import fit_wiener
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What a fit contributes to an artifact: tensors, metadata, and `settings` and notes for provenance."""
+    """A fitted model without provenance, and what its provenance holds of the fit: settings and notes."""
 
-    kind: str
-    run: dict[str, NDArray[Any]]
-    channel_mask: tuple[bool, ...]
+    artifact: ModelArtifact
     settings: dict[str, Any]
-    train: dict[str, NDArray[Any]] = field(default_factory=dict)
-    widths: tuple[int, ...] = ()
-    fractional_bits: int | None = None
     notes: tuple[str, ...] = ()
 
-    def artifact(self, data: TrainingSet) -> ModelArtifact:
-        """The model that was fitted to `data`, without provenance."""
-        return ModelArtifact(
-            kind=self.kind,
-            causal=True,
-            bin_width_s=data.bin_width_s,
-            n_channels=data.counts[0].shape[1],
-            channel_mask=self.channel_mask,
-            outputs=data.outputs,
-            count_max=count_max_at(data.bin_width_s),
-            run=self.run,
-            train=self.train,
-            widths=self.widths,
-            fractional_bits=self.fractional_bits,
-        )
 
-
-Fitter = Callable[[TrainingSet, Run], Sequence[Fitted]]
+Fitter = Callable[[TrainingSet, FitSettings, Run], Sequence[Fitted]]
 """Returns one model for all sessions, or, for kinds with a read-in, one for each session."""
 
 NETWORKS = ("alignnet", "gru")
@@ -80,11 +59,11 @@ def same_day_filter(
         RtdecodeError: no channel fires, or there are too few labels.
     """
     data = TrainingSet([counts], [targets], tuple(outputs), bin_width_s)
-    (fitted,) = _fit_wiener(data, Run())
-    return fitted.artifact(data)
+    (fitted,) = _fit_wiener(data, FitSettings(), Run())
+    return fitted.artifact
 
 
-def _fit_wiener(data: TrainingSet, run: Run) -> Sequence[Fitted]:
+def _fit_wiener(data: TrainingSet, _settings: FitSettings, run: Run) -> Sequence[Fitted]:
     fit = fit_wiener(
         data.counts,
         data.targets,
@@ -92,22 +71,17 @@ def _fit_wiener(data: TrainingSet, run: Run) -> Sequence[Fitted]:
         count_max=count_max_at(data.bin_width_s),
         progress=run.progress,
     )
-    fitted = Fitted(
-        kind="wiener",
-        run={"weight": fit.weight, "bias": fit.bias},
-        channel_mask=tuple(bool(good) for good in fit.good),
-        settings={
-            "history_s": fit.lag_edges[-1] * data.bin_width_s,
-            "lag_edges": list(fit.lag_edges),
-            "penalty": fit.penalty.tolist(),
-            "cv_r2": nullable(fit.cv_r2),
-            "n_bins": fit.n_rows,
-        },
-    )
-    return [fitted]
+    settings = {
+        "history_s": fit.lag_edges[-1] * data.bin_width_s,
+        "lag_edges": list(fit.lag_edges),
+        "penalty": fit.penalty.tolist(),
+        "cv_r2": nullable(fit.cv_r2),
+        "n_bins": fit.n_rows,
+    }
+    return [Fitted(_linear("wiener", data, fit.good, {"weight": fit.weight, "bias": fit.bias}), settings)]
 
 
-def _fit_kalman(data: TrainingSet, run: Run) -> Sequence[Fitted]:
+def _fit_kalman(data: TrainingSet, asked: FitSettings, run: Run) -> Sequence[Fitted]:
     fit = fit_kalman(
         data.counts,
         data.targets,
@@ -117,7 +91,7 @@ def _fit_kalman(data: TrainingSet, run: Run) -> Sequence[Fitted]:
         progress=run.progress,
     )
     tensors: dict[str, NDArray[Any]] = {"readout": fit.readout, "bias": fit.bias}
-    if data.steady_state:
+    if asked.steady_state:
         steady = steady_filter(fit)
         tensors |= {"transition": steady.transition, "gain": steady.gain, "offset": steady.offset}
     else:
@@ -129,20 +103,30 @@ def _fit_kalman(data: TrainingSet, run: Run) -> Sequence[Fitted]:
             "offset": fit.offset,
             "prior": fit.prior,
         }
-    fitted = Fitted(
-        kind="kalman",
+    settings = {
+        "steady_state": asked.steady_state,
+        "states": {"positions": fit.n_positions, "courses": fit.n_courses, "hidden": fit.n_hidden},
+        "observation_scale": fit.scale,
+        "cv_r2": nullable(fit.cv_r2),
+        "tick_s": fit.tick_s,
+        "n_ticks": fit.n_ticks,
+    }
+    return [Fitted(_linear("kalman", data, fit.good, tensors), settings)]
+
+
+def _linear(
+    kind: str, data: TrainingSet, good: NDArray[np.bool_], tensors: dict[str, NDArray[Any]]
+) -> ModelArtifact:
+    return ModelArtifact(
+        kind=kind,
+        causal=True,
+        bin_width_s=data.bin_width_s,
+        n_channels=len(good),
+        channel_mask=tuple(bool(each) for each in good),
+        outputs=data.outputs,
+        count_max=count_max_at(data.bin_width_s),
         run=tensors,
-        channel_mask=tuple(bool(good) for good in fit.good),
-        settings={
-            "steady_state": data.steady_state,
-            "states": {"positions": fit.n_positions, "courses": fit.n_courses, "hidden": fit.n_hidden},
-            "observation_scale": fit.scale,
-            "cv_r2": nullable(fit.cv_r2),
-            "tick_s": fit.tick_s,
-            "n_ticks": fit.n_ticks,
-        },
     )
-    return [fitted]
 
 
 def check_installed(kind: str) -> None:
@@ -163,25 +147,16 @@ def check_installed(kind: str) -> None:
         ) from None
 
 
-def _fit_network(kind: str, data: TrainingSet, run: Run) -> Sequence[Fitted]:
+def _fit_network(kind: str, data: TrainingSet, settings: FitSettings, run: Run) -> Sequence[Fitted]:
     from rtdecode.calibrate.fitting.networks import fit_network
 
-    artifacts, logs = fit_network(kind, data, run)
+    artifacts, logs = fit_network(kind, data, settings, run)
     members = [
         {"steps": log.steps, "best_step": log.best_step, "validation_r2": nullable(log.validation_r2)}
         for log in logs
     ]
     return [
-        Fitted(
-            kind=kind,
-            run=dict(artifact.run),
-            channel_mask=artifact.channel_mask,
-            settings={"members": members},
-            train=dict(artifact.train),
-            widths=artifact.widths,
-            fractional_bits=artifact.fractional_bits,
-            notes=tuple(artifact.provenance["export"]["notes"]),
-        )
+        Fitted(artifact, {"members": members}, tuple(artifact.provenance["export"]["notes"]))
         for artifact in artifacts
     ]
 

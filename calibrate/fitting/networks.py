@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.channels.statistics import remember, with_memory
-from rtdecode.calibrate.fitting.training_set import TrainingSet
+from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import (
     add_session,
@@ -22,12 +22,15 @@ from rtdecode.calibrate.training.windows import Recording, is_labelled, validati
 VALIDATION_FRACTION = 0.05
 
 
-def fit_network(kind: str, data: TrainingSet, run: Run) -> tuple[list[ModelArtifact], list[TrainingLog]]:
+def fit_network(
+    kind: str, data: TrainingSet, settings: FitSettings, run: Run
+) -> tuple[list[ModelArtifact], list[TrainingLog]]:
     """Train the networks of a model on all sessions.
 
     Args:
         kind: "alignnet" or "gru".
         data: sessions with a name each; z-scored by the mean and SD of the outputs.
+        settings: sizes and training are used.
         run: seed of the initial weights and of training, device and progress.
 
     Returns:
@@ -39,15 +42,15 @@ def fit_network(kind: str, data: TrainingSet, run: Run) -> tuple[list[ModelArtif
     """
     chosen_device(run.device)
     width_s, outputs = data.bin_width_s, data.outputs
-    nets = new_members(kind, data.counts[0].shape[1], outputs, width_s, run.seed, data.sizes)
+    nets = new_members(kind, data.counts[0].shape[1], outputs, width_s, run.seed, settings.sizes)
     days = list(zip(data.names, data.counts, data.targets, strict=True))
     recordings = []
     for name, counts, targets in days:
         clipped, z = add_session(nets, name, counts, width_s, where=name), z_scored(targets, outputs)
         bins = validation_blocks(is_labelled(z), VALIDATION_FRACTION, width_s)
         recordings.append(Recording.of(name, clipped, z, *bins))
-    settings = training_settings(recordings, width_s, data.training)
-    logs = train_members(nets, recordings, settings, run)
+    training = training_settings(recordings, width_s, settings.training)
+    logs = train_members(nets, recordings, training, run)
     artifacts = []
     for name, counts, targets in days:
         kept = remember(counts, targets, width_s, nets[0].read_in.count_max)

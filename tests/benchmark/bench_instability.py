@@ -31,8 +31,9 @@ from rtdecode.calibrate.adaptation.session import Today, read_today
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.splits import chronological_split
-from rtdecode.calibrate.fitting.fit import FitSettings, fit_sessions
+from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.calibrate.fitting.fitters import NETWORKS, same_day_filter
+from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.run import Run
 from rtdecode.cli.common import table
 from rtdecode.decode.load import load_decoder

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import read_artifact, write_artifact
-from rtdecode.calibrate.fitting.fit import FitSettings, fit_sessions
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.training.settings import ONE_DAY_TRAINING
 from rtdecode.client import ControlClient, CursorClient
 from rtdecode.session.layout import Session

@@ -13,7 +13,8 @@ import pytest
 from daemon import Served, cut
 
 from rtdecode.artifact import write_artifact
-from rtdecode.calibrate.fitting.fit import FitSettings, fit_sessions
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.run import Run
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session

@@ -58,7 +58,8 @@ def fit(
         )
 
     from rtdecode.artifact import write_artifact
-    from rtdecode.calibrate.fitting.fit import FitSettings, fit_sessions
+    from rtdecode.calibrate.fitting.fit import fit_sessions
+    from rtdecode.calibrate.fitting.training_set import FitSettings
     from rtdecode.calibrate.run import Run
     from rtdecode.model_store import install_current
     from rtdecode.session.target import check_writable

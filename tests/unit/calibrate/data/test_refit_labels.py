@@ -24,7 +24,8 @@ from rtdecode.calibrate.data.refit_labels import (
     wanted,
 )
 from rtdecode.calibrate.data.sessions import read_all
-from rtdecode.calibrate.fitting.fit import FitSettings, fit_sessions
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Session, Trials

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from rtdecode.artifact import Output, infer_role, read_artifact, write_artifact
 from rtdecode.calibrate.data.metrics import r2, score_decoded
 from rtdecode.calibrate.data.velocities import velocity_columns
-from rtdecode.calibrate.fitting.fit import FitSettings, fit_sessions
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.run import Run
 from rtdecode.cli import app
 from rtdecode.decode.load import load_decoder

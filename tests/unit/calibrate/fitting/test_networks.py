@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from rtdecode.artifact import read_artifact, write_artifact
-from rtdecode.calibrate.fitting.fit import FitSettings, fit_sessions
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.settings import ONE_DAY_TRAINING, Sizes
 from rtdecode.decode.load import load_decoder

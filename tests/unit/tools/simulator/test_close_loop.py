@@ -10,7 +10,8 @@ import pytest
 from close_loop import ClosedLoopRun, close_loop
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.fitting.fit import FitSettings, fit_sessions
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.output.settings import OutputSettings
 from rtdecode.session.write import write_session
