@@ -82,8 +82,8 @@ def fit_sessions(
             velocities with "refit" labels.
         settings: of the fit; None for the defaults.
         run: its seed draws event times inside counts coarser than `bin_width_s` and is that of a network's
-            training, its device trains a network; None for the defaults. Its callbacks are not used.
-        progress: called with the stage and the fraction of the work that is done.
+            training, its device trains a network; None for the defaults.
+        progress: called with the stage and the fraction of the work that is done, instead of `run.progress`.
 
     Raises:
         RtdecodeError: an argument is out of its range; a session cannot be read, has no behaviour (or

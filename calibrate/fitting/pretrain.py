@@ -196,9 +196,9 @@ def pretrain_sessions(
     Args:
         paths: session files, in the order of their days; the artifact is folded for the last one.
         settings: of the model and its training; None for the defaults.
-        run: seed and device; None for the defaults. Its deadline and callbacks are not used.
+        run: seed and device; None for the defaults.
         checkpoint: file to save to and to resume from; the caller deletes it when the model is written.
-        progress: called with the stage and the fraction of the work that is done.
+        progress: called with the stage and the fraction of the work that is done, instead of `run.progress`.
         ranks: processes that train together (`ranks.connected`). Each reads and holds some of the sessions,
             trains every member with the others, and returns the same result.
 
