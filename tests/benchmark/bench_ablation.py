@@ -94,15 +94,15 @@ def all_channels(net: Network) -> None:
 
 VARIANTS: dict[str, Variant] = {
     "as pretrain does": Variant(),
-    "all ways in every batch": Variant(settings={"auxiliary_every": 1}),
+    "all paths in every batch": Variant(settings={"auxiliary_every": 1}),
     "without contrast": Variant(settings={"auxiliary_every": 1, "contrast": 0.0}),
-    "without the ways across": Variant(settings={"auxiliary_every": 1, "auxiliary": 1.0, "cross": 0.0}),
-    "the deployed way alone": Variant(settings={"auxiliary": 0.0}),
+    "without the paths across": Variant(settings={"auxiliary_every": 1, "auxiliary": 1.0, "cross": 0.0}),
+    "the deployed path alone": Variant(settings={"auxiliary": 0.0}),
     "without channel dropout": Variant(network=all_channels),
     "without augmentation": Variant(settings={"augmentation": None}),
     "without pretraining": Variant(pretrained=False),
     "ReLU for LIF": Variant(network=rectifying),
-    "spikes for charges": Variant(network=spikes_across),
+    "spikes for membrane potentials": Variant(network=spikes_across),
 }
 
 
@@ -124,7 +124,7 @@ def run(name: str, folder: Path, steps: int) -> str:
         train(net, recordings, replace(settings, **variant.settings), RUN)
     scores = np.array([score(net, day, variant.pretrained) for day in read_all(tested, BIN_WIDTH_S, OUTPUTS)])
     zero, tuned = scores.mean(axis=0)
-    return f"{name:28}{zero:10.3f}{tuned:10.3f}   " + " ".join(f"{a:.3f}/{b:.3f}" for a, b in scores)
+    return f"{name:32}{zero:10.3f}{tuned:10.3f}   " + " ".join(f"{a:.3f}/{b:.3f}" for a, b in scores)
 
 
 def score(net: Network, day: LabelledSession, pretrained: bool) -> tuple[float, float]:
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     names = given.only.split(",")
-    print(f"{'':28}{'spikes':>10}{'4 min':>10}   days", flush=True)
+    print(f"{'':32}{'spikes':>10}{'4 min':>10}   days", flush=True)
     rows = Parallel(n_jobs=given.workers, return_as="generator")(
         delayed(run)(name, given.folder, given.steps) for name in names
     )
