@@ -17,7 +17,7 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.data.metrics import pcc
 from rtdecode.calibrate.data.sessions import file_sha256
 from rtdecode.calibrate.data.spike_metrics import firing_fraction, sample_counts
-from rtdecode.calibrate.training.build import take_up
+from rtdecode.calibrate.training.build import add_session
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.simulation.rates import (
     check_session,
@@ -115,7 +115,7 @@ def simulate_session(
         name = check_session(nets, read_in, "--session")
     elif comparable:
         name = OWN
-        take_up(nets, name, binned.counts, artifact.bin_width_s, where=where)
+        add_session(nets, name, binned.counts, artifact.bin_width_s, where=where)
     else:
         name = folded_session(artifact)
     mean, sd = nets[0].output_mean.numpy(), nets[0].output_sd.numpy()

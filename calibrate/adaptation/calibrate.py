@@ -8,12 +8,9 @@ result.reason
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.adaptation.gate import Verdict, judge
 from rtdecode.calibrate.adaptation.ladder import Taken, default_rung, fresh_name, take_rung
 from rtdecode.calibrate.adaptation.session import Today, read_today
 from rtdecode.calibrate.channels.checkup import Channels, examine
 from rtdecode.calibrate.channels.statistics import carried, remember, with_memory
 from rtdecode.calibrate.data.metrics import nullable, pcc
+from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT
-from rtdecode.calibrate.fitting.day_filter import wiener_of_today
+from rtdecode.calibrate.fitting.fitters import same_day_filter
+from rtdecode.calibrate.run import Progress, Run, ignore
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 
@@ -40,9 +40,6 @@ JUDGING = 0.2
 
 #: Without labels, so many of the base's channels have to fire today.
 FEWEST_ALIVE = 0.5
-
-Progress = Callable[[str, float], None]
-"""Called with what is being done and how much of the whole is done, 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +86,9 @@ def calibrate_session(
     budget_s: float | None = None,
     seed: int = 0,
     device: str = "auto",
-    progress: Progress | None = None,
+    progress: Progress = ignore,
     blocks: Sequence[str] = (),
+    finetune: FinetuneSettings | None = None,
 ) -> Calibration:
     """Calibrate a network to a session.
 
@@ -107,6 +105,7 @@ def calibrate_session(
         device: to train on.
         progress: told how far the work is.
         blocks: whose trials' time is taken; () for the whole session.
+        finetune: settings of fine-tuning; None for the defaults.
 
     Raises:
         RtdecodeError: the session cannot be read or does not fit the base, the base is no network or was
@@ -114,10 +113,9 @@ def calibrate_session(
             error: it is refused, with a reason.
     """
     started = time.monotonic()
-    report: Progress = progress if progress is not None else _ignore
     if budget_s is not None and not budget_s > 0:
         raise RtdecodeError(f"a budget of {budget_s:g} s", where="--budget", fix="give seconds above 0")
-    report("reading the session", 0.0)
+    progress("reading the session", 0.0)
     labels = REFIT if rung == "refit" else RECORDED
     today = read_today(
         Path(path), base, spikes_will_do=rung == "unsup", seed=seed, refit=labels == REFIT, blocks=blocks
@@ -144,13 +142,16 @@ def calibrate_session(
         chosen,
         base,
         heard,
-        seed=seed,
-        device=device,
-        ends_at_s=None if budget_s is None else started + (1.0 - JUDGING) * budget_s,
-        progress=lambda done: report(stage, 0.1 + 0.7 * done),
-        looked=looked,
+        Run(
+            seed=seed,
+            device=device,
+            deadline_s=None if budget_s is None else started + (1.0 - JUDGING) * budget_s,
+            progress=lambda done: progress(stage, 0.1 + 0.7 * done),
+            on_validation=looked,
+        ),
+        finetune,
     )
-    report("judging", 0.8)
+    progress("judging", 0.8)
     kept = remember(seen, targets, today.bin_width_s, base.count_max)
     made = with_memory(taken.artifact, (carried(base) if targets is None else {}) | kept)
     notes = [*taken.notes, *channels.notes]
@@ -178,7 +179,7 @@ def calibrate_session(
             reason += ", against labels of intention"
     else:
         deployable, reason = _by_channels(base, made, channels)
-    report("done", 1.0)
+    progress("done", 1.0)
     return Calibration(
         artifact=replace(made, provenance=_provenance(base, today, taken, verdict, seed, notes)),
         rung=taken.rung,
@@ -264,7 +265,7 @@ def _decoded(artifact: ModelArtifact, today: Today) -> NDArray[np.float32]:
 
 
 def _filter(base: ModelArtifact, today: Today) -> ModelArtifact:
-    return wiener_of_today(today.counts[: today.end], today.learnt_targets, base.outputs, today.bin_width_s)
+    return same_day_filter(today.counts[: today.end], today.learnt_targets, base.outputs, today.bin_width_s)
 
 
 def _provenance(
@@ -282,7 +283,7 @@ def _provenance(
         scores = {name: None if score is None else nullable(score) for name, score in each.items()}
         scores["bound"], scores["chance"] = nullable((verdict.bound, verdict.chance))
     return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": created_now(),
         "base": base.model_id,
         "rung": taken.rung,
         "calibration": taken.settings,
@@ -291,10 +292,5 @@ def _provenance(
         "seed": seed,
         "scores": scores,
         "notes": notes,
-        "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in ("rtdecode", "numpy", "scipy", "numba")},
+        "versions": numeric_versions(),
     }
-
-
-def _ignore(_what: str, _done: float) -> None:
-    pass

@@ -1,6 +1,6 @@
-"""How near a calibration stays to its base: the less is known of today, the nearer.
+"""Interpolation factor α between base and fine-tuned weights (WiSE-FT).
 
-part = part_of_the_way(labelled_s, worth(decoded, targets))
+alpha = interpolation_factor(labelled_s, zero_shot_r2(decoded, targets))
 
 Without torch.
 """
@@ -12,33 +12,32 @@ from numpy.typing import NDArray
 
 from rtdecode.calibrate.data.metrics import pcc
 
-#: Labelled time after which half of the way is gone, where the base is worth its days.
+#: Labelled time at which α is 0.5, for a base with a zero-shot r² of `SOUND` or more.
 HALF_S = 120.0
 
-#: What a base that decodes days like its own is worth today (`worth`), at least.
+#: Zero-shot r² of a base on days like its own, at least.
 SOUND = 0.7
 
 
-def part_of_the_way(labelled_s: float, worth_today: float = 1.0) -> float:
-    """How far to go from a base towards what `labelled_s` seconds of labels say, 0 to 1.
+def interpolation_factor(labelled_s: float, base_r2: float = 1.0) -> float:
+    """α in w₀ + α (w − w₀), from base weights w₀ to fine-tuned weights w, 0 to 1: t² / (t² + h²).
 
-    Half a minute of labels says little about the rest of a day, and all of the way there decodes worse than
-    not going at all. But where the array has changed so much that the base knows nothing of today, there is
-    nothing to stay near to: below `SOUND`, the time that has half of the say falls with the square of what
-    the base is worth.
+    Half a minute of labels represents the rest of a day poorly, and the fine-tuned weights then decode worse
+    than the base. But if the array has changed so much that the base decodes nothing, there is nothing to
+    keep: below `SOUND`, h falls from `HALF_S` with the square of the zero-shot r².
 
     Args:
-        labelled_s: seconds.
-        worth_today: of the base, see `worth`.
+        labelled_s: t, seconds of labels.
+        base_r2: zero-shot r² of the base, see `zero_shot_r2`.
     """
-    half_s = HALF_S * min(1.0, max(0.0, worth_today) / SOUND) ** 2
+    half_s = HALF_S * min(1.0, max(0.0, base_r2) / SOUND) ** 2
     return labelled_s**2 / (labelled_s**2 + half_s**2) if labelled_s else 0.0
 
 
-def worth(decoded: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
-    """How well a base decodes labels of today that it has not seen: mean over outputs of max(r, 0)².
+def zero_shot_r2(decoded: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
+    """How well a base decodes labels that it was not trained on: mean over outputs of max(r, 0)².
 
-    By correlation and not by R²: a scale or an offset that is off today is learnt from few labels.
+    Correlation is used because scale and offset can be learnt from few labels.
 
     Args:
         decoded, targets: f[T, D]; rows with a NaN do not count.

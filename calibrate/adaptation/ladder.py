@@ -1,4 +1,4 @@
-"""The ladder: how much of a model is learnt anew today.
+"""The ladder of calibration methods, from re-normalising to fine-tuning all weights.
 
 | rung | needs | changes |
 | --- | --- | --- |
@@ -6,24 +6,25 @@
 | `readout` | behaviour | these, and the heads of the frozen networks |
 | `readin` | behaviour, torch | read-in and heads, trained together |
 | `full` | behaviour, torch | everything but the statistics of batch normalisation |
-| `refit` | trials with targets, a cursor | as `full`, or `readout` without torch, by labels of intention |
+| `refit` | trials with targets, a cursor | as `full`, or `readout` without torch, with intended velocities |
 """
 
 from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.adaptation.interpolation import part_of_the_way, worth
+from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
 from rtdecode.calibrate.adaptation.ridge_head import refit_heads
 from rtdecode.calibrate.adaptation.session import CHOSEN_BY, Today
 from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.run import Run
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.renormalise import head_features, renormalised, with_heads
@@ -31,25 +32,25 @@ from rtdecode.models.renormalise import head_features, renormalised, with_heads
 RUNGS = ("unsup", "readout", "readin", "full", "refit")
 TRAINED = ("readin", "full")
 
-#: What `readin` trains, by the beginnings of its names in a network.
+#: Name prefixes of the parameters that `readin` trains.
 ENDS = ("read_in.", "behavior_head.head.", "head.")
 
-#: Fewest batches that are worth their while, and how many are made to see how long one takes.
-FEWEST_STEPS, TIMED_STEPS = 20, 3
+#: Minimum number of batches.
+FEWEST_STEPS = 20
 
-#: Seconds until processes that train members have begun.
+#: Seconds until the processes that train members have started.
 START_S = 4.0
 
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """A model of today.
+    """A calibrated model.
 
     Attributes:
-        artifact: the base, calibrated; provenance is left to the caller.
+        artifact: the calibrated base; the caller adds the provenance.
         rung: that was taken.
-        settings: what was chosen on the way, as JSON can hold it.
-        notes: what someone must know, a sentence each.
+        settings: what the rung chose, as JSON can hold it.
+        notes: what a user of the model must know, a sentence each.
     """
 
     artifact: ModelArtifact
@@ -59,10 +60,10 @@ class Taken:
 
 
 def default_rung(labelled_s: float) -> str:
-    """The rung for so much labelled time, and for what is installed.
+    """The rung for this much labelled time and the installed packages.
 
-    With labels all weights are learnt anew, however few labels there are: they go only a part of the way then
-    (`nearness`), and a read-in and heads alone do no better (docs/calibrate.md).
+    With labels all weights are trained, however few labels there are: they are then interpolated with the
+    base's (`interpolation`), and training only read-in and heads does no better (docs/calibrate.md).
     """
     if not labelled_s:
         return "unsup"
@@ -80,48 +81,31 @@ def take_rung(
     rung: str,
     base: ModelArtifact,
     today: Today,
-    *,
-    seed: int,
-    device: str,
-    ends_at_s: float | None,
-    progress: Callable[[float], None],
-    looked: Callable[[float], None] | None = None,
+    run: Run,
+    finetune: FinetuneSettings | None = None,
 ) -> Taken:
     """Calibrate a model.
 
     Args:
         rung: one of `RUNGS`.
         base: a network, with its train.*.
-        today: in its bins.
-        seed: of everything random.
-        device: to train on.
-        ends_at_s: time of `time.monotonic` by which to be done; None for no hurry.
-        progress: told the part of the work that is done.
-        looked: told the best mean R² so far over the last fifth of the labels.
+        today: a session in its bins.
+        run: seed, device, deadline and callbacks; validation is on the last fifth of the labels.
+        finetune: settings of `readin` and `full`; None for the defaults.
 
     Raises:
-        RtdecodeError: the rung needs behaviour or a package that is not there; the base is no network or
-            does not hold a whole one; no channel fires.
+        RtdecodeError: the rung needs behaviour or a package that is missing; the base is no network or
+            lacks its train.*; no channel fires.
     """
     if rung not in RUNGS:
         raise RtdecodeError(f"there is no rung {rung!r}", where="--rung", fix=f"use {', '.join(RUNGS)}")
     if rung != "unsup" and not today.labelled:
         raise RtdecodeError(
-            "has no behaviour to learn from", where=str(today.path), fix="use --rung unsup, which needs none"
+            "has no behaviour to train on", where=str(today.path), fix="use --rung unsup, which needs none"
         )
     if rung == "refit":
-        # Whatever the time: it is asked for where the array has changed, and a new read-in does not do then.
-        way = "full" if torch_is_installed() else "readout"
-        taken = take_rung(
-            way,
-            base,
-            today,
-            seed=seed,
-            device=device,
-            ends_at_s=ends_at_s,
-            progress=progress,
-            looked=looked,
-        )
+        # For any labelled time: refit is for an array that has changed, where a new read-in is not enough.
+        taken = take_rung("full" if torch_is_installed() else "readout", base, today, run, finetune)
         return replace(taken, rung=rung, settings=taken.settings | {"as": taken.rung})
     if rung in TRAINED and not torch_is_installed():
         raise RtdecodeError(
@@ -130,25 +114,26 @@ def take_rung(
             fix="pip install 'rtdecode[train]', or use --rung readout",
         )
     if rung in TRAINED:
-        return _trained(rung, base, today, seed, device, ends_at_s, progress, looked)
-    artifact = _taken_up(base, today)
-    progress(0.3)
+        settings = finetune or FinetuneSettings()
+        return _finetuned(rung, base, today, run, replace(settings, only=ENDS if rung == "readin" else ()))
+    artifact = _renormalised(base, today)
+    run.progress(0.3)
     if rung == "unsup":
         return Taken(artifact, rung, {})
     return _read_out(artifact, today)
 
 
 def fresh_name(base: ModelArtifact, name: str) -> str:
-    """`name`, with a number where the base knows a session of that name already."""
-    known = {str(session["name"]) for session in base.provenance.get("sessions", ()) if "name" in session}
+    """`name`, with a number if the base has a session of that name."""
+    names = {str(session["name"]) for session in base.provenance.get("sessions", ()) if "name" in session}
     n, fresh = 1, name
-    while fresh in known:
+    while fresh in names:
         n += 1
         fresh = f"{name} {n}"
     return fresh
 
 
-def _taken_up(base: ModelArtifact, today: Today) -> ModelArtifact:
+def _renormalised(base: ModelArtifact, today: Today) -> ModelArtifact:
     mean, sd, good = today.statistics(base.count_max)
     return renormalised(base, fresh_name(base, today.name), mean, sd, good)
 
@@ -157,63 +142,39 @@ def _read_out(artifact: ModelArtifact, today: Today) -> Taken:
     counts, targets = today.counts[: today.end], today.learnt_targets
     decoded = np.empty(targets.shape, np.float32)
     load_decoder(artifact).run(counts, decoded)
-    learnt = today.learnt[: today.end]
-    _, chosen_by = chronological_split(learnt, CHOSEN_BY)
-    heads = refit_heads(
-        head_features(artifact, counts), targets - decoded, learnt, chosen_by, today.bin_width_s
-    )
-    part = part_of_the_way(today.learnt_s, worth(decoded, targets))
+    train = today.learnt[: today.end]
+    _, validation = chronological_split(train, CHOSEN_BY)
+    heads = refit_heads(head_features(artifact, counts), targets - decoded, train, validation, today.bin_width_s)
+    alpha = interpolation_factor(today.learnt_s, zero_shot_r2(decoded, targets))
     return Taken(
-        with_heads(artifact, part * heads.change, part * heads.offset),
+        with_heads(artifact, alpha * heads.change, alpha * heads.offset),
         "readout",
-        {"penalty_s": heads.penalty_s.tolist(), "part": part},
+        {"penalty_s": heads.penalty_s.tolist(), "part": alpha},
     )
 
 
-def _trained(
-    rung: str,
-    base: ModelArtifact,
-    today: Today,
-    seed: int,
-    device: str,
-    ends_at_s: float | None,
-    progress: Callable[[float], None],
-    looked: Callable[[float], None] | None,
-) -> Taken:
-    # Seconds, and not there in every installation.
-    from rtdecode.calibrate.adaptation.finetune import STEPS, adapt, seconds_per_step
-    from rtdecode.calibrate.training.build import chosen_device, export_members
+def _finetuned(rung: str, base: ModelArtifact, today: Today, run: Run, settings: FinetuneSettings) -> Taken:
+    # These imports take seconds, and need packages that not every installation has.
+    from rtdecode.calibrate.adaptation.finetune import adapt, seconds_per_step
+    from rtdecode.calibrate.training.build import export_members
     from rtdecode.models.ensemble.load import networks_of
 
-    where, nets = chosen_device(device), networks_of(base)
-    name = fresh_name(base, today.name)
-    counts, targets, steps = today.counts[: today.end], today.learnt_targets, STEPS
+    nets, name = networks_of(base), fresh_name(base, today.name)
+    day = (name, today.counts[: today.end], today.learnt_targets, today.bin_width_s)
     notes: tuple[str, ...] = ()
-    if ends_at_s is not None:
-        each_s = seconds_per_step(nets, name, counts, targets, today.bin_width_s, where, TIMED_STEPS)
-        left_s = ends_at_s - time.monotonic() - (START_S if len(nets) > 1 else 0.0)
-        steps = min(STEPS, int(left_s / each_s))
+    if run.deadline_s is not None:
+        step_s = seconds_per_step(nets, *day, run, settings)
+        left_s = run.deadline_s - time.monotonic() - (START_S if len(nets) > 1 else 0.0)
+        steps = min(settings.steps, int(left_s / step_s))
         if steps < FEWEST_STEPS:
-            taken = _read_out(_taken_up(base, today), today)
+            taken = _read_out(_renormalised(base, today), today)
             return replace(taken, notes=("no time to train: readout instead",))
-        if steps < STEPS:
-            notes = (f"{steps} of {STEPS} batches, to be done in time",)
-    logs = adapt(
-        nets,
-        name,
-        counts,
-        targets,
-        today.bin_width_s,
-        seed=seed,
-        device=where,
-        progress=progress,
-        steps=steps,
-        only=ENDS if rung == "readin" else (),
-        ends_at_s=ends_at_s,
-        looked=looked,
-    )
+        if steps < settings.steps:
+            notes = (f"{steps} of {settings.steps} batches, to meet the deadline",)
+        settings = replace(settings, steps=steps)
+    logs = adapt(nets, *day, run, settings)
     best = [log.best_step for log in logs]
     if max(best) == 0:
-        notes += ("training bettered nothing on the last fifth of its labels: today's statistics alone",)
+        notes += ("training improved nothing on the last fifth of its labels: today's statistics alone",)
     artifact = export_members(nets, name, today.bin_width_s, base.outputs)
-    return Taken(artifact, rung, {"steps": steps, "best_steps": best}, notes)
+    return Taken(artifact, rung, {"steps": settings.steps, "best_steps": best}, notes)

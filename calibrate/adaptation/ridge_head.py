@@ -1,8 +1,9 @@
-"""New heads for frozen networks: ridge regression of what the base misses today on what its heads read.
+"""New heads for frozen networks: ridge regression of the base's residuals on the features its heads read.
 
-change, offset, chosen = refit_heads(read, missed, learnt, chosen_by, sd)
+heads = refit_heads(features, residuals, train, validation, bin_width_s=0.02)
+heads.change, heads.offset                  # f8[F, D], f8[D]
 
-Without torch. With a large penalty the base stays as it is, so few labels do little.
+Without torch. With a large penalty the base does not change, so few labels have little effect.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 F8 = NDArray[np.float64]
 
-#: λ, in numbers of bins: what the labels have to weigh against.
+#: Penalties λ, in seconds of labels.
 PENALTIES_S = tuple(0.25 * 4.0**i for i in range(9))
 
 _CHUNK_ROWS = 8192
@@ -23,11 +24,11 @@ _CHUNK_ROWS = 8192
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """What is added to the heads.
+    """Changes of the heads' weights.
 
     Attributes:
-        change: f8[F, D], in the outputs' units.
-        offset: f8[D].
+        change: f8[F, D], added to the weights, in the outputs' units per feature.
+        offset: f8[D], added to the biases.
         penalty_s: of each output, in seconds of labels; f8[D].
     """
 
@@ -37,35 +38,34 @@ class Heads:
 
 
 def refit_heads(
-    read: NDArray[np.float32],
-    missed: NDArray[np.float32],
-    learnt: NDArray[np.bool_],
-    chosen_by: NDArray[np.bool_],
+    features: NDArray[np.float32],
+    residuals: NDArray[np.float32],
+    train: NDArray[np.bool_],
+    validation: NDArray[np.bool_],
     bin_width_s: float,
 ) -> Heads:
-    """Regress what a model misses on its features.
+    """Regress a model's residuals on its features.
 
-    y = change·(f − f̄) + mean(y), with λ·Σ (sd(f)·change)² for a penalty, λ of each output the one whose fit
-    to the bins before `chosen_by` does best there.
+    y = change·(f − f̄) + mean(y), with the penalty λ·Σ (sd(f)·change)². For each output, λ is the one whose
+    fit to the other training bins has the smallest error on the validation bins.
 
     Args:
-        read: f4[T, F], what the heads read.
-        missed: f4[T, D], targets less what the model decodes.
-        learnt: bool[T].
-        chosen_by: bool[T], the last part of `learnt`.
+        features: f4[T, F], input of the heads.
+        residuals: f4[T, D], targets minus decoded values.
+        train: bool[T].
+        validation: bool[T], the last part of `train`.
         bin_width_s: seconds.
     """
-    before = learnt & ~chosen_by
-    moments = _Moments.of(read, missed, before)
-    tried = []
+    moments = _Moments.of(features, residuals, train & ~validation)
+    errors = []
     for penalty_s in PENALTIES_S:
         change, offset = moments.solved(penalty_s / bin_width_s)
-        left = missed[chosen_by] - (read[chosen_by] @ change + offset)
-        tried.append((left.astype(np.float64) ** 2).sum(axis=0))
-    best = np.argmin(tried, axis=0)
-    whole = _Moments.of(read, missed, learnt)
-    change = np.zeros((read.shape[1], missed.shape[1]))
-    offset = np.zeros(missed.shape[1])
+        left = residuals[validation] - (features[validation] @ change + offset)
+        errors.append((left.astype(np.float64) ** 2).sum(axis=0))
+    best = np.argmin(errors, axis=0)
+    whole = _Moments.of(features, residuals, train)
+    change = np.zeros((features.shape[1], residuals.shape[1]))
+    offset = np.zeros(residuals.shape[1])
     for i in np.unique(best):
         columns = best == i
         found, shift = whole.solved(PENALTIES_S[i] / bin_width_s)
@@ -75,7 +75,7 @@ def refit_heads(
 
 @dataclass(frozen=True, eq=False)
 class _Moments:
-    """Of some rows: means, Gram matrix f8[F, F] of the centred and scaled features, and with y f8[F, D]."""
+    """Means of some rows, Gram matrix f8[F, F] of their centred and scaled features, and with y f8[F, D]."""
 
     mean: F8
     scale: F8
@@ -84,19 +84,21 @@ class _Moments:
     cross: F8
 
     @staticmethod
-    def of(read: NDArray[np.float32], missed: NDArray[np.float32], rows: NDArray[np.bool_]) -> _Moments:
+    def of(
+        features: NDArray[np.float32], residuals: NDArray[np.float32], rows: NDArray[np.bool_]
+    ) -> _Moments:
         where = np.flatnonzero(rows)
-        mean = read[where].mean(axis=0, dtype=np.float64)
-        sd = read[where].std(axis=0, dtype=np.float64)
-        y_mean = missed[where].mean(axis=0, dtype=np.float64)
+        mean = features[where].mean(axis=0, dtype=np.float64)
+        sd = features[where].std(axis=0, dtype=np.float64)
+        y_mean = residuals[where].mean(axis=0, dtype=np.float64)
         scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)
         gram = np.zeros((len(mean), len(mean)))
         cross = np.zeros((len(mean), len(y_mean)))
         for first in range(0, len(where), _CHUNK_ROWS):
             chunk = where[first : first + _CHUNK_ROWS]
-            x = (read[chunk] - mean) * scale
+            x = (features[chunk] - mean) * scale
             gram += x.T @ x
-            cross += x.T @ (missed[chunk] - y_mean)
+            cross += x.T @ (residuals[chunk] - y_mean)
         return _Moments(mean, scale, y_mean, gram, cross)
 
     def solved(self, penalty: float) -> tuple[F8, F8]:

@@ -103,7 +103,7 @@ class Today:
         self, count_max: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         """Mean and SD f8[C] of the clipped counts that may be looked at, and which channels fire, bool[C]."""
-        # In float32, as networks take counts up (`take_up`).
+        # In float32, as networks take counts up (`add_session`).
         clipped = np.minimum(self.counts[: self.end], np.uint8(count_max)).astype(np.float32)
         mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
         return mean.astype(np.float64), sd.astype(np.float64), alive_channels(clipped, self.bin_width_s)

@@ -1,16 +1,17 @@
-"""One network from many days, to decode a day that it has not seen.
+"""Pretrain a network on many days, to decode a day that it has not seen.
 
-result = pretrain_sessions(["day1.h5", "day2.h5", …], bin_width_s=0.064, outputs=("x", "y", "vx", "vy"))
+days = ["day1.h5", "day2.h5", …]
+result = pretrain_sessions(days, PretrainSettings(bin_width_s=0.064, outputs=("x", "y", "vx", "vy")))
 write_artifact("base.safetensors", result.artifact)
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,28 +20,34 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.channels.statistics import remember, with_memory
 from rtdecode.calibrate.data.metrics import nullable, r2
-from rtdecode.calibrate.data.sessions import (
-    LabelledSession,
-    distinct_names,
-    synthetic_notes,
-)
-from rtdecode.calibrate.training.augment import Augmentation
+from rtdecode.calibrate.data.provenance import created_now
+from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, synthetic_notes
+from rtdecode.calibrate.run import Progress, Run, ignore
 from rtdecode.calibrate.training.build import (
-    chosen_device,
+    check_members,
     clipped_counts,
     decoded_whole,
     export_members,
-    multiplies_bfloat16,
     new_members,
     read_in_start,
-    settings_for,
+    training_settings,
+    z_scored,
 )
 from rtdecode.calibrate.training.checkpoint import FileCheckpoint, LeadCheckpoint, checkpoint_files, versions
+from rtdecode.calibrate.training.devices import chosen_device, multiplies_bfloat16
 from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
 from rtdecode.calibrate.training.distributed.sharding import describe_shared, held, read_shared
 from rtdecode.calibrate.training.ensemble import train_members
-from rtdecode.calibrate.training.settings import DECODE, SIMULATE, TrainingSettings
-from rtdecode.calibrate.training.sizes import MANY_DAYS, MANY_DAYS_SIMULATED
+from rtdecode.calibrate.training.settings import (
+    DECODE,
+    MANY_DAYS,
+    MANY_DAYS_SIMULATED,
+    ONE_DAY_TRAINING,
+    SIMULATE,
+    Augmentation,
+    Sizes,
+    TrainingSettings,
+)
 from rtdecode.calibrate.training.trainer import TrainingLog
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.decode.load import load_decoder
@@ -49,25 +56,104 @@ from rtdecode.models.export.float16 import train_in_float16
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.nn.network import Network
 
-#: Weight of the paths beside the deployed one: both reconstructions, the simulation and the contrast.
-AUXILIARY = 0.1
-
-#: One batch in so many goes through them; more cost time, and brought new days nothing.
-AUXILIARY_EVERY = 4
-
-#: What a network may look at, by the names that the study has for it.
+#: Values of `PretrainSettings.causality`.
 CAUSAL, OFFLINE = "causal", "offline"
 
-STEPS = 800
 
-SETTLED_BATCHES = 60
+@dataclass(frozen=True, kw_only=True)
+class PretrainSettings:
+    """What is pretrained, and how.
 
-READ_IN_RATE = 0.1
+    Attributes:
+        kind: "alignnet" or "gru".
+        bin_width_s: of the model, 0.001 to 0.25 s.
+        outputs: names of behaviour columns; None for all of the first session's.
+        direction: the deployed path, "decode" or "simulate" (alignnet only, without validation days).
+        causality: "causal", or "offline" for a non-causal network, which no daemon can step (alignnet only).
+        validation_days: number of held-out days, evenly spaced; they are decoded from their spikes alone, and
+            earlier weights are kept only if they did better there by `TrainingSettings.tolerance`.
+        members: networks in the ensemble; None for the number in `sizes`, or 1 for a GRU.
+        sizes: of the networks; None for those of `direction`.
+        steps, batch: number of batches, and windows per batch.
+        auxiliary: weight of the losses beside the deployed path's: both reconstructions, the other direction
+            and the contrast.
+        auxiliary_every: they are computed in one of this many batches; more cost time and did not improve the
+            scores on new days.
+        read_in_rate, norm_batches: see `TrainingSettings`.
+        save_every_s: seconds between checkpoints.
+    """
 
-SAVE_EVERY_S = 30.0
+    kind: str = "alignnet"
+    bin_width_s: float = 0.02
+    outputs: tuple[str, ...] | None = None
+    direction: str = DECODE
+    causality: str = CAUSAL
+    validation_days: int = 0
+    members: int | None = None
+    sizes: Sizes | None = None
+    steps: int = 800
+    batch: int = 16
+    auxiliary: float = 0.1
+    auxiliary_every: int = 4
+    read_in_rate: float = 0.1
+    norm_batches: int = 60
+    save_every_s: float = 30.0
 
-Progress = Callable[[str, float], None]
-"""Called with what is being done and how much of the whole is done, 0 to 1."""
+    def check(self) -> None:
+        """Refuse values that do not fit together.
+
+        Raises:
+            RtdecodeError: a value is unknown, or the kind cannot do what is asked.
+        """
+        if self.kind not in NETWORKS:
+            raise RtdecodeError(
+                f"a {self.kind} model cannot be pretrained", fix=f"use --kind {' or '.join(NETWORKS)}"
+            )
+        if self.direction not in (DECODE, SIMULATE):
+            raise RtdecodeError(
+                f"there is no direction {self.direction!r}", fix=f"use --direction {DECODE} or {SIMULATE}"
+            )
+        if self.direction == SIMULATE and self.kind != "alignnet":
+            raise RtdecodeError(f"a {self.kind} model cannot simulate spikes", fix="use --kind alignnet")
+        if self.direction == SIMULATE and self.validation_days:
+            raise RtdecodeError(
+                "validation days are decoded, which a model with --direction simulate is not trained for",
+                fix="leave --validation-days out; `rtdecode simulate` scores a day",
+            )
+        if self.causality not in (CAUSAL, OFFLINE):
+            raise RtdecodeError(
+                f"there is no form {self.causality!r}", fix=f"use --form {CAUSAL} or {OFFLINE}"
+            )
+        if self.causality == OFFLINE and self.kind != "alignnet":
+            raise RtdecodeError(f"a {self.kind} model is always causal", fix="use --kind alignnet")
+        if self.steps < 1:
+            raise RtdecodeError(f"--steps must be at least 1, got {self.steps}", fix="use --steps 800")
+        if self.members is not None:
+            check_members(self.kind, self.members)
+
+    @property
+    def chosen_sizes(self) -> Sizes:
+        """Sizes of the networks."""
+        sizes = self.sizes or (MANY_DAYS_SIMULATED if self.direction == SIMULATE else MANY_DAYS)
+        return sizes if self.members is None else replace(sizes, members=self.members)
+
+    def training(self, recordings: Sequence[Recording], device: torch.device) -> TrainingSettings:
+        """Training settings for these recordings."""
+        base = replace(
+            ONE_DAY_TRAINING,
+            steps=self.steps,
+            batch=self.batch,
+            direction=self.direction,
+            patience=self.steps,
+            validate_every=max(1, self.steps // 10),
+            auxiliary=self.auxiliary if self.kind == "alignnet" else 0.0,
+            auxiliary_every=self.auxiliary_every,
+            norm_batches=self.norm_batches,
+            read_in_rate=self.read_in_rate,
+            augmentation=Augmentation(bin_width_s=self.bin_width_s),
+            mixed=multiplies_bfloat16(self.kind, device),
+        )
+        return training_settings(recordings, self.bin_width_s, base)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +162,11 @@ class PretrainResult:
 
     Attributes:
         artifact: ready to be written; folded for the last session, with the read-ins of all in train.*.
-        validation: names of the days that were kept back.
-        validation_r2: f8[D], their mean R², read in from their spikes alone; NaN without any.
-        logs: of the training of each member.
-        seconds: that it took.
-        notes: what someone who uses it must know, a sentence each.
+        validation: names of the validation days.
+        validation_r2: f8[D], their mean R², normalised by their spikes alone; NaN without any.
+        logs: how the training of each member went.
+        seconds: duration.
+        notes: what a user of the model must know, a sentence each.
     """
 
     artifact: ModelArtifact
@@ -93,133 +179,100 @@ class PretrainResult:
 
 def pretrain_sessions(
     paths: Sequence[Path | str],
-    kind: str = "alignnet",
-    bin_width_s: float = 0.02,
-    outputs: tuple[str, ...] | None = None,
+    settings: PretrainSettings | None = None,
+    run: Run | None = None,
     *,
-    direction: str = DECODE,
-    form: str = CAUSAL,
-    validation_days: int = 0,
-    steps: int = STEPS,
-    members: int | None = None,
-    seed: int = 0,
-    device: str = "auto",
     checkpoint: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = ignore,
     ranks: Ranks = ALONE,
 ) -> PretrainResult:
-    """Train one network on many sessions, each behind a read-in of its own.
+    """Train one model on many sessions, each with a read-in of its own.
 
-    Training follows all ways through AlignNet at once (`AlignNet.forward`): behaviour from spikes, which is
-    what is deployed, behaviour and spikes through their own halves, spikes from behaviour, and the contrast
-    of the latents; or spikes from behaviour is what is deployed, and the other way beside it. Behaviour is
-    z-scored over all days together, channels day by day.
+    All paths through AlignNet are trained at once (`AlignNet.forward`): behaviour from spikes, which is
+    deployed; behaviour and spikes each from themselves; spikes from behaviour; and the contrast of the
+    latents. With the direction "simulate", spikes from behaviour is deployed. Behaviour is z-scored over all
+    days together, channels day by day.
 
     Args:
         paths: session files, in the order of their days; the artifact is folded for the last one.
-        kind: "alignnet" or "gru".
-        bin_width_s: of the model, 0.001 to 0.25 s.
-        outputs: names of behaviour columns; None for all of the first session's.
-        direction: what the model is for, "decode" or "simulate" (alignnet only, without validation days).
-        form: "causal", or "offline" for a network that looks ahead, which no daemon can step (alignnet only).
-        validation_days: days that are kept back, spread evenly; they are decoded from their spikes alone,
-            and earlier weights are kept only if they did better there by `TrainingSettings.tolerance`.
-        steps: batches.
-        members: networks that the model is the mean of; None for as many as models of the kind have.
-        seed: of everything random.
-        device: to train on.
-        checkpoint: file to save to on the way, and to go on from; the caller deletes it when the
-            model is written.
-        progress: told how far the work is.
-        ranks: processes that do this together (`distributed.joined`). Each reads and holds some of the
-            sessions, trains every member with the others, and comes to the same result.
+        settings: of the model and its training; None for the defaults.
+        run: seed and device; None for the defaults.
+        checkpoint: file to save to and to resume from; the caller deletes it when the model is written.
+        progress: called with the stage and the fraction of the work that is done, instead of `run.progress`.
+        ranks: processes that train together (`ranks.connected`). Each reads and holds some of the sessions,
+            trains every member with the others, and returns the same result.
 
     Raises:
-        RtdecodeError: an argument is out of its range, a session cannot be read or does not fit the others,
-            or the checkpoint is another training's. Sessions are all read before training starts.
+        RtdecodeError: a setting is out of its range, a session cannot be read or does not fit the others, or
+            the checkpoint belongs to another training. All sessions are read before training starts.
     """
     started = time.perf_counter()
-    report: Progress = progress if progress is not None else _ignore
-    if kind not in NETWORKS:
-        raise RtdecodeError(
-            f"a {kind} model has nothing to pretrain", fix=f"use --kind {' or '.join(NETWORKS)}"
-        )
-    if direction not in (DECODE, SIMULATE):
-        raise RtdecodeError(f"no direction {direction}", fix=f"use {DECODE} or {SIMULATE}")
-    if direction == SIMULATE and kind != "alignnet":
-        raise RtdecodeError(f"a {kind} model cannot simulate spikes", fix="use --kind alignnet")
-    if direction == SIMULATE and validation_days:
-        raise RtdecodeError(
-            "validation days are decoded, which a model that is to simulate is not for",
-            fix="leave --validation-days out; `rtdecode simulate` scores a day",
-        )
-    if form not in (CAUSAL, OFFLINE):
-        raise RtdecodeError(f"no form {form}", fix=f"use {CAUSAL} or {OFFLINE}")
-    if form == OFFLINE and kind != "alignnet":
-        raise RtdecodeError(f"a {kind} model is causal", fix="use --kind alignnet")
-    if steps < 1:
-        raise RtdecodeError(f"a training of {steps} steps", fix="give 1 or more")
-    where = ranks.device(chosen_device(device))
-    kept_back = spread_days(len(paths), validation_days)
+    settings, run = settings or PretrainSettings(), run or Run()
+    settings.check()
+    where = ranks.device(chosen_device(run.device))
+    validation = validation_numbers(len(paths), settings.validation_days)
+    bin_width_s = settings.bin_width_s
     sessions = read_shared(
-        paths, bin_width_s, outputs, seed, kept_back, ranks, lambda what, done: report(what, 0.05 * done)
+        paths,
+        bin_width_s,
+        settings.outputs,
+        run.seed,
+        validation,
+        ranks,
+        lambda what, done: progress(what, 0.05 * done),
     )
     names = distinct_names(sessions)
-    learnt = [day.known & (i not in kept_back) for i, day in enumerate(sessions)]
-    described = describe_shared(sessions, learnt, ranks)
-
-    sizes = MANY_DAYS_SIMULATED if direction == SIMULATE else MANY_DAYS
-    n_channels, causal = sessions[0].session.n_channels, form == CAUSAL
-    nets = new_members(kind, n_channels, described, bin_width_s, seed, sizes, members, causal=causal)
-    recordings = recordings_of(nets, names, sessions, learnt, described, ranks)
-    settings = max(
-        # The rank with the longest session says how long a window is.
-        ranks.gather(pretraining_settings(kind, recordings, bin_width_s, steps, seed, where, direction)),
+    train = [day.known & (i not in validation) for i, day in enumerate(sessions)]
+    described = describe_shared(sessions, train, ranks)
+    nets = new_members(
+        settings.kind,
+        sessions[0].session.n_channels,
+        described,
+        bin_width_s,
+        run.seed,
+        settings.chosen_sizes,
+        causal=settings.causality == CAUSAL,
+    )
+    recordings = recordings_of(nets, names, sessions, train, described, ranks)
+    training = max(
+        # The rank with the longest session determines the window length.
+        ranks.gather(settings.training(recordings, where)),
         key=lambda each: each.window_bins,
     )
-    if ranks.n > settings.batch:
+    if ranks.n > training.batch:
         raise RtdecodeError(
-            f"{ranks.n} processes for batches of {settings.batch} windows", fix="start no more than that"
+            f"{ranks.n} processes cannot share batches of {training.batch} windows",
+            fix=f"start at most {training.batch} processes",
         )
     purpose = {
-        "kind": kind,
+        "kind": settings.kind,
         "bin_width_s": bin_width_s,
         "outputs": [output.name for output in described],
         "sessions": [day.sha256 for day in sessions],
-        "validation": sorted(kept_back),
+        "validation": sorted(validation),
         "network": nets[0].settings,
         "members": len(nets),
-        "training": asdict(settings),
+        "training": training.recorded(run.seed),
         "device": where.type,
         "processes": ranks.n,
         "versions": versions(),
     }
-    notes = synthetic_notes(sessions, seed)
-    if direction == SIMULATE:
-        notes.append("made to simulate spikes; decoding was learnt beside it only, so serve another model")
-    if form == OFFLINE:
-        notes.append("looks ahead in time: for simulate and evaluate; serve another model")
     files = checkpoint_files(checkpoint, len(nets)) if checkpoint is not None else []
-    saved = [
-        LeadCheckpoint(own, ranks) if ranks.several else own
-        for own in (
-            FileCheckpoint(path, purpose | {"member": i}, SAVE_EVERY_S) for i, path in enumerate(files)
-        )
-    ]
     resumed = ranks.from_lead(lambda: sum(path.exists() for path in files))
-    if resumed:
-        notes.append(f"went on from {resumed} checkpoint{'s' * (resumed > 1)}")
     clock = _Clock()
     logs = train_members(
         nets,
         recordings,
-        settings,
-        where,
-        lambda done: report(f"training{clock.left(done)}", 0.05 + 0.9 * done),
-        saved or None,
+        training,
+        replace(
+            run,
+            device=str(where),
+            progress=lambda done: progress(f"training{clock.left(done)}", 0.05 + 0.9 * done),
+        ),
+        checkpoints=_checkpoints(files, purpose, settings.save_every_s, ranks),
         ranks=ranks,
     )
-    report("exporting", 0.95)
+    progress("exporting", 0.95)
     last = sessions[-1]
     (memory,) = ranks.union(
         {0: remember(last.binned.counts, last.targets, bin_width_s, nets[0].read_in.count_max)}
@@ -228,30 +281,31 @@ def pretrain_sessions(
     )
     artifact = with_memory(export_members(nets, names[-1], bin_width_s, described), memory)
     scores = ranks.union(
-        {i: _score(nets, names[i], sessions[i], described) for i in sorted(kept_back) if held(sessions[i])}
+        {i: _score(nets, names[i], sessions[i], described) for i in sorted(validation) if held(sessions[i])}
     )
     validation_r2 = np.mean(scores, axis=0) if scores else np.full(len(described), np.nan)
+    notes = synthetic_notes(sessions, run.seed) + _notes(settings, resumed)
     notes += artifact.provenance["export"]["notes"]
     train_s = ranks.union(
-        {i: float(bins.sum() * bin_width_s) for i, bins in enumerate(learnt) if held(sessions[i])}
+        {i: float(bins.sum() * bin_width_s) for i, bins in enumerate(train) if held(sessions[i])}
     )
     provenance = {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": created_now(),
         "sessions": [
-            day.provenance() | {"train_s": seconds, "validation": i in kept_back}
+            day.provenance() | {"train_s": seconds, "validation": i in validation}
             for i, (day, seconds) in enumerate(zip(sessions, train_s, strict=True))
         ],
-        "seed": seed,
+        "seed": run.seed,
         "processes": ranks.n,
-        "pretrain": asdict(settings)
+        "pretrain": training.recorded(run.seed)
         | {"best_steps": [log.best_step for log in logs], "validation_r2": nullable(validation_r2)},
         "notes": notes,
         "versions": versions(),
     }
-    report("done", 1.0)
+    progress("done", 1.0)
     return PretrainResult(
         artifact=train_in_float16(replace(artifact, provenance=provenance)),
-        validation=[names[i] for i in sorted(kept_back)],
+        validation=[names[i] for i in sorted(validation)],
         validation_r2=validation_r2,
         logs=logs,
         seconds=time.perf_counter() - started,
@@ -263,25 +317,24 @@ def recordings_of(
     nets: Sequence[Network],
     names: Sequence[str],
     sessions: Sequence[LabelledSession],
-    learnt: Sequence[NDArray[np.bool_]],
+    train: Sequence[NDArray[np.bool_]],
     described: Sequence[Output],
     ranks: Ranks = ALONE,
 ) -> list[Recording]:
-    """Sessions as training sees them, once the networks have taken up each of them by its spikes.
+    """Add each session's read-in to the networks, by its spikes, and return the sessions' training data.
 
     Args:
-        nets: which get a read-in for each session.
+        nets: which receive a read-in for each session.
         names: of the sessions, no two the same.
         sessions: of one bin width and with the same outputs.
-        learnt: bool[T] of each: bins to learn from. A session without any is validated on instead.
-        described: by whose mean and SD behaviour is z-scored.
-        ranks: that hold the sessions between them. Networks take up all of them, and the recordings are of
-            those that this rank holds.
+        train: bool[T] of each: training bins. A session without any is validated on instead.
+        described: mean and SD by which behaviour is z-scored.
+        ranks: among which the sessions are divided. Networks receive all read-ins, and the recordings are of
+            the sessions that this rank holds.
 
     Raises:
         RtdecodeError: no channel of a session fires.
     """
-    mean, sd = (np.array([getattr(output, part) for output in described]) for part in ("mean", "sd"))
     clipped = {
         i: clipped_counts(day.binned.counts, nets[0].read_in.count_max)
         for i, day in enumerate(sessions)
@@ -296,64 +349,54 @@ def recordings_of(
     for net in nets:
         for name, start in zip(names, starts, strict=True):
             net.read_in.add(name, *start)
-    recordings = []
-    for i, counts in clipped.items():
-        day, bins = sessions[i], learnt[i]
-        z = np.where(day.known[:, np.newaxis], (day.targets - mean) / sd, 0.0).astype(np.float32)
-        recordings.append(
-            Recording(
-                session=names[i],
-                counts=torch.from_numpy(counts.T.copy()),
-                targets=torch.from_numpy(z.T.copy()),
-                learnt=torch.from_numpy(bins.astype(np.float32)),
-                validated=day.known if not bins.any() else np.zeros_like(day.known),
-            )
+    return [
+        Recording.of(
+            names[i],
+            counts,
+            z_scored(sessions[i].targets, described),
+            train[i],
+            None if train[i].any() else sessions[i].known,
         )
-    return recordings
+        for i, counts in clipped.items()
+    ]
 
 
-def pretraining_settings(
-    kind: str,
-    recordings: Sequence[Recording],
-    bin_width_s: float,
-    steps: int,
-    seed: int,
-    device: torch.device,
-    direction: str = DECODE,
-) -> TrainingSettings:
-    """How `pretrain` trains a kind of network on these recordings."""
-    return replace(
-        settings_for(recordings, bin_width_s, seed),
-        steps=steps,
-        direction=direction,
-        patience=steps,
-        validate_every=max(1, steps // 10),
-        auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
-        auxiliary_every=AUXILIARY_EVERY,
-        settled_batches=SETTLED_BATCHES,
-        read_in_rate=READ_IN_RATE,
-        augmentation=Augmentation(bin_width_s=bin_width_s),
-        mixed=multiplies_bfloat16(kind, device),
-    )
-
-
-def spread_days(n_sessions: int, n_kept: int) -> set[int]:
-    """Which of the sessions are kept back: `n_kept`, spread evenly, never the first or the last.
+def validation_numbers(n_sessions: int, n_validation: int) -> set[int]:
+    """Numbers of the validation sessions: evenly spaced, never the first or the last.
 
     Raises:
-        RtdecodeError: not two sessions would be left to learn from.
+        RtdecodeError: fewer than two training sessions would remain.
     """
-    if n_kept < 0 or (n_kept and n_sessions - n_kept < 2):
+    if n_validation < 0 or (n_validation and n_sessions - n_validation < 2):
         raise RtdecodeError(
-            f"{n_kept} validation days of {n_sessions} sessions", fix="leave at least two to learn from"
+            f"{n_validation} validation days cannot be held out of {n_sessions} sessions",
+            fix="leave at least two sessions to train on",
         )
-    return {round((k + 1) * (n_sessions - 1) / (n_kept + 1)) for k in range(n_kept)}
+    return {round((k + 1) * (n_sessions - 1) / (n_validation + 1)) for k in range(n_validation)}
+
+
+def _checkpoints(
+    files: Sequence[Path], purpose: dict[str, Any], save_every_s: float, ranks: Ranks
+) -> list[FileCheckpoint | LeadCheckpoint] | None:
+    own = [FileCheckpoint(path, purpose | {"member": i}, save_every_s) for i, path in enumerate(files)]
+    return [LeadCheckpoint(each, ranks) if ranks.several else each for each in own] or None
+
+
+def _notes(settings: PretrainSettings, resumed: int) -> list[str]:
+    notes = []
+    if settings.direction == SIMULATE:
+        notes.append("made to simulate spikes; decoding is only an auxiliary loss, so serve another model")
+    if settings.causality == OFFLINE:
+        notes.append("is non-causal: for simulate and evaluate; serve another model")
+    if resumed:
+        notes.append(f"resumed from {resumed} checkpoint{'s' * (resumed > 1)}")
+    return notes
 
 
 def _score(
     nets: Sequence[Network], name: str, day: LabelledSession, outputs: tuple[Output, ...]
 ) -> NDArray[np.float64]:
-    """R² f8[D] over a whole day, decoded by the runtime from its first bin, or by torch if it looks ahead."""
+    """R² f8[D] over a whole day, decoded by the runtime from its first bin, or by torch if non-causal."""
     artifact = export_members(nets, name, day.binned.bin_width_s, outputs)
     if not artifact.causal:
         return r2(decoded_whole(nets, day.binned.counts, name), day.targets)
@@ -363,7 +406,7 @@ def _score(
 
 
 class _Clock:
-    """Time left, by how long it took so far."""
+    """Estimates the remaining time from the elapsed time."""
 
     def __init__(self) -> None:
         self._began: tuple[float, float] | None = None
@@ -371,14 +414,10 @@ class _Clock:
     def left(self, done: float) -> str:
         now = time.monotonic()
         if self._began is None:
-            # A training that is resumed does not begin at 0.
+            # A resumed training does not start at 0.
             self._began = (now, done)
         began_s, began_at = self._began
         if done <= began_at or done >= 1.0:
             return ""
         seconds = (now - began_s) / (done - began_at) * (1.0 - done)
         return f", {seconds / 60:.0f} min left" if seconds > 90 else f", {seconds:.0f} s left"
-
-
-def _ignore(_what: str, _done: float) -> None:
-    pass

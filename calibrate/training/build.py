@@ -1,8 +1,9 @@
-"""Networks from binned sessions: trained on all of them, exported for each."""
+"""Untrained networks, their read-ins for sessions, and artifacts of trained ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output, count_max_at
-from rtdecode.calibrate.channels.statistics import remember, with_memory
-from rtdecode.calibrate.training.ensemble import member_seeds, train_members
-from rtdecode.calibrate.training.settings import TrainingSettings
-from rtdecode.calibrate.training.sizes import GRU_UNITS, MOST_MEMBERS, ONE_DAY, Sizes
-from rtdecode.calibrate.training.trainer import TrainingLog
-from rtdecode.calibrate.training.windows import Recording, validation_blocks
+from rtdecode.calibrate.training.ensemble import member_seeds
+from rtdecode.calibrate.training.settings import (
+    GRU_UNITS,
+    MOST_MEMBERS,
+    ONE_DAY_TRAINING,
+    Sizes,
+    TrainingSettings,
+)
+from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alive import alive_channels, check_some_alive
 from rtdecode.models.ensemble.join import ensemble_of
@@ -25,70 +29,14 @@ from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 from rtdecode.models.nn.network import Network
 
-#: Part of the training time that tells when to stop, and the R² by which an earlier look must be better:
-#: its blocks are short, and choosing the best of many looks by them cost .003 to .011 on other days.
-VALIDATED, TOLERANCE = 0.05, 0.05
-
-
 DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
 
-#: The longest time constant that a leaky neuron starts with.
+#: The longest initial time constant of a leaky neuron.
 LONGEST_S = 4.0
 
-#: Length of a training window, and the part of it that is not scored.
+#: Length of a training window, and of the part of it that is not scored.
 WINDOW_S, WARMUP_S = 12.8, 0.8
 SHORTEST_WINDOW_BINS = 50
-
-#: Kinds that a CPU trains in float32 whatever it can do. With AMX torch 2.14 gives a convolution of few
-#: channels over many frames, an MLP's of behaviour, wrong in bfloat16 (error as large as the result).
-CPU_FLOAT32 = ("gru", "mlp")
-
-
-def fit_network(
-    kind: str,
-    names: list[str],
-    counts: list[NDArray[np.uint8]],
-    targets: list[NDArray[np.float32]],
-    outputs: tuple[Output, ...],
-    bin_width_s: float,
-    *,
-    seed: int,
-    device: str,
-    progress: Callable[[float], None],
-) -> tuple[list[ModelArtifact], list[TrainingLog]]:
-    """Train a kind's members on all sessions.
-
-    Args:
-        kind: "alignnet" or "gru".
-        names: of the sessions.
-        counts: u1[T, C] for each.
-        targets: f4[T, D] for each, in the outputs' units; NaN where not to be learnt from.
-        outputs: with mean and SD of the labels, by which they are z-scored.
-        bin_width_s: seconds.
-        seed: of the initial weights and of training.
-        device: "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N".
-        progress: called with the part of the work that is done.
-
-    Returns:
-        An artifact for each session, which differ in the read-in that is folded into them, and how the
-        training of each member went.
-
-    Raises:
-        RtdecodeError: no such device, no channel fires, or a session is too short.
-    """
-    where = chosen_device(device)
-    nets = new_members(kind, counts[0].shape[1], outputs, bin_width_s, seed, ONE_DAY)
-    mean, sd = (np.array([getattr(output, part) for output in outputs]) for part in ("mean", "sd"))
-    recordings = []
-    for name, block, label in zip(names, counts, targets, strict=True):
-        clipped = take_up(nets, name, block, bin_width_s, where=name)
-        recordings.append(_recording(name, clipped, (label - mean) / sd, bin_width_s))
-    logs = train_members(nets, recordings, settings_for(recordings, bin_width_s, seed), where, progress)
-    artifacts = []
-    for name, block, label in zip(names, counts, targets, strict=True):
-        kept = remember(block, label, bin_width_s, nets[0].read_in.count_max)
-        artifacts.append(with_memory(export_members(nets, name, bin_width_s, outputs), kept))
-    return artifacts, logs
 
 
 def new_members(
@@ -98,22 +46,16 @@ def new_members(
     bin_width_s: float,
     seed: int,
     sizes: Sizes,
-    n_members: int | None = None,
     *,
     causal: bool = True,
 ) -> list[Network]:
-    """Untrained networks, `n_members` or as many as models of the kind have; AlignNets also not causal.
+    """The untrained networks of a model: `sizes.members` AlignNets, causal or not, or one GRU.
 
     Raises:
-        RtdecodeError: models of the kind cannot have that many.
+        RtdecodeError: an ensemble cannot have that many members.
     """
-    if n_members is None:
-        n_members = sizes.members if kind == AlignNet.kind else 1
-    if not 1 <= n_members <= MOST_MEMBERS or (n_members > 1 and kind != AlignNet.kind):
-        raise RtdecodeError(
-            f"a {kind} model of {n_members} networks",
-            fix=f"give 1 to {MOST_MEMBERS}" if kind == AlignNet.kind else "leave the number out",
-        )
+    n_members = sizes.members if kind == AlignNet.kind else 1
+    check_members(kind, n_members)
     mean, sd = [output.mean for output in outputs], [output.sd for output in outputs]
     nets = []
     for member_seed in member_seeds(seed, n_members):
@@ -125,35 +67,48 @@ def new_members(
     return nets
 
 
+def check_members(kind: str, n_members: int) -> None:
+    """Refuse a number of members that models of this kind cannot have.
+
+    Raises:
+        RtdecodeError: it is not 1 to `MOST_MEMBERS`, or more than 1 for a kind without ensembles.
+    """
+    if not 1 <= n_members <= MOST_MEMBERS or (n_members > 1 and kind != AlignNet.kind):
+        raise RtdecodeError(
+            f"a model of kind {kind} cannot have {n_members} networks",
+            fix=f"use --members 1 to {MOST_MEMBERS}" if kind == AlignNet.kind else "leave --members out",
+        )
+
+
 def export_members(
     nets: Sequence[Network], session: str, bin_width_s: float, outputs: tuple[Output, ...]
 ) -> ModelArtifact:
-    """The model of these members, for one of their sessions; AlignNets that look ahead are not stepped."""
-    ahead = [net for net in nets if isinstance(net, AlignNet) and not net.causal]
-    if ahead:
-        return noncausal_model(ahead, session=session, bin_width_s=bin_width_s, outputs=outputs)
+    """The model of these members for one of their sessions; non-causal AlignNets cannot be stepped."""
+    whole = [net for net in nets if isinstance(net, AlignNet) and not net.causal]
+    if whole:
+        return noncausal_model(whole, session=session, bin_width_s=bin_width_s, outputs=outputs)
     return ensemble_of(
         [export(net, session=session, bin_width_s=bin_width_s, outputs=outputs) for net in nets]
     )
 
 
-def take_up(
+def add_session(
     nets: Sequence[Network], name: str, counts: NDArray[np.uint8], bin_width_s: float, *, where: str
 ) -> NDArray[np.float32]:
-    """Give networks a read-in for a session: the z-score of each channel, dead ones ignored.
+    """Add a read-in for a session to networks: the z-score of each channel, dead channels masked.
 
     Args:
-        nets: whose read-ins take it up.
+        nets: networks without a read-in of this name.
         name: of the session.
-        counts: u1[T, C], all that may be looked at; no behaviour is needed.
+        counts: u1[T, C], bins that the statistics may use; no behaviour is needed.
         bin_width_s: seconds.
-        where: what an error names.
+        where: named in errors, such as the session's file.
 
     Returns:
-        The counts as the network takes them, f4[T, C], clipped to `count_max`.
+        The counts as the network receives them, f4[T, C], clipped to `count_max`.
 
     Raises:
-        RtdecodeError: no channel fires, or there are other channels than the network has.
+        RtdecodeError: no channel fires, or the network has another number of channels.
     """
     clipped = clipped_counts(counts, nets[0].read_in.count_max)
     start = read_in_start(clipped, bin_width_s, where=where)
@@ -163,12 +118,12 @@ def take_up(
 
 
 def decoded_whole(nets: Sequence[Network], counts: NDArray[np.uint8], session: str) -> NDArray[np.float32]:
-    """What the members decode, their mean, of a session in one piece: f4[T, D] in the outputs' units.
+    """The ensemble's decoded values of a session in one piece: f4[T, D] in the outputs' units.
 
     Args:
-        nets: the members.
-        counts: u1[T, C], which follow each other; nothing was before the first and after the last.
-        session: whose read-in to take.
+        nets: the members; their mean is taken.
+        counts: u1[T, C], consecutive bins, with nothing before the first and after the last.
+        session: the session whose read-in is used.
     """
     window = torch.from_numpy(counts.T[np.newaxis].astype(np.float32))
     with torch.no_grad():
@@ -178,19 +133,25 @@ def decoded_whole(nets: Sequence[Network], counts: NDArray[np.uint8], session: s
 
 
 def clipped_counts(counts: NDArray[np.uint8], count_max: int) -> NDArray[np.float32]:
-    """Counts as a network takes them, f4 of the same shape."""
+    """Counts as a network receives them, f4 of the same shape."""
     return np.minimum(counts, np.uint8(count_max)).astype(np.float32)
+
+
+def z_scored(targets: NDArray[np.float32], outputs: Sequence[Output]) -> NDArray[np.float64]:
+    """Behaviour f[T, D] in the outputs' units, z-scored by their mean and SD."""
+    mean, sd = (np.array([getattr(output, part) for output in outputs]) for part in ("mean", "sd"))
+    return np.asarray((targets - mean) / sd)
 
 
 def read_in_start(
     clipped: NDArray[np.float32], bin_width_s: float, *, where: str
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Mean and SD f4[C] of each channel, and which are alive, bool[C]: what `ReadIn.add` wants of a session.
+    """Arguments of `ReadIn.add` for a session: mean and SD f4[C] of each channel, and which fire, bool[C].
 
     Args:
         clipped: f4[T, C], spikes per bin.
         bin_width_s: seconds.
-        where: what an error names.
+        where: named in errors, such as the session's file.
 
     Raises:
         RtdecodeError: no channel fires.
@@ -231,53 +192,10 @@ def new_network(
     return net
 
 
-def settings_for(recordings: Sequence[Recording], bin_width_s: float, seed: int) -> TrainingSettings:
-    """How to train at this bin width; windows are shorter where no session is four of them long."""
+def training_settings(
+    recordings: Sequence[Recording], bin_width_s: float, base: TrainingSettings = ONE_DAY_TRAINING
+) -> TrainingSettings:
+    """`base` with windows for this bin width, shorter where no session is four windows long."""
     longest = max(recording.counts.shape[1] for recording in recordings)
     window = min(round(WINDOW_S / bin_width_s), max(longest // 4, SHORTEST_WINDOW_BINS))
-    warmup = min(round(WARMUP_S / bin_width_s), window // 4)
-    return TrainingSettings(window_bins=window, warmup_bins=warmup, tolerance=TOLERANCE, seed=seed)
-
-
-def multiplies_bfloat16(kind: str, device: torch.device) -> bool:
-    """Whether to multiply in bfloat16 between the neurons: on a GPU, and on CPUs with instructions for it.
-
-    Without them it is slower than float32. On a CPU some kinds stay in float32 (`CPU_FLOAT32`).
-    """
-    return device.type == "cuda" or (kind not in CPU_FLOAT32 and _cpu_multiplies_bfloat16())
-
-
-def _cpu_multiplies_bfloat16() -> bool:
-    supported: Callable[[], bool] | None = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return supported is not None and bool(supported())
-
-
-def chosen_device(name: str) -> torch.device:
-    """The device called `name`.
-
-    Raises:
-        RtdecodeError: torch knows no such device, or it is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise RtdecodeError(f"cannot be used ({reason})", where=f"--device {name}", fix="use cpu") from None
-    return device
-
-
-def _recording(
-    name: str, counts: NDArray[np.float32], z: NDArray[np.float64], bin_width_s: float
-) -> Recording:
-    known: NDArray[np.bool_] = np.asarray(np.isfinite(z).all(axis=1))
-    learnt, validated = validation_blocks(known, VALIDATED, bin_width_s)
-    return Recording(
-        session=name,
-        counts=torch.from_numpy(counts.T.copy()),
-        targets=torch.from_numpy(np.where(known[:, None], z, 0.0).T.astype(np.float32).copy()),
-        learnt=torch.from_numpy(learnt.astype(np.float32)),
-        validated=validated,
-    )
+    return replace(base, window_bins=window, warmup_bins=min(round(WARMUP_S / bin_width_s), window // 4))

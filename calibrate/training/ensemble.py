@@ -1,4 +1,4 @@
-"""The members of a model, trained side by side: one process for each core."""
+"""The members of an ensemble, trained in parallel: one process per core."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,17 @@ from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
 from numpy.typing import NDArray
 
+from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
 from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.trainer import Checkpoint, TrainingLog, train
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.models.nn.network import Network
 
-LOOK_EVERY_S = 0.2
+POLL_EVERY_S = 0.2
 
-#: A worker without work ends after so long, even if whoever started it was killed.
+#: A worker without work ends after this time, even if the process that started it was killed.
 IDLE_S = 20.0
 
 
@@ -33,40 +35,43 @@ def train_members(
     nets: Sequence[Network],
     recordings: Sequence[Recording],
     settings: TrainingSettings,
-    device: torch.device,
-    progress: Callable[[float], None],
+    run: Run,
+    *,
     checkpoints: Sequence[Checkpoint | None] | None = None,
-    looked: Callable[[float], None] | None = None,
     ranks: Ranks = ALONE,
-    at_once: int | None = None,
 ) -> list[TrainingLog]:
     """`train` each network in place, with a seed of its own.
 
     On a CPU with several cores members are trained at the same time, otherwise one after the other; the
     weights are the same. Each has one thread on a CPU: these networks are too small for more, and threads
-    that wait for each other on a core that something else uses, a daemon say, take many times as long.
+    that share a core with another process, such as a daemon, take many times as long.
 
     Several ranks train one member after the other, all of them together: every rank holds a part of the
     sessions, and groups of ranks with a member each would have to hold all of them in each group.
 
     Args:
         nets: the members.
-        recordings, settings, device, progress: as of `train`.
-        checkpoints: one for each member; they travel to another process.
-        looked: called with the best mean R² so far, mean over the members that have looked.
+        recordings, settings: see `train`.
+        run: see `train`; `on_validation` is called with the best R², mean over the members, once all of them
+            have validated.
+        checkpoints: one for each member; they are pickled where members train in processes of their own.
         ranks: processes that train together.
-        at_once: members that are trained at the same time on a CPU; None for one on each core.
 
     Raises:
         RtdecodeError: as `train`.
     """
-    own = [replace(settings, seed=seed) for seed in member_seeds(settings.seed, len(nets))]
-    kept = list(checkpoints) if checkpoints is not None else [None] * len(nets)
-    n_workers = min(len(nets), at_once or cpu_count())
+    device = chosen_device(run.device)
+    runs = [replace(run, seed=seed) for seed in member_seeds(run.seed, len(nets))]
+    saved = list(checkpoints) if checkpoints is not None else [None] * len(nets)
+    n_workers = min(len(nets), run.at_once or cpu_count())
     if n_workers > 1 and device.type == "cpu" and not ranks.several:
-        return _side_by_side(nets, recordings, own, progress, kept, n_workers, looked)
+        return _in_parallel(nets, recordings, settings, runs, saved, n_workers)
+    logs = []
     with one_thread():
-        return _in_turn(nets, recordings, own, device, progress, kept, looked, ranks)
+        for i, (net, own, checkpoint) in enumerate(zip(nets, runs, saved, strict=True)):
+            own = replace(own, progress=_fraction(run.progress, i, len(nets)))
+            logs.append(train(net, recordings, settings, own, checkpoint=checkpoint, ranks=ranks))
+    return logs
 
 
 def member_seeds(seed: int, n_members: int) -> list[int]:
@@ -84,7 +89,7 @@ def rounds(n_members: int, device: torch.device) -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch computes on one thread meanwhile."""
+    """Limit torch to one thread within the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -93,115 +98,107 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _in_turn(
-    nets: Sequence[Network],
-    recordings: Sequence[Recording],
-    settings: Sequence[TrainingSettings],
-    device: torch.device,
-    progress: Callable[[float], None],
-    checkpoints: Sequence[Checkpoint | None],
-    looked: Callable[[float], None] | None,
-    ranks: Ranks,
-) -> list[TrainingLog]:
-    logs = []
-    for i, (net, member_settings, checkpoint) in enumerate(zip(nets, settings, checkpoints, strict=True)):
-        before = i / len(nets)
-        logs.append(
-            train(
-                net,
-                recordings,
-                member_settings,
-                device,
-                lambda done, before=before: progress(before + done / len(nets)),  # type: ignore[misc]
-                checkpoint,
-                looked,
-                ranks,
-            )
-        )
-    return logs
+def _fraction(progress: Callable[[float], None], i: int, n: int) -> Callable[[float], None]:
+    """Progress of the i-th of n equal parts."""
+    return lambda done: progress(i / n + done / n)
 
 
-def _side_by_side(
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """One member's training, as it is sent to another process.
+
+    Attributes:
+        kind, sizes, sessions, state: the network: class, constructor arguments, read-ins, state dict.
+        recordings: as arrays.
+        settings, seed, deadline_s, checkpoint: see `train`.
+        board: file of f8[2, n_members]: the fraction done and the best R² of each member.
+        member, n_members: number of this member, and of all.
+        parent: id of the process that waits for the result.
+    """
+
+    kind: type[Network]
+    sizes: dict[str, Any]
+    sessions: list[str]
+    state: dict[str, NDArray[Any]]
+    recordings: list[dict[str, Any]]
+    settings: TrainingSettings
+    seed: int
+    deadline_s: float | None
+    checkpoint: Checkpoint | None
+    board: Path
+    member: int
+    n_members: int
+    parent: int
+
+
+def _in_parallel(
     nets: Sequence[Network],
     recordings: Sequence[Recording],
-    settings: Sequence[TrainingSettings],
-    progress: Callable[[float], None],
+    settings: TrainingSettings,
+    runs: Sequence[Run],
     checkpoints: Sequence[Checkpoint | None],
     n_workers: int,
-    looked: Callable[[float], None] | None,
 ) -> list[TrainingLog]:
-    plain = [_packed(recording) for recording in recordings]
+    packed, run = [_packed(recording) for recording in recordings], runs[0]
     with tempfile.TemporaryDirectory(prefix="rtdecode-") as folder:
         path = Path(folder) / "progress"
-        told = np.memmap(path, np.float64, "w+", shape=(2, len(nets)))
-        told[1], best = np.nan, -np.inf
+        board = np.memmap(path, np.float64, "w+", shape=(2, len(nets)))
+        board[1], best = np.nan, -np.inf
         pool = ProcessPoolExecutor(n_workers, timeout=IDLE_S)
         try:
             futures: list[Future[tuple[dict[str, NDArray[Any]], TrainingLog]]] = [
                 pool.submit(
-                    _train_apart,
-                    type(net), net.settings, net.read_in.names, _arrays(net), plain, settings[i],
-                    checkpoints[i], path, i, len(nets), os.getpid(),
+                    _train_task,
+                    _Task(
+                        type(net), net.settings, net.read_in.names, _arrays(net), packed, settings,
+                        own.seed, own.deadline_s, checkpoint, path, i, len(nets), os.getpid(),
+                    ),
                 )
-                for i, net in enumerate(nets)
+                for i, (net, own, checkpoint) in enumerate(zip(nets, runs, checkpoints, strict=True))
             ]  # fmt: skip
             pending: set[Future[Any]] = set(futures)
             while pending:
-                done, pending = wait(pending, LOOK_EVERY_S, FIRST_EXCEPTION)
+                done, pending = wait(pending, POLL_EVERY_S, FIRST_EXCEPTION)
                 for future in done:
                     future.result()
-                progress(float(told[0].mean()))
-                if looked is not None and np.isfinite(told[1]).all() and told[1].mean() > best:
-                    best = float(told[1].mean())
-                    looked(best)
+                run.progress(float(board[0].mean()))
+                if np.isfinite(board[1]).all() and board[1].mean() > best:
+                    best = float(board[1].mean())
+                    run.on_validation(best)
             results = [future.result() for future in futures]
         finally:
             pool.shutdown(wait=True, kill_workers=True)
     for net, (state, _) in zip(nets, results, strict=True):
         net.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()})
         net.eval()
-    progress(1.0)
+    run.progress(1.0)
     return [log for _, log in results]
 
 
-def _train_apart(
-    kind: type[Network],
-    sizes: dict[str, Any],
-    sessions: list[str],
-    state: dict[str, NDArray[Any]],
-    recordings: list[dict[str, Any]],
-    settings: TrainingSettings,
-    checkpoint: Checkpoint | None,
-    path: Path,
-    member: int,
-    n_members: int,
-    parent: int,
-) -> tuple[dict[str, NDArray[Any]], TrainingLog]:
+def _train_task(task: _Task) -> tuple[dict[str, NDArray[Any]], TrainingLog]:
     torch.set_num_threads(1)
-    told = np.memmap(path, np.float64, "r+", shape=(2, n_members))
+    board = np.memmap(task.board, np.float64, "r+", shape=(2, task.n_members))
 
-    def tell(done: float) -> None:
-        told[0, member] = done
-        if os.getppid() != parent:
-            # Killed: nobody waits for this, and whoever goes on from the checkpoint must be alone with it.
+    def progress(done: float) -> None:
+        board[0, task.member] = done
+        if os.getppid() != task.parent:
+            # The parent was killed, and whoever resumes from the checkpoint must be its only user.
             os._exit(1)
 
-    net = kind.rebuilt(
-        sizes, sessions, {name: torch.from_numpy(array.copy()) for name, array in state.items()}
-    )
+    def on_validation(best: float) -> None:
+        board[1, task.member] = best
 
-    def tell_r2(best: float) -> None:
-        told[1, member] = best
-
-    log = train(
-        net,
-        [_unpacked(each) for each in recordings],
-        settings,
-        torch.device("cpu"),
-        tell,
-        checkpoint,
-        tell_r2,
+    state = {name: torch.from_numpy(array.copy()) for name, array in task.state.items()}
+    net = task.kind.rebuilt(task.sizes, task.sessions, state)
+    run = Run(
+        seed=task.seed,
+        device="cpu",
+        deadline_s=task.deadline_s,
+        progress=progress,
+        on_validation=on_validation,
     )
+    recordings = [_unpacked(each) for each in task.recordings]
+    log = train(net, recordings, task.settings, run, checkpoint=task.checkpoint)
     return _arrays(net), log
 
 
@@ -210,7 +207,7 @@ def _arrays(net: Network) -> dict[str, NDArray[Any]]:
 
 
 def _packed(recording: Recording) -> dict[str, Any]:
-    """As arrays: tensors would travel through shared memory, which small containers lack."""
+    """As arrays: tensors would be sent through shared memory, which small containers lack."""
     return {
         name: value.numpy() if isinstance(value, torch.Tensor) else value
         for name, value in vars(recording).items()
@@ -218,5 +215,5 @@ def _packed(recording: Recording) -> dict[str, Any]:
 
 
 def _unpacked(packed: dict[str, Any]) -> Recording:
-    tensors = {name: torch.from_numpy(packed[name].copy()) for name in ("counts", "targets", "learnt")}
-    return Recording(session=packed["session"], validated=packed["validated"], **tensors)
+    tensors = {name: torch.from_numpy(packed[name].copy()) for name in ("counts", "targets", "train")}
+    return Recording(session=packed["session"], validation=packed["validation"], **tensors)

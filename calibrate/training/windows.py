@@ -1,4 +1,4 @@
-"""Continuous sessions cut into overlapping windows, some of them kept back to see when to stop."""
+"""Continuous sessions cut into overlapping windows, and the blocks of them that validate a training."""
 
 from __future__ import annotations
 
@@ -13,37 +13,69 @@ from torch import Tensor
 
 N_BLOCKS = 5
 
-#: Behaviour this near to a validation block says what it holds.
+#: Behaviour this close to a validation block is correlated with the block's.
 MARGIN_S = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One session as training sees it.
+    """One session's training data.
 
     Attributes:
-        session: its name, by which the network reads it in.
+        session: its name, which selects the network's read-in.
         counts: f4[C, T], spikes per bin.
-        targets: f4[D, T], z-scored behaviour; 0 where unknown.
-        learnt: f4[T], 1 for bins that are learnt from.
-        validated: bool[T], bins that only tell when to stop.
+        targets: f4[D, T], z-scored behaviour; 0 where unlabelled.
+        train: f4[T], 1 for bins that are trained on.
+        validation: bool[T], validation bins.
     """
 
     session: str
     counts: Tensor
     targets: Tensor
-    learnt: Tensor
-    validated: NDArray[np.bool_]
+    train: Tensor
+    validation: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        session: str,
+        counts: NDArray[np.integer | np.floating],
+        targets: NDArray[np.floating],
+        train: NDArray[np.bool_],
+        validation: NDArray[np.bool_] | None = None,
+    ) -> Recording:
+        """A recording from arrays with time along the rows.
+
+        Args:
+            session: name of the session.
+            counts: [T, C], spikes per bin, clipped.
+            targets: f[T, D], z-scored behaviour; bins with a NaN are unlabelled.
+            train: bool[T], bins to train on.
+            validation: bool[T], validation bins; None for none.
+        """
+        rows = is_labelled(targets)[:, np.newaxis]
+        return cls(
+            session=session,
+            counts=torch.from_numpy(counts.T.astype(np.float32, order="C")),
+            targets=torch.from_numpy(np.where(rows, targets, 0.0).T.astype(np.float32, order="C")),
+            train=torch.from_numpy(train.astype(np.float32)),
+            validation=np.zeros_like(train) if validation is None else validation,
+        )
+
+
+def is_labelled(targets: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """bool[T], bins of f[T, D] in which every column is finite."""
+    return np.asarray(np.isfinite(targets).all(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some windows.
+    """N windows.
 
     Attributes:
         counts: f4[N, C, W].
         targets: f4[N, D, W].
-        weight: f4[N, 1, W], 0 where the network warms up or nothing is known.
+        weight: f4[N, 1, W], 0 in the warm-up and where unlabelled.
         sessions: N names.
     """
 
@@ -54,39 +86,39 @@ class Batch:
 
 
 def validation_blocks(
-    known: NDArray[np.bool_], part: float, bin_width_s: float
+    labelled: NDArray[np.bool_], fraction: float, bin_width_s: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Keep back five blocks, spread over the time that is known.
+    """Choose five validation blocks, spread over the labelled time.
 
     Args:
-        known: bool[T], bins with behaviour.
-        part: of the known bins that is kept back, in all.
+        labelled: bool[T].
+        fraction: of the labelled bins that all blocks together have.
         bin_width_s: seconds.
 
     Returns:
-        bool[T] of bins to learn from (none within a second of a block), and bool[T] of the blocks.
+        bool[T] of training bins (none within a second of a block), and bool[T] of the blocks.
     """
-    rows = np.flatnonzero(known)
-    length = max(1, round(len(rows) * part / N_BLOCKS))
-    kept = np.zeros_like(known)
-    near = np.zeros_like(known)
+    rows = np.flatnonzero(labelled)
+    length = max(1, round(len(rows) * fraction / N_BLOCKS))
+    validation = np.zeros_like(labelled)
+    near = np.zeros_like(labelled)
     margin = round(MARGIN_S / bin_width_s)
     for chunk in np.array_split(rows, N_BLOCKS):
-        middle = len(chunk) // 2
-        block = chunk[max(0, middle - length // 2) :][:length]
-        kept[block] = True
+        centre = len(chunk) // 2
+        block = chunk[max(0, centre - length // 2) :][:length]
+        validation[block] = True
         near[max(0, block[0] - margin) : block[-1] + margin + 1] = True
-    return known & ~near, kept
+    return labelled & ~near, validation
 
 
 class WindowSampler:
-    """Draws windows at random from all recordings, each bin as likely as the next.
+    """Draws windows at random from all recordings, each start with equal probability.
 
     Args:
         recordings: at least one is longer than a window; shorter ones are left out.
         window_bins: W.
-        warmup_bins: first bins of a window that are not scored: what came before them is not in it.
-        seed: of the draws.
+        warmup_bins: first bins of a window that are not scored: the input before them is missing.
+        seed: random seed.
     """
 
     def __init__(
@@ -100,19 +132,19 @@ class WindowSampler:
 
     @property
     def n_windows(self) -> int:
-        """How many different windows there are to draw, each as likely as the next."""
+        """Number of different windows, each drawn with equal probability."""
         return int(self._ends[-1])
 
     def reseed(self, seed: int) -> None:
-        """Draw from here on as a sampler of this seed would from its start."""
+        """Continue as a new sampler with this seed."""
         self._rng = np.random.default_rng(seed)
 
     def state(self) -> dict[str, Any]:
-        """What the next draw depends on, as JSON can hold it."""
+        """State of the random generator, as JSON can hold it."""
         return dict(self._rng.bit_generator.state)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state` gave."""
+        """Continue from a `state`."""
         self._rng.bit_generator.state = dict(state)
 
     def draw(self, n: int) -> Batch:
@@ -125,7 +157,7 @@ class WindowSampler:
             bins = slice(first, first + self._window_bins)
             counts.append(recording.counts[:, bins])
             targets.append(recording.targets[:, bins])
-            weight.append(recording.learnt[bins])
+            weight.append(recording.train[bins])
             sessions.append(recording.session)
         stacked = torch.stack(weight).unsqueeze(1)
         stacked[..., : self._warmup_bins] = 0.0

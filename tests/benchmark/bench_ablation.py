@@ -24,12 +24,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtdecode.calibrate.adaptation.finetune import adapt
+from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, read_all
 from rtdecode.calibrate.data.splits import chronological_split
-from rtdecode.calibrate.fitting.pretrain import STEPS, pretraining_settings, recordings_of
-from rtdecode.calibrate.training.build import new_members, settings_for, take_up
-from rtdecode.calibrate.training.sizes import MANY_DAYS
+from rtdecode.calibrate.fitting.pretrain import PretrainSettings, recordings_of
+from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.build import (
+    add_session,
+    clipped_counts,
+    new_members,
+    training_settings,
+    z_scored,
+)
+from rtdecode.calibrate.training.settings import MANY_DAYS
 from rtdecode.calibrate.training.trainer import train
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.models.nn.layers import ConvUnit
@@ -39,7 +47,7 @@ from rtdecode.models.nn.network import Network
 TESTED = ("20160930_02", "20161014_04", "20161026_03", "20161207_02", "20161220_02", "20170123_02")
 OUTPUTS = ("x", "y", "vx", "vy")
 BIN_WIDTH_S, LABELLED_S, SEED = 0.064, 240.0, 0
-CPU = torch.device("cpu")
+CPU, RUN = torch.device("cpu"), Run(seed=SEED, device="cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +55,7 @@ class Variant:
     """A way to train.
 
     Attributes:
-        settings: what differs from `pretraining_settings`.
+        settings: what differs from those of `PretrainSettings`.
         network: what is done to the network before it is trained.
         pretrained: False to start from nothing on the four minutes.
     """
@@ -86,15 +94,15 @@ def all_channels(net: Network) -> None:
 
 VARIANTS: dict[str, Variant] = {
     "as pretrain does": Variant(),
-    "all ways in every batch": Variant(settings={"auxiliary_every": 1}),
+    "all paths in every batch": Variant(settings={"auxiliary_every": 1}),
     "without contrast": Variant(settings={"auxiliary_every": 1, "contrast": 0.0}),
-    "without the ways across": Variant(settings={"auxiliary_every": 1, "auxiliary": 1.0, "cross": 0.0}),
-    "the deployed way alone": Variant(settings={"auxiliary": 0.0}),
+    "without the paths across": Variant(settings={"auxiliary_every": 1, "auxiliary": 1.0, "cross": 0.0}),
+    "the deployed path alone": Variant(settings={"auxiliary": 0.0}),
     "without channel dropout": Variant(network=all_channels),
-    "without disturbed windows": Variant(settings={"augmentation": None}),
+    "without augmentation": Variant(settings={"augmentation": None}),
     "without pretraining": Variant(pretrained=False),
     "ReLU for LIF": Variant(network=rectifying),
-    "spikes for charges": Variant(network=spikes_across),
+    "spikes for membrane potentials": Variant(network=spikes_across),
 }
 
 
@@ -107,16 +115,16 @@ def run(name: str, folder: Path, steps: int) -> str:
     bins = [day.known for day in learnt]
     described = describe_outputs(learnt, bins)
     torch.manual_seed(SEED)
-    (net,) = new_members("alignnet", 96, described, BIN_WIDTH_S, SEED, MANY_DAYS, 1)
+    (net,) = new_members("alignnet", 96, described, BIN_WIDTH_S, SEED, replace(MANY_DAYS, members=1))
     variant = VARIANTS[name]
     variant.network(net)
     if variant.pretrained:
         recordings = recordings_of([net], [day.session.name for day in learnt], learnt, bins, described)
-        settings = pretraining_settings("alignnet", recordings, BIN_WIDTH_S, steps, SEED, CPU)
-        train(net, recordings, replace(settings, **variant.settings), CPU, lambda _: None)
+        settings = PretrainSettings(bin_width_s=BIN_WIDTH_S, steps=steps).training(recordings, CPU)
+        train(net, recordings, replace(settings, **variant.settings), RUN)
     scores = np.array([score(net, day, variant.pretrained) for day in read_all(tested, BIN_WIDTH_S, OUTPUTS)])
     zero, tuned = scores.mean(axis=0)
-    return f"{name:28}{zero:10.3f}{tuned:10.3f}   " + " ".join(f"{a:.3f}/{b:.3f}" for a, b in scores)
+    return f"{name:32}{zero:10.3f}{tuned:10.3f}   " + " ".join(f"{a:.3f}/{b:.3f}" for a, b in scores)
 
 
 def score(net: Network, day: LabelledSession, pretrained: bool) -> tuple[float, float]:
@@ -126,10 +134,10 @@ def score(net: Network, day: LabelledSession, pretrained: bool) -> tuple[float, 
     bins = slice(max(0, stop - round(LABELLED_S / BIN_WIDTH_S)), stop)
     counts, targets, name = day.binned.counts[bins], day.targets[bins], day.session.name
     own = copy.deepcopy(net)
-    take_up([own], name, counts, BIN_WIDTH_S, where=name)
+    add_session([own], name, counts, BIN_WIDTH_S, where=name)
     zero = decoded(own, day, held_out) if pretrained else float("nan")
     if pretrained:
-        adapt([own], name, counts, targets, BIN_WIDTH_S, seed=SEED, device=CPU, progress=lambda _: None)
+        adapt([own], name, counts, targets, BIN_WIDTH_S, RUN, FinetuneSettings())
     else:
         _from_nothing(own, day, bins)
     return zero, decoded(own, day, held_out)
@@ -147,17 +155,11 @@ def _from_nothing(net: Network, day: LabelledSession, bins: slice) -> None:
     learnt = np.zeros_like(day.known)
     learnt[bins] = day.known[bins]
     described = describe_outputs([day], [learnt])
-    mean, sd = (np.array([getattr(output, part) for output in described]) for part in ("mean", "sd"))
-    net.set_output_scale(mean, sd)
-    counts = np.minimum(day.binned.counts[bins], net.read_in.count_max).astype(np.float32)
-    recording = Recording(
-        session=day.session.name,
-        counts=torch.from_numpy(counts.T.copy()),
-        targets=torch.from_numpy(((day.targets[bins] - mean) / sd).T.astype(np.float32).copy()),
-        learnt=torch.ones(len(counts)),
-        validated=np.zeros(len(counts), np.bool_),
-    )
-    train(net, [recording], settings_for([recording], BIN_WIDTH_S, SEED), CPU, lambda _: None)
+    net.set_output_scale([output.mean for output in described], [output.sd for output in described])
+    counts = clipped_counts(day.binned.counts[bins], net.read_in.count_max)
+    z = z_scored(day.targets[bins], described)
+    recording = Recording.of(day.session.name, counts, z, np.ones(len(counts), np.bool_))
+    train(net, [recording], training_settings([recording], BIN_WIDTH_S), RUN)
 
 
 def main() -> None:
@@ -165,12 +167,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--steps", type=int, default=PretrainSettings().steps)
     parser.add_argument("--only", default=",".join(VARIANTS))
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     names = given.only.split(",")
-    print(f"{'':28}{'spikes':>10}{'4 min':>10}   days", flush=True)
+    print(f"{'':32}{'spikes':>10}{'4 min':>10}   days", flush=True)
     rows = Parallel(n_jobs=given.workers, return_as="generator")(
         delayed(run)(name, given.folder, given.steps) for name in names
     )

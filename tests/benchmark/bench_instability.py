@@ -31,9 +31,10 @@ from rtdecode.calibrate.adaptation.session import Today, read_today
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.splits import chronological_split
-from rtdecode.calibrate.fitting.day_filter import wiener_of_today
 from rtdecode.calibrate.fitting.fit import fit_sessions
-from rtdecode.calibrate.fitting.fitters import NETWORKS
+from rtdecode.calibrate.fitting.fitters import NETWORKS, same_day_filter
+from rtdecode.calibrate.fitting.training_set import FitSettings
+from rtdecode.calibrate.run import Run
 from rtdecode.cli.common import table
 from rtdecode.decode.load import load_decoder
 from rtdecode.session.bins import bin_session
@@ -113,9 +114,8 @@ def closed_loop_rows(arguments: argparse.Namespace, kind: str, seed: int) -> Ite
         [arguments.session],
         kind,
         arguments.bin_width,
-        labels="refit",
-        blocks=[arguments.first],
-        seed=seed,
+        settings=FitSettings(labels="refit", blocks=[arguments.first]),
+        run=Run(seed=seed),
     ).artifact
     changed = read_today(arguments.session, base, refit=True, blocks=[arguments.changed])
     before = earlier(arguments, base)
@@ -124,15 +124,13 @@ def closed_loop_rows(arguments: argparse.Namespace, kind: str, seed: int) -> Ite
     yield ["as fitted", "before", *told(base, before, before.learnt)]
     yield ["as fitted", "during", *told(base, today, later)]
     if kind not in NETWORKS:
-        anew = wiener_of_today(
+        anew = same_day_filter(
             today.counts[: today.end], today.learnt_targets, base.outputs, base.bin_width_s
         )
         yield [f"{kind} anew", "after", *told(anew, today, later, today.learnt_s)]
         return
     for rung in arguments.rungs.split(","):
-        taken = take_rung(
-            rung, base, today, seed=seed, device="cpu", ends_at_s=None, progress=lambda done: None
-        )
+        taken = take_rung(rung, base, today, Run(seed=seed, device="cpu"))
         name = rung + (f" ({taken.settings['as']})" if "as" in taken.settings else "")
         yield [name, "after", *told(taken.artifact, today, later, today.learnt_s if rung != "unsup" else 0.0)]
 
@@ -175,7 +173,7 @@ def simulated(arguments: argparse.Namespace) -> None:
     _, last = chronological_split(known, LAST)
     lead = slice(max(0, at - round(BEFORE_S / width_s)), at)
     in_use = calibrated("full", base, part(day, day.counts, lead))
-    filtered = wiener_of_today(day.counts[lead], day.targets[lead], base.outputs, width_s)
+    filtered = same_day_filter(day.counts[lead], day.targets[lead], base.outputs, width_s)
     firing = np.flatnonzero(day.counts[:at].mean(axis=0) >= width_s)
     channels = np.random.default_rng(arguments.seed).choice(firing, arguments.channels, replace=False)
     # Nothing that is scored is learnt from, so a short day has fewer minutes.
@@ -199,7 +197,7 @@ def simulated(arguments: argparse.Namespace) -> None:
             rung: [calibrated(rung, in_use, part(day, counts, span)) for span in spans]
             for rung in arguments.rungs.split(",")
         }
-        anew = [wiener_of_today(counts[span], day.targets[span], base.outputs, width_s) for span in spans]
+        anew = [same_day_filter(counts[span], day.targets[span], base.outputs, width_s) for span in spans]
         for rung, after, before in (
             *((rung, after, in_use) for rung, after in models.items()),
             ("wiener anew", anew, filtered),
@@ -223,7 +221,7 @@ def part(day: Today, counts: U1, rows: slice) -> Today:
 
 def calibrated(rung: str, base: ModelArtifact, today: Today) -> ModelArtifact:
     """A model of these bins, which remembers them, so that it is a base in its turn."""
-    taken = take_rung(rung, base, today, seed=0, device="cpu", ends_at_s=None, progress=lambda done: None)
+    taken = take_rung(rung, base, today, Run(device="cpu"))
     sessions = [*base.provenance.get("sessions", ()), today.provenance()]
     return replace(taken.artifact, provenance={"sessions": sessions})
 

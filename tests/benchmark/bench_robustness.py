@@ -21,7 +21,7 @@ from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.sessions import LabelledSession, read_all
 from rtdecode.calibrate.data.splits import chronological_split
-from rtdecode.calibrate.training.build import export_members, take_up
+from rtdecode.calibrate.training.build import add_session, export_members
 from rtdecode.decode.load import load_decoder
 from rtdecode.models.ensemble.load import networks_of
 
@@ -116,7 +116,7 @@ def score(artifact: ModelArtifact, day: LabelledSession, fault: Fault) -> float:
     bins = round(READ_IN_S / artifact.bin_width_s)
     nets = [copy.deepcopy(net) for net in networks_of(artifact)]
     known = day.binned.counts[max(0, stop - bins) : stop]
-    take_up(nets, day.session.name, known, artifact.bin_width_s, where=str(day.path))
+    add_session(nets, day.session.name, known, artifact.bin_width_s, where=str(day.path))
     decoder = load_decoder(export_members(nets, day.session.name, artifact.bin_width_s, artifact.outputs))
     counts = day.binned.counts.copy()
     first = max(0, stop - round(LEAD_S / artifact.bin_width_s))

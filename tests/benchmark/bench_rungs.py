@@ -21,6 +21,7 @@ from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.ladder import RUNGS, take_rung
 from rtdecode.calibrate.adaptation.session import Today, read_today
 from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.run import Run
 from rtdecode.decode.load import load_decoder
 
 UNLABELLED_MIN = 4.0
@@ -43,15 +44,7 @@ def from_minutes(today: Today, minutes: float) -> Today:
 def reached(base: ModelArtifact, today: Today, minutes: float, rung: str) -> tuple[float, float]:
     """Mean R² of the last fifth, and seconds."""
     started = time.perf_counter()
-    taken = take_rung(
-        rung,
-        base,
-        from_minutes(today, minutes),
-        seed=0,
-        device="cpu",
-        ends_at_s=None,
-        progress=lambda done: None,
-    )
+    taken = take_rung(rung, base, from_minutes(today, minutes), Run(device="cpu"))
     seconds = time.perf_counter() - started
     values = np.empty(today.targets.shape, np.float32)
     load_decoder(taken.artifact).run(today.counts, values)

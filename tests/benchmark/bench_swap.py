@@ -14,15 +14,14 @@ import tempfile
 import threading
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
-from rtdecode.calibrate.training import build as networks
-from rtdecode.calibrate.training.settings import TrainingSettings
+from rtdecode.calibrate.fitting.training_set import FitSettings
+from rtdecode.calibrate.training.settings import ONE_DAY_TRAINING
 from rtdecode.client import ControlClient, CursorClient
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
@@ -41,8 +40,8 @@ def first_channels(session: Session, n: int) -> Session:
 
 def models_of(session: Path, kind: str, folder: Path) -> list[Path]:
     """Two models that differ in nothing but their names' sake."""
-    networks.TrainingSettings = partial(TrainingSettings, steps=25)  # type: ignore[misc, assignment]
-    artifact = fit_sessions([session], kind, 0.02).artifact
+    settings = FitSettings(training=replace(ONE_DAY_TRAINING, steps=25))
+    artifact = fit_sessions([session], kind, 0.02, settings=settings).artifact
     paths = []
     for i in range(2):
         name = next(each for each in artifact.run if each.split(".")[-2:] in (["head", "bias"], ["bias"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from daemon import Served, cut
 
 from rtdecode.artifact import write_artifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
+from rtdecode.calibrate.run import Run
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 from rtdecode.tools.loopback import LoopbackRig, private_lsl_config
@@ -83,15 +85,13 @@ def indy_kalman(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def indy_alignnet(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AlignNet for x, y, vx, vy at 20 ms after a few steps of training: it fires, which is all it must."""
-    from rtdecode.calibrate.training import build as networks
-    from rtdecode.calibrate.training.settings import TrainingSettings
+    from rtdecode.calibrate.training.settings import ONE_DAY_TRAINING
 
     path = tmp_path_factory.mktemp("models") / "alignnet.safetensors"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "TrainingSettings", partial(TrainingSettings, steps=25, batch=4))
-        # Its members in turn: so few steps take less time than processes to take them in.
-        patch.setattr("rtdecode.calibrate.training.ensemble.cpu_count", lambda: 1)
-        write_artifact(path, fit_sessions([indy], "alignnet", 0.02).artifact)
+    settings = FitSettings(training=replace(ONE_DAY_TRAINING, steps=25, batch=4))
+    # One member at a time: so few steps take less time than starting processes.
+    fit = fit_sessions([indy], "alignnet", 0.02, settings=settings, run=Run(at_once=1))
+    write_artifact(path, fit.artifact)
     return path
 
 

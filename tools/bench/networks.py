@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.training.build import export_members, new_members
-from rtdecode.calibrate.training.sizes import ONE_DAY
+from rtdecode.calibrate.training.settings import ONE_DAY
 from rtdecode.models.nn.layers import ConvUnit
 from rtdecode.models.nn.lif import LIF, Fired, spikingjelly_lif
 from rtdecode.models.nn.network import Network

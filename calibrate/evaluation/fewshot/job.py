@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.finetune import adapt
+from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.data.few_shot_split import KnownTime, known_time
 from rtdecode.calibrate.data.metrics import nullable, pcc, r2
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, file_sha256, read_labelled
 from rtdecode.calibrate.evaluation.fewshot.plan import PROTOCOL, FewShotJob
-from rtdecode.calibrate.fitting.day_filter import wiener_of_today
-from rtdecode.calibrate.training.build import chosen_device, export_members, take_up
+from rtdecode.calibrate.fitting.fitters import same_day_filter
+from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.build import add_session, export_members
 from rtdecode.calibrate.training.ensemble import one_thread
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
@@ -135,7 +137,9 @@ def _tuned(job: FewShotJob, day: LabelledSession, known: KnownTime) -> tuple[Mod
         raise _another_file(job.base)
     nets, counts = networks_of(base), day.binned.counts
     started = time.perf_counter()
-    take_up(nets, job.session, counts[known.of(job.read_in_minutes)], job.bin_width_s, where=str(day.path))
+    add_session(
+        nets, job.session, counts[known.of(job.read_in_minutes)], job.bin_width_s, where=str(day.path)
+    )
     if job.minutes:
         bins = known.of(job.minutes)
         adapt(
@@ -144,11 +148,8 @@ def _tuned(job: FewShotJob, day: LabelledSession, known: KnownTime) -> tuple[Mod
             counts[bins],
             day.targets[bins],
             job.bin_width_s,
-            seed=job.seed,
-            device=chosen_device(job.device),
-            progress=_silent,
-            steps=job.steps,
-            at_once=1,
+            Run(seed=job.seed, device=job.device, at_once=1),
+            FinetuneSettings(steps=job.steps),
         )
     fitted = export_members(nets, job.session, job.bin_width_s, base.outputs)
     return fitted, time.perf_counter() - started
@@ -161,7 +162,7 @@ def _filtered(job: FewShotJob, day: LabelledSession, known: KnownTime) -> tuple[
     learnt = np.zeros_like(day.known)
     learnt[bins] = day.known[bins]
     outputs = describe_outputs([day], [learnt])
-    fitted = wiener_of_today(day.binned.counts[bins], day.targets[bins], outputs, job.bin_width_s)
+    fitted = same_day_filter(day.binned.counts[bins], day.targets[bins], outputs, job.bin_width_s)
     return fitted, time.perf_counter() - started
 
 
@@ -171,7 +172,3 @@ def _another_file(path: Path) -> RtdecodeError:
         where=str(path),
         fix="leave files alone meanwhile, and give a cluster's workers the same ones under the same paths",
     )
-
-
-def _silent(_done: float) -> None:
-    pass

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.adaptation import finetune as adapt
-from rtdecode.calibrate.adaptation import interpolation as nearness
+from rtdecode.calibrate.adaptation import interpolation
+from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.data.few_shot_split import HOLDOUT, KNOWN, known_time
 from rtdecode.calibrate.data.sessions import LabelledSession
 from rtdecode.calibrate.evaluation.cache import id_of
@@ -102,8 +102,8 @@ class FewShotJob:
         if not self.steps:
             return {}
         n_bins = round(self.minutes * 60.0 / self.bin_width_s)
-        settings = adapt.adapt_settings(n_bins, self.bin_width_s, self.seed)
-        return asdict(replace(settings, steps=self.steps)) | {"nearness": [nearness.HALF_S, nearness.SOUND]}
+        training = FinetuneSettings(steps=self.steps).training(n_bins, self.bin_width_s)
+        return training.recorded(self.seed) | {"nearness": [interpolation.HALF_S, interpolation.SOUND]}
 
 
 def plan(
@@ -115,6 +115,7 @@ def plan(
     seeds: Sequence[int],
     wiener: bool,
     device: str,
+    steps: int,
 ) -> list[FewShotJob]:
     """All jobs, by day, base, number of minutes and seed, in this order; a filter has but one seed.
 
@@ -122,7 +123,7 @@ def plan(
 
     Args:
         days: as they were read, in the bins and with the outputs of the bases.
-        bases, minutes, known, seeds, wiener, device: see `few_shot`; they went through `check_asked`.
+        bases, minutes, known, seeds, wiener, device, steps: see `few_shot`; they went through `check_asked`.
 
     Raises:
         RtdecodeError: a base was trained on one of the days, or does not fit it.
@@ -150,7 +151,7 @@ def plan(
                     FewShotJob(
                         minutes=m,
                         seed=seed,
-                        steps=adapt.STEPS if m else 0,
+                        steps=steps if m else 0,
                         device=device if m else "cpu",
                         **own,
                     )

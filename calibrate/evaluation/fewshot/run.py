@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import read_artifact
+from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.data.sessions import read_all
 from rtdecode.calibrate.evaluation.cache import JOBS, Progress, digests_of, read_kept, run_kept
 from rtdecode.calibrate.evaluation.fewshot.job import Measured, Score, do_job, scored
 from rtdecode.calibrate.evaluation.fewshot.plan import MINUTES, Base, FewShotJob, check_asked, plan
-from rtdecode.calibrate.training.build import chosen_device
+from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.files import make_folder, replace_file
 
 
@@ -50,6 +51,7 @@ def few_shot(
     seeds: Sequence[int] = (0,),
     wiener: bool = True,
     device: str = "auto",
+    steps: int = FinetuneSettings.steps,
     workers: int | None = None,
     dask: str | None = None,
     progress: Progress | None = None,
@@ -74,6 +76,7 @@ def few_shot(
         seeds: of fine-tuning.
         wiener: whether to put a Wiener filter beside them that is fitted to the same minutes.
         device: to train on.
+        steps: batches of fine-tuning.
         workers: jobs at a time here; None for one on each core, or one where they train on a GPU.
         dask: see `run_jobs`. A cluster's workers read the same files by the same paths.
         progress: told how far the work is.
@@ -106,6 +109,7 @@ def few_shot(
         seeds=seeds,
         wiener=wiener,
         device=device,
+        steps=steps,
     )
     del days, artifacts
     kept = folder / JOBS

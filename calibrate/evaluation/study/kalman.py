@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.evaluation.study.data import StudySet
-from rtdecode.calibrate.fitting.fitters import FITTERS, TrainingSet
+from rtdecode.calibrate.fitting.fitters import FITTERS
+from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
+from rtdecode.calibrate.run import Run
 from rtdecode.models.linear.kalman import AHEAD_S, BEHIND_S, N_TERMS
 from rtdecode.models.linear.kinematics import kinematic_states
 
@@ -33,9 +35,9 @@ def kalman_decoded(data: StudySet, velocity_of: Mapping[int, int | None]) -> tup
         data.outputs,
         data.bin_width_s,
     )
-    (fit,) = FITTERS["kalman"](learnt, lambda _done: None)
-    run, day = dict(fit.run), data.test
-    mask = np.asarray(fit.channel_mask) & day.good
+    (fit,) = FITTERS["kalman"](learnt, FitSettings(), Run())
+    run, day = dict(fit.artifact.run), data.test
+    mask = np.asarray(fit.artifact.channel_mask) & day.good
     before = np.concatenate([each.counts[each.learnt] for each in taught]).std(axis=0, dtype=np.float64)
     scale = np.where(mask, before / np.where(day.good, day.sd, 1.0), 0.0)
     run["observe"] = (run["observe"] * scale[:, np.newaxis]).astype(np.float32)

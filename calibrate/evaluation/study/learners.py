@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.data.velocities import velocity_columns
-from rtdecode.calibrate.evaluation.study.data import StudyDay, StudySet, study_set
+from rtdecode.calibrate.evaluation.study.data import StudySet, study_set
 from rtdecode.calibrate.evaluation.study.kalman import kalman_decoded, kalman_simulated
 from rtdecode.calibrate.evaluation.study.plan import Base, Job
 from rtdecode.calibrate.evaluation.study.recipes import study_network, study_settings
 from rtdecode.calibrate.evaluation.study.rows import DECODING, SIMULATION
 from rtdecode.calibrate.evaluation.study.wiener import wiener_artifact, wiener_filter
-from rtdecode.calibrate.training.build import decoded_whole, export_members, take_up
+from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.build import add_session, decoded_whole, export_members
 from rtdecode.calibrate.training.ensemble import member_seeds, one_thread
 from rtdecode.calibrate.training.settings import SIMULATE
 from rtdecode.calibrate.training.trainer import train
@@ -110,24 +111,15 @@ def _trained(job: Job, data: StudySet) -> Learnt:
         nets.append(net)
     recordings = []
     for day in data.days:
-        take_up(nets, day.name, day.counts[day.seen], bin_width_s, where=str(day.recorded.path))
+        add_session(nets, day.name, day.counts[day.seen], bin_width_s, where=str(day.recorded.path))
         if day.learnt.any():
-            recordings.append(_recording(data, day))
+            z = data.z_behavior(day)
+            recordings.append(Recording.of(day.name, day.counts, z, day.learnt))
     longest = max(recording.counts.shape[1] for recording in recordings)
     for seed, net in zip(seeds, nets, strict=True):
-        settings = study_settings(job.kind, job.direction, longest, bin_width_s, job.steps, seed)
-        train(net, recordings, settings, torch.device("cpu"), _silent)
+        settings = study_settings(job.kind, job.direction, longest, bin_width_s, job.steps)
+        train(net, recordings, settings, Run(seed=seed, device="cpu"))
     return _made(job, data, nets, time.perf_counter() - started)
-
-
-def _recording(data: StudySet, day: StudyDay) -> Recording:
-    return Recording(
-        session=day.name,
-        counts=torch.from_numpy(day.counts.T.astype(np.float32)),
-        targets=torch.from_numpy(data.z_behavior(day).T.copy()),
-        learnt=torch.from_numpy(day.learnt.astype(np.float32)),
-        validated=np.zeros_like(day.learnt),
-    )
 
 
 def _made(job: Job, data: StudySet, nets: Sequence[Network], train_seconds: float) -> Learnt:
@@ -217,7 +209,7 @@ def _as_it_is(job: Job, path: Path) -> Learnt:
             )
     nets = networks_of(base)
     day = data.test
-    take_up(nets, day.name, day.counts[day.seen], data.bin_width_s, where=str(day.recorded.path))
+    add_session(nets, day.name, day.counts[day.seen], data.bin_width_s, where=str(day.recorded.path))
     made = _made(job, data, nets, 0.0)
     return Learnt(
         data, made.values, made.cost, made.footprint_bytes, made.decode_us, 0.0, model=base.model_id
@@ -279,7 +271,3 @@ def _in_units(data: StudySet, z: NDArray[np.float64], decoding: bool) -> NDArray
 def _two_way(net: Network) -> AlignNet | BaselineNet:
     assert isinstance(net, AlignNet | BaselineNet)
     return net
-
-
-def _silent(_done: float) -> None:
-    pass

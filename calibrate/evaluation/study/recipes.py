@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rtdecode.calibrate.evaluation.study.rows import DECODING
-from rtdecode.calibrate.training.build import CPU_FLOAT32, multiplies_bfloat16
+from rtdecode.calibrate.training.devices import CPU_FLOAT32, multiplies_bfloat16
 from rtdecode.calibrate.training.settings import DECODE, SIMULATE, TrainingSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.linear.wiener import DEFAULTS
@@ -117,7 +117,7 @@ def study_network(
 
 
 def study_settings(
-    kind: str, direction: str, longest_bins: int, bin_width_s: float, steps: int, seed: int
+    kind: str, direction: str, longest_bins: int, bin_width_s: float, steps: int
 ) -> TrainingSettings:
     """How a network of the study learns: one cycle, nothing held back to stop by.
 
@@ -126,7 +126,6 @@ def study_settings(
         longest_bins: of the longest session.
         bin_width_s: seconds.
         steps: batches.
-        seed: of everything random.
     """
     window = min(round(WINDOW_S / bin_width_s), max(longest_bins // 4, 8))
     return TrainingSettings(
@@ -138,7 +137,6 @@ def study_settings(
         auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
         auxiliary_every=AUXILIARY_EVERY,
         mixed=multiplies_bfloat16(kind, torch.device("cpu")),
-        seed=seed,
     )
 
 

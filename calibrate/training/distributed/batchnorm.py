@@ -1,4 +1,4 @@
-"""Batch normalisation by the windows of all ranks: each holds some of the sessions, no rank a fair draw.
+"""Batch normalisation over the windows of all ranks: no rank's sessions represent all sessions.
 
 `torch.nn.SyncBatchNorm` does the same on GPUs only.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,11 +20,11 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 @contextmanager
-def normalised_together(net: nn.Module, ranks: Ranks) -> Iterator[None]:
-    """The batch normalisation of `net` goes by the batches of all ranks meanwhile; alone, it stays as it is.
+def synchronised(net: nn.Module, ranks: Ranks) -> Iterator[None]:
+    """Within the context, `net` normalises by the batches of all ranks; with one rank nothing changes.
 
-    In training mode every rank has to run the same layers in the same order. Running statistics come out the
-    same on each.
+    In training mode every rank has to run the same layers in the same order. Running statistics are the same
+    on each.
     """
     norms = [norm for norm in net.modules() if isinstance(norm, Norm)] if ranks.several else []
     for norm in norms:
@@ -39,35 +39,43 @@ def normalised_together(net: nn.Module, ranks: Ranks) -> Iterator[None]:
 def _normalised(norm: Norm, ranks: Ranks, x: Tensor) -> Tensor:
     if not norm.training:
         return type(norm).forward(norm, x)
-    mean, variance, n = _statistics(x.detach().float(), ranks)
+    statistics = _statistics(x.detach().float(), ranks)
     with torch.no_grad():
-        _remember(norm, mean, variance * (n / max(n - 1.0, 1.0)))
-    y: Tensor = _Normalised.apply(x, norm.weight, norm.bias, mean, variance, n, norm.eps, ranks)
+        _update_running(norm, statistics)
+    y: Tensor = _Normalised.apply(x, norm.weight, norm.bias, statistics, norm.eps, ranks)
     return y
 
 
-def _statistics(x: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, float]:
-    """Mean and variance f4[channels] over the values of all ranks, and how many there are of a channel."""
-    # Two passes, which are ten times as fast as `torch.var_mean` on a CPU.
+class _Statistics(NamedTuple):
+    """Mean and variance f4[channels] over the values of all ranks, and the number of values per channel."""
+
+    mean: Tensor
+    variance: Tensor
+    n: float
+
+
+def _statistics(x: Tensor, ranks: Ranks) -> _Statistics:
+    # Two passes are ten times as fast as `torch.var_mean` on a CPU.
     mean = x.mean(_all_but_channels(x))
     variance = (x - mean.view(_along_channels(x))).square_().mean(_all_but_channels(x))
     n = x.numel() // x.shape[1]
     # In float64, where the difference of squares below costs nothing.
-    middle = mean.double()
-    sums = torch.cat([n * middle, n * (variance.double() + middle**2), middle.new_tensor([n])])
+    own = mean.double()
+    sums = torch.cat([n * own, n * (variance.double() + own**2), own.new_tensor([n])])
     total = ranks.total(sums)
     n_all = total[-1]
-    middle, square = (total[:-1] / n_all).chunk(2)
-    return middle.float(), (square - middle**2).clamp(min=0.0).float(), float(n_all)
+    mean_all, square = (total[:-1] / n_all).chunk(2)
+    return _Statistics(mean_all.float(), (square - mean_all**2).clamp(min=0.0).float(), float(n_all))
 
 
-def _remember(norm: Norm, mean: Tensor, variance: Tensor) -> None:
+def _update_running(norm: Norm, statistics: _Statistics) -> None:
+    mean, variance, n = statistics
     if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
         return
     norm.num_batches_tracked += 1
-    part = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    norm.running_mean.lerp_(mean, part)
-    norm.running_var.lerp_(variance, part)
+    momentum = 1.0 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean, momentum)
+    norm.running_var.lerp_(variance * (n / max(n - 1.0, 1.0)), momentum)
 
 
 class _Normalised(torch.autograd.Function):
@@ -79,12 +87,11 @@ class _Normalised(torch.autograd.Function):
         x: Tensor,
         weight: Tensor,
         bias: Tensor,
-        mean: Tensor,
-        variance: Tensor,
-        n: float,
+        statistics: _Statistics,
         eps: float,
         ranks: Ranks,
     ) -> Tensor:
+        mean, variance, n = statistics
         ctx.save_for_backward(x, weight, mean, torch.rsqrt(variance + eps))
         ctx.n, ctx.ranks = n, ranks
         return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
@@ -99,7 +106,7 @@ class _Normalised(torch.autograd.Function):
         of_all, along_z = (ctx.ranks.total(own.double()) / ctx.n).float().view(2, *shape)
         grad_x = (grad - of_all - z * along_z) * (weight * scale).view(shape)
         # The parameters' gradients are averaged over ranks like any others.
-        return grad_x.to(x.dtype), own[1], own[0], None, None, None, None, None
+        return grad_x.to(x.dtype), own[1], own[0], None, None, None
 
 
 def _all_but_channels(x: Tensor) -> list[int]:
@@ -107,5 +114,5 @@ def _all_but_channels(x: Tensor) -> list[int]:
 
 
 def _along_channels(x: Tensor) -> tuple[int, ...]:
-    """The shape in which numbers of the channels meet `x`."""
+    """The shape in which a value per channel broadcasts against `x`."""
     return (1, -1, *(1,) * (x.ndim - 2))

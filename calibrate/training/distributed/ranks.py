@@ -1,9 +1,9 @@
-"""Several processes that train one network together, as torchrun starts them: what they tell each other.
+"""Several processes that train one network together, started by torchrun, and their communication.
 
-with joined("auto") as ranks:                 # ALONE where nothing started several
-    names = ranks.gather(own_name)            # one of each rank, in their order
+with connected("auto") as ranks:              # ALONE where only one process was started
+    names = ranks.gather(own_name)            # one from each rank, in rank order
 
-Everything that is told travels over torch.distributed: gloo between CPUs, NCCL between GPUs.
+They communicate over torch.distributed: gloo between CPUs, NCCL between GPUs.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from rtdecode.errors import RtdecodeError
 
 T = TypeVar("T")
 
-#: A rank waits so long for another, which may have longer sessions to read, or a slower disk.
-PATIENCE = timedelta(minutes=30)
+#: How long a rank waits for another, which may have longer sessions to read, or a slower disk.
+TIMEOUT = timedelta(minutes=30)
 
-#: What torchrun tells each process that it starts.
-CONTRACT = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+#: Environment variables that torchrun sets.
+TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of one training, as one of them sees them.
+    """This process among the processes of one training.
 
-    Methods that pass something between ranks have to be called by all of them, in the same order; of a
-    single process they give back what they got.
+    Methods that communicate have to be called by all ranks, in the same order; with a single process they
+    return their argument.
 
     Attributes:
         rank: number of this process, 0 to n − 1.
-        n: how many there are.
-        local_rank: its number on its machine, which is that of its GPU.
+        n: number of processes.
+        local_rank: its number on its machine, which is the number of its GPU.
     """
 
     rank: int = 0
@@ -54,36 +54,36 @@ class Ranks:
 
     @property
     def several(self) -> bool:
-        """Whether there are others."""
+        """Whether there are other processes."""
         return self.n > 1
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that reports and writes."""
+        """Whether this is the process that reports and writes, rank 0."""
         return self.rank == 0
 
     def gather(self, own: T) -> list[T]:
-        """What each rank gives, in the order of the ranks."""
+        """The values of all ranks, in rank order."""
         if not self.several:
             return [own]
-        told: list[Any] = [None] * self.n
-        dist.all_gather_object(told, own)
-        return told
+        gathered: list[Any] = [None] * self.n
+        dist.all_gather_object(gathered, own)
+        return gathered
 
     def union(self, own: Mapping[int, T]) -> list[T]:
-        """Values by number, of which each rank gives some, in the order of the numbers."""
-        all_given = {number: value for part in self.gather(dict(own)) for number, value in part.items()}
-        return [all_given[number] for number in sorted(all_given)]
+        """Numbered values, some from each rank, in the order of their numbers."""
+        values = {number: value for part in self.gather(dict(own)) for number, value in part.items()}
+        return [values[number] for number in sorted(values)]
 
     def from_lead(self, make: Callable[[], T]) -> T:
-        """What `make` gives on rank 0; it is not called on the others."""
-        told = [make() if self.leads else None]
+        """The result of `make` on rank 0, on all ranks; the others do not call it."""
+        made = [make() if self.leads else None]
         if self.several:
-            dist.broadcast_object_list(told, src=0)
-        return told[0]  # type: ignore[return-value]
+            dist.broadcast_object_list(made, src=0)
+        return made[0]  # type: ignore[return-value]
 
     def total(self, values: Tensor) -> Tensor:
-        """Sums over ranks, in place, the same to the bit on each; no gradient flows through them."""
+        """Sums over ranks, in place, bit-identical on each; no gradient flows through them."""
         if self.several:
             dist.all_reduce(values)
         return values
@@ -93,7 +93,7 @@ class Ranks:
 
         Args:
             loss: scalar, of this rank.
-            mass: scalar, at least 0: how much it counts.
+            mass: scalar, its weight, at least 0.
 
         Returns:
             A scalar whose gradient, averaged over ranks, is that of the mean; and the mean, without gradient.
@@ -109,28 +109,28 @@ class Ranks:
     def parallel(self, module: nn.Module) -> nn.Module:
         """`module`, with its gradients averaged over ranks by the backward pass.
 
-        Ranks begin with the same weights: they were drawn with one seed.
+        Ranks start with the same weights: they were drawn with one seed.
         """
         if not self.several:
             return module
         with warnings.catch_warnings():
-            # Newer releases have another name for `broadcast_buffers`, which older ones do not know.
+            # Newer releases have another name for `broadcast_buffers`, which older ones do not accept.
             warnings.simplefilter("ignore", FutureWarning)
-            # Of a batch only its own sessions' read-ins are used, and mostly only the deployed path.
+            # A batch uses the read-ins of its own sessions only, and in most batches only the deployed path.
             return DistributedDataParallel(
                 module, find_unused_parameters=True, broadcast_buffers=False, init_sync=False
             )
 
     def part(self, n_windows: int) -> int:
-        """How many of a batch's windows are this rank's; they differ by one at most."""
+        """Number of a batch's windows that this rank draws; ranks differ by one at most."""
         return n_windows * (self.rank + 1) // self.n - n_windows * self.rank // self.n
 
     def seed(self, seed: int, step: int) -> int:
-        """Of what this rank draws at random in a step: no other rank's, and no other step's."""
+        """Random seed of this rank in a step, different for every rank and step."""
         return int(np.random.SeedSequence([seed, step, self.rank]).generate_state(1)[0])
 
     def device(self, device: torch.device) -> torch.device:
-        """This rank's own, where a GPU is asked for without its number."""
+        """This rank's own GPU if `device` is a GPU without a number, else `device`."""
         if self.several and device == torch.device("cuda"):
             return torch.device("cuda", self.local_rank)
         return device
@@ -140,26 +140,26 @@ ALONE = Ranks()
 
 
 @contextmanager
-def joined(device: str = "auto") -> Iterator[Ranks]:
-    """Find the other processes that torchrun started, if it did, and part from them at the end.
+def connected(device: str = "auto") -> Iterator[Ranks]:
+    """Connect to the other processes that torchrun started, if any, and disconnect at the end.
 
-    If the work inside fails on one rank, its error goes on from here, and the others end without a word
-    (`SystemExit` of 1): they can do nothing without it, and lose it as soon as its process ends.
+    If one rank fails inside the context, its error propagates, and the others exit silently
+    (`SystemExit` of 1): they cannot continue without it.
 
     Args:
-        device: to train on, as of `pretrain_sessions`.
+        device: to train on, see `Run`.
 
     Raises:
-        RtdecodeError: the others were not found.
+        RtdecodeError: the processes cannot connect.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not all(name in os.environ for name in CONTRACT):
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not all(name in os.environ for name in TORCHRUN):
         yield ALONE
         return
     if os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]:
-        # All are on one machine, so nobody else needs to hear them.
+        # All are on one machine, so no other interface is needed.
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     try:
-        store, rank, n = next(iter(rendezvous("env://", timeout=PATIENCE)))
+        store, rank, n = next(iter(rendezvous("env://", timeout=TIMEOUT)))
         on_gpu = device != "cpu" and torch.cuda.is_available()
         ranks = Ranks(rank, n, int(os.environ.get("LOCAL_RANK", rank)))
         if on_gpu:
@@ -169,12 +169,12 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
             store=PrefixStore("ranks", store),
             rank=rank,
             world_size=n,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
         )
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
         raise RtdecodeError(
-            f"the processes did not find each other ({reason})", fix="start them with torchrun"
+            f"the processes cannot connect to each other ({reason})", fix="start them with torchrun"
         ) from error
     try:
         yield ranks
@@ -189,5 +189,5 @@ def _first_to_fail(store: Store) -> bool:
     try:
         return bool(store.add("failed", 1) == 1)
     except RuntimeError:
-        # The store went with the rank that failed.
+        # The store ended with the rank that failed.
         return False

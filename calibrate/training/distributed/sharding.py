@@ -1,12 +1,12 @@
-"""Sessions shared out over ranks: each reads and holds its own, and knows of the others what they are.
+"""Sessions divided among ranks: each reads and holds its own, and has the metadata of all others.
 
-sessions = read_shared(paths, 0.064, ("x", "y"), kept_back={3}, ranks=ranks)
-held(sessions[0])       # on one rank only
+sessions = read_shared(paths, 0.064, ("x", "y"), 0, validation={3}, ranks=ranks, progress=ignore)
+held(sessions[0])       # True on one rank only
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from rtdecode.calibrate.data.sessions import (
     read_all,
     read_labelled,
 )
+from rtdecode.calibrate.run import Progress
 from rtdecode.calibrate.training.distributed.ranks import Ranks
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.duration import duration_s
@@ -33,35 +34,35 @@ def read_shared(
     bin_width_s: float,
     outputs: tuple[str, ...] | None,
     seed: int,
-    kept_back: Collection[int],
+    validation: Collection[int],
     ranks: Ranks,
-    progress: Callable[[str, float], None],
+    progress: Progress,
 ) -> list[LabelledSession]:
     """All sessions in the order of `paths`, those of other ranks without their samples.
 
     Args:
-        paths, bin_width_s, outputs, seed, progress: as of `read_all`.
-        kept_back: numbers of the sessions that are validated on.
-        ranks: which share them out.
+        paths, bin_width_s, outputs, seed, progress: see `read_all`.
+        validation: numbers of the validation sessions.
+        ranks: among which sessions are divided.
 
     Raises:
-        RtdecodeError: as `read_all`, of a session of this rank or of two that do not go together; or there
-            are more ranks than sessions to learn from.
+        RtdecodeError: as `read_all`, for a session of this rank or for two that do not fit each other; or
+            there are more ranks than training sessions.
     """
     if not ranks.several:
         return read_all(paths, bin_width_s, outputs, seed, progress)
     check_bin_width(bin_width_s)
     if not paths:
-        raise RtdecodeError("no session to learn from", fix="name at least one session file")
-    if ranks.n > len(paths) - len(kept_back):
+        raise RtdecodeError("there is no session to train on", fix="name at least one session file")
+    if ranks.n > len(paths) - len(validation):
         raise RtdecodeError(
-            f"{ranks.n} processes for {len(paths) - len(kept_back)} sessions to learn from",
-            fix="start no more than there are sessions",
+            f"{ranks.n} processes cannot share {len(paths) - len(validation)} training sessions",
+            fix="start at most one process per training session",
         )
     durations = ranks.union({i: duration_s(paths[i]) for i in range(ranks.rank, len(paths), ranks.n)})
-    own = [i for i, rank in enumerate(shares(durations, kept_back, ranks.n)) if rank == ranks.rank]
+    own = [i for i, rank in enumerate(shares(durations, validation, ranks.n)) if rank == ranks.rank]
     if outputs is None:
-        # The first session says what is decoded, whoever holds it.
+        # The first session defines the outputs, on whichever rank it is.
         outputs = ranks.from_lead(lambda: read_labelled(Path(paths[0]), bin_width_s, None, seed).names)
     read: dict[int, LabelledSession] = {}
     for i in own:
@@ -73,19 +74,19 @@ def read_shared(
     return [read.get(i, day) for i, day in enumerate(described)]
 
 
-def shares(durations: Sequence[float], kept_back: Collection[int], n_ranks: int) -> list[int]:
+def shares(durations: Sequence[float], validation: Collection[int], n_ranks: int) -> list[int]:
     """The rank of each session: the longest first, each to the rank that has least so far.
 
-    Sessions to learn from are shared out first, so that ranks have about as much of them, and each has one if
-    there are enough; those kept back are shared out on top.
+    Training sessions are assigned first, so that ranks have about as much of them, and each has one if there
+    are enough; validation sessions are assigned afterwards.
 
     Args:
         durations: of the sessions, seconds.
-        kept_back: numbers of those that are not learnt from.
-        n_ranks: how many ranks there are.
+        validation: numbers of the validation sessions.
+        n_ranks: number of ranks.
     """
     ranks, loads = [0] * len(durations), [(0.0, 0)] * n_ranks
-    for i in sorted(range(len(durations)), key=lambda i: (i in kept_back, -durations[i])):
+    for i in sorted(range(len(durations)), key=lambda i: (i in validation, -durations[i])):
         ranks[i] = min(range(n_ranks), key=loads.__getitem__)
         load, number = loads[ranks[i]]
         loads[ranks[i]] = (load + durations[i], number + 1)
@@ -98,7 +99,7 @@ def held(day: LabelledSession) -> bool:
 
 
 def describe_shared(
-    sessions: Sequence[LabelledSession], learnt: Sequence[NDArray[np.bool_]], ranks: Ranks
+    sessions: Sequence[LabelledSession], train: Sequence[NDArray[np.bool_]], ranks: Ranks
 ) -> tuple[Output, ...]:
     """`describe_outputs` of the sessions of all ranks; mean and SD differ in their last bits at most.
 
@@ -106,11 +107,11 @@ def describe_shared(
         RtdecodeError: as `describe_outputs`.
     """
     if not ranks.several:
-        return describe_outputs(sessions, learnt)
+        return describe_outputs(sessions, train)
     parts = ranks.union(
         {
             i: _Moments.of(day.targets[bins])
-            for i, (day, bins) in enumerate(zip(sessions, learnt, strict=True))
+            for i, (day, bins) in enumerate(zip(sessions, train, strict=True))
             if bins.any()
         }
     )
@@ -128,7 +129,7 @@ def describe_shared(
 
 @dataclass(frozen=True, eq=False)
 class _Moments:
-    """Of n labels: mean, variance, lowest and highest value f8[D] of each column."""
+    """Mean, variance, lowest and highest value f8[D] of the columns of n labels."""
 
     n: int
     mean: NDArray[np.float64]
@@ -143,7 +144,7 @@ class _Moments:
 
 
 def _without_samples(day: LabelledSession) -> LabelledSession:
-    """What other ranks need to know of a session: everything but its rows."""
+    """The metadata of a session, for other ranks: everything but its rows."""
     session, binned = day.session, day.binned
     events = session.events
     if events is not None:

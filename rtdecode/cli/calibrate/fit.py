@@ -15,41 +15,43 @@ def fit(
     sessions: Annotated[
         list[Path], typer.Argument(help="One or more session files (.h5).", metavar="SESSION…")
     ],
-    kind: Annotated[str, typer.Option(help="wiener, kalman, alignnet or gru.")] = "wiener",
+    kind: Annotated[str, typer.Option(help="Kind of model: wiener, kalman, alignnet or gru.")] = "wiener",
     output: Annotated[
         Path | None, typer.Option(help="Model file to write; default: beside the first session.")
     ] = None,
     bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
     outputs: Annotated[
-        str | None, typer.Option(help="Which behaviour to decode, such as x,y; default: all.")
+        str | None, typer.Option(help="Behaviour to decode, such as x,y; default: all.")
     ] = None,
     labels: Annotated[
         str,
         typer.Option(
-            help="recorded: behaviour. refit: what was wanted in closed loop, the way to each trial's "
-            "target; --outputs is the cursor's velocity then, unless given."
+            help="Labels: recorded (behaviour), or refit (relabel a closed-loop session with intended "
+            "velocities towards each trial's target, ReFIT; default of --outputs: the cursor's velocity)."
         ),
     ] = "recorded",
     block: Annotated[
         list[str] | None,
-        typer.Option(help="Take only the trials of this block; may be given several times.", metavar="NAME"),
+        typer.Option(help="Block whose trials are used; repeat for several; default: all.", metavar="NAME"),
     ] = None,
-    holdout: Annotated[float, typer.Option(help="Last part of each session that is only scored.")] = 0.2,
+    holdout: Annotated[float, typer.Option(help="Held-out fraction at the end of each session.")] = 0.2,
     seed: Annotated[
-        int, typer.Option(help="Places counts coarser than the bins; of a network's training.", min=0)
+        int,
+        typer.Option(help="Random seed of a network's training and of event times in coarse counts.", min=0),
     ] = 0,
     device: Annotated[
-        str, typer.Option(help="What trains a network: auto (a GPU if there is one), cpu, cuda …")
+        str, typer.Option(help="Device that trains a network: auto (a GPU if there is one), cpu, cuda …")
     ] = "auto",
     steady_state: Annotated[
-        bool, typer.Option("--steady-state", help="kalman: with the gain that the filter settles at.")
+        bool, typer.Option("--steady-state", help="Use the steady-state gain (kalman).")
     ] = False,
     current: Annotated[
-        str | None, typer.Option(help="Also make it the current model of this stream.", metavar="STREAM")
+        str | None,
+        typer.Option(help="Stream whose current model it becomes; default: none.", metavar="STREAM"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Fit a decoder to recorded sessions and score it on their last fifth, in time."""
+    """Fit a decoder to recorded sessions and score it on the last fifth of each."""
     if steady_state and kind != "kalman":
         raise typer.BadParameter(
             f"only --kind kalman has a steady state, not {kind}", param_hint="--steady-state"
@@ -57,6 +59,8 @@ def fit(
 
     from rtdecode.artifact import write_artifact
     from rtdecode.calibrate.fitting.fit import fit_sessions
+    from rtdecode.calibrate.fitting.training_set import FitSettings
+    from rtdecode.calibrate.run import Run
     from rtdecode.model_store import install_current
     from rtdecode.session.target import check_writable
 
@@ -66,16 +70,14 @@ def fit(
     with progress_bar() as progress:
         result = fit_sessions(
             sessions,
-            kind=kind,
-            bin_width_s=bin_width,
-            outputs=split_names(outputs),
-            holdout=holdout,
-            seed=seed,
-            steady_state=steady_state,
-            device=device,
+            kind,
+            bin_width,
+            split_names(outputs),
+            settings=FitSettings(
+                holdout=holdout, labels=labels, blocks=block or (), steady_state=steady_state
+            ),
+            run=Run(seed=seed, device=device),
             progress=progress,
-            labels=labels,
-            blocks=block or (),
         )
     write_artifact(target, result.artifact)
     installed = install_current(target, current) if current else None
@@ -100,7 +102,7 @@ def fit(
     rows = [
         [name, number(r2), number(pcc)] for name, r2, pcc in zip(names, result.r2, result.pcc, strict=True)
     ]
-    against = ", against intention" if labels == "refit" else ""
+    against = ", against intended velocities" if labels == "refit" else ""
     print(f"hold-out: the last {result.holdout_s:.0f} s{against}")
     print(table(["output", "R²", "PCC"], rows))
     print(f"model {result.artifact.model_id} ({kind}) written to {target} in {document['seconds']:.1f} s")

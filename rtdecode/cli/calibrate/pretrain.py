@@ -22,83 +22,84 @@ from rtdecode.cli.common import (
 def pretrain(
     sessions: Annotated[
         list[Path],
-        typer.Argument(help="Session files (.h5), one a day, in their order.", metavar="SESSION…"),
+        typer.Argument(
+            help="Session files (.h5), one per day, in the order of the days.", metavar="SESSION…"
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Model file to write.")],
-    kind: Annotated[str, typer.Option(help="alignnet or gru.")] = "alignnet",
+    kind: Annotated[str, typer.Option(help="Kind of model: alignnet or gru.")] = "alignnet",
     bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
     outputs: Annotated[
-        str | None, typer.Option(help="Which behaviour to decode, such as x,y; default: all.")
+        str | None, typer.Option(help="Behaviour to decode, such as x,y; default: all.")
     ] = None,
     direction: Annotated[
         str,
         typer.Option(
-            help="What the model is for: decode behaviour, or simulate spikes from it (alignnet; for "
+            help="Direction of the model: decode behaviour, or simulate spikes from it (alignnet; for "
             "`simulate`, `subject --generator`)."
         ),
     ] = "decode",
     form: Annotated[
         str,
         typer.Option(
-            help="causal; or offline, which looks ahead (alignnet): for `simulate` and `evaluate`, no daemon "
-            "can serve it."
+            help="Causality: causal; or offline, non-causal (alignnet), for `simulate` and `evaluate`: no "
+            "daemon can serve it."
         ),
     ] = "causal",
     validation_days: Annotated[
         int,
         typer.Option(
-            help="Days kept back, spread evenly, and decoded from their spikes alone: how far is training?",
+            help="Number of held-out days, evenly spaced, for zero-shot validation.",
             min=0,
         ),
     ] = 0,
-    steps: Annotated[int | None, typer.Option(help="Batches; default: what the kind needs.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of batches; default: 800.", min=1)] = None,
     members: Annotated[
         int | None,
-        typer.Option(
-            help="Networks that the model is the mean of; default: 2 for alignnet, 1 for gru.", min=1
-        ),
+        typer.Option(help="Number of networks in the ensemble; default: 2 for alignnet, 1 for gru.", min=1),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
-    device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda …")] = "auto",
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="Device: auto (a GPU if there is one), cpu, cuda …")] = "auto",
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="Saved to every 30 s and gone on from after an interruption; default: OUTPUT.checkpoint."
+            help="Checkpoint file, written every 30 s; training resumes from it. Default: OUTPUT.checkpoint."
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Train one network on many days, to start from on a new one.
+    """Train one model on many days, from which a new day is calibrated.
 
     Under torchrun several processes train it together, each on its part of the sessions (docs/scaling.md).
 
-    Run the same command again after an interruption and it goes on where it was; the weights come out the
-    same.
+    After an interruption, run the same command again: training resumes, and the weights are the same.
     """
     with needs_training_packages("training a network", "pretrain"):
-        from rtdecode.calibrate.fitting.pretrain import STEPS, pretrain_sessions
+        from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
         from rtdecode.calibrate.training.checkpoint import checkpoint_files
-        from rtdecode.calibrate.training.distributed.ranks import joined
+        from rtdecode.calibrate.training.distributed.ranks import connected
     from rtdecode.artifact import write_artifact
+    from rtdecode.calibrate.run import Run, ignore
     from rtdecode.session.target import check_writable
 
     saved = checkpoint or output.with_suffix(".checkpoint")
-    with joined(device) as ranks, progress_bar() if ranks.leads else nullcontext() as progress:
+    with connected(device) as ranks, progress_bar() if ranks.leads else nullcontext(ignore) as progress:
         if ranks.leads:
             check_writable(output)
             check_writable(saved)
         result = pretrain_sessions(
             sessions,
-            kind=kind,
-            bin_width_s=bin_width,
-            outputs=split_names(outputs),
-            direction=direction,
-            form=form,
-            validation_days=validation_days,
-            steps=steps if steps is not None else STEPS,
-            members=members,
-            seed=seed,
-            device=device,
+            PretrainSettings(
+                kind=kind,
+                bin_width_s=bin_width,
+                outputs=split_names(outputs),
+                direction=direction,
+                causality=form,
+                validation_days=validation_days,
+                members=members,
+                steps=steps if steps is not None else PretrainSettings.steps,
+            ),
+            Run(seed=seed, device=device),
             checkpoint=saved,
             progress=progress,
             ranks=ranks,
@@ -107,7 +108,7 @@ def pretrain(
             write_artifact(output, result.artifact)
     if not ranks.leads:
         return
-    # Only now: until the model is written, the checkpoints are all there is.
+    # Not before the model is written: until then the checkpoints are the only copy.
     for path in checkpoint_files(saved, len(result.logs)):
         path.unlink(missing_ok=True)
     names = list(result.artifact.output_names)
@@ -131,7 +132,7 @@ def pretrain(
     for note in result.notes:
         print(f"note: {note}")
     if result.validation:
-        print(f"decoded from their spikes alone: {', '.join(result.validation)}")
+        print(f"zero-shot validation on {', '.join(result.validation)}")
         rows = [[name, number(r2)] for name, r2 in zip(names, result.validation_r2, strict=True)]
         print(table(["output", "R²"], rows))
     print(f"model {result.artifact.model_id} ({kind}) written to {output} in {result.seconds:.0f} s")

@@ -18,18 +18,16 @@ import torch
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
-from rtdecode.calibrate.adaptation import finetune as adapt
+from rtdecode.calibrate.adaptation import calibrate, finetune
 from rtdecode.calibrate.adaptation import ladder as rungs
-from rtdecode.calibrate.adaptation.calibrate import calibrate_session, forced
+from rtdecode.calibrate.adaptation.calibrate import forced
+from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.adaptation.ladder import default_rung, fresh_name
 from rtdecode.calibrate.adaptation.session import speed_of
 from rtdecode.calibrate.adaptation.start import choose_start
 from rtdecode.calibrate.channels.statistics import remembered
-from rtdecode.calibrate.fitting import pretrain
-from rtdecode.calibrate.fitting.pretrain import pretrain_sessions
-from rtdecode.calibrate.training import build as networks
-from rtdecode.calibrate.training.settings import TrainingSettings
-from rtdecode.calibrate.training.sizes import Sizes
+from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
+from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
@@ -41,9 +39,16 @@ from rtdecode.session.write import write_session
 from rtdecode.testing.fake_daemon import FakeControl
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
-SMALL = Sizes(members=1, widths=(24, 24), dec_widths=(24,), feature_dropout=0.1)
 BIN_WIDTH_S = 0.05
+SMALL = PretrainSettings(
+    bin_width_s=BIN_WIDTH_S,
+    steps=250,
+    batch=8,
+    sizes=Sizes(members=1, widths=(24, 24), dec_widths=(24,), feature_dropout=0.1),
+)
 N_CHANNELS = 20
+
+calibrate_session = partial(calibrate.calibrate_session, finetune=FinetuneSettings(steps=80))
 
 
 def simulated(rate_hz: float, seed: int, seconds: float = 150.0) -> Session:
@@ -58,12 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("days")
     for seed, rate_hz in enumerate((20.0, 25.0, 40.0)):
         write_session(folder / f"day{seed}.h5", simulated(rate_hz, seed))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "TrainingSettings", partial(TrainingSettings, batch=8))
-        patch.setattr(pretrain, "MANY_DAYS", SMALL)
-        result = pretrain_sessions(
-            [folder / "day0.h5", folder / "day1.h5"], bin_width_s=BIN_WIDTH_S, steps=250
-        )
+    result = pretrain_sessions([folder / "day0.h5", folder / "day1.h5"], SMALL)
     write_artifact(folder / "base.safetensors", result.artifact)
     return folder
 
@@ -74,8 +74,7 @@ def base(folder: Path) -> ModelArtifact:
 
 
 @pytest.fixture(autouse=True)
-def few_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(adapt, "STEPS", 80)
+def own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
 
@@ -315,7 +314,7 @@ def test_two_rungs_need_no_torch(folder: Path, rung: str) -> None:
 def test_a_budget_is_kept_with_fewer_batches_or_without_training(
     folder: Path, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapt, "seconds_per_step", lambda *_arguments: 1.0)
+    monkeypatch.setattr(finetune, "seconds_per_step", lambda *_arguments: 1.0)
     result = calibrate_session(folder / "day2.h5", base, rung="full", budget_s=60.0)
     assert result.artifact is not None
     assert 40 <= result.artifact.provenance["calibration"]["steps"] <= 48

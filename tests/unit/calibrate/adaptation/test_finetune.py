@@ -1,4 +1,4 @@
-"""From a base to today: how far the weights go, and what is left alone."""
+"""Fine-tuning: how far the weights are interpolated, and what does not change."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 import torch
 from networks import COUNT_MAX, N_OUTPUTS, make_alignnet, make_counts
 
-from rtdecode.calibrate.adaptation import finetune as adapt
-from rtdecode.calibrate.training.trainer import between
+from rtdecode.calibrate.adaptation import finetune
+from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.trainer import interpolated
 from rtdecode.calibrate.training.windows import Recording
 
 torch.set_num_threads(1)
@@ -18,44 +20,33 @@ torch.set_num_threads(1)
 BIN_WIDTH_S, N_BINS = 0.5, 240
 
 
-def adapted(
-    n_labelled: int, steps: int, monkeypatch: pytest.MonkeyPatch
-) -> tuple[dict[str, torch.Tensor], ...]:
-    """State dicts before and after, of a base and a day whose first labels are known."""
-    monkeypatch.setattr(adapt, "STEPS", steps)
+def adapted(n_labelled: int, steps: int) -> tuple[dict[str, torch.Tensor], ...]:
+    """State dicts before and after, of a base and a day whose first bins are labelled."""
     net = make_alignnet(2)
     counts = np.minimum(make_counts(N_BINS), COUNT_MAX)
     targets = np.full((N_BINS, N_OUTPUTS), np.nan, np.float32)
     targets[:n_labelled] = np.random.default_rng(0).normal(size=(n_labelled, N_OUTPUTS)) * 30.0
     before = copy.deepcopy(net)
-    logs = adapt.adapt(
-        [net],
-        "friday",
-        counts,
-        targets,
-        BIN_WIDTH_S,
-        seed=0,
-        device=torch.device("cpu"),
-        progress=lambda _: None,
-    )
+    settings = FinetuneSettings(steps=steps)
+    logs = finetune.adapt([net], "friday", counts, targets, BIN_WIDTH_S, Run(device="cpu"), settings)
     assert len(logs) == (n_labelled > 0)
     return before.state_dict(), net.state_dict()
 
 
-def test_without_labels_only_a_read_in_comes_on_top(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, after = adapted(0, 3, monkeypatch)
+def test_without_labels_only_a_read_in_is_added() -> None:
+    before, after = adapted(0, 3)
     for name, tensor in before.items():
         if "read_in" not in name:
             assert torch.equal(after[name], tensor), name
 
 
-def test_weights_go_a_part_of_the_way_that_grows_with_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapt, "worth", lambda *_: 1.0)
-    before, after = adapted(N_BINS, 5, monkeypatch)
-    monkeypatch.setattr(adapt, "worth", lambda *_: 0.0)
-    _, whole = adapted(N_BINS, 5, monkeypatch)
+def test_the_interpolation_factor_grows_with_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finetune, "zero_shot_r2", lambda *_: 1.0)
+    before, after = adapted(N_BINS, 5)
+    monkeypatch.setattr(finetune, "zero_shot_r2", lambda *_: 0.0)
+    _, whole = adapted(N_BINS, 5)
     labelled_s = N_BINS * BIN_WIDTH_S
-    part = labelled_s**2 / (labelled_s**2 + 120.0**2)
+    alpha = labelled_s**2 / (labelled_s**2 + 120.0**2)
     moved = [
         name
         for name in before
@@ -64,31 +55,31 @@ def test_weights_go_a_part_of_the_way_that_grows_with_the_labels(monkeypatch: py
     assert len(moved) > 5
     for name in moved:
         torch.testing.assert_close(
-            after[name] - before[name], part * (whole[name] - before[name]), rtol=1e-3, atol=1e-6
+            after[name] - before[name], alpha * (whole[name] - before[name]), rtol=1e-3, atol=1e-6
         )
     for name in before:
         if "running" in name:
             assert torch.equal(before[name], after[name]), name
 
 
-def test_the_base_is_judged_by_the_labels_it_is_about_to_learn_from() -> None:
+def test_zero_shot_values_are_those_of_the_labelled_bins() -> None:
     net = make_alignnet(2).eval()
     counts = torch.from_numpy(np.minimum(make_counts(N_BINS), COUNT_MAX).T.astype(np.float32))
     name = net.read_in.names[0]
     targets = torch.zeros((N_OUTPUTS, N_BINS))
-    learnt = (torch.arange(N_BINS) >= N_BINS // 2).float()
-    recording = Recording(name, counts, targets, learnt, np.zeros(N_BINS, np.bool_))
-    decoded, known = adapt._decoded([net, net], recording)
-    assert decoded.shape == known.shape == (N_BINS // 2, N_OUTPUTS)
+    train = (torch.arange(N_BINS) >= N_BINS // 2).float()
+    recording = Recording(name, counts, targets, train, np.zeros(N_BINS, np.bool_))
+    decoded, labels = finetune._decoded([net, net], recording)
+    assert decoded.shape == labels.shape == (N_BINS // 2, N_OUTPUTS)
     with torch.no_grad():
         expected = net.decode(counts[None], name)[0].numpy().T[N_BINS // 2 :]
     np.testing.assert_allclose(decoded, expected, rtol=1e-6)
 
 
-def test_whole_numbers_and_names_are_not_mixed() -> None:
+def test_integers_and_names_are_not_interpolated() -> None:
     start = {"w": torch.zeros(3), "n": torch.tensor(1), "names": torch.tensor([1, 2], dtype=torch.uint8)}
     end = {"w": torch.full((3,), 4.0), "n": torch.tensor(9), "names": torch.tensor([7], dtype=torch.uint8)}
-    mixed = between(start, end, 0.25)
+    mixed = interpolated(start, end, 0.25)
     assert mixed["w"].tolist() == [1.0] * 3
     assert mixed["n"] == 9
     assert mixed["names"].tolist() == [7]

@@ -12,7 +12,7 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.channels.checkup import Channels, examine, listed
 from rtdecode.calibrate.channels.noise import noise
 from rtdecode.calibrate.channels.statistics import remember, with_memory
-from rtdecode.calibrate.fitting.day_filter import wiener_of_today
+from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.read import read_session
 
@@ -34,7 +34,7 @@ def read(data_dir: Path, day: str) -> tuple[Counts, np.ndarray]:
 @pytest.fixture(scope="module")
 def base(data_dir: Path) -> ModelArtifact:
     counts, targets = read(data_dir, "20161007_02")
-    made = wiener_of_today(counts, targets, VELOCITY, BIN_WIDTH_S)
+    made = same_day_filter(counts, targets, VELOCITY, BIN_WIDTH_S)
     return with_memory(made, remember(counts, targets, BIN_WIDTH_S, COUNT_MAX))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from rtdecode.artifact import ModelArtifact, Output, read_artifact, write_artifact
 from rtdecode.calibrate.channels.statistics import carried, remember, remembered, tuning_of, with_memory
-from rtdecode.calibrate.fitting.day_filter import wiener_of_today
+from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import bundled_models
 from rtdecode.models.export.float16 import train_in_float16
@@ -34,7 +34,7 @@ def made(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def artifact() -> ModelArtifact:
     counts, targets = made()
-    return wiener_of_today(counts, targets, OUTPUTS, BIN_WIDTH_S)
+    return same_day_filter(counts, targets, OUTPUTS, BIN_WIDTH_S)
 
 
 def test_it_comes_back_from_the_file_and_leaves_the_id_alone(artifact: ModelArtifact, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from rtdecode.calibrate.data.refit_labels import (
 )
 from rtdecode.calibrate.data.sessions import read_all
 from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Session, Trials
@@ -203,7 +204,8 @@ def test_in_a_real_closed_loop_labels_point_where_the_cursor_went(stabilized: Pa
 
 
 def test_a_filter_learns_them_from_one_block_and_cannot_decode_another_array(stabilized: Path) -> None:
-    result = fit_sessions([stabilized], "wiener", 0.045, labels="refit", blocks=["gradualTrain"])
+    settings = FitSettings(labels="refit", blocks=["gradualTrain"])
+    result = fit_sessions([stabilized], "wiener", 0.045, settings=settings)
     assert (result.r2 > 0.5).all()
     assert "labels are intention" in result.notes[0]
     said = result.artifact.provenance

@@ -1,4 +1,4 @@
-"""A fit gives an artifact whose scores are those of the runtime's decoder on time it has not seen."""
+"""A fit scores its artifact with the runtime's decoder on held-out time."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from rtdecode.artifact import Output, infer_role, read_artifact, write_artifact
 from rtdecode.calibrate.data.metrics import r2, score_decoded
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
+from rtdecode.calibrate.run import Run
 from rtdecode.cli import app
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
@@ -73,7 +75,7 @@ def decode(result: Any, path: Path) -> Any:
     return binned, values
 
 
-def test_the_written_artifact_scores_what_the_fit_says(path: Path, tmp_path: Path) -> None:
+def test_the_written_artifact_has_the_scores_of_the_fit(path: Path, tmp_path: Path) -> None:
     result = fit_sessions([path])
     write_artifact(tmp_path / "m.safetensors", result.artifact)
     result = replace(result, artifact=read_artifact(tmp_path / "m.safetensors"))
@@ -121,8 +123,9 @@ def test_a_kalman_artifact_holds_a_running_covariance(path: Path, tmp_path: Path
     assert decode(read, path)[1].tobytes() == decode(result, path)[1].tobytes()
 
 
-def test_the_steady_state_decodes_like_the_running_covariance_once_settled(path: Path) -> None:
-    running, steady = fit_sessions([path], "kalman"), fit_sessions([path], "kalman", steady_state=True)
+def test_the_steady_state_decodes_like_the_converged_covariance(path: Path) -> None:
+    running = fit_sessions([path], "kalman")
+    steady = fit_sessions([path], "kalman", settings=FitSettings(steady_state=True))
     assert steady.artifact.run.keys() == {"transition", "gain", "offset", "readout", "bias"}
     assert steady.artifact.provenance["fit"]["steady_state"] is True
     assert steady.artifact.model_id != running.artifact.model_id
@@ -133,7 +136,7 @@ def test_the_steady_state_decodes_like_the_running_covariance_once_settled(path:
     np.testing.assert_allclose(steady.r2, running.r2, atol=1e-5)
 
 
-def test_a_position_is_told_its_velocity_by_name() -> None:
+def test_a_position_finds_its_velocity_by_name() -> None:
     def pairs(*outputs: tuple[str, str]) -> dict[int, int | None]:
         return velocity_columns(
             [Output(name, units, 0.0, 1.0, infer_role(name, units)) for name, units in outputs]
@@ -147,8 +150,8 @@ def test_a_position_is_told_its_velocity_by_name() -> None:
     assert pairs(("vx", "mm/s"), ("vx2", "mm")) == {}
 
 
-def test_the_provenance_tells_where_the_model_comes_from(path: Path) -> None:
-    result = fit_sessions([path], seed=7)
+def test_the_provenance_describes_sessions_and_settings(path: Path) -> None:
+    result = fit_sessions([path], run=Run(seed=7))
     provenance = result.artifact.provenance
     (session,) = provenance["sessions"]
     assert (session["name"], session["file"], session["date"]) == ("sim_0", "a.h5", "2026-01-02")
@@ -167,13 +170,13 @@ def test_the_same_fit_gives_the_same_model(path: Path) -> None:
     assert fit_sessions([path]).artifact.model_id == fit_sessions([path]).artifact.model_id
 
 
-def test_outputs_come_in_the_order_asked_for(path: Path) -> None:
+def test_outputs_are_in_the_requested_order(path: Path) -> None:
     result, every = fit_sessions([path], outputs=("x", "vx")), fit_sessions([path])
     assert result.artifact.output_names == ("x", "vx")
     np.testing.assert_allclose(result.r2, every.r2[[2, 0]], atol=1e-5)
 
 
-def test_what_comes_after_the_cut_is_not_learnt_from(tmp_path: Path) -> None:
+def test_the_held_out_end_is_not_trained_on(tmp_path: Path) -> None:
     session = make_session()
     assert session.counts is not None
     assert session.behavior is not None
@@ -188,19 +191,20 @@ def test_what_comes_after_the_cut_is_not_learnt_from(tmp_path: Path) -> None:
     assert fit_sessions([save(tmp_path, other, "b.h5")]).artifact.model_id == model_id
 
 
-def test_coarser_counts_are_spread_and_the_notes_say_so(tmp_path: Path) -> None:
+def test_coarser_counts_get_synthetic_times_and_a_note(tmp_path: Path) -> None:
     path = save(tmp_path, make_session(bin_width_s=0.064))
-    result = fit_sessions([path], seed=3)
+    result = fit_sessions([path], run=Run(seed=3))
     assert result.notes[0] == (
         "counts of 64 ms were spread at random inside their bins (seed 3) and the behaviour was "
         "interpolated: nothing finer than 64 ms is real (sim_0)"
     )
     assert result.artifact.provenance["sessions"][0]["synthetic_times"] is True
-    assert result.artifact.model_id != fit_sessions([path], seed=4).artifact.model_id
+    assert result.artifact.model_id != fit_sessions([path], run=Run(seed=4)).artifact.model_id
     assert (result.r2 > 0.4).all()
-    own_width = fit_sessions([path], bin_width_s=0.064, seed=3)
+    own_width = fit_sessions([path], bin_width_s=0.064, run=Run(seed=3))
     assert not any("spread" in note for note in own_width.notes)
-    assert own_width.artifact.model_id == fit_sessions([path], bin_width_s=0.064, seed=4).artifact.model_id
+    other = fit_sessions([path], bin_width_s=0.064, run=Run(seed=4))
+    assert own_width.artifact.model_id == other.artifact.model_id
     assert own_width.artifact.count_max == 64
 
 
@@ -218,7 +222,7 @@ def test_several_sessions_are_scored_one_by_one(tmp_path: Path) -> None:
         assert behavior is not None
         by_session.append(r2(values[start:], behavior.values[start:]))
     np.testing.assert_allclose(result.r2, np.mean(by_session, axis=0))
-    # x lies 900 mm apart on the two days: pooled, that difference would count as explained.
+    # x differs by 900 mm between the days: pooled, that difference would count as explained.
     assert result.r2[2] < 0
     assert "x is decoded no better than by its mean" in result.notes
     assert [part["r2"] for part in result.artifact.provenance["sessions"]] == [s.tolist() for s in by_session]
@@ -237,24 +241,27 @@ def test_an_output_that_does_not_vary_at_the_end_has_no_score(tmp_path: Path) ->
     assert "vy does not vary in the held-out time and has no score" in result.notes
 
 
-def test_progress_is_told_in_order(path: Path) -> None:
-    told: list[tuple[str, float]] = []
-    fit_sessions([path], progress=lambda what, done: told.append((what, done)))
-    assert [done for _, done in told] == sorted(done for _, done in told)
-    assert told[0] == ("reading a.h5", 0.0)
-    assert told[-1] == ("done", 1.0)
+def test_progress_is_reported_in_order(path: Path) -> None:
+    reported: list[tuple[str, float]] = []
+    fit_sessions([path], progress=lambda what, done: reported.append((what, done)))
+    assert [done for _, done in reported] == sorted(done for _, done in reported)
+    assert reported[0] == ("reading a.h5", 0.0)
+    assert reported[-1] == ("done", 1.0)
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ({"kind": "mlp"}, "fits no model of kind 'mlp'. Fix: use --kind wiener or kalman"),
-        ({"steady_state": True}, "a wiener model has no steady state. Fix: leave --steady-state out"),
+        ({"kind": "mlp"}, "cannot fit a model of kind 'mlp'. Fix: use --kind wiener or kalman"),
+        (
+            {"settings": FitSettings(steady_state=True)},
+            "no steady state. Fix: leave --steady-state out",
+        ),
         ({"bin_width_s": 0.0}, "a bin width of 0.0 s"),
         ({"bin_width_s": 0.3}, "a bin width of 0.3 s"),
         ({"bin_width_s": float("nan")}, "a bin width of nan s"),
-        ({"holdout": 0.0}, "a hold-out of 0.0"),
-        ({"holdout": 0.6}, "a hold-out of 0.6"),
+        ({"settings": FitSettings(holdout=0.0)}, "a hold-out of 0.0"),
+        ({"settings": FitSettings(holdout=0.6)}, "a hold-out of 0.6"),
         ({"outputs": ("vx", "pupil")}, "a.h5: has no behaviour called 'pupil', but vx, vy, x"),
         ({"outputs": ()}, "no output to decode"),
         ({"outputs": ("vx", "vx")}, "'vx' is there twice"),
@@ -277,12 +284,12 @@ def test_a_session_without_behaviour_is_refused(tmp_path: Path) -> None:
         fit_sessions([path])
 
 
-def test_a_session_that_is_too_short_says_what_is_needed(tmp_path: Path) -> None:
+def test_for_a_short_session_the_error_gives_the_duration_needed(tmp_path: Path) -> None:
     path = save(tmp_path, make_session(20.0))
     with pytest.raises(RtdecodeError, match=r"has 20\.0 s of spikes with behaviour; .* needs 25 s"):
         fit_sessions([path])
     with pytest.raises(RtdecodeError, match=r"holds out 0\.05 of it needs 40 s"):
-        fit_sessions([path], holdout=0.05)
+        fit_sessions([path], settings=FitSettings(holdout=0.05))
 
 
 def test_spikes_and_behaviour_of_different_times_are_refused(tmp_path: Path) -> None:
@@ -305,7 +312,7 @@ def test_a_constant_behaviour_is_refused(tmp_path: Path) -> None:
     assert fit_sessions([path], outputs=("vx", "vy")).artifact.output_names == ("vx", "vy")
 
 
-def test_sessions_that_do_not_go_together_are_refused(path: Path, tmp_path: Path) -> None:
+def test_sessions_that_do_not_fit_each_other_are_refused(path: Path, tmp_path: Path) -> None:
     wide = save(tmp_path, make_session(n_channels=20), "wide.h5")
     with pytest.raises(RtdecodeError, match=r"a\.h5 and .*wide\.h5: 16 and 20 channels"):
         fit_sessions([path, wide])
@@ -378,21 +385,21 @@ def test_only_the_trials_of_a_block_are_fitted_to(tmp_path: Path) -> None:
             whole.behavior, time=whole.behavior.time[:4000], values=whole.behavior.values[:4000]
         ),
     )
-    result = fit_sessions([path], blocks=["one"])
+    result = fit_sessions([path], settings=FitSettings(blocks=["one"]))
     alone = fit_sessions([save(tmp_path, short, "short.h5")])
     assert result.artifact.model_id == alone.artifact.model_id
     np.testing.assert_array_equal(result.r2, alone.r2)
     assert result.artifact.provenance["sessions"][0]["blocks"] == ["one"]
-    assert fit_sessions([path], blocks=["two"]).r2.max() < 0.1
+    assert fit_sessions([path], settings=FitSettings(blocks=["two"])).r2.max() < 0.1
     run = CliRunner().invoke(app, ["fit", str(path), "--block", "one", "--json"])
     assert run.exit_code == 0, run.output
     assert json.loads(run.stdout)["model"] == alone.artifact.model_id
     with pytest.raises(RtdecodeError, match="has no block 'three'"):
-        fit_sessions([path], blocks=["three"])
+        fit_sessions([path], settings=FitSettings(blocks=["three"]))
 
 
-def test_labels_have_to_be_known_and_there(path: Path) -> None:
-    with pytest.raises(RtdecodeError, match="there are no labels called 'wanted'"):
-        fit_sessions([path], labels="wanted")
+def test_labels_have_to_exist(path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="there are no labels called 'intended'"):
+        fit_sessions([path], settings=FitSettings(labels="intended"))
     with pytest.raises(RtdecodeError, match="has no cursor position"):
-        fit_sessions([path], labels="refit")
+        fit_sessions([path], settings=FitSettings(labels="refit"))

@@ -1,4 +1,4 @@
-"""Training windows from a worse array: each fault by itself, what stays, what repeats."""
+"""Augmented batches: each fault by itself, what is unchanged, what repeats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtdecode.calibrate.training.augment import Augmentation, disturbed
+from rtdecode.calibrate.training.augment import augmented
+from rtdecode.calibrate.training.settings import Augmentation
 from rtdecode.calibrate.training.windows import Batch
 
 BIN_WIDTH_S = 0.02
@@ -34,30 +35,30 @@ def sd_of(batch: Batch) -> torch.Tensor:
     return batch.counts.std(dim=(0, 2))[None, :, None]
 
 
-def worse(batch: Batch, augmentation: Augmentation, seed: int = 0) -> torch.Tensor:
+def changed_counts(batch: Batch, augmentation: Augmentation, seed: int = 0) -> torch.Tensor:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return disturbed(batch, sd_of(batch), COUNT_MAX, augmentation).counts
+        return augmented(batch, sd_of(batch), COUNT_MAX, augmentation).counts
 
 
-def test_nothing_asked_for_changes_nothing() -> None:
+def test_without_augmentation_nothing_changes() -> None:
     batch = windows()
-    assert torch.equal(worse(batch, NOTHING), batch.counts)
+    assert torch.equal(changed_counts(batch, NOTHING), batch.counts)
 
 
-def test_a_seed_repeats_and_the_batch_is_left_alone() -> None:
+def test_a_seed_repeats_and_the_batch_is_unchanged() -> None:
     batch = windows()
     before = batch.counts.clone()
-    first = worse(batch, Augmentation(bin_width_s=BIN_WIDTH_S), 4)
-    assert torch.equal(first, worse(batch, Augmentation(bin_width_s=BIN_WIDTH_S), 4))
-    assert not torch.equal(first, worse(batch, Augmentation(bin_width_s=BIN_WIDTH_S), 5))
+    first = changed_counts(batch, Augmentation(bin_width_s=BIN_WIDTH_S), 4)
+    assert torch.equal(first, changed_counts(batch, Augmentation(bin_width_s=BIN_WIDTH_S), 4))
+    assert not torch.equal(first, changed_counts(batch, Augmentation(bin_width_s=BIN_WIDTH_S), 5))
     assert torch.equal(batch.counts, before)
 
 
-def test_only_some_windows_are_touched() -> None:
+def test_only_some_windows_are_augmented() -> None:
     batch = windows(200)
     changed = (
-        (worse(batch, Augmentation(bin_width_s=BIN_WIDTH_S, windows=0.3)) != batch.counts)
+        (changed_counts(batch, Augmentation(bin_width_s=BIN_WIDTH_S, windows=0.3)) != batch.counts)
         .flatten(1)
         .any(dim=1)
     )
@@ -66,7 +67,7 @@ def test_only_some_windows_are_touched() -> None:
 
 def test_gain_and_baseline_last_for_the_window() -> None:
     batch = windows()
-    louder = worse(batch, replace(NOTHING, gain=0.2))
+    louder = changed_counts(batch, replace(NOTHING, gain=0.2))
     ratio = (louder / batch.counts)[batch.counts > 0].reshape(-1)
     assert ratio.std() > 0.1
     for window, counts in zip(louder, batch.counts, strict=True):
@@ -75,8 +76,8 @@ def test_gain_and_baseline_last_for_the_window() -> None:
             torch.testing.assert_close(
                 (channel / original)[kept], (channel / original)[kept][:1].expand(kept.sum())
             )
-    higher = worse(batch, replace(NOTHING, baseline=0.3)) - batch.counts
-    inside = worse(batch, replace(NOTHING, baseline=0.3)) > 0
+    higher = changed_counts(batch, replace(NOTHING, baseline=0.3)) - batch.counts
+    inside = changed_counts(batch, replace(NOTHING, baseline=0.3)) > 0
     for window, kept in zip(higher, inside, strict=True):
         for channel, here in zip(window, kept, strict=True):
             assert channel[here].std() < 1e-5
@@ -84,9 +85,9 @@ def test_gain_and_baseline_last_for_the_window() -> None:
 
 def test_dead_channels_are_silent_and_noisy_ones_lose_their_spikes() -> None:
     batch = windows(64)
-    dead = (worse(batch, replace(NOTHING, dead=0.25)) == 0).all(dim=2)
+    dead = (changed_counts(batch, replace(NOTHING, dead=0.25)) == 0).all(dim=2)
     assert 0.15 < dead.float().mean() < 0.35
-    noisy = worse(batch, replace(NOTHING, noisy=0.25, noise=2.0))
+    noisy = changed_counts(batch, replace(NOTHING, noisy=0.25, noise=2.0))
     changed = (noisy != batch.counts).any(dim=2)
     assert 0.15 < changed.float().mean() < 0.35
     rows, original = noisy[changed], batch.counts[changed]
@@ -98,7 +99,10 @@ def test_dead_channels_are_silent_and_noisy_ones_lose_their_spikes() -> None:
 
 def test_an_artefact_is_on_most_channels_at_once_and_does_not_last() -> None:
     batch = windows(64, n_channels=40)
-    added = worse(batch, replace(NOTHING, artefacts_hz=0.5, artefact=4.0, artefact_s=0.06)) - batch.counts
+    added = (
+        changed_counts(batch, replace(NOTHING, artefacts_hz=0.5, artefact=4.0, artefact_s=0.06))
+        - batch.counts
+    )
     bins = (added > 0).any(dim=1)
     assert 0.005 < bins.float().mean() < 0.04
     hit = (added > 0).float().mean(dim=1)[bins]
@@ -112,7 +116,7 @@ def test_artefacts_are_as_frequent_and_as_long_at_any_bin_width() -> None:
     for bin_width_s in (0.02, 0.064):
         batch = windows(64, n_channels=40, n_bins=round(20.0 / bin_width_s))
         chewing = replace(NOTHING, bin_width_s=bin_width_s, artefacts_hz=0.2, artefact_s=0.64)
-        hit = (worse(batch, chewing) != batch.counts).any(dim=1)
+        hit = (changed_counts(batch, chewing) != batch.counts).any(dim=1)
         covered.append(float(hit.float().mean()))
         runs = ["".join("x" if b else " " for b in window).split() for window in hit]
         longest_s.append(bin_width_s * max(len(run) for window in runs for run in window))
@@ -139,7 +143,7 @@ def test_counts_stay_counts_of_the_model(seed: int, n_bins: int, strength: float
     sd[0, 2] = 0.0
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        out = disturbed(batch, sd, COUNT_MAX, settings_)
+        out = augmented(batch, sd, COUNT_MAX, settings_)
     assert out.counts.shape == batch.counts.shape
     assert torch.isfinite(out.counts).all()
     assert out.counts.min() >= 0

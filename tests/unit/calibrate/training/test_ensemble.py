@@ -1,4 +1,4 @@
-"""Members in turn and side by side: threads, seeds."""
+"""Members of an ensemble one after the other: threads, seeds."""
 
 from __future__ import annotations
 
@@ -8,11 +8,28 @@ import numpy as np
 import pytest
 import torch
 
-from rtdecode.calibrate.training import ensemble as parallel
+from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training import ensemble
 from rtdecode.calibrate.training.ensemble import member_seeds, train_members
 from rtdecode.calibrate.training.settings import TrainingSettings
-from rtdecode.calibrate.training.trainer import TrainingLog
+from rtdecode.calibrate.training.windows import Recording
 from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
+
+N_BINS, N_CHANNELS = 60, 4
+
+
+def trained(n_members: int, run: Run) -> int:
+    """Trains this many networks for a step each; returns the number of logs."""
+    recording = Recording.of(
+        "s",
+        np.ones((N_BINS, N_CHANNELS), np.uint8),
+        np.zeros((N_BINS, 2)),
+        np.ones(N_BINS, np.bool_),
+    )
+    nets = [GRUNet(GRUNetSettings(N_CHANNELS, 2, count_max=20, hidden=4)) for _ in range(n_members)]
+    for net in nets:
+        net.read_in.add("s", np.ones(N_CHANNELS), np.ones(N_CHANNELS))
+    return len(train_members(nets, [recording], TrainingSettings(steps=1, batch=2, window_bins=20), run))
 
 
 def test_seeds_of_members_differ_and_repeat() -> None:
@@ -21,39 +38,31 @@ def test_seeds_of_members_differ_and_repeat() -> None:
     assert len({*member_seeds(3, 4), *member_seeds(4, 4)}) == 8
 
 
-def test_one_network_trains_on_one_thread_and_gives_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two that share a core with something else take ten times as long."""
-    seen = []
-
-    def train(*_: object) -> TrainingLog:
-        seen.append(torch.get_num_threads())
-        return TrainingLog(1, 1, (np.nan,))
-
-    monkeypatch.setattr(parallel, "train", train)
+def test_one_network_trains_on_one_thread_and_restores_their_number() -> None:
+    """Two that share a core with another process take ten times as long."""
+    seen: set[int] = set()
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        net = GRUNet(GRUNetSettings(4, 2, count_max=20))
-        train_members([net], [], TrainingSettings(), torch.device("cpu"), lambda _: None)
-        assert seen == [1]
+        trained(1, Run(device="cpu", progress=lambda _: seen.add(torch.get_num_threads())))
+        assert seen == {1}
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
 
 
-def test_members_train_in_this_process_where_one_at_a_time_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A job that has a core to itself begins no processes."""
-    pids = []
+def test_members_train_in_this_process_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job with a core to itself starts no processes."""
 
-    def train(*_: object) -> TrainingLog:
-        pids.append(os.getpid())
-        return TrainingLog(1, 1, (np.nan,))
+    def in_parallel(*_: object) -> None:
+        raise AssertionError("processes were started")
 
-    monkeypatch.setattr(parallel, "train", train)
-    monkeypatch.setattr(parallel, "cpu_count", lambda: 4)
-    nets = [GRUNet(GRUNetSettings(4, 2, count_max=20)) for _ in range(3)]
-    logs = train_members(nets, [], TrainingSettings(), torch.device("cpu"), lambda _: None, at_once=1)
-    assert len(logs) == 3
-    assert pids == [os.getpid()] * 3
+    monkeypatch.setattr(ensemble, "_in_parallel", in_parallel)
+    monkeypatch.setattr(ensemble, "cpu_count", lambda: 4)
+    done: list[float] = []
+    pids: set[int] = set()
+    run = Run(device="cpu", at_once=1, progress=lambda part: (done.append(part), pids.add(os.getpid())))  # type: ignore[func-returns-value]
+    assert trained(3, run) == 3
+    assert pids == {os.getpid()}
+    assert done == sorted(done)
+    assert done[-1] == 1.0

@@ -1,4 +1,4 @@
-"""Training learns, stops, keeps the best, and does the same again under the same seed."""
+"""Training learns, stops, keeps the best weights, and repeats under the same seed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from rtdecode.calibrate.training.augment import Augmentation
-from rtdecode.calibrate.training.settings import TrainingSettings
+from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.settings import Augmentation, TrainingSettings
 from rtdecode.calibrate.training.trainer import Training, train, validation_r2
 from rtdecode.calibrate.training.windows import Batch, Recording, validation_blocks
 from rtdecode.errors import RtdecodeError
@@ -19,7 +19,6 @@ from rtdecode.models.nn.network import Network
 
 N_CHANNELS, N_BINS = 12, 1500
 SHORT = TrainingSettings(steps=60, batch=8, window_bins=50, validate_every=20, learning_rate=5e-3)
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +30,8 @@ def recording() -> Recording:
     signal = np.stack([np.sin(2 * np.pi * 0.7 * t), np.cos(2 * np.pi * 0.45 * t)])
     tuning = rng.normal(size=(N_CHANNELS, 2))
     counts = rng.poisson(np.exp(0.4 + tuning @ signal)).clip(0, 20).astype(np.float32)
-    learnt, validated = validation_blocks(np.ones(N_BINS, bool), 0.15, 0.02)
     targets = (signal - signal.mean(1, keepdims=True)) / signal.std(1, keepdims=True)
-    return Recording(
-        session="s",
-        counts=torch.from_numpy(counts),
-        targets=torch.from_numpy(targets.astype(np.float32)),
-        learnt=torch.from_numpy(learnt.astype(np.float32)),
-        validated=validated,
-    )
+    return Recording.of("s", counts.T, targets.T, *validation_blocks(np.ones(N_BINS, bool), 0.15, 0.02))
 
 
 def new_net(kind: str, recording: Recording) -> Network:
@@ -57,24 +49,27 @@ def new_net(kind: str, recording: Recording) -> Network:
     return net
 
 
-def quiet(done: float) -> None:
+def fraction(done: float) -> None:
     assert 0.0 <= done <= 1.0
+
+
+RUN = Run(device="cpu", progress=fraction)
 
 
 @pytest.mark.parametrize(("kind", "auxiliary"), [("gru", 0.0), ("alignnet", 0.0), ("alignnet", 0.3)])
 def test_it_learns(recording: Recording, kind: str, auxiliary: float) -> None:
     net = new_net(kind, recording)
-    log = train(net, [recording], replace(SHORT, auxiliary=auxiliary), CPU, quiet)
+    log = train(net, [recording], replace(SHORT, auxiliary=auxiliary), RUN)
     assert min(log.validation_r2) > 0.4
     assert log.steps == 60
     assert not net.training
 
 
-def test_the_paths_beside_the_deployed_one_are_taken_in_every_nth_batch(recording: Recording) -> None:
+def test_auxiliary_losses_are_computed_in_every_nth_batch(recording: Recording) -> None:
     settings = replace(SHORT, auxiliary=0.3, auxiliary_every=3, learning_rate=1e-2)
     for steps, taken in ((2, False), (3, True)):
         net, fresh = new_net("alignnet", recording), new_net("alignnet", recording)
-        train(net, [recording], replace(settings, steps=steps), CPU, quiet)
+        train(net, [recording], replace(settings, steps=steps), RUN)
         for part, changes in (("rate_head", taken), ("behavior_encoder", taken), ("behavior_head", True)):
             before, after = (dict(getattr(each, part).named_parameters()) for each in (fresh, net))
             moved = any(not torch.equal(before[name], after[name]) for name in before)
@@ -84,7 +79,7 @@ def test_the_paths_beside_the_deployed_one_are_taken_in_every_nth_batch(recordin
 @pytest.mark.parametrize(("kind", "auxiliary"), [("gru", 0.0), ("alignnet", 0.3)])
 def test_it_learns_in_mixed_precision(recording: Recording, kind: str, auxiliary: float) -> None:
     net = new_net(kind, recording)
-    log = train(net, [recording], replace(SHORT, auxiliary=auxiliary, mixed=True), CPU, quiet)
+    log = train(net, [recording], replace(SHORT, auxiliary=auxiliary, mixed=True), RUN)
     assert min(log.validation_r2) > 0.4
     assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
 
@@ -95,36 +90,36 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_draws_alone(
     torch.manual_seed(5)
     before = torch.get_rng_state()
     for net, seed in zip(nets, (1, 1, 2), strict=True):
-        train(net, [recording], replace(settings, seed=seed), CPU, quiet)
+        train(net, [recording], settings, replace(RUN, seed=seed))
         assert torch.equal(torch.get_rng_state(), before)
     weights = [torch.cat([p.detach().reshape(-1) for p in net.parameters()]) for net in nets]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_it_stops_when_nothing_gets_better_and_keeps_the_best(recording: Recording) -> None:
+def test_it_stops_without_improvement_and_keeps_the_best(recording: Recording) -> None:
     # Labels of noise: validation is best at once, by chance, and never again by much.
     noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
     hopeless = replace(recording, targets=noise)
     net = new_net("gru", hopeless)
     settings = replace(SHORT, steps=400, validate_every=5, patience=3, learning_rate=3e-2)
-    log = train(net, [hopeless], settings, CPU, quiet)
+    log = train(net, [hopeless], settings, RUN)
     assert log.steps < 400
     assert log.steps - log.best_step == 15
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 7])
 def test_any_number_of_steps_can_be_made(recording: Recording, steps: int) -> None:
-    log = train(new_net("gru", recording), [recording], replace(SHORT, steps=steps), CPU, quiet)
+    log = train(new_net("gru", recording), [recording], replace(SHORT, steps=steps), RUN)
     assert log.steps == log.best_step == steps
 
 
-def test_an_earlier_look_is_kept_only_if_it_is_better_by_the_tolerance(recording: Recording) -> None:
+def test_earlier_weights_are_kept_only_if_better_by_the_tolerance(recording: Recording) -> None:
     noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
     hopeless = replace(recording, targets=noise)
     settings = replace(SHORT, validate_every=5, learning_rate=3e-2, patience=100)
     kept = [
-        train(new_net("gru", hopeless), [hopeless], replace(settings, tolerance=tolerance), CPU, quiet)
+        train(new_net("gru", hopeless), [hopeless], replace(settings, tolerance=tolerance), RUN)
         for tolerance in (0.0, 1e9)
     ]
     assert kept[0].best_step < kept[1].best_step == 60
@@ -132,54 +127,59 @@ def test_an_earlier_look_is_kept_only_if_it_is_better_by_the_tolerance(recording
 
 
 def test_without_validation_bins_the_last_weights_are_kept(recording: Recording) -> None:
-    blind = replace(recording, validated=np.zeros_like(recording.validated))
-    log = train(new_net("gru", blind), [blind], replace(SHORT, steps=8), CPU, quiet)
+    blind = replace(recording, validation=np.zeros_like(recording.validation))
+    log = train(new_net("gru", blind), [blind], replace(SHORT, steps=8), RUN)
     assert log.best_step == 8
     assert np.isnan(log.validation_r2).all()
 
 
-def test_a_training_that_betters_nothing_ends_with_what_it_began_with(recording: Recording) -> None:
-    net, looks = new_net("gru", recording), []
-    train(net, [recording], SHORT, CPU, quiet)
+def test_a_training_without_improvement_ends_with_the_initial_weights(recording: Recording) -> None:
+    net, validations = new_net("gru", recording), []
+    train(net, [recording], SHORT, RUN)
     noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
-    true = torch.from_numpy(recording.validated)
+    true = torch.from_numpy(recording.validation)
     misleading = replace(recording, targets=torch.where(true, recording.targets, noise))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    settings = replace(SHORT, look_first=True, withhold=0.5, tolerance=0.01)
-    log = train(net, [misleading], settings, CPU, quiet, looked=looks.append)
-    assert (log.steps, log.best_step) == (30, 0), "it stops where it would have learnt from all"
-    assert len(looks) == 1
+    settings = replace(SHORT, validate_first=True, validate_until=0.5, tolerance=0.01)
+    log = train(net, [misleading], settings, replace(RUN, on_validation=validations.append))
+    assert (log.steps, log.best_step) == (30, 0), "it stops where it would have trained on all bins"
+    assert len(validations) == 1
     for name, tensor in net.state_dict().items():
         assert torch.equal(tensor, before[name]), name
 
 
-def test_validation_bins_are_learnt_from_once_they_are_no_longer_withheld(recording: Recording) -> None:
-    looks: list[float] = []
+def test_validation_bins_are_trained_on_after_validation_ends(recording: Recording) -> None:
+    validations: list[float] = []
     whole, part = new_net("gru", recording), new_net("gru", recording)
     settings = replace(SHORT, tolerance=1e9)
-    train(whole, [recording], settings, CPU, quiet)
-    log = train(part, [recording], replace(settings, withhold=0.5), CPU, quiet, looked=looks.append)
+    train(whole, [recording], settings, RUN)
+    log = train(
+        part,
+        [recording],
+        replace(settings, validate_until=0.5),
+        replace(RUN, on_validation=validations.append),
+    )
     assert log.steps == log.best_step == 60
-    assert looks == sorted(looks)
-    assert len(looks) == 2, "after 20 and 30 batches"
+    assert validations == sorted(validations)
+    assert len(validations) == 2, "after 20 and 30 batches"
     names = [name for name, _ in whole.named_parameters()]
     assert any(not torch.equal(whole.state_dict()[name], part.state_dict()[name]) for name in names)
 
 
-def test_a_training_goes_on_from_a_state_in_which_all_bins_are_learnt_from(recording: Recording) -> None:
-    settings = replace(SHORT, withhold=0.5, tolerance=1e9)
+def test_a_training_resumes_from_a_state_in_which_all_bins_are_trained_on(recording: Recording) -> None:
+    settings = replace(SHORT, validate_until=0.5, tolerance=1e9)
     ends = []
     for stop in (60, 40):
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(RUN.seed)
         net = new_net("gru", recording)
-        torch.manual_seed(settings.seed)
-        training = Training(net, [recording], settings, CPU)
+        torch.manual_seed(RUN.seed)
+        training = Training(net, [recording], settings, RUN)
         while training.step < stop:
             training.advance()
         if stop < 60:
             tensors, numbers = training.state()
             net = new_net("gru", recording)
-            training = Training(net, [recording], settings, CPU)
+            training = Training(net, [recording], settings, RUN)
             training.load_state(tensors, numbers)
             while not training.done:
                 training.advance()
@@ -189,56 +189,56 @@ def test_a_training_goes_on_from_a_state_in_which_all_bins_are_learnt_from(recor
         assert torch.equal(tensor, ends[1][name]), name
 
 
-def test_when_time_is_up_the_best_weights_so_far_are_kept(recording: Recording) -> None:
+def test_at_the_deadline_the_best_weights_so_far_are_kept(recording: Recording) -> None:
     net = new_net("gru", recording)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    settings = replace(SHORT, look_first=True, ends_at_s=0.0)
-    log = train(net, [recording], settings, CPU, quiet)
+    settings, late = replace(SHORT, validate_first=True), replace(RUN, deadline_s=0.0)
+    log = train(net, [recording], settings, late)
     assert (log.steps, log.best_step) == (1, 0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
-    blind = replace(recording, validated=np.zeros_like(recording.validated))
-    log = train(new_net("gru", blind), [blind], settings, CPU, quiet)
+    blind = replace(recording, validation=np.zeros_like(recording.validation))
+    log = train(new_net("gru", blind), [blind], settings, late)
     assert log.steps == 1
     assert np.isnan(log.validation_r2).all()
 
 
-def test_looks_see_what_would_be_kept_a_part_of_the_way(recording: Recording) -> None:
-    net, looks = new_net("gru", recording), []
+def test_validation_is_of_the_interpolated_weights(recording: Recording) -> None:
+    net, validations = new_net("gru", recording), []
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    settings = replace(SHORT, look_first=True, part=0.0)
-    log = train(net, [recording], settings, CPU, quiet, looked=looks.append)
-    assert len(looks) == 1, "nothing is better than the beginning, where all looks are"
-    assert log.validation_r2 == tuple(validation_r2(net, [recording], CPU))
+    settings = replace(SHORT, validate_first=True, interpolation=0.0)
+    log = train(net, [recording], settings, replace(RUN, on_validation=validations.append))
+    assert len(validations) == 1, "with α = 0 no validation is better than the first"
+    assert log.validation_r2 == tuple(validation_r2(net, [recording], torch.device("cpu")))
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
-def test_augmented_windows_are_learnt_from_and_repeat(recording: Recording) -> None:
+def test_augmented_windows_are_trained_on_and_repeat(recording: Recording) -> None:
     settings = replace(SHORT, steps=12, auxiliary=0.3, augmentation=Augmentation(bin_width_s=0.02))
     first, again, plain = (new_net("alignnet", recording) for _ in range(3))
     for net in (first, again):
-        train(net, [recording], settings, CPU, quiet)
-    train(plain, [recording], replace(settings, augmentation=None), CPU, quiet)
+        train(net, [recording], settings, RUN)
+    train(plain, [recording], replace(settings, augmentation=None), RUN)
     weights = [net.state_dict()["spike_encoder.latent.weight"] for net in (first, again, plain)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_what_is_simulated_and_reconstructed_is_compared_with_the_clean_counts(
+def test_simulated_and_reconstructed_counts_are_compared_with_the_clean_ones(
     recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
 
-    def silent(batch: Batch, *_: object) -> Batch:
+    def silenced(batch: Batch, *_: object) -> Batch:
         return replace(batch, counts=torch.zeros_like(batch.counts))
 
     def compared(value: torch.Tensor, target: torch.Tensor, weight: object = None) -> torch.Tensor:
         seen.append(target)
         return value.square().mean()
 
-    monkeypatch.setattr("rtdecode.calibrate.training.trainer.disturbed", silent)
+    monkeypatch.setattr("rtdecode.calibrate.training.trainer.augmented", silenced)
     monkeypatch.setattr("rtdecode.calibrate.training.losses.mse", compared)
     settings = replace(SHORT, steps=1, auxiliary=0.3, augmentation=Augmentation(bin_width_s=0.02))
-    train(new_net("alignnet", recording), [recording], settings, CPU, quiet)
+    train(new_net("alignnet", recording), [recording], settings, RUN)
     spikes = [target for target in seen if target.shape[1] == N_CHANNELS]
     assert len(spikes) == 2
     assert all(target.max() > 0 for target in spikes)
@@ -246,38 +246,38 @@ def test_what_is_simulated_and_reconstructed_is_compared_with_the_clean_counts(
 
 def test_a_session_shorter_than_a_window_is_refused(recording: Recording) -> None:
     with pytest.raises(RtdecodeError, match="longer than a window of 1500 bins"):
-        train(new_net("gru", recording), [recording], replace(SHORT, window_bins=1500), CPU, quiet)
+        train(new_net("gru", recording), [recording], replace(SHORT, window_bins=1500), RUN)
 
 
-def test_a_loss_that_is_no_number_is_an_error(recording: Recording) -> None:
+def test_a_loss_of_nan_is_an_error(recording: Recording) -> None:
     broken = replace(recording, targets=torch.full_like(recording.targets, float("inf")))
-    with pytest.raises(RtdecodeError, match="training came apart at step 1"):
-        train(new_net("gru", broken), [broken], SHORT, CPU, quiet)
+    with pytest.raises(RtdecodeError, match="training diverged at step 1"):
+        train(new_net("gru", broken), [broken], SHORT, RUN)
 
 
-def test_settling_takes_the_statistics_of_undisturbed_windows(recording: Recording) -> None:
+def test_batchnorm_statistics_are_re_estimated_without_augmentation(recording: Recording) -> None:
     """As one would compute them by hand from what enters the first normalisation."""
-    blind = replace(recording, validated=np.zeros_like(recording.validated))
+    blind = replace(recording, validation=np.zeros_like(recording.validation))
     settings = replace(SHORT, steps=6, augmentation=Augmentation(bin_width_s=0.02, windows=1.0))
     nets = [new_net("alignnet", blind) for _ in range(2)]
     for net, n_batches in zip(nets, (0, 200), strict=True):
-        train(net, [blind], replace(settings, settled_batches=n_batches), CPU, quiet)
+        train(net, [blind], replace(settings, norm_batches=n_batches), RUN)
     for (name, before), (_, after) in zip(
         nets[0].named_parameters(), nets[1].named_parameters(), strict=True
     ):
         assert torch.equal(before, after), name
-    plain, settled = nets
-    assert isinstance(settled, AlignNet)
-    first = settled.spike_encoder.stages[0][0]
+    plain, estimated = nets
+    assert isinstance(estimated, AlignNet)
+    first = estimated.spike_encoder.stages[0][0]
     seen: list[torch.Tensor] = []
     first.norm.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
     with torch.no_grad():
-        settled.decode(blind.counts[None], "s")
-    middle, spread = seen[0].mean(dim=(0, 2)), seen[0].var(dim=(0, 2))
-    torch.testing.assert_close(first.norm.running_mean, middle, rtol=0.1, atol=0.05)
-    torch.testing.assert_close(first.norm.running_var, spread, rtol=0.15, atol=0.0)
+        estimated.decode(blind.counts[None], "s")
+    mean, variance = seen[0].mean(dim=(0, 2)), seen[0].var(dim=(0, 2))
+    torch.testing.assert_close(first.norm.running_mean, mean, rtol=0.1, atol=0.05)
+    torch.testing.assert_close(first.norm.running_var, variance, rtol=0.15, atol=0.0)
     assert isinstance(plain, AlignNet)
-    unsettled = plain.spike_encoder.stages[0][0].norm.running_var
-    assert (unsettled / spread - 1.0).abs().mean() > 0.2
-    norms = [m for m in settled.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+    running = plain.spike_encoder.stages[0][0].norm.running_var
+    assert (running / variance - 1.0).abs().mean() > 0.2
+    norms = [m for m in estimated.modules() if isinstance(m, torch.nn.BatchNorm1d)]
     assert all(norm.momentum == 0.1 and not norm.training for norm in norms)

@@ -1,4 +1,4 @@
-"""Windows lie inside their recordings, and what is kept back is never learnt from."""
+"""Windows are inside their recordings, and validation blocks are never trained on."""
 
 from __future__ import annotations
 
@@ -17,30 +17,42 @@ from rtdecode.calibrate.training.windows import (
 
 
 @given(st.integers(300, 3000), st.floats(0.02, 0.3), st.sampled_from([0.02, 0.064]), st.integers(0, 100))
-def test_blocks_are_spread_and_kept_at_a_distance(n: int, part: float, width_s: float, offset: int) -> None:
-    known = np.ones(n, bool)
-    known[:offset] = False
-    learnt, kept = validation_blocks(known, part, width_s)
-    assert not (learnt & kept).any()
-    assert not (kept & ~known).any()
-    assert abs(kept.sum() - part * known.sum()) <= N_BLOCKS
-    # In each fifth of the time that is known there is one.
-    for chunk in np.array_split(np.flatnonzero(known), N_BLOCKS):
-        assert kept[chunk].any()
+def test_blocks_are_distributed_with_margins(n: int, part: float, width_s: float, offset: int) -> None:
+    labelled = np.ones(n, bool)
+    labelled[:offset] = False
+    train, validation = validation_blocks(labelled, part, width_s)
+    assert not (train & validation).any()
+    assert not (validation & ~labelled).any()
+    assert abs(validation.sum() - part * labelled.sum()) <= N_BLOCKS
+    # In each fifth of the labelled time there is one.
+    for chunk in np.array_split(np.flatnonzero(labelled), N_BLOCKS):
+        assert validation[chunk].any()
     margin = round(MARGIN_S / width_s)
-    for row in np.flatnonzero(kept):
-        assert not learnt[max(0, row - margin) : row + margin + 1].any()
+    for row in np.flatnonzero(validation):
+        assert not train[max(0, row - margin) : row + margin + 1].any()
+
+
+def test_a_recording_has_time_along_columns_and_0_where_unlabelled() -> None:
+    counts = np.arange(6, dtype=np.uint8).reshape(3, 2)
+    targets = np.array([[1.0, 2.0], [np.nan, 4.0], [5.0, 6.0]])
+    train = np.array([True, False, True])
+    made = Recording.of("s", counts, targets, train)
+    assert made.counts.tolist() == [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]
+    assert made.targets.tolist() == [[1.0, 0.0, 5.0], [2.0, 0.0, 6.0]]
+    assert made.train.tolist() == [1.0, 0.0, 1.0]
+    assert made.counts.dtype == made.targets.dtype == made.train.dtype == torch.float32
+    assert not made.validation.any()
 
 
 def recording(name: str, n_bins: int, first: float) -> Recording:
-    """Every bin holds its own number, so that a window tells where it lies."""
+    """Every bin holds its own number, which shows the position of a window."""
     numbers = torch.arange(n_bins, dtype=torch.float32) + first
     return Recording(
         session=name,
         counts=numbers.repeat(3, 1),
         targets=-numbers.repeat(2, 1),
-        learnt=(numbers % 2).float(),
-        validated=np.zeros(n_bins, bool),
+        train=(numbers % 2).float(),
+        validation=np.zeros(n_bins, bool),
     )
 
 

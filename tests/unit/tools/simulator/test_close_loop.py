@@ -11,6 +11,7 @@ from close_loop import ClosedLoopRun, close_loop
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.output.settings import OutputSettings
 from rtdecode.session.write import write_session
@@ -90,7 +91,8 @@ def test_a_month_later_it_fails_more(wiener: ModelArtifact, tmp_path: Path) -> N
 def test_a_filter_refit_to_the_closed_loop_closes_it_again(wiener: ModelArtifact, tmp_path: Path) -> None:
     of = on_day(DAY_0, 3)
     write_session(tmp_path / "closed.h5", close_loop(of, wiener, trials=60).session)
-    refit = fit_sessions([tmp_path / "closed.h5"], "wiener", 0.02, labels="refit").artifact
+    labels = FitSettings(labels="refit")
+    refit = fit_sessions([tmp_path / "closed.h5"], "wiener", 0.02, settings=labels).artifact
     assert [output.name for output in refit.outputs] == ["vx", "vy"]
     # The speed of the task, holds and corrections included, is a careful one: it takes a gain.
     faster = OutputSettings(control="velocity", scale=4.0, units="mm")

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from rtdecode.calibrate.adaptation import finetune as adapt
-from rtdecode.calibrate.adaptation import interpolation as nearness
+from rtdecode.calibrate.adaptation import interpolation
 from rtdecode.calibrate.evaluation.fewshot.plan import EDITION, FewShotJob
 
 
@@ -44,9 +43,7 @@ def test_an_id_is_of_what_decides_and_not_of_where_files_lie_and_what_they_are_c
     [
         ("rtdecode.calibrate.evaluation.fewshot.plan", "EDITION", EDITION + 1),
         ("rtdecode.calibrate.evaluation.fewshot.plan", "HOLDOUT", 0.3),
-        (adapt.__name__, "LEARNING_RATE", 1e-3),
-        (adapt.__name__, "BATCH", 16),
-        (nearness.__name__, "HALF_S", 60.0),
+        (interpolation.__name__, "HALF_S", 60.0),
     ],
 )
 def test_what_is_computed_otherwise_is_computed_anew(
@@ -57,10 +54,20 @@ def test_what_is_computed_otherwise_is_computed_anew(
     assert job().id != before
 
 
-def test_how_networks_are_tuned_is_nothing_to_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = job(minutes=0.0, steps=0).id
-    monkeypatch.setattr(adapt, "LEARNING_RATE", 1e-3)
-    assert job(minutes=0.0, steps=0).id == before
+def test_ids_are_those_of_earlier_versions() -> None:
+    """With the settings of fine-tuning, which are part of the id where there is any."""
+    assert job().id == "2ec68aa563b89997"
+    assert job(minutes=0.0, steps=0).id == "ee2a42cadac23c54"
+    assert job(kind="wiener", base=None, model=None, steps=0).id == "e32a5861074dd44f"
+
+
+def test_settings_of_fine_tuning_are_in_the_id_only_with_fine_tuning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tuned, plain = job().id, job(minutes=0.0, steps=0).id
+    monkeypatch.setattr(interpolation, "HALF_S", 60.0)
+    assert job().id != tuned
+    assert job(minutes=0.0, steps=0).id == plain
 
 
 def test_its_name_says_what_it_is_of() -> None:

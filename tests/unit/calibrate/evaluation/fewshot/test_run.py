@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from clusters import cluster_of
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
-from rtdecode.calibrate.adaptation import finetune as adapt
 from rtdecode.calibrate.evaluation import cache as keptjobs
 from rtdecode.calibrate.evaluation.fewshot import run as fewshot
 from rtdecode.calibrate.evaluation.fewshot.job import Measured, Score, do_job
@@ -26,11 +24,8 @@ from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob
 from rtdecode.calibrate.evaluation.fewshot.report import over_days, table_rows
 from rtdecode.calibrate.evaluation.fewshot.run import FewShot
 from rtdecode.calibrate.evaluation.runner import Failure
-from rtdecode.calibrate.fitting import pretrain
-from rtdecode.calibrate.fitting.pretrain import pretrain_sessions
-from rtdecode.calibrate.training import build as networks
-from rtdecode.calibrate.training.settings import TrainingSettings
-from rtdecode.calibrate.training.sizes import Sizes
+from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
+from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.read import read_session
@@ -38,7 +33,12 @@ from rtdecode.session.write import write_session
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 MINUTES = (0.0, 0.5, 1.0)
-SMALL = Sizes(members=1, widths=(16, 16), dec_widths=(16,), feature_dropout=0.1)
+SMALL = PretrainSettings(
+    bin_width_s=0.05,
+    steps=80,
+    batch=8,
+    sizes=Sizes(members=1, widths=(16, 16), dec_widths=(16,), feature_dropout=0.1),
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def base(days: list[Path]) -> ModelArtifact:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(networks, "TrainingSettings", partial(TrainingSettings, batch=8))
-        patch.setattr(pretrain, "MANY_DAYS", SMALL)
-        return pretrain_sessions(days[:2], bin_width_s=0.05, steps=80).artifact
+    return pretrain_sessions(days[:2], SMALL).artifact
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +66,6 @@ def base_file(base: ModelArtifact, tmp_path_factory: pytest.TempPathFactory) -> 
     path = tmp_path_factory.mktemp("base") / "base.safetensors"
     write_artifact(path, base)
     return path
-
-
-@pytest.fixture(autouse=True)
-def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapt, "STEPS", 60)
 
 
 def in_process(work: Callable[[Any], Any], items: list[Any], **_options: Any) -> Any:
@@ -92,7 +84,7 @@ def few_shot(here: None, tmp_path: Path) -> Callable[..., list[Score]]:
 
     def scores(paths: Sequence[Path], bases: Sequence[Path], **asked: Any) -> list[Score]:
         n_before = len(list(tmp_path.glob("out*")))
-        done = fewshot.few_shot(paths, bases, tmp_path / f"out{n_before}", **asked)
+        done = fewshot.few_shot(paths, bases, tmp_path / f"out{n_before}", **{"steps": 60} | asked)
         assert not done.missing
         return done.scores
 
@@ -227,7 +219,7 @@ def test_what_does_not_fit_is_refused(
 
 
 def evaluated(days: list[Path], base_file: Path, folder: Path, **options: Any) -> FewShot:
-    return fewshot.few_shot(days[2:], [base_file], folder, minutes=(0.0, 0.5), **options)
+    return fewshot.few_shot(days[2:], [base_file], folder, minutes=(0.0, 0.5), steps=2, **options)
 
 
 def untimed(done: FewShot) -> list[dict[str, Any]]:
@@ -237,9 +229,8 @@ def untimed(done: FewShot) -> list[dict[str, Any]]:
 
 
 def test_what_was_interrupted_goes_on_and_gives_the_same(
-    days: list[Path], base_file: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+    days: list[Path], base_file: Path, tmp_path: Path, here: None
 ) -> None:
-    monkeypatch.setattr(adapt, "STEPS", 2)
     whole = evaluated(days, base_file, tmp_path / "whole")
     assert (whole.computed, len(whole.scores)) == (6, 6)
 
@@ -265,7 +256,7 @@ def test_what_was_interrupted_goes_on_and_gives_the_same(
     third = evaluated(moved[:-1], moved[-1], tmp_path / "parts")
     assert third.computed == 0
     assert [score.as_json() for score in third.scores] == [score.as_json() for score in again.scores]
-    more = fewshot.few_shot(days[2:], [base_file], tmp_path / "parts", minutes=(0.5,), seeds=(0, 1))
+    more = fewshot.few_shot(days[2:], [base_file], tmp_path / "parts", minutes=(0.5,), seeds=(0, 1), steps=2)
     assert more.computed == 2
 
 
@@ -324,7 +315,6 @@ def test_a_process_of_its_own_and_a_cluster_of_cluster_of_score_the_same(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """The number of batches travels with a job."""
-    monkeypatch.setattr(adapt, "STEPS", 2)
     with cluster_of() if where == "cluster" else nullcontext() as address:
         apart = evaluated(days[1:], base_file, tmp_path / "apart", workers=1, dask=address)
     monkeypatch.setattr(keptjobs, "run_jobs", in_process)

@@ -8,7 +8,7 @@ import torch
 
 from rtdecode.calibrate.evaluation.study.recipes import study_network, study_settings
 from rtdecode.calibrate.evaluation.study.rows import DECODING, SIMULATION
-from rtdecode.calibrate.training.build import CPU_FLOAT32
+from rtdecode.calibrate.training.devices import CPU_FLOAT32
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.networks.baseline import BaselineNet
@@ -58,7 +58,7 @@ def test_what_is_multiplied_in_bfloat16_comes_out_as_in_float32(kind: str, form:
 
 def test_kinds_that_a_cpu_gets_wrong_stay_in_float32() -> None:
     for kind in CPU_FLOAT32:
-        assert not study_settings(kind, DECODING, 5000, BIN_WIDTH_S, 10, 0).mixed
+        assert not study_settings(kind, DECODING, 5000, BIN_WIDTH_S, 10).mixed
 
 
 def test_a_filter_is_no_network() -> None:

@@ -24,7 +24,7 @@ from rtdecode.calibrate.evaluation.study.learners import learn
 from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, plan
 from rtdecode.calibrate.evaluation.study.rows import KINDS
 from rtdecode.calibrate.evaluation.study.run import run_study
-from rtdecode.calibrate.fitting.pretrain import pretrain_sessions
+from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.cli import app
 from rtdecode.session.write import write_session
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
@@ -210,9 +210,10 @@ def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp
         ("simulate", "causal", "behaviour to spikes"),
         ("simulate", "offline", "behaviour to spikes"),
     ):
-        small = pretrain_sessions(
-            days[:2], bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, form=form
+        settings = PretrainSettings(
+            bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, causality=form
         )
+        small = pretrain_sessions(days[:2], settings)
         path = tmp_path / f"{direction}-{form}.safetensors"
         write_artifact(path, small.artifact)
         bases += ["--base", str(path)]

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,10 @@ import pytest
 import torch
 
 from rtdecode.artifact import read_artifact
-from rtdecode.calibrate.fitting import pretrain
-from rtdecode.calibrate.fitting.pretrain import pretrain_sessions
-from rtdecode.calibrate.training import build as networks
+from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
 from rtdecode.calibrate.training.losses import mse
-from rtdecode.calibrate.training.settings import TrainingSettings
-from rtdecode.calibrate.training.sizes import Sizes
+from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.session.write import write_session
@@ -33,31 +29,40 @@ from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_s
 N_DAYS, STEPS, KILLED_AFTER = 5, 10, 6
 LIMIT_S = 140
 
-#: What each process runs: the folder, and whether to be killed on the way.
+#: Settings of the trainings, in the processes and here.
+SETTINGS = PretrainSettings(
+    bin_width_s=0.05,
+    validation_days=1,
+    steps=STEPS,
+    batch=8,
+    norm_batches=4,
+    save_every_s=0.0,
+    sizes=Sizes(members=1, widths=(8, 8), dec_widths=(8,), feature_dropout=0.1),
+)
+
+#: Program of each process; its arguments are the folder, and the step after which it is killed, or 0.
 PROGRAM = """
 import json, os, signal, sys
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 import numpy as np, torch
-from rtdecode.calibrate.training.trainer.distributed import ranks as distributed
-from rtdecode.calibrate.training import build as networks
 from rtdecode.calibrate.fitting import pretrain
-from rtdecode.calibrate.training.trainer.distributed import sharding
-from rtdecode.calibrate.training.distributed.ranks import joined
-from rtdecode.calibrate.training.sizes import Sizes
+from rtdecode.calibrate.fitting.pretrain import PretrainSettings
+from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.distributed import ranks as distributed
+from rtdecode.calibrate.training.distributed import sharding
+from rtdecode.calibrate.training.distributed.batchnorm import synchronised
+from rtdecode.calibrate.training.distributed.ranks import connected
+from rtdecode.calibrate.training.settings import Sizes, TrainingSettings
 from rtdecode.calibrate.training.trainer import Training
-from rtdecode.calibrate.training.settings import TrainingSettings
-from rtdecode.calibrate.training.distributed.batchnorm import normalised_together
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.cli.calibrate.pretrain import pretrain as command
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 
-networks.TrainingSettings = partial(TrainingSettings, batch=8)
-pretrain.MANY_DAYS = Sizes(members=1, widths=(8, 8), dec_widths=(8,), feature_dropout=0.1)
-pretrain.SAVE_EVERY_S, pretrain.SETTLED_BATCHES = 0.0, 4
 torch.set_num_threads(1)
-folder, killed_after, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+settings = eval(sys.argv[3])
+folder, killed_after, steps = Path(sys.argv[1]), int(sys.argv[2]), settings.steps
 paths = sorted(folder.glob("day*.h5"))
 read, read_labelled = [], sharding.read_labelled
 
@@ -75,26 +80,29 @@ def trained(ranks, checkpoint):
         if killed_after and ranks.leads and done >= 0.05 + 0.9 * killed_after / steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return told_of(pretrain.pretrain_sessions(
-        paths, bin_width_s=0.05, validation_days=1, steps=steps,
-        checkpoint=checkpoint, progress=watched, ranks=ranks,
+    return described(pretrain.pretrain_sessions(
+        paths, settings, checkpoint=checkpoint, progress=watched, ranks=ranks
     ))
 
 
 def commanded(ranks):
+    # The command has no options for sizes as small as these.
     results, pretrain_sessions = [], pretrain.pretrain_sessions
-    pretrain.pretrain_sessions = lambda *args, **named: (
-        results.append(pretrain_sessions(*args, **named)) or results[0]
+    pretrain.pretrain_sessions = lambda paths, asked, *args, **named: (
+        results.append(pretrain_sessions(paths, replace(
+            asked, batch=settings.batch, sizes=settings.sizes, norm_batches=settings.norm_batches,
+            save_every_s=0.0,
+        ), *args, **named)) or results[0]
     )
-    distributed.joined = lambda device: nullcontext(ranks)
+    distributed.connected = lambda device: nullcontext(ranks)
     command(
         paths, folder / "base.safetensors", kind="alignnet", bin_width=0.05, outputs=None, validation_days=1,
         steps=steps, members=None, seed=0, device="cpu", checkpoint=None, json=True,
     )
-    return told_of(results[0])
+    return described(results[0])
 
 
-def told_of(result):
+def described(result):
     artifact = result.artifact
     return {
         "model": artifact.model_id,
@@ -112,17 +120,17 @@ def gradient(ranks):
     for name, n_bins in (("a", 300), ("b", 700)):
         counts = torch.from_numpy(rng.poisson(2.0, (6, n_bins)).astype(np.float32))
         targets = torch.from_numpy(rng.normal(size=(2, n_bins)).astype(np.float32))
-        learnt = torch.from_numpy((rng.random(n_bins) < 0.7).astype(np.float32))
-        recordings.append(Recording(name, counts, targets, learnt, np.zeros(n_bins, bool)))
+        train = torch.from_numpy((rng.random(n_bins) < 0.7).astype(np.float32))
+        recordings.append(Recording(name, counts, targets, train, np.zeros(n_bins, bool)))
     torch.manual_seed(1)
     sizes = {"widths": (8, 8), "dec_widths": (8,), "latent": 4, "lift": 4}
     net = AlignNet(AlignNetSettings(6, 2, 20, dropout=0.0, channel_dropout=0.0, **sizes))
     for name, each in zip("abc", [*recordings, recordings[0]]):
         net.read_in.add(name, each.counts.mean(1).numpy(), each.counts.std(1).numpy())
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    settings = TrainingSettings(batch=5, window_bins=40, warmup_bins=4, clip=1e9)
-    with normalised_together(net, ranks):
-        training = Training(net, [recordings[ranks.rank]], settings, torch.device("cpu"), ranks)
+    few = TrainingSettings(batch=5, window_bins=40, warmup_bins=4, clip=1e9)
+    with synchronised(net, ranks):
+        training = Training(net, [recordings[ranks.rank]], few, Run(device="cpu"), ranks)
         drawn, batches = training._drawn, []
         training._drawn = lambda step: batches.append(drawn(step)[0]) or drawn(step)
         training.advance()
@@ -140,11 +148,11 @@ def gradient(ranks):
     )
 
 
-with joined("cpu") as ranks:
-    told = {"resumed": trained(ranks, folder / "it.checkpoint"), "read": list(read)}
-    told["whole"] = commanded(ranks)
+with connected("cpu") as ranks:
+    report = {"resumed": trained(ranks, folder / "it.checkpoint"), "read": list(read)}
+    report["whole"] = commanded(ranks)
     gradient(ranks)
-    print(json.dumps(told))
+    print(json.dumps(report))
 """
 
 
@@ -164,7 +172,7 @@ def start(rank: int, port: int, command: list[str]) -> subprocess.Popen[str]:
 
 
 def two(*command: str) -> list[tuple[int, str, str]]:
-    """Exit status, stdout and stderr of two ranks, both of which have to end by themselves."""
+    """Exit status, stdout and stderr of two ranks, which both have to end by themselves."""
     port = int(free_endpoint().rpartition(":")[2])
     processes = [start(rank, port, list(command)) for rank in range(2)]
     try:
@@ -189,74 +197,67 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def killed(days: Path) -> list[tuple[int, str, str]]:
-    """What two ranks left when the first of them was killed in the middle."""
-    return two("-c", PROGRAM, str(days), str(KILLED_AFTER), str(STEPS))
+    """Output of two ranks, the first of which was killed during training."""
+    return two("-c", PROGRAM, str(days), str(KILLED_AFTER), repr(SETTINGS))
 
 
 @pytest.fixture(scope="module")
-def told(days: Path, killed: list[tuple[int, str, str]]) -> list[dict[str, Any]]:
-    """What each rank says of the training that goes on from there, and of one without interruption."""
+def reports(days: Path, killed: list[tuple[int, str, str]]) -> list[dict[str, Any]]:
+    """Report of each rank on the resumed training, and on one without interruption."""
     assert (days / "it.checkpoint").exists(), killed
-    ended = two("-c", PROGRAM, str(days), "0", str(STEPS))
+    ended = two("-c", PROGRAM, str(days), "0", repr(SETTINGS))
     assert [status for status, _, _ in ended] == [0, 0], ended
     return [
-        json.loads(out.splitlines()[-1]) | {"lines": out.splitlines()[:-1], "told": err}
+        json.loads(out.splitlines()[-1]) | {"lines": out.splitlines()[:-1], "stderr": err}
         for _, out, err in ended
     ]
 
 
-def test_weights_are_the_same_on_both(told: list[dict[str, Any]]) -> None:
-    assert told[0]["whole"] == told[1]["whole"]
-    assert np.isfinite(told[0]["whole"]["validation_r2"]).all()
+def test_weights_are_the_same_on_both(reports: list[dict[str, Any]]) -> None:
+    assert reports[0]["whole"] == reports[1]["whole"]
+    assert np.isfinite(reports[0]["whole"]["validation_r2"]).all()
 
 
-def test_one_of_them_writes_and_says_so(days: Path, told: list[dict[str, Any]]) -> None:
-    (line,) = told[0]["lines"]
+def test_one_of_them_writes_and_prints(days: Path, reports: list[dict[str, Any]]) -> None:
+    (line,) = reports[0]["lines"]
     model = read_artifact(days / "base.safetensors").model_id
-    assert json.loads(line)["model"] == model == told[0]["whole"]["model"]
-    assert "100% done" in told[0]["told"]
-    assert told[1]["lines"] == []
-    assert told[1]["told"] == ""
+    assert json.loads(line)["model"] == model == reports[0]["whole"]["model"]
+    assert "100% done" in reports[0]["stderr"]
+    assert reports[1]["lines"] == []
+    assert reports[1]["stderr"] == ""
     assert not (days / "base.checkpoint").exists()
 
 
-def test_each_reads_its_own_sessions_only(told: list[dict[str, Any]]) -> None:
-    first, second = (set(each["read"]) for each in told)
-    # Rank 0 also looks up in the first session what there is to decode.
+def test_each_reads_its_own_sessions_only(reports: list[dict[str, Any]]) -> None:
+    first, second = (set(each["read"]) for each in reports)
+    # Rank 0 also reads the outputs from the first session.
     assert (first - {"day0.h5"}) & second == set()
     assert first | second == {f"day{day}.h5" for day in range(N_DAYS)}
     assert min(len(first), len(second)) >= 2
 
 
-def test_a_killed_training_ends_both_and_goes_on_to_the_same_weights(
-    killed: list[tuple[int, str, str]], told: list[dict[str, Any]]
+def test_a_killed_training_ends_both_and_resumes_to_the_same_weights(
+    killed: list[tuple[int, str, str]], reports: list[dict[str, Any]]
 ) -> None:
     assert [status for status, _, _ in killed] == [-signal.SIGKILL, 1]
     assert [out for _, out, _ in killed] == ["", ""]
-    for each in told:
-        assert each["resumed"]["notes"] == ["went on from 1 checkpoint"]
+    for each in reports:
+        assert each["resumed"]["notes"] == ["resumed from 1 checkpoint"]
         assert each["resumed"] == each["whole"] | {"notes": each["resumed"]["notes"]}
 
 
-def test_another_number_of_processes_is_refused(
-    days: Path, told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(networks, "TrainingSettings", partial(TrainingSettings, batch=8))
-    monkeypatch.setattr(pretrain, "SETTLED_BATCHES", 4)
-    sizes = Sizes(members=1, widths=(8, 8), dec_widths=(8,), feature_dropout=0.1)
-    monkeypatch.setattr(pretrain, "MANY_DAYS", sizes)
-    again = {"bin_width_s": 0.05, "validation_days": 1, "steps": STEPS}
+def test_another_number_of_processes_is_refused(days: Path, reports: list[dict[str, Any]]) -> None:
     paths = sorted(days.glob("day*.h5"))
-    # All else has to agree for this to be what it is refused for, behaviour's mean and SD included.
-    with pytest.raises(RtdecodeError, match=r"it\.checkpoint: is of another training \(processes 2, now 1\)"):
-        pretrain_sessions(paths, checkpoint=days / "it.checkpoint", **again)
-    alone = pretrain_sessions(paths, **again).artifact
+    # Everything else is equal, behaviour's mean and SD included, so the number is the reason.
+    with pytest.raises(RtdecodeError, match=r"to another training \(processes was 2, is now 1\)"):
+        pretrain_sessions(paths, SETTINGS, checkpoint=days / "it.checkpoint")
+    alone = pretrain_sessions(paths, SETTINGS).artifact
     np.testing.assert_allclose(
-        told[0]["whole"]["scales"], [[output.mean, output.sd] for output in alone.outputs], rtol=1e-12
+        reports[0]["whole"]["scales"], [[output.mean, output.sd] for output in alone.outputs], rtol=1e-12
     )
 
 
-def test_the_mean_gradient_is_that_of_both_batches(days: Path, told: list[dict[str, Any]]) -> None:
+def test_the_mean_gradient_is_that_of_both_batches(days: Path, reports: list[dict[str, Any]]) -> None:
     parts = [torch.load(days / f"gradient{rank}.pt") for rank in range(2)]
     assert [len(part["sessions"]) for part in parts] == [2, 3]
     net = AlignNet(
@@ -267,7 +268,7 @@ def test_the_mean_gradient_is_that_of_both_batches(days: Path, told: list[dict[s
     for name in "abc":
         net.read_in.add(name, np.zeros(6), np.ones(6))
     net.load_state_dict(parts[0]["before"])
-    # A window counts by how many windows its rank draws from, and how many it draws.
+    # The weight of a window is the number of windows its rank has, divided by how many it draws.
     counts, targets = (torch.cat([part["batch"][i] for part in parts]) for i in range(2))
     weight = torch.cat([part["batch"][2] * part["windows"] / len(part["sessions"]) for part in parts])
     sessions = [name for part in parts for name in part["sessions"]]
@@ -290,7 +291,7 @@ def test_the_mean_gradient_is_that_of_both_batches(days: Path, told: list[dict[s
 
 def test_a_corrupt_session_ends_both_with_one_line(days: Path, tmp_path: Path) -> None:
     """Under torchrun itself, which adds a report of its own."""
-    # The shortest of three, which is what a damaged one is taken for, goes to rank 1.
+    # The shortest of three is assigned to rank 1, and a damaged one has length 0.
     paths = [tmp_path / f"day{day}.h5" for day in range(3)]
     for path in paths:
         path.write_bytes((days / path.name).read_bytes())
@@ -313,8 +314,8 @@ def test_a_corrupt_session_ends_both_with_one_line(days: Path, tmp_path: Path) -
 
 def test_more_processes_than_sessions_are_refused(days: Path) -> None:
     paths = sorted(days.glob("day*.h5"))
-    with pytest.raises(RtdecodeError, match="6 processes for 5 sessions to learn from"):
-        pretrain_sessions(paths, bin_width_s=0.05, ranks=Ranks(0, 6))
+    with pytest.raises(RtdecodeError, match="6 processes cannot share 5 training sessions"):
+        pretrain_sessions(paths, PretrainSettings(bin_width_s=0.05), ranks=Ranks(0, 6))
 
 
 def test_parts_of_a_batch_differ_by_one_at_most() -> None:
@@ -332,7 +333,7 @@ def test_no_two_ranks_and_no_two_steps_draw_alike() -> None:
     assert replace(ranks[1]).seed(0, 7) == ranks[1].seed(0, 7)
 
 
-def test_alone_nothing_is_passed_on() -> None:
+def test_one_process_communicates_nothing() -> None:
     loss = torch.tensor(2.0, requires_grad=True)
     assert ALONE.in_mean(loss, torch.tensor(3.0))[0] is loss
     assert ALONE.gather("a") == ["a"]

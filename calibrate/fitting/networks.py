@@ -1,0 +1,58 @@
+"""Networks of one kind, trained on all sessions and exported for each."""
+
+from __future__ import annotations
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.channels.statistics import remember, with_memory
+from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
+from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.build import (
+    add_session,
+    export_members,
+    new_members,
+    training_settings,
+    z_scored,
+)
+from rtdecode.calibrate.training.devices import chosen_device
+from rtdecode.calibrate.training.ensemble import train_members
+from rtdecode.calibrate.training.trainer import TrainingLog
+from rtdecode.calibrate.training.windows import Recording, is_labelled, validation_blocks
+
+#: Fraction of the labelled time that validates the training.
+VALIDATION_FRACTION = 0.05
+
+
+def fit_network(
+    kind: str, data: TrainingSet, settings: FitSettings, run: Run
+) -> tuple[list[ModelArtifact], list[TrainingLog]]:
+    """Train the networks of a model on all sessions.
+
+    Args:
+        kind: "alignnet" or "gru".
+        data: sessions with a name each; z-scored by the mean and SD of the outputs.
+        settings: sizes and training are used.
+        run: seed of the initial weights and of training, device and progress.
+
+    Returns:
+        An artifact for each session, folded with the session's read-in, and how the training of each member
+        went.
+
+    Raises:
+        RtdecodeError: there is no such device, no channel fires, or a session is too short.
+    """
+    chosen_device(run.device)
+    width_s, outputs = data.bin_width_s, data.outputs
+    nets = new_members(kind, data.counts[0].shape[1], outputs, width_s, run.seed, settings.sizes)
+    days = list(zip(data.names, data.counts, data.targets, strict=True))
+    recordings = []
+    for name, counts, targets in days:
+        clipped, z = add_session(nets, name, counts, width_s, where=name), z_scored(targets, outputs)
+        bins = validation_blocks(is_labelled(z), VALIDATION_FRACTION, width_s)
+        recordings.append(Recording.of(name, clipped, z, *bins))
+    training = training_settings(recordings, width_s, settings.training)
+    logs = train_members(nets, recordings, training, run)
+    artifacts = []
+    for name, counts, targets in days:
+        kept = remember(counts, targets, width_s, nets[0].read_in.count_max)
+        artifacts.append(with_memory(export_members(nets, name, width_s, outputs), kept))
+    return artifacts, logs

@@ -1,0 +1,52 @@
+"""How a model is fitted, and to which data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import Output
+from rtdecode.calibrate.data.refit_labels import RECORDED
+from rtdecode.calibrate.training.settings import ONE_DAY, ONE_DAY_TRAINING, Sizes, TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """How a model is fitted.
+
+    Attributes:
+        holdout: fraction of each session's labelled time that is held out, in (0, 0.5].
+        labels: "recorded" for behaviour, or "refit" for intended velocities towards each trial's target.
+        blocks: blocks of trials that are used; () for the whole of each session.
+        steady_state: for a Kalman filter, use the gain to which it converges instead of its covariance.
+        sizes, training: of a network.
+    """
+
+    holdout: float = 0.2
+    labels: str = RECORDED
+    blocks: Sequence[str] = ()
+    steady_state: bool = False
+    sizes: Sizes = ONE_DAY
+    training: TrainingSettings = ONE_DAY_TRAINING
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Binned sessions with labels.
+
+    Attributes:
+        counts: u1[T, C] for each session.
+        targets: f4[T, D] for each; NaN for bins that are not trained on.
+        outputs: the D columns, in order.
+        bin_width_s: seconds.
+        names: of the sessions; only networks need them.
+    """
+
+    counts: Sequence[NDArray[np.uint8]]
+    targets: Sequence[NDArray[np.float32]]
+    outputs: tuple[Output, ...]
+    bin_width_s: float
+    names: Sequence[str] = ()
