@@ -1,4 +1,4 @@
-"""How a training or calibration is run, besides what it learns from: seed, device, deadline, who follows it."""
+"""How a training or calibration is run: seed, device, deadline, progress."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ import numpy as np
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.interpolation import part_of_the_way, worth
 from rtdecode.calibrate.adaptation.ridge_head import refit_heads
-from rtdecode.calibrate.adaptation.session import CHOSEN_BY, Today
-from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.adaptation.session import CalibrationSession
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.renormalise import features, read_in_anew, with_heads
@@ -79,7 +79,7 @@ def torch_is_installed() -> bool:
 def take_rung(
     rung: str,
     base: ModelArtifact,
-    today: Today,
+    today: CalibrationSession,
     *,
     seed: int,
     device: str,
@@ -148,19 +148,19 @@ def fresh_name(base: ModelArtifact, name: str) -> str:
     return fresh
 
 
-def _taken_up(base: ModelArtifact, today: Today) -> ModelArtifact:
+def _taken_up(base: ModelArtifact, today: CalibrationSession) -> ModelArtifact:
     mean, sd, good = today.statistics(base.count_max)
     return read_in_anew(base, fresh_name(base, today.name), mean, sd, good)
 
 
-def _read_out(artifact: ModelArtifact, today: Today) -> Taken:
-    counts, targets = today.counts[: today.end], today.learnt_targets
+def _read_out(artifact: ModelArtifact, today: CalibrationSession) -> Taken:
+    counts, targets = today.counts[: today.end], today.training_targets
     decoded = np.empty(targets.shape, np.float32)
     load_decoder(artifact).run(counts, decoded)
-    learnt = today.learnt[: today.end]
-    _, chosen_by = chronological_split(learnt, CHOSEN_BY)
+    learnt = today.training[: today.end]
+    _, chosen_by = chronological_split(learnt, LAST_FIFTH)
     heads = refit_heads(features(artifact, counts), targets - decoded, learnt, chosen_by, today.bin_width_s)
-    part = part_of_the_way(today.learnt_s, worth(decoded, targets))
+    part = part_of_the_way(today.training_s, worth(decoded, targets))
     return Taken(
         with_heads(artifact, part * heads.change, part * heads.offset),
         "readout",
@@ -171,7 +171,7 @@ def _read_out(artifact: ModelArtifact, today: Today) -> Taken:
 def _trained(
     rung: str,
     base: ModelArtifact,
-    today: Today,
+    today: CalibrationSession,
     seed: int,
     device: str,
     ends_at_s: float | None,
@@ -185,7 +185,7 @@ def _trained(
 
     where, nets = chosen_device(device), networks_of(base)
     name = fresh_name(base, today.name)
-    counts, targets, steps = today.counts[: today.end], today.learnt_targets, STEPS
+    counts, targets, steps = today.counts[: today.end], today.training_targets, STEPS
     notes: tuple[str, ...] = ()
     if ends_at_s is not None:
         each_s = seconds_per_step(nets, name, counts, targets, today.bin_width_s, where, TIMED_STEPS)

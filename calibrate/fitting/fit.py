@@ -220,11 +220,11 @@ class _Part:
 
 
 def _split(labelled: LabelledSession, holdout: float) -> _Part:
-    train, held_out = chronological_split(labelled.known, holdout)
+    train, held_out = chronological_split(labelled.labelled_bins, holdout)
     needed_s = max(MIN_TRAIN_S / (1.0 - holdout), MIN_HOLDOUT_S / holdout)
-    labelled_s = float(labelled.known.sum() * labelled.binned.bin_width_s)
+    labelled_s = float(labelled.labelled_bins.sum() * labelled.binned.bin_width_s)
     if labelled_s < needed_s:
-        what = "behaviour" if labelled.intention is None else "a cursor on its way to a target"
+        what = "behaviour" if labelled.refit is None else "a cursor on its way to a target"
         raise RtdecodeError(
             f"has {labelled_s:.1f} s of spikes with {what}; a fit that holds out {holdout:g} of it "
             f"needs {needed_s:.0f} s",
@@ -260,7 +260,7 @@ def _notes(
     seed: int,
 ) -> list[str]:
     notes = list(trained.notes)
-    notes += dict.fromkeys(part.of.intention.note() for part in parts if part.of.intention is not None)
+    notes += dict.fromkeys(part.of.refit.note() for part in parts if part.of.refit is not None)
     notes += synthetic_notes([part.of for part in parts], seed)
     masked = [channel for channel, good in enumerate(trained.channel_mask) if not good]
     if masked:

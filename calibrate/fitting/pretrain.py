@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.calibrate.channels.statistics import remember, with_memory
+from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
 from rtdecode.calibrate.data.metrics import nullable, r2
 from rtdecode.calibrate.data.sessions import (
     LabelledSession,
@@ -165,7 +165,7 @@ def pretrain_sessions(
         paths, bin_width_s, outputs, seed, kept_back, ranks, lambda what, done: report(what, 0.05 * done)
     )
     names = distinct_names(sessions)
-    learnt = [day.known & (i not in kept_back) for i, day in enumerate(sessions)]
+    learnt = [day.labelled_bins & (i not in kept_back) for i, day in enumerate(sessions)]
     described = describe_shared(sessions, learnt, ranks)
 
     sizes = MANY_DAYS_SIMULATED if direction == SIMULATE else MANY_DAYS
@@ -222,11 +222,11 @@ def pretrain_sessions(
     report("exporting", 0.95)
     last = sessions[-1]
     (memory,) = ranks.union(
-        {0: remember(last.binned.counts, last.targets, bin_width_s, nets[0].read_in.count_max)}
+        {0: channel_tensors(last.binned.counts, last.targets, bin_width_s, nets[0].read_in.count_max)}
         if held(last)
         else {}
     )
-    artifact = with_memory(export_members(nets, names[-1], bin_width_s, described), memory)
+    artifact = with_statistics(export_members(nets, names[-1], bin_width_s, described), memory)
     scores = ranks.union(
         {i: _score(nets, names[i], sessions[i], described) for i in sorted(kept_back) if held(sessions[i])}
     )
@@ -299,14 +299,14 @@ def recordings_of(
     recordings = []
     for i, counts in clipped.items():
         day, bins = sessions[i], learnt[i]
-        z = np.where(day.known[:, np.newaxis], (day.targets - mean) / sd, 0.0).astype(np.float32)
+        z = np.where(day.labelled_bins[:, np.newaxis], (day.targets - mean) / sd, 0.0).astype(np.float32)
         recordings.append(
             Recording(
                 session=names[i],
                 counts=torch.from_numpy(counts.T.copy()),
                 targets=torch.from_numpy(z.T.copy()),
                 learnt=torch.from_numpy(bins.astype(np.float32)),
-                validated=day.known if not bins.any() else np.zeros_like(day.known),
+                validated=day.labelled_bins if not bins.any() else np.zeros_like(day.labelled_bins),
             )
         )
     return recordings

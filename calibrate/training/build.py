@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output, count_max_at
-from rtdecode.calibrate.channels.statistics import remember, with_memory
+from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
 from rtdecode.calibrate.training.ensemble import member_seeds, train_members
 from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.sizes import GRU_UNITS, MOST_MEMBERS, ONE_DAY, Sizes
@@ -86,8 +86,8 @@ def fit_network(
     logs = train_members(nets, recordings, settings_for(recordings, bin_width_s, seed), where, progress)
     artifacts = []
     for name, block, label in zip(names, counts, targets, strict=True):
-        kept = remember(block, label, bin_width_s, nets[0].read_in.count_max)
-        artifacts.append(with_memory(export_members(nets, name, bin_width_s, outputs), kept))
+        kept = channel_tensors(block, label, bin_width_s, nets[0].read_in.count_max)
+        artifacts.append(with_statistics(export_members(nets, name, bin_width_s, outputs), kept))
     return artifacts, logs
 
 

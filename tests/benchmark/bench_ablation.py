@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from rtdecode.calibrate.adaptation.finetune import adapt
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, read_all
-from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.calibrate.fitting.pretrain import STEPS, pretraining_settings, recordings_of
 from rtdecode.calibrate.training.build import new_members, settings_for, take_up
 from rtdecode.calibrate.training.sizes import MANY_DAYS
@@ -104,7 +104,7 @@ def run(name: str, folder: Path, steps: int) -> str:
     paths = sorted(folder.glob("indy_*.h5"))
     tested = [path for path in paths if path.stem.removeprefix("indy_") in TESTED]
     learnt = read_all([path for path in paths if path not in tested], BIN_WIDTH_S, OUTPUTS)
-    bins = [day.known for day in learnt]
+    bins = [day.labelled_bins for day in learnt]
     described = describe_outputs(learnt, bins)
     torch.manual_seed(SEED)
     (net,) = new_members("alignnet", 96, described, BIN_WIDTH_S, SEED, MANY_DAYS, 1)
@@ -121,7 +121,7 @@ def run(name: str, folder: Path, steps: int) -> str:
 
 def score(net: Network, day: LabelledSession, pretrained: bool) -> tuple[float, float]:
     """Mean R² from spikes alone, and after the labels."""
-    before, held_out = chronological_split(day.known, 0.2)
+    before, held_out = chronological_split(day.labelled_bins, LAST_FIFTH)
     stop = int(np.flatnonzero(before)[-1]) + 1
     bins = slice(max(0, stop - round(LABELLED_S / BIN_WIDTH_S)), stop)
     counts, targets, name = day.binned.counts[bins], day.targets[bins], day.session.name
@@ -144,8 +144,8 @@ def decoded(net: Network, day: LabelledSession, held_out: NDArray[np.bool_]) -> 
 
 
 def _from_nothing(net: Network, day: LabelledSession, bins: slice) -> None:
-    learnt = np.zeros_like(day.known)
-    learnt[bins] = day.known[bins]
+    learnt = np.zeros_like(day.labelled_bins)
+    learnt[bins] = day.labelled_bins[bins]
     described = describe_outputs([day], [learnt])
     mean, sd = (np.array([getattr(output, part) for output in described]) for part in ("mean", "sd"))
     net.set_output_scale(mean, sd)

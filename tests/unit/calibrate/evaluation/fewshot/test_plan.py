@@ -43,7 +43,7 @@ def test_an_id_is_of_what_decides_and_not_of_where_files_lie_and_what_they_are_c
     ("where", "name", "value"),
     [
         ("rtdecode.calibrate.evaluation.fewshot.plan", "EDITION", EDITION + 1),
-        ("rtdecode.calibrate.evaluation.fewshot.plan", "HOLDOUT", 0.3),
+        ("rtdecode.calibrate.evaluation.fewshot.plan", "LAST_FIFTH", 0.3),
         (adapt.__name__, "LEARNING_RATE", 1e-3),
         (adapt.__name__, "BATCH", 16),
         (nearness.__name__, "HALF_S", 60.0),
