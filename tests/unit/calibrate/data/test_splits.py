@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtdecode.calibrate.data.splits import chronological_split, few_shot_split
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split, few_shot_split
+from rtdecode.cli.calibrate.fit import fit
 from rtdecode.errors import RtdecodeError
 
 
@@ -40,3 +43,7 @@ def test_the_minutes_of_a_few_shot_split_are_before_its_last_fifth() -> None:
         assert split.has(3.3)
         assert not split.has(3.4)
         assert split.of(9.0) == slice(500, 2500)
+
+
+def test_the_default_of_the_command_line_is_the_last_fifth() -> None:
+    assert inspect.signature(fit).parameters["holdout"].default == LAST_FIFTH
