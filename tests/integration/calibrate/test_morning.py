@@ -83,7 +83,7 @@ def test_the_morning_needs_no_other_word(
     ended = calibrate(home, str(today), "--rung", "readout", "--deploy", control, "--force", "--json")
     assert ended.returncode == 1
     assert json.loads(ended.stdout)["deployed"] is False
-    assert "the daemon did not take it" in ended.stderr
+    assert "the daemon did not swap it in" in ended.stderr
     assert f"--control {control}" in ended.stderr
 
 

@@ -118,8 +118,8 @@ def test_what_cannot_be_simulated_is_one_line(
             out,
             f"{simulated_model}: a wiener model tells no spikes from behaviour",
         ),
-        ("indy", "monday", out, "--session: the model knows no session 'monday', but"),
-        ("indy", None, indy_piece, f"{indy_piece}: is the session itself. Fix: choose another name"),
+        ("indy", "monday", out, "--rates-of: the model knows no session 'monday', but"),
+        ("indy", None, indy_piece, f"{indy_piece}: is the session that is simulated from. Fix: "),
         ("indy", None, simulated[0], f"{simulated[0]}: exists already. Fix: "),
     ):
         with pytest.raises(RtdecodeError) as refused:

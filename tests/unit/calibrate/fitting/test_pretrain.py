@@ -132,7 +132,7 @@ def test_one_that_looks_ahead_is_validated_whole_and_has_no_decoder(days: list[P
     assert [isinstance(net, AlignNet) and net.causal for net in networks_of(again)] == [False, False]
     with pytest.raises(RtdecodeError, match="looks ahead in time"):
         load_decoder(again)
-    with pytest.raises(RtdecodeError, match=r"ahead\.safetensors: looks ahead .* Fix: name a model that"):
+    with pytest.raises(RtdecodeError, match=r"ahead\.safetensors: is non-causal.* Fix: name a model that"):
         choose_start(read_session(days[3]), str(path), None)
     with pytest.raises(RtdecodeError, match="looks ahead in time, and few-shot decodes as serve does"):
         check_asked([again], [0.0], "last", [0])
@@ -191,7 +191,7 @@ def test_a_day_that_does_not_fit_is_named_before_training(
     task = CentreOut(n_channels=24)
     mute = replace(simulate_session(task, draw_tuning(task, 1), 60.0, 1, "mute"), behavior=None)
     write_session(tmp_path / "mute.h5", mute)
-    with pytest.raises(RtdecodeError, match=r"mute\.h5: has no behaviour to learn from"):
+    with pytest.raises(RtdecodeError, match=r"mute\.h5: has no behaviour to train on"):
         pretrain_sessions([*days, tmp_path / "mute.h5"], bin_width_s=0.05)
     for width_s in (0.045, 0.064):
         write_session(tmp_path / f"{width_s}.h5", _in_counts(mute, width_s, days[0]))
@@ -322,5 +322,5 @@ def test_arguments_are_checked(days: list[Path]) -> None:
         pretrain_sessions(days, "gru", form="offline")
     with pytest.raises(RtdecodeError, match="a training of 0 steps"):
         pretrain_sessions(days, steps=0)
-    with pytest.raises(RtdecodeError, match="no session to learn from"):
+    with pytest.raises(RtdecodeError, match="no session to train on"):
         pretrain_sessions([])
