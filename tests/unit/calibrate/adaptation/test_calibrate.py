@@ -379,7 +379,7 @@ def test_a_session_is_read_once_and_hashed_once(folder: Path, monkeypatch: pytes
         return h5py_file(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", counting_open)
-    monkeypatch.setattr(h5py, "File", counting_file)
+    monkeypatch.setattr("h5py.File", counting_file)
     code, _ = command(session, "--base", folder / "base.safetensors", "--rung", "readout")
     assert code == 0
     assert [how for how, path in opened if path == session] == ["read", "hash"]
