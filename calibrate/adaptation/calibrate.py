@@ -1,4 +1,4 @@
-"""Calibrate a model of other days to today, and judge whether it may be deployed.
+"""Calibrate a model of other days to a session, and judge whether it may be deployed.
 
 result = calibrate_session("today.h5", base)
 if result.deployable:
@@ -21,45 +21,48 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.adaptation.gate import Verdict, judge
 from rtdecode.calibrate.adaptation.ladder import Taken, default_rung, fresh_name, take_rung
-from rtdecode.calibrate.adaptation.session import Today, read_today
+from rtdecode.calibrate.adaptation.session import CalibrationSession, calibration_session
 from rtdecode.calibrate.channels.checkup import Channels, examine
-from rtdecode.calibrate.channels.statistics import carried, remember, with_memory
+from rtdecode.calibrate.channels.statistics import channel_tensors, kept_tuning, with_statistics
+from rtdecode.calibrate.data.checks import check_unseen
 from rtdecode.calibrate.data.metrics import nullable, pcc
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT
 from rtdecode.calibrate.fitting.fitters import same_day_filter
-from rtdecode.calibrate.run import Progress, Run, ignore
+from rtdecode.calibrate.run import Run
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.layout import Session
+from rtdecode.session.read import read_session
 
-#: Labelled time below which nothing can be learnt and judged; and time, where there are no labels.
+#: Shortest labelled time for training and scoring; and shortest time of a session without labels.
 SHORTEST_S, SHORTEST_SPIKES_S = 50.0, 20.0
 
-#: Part of the budget that reading and judging take.
+#: Fraction of the time until the deadline that judging takes.
 JUDGING = 0.2
 
-#: Without labels, so many of the base's channels have to fire today.
-FEWEST_ALIVE = 0.5
+#: Without labels, the fraction of the base's channels that have to fire.
+MIN_ALIVE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What came of it.
+    """The result of a calibration.
 
     Attributes:
-        artifact: today's model; None where none could be made.
+        artifact: the calibrated model; None where none could be made.
         rung: how it was made.
         deployable: whether it passed the gate.
-        reason: why, or why not, in a line.
-        labels: what the scores are against, "recorded" or "refit" (intention).
-        verdict: the scores of the held-out fifth; None without labels.
+        reason: why it did or did not, in one line.
+        verdict: the scores of the test part; None without labels.
         pcc: f8[D], Pearson's correlation there; None without labels.
-        holdout_s: seconds that were held out.
-        seconds: that it took.
-        notes: what someone who uses it must know, a sentence each.
-        today: the session.
-        channels: what was found about its channels; None where nothing could be made of the session.
-        decoded: f4[held out, D], by today's model; None without labels.
+        holdout_s: seconds of the test part.
+        seconds: duration of the calibration.
+        notes: warnings for its users, a sentence each.
+        session: the session in the model's bins.
+        channels: what was found about its channels; None where no model could be made.
+        decoded: f4[test, D], by the calibrated model; None without labels.
+        labels: what the scores are against, "recorded" or "refit" (intended velocities).
     """
 
     artifact: ModelArtifact | None
@@ -71,126 +74,114 @@ class Calibration:
     holdout_s: float
     seconds: float
     notes: list[str]
-    today: Today
+    session: CalibrationSession
     channels: Channels | None = None
     decoded: NDArray[np.float32] | None = None
     labels: str = RECORDED
 
 
 def calibrate_session(
-    path: Path | str,
+    session: Session | Path | str,
     base: ModelArtifact,
+    run: Run | None = None,
     *,
     incumbent: ModelArtifact | None = None,
     rung: str | None = None,
-    budget_s: float | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    progress: Progress = ignore,
     blocks: Sequence[str] = (),
     finetune: FinetuneSettings | None = None,
 ) -> Calibration:
     """Calibrate a network to a session.
 
-    The first 80 % of the labelled time is learnt from. The last fifth is scored once, at the end: the new
-    model, the incumbent, and a Wiener filter fitted to the same 80 %.
+    The first 80 % of the labelled time is the training part. The last fifth is the test part and is scored
+    once, at the end: the new model, the incumbent, and a Wiener filter fitted to the same 80 %.
 
     Args:
-        path: session file.
+        session: path of the file, or the session that was read from it.
         base: the network to start from.
+        run: seed, device, deadline and progress; None for the defaults.
         incumbent: the model in use, which has to be beaten; None for the base as it is.
-        rung: one of `rungs.RUNGS`; None for what the session and the installation allow.
-        budget_s: seconds that it may take; None for as long as it does.
-        seed: of everything random.
-        device: to train on.
-        progress: told how far the work is.
-        blocks: whose trials' time is taken; () for the whole session.
+        rung: one of `ladder.RUNGS`; None for the best that the session and the installation allow.
+        blocks: names of the blocks to use; () for the whole session.
         finetune: settings of fine-tuning; None for the defaults.
 
     Raises:
         RtdecodeError: the session cannot be read or does not fit the base, the base is no network or was
-            trained on all of the session, or the rung cannot be taken. A session with too little in it is no
+            trained on the test part, or the rung is not possible. A session that is too short or silent is no
             error: it is refused, with a reason.
     """
     started = time.monotonic()
-    if budget_s is not None and not budget_s > 0:
-        raise RtdecodeError(f"a budget of {budget_s:g} s", where="--budget", fix="give seconds above 0")
-    progress("reading the session", 0.0)
+    run = Run() if run is None else run
+    run.progress(0.0)
+    recorded = session if isinstance(session, Session) else read_session(session)
     labels = REFIT if rung == "refit" else RECORDED
-    today = read_today(
-        Path(path), base, spikes_will_do=rung == "unsup", seed=seed, refit=labels == REFIT, blocks=blocks
+    day = calibration_session(
+        recorded, base, labels_optional=rung == "unsup", seed=run.seed, refit=labels == REFIT, blocks=blocks
     )
-    _check_unseen(base, today)
-    chosen = rung if rung is not None else default_rung(today.learnt_s)
-    reason = _hopeless(today, base)
+    check_unseen(base, day.sha256, str(day.path), day.test_s)
+    chosen = rung if rung is not None else default_rung(day.training_s)
+    reason = _unusable(day, base)
     if reason:
         seconds = time.monotonic() - started
         return Calibration(
-            None, chosen, False, reason, None, None, today.held_out_s, seconds, [], today, labels=labels
+            None, chosen, False, reason, None, None, day.test_s, seconds, [], day, labels=labels
         )
-    stage = f"calibrating {chosen}"
-
-    def looked(best_r2: float) -> None:
-        nonlocal stage
-        stage = f"calibrating {chosen}: R² {best_r2:.3f} on the last fifth of its labels"
-
-    seen, targets = today.counts[: today.end], today.learnt_targets if today.labelled else None
-    channels = examine(seen, targets, base, today.bin_width_s)
-    # A masked channel is a silent one to all that learns; what is made is judged on what comes in live.
-    heard = replace(today, counts=np.where(channels.noisy, np.uint8(0), today.counts))
+    seen, targets = day.counts[: day.end], day.training_targets if day.labelled else None
+    channels = examine(seen, targets, base, day.bin_width_s)
+    # Training sees a masked channel as a silent one; the model is judged on what it will receive live.
+    masked = replace(day, counts=np.where(channels.noisy, np.uint8(0), day.counts))
     taken = take_rung(
         chosen,
         base,
-        heard,
-        Run(
-            seed=seed,
-            device=device,
-            deadline_s=None if budget_s is None else started + (1.0 - JUDGING) * budget_s,
-            progress=lambda done: progress(stage, 0.1 + 0.7 * done),
-            on_validation=looked,
+        masked,
+        replace(
+            run,
+            deadline_s=None
+            if run.deadline_s is None
+            else started + (1.0 - JUDGING) * (run.deadline_s - started),
+            progress=lambda done: run.progress(0.1 + 0.7 * done),
         ),
         finetune,
     )
-    progress("judging", 0.8)
-    kept = remember(seen, targets, today.bin_width_s, base.count_max)
-    made = with_memory(taken.artifact, (carried(base) if targets is None else {}) | kept)
+    run.progress(0.8)
+    kept = channel_tensors(seen, targets, day.bin_width_s, base.count_max)
+    made = with_statistics(taken.artifact, (kept_tuning(base) if targets is None else {}) | kept)
     notes = [*taken.notes, *channels.notes]
-    if today.intention is not None:
-        notes.insert(0, today.intention.note())
-    if today.synthetic_times:
-        notes.append("the session's counts were spread over finer bins: their times in there are not real")
+    if day.refit is not None:
+        notes.insert(0, day.refit.note())
+    if day.synthetic_times:
+        notes.append("the session's counts were distributed over finer bins: their times there are synthetic")
     verdict, correlation, values = None, None, None
-    if today.labelled:
+    if day.labelled:
         rival = base if incumbent is None else incumbent
         if not _comparable(rival, base):
             notes.append(f"the model in use, {rival.model_id}, has other bins or outputs: not compared")
-        values = _decoded(made, today)
+        values = _decoded(made, day)
         verdict = judge(
             values,
-            today.judging_targets,
-            today.bin_width_s,
-            incumbent=_decoded(rival, today) if _comparable(rival, base) else None,
-            wiener=_decoded(_filter(base, heard), today),
-            seed=seed,
+            day.test_targets,
+            day.bin_width_s,
+            incumbent=_decoded(rival, day) if _comparable(rival, base) else None,
+            wiener=_decoded(_filter(base, masked), day),
+            seed=run.seed,
         )
-        correlation = pcc(values, today.judging_targets)
+        correlation = pcc(values, day.test_targets)
         deployable, reason = verdict.deployable, verdict.reason
-        if today.intention is not None:
-            reason += ", against labels of intention"
+        if day.refit is not None:
+            reason += ", against intended velocities"
     else:
         deployable, reason = _by_channels(base, made, channels)
-    progress("done", 1.0)
+    run.progress(1.0)
     return Calibration(
-        artifact=replace(made, provenance=_provenance(base, today, taken, verdict, seed, notes)),
+        artifact=replace(made, provenance=_provenance(base, day, taken, verdict, run.seed, notes)),
         rung=taken.rung,
         deployable=deployable,
         reason=reason,
         verdict=verdict,
         pcc=correlation,
-        holdout_s=today.held_out_s,
+        holdout_s=day.test_s,
         seconds=time.monotonic() - started,
         notes=notes,
-        today=today,
+        session=day,
         channels=channels,
         decoded=values,
         labels=labels,
@@ -198,44 +189,34 @@ def calibrate_session(
 
 
 def forced(result: Calibration) -> Calibration:
-    """A calibration that was refused, to be deployed all the same: the model's provenance says so.
+    """A calibration that was refused, to be deployed all the same: recorded in the model's provenance.
 
     Raises:
         RtdecodeError: there is no model.
     """
     if result.artifact is None:
-        raise RtdecodeError(f"no model could be made: {result.reason}", where="--force")
+        raise RtdecodeError(
+            f"no model could be made: {result.reason}", where="--force", fix="record a new session"
+        )
     provenance = result.artifact.provenance | {"forced": result.reason}
     return replace(result, artifact=replace(result.artifact, provenance=provenance))
 
 
-def _check_unseen(base: ModelArtifact, today: Today) -> None:
-    """Nothing can be judged by what was learnt from."""
-    for seen in base.provenance.get("sessions", ()):
-        whole = not seen.get("validation") and not seen.get("holdout_s")
-        if seen.get("sha256") == today.sha256 and whole:
-            raise RtdecodeError(
-                "the base was trained on this very session, which cannot judge it then",
-                where=str(today.path),
-                fix="name a base of other days with --base, or record anew",
-            )
-
-
-def _hopeless(today: Today, base: ModelArtifact) -> str:
-    """Why nothing can be made of the session; "" if something can."""
-    if not today.statistics(base.count_max)[2].any():
+def _unusable(day: CalibrationSession, base: ModelArtifact) -> str:
+    """Why no model can be made of the session; "" if one can."""
+    if not day.statistics(base.count_max)[2].any():
         return "no channel fires: is the array connected?"
-    seconds = len(today.counts) * today.bin_width_s
-    if not today.labelled:
+    seconds = len(day.counts) * day.bin_width_s
+    if not day.labelled:
         if seconds < SHORTEST_SPIKES_S:
             return f"the session lasts {seconds:.0f} s, and {SHORTEST_SPIKES_S:g} s are needed"
         return ""
-    labelled_s = today.learnt_s + today.held_out_s
+    labelled_s = day.training_s + day.test_s
     if labelled_s < SHORTEST_S:
-        what = "of behaviour" if today.intention is None else "on the way to targets"
+        what = "of behaviour" if day.refit is None else "on the way to targets"
         return f"the session has {labelled_s:.0f} s {what}, and {SHORTEST_S:g} s are needed"
-    for which, rows in (("first 80 %", today.learnt), ("last fifth", today.held_out)):
-        if not (np.ptp(today.targets[rows], axis=0) > 0).any():
+    for which, rows in (("first 80 %", day.training), ("last fifth", day.test)):
+        if not (np.ptp(day.targets[rows], axis=0) > 0).any():
             return f"the behaviour of its {which} does not vary"
     return ""
 
@@ -246,7 +227,7 @@ def _by_channels(base: ModelArtifact, new: ModelArtifact, channels: Channels) ->
         return False, f"channels look reordered: {channels.reordered}; check the connectors"
     before, now = np.array(base.channel_mask), np.array(new.channel_mask)
     alive, of = int((before & now).sum()), int(before.sum())
-    if alive < FEWEST_ALIVE * of:
+    if alive < MIN_ALIVE * of:
         return False, f"only {alive} of the base's {of} channels fire today"
     return True, f"no labels, so no scores; {alive} of the base's {of} channels fire today"
 
@@ -257,27 +238,27 @@ def _comparable(one: ModelArtifact, other: ModelArtifact) -> bool:
     )  # fmt: skip
 
 
-def _decoded(artifact: ModelArtifact, today: Today) -> NDArray[np.float32]:
-    """Values f4[held out, D], decoded from the session's first bin on."""
-    values = np.empty(today.targets.shape, np.float32)
-    load_decoder(artifact).run(today.counts, values)
-    return values[today.held_out]
+def _decoded(artifact: ModelArtifact, day: CalibrationSession) -> NDArray[np.float32]:
+    """Values f4[test, D], decoded from the session's first bin on."""
+    values = np.empty(day.targets.shape, np.float32)
+    load_decoder(artifact).run(day.counts, values)
+    return values[day.test]
 
 
-def _filter(base: ModelArtifact, today: Today) -> ModelArtifact:
-    return same_day_filter(today.counts[: today.end], today.learnt_targets, base.outputs, today.bin_width_s)
+def _filter(base: ModelArtifact, day: CalibrationSession) -> ModelArtifact:
+    return same_day_filter(day.counts[: day.end], day.training_targets, base.outputs, day.bin_width_s)
 
 
 def _provenance(
     base: ModelArtifact,
-    today: Today,
+    day: CalibrationSession,
     taken: Taken,
     verdict: Verdict | None,
     seed: int,
     notes: list[str],
 ) -> dict[str, Any]:
     scores: dict[str, Any] | None = None
-    name = fresh_name(base, today.name)
+    name = fresh_name(base, day.name)
     if verdict is not None:
         each = {"new": verdict.new, "incumbent": verdict.incumbent, "wiener": verdict.wiener}
         scores = {name: None if score is None else nullable(score) for name, score in each.items()}
@@ -287,8 +268,8 @@ def _provenance(
         "base": base.model_id,
         "rung": taken.rung,
         "calibration": taken.settings,
-        "sessions": [*base.provenance.get("sessions", ()), today.provenance() | {"name": name}],
-        "labels": RECORDED if today.intention is None else REFIT,
+        "sessions": [*base.provenance.get("sessions", ()), day.provenance() | {"name": name}],
+        "labels": RECORDED if day.refit is None else REFIT,
         "seed": seed,
         "scores": scores,
         "notes": notes,

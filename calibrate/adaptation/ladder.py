@@ -22,8 +22,8 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
 from rtdecode.calibrate.adaptation.ridge_head import refit_heads
-from rtdecode.calibrate.adaptation.session import CHOSEN_BY, Today
-from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.adaptation.session import CalibrationSession
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.calibrate.run import Run
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
@@ -80,7 +80,7 @@ def torch_is_installed() -> bool:
 def take_rung(
     rung: str,
     base: ModelArtifact,
-    today: Today,
+    today: CalibrationSession,
     run: Run,
     finetune: FinetuneSettings | None = None,
 ) -> Taken:
@@ -133,19 +133,21 @@ def fresh_name(base: ModelArtifact, name: str) -> str:
     return fresh
 
 
-def _renormalised(base: ModelArtifact, today: Today) -> ModelArtifact:
+def _renormalised(base: ModelArtifact, today: CalibrationSession) -> ModelArtifact:
     mean, sd, good = today.statistics(base.count_max)
     return renormalised(base, fresh_name(base, today.name), mean, sd, good)
 
 
-def _read_out(artifact: ModelArtifact, today: Today) -> Taken:
-    counts, targets = today.counts[: today.end], today.learnt_targets
+def _read_out(artifact: ModelArtifact, today: CalibrationSession) -> Taken:
+    counts, targets = today.counts[: today.end], today.training_targets
     decoded = np.empty(targets.shape, np.float32)
     load_decoder(artifact).run(counts, decoded)
-    train = today.learnt[: today.end]
-    _, validation = chronological_split(train, CHOSEN_BY)
-    heads = refit_heads(head_features(artifact, counts), targets - decoded, train, validation, today.bin_width_s)
-    alpha = interpolation_factor(today.learnt_s, zero_shot_r2(decoded, targets))
+    train = today.training[: today.end]
+    _, validation = chronological_split(train, LAST_FIFTH)
+    heads = refit_heads(
+        head_features(artifact, counts), targets - decoded, train, validation, today.bin_width_s
+    )
+    alpha = interpolation_factor(today.training_s, zero_shot_r2(decoded, targets))
     return Taken(
         with_heads(artifact, alpha * heads.change, alpha * heads.offset),
         "readout",
@@ -153,14 +155,16 @@ def _read_out(artifact: ModelArtifact, today: Today) -> Taken:
     )
 
 
-def _finetuned(rung: str, base: ModelArtifact, today: Today, run: Run, settings: FinetuneSettings) -> Taken:
+def _finetuned(
+    rung: str, base: ModelArtifact, today: CalibrationSession, run: Run, settings: FinetuneSettings
+) -> Taken:
     # These imports take seconds, and need packages that not every installation has.
     from rtdecode.calibrate.adaptation.finetune import adapt, seconds_per_step
     from rtdecode.calibrate.training.build import export_members
     from rtdecode.models.ensemble.load import networks_of
 
     nets, name = networks_of(base), fresh_name(base, today.name)
-    day = (name, today.counts[: today.end], today.learnt_targets, today.bin_width_s)
+    day = (name, today.counts[: today.end], today.training_targets, today.bin_width_s)
     notes: tuple[str, ...] = ()
     if run.deadline_s is not None:
         step_s = seconds_per_step(nets, *day, run, settings)

@@ -1,1 +1,1 @@
-"""The array's channels: alive, noisy, permuted, and what a model remembers of them; NumPy only."""
+"""The array's channels: alive, noisy, permuted, and the statistics that a model keeps of them; NumPy only."""

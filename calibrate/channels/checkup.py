@@ -1,10 +1,10 @@
-"""Today's channels: silent, new, noisy, or in another order than the model learnt them in.
+"""Check a session's channels: silent, new, noisy, or in another order than in the model's last session.
 
 found = examine(counts, targets, base, bin_width_s)
 found.noisy                     # bool[C], to be masked
 found.notes                     # what is odd and what to do about it, a sentence each
 
-Thresholds were chosen on real days and on days that were spoilt on purpose: docs/calibrate.md has the table.
+Thresholds were chosen on real days and on corrupted copies of them: docs/calibrate.md has the table.
 """
 
 from __future__ import annotations
@@ -17,35 +17,39 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.channels.noise import noise, shared_per_min
-from rtdecode.calibrate.channels.permutation import BANKS, Order, find_order, span
-from rtdecode.calibrate.channels.statistics import ChannelMemory, remember, remembered, tuning_of
+from rtdecode.calibrate.channels.permutation import BANKS, Permutation, find_permutation, span
+from rtdecode.calibrate.channels.statistics import (
+    ChannelStatistics,
+    channel_statistics,
+    channel_tensors,
+    tuning_of,
+)
 from rtdecode.models.alive import alive_channels
 
 F8 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+#: Noise on more than this fraction of the channels is the rig's, and is not masked.
+MAX_MASKED = 0.25
 
-#: Noise on more of the channels than this is the rig's: masking it would leave nothing.
-MOST_MASKED = 0.25
+#: Bins per minute in which most of the array may fire at once.
+MAX_SHARED_PER_MIN = 1.0
 
-#: Bins in which most of the array fires, per minute, that pass.
-MOST_SHARED_PER_MIN = 1.0
-
-#: Part of the base's channels that may be silent or noisy without a person having to look.
-MOST_LOST = 0.1
+#: Fraction of the base's channels above which silent or noisy ones are a serious oddity.
+MAX_LOST = 0.1
 
 #: Factor by which the median channel's rate may differ from the model's last session.
-MOST_RATE_CHANGE = 2.5
+MAX_RATE_CHANGE = 2.5
 
 
 @dataclass(frozen=True)
 class Oddity:
-    """Something about today's channels.
+    """Something odd about the session's channels.
 
     Attributes:
         what: is odd.
         fix: what to do about it.
-        serious: whether a person should look before trusting today.
+        serious: whether a person should check it before using the model.
     """
 
     what: str
@@ -58,30 +62,30 @@ class Oddity:
 
 @dataclass(frozen=True, eq=False)
 class Channels:
-    """What was found.
+    """A session's channels, compared with a model's.
 
     Attributes:
-        memory: what the model knows of its last session's channels.
-        today: the same of this session.
+        base: statistics of the model's last session.
+        today: statistics of this session.
         silent: bool[C], used by the model, and silent today.
         never: bool[C], neither used by the model nor firing today.
         new: bool[C], firing, and not used by the model.
         noisy: bool[C], to be masked.
-        why: of each noisy channel.
-        shared_per_min: bins in which most of the array fires, per minute.
-        order: the best other order; None where nothing can be compared.
+        why: the reason for each noisy channel.
+        shared_per_min: bins per minute in which most of the array fires.
+        permutation: the best permutation; None where nothing can be compared.
         oddities: what a person should know.
     """
 
-    memory: ChannelMemory
-    today: ChannelMemory
+    base: ChannelStatistics
+    today: ChannelStatistics
     silent: Mask
     never: Mask
     new: Mask
     noisy: Mask
     why: dict[int, str]
     shared_per_min: float
-    order: Order | None
+    permutation: Permutation | None
     oddities: tuple[Oddity, ...]
 
     @property
@@ -91,77 +95,80 @@ class Channels:
 
     @property
     def reordered(self) -> str:
-        """What happened to the order of the channels; "" where it is as it was."""
-        return self.order.words if self.order is not None and self.order.reordered else ""
+        """What happened to the order of the channels; "" where it is unchanged."""
+        found = self.permutation
+        return found.description if found is not None and found.reordered else ""
 
 
 def examine(
     counts: NDArray[np.uint8], targets: NDArray[np.float32] | None, base: ModelArtifact, bin_width_s: float
 ) -> Channels:
-    """Hold a session's channels against what is plausible, and against those of a model.
+    """Compare a session's channels with plausible ones, and with those of a model.
 
     Args:
-        counts: u1[T, C], all that may be looked at.
+        counts: u1[T, C], without the test part.
         targets: f4[T, D], NaN where unknown; None without labels.
         base: the model.
         bin_width_s: seconds.
 
     Raises:
-        RtdecodeError: what the base keeps of its channels is damaged.
+        RtdecodeError: the base's statistics are damaged.
     """
-    memory = remembered(base)
+    before = channel_statistics(base)
     clipped = np.minimum(counts, np.uint8(base.count_max))
     fires = alive_channels(clipped, bin_width_s)
-    why = noise(clipped, bin_width_s, base.count_max, fires, memory)
-    array_wide = len(why) > MOST_MASKED * max(int(fires.sum()), 1)
+    why = noise(clipped, bin_width_s, base.count_max, fires, before)
+    array_wide = len(why) > MAX_MASKED * max(int(fires.sum()), 1)
     noisy = np.zeros(len(fires), np.bool_)
     if not array_wide:
         noisy[list(why)] = True
-    today = _described(counts, targets, bin_width_s, base.count_max, fires & ~noisy)
-    order = find_order(today, memory, bin_width_s)
+    today = _statistics(counts, targets, bin_width_s, base.count_max, fires & ~noisy)
+    permutation = find_permutation(today, before, bin_width_s)
     shared = shared_per_min(clipped, bin_width_s, fires & ~noisy)
     found = Channels(
-        memory=memory,
+        base=before,
         today=today,
-        silent=memory.used & ~fires,
-        never=~memory.used & ~fires,
-        new=fires & ~memory.used & ~noisy,
+        silent=before.used & ~fires,
+        never=~before.used & ~fires,
+        new=fires & ~before.used & ~noisy,
         noisy=noisy,
         why=why,
         shared_per_min=shared,
-        order=order,
+        permutation=permutation,
         oddities=(),
     )
     return Channels(**vars(found) | {"oddities": tuple(_oddities(found, array_wide))})
 
 
-def _described(
+def _statistics(
     counts: NDArray[np.uint8],
     targets: NDArray[np.float32] | None,
     bin_width_s: float,
     count_max: int,
     used: Mask,
-) -> ChannelMemory:
-    kept = remember(counts, None, bin_width_s, count_max)
-    mean, sd, together = (kept[f"channels.{name}"].astype(np.float64) for name in ("mean", "sd", "together"))
+) -> ChannelStatistics:
+    kept = channel_tensors(counts, None, bin_width_s, count_max)
+    mean, sd, correlation = (
+        kept[f"channels.{name}"].astype(np.float64) for name in ("mean", "sd", "together")
+    )
     tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, count_max)
-    return ChannelMemory(used, mean, sd, together, tuning)
+    return ChannelStatistics(used, mean, sd, correlation, tuning)
 
 
 def _oddities(found: Channels, array_wide: bool) -> Iterator[Oddity]:
     n = len(found.silent)
-    if found.reordered and found.order is not None:
-        surely = "" if found.memory.together is not None else "by their rates alone, "
+    if found.reordered and found.permutation is not None:
+        basis = "" if found.base.correlation is not None else "by their rates alone, "
         yield Oddity(
-            f"channels look reordered ({surely}{found.order.gain:.1f} times the evidence needed): "
-            f"{found.order.words}",
+            f"channels look reordered ({basis}{found.permutation.gain:.1f} times the evidence needed): "
+            f"{found.reordered}",
             "check the connectors and the channel map, and record again",
             serious=True,
         )
-    lost = MOST_LOST * max(int(found.memory.used.sum()), 1)
+    lost = MAX_LOST * max(int(found.base.used.sum()), 1)
     if found.silent.any():
         banks = list(_whole_banks(found))
-        connector = f"; {' and '.join(banks)} all together, so check the connector" if banks else ""
+        connector = f"; {' and '.join(banks)} are silent as a whole, so check the connector" if banks else ""
         yield Oddity(
             f"{_of(found.silent)} silent today: {listed(found.silent)}",
             f"masked{connector}",
@@ -170,7 +177,7 @@ def _oddities(found: Channels, array_wide: bool) -> Iterator[Oddity]:
     if found.new.any():
         yield Oddity(
             f"{_of(found.new)} new today: {listed(found.new)}",
-            "unused by the base, they are read in",
+            "unused by the base, they are used from now on",
         )
     if array_wide:
         yield Oddity(
@@ -184,31 +191,31 @@ def _oddities(found: Channels, array_wide: bool) -> Iterator[Oddity]:
             "masked; check contacts and thresholds",
             serious=bool(found.noisy.sum() > lost),
         )
-    if found.shared_per_min > MOST_SHARED_PER_MIN:
+    if found.shared_per_min > MAX_SHARED_PER_MIN:
         yield Oddity(
             f"most of the array fires at once {found.shared_per_min:.1f} times a minute",
-            "look for an artefact: movement of the cable, stimulation, a bad ground",
+            "find the artefact: movement of the cable, stimulation, a bad ground",
             serious=True,
         )
     change = rate_change(found)
-    if np.isfinite(change) and not 1 / MOST_RATE_CHANGE <= change <= MOST_RATE_CHANGE:
+    if np.isfinite(change) and not 1 / MAX_RATE_CHANGE <= change <= MAX_RATE_CHANGE:
         yield Oddity(
             f"the median channel fires {change:.2g} times as much as in the base's last session",
-            "if thresholds were set anew, that is why; else check the gain",
+            "check the gain, unless thresholds were changed",
             serious=True,
         )
 
 
 def rate_change(found: Channels) -> float:
     """Median over channels of today's rate over the base's; NaN where none can be compared."""
-    both = found.today.used & found.memory.used & np.isfinite(found.memory.mean) & (found.memory.mean > 0)
+    both = found.today.used & found.base.used & np.isfinite(found.base.mean) & (found.base.mean > 0)
     if not both.any():
         return float("nan")
-    return float(np.median(found.today.mean[both] / found.memory.mean[both]))
+    return float(np.median(found.today.mean[both] / found.base.mean[both]))
 
 
 def listed(channels: Mask) -> str:
-    """Channels as a person lists them: "3, 5, 32–63"."""
+    """Channels as text: "3, 5, 32–63"."""
     numbers = np.flatnonzero(channels)
     runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
     return ", ".join(span(run) if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
@@ -219,7 +226,7 @@ def _of(channels: Mask) -> str:
 
 
 def _by_reason(why: dict[int, str]) -> str:
-    """Channels with one and the same reason together: "5, 17 (as regular as a clock at 60 Hz)"."""
+    """Channels grouped by reason: "5, 17 (as regular as a clock at 60 Hz)"."""
     return ", ".join(
         f"{', '.join(str(channel) for channel, other in why.items() if other == reason)} ({reason})"
         for reason in dict.fromkeys(why.values())
@@ -227,13 +234,13 @@ def _by_reason(why: dict[int, str]) -> str:
 
 
 def _whole_banks(found: Channels) -> Iterator[str]:
-    """The widest banks of a connector none of whose channels fires, and half of them did."""
+    """The widest banks of a connector that are silent, and of which the base used half or more."""
     quiet = found.silent | found.never
-    told = np.zeros_like(quiet)
+    reported = np.zeros_like(quiet)
     for width in sorted(BANKS, reverse=True):
         if len(quiet) % width or len(quiet) < 2 * width:
             continue
         for bank in np.arange(len(quiet)).reshape(-1, width):
-            if quiet[bank].all() and 2 * found.silent[bank].sum() >= width and not told[bank].any():
-                told[bank] = True
+            if quiet[bank].all() and 2 * found.silent[bank].sum() >= width and not reported[bank].any():
+                reported[bank] = True
                 yield span(bank)

@@ -1,9 +1,9 @@
-"""Whether the channels of an array stand in another order today than when the model learnt them.
+"""Whether the channels of an array are in another order than in the model's last session.
 
-order = find_order(today, memory)
-order.reordered, order.words            # True, "0–31 and 32–63 have changed places"
+found = find_permutation(today, base, bin_width_s)
+found.reordered, found.description            # True, "0–31 and 32–63 are swapped"
 
-Connectors carry banks of channels, so what happens is that banks change places, move on or are turned round.
+Connectors carry banks of channels, so what happens is that banks are swapped, shifted or reversed.
 """
 
 from __future__ import annotations
@@ -15,87 +15,90 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.channels.statistics import ChannelMemory
+from rtdecode.calibrate.channels.statistics import ChannelStatistics
 
 F8 = NDArray[np.float64]
 
 #: Channels of a connector's bank.
 BANKS = (16, 32, 64)
 
-#: A pair of channels that are one and the same unit says no more than a pair that goes together.
-MOST_TOGETHER = 0.5
+#: Correlations are clipped to it: two channels with the same unit are no more evidence than others.
+MAX_CORRELATION = 0.5
 
-#: How much better than the channels as they stand another order has to be, for each kind of evidence.
-BETTER_TOGETHER, BETTER_TUNED, BETTER_FIRING = 7.5, 5.0, 5.0
+#: Gain over the unchanged order that a permutation needs, for each kind of evidence.
+MIN_GAIN_CORRELATION, MIN_GAIN_TUNING, MIN_GAIN_RATES = 7.5, 5.0, 5.0
 
-#: Range of SD / √mean that patterns are compared in, and what is added to rates before their logarithm.
-SPREAD_FROM, SPREAD_TO, LEAST_HZ = 0.6, 1.6, 0.2
+#: SD / √mean is clipped to this range, and MIN_HZ is added to rates before their logarithm.
+MIN_SD_RATIO, MAX_SD_RATIO, MIN_HZ = 0.6, 1.6, 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Order:
-    """What came of the comparison.
+class Permutation:
+    """The best permutation of an array's channels, and the evidence for it.
 
     Attributes:
-        reordered: whether another order explains today much better.
-        words: what would have happened to the array.
-        places: i[C], where today's channel c of the model is found.
-        gain: how much better, 1 is the threshold.
-        in_place: how alike today and the model are as the channels stand, −1 to 1; NaN if unknown.
-        by: the evidence: "who fires with whom", "tuning" or "rates".
+        reordered: whether it explains the session much better than the unchanged order.
+        description: what would have happened to the array.
+        permutation: i[C], the session's channel that is the model's channel c.
+        gain: by how much it is better, 1 is the threshold.
+        similarity: cosine of the session's and the model's statistics in the unchanged order, −1 to 1; NaN
+            if unknown.
+        evidence: what it is by: "pairwise correlations", "tuning" or "rates".
     """
 
     reordered: bool
-    words: str
-    places: NDArray[np.intp]
+    description: str
+    permutation: NDArray[np.intp]
     gain: float
-    in_place: float
-    by: str
+    similarity: float
+    evidence: str
 
 
-def find_order(today: ChannelMemory, memory: ChannelMemory, bin_width_s: float) -> Order | None:
-    """Compare today's channels with a model's, as they stand and in the orders that connectors can make.
+def find_permutation(
+    today: ChannelStatistics, base: ChannelStatistics, bin_width_s: float
+) -> Permutation | None:
+    """Compare a session's channels with a model's, unchanged and in the orders that connectors can make.
 
-    Evidence is who fires with whom (correlations between channels less each one's mean with all) and tuning;
-    rates and their spread where a model keeps neither. Of each, the sum over the channels that an order
-    moves of how alike they are to those of the model, less the same for the channels as they stand, over
-    the square root of the number of summands; everything scaled to a mean square of 1.
+    Evidence is pairwise correlations (less each channel's mean with all) and tuning; rates and their SD
+    where a model keeps neither. The gain of a permutation is the sum, over the channels that it moves, of
+    their products with the model's, less the same sum for the unchanged order, over the square root of the
+    number of summands; everything scaled to a mean square of 1.
 
     Args:
         today: of the session.
-        memory: of the model.
-        bin_width_s: of both.
+        base: of the model.
+        bin_width_s: of both, seconds.
 
     Returns:
-        The best other order; None where there is nothing to compare.
+        The best permutation; None where there is nothing to compare.
     """
     n_channels = len(today.mean)
     orders = list(candidates(n_channels))
-    evidence = list(_evidence(today, memory, bin_width_s))
+    evidence = list(_evidence(today, base, bin_width_s))
     if not orders or not evidence:
         return None
-    gains = np.array([each.gains([places for places, _ in orders]) for each in evidence])
-    # An order counts that none of the evidence speaks against.
+    gains = np.array([each.gains([permutation for permutation, _ in orders]) for each in evidence])
+    # A permutation is accepted only if no evidence is against it.
     total = np.where((gains > 0).all(axis=0), gains.max(axis=0), gains.min(axis=0))
     best = int(np.argmax(total))
-    return Order(
+    return Permutation(
         reordered=bool(total[best] > 1.0),
-        words=orders[best][1],
-        places=orders[best][0],
+        description=orders[best][1],
+        permutation=orders[best][0],
         gain=float(total[best]),
-        in_place=evidence[0].in_place,
-        by=" and ".join(each.name for each in evidence),
+        similarity=evidence[0].similarity,
+        evidence=" and ".join(each.name for each in evidence),
     )
 
 
 def candidates(n_channels: int) -> Iterator[tuple[NDArray[np.intp], str]]:
-    """Orders that connectors can make, each once: places i[C] as of `Order`, and what has happened."""
+    """Permutations i[C] that connectors can make, each once, and their descriptions."""
     seen = {tuple(range(n_channels))}
-    for places, words in _all(n_channels):
-        key = tuple(places.tolist())
+    for permutation, description in _all(n_channels):
+        key = tuple(permutation.tolist())
         if key not in seen:
             seen.add(key)
-            yield places, words
+            yield permutation, description
 
 
 def _all(n_channels: int) -> Iterator[tuple[NDArray[np.intp], str]]:
@@ -107,89 +110,89 @@ def _all(n_channels: int) -> Iterator[tuple[NDArray[np.intp], str]]:
         for i, j in combinations(range(len(banks)), 2):
             swapped = banks.copy()
             swapped[[i, j]] = banks[[j, i]]
-            yield swapped.ravel(), f"{span(banks[i])} and {span(banks[j])} have changed places"
+            yield swapped.ravel(), f"{span(banks[i])} and {span(banks[j])} are swapped"
         for by in range(1, len(banks)):
             moved = by * width
-            words = f"all channels have moved on by {moved}: {span(banks[0])} stand at {span(banks[by])}"
-            yield np.roll(banks, -by, axis=0).ravel(), words
+            description = f"all channels are shifted by {moved}: {span(banks[0])} are at {span(banks[by])}"
+            yield np.roll(banks, -by, axis=0).ravel(), description
         for i in range(len(banks)):
-            turned = banks.copy()
-            turned[i] = banks[i][::-1]
-            yield turned.ravel(), f"{span(banks[i])} stand in reverse"
-        yield banks[:, ::-1].ravel(), f"each bank of {width} stands in reverse"
-    yield whole[::-1].copy(), "all channels stand in reverse"
+            reversed_bank = banks.copy()
+            reversed_bank[i] = banks[i][::-1]
+            yield reversed_bank.ravel(), f"{span(banks[i])} are reversed"
+        yield banks[:, ::-1].ravel(), f"each bank of {width} is reversed"
+    yield whole[::-1].copy(), "all channels are reversed"
 
 
 def span(channels: NDArray[np.intp]) -> str:
-    """Consecutive channels by the first and the last."""
+    """Consecutive channels as their first and last: 32–63."""
     return f"{channels[0]}–{channels[-1]}"
 
 
 @dataclass(frozen=True, eq=False)
 class _Evidence:
-    """Something by which channels are told apart.
+    """Statistics that distinguish channels.
 
     Attributes:
-        name: for a person.
+        name: shown to users.
         today, model: f8[C, F], or f8[C, C] if `between`; of a mean square of 1.
-        least: the gain that is needed.
-        between: whether these are numbers between channels, so that columns move with them.
+        min_gain: the gain that a permutation needs.
+        between: whether these are values of pairs of channels, so that columns are permuted, too.
     """
 
     name: str
     today: F8
     model: F8
-    least: float
+    min_gain: float
     between: bool = False
 
     @property
-    def in_place(self) -> float:
+    def similarity(self) -> float:
         size = np.sqrt((self.today**2).sum() * (self.model**2).sum())
         return float((self.today * self.model).sum() / size) if size > 0 else float("nan")
 
     def gains(self, orders: list[NDArray[np.intp]]) -> F8:
-        """Of each order, in units of what is needed."""
-        in_place = (self.today * self.model).sum(axis=1)
+        """The gain of each permutation, in units of `min_gain`."""
+        unchanged = (self.today * self.model).sum(axis=1)
         gains = []
-        for places in orders:
-            moved = np.flatnonzero(places != np.arange(len(places)))
-            there = self.today[places[moved]]
+        for permutation in orders:
+            moved = np.flatnonzero(permutation != np.arange(len(permutation)))
+            permuted = self.today[permutation[moved]]
             if self.between:
-                there = there[:, places]
-            gained = (there * self.model[moved]).sum() - in_place[moved].sum()
-            gains.append(gained / np.sqrt(len(moved) * self.today.shape[1]) / self.least)
+                permuted = permuted[:, permutation]
+            gained = (permuted * self.model[moved]).sum() - unchanged[moved].sum()
+            gains.append(gained / np.sqrt(len(moved) * self.today.shape[1]) / self.min_gain)
         return np.array(gains)
 
 
-def _evidence(today: ChannelMemory, memory: ChannelMemory, bin_width_s: float) -> Iterator[_Evidence]:
-    if today.together is not None and memory.together is not None:
-        pair = (_together(today.together, today.used), _together(memory.together, memory.used))
-        yield _Evidence("who fires with whom", *pair, BETTER_TOGETHER, between=True)
-    if today.tuning is not None and memory.tuning is not None:
-        yield _Evidence("tuning", _unit(today.tuning.slope), _unit(memory.tuning.slope), BETTER_TUNED)
-    if memory.together is None and np.isfinite(memory.mean).any():
-        yield _Evidence("rates", _firing(today, bin_width_s), _firing(memory, bin_width_s), BETTER_FIRING)
+def _evidence(today: ChannelStatistics, base: ChannelStatistics, bin_width_s: float) -> Iterator[_Evidence]:
+    if today.correlation is not None and base.correlation is not None:
+        pair = (_centred(today.correlation, today.used), _centred(base.correlation, base.used))
+        yield _Evidence("pairwise correlations", *pair, MIN_GAIN_CORRELATION, between=True)
+    if today.tuning is not None and base.tuning is not None:
+        yield _Evidence("tuning", _unit(today.tuning.slope), _unit(base.tuning.slope), MIN_GAIN_TUNING)
+    if base.correlation is None and np.isfinite(base.mean).any():
+        yield _Evidence("rates", _firing(today, bin_width_s), _firing(base, bin_width_s), MIN_GAIN_RATES)
 
 
-def _together(correlation: F8, used: NDArray[np.bool_]) -> F8:
+def _centred(correlation: F8, used: NDArray[np.bool_]) -> F8:
     both = used[:, np.newaxis] & used
     np.fill_diagonal(both, False)
-    clipped = np.where(both, np.clip(correlation, -MOST_TOGETHER, MOST_TOGETHER), 0.0)
+    clipped = np.where(both, np.clip(correlation, -MAX_CORRELATION, MAX_CORRELATION), 0.0)
     n = max(int(used.sum()) - 1, 1)
     own = clipped.sum(axis=1) / n
     return _unit(np.where(both, clipped - own[:, np.newaxis] - own + own[used].mean(), 0.0))
 
 
-def _firing(memory: ChannelMemory, bin_width_s: float) -> F8:
+def _firing(statistics: ChannelStatistics, bin_width_s: float) -> F8:
     """Log rates and SD / √mean, f8[C, 2], each less its mean; 0 where unknown."""
-    known = memory.used & np.isfinite(memory.mean) & (memory.mean > 0)
-    mean = np.where(known, memory.mean, 1.0)
-    spread = np.where(known, memory.sd, 1.0) / np.sqrt(mean)
-    # A channel that does not fire is one that fires least.
-    rate = np.log(np.where(known, mean, 0.0) / bin_width_s + LEAST_HZ)
+    fires = statistics.used & np.isfinite(statistics.mean) & (statistics.mean > 0)
+    mean = np.where(fires, statistics.mean, 1.0)
+    ratio = np.where(fires, statistics.sd, 1.0) / np.sqrt(mean)
+    # A silent channel has the lowest rate.
+    rate = np.log(np.where(fires, mean, 0.0) / bin_width_s + MIN_HZ)
     columns = [rate - rate.mean()]
-    spread = np.clip(spread, SPREAD_FROM, SPREAD_TO)
-    columns.append(np.where(known, spread - spread[known].mean(), 0.0) if known.any() else spread * 0.0)
+    ratio = np.clip(ratio, MIN_SD_RATIO, MAX_SD_RATIO)
+    columns.append(np.where(fires, ratio - ratio[fires].mean(), 0.0) if fires.any() else ratio * 0.0)
     return _unit(np.stack([_unit(column) for column in columns], axis=1))
 
 

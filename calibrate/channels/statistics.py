@@ -1,11 +1,11 @@
-"""What a model keeps of the channels of its last session, so that the next day can be held against it.
+"""Statistics of the channels of a model's last session, which the next session is compared with.
 
-tensors = remember(counts, targets, bin_width_s, count_max)     # go into train.*
-memory = remembered(artifact)
-memory.mean, memory.together, memory.tuning
+tensors = channel_tensors(counts, targets, bin_width_s, count_max)     # go into train.*
+statistics = channel_statistics(artifact)
+statistics.mean, statistics.correlation, statistics.tuning
 
-Nothing of it is decoded with, and it is not part of `model_id`. Models without it, made by an earlier
-version, still hold the mean and SD of their last session in its read-in.
+Decoding does not use them, and they are not part of `model_id`. Models without them, made by an earlier
+version, still have the mean and SD of their last session in its read-in.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from rtdecode.models.ensemble.split import trained_members
 
 F8 = NDArray[np.float64]
 
-#: Bins in which channels are held against each other, whatever those of the model.
-TOGETHER_S = 0.064
+#: Bins for correlations between channels, whatever the model's bins.
+CORRELATION_BIN_S = 0.064
 
-#: Rates are averaged over so much before tuning is looked for.
+#: Rates are averaged over this time before tuning is fitted.
 SMOOTHED_S = 0.32
 
-#: Ridge, in SD² per bin: keeps tuning finite where outputs are copies of each other.
+#: Ridge penalty, in SD² per bin: keeps tuning finite where outputs are copies of each other.
 RIDGE = 1e-3
 
 _PREFIX = "channels."
@@ -37,11 +37,11 @@ _PREFIX = "channels."
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """How channels follow the outputs, by linear regression of their smoothed rates.
+    """Tuning of channels to the outputs, by linear regression of their smoothed rates.
 
     Attributes:
         slope: f8[C, D], SD of the rate per SD of the output; 0 for a silent channel.
-        r2: f8[C], part of the rate's variance that the outputs explain.
+        r2: f8[C], fraction of the rate's variance that the outputs explain.
     """
 
     slope: F8
@@ -58,24 +58,24 @@ class Tuning:
 
 
 @dataclass(frozen=True, eq=False)
-class ChannelMemory:
-    """The channels of a model's last session.
+class ChannelStatistics:
+    """Statistics of one session's channels.
 
     Attributes:
         used: bool[C], channels that the model decodes.
-        mean, sd: f8[C], clipped counts per bin; NaN where the model does not know.
-        together: f8[C, C], correlations between channels in bins of `TOGETHER_S`; None if not kept.
+        mean, sd: f8[C], clipped counts per bin; NaN where unknown.
+        correlation: f8[C, C], pairwise correlations in bins of `CORRELATION_BIN_S`; None if not kept.
         tuning: None if not kept.
     """
 
     used: NDArray[np.bool_]
     mean: F8
     sd: F8
-    together: F8 | None
+    correlation: F8 | None
     tuning: Tuning | None
 
 
-def remember(
+def channel_tensors(
     counts: NDArray[np.uint8], targets: NDArray[np.float32] | None, bin_width_s: float, count_max: int
 ) -> dict[str, NDArray[Any]]:
     """The tensors to keep, by their names in train.*.
@@ -90,7 +90,7 @@ def remember(
     kept: dict[str, NDArray[Any]] = {
         "mean": clipped.mean(axis=0, dtype=np.float64).astype(np.float32),
         "sd": clipped.std(axis=0, dtype=np.float64).astype(np.float32),
-        "together": correlations(counts, bin_width_s, count_max).astype(np.float16),
+        "together": pairwise_correlations(counts, bin_width_s, count_max).astype(np.float16),
     }
     tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, count_max)
     if tuning is not None:
@@ -98,19 +98,19 @@ def remember(
     return {_PREFIX + name: values for name, values in kept.items()}
 
 
-def with_memory(artifact: ModelArtifact, tensors: dict[str, NDArray[Any]]) -> ModelArtifact:
-    """The model with these tensors of `remember`; tuning it has already stays where none is new."""
+def with_statistics(artifact: ModelArtifact, tensors: dict[str, NDArray[Any]]) -> ModelArtifact:
+    """The model with these tensors of `channel_tensors`; it keeps its tuning where there is no new one."""
     return replace(artifact, train=artifact.train | tensors)
 
 
-def carried(base: ModelArtifact) -> dict[str, NDArray[Any]]:
-    """The tuning that a base keeps, for a model of a day without labels."""
+def kept_tuning(base: ModelArtifact) -> dict[str, NDArray[Any]]:
+    """The base's tensors of tuning, for a model of a session without labels."""
     names = (f"{_PREFIX}tuning", f"{_PREFIX}tuning_r2")
     return {name: base.train[name] for name in names if name in base.train}
 
 
-def remembered(artifact: ModelArtifact) -> ChannelMemory:
-    """What a model keeps of its channels; of one that keeps nothing, what its read-in tells.
+def channel_statistics(artifact: ModelArtifact) -> ChannelStatistics:
+    """The statistics in a model; from its read-in where it has none.
 
     Raises:
         RtdecodeError: the tensors do not fit the model's channels or outputs.
@@ -124,7 +124,7 @@ def remembered(artifact: ModelArtifact) -> ChannelMemory:
             return None
         if tensor.shape != shape:
             raise RtdecodeError(
-                f"damaged: train.{_PREFIX}{name} of shape {list(tensor.shape)}, not {list(shape)}",
+                f"train.{_PREFIX}{name} is damaged: its shape is {list(tensor.shape)}, not {list(shape)}",
                 fix="use the file that training wrote",
             )
         return tensor.astype(np.float64)
@@ -133,19 +133,19 @@ def remembered(artifact: ModelArtifact) -> ChannelMemory:
     if mean is None or sd is None:
         mean, sd = _by_read_in(artifact)
     slope, r2 = kept("tuning", n_channels, n_outputs), kept("tuning_r2", n_channels)
-    return ChannelMemory(
+    return ChannelStatistics(
         used=used,
         mean=mean,
         sd=sd,
-        together=kept("together", n_channels, n_channels),
+        correlation=kept("together", n_channels, n_channels),
         tuning=None if slope is None or r2 is None else Tuning(slope, r2),
     )
 
 
-def correlations(counts: NDArray[np.uint8], bin_width_s: float, count_max: int) -> F8:
-    """Pearson's correlations f8[C, C] of clipped counts in bins of about `TOGETHER_S`; 0 of a constant."""
+def pairwise_correlations(counts: NDArray[np.uint8], bin_width_s: float, count_max: int) -> F8:
+    """Pearson's correlations f8[C, C] of clipped counts in bins of `CORRELATION_BIN_S`; 0 for a constant."""
     clipped = np.minimum(counts, np.uint8(count_max))
-    summed = in_bins(clipped, max(1, round(TOGETHER_S / bin_width_s)))
+    summed = in_bins(clipped, max(1, round(CORRELATION_BIN_S / bin_width_s)))
     z = _scaled(summed)
     return np.asarray(z.T @ z / max(len(z), 1), dtype=np.float64)
 
@@ -153,10 +153,10 @@ def correlations(counts: NDArray[np.uint8], bin_width_s: float, count_max: int) 
 def tuning_of(
     counts: NDArray[np.uint8], targets: NDArray[np.float32], bin_width_s: float, count_max: int
 ) -> Tuning | None:
-    """Tuning to the outputs; None where fewer rows are labelled than there is something to fit.
+    """Tuning to the outputs; None where there are too few labelled rows to fit it.
 
     Args:
-        counts, targets, bin_width_s, count_max: as of `remember`.
+        counts, targets, bin_width_s, count_max: as of `channel_tensors`.
     """
     length = max(1, round(SMOOTHED_S / bin_width_s))
     total = np.cumsum(np.minimum(counts, np.uint8(count_max)), axis=0, dtype=np.float32)
@@ -167,8 +167,8 @@ def tuning_of(
     z, y = _scaled(total[rows] - total[rows - length]), _scaled(targets[rows])
     gram = y.T @ y / len(y) + RIDGE * np.eye(y.shape[1])
     slope = np.linalg.solve(gram, y.T @ z / len(y)).T
-    missed = ((z - y @ slope.T) ** 2).mean(axis=0)
-    r2 = np.where((z != 0).any(axis=0), 1.0 - missed, 0.0)
+    residual = ((z - y @ slope.T) ** 2).mean(axis=0)
+    r2 = np.where((z != 0).any(axis=0), 1.0 - residual, 0.0)
     return Tuning(slope.astype(np.float64), r2.astype(np.float64))
 
 
@@ -186,7 +186,7 @@ def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _by_read_in(artifact: ModelArtifact) -> tuple[F8, F8]:
-    """Mean and SD f8[C] of the session that run.* is folded for; NaN where its read-in does not tell."""
+    """Mean and SD f8[C] of the session that run.* is folded for; NaN where its read-in has none."""
     unknown = np.full(artifact.n_channels, np.nan)
     train = trained_members(artifact)[0].train
     try:
@@ -195,7 +195,7 @@ def _by_read_in(artifact: ModelArtifact) -> tuple[F8, F8]:
         scale, offset, sd = (train[own + name].astype(np.float64) for name in ("scale", "offset", "sd"))
     except (KeyError, ValueError, TypeError):
         return unknown, unknown.copy()
-    known = (scale != 0) & np.array(artifact.channel_mask)
-    # Training moves both a little from where they started, and their ratio hardly.
-    mean = np.divide(-offset, scale, out=unknown.copy(), where=known)
-    return np.where(known, np.maximum(mean, 0.0), np.nan), np.where(known, sd, np.nan)
+    usable = (scale != 0) & np.array(artifact.channel_mask)
+    # Training changes both a little, and their ratio hardly.
+    mean = np.divide(-offset, scale, out=unknown.copy(), where=usable)
+    return np.where(usable, np.maximum(mean, 0.0), np.nan), np.where(usable, sd, np.nan)

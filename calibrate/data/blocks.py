@@ -3,7 +3,7 @@
     binned = only_blocks(session, binned, ("baseline", "perturbed"))
 
 A block lasts from the start of its first trial to the stop of its last one, pauses between them included. One
-that comes again after another block has two such stretches, and what lies between them is cut out.
+that is repeated after another block has two such stretches, and the time between them is cut out.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from rtdecode.session.layout import Session, Trials
 def only_blocks(session: Session, binned: BinnedSession, blocks: Sequence[str]) -> BinnedSession:
     """The bins that lie wholly inside the blocks, one stretch right after another.
 
-    `t_bin` stays the true time of each bin, so that behaviour and trials are still found; it jumps from one
-    stretch to the next, and a decoder's history there is of another time.
+    `t_bin` remains the true time of each bin, so that behaviour and trials are still found; it jumps from one
+    stretch to the next, and a decoder's history there is from another time.
 
     Args:
         session: with trials.
@@ -31,7 +31,7 @@ def only_blocks(session: Session, binned: BinnedSession, blocks: Sequence[str]) 
         blocks: names; () for the whole session as it is.
 
     Raises:
-        RtdecodeError: there are no trials or they tell no block, none of this name, or it holds no bin.
+        RtdecodeError: there are no trials or they have no blocks, none of this name, or it holds no bin.
     """
     if not blocks:
         return binned
@@ -41,7 +41,11 @@ def only_blocks(session: Session, binned: BinnedSession, blocks: Sequence[str]) 
     for block in blocks:
         inside |= _bins_of(block, trials, binned, where)
     if not inside.any():
-        raise RtdecodeError(f"holds no spikes in the time of {', '.join(blocks)}", where=where)
+        raise RtdecodeError(
+            f"holds no spikes in the time of {', '.join(blocks)}",
+            where=where,
+            fix="check that trials and spikes were stamped by one clock",
+        )
     t_bin = binned.t_bin[inside]
     return replace(
         binned,
@@ -55,12 +59,10 @@ def block_names(trials: Trials) -> NDArray[np.str_]:
     """The block of each trial, U[k].
 
     Raises:
-        RtdecodeError: the trials tell none.
+        RtdecodeError: the trials have no column `block`.
     """
     if "block" not in trials.columns:
-        raise RtdecodeError(
-            "do not tell blocks", where="/trials", fix="write a column `block`, or leave --block out"
-        )
+        raise RtdecodeError("has no column `block`", where="/trials", fix="write one, or leave --block out")
     return np.array([_text(name) for name in trials.columns["block"]], dtype=np.str_)
 
 
@@ -83,7 +85,7 @@ def _bins_of(block: str, trials: Trials, binned: BinnedSession, where: str) -> N
         raise RtdecodeError(
             f"has no block {block!r}",
             where=where,
-            fix=f"there are {', '.join(dict.fromkeys(names.tolist()))}",
+            fix=f"use {', '.join(dict.fromkeys(names.tolist()))}",
         )
     inside = np.zeros(len(binned.counts), np.bool_)
     slack_s = WHOLE_BIN * binned.bin_width_s

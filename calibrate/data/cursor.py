@@ -1,4 +1,4 @@
-"""The cursor that the subject saw in a closed-loop session, and which outputs are about its axes."""
+"""The cursor that the subject saw in a closed-loop session, and the outputs that are its axes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from rtdecode.session.layout import Behavior, Session
 #: Axes of a target in /trials.
 AXES = 2
 
-#: How columns of /behavior are called that hold what was on the screen, beside a hand's x and y.
+#: Prefix of the columns of /behavior that were displayed, beside a hand's x and y.
 ON_SCREEN = "cursor_"
 
-#: In such bins nobody steered the cursor.
+#: Flags of bins in which the subject did not steer the cursor.
 UNSTEERED = int(Flag.FAILSAFE | Flag.PAUSED | Flag.STALE)
 
 
@@ -30,7 +30,7 @@ class Cursor:
 
     Attributes:
         samples: its position, two columns, x and y of the targets.
-        source: the part of the file that it is from.
+        source: the part of the file that it is from, such as /decoded/out.
     """
 
     samples: Behavior
@@ -46,20 +46,20 @@ class Cursor:
 
 
 def on_screen(name: str) -> bool:
-    """Whether a column of /behavior holds what was on the screen, and not what the subject did."""
+    """Whether a column of /behavior holds the displayed cursor, and not a movement of the subject."""
     return name.startswith(ON_SCREEN)
 
 
 def find_cursor(session: Session, units: Mapping[str, str]) -> Cursor:
-    """The cursor of a session: from the screen, else of the output stage, else decoded, else recorded.
+    """The cursor of a session: as displayed, else of the output stage, else decoded, else recorded.
 
-    On the screen is what /behavior has as cursor_x and cursor_y; x and y may be a hand there.
-    The first two positions there are the axes of the targets, in this order. What was decoded while the
-    stream was away or paused is left out.
+    The displayed cursor is cursor_x and cursor_y of /behavior; x and y may be a hand there. The first two
+    positions are the axes of the targets, in this order. Bins decoded while the stream was away or paused
+    are left out.
 
     Args:
         session: with /decoded or /behavior.
-        units: of outputs by name, for decoded values, whose units the file does not tell.
+        units: of outputs by name, for decoded values, whose units are not in the file.
 
     Raises:
         RtdecodeError: there is no position of two axes.
@@ -76,19 +76,19 @@ def find_cursor(session: Session, units: Mapping[str, str]) -> Cursor:
             )
             return Cursor(Behavior(samples.time, samples.values[:, columns], names, of), source)
     raise RtdecodeError(
-        "has no cursor position, x and y, which intention is told by",
+        "has no cursor position, x and y, which intended velocities start from",
         where=str(session.path or session.name),
         fix="record the cursor as behaviour, or serve --record with an output stage",
     )
 
 
 def axis_of(outputs: Sequence[Output], cursor: Cursor, where: str) -> list[tuple[int, bool]]:
-    """For each output, the axis it is about and whether it is a velocity.
+    """For each output, its axis of the cursor and whether it is a velocity.
 
-    A position is called as the cursor's, and a velocity as `velocity_columns` knows it: vx for x.
+    A position is named as the cursor's; `velocity_columns` pairs a velocity with it: vx with x.
 
     Raises:
-        RtdecodeError: an output is about something else than the cursor, or in other units.
+        RtdecodeError: an output is not of the cursor, or in other units.
     """
     axes = cursor.axes
     velocities = [output for output in outputs if output.role == "velocity"]
@@ -99,12 +99,12 @@ def axis_of(outputs: Sequence[Output], cursor: Cursor, where: str) -> list[tuple
         column = paired[axis]
         if column is not None:
             found[velocities[column - len(axes)].name] = (axis, True)
-    told = []
+    axis_and_kind = []
     for output in outputs:
         if output.name not in found:
             raise RtdecodeError(
                 f"{output.name!r} is neither a position nor a velocity of the cursor "
-                f"({', '.join(axis.name for axis in axes)}), so it has no labels of intention",
+                f"({', '.join(axis.name for axis in axes)}), so it has no intended velocity",
                 where=where,
                 fix="leave it out with --outputs, or name another base with --base",
             )
@@ -112,16 +112,18 @@ def axis_of(outputs: Sequence[Output], cursor: Cursor, where: str) -> list[tuple
         expected = axes[axis].units + ("/s" if velocity else "")
         if output.units != expected:
             raise RtdecodeError(
-                f"{output.name} is in {output.units!r}, and the cursor in {axes[axis].units!r}", where=where
+                f"{output.name} is in {output.units!r}, and the cursor in {axes[axis].units!r}",
+                where=where,
+                fix="use a model with the cursor's units",
             )
-        told.append((axis, velocity))
-    return told
+        axis_and_kind.append((axis, velocity))
+    return axis_and_kind
 
 
 def cursor_outputs(session: Session, names: Sequence[str] | None) -> list[Output]:
     """Positions and velocities of the cursor, those of these names; None for both velocities.
 
-    Velocities are called as in /behavior, or vx and vy for x and y where none was recorded.
+    Velocities have the names that they have in /behavior, or vx and vy for x and y where none was recorded.
 
     Raises:
         RtdecodeError: there is no cursor, or it has nothing of such a name.
@@ -130,15 +132,15 @@ def cursor_outputs(session: Session, names: Sequence[str] | None) -> list[Output
     velocities = _velocities(session, cursor)
     if names is None:
         return velocities
-    known = {output.name: output for output in (*cursor.axes, *velocities)}
+    available = {output.name: output for output in (*cursor.axes, *velocities)}
     for name in names:
-        if name not in known:
+        if name not in available:
             raise RtdecodeError(
-                f"has no labels of intention for {name!r}, but for {', '.join(known)}",
+                f"has no ReFIT labels for {name!r}, only for {', '.join(available)}",
                 where=str(session.path or session.name),
                 fix="name some of these with --outputs",
             )
-    return [known[name] for name in names]
+    return [available[name] for name in names]
 
 
 def _velocities(session: Session, cursor: Cursor) -> list[Output]:
@@ -175,10 +177,10 @@ def _candidates(session: Session, units: Mapping[str, str]) -> list[tuple[str, B
                 ("/decoded/out", _samples(decoded.t_bin, out.values, steered, out.names, out.units))
             )
         if decoded.names:
-            known = dict(zip(behavior.names, behavior.units, strict=True)) if behavior is not None else {}
-            told = tuple((known | dict(units)).get(name, "") for name in decoded.names)
+            recorded = dict(zip(behavior.names, behavior.units, strict=True)) if behavior is not None else {}
+            found = tuple((recorded | dict(units)).get(name, "") for name in decoded.names)
             candidates.append(
-                ("/decoded/values", _samples(decoded.t_bin, decoded.values, steered, decoded.names, told))
+                ("/decoded/values", _samples(decoded.t_bin, decoded.values, steered, decoded.names, found))
             )
     if behavior is not None:
         candidates.append(("/behavior", behavior))

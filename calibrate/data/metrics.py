@@ -1,8 +1,9 @@
-"""How well decoded values follow behaviour: R² and Pearson's correlation, per output."""
+"""Scores: R² and Pearson's correlation of decoded values, firing fractions of simulated spikes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +18,19 @@ def r2(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[n
 
     Args:
         values: f[T, D], decoded.
-        targets: f[T, D]; rows with a NaN do not count.
+        targets: f[T, D]; rows with a NaN are ignored.
 
     Returns:
-        f8[D]; NaN where the targets do not vary or fewer than two rows count.
+        f8[D]; NaN where the targets do not vary or fewer than two rows remain.
 
     Raises:
         RtdecodeError: the shapes differ.
     """
-    values, targets = _known_rows(values, targets)
+    values, targets = _labelled_rows(values, targets)
     if targets.shape[1] < 2:
         return np.full(len(targets), np.nan)
     error = ((targets - values) ** 2).sum(axis=1)
-    return _unless_constant(1.0 - _ratio(error, _spread(targets)), targets)
+    return _unless_constant(1.0 - _ratio(error, _sum_of_squares(targets)), targets)
 
 
 def pcc(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -37,19 +38,19 @@ def pcc(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[
 
     Args:
         values: f[T, D], decoded.
-        targets: f[T, D]; rows with a NaN do not count.
+        targets: f[T, D]; rows with a NaN are ignored.
 
     Returns:
-        f8[D]; NaN where the values or the targets do not vary or fewer than two rows count.
+        f8[D]; NaN where the values or the targets do not vary or fewer than two rows remain.
 
     Raises:
         RtdecodeError: the shapes differ.
     """
-    values, targets = _known_rows(values, targets)
+    values, targets = _labelled_rows(values, targets)
     if targets.shape[1] < 2:
         return np.full(len(targets), np.nan)
     shared = (_centred(values) * _centred(targets)).sum(axis=1)
-    score = _ratio(shared, np.sqrt(_spread(values) * _spread(targets)))
+    score = _ratio(shared, np.sqrt(_sum_of_squares(values) * _sum_of_squares(targets)))
     return _unless_constant(_unless_constant(np.clip(score, -1.0, 1.0), targets), values)
 
 
@@ -60,14 +61,14 @@ def score_decoded(
     behavior: Behavior,
     mask: NDArray[np.bool_] | None = None,
 ) -> tuple[list[float | None], list[float | None]]:
-    """R² and correlation of decoded values against a session's behaviour; columns meet by name.
+    """R² and correlation of decoded values against a session's behaviour; columns are matched by name.
 
     Args:
         t_bin: f8[T], ends of the bins, seconds on the session's clock.
         values: f4[T, D], decoded.
         names: of the D outputs.
         behavior: of the session.
-        mask: bool[T], the bins that count; None for all.
+        mask: bool[T], the bins that are scored; None for all.
 
     Returns:
         (r2, pcc), each with one number per output; None for an output that the behaviour does not have,
@@ -78,7 +79,8 @@ def score_decoded(
     """
     if values.ndim != 2 or values.shape != (len(t_bin), len(names)):
         raise RtdecodeError(
-            f"decoded values of shape {list(values.shape)} for {len(t_bin)} bins and {len(names)} outputs"
+            f"decoded values have the shape {list(values.shape)}, not [{len(t_bin)}, {len(names)}]",
+            fix="pass one row for each bin and one column for each output",
         )
     recorded = behavior_at(behavior, t_bin)
     targets = np.full(values.shape, np.nan)
@@ -99,22 +101,48 @@ def nullable(scores: Iterable[float]) -> list[float | None]:
     return [float(score) if np.isfinite(score) else None for score in scores]
 
 
-def _known_rows(
+def sample_counts(rates: NDArray[np.floating[Any]], seed: int, count_max: int = 255) -> NDArray[np.uint8]:
+    """Spikes drawn from rates: independent Poisson counts.
+
+    Args:
+        rates: f[T, C], spikes per bin, 0 or more.
+        seed: random seed; the same rates and seed give the same counts.
+        count_max: larger draws are clipped to it, up to 255.
+
+    Returns:
+        u1[T, C].
+    """
+    drawn = np.random.default_rng(seed).poisson(rates.astype(np.float64))
+    return np.minimum(drawn, count_max).astype(np.uint8)
+
+
+def firing_fraction(counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """Fraction of the bins in which each channel fired, f8[C]: the paper's equation 20.
+
+    Args:
+        counts: [T, C], spikes per bin, of one bin or more.
+    """
+    fraction: NDArray[np.float64] = (counts >= 1).mean(axis=0, dtype=np.float64)
+    return fraction
+
+
+def _labelled_rows(
     values: NDArray[np.floating], targets: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both as f8[D, rows with all targets].
 
-    One output after another in memory, so that its score has the same bits whatever stands beside it.
+    Contiguous for each output, so that its score has the same bits whichever other outputs there are.
     """
     if values.ndim != 2 or values.shape != targets.shape:
         raise RtdecodeError(
-            f"decoded values of shape {list(values.shape)} and targets of shape {list(targets.shape)}; "
-            "both must be [bins, outputs]"
+            f"decoded values and targets have the shapes {list(values.shape)} and {list(targets.shape)}; "
+            "both must be [bins, outputs]",
+            fix="pass arrays of the same two-dimensional shape",
         )
-    known = ~np.isnan(targets).any(axis=1)
+    labelled = ~np.isnan(targets).any(axis=1)
     return (
-        np.ascontiguousarray(values[known].T, dtype=np.float64),
-        np.ascontiguousarray(targets[known].T, dtype=np.float64),
+        np.ascontiguousarray(values[labelled].T, dtype=np.float64),
+        np.ascontiguousarray(targets[labelled].T, dtype=np.float64),
     )
 
 
@@ -122,7 +150,7 @@ def _centred(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(outputs - outputs.mean(axis=1, keepdims=True))
 
 
-def _spread(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _sum_of_squares(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((_centred(outputs) ** 2).sum(axis=1))
 
 
@@ -131,5 +159,5 @@ def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.
 
 
 def _unless_constant(score: NDArray[np.float64], outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    # The spread of a constant output is not always 0: its mean may be rounded.
+    # The sum of squares of a constant output is not always 0: its mean may be rounded.
     return np.where((outputs == outputs[:, :1]).all(axis=1), np.nan, score)

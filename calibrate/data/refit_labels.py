@@ -1,13 +1,13 @@
-"""What a subject wanted while it steered a cursor to targets, as labels for a decoder (ReFIT).
+"""Labels from intended velocities: how a subject meant to move a cursor to its targets (ReFIT).
 
-    labels = intention_labels(session, binned.t_bin, outputs)
-    labels.targets  # f4[T, D], as the outputs; NaN where nobody knows
+    labels = refit_labels(session, binned.t_bin, outputs)
+    labels.targets  # f4[T, D], as the outputs; NaN where the intended velocity is unknown
 
-Whoever steers a cursor wants it to go straight to the target at each moment, whatever the decoder makes of
-it (Gilja et al. 2012, Nat. Neurosci. 15). So the velocity that was wanted points from the cursor to the
-target. How fast, nobody knows. ReFIT keeps the speed of the cursor, which is what the decoder in use made of
-the same spikes: a decoder that learnt it would be praised for agreeing with that one. Here the speed is one
-for all, and falls on the last quarter of the way.
+A subject who steers a cursor wants it to go straight to the target at each moment, whatever the decoder makes
+of it (Gilja et al. 2012, Nat. Neurosci. 15). So the intended velocity points from the cursor to the target.
+Its speed is unknown. ReFIT keeps the speed of the cursor, which is what the decoder in use made of the same
+spikes: a decoder trained on it would score well by agreeing with that one. Here the speed is the same for
+all bins, and falls on the last quarter of the distance.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ REFIT, RECORDED = "refit", "recorded"
 #: From the start of a trial until the subject can have seen its target.
 REACTION_S = 0.2
 
-#: Last part of the way from where a trial began, on which the wanted speed falls to 0.
+#: Last fraction of a trial's initial distance, on which the intended speed falls to 0.
 SLOWING = 0.25
 
-#: A cursor further from the target than so many times the way that the trial began with is lost.
+#: The cursor is lost where its distance from the target exceeds the initial one by this factor.
 LOST = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class IntentionLabels:
-    """What was wanted in a session.
+class RefitLabels:
+    """Intended velocities of a session.
 
     Attributes:
-        outputs: D, those that were asked for; mean and SD are not told here.
-        targets: f4[T, D]; NaN where unknown in every column.
-        speed: that is wanted on the way, in the cursor's units per second.
-        cursor: the part of the file whose position it was told by.
+        outputs: D, those that were asked for; mean and SD are not set here.
+        targets: f4[T, D]; a row is NaN in every column where the intended velocity is unknown.
+        speed: intended speed far from the target, in the cursor's units per second.
+        cursor: the part of the file that the cursor's position is from.
     """
 
     outputs: tuple[Output, ...]
@@ -57,55 +57,55 @@ class IntentionLabels:
     cursor: str
 
     def note(self) -> str:
-        """What someone must know who reads scores against these labels."""
+        """What a reader of scores against these labels must know."""
         units = next(output.units for output in self.outputs if output.role == "velocity")
         shown = ", ".join(output.name for output in self.outputs if output.role == "position")
         return (
-            f"labels are intention: from the cursor ({self.cursor}) towards the target at {self.speed:.0f} "
-            f"{units}; scores are against these labels, not against a movement"
-            + (f"; {shown} was learnt as the cursor was shown" if shown else "")
+            f"labels are intended velocities (ReFIT): from the cursor ({self.cursor}) towards the target at "
+            f"{self.speed:.0f} {units}; scores are against these labels, not against a movement"
+            + (f"; the labels of {shown} are the displayed cursor" if shown else "")
         )
 
 
-def intention_labels(
+def refit_labels(
     session: Session,
     t_bin: F8,
     outputs: Sequence[Output],
     speed: float | None = None,
-) -> IntentionLabels:
+) -> RefitLabels:
     """Labels of a closed-loop session.
 
-    A velocity gets what was wanted (`wanted`). A position gets where the cursor was, which the subject saw:
-    ReFIT takes it for known, too.
+    A velocity gets the intended velocity (`intended_velocity`). A position gets the position of the cursor,
+    which the subject saw; ReFIT assumes that it is known, too.
 
     Args:
         session: with trials that have targets, and the position of a cursor.
         t_bin: f8[T], rising, ends of bins, seconds.
         outputs: what is decoded.
-        speed: that is wanted on the way, units per second; None for that of the session (`task_speed`).
+        speed: intended speed far from the target, units per second; None for the session's (`task_speed`).
 
     Raises:
-        RtdecodeError: the session has no trials, targets or cursor, no output is a velocity or one is about
-            something else, or no bin lies in a trial.
+        RtdecodeError: the session has no trials, targets or cursor, no output is a velocity or one is neither
+            a position nor a velocity of the cursor, or no bin lies in a trial.
     """
     where = str(session.path or session.name)
     trials = session.trials
     if trials is None or not len(trials.start):
         raise RtdecodeError(
-            "has no trials, and intention is told by their targets",
+            "has no trials, whose targets intended velocities point to",
             where=where,
             fix="write /trials with start, stop and target",
         )
     if "target" not in trials.columns:
         raise RtdecodeError(
-            "has trials without targets, which intention is told by",
+            "has trials without targets, which intended velocities point to",
             where=where,
             fix="write a column `target`, x and y in the cursor's units, into /trials",
         )
     if not any(output.role == "velocity" for output in outputs):
         names = ", ".join(output.name for output in outputs)
         raise RtdecodeError(
-            f"intention is a velocity, and there is none among {names}",
+            f"intended velocities need an output that is a velocity, and there is none among {names}",
             where=where,
             fix="name the cursor's velocities with --outputs, or a base that decodes them with --base",
         )
@@ -114,36 +114,41 @@ def intention_labels(
     position = behavior_at(cursor.samples, t_bin).astype(np.float64)
     if speed is None:
         speed = task_speed(trials, t_bin, position)
-    velocity = wanted(trials, t_bin, position, speed)
+    velocity = intended_velocity(trials, t_bin, position, speed)
     if not np.isfinite(velocity).any():
         raise RtdecodeError(
-            "has no trial in which spikes, cursor and target are known",
+            "has no trial with spikes, a cursor and a target",
             where=where,
             fix="check that trials, cursor and spikes were stamped by one clock",
         )
     shown = np.where(np.isfinite(velocity), position, np.nan)
-    targets = np.stack([(velocity if moves else shown)[:, axis] for axis, moves in axes], axis=1)
-    return IntentionLabels(tuple(outputs), targets.astype(np.float32), float(speed), cursor.source)
+    targets = np.stack([(velocity if is_velocity else shown)[:, axis] for axis, is_velocity in axes], axis=1)
+    return RefitLabels(tuple(outputs), targets.astype(np.float32), float(speed), cursor.source)
 
 
-def origin_of_labels(intention: IntentionLabels | None, blocks: Sequence[str]) -> dict[str, Any]:
-    """What provenance remembers of a session's labels: nothing where they are all that was recorded."""
-    said: dict[str, Any] = {"blocks": list(blocks)} if blocks else {}
-    if intention is not None:
-        said |= {"labels": REFIT, "speed": intention.speed, "cursor": intention.cursor}
-    return said
-
-
-def wanted(trials: Trials, t_bin: F8, position: F8, speed: float) -> F8:
-    """The velocity that was wanted at the end of each bin.
-
-    It points from the cursor to the target, at `speed`. On the last quarter of the way that the trial began
-    with it falls in proportion to the distance, and inside the target (where /trials has a column `radius`)
-    it is 0. Unknown are the time outside trials, the first 0.2 s of each, and where the cursor is lost: more
-    than twice as far from the target as when the trial began.
+def label_provenance(refit: RefitLabels | None, blocks: Sequence[str]) -> dict[str, Any]:
+    """What provenance keeps of a session's labels: nothing where they are recorded ones of the whole session.
 
     Args:
-        trials: with targets f4[k, 2], in the units of `position`; one that is NaN says nothing.
+        refit: the labels, if they are intended velocities; None if they were recorded.
+        blocks: names of the blocks used; () for the whole session.
+    """
+    described: dict[str, Any] = {"blocks": list(blocks)} if blocks else {}
+    if refit is not None:
+        described |= {"labels": REFIT, "speed": refit.speed, "cursor": refit.cursor}
+    return described
+
+
+def intended_velocity(trials: Trials, t_bin: F8, position: F8, speed: float) -> F8:
+    """The intended velocity at the end of each bin.
+
+    It points from the cursor to the target, at `speed`. On the last quarter of a trial's initial distance it
+    falls in proportion to the distance, and inside the target (where /trials has a column `radius`) it is 0.
+    It is unknown outside trials, in the first 0.2 s of each, and where the cursor is lost: more than twice as
+    far from the target as when the trial began.
+
+    Args:
+        trials: with targets f4[k, 2], in the units of `position`; a trial whose target is NaN is skipped.
         t_bin: f8[T], rising, seconds.
         position: f8[T, 2] of the cursor; NaN where unknown.
         speed: units per second.
@@ -155,16 +160,19 @@ def wanted(trials: Trials, t_bin: F8, position: F8, speed: float) -> F8:
     target = np.asarray(trials.columns["target"], np.float64)
     radius = _numbers(trials, "radius", 0.0)
     for k, rows in enumerate(_steered(trials, t_bin)):
-        way = target[k] - position[rows]
-        distance = np.hypot(way[:, 0], way[:, 1])
-        known = np.flatnonzero(np.isfinite(distance))
-        if not len(known):
+        to_target = target[k] - position[rows]
+        distance = np.hypot(to_target[:, 0], to_target[:, 1])
+        finite = np.flatnonzero(np.isfinite(distance))
+        if not len(finite):
             continue
-        first = distance[known[0]]
+        first = distance[finite[0]]
         slow = np.minimum(1.0, distance / (SLOWING * first)) if first > 0 else np.zeros(len(distance))
         slow[distance <= radius[k]] = 0.0
         direction = np.divide(
-            way, distance[:, np.newaxis], out=np.zeros_like(way), where=distance[:, np.newaxis] > 0
+            to_target,
+            distance[:, np.newaxis],
+            out=np.zeros_like(to_target),
+            where=distance[:, np.newaxis] > 0,
         )
         towards = speed * slow[:, np.newaxis] * direction
         towards[~(distance <= LOST * first)] = np.nan
@@ -173,20 +181,20 @@ def wanted(trials: Trials, t_bin: F8, position: F8, speed: float) -> F8:
 
 
 def task_speed(trials: Trials, t_bin: F8, position: F8) -> float:
-    """How fast the task was done: distance at the start over time until the stop, median over trials.
+    """Speed of the task: distance at the start over time until the stop, median over trials.
 
-    Of the trials that succeeded, where /trials has a column `success`; the reaction time does not count. NaN
-    where no trial has a cursor.
+    Trials that failed are left out, where /trials has a column `success`; the reaction time is subtracted.
+    NaN where no trial has a cursor.
     """
     target = np.asarray(trials.columns["target"], np.float64)
-    counts = _numbers(trials, "success", 1.0) > 0
+    succeeded = _numbers(trials, "success", 1.0) > 0
     speeds = []
     for k, rows in enumerate(_steered(trials, t_bin)):
         distance = np.hypot(*(target[k] - position[rows]).T)
-        known = distance[np.isfinite(distance)]
+        finite = distance[np.isfinite(distance)]
         took_s = trials.stop[k] - trials.start[k] - REACTION_S
-        if counts[k] and len(known) and took_s > 0:
-            speeds.append(known[0] / took_s)
+        if succeeded[k] and len(finite) and took_s > 0:
+            speeds.append(finite[0] / took_s)
     return float(np.median(speeds)) if speeds else float("nan")
 
 

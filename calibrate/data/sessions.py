@@ -1,4 +1,4 @@
-"""Recorded sessions as learning sees them: binned, labelled, and checked against each other.
+"""Recorded sessions for training: binned, labelled, and checked against each other.
 
 sessions = read_all(["monday.h5", "tuesday.h5"], bin_width_s=0.064, outputs=("x", "y"))
 sessions[0].binned.counts, sessions[0].targets      # u1[T, C], f4[T, 2]
@@ -22,9 +22,9 @@ from rtdecode.calibrate.data.cursor import cursor_outputs, on_screen
 from rtdecode.calibrate.data.refit_labels import (
     RECORDED,
     REFIT,
-    IntentionLabels,
-    intention_labels,
-    origin_of_labels,
+    RefitLabels,
+    label_provenance,
+    refit_labels,
 )
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
@@ -41,12 +41,12 @@ class LabelledSession:
     Attributes:
         path: of its file.
         sha256: of the file.
-        session: as it was read.
+        session: everything in the file.
         binned: T bins.
         names, units: of the D columns of behaviour.
         targets: f4[T, D], in these units; NaN where unknown.
-        intention: what the targets are, if they are labels of intention; None if they were recorded.
-        blocks: of the session that `binned` holds; () for all of it.
+        refit: the labels, if they are intended velocities (ReFIT); None if they were recorded.
+        blocks: names of the blocks that `binned` holds; () for the whole session.
     """
 
     path: Path
@@ -56,41 +56,42 @@ class LabelledSession:
     names: tuple[str, ...]
     units: tuple[str, ...]
     targets: NDArray[np.float32]
-    intention: IntentionLabels | None = None
+    refit: RefitLabels | None = None
     blocks: tuple[str, ...] = ()
 
     @property
-    def known(self) -> NDArray[np.bool_]:
-        """bool[T], bins whose behaviour is known in every column."""
+    def labelled_bins(self) -> NDArray[np.bool_]:
+        """bool[T], bins whose behaviour is finite in every column."""
         return np.asarray(np.isfinite(self.targets).all(axis=1), dtype=np.bool_)
 
     @property
     def recorded_width_s(self) -> float | None:
-        """Width of the bins that were recorded; None where single spikes were."""
+        """Width of the recorded bins, seconds; None where single spikes were recorded."""
         if self.session.events is not None or self.session.counts is None:
             return None
         return self.session.counts.bin_width_s
 
     def provenance(self) -> dict[str, Any]:
-        """What to remember of the session; the file's name without its folder, which is nobody's business."""
+        """What a model keeps of the session; the file's name without its folder, which is private."""
         return {
             "name": self.session.name,
             "file": self.path.name,
             "sha256": self.sha256,
             "date": self.session.attrs.get("date", ""),
             "synthetic_times": self.binned.synthetic_times,
-        } | origin_of_labels(self.intention, self.blocks)
+        } | label_provenance(self.refit, self.blocks)
 
 
 def check_bin_width(bin_width_s: float) -> float:
-    """`bin_width_s`, if a decoder may have it.
+    """`bin_width_s`, if decoders support it.
 
     Raises:
         RtdecodeError: it is not in [0.001, 0.25].
     """
     if not MIN_BIN_WIDTH_S <= bin_width_s <= MAX_BIN_WIDTH_S:
         raise RtdecodeError(
-            f"a bin width of {bin_width_s} s", fix=f"give {MIN_BIN_WIDTH_S} to {MAX_BIN_WIDTH_S} s"
+            f"the bin width must be {MIN_BIN_WIDTH_S} to {MAX_BIN_WIDTH_S} s, got {bin_width_s}",
+            fix="give one in this range, such as --bin-width 0.02",
         )
     return bin_width_s
 
@@ -104,36 +105,38 @@ def read_all(
     labels: str = RECORDED,
     blocks: Sequence[str] = (),
 ) -> list[LabelledSession]:
-    """Read sessions that one model is to decode.
+    """Read the sessions of one model.
 
     Args:
         paths: session files.
         bin_width_s: seconds.
         outputs: names of behaviour columns; None for all of the first session's, or for the cursor's
             velocities where labels are "refit".
-        seed: places the events of counts that are coarser than the bins.
-        progress: told the file at hand and the part of them that is read.
-        labels: "recorded" for behaviour, or "refit" for intention towards the targets of the trials.
-        blocks: whose trials' time is taken; () for the whole of each session.
+        seed: random seed of the event times of counts that are coarser than the bins.
+        progress: called with the current file and the fraction of files that are read.
+        labels: "recorded" for behaviour, or "refit" for intended velocities towards the trials' targets.
+        blocks: names of the blocks to use; () for the whole of each session.
 
     Raises:
-        RtdecodeError: no path, one that cannot be read or lacks an output, or sessions that do not go
-            together (`check_together`).
+        RtdecodeError: no path, one that cannot be read or lacks an output, or sessions that cannot
+            be used together (`check_compatible`).
     """
     check_bin_width(bin_width_s)
     if outputs is not None and not outputs:
-        raise RtdecodeError("no output to decode", fix="name some with --outputs, or leave it out for all")
+        raise RtdecodeError(
+            "there is no output to decode", fix="name some with --outputs, or leave it out for all"
+        )
     if labels not in (RECORDED, REFIT):
         raise RtdecodeError(f"there are no labels called {labels!r}", fix=f"use {RECORDED} or {REFIT}")
     if not paths:
-        raise RtdecodeError("no session to learn from", fix="name at least one session file")
+        raise RtdecodeError("there is no session to train on", fix="name at least one session file")
     sessions: list[LabelledSession] = []
     for path in paths:
         if progress is not None:
             progress(f"reading {Path(path).name}", len(sessions) / len(paths))
         labelled = read_labelled(Path(path), bin_width_s, outputs, seed, labels, blocks)
         if sessions:
-            check_together(sessions[0], labelled)
+            check_compatible(sessions[0], labelled)
         sessions.append(labelled)
         outputs = labelled.names
     return sessions
@@ -151,17 +154,17 @@ def read_labelled(
 
     Raises:
         RtdecodeError: it cannot be read, has no behaviour (or trials, targets and cursor), lacks an output or
-            a block, or was never labelled while it had spikes.
+            a block, or has no label in the time of its spikes.
     """
     session = read_session(path)
     if labels == REFIT:
-        return _read_intention(path, session, bin_width_s, outputs, seed, blocks)
+        return _read_refit(path, session, bin_width_s, outputs, seed, blocks)
     behavior = session.behavior
     if behavior is None or not behavior.names:
         raise RtdecodeError(
-            "has no behaviour to learn from", where=str(path), fix="record with --behavior NAME"
+            "has no behaviour to train on", where=str(path), fix="record with --behavior NAME"
         )
-    # A cursor on the screen is what a decoder made of the spikes: learnt from only if it is asked for.
+    # A displayed cursor was decoded from the spikes: a label only on request.
     moved = tuple(name for name in behavior.names if not on_screen(name))
     names = outputs if outputs is not None else moved or behavior.names
     columns = [_column(name, behavior.names, path) for name in names]
@@ -169,7 +172,7 @@ def read_labelled(
     targets = behavior_at(behavior, binned.t_bin)[:, columns]
     if not np.isfinite(targets).all(axis=1).any():
         raise RtdecodeError(
-            f"behaviour ({_span(behavior.time)}) and spikes ({_span(binned.t_bin)}) do not meet in time",
+            f"behaviour ({_span(behavior.time)}) and spikes ({_span(binned.t_bin)}) do not overlap in time",
             where=str(path),
             fix="check that both were stamped by one clock",
         )
@@ -185,7 +188,7 @@ def read_labelled(
     )
 
 
-def _read_intention(
+def _read_refit(
     path: Path,
     session: Session,
     bin_width_s: float,
@@ -194,59 +197,59 @@ def _read_intention(
     blocks: Sequence[str],
 ) -> LabelledSession:
     binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
-    intention = intention_labels(session, binned.t_bin, cursor_outputs(session, outputs))
+    labels = refit_labels(session, binned.t_bin, cursor_outputs(session, outputs))
     return LabelledSession(
         path=path,
         sha256=file_sha256(path),
         session=session,
         binned=binned,
-        names=tuple(output.name for output in intention.outputs),
-        units=tuple(output.units for output in intention.outputs),
-        targets=intention.targets,
-        intention=intention,
+        names=tuple(output.name for output in labels.outputs),
+        units=tuple(output.units for output in labels.outputs),
+        targets=labels.targets,
+        refit=labels,
         blocks=tuple(blocks),
     )
 
 
-def check_together(first: LabelledSession, other: LabelledSession) -> None:
-    """Refuse a session that one model cannot decode together with the first one.
+def check_compatible(first: LabelledSession, other: LabelledSession) -> None:
+    """Refuse a session that cannot be used for one model together with the first one.
 
     Raises:
         RtdecodeError: another number of channels, other units, or spikes recorded in bins of another width.
     """
-    where, fix = f"{first.path} and {other.path}", "take them one by one"
+    where, fix = f"{first.path} and {other.path}", "use them one by one"
     if other.session.n_channels != first.session.n_channels:
         raise RtdecodeError(
-            f"{first.session.n_channels} and {other.session.n_channels} channels", where=where, fix=fix
+            f"have {first.session.n_channels} and {other.session.n_channels} channels", where=where, fix=fix
         )
-    # Single spikes can be had in any bins, and go with counts in just these.
+    # Single spikes fit any bins, so they are compatible with counts of the model's width.
     widths = [labelled.recorded_width_s for labelled in (first, other)]
     own, others = (
         labelled.binned.bin_width_s if w is None else w
         for w, labelled in zip(widths, (first, other), strict=True)
     )
     if not math.isclose(own, others, rel_tol=SAME_WIDTH):
-        told = " and ".join("single spikes" if w is None else f"counts of {1e3 * w:g} ms" for w in widths)
-        raise RtdecodeError(f"hold {told}", where=where, fix=fix)
+        recorded = " and ".join("single spikes" if w is None else f"counts of {1e3 * w:g} ms" for w in widths)
+        raise RtdecodeError(f"hold {recorded}", where=where, fix=fix)
     for name, unit, other_unit in zip(first.names, first.units, other.units, strict=True):
         if unit != other_unit:
             raise RtdecodeError(f"{name} is in {unit!r} and {other_unit!r}", where=where, fix=fix)
 
 
 def describe_outputs(
-    sessions: Sequence[LabelledSession], learnt: Sequence[NDArray[np.bool_]]
+    sessions: Sequence[LabelledSession], training: Sequence[NDArray[np.bool_]]
 ) -> tuple[Output, ...]:
-    """The outputs, with mean and SD of the labels that are learnt from.
+    """The outputs, with mean and SD of the training labels.
 
     Args:
         sessions: of the same columns.
-        learnt: bool[T] for each, the bins that count.
+        training: bool[T] for each, its training bins.
 
     Raises:
         RtdecodeError: a column does not vary.
     """
     labels = np.concatenate(
-        [session.targets[bins] for session, bins in zip(sessions, learnt, strict=True)]
+        [session.targets[bins] for session, bins in zip(sessions, training, strict=True)]
     ).astype(np.float64)
     described = []
     for name, units, column in zip(sessions[0].names, sessions[0].units, labels.T, strict=True):
@@ -272,7 +275,7 @@ def check_output_varies(
 
 
 def distinct_names(sessions: Sequence[LabelledSession]) -> list[str]:
-    """The sessions' names, those that come again with a number."""
+    """The sessions' names; a repeated one gets a number."""
     names = [labelled.session.name for labelled in sessions]
     return [
         f"{name} {names[:i].count(name) + 1}" if name in names[:i] else name for i, name in enumerate(names)
@@ -280,7 +283,7 @@ def distinct_names(sessions: Sequence[LabelledSession]) -> list[str]:
 
 
 def synthetic_notes(sessions: Sequence[LabelledSession], seed: int) -> list[str]:
-    """What someone must know who reads numbers that rest on events placed at random, a sentence each."""
+    """Warnings about results that depend on events placed at random, a sentence each."""
     notes = []
     spread = [labelled for labelled in sessions if labelled.binned.synthetic_times]
     for width_s in sorted({labelled.recorded_width_s or 0.0 for labelled in spread}):
@@ -306,7 +309,7 @@ def _span(time_s: NDArray[np.float64]) -> str:
 def _column(name: str, names: tuple[str, ...], path: Path) -> int:
     if name not in names:
         raise RtdecodeError(
-            f"has no behaviour called {name!r}, but {', '.join(names)}",
+            f"has no behaviour called {name!r}, only {', '.join(names)}",
             where=str(path),
             fix="name some of these with --outputs",
         )

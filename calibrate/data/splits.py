@@ -1,24 +1,33 @@
-"""Which bins a model learns from and which it is scored on."""
+"""Which bins a model is trained on and which it is scored on."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 
+#: The test part of a session and the validation part of its training bins: the last fifth in time.
+LAST_FIFTH = 0.2
+
 MAX_HOLDOUT = 0.5
+
+#: Which minutes of a day have labels in a few-shot evaluation: those just before its test part, or the first.
+LABELLED_PARTS = ("last", "first")
 
 
 def check_holdout(holdout: float) -> float:
-    """`holdout`, if it is a fraction that leaves most of the session to learn from.
+    """`holdout`, if it is a fraction that leaves most of the session for training.
 
     Raises:
         RtdecodeError: it is not in (0, 0.5].
     """
     if not 0.0 < holdout <= MAX_HOLDOUT:
         raise RtdecodeError(
-            f"a hold-out of {holdout}", fix=f"give a fraction above 0 and up to {MAX_HOLDOUT}, such as 0.2"
+            f"the held-out fraction must be above 0 and at most {MAX_HOLDOUT}, got {holdout}",
+            fix=f"give a fraction such as --holdout {LAST_FIFTH}",
         )
     return holdout
 
@@ -26,25 +35,70 @@ def check_holdout(holdout: float) -> float:
 def chronological_split(
     labelled: NDArray[np.bool_], holdout: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Cut a session in time: the first labelled bins to learn from, the last to be scored on.
+    """Cut a session in time: the first labelled bins for training, the last for testing.
 
-    No gap is left at the cut. Decoders look back only: no label that was learnt from has a held-out bin in
-    its history, while the first held-out bins have training bins in theirs, as they would have live.
+    No gap is left at the cut. Decoders are causal: no training label has a test bin in its history, while the
+    first test bins have training bins in theirs, as they would have live.
 
     Args:
-        labelled: bool[T], bins whose targets are known; the others are in neither part.
-        holdout: part of the labelled bins that is held out.
+        labelled: bool[T], bins whose targets are finite; the others are in neither part.
+        holdout: test fraction of the labelled bins.
 
     Returns:
-        (train, held_out), bool[T] each.
+        (training, test), bool[T] each.
 
     Raises:
         RtdecodeError: `holdout` is not in (0, 0.5].
     """
     check_holdout(holdout)
     rows = np.flatnonzero(labelled)
-    n_held = round(holdout * len(rows))
-    train, held_out = np.zeros(len(labelled), np.bool_), np.zeros(len(labelled), np.bool_)
-    train[rows[: len(rows) - n_held]] = True
-    held_out[rows[len(rows) - n_held :]] = True
-    return train, held_out
+    n_test = round(holdout * len(rows))
+    training, test = np.zeros(len(labelled), np.bool_), np.zeros(len(labelled), np.bool_)
+    training[rows[: len(rows) - n_test]] = True
+    test[rows[len(rows) - n_test :]] = True
+    return training, test
+
+
+@dataclass(frozen=True, eq=False)
+class FewShotSplit:
+    """A day whose last fifth is scored, and whose labels before it are used for a number of minutes.
+
+    Attributes:
+        test: bool[T], the bins that are scored.
+        first, stop: range of the bins before them that has behaviour.
+        part: which minutes of that range are used, one of `LABELLED_PARTS`.
+        bin_width_s: seconds.
+    """
+
+    test: NDArray[np.bool_]
+    first: int
+    stop: int
+    part: str
+    bin_width_s: float
+
+    def has(self, minutes: float) -> bool:
+        """Whether the day has this many minutes before its test part."""
+        return self._bins(minutes) <= self.stop - self.first
+
+    def of(self, minutes: float) -> slice:
+        """The bins of this many minutes, or of all there are."""
+        n = min(self._bins(minutes), self.stop - self.first)
+        if self.part == "first":
+            return slice(self.first, self.first + n)
+        return slice(self.stop - n, self.stop)
+
+    def _bins(self, minutes: float) -> int:
+        return round(minutes * 60.0 / self.bin_width_s)
+
+
+def few_shot_split(labelled: NDArray[np.bool_], bin_width_s: float, part: str) -> FewShotSplit:
+    """Hold out the last fifth of a day's labelled bins.
+
+    Args:
+        labelled: bool[T].
+        bin_width_s: seconds.
+        part: one of `LABELLED_PARTS`.
+    """
+    before, test = chronological_split(labelled, LAST_FIFTH)
+    rows = np.flatnonzero(before)
+    return FewShotSplit(test, int(rows[0]), int(rows[-1]) + 1, part, bin_width_s)

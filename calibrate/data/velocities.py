@@ -1,4 +1,4 @@
-"""Which decoded output is the velocity of which decoded position, by their names."""
+"""Pair decoded positions with their decoded velocities, by name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from rtdecode.artifact import Output
 
 
 def velocity_columns(outputs: Sequence[Output]) -> dict[int, int | None]:
-    """For each output that is a position, the one that is its velocity; None where that is not decoded.
+    """For each output that is a position, the column of its velocity; None where that is not decoded.
 
-    Of x: a velocity called vx, v_x, dx, xvel, x_vel, velx or vel_x; of pos_x or xpos, also the names with
+    Names of x's velocity: vx, v_x, dx, xvel, x_vel, velx or vel_x; of pos_x or xpos, also the names with
     "vel" for "pos".
     """
     velocities = {
@@ -20,8 +20,8 @@ def velocity_columns(outputs: Sequence[Output]) -> dict[int, int | None]:
     for column, output in enumerate(outputs):
         if output.role == "position":
             name = _plain(output.name)
-            called = [f"v{name}", f"d{name}", f"{name}vel", f"vel{name}", name.replace("pos", "vel")]
-            pairs[column] = next((velocities.pop(other) for other in called if other in velocities), None)
+            candidates = [f"v{name}", f"d{name}", f"{name}vel", f"vel{name}", name.replace("pos", "vel")]
+            pairs[column] = next((velocities.pop(other) for other in candidates if other in velocities), None)
     return pairs
 
 

@@ -188,11 +188,11 @@ class _Part:
 
 
 def _split(labelled: LabelledSession, holdout: float) -> _Part:
-    train, test = chronological_split(labelled.known, holdout)
+    train, test = chronological_split(labelled.labelled_bins, holdout)
     needed_s = max(MIN_TRAIN_S / (1.0 - holdout), MIN_HOLDOUT_S / holdout)
-    labelled_s = float(labelled.known.sum() * labelled.binned.bin_width_s)
+    labelled_s = float(labelled.labelled_bins.sum() * labelled.binned.bin_width_s)
     if labelled_s < needed_s:
-        what = "behaviour" if labelled.intention is None else "a cursor on its way to a target"
+        what = "behaviour" if labelled.refit is None else "a cursor on its way to a target"
         raise RtdecodeError(
             f"has {labelled_s:.1f} s of spikes with {what}; a fit that holds out {holdout:g} of it "
             f"needs {needed_s:.0f} s",
@@ -222,7 +222,7 @@ def _mean_over_sessions(scores: list[NDArray[np.float64]]) -> NDArray[np.float64
 
 def _notes(parts: Sequence[_Part], fitted: Fitted, mean_r2: NDArray[np.float64], seed: int) -> list[str]:
     artifact, notes = fitted.artifact, list(fitted.notes)
-    notes += dict.fromkeys(part.of.intention.note() for part in parts if part.of.intention is not None)
+    notes += dict.fromkeys(part.of.refit.note() for part in parts if part.of.refit is not None)
     notes += synthetic_notes([part.of for part in parts], seed)
     masked = [channel for channel, good in enumerate(artifact.channel_mask) if not good]
     if masked:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.calibrate.channels.statistics import remember, with_memory
+from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
 from rtdecode.calibrate.data.metrics import nullable, r2
 from rtdecode.calibrate.data.provenance import created_now
 from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, synthetic_notes
@@ -222,7 +222,7 @@ def pretrain_sessions(
         lambda what, done: progress(what, 0.05 * done),
     )
     names = distinct_names(sessions)
-    train = [day.known & (i not in validation) for i, day in enumerate(sessions)]
+    train = [day.labelled_bins & (i not in validation) for i, day in enumerate(sessions)]
     described = describe_shared(sessions, train, ranks)
     nets = new_members(
         settings.kind,
@@ -275,11 +275,11 @@ def pretrain_sessions(
     progress("exporting", 0.95)
     last = sessions[-1]
     (memory,) = ranks.union(
-        {0: remember(last.binned.counts, last.targets, bin_width_s, nets[0].read_in.count_max)}
+        {0: channel_tensors(last.binned.counts, last.targets, bin_width_s, nets[0].read_in.count_max)}
         if held(last)
         else {}
     )
-    artifact = with_memory(export_members(nets, names[-1], bin_width_s, described), memory)
+    artifact = with_statistics(export_members(nets, names[-1], bin_width_s, described), memory)
     scores = ranks.union(
         {i: _score(nets, names[i], sessions[i], described) for i in sorted(validation) if held(sessions[i])}
     )
@@ -355,7 +355,7 @@ def recordings_of(
             counts,
             z_scored(sessions[i].targets, described),
             train[i],
-            None if train[i].any() else sessions[i].known,
+            None if train[i].any() else sessions[i].labelled_bins,
         )
         for i, counts in clipped.items()
     ]

@@ -1,9 +1,9 @@
-"""How well a network's two encoders agree on today: do the spikes of a moment meet the behaviour of it?
+"""Alignment of a network's two encoders: is the latent of a window's spikes nearest to that of its behaviour?
 
-agreement = agreement_of(artifact, counts, targets, bin_width_s)
-agreement.own, agreement.other, agreement.found
+alignment = latent_alignment(artifact, counts, targets, bin_width_s)
+alignment.same_window, alignment.other_windows, alignment.retrieval
 
-The paper's contrast between windows (docs/paper.md), as a number to look at. Needs torch.
+The paper's contrast between windows (docs/paper.md) as a number. Needs torch.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from rtdecode.models.train_state import exported_session
 #: Length of a window, the paper's.
 WINDOW_S = 2.0
 
-FEWEST_WINDOWS = 5
+MIN_WINDOWS = 5
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """Of windows' time-mean latents.
+class Alignment:
+    """Similarity of the windows' time-mean latents.
 
     Attributes:
-        own: mean cosine between the spikes' latent and that of the behaviour in the same window.
-        other: the same with the behaviour of the other windows.
-        found: part of the windows whose own behaviour is the nearest of all.
-        chance: what `found` would be without any agreement.
-        n_windows: that were compared.
+        same_window: mean cosine between the latents of spikes and behaviour of the same window.
+        other_windows: the same with the behaviour of the other windows.
+        retrieval: fraction of the windows whose own behaviour is the most similar of all.
+        chance: `retrieval` of unrelated latents.
+        n_windows: number of windows compared.
     """
 
-    own: float
-    other: float
-    found: float
+    same_window: float
+    other_windows: float
+    retrieval: float
     chance: float
     n_windows: int
 
 
-def agreement_of(
+def latent_alignment(
     artifact: ModelArtifact,
     counts: NDArray[np.uint8],
     targets: NDArray[np.float32],
     bin_width_s: float,
-) -> Agreement | None:
-    """Agreement of the latents, the mean over members.
+) -> Alignment | None:
+    """Alignment of the latents, the mean over the networks of an ensemble.
 
     Args:
-        artifact: with its train.*; read in for the session that run.* is folded for.
-        counts: u1[T, C], in one piece.
+        artifact: with its train.*; normalised for the session that run.* is folded for.
+        counts: u1[T, C], contiguous in time.
         targets: f4[T, D], in the outputs' units; windows with a NaN are left out.
         bin_width_s: seconds.
 
@@ -65,7 +65,7 @@ def agreement_of(
         None for a network without latents, or where there are too few windows.
 
     Raises:
-        RtdecodeError: the model holds no whole network.
+        RtdecodeError: the model holds no complete network.
     """
     if artifact.kind != AlignNet.kind:
         return None
@@ -78,17 +78,17 @@ def agreement_of(
             length = max(1, round(WINDOW_S / bin_width_s / frame)) * frame
             n = len(counts) // length
             whole = slice(0, n * length)
-            known = np.isfinite(targets[whole]).all(axis=1).reshape(n, length).all(axis=1)
-            if known.sum() < FEWEST_WINDOWS:
+            labelled = np.isfinite(targets[whole]).all(axis=1).reshape(n, length).all(axis=1)
+            if labelled.sum() < MIN_WINDOWS:
                 return None
             z = (targets[whole] - net.output_mean.numpy()) / net.output_sd.numpy()
             spikes = torch.from_numpy(counts[whole].T.astype(np.float32))[None]
             behavior = torch.from_numpy(np.nan_to_num(z.T).astype(np.float32))[None]
             pair = (net.encode_spikes(spikes, session).latent, net.encode_behavior(behavior).latent)
-            found.append(_compared(*(_windows(latent, n)[torch.from_numpy(known)] for latent in pair)))
-    own, other, nearest = np.mean(found, axis=0)
-    n_windows = int(known.sum())
-    return Agreement(float(own), float(other), float(nearest), 1.0 / n_windows, n_windows)
+            found.append(_compared(*(_windows(latent, n)[torch.from_numpy(labelled)] for latent in pair)))
+    same, other, retrieval = np.mean(found, axis=0)
+    n_windows = int(labelled.sum())
+    return Alignment(float(same), float(other), float(retrieval), 1.0 / n_windows, n_windows)
 
 
 def _windows(latent: torch.Tensor, n: int) -> torch.Tensor:
@@ -99,7 +99,7 @@ def _windows(latent: torch.Tensor, n: int) -> torch.Tensor:
 def _compared(spikes: torch.Tensor, behavior: torch.Tensor) -> tuple[float, float, float]:
     cosine = spikes @ behavior.T
     n = len(cosine)
-    own = cosine.diagonal()
-    other = (cosine.sum() - own.sum()) / (n * (n - 1))
-    nearest = (cosine.argmax(dim=1) == torch.arange(n)).float().mean()
-    return float(own.mean()), float(other), float(nearest)
+    same = cosine.diagonal()
+    other = (cosine.sum() - same.sum()) / (n * (n - 1))
+    retrieved = (cosine.argmax(dim=1) == torch.arange(n)).float().mean()
+    return float(same.mean()), float(other), float(retrieved)

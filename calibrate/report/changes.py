@@ -1,4 +1,4 @@
-"""What has changed since the base: channels, rates, their order, tuning, and whether latents still meet."""
+"""Changes since the base: channels, rates, channel order, tuning, and the alignment of latents."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rtdecode.calibrate.report.figures import direction_pair, tuned_in_both, tur
 from rtdecode.models.renormalise import renormalised
 
 
-def since_base(result: Calibration, base: ModelArtifact) -> list[tuple[str, str]]:
-    """Headings and sentences; none where nothing could be made of the session."""
+def changes_since_base(result: Calibration, base: ModelArtifact) -> list[tuple[str, str]]:
+    """Headings and sentences; none where no model could be made."""
     found = result.channels
     if found is None or result.artifact is None:
         return []
@@ -24,15 +24,15 @@ def since_base(result: Calibration, base: ModelArtifact) -> list[tuple[str, str]
     return [
         (
             "Channels",
-            f"{int(used.sum())} of {len(used)} decoded, {int(found.memory.used.sum())} by the base. "
+            f"{int(used.sum())} of {len(used)} decoded, {int(found.base.used.sum())} by the base. "
             f"Masked as noisy: {listed(found.noisy) or 'none'}. Silent: {listed(found.silent) or 'none'}. "
             f"New: {listed(found.new) or 'none'}. Silent, and unused by the base: "
             f"{listed(found.never) or 'none'}.",
         ),
         ("Rates", _rates(result)),
-        ("Order", _order(result)),
+        ("Order", _permutation(result)),
         ("Tuning", _tuning(result)),
-        ("Latents", " ".join(_latents(result, base))),
+        ("Alignment", " ".join(_alignment(result, base))),
     ]
 
 
@@ -44,24 +44,22 @@ def _rates(result: Calibration) -> str:
     return f"The median channel fires {change:.2f} times as much as in the base's last session."
 
 
-def _order(result: Calibration) -> str:
+def _permutation(result: Calibration) -> str:
     assert result.channels is not None
-    order = result.channels.order
-    if order is None:
-        return "The base keeps nothing that channels could be told apart by."
-    alike = f"By {order.by}; as they stand, channels are alike with r = {order.in_place:.2f}."
-    if order.reordered:
-        return f"Changed: {order.words} (evidence {order.gain:.1f} of 1 needed). {alike}"
-    return (
-        f"As in the base: the best other order has {max(order.gain, 0.0):.2f} of the evidence needed. {alike}"
-    )
+    found = result.channels.permutation
+    if found is None:
+        return "The base keeps no statistics that distinguish channels."
+    similar = f"By {found.evidence}; in this order, channels are similar with r = {found.similarity:.2f}."
+    if found.reordered:
+        return f"Changed: {found.description} (evidence {found.gain:.1f} of 1 needed). {similar}"
+    return f"Unchanged: the best permutation has {max(found.gain, 0.0):.2f} of the evidence needed. {similar}"
 
 
 def _tuning(result: Calibration) -> str:
     found = result.channels
     assert found is not None
     assert result.artifact is not None
-    if found.memory.tuning is None:
+    if found.base.tuning is None:
         return "The base keeps no tuning: made by an earlier version, or without labels."
     if found.today.tuning is None:
         return "No labels today, so no tuning."
@@ -72,7 +70,7 @@ def _tuning(result: Calibration) -> str:
         return text
     turned = turned_degrees(found, pair)
     depth, before = (
-        tuning.depth_and_direction(pair)[0][tuned] for tuning in (found.today.tuning, found.memory.tuning)
+        tuning.depth_and_direction(pair)[0][tuned] for tuning in (found.today.tuning, found.base.tuning)
     )
     ratio = float(np.median(depth / np.maximum(before, 1e-9)))
     return (
@@ -81,9 +79,9 @@ def _tuning(result: Calibration) -> str:
     )
 
 
-def _latents(result: Calibration, base: ModelArtifact) -> Iterator[str]:
-    """How well spikes and behaviour meet, for the base with today's statistics and for today's model."""
-    made, today = result.artifact, result.today
+def _alignment(result: Calibration, base: ModelArtifact) -> Iterator[str]:
+    """Alignment of spikes and behaviour, for the base re-normalised for the session and for the new model."""
+    made, day = result.artifact, result.session
     assert made is not None
     if made.kind != "alignnet":
         yield f"Not available: a {made.kind} model has no latents."
@@ -92,29 +90,33 @@ def _latents(result: Calibration, base: ModelArtifact) -> Iterator[str]:
         yield "Not available: no behaviour."
         return
     if "torch" not in sys.modules:
-        # To load it takes longer than all the rest of the page.
-        why = "torch is not installed" if not torch_is_installed() else f"rung {result.rung} loads no torch"
+        # Loading it takes longer than the rest of the page.
+        why = (
+            "torch is not installed"
+            if not torch_is_installed()
+            else f"rung {result.rung} does not load torch"
+        )
         yield f"Not available: {why}."
         return
-    from rtdecode.calibrate.report.alignment import agreement_of
+    from rtdecode.calibrate.report.alignment import latent_alignment
 
-    mean, sd, good = today.statistics(base.count_max)
+    mean, sd, good = day.statistics(base.count_max)
     found = result.channels
     good = good & ~found.noisy if found is not None else good
     read_in = renormalised(base, "\0today", mean, sd, good)
-    rows = np.flatnonzero(today.held_out)
-    held = slice(int(rows[0]), int(rows[-1]) + 1)
-    counts = np.minimum(today.counts[held], np.uint8(base.count_max))
-    told = False
-    for name, model in (("the base, read in today", read_in), ("today's model", made)):
-        agreement = agreement_of(model, counts, today.targets[held], today.bin_width_s)
-        if agreement is None:
+    rows = np.flatnonzero(day.test)
+    test = slice(int(rows[0]), int(rows[-1]) + 1)
+    counts = np.minimum(day.counts[test], np.uint8(base.count_max))
+    compared = False
+    for name, model in (("the base, re-normalised", read_in), ("today's model", made)):
+        alignment = latent_alignment(model, counts, day.targets[test], day.bin_width_s)
+        if alignment is None:
             continue
-        told = True
+        compared = True
         yield (
-            f"{name[0].upper()}{name[1:]}: cosine {agreement.own:.2f} with the behaviour of the same 2 s, "
-            f"{agreement.other:.2f} with that of others; finds its own among {agreement.n_windows} in "
-            f"{agreement.found:.0%} (chance {agreement.chance:.0%})."
+            f"{name[0].upper()}{name[1:]}: cosine {alignment.same_window:.2f} with the behaviour of the same "
+            f"2 s, {alignment.other_windows:.2f} with that of others; retrieves its own among "
+            f"{alignment.n_windows} in {alignment.retrieval:.0%} (chance {alignment.chance:.0%})."
         )
-    if not told:
-        yield "Not available: too little held-out time."
+    if not compared:
+        yield "Not available: the test part is too short."

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 F8 = NDArray[np.float64]
 
-#: Held-out time that is shown, and outputs.
+#: Time of the test part that is shown, and number of outputs.
 SHOWN_S, SHOWN_OUTPUTS = 20.0, 4
 
-#: Most channels of a kind that are named in a scatter, and R² of tuning from which it is shown.
-NAMED, LEAST_TUNED = 8, 0.03
+#: Number of channels of a kind that a scatter labels, and lowest R² of tuning that it shows.
+NAMED, MIN_TUNING_R2 = 8, 0.03
 
 #: Rates at the ticks.
 RATES_HZ = (0.1, 1.0, 10.0, 100.0)
@@ -35,7 +35,7 @@ _STYLE: dict[str, Any] = {
     "svg.hashsalt": "rtdecode",
     "font.family": "sans-serif",
     "font.size": 8,
-    # Names come from files: "$" is no formula there.
+    # Names are from files: "$" is no formula there.
     "text.parse_math": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -57,11 +57,11 @@ def draw_svg(
     """The figures as an `<svg>` element.
 
     Args:
-        channels: what was found.
+        channels: the session's channels beside the base's.
         outputs: D.
         bin_width_s: seconds.
         verdict: with the scores; None without labels.
-        decoded, targets: f[T, D] of the held-out time; None without labels.
+        decoded, targets: f[T, D] of the test part; None without labels.
     """
     image = io.StringIO()
     import matplotlib
@@ -97,7 +97,7 @@ def _drawn(
     height = 3.1 + 0.85 * shown
     figure = Figure(figsize=(10.0, height))
     FigureCanvasSVG(figure)
-    # By hand: an automatic layout draws everything twice, and takes as long.
+    # By hand: an automatic layout draws everything twice, and takes twice the time.
     below = figure.add_gridspec(
         1, 3, left=0.065, right=0.985, bottom=0.6 / height, top=2.8 / height, wspace=0.28
     )
@@ -109,7 +109,7 @@ def _drawn(
         axes = [figure.add_subplot(above[i, 0]) for i in range(shown)]
         for column, axis in enumerate(axes):
             _trace(axis, outputs[column], decoded[rows, column], targets[rows, column], bin_width_s)
-        axes[0].set_title("held-out time, which nothing was learnt from", loc="left")
+        axes[0].set_title("test part, not used for training", loc="left")
         axes[0].legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 0.95))
         axes[-1].set_xlabel("s", labelpad=0)
         for axis in axes[:-1]:
@@ -138,7 +138,7 @@ def _trace(
 def _rates(axis: Axes, channels: Channels, bin_width_s: float) -> None:
     """Today's rates against the base's."""
     least = 0.03
-    before = np.maximum(np.nan_to_num(channels.memory.mean / bin_width_s, nan=0.0), least)
+    before = np.maximum(np.nan_to_num(channels.base.mean / bin_width_s, nan=0.0), least)
     now = np.maximum(channels.today.mean / bin_width_s, least)
     odd = channels.noisy | channels.silent | channels.new
     usual = ~odd & ~channels.never
@@ -156,7 +156,7 @@ def _rates(axis: Axes, channels: Channels, bin_width_s: float) -> None:
                 before[which], now[which], s=16, marker=marker, facecolors=face, edgecolors=edge,
                 linewidths=0.9, label=label,
             )  # fmt: skip
-    # Many would hide each other, as the new ones do in their column; the text lists them.
+    # Many labels would overlap; the text lists all channels.
     named = [which for which in (channels.noisy, channels.silent) if which.sum() <= NAMED]
     for channel in np.flatnonzero(np.any(named, axis=0)) if named else ():
         axis.annotate(
@@ -172,16 +172,16 @@ def _rates(axis: Axes, channels: Channels, bin_width_s: float) -> None:
 
 
 def _tuning(axis: Axes, channels: Channels, outputs: Sequence[Output]) -> None:
-    """Preferred directions today against the base's; the larger, the deeper tuned."""
+    """Preferred directions today against the base's; the size of a circle is the depth of tuning."""
     axis.set_title("preferred directions", loc="left")
-    now, before, pair = channels.today.tuning, channels.memory.tuning, direction_pair(outputs)
+    now, before, pair = channels.today.tuning, channels.base.tuning, direction_pair(outputs)
     if pair is None or now is None or before is None:
         reason = (
             "no two outputs span a plane" if pair is None
             else "no labels today" if now is None
             else "the base keeps no tuning"
         )  # fmt: skip
-        _instead(axis, reason)
+        _not_available(axis, reason)
         return
     tuned = tuned_in_both(channels)
     (depth, angle), (_, angle_before) = (each.depth_and_direction(pair) for each in (now, before))
@@ -201,23 +201,23 @@ def _tuning(axis: Axes, channels: Channels, outputs: Sequence[Output]) -> None:
         axis.set_title(f"preferred directions ({names}): turned by {turned:.0f}°", loc="left")
 
 
-def _instead(axis: Axes, reason: str) -> None:
-    """Why there is no panel."""
+def _not_available(axis: Axes, reason: str) -> None:
+    """The reason in place of a panel."""
     axis.text(0.5, 0.5, f"not available:\n{reason}", ha="center", va="center", transform=axis.transAxes)
     axis.set_axis_off()
 
 
 def tuned_in_both(channels: Channels) -> NDArray[np.bool_]:
     """Channels bool[C] whose rates the outputs explain, today and in the base."""
-    now, before = channels.today.tuning, channels.memory.tuning
+    now, before = channels.today.tuning, channels.base.tuning
     if now is None or before is None:
         return np.zeros(len(channels.noisy), np.bool_)
-    return (now.r2 >= LEAST_TUNED) & (before.r2 >= LEAST_TUNED) & ~channels.noisy
+    return (now.r2 >= MIN_TUNING_R2) & (before.r2 >= MIN_TUNING_R2) & ~channels.noisy
 
 
 def turned_degrees(channels: Channels, pair: tuple[int, int]) -> float:
-    """Median angle between preferred directions then and now; 90 for directions at random."""
-    now, before, tuned = channels.today.tuning, channels.memory.tuning, tuned_in_both(channels)
+    """Median angle between preferred directions in the base and today; 90 for unrelated ones."""
+    now, before, tuned = channels.today.tuning, channels.base.tuning, tuned_in_both(channels)
     if now is None or before is None or not tuned.any():
         return float("nan")
     (_, angle), (_, angle_before) = (each.depth_and_direction(pair) for each in (now, before))
@@ -226,12 +226,9 @@ def turned_degrees(channels: Channels, pair: tuple[int, int]) -> float:
 
 
 def _scores(axis: Axes, outputs: Sequence[Output], verdict: Verdict | None) -> None:
-    axis.set_title("R² of held-out time", loc="left")
+    axis.set_title("R² in the test part", loc="left")
     if verdict is None:
-        axis.text(
-            0.5, 0.5, "not available:\nno labels today", ha="center", va="center", transform=axis.transAxes
-        )
-        axis.set_axis_off()
+        _not_available(axis, "no labels today")
         return
     groups = [
         (score, label, face, hatch)
@@ -242,13 +239,13 @@ def _scores(axis: Axes, outputs: Sequence[Output], verdict: Verdict | None) -> N
         )
         if score is not None
     ]
-    place, width = np.arange(len(outputs)), 0.8 / len(groups)
+    center, width = np.arange(len(outputs)), 0.8 / len(groups)
     for i, (score, label, face, hatch) in enumerate(groups):
         axis.bar(
-            place + (i - (len(groups) - 1) / 2) * width, np.nan_to_num(score), width, label=label,
+            center + (i - (len(groups) - 1) / 2) * width, np.nan_to_num(score), width, label=label,
             facecolor=face, edgecolor="black", linewidth=0.7, hatch=hatch,
         )  # fmt: skip
-    axis.set_xticks(place, [output.name for output in outputs])
+    axis.set_xticks(center, [output.name for output in outputs])
     lowest = min(float(np.nanmin(score, initial=0.0)) for score, *_ in groups)
     axis.set_ylim(max(-1.0, lowest), 1.0)
     axis.axhline(0.0, color="black", linewidth=0.7)

@@ -1,8 +1,8 @@
-"""One page about a calibration, that tells a person whether to trust today.
+"""A page about a calibration: whether its model can be trusted.
 
 write_report(path, result, base, about={"base": "indy.safetensors", "stream": "M1"})
 
-A single HTML file: no scripts, nothing from elsewhere, readable in black and white, made to be printed.
+A single HTML file: no scripts, no external files, readable in black and white, made to be printed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.adaptation.calibrate import Calibration
 from rtdecode.calibrate.adaptation.gate import Verdict
-from rtdecode.calibrate.report.changes import since_base
+from rtdecode.calibrate.report.changes import changes_since_base
 from rtdecode.calibrate.report.figures import draw_svg
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import replace_file
@@ -29,7 +29,7 @@ WEAK_R2 = 0.2
 
 @dataclass(frozen=True)
 class Trust:
-    """Whether to use today's model, in words.
+    """Whether to use the calibrated model, in words.
 
     Attributes:
         level: "trust", "care" or "no".
@@ -43,18 +43,18 @@ class Trust:
 
 
 def trust_in(result: Calibration) -> Trust:
-    """What a person should think of a calibration: the gate's word, and care where something is odd."""
+    """How far to trust a calibration: the gate's verdict, with care where something is odd."""
     if not result.deployable:
         forced = result.artifact is not None and "forced" in result.artifact.provenance
-        made_so = " It was made current all the same, with --force." if forced else ""
+        made_current = " It was made current nevertheless, with --force." if forced else ""
         odd = [what for what in _serious(result) if not result.reason.startswith("channels look reordered")]
-        besides = f" Besides, {'; '.join(odd)}." if odd else ""
-        if result.verdict is not None and not made_so and _goes_on(result.verdict):
+        besides = f" Also, {'; '.join(odd)}." if odd else ""
+        if result.verdict is not None and not made_current and _incumbent_is_good(result.verdict):
             return Trust("care", "KEEP THE MODEL IN USE", f"{_sentence(result.reason)}{besides}")
-        return Trust("no", "DO NOT USE", f"Refused: {result.reason}.{besides}{made_so}")
+        return Trust("no", "DO NOT USE", f"Refused: {result.reason}.{besides}{made_current}")
     cares = []
     if result.verdict is None:
-        cares.append("without behaviour nothing says how well it decodes: watch the first trials")
+        cares.append("without behaviour there are no scores: watch the first trials")
     else:
         weak = [
             output.name
@@ -69,8 +69,8 @@ def trust_in(result: Calibration) -> Trust:
     return Trust("trust", "TRUST", _sentence(result.reason))
 
 
-def _goes_on(verdict: Verdict) -> bool:
-    """Whether the model in use decodes today, too, and no worse than anything that today could make."""
+def _incumbent_is_good(verdict: Verdict) -> bool:
+    """Whether the model in use still decodes well, and no worse than the new ones."""
     if verdict.incumbent is None:
         return False
     others = [score for score in (verdict.new, verdict.wiener) if score is not None]
@@ -90,7 +90,7 @@ def write_report(
     Args:
         path: of the .html file.
         result: of the calibration.
-        base: that it started from.
+        base: the model that it started from.
         about: further facts for the heading, such as the base's file and the stream.
 
     Raises:
@@ -102,24 +102,24 @@ def write_report(
 def report_or_note(
     path: Path, result: Calibration, base: ModelArtifact, about: Mapping[str, str] | None = None
 ) -> str | None:
-    """`write_report`, for whom the calibration matters more than the page about it.
+    """`write_report`, but a failure is a note and no error: the calibration is still valid.
 
     Returns:
-        Why there is no page, as a note; None if there is one.
+        Why there is no page; None if there is one.
     """
     try:
         write_report(path, result, base, about)
-    except Exception as error:  # noqa: BLE001 - whatever it is, today's model is made and stays made
+    except Exception as error:  # noqa: BLE001 - whatever it is, the model is made
         what = str(error) if isinstance(error, RtdecodeError) else f"{type(error).__name__}: {error}"
-        return f"no report was written ({what})"
+        return f"the report could not be written ({what})"
     return None
 
 
 def page(result: Calibration, base: ModelArtifact, about: Mapping[str, str]) -> str:
     """The page as HTML."""
-    trust, today = trust_in(result), result.today
+    trust, day = trust_in(result), result.session
     mark = {"trust": "✓", "care": "!", "no": "✗"}[trust.level]
-    facts = {"session": today.name, "recorded": today.date, **about, "rung": result.rung}
+    facts = {"session": day.name, "recorded": day.date, **about, "rung": result.rung}
     if result.artifact is not None:
         facts["model"] = result.artifact.model_id
         facts["made"] = str(result.artifact.provenance.get("created", ""))
@@ -140,7 +140,7 @@ def page(result: Calibration, base: ModelArtifact, about: Mapping[str, str]) -> 
         _details(result, base),
         "</section>",
     ]
-    title = f"{trust.headline}: {today.name}"
+    title = f"{trust.headline}: {day.name}"
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
@@ -171,9 +171,9 @@ def _scores(result: Calibration) -> str:
     )
     return (
         f"<table><tr><th>R²</th>{head}</tr>{body}</table>"
-        f"<p>Of the last {result.holdout_s:.0f} s, which nothing was learnt from. The mean stays above "
-        f"<b>{_number(verdict.bound)}</b> in 95 % of draws of its blocks (bound); behaviour of another time "
-        f"reaches <b>{_number(verdict.chance)}</b> (chance).</p>"
+        f"<p>Of the last {result.holdout_s:.0f} s, which were not used for training. The mean is above "
+        f"<b>{_number(verdict.bound)}</b> in 95 % of bootstrap resamples (bound); with circularly shifted "
+        f"behaviour it is up to <b>{_number(verdict.chance)}</b> (chance).</p>"
     )
 
 
@@ -190,36 +190,36 @@ def _oddities(result: Calibration) -> str:
             f"<i>{escape(_sentence(oddity.fix))}</i></li>"
             for oddity in result.channels.oddities
         ]
-    told = set() if result.channels is None else set(result.channels.notes)
-    items += [f"<li>{escape(_sentence(note))}</li>" for note in result.notes if note not in told]
+    listed = set() if result.channels is None else set(result.channels.notes)
+    items += [f"<li>{escape(_sentence(note))}</li>" for note in result.notes if note not in listed]
     return f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing.</p>"
 
 
 def _figure(result: Calibration) -> str:
     if result.channels is None or result.artifact is None:
         return ""
-    today = result.today
+    day = result.session
     svg = draw_svg(
         result.channels,
         result.artifact.outputs,
-        today.bin_width_s,
+        day.bin_width_s,
         verdict=result.verdict,
         decoded=result.decoded,
-        targets=None if result.decoded is None else today.targets[today.held_out],
+        targets=None if result.decoded is None else day.targets[day.test],
     )
     return f'<div class="figure">{svg}</div>'
 
 
 def _details(result: Calibration, base: ModelArtifact) -> str:
-    lines = since_base(result, base)
+    lines = changes_since_base(result, base)
     if not lines:
         return "<p>Nothing was compared.</p>"
     return "<dl>" + "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in lines) + "</dl>"
 
 
 def _mean(score: NDArray[np.float64]) -> float:
-    known = score[np.isfinite(score)]
-    return float(known.mean()) if len(known) else float("nan")
+    finite = score[np.isfinite(score)]
+    return float(finite.mean()) if len(finite) else float("nan")
 
 
 def _number(value: float) -> str:

@@ -6,7 +6,7 @@
 
 Session files carry time stamps, so for them `rtdecode.session.bins` does the first two: `behavior_at` is
 eq 1 at any times, `bin_session` is eq 2 for events. The functions here are for series without stamps, whose
-samples lie evenly. Smoothing looks ahead; it is for labels, never for what a decoder reads.
+samples are evenly spaced. Smoothing is non-causal; it is for labels, never for a decoder's input.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from rtdecode.errors import RtdecodeError
 
 TRUNCATE_SD = 4.0
 
-#: A bin that is this near to a whole number of samples, relatively, is that many.
+#: Relative tolerance within which a bin is a whole number of samples.
 WHOLE_SAMPLES = 1e-6
 
 
 def resample_linear(values: NDArray[np.generic], n: int) -> NDArray[np.float64]:
-    """Eq 1: a series of m even samples as n, the first and the last staying where they are.
+    """Eq 1: a series of m evenly spaced samples as n, which keeps the first and the last.
 
     y[j] = (1 − α)·x[⌊p_j⌋] + α·x[⌈p_j⌉] with p_j = j·(m − 1)/(n − 1) and α = p_j − ⌊p_j⌋. p_j is split in
-    whole numbers, so a sample that is met is kept exactly. With n = 1 it is the first. Fewer samples than
-    before are picked out of the series, not averaged: take out what is faster than half the new rate first.
+    whole numbers, so a sample at p_j is kept exactly. With n = 1 it is the first. A lower rate
+    picks samples, without averaging: filter out frequencies above half the new rate first.
 
     Args:
         values: [m] or [m, d], numbers; NaN stays next to where it was.
-        n: samples wanted, 1 or more.
+        n: number of samples, 1 or more.
 
     Returns:
         f8[n] or f8[n, d].
 
     Raises:
-        RtdecodeError: no samples, none wanted, or another shape.
+        RtdecodeError: no samples, n below 1, or another shape.
     """
     if values.ndim not in (1, 2) or len(values) == 0:
         raise RtdecodeError(f"behaviour has shape {list(values.shape)}", fix="give one or more samples")
     if n < 1:
-        raise RtdecodeError(f"{n} samples wanted", fix="ask for 1 or more")
+        raise RtdecodeError(f"the number of samples must be at least 1, got {n}", fix="give 1 or more")
     x = values.astype(np.float64)
     before, rest = np.divmod(np.arange(n, dtype=np.int64) * (len(x) - 1), max(n - 1, 1))
     alpha = (rest / max(n - 1, 1)).reshape(-1, *[1] * (x.ndim - 1))
@@ -87,7 +87,7 @@ def counts_per_window(matrix: NDArray[np.integer | np.bool_], window: int) -> ND
             fix="give whole numbers [samples, channels]",
         )
     if window < 1:
-        raise RtdecodeError(f"a window of {window} samples", fix="give 1 or more")
+        raise RtdecodeError(f"the window must have at least 1 sample, got {window}", fix="give 1 or more")
     n_windows = len(matrix) // window
     blocks = matrix[: n_windows * window].reshape(n_windows, window, matrix.shape[1])
     counts: NDArray[np.int64] = blocks.sum(axis=1, dtype=np.int64)
@@ -110,10 +110,10 @@ def smooth_gaussian(
 ) -> NDArray[np.float64]:
     """Eq 3: each sample as the mean of its neighbours, weighted by a Gaussian that is cut off on both sides.
 
-    It looks `truncate_sd`·σ ahead, so it is for the labels of recordings only. Where neighbours are unknown,
-    before the first sample, behind the last and in holes, the weights of the known ones are scaled to a sum
-    of 1: a constant stays the constant up to the edge. A slope is flattened there, as half of the neighbours
-    are missing. What was unknown stays unknown.
+    It uses `truncate_sd`·σ of the future, so it is for the labels of recordings only. Where neighbours are
+    unknown, before the first sample, after the last and in holes, the weights of the others are scaled to a
+    sum of 1: a constant is unchanged up to the edge. A slope is flattened there, as half of the neighbours
+    are missing. Unknown samples stay unknown.
 
     Args:
         values: f4 or f8 [T] or [T, d], each column by itself; NaN or infinite where unknown.
@@ -140,9 +140,9 @@ def smooth_gaussian(
     weights = gaussian_weights(sd_samples, int(min(truncate_sd * sd_samples + 0.5, n - 1)))
     columns, smoothed = values.reshape(n, -1), out.reshape(n, -1)
     for d in range(columns.shape[1]):
-        known = np.isfinite(columns[:, d])
-        weighed = _around(np.where(known, columns[:, d], 0.0).astype(np.float64), weights)
-        smoothed[known, d] = weighed[known] / _around(known.astype(np.float64), weights)[known]
+        finite = np.isfinite(columns[:, d])
+        weighed = _around(np.where(finite, columns[:, d], 0.0).astype(np.float64), weights)
+        smoothed[finite, d] = weighed[finite] / _around(finite.astype(np.float64), weights)[finite]
     return out
 
 

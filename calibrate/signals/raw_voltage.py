@@ -28,7 +28,7 @@ def detect_crossings(
     Args:
         samples: whole or floating-point numbers [T, C], in any unit; a `numpy.memmap` is read in pieces.
         rate_hz: samples per second.
-        settings: what is looked for.
+        settings: filter, threshold and refractory period.
 
     Raises:
         RtdecodeError: as `SpikeDetector`.
@@ -76,7 +76,7 @@ def detect_counts(
 def spike_matrix(crossings: Crossings, n_samples: int, n_channels: int) -> NDArray[np.uint8]:
     """P[t] of eq 2, u1[n_samples, n_channels], 1 where a spike is.
 
-    It takes 1.9 MB a second at 30 kHz and 64 channels; `detect_counts` comes to the same counts without it.
+    It takes 1.9 MB a second at 30 kHz and 64 channels; `detect_counts` gives the same counts without it.
     """
     matrix = np.zeros((n_samples, n_channels), np.uint8)
     matrix[crossings.sample, crossings.channel] = 1

@@ -4,7 +4,7 @@
     windows = take_windows(binned.counts, targets, cut.first, cut.window_bins)
     windows.counts  # u1[N, C, W]
 
-`windows.py` draws windows at random while a network trains; these are the same ones each time.
+`calibrate.training.windows` draws windows at random for training; these are the same each time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class TrialWindows:
         trial: i8[N], the row of `Trials` that each was cut from.
         window_bins: W.
         n_short: trials left out because they hold fewer than W whole bins; 0 with `extend_short`.
-        n_outside: trials left out because none of their windows lies wholly inside the recording.
+        n_outside: trials left out because none of their windows is wholly inside the recording.
     """
 
     first: NDArray[np.int64]
@@ -48,8 +48,8 @@ class Windows:
     Attributes:
         counts: [N, C, W], spikes per bin, in the dtype they came in.
         targets: f4[N, D, W]; 0 where unknown.
-        weight: f4[N, 1, W], 1 where every output is known, 0 elsewhere. A window of which nothing is known
-            is there with weight 0 throughout.
+        weight: f4[N, 1, W], 1 where every output is finite, 0 elsewhere. A window without labels is kept
+            with weight 0 throughout.
     """
 
     counts: NDArray[np.generic]
@@ -85,7 +85,8 @@ def continuous_windows(n_bins: int, window_bins: int, hop_bins: int) -> NDArray[
     """
     if window_bins < 1 or hop_bins < 1:
         raise RtdecodeError(
-            f"windows of {window_bins} bins every {hop_bins} bins", fix="give 1 bin or more for both"
+            f"windows must have at least 1 bin, got {window_bins} every {hop_bins}",
+            fix="give 1 bin or more for both",
         )
     return np.arange(0, n_bins - window_bins + 1, hop_bins, dtype=np.int64)
 
@@ -101,8 +102,8 @@ def trial_windows(
 
     A trial that is longer than a window gives one every `hop_s`, as many as end before it does; what is
     left at its end is in none of them. A trial that is shorter gives none and is counted, or with
-    `extend_short` gives one that runs on past its stop, over whatever was recorded there: the next trial
-    too, if it begins. Windows that reach outside the recording are left out; a trial that has no other is
+    `extend_short` gives one that extends past its stop, over whatever was recorded there: the next trial
+    too, if it begins. Windows that extend outside the recording are left out; a trial without any other is
     counted.
 
     Args:
@@ -110,7 +111,7 @@ def trial_windows(
         binned: the session in bins.
         window_s: length of a window, rounded to whole bins.
         hop_s: from one window of a trial to its next, rounded to whole bins; None for `window_s`.
-        extend_short: a trial shorter than a window gives one all the same.
+        extend_short: whether a trial shorter than a window gives one.
 
     Raises:
         RtdecodeError: a window or hop shorter than a bin.
@@ -157,7 +158,8 @@ def take_windows(
     """
     if len(counts) != len(targets):
         raise RtdecodeError(
-            f"{len(counts)} bins of counts and {len(targets)} of behaviour", fix="cut both from one session"
+            f"there are {len(counts)} bins of counts and {len(targets)} of behaviour",
+            fix="cut both from one session",
         )
     if first.size and not (first.min() >= 0 and first.max() + window_bins <= len(counts)):
         raise RtdecodeError(
@@ -166,10 +168,10 @@ def take_windows(
             fix="cut the windows from this recording's bins",
         )
     bins = first[:, np.newaxis] + np.arange(window_bins)
-    known = np.isfinite(targets).all(axis=1)
-    filled = np.where(known[:, np.newaxis], targets, 0.0).astype(np.float32)
+    labelled = np.isfinite(targets).all(axis=1)
+    filled = np.where(labelled[:, np.newaxis], targets, 0.0).astype(np.float32)
     return Windows(
         counts=np.ascontiguousarray(counts[bins].transpose(0, 2, 1)),
         targets=np.ascontiguousarray(filled[bins].transpose(0, 2, 1)),
-        weight=known[bins].astype(np.float32)[:, np.newaxis],
+        weight=labelled[bins].astype(np.float32)[:, np.newaxis],
     )

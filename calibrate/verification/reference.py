@@ -1,6 +1,6 @@
 """The linear filters in plain NumPy, from the equations of docs/model-files.md.
 
-What `verify` measures the engine against: dense products in float64, no order of additions, no shortcuts.
+`verify` compares the engine with them: dense products in float64, no fixed order of additions, no shortcuts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 U1 = NDArray[np.uint8]
 
-#: A covariance that a bin changes by no more than this part of it has settled, and is held.
-SETTLED = 1e-12
+#: A covariance that changes by no more than this fraction in a bin has converged, and is held.
+CONVERGED = 1e-12
 
 
 class LinearReference:
@@ -27,10 +27,10 @@ class LinearReference:
         artifact: kind "wiener" or "kalman".
 
     Attributes:
-        clipped: counts above count_max so far.
-        adds: multiply-adds so far that no silent channel had part in: what an event-driven engine needs. The
-            covariance of a Kalman filter is left out; it soon settles, and is held.
-        dense_macs: multiply-adds of a bin in which every channel counts.
+        clipped: number of counts above count_max so far.
+        adds: multiply-adds so far without those of silent channels: what an event-driven engine needs. The
+            covariance of a Kalman filter is left out; it soon converges, and is held.
+        dense_macs: multiply-adds of a bin in which every channel fires.
     """
 
     clipped: int
@@ -45,15 +45,15 @@ class LinearReference:
             self._filter = WienerReference(artifact)
         else:
             self._filter = KalmanReference(artifact)
-        self._macs_of_a_channel = self._filter.macs_of_a_channel
-        self.dense_macs = float(artifact.n_channels * self._macs_of_a_channel + self._filter.other_macs)
+        self._macs_per_channel = self._filter.macs_per_channel
+        self.dense_macs = float(artifact.n_channels * self._macs_per_channel + self._filter.other_macs)
         self.clipped, self.adds = 0, 0.0
 
     def run(self, counts: U1) -> F4:
         """Values f4[T, D] of the next bins from their counts u1[T, C]."""
         self.clipped += int(np.count_nonzero(counts[:, self._good] > self._count_max))
         read = np.where(self._good, np.minimum(counts, self._count_max), 0).astype(np.float64)
-        self.adds += np.count_nonzero(read) * self._macs_of_a_channel + len(read) * self._filter.other_macs
+        self.adds += np.count_nonzero(read) * self._macs_per_channel + len(read) * self._filter.other_macs
         return self._filter.run(read).astype(np.float32)
 
 
@@ -64,21 +64,21 @@ class WienerReference:
         artifact: kind "wiener".
 
     Attributes:
-        macs_of_a_channel: multiply-adds of a channel in a bin.
+        macs_per_channel: multiply-adds of a channel in a bin.
         other_macs: the rest of them.
     """
 
-    macs_of_a_channel: int
+    macs_per_channel: int
     other_macs: int
 
     def __init__(self, artifact: ModelArtifact) -> None:
         self._weight = artifact.run["weight"].astype(np.float64)
         self._bias = artifact.run["bias"].astype(np.float64)
         self._past = np.zeros((self._weight.shape[1] - 1, artifact.n_channels))
-        self.macs_of_a_channel, self.other_macs = self._weight[0].size, 0
+        self.macs_per_channel, self.other_macs = self._weight[0].size, 0
 
     def run(self, read: F8) -> F8:
-        """Values f8[T, D] of the next bins, from what is read of their counts, f8[T, C]."""
+        """Values f8[T, D] of the next bins, from their clipped and masked counts, f8[T, C]."""
         frames = np.concatenate([self._past, read])
         n_past = len(self._past)
         values = np.tile(self._bias, (len(read), 1))
@@ -89,51 +89,51 @@ class WienerReference:
 
 
 class KalmanReference:
-    """The textbook's update of mean and covariance; of the mean alone where the gain is settled.
+    """The textbook's update of mean and covariance; of the mean alone where the gain is constant.
 
     Args:
         artifact: kind "kalman", of either form.
 
     Attributes:
-        macs_of_a_channel, other_macs: as in `WienerReference`.
+        macs_per_channel, other_macs: as in `WienerReference`.
     """
 
-    macs_of_a_channel: int
+    macs_per_channel: int
     other_macs: int
 
     def __init__(self, artifact: ModelArtifact) -> None:
         self._tensors = {name: tensor.astype(np.float64) for name, tensor in artifact.run.items()}
         self._mean = np.zeros(len(self._tensors["transition"]))
-        self._settled = False
+        self._converged = False
         self._update: Callable[[F8], F8] = self._steady
         if "observe" in self._tensors:
             self._covariance = self._tensors["prior"]
             self._update = self._running
-        self.macs_of_a_channel = len(self._mean)
+        self.macs_per_channel = len(self._mean)
         n_products = 3 if "observe" in self._tensors else 1
         self.other_macs = n_products * len(self._mean) ** 2 + self._tensors["readout"].size
 
     def run(self, read: F8) -> F8:
         """As `WienerReference.run`."""
         tensors = self._tensors
-        told = tensors["offset"] + read @ tensors["observe" if "observe" in tensors else "gain"]
-        states = np.empty_like(told)
-        for k, row in enumerate(told):
+        evidence = tensors["offset"] + read @ tensors["observe" if "observe" in tensors else "gain"]
+        states = np.empty_like(evidence)
+        for k, row in enumerate(evidence):
             states[k] = self._mean = self._update(row)
         return np.asarray(tensors["bias"] + states @ tensors["readout"].T)
 
-    def _steady(self, told: F8) -> F8:
-        return np.asarray(told + self._tensors["transition"] @ self._mean)
+    def _steady(self, evidence: F8) -> F8:
+        return np.asarray(evidence + self._tensors["transition"] @ self._mean)
 
-    def _running(self, told: F8) -> F8:
+    def _running(self, evidence: F8) -> F8:
         tensors = self._tensors
-        if not self._settled:
+        if not self._converged:
             ahead = tensors["transition"] @ self._covariance @ tensors["transition"].T
             ahead += tensors["process_noise"]
-            # ((A P Aᵀ + W)⁻¹ + G)⁻¹, without an inverse of what may have none.
+            # ((A P Aᵀ + W)⁻¹ + G)⁻¹, without inverting a matrix that may be singular.
             after = np.linalg.solve(np.eye(len(ahead)) + ahead @ tensors["information"], ahead)
             change = np.abs(after - self._covariance).max()
-            self._settled = bool(change <= SETTLED * np.abs(after).max())
+            self._converged = bool(change <= CONVERGED * np.abs(after).max())
             self._covariance = np.asarray(after, np.float64)
         predicted = tensors["transition"] @ self._mean
-        return np.asarray(predicted + self._covariance @ (told - tensors["information"] @ predicted))
+        return np.asarray(predicted + self._covariance @ (evidence - tensors["information"] @ predicted))

@@ -1,10 +1,10 @@
-"""Does the engine that runs live compute what torch computes, on these bins?
+"""Verify that the live engine computes what torch computes, on given bins.
 
     result = verify_model(read_artifact("today.safetensors"), counts)
     result.spike_mismatches, result.max_output_diff_sd, result.agrees
 
-Several ways lead over the same bins, each with a decoder of its own, and are compared chunk by chunk, so that
-memory does not grow with the session. docs/verify.md says what the numbers mean.
+Several backends decode the same bins, each with a decoder of its own, and are compared chunk by chunk, so
+that memory does not grow with the session. docs/verify.md explains the numbers.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.verification.backends import ENGINE, U1, Passed, Ways
+from rtdecode.calibrate.verification.backends import ENGINE, U1, Backends, Decoded
 from rtdecode.errors import RtdecodeError
 
 Progress = Callable[[str, float], None]
 
-#: How far outputs may lie apart, in SDs of the output.
+#: Largest accepted difference of an output, in its SDs.
 TOLERANCE_SD = 1e-5
 
-#: Odd, so that chunks end in every phase of the pooled levels.
+#: Default length of a chunk: odd, so that chunks end in every phase of the pooled levels.
 CHUNK_BINS = 4095
 
 
@@ -37,9 +37,9 @@ class LayerCheck:
     Attributes:
         name: such as "enc0.1".
         n_units: neurons.
-        frames: how often the layer ticked.
-        spikes: that the reference fired.
-        mismatches: places (way, frame, neuron) where a way fired and the reference did not, or the reverse.
+        frames: number of the layer's time steps.
+        spikes: number of spikes in the reference.
+        mismatches: number of (backend, frame, neuron) where only one of backend and reference fired.
     """
 
     name: str
@@ -50,17 +50,17 @@ class LayerCheck:
 
     @property
     def rate(self) -> float:
-        """Part of the neurons that fire in a frame."""
+        """Fraction of the neurons that fire in a frame."""
         return self.spikes / max(self.frames * self.n_units, 1)
 
 
 @dataclass(frozen=True)
-class WayCheck:
-    """One way over the bins, beside the reference.
+class BackendCheck:
+    """One backend, compared with the reference.
 
     Attributes:
         spike_mismatches: over all layers, as in `LayerCheck`.
-        max_output_diff_sd: largest difference of an output, in its SDs; infinite where a value is no number.
+        max_output_diff_sd: largest difference of an output, in its SDs; infinite for NaN.
     """
 
     spike_mismatches: int
@@ -69,27 +69,27 @@ class WayCheck:
 
 @dataclass(frozen=True)
 class Verification:
-    """What came out.
+    """The result of a comparison.
 
     Attributes:
-        bins: compared.
-        reference: what all others are compared with, "torch batch" or "numpy".
-        ways: the others, by name.
+        bins: number of bins compared.
+        reference: the backend that all others are compared with, "torch batch" or "numpy".
+        backends: the others, by name.
         layers: the spiking ones; () for models that do not spike.
-        value_mismatches: values that single steps or a restored state gave differently, in any bit, from
-            the same engine's run over many bins.
-        saved_at: bins after which the state was saved, to go on from it in new decoders.
-        step_us: p50 and p99 of a step of the engine that runs live, in µs.
-        effective_acs: accumulations that this engine made in a bin, on average.
-        dense_macs: multiply-adds that the same model takes in a bin if every input counts.
-        clipped: counts above count_max.
-        clipped_by_reference: the same, as the reference counted.
-        seconds: that it took.
+        value_mismatches: number of values that differ, in any bit, between the live engine's run over many
+            bins and its single steps or a restored state.
+        saved_at: bins after which the state was saved and restored in new decoders.
+        step_us: p50 and p99 of a step of the live engine, in µs.
+        effective_acs: accumulations of the live engine in a bin, on average.
+        dense_macs: multiply-adds of the same model in a bin if every input is non-zero.
+        clipped: number of counts above count_max.
+        clipped_by_reference: the same, by the reference.
+        seconds: duration of the comparison.
     """
 
     bins: int
     reference: str
-    ways: Mapping[str, WayCheck]
+    backends: Mapping[str, BackendCheck]
     layers: tuple[LayerCheck, ...]
     value_mismatches: int
     saved_at: tuple[int, ...]
@@ -102,22 +102,22 @@ class Verification:
 
     @property
     def spike_mismatches(self) -> int:
-        """Over all ways and layers."""
-        return sum(way.spike_mismatches for way in self.ways.values())
+        """Over all backends and layers."""
+        return sum(backend.spike_mismatches for backend in self.backends.values())
 
     @property
     def spikes(self) -> int:
-        """Spikes that the reference fired."""
+        """Number of spikes in the reference."""
         return sum(layer.spikes for layer in self.layers)
 
     @property
     def max_output_diff_sd(self) -> float:
-        """Over all ways."""
-        return max(way.max_output_diff_sd for way in self.ways.values())
+        """Over all backends."""
+        return max(backend.max_output_diff_sd for backend in self.backends.values())
 
     @property
     def agrees(self) -> bool:
-        """No spike differs, no value in the engine itself, and no output by more than `TOLERANCE_SD`."""
+        """Whether no spike or value of the live engine differs, and no output by more than `TOLERANCE_SD`."""
         return (
             self.spike_mismatches == 0
             and self.value_mismatches == 0
@@ -132,46 +132,48 @@ def verify_model(
     *,
     save_at: Sequence[int] | None = None,
     device: str = "cpu",
+    chunk_bins: int = CHUNK_BINS,
     progress: Progress | None = None,
 ) -> Verification:
-    """Send the same bins through every way of decoding them, and compare.
+    """Decode the same bins with every backend, and compare.
 
     Args:
         artifact: of any kind. Networks are compared with torch, linear filters with plain NumPy.
         counts: u1[T, n_channels], T ≥ 1.
         save_at: rising numbers of bins after which the state is saved and restored, each in 1 … T−1; None
-            for every 4,095 bins, or three times in a shorter session.
-        device: where torch computes.
-        progress: told how far it is.
+            for every `chunk_bins`, or three times in a shorter session.
+        device: torch device.
+        chunk_bins: number of bins that are compared at a time.
+        progress: called with what is being done and the fraction of it that is done.
 
     Raises:
-        RtdecodeError: no bins, or none to save after; torch is needed and not there; the model is damaged.
+        RtdecodeError: no bins, or none to save after; torch is needed and not installed; a damaged model.
     """
     started = time.perf_counter()
     n_bins = len(counts)
     if n_bins == 0:
-        raise RtdecodeError("no bins to verify the model on", fix="give more of the session")
-    saves = _default_saves(n_bins) if save_at is None else tuple(save_at)
+        raise RtdecodeError("there are no bins to verify the model on", fix="give more of the session")
+    saves = _default_saves(n_bins, chunk_bins) if save_at is None else tuple(save_at)
     if any(not 1 <= save < n_bins for save in saves):
         raise RtdecodeError(
             f"the state cannot be saved after {max(saves)} of {n_bins} bins", fix="choose an earlier bin"
         )
-    ways = Ways(artifact, device)
+    backends = Backends(artifact, device)
     tally = _Tally(np.array([output.sd for output in artifact.outputs]))
-    edges = sorted({*range(0, n_bins, CHUNK_BINS), *saves, n_bins})
+    edges = sorted({*range(0, n_bins, chunk_bins), *saves, n_bins})
     for first, end in pairwise(edges):
         if first in saves:
-            ways.restore()
-        tally.compare(ways.reference, ways.advance(counts[first:end]))
+            backends.restore()
+        tally.compare(backends.reference, backends.advance(counts[first:end]))
         if progress is not None:
             progress("comparing", end / n_bins)
-    p50_us, p99_us = np.percentile(np.concatenate(ways.elapsed_ns), [50, 99]) / 1e3
-    adds, dense_macs = ways.work()
+    p50_us, p99_us = np.percentile(np.concatenate(backends.elapsed_ns), [50, 99]) / 1e3
+    adds, dense_macs = backends.work()
     return Verification(
         bins=n_bins,
-        reference=ways.reference,
-        ways={
-            name: WayCheck(tally.mismatches[name], difference)
+        reference=backends.reference,
+        backends={
+            name: BackendCheck(tally.mismatches[name], difference)
             for name, difference in tally.difference.items()
         },
         layers=tuple(
@@ -183,8 +185,8 @@ def verify_model(
         step_us={"p50": float(p50_us), "p99": float(p99_us)},
         effective_acs=adds / n_bins,
         dense_macs=dense_macs,
-        clipped=ways.clipped,
-        clipped_by_reference=ways.clipped_by_reference,
+        clipped=backends.clipped,
+        clipped_by_reference=backends.clipped_by_reference,
         seconds=time.perf_counter() - started,
     )
 
@@ -204,27 +206,27 @@ class _Tally:
         self.fired: dict[str, tuple[int, int, int]] = {}
         self.value_mismatches = 0
 
-    def compare(self, reference: str, passed: Mapping[str, Passed]) -> None:
-        """Take up a chunk: what each way gave for it, by name."""
-        expected = passed[reference]
+    def compare(self, reference: str, decoded: Mapping[str, Decoded]) -> None:
+        """Add a chunk: what each backend decoded, by name."""
+        expected = decoded[reference]
         for layer, spikes in expected.spikes.items():
             _, frames, n_spikes = self.fired.get(layer, (0, 0, 0))
             self.fired[layer] = (
                 spikes.shape[1], frames + len(spikes), n_spikes + int(np.count_nonzero(spikes)),
             )  # fmt: skip
-        for name, way in passed.items():
+        for name, backend in decoded.items():
             if name == reference:
                 continue
             self.mismatches.setdefault(name, 0)
             for layer, spikes in expected.spikes.items():
-                wrong = _differing(spikes, way.spikes[layer])
+                wrong = _differing(spikes, backend.spikes[layer])
                 self.mismatches[name] += wrong
                 self.layer_mismatches[layer] = self.layer_mismatches.get(layer, 0) + wrong
             with np.errstate(invalid="ignore"):
-                apart = np.abs(way.values.astype(np.float64) - expected.values) / self._sd
+                apart = np.abs(backend.values.astype(np.float64) - expected.values) / self._sd
             apart[~np.isfinite(apart)] = np.inf
             self.difference[name] = max(self.difference.get(name, 0.0), float(apart.max()))
-        own_bits = [passed[name].values.view(np.uint32) for name in ENGINE if name in passed]
+        own_bits = [decoded[name].values.view(np.uint32) for name in ENGINE if name in decoded]
         self.value_mismatches += sum(int(np.count_nonzero(bits != own_bits[0])) for bits in own_bits[1:])
 
 
@@ -234,6 +236,6 @@ def _differing(expected: U1, found: U1) -> int:
     return int(np.count_nonzero(expected != found))
 
 
-def _default_saves(n_bins: int) -> tuple[int, ...]:
-    every = min(CHUNK_BINS, n_bins // 4 | 1)
+def _default_saves(n_bins: int, chunk_bins: int) -> tuple[int, ...]:
+    every = min(chunk_bins, n_bins // 4 | 1)
     return tuple(range(every, n_bins, every))

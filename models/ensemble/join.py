@@ -6,7 +6,6 @@ each of them (Lakshminarayanan, Pritzel & Blundell 2017, NeurIPS 30).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

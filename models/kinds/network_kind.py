@@ -50,7 +50,5 @@ def train_tensor(model: ModelArtifact, name: str) -> F8:
         RtdecodeError: the model lacks it.
     """
     if name not in model.train:
-        raise RtdecodeError(
-            f"the model has no complete training state (no train.{name})", fix=FIX
-        )
+        raise RtdecodeError(f"the model has no complete training state (no train.{name})", fix=FIX)
     return np.asarray(model.train[name], dtype=np.float64)

@@ -27,7 +27,7 @@ from rtdecode.calibrate.adaptation.finetune import adapt
 from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, read_all
-from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, recordings_of
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import (
@@ -112,7 +112,7 @@ def run(name: str, folder: Path, steps: int) -> str:
     paths = sorted(folder.glob("indy_*.h5"))
     tested = [path for path in paths if path.stem.removeprefix("indy_") in TESTED]
     learnt = read_all([path for path in paths if path not in tested], BIN_WIDTH_S, OUTPUTS)
-    bins = [day.known for day in learnt]
+    bins = [day.labelled_bins for day in learnt]
     described = describe_outputs(learnt, bins)
     torch.manual_seed(SEED)
     (net,) = new_members("alignnet", 96, described, BIN_WIDTH_S, SEED, replace(MANY_DAYS, members=1))
@@ -129,7 +129,7 @@ def run(name: str, folder: Path, steps: int) -> str:
 
 def score(net: Network, day: LabelledSession, pretrained: bool) -> tuple[float, float]:
     """Mean R² from spikes alone, and after the labels."""
-    before, held_out = chronological_split(day.known, 0.2)
+    before, held_out = chronological_split(day.labelled_bins, LAST_FIFTH)
     stop = int(np.flatnonzero(before)[-1]) + 1
     bins = slice(max(0, stop - round(LABELLED_S / BIN_WIDTH_S)), stop)
     counts, targets, name = day.binned.counts[bins], day.targets[bins], day.session.name
@@ -152,8 +152,8 @@ def decoded(net: Network, day: LabelledSession, held_out: NDArray[np.bool_]) -> 
 
 
 def _from_nothing(net: Network, day: LabelledSession, bins: slice) -> None:
-    learnt = np.zeros_like(day.known)
-    learnt[bins] = day.known[bins]
+    learnt = np.zeros_like(day.labelled_bins)
+    learnt[bins] = day.labelled_bins[bins]
     described = describe_outputs([day], [learnt])
     net.set_output_scale([output.mean for output in described], [output.sd for output in described])
     counts = clipped_counts(day.binned.counts[bins], net.read_in.count_max)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.ladder import take_rung
-from rtdecode.calibrate.adaptation.session import Today, read_today
+from rtdecode.calibrate.adaptation.session import CalibrationSession, calibration_session
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.splits import chronological_split
@@ -117,35 +117,43 @@ def closed_loop_rows(arguments: argparse.Namespace, kind: str, seed: int) -> Ite
         settings=FitSettings(labels="refit", blocks=[arguments.first]),
         run=Run(seed=seed),
     ).artifact
-    changed = read_today(arguments.session, base, refit=True, blocks=[arguments.changed])
+    changed = calibration_session(
+        read_session(arguments.session), base, refit=True, blocks=[arguments.changed]
+    )
     before = earlier(arguments, base)
-    learnt, later = chronological_split(changed.learnt | changed.held_out, LATER)
-    today = replace(changed, learnt=learnt, held_out=later)
-    yield ["as fitted", "before", *told(base, before, before.learnt)]
+    learnt, later = chronological_split(changed.training | changed.test, LATER)
+    today = replace(changed, training=learnt, test=later)
+    yield ["as fitted", "before", *told(base, before, before.training)]
     yield ["as fitted", "during", *told(base, today, later)]
     if kind not in NETWORKS:
         anew = same_day_filter(
-            today.counts[: today.end], today.learnt_targets, base.outputs, base.bin_width_s
+            today.counts[: today.end], today.training_targets, base.outputs, base.bin_width_s
         )
-        yield [f"{kind} anew", "after", *told(anew, today, later, today.learnt_s)]
+        yield [f"{kind} anew", "after", *told(anew, today, later, today.training_s)]
         return
     for rung in arguments.rungs.split(","):
         taken = take_rung(rung, base, today, Run(seed=seed, device="cpu"))
         name = rung + (f" ({taken.settings['as']})" if "as" in taken.settings else "")
-        yield [name, "after", *told(taken.artifact, today, later, today.learnt_s if rung != "unsup" else 0.0)]
+        yield [
+            name,
+            "after",
+            *told(taken.artifact, today, later, today.training_s if rung != "unsup" else 0.0),
+        ]
 
 
-def earlier(arguments: argparse.Namespace, base: ModelArtifact) -> Today:
-    """The block `before`, as far as it comes before the array was changed; `learnt` is all that is scored."""
+def earlier(arguments: argparse.Namespace, base: ModelArtifact) -> CalibrationSession:
+    """The block `before` up to the change of the array; `training` is all that is scored."""
     session = read_session(arguments.session)
     binned = bin_session(session, base.bin_width_s)
     change_s = only_blocks(session, binned, [arguments.changed]).origin_s
     t_bin = only_blocks(session, binned, [arguments.before]).t_bin
-    today = read_today(arguments.session, base, refit=True, blocks=[arguments.before])
-    return replace(today, learnt=(today.learnt | today.held_out) & (t_bin <= change_s))
+    today = calibration_session(read_session(arguments.session), base, refit=True, blocks=[arguments.before])
+    return replace(today, training=(today.training | today.test) & (t_bin <= change_s))
 
 
-def told(artifact: ModelArtifact, today: Today, rows: NDArray[np.bool_], learnt_s: float = 0.0) -> list[str]:
+def told(
+    artifact: ModelArtifact, today: CalibrationSession, rows: NDArray[np.bool_], learnt_s: float = 0.0
+) -> list[str]:
     """R² per output, mean angle in degrees, and the labelled time that was learnt from."""
     values, targets = decoded(artifact, today.counts)[rows], today.targets[rows]
     return [
@@ -167,8 +175,8 @@ def angle_deg(values: F4, targets: F4) -> float:
 def simulated(arguments: argparse.Namespace) -> None:
     """Changes within an ordinary day."""
     base = read_artifact(arguments.base)
-    day = read_today(arguments.day, base)
-    width_s, known = day.bin_width_s, day.learnt | day.held_out
+    day = calibration_session(read_session(arguments.day), base)
+    width_s, known = day.bin_width_s, day.training | day.test
     at = round(arguments.at * len(day.counts))
     _, last = chronological_split(known, LAST)
     lead = slice(max(0, at - round(BEFORE_S / width_s)), at)
@@ -207,19 +215,19 @@ def simulated(arguments: argparse.Namespace) -> None:
     print(table(["change", "model", "before", "during", *(f"after {m:g} min" for m in minutes)], rows))
 
 
-def part(day: Today, counts: U1, rows: slice) -> Today:
+def part(day: CalibrationSession, counts: U1, rows: slice) -> CalibrationSession:
     """Some of the day's bins, all of them learnt from."""
-    known = day.learnt | day.held_out
+    known = day.training | day.test
     return replace(
         day,
         counts=counts[rows],
         targets=day.targets[rows],
-        learnt=known[rows],
-        held_out=np.zeros_like(known[rows]),
+        training=known[rows],
+        test=np.zeros_like(known[rows]),
     )
 
 
-def calibrated(rung: str, base: ModelArtifact, today: Today) -> ModelArtifact:
+def calibrated(rung: str, base: ModelArtifact, today: CalibrationSession) -> ModelArtifact:
     """A model of these bins, which remembers them, so that it is a base in its turn."""
     taken = take_rung(rung, base, today, Run(device="cpu"))
     sessions = [*base.provenance.get("sessions", ()), today.provenance()]

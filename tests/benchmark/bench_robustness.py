@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.sessions import LabelledSession, read_all
-from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.calibrate.training.build import add_session, export_members
 from rtdecode.decode.load import load_decoder
 from rtdecode.models.ensemble.load import networks_of
@@ -111,7 +111,7 @@ def main(bases: list[Path], paths: list[Path]) -> None:
 
 def score(artifact: ModelArtifact, day: LabelledSession, fault: Fault) -> float:
     """Mean R² over outputs of a base on a day whose end is faulty."""
-    before, held_out = chronological_split(day.known, 0.2)
+    before, held_out = chronological_split(day.labelled_bins, LAST_FIFTH)
     stop = int(np.flatnonzero(before)[-1]) + 1
     bins = round(READ_IN_S / artifact.bin_width_s)
     nets = [copy.deepcopy(net) for net in networks_of(artifact)]

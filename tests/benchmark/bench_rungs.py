@@ -19,36 +19,37 @@ import numpy as np
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.ladder import RUNGS, take_rung
-from rtdecode.calibrate.adaptation.session import Today, read_today
+from rtdecode.calibrate.adaptation.session import CalibrationSession, calibration_session
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.run import Run
 from rtdecode.decode.load import load_decoder
+from rtdecode.session.read import read_session
 
 UNLABELLED_MIN = 4.0
 
 
-def from_minutes(today: Today, minutes: float) -> Today:
+def from_minutes(today: CalibrationSession, minutes: float) -> CalibrationSession:
     """The session as if it had begun so many minutes before its last fifth, which is cut off."""
     n = round(60.0 * (minutes or UNLABELLED_MIN) / today.bin_width_s)
     bins = slice(max(0, today.end - n), today.end)
-    learnt = today.learnt[bins] if minutes else np.zeros(bins.stop - bins.start, np.bool_)
+    learnt = today.training[bins] if minutes else np.zeros(bins.stop - bins.start, np.bool_)
     return replace(
         today,
         counts=today.counts[bins],
         targets=today.targets[bins],
-        learnt=learnt,
-        held_out=np.zeros_like(learnt),
+        training=learnt,
+        test=np.zeros_like(learnt),
     )
 
 
-def reached(base: ModelArtifact, today: Today, minutes: float, rung: str) -> tuple[float, float]:
+def reached(base: ModelArtifact, today: CalibrationSession, minutes: float, rung: str) -> tuple[float, float]:
     """Mean R² of the last fifth, and seconds."""
     started = time.perf_counter()
     taken = take_rung(rung, base, from_minutes(today, minutes), Run(device="cpu"))
     seconds = time.perf_counter() - started
     values = np.empty(today.targets.shape, np.float32)
     load_decoder(taken.artifact).run(today.counts, values)
-    return float(r2(values[today.held_out], today.targets[today.held_out]).mean()), seconds
+    return float(r2(values[today.test], today.targets[today.test]).mean()), seconds
 
 
 def main() -> None:
@@ -69,7 +70,7 @@ def main() -> None:
             found = np.zeros((len(bases), len(given.sessions), 2))
             for i, base in enumerate(bases):
                 for j, path in enumerate(given.sessions):
-                    found[i, j] = reached(base, read_today(path, base), m, rung)
+                    found[i, j] = reached(base, calibration_session(read_session(path), base), m, rung)
                     row = {"base": base.model_id, "session": path.stem, "minutes": m, "rung": rung}
                     rows.append(row | {"r2": found[i, j, 0], "seconds": found[i, j, 1]})
             by_base = found[..., 0].mean(axis=1)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.data.metrics import nullable, pcc, r2
-from rtdecode.calibrate.data.spike_metrics import firing_fraction
+from rtdecode.calibrate.data.metrics import firing_fraction, nullable, pcc, r2
 from rtdecode.calibrate.evaluation.study.rows import (
     CROSS_DAY,
     DECODING,

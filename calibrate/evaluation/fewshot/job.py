@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.finetune import adapt
 from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
-from rtdecode.calibrate.data.few_shot_split import KnownTime, known_time
 from rtdecode.calibrate.data.metrics import nullable, pcc, r2
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, file_sha256, read_labelled
+from rtdecode.calibrate.data.splits import FewShotSplit, few_shot_split
 from rtdecode.calibrate.evaluation.fewshot.plan import PROTOCOL, FewShotJob
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.calibrate.run import Run
@@ -50,7 +50,7 @@ class Score:
         train: names of the sessions that the base was trained on.
         test: name of the day.
         minutes: of labels that the model was given.
-        known: which minutes, see `KNOWN`.
+        known: which minutes, see `LABELLED_PARTS`.
         seed: of the fine-tuning.
         outputs: names.
         r2, pcc: f8[D], over the last fifth of the day; NaN where there is no score.
@@ -119,17 +119,17 @@ def do_job(job: FewShotJob) -> Measured:
         day = read_labelled(job.test, job.bin_width_s, job.outputs)
         if day.sha256 != job.test_sha256:
             raise _another_file(job.test)
-        known = known_time(day, job.known)
+        known = few_shot_split(day.labelled_bins, day.binned.bin_width_s, job.known)
         fit = _filtered if job.base is None else _tuned
         fitted, seconds = fit(job, day, known)
         values = np.empty(day.targets.shape, np.float32)
         load_decoder(fitted).run(day.binned.counts, values)
-    held_out = known.held_out
+    held_out = known.test
     decoded, targets = values[held_out], day.targets[held_out]
     return Measured(r2(decoded, targets), pcc(decoded, targets), seconds)
 
 
-def _tuned(job: FewShotJob, day: LabelledSession, known: KnownTime) -> tuple[ModelArtifact, float]:
+def _tuned(job: FewShotJob, day: LabelledSession, known: FewShotSplit) -> tuple[ModelArtifact, float]:
     """The base, read in and fine-tuned, and the seconds that took."""
     assert job.base is not None
     base = read_artifact(job.base)
@@ -155,12 +155,12 @@ def _tuned(job: FewShotJob, day: LabelledSession, known: KnownTime) -> tuple[Mod
     return fitted, time.perf_counter() - started
 
 
-def _filtered(job: FewShotJob, day: LabelledSession, known: KnownTime) -> tuple[ModelArtifact, float]:
+def _filtered(job: FewShotJob, day: LabelledSession, known: FewShotSplit) -> tuple[ModelArtifact, float]:
     """A Wiener filter of the same minutes, and the seconds that took."""
     started = time.perf_counter()
     bins = known.of(job.minutes)
-    learnt = np.zeros_like(day.known)
-    learnt[bins] = day.known[bins]
+    learnt = np.zeros_like(day.labelled_bins)
+    learnt[bins] = day.labelled_bins[bins]
     outputs = describe_outputs([day], [learnt])
     fitted = same_day_filter(day.binned.counts[bins], day.targets[bins], outputs, job.bin_width_s)
     return fitted, time.perf_counter() - started

@@ -10,8 +10,9 @@ from typing import Any
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation import interpolation
 from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
-from rtdecode.calibrate.data.few_shot_split import HOLDOUT, KNOWN, known_time
+from rtdecode.calibrate.data.checks import check_channels, check_unseen, output_columns
 from rtdecode.calibrate.data.sessions import LabelledSession
+from rtdecode.calibrate.data.splits import LABELLED_PARTS, LAST_FIFTH, few_shot_split
 from rtdecode.calibrate.evaluation.cache import id_of
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.load import networks_of
@@ -55,7 +56,7 @@ class FewShotJob:
         outputs: names of behaviour columns.
         minutes: of labels; 0: spikes only.
         read_in_minutes: whose spikes give a network its read-in; 0 for a filter, which has none.
-        known: which minutes, see `fewshotday.KNOWN`.
+        known: which minutes, see `LABELLED_PARTS`.
         seed: of the fine-tuning.
         steps: batches of it; 0 where nothing is fine-tuned.
         device: to train on: "auto" is whatever the machine has that does the job.
@@ -88,7 +89,7 @@ class FewShotJob:
         described = {name: value for name, value in asdict(self).items() if name not in told}
         return id_of(
             described
-            | {"protocol": PROTOCOL, "edition": EDITION, "holdout": HOLDOUT, "recipe": self._recipe()}
+            | {"protocol": PROTOCOL, "edition": EDITION, "holdout": LAST_FIFTH, "recipe": self._recipe()}
         )
 
     @property
@@ -131,9 +132,9 @@ def plan(
     jobs: list[FewShotJob] = []
     for day in days:
         for base in bases:
-            _check_unseen(base.artifact, day)
+            _check(base.artifact, day)
     for day in days:
-        time = known_time(day, known)
+        time = few_shot_split(day.labelled_bins, day.binned.bin_width_s, known)
         there = [m for m in minutes if time.has(m)]
         common: dict[str, Any] = {
             "test": day.path.resolve(), "test_sha256": day.sha256, "session": day.session.name,
@@ -178,8 +179,8 @@ def check_asked(
         raise RtdecodeError("no model to start from", fix="name one with --base, made by rtdecode pretrain")
     if not minutes or min(minutes) < 0 or list(minutes) != sorted(set(minutes)) or not seeds:
         raise RtdecodeError(f"minutes {list(minutes)} and seeds {list(seeds)}", fix="give minutes that rise")
-    if known not in KNOWN:
-        raise RtdecodeError(f"known minutes {known!r}", fix=f"give {' or '.join(KNOWN)}")
+    if known not in LABELLED_PARTS:
+        raise RtdecodeError(f"known minutes {known!r}", fix=f"give {' or '.join(LABELLED_PARTS)}")
     for base in bases:
         networks_of(base)
         if not base.causal:
@@ -201,24 +202,9 @@ def _trained_on(base: ModelArtifact) -> tuple[str, ...]:
     return tuple(str(each["name"]) for each in base.provenance.get("sessions", ()))
 
 
-def _check_unseen(base: ModelArtifact, day: LabelledSession) -> None:
-    if day.session.n_channels != base.n_channels:
-        raise RtdecodeError(
-            f"has {day.session.n_channels} channels, and the base {base.n_channels}",
-            where=str(day.path),
-            fix="name a base of the same array",
-        )
-    for output, units in zip(base.outputs, day.units, strict=True):
-        if output.units != units:
-            raise RtdecodeError(
-                f"{output.name} is in {units!r}, and in {output.units!r} for the base",
-                where=str(day.path),
-                fix="name a base of the same units",
-            )
-    for seen in base.provenance.get("sessions", ()):
-        if seen.get("sha256") == day.sha256 and not seen.get("validation"):
-            raise RtdecodeError(
-                f"the base {base.model_id} was trained on this session",
-                where=str(day.path),
-                fix="leave it out here, or pretrain without it",
-            )
+def _check(base: ModelArtifact, day: LabelledSession) -> None:
+    where = str(day.path)
+    check_channels(base, day.session.n_channels, where)
+    output_columns(base.outputs, day.names, day.units, where)
+    # The day is to be new to the base: any of it in training would add to the minutes.
+    check_unseen(base, day.sha256, where)

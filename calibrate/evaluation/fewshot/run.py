@@ -72,7 +72,7 @@ def few_shot(
         bases: files of networks; all of one bin width and with the same outputs.
         folder: keeps ID.json of each job in jobs/; made if it is not there.
         minutes: of labels, 0 or more, in rising order.
-        known: which minutes of a day, see `fewshotday.KNOWN`.
+        known: which minutes of a day, see `LABELLED_PARTS`.
         seeds: of fine-tuning.
         wiener: whether to put a Wiener filter beside them that is fitted to the same minutes.
         device: to train on.

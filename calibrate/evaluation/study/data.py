@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, count_max_at
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, distinct_names, read_all
-from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.calibrate.evaluation.study.plan import RANDOM, Job
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alive import alive_channels, check_some_alive
-
-HOLDOUT = 0.2
 
 #: Length of the pieces that a random split hands out, the paper's trials.
 PIECE_S = 2.0
@@ -77,7 +75,7 @@ class StudySet:
     def z_behavior(self, day: StudyDay) -> NDArray[np.float32]:
         """f4[T, D], z-scored; 0 where unknown."""
         mean, sd = (np.array([getattr(output, part) for output in self.outputs]) for part in ("mean", "sd"))
-        known = day.recorded.known[:, np.newaxis]
+        known = day.recorded.labelled_bins[:, np.newaxis]
         return np.where(known, (day.recorded.targets - mean) / sd, 0.0).astype(np.float32)
 
 
@@ -100,12 +98,12 @@ def study_set(job: Job, described: Sequence[Output] | None = None) -> StudySet:
     paths = [job.test] if single else [*job.train, job.test]
     read = read_all(paths, job.bin_width_s, job.outputs, seed=0)
     test = read[-1]
-    before, held_out = chronological_split(test.known, HOLDOUT)
+    before, held_out = chronological_split(test.labelled_bins, LAST_FIFTH)
     if job.split == RANDOM:
-        held_out = random_pieces(test.known, HOLDOUT, job.bin_width_s, job.seed)
-        before = test.known & ~held_out
-    learnt = [before] if single else [*(day.known for day in read[:-1]), np.zeros_like(before)]
-    seen = [before] if single else [*(np.ones_like(day.known) for day in read[:-1]), before]
+        held_out = random_pieces(test.labelled_bins, LAST_FIFTH, job.bin_width_s, job.seed)
+        before = test.labelled_bins & ~held_out
+    learnt = [before] if single else [*(day.labelled_bins for day in read[:-1]), np.zeros_like(before)]
+    seen = [before] if single else [*(np.ones_like(day.labelled_bins) for day in read[:-1]), before]
     if not before.any() or not held_out.any():
         raise RtdecodeError(
             "has too little behaviour to hold a fifth of it out", where=str(test.path), fix="leave it out"

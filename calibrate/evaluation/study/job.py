@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.data.metrics import nullable, pcc, r2
-from rtdecode.calibrate.data.spike_metrics import firing_fraction, sample_counts
+from rtdecode.calibrate.data.metrics import firing_fraction, nullable, pcc, r2, sample_counts
 from rtdecode.calibrate.evaluation.study.learners import Learnt, learn
 from rtdecode.calibrate.evaluation.study.plan import Job
 from rtdecode.calibrate.evaluation.study.rows import DECODING, Row

@@ -66,7 +66,9 @@ def kalman_simulated(
     ahead, behind = (round(reach_s / data.bin_width_s) for reach_s in (AHEAD_S, BEHIND_S))
     gram = shared = None
     for day in data.days:
-        z = np.where(day.recorded.known[:, np.newaxis], data.z_behavior(day), np.nan).astype(np.float64)
+        z = np.where(day.recorded.labelled_bins[:, np.newaxis], data.z_behavior(day), np.nan).astype(
+            np.float64
+        )
         states = kinematic_states(z, velocity_of, ahead, behind, N_TERMS)
         rows = day.learnt & np.isfinite(states).all(axis=1)
         x, y = states[rows], day.z_counts[rows]
@@ -76,7 +78,7 @@ def kalman_simulated(
     assert shared is not None
     observation = np.linalg.solve(gram + RIDGE * np.diag(np.diag(gram)) + 1e-9 * np.eye(len(gram)), shared)
     started = time.perf_counter()
-    z = np.where(data.test.recorded.known[:, np.newaxis], data.z_behavior(data.test), np.nan).astype(
+    z = np.where(data.test.recorded.labelled_bins[:, np.newaxis], data.z_behavior(data.test), np.nan).astype(
         np.float64
     )
     states = np.nan_to_num(kinematic_states(z, velocity_of, ahead, behind, N_TERMS))

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.calibrate.data.checks import check_channels, check_unseen, output_columns
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.evaluation.study.data import StudySet, study_set
 from rtdecode.calibrate.evaluation.study.kalman import kalman_decoded, kalman_simulated
@@ -200,13 +201,10 @@ def _as_it_is(job: Job, path: Path) -> Learnt:
             fix="give its --bin-width and --outputs, or leave it out",
         )
     data = study_set(job, base.outputs)
-    for seen in base.provenance.get("sessions", ()):
-        if seen.get("sha256") == data.test.recorded.sha256 and not seen.get("validation"):
-            raise RtdecodeError(
-                f"{path.name} was trained on this session",
-                where=str(job.test),
-                fix="leave one of them out",
-            )
+    day, where = data.test, str(job.test)
+    check_channels(base, day.counts.shape[1], where)
+    output_columns(base.outputs, day.recorded.names, day.recorded.units, where)
+    check_unseen(base, day.recorded.sha256, where)
     nets = networks_of(base)
     day = data.test
     add_session(nets, day.name, day.counts[day.seen], data.bin_width_s, where=str(day.recorded.path))

@@ -17,8 +17,8 @@ from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.sessions import (
     LabelledSession,
     check_bin_width,
+    check_compatible,
     check_output_varies,
-    check_together,
     describe_outputs,
     read_all,
     read_labelled,
@@ -70,7 +70,7 @@ def read_shared(
         read[i] = read_labelled(Path(paths[i]), bin_width_s, outputs, seed)
     described = ranks.union({i: _without_samples(day) for i, day in read.items()})
     for other in described[1:]:
-        check_together(described[0], other)
+        check_compatible(described[0], other)
     return [read.get(i, day) for i, day in enumerate(described)]
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 
-#: What starting, and drawing the page about today, take of a budget.
+#: Seconds of a budget that starting and drawing the report take.
 AROUND_S = 2.0
 
-#: Priority below that of a daemon beside which this runs.
+#: Niceness, below the priority of a daemon on the same machine.
 NICE = 10
 REFUSED_SUFFIX = ".refused.safetensors"
 REPORT_SUFFIX = ".report.html"
@@ -33,57 +33,61 @@ def calibrate(
         str | None,
         typer.Option(
             help="Model to start from, a path or a name; default: rig.toml's model, else the stream's "
-            "current one, else one that ships and fits."
+            "current one, else a bundled one that fits."
         ),
     ] = None,
     rung: Annotated[
         str | None,
         typer.Option(
-            help="unsup, readout, readin or full; default: what the session and torch allow. refit: learn "
-            "from a closed-loop session what was wanted, the way to each trial's target."
+            "--rung",
+            "--method",
+            help="Calibration method: unsup, readout, readin or full; default: what the session and torch "
+            "allow. refit: relabel a closed-loop session with intended velocities towards the target "
+            "(ReFIT).",
         ),
     ] = None,
     block: Annotated[
         list[str] | None,
-        typer.Option(help="Take only the trials of this block; may be given several times.", metavar="NAME"),
+        typer.Option(help="Block of trials to use; may be given several times.", metavar="NAME"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Model file to write; default: TODAY.safetensors beside the session.")
     ] = None,
-    budget: Annotated[float | None, typer.Option(help="Seconds that it may take.")] = None,
+    budget: Annotated[float | None, typer.Option(help="Time limit, seconds.")] = None,
     stream: Annotated[
         str | None,
         typer.Option(
-            help="Stream whose current model it becomes; default: rig.toml's, else the one that was recorded."
+            help="Stream whose current model it becomes; default: rig.toml's, else the recorded one."
         ),
     ] = None,
     deploy: Annotated[
         str | None,
         typer.Option(
-            help="Control endpoint of a daemon that is to decode with it, such as tcp://127.0.0.1:5557.",
+            help="Control endpoint of a running daemon to swap the model into, such as tcp://127.0.0.1:5557.",
             metavar="EP",
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Deploy it whatever the gate says; the model remembers.")
+        bool, typer.Option("--force", help="Deploy even if refused; recorded in the model's provenance.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
     device: Annotated[
-        str, typer.Option(help="What trains a network: auto (a GPU if there is one), cpu, cuda …")
+        str, typer.Option(help="Training device: auto (a GPU if there is one), cpu, cuda …")
     ] = "auto",
     report: Annotated[
         Path | None,
-        typer.Option(help="Page about today to write (.html); default: OUTPUT with .report.html."),
+        typer.Option(help="Report to write (.html); default: OUTPUT with .report.html."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Adapt a model of other days to today, and make it current if it is better. Exit 3 if it is not.
 
-    With --deploy a daemon that runs goes on with it, between two bins.
+    With --deploy a running daemon continues with it, between two bins.
     """
     from rtdecode.artifact import write_artifact
     from rtdecode.calibrate.adaptation.calibrate import calibrate_session, forced
     from rtdecode.calibrate.adaptation.start import choose_start
+    from rtdecode.calibrate.run import Run
     from rtdecode.cli.runtime.swap import swap_in
     from rtdecode.errors import RtdecodeError
     from rtdecode.model_store import install_current
@@ -91,10 +95,14 @@ def calibrate(
     from rtdecode.session.read import read_session
     from rtdecode.session.target import check_writable
 
+    if budget is not None and not budget > 0:
+        raise RtdecodeError(
+            f"--budget must be above 0 s, got {budget:g}", fix="give seconds, such as --budget 60"
+        )
     if deploy is not None:
         check_endpoint("--deploy", deploy, insecure=True)
         _yield_to_the_daemon()
-    started = time.perf_counter()
+    started = time.monotonic()
     target = output or session.with_suffix(".safetensors")
     check_writable(target)
     recorded = read_session(session)
@@ -102,15 +110,24 @@ def calibrate(
     whose = stream or rig.get("stream") or recorded.attrs.get("stream")
     start = choose_start(recorded, base or rig.get("model"), whose)
     with progress_bar() as progress:
+        stage = "calibrating"
+
+        def on_validation(best_r2: float) -> None:
+            nonlocal stage
+            stage = f"calibrating: R² {best_r2:.3f} on the validation part"
+
         result = calibrate_session(
-            session,
+            recorded,
             start.base,
+            Run(
+                seed=seed,
+                device=device,
+                deadline_s=None if budget is None else time.monotonic() + max(budget - AROUND_S, 0.1),
+                progress=lambda done: progress(stage, done),
+                on_validation=on_validation,
+            ),
             incumbent=start.incumbent,
             rung=rung,
-            budget_s=budget if budget is None or budget <= 0 else max(budget - AROUND_S, 0.1),
-            seed=seed,
-            device=device,
-            progress=progress,
             blocks=block or (),
         )
     if force and not result.deployable:
@@ -128,26 +145,26 @@ def calibrate(
             swapped = swap_in(str(written), deploy)
         except RtdecodeError as error:
             not_swapped = error
-    document = _document(result, start.path, written, installed, time.perf_counter() - started, force)
+    document = _document(result, start.path, written, installed, time.monotonic() - started, force)
     document["deployed"] = accepted and not_swapped is None
     document["swapped"] = None if swapped is None else swapped["bin"]
-    document |= _reported(report or target.with_suffix(REPORT_SUFFIX), result, start, whose)
+    document |= _report(report or target.with_suffix(REPORT_SUFFIX), result, start, whose)
     if json:
         print_json(document)
     else:
         _print(document, whose)
     if not_swapped is not None:
         raise RtdecodeError(
-            f"the model is good, but the daemon did not take it: {not_swapped.what}",
+            f"the model was accepted, but the daemon did not swap it in: {not_swapped.what}",
             where=not_swapped.where,
-            fix=f"then: rtdecode swap {written} --control {deploy}",
+            fix=f"run rtdecode swap {written} --control {deploy}",
         )
     if not accepted:
         raise typer.Exit(REFUSED)
 
 
 def _yield_to_the_daemon() -> None:
-    """A daemon that decodes may run on this very machine, and training takes all cores it gets."""
+    """The daemon may run on this machine, and training uses all cores it gets."""
     if hasattr(os, "nice"):
         os.nice(NICE)
 
@@ -189,9 +206,9 @@ def _document(
     }
 
 
-def _reported(path: Path, result: Calibration, start: Start, stream: str | None) -> dict[str, Any]:
-    """Write the page about today; what the document says of it."""
-    # Draws, which nothing else here does.
+def _report(path: Path, result: Calibration, start: Start, stream: str | None) -> dict[str, Any]:
+    """Write the report; its part of the document."""
+    # Imports matplotlib, which nothing else here needs.
     from rtdecode.calibrate.report.page import report_or_note
 
     about = {"base": start.path.name, "stream": stream or ""}
@@ -207,9 +224,9 @@ def _print(document: dict[str, Any], stream: str | None) -> None:
     print(f"from {document['base']}, rung {document['rung']}")
     scores = document["scores"]
     if scores is not None:
-        against = "intention" if document["labels"] == "refit" else "behaviour"
+        against = "intended velocities" if document["labels"] == "refit" else "behaviour"
         seconds = document["holdout"]["seconds"]
-        print(f"R² against {against} in the last {seconds:.0f} s, which nothing was learnt from")
+        print(f"R² against {against} in the last {seconds:.0f} s, not used for training")
         columns = [(name, score) for name, score in scores.items() if score is not None]
         rows = [
             [output, *(number(float(score[i])) for _, score in columns)]
@@ -218,14 +235,14 @@ def _print(document: dict[str, Any], stream: str | None) -> None:
         varying = [score[score == score] for _, score in columns]
         rows.append(["mean", *(number(float(score.mean()) if len(score) else None) for score in varying)])
         print(table(["output", *(name for name, _ in columns)], rows))
-    said = "better" if document["deployable"] else "FORCED" if document["forced"] else "REFUSED"
-    print(f"{said}: {document['reason']}")
+    verdict = "better" if document["deployable"] else "FORCED" if document["forced"] else "REFUSED"
+    print(f"{verdict}: {document['reason']}")
     if document["output"] is not None:
         print(f"model {document['model']} written to {document['output']} in {document['seconds']:.1f} s")
     if document["swapped"] is not None:
         print(f"the daemon decodes with it from bin {document['swapped']}")
     if document["report"] is not None:
-        print(f"whether to trust today: {document['report']}")
+        print(f"report: {document['report']}")
     if document["current"] is not None:
         print(f"now the current model of stream {stream}: rtdecode serve --stream {stream}")
     elif document["deployable"] or document["forced"]:

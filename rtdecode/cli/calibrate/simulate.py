@@ -13,7 +13,7 @@ from rtdecode.cli.common import JSON_HELP, needs_training_packages, number, prin
 if TYPE_CHECKING:
     from rtdecode.calibrate.simulation import Simulation
 
-#: Channels that a person is shown.
+#: Number of channels in the table.
 SHOWN = 8
 
 
@@ -23,17 +23,18 @@ def simulate(
         str, typer.Option(help="Model made by `rtdecode pretrain`: a file or a name.", metavar="PATH|NAME")
     ],
     output: Annotated[Path, typer.Option(help="Session file to write.", metavar="OUT.h5")],
-    seed: Annotated[int, typer.Option(help="Of the spikes.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the spikes.", min=0)] = 0,
     read_in: Annotated[
         str | None,
         typer.Option(
+            "--rates-of",
             "--session",
-            help="Day of the model whose rates the channels have; default: the session's own spikes tell, "
-            "or, without any of as many channels, the day that the model decodes.",
+            help="Training day whose channel statistics are used; default: this session's spikes if it has "
+            "the model's channels, else the day that the model was exported for.",
             metavar="NAME",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Simulate spikes for a session's behaviour: a session to replay, compared with what was recorded."""
@@ -47,7 +48,9 @@ def simulate(
     from rtdecode.session.write import write_session
 
     if output.exists() and session.exists() and output.samefile(session):
-        raise RtdecodeError("is the session itself", where=str(output), fix="choose another name")
+        raise RtdecodeError(
+            "is the session that is simulated from", where=str(output), fix="choose another name"
+        )
     check_writable(output, overwrite=overwrite)
     path = find_model(model)
     artifact = read_artifact(path)
@@ -56,7 +59,7 @@ def simulate(
     try:
         made = simulate_session(recorded, artifact, seed=seed, read_in=read_in)
     except RtdecodeError as error:
-        # What is wrong with the model itself is told without a place.
+        # An error about the model itself has no place.
         raise RtdecodeError(error.what, where=error.where or str(path), fix=error.fix) from error
     write_session(output, made.session)
     seconds = time.perf_counter() - started
@@ -67,8 +70,9 @@ def simulate(
     for note in made.notes:
         print_line(f"note: {note}")
     print(
-        f"{output}: {document['spikes']} spikes on {made.session.n_channels} channels in {len(made.known)} "
-        f"bins of {artifact.bin_width_s * 1e3:g} ms, seed {seed}, rates by {made.read_in}"
+        f"{output}: {document['spikes']} spikes on {made.session.n_channels} channels in "
+        f"{len(made.labelled)} bins of {artifact.bin_width_s * 1e3:g} ms, seed {seed}, rates of "
+        f"{made.read_in}"
     )
     print(comparison_table(made))
 
@@ -81,8 +85,8 @@ def _document(made: Simulation, output: str, model: str, seed: int, seconds: flo
         "model": model,
         "seed": seed,
         "session": made.read_in,
-        "bins": len(made.known),
-        "known_bins": int(made.known.sum()),
+        "bins": len(made.labelled),
+        "known_bins": int(made.labelled.sum()),
         "channels": made.session.n_channels,
         "spikes": len(made.session.events.time),
         "pcc": None if recorded is None else recorded.pcc,
@@ -94,25 +98,25 @@ def _document(made: Simulation, output: str, model: str, seed: int, seconds: flo
 
 
 def comparison_table(made: Simulation) -> str:
-    """Rates, fractions and correlations for a person: over channels, and of those that fire most."""
+    """Table of rates, fractions and correlations: over channels, and of those that fire most."""
     import numpy as np
 
     recorded = made.comparison
     if recorded is None:
         headings, digits, columns = ["channels", "Hz", "fires in"], [1, 3], [made.rate_hz, made.firing]
     else:
-        told = ("Hz", "Hz simulated", "fires in", "fires in, simulated", "PCC")
-        headings, digits = ["channels", *told], [1, 1, 3, 3, 3]
+        names = ("Hz", "Hz simulated", "fires in", "fires in, simulated", "PCC")
+        headings, digits = ["channels", *names], [1, 1, 3, 3, 3]
         columns = [recorded.rate_hz, made.rate_hz, recorded.firing, made.firing, recorded.pcc]
     rows = []
-    known = [column[np.isfinite(column)] for column in columns]
+    finite = [column[np.isfinite(column)] for column in columns]
     for name, of in (
         ("mean", np.mean),
         ("lower quartile", lambda x: np.quantile(x, 0.25)),
         ("median", np.median),
         ("upper quartile", lambda x: np.quantile(x, 0.75)),
     ):
-        cells = (float(of(column)) if column.size else None for column in known)
+        cells = (float(of(column)) if column.size else None for column in finite)
         rows.append([name, *(number(cell, n) for cell, n in zip(cells, digits, strict=True))])
     for channel in np.argsort(-columns[0], kind="stable")[:SHOWN]:
         cells = (float(column[channel]) for column in columns)

@@ -17,17 +17,21 @@ def verify(
     session: Annotated[Path, typer.Argument(help="Session file (.h5) whose bins are compared.")],
     model: Annotated[str, typer.Option(help="Model file or name.", metavar="PATH|NAME")],
     until: Annotated[
-        float | None, typer.Option("--to", help="Compare this many seconds; default: all.", min=0.001)
+        float | None, typer.Option("--to", help="Number of seconds to compare; default: all.", min=0.001)
     ] = None,
     save_at: Annotated[
         int | None,
-        typer.Option(help="Save and restore the state once, after this many bins; default: often.", min=1),
+        typer.Option(
+            help="Number of bins after which the state is saved and restored, once; default: often.", min=1
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Places counts coarser than the model's bins.", min=0)] = 0,
-    device: Annotated[str, typer.Option(help="Where torch computes, such as cuda.")] = "cpu",
+    seed: Annotated[
+        int, typer.Option(help="Random seed of event times, for counts coarser than the model's bins.", min=0)
+    ] = 0,
+    device: Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Does the engine that runs live compute what torch computes? On the bins of a session, to the bit.
+    """Verify on a session that the live engine computes what torch computes, to the bit.
 
     Torch over many bins at once and bin by bin, the engine over many bins and bin by bin, and both from a
     saved state: every spike must be the same, and every output within 1e-5 of its SD. Exits with 1 if not.
@@ -63,7 +67,7 @@ def verify(
         _show(result, about)
     if not result.agrees:
         raise RtdecodeError(
-            f"does not decode alike everywhere: {_disagreement(result)}",
+            f"is decoded differently by the backends: {_disagreement(result)}",
             where=str(path),
             fix="do not serve it here, and report this with the model file and `rtdecode doctor`",
         )
@@ -84,8 +88,11 @@ def _document(result: Verification) -> dict[str, Any]:
         "spikes": result.spikes,
         "reference": result.reference,
         "ways": {
-            name: {"spike_mismatches": way.spike_mismatches, "max_output_diff_sd": way.max_output_diff_sd}
-            for name, way in result.ways.items()
+            name: {
+                "spike_mismatches": backend.spike_mismatches,
+                "max_output_diff_sd": backend.max_output_diff_sd,
+            }
+            for name, backend in result.backends.items()
         },
         "layers": [
             {
@@ -110,17 +117,17 @@ def _show(result: Verification, about: dict[str, Any]) -> None:
         f"state saved and restored {saves} time{'' if saves == 1 else 's'}; {result.seconds:.1f} s"
     )
     rows = [
-        [name, str(way.spike_mismatches), f"{way.max_output_diff_sd:.1e}"]
-        for name, way in result.ways.items()
+        [name, str(backend.spike_mismatches), f"{backend.max_output_diff_sd:.1e}"]
+        for name, backend in result.backends.items()
     ]
-    print(table([f"beside {result.reference}", "spikes that differ", "largest difference, SD"], rows))
+    print(table([f"against {result.reference}", "spikes that differ", "largest difference, SD"], rows))
     if result.layers:
         rows = [
             [layer.name, str(layer.n_units), f"{layer.rate:.1%}", str(layer.spikes), str(layer.mismatches)]
             for layer in result.layers
         ]
         print(table(["layer", "neurons", "fire", "spikes", "differ"], rows))
-        print(f"{result.spike_mismatches} mismatches, {result.spikes} spikes in each way")
+        print(f"{result.spike_mismatches} mismatches, {result.spikes} spikes in each backend")
     else:
         print(f"0 of 0 spikes differ: a {about['kind']} model does not spike")
     print(
@@ -136,7 +143,7 @@ def _show(result: Verification, about: dict[str, Any]) -> None:
 def _disagreement(result: Verification) -> str:
     found = []
     if result.spike_mismatches:
-        wrong = [name for name, way in result.ways.items() if way.spike_mismatches]
+        wrong = [name for name, backend in result.backends.items() if backend.spike_mismatches]
         found.append(f"{result.spike_mismatches} spike mismatches ({', '.join(wrong)})")
     if result.value_mismatches:
         found.append(f"{result.value_mismatches} values of the engine's own steps or restored states")

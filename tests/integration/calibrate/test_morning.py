@@ -57,11 +57,11 @@ def test_the_morning_needs_no_other_word(
 ) -> None:
     ended = calibrate(home, str(today), "--json")
     assert ended.returncode == 0, ended.stderr
-    said = json.loads(ended.stdout)
-    assert Path(said["base"]).name == "indy.safetensors"
-    assert said["deployed"] is True
-    assert said["output"] == str(today.with_suffix(".safetensors"))
-    assert read_artifact(said["current"]).model_id == said["model"]
+    document = json.loads(ended.stdout)
+    assert Path(document["base"]).name == "indy.safetensors"
+    assert document["deployed"] is True
+    assert document["output"] == str(today.with_suffix(".safetensors"))
+    assert read_artifact(document["current"]).model_id == document["model"]
 
     cursor, control = free_endpoint(), free_endpoint()
     rig.set_environment("XDG_DATA_HOME", str(home))
@@ -69,7 +69,7 @@ def test_the_morning_needs_no_other_word(
     rig.await_line("serve", "ready for stream", 60.0)
     subscriber = Subscriber(cursor)
     rig.start("replay", ["replay", str(today), "--stream", stream, "--wait", "30"])
-    assert subscriber.until(lambda m: m["bin"] > 20)["model"] == said["model"]
+    assert subscriber.until(lambda m: m["bin"] > 20)["model"] == document["model"]
 
     # A second calibration, in another way, goes straight into the daemon that runs.
     ended = calibrate(home, str(today), "--rung", "readout", "--deploy", control, "--force", "--json")
@@ -83,7 +83,7 @@ def test_the_morning_needs_no_other_word(
     ended = calibrate(home, str(today), "--rung", "readout", "--deploy", control, "--force", "--json")
     assert ended.returncode == 1
     assert json.loads(ended.stdout)["deployed"] is False
-    assert "the daemon did not take it" in ended.stderr
+    assert "the daemon did not swap it in" in ended.stderr
     assert f"--control {control}" in ended.stderr
 
 

@@ -1,4 +1,4 @@
-"""A simulated session: the model's rates, drawn as told, where behaviour is known and nowhere else."""
+"""A simulated session: spikes drawn from the model's rates, in the labelled bins and in no other."""
 
 from __future__ import annotations
 
@@ -71,16 +71,16 @@ def test_rates_are_what_the_network_simulates(
     assert session.behavior is not None
     targets = behavior_at(session.behavior, bin_session(session, WIDTH_S).t_bin)[:, [3, 1, 2]]
     z = (targets - [output.mean for output in OUTPUTS]) / [output.sd for output in OUTPUTS]
-    assert made.known.all()
+    assert made.labelled.all()
     np.testing.assert_allclose(
         made.rates, simulated_rates([net], z.astype(np.float32), "monday"), rtol=1e-4, atol=1e-5
     )
-    # What is drawn comes to them, channel by channel, but for chance and a clip at four.
+    # The drawn spikes have these rates, channel by channel, but for chance and a clip at four.
     chance = np.sqrt(made.rates.mean(axis=0) / N_BINS)
     assert (np.abs(made.counts.mean(axis=0) - made.rates.mean(axis=0)) < 4 * chance).all()
 
 
-def test_the_file_streams_what_was_drawn(session: Session, artifact: ModelArtifact, tmp_path: Path) -> None:
+def test_the_file_holds_the_drawn_spikes(session: Session, artifact: ModelArtifact, tmp_path: Path) -> None:
     made = simulate_session(session, artifact, seed=4)
     write_session(tmp_path / "out.h5", made.session)
     again = read_session(tmp_path / "out.h5")
@@ -120,23 +120,23 @@ def test_the_seed_decides_over_the_spikes_and_nothing_else(session: Session, art
 
 def test_nothing_fires_where_behaviour_is_unknown(session: Session, artifact: ModelArtifact) -> None:
     made = simulate_session(with_hole(session), artifact)
-    unknown = ~made.known
+    unknown = ~made.labelled
     # From the first bin that ends after the last sample to the one before the next sample.
     assert 98 <= unknown.sum() <= 101
     assert np.isnan(made.rates[unknown]).all()
-    assert np.isfinite(made.rates[made.known]).all()
+    assert np.isfinite(made.rates[made.labelled]).all()
     assert not made.counts[unknown].any()
-    assert made.counts[made.known].any()
+    assert made.counts[made.labelled].any()
     assert any("behaviour is unknown for 2.0 s: no spikes are simulated there" in note for note in made.notes)
     # Scores are of the other bins.
     assert made.comparison is not None
     assert session.counts is not None
-    recorded = session.counts.values[made.known]
+    recorded = session.counts.values[made.labelled]
     np.testing.assert_allclose(made.comparison.rate_hz, recorded.mean(axis=0) / WIDTH_S)
-    np.testing.assert_allclose(made.firing, (made.counts[made.known] > 0).mean(axis=0))
+    np.testing.assert_allclose(made.firing, (made.counts[made.labelled] > 0).mean(axis=0))
 
 
-def test_by_default_its_own_spikes_say_which_channels_fire_and_how_strongly(
+def test_by_default_the_recorded_spikes_scale_the_channels(
     session: Session, artifact: ModelArtifact, net: AlignNet
 ) -> None:
     made = simulate_session(session, artifact)
@@ -172,10 +172,10 @@ def test_without_as_many_channels_nothing_is_compared(session: Session, artifact
     assert made.comparison is None
     assert made.read_in == "tuesday"
     assert made.session.n_channels == N_CHANNELS
-    assert any("recorded are 2 channels and simulated 7: not compared" in note for note in made.notes)
+    assert any("2 channels were recorded and 7 simulated: not compared" in note for note in made.notes)
 
 
-def test_a_model_that_was_trained_on_the_session_says_so(
+def test_a_model_that_was_trained_on_the_session_has_a_note(
     session: Session, artifact: ModelArtifact, tmp_path: Path
 ) -> None:
     write_session(tmp_path / "friday.h5", session)
@@ -187,31 +187,31 @@ def test_a_model_that_was_trained_on_the_session_says_so(
         assert len(simulate_session(again, trained).notes) == n_notes
 
 
-def test_what_the_session_lacks_is_told_in_a_line(session: Session, artifact: ModelArtifact) -> None:
+def test_an_unusable_session_is_refused_with_its_reason(session: Session, artifact: ModelArtifact) -> None:
     behavior = session.behavior
     assert behavior is not None
     assert session.counts is not None
     silent = replace(session.counts, values=np.zeros_like(session.counts.values))
-    for changed, told in (
+    for changed, message in (
         (replace(session, behavior=None), "friday: has no behaviour to simulate from. Fix: record with"),
         (
             replace(session, behavior=replace(behavior, names=("pupil", "y", "vx", "z"))),
-            "friday: has no behaviour called 'x', which the model goes by, but pupil, y, vx, z. Fix",
+            "friday: has no behaviour called 'x', which the model decodes, only pupil, y, vx, z. Fix",
         ),
         (
             replace(session, behavior=replace(behavior, units=("px", "mm", "mm/s", "cm"))),
-            "friday: x is in 'cm', and in 'mm' in the model. Fix: write it in mm",
+            "friday: x is in 'cm', and in 'mm' in the model. Fix: use a model",
         ),
         (
             replace(session, behavior=replace(behavior, time=behavior.time + 1e4)),
-            "friday: its behaviour is known in no bin. Fix",
+            "friday: has no behaviour in any bin with spikes. Fix",
         ),
         (replace(session, counts=silent), "friday: no channel fires at 0.05 Hz or more. Fix"),
     ):
         with pytest.raises(RtdecodeError) as refused:
             simulate_session(changed, artifact)
-        assert str(refused.value).startswith(told), str(refused.value)
-    # A day of the model that does fire will do for a silent session.
+        assert str(refused.value).startswith(message), str(refused.value)
+    # The statistics of a training day are enough for a silent session.
     assert simulate_session(replace(session, counts=silent), artifact, read_in="monday").counts.any()
 
 

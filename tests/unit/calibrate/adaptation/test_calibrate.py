@@ -6,12 +6,14 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -19,14 +21,14 @@ from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.calibrate.adaptation import calibrate, finetune
-from rtdecode.calibrate.adaptation import ladder as rungs
-from rtdecode.calibrate.adaptation.calibrate import forced
+from rtdecode.calibrate.adaptation.calibrate import calibrate_session, forced
 from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.adaptation.ladder import default_rung, fresh_name
-from rtdecode.calibrate.adaptation.session import speed_of
+from rtdecode.calibrate.adaptation.session import label_speed
 from rtdecode.calibrate.adaptation.start import choose_start
-from rtdecode.calibrate.channels.statistics import remembered
+from rtdecode.calibrate.channels.statistics import channel_statistics
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
+from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
 from rtdecode.decode.load import load_decoder
@@ -95,7 +97,7 @@ def with_behavior(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Sessi
 
 
 @pytest.mark.parametrize("rung", ["unsup", "readout", "readin", "full"])
-def test_every_rung_makes_a_better_model_that_can_be_gone_on_from(
+def test_every_rung_makes_a_better_model_that_can_be_calibrated_again(
     folder: Path, base: ModelArtifact, rung: str
 ) -> None:
     result = calibrate_session(folder / "day2.h5", base, rung=rung)
@@ -107,9 +109,9 @@ def test_every_rung_makes_a_better_model_that_can_be_gone_on_from(
     assert result.verdict.wiener is not None
     assert result.holdout_s == pytest.approx(30.0, abs=0.1)
     assert result.artifact.model_id != base.model_id
-    said = result.artifact.provenance
-    assert (said["base"], said["rung"]) == (base.model_id, rung)
-    assert said["sessions"][-1]["name"] == "day2"
+    provenance = result.artifact.provenance
+    assert (provenance["base"], provenance["rung"]) == (base.model_id, rung)
+    assert provenance["sessions"][-1]["name"] == "day2"
     (net,) = networks_of(result.artifact)
     assert net.read_in.names == ["day0", "day1", "day2"]
     again = calibrate_session(folder / "day2.h5", base, rung=rung)
@@ -117,7 +119,7 @@ def test_every_rung_makes_a_better_model_that_can_be_gone_on_from(
     assert again.artifact.model_id == result.artifact.model_id
 
 
-def test_what_judges_is_not_learnt_from(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
+def test_the_test_part_is_not_used_for_training(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
     def late(session: Session) -> Session:
         assert session.behavior is not None
         values = session.behavior.values.copy()
@@ -165,7 +167,7 @@ REFUSED: dict[str, tuple[Callable[[Session], Session], str]] = {
 
 @pytest.mark.parametrize("what", REFUSED)
 @pytest.mark.parametrize("rung", ["readout", "full"])
-def test_what_says_nothing_is_refused_with_its_reason(
+def test_a_session_without_information_is_refused_with_its_reason(
     folder: Path, tmp_path: Path, base: ModelArtifact, what: str, rung: str
 ) -> None:
     change, reason = REFUSED[what]
@@ -189,9 +191,7 @@ def test_it_is_refused_where_the_model_in_use_is_better(folder: Path, base: Mode
     assert any("not compared" in note for note in result.notes)
 
 
-def test_without_labels_channels_are_what_is_judged(
-    folder: Path, tmp_path: Path, base: ModelArtifact
-) -> None:
+def test_without_labels_the_gate_is_the_channels(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
     spikes = changed(folder, tmp_path / "spikes.h5", lambda session: replace(session, behavior=None))
     result = calibrate_session(spikes, base)
     assert (result.rung, result.deployable, result.verdict) == ("unsup", True, None)
@@ -213,7 +213,7 @@ def test_without_labels_channels_are_what_is_judged(
 
 def test_the_rung_follows_the_labels_and_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [default_rung(s) for s in (0.0, 60.0, 120.0, 600.0)] == ["unsup", "full", "full", "full"]
-    monkeypatch.setattr(rungs, "torch_is_installed", lambda: False)
+    monkeypatch.setattr("rtdecode.calibrate.adaptation.ladder.torch_is_installed", lambda: False)
     assert [default_rung(s) for s in (0.0, 60.0, 600.0)] == ["unsup", "readout", "readout"]
 
 
@@ -241,8 +241,8 @@ def test_noisy_channels_are_masked_in_what_every_rung_makes(
     (net,) = networks_of(result.artifact)
     assert np.flatnonzero(~net.read_in.of(net.read_in.names[-1]).good.numpy()).tolist() == [4, 11]
     assert any("2 of 20 channels are noisy: " in note for note in result.notes)
-    # What a masked channel holds changes nothing.
-    counts = result.today.counts
+    # The counts of a masked channel change nothing.
+    counts = result.session.counts
     other = counts.copy()
     other[:, [4, 11]] = 7
     values = [np.empty((len(counts), 4), np.float32) for _ in range(2)]
@@ -251,7 +251,7 @@ def test_noisy_channels_are_masked_in_what_every_rung_makes(
     np.testing.assert_array_equal(*values)
 
 
-def turned(session: Session) -> Session:
+def reversed_channels(session: Session) -> Session:
     assert session.events is not None
     channel = (N_CHANNELS - 1 - session.events.channel).astype(np.uint16)
     return replace(session, events=Events(session.events.time, channel))
@@ -260,41 +260,43 @@ def turned(session: Session) -> Session:
 def test_an_array_in_another_order_is_refused_without_labels_and_noted_with_them(
     folder: Path, tmp_path: Path, base: ModelArtifact
 ) -> None:
-    other = changed(folder, tmp_path / "turned.h5", turned)
+    other = changed(folder, tmp_path / "reversed.h5", reversed_channels)
     judged = calibrate_session(other, base, rung="readout")
     assert judged.verdict is not None
     assert "reordered" not in judged.reason
-    assert any("all channels stand in reverse; check the connectors" in note for note in judged.notes)
-    blind = changed(folder, tmp_path / "blind.h5", lambda session: replace(turned(session), behavior=None))
+    assert any("all channels are reversed; check the connectors" in note for note in judged.notes)
+    blind = changed(
+        folder, tmp_path / "blind.h5", lambda session: replace(reversed_channels(session), behavior=None)
+    )
     result = calibrate_session(blind, base)
     assert not result.deployable
-    assert result.reason == ("channels look reordered: all channels stand in reverse; check the connectors")
+    assert result.reason == ("channels look reordered: all channels are reversed; check the connectors")
     assert result.artifact is not None
 
 
-def test_models_remember_their_last_session(folder: Path, base: ModelArtifact) -> None:
-    known = remembered(base)
-    assert known.tuning is not None
+def test_models_keep_the_channel_statistics_of_their_last_session(folder: Path, base: ModelArtifact) -> None:
+    before = channel_statistics(base)
+    assert before.tuning is not None
     result = calibrate_session(folder / "day2.h5", base, rung="readout")
     assert result.artifact is not None
-    memory = remembered(result.artifact)
-    assert memory.tuning is not None
-    assert not np.array_equal(memory.mean, known.mean)
+    after = channel_statistics(result.artifact)
+    assert after.tuning is not None
+    assert not np.array_equal(after.mean, before.mean)
     bare = replace(result.artifact, train={})
     assert bare.model_id == result.artifact.model_id
     # day2 fires more, with the tuning of the base's days.
-    assert np.median(memory.mean / known.mean) > 1.3
-    assert np.corrcoef(memory.tuning.slope.ravel(), known.tuning.slope.ravel())[0, 1] > 0.9
+    assert np.median(after.mean / before.mean) > 1.3
+    assert np.corrcoef(after.tuning.slope.ravel(), before.tuning.slope.ravel())[0, 1] > 0.9
 
 
-def test_a_base_of_an_earlier_version_goes_on_working(folder: Path, base: ModelArtifact) -> None:
+def test_a_base_of_an_earlier_version_still_works(folder: Path, base: ModelArtifact) -> None:
     train = {name: tensor for name, tensor in base.train.items() if not name.startswith("channels.")}
     result = calibrate_session(folder / "day2.h5", replace(base, train=train), rung="readout")
     assert result.channels is not None
-    assert result.channels.memory.tuning is None
+    assert result.channels.base.tuning is None
     assert result.deployable
     assert result.artifact is not None
-    assert remembered(result.artifact).tuning is not None
+    assert channel_statistics(result.artifact).tuning is not None
 
 
 @pytest.mark.parametrize("rung", ["unsup", "readout"])
@@ -315,15 +317,19 @@ def test_a_budget_is_kept_with_fewer_batches_or_without_training(
     folder: Path, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finetune, "seconds_per_step", lambda *_arguments: 1.0)
-    result = calibrate_session(folder / "day2.h5", base, rung="full", budget_s=60.0)
+    result = calibrate_session(
+        folder / "day2.h5", base, rung="full", run=Run(deadline_s=time.monotonic() + 60.0)
+    )
     assert result.artifact is not None
     assert 40 <= result.artifact.provenance["calibration"]["steps"] <= 48
     assert any("of 80 batches" in note for note in result.notes)
-    result = calibrate_session(folder / "day2.h5", base, rung="full", budget_s=10.0)
+    result = calibrate_session(
+        folder / "day2.h5", base, rung="full", run=Run(deadline_s=time.monotonic() + 10.0)
+    )
     assert result.rung == "readout"
     assert "no time to train: readout instead" in result.notes
-    with pytest.raises(RtdecodeError, match="a budget of -1 s"):
-        calibrate_session(folder / "day2.h5", base, budget_s=-1.0)
+    run = CliRunner().invoke(app, ["calibrate", str(folder / "day2.h5"), "--budget", "-1"])
+    assert "--budget must be above 0 s, got -1" in str(run.exception)
 
 
 def test_sessions_that_do_not_fit_the_base_are_refused_by_name(
@@ -331,7 +337,7 @@ def test_sessions_that_do_not_fit_the_base_are_refused_by_name(
 ) -> None:
     task = CentreOut(n_channels=9)
     write_session(tmp_path / "small.h5", simulate_session(task, draw_tuning(task, 1), 60.0, 0, "small"))
-    with pytest.raises(RtdecodeError, match=r"small\.h5: has 9 channels, and the base 20"):
+    with pytest.raises(RtdecodeError, match=r"small\.h5: has 9 channels, and the model has 20"):
         calibrate_session(tmp_path / "small.h5", base)
 
     def renamed(session: Session) -> Session:
@@ -339,20 +345,43 @@ def test_sessions_that_do_not_fit_the_base_are_refused_by_name(
         return replace(session, behavior=replace(session.behavior, names=("x", "y", "vx", "w")))
 
     other = changed(folder, tmp_path / "other.h5", renamed)
-    with pytest.raises(RtdecodeError, match="has no behaviour called 'vy', which the base decodes"):
+    with pytest.raises(RtdecodeError, match="has no behaviour called 'vy', which the model decodes"):
         calibrate_session(other, base)
     assert calibrate_session(other, base, rung="unsup").verdict is None
     with pytest.raises(RtdecodeError, match="there is no rung 'fulll'"):
         calibrate_session(folder / "day2.h5", base, rung="fulll")
 
 
-def test_a_base_is_not_judged_by_what_it_was_trained_on(folder: Path, base: ModelArtifact) -> None:
-    with pytest.raises(RtdecodeError, match=r"day1\.h5: the base was trained on this very session"):
+def test_a_base_is_not_scored_on_what_it_was_trained_on(folder: Path, base: ModelArtifact) -> None:
+    with pytest.raises(RtdecodeError, match=r"day1\.h5: the base [0-9a-f]{8} was trained on this session"):
         calibrate_session(folder / "day1.h5", base)
-    # A calibration leaves the last fifth alone, so it may be repeated.
+    # A calibration does not train on the last fifth, so it may be repeated; less held out is not enough.
     again = calibrate_session(folder / "day2.h5", base, rung="unsup").artifact
     assert again is not None
     assert calibrate_session(folder / "day2.h5", again, rung="unsup").artifact is not None
+    (*others, own) = again.provenance["sessions"]
+    less = again.provenance | {"sessions": [*others, own | {"holdout_s": own["holdout_s"] / 2}]}
+    with pytest.raises(RtdecodeError, match="was trained on this session"):
+        calibrate_session(folder / "day2.h5", replace(again, provenance=less), rung="unsup")
+
+
+def test_a_session_is_read_once_and_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, opened = folder / "day2.h5", []
+    path_open, h5py_file = Path.open, h5py.File
+
+    def counting_open(path: Path, *arguments: Any, **options: Any) -> Any:
+        opened.append(("hash", path))
+        return path_open(path, *arguments, **options)
+
+    def counting_file(path: Any, *arguments: Any, **options: Any) -> Any:
+        opened.append(("read", Path(path)))
+        return h5py_file(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", counting_open)
+    monkeypatch.setattr("h5py.File", counting_file)
+    code, _ = command(session, "--base", folder / "base.safetensors", "--rung", "readout")
+    assert code == 0
+    assert [how for how, path in opened if path == session] == ["read", "hash"]
 
 
 def test_a_day_may_be_calibrated_to_again_and_again(folder: Path, base: ModelArtifact) -> None:
@@ -367,35 +396,44 @@ def test_a_day_may_be_calibrated_to_again_and_again(folder: Path, base: ModelArt
     assert net.read_in.names == names
 
 
-def test_refit_learns_what_was_wanted_and_says_so(folder: Path, base: ModelArtifact) -> None:
+def test_refit_trains_on_intended_velocities_and_reports_it(folder: Path, base: ModelArtifact) -> None:
     result = calibrate_session(folder / "day2.h5", base, rung="refit")
     assert (result.rung, result.labels) == ("refit", "refit")
     assert result.artifact is not None
     assert result.verdict is not None
     assert result.verdict.incumbent is not None
     new, incumbent = result.verdict.new, result.verdict.incumbent
-    # The cursor went where the model in use put it, so x and y judge nobody.
+    # The cursor was where the model in use put it, so x and y have no scores.
     assert np.isnan(new[:2]).all()
     assert np.isnan(incumbent[:2]).all()
     assert new[2:].mean() > incumbent[2:].mean()
-    assert "labels of intention" in result.reason
-    assert "x, y was learnt as the cursor was shown" in result.notes[0]
-    assert "labels are intention: from the cursor (/behavior) towards the target" in result.notes[0]
-    said = result.artifact.provenance
-    assert (said["rung"], said["labels"], said["calibration"]["as"]) == ("refit", "refit", "full")
-    # About as fast as what the base was taught.
+    assert "against intended velocities" in result.reason
+    assert "the labels of x, y are the displayed cursor" in result.notes[0]
+    assert (
+        "labels are intended velocities (ReFIT): from the cursor (/behavior) towards the target"
+        in result.notes[0]
+    )
+    provenance = result.artifact.provenance
+    assert (provenance["rung"], provenance["labels"], provenance["calibration"]["as"]) == (
+        "refit",
+        "refit",
+        "full",
+    )
+    # About as fast as the base's training data.
     vx, vy = base.outputs[2:]
-    speed = said["sessions"][-1]["speed"]
+    speed = provenance["sessions"][-1]["speed"]
     assert speed == pytest.approx(np.sqrt(vx.sd**2 + vx.mean**2 + vy.sd**2 + vy.mean**2))
     # And no other speed the next time, whatever the labels' SD has become.
     slower = replace(result.artifact, outputs=tuple(replace(each, sd=1.0) for each in base.outputs))
-    assert speed_of(slower) == speed
-    # Nobody gets it without asking.
+    assert label_speed(slower) == speed
+    # Only on request.
     assert calibrate_session(folder / "day2.h5", base, rung="readout").labels == "recorded"
 
 
-def test_refit_goes_without_torch(folder: Path, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rungs, "torch_is_installed", lambda: False)
+def test_refit_works_without_torch(
+    folder: Path, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtdecode.calibrate.adaptation.ladder.torch_is_installed", lambda: False)
     result = calibrate_session(folder / "day2.h5", base, rung="refit")
     assert result.artifact is not None
     assert result.rung == "refit"
@@ -411,9 +449,13 @@ def without(column: str) -> Callable[[Session], Session]:
     return change
 
 
-def test_refit_says_what_it_lacks(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
+def test_refit_names_what_the_session_lacks(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
     for name, change, message in (
-        ("trials", lambda session: replace(session, trials=None), "has no trials, and intention is told by"),
+        (
+            "trials",
+            lambda session: replace(session, trials=None),
+            "has no trials, whose targets intended velocities point to",
+        ),
         ("targets", without("target"), "has trials without targets"),
         ("cursor", lambda session: replace(session, behavior=None), "has no cursor position"),
     ):
@@ -438,24 +480,26 @@ def in_blocks(session: Session) -> Session:
     return replace(session, trials=replace(session.trials, columns=session.trials.columns | {"block": block}))
 
 
-def test_only_the_block_counts(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
-    def spoilt(session: Session) -> Session:
-        """Nothing but the first block is as it was."""
-        told = in_blocks(session)
-        assert told.trials is not None
-        assert told.events is not None
-        assert told.behavior is not None
-        end_s = told.trials.stop[59]
-        before = told.events.time <= end_s
-        values = told.behavior.values.copy()
-        values[told.behavior.time > end_s + 0.1] *= -3.0
+def test_only_the_block_is_used(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
+    def other_blocks_changed(session: Session) -> Session:
+        blocks = in_blocks(session)
+        assert blocks.trials is not None
+        assert blocks.events is not None
+        assert blocks.behavior is not None
+        end_s = blocks.trials.stop[59]
+        before = blocks.events.time <= end_s
+        values = blocks.behavior.values.copy()
+        values[blocks.behavior.time > end_s + 0.1] *= -3.0
         return replace(
-            told,
-            events=Events(told.events.time[before], told.events.channel[before]),
-            behavior=replace(told.behavior, values=values),
+            blocks,
+            events=Events(blocks.events.time[before], blocks.events.channel[before]),
+            behavior=replace(blocks.behavior, values=values),
         )
 
-    one, two = (changed(folder, tmp_path / f"{i}.h5", change) for i, change in enumerate((in_blocks, spoilt)))
+    one, two = (
+        changed(folder, tmp_path / f"{i}.h5", change)
+        for i, change in enumerate((in_blocks, other_blocks_changed))
+    )
     for rung in ("readout", "unsup"):
         made = [calibrate_session(path, base, rung=rung, blocks=["first"]) for path in (one, two)]
         assert made[0].artifact is not None
@@ -465,11 +509,11 @@ def test_only_the_block_counts(folder: Path, tmp_path: Path, base: ModelArtifact
         assert made[0].artifact.model_id == made[1].artifact.model_id
         np.testing.assert_array_equal(made[0].verdict.new, made[1].verdict.new)
         assert made[0].artifact.provenance["sessions"][-1]["blocks"] == ["first"]
-    with pytest.raises(RtdecodeError, match=r"0\.h5: has no block 'third'.*there are first, second"):
+    with pytest.raises(RtdecodeError, match=r"0\.h5: has no block 'third'.*use first, second"):
         calibrate_session(one, base, blocks=["third"])
 
 
-def test_names_are_never_taken_twice(base: ModelArtifact) -> None:
+def test_a_name_is_not_used_twice(base: ModelArtifact) -> None:
     assert fresh_name(base, "day2") == "day2"
     assert fresh_name(base, "day1") == "day1 2"
 
@@ -482,22 +526,22 @@ def command(*arguments: Any) -> tuple[int, dict[str, Any]]:
 def test_the_morning_makes_a_model_current_and_keeps_the_one_before(
     folder: Path, tmp_path: Path, base: ModelArtifact
 ) -> None:
-    code, said = command(
+    code, document = command(
         folder / "day2.h5", "--base", folder / "base.safetensors", "--stream", "M1",
         "--output", tmp_path / "today.safetensors", "--rung", "readout",
     )  # fmt: skip
     assert code == 0
-    assert said["deployed"] is True
-    assert (said["rung"], said["forced"]) == ("readout", False)
-    assert said["outputs"] == ["x", "y", "vx", "vy"]
-    assert [len(said["scores"][name]) for name in ("new", "incumbent", "wiener")] == [4, 4, 4]
-    assert said["holdout"]["r2"] == said["scores"]["new"]
+    assert document["deployed"] is True
+    assert (document["rung"], document["forced"]) == ("readout", False)
+    assert document["outputs"] == ["x", "y", "vx", "vy"]
+    assert [len(document["scores"][name]) for name in ("new", "incumbent", "wiener")] == [4, 4, 4]
+    assert document["holdout"]["r2"] == document["scores"]["new"]
     current = current_model("M1")
-    assert read_artifact(current).model_id == said["model"]
-    # From now on it is the base, and the one to beat.
+    assert read_artifact(current).model_id == document["model"]
+    # Now it is the base, and the one to beat.
     session = read_session(folder / "day1.h5")
     start = choose_start(session, None, "M1")
-    assert start.base.model_id == said["model"]
+    assert start.base.model_id == document["model"]
     assert start.incumbent is not None
     code, again = command(
         folder / "day2.h5", "--stream", "M1", "--output", tmp_path / "again.safetensors", "--rung", "full"
@@ -506,29 +550,27 @@ def test_the_morning_makes_a_model_current_and_keeps_the_one_before(
     assert (code == 0) == again["deployable"]
     if code == 0:
         previous = current.with_name("previous.safetensors")
-        assert read_artifact(previous).model_id == said["model"]
+        assert read_artifact(previous).model_id == document["model"]
 
 
-def test_a_daemon_goes_on_with_a_model_that_passes_and_hears_of_no_other(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_daemon_gets_a_model_that_passes_and_no_other(folder: Path, tmp_path: Path) -> None:
     def daemon(request: dict[str, Any]) -> dict[str, Any]:
         assert read_artifact(request["path"]).kind == "alignnet"
         return {"ok": True, "bin": 77, "model": "aabbccdd"}
 
     base = ("--base", folder / "base.safetensors", "--rung", "readout")
     with FakeControl(daemon) as control:
-        code, said = command(
+        code, document = command(
             folder / "day2.h5", *base, "--output", tmp_path / "a.safetensors", "--deploy", control.endpoint
         )
-        assert (code, said["swapped"], said["deployed"]) == (0, 77, True)
+        assert (code, document["swapped"], document["deployed"]) == (0, 77, True)
         shifted = changed(folder, tmp_path / "shifted.h5", REFUSED["shifted"][0])
-        code, said = command(shifted, *base, "--deploy", control.endpoint)
-        assert (code, said["swapped"], said["deployed"]) == (3, None, False)
+        code, document = command(shifted, *base, "--deploy", control.endpoint)
+        assert (code, document["swapped"], document["deployed"]) == (3, None, False)
         assert control.requests == [{"cmd": "swap", "path": str(tmp_path / "a.safetensors")}]
 
 
-def test_a_daemon_that_refuses_is_no_success(folder: Path, tmp_path: Path) -> None:
+def test_a_swap_that_the_daemon_refuses_is_an_error(folder: Path, tmp_path: Path) -> None:
     arguments = (folder / "day2.h5", "--base", folder / "base.safetensors", "--rung", "readout")
     output = tmp_path / "a.safetensors"
     with FakeControl(lambda request: {"ok": False, "error": "the model has 20 channels"}) as control:
@@ -536,9 +578,7 @@ def test_a_daemon_that_refuses_is_no_success(folder: Path, tmp_path: Path) -> No
             app, ["calibrate", *map(str, arguments), "--output", str(output), "--deploy", control.endpoint]
         )
     assert isinstance(run.exception, RtdecodeError)
-    assert "the model is good, but the daemon did not take it: the model has 20 channels" in str(
-        run.exception
-    )
+    assert "the daemon did not swap it in: the model has 20 channels" in str(run.exception)
     assert f"rtdecode swap {output}" in str(run.exception)
     assert read_artifact(output).kind == "alignnet"
     run = CliRunner().invoke(app, ["calibrate", *map(str, arguments), "--deploy", "nowhere"])
@@ -547,16 +587,16 @@ def test_a_daemon_that_refuses_is_no_success(folder: Path, tmp_path: Path) -> No
 
 def test_refit_and_block_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     today = changed(folder, tmp_path / "today.h5", in_blocks)
-    arguments = ["calibrate", str(today), "--base", str(folder / "base.safetensors"), "--rung", "refit"]
+    arguments = ["calibrate", str(today), "--base", str(folder / "base.safetensors"), "--method", "refit"]
     run = CliRunner().invoke(app, [*arguments, "--block", "first", "--block", "second", "--json"])
-    said = json.loads(run.stdout)
-    assert run.exit_code == (0 if said["deployable"] else 3)
-    assert (said["rung"], said["labels"]) == ("refit", "refit")
-    assert said["holdout"]["r2"] == said["scores"]["new"]
-    model = read_artifact(Path(said["output"]))
+    document = json.loads(run.stdout)
+    assert run.exit_code == (0 if document["deployable"] else 3)
+    assert (document["rung"], document["labels"]) == ("refit", "refit")
+    assert document["holdout"]["r2"] == document["scores"]["new"]
+    model = read_artifact(Path(document["output"]))
     assert model.provenance["sessions"][-1]["blocks"] == ["first", "second"]
-    told = CliRunner().invoke(app, arguments)
-    assert "R² against intention in the last" in told.stdout
+    shown = CliRunner().invoke(app, arguments)
+    assert "R² against intended velocities in the last" in shown.stdout
     wrong = CliRunner().invoke(app, [*arguments, "--block", "third"])
     assert wrong.exit_code == 1
 
@@ -565,45 +605,43 @@ def test_a_refused_model_is_kept_under_another_name_and_never_current(folder: Pa
     change, _ = REFUSED["shifted"]
     today = changed(folder, tmp_path / "today.h5", change)
     arguments = (today, "--base", folder / "base.safetensors", "--stream", "M1", "--rung", "readout")
-    code, said = command(*arguments)
+    code, document = command(*arguments)
     assert code == 3
-    assert (said["deployed"], said["deployable"]) == (False, False)
-    assert Path(said["output"]).name == "today.refused.safetensors"
+    assert (document["deployed"], document["deployable"]) == (False, False)
+    assert Path(document["output"]).name == "today.refused.safetensors"
     assert not (tmp_path / "today.safetensors").exists()
     assert not current_model("M1").exists()
-    code, said = command(*arguments, "--force")
+    code, document = command(*arguments, "--force")
     assert code == 0
-    assert said["forced"] is True
+    assert document["forced"] is True
     assert "forced" in read_artifact(tmp_path / "today.safetensors").provenance
-    assert read_artifact(current_model("M1")).model_id == said["model"]
+    assert read_artifact(current_model("M1")).model_id == document["model"]
 
 
-def test_the_page_about_today_is_written_whatever_comes_of_it(folder: Path, tmp_path: Path) -> None:
+def test_the_report_is_written_for_accepted_and_refused_models(folder: Path, tmp_path: Path) -> None:
     base = ("--base", folder / "base.safetensors", "--rung", "readout")
     output = tmp_path / "today.safetensors"
-    code, said = command(folder / "day2.h5", *base, "--output", output)
+    code, document = command(folder / "day2.h5", *base, "--output", output)
     assert code == 0
-    assert said["report"] == str(tmp_path / "today.report.html")
-    assert "<h1>TRUST" in Path(said["report"]).read_text()
+    assert document["report"] == str(tmp_path / "today.report.html")
+    assert "<h1>TRUST" in Path(document["report"]).read_text()
     change, _ = REFUSED["shifted"]
-    code, said = command(
+    code, document = command(
         changed(folder, tmp_path / "late.h5", change), *base, "--report", tmp_path / "page.html"
     )
     assert code == 3
-    assert said["report"] == str(tmp_path / "page.html")
-    assert "<h1>DO NOT USE" in Path(said["report"]).read_text()
-    # A page that cannot be written is no reason to be without a model.
-    code, said = command(
+    assert document["report"] == str(tmp_path / "page.html")
+    assert "<h1>DO NOT USE" in Path(document["report"]).read_text()
+    # Without the report the model is still valid.
+    code, document = command(
         folder / "day2.h5", *base, "--output", output, "--report", tmp_path / "nowhere" / "page.html"
     )
     assert code == 0
-    assert said["report"] is None
-    assert "no report was written" in said["notes"][-1]
+    assert document["report"] is None
+    assert "the report could not be written" in document["notes"][-1]
 
 
-def test_nothing_can_be_forced_where_there_is_no_model(
-    folder: Path, tmp_path: Path, base: ModelArtifact
-) -> None:
+def test_without_a_model_force_is_refused(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
     change, _ = REFUSED["10 s"]
     result = calibrate_session(changed(folder, tmp_path / "today.h5", change), base)
     with pytest.raises(RtdecodeError, match="no model could be made"):
@@ -624,9 +662,9 @@ def test_stream_and_base_come_from_rig_toml_or_the_recording(folder: Path, tmp_p
     assert current_model("M7").is_file()
 
 
-def test_a_base_that_fits_is_found_among_those_that_ship(folder: Path) -> None:
+def test_a_bundled_base_that_fits_is_found(folder: Path) -> None:
     session = read_session(folder / "day2.h5")
-    with pytest.raises(RtdecodeError, match="no model to start from fits an array of 20 channels"):
+    with pytest.raises(RtdecodeError, match="no bundled model fits an array of 20 channels"):
         choose_start(session, None, None)
     assert choose_start(replace(session, n_channels=96), None, None).path.name == "indy.safetensors"
     assert session.behavior is not None

@@ -1,4 +1,4 @@
-"""The gate lets through what beats the model in use, a filter of today and chance, and nothing else."""
+"""The gate accepts a model that beats the one in use, a same-day Wiener filter and chance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtdecode.calibrate.adaptation.gate import BLOCK_S, DRAWS, FEWEST_BLOCKS, drawn_r2, judge, shifted_r2
+from rtdecode.calibrate.adaptation.gate import (
+    BLOCK_S,
+    MIN_BLOCKS,
+    N_RESAMPLES,
+    bootstrap_r2,
+    circular_shift_r2,
+    judge,
+)
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.errors import RtdecodeError
 
@@ -15,7 +22,7 @@ BIN_WIDTH_S = 0.02
 
 
 def movement(seconds: float, n_outputs: int = 2, seed: int = 0) -> np.ndarray:
-    """Smooth behaviour f8[T, D] that comes back to its mean within a second or so."""
+    """Smooth behaviour f8[T, D] that returns to its mean within a second or so."""
     rng = np.random.default_rng(seed)
     n = round(seconds / BIN_WIDTH_S)
     kernel = np.hanning(50)
@@ -25,7 +32,7 @@ def movement(seconds: float, n_outputs: int = 2, seed: int = 0) -> np.ndarray:
 
 
 def decoded(targets: np.ndarray, score: float, seed: int = 1) -> np.ndarray:
-    """The targets with so much noise that R² comes to about `score`."""
+    """The targets with noise for an R² of about `score`."""
     noise = np.random.default_rng(seed).normal(size=targets.shape)
     return targets + noise * targets.std(axis=0) * np.sqrt(1.0 - score)
 
@@ -35,23 +42,25 @@ def test_a_better_model_may_be_deployed() -> None:
     verdict = judge(decoded(y, 0.8), y, BIN_WIDTH_S, incumbent=decoded(y, 0.6, 2), wiener=decoded(y, 0.5, 3))
     assert verdict.deployable
     assert "better than the model in use (0.6" in verdict.reason
-    assert "a Wiener filter of today (0.4" in verdict.reason
+    assert "a same-day Wiener filter (0.4" in verdict.reason
     assert 0.7 < verdict.bound < verdict.new.mean()
     assert verdict.chance < 0.3
 
 
 @pytest.mark.parametrize("other", ["incumbent", "wiener"])
-def test_one_that_is_not_better_than_either_is_refused_by_name(other: str) -> None:
+def test_a_model_that_does_not_beat_a_rival_is_refused_with_its_name(other: str) -> None:
     y = movement(60.0)
     new = decoded(y, 0.7)
     for score in (new, decoded(y, 0.8, 2)):
         verdict = judge(new, y, BIN_WIDTH_S, **{other: score})
         assert not verdict.deployable
-        assert {"incumbent": "the model in use", "wiener": "a Wiener filter"}[other] in verdict.reason
+        assert {"incumbent": "the model in use", "wiener": "a same-day Wiener filter"}[
+            other
+        ] in verdict.reason
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_predicts_the_mean_or_another_time_does_not_pass(seed: int) -> None:
+def test_the_mean_or_another_time_does_not_pass(seed: int) -> None:
     y = movement(60.0, seed=seed)
     rng = np.random.default_rng(seed)
     for values in (
@@ -80,56 +89,56 @@ def test_an_output_that_does_not_vary_is_left_out() -> None:
     assert verdict.deployable
     assert np.isnan(verdict.new[1])
     y[:, 0] = 1.0
-    with pytest.raises(RtdecodeError, match="no output varies"):
+    with pytest.raises(RtdecodeError, match="no output that varies"):
         judge(y, y, BIN_WIDTH_S)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_model_that_decodes_no_numbers_is_refused_and_beaten(bad: float) -> None:
+def test_a_model_that_decodes_nan_or_infinity_is_refused_and_beaten(bad: float) -> None:
     y = movement(60.0)
     broken = decoded(y, 0.95)
     broken[700:, 1] = bad
     verdict = judge(broken, y, BIN_WIDTH_S)
     assert not verdict.deployable
-    assert verdict.reason == "some of what it decodes are no numbers"
+    assert verdict.reason == "decoded values contain NaN or infinity"
     assert judge(decoded(y, 0.5), y, BIN_WIDTH_S, incumbent=broken).deployable
 
 
-def test_too_little_behaviour_is_refused_with_how_much_it_takes() -> None:
-    y = movement(FEWEST_BLOCKS * BLOCK_S + 1.0)
+def test_too_little_behaviour_is_refused_with_the_time_needed() -> None:
+    y = movement(MIN_BLOCKS * BLOCK_S + 1.0)
     assert judge(decoded(y, 0.9), y, BIN_WIDTH_S).deployable
     y[:100] = np.nan
-    with pytest.raises(RtdecodeError, match=r"9\.0 s of behaviour to judge by, of 10 s at least"):
+    with pytest.raises(RtdecodeError, match=r"the test part has 9\.0 s of behaviour, and needs 10 s"):
         judge(decoded(y, 0.9), y, BIN_WIDTH_S)
 
 
-def test_unknown_behaviour_does_not_count() -> None:
+def test_unlabelled_bins_are_ignored() -> None:
     y = movement(60.0)
     values = decoded(y, 0.8)
     hidden = y.copy()
     hidden[::7] = np.nan
-    known = np.isfinite(hidden).all(axis=1)
-    one, other = judge(values, hidden, BIN_WIDTH_S), judge(values[known], y[known], BIN_WIDTH_S)
+    labelled = np.isfinite(hidden).all(axis=1)
+    one, other = judge(values, hidden, BIN_WIDTH_S), judge(values[labelled], y[labelled], BIN_WIDTH_S)
     assert (one.bound, one.chance, one.reason) == (other.bound, other.chance, other.reason)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.0, 0.95))
 @settings(max_examples=20, deadline=None)
-def test_draws_are_the_r2_of_the_rows_that_were_drawn(seed: int, score: float) -> None:
+def test_a_resample_is_the_r2_of_its_rows(seed: int, score: float) -> None:
     y = movement(30.0, seed=seed % 1000)
     values = decoded(y, score, seed)
     length = round(BLOCK_S / BIN_WIDTH_S)
     n_blocks = len(y) // length
-    drawn = drawn_r2(values, y, BIN_WIDTH_S, seed)
-    assert drawn.shape == (DRAWS,)
-    chosen = np.random.default_rng(seed).integers(0, n_blocks, (DRAWS, n_blocks))
-    for draw in (0, DRAWS - 1):
-        rows = np.concatenate([np.arange(block * length, (block + 1) * length) for block in chosen[draw]])
-        np.testing.assert_allclose(drawn[draw], r2(values[rows], y[rows]).mean(), rtol=1e-9)
+    resampled = bootstrap_r2(values, y, BIN_WIDTH_S, seed)
+    assert resampled.shape == (N_RESAMPLES,)
+    chosen = np.random.default_rng(seed).integers(0, n_blocks, (N_RESAMPLES, n_blocks))
+    for i in (0, N_RESAMPLES - 1):
+        rows = np.concatenate([np.arange(block * length, (block + 1) * length) for block in chosen[i]])
+        np.testing.assert_allclose(resampled[i], r2(values[rows], y[rows]).mean(), rtol=1e-9)
 
 
 def test_shifts_leave_no_bin_near_its_own_time() -> None:
     y = movement(40.0, 1)
-    shifted = shifted_r2(y, y, BIN_WIDTH_S)
+    shifted = circular_shift_r2(y, y, BIN_WIDTH_S)
     assert shifted.max() < 0.5
     assert r2(y, y)[0] == 1.0

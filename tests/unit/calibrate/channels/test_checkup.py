@@ -1,4 +1,4 @@
-"""Today's channels on real days, spoilt in the ways in which arrays are spoilt."""
+"""The check of channels on real days, corrupted as arrays are."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.channels.checkup import Channels, examine, listed
 from rtdecode.calibrate.channels.noise import noise
-from rtdecode.calibrate.channels.statistics import remember, with_memory
+from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.read import read_session
 
 BIN_WIDTH_S, COUNT_MAX = 0.064, 64
-SPOILT = (5, 17, 44, 60, 74)
+CORRUPTED = (5, 17, 44, 60, 74)
 VELOCITY = tuple(Output(name, "mm/s", 0.0, 100.0, "velocity") for name in ("vx", "vy"))
 
 Counts = np.ndarray
@@ -35,7 +35,7 @@ def read(data_dir: Path, day: str) -> tuple[Counts, np.ndarray]:
 def base(data_dir: Path) -> ModelArtifact:
     counts, targets = read(data_dir, "20161007_02")
     made = same_day_filter(counts, targets, VELOCITY, BIN_WIDTH_S)
-    return with_memory(made, remember(counts, targets, BIN_WIDTH_S, COUNT_MAX))
+    return with_statistics(made, channel_tensors(counts, targets, BIN_WIDTH_S, COUNT_MAX))
 
 
 @pytest.fixture(scope="module")
@@ -50,46 +50,46 @@ def found_in(counts: Counts, base: ModelArtifact) -> Channels:
 def hum(hz: float) -> Callable[[Counts], Counts]:
     """A regular source in place of spikes."""
 
-    def spoil(counts: Counts) -> Counts:
+    def corrupt(counts: Counts) -> Counts:
         time = np.arange(len(counts) + 1) * BIN_WIDTH_S
-        for i, channel in enumerate(SPOILT):
+        for i, channel in enumerate(CORRUPTED):
             counts[:, channel] = np.diff(np.floor(time * hz + 0.17 * i))
         return counts
 
-    return spoil
+    return corrupt
 
 
 def drawn(counts: Counts, per_bin: float, shared: bool) -> np.ndarray:
-    shape = (len(counts), 1 if shared else len(SPOILT))
+    shape = (len(counts), 1 if shared else len(CORRUPTED))
     return np.random.default_rng(1).random(shape) < per_bin
 
 
 def bursts(counts: Counts) -> Counts:
-    counts[:, SPOILT] += 20 * drawn(counts, 0.064, shared=False)
+    counts[:, CORRUPTED] += 20 * drawn(counts, 0.064, shared=False)
     return counts
 
 
 def shared_bursts(counts: Counts) -> Counts:
-    counts[:, SPOILT] += 8 * drawn(counts, 0.13, shared=True)
+    counts[:, CORRUPTED] += 8 * drawn(counts, 0.13, shared=True)
     return counts
 
 
 def bad_contact(counts: Counts) -> Counts:
-    counts[:, SPOILT] *= (np.arange(len(counts)) // 500 % 2)[:, np.newaxis]
+    counts[:, CORRUPTED] *= (np.arange(len(counts)) // 500 % 2)[:, np.newaxis]
     return counts
 
 
 def loud(counts: Counts) -> Counts:
-    counts[:, SPOILT] = np.random.default_rng(1).poisson(250 * BIN_WIDTH_S, (len(counts), len(SPOILT)))
+    counts[:, CORRUPTED] = np.random.default_rng(1).poisson(250 * BIN_WIDTH_S, (len(counts), len(CORRUPTED)))
     return counts
 
 
 def full(counts: Counts) -> Counts:
-    counts[:, SPOILT] = np.where(drawn(counts, 0.03, shared=False), 200, counts[:, SPOILT])
+    counts[:, CORRUPTED] = np.where(drawn(counts, 0.03, shared=False), 200, counts[:, CORRUPTED])
     return counts
 
 
-SPOIL = {
+CORRUPTIONS = {
     "60 Hz": (hum(60.0), "as regular as a clock at 60 Hz"),
     "300 Hz": (hum(300.0), "above 200 Hz"),
     "bursts": (bursts, "bursts"),
@@ -100,21 +100,21 @@ SPOIL = {
 }
 
 
-@pytest.mark.parametrize("what", SPOIL)
+@pytest.mark.parametrize("what", CORRUPTIONS)
 def test_noise_is_found_on_its_channels_and_on_no_other(
     base: ModelArtifact, today: tuple[Counts, np.ndarray], what: str
 ) -> None:
-    spoil, why = SPOIL[what]
-    found = found_in(spoil(today[0].astype("i4")), base)
-    assert tuple(np.flatnonzero(found.noisy)) == SPOILT
-    assert all(why in found.why[channel] for channel in SPOILT)
+    corrupt, why = CORRUPTIONS[what]
+    found = found_in(corrupt(today[0].astype("i4")), base)
+    assert tuple(np.flatnonzero(found.noisy)) == CORRUPTED
+    assert all(why in found.why[channel] for channel in CORRUPTED)
     assert not found.reordered
     (note,) = [note for note in found.notes if "noisy" in note]
     assert note.startswith("5 of 96 channels are noisy: 5, ")
-    assert not found.today.used[list(SPOILT)].any()
+    assert not found.today.used[list(CORRUPTED)].any()
 
 
-def test_a_real_day_as_it_is_has_no_noise(base: ModelArtifact, today: tuple[Counts, np.ndarray]) -> None:
+def test_an_unchanged_real_day_has_no_noise(base: ModelArtifact, today: tuple[Counts, np.ndarray]) -> None:
     found = examine(*today, base, BIN_WIDTH_S)
     assert not found.noisy.any()
     assert not found.reordered
@@ -128,7 +128,7 @@ def test_a_channel_that_was_off_for_most_of_a_real_day_is_found(data_dir: Path) 
     assert noise(counts, BIN_WIDTH_S, COUNT_MAX, fires) == {72: "off for 63% of the time"}
 
 
-def test_variance_is_held_against_the_bases(base: ModelArtifact, today: tuple[Counts, np.ndarray]) -> None:
+def test_variance_is_compared_with_the_base_s(base: ModelArtifact, today: tuple[Counts, np.ndarray]) -> None:
     counts = today[0].astype("i4")
     rng = np.random.default_rng(0)
     counts[:, 44] = rng.poisson(rng.gamma(0.5, 4.0, len(counts)))
@@ -148,7 +148,7 @@ def test_silent_and_new_channels_and_whole_banks_are_listed(
     np.testing.assert_array_equal(found.never[64:], ~used[64:])
     assert found.new[unused]
     (bank,) = [oddity for oddity in found.oddities if "silent" in oddity.what]
-    assert "64–95 all together, so check the connector" in bank.fix
+    assert "64–95 are silent as a whole, so check the connector" in bank.fix
     assert bank.serious
 
 
@@ -174,23 +174,21 @@ def test_bins_in_which_the_whole_array_fires_are_counted(
     assert any("most of the array fires at once" in note for note in found.notes)
 
 
-def test_thresholds_that_were_set_anew_show_in_the_rates(
-    base: ModelArtifact, today: tuple[Counts, np.ndarray]
-) -> None:
+def test_changed_thresholds_show_in_the_rates(base: ModelArtifact, today: tuple[Counts, np.ndarray]) -> None:
     counts = today[0] + np.random.default_rng(0).poisson(40 * BIN_WIDTH_S, today[0].shape)
     found = found_in(counts, base)
     assert any("times as much as in the base's last session" in note for note in found.notes)
     assert not found.noisy.any()
 
 
-def test_swapped_banks_are_said_with_what_to_do(
+def test_swapped_banks_are_reported_with_what_to_do(
     base: ModelArtifact, today: tuple[Counts, np.ndarray]
 ) -> None:
     counts, targets = today
     swapped = counts[:, np.r_[32:64, 0:32, 64:96]]
     for labels in (targets, None):
         found = examine(swapped, labels, base, BIN_WIDTH_S)
-        assert found.reordered == "0–31 and 32–63 have changed places"
+        assert found.reordered == "0–31 and 32–63 are swapped"
         assert found.oddities[0].serious
         assert "check the connectors" in found.notes[0]
 

@@ -1,4 +1,4 @@
-"""What a model keeps of its channels: rates, correlations and tuning, and what older models tell."""
+"""Channel statistics in models: rates, correlations and tuning, and the read-ins of older models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from rtdecode.artifact import ModelArtifact, Output, read_artifact, write_artifact
-from rtdecode.calibrate.channels.statistics import carried, remember, remembered, tuning_of, with_memory
+from rtdecode.calibrate.channels.statistics import (
+    channel_statistics,
+    channel_tensors,
+    kept_tuning,
+    tuning_of,
+    with_statistics,
+)
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import bundled_models
@@ -37,21 +43,23 @@ def artifact() -> ModelArtifact:
     return same_day_filter(counts, targets, OUTPUTS, BIN_WIDTH_S)
 
 
-def test_it_comes_back_from_the_file_and_leaves_the_id_alone(artifact: ModelArtifact, tmp_path: Path) -> None:
+def test_statistics_survive_the_file_and_leave_the_id_unchanged(
+    artifact: ModelArtifact, tmp_path: Path
+) -> None:
     counts, targets = made()
-    kept = with_memory(artifact, remember(counts, targets, BIN_WIDTH_S, COUNT_MAX))
+    kept = with_statistics(artifact, channel_tensors(counts, targets, BIN_WIDTH_S, COUNT_MAX))
     assert kept.model_id == artifact.model_id
     write_artifact(tmp_path / "kept.safetensors", train_in_float16(kept))
-    memory = remembered(read_artifact(tmp_path / "kept.safetensors"))
+    statistics = channel_statistics(read_artifact(tmp_path / "kept.safetensors"))
     clipped = np.minimum(counts, COUNT_MAX).astype("f8")
-    np.testing.assert_allclose(memory.mean, clipped.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(memory.sd, clipped.std(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(statistics.mean, clipped.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(statistics.sd, clipped.std(axis=0), rtol=1e-6)
     summed = clipped[: len(clipped) // 3 * 3].reshape(-1, 3, C).sum(axis=1)[:, :5]
-    assert memory.together is not None
-    np.testing.assert_allclose(memory.together[:5, :5], np.corrcoef(summed.T), atol=1e-3)
-    assert not memory.together[5].any()
-    assert memory.tuning is not None
-    assert list(memory.used) == [True] * 5 + [False]
+    assert statistics.correlation is not None
+    np.testing.assert_allclose(statistics.correlation[:5, :5], np.corrcoef(summed.T), atol=1e-3)
+    assert not statistics.correlation[5].any()
+    assert statistics.tuning is not None
+    assert list(statistics.used) == [True] * 5 + [False]
 
 
 def test_tuning_is_the_direction_in_which_channels_fire() -> None:
@@ -65,40 +73,42 @@ def test_tuning_is_the_direction_in_which_channels_fire() -> None:
     assert tuning.r2[:4].min() > 0.3 > 0.05 > tuning.r2[4]
     assert tuning.r2[5] == 0.0
     assert not tuning.slope[5].any()
-    unknown = np.full_like(targets, np.nan)
-    assert tuning_of(counts, unknown, BIN_WIDTH_S, COUNT_MAX) is None
+    unlabelled = np.full_like(targets, np.nan)
+    assert tuning_of(counts, unlabelled, BIN_WIDTH_S, COUNT_MAX) is None
 
 
-def test_without_labels_the_tuning_of_before_is_carried_on(artifact: ModelArtifact) -> None:
+def test_without_labels_the_base_s_tuning_is_kept(artifact: ModelArtifact) -> None:
     counts, targets = made()
-    before = with_memory(artifact, remember(counts, targets, BIN_WIDTH_S, COUNT_MAX))
-    fresh = remember(made(1)[0], None, BIN_WIDTH_S, COUNT_MAX)
-    assert remembered(with_memory(artifact, fresh)).tuning is None
-    after = remembered(with_memory(artifact, carried(before) | fresh))
-    known = remembered(before).tuning
+    before = with_statistics(artifact, channel_tensors(counts, targets, BIN_WIDTH_S, COUNT_MAX))
+    fresh = channel_tensors(made(1)[0], None, BIN_WIDTH_S, COUNT_MAX)
+    assert channel_statistics(with_statistics(artifact, fresh)).tuning is None
+    after = channel_statistics(with_statistics(artifact, kept_tuning(before) | fresh))
+    tuning = channel_statistics(before).tuning
     assert after.tuning is not None
-    assert known is not None
-    np.testing.assert_array_equal(after.tuning.slope, known.slope)
-    assert not np.array_equal(after.mean, remembered(before).mean)
+    assert tuning is not None
+    np.testing.assert_array_equal(after.tuning.slope, tuning.slope)
+    assert not np.array_equal(after.mean, channel_statistics(before).mean)
 
 
-def test_of_older_models_the_read_in_tells_rates() -> None:
+def test_rates_of_older_models_are_in_the_read_in() -> None:
     (path,) = [path for path in bundled_models() if path.name == "indy.safetensors"]
     bundled = read_artifact(path)
     bare = replace(bundled, train={k: v for k, v in bundled.train.items() if not k.startswith("channels.")})
-    memory = remembered(bare)
-    assert memory.together is None
-    assert memory.tuning is None
-    rates_hz = memory.mean[memory.used] / bundled.bin_width_s
+    statistics = channel_statistics(bare)
+    assert statistics.correlation is None
+    assert statistics.tuning is None
+    rates_hz = statistics.mean[statistics.used] / bundled.bin_width_s
     assert 3 < np.median(rates_hz) < 20
     assert rates_hz.max() < 100
-    assert np.isnan(memory.mean[~memory.used]).all()
-    nothing = remembered(replace(bundled, train={}))
+    assert np.isnan(statistics.mean[~statistics.used]).all()
+    nothing = channel_statistics(replace(bundled, train={}))
     assert np.isnan(nothing.mean).all()
 
 
-def test_damaged_memory_is_refused(artifact: ModelArtifact) -> None:
-    kept = remember(*made(), BIN_WIDTH_S, COUNT_MAX)
-    broken = with_memory(artifact, kept | {"channels.together": np.zeros((2, 2), "f2")})
-    with pytest.raises(RtdecodeError, match=r"train\.channels\.together of shape \[2, 2\], not \[6, 6\]"):
-        remembered(broken)
+def test_damaged_statistics_are_refused(artifact: ModelArtifact) -> None:
+    kept = channel_tensors(*made(), BIN_WIDTH_S, COUNT_MAX)
+    broken = with_statistics(artifact, kept | {"channels.together": np.zeros((2, 2), "f2")})
+    with pytest.raises(
+        RtdecodeError, match=r"train\.channels\.together is damaged: its shape is \[2, 2\], not \[6, 6\]"
+    ):
+        channel_statistics(broken)

@@ -32,7 +32,7 @@ def taken(of: Session, *blocks: str) -> BinnedSession:
     return only_blocks(of, bin_session(of, 0.1), blocks)
 
 
-def test_a_block_lasts_from_its_first_trial_to_its_last_and_may_come_again() -> None:
+def test_a_block_lasts_from_its_first_trial_to_its_last_and_may_be_repeated() -> None:
     found = taken(session(), "a")
     # 1 to 4 s, the pause from 2 to 3 included, and 7 to 8 s.
     assert found.counts[:, 0].tolist() == [*range(10, 40), *range(70, 80)]
@@ -40,7 +40,7 @@ def test_a_block_lasts_from_its_first_trial_to_its_last_and_may_come_again() -> 
     assert found.origin_s == pytest.approx(1.0)
 
 
-def test_several_blocks_are_taken_in_the_order_of_time() -> None:
+def test_several_blocks_are_in_the_order_of_time() -> None:
     assert taken(session(), "c", "b").counts[:, 0].tolist() == [*range(50, 60), *range(90, 100)]
     assert taken(session(), "b", "c").counts.tobytes() == taken(session(), "c", "b").counts.tobytes()
 
@@ -67,12 +67,12 @@ def test_trials_need_not_be_sorted_nor_names_be_text() -> None:
 
 def test_only_bins_wholly_inside_count() -> None:
     wide = only_blocks(session(), bin_session(session(), 0.4), ["b"])
-    # Bins of 0.4 s that lie in 5 to 6 s: 5.2 to 5.6 and 5.6 to 6.0.
+    # Bins of 0.4 s in 5 to 6 s: 5.2 to 5.6 and 5.6 to 6.0.
     np.testing.assert_allclose(wide.t_bin, [5.6, 6.0])
 
 
-def test_what_is_not_there_is_said() -> None:
-    with pytest.raises(RtdecodeError, match=r"has no block 'd'.*there are a, b, c"):
+def test_a_missing_block_is_refused_with_its_name() -> None:
+    with pytest.raises(RtdecodeError, match=r"has no block 'd'.*use a, b, c"):
         taken(session(), "d")
     with pytest.raises(RtdecodeError, match="has no block 'd'"):
         taken(session(), "a", "d")
@@ -80,7 +80,7 @@ def test_what_is_not_there_is_said() -> None:
         taken(replace(session(), trials=None), "a")
     plain = session()
     assert plain.trials is not None
-    with pytest.raises(RtdecodeError, match="do not tell blocks"):
+    with pytest.raises(RtdecodeError, match="has no column `block`"):
         taken(replace(plain, trials=replace(plain.trials, columns={})), "a")
     late = replace(plain.trials, start=plain.trials.start + 100, stop=plain.trials.stop + 100)
     with pytest.raises(RtdecodeError, match="holds no spikes in the time of a"):

@@ -28,14 +28,14 @@ def test_the_cursor_is_the_output_stage_s_before_a_decoded_before_a_recorded_one
         cursor = find_cursor(session, {})
         assert (cursor.source, cursor.samples.names) == (source, ("x", "y"))
         assert (cursor.samples.values[:, 0] == x).all()
-    # What a decoder's values are in is told by the outputs, where no behaviour of the name is there.
+    # The units of decoded values are the outputs', where there is no behaviour of the name.
     alone = replace(decoded(plain, None), behavior=None)
     with pytest.raises(RtdecodeError, match="has no cursor position"):
         find_cursor(alone, {})
     assert find_cursor(alone, {"x": "mm", "y": "mm"}).samples.units == ("mm", "mm")
 
 
-def test_a_cursor_recorded_from_the_screen_comes_before_all_others() -> None:
+def test_the_displayed_cursor_is_preferred() -> None:
     plain = closed_loop()
     assert plain.behavior is not None
     names = ("x", "y", "cursor_x", "cursor_y")
@@ -55,7 +55,7 @@ def test_a_cursor_recorded_from_the_screen_comes_before_all_others() -> None:
         assert cursor.samples.units == ("mm", "mm")
 
 
-def test_what_was_on_the_screen_is_not_learnt_from_unless_asked_for(tmp_path: Path) -> None:
+def test_a_displayed_cursor_is_a_label_only_on_request(tmp_path: Path) -> None:
     plain = closed_loop()
     assert plain.behavior is not None
     renamed = replace(plain.behavior, names=("x", "y", "cursor_x", "cursor_y"), units=("mm",) * 4)
@@ -64,7 +64,7 @@ def test_what_was_on_the_screen_is_not_learnt_from_unless_asked_for(tmp_path: Pa
     assert read_labelled(tmp_path / "run.h5", BIN_S, ("cursor_x",)).names == ("cursor_x",)
 
 
-def test_velocities_are_called_as_they_were_recorded() -> None:
+def test_velocities_have_their_recorded_names() -> None:
     session = closed_loop()
     assert session.behavior is not None
     for names, expected in (

@@ -1,4 +1,4 @@
-"""R² and correlation agree with their definitions, and have no value where they have no meaning."""
+"""Scores agree with their definitions, and are NaN where they are undefined."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.data.metrics import nullable, pcc, r2, score_decoded
+from rtdecode.calibrate.data.metrics import firing_fraction, nullable, pcc, r2, sample_counts, score_decoded
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior
 
@@ -74,10 +75,10 @@ def test_constant_values_have_an_r2_but_no_correlation() -> None:
     assert np.isfinite(r2(values, targets)).all()
 
 
-@pytest.mark.parametrize("n_known", [0, 1])
-def test_too_few_rows_have_no_score(n_known: int) -> None:
+@pytest.mark.parametrize("n_labelled", [0, 1])
+def test_too_few_rows_have_no_score(n_labelled: int) -> None:
     values, targets = make_pair()
-    targets[n_known:] = np.nan
+    targets[n_labelled:] = np.nan
     assert np.isnan(r2(values, targets)).all()
     assert np.isnan(pcc(values, targets)).all()
 
@@ -86,7 +87,7 @@ def test_too_few_rows_have_no_score(n_known: int) -> None:
 def test_shapes_that_differ_are_refused(shape: tuple[int, ...]) -> None:
     values, targets = make_pair()
     for score in (r2, pcc):
-        with pytest.raises(RtdecodeError, match=r"targets of shape \[200, 3\]"):
+        with pytest.raises(RtdecodeError, match=r"and \[200, 3\]; both must be"):
             score(np.zeros(shape), targets)
     with pytest.raises(RtdecodeError, match="both must be"):
         r2(values[:, 0], targets[:, 0])
@@ -131,7 +132,37 @@ def test_decoded_values_that_do_not_fit_are_refused() -> None:
     values, targets = make_pair()
     time = np.arange(200) * 0.02
     behavior = Behavior(time, targets, ("a", "b", "c"), ("", "", ""))
-    with pytest.raises(RtdecodeError, match="for 200 bins and 2 outputs"):
+    with pytest.raises(RtdecodeError, match=r"\[200, 3\], not \[200, 2\]"):
         score_decoded(time, values, ("a", "b"), behavior)
-    with pytest.raises(RtdecodeError, match="for 199 bins and 3 outputs"):
+    with pytest.raises(RtdecodeError, match=r"\[200, 3\], not \[199, 3\]"):
         score_decoded(time[1:], values, ("a", "b", "c"), behavior)
+
+
+def test_draws_have_the_mean_and_the_variance_of_a_poisson_process() -> None:
+    rates = np.tile([0.05, 0.7, 4.0], (60_000, 1))
+    counts = sample_counts(rates, seed=3)
+    np.testing.assert_allclose(counts.mean(axis=0), [0.05, 0.7, 4.0], rtol=0.05)
+    np.testing.assert_allclose(counts.var(axis=0), [0.05, 0.7, 4.0], rtol=0.05)
+
+
+def test_the_seed_fixes_the_draws() -> None:
+    rates = np.full((200, 4), 1.3)
+    first, again, other = (sample_counts(rates, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("most", [1, 20, 255])
+def test_draws_are_clipped(most: int) -> None:
+    assert sample_counts(np.full((50, 2), 1000.0), 0, most).max() == most
+
+
+def test_no_rate_no_spikes() -> None:
+    assert not sample_counts(np.zeros((100, 3)), 0).any()
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 5)), elements=st.integers(0, 3)))
+def test_fraction_is_the_sum_of_equation_20(counts: np.ndarray) -> None:
+    n_bins, n_channels = counts.shape
+    by_hand = [sum(counts[t, i] >= 1 for t in range(n_bins)) / n_bins for i in range(n_channels)]
+    np.testing.assert_allclose(firing_fraction(counts), by_hand)

@@ -257,12 +257,18 @@ def test_progress_is_reported_in_order(path: Path) -> None:
             {"settings": FitSettings(steady_state=True)},
             "no steady state. Fix: leave --steady-state out",
         ),
-        ({"bin_width_s": 0.0}, "a bin width of 0.0 s"),
-        ({"bin_width_s": 0.3}, "a bin width of 0.3 s"),
-        ({"bin_width_s": float("nan")}, "a bin width of nan s"),
-        ({"settings": FitSettings(holdout=0.0)}, "a hold-out of 0.0"),
-        ({"settings": FitSettings(holdout=0.6)}, "a hold-out of 0.6"),
-        ({"outputs": ("vx", "pupil")}, "a.h5: has no behaviour called 'pupil', but vx, vy, x"),
+        ({"bin_width_s": 0.0}, "the bin width must be 0.001 to 0.25 s, got 0.0"),
+        ({"bin_width_s": 0.3}, "the bin width must be 0.001 to 0.25 s, got 0.3"),
+        ({"bin_width_s": float("nan")}, "the bin width must be 0.001 to 0.25 s, got nan"),
+        (
+            {"settings": FitSettings(holdout=0.0)},
+            "the held-out fraction must be above 0 and at most 0.5, got 0.0",
+        ),
+        (
+            {"settings": FitSettings(holdout=0.6)},
+            "the held-out fraction must be above 0 and at most 0.5, got 0.6",
+        ),
+        ({"outputs": ("vx", "pupil")}, "a.h5: has no behaviour called 'pupil', only vx, vy, x"),
         ({"outputs": ()}, "no output to decode"),
         ({"outputs": ("vx", "vx")}, "'vx' is there twice"),
     ],
@@ -274,13 +280,13 @@ def test_arguments_out_of_range_are_refused(path: Path, arguments: dict[str, Any
 
 
 def test_no_sessions_are_refused() -> None:
-    with pytest.raises(RtdecodeError, match="no session to learn from"):
+    with pytest.raises(RtdecodeError, match="no session to train on"):
         fit_sessions([])
 
 
 def test_a_session_without_behaviour_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path, replace(make_session(), behavior=None))
-    with pytest.raises(RtdecodeError, match=r"a\.h5: has no behaviour to learn from"):
+    with pytest.raises(RtdecodeError, match=r"a\.h5: has no behaviour to train on"):
         fit_sessions([path])
 
 
@@ -324,7 +330,7 @@ def test_sessions_that_do_not_fit_each_other_are_refused(path: Path, tmp_path: P
         fit_sessions([path, metric])
     behavior = replace(session.behavior, names=("u", "vy", "x"))
     renamed = save(tmp_path, replace(session, behavior=behavior), "renamed.h5")
-    with pytest.raises(RtdecodeError, match=r"renamed\.h5: has no behaviour called 'vx', but u, vy, x"):
+    with pytest.raises(RtdecodeError, match=r"renamed\.h5: has no behaviour called 'vx', only u, vy, x"):
         fit_sessions([path, renamed])
 
 

@@ -185,7 +185,7 @@ def test_a_day_that_does_not_fit_is_named_before_training(
     task = CentreOut(n_channels=24)
     mute = replace(simulate_session(task, draw_tuning(task, 1), 60.0, 1, "mute"), behavior=None)
     write_session(tmp_path / "mute.h5", mute)
-    with pytest.raises(RtdecodeError, match=r"mute\.h5: has no behaviour to learn from"):
+    with pytest.raises(RtdecodeError, match=r"mute\.h5: has no behaviour to train on"):
         pretrain_sessions([*days, tmp_path / "mute.h5"], SMALL)
     for width_s in (0.045, 0.064):
         write_session(tmp_path / f"{width_s}.h5", _in_counts(mute, width_s, days[0]))
@@ -297,5 +297,5 @@ def test_another_trainings_checkpoint_is_refused(days: list[Path], tmp_path: Pat
 
 
 def test_without_sessions_there_is_nothing_to_train_on() -> None:
-    with pytest.raises(RtdecodeError, match="no session to learn from"):
+    with pytest.raises(RtdecodeError, match="no session to train on"):
         pretrain_sessions([])

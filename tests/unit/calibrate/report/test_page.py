@@ -1,4 +1,4 @@
-"""The page about today: its verdict, what it tells, and that nothing in a file can break it."""
+"""The report: its verdict, its content, and that nothing in a file can break it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ import pytest
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.calibrate import Calibration, calibrate_session, forced
-from rtdecode.calibrate.channels.statistics import remember, with_memory
-from rtdecode.calibrate.report import changes as since
-from rtdecode.calibrate.report import page as reporting
-from rtdecode.calibrate.report.alignment import agreement_of
-from rtdecode.calibrate.report.changes import since_base
+from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
+from rtdecode.calibrate.report.alignment import latent_alignment
+from rtdecode.calibrate.report.changes import changes_since_base
 from rtdecode.calibrate.report.figures import direction_pair, draw_svg, turned_degrees
 from rtdecode.calibrate.report.page import page, report_or_note, trust_in, write_report
 from rtdecode.errors import RtdecodeError
@@ -61,16 +59,16 @@ def recorded(data_dir: Path) -> Session:
 
 @pytest.fixture(scope="module")
 def base(data_dir: Path) -> ModelArtifact:
-    """The model that ships, which remembers the channels of another day."""
+    """The bundled model with the channel statistics of another day."""
     (path,) = [path for path in bundled_models() if path.name == "indy.safetensors"]
     artifact = read_artifact(path)
     session = read_session(data_dir / "indy" / "indy_20161220_02.h5")
     binned = bin_session(session, artifact.bin_width_s, 0)
     assert session.behavior is not None
-    kept = remember(
+    kept = channel_tensors(
         binned.counts, behavior_at(session.behavior, binned.t_bin), artifact.bin_width_s, artifact.count_max
     )
-    return with_memory(artifact, kept)
+    return with_statistics(artifact, kept)
 
 
 def calibrated(
@@ -86,13 +84,13 @@ def good(tmp_path_factory: pytest.TempPathFactory, recorded: Session, base: Mode
     return calibrated(tmp_path_factory.mktemp("good"), recorded, base, "readout")
 
 
-def test_a_model_that_passed_is_trusted_in_plain_words(good: Calibration, base: ModelArtifact) -> None:
+def test_a_model_that_passed_is_trusted(good: Calibration, base: ModelArtifact) -> None:
     assert good.verdict is not None
-    passed = replace(good, deployable=True, reason="mean R² 0.8, better than a Wiener filter of today (0.7)")
+    passed = replace(good, deployable=True, reason="mean R² 0.8, better than a same-day Wiener filter (0.7)")
     assert trust_in(passed).headline == "TRUST"
     text = page(passed, base, {"stream": "M1"})
     assert '<header class="trust"' in text
-    assert "Mean R² 0.8, better than a Wiener filter of today (0.7)." in text
+    assert "Mean R² 0.8, better than a same-day Wiener filter (0.7)." in text
     for score in (good.verdict.new, good.verdict.wiener, [good.verdict.bound, good.verdict.chance]):
         assert score is not None
         assert all(f"{value:.3f}" in text for value in score)
@@ -101,7 +99,7 @@ def test_a_model_that_passed_is_trusted_in_plain_words(good: Calibration, base: 
     assert "stream <b>M1</b>" in text
 
 
-def test_a_model_in_use_that_does_as_well_goes_on(good: Calibration) -> None:
+def test_a_model_in_use_that_does_as_well_is_kept(good: Calibration) -> None:
     assert good.verdict is not None
     assert good.verdict.wiener is not None
     better = replace(good.verdict, deployable=False, incumbent=good.verdict.new + 0.1)
@@ -110,14 +108,14 @@ def test_a_model_in_use_that_does_as_well_goes_on(good: Calibration) -> None:
     )
     assert trust_in(refused).headline == "KEEP THE MODEL IN USE"
     assert "The model in use does as well or better." in trust_in(refused).why
-    # One that a filter of today beats, or that decodes nothing, is no comfort.
+    # Unless a same-day filter beats it, or it decodes nothing.
     for incumbent in (good.verdict.wiener - 0.1, np.full(4, -0.5), None):
         worse = replace(good.verdict, deployable=False, incumbent=incumbent, new=np.full(4, -0.6))
         assert trust_in(replace(refused, verdict=worse)).headline == "DO NOT USE"
     assert trust_in(forced(refused)).headline == "DO NOT USE"
 
 
-def test_nothing_in_a_file_becomes_markup_and_nothing_comes_from_elsewhere(
+def test_nothing_in_a_file_becomes_markup_and_nothing_is_fetched(
     good: Calibration, base: ModelArtifact
 ) -> None:
     assert good.artifact is not None
@@ -128,55 +126,51 @@ def test_nothing_in_a_file_becomes_markup_and_nothing_comes_from_elsewhere(
     text = page(strange, base, {"base": "<iframe>"})
     assert "alert(1)" in text
     assert not re.search(r"<(script|img|iframe|b>\$|i onload|link|image)", text)
-    # Names of XML vocabularies are no addresses that anything is fetched from.
+    # Names of XML vocabularies are not fetched.
     assert not re.search(r"(src|href)\s*=\s*[\"'](?!#)|url\((?!#)|@import", text)
 
 
 def test_the_figure_is_one_well_formed_drawing(good: Calibration) -> None:
     assert good.channels is not None
     assert good.artifact is not None
-    today = good.today
-    how: dict[str, Any] = {"decoded": good.decoded, "targets": today.targets[today.held_out]}
-    svg = draw_svg(good.channels, good.artifact.outputs, today.bin_width_s, verdict=good.verdict, **how)
+    day = good.session
+    how: dict[str, Any] = {"decoded": good.decoded, "targets": day.targets[day.test]}
+    svg = draw_svg(good.channels, good.artifact.outputs, day.bin_width_s, verdict=good.verdict, **how)
     root = ET.fromstring(svg)
     assert root.tag.endswith("svg")
     words = "".join(root.itertext())
-    for title in ("held-out time", "rates of channels", "preferred directions (vx, vy)", "R² of held-out"):
+    for title in ("test part", "rates of channels", "preferred directions (vx, vy)", "R² in the test part"):
         assert title in words
-    assert svg == draw_svg(
-        good.channels, good.artifact.outputs, today.bin_width_s, verdict=good.verdict, **how
-    )
+    assert svg == draw_svg(good.channels, good.artifact.outputs, day.bin_width_s, verdict=good.verdict, **how)
     pair = direction_pair(good.artifact.outputs)
     assert pair == (2, 3)
     assert turned_degrees(good.channels, pair) < 45
 
 
-def test_swapped_banks_without_labels_are_refused_and_said_so(
+def test_swapped_banks_without_labels_are_refused_and_reported(
     tmp_path: Path, recorded: Session, base: ModelArtifact
 ) -> None:
     result = calibrated(tmp_path, recorded, base, swap=True, labels=False)
     assert result.rung == "unsup"
     assert not result.deployable
-    assert result.reason == (
-        "channels look reordered: 0–31 and 32–63 have changed places; check the connectors"
-    )
+    assert result.reason == "channels look reordered: 0–31 and 32–63 are swapped; check the connectors"
     text = page(result, base, {})
     assert "DO NOT USE" in text
     assert result.reason in text
     assert "No behaviour, so no scores." in text
-    assert "made current all the same" in page(forced(result), base, {})
+    assert "made current nevertheless" in page(forced(result), base, {})
 
 
-def test_with_labels_the_scores_decide_and_the_page_says_what_is_odd(
+def test_with_labels_the_scores_decide_and_the_page_lists_oddities(
     tmp_path: Path, recorded: Session, base: ModelArtifact
 ) -> None:
     result = calibrated(tmp_path, recorded, base, "readout", swap=True)
     assert "look reordered" not in result.reason
-    assert any("0–31 and 32–63 have changed places" in note for note in result.notes)
-    assert "changed places" in trust_in(result).why
+    assert any("0–31 and 32–63 are swapped" in note for note in result.notes)
+    assert "are swapped" in trust_in(result).why
     passed = trust_in(replace(result, deployable=True))
     assert passed.headline == "TRUST WITH CARE"
-    assert "0–31 and 32–63 have changed places" in passed.why
+    assert "0–31 and 32–63 are swapped" in passed.why
 
 
 def test_without_labels_a_model_is_used_with_care(
@@ -188,7 +182,7 @@ def test_without_labels_a_model_is_used_with_care(
     assert "no labels today" in page(result, base, {})
 
 
-def test_where_no_model_could_be_made_the_page_says_why(
+def test_without_a_model_the_page_has_the_reason(
     tmp_path: Path, recorded: Session, base: ModelArtifact
 ) -> None:
     session = minutes(recorded, 1000)
@@ -202,41 +196,43 @@ def test_where_no_model_could_be_made_the_page_says_why(
     assert "No model could be made." in text
 
 
-def test_latents_meet_at_their_own_time_and_not_at_another(recorded: Session, base: ModelArtifact) -> None:
+def test_latents_are_aligned_in_the_same_window_and_in_no_other(
+    recorded: Session, base: ModelArtifact
+) -> None:
     binned = bin_session(recorded, base.bin_width_s, 0)
     assert recorded.behavior is not None
     targets = behavior_at(recorded.behavior, binned.t_bin)
     counts, targets = binned.counts[3000:9000], targets[3000:9000]
-    own = agreement_of(base, counts, targets, base.bin_width_s)
-    other = agreement_of(base, counts, np.roll(targets, 2500, axis=0), base.bin_width_s)
-    assert own is not None
+    same = latent_alignment(base, counts, targets, base.bin_width_s)
+    other = latent_alignment(base, counts, np.roll(targets, 2500, axis=0), base.bin_width_s)
+    assert same is not None
     assert other is not None
-    assert own.n_windows == 60
-    assert own.chance == pytest.approx(1 / 60)
-    assert own.own > own.other + 0.1
-    assert own.found > 3 * own.chance
-    assert other.own < own.own - 0.1
-    assert agreement_of(replace(base, kind="gru", widths=()), counts, targets, base.bin_width_s) is None
-    assert agreement_of(base, counts[:300], targets[:300], base.bin_width_s) is None
+    assert same.n_windows == 60
+    assert same.chance == pytest.approx(1 / 60)
+    assert same.same_window > same.other_windows + 0.1
+    assert same.retrieval > 3 * same.chance
+    assert other.same_window < same.same_window - 0.1
+    assert latent_alignment(replace(base, kind="gru", widths=()), counts, targets, base.bin_width_s) is None
+    assert latent_alignment(base, counts[:300], targets[:300], base.bin_width_s) is None
 
 
-def test_latents_are_left_out_where_they_cannot_be_had(
+def test_alignment_is_left_out_where_it_is_not_available(
     good: Calibration, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told(result: Calibration) -> str:
-        return dict(since_base(result, base))["Latents"]
+    def reported(result: Calibration) -> str:
+        return dict(changes_since_base(result, base))["Alignment"]
 
     assert good.artifact is not None
     gru = replace(good, artifact=replace(good.artifact, kind="gru", widths=(), fractional_bits=None))
-    assert told(gru) == "Not available: a gru model has no latents."
-    assert told(replace(good, verdict=None)) == "Not available: no behaviour."
+    assert reported(gru) == "Not available: a gru model has no latents."
+    assert reported(replace(good, verdict=None)) == "Not available: no behaviour."
     monkeypatch.delitem(sys.modules, "torch")
-    assert told(good) == "Not available: rung readout loads no torch."
-    monkeypatch.setattr(since, "torch_is_installed", lambda: False)
-    assert told(good) == "Not available: torch is not installed."
+    assert reported(good) == "Not available: rung readout does not load torch."
+    monkeypatch.setattr("rtdecode.calibrate.report.changes.torch_is_installed", lambda: False)
+    assert reported(good) == "Not available: torch is not installed."
 
 
-def test_the_page_is_whole_or_not_there_and_its_failure_is_a_note(
+def test_the_page_is_written_atomically_and_a_failure_is_a_note(
     tmp_path: Path, good: Calibration, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "today.report.html"
@@ -248,12 +244,12 @@ def test_the_page_is_whole_or_not_there_and_its_failure_is_a_note(
         write_report(nowhere, good, base)
     note = report_or_note(nowhere, good, base)
     assert note is not None
-    assert note.startswith("no report was written (")
+    assert note.startswith("the report could not be written (")
 
     def broken(*_arguments: Any, **_more: Any) -> str:
         raise ZeroDivisionError("a figure")
 
     before = path.read_bytes()
-    monkeypatch.setattr(reporting, "draw_svg", broken)
-    assert report_or_note(path, good, base) == "no report was written (ZeroDivisionError: a figure)"
+    monkeypatch.setattr("rtdecode.calibrate.report.page.draw_svg", broken)
+    assert report_or_note(path, good, base) == "the report could not be written (ZeroDivisionError: a figure)"
     assert path.read_bytes() == before

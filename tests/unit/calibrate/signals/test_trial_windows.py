@@ -28,7 +28,7 @@ def in_bins(n_bins: int, width_s: float = 0.02) -> BinnedSession:
 
 
 def trials_at(*seconds: tuple[float, float]) -> Trials:
-    """Trials from and to so many seconds after the origin."""
+    """Trials between these seconds after the origin."""
     start, stop = np.array(seconds).T if seconds else np.zeros((2, 0))
     return Trials(ORIGIN_S + start, ORIGIN_S + stop)
 
@@ -51,7 +51,7 @@ def test_continuous_windows_are_all_that_fit(n_bins: int, window: int, hop: int)
 
 @pytest.mark.parametrize(("window", "hop"), [(0, 1), (1, 0), (10, -1)])
 def test_continuous_windows_refuse(window: int, hop: int) -> None:
-    with pytest.raises(RtdecodeError, match="bins every"):
+    with pytest.raises(RtdecodeError, match="at least 1 bin, got"):
         continuous_windows(100, window, hop)
 
 
@@ -149,10 +149,10 @@ def test_windows_hold_what_the_recording_holds() -> None:
     assert windows.targets.dtype == windows.weight.dtype == np.float32
     for n, begin in enumerate(first):
         np.testing.assert_array_equal(windows.counts[n], binned.counts[begin : begin + 50].T)
-        known = np.isfinite(targets[begin : begin + 50]).all(axis=1)
-        np.testing.assert_array_equal(windows.weight[n, 0], known)
+        labelled = np.isfinite(targets[begin : begin + 50]).all(axis=1)
+        np.testing.assert_array_equal(windows.weight[n, 0], labelled)
         np.testing.assert_array_equal(
-            windows.targets[n], np.where(known, np.arange(begin, begin + 50), 0.0)[np.newaxis].repeat(2, 0)
+            windows.targets[n], np.where(labelled, np.arange(begin, begin + 50), 0.0)[np.newaxis].repeat(2, 0)
         )
     # The third window is unknown throughout, and still there.
     assert not windows.weight[2].any()

@@ -1,4 +1,4 @@
-"""The linear filters in plain NumPy are those of docs/model-files.md, and count what they do."""
+"""The linear filters in plain NumPy follow docs/model-files.md, and count their operations."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_wiener_filter_sums_over_lags_and_channels() -> None:
         np.testing.assert_allclose(values[k], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_the_kalman_filter_carries_mean_and_covariance_on() -> None:
+def test_the_kalman_filter_keeps_mean_and_covariance() -> None:
     artifact, counts = kalman(steady=False), make_counts()
     run, inverse = artifact.run, np.linalg.inv
     state, covariance, values = np.zeros(N_STATES), run["prior"], []
@@ -81,13 +81,13 @@ def test_the_kalman_filter_carries_mean_and_covariance_on() -> None:
         covariance = run["transition"] @ covariance @ run["transition"].T + run["process_noise"]
         covariance = inverse(inverse(covariance) + run["information"])
         state = run["transition"] @ state
-        told = run["offset"] + n @ run["observe"]
-        state = state + covariance @ (told - run["information"] @ state)
+        evidence = run["offset"] + n @ run["observe"]
+        state = state + covariance @ (evidence - run["information"] @ state)
         values.append(run["bias"] + run["readout"] @ state)
     np.testing.assert_allclose(LinearReference(artifact).run(counts), values, rtol=1e-5, atol=1e-6)
 
 
-def test_the_steady_kalman_filter_carries_its_mean_on() -> None:
+def test_the_steady_kalman_filter_keeps_its_mean() -> None:
     artifact, counts = kalman(steady=True), make_counts()
     run, state, values = artifact.run, np.zeros(N_STATES), []
     for n in read(counts):

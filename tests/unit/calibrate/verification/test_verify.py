@@ -1,4 +1,4 @@
-"""`verify` finds nothing where all ways agree, and finds each of them out where it does not."""
+"""`verify` accepts backends that agree, and detects each of them where it does not."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from networks import COUNT_MAX, N_CHANNELS, OUTPUTS, make_alignnet, make_counts,
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.verification import backends as ways
-from rtdecode.calibrate.verification import verify
+from rtdecode.calibrate.verification import backends
 from rtdecode.calibrate.verification.verify import Verification, verify_model
 from rtdecode.decode import alignnet_tensors
 from rtdecode.decode.alignnet import AlignNetDecoder
@@ -26,7 +25,7 @@ from rtdecode.models.export.export import export, fold
 
 torch.set_num_threads(1)
 
-NETWORK_WAYS = {"torch step", "numba run", "numba step", "numba restored", "torch restored"}
+NETWORK_BACKENDS = {"torch step", "numba run", "numba step", "numba restored", "torch restored"}
 F4 = NDArray[np.float32]
 U1 = NDArray[np.uint8]
 
@@ -69,19 +68,19 @@ def linear(kind: str) -> ModelArtifact:
 
 
 def wrong(result: Verification) -> set[str]:
-    """The ways in which spikes differ."""
-    return {name for name, way in result.ways.items() if way.spike_mismatches}
+    """The backends whose spikes differ."""
+    return {name for name, backend in result.backends.items() if backend.spike_mismatches}
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_all_ways_of_an_alignnet_agree(seed: int) -> None:
+def test_all_backends_of_an_alignnet_agree(seed: int) -> None:
     artifact, counts = alignnet(seed, widths=(12, 10, 8), dec_widths=(6, 7)), make_counts(600, seed)
     result = verify_model(artifact, counts)
     assert result.agrees
     assert (result.spike_mismatches, result.value_mismatches, result.bins) == (0, 0, 600)
     assert 0.0 < result.max_output_diff_sd < 1e-5
     assert result.reference == "torch batch"
-    assert result.ways.keys() == NETWORK_WAYS
+    assert result.backends.keys() == NETWORK_BACKENDS
     assert result.saved_at == (151, 302, 453)
     assert 0 < result.step_us["p50"] <= result.step_us["p99"]
 
@@ -109,7 +108,7 @@ def test_a_gru_has_no_spikes_and_its_outputs_agree() -> None:
     result = verify_model(artifact, counts)
     assert result.agrees
     assert (result.layers, result.spikes, result.spike_mismatches) == ((), 0, 0)
-    assert result.ways.keys() == NETWORK_WAYS
+    assert result.backends.keys() == NETWORK_BACKENDS
     assert 0.0 < result.max_output_diff_sd < 1e-5
     assert result.dense_macs == GRUDecoder(artifact).dense_macs > result.effective_acs > 0
 
@@ -120,17 +119,16 @@ def test_filters_agree_with_plain_numpy_and_need_no_torch(kind: str, monkeypatch
     result = verify_model(linear(kind), make_counts(200))
     assert result.agrees
     assert (result.reference, result.layers) == ("numpy", ())
-    assert result.ways.keys() == {"numba run", "numba step", "numba restored"}
+    assert result.backends.keys() == {"numba run", "numba step", "numba restored"}
     assert result.max_output_diff_sd < 1e-6
     assert result.clipped > 0
     assert 0 < result.effective_acs < result.dense_macs
 
 
 @pytest.mark.parametrize("save_at", [(1,), (7,), (8, 11, 37), tuple(range(1, 100, 2))])
-def test_a_state_may_be_saved_anywhere(save_at: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "CHUNK_BINS", 23)
+def test_a_state_may_be_saved_anywhere(save_at: tuple[int, ...]) -> None:
     artifact, counts = alignnet(), make_counts(100)
-    result = verify_model(artifact, counts, save_at=save_at)
+    result = verify_model(artifact, counts, save_at=save_at, chunk_bins=23)
     assert result.agrees
     assert result.saved_at == save_at
     assert result.spikes == verify_model(artifact, counts, save_at=(50,)).spikes
@@ -140,11 +138,11 @@ def test_one_bin_has_no_state_to_save() -> None:
     result = verify_model(alignnet(), make_counts(1))
     assert result.agrees
     assert result.saved_at == ()
-    assert result.ways.keys() == NETWORK_WAYS - {"numba restored", "torch restored"}
+    assert result.backends.keys() == NETWORK_BACKENDS - {"numba restored", "torch restored"}
 
 
-def test_without_the_grid_spikes_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In tenths, sums often lie right at the threshold, and the order of their terms decides."""
+def test_without_fixed_point_weights_spikes_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With weights in tenths, sums are often right at the threshold, and the order of their terms decides."""
     net, counts = make_alignnet(0, widths=(32, 32, 32)), make_counts(1500)
     exact = artifact_of(net)
     run = {name: tensor.astype("f4") for name, tensor in fold(net, "monday").items()}
@@ -161,7 +159,7 @@ def test_without_the_grid_spikes_differ(monkeypatch: pytest.MonkeyPatch) -> None
     assert result.layers[0].mismatches > 0
     assert result.max_output_diff_sd > 1e-3
     assert result.value_mismatches == 0
-    # The same tenths on the grid: what was right at the threshold is now surely on one side of it.
+    # The same tenths in fixed point: no sum depends on the order of its terms.
     for name in ("enc0.0.weight", "enc0.0.bias"):
         run[name] = (np.rint(run[name] * 2.0**12) / 2.0**12).astype("f4")
     for name, tensor in exact.run.items():
@@ -172,10 +170,10 @@ def test_without_the_grid_spikes_differ(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def patched(monkeypatch: pytest.MonkeyPatch, load: Callable[[ModelArtifact], Any]) -> None:
-    monkeypatch.setattr(ways, "load_decoder", load)
+    monkeypatch.setattr(backends, "load_decoder", load)
 
 
-def test_an_engine_with_another_weight_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_weight_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = alignnet()
     weight = artifact.run["enc1.0.weight"].copy()
     weight[:, 0] += np.float32(2.0**-4)
@@ -189,7 +187,7 @@ def test_an_engine_with_another_weight_is_found_out(monkeypatch: pytest.MonkeyPa
     assert by_layer["enc1.0"] > 0
 
 
-def test_outputs_that_drift_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_that_drift_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = alignnet()
     bias = artifact.run["head.bias"] + np.array([0, 0, 1e-4 * OUTPUTS[2].sd], np.float32)
     other = replace(artifact, run=artifact.run | {"head.bias": bias})
@@ -198,7 +196,7 @@ def test_outputs_that_drift_are_found_out(monkeypatch: pytest.MonkeyPatch) -> No
     assert not result.agrees
     assert result.spike_mismatches == 0
     assert result.max_output_diff_sd == pytest.approx(1e-4, rel=0.05)
-    assert result.ways["torch step"].max_output_diff_sd < 1e-5
+    assert result.backends["torch step"].max_output_diff_sd < 1e-5
 
 
 class Faulty(AlignNetDecoder):
@@ -221,7 +219,7 @@ class Faulty(AlignNetDecoder):
         spikes = super().run_traced(counts, out)
         if self.fault == "loses a frame":
             return {name: frames[1:] if len(frames) > 1 else frames for name, frames in spikes.items()}
-        if self.fault == "gives no number":
+        if self.fault == "gives NaN":
             out[-1, 0] = np.nan
         return spikes
 
@@ -231,19 +229,19 @@ class Faulty(AlignNetDecoder):
 
 
 @pytest.mark.parametrize(
-    ("fault", "ways_with_wrong_spikes", "value_mismatches", "apart"),
+    ("fault", "backends_with_wrong_spikes", "value_mismatches", "apart"),
     [
         ("", set(), 0, "little"),
         ("forgets what is pooled", {"numba restored"}, 1, "much"),
         ("steps in the last bit", set(), 1, "little"),
         ("loses a frame", {"numba run", "numba restored"}, 0, "little"),
-        ("gives no number", set(), 1, "infinitely"),
+        ("gives NaN", set(), 1, "infinitely"),
         ("clips too much", set(), 0, "little"),
     ],
 )
-def test_a_faulty_engine_is_found_out(
+def test_a_faulty_engine_is_detected(
     fault: str,
-    ways_with_wrong_spikes: set[str],
+    backends_with_wrong_spikes: set[str],
     value_mismatches: int,
     apart: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -252,13 +250,13 @@ def test_a_faulty_engine_is_found_out(
     patched(monkeypatch, Faulty)
     result = verify_model(alignnet(), make_counts(300))
     assert result.agrees == (fault == "")
-    assert wrong(result) == ways_with_wrong_spikes
+    assert wrong(result) == backends_with_wrong_spikes
     assert min(result.value_mismatches, 1) == value_mismatches
     assert result.max_output_diff_sd < 1e-5 if apart == "little" else result.max_output_diff_sd > 1e-5
     assert np.isinf(result.max_output_diff_sd) == (apart == "infinitely")
 
 
-def test_what_cannot_be_verified_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_and_bins_that_cannot_be_verified_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     artifact, counts = alignnet(), make_counts(20)
     with pytest.raises(RtdecodeError, match="no bins"):
         verify_model(artifact, counts[:0])
@@ -272,9 +270,9 @@ def test_what_cannot_be_verified_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         verify_model(artifact, counts)
 
 
-def test_progress_reaches_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "CHUNK_BINS", 40)
-    told: list[float] = []
-    verify_model(alignnet(), make_counts(100), progress=lambda _, done: told.append(done))
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+def test_progress_reaches_the_end() -> None:
+    reported: list[float] = []
+    verify_model(alignnet(), make_counts(100), chunk_bins=40, progress=lambda _, done: reported.append(done))
+    assert len(reported) > 2
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.data.cursor import find_cursor
 from rtdecode.calibrate.data.metrics import r2
-from rtdecode.calibrate.data.refit_labels import intention_labels
+from rtdecode.calibrate.data.refit_labels import refit_labels
 from rtdecode.calibrate.data.sessions import read_labelled
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.decode.load import load_decoder
@@ -129,7 +129,7 @@ def test_a_closed_loop_session_tells_intention_by_the_cursor_on_the_screen(tmp_p
     assert cursor.source == "/behavior on the screen"
     binned = bin_session(session, 0.02, 0)
     outputs = [Output(name, "mm/s", 0.0, 1.0, "velocity") for name in ("vx", "vy")]
-    labels = intention_labels(session, binned.t_bin, outputs)
+    labels = refit_labels(session, binned.t_bin, outputs)
     known = np.isfinite(labels.targets).all(axis=1) & (np.hypot(*labels.targets.T) > 0)
     assert known.mean() > 0.3
     wanted = behavior_at(session.behavior, binned.t_bin)[:, 2:4]  # type: ignore[arg-type]

@@ -42,8 +42,8 @@ def test_an_id_is_of_what_decides_and_not_of_where_files_lie_and_what_they_are_c
     ("where", "name", "value"),
     [
         ("rtdecode.calibrate.evaluation.fewshot.plan", "EDITION", EDITION + 1),
-        ("rtdecode.calibrate.evaluation.fewshot.plan", "HOLDOUT", 0.3),
         (interpolation.__name__, "HALF_S", 60.0),
+        ("rtdecode.calibrate.evaluation.fewshot.plan", "LAST_FIFTH", 0.3),
     ],
 )
 def test_what_is_computed_otherwise_is_computed_anew(

@@ -205,7 +205,7 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     task = CentreOut(n_channels=16)
     write_session(tmp_path / "narrow.h5", simulate_session(task, draw_tuning(task, 1), 60.0, 1, "narrow"))
-    with pytest.raises(RtdecodeError, match=r"narrow\.h5: has 16 channels, and the base 20"):
+    with pytest.raises(RtdecodeError, match=r"narrow\.h5: has 16 channels, and the model has 20"):
         few_shot([tmp_path / "narrow.h5"], [base_file])
     with pytest.raises(RtdecodeError, match="no model to start from"):
         few_shot(days[2:], [])

@@ -69,9 +69,9 @@ def test_the_last_fifth_of_a_day_is_scored_and_nothing_after_its_start_is_seen(d
     data = study_set(jobs_of(days[:1])[0])
     day = data.test
     first = int(np.flatnonzero(data.held_out)[0])
-    assert data.held_out.sum() == round(0.2 * day.recorded.known.sum())
+    assert data.held_out.sum() == round(0.2 * day.recorded.labelled_bins.sum())
     assert not (day.learnt | day.seen)[first:].any()
-    assert day.learnt[:first].sum() == day.recorded.known[:first].sum()
+    assert day.learnt[:first].sum() == day.recorded.labelled_bins[:first].sum()
     np.testing.assert_allclose(day.mean, day.counts[day.seen].mean(axis=0))
     labels = day.recorded.targets[day.learnt].astype(np.float64)
     np.testing.assert_allclose([o.mean for o in data.outputs], labels.mean(axis=0), atol=1e-9)
@@ -82,7 +82,7 @@ def test_across_days_nothing_of_the_scored_days_behaviour_is_learnt(days: list[P
     data = study_set(job)
     assert [day.name for day in data.days] == ["day0", "day1", "day2"]
     assert not data.test.learnt.any()
-    assert all((day.learnt == day.recorded.known).all() for day in data.days[:2])
+    assert all((day.learnt == day.recorded.labelled_bins).all() for day in data.days[:2])
     assert not (data.test.seen & data.held_out).any()
     single = study_set(jobs_of(days[2:])[0])
     np.testing.assert_array_equal(data.held_out, single.held_out)
