@@ -129,17 +129,14 @@ def calibrate_session(
     channels = examine(seen, targets, base, day.bin_width_s)
     # Training sees a masked channel as a silent one; the model is judged on what it will receive live.
     masked = replace(day, counts=np.where(channels.noisy, np.uint8(0), day.counts))
+    training_ends_s = run.deadline_s
+    if training_ends_s is not None:
+        training_ends_s = started + (1.0 - JUDGING) * (training_ends_s - started)
     taken = take_rung(
         chosen,
         base,
         masked,
-        replace(
-            run,
-            deadline_s=None
-            if run.deadline_s is None
-            else started + (1.0 - JUDGING) * (run.deadline_s - started),
-            progress=lambda done: run.progress(0.1 + 0.7 * done),
-        ),
+        replace(run, deadline_s=training_ends_s, progress=lambda done: run.progress(0.1 + 0.7 * done)),
         finetune,
     )
     run.progress(0.8)

@@ -144,9 +144,8 @@ def _read_out(artifact: ModelArtifact, today: CalibrationSession) -> Taken:
     load_decoder(artifact).run(counts, decoded)
     train = today.training[: today.end]
     _, validation = chronological_split(train, LAST_FIFTH)
-    heads = refit_heads(
-        head_features(artifact, counts), targets - decoded, train, validation, today.bin_width_s
-    )
+    features = head_features(artifact, counts)
+    heads = refit_heads(features, targets - decoded, train, validation, today.bin_width_s)
     alpha = interpolation_factor(today.training_s, zero_shot_r2(decoded, targets))
     return Taken(
         with_heads(artifact, alpha * heads.change, alpha * heads.offset),

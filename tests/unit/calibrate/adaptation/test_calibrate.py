@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.calibrate.adaptation import calibrate, finetune
-from rtdecode.calibrate.adaptation.calibrate import calibrate_session, forced
+from rtdecode.calibrate.adaptation.calibrate import forced
 from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.adaptation.ladder import default_rung, fresh_name
 from rtdecode.calibrate.adaptation.session import label_speed
