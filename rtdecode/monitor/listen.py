@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-import weakref
 from contextlib import ExitStack, closing
 
 import zmq
 
-from rtdecode.client.checks import check_endpoint
 from rtdecode.client.cursors import CursorClient
 from rtdecode.client.feed import MAX_READ, subscribe
 from rtdecode.client.status import Status
-from rtdecode.errors import RtdecodeError
 from rtdecode.messages import SPIKES_TOPIC
 from rtdecode.monitor.raster import read_spikes
 from rtdecode.monitor.state import MonitorState
@@ -96,16 +93,8 @@ class Topic:
     """
 
     def __init__(self, endpoint: str, topic: bytes) -> None:
-        check_endpoint(endpoint)
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._topic = topic
-        self._socket = context.socket(zmq.SUB)
-        self.close = weakref.finalize(self, _release, context, self._socket)
-        try:
-            subscribe(self._socket, endpoint, topic)
-        except zmq.ZMQError as error:
-            self.close()
-            raise RtdecodeError(f"cannot connect ({error})", where=endpoint) from None
+        self._socket, self.close = subscribe(self, endpoint, topic)
 
     def payloads(self) -> list[bytes]:
         """What has come since the last call."""
@@ -118,8 +107,3 @@ class Topic:
             if len(frames) == 2 and frames[0] == self._topic:
                 found.append(frames[1])
         return found
-
-
-def _release(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) -> None:
-    socket.close(linger=0)
-    context.term()
