@@ -49,7 +49,7 @@ def status(**changes: Any) -> Status:
 
 
 def cursor(b: int, **changes: Any) -> Cursor:
-    """The cursor of bin `b`: 60 mm from the middle, once round in 4 s, decoded in 0.08 ms."""
+    """The cursor of bin `b`: 60 mm from the centre, once round in 4 s, decoded in 0.08 ms."""
     angle = 2 * math.pi * b * WIDTH_S / 4.0
     t_bin = (b + 1) * WIDTH_S
     late_s = 1e-3 * (1.2 + 0.4 * math.sin(b) ** 2)
@@ -80,7 +80,7 @@ def counts(first: int, n_bins: int, n_channels: int = 96, seed: int = 0) -> Coun
 
 
 def spikes_map(first: int, rows: npt.NDArray[np.uint8]) -> dict[str, Any]:
-    """A `spikes` message as docs/messages.md describes it, written down anew."""
+    """A `spikes` message as docs/messages.md describes it, in independent code."""
     found = [(i, c, int(rows[i, c])) for i in range(len(rows)) for c in np.flatnonzero(rows[i])]
     return {
         "v": 1,
@@ -101,21 +101,21 @@ def packed_spikes(first: int, rows: npt.NDArray[np.uint8]) -> bytes:
 def after(
     seconds: float, *, n_channels: int = 96, task: Task | None = None, **changes: Any
 ) -> tuple[MonitorState, float]:
-    """A monitor that has heard a running daemon for so long, and its clock."""
+    """A monitor after `seconds` of a running daemon, and its clock."""
     state = MonitorState()
     n = round(seconds / WIDTH_S)
-    state.hear_status(status(**changes), 0.0)
+    state.update_status(status(**changes), 0.0)
     for b in range(n):
         now_s = (b + 1) * WIDTH_S
-        state.hear_link(Link.LIVE, age_s=0.0, restarts=0)
-        state.hear_cursor(cursor(b), now_s)
+        state.update_link(Link.LIVE, age_s=0.0, restarts=0)
+        state.add_cursor(cursor(b), now_s)
         if b % 5 == 4:
-            state.hear_spikes(counts(b - 4, 5, n_channels))
+            state.add_spikes(counts(b - 4, 5, n_channels))
         if b % 50 == 49:
-            state.hear_status(status(**{"uptime_s": 760.1 + now_s, "bin": b, **changes}), now_s)
+            state.update_status(status(**{"uptime_s": 760.1 + now_s, "bin": b, **changes}), now_s)
     if task is not None:
-        state.hear_task(task, seconds)
-    state.plane.settle()
+        state.update_task(task, seconds)
+    state.plane.fit()
     return state, seconds
 
 
