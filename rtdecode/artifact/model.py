@@ -180,8 +180,8 @@ def _check_settings(artifact: ModelArtifact) -> None:
         )
     if artifact.fractional_bits is not None and not 0 <= artifact.fractional_bits <= 24:
         raise RtdecodeError(
-            f"grid_bits is {artifact.fractional_bits}; it must be 0 to 24",
-            fix="pass fractional_bits of 0 to 24",
+            f"fractional_bits is {artifact.fractional_bits}; it must be 0 to 24",
+            fix="pass the bits of the fixed-point weights, or None",
         )
 
 

@@ -1,9 +1,16 @@
-"""What a monitor might hear: a status, cursors on a circle, spikes, a task."""
+"""Messages for a monitor: a status, cursors on a circle, spikes, a task."""
 
 from __future__ import annotations
 
 import copy
+import json
 import math
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgpack
@@ -120,3 +127,36 @@ def after(
 
 
 A_TASK = Task(1, 3.5, (80.0, 0.0), 10.0, "move", 12, 0.92)
+
+
+@contextmanager
+def web_monitor(*arguments: str, port: int = 0) -> Iterator[str]:
+    """`rtdecode monitor --web` in a process of its own: its host:port; it must end without a message."""
+    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--port", str(port), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        found = re.match(r"http://(\S+) shows", line)
+        assert found, line + process.stderr.read()
+        yield found[1]
+    finally:
+        process.terminate()
+        with process.stderr:
+            assert process.wait(10) == 0
+            assert process.stderr.read() == ""
+
+
+def frame_until(
+    page: Any, reached: Callable[[dict[str, Any]], bool], publish: Callable[[int], None] = lambda seq: None
+) -> dict[str, Any]:
+    """The first frame of a WebSocket that meets a condition; `publish` is called before each with 0, 1, …"""
+    deadline, seq = time.monotonic() + 60, 0
+    while time.monotonic() < deadline:
+        publish(seq)
+        seq += 1
+        frame: dict[str, Any] = json.loads(page.recv(10))
+        page.send("seen")
+        if reached(frame):
+            return frame
+    raise AssertionError(f"no such frame; last {json.dumps(frame)[:2000]}")

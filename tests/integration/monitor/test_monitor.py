@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ import numpy as np
 import pytest
 import zmq
 from daemon import READY_S, Served
+from monitored import frame_until
 from websockets.sync.client import connect
 
 from rtdecode.monitor.raster import Counts, read_spikes
 from rtdecode.session.read import read_session
 from rtdecode.tools.loopback import LoopbackRig
-
-LONG_S = 60.0
 
 
 def replay(rig: LoopbackRig, session: Path, stream: str) -> None:
@@ -87,16 +85,6 @@ def web(rig: LoopbackRig, *arguments: str) -> Iterator[str]:
     assert found
     yield found[1]
     rig.end("monitor")
-
-
-def frame_until(page: Any, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    deadline = time.monotonic() + LONG_S
-    while time.monotonic() < deadline:
-        frame: dict[str, Any] = json.loads(page.recv(10))
-        page.send("seen")
-        if reached(frame):
-            return frame
-    raise AssertionError(f"no such frame; last {json.dumps(frame)[:2000]}")
 
 
 @pytest.mark.timeout(240)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +13,7 @@ import msgpack
 import pytest
 from chromium import CHROMIUM, Chromium
 from fakedaemon import CLOCK_ZERO_S, FakeControl, FakePublisher, obliging
-from monitored import STATUS_MAP, WIDTH_S, counts, cursor, packed_spikes
+from monitored import STATUS_MAP, WIDTH_S, counts, cursor, packed_spikes, web_monitor
 
 from rtdecode.tools.loopback import free_endpoint
 
@@ -77,22 +74,6 @@ def playing(endpoint: str) -> Iterator[Playing]:
         daemon.end()
 
 
-@contextmanager
-def monitor(port: int, *arguments: str) -> Iterator[str]:
-    """`rtdecode monitor --web`: its address."""
-    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--port", str(port), *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        found = re.match(r"(http://\S+) ", process.stderr.readline())
-        assert found
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stderr.close()
-
-
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Chromium]:
     with Chromium(tmp_path / "profile") as started:
@@ -112,9 +93,9 @@ OVERFLOWING = """[...document.querySelectorAll("header *, main *, footer *, #con
 def test_every_size_shows_everything_without_overflow(browser: Chromium, tmp_path: Path) -> None:
     with (
         playing(free_endpoint()) as daemon,
-        monitor(0, "--cursor", daemon.endpoint, "--task", daemon.task) as address,
+        web_monitor("--cursor", daemon.endpoint, "--task", daemon.task) as address,
     ):
-        browser.open(address)
+        browser.open(f"http://{address}")
         browser.until("document.title.startsWith('running')")
         for width, height in SIZES:
             browser.resize(width, height)
@@ -134,8 +115,8 @@ def test_every_size_shows_everything_without_overflow(browser: Chromium, tmp_pat
 
 
 def test_the_cursor_moves_and_the_spikes_scroll(browser: Chromium) -> None:
-    with playing(free_endpoint()) as daemon, monitor(0, "--cursor", daemon.endpoint) as address:
-        browser.open(address)
+    with playing(free_endpoint()) as daemon, web_monitor("--cursor", daemon.endpoint) as address:
+        browser.open(f"http://{address}")
         browser.until("document.title.startsWith('running') && points.length > 50")
         first = browser.run("head")
         time.sleep(1.0)
@@ -147,8 +128,8 @@ def test_the_cursor_moves_and_the_spikes_scroll(browser: Chromium) -> None:
 
 def test_a_lost_daemon_is_reported_and_its_return_followed(browser: Chromium) -> None:
     endpoint = free_endpoint()
-    with monitor(0, "--cursor", endpoint) as address:
-        browser.open(address)
+    with web_monitor("--cursor", endpoint) as address:
+        browser.open(f"http://{address}")
         browser.until(
             "document.getElementById('alert').textContent.startsWith('no message from a daemon yet')"
         )
@@ -168,11 +149,11 @@ def test_a_lost_daemon_is_reported_and_its_return_followed(browser: Chromium) ->
 def test_a_lost_monitor_is_reported_and_its_return_followed(browser: Chromium) -> None:
     port = int(free_endpoint().rpartition(":")[2])
     with playing(free_endpoint()) as daemon:
-        with monitor(port, "--cursor", daemon.endpoint) as address:
-            browser.open(address)
+        with web_monitor("--cursor", daemon.endpoint, port=port) as address:
+            browser.open(f"http://{address}")
             browser.until("document.title.startsWith('running')")
         browser.until("document.getElementById('alert').textContent.includes('server is gone')")
-        with monitor(port, "--cursor", daemon.endpoint):
+        with web_monitor("--cursor", daemon.endpoint, port=port):
             browser.until("document.title.startsWith('running') && document.getElementById('alert').hidden")
 
 
@@ -185,10 +166,10 @@ def test_every_control_works_by_keyboard(browser: Chromium) -> None:
     with (
         FakeControl(obliging) as control,
         playing(free_endpoint()) as daemon,
-        monitor(0, "--cursor", daemon.endpoint, "--allow-control", "--control", control.endpoint) as address,
+        web_monitor("--cursor", daemon.endpoint, "--allow-control", "--control", control.endpoint) as address,
     ):
         browser.resize(1280, 800)
-        browser.open(address)
+        browser.open(f"http://{address}")
         browser.until("document.title.startsWith('running') && !document.getElementById('pause').disabled")
 
         def asked() -> list[Any]:

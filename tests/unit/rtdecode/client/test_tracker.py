@@ -132,7 +132,7 @@ def test_gaps_restarts_and_duplicates_are_counted(lives: list[tuple[int, int, li
     last = -1
     now = 0.0
     for first, first_bin, run in lives:
-        # A new daemon that is first heard beyond the old one's last number cannot be told by it.
+        # A new daemon with a first number beyond the old one's last cannot be recognised by it.
         seq = min(first, last) if last >= 0 else first
         restarts += last >= 0
         for step in [None, *run]:

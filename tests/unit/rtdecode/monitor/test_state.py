@@ -238,12 +238,12 @@ def test_a_summary_has_none_for_unknown_values() -> None:
     assert nothing["bin"] is nothing["value"] is nothing["task"] is None
     assert nothing["latency_ms"]["decode"]["p99"] is None
     state, now_s = after(3.0, task=A_TASK)
-    known = summary(state, now_s)
-    assert (known["state"], known["alive"], known["bin"]) == ("running", True, 149)
-    assert known["latency_ms"]["decode"]["p50"] == pytest.approx(0.08, abs=1e-6)
-    assert len(known["rates_hz"]) == 96
-    assert known["task"]["target"] == (80.0, 0.0)
-    assert {c["key"]: c["style"] for c in known["counters"]}["lost"] == "past"
+    shown = summary(state, now_s)
+    assert (shown["state"], shown["alive"], shown["bin"]) == ("running", True, 149)
+    assert shown["latency_ms"]["decode"]["p50"] == pytest.approx(0.08, abs=1e-6)
+    assert len(shown["rates_hz"]) == 96
+    assert shown["task"]["target"] == (80.0, 0.0)
+    assert {c["key"]: c["style"] for c in shown["counters"]}["lost"] == "past"
 
 
 def test_consecutive_frames_have_each_bin_once() -> None:

@@ -10,16 +10,15 @@ import re
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from importlib.resources import files
 from typing import Any
 
 import pytest
 from fakedaemon import FakeControl, FakePublisher, obliging
-from monitored import WIDTH_S, after, counts, cursor, packed_spikes
+from monitored import WIDTH_S, after, counts, cursor, frame_until, packed_spikes, web_monitor
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -220,24 +219,6 @@ def test_a_page_that_is_ahead_of_a_new_daemon_gets_all_its_bins() -> None:
     assert len(rows) == 100
 
 
-@contextmanager
-def monitor(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`rtdecode monitor --web` in a process, on a free port: its host:port."""
-    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--port", "0", *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        found = re.match(r"http://(\S+) shows", line)
-        assert found, line + process.stderr.read()
-        yield found[1], process
-    finally:
-        process.terminate()
-        assert process.wait(10) == 0
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
-
-
 @pytest.fixture(scope="module")
 def publisher() -> Iterator[FakePublisher]:
     with FakePublisher() as started:
@@ -247,7 +228,7 @@ def publisher() -> Iterator[FakePublisher]:
 @pytest.fixture(scope="module")
 def address(publisher: FakePublisher) -> Iterator[str]:
     """The host:port of a monitor without control."""
-    with monitor("--cursor", publisher.endpoint) as (where, _):
+    with web_monitor("--cursor", publisher.endpoint) as where:
         yield where
 
 
@@ -271,18 +252,6 @@ def drain(link: Any) -> None:
         link.recv(10)
 
 
-def until(link: Any, reached: Callable[[dict[str, Any]], bool], publish: Callable[[int], None]) -> Any:
-    deadline, seq = time.monotonic() + 20, 0
-    while time.monotonic() < deadline:
-        publish(seq)
-        seq += 1
-        frame = json.loads(link.recv(10))
-        link.send("seen")
-        if reached(frame):
-            return frame
-    raise AssertionError(f"no such frame; last {frame}")
-
-
 def test_the_page_is_served_with_its_policy(address: str) -> None:
     assert ask(address, "/") == (200, page_text())
     assert ask(address, "/other")[0] == 404
@@ -296,7 +265,7 @@ def test_frames_are_sent_to_the_monitors_own_page_only(address: str, publisher: 
         publisher.spikes(packed_spikes(1000 + seq, counts(seq, 1).rows))
 
     with open_frames(address, origin=f"http://{address}") as opened:
-        frame = until(opened, lambda f: f["state"] == "running" and f["raster"]["rows"], publish)
+        frame = frame_until(opened, lambda f: f["state"] == "running" and f["raster"]["rows"], publish)
     assert frame["alive"]
     assert frame["control"] is False
     assert frame["raster"]["n_channels"] == 96
@@ -339,10 +308,7 @@ def test_with_allow_control_only_the_monitors_own_page_controls(publisher: FakeP
 
     with (
         FakeControl(refusing) as control,
-        monitor("--cursor", publisher.endpoint, "--allow-control", "--control", control.endpoint) as (
-            here,
-            _,
-        ),
+        web_monitor("--cursor", publisher.endpoint, "--allow-control", "--control", control.endpoint) as here,
     ):
         own = {"Origin": f"http://{here}", "Content_Type": "application/json"}
         assert json.loads(ask(here, "/control", b'{"cmd": "pause"}', **own)[1]) == {"ok": True, "bin": 42}
@@ -384,30 +350,20 @@ def test_ten_pages_and_one_reads_nothing(address: str) -> None:
         assert seen == list(range(seen[0], seen[0] + 20))
 
 
-def test_a_port_in_use_is_refused_in_one_line(address: str) -> None:
-    port = address.rpartition(":")[2]
-    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--port", port]
+def refusal(*arguments: str, prelude: str = "") -> str:
+    """What `rtdecode monitor --web` prints before it exits with 1."""
+    code = f"import sys; {prelude}from rtdecode.cli import main; main()"
+    command = [sys.executable, "-c", code, "monitor", "--web", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("rtdecode: --port: cannot listen on 127.0.0.1:")
     assert done.stderr.count("\n") == 1
+    return done.stderr
 
 
-def test_without_the_extra_the_error_names_it() -> None:
-    hide = "import sys; sys.modules['uvicorn'] = None; sys.argv = ['rtdecode', 'monitor', '--web']; "
-    done = subprocess.run(
-        [sys.executable, "-c", hide + "from rtdecode.cli import main; main()"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "needs uvicorn, which is not installed. Fix: pip install 'rtdecode[web]'" in done.stderr
-
-
-def test_an_address_beyond_loopback_needs_insecure() -> None:
-    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--host", "0.0.0.0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert "--insecure" in done.stderr
+def test_what_cannot_be_served_is_refused_in_one_line(address: str) -> None:
+    port = address.rpartition(":")[2]
+    in_use = refusal("--port", port)
+    assert in_use.startswith(f"rtdecode: --port: cannot listen on 127.0.0.1:{port}")
+    assert "--insecure" in refusal("--host", "0.0.0.0")
+    without = refusal(prelude="sys.modules['uvicorn'] = None; ")
+    assert "needs uvicorn, which is not installed. Fix: pip install 'rtdecode[web]'" in without
