@@ -29,10 +29,8 @@ def write_artifact(path: Path | str, artifact: ModelArtifact) -> None:
     """
     tensors = {f"run.{name}": tensor for name, tensor in artifact.run.items()}
     tensors |= {f"train.{name}": tensor for name, tensor in artifact.train.items()}
-    metadata = artifact.engine_metadata() | {
-        "provenance": artifact.provenance,
-        "model_id": artifact.model_id,
-    }
+    identity = {"provenance": artifact.provenance, "model_id": artifact.model_id}
+    metadata = artifact.engine_metadata() | identity
     data = safetensors.numpy.save(tensors, metadata={METADATA_KEY: canonical_json(metadata).decode()})
     if len(data) > MAX_FILE_BYTES:
         raise RtdecodeError(
@@ -85,7 +83,7 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     model_id: str
     provenance: dict[str, Any]
     widths: tuple[int, ...] = ()
-    grid_bits: int | None = None
+    fractional_bits: int | None = msgspec.field(default=None, name="grid_bits")
     normaliser: dict[str, Any] | None = None
 
 
@@ -117,10 +115,8 @@ def _parse_metadata(text: str) -> _Metadata:
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         if isinstance(error.__cause__, RtdecodeError):  # raised by Output, wrapped by msgspec
             raise RtdecodeError(error.__cause__.what, fix=_NEW_MODEL_FIX) from error
-        raise RtdecodeError(
-            f"has `rtdecode` metadata that cannot be read ({error})",
-            fix=f"{_UPGRADE_FIX} if a later version wrote it, else {_NEW_MODEL_FIX}",
-        ) from error
+        fix = f"{_UPGRADE_FIX} if a later version wrote it, else {_NEW_MODEL_FIX}"
+        raise RtdecodeError(f"has `rtdecode` metadata that cannot be read ({error})", fix=fix) from error
 
 
 def _build(stored: _Metadata, tensors: dict[str, NDArray[Any]], train: bool) -> ModelArtifact:
@@ -129,22 +125,12 @@ def _build(stored: _Metadata, tensors: dict[str, NDArray[Any]], train: bool) -> 
         raise RtdecodeError(f"has a tensor {stray[0]!r}, neither run.* nor train.*", fix=_NEW_MODEL_FIX)
     if stored.kind not in KINDS:
         raise RtdecodeError(f"has kind {stored.kind!r}, not one of {', '.join(KINDS)}", fix=_UPGRADE_FIX)
+    settings = msgspec.structs.asdict(stored)
+    for key in ("format_version", "model_id"):
+        del settings[key]
+    train_tensors = _with_prefix(tensors, "train.") if train else {}
     try:
-        return ModelArtifact(
-            kind=stored.kind,
-            causal=stored.causal,
-            bin_width_s=stored.bin_width_s,
-            n_channels=stored.n_channels,
-            channel_mask=stored.channel_mask,
-            outputs=stored.outputs,
-            count_max=stored.count_max,
-            run=_with_prefix(tensors, "run."),
-            train=_with_prefix(tensors, "train.") if train else {},
-            provenance=stored.provenance,
-            widths=stored.widths,
-            fractional_bits=stored.grid_bits,
-            normaliser=stored.normaliser,
-        )
+        return ModelArtifact(run=_with_prefix(tensors, "run."), train=train_tensors, **settings)
     except RtdecodeError as error:
         raise RtdecodeError(error.what, fix=_NEW_MODEL_FIX) from error
 

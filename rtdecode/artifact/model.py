@@ -21,6 +21,8 @@ Kind = Literal["wiener", "kalman", "gru", "alignnet"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
 
+_RANGE_FIX = "pass a value in this range; see docs/model-files.md"
+
 
 @dataclass(frozen=True, eq=False)
 class ModelArtifact:
@@ -133,56 +135,43 @@ def _checked_tensors(group: str, tensors: dict[str, NDArray[Any]]) -> dict[str, 
     checked = {}
     for name, tensor in tensors.items():
         if tensor.dtype.kind not in "buif" or tensor.dtype.itemsize > 8:
-            raise RtdecodeError(
-                f"tensor {group}.{name} is {tensor.dtype}, not numbers",
-                fix="pass bool, integer or float32/64 arrays",
-            )
+            fix = "pass bool, integer or float arrays of at most 8 bytes"
+            raise RtdecodeError(f"tensor {group}.{name} is {tensor.dtype}, not numbers", fix=fix)
         if not np.isfinite(tensor).all():
-            raise RtdecodeError(
-                f"tensor {group}.{name} holds NaN or infinity",
-                fix="pass finite values; a fit may have diverged",
-            )
+            fix = "pass finite values; a fit may have diverged"
+            raise RtdecodeError(f"tensor {group}.{name} holds NaN or infinity", fix=fix)
         copy = np.array(tensor, dtype=tensor.dtype.newbyteorder("<"), order="C")
         copy.flags.writeable = False
         checked[name] = copy
     return checked
 
 
-def _check_settings(artifact: ModelArtifact) -> None:
-    if artifact.kind not in KINDS:
-        raise RtdecodeError(f"kind is {artifact.kind!r}", fix=f"pass one of {', '.join(KINDS)}")
-    if not (math.isfinite(artifact.bin_width_s) and artifact.bin_width_s > 0):
+def _check_settings(model: ModelArtifact) -> None:
+    if model.kind not in KINDS:
+        raise RtdecodeError(f"kind is {model.kind!r}", fix=f"pass one of {', '.join(KINDS)}")
+    if not (math.isfinite(model.bin_width_s) and model.bin_width_s > 0):
         raise RtdecodeError(
-            f"bin_width_s is {artifact.bin_width_s}; it must be above 0", fix="pass a finite width in seconds"
+            f"bin_width_s is {model.bin_width_s}; it must be above 0", fix="pass it in seconds"
         )
-    if artifact.n_channels < 1:
+    if model.n_channels < 1:
+        raise RtdecodeError(f"n_channels is {model.n_channels}; it must be 1 or more", fix=_RANGE_FIX)
+    if len(model.channel_mask) != model.n_channels:
+        n = len(model.channel_mask)
         raise RtdecodeError(
-            f"n_channels is {artifact.n_channels}; it must be at least 1", fix="pass the stream's channels"
+            f"channel_mask covers {n} of {model.n_channels} channels", fix="pass one bool for each channel"
         )
-    if len(artifact.channel_mask) != artifact.n_channels:
-        raise RtdecodeError(
-            f"channel_mask covers {len(artifact.channel_mask)} of {artifact.n_channels} channels",
-            fix="pass one bool for each channel",
-        )
-    if not 1 <= artifact.count_max <= 255:
-        raise RtdecodeError(
-            f"count_max is {artifact.count_max}; it must be 1 to 255", fix="pass `count_max_at(bin_width_s)`"
-        )
-    if not artifact.outputs:
+    if not 1 <= model.count_max <= 255:
+        raise RtdecodeError(f"count_max is {model.count_max}; it must be 1 to 255", fix=_RANGE_FIX)
+    if not model.outputs:
         raise RtdecodeError("the model has no outputs", fix="pass at least one Output")
-    names = artifact.output_names
+    names = model.output_names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise RtdecodeError(f"two outputs have the name {twice[0]!r}", fix="give each a name of its own")
-    if any(width < 1 for width in artifact.widths):
-        raise RtdecodeError(
-            f"widths are {artifact.widths}; each must be at least 1", fix="pass the channels of each level"
-        )
-    if artifact.fractional_bits is not None and not 0 <= artifact.fractional_bits <= 24:
-        raise RtdecodeError(
-            f"fractional_bits is {artifact.fractional_bits}; it must be 0 to 24",
-            fix="pass the bits of the fixed-point weights, or None",
-        )
+    if any(width < 1 for width in model.widths):
+        raise RtdecodeError(f"widths are {model.widths}; each must be 1 or more", fix=_RANGE_FIX)
+    if model.fractional_bits is not None and not 0 <= model.fractional_bits <= 24:
+        raise RtdecodeError(f"fractional_bits is {model.fractional_bits}; it must be 0 to 24", fix=_RANGE_FIX)
 
 
 def _plain_json(what: str, value: Any) -> Any:
@@ -190,7 +179,5 @@ def _plain_json(what: str, value: Any) -> Any:
     try:
         return json.loads(canonical_json(value))
     except (TypeError, ValueError, RecursionError) as error:
-        raise RtdecodeError(
-            f"the {what} cannot be written as JSON ({error})",
-            fix="pass text, finite numbers, lists and maps only",
-        ) from error
+        fix = "pass text, finite numbers, lists and maps only"
+        raise RtdecodeError(f"the {what} cannot be written as JSON ({error})", fix=fix) from error

@@ -42,18 +42,14 @@ class Output:
         object.__setattr__(self, "sd", float(self.sd))
         if not self.name:
             raise RtdecodeError("an output has no name", fix="name it as in the session's /behavior")
+        output, fix = f"output {self.name!r}", "pass the statistics of labels that vary"
         if not math.isfinite(self.mean):
-            raise RtdecodeError(
-                f"the mean of output {self.name!r} is {self.mean}", fix="pass the mean of its finite labels"
-            )
+            raise RtdecodeError(f"the mean of {output} is {self.mean}", fix=fix)
         if not (math.isfinite(self.sd) and self.sd > 0):
-            raise RtdecodeError(
-                f"the SD of output {self.name!r} is {self.sd}; it must be above 0",
-                fix="leave out an output that does not vary",
-            )
+            raise RtdecodeError(f"the SD of {output} is {self.sd}; it must be above 0", fix=fix)
         if self.role not in ROLES:
             raise RtdecodeError(
-                f"the role of output {self.name!r} is {self.role!r}", fix=f"pass one of {', '.join(ROLES)}"
+                f"the role of {output} is {self.role!r}", fix=f"pass one of {', '.join(ROLES)}"
             )
 
 

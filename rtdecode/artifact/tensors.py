@@ -61,10 +61,7 @@ def parse_tensors(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
         ) from error
     text = (header.get("__metadata__") or {}).get(METADATA_KEY)
     if text is None:
-        raise RtdecodeError(
-            "is a safetensors file but not an rtdecode model (it has no `rtdecode` metadata)",
-            fix=_FOREIGN_FIX,
-        )
+        raise RtdecodeError("is a safetensors file but not an rtdecode model", fix=_FOREIGN_FIX)
     return tensors, text
 
 

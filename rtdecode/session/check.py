@@ -28,8 +28,7 @@ def check_events(columns: Columns, n_channels: int, place: str) -> Events:
     """Events from `time`, `channel` and optionally `unit`, stably sorted by time."""
     _same_length(columns, place)
     time = _times(columns["time"], f"{place}/time")
-    channel = as_integers(columns["channel"], np.uint16, f"{place}/channel")
-    check_dimensions(channel, 1, f"{place}/channel")
+    channel = _integer_column(columns, "channel", np.uint16, place)
     outside = channel >= n_channels
     if outside.any():
         row = int(outside.argmax())
@@ -39,10 +38,7 @@ def check_events(columns: Columns, n_channels: int, place: str) -> Events:
             where=f"{place}/channel",
             fix=_repair(place),
         )
-    unit = None
-    if "unit" in columns:
-        unit = as_integers(columns["unit"], np.uint8, f"{place}/unit")
-        check_dimensions(unit, 1, f"{place}/unit")
+    unit = _integer_column(columns, "unit", np.uint8, place) if "unit" in columns else None
     if (time[1:] < time[:-1]).any():
         order = np.argsort(time, kind="stable")
         time, channel = time[order], channel[order]
@@ -55,9 +51,7 @@ def check_counts(values: NDArray[Any], attrs: Mapping[str, Any], n_channels: int
     bin_width_s = _number(attrs, "bin_width_s", place)
     if not bin_width_s > 0:
         raise RtdecodeError(
-            f"bin_width_s is {bin_width_s}; it must be above 0",
-            where=place,
-            fix="set it to the width of a bin in seconds",
+            f"bin_width_s is {bin_width_s}; it must be above 0", where=place, fix="set it in seconds"
         )
     where = f"{place}/values"
     _columns_of(values, n_channels, where, "one column for every channel")
@@ -130,9 +124,8 @@ def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, p
     values = columns["values"]
     check_numeric(values, f"{place}/values")
     if values.ndim != 2:
-        raise RtdecodeError(
-            f"has shape {values.shape}", where=f"{place}/values", fix="store it as [bins, outputs]"
-        )
+        where = f"{place}/values"
+        raise RtdecodeError(f"has shape {values.shape}", where=where, fix="store it as [bins, outputs]")
     counts = as_integers(columns["counts"], np.uint8, f"{place}/counts")
     _columns_of(counts, n_channels, f"{place}/counts", "one column for every channel")
     # A file that was not closed lists swapped-in models in the second attribute only.
@@ -175,11 +168,8 @@ def _check_out(values: NDArray[Any], attrs: Mapping[str, Any], place: str) -> De
         )
     settings = as_text(attrs.get("out_settings"))
     if not is_json_object(settings):
-        raise RtdecodeError(
-            "the attribute out_settings is not a JSON object",
-            where=place,
-            fix="set it to the [output] table of rig.toml as JSON",
-        )
+        fix = "set it to the [output] table of rig.toml as JSON"
+        raise RtdecodeError("the attribute out_settings is not a JSON object", where=place, fix=fix)
     return DecodedOut(values.astype(np.float32, copy=False), names, units, json.loads(settings))
 
 
@@ -229,23 +219,20 @@ def as_integers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[A
             raise RtdecodeError(
                 f"{bad} values are NaN or infinite",
                 where=where,
-                fix="write integers, 0 where there were no spikes",
+                fix="store integers, such as 0 for no spikes",
             )
         if (values != np.floor(values)).any():
             raise RtdecodeError(
                 f"holds {values[values != np.floor(values)].flat[0]}, not an integer",
                 where=where,
-                fix="write counts, not rates or z-scores",
+                fix="store integers, such as counts instead of rates",
             )
     low, high = values.min(), values.max()
     limits = np.iinfo(target)
     if int(low) < limits.min or int(high) > limits.max:
         wrong = int(low) if int(low) < limits.min else int(high)
-        raise RtdecodeError(
-            f"holds {wrong}, outside {limits.min} to {limits.max}",
-            where=where,
-            fix="correct what exported the recording",
-        )
+        fix = "correct what exported the recording"
+        raise RtdecodeError(f"holds {wrong}, outside {limits.min} to {limits.max}", where=where, fix=fix)
     return values.astype(target)
 
 
@@ -310,16 +297,12 @@ def _labels(attrs: Mapping[str, Any], name: str, n_columns: int, place: str) -> 
     labels = as_texts(attrs.get(name))
     if labels is None:
         problem = "missing" if name not in attrs else "not a list of strings"
-        raise RtdecodeError(
-            f"the attribute {name} is {problem}",
-            where=place,
-            fix=f"set one string for each column; see {DOCS}",
-        )
+        fix = f"set one string for each column; see {DOCS}"
+        raise RtdecodeError(f"the attribute {name} is {problem}", where=place, fix=fix)
     if len(labels) != n_columns:
+        fix = f"set the attribute {name} to {n_columns} strings"
         raise RtdecodeError(
-            f"has {len(labels)} {name} for {n_columns} columns of values",
-            where=place,
-            fix=f"set the attribute {name} to {n_columns} strings",
+            f"has {len(labels)} {name} for {n_columns} columns of values", where=place, fix=fix
         )
     return labels
 

@@ -126,22 +126,22 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 
 
 def _unreadable(path: Path, error: Exception) -> RtdecodeError:
-    fix = "copy it again from where it was recorded"
+    where, fix = str(path), "copy it again from where it was recorded"
     if "truncated" in str(error):
-        return RtdecodeError("is a truncated HDF5 file: its end is missing", where=str(path), fix=fix)
+        return RtdecodeError("is a truncated HDF5 file: its end is missing", where=where, fix=fix)
     if "lock" in str(error):
-        what = "another program holds this file open for writing"
-        return RtdecodeError(what, where=str(path), fix="close it in that program")
+        fix = "close it in that program"
+        return RtdecodeError("another program holds this file open for writing", where=where, fix=fix)
     try:
         is_hdf5, is_empty = bool(h5py.is_hdf5(path)), path.stat().st_size == 0
     except OSError:
         is_hdf5 = is_empty = False
     if is_empty:
-        return RtdecodeError("is empty", where=str(path), fix=fix)
+        return RtdecodeError("is empty", where=where, fix=fix)
     if not is_hdf5:
         fix = f"name an HDF5 file as in {DOCS}, or convert this one"
-        return RtdecodeError("is not an HDF5 file", where=str(path), fix=fix)
-    return RtdecodeError(f"is damaged: {error}", where=str(path), fix=fix)
+        return RtdecodeError("is not an HDF5 file", where=where, fix=fix)
+    return RtdecodeError(f"is damaged: {error}", where=where, fix=fix)
 
 
 def _check_format(file: h5py.File, path: Path) -> None:

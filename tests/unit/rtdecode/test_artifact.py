@@ -149,7 +149,7 @@ def test_an_artifact_keeps_its_own_copy_of_the_arrays() -> None:
         ({"count_max": 256}, "count_max is 256"),
         ({"outputs": ()}, "has no outputs"),
         ({"outputs": (Output("x", "mm", 0, 1, "position"),) * 2}, "two outputs have the name 'x'"),
-        ({"widths": (64, 0)}, "each must be at least 1"),
+        ({"widths": (64, 0)}, "each must be 1 or more"),
         ({"fractional_bits": 25}, "fractional_bits is 25"),
         ({"run": {"weight": np.array([0.0, np.nan], "f4")}}, "run.weight holds NaN"),
         ({"train": {"mean": np.array([np.inf])}}, "train.mean holds NaN or infinity"),

@@ -226,7 +226,7 @@ BROKEN: list[tuple[Change, str, str]] = [
     ),
     (set_data("events/channel", [0, 4, 7, 1]), "channel 4 at row 1 is not below n_channels", REPAIR),
     (set_data("events/channel", [0, -1, 2, 1]), "/events/channel: holds -1, outside 0", "export"),
-    (set_data("events/channel", [0, 0.5, 2, 1]), "/events/channel: holds 0.5, not an integer", "counts"),
+    (set_data("events/channel", [0, 0.5, 2, 1]), "/events/channel: holds 0.5, not an integer", "integers"),
     (set_data("events/channel", [0, 70_000, 2, 1]), "holds 70000, outside 0 to 65535", "export"),
     (set_data("events/unit", [0, 300, 2, 1]), "/events/unit: holds 300, outside 0 to 255", "export"),
     (del_attr("bin_width_s", "counts"), "/counts: the attribute bin_width_s is missing", "seconds"),
@@ -236,7 +236,7 @@ BROKEN: list[tuple[Change, str, str]] = [
     (set_data("counts/values", np.zeros((3, 5), "u1")), "has shape (3, 5), not [rows, 4]", "one column"),
     (set_data("counts/values", np.full((2, 4), -3)), "/counts/values: holds -3", "export"),
     (set_data("counts/values", np.full((2, 4), np.nan)), "8 values are NaN or infinite", "integers"),
-    (set_data("counts/values", np.full((2, 4), 1.5)), "/counts/values: holds 1.5", "not rates"),
+    (set_data("counts/values", np.full((2, 4), 1.5)), "/counts/values: holds 1.5", "counts instead of rates"),
     (
         set_data("behavior/values", NAN_ROWS),
         "/behavior/values: 2 of 3 rows hold NaN or infinity, the first is row 1 (t = 0.200 s)",
