@@ -7,9 +7,10 @@ Tensors are named `run.*` (what the engine reads) and `train.*` (what a calibrat
 one metadata entry, `rtdecode`, holds the rest as JSON. docs/model-files.md describes the file.
 """
 
-from rtdecode.artifact.file import METADATA_KEY, read_artifact, write_artifact
+from rtdecode.artifact.file import read_artifact, write_artifact
 from rtdecode.artifact.model import KINDS, Kind, ModelArtifact, count_max_at
 from rtdecode.artifact.output import ROLES, Output, Role, infer_role
+from rtdecode.artifact.tensors import METADATA_KEY
 
 __all__ = [
     "KINDS",

@@ -22,12 +22,12 @@ class Axis(NamedTuple):
 
     Attributes:
         source: "out" or "value", the key in a cursor message.
-        index: its index there.
+        column: its index there.
         name, units: as labels.
     """
 
     source: str
-    index: int
+    column: int
     name: str
     units: str
 
@@ -61,7 +61,7 @@ def axes_of(status: Status) -> tuple[Axis, Axis] | None:
     if len(listed) >= 2:
         return listed[0], listed[1]
     listed = [Axis("value", i, *pair) for i, pair in enumerate(_pairs(status.names, status.units))]
-    positions = [axis for axis in listed if status.roles[axis.index : axis.index + 1] == ["position"]]
+    positions = [axis for axis in listed if status.roles[axis.column : axis.column + 1] == ["position"]]
     chosen = positions if len(positions) >= 2 else listed
     return (chosen[0], chosen[1]) if len(chosen) >= 2 else None
 
@@ -75,9 +75,9 @@ def point_of(cursor: Cursor, axes: tuple[Axis, Axis]) -> Point | None:
     numbers = []
     for axis in axes:
         source = cursor.value if axis.source == "value" else cursor.out
-        if not isinstance(source, list) or axis.index >= len(source):
+        if not isinstance(source, list) or axis.column >= len(source):
             return None
-        numbers.append(source[axis.index])
+        numbers.append(source[axis.column])
     return Point(cursor.bin, *numbers)
 
 

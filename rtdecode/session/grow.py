@@ -249,7 +249,7 @@ class SessionWriter:
 
 
 def _decoded_columns(decoded: DecodedColumns, n_channels: int) -> Columns:
-    columns: Columns = {
+    columns: dict[str, tuple[str, tuple[int, ...]]] = {
         "bin": ("i8", ()),
         "t_bin": ("f8", ()),
         "values": ("f4", (decoded.n_outputs,)),
@@ -259,7 +259,9 @@ def _decoded_columns(decoded: DecodedColumns, n_channels: int) -> Columns:
         "lost": ("u4", ()),
         "counts": ("u1", (n_channels,)),
     }
-    return columns | ({"out": ("f4", (len(decoded.out_names),))} if decoded.out_names else {})
+    if decoded.out_names:
+        columns["out"] = ("f4", (len(decoded.out_names),))
+    return columns
 
 
 def _padded(models: Sequence[str]) -> NDArray[np.bytes_]:

@@ -122,26 +122,25 @@ def _checked_parts(session: Session, where: str) -> Parts:
 def _parts(session: Session) -> Parts:
     """Datasets and attributes of each group."""
     parts: Parts = {}
+    columns: Columns
+    attrs: Attrs
     if (events := session.events) is not None:
         columns = {"time": events.time, "channel": events.channel}
         if events.unit is not None:
             columns["unit"] = events.unit
         parts["events"] = (columns, {})
     if (counts := session.counts) is not None:
-        parts["counts"] = (
-            {"values": counts.values},
-            {"bin_width_s": counts.bin_width_s, "t0_s": counts.t0_s},
-        )
+        attrs = {"bin_width_s": counts.bin_width_s, "t0_s": counts.t0_s}
+        parts["counts"] = ({"values": counts.values}, attrs)
     if (behavior := session.behavior) is not None:
-        parts["behavior"] = (
-            {"time": behavior.time, "values": behavior.values},
-            {"names": strings(behavior.names), "units": strings(behavior.units)},
-        )
+        columns = {"time": behavior.time, "values": behavior.values}
+        attrs = {"names": strings(behavior.names), "units": strings(behavior.units)}
+        parts["behavior"] = (columns, attrs)
     if (trials := session.trials) is not None:
         parts["trials"] = ({"start": trials.start, "stop": trials.stop, **trials.columns}, {})
     if (decoded := session.decoded) is not None:
         columns = {name: getattr(decoded, name) for name in DECODED}
-        attrs: Attrs = {
+        attrs = {
             "origin_s": decoded.origin_s,
             "models": strings(decoded.models),
             "names": strings(decoded.names),

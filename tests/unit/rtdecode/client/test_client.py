@@ -37,9 +37,38 @@ def publisher() -> Iterator[FakePublisher]:
         yield publisher
 
 
+class Awaited:
+    """An AsyncCursorClient with the calls of a CursorClient; each runs the event loop to its end."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._runner, self._client = asyncio.Runner(), AsyncCursorClient(endpoint)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def __enter__(self) -> Awaited:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        self._runner.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            yield self._runner.run(self._client.__anext__())
+
+    def receive(self, timeout_s: float | None = None) -> Any:
+        return self._runner.run(self._client.receive(timeout_s))
+
+
+@pytest.fixture(params=[CursorClient, Awaited], ids=["blocking", "asyncio"])
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
 @pytest.fixture
-def client(publisher: FakePublisher) -> Iterator[CursorClient]:
-    with CursorClient(publisher.endpoint) as client:
+def client(publisher: FakePublisher, kind: type[CursorClient]) -> Iterator[CursorClient]:
+    with kind(publisher.endpoint) as client:
         publisher.await_subscriber()
         yield client
 
@@ -125,9 +154,9 @@ def test_foreign_messages_and_later_versions_are_counted_and_skipped(
     assert (client.missed, client.restarts, client.link) == (0, 0, Link.LIVE)
 
 
-def test_a_daemon_that_starts_late_and_restarts_is_followed() -> None:
+def test_a_daemon_that_starts_late_and_restarts_is_followed(kind: type[CursorClient]) -> None:
     endpoint = free_endpoint()
-    with CursorClient(endpoint) as client:
+    with kind(endpoint) as client:
         assert client.receive(0.05) is None
         with FakePublisher(endpoint) as publisher:
             publisher.await_subscriber()
@@ -203,9 +232,11 @@ class Proxy:
             each.close()
 
 
-def test_a_connection_that_goes_silent_is_opened_again(publisher: FakePublisher) -> None:
+def test_a_connection_that_goes_silent_is_opened_again(
+    publisher: FakePublisher, kind: type[CursorClient]
+) -> None:
     proxy = Proxy(publisher.endpoint)
-    with CursorClient(proxy.endpoint) as client:
+    with kind(proxy.endpoint) as client:
         publisher.await_subscriber()
         publisher.cursor(0)
         assert client.receive(LONG_S) is not None
@@ -222,11 +253,11 @@ def test_a_connection_that_goes_silent_is_opened_again(publisher: FakePublisher)
     proxy.close()
 
 
-@pytest.mark.parametrize("kind", [CursorClient, AsyncCursorClient])
+@pytest.mark.parametrize("open_client", [CursorClient, AsyncCursorClient])
 def test_a_client_is_closed_with_its_last_reference(
-    publisher: FakePublisher, kind: type[CursorClient]
+    publisher: FakePublisher, open_client: type[CursorClient]
 ) -> None:
-    client = kind(publisher.endpoint)
+    client = open_client(publisher.endpoint)
     publisher.await_subscriber()
     # The collector finalises a cycle in any order.
     holder: dict[str, Any] = {"client": client}
@@ -238,8 +269,7 @@ def test_a_client_is_closed_with_its_last_reference(
     assert socket.closed
 
 
-def test_a_closed_client_is_reported(publisher: FakePublisher) -> None:
-    client = CursorClient(publisher.endpoint)
+def test_a_closed_client_is_reported(client: CursorClient) -> None:
     assert not client.closed
     client.close()
     client.close()
@@ -270,10 +300,10 @@ def test_a_closed_client_is_reported(publisher: FakePublisher) -> None:
         "ipc:///" + "x" * 200,
     ],
 )
-@pytest.mark.parametrize("kind", [CursorClient, AsyncCursorClient])
-def test_an_invalid_endpoint_is_refused(kind: type[CursorClient], endpoint: str) -> None:
+@pytest.mark.parametrize("open_client", [CursorClient, AsyncCursorClient])
+def test_an_invalid_endpoint_is_refused(open_client: type[CursorClient], endpoint: str) -> None:
     with pytest.raises(RtdecodeError, match=r"is not an endpoint\. Fix: write it like|cannot connect"):
-        kind(endpoint)
+        open_client(endpoint)
 
 
 @pytest.mark.parametrize(
@@ -318,32 +348,6 @@ def follow(
             await use(client)
 
     asyncio.run(run())
-
-
-def test_asyncio_gives_the_same_cursors(publisher: FakePublisher) -> None:
-    async def use(client: AsyncCursorClient) -> None:
-        assert client.link is Link.WAITING
-        assert await client.receive(0) is None
-        assert await client.receive(0.02) is None
-        assert client.latest() is None
-        publisher.status()
-        for seq in range(10):
-            publisher.cursor(seq)
-        first = await client.receive(LONG_S)
-        assert first is not None
-        assert client.named(first) == {"x": 1.5, "y": -2.5}
-        seqs = [first.seq]
-        async for cursor in client:
-            seqs.append(cursor.seq)
-            if cursor.seq == 9:
-                break
-        assert seqs == list(range(10))
-        publisher.cursor(10)
-        publisher.cursor(12)
-        assert [(await client.receive()).seq, (await client.receive()).seq] == [10, 12]
-        assert (client.missed, client.link, client.malformed) == (1, Link.LIVE, 0)
-
-    follow(publisher, use)
 
 
 def test_a_cancelled_receive_loses_nothing(publisher: FakePublisher) -> None:
@@ -452,26 +456,6 @@ def test_closing_ends_a_wait(publisher: FakePublisher) -> None:
             await client.receive()
 
     follow(publisher, use)
-
-
-def test_asyncio_follows_a_daemon_that_restarts() -> None:
-    endpoint = free_endpoint()
-
-    async def run() -> None:
-        async with AsyncCursorClient(endpoint) as client, asyncio.timeout(2 * LONG_S):
-            with FakePublisher(endpoint) as publisher:
-                await asyncio.to_thread(publisher.await_subscriber)
-                publisher.cursor(4)
-                assert (await client.receive()).seq == 4
-            while client.link is not Link.LOST:
-                assert await client.receive(0.05) is None
-            with FakePublisher(endpoint) as publisher:
-                await asyncio.to_thread(publisher.await_subscriber)
-                publisher.cursor(0)
-                assert (await client.receive()).seq == 0
-            assert (client.restarts, client.missed) == (1, 0)
-
-    asyncio.run(run())
 
 
 def test_importing_the_client_loads_no_decoder() -> None:
