@@ -17,7 +17,7 @@ def make_folder(path: Path) -> None:
     Raises:
         RtdecodeError: it cannot be made.
     """
-    with _reported(path, "cannot be made", "name a folder you may write to"):
+    with _reported(path, "made", "name a folder you may write to"):
         path.mkdir(parents=True, exist_ok=True)
 
 
@@ -30,7 +30,7 @@ def replace_file(path: Path | str, data: bytes) -> None:
     path = Path(path)
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     fix = "check that the folder exists, that you may write there, and that the disk has room"
-    with _reported(path, "cannot be written", fix):
+    with _reported(path, "written", fix):
         try:
             with part.open("xb") as file:
                 file.write(data)
@@ -42,9 +42,10 @@ def replace_file(path: Path | str, data: bytes) -> None:
 
 
 @contextmanager
-def _reported(path: Path, what: str, fix: str) -> Iterator[None]:
-    """Raise an OSError as an RtdecodeError."""
+def _reported(path: Path, action: str, fix: str) -> Iterator[None]:
+    """Raise an OSError as an RtdecodeError; `action` is a participle such as "written"."""
     try:
         yield
     except OSError as error:
-        raise RtdecodeError(f"{what} ({error.strerror or error})", where=str(path), fix=fix) from error
+        what = error.strerror or error
+        raise RtdecodeError(f"cannot be {action} ({what})", where=str(path), fix=fix) from error

@@ -132,7 +132,7 @@ def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, p
     listed = (as_texts(attrs.get(name)) or () for name in ("models", MODELS_SO_FAR))
     models = max((tuple(model for model in each if model) for each in listed), key=len)
     if len(models) > MAX_MODELS:
-        raise RtdecodeError(f"lists {len(models)} models", where=place, fix=f"list at most {MAX_MODELS}")
+        raise RtdecodeError(f"names {len(models)} models", where=place, fix=f"list at most {MAX_MODELS}")
     model = _integer_column(columns, "model", np.uint8, place)
     if model.size and int(model.max()) >= len(models):
         raise RtdecodeError(
