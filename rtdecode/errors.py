@@ -1,4 +1,4 @@
-"""Errors for the person at the rig: one line that says what, where, and how to fix it."""
+"""Errors for the experimenter: one line with what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from __future__ import annotations
 class RtdecodeError(Exception):
     """The work cannot be done; the command line prints this as one line and exits 1.
 
-    Example: `RtdecodeError("no such file", where="today.h5", fix="check the path")`
-    reads `today.h5: no such file. Fix: check the path.`
+    Example: `RtdecodeError("does not exist", where="today.h5", fix="check the path")`
+    reads `today.h5: does not exist. Fix: check the path`.
 
     Args:
-        what: what is wrong, without a full stop.
+        what: what is wrong, a sentence without a full stop; with `where` its subject may be left out.
         where: the file, stream, flag or endpoint it is about.
-        fix: what the person can do.
+        fix: what to do, in the imperative.
     """
 
     def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Folders and files that a command writes."""
+"""Make folders and write files."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rtdecode.errors import RtdecodeError
 
 
 def make_folder(path: Path) -> None:
-    """A folder for what a command writes, and those above it.
+    """Make a folder and those above it.
 
     Raises:
         RtdecodeError: it cannot be made.
     """
-    with _told(path, "cannot be made", "name a folder you may write to"):
+    with _reported(path, "made", "name a folder you may write to"):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def replace_file(path: Path | str, data: bytes) -> None:
-    """Write `data` to `path`, atomically: a new file in the same folder takes the name when it is on disk.
+    """Write `data` to `path`, atomically: a new file in the same folder is renamed once it is on disk.
 
     Raises:
         RtdecodeError: the folder is missing or cannot be written.
@@ -30,7 +30,7 @@ def replace_file(path: Path | str, data: bytes) -> None:
     path = Path(path)
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     fix = "check that the folder exists, that you may write there, and that the disk has room"
-    with _told(path, "cannot be written", fix):
+    with _reported(path, "written", fix):
         try:
             with part.open("xb") as file:
                 file.write(data)
@@ -42,9 +42,10 @@ def replace_file(path: Path | str, data: bytes) -> None:
 
 
 @contextmanager
-def _told(path: Path, what: str, fix: str) -> Iterator[None]:
-    """What the operating system refuses, as a line for a person."""
+def _reported(path: Path, action: str, fix: str) -> Iterator[None]:
+    """Raise an OSError as an RtdecodeError; `action` is a participle such as "written"."""
     try:
         yield
     except OSError as error:
-        raise RtdecodeError(f"{what} ({error.strerror or error})", where=str(path), fix=fix) from error
+        what = error.strerror or error
+        raise RtdecodeError(f"cannot be {action} ({what})", where=str(path), fix=fix) from error

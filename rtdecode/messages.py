@@ -1,4 +1,4 @@
-"""What goes out over ZeroMQ and what comes in: DESIGN §10, nothing more.
+"""Messages sent and received over ZeroMQ (docs/messages.md).
 
 A subscriber needs only pyzmq and msgpack:
 
@@ -38,10 +38,9 @@ def flag_names(flags: int) -> list[str]:
 class Cursor(msgspec.Struct):
     """One decoded bin. Times are seconds on the LSL clock of the daemon's machine.
 
-    `t_bin` is the end of the bin, `t_close` when it was known to be complete, `t_pub` when this
-    message was handed to ZeroMQ; `n`, `late` and `lost` count this bin's spikes, the events that
-    came after their bin had closed, and those that never came. `out` is the output stage's cursor,
-    left out of the message where there is no such stage.
+    `t_bin` is the end of the bin, `t_close` the time of its completion, `t_pub` that of the publication;
+    `n`, `late` and `lost` count this bin's spikes, the events that arrived after their bin had closed, and
+    those that never arrived. `out` is the output stage's cursor, left out without such a stage.
     """
 
     v: int
@@ -60,7 +59,7 @@ class Cursor(msgspec.Struct):
 
 
 class Spikes(msgspec.Struct):
-    """The spikes of `n_bins` bins that have closed, `bin` the first; only what is not zero.
+    """The spikes of `n_bins` closed bins, `bin` the first; zero counts are left out.
 
     Spike count i is `count[i]` in bin `bin + offset[i]` and channel `channel[i]`.
 
@@ -80,7 +79,7 @@ class Spikes(msgspec.Struct):
 
 
 class RequestError(ValueError):
-    """A control request that cannot be understood; the text goes back to the sender."""
+    """An invalid control request; the text is returned to the sender."""
 
 
 def decode_request(frames: list[bytes]) -> tuple[dict[str, Any], bool]:
@@ -90,20 +89,20 @@ def decode_request(frames: list[bytes]) -> tuple[dict[str, Any], bool]:
         frames: the message's frames; a request has one.
 
     Returns:
-        The map, and whether it came as JSON (the reply goes back in the same encoding).
+        The map, and whether it is JSON (the reply has the same encoding).
 
     Raises:
-        RequestError: with the reason; reply in JSON.
+        RequestError: with the reason, to be sent in JSON.
     """
     if len(frames) != 1:
-        raise RequestError(f"a request is one frame, this one has {len(frames)}")
+        raise RequestError(f"a request has one frame, this one {len(frames)}")
     data = frames[0]
     is_json = data.lstrip()[:1] in (b"{", b"[", b'"')
     try:
         # Both decoders raise DecodeError; a msgpack map key or nested text may also be bad UTF-8.
         request = msgspec.json.decode(data) if is_json else msgspec.msgpack.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise RequestError(f"neither a msgpack nor a JSON map: {error}") from None
+        raise RequestError(f"the request is neither a msgpack nor a JSON map: {error}") from None
     if not isinstance(request, dict) or not isinstance(request.get("cmd"), str):
         raise RequestError('a request is a map with a text "cmd", such as {"cmd": "status"}')
     return request, is_json

@@ -1,4 +1,4 @@
-"""Where models are found: a path, a name, or the `current` model of a stream."""
+"""Find models: by path, by name, or as the `current` model of a stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_FOLDER_NAME = 200  # file systems stop at 255 bytes
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model that can be asked for by name."""
+    """A model that can be found by name."""
 
     name: str
     path: Path
@@ -38,7 +38,7 @@ class StoredModel:
 
 
 def data_dir() -> Path:
-    """The user data directory; models lie in its folder `models`."""
+    """The user data directory; its folder `models` has the models."""
     return Path(platformdirs.user_data_dir("rtdecode", appauthor=False))
 
 
@@ -51,31 +51,31 @@ def find_model(model: str | None, stream: str | None = None) -> Path:
         stream: the stream's name, for `model=None`.
 
     Raises:
-        RtdecodeError: there is none; the message lists what there is.
+        RtdecodeError: there is none; the message lists the models that exist.
     """
     if model is not None:
         return _named(model)
     if stream is None:
-        raise RtdecodeError("no model was named, and no stream whose model could be taken", fix=_fix(None))
+        raise RtdecodeError("neither a model nor a stream was named", fix=_fix(None))
     current = current_model(stream)
     if not current.is_file():
-        raise RtdecodeError(f"no model for this stream. {_what_there_is()}", where=stream, fix=_fix(stream))
+        raise RtdecodeError(f"has no current model. {_existing()}", where=stream, fix=_fix(stream))
     return current
 
 
 def current_model(stream: str) -> Path:
-    """Where the current model of `stream` lies, or would lie."""
+    """The path of the current model of `stream`, which may not exist yet."""
     return _models_dir() / _folder_name(stream) / f"current{SUFFIX}"
 
 
 def install_current(path: Path | str, stream: str) -> Path:
-    """Make a copy of a model the current one of `stream`; the one before stays as `previous.safetensors`.
+    """Make a copy of a model the current one of `stream`; the old one is kept as `previous.safetensors`.
 
     Returns:
         the path of the copy.
 
     Raises:
-        RtdecodeError: the file is no valid model, or the user data directory cannot be written.
+        RtdecodeError: the file is not a valid model, or the user data directory cannot be written.
     """
     read_artifact(path)
     data = Path(path).read_bytes()
@@ -97,15 +97,15 @@ def install_current(path: Path | str, stream: str) -> Path:
     return current
 
 
-def find_by_id(model_id: str, places: Iterable[Path]) -> Path | None:
-    """The file of the model with this id, None if there is none.
+def find_by_id(model_id: str, paths: Iterable[Path]) -> Path | None:
+    """The file of the model with this id, or None.
 
     Args:
         model_id: 8 hex characters.
-        places: files to look at first; then come those with a name, and those that are or were current.
+        paths: files to try first, before the named ones and those that are or were current.
     """
     stored = [*_models_dir().glob(f"*{SUFFIX}"), *_models_dir().glob(f"*/*{SUFFIX}"), *bundled_models()]
-    for path in [*places, *sorted(stored)]:
+    for path in [*paths, *sorted(stored)]:
         try:
             if path.is_file() and read_artifact(path).model_id == model_id:
                 return path
@@ -132,7 +132,7 @@ def list_models() -> list[StoredModel]:
 
 
 def bundled_models() -> list[Path]:
-    """Files of the models that ship, by their names."""
+    """Files of the bundled models, sorted by name."""
     folder = _bundled_dir()
     return [] if folder is None else sorted(folder.glob(f"*{SUFFIX}"))
 
@@ -142,17 +142,18 @@ def _named(model: str) -> Path:
     if os.path.isfile(path):
         return Path(path)
     folder = _folder_name(model)
-    places = [_models_dir() / f"{folder}{SUFFIX}", _models_dir() / folder / f"current{SUFFIX}"]
+    paths = [_models_dir() / f"{folder}{SUFFIX}", _models_dir() / folder / f"current{SUFFIX}"]
     bundled = _bundled_dir()
     if bundled is not None:
-        places.append(bundled / f"{folder}{SUFFIX}")
-    for place in places:
-        if place.is_file():
-            return place
+        paths.append(bundled / f"{folder}{SUFFIX}")
+    for each in paths:
+        if each.is_file():
+            return each
+    if os.path.isdir(path):
+        raise RtdecodeError("is a folder, not a model file", where=model, fix="name the file in it")
     if "/" in model or model.endswith(SUFFIX):
-        what = "is a folder, not a model file" if os.path.isdir(path) else "no such file"
-        raise RtdecodeError(f"{what}. {_what_there_is()}", where=model, fix="check the path")
-    raise RtdecodeError(f"no model of this name. {_what_there_is()}", where=model, fix=_fix(None))
+        raise RtdecodeError(f"does not exist. {_existing()}", where=model, fix="check the path")
+    raise RtdecodeError(f"is not the name of a model. {_existing()}", where=model, fix=_fix(None))
 
 
 def _models_dir() -> Path:
@@ -162,15 +163,15 @@ def _models_dir() -> Path:
 def _bundled_dir() -> Path | None:
     try:
         package = files("rtdecode.models")
-    except ModuleNotFoundError:  # Python was started where a bare rtdecode/ folder hides the installation
+    except ModuleNotFoundError:  # Python was started where an rtdecode/ folder hides the installation
         return None
     return Path(str(package / "pretrained"))
 
 
 def _folder_name(stream: str) -> str:
-    """`stream` as one harmless path component; different streams never share one."""
+    """`stream` as one safe path component; different streams never have the same one."""
     if not stream:
-        raise RtdecodeError("a stream or model needs a name", fix="give its name")
+        raise RtdecodeError("a stream or model has no name", fix="name it")
     name = quote(stream, safe="", errors="surrogatepass")
     if name.startswith("."):
         name = "%2E" + name[1:]
@@ -180,11 +181,11 @@ def _folder_name(stream: str) -> str:
     return name
 
 
-def _what_there_is() -> str:
+def _existing() -> str:
     models = list_models()
     if not models:
         return f"There is no model in {_models_dir()}"
-    return f"There are: {'; '.join(map(str, models))}"
+    return f"Models: {'; '.join(map(str, models))}"
 
 
 def _fix(stream: str | None) -> str:

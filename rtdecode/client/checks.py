@@ -1,4 +1,4 @@
-"""What people give a client, checked once: where the daemon is, and how long to wait."""
+"""Checks of a client's arguments: endpoints and times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TCP = re.compile(r"tcp://(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+(?:%\w+)
 
 
 def check_endpoint(endpoint: str) -> str:
-    """The endpoint itself, if one can connect to it.
+    """Check an endpoint and return it.
 
     Raises:
         RtdecodeError: neither tcp://host:port nor ipc://path.
@@ -23,30 +23,42 @@ def check_endpoint(endpoint: str) -> str:
     if (tcp and 0 < int(tcp[1]) < 65536) or (endpoint.startswith("ipc://") and len(endpoint) > 6):
         return endpoint
     raise RtdecodeError(
-        "is no endpoint", where=repr(endpoint), fix=f"write it like {CURSOR_ENDPOINT} or ipc:///tmp/cursor"
+        "is not an endpoint",
+        where=repr(endpoint),
+        fix=f"write it like {CURSOR_ENDPOINT} or ipc:///tmp/cursor",
     )
 
 
 def check_seconds(name: str, seconds: float, most_s: float = math.inf) -> float:
-    """The number itself.
+    """Check a time and return it.
 
     Raises:
-        RtdecodeError: it does not lie above 0 and up to `most_s`.
+        RtdecodeError: it is not above 0, or above `most_s`.
     """
     if not 0 < seconds <= most_s:
         limit = "" if math.isinf(most_s) else f" and at most {most_s:g}"
-        raise RtdecodeError(f"must be above 0{limit} seconds, not {seconds!r}", where=name)
+        raise RtdecodeError(
+            f"{name} is {seconds!r}; it must be above 0{limit} seconds", fix="pass a number of seconds"
+        )
     return seconds
 
 
 def deadline_s(now_s: float, timeout_s: float | None) -> float:
-    """When a wait that begins at `now_s` ends; inf for None.
+    """The end of a wait that begins at `now_s`; inf for None.
 
     Raises:
-        RtdecodeError: a time-out that is below 0 or not a number.
+        RtdecodeError: a time-out that is below 0 or NaN.
     """
     if timeout_s is None:
         return math.inf
     if not timeout_s >= 0:
-        raise RtdecodeError(f"must be 0 seconds or more, not {timeout_s!r}", where="timeout_s")
+        raise RtdecodeError(
+            f"timeout_s is {timeout_s!r}; it must be 0 seconds or more",
+            fix="pass None to wait without a limit",
+        )
     return now_s + timeout_s
+
+
+def cannot_connect(endpoint: str, error: Exception) -> RtdecodeError:
+    """The error for an endpoint that ZeroMQ refuses."""
+    return RtdecodeError(f"cannot connect ({error})", where=endpoint, fix="check the endpoint")

@@ -1,4 +1,4 @@
-"""The control client that blocks."""
+"""The blocking control client."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class ControlClient:
         held_from_bin = control.pause()
         control.resume()
 
-    A request is sent once and never again by itself. Each has a connection of its own, so one that failed
-    leaves nothing behind, the daemon may restart in between, and there is nothing to close.
+    A request is sent once and never repeated. Each has a connection of its own, so a failed one does not
+    affect the next, the daemon may restart in between, and there is nothing to close.
 
     Args:
         endpoint: the daemon's `--control`, tcp://host:port or ipc://path.
         timeout_s: how long to wait for each reply.
 
     Raises:
-        RtdecodeError: the endpoint is none, or the time-out is not above 0.
-            Every request raises it too, in one line: nobody answers, or the daemon refuses.
+        RtdecodeError: an invalid endpoint, or a time-out that is not above 0. Every request raises it too:
+            no answer in time, or the daemon refuses.
     """
 
     def __init__(self, endpoint: str = CONTROL_ENDPOINT, *, timeout_s: float = REPLY_TIMEOUT_S) -> None:
@@ -41,32 +41,32 @@ class ControlClient:
         return _request(self._exchange, cmd, fields)
 
     def swap(self, path: Path | str) -> int:
-        """Let the model in this file decode; returns the first bin that it does.
+        """Swap in the model in this file; returns the first bin it decodes.
 
-        The path is the daemon's: a relative one starts in this process's folder. Loading and warming takes a
-        moment, and the first model of its kind has to be compiled: this waits for a minute at least.
+        The daemon opens the path; a relative one starts in this process's folder. Loading and warming up
+        takes a moment, and the first model of a kind is compiled: this waits for a minute at least.
         """
         exchange = self._exchange.for_swaps()
         return exchange.first_bin("swap", _request(exchange, "swap", {"path": str(Path(path).absolute())}))
 
     def status(self) -> Status:
-        """What the daemon says about itself now."""
+        """The daemon's status now."""
         return self._exchange.status(self.request("status"))
 
     def pause(self) -> int:
-        """Hold the output; returns the first bin that is held."""
+        """Hold the output; returns the first held bin."""
         return self._exchange.first_bin("pause", self.request("pause"))
 
     def resume(self) -> int:
-        """Decode again; returns the first bin that is."""
+        """Decode again; returns the first decoded bin."""
         return self._exchange.first_bin("resume", self.request("resume"))
 
     def reset(self) -> int:
-        """Let the decoder forget the past; returns the first bin after it."""
+        """Reset the decoder's state; returns the first bin after it."""
         return self._exchange.first_bin("reset", self.request("reset"))
 
     def stop(self) -> int:
-        """End the daemon as Ctrl-C does; returns the bin that no longer comes."""
+        """Stop the daemon as Ctrl-C does; returns the first bin that is not decoded."""
         return self._exchange.first_bin("stop", self.request("stop"))
 
 

@@ -35,8 +35,8 @@ class AsyncControlClient:
         timeout_s: how long to wait for each reply.
 
     Raises:
-        RtdecodeError: the endpoint is none, or the time-out is not above 0.
-            Every request raises it too, in one line: nobody answers, or the daemon refuses.
+        RtdecodeError: an invalid endpoint, or a time-out that is not above 0. Every request raises it too:
+            no answer in time, or the daemon refuses.
     """
 
     def __init__(self, endpoint: str = CONTROL_ENDPOINT, *, timeout_s: float = REPLY_TIMEOUT_S) -> None:
@@ -47,30 +47,30 @@ class AsyncControlClient:
         return await _request(self._exchange, cmd, fields)
 
     async def swap(self, path: Path | str) -> int:
-        """Let the model in this file decode; returns the first bin that it does. See `ControlClient.swap`."""
+        """Swap in the model in this file; returns the first bin it decodes. See `ControlClient.swap`."""
         exchange = self._exchange.for_swaps()
-        # No file is touched: the path is only made whole.
+        # No file is opened here: the path is only made absolute.
         reply = await _request(exchange, "swap", {"path": str(Path(path).absolute())})
         return exchange.first_bin("swap", reply)
 
     async def status(self) -> Status:
-        """What the daemon says about itself now."""
+        """The daemon's status now."""
         return self._exchange.status(await self.request("status"))
 
     async def pause(self) -> int:
-        """Hold the output; returns the first bin that is held."""
+        """Hold the output; returns the first held bin."""
         return self._exchange.first_bin("pause", await self.request("pause"))
 
     async def resume(self) -> int:
-        """Decode again; returns the first bin that is."""
+        """Decode again; returns the first decoded bin."""
         return self._exchange.first_bin("resume", await self.request("resume"))
 
     async def reset(self) -> int:
-        """Let the decoder forget the past; returns the first bin after it."""
+        """Reset the decoder's state; returns the first bin after it."""
         return self._exchange.first_bin("reset", await self.request("reset"))
 
     async def stop(self) -> int:
-        """End the daemon as Ctrl-C does; returns the bin that no longer comes."""
+        """Stop the daemon as Ctrl-C does; returns the first bin that is not decoded."""
         return self._exchange.first_bin("stop", await self.request("stop"))
 
 

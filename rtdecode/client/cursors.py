@@ -1,4 +1,4 @@
-"""The cursor client that blocks."""
+"""The blocking cursor client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rtdecode.client.checks import CURSOR_ENDPOINT, deadline_s
 from rtdecode.client.feed import CursorFeed
 from rtdecode.messages import Cursor
 
-#: A longer wait is made of several, since ZeroMQ counts milliseconds in a C integer.
+#: A longer wait is split, since ZeroMQ counts milliseconds in a C integer.
 MAX_POLL_S = 3600.0
 
 
@@ -24,17 +24,17 @@ class CursorClient(CursorFeed):
                 if client.link is Link.LIVE:
                     print(cursor.bin, cursor.value)
 
-    Iterating gives one `Cursor` after the other, in order, and waits for each; `receive` waits no longer
-    than it is told; `latest` never waits. The daemon may start later, end and come back: `link` says
-    what the newest cursor is worth, `missed`, `skipped` and `restarts` count what was not seamless.
-    All of them skip cursors older than `stale_after_s`. For one thread; open one client in each.
+    Iterating gives one `Cursor` after the other, in order, and waits for each; `receive` waits up to its
+    time-out; `latest` never waits. The daemon may start later, end and restart: `link` is the state of the
+    newest cursor, `missed`, `skipped` and `restarts` count interruptions. All of them skip cursors older
+    than `stale_after_s`. For one thread; open one client in each.
 
     Args:
         endpoint: the daemon's `--bind`, tcp://host:port or ipc://path.
-        stale_after_s: when a cursor is too old to be used; take several bin widths. inf for never.
+        stale_after_s: age from which a cursor is too old to be used; several bin widths. inf for never.
 
     Raises:
-        RtdecodeError: the endpoint is none, or `stale_after_s` is not above 0.
+        RtdecodeError: an invalid endpoint, or a `stale_after_s` that is not above 0.
     """
 
     def __init__(self, endpoint: str = CURSOR_ENDPOINT, *, stale_after_s: float = 0.25) -> None:
@@ -62,7 +62,7 @@ class CursorClient(CursorFeed):
         """The next cursor.
 
         Args:
-            timeout_s: the longest wait; None waits for ever, 0 not at all.
+            timeout_s: the longest wait; None for no limit, 0 for no wait.
 
         Returns:
             None when the time is up.

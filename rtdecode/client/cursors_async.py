@@ -26,16 +26,16 @@ class AsyncCursorClient(CursorFeed):
 
         asyncio.run(follow())
 
-    The same as `CursorClient`, with `async for` and `await`; `latest` is an ordinary call. A `receive` that
-    is cancelled takes nothing with it. For one task; open one client in each. Needs an event loop
+    The same as `CursorClient`, with `async for` and `await`; `latest` is an ordinary call. A cancelled
+    `receive` loses no cursor. For one task; open one client in each. Needs an event loop
     with `add_reader`: asyncio's own on Linux and macOS, or uvloop.
 
     Args:
         endpoint: the daemon's `--bind`, tcp://host:port or ipc://path.
-        stale_after_s: when a cursor is too old to be used; take several bin widths. inf for never.
+        stale_after_s: age from which a cursor is too old to be used; several bin widths. inf for never.
 
     Raises:
-        RtdecodeError: the endpoint is none, or `stale_after_s` is not above 0.
+        RtdecodeError: an invalid endpoint, or a `stale_after_s` that is not above 0.
     """
 
     def __init__(self, endpoint: str = CURSOR_ENDPOINT, *, stale_after_s: float = 0.25) -> None:
@@ -43,7 +43,7 @@ class AsyncCursorClient(CursorFeed):
         self._readable = Readable(self._socket)
 
     def close(self) -> None:
-        """Disconnect; a task that waits gets an RtdecodeError. Closing twice does no harm."""
+        """Disconnect; a waiting task gets an RtdecodeError. Closing twice is allowed."""
         self._readable.interrupt()
         super().close()
 
@@ -69,7 +69,7 @@ class AsyncCursorClient(CursorFeed):
         """The next cursor.
 
         Args:
-            timeout_s: the longest wait; None waits for ever, 0 not at all.
+            timeout_s: the longest wait; None for no limit, 0 for no wait.
 
         Returns:
             None when the time is up.

@@ -9,29 +9,29 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtdecode.client.checks import check_endpoint, check_seconds
+from rtdecode.client.checks import cannot_connect, check_endpoint, check_seconds
 from rtdecode.client.status import Status
 from rtdecode.errors import RtdecodeError
 
-#: Longer than the 2 s after which the daemon itself says that it is too busy.
+#: Longer than the 2 s after which the daemon itself answers that it is too busy.
 REPLY_TIMEOUT_S = 3.0
 MAX_TIMEOUT_S = 3600.0
 
-#: A swap reads a file, and may have to compile for another kind of model.
+#: A swap reads a file, and may compile for another kind of model.
 SWAP_TIMEOUT_S = 60.0
 
 MAX_REPLY_BYTES = 1 << 20
 
 
 class Exchange:
-    """What is said to one control endpoint, without the waiting.
+    """Requests to one control endpoint and their replies; waiting is left to the client.
 
     Args:
         endpoint: tcp://host:port or ipc://path.
         timeout_s: how long a reply may take.
 
     Raises:
-        RtdecodeError: the endpoint is none, or the time-out does not lie above 0 and up to 3600 s.
+        RtdecodeError: an invalid endpoint, or a time-out that is not above 0 and at most 3600 s.
     """
 
     def __init__(self, endpoint: str, timeout_s: float) -> None:
@@ -40,13 +40,13 @@ class Exchange:
 
     @contextmanager
     def sent(self, cmd: str, fields: dict[str, Any]) -> Iterator[zmq.Socket[bytes]]:
-        """A REQ socket with the request on its way; closed at the end.
+        """A REQ socket that has sent the request; closed at the end.
 
-        Not kept for the next: a REQ socket whose reply never came can neither send nor be fixed, and what
-        it holds back for a daemon that is gone must not reach the one that follows.
+        Never reused: a REQ socket without its reply cannot send again, and a request queued for a daemon
+        that is gone must not reach the next one.
 
         Raises:
-            RtdecodeError: ZeroMQ does not take the endpoint.
+            RtdecodeError: ZeroMQ refuses the endpoint.
         """
         with zmq.Context() as context, context.socket(zmq.REQ) as socket:
             socket.setsockopt(zmq.LINGER, 0)
@@ -55,8 +55,8 @@ class Exchange:
             try:
                 socket.connect(self.endpoint)
             except zmq.ZMQError as error:
-                raise RtdecodeError(f"cannot connect ({error})", where=self.endpoint) from None
-            # Queued, connected or not: this cannot block.
+                raise cannot_connect(self.endpoint, error) from None
+            # Queued even without a connection: this cannot block.
             socket.send(msgspec.msgpack.encode({"cmd": cmd, **fields}), zmq.NOBLOCK)
             yield socket
 
@@ -64,7 +64,7 @@ class Exchange:
         """The reply's map.
 
         Raises:
-            RtdecodeError: the daemon says that it did not do it, or no daemon wrote this.
+            RtdecodeError: the daemon refused, or the reply is not from a daemon.
         """
         try:
             reply = msgspec.msgpack.decode(data)
@@ -77,14 +77,14 @@ class Exchange:
         return reply
 
     def first_bin(self, cmd: str, reply: dict[str, Any]) -> int:
-        """The first bin that a command applies to."""
+        """The first bin that a command applies to, from its reply."""
         number = reply.get("bin")
         if not isinstance(number, int):
             raise self._foreign(cmd)
         return number
 
     def for_swaps(self) -> Exchange:
-        """As this one, but a reply may take at least `SWAP_TIMEOUT_S`."""
+        """A copy with a time-out of at least `SWAP_TIMEOUT_S`."""
         return Exchange(self.endpoint, max(self.timeout_s, SWAP_TIMEOUT_S))
 
     def status(self, reply: dict[str, Any]) -> Status:
@@ -95,16 +95,16 @@ class Exchange:
             raise self._foreign(f"status ({error})") from None
 
     def silence(self, cmd: str) -> RtdecodeError:
-        """Nobody answered in time."""
+        """The error for a reply that did not arrive in time."""
         return RtdecodeError(
-            f"no answer to {cmd} within {self.timeout_s:g} s",
+            f"did not answer {cmd} within {self.timeout_s:g} s",
             where=self.endpoint,
             fix="check that `rtdecode serve` runs and that this is its --control endpoint",
         )
 
     def _foreign(self, cmd: str) -> RtdecodeError:
         return RtdecodeError(
-            f"the answer to {cmd} is not that of `rtdecode serve`",
+            f"the answer to {cmd} is not from `rtdecode serve`",
             where=self.endpoint,
             fix="check that this is its --control endpoint",
         )

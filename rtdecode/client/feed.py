@@ -1,27 +1,28 @@
-"""What the two cursor clients share: the socket, and all that needs no waiting."""
+"""The common part of the two cursor clients: the socket, and everything that does not wait."""
 
 from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Callable
 
 import zmq
 
-from rtdecode.client.checks import check_endpoint, check_seconds
+from rtdecode.client.checks import cannot_connect, check_endpoint, check_seconds
 from rtdecode.client.frames import read_frames
 from rtdecode.client.status import Status
 from rtdecode.client.tracker import CursorTracker, Link
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import CURSOR_TOPIC, STATUS_TOPIC, Cursor
 
-#: Messages that libzmq keeps for a reader that is stuck, 1,000 at least: 20 s of 20-ms bins. Beyond
-#: that the newest are lost.
+#: Messages that libzmq keeps for a stalled reader, at least 1,000: 20 s of 20-ms bins. Beyond that the newest
+#: are lost.
 RECEIVE_QUEUE = 2000
 
 #: One read ends here even if a publisher sends faster than it is read.
 MAX_READ = RECEIVE_QUEUE
 
-#: What the kernel keeps on top of that, for a process that is stopped as a whole.
+#: What the kernel keeps in addition, for a stopped process.
 RECEIVE_BUFFER_BYTES = 16384
 
 MAX_MESSAGE_BYTES = 1 << 20
@@ -33,35 +34,26 @@ CONNECT_TIMEOUT_MS = 2000
 
 
 class CursorFeed:
-    """A subscription to a daemon's cursors, read without ever waiting.
+    """A subscription to a daemon's cursors, read without waiting.
 
-    Connects in the background and for as long as it is open: the daemon may start later, end, and
-    come back. For one thread.
+    Connects in the background for as long as it is open: the daemon may start later, end and restart. For
+    one thread.
 
     Args:
         endpoint: the daemon's `--bind`, tcp://host:port or ipc://path.
-        stale_after_s: when a cursor is too old to be used; take several bin widths. inf for never.
+        stale_after_s: age from which a cursor is too old to be used; several bin widths. inf for never.
 
     Raises:
-        RtdecodeError: the endpoint is none, or `stale_after_s` is not above 0.
+        RtdecodeError: an invalid endpoint, or a `stale_after_s` that is not above 0.
     """
 
     def __init__(self, endpoint: str, stale_after_s: float) -> None:
-        self.endpoint = check_endpoint(endpoint)
+        self.endpoint = endpoint
         self._tracker = CursorTracker(check_seconds("stale_after_s", stale_after_s))
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = context.socket(zmq.SUB)
-        # Also for a client that nobody closes: collected in the wrong order, context before socket,
-        # ZeroMQ would wait for ever.
-        self._release = weakref.finalize(self, _release, context, self._socket)
-        try:
-            subscribe(self._socket, endpoint, CURSOR_TOPIC, STATUS_TOPIC)
-        except zmq.ZMQError as error:
-            self._release()
-            raise RtdecodeError(f"cannot connect ({error})", where=endpoint) from None
+        self._socket, self._release = subscribe(self, endpoint, CURSOR_TOPIC, STATUS_TOPIC)
 
     def close(self) -> None:
-        """Disconnect. Closing twice does no harm."""
+        """Disconnect. Closing twice is allowed."""
         self._release()
 
     @property
@@ -70,11 +62,10 @@ class CursorFeed:
         return self._socket.closed
 
     def latest(self) -> Cursor | None:
-        """The newest cursor, at once; None if nothing new has come since the last call.
+        """The newest cursor, without waiting; None if there is no new one since the last call.
 
-        Those before it are dropped: what a loop with a frame rate of its own calls once a frame. One that
-        is older than `stale_after_s`, left over from a time when this program was stuck, is never
-        given.
+        Earlier ones are dropped: for a loop with a frame rate of its own. A cursor older than
+        `stale_after_s`, received while this program was stalled, is never returned.
 
         Raises:
             RtdecodeError: the client is closed.
@@ -87,20 +78,20 @@ class CursorFeed:
         return self._tracker.take(time.monotonic())
 
     def _read(self) -> None:
-        """Take from the socket all that has come."""
+        """Read all messages that have arrived."""
         if self._socket.closed:
-            raise RtdecodeError("the client is closed", where=self.endpoint)
+            raise RtdecodeError("the client is closed", where=self.endpoint, fix="open a new client")
         now_s = time.monotonic()
         for _ in range(MAX_READ):
             try:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._tracker.hear(read_frames(frames), now_s)
+            self._tracker.add(read_frames(frames), now_s)
 
     @property
     def link(self) -> Link:
-        """What the newest cursor is worth now; as of the last `latest` or `receive`."""
+        """The state of the newest cursor now; as of the last `latest` or `receive`."""
         return self._tracker.link(time.monotonic())
 
     @property
@@ -110,47 +101,47 @@ class CursorFeed:
 
     @property
     def age_s(self) -> float:
-        """Seconds since the newest cursor was published, beyond the fastest delivery; inf without one."""
+        """Seconds since the newest cursor was published, minus the fastest delivery; inf without one."""
         return self._tracker.age_s(time.monotonic())
 
     @property
     def newest(self) -> Cursor | None:
-        """The cursor that came last, whatever its age and whether or not it was handed out."""
+        """The cursor received last, of any age, returned before or not."""
         return self._tracker.newest
 
     @property
     def status(self) -> Status | None:
-        """The newest status, which comes once a second; None before the first."""
+        """The newest status, published once a second; None before the first."""
         return self._tracker.status
 
     @property
     def missed(self) -> int:
-        """Cursors that were published and never came: this program or the network was too slow."""
+        """Cursors that were published and not received: this program or the network was too slow."""
         return self._tracker.missed
 
     @property
     def skipped(self) -> int:
-        """Cursors that came, but were older than `stale_after_s` before this program asked."""
+        """Cursors that were received, but older than `stale_after_s` when this program read them."""
         return self._tracker.skipped
 
     @property
     def duplicates(self) -> int:
-        """Cursors that came twice in a row; the second is dropped."""
+        """Cursors received twice in a row; the second is dropped."""
         return self._tracker.duplicates
 
     @property
     def restarts(self) -> int:
-        """How often another daemon took the endpoint."""
+        """How often another daemon started at the endpoint."""
         return self._tracker.restarts
 
     @property
     def malformed(self) -> int:
-        """Messages that were skipped: a later version, or not from a daemon at all."""
+        """Messages that were skipped: of a later version, or not from a daemon."""
         return self._tracker.malformed
 
     @property
     def problem(self) -> str:
-        """Why the last of these was skipped; empty without one."""
+        """Why the last malformed message was skipped; empty without one."""
         return self._tracker.problem
 
     def named(self, cursor: Cursor) -> dict[str, float] | None:
@@ -158,7 +149,7 @@ class CursorFeed:
 
         Returns:
             Such as {"x": 12.5, "y": -3.0}, in the units of `status.units`; None while no status of this
-            cursor's model has come (up to a second after the start and after a change of model).
+            cursor's model was received (up to a second after the start and after a change of model).
         """
         status = self._tracker.status
         if status is None or status.model.get("id") != cursor.model or len(status.names) != len(cursor.value):
@@ -166,23 +157,35 @@ class CursorFeed:
         return dict(zip(status.names, cursor.value, strict=True))
 
 
-def subscribe(socket: zmq.Socket[bytes], endpoint: str, *topics: bytes) -> None:
-    """Connect a SUB socket so that it finds out when the other side is gone, and hears these topics.
+def subscribe(owner: object, endpoint: str, *topics: bytes) -> tuple[zmq.Socket[bytes], Callable[[], object]]:
+    """A SUB socket for these topics that notices when the other side is gone, and a function that closes it.
+
+    It is also closed with its owner: collected in the wrong order, context before socket, ZeroMQ would wait
+    for ever.
 
     Raises:
-        zmq.ZMQError: ZeroMQ does not take the endpoint.
+        RtdecodeError: an invalid endpoint.
     """
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
-    socket.setsockopt(zmq.RCVBUF, RECEIVE_BUFFER_BYTES)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
-    socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
-    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
-    for topic in topics:
-        socket.setsockopt(zmq.SUBSCRIBE, topic)
-    socket.connect(endpoint)
+    check_endpoint(endpoint)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    socket = context.socket(zmq.SUB)
+    release = weakref.finalize(owner, _release, context, socket)
+    try:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RCVHWM, RECEIVE_QUEUE)
+        socket.setsockopt(zmq.RCVBUF, RECEIVE_BUFFER_BYTES)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
+        socket.setsockopt(zmq.IPV6, int("[" in endpoint))
+        for topic in topics:
+            socket.setsockopt(zmq.SUBSCRIBE, topic)
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        release()
+        raise cannot_connect(endpoint, error) from None
+    return socket, release
 
 
 def _release(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) -> None:

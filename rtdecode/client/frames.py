@@ -1,4 +1,4 @@
-"""From the frames of one message to what they mean; what cannot be read is named, never raised."""
+"""Decode the frames of one message; an unreadable message gives a reason, not an exception."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def read_frames(frames: Sequence[bytes]) -> Cursor | Status | Unreadable:
         frames: topic and msgpack map, as ZeroMQ delivers them.
 
     Returns:
-        The message, or why it is none: another number of frames, an unknown topic, no such map, a
-        later version, or numbers that are not finite.
+        The message, or why it is unreadable: the number of frames, an unknown topic, another map, a later
+        version, or NaN or infinite values.
     """
     if len(frames) != 2:
-        return Unreadable(f"a message is two frames, this one has {len(frames)}")
+        return Unreadable(f"a message has two frames, this one {len(frames)}")
     topic, payload = frames
     message: Cursor | Status
     try:
@@ -55,11 +55,11 @@ def read_frames(frames: Sequence[bytes]) -> Cursor | Status | Unreadable:
         else:
             return Unreadable(f"unknown topic {topic[:40]!r}")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        return Unreadable(_newer(payload) or f"no {topic.decode()} message: {error}")
+        return Unreadable(_newer(payload) or f"not a {topic.decode()} message: {error}")
     if message.v > MESSAGE_VERSION:
         return Unreadable(_newer_version(message.v))
     if isinstance(message, Cursor) and not _finite(message):
-        return Unreadable("a cursor with numbers that are not finite")
+        return Unreadable("a cursor has NaN or infinite values")
     return message
 
 
@@ -69,7 +69,7 @@ def _finite(cursor: Cursor) -> bool:
 
 
 def _newer(payload: bytes) -> str:
-    """The reason, if what cannot be read comes from a later version; else nothing."""
+    """The reason, if an unreadable message is of a later version; else empty."""
     try:
         version = VERSION_DECODER.decode(payload).v
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -78,4 +78,4 @@ def _newer(payload: bytes) -> str:
 
 
 def _newer_version(version: int) -> str:
-    return f"message version {version}, and this client reads {MESSAGE_VERSION}: update rtdecode here"
+    return f"its version is {version}, and this client reads {MESSAGE_VERSION}: upgrade rtdecode here"

@@ -1,4 +1,4 @@
-"""Waiting for a ZeroMQ socket in asyncio, by its file descriptor."""
+"""Wait for a ZeroMQ socket in asyncio, by its file descriptor."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from rtdecode.errors import RtdecodeError
 
 
 class Readable:
-    """Waits until a socket has something to read, and takes nothing from it.
+    """Waits until a socket has something to read, and reads nothing.
 
-    A wait that is cancelled therefore loses nothing; a future that ends with the message itself could
-    (pyzmq issue 1925). The descriptor tells of changes and not of messages: `wait` may end early, so look,
-    and wait again.
+    A cancelled wait therefore loses nothing; a future that ends with the message itself could (pyzmq issue
+    1925). The descriptor signals changes, not messages: `wait` may end early, so poll, and wait again.
 
     Args:
         socket: to be read by one task at a time.
@@ -26,7 +25,7 @@ class Readable:
         self._waiting: tuple[asyncio.AbstractEventLoop, int, asyncio.Future[None]] | None = None
 
     async def wait(self, timeout_s: float) -> None:
-        """Return when there may be something to read, when the time is up, or after `interrupt`.
+        """Return when there may be something to read, after the time-out, or after `interrupt`.
 
         Raises:
             RtdecodeError: another task is waiting already.
@@ -37,11 +36,11 @@ class Readable:
                 fix="open a client of its own in each task",
             )
         if self._socket.poll(0):
-            # There is always more to read: let other tasks run all the same.
+            # With always more to read, other tasks must run too.
             await asyncio.sleep(0)
             return
         loop = asyncio.get_running_loop()
-        # Asked for only while someone waits: a descriptor nobody reads would wake the event loop for ever.
+        # Only while a task waits: a descriptor that is not read would wake the event loop for ever.
         descriptor, changed = self._socket.fileno(), loop.create_future()
         self._waiting = loop, descriptor, changed
         loop.add_reader(descriptor, self.interrupt)

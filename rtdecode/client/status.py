@@ -8,24 +8,24 @@ import msgspec
 
 
 class Status(msgspec.Struct, kw_only=True, frozen=True):
-    """What the daemon says about itself once a second, and on request.
+    """The daemon's status: published once a second, and on request.
 
-    Keys that a later daemon adds are ignored; `ControlClient.request("status")` gives the whole map.
+    Keys that a later daemon adds are ignored; `ControlClient.request("status")` gives the full map.
 
     Attributes:
         v: version of the message.
         state: waiting, running, paused, stale, failsafe or reconnecting.
-        names, units: of each number in a cursor's `value`, in its order.
-        roles: position, velocity or other, of each number in `value`; empty from a daemon that is older.
-        lsl_out: name of the LSL stream that carries the cursor too, None without one.
-        bin: number of the last bin that closed, -1 before the first.
+        names, units: of each element of a cursor's `value`, in its order.
+        roles: position, velocity or other, of each element of `value`; empty from an older daemon.
+        lsl_out: name of the LSL stream with the cursor, None without one.
+        bin: number of the last closed bin, -1 before the first.
         bin_width_s: Δ.
         uptime_s: seconds since the daemon started.
         paused: whether a control request holds the output.
         flags: names of the last bin's flags.
-        warnings: lines for the person at the rig.
+        warnings: lines for the experimenter.
         out: names and units of a cursor's `out`; None where no output stage runs.
-        model, stream, recording, rates, counters, latency_ms, endpoints: maps, as the daemon sends them.
+        model, stream, recording, rates, counters, latency_ms, endpoints: maps, as in docs/messages.md.
     """
 
     v: int

@@ -1,4 +1,4 @@
-"""What a client makes of the messages it hears: order, losses, restarts, age. No sockets, no clock."""
+"""Order, losses, restarts and age of received messages. No sockets, no clock."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from rtdecode.client.frames import Unreadable
 from rtdecode.client.status import Status
 from rtdecode.messages import Cursor, Flag
 
-#: Cursors kept for a reader that is behind; older ones go first.
+#: Cursors kept for a slow reader; older ones are dropped first.
 MAX_WAITING = 1000
 
 #: The offset between the two clocks is the smallest of the last one to two hundred reads.
 OFFSET_READS = 100
 
-#: The daemon's own word that a value was not decoded from what the brain does now.
+#: Flags of a value that was not decoded from present activity.
 HELD_FLAGS = int(Flag.STALE | Flag.FAILSAFE | Flag.PAUSED)
 
 
 class Link(Enum):
-    """What the newest cursor is worth at this moment.
+    """The state of the newest cursor.
 
     Attributes:
-        WAITING: none has come yet.
+        WAITING: none was received yet.
         LIVE: decoded, and not older than `stale_after_s`: use it.
-        HELD: the daemon is there but its stream is silent or gone, or it is paused (flags STALE,
-            FAILSAFE, PAUSED).
-        LOST: nothing fresh for `stale_after_s`: the daemon, its machine or the network is gone.
+        HELD: the daemon runs, but its stream is silent or gone, or it is paused (flags STALE, FAILSAFE,
+            PAUSED).
+        LOST: no new cursor for `stale_after_s`: the daemon, its machine or the network is gone.
     """
 
     WAITING = "waiting"
@@ -38,11 +38,10 @@ class Link(Enum):
 
 
 class ClockOffset:
-    """This machine's clock minus the daemon's, delivery included, from nothing but the messages.
+    """This machine's clock minus the daemon's, delivery included, from the messages alone.
 
-    Each message gives received − published = offset + delay, so the smallest of the last reads is the
-    offset plus the shortest delay. It is forgotten after 100 to 200 reads, so that it follows
-    clocks that drift or were set.
+    Each message gives received − published = offset + delay, so the smallest of the last reads is the offset
+    plus the shortest delay. It is dropped after 100 to 200 reads, to follow clocks that drift or are set.
 
     Attributes:
         seconds: the estimate; inf before the first message.
@@ -55,7 +54,7 @@ class ClockOffset:
         self.seconds = math.inf
 
     def observe(self, received_s: float, published_s: float) -> None:
-        """Take one message. Messages of one read share `received_s`."""
+        """Add one message. Messages of one read have the same `received_s`."""
         if received_s != self._read_at_s:
             self._read_at_s = received_s
             self._reads += 1
@@ -66,28 +65,28 @@ class ClockOffset:
 
 
 class CursorTracker:
-    """Judges cursor messages and keeps those that wait for the reader.
+    """Checks cursor messages and keeps those that wait for the reader.
 
         tracker = CursorTracker(stale_after_s=0.25)
-        tracker.hear(message, now_s)
+        tracker.add(message, now_s)
         cursor = tracker.take(now_s)
 
     A cursor is old once `stale_after_s` have passed since it was published, by the client's clock and
-    beyond the fastest delivery seen (`ClockOffset`); so what piled up while the reader, the process or
-    the network was stuck is never handed out as new.
+    minus the fastest delivery (`ClockOffset`); so a backlog from a stall of the reader, the process or the
+    network is never returned as new.
 
     Args:
         stale_after_s: seconds, above 0; inf keeps everything.
 
     Attributes:
-        newest: the cursor that was heard last, handed out or not.
+        newest: the cursor received last, returned before or not.
         status: the newest status.
-        missed: cursors that were published between two that came, and did not come themselves.
-        skipped: cursors that came and were dropped because the reader was too late for them.
-        duplicates: cursors that came twice in a row; the second is dropped.
-        restarts: how often another daemon took the endpoint.
+        missed: cursors that were published between two received ones, and not received.
+        skipped: cursors that were received and dropped because the reader was too late.
+        duplicates: cursors received twice in a row; the second is dropped.
+        restarts: how often another daemon started at the endpoint.
         malformed: messages that could not be read.
-        problem: why the last of these could not.
+        problem: why the last of these could not be read.
     """
 
     def __init__(self, stale_after_s: float) -> None:
@@ -103,24 +102,24 @@ class CursorTracker:
         self._offset = ClockOffset()
         self._waiting: deque[Cursor] = deque()
 
-    def hear(self, message: Cursor | Status | Unreadable, now_s: float) -> None:
-        """Take one message, read at `now_s` (any clock that only goes forward)."""
+    def add(self, message: Cursor | Status | Unreadable, now_s: float) -> None:
+        """Add one message, read at `now_s` of any monotonic clock."""
         if isinstance(message, Cursor):
-            self._hear_cursor(message, now_s)
+            self._add_cursor(message, now_s)
         elif isinstance(message, Status):
             self.status = message
         else:
             self.malformed += 1
             self.problem = message.reason
 
-    def _hear_cursor(self, cursor: Cursor, now_s: float) -> None:
+    def _add_cursor(self, cursor: Cursor, now_s: float) -> None:
         last = self.newest
         if last is not None:
             steps = (cursor.seq - last.seq, cursor.bin - last.bin, cursor.t_pub - last.t_pub)
             if steps == (0, 0, 0.0):
                 self.duplicates += 1
                 return
-            # All three only go up within one life of a daemon.
+            # All three only increase while one daemon runs.
             if steps[0] <= 0 or steps[1] <= 0 or steps[2] < 0:
                 self._restart()
             else:
@@ -133,7 +132,7 @@ class CursorTracker:
             self.skipped += 1
 
     def _restart(self) -> None:
-        # What the old daemon said last is over, and the new one may be on another machine's clock.
+        # Cursors of the old daemon are obsolete, and the new one may use another machine's clock.
         self.restarts += 1
         self.skipped += len(self._waiting)
         self._waiting.clear()
@@ -149,7 +148,7 @@ class CursorTracker:
         return None
 
     def take_newest(self, now_s: float) -> Cursor | None:
-        """The newest cursor, if it waits and is not old; those before it are dropped and not counted."""
+        """The newest cursor, if it waits and is not old; earlier ones are dropped and not counted."""
         if not self._waiting:
             return None
         cursor = self._waiting.pop()
@@ -164,7 +163,7 @@ class CursorTracker:
         return math.inf if self.newest is None else self._age_s(self.newest, now_s)
 
     def link(self, now_s: float) -> Link:
-        """What the newest cursor is worth."""
+        """The state of the newest cursor."""
         if self.newest is None:
             return Link.WAITING
         if self._age_s(self.newest, now_s) > self._stale_after_s:

@@ -1,1 +1,1 @@
-"""What `rtdecode monitor` shows of a running daemon, on a terminal or in a browser (docs/monitor.md)."""
+"""`rtdecode monitor`: a running daemon on a terminal or in a browser (docs/monitor.md)."""

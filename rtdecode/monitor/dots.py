@@ -1,4 +1,4 @@
-"""Pictures of text: dots in braille, bars in blocks, and both in ASCII where the terminal has no more."""
+"""Pictures as text: dots in braille, bars in blocks, and both in ASCII for terminals without them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def bar_lines(heights: F8, n_lines: int, *, unicode: bool) -> list[str]:
     """Upright bars as lines of text, the top line first.
 
     Args:
-        heights: f8[columns], 0 to 1; anything above 0 is seen.
-        n_lines: how high they may be.
+        heights: f8[columns], 0 to 1; anything above 0 is visible.
+        n_lines: height of 1.
         unicode: whether block characters can be shown.
     """
     glyphs = BLOCKS if unicode else ASCII_BLOCKS
@@ -51,7 +51,7 @@ def bar_lines(heights: F8, n_lines: int, *, unicode: bool) -> list[str]:
 
 
 def pooled(values: F8, n: int) -> F8:
-    """`values` over `n` places: the largest of those that share one, each repeated where there are more."""
+    """`values` in `n` columns: the largest of those in one column, or each in several columns."""
     if not len(values):
         return np.zeros(n)
     if len(values) <= n:

@@ -1,4 +1,4 @@
-"""What a monitor shows as one JSON map: a frame of the web page, a line of `monitor --json`."""
+"""The state of a monitor as one JSON map: a frame of the web page, a line of `monitor --json`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from rtdecode.console.counters import counter_style, groups_of
 from rtdecode.console.recent import under
 from rtdecode.console.rows import STATES
-from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Spread
+from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Distribution
 from rtdecode.monitor.state import MonitorState
 
 
 def summary(state: MonitorState, now_s: float) -> dict[str, Any]:
-    """All but pictures; numbers that are not known are None."""
+    """Everything but pictures; None for unknown values."""
     status, cursor, task = state.status_map, state.cursor, state.task(now_s)
     name = status.get("state") or "unknown"
     return {
@@ -62,12 +62,12 @@ def summary(state: MonitorState, now_s: float) -> dict[str, Any]:
 
 
 def frame(state: MonitorState, now_s: float, since_bin: int) -> dict[str, Any]:
-    """A frame of the web page: the summary and what its pictures gained.
+    """A frame of the web page: the summary and the new parts of its pictures.
 
     Args:
-        state: what was heard.
-        now_s: as the state was given it.
-        since_bin: the first bin of spikes and points that this page lacks; older than 2 s never come.
+        state: of the monitor.
+        now_s: on the clock of the state.
+        since_bin: the first bin of spikes and points that this page lacks; bins older than 2 s are left out.
     """
     raster, extent, axes = state.raster, state.plane.extent, state.axes
     return summary(state, now_s) | {
@@ -85,18 +85,18 @@ def frame(state: MonitorState, now_s: float, since_bin: int) -> dict[str, Any]:
 
 
 def next_bin(state: MonitorState) -> int:
-    """What `since_bin` is after a frame of this state: what cursors and spikes have both reached."""
+    """The `since_bin` after a frame of this state: the bin that cursors and spikes have both reached."""
     cursor_end = state.plane.trail[-1].bin + 1 if state.plane.trail else state.raster.end
-    return min(cursor_end, state.raster.end) if state.raster.heard else cursor_end
+    return min(cursor_end, state.raster.end) if state.raster.received else cursor_end
 
 
-def _latency(spread: Spread) -> dict[str, Any]:
-    figures = {"p50": spread.p50, "p99": spread.p99, "max": spread.largest}
+def _latency(distribution: Distribution) -> dict[str, Any]:
+    figures = {"p50": distribution.p50, "p99": distribution.p99, "max": distribution.largest}
     return {
         "lowest_ms": LOWEST_MS,
         "decades": DECADES,
         "per_decade": PER_DECADE,
-        "histogram": spread.histogram.tolist(),
+        "histogram": distribution.histogram.tolist(),
     } | {name: None if np.isnan(ms) else round(ms, 3) for name, ms in figures.items()}
 
 

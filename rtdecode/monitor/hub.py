@@ -1,8 +1,7 @@
-"""Hands the newest frame to each page that looks, and never an older one.
+"""Sends the newest frame to each open page, and never an older one.
 
-A page says when it has drawn a frame (any text), and until it has, it is sent one more at most: what a
-stalled page would have been sent is never made. So it holds nobody up, grows nothing, and has the
-present before it as soon as it goes on.
+A page acknowledges each frame it has drawn (with any text), and until then is sent one more at most. A
+stalled page therefore delays no other, fills no queue, and shows the present as soon as it continues.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import msgspec
 from rtdecode.monitor.frame import frame, next_bin
 from rtdecode.monitor.state import MonitorState
 
-#: Frames on their way to one page.
+#: Frames sent to one page and not acknowledged.
 MAX_UNSEEN = 2
 
 
@@ -23,8 +22,8 @@ class Hub:
     """The newest frame.
 
     Args:
-        state: what was heard; changed only between `publish` and the next await.
-        about: what every frame says besides.
+        state: of the monitor; changed only between `publish` and the next await.
+        about: further keys of every frame.
 
     Attributes:
         number: of the newest frame; 0 before the first.
@@ -38,7 +37,7 @@ class Hub:
         self.number = 0
 
     def publish(self, now_s: float) -> None:
-        """There is a new frame, of the state as it is now."""
+        """Make the state as it is now the newest frame."""
         self._now_s = now_s
         self._made.clear()
         self.number += 1
@@ -51,12 +50,12 @@ class Hub:
             await self._changed.wait()
 
     def encoded(self, since_bin: int) -> tuple[str, int]:
-        """The newest frame for a page that lacks all from `since_bin` on, and what it lacks afterwards.
+        """The newest frame for a page that lacks all bins from `since_bin` on, and its next `since_bin`.
 
         Pages that keep up share one encoding.
         """
         reached = next_bin(self._state)
-        # A daemon that began anew counts from 0 again.
+        # A restarted daemon counts from 0 again.
         since_bin = since_bin if since_bin <= reached else 0
         if since_bin not in self._made:
             content = {**self._about, "number": self.number, **frame(self._state, self._now_s, since_bin)}
@@ -65,11 +64,11 @@ class Hub:
 
 
 class Page:
-    """One page that looks.
+    """One open page.
 
     Args:
         hub: where frames come from.
-        send: sends text; may wait as long as the page likes.
+        send: sends text; may wait for the page without a limit.
     """
 
     def __init__(self, hub: Hub, send: Callable[[str], Awaitable[None]]) -> None:
@@ -78,7 +77,7 @@ class Page:
         self._unseen = 0
 
     def seen(self) -> None:
-        """The page has drawn a frame; more of these than frames count for nothing."""
+        """The page has drawn a frame; ignored without an unacknowledged frame."""
         if self._unseen:
             self._unseen -= 1
             self._room.release()

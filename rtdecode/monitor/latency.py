@@ -1,4 +1,4 @@
-"""Latencies of the last bins, and how they are spread."""
+"""Latencies of the last bins, and their distribution."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rtdecode.console.recent import LATENCY_WINDOW
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]
 
-#: The histograms reach from 10 µs to 100 ms, a decade in eight columns.
+#: The histograms range from 10 µs to 100 ms, eight columns per decade.
 LOWEST_MS, DECADES, PER_DECADE = 0.01, 4, 8
 N_COLUMNS = DECADES * PER_DECADE
 
 
-class Spread(NamedTuple):
-    """How latencies are spread.
+class Distribution(NamedTuple):
+    """Histogram and percentiles of latencies.
 
     Attributes:
-        histogram: i8[N_COLUMNS] over equal steps of log time; what lies outside is in the outermost columns.
-        p50, p99, largest: ms; NaN where nothing was measured.
+        histogram: i8[N_COLUMNS] over equal steps of log time; the outermost columns include outliers.
+        p50, p99, largest: ms; NaN without a measurement.
     """
 
     histogram: I8
@@ -34,8 +34,8 @@ class Spread(NamedTuple):
 class Latencies:
     """Two latencies of each of the last 3,000 bins, by the daemon's clock alone.
 
-    `decode` is t_pub − t_close, from all of a bin being in to its cursor leaving; `total` is
-    t_pub − t_bin, from the end of the bin to its cursor leaving.
+    `decode` is t_pub − t_close, from the bin's completion to its publication; `total` is t_pub − t_bin, from
+    the end of the bin to its publication.
     """
 
     def __init__(self) -> None:
@@ -46,24 +46,24 @@ class Latencies:
         return min(self._n, LATENCY_WINDOW)
 
     def add(self, t_bin: float, t_close: float, t_pub: float) -> None:
-        """Take one bin's times, seconds."""
+        """Add one bin's times, seconds."""
         self._seconds[self._n % LATENCY_WINDOW] = t_pub - t_close, t_pub - t_bin
         self._n += 1
 
-    def decode(self) -> Spread:
-        """From all of a bin being in to its cursor leaving."""
-        return spread(self._seconds[: len(self), 0] * 1e3)
+    def decode(self) -> Distribution:
+        """From the completion of a bin to its publication."""
+        return distribution(self._seconds[: len(self), 0] * 1e3)
 
-    def total(self) -> Spread:
-        """From the end of a bin to its cursor leaving."""
-        return spread(self._seconds[: len(self), 1] * 1e3)
+    def total(self) -> Distribution:
+        """From the end of a bin to its publication."""
+        return distribution(self._seconds[: len(self), 1] * 1e3)
 
 
-def spread(ms: F8) -> Spread:
+def distribution(ms: F8) -> Distribution:
     """The histogram and percentiles of latencies in ms."""
     if not len(ms):
-        return Spread(np.zeros(N_COLUMNS, np.int64), np.nan, np.nan, np.nan)
+        return Distribution(np.zeros(N_COLUMNS, np.int64), np.nan, np.nan, np.nan)
     column = np.floor(np.log10(np.maximum(ms, LOWEST_MS) / LOWEST_MS) * PER_DECADE).astype(np.int64)
     histogram = np.bincount(np.minimum(column, N_COLUMNS - 1), minlength=N_COLUMNS)
     p50, p99 = np.percentile(ms, (50.0, 99.0))
-    return Spread(histogram, float(p50), float(p99), float(ms.max()))
+    return Distribution(histogram, float(p50), float(p99), float(ms.max()))

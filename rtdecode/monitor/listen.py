@@ -1,29 +1,26 @@
-"""The sockets of a monitor: read without waiting, handed to the state."""
+"""The sockets of a monitor: read without waiting, into its state."""
 
 from __future__ import annotations
 
 import time
-import weakref
 from contextlib import ExitStack, closing
 
 import zmq
 
-from rtdecode.client.checks import check_endpoint
 from rtdecode.client.cursors import CursorClient
 from rtdecode.client.feed import MAX_READ, subscribe
 from rtdecode.client.status import Status
-from rtdecode.errors import RtdecodeError
 from rtdecode.messages import SPIKES_TOPIC
 from rtdecode.monitor.raster import read_spikes
 from rtdecode.monitor.state import MonitorState
 from rtdecode.monitor.task import TASK_TOPIC, read_task
 
-#: Without a cursor for so long the daemon counts as lost; several bins of the widest models there are.
+#: Without a cursor for this long the daemon counts as lost; several bins of the widest models.
 LOST_AFTER_S = 1.0
 
 
 class Listener:
-    """Hears a daemon, and a task if there is one. For one thread.
+    """Receives from a daemon, and from a task if there is one. For one thread.
 
         with Listener("tcp://127.0.0.1:5556") as listener:
             listener.read_into(state)
@@ -33,7 +30,7 @@ class Listener:
         task: a task's PUB endpoint, None for none.
 
     Raises:
-        RtdecodeError: an endpoint is none.
+        RtdecodeError: an invalid endpoint.
     """
 
     def __init__(self, cursor: str, task: str | None = None) -> None:
@@ -56,12 +53,12 @@ class Listener:
         self._opened.close()
 
     def read_into(self, state: MonitorState) -> float:
-        """Take all that has come; returns the time it was read at (`time.monotonic`)."""
+        """Read everything that has arrived; returns the time (`time.monotonic`)."""
         client, cursors = self._client, []
         while (cursor := client.receive(timeout_s=0.0)) is not None:
             cursors.append(cursor)
         now_s = time.monotonic()
-        state.hear_link(
+        state.update_link(
             client.link,
             age_s=client.age_s,
             restarts=client.restarts,
@@ -71,16 +68,16 @@ class Listener:
         )
         if client.status is not None and client.status is not self._status:
             self._status = client.status
-            state.hear_status(client.status, now_s)
+            state.update_status(client.status, now_s)
         for cursor in cursors:
-            state.hear_cursor(cursor, now_s)
+            state.add_cursor(cursor, now_s)
         for payload in self._spikes.payloads():
             if (counts := read_spikes(payload)) is not None:
-                state.hear_spikes(counts)
+                state.add_spikes(counts)
         for payload in self._task.payloads() if self._task is not None else ():
             if (task := read_task(payload)) is not None:
-                state.hear_task(task, now_s)
-        state.plane.settle()
+                state.update_task(task, now_s)
+        state.plane.fit()
         return now_s
 
 
@@ -92,23 +89,15 @@ class Topic:
         topic: the first frame of its messages.
 
     Raises:
-        RtdecodeError: the endpoint is none.
+        RtdecodeError: an invalid endpoint.
     """
 
     def __init__(self, endpoint: str, topic: bytes) -> None:
-        check_endpoint(endpoint)
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._topic = topic
-        self._socket = context.socket(zmq.SUB)
-        self.close = weakref.finalize(self, _release, context, self._socket)
-        try:
-            subscribe(self._socket, endpoint, topic)
-        except zmq.ZMQError as error:
-            self.close()
-            raise RtdecodeError(f"cannot connect ({error})", where=endpoint) from None
+        self._socket, self.close = subscribe(self, endpoint, topic)
 
     def payloads(self) -> list[bytes]:
-        """What has come since the last call."""
+        """The payloads received since the last call."""
         found: list[bytes] = []
         while len(found) < MAX_READ:
             try:
@@ -118,8 +107,3 @@ class Topic:
             if len(frames) == 2 and frames[0] == self._topic:
                 found.append(frames[1])
         return found
-
-
-def _release(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) -> None:
-    socket.close(linger=0)
-    context.term()

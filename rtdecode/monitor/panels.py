@@ -1,4 +1,4 @@
-"""The two pictures of the terminal monitor: the cursor in its plane, and the spikes of the last 2 s."""
+"""The two pictures of the terminal monitor: the cursor and its trail, and the spikes of the last 2 s."""
 
 from __future__ import annotations
 
@@ -44,29 +44,28 @@ def cursor_panel(state: MonitorState, now_s: float, width: int, height: int, *, 
     plane, extent = state.plane, state.plane.extent
     blank: list[Line] = [[Part(" " * columns)] for _ in range(rows)]
     if extent is None or state.axes is None or not plane.trail:
-        says = "no two numbers to draw" if state.status is not None and state.axes is None else ""
-        if rows > 0 and says:
-            blank[rows // 2] = [Part(f"{says:^{columns}}"[:columns], "label")]
+        if rows > 0 and state.status is not None and state.axes is None:
+            blank[rows // 2] = [Part(f"{'the model has only one output':^{columns}}"[:columns], "label")]
         return framed("cursor", "", blank, width, unicode=unicode)
     trail: B1 = np.zeros((rows * DOTS_Y, columns * DOTS_X), np.bool_)
     ring: B1 = np.zeros_like(trail)
     size = min(trail.shape) - 1
 
-    def place(x: F8, y: F8) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def pixel(x: F8, y: F8) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         scale = size / (2 * extent.half)
         column = (x - extent.x) * scale + (trail.shape[1] - 1) / 2
         row = (extent.y - y) * scale + (trail.shape[0] - 1) / 2
         return np.rint(row).astype(np.int64), np.rint(column).astype(np.int64)
 
     points = np.array([(point.x, point.y) for point in plane.trail])
-    _mark(trail, *place(points[:, 0], points[:, 1]))
+    _mark(trail, *pixel(points[:, 0], points[:, 1]))
     task = state.task(now_s)
     if task is not None and task.target is not None:
         radius = max(task.radius, 2 * extent.half / size)
         x, y = task.target
-        _mark(ring, *place(x + radius * np.cos(CIRCLE), y + radius * np.sin(CIRCLE)))
+        _mark(ring, *pixel(x + radius * np.cos(CIRCLE), y + radius * np.sin(CIRCLE)))
     drawn = _two_styles(trail, ring, unicode=unicode)
-    row, column = place(points[-1:, 0], points[-1:, 1])
+    row, column = pixel(points[-1:, 0], points[-1:, 1])
     at = int(row[0]) // DOTS_Y, int(column[0]) // DOTS_X
     if 0 <= at[0] < rows and 0 <= at[1] < columns:
         drawn[at[0]][at[1]] = ("●" if unicode else "@", "accent")
@@ -91,7 +90,7 @@ def _mark(dots: B1, row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -
 
 
 def _two_styles(trail: B1, ring: B1, *, unicode: bool) -> list[list[tuple[str, str]]]:
-    """Both pictures in one, each cell with the style of what is in it."""
+    """Both pictures in one, each cell with the style of its content."""
     lines = dot_lines(trail | ring, unicode=unicode)
     shape = trail.shape[0] // DOTS_Y, DOTS_Y, trail.shape[1] // DOTS_X, DOTS_X
     ringed: B1 = np.asarray(ring.reshape(shape).any(axis=(1, 3)))

@@ -1,4 +1,4 @@
-"""The plane the cursor moves in: which numbers are its axes, where it has been, and how much to show."""
+"""The plane of the cursor: its axes, the trail, and the visible square."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import NamedTuple
 from rtdecode.client.status import Status
 from rtdecode.messages import Cursor
 
-#: What is in view follows where cursor and targets were in these last bins (half a minute at 20 ms).
+#: The view covers cursor and targets of these last bins (half a minute at 20 ms).
 EXTENT_BINS = 1500
 
-#: The view shrinks once what it has to hold takes less than this part of it.
+#: The view shrinks once its content takes less than this part of it.
 SHRINK_BELOW = 0.35
 MARGIN = 0.12
 
@@ -21,19 +21,19 @@ class Axis(NamedTuple):
     """One axis.
 
     Attributes:
-        source: "out" or "value", where in a cursor message it is.
-        place: its index there.
-        name, units: to be shown.
+        source: "out" or "value", the key in a cursor message.
+        column: its index there.
+        name, units: as labels.
     """
 
     source: str
-    place: int
+    column: int
     name: str
     units: str
 
 
 class Point(NamedTuple):
-    """Where the cursor was in one bin."""
+    """The position of the cursor in one bin."""
 
     bin: int
     x: float
@@ -49,19 +49,19 @@ class Extent(NamedTuple):
 
 
 def axes_of(status: Status) -> tuple[Axis, Axis] | None:
-    """The two numbers that are drawn against each other.
+    """The two axes that are drawn.
 
     The output stage's cursor if there is one, else the decoded positions, else the first two outputs.
 
     Returns:
-        None where there are not even two.
+        None for a model with one output.
     """
     out = status.out or {}
     listed = [Axis("out", i, *pair) for i, pair in enumerate(_pairs(out.get("names"), out.get("units")))]
     if len(listed) >= 2:
         return listed[0], listed[1]
     listed = [Axis("value", i, *pair) for i, pair in enumerate(_pairs(status.names, status.units))]
-    positions = [axis for axis in listed if status.roles[axis.place : axis.place + 1] == ["position"]]
+    positions = [axis for axis in listed if status.roles[axis.column : axis.column + 1] == ["position"]]
     chosen = positions if len(positions) >= 2 else listed
     return (chosen[0], chosen[1]) if len(chosen) >= 2 else None
 
@@ -71,28 +71,28 @@ def _pairs(names: list[str] | None, units: list[str] | None) -> list[tuple[str, 
 
 
 def point_of(cursor: Cursor, axes: tuple[Axis, Axis]) -> Point | None:
-    """Where a cursor is; None if its message has no such numbers."""
+    """The position of a cursor; None if its message lacks the axes."""
     numbers = []
     for axis in axes:
         source = cursor.value if axis.source == "value" else cursor.out
-        if not isinstance(source, list) or axis.place >= len(source):
+        if not isinstance(source, list) or axis.column >= len(source):
             return None
-        numbers.append(source[axis.place])
+        numbers.append(source[axis.column])
     return Point(cursor.bin, *numbers)
 
 
 class Plane:
-    """Where the cursor has been lately, and the square that shows it.
+    """The trail of the cursor, and the visible square.
 
-    The square changes seldom: it grows when cursor or target would leave it, shrinks when they need little
-    of it, and its side is a round number of units.
+    The square changes seldom: it grows when cursor or target would leave it, shrinks when they need little of
+    it, and its side is a round number of units.
 
     Args:
-        trail_bins: bins that are drawn as its trail.
+        trail_bins: bins of the drawn trail.
 
     Attributes:
         trail: the last points, the newest last.
-        extent: what to show; None before the first point.
+        extent: the visible square; None before the first point.
     """
 
     def __init__(self, trail_bins: int) -> None:
@@ -102,20 +102,20 @@ class Plane:
 
     @property
     def digits(self) -> int:
-        """Decimals worth showing: a thousandth of the square, as a rule."""
+        """Decimals to show: about a thousandth of the square."""
         return 1 if self.extent is None else max(0, 3 - math.ceil(math.log10(self.extent.half)))
 
     def add(self, point: Point) -> None:
-        """Take the next point."""
+        """Add the next point."""
         self.trail.append(point)
         self._seen.append((point.x, point.y, 0.0))
 
     def aim(self, x: float, y: float, radius: float) -> None:
-        """Keep a target in view, for as long as a point."""
+        """Keep a target in view, as long as a point."""
         self._seen.append((x, y, radius))
 
-    def settle(self) -> None:
-        """Fit the square to what was seen; called before it is drawn."""
+    def fit(self) -> None:
+        """Fit the square to recent points and targets; called before drawing."""
         if not self._seen:
             return
         low_x, high_x = min(x - r for x, _, r in self._seen), max(x + r for x, _, r in self._seen)
@@ -128,7 +128,7 @@ class Plane:
                 return
         half = round_up(needed * (1 + 2 * MARGIN))
         step = half / 10
-        x, y = (round(middle / step) * step for middle in ((low_x + high_x) / 2, (low_y + high_y) / 2))
+        x, y = (round(centre / step) * step for centre in ((low_x + high_x) / 2, (low_y + high_y) / 2))
         self.extent = Extent(x, y, half)
 
 

@@ -16,7 +16,7 @@ F8 = npt.NDArray[np.float64]
 
 SPAN_S = 2.0
 
-#: More bins than this in the span would be bins of less than a millisecond.
+#: A limit for bins of less than a millisecond.
 MAX_BINS = 2000
 
 _DECODER = msgspec.msgpack.Decoder(Spikes)
@@ -35,7 +35,7 @@ class Counts(NamedTuple):
 
 
 def read_spikes(payload: bytes) -> Counts | None:
-    """The counts of a `spikes` message, or None for one that no daemon of this version sends."""
+    """The counts of a `spikes` message, or None for a message of another version or program."""
     try:
         spikes = _DECODER.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -66,42 +66,42 @@ class Raster:
         n_bins: bins of 2 s.
         n_channels: of the daemon's model; 0 before the first message.
         end: number of the bin after the newest.
-        heard: bins that came since the start, at most `n_bins`.
+        received: bins received since the start, at most `n_bins`.
     """
 
     def __init__(self, bin_width_s: float) -> None:
         self.bin_width_s = bin_width_s
         self.n_bins = min(max(1, round(SPAN_S / bin_width_s)), MAX_BINS)
-        self.n_channels = self.end = self.heard = 0
+        self.n_channels = self.end = self.received = 0
         self._ring: U1 = np.zeros((self.n_bins, 0), np.uint8)
 
     def add(self, counts: Counts) -> None:
-        """Take a message. Bins that never came stay empty; a daemon that began anew clears all."""
+        """Add a message. Missing bins stay empty; a restarted daemon clears everything."""
         rows, end = counts.rows[-self.n_bins :], counts.bin + len(counts.rows)
         if rows.shape[1] != self.n_channels or end <= self.end:
-            self.n_channels, self.heard = rows.shape[1], 0
+            self.n_channels, self.received = rows.shape[1], 0
             self.end = end - len(rows)
             self._ring = np.zeros((self.n_bins, self.n_channels), np.uint8)
         first = end - len(rows)
         missing = min(max(first - self.end, 0), self.n_bins)
         self._ring[np.arange(first - missing, first) % self.n_bins] = 0
         self._ring[np.arange(first, end) % self.n_bins] = rows
-        self.heard = min(self.heard + end - self.end, self.n_bins)
+        self.received = min(self.received + end - self.end, self.n_bins)
         self.end = end
 
     def last(self) -> U1:
-        """A copy, u1[n_bins, n_channels], the newest bin last; zeros before the first that came."""
+        """A copy, u1[n_bins, n_channels], the newest bin last; zeros before the first received."""
         return self._ring[np.arange(self.end, self.end + self.n_bins) % self.n_bins]
 
     def since(self, bin_number: int) -> Iterator[tuple[int, list[int]]]:
         """Number and [channel, count, channel, count, …] of each bin from `bin_number` on."""
-        for b in range(max(bin_number, self.end - self.heard), self.end):
+        for b in range(max(bin_number, self.end - self.received), self.end):
             row = self._ring[b % self.n_bins]
             channel = np.flatnonzero(row)
             yield b, np.stack((channel, row[channel]), axis=1).ravel().tolist()
 
     def rates_hz(self) -> F8:
-        """Of each channel over what of the 2 s has come, f8[n_channels]."""
-        seconds = max(self.heard, 1) * self.bin_width_s
+        """Rate of each channel over the received part of the 2 s, f8[n_channels]."""
+        seconds = max(self.received, 1) * self.bin_width_s
         rates: F8 = self._ring.sum(axis=0, dtype=np.float64) / seconds
         return rates

@@ -10,34 +10,34 @@ from rtdecode.console.counters import WIDE, counter_rows, counter_table
 from rtdecode.console.fit_text import LABEL_WIDTH, Part, Row, body_width, fitted
 from rtdecode.console.rows import model_rows, recording_row, state_row, stream_rows
 from rtdecode.monitor.dots import bar_lines, pooled
-from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Spread
+from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Distribution
 from rtdecode.monitor.panels import Line, cursor_panel, raster_panel
 from rtdecode.monitor.state import MonitorState
 
-#: Pictures lower than this, or narrower together, say nothing.
+#: Pictures lower than this, or narrower together, are left out.
 LEAST_PICTURE, LEAST_WIDTH = 6, 40
 
-#: From here on bars are higher than one line, and there is room for all counters.
+#: From this height bars are higher than one line, and there is room for all counters.
 TALL = 40
 BAR_LINES = 4
 
 ENDING = "Ctrl-C ends this monitor, not the daemon"
 
-#: Columns of a latency histogram, and of the figures beside it.
+#: Columns of a latency histogram.
 HISTOGRAM = DECADES * PER_DECADE
 
 
 def screen(
     state: MonitorState, now_s: float, width: int, height: int, *, unicode: bool = True, ending: str = ENDING
 ) -> list[Line]:
-    """What is shown now, at most `height` lines of at most `width` cells.
+    """The picture now, at most `height` lines of at most `width` cells.
 
     Args:
-        state: what was heard.
-        now_s: as the state was given it.
+        state: of the monitor.
+        now_s: on the clock of the state.
         width, height: of the terminal, cells.
         unicode: whether it can show braille and blocks.
-        ending: what Ctrl-C does.
+        ending: text about Ctrl-C.
     """
     status, alive = state.status_map, state.alive(now_s)
     above = head(state, now_s)
@@ -70,7 +70,7 @@ def screen(
 
 
 def _old(part: Part) -> Part:
-    """As it looks once the daemon is gone: what cries out still does, the rest is dim."""
+    """The style once the daemon is gone: warnings are unchanged, the rest is dim."""
     return part if part.style in ("bad", "now", "watch") else part._replace(style="zero")
 
 
@@ -101,7 +101,7 @@ def rate_rows(state: MonitorState, width: int, n_lines: int, *, unicode: bool) -
     """The rate of every channel over the last 2 s as bars, and the figures."""
     rates = state.raster.rates_hz()
     if not len(rates):
-        return [Row(4, "rates Hz", [Part("no spikes heard yet", "zero")])]
+        return [Row(4, "rates Hz", [Part("no spikes received yet", "zero")])]
     silent = int((rates == 0).sum())
     figures = [
         Part(f"median {np.median(rates):.1f}"),
@@ -119,35 +119,38 @@ def latency_rows(state: MonitorState, width: int, n_lines: int, *, unicode: bool
     """Both latencies as histograms over log time, with their figures."""
     rows = []
     limit_ms = state.bin_width_s * 1e3
-    for name, spread in (("decode ms", state.latencies.decode()), ("total ms", state.latencies.total())):
-        rows += _histogram(name, spread, limit_ms, n_lines, width, unicode=unicode)
+    for name, distribution in (
+        ("decode ms", state.latencies.decode()),
+        ("total ms", state.latencies.total()),
+    ):
+        rows += _histogram(name, distribution, limit_ms, n_lines, width, unicode=unicode)
     if body_width(width) >= HISTOGRAM:
         marks = "".join(f"{LOWEST_MS * 10**d:<{PER_DECADE}g}" for d in range(DECADES))
-        about = "from the end of the bin (total) or its last spike (decode) to the cursor leaving"
+        about = "from the end of the bin (total) or its completion (decode) to the publication"
         rows.append(Row(7, "", [Part(marks, "label"), Part(about, "label", 1)]))
     return rows
 
 
 def _histogram(
-    name: str, spread: Spread, limit_ms: float, n_lines: int, width: int, *, unicode: bool
+    name: str, distribution: Distribution, limit_ms: float, n_lines: int, width: int, *, unicode: bool
 ) -> list[Row]:
     figures = [Part("no bin yet", "zero")]
-    if not np.isnan(spread.p50):
+    if not np.isnan(distribution.p50):
         figures = [
-            Part(f"p50 {spread.p50:.2f}", "now" if spread.p50 > limit_ms else "", 1),
-            Part(f"p99 {spread.p99:.2f}", "now" if spread.p99 > limit_ms else "", 0),
-            Part(f"max {spread.largest:.1f}", "now" if spread.largest > limit_ms else "", 2),
+            Part(f"p50 {distribution.p50:.2f}", "now" if distribution.p50 > limit_ms else "", 1),
+            Part(f"p99 {distribution.p99:.2f}", "now" if distribution.p99 > limit_ms else "", 0),
+            Part(f"max {distribution.largest:.1f}", "now" if distribution.largest > limit_ms else "", 2),
         ]
     if body_width(width) < HISTOGRAM:
         return [Row(3, name, figures)]
-    heights = spread.histogram / max(int(spread.histogram.max()), 1)
+    heights = distribution.histogram / max(int(distribution.histogram.max()), 1)
     drawn = bar_lines(heights, n_lines, unicode=unicode)
     rows = [Row(6, "", [Part(line, "accent")]) for line in drawn[:-1]]
     return [*rows, Row(3, name, [Part(drawn[-1], "accent", 3), *figures])]
 
 
 def connection_row(state: MonitorState, ending: str = ENDING) -> Row:
-    """What came through here, as against what the daemon sent."""
+    """Losses on the way to this monitor, and its restarts."""
     parts = [Part(f"{state.missed:,} cursors missed here", "past" if state.missed else "zero")]
     if state.restarts:
         parts.append(Part(f"daemon restarted {state.restarts} times", "past", 1))

@@ -1,4 +1,4 @@
-"""What a cursor task says about itself: its own PUB socket, topic `task`. Nothing here needs one."""
+"""The state of a cursor task, from its own PUB socket, topic `task`; optional."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Task(msgspec.Struct, frozen=True):
 
     Attributes:
         v: 1.
-        t: when, by the task's clock; for other programs.
-        target: [x, y] where the cursor should be, in the cursor's units; None for none.
-        radius: of the target, in the same units; 0 if it has none.
-        state: one word, "move" or "hold" say.
+        t: time on the task's clock; for other programs.
+        target: [x, y] in the cursor's units; None for none.
+        radius: of the target, in the same units; 0 for none.
+        state: one word, such as "move" or "hold".
         trial: its number.
         success_rate: of the trials so far, 0 to 1.
     """
@@ -37,11 +37,11 @@ _DECODER = msgspec.msgpack.Decoder(Task)
 
 
 def read_task(payload: bytes) -> Task | None:
-    """The message, or None for one that no task of this version sends."""
+    """The message, or None for a message of another version or program."""
     try:
         task = _DECODER.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     numbers = (*(task.target or ()), task.radius, task.success_rate or 0.0)
-    sound = task.v == MESSAGE_VERSION and task.radius >= 0 and all(map(math.isfinite, numbers))
-    return task if sound else None
+    valid = task.v == MESSAGE_VERSION and task.radius >= 0 and all(map(math.isfinite, numbers))
+    return task if valid else None

@@ -1,4 +1,4 @@
-"""`rtdecode monitor` on a terminal: a picture drawn five times a second, or lines where it cannot be."""
+"""`rtdecode monitor` on a terminal: a picture five times a second, or lines without a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rtdecode.monitor.listen import Listener
 from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState
 
-#: Enough for the eye, and little for a slow ssh line.
+#: Smooth enough to follow, and little data for a slow ssh connection.
 REDRAW_S = 0.2
 
 STYLES = STATUS_STYLES | {
@@ -30,7 +30,7 @@ STYLES = STATUS_STYLES | {
 
 @dataclass(frozen=True)
 class Picture:
-    """What is shown at `now_s`, fitted to the terminal when it is drawn."""
+    """The picture at `now_s`, fitted to the terminal when it is drawn."""
 
     state: MonitorState
     now_s: float
@@ -56,10 +56,10 @@ def watch(listener: Listener, console: Console, stopping: threading.Event) -> No
 
 @dataclass
 class Lines:
-    """The monitor where nothing can be drawn: a line when something changes, and every ten seconds.
+    """The monitor without a terminal: a line at each change, and every ten seconds.
 
     Args:
-        print_line: takes a line.
+        print_line: prints a line.
     """
 
     print_line: Callable[[str], None]
@@ -71,13 +71,13 @@ class Lines:
         self._status = StatusLines(self.print_line)
 
     def report(self, state: MonitorState, now_s: float) -> None:
-        """Say what is new; called once a second."""
+        """Print changes; called once a second."""
         alert, alive = state.alert(now_s), state.alive(now_s)
         kind = alert.partition(":")[0]
         if alert and kind != self._alert:
             self.print_line(alert)
         if alive and not self._alive:
-            self.print_line("daemon heard")
+            self.print_line("daemon connected")
         self._alert, self._alive = kind, alive
         if alive and state.status_map:
             self._status.report(state.status_map)

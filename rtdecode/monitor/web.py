@@ -31,10 +31,10 @@ from rtdecode.monitor.state import MonitorState
 
 FRAME_EVERY_S = 0.1
 
-#: More pages than this are turned away.
+#: Most pages at a time; more are refused.
 MAX_PAGES = 32
 
-#: What a page may send: a word for a frame it has drawn, a path for a swap.
+#: Longest message of a page: a word for a drawn frame, a path for a swap.
 MAX_MESSAGE_BYTES = 4096
 
 #: A page that does not answer a ping is gone.
@@ -43,7 +43,7 @@ PING_S = 10.0
 #: Old frames must not pile up in the kernel either.
 SEND_BUFFER_BYTES = 65536
 
-#: How a connection ends: left, cut while sending, or with bytes, which no page of ours sends.
+#: How a connection ends: closed, interrupted while sending, or with bytes, which the page never sends.
 GONE = (WebSocketDisconnect, RuntimeError, KeyError)
 
 COMMANDS = ("pause", "resume", "reset", "stop", "swap")
@@ -56,8 +56,8 @@ class WebSettings:
     Attributes:
         host: address to listen on, checked (`guard.check_host`).
         port: 0 for a free one.
-        insecure: whether other machines may look in.
-        control: the daemon's control endpoint if pages may control it; None if they only look.
+        insecure: whether other machines may connect.
+        control: the daemon's control endpoint if pages may control it; None if they may not.
     """
 
     host: str = "127.0.0.1"
@@ -74,12 +74,12 @@ class ControlRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Site:
-    """What the server answers.
+    """The answers of the server.
 
     Args:
         hub: where frames come from.
-        guard: who is answered.
-        control: takes the requests that control; None to refuse them.
+        guard: decides which requests are answered.
+        control: sends control requests; None to refuse them.
     """
 
     def __init__(self, hub: Hub, guard: Guard, control: AsyncControlClient | None) -> None:
@@ -112,45 +112,45 @@ class Site:
         """POST /control with {"cmd": …} as JSON; answers as the daemon's control socket does."""
         headers = request.headers
         if not self._guard.controls(headers.get("host"), headers.get("origin")):
-            return _refused("only the monitor's own page may do this", 403)
+            return _refused("only the monitor's own page may control the daemon", 403)
         if self._control is None:
-            return _refused("this monitor only looks; start it with --allow-control", 403)
+            return _refused("this monitor cannot control the daemon; start it with --allow-control", 403)
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            return _refused("send application/json", 415)
+            return _refused("the body must be application/json", 415)
         body = b""
         async for piece in request.stream():
             body += piece
             if len(body) > MAX_MESSAGE_BYTES:
-                return _refused("too long", 413)
+                return _refused("the body is too long", 413)
         try:
-            asked = msgspec.json.decode(body, type=ControlRequest)
+            command = msgspec.json.decode(body, type=ControlRequest)
         except (msgspec.MsgspecError, ValueError):
             return _refused('send {"cmd": …}, and "path" for swap', 400)
-        if asked.cmd not in COMMANDS or (asked.cmd == "swap") != bool(asked.path):
+        if command.cmd not in COMMANDS or (command.cmd == "swap") != bool(command.path):
             return _refused(f"cmd is one of {', '.join(COMMANDS)}; swap takes a path, the others none", 400)
         try:
-            return JSONResponse(await self._ask(asked))
+            return JSONResponse(await self._ask(command))
         except RtdecodeError as error:
             return _refused(str(error), 502)
 
-    async def _ask(self, asked: ControlRequest) -> dict[str, Any]:
+    async def _ask(self, command: ControlRequest) -> dict[str, Any]:
         assert self._control is not None
-        if asked.path is not None:
-            return {"ok": True, "bin": await self._control.swap(asked.path)}
-        return await self._control.request(asked.cmd)
+        if command.path is not None:
+            return {"ok": True, "bin": await self._control.swap(command.path)}
+        return await self._control.request(command.cmd)
 
     async def frames(self, websocket: WebSocket) -> None:
-        """The WebSocket: frames out, a word for each that was drawn in."""
+        """The WebSocket: frames out, an acknowledgement of each drawn frame in."""
         headers = websocket.headers
         if not self._guard.reads(headers.get("host"), headers.get("origin")) or self._pages >= MAX_PAGES:
-            # Before it is accepted, this answers 403.
+            # Closed before it is accepted, the answer is 403.
             await websocket.close()
             return
         self._pages += 1
         try:
             await websocket.accept()
             page = Page(self._hub, websocket.send_text)
-            both = [asyncio.create_task(page.run()), asyncio.create_task(_hear_page(websocket, page))]
+            both = [asyncio.create_task(page.run()), asyncio.create_task(_read_page(websocket, page))]
             try:
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -166,7 +166,7 @@ class Site:
             self._pages -= 1
 
 
-async def _hear_page(websocket: WebSocket, page: Page) -> None:
+async def _read_page(websocket: WebSocket, page: Page) -> None:
     while True:
         await websocket.receive_text()
         page.seen()
@@ -210,14 +210,14 @@ def _bind(settings: WebSettings) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
         bound.bind((settings.host, settings.port))
-        # Whoever reads the address may ask at once.
+        # A reader of the printed address may connect at once.
         bound.listen(MAX_PAGES)
     except OSError as error:
         bound.close()
         raise RtdecodeError(
             f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})",
             where="--port",
-            fix="choose another port, or stop the monitor that has it",
+            fix="choose another port, or stop the monitor that uses it",
         ) from None
     return bound
 
@@ -243,24 +243,24 @@ async def _serve(
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
-    # For a signal before uvicorn handles them, and for the one it raises anew once it has come down.
+    # For a signal before uvicorn handles them, and for the one it raises again after its shutdown.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     host, port = bound.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    what = "looks at and controls" if control else "looks at"
+    what = "shows and controls" if control else "shows"
     print_line(f"http://{shown}:{port} {what} the daemon at {listener.endpoint}; Ctrl-C ends it")
-    hearing = asyncio.create_task(_hear(listener, state, hub))
+    reading = asyncio.create_task(_read(listener, state, hub))
     try:
         await server.serve(sockets=[bound])
     finally:
-        hearing.cancel()
+        reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await hearing
+            await reading
 
 
-async def _hear(listener: Listener, state: MonitorState, hub: Hub) -> None:
-    """Read the sockets and publish a frame ten times a second, whoever looks."""
+async def _read(listener: Listener, state: MonitorState, hub: Hub) -> None:
+    """Read the sockets and publish a frame ten times a second, with or without a page."""
     while True:
         hub.publish(listener.read_into(state))
         await asyncio.sleep(FRAME_EVERY_S)

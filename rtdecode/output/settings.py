@@ -1,4 +1,4 @@
-"""The `[output]` table of rig.toml, checked once against the model it follows."""
+"""The `[output]` table of rig.toml, checked once against the model."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ F8 = npt.NDArray[np.float64]
 
 
 class OutputSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How decoded values become a cursor. Lengths are in the workspace's units, whatever those are.
+    """How decoded values become a cursor. Lengths are in any unit, that of the workspace.
 
     Attributes:
-        control: what drives the cursor: the decoded position, the decoded velocity (integrated), or
-            both (the velocity integrated and drawn towards the position).
+        control: source of the cursor: the decoded position, the decoded velocity (integrated), or both (the
+            velocity integrated and pulled towards the position).
         position, velocity: names of the model's outputs, one for each axis of the decoded movement; None
             for all outputs of that role, in the model's order.
         scale: workspace units per decoded unit, for all axes or each; instead of `matrix`.
         matrix: [out axis][decoded axis], workspace units per decoded unit.
         offset: workspace position of the decoded position 0, one for each out axis.
-        names, units: of the cursor's axes, for status, LSL and recordings; None takes the model's where
-            they still hold.
-        home: where the cursor starts, where `reset` puts it and where `leak_s` draws it; None is the middle
-            of the workspace, else the mean decoded position, else 0.
+        names, units: of the cursor's axes, for status, LSL and recordings; None for the model's where
+            they apply.
+        home: position of the cursor at the start and after `reset`, and target of `leak_s`; None for the
+            centre of the workspace, else the mean decoded position, else 0.
         workspace: [low, high] for each axis; the cursor never leaves it.
-        dead_zone: decoded positions nearer to the cursor than this do not move it.
+        dead_zone: decoded positions closer to the cursor than this do not move it.
         dead_zone_speed: speeds below this do not move it; above, only the excess does.
         leak_s: time constant of the cursor's return to home (velocity control only).
-        drift_s: time constant of the running mean velocity that is taken for drift and taken off.
-        drift_max: the most that is taken off, in workspace units per second and axis.
-        fusion_s: time constant with which fusion draws the cursor to the decoded position.
+        drift_s: time constant of the running mean velocity, which is subtracted as drift.
+        drift_max: limit of that drift, in workspace units per second and axis.
+        fusion_s: time constant with which fusion pulls the cursor to the decoded position.
     """
 
     control: Control
@@ -62,7 +62,7 @@ class OutputSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class OutputPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings resolved against one model: what the kernel reads.
+    """Settings for one model, as the kernel reads them.
 
     Attributes:
         position, velocity: i8, indices into the decoded value; empty if not used.
@@ -71,8 +71,8 @@ class OutputPlan(msgspec.Struct, frozen=True, kw_only=True):
         dead_zone, dead_zone_speed: as in the settings.
         leak, drift: per bin, 0 without.
         drift_max: inf without.
-        pull: per bin, how much of the way to the decoded position is gone: 1 in position control, 0 in
-            velocity control.
+        pull: fraction of the distance to the decoded position per bin: 1 in position control, 0 in velocity
+            control.
         names, units: of the m axes.
     """
 
@@ -97,7 +97,7 @@ def read_settings(table: Mapping[str, Any], where: str) -> OutputSettings:
     """Settings from a TOML table or the JSON of a recording.
 
     Raises:
-        RtdecodeError: an unknown key (with the nearest known one), a value of another type or out of its
+        RtdecodeError: an unknown key (with the most similar one), or a value of another type or out of its
             range.
     """
     for key in table:
@@ -119,10 +119,10 @@ def read_settings(table: Mapping[str, Any], where: str) -> OutputSettings:
     return settings
 
 
-def nearest(key: str, known: Sequence[str]) -> str:
-    """A fix that names the known key most like `key`, or all of them."""
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+def nearest(key: str, keys: Sequence[str]) -> str:
+    """A fix that names the key most similar to `key`, or all of them."""
+    near = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"use one of {', '.join(keys)}"
 
 
 def plan_output(
@@ -131,14 +131,14 @@ def plan_output(
     """Fit the settings to a model's outputs.
 
     Raises:
-        RtdecodeError: the model does not decode what they need, or numbers of axes do not agree.
+        RtdecodeError: the model does not decode what they need, or numbers of axes differ.
     """
     position = _columns(settings, outputs, "position", where)
     velocity = _columns(settings, outputs, "velocity", where)
     n_decoded = len(position or velocity)
     if position and velocity and len(position) != len(velocity):
         raise RtdecodeError(
-            f"fusion needs one velocity for each position, these are {len(position)} and {len(velocity)}",
+            f"fusion needs one velocity for each position, and has {len(velocity)} for {len(position)}",
             where=where,
             fix="name them in pairs with position and velocity",
         )
@@ -176,25 +176,25 @@ def plan_output(
 
 
 def _check_ranges(settings: OutputSettings, where: str) -> None:
-    def refuse(key: str, problem: str, fix: str | None = None) -> None:
-        raise RtdecodeError(f"{key} {problem}", where=where, fix=fix)
+    def refuse(what: str, fix: str) -> None:
+        raise RtdecodeError(what, where=where, fix=fix)
 
     for key in ("dead_zone", "dead_zone_speed", "drift_max"):
         value = getattr(settings, key)
         if value is not None and not (math.isfinite(value) and value >= 0):
-            refuse(key, "must be 0 or above")
+            refuse(f"{key} is {value}; it must be 0 or above", "correct it, or leave it out")
     for key in ("leak_s", "drift_s", "fusion_s"):
         value = getattr(settings, key)
         if value is not None and not (math.isfinite(value) and value > 0):
-            refuse(key, "must be above 0 seconds")
+            refuse(f"{key} is {value}; it must be above 0 seconds", "correct it, or leave it out")
     for key in ("scale", "offset", "home", "matrix", "workspace"):
         value = getattr(settings, key)
         if value is not None and not np.isfinite(_flat(value)).all():
-            refuse(key, "must be finite numbers")
+            refuse(f"{key} is {value}; it must be finite", "correct it, or leave it out")
     if settings.scale is not None and settings.matrix is not None:
-        refuse("scale and matrix", "say the same thing twice", "leave one out")
+        refuse("scale and matrix are both set", "leave one out")
     if settings.workspace is not None and any(low >= high for low, high in settings.workspace):
-        refuse("workspace", "must be [low, high] for each axis, low below high")
+        refuse("workspace has an axis without extent", "write [low, high] for each axis, low below high")
     unused = {
         "position": ("velocity", "dead_zone_speed", "leak_s", "drift_s", "drift_max", "fusion_s"),
         "velocity": ("position", "dead_zone", "fusion_s"),
@@ -203,11 +203,11 @@ def _check_ranges(settings: OutputSettings, where: str) -> None:
     defaults = OutputSettings(control=settings.control)
     for key in unused[settings.control]:
         if getattr(settings, key) != getattr(defaults, key):
-            refuse(key, f"has no meaning in {settings.control} control", "leave it out, or change control")
+            refuse(f"{key} has no effect in {settings.control} control", "leave it out, or change control")
     if settings.control == "fusion" and settings.fusion_s is None:
-        refuse("fusion_s", "is missing", "fusion_s = 0.5 draws the cursor to the decoded position in 0.5 s")
+        refuse("fusion_s is missing", "add it, such as 0.5: seconds to reach the decoded position")
     if settings.drift_max is not None and settings.drift_s is None:
-        refuse("drift_max", "has no meaning without drift_s", "add drift_s, such as 60.0")
+        refuse("drift_max has no effect without drift_s", "add drift_s, such as 60.0")
 
 
 def _flat(value: Any) -> list[float]:
@@ -219,28 +219,32 @@ def _flat(value: Any) -> list[float]:
 def _columns(
     settings: OutputSettings, outputs: Sequence[Output], role: Literal["position", "velocity"], where: str
 ) -> list[int]:
-    """Indices of the outputs that drive the cursor as `role`; none if it does not."""
+    """Indices of the outputs that drive the cursor as `role`; none for another control."""
     if settings.control not in (role, "fusion"):
         return []
     names = [output.name for output in outputs]
-    wanted: tuple[str, ...] | None = getattr(settings, role)
-    if wanted is None:
+    chosen: tuple[str, ...] | None = getattr(settings, role)
+    if chosen is None:
         found = [i for i, output in enumerate(outputs) if output.role == role]
         if not found:
             raise RtdecodeError(
-                f"{settings.control} control needs a decoded {role}, the model decodes {', '.join(names)}",
+                f"{settings.control} control needs a decoded {role}; the model decodes {', '.join(names)}",
                 where=where,
                 fix="choose another control or model, or name the outputs",
             )
         return found
-    for name in wanted:
+    for name in chosen:
         if name not in names:
             raise RtdecodeError(
                 f"the model has no output {name!r}", where=f"{where}, {role}", fix=nearest(name, names)
             )
-    if not wanted or len(set(wanted)) != len(wanted):
-        raise RtdecodeError(f"{role} must name each axis once", where=where)
-    return [names.index(name) for name in wanted]
+    if not chosen or len(set(chosen)) != len(chosen):
+        raise RtdecodeError(
+            f"{role} is {list(chosen)}; it must name each axis once",
+            where=where,
+            fix="name one output for each axis",
+        )
+    return [names.index(name) for name in chosen]
 
 
 def _matrix(settings: OutputSettings, n_decoded: int, where: str) -> F8:
@@ -270,7 +274,7 @@ def _count_error(key: str, found: int, needed: int, where: str) -> RtdecodeError
 
 
 def _per_bin(time_constant_s: float | None, bin_width_s: float) -> float:
-    """How much of an exponential approach happens in one bin."""
+    """Fraction of an exponential approach in one bin."""
     return 0.0 if time_constant_s is None else -math.expm1(-bin_width_s / time_constant_s)
 
 
@@ -284,7 +288,11 @@ def _names(
 ) -> tuple[str, ...]:
     if settings.names is not None:
         if len(settings.names) != n_axes or len(set(settings.names)) != n_axes or not all(settings.names):
-            raise RtdecodeError(f"names must name {n_axes} axes, each once", where=where)
+            raise RtdecodeError(
+                f"names is {list(settings.names)}; it must name {n_axes} axes, each once",
+                where=where,
+                fix="give one name for each axis",
+            )
         return settings.names
     if n_axes != len(position or velocity):
         return tuple(f"out{i}" for i in range(n_axes))

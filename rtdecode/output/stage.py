@@ -12,7 +12,7 @@ from rtdecode.kernels.output import output_step
 from rtdecode.messages import Flag
 from rtdecode.output.settings import OutputSettings, plan_output
 
-#: Bins whose value is held or decoded from silence do not move the cursor.
+#: Bins with a held value, or decoded from silence, do not move the cursor.
 UNTRUSTED = int(Flag.FAILSAFE | Flag.PAUSED | Flag.STALE)
 
 
@@ -23,13 +23,13 @@ class OutputStage:
         stage.step(value, flags)
         stage.value                                  # f4[n_axes], what is published as `out`
 
-    Bins flagged FAILSAFE, PAUSED or STALE leave the cursor where it is.
+    Bins flagged FAILSAFE, PAUSED or STALE do not move the cursor.
 
     Args:
         settings: checked.
         outputs: of the model.
         bin_width_s: Δ.
-        where: what to name in errors.
+        where: file or table named in errors.
 
     Attributes:
         settings: as given.
@@ -64,13 +64,13 @@ class OutputStage:
         self.reset()
 
     def reset(self) -> None:
-        """Put the cursor home and forget the drift."""
+        """Set the cursor to home and the drift to 0."""
         self._cursor[:] = self._plan.home
         self._drift[:] = 0.0
         self.value[:] = self._cursor
 
     def step(self, value: npt.NDArray[np.float32], flags: int) -> None:
-        """Take one bin's published value f4[n_outputs] and its final flags."""
+        """Process one bin: its published value f4[n_outputs] and its final flags."""
         if not flags & UNTRUSTED:
             self._move(value)
             self.value[:] = self._cursor

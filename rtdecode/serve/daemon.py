@@ -43,7 +43,7 @@ from rtdecode.serve.status import StatusReport
 from rtdecode.serve.swap import Swapper
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
-from rtdecode.session.grow import DecodedColumns
+from rtdecode.session.contents import DecodedColumns
 from rtdecode.session.target import check_writable
 
 STATUS_EVERY_S = 1.0

@@ -3,9 +3,9 @@
     binned = bin_session(session, bin_width_s=0.020)
     targets = behavior_at(session.behavior, binned.t_bin)
 
-Counts coarser than the bins asked for become events first: each count of n turns into n events placed
-uniformly at random inside its bin, with a seed. Nothing finer than the recorded bin width is real in such
-data, which is what `synthetic_times` says.
+Counts coarser than the requested bins become events first: each count of n becomes n events placed uniformly
+at random inside its bin, with a seed. Nothing finer than the recorded bin width is real in such data;
+`synthetic_times` marks it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from rtdecode.kernels.sessions import bin_events, merge_rows
 from rtdecode.session.layout import Behavior, Counts, Events, Session
 
 SAME_WIDTH = 1e-6
-"""Bin widths that differ by less, relatively, are one: float32(0.064) in a file is 64 ms."""
+"""Relative tolerance for equal bin widths: float32(0.064) in a file is 64 ms."""
 
 WHOLE_BIN = 1e-6
-"""A bin that misses its end by less than this part of its width is whole: 32 × 20 ms fit into 10 × 64 ms."""
+"""Part of its width by which a complete bin may miss its end: 32 × 20 ms fit into 10 × 64 ms."""
 
 MAX_CELLS = 2**34
-"""Bins × channels; beyond this the times are wrong (one stamp from another clock), not the session long."""
+"""Bins × channels; more than this means a wrong time stamp, such as one from another clock."""
 
 HOLE_S, HOLE_INTERVALS = 0.5, 3.0
 
@@ -41,7 +41,7 @@ class BinnedSession:
         t_bin: f8[T], end of each bin, seconds.
         origin_s: start of bin 0, seconds.
         bin_width_s: seconds.
-        synthetic_times: True where events had to be placed at random inside coarser recorded bins.
+        synthetic_times: True where events were placed at random inside coarser recorded bins.
     """
 
     counts: NDArray[np.uint8]
@@ -52,12 +52,12 @@ class BinnedSession:
 
 
 def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSession:
-    """Bin the whole session; only bins that lie entirely inside it.
+    """Bin a session; only bins that are entirely inside it.
 
-    Counts of exactly this width are taken as they are. Otherwise events are binned, where there are any;
-    finer counts are summed (row n belongs to bin ⌊(n+½)·p/Δ⌋, a last partial bin is dropped); coarser counts
-    are spread by `spread_counts(counts, seed)` and then binned. The origin is the counts' t0, or the
-    session's start.
+    Counts of exactly this width are used unchanged. Otherwise events are binned, if there are any; finer
+    counts are summed (row n belongs to bin ⌊(n+½)·p/Δ⌋, a last partial bin is dropped); coarser counts are
+    placed by `spread_counts(counts, seed)` and then binned. The origin is the counts' t0, or the session's
+    start.
 
     Args:
         session: with events or counts.
@@ -65,10 +65,10 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
         seed: for counts coarser than Δ.
 
     Raises:
-        RtdecodeError: no spikes, a bin width that is not positive, or times that span an impossible length.
+        RtdecodeError: no spikes, a bin width that is not positive, or times too far apart.
     """
     if not (math.isfinite(bin_width_s) and bin_width_s > 0):
-        raise RtdecodeError(f"the bin width is {bin_width_s} s", fix="give a positive number of seconds")
+        raise RtdecodeError(f"the bin width is {bin_width_s} s", fix="pass a positive number of seconds")
     counts = session.counts
     if counts is not None and math.isclose(counts.bin_width_s, bin_width_s, rel_tol=SAME_WIDTH):
         kept = np.minimum(counts.values, np.iinfo(np.uint8).max).astype(np.uint8, copy=False)
@@ -77,14 +77,14 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
         return _merged(counts, bin_width_s)
     events, synthetic = events_of(session, seed)
     origin_s = session.start_s
-    n_bins = _whole_bins(session, session.end_s - origin_s, bin_width_s)
+    n_bins = _complete_bins(session, session.end_s - origin_s, bin_width_s)
     binned = np.zeros((n_bins, session.n_channels), dtype=np.uint8)
     bin_events(events.time, events.channel, origin_s, bin_width_s, binned)
     return _binned(binned, origin_s, bin_width_s, synthetic)
 
 
 def events_of(session: Session, seed: int = 0) -> tuple[Events, bool]:
-    """The session's events and False, or its counts spread into events and True.
+    """The session's events and False, or its counts placed as events and True.
 
     Raises:
         RtdecodeError: the session has neither.
@@ -97,7 +97,7 @@ def events_of(session: Session, seed: int = 0) -> tuple[Events, bool]:
         "holds no spikes: neither /events nor /counts"
         + (", only /decoded" if session.decoded is not None else ""),
         where=str(session.path or session.name),
-        fix="use the recording it was decoded from",
+        fix="use the recording it was decoded from, or add /events or /counts",
     )
 
 
@@ -105,7 +105,7 @@ def spread_counts(counts: Counts, seed: int = 0) -> Events:
     """Place each count's events uniformly at random inside its bin, by a fixed rule.
 
     With `rng = numpy.random.default_rng(seed)`: go through the cells in C order (row by row, channel by
-    channel within a row), repeat each cell as often as its count says, draw one `u = rng.random()` per event
+    channel within a row), repeat each cell by its count, draw one `u = rng.random()` per event
     in that order, and set time = t0_s + (row + u)·bin_width_s, kept inside [t0_s + row·w, t0_s + (row+1)·w).
     Then sort by time, stable. The same counts and seed give the same events on every machine; binning them
     at the recorded width gives the counts back exactly.
@@ -126,8 +126,8 @@ def spread_counts(counts: Counts, seed: int = 0) -> Events:
 def behavior_at(behavior: Behavior, t: NDArray[np.float64]) -> NDArray[np.float32]:
     """Behaviour at times t [T], linearly interpolated: f4[T, d].
 
-    NaN outside [time[0], time[-1]], and inside a hole: where the two samples around t are further apart than
-    0.5 s and than 3 median sample intervals. A t that is exactly a sample's time gives that sample.
+    NaN outside [time[0], time[-1]] and inside a hole: where the two samples around t are further apart than
+    0.5 s and than 3 median sample intervals. A t equal to a sample's time gives that sample.
     """
     time, values = behavior.time, behavior.values
     out = np.full((len(t), values.shape[1]), np.nan, dtype=np.float32)
@@ -158,13 +158,13 @@ def _merged(counts: Counts, bin_width_s: float) -> BinnedSession:
     return _binned(merged, counts.t0_s, bin_width_s)
 
 
-def _whole_bins(session: Session, duration_s: float, bin_width_s: float) -> int:
+def _complete_bins(session: Session, duration_s: float, bin_width_s: float) -> int:
     n_bins = math.floor(duration_s / bin_width_s + WHOLE_BIN)
     if n_bins * session.n_channels > MAX_CELLS:
         raise RtdecodeError(
-            f"spans {duration_s:.0f} s, {n_bins} bins of {bin_width_s} s: more than memory holds",
+            f"spans {duration_s:.0f} s, {n_bins} bins of {bin_width_s} s: more than fit in memory",
             where=str(session.path or session.name),
-            fix="look for a stray time stamp in /events/time or /behavior/time",
+            fix="remove the stray time stamp from /events/time or /behavior/time",
         )
     return n_bins
 

@@ -1,8 +1,8 @@
-"""The rules a session keeps: plain arrays in, checked parts of the data model out.
+"""The rules of a session file: plain arrays in, checked parts of the data model out.
 
-Liberal in dtypes (whole numbers may come as any integer or float type), strict in meaning. The reader
-and the writer use the same rules, so nothing is written that could not be read again. Every error is one
-line with the place (`file.h5:/group/dataset`) and the fix.
+Liberal in dtypes (integers may have any integer or float type), strict in meaning. The reader and the writer
+use the same rules, so whatever is written can be read again. Every error is one line with the path inside
+the file (`file.h5:/group/dataset`) and the fix.
 """
 
 from __future__ import annotations
@@ -25,24 +25,20 @@ Columns = Mapping[str, NDArray[Any]]
 
 
 def check_events(columns: Columns, n_channels: int, place: str) -> Events:
-    """Events from `time`, `channel` and perhaps `unit`, stably sorted by time if they are not."""
+    """Events from `time`, `channel` and optionally `unit`, stably sorted by time."""
     _same_length(columns, place)
     time = _times(columns["time"], f"{place}/time")
-    channel = whole_numbers(columns["channel"], np.uint16, f"{place}/channel")
-    _one_dimensional(channel, f"{place}/channel")
+    channel = _integer_column(columns, "channel", np.uint16, place)
     outside = channel >= n_channels
     if outside.any():
         row = int(outside.argmax())
         raise RtdecodeError(
             f"channel {channel[row]} at row {row} is not below n_channels ({n_channels}); "
-            f"{int(outside.sum())} such rows (channels count from 0)",
+            f"{int(outside.sum())} rows in total (channels start at 0)",
             where=f"{place}/channel",
             fix=_repair(place),
         )
-    unit = None
-    if "unit" in columns:
-        unit = whole_numbers(columns["unit"], np.uint8, f"{place}/unit")
-        _one_dimensional(unit, f"{place}/unit")
+    unit = _integer_column(columns, "unit", np.uint8, place) if "unit" in columns else None
     if (time[1:] < time[:-1]).any():
         order = np.argsort(time, kind="stable")
         time, channel = time[order], channel[order]
@@ -51,17 +47,17 @@ def check_events(columns: Columns, n_channels: int, place: str) -> Events:
 
 
 def check_counts(values: NDArray[Any], attrs: Mapping[str, Any], n_channels: int, place: str) -> Counts:
-    """Counts from `values` and the attributes bin_width_s and t0_s; u1 and u2 stay, others shrink to one."""
+    """Counts from `values` and the attributes bin_width_s and t0_s, as u1 or u2."""
     bin_width_s = _number(attrs, "bin_width_s", place)
     if not bin_width_s > 0:
         raise RtdecodeError(
-            f"bin_width_s is {bin_width_s}", where=place, fix="set it to the width of a bin in seconds"
+            f"bin_width_s is {bin_width_s}; it must be above 0", where=place, fix="set it in seconds"
         )
     where = f"{place}/values"
     _columns_of(values, n_channels, where, "one column for every channel")
     if values.dtype in (np.uint8, np.uint16):
         return Counts(values, bin_width_s, _number(attrs, "t0_s", place))
-    checked = whole_numbers(values, np.uint16, where)
+    checked = as_integers(values, np.uint16, where)
     narrow = checked.size == 0 or int(checked.max()) <= np.iinfo(np.uint8).max
     return Counts(checked.astype(np.uint8) if narrow else checked, bin_width_s, _number(attrs, "t0_s", place))
 
@@ -72,9 +68,9 @@ def check_behavior(columns: Columns, attrs: Mapping[str, Any], place: str) -> Be
     time = _times(columns["time"], f"{place}/time")
     values = columns["values"]
     where = f"{place}/values"
-    _numeric(values, where)
+    check_numeric(values, where)
     if values.ndim != 2 or values.shape[1] == 0:
-        raise RtdecodeError(f"has shape {values.shape}", where=where, fix="it must be [samples, columns]")
+        raise RtdecodeError(f"has shape {values.shape}", where=where, fix="store it as [samples, columns]")
     names = _labels(attrs, "names", values.shape[1], place)
     units = _labels(attrs, "units", values.shape[1], place)
     with np.errstate(over="ignore"):
@@ -83,8 +79,8 @@ def check_behavior(columns: Columns, attrs: Mapping[str, Any], place: str) -> Be
     if bad.any():
         row = int(bad.argmax())
         raise RtdecodeError(
-            f"NaN or infinite in {int(bad.sum())} of {len(time)} rows, "
-            f"the first at row {row} (t = {time[row]:.3f} s)",
+            f"{int(bad.sum())} of {len(time)} rows hold NaN or infinity, "
+            f"the first is row {row} (t = {time[row]:.3f} s)",
             where=where,
             fix=_repair(place),
         )
@@ -93,7 +89,7 @@ def check_behavior(columns: Columns, attrs: Mapping[str, Any], place: str) -> Be
         row = int(back[0]) + 1
         raise RtdecodeError(
             f"time does not increase at row {row} ({time[row - 1]:.6f} s, then {time[row]:.6f} s); "
-            f"{back.size} such rows",
+            f"{back.size} rows in total",
             where=f"{place}/time",
             fix=_repair(place),
         )
@@ -101,7 +97,7 @@ def check_behavior(columns: Columns, attrs: Mapping[str, Any], place: str) -> Be
 
 
 def check_trials(columns: Columns, place: str) -> Trials:
-    """Trials from `start`, `stop` and any further columns of as many rows."""
+    """Trials from `start`, `stop` and any other columns of the same length."""
     _same_length(columns, place)
     start = _times(columns["start"], f"{place}/start")
     stop = _times(columns["stop"], f"{place}/stop")
@@ -109,36 +105,35 @@ def check_trials(columns: Columns, place: str) -> Trials:
     if before.any():
         row = int(before.argmax())
         raise RtdecodeError(
-            f"trial {row} stops before it starts; {int(before.sum())} such rows",
+            f"trial {row} stops before it starts; {int(before.sum())} trials in total",
             where=f"{place}/stop",
             fix=_repair(place),
         )
     others = {name: column for name, column in columns.items() if name not in ("start", "stop")}
     if "target" in others:
         where = f"{place}/target"
-        _numeric(others["target"], where)
+        check_numeric(others["target"], where)
         _columns_of(others["target"], 2, where, "x and y of the target")
         others["target"] = others["target"].astype(np.float32)
     return Trials(start, stop, others)
 
 
 def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, place: str) -> Decoded:
-    """Decoded from its eight columns, perhaps `out`, and the attributes that go with them."""
+    """Decoded from its eight columns, optionally `out`, and their attributes."""
     _same_length(columns, place)
     values = columns["values"]
-    _numeric(values, f"{place}/values")
+    check_numeric(values, f"{place}/values")
     if values.ndim != 2:
-        raise RtdecodeError(
-            f"has shape {values.shape}", where=f"{place}/values", fix="it must be [bins, outputs]"
-        )
-    counts = whole_numbers(columns["counts"], np.uint8, f"{place}/counts")
+        where = f"{place}/values"
+        raise RtdecodeError(f"has shape {values.shape}", where=where, fix="store it as [bins, outputs]")
+    counts = as_integers(columns["counts"], np.uint8, f"{place}/counts")
     _columns_of(counts, n_channels, f"{place}/counts", "one column for every channel")
-    # One that was not closed lists what was swapped in only in the second.
+    # A file that was not closed lists swapped-in models in the second attribute only.
     listed = (as_texts(attrs.get(name)) or () for name in ("models", MODELS_SO_FAR))
     models = max((tuple(model for model in each if model) for each in listed), key=len)
     if len(models) > MAX_MODELS:
-        raise RtdecodeError(f"{len(models)} models", where=place, fix=f"at most {MAX_MODELS} fit")
-    model = _row_numbers(columns, "model", np.uint8, place)
+        raise RtdecodeError(f"names {len(models)} models", where=place, fix=f"list at most {MAX_MODELS}")
+    model = _integer_column(columns, "model", np.uint8, place)
     if model.size and int(model.max()) >= len(models):
         raise RtdecodeError(
             f"model {int(model.max())} is used but `models` lists {len(models)}",
@@ -146,13 +141,13 @@ def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, p
             fix="list the model_id of every model in the attribute `models`",
         )
     return Decoded(
-        bin=_row_numbers(columns, "bin", np.int64, place),
+        bin=_integer_column(columns, "bin", np.int64, place),
         t_bin=_times(columns["t_bin"], f"{place}/t_bin"),
         values=values.astype(np.float32, copy=False),
-        flags=_row_numbers(columns, "flags", np.uint32, place),
+        flags=_integer_column(columns, "flags", np.uint32, place),
         model=model,
-        late=_row_numbers(columns, "late", np.uint16, place),
-        lost=_row_numbers(columns, "lost", np.uint32, place),
+        late=_integer_column(columns, "late", np.uint16, place),
+        lost=_integer_column(columns, "lost", np.uint32, place),
         counts=counts,
         origin_s=_number(attrs, "origin_s", place),
         models=models,
@@ -163,21 +158,18 @@ def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, p
 
 def _check_out(values: NDArray[Any], attrs: Mapping[str, Any], place: str) -> DecodedOut:
     """The output stage's cursor from the column `out` and the attributes out_names, _units and _settings."""
-    _numeric(values, f"{place}/out")
+    check_numeric(values, f"{place}/out")
     names, units = as_texts(attrs.get("out_names")) or (), as_texts(attrs.get("out_units")) or ()
     if values.ndim != 2 or not len(names) == len(units) == values.shape[1]:
         raise RtdecodeError(
             f"has shape {values.shape} for {len(names)} out_names and {len(units)} out_units",
             where=f"{place}/out",
-            fix="it must be [bins, axes], with a name and a unit for each axis",
+            fix="store it as [bins, axes], with a name and a unit for each axis",
         )
     settings = as_text(attrs.get("out_settings"))
     if not is_json_object(settings):
-        raise RtdecodeError(
-            "the attribute out_settings is not a JSON object",
-            where=place,
-            fix="it holds the [output] table of rig.toml as JSON",
-        )
+        fix = "set it to the [output] table of rig.toml as JSON"
+        raise RtdecodeError("the attribute out_settings is not a JSON object", where=place, fix=fix)
     return DecodedOut(values.astype(np.float32, copy=False), names, units, json.loads(settings))
 
 
@@ -185,14 +177,16 @@ def check_log(columns: Columns, place: str) -> tuple[LogEntry, ...]:
     """Log entries from `time`, `bin`, `kind` and `data` (one JSON object a row)."""
     _same_length(columns, place)
     time = _times(columns["time"], f"{place}/time")
-    bins = _row_numbers(columns, "bin", np.int64, place)
+    bins = _integer_column(columns, "bin", np.int64, place)
     for name in ("kind", "data"):
         if columns[name].ndim != 1 or (columns[name].dtype.kind != "U" and columns[name].size):
-            raise RtdecodeError("is not a list of strings", where=f"{place}/{name}", fix=f"see {DOCS}")
+            raise RtdecodeError(
+                "is not a list of strings", where=f"{place}/{name}", fix=f"store strings as in {DOCS}"
+            )
     broken = [row for row, text in enumerate(columns["data"]) if not is_json_object(str(text))]
     if broken:
         raise RtdecodeError(
-            f"row {broken[0]} is not a JSON object; {len(broken)} such rows",
+            f"row {broken[0]} is not a JSON object; {len(broken)} rows in total",
             where=f"{place}/data",
             fix=_repair(place),
         )
@@ -201,12 +195,14 @@ def check_log(columns: Columns, place: str) -> tuple[LogEntry, ...]:
         return tuple(join_parts(map(LogEntry, time.tolist(), bins.tolist(), kinds, data)))
     except ValueError as error:
         raise RtdecodeError(
-            f"holds parts that do not fit together: {error}", where=f"{place}/data", fix=f"see {DOCS}"
+            f"holds parts of an entry that do not fit together: {error}",
+            where=f"{place}/data",
+            fix=_repair(place),
         ) from error
 
 
-def whole_numbers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[Any]:
-    """`values` as `dtype`, whatever numeric type they came in, provided that loses nothing.
+def as_integers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[Any]:
+    """`values` of any numeric type as `dtype`, without loss.
 
     Raises:
         RtdecodeError: text, NaN, fractions, or numbers outside `dtype`'s range.
@@ -214,7 +210,7 @@ def whole_numbers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray
     target = np.dtype(dtype)
     if values.dtype == target:
         return values
-    _numeric(values, where)
+    check_numeric(values, where)
     if values.size == 0:
         return values.astype(target)
     if values.dtype.kind == "f":
@@ -223,61 +219,60 @@ def whole_numbers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray
             raise RtdecodeError(
                 f"{bad} values are NaN or infinite",
                 where=where,
-                fix="write whole numbers, 0 where nothing was seen",
+                fix="store integers, such as 0 for no spikes",
             )
         if (values != np.floor(values)).any():
             raise RtdecodeError(
-                f"holds {values[values != np.floor(values)].flat[0]}",
+                f"holds {values[values != np.floor(values)].flat[0]}, not an integer",
                 where=where,
-                fix="write whole numbers; rates must be turned back into counts",
+                fix="store integers, such as counts instead of rates",
             )
     low, high = values.min(), values.max()
     limits = np.iinfo(target)
     if int(low) < limits.min or int(high) > limits.max:
         wrong = int(low) if int(low) < limits.min else int(high)
-        raise RtdecodeError(
-            f"holds {wrong}, outside {limits.min} to {limits.max}",
-            where=where,
-            fix="check the recording's export",
-        )
+        fix = "correct what exported the recording"
+        raise RtdecodeError(f"holds {wrong}, outside {limits.min} to {limits.max}", where=where, fix=fix)
     return values.astype(target)
 
 
 def _times(values: NDArray[Any], where: str) -> NDArray[np.float64]:
-    _numeric(values, where)
-    _one_dimensional(values, where)
+    check_numeric(values, where)
+    check_dimensions(values, 1, where)
     time = values.astype(np.float64, copy=False)
     bad = ~np.isfinite(time)
     if bad.any():
         raise RtdecodeError(
-            f"NaN or infinite in {int(bad.sum())} of {len(time)} times, the first at row {int(bad.argmax())}",
+            f"{int(bad.sum())} of {len(time)} times are NaN or infinite, first at row {int(bad.argmax())}",
             where=where,
             fix=_repair(where),
         )
     return time
 
 
-def _row_numbers(columns: Columns, name: str, dtype: DTypeLike, place: str) -> NDArray[Any]:
-    _one_dimensional(columns[name], f"{place}/{name}")
-    return whole_numbers(columns[name], dtype, f"{place}/{name}")
+def _integer_column(columns: Columns, name: str, dtype: DTypeLike, place: str) -> NDArray[Any]:
+    check_dimensions(columns[name], 1, f"{place}/{name}")
+    return as_integers(columns[name], dtype, f"{place}/{name}")
 
 
-def _numeric(values: NDArray[Any], where: str) -> None:
+def check_numeric(values: NDArray[Any], where: str) -> None:
+    """Refuse an array of anything but numbers."""
     if values.dtype.kind not in "iufb":
         raise RtdecodeError(
-            f"holds {values.dtype}, not numbers", where=where, fix=f"see {DOCS} for the dtypes"
+            f"holds {values.dtype}, not numbers", where=where, fix=f"store numbers of the dtype in {DOCS}"
         )
 
 
-def _one_dimensional(values: NDArray[Any], where: str) -> None:
-    if values.ndim != 1:
-        raise RtdecodeError(f"has shape {values.shape}", where=where, fix="it must have one dimension")
+def check_dimensions(values: NDArray[Any], n: int, where: str) -> None:
+    """Refuse an array that has not `n` dimensions."""
+    if values.ndim != n:
+        raise RtdecodeError(f"has shape {values.shape}", where=where, fix=f"store a {n}-dimensional array")
 
 
 def _columns_of(values: NDArray[Any], n_columns: int, where: str, meaning: str) -> None:
     if values.ndim != 2 or values.shape[1] != n_columns:
         raise RtdecodeError(
-            f"has shape {values.shape}, not [rows, {n_columns}]", where=where, fix=f"it needs {meaning}"
+            f"has shape {values.shape}, not [rows, {n_columns}]", where=where, fix=f"store {meaning}"
         )
 
 
@@ -285,15 +280,15 @@ def _same_length(columns: Columns, place: str) -> None:
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise RtdecodeError(f"datasets of different lengths ({listed})", where=place, fix=_repair(place))
+        raise RtdecodeError(f"has datasets of different lengths ({listed})", where=place, fix=_repair(place))
 
 
 def _number(attrs: Mapping[str, Any], name: str, place: str) -> float:
     number = as_number(attrs.get(name))
     if number is None or not math.isfinite(number):
-        problem = "is missing" if name not in attrs else "is not a finite number"
+        problem = "missing" if name not in attrs else "not a finite number"
         raise RtdecodeError(
-            f"the attribute {name} {problem}", where=place, fix=f"set it, in seconds; see {DOCS}"
+            f"the attribute {name} is {problem}", where=place, fix=f"set it, in seconds; see {DOCS}"
         )
     return number
 
@@ -301,15 +296,13 @@ def _number(attrs: Mapping[str, Any], name: str, place: str) -> float:
 def _labels(attrs: Mapping[str, Any], name: str, n_columns: int, place: str) -> tuple[str, ...]:
     labels = as_texts(attrs.get(name))
     if labels is None:
-        problem = "is missing" if name not in attrs else "is not a list of strings"
-        raise RtdecodeError(
-            f"the attribute {name} {problem}", where=place, fix=f"one string a column; see {DOCS}"
-        )
+        problem = "missing" if name not in attrs else "not a list of strings"
+        fix = f"set one string for each column; see {DOCS}"
+        raise RtdecodeError(f"the attribute {name} is {problem}", where=place, fix=fix)
     if len(labels) != n_columns:
+        fix = f"set the attribute {name} to {n_columns} strings"
         raise RtdecodeError(
-            f"{len(labels)} {name} for {n_columns} columns of values",
-            where=place,
-            fix=f"set the attribute {name} to {n_columns} strings",
+            f"has {len(labels)} {name} for {n_columns} columns of values", where=place, fix=fix
         )
     return labels
 

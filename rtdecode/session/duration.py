@@ -1,4 +1,4 @@
-"""How long a session is, without reading it."""
+"""The length of a session, without reading it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import h5py
 def duration_s(path: Path | str) -> float:
     """Length of the session in `path` in seconds, from the ends of its columns.
 
-    0 for a file that does not say: what is wrong with it is told by who reads it (`read_session`).
+    0 where it cannot be determined; `read_session` reports what is wrong with such a file.
     """
     lengths = [0.0]
     try:

@@ -1,12 +1,13 @@
-"""A session file that grows while a recording runs and survives the death of the process at any moment.
+"""A session file that grows while a recording runs and survives a kill of the process at any moment.
 
-    with SessionWriter("live.h5", n_channels=96, attrs={"subject": "Indy"}, events=True) as writer:
+    contents = Contents(n_channels=96, attrs={"subject": "Indy"}, events=True)
+    with SessionWriter("live.h5", contents) as writer:
         writer.append_events(time, channel, unit)
         writer.flush()
 
-Every dataset and attribute exists from the start, nothing is compressed, and each `flush` brings what was
-appended to disk in an order (`staged.py`) such that plain `h5py.File` opens what a kill leaves. A file whose
-root attribute `complete` is 0 was not closed; the reader cuts each of its groups to its shortest dataset.
+Every dataset and attribute exists from the start, nothing is compressed, and each `flush` writes in an order
+(`staged.py`) such that plain `h5py.File` opens the file after a kill. A file with the root attribute
+`complete` 0 was not closed; the reader cuts each of its groups to its shortest dataset.
 """
 
 from __future__ import annotations
@@ -16,77 +17,51 @@ import errno
 import os
 import uuid
 import weakref
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.contents import DEFAULT_SETTINGS, Contents, DecodedColumns, DecodedRows, WriterSettings
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
 from rtdecode.session.schema import MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
-from rtdecode.session.tables import GrowingTable
+from rtdecode.session.tables import Columns, GrowingTable
 from rtdecode.session.write import cannot_write, out_attrs, strings, write_attrs
-
-EVENT_ROWS = 32_768
-BIN_ROWS = 2_048
-SAMPLE_ROWS = 4_096
-LOG_ROWS = 64
 
 MODEL_ID_BYTES = 8
 
 PAGE_BYTES = 4_096
-"""The kernel copies a write page by page; what must change at once (an index node, a heap) lies in one."""
+"""The kernel copies a write page by page; what must change at once (an index node, a heap) fits in one."""
 
-MAX_WAITING_BYTES = 64 << 20
-"""What may wait in memory for a disk that refuses writes: about an hour of 96 channels."""
-
-
-@dataclass(frozen=True)
-class DecodedColumns:
-    """What `/decoded` will hold.
-
-    Attributes:
-        n_outputs: columns of `values`.
-        origin_s: start of bin 0, seconds.
-        models: model_id of each model known so far (`SessionWriter.list_models` adds to them).
-        names: of the outputs.
-        out_names, out_units: of the output stage's axes; empty without one.
-        out_settings: the stage's `[output]` table.
-    """
-
-    n_outputs: int
-    origin_s: float
-    models: tuple[str, ...]
-    names: tuple[str, ...] = ()
-    out_names: tuple[str, ...] = ()
-    out_units: tuple[str, ...] = ()
-    out_settings: Mapping[str, Any] = field(default_factory=dict)
+EVENT_COLUMNS: Columns = {"time": ("f8", ()), "channel": ("u2", ()), "unit": ("u1", ())}
+LOG_COLUMNS: Columns = {
+    "time": ("f8", ()),
+    "bin": ("i8", ()),
+    "kind": (f"S{LOG_KIND_BYTES}", ()),
+    "data": (f"S{LOG_DATA_BYTES}", ()),
+}
 
 
 class SessionWriter:
     """Append to a new session file; use it from one thread.
 
-    Appending and flushing never wait for the disk while they hold the GIL. `append_*` and `flush` let OSError
-    through (disk full, unplugged): what could not be written waits in memory, the next `flush` tries again,
-    and the file on disk stays sound, so a caller may go on and say so. Only after 64 MiB wait does `append_*`
-    refuse.
+    Appending and flushing never wait for the disk while they hold the GIL. `append_*` and `flush` raise
+    OSError (disk full, unplugged): what could not be written waits in memory, the next `flush` tries again,
+    and the file on disk stays valid, so a caller may report it and continue. `append_*` refuses rows once
+    `max_waiting_bytes` wait.
 
     Args:
         path: the file to create.
-        n_channels: 1 to 65,535.
-        attrs: root attributes (subject, session_id, date, task, license, source, …).
-        behavior: names and units of the behaviour's columns, or None for no /behavior.
-        decoded: what /decoded holds, or None for none.
-        counts: (bin_width_s, t0_s) where the source is a stream of counts, or None for no /counts.
-        events: whether there is /events.
+        contents: groups and attributes of the file.
         overwrite: replace an existing file.
+        settings: sizes of chunks and memory.
 
     Attributes:
         behavior_dropped: behaviour samples left out because they were not finite or not after the one before;
@@ -99,17 +74,14 @@ class SessionWriter:
     def __init__(
         self,
         path: Path | str,
+        contents: Contents,
         *,
-        n_channels: int,
-        attrs: Mapping[str, str],
-        behavior: tuple[Sequence[str], Sequence[str]] | None = None,
-        decoded: DecodedColumns | None = None,
-        counts: tuple[float, float] | None = None,
-        events: bool = False,
         overwrite: bool = False,
+        settings: WriterSettings = DEFAULT_SETTINGS,
     ) -> None:
         self.path = Path(path)
         self.behavior_dropped = 0
+        self._max_waiting_bytes = settings.max_waiting_bytes
         self._models: tuple[str, ...] = ()
         self._last_sample_s = -np.inf
         if self.path.is_file() and not overwrite:
@@ -130,12 +102,12 @@ class SessionWriter:
             alignment_threshold=PAGE_BYTES // 2,
             alignment_interval=PAGE_BYTES,
         )
-        # HDF5 must let go of a Python file before the interpreter ends, also when nobody called close().
+        # HDF5 must release a Python file before the interpreter ends, even without a call of close().
         self._release = weakref.finalize(self, _release, self._file, descriptor)
         try:
-            write_attrs(self._file, n_channels, attrs)
+            write_attrs(self._file, contents.n_channels, contents.attrs)
             self._file.attrs["complete"] = np.uint8(0)
-            self._create_tables(n_channels, behavior, decoded, counts, events)
+            self._create_tables(contents, settings)
             self.flush()
             os.replace(unfinished, self.path)
         except (OSError, ValueError) as error:
@@ -150,48 +122,36 @@ class SessionWriter:
         self._events.append(time, channel, np.zeros(np.shape(channel), np.uint8) if unit is None else unit)
 
     def append_counts(self, values: ArrayLike) -> None:
-        """Append rows of the counts stream, whole numbers [n, n_channels]; they saturate at 255."""
+        """Append rows of the counts stream, integers [n, n_channels]; they saturate at 255."""
         self._require_room()
         self._counts.append(np.clip(values, 0, np.iinfo(np.uint8).max))
 
     def append_behavior(self, time: ArrayLike, values: ArrayLike) -> None:
-        """Append m samples: time f8[m] (s), values f4[m, d]; samples no reader could use are left out."""
+        """Append m samples: time f8[m] (s), values f4[m, d]; invalid samples are left out."""
         self._require_room()
         time, values = np.asarray(time, np.float64), np.asarray(values, np.float32)
         usable = np.isfinite(time) & np.isfinite(values).all(axis=1)
-        # Each time must be after all before it, not only after its neighbour.
+        # Each time must be after all before it, not only after the previous one.
         latest = np.maximum.accumulate(np.append(self._last_sample_s, np.where(usable, time, -np.inf)))
         usable &= time > latest[:-1]
         self._last_sample_s = float(latest[-1])
         self.behavior_dropped += int(usable.size - np.count_nonzero(usable))
         self._behavior.append(time[usable], values[usable])
 
-    def append_decoded(
-        self,
-        bin: ArrayLike,
-        t_bin: ArrayLike,
-        values: ArrayLike,
-        flags: ArrayLike,
-        model: ArrayLike,
-        late: ArrayLike,
-        lost: ArrayLike,
-        counts: ArrayLike,
-        out: ArrayLike | None = None,
-    ) -> None:
-        """Append T bins, in the dtypes and shapes of `layout.Decoded`; `out` if the file has that column."""
+    def append_decoded(self, rows: DecodedRows) -> None:
+        """Append T bins."""
         self._require_room()
-        more = () if out is None else (out,)
-        self._decoded.append(bin, t_bin, values, flags, model, late, lost, counts, *more)
+        self._decoded.append(*(rows[:-1] if rows.out is None else rows))
 
     def list_models(self, models: Sequence[str]) -> None:
-        """Let /decoded know these models, of which those known already come first; MAX_MODELS at most.
+        """Set the models of /decoded: the earlier ones first, then new ones; MAX_MODELS at most.
 
         On disk before any row that is appended later. The attribute `models` follows when the file is closed.
         """
         if tuple(models) != self._models:
             self.flush()
             self._models = tuple(models)
-            self._file["decoded"].attrs.modify(MODELS_SO_FAR, _with_room(self._models))
+            self._file["decoded"].attrs.modify(MODELS_SO_FAR, _padded(self._models))
             self.flush()
 
     def append_log(self, entries: Sequence[LogEntry]) -> None:
@@ -206,10 +166,10 @@ class SessionWriter:
         )
 
     def flush(self) -> None:
-        """Bring everything appended so far to the file.
+        """Write everything appended so far to the file.
 
         Raises:
-            OSError: the disk refused; nothing is lost, try again later.
+            OSError: the disk refused; nothing is lost, call it again later.
         """
         self._staged.expect_headers(True)
         try:
@@ -219,10 +179,10 @@ class SessionWriter:
         self._staged.commit()
 
     def close(self) -> None:
-        """Flush, mark the file complete, and let go of it; more calls do nothing.
+        """Flush, mark the file complete, and close it; more calls do nothing.
 
         Raises:
-            OSError: the disk refused; the file holds what the last successful flush left.
+            OSError: the disk refused; the file is as after the last successful flush.
         """
         if not self._release.alive:
             return
@@ -246,79 +206,66 @@ class SessionWriter:
         if not self._models or len(self._file["decoded"].attrs["models"]) == len(self._models):
             return
         attrs = self._file["decoded"].attrs
-        # A kill in between leaves the file without it: readers take the other one then.
+        # After a kill between these two lines readers use the other attribute.
         del attrs["models"]
         attrs["models"] = strings(self._models)
         self.flush()
 
     def _require_room(self) -> None:
-        if self._staged.waiting_bytes > MAX_WAITING_BYTES:
+        if self._staged.waiting_bytes > self._max_waiting_bytes:
             raise OSError(
                 errno.ENOSPC, "the disk refuses writes and no more can wait in memory", str(self.path)
             )
 
-    def _create_tables(
-        self,
-        n_channels: int,
-        behavior: tuple[Sequence[str], Sequence[str]] | None,
-        decoded: DecodedColumns | None,
-        counts: tuple[float, float] | None,
-        events: bool,
-    ) -> None:
-        if events:
-            columns: dict[str, tuple[str, tuple[int, ...]]] = {
-                "time": ("f8", ()),
-                "channel": ("u2", ()),
-                "unit": ("u1", ()),
-            }
-            self._events = GrowingTable(self._file.create_group("events"), columns, EVENT_ROWS)
-        if counts is not None:
-            group = self._file.create_group("counts")
-            group.attrs["bin_width_s"], group.attrs["t0_s"] = counts
-            self._counts = GrowingTable(group, {"values": ("u1", (n_channels,))}, BIN_ROWS)
-        if behavior is not None:
-            names, units = behavior
-            group = self._file.create_group("behavior")
+    def _create_tables(self, contents: Contents, settings: WriterSettings) -> None:
+        create = self._file.create_group
+        n_channels = contents.n_channels
+        if contents.events:
+            self._events = GrowingTable(create("events"), EVENT_COLUMNS, settings.event_rows)
+        if contents.counts is not None:
+            group = create("counts")
+            group.attrs["bin_width_s"], group.attrs["t0_s"] = contents.counts
+            self._counts = GrowingTable(group, {"values": ("u1", (n_channels,))}, settings.bin_rows)
+        if contents.behavior is not None:
+            names, units = contents.behavior
+            group = create("behavior")
             group.attrs["names"], group.attrs["units"] = strings(names), strings(units)
-            self._behavior = GrowingTable(
-                group, {"time": ("f8", ()), "values": ("f4", (len(names),))}, SAMPLE_ROWS
-            )
-        if decoded is not None:
-            group = self._file.create_group("decoded")
+            columns: Columns = {"time": ("f8", ()), "values": ("f4", (len(names),))}
+            self._behavior = GrowingTable(group, columns, settings.sample_rows)
+        if (decoded := contents.decoded) is not None:
+            group = create("decoded")
             group.attrs["origin_s"] = decoded.origin_s
             group.attrs["names"] = strings(decoded.names)
             group.attrs["models"] = strings(decoded.models)
             self._models = tuple(decoded.models)
-            # A text of another length, or one more of them, would move things in the file.
-            group.attrs[MODELS_SO_FAR] = _with_room(self._models)
-            columns = {
-                "bin": ("i8", ()),
-                "t_bin": ("f8", ()),
-                "values": ("f4", (decoded.n_outputs,)),
-                "flags": ("u4", ()),
-                "model": ("u1", ()),
-                "late": ("u2", ()),
-                "lost": ("u4", ()),
-                "counts": ("u1", (n_channels,)),
-            }
+            # A longer text, or one more of them, would move things in the file.
+            group.attrs[MODELS_SO_FAR] = _padded(self._models)
             if decoded.out_names:
-                columns["out"] = ("f4", (len(decoded.out_names),))
-                for name, value in out_attrs(
-                    decoded.out_names, decoded.out_units, decoded.out_settings
-                ).items():
+                out = out_attrs(decoded.out_names, decoded.out_units, decoded.out_settings)
+                for name, value in out.items():
                     group.attrs[name] = value
-            self._decoded = GrowingTable(group, columns, BIN_ROWS)
-        columns = {
-            "time": ("f8", ()),
-            "bin": ("i8", ()),
-            "kind": (f"S{LOG_KIND_BYTES}", ()),
-            "data": (f"S{LOG_DATA_BYTES}", ()),
-        }
-        self._log = GrowingTable(self._file.create_group("log"), columns, LOG_ROWS)
+            self._decoded = GrowingTable(group, _decoded_columns(decoded, n_channels), settings.bin_rows)
+        self._log = GrowingTable(create("log"), LOG_COLUMNS, settings.log_rows)
 
 
-def _with_room(models: Sequence[str]) -> NDArray[np.bytes_]:
-    """S8[MAX_MODELS], the last ones empty."""
+def _decoded_columns(decoded: DecodedColumns, n_channels: int) -> Columns:
+    columns: dict[str, tuple[str, tuple[int, ...]]] = {
+        "bin": ("i8", ()),
+        "t_bin": ("f8", ()),
+        "values": ("f4", (decoded.n_outputs,)),
+        "flags": ("u4", ()),
+        "model": ("u1", ()),
+        "late": ("u2", ()),
+        "lost": ("u4", ()),
+        "counts": ("u1", (n_channels,)),
+    }
+    if decoded.out_names:
+        columns["out"] = ("f4", (len(decoded.out_names),))
+    return columns
+
+
+def _padded(models: Sequence[str]) -> NDArray[np.bytes_]:
+    """Model ids as S8[MAX_MODELS], the last ones empty."""
     ids = np.zeros(MAX_MODELS, f"S{MODEL_ID_BYTES}")
     ids[: len(models)] = [model.encode() for model in models]
     return ids

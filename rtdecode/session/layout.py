@@ -1,11 +1,11 @@
-"""What a recorded session is in memory: events or counts, behaviour, trials, and what was decoded live.
+"""A recorded session in memory: events or counts, behaviour, trials, and what was decoded live.
 
     session = read_session("today.h5")
     session.events.time          # f8[n], seconds, sorted
     session.behavior.values      # f4[m, d], in session.behavior.units
 
-Every array is plain NumPy; times are seconds on one clock, the session's. The dataclasses hold no logic
-beyond naming and extent: `read.py` and `write.py` know the file, `bins.py` turns spikes into bins.
+Every array is plain NumPy; times are seconds on one clock. The dataclasses have no logic beyond naming and
+extent: `read.py` and `write.py` handle the file, `bins.py` turns spikes into bins.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Behavior:
-    """Samples of what the subject (or the cursor) did.
+    """Samples of the movement of the subject (or the cursor).
 
     Attributes:
         time: f8[m], seconds, strictly increasing.
@@ -87,12 +87,12 @@ class Trials:
 
 @dataclass(frozen=True, eq=False)
 class DecodedOut:
-    """The output stage's cursor beside the decoded values, and what made it.
+    """The output stage's cursor beside the decoded values, and its settings.
 
     Attributes:
         values: f4[T, m], as published in `out`.
         names, units: of the m axes.
-        settings: the `[output]` table, as JSON can hold it.
+        settings: the `[output]` table; any JSON.
     """
 
     values: NDArray[np.float32]
@@ -103,21 +103,21 @@ class DecodedOut:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """What `serve --record` published, one row a bin, and exactly what its decoder saw.
+    """What `serve --record` published, one row a bin, and its decoder's input.
 
     Attributes:
         bin: i8[T], bin number since the stream's reset.
         t_bin: f8[T], end of the bin, seconds.
         values: f4[T, d], as published.
-        flags: u4[T], STALE, CATCH_UP, GAP, … (DESIGN §10).
+        flags: u4[T], STALE, CATCH_UP, GAP, … (docs/messages.md).
         model: u1[T], index into `models`.
         late: u2[T], late events counted in this bin.
         lost: u4[T], events lost (sequence gaps) counted in this bin.
         counts: u1[T, n_channels], the decoder's input, carried events included.
         origin_s: start of bin 0, seconds.
-        models: model_id of every model that took part.
+        models: model_id of every model used.
         names: the d outputs' names; empty when unknown.
-        out: what the output stage made of the values, None without one.
+        out: the output stage's cursor, None without one.
     """
 
     bin: NDArray[np.int64]
@@ -142,7 +142,7 @@ class LogEntry:
         time: seconds.
         bin: the bin it took effect in.
         kind: what happened, one word.
-        data: details, anything JSON can hold.
+        data: details; any JSON.
     """
 
     time: float
@@ -157,12 +157,12 @@ class Session:
 
     Attributes:
         n_channels: 1 to 65,535.
-        events, counts: the spikes, as either or both; neither only where `decoded` is all there is.
+        events, counts: the spikes, as either or both; both may be None where there is `decoded`.
         behavior, trials, decoded: None where not recorded.
         log: in the order it was written.
         attrs: subject, session_id, date, task, license, source, and any other attribute, as text.
         path: the file it was read from.
-        complete: False where the recorder died before it closed the file (what was read is sound).
+        complete: False where the recorder ended before it closed the file (what was read is valid).
     """
 
     n_channels: int
@@ -201,8 +201,8 @@ class Session:
             edges += [self.counts.t0_s, self.counts.end_s]
         if self.events is not None and self.events.time.size:
             edges += [float(self.events.time[0]), float(self.events.time[-1])]
-        # Counts say themselves how long the recording was; events end with the last spike, which is not
-        # the same, so there behaviour may tell of silence before and after.
+        # Counts cover the whole recording; events end with the last spike, so there behaviour may show that
+        # the recording was longer.
         if self.counts is None and self.behavior is not None and self.behavior.time.size:
             edges += [float(self.behavior.time[0]), float(self.behavior.time[-1])]
         if not edges and self.decoded is not None and self.decoded.t_bin.size:

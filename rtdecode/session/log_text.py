@@ -1,7 +1,7 @@
-"""The data of a log entry as JSON, whole or in the parts that fit a recorder's fixed rows.
+"""The data of a log entry as JSON, in one row or in parts that fit a recorder's fixed rows.
 
 A recorder has 1,024 bytes of text for each row of /log. Longer JSON goes into several rows of the same time,
-bin and kind, each again a JSON object: `{"part": 0, "parts": 3, "text": "…"}`; the texts joined are the data.
+bin and kind, each a JSON object: `{"part": 0, "parts": 3, "text": "…"}`; the concatenated texts are the data.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ def log_texts(data: dict[str, Any]) -> list[str]:
 
 
 def join_parts(entries: Iterable[LogEntry]) -> list[LogEntry]:
-    """The entries with those in parts made whole; one whose last parts were never written is left out.
+    """The entries, with parts put together; an entry without its last parts is left out.
 
     Raises:
         ValueError: parts that do not make a JSON object.
     """
-    whole: list[LogEntry] = []
+    complete: list[LogEntry] = []
     pieces: list[str] = []
     for entry in entries:
         if entry.data.keys() != PART_KEYS:
-            whole.append(entry)
+            complete.append(entry)
             continue
         if entry.data["part"] == 0:
             pieces = []
         pieces.append(str(entry.data["text"]))
         if len(pieces) == entry.data["parts"]:
-            whole.append(LogEntry(entry.time, entry.bin, entry.kind, _object("".join(pieces))))
-    return whole
+            complete.append(LogEntry(entry.time, entry.bin, entry.kind, _object("".join(pieces))))
+    return complete
 
 
 def is_json_object(text: str) -> bool:

@@ -1,6 +1,6 @@
-"""Open a session file and lift its groups into arrays, before anything in them is judged.
+"""Open a session file and read its groups into arrays, before any of them is checked.
 
-`read.py` judges them strictly, `repair.py` fixes them; both start here.
+`read.py` checks them strictly, `repair.py` fixes them; both start here.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from rtdecode.session.schema import (
 
 @dataclass(frozen=True)
 class RawGroup:
-    """One group as it lies in the file.
+    """One group, unchecked.
 
     Attributes:
-        place: file and path inside, for messages.
-        columns: every dataset the format knows (for /trials: every dataset), strings as str.
+        place: file and path inside it, for messages.
+        columns: every dataset of the format (for /trials: every dataset), strings as str.
         attrs: the group's attributes as h5py gives them.
     """
 
@@ -52,7 +52,7 @@ class RawGroup:
 
 @dataclass(frozen=True)
 class RawSession:
-    """A whole file, not yet judged; a group that is not there is not in `groups`."""
+    """A file, unchecked; `groups` has the groups that exist."""
 
     path: Path
     n_channels: int
@@ -62,7 +62,7 @@ class RawSession:
 
 
 HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
-"""What h5py raises for a file whose bytes make no sense; which one depends on the byte."""
+"""What h5py raises for a damaged file; which one depends on the byte."""
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "events": (EVENTS, EVENTS_OPTIONAL),
@@ -74,21 +74,21 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def read_raw(path: Path, unreadable: Callable[[RtdecodeError], None] | None = None) -> RawSession:
-    """Read every known group of `path`.
+def read_raw(path: Path, on_unreadable: Callable[[RtdecodeError], None] | None = None) -> RawSession:
+    """Read every group of the format in `path`.
 
     Args:
         path: the file.
-        unreadable: told about a group that lacks a dataset or is damaged, which is then left out; without it
-            such a group is an error.
+        on_unreadable: called with the error of a group that lacks a dataset or is damaged, which is then
+            left out; None to raise that error.
 
     Raises:
-        RtdecodeError: no such file, not HDF5, cut short, another format or a newer version, no channel
-            count, or a group that cannot be read.
+        RtdecodeError: the file does not exist, is not HDF5, is truncated, has another format or a newer
+            version, has no channel count, or has a group that cannot be read.
     """
     with _opened(path) as file:
         _check_format(file, path)
-        complete = bool(_whole_attr(file, "complete", path, default=1))
+        complete = bool(_integer_attr(file, "complete", path, default=1))
         n_channels = _n_channels(file, path)
         attrs = {name: as_text(file.attrs[name]) for name in file.attrs if name not in OWN_ATTRS}
         groups = {}
@@ -96,9 +96,9 @@ def read_raw(path: Path, unreadable: Callable[[RtdecodeError], None] | None = No
             try:
                 groups[name] = _read_group(file, name, path, complete)
             except RtdecodeError as error:
-                if unreadable is None:
+                if on_unreadable is None:
                     raise
-                unreadable(error)
+                on_unreadable(error)
     return RawSession(path, n_channels, complete, attrs, groups)
 
 
@@ -109,34 +109,39 @@ def _opened(path: Path) -> Iterator[h5py.File]:
             "is a folder, not a session file", where=str(path), fix="name the .h5 file inside"
         )
     if not path.exists():
-        raise RtdecodeError("no such file", where=str(path), fix="check the path")
+        raise RtdecodeError("does not exist", where=str(path), fix="check the path")
     try:
         with h5py.File(path, "r") as file:
             yield file
     except PermissionError as error:
-        raise RtdecodeError("may not be read", where=str(path), fix="check its permissions") from error
+        raise RtdecodeError("cannot be opened", where=str(path), fix="check its permissions") from error
     except MemoryError as error:
-        raise RtdecodeError(f"does not fit into memory ({error})", where=str(path)) from error
-    except HDF5_ERRORS as error:
         raise RtdecodeError(
-            _why_unreadable(path, error),
+            f"does not fit into memory ({error})",
             where=str(path),
-            fix=f"copy it again from where it was recorded; a session is an HDF5 file as in {DOCS}",
+            fix="read it on a machine with more memory",
         ) from error
+    except HDF5_ERRORS as error:
+        raise _unreadable(path, error) from error
 
 
-def _why_unreadable(path: Path, error: Exception) -> str:
+def _unreadable(path: Path, error: Exception) -> RtdecodeError:
+    where, fix = str(path), "copy it again from where it was recorded"
     if "truncated" in str(error):
-        return "is a truncated HDF5 file: its end is missing"
+        return RtdecodeError("is a truncated HDF5 file: its end is missing", where=where, fix=fix)
     if "lock" in str(error):
-        return "another program holds this file open for writing"
+        fix = "close it in that program"
+        return RtdecodeError("another program holds this file open for writing", where=where, fix=fix)
     try:
-        is_hdf5 = bool(h5py.is_hdf5(path))
+        is_hdf5, is_empty = bool(h5py.is_hdf5(path)), path.stat().st_size == 0
     except OSError:
-        is_hdf5 = False
+        is_hdf5 = is_empty = False
+    if is_empty:
+        return RtdecodeError("is empty", where=where, fix=fix)
     if not is_hdf5:
-        return "is not an HDF5 file"
-    return f"is damaged: {error}"
+        fix = f"name an HDF5 file as in {DOCS}, or convert this one"
+        return RtdecodeError("is not an HDF5 file", where=where, fix=fix)
+    return RtdecodeError(f"is damaged: {error}", where=where, fix=fix)
 
 
 def _check_format(file: h5py.File, path: Path) -> None:
@@ -145,18 +150,18 @@ def _check_format(file: h5py.File, path: Path) -> None:
         raise RtdecodeError(
             "is HDF5 but not a session: the root attribute `format` is missing",
             where=f"{path}:/",
-            fix=f"write it as in {DOCS}",
+            fix=f"convert it to a session as in {DOCS}",
         )
     if as_text(found) != FORMAT:
         raise RtdecodeError(
             f"its format is {as_text(found)!r}, not {FORMAT!r}",
             where=f"{path}:/",
-            fix=f"write it as in {DOCS}",
+            fix=f"convert it to a session as in {DOCS}",
         )
-    version = _whole_attr(file, "format_version", path)
+    version = _integer_attr(file, "format_version", path)
     if version > FORMAT_VERSION:
         raise RtdecodeError(
-            f"has format_version {version}, this rtdecode reads {FORMAT_VERSION}",
+            f"has format_version {version}; this rtdecode reads {FORMAT_VERSION}",
             where=f"{path}:/",
             fix="pip install --upgrade rtdecode",
         )
@@ -167,7 +172,7 @@ def _check_format(file: h5py.File, path: Path) -> None:
 
 
 def _n_channels(file: h5py.File, path: Path) -> int:
-    n_channels = _whole_attr(file, "n_channels", path)
+    n_channels = _integer_attr(file, "n_channels", path)
     if not 1 <= n_channels <= MAX_CHANNELS:
         raise RtdecodeError(
             f"n_channels is {n_channels}",
@@ -177,19 +182,21 @@ def _n_channels(file: h5py.File, path: Path) -> int:
     return n_channels
 
 
-def _whole_attr(file: h5py.File, name: str, path: Path, default: int | None = None) -> int:
+def _integer_attr(file: h5py.File, name: str, path: Path, default: int | None = None) -> int:
     value = file.attrs.get(name)
     if value is None and default is not None:
         return default
     number = as_number(value)
     if number is None or number != round(number):
-        problem = "is missing" if value is None else f"is {as_text(value)!r}, not a whole number"
-        raise RtdecodeError(f"the root attribute {name} {problem}", where=f"{path}:/", fix=f"see {DOCS}")
+        problem = "missing" if value is None else f"{as_text(value)!r}, not an integer"
+        raise RtdecodeError(
+            f"the root attribute {name} is {problem}", where=f"{path}:/", fix=f"set it as in {DOCS}"
+        )
     return int(number)
 
 
 def as_number(value: object) -> float | None:
-    """An attribute as a finite number, None where it is none."""
+    """An attribute as a finite number, None for anything else."""
     array = np.asarray(value) if value is not None and not isinstance(value, h5py.Empty) else np.empty(0)
     if array.size != 1 or array.dtype.kind not in "iufb" or not np.isfinite(array).all():
         return None
@@ -208,7 +215,7 @@ def as_text(value: object) -> str:
 
 
 def as_texts(value: object) -> tuple[str, ...] | None:
-    """An attribute as a list of strings (a single string is a list of one), None where it is neither."""
+    """An attribute as a tuple of strings (of one for a single string), None for anything else."""
     if isinstance(value, str | bytes):
         return (as_text(value),)
     if (
@@ -226,27 +233,25 @@ def _read_group(file: h5py.File, name: str, path: Path, complete: bool) -> RawGr
         return _columns_and_attrs(file[name], name, place, complete)
     except HDF5_ERRORS as error:
         raise RtdecodeError(
-            f"is damaged: {error}", where=place, fix=f"{repair_hint(path)} saves the rest"
+            f"is damaged: {error}", where=place, fix=f"save the other groups: {repair_hint(path)}"
         ) from error
 
 
 def _columns_and_attrs(group: h5py.Group, name: str, place: str, complete: bool) -> RawGroup:
     needed, optional = GROUPS[name]
     if not isinstance(group, h5py.Group):
-        raise RtdecodeError("is a dataset, not a group", where=place, fix=f"write it as in {DOCS}")
+        raise RtdecodeError("is a dataset, not a group", where=place, fix=f"store a group as in {DOCS}")
     missing = [column for column in needed if column not in group]
     if missing:
         raise RtdecodeError(
-            f"lacks {' and '.join(missing)}", where=place, fix=f"it needs {', '.join(needed)}; see {DOCS}"
+            f"lacks {' and '.join(missing)}", where=place, fix=f"store {', '.join(needed)} as in {DOCS}"
         )
-    wanted = (
-        list(group) if name == "trials" else [*needed, *(column for column in optional if column in group)]
-    )
-    datasets = {column: group[column] for column in wanted}
+    names = list(group) if name == "trials" else [*needed, *(each for each in optional if each in group)]
+    datasets = {column: group[column] for column in names}
     for column, dataset in datasets.items():
         if not isinstance(dataset, h5py.Dataset) or dataset.shape is None or dataset.ndim == 0:
-            raise RtdecodeError("is not an array", where=f"{place}/{column}", fix=f"write it as in {DOCS}")
-    # A recorder that was killed may have lengthened one dataset of a group and not yet its neighbours.
+            raise RtdecodeError("is not an array", where=f"{place}/{column}", fix=f"store one as in {DOCS}")
+    # A recorder that was killed may have extended only some datasets of a group.
     rows = None if complete else min(len(dataset) for dataset in datasets.values())
     return RawGroup(
         place=place,

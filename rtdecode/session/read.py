@@ -1,4 +1,4 @@
-"""Read a session file, or say in one line what is wrong with it.
+"""Read a session file, or report in one line what is wrong with it.
 
 session = read_session("indy_20161005_06.h5")
 session.counts.values.shape    # (5843, 96)
@@ -26,18 +26,17 @@ from rtdecode.session.schema import DOCS
 def read_session(path: Path | str) -> Session:
     """Read and check the session in `path`.
 
-    Whole numbers may be stored in any integer or float type; unsorted events are sorted, equal times keep
-    their order. A file that a recorder could not close (`complete` is 0) is read up to its last whole row.
+    Integers may be stored in any integer or float type; unsorted events are sorted, equal times keep their
+    order. A file that was not closed (`complete` is 0) is read up to its last complete row.
 
     Raises:
-        RtdecodeError: the file cannot be read, is no session, or breaks a rule of the format; one line with
-            the file, the path inside it and the fix.
+        RtdecodeError: the file cannot be read, is not a session, or breaks a rule of the format.
     """
-    return checked(read_raw(Path(path)))
+    return check_session(read_raw(Path(path)))
 
 
-def checked(raw: RawSession) -> Session:
-    """The session in `raw`, if it keeps every rule of the format.
+def check_session(raw: RawSession) -> Session:
+    """The session in `raw`, checked.
 
     Raises:
         RtdecodeError: as `read_session`.
@@ -46,7 +45,7 @@ def checked(raw: RawSession) -> Session:
         raise RtdecodeError(
             "holds no spikes: neither /events nor /counts",
             where=f"{raw.path}:/",
-            fix=f"write at least one of them as in {DOCS}",
+            fix=f"store at least one of them as in {DOCS}",
         )
     parts = {name: check_part(name, group, raw.n_channels) for name, group in raw.groups.items()}
     return Session(n_channels=raw.n_channels, attrs=raw.attrs, path=raw.path, complete=raw.complete, **parts)

@@ -1,6 +1,6 @@
 """Save what can be saved of a session file that breaks a rule of the format.
 
-The damaged file is never touched: the repaired one lies beside it, and what was done is told line by line.
+The damaged file is never changed: the repaired one is written beside it, and each repair is reported.
 """
 
 from __future__ import annotations
@@ -14,96 +14,100 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.check import check_dimensions, check_numeric
 from rtdecode.session.log_text import is_json_object
 from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
-from rtdecode.session.read import check_part, checked
+from rtdecode.session.read import check_part, check_session
 from rtdecode.session.schema import DOCS
 from rtdecode.session.write import write_session
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 def repair_session(path: Path | str) -> tuple[Path, list[str]]:
     """Repair the session in `path` into `<stem>.repaired.h5` beside it.
 
     Events with impossible times or channels, behaviour samples that are not finite or not after the one
-    before, trials that stop before they start and log entries that are no JSON are dropped; unsorted events
-    are sorted; datasets of different lengths are cut to the shortest; a part beyond that is left out.
+    before, trials that stop before they start and log entries that are not JSON are dropped; unsorted events
+    are sorted; datasets of different lengths are cut to the shortest; a group that still breaks a rule is
+    left out.
 
     Returns:
-        The repaired file and what was done, one line each. Nothing is written where nothing was wrong: then
-        it is `path` itself and an empty list.
+        The repaired file and what was done, one line each. A file without an error is not copied: then it is
+        `path` itself and an empty list.
 
     Raises:
         RtdecodeError: nothing can be saved, or the repaired file cannot be written.
     """
     path = Path(path)
     done: list[str] = []
-    raw = read_raw(path, unreadable=lambda error: done.append(_left_out(error)))
+    raw = read_raw(path, on_unreadable=lambda error: done.append(_left_out(error)))
     if not raw.complete:
-        done.append("the recording was not closed: kept every whole row and marked it complete")
+        done.append("the recording was not closed: kept every complete row and marked it complete")
     repaired = {name: _repair(name, group, raw, done.append) for name, group in raw.groups.items()}
     groups = {name: group for name, group in repaired.items() if group is not None}
     if not groups.keys() & {"events", "counts", "decoded"}:
         reasons = "; ".join(done) or "it holds no spikes"
         raise RtdecodeError(
-            f"nothing can be saved: {reasons}", where=str(path), fix=f"write it anew as in {DOCS}"
+            f"nothing can be saved: {reasons}", where=str(path), fix=f"export it again as in {DOCS}"
         )
     if not done:
         return path, done
-    session = checked(replace(raw, groups=groups, complete=True))
+    session = check_session(replace(raw, groups=groups, complete=True))
     copy = path.with_name(f"{path.stem}.repaired.h5")
     write_session(copy, session)
     return copy, done
 
 
-def _repair(name: str, group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup | None:
+def _repair(name: str, group: RawGroup, raw: RawSession, report: Report) -> RawGroup | None:
     inside = f"/{name}"
     try:
-        repaired = _REPAIRERS[name](_cut(group, inside, tell), raw, lambda line: tell(f"{inside}: {line}"))
+        repaired = _REPAIRERS[name](
+            _cut(group, inside, report), raw, lambda line: report(f"{inside}: {line}")
+        )
         check_part(name, repaired, raw.n_channels)
     except RtdecodeError as error:
-        tell(_left_out(error))
+        report(_left_out(error))
         return None
     return repaired
 
 
-def _cut(group: RawGroup, inside: str, tell: Tell) -> RawGroup:
+def _cut(group: RawGroup, inside: str, report: Report) -> RawGroup:
     rows = min(len(column) for column in group.columns.values())
     cut = {name: len(column) - rows for name, column in group.columns.items() if len(column) > rows}
     if not cut:
         return group
-    tell(
+    report(
         f"{inside}: cut to {rows} rows (" + ", ".join(f"{name} had {n} more" for name, n in cut.items()) + ")"
     )
     return replace(group, columns={name: column[:rows] for name, column in group.columns.items()})
 
 
-def _repair_events(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+def _repair_events(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
     time, channel = _numbers(group, "time"), _numbers(group, "channel")
     timed = np.isfinite(time)
-    group = _keep(group, timed, "events without a finite time", tell)
+    group = _keep(group, timed, "events without a finite time", report)
     channel = channel[timed]
-    known = (channel >= 0) & (channel < raw.n_channels)
-    group = _keep(group, known, f"events on channels outside 0 to {raw.n_channels - 1}", tell)
+    exists = (channel >= 0) & (channel < raw.n_channels)
+    group = _keep(group, exists, f"events on channels outside 0 to {raw.n_channels - 1}", report)
     times = group.columns["time"]
     backward = int(np.count_nonzero(times[1:] < times[:-1]))
     if backward:
         order = np.argsort(times, kind="stable")
         group = replace(group, columns={name: column[order] for name, column in group.columns.items()})
-        tell(f"sorted by time ({backward} events were earlier than the one before)")
+        report(f"sorted by time ({backward} events were earlier than the one before)")
     return group
 
 
-def _repair_behavior(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+def _repair_behavior(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
     time, values = _numbers(group, "time"), _numbers(group, "values", dimensions=2)
-    # Beyond float32 is as good as infinite: that is what a session holds.
+    # A session holds float32, in which larger values are infinite.
     fits = np.abs(values) <= np.finfo(np.float32).max
     finite = np.isfinite(time) & fits.all(axis=1)
-    group = _keep(group, finite, "samples with NaN or infinite values", tell)
+    group = _keep(group, finite, "samples with NaN or infinite values", report)
     time = time[finite]
     latest = np.maximum.accumulate(np.append(-np.inf, time))
-    group = _keep(group, time > latest[:-1], "samples not after the one before", tell)
+    group = _keep(group, time > latest[:-1], "samples not after the one before", report)
     n_columns = values.shape[1]
     attrs = dict(group.attrs)
     for name, unnamed in (("names", "value"), ("units", "")):
@@ -111,49 +115,47 @@ def _repair_behavior(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
         if labels is None or len(labels) != n_columns:
             attrs[name] = np.array([f"{unnamed}{i}" if unnamed else "" for i in range(n_columns)])
             listed = ", ".join(map(repr, attrs[name].tolist()))
-            tell(f"the {name} did not fit {n_columns} columns: now {listed}")
+            report(f"the {name} did not fit {n_columns} columns: now {listed}")
     return replace(group, attrs=attrs)
 
 
-def _repair_trials(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+def _repair_trials(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
     start, stop = _numbers(group, "start"), _numbers(group, "stop")
     sound = np.isfinite(start) & np.isfinite(stop) & (stop >= start)
-    return _keep(group, sound, "trials that stop before they start", tell)
+    return _keep(group, sound, "trials that stop before they start", report)
 
 
-def _repair_log(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+def _repair_log(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
     sound = np.array([is_json_object(str(text)) for text in group.columns["data"]], dtype=np.bool_)
-    return _keep(group, sound, "entries without JSON data", tell)
+    return _keep(group, sound, "entries without JSON data", report)
 
 
-def _as_it_is(group: RawGroup, raw: RawSession, tell: Tell) -> RawGroup:
+def _unchanged(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
     return group
 
 
-_REPAIRERS: dict[str, Callable[[RawGroup, RawSession, Tell], RawGroup]] = {
+_REPAIRERS: dict[str, Callable[[RawGroup, RawSession, Report], RawGroup]] = {
     "events": _repair_events,
-    "counts": _as_it_is,
+    "counts": _unchanged,
     "behavior": _repair_behavior,
     "trials": _repair_trials,
-    "decoded": _as_it_is,
+    "decoded": _unchanged,
     "log": _repair_log,
 }
 
 
 def _numbers(group: RawGroup, name: str, dimensions: int = 1) -> NDArray[Any]:
-    column = group.columns[name]
-    if column.dtype.kind not in "iufb":
-        raise RtdecodeError(f"holds {column.dtype}, not numbers", where=f"{group.place}/{name}")
-    if column.ndim != dimensions:
-        raise RtdecodeError(f"has shape {column.shape}", where=f"{group.place}/{name}")
+    column, where = group.columns[name], f"{group.place}/{name}"
+    check_numeric(column, where)
+    check_dimensions(column, dimensions, where)
     return column
 
 
-def _keep(group: RawGroup, rows: NDArray[np.bool_], what: str, tell: Tell) -> RawGroup:
+def _keep(group: RawGroup, rows: NDArray[np.bool_], what: str, report: Report) -> RawGroup:
     dropped = int(rows.size - np.count_nonzero(rows))
     if not dropped:
         return group
-    tell(f"dropped {dropped} of {rows.size} {what}")
+    report(f"dropped {dropped} of {rows.size} {what}")
     return replace(group, columns={name: column[rows] for name, column in group.columns.items()})
 
 

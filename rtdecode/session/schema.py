@@ -1,4 +1,4 @@
-"""The names inside a session file: one place, for the reader, the writer, the recorder and repair."""
+"""The names inside a session file, for the reader, the writer, the recorder and repair."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ MAX_CHANNELS = 65_535
 """Channels are u2; 65,535 stays free so that no channel number equals the recorder's fill value."""
 
 MAX_MODELS = 256
-
-#: Attribute of /decoded beside `models`: the same while a recording grows, with room for models to come.
-MODELS_SO_FAR = "models_so_far"
 """`/decoded/model` is u1."""
 
+MODELS_SO_FAR = "models_so_far"
+"""Attribute of /decoded beside `models`: the same while a recording grows, with room for more models."""
+
 OWN_ATTRS = frozenset({"format", "format_version", "n_channels", "complete"})
-"""Root attributes the format itself needs; every other one belongs to the session."""
+"""Root attributes of the format; every other one belongs to the session."""
 
 EVENTS = ("time", "channel")
 EVENTS_OPTIONAL = ("unit",)
@@ -30,5 +30,5 @@ DOCS = "docs/session-files.md"
 
 
 def repair_hint(path: object) -> str:
-    """The fix for what `rtdecode info --repair` can put right."""
+    """The fix for what `rtdecode info --repair` can correct."""
     return f"rtdecode info {path} --repair"

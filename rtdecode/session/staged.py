@@ -1,19 +1,19 @@
-"""What HDF5 writes to while a recording grows: first memory, then the disk, in an order that bears kills.
+"""What HDF5 writes to while a recording grows: first memory, then the disk, in an order that survives kills.
 
 HDF5 by itself flushes a dataset's new length before the index that finds the new rows, and the new end of the
 file before the file is that long; a process killed in between leaves rows of zeros, or a file that no longer
 opens. So HDF5 gets this object instead of a file (h5py's driver for Python file objects). Its writes are
-collected; `commit` brings them to disk such that the file is sound after every single one:
+collected; `commit` brings them to disk such that the file is valid after every single one:
 
-1. the file is made as long as HDF5 will say it is;
-2. whatever lies beyond the end of the last commit, and new index nodes: nothing points there yet;
-3. the superblock, which says how long the file is: HDF5 refuses to look beyond;
-4. rows in space that was there already: no length covers them yet;
-5. index nodes, the highest level first: a parent may know a new child early, never late;
+1. the file gets the length that HDF5 will record;
+2. everything beyond the end of the last commit, and new index nodes: nothing points there yet;
+3. the superblock, which has the length of the file: HDF5 refuses to read beyond;
+4. rows in space that existed already: no length covers them yet;
+5. index nodes, the highest level first: a parent may point to a new child early, never late;
 6. object headers, which hold the lengths.
 
-Two more things come with it. The disk is only waited for inside `os.pwrite`, which lets go of the GIL, so a
-stalling disk never stalls the decoding loop. And when the disk is full HDF5 does not notice: `commit` raises,
+Two more advantages: the disk is only waited for inside `os.pwrite`, which releases the GIL, so a stalling
+disk never stalls the decoding loop; and when the disk is full HDF5 does not notice: `commit` raises,
 the writes wait in memory, and the next `commit` tries again.
 """
 
@@ -30,7 +30,7 @@ _Rank = tuple[int, int]
 
 
 class _Order(IntEnum):
-    """What reaches the disk first, within the space the file already had."""
+    """The order of writes, within the space the file already had."""
 
     SUPERBLOCK = 0
     ROWS = 1
@@ -42,7 +42,7 @@ class StagedFile:
     """A binary file object for `h5py.File` whose writes reach the disk at `commit`.
 
     Args:
-        descriptor: of an empty file open for reading and writing; stays the caller's to close.
+        descriptor: of an empty file open for reading and writing; the caller closes it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -57,7 +57,7 @@ class StagedFile:
         self.waiting_bytes = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Set the position; HDF5 seeks from the start, and from the end to learn the size."""
+        """Set the position; HDF5 seeks from the start, and from the end to find the size."""
         self._position = offset + (self._size if whence == os.SEEK_END else 0)
         return self._position
 
@@ -91,7 +91,7 @@ class StagedFile:
         return bytes(found)
 
     def readinto(self, buffer: memoryview) -> int:
-        """As `read`, into `buffer`; returns how many bytes there were."""
+        """As `read`, into `buffer`; returns the number of bytes."""
         found = self.read(len(buffer))
         buffer[: len(found)] = found
         return len(found)
@@ -102,17 +102,17 @@ class StagedFile:
         return self._size
 
     def flush(self) -> None:
-        """Nothing: HDF5 asks for this in the middle of a flush, `commit` comes after."""
+        """Do nothing: HDF5 calls this during a flush, `commit` follows."""
 
     def expect_headers(self, flushing: bool) -> None:
-        """Tell whether what HDF5 writes now are lengths and indices (its flush) or rows."""
+        """Set whether HDF5 now writes lengths and indices (its flush) or rows."""
         self._flushing = flushing
 
     def commit(self) -> None:
-        """Bring everything staged to the disk; after any of its writes the file is sound.
+        """Bring everything staged to the disk; after any of its writes the file is valid.
 
         Raises:
-            OSError: disk full, gone, or over quota; everything stays staged, and may be tried again.
+            OSError: disk full, gone, or over quota; everything stays staged for the next `commit`.
         """
         if os.fstat(self._descriptor).st_size < self._size:
             os.ftruncate(self._descriptor, self._size)
@@ -147,7 +147,7 @@ class StagedFile:
         return index
 
     def _stage(self, start: int, block: bytes, rank: _Rank) -> None:
-        """Add an extent; what it covers of older ones is cut away, so that extents never overlap."""
+        """Add an extent; older ones are cut where it covers them, so that extents never overlap."""
         stop = start + len(block)
         index = self._first_overlapping(start)
         kept: list[tuple[int, _Rank, bytes]] = []

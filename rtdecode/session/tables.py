@@ -1,4 +1,4 @@
-"""Datasets of one group that grow together, row by row, with as few HDF5 calls as that takes."""
+"""Datasets of one group that grow together, row by row, with few HDF5 calls."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike
 
+Columns = Mapping[str, tuple[str, tuple[int, ...]]]
+"""Of each dataset, by name: dtype and shape of a row."""
+
 
 @dataclass(frozen=True)
 class _Column:
@@ -20,22 +23,20 @@ class _Column:
 
 
 class GrowingTable:
-    """Empty datasets with unlimited rows, and the means to append to all of them.
+    """Empty datasets with unlimited rows that are appended to together.
 
     Args:
         group: where to create them.
         columns: dtype and shape of a row for each dataset. No strings of variable length: HDF5 keeps those in
-            heaps it rewrites in place, and a kill in the middle of that makes it read forever.
-        chunk_rows: rows of one chunk. Space comes by the chunk, unwritten parts are holes, and only a new
-            chunk changes the index, so generous is cheap.
+            heaps it rewrites in place, and a kill during that makes it read forever.
+        chunk_rows: rows of one chunk. Space is allocated by the chunk, unwritten parts are holes, and only a
+            new chunk changes the index, so large chunks are cheap.
 
     Attributes:
         rows: appended so far.
     """
 
-    def __init__(
-        self, group: h5py.Group, columns: Mapping[str, tuple[str, tuple[int, ...]]], chunk_rows: int
-    ) -> None:
+    def __init__(self, group: h5py.Group, columns: Columns, chunk_rows: int) -> None:
         self.rows = 0
         self._columns: list[_Column] = []
         for name, (dtype, row_shape) in columns.items():
@@ -47,8 +48,8 @@ class GrowingTable:
                 dtype=dtype,
                 fill_time="never",
             )
-            # The first row makes HDF5 create the chunk index and note its address. Do that now: from here on,
-            # the length is the only thing in the dataset's header that changes.
+            # The first row makes HDF5 create the chunk index and store its address. Done now, so that later
+            # only the length changes in the dataset's header.
             dataset.resize(1, axis=0)
             dataset[0] = np.zeros((), dtype)
             dataset.resize(0, axis=0)

@@ -47,8 +47,8 @@ def main() -> None:
             how = DetectionSettings(order=order, refractory_s=refractory_s, noise_s=NOISE_S)
             s = found(how, spike_sd, mains_uv, from_s)
             print(
-                f"  order {order}: {s.n_found} of {s.n_known} ({s.n_found / s.n_known:.1%}), "
-                f"twice {s.n_again} ({s.n_again / s.n_known:.1%}), "
+                f"  order {order}: {s.n_found} of {s.n_true} ({s.n_found / s.n_true:.1%}), "
+                f"twice {s.n_again} ({s.n_again / s.n_true:.1%}), "
                 f"false {s.n_false} ({s.n_false / seconds:.2f} a second and channel)"
             )
 

@@ -27,7 +27,7 @@ class Chromium:
         profile: an empty folder.
 
     Attributes:
-        errors: what the page's console said that it should not.
+        errors: errors on the page's console.
     """
 
     def __init__(self, profile: Path) -> None:
@@ -88,7 +88,7 @@ class Chromium:
             self.errors.append(event["params"]["entry"]["text"])
 
     def resize(self, width: int, height: int, scale: float = 1.0) -> None:
-        """Give the page so many CSS pixels."""
+        """Set the size of the page in CSS pixels."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -98,11 +98,11 @@ class Chromium:
         )
 
     def prefer(self, scheme: str) -> None:
-        """dark or light."""
+        """Set the preferred scheme, dark or light."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, url: str) -> None:
-        """Go to a page, and wait until all of it is there."""
+        """Open a page, and wait until it is loaded."""
         self.call("Page.navigate", url=url)
         self.until(f"location.href.startsWith({json.dumps(url)}) && document.readyState === 'complete'")
 
@@ -128,9 +128,9 @@ class Chromium:
         self.call("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def type(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Type into the focused element."""
         self.call("Input.insertText", text=text)
 
     def screenshot(self, path: Path) -> None:
-        """What is seen, as a PNG."""
+        """Save the visible page as a PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

@@ -1,9 +1,16 @@
-"""What a monitor might hear: a status, cursors on a circle, spikes, a task."""
+"""Messages for a monitor: a status, cursors on a circle, spikes, a task."""
 
 from __future__ import annotations
 
 import copy
+import json
 import math
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgpack
@@ -49,7 +56,7 @@ def status(**changes: Any) -> Status:
 
 
 def cursor(b: int, **changes: Any) -> Cursor:
-    """The cursor of bin `b`: 60 mm from the middle, once round in 4 s, decoded in 0.08 ms."""
+    """The cursor of bin `b`: 60 mm from the centre, once round in 4 s, decoded in 0.08 ms."""
     angle = 2 * math.pi * b * WIDTH_S / 4.0
     t_bin = (b + 1) * WIDTH_S
     late_s = 1e-3 * (1.2 + 0.4 * math.sin(b) ** 2)
@@ -80,7 +87,7 @@ def counts(first: int, n_bins: int, n_channels: int = 96, seed: int = 0) -> Coun
 
 
 def spikes_map(first: int, rows: npt.NDArray[np.uint8]) -> dict[str, Any]:
-    """A `spikes` message as docs/messages.md describes it, written down anew."""
+    """A `spikes` message as docs/messages.md describes it, in independent code."""
     found = [(i, c, int(rows[i, c])) for i in range(len(rows)) for c in np.flatnonzero(rows[i])]
     return {
         "v": 1,
@@ -101,22 +108,55 @@ def packed_spikes(first: int, rows: npt.NDArray[np.uint8]) -> bytes:
 def after(
     seconds: float, *, n_channels: int = 96, task: Task | None = None, **changes: Any
 ) -> tuple[MonitorState, float]:
-    """A monitor that has heard a running daemon for so long, and its clock."""
+    """A monitor after `seconds` of a running daemon, and its clock."""
     state = MonitorState()
     n = round(seconds / WIDTH_S)
-    state.hear_status(status(**changes), 0.0)
+    state.update_status(status(**changes), 0.0)
     for b in range(n):
         now_s = (b + 1) * WIDTH_S
-        state.hear_link(Link.LIVE, age_s=0.0, restarts=0)
-        state.hear_cursor(cursor(b), now_s)
+        state.update_link(Link.LIVE, age_s=0.0, restarts=0)
+        state.add_cursor(cursor(b), now_s)
         if b % 5 == 4:
-            state.hear_spikes(counts(b - 4, 5, n_channels))
+            state.add_spikes(counts(b - 4, 5, n_channels))
         if b % 50 == 49:
-            state.hear_status(status(**{"uptime_s": 760.1 + now_s, "bin": b, **changes}), now_s)
+            state.update_status(status(**{"uptime_s": 760.1 + now_s, "bin": b, **changes}), now_s)
     if task is not None:
-        state.hear_task(task, seconds)
-    state.plane.settle()
+        state.update_task(task, seconds)
+    state.plane.fit()
     return state, seconds
 
 
 A_TASK = Task(1, 3.5, (80.0, 0.0), 10.0, "move", 12, 0.92)
+
+
+@contextmanager
+def web_monitor(*arguments: str, port: int = 0) -> Iterator[str]:
+    """`rtdecode monitor --web` in a process of its own: its host:port; it must end without a message."""
+    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--port", str(port), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        found = re.match(r"http://(\S+) shows", line)
+        assert found, line + process.stderr.read()
+        yield found[1]
+    finally:
+        process.terminate()
+        with process.stderr:
+            assert process.wait(10) == 0
+            assert process.stderr.read() == ""
+
+
+def frame_until(
+    page: Any, reached: Callable[[dict[str, Any]], bool], publish: Callable[[int], None] = lambda seq: None
+) -> dict[str, Any]:
+    """The first frame of a WebSocket that meets a condition; `publish` is called before each with 0, 1, …"""
+    deadline, seq = time.monotonic() + 60, 0
+    while time.monotonic() < deadline:
+        publish(seq)
+        seq += 1
+        frame: dict[str, Any] = json.loads(page.recv(10))
+        page.send("seen")
+        if reached(frame):
+            return frame
+    raise AssertionError(f"no such frame; last {json.dumps(frame)[:2000]}")

@@ -1,4 +1,4 @@
-"""A network that has learnt for a moment from a real session, as firing as a trained one."""
+"""A network trained for a few steps on a real session, with the firing rates of a trained one."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def briefly_trained(session: Session, bin_width_s: float, n_steps: int, seed: in
     behavior = session.behavior
     assert behavior is not None
     labels = behavior_at(behavior, binned.t_bin)
-    known = np.isfinite(labels).all(axis=1)
-    mean, sd = labels[known].mean(axis=0, dtype="f8"), labels[known].std(axis=0, dtype="f8")
+    labelled = labels[np.isfinite(labels).all(axis=1)]
+    mean, sd = labelled.mean(axis=0, dtype="f8"), labelled.std(axis=0, dtype="f8")
     count_max = count_max_at(bin_width_s)
     counts = np.minimum(binned.counts[:TRAIN_BINS], count_max).astype(np.float32)
     torch.manual_seed(seed)

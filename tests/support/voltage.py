@@ -1,4 +1,4 @@
-"""Raw voltage with spikes at known samples, and how many of them a detector found."""
+"""Raw voltage with simulated spikes, and the score of a detector."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def recording(
     samples += rng.uniform(-3000.0, 3000.0, n_channels)
     troughs = []
     for c in range(n_channels):
-        # Never closer than 3 ms, so that each is a spike of its own.
+        # At least 3 ms apart, so that spikes do not overlap.
         apart = 90 + np.round(rng.exponential(RATE_HZ / spikes_hz, round(2 * seconds * spikes_hz) + 5))
         at = np.cumsum(apart.astype(np.int64))
         at = at[at < n - len(SPIKE)]
@@ -48,16 +48,16 @@ def mains(n_samples: int, from_sample: int, uv: float) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Score:
-    """Spikes that there are; of these found; found a second time within 3 ms; found where none is."""
+    """Numbers of true spikes, of detected ones, of repeats within 3 ms, and of false detections."""
 
-    n_known: int
+    n_true: int
     n_found: int
     n_again: int
     n_false: int
 
     def __add__(self, other: Score) -> Score:
         return Score(
-            self.n_known + other.n_known,
+            self.n_true + other.n_true,
             self.n_found + other.n_found,
             self.n_again + other.n_again,
             self.n_false + other.n_false,
@@ -65,15 +65,15 @@ class Score:
 
 
 def score(crossings: Crossings, troughs: list[NDArray[np.int64]], from_sample: int = 0) -> Score:
-    """Found against known spikes, from a sample on; one within 0.5 ms of a trough is that spike."""
+    """Score crossings against true troughs, from a sample on; within 0.5 ms of a trough is a hit."""
     total = Score(0, 0, 0, 0)
     for c, every in enumerate(troughs):
-        known = every[every >= from_sample]
+        true = every[every >= from_sample]
         found = crossings.sample[(crossings.channel == c) & (crossings.sample >= from_sample)]
-        behind = found[:, np.newaxis] - known[np.newaxis]
+        behind = found[:, np.newaxis] - true[np.newaxis]
         hit = np.abs(behind) <= HIT
         again = ~hit.any(axis=1) & ((behind > 0) & (behind <= AFTER)).any(axis=1)
         n_hit = int(hit.any(axis=1).sum())
         n_again = int(again.sum())
-        total += Score(len(known), int(hit.any(axis=0).sum()), n_again, len(found) - n_hit - n_again)
+        total += Score(len(true), int(hit.any(axis=0).sum()), n_again, len(found) - n_hit - n_again)
     return total

@@ -13,7 +13,8 @@ import numpy as np
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
 from rtdecode.serve.recording.buffers import DECODED_RING, EVENT_RING, SAMPLE_RING, RecordBuffers
-from rtdecode.session.grow import DecodedColumns, SessionWriter
+from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
+from rtdecode.session.grow import SessionWriter
 
 #: A killed daemon loses at most this much, plus what the loop had not handed over yet.
 FLUSH_EVERY_S = 0.25
@@ -130,16 +131,15 @@ class Recorder:
 
     def _lay_out(self, stream: RecordedStream) -> SessionWriter:
         behavior = self._behavior
-        return SessionWriter(
-            self.path,
+        contents = Contents(
             n_channels=self._n_channels,
             attrs=self._attrs | {"source": stream.source},
             behavior=(behavior.names, behavior.units) if behavior else None,
             decoded=stream.decoded,
             counts=None if stream.period_s is None else (stream.period_s, stream.t0_s or 0.0),
             events=stream.layout != "counts",
-            overwrite=self._overwrite,
         )
+        return SessionWriter(self.path, contents, overwrite=self._overwrite)
 
     def _write_events(self, writer: SessionWriter) -> None:
         ring = self._buffers.events
@@ -185,7 +185,7 @@ class Recorder:
         # A row may only name a model that the file lists already.
         writer.list_models(self._buffers.models)
         for rows in pending:
-            writer.append_decoded(
+            bins = DecodedRows(
                 ring.bin[rows],
                 ring.t_bin[rows],
                 ring.values[rows],
@@ -196,6 +196,7 @@ class Recorder:
                 ring.counts[rows],
                 ring.out[rows] if ring.out.shape[1] else None,
             )
+            writer.append_decoded(bins)
             ring.tail += rows.stop - rows.start
             self.rows += rows.stop - rows.start
 

@@ -113,7 +113,7 @@ def test_the_life_of_a_link(
         rig.kill(served.name)
         until(client, lambda: client.link is Link.LOST)
         assert client.stale
-        with pytest.raises(RtdecodeError, match=r"no answer to status within 0\.2 s"):
+        with pytest.raises(RtdecodeError, match=r"did not answer status within 0\.2 s"):
             ControlClient(served.control, timeout_s=0.2).status()
         restart(rig, served, stream, simulated_model)
         until(client, lambda: client.link is Link.LIVE)

@@ -45,7 +45,7 @@ def bad_session(request: pytest.FixtureRequest, simulated_session: Path, tmp_pat
     path = tmp_path / "bad.h5"
     kind = request.param
     if kind == "missing":
-        return path, "no such file"
+        return path, "does not exist"
     if kind == "text":
         path.write_text("channel,time\n1,0.5\n")
         return path, "HDF5"
@@ -88,7 +88,7 @@ def test_an_unwritable_output_is_refused_before_the_work(
 ) -> None:
     more = ["--model", simulated_model] if command == "decode" else []
     done = run(command, simulated_session, *more, "--output", tmp_path / "nowhere" / "out.h5")
-    assert_one_line(done, "nowhere", "no such folder")
+    assert_one_line(done, "nowhere", "folder does not exist")
     assert "%" not in done.stderr
 
 
@@ -115,7 +115,9 @@ def test_a_recording_that_cannot_be_written_is_refused_before_serving(
     simulated_model: Path, simulated_session: Path
 ) -> None:
     given = ["serve", "--stream", "M1", "--model", simulated_model, "--bind", free_endpoint()]
-    assert_one_line(run(*given, "--record", "/nowhere/live.h5"), "/nowhere/live.h5", "no such folder")
+    assert_one_line(
+        run(*given, "--record", "/nowhere/live.h5"), "/nowhere/live.h5", "its folder does not exist"
+    )
     assert_one_line(run(*given, "--record", simulated_session), "exists already", "--overwrite")
 
 

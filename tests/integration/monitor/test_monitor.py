@@ -1,11 +1,10 @@
-"""`rtdecode monitor` on a real daemon: its spikes to the last one, and the life of a page."""
+"""`rtdecode monitor` on a real daemon: every spike, and a page through a restart."""
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,12 @@ import numpy as np
 import pytest
 import zmq
 from daemon import READY_S, Served
+from monitored import frame_until
 from websockets.sync.client import connect
 
 from rtdecode.monitor.raster import Counts, read_spikes
 from rtdecode.session.read import read_session
 from rtdecode.tools.loopback import LoopbackRig
-
-LONG_S = 60.0
 
 
 def replay(rig: LoopbackRig, session: Path, stream: str) -> None:
@@ -34,39 +32,39 @@ def restart(rig: LoopbackRig, served: Served, stream: str, model: Path) -> None:
 
 
 def spikes_for(endpoint: str, seconds: float) -> tuple[list[Counts], float]:
-    """What comes on the topic `spikes`, and how long that took."""
+    """The messages of the topic `spikes` during some seconds, and the exact duration."""
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.subscribe(b"spikes")
         socket.connect(endpoint)
-        heard, began = [], time.monotonic()
+        received, began = [], time.monotonic()
         while time.monotonic() < began + seconds:
             if socket.poll(100):
                 topic, payload = socket.recv_multipart()
                 assert topic == b"spikes"
                 counts = read_spikes(payload)
                 assert counts is not None
-                heard.append(counts)
-    return heard, time.monotonic() - began
+                received.append(counts)
+    return received, time.monotonic() - began
 
 
-def test_the_spikes_are_those_that_were_decoded_and_come_to_subscribers_only(
+def test_the_published_spikes_are_the_decoded_ones_and_only_for_subscribers(
     rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
     replay(rig, simulated_session, stream)
     recording = rig.folder / "live.h5"
     served = serve(simulated_model, "--record", str(recording))
     served.subscriber.until(lambda m: m["flags"] == 0)
-    heard, seconds = spikes_for(served.cursor, 4.0)
-    last = heard[-1].bin + len(heard[-1].rows) - 1
+    received, seconds = spikes_for(served.cursor, 4.0)
+    last = received[-1].bin + len(received[-1].rows) - 1
     served.subscriber.until(lambda m: m["bin"] >= last)
-    # Its socket hears `cursor` only, and asserts that.
+    # Its socket receives `cursor` only, and asserts that.
     published = {m["bin"]: m["n"] for m in served.subscriber.messages}
     served.end()
 
-    assert 0.5 * seconds / 0.1 < len(heard) <= seconds / 0.1 + 1
-    bins = [counts.bin + i for counts in heard for i in range(len(counts.rows))]
+    assert 0.5 * seconds / 0.1 < len(received) <= seconds / 0.1 + 1
+    bins = [counts.bin + i for counts in received for i in range(len(counts.rows))]
     assert bins == list(range(bins[0], bins[0] + len(bins)))
-    rows = np.concatenate([counts.rows for counts in heard])
+    rows = np.concatenate([counts.rows for counts in received])
     # The backlog of the connection was decoded too, and not published.
     unpublished = max(0, min(published) - bins[0])
     bins, rows = bins[unpublished:], rows[unpublished:]
@@ -89,18 +87,8 @@ def web(rig: LoopbackRig, *arguments: str) -> Iterator[str]:
     rig.end("monitor")
 
 
-def frame_until(page: Any, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    deadline = time.monotonic() + LONG_S
-    while time.monotonic() < deadline:
-        frame: dict[str, Any] = json.loads(page.recv(10))
-        page.send("seen")
-        if wanted(frame):
-            return frame
-    raise AssertionError(f"no such frame; last {json.dumps(frame)[:2000]}")
-
-
 @pytest.mark.timeout(240)
-def test_a_page_follows_the_daemon_through_its_end_and_its_return(
+def test_a_page_follows_the_daemon_through_a_restart(
     rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
     replay(rig, simulated_session, stream)

@@ -1,10 +1,7 @@
-"""The page in a real browser: every size, by keyboard, and when the daemon or the monitor is gone."""
+"""The page in a real browser: sizes, keyboard, and a lost daemon or monitor."""
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 from chromium import CHROMIUM, Chromium
-from monitored import STATUS_MAP, WIDTH_S, counts, cursor, packed_spikes
+from monitored import STATUS_MAP, WIDTH_S, counts, cursor, packed_spikes, web_monitor
 
 from rtdecode.testing.fake_daemon import CLOCK_ZERO_S, FakeControl, FakePublisher, accept_all
 from rtdecode.tools.loopback import free_endpoint
@@ -30,7 +27,7 @@ SIZES = [(360, 740), (768, 1024), (1280, 800), (1920, 1080), (3840, 2160)]
 
 
 class Playing:
-    """A daemon that never tires, and a task beside it.
+    """A fake daemon and a task that publish until `end`.
 
     Args:
         endpoint: of its cursors.
@@ -61,7 +58,7 @@ class Playing:
             b += 1
 
     def end(self) -> None:
-        """As a daemon that is killed."""
+        """Stop, as a killed daemon."""
         self._ending.set()
         self._thread.join()
         self._publisher.close()
@@ -77,29 +74,13 @@ def playing(endpoint: str) -> Iterator[Playing]:
         daemon.end()
 
 
-@contextmanager
-def monitor(port: int, *arguments: str) -> Iterator[str]:
-    """`rtdecode monitor --web`: its address."""
-    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--port", str(port), *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        found = re.match(r"(http://\S+) ", process.stderr.readline())
-        assert found
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stderr.close()
-
-
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Chromium]:
     with Chromium(tmp_path / "profile") as started:
         yield started
 
 
-#: How many pixels of a canvas are drawn on.
+#: Number of drawn pixels of a canvas.
 DRAWN = """(() => { const c = document.querySelector("#%s canvas");
   const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
   let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n; })()"""
@@ -109,12 +90,12 @@ OVERFLOWING = """[...document.querySelectorAll("header *, main *, footer *, #con
   .map(e => e.outerHTML)"""
 
 
-def test_every_size_shows_all_of_it_and_nothing_runs_off_the_side(browser: Chromium, tmp_path: Path) -> None:
+def test_every_size_shows_everything_without_overflow(browser: Chromium, tmp_path: Path) -> None:
     with (
         playing(free_endpoint()) as daemon,
-        monitor(0, "--cursor", daemon.endpoint, "--task", daemon.task) as address,
+        web_monitor("--cursor", daemon.endpoint, "--task", daemon.task) as address,
     ):
-        browser.open(address)
+        browser.open(f"http://{address}")
         browser.until("document.title.startsWith('running')")
         for width, height in SIZES:
             browser.resize(width, height)
@@ -123,7 +104,7 @@ def test_every_size_shows_all_of_it_and_nothing_runs_off_the_side(browser: Chrom
                 time.sleep(0.5)
                 assert browser.run("document.documentElement.scrollWidth") <= width
                 assert browser.run(OVERFLOWING) == []
-                for canvas in ("plane", "spikes", "decode-spread", "total-spread"):
+                for canvas in ("plane", "spikes", "decode-distribution", "total-distribution"):
                     assert browser.run(DRAWN % canvas) > 50, (canvas, width)
                 if width >= 900:
                     assert browser.run("document.documentElement.scrollHeight") <= height
@@ -134,8 +115,8 @@ def test_every_size_shows_all_of_it_and_nothing_runs_off_the_side(browser: Chrom
 
 
 def test_the_cursor_moves_and_the_spikes_scroll(browser: Chromium) -> None:
-    with playing(free_endpoint()) as daemon, monitor(0, "--cursor", daemon.endpoint) as address:
-        browser.open(address)
+    with playing(free_endpoint()) as daemon, web_monitor("--cursor", daemon.endpoint) as address:
+        browser.open(f"http://{address}")
         browser.until("document.title.startsWith('running') && points.length > 50")
         first = browser.run("head")
         time.sleep(1.0)
@@ -145,11 +126,13 @@ def test_the_cursor_moves_and_the_spikes_scroll(browser: Chromium) -> None:
         assert 0.0 <= late < 0.5
 
 
-def test_it_says_when_the_daemon_is_gone_and_recovers_by_itself(browser: Chromium) -> None:
+def test_a_lost_daemon_is_reported_and_its_return_followed(browser: Chromium) -> None:
     endpoint = free_endpoint()
-    with monitor(0, "--cursor", endpoint) as address:
-        browser.open(address)
-        browser.until("document.getElementById('alert').textContent.startsWith('no daemon heard yet')")
+    with web_monitor("--cursor", endpoint) as address:
+        browser.open(f"http://{address}")
+        browser.until(
+            "document.getElementById('alert').textContent.startsWith('no message from a daemon yet')"
+        )
         assert not browser.run("document.getElementById('alert').hidden")
         with playing(endpoint):
             browser.until("document.title.startsWith('running')")
@@ -163,14 +146,14 @@ def test_it_says_when_the_daemon_is_gone_and_recovers_by_itself(browser: Chromiu
         assert browser.errors == []
 
 
-def test_it_says_when_the_monitor_itself_is_gone_and_recovers_by_itself(browser: Chromium) -> None:
+def test_a_lost_monitor_is_reported_and_its_return_followed(browser: Chromium) -> None:
     port = int(free_endpoint().rpartition(":")[2])
     with playing(free_endpoint()) as daemon:
-        with monitor(port, "--cursor", daemon.endpoint) as address:
-            browser.open(address)
+        with web_monitor("--cursor", daemon.endpoint, port=port) as address:
+            browser.open(f"http://{address}")
             browser.until("document.title.startsWith('running')")
         browser.until("document.getElementById('alert').textContent.includes('server is gone')")
-        with monitor(port, "--cursor", daemon.endpoint):
+        with web_monitor("--cursor", daemon.endpoint, port=port):
             browser.until("document.title.startsWith('running') && document.getElementById('alert').hidden")
 
 
@@ -179,14 +162,14 @@ def focused(browser: Chromium) -> str:
     return found
 
 
-def test_all_that_can_be_done_can_be_done_by_keyboard(browser: Chromium) -> None:
+def test_every_control_works_by_keyboard(browser: Chromium) -> None:
     with (
         FakeControl(accept_all) as control,
         playing(free_endpoint()) as daemon,
-        monitor(0, "--cursor", daemon.endpoint, "--allow-control", "--control", control.endpoint) as address,
+        web_monitor("--cursor", daemon.endpoint, "--allow-control", "--control", control.endpoint) as address,
     ):
         browser.resize(1280, 800)
-        browser.open(address)
+        browser.open(f"http://{address}")
         browser.until("document.title.startsWith('running') && !document.getElementById('pause').disabled")
 
         def asked() -> list[Any]:
@@ -204,7 +187,7 @@ def test_all_that_can_be_done_can_be_done_by_keyboard(browser: Chromium) -> None
 
         browser.run("document.getElementById('pause').focus()")
         browser.press(" ")
-        browser.until("document.getElementById('said').textContent === 'pause: from bin 42'")
+        browser.until("document.getElementById('answer').textContent === 'pause: from bin 42'")
         browser.run("document.getElementById('stop').focus()")
         browser.press("Enter")
         assert asked() == ["pause"]
@@ -214,11 +197,11 @@ def test_all_that_can_be_done_can_be_done_by_keyboard(browser: Chromium) -> None
         assert focused(browser) == "path"
         browser.type("/m/today.safetensors")
         browser.press("Enter")
-        browser.until("document.getElementById('said').textContent === 'swap: from bin 42'")
+        browser.until("document.getElementById('answer').textContent === 'swap: from bin 42'")
         assert control.requests[-1] == {"cmd": "swap", "path": "/m/today.safetensors"}
         browser.run("document.getElementById('stop').focus()")
         browser.press("Enter")
         browser.press("Enter")
-        browser.until("document.getElementById('said').textContent === 'stop: from bin 42'")
+        browser.until("document.getElementById('answer').textContent === 'stop: from bin 42'")
         assert asked() == ["pause", "swap", "stop"]
         assert browser.errors == []

@@ -58,7 +58,7 @@ def test_a_model_that_ships_is_told_by_its_name_in_a_page() -> None:
         [sys.executable, "-m", "rtdecode.cli", "info", "nosuch"], capture_output=True, text=True, check=False
     )
     assert missing.returncode == 1
-    assert "nosuch: no model of this name" in missing.stderr
+    assert "nosuch: is not the name of a model" in missing.stderr
 
 
 def test_repair_writes_a_repaired_copy_beside(simulated_session: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Models are found by path, by name and by stream; an error lists what there is."""
+"""Models are found by path, by name and by stream; an error lists the existing ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtdecode import model_store as modelstore
+from rtdecode import model_store
 from rtdecode.artifact import ModelArtifact, Output, read_artifact, write_artifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import current_model, data_dir, find_model, install_current, list_models
@@ -34,7 +34,7 @@ def make_artifact(level: float = 0.0) -> ModelArtifact:
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    monkeypatch.setattr(modelstore, "_bundled_dir", lambda: tmp_path / "bundled")
+    monkeypatch.setattr(model_store, "_bundled_dir", lambda: tmp_path / "bundled")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -46,7 +46,7 @@ def model(home: Path) -> Path:
     return path
 
 
-def test_the_data_directory_is_the_users(home: Path) -> None:
+def test_the_data_directory_is_in_xdg_data_home(home: Path) -> None:
     assert data_dir() == home / "share" / "rtdecode"
 
 
@@ -74,7 +74,7 @@ def test_a_named_model_and_a_bundled_one_are_found(model: Path, home: Path) -> N
     assert find_model("theirs") == bundled
 
 
-def test_an_own_model_goes_before_a_bundled_one_of_the_same_name(model: Path, home: Path) -> None:
+def test_a_users_model_precedes_a_bundled_one_of_the_same_name(model: Path, home: Path) -> None:
     bundled = home / "bundled" / "M1.safetensors"
     bundled.parent.mkdir()
     bundled.write_bytes(model.read_bytes())
@@ -82,7 +82,7 @@ def test_an_own_model_goes_before_a_bundled_one_of_the_same_name(model: Path, ho
     assert find_model("M1") != install_current(model, "M1") == find_model("M1")
 
 
-def test_the_model_before_is_kept(model: Path) -> None:
+def test_the_previous_model_is_kept(model: Path) -> None:
     first = model.read_bytes()
     current = install_current(model, "M1")
     write_artifact(model, make_artifact(1.0))
@@ -109,23 +109,23 @@ def test_an_unusable_data_directory_is_reported(model: Path, home: Path) -> None
         install_current(model, "M1")
 
 
-def test_an_error_says_how_to_make_a_model_where_there_is_none() -> None:
+def test_without_a_model_the_error_explains_how_to_make_one() -> None:
     with pytest.raises(RtdecodeError) as caught:
         find_model(None, "M1 left")
     line = str(caught.value)
-    assert line.startswith("M1 left: no model for this stream. There is no model in ")
+    assert line.startswith("M1 left: has no current model. There is no model in ")
     assert "rtdecode fit SESSION.h5 --kind wiener --current 'M1 left'" in line
-    with pytest.raises(RtdecodeError, match="no model was named, and no stream"):
+    with pytest.raises(RtdecodeError, match="neither a model nor a stream was named"):
         find_model(None, None)
 
 
-def test_an_error_lists_the_models_there_are(model: Path) -> None:
+def test_an_error_lists_the_existing_models(model: Path) -> None:
     install_current(model, "M1")
     model_id = make_artifact().model_id
     listed = rf"M1 \(wiener, 4 channels, 20-ms bins, {model_id}\)"
-    for wanted, stream in [(None, "M2"), ("M2", None), ("./M2.safetensors", None), ("folder/M2", None)]:
+    for name, stream in [(None, "M2"), ("M2", None), ("./M2.safetensors", None), ("folder/M2", None)]:
         with pytest.raises(RtdecodeError, match=listed):
-            find_model(wanted, stream)
+            find_model(name, stream)
     with pytest.raises(RtdecodeError, match="is a folder"):
         find_model(str(model.parent))
 
@@ -153,9 +153,9 @@ def test_the_list_describes_every_readable_model(model: Path, home: Path) -> Non
         assert find_model(stored.name) == stored.path
 
 
-def test_the_bundled_models_lie_beside_the_models_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bundled_models_are_in_the_models_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    bundled = modelstore._bundled_dir()
+    bundled = model_store._bundled_dir()
     assert bundled is not None
     assert bundled.name == "pretrained"
     assert (bundled.parent / "__init__.py").is_file()

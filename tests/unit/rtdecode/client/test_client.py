@@ -1,4 +1,4 @@
-"""The cursor clients against a publisher that does what publishers do, and worse."""
+"""The cursor clients against a publisher, its failures and its restarts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from rtdecode.tools.loopback import free_endpoint
 
 pytestmark = pytest.mark.realtime
 
-#: No wait in here ends because of it, unless something is broken.
+#: The limit of waits that end earlier unless something is broken.
 LONG_S = 20.0
 
 
@@ -37,23 +37,52 @@ def publisher() -> Iterator[FakePublisher]:
         yield publisher
 
 
+class Awaited:
+    """An AsyncCursorClient with the calls of a CursorClient; each runs the event loop to its end."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._runner, self._client = asyncio.Runner(), AsyncCursorClient(endpoint)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def __enter__(self) -> Awaited:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        self._runner.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            yield self._runner.run(self._client.__anext__())
+
+    def receive(self, timeout_s: float | None = None) -> Any:
+        return self._runner.run(self._client.receive(timeout_s))
+
+
+@pytest.fixture(params=[CursorClient, Awaited], ids=["blocking", "asyncio"])
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
 @pytest.fixture
-def client(publisher: FakePublisher) -> Iterator[CursorClient]:
-    with CursorClient(publisher.endpoint) as client:
+def client(publisher: FakePublisher, kind: type[CursorClient]) -> Iterator[CursorClient]:
+    with kind(publisher.endpoint) as client:
         publisher.await_subscriber()
         yield client
 
 
-def hear(client: CursorClient, wanted: Callable[[], Any]) -> None:
-    """Let the client read until something is so."""
+def read_until(client: CursorClient, reached: Callable[[], Any]) -> None:
+    """Let the client read until a condition is met."""
     deadline = time.monotonic() + LONG_S
-    while not wanted():
+    while not reached():
         assert time.monotonic() < deadline
         client.latest()
         time.sleep(0.001)
 
 
-def test_cursors_come_typed_and_in_order(publisher: FakePublisher, client: CursorClient) -> None:
+def test_cursors_are_typed_and_in_order(publisher: FakePublisher, client: CursorClient) -> None:
     assert client.link is Link.WAITING
     assert client.receive(timeout_s=0) is None
     assert client.receive(timeout_s=0.01) is None
@@ -67,14 +96,12 @@ def test_cursors_come_typed_and_in_order(publisher: FakePublisher, client: Curso
     assert 0.0 <= client.age_s < math.inf
 
 
-def test_latest_is_the_newest_and_none_when_nothing_is_new(
-    publisher: FakePublisher, client: CursorClient
-) -> None:
+def test_latest_is_the_newest_cursor_once(publisher: FakePublisher, client: CursorClient) -> None:
     assert client.latest() is None
     for seq in range(20):
         publisher.cursor(seq)
     publisher.status()
-    hear(client, lambda: client.status is not None)
+    read_until(client, lambda: client.status is not None)
     assert client.newest is not None
     assert client.newest.seq == 19
     assert client.latest() is None
@@ -87,7 +114,7 @@ def test_latest_is_the_newest_and_none_when_nothing_is_new(
     assert client.missed == 0
 
 
-def test_status_comes_without_disturbing_the_cursors(publisher: FakePublisher, client: CursorClient) -> None:
+def test_a_status_does_not_interrupt_the_cursors(publisher: FakePublisher, client: CursorClient) -> None:
     publisher.cursor(0)
     first = client.receive(LONG_S)
     assert first is not None
@@ -103,11 +130,11 @@ def test_status_comes_without_disturbing_the_cursors(publisher: FakePublisher, c
     assert isinstance(client.status, Status)
     assert client.status.warnings == ["NOT RECORDING: disk full"]
     assert client.named(cursor) == {"x": 1.5, "y": -2.5}
-    # The names belong to the model of the status, and this is another's cursor.
+    # The names belong to the model of the status, this cursor to another.
     assert client.named(other) is None
 
 
-def test_strangers_and_later_versions_are_counted_and_skipped(
+def test_foreign_messages_and_later_versions_are_counted_and_skipped(
     publisher: FakePublisher, client: CursorClient
 ) -> None:
     rng = random.Random(0)
@@ -123,20 +150,20 @@ def test_strangers_and_later_versions_are_counted_and_skipped(
     publisher.cursor(1, confidence=0.5)
     assert [getattr(client.receive(LONG_S), "seq", None) for _ in range(2)] == [0, 1]
     assert client.malformed == 205
-    assert "no status message" in client.problem
+    assert "not a status message" in client.problem
     assert (client.missed, client.restarts, client.link) == (0, 0, Link.LIVE)
 
 
-def test_a_daemon_that_starts_late_and_comes_back_is_followed() -> None:
+def test_a_daemon_that_starts_late_and_restarts_is_followed(kind: type[CursorClient]) -> None:
     endpoint = free_endpoint()
-    with CursorClient(endpoint) as client:
+    with kind(endpoint) as client:
         assert client.receive(0.05) is None
         with FakePublisher(endpoint) as publisher:
             publisher.await_subscriber()
             for seq in (5, 6, 9):
                 publisher.cursor(seq)
             assert [getattr(client.receive(LONG_S), "seq", None) for _ in range(3)] == [5, 6, 9]
-        hear(client, lambda: client.link is Link.LOST)
+        read_until(client, lambda: client.link is Link.LOST)
         assert client.stale
         assert client.receive(0.01) is None
         with FakePublisher(endpoint) as publisher:
@@ -148,10 +175,8 @@ def test_a_daemon_that_starts_late_and_comes_back_is_followed() -> None:
         assert (client.restarts, client.missed) == (1, 2)
 
 
-def test_what_was_published_too_long_ago_is_not_handed_out(
-    publisher: FakePublisher, client: CursorClient
-) -> None:
-    # The reader is busy elsewhere while half a second and more goes by.
+def test_old_cursors_are_not_returned(publisher: FakePublisher, client: CursorClient) -> None:
+    # The reader is busy for more than half a second.
     publisher.play(60, awaited=False).await_end()
     cursors = [client.receive(LONG_S)]
     while (cursor := client.receive(0)) is not None:
@@ -166,7 +191,7 @@ def test_what_was_published_too_long_ago_is_not_handed_out(
 
 
 class Proxy:
-    """A TCP path to an endpoint that can go dead without a word, as when a machine is switched off."""
+    """A TCP path to an endpoint that can go silent, as when a machine is switched off."""
 
     def __init__(self, target: str) -> None:
         self._target = int(target.rpartition(":")[2])
@@ -198,7 +223,7 @@ class Proxy:
             return
 
     def go_dead(self) -> None:
-        """Nothing passes any more over the connections there are; none is closed."""
+        """Stop forwarding on all open connections, without closing them."""
         self._dead.update(self._sockets)
 
     def close(self) -> None:
@@ -207,9 +232,11 @@ class Proxy:
             each.close()
 
 
-def test_a_connection_that_goes_dead_without_a_word_is_made_anew(publisher: FakePublisher) -> None:
+def test_a_connection_that_goes_silent_is_opened_again(
+    publisher: FakePublisher, kind: type[CursorClient]
+) -> None:
     proxy = Proxy(publisher.endpoint)
-    with CursorClient(proxy.endpoint) as client:
+    with kind(proxy.endpoint) as client:
         publisher.await_subscriber()
         publisher.cursor(0)
         assert client.receive(LONG_S) is not None
@@ -226,13 +253,13 @@ def test_a_connection_that_goes_dead_without_a_word_is_made_anew(publisher: Fake
     proxy.close()
 
 
-@pytest.mark.parametrize("kind", [CursorClient, AsyncCursorClient])
-def test_a_client_nobody_closes_goes_with_its_last_reference(
-    publisher: FakePublisher, kind: type[CursorClient]
+@pytest.mark.parametrize("open_client", [CursorClient, AsyncCursorClient])
+def test_a_client_is_closed_with_its_last_reference(
+    publisher: FakePublisher, open_client: type[CursorClient]
 ) -> None:
-    client = kind(publisher.endpoint)
+    client = open_client(publisher.endpoint)
     publisher.await_subscriber()
-    # A cycle: the collector takes it apart in an order of its own.
+    # The collector finalises a cycle in any order.
     holder: dict[str, Any] = {"client": client}
     holder["self"] = holder
     socket, reference = client._socket, weakref.ref(client)
@@ -242,8 +269,7 @@ def test_a_client_nobody_closes_goes_with_its_last_reference(
     assert socket.closed
 
 
-def test_a_closed_client_says_so(publisher: FakePublisher) -> None:
-    client = CursorClient(publisher.endpoint)
+def test_a_closed_client_is_reported(client: CursorClient) -> None:
     assert not client.closed
     client.close()
     client.close()
@@ -274,21 +300,21 @@ def test_a_closed_client_says_so(publisher: FakePublisher) -> None:
         "ipc:///" + "x" * 200,
     ],
 )
-@pytest.mark.parametrize("kind", [CursorClient, AsyncCursorClient])
-def test_an_endpoint_that_is_none_is_refused(kind: type[CursorClient], endpoint: str) -> None:
-    with pytest.raises(RtdecodeError, match=r"is no endpoint\. Fix: write it like|cannot connect"):
-        kind(endpoint)
+@pytest.mark.parametrize("open_client", [CursorClient, AsyncCursorClient])
+def test_an_invalid_endpoint_is_refused(open_client: type[CursorClient], endpoint: str) -> None:
+    with pytest.raises(RtdecodeError, match=r"is not an endpoint\. Fix: write it like|cannot connect"):
+        open_client(endpoint)
 
 
 @pytest.mark.parametrize(
     "endpoint", ["tcp://rig-2.lab.example:5556", "tcp://[::1]:5556", "tcp://localhost:1"]
 )
-def test_other_machines_can_be_named(endpoint: str) -> None:
+def test_endpoints_on_other_machines_are_accepted(endpoint: str) -> None:
     with CursorClient(endpoint) as client:
         assert client.receive(0.0) is None
 
 
-def test_ipc_works(tmp_path: Any) -> None:
+def test_ipc_endpoints_work(tmp_path: Any) -> None:
     endpoint = f"ipc://{tmp_path}/cursor"
     with FakePublisher(endpoint) as publisher, CursorClient(endpoint) as client:
         publisher.await_subscriber()
@@ -297,13 +323,13 @@ def test_ipc_works(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1.0, math.nan])
-def test_nonsense_times_are_refused(seconds: float) -> None:
-    with pytest.raises(RtdecodeError, match="stale_after_s: must be above 0 seconds"):
+def test_invalid_times_are_refused(seconds: float) -> None:
+    with pytest.raises(RtdecodeError, match=r"stale_after_s is .*; it must be above 0 seconds"):
         CursorClient(stale_after_s=seconds)
     if seconds != 0:
         with (
             CursorClient(free_endpoint()) as client,
-            pytest.raises(RtdecodeError, match="timeout_s: must be 0 seconds or more"),
+            pytest.raises(RtdecodeError, match=r"timeout_s is .*; it must be 0 seconds or more"),
         ):
             client.receive(seconds)
 
@@ -313,7 +339,7 @@ def follow(
     use: Callable[[AsyncCursorClient], Awaitable[None]],
     stale_after_s: float = 0.25,
 ) -> None:
-    """Run `use` with a client that is subscribed."""
+    """Run `use` with a subscribed client."""
 
     async def run() -> None:
         client = AsyncCursorClient(publisher.endpoint, stale_after_s=stale_after_s)
@@ -324,33 +350,7 @@ def follow(
     asyncio.run(run())
 
 
-def test_asyncio_gives_the_same(publisher: FakePublisher) -> None:
-    async def use(client: AsyncCursorClient) -> None:
-        assert client.link is Link.WAITING
-        assert await client.receive(0) is None
-        assert await client.receive(0.02) is None
-        assert client.latest() is None
-        publisher.status()
-        for seq in range(10):
-            publisher.cursor(seq)
-        first = await client.receive(LONG_S)
-        assert first is not None
-        assert client.named(first) == {"x": 1.5, "y": -2.5}
-        seqs = [first.seq]
-        async for cursor in client:
-            seqs.append(cursor.seq)
-            if cursor.seq == 9:
-                break
-        assert seqs == list(range(10))
-        publisher.cursor(10)
-        publisher.cursor(12)
-        assert [(await client.receive()).seq, (await client.receive()).seq] == [10, 12]
-        assert (client.missed, client.link, client.malformed) == (1, Link.LIVE, 0)
-
-    follow(publisher, use)
-
-
-def test_a_cancelled_receive_takes_nothing_with_it(publisher: FakePublisher) -> None:
+def test_a_cancelled_receive_loses_nothing(publisher: FakePublisher) -> None:
     total = 300
     rng = random.Random(1)
 
@@ -376,12 +376,12 @@ def test_a_cancelled_receive_takes_nothing_with_it(publisher: FakePublisher) -> 
         assert cancelled > 0
         assert client.missed == 0
 
-    # On a busy machine this test itself is late, and what is old would be skipped.
+    # On a busy machine this test itself is late, and old cursors would be skipped.
     follow(publisher, use, stale_after_s=math.inf)
 
 
 class CountingSelector(selectors.DefaultSelector):
-    """Counts how often the event loop turns."""
+    """Counts the turns of the event loop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -392,7 +392,7 @@ class CountingSelector(selectors.DefaultSelector):
         return super().select(timeout)
 
 
-def test_waiting_costs_nothing_and_neither_do_messages_nobody_waits_for(publisher: FakePublisher) -> None:
+def test_the_event_loop_sleeps_while_waiting_and_while_nobody_reads(publisher: FakePublisher) -> None:
     selector = CountingSelector()
 
     async def run() -> None:
@@ -412,7 +412,7 @@ def test_waiting_costs_nothing_and_neither_do_messages_nobody_waits_for(publishe
         runner.run(run())
 
 
-def test_a_socket_that_always_has_more_does_not_starve_other_tasks(publisher: FakePublisher) -> None:
+def test_a_full_socket_does_not_starve_other_tasks(publisher: FakePublisher) -> None:
     async def use(client: AsyncCursorClient) -> None:
         turns = 0
 
@@ -458,27 +458,7 @@ def test_closing_ends_a_wait(publisher: FakePublisher) -> None:
     follow(publisher, use)
 
 
-def test_asyncio_follows_a_daemon_that_comes_back() -> None:
-    endpoint = free_endpoint()
-
-    async def run() -> None:
-        async with AsyncCursorClient(endpoint) as client, asyncio.timeout(2 * LONG_S):
-            with FakePublisher(endpoint) as publisher:
-                await asyncio.to_thread(publisher.await_subscriber)
-                publisher.cursor(4)
-                assert (await client.receive()).seq == 4
-            while client.link is not Link.LOST:
-                assert await client.receive(0.05) is None
-            with FakePublisher(endpoint) as publisher:
-                await asyncio.to_thread(publisher.await_subscriber)
-                publisher.cursor(0)
-                assert (await client.receive()).seq == 0
-            assert (client.restarts, client.missed) == (1, 0)
-
-    asyncio.run(run())
-
-
-def test_importing_the_client_loads_nothing_of_the_decoder() -> None:
+def test_importing_the_client_loads_no_decoder() -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", "import rtdecode.client"],
         capture_output=True,

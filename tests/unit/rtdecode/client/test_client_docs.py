@@ -1,4 +1,4 @@
-"""The examples in docs/client.md and in the docstrings of rtdecode.client run as they stand."""
+"""The examples in docs/client.md and in the docstrings of rtdecode.client run unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def docstring_example(documented: object) -> str:
 
 
 def run(example: str) -> str:
-    """Run an example against a daemon that publishes 60 cursors and then no more; what it printed."""
+    """The output of an example that runs against a daemon with 60 cursors."""
     with FakePublisher() as publisher, FakeControl(accept_all) as control:
         assert "tcp://127.0.0.1:5556" in example or "tcp://127.0.0.1:5557" in example
         example = example.replace("tcp://127.0.0.1:5556", publisher.endpoint)
@@ -52,7 +52,7 @@ def test_the_blocking_example() -> None:
 
 def test_the_asyncio_example() -> None:
     lines = run(FOLLOW_ASYNC).splitlines()
-    assert lines[-1] == "that was half a second"
+    assert lines[-1] == "half a second is over"
     assert "[1.5, -2.5]" in lines[-2]
 
 

@@ -1,4 +1,4 @@
-"""The control clients: what is asked, what comes back, and what a person reads when nothing does."""
+"""The control clients: requests, replies, and the errors without a reply."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
     return found
 
 
-def test_every_method_asks_for_what_it_is_called(ask: Ask) -> None:
+def test_each_method_sends_the_command_of_its_name(ask: Ask) -> None:
     with FakeControl(accept_all) as control:
         status = ask(control.endpoint, "status", 20.0)
         assert isinstance(status, Status)
@@ -49,17 +49,17 @@ def test_every_method_asks_for_what_it_is_called(ask: Ask) -> None:
 
 
 def test_any_request_can_be_sent() -> None:
-    with FakeControl(lambda request: {"ok": True, "heard": request}) as fake:
+    with FakeControl(lambda request: {"ok": True, "received": request}) as fake:
         reply = ControlClient(fake.endpoint).request("swap", path="today.safetensors")
 
         async def ask_too() -> dict[str, Any]:
             return await AsyncControlClient(fake.endpoint).request("swap", path="today.safetensors")
 
-        expected = {"ok": True, "heard": {"cmd": "swap", "path": "today.safetensors"}}
+        expected = {"ok": True, "received": {"cmd": "swap", "path": "today.safetensors"}}
         assert (reply, asyncio.run(ask_too())) == (expected, expected)
 
 
-def test_a_swap_names_the_whole_path_and_waits_longer_than_the_rest() -> None:
+def test_a_swap_sends_the_absolute_path_and_waits_longer() -> None:
     def slow(request: dict[str, Any]) -> dict[str, Any]:
         time.sleep(0.3)
         return {"ok": True, "bin": 42, "model": "aabbccdd"}
@@ -86,12 +86,12 @@ def test_a_refusal_is_one_line_with_the_reason(ask: Ask) -> None:
     assert str(raised.value) == f"pause at {control.endpoint}: the loop did not take pause"
 
 
-def test_silence_is_one_line_with_the_fix(ask: Ask) -> None:
+def test_a_missing_answer_is_one_line_with_the_fix(ask: Ask) -> None:
     endpoint = free_endpoint()
     with pytest.raises(RtdecodeError) as raised:
         ask(endpoint, "stop", 0.1)
     assert str(raised.value) == (
-        f"{endpoint}: no answer to stop within 0.1 s. Fix: check that `rtdecode serve` runs and that this "
+        f"{endpoint}: did not answer stop within 0.1 s. Fix: check that `rtdecode serve` runs and that this "
         "is its --control endpoint"
     )
 
@@ -102,29 +102,31 @@ def test_silence_is_one_line_with_the_fix(ask: Ask) -> None:
     ids=["empty", "never", "text", "list", "number", "no ok", "nested", "nothing else"],
 )
 @pytest.mark.parametrize("method", ["status", "pause"])
-def test_a_stranger_is_known_by_its_answer(ask: Ask, method: str, reply: dict[str, Any] | bytes) -> None:
+def test_an_answer_of_another_program_is_refused(
+    ask: Ask, method: str, reply: dict[str, Any] | bytes
+) -> None:
     with (
         FakeControl(lambda request: reply) as control,
-        pytest.raises(RtdecodeError, match="is not that of `rtdecode serve`"),
+        pytest.raises(RtdecodeError, match="is not from `rtdecode serve`"),
     ):
         ask(control.endpoint, method, 20.0)
 
 
-def test_a_request_that_got_no_answer_leaves_nothing_behind() -> None:
+def test_a_request_without_an_answer_does_not_affect_the_next() -> None:
     endpoint = free_endpoint()
     control = ControlClient(endpoint, timeout_s=0.1)
     for _ in range(3):
-        with pytest.raises(RtdecodeError, match="no answer to stop"):
+        with pytest.raises(RtdecodeError, match="did not answer stop"):
             control.stop()
     control = ControlClient(endpoint, timeout_s=1.0)
     silent = threading.Event()
     silent.set()
     with FakeControl(lambda request: None if silent.is_set() else accept_all(request), endpoint) as fake:
-        with pytest.raises(RtdecodeError, match="no answer to pause within 1 s"):
+        with pytest.raises(RtdecodeError, match="did not answer pause within 1 s"):
             control.pause()
         silent.clear()
         assert control.resume() == 42
-        # The daemon that came later never sees what was meant for the one before.
+        # The later daemon never receives what was sent to the earlier one.
         assert fake.requests == [{"cmd": "pause"}, {"cmd": "resume"}]
 
 
@@ -145,7 +147,7 @@ def test_tasks_may_share_a_client() -> None:
         use(fake.endpoint, work)
 
 
-def test_a_cancelled_request_does_no_harm() -> None:
+def test_a_cancelled_request_does_not_affect_the_next() -> None:
     async def work(control: AsyncControlClient) -> None:
         waiting = asyncio.create_task(control.request("never"))
         await asyncio.sleep(0.05)
@@ -159,9 +161,9 @@ def test_a_cancelled_request_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("kind", [ControlClient, AsyncControlClient])
-def test_nonsense_is_refused_at_once(kind: type[ControlClient]) -> None:
-    with pytest.raises(RtdecodeError, match="is no endpoint"):
+def test_invalid_arguments_are_refused(kind: type[ControlClient]) -> None:
+    with pytest.raises(RtdecodeError, match="is not an endpoint"):
         kind("127.0.0.1:5557")
     for seconds in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(RtdecodeError, match="timeout_s: must be above 0 and at most 3600 seconds"):
+        with pytest.raises(RtdecodeError, match=r"timeout_s is .*; it must be above 0 and at most 3600"):
             kind(timeout_s=seconds)

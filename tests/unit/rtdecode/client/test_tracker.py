@@ -1,4 +1,4 @@
-"""What a client makes of its messages: order, losses, restarts and age, without sockets or clocks."""
+"""Order, losses, restarts and age of received messages, without sockets or clocks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def packed(topic: bytes, **message: Any) -> list[bytes]:
     return [topic, msgpack.packb(message)]
 
 
-def test_both_topics_are_read_typed() -> None:
+def test_messages_of_both_topics_are_typed() -> None:
     read = read_frames(packed(b"cursor", **{**CURSOR, "seq": 7, "flags": 5}))
     assert isinstance(read, Cursor)
     assert (read.seq, read.value, read.flags, read.out) == (7, [1.5, -2.5], 5, msgspec.UNSET)
@@ -44,7 +44,7 @@ def test_both_topics_are_read_typed() -> None:
     assert (status.out, status.recording, status.warnings) == (None, None, [])
 
 
-def test_the_output_stage_is_read_where_there_is_one() -> None:
+def test_the_output_stage_is_read_if_there_is_one() -> None:
     read = read_frames(packed(b"cursor", **CURSOR, out=[0.25, 3]))
     assert isinstance(read, Cursor)
     assert read.out == [0.25, 3.0]
@@ -58,23 +58,23 @@ def test_keys_of_a_later_daemon_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("frames", "reason"),
     [
-        ([], "two frames, this one has 0"),
-        ([b"cursor"], "two frames, this one has 1"),
-        ([b"cursor", b"", b""], "two frames, this one has 3"),
+        ([], "two frames, this one 0"),
+        ([b"cursor"], "two frames, this one 1"),
+        ([b"cursor", b"", b""], "two frames, this one 3"),
         (packed(b"cursors", **CURSOR), "unknown topic b'cursors'"),
-        ([b"cursor", b"\xc1"], "no cursor message"),
-        (packed(b"cursor", v=1, seq=3), "no cursor message"),
-        (packed(b"cursor", **{**CURSOR, "value": "left"}), "no cursor message"),
-        (packed(b"cursor", **{**CURSOR, "value": [1.0, math.nan]}), "not finite"),
-        (packed(b"cursor", **CURSOR, out=[math.inf]), "not finite"),
-        (packed(b"cursor", **{**CURSOR, "t_pub": math.nan}), "not finite"),
-        (packed(b"cursor", **{**CURSOR, "v": 2}), "version 2, and this client reads 1: update"),
-        (packed(b"cursor", v=3, position={"x": 1.0}), "version 3, and this client reads 1: update"),
-        (packed(b"status", **{**STATUS, "v": 2}), "version 2, and this client reads 1: update"),
-        (packed(b"status", v=1, state="running"), "no status message"),
+        ([b"cursor", b"\xc1"], "not a cursor message"),
+        (packed(b"cursor", v=1, seq=3), "not a cursor message"),
+        (packed(b"cursor", **{**CURSOR, "value": "left"}), "not a cursor message"),
+        (packed(b"cursor", **{**CURSOR, "value": [1.0, math.nan]}), "NaN or infinite"),
+        (packed(b"cursor", **CURSOR, out=[math.inf]), "NaN or infinite"),
+        (packed(b"cursor", **{**CURSOR, "t_pub": math.nan}), "NaN or infinite"),
+        (packed(b"cursor", **{**CURSOR, "v": 2}), "version is 2, and this client reads 1: upgrade"),
+        (packed(b"cursor", v=3, position={"x": 1.0}), "version is 3, and this client reads 1: upgrade"),
+        (packed(b"status", **{**STATUS, "v": 2}), "version is 2, and this client reads 1: upgrade"),
+        (packed(b"status", v=1, state="running"), "not a status message"),
     ],
 )
-def test_what_cannot_be_read_is_named(frames: list[bytes], reason: str) -> None:
+def test_an_unreadable_message_has_a_reason(frames: list[bytes], reason: str) -> None:
     read = read_frames(frames)
     assert isinstance(read, Unreadable)
     assert reason in read.reason
@@ -87,10 +87,10 @@ def test_what_cannot_be_read_is_named(frames: list[bytes], reason: str) -> None:
 @example([b"status", b"\x81\xa1v" * 100_000])
 @example([b"cursor", b"\xdf\xff\xff\xff\xff"])
 @example([b"cursor", b"\x81\xa2\xff\xfe\x01"])
-def test_no_frames_are_worse_than_unreadable(frames: list[bytes]) -> None:
+def test_any_frames_are_at_worst_unreadable(frames: list[bytes]) -> None:
     tracker = CursorTracker(STALE_AFTER_S)
     message = read_frames(frames)
-    tracker.hear(message, 0.0)
+    tracker.add(message, 0.0)
     assert tracker.malformed == isinstance(message, Unreadable)
     assert bool(tracker.problem) == isinstance(message, Unreadable)
 
@@ -108,18 +108,18 @@ def test_damaged_messages_never_break_the_tracker(
         data[at % len(data)] = value
     tracker = CursorTracker(STALE_AFTER_S)
     for k in range(3):
-        tracker.hear(cursor(k), k * BIN_S)
-        tracker.hear(read_frames([topic, bytes(data)]), k * BIN_S)
+        tracker.add(cursor(k), k * BIN_S)
+        tracker.add(read_frames([topic, bytes(data)]), k * BIN_S)
         tracker.take(k * BIN_S)
     assert 0.0 <= tracker.age_s(1.0) <= math.inf
     tracker.take_newest(1.0)
-    tracker.hear(cursor(3), 3 * BIN_S)
-    heard = tracker.take_newest(3 * BIN_S)
-    assert heard is not None
-    assert heard.seq == 3
+    tracker.add(cursor(3), 3 * BIN_S)
+    received = tracker.take_newest(3 * BIN_S)
+    assert received is not None
+    assert received.seq == 3
 
 
-#: How far each message's number lies from the one before it; 0 sends the same message again.
+#: The step of each message's number; 0 sends the same message again.
 steps = st.lists(st.integers(0, 5), max_size=30)
 
 
@@ -132,7 +132,7 @@ def test_gaps_restarts_and_duplicates_are_counted(lives: list[tuple[int, int, li
     last = -1
     now = 0.0
     for first, first_bin, run in lives:
-        # A new daemon that is first heard beyond the old one's last number cannot be told by it.
+        # A new daemon with a first number beyond the old one's last cannot be recognised by it.
         seq = min(first, last) if last >= 0 else first
         restarts += last >= 0
         for step in [None, *run]:
@@ -144,7 +144,7 @@ def test_gaps_restarts_and_duplicates_are_counted(lives: list[tuple[int, int, li
                 missed += (step or 1) - 1
                 expected.append((seq, seq + first_bin))
             message = cursor(seq, now, bin=seq + first_bin)
-            tracker.hear(message, now)
+            tracker.add(message, now)
             sent += 1
             if (got := tracker.take(now)) is not None:
                 taken.append((got.seq, got.bin))
@@ -156,22 +156,22 @@ def test_gaps_restarts_and_duplicates_are_counted(lives: list[tuple[int, int, li
 
 
 @pytest.mark.parametrize("changes", [{"bin": 3}, {"t_pub": 5.0}], ids=["bin", "t_pub"])
-def test_a_daemon_first_heard_at_a_higher_number_is_known_by_its_bin_or_clock(
+def test_a_new_daemon_with_a_higher_number_is_recognised_by_its_bin_or_clock(
     changes: dict[str, float],
 ) -> None:
     tracker = CursorTracker(STALE_AFTER_S)
-    tracker.hear(cursor(10), 0.2)
-    tracker.hear(cursor(20, 0.4, **changes), 0.4)
+    tracker.add(cursor(10), 0.2)
+    tracker.add(cursor(20, 0.4, **changes), 0.4)
     assert (tracker.restarts, tracker.missed) == (1, 0)
     assert tracker.link(0.4) is Link.LIVE
 
 
-def test_what_the_old_daemon_left_behind_is_dropped_at_a_restart() -> None:
+def test_cursors_of_the_old_daemon_are_dropped_at_a_restart() -> None:
     tracker = CursorTracker(STALE_AFTER_S)
     for seq in (5, 6, 7):
-        tracker.hear(cursor(seq), 0.15)
-    # The new one runs on another machine, whose clock says less.
-    tracker.hear(cursor(0, 0.15, t_pub=3.0), 0.15)
+        tracker.add(cursor(seq), 0.15)
+    # The new one runs on another machine with an earlier clock.
+    tracker.add(cursor(0, 0.15, t_pub=3.0), 0.15)
     got = tracker.take(0.15)
     assert got is not None
     assert got.seq == 0
@@ -179,28 +179,28 @@ def test_what_the_old_daemon_left_behind_is_dropped_at_a_restart() -> None:
     assert (tracker.restarts, tracker.skipped, tracker.age_s(0.25)) == (1, 3, pytest.approx(0.1))
 
 
-def test_the_link_says_what_the_newest_cursor_is_worth() -> None:
+def test_the_link_is_the_state_of_the_newest_cursor() -> None:
     tracker = CursorTracker(STALE_AFTER_S)
     assert (tracker.link(0.0), tracker.age_s(0.0), tracker.take(0.0)) == (Link.WAITING, math.inf, None)
-    tracker.hear(msgspec.convert(STATUS, Status), 0.0)
+    tracker.add(msgspec.convert(STATUS, Status), 0.0)
     assert tracker.link(0.0) is Link.WAITING
-    tracker.hear(cursor(0), 0.0)
+    tracker.add(cursor(0), 0.0)
     assert tracker.link(0.0) is Link.LIVE
     assert tracker.link(STALE_AFTER_S) is Link.LIVE
     assert tracker.link(STALE_AFTER_S + 0.01) is Link.LOST
     for seq, flag in enumerate((Flag.STALE, Flag.FAILSAFE, Flag.PAUSED, Flag.PAUSED | Flag.GAP), start=1):
-        tracker.hear(cursor(seq, flags=int(flag)), seq * BIN_S)
+        tracker.add(cursor(seq, flags=int(flag)), seq * BIN_S)
         assert tracker.link(seq * BIN_S) is Link.HELD
-    tracker.hear(cursor(5, flags=int(Flag.CATCH_UP | Flag.GAP | Flag.SWAPPED)), 5 * BIN_S)
+    tracker.add(cursor(5, flags=int(Flag.CATCH_UP | Flag.GAP | Flag.SWAPPED)), 5 * BIN_S)
     assert tracker.link(5 * BIN_S) is Link.LIVE
-    tracker.hear(cursor(6, flags=int(Flag.STALE)), 6 * BIN_S)
+    tracker.add(cursor(6, flags=int(Flag.STALE)), 6 * BIN_S)
     assert tracker.link(1.0) is Link.LOST
 
 
-def test_the_newest_is_given_once() -> None:
+def test_the_newest_is_returned_once() -> None:
     tracker = CursorTracker(STALE_AFTER_S)
     for seq in range(4):
-        tracker.hear(cursor(seq), 0.06)
+        tracker.add(cursor(seq), 0.06)
     got = tracker.take_newest(0.06)
     assert got is not None
     assert got.seq == 3
@@ -210,10 +210,10 @@ def test_the_newest_is_given_once() -> None:
     assert (tracker.missed, tracker.skipped) == (0, 0)
 
 
-def test_no_more_than_a_thousand_wait() -> None:
+def test_at_most_a_thousand_cursors_wait() -> None:
     tracker = CursorTracker(math.inf)
     for seq in range(MAX_WAITING + 500):
-        tracker.hear(cursor(seq), 0.0)
+        tracker.add(cursor(seq), 0.0)
     taken = []
     while (got := tracker.take(1e9)) is not None:
         taken.append(got.seq)
@@ -229,7 +229,7 @@ def test_no_more_than_a_thousand_wait() -> None:
     delays_s=st.lists(st.floats(0.0, 0.005), min_size=1, max_size=20),
     newest=st.booleans(),
 )
-def test_whatever_the_reader_does_it_gets_nothing_old(
+def test_a_reader_at_any_pace_gets_no_old_cursor(
     pauses_s: list[float], delays_s: list[float], newest: bool
 ) -> None:
     tracker = CursorTracker(STALE_AFTER_S)
@@ -238,7 +238,7 @@ def test_whatever_the_reader_does_it_gets_nothing_old(
     for pause_s in pauses_s:
         now += pause_s
         while seq * BIN_S + delays_s[seq % len(delays_s)] <= now:
-            tracker.hear(cursor(seq), now)
+            tracker.add(cursor(seq), now)
             seq += 1
         take = tracker.take_newest if newest else tracker.take
         while (got := take(now)) is not None:
@@ -246,7 +246,7 @@ def test_whatever_the_reader_does_it_gets_nothing_old(
             assert now - got.seq * BIN_S <= STALE_AFTER_S + BIN_S + 0.005 + 1e-6
             taken.append(got.seq)
         if seq:
-            # Each read ends with the newest there is, and that is never taken for old.
+            # Each read ends with the newest cursor, which is never old.
             assert taken[-1] == seq - 1
             assert tracker.link(now) is Link.LIVE
     assert all(a < b for a, b in pairwise(taken))
@@ -254,24 +254,24 @@ def test_whatever_the_reader_does_it_gets_nothing_old(
         assert len(taken) + tracker.skipped == seq
 
 
-def test_a_backlog_that_ends_in_the_past_is_skipped_whole() -> None:
-    # ZeroMQ keeps the oldest messages of a long stall: the newest that come are then old themselves.
+def test_a_backlog_that_ends_in_the_past_is_skipped() -> None:
+    # ZeroMQ keeps the oldest messages of a long stall: even the newest of them are old.
     tracker = CursorTracker(STALE_AFTER_S)
-    tracker.hear(cursor(0), 0.0)
+    tracker.add(cursor(0), 0.0)
     assert tracker.take_newest(0.0) is not None
     for seq in range(1, 1001):
-        tracker.hear(cursor(seq), 60.0)
+        tracker.add(cursor(seq), 60.0)
     assert tracker.take_newest(60.0) is None
     assert tracker.link(60.0) is Link.LOST
     assert tracker.age_s(60.0) == pytest.approx(40.0)
-    tracker.hear(cursor(3000), 60.001)
+    tracker.add(cursor(3000), 60.001)
     got = tracker.take_newest(60.001)
     assert got is not None
     assert got.seq == 3000
     assert tracker.missed == 1999
 
 
-def test_the_offset_is_that_of_the_fastest_delivery() -> None:
+def test_the_fastest_delivery_gives_the_offset() -> None:
     offset = ClockOffset()
     assert offset.seconds == math.inf
     for received_s, published_s in ((10.0, 3.0), (11.0, 4.5), (12.0, 5.0)):
@@ -284,7 +284,7 @@ def test_the_offset_follows_a_clock_that_is_set_or_drifts() -> None:
     for k in range(1000):
         offset.observe(k * BIN_S, k * BIN_S)
     assert offset.seconds == 0.0
-    # The daemon's machine slept for an hour: what it sends now looks an hour old.
+    # The daemon's machine slept for an hour: its messages seem an hour old.
     reads = 0
     while offset.seconds < 3600.0:
         reads += 1
@@ -297,7 +297,7 @@ def test_the_offset_follows_a_clock_that_is_set_or_drifts() -> None:
     assert drifted - 2 * OFFSET_READS * BIN_S * 1e-4 <= offset.seconds + 1e-9 <= drifted + 1e-6
 
 
-def test_a_backlog_does_not_count_as_many_reads() -> None:
+def test_a_backlog_counts_as_one_read() -> None:
     offset = ClockOffset()
     offset.observe(0.0, 0.0)
     for k in range(5000):

@@ -1,4 +1,4 @@
-"""The terminal monitor's picture: nothing too wide, nothing too high, and what matters on it."""
+"""The terminal monitor's picture: it fits the terminal and shows the essentials."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def texts(state: MonitorState, now_s: float, width: int, height: int, *, unicode
 
 
 def drawn(state: MonitorState, now_s: float, width: int, height: int) -> str:
-    """As rich draws it, without colours."""
+    """The picture drawn by rich, without colours."""
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
     console.print(Picture(state, now_s))
     assert isinstance(console.file, io.StringIO)
@@ -50,7 +50,7 @@ def drawn(state: MonitorState, now_s: float, width: int, height: int) -> str:
 
 
 STATES: dict[str, tuple[MonitorState, float]] = {
-    "nothing heard": (MonitorState(), 0.0),
+    "nothing received": (MonitorState(), 0.0),
     "running": after(3.0, task=A_TASK),
     "one output": after(2.0, names=["grip"], units=["N"], roles=["other"]),
     "1,000 channels": after(2.0, n_channels=1000),
@@ -68,9 +68,7 @@ STATES: dict[str, tuple[MonitorState, float]] = {
 @pytest.mark.parametrize("name", STATES)
 @pytest.mark.parametrize("size", [*SIZES, (40, 12), (120, 40), (20, 5), (300, 90)])
 @pytest.mark.parametrize("unicode", [True, False])
-def test_nothing_is_wider_or_higher_than_the_terminal(
-    name: str, size: tuple[int, int], unicode: bool
-) -> None:
+def test_the_picture_fits_the_terminal(name: str, size: tuple[int, int], unicode: bool) -> None:
     lines = texts(*STATES[name], *size, unicode=unicode)
     assert len(lines) <= size[1]
     assert max(map(cell_len, lines)) <= size[0]
@@ -80,7 +78,7 @@ def test_nothing_is_wider_or_higher_than_the_terminal(
 
 @given(st.integers(1, 250), st.integers(1, 100))
 @settings(max_examples=80, deadline=None)
-def test_any_size_at_all(width: int, height: int) -> None:
+def test_the_picture_fits_any_size(width: int, height: int) -> None:
     for state, now_s in (STATES["running"], STATES["much is wrong"]):
         lines = texts(state, now_s, width, height)
         assert len(lines) <= height
@@ -88,12 +86,12 @@ def test_any_size_at_all(width: int, height: int) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_all_that_matters_is_on_the_screen(size: tuple[int, int]) -> None:
+def test_the_essentials_are_on_the_screen(size: tuple[int, int]) -> None:
     shown = "\n".join(texts(*STATES["running"], *size))
-    for wanted in ("RUNNING", "M1", "alignnet", "a1b2c3d4", "96 channels", "●", "move", "92%"):
-        assert wanted in shown, wanted
-    for wanted in ("decode ms", "total ms", "p50 0.08", "rates Hz", "silent", "lost", "today.h5"):
-        assert wanted in shown, wanted
+    for text in ("RUNNING", "M1", "alignnet", "a1b2c3d4", "96 channels", "●", "move", "92%"):
+        assert text in shown, text
+    for text in ("decode ms", "total ms", "p50 0.08", "rates Hz", "silent", "lost", "today.h5"):
+        assert text in shown, text
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -106,10 +104,10 @@ def test_the_large_screen_has_every_counter() -> None:
     assert all(name in shown for name in ("out of order", "fail-safe", "warm-up bins", "clock jumps"))
 
 
-def test_the_cursor_is_where_it_is_and_the_target_too() -> None:
+def test_cursor_and_target_are_at_their_positions() -> None:
     for b, there in ((0, lambda r, c: c > 40), (50, lambda r, c: r < 15), (100, lambda r, c: c < 20)):
         state, now_s = after(4.0)
-        state.hear_cursor(cursor(200 + b), now_s)
+        state.add_cursor(cursor(200 + b), now_s)
         lines = texts(state, now_s, 200, 60)
         row = next(i for i, line in enumerate(lines) if "●" in line)
         assert there(row, lines[row].index("●"))
@@ -118,17 +116,17 @@ def test_the_cursor_is_where_it_is_and_the_target_too() -> None:
     assert "target" not in [part.style for line in screen(*after(3.0), 200, 60) for part in line]
 
 
-def test_a_lost_daemon_is_said_first_and_the_rest_is_dim() -> None:
+def test_a_lost_daemon_is_on_the_first_line_and_the_rest_is_dim() -> None:
     state, now_s = after(3.0)
-    state.hear_link(Link.LOST, age_s=7.0, restarts=0)
+    state.update_link(Link.LOST, age_s=7.0, restarts=0)
     lines = screen(state, now_s + 7.0, 80, 24)
     assert "".join(part.text for part in lines[0]).startswith(" NO DAEMON   daemon lost: silent for 7 s")
     assert {part.style for line in lines[1:] for part in line if part.text.strip()} == {"zero"}
 
 
-def test_the_flags_of_this_moment_are_on_the_first_line() -> None:
+def test_the_present_flags_are_on_the_first_line() -> None:
     state, now_s = after(3.0)
-    state.hear_cursor(cursor(150, flags=int(Flag.GAP | Flag.CATCH_UP)), now_s)
+    state.add_cursor(cursor(150, flags=int(Flag.GAP | Flag.CATCH_UP)), now_s)
     assert "CATCH_UP GAP" in texts(state, now_s, 80, 24)[0]
 
 
@@ -166,26 +164,26 @@ def test_pooled_values_keep_the_largest() -> None:
     assert pooled(np.zeros(0), 3).tolist() == [0.0, 0.0, 0.0]
 
 
-def test_rich_draws_the_very_lines() -> None:
+def test_rich_draws_the_lines() -> None:
     assert drawn(*STATES["running"], 80, 24).splitlines()[3].startswith("┌─ x ")
 
 
-def test_where_nothing_can_be_drawn_lines_say_what_changes() -> None:
-    said: list[str] = []
-    lines = Lines(said.append)
+def test_without_a_terminal_lines_report_changes() -> None:
+    printed: list[str] = []
+    lines = Lines(printed.append)
     state = MonitorState()
     lines.report(state, 0.0)
     lines.report(state, 1.0)
-    assert said == ["no daemon heard yet"]
+    assert printed == ["no message from a daemon yet"]
     state, now_s = after(2.0)
     lines.report(state, now_s)
-    assert said[1] == "daemon heard"
-    assert said[2].startswith("running")
-    state.hear_link(Link.LOST, age_s=5.0, restarts=0)
+    assert printed[1] == "daemon connected"
+    assert printed[2].startswith("running")
+    state.update_link(Link.LOST, age_s=5.0, restarts=0)
     lines.report(state, now_s + 5.0)
     lines.report(state, now_s + 6.0)
-    assert said[3].startswith("daemon lost")
-    assert len(said) == 4
+    assert printed[3].startswith("daemon lost")
+    assert len(printed) == 4
 
 
 def monitor(*arguments: str, **options: Any) -> subprocess.Popen[str]:
@@ -193,7 +191,7 @@ def monitor(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True, **options)
 
 
-def test_on_a_terminal_it_draws_and_leaves_it_as_it_was(tmp_path: Path) -> None:
+def test_the_terminal_is_restored_after_drawing(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
     with FakePublisher() as publisher:
@@ -239,7 +237,7 @@ def read_line(line: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "text"),
     [
         (["--port", "9000"], "add --web"),
         (["--host", "0.0.0.0"], "add --web"),
@@ -251,24 +249,24 @@ def read_line(line: str) -> dict[str, Any]:
         (["--web", "--port", "70000"], "65535"),
     ],
 )
-def test_options_that_would_do_nothing_are_refused(arguments: list[str], says: str) -> None:
+def test_options_without_effect_are_refused(arguments: list[str], text: str) -> None:
     from typer.testing import CliRunner
 
     from rtdecode.cli import app
 
     done = CliRunner().invoke(app, ["monitor", *arguments], env={"COLUMNS": "200"})
     assert done.exit_code == 2
-    assert says in done.output
+    assert text in done.output
 
 
-def test_a_cursor_endpoint_that_is_none_is_named() -> None:
+def test_an_invalid_cursor_endpoint_is_named() -> None:
     done = monitor("--cursor", "here", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, error = done.communicate(timeout=30)
     assert done.returncode == 1
-    assert error.startswith("rtdecode: 'here': is no endpoint")
+    assert error.startswith("rtdecode: 'here': is not an endpoint")
 
 
-def test_rig_toml_says_where_the_daemon_is(tmp_path: Path) -> None:
+def test_the_endpoint_of_rig_toml_is_used(tmp_path: Path) -> None:
     with FakePublisher() as publisher:
         (tmp_path / "rig.toml").write_text(f'stream = "M1"\nbind = "{publisher.endpoint}"\n')
         process = monitor("--json", stdout=subprocess.PIPE, cwd=tmp_path)
@@ -277,17 +275,17 @@ def test_rig_toml_says_where_the_daemon_is(tmp_path: Path) -> None:
         assert process.wait(10) == 0
 
 
-def test_a_task_is_heard_on_its_own_endpoint() -> None:
-    task = msgpack.packb({"v": 1, "target": [1.0, 2.0], "radius": 3.0, "state": "hold"})
+def test_a_task_is_received_on_its_own_endpoint() -> None:
+    message = msgpack.packb({"v": 1, "target": [1.0, 2.0], "radius": 3.0, "state": "hold"})
     with FakePublisher() as publisher, FakePublisher() as tasks:
         arguments = ["--cursor", publisher.endpoint, "--task", tasks.endpoint, "--json"]
         process = monitor(*arguments, stdout=subprocess.PIPE)
         publisher.await_subscriber()
         assert process.stdout is not None
         for _ in range(60):
-            tasks.send(b"task", task)
+            tasks.send(b"task", message)
             time.sleep(0.02)
-        heard = read_line(process.stdout.readline())["task"]
+        task = read_line(process.stdout.readline())["task"]
         process.terminate()
         process.wait(10)
-    assert (heard["target"], heard["radius"], heard["state"]) == ([1.0, 2.0], 3.0, "hold")
+    assert (task["target"], task["radius"], task["state"]) == ([1.0, 2.0], 3.0, "hold")

@@ -1,4 +1,4 @@
-"""What a monitor makes of what it hears."""
+"""The state of a monitor from received messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitored import A_TASK, STATUS_MAP, WIDTH_S, after, counts, cursor, packed
 from rtdecode.client import Link
 from rtdecode.messages import Flag
 from rtdecode.monitor.frame import frame, next_bin, summary
-from rtdecode.monitor.latency import N_COLUMNS, Latencies, spread
+from rtdecode.monitor.latency import N_COLUMNS, Latencies, distribution
 from rtdecode.monitor.plane import Plane, Point, axes_of, point_of, round_up
 from rtdecode.monitor.raster import Counts, Raster, read_spikes
 from rtdecode.monitor.state import MonitorState
@@ -40,41 +40,41 @@ def test_a_raster_holds_the_last_two_seconds() -> None:
     st.sampled_from([WIDTH_S, 0.064, 0.1]),
 )
 @settings(max_examples=60, deadline=None)
-def test_a_raster_with_gaps_is_what_was_heard_and_nothing_else(
+def test_a_raster_with_gaps_has_the_received_bins_and_no_other(
     steps: list[tuple[int, int]], width_s: float
 ) -> None:
-    raster, heard, at = Raster(width_s), {}, 0
+    raster, received, at = Raster(width_s), {}, 0
     for gap, n in steps:
         at += gap
         piece = counts(at, n, 7)
         raster.add(piece)
-        heard |= {at + i: piece.rows[i] for i in range(n)}
+        received |= {at + i: piece.rows[i] for i in range(n)}
         at += n
-    expected = [heard.get(b, np.zeros(7, np.uint8)) for b in range(at - raster.n_bins, at)]
+    expected = [received.get(b, np.zeros(7, np.uint8)) for b in range(at - raster.n_bins, at)]
     assert np.array_equal(raster.last(), np.array(expected))
 
 
-def test_the_rates_of_a_raster_that_has_just_begun_are_over_what_has_come() -> None:
+def test_the_rates_of_a_new_raster_are_over_its_received_bins() -> None:
     raster = Raster(WIDTH_S)
     raster.add(Counts(500, np.ones((10, 3), np.uint8)))
     assert raster.rates_hz().tolist() == [50.0, 50.0, 50.0]
 
 
-def test_a_raster_begins_anew_with_another_daemon_or_another_array() -> None:
+def test_a_raster_is_cleared_for_another_daemon_or_another_array() -> None:
     raster = Raster(WIDTH_S)
     raster.add(counts(1000, 50))
     raster.add(counts(3, 5))
-    assert (raster.end, raster.heard) == (8, 5)
+    assert (raster.end, raster.received) == (8, 5)
     raster.add(counts(8, 5, n_channels=32))
-    assert (raster.n_channels, raster.heard) == (32, 5)
+    assert (raster.n_channels, raster.received) == (32, 5)
 
 
 def test_a_spikes_message_is_read_back() -> None:
     sent = counts(70, 9, n_channels=700)
-    heard = read_spikes(packed_spikes(70, sent.rows))
-    assert heard is not None
-    assert heard.bin == 70
-    assert np.array_equal(heard.rows, sent.rows)
+    received = read_spikes(packed_spikes(70, sent.rows))
+    assert received is not None
+    assert received.bin == 70
+    assert np.array_equal(received.rows, sent.rows)
 
 
 @pytest.mark.parametrize(
@@ -91,27 +91,27 @@ def test_a_spikes_message_is_read_back() -> None:
         {"offset": "text"},
     ],
 )
-def test_a_spikes_message_that_is_none_is_left_alone(wrong: dict[str, object]) -> None:
+def test_an_invalid_spikes_message_is_ignored(wrong: dict[str, object]) -> None:
     assert read_spikes(msgpack.packb(spikes_map(0, counts(0, 5).rows) | wrong)) is None
 
 
 @given(st.binary(max_size=60))
-def test_strange_bytes_are_neither_spikes_nor_a_task(data: bytes) -> None:
+def test_random_bytes_are_neither_spikes_nor_a_task(data: bytes) -> None:
     assert read_spikes(data) is None
     assert read_task(data) is None
 
 
 def test_a_task_message() -> None:
     given = {"v": 1, "t": 3.0, "target": [1, 2.5], "radius": 3, "state": "hold", "trial": 4}
-    heard = read_task(msgpack.packb(given | {"success_rate": None, "more": "later"}))
-    assert heard == Task(1, 3.0, (1.0, 2.5), 3.0, "hold", 4, None)
+    received = read_task(msgpack.packb(given | {"success_rate": None, "more": "later"}))
+    assert received == Task(1, 3.0, (1.0, 2.5), 3.0, "hold", 4, None)
     assert read_task(msgpack.packb({"v": 1, "target": None})) == Task(1)
     for wrong in ({"v": 2}, {"v": 1, "target": [1, 2, 3]}, {"v": 1, "target": [float("nan"), 0]}):
         assert read_task(msgpack.packb(wrong)) is None
     assert read_task(msgpack.packb({"v": 1, "radius": -1})) is None
 
 
-def test_latencies_are_those_of_the_last_bins() -> None:
+def test_latencies_are_of_the_last_bins() -> None:
     latencies = Latencies()
     latencies.add(0.0, 5.0, 9.0)
     for _ in range(3000):
@@ -123,14 +123,14 @@ def test_latencies_are_those_of_the_last_bins() -> None:
     assert total.histogram.sum() == 3000
 
 
-def test_a_histogram_has_a_decade_in_eight_columns_and_keeps_what_lies_outside() -> None:
-    found = spread(np.array([0.0, 0.0101, 0.101, 1.01, 10.1, 99.0, 5000.0])).histogram
+def test_a_histogram_has_eight_columns_per_decade_and_includes_outliers() -> None:
+    found = distribution(np.array([0.0, 0.0101, 0.101, 1.01, 10.1, 99.0, 5000.0])).histogram
     assert np.flatnonzero(found).tolist() == [0, 8, 16, 24, N_COLUMNS - 1]
     assert found.tolist()[0] == found.tolist()[-1] == 2
-    assert np.isnan(spread(np.zeros(0)).p50)
+    assert np.isnan(distribution(np.zeros(0)).p50)
 
 
-def test_what_is_drawn_is_the_output_stage_else_the_positions_else_the_first_two() -> None:
+def test_the_axes_are_the_output_stages_else_the_positions_else_the_first_two() -> None:
     axes = axes_of(status(out={"names": ["h", "v"], "units": ["px", "px"], "control": "velocity"}))
     assert axes is not None
     assert [(axis.source, axis.name) for axis in axes] == [("out", "h"), ("out", "v")]
@@ -144,12 +144,12 @@ def test_what_is_drawn_is_the_output_stage_else_the_positions_else_the_first_two
     assert axes_of(status(names=["grip"], units=["N"], roles=["other"])) is None
 
 
-def test_the_view_holds_all_it_must_and_moves_seldom() -> None:
+def test_the_view_contains_cursor_and_target_and_moves_seldom() -> None:
     plane, extents = Plane(100), []
     for b in range(600):
         angle = b / 40
         plane.add(Point(b, 50 + 30 * np.cos(angle), 10 + 30 * np.sin(angle)))
-        plane.settle()
+        plane.fit()
         assert plane.extent is not None
         x, y, half = plane.extent
         assert abs(plane.trail[-1].x - x) <= half
@@ -159,99 +159,99 @@ def test_the_view_holds_all_it_must_and_moves_seldom() -> None:
     assert len(set(extents[300:])) == 1
     assert 30 <= extents[-1].half <= 60
     plane.aim(200.0, 10.0, 15.0)
-    plane.settle()
+    plane.fit()
     assert plane.extent.x + plane.extent.half >= 215
 
 
 def test_the_view_shrinks_again_once_an_outlier_is_long_past() -> None:
     plane = Plane(100)
     plane.add(Point(0, 5000.0, 0.0))
-    plane.settle()
+    plane.fit()
     for b in range(1, 1600):
         plane.add(Point(b, np.cos(b / 40), np.sin(b / 40)))
-    plane.settle()
+    plane.fit()
     assert plane.extent is not None
     assert plane.extent.half < 3
 
 
 @pytest.mark.parametrize("number", [0.0, 1e-6, 0.3, 1.0, 1.01, 7.5, 7.6, 99.0, 12345.0])
-def test_round_numbers_are_no_smaller_and_not_much_larger(number: float) -> None:
+def test_round_up_is_not_much_larger(number: float) -> None:
     assert number <= round_up(number) <= max(1.7 * number, 1.0)
 
 
-def test_a_flag_of_one_bin_is_seen_for_two_seconds() -> None:
+def test_a_flag_of_one_bin_is_shown_for_two_seconds() -> None:
     state, now_s = after(1.0)
-    state.hear_cursor(cursor(50, flags=int(Flag.GAP)), now_s)
-    state.hear_cursor(cursor(51), now_s + 0.02)
+    state.add_cursor(cursor(50, flags=int(Flag.GAP)), now_s)
+    state.add_cursor(cursor(51), now_s + 0.02)
     assert state.flags(now_s + 1.9) == ["GAP"]
     assert state.flags(now_s + 2.1) == []
-    state.hear_cursor(cursor(52, flags=int(Flag.STALE | Flag.FAILSAFE)), now_s)
+    state.add_cursor(cursor(52, flags=int(Flag.STALE | Flag.FAILSAFE)), now_s)
     assert state.flags(now_s + 100.0) == ["STALE", "FAILSAFE"]
 
 
-def test_counters_gain_from_when_the_monitor_began() -> None:
+def test_counters_gain_from_the_start_of_the_monitor() -> None:
     state, now_s = after(1.0)
     assert state.recent.gained["lost"] == 0
     assert state.recent.state_s is None
     more = STATUS_MAP["counters"] | {"lost": 8}
-    state.hear_status(status(uptime_s=763.0, counters=more, state="stale"), now_s + 2.0)
+    state.update_status(status(uptime_s=763.0, counters=more, state="stale"), now_s + 2.0)
     assert state.recent.gained["lost"] == 5
-    state.hear_status(status(uptime_s=764.0, counters=more, state="stale"), now_s + 3.0)
+    state.update_status(status(uptime_s=764.0, counters=more, state="stale"), now_s + 3.0)
     assert state.recent.state_s == 1.0
 
 
-def test_the_life_of_a_connection_in_words() -> None:
+def test_the_alert_follows_the_connection() -> None:
     state = MonitorState()
-    assert (state.alive(5.0), state.alert(5.0)) == (False, "no daemon heard yet")
-    state.hear_link(Link.WAITING, age_s=9.9, restarts=0, malformed=3, problem="version 2")
-    assert state.alert(5.0) == "no daemon heard yet; what comes cannot be read: version 2"
-    state.hear_status(status(state="waiting"), 6.0)
+    assert (state.alive(5.0), state.alert(5.0)) == (False, "no message from a daemon yet")
+    state.update_link(Link.WAITING, age_s=9.9, restarts=0, malformed=3, problem="version 2")
+    assert state.alert(5.0) == "no message from a daemon yet; its messages cannot be read: version 2"
+    state.update_status(status(state="waiting"), 6.0)
     assert (state.alive(6.5), state.alert(6.5)) == (True, "")
     state, now_s = after(2.0)
     assert (state.alive(now_s), state.alert(now_s)) == (True, "")
-    state.hear_link(Link.LOST, age_s=1.5, restarts=0)
+    state.update_link(Link.LOST, age_s=1.5, restarts=0)
     assert state.alert(now_s + 1.5) == "the daemon answers, but publishes no cursor"
-    state.hear_link(Link.LOST, age_s=10.0, restarts=0)
+    state.update_link(Link.LOST, age_s=10.0, restarts=0)
     assert not state.alive(now_s + 10.0)
     assert state.alert(now_s + 10.0).startswith("daemon lost: silent for 10 s.")
 
 
-def test_another_daemon_clears_all_that_the_old_one_said_and_keeps_the_task() -> None:
+def test_another_daemon_clears_everything_but_the_task() -> None:
     state, now_s = after(2.0, task=A_TASK)
-    state.hear_link(Link.LIVE, age_s=0.0, restarts=1)
+    state.update_link(Link.LIVE, age_s=0.0, restarts=1)
     assert (state.cursor, state.status, len(state.latencies), state.raster.n_channels) == (None, None, 0, 0)
     assert state.task(now_s) == A_TASK
     assert state.task(now_s + 5.0) is None
 
 
-def test_the_status_of_a_new_daemon_before_its_first_cursor_is_not_lost_again() -> None:
+def test_a_new_daemons_status_before_its_first_cursor_is_kept() -> None:
     state, now_s = after(2.0)
-    state.hear_status(status(state="waiting", uptime_s=1.0), now_s + 1.0)
+    state.update_status(status(state="waiting", uptime_s=1.0), now_s + 1.0)
     assert state.cursor is None
-    state.hear_link(Link.LIVE, age_s=0.0, restarts=1)
+    state.update_link(Link.LIVE, age_s=0.0, restarts=1)
     assert state.status is not None
     assert state.status.uptime_s == 1.0
 
 
-def test_a_summary_says_what_is_known_and_none_for_what_is_not() -> None:
+def test_a_summary_has_none_for_unknown_values() -> None:
     nothing = summary(MonitorState(), 0.0)
     assert nothing["bin"] is nothing["value"] is nothing["task"] is None
     assert nothing["latency_ms"]["decode"]["p99"] is None
     state, now_s = after(3.0, task=A_TASK)
-    said = summary(state, now_s)
-    assert (said["state"], said["alive"], said["bin"]) == ("running", True, 149)
-    assert said["latency_ms"]["decode"]["p50"] == pytest.approx(0.08, abs=1e-6)
-    assert len(said["rates_hz"]) == 96
-    assert said["task"]["target"] == (80.0, 0.0)
-    assert {c["key"]: c["style"] for c in said["counters"]}["lost"] == "past"
+    shown = summary(state, now_s)
+    assert (shown["state"], shown["alive"], shown["bin"]) == ("running", True, 149)
+    assert shown["latency_ms"]["decode"]["p50"] == pytest.approx(0.08, abs=1e-6)
+    assert len(shown["rates_hz"]) == 96
+    assert shown["task"]["target"] == (80.0, 0.0)
+    assert {c["key"]: c["style"] for c in shown["counters"]}["lost"] == "past"
 
 
-def test_frames_one_after_the_other_hold_each_bin_once() -> None:
+def test_consecutive_frames_have_each_bin_once() -> None:
     state, now_s = after(3.0)
     first = frame(state, now_s, 0)
     assert len(first["raster"]["rows"]) == len(first["points"]) == 100
     since = next_bin(state)
-    state.hear_cursor(cursor(150), now_s)
-    state.hear_spikes(counts(150, 1))
+    state.add_cursor(cursor(150), now_s)
+    state.add_spikes(counts(150, 1))
     second = frame(state, now_s, since)
     assert [row[0] for row in second["raster"]["rows"]] == [point[0] for point in second["points"]] == [150]

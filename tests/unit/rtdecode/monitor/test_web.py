@@ -1,4 +1,4 @@
-"""The web monitor without a browser: who is answered, and frames that are dropped rather than late."""
+"""The web monitor without a browser: which requests are answered, and frames that are dropped, not late."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import re
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from importlib.resources import files
 from typing import Any
 
 import pytest
-from monitored import WIDTH_S, after, counts, cursor, packed_spikes
+from monitored import WIDTH_S, after, counts, cursor, frame_until, packed_spikes, web_monitor
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -55,25 +54,27 @@ HERE = "127.0.0.1:8765"
         (None, None, False, False),
     ],
 )
-def test_who_is_answered(host: str | None, origin: str | None, reads: bool, controls: bool) -> None:
+def test_requests_are_answered_by_host_and_origin(
+    host: str | None, origin: str | None, reads: bool, controls: bool
+) -> None:
     guard = Guard(insecure=False)
     assert (guard.reads(host, origin), guard.controls(host, origin)) == (reads, controls)
 
 
-def test_an_insecure_monitor_is_reached_by_its_addresses_and_by_no_strange_name() -> None:
+def test_an_insecure_monitor_answers_its_addresses_and_no_foreign_name() -> None:
     guard = Guard(insecure=True)
     assert guard.controls("10.0.0.7:8765", "http://10.0.0.7:8765")
     assert not guard.reads("evil.example:8765", "http://evil.example:8765")
     assert not guard.reads("10.0.0.7:8765", "http://evil.example")
 
 
-def test_which_addresses_may_be_listened_on() -> None:
+def test_only_loopback_is_listened_on_without_insecure() -> None:
     assert check_host("localhost", insecure=False) == "127.0.0.1"
     assert check_host("[::1]", insecure=False) == "::1"
     assert check_host("0.0.0.0", insecure=True) == "0.0.0.0"
     with pytest.raises(RtdecodeError, match="--insecure"):
         check_host("0.0.0.0", insecure=False)
-    with pytest.raises(RtdecodeError, match="is no address"):
+    with pytest.raises(RtdecodeError, match="is not an IP address"):
         check_host("rig.lab", insecure=True)
 
 
@@ -81,14 +82,14 @@ def page_text() -> str:
     return files("rtdecode.monitor").joinpath("page.html").read_text("utf-8")
 
 
-def test_the_page_needs_nothing_from_anywhere_else() -> None:
+def test_the_page_loads_nothing_from_other_hosts() -> None:
     html = page_text()
     assert not re.search(r"""(src|href)\s*=\s*["'](?!data:)|@import|url\(|https?://|import\(""", html)
     assert "innerHTML" not in html
     assert not re.search(r"\sstyle=|\son\w+=", html)
 
 
-def test_the_policy_lets_the_pages_own_script_run_and_no_other() -> None:
+def test_the_policy_allows_the_pages_own_script_only() -> None:
     html = page_text()
     script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)
     assert script is not None
@@ -100,7 +101,7 @@ def test_the_policy_lets_the_pages_own_script_run_and_no_other() -> None:
 
 
 class Reader:
-    """A page: takes frames, and says that it has seen them unless it is stalled."""
+    """A page: receives frames, and acknowledges them unless it is stalled."""
 
     def __init__(self, hub: Hub, *, stalled: bool = False, never_takes: bool = False) -> None:
         self.frames: list[dict[str, Any]] = []
@@ -117,7 +118,7 @@ class Reader:
 
 
 class Show:
-    """A hub whose daemon goes on by five bins a frame."""
+    """A hub of a daemon that decodes five bins a frame."""
 
     def __init__(self) -> None:
         self.state, self.now_s = after(3.0)
@@ -126,8 +127,8 @@ class Show:
 
     async def frame(self) -> None:
         for b in range(self.bin, self.bin + 5):
-            self.state.hear_cursor(cursor(b), self.now_s)
-        self.state.hear_spikes(counts(self.bin, 5))
+            self.state.add_cursor(cursor(b), self.now_s)
+        self.state.add_spikes(counts(self.bin, 5))
         self.bin += 5
         self.now_s += 5 * WIDTH_S
         self.hub.publish(self.now_s)
@@ -152,7 +153,7 @@ def test_a_page_that_keeps_up_gets_every_frame_and_every_bin_once() -> None:
 
 
 @pytest.mark.parametrize("how", [{"stalled": True}, {"never_takes": True}])
-def test_a_page_that_stalls_holds_up_no_other_and_is_sent_nothing_more(how: dict[str, bool]) -> None:
+def test_a_stalled_page_delays_no_other_and_is_sent_nothing_more(how: dict[str, bool]) -> None:
     async def run() -> tuple[Reader, list[Reader]]:
         show = Show()
         stalled = Reader(show.hub, **how)
@@ -169,7 +170,7 @@ def test_a_page_that_stalls_holds_up_no_other_and_is_sent_nothing_more(how: dict
         assert [frame["number"] for frame in other.frames] == list(range(1, 201))
 
 
-def test_a_page_that_goes_on_again_has_the_present_before_it_and_all_of_the_last_two_seconds() -> None:
+def test_a_page_that_continues_gets_the_present_and_the_last_two_seconds() -> None:
     async def run() -> list[dict[str, Any]]:
         show = Show()
         reader = Reader(show.hub, stalled=True)
@@ -187,18 +188,20 @@ def test_a_page_that_goes_on_again_has_the_present_before_it_and_all_of_the_last
     assert [row[0] for row in frames[2]["raster"]["rows"]] == list(range(555, 655))
 
 
-def test_saying_seen_too_often_earns_nothing() -> None:
-    async def run() -> int:
-        show = Show()
+def test_surplus_acknowledgements_are_ignored() -> None:
+    async def run() -> list[int]:
+        show, sent = Show(), []
         reader = Reader(show.hub, stalled=True)
-        for _ in range(50):
-            reader.page.seen()
-        for _ in range(10):
-            await show.frame()
+        for _ in range(2):
+            for _ in range(50):
+                reader.page.seen()
+            for _ in range(10):
+                await show.frame()
+            sent.append(len(reader.frames))
         reader.task.cancel()
-        return len(reader.frames)
+        return sent
 
-    assert asyncio.run(run()) == MAX_UNSEEN
+    assert asyncio.run(run()) == [MAX_UNSEEN, 2 * MAX_UNSEEN]
 
 
 def test_pages_that_keep_up_share_one_encoding() -> None:
@@ -209,29 +212,11 @@ def test_pages_that_keep_up_share_one_encoding() -> None:
     assert show.hub.encoded(since)[0] is not first
 
 
-def test_a_page_that_is_ahead_of_a_new_daemon_gets_all_of_it() -> None:
+def test_a_page_that_is_ahead_of_a_new_daemon_gets_all_its_bins() -> None:
     show = Show()
     show.hub.publish(show.now_s)
     rows = json.loads(show.hub.encoded(10**9)[0])["raster"]["rows"]
     assert len(rows) == 100
-
-
-@contextmanager
-def monitor(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`rtdecode monitor --web` in a process, on a free port: its host:port."""
-    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--port", "0", *arguments]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        said = process.stderr.readline()
-        found = re.match(r"http://(\S+) looks at", said)
-        assert found, said + process.stderr.read()
-        yield found[1], process
-    finally:
-        process.terminate()
-        assert process.wait(10) == 0
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
 
 
 @pytest.fixture(scope="module")
@@ -241,9 +226,9 @@ def publisher() -> Iterator[FakePublisher]:
 
 
 @pytest.fixture(scope="module")
-def looking(publisher: FakePublisher) -> Iterator[str]:
-    """A monitor that only looks."""
-    with monitor("--cursor", publisher.endpoint) as (where, _):
+def address(publisher: FakePublisher) -> Iterator[str]:
+    """The host:port of a monitor without control."""
+    with web_monitor("--cursor", publisher.endpoint) as where:
         yield where
 
 
@@ -267,39 +252,27 @@ def drain(link: Any) -> None:
         link.recv(10)
 
 
-def until(link: Any, wanted: Callable[[dict[str, Any]], bool], publish: Callable[[int], None]) -> Any:
-    deadline, seq = time.monotonic() + 20, 0
-    while time.monotonic() < deadline:
-        publish(seq)
-        seq += 1
-        frame = json.loads(link.recv(10))
-        link.send("seen")
-        if wanted(frame):
-            return frame
-    raise AssertionError(f"no such frame; last {frame}")
+def test_the_page_is_served_with_its_policy(address: str) -> None:
+    assert ask(address, "/") == (200, page_text())
+    assert ask(address, "/other")[0] == 404
+    assert ask(address, "/", Host="evil.example")[0] == 403
 
 
-def test_the_page_is_served_with_its_policy(looking: str) -> None:
-    assert ask(looking, "/") == (200, page_text())
-    assert ask(looking, "/other")[0] == 404
-    assert ask(looking, "/", Host="evil.example")[0] == 403
-
-
-def test_frames_come_to_this_page_and_to_no_other_sites(looking: str, publisher: FakePublisher) -> None:
+def test_frames_are_sent_to_the_monitors_own_page_only(address: str, publisher: FakePublisher) -> None:
     def publish(seq: int) -> None:
         publisher.status()
         publisher.cursor(1000 + seq)
         publisher.spikes(packed_spikes(1000 + seq, counts(seq, 1).rows))
 
-    with open_frames(looking, origin=f"http://{looking}") as opened:
-        frame = until(opened, lambda f: f["state"] == "running" and f["raster"]["rows"], publish)
+    with open_frames(address, origin=f"http://{address}") as opened:
+        frame = frame_until(opened, lambda f: f["state"] == "running" and f["raster"]["rows"], publish)
     assert frame["alive"]
     assert frame["control"] is False
     assert frame["raster"]["n_channels"] == 96
     for origin in ("http://evil.example", "null"):
-        with pytest.raises(InvalidStatus, match="403"), open_frames(looking, origin=origin):
+        with pytest.raises(InvalidStatus, match="403"), open_frames(address, origin=origin):
             pass
-    port = looking.rpartition(":")[2]
+    port = address.rpartition(":")[2]
     link = socket.create_connection(("127.0.0.1", int(port)))
     with (
         link,
@@ -309,9 +282,9 @@ def test_frames_come_to_this_page_and_to_no_other_sites(looking: str, publisher:
         pass
 
 
-def test_a_page_that_sends_nonsense_is_dropped_and_no_other(looking: str) -> None:
-    with open_frames(looking) as good:
-        with open_frames(looking) as bad:
+def test_only_a_page_that_sends_bytes_is_dropped(address: str) -> None:
+    with open_frames(address) as good:
+        with open_frames(address) as bad:
             bad.send(b"\0bytes")
             with pytest.raises(ConnectionClosed):
                 drain(bad)
@@ -320,14 +293,14 @@ def test_a_page_that_sends_nonsense_is_dropped_and_no_other(looking: str) -> Non
         assert json.loads(good.recv(10))["number"] > first
 
 
-def test_a_monitor_that_only_looks_controls_nothing(looking: str) -> None:
-    headers = {"Origin": f"http://{looking}", "Content_Type": "application/json"}
-    status, text = ask(looking, "/control", b'{"cmd": "stop"}', **headers)
+def test_a_monitor_without_control_refuses_commands(address: str) -> None:
+    headers = {"Origin": f"http://{address}", "Content_Type": "application/json"}
+    status, text = ask(address, "/control", b'{"cmd": "stop"}', **headers)
     assert status == 403
     assert "--allow-control" in text
 
 
-def test_with_allow_control_this_page_and_no_other_controls(publisher: FakePublisher) -> None:
+def test_with_allow_control_only_the_monitors_own_page_controls(publisher: FakePublisher) -> None:
     def refusing(request: dict[str, Any]) -> dict[str, Any]:
         if request["cmd"] == "reset":
             return {"ok": False, "error": "not now"}
@@ -335,10 +308,7 @@ def test_with_allow_control_this_page_and_no_other_controls(publisher: FakePubli
 
     with (
         FakeControl(refusing) as control,
-        monitor("--cursor", publisher.endpoint, "--allow-control", "--control", control.endpoint) as (
-            here,
-            _,
-        ),
+        web_monitor("--cursor", publisher.endpoint, "--allow-control", "--control", control.endpoint) as here,
     ):
         own = {"Origin": f"http://{here}", "Content_Type": "application/json"}
         assert json.loads(ask(here, "/control", b'{"cmd": "pause"}', **own)[1]) == {"ok": True, "bin": 42}
@@ -361,16 +331,16 @@ def test_with_allow_control_this_page_and_no_other_controls(publisher: FakePubli
             (400, b'{"cmd": "stop", "more": 1}', own),
             (400, b"stop", own),
         ]
-        for wanted, body, headers in refused:
-            assert ask(here, "/control", body, **headers)[0] == wanted, (body, headers)
+        for status, body, headers in refused:
+            assert ask(here, "/control", body, **headers)[0] == status, (body, headers)
         assert ask(here, "/control")[0] == 405
         assert len(control.requests) == done
 
 
-def test_ten_pages_one_of_which_reads_nothing(looking: str) -> None:
+def test_ten_pages_and_one_reads_nothing(address: str) -> None:
     with ExitStack() as opened:
-        opened.enter_context(open_frames(looking, max_queue=1, close_timeout=0.1))
-        pages = [opened.enter_context(open_frames(looking)) for _ in range(9)]
+        opened.enter_context(open_frames(address, max_queue=1, close_timeout=0.1))
+        pages = [opened.enter_context(open_frames(address)) for _ in range(9)]
         numbers: list[list[int]] = [[] for _ in pages]
         for _ in range(20):
             for page, seen in zip(pages, numbers, strict=True):
@@ -380,30 +350,20 @@ def test_ten_pages_one_of_which_reads_nothing(looking: str) -> None:
         assert seen == list(range(seen[0], seen[0] + 20))
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(looking: str) -> None:
-    port = looking.rpartition(":")[2]
-    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--port", port]
+def refusal(*arguments: str, prelude: str = "") -> str:
+    """What `rtdecode monitor --web` prints before it exits with 1."""
+    code = f"import sys; {prelude}from rtdecode.cli import main; main()"
+    command = [sys.executable, "-c", code, "monitor", "--web", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("rtdecode: --port: cannot listen on 127.0.0.1:")
     assert done.stderr.count("\n") == 1
+    return done.stderr
 
 
-def test_without_the_extra_it_says_what_to_install() -> None:
-    hide = "import sys; sys.modules['uvicorn'] = None; sys.argv = ['rtdecode', 'monitor', '--web']; "
-    done = subprocess.run(
-        [sys.executable, "-c", hide + "from rtdecode.cli import main; main()"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "needs uvicorn, which is not installed. Fix: pip install 'rtdecode[web]'" in done.stderr
-
-
-def test_what_is_not_on_loopback_needs_insecure() -> None:
-    command = [sys.executable, "-m", "rtdecode.cli", "monitor", "--web", "--host", "0.0.0.0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
-    assert "--insecure" in done.stderr
+def test_what_cannot_be_served_is_refused_in_one_line(address: str) -> None:
+    port = address.rpartition(":")[2]
+    in_use = refusal("--port", port)
+    assert in_use.startswith(f"rtdecode: --port: cannot listen on 127.0.0.1:{port}")
+    assert "--insecure" in refusal("--host", "0.0.0.0")
+    without = refusal(prelude="sys.modules['uvicorn'] = None; ")
+    assert "needs uvicorn, which is not installed. Fix: pip install 'rtdecode[web]'" in without

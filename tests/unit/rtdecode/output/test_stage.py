@@ -1,4 +1,4 @@
-"""The output stage against plain NumPy, and what each of its parts is there for."""
+"""The output stage against plain NumPy, and the purpose of each of its parts."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ SETTINGS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_it_does_what_its_equations_say(settings: dict[str, Any]) -> None:
+def test_it_follows_its_equations(settings: dict[str, Any]) -> None:
     rng = np.random.default_rng(1)
     values = np.array([value(*rng.normal(0, 40, 4)) for _ in range(600)])
     flags = rng.choice([0, 0, 0, Flag.STALE, Flag.FAILSAFE, Flag.PAUSED, Flag.CATCH_UP, Flag.GAP], 600)
@@ -110,7 +110,7 @@ def test_the_cursor_does_not_wind_up_beyond_the_workspace() -> None:
     assert made.value[0] == pytest.approx(0.8)
 
 
-def test_a_leak_brings_the_cursor_home() -> None:
+def test_a_leak_returns_the_cursor_home() -> None:
     made = stage(control="velocity", leak_s=1.0, home=(5.0, 5.0))
     made.step(value(vx=1000.0), 0)
     away = float(made.value[0])
@@ -119,7 +119,7 @@ def test_a_leak_brings_the_cursor_home() -> None:
     assert made.value[0] - 5.0 == pytest.approx((away - 5.0) * math.exp(-1.0), rel=1e-4)
 
 
-def test_the_drift_guard_takes_off_a_bias_but_not_a_movement() -> None:
+def test_the_drift_guard_removes_a_bias_but_not_a_movement() -> None:
     guarded, plain = stage(control="velocity", drift_s=5.0), stage(control="velocity")
     t = np.arange(0, 120, WIDTH_S)
     moves = 60 * np.sin(2 * np.pi * t)
@@ -135,7 +135,7 @@ def test_the_drift_guard_takes_off_a_bias_but_not_a_movement() -> None:
     assert np.ptp(last[:, 0]) == pytest.approx(np.ptp(last[:, 1] - 4.0 * t[-50:]), rel=0.1)
 
 
-def test_the_drift_guard_takes_no_more_than_it_may() -> None:
+def test_the_drift_guard_is_limited() -> None:
     made = stage(control="velocity", drift_s=0.1, drift_max=3.0)
     for _ in range(500):
         made.step(value(vx=10.0), 0)
@@ -144,7 +144,7 @@ def test_the_drift_guard_takes_no_more_than_it_may() -> None:
     assert (float(made.value[0]) - before) / WIDTH_S == pytest.approx(7.0, rel=1e-3)
 
 
-def test_fusion_follows_velocity_at_once_and_position_in_the_long_run() -> None:
+def test_fusion_follows_velocity_first_and_position_later() -> None:
     made = stage(control="fusion", fusion_s=0.5, home=(0.0, 0.0))
     made.step(value(vx=100.0), 0)
     assert made.value[0] == pytest.approx(2.0, rel=0.05)
@@ -167,7 +167,7 @@ def test_dead_zones() -> None:
 
 
 @pytest.mark.parametrize("flag", [Flag.STALE, Flag.FAILSAFE, Flag.PAUSED])
-def test_a_value_that_is_not_to_be_trusted_moves_nothing(flag: Flag) -> None:
+def test_an_untrusted_value_does_not_move_the_cursor(flag: Flag) -> None:
     made = stage(control="velocity", leak_s=1.0)
     made.step(value(vx=50.0), 0)
     held = made.value.copy()
@@ -197,15 +197,18 @@ def test_it_never_leaves_the_workspace(rows: list[tuple[float, ...]], settings: 
         ({}, "control"),
         ({"control": "speed"}, "speed"),
         ({"control": "velocity", "leak": 3.0}, "did you mean leak_s?"),
-        ({"control": "velocity", "leak_s": 0.0}, "leak_s must be above 0"),
+        ({"control": "velocity", "leak_s": 0.0}, "leak_s is 0.0; it must be above 0"),
         ({"control": "velocity", "leak_s": "soon"}, "leak_s"),
-        ({"control": "velocity", "fusion_s": 1.0}, "fusion_s has no meaning in velocity control"),
-        ({"control": "position", "drift_s": 1.0}, "drift_s has no meaning in position control"),
-        ({"control": "velocity", "drift_max": 1.0}, "drift_max has no meaning without drift_s"),
+        ({"control": "velocity", "fusion_s": 1.0}, "fusion_s has no effect in velocity control"),
+        ({"control": "position", "drift_s": 1.0}, "drift_s has no effect in position control"),
+        ({"control": "velocity", "drift_max": 1.0}, "drift_max has no effect without drift_s"),
         ({"control": "fusion"}, "fusion_s is missing"),
-        ({"control": "position", "scale": 2.0, "matrix": ((1.0, 0.0), (0.0, 1.0))}, "twice"),
+        (
+            {"control": "position", "scale": 2.0, "matrix": ((1.0, 0.0), (0.0, 1.0))},
+            "scale and matrix are both set",
+        ),
         ({"control": "position", "scale": (1.0, 2.0, 3.0)}, "scale has 3 numbers for 2 axes"),
-        ({"control": "position", "scale": float("nan")}, "scale must be finite"),
+        ({"control": "position", "scale": float("nan")}, "scale is nan; it must be finite"),
         ({"control": "position", "offset": (1.0,)}, "offset has 1 numbers for 2 axes"),
         ({"control": "position", "home": (1.0,)}, "home has 1 numbers for 2 axes"),
         ({"control": "position", "matrix": ((1.0,), (2.0,))}, "each row of matrix has 1 numbers for 2"),
@@ -213,26 +216,30 @@ def test_it_never_leaves_the_workspace(rows: list[tuple[float, ...]], settings: 
         ({"control": "position", "workspace": ((0.0, 1.0),)}, "workspace has 1 numbers for 2 axes"),
         ({"control": "position", "workspace": ((1.0, 0.0), (0.0, 1.0))}, "low below high"),
         ({"control": "position", "position": ("x", "z")}, "no output 'z'"),
-        ({"control": "position", "position": ("x", "x")}, "each axis once"),
-        ({"control": "position", "names": ("a",)}, "names must name 2 axes"),
+        (
+            {"control": "position", "position": ("x", "x")},
+            "position is ['x', 'x']; it must name each axis once",
+        ),
+        ({"control": "position", "names": ("a",)}, "names is ['a']; it must name 2 axes"),
         ({"control": "fusion", "fusion_s": 1.0, "velocity": ("vx",)}, "one velocity for each position"),
-        ({"control": "velocity", "dead_zone_speed": -1.0}, "dead_zone_speed must be 0 or above"),
+        ({"control": "velocity", "dead_zone_speed": -1.0}, "dead_zone_speed is -1.0; it must be 0 or above"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_in_one_line(settings: dict[str, Any], words: str) -> None:
+def test_invalid_settings_are_refused_in_one_line(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(RtdecodeError) as refusal:
         stage(**settings)
     assert words in str(refusal.value)
     assert "rig.toml" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+    assert refusal.value.fix
 
 
-def test_a_model_that_does_not_decode_what_is_needed() -> None:
-    with pytest.raises(RtdecodeError, match="needs a decoded velocity, the model decodes x, y"):
+def test_a_model_without_the_needed_output_is_refused() -> None:
+    with pytest.raises(RtdecodeError, match="needs a decoded velocity; the model decodes x, y"):
         OutputStage(OutputSettings(control="velocity"), (OUTPUTS[0], OUTPUTS[3]), WIDTH_S, "rig.toml")
 
 
-def test_where_it_starts() -> None:
+def test_the_home_position() -> None:
     assert stage(control="velocity").value.tolist() == [0.0, 0.0]
     assert stage(control="position", scale=2.0, offset=(1.0, 1.0)).value.tolist() == [7.0, -3.0]
     assert stage(control="velocity", workspace=((0.0, 10.0), (2.0, 4.0))).value.tolist() == [5.0, 3.0]

@@ -41,11 +41,11 @@ def events_session(time: list[float], channel: list[int], n_channels: int = 3) -
     st.sampled_from([0.0, 0.1, 1e5 + 0.7]),
 )
 @settings(deadline=None)
-def test_events_fall_where_the_edges_say(
+def test_events_are_binned_by_the_edges(
     stamped: list[tuple[float, int]], width_s: float, origin_s: float
 ) -> None:
     n_bins = int(1 / width_s)
-    # Stamps on the edges themselves are where rounding would show.
+    # Stamps on the edges show errors of rounding.
     edges = [(k * width_s, k % 3) for k in range(n_bins + 1)]
     times = np.array([origin_s + t for t, _ in stamped + edges])
     events = Events(times, np.array([channel for _, channel in stamped + edges], "u2"))
@@ -75,7 +75,7 @@ def test_merged_rows_are_the_sums(values: NDArray[np.uint16], data: st.DataObjec
 
 @given(COUNTS, st.floats(1e-3, 1), st.floats(-1e6, 1e6), st.integers(0, 2**32))
 @settings(deadline=None)
-def test_spread_counts_come_back_at_their_own_width(
+def test_spread_counts_bin_to_the_same_counts(
     values: NDArray[np.uint8], width_s: float, t0_s: float, seed: int
 ) -> None:
     events = spread_counts(Counts(values, width_s, t0_s), seed)
@@ -99,7 +99,7 @@ def test_the_spreading_rule_is_the_documented_one() -> None:
     assert (events.time != other.time).any()
 
 
-def test_events_of_says_when_times_are_synthetic() -> None:
+def test_events_of_reports_synthetic_times() -> None:
     recorded = events_session([0.1], [0])
     assert events_of(recorded) == (recorded.events, False)
     events, synthetic = events_of(Session(1, counts=Counts(np.ones((2, 1), "u1"), 0.1, 0.0)))
@@ -109,7 +109,7 @@ def test_events_of_says_when_times_are_synthetic() -> None:
         events_of(Session(1))
 
 
-def test_events_are_binned_from_the_start_of_the_session_in_whole_bins() -> None:
+def test_events_are_binned_from_the_start_of_the_session_in_complete_bins() -> None:
     session = events_session([5.0, 5.019, 5.02, 5.059], [0, 1, 1, 2])
     binned = bin_session(session, 0.02)
     assert binned.counts.tolist() == [[1, 1, 0], [0, 1, 0]]
@@ -125,7 +125,7 @@ def test_behaviour_extends_a_session_of_events() -> None:
     assert binned.counts.ravel().tolist() == [0, 1, 0, 0, 0, 0]
 
 
-def test_counts_of_the_width_asked_for_are_taken_as_they_are() -> None:
+def test_counts_of_the_requested_width_are_unchanged() -> None:
     values = np.array([[0, 300], [7, 1]], "u2")
     width_s = float(np.float32(0.064))
     counts = Counts(values, width_s, 3.0)
@@ -138,7 +138,7 @@ def test_counts_of_the_width_asked_for_are_taken_as_they_are() -> None:
         assert not binned.synthetic_times
 
 
-def test_events_win_over_counts_of_another_width() -> None:
+def test_events_are_used_before_counts_of_another_width() -> None:
     counts = Counts(np.full((10, 1), 9, "u1"), 0.01, 0.0)
     binned = bin_session(Session(1, counts=counts, events=Events(np.array([0.03]), np.zeros(1, "u2"))), 0.02)
     assert binned.counts.ravel().tolist() == [0, 1, 0, 0, 0]
@@ -147,7 +147,7 @@ def test_events_win_over_counts_of_another_width() -> None:
 
 @given(COUNTS, st.sampled_from([(0.001, 0.02), (0.005, 0.02), (0.008, 0.02), (0.02, 0.064), (1 / 3, 1.0)]))
 @settings(deadline=None)
-def test_finer_counts_are_summed_by_their_middle(
+def test_finer_counts_are_summed_by_their_centre(
     values: NDArray[np.uint8], widths: tuple[float, float]
 ) -> None:
     period_s, width_s = widths

@@ -1,4 +1,4 @@
-"""The length of a session from the ends of its columns."""
+"""The duration of a session from the ends of its columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BEHAVIOR = Behavior(np.arange(0.0, 7.0, 0.01), np.zeros((700, 1), np.float32), n
 EVENTS = Events(np.array([0.5, 2.0, 9.5]), np.array([0, 1, 0], np.uint16))
 
 
-def test_it_is_that_of_the_longest_column(tmp_path: Path) -> None:
+def test_the_longest_column_gives_the_duration(tmp_path: Path) -> None:
     path = tmp_path / "s.h5"
     write_session(path, Session(2, events=EVENTS, behavior=BEHAVIOR))
     assert duration_s(path) == pytest.approx(9.0)
@@ -28,7 +28,7 @@ def test_it_is_that_of_the_longest_column(tmp_path: Path) -> None:
     assert duration_s(path) == pytest.approx(6.99)
 
 
-def test_a_file_that_does_not_say_has_none(tmp_path: Path) -> None:
+def test_an_unreadable_file_has_duration_0(tmp_path: Path) -> None:
     path = tmp_path / "s.h5"
     assert duration_s(path) == 0.0
     path.write_bytes(b"no session")

@@ -1,4 +1,4 @@
-"""The growing file: what was appended is there, what the disk refuses waits, and no kill can spoil it."""
+"""The growing file: rows are appended, a full disk loses nothing, and no kill damages it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,30 @@ import numpy as np
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session import grow
-from rtdecode.session.grow import DecodedColumns, SessionWriter
+from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows, WriterSettings
+from rtdecode.session.grow import SessionWriter
 from rtdecode.session.layout import LogEntry, Session
 from rtdecode.session.read import read_session
 
 N_CHANNELS = 5
 MODELS = ("aabbccdd", "11223344")
+CONTENTS = Contents(
+    n_channels=N_CHANNELS,
+    attrs={"subject": "Indy", "task": "random targets"},
+    behavior=(("x", "y"), ("mm", "mm")),
+    decoded=DecodedColumns(
+        n_outputs=2,
+        origin_s=1.5,
+        models=MODELS,
+        names=("x", "y"),
+        out_names=("a", "b", "c"),
+        out_units=("px", "px", ""),
+        out_settings={"control": "velocity", "matrix": [[1.0, 0.5], [0.0, 2.0], [1.0, 1.0]]},
+    ),
+    events=True,
+)
+EVENTS_ONLY = Contents(n_channels=2, events=True)
+FOUR_ROWS = WriterSettings(event_rows=4, sample_rows=4, bin_rows=4, log_rows=4)
 
 
 def events(start: int, stop: int) -> tuple[np.ndarray, ...]:
@@ -35,18 +52,18 @@ def samples(start: int, stop: int) -> tuple[np.ndarray, ...]:
     return i * 0.01, np.stack([i, -i], axis=1).astype("f4")
 
 
-def bins(start: int, stop: int) -> tuple[np.ndarray, ...]:
+def bins(start: int, stop: int) -> DecodedRows:
     i = np.arange(start, stop)
-    return (
-        i,
-        (i + 1) * 0.02,
-        np.stack([i, 2 * i], axis=1).astype("f4"),
-        (i % 64).astype("u4"),
-        ((i // 50) % 2).astype("u1"),
-        (i % 3).astype("u2"),
-        (i % 4).astype("u4"),
-        ((i[:, np.newaxis] + np.arange(N_CHANNELS)) % 20).astype("u1"),
-        np.stack([i / 2, -i, i % 7], axis=1).astype("f4"),
+    return DecodedRows(
+        bin=i,
+        t_bin=(i + 1) * 0.02,
+        values=np.stack([i, 2 * i], axis=1).astype("f4"),
+        flags=(i % 64).astype("u4"),
+        model=((i // 50) % 2).astype("u1"),
+        late=(i % 3).astype("u2"),
+        lost=(i % 4).astype("u4"),
+        counts=((i[:, np.newaxis] + np.arange(N_CHANNELS)) % 20).astype("u1"),
+        out=np.stack([i / 2, -i, i % 7], axis=1).astype("f4"),
     )
 
 
@@ -57,28 +74,14 @@ def entries(start: int, stop: int) -> list[LogEntry]:
     ]
 
 
-def open_writer(path: Path) -> SessionWriter:
-    return SessionWriter(
-        path,
-        n_channels=N_CHANNELS,
-        attrs={"subject": "Indy", "task": "random targets"},
-        behavior=(("x", "y"), ("mm", "mm")),
-        decoded=DecodedColumns(
-            n_outputs=2,
-            origin_s=1.5,
-            models=MODELS,
-            names=("x", "y"),
-            out_names=("a", "b", "c"),
-            out_units=("px", "px", ""),
-            out_settings={"control": "velocity", "matrix": [[1.0, 0.5], [0.0, 2.0], [1.0, 1.0]]},
-        ),
-        events=True,
-    )
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "live.h5"
 
 
 @dataclass
 class Rows:
-    """How much of each kind there is."""
+    """Numbers of rows."""
 
     events: int = 0
     samples: int = 0
@@ -89,7 +92,7 @@ class Rows:
         after = Rows(*(have + n for have, n in zip(self.all, more, strict=True)))
         writer.append_events(*events(self.events, after.events))
         writer.append_behavior(*samples(self.samples, after.samples))
-        writer.append_decoded(*bins(self.bins, after.bins))
+        writer.append_decoded(bins(self.bins, after.bins))
         writer.append_log(entries(self.entries, after.entries))
         return after
 
@@ -99,7 +102,7 @@ class Rows:
 
     @classmethod
     def checked(cls, session: Session) -> Rows:
-        """How many rows `session` holds, after making sure that they are the first ones written."""
+        """Numbers of rows in `session`, which must be the first ones written."""
         assert session.events is not None
         assert session.behavior is not None
         assert session.decoded is not None
@@ -118,185 +121,180 @@ class Rows:
         assert decoded.out is not None
         assert (decoded.out.names, decoded.out.units) == (("a", "b", "c"), ("px", "px", ""))
         assert decoded.out.settings["matrix"][0] == [1.0, 0.5]
-        columns = (
-            decoded.bin, decoded.t_bin, decoded.values, decoded.flags,
-            decoded.model, decoded.late, decoded.lost, decoded.counts, decoded.out.values,
-        )  # fmt: skip
-        pairs += zip(columns, bins(0, rows.bins), strict=True)
+        expected_bins = bins(0, rows.bins)._asdict()
+        pairs.append((decoded.out.values, expected_bins.pop("out")))
+        pairs += [(getattr(decoded, name), column) for name, column in expected_bins.items()]
         for actual, expected in pairs:
             np.testing.assert_array_equal(actual, expected)
         assert list(session.log) == entries(0, rows.entries)
         return rows
 
 
-def test_what_was_appended_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "live.h5"
+def test_appended_rows_are_in_the_file(path: Path) -> None:
     rows = Rows()
-    with open_writer(path) as writer:
+    with SessionWriter(path, CONTENTS) as writer:
         for more in [(3, 2, 1, 1), (0, 0, 0, 0), (40_000, 1, 3_000, 0), (5, 6_000, 7, 130)]:
             rows = rows.append(writer, more)
             writer.flush()
             session = read_session(path)
             assert Rows.checked(session) == rows
             assert not session.complete
+    writer.close()
     session = read_session(path)
     assert Rows.checked(session) == rows
     assert session.complete
-    assert session.attrs == {"subject": "Indy", "task": "random targets"}
+    assert session.attrs == CONTENTS.attrs
     assert session.decoded is not None
-    assert (session.decoded.origin_s, session.decoded.models, session.decoded.names) == (
-        1.5,
-        MODELS,
-        ("x", "y"),
-    )
+    assert (session.decoded.origin_s, session.decoded.models) == (1.5, MODELS)
+    assert session.decoded.names == ("x", "y")
     assert session.behavior is not None
     assert (session.behavior.names, session.behavior.units) == (("x", "y"), ("mm", "mm"))
 
 
-def test_only_the_parts_asked_for_exist(tmp_path: Path) -> None:
-    with SessionWriter(tmp_path / "c.h5", n_channels=2, attrs={}, counts=(0.001, 7.5)) as writer:
+def test_only_the_requested_groups_exist(path: Path) -> None:
+    with SessionWriter(path, Contents(n_channels=2, counts=(0.001, 7.5))) as writer:
         writer.append_counts(np.array([[1, 0], [300, -1]]))
         writer.append_counts(np.zeros((3, 2), "f4"))
-    session = read_session(tmp_path / "c.h5")
+    session = read_session(path)
     assert session.events is session.behavior is session.decoded is None
     assert session.counts is not None
     assert session.counts.values.tolist() == [[1, 0], [255, 0], [0, 0], [0, 0], [0, 0]]
     assert (session.counts.bin_width_s, session.counts.t0_s) == (0.001, 7.5)
 
 
-def test_units_are_optional(tmp_path: Path) -> None:
-    with SessionWriter(tmp_path / "e.h5", n_channels=2, attrs={}, events=True) as writer:
+def test_units_are_optional(path: Path) -> None:
+    with SessionWriter(path, EVENTS_ONLY) as writer:
         writer.append_events([0.2, 0.1], [1, 0])
-    session = read_session(tmp_path / "e.h5")
-    assert session.events is not None
-    assert session.events.time.tolist() == [0.1, 0.2]
-    assert session.events.unit is not None
-    assert session.events.unit.tolist() == [0, 0]
+    recorded = read_session(path).events
+    assert recorded is not None
+    assert recorded.unit is not None
+    assert (recorded.time.tolist(), recorded.unit.tolist()) == ([0.1, 0.2], [0, 0])
 
 
-def test_behaviour_no_reader_could_use_is_left_out_and_counted(tmp_path: Path) -> None:
-    with SessionWriter(
-        tmp_path / "b.h5", n_channels=1, attrs={}, events=True, behavior=(("x",), ("mm",))
-    ) as writer:
+def test_invalid_behaviour_samples_are_left_out_and_counted(path: Path) -> None:
+    with SessionWriter(path, Contents(n_channels=1, events=True, behavior=(("x",), ("mm",)))) as writer:
         writer.append_behavior([0.1, 0.2, 0.2, np.nan, 0.15, 0.3], [[1], [np.nan], [2], [3], [4], [5]])
         writer.append_behavior([0.3, 0.25, 0.4], [[6], [7], [8]])
         assert writer.behavior_dropped == 5
-    behavior = read_session(tmp_path / "b.h5").behavior
+    behavior = read_session(path).behavior
     assert behavior is not None
     assert behavior.time.tolist() == [0.1, 0.2, 0.3, 0.4]
     assert behavior.values.ravel().tolist() == [1, 2, 5, 8]
 
 
-def test_rows_of_the_wrong_shape_are_refused_before_anything_grows(tmp_path: Path) -> None:
-    with open_writer(tmp_path / "live.h5") as writer:
+def test_rows_of_the_wrong_shape_are_refused_before_anything_grows(path: Path) -> None:
+    with SessionWriter(path, CONTENTS) as writer:
         good = bins(0, 3)
         with pytest.raises(ValueError, match="does not fit"):
-            writer.append_decoded(*good[:-2], np.zeros((3, N_CHANNELS + 1), "u1"), good[-1])
+            writer.append_decoded(good._replace(counts=np.zeros((3, N_CHANNELS + 1), "u1")))
         with pytest.raises(ValueError, match="does not fit"):
             writer.append_events([0.1, 0.2], [1], [0])
-        writer.append_decoded(*good)
-    assert Rows.checked(read_session(tmp_path / "live.h5")) == Rows(bins=3)
+        writer.append_decoded(good)
+    assert Rows.checked(read_session(path)) == Rows(bins=3)
 
 
-def test_an_existing_recording_is_never_overwritten_by_accident(tmp_path: Path) -> None:
-    path = tmp_path / "live.h5"
+def test_an_existing_recording_is_only_replaced_on_request(path: Path) -> None:
     path.write_bytes(b"precious")
     with pytest.raises(RtdecodeError, match="exists already") as raised:
-        open_writer(path)
+        SessionWriter(path, EVENTS_ONLY)
     assert raised.value.fix == "choose another name"
     assert path.read_bytes() == b"precious"
-    SessionWriter(path, n_channels=1, attrs={}, events=True, overwrite=True).close()
+    SessionWriter(path, EVENTS_ONLY, overwrite=True).close()
     assert read_session(path).complete
 
 
 @pytest.mark.parametrize("name", ["missing/live.h5", "file/live.h5", "."])
-def test_where_no_recording_can_be_made(tmp_path: Path, name: str) -> None:
+def test_a_recording_that_cannot_be_created_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RtdecodeError, match="cannot be written") as raised:
-        open_writer(tmp_path / name)
+        SessionWriter(tmp_path / name, CONTENTS)
     assert raised.value.fix
     assert sorted(os.listdir(tmp_path)) == ["file"]
 
 
-def test_close_may_come_twice(tmp_path: Path) -> None:
-    writer = open_writer(tmp_path / "live.h5")
-    writer.close()
-    writer.close()
-    assert read_session(tmp_path / "live.h5").complete
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A disk that refuses every write until `undo()`."""
+
+    def refuse(fd: int, block: bytes, at: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", refuse)
+        yield patched
 
 
-def refuse(fd: int, block: bytes, at: int) -> int:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+@pytest.fixture
+def begun(path: Path) -> tuple[SessionWriter, Rows]:
+    """A writer with some rows on disk, before `full_disk`."""
+    writer = SessionWriter(path, CONTENTS, settings=WriterSettings(max_waiting_bytes=1_000_000))
+    rows = Rows().append(writer, (10, 10, 10, 1))
+    writer.flush()
+    return writer, rows
 
 
 def test_a_full_disk_loses_nothing_once_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, begun: tuple[SessionWriter, Rows], full_disk: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "live.h5"
-    with open_writer(path) as writer:
-        before = Rows().append(writer, (10, 10, 10, 1))
-        writer.flush()
-        rows = before
-        with monkeypatch.context() as full:
-            full.setattr(os, "pwrite", refuse)
-            for _ in range(5):
-                rows = rows.append(writer, (5_000, 10, 1_000, 1))
-                with pytest.raises(OSError, match="No space left"):
-                    writer.flush()
-                assert Rows.checked(read_session(path)) == before
-        writer.flush()
-        assert Rows.checked(read_session(path)) == rows
-    assert Rows.checked(read_session(path)) == rows
-
-
-def test_memory_does_not_fill_up_in_place_of_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(grow, "MAX_WAITING_BYTES", 100_000)
-    path = tmp_path / "live.h5"
-    with open_writer(path) as writer:
-        rows = Rows(events=20_000)
-        with monkeypatch.context() as full:
-            full.setattr(os, "pwrite", refuse)
-            writer.append_events(*events(0, 20_000))
-            for append in (
-                lambda: writer.append_events(*events(0, 1)),
-                lambda: writer.append_behavior(*samples(0, 1)),
-                lambda: writer.append_decoded(*bins(0, 1)),
-                lambda: writer.append_log(entries(0, 1)),
-            ):
-                with pytest.raises(OSError, match="no more can wait in memory"):
-                    append()
-        writer.flush()
-        rows = rows.append(writer, (1, 1, 1, 1))
-    assert Rows.checked(read_session(path)) == rows
-
-
-def test_closing_on_a_full_disk_says_so_and_leaves_a_sound_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "live.h5"
-    writer = open_writer(path)
-    rows = Rows().append(writer, (10, 10, 10, 1))
-    writer.flush()
-    rows.append(writer, (10, 10, 10, 1))
-    with monkeypatch.context() as full:
-        full.setattr(os, "pwrite", refuse)
+    writer, before = begun
+    rows = before
+    for _ in range(5):
+        rows = rows.append(writer, (5_000, 10, 1_000, 1))
         with pytest.raises(OSError, match="No space left"):
-            writer.close()
+            writer.flush()
+        assert Rows.checked(read_session(path)) == before
+    full_disk.undo()
+    writer.flush()
+    assert Rows.checked(read_session(path)) == rows
+    writer.close()
+    assert Rows.checked(read_session(path)) == rows
+
+
+def test_what_waits_in_memory_is_limited(
+    path: Path, begun: tuple[SessionWriter, Rows], full_disk: pytest.MonkeyPatch
+) -> None:
+    writer, rows = begun
+    writer.append_events(*events(10, 200_000))
+    for append in (
+        lambda: writer.append_events(*events(0, 1)),
+        lambda: writer.append_behavior(*samples(0, 1)),
+        lambda: writer.append_decoded(bins(0, 1)),
+        lambda: writer.append_log(entries(0, 1)),
+    ):
+        with pytest.raises(OSError, match="no more can wait in memory"):
+            append()
+    full_disk.undo()
+    writer.flush()
+    rows.events = 200_000
+    rows = rows.append(writer, (1, 1, 1, 1))
+    writer.close()
+    assert Rows.checked(read_session(path)) == rows
+
+
+def test_closing_on_a_full_disk_raises_and_leaves_a_valid_file(
+    path: Path, begun: tuple[SessionWriter, Rows], full_disk: pytest.MonkeyPatch
+) -> None:
+    writer, rows = begun
+    rows.append(writer, (10, 10, 10, 1))
+    with pytest.raises(OSError, match="No space left"):
+        writer.close()
     session = read_session(path)
     assert Rows.checked(session) == rows
     assert not session.complete
 
 
-def test_a_process_that_forgets_to_close_ends_well(tmp_path: Path) -> None:
-    code = (
-        "import sys; from rtdecode.session.grow import SessionWriter\n"
-        "kept = SessionWriter(sys.argv[1], n_channels=1, attrs={}, events=True)\n"
-        "kept.append_events([0.5], [0]); kept.flush()"
+def run_python(code: str, path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
+
+
+def test_a_process_may_end_without_closing(path: Path) -> None:
+    ended = run_python(
+        "import sys; from rtdecode.session.contents import Contents\n"
+        "from rtdecode.session.grow import SessionWriter\n"
+        "kept = SessionWriter(sys.argv[1], Contents(n_channels=1, events=True))\n"
+        "kept.append_events([0.5], [0]); kept.flush()",
+        path,
     )
-    path = tmp_path / "live.h5"
-    ended = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     session = read_session(path)
     assert not session.complete
@@ -304,21 +302,17 @@ def test_a_process_that_forgets_to_close_ends_well(tmp_path: Path) -> None:
     assert session.events.time.tolist() == [0.5]
 
 
-def test_another_process_may_read_while_it_grows(tmp_path: Path) -> None:
-    path = tmp_path / "live.h5"
-    with open_writer(path) as writer:
+def test_another_process_can_read_a_growing_file(path: Path) -> None:
+    with SessionWriter(path, CONTENTS) as writer:
         writer.append_events(*events(0, 9))
         writer.flush()
-        code = "import sys, h5py; print(len(h5py.File(sys.argv[1])['events/time']))"
-        ended = subprocess.run(
-            [sys.executable, "-c", code, path], capture_output=True, text=True, check=False
-        )
+        ended = run_python("import sys, h5py; print(len(h5py.File(sys.argv[1])['events/time']))", path)
         assert ended.stdout == "9\n"
 
 
 @dataclass
 class Tape:
-    """Every change to the file on disk, in order, and after which of them a flush had promised which rows."""
+    """Every write to the file, in order, and the rows on disk after each flush."""
 
     steps: list[tuple[int, bytes | None]]
     marks: list[tuple[int, Rows]]
@@ -327,7 +321,7 @@ class Tape:
         self.marks.append((len(self.steps), rows))
 
     def promised(self, step: int) -> tuple[Rows, Rows]:
-        """What must be in the file after `step`, and what may be."""
+        """The rows that must be in the file after `step`, and those that may be."""
         last = bisect_right([at for at, _ in self.marks], step) - 1
         return self.marks[last][1], self.marks[min(last + 1, len(self.marks) - 1)][1]
 
@@ -351,8 +345,8 @@ def tape(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tape]:
         yield tape
 
 
-def play_and_check(tape: Tape, path: Path, wanted: Callable[[int], bool]) -> int:
-    """Replay the tape, and after each wanted step (and within, wherever a page ends) read as after a kill."""
+def play_and_check(tape: Tape, path: Path, checks: Callable[[int], bool]) -> int:
+    """Replay the tape; after each checked step, and at page ends within it, read as after a kill."""
     with open(path, "wb", buffering=0) as image:
         checked = 0
 
@@ -367,30 +361,26 @@ def play_and_check(tape: Tape, path: Path, wanted: Callable[[int], bool]) -> int
             checked += 1
 
         for step, (at, block) in enumerate(tape.steps):
-            look = step >= tape.marks[0][0] and wanted(step)
+            checked_here = step >= tape.marks[0][0] and checks(step)
             if block is None:
                 image.truncate(at)
             else:
                 for done in range(4096 - at % 4096, len(block), 4096):
                     image.seek(at)
                     image.write(block[:done])
-                    if look:
+                    if checked_here:
                         check(step)
                 image.seek(at)
                 image.write(block)
-            if look:
+            if checked_here:
                 check(step + 1)
         return checked
 
 
-def test_a_kill_between_any_two_writes_spoils_nothing(
-    tmp_path: Path, tape: Tape, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for rows_of_a_chunk in ("EVENT_ROWS", "SAMPLE_ROWS", "BIN_ROWS", "LOG_ROWS"):
-        monkeypatch.setattr(grow, rows_of_a_chunk, 4)
+def test_a_kill_between_any_two_writes_damages_nothing(path: Path, tape: Tape) -> None:
     rng = np.random.default_rng(0)
     rows = Rows()
-    writer = open_writer(tmp_path / "live.h5")
+    writer = SessionWriter(path, CONTENTS, settings=FOUR_ROWS)
     tape.mark(rows)
     for _ in range(16):
         e, s, b, n = (int(n) for n in rng.integers(0, [14, 6, 7, 3]))
@@ -399,22 +389,20 @@ def test_a_kill_between_any_two_writes_spoils_nothing(
         tape.mark(rows)
     writer.close()
     tape.mark(rows)
-    assert play_and_check(tape, tmp_path / "killed.h5", lambda step: True) > 600
+    assert play_and_check(tape, path.with_name("killed.h5"), lambda step: True) > 600
 
 
-def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(tmp_path: Path, tape: Tape) -> None:
-    writer = open_writer(tmp_path / "live.h5")
+def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(path: Path, tape: Tape) -> None:
+    writer = SessionWriter(path, CONTENTS)
     begun = len(tape.steps)
     models = list(MODELS)
     for i in range(20):
         models.append(f"{i:08x}")
         writer.list_models(models)
-        columns = list(bins(2 * i, 2 * i + 2))
-        columns[4] = np.full(2, len(models) - 1, "u1")
-        writer.append_decoded(*columns)
+        writer.append_decoded(bins(2 * i, 2 * i + 2)._replace(model=np.full(2, len(models) - 1, "u1")))
         writer.flush()
     writer.close()
-    image = tmp_path / "killed.h5"
+    image = path.with_name("killed.h5")
     seen = set()
     with open(image, "wb", buffering=0) as file:
         for step, (at, block) in enumerate(tape.steps):
@@ -435,10 +423,9 @@ def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(tmp_path:
         assert closed["decoded"].attrs["models"].tolist() == models
 
 
-def test_models_are_texts_for_any_reader(tmp_path: Path) -> None:
-    path = tmp_path / "live.h5"
-    with open_writer(path) as writer:
-        writer.append_decoded(*bins(0, 3))
+def test_models_are_strings_for_any_reader(path: Path) -> None:
+    with SessionWriter(path, CONTENTS) as writer:
+        writer.append_decoded(bins(0, 3))
         with h5py.File(path) as growing:
             assert growing["decoded"].attrs["models"].tolist() == list(MODELS)
         writer.list_models([*MODELS, "00000007"])
@@ -446,24 +433,20 @@ def test_models_are_texts_for_any_reader(tmp_path: Path) -> None:
         assert closed["decoded"].attrs["models"].tolist() == [*MODELS, "00000007"]
 
 
-def test_the_list_of_models_takes_as_many_as_a_row_can_name(tmp_path: Path) -> None:
-    path = tmp_path / "live.h5"
+def test_the_list_of_models_has_room_for_256(path: Path) -> None:
     models = [f"{i:08x}" for i in range(256)]
-    with open_writer(path) as writer:
+    with SessionWriter(path, CONTENTS) as writer:
         writer.list_models(models)
     decoded = read_session(path).decoded
     assert decoded is not None
     assert decoded.models == tuple(models)
 
 
-def test_a_kill_while_an_index_splits_spoils_nothing(
-    tmp_path: Path, tape: Tape, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_while_an_index_splits_damages_nothing(path: Path, tape: Tape) -> None:
     # An index node holds 64 chunks. The 65th splits the root, and about 60 later a leaf below it splits:
-    # there a wrong order of writes would lose rows that were safe long ago.
-    monkeypatch.setattr(grow, "EVENT_ROWS", 1)
+    # there a wrong order of writes would lose rows that were on disk long ago.
     rows = Rows()
-    writer = open_writer(tmp_path / "live.h5")
+    writer = SessionWriter(path, CONTENTS, settings=WriterSettings(event_rows=1))
     tape.mark(rows)
     splits: list[range] = []
     for _ in range(66):
@@ -478,7 +461,7 @@ def test_a_kill_while_an_index_splits_spoils_nothing(
     tape.mark(rows)
     assert len(splits) >= 2
     checked = play_and_check(
-        tape, tmp_path / "killed.h5", lambda step: any(step in steps for steps in splits)
+        tape, path.with_name("killed.h5"), lambda step: any(step in steps for steps in splits)
     )
     assert checked > 50
 

@@ -1,4 +1,4 @@
-"""Reading: what is right is read as it is, what is wrong is told in one line with file, place and fix."""
+"""Reading: a valid file is read unchanged, an invalid one refused in one line with file, group and fix."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_session_id_names_the_session(path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["i4", "i8", "u8", "f4", "f8"])
-def test_whole_numbers_may_come_in_any_type(path: Path, dtype: str) -> None:
+def test_integers_may_have_any_type(path: Path, dtype: str) -> None:
     with h5py.File(path, "a") as file:
         for name in ("events/channel", "events/unit", "counts/values", "decoded/bin", "decoded/counts"):
             replace_dataset(file, name, file[name][()].astype(dtype))
@@ -137,7 +137,7 @@ def test_attributes_of_any_kind_become_text(path: Path) -> None:
     }
 
 
-def test_a_recording_that_was_cut_off_is_read_to_its_shortest_dataset(path: Path) -> None:
+def test_a_recording_that_was_not_closed_is_read_to_its_shortest_dataset(path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.attrs["complete"] = 0
         replace_dataset(file, "events/channel", np.array([3, 1, 0], "u2"))
@@ -173,161 +173,98 @@ def test_the_extent_of_a_session(path: Path) -> None:
     assert (read_session(path).start_s, read_session(path).end_s) == (0.05, 0.7)
 
 
-def set_attr(name: str, value: object, place: str = "/") -> Callable[[h5py.File], None]:
-    def change(file: h5py.File) -> None:
-        file[place].attrs[name] = value
-
-    return change
+Change = Callable[[h5py.File], None]
 
 
-def del_attr(name: str, place: str = "/") -> Callable[[h5py.File], None]:
-    def change(file: h5py.File) -> None:
-        del file[place].attrs[name]
-
-    return change
+def set_attr(name: str, value: object, group: str = "/") -> Change:
+    return lambda file: file[group].attrs.__setitem__(name, value)
 
 
-def set_data(name: str, values: object) -> Callable[[h5py.File], None]:
+def del_attr(name: str, group: str = "/") -> Change:
+    return lambda file: file[group].attrs.__delitem__(name)
+
+
+def set_data(name: str, values: object) -> Change:
     return lambda file: replace_dataset(file, name, values)
 
 
-def remove(*names: str) -> Callable[[h5py.File], None]:
-    def change(file: h5py.File) -> None:
-        for name in names:
-            del file[name]
-
-    return change
+def remove(*names: str) -> Change:
+    return lambda file: [file.__delitem__(name) for name in names]
 
 
 REPAIR = "--repair"
 NAN_ROWS = np.array([[1, 2], [np.nan, 4], [5, np.inf]], "f4")
 
-BROKEN = {
-    "no format": (del_attr("format"), "/: is HDF5 but not a session", "session-files.md"),
-    "other format": (set_attr("format", "nwb"), "/: its format is 'nwb'", "docs/session-files.md"),
-    "newer": (set_attr("format_version", 2), "/: has format_version 2, this rtdecode reads 1", "upgrade"),
-    "version zero": (set_attr("format_version", 0), "/: format_version is 0", "set it to 1"),
-    "version text": (set_attr("format_version", "one"), "/: the root attribute format_version", "docs"),
-    "no channel count": (del_attr("n_channels"), "/: the root attribute n_channels is missing", "docs"),
-    "zero channels": (set_attr("n_channels", 0), "/: n_channels is 0", "1 to 65535"),
-    "negative channels": (set_attr("n_channels", -4), "/: n_channels is -4", "1 to 65535"),
-    "too many channels": (set_attr("n_channels", 65_536), "/: n_channels is 65536", "1 to 65535"),
-    "half a channel": (set_attr("n_channels", 3.5), "/: the root attribute n_channels is '3.5'", "docs"),
-    "no spikes": (remove("events", "counts", "decoded"), "/: holds no spikes", "at least one"),
-    "group is data": (set_data("events", np.zeros(3)), "/events: is a dataset, not a group", "docs"),
-    "no channel": (remove("events/channel"), "/events: lacks channel", "it needs time, channel"),
-    "scalar": (set_data("events/time", 0.5), "/events/time: is not an array", "docs"),
-    "two-dimensional time": (
-        set_data("events/time", np.zeros((4, 1))),
-        "/events/time: has shape (4, 1)",
-        "one",
+#: A change of the file, the error it gives, and a word of the fix.
+BROKEN: list[tuple[Change, str, str]] = [
+    (
+        del_attr("format"),
+        "/: is HDF5 but not a session",
+        "convert it to a session",
     ),
-    "text times": (set_data("events/time", ["a"] * 4), "/events/time: holds <U1, not numbers", "dtypes"),
-    "complex times": (
-        set_data("events/time", np.zeros(4, complex)),
-        "/events/time: holds complex128",
-        "dtypes",
-    ),
-    "lengths": (
-        set_data("events/time", np.zeros(9)),
-        "/events: datasets of different lengths (time 9",
+    (set_attr("format", "nwb"), "/: its format is 'nwb'", "docs/session-files.md"),
+    (set_attr("format_version", 2), "/: has format_version 2; this rtdecode reads 1", "--upgrade"),
+    (set_attr("format_version", 0), "/: format_version is 0", "set it to 1"),
+    (set_attr("format_version", "one"), "/: the root attribute format_version is 'one'", "docs"),
+    (del_attr("n_channels"), "/: the root attribute n_channels is missing", "docs"),
+    (set_attr("n_channels", 0), "/: n_channels is 0", "1 to 65535"),
+    (set_attr("n_channels", -4), "/: n_channels is -4", "1 to 65535"),
+    (set_attr("n_channels", 65_536), "/: n_channels is 65536", "1 to 65535"),
+    (set_attr("n_channels", 3.5), "/: the root attribute n_channels is '3.5', not an integer", "docs"),
+    (remove("events", "counts", "decoded"), "/: holds no spikes", "at least one"),
+    (set_data("events", np.zeros(3)), "/events: is a dataset, not a group", "docs"),
+    (remove("events/channel"), "/events: lacks channel", "store time, channel"),
+    (set_data("events/time", 0.5), "/events/time: is not an array", "docs"),
+    (set_data("events/time", np.zeros((4, 1))), "/events/time: has shape (4, 1)", "1-dimensional"),
+    (set_data("events/time", ["a"] * 4), "/events/time: holds <U1, not numbers", "dtype"),
+    (set_data("events/time", np.zeros(4, complex)), "/events/time: holds complex128", "dtype"),
+    (set_data("events/time", np.zeros(9)), "/events: has datasets of different lengths (time 9", REPAIR),
+    (
+        set_data("events/time", [0, np.nan, np.inf, 1]),
+        "2 of 4 times are NaN or infinite, first at",
         REPAIR,
     ),
-    "NaN time": (set_data("events/time", [0, np.nan, np.inf, 1]), "NaN or infinite in 2 of 4 times", REPAIR),
-    "channel out": (
-        set_data("events/channel", [0, 4, 7, 1]),
-        "channel 4 at row 1 is not below n_channels",
-        REPAIR,
-    ),
-    "channel below": (
-        set_data("events/channel", [0, -1, 2, 1]),
-        "/events/channel: holds -1, outside 0",
-        "export",
-    ),
-    "channel half": (set_data("events/channel", [0, 0.5, 2, 1]), "/events/channel: holds 0.5", "whole"),
-    "channel huge": (
-        set_data("events/channel", [0, 70_000, 2, 1]),
-        "holds 70000, outside 0 to 65535",
-        "export",
-    ),
-    "unit": (set_data("events/unit", [0, 300, 2, 1]), "/events/unit: holds 300, outside 0 to 255", "export"),
-    "no bin width": (
-        del_attr("bin_width_s", "counts"),
-        "/counts: the attribute bin_width_s is missing",
-        "seconds",
-    ),
-    "zero bin width": (set_attr("bin_width_s", 0.0, "counts"), "/counts: bin_width_s is 0.0", "seconds"),
-    "negative width": (set_attr("bin_width_s", -0.02, "counts"), "/counts: bin_width_s is -0.02", "seconds"),
-    "NaN t0": (set_attr("t0_s", np.nan, "counts"), "/counts: the attribute t0_s is not a finite", "seconds"),
-    "counts shape": (
-        set_data("counts/values", np.zeros((3, 5), "u1")),
-        "has shape (3, 5), not [rows, 4]",
-        "column",
-    ),
-    "negative counts": (set_data("counts/values", np.full((2, 4), -3)), "/counts/values: holds -3", "export"),
-    "NaN counts": (
-        set_data("counts/values", np.full((2, 4), np.nan)),
-        "8 values are NaN or infinite",
-        "whole",
-    ),
-    "rates": (set_data("counts/values", np.full((2, 4), 1.5)), "/counts/values: holds 1.5", "turned back"),
-    "NaN behaviour": (
+    (set_data("events/channel", [0, 4, 7, 1]), "channel 4 at row 1 is not below n_channels", REPAIR),
+    (set_data("events/channel", [0, -1, 2, 1]), "/events/channel: holds -1, outside 0", "export"),
+    (set_data("events/channel", [0, 0.5, 2, 1]), "/events/channel: holds 0.5, not an integer", "integers"),
+    (set_data("events/channel", [0, 70_000, 2, 1]), "holds 70000, outside 0 to 65535", "export"),
+    (set_data("events/unit", [0, 300, 2, 1]), "/events/unit: holds 300, outside 0 to 255", "export"),
+    (del_attr("bin_width_s", "counts"), "/counts: the attribute bin_width_s is missing", "seconds"),
+    (set_attr("bin_width_s", 0.0, "counts"), "/counts: bin_width_s is 0.0; it must be above 0", "seconds"),
+    (set_attr("bin_width_s", -0.02, "counts"), "/counts: bin_width_s is -0.02", "seconds"),
+    (set_attr("t0_s", np.nan, "counts"), "/counts: the attribute t0_s is not a finite", "seconds"),
+    (set_data("counts/values", np.zeros((3, 5), "u1")), "has shape (3, 5), not [rows, 4]", "one column"),
+    (set_data("counts/values", np.full((2, 4), -3)), "/counts/values: holds -3", "export"),
+    (set_data("counts/values", np.full((2, 4), np.nan)), "8 values are NaN or infinite", "integers"),
+    (set_data("counts/values", np.full((2, 4), 1.5)), "/counts/values: holds 1.5", "counts instead of rates"),
+    (
         set_data("behavior/values", NAN_ROWS),
-        "/behavior/values: NaN or infinite in 2 of 3 rows, the first at row 1 (t = 0.200 s)",
+        "/behavior/values: 2 of 3 rows hold NaN or infinity, the first is row 1 (t = 0.200 s)",
         REPAIR,
     ),
-    "huge behaviour": (
-        set_data("behavior/values", np.full((3, 2), 1e300)),
-        "NaN or infinite in 3 of 3",
-        REPAIR,
-    ),
-    "flat behaviour": (
-        set_data("behavior/values", np.zeros(3)),
-        "/behavior/values: has shape (3,)",
-        "columns",
-    ),
-    "repeated time": (set_data("behavior/time", [0.1, 0.1, 0.3]), "time does not increase at row 1", REPAIR),
-    "backward time": (set_data("behavior/time", [0.1, 0.3, 0.2]), "time does not increase at row 2", REPAIR),
-    "NaN behaviour time": (
-        set_data("behavior/time", [0.1, np.nan, 0.2]),
-        "NaN or infinite in 1 of 3",
-        REPAIR,
-    ),
-    "names": (
-        set_attr("names", ["x"], "behavior"),
-        "/behavior: 1 names for 2 columns of values",
-        "2 strings",
-    ),
-    "units": (set_attr("units", ["mm"] * 3, "behavior"), "/behavior: 3 units for 2 columns", "2 strings"),
-    "no names": (del_attr("names", "behavior"), "/behavior: the attribute names is missing", "one string"),
-    "number names": (
-        set_attr("names", [1, 2], "behavior"),
-        "/behavior: the attribute names is not a list",
-        "docs",
-    ),
-    "trial": (set_data("trials/stop", [0.1, 0.1]), "/trials/stop: trial 1 stops before it starts", REPAIR),
-    "target": (set_data("trials/target", np.zeros((2, 3))), "/trials/target: has shape (2, 3)", "x and y"),
-    "trial lengths": (set_data("trials/block", ["a"]), "/trials: datasets of different lengths", REPAIR),
-    "model": (
-        set_data("decoded/model", [0, 2]),
-        "/decoded/model: model 2 is used but `models` lists 2",
-        "model_id",
-    ),
-    "no origin": (del_attr("origin_s", "decoded"), "/decoded: the attribute origin_s is missing", "seconds"),
-    "decoded counts": (
-        set_data("decoded/counts", np.zeros((2, 3))),
-        "/decoded/counts: has shape (2, 3)",
-        "channel",
-    ),
-    "log": (set_data("log/data", ["{"]), "/log/data: row 0 is not a JSON object", REPAIR),
-    "log list": (set_data("log/data", ["[1]"]), "/log/data: row 0 is not a JSON object", REPAIR),
-    "log kind": (set_data("log/kind", [1]), "/log/kind: is not a list of strings", "docs"),
-}
+    (set_data("behavior/values", np.full((3, 2), 1e300)), "3 of 3 rows hold NaN or infinity", REPAIR),
+    (set_data("behavior/values", np.zeros(3)), "/behavior/values: has shape (3,)", "columns"),
+    (set_data("behavior/time", [0.1, 0.1, 0.3]), "time does not increase at row 1", REPAIR),
+    (set_data("behavior/time", [0.1, 0.3, 0.2]), "time does not increase at row 2", REPAIR),
+    (set_data("behavior/time", [0.1, np.nan, 0.2]), "1 of 3 times are NaN", REPAIR),
+    (set_attr("names", ["x"], "behavior"), "/behavior: has 1 names for 2 columns of values", "2 strings"),
+    (set_attr("units", ["mm"] * 3, "behavior"), "/behavior: has 3 units for 2 columns", "2 strings"),
+    (del_attr("names", "behavior"), "/behavior: the attribute names is missing", "one string"),
+    (set_attr("names", [1, 2], "behavior"), "/behavior: the attribute names is not a list", "docs"),
+    (set_data("trials/stop", [0.1, 0.1]), "/trials/stop: trial 1 stops before it starts", REPAIR),
+    (set_data("trials/target", np.zeros((2, 3))), "/trials/target: has shape (2, 3)", "x and y"),
+    (set_data("trials/block", ["a"]), "/trials: has datasets of different lengths", REPAIR),
+    (set_data("decoded/model", [0, 2]), "/decoded/model: model 2 is used but `models` lists 2", "model_id"),
+    (del_attr("origin_s", "decoded"), "/decoded: the attribute origin_s is missing", "seconds"),
+    (set_data("decoded/counts", np.zeros((2, 3))), "/decoded/counts: has shape (2, 3)", "channel"),
+    (set_data("log/data", ["{"]), "/log/data: row 0 is not a JSON object", REPAIR),
+    (set_data("log/data", ["[1]"]), "/log/data: row 0 is not a JSON object", REPAIR),
+    (set_data("log/kind", [1]), "/log/kind: is not a list of strings", "docs"),
+]
 
 
-@pytest.mark.parametrize("case", BROKEN)
-def test_what_breaks_a_rule_is_one_line_with_place_and_fix(path: Path, case: str) -> None:
-    change, expected, fix = BROKEN[case]
+@pytest.mark.parametrize(("change", "expected", "fix"), BROKEN, ids=[expected for _, expected, _ in BROKEN])
+def test_an_invalid_file_is_refused_in_one_line(path: Path, change: Change, expected: str, fix: str) -> None:
     with h5py.File(path, "a") as file:
         change(file)
     with pytest.raises(RtdecodeError) as raised:
@@ -339,8 +276,8 @@ def test_what_breaks_a_rule_is_one_line_with_place_and_fix(path: Path, case: str
     assert "\n" not in str(error)
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(RtdecodeError, match="no such file") as raised:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="does not exist") as raised:
         read_session(tmp_path / "yesterday.h5")
     assert raised.value.where == str(tmp_path / "yesterday.h5")
     with pytest.raises(RtdecodeError, match="is a folder"):
@@ -348,26 +285,32 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"time,channel\n0.1,3\n", b"\x89HDF\r\n\x1a\n", bytes(range(256)) * 8]
+    ("content", "line"),
+    [
+        (b"", "is empty. Fix: copy it again"),
+        (b"time,channel\n0.1,3\n", "is not an HDF5 file. Fix: name an HDF5 file"),
+        (b"\x89HDF\r\n\x1a\n", "Fix: copy it again"),
+        (bytes(range(256)) * 8, "is not an HDF5 file. Fix: name an HDF5 file"),
+    ],
 )
-def test_what_is_not_hdf5(tmp_path: Path, content: bytes) -> None:
+def test_another_format_is_refused(tmp_path: Path, content: bytes, line: str) -> None:
     path = tmp_path / "notes.h5"
     path.write_bytes(content)
     with pytest.raises(RtdecodeError) as raised:
         read_session(str(path))
     assert "\n" not in str(raised.value)
-    assert "Fix: copy it again" in str(raised.value)
+    assert line in str(raised.value)
 
 
 def test_a_truncated_file_is_refused_wherever_it_was_cut(path: Path) -> None:
-    whole = path.read_bytes()
-    for size in range(64, len(whole), 97):
-        path.write_bytes(whole[:size])
+    content = path.read_bytes()
+    for size in range(64, len(content), 97):
+        path.write_bytes(content[:size])
         with pytest.raises(RtdecodeError, match=r"truncated HDF5 file|is damaged|not an HDF5 file"):
             read_session(path)
 
 
-def test_a_file_another_program_is_writing(path: Path) -> None:
+def test_a_file_that_another_program_writes_is_refused(path: Path) -> None:
     # HDF5 shares a file within a process; only another one meets the lock.
     code = "import sys; from rtdecode.session.read import read_session; read_session(sys.argv[1])"
     with h5py.File(path, "a", locking=True):
@@ -388,7 +331,7 @@ def test_the_real_recordings_are_read(data_dir: Path) -> None:
         assert session.behavior is not None
         assert session.trials is not None
         assert session.n_channels == session.counts.values.shape[1] == 96
-        # The recordings say behaviour is sampled at the end of each bin.
+        # In these recordings behaviour is sampled at the end of each bin.
         ends = session.counts.t0_s + np.arange(1, len(session.counts.values) + 1) * session.counts.bin_width_s
         np.testing.assert_allclose(session.behavior.time, ends, atol=1e-9)
         assert session.name == path.stem

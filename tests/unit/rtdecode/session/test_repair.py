@@ -1,4 +1,4 @@
-"""Repair: what can be saved is saved, what was done is told, and the damaged file stays as it was."""
+"""Repair: valid data are kept, each change is reported, and the damaged file stays unchanged."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def change(path: Path, **values: object) -> bytes:
     """Replace datasets, named group__dataset; returns the damaged file's bytes."""
     with h5py.File(path, "a") as file:
         for name, value in values.items():
-            place = name.replace("__", "/")
-            del file[place]
-            file[place] = value
+            dataset = name.replace("__", "/")
+            del file[dataset]
+            file[dataset] = value
     return path.read_bytes()
 
 
@@ -49,7 +49,7 @@ def repaired(path: Path) -> tuple[Session, list[str]]:
     return read_session(repaired), done
 
 
-def test_a_sound_file_needs_nothing(path: Path) -> None:
+def test_a_valid_file_is_not_changed(path: Path) -> None:
     assert repair_session(path) == (path, [])
     assert [file.name for file in path.parent.iterdir()] == ["today.h5"]
 
@@ -114,7 +114,7 @@ def test_trials_and_log(path: Path) -> None:
     ]
 
 
-def test_a_part_beyond_repairing_is_left_out(path: Path) -> None:
+def test_a_group_that_cannot_be_repaired_is_left_out(path: Path) -> None:
     change(path, counts__values=np.full((4, 3), -1), behavior__time=["a", "b", "c", "d"])
     with h5py.File(path, "a") as file:
         del file["trials/stop"]
@@ -129,13 +129,13 @@ def test_a_part_beyond_repairing_is_left_out(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["events__time", "events__channel", "behavior__time", "behavior__values"])
-def test_a_part_of_the_wrong_shape_is_left_out(path: Path, name: str) -> None:
+def test_a_group_of_the_wrong_shape_is_left_out(path: Path, name: str) -> None:
     change(path, **{name: np.zeros((4, 1, 1))})
     _, done = repaired(path)
     assert done == [f"/{name.replace('__', '/')} left out: has shape (4, 1, 1)"]
 
 
-def test_a_recording_that_was_cut_off(path: Path) -> None:
+def test_a_recording_that_was_not_closed(path: Path) -> None:
     change(path, events__channel=np.array([0, 1, 2]))
     with h5py.File(path, "a") as file:
         file.attrs["complete"] = 0
@@ -143,15 +143,15 @@ def test_a_recording_that_was_cut_off(path: Path) -> None:
     assert session.complete
     assert session.events is not None
     assert len(session.events.time) == 3
-    assert done == ["the recording was not closed: kept every whole row and marked it complete"]
+    assert done == ["the recording was not closed: kept every complete row and marked it complete"]
 
 
-def test_nothing_to_save(path: Path, tmp_path: Path) -> None:
+def test_a_file_with_nothing_to_save_is_refused(path: Path, tmp_path: Path) -> None:
     change(path, counts__values=np.full((4, 3), np.nan), events__time=["a", "b", "c", "d"])
     with pytest.raises(RtdecodeError, match=r"nothing can be saved: .*/events/time left out: holds <U1"):
         repair_session(path)
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(RtdecodeError, match="truncated"):
         repair_session(path)
-    with pytest.raises(RtdecodeError, match="no such file"):
+    with pytest.raises(RtdecodeError, match="does not exist"):
         repair_session(tmp_path / "missing.h5")

@@ -1,4 +1,4 @@
-"""The example in docs/session-files.md runs, and makes a session."""
+"""The example in docs/session-files.md runs, and its errors are those of the code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_fifteen_lines_of_h5py_make_a_session(tmp_path: Path) -> None:
     assert bin_session(session, 0.02).counts.sum() > 19_000
 
 
-def test_the_errors_it_lists_are_the_errors_there_are() -> None:
+def test_the_listed_errors_are_in_the_code() -> None:
     package = Path(__file__).parents[4] / "rtdecode" / "session"
     code = " ".join(file.read_text("utf-8") for file in package.glob("*.py"))
     rows = re.findall(
@@ -37,6 +37,6 @@ def test_the_errors_it_lists_are_the_errors_there_are() -> None:
     phrases = [phrase for row in rows[2:] for phrase in row.split(", ")]
     assert len(phrases) > 15
     for phrase in phrases:
-        # Numbers and the like are filled in; what stands between them must be in the code.
+        # Numbers and the like are filled in; the text between them must be in the code.
         fixed = max(re.split(r"\d+|<U1|…|\(|\)|-1|channel(?= \d)|lacks ", phrase), key=len).strip()
         assert fixed in code, phrase

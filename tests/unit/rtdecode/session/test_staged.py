@@ -1,4 +1,4 @@
-"""The staged file is a file like any other to HDF5, and what it commits is what was written."""
+"""The staged file behaves like a plain file, and commits what was written, in order."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_the_order_on_disk(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> 
     assert written[2:] == [superblock, rows, root, leaf, header]
 
 
-def test_what_the_disk_refuses_is_tried_again(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_writes_are_tried_again(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
     staged = StagedFile(descriptor)
     put(staged, 0, b"first")
     put(staged, 10, b"second")
@@ -120,7 +120,7 @@ def test_what_the_disk_refuses_is_tried_again(descriptor: int, monkeypatch: pyte
     assert on_disk(descriptor) == b"FIRST" + bytes(5) + b"second"
 
 
-def test_a_disk_that_takes_a_little_at_a_time(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_writes_a_few_bytes_at_a_time(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
     staged = StagedFile(descriptor)
     put(staged, 3, bytes(range(200)))
     pwrite = os.pwrite

@@ -1,4 +1,4 @@
-"""Writing: everything comes back, a failure leaves what was there."""
+"""Writing: everything is read back, and a failure leaves the old file."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def assert_same(actual: Any, expected: Any) -> None:
 
 @given(session=sessions())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_everything_comes_back(tmp_path: Path, session: Session) -> None:
+def test_everything_is_read_back(tmp_path: Path, session: Session) -> None:
     path = tmp_path / "session.h5"
     write_session(path, session)
     assert_same(read_session(path), session)
@@ -142,7 +142,7 @@ def spikes(n: int = 3) -> Session:
     return Session(2, events=Events(np.arange(n, dtype="f8"), np.zeros(n, "u2")), attrs={"subject": "Indy"})
 
 
-def test_large_arrays_come_back(tmp_path: Path) -> None:
+def test_large_arrays_are_read_back(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     n = 400_000
     session = Session(
@@ -154,7 +154,7 @@ def test_large_arrays_come_back(tmp_path: Path) -> None:
     assert_same(read_session(tmp_path / "large.h5"), session)
 
 
-def test_plain_h5py_finds_what_the_layout_promises(tmp_path: Path) -> None:
+def test_plain_h5py_reads_the_documented_layout(tmp_path: Path) -> None:
     write_session(tmp_path / "plain.h5", spikes())
     with h5py.File(tmp_path / "plain.h5") as file:
         assert file.attrs["format"] == "rtdecode-session"
@@ -180,11 +180,13 @@ def a_folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("place", "fix"),
-    [(without_a_folder, "create "), (below_a_file, "create "), (a_folder, "give a file name")],
+    ("make_path", "fix"),
+    [(without_a_folder, "create "), (below_a_file, "create "), (a_folder, "give the name of a file")],
 )
-def test_where_nothing_can_be_written(tmp_path: Path, place: Callable[[Path], Path], fix: str) -> None:
-    path = place(tmp_path)
+def test_a_file_that_cannot_be_written_is_refused(
+    tmp_path: Path, make_path: Callable[[Path], Path], fix: str
+) -> None:
+    path = make_path(tmp_path)
     with pytest.raises(RtdecodeError, match="cannot be written") as raised:
         write_session(path, spikes())
     assert raised.value.where == str(path)
@@ -192,7 +194,7 @@ def test_where_nothing_can_be_written(tmp_path: Path, place: Callable[[Path], Pa
     assert "\n" not in str(raised.value)
 
 
-def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "today.h5"
     write_session(path, spikes(3))
 
@@ -208,15 +210,19 @@ def test_a_failure_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch
     assert os.listdir(tmp_path) == ["today.h5"]
 
 
-def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+def test_an_invalid_session_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "bad.h5"
     bad_channel = Session(2, events=Events(np.zeros(1), np.array([2], "u2")))
     for session, problem in [
         (bad_channel, "channel 2 at row 0"),
         (Session(2), "holds no spikes"),
         (dataclasses.replace(spikes(), n_channels=0), "n_channels is 0"),
-        (dataclasses.replace(spikes(), attrs={"format": "mine"}), "attribute format is the format's own"),
+        (
+            dataclasses.replace(spikes(), attrs={"format": "mine"}),
+            "format is reserved by the format",
+        ),
     ]:
-        with pytest.raises(RtdecodeError, match=problem):
+        with pytest.raises(RtdecodeError, match=problem) as raised:
             write_session(path, session)
+        assert "--repair" not in str(raised.value)
     assert not path.exists()

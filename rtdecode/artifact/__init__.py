@@ -1,0 +1,25 @@
+"""The model artifact: one safetensors file with everything the runtime needs, and no pickle.
+
+    artifact = read_artifact("today.safetensors")
+    artifact.kind, artifact.n_channels, artifact.bin_width_s, artifact.model_id
+
+Tensors are named `run.*` (what the engine reads) and `train.*` (what a calibration continues from);
+one metadata entry, `rtdecode`, holds the rest as JSON. docs/model-files.md describes the file.
+"""
+
+from rtdecode.artifact.file import read_artifact, write_artifact
+from rtdecode.artifact.model import ModelArtifact, count_max_at
+from rtdecode.artifact.output import ROLES, Output, Role, infer_role
+from rtdecode.artifact.tensors import METADATA_KEY
+
+__all__ = [
+    "METADATA_KEY",
+    "ROLES",
+    "ModelArtifact",
+    "Output",
+    "Role",
+    "count_max_at",
+    "infer_role",
+    "read_artifact",
+    "write_artifact",
+]

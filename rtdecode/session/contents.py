@@ -1,0 +1,86 @@
+"""What a growing session file holds, and the rows and settings of its writer (`grow.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class DecodedColumns:
+    """The contents of `/decoded`.
+
+    Attributes:
+        n_outputs: columns of `values`.
+        origin_s: start of bin 0, seconds.
+        models: model_id of each model at the start (`SessionWriter.list_models` adds to them).
+        names: of the outputs.
+        out_names, out_units: of the output stage's axes; empty without one.
+        out_settings: the stage's `[output]` table.
+    """
+
+    n_outputs: int
+    origin_s: float
+    models: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    out_names: tuple[str, ...] = ()
+    out_units: tuple[str, ...] = ()
+    out_settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """The contents of a growing file.
+
+    Attributes:
+        n_channels: 1 to 65,535.
+        attrs: root attributes (subject, session_id, date, task, license, source, …).
+        behavior: names and units of the behaviour's columns, or None for no /behavior.
+        decoded: the contents of /decoded, or None for none.
+        counts: (bin_width_s, t0_s) where the source is a stream of counts, or None for no /counts.
+        events: whether there is /events.
+    """
+
+    n_channels: int
+    attrs: Mapping[str, str] = field(default_factory=dict)
+    behavior: tuple[Sequence[str], Sequence[str]] | None = None
+    decoded: DecodedColumns | None = None
+    counts: tuple[float, float] | None = None
+    events: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriterSettings:
+    """Sizes of chunks and of the memory for a disk that refuses writes.
+
+    Attributes:
+        event_rows, bin_rows, sample_rows, log_rows: rows of a chunk of /events, of /decoded and /counts, of
+            /behavior, and of /log.
+        max_waiting_bytes: what may wait in memory; the default is about an hour of 96 channels.
+    """
+
+    event_rows: int = 32_768
+    bin_rows: int = 2_048
+    sample_rows: int = 4_096
+    log_rows: int = 64
+    max_waiting_bytes: int = 64 << 20
+
+
+DEFAULT_SETTINGS = WriterSettings()
+
+
+class DecodedRows(NamedTuple):
+    """T bins of /decoded, in the dtypes and shapes of `layout.Decoded`; `out` if the file has that column."""
+
+    bin: ArrayLike
+    t_bin: ArrayLike
+    values: ArrayLike
+    flags: ArrayLike
+    model: ArrayLike
+    late: ArrayLike
+    lost: ArrayLike
+    counts: ArrayLike
+    out: ArrayLike | None = None
