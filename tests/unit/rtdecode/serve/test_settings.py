@@ -112,7 +112,7 @@ def test_values_within_their_range_are_taken(changes: dict[str, Any]) -> None:
         ({"grace_s": math.nan}, "--grace: must be auto"),
         ({"failsafe_after_s": 0.249}, r"--failsafe-after: must be at least 0\.25 s"),
         ({"failsafe_after_s": math.nan}, "--failsafe-after: must be"),
-        ({"behavior": "hand"}, r"--behavior: a behaviour stream is only recorded\. Fix: add --record"),
+        ({"behavior": "hand"}, r"--behavior: a behaviour stream can only be recorded\. Fix: add --record"),
         ({"bind": "5556"}, "--bind: 5556 is no endpoint. Fix: write it like tcp://127"),
         ({"control": "tcp://*:5557"}, "--control: .* can be reached from other machines.*Fix: .*--insecure"),
         ({"control": "nonsense", "insecure": True}, "--control: nonsense is no endpoint"),
