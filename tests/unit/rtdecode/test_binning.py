@@ -15,7 +15,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rtdecode.binning import FUTURE_TOLERANCE_S, RING_BINS, BinRing, CountBinning, EventBinning
+from rtdecode.binning import (
+    FUTURE_TOLERANCE_S,
+    RING_BINS,
+    BinRing,
+    CountBinning,
+    EventBinning,
+    EventColumns,
+    SampleColumns,
+)
 from rtdecode.kernels import binning as kernels
 
 N_CHANNELS = 3
@@ -156,15 +164,8 @@ class EventStream:
 
         def add(start: int, stop: int, first: int) -> int:
             rows = slice(start, stop)
-            return binning.add(
-                time[rows],
-                channel[rows],
-                accepted[rows],
-                lost_before[rows],
-                stop - start,
-                self.now[stop - 1],
-                first,
-            )
+            events = EventColumns(time[rows], channel[rows], accepted[rows], lost_before[rows])
+            return binning.add(events, stop - start, self.now[stop - 1], first)
 
         return bin_cut(ring, len(time), cuts, add, binning.close_until, clock), ring
 
@@ -270,9 +271,10 @@ def make_binning(**changes: Any) -> tuple[BinRing, EventBinning]:
 
 def add(binning: EventBinning, *time: float, now: float = 1e3, channel: int = 0) -> int:
     n = len(time)
-    return binning.add(
-        np.array(time), np.full(n, channel, np.int32), np.ones(n, np.uint8), np.zeros(n, np.uint32), n, now
+    events = EventColumns(
+        np.array(time), np.full(n, channel, np.int32), np.ones(n, np.uint8), np.zeros(n, np.uint32)
     )
+    return binning.add(events, n, now)
 
 
 @pytest.mark.parametrize("width_s", [0.02, 0.045, 0.064, 1 / 3, 0.0123, 1e-3 * math.pi])
@@ -498,16 +500,8 @@ class SampleStream:
 
         def add(start: int, stop: int, first: int) -> int:
             rows = slice(start, stop)
-            return binning.add(
-                time[rows],
-                counts[rows],
-                index[rows],
-                accepted[rows],
-                lost_before[rows],
-                stop - start,
-                self.now[stop - 1],
-                first,
-            )
+            samples = SampleColumns(time[rows], counts[rows], index[rows], accepted[rows], lost_before[rows])
+            return binning.add(samples, stop - start, self.now[stop - 1], first)
 
         return bin_cut(ring, n, cuts, add), ring
 
@@ -580,7 +574,8 @@ def test_a_bin_closes_with_its_last_sample(period_s: float, width_s: float) -> N
     one = np.ones(1, np.uint8), np.zeros(1, np.uint32)
     for n in range(500):
         stamp = np.array([(n + 1) * period_s])
-        binning.add(stamp, np.ones((1, N_CHANNELS), np.uint8), np.array([n]), *one, 1, 1e3)
+        sample = SampleColumns(stamp, np.ones((1, N_CHANNELS), np.uint8), np.array([n]), *one)
+        binning.add(sample, 1, 1e3)
         take_all(ring)
         b = math.floor((n + 0.5) * period_s / width_s)
         is_last = n == kernels.last_sample(b, period_s, width_s)
@@ -604,7 +599,8 @@ def test_counts_of_several_samples_saturate_together() -> None:
     binning = CountBinning(ring, 0.0, 0.01, anchor_bin=0)
     counts = np.array([[200], [100]], np.uint8)
     time, index = np.array([0.01, 0.02]), np.arange(2)
-    binning.add(time, counts, index, np.ones(2, np.uint8), np.zeros(2, np.uint32), 2, 1.0)
+    samples = SampleColumns(time, counts, index, np.ones(2, np.uint8), np.zeros(2, np.uint32))
+    binning.add(samples, 2, 1.0)
     assert [row[1:3] for row in take_all(ring)] == [((255,), 300)]
 
 

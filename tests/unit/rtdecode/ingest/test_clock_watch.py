@@ -70,7 +70,7 @@ def test_a_jump_is_called_once() -> None:
 def test_a_new_stream_is_watched_anew() -> None:
     watch = ClockWatch()
     observe_all(watch, [-7.0] * 13)
-    watch.forget()
+    watch.restart()
     assert observe_all(watch, [-7.0] * 13, start=50.26) == []
 
 

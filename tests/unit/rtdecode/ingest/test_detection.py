@@ -19,14 +19,14 @@ from rtdecode.ingest.detection import (
     DetectionSettings,
     Polarity,
     SpikeDetector,
-    joined,
+    concatenated,
     noise_sd,
 )
 
 
 def crossings_of(samples: NDArray[np.generic], how: DetectionSettings = DEFAULT) -> Crossings:
     detector = SpikeDetector(samples.shape[1], RATE_HZ, how)
-    return joined([detector.process(samples), detector.finish()])
+    return concatenated([detector.process(samples), detector.finish()])
 
 
 def pairs(crossings: Crossings) -> list[tuple[int, int]]:
@@ -59,11 +59,11 @@ def test_any_chunks_give_the_same_spikes(
         threshold_sd=3.0,
     )
     whole = SpikeDetector(3, RATE_HZ, how)
-    expected = joined([whole.process(samples), whole.finish()])
+    expected = concatenated([whole.process(samples), whole.finish()])
     cut = SpikeDetector(3, RATE_HZ, how)
     edges = [0, *(min(edge, len(samples)) for edge in itertools.accumulate(lengths)), len(samples)]
     parts = [cut.process(samples[begin:end]) for begin, end in itertools.pairwise(edges)]
-    found = joined([*parts, cut.finish()])
+    found = concatenated([*parts, cut.finish()])
     assert pairs(found) == pairs(expected)
     assert cut.noise is not None
     assert whole.noise is not None
@@ -83,7 +83,7 @@ def test_sample_by_sample_is_the_same_too() -> None:
     assert expected.sample.size > 10
     detector = SpikeDetector(3, RATE_HZ, how)
     parts = [detector.process(samples[i : i + 1]) for i in range(len(samples))]
-    assert pairs(joined([*parts, detector.finish()])) == pairs(expected)
+    assert pairs(concatenated([*parts, detector.finish()])) == pairs(expected)
 
 
 @pytest.mark.parametrize("reference", ["none", "mean", "median"])
@@ -201,7 +201,7 @@ def test_what_cannot_be_is_refused_in_one_line() -> None:
         with pytest.raises(RtdecodeError, match="channels"):
             SpikeDetector(n_channels, RATE_HZ)
     for noise in (np.ones(3), np.array([1.0, np.nan, 1.0, 1.0]), -np.ones(4)):
-        with pytest.raises(RtdecodeError, match="noise given"):
+        with pytest.raises(RtdecodeError, match="noise must have"):
             SpikeDetector(4, RATE_HZ, noise=noise)
 
 
@@ -229,7 +229,7 @@ def test_a_chunk_that_is_refused_leaves_no_trace(bad: float) -> None:
     broken[700, 1] = bad
     with pytest.raises(RtdecodeError, match="sample 2700 of channel 1 is"):
         detector.process(broken)
-    rest = joined([first, detector.process(samples[2000:]), detector.finish()])
+    rest = concatenated([first, detector.process(samples[2000:]), detector.finish()])
     assert pairs(rest) == pairs(crossings_of(samples, how))
 
 

@@ -243,7 +243,7 @@ def test_a_running_number_goes_on_after_the_largest_int32() -> None:
     inlet.send(np.arange(300) * 0.001, rows)
     n = feed.pull(0.0)
     assert counters.tolist() == [300, 0, 0, 0, 0, 0, 0]
-    assert feed.accepted[:n].all()
+    assert feed.columns.accepted[:n].all()
 
 
 def test_counters_go_on_over_feeds_and_sequence_numbers_do_not() -> None:
@@ -267,7 +267,7 @@ def test_the_first_whole_sample_after_the_anchor_opens_bin_0() -> None:
     assert feed.first_bin_start(n, 6.0, 7.0) is None
     loop = Loop(ring)
     loop.begin(feed, 5.02, n, 5.07)
-    assert feed.index[:n].tolist() == [-2, -1, 0, 1, 2, 3, 4]
+    assert feed.columns.number[:n].tolist() == [-2, -1, 0, 1, 2, 3, 4]
     check_taken(loop, [(5.04, (2 + 3,) * N_CHANNELS), (5.06, (4 + 5,) * N_CHANNELS)])
     assert int(ring.time_counters[time_counters.DISCARDED]) == 2
     inlet.send(5.08, np.ones(N_CHANNELS))
@@ -405,7 +405,7 @@ def test_counts_resume_only_past_the_bin_that_was_published_last() -> None:
     # Bin 3 went out as the bin up to 10.08; a sample's interval begins at 10.09, and with it bin 5.
     assert feed.binning.anchor_bin == 5
     assert feed.binning.bin_end_s(4) == pytest.approx(10.09)
-    assert feed.index[0] < 0
+    assert feed.columns.number[0] < 0
 
 
 # Kernels compiled for other types in the middle of a bin would cost a second of silence, so what a
@@ -479,7 +479,7 @@ for feed_type, dtypes, rate_hz in (
         feed.anchor(oldest, n)
         for i in range(60):
             now = pylsl.local_clock() if i % 2 else float(feed.inlet.time[n - 1])
-            observed.observe(feed.inlet.time, feed.accepted, n, now)
+            observed.observe(feed.inlet.time, feed.columns.accepted, n, now)
             buffers.add_samples(feed, n, now)
             at = 0
             while at < n:

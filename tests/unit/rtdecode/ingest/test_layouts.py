@@ -74,7 +74,7 @@ def test_what_varies_from_events(changes: dict[str, object], expected: Layout | 
 
 def check_choice(stream: StreamDescription, expected: Layout | None) -> None:
     if expected is None:
-        with pytest.raises(RtdecodeError, match=r"no spike layout is known.*Fix: events are type"):
+        with pytest.raises(RtdecodeError, match=r"no spike layout has this type.*Fix: events are type"):
             choose_layout(stream)
     else:
         assert choose_layout(stream) is expected

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtdecode.binning import EventColumns
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import Layout, StreamDescription, choose_layout
 from rtdecode.ingest.rows import rows_of
@@ -21,18 +22,20 @@ def read(
     layout: Layout, chunks: list[np.ndarray[Any, Any]]
 ) -> tuple[list[tuple[int, int, int, int]], list[int]]:
     """Read chunk after chunk; the columns of every row, and the counters."""
-    reader = rows_of(layout)
     counters = np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64)
-    channel, lost = np.zeros(64, np.int32), np.zeros(64, np.uint32)
-    unit, accepted = np.zeros(64, np.uint8), np.zeros(64, np.uint8)
+    reader = rows_of(layout, N_CHANNELS, counters)
+    columns = EventColumns(
+        np.zeros(64), np.zeros(64, np.int32), np.zeros(64, np.uint8), np.zeros(64, np.uint32)
+    )
+    unit = np.zeros(64, np.uint8)
     found: list[tuple[int, int, int, int]] = []
     for chunk in chunks:
         buffer = np.zeros((64, chunk.shape[1]), chunk.dtype)
         buffer[: len(chunk)] = chunk
-        reader.read(buffer, len(chunk), N_CHANNELS, channel, unit, accepted, lost, counters)
         n = len(chunk)
-        columns = (channel[:n], unit[:n], accepted[:n], lost[:n])
-        found += list(zip(*(column.tolist() for column in columns), strict=True))
+        reader.read(buffer, n, columns, unit)
+        read = (columns.channel[:n], unit[:n], columns.accepted[:n], columns.lost_before[:n])
+        found += list(zip(*(column.tolist() for column in read), strict=True))
     return found, counters.tolist()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.binning import BinRing
+from rtdecode.binning import ClosedBin
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_session
 from rtdecode.decode.stage import DecodeStage
@@ -23,8 +23,7 @@ from rtdecode.messages import Flag
 from rtdecode.output.settings import OutputSettings
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command
-from rtdecode.serve.loop import MOST_BEHIND, HotLoop
-from rtdecode.serve.meters import Meters
+from rtdecode.serve.loop import MOST_BEHIND, HotLoop, Sinks
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.swap import warm
@@ -122,8 +121,9 @@ class Publisher:
         self.cursors: list[dict[str, Any]] = []
         self.sent: list[tuple[str, bytes]] = []
 
-    def cursor(self, **message: Any) -> float:
-        self.cursors.append({"bin": message.pop("bin_number"), **message})
+    def cursor(self, closed: ClosedBin, **message: Any) -> float:
+        bin_of = {"bin": closed.bin, "n": closed.spikes, "late": closed.late, "lost": closed.lost}
+        self.cursors.append(bin_of | message)
         return self.clock.now
 
     def status(self, encoded: bytes) -> None:
@@ -164,21 +164,17 @@ class Rig:
         self.buffers = RecordBuffers(N_CHANNELS, 2, 1)
         stage = OutputSettings(control="fusion", fusion_s=0.5, workspace=((-40.0, 40.0),))
         self.output = OutputStage(stage, outputs, WIDTH_S, "test")
-        self.meters = Meters()
         self.stage = DecodeStage(load_decoder(self.artifact), outputs, self.artifact.bin_width_s)
         self.loop = HotLoop(
             ServeSettings(stream="M1", **{"grace_s": 0.002, **settings}),
             self.stage,
-            BinRing(N_CHANNELS, WIDTH_S),
             self.artifact,
             Path("first.safetensors"),
             self.connector,  # type: ignore[arg-type]
-            self.publisher,  # type: ignore[arg-type]
-            self.meters,
-            self.buffers,
+            Sinks(self.publisher, self.output, buffers=self.buffers),  # type: ignore[arg-type]
             clock,
-            self.output,
         )
+        self.meters = self.loop.meters
 
     def until(self, end_s: float) -> list[dict[str, Any]]:
         """Run to START_S + end_s; the cursors so far."""
@@ -403,7 +399,7 @@ def test_another_model_takes_over_between_two_bins() -> None:
     rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
     rig.until(3.0)
     candidate, old = rig.candidate(3.0), rig.stage.decoder
-    rig.send("look", candidate)
+    rig.send("prepare", candidate)
     assert candidate.fresh
     assert candidate.bins is not None
     assert len(candidate.bins) == 100, "the last two seconds"
@@ -461,12 +457,12 @@ def test_a_candidate_that_is_too_far_behind_is_sent_back_to_be_warmed() -> None:
     rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
     rig.until(3.0)
     candidate = rig.candidate(3.0)
-    rig.send("look", candidate)
+    rig.send("prepare", candidate)
     warm(candidate)
     rig.until(3.0 + (MOST_BEHIND + 4) * WIDTH_S)
     assert "closed while it was being warmed" in rig.send("swap", candidate).error
     assert rig.loop.artifact is rig.artifact
-    rig.send("look", candidate)
+    rig.send("prepare", candidate)
     assert not candidate.fresh
     warm(candidate)
     assert rig.send("swap", candidate).error == ""
@@ -490,25 +486,25 @@ def test_swaps_amid_outages_resets_and_pauses_come_out_the_same_offline(seed: in
     if seed % 2:
         # Before the stream is there at all.
         early = rig.candidate(9.0)
-        rig.loop.apply(Command("look", early))
+        rig.loop.apply(Command("prepare", early))
         warm(early)
         rig.loop.apply(Command("swap", early))
         swapped += 1
     while clock.now < START_S + 9.0:
         rig.until(clock.now - START_S + rng.choice([0.004, 0.05, 0.1, 0.3]))
-        action = rng.choice(["look", "look", "swap", "swap", "reset", "pause", "resume"])
-        if action == "look" and waiting is None:
+        action = rng.choice(["prepare", "prepare", "swap", "swap", "reset", "pause", "resume"])
+        if action == "prepare" and waiting is None:
             waiting = rig.candidate(rng.choice([2.0, 3.0, 4.0]))
-            rig.send("look", waiting)
+            rig.send("prepare", waiting)
             warm(waiting)
         elif action == "swap" and waiting is not None:
             if rig.send("swap", waiting).error == "":
                 swapped += 1
                 waiting = None
             else:
-                rig.send("look", waiting)
+                rig.send("prepare", waiting)
                 warm(waiting)
-        elif action not in ("look", "swap"):
+        elif action not in ("prepare", "swap"):
             rig.send(action)
     assert swapped >= 2
     cursors = rig.publisher.cursors

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from monitored import spikes_map
 
-from rtdecode.binning import BinRing, EventBinning
+from rtdecode.binning import BinRing, EventBinning, EventColumns
 from rtdecode.serve.spikes import MAX_BINS, SpikesReport
 
 WIDTH_S = 0.02
@@ -29,8 +29,8 @@ class Loop:
             k = int(self.rng.integers(0, 40))
             time = np.sort(self.rng.uniform(start_s, start_s + WIDTH_S * 0.999, k))
             channel = self.rng.integers(0, N_CHANNELS, k).astype(np.int32)
-            accepted, lost = np.ones(k, np.uint8), np.zeros(k, np.uint32)
-            assert self.binning.add(time, channel, accepted, lost, k, start_s + WIDTH_S) == k
+            events = EventColumns(time, channel, np.ones(k, np.uint8), np.zeros(k, np.uint32))
+            assert self.binning.add(events, k, start_s + WIDTH_S) == k
             self.binning.close_until(start_s + WIDTH_S * 1.0001)
             closed = self.ring.take()
             assert closed is not None
@@ -56,8 +56,8 @@ def test_every_bin_comes_once_as_the_ring_held_it(loop: Loop) -> None:
 def test_nothing_before_the_first_bin_and_for_a_bin_that_is_still_open(loop: Loop) -> None:
     report = SpikesReport(loop.ring)
     assert report.encoded() is None
-    start = np.zeros(1), np.zeros(1, np.int32), np.ones(1, np.uint8), np.zeros(1, np.uint32)
-    loop.binning.add(*start, 1, 0.01)
+    event = np.zeros(1), np.zeros(1, np.int32), np.ones(1, np.uint8), np.zeros(1, np.uint32)
+    loop.binning.add(EventColumns(*event), 1, 0.01)
     assert report.encoded() is None
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, ClosedBin
+from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, ClosedBin, EventColumns
 from rtdecode.ingest.feed import CountFeed, EventFeed
 from rtdecode.ingest.layouts import StreamDescription
 from rtdecode.kernels.recording import copy_events, count_recordable
@@ -35,10 +35,13 @@ def event_feed(time: Any, accepted: Any = None, first: int = 0) -> Any:
     stamps = np.atleast_1d(np.array(time, np.float64))
     n = len(stamps)
     return SimpleNamespace(
-        inlet=SimpleNamespace(time=stamps),
-        channel=np.arange(first, first + n, dtype=np.int32),
+        columns=EventColumns(
+            stamps,
+            channel=np.arange(first, first + n, dtype=np.int32),
+            accepted=np.ones(n, np.uint8) if accepted is None else np.array(accepted, np.uint8),
+            lost_before=np.zeros(n, np.uint32),
+        ),
         unit=(np.arange(first, first + n) % 256).astype(np.uint8),
-        accepted=np.ones(n, np.uint8) if accepted is None else np.array(accepted, np.uint8),
     )
 
 
@@ -46,7 +49,8 @@ def count_feed(index: Any, counts: Any = None) -> Any:
     numbers = np.atleast_1d(np.array(index, np.int64))
     if counts is None:
         counts = numbers[:, None] % 256 + np.zeros((1, N_CHANNELS))
-    return SimpleNamespace(index=numbers, counts=np.array(counts).astype(np.uint8))
+    columns = SimpleNamespace(number=numbers, counts=np.array(counts).astype(np.uint8))
+    return SimpleNamespace(columns=columns)
 
 
 def held(ring: EventRing) -> list[tuple[float, int, int]]:
