@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtdecode.console.recent import LATENCY_WINDOW
+from rtdecode.console.history import LATENCY_WINDOW
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 
 

@@ -69,11 +69,11 @@ def _run(settings: ServeSettings) -> None:
 
     console = Console(stderr=True)
     if sys.stderr.isatty() and console.is_interactive:
-        from rtdecode.console.view import StatusView
+        from rtdecode.console.status_view import StatusView
 
         with StatusView(console) as view:
             Daemon(settings, print_line=view.print_line, report=view.report).run()
         return
-    from rtdecode.console.lines import StatusLines
+    from rtdecode.console.status_lines import StatusLines
 
     Daemon(settings, print_line=print_line, report=StatusLines(print_line).report).run()
