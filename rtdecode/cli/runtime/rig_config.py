@@ -108,15 +108,15 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
 
 
 def config_text(ctx: typer.Context) -> str:
-    """All settings as a rig.toml, each with where it comes from."""
+    """All settings as a rig.toml, each with its origin."""
     rows = []
     for name in FLAGS:
         value = ctx.params[name]
         rows.append((f"# {name} =" if value is None else f"{name} = {_toml(value)}", _origin(ctx, name)))
     width = max(len(setting) for setting, _ in rows)
     lines = [
-        "# rtdecode serve: each setting and where it comes from.",
-        "# A flag wins over the environment, that over rig.toml, that over the default.",
+        "# rtdecode serve: each setting and its origin.",
+        "# Precedence: flag, environment, rig.toml, default.",
         *(f"{setting:<{width}}  # {origin}" for setting, origin in rows),
         "",
     ]

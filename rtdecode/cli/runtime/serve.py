@@ -27,7 +27,7 @@ def serve(
         ),
     ] = None,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print all settings and where each comes from, and exit.")
+        bool, typer.Option("--print-config", help="Print all settings with their origin, and exit.")
     ] = False,
     **options: Any,
 ) -> None:

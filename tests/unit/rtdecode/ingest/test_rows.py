@@ -45,7 +45,7 @@ def read(
     st.sampled_from(["int16", "int32", "int64"]),
     st.data(),
 )
-def test_plain_rows_are_what_they_say_however_they_are_cut(
+def test_plain_rows_do_not_depend_on_the_chunks(
     events: list[tuple[int, int]], dtype: str, data: st.DataObject
 ) -> None:
     rows = np.array([(c, u, 7, -9) for c, u in events], dtype)
@@ -68,7 +68,7 @@ def test_a_number_beyond_int32_is_no_channel(value: int) -> None:
     assert counters[sequence.OUT_OF_RANGE] == 1
 
 
-def test_numbered_rows_know_what_is_missing() -> None:
+def test_numbered_rows_count_losses_and_duplicates() -> None:
     rows = np.array([[1, 0, 10], [2, 0, 13], [3, 0, 13]], np.int32)
     found, counters = read(Layout.EVENTS, [rows])
     assert [row[2:] for row in found] == [(1, 0), (1, 2), (0, 0)]
@@ -86,11 +86,11 @@ def test_numbered_rows_know_what_is_missing() -> None:
         (StreamDescription("a", "SpikeEvents", 50, 50.0, "int16"), Layout.COUNTS),
     ],
 )
-def test_type_and_shape_tell_the_layout(stream: StreamDescription, layout: Layout) -> None:
+def test_the_layout_follows_from_type_and_shape(stream: StreamDescription, layout: Layout) -> None:
     assert choose_layout(stream) is layout
 
 
-def test_the_override_wins_over_the_type_and_not_over_the_shape() -> None:
+def test_an_override_must_fit_the_shape_but_not_the_type() -> None:
     odd = StreamDescription("a", "MySpikes", 50, 0.0, "int16")
     assert choose_layout(odd, Layout.SNIPPETS) is Layout.SNIPPETS
     with pytest.raises(RtdecodeError, match="--layout channel"):

@@ -1,4 +1,4 @@
-"""The hot loop on a clock of the test's own: every arrival, deadline and outage to the microsecond."""
+"""The hot loop on a simulated clock: every arrival, deadline and outage to the microsecond."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Clock:
         self.now = START_S
 
     def __call__(self) -> float:
-        # Looking at a clock takes time too; without it a loop that waits by looking would wait for ever.
+        # Reading a clock takes time too; without it a polling loop would never end.
         self.now += TICK_S
         return self.now
 
@@ -89,13 +89,13 @@ class Ready:
     def wait(self, timeout_s: float) -> bool:
         if not self.is_set():
             waiting = self._connector.sources
-            comes = waiting[0][0] if waiting else np.inf
-            self._connector.clock.now = min(self._connector.clock.now + timeout_s, comes)
+            ready_s = waiting[0][0] if waiting else np.inf
+            self._connector.clock.now = min(self._connector.clock.now + timeout_s, ready_s)
         return self.is_set()
 
 
 class Connector:
-    """Hands over each source at its time, once it is asked for."""
+    """Makes each source ready at its time, once it is requested."""
 
     def __init__(self, clock: Clock, sources: list[tuple[float, Source]]) -> None:
         self.clock, self.sources = clock, sources
@@ -242,7 +242,7 @@ def flags_of(cursors: list[dict[str, Any]]) -> list[int]:
     return [cursor["flags"] for cursor in cursors]
 
 
-def test_each_bin_goes_out_once_in_order_and_as_soon_as_it_is_known_complete() -> None:
+def test_each_bin_is_published_once_in_order_and_as_soon_as_it_is_complete() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 3.0))), clock=clock)
     cursors = rig.until(2.0)
@@ -256,7 +256,7 @@ def test_each_bin_goes_out_once_in_order_and_as_soon_as_it_is_known_complete() -
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_silence_is_flagged_by_event_time_and_looked_into() -> None:
+def test_silence_is_flagged_by_event_time_and_starts_a_search() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 1.0) + steady(3.0, 4.0, first_seq=334))), clock=clock)
     cursors = rig.until(3.5)
@@ -295,7 +295,7 @@ def test_an_outage_holds_then_decodes_from_a_whole_bin_with_the_decoder_reset() 
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_backlog_warms_the_decoder_silently_and_is_in_the_log() -> None:
+def test_backlog_warms_up_the_decoder_and_is_in_the_log() -> None:
     clock = Clock()
     source = Source(clock, steady(0.0, 2.0))
     rig = Rig((START_S + 0.495, source), clock=clock)
@@ -306,7 +306,7 @@ def test_backlog_warms_the_decoder_silently_and_is_in_the_log() -> None:
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_held_up_it_steps_every_bin_and_says_catch_up() -> None:
+def test_after_a_pause_every_bin_is_stepped_and_flagged_catch_up() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
     rig.until(1.0)
@@ -351,7 +351,7 @@ def test_stamps_that_jump_are_shifted_back_after_a_quarter_second(jump_s: float)
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_pause_resume_reset_and_stop_take_effect_at_the_bin_they_name() -> None:
+def test_pause_resume_reset_and_stop_take_effect_at_the_reported_bin() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 5.0))), clock=clock)
 
@@ -373,14 +373,14 @@ def test_pause_resume_reset_and_stop_take_effect_at_the_bin_they_name() -> None:
     assert held == list(range(paused, resumed))
     assert all(cursors[b]["value"] == [cursors[paused - 1]["value"][0], 0.0] for b in held)
     counts = rig.recorded().counts
-    # After a reset the filter sees this bin alone.
+    # After a reset the filter uses this bin alone.
     assert cursors[reset]["value"][0] == pytest.approx(float(counts[reset, 0]))
     send("stop")
     assert rig.loop.stopping
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_a_value_that_is_not_finite_is_held_and_the_decoder_starts_afresh() -> None:
+def test_after_a_value_that_is_not_finite_the_last_is_held_and_the_decoder_reset() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 3.0))), clock=clock)
     rig.until(1.0)
@@ -394,7 +394,7 @@ def test_a_value_that_is_not_finite_is_held_and_the_decoder_starts_afresh() -> N
     assert "nonfinite" in [e.kind for e in rig.buffers.log]
 
 
-def test_another_model_takes_over_between_two_bins() -> None:
+def test_a_model_is_swapped_between_two_bins() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
     rig.until(3.0)
@@ -417,7 +417,7 @@ def test_another_model_takes_over_between_two_bins() -> None:
     )
     counts = rig.recorded().counts.astype(float)
     b = command.bin
-    # The first value of the new filter rests on bins from before it took over.
+    # The first value of the new filter depends on bins from before the swap.
     assert cursors[b]["value"][0] == pytest.approx(
         3.0 * counts[b, 0] + 0.5 * counts[b - 1, 0] + 0.25 * counts[b - 2, 0]
     )
@@ -452,7 +452,7 @@ def test_a_swap_in_the_log_that_no_loop_wrote_is_refused(data: dict[str, Any]) -
         )
 
 
-def test_a_candidate_that_is_too_far_behind_is_sent_back_to_be_warmed() -> None:
+def test_a_candidate_that_is_too_far_behind_is_refused() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
     rig.until(3.0)
@@ -471,7 +471,7 @@ def test_a_candidate_that_is_too_far_behind_is_sent_back_to_be_warmed() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_swaps_amid_outages_resets_and_pauses_come_out_the_same_offline(seed: int) -> None:
+def test_swaps_outages_resets_and_pauses_give_the_same_offline(seed: int) -> None:
     clock = Clock()
     rng = random.Random(seed)
     first = steady(0.0, 4.0)
@@ -484,7 +484,7 @@ def test_swaps_amid_outages_resets_and_pauses_come_out_the_same_offline(seed: in
     swapped = 0
     waiting: Candidate | None = None
     if seed % 2:
-        # Before the stream is there at all.
+        # Before the stream is found.
         early = rig.candidate(9.0)
         rig.loop.apply(Command("prepare", early))
         warm(early)
@@ -513,7 +513,7 @@ def test_swaps_amid_outages_resets_and_pauses_come_out_the_same_offline(seed: in
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_what_the_reporting_thread_has_encoded_is_sent_once_whether_or_not_a_stream_is_there() -> None:
+def test_encoded_messages_are_sent_once_with_or_without_a_stream() -> None:
     clock = Clock()
     rig = Rig((START_S + 0.1, Source(clock, [(START_S + 0.2, START_S + 0.2, 0, 0)])), clock=clock)
     rig.loop.pending_spikes, rig.loop.pending_status = b"one", b"map"

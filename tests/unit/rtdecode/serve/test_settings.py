@@ -1,4 +1,4 @@
-"""What `serve` is told is refused at once where it cannot be meant, with the flag it came from."""
+"""Settings of `serve` out of their range are refused with their flag."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def make_settings(**changes: Any) -> ServeSettings:
     return ServeSettings(**({"stream": "M1"} | changes))
 
 
-def test_a_stream_alone_is_enough() -> None:
+def test_defaults() -> None:
     settings = make_settings()
     assert (settings.bind, settings.control) == ("tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557")
     assert (settings.grace_s, settings.carry_late, settings.failsafe_after_s) == (None, True, 1.0)
@@ -96,7 +96,7 @@ def test_a_stream_alone_is_enough() -> None:
         {"insecure": True, "bind": "tcp://*:5556"},
     ],
 )
-def test_values_within_their_range_are_taken(changes: dict[str, Any]) -> None:
+def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None:
     settings = make_settings(**changes)
     assert {name: getattr(settings, name) for name in changes} == changes
 
@@ -118,19 +118,19 @@ def test_values_within_their_range_are_taken(changes: dict[str, Any]) -> None:
         ({"control": "nonsense", "insecure": True}, "--control: nonsense is no endpoint"),
     ],
 )
-def test_values_outside_are_refused_with_their_flag(changes: dict[str, Any], complaint: str) -> None:
+def test_values_out_of_range_are_refused_with_their_flag(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(RtdecodeError, match=complaint):
         make_settings(**changes)
 
 
 @pytest.mark.parametrize("endpoint", LOOPBACK)
 @pytest.mark.parametrize("insecure", [True, False])
-def test_endpoints_of_this_machine_are_taken(endpoint: str, insecure: bool) -> None:
+def test_endpoints_of_this_machine_are_accepted(endpoint: str, insecure: bool) -> None:
     check_endpoint("--bind", endpoint, insecure=insecure)
 
 
 @pytest.mark.parametrize("endpoint", ELSEWHERE)
-def test_endpoints_that_others_reach_need_insecure(endpoint: str) -> None:
+def test_endpoints_that_other_machines_reach_need_insecure(endpoint: str) -> None:
     with pytest.raises(RtdecodeError, match="can be reached from other machines"):
         check_endpoint("--bind", endpoint, insecure=False)
     check_endpoint("--bind", endpoint, insecure=True)
@@ -138,14 +138,14 @@ def test_endpoints_that_others_reach_need_insecure(endpoint: str) -> None:
 
 @pytest.mark.parametrize("endpoint", NO_ENDPOINTS)
 @pytest.mark.parametrize("insecure", [True, False])
-def test_what_is_no_endpoint_is_refused(endpoint: str, insecure: bool) -> None:
+def test_an_invalid_endpoint_is_refused(endpoint: str, insecure: bool) -> None:
     with pytest.raises(RtdecodeError, match="is no endpoint"):
         check_endpoint("--bind", endpoint, insecure=insecure)
 
 
 @given(st.text(max_size=30) | st.builds("tcp://{}:{}".format, st.text(max_size=12), st.text(max_size=6)))
 @example("tcp://127.²:5556")
-def test_no_text_is_worse_than_a_refusal(endpoint: str) -> None:
+def test_every_text_is_accepted_or_refused(endpoint: str) -> None:
     refused = False
     try:
         check_endpoint("--bind", endpoint, insecure=False)
