@@ -44,7 +44,7 @@ class Inlet:
     """
 
     def __init__(self, info: Any, *, correction_s: float | None = None, timeout_s: float = 5.0) -> None:
-        # recover=False: liblsl's own recovery takes 2 s, says nothing, and matches by source_id only.
+        # recover=False: liblsl's own recovery takes 2 s without a report, and matches by source_id only.
         buffered = REGULAR_BUFFER_S if info.nominal_srate() else IRREGULAR_BUFFER
         self._inlet = pylsl.StreamInlet(info, max_buflen=buffered, recover=False)
         try:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import Layout
@@ -83,136 +83,95 @@ def read_timeout(seconds: float) -> float:
     return seconds or math.inf
 
 
-def _flag(help: str, **how: Any) -> dict[str, Flag]:
-    return {"flag": Flag(help, **how)}
-
-
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
-    """Settings of the daemon, checked. What a field means is its flag's help.
+    """Settings of the daemon, checked. The help of its flag describes each field, but for two:
 
-    A field without a flag:
-        output: the output stage, None for none; the table `[output]` of rig.toml.
+    Attributes:
+        output: the output stage, the table `[output]` of rig.toml; None for none.
         config: the rig.toml that was read, for errors about `output`.
 
     Raises:
         RtdecodeError: a value is out of its range.
     """
 
-    stream: str = field(metadata=_flag("Name of the LSL spike stream; required, here or in rig.toml."))
-    model: str | None = field(
-        default=None,
-        metadata=_flag("Model file or name; default: the stream's current model.", metavar="PATH|NAME"),
-    )
-    source_id: str | None = field(
-        default=None, metadata=_flag("LSL source_id to attach to, if several sources send this stream.")
-    )
-    layout: Layout | None = field(
-        default=None,
-        metadata=_flag(
-            "Stream layout: events, snippets, channel or counts; default: from its type and shape.",
-            read=read_layout,
-        ),
-    )
-    bind: str = field(default=DEFAULT_BIND, metadata=_flag("Endpoint of the cursor (ZeroMQ PUB)."))
-    control: str = field(default=DEFAULT_CONTROL, metadata=_flag("Endpoint for control (ZeroMQ REP)."))
-    record: Path | None = field(
-        default=None,
-        metadata=_flag(
-            "Session file (.h5) to write: spikes, decoded values and log.", metavar="FILE", read=Path
-        ),
-    )
-    behavior: str | None = field(
-        default=None, metadata=_flag("Name of a behaviour stream to record with the spikes.")
-    )
-    overwrite: bool = field(default=False, metadata=_flag("Allow --record to replace a file."))
-    lsl_out: str | None = field(
-        default=None, metadata=_flag("Name of an LSL stream that also carries the cursor.", metavar="NAME")
-    )
-    watch: Path | None = field(
-        default=None,
-        metadata=_flag(
-            "Folder to watch: a model file that is new or changed there replaces the current model.",
-            metavar="DIR",
-            read=Path,
-        ),
-    )
-    timeout_s: float = field(
-        default=60.0,
-        metadata=_flag(
-            "Seconds to wait for the stream at the start; 0: no limit.", name="timeout", read=read_timeout
-        ),
-    )
-    grace_s: float | None = field(
-        default=None,
-        metadata=_flag(
-            "Time that a bin waits for late events: auto, or milliseconds.",
-            name="grace",
-            default="auto",
-            read=read_grace,
-        ),
-    )
-    carry_late: bool = field(
-        default=True,
-        metadata=_flag(
-            "Handling of events that are one bin late: carry (into the open bin) or drop.",
-            name="late",
-            default="carry",
+    stream: Annotated[str, Flag("Name of the LSL spike stream; required, here or in rig.toml.")]
+    model: Annotated[
+        str | None, Flag("Model file or name; default: the stream's current model.", metavar="PATH|NAME")
+    ] = None
+    source_id: Annotated[str | None, Flag("LSL source_id, if several sources send this stream.")] = None
+    layout: Annotated[
+        Layout | None,
+        Flag("Layout: events, snippets, channel or counts; default: from type and shape.", read=read_layout),
+    ] = None
+    bind: Annotated[str, Flag("Endpoint of the cursor (ZeroMQ PUB).")] = DEFAULT_BIND
+    control: Annotated[str, Flag("Endpoint for control (ZeroMQ REP).")] = DEFAULT_CONTROL
+    record: Annotated[
+        Path | None,
+        Flag("Session file (.h5) to write: spikes, decoded values and log.", metavar="FILE", read=Path),
+    ] = None
+    behavior: Annotated[str | None, Flag("Name of a behaviour stream to record with the spikes.")] = None
+    overwrite: Annotated[bool, Flag("Allow --record to replace a file.")] = False
+    lsl_out: Annotated[
+        str | None, Flag("Name of an LSL stream that also carries the cursor.", metavar="NAME")
+    ] = None
+    watch: Annotated[
+        Path | None,
+        Flag("Folder whose new or changed model files are swapped in.", metavar="DIR", read=Path),
+    ] = None
+    timeout_s: Annotated[
+        float,
+        Flag("Seconds to wait for the stream at the start; 0: no limit.", "timeout", read=read_timeout),
+    ] = 60.0
+    grace_s: Annotated[
+        float | None,
+        Flag("Wait of a bin for late events: auto, or milliseconds.", "grace", "auto", read=read_grace),
+    ] = None
+    carry_late: Annotated[
+        bool,
+        Flag(
+            "Events one bin late: carry (into the open bin) or drop.",
+            "late",
+            "carry",
             read=read_late,
         ),
-    )
-    failsafe_after_s: float = field(
-        default=1.0,
-        metadata=_flag(
-            "Seconds of silence before the fail-safe: position held, velocity 0.", name="failsafe_after"
-        ),
-    )
-    insecure: bool = field(default=False, metadata=_flag("Allow endpoints that other machines can reach."))
-    json: bool = field(default=False, metadata=_flag("Print a status map per second on stdout, one a line."))
+    ] = True
+    failsafe_after_s: Annotated[
+        float, Flag("Seconds of silence before the fail-safe: position held, velocity 0.", "failsafe_after")
+    ] = 1.0
+    insecure: Annotated[bool, Flag("Allow endpoints that other machines can reach.")] = False
+    json: Annotated[bool, Flag("Print a status map per second on stdout, one a line.")] = False
     output: OutputSettings | None = None
     config: Path | None = None
 
     def __post_init__(self) -> None:
+        def refuse(flag: str, what: str, fix: str) -> None:
+            raise RtdecodeError(what, where=flag, fix=fix)
+
         if self.behavior is not None and self.record is None:
-            raise RtdecodeError(
-                "a behaviour stream can only be recorded", where="--behavior", fix="add --record OUT.h5"
-            )
+            refuse("--behavior", "a behaviour stream can only be recorded", "add --record OUT.h5")
         if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior):
-            raise RtdecodeError(
-                f"needs a name that no other stream here has, not {self.lsl_out!r}",
-                where="--lsl-out",
-                fix="choose a name such as cursor",
-            )
+            refuse("--lsl-out", f"needs another name than {self.lsl_out!r}", "choose an unused one")
         if not self.timeout_s > 0:
-            raise RtdecodeError(
-                f"must be above 0 seconds, not {self.timeout_s:g}",
-                where="--timeout",
-                fix="give seconds, or 0 to wait without limit",
-            )
+            refuse("--timeout", f"must be above 0 seconds, not {self.timeout_s:g}", "give 0 for no limit")
         if self.grace_s is not None and not 0 <= self.grace_s <= 1:
-            raise RtdecodeError(
-                f"must be auto, or 0 to 1000 milliseconds, not {1e3 * self.grace_s:g}",
-                where="--grace",
-                fix="use auto, or a few milliseconds",
-            )
+            refuse("--grace", "must be auto, or 0 to 1000 milliseconds", "use auto, or a few milliseconds")
         if not self.failsafe_after_s >= STALE_AFTER_S:
-            raise RtdecodeError(
-                f"must be at least {STALE_AFTER_S:g} s, not {self.failsafe_after_s:g}",
-                where="--failsafe-after",
-                fix=f"give {STALE_AFTER_S:g} or more: before that, values are only flagged STALE",
+            limit = f"{STALE_AFTER_S:g} s, when values turn STALE"
+            refuse(
+                "--failsafe-after", f"must be at least {limit}, not {self.failsafe_after_s:g}", "give more"
             )
         for flag, endpoint in (("--bind", self.bind), ("--control", self.control)):
             check_endpoint(flag, endpoint, insecure=self.insecure)
 
 
 def _flags() -> dict[str, Flag]:
+    hints = get_type_hints(ServeSettings, localns={"OutputSettings": object}, include_extras=True)
     found = {}
     for each in fields(ServeSettings):
-        if "flag" in each.metadata:
-            flag: Flag = each.metadata["flag"]
-            name = flag.name or each.name
+        for flag in getattr(hints[each.name], "__metadata__", ()):
             own = None if each.default is MISSING else each.default
-            default = own if flag.default is None else flag.default
+            name, default = flag.name or each.name, own if flag.default is None else flag.default
             found[name] = replace(flag, name=name, default=default, field=each.name)
     return found
 

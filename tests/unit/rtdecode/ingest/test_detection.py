@@ -69,9 +69,9 @@ def test_any_chunks_give_the_same_spikes(
     assert whole.noise is not None
     np.testing.assert_array_equal(cut.noise, whole.noise)
     # With given noise the result is the same, each spike in the chunk that contains it.
-    told = SpikeDetector(3, RATE_HZ, how, noise=whole.noise)
+    given_noise = SpikeDetector(3, RATE_HZ, how, noise=whole.noise)
     for begin, end in itertools.pairwise(edges):
-        now = told.process(samples[begin:end])
+        now = given_noise.process(samples[begin:end])
         inside = (expected.sample >= begin) & (expected.sample < end)
         assert pairs(now) == pairs(Crossings(expected.sample[inside], expected.channel[inside]))
 

@@ -14,6 +14,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.serve.settings import (
     DEFAULT_BIND,
     DEFAULT_CONTROL,
+    FLAGS,
     STALE_AFTER_S,
     ServeSettings,
     check_endpoint,
@@ -81,6 +82,13 @@ def test_defaults() -> None:
     assert (settings.grace_s, settings.carry_late, settings.failsafe_after_s) == (None, True, 1.0)
     assert (settings.model, settings.layout, settings.record, settings.behavior) == (None,) * 4
     assert STALE_AFTER_S == 0.25
+
+
+@pytest.mark.parametrize("name", sorted(FLAGS.keys() - {"stream"}))
+def test_the_default_of_a_flag_is_that_of_its_field(name: str) -> None:
+    flag = FLAGS[name]
+    read = flag.default if flag.read is None or flag.default is None else flag.read(flag.default)
+    assert read == getattr(make_settings(), flag.field)
 
 
 @pytest.mark.parametrize(
