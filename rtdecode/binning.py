@@ -1,19 +1,20 @@
-"""The rolling ring of bins and the two ways into it: events and count samples (DESIGN §3).
+"""The ring of recent bins, and binning of events and of count samples into it (docs/time.md).
 
     ring = BinRing(n_channels=96, bin_width_s=0.02)
     binning = EventBinning(ring, origin_s=now)
-    binning.add(time, channel, accepted, lost_before, n, now)
+    binning.add(EventColumns(time, channel, accepted, lost_before), n, now)
     binning.close_until(now - grace)
     while (closed := ring.take()) is not None:
         ...  # closed.counts, a view that is valid until the next bins are added
 
-The same events give the same bins however they are cut into chunks; bins close by the events
+The same events give the same bins whatever chunks they arrive in. A bin is closed by the events
 themselves or by the clock, whichever is first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +27,13 @@ I8 = npt.NDArray[np.int64]
 U1 = npt.NDArray[np.uint8]
 U4 = npt.NDArray[np.uint32]
 
-#: Two seconds of 20-ms bins: what calibration, the monitor and a swap look back on.
+#: Two seconds of 20-ms bins: the history that the monitor and a swap read.
 RING_BINS = 100
 
-#: An event stamped further ahead of the clock than this cannot be true.
+#: A stamp further ahead of the clock than this is an error.
 FUTURE_TOLERANCE_S = 0.005
 
-#: Earlier than any stamp that can be told from another in float64.
+#: Earlier than every stamp.
 LONG_AGO_S = -1e9
 
 
@@ -41,10 +42,10 @@ class ClosedBin:
     """One closed bin, taken from the ring.
 
     Attributes:
-        bin: its number.
+        bin: number of the bin.
         counts: u1[n_channels], a view into the ring.
-        spikes: events in it, carried ones included.
-        late, lost: events that came late or went missing while it was open.
+        spikes: number of events in it, carried ones included.
+        late, lost: number of events that arrived late or were lost while it was open.
         fed_until_s: time of the latest event in it; -inf for an empty bin.
     """
 
@@ -57,12 +58,12 @@ class ClosedBin:
 
 
 class BinRing:
-    """The last `n_bins` bins of counts and what is known about each.
+    """The last `n_bins` bins: counts, and numbers of spikes, late and lost events of each.
 
     Args:
-        n_channels: channels of the array.
-        bin_width_s: Δ, from the model artifact.
-        n_bins: how many bins are kept.
+        n_channels: number of channels of the array.
+        bin_width_s: Δ of the model, seconds.
+        n_bins: number of bins that are kept.
 
     Attributes:
         counts: u1[n_bins, n_channels], saturating at 255; bin b in row b % n_bins.
@@ -81,12 +82,12 @@ class BinRing:
 
     @property
     def open_bin(self) -> int:
-        """The bin that is filling now; every earlier one is closed."""
+        """Number of the open bin; every earlier one is closed."""
         return int(self.cursor[kernels.OPEN])
 
     @property
     def next_bin(self) -> int:
-        """The bin that `take` gives next, once it is closed."""
+        """Number of the bin that `take` returns next, once it is closed."""
         return int(self.cursor[kernels.NEXT])
 
     def open_up_to(self, b: int) -> bool:
@@ -98,14 +99,14 @@ class BinRing:
         )
 
     def empty_open_bin(self) -> None:
-        """Forget what the open bin holds: its stream died before it was complete."""
+        """Clear the open bin: its stream ended before the bin was complete."""
         slot = self.open_bin % self.n_bins
         self.counts[slot] = 0
         self.spikes[slot] = 0
         self.fed_until_s[slot] = -np.inf
 
     def take(self) -> ClosedBin | None:
-        """The oldest closed bin not taken yet, or None. The object and its counts are reused."""
+        """The oldest closed bin not taken yet, or None. Later calls reuse the object and its counts."""
         b = self.next_bin
         if b >= self.open_bin:
             return None
@@ -121,14 +122,45 @@ class BinRing:
         return taken
 
 
+class EventColumns(NamedTuple):
+    """Arrays of single spikes, one row each; preallocated, so that only the first rows are in use.
+
+    Attributes:
+        time: f8[N], seconds on the LSL clock.
+        channel: i4[N].
+        accepted: u1[N], 0 for a row to be skipped.
+        lost_before: u4[N], number of events that were lost right before this one.
+    """
+
+    time: F8
+    channel: I4
+    accepted: U1
+    lost_before: U4
+
+
+class SampleColumns(NamedTuple):
+    """Arrays of a counts stream, one row per sample; otherwise as `EventColumns`.
+
+    Attributes:
+        counts: u1[N, n_channels].
+        number: i8[N], of the sample since the anchor; negative before it.
+    """
+
+    time: F8
+    counts: U1
+    number: I8
+    accepted: U1
+    lost_before: U4
+
+
 class EventBinning:
-    """Spike events into a ring, on a grid that starts at `origin_s`.
+    """Puts spike events into the bins of a ring; bin edges are multiples of Δ from `origin_s`.
 
     Args:
-        ring: where the bins are.
+        ring: the bins.
         origin_s: bin k covers [origin_s + k·Δ, origin_s + (k+1)·Δ).
         not_before_s: events stamped earlier are counted as discarded.
-        carry: late events of the bin before go to the open bin (True) or nowhere (False).
+        carry: whether events that are one bin late are added to the open bin; False drops them.
     """
 
     def __init__(
@@ -137,24 +169,26 @@ class EventBinning:
         self.ring, self.origin_s, self.not_before_s, self.carry = ring, origin_s, not_before_s, carry
 
     def bin_end_s(self, b: int) -> float:
-        """t_bin: the end of bin `b`."""
+        """t_bin, the end of bin `b`."""
         return self.origin_s + (b + 1) * self.ring.bin_width_s
 
     def complete_at_s(self, b: int) -> float:
-        """The stamp past which nothing belongs to bin `b` any more."""
+        """Stamp from which on no event belongs to bin `b`."""
         return self.bin_end_s(b)
 
-    def add(
-        self, time: F8, channel: I4, accepted: U1, lost_before: U4, n: int, now: float, first: int = 0
-    ) -> int:
-        """Bin events `first … n-1`; returns `n`, or where it stopped because the ring is full."""
+    def add(self, events: EventColumns, n: int, now: float, first: int = 0) -> int:
+        """Bin events `first … n-1`.
+
+        Returns:
+            `n`, or the index of the event at which it stopped because the ring is full.
+        """
         ring = self.ring
         return int(
             kernels.bin_events(
-                time,
-                channel,
-                accepted,
-                lost_before,
+                events.time,
+                events.channel,
+                events.accepted,
+                events.lost_before,
                 first,
                 n,
                 now,
@@ -174,17 +208,17 @@ class EventBinning:
         )
 
     def close_until(self, t: float) -> bool:
-        """Close every bin that is complete at stamp `t`; False if the ring was full before that."""
+        """Close every bin that is complete at stamp `t`; False if the ring was full before that was done."""
         return _close_until(self, t)
 
 
 class CountBinning:
-    """Samples of a counts stream into a ring; sample 0 opens bin `anchor_bin`.
+    """Puts samples of a counts stream into the bins of a ring; sample 0 opens bin `anchor_bin`.
 
     Args:
-        ring: where the bins are.
-        origin_s: start of sample 0's interval.
-        period_s: p, one sample's interval; p <= Δ.
+        ring: the bins.
+        origin_s: start of the interval of sample 0.
+        period_s: p, the interval of a sample; p <= Δ.
         anchor_bin: the bin that sample 0 opens.
         carry: as in `EventBinning`; a late sample counts as many late events as it has counts.
     """
@@ -196,34 +230,24 @@ class CountBinning:
         self.origin_s = origin_s
 
     def bin_end_s(self, b: int) -> float:
-        """t_bin: the end of bin `b`."""
+        """t_bin, the end of bin `b`."""
         return self.origin_s + (b - self.anchor_bin + 1) * self.ring.bin_width_s
 
     def complete_at_s(self, b: int) -> float:
-        """The nominal stamp of the bin's last sample."""
+        """Nominal stamp of the last sample of bin `b`."""
         last = kernels.last_sample(b - self.anchor_bin, self.period_s, self.ring.bin_width_s)
         return self.origin_s + (last + 1) * self.period_s
 
-    def add(
-        self,
-        time: F8,
-        counts: U1,
-        index: I8,
-        accepted: U1,
-        lost_before: U4,
-        n: int,
-        now: float,
-        first: int = 0,
-    ) -> int:
-        """Bin samples `first … n-1`; returns `n`, or where it stopped because the ring is full."""
+    def add(self, samples: SampleColumns, n: int, now: float, first: int = 0) -> int:
+        """Bin samples `first … n-1`; returns as `EventBinning.add`."""
         ring = self.ring
         return int(
             kernels.bin_counts(
-                counts,
-                index,
-                time,
-                accepted,
-                lost_before,
+                samples.counts,
+                samples.number,
+                samples.time,
+                samples.accepted,
+                samples.lost_before,
                 first,
                 n,
                 now,
@@ -243,13 +267,13 @@ class CountBinning:
         )
 
     def close_until(self, t: float) -> bool:
-        """Close every bin that is complete at stamp `t`; False if the ring was full before that."""
+        """Close every bin that is complete at stamp `t`; False if the ring was full before that was done."""
         return _close_until(self, t)
 
 
 def _close_until(binning: EventBinning | CountBinning, t: float) -> bool:
     b = binning.ring.open_bin
-    # The ring cannot hold more, and a clock that leapt a year must not loop for it.
+    # The ring holds no more bins, and a clock that leapt by a year must not cause a loop over a year.
     limit = b + binning.ring.n_bins
     while b < limit and binning.complete_at_s(b) <= t:
         b += 1

@@ -1,7 +1,7 @@
-"""What is published when the decoder's own value must not be: one rule, live and offline.
+"""The value that is published instead of the decoder's own: one rule, live and offline.
 
-Hold the position, velocity 0 (DESIGN §12). The rule sees only the bin's flags and the decoder's
-value, so a recording reproduces it exactly.
+Position is held, velocity is 0. The rule uses only the flags of the bin and the value of the
+decoder, so a recording reproduces it exactly.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ HELD = int(Flag.FAILSAFE | Flag.PAUSED)
 
 
 class FailSafe:
-    """Passes the decoder's value on, or holds the last one.
+    """Returns the value of the decoder, or holds the last one.
 
     Args:
-        outputs: the model's; role "velocity" goes to 0 while held, everything else stays where it
-            was. Before anything was published that is the output's mean in the training data.
+        outputs: of the model; those of role "velocity" become 0 while held, all others keep their value.
+            Before the first value that is the mean of the output in the training data.
 
     Attributes:
-        value: f4[n_outputs], what is published.
+        value: f4[n_outputs], to be published.
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:

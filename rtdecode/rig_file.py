@@ -1,7 +1,7 @@
 """rig.toml: the settings of `serve` in a file, for a rig that is started the same way every morning.
 
-Keys at the top are the flags of `serve` (`failsafe_after` or `failsafe-after`), the table `[output]` holds
-the output stage. docs/rig.md describes it.
+Keys at the top are the flags of `serve` (`failsafe_after` or `failsafe-after`), the table `[output]` is
+the output stage (docs/rig.md).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ NAMES = {bool: "true or false", float: "a number", str: "a text"}
 
 @dataclass(frozen=True)
 class RigFile:
-    """What a rig.toml says.
+    """Contents of a rig.toml.
 
     Attributes:
         path: of the file.
-        flags: by the name of the flag, with underscores.
+        flags: values by name of the flag, with underscores.
         output: the output stage, None if it is off.
     """
 
@@ -38,7 +38,7 @@ class RigFile:
 
 
 def find_rig_file(named: Path | None) -> Path | None:
-    """The file that was named, else rig.toml in the current folder if there is one."""
+    """The given file, else rig.toml in the current folder if there is one."""
     if named is not None:
         return named
     here = Path(DEFAULT_NAME)
@@ -53,28 +53,28 @@ def read_rig_file(path: Path, flags: Mapping[str, type]) -> RigFile:
         flags: type of each flag that a file may set: bool, float, or str (for any that is written as text).
 
     Raises:
-        RtdecodeError: it cannot be read, is no TOML, has an unknown key (answered with the nearest name),
-            or a value of another type.
+        RtdecodeError: the file cannot be read, is not TOML, or has an unknown key (the fix names the nearest
+            valid one) or a value of another type.
     """
     document = _parse(path)
     table = document.pop(OUTPUT_TABLE, None)
     serve = document.pop(SERVE_TABLE, {})
     if not isinstance(serve, dict):
-        raise RtdecodeError("is no table", where=f"{path}: {SERVE_TABLE}", fix="write it as [serve]")
+        raise RtdecodeError("must be a table", where=f"{path}: {SERVE_TABLE}", fix="write it as [serve]")
     found: dict[str, Any] = {}
     for key, value in (*document.items(), *serve.items()):
         name = key.replace("-", "_")
         if name not in flags:
-            known = (*flags, OUTPUT_TABLE)
-            raise RtdecodeError(f"there is no setting {key!r}", where=str(path), fix=nearest(name, known))
+            valid = (*flags, OUTPUT_TABLE)
+            raise RtdecodeError(f"there is no setting {key!r}", where=str(path), fix=nearest(name, valid))
         if name in found:
-            raise RtdecodeError(f"{name} is set twice", where=str(path), fix="leave one out")
+            raise RtdecodeError(f"{name} is set twice", where=str(path), fix="delete one of them")
         found[name] = _checked(value, flags[name], f"{path}: {key}")
     return RigFile(path, found, None if table is None else _read_output(table, path))
 
 
 def read_output_table(path: Path) -> OutputSettings | None:
-    """The output stage of a rig.toml, None where it has none; its other keys are not looked at.
+    """The output stage of a rig.toml, None if it has none; other keys are ignored.
 
     Raises:
         RtdecodeError: as `read_rig_file`.
@@ -86,7 +86,7 @@ def read_output_table(path: Path) -> OutputSettings | None:
 def _read_output(table: Any, path: Path) -> OutputSettings:
     where = f"{path}: [{OUTPUT_TABLE}]"
     if not isinstance(table, dict):
-        raise RtdecodeError("is no table", where=where, fix="write it as [output]")
+        raise RtdecodeError("must be a table", where=where, fix="write it as [output]")
     return read_settings(table, where)
 
 
@@ -95,17 +95,19 @@ def _parse(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             return tomllib.load(file)
     except FileNotFoundError:
-        raise RtdecodeError("no such file", where=str(path), fix="check --config") from None
+        raise RtdecodeError("does not exist", where=str(path), fix="check --config") from None
     except OSError as error:
-        raise RtdecodeError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
+        raise RtdecodeError(
+            f"cannot be read ({error.strerror or error})", where=str(path), fix="check --config"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RtdecodeError(
-            f"is no TOML ({error})", where=str(path), fix='write it like grace = "auto"; see docs/rig.md'
+            f"is not TOML ({error})", where=str(path), fix='write it like grace = "auto"; see docs/rig.md'
         ) from None
 
 
 def _checked(value: Any, kind: type, where: str) -> Any:
-    """`value` as its flag takes it; a number will do where a text is expected (grace = 5)."""
+    """The value, as text if its flag takes text; a number is allowed for a text (grace = 5)."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {
         bool: isinstance(value, bool),
@@ -113,5 +115,7 @@ def _checked(value: Any, kind: type, where: str) -> Any:
         str: isinstance(value, str) or is_number,
     }[kind]
     if not fits:
-        raise RtdecodeError(f"must be {NAMES[kind]}, not {value!r}", where=where)
+        raise RtdecodeError(
+            f"must be {NAMES[kind]}, not {value!r}", where=where, fix=f"give {NAMES[kind]}; see docs/rig.md"
+        )
     return str(value) if kind is str else value

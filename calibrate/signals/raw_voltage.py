@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rtdecode.calibrate.signals.preprocess import window_samples
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.detection import DEFAULT, Crossings, DetectionSettings, SpikeDetector, joined
+from rtdecode.ingest.detection import DEFAULT, Crossings, DetectionSettings, SpikeDetector, concatenated
 from rtdecode.session.layout import Counts, Events
 
 #: Rows of a recording that are read at a time.
@@ -37,7 +37,7 @@ def detect_crossings(
         raise RtdecodeError(f"samples have shape {list(samples.shape)}", fix="give [samples, channels]")
     detector = SpikeDetector(samples.shape[1], rate_hz, settings)
     found = [detector.process(samples[begin : begin + PIECE]) for begin in range(0, len(samples), PIECE)]
-    return joined([*found, detector.finish()])
+    return concatenated([*found, detector.finish()])
 
 
 def detect_spikes(

@@ -28,7 +28,7 @@ class ModelArtifact:
     Two artifacts with one `model_id` decode alike. Arrays are copied, and read-only from then on.
 
     Args:
-        kind: which decoder steps it: "wiener", "kalman", "gru" or "alignnet".
+        kind: which decoder steps it, one of `rtdecode.decode.load.DECODERS`.
         causal: False for a non-causal network, which cannot be served.
         bin_width_s: the only bin width the model is valid for, in seconds.
         n_channels: channels of the stream, the masked ones included.

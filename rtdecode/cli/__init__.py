@@ -1,4 +1,4 @@
-"""The command line. Each command lives in the module of its name and imports what it needs when it runs."""
+"""The command line. Each command is in the module of its name, and imports its packages when it runs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def version(
 
 
 def main() -> None:
-    """Run the command line; exit 0 done, 1 could not be done, 2 bad usage (DESIGN §11)."""
+    """Run the command line; exit status 0: done, 1: failed, 2: bad usage."""
     # A fit beside a live daemon must not spin on every core; OpenBLAS reads this when NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     debug = "--debug" in sys.argv
@@ -65,7 +65,7 @@ def main() -> None:
             raise
         _fail(str(error))
     except BrokenPipeError:
-        # Whoever read our output has gone, `rtdecode … | head` say; nothing is left to be said.
+        # The reader of our output has ended, as in `rtdecode … | head`; nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
@@ -73,8 +73,8 @@ def main() -> None:
             raise
         if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("rtdecode."):
             _fail(
-                f"Python found a bare rtdecode folder that lacks {error.name}. Fix: start it from elsewhere "
-                "than the project's own folder, or set PYTHONSAFEPATH=1"
+                f"Python has imported an rtdecode folder that lacks {error.name}. Fix: start it outside "
+                "the project's folder, or set PYTHONSAFEPATH=1"
             )
         _fail(f"internal error, {type(error).__name__}: {error}. Fix: run again with --debug and report it")
 

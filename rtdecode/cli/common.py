@@ -1,4 +1,4 @@
-"""What the commands share: JSON on stdout, lines on stderr, values in the units people type."""
+"""Shared by the commands: JSON on stdout, lines on stderr, progress, tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JSON_HELP = "Print one JSON document on stdout and nothing else there."
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on one line; NaN and infinities, which JSON lacks, become null."""
+    """Print a JSON document on one line; NaN and infinity, which JSON lacks, become null."""
     print(json.dumps(_plain(document), ensure_ascii=False), flush=True)
 
 
@@ -40,7 +40,7 @@ def _plain(value: Any) -> Any:
 
 
 def print_line(line: str) -> None:
-    """A line for the person at the rig, on stderr."""
+    """Print a line for the person at the rig, on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -50,12 +50,12 @@ def split_names(text: str | None) -> tuple[str, ...] | None:
         return None
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
-        raise typer.BadParameter("give names such as x,y")
+        raise typer.BadParameter(f"{text!r} has no names; give some such as x,y")
     return names
 
 
 def on_signal(stop: Callable[[], None]) -> None:
-    """Let SIGINT and SIGTERM end the work in order instead of in the middle."""
+    """Call `stop` on SIGINT and SIGTERM, so that the work ends in order."""
 
     def handler(number: int, frame: FrameType | None) -> None:
         stop()
@@ -66,10 +66,10 @@ def on_signal(stop: Callable[[], None]) -> None:
 
 @contextmanager
 def whole_lines() -> Iterator[None]:
-    """Around a print after `on_signal`: a signal waits until the line is out.
+    """Context of a print after `on_signal`: a signal waits until the line is written.
 
-    One that comes while a pipe is full and its reader slow would end the write half done, and CPython 3.11
-    then drops the rest of a long line.
+    A signal while a pipe is full would interrupt the write, and CPython 3.11 then drops the rest of a long
+    line.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
@@ -80,10 +80,14 @@ def whole_lines() -> Iterator[None]:
 
 @contextmanager
 def needs_training_packages(what: str, command: str) -> Iterator[None]:
-    """Around the imports of a command that trains: what the extra `train` brings may not be there.
+    """Context of the imports of a command that trains, which needs the extra `train`.
+
+    Args:
+        what: subject of the error.
+        command: place of the error.
 
     Raises:
-        RtdecodeError: `what` needs a package that is not installed.
+        RtdecodeError: a package is not installed.
     """
     try:
         yield
@@ -99,9 +103,11 @@ def needs_training_packages(what: str, command: str) -> Iterator[None]:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """Gives a function of (what is being done, how much of it all): a bar on a terminal, lines elsewhere.
+    """Show progress: a bar on a terminal, lines elsewhere.
 
-    What stands behind a comma, such as the time left, makes no line of its own more often than every 15 s.
+    Yields:
+        A function of the current step, a text, and the fraction done, 0 to 1. A change of the text after a
+        comma, such as of the time left, gives a line at most every 15 s.
     """
     if sys.stderr.isatty():
         from rich.console import Console
@@ -111,36 +117,36 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
             task = bar.add_task("", total=1.0)
             yield lambda what, done: bar.update(task, description=what, completed=done)
         return
-    told, when_s = "", 0.0
+    last, last_s = "", 0.0
 
-    def tell(what: str, done: float) -> None:
-        nonlocal told, when_s
+    def report(what: str, done: float) -> None:
+        nonlocal last, last_s
         stem, now_s = what.partition(",")[0], time.monotonic()
-        if stem != told or (what != stem and now_s - when_s >= LINE_EVERY_S):
-            told, when_s = stem, now_s
+        if stem != last or (what != stem and now_s - last_s >= LINE_EVERY_S):
+            last, last_s = stem, now_s
             print_line(f"{done:4.0%} {what}")
 
-    yield tell
+    yield report
 
 
 def refuse_missing(missing: Sequence[str], n_jobs: int, folder: Path) -> None:
-    """After a command has written what it could: name the jobs that gave no result.
+    """Report jobs without a result, after all other results are written.
 
     Args:
-        missing: what each was and why it is missing.
-        n_jobs: of all.
-        folder: where the others are kept.
+        missing: job and reason, one text each.
+        n_jobs: number of all jobs.
+        folder: of the results.
 
     Raises:
-        RtdecodeError: there are some.
+        RtdecodeError: there are missing jobs.
     """
     for reason in missing:
         print_line(f"missing: {reason}")
     if missing:
         raise RtdecodeError(
-            f"{len(missing)} of {n_jobs} jobs gave no result, each is named above",
+            f"{len(missing)} of {n_jobs} jobs gave no result; each is listed above",
             where=str(folder),
-            fix="fix what it says and run the same command again; what is done is kept",
+            fix="correct the causes and run the same command again; finished jobs are kept",
         )
 
 
@@ -156,7 +162,7 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A figure for a table; a dash where there is none."""
+    """A number for a table; a dash for None, NaN and infinity."""
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.{digits}f}"

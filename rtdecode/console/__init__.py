@@ -1,1 +1,1 @@
-"""What `serve` and `monitor` draw on a terminal."""
+"""Status on a terminal, drawn by `serve` and by `monitor`."""

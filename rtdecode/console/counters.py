@@ -1,4 +1,4 @@
-"""The counters of the terminal view: totals, and what was gained lately, faults before all."""
+"""Rows of counters: totals and recent gains, faults first."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from itertools import zip_longest
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from rtdecode.console.fit_text import Part, Row
-from rtdecode.console.recent import Recent, under
+from rtdecode.console.history import Recent, under
+from rtdecode.console.text_rows import Part, Row
 
-#: The counters by column.
+#: Counters of each column.
 GROUPS = {
     "published": ("bins", "spikes", "stale", "failsafe", "catch_up", "nonfinite", "clipped"),
     "input": (
@@ -32,7 +32,7 @@ GROUPS = {
         "backlog_bins",
     ),
 }
-KNOWN = frozenset(key for group in GROUPS.values() for key in group)
+LISTED = frozenset(key for group in GROUPS.values() for key in group)
 
 #: Names that are not the key with spaces.
 NAMES = {
@@ -42,12 +42,12 @@ NAMES = {
     "backlog_bins": "warm-up bins",
 }
 
-#: Counters that grow while all is well.
+#: Counters that grow in normal operation.
 ORDINARY = frozenset(("bins", "spikes", "received", "backlog_bins", "late_carried", "clipped"))
 
 
 class Cell(NamedTuple):
-    """Widths of a counter in the table: its name, total and gain, and the space to the next column."""
+    """Widths of a counter in the table, cells: name, total, gain, and space to the next column."""
 
     name: int
     total: int
@@ -64,7 +64,7 @@ WIDE = Cell(14, 14, 10, 4)
 
 
 def count(n: int, room: int) -> str:
-    """A number in `room` characters, exact if it can be: 12,345 or 12345, else 12.3k or 12k."""
+    """A number in `room` characters, exact if possible: 12,345 or 12345, else 12.3k or 12k."""
     exact = f"{n:,}"
     if len(exact) <= room:
         return exact
@@ -74,16 +74,16 @@ def count(n: int, room: int) -> str:
 
 
 def groups_of(status: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
-    """Title and (key, name, total) of each group of counters; any that GROUPS lacks go to the last."""
+    """Title and (key, name, total) of each group of counters; any not in GROUPS are in the last."""
     counters = under(status, "counters")
-    others = tuple(key for key in counters if key not in KNOWN)
+    others = tuple(key for key in counters if key not in LISTED)
     for title, keys in GROUPS.items():
         listed = keys + others if title == "timing" else keys
         yield title, [(key, NAMES.get(key, key.replace("_", " ")), counters.get(key) or 0) for key in listed]
 
 
 def counter_style(key: str, total: int, gained: int) -> str:
-    """Red while a fault happens, yellow once it has, dim where there was none."""
+    """Style of a counter: red while a fault happens, yellow after one, dim without any."""
     if not total:
         return "zero"
     if key in ORDINARY:
@@ -92,7 +92,7 @@ def counter_style(key: str, total: int, gained: int) -> str:
 
 
 def counter_table(status: dict[str, Any], recent: Recent, cell: Cell) -> list[Row]:
-    """All counters in columns, zeros dim: the total, and what was gained lately."""
+    """All counters in columns, zeros dim: total and recent gain."""
     columns = []
     for title, counters in groups_of(status):
         span = f"{recent.span_s:.0f} s"
@@ -109,8 +109,8 @@ def counter_table(status: dict[str, Any], recent: Recent, cell: Cell) -> list[Ro
 
 
 def counter_rows(status: dict[str, Any], recent: Recent, room: int) -> list[Row]:
-    """Bins, samples and what is not zero of the rest, faults of now first, on lines of `room` characters."""
-    told: dict[str, list[tuple[int, Part]]] = {"published": [], "input": []}
+    """Bins, samples and other counters that are not zero, current faults first, on lines of `room` cells."""
+    parts_of: dict[str, list[tuple[int, Part]]] = {"published": [], "input": []}
     for title, counters in groups_of(status):
         for key, name, total in counters:
             head, gained = key in ("bins", "received"), recent.gained.get(key, 0)
@@ -118,11 +118,11 @@ def counter_rows(status: dict[str, Any], recent: Recent, room: int) -> list[Row]
                 text = f"{name} {total:,}" + (f" {gained:+,}" if gained else "")
                 style = counter_style(key, total, gained)
                 urgency = 0 if head else {"now": 1, "past": 2}.get(style, 3)
-                told["published" if title == "published" else "input"].append(
+                parts_of["published" if title == "published" else "input"].append(
                     (urgency, Part(text, style, cut=True))
                 )
     shown = []
-    for label, parts in told.items():
+    for label, parts in parts_of.items():
         lines: list[list[Part]] = [[]]
         for _, part in sorted(parts, key=itemgetter(0)):
             if lines[-1] and sum(len(other.text) + 2 for other in lines[-1]) + len(part.text) > room:

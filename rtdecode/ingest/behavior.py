@@ -16,13 +16,13 @@ from rtdecode.ingest.layouts import NUMERIC_FORMATS, StreamDescription
 from rtdecode.ingest.streams import StreamFinder
 
 PULL_S = 0.1
-LOOK_EVERY_S = 0.05
+SEARCH_EVERY_S = 0.05
 
 Block = tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]
 
 
 def column_names(stream: StreamDescription) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and units of a behaviour stream's columns; b0, b1 … where it has no labels."""
+    """Names and units of the columns of a behaviour stream; b0, b1 … if it has no labels."""
     labelled = len(stream.labels) == stream.n_columns and len(set(stream.labels)) == stream.n_columns
     names = stream.labels if labelled and all(stream.labels) else None
     units = stream.units if len(stream.units) == stream.n_columns else None
@@ -33,17 +33,17 @@ def column_names(stream: StreamDescription) -> tuple[tuple[str, ...], tuple[str,
 
 
 class BehaviorReader:
-    """A thread that takes in a behaviour stream and finds it again when it is gone.
+    """A thread that reads a behaviour stream and finds it again when it is gone.
 
     Args:
         name: of the stream.
 
     Attributes:
-        found: set once its columns are known.
+        found: set once its columns are found.
         names, units: of the columns, once found.
-        blocks: what came, times f8[n] on our clock and values f4[n, d], oldest first.
-        dropped: samples that were not finite or not later than the one before.
-        failure: why the stream cannot be recorded, or None.
+        blocks: samples, times f8[n] on our clock and values f4[n, d], oldest first.
+        dropped: number of samples that were not finite or not later than the one before.
+        failure: reason why the stream cannot be recorded, or None.
     """
 
     def __init__(self, name: str) -> None:
@@ -60,11 +60,11 @@ class BehaviorReader:
         self._thread = threading.Thread(target=self._run, name="rtdecode-behavior", daemon=True)
 
     def start(self) -> None:
-        """Begin to look for the stream."""
+        """Start to search for the stream."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; what it has read stays in `blocks`."""
+        """End the thread; samples that it has read stay in `blocks`."""
         self._stopping = True
         if self._thread.is_alive():
             self._thread.join(2 * PULL_S)
@@ -72,26 +72,26 @@ class BehaviorReader:
     def _run(self) -> None:
         finder = StreamFinder(self.name)
         while not self._stopping and self.failure is None:
-            infos = finder.look()
+            infos = finder.found()
             if not infos:
-                time.sleep(LOOK_EVERY_S)
+                time.sleep(SEARCH_EVERY_S)
                 continue
             newest = max(infos, key=lambda info: float(info.created_at()))
             inlet = self._open(newest)
             if inlet is None:
                 continue
-            finder.rest()
+            finder.pause()
             try:
                 self._read(inlet)
             except StreamLost:
-                finder.bury(newest.uid())
+                finder.ignore(newest.uid())
 
     def _open(self, newest: Any) -> Inlet | None:
         """The stream, opened; None if it did not answer in time or cannot be recorded."""
         hostname = newest.hostname()
-        known = self._correction if self._correction and self._correction[0] == hostname else None
+        before = self._correction if self._correction and self._correction[0] == hostname else None
         try:
-            inlet = Inlet(newest, correction_s=known[1] if known else None)
+            inlet = Inlet(newest, correction_s=before[1] if before else None)
         except StreamLost:
             return None
         if not self._fits(inlet.stream):
@@ -112,12 +112,15 @@ class BehaviorReader:
         names, units = column_names(stream)
         if stream.format not in NUMERIC_FORMATS:
             self.failure = RtdecodeError(
-                f"its samples are {stream.format}, not numbers", where=f"behaviour stream {stream}"
+                f"its samples are {stream.format}, not numbers",
+                where=f"behaviour stream {stream}",
+                fix="name a numeric stream with --behavior",
             )
         elif self.found.is_set() and names != self.names:
             self.failure = RtdecodeError(
-                f"it came back with columns {', '.join(names)} instead of {', '.join(self.names)}",
+                f"it has returned with columns {', '.join(names)} instead of {', '.join(self.names)}",
                 where=f"behaviour stream {stream}",
+                fix="record again, with the columns unchanged until the end",
             )
         else:
             self.names, self.units = names, units

@@ -1,4 +1,4 @@
-"""Keeps an inlet's clock correction fresh, on a thread where waiting costs nothing."""
+"""Keeps the clock correction of an inlet up to date, on a thread that may wait."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ REFRESH_EVERY_S = 5.0
 class ClockKeeper:
     """Measures the clock correction of one inlet at a time, at once and then every five seconds.
 
-    A first measurement takes 0.6 s, and one of a stream that has just died two; hence a thread of
-    its own, which neither the loop nor the search for the stream waits for.
+    A first measurement takes 0.6 s, and one of a stream that has just died 2 s; hence a thread of
+    its own, for which neither the loop nor the search for the stream waits.
     """
 
     def __init__(self) -> None:
@@ -23,11 +23,11 @@ class ClockKeeper:
         self._thread = threading.Thread(target=self._run, name="rtdecode-clock", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start to measure."""
         self._thread.start()
 
     def keep(self, inlet: Inlet | None) -> None:
-        """Look after this inlet from now on, or after none."""
+        """Measure this inlet from now on, or none."""
         self._inlet = inlet
         self._wake.set()
 
@@ -43,6 +43,6 @@ class ClockKeeper:
                 correction_s = inlet.measure_correction()
                 if correction_s is not None:
                     inlet.correction_s = correction_s
-            # An inlet that came meanwhile has set the event: it is not kept waiting.
+            # A new inlet has set the event: it is measured at once.
             self._wake.wait(REFRESH_EVERY_S)
             self._wake.clear()

@@ -1,4 +1,4 @@
-"""Noticing that a source's clock has jumped (DESIGN §12)."""
+"""Detects that the clock of a source has jumped."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import math
 
 from rtdecode.binning import FUTURE_TOLERANCE_S
 
-#: Stamps must be impossible for this long, without one that is not, before a jump is called.
+#: All stamps must be impossible for this long before a jump is detected.
 JUMP_CONFIRM_S = 0.25
 JUMP_CONFIRM_CHUNKS = 3
 
-#: A source that delivers later than this does not have a delay but another clock.
+#: An event older than this is not delayed: its source has another clock.
 MAX_AGE_S = 0.25
 
 
 class ClockWatch:
-    """Watches the age of the newest event of each chunk.
+    """Checks the age of the newest event of each chunk.
 
-    One impossible stamp is a bad event; a quarter second of nothing else is a clock that jumped,
-    or a source that never was on the LSL clock.
+    One impossible stamp is a bad event; a quarter second of only such stamps means that the clock has
+    jumped, or that the source never used the LSL clock.
 
     Args:
-        max_age_s: how old the newest event of a chunk may be.
+        max_age_s: largest age of the newest event of a chunk, seconds.
     """
 
     def __init__(self, max_age_s: float = MAX_AGE_S) -> None:
         self.max_age_s = max_age_s
-        self.forget()
+        self.restart()
 
-    def forget(self) -> None:
-        """Start anew: another stream, or a jump was taken care of."""
+    def restart(self) -> None:
+        """Start again: with another stream, or after a jump was corrected."""
         self._since_s = 0.0
         self._chunks = 0
         self._youngest_s = 0.0
 
     def observe(self, newest_s: float, now: float) -> float | None:
-        """Look at a chunk whose newest event is stamped `newest_s` and which arrived at `now`.
+        """Check a chunk that arrived at `now` and has its newest event at `newest_s`.
 
         Returns:
-            None, or the seconds to add to the stream's stamps once a jump is certain.
+            Seconds to add to the stamps of the stream once a jump is certain, else None.
         """
         age_s = now - newest_s
         if not math.isfinite(age_s):
@@ -53,5 +53,5 @@ class ClockWatch:
         if self._chunks < JUMP_CONFIRM_CHUNKS or now - self._since_s < JUMP_CONFIRM_S:
             return None
         offset_s = self._youngest_s
-        self.forget()
+        self.restart()
         return offset_s

@@ -1,4 +1,4 @@
-"""How long a source takes to deliver, and how long a bin therefore waits for it (DESIGN §3)."""
+"""Delivery delay of a source, and the grace that bins wait for it (docs/time.md)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AUTO_MIN_S = 0.0003
 AUTO_MAX_S = 0.010
 AUTO_QUANTILE = 0.999
 
-#: Fewer events than this say nothing about a 99.9 % quantile.
+#: Least number of events for a 99.9 % quantile.
 ENOUGH_EVENTS = 200
 
 
@@ -23,7 +23,7 @@ class DeliveryDelay:
     """A running histogram of arrival − stamp, in 10-µs steps up to 25 ms.
 
     Attributes:
-        histogram: i8[2500], events per step; halved whenever it holds 20,000.
+        histogram: i8[2500], events per step; divided by two whenever it holds 20,000.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class DeliveryDelay:
     def observe(
         self, time: npt.NDArray[np.float64], accepted: npt.NDArray[np.uint8], n: int, now: float
     ) -> None:
-        """Take in `n` events that were stamped `time` (f8) and arrived at `now`."""
+        """Add `n` events with stamps `time` (f8) that arrived at `now`; `accepted` (u1) 0 skips one."""
         observe_delays(time, accepted, n, now, STEP_S, FORGET_AT, self.histogram)
 
     def quantile_s(self, q: float) -> float:
@@ -40,19 +40,19 @@ class DeliveryDelay:
         return float(delay_quantile(self.histogram, STEP_S, q))
 
     def forget(self) -> None:
-        """Start anew: the stamps mean something else now."""
+        """Clear the histogram: the stamps have been shifted."""
         self.histogram[:] = 0
 
     def n_events(self) -> int:
-        """How many events the histogram holds."""
+        """Number of events in the histogram."""
         return int(self.histogram.sum())
 
 
 class AutoGrace:
     """grace = "auto": the 99.9 % quantile of delivery delay, between 0.3 and 10 ms.
 
-    Until enough events have come it waits the full 10 ms: a late cursor can be seen, an event
-    that missed its bin cannot.
+    Until enough events have arrived it is 10 ms: a late cursor is noticed, an event that missed its
+    bin is not.
     """
 
     def __init__(self, delay: DeliveryDelay) -> None:
@@ -60,16 +60,16 @@ class AutoGrace:
         self.seconds = AUTO_MAX_S
 
     def update(self) -> None:
-        """Follow the source; called once a bin."""
+        """Measure the quantile again; called once a bin."""
         if self._delay.n_events() >= ENOUGH_EVENTS:
             self.seconds = min(max(self._delay.quantile_s(AUTO_QUANTILE), AUTO_MIN_S), AUTO_MAX_S)
 
 
 class FixedGrace:
-    """A grace that the person at the rig has fixed."""
+    """A constant grace, `--grace MILLISECONDS`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
     def update(self) -> None:
-        """Nothing to follow."""
+        """Nothing to measure."""

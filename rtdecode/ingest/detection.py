@@ -5,10 +5,9 @@
         crossings = detector.process(chunk)
     crossings = detector.finish()
 
-The spikes are the same to the last one however the recording is cut;
-`rtdecode.calibrate.signals.raw_voltage` takes it whole. Nothing here uses later samples but the
-noise estimate, which waits for its first stretch of data; a detector that is given the noise does not wait
-either.
+The spikes do not depend on the chunks; `rtdecode.calibrate.signals.raw_voltage` processes a whole
+recording. Detection is causal but for the noise estimate, which needs the first seconds of data; with given
+noise it is causal throughout.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from rtdecode.kernels.broadband import filter_rows, find_crossings, subtract_mea
 Polarity = Literal["negative", "both"]
 Reference = Literal["none", "mean", "median"]
 
-#: Rows that go through the kernels at a time: they stay in the processor's second-level cache.
+#: Rows per call of the kernels: they fit into the second-level cache of the processor.
 BLOCK = 256
 
 #: Median of |x| over the SD of Gaussian noise.
 MEDIAN_OF_NORMAL = 0.6745
 
-#: Larger samples are no voltages in any unit.
+#: Larger samples are not voltages in any unit.
 LARGEST = 1e30
 
 #: No crossing yet.
@@ -42,19 +41,19 @@ LONG_AGO = -(2**62)
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionSettings:
-    """How spikes are found.
+    """Settings of spike detection.
 
     Attributes:
         low_hz, high_hz: edges of the pass band, where the gain is 1/√2.
-        order: of the Butterworth filter at either edge. A causal filter of a higher order cuts off more
-            steeply and rings more: a large spike then dips a second time 1 ms later or more.
-        threshold_sd: how many noise SDs away from 0 the threshold lies.
-        polarity: "negative" looks for troughs only, "both" for troughs and peaks.
-        refractory_s: after a spike, a channel has no other for so long.
-        reference: what is taken off all channels after the band-pass: their mean (which one channel of
-            artefacts shifts), their median (which it does not; it takes longer, and wants dozens of
-            channels), or nothing. Dead channels, exactly 0 there, take no part.
-        noise_s: the first stretch of the recording, from which the noise is estimated.
+        order: of the Butterworth filter at each edge. A causal filter of a higher order cuts off more
+            steeply and rings more: a large spike then has a second trough 1 ms later or more.
+        threshold_sd: threshold in SDs of the noise.
+        polarity: "negative" detects troughs only, "both" troughs and peaks.
+        refractory_s: least time between two spikes of a channel, seconds.
+        reference: subtracted from all channels after the band-pass: their mean (which one channel with
+            artefacts shifts), their median (robust, slower, needs dozens of
+            channels), or nothing. Dead channels, exactly 0 there, are left out.
+        noise_s: length of the start of the recording from which the noise is estimated, seconds.
 
     Raises:
         RtdecodeError: a value is out of its range.
@@ -76,13 +75,13 @@ class DetectionSettings:
             ("order", self.order in range(1, 9), "be 1 to 8"),
             ("threshold_sd", 0 < self.threshold_sd < math.inf, "be positive"),
             ("polarity", self.polarity in polarities, f"be one of {', '.join(polarities)}"),
-            ("refractory_s", 0 <= self.refractory_s <= 1, "lie between 0 and 1 second"),
+            ("refractory_s", 0 <= self.refractory_s <= 1, "be between 0 and 1 second"),
             ("reference", self.reference in references, f"be one of {', '.join(references)}"),
-            ("noise_s", 0 < self.noise_s <= 60, "lie above 0 and up to 60 seconds"),
+            ("noise_s", 0 < self.noise_s <= 60, "be above 0 and up to 60 seconds"),
         )
         for name, fine, what in ranges:
             if not fine:
-                raise RtdecodeError(f"must {what}", where=name)
+                raise RtdecodeError(f"must {what}", where=name, fix="correct the detection settings")
 
 
 DEFAULT = DetectionSettings()
@@ -90,10 +89,10 @@ DEFAULT = DetectionSettings()
 
 @dataclass(frozen=True, eq=False)
 class Crossings:
-    """Spikes by the sample at which the threshold was crossed.
+    """Threshold crossings.
 
     Attributes:
-        sample: i8[n], number since the start of the recording, not decreasing.
+        sample: i8[n], sample number from the start of the recording, not decreasing.
         channel: u2[n], increasing among equal samples.
     """
 
@@ -102,24 +101,24 @@ class Crossings:
 
 
 class SpikeDetector:
-    """Finds spikes in a recording that comes in chunks.
+    """Detects spikes in a recording that arrives in chunks.
 
-    Each sample less its channel's first one (so that an offset does not ring) goes through a causal
-    Butterworth band-pass; then the reference comes off; a spike is the first sample beyond
-    `threshold_sd` · noise, at least `refractory_s` behind the channel's last spike. A channel whose noise is
+    Each sample minus the first one of its channel (so that an offset does not ring) passes a causal
+    Butterworth band-pass; then the reference is subtracted. A spike is the first sample beyond
+    `threshold_sd` · noise, at least `refractory_s` after the last spike of the channel. A channel with noise
     0, dead or unplugged, has none.
 
     Args:
         n_channels: C, 1 to 65,535.
         rate_hz: samples per second.
-        settings: what is looked for.
-        noise: f8[C], SD of each channel's noise after band-pass and reference; None to estimate it.
+        settings: of the detection.
+        noise: f8[C], SD of the noise of each channel after band-pass and reference; None to estimate it.
 
     Attributes:
-        noise: f8[C], SD of the noise, in the samples' unit; None until the first stretch is in.
+        noise: f8[C], SD of the noise, in the unit of the samples; None until it is estimated.
 
     Raises:
-        RtdecodeError: the rate is too low for the band, or noise or channels are impossible.
+        RtdecodeError: the rate is too low for the band, or noise or channels are out of range.
     """
 
     noise: NDArray[np.float64] | None
@@ -132,7 +131,9 @@ class SpikeDetector:
         noise: NDArray[np.float64] | None = None,
     ) -> None:
         if not 1 <= n_channels <= np.iinfo(np.uint16).max:
-            raise RtdecodeError(f"{n_channels} channels", fix="give samples of 1 to 65535 channels")
+            raise RtdecodeError(
+                f"samples cannot have {n_channels} channels", fix="give samples of 1 to 65535 channels"
+            )
         if not (math.isfinite(rate_hz) and rate_hz > 2 * settings.high_hz):
             raise RtdecodeError(
                 f"a rate of {rate_hz:g} Hz cannot hold a band up to {settings.high_hz:g} Hz",
@@ -146,7 +147,7 @@ class SpikeDetector:
         self._offset: NDArray[np.float64] | None = None
         self._row = np.zeros(n_channels)
         self._filtered = np.zeros((BLOCK, n_channels), np.float32)
-        self._stretch = np.zeros((0, n_channels), np.float32)
+        self._start = np.zeros((0, n_channels), np.float32)
         self._n_filtered = self._n_searched = 0
         self._beyond = np.zeros(n_channels, np.uint8)
         self._last = np.full(n_channels, LONG_AGO)
@@ -155,28 +156,30 @@ class SpikeDetector:
         self.noise = None
         if noise is None:
             n_rows = max(1, round(settings.noise_s * rate_hz))
-            self._stretch = np.empty((n_rows, n_channels), np.float32)
+            self._start = np.empty((n_rows, n_channels), np.float32)
         else:
             self._set_noise(_checked_noise(noise, n_channels))
 
     def process(self, samples: NDArray[np.generic]) -> Crossings:
-        """The spikes in the next samples; those of the first stretch come with the chunk that ends it.
+        """Detect spikes in the next samples; those of the first `noise_s` are returned once these are over.
 
         Args:
             samples: whole or floating-point numbers [T, C], T 0 or more, in any unit.
 
         Raises:
-            RtdecodeError: another number of channels, or samples that are not finite; nothing is taken of
-                such a chunk.
+            RtdecodeError: another number of channels, or samples that are not finite; nothing of such a
+                chunk is used.
         """
         self._check(samples)
-        return joined([self._take(samples[begin : begin + BLOCK]) for begin in range(0, len(samples), BLOCK)])
+        return concatenated(
+            [self._take(samples[begin : begin + BLOCK]) for begin in range(0, len(samples), BLOCK)]
+        )
 
     def finish(self) -> Crossings:
-        """The spikes of a recording that ended within its first stretch; otherwise none are left."""
+        """The spikes of a recording that ended within its first `noise_s`; otherwise none are left."""
         if self.noise is not None or self._n_filtered == 0:
-            return joined([])
-        return self._search_stretch()
+            return concatenated([])
+        return self._search_start()
 
     def _check(self, samples: NDArray[np.generic]) -> None:
         if samples.ndim != 2 or samples.shape[1] != self.n_channels:
@@ -190,7 +193,7 @@ class SpikeDetector:
             row, channel = np.argwhere(~(np.abs(samples) <= LARGEST))[0]
             raise RtdecodeError(
                 f"sample {self._n_filtered + row} of channel {channel} is {samples[row, channel]}",
-                fix="cut out or fill what was lost before looking for spikes",
+                fix="cut out or fill lost samples before detecting spikes",
             )
 
     def _take(self, samples: NDArray[np.generic]) -> Crossings:
@@ -207,19 +210,18 @@ class SpikeDetector:
         self._n_filtered += len(rows)
         if self.noise is not None:
             return self._search(filtered)
-        n_more = min(len(filtered), len(self._stretch) - before)
-        self._stretch[before : before + n_more] = filtered[:n_more]
-        if self._n_filtered < len(self._stretch):
-            return joined([])
-        return joined([self._search_stretch(), self._search(filtered[n_more:])])
+        n_more = min(len(filtered), len(self._start) - before)
+        self._start[before : before + n_more] = filtered[:n_more]
+        if self._n_filtered < len(self._start):
+            return concatenated([])
+        return concatenated([self._search_start(), self._search(filtered[n_more:])])
 
-    def _search_stretch(self) -> Crossings:
-        stretch = self._stretch[: self._n_filtered]
-        self._set_noise(noise_sd(stretch))
-        self._stretch = self._stretch[:0].copy()
-        return joined(
-            [self._search(stretch[begin : begin + BLOCK]) for begin in range(0, len(stretch), BLOCK)]
-        )
+    def _search_start(self) -> Crossings:
+        start = self._start[: self._n_filtered]
+        self._set_noise(noise_sd(start))
+        self._start = self._start[:0].copy()
+        blocks = [start[begin : begin + BLOCK] for begin in range(0, len(start), BLOCK)]
+        return concatenated([self._search(block) for block in blocks])
 
     def _search(self, filtered: NDArray[np.float32]) -> Crossings:
         n = find_crossings(
@@ -239,14 +241,14 @@ class SpikeDetector:
 def noise_sd(filtered: NDArray[np.floating]) -> NDArray[np.float64]:
     """SD of each channel's noise f8[C], as median(|x|)/0.6745 over [T, C] (Quiroga et al. 2004).
 
-    Spikes hardly move the median, while they would raise the SD itself and with it the threshold.
+    Spikes hardly change the median, while they would raise the SD itself and with it the threshold.
     """
     sd: NDArray[np.float64] = np.median(np.abs(filtered), axis=0).astype(np.float64) / MEDIAN_OF_NORMAL
     return sd
 
 
-def joined(parts: list[Crossings]) -> Crossings:
-    """Crossings of chunks that follow one another, as one."""
+def concatenated(parts: list[Crossings]) -> Crossings:
+    """Crossings of consecutive chunks, as one."""
     samples = [part.sample for part in parts]
     channels = [part.channel for part in parts]
     return Crossings(
@@ -258,6 +260,7 @@ def joined(parts: list[Crossings]) -> Crossings:
 def _checked_noise(noise: NDArray[np.float64], n_channels: int) -> NDArray[np.float64]:
     if noise.shape != (n_channels,) or not (np.isfinite(noise) & (noise >= 0)).all():
         raise RtdecodeError(
-            "the noise given is not one finite SD, 0 or more, for each channel", fix=f"give {n_channels}"
+            "the noise must have one finite SD, 0 or more, for each channel",
+            fix=f"give f8[{n_channels}]",
         )
     return noise.astype(np.float64)

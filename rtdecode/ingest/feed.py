@@ -1,7 +1,7 @@
-"""A spike stream as the loop sees it: pull, check, bin; one class for single spikes, one for counts.
+"""A spike stream as the loop uses it: pull, check, bin; one class for single spikes, one for counts.
 
-A feed owns its inlet, its sequence numbers and the grid its bins lie on. The loop pulls, then adds
-what was pulled to the ring in as many pieces as the ring takes:
+A feed owns its inlet, its sequence numbers and the edges of its bins. The loop pulls, then adds what was
+pulled to the ring in as many pieces as the ring takes:
 
     n = feed.pull(timeout_s)
     at = 0
@@ -17,18 +17,25 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, CountBinning, EventBinning
+from rtdecode.binning import (
+    FUTURE_TOLERANCE_S,
+    BinRing,
+    CountBinning,
+    EventBinning,
+    EventColumns,
+    SampleColumns,
+)
 from rtdecode.ingest.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.rows import rows_of
 from rtdecode.kernels import sequence
 
-Grid = EventBinning | CountBinning
+Binning = EventBinning | CountBinning
 
 I8 = npt.NDArray[np.int64]
 I4 = npt.NDArray[np.int32]
 
-#: Jitter that a counts stream is granted before its own is known: the first stamp carries an error
+#: Jitter that a counts stream is allowed before its own is measured: the first stamp has an error
 #: too, so with ±0.3 p of jitter the second may be 0.6 p off. Four times this is 0.75 p.
 START_JITTER_PERIODS = 0.1875
 
@@ -38,14 +45,14 @@ class EventFeed:
 
     Args:
         inlet: open.
-        ring: where the bins are.
-        carry: what happens to late events.
+        ring: the bins.
+        carry: whether events that are one bin late are carried into the open bin.
         counters: i8[N_SEQUENCE_COUNTERS], shared with the feeds before and after.
-        layout: how its rows are read.
+        layout: of the stream's rows.
 
     Attributes:
-        channel, unit, accepted, lost_before: per event of the last pull.
-        binning: the grid, None until anchored.
+        columns, unit: events of the last pull.
+        binning: sets the edges of the bins, None until anchored.
     """
 
     def __init__(
@@ -57,45 +64,39 @@ class EventFeed:
         counters: I8,
         layout: Layout = Layout.EVENTS,
     ) -> None:
-        self.inlet, self.ring, self._carry, self._counters = inlet, ring, carry, counters
-        self.layout, self._rows = layout, rows_of(layout)
+        self.inlet, self.ring, self._carry = inlet, ring, carry
+        self.layout, self._rows = layout, rows_of(layout, ring.n_channels, counters)
         self.binning: EventBinning | None = None
-        self.channel: I4 = np.zeros(MAX_PULL, np.int32)
+        self.columns = EventColumns(
+            inlet.time,
+            channel=np.zeros(MAX_PULL, np.int32),
+            accepted=np.zeros(MAX_PULL, np.uint8),
+            lost_before=np.zeros(MAX_PULL, np.uint32),
+        )
         self.unit: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
-        self.accepted: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
-        self.lost_before: npt.NDArray[np.uint32] = np.zeros(MAX_PULL, np.uint32)
 
     def pull(self, timeout_s: float) -> int:
-        """Take what there is (see `Inlet.pull`) and check it."""
+        """Take what has arrived (see `Inlet.pull`) and check it."""
         n = self.inlet.pull(timeout_s)
         if n:
-            self._rows.read(
-                self.inlet.samples,
-                n,
-                self.ring.n_channels,
-                self.channel,
-                self.unit,
-                self.accepted,
-                self.lost_before,
-                self._counters,
-            )
+            self._rows.read(self.inlet.samples, n, self.columns, self.unit)
         return n
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
-        """Stamp of the oldest good event pulled that lies in [earliest, latest], None if none does."""
+        """Stamp of the oldest accepted event pulled that is in [earliest, latest], or None."""
         time = self.inlet.time[:n]
-        good = time[(self.accepted[:n] != 0) & (time >= earliest) & (time <= latest)]
+        good = time[(self.columns.accepted[:n] != 0) & (time >= earliest) & (time <= latest)]
         return float(good.min()) if len(good) else None
 
     def anchor(self, origin_s: float, n: int) -> EventBinning:
-        """Start bin 0 at `origin_s`; events before it are discarded. Returns the grid."""
+        """Start bin 0 at `origin_s`; events before it are discarded."""
         self.binning = EventBinning(self.ring, origin_s, not_before_s=origin_s, carry=self._carry)
         return self.binning
 
-    def resume(self, grid: Grid, n: int) -> bool:
-        """Go on after an outage: on the same grid, with the first bin that is all there."""
+    def resume(self, before: Binning, n: int) -> bool:
+        """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
         b = self.ring.open_bin
-        end_s = grid.bin_end_s(b)
+        end_s = before.bin_end_s(b)
         self.binning = EventBinning(
             self.ring,
             end_s - (b + 1) * self.ring.bin_width_s,
@@ -105,16 +106,15 @@ class EventFeed:
         return True
 
     def add(self, first: int, n: int, now: float) -> int:
-        """Bin events `first … n-1` of the last pull; returns how far the ring let it come."""
+        """Bin events `first … n-1` of the last pull; returns as `EventBinning.add`."""
         assert self.binning is not None
-        return self.binning.add(self.inlet.time, self.channel, self.accepted, self.lost_before, n, now, first)
+        return self.binning.add(self.columns, n, now, first)
 
 
 class CountFeed:
     """The `counts` layout: one column of counts per channel at a regular rate, stamped at the end.
 
-    Args and attributes as in `EventFeed`; `counts` (u1[MAX_PULL, n_channels]) and `index` hold the
-    last pull's samples and their running numbers since the anchor.
+    Args and attributes as in `EventFeed`; `columns.number` numbers samples from the anchor.
     """
 
     layout = Layout.COUNTS
@@ -123,16 +123,19 @@ class CountFeed:
         self.inlet, self.ring, self._carry, self._counters = inlet, ring, carry, counters
         self.period_s = 1.0 / inlet.stream.rate_hz
         self.binning: CountBinning | None = None
-        self.counts: npt.NDArray[np.uint8] = np.zeros((MAX_PULL, ring.n_channels), np.uint8)
-        self.index: I8 = np.zeros(MAX_PULL, np.int64)
-        self.accepted: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
-        self.lost_before: npt.NDArray[np.uint32] = np.zeros(MAX_PULL, np.uint32)
+        self.columns = SampleColumns(
+            inlet.time,
+            counts=np.zeros((MAX_PULL, ring.n_channels), np.uint8),
+            number=np.zeros(MAX_PULL, np.int64),
+            accepted=np.zeros(MAX_PULL, np.uint8),
+            lost_before=np.zeros(MAX_PULL, np.uint32),
+        )
         self._rows: I4 = np.zeros((MAX_PULL, ring.n_channels), np.int32)
         self._grid = np.zeros(2)
         self._state: I8 = np.array([-1, 0, 0], np.int64)
 
     def pull(self, timeout_s: float) -> int:
-        """Take what there is (see `Inlet.pull`), check and number it."""
+        """Take what has arrived (see `Inlet.pull`), check and number it."""
         n = self.inlet.pull(timeout_s)
         if n:
             rows = self.inlet.samples
@@ -142,6 +145,7 @@ class CountFeed:
                 self._grid[sequence.GRID] = self.inlet.time[0] - self.period_s
                 self._grid[sequence.JITTER] = START_JITTER_PERIODS * self.period_s
                 self._state[sequence.STARTED] = 1
+            columns = self.columns
             sequence.check_counts(
                 rows,
                 n,
@@ -149,10 +153,10 @@ class CountFeed:
                 self.period_s,
                 self._grid,
                 self._state,
-                self.counts,
-                self.index,
-                self.accepted,
-                self.lost_before,
+                columns.counts,
+                columns.number,
+                columns.accepted,
+                columns.lost_before,
                 self._counters,
             )
             if self.binning is not None:
@@ -162,7 +166,7 @@ class CountFeed:
     def _as_int32(self, rows: npt.NDArray[np.generic]) -> I4:
         out = self._rows[: len(rows)]
         if np.issubdtype(rows.dtype, np.floating):
-            # What is no whole number is no count: marked negative, so that it is counted as such.
+            # A value that is not a whole number becomes negative, so that it is counted as no count.
             whole = np.isfinite(rows) & (rows == np.rint(rows)) & (np.abs(rows) < 2**31)
             np.copyto(out, np.where(whole, rows, -1), casting="unsafe")
         else:
@@ -170,7 +174,7 @@ class CountFeed:
         return self._rows
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
-        """Start of the first sample's interval, among stamps in [earliest, latest]; None without one."""
+        """Start of the first sample's interval, among stamps in [earliest, latest]; or None."""
         time = self.inlet.time[:n]
         usable = time[(time - self.period_s >= earliest) & (time <= latest + FUTURE_TOLERANCE_S)]
         return float(usable[0]) - self.period_s if len(usable) else None
@@ -178,13 +182,13 @@ class CountFeed:
     def anchor(self, origin_s: float, n: int) -> CountBinning:
         """Start bin 0 with the first sample of the last pull whose interval begins at `origin_s`.
 
-        Half a sample of slack: the grid is the stamps', not ours, and stamps jitter. Returns the grid.
+        Half a sample of slack: edges follow the stamps, not our clock, and stamps jitter.
         """
         begins = self.inlet.time[:n] - self.period_s >= origin_s - 0.5 * self.period_s
-        return self._start(int(self.index[np.argmax(begins)]), 0, n)
+        return self._start(int(self.columns.number[np.argmax(begins)]), 0, n)
 
-    def resume(self, grid: Grid, n: int) -> bool:
-        """Go on after an outage: the sample after the last one pulled opens the next bin.
+    def resume(self, before: Binning, n: int) -> bool:
+        """Continue after an outage: the sample after the last one pulled opens the next bin.
 
         The open bin, which is not decoded, ends where that sample begins.
 
@@ -196,14 +200,14 @@ class CountFeed:
         b = self.ring.open_bin
         following = int(self._state[sequence.LAST]) + 1
         begins_s = float(self._grid[sequence.GRID]) + following * self.period_s
-        # Half a sample beyond what was published last: the grid may still move by the stamps' jitter.
-        behind = (grid.bin_end_s(b - 1) - begins_s) / self.period_s + 0.5
+        # Half a sample beyond what was published last: the edges may still move by the stamps' jitter.
+        behind = (before.bin_end_s(b - 1) - begins_s) / self.period_s + 0.5
         self._start(following + max(0, math.ceil(behind)), b + 1, n)
         return True
 
     def _start(self, index: int, first_bin: int, n: int) -> CountBinning:
-        """Number samples anew, so that sample `index` becomes 0 and opens `first_bin`."""
-        self.index[:n] -= index
+        """Number samples again, so that sample `index` becomes 0 and opens `first_bin`."""
+        self.columns.number[:n] -= index
         self._state[sequence.LAST] -= index
         self._grid[sequence.GRID] += index * self.period_s
         self.binning = CountBinning(
@@ -216,11 +220,9 @@ class CountFeed:
         return self.binning
 
     def add(self, first: int, n: int, now: float) -> int:
-        """Bin samples `first … n-1` of the last pull; returns how far the ring let it come."""
+        """Bin samples `first … n-1` of the last pull; returns as `EventBinning.add`."""
         assert self.binning is not None
-        return self.binning.add(
-            self.inlet.time, self.counts, self.index, self.accepted, self.lost_before, n, now, first
-        )
+        return self.binning.add(self.columns, n, now, first)
 
 
 Feed = EventFeed | CountFeed

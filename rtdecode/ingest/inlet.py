@@ -1,4 +1,4 @@
-"""A thin shell around pylsl's inlet: preallocated samples, event times on our clock."""
+"""A thin wrapper of pylsl's inlet: preallocated samples, event times on our clock."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rtdecode.ingest.streams import describe
 #: Samples taken in one pull; a busier source is drained in several.
 MAX_PULL = 4096
 
-#: liblsl keeps ×100 samples of an irregular stream and drops the oldest beyond that without a
-#: word, so this holds 300,000: three seconds at 100,000 events/s. Seconds for a regular stream.
+#: liblsl buffers ×100 samples of an irregular stream and drops older ones without a warning, so this
+#: holds 300,000: three seconds at 100,000 events/s. Seconds for a regular stream.
 IRREGULAR_BUFFER = 3000
 REGULAR_BUFFER_S = 60
 
@@ -28,24 +28,23 @@ class Inlet:
     """An open stream.
 
     Args:
-        info: pylsl.StreamInfo from a resolve; for an array's channels and labels the full one is
-            fetched.
-        correction_s: what to add to stamps, if it is known; None measures it (about 0.6 s).
-        timeout_s: for every step of the connection.
+        info: pylsl.StreamInfo from a resolve; for number of channels and labels the full one is fetched.
+        correction_s: seconds to add to stamps; None measures it (about 0.6 s).
+        timeout_s: for each step of the connection.
 
     Attributes:
-        stream: what the stream says about itself.
-        correction_s: seconds from the sender's clock to ours; refreshed by `refresh_correction`.
+        stream: description of the stream.
+        correction_s: seconds from the sender's clock to ours; updated by `ClockKeeper`.
         offset_s: seconds to add on top, after the source's clock has jumped.
         samples: [MAX_PULL, n_columns] in the stream's own dtype, the last pull's.
         time: f8[MAX_PULL], event times of the last pull on our clock.
 
     Raises:
-        StreamLost: it went away while we connected.
+        StreamLost: it ended while we connected.
     """
 
     def __init__(self, info: Any, *, correction_s: float | None = None, timeout_s: float = 5.0) -> None:
-        # recover=False: liblsl's own recovery takes 2 s, says nothing, and matches by source_id only.
+        # recover=False: liblsl's own recovery takes 2 s without a report, and matches by source_id only.
         buffered = REGULAR_BUFFER_S if info.nominal_srate() else IRREGULAR_BUFFER
         self._inlet = pylsl.StreamInlet(info, max_buflen=buffered, recover=False)
         try:
@@ -61,10 +60,10 @@ class Inlet:
         self.time: npt.NDArray[np.float64] = np.zeros(MAX_PULL)
 
     def pull(self, timeout_s: float) -> int:
-        """Wait up to `timeout_s` for a first sample, then take all there are.
+        """Wait up to `timeout_s` for a first sample, then take all that have arrived.
 
         Returns:
-            How many lie in `samples` and `time`; MAX_PULL means there may be more.
+            Number of samples in `samples` and `time`; MAX_PULL means that there may be more.
 
         Raises:
             StreamLost: the outlet is gone.
@@ -81,7 +80,7 @@ class Inlet:
         return n
 
     def measure_correction(self, timeout_s: float = 2.0) -> float | None:
-        """The clock correction now; blocks about 0.6 s the first time: never on the hot path."""
+        """The clock correction now, None if the stream is lost; the first call blocks for about 0.6 s."""
         try:
             return float(self._inlet.time_correction(timeout_s))
         except (pylsl.util.LostError, pylsl.util.TimeoutError):

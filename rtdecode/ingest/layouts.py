@@ -1,4 +1,4 @@
-"""Which spike layout a stream carries, told from its type and shape (DESIGN §4)."""
+"""The spike layout of a stream, determined from its type and shape (docs/messages.md)."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True)
 class StreamDescription:
-    """What an LSL stream says about itself.
+    """Description of an LSL stream.
 
     Attributes:
         name, type, source_id, hostname: as announced.
-        uid: changes each time the outlet is made anew.
+        uid: differs for each outlet, also of the same source.
         n_columns: values per sample.
         rate_hz: nominal rate, 0 for an irregular stream.
         format: pylsl's name of the sample format, such as "int32".
-        n_channels: channels of the array, from the description's `n_channels`; None if it does not
-            say. A counts stream has a column for each instead.
+        n_channels: channels of the array, from `n_channels` of the description, None without it. A counts
+            stream has a column for each instead.
         labels, units: per column, from the description's channel list; empty if there is none.
     """
 
@@ -56,7 +56,7 @@ class StreamDescription:
 
 
 def fits(stream: StreamDescription, layout: Layout) -> str | None:
-    """Why `stream` cannot carry `layout`, or None if it can."""
+    """Reason why `stream` cannot have `layout`, None if it can."""
     if layout is not Layout.COUNTS and stream.rate_hz:
         return f"{layout} come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
     if layout is Layout.SNIPPETS:
@@ -89,16 +89,20 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
     """The layout of `stream`.
 
     Args:
-        stream: what it says about itself.
+        stream: description.
         override: `--layout`; checked against the shape, not against the type.
 
     Raises:
-        RtdecodeError: the stream is none that is understood, or cannot carry the override.
+        RtdecodeError: no layout has this type and shape, or the override does not fit the shape.
     """
     where = f"stream {stream}"
     if override is not None:
         if reason := fits(stream, override):
-            raise RtdecodeError(f"cannot be read as --layout {override}: {reason}", where=where)
+            raise RtdecodeError(
+                f"cannot be read as --layout {override}: {reason}",
+                where=where,
+                fix="omit --layout, or name another stream",
+            )
         return override
     if stream.type == "Spikes" and fits(stream, Layout.EVENTS) is None:
         return Layout.EVENTS
@@ -108,7 +112,7 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
         if fits(stream, layout) is None:
             return layout
     raise RtdecodeError(
-        "no spike layout is known for this type and shape",
+        "no spike layout has this type and shape",
         where=where,
         fix="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
         "irregular, int16 [channel, unit, waveform …]; channel irregular, 1 integer; counts regular, up to "
@@ -117,24 +121,28 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
 
 
 def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
-    """How many channels the array has, as far as the stream says."""
+    """Number of channels of the array, None if the stream does not state it."""
     return stream.n_columns if layout is Layout.COUNTS else stream.n_channels
 
 
 def check_against_model(
     stream: StreamDescription, layout: Layout, *, n_channels: int, bin_width_s: float
 ) -> None:
-    """Refuse a stream that the model was not made for (DESIGN §6).
+    """Check that a stream fits the model.
+
+    Args:
+        stream, layout: of the stream.
+        n_channels, bin_width_s: of the model.
 
     Raises:
-        RtdecodeError: with both numbers.
+        RtdecodeError: numbers of channels differ, or counts are coarser than the bins.
     """
     found = array_channels(stream, layout)
     if found is not None and found != n_channels:
         raise RtdecodeError(
             f"the stream has {found} channels, the model {n_channels}",
             where=f"stream {stream}",
-            fix="serve a model made for this array (--model), or check the stream's name",
+            fix="serve a model for this array (--model), or check the name of the stream",
         )
     if layout is Layout.COUNTS:
         period_s = 1.0 / stream.rate_hz
@@ -142,5 +150,5 @@ def check_against_model(
             raise RtdecodeError(
                 f"its counts cover {period_s * 1e3:g} ms, the model's bins {bin_width_s * 1e3:g} ms",
                 where=f"stream {stream}",
-                fix="serve a model made at that bin width, or send finer counts",
+                fix="serve a model with that bin width, or send finer counts",
             )

@@ -1,7 +1,6 @@
-"""Reading one pull of an event layout into columns: channel, unit, accepted, lost before.
+"""Reads one pull of an event layout into columns: channel, unit, accepted, lost before.
 
-Each reader has the same `read`; the layouts differ in their columns, and in whether an event carries
-a running number.
+The layouts differ in their columns, and in whether an event carries a sequence number.
 """
 
 from __future__ import annotations
@@ -11,94 +10,80 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from rtdecode.binning import EventColumns
 from rtdecode.ingest.layouts import Layout
 from rtdecode.kernels import sequence
 
-I4 = npt.NDArray[np.int32]
 I8 = npt.NDArray[np.int64]
 U1 = npt.NDArray[np.uint8]
-U4 = npt.NDArray[np.uint32]
 
-#: Running numbers looked back on to tell a duplicate from an event out of order.
+#: Recent sequence numbers that are kept to distinguish a duplicate from an event out of order.
 SEQUENCE_WINDOW = 4096
 
 
 class EventRows(Protocol):
     """Reads the rows of one stream, from its first to its last."""
 
-    def read(
-        self,
-        samples: npt.NDArray[Any],
-        n: int,
-        n_channels: int,
-        channel: I4,
-        unit: U1,
-        accepted: U1,
-        lost_before: U4,
-        counters: I8,
-    ) -> None:
-        """Write the columns of the first `n` rows of `samples` and count what is wrong with them."""
+    def read(self, samples: npt.NDArray[Any], n: int, columns: EventColumns, unit: U1) -> None:
+        """Write the first `n` rows of `samples` into all columns but `time`, and count what is wrong."""
         ...
 
 
 class NumberedRows:
-    """`events`: int32 [channel, unit, seq], so losses and duplicates are known."""
+    """`events`: int32 [channel, unit, seq], so that losses and duplicates can be counted.
 
-    def __init__(self) -> None:
+    Args:
+        n_channels: of the array.
+        counters: i8[N_SEQUENCE_COUNTERS], added to.
+    """
+
+    def __init__(self, n_channels: int, counters: I8) -> None:
+        self._n_channels, self._counters = n_channels, counters
         self._state: I8 = np.zeros(2, np.int64)
         self._seen: U1 = np.ones(SEQUENCE_WINDOW, np.uint8)
 
-    def read(
-        self,
-        samples: npt.NDArray[Any],
-        n: int,
-        n_channels: int,
-        channel: I4,
-        unit: U1,
-        accepted: U1,
-        lost_before: U4,
-        counters: I8,
-    ) -> None:
+    def read(self, samples: npt.NDArray[Any], n: int, columns: EventColumns, unit: U1) -> None:
         """See `rtdecode.kernels.sequence.check_events`."""
         sequence.check_events(
-            samples, n, n_channels, self._state, self._seen, channel, unit, accepted, lost_before, counters
+            samples,
+            n,
+            self._n_channels,
+            self._state,
+            self._seen,
+            columns.channel,
+            unit,
+            columns.accepted,
+            columns.lost_before,
+            self._counters,
         )
 
 
 class PlainRows:
-    """`snippets` and `channel`: no running number, so what is lost on the way cannot be known.
+    """`snippets` and `channel`: without a sequence number losses cannot be detected.
 
     Args:
+        n_channels, counters: as in `NumberedRows`.
         has_unit: whether the second column is the sorted unit.
     """
 
-    def __init__(self, *, has_unit: bool) -> None:
-        self._has_unit = has_unit
+    def __init__(self, n_channels: int, counters: I8, *, has_unit: bool) -> None:
+        self._n_channels, self._counters, self._has_unit = n_channels, counters, has_unit
 
-    def read(
-        self,
-        samples: npt.NDArray[Any],
-        n: int,
-        n_channels: int,
-        channel: I4,
-        unit: U1,
-        accepted: U1,
-        lost_before: U4,
-        counters: I8,
-    ) -> None:
+    def read(self, samples: npt.NDArray[Any], n: int, columns: EventColumns, unit: U1) -> None:
         """The first column is the channel, the second the unit if there is one."""
-        # Clipped first: a number beyond int32 must not come back as a channel there is.
-        np.clip(samples[:n, 0], -1, n_channels, out=channel[:n], casting="unsafe")
-        np.copyto(accepted[:n], (channel[:n] >= 0) & (channel[:n] < n_channels))
+        channel, accepted = columns.channel[:n], columns.accepted[:n]
+        # Clipped first: a number beyond int32 must not wrap round to a valid channel.
+        np.clip(samples[:n, 0], -1, self._n_channels, out=channel, casting="unsafe")
+        np.copyto(accepted, (channel >= 0) & (channel < self._n_channels))
         if self._has_unit:
             np.clip(samples[:n, 1], 0, 255, out=unit[:n], casting="unsafe")
-        lost_before[:n] = 0
-        counters[sequence.RECEIVED] += n
-        counters[sequence.OUT_OF_RANGE] += n - int(np.count_nonzero(accepted[:n]))
+        columns.lost_before[:n] = 0
+        self._counters[sequence.RECEIVED] += n
+        self._counters[sequence.OUT_OF_RANGE] += n - int(np.count_nonzero(accepted))
 
 
-def rows_of(layout: Layout) -> EventRows:
-    """A reader for a stream of this layout, at its beginning."""
+def rows_of(layout: Layout, n_channels: int, counters: I8) -> EventRows:
+    """A reader for a new stream of this layout."""
     if layout is Layout.EVENTS:
-        return NumberedRows()
-    return PlainRows(has_unit=layout is Layout.SNIPPETS)
+        return NumberedRows(n_channels, counters)
+    return PlainRows(n_channels, counters, has_unit=layout is Layout.SNIPPETS)

@@ -1,4 +1,4 @@
-"""Finding streams on the network and reading what they say about themselves."""
+"""Finds streams on the network and reads their descriptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pylsl
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import Layout, StreamDescription, choose_layout
 
-#: An outlet that has not answered for so long is no longer listed.
+#: An outlet that has not answered for this long is no longer listed.
 FORGET_S = 2.0
 
 N_RESOLVERS = 3
@@ -28,7 +28,7 @@ FORMAT_NAMES = {
 
 
 def describe(info: Any) -> StreamDescription:
-    """What a pylsl.StreamInfo says; labels and channels only if it is a full one."""
+    """The description of a pylsl.StreamInfo; labels and channels only if it is a full one."""
     description = info.desc()
     labels, units = [], []
     channel = description.child("channels").child("channel")
@@ -53,12 +53,12 @@ def describe(info: Any) -> StreamDescription:
 
 
 class StreamFinder:
-    """Looks for the streams of one name in liblsl's own threads, from the first `look` until `rest`.
+    """Searches for the streams of one name in threads of liblsl, from the first `found` until `pause`.
 
-    A resolver that runs on asks the network once a second. Three of them, started a third of a second
-    apart, find a returning stream in half a second. One resolve after the other would be as quick, but
-    one in seven of them was seen to end 5 s late (liblsl 1.18). Each holds several of the 32 UDP ports
-    that LSL's outlets are found by, so they are let go of while nothing is looked for.
+    A continuous resolver queries the network once a second. Three of them, started a third of a second
+    apart, find a returning stream in half a second. Single resolves would be as fast, but
+    one in seven of them ended 5 s late (liblsl 1.18). Each holds several of the 32 UDP ports
+    by which LSL finds outlets, so they are released while no search is needed.
 
     Args:
         name: of the stream.
@@ -73,8 +73,8 @@ class StreamFinder:
     def _resolver(self) -> Any:
         return pylsl.ContinuousResolver("name", self._name, forget_after=FORGET_S)
 
-    def look(self) -> list[Any]:
-        """The pylsl.StreamInfo of every stream of that name that answers and is not known to be dead."""
+    def found(self) -> list[Any]:
+        """The pylsl.StreamInfo of every stream of that name that answers and is not ignored."""
         if not self._resolvers:
             self._started = time.monotonic()
         due = 1 + int((time.monotonic() - self._started) / STAGGER_S)
@@ -83,12 +83,12 @@ class StreamFinder:
         found = {info.uid(): info for resolver in self._resolvers for info in resolver.results()}
         return [info for uid, info in found.items() if uid not in self._dead]
 
-    def rest(self) -> None:
-        """Look no more for now."""
+    def pause(self) -> None:
+        """Stop the search until the next `found`."""
         self._resolvers.clear()
 
-    def bury(self, uid: str) -> None:
-        """This outlet is gone, though it will be listed for a while."""
+    def ignore(self, uid: str) -> None:
+        """Ignore a dead outlet, which may be listed for a while."""
         self._dead.add(uid)
 
 
@@ -100,16 +100,19 @@ def choose_spike_stream(
     """The one spike stream among those found.
 
     Args:
-        infos: of one name.
+        infos: pylsl.StreamInfo of streams of one name.
         override: `--layout`.
-        preferred_source_id: the source that was attached before, to come back to.
+        preferred_source_id: of the source that was attached before.
+
+    Returns:
+        The chosen info, and its layout.
 
     Raises:
         RtdecodeError: none of them carries spikes, or several sources do.
     """
     usable: dict[str, tuple[Any, Layout]] = {}
     refusal: RtdecodeError | None = None
-    # A restarted outlet is announced beside its dead twin for a while: the newer one is alive.
+    # A restarted outlet is listed together with the dead one for a while: the newer one is alive.
     for info in sorted(infos, key=lambda info: float(info.created_at())):
         try:
             usable[info.source_id() or info.uid()] = (info, choose_layout(describe(info), override))
@@ -119,12 +122,12 @@ def choose_spike_stream(
         return usable[preferred_source_id]
     if len(usable) > 1:
         raise RtdecodeError(
-            f"{len(usable)} sources send it: {_listed(usable)}",
+            f"{len(usable)} sources send a stream of that name: {_listed(usable)}",
             where=f"stream {infos[0].name()}",
             fix="choose one with --source-id, or stop the others",
         )
     if not usable:
-        raise refusal or RtdecodeError("no stream was found")
+        raise refusal or RtdecodeError("no stream was found", fix="start the acquisition, or check the name")
     return next(iter(usable.values()))
 
 

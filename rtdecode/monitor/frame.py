@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rtdecode.console.counters import counter_style, groups_of
-from rtdecode.console.recent import under
-from rtdecode.console.rows import STATES
+from rtdecode.console.history import under
+from rtdecode.console.status_rows import STATES
 from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Distribution
 from rtdecode.monitor.state import MonitorState
 

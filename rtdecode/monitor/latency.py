@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.console.recent import LATENCY_WINDOW
+from rtdecode.console.history import LATENCY_WINDOW
 
 F8 = npt.NDArray[np.float64]
 I8 = npt.NDArray[np.int64]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
-from rtdecode.console.fit_text import Part, shortened
+from rtdecode.console.text_rows import Part, shortened
 from rtdecode.monitor.dots import DOTS_X, DOTS_Y, dot_lines
 from rtdecode.monitor.state import MonitorState
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rtdecode.console.counters import WIDE, counter_rows, counter_table
-from rtdecode.console.fit_text import LABEL_WIDTH, Part, Row, body_width, fitted
-from rtdecode.console.rows import model_rows, recording_row, state_row, stream_rows
+from rtdecode.console.status_rows import model_rows, recording_row, state_row, stream_rows
+from rtdecode.console.text_rows import LABEL_WIDTH, Part, Row, body_width, fitted
 from rtdecode.monitor.dots import bar_lines, pooled
 from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Distribution
 from rtdecode.monitor.panels import Line, cursor_panel, raster_panel

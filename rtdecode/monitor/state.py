@@ -9,7 +9,7 @@ import msgspec
 
 from rtdecode.client.status import Status
 from rtdecode.client.tracker import Link
-from rtdecode.console.recent import History, Recent
+from rtdecode.console.history import History, Recent
 from rtdecode.messages import Cursor, Flag, flag_names
 from rtdecode.monitor.latency import Latencies
 from rtdecode.monitor.plane import Axis, Plane, axes_of, point_of

@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.style import Style
 
-from rtdecode.console.fit_text import clean
-from rtdecode.console.lines import StatusLines
-from rtdecode.console.view import STYLES as STATUS_STYLES
+from rtdecode.console.status_lines import StatusLines
+from rtdecode.console.styles import STYLES as STATUS_STYLES
+from rtdecode.console.text_rows import clean
 from rtdecode.monitor.listen import Listener
 from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState

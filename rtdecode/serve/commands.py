@@ -1,4 +1,4 @@
-"""What other threads ask of the hot loop, and what it answers."""
+"""Commands of other threads to the hot loop, and its answers."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.recent import U1, Mark
 
-#: The loop answers within one turn; more means it is busy catching up.
+#: The loop answers within one turn; if it takes longer, it is catching up.
 APPLY_TIMEOUT_S = 2.0
 
 
 @dataclass(eq=False)
 class Candidate:
-    """A model on its way to the loop, and the decoder before it on its way back.
+    """A model that is passed to the loop, and the previous decoder on return.
 
     Attributes:
-        path: of the model's file.
+        path: file of the model.
         artifact: the model.
-        decoder: of this model; once it has been adopted, the one that went on until then.
-        mark: how far `decoder` will be when it has stepped `bins`; None before anything was looked up.
-        bins: u1[n, n_channels], what it has to step next; None before anything was looked up.
-        fresh: whether it has to be reset before.
+        decoder: of this model; after the swap, the one that decoded before.
+        mark: position of `decoder` once it has stepped `bins`; None before `prepare`.
+        bins: u1[n, n_channels] that it has to step next; None before `prepare`.
+        fresh: whether it has to be reset before that.
     """
 
     path: Path
@@ -37,15 +37,15 @@ class Candidate:
 
 @dataclass(eq=False)
 class Command:
-    """A command on its way to the loop and back.
+    """A command to the loop.
 
     Attributes:
-        name: pause, resume, reset, stop; look, swap or swap_refused.
-        candidate: of look and swap.
-        about: what /log says of swap_refused.
-        done: set once it has been applied.
+        name: pause, resume, reset, stop; prepare, swap or swap_refused.
+        candidate: of prepare and swap.
+        about: entries of /log for swap_refused.
+        done: set once the command has been carried out.
         bin: the first bin it applies to.
-        error: why it was not; "" if it was.
+        error: reason why it failed, "" if it did not.
     """
 
     name: str

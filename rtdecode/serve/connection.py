@@ -1,4 +1,4 @@
-"""What is said when a stream is attached: enough to see at a glance that it is the right one."""
+"""Lines about an attached stream: enough to see at a glance that it is the right one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def connection_report(
     """Lines for the person at the rig.
 
     Args:
-        stream: attached.
-        layout: chosen for it.
-        clock_offset_s: what is added to its stamps.
+        stream: that is attached.
+        layout: of that stream.
+        clock_offset_s: added to its stamps, seconds.
         artifact: the model that decodes it.
     """
     n_channels = array_channels(stream, layout)
@@ -25,5 +25,5 @@ def connection_report(
         f"attached {stream.name}: layout {layout}, {channels}, {rate}, clock offset "
         f"{clock_offset_s * 1e3:+.3f} ms, source {stream.source_id or 'unnamed'} on {stream.hostname}",
         f"decoding with model {artifact.model_id}: {artifact.kind}, {artifact.n_channels} channels, "
-        f"{artifact.bin_width_s * 1e3:g} ms bins, gives {outputs}",
+        f"{artifact.bin_width_s * 1e3:g} ms bins, decodes {outputs}",
     ]

@@ -1,8 +1,8 @@
-"""The control socket: one REP endpoint, msgpack or JSON, never a crash (DESIGN §10).
+"""The control socket: one REP endpoint, msgpack or JSON (docs/messages.md).
 
-To a REQ client it is a REP socket. Underneath it is a ROUTER that writes the envelope itself:
+To a REQ client it is a REP socket. In fact it is a ROUTER that writes the envelope itself:
 libzmq's REP reports itself readable for a message without an envelope and then blocks in recv, so
-one such peer would silence it for good (seen with libzmq 4.3.5).
+one such peer would block it for good (seen with libzmq 4.3.5).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rtdecode.serve.publisher import bind
 MAX_REQUEST_BYTES = 1 << 20
 POLL_MS = 50
 
-#: While a swap is under way its reply is looked for more often.
+#: While a swap is in progress its reply is polled more often.
 SWAPPING_POLL_MS = 5
 
 LOOP_COMMANDS = ("pause", "resume", "reset", "stop")
@@ -34,15 +34,15 @@ class ControlServer:
     """A thread that answers control requests.
 
     Args:
-        context: ZeroMQ's.
+        context: of ZeroMQ.
         endpoint: to bind.
-        status: gives the status map.
-        apply: hands a command to the loop and returns the first bin it applies to; None if the
-            loop did not take it in time.
-        swap: lets the model at a path decode; gives the first bin that it does, and its id.
+        status: returns the status map.
+        apply: gives a command to the loop and returns the first bin it applies to; None if the
+            loop did not carry it out in time.
+        swap: lets the model at a path decode; returns the first bin that it does, and its id.
 
     Attributes:
-        endpoint: what was bound.
+        endpoint: that was bound.
 
     Raises:
         RtdecodeError: the endpoint cannot be bound.
@@ -71,11 +71,11 @@ class ControlServer:
         self._thread = threading.Thread(target=self._run, name="rtdecode-control", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer what is being answered, and close."""
+        """Finish the current answer, and close."""
         self._stopping = True
         if self._thread.is_alive():
             self._thread.join(1.0)
@@ -92,12 +92,12 @@ class ControlServer:
     def _serve_one(self) -> None:
         try:
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            # [peer, *route, empty, *request]: without the empty frame nobody waits for a reply.
+            # [peer, *route, empty, *request]: without the empty frame nobody expects a reply.
             if b"" in frames[1:]:
                 split = frames.index(b"", 1) + 1
                 self._answer(frames[:split], frames[split:])
         except zmq.Again:
-            # Nothing whole was there, or the peer no longer takes its reply.
+            # There was no whole message, or the peer no longer takes its reply.
             return
 
     def _answer(self, envelope: list[bytes], frames: list[bytes]) -> None:
@@ -113,7 +113,7 @@ class ControlServer:
         self._socket.send_multipart([*envelope, encode_reply(reply, as_json=as_json)], zmq.NOBLOCK)
 
     def _begin_swap(self, envelope: list[bytes], path: str, as_json: bool) -> None:
-        """Loading takes a while, and `pause` must not wait for it: another thread does it."""
+        """Swap on another thread: `pause` must not wait until a model is loaded."""
 
         def swap() -> None:
             reply = self.swap(path)
@@ -129,7 +129,7 @@ class ControlServer:
                 self._socket.send_multipart(self._swapped.get(), zmq.NOBLOCK)
 
     def swap(self, path: str) -> dict[str, Any]:
-        """The answer to a request to swap, once it is known."""
+        """Swap, and return the reply."""
         try:
             first_bin, model = self._swap(path)
         except RtdecodeError as error:
@@ -137,10 +137,10 @@ class ControlServer:
         return {"ok": True, "bin": first_bin, "model": model}
 
     def reply(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one request map other than a good `swap`."""
+        """The reply to a request map other than a valid `swap`."""
         command = request["cmd"]
         if command not in COMMANDS:
-            return _refusal(f"unknown cmd {command[:80]!r}; there are {', '.join(COMMANDS)}")
+            return _refusal(f"unknown cmd {command[:80]!r}; must be one of {', '.join(COMMANDS)}")
         takes = {"cmd", "path"} if command == "swap" else {"cmd"}
         unknown = sorted(str(key) for key in request if key not in takes)
         if unknown:
@@ -151,7 +151,7 @@ class ControlServer:
             return {"ok": True, **self._status()}
         first_bin = self._apply(command)
         if first_bin is None:
-            return _refusal(f"the loop did not take {command} within {APPLY_TIMEOUT_S:g} s")
+            return _refusal(f"the loop did not carry out {command} within {APPLY_TIMEOUT_S:g} s")
         return {"ok": True, "bin": first_bin}
 
 

@@ -1,4 +1,4 @@
-"""`rtdecode serve`: puts the parts together, goes live, and comes down in order."""
+"""`rtdecode serve`: creates the parts, runs them, and stops them in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ import msgspec
 import zmq
 
 from rtdecode import __version__
-from rtdecode.binning import BinRing
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
@@ -31,9 +30,8 @@ from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
 from rtdecode.serve.connection import connection_report
 from rtdecode.serve.control import ControlServer
-from rtdecode.serve.loop import HotLoop
+from rtdecode.serve.loop import HotLoop, Sinks
 from rtdecode.serve.lsl_out import CursorOutlet
-from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import RecordedStream, Recorder
@@ -48,35 +46,33 @@ from rtdecode.session.target import check_writable
 
 STATUS_EVERY_S = 1.0
 
-#: How long a thread that holds the interpreter may keep the hot loop from it.
+#: Longest time that another thread may hold the interpreter while the hot loop waits for it.
 SWITCH_INTERVAL_S = 0.00005
 
-#: A stream that has answered may take this long to open.
+#: Longest time to open a stream that has answered.
 OPEN_S = 10.0
 
-#: A behaviour stream that starts with the spikes may be announced a little later.
+#: A behaviour stream that starts with the spikes may be announced this much later.
 BEHAVIOR_AFTER_S = 5.0
 
-
-#: A file that comes into the watched folder waits so long for a swap that somebody asked for.
+#: Longest time that a new file in the watched folder waits for a swap that was requested.
 SWAP_WAIT_S = 60.0
 
 
 class Stop(BaseException):
-    """Asked to end before the loop runs; not an Exception, so that nothing swallows it."""
+    """Request to end before the loop runs; not an Exception, so that no handler catches it."""
 
 
 class Daemon:
     """One run of the daemon.
 
     Args:
-        settings: checked.
-        print_line: takes a line for the person at the rig.
-        report: takes the status map once a second.
+        settings: of this run.
+        print_line: prints a line for the person at the rig.
+        report: shows the status map, once a second.
 
     Raises:
-        RtdecodeError: anything that must not wait until the loop runs: no model, a bad one, an
-            endpoint in use, an output that cannot be written.
+        RtdecodeError: there is no model or a bad one, an endpoint is in use, or an output cannot be written.
     """
 
     def __init__(
@@ -96,8 +92,6 @@ class Daemon:
         self._announced: Inlet | None = None
         if settings.record is not None:
             check_writable(settings.record, overwrite=settings.overwrite)
-        self.meters = Meters()
-        self.ring = BinRing(self.artifact.n_channels, self.artifact.bin_width_s)
         self.stage = DecodeStage(decoder, self.artifact.outputs, self.artifact.bin_width_s)
         self.output = self._make_output()
         self.connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
@@ -113,16 +107,11 @@ class Daemon:
         self.loop = HotLoop(
             settings,
             self.stage,
-            self.ring,
             self.artifact,
             model_path,
             self.connector,
-            self.publisher,
-            self.meters,
-            self.buffers,
+            Sinks(self.publisher, self.output, self._make_outlet(), self.buffers),
             self._clock,
-            self.output,
-            self._make_outlet(),
         )
         self.recorder = self._make_recorder()
         self.swapper = Swapper(lambda: self.loop.artifact, self._apply, self.loop.commands.append)
@@ -143,42 +132,37 @@ class Daemon:
             self.publisher.close()
             raise
         self.status = StatusReport(
-            stream=settings.stream,
-            output=self.output,
-            lsl_out=settings.lsl_out,
-            loop=self.loop,
-            ring=self.ring,
-            meters=self.meters,
-            connector=self.connector,
-            recording=self.recorder.status if self.recorder else lambda: None,
-            watching=lambda: self.watcher.error if self.watcher else "",
+            settings,
+            self.loop,
             endpoints={"cursor": self.publisher.endpoint, "control": self.control.endpoint},
+            recording=self.recorder.status if self.recorder else lambda: None,
+            problems=lambda: [self.connector.refusal, self.watcher.error if self.watcher else ""],
         )
         self._reporter = threading.Thread(target=self._report_forever, name="rtdecode-report", daemon=True)
 
     def run(self) -> None:
-        """Serve until SIGINT, SIGTERM or a `stop` command; then bring everything to an end.
+        """Serve until SIGINT, SIGTERM or a `stop` command; then stop all parts.
 
         Raises:
-            RtdecodeError: the stream is not there within the timeout, or does not fit the model.
+            RtdecodeError: the stream is not found within the timeout, or does not fit the model.
         """
-        # They only set a flag: what is raised while LLVM calls Python back is lost, or ends in a crash.
+        # They only set a flag: an exception raised while LLVM calls Python is lost, or ends in a crash.
         handlers = {
             number: signal.signal(number, self._stop_loop) for number in (signal.SIGINT, signal.SIGTERM)
         }
         try:
-            self._go_live()
+            self._start()
             self.loop.run()
         except Stop:
             pass
         finally:
             for number in handlers:
                 signal.signal(number, signal.SIG_IGN)
-            self._come_down()
+            self._shut_down()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
-    def _go_live(self) -> None:
+    def _start(self) -> None:
         self.connector.start()
         if self.behavior is not None:
             self.behavior.start()
@@ -197,7 +181,7 @@ class Daemon:
         if self.recorder is not None:
             self.recorder.start()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        # What exists now lives as long as the daemon: the collector need not walk it in mid-bin.
+        # What exists now is kept until the end: the collector need not walk it in mid-bin.
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -227,11 +211,11 @@ class Daemon:
                 raise _not_found("--behavior", self.behavior.name, settings.timeout_s)
 
     def _serve_status(self) -> None:
-        """What the loop does between bins, while it does not run yet."""
+        """Answer commands and publish status as the loop does, before it runs."""
         while self.loop.commands:
             command = self.loop.commands.popleft()
             if command.name in ("pause", "resume"):
-                # The loop says so in /log when it begins.
+                # The loop writes it to /log when it begins.
                 self.loop.paused = command.name == "pause"
                 command.bin = 0
                 command.done.set()
@@ -291,8 +275,8 @@ class Daemon:
         )
 
     def _recorded_stream(self) -> RecordedStream | None:
-        feed, grid, buffers = self.loop.feed, self.loop.grid, self.buffers
-        if feed is None or grid is None or buffers is None:
+        feed, binning, buffers = self.loop.feed, self.loop.binning, self.buffers
+        if feed is None or binning is None or buffers is None:
             return None
         counts = feed.layout is Layout.COUNTS
         if counts and buffers.samples.t0_s is None:
@@ -305,7 +289,7 @@ class Daemon:
             t0_s=buffers.samples.t0_s if counts else None,
             decoded=DecodedColumns(
                 n_outputs=len(self.artifact.outputs),
-                origin_s=grid.bin_end_s(-1),
+                origin_s=binning.bin_end_s(-1),
                 models=tuple(buffers.models),
                 names=self.artifact.output_names,
                 out_names=self.output.names if self.output else (),
@@ -319,23 +303,23 @@ class Daemon:
         return command.bin if self._apply(command) else None
 
     def _apply(self, command: Command) -> bool:
-        """Hand a command to the loop; False if it did not take it in time, and then it never will."""
+        """Give a command to the loop; False if it was not carried out in time, and then it never will be."""
         self.loop.commands.append(command)
         if command.done.wait(APPLY_TIMEOUT_S):
             return True
         try:
             self.loop.commands.remove(command)
         except ValueError:
-            # Taken just now.
+            # The loop has just taken it.
             return command.done.wait(APPLY_TIMEOUT_S)
         return False
 
     def _report_forever(self) -> None:
         encode = msgspec.msgpack.Encoder().encode
-        spikes = SpikesReport(self.ring)
+        spikes = SpikesReport(self.loop.ring)
         announced, status_at_s = "", time.monotonic() + STATUS_EVERY_S
         while not self._stopping.wait(SPIKES_EVERY_S):
-            # One that still waits is never overwritten: its bins would be lost.
+            # A message that is still pending is never overwritten: its bins would be lost.
             if self.loop.pending_spikes is None:
                 self.loop.pending_spikes = spikes.encoded()
             if time.monotonic() < status_at_s:
@@ -346,12 +330,12 @@ class Daemon:
             self.loop.pending_status = encode(status)
             self._report(status)
             self._announce_connection()
-            self._say_notices()
+            self._print_notices()
             error = self.recorder.error if self.recorder else ""
             if error and error != announced:
                 announced = error
                 self._print_line(f"NOT RECORDING: {error}")
-            # The collector is off on the hot path; the little that threads leave behind goes here.
+            # The collector is off on the hot path; what little garbage the threads make is collected here.
             gc.collect(0)
 
     def _announce_connection(self) -> None:
@@ -362,14 +346,14 @@ class Daemon:
         for line in connection_report(feed.inlet.stream, feed.layout, feed.inlet.correction_s, self.artifact):
             self._print_line(line)
 
-    def _say_notices(self) -> None:
+    def _print_notices(self) -> None:
         while self.loop.notices:
             self._print_line(self.loop.notices.popleft())
 
     def _stop_loop(self, number: int, frame: FrameType | None) -> None:
         self.loop.stopping = True
 
-    def _come_down(self) -> None:
+    def _shut_down(self) -> None:
         self._stopping.set()
         if self.watcher is not None:
             self.watcher.stop()
@@ -380,7 +364,7 @@ class Daemon:
         self.control.stop()
         if self.recorder is not None:
             self.recorder.stop()
-        self._say_notices()
+        self._print_notices()
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()
@@ -388,7 +372,7 @@ class Daemon:
 
 def _not_found(flag: str, name: str, timeout_s: float, seen: str = "") -> RtdecodeError:
     return RtdecodeError(
-        f"no stream of that name within {timeout_s:g} s" + (f" ({seen})" if seen else ""),
+        f"no stream of that name was found within {timeout_s:g} s" + (f" ({seen})" if seen else ""),
         where=f"{flag} {name}",
         fix="start the acquisition or `rtdecode replay`, check the name, or wait longer with --timeout",
     )

@@ -1,6 +1,6 @@
 """The hot loop: pull, bin, decode, publish; everything else happens on other threads.
 
-One turn waits for the next sample or for the moment the open bin must close, whichever is first,
+One turn waits for the next sample or until the open bin must close, whichever is first,
 and then publishes every bin that has closed. Nothing here allocates per event, writes to disk,
 logs, or waits for another thread.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.clock_watch import MAX_AGE_S, ClockWatch
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
-from rtdecode.ingest.feed import Feed, make_feed
+from rtdecode.ingest.feed import Binning, Feed, make_feed
 from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import Flag
@@ -36,64 +37,79 @@ from rtdecode.serve.settings import STALE_AFTER_S, ServeSettings
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.schema import MAX_MODELS
 
-#: No turn waits longer, so that commands and signals are heard.
+#: Longest wait of a turn, so that commands and signals are answered.
 MAX_WAIT_S = 0.02
 
 #: A sleep ends late by a few tenths of a millisecond, so it is asked to end early and the rest is spent
-#: looking: at most one or two per cent of a core at 50 bins/s.
+#: polling: at most one or two per cent of a core at 50 bins/s.
 WAKE_EARLY_S = 0.0003
 
-#: How long a counts stream may take to show the grid its stamps lie on.
+#: Longest wait for the first sample of a counts stream, which sets the edges of its bins.
 FIRST_SAMPLE_S = 0.25
 
-#: A clock correction that moves by more re-anchors the bins; less is the estimate settling.
+#: A clock correction that moves by more re-anchors the bins; less is noise of the estimate.
 CORRECTION_JUMP_S = 0.005
 
 #: Arrivals are only measured when the loop was waiting for them.
 ATTENTIVE_S = 0.002
 
-#: Kept from running for longer than this, the loop waits for what came meanwhile before it closes bins
-#: by the clock: liblsl's thread was held up too and has still to fetch it. It waits as long as it was
-#: held up, and no longer than until a stream counts as silent.
+#: After a pause of the process that is longer than this, the loop waits for the events of the pause before
+#: it closes bins by the clock: liblsl's thread was held up too and has still to fetch them. It waits as
+#: long as the pause was, but not longer than until a stream counts as silent.
 HELD_UP_S = 0.010
 
-#: Further behind with nothing to decode, the machine slept or its clock leapt: no one waits for
-#: thousands of bins of nothing.
+#: Further behind with nothing to decode, the machine slept or its clock leapt: nobody waits for
+#: thousands of empty bins.
 LEAP_S = 10.0
 
 NEVER = 1 << 62
 
-#: Catching up, ZeroMQ's thread gets a moment after so many bins: the queue of a subscriber holds one
-#: second, and a burst beyond it would be lost to subscribers that are not slow at all.
+#: While catching up, the loop pauses after this number of bins for ZeroMQ's thread: the queue of a
+#: subscriber holds one second, and a longer burst would be lost even to a fast subscriber.
 BURST_BINS = 16
 BURST_PAUSE_S = 0.001
 
-#: A model that takes over may have so many bins to catch up on between two bins: half a millisecond's work.
+#: Most bins that a new model may have to catch up on between two bins: half a millisecond's work.
 MOST_BEHIND = 16
 
 
+@dataclass(frozen=True)
+class Sinks:
+    """Receivers of each decoded bin.
+
+    Attributes:
+        publisher: bound.
+        output: computes the cursor from the decoded value, None without one.
+        outlet: sends every bin over LSL, None without one.
+        buffers: of the recording, None without one.
+    """
+
+    publisher: CursorPublisher
+    output: OutputStage | None = None
+    outlet: CursorOutlet | None = None
+    buffers: RecordBuffers | None = None
+
+
 class HotLoop:
-    """Decodes one stream for as long as it is told to.
+    """Decodes one stream until it is stopped.
 
     Args:
         settings: of the daemon.
         stage: decoder and fail-safe, warmed up and reset.
-        ring: of the model's channels and bin width.
         artifact: the model that `stage` decodes with at first.
-        model_path: its file.
+        model_path: file of that model.
         connector: started.
-        publisher: bound.
-        meters: what is counted.
-        buffers: where a recording is taken from, None without one.
-        output: makes the cursor from the decoded value, None without one.
-        outlet: takes every bin over LSL, None without one.
+        sinks: receive each bin.
         clock: the LSL clock, seconds.
 
     Attributes:
+        ring: the recent bins.
+        meters: counters and latencies.
+        output: computes the cursor from the decoded value, None without one.
         artifact, model_path: the model that decodes now.
         feed: the attached stream, None while there is none.
-        grid: where the bins lie, None before the first connection.
-        commands: what the control thread wants done.
+        binning: sets the edges of the bins, None before the first connection.
+        commands: from other threads, to be carried out between two bins.
         notices: lines for the person at the rig, newest last.
         pending_status: an encoded status map to publish.
         pending_spikes: an encoded spikes map to publish.
@@ -103,20 +119,16 @@ class HotLoop:
         self,
         settings: ServeSettings,
         stage: DecodeStage,
-        ring: BinRing,
         artifact: ModelArtifact,
         model_path: Path,
         connector: Connector,
-        publisher: CursorPublisher,
-        meters: Meters,
-        buffers: RecordBuffers | None,
+        sinks: Sinks,
         clock: Callable[[], float],
-        output: OutputStage | None = None,
-        outlet: CursorOutlet | None = None,
     ) -> None:
         self.feed: Feed | None = None
-        self.grid: EventBinning | CountBinning | None = None
-        self.ring, self.stage, self.meters = ring, stage, meters
+        self.binning: Binning | None = None
+        self.ring = BinRing(artifact.n_channels, artifact.bin_width_s)
+        self.stage, self.meters = stage, Meters()
         self.artifact, self.model_path = artifact, model_path
         self.delay = DeliveryDelay()
         self.grace: AutoGrace | FixedGrace = (
@@ -129,9 +141,9 @@ class HotLoop:
         self.pending_status: bytes | None = None
         self.pending_spikes: bytes | None = None
         self.stopping = False
-        self._settings, self._connector, self._publisher = settings, connector, publisher
-        self._buffers, self._clock = buffers, clock
-        self._output, self._outlet = output, outlet
+        self._settings, self._connector, self._clock = settings, connector, clock
+        self._publisher, self.output = sinks.publisher, sinks.output
+        self._outlet, self._buffers = sinks.outlet, sinks.buffers
         self._watch = ClockWatch(max(MAX_AGE_S, 2 * (settings.grace_s or 0.0)))
         self._first_published = 0
         self._decode_from = -1
@@ -145,13 +157,13 @@ class HotLoop:
         self._backlog: list[list[list[int]]] = []
         self._model_row = 0
         self._swapped = False
-        if buffers is not None:
-            buffers.models.append(artifact.model_id)
+        if self._buffers is not None:
+            self._buffers.models.append(artifact.model_id)
 
     @property
     def state(self) -> str:
-        """waiting, running, paused, stale, failsafe or reconnecting."""
-        if self.grid is None:
+        """One of waiting, running, paused, stale, failsafe and reconnecting."""
+        if self.binning is None:
             return "waiting"
         if self._decode_from == NEVER:
             return "reconnecting"
@@ -162,12 +174,12 @@ class HotLoop:
         return "stale" if self.last_flags & Flag.STALE else "running"
 
     def run(self) -> None:
-        """Turn until `stopping`."""
+        """Run turns until `stopping`."""
         while not self.stopping:
             self.turn()
 
     def turn(self) -> None:
-        """One round: commands, one pull, and whatever bins have closed."""
+        """One round: commands, one pull, and all bins that have closed."""
         self._burst = 0
         while self.commands:
             self.apply(self.commands.popleft())
@@ -179,12 +191,12 @@ class HotLoop:
             self._publisher.spikes(encoded)
         if self._connector.ready.is_set() and (taken := self._connector.take()) is not None:
             self._attach(*taken)
-        if self.grid is None:
+        if self.binning is None:
             self._connector.ready.wait(MAX_WAIT_S)
             return
         grace_s = self.grace.seconds if self.feed is not None else 0.0
         begun = self._clock()
-        remaining_s = self.grid.complete_at_s(self.ring.open_bin) + grace_s - begun
+        remaining_s = self.binning.complete_at_s(self.ring.open_bin) + grace_s - begun
         wait_s = min(max(remaining_s - WAKE_EARLY_S, 0.0), MAX_WAIT_S)
         if self.feed is None:
             self._connector.ready.wait(wait_s)
@@ -198,16 +210,16 @@ class HotLoop:
             self._lose("its outlet is gone")
             return
         now = self._clock()
-        self._judge_patience(n, now, now - self._last_turn_s - wait_s)
+        self._update_patience(n, now, now - self._last_turn_s - wait_s)
         if n:
             attentive = begun - self._last_turn_s < ATTENTIVE_S and n < MAX_PULL
-            self._take_in(n, now, attentive)
+            self._add(n, now, attentive)
         if n < MAX_PULL and self._patient_until_s <= now:
             self._close(now, grace_s)
         self._last_turn_s = self._clock()
 
-    def _judge_patience(self, n: int, now: float, held_up_s: float) -> None:
-        """Whether bins may be closed by the clock, or what came meanwhile is still on its way."""
+    def _update_patience(self, n: int, now: float, held_up_s: float) -> None:
+        """Whether the clock may close bins, or delayed events are still arriving."""
         assert self.feed is not None
         if held_up_s > HELD_UP_S:
             self._patience_s = min(held_up_s, STALE_AFTER_S)
@@ -221,7 +233,7 @@ class HotLoop:
             self._lose("another outlet took its place")
         self._use(inlet, layout)
         assert self.feed is not None
-        if self.grid is None:
+        if self.binning is None:
             self._begin(self.feed)
         else:
             self.meters.reconnects += 1
@@ -233,12 +245,12 @@ class HotLoop:
             layout, inlet, self.ring, carry=self._settings.carry_late, counters=self.meters.sequence
         )
         self._correction_s = inlet.correction_s
-        self._watch.forget()
+        self._watch.restart()
         self._searching = False
         self._last_turn_s = self._clock()
 
     def _begin(self, feed: Feed) -> None:
-        """The first connection: bin 0 starts at the oldest event that waits, or now."""
+        """The first connection: bin 0 starts at the oldest event in the queue, or now."""
         try:
             n = feed.pull(FIRST_SAMPLE_S if feed.layout is Layout.COUNTS else 0.0)
         except StreamLost:
@@ -252,45 +264,45 @@ class HotLoop:
         if feed.layout is not Layout.COUNTS:
             backlog = 0 if oldest is None else int(np.ceil((now - oldest) / width_s))
             self._first_published = min(backlog, self.ring.n_bins)
-            self.grid = feed.anchor(now - self._first_published * width_s, n)
+            self.binning = feed.anchor(now - self._first_published * width_s, n)
         elif oldest is None:
-            # Nothing shows where its grid lies: the fail-safe goes out until a sample comes.
-            self.grid = EventBinning(self.ring, now)
+            # The edges of its bins are unknown: the fail-safe is published until a sample arrives.
+            self.binning = EventBinning(self.ring, now)
             self._log_start(0, now)
             self._break_off("no sample yet")
             return
         else:
-            self.grid = feed.anchor(oldest, n)
-            self._first_published = max(0, int((now - self.grid.origin_s) / width_s))
-        self._record_samples_from(self.grid)
-        self._log_start(self._first_published, self.grid.origin_s)
+            self.binning = feed.anchor(oldest, n)
+            self._first_published = max(0, int((now - self.binning.origin_s) / width_s))
+        self._record_samples_from(self.binning)
+        self._log_start(self._first_published, self.binning.origin_s)
         if n:
-            self._take_in(n, now, attentive=False)
+            self._add(n, now, attentive=False)
 
     def _log_start(self, bin_number: int, origin_s: float) -> None:
         where = {"model": self.artifact.model_id, "path": str(self.model_path)}
         self._log("reset", bin_number, reason="start", origin_s=origin_s, **where)
 
     def _reanchor(self, n: int) -> bool:
-        """Come back after an outage: decode again from the first bin that is all there."""
+        """Continue after an outage: decode again from the first bin that is complete."""
         assert self.feed is not None
-        assert self.grid is not None
+        assert self.binning is not None
         resume = self.ring.open_bin + 1
-        if not self.feed.resume(self.grid, n):
+        if not self.feed.resume(self.binning, n):
             return False
         assert self.feed.binning is not None
-        self.grid = self.feed.binning
-        self._record_samples_from(self.grid)
+        self.binning = self.feed.binning
+        self._record_samples_from(self.binning)
         self._decode_from = resume
-        self._fed_until_s = self.grid.bin_end_s(resume - 1)
+        self._fed_until_s = self.binning.bin_end_s(resume - 1)
         return True
 
-    def _record_samples_from(self, grid: EventBinning | CountBinning) -> None:
-        if self._buffers is not None and isinstance(grid, CountBinning):
-            self._buffers.samples.begin(grid.origin_s, grid.period_s)
+    def _record_samples_from(self, binning: Binning) -> None:
+        if self._buffers is not None and isinstance(binning, CountBinning):
+            self._buffers.samples.begin(binning.origin_s, binning.period_s)
 
     def _lose(self, reason: str) -> None:
-        """The stream is gone: from the open bin on the fail-safe goes out until it is back."""
+        """The stream is gone: from the open bin on the fail-safe is published until it is back."""
         if self.feed is not None:
             self._connector.dispose(self.feed.inlet)
         self.feed = None
@@ -308,7 +320,7 @@ class HotLoop:
             )
 
     def _jump(self, offset_s: float, reason: str) -> None:
-        """Stamps have moved against our clock: shift them back and bin anew from the next bin."""
+        """Stamps have moved against our clock: shift them back and bin again from the next bin."""
         feed = self.feed
         assert feed is not None
         feed.inlet.offset_s += offset_s
@@ -320,24 +332,24 @@ class HotLoop:
             self._reanchor(0)
 
     def _leap(self, now: float) -> None:
-        """Our own clock has leapt: the open bin ends now, and bins go on from here."""
+        """Our own clock has leapt: the open bin ends now, and bins continue from here."""
         self.meters.clock_jumps += 1
         self._break_off("this machine slept or its clock leapt")
-        self.grid = EventBinning(self.ring, now - (self.ring.open_bin + 1) * self.ring.bin_width_s)
+        self.binning = EventBinning(self.ring, now - (self.ring.open_bin + 1) * self.ring.bin_width_s)
         if self.feed is not None:
             self._use(self.feed.inlet, self.feed.layout)
             if self.feed.layout is not Layout.COUNTS:
                 self._reanchor(0)
 
-    def _take_in(self, n: int, now: float, attentive: bool) -> None:
-        """Bin what was pulled at `now`; its delays count if the loop was waiting for it (`attentive`)."""
+    def _add(self, n: int, now: float, attentive: bool) -> None:
+        """Bin what was pulled at `now`; measure its delays if the loop was waiting for it (`attentive`)."""
         feed = self.feed
         assert feed is not None
         if abs(feed.inlet.correction_s - self._correction_s) > CORRECTION_JUMP_S:
             self._jump(0.0, "clock correction moved")
             return
         self._correction_s = feed.inlet.correction_s
-        # A full pull is the old end of a queue: its newest event tells nothing about the clock.
+        # A full pull is the old end of a queue: its newest event gives no information on the clock.
         newest_s = float(feed.inlet.time[n - 1])
         jump_s = self._watch.observe(newest_s, now) if n < MAX_PULL else None
         if jump_s is not None:
@@ -350,17 +362,17 @@ class HotLoop:
         while at < n:
             at = feed.add(at, n, now)
             self._publish_closed(now)
-        # What can wait comes after the cursor is out.
+        # What can wait is done after the cursor is published.
         if attentive:
-            self.delay.observe(feed.inlet.time, feed.accepted, n, now)
+            self.delay.observe(feed.inlet.time, feed.columns.accepted, n, now)
         if self._buffers is not None:
             self._buffers.add_samples(feed, n, now)
 
     def _close(self, now: float, grace_s: float) -> None:
-        assert self.grid is not None
-        if now - self.grid.bin_end_s(self.ring.open_bin) > LEAP_S:
+        assert self.binning is not None
+        if now - self.binning.bin_end_s(self.ring.open_bin) > LEAP_S:
             self._leap(now)
-        while not self.grid.close_until(now - grace_s):
+        while not self.binning.close_until(now - grace_s):
             self._publish_closed(now)
         self._publish_closed(now)
 
@@ -379,11 +391,11 @@ class HotLoop:
             self._backlog.append([[int(c), int(closed.counts[c])] for c in nonzero])
 
     def _publish(self, closed: ClosedBin, now: float) -> None:
-        grid, stage, meters = self.grid, self.stage, self.meters
-        assert grid is not None
+        binning, stage, meters = self.binning, self.stage, self.meters
+        assert binning is not None
         b = closed.bin
         self._log_backlog(b)
-        t_bin = grid.bin_end_s(b)
+        t_bin = binning.bin_end_s(b)
         flags = 0
         outage = b < self._decode_from
         if outage:
@@ -392,7 +404,7 @@ class HotLoop:
             if b == self._decode_from:
                 flags = int(Flag.GAP)
                 stage.reset()
-                self._log("gap", b, origin_s=grid.bin_end_s(b - 1))
+                self._log("gap", b, origin_s=binning.bin_end_s(b - 1))
                 self._log("reset", b, reason="gap")
                 self.notices.append(f"stream {self._settings.stream}: decoding again from bin {b}")
             self._fed_until_s = max(self._fed_until_s, closed.fed_until_s)
@@ -402,7 +414,7 @@ class HotLoop:
         if self._swapped:
             flags |= Flag.SWAPPED
             self._swapped = False
-        if now > grid.complete_at_s(b) + self.grace.seconds + self.ring.bin_width_s:
+        if now > binning.complete_at_s(b) + self.grace.seconds + self.ring.bin_width_s:
             flags |= Flag.CATCH_UP
             meters.catch_up += 1
         nonfinite = stage.nonfinite
@@ -411,17 +423,14 @@ class HotLoop:
             self._log("nonfinite", b)
         value = stage.value.tolist()
         out = None
-        if self._output is not None:
-            self._output.step(stage.value, flags)
-            out = self._output.value.tolist()
+        if self.output is not None:
+            self.output.step(stage.value, flags)
+            out = self.output.value.tolist()
         published = self._publisher.cursor(
-            bin_number=b,
+            closed,
             t_bin=t_bin,
             t_close=now,
             value=value,
-            n=closed.spikes,
-            late=closed.late,
-            lost=closed.lost,
             flags=flags,
             model=self.artifact.model_id,
             out=out,
@@ -429,7 +438,7 @@ class HotLoop:
         if self._outlet is not None:
             self._outlet.push(value, out, t_bin, b, flags)
         if self._buffers is not None:
-            recorded_out = None if self._output is None else self._output.value
+            recorded_out = None if self.output is None else self.output.value
             self._buffers.decoded.add(closed, t_bin, stage.value, recorded_out, flags, self._model_row)
         self._burst += 1
         if self._burst % BURST_BINS == 0:
@@ -443,28 +452,28 @@ class HotLoop:
         self.grace.update()
 
     def _silence(self, silent_s: float) -> int:
-        """Flags for a connected stream that has sent nothing for `silent_s`."""
+        """Flags for an attached stream that has sent nothing for `silent_s`."""
         if silent_s < STALE_AFTER_S:
             if self._searching:
                 self._searching = False
                 self._connector.withdraw()
             return 0
         if not self._searching and self.feed is not None:
-            # A dead outlet is noticed only when TCP closes; look whether it lives elsewhere.
+            # A dead outlet is noticed only when TCP closes; search for it elsewhere meanwhile.
             self._searching = True
             self._connector.request(replacing=self.feed.inlet)
         stale = int(Flag.STALE)
         return stale | Flag.FAILSAFE if silent_s >= self._settings.failsafe_after_s else stale
 
     def apply(self, command: Command) -> None:
-        """Do what was asked for, before the next bin."""
+        """Carry out a command before the next bin."""
         command.bin = max(self.ring.next_bin, self._first_published)
         if command.name == "stop":
             self.stopping = True
         elif command.name == "reset":
             self.stage.reset()
-            if self._output is not None:
-                self._output.reset()
+            if self.output is not None:
+                self.output.reset()
             self._log("reset", command.bin, reason="control")
         elif command.name in ("pause", "resume"):
             paused = command.name == "pause"
@@ -474,14 +483,14 @@ class HotLoop:
         elif command.name == "swap_refused":
             self._log("swap_refused", command.bin, **command.about)
         elif command.candidate is not None:
-            if command.name == "look":
-                self._look(command.candidate)
+            if command.name == "prepare":
+                self._prepare(command.candidate)
             else:
                 self._swap(command, command.candidate)
         command.done.set()
 
-    def _look(self, candidate: Candidate) -> None:
-        """What a decoder that is to take over has to step first."""
+    def _prepare(self, candidate: Candidate) -> None:
+        """Give a decoder that is to replace this one the bins that it has to step first."""
         recent = self.stage.recent
         candidate.fresh, n = recent.lag(candidate.mark)
         candidate.bins = recent.last(n)
@@ -489,20 +498,20 @@ class HotLoop:
         candidate.mark = Mark(recent.resets, recent.stepped, warmed)
 
     def _swap(self, command: Command, candidate: Candidate) -> None:
-        """From the next bin on another decoder goes on, once it has stepped all that this one has."""
+        """Let another decoder continue from the next bin, once it has stepped all bins that this one has."""
         assert candidate.mark is not None
         fresh, behind = self.stage.recent.lag(candidate.mark)
         if (fresh and behind) or behind > MOST_BEHIND:
-            command.error = f"{behind} bins have closed while it was being warmed; try again"
+            command.error = f"{behind} bins have closed while it was being warmed up"
             return
         artifact = candidate.artifact
         row = self._row_of(artifact.model_id)
         if row is None:
-            command.error = f"{MAX_MODELS} models are in this recording already, and no more fit"
+            command.error = f"this recording already has {MAX_MODELS} models, and can hold no more"
             return
         if fresh:
             candidate.decoder.reset()
-        # The old decoder goes back with the candidate: giving its memory back takes time.
+        # The old decoder is returned with the candidate: freeing its memory takes time.
         candidate.decoder = self.stage.adopt(candidate.decoder, behind)
         warmed = behind if fresh else candidate.mark.warmed + behind
         self._log_backlog(command.bin)
@@ -514,7 +523,7 @@ class HotLoop:
         self.notices.append(f"model {artifact.model_id} decodes from bin {command.bin}")
 
     def _row_of(self, model_id: str) -> int | None:
-        """Where /decoded lists a model, which is listed if it is not; None if no more fit."""
+        """Index of a model in the models of /decoded, to which it is added; None if they are full."""
         if self._buffers is None:
             return 0
         models = self._buffers.models

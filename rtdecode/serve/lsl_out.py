@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pylsl
 
-#: Seconds that a consumer may fall behind before it loses samples.
+#: Seconds that a consumer may be behind before it loses samples.
 BUFFERED_S = 60
 
 
 class CursorOutlet:
-    """Two streams with the same stamps: the values, and the flags that say what they are worth.
+    """Two streams with the same stamps: the values, and the flags that qualify them.
 
     `NAME` (type Cursor, float32) has a channel for each decoded value, then one for each axis of the output
     stage; `NAME-flags` (type CursorFlags, int32) has `bin` and `flags`. Both have one sample a bin, stamped

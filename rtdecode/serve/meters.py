@@ -1,10 +1,10 @@
-"""What the hot loop counts, kept where the reporting thread can read it without a lock."""
+"""Counters and latencies of the hot loop, which the reporting thread reads without a lock."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from rtdecode.console.recent import LATENCY_WINDOW
+from rtdecode.console.history import LATENCY_WINDOW
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 
 
@@ -32,7 +32,7 @@ class Meters:
         self._at = 0
 
     def latency(self, close_s: float, publish_s: float) -> None:
-        """Take one bin's latencies."""
+        """Add the latencies of one bin."""
         self.close_s[self._at] = close_s
         self.publish_s[self._at] = publish_s
         self._at = (self._at + 1) % LATENCY_WINDOW

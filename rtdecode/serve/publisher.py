@@ -1,4 +1,4 @@
-"""The PUB socket: cursor every bin, spikes and status now and then. Never blocks (DESIGN §10)."""
+"""The PUB socket: cursor every bin, spikes and status at intervals (docs/messages.md). Never blocks."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ from collections.abc import Callable
 import msgspec
 import zmq
 
+from rtdecode.binning import ClosedBin
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import CURSOR_TOPIC, MESSAGE_VERSION, SPIKES_TOPIC, STATUS_TOPIC, Cursor
 
-#: The kernel would otherwise keep minutes of cursors for a reader that has stalled.
+#: Otherwise the kernel would buffer minutes of cursors for a reader that has stalled.
 SEND_BUFFER_BYTES = 8192
 
 
 def bind(socket: zmq.Socket[bytes], flag: str, endpoint: str) -> str:
-    """Bind and return the endpoint really used ("*" gives a free port).
+    """Bind a socket.
+
+    Args:
+        socket: to bind.
+        flag: option that gave the endpoint, for the error.
+        endpoint: to bind to; "*" as port chooses a free one.
+
+    Returns:
+        The endpoint in use.
 
     Raises:
-        RtdecodeError: the address is taken or is not this machine's.
+        RtdecodeError: the address is in use or does not belong to this machine.
     """
     try:
         socket.setsockopt(zmq.IPV6, int("://[" in endpoint))
@@ -38,14 +47,14 @@ class CursorPublisher:
     """Publishes on one endpoint; used from the hot loop only.
 
     Args:
-        context: ZeroMQ's.
+        context: of ZeroMQ.
         endpoint: to bind.
-        bin_width_s: Δ; a slow subscriber is left at most one second of bins behind.
+        bin_width_s: Δ, seconds; at most one second of bins is queued for a slow subscriber.
         clock: the LSL clock.
 
     Attributes:
-        endpoint: what was bound.
-        seq: the number of the next cursor message.
+        endpoint: that was bound.
+        seq: number of the next cursor message.
     """
 
     def __init__(
@@ -71,26 +80,35 @@ class CursorPublisher:
 
     def cursor(
         self,
+        closed: ClosedBin,
         *,
-        bin_number: int,
         t_bin: float,
         t_close: float,
         value: list[float],
-        n: int,
-        late: int,
-        lost: int,
         flags: int,
         model: str,
         out: list[float] | None,
     ) -> float:
-        """Publish one bin; returns when, on the LSL clock."""
+        """Publish one bin.
+
+        Args:
+            closed: the bin that was decoded.
+            t_bin, t_close: as in `Cursor`.
+            value: decoded values.
+            flags: of the bin.
+            model: id of the model.
+            out: cursor of the output stage, None without one.
+
+        Returns:
+            Time of publication on the LSL clock.
+        """
         message = self._message
         message.seq = self.seq
-        message.bin = bin_number
+        message.bin = closed.bin
         message.t_bin = t_bin
         message.t_close = t_close
         message.value = value
-        message.n, message.late, message.lost = n, late, lost
+        message.n, message.late, message.lost = closed.spikes, closed.late, closed.lost
         message.flags, message.model = flags, model
         message.out = msgspec.UNSET if out is None else out
         message.t_pub = now = self._clock()
@@ -99,18 +117,18 @@ class CursorPublisher:
         return now
 
     def status(self, encoded: bytes) -> None:
-        """Publish a status map that is encoded already."""
+        """Publish an encoded status map."""
         self._send(STATUS_TOPIC, encoded)
 
     def spikes(self, encoded: bytes) -> None:
-        """Publish the spikes of some bins, encoded already."""
+        """Publish the encoded spikes of some bins."""
         self._send(SPIKES_TOPIC, encoded)
 
     def _send(self, topic: bytes, payload: bytes) -> None:
-        # A PUB socket drops for the slow and never blocks; NOBLOCK says so should that ever change.
+        # A PUB socket drops messages for slow subscribers and never blocks; NOBLOCK would show if it did.
         self._socket.send(topic, zmq.NOBLOCK | zmq.SNDMORE)
         self._socket.send(payload, zmq.NOBLOCK)
 
     def close(self) -> None:
-        """Let the last messages out and close."""
+        """Send the last messages and close."""
         self._socket.close()

@@ -1,99 +1,202 @@
-"""What `rtdecode serve` is told, checked once."""
+"""The settings of `rtdecode serve`, each written once.
+
+A field of `ServeSettings` carries the flag that sets it. Options, environment variables, the types of
+rig.toml's keys, `--print-config` and the settings of other commands are all read from there (`FLAGS`).
+A declaration of our own, because a library would have to take over the command line: cyclopts would be a
+second parser beside Typer's, msgspec reads a file but no flags. Neither reports which of flag, variable, file
+and default a value came from in the way that Typer's context does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import Layout
-from rtdecode.output.settings import OutputSettings
+
+if TYPE_CHECKING:
+    from rtdecode.output.settings import OutputSettings
 
 DEFAULT_BIND = "tcp://127.0.0.1:5556"
 DEFAULT_CONTROL = "tcp://127.0.0.1:5557"
 
-#: Silence after which values are flagged STALE (DESIGN §12).
+#: Silence after which values are flagged STALE.
 STALE_AFTER_S = 0.25
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How a setting is given: `--grace 5`, `RTDECODE_GRACE=5`, or `grace = 5` in rig.toml.
+
+    Attributes:
+        help: starts with what is set.
+        name: with underscores; "" for that of the field.
+        default: as it is typed, where that is not the default of the field; None where the setting is off.
+        metavar: of the value in the help, None for its type.
+        read: turns what is typed into the value of the field, or raises ValueError.
+        field: name of the field.
+    """
+
+    help: str
+    name: str = ""
+    default: bool | float | str | None = None
+    metavar: str | None = None
+    read: Callable[[Any], Any] | None = None
+    field: str = ""
+
+    @property
+    def typed(self) -> type[bool] | type[float] | type[str]:
+        """Type of what is typed: bool, float, or str for anything that is written as text."""
+        return bool if isinstance(self.default, bool) else float if isinstance(self.default, float) else str
+
+
+def read_layout(text: str) -> Layout:
+    """`--layout` as a Layout."""
+    if text not in tuple(Layout):
+        raise ValueError(f"must be one of {', '.join(Layout)}, not {text}")
+    return Layout(text)
+
+
+def read_grace(text: str) -> float | None:
+    """`--grace` in seconds, None for auto."""
+    if text == "auto":
+        return None
+    try:
+        return float(text) / 1e3
+    except ValueError:
+        raise ValueError(f"must be auto or milliseconds, not {text}") from None
+
+
+def read_late(text: str) -> bool:
+    """`--late` as whether to carry late events."""
+    if text not in ("carry", "drop"):
+        raise ValueError(f"must be carry or drop, not {text}")
+    return text == "carry"
+
+
+def read_timeout(seconds: float) -> float:
+    """`--timeout` in seconds, where 0 waits without limit."""
+    return seconds or math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
-    """Settings of the daemon.
+    """Settings of the daemon, checked. The help of its flag describes each field, but for two:
 
     Attributes:
-        stream: name of the spike stream.
-        model: PATH or NAME of the model, None for the stream's current one.
-        source_id: the only source of that name to take, None for any.
-        layout: how to read the stream, None to tell from its type and shape.
-        bind: endpoint of the PUB socket.
-        control: endpoint of the REP socket.
-        record: session file to write, None for none.
-        behavior: name of a behaviour stream to record beside.
-        overwrite: whether `record` may replace a file.
-        timeout_s: how long to wait for the stream at the start; inf waits for ever.
-        grace_s: how long a bin waits for late events; None follows the source.
-        carry_late: events one bin late are added to the open bin; False drops them.
-        failsafe_after_s: silence after which the fail-safe takes over.
-        insecure: allow endpoints that other machines can reach.
-        lsl_out: name of an LSL stream for the cursor, None for none.
-        watch: folder whose new models take over, None for none.
-        output: the output stage, None for none.
-        config: the rig.toml these came from, for errors about `output`.
+        output: the output stage, the table `[output]` of rig.toml; None for none.
+        config: the rig.toml that was read, for errors about `output`.
 
     Raises:
         RtdecodeError: a value is out of its range.
     """
 
-    stream: str
-    model: str | None = None
-    source_id: str | None = None
-    layout: Layout | None = None
-    bind: str = DEFAULT_BIND
-    control: str = DEFAULT_CONTROL
-    record: Path | None = None
-    behavior: str | None = None
-    overwrite: bool = False
-    timeout_s: float = 60.0
-    grace_s: float | None = None
-    carry_late: bool = True
-    failsafe_after_s: float = 1.0
-    insecure: bool = False
-    lsl_out: str | None = None
-    watch: Path | None = None
+    stream: Annotated[str, Flag("Name of the LSL spike stream; required, here or in rig.toml.")]
+    model: Annotated[
+        str | None, Flag("Model file or name; default: the stream's current model.", metavar="PATH|NAME")
+    ] = None
+    source_id: Annotated[str | None, Flag("LSL source_id, if several sources send this stream.")] = None
+    layout: Annotated[
+        Layout | None,
+        Flag("Layout: events, snippets, channel or counts; default: from type and shape.", read=read_layout),
+    ] = None
+    bind: Annotated[str, Flag("Endpoint of the cursor (ZeroMQ PUB).")] = DEFAULT_BIND
+    control: Annotated[str, Flag("Endpoint for control (ZeroMQ REP).")] = DEFAULT_CONTROL
+    record: Annotated[
+        Path | None,
+        Flag("Session file (.h5) to write: spikes, decoded values and log.", metavar="FILE", read=Path),
+    ] = None
+    behavior: Annotated[str | None, Flag("Name of a behaviour stream to record with the spikes.")] = None
+    overwrite: Annotated[bool, Flag("Allow --record to replace a file.")] = False
+    lsl_out: Annotated[
+        str | None, Flag("Name of an LSL stream that also carries the cursor.", metavar="NAME")
+    ] = None
+    watch: Annotated[
+        Path | None,
+        Flag("Folder whose new or changed model files are swapped in.", metavar="DIR", read=Path),
+    ] = None
+    timeout_s: Annotated[
+        float,
+        Flag("Seconds to wait for the stream at the start; 0: no limit.", "timeout", read=read_timeout),
+    ] = 60.0
+    grace_s: Annotated[
+        float | None,
+        Flag("Wait of a bin for late events: auto, or milliseconds.", "grace", "auto", read=read_grace),
+    ] = None
+    carry_late: Annotated[
+        bool,
+        Flag(
+            "Events one bin late: carry (into the open bin) or drop.",
+            "late",
+            "carry",
+            read=read_late,
+        ),
+    ] = True
+    failsafe_after_s: Annotated[
+        float, Flag("Seconds of silence before the fail-safe: position held, velocity 0.", "failsafe_after")
+    ] = 1.0
+    insecure: Annotated[bool, Flag("Allow endpoints that other machines can reach.")] = False
+    json: Annotated[bool, Flag("Print a status map per second on stdout, one a line.")] = False
     output: OutputSettings | None = None
     config: Path | None = None
 
     def __post_init__(self) -> None:
+        def refuse(flag: str, what: str, fix: str) -> None:
+            raise RtdecodeError(what, where=flag, fix=fix)
+
         if self.behavior is not None and self.record is None:
-            raise RtdecodeError(
-                "a behaviour stream is only recorded", where="--behavior", fix="add --record OUT.h5"
-            )
+            refuse("--behavior", "a behaviour stream can only be recorded", "add --record OUT.h5")
         if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior):
-            raise RtdecodeError("needs a name that no other stream here has", where="--lsl-out")
+            refuse("--lsl-out", f"needs another name than {self.lsl_out!r}", "choose an unused one")
         if not self.timeout_s > 0:
-            raise RtdecodeError("must be above 0 seconds", where="--timeout")
+            refuse("--timeout", f"must be above 0 seconds, not {self.timeout_s:g}", "give 0 for no limit")
         if self.grace_s is not None and not 0 <= self.grace_s <= 1:
-            raise RtdecodeError("must be auto, or 0 to 1000 milliseconds", where="--grace")
+            refuse("--grace", "must be auto, or 0 to 1000 milliseconds", "use auto, or a few milliseconds")
         if not self.failsafe_after_s >= STALE_AFTER_S:
-            raise RtdecodeError(
-                f"must be at least {STALE_AFTER_S:g} s, when values turn STALE", where="--failsafe-after"
+            limit = f"{STALE_AFTER_S:g} s, when values turn STALE"
+            refuse(
+                "--failsafe-after", f"must be at least {limit}, not {self.failsafe_after_s:g}", "give more"
             )
         for flag, endpoint in (("--bind", self.bind), ("--control", self.control)):
             check_endpoint(flag, endpoint, insecure=self.insecure)
 
 
+def _flags() -> dict[str, Flag]:
+    hints = get_type_hints(ServeSettings, localns={"OutputSettings": object}, include_extras=True)
+    found = {}
+    for each in fields(ServeSettings):
+        for flag in getattr(hints[each.name], "__metadata__", ()):
+            own = None if each.default is MISSING else each.default
+            name, default = flag.name or each.name, own if flag.default is None else flag.default
+            found[name] = replace(flag, name=name, default=default, field=each.name)
+    return found
+
+
+#: The flags of `serve` by name, in the order of its help.
+FLAGS = _flags()
+
+
 def check_endpoint(flag: str, endpoint: str, *, insecure: bool) -> None:
-    """Refuse endpoints that are no endpoint, or that other machines reach, unless `insecure`.
+    """Check an endpoint that is to be bound.
+
+    Args:
+        flag: option that gave it, for the error.
+        endpoint: tcp://host:port or ipc://path.
+        insecure: whether other machines may reach it.
 
     Raises:
-        RtdecodeError: with the flag it came from.
+        RtdecodeError: it is no endpoint, or other machines can reach it and may not.
     """
     transport, separator, address = endpoint.partition("://")
     host, colon, port = address.rpartition(":")
     if transport == "ipc" and address:
         return
-    known_port = port == "*" or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
-    if not separator or transport != "tcp" or not colon or not host or not known_port:
+    valid_port = port == "*" or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
+    if not separator or transport != "tcp" or not colon or not host or not valid_port:
         example = DEFAULT_BIND if flag == "--bind" else DEFAULT_CONTROL
         raise RtdecodeError(f"{endpoint} is no endpoint", where=flag, fix=f"write it like {example}")
     loopback = host in ("localhost", "[::1]") or (
@@ -103,5 +206,5 @@ def check_endpoint(flag: str, endpoint: str, *, insecure: bool) -> None:
         raise RtdecodeError(
             f"{endpoint} can be reached from other machines, where anyone could read or stop the decoder",
             where=flag,
-            fix="use 127.0.0.1, or say --insecure if the network is yours alone",
+            fix="use 127.0.0.1, or add --insecure if the network is yours alone",
         )

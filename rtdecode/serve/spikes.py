@@ -1,7 +1,7 @@
-"""The spikes of the last bins for monitors, read from the ring while the loop goes on.
+"""The spikes of the last bins for monitors, read from the ring while the loop continues.
 
-The loop does nothing for it but send what is encoded here: a bin that was taken from the ring stays in
-its row until the ring comes round, two seconds later at 20 ms.
+The loop only sends what is encoded here: a bin that was taken from the ring stays in
+its row until the row is used again, two seconds later at 20 ms.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from rtdecode.messages import MESSAGE_VERSION, Spikes
 
 SPIKES_EVERY_S = 0.1
 
-#: Bins that one message may hold, so that `offset` fits a byte and the ring does not come round meanwhile.
+#: Most bins of a message, so that `offset` fits a byte and no row of the ring is used again meanwhile.
 MAX_BINS = 50
 
 
 class SpikesReport:
-    """Encodes what has closed since the last call; for one thread that is not the loop's.
+    """Encodes the bins that have closed since the last call; for one thread other than the loop's.
 
     Args:
         ring: of the loop; read, never written.
@@ -31,7 +31,7 @@ class SpikesReport:
         self._encode = msgspec.msgpack.Encoder().encode
 
     def encoded(self) -> bytes | None:
-        """The spikes of the bins since the last call, the newest 50 at most; None if none has closed."""
+        """The spikes of the bins since the last call, at most the newest 50; None if none has closed."""
         ring, end = self._ring, self._ring.next_bin
         first = max(self._next, end - min(MAX_BINS, ring.n_bins // 2))
         if first >= end:
@@ -39,7 +39,7 @@ class SpikesReport:
         self._next = end
         counts = ring.counts[np.arange(first, end) % ring.n_bins]
         if ring.open_bin >= first + ring.n_bins:
-            # The loop has caught up with a backlog and come round: these rows hold other bins by now.
+            # The loop has caught up with a backlog meanwhile: these rows hold other bins by now.
             return None
         offset, channel = np.nonzero(counts)
         return self._encode(

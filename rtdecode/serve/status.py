@@ -1,4 +1,4 @@
-"""The status map: what the daemon says about itself, once a second and on request."""
+"""The status map, published once a second and on request (docs/messages.md)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.binning import BinRing
-from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.layouts import array_channels
 from rtdecode.kernels import binning as time_counters
 from rtdecode.kernels import sequence as counters
 from rtdecode.messages import MESSAGE_VERSION, flag_names
-from rtdecode.output.stage import OutputStage
 from rtdecode.serve.loop import HotLoop
-from rtdecode.serve.meters import Meters
+from rtdecode.serve.settings import ServeSettings
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
 
 
 def percentiles_ms(seconds: npt.NDArray[np.float64]) -> dict[str, float | None]:
-    """p50 … max of an array with NaN where nothing was measured, in ms; None without any."""
+    """p50 … max in ms of an array f8[N] in seconds, NaN where nothing was measured; None if all are."""
     seen = seconds[np.isfinite(seconds)]
     if not len(seen):
         return dict.fromkeys(PERCENTILES)
@@ -32,36 +29,28 @@ def percentiles_ms(seconds: npt.NDArray[np.float64]) -> dict[str, float | None]:
 
 
 class StatusReport:
-    """Builds status maps from what the loop counts; called on the reporting threads.
+    """Builds status maps from the counters of the loop; called on the reporting threads.
 
     Args:
-        stream: name of the spike stream.
-        output: the output stage, or None.
-        lsl_out: name of the cursor's LSL stream, or None.
-        loop, ring, meters, connector: read, never written.
-        recording: gives the recorder's part of the map, or None.
-        watching: says what is wrong with the folder that is watched; "" if nothing is.
+        settings: of the daemon.
+        loop: read, never written.
         endpoints: of the sockets.
+        recording: returns the recorder's part of the map, None without a recording.
+        problems: returns problems of other threads for the warnings; "" for none.
     """
 
     def __init__(
         self,
-        *,
-        stream: str,
-        output: OutputStage | None,
-        lsl_out: str | None,
+        settings: ServeSettings,
         loop: HotLoop,
-        ring: BinRing,
-        meters: Meters,
-        connector: Connector,
-        recording: Callable[[], dict[str, Any] | None],
-        watching: Callable[[], str],
+        *,
         endpoints: dict[str, str],
+        recording: Callable[[], dict[str, Any] | None],
+        problems: Callable[[], list[str]],
     ) -> None:
-        self._stream = stream
-        self._output, self._lsl_out = output, lsl_out
-        self._loop, self._ring, self._meters, self._connector = loop, ring, meters, connector
-        self._recording, self._watching, self._endpoints = recording, watching, endpoints
+        self._stream, self._lsl_out = settings.stream, settings.lsl_out
+        self._loop, self._ring, self._meters, self._output = loop, loop.ring, loop.meters, loop.output
+        self._endpoints, self._recording, self._problems = endpoints, recording, problems
         self._started = time.monotonic()
         self._rates_at = self._started
         self._rates_from = (0, 0)
@@ -107,7 +96,7 @@ class StatusReport:
         }
 
     def build(self) -> dict[str, Any]:
-        """The status map (DESIGN §10)."""
+        """The status map."""
         loop, artifact = self._loop, self._loop.artifact
         return {
             "v": MESSAGE_VERSION,
@@ -167,22 +156,18 @@ class StatusReport:
         }
 
     def _warnings(self) -> list[str]:
-        warnings = []
-        if self._connector.refusal:
-            warnings.append(self._connector.refusal)
-        if self._watching():
-            warnings.append(self._watching())
+        warnings = [problem for problem in self._problems() if problem]
         total = self.counters()
         late = total["late_carried"] + total["late_dropped"]
         if late > 100 and late > 0.01 * total["received"]:
             warnings.append(
-                f"{100 * late / total['received']:.1f} % of events come after their bin has closed: "
-                "give a larger --grace, or let the source push more often"
+                f"{100 * late / total['received']:.1f} % of events arrive after their bin has closed: "
+                "use a larger --grace, or let the source push more often"
             )
         if total["duplicates"] > 100 and total["duplicates"] > 0.5 * total["received"]:
             warnings.append(
-                "most events carry a running number that came before: does the source count its events "
-                "in the third column (seq)?"
+                "most events repeat an earlier sequence number: check that the source counts its events "
+                "in the third column (seq)"
             )
         recording = self._recording()
         if recording and recording.get("error"):

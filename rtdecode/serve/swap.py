@@ -1,8 +1,8 @@
-"""Another model in the middle of a session: loaded and warmed beside the one that decodes, then switched.
+"""Swaps the model in the middle of a session: loads and warms up the new one beside the old one.
 
-Everything that takes time happens on the thread that asks. The loop only steps the few bins that have closed
-meanwhile, and changes one decoder for the other between two bins. Whatever goes wrong before that leaves the
-old one where it was, and nothing can go wrong after.
+Everything that takes time happens on the calling thread. The loop only steps the few bins that have closed
+meanwhile, and exchanges the decoders between two bins. If anything fails before that, the old decoder
+continues; nothing can fail after it.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import find_model
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Candidate, Command
 
-#: How often a candidate is warmed on what has closed meanwhile, until the loop finds it near enough.
+#: Number of times that a candidate is warmed up on the bins closed meanwhile, until few enough are left.
 ATTEMPTS = 5
 
 
 class Swapper:
-    """Puts models in the place of the one that decodes; one at a time.
+    """Replaces the model that decodes; one swap at a time.
 
     Args:
-        serving: the model that decodes now.
-        apply: hands a command to the loop, and says whether it took it in time.
-        tell: takes a command that nobody waits for.
+        serving: returns the model that decodes now.
+        apply: gives a command to the loop; returns whether it was carried out in time.
+        post: gives a command to the loop without waiting.
     """
 
     def __init__(
         self,
         serving: Callable[[], ModelArtifact],
         apply: Callable[[Command], bool],
-        tell: Callable[[Command], None],
+        post: Callable[[Command], None],
     ) -> None:
-        self._serving, self._apply, self._tell = serving, apply, tell
+        self._serving, self._apply, self._post = serving, apply, post
         self._busy = threading.Lock()
 
     def swap(self, model: str, *, wait_s: float = 0.0) -> tuple[int, str]:
@@ -45,32 +45,36 @@ class Swapper:
 
         Args:
             model: path or name.
-            wait_s: how long to wait for a swap that is under way.
+            wait_s: longest time to wait for a swap in progress, seconds.
 
         Returns:
             The first bin that it decodes, and its model_id.
 
         Raises:
-            RtdecodeError: another swap is under way; the model cannot be read or decodes other values, or
-                none, or from another array; or the loop is too busy. The old model goes on. /log says so.
+            RtdecodeError: another swap is in progress; the model cannot be read, or has other channels, bins
+                or outputs, or decodes NaN; or the loop is too busy. The old model continues.
         """
         if not self._busy.acquire(timeout=wait_s):
-            raise RtdecodeError("another swap is under way", where=model, fix="wait for it, and try again")
+            raise RtdecodeError("another swap is in progress", where=model, fix="wait for it, and try again")
         try:
             return self._swap(model)
         except RtdecodeError as error:
             self._refused(model, error)
             raise
         except Exception as error:
-            # Whatever a strange file has brought about: the old model goes on, and whoever asked is told.
-            refusal = RtdecodeError(f"internal error, {type(error).__name__}: {error}", where=model)
+            # Whatever a malformed file causes: the old model continues, and the caller gets the reason.
+            refusal = RtdecodeError(
+                f"cannot be loaded: internal error, {type(error).__name__}: {error}",
+                where=model,
+                fix="check it with rtdecode info, and report this",
+            )
             self._refused(model, refusal)
             raise refusal from error
         finally:
             self._busy.release()
 
     def _refused(self, model: str, error: RtdecodeError) -> None:
-        self._tell(Command("swap_refused", about={"model": model, "error": str(error)}))
+        self._post(Command("swap_refused", about={"model": model, "error": str(error)}))
 
     def _swap(self, model: str) -> tuple[int, str]:
         path = find_model(model)
@@ -78,18 +82,18 @@ class Swapper:
         check_replaces(artifact, self._serving(), str(path))
         candidate = Candidate(path, artifact, decoder)
         for _ in range(ATTEMPTS):
-            self._command("look", candidate)
+            self._command("prepare", candidate)
             warm(candidate)
             command = self._command("swap", candidate)
             if command.error == "":
                 return command.bin, artifact.model_id
-        raise RtdecodeError(command.error, where=str(path))
+        raise RtdecodeError(command.error, where=str(path), fix="try again, or restart serve with --model")
 
     def _command(self, name: str, candidate: Candidate) -> Command:
         command = Command(name, candidate=candidate)
         if not self._apply(command):
             raise RtdecodeError(
-                f"the loop did not take it within {APPLY_TIMEOUT_S:g} s",
+                f"the loop did not carry out the swap within {APPLY_TIMEOUT_S:g} s",
                 where=str(candidate.path),
                 fix="try again",
             )
@@ -97,10 +101,10 @@ class Swapper:
 
 
 def warm(candidate: Candidate) -> None:
-    """Step the bins that the loop has looked up.
+    """Step a candidate through the bins that the loop has given it.
 
     Raises:
-        RtdecodeError: what it decodes from them are no numbers.
+        RtdecodeError: a decoded value is NaN or infinite.
     """
     decoder, bins = candidate.decoder, candidate.bins
     assert bins is not None
@@ -108,40 +112,36 @@ def warm(candidate: Candidate) -> None:
     out = np.zeros(decoder.n_outputs, np.float32)
     if candidate.fresh:
         decoder.reset()
-    # One at a time: a kernel keeps the interpreter, and the loop has to have it back in between.
+    # One at a time: a kernel holds the interpreter, and the loop needs it in between.
     for counts in bins:
         decoder.step(counts, out)
         if not np.isfinite(out).all():
             raise RtdecodeError(
-                "what it decodes from the last seconds are no numbers",
+                "values decoded from the last seconds contain NaN or infinity",
                 where=str(candidate.path),
-                fix="fit or calibrate it anew",
+                fix="fit or calibrate the model again",
             )
 
 
 def check_replaces(new: ModelArtifact, old: ModelArtifact, where: str) -> None:
-    """A model may take another's place if it reads the same bins and decodes the same values.
+    """Check that a model reads the same bins and decodes the same values as the one in use.
 
     Raises:
-        RtdecodeError: with what differs.
+        RtdecodeError: they differ.
     """
 
     def refuse(what: str) -> RtdecodeError:
-        return RtdecodeError(what, where=where, fix="stop, and serve it with --model")
+        return RtdecodeError(what, where=where, fix="stop the daemon, and serve the model with --model")
 
     if new.n_channels != old.n_channels:
-        raise refuse(
-            f"the model has {new.n_channels} channels, the one that decodes {old.n_channels}",
-        )
+        raise refuse(f"the model has {new.n_channels} channels, the one in use {old.n_channels}")
     if new.bin_width_s != old.bin_width_s:
         raise refuse(
-            f"the model has bins of {1e3 * new.bin_width_s:g} ms, the one that decodes of "
+            f"the model has bins of {1e3 * new.bin_width_s:g} ms, the one in use of "
             f"{1e3 * old.bin_width_s:g} ms"
         )
     if _listed(new.outputs) != _listed(old.outputs):
-        raise refuse(
-            f"the model decodes {_listed(new.outputs)}, the one in use {_listed(old.outputs)}",
-        )
+        raise refuse(f"the model decodes {_listed(new.outputs)}, the one in use {_listed(old.outputs)}")
 
 
 def _listed(outputs: tuple[Output, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Compiling every kernel of the hot path before the daemon goes live."""
+"""Compiles every kernel of the hot path before the first bin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ N_SAMPLES = 4
 
 
 class RehearsalInlet:
-    """Stands in for an inlet: a few samples on every pull, without LSL."""
+    """Replaces an inlet: a few samples on every pull, without LSL."""
 
     def __init__(
         self, stream: StreamDescription, samples: np.ndarray[tuple[int, int], np.dtype[np.int32]]
@@ -29,7 +29,7 @@ class RehearsalInlet:
         self._now = 0.0
 
     def pull(self, timeout_s: float) -> int:
-        """N_SAMPLES samples, one period after the other."""
+        """N_SAMPLES samples, one period apart."""
         period_s = 1.0 / (self.stream.rate_hz or 1000.0)
         self.time[:N_SAMPLES] = self._now + period_s * np.arange(1, N_SAMPLES + 1)
         self._now += N_SAMPLES * period_s
@@ -37,7 +37,7 @@ class RehearsalInlet:
 
 
 def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> None:
-    """Run each kernel once with the types it will see, on scratch data; the decoder ends reset."""
+    """Run each kernel once, with the argument types of the loop, on scratch data; then reset the decoder."""
     counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
     delay = DeliveryDelay()
     for feed_type, stream in (
@@ -54,7 +54,7 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
         assert feed.binning is not None
         feed.binning.close_until(1.0)
         feed.binning.complete_at_s(0)
-        delay.observe(feed.inlet.time, feed.accepted, n, 1.0)
+        delay.observe(feed.inlet.time, feed.columns.accepted, n, 1.0)
         if isinstance(feed, EventFeed):
             EventRing().add(feed, n, 1.0)
         while (closed := ring.take()) is not None:

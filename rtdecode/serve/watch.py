@@ -1,4 +1,4 @@
-"""`serve --watch DIR`: model files that come into a folder while a session runs take over by themselves."""
+"""`serve --watch DIR`: swaps in model files that are new or changed in a folder."""
 
 from __future__ import annotations
 
@@ -12,44 +12,45 @@ from rtdecode.errors import RtdecodeError
 SUFFIX = ".safetensors"
 REFUSED_SUFFIX = ".refused.safetensors"
 
-LOOK_EVERY_S = 0.5
+#: Time between two scans of the folder.
+SCAN_EVERY_S = 0.5
 
-#: Size, time of change (ns) and number of a file: another file under the same name differs in one of them.
+#: Size, time of change (ns) and inode of a file: another file of the same name differs in one of them.
 Stamp = tuple[int, int, int]
 
 
 class FolderWatch:
-    """Which of a folder's model files have come or changed, and are whole.
+    """Which model files of a folder are new or changed, and complete.
 
-        watch = FolderWatch(look(folder))
-        watch.settled(look(folder))       # a path, or None
+        watch = FolderWatch(model_files(folder))
+        watch.next_complete(model_files(folder))       # a path, or None
 
-    A file is whole when two looks in a row find it unchanged: copies grow. Of several the newest counts.
+    A file is complete when two scans in a row find it unchanged: copies grow. Of several the newest is used.
 
     Args:
-        there: what is there already, and is left alone.
+        existing: files that were there before, and are ignored.
     """
 
-    def __init__(self, there: Mapping[Path, Stamp]) -> None:
-        self._done = dict(there)
+    def __init__(self, existing: Mapping[Path, Stamp]) -> None:
+        self._done = dict(existing)
         self._growing: dict[Path, Stamp] = {}
 
-    def settled(self, there: Mapping[Path, Stamp]) -> Path | None:
-        """The newest file that is new or changed since it was last told or left alone, and unchanged since
-        the last call."""
-        changed = {path: stamp for path, stamp in there.items() if self._done.get(path) != stamp}
-        whole = [path for path, stamp in changed.items() if self._growing.get(path) == stamp]
+    def next_complete(self, existing: Mapping[Path, Stamp]) -> Path | None:
+        """The newest file that is new or changed since it was returned or ignored, and unchanged since the
+        last call; None if there is none."""
+        changed = {path: stamp for path, stamp in existing.items() if self._done.get(path) != stamp}
+        complete = [path for path, stamp in changed.items() if self._growing.get(path) == stamp]
         self._growing = changed
-        self._done = {path: stamp for path, stamp in self._done.items() if path in there}
-        if not whole:
+        self._done = {path: stamp for path, stamp in self._done.items() if path in existing}
+        if not complete:
             return None
-        for path in whole:
+        for path in complete:
             self._done[path] = self._growing.pop(path)
-        return max(whole, key=lambda path: (there[path][1], path))
+        return max(complete, key=lambda path: (existing[path][1], path))
 
 
-def look(folder: Path) -> dict[Path, Stamp]:
-    """The model files of a folder; those that a gate refused, hidden and temporary ones are passed over.
+def model_files(folder: Path) -> dict[Path, Stamp]:
+    """The model files of a folder, without refused (by the gate), hidden and temporary ones.
 
     Raises:
         OSError: the folder cannot be read.
@@ -70,57 +71,63 @@ def look(folder: Path) -> dict[Path, Stamp]:
 
 
 class Watcher:
-    """A thread that swaps in what comes into a folder.
+    """A thread that swaps in new or changed models of a folder.
 
     Args:
-        folder: that must be there.
+        folder: an existing one.
         swap: lets the model at a path decode.
-        print_line: takes a line for the person at the rig.
+        print_line: prints a line for the person at the rig.
+        every_s: time between two scans, seconds.
 
     Attributes:
-        error: why the folder cannot be read at the moment; "" while it can.
+        error: reason why the folder cannot be read at the moment; "" while it can.
 
     Raises:
         RtdecodeError: it is no folder, or cannot be read.
     """
 
     def __init__(
-        self, folder: Path, swap: Callable[[str], object], print_line: Callable[[str], None]
+        self,
+        folder: Path,
+        swap: Callable[[str], object],
+        print_line: Callable[[str], None],
+        *,
+        every_s: float = SCAN_EVERY_S,
     ) -> None:
-        self.folder, self.error = folder, ""
+        self.folder, self.error, self._every_s = folder, "", every_s
         try:
-            self._watch = FolderWatch(look(folder))
+            self._watch = FolderWatch(model_files(folder))
         except OSError as error:
             raise RtdecodeError(
                 f"cannot be watched ({error.strerror or error})",
                 where=f"--watch {folder}",
-                fix="name a folder that is there",
+                fix="name an existing folder that can be read",
             ) from error
         self._swap, self._print_line = swap, print_line
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtdecode-watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Swap nothing more."""
+        """Stop swapping."""
         self._stop.set()
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY_S):
+        while not self._stop.wait(self._every_s):
             try:
-                path = self._watch.settled(look(self.folder))
+                path = self._watch.next_complete(model_files(self.folder))
                 self.error = ""
             except OSError as error:
                 self.error = f"--watch {self.folder}: {error.strerror or error}"
                 continue
             if path is not None:
-                self._take(path)
+                self._swap_in(path)
 
-    def _take(self, path: Path) -> None:
+    def _swap_in(self, path: Path) -> None:
         try:
             self._swap(str(path))
         except RtdecodeError as error:
-            self._print_line(f"NOT SWAPPED: {error}; the model before goes on")
+            self._print_line(f"NOT SWAPPED: {error}; the previous model continues")

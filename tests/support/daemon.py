@@ -1,4 +1,4 @@
-"""What the integration tests share: a served daemon, a plain subscriber, pieces of sessions."""
+"""Shared by the integration tests: a served daemon, a plain subscriber, pieces of sessions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def cut(session: Session, start_s: float, stop_s: float) -> Session:
 
 @dataclass
 class Subscriber:
-    """A subscriber made of nothing but pyzmq and msgpack."""
+    """A subscriber that uses only pyzmq and msgpack."""
 
     endpoint: str
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -51,14 +51,14 @@ class Subscriber:
     def __post_init__(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket = context.socket(zmq.SUB)
-        # A test that fails leaves it to the collector, and a context collected before its socket waits for
-        # that one for ever.
+        # After a failed test the collector frees it, and a context that is freed before its socket waits for
+        # the socket for ever.
         self._release = weakref.finalize(self, _release, context, self.socket)
         self.socket.setsockopt(zmq.SUBSCRIBE, b"cursor")
         self.socket.connect(self.endpoint)
 
     def take(self, wait_ms: int = 0) -> list[dict[str, Any]]:
-        """What has come since the last call."""
+        """Messages since the last call."""
         new = []
         while self.socket.poll(wait_ms):
             topic, payload = self.socket.recv_multipart()
@@ -68,14 +68,14 @@ class Subscriber:
         self.messages += new
         return new
 
-    def until(self, wanted: Any, within_s: float = READY_S) -> dict[str, Any]:
-        """The next message that is `wanted`, from where the last call ended."""
+    def until(self, condition: Any, within_s: float = READY_S) -> dict[str, Any]:
+        """The next message for which `condition` is true, from where the last call ended."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             while self.scanned < len(self.messages):
                 message = self.messages[self.scanned]
                 self.scanned += 1
-                if wanted(message):
+                if condition(message):
                     return message
             self.take(100)
         raise AssertionError(f"no such message within {within_s} s; last {self.messages[-3:]}")
@@ -104,7 +104,7 @@ class Served:
         rig.await_line(name, "cursor on", READY_S)
 
     def request(self, **message: Any) -> dict[str, Any]:
-        """One control request in JSON; a socket of its own, as a person would."""
+        """One control request in JSON, on a new socket."""
         with zmq.Context() as context, context.socket(zmq.REQ) as socket:
             socket.setsockopt(zmq.LINGER, 0)
             socket.connect(self.control)
@@ -120,7 +120,7 @@ class Served:
         return found
 
     def end(self) -> None:
-        """SIGINT; it must exit 0."""
+        """Send SIGINT; it must exit with status 0."""
         self.rig.end(self.name)
         self.subscriber.take()
         self.subscriber.close()

@@ -38,7 +38,7 @@ def main() -> None:
     socket = context.socket(zmq.PUB)
     socket.bind(given.endpoint)
     finder = StreamFinder(given.stream)
-    while not (found := finder.look()):
+    while not (found := finder.found()):
         time.sleep(PULL_S)
     inlet = Inlet(found[0])
     delays = []

@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions
 from rich.live import Live
 from rich.segment import Segment
 
-from rtdecode.console.fit_text import Part, clean, fitted
+from rtdecode.console.text_rows import Part, clean, fitted
 from rtdecode.monitor.listen import Listener
 from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState

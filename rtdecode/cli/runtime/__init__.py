@@ -1,1 +1,1 @@
-"""Commands around the running daemon and its files."""
+"""Commands for the daemon and its files."""

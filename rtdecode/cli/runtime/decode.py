@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Engine(StrEnum):
-    """What computes."""
+    """Implementation of the decoder."""
 
     NUMBA = "numba"
     TORCH = "torch"
@@ -27,32 +27,39 @@ def decode(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Model file or name; default: of a recording, the one it began with. Again for each model "
-            "it swapped to whose file has moved.",
+            help="Model file or name; default: the model the recording started with. Repeat to give files of "
+            "swapped-in models that have moved.",
             metavar="PATH|NAME",
         ),
     ] = None,
     engine: Annotated[
-        Engine, typer.Option(help="numba, the one that runs live, or torch, for networks.")
+        Engine, typer.Option(help="Implementation: numba, as in serve, or torch, for networks.")
     ] = Engine.NUMBA,
     score_from: Annotated[
-        float | None, typer.Option("--from", help="Score from this second on; all is decoded.", min=0)
+        float | None,
+        typer.Option("--from", help="Start of the scored part, seconds; everything is decoded.", min=0),
     ] = None,
     score_to: Annotated[
-        float | None, typer.Option("--to", help="Score up to this second; all is decoded.", min=0)
+        float | None,
+        typer.Option("--to", help="End of the scored part, seconds; everything is decoded.", min=0),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Write the session with /decoded here.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Session file (.h5) to write, with /decoded.")] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="rig.toml whose [output] stage is applied; default: the recording's own, if any."),
+        typer.Option(help="rig.toml with the [output] stage to apply; default: the recording's own, if any."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Places counts coarser than the model's bins.", min=0)] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="Random seed. Fixes spike times within counts that are coarser than the model's bins.", min=0
+        ),
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Decode a session as fast as it goes.
+    """Decode a session file as fast as possible.
 
-    A session that `serve --record` wrote gives the published values again, bit for bit, swaps included.
-    Named with a model other than the one it began with, all of it is decoded by that one.
+    A recording of `serve --record` gives the published values again, bit for bit, swaps included. With
+    another model than the one it started with, that model decodes all of it.
     """
     from dataclasses import replace
 
@@ -63,7 +70,7 @@ def decode(
     from rtdecode.session.write import write_session
 
     if score_from is not None and score_to is not None and score_to <= score_from:
-        raise typer.BadParameter("--to must lie after --from")
+        raise typer.BadParameter(f"must be greater than --from, not {score_to:g}", param_hint="--to")
     if output is not None:
         check_writable(output)
     stage = _output_settings(config)
@@ -104,7 +111,7 @@ def decode(
         f"({document['realtime_factor']:.0f}x real time), {document['scored_bins']} scored"
     )
     if document["r2"] is None:
-        print("no behaviour in the session: nothing to score against")
+        print("the session has no behaviour, so there is no score")
     else:
         rows_text = [
             [name, number(r2), number(pcc)]
@@ -116,7 +123,7 @@ def decode(
 
 
 def _open(path: Path, engine: Engine) -> Any:
-    """A model file and its decoder in the engine."""
+    """Read a model file and load its decoder in the engine."""
     from rtdecode.artifact import read_artifact
     from rtdecode.decode.load import open_model
     from rtdecode.errors import RtdecodeError
@@ -133,15 +140,15 @@ def _open(path: Path, engine: Engine) -> Any:
 
 
 class RecordedModels:
-    """The models that may have decoded a recording.
+    """The models that decode a session, one or, in a recording with swaps, several.
 
     Args:
         named: paths or names that were given.
-        session: the recording, or any other session.
-        engine: what computes.
+        session: a recording, or any other session.
+        engine: implementation of the decoders.
 
     Raises:
-        RtdecodeError: one is not there.
+        RtdecodeError: a model is not found.
     """
 
     def __init__(self, named: list[str], session: Session, engine: Engine) -> None:
@@ -155,14 +162,14 @@ class RecordedModels:
 
     @property
     def clipped(self) -> int:
-        """Counts above the models' count_max."""
+        """Number of counts above count_max of the models."""
         return sum(decoder.clipped for decoder in self._decoders)
 
     def first(self) -> tuple[Any, Any]:
-        """The model that a recording began with, else the first that was given, and its decoder.
+        """The model that a recording started with, else the first that was given, and its decoder.
 
         Raises:
-            RtdecodeError: none was given and the recording's is not to be found, or a file is no model.
+            RtdecodeError: none was given and that of the recording is not found, or a file is not a model.
         """
         from rtdecode.artifact import read_artifact
         from rtdecode.errors import RtdecodeError
@@ -170,22 +177,22 @@ class RecordedModels:
         if not self._paths:
             if not self._recorded:
                 raise RtdecodeError(
-                    "was not decoded live, so no model goes with it",
+                    "was not decoded live, so it names no model",
                     where=self._where,
-                    fix="name one with --model",
+                    fix="give one with --model",
                 )
             return self.swapped(self._recorded[0], self._where)
         ids = [read_artifact(path).model_id for path in self._paths]
-        began = next((ids.index(each) for each in self._recorded[:1] if each in ids), None)
-        if began is None and self._recorded:
-            print_line(f"the recording began with model {self._recorded[0]}; {ids[0]} decodes all of it")
-        return self._kept(_open(self._paths[began or 0], self._engine))
+        first = next((ids.index(each) for each in self._recorded[:1] if each in ids), None)
+        if first is None and self._recorded:
+            print_line(f"the recording started with model {self._recorded[0]}; {ids[0]} decodes all of it")
+        return self._kept(_open(self._paths[first or 0], self._engine))
 
     def swapped(self, model_id: str, path: str) -> tuple[Any, Any]:
         """A model of the recording, swapped in from the file at `path`, and its decoder.
 
         Raises:
-            RtdecodeError: it is nowhere to be found.
+            RtdecodeError: it is not found.
         """
         from rtdecode.errors import RtdecodeError
         from rtdecode.model_store import find_by_id
@@ -193,9 +200,9 @@ class RecordedModels:
         found = find_by_id(model_id, [*self._paths, Path(path), *self._log])
         if found is None:
             raise RtdecodeError(
-                f"the recording's model {model_id} is not to be found where it was",
+                f"the model {model_id} of the recording is not found where it was",
                 where=path,
-                fix="give its file with one more --model",
+                fix="give its file with another --model",
             )
         return self._kept(_open(found, self._engine))
 
@@ -213,12 +220,12 @@ def _output_settings(config: Path | None) -> Any:
 
     stage = read_output_table(config)
     if stage is None:
-        raise RtdecodeError("has no [output] table", where=str(config), fix="add one, or leave --config out")
+        raise RtdecodeError("has no [output] table", where=str(config), fix="add one, or omit --config")
     return stage
 
 
 def _compile(decoder: Any) -> None:
-    """Compile before the clock starts: the real-time factor is about decoding."""
+    """Compile first: compilation is not part of the real-time factor."""
     import numpy as np
 
     decoder.run(np.zeros((2, decoder.n_channels), np.uint8), np.zeros((2, decoder.n_outputs), np.float32))

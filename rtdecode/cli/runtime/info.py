@@ -12,13 +12,13 @@ from rtdecode.cli.common import JSON_HELP, print_json
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="Session (.h5) or model (.safetensors, or its name).")],
+    file: Annotated[Path, typer.Argument(help="Session file (.h5) or model (.safetensors, or its name).")],
     repair: Annotated[
         bool, typer.Option("--repair", help="Write a repaired copy of a session beside it.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Say what is in a session or model file, or repair a damaged session."""
+    """Print the contents of a session or model file, or repair a damaged session."""
     if repair:
         from rtdecode.session.repair import repair_session
 
@@ -28,7 +28,7 @@ def info(
             return
         for line in done:
             print(line)
-        print(f"written to {repaired}" if done else "nothing had to be repaired")
+        print(f"written to {repaired}" if done else "no repair was needed")
         return
     if not file.suffix and not file.exists():
         from rtdecode.model_store import find_model
@@ -43,27 +43,27 @@ def info(
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, Any]:
-    """The same, a line each: what would fill pages is counted or left to --json."""
+    """The facts for one line each: long ones are summarised, in full only with --json."""
     if "tensors" not in facts:
         return facts
-    told = {name: fact for name, fact in facts.items() if name != "provenance"}
+    lines = {name: fact for name, fact in facts.items() if name != "provenance"}
     shapes, provenance = facts["tensors"].values(), facts["provenance"]
-    told["outputs"] = ", ".join(facts["outputs"])
-    told["tensors"] = (
+    lines["outputs"] = ", ".join(facts["outputs"])
+    lines["tensors"] = (
         f"{len(shapes)} that decoding reads, {sum(map(prod, shapes)):,} numbers"
         if facts["causal"]
-        else "none that decoding reads: it looks ahead"
+        else "none that decoding reads: the model is non-causal"
     )
     # Provenance may be any JSON.
-    learnt = [each for each in _listed(provenance, "sessions") if isinstance(each, dict)]
-    sessions = [str(each["name"]) for each in learnt if "name" in each]
-    told["made"] = provenance.get("created", "unknown")
-    told["sessions"] = (
+    training = [each for each in _listed(provenance, "sessions") if isinstance(each, dict)]
+    sessions = [str(each["name"]) for each in training if "name" in each]
+    lines["made"] = provenance.get("created", "unknown")
+    lines["sessions"] = (
         f"{len(sessions)}: {sessions[0]} … {sessions[-1]}" if len(sessions) > 3 else ", ".join(sessions)
     )
     for number, note in enumerate(_listed(provenance, "notes"), 1):
-        told[f"note {number}"] = note
-    return told
+        lines[f"note {number}"] = note
+    return lines
 
 
 def _listed(provenance: dict[str, Any], name: str) -> list[Any]:
@@ -129,8 +129,8 @@ def _session_facts(file: Path) -> dict[str, Any]:
         flagged = {flag.name: int(((flags & flag) != 0).sum()) for flag in Flag}
         facts["decoded"] = f"{len(flags)} bins by model {', '.join(session.decoded.models)}"
         facts["flagged"] = {name: n for name, n in flagged.items() if n}
-        # A backlog is one entry a bin: said once.
-        told = dict.fromkeys((e.bin, e.kind) for e in session.log)
-        facts["log"] = [f"bin {b}: {kind}" for b, kind in told]
+        # A backlog has many entries of one bin: listed once.
+        entries = dict.fromkeys((e.bin, e.kind) for e in session.log)
+        facts["log"] = [f"bin {b}: {kind}" for b, kind in entries]
     facts["complete"] = session.complete
     return facts

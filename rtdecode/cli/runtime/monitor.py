@@ -26,19 +26,21 @@ def monitor(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Endpoint of a task that publishes its target; docs/monitor.md.", metavar="ENDPOINT"
+            help="Endpoint of a task that publishes its target; see docs/monitor.md.", metavar="ENDPOINT"
         ),
     ] = None,
-    web: Annotated[bool, typer.Option("--web", help="Show it in a browser instead of the terminal.")] = False,
-    port: Annotated[int | None, typer.Option(help="Of the page; 0 for a free one.  [default: 8765]")] = None,
-    host: Annotated[
-        str | None, typer.Option(help="Address the page is served on.  [default: 127.0.0.1]")
+    web: Annotated[
+        bool, typer.Option("--web", help="Serve a page for the browser instead of using the terminal.")
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the page; 0 chooses a free one.  [default: 8765]")
     ] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the page.  [default: 127.0.0.1]")] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow a --host that other machines can reach.")
     ] = False,
     allow_control: Annotated[
-        bool, typer.Option("--allow-control", help="Let the page pause, resume, reset, swap and stop.")
+        bool, typer.Option("--allow-control", help="Allow the page to pause, resume, reset, swap and stop.")
     ] = False,
     control: Annotated[
         str | None,
@@ -47,24 +49,26 @@ def monitor(
             metavar="ENDPOINT",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print a map a second on stdout, one a line.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a map per second on stdout, one a line.")
+    ] = False,
 ) -> None:
-    """Look at a running daemon: cursor, spikes, rates, latencies, counters, state.
+    """Show a running daemon: cursor, spikes, rates, latencies, counters, state.
 
-    Reads what the daemon publishes and nothing else, from this machine or another. Runs until Ctrl-C, and
-    waits for the daemon whenever it is gone.
+    Only reads what the daemon publishes, on this machine or another. Runs until Ctrl-C, and waits for the
+    daemon whenever it is gone.
     """
     if web and json:
-        raise typer.BadParameter("the page and --json exclude each other", param_hint="--json")
+        raise typer.BadParameter("cannot be used with --web; omit one of them", param_hint="--json")
     for flag, given in (("--port", port), ("--host", host), ("--insecure", insecure or None)):
         if given is not None and not web:
-            raise typer.BadParameter("only the page has one; add --web", param_hint=flag)
+            raise typer.BadParameter("is only used with the page; add --web", param_hint=flag)
     if allow_control and not web:
         raise typer.BadParameter("only the page can control; add --web", param_hint="--allow-control")
     if control is not None and not allow_control:
         raise typer.BadParameter("is used with --web --allow-control only", param_hint="--control")
     if port is not None and not 0 <= port < 65536:
-        raise typer.BadParameter("is 0 to 65535", param_hint="--port")
+        raise typer.BadParameter(f"must be 0 to 65535, not {port}", param_hint="--port")
     from rtdecode.client.checks import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 
     rig = rig_settings() if cursor is None or (allow_control and control is None) else {}
@@ -77,7 +81,7 @@ def monitor(
 
 
 def _show(cursor: str, task: str | None, json: bool) -> None:
-    """On the terminal, or as lines of text or JSON where there is none."""
+    """Show the state on the terminal, or as lines of text or JSON if stdout is none."""
     from rtdecode.monitor.listen import Listener
 
     stopping = threading.Event()
@@ -87,11 +91,11 @@ def _show(cursor: str, task: str | None, json: bool) -> None:
             from rtdecode.monitor.frame import summary
             from rtdecode.monitor.terminal import follow
 
-            def tell(state: MonitorState, now_s: float) -> None:
+            def report(state: MonitorState, now_s: float) -> None:
                 with whole_lines():
                     print_json(summary(state, now_s))
 
-            follow(listener, tell, stopping)
+            follow(listener, report, stopping)
             return
         from rich.console import Console
 

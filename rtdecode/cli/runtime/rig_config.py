@@ -1,7 +1,7 @@
-"""rig.toml on the command line: read before the flags, beaten by them, and printed by --print-config.
+"""The settings of `serve` on the command line: as options, from rig.toml, and printed by --print-config.
 
-The parser itself resolves each setting (flag, environment, this file, default, in that order); here it is
-only handed the file's values, and asked afterwards where each value came from.
+The parser resolves each setting (flag, environment, rig.toml, default, in that order); this module gives it
+the values of the file, and asks it afterwards where each value came from.
 """
 
 from __future__ import annotations
@@ -9,18 +9,39 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.serve.settings import FLAGS, Flag, ServeSettings
 
 ENVIRONMENT_PREFIX = "RTDECODE"
 
-#: These say what to do with a rig.toml, so they are not in one.
-NOT_IN_FILE = frozenset({"ctx", "config", "print_config"})
+
+def with_serve_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each flag of `serve`, in place of its `**options`.
+
+    They come after its positional parameters, before its keyword-only ones.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    kinds = inspect.Parameter
+    own = [each for each in signature.parameters.values() if each.kind is not kinds.VAR_KEYWORD]
+    before = [each for each in own if each.kind is kinds.POSITIONAL_OR_KEYWORD]
+    after = [each for each in own if each.kind is kinds.KEYWORD_ONLY]
+    options = [_option(flag) for flag in FLAGS.values()]
+    command.__signature__ = signature.replace(parameters=[*before, *options, *after])  # type: ignore[attr-defined]
+    return command
+
+
+def _option(flag: Flag) -> inspect.Parameter:
+    option = typer.Option(help=flag.help, metavar=flag.metavar)
+    typed: Any = flag.typed if flag.default is not None else flag.typed | None
+    return inspect.Parameter(
+        flag.name, inspect.Parameter.KEYWORD_ONLY, default=flag.default, annotation=Annotated[typed, option]
+    )
 
 
 def load_config(ctx: typer.Context, value: Path | None) -> Path | None:
@@ -34,55 +55,68 @@ def load_config(ctx: typer.Context, value: Path | None) -> Path | None:
     path = find_rig_file(value)
     if path is None or ctx.resilient_parsing:
         return None
-    rig = read_rig_file(path, flag_types(ctx))
+    rig = read_rig_file(path, flag_types())
     ctx.default_map = rig.flags
     ctx.obj = rig
     return path
 
 
-def flag_types(ctx: typer.Context) -> Mapping[str, type]:
-    """bool, float or str for each flag that a rig.toml may set, from the command's own signature."""
-    function = inspect.unwrap(ctx.command.callback) if ctx.command.callback else None
-    assert function is not None
-    return _types_of(function)
+def flag_types() -> dict[str, type]:
+    """bool, float or str for each key at the top of a rig.toml."""
+    return {name: flag.typed for name, flag in FLAGS.items()}
 
 
 def rig_settings() -> dict[str, Any]:
-    """What the environment and the rig.toml in the current folder say of `serve`, for other commands.
+    """Settings of `serve` in the environment and in the rig.toml of the current folder, for other commands.
 
     Raises:
         RtdecodeError: as `read_rig_file`.
     """
-    from rtdecode.cli.runtime.serve import serve
     from rtdecode.rig_file import find_rig_file, read_rig_file
 
-    types = _types_of(serve)
     path = find_rig_file(None)
-    said = {} if path is None else read_rig_file(path, types).flags
-    named = {name: os.environ.get(f"{ENVIRONMENT_PREFIX}_{name.upper()}") for name in types}
-    return said | {name: text for name, text in named.items() if text}
+    in_file = {} if path is None else read_rig_file(path, flag_types()).flags
+    in_environment = {name: os.environ.get(f"{ENVIRONMENT_PREFIX}_{name.upper()}") for name in FLAGS}
+    return in_file | {name: text for name, text in in_environment.items() if text}
 
 
-def _types_of(function: Callable[..., Any]) -> Mapping[str, type]:
-    hints = get_type_hints(function)
-    types = {}
-    for name in inspect.signature(function).parameters:
-        if name not in NOT_IN_FILE:
-            hint = get_args(hints[name])[0] if get_origin(hints[name]) is Annotated else hints[name]
-            types[name] = hint if hint in (bool, float) else str
-    return types
+def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
+    """The settings that a command line with the options of `serve` gives.
+
+    Raises:
+        RtdecodeError: a value is out of its range, or a file or variable holds one that cannot be read.
+        typer.BadParameter: an option has a value that cannot be read.
+    """
+    values = {}
+    for name, flag in FLAGS.items():
+        value = ctx.params[name]
+        try:
+            values[flag.field] = value if value is None or flag.read is None else flag.read(value)
+        except ValueError as error:
+            where = _where(ctx, name)
+            if where is None:
+                raise typer.BadParameter(str(error), param_hint=_dashed(name)) from None
+            fix = f"see rtdecode serve --help, {_dashed(name)}"
+            raise RtdecodeError(str(error), where=where, fix=fix) from None
+    output = ctx.obj.output if ctx.obj is not None else None
+    try:
+        return ServeSettings(**values, output=output, config=config)
+    except RtdecodeError as error:
+        name = (error.where or "").removeprefix("--").replace("-", "_")
+        where = _where(ctx, name) if name in FLAGS else None
+        raise RtdecodeError(error.what, where=where or error.where, fix=error.fix) from None
 
 
 def config_text(ctx: typer.Context) -> str:
-    """All settings as a rig.toml, each with where it comes from."""
+    """All settings as a rig.toml, each with its origin."""
     rows = []
-    for name in flag_types(ctx):
-        value, origin = ctx.params[name], _origin(ctx, name)
-        rows.append((f"# {name} =" if value is None else f"{name} = {_toml(value)}", origin))
+    for name in FLAGS:
+        value = ctx.params[name]
+        rows.append((f"# {name} =" if value is None else f"{name} = {_toml(value)}", _origin(ctx, name)))
     width = max(len(setting) for setting, _ in rows)
     lines = [
-        "# rtdecode serve: each setting and where it comes from.",
-        "# A flag wins over the environment, that over rig.toml, that over the default.",
+        "# rtdecode serve: each setting and its origin.",
+        "# Precedence: flag, environment, rig.toml, default.",
         *(f"{setting:<{width}}  # {origin}" for setting, origin in rows),
         "",
     ]
@@ -90,17 +124,10 @@ def config_text(ctx: typer.Context) -> str:
     return "\n".join(lines) + "\n"
 
 
-def from_its_origin(ctx: typer.Context, error: Exception) -> Exception:
-    """An error about a flag, told of the file or variable that the flag's value came from."""
-    text = error.where or "" if isinstance(error, RtdecodeError) else str(error)
-    flag = text.split()[0] if text.startswith("--") else ""
-    name = flag.removeprefix("--").replace("-", "_")
-    if name not in ctx.params or _source(ctx, name) not in ("DEFAULT_MAP", "ENVIRONMENT"):
-        return error
-    where = f"{_origin(ctx, name)}: {name}" if _source(ctx, name) == "DEFAULT_MAP" else _origin(ctx, name)
-    if isinstance(error, RtdecodeError):
-        return RtdecodeError(error.what, where=where, fix=error.fix)
-    return RtdecodeError(text.removeprefix(flag).strip(), where=where)
+def _where(ctx: typer.Context, name: str) -> str | None:
+    """Where an error about a setting points to, if its value is from a file or the environment."""
+    source, origin = _source(ctx, name), _origin(ctx, name)
+    return {"DEFAULT_MAP": f"{origin}: {name}", "ENVIRONMENT": origin}.get(source)
 
 
 def _source(ctx: typer.Context, name: str) -> str:
@@ -110,10 +137,14 @@ def _source(ctx: typer.Context, name: str) -> str:
 
 def _origin(ctx: typer.Context, name: str) -> str:
     return {
-        "COMMANDLINE": f"--{name.replace('_', '-')}",
+        "COMMANDLINE": _dashed(name),
         "ENVIRONMENT": f"{ENVIRONMENT_PREFIX}_{name.upper()}",
         "DEFAULT_MAP": str(ctx.params.get("config") or "rig.toml"),
     }.get(_source(ctx, name), "default")
+
+
+def _dashed(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _output_lines(ctx: typer.Context) -> list[str]:
@@ -128,6 +159,4 @@ def _output_lines(ctx: typer.Context) -> list[str]:
 
 def _toml(value: Any) -> str:
     """A value as TOML writes it; its strings, numbers, lists and booleans are JSON's."""
-    if isinstance(value, Path):
-        value = str(value)
     return json.dumps(value, ensure_ascii=False)

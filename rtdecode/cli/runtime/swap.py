@@ -18,10 +18,10 @@ def swap(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Let another model decode in a daemon that runs.
+    """Swap the model of a running daemon.
 
-    The daemon loads it, warms it on the last 2 s and changes over between two bins. If anything is wrong with
-    it the model before goes on, and this exits with 1.
+    The daemon loads the new model, warms it up on the last 2 s and swaps between two bins. If anything is
+    wrong with it, the previous model continues, and the exit status is 1.
     """
     swapped = swap_in(model, control)
     if json:
@@ -31,14 +31,14 @@ def swap(
 
 
 def swap_in(model: str, control: str | None) -> dict[str, Any]:
-    """Ask a daemon for a swap.
+    """Request a swap from a daemon.
 
     Args:
         model: path or name.
         control: endpoint; None for rig.toml's, else the default.
 
     Returns:
-        `path` and `model` (its id), and `bin`, the first that it decodes.
+        `path` and `model` (its id), and `bin`, the first bin that it decodes.
 
     Raises:
         RtdecodeError: there is no such model, no daemon answers, or it refuses.

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
-from rtdecode.cli.runtime.serve import parse_layout
+from rtdecode.ingest.layouts import Layout
 
 
 def record(
@@ -20,8 +20,7 @@ def record(
         str | None, typer.Option(help="Which source, where several send a stream of that name.")
     ] = None,
     layout: Annotated[
-        str | None,
-        typer.Option(help="events, snippets, channel or counts; default: from the stream's type and shape."),
+        Layout | None, typer.Option(help="Stream layout; default: from the stream's type and shape.")
     ] = None,
     channels: Annotated[
         int | None, typer.Option(help="Channels of the array, if an events stream does not say.", min=1)
@@ -43,7 +42,7 @@ def record(
             output=output,
             behavior=behavior,
             source_id=source_id,
-            layout=parse_layout(layout),
+            layout=layout,
             n_channels=channels,
             timeout_s=timeout or math.inf,
             overwrite=overwrite,

@@ -1,7 +1,7 @@
-"""What passes from the hot loop to the recorder thread: rings with one writer and one reader.
+"""Ring buffers from the hot loop to the recorder thread, each with one writer and one reader.
 
-The loop moves `head`, the recorder `tail`; both only ever grow, so neither needs a lock. When the
-recorder falls behind (a slow disk), rows are dropped and counted, and the loop goes on.
+The loop moves `head`, the recorder `tail`; both only grow, so neither needs a lock. When the
+recorder falls behind (a slow disk), rows are dropped and counted, and the loop continues.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class EventRing:
     """Raw events: time f8, channel u2, unit u1."""
 
     def __init__(self) -> None:
-        # np.full writes to the memory, np.zeros only promises it: the pages would be fetched one by one
-        # while decoding, and look like a leak for twenty minutes.
+        # np.full writes to the memory, np.zeros only reserves it: pages would be mapped one by one while
+        # decoding, and look like a leak for twenty minutes.
         self.time = np.full(EVENT_RING, 0.0)
         self.channel = np.full(EVENT_RING, 0, np.uint16)
         self.unit = np.full(EVENT_RING, 0, np.uint8)
@@ -34,27 +34,27 @@ class EventRing:
 
     def add(self, feed: EventFeed, n: int, now: float) -> None:
         """Take the events of the last pull that a recording keeps."""
-        args = (feed.inlet.time, feed.accepted, n, now + FUTURE_TOLERANCE_S)
-        wanted = count_recordable(*args)
+        events, not_after_s = feed.columns, now + FUTURE_TOLERANCE_S
+        recordable = count_recordable(events.time, events.accepted, n, not_after_s)
         before = self.head
         self.head = copy_events(
-            feed.inlet.time,
-            feed.channel,
+            events.time,
+            events.channel,
             feed.unit,
-            feed.accepted,
+            events.accepted,
             n,
-            now + FUTURE_TOLERANCE_S,
+            not_after_s,
             before,
             self.tail,
             self.time,
             self.channel,
             self.unit,
         )
-        self.dropped += wanted - (self.head - before)
+        self.dropped += recordable - (self.head - before)
 
 
 class SampleRing:
-    """Raw samples of a counts stream: u1[n_channels] and the row they have in /counts."""
+    """Raw samples of a counts stream: u1[n_channels] and their row in /counts."""
 
     def __init__(self, n_channels: int) -> None:
         self.row = np.zeros(SAMPLE_RING, np.int64)
@@ -64,7 +64,7 @@ class SampleRing:
         self._row_of_index_0 = 0
 
     def begin(self, origin_s: float, period_s: float) -> None:
-        """Samples are numbered from `origin_s` now; the first such call sets row 0 of /counts."""
+        """Number the next samples from `origin_s`; the first call sets row 0 of /counts."""
         if self.t0_s is None:
             self.t0_s = origin_s
         self._row_of_index_0 = round((origin_s - self.t0_s) / period_s)
@@ -75,8 +75,8 @@ class SampleRing:
         self.dropped += max(0, n - room)
         n = min(n, room)
         slots = (self.head + np.arange(n)) % SAMPLE_RING
-        self.row[slots] = feed.index[:n] + self._row_of_index_0
-        self.counts[slots] = feed.counts[:n]
+        self.row[slots] = feed.columns.number[:n] + self._row_of_index_0
+        self.counts[slots] = feed.columns.counts[:n]
         self.head += n
 
 
@@ -123,7 +123,7 @@ class DecodedRing:
 
 
 class RecordBuffers:
-    """All that one recording takes from the loop.
+    """The buffers of one recording.
 
     Args:
         n_channels, n_outputs: of the model; n_outputs 0 for a recording without decoder.
@@ -131,7 +131,7 @@ class RecordBuffers:
 
     Attributes:
         log: entries for /log, in order.
-        models: model_id of every model that has decoded so far; a row's `model` counts in them.
+        models: model_id of every model that has decoded so far; `model` of a row is an index into them.
     """
 
     def __init__(self, n_channels: int, n_outputs: int, n_axes: int = 0) -> None:
@@ -142,7 +142,7 @@ class RecordBuffers:
         self.models: list[str] = []
 
     def add_samples(self, feed: EventFeed | CountFeed, n: int, now: float) -> None:
-        """Take what the last pull brought."""
+        """Take the events or samples of the last pull."""
         if isinstance(feed, EventFeed):
             self.events.add(feed, n, now)
         else:
@@ -150,5 +150,5 @@ class RecordBuffers:
 
     @property
     def dropped(self) -> int:
-        """Rows lost because the recorder could not keep up."""
+        """Number of rows lost because the recorder could not keep up."""
         return self.events.dropped + self.samples.dropped + self.decoded.dropped

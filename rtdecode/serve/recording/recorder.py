@@ -1,4 +1,4 @@
-"""The recorder thread: empties the loop's rings into a crash-safe session file."""
+"""The recorder thread: writes the rings of the loop to a crash-safe session file."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from rtdecode.serve.recording.buffers import DECODED_RING, EVENT_RING, SAMPLE_RI
 from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
 
-#: A killed daemon loses at most this much, plus what the loop had not handed over yet.
+#: A killed daemon loses at most this much, plus what the loop had not passed on yet.
 FLUSH_EVERY_S = 0.25
 
-#: Rows taken from a ring in one go.
+#: Most rows taken from a ring at a time.
 MAX_ROWS = 65_536
 
 
 @dataclass(frozen=True)
 class RecordedStream:
-    """What has to be known of the stream before the file can be laid out.
+    """Properties of the stream that the layout of the file depends on.
 
     Attributes:
         layout: "events" or "counts".
@@ -42,20 +42,20 @@ class RecordedStream:
 
 
 class Recorder:
-    """Records until it is stopped, or until the disk refuses.
+    """Records until it is stopped.
 
     Args:
-        path: of the session file.
+        path: session file.
         n_channels: of the array.
         attrs: root attributes of the file.
         buffers: filled by the loop.
         behavior: a started reader, or None.
-        stream: gives the stream's description once it is known, None before.
-        overwrite: replace a file that is there.
+        stream: returns the properties of the stream, None while they are unknown.
+        overwrite: whether to replace an existing file.
 
     Attributes:
-        error: why nothing is written at the moment, "" while all is well.
-        rows: bins written.
+        error: reason why nothing is written at the moment, "" while it is.
+        rows: number of bins written.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="rtdecode-record", daemon=True)
 
     def start(self) -> None:
-        """Begin to record."""
+        """Start to record."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what is left and close the file."""
+        """Write all remaining rows and close the file."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(5.0)
@@ -106,12 +106,12 @@ class Recorder:
             self._attempt(self._writer.close)
 
     def _attempt(self, step: Callable[[], None]) -> None:
-        """The disk may be full or gone; the animal is not. What was not written is tried again."""
+        """Run a step; after an error of the disk, which must not end the session, it is tried again."""
         try:
             step()
             self.error = ""
         except OSError as error:
-            self.error = f"{self.path}: {error.strerror or error}; decoding goes on, writing is tried again"
+            self.error = f"{self.path}: {error.strerror or error}; decoding continues, writing is tried again"
         except RtdecodeError as error:
             self.error = str(error)
 
@@ -157,7 +157,7 @@ class Recorder:
             ring.tail += rows.stop - rows.start
 
     def _contiguous(self, row: Any, counts: Any) -> list[tuple[int, Any]]:
-        """Runs of samples that follow one another; rows that are written already are passed over."""
+        """Runs of consecutive samples, without rows that are written already."""
         latest = np.maximum.accumulate(np.concatenate(([self._next_sample_row - 1], row)))[:-1]
         fresh = row > latest
         row, counts = row[fresh], counts[fresh]
@@ -167,7 +167,7 @@ class Recorder:
         return [(int(r[0]), c) for r, c in zip(np.split(row, cuts), np.split(counts, cuts), strict=True)]
 
     def _fill_gap(self, writer: SessionWriter, first: int) -> None:
-        """Rows of /counts follow the clock: an outage is zeros in the file, and an entry in /log."""
+        """Write zeros for an outage: rows of /counts follow the clock. /log has an entry."""
         while self._next_sample_row < first:
             n = min(first - self._next_sample_row, 4096)
             writer.append_counts(np.zeros((n, self._n_channels), np.uint8))

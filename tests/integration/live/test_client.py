@@ -21,7 +21,7 @@ LONG_S = 60.0
 
 
 def replay(rig: LoopbackRig, session: Path, stream: str) -> None:
-    """Spikes without end."""
+    """Endless spikes."""
     rig.start("replay", ["replay", str(session), "--stream", stream, "--loop"])
 
 
@@ -32,10 +32,10 @@ def restart(rig: LoopbackRig, served: Served, stream: str, model: Path) -> None:
     rig.await_line("again", "cursor on", READY_S)
 
 
-def until(client: CursorClient, wanted: Callable[[], bool]) -> None:
-    """Read, as a game does every frame, until something is so."""
+def until(client: CursorClient, condition: Callable[[], bool]) -> None:
+    """Read every frame, as a game does, until a condition is met."""
     deadline = time.monotonic() + LONG_S
-    while not wanted():
+    while not condition():
         assert time.monotonic() < deadline, (client.link, client.newest, client.status)
         client.latest()
         time.sleep(1 / 60)
@@ -63,7 +63,7 @@ def follow_async(endpoint: str) -> list[Cursor]:
 
 
 @pytest.mark.parametrize("follow", [follow_blocking, follow_async])
-def test_what_the_client_gives_is_what_was_published(
+def test_the_client_returns_the_published_values(
     rig: LoopbackRig,
     serve: Any,
     stream: str,

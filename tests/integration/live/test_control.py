@@ -1,4 +1,4 @@
-"""The control socket against what people and programs send it."""
+"""The control socket with malformed requests and peers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ N_MALFORMED = 1000
 
 
 def malformed(rng: random.Random) -> list[bytes]:
-    """One request that no one should send."""
+    """One malformed request."""
     kinds: list[list[bytes]] = [
         [b""],
         [rng.randbytes(rng.randrange(1, 200))],
@@ -39,9 +39,7 @@ def malformed(rng: random.Random) -> list[bytes]:
     return rng.choice(kinds)
 
 
-def test_malformed_requests_are_answered_and_survived(
-    rig: LoopbackRig, serve: Any, simulated_model: Path
-) -> None:
+def test_malformed_requests_are_answered(rig: LoopbackRig, serve: Any, simulated_model: Path) -> None:
     served = serve(simulated_model)
     rng = random.Random(0)
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
@@ -81,7 +79,7 @@ def test_stop_ends_the_daemon_with_status_0(rig: LoopbackRig, serve: Any, simula
     served.subscriber.close()
 
 
-def test_a_port_in_use_is_said_in_one_line(
+def test_a_port_in_use_is_an_error_of_one_line(
     rig: LoopbackRig, serve: Any, stream: str, simulated_model: Path
 ) -> None:
     served = serve(simulated_model)

@@ -1,4 +1,4 @@
-"""How the daemon ends: asked to, and not asked to."""
+"""How the daemon ends: on a signal, and killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 
 N_KILLS = int(os.environ.get("RTDECODE_SERVE_KILLS", "5"))
 
-#: `rtdecode serve` with a signal while LLVM, which compiles, calls Python back.
+#: `rtdecode serve` with a signal while LLVM, which compiles, calls Python.
 SIGNALLED = """
 import ctypes, signal, sys
 from rtdecode.cli import main
@@ -79,7 +79,7 @@ def test_a_signal_while_kernels_are_compiled_ends_it_with_status_0(
     assert "Traceback" not in done.stderr
 
 
-def test_killed_while_recording_the_file_opens_and_holds_all_but_the_last_second(
+def test_a_recording_of_a_killed_daemon_lacks_at_most_the_last_second(
     rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
     rig.start("replay", ["replay", str(simulated_session), "--stream", stream, "--loop"])

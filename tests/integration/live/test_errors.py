@@ -1,4 +1,4 @@
-"""What the person at the rig reads when something is wrong: one line, exit 1, no traceback."""
+"""Errors at the rig: one line, exit status 1, no traceback."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
 
 @pytest.fixture
 def bad_session(request: pytest.FixtureRequest, simulated_session: Path, tmp_path: Path) -> tuple[Path, str]:
-    """A session with one thing wrong, and a word the message must hold."""
+    """A session with one fault, and a word that the message must contain."""
     path = tmp_path / "bad.h5"
     kind = request.param
     if kind == "missing":
@@ -106,7 +106,9 @@ def test_an_unwritable_output_is_refused_before_the_work(
         (["--grace", "-1"], ["--grace"]),
     ],
 )
-def test_serve_refuses_before_it_starts(arguments: list[str], words: list[str], tmp_path: Path) -> None:
+def test_serve_refuses_bad_settings_at_the_start(
+    arguments: list[str], words: list[str], tmp_path: Path
+) -> None:
     done = run("serve", "--stream", "M1", *arguments, environment={"XDG_DATA_HOME": str(tmp_path)})
     assert_one_line(done, *words)
 
@@ -121,7 +123,9 @@ def test_a_recording_that_cannot_be_written_is_refused_before_serving(
     assert_one_line(run(*given, "--record", simulated_session), "exists already", "--overwrite")
 
 
-def test_no_model_lists_what_there_is(simulated_model: Path, simulated_session: Path, tmp_path: Path) -> None:
+def test_without_a_model_those_of_other_streams_are_listed(
+    simulated_model: Path, simulated_session: Path, tmp_path: Path
+) -> None:
     home = {"XDG_DATA_HOME": str(tmp_path)}
     fitted = run(
         "fit", simulated_session, "--output", tmp_path / "m.safetensors", "--current", "M2", environment=home
@@ -142,14 +146,14 @@ def test_the_current_model_of_a_stream_needs_no_flag(
     again.end("serve")
 
 
-def test_a_stream_that_does_not_come_is_said(rig: LoopbackRig, simulated_model: Path, stream: str) -> None:
+def test_a_missing_stream_is_an_error(rig: LoopbackRig, simulated_model: Path, stream: str) -> None:
     arguments = ["serve", "--stream", stream, "--model", str(simulated_model), "--timeout", "1"]
     arguments += ["--bind", free_endpoint(), "--control", free_endpoint()]
     process = rig.start("serve", arguments)
     assert process.wait(60) == 1
-    said = rig.said("serve").splitlines()[-1]
-    assert stream in said
-    assert "--timeout" in said
+    error = rig.said("serve").splitlines()[-1]
+    assert stream in error
+    assert "--timeout" in error
     assert "Traceback" not in rig.said("serve")
 
 
@@ -164,8 +168,8 @@ def test_a_stream_of_another_array_is_refused_with_both_numbers(
     arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
     process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
     assert process.wait(60) == 1
-    said = rig.said("serve").splitlines()[-1]
-    assert all(number in said for number in numbers)
+    error = rig.said("serve").splitlines()[-1]
+    assert all(number in error for number in numbers)
 
 
 def test_counts_coarser_than_the_models_bins_are_refused_with_both_numbers(
@@ -178,9 +182,9 @@ def test_counts_coarser_than_the_models_bins_are_refused_with_both_numbers(
     arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
     process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
     assert process.wait(60) == 1
-    said = rig.said("serve").splitlines()[-1]
-    assert "25 ms" in said
-    assert "20 ms" in said
+    error = rig.said("serve").splitlines()[-1]
+    assert "25 ms" in error
+    assert "20 ms" in error
 
 
 def test_a_damaged_model_is_refused(simulated_session: Path, simulated_model: Path, tmp_path: Path) -> None:
@@ -193,13 +197,13 @@ def test_a_damaged_model_is_refused(simulated_session: Path, simulated_model: Pa
     assert_one_line(run("info", damaged), "damaged.safetensors")
 
 
-def test_a_model_that_looks_ahead_is_not_served(simulated_model: Path, tmp_path: Path) -> None:
+def test_a_non_causal_model_is_not_served(simulated_model: Path, tmp_path: Path) -> None:
     offline = tmp_path / "offline.safetensors"
     write_artifact(offline, replace(read_artifact(simulated_model), causal=False))
     assert_one_line(run("serve", "--stream", "M1", "--model", offline), "offline.safetensors")
-    told = run("info", offline)
-    assert told.returncode == 0
-    assert "it looks ahead" in told.stdout
+    info = run("info", offline)
+    assert info.returncode == 0
+    assert "the model is non-causal" in info.stdout
 
 
 def test_bad_usage_exits_2() -> None:
@@ -213,8 +217,8 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in done.stderr
 
 
-def test_started_in_a_bare_checkout_it_says_so(simulated_session: Path) -> None:
-    """`python -m rtdecode` in the project's own folder finds rtdecode/ without the other three rooms."""
+def test_a_bare_checkout_is_an_error(simulated_session: Path) -> None:
+    """`python -m rtdecode` in the project's own folder finds rtdecode/ without the other three packages."""
     script = "import sys; sys.modules['rtdecode.calibrate'] = None; from rtdecode.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", script, "fit", str(simulated_session)], capture_output=True, text=True

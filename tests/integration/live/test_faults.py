@@ -1,4 +1,4 @@
-"""Sources that misbehave, and a rig where things break (DESIGN §12)."""
+"""Faults of sources and of the rig (docs/time.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N_CHANNELS = 16
 
 
 class Source:
-    """An `events` outlet that says what it is told, from a thread that keeps it alive with one spike a ms."""
+    """An `events` outlet that sends given events, and one spike per ms from a thread of its own."""
 
     def __init__(self, stream: str) -> None:
         info = pylsl.StreamInfo(stream, "Spikes", 3, 0.0, "int32", f"source-{stream}")
@@ -68,7 +68,7 @@ def source(stream: str, lsl_config: str) -> Iterator[Source]:
     made.close()
 
 
-def test_each_fault_is_counted_as_what_it_is(
+def test_each_fault_is_counted_by_kind(
     rig: LoopbackRig, serve: Any, source: Source, simulated_model: Path
 ) -> None:
     recording = rig.folder / "live.h5"
@@ -98,18 +98,18 @@ def test_each_fault_is_counted_as_what_it_is(
     assert int(session.decoded.lost.sum()) == 7
 
 
-def test_silence_is_stale_then_failsafe_and_the_stream_comes_back_by_itself(
+def test_silence_is_stale_then_failsafe_and_then_decoding_continues(
     serve: Any, source: Source, simulated_model: Path
 ) -> None:
     served = serve(simulated_model, "--failsafe-after", "0.6")
-    hear = served.subscriber.until
-    hear(lambda m: m["bin"] > 50)
+    until = served.subscriber.until
+    until(lambda m: m["bin"] > 50)
     source.silent = True
-    first_stale = hear(lambda m: m["flags"] & STALE)
-    first_held = hear(lambda m: m["flags"] & FAILSAFE)
-    hear(lambda m: m["bin"] == first_held["bin"] + 10)
+    first_stale = until(lambda m: m["flags"] & STALE)
+    first_held = until(lambda m: m["flags"] & FAILSAFE)
+    until(lambda m: m["bin"] == first_held["bin"] + 10)
     source.silent = False
-    fresh = hear(lambda m: not m["flags"] & STALE)
+    fresh = until(lambda m: not m["flags"] & STALE)
     served.end()
     messages = {m["bin"]: m for m in served.subscriber.messages}
     assert_once_in_order(served.subscriber.messages)
@@ -129,7 +129,7 @@ def test_a_clock_jump_is_flagged_and_survived(
     served.subscriber.until(lambda m: m["bin"] > 50)
     source.offset_s = jump_s
     back = served.subscriber.until(lambda m: m["flags"] & GAP)
-    # Decoding goes on: spikes are in the bins again, at the rate they come.
+    # Decoding continues: spikes are in the bins again, at the rate of the source.
     served.subscriber.until(lambda m: m["bin"] >= back["bin"] + 50 and m["flags"] == 0)
     counters = served.counters()
     served.end()
@@ -139,7 +139,7 @@ def test_a_clock_jump_is_flagged_and_survived(
     assert np.median(spikes) > 5
 
 
-def test_a_daemon_that_was_stopped_catches_up_and_says_so(
+def test_a_daemon_that_was_stopped_catches_up_with_a_flag(
     serve: Any, source: Source, simulated_model: Path
 ) -> None:
     served = serve(simulated_model)
@@ -155,12 +155,14 @@ def test_a_daemon_that_was_stopped_catches_up_and_says_so(
     assert_once_in_order(served.subscriber.messages)
     assert counters["lost"] == 0
     assert counters["catch_up"] > 100
-    # What came meanwhile was decoded, not skipped.
+    # Events of the pause were decoded, not skipped.
     caught = [m["n"] for m in served.subscriber.messages if m["flags"] & CATCH_UP]
     assert np.median(caught) > 5
 
 
-def test_a_subscriber_that_stalls_holds_nobody_up(serve: Any, source: Source, simulated_model: Path) -> None:
+def test_a_subscriber_that_stalls_does_not_delay_others(
+    serve: Any, source: Source, simulated_model: Path
+) -> None:
     served = serve(simulated_model)
     with zmq.Context() as context, context.socket(zmq.SUB) as stalled:
         stalled.setsockopt(zmq.RCVHWM, 1)
@@ -171,7 +173,7 @@ def test_a_subscriber_that_stalls_holds_nobody_up(serve: Any, source: Source, si
         counters = served.counters()
         served.end()
     assert_once_in_order(served.subscriber.messages)
-    # Held up, it would be late from then on; a busy machine is late now and then.
+    # With a delay it would be late from then on; a busy machine is late now and then.
     assert counters["catch_up"] < 0.1 * counters["bins"]
 
 
@@ -182,13 +184,13 @@ def test_a_full_disk_stops_the_recording_and_not_the_decoding(
     served = serve(simulated_model, "--record", str(recording))
     served.subscriber.until(lambda m: m["bin"] > 100)
     resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
-    said = "NOT RECORDING"
-    served.subscriber.until(lambda m: m["bin"] % 50 == 0 and said in rig.said(served.name), READY_S)
+    alarm = "NOT RECORDING"
+    served.subscriber.until(lambda m: m["bin"] % 50 == 0 and alarm in rig.said(served.name), READY_S)
     status = served.request(cmd="status")
     assert status["state"] == "running"
     assert "live.h5" in status["recording"]["error"]
-    assert any(said in warning for warning in status["warnings"])
-    # Room again: the recording goes on and nothing is missing.
+    assert any(alarm in warning for warning in status["warnings"])
+    # With free space again the recording continues, and nothing is missing.
     resource.prlimit(
         served.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     )

@@ -68,18 +68,18 @@ def served_with_output(
         while "open" not in recorder.stderr.readline():
             assert recorder.poll() is None
     rig.start("replay", ["replay", str(simulated_session), "--stream", stream, "--wait", "30"])
-    hear = served.subscriber.until
-    hear(lambda m: m["bin"] > 150)
+    until = served.subscriber.until
+    until(lambda m: m["bin"] > 150)
     assert served.request(cmd="pause")["ok"]
-    hear(lambda m: m["flags"] & 32)
+    until(lambda m: m["flags"] & 32)
     assert served.request(cmd="resume")["ok"]
-    hear(lambda m: m["flags"] == 0)
+    until(lambda m: m["flags"] == 0)
     assert served.request(cmd="reset")["ok"]
-    hear(lambda m: m["bin"] > 300)
+    until(lambda m: m["bin"] > 300)
     status = served.request(cmd="status")
     rig.end("replay")
-    hear(lambda m: m["flags"] & FAILSAFE)
-    hear(lambda m: m["bin"] > 450)
+    until(lambda m: m["flags"] & FAILSAFE)
+    until(lambda m: m["bin"] > 450)
     for recorder in recorders:
         recorder.communicate(timeout=30)
         assert recorder.returncode == 0

@@ -1,4 +1,4 @@
-"""A recording survives SIGKILL: plain h5py opens it, and it holds what had been flushed.
+"""A recording survives SIGKILL: plain h5py opens it, and it contains all that was flushed.
 
 RTDECODE_KILLS=100 for the full count; every kill is at a random moment, several recorders run at a time.
 `python test_recording_kills.py PATH SECONDS SCALE` is one of those recorders: what it writes follows from the
@@ -68,7 +68,7 @@ def entries(start: int, stop: int) -> list[LogEntry]:
 
 @dataclass(frozen=True)
 class Promise:
-    """Rows of each kind that a flush came back for."""
+    """Rows of each kind that were flushed."""
 
     events: int
     samples: int
@@ -77,7 +77,7 @@ class Promise:
 
 
 def record(path: Path, pause_s: float, scale: int) -> None:
-    """Append and flush once, and when told to go on, until killed, or until it has written MOST_BYTES."""
+    """Append and flush once, then, after a go-ahead, until killed or until MOST_BYTES are written."""
     contents = Contents(
         n_channels=N_CHANNELS,
         attrs={"subject": "nobody"},

@@ -123,22 +123,22 @@ def test_recording_decodes_to_the_published_bits_through_pause_reset_and_outage(
     recording = rig.folder / "live.h5"
     replay(rig, indy_piece, stream, layout, "before")
     served = serve(model, "--record", str(recording), "--behavior", f"{stream}-hand")
-    hear = served.subscriber.until
-    start = hear(lambda m: True)["bin"]
-    hear(lambda m: m["bin"] > start + 60)
+    until = served.subscriber.until
+    start = until(lambda m: True)["bin"]
+    until(lambda m: m["bin"] > start + 60)
     paused = served.request(cmd="pause")["bin"]
-    held = hear(lambda m: m["bin"] == paused + 20)
+    held = until(lambda m: m["bin"] == paused + 20)
     resumed = served.request(cmd="resume")["bin"]
-    hear(lambda m: m["bin"] > resumed + 40)
+    until(lambda m: m["bin"] > resumed + 40)
     reset = served.request(cmd="reset")["bin"]
-    hear(lambda m: m["bin"] > reset + 40)
+    until(lambda m: m["bin"] > reset + 40)
     rig.kill("before")
-    hear(lambda m: m["flags"] & FAILSAFE)
-    outage = hear(lambda m: m["flags"] & FAILSAFE)
+    until(lambda m: m["flags"] & FAILSAFE)
+    outage = until(lambda m: m["flags"] & FAILSAFE)
     assert served.request(cmd="status")["state"] == "reconnecting"
     replay(rig, indy_piece, stream, layout, "after")
-    back = hear(lambda m: m["flags"] & GAP)
-    hear(lambda m: m["bin"] > back["bin"] + 60)
+    back = until(lambda m: m["flags"] & GAP)
+    until(lambda m: m["bin"] > back["bin"] + 60)
     served.end()
 
     messages = {m["bin"]: m for m in served.subscriber.messages}

@@ -17,7 +17,7 @@ N_CHANNELS = 16
 
 @pytest.fixture
 def outlet(stream: str, lsl_config: str) -> Iterator[Callable[[str], pylsl.StreamOutlet]]:
-    """Makes `events` outlets of the test's stream with a source_id of one's choice."""
+    """Creates `events` outlets of the test's stream with a given source_id."""
     made = []
 
     def make(source_id: str) -> pylsl.StreamOutlet:
@@ -37,12 +37,12 @@ def test_serve_refuses_to_guess_between_two_sources(
     served = serve(simulated_model)
     assert served.process.wait(30) == 1
     line = rig.said(served.name).splitlines()[-1]
-    assert "2 sources send it: left (events on" in line
+    assert "2 sources send a stream of that name: left (events on" in line
     assert "--source-id" in line
     assert len(outlets) == 2
 
 
-def test_source_id_chooses_and_stays_with_its_choice(
+def test_source_id_selects_one_source_for_good(
     rig: LoopbackRig, serve: Any, outlet: Callable[[str], pylsl.StreamOutlet], simulated_model: Path
 ) -> None:
     left, right = outlet("left"), outlet("right")
@@ -51,12 +51,12 @@ def test_source_id_chooses_and_stays_with_its_choice(
     rig.await_line(served.name, "source right", 10)
     assert not left.have_consumers()
     served.end()
-    said = rig.said(served.name)
-    assert "attached" in said
-    assert "source left" not in said
+    printed = rig.said(served.name)
+    assert "attached" in printed
+    assert "source left" not in printed
 
 
-def test_serve_waits_for_the_source_that_was_asked_for(
+def test_serve_waits_for_the_given_source(
     rig: LoopbackRig, serve: Any, outlet: Callable[[str], pylsl.StreamOutlet], simulated_model: Path
 ) -> None:
     outlet("left")
@@ -67,7 +67,7 @@ def test_serve_waits_for_the_source_that_was_asked_for(
     served.end()
 
 
-def test_the_time_out_says_which_sources_answered(
+def test_after_the_timeout_the_error_names_the_sources_that_answered(
     rig: LoopbackRig, stream: str, outlet: Callable[[str], pylsl.StreamOutlet], simulated_model: Path
 ) -> None:
     outlet("left")

@@ -1,4 +1,4 @@
-"""The kernels bin as DESIGN §3 says: like the plain Python below, however the stream is cut."""
+"""Binning as in docs/time.md: like the plain Python below, whatever the chunks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rtdecode.binning import FUTURE_TOLERANCE_S, RING_BINS, BinRing, CountBinning, EventBinning
+from rtdecode.binning import (
+    FUTURE_TOLERANCE_S,
+    RING_BINS,
+    BinRing,
+    CountBinning,
+    EventBinning,
+    EventColumns,
+    SampleColumns,
+)
 from rtdecode.kernels import binning as kernels
 
 N_CHANNELS = 3
@@ -27,7 +35,7 @@ Row = tuple[int, tuple[int, ...], int, int, int, float]
 
 @dataclass
 class Reference:
-    """DESIGN §3 and §4, an event or a sample at a time; no ring, so nothing is ever full."""
+    """The rules for one event or sample at a time; without a ring, which could be full."""
 
     carry: bool
     n_channels: int = N_CHANNELS
@@ -85,7 +93,7 @@ def bin_cut(
     close: Callable[[float], bool] = lambda t: True,
     clock: dict[int, float] | None = None,
 ) -> list[Row]:
-    """Bins of `n` events cut into chunks, taken as rtdecode/serve/loop.py takes them.
+    """Bins of `n` events cut into chunks, taken as in rtdecode/serve/loop.py.
 
     `add(start, stop, first)` adds events first … of the chunk [start, stop); before event i the
     clock closes bins up to clock[i].
@@ -156,15 +164,8 @@ class EventStream:
 
         def add(start: int, stop: int, first: int) -> int:
             rows = slice(start, stop)
-            return binning.add(
-                time[rows],
-                channel[rows],
-                accepted[rows],
-                lost_before[rows],
-                stop - start,
-                self.now[stop - 1],
-                first,
-            )
+            events = EventColumns(time[rows], channel[rows], accepted[rows], lost_before[rows])
+            return binning.add(events, stop - start, self.now[stop - 1], first)
 
         return bin_cut(ring, len(time), cuts, add, binning.close_until, clock), ring
 
@@ -195,7 +196,7 @@ def event_streams(draw: st.DrawFn) -> EventStream:
         time.append(t)
         accepted.append(int(kind != "refused"))
         lost.append(draw(st.sampled_from([0, 0, 0, 1, 7])))
-        # A source's clock may run a little ahead of ours; up to 5 ms that is believed.
+        # The clock of a source may be a little ahead of ours, by up to 5 ms.
         now.append(latest - 0.003)
     channel = draw(st.lists(st.integers(0, N_CHANNELS - 1), min_size=len(time), max_size=len(time)))
     not_before_s = draw(st.sampled_from([origin_s, origin_s + 1.5 * width_s, -math.inf]))
@@ -211,7 +212,7 @@ def event_streams(draw: st.DrawFn) -> EventStream:
     carry=st.booleans(),
     n_bins=st.sampled_from([2, 5, RING_BINS]),
 )
-def test_any_cutting_gives_the_bins_of_the_reference(
+def test_any_chunks_give_the_bins_of_the_reference(
     stream: EventStream, cuts: list[int], carry: bool, n_bins: int
 ) -> None:
     expected = stream.reference(carry)
@@ -236,7 +237,7 @@ def test_any_cutting_gives_the_bins_of_the_reference(
     n_bins=st.sampled_from([2, RING_BINS]),
     data=st.data(),
 )
-def test_bins_that_the_clock_closes_stay_closed(
+def test_bins_closed_by_the_clock_stay_closed(
     stream: EventStream, cuts: list[int], carry: bool, n_bins: int, data: st.DataObject
 ) -> None:
     n = len(stream.time)
@@ -270,9 +271,10 @@ def make_binning(**changes: Any) -> tuple[BinRing, EventBinning]:
 
 def add(binning: EventBinning, *time: float, now: float = 1e3, channel: int = 0) -> int:
     n = len(time)
-    return binning.add(
-        np.array(time), np.full(n, channel, np.int32), np.ones(n, np.uint8), np.zeros(n, np.uint32), n, now
+    events = EventColumns(
+        np.array(time), np.full(n, channel, np.int32), np.ones(n, np.uint8), np.zeros(n, np.uint32)
     )
+    return binning.add(events, n, now)
 
 
 @pytest.mark.parametrize("width_s", [0.02, 0.045, 0.064, 1 / 3, 0.0123, 1e-3 * math.pi])
@@ -287,7 +289,7 @@ def test_an_event_on_an_edge_opens_the_bin_that_starts_there(width_s: float, ori
 
 
 @pytest.mark.parametrize("origin_s", [0.1, 12345.678901])
-def test_the_end_of_a_bin_is_where_the_next_one_takes_its_events_from(origin_s: float) -> None:
+def test_the_end_of_a_bin_is_the_start_of_the_next(origin_s: float) -> None:
     ring, binning = make_binning(origin_s=origin_s, bin_width_s=0.0123)
     for b in range(60):
         end_s = binning.bin_end_s(b)
@@ -327,7 +329,7 @@ def test_an_event_from_the_future_is_neither_binned_nor_moves_the_watermark() ->
     assert counters_of(ring) == [0, 0, 2, 0]
 
 
-def test_a_stamp_that_is_no_number_is_never_binned() -> None:
+def test_a_nan_stamp_is_never_binned() -> None:
     ring, binning = make_binning(not_before_s=0.0)
     add(binning, math.nan, 0.045, math.nan, 0.046, now=0.05)
     assert (ring.open_bin, int(ring.spikes[2]), float(ring.fed_until_s[2])) == (2, 2, 0.046)
@@ -345,13 +347,13 @@ def test_late_events_are_carried_by_one_bin_and_no_further() -> None:
         assert [row[2:5] for row in take_all(ring)] == [(0, 0, 0)] * 3
 
 
-def test_a_late_event_does_not_make_the_bin_look_fed_later() -> None:
+def test_a_late_event_does_not_change_fed_until() -> None:
     ring, binning = make_binning()
     add(binning, 0.031, 0.019)
     assert float(ring.fed_until_s[1]) == 0.031
 
 
-def test_counts_saturate_while_spikes_go_on() -> None:
+def test_counts_saturate_while_spikes_are_counted_on() -> None:
     ring, binning = make_binning()
     add(binning, *np.linspace(0.0, 0.019, 300), channel=1)
     add(binning, 0.0195, channel=2)
@@ -366,7 +368,7 @@ def test_events_before_the_first_bin_are_discarded() -> None:
     assert (ring.open_bin, int(ring.spikes[2])) == (2, 1)
 
 
-def test_a_full_ring_takes_no_more_until_its_bins_are_taken() -> None:
+def test_a_full_ring_accepts_no_more_until_its_bins_are_taken() -> None:
     ring, binning = make_binning()
     assert add(binning, 0.001, 0.021, 1.981, 2.001, 2.5) == 3
     assert (ring.next_bin, ring.open_bin) == (0, RING_BINS - 1)
@@ -382,7 +384,7 @@ def test_a_full_ring_takes_no_more_until_its_bins_are_taken() -> None:
     assert [row[2] for row in take_all(ring)] == [1]
 
 
-def test_a_clock_that_leaps_closes_a_ring_full_at_a_time() -> None:
+def test_after_a_leap_of_the_clock_one_ring_of_bins_is_closed_at_a_time() -> None:
     ring, binning = make_binning(n_bins=10)
     rows: list[Row] = []
     rounds = 0
@@ -394,7 +396,7 @@ def test_a_clock_that_leaps_closes_a_ring_full_at_a_time() -> None:
     assert rounds >= 5
 
 
-def test_a_taken_bin_stays_readable_until_the_ring_comes_round() -> None:
+def test_a_taken_bin_stays_readable_until_its_row_is_used_again() -> None:
     ring, binning = make_binning()
     add(binning, 0.001, channel=2)
     add(binning, 0.021)
@@ -431,17 +433,17 @@ PERIODS = [
 
 
 @pytest.mark.parametrize(("period_s", "width_s"), PERIODS)
-def test_a_sample_belongs_to_the_bin_that_holds_its_middle(period_s: float, width_s: float) -> None:
+def test_a_sample_belongs_to_the_bin_of_its_centre(period_s: float, width_s: float) -> None:
     p, width = Fraction(period_s).limit_denominator(10**4), Fraction(width_s).limit_denominator(10**4)
     divides = (width / p).denominator == 1
     n_ties = 0
     for n in [*range(5000), *range(3_600_000, 3_601_000)]:
-        middle = (n + Fraction(1, 2)) * p / width
-        if middle.denominator == 1:
+        centre = (n + Fraction(1, 2)) * p / width
+        if centre.denominator == 1:
             n_ties += 1
-            assert kernels.sample_bin(n, period_s, width_s) in (middle, middle - 1)
+            assert kernels.sample_bin(n, period_s, width_s) in (centre, centre - 1)
         else:
-            assert kernels.sample_bin(n, period_s, width_s) == middle.numerator // middle.denominator
+            assert kernels.sample_bin(n, period_s, width_s) == centre.numerator // centre.denominator
     assert not (divides and n_ties)
 
 
@@ -498,16 +500,8 @@ class SampleStream:
 
         def add(start: int, stop: int, first: int) -> int:
             rows = slice(start, stop)
-            return binning.add(
-                time[rows],
-                counts[rows],
-                index[rows],
-                accepted[rows],
-                lost_before[rows],
-                stop - start,
-                self.now[stop - 1],
-                first,
-            )
+            samples = SampleColumns(time[rows], counts[rows], index[rows], accepted[rows], lost_before[rows])
+            return binning.add(samples, stop - start, self.now[stop - 1], first)
 
         return bin_cut(ring, n, cuts, add), ring
 
@@ -558,9 +552,9 @@ def orderly(index: Sequence[int], period_s: float = 0.02, width_s: float = 0.02)
     carry=st.booleans(),
     n_bins=st.sampled_from([2, 5, RING_BINS]),
 )
-@example(orderly([0, 1, 1]), [], True, 2)  # the ring is full when a bin's last sample comes
+@example(orderly([0, 1, 1]), [], True, 2)  # the ring is full at the last sample of a bin
 @example(orderly([*range(RING_BINS), RING_BINS - 1]), [], True, RING_BINS)
-def test_any_cutting_of_samples_gives_the_bins_of_the_reference(
+def test_any_chunks_of_samples_give_the_bins_of_the_reference(
     stream: SampleStream, cuts: list[int], carry: bool, n_bins: int
 ) -> None:
     expected = stream.reference(carry)
@@ -580,7 +574,8 @@ def test_a_bin_closes_with_its_last_sample(period_s: float, width_s: float) -> N
     one = np.ones(1, np.uint8), np.zeros(1, np.uint32)
     for n in range(500):
         stamp = np.array([(n + 1) * period_s])
-        binning.add(stamp, np.ones((1, N_CHANNELS), np.uint8), np.array([n]), *one, 1, 1e3)
+        sample = SampleColumns(stamp, np.ones((1, N_CHANNELS), np.uint8), np.array([n]), *one)
+        binning.add(sample, 1, 1e3)
         take_all(ring)
         b = math.floor((n + 0.5) * period_s / width_s)
         is_last = n == kernels.last_sample(b, period_s, width_s)
@@ -604,23 +599,24 @@ def test_counts_of_several_samples_saturate_together() -> None:
     binning = CountBinning(ring, 0.0, 0.01, anchor_bin=0)
     counts = np.array([[200], [100]], np.uint8)
     time, index = np.array([0.01, 0.02]), np.arange(2)
-    binning.add(time, counts, index, np.ones(2, np.uint8), np.zeros(2, np.uint32), 2, 1.0)
+    samples = SampleColumns(time, counts, index, np.ones(2, np.uint8), np.zeros(2, np.uint32))
+    binning.add(samples, 2, 1.0)
     assert [row[1:3] for row in take_all(ring)] == [((255,), 300)]
 
 
-def test_bins_lie_on_the_grid_of_the_samples() -> None:
+def test_bins_begin_with_the_interval_of_a_sample() -> None:
     ring = BinRing(1, 0.02)
     binning = CountBinning(ring, 5.005, 0.01, anchor_bin=4)
     assert binning.bin_end_s(4) == pytest.approx(5.025)
     assert binning.complete_at_s(4) == pytest.approx(5.025)
-    # The bin in which the outage ended is over where the first sample's interval begins.
+    # The bin in which the outage ended is over at the start of the first sample's interval.
     assert binning.bin_end_s(3) == binning.complete_at_s(3) == pytest.approx(5.005)
 
 
-def test_a_missing_last_sample_holds_its_bin_up_until_its_stamp_has_passed() -> None:
+def test_without_its_last_sample_a_bin_closes_at_the_stamp_of_that_sample() -> None:
     ring = BinRing(1, 0.02)
     binning = CountBinning(ring, 0.0, 0.008, anchor_bin=0)
-    # Samples 0 and 1 end in bin 0, sample 2 has its middle on the edge and opens bin 1.
+    # Samples 0 and 1 end in bin 0, sample 2 has its centre on the edge and opens bin 1.
     assert kernels.last_sample(0, 0.008, 0.02) == 1
     binning.close_until(0.0159)
     assert ring.open_bin == 0

@@ -1,4 +1,4 @@
-"""What goes out when the decoder's value must not: positions held, velocities zero."""
+"""The value that is published instead of the decoder's: positions held, velocities zero."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_every_role_is_covered_here() -> None:
     assert {output.role for output in OUTPUTS} == set(get_args(Role))
 
 
-def test_before_anything_was_published_it_is_the_mean_and_no_movement() -> None:
+def test_the_first_value_is_the_mean_without_movement() -> None:
     failsafe = FailSafe(OUTPUTS)
     assert failsafe.value.tolist() == [12.5, 0.0, -2.0]
     assert failsafe.value.dtype == np.float32
@@ -39,7 +39,7 @@ def test_before_anything_was_published_it_is_the_mean_and_no_movement() -> None:
 
 
 @pytest.mark.parametrize("flags", [0, *NEVER_HOLDS, sum(NEVER_HOLDS)])
-def test_a_value_goes_out_as_it_was_decoded(flags: int) -> None:
+def test_a_decoded_value_is_published_unchanged(flags: int) -> None:
     failsafe = FailSafe(OUTPUTS)
     assert failsafe.apply(decoded(1, 2, 3), flags) == flags
     assert failsafe.value.tolist() == [1, 2, 3]
@@ -76,7 +76,7 @@ def test_one_value_that_is_not_finite_holds_them_all(bad: float, at: int) -> Non
 
 
 def test_flags_are_plain_integers() -> None:
-    # msgpack and HDF5 know no IntFlag.
+    # msgpack and HDF5 have no IntFlag.
     assert type(FailSafe(OUTPUTS).apply(decoded(1, 2, 3), Flag.STALE)) is int
 
 
@@ -96,7 +96,7 @@ def test_the_decoders_own_array_may_be_reused() -> None:
         max_size=30,
     )
 )
-def test_what_goes_out_is_always_finite(bins: list[tuple[list[float] | None, int]]) -> None:
+def test_the_published_value_is_always_finite(bins: list[tuple[list[float] | None, int]]) -> None:
     failsafe = FailSafe(OUTPUTS)
     held = [12.5, 0.0, -2.0]
     for value, flags in bins:

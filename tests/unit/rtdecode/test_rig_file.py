@@ -1,4 +1,4 @@
-"""rig.toml: what is read, and what is answered to a slip of the pen."""
+"""rig.toml: values that are read, and errors for typing mistakes."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def test_a_serve_table_is_the_same_as_the_top(tmp_path: Path) -> None:
         ("overwrite = 1", ["must be true or false, not 1"]),
         ("stream = ['M1']", ["must be a text"]),
         ("stream = true", ["must be a text"]),
-        ("serve = 3", ["serve", "is no table"]),
-        ("output = 3", ["[output]", "is no table"]),
+        ("serve = 3", ["serve", "must be a table"]),
+        ("output = 3", ["[output]", "must be a table"]),
         ("[output]\ncontol = 'position'", ["[output]", "did you mean control?"]),
-        ("stream = M1", ["is no TOML", "line 1"]),
-        ("stream = 'a'\nstream = 'b'", ["is no TOML"]),
+        ("stream = M1", ["is not TOML", "line 1"]),
+        ("stream = 'a'\nstream = 'b'", ["is not TOML"]),
     ],
 )
-def test_errors_name_the_file_and_the_way_out(tmp_path: Path, text: str, words: list[str]) -> None:
+def test_errors_name_the_file_and_a_fix(tmp_path: Path, text: str, words: list[str]) -> None:
     with pytest.raises(RtdecodeError) as refusal:
         read_rig_file(written(tmp_path, text), FLAGS)
     line = str(refusal.value)
@@ -69,13 +69,13 @@ def test_errors_name_the_file_and_the_way_out(tmp_path: Path, text: str, words: 
         assert word in line
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(RtdecodeError, match="no such file"):
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="does not exist"):
         read_rig_file(tmp_path / "none.toml", FLAGS)
     with pytest.raises(RtdecodeError, match="cannot be read"):
         read_rig_file(tmp_path, FLAGS)
     (tmp_path / "rig.toml").write_bytes(b"stream = '\xff'")
-    with pytest.raises(RtdecodeError, match="is no TOML"):
+    with pytest.raises(RtdecodeError, match="is not TOML"):
         read_rig_file(tmp_path / "rig.toml", FLAGS)
 
 

@@ -89,7 +89,7 @@ def measure_discovery(skip: bool = False) -> Figures:
             raise RuntimeError("the stream to be found could not be made")
         begun = time.monotonic()
         finder = StreamFinder(name)
-        while not (infos := finder.look()):
+        while not (infos := finder.found()):
             if time.monotonic() - begun > LOOK_S:
                 return figures
             time.sleep(LOOK_EVERY_S)

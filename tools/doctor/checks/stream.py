@@ -68,14 +68,14 @@ def _find(name: str) -> list[Any]:
     deadline = time.monotonic() + LOOK_S
     found_at: float | None = None
     while time.monotonic() < deadline:
-        infos = finder.look()
+        infos = finder.found()
         if infos and found_at is None:
             found_at = time.monotonic()
             deadline = min(deadline, found_at + OTHERS_AFTER_S)
         time.sleep(LOOK_EVERY_S)
     newest: dict[str, Any] = {}
     # An outlet that was restarted is announced beside its dead twin for a while.
-    for info in sorted(finder.look(), key=lambda info: float(info.created_at())):
+    for info in sorted(finder.found(), key=lambda info: float(info.created_at())):
         newest[info.source_id() or info.uid()] = info
     return list(newest.values())
 

@@ -1,4 +1,4 @@
-"""Each flag of `serve` from each place it can come from, and which place wins."""
+"""Each flag of `serve` from each of its origins, and their precedence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from rtdecode.cli import app
 from rtdecode.errors import RtdecodeError
 
-#: For each flag: what a file says, what the environment says, what the command line says.
+#: For each flag its value in a file, in the environment and on the command line.
 SETTINGS: dict[str, tuple[Any, Any, Any]] = {
     "stream": ("file", "environment", "flag"),
     "model": ("a.safetensors", "b.safetensors", "c.safetensors"),
@@ -89,7 +89,7 @@ def test_flag_beats_environment_beats_file_beats_default(
     assert (config[name], origin(text, name)) == (in_flag, f"--{name.replace('_', '-')}")
 
 
-def test_what_is_printed_is_a_rig_file_that_says_the_same(folder: Path) -> None:
+def test_the_printed_settings_are_an_equal_rig_file(folder: Path) -> None:
     (folder / "first.toml").write_text(
         'stream = "M1"\ngrace = 3\n'
         '[output]\ncontrol = "fusion"\nfusion_s = 0.5\nworkspace = [[0, 1], [0, 2]]\n'
@@ -101,7 +101,7 @@ def test_what_is_printed_is_a_rig_file_that_says_the_same(folder: Path) -> None:
     assert second == first
 
 
-def test_the_file_is_named_by_flag_or_environment_or_lies_here(
+def test_the_file_is_given_by_flag_or_environment_or_is_in_the_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("rig", "a", "b"):
@@ -124,7 +124,7 @@ def test_the_file_is_named_by_flag_or_environment_or_lies_here(
         ("grce = 3", ["rig.toml", "did you mean grace?"]),
     ],
 )
-def test_an_error_names_the_file_it_comes_from(folder: Path, text: str, words: list[str]) -> None:
+def test_an_error_names_the_file_of_the_value(folder: Path, text: str, words: list[str]) -> None:
     (folder / "rig.toml").write_text(text)
     with pytest.raises(RtdecodeError) as refusal:
         CliRunner().invoke(app, ["serve", "--stream", "M1"], catch_exceptions=False)
@@ -132,13 +132,13 @@ def test_an_error_names_the_file_it_comes_from(folder: Path, text: str, words: l
         assert word in str(refusal.value)
 
 
-def test_an_error_names_the_variable_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_the_variable_of_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTDECODE_FAILSAFE_AFTER", "0.1")
     with pytest.raises(RtdecodeError, match="RTDECODE_FAILSAFE_AFTER: must be at least"):
         CliRunner().invoke(app, ["serve", "--stream", "M1"], catch_exceptions=False)
 
 
-def test_without_a_stream_it_is_bad_usage() -> None:
+def test_without_a_stream_usage_is_bad() -> None:
     done = CliRunner().invoke(app, ["serve"])
     assert done.exit_code == 2
     assert "--stream" in done.output

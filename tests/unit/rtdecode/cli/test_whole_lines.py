@@ -1,4 +1,4 @@
-"""Lines that a command prints for a program, ended by a signal while nobody reads."""
+"""Lines of a command for a program, with a signal while nobody reads."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def test_no_line_is_cut_by_a_signal_that_comes_while_the_pipe_is_full() -> None:
         assert process.stderr is not None
         fcntl.fcntl(process.stdout, F_SETPIPE_SZ, 4096)
         assert process.stderr.readline() == "ready\n"
-        # A part of the first line fills the pipe; nothing else can be waited for.
+        # A part of the first line fills the pipe; there is no event to wait for.
         threading.Event().wait(0.5)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=20.0)
-    lines = [json.loads(line) for line in said.splitlines()]
+        printed, _ = process.communicate(timeout=20.0)
+    lines = [json.loads(line) for line in printed.splitlines()]
     assert lines
     assert all(len(line["long"]) == 20_000 for line in lines)
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""A clock that jumps is told from a bad stamp, a pause, and a slow source."""
+"""A clock jump is distinguished from a bad stamp, a pause, and a slow source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rtdecode.ingest.clock_watch import JUMP_CONFIRM_S, MAX_AGE_S, ClockWatch
 def observe_all(
     watch: ClockWatch, ages_s: list[float], every_s: float = 0.02, start: float = 50.0
 ) -> list[float]:
-    """The jumps found in chunks of these ages, one every `every_s`."""
+    """The jumps detected in chunks of these ages, one every `every_s`."""
     found = []
     for i, age_s in enumerate(ages_s):
         now = start + i * every_s
@@ -47,7 +47,7 @@ def test_a_quarter_second_of_impossible_stamps_is_a_jump(age_s: float) -> None:
 
 
 @pytest.mark.parametrize("jump_s", [-1234.5, -0.1, 2.5, 1e6])
-def test_the_jump_takes_the_stamps_back_to_the_freshest_event(jump_s: float) -> None:
+def test_the_jump_is_that_of_the_newest_event(jump_s: float) -> None:
     delays = np.random.default_rng(1).uniform(0.001, 0.004, 40)
     found = observe_all(ClockWatch(), [float(jump_s + d) for d in delays])
     assert found[0] == pytest.approx(jump_s + delays[:14].min(), abs=1e-9)
@@ -59,7 +59,7 @@ def test_a_jump_needs_three_chunks_however_far_apart_they_are() -> None:
     assert observe_all(ClockWatch(), [-9.0, -9.0, -9.0], every_s=10.0) == [pytest.approx(-9.0)]
 
 
-def test_a_jump_is_called_once() -> None:
+def test_a_jump_is_reported_once() -> None:
     watch = ClockWatch()
     found = observe_all(watch, [7.0] * 14)
     assert len(found) == 1
@@ -67,10 +67,10 @@ def test_a_jump_is_called_once() -> None:
     assert observe_all(watch, [7.0] * 13, start=70.0) == []
 
 
-def test_a_new_stream_is_watched_anew() -> None:
+def test_a_new_stream_starts_again() -> None:
     watch = ClockWatch()
     observe_all(watch, [-7.0] * 13)
-    watch.forget()
+    watch.restart()
     assert observe_all(watch, [-7.0] * 13, start=50.26) == []
 
 
@@ -80,7 +80,7 @@ def test_a_longer_grace_allows_older_events() -> None:
 
 
 @pytest.mark.parametrize("stamp", [math.nan, math.inf, -math.inf])
-def test_no_stamp_moves_the_clock_to_nowhere(stamp: float) -> None:
+def test_no_stamp_gives_an_infinite_jump(stamp: float) -> None:
     watch = ClockWatch()
     for i in range(20):
         jump_s = watch.observe(stamp, 50.0 + 0.02 * i)
@@ -90,7 +90,7 @@ def test_no_stamp_moves_the_clock_to_nowhere(stamp: float) -> None:
 
 
 @given(st.lists(st.floats(-10, 10), max_size=80))
-def test_whatever_is_called_a_jump_was_seen(ages_s: list[float]) -> None:
+def test_a_reported_jump_is_an_age_that_occurred(ages_s: list[float]) -> None:
     found = observe_all(ClockWatch(), ages_s)
     seen = [age_s for age_s in ages_s if not -FUTURE_TOLERANCE_S <= age_s <= MAX_AGE_S]
     assert len(found) <= len(seen) / 13

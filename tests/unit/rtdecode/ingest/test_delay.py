@@ -1,4 +1,4 @@
-"""The delay histogram gives NumPy's quantiles, forgets evenly, and sets a grace within its limits."""
+"""The delay histogram gives NumPy's quantiles, decays evenly, and sets a grace within its limits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def watched(seconds: F8) -> DeliveryDelay:
 )
 def test_quantiles_are_numpys_within_a_step(steps: list[int], q: float) -> None:
     seconds = (np.array(steps) + 0.5) * STEP_S
-    # Numba and NumPy round q·n their own ways where it is a whole number.
+    # Numba and NumPy round q·n differently if it is a whole number.
     expected = [np.quantile(seconds, p, method="inverted_cdf") for p in (q - 1e-9, q, min(q + 1e-9, 1))]
     assert any(0 < watched(seconds).quantile_s(q) - value <= STEP_S for value in expected)
 
@@ -65,7 +65,7 @@ def test_without_events_there_is_no_quantile() -> None:
     assert delay.n_events() == 0
 
 
-def test_refused_events_and_those_beyond_n_say_nothing() -> None:
+def test_refused_events_and_those_beyond_n_are_ignored() -> None:
     delay = DeliveryDelay()
     accepted = np.array([1, 0, 1, 0], np.uint8)
     delay.observe(NOW - np.array([0.001, 0.009, 0.001, 0.009]), accepted, 3, NOW)
@@ -79,7 +79,7 @@ def test_stamps_ahead_of_the_clock_have_no_delay_and_ancient_ones_the_longest() 
 
 
 @pytest.mark.parametrize("stamp", [-1e15, -1e300, -math.inf, math.inf, 1e300])
-def test_a_stamp_from_nowhere_stays_inside_the_histogram(stamp: float) -> None:
+def test_an_invalid_stamp_stays_inside_the_histogram(stamp: float) -> None:
     guarded = np.zeros(3 * N_STEPS, np.int64)
     histogram = guarded[N_STEPS : 2 * N_STEPS]
     observe_delays(np.full(4, stamp), np.ones(4, np.uint8), 4, NOW, STEP_S, FORGET_AT, histogram)
@@ -87,7 +87,7 @@ def test_a_stamp_from_nowhere_stays_inside_the_histogram(stamp: float) -> None:
     assert histogram[-1 if stamp < 0 else 0] == 4
 
 
-def test_a_full_histogram_is_halved() -> None:
+def test_a_full_histogram_is_divided_by_two() -> None:
     delay = DeliveryDelay()
     for _ in range(9):
         observe(delay, np.full(FORGET_AT // 10, 0.002))
@@ -97,8 +97,8 @@ def test_a_full_histogram_is_halved() -> None:
     assert delay.quantile_s(0.5) == pytest.approx(0.002, abs=STEP_S + 1e-9)
 
 
-def test_halving_keeps_the_tail() -> None:
-    # 1 % of the events come 2 to 12 ms late, hardly two of them alike.
+def test_dividing_by_two_keeps_the_tail() -> None:
+    # 1 % of the events are 2 to 12 ms late, with hardly two equal delays.
     rng = np.random.default_rng(1)
     seconds = np.concatenate((rng.uniform(0, 0.001, 19_799), rng.uniform(0.002, 0.012, 200)))
     delay = watched(seconds)

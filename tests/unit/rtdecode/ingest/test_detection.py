@@ -1,4 +1,4 @@
-"""The same spikes however a recording is cut; known spikes are found, noise is not."""
+"""Spikes do not depend on the chunks; simulated spikes are detected, noise is not."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from rtdecode.ingest.detection import (
     DetectionSettings,
     Polarity,
     SpikeDetector,
-    joined,
+    concatenated,
     noise_sd,
 )
 
 
 def crossings_of(samples: NDArray[np.generic], how: DetectionSettings = DEFAULT) -> Crossings:
     detector = SpikeDetector(samples.shape[1], RATE_HZ, how)
-    return joined([detector.process(samples), detector.finish()])
+    return concatenated([detector.process(samples), detector.finish()])
 
 
 def pairs(crossings: Crossings) -> list[tuple[int, int]]:
@@ -45,7 +45,7 @@ SHORT = {
     st.lists(st.one_of(st.integers(0, 3), st.integers(0, 1500)), max_size=25),
     st.sampled_from(["none", "mean", "median"]),
     st.sampled_from(["negative", "both"]),
-    # 1 to 899 samples and more than there are: the stretch ends anywhere in a chunk, or never.
+    # 1 to 899 samples and more than there are: the start ends anywhere in a chunk, or never.
     st.floats(1 / 30_000, 0.2),
 )
 def test_any_chunks_give_the_same_spikes(
@@ -59,31 +59,31 @@ def test_any_chunks_give_the_same_spikes(
         threshold_sd=3.0,
     )
     whole = SpikeDetector(3, RATE_HZ, how)
-    expected = joined([whole.process(samples), whole.finish()])
+    expected = concatenated([whole.process(samples), whole.finish()])
     cut = SpikeDetector(3, RATE_HZ, how)
     edges = [0, *(min(edge, len(samples)) for edge in itertools.accumulate(lengths)), len(samples)]
     parts = [cut.process(samples[begin:end]) for begin, end in itertools.pairwise(edges)]
-    found = joined([*parts, cut.finish()])
+    found = concatenated([*parts, cut.finish()])
     assert pairs(found) == pairs(expected)
     assert cut.noise is not None
     assert whole.noise is not None
     np.testing.assert_array_equal(cut.noise, whole.noise)
-    # And one that is told the noise finds the same, each spike in the chunk that it lies in.
-    told = SpikeDetector(3, RATE_HZ, how, noise=whole.noise)
+    # With given noise the result is the same, each spike in the chunk that contains it.
+    given_noise = SpikeDetector(3, RATE_HZ, how, noise=whole.noise)
     for begin, end in itertools.pairwise(edges):
-        now = told.process(samples[begin:end])
+        now = given_noise.process(samples[begin:end])
         inside = (expected.sample >= begin) & (expected.sample < end)
         assert pairs(now) == pairs(Crossings(expected.sample[inside], expected.channel[inside]))
 
 
-def test_sample_by_sample_is_the_same_too() -> None:
+def test_chunks_of_one_sample_give_the_same_spikes() -> None:
     samples = SHORT["int16"]
     how = DetectionSettings(noise_s=0.05, threshold_sd=3.5)
     expected = crossings_of(samples, how)
     assert expected.sample.size > 10
     detector = SpikeDetector(3, RATE_HZ, how)
     parts = [detector.process(samples[i : i + 1]) for i in range(len(samples))]
-    assert pairs(joined([*parts, detector.finish()])) == pairs(expected)
+    assert pairs(concatenated([*parts, detector.finish()])) == pairs(expected)
 
 
 @pytest.mark.parametrize("reference", ["none", "mean", "median"])
@@ -109,17 +109,17 @@ def test_detection_is_scipys_filter_and_a_plain_search(reference: str, polarity:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16])
-def test_known_spikes_are_found_and_noise_is_not(dtype: type) -> None:
+def test_simulated_spikes_are_detected_and_noise_is_not(dtype: type) -> None:
     samples, troughs = recording(8.0, 6, 7)
     found = score(crossings_of(samples.astype(dtype)), troughs)
     assert found.n_true > 600
     assert found.n_found >= 0.98 * found.n_true
-    # Some large spikes dip a second time behind the filter; where there is none, nearly nothing is found.
+    # Some large spikes have a second trough after the filter; elsewhere hardly anything is detected.
     assert found.n_again <= 0.5 * found.n_true
     assert found.n_false <= 0.1 * 6 * 8
 
 
-def test_mains_that_come_later_are_no_spikes() -> None:
+def test_mains_that_start_later_are_no_spikes() -> None:
     samples, troughs = recording(8.0, 6, 8, spike_uv=50.0)
     samples += mains(len(samples), 120_000, 100.0)
     found = score(crossings_of(samples, DetectionSettings(noise_s=4.0)), troughs, 120_000)
@@ -142,14 +142,14 @@ def test_the_noise_estimate_is_not_moved_by_spikes() -> None:
     np.testing.assert_allclose(noise_sd(x), clean, rtol=0.1)
 
 
-def test_both_polarities_find_what_points_up() -> None:
+def test_both_polarities_detect_peaks() -> None:
     samples, troughs = recording(2.0, 1, 9)
-    looks: list[tuple[Polarity, float, bool]] = [
+    cases: list[tuple[Polarity, float, bool]] = [
         ("negative", 1.0, True), ("negative", -1.0, False), ("both", 1.0, True), ("both", -1.0, True)
     ]  # fmt: skip
-    for polarity, sign, found in looks:
+    for polarity, sign, found in cases:
         crossings = crossings_of(sign * samples, DetectionSettings(polarity=polarity))
-        # What follows a spike points the other way, but comes later.
+        # A spike is followed by an extremum of the other sign, but later.
         distance = np.abs(crossings.sample[:, np.newaxis] - troughs[0][np.newaxis]).min(axis=0)
         part = (distance <= 4).mean()
         assert part > 0.95 if found else part < 0.05
@@ -166,7 +166,7 @@ def test_a_channel_has_no_two_spikes_within_the_refractory_period() -> None:
 
 
 @pytest.mark.parametrize("reference", ["mean", "median"])
-def test_a_common_artefact_comes_off_and_dead_channels_stay_dead(reference: str) -> None:
+def test_a_common_artefact_is_removed_and_dead_channels_stay_zero(reference: str) -> None:
     samples = 10.0 * np.random.default_rng(1).normal(size=(45_000, 24))
     for begin in range(1000, len(samples) - 100, 2000):
         samples[begin : begin + len(SPIKE)] += 120.0 * SPIKE[:, np.newaxis]
@@ -179,7 +179,7 @@ def test_a_common_artefact_comes_off_and_dead_channels_stay_dead(reference: str)
         assert not np.isin(crossings.channel, [3, 7]).any()
 
 
-def test_layouts_of_memory_do_not_matter() -> None:
+def test_memory_layout_does_not_matter() -> None:
     samples = SHORT["int16"]
     expected = pairs(crossings_of(samples))
     assert pairs(crossings_of(np.asfortranarray(samples))) == expected
@@ -190,7 +190,7 @@ def test_layouts_of_memory_do_not_matter() -> None:
     samples.flags.writeable = True
 
 
-def test_what_cannot_be_is_refused_in_one_line() -> None:
+def test_impossible_arguments_are_refused() -> None:
     with pytest.raises(RtdecodeError, match="rate of 6000 Hz cannot hold a band up to 3000 Hz") as caught:
         SpikeDetector(4, 6000.0)
     assert "above 6000 Hz" in str(caught.value)
@@ -201,7 +201,7 @@ def test_what_cannot_be_is_refused_in_one_line() -> None:
         with pytest.raises(RtdecodeError, match="channels"):
             SpikeDetector(n_channels, RATE_HZ)
     for noise in (np.ones(3), np.array([1.0, np.nan, 1.0, 1.0]), -np.ones(4)):
-        with pytest.raises(RtdecodeError, match="noise given"):
+        with pytest.raises(RtdecodeError, match="noise must have"):
             SpikeDetector(4, RATE_HZ, noise=noise)
 
 
@@ -220,7 +220,7 @@ def test_wrong_samples_are_refused(samples: NDArray[np.generic], what: str) -> N
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e31])
-def test_a_chunk_that_is_refused_leaves_no_trace(bad: float) -> None:
+def test_a_refused_chunk_changes_nothing(bad: float) -> None:
     samples = SHORT["float32"]
     how = DetectionSettings(noise_s=0.01)
     detector = SpikeDetector(3, RATE_HZ, how)
@@ -229,7 +229,7 @@ def test_a_chunk_that_is_refused_leaves_no_trace(bad: float) -> None:
     broken[700, 1] = bad
     with pytest.raises(RtdecodeError, match="sample 2700 of channel 1 is"):
         detector.process(broken)
-    rest = joined([first, detector.process(samples[2000:]), detector.finish()])
+    rest = concatenated([first, detector.process(samples[2000:]), detector.finish()])
     assert pairs(rest) == pairs(crossings_of(samples, how))
 
 

@@ -1,4 +1,4 @@
-"""Feeds as the loop drives them: anchored, cut off, resumed; and nothing is compiled once live."""
+"""Feeds as the loop uses them: anchored, interrupted, resumed; and nothing is compiled once live."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDTH_S = 0.02
 
 
 class ScriptedInlet:
-    """Stands in for an inlet: gives what was sent, at most MAX_PULL at a time."""
+    """Replaces an inlet: returns the samples that were sent, at most MAX_PULL at a time."""
 
     def __init__(self, layout: Layout, dtype: str = "int32", rate_hz: float = 0.0) -> None:
         n_columns = 3 if layout is Layout.EVENTS else N_CHANNELS
@@ -80,14 +80,14 @@ class Loop:
     def __init__(self, ring: BinRing) -> None:
         self.ring = ring
         self.feed: EventFeed | CountFeed | None = None
-        self.grid: Any = None
+        self.edges: Any = None
         self.taken: list[Taken] = []
         self.decode_from = 0
 
     def begin(self, feed: EventFeed | CountFeed, origin_s: float, n: int, now: float) -> None:
         self.feed = feed
         feed.anchor(origin_s, n)
-        self.grid = feed.binning
+        self.edges = feed.binning
         self.take_in(n, now)
 
     def turn(self, now: float, grace_s: float = 0.003) -> None:
@@ -123,21 +123,21 @@ class Loop:
     def reanchor(self, n: int) -> bool:
         assert self.feed is not None
         resume = self.ring.open_bin + 1
-        if not self.feed.resume(self.grid, n):
+        if not self.feed.resume(self.edges, n):
             return False
-        self.grid = self.feed.binning
+        self.edges = self.feed.binning
         self.decode_from = resume
         return True
 
     def close(self, t: float) -> None:
-        while not self.grid.close_until(t):
+        while not self.edges.close_until(t):
             self.take()
         self.take()
 
     def take(self) -> None:
         while (closed := self.ring.take()) is not None:
             counts = tuple(int(count) for count in closed.counts)
-            self.taken.append(Taken(closed.bin, self.grid.bin_end_s(closed.bin), counts))
+            self.taken.append(Taken(closed.bin, self.edges.bin_end_s(closed.bin), counts))
 
 
 def check_taken(loop: Loop, expected: list[tuple[float, tuple[int, ...]]], first: int = 0) -> None:
@@ -167,7 +167,7 @@ def test_bin_0_begins_at_the_anchor() -> None:
     assert int(ring.time_counters[time_counters.DISCARDED]) == 1
 
 
-def test_the_oldest_good_event_shows_where_the_first_bin_may_begin() -> None:
+def test_the_first_bin_may_begin_at_the_oldest_good_event() -> None:
     feed, inlet = event_feed(BinRing(N_CHANNELS, WIDTH_S), make_counters())
     assert feed.first_bin_start(0, 8.0, 10.0) is None
     inlet.send([7.0, 9.5, 9.2, 9.1, 12.0], event_rows([0, 1, 2, N_CHANNELS, 0], range(5)))
@@ -185,7 +185,7 @@ def test_the_oldest_good_event_shows_where_the_first_bin_may_begin() -> None:
     seed=st.integers(0, 1000),
     edge=st.booleans(),
 )
-def test_after_an_outage_of_events_bins_go_on_and_the_first_decoded_one_is_whole(
+def test_after_an_outage_of_events_the_first_decoded_bin_is_whole(
     origin_s: float, lost_at: float, silent_s: float, seed: int, edge: bool
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -204,8 +204,8 @@ def test_after_an_outage_of_events_bins_go_on_and_the_first_decoded_one_is_whole
     feed, inlet = event_feed(ring, counters)
     loop.attach(feed)
     resumed = loop.decode_from
-    start_s = loop.grid.bin_end_s(resumed - 1)
-    # The outlet held back what it had while nobody listened.
+    start_s = loop.edges.bin_end_s(resumed - 1)
+    # The outlet kept its events while nobody was connected.
     after = back + np.sort(rng.uniform(-0.1, 0.2, 200))
     if edge:
         after = np.sort(np.append(after, start_s))
@@ -234,7 +234,7 @@ def test_events_are_read() -> None:
     assert counters[[sequence.RECEIVED, sequence.LOST]].tolist() == [4, 1]
 
 
-def test_a_running_number_goes_on_after_the_largest_int32() -> None:
+def test_a_sequence_number_wraps_around_after_the_largest_int32() -> None:
     feed, inlet = event_feed(BinRing(N_CHANNELS, WIDTH_S), counters := make_counters())
     width = 2**32
     numbers = np.arange(width // 2 - 100, width // 2 + 200)
@@ -243,10 +243,10 @@ def test_a_running_number_goes_on_after_the_largest_int32() -> None:
     inlet.send(np.arange(300) * 0.001, rows)
     n = feed.pull(0.0)
     assert counters.tolist() == [300, 0, 0, 0, 0, 0, 0]
-    assert feed.accepted[:n].all()
+    assert feed.columns.accepted[:n].all()
 
 
-def test_counters_go_on_over_feeds_and_sequence_numbers_do_not() -> None:
+def test_counters_continue_over_feeds_and_sequence_numbers_do_not() -> None:
     ring, counters = BinRing(N_CHANNELS, WIDTH_S), make_counters()
     for first in (5, 900):
         feed, inlet = event_feed(ring, counters)
@@ -267,7 +267,7 @@ def test_the_first_whole_sample_after_the_anchor_opens_bin_0() -> None:
     assert feed.first_bin_start(n, 6.0, 7.0) is None
     loop = Loop(ring)
     loop.begin(feed, 5.02, n, 5.07)
-    assert feed.index[:n].tolist() == [-2, -1, 0, 1, 2, 3, 4]
+    assert feed.columns.number[:n].tolist() == [-2, -1, 0, 1, 2, 3, 4]
     check_taken(loop, [(5.04, (2 + 3,) * N_CHANNELS), (5.06, (4 + 5,) * N_CHANNELS)])
     assert int(ring.time_counters[time_counters.DISCARDED]) == 2
     inlet.send(5.08, np.ones(N_CHANNELS))
@@ -355,7 +355,7 @@ def run_count_outage(
 )
 @example(0.02, 85320.60078541827, 13, 0.1374896787190218, 0.3, 0.0, [1] * 30, 53)
 @example(0.005, 56920.387482221224, 4, 0.07726563869608709, 0.3, 0.0, [8, 8, 8, 7, 4, 2, 8, 1], 1)
-def test_after_an_outage_of_counts_bins_go_on_and_the_first_decoded_one_is_whole(
+def test_after_an_outage_of_counts_the_first_decoded_bin_is_whole(
     period_s: float,
     origin_s: float,
     n_before: int,
@@ -378,7 +378,7 @@ def test_after_an_outage_of_counts_bins_go_on_and_the_first_decoded_one_is_whole
     check_order(loop.taken)
 
 
-def test_a_counts_source_that_delivers_late_is_decoded_again_all_the_same() -> None:
+def test_a_counts_source_that_delivers_late_is_decoded_again() -> None:
     # The grace waits 10 ms at most, and 45 ms late is still the same clock.
     loop, _ = run_count_outage(0.01, 100.0, 20, 1.0, 0.0, 0.045, 0.010, [1] * 100, 0)
     assert loop.decode_from < 1 << 62
@@ -395,17 +395,17 @@ def test_counts_resume_only_past_the_bin_that_was_published_last() -> None:
     assert ring.open_bin == 4
     feed, inlet = count_feed(ring, counters, 0.02)
     loop.attach(feed)
-    assert not feed.resume(loop.grid, 0)
+    assert not feed.resume(loop.edges, 0)
     for stamp in (10.05, 10.07, 10.09):
         inlet.send(stamp, np.ones(N_CHANNELS))
-        if resumed := feed.resume(loop.grid, feed.pull(0.0)):
+        if resumed := feed.resume(loop.edges, feed.pull(0.0)):
             break
     assert resumed
     assert feed.binning is not None
-    # Bin 3 went out as the bin up to 10.08; a sample's interval begins at 10.09, and with it bin 5.
+    # Bin 3 was published as the bin up to 10.08; a sample's interval begins at 10.09, and with it bin 5.
     assert feed.binning.anchor_bin == 5
     assert feed.binning.bin_end_s(4) == pytest.approx(10.09)
-    assert feed.index[0] < 0
+    assert feed.columns.number[0] < 0
 
 
 # Kernels compiled for other types in the middle of a bin would cost a second of silence, so what a
@@ -479,7 +479,7 @@ for feed_type, dtypes, rate_hz in (
         feed.anchor(oldest, n)
         for i in range(60):
             now = pylsl.local_clock() if i % 2 else float(feed.inlet.time[n - 1])
-            observed.observe(feed.inlet.time, feed.accepted, n, now)
+            observed.observe(feed.inlet.time, feed.columns.accepted, n, now)
             buffers.add_samples(feed, n, now)
             at = 0
             while at < n:
@@ -493,10 +493,10 @@ for feed_type, dtypes, rate_hz in (
                     pass
             feed.binning.complete_at_s(ring.open_bin)
             if i == 30:
-                grid, feed = feed.binning, make()
-                feed.inlet.seq = int(100 * grid.bin_end_s(ring.open_bin)) + 5
+                before, feed = feed.binning, make()
+                feed.inlet.seq = int(100 * before.bin_end_s(ring.open_bin)) + 5
                 n = feed.pull(0.0)
-                assert feed.resume(grid, n)
+                assert feed.resume(before, n)
             n = feed.pull(0.0)
         observed.quantile_s(0.5)
 used = {name for name, count in signatures().items() if count}

@@ -1,4 +1,4 @@
-"""A stream's layout follows from its type and shape, or from --layout if its shape can carry it."""
+"""The layout of a stream follows from its type and shape, or from --layout if it fits the shape."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_two_reference_streams() -> None:
         ({"rate_hz": 0.0, "type": "Spikes"}, None),
     ],
 )
-def test_what_varies_from_counts(changes: dict[str, object], expected: Layout | None) -> None:
+def test_variations_of_counts(changes: dict[str, object], expected: Layout | None) -> None:
     check_choice(replace(COUNTS, **changes), expected)  # type: ignore[arg-type]
 
 
@@ -68,19 +68,19 @@ def test_what_varies_from_counts(changes: dict[str, object], expected: Layout | 
         ({"rate_hz": 100.0}, Layout.COUNTS),
     ],
 )
-def test_what_varies_from_events(changes: dict[str, object], expected: Layout | None) -> None:
+def test_variations_of_events(changes: dict[str, object], expected: Layout | None) -> None:
     check_choice(replace(EVENTS, **changes), expected)  # type: ignore[arg-type]
 
 
 def check_choice(stream: StreamDescription, expected: Layout | None) -> None:
     if expected is None:
-        with pytest.raises(RtdecodeError, match=r"no spike layout is known.*Fix: events are type"):
+        with pytest.raises(RtdecodeError, match=r"no spike layout has this type.*Fix: events are type"):
             choose_layout(stream)
     else:
         assert choose_layout(stream) is expected
 
 
-def test_an_override_goes_by_the_shape_and_not_by_the_type() -> None:
+def test_an_override_depends_on_the_shape_and_not_on_the_type() -> None:
     named = replace(EVENTS, type="Markers")
     assert choose_layout(named, Layout.EVENTS) is Layout.EVENTS
     assert choose_layout(EVENTS, Layout.EVENTS) is Layout.EVENTS
@@ -100,7 +100,7 @@ def test_an_override_goes_by_the_shape_and_not_by_the_type() -> None:
         (replace(COUNTS, format="string"), Layout.COUNTS, "this stream has string"),
     ],
 )
-def test_an_override_that_the_shape_cannot_carry_is_refused(
+def test_an_override_that_does_not_fit_the_shape_is_refused(
     stream: StreamDescription, override: Layout, complaint: str
 ) -> None:
     with pytest.raises(RtdecodeError, match=f"stream M1.*--layout {override}.*{complaint}"):
@@ -108,7 +108,7 @@ def test_an_override_that_the_shape_cannot_carry_is_refused(
     assert complaint in str(fits(stream, override))
 
 
-def test_the_array_is_as_wide_as_the_stream_says() -> None:
+def test_the_number_of_channels_is_that_of_the_stream() -> None:
     assert array_channels(EVENTS, Layout.EVENTS) == 96
     assert array_channels(replace(EVENTS, n_channels=None), Layout.EVENTS) is None
     assert array_channels(COUNTS, Layout.COUNTS) == 96
@@ -125,7 +125,7 @@ def test_the_array_is_as_wide_as_the_stream_says() -> None:
         (replace(COUNTS, rate_hz=49.99999), Layout.COUNTS),
     ],
 )
-def test_a_stream_that_fits_the_model_is_taken(stream: StreamDescription, layout: Layout) -> None:
+def test_a_stream_that_fits_the_model_is_accepted(stream: StreamDescription, layout: Layout) -> None:
     check_against_model(stream, layout, n_channels=96, bin_width_s=0.02)
 
 
@@ -145,6 +145,6 @@ def test_a_stream_that_does_not_fit_is_refused_with_both_numbers(
         check_against_model(stream, layout, n_channels=96, bin_width_s=0.02)
 
 
-def test_a_stream_reads_as_what_it_is() -> None:
+def test_a_description_as_text() -> None:
     assert str(EVENTS) == "M1 (type Spikes, 3 x int32, irregular)"
     assert str(replace(COUNTS, type="")) == "M1 (type none, 96 x int16, 50 Hz)"

@@ -1,4 +1,4 @@
-"""The lab's LSL configuration is found where liblsl would look, and only its log is silenced."""
+"""The LSL configuration of the lab is found as by liblsl, and only its log is turned off."""
 
 from __future__ import annotations
 
@@ -12,45 +12,45 @@ from rtdecode.ingest.lsl_config import find_config, silence_liblsl, with_silent_
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> dict[str, Path]:
+def files(tmp_path: Path) -> dict[str, Path]:
     """The file named in the environment, in the working folder and at home; none exists yet."""
-    places = {
+    files = {
         "named": tmp_path / "etc" / "rig.cfg",
         "here": tmp_path / "work" / "lsl_api.cfg",
         "home": tmp_path / "home" / "lsl_api" / "lsl_api.cfg",
     }
-    for place in places.values():
-        place.parent.mkdir(parents=True)
-    return places
+    for file in files.values():
+        file.parent.mkdir(parents=True)
+    return files
 
 
-def found(places: dict[str, Path], environment: dict[str, str]) -> Path | None:
-    return find_config(environment, places["home"].parents[1], places["here"].parent)
+def found(files: dict[str, Path], environment: dict[str, str]) -> Path | None:
+    return find_config(environment, files["home"].parents[1], files["here"].parent)
 
 
-def test_the_first_place_wins(places: dict[str, Path]) -> None:
-    environment = {"LSLAPICFG": str(places["named"])}
+def test_the_first_file_wins(files: dict[str, Path]) -> None:
+    environment = {"LSLAPICFG": str(files["named"])}
     for name in ("home", "here", "named"):
-        places[name].write_text("[lab]\n")
-        assert found(places, environment) == places[name]
-    assert found(places, {}) == places["here"]
+        files[name].write_text("[lab]\n")
+        assert found(files, environment) == files[name]
+    assert found(files, {}) == files["here"]
 
 
-def test_a_named_file_that_is_not_there_is_passed_over(places: dict[str, Path]) -> None:
-    places["home"].write_text("[lab]\n")
-    assert found(places, {"LSLAPICFG": str(places["named"])}) == places["home"]
-    assert found(places, {"LSLAPICFG": ""}) == places["home"]
+def test_a_missing_named_file_is_skipped(files: dict[str, Path]) -> None:
+    files["home"].write_text("[lab]\n")
+    assert found(files, {"LSLAPICFG": str(files["named"])}) == files["home"]
+    assert found(files, {"LSLAPICFG": ""}) == files["home"]
 
 
-def test_a_folder_of_that_name_is_no_file(places: dict[str, Path]) -> None:
-    places["here"].mkdir()
-    places["home"].write_text("[lab]\n")
-    assert found(places, {}) == places["home"]
+def test_a_folder_of_that_name_is_no_file(files: dict[str, Path]) -> None:
+    files["here"].mkdir()
+    files["home"].write_text("[lab]\n")
+    assert found(files, {}) == files["home"]
 
 
-def test_without_any_the_machines_own_is_used(places: dict[str, Path]) -> None:
+def test_without_any_the_one_of_the_machine_is_used(files: dict[str, Path]) -> None:
     machine = Path("/etc/lsl_api/lsl_api.cfg")
-    assert found(places, {}) == (machine if machine.is_file() else None)
+    assert found(files, {}) == (machine if machine.is_file() else None)
 
 
 @pytest.mark.parametrize("config", ["", "[lab]\nSessionID = rig3", "[lab]\nSessionID = rig3\n", "; [log]\n"])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtdecode.binning import EventColumns
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import Layout, StreamDescription, choose_layout
 from rtdecode.ingest.rows import rows_of
@@ -21,18 +22,20 @@ def read(
     layout: Layout, chunks: list[np.ndarray[Any, Any]]
 ) -> tuple[list[tuple[int, int, int, int]], list[int]]:
     """Read chunk after chunk; the columns of every row, and the counters."""
-    reader = rows_of(layout)
     counters = np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64)
-    channel, lost = np.zeros(64, np.int32), np.zeros(64, np.uint32)
-    unit, accepted = np.zeros(64, np.uint8), np.zeros(64, np.uint8)
+    reader = rows_of(layout, N_CHANNELS, counters)
+    columns = EventColumns(
+        np.zeros(64), np.zeros(64, np.int32), np.zeros(64, np.uint8), np.zeros(64, np.uint32)
+    )
+    unit = np.zeros(64, np.uint8)
     found: list[tuple[int, int, int, int]] = []
     for chunk in chunks:
         buffer = np.zeros((64, chunk.shape[1]), chunk.dtype)
         buffer[: len(chunk)] = chunk
-        reader.read(buffer, len(chunk), N_CHANNELS, channel, unit, accepted, lost, counters)
         n = len(chunk)
-        columns = (channel[:n], unit[:n], accepted[:n], lost[:n])
-        found += list(zip(*(column.tolist() for column in columns), strict=True))
+        reader.read(buffer, n, columns, unit)
+        read = (columns.channel[:n], unit[:n], columns.accepted[:n], columns.lost_before[:n])
+        found += list(zip(*(column.tolist() for column in read), strict=True))
     return found, counters.tolist()
 
 
@@ -42,7 +45,7 @@ def read(
     st.sampled_from(["int16", "int32", "int64"]),
     st.data(),
 )
-def test_plain_rows_are_what_they_say_however_they_are_cut(
+def test_plain_rows_do_not_depend_on_the_chunks(
     events: list[tuple[int, int]], dtype: str, data: st.DataObject
 ) -> None:
     rows = np.array([(c, u, 7, -9) for c, u in events], dtype)
@@ -65,7 +68,7 @@ def test_a_number_beyond_int32_is_no_channel(value: int) -> None:
     assert counters[sequence.OUT_OF_RANGE] == 1
 
 
-def test_numbered_rows_know_what_is_missing() -> None:
+def test_numbered_rows_count_losses_and_duplicates() -> None:
     rows = np.array([[1, 0, 10], [2, 0, 13], [3, 0, 13]], np.int32)
     found, counters = read(Layout.EVENTS, [rows])
     assert [row[2:] for row in found] == [(1, 0), (1, 2), (0, 0)]
@@ -83,11 +86,11 @@ def test_numbered_rows_know_what_is_missing() -> None:
         (StreamDescription("a", "SpikeEvents", 50, 50.0, "int16"), Layout.COUNTS),
     ],
 )
-def test_type_and_shape_tell_the_layout(stream: StreamDescription, layout: Layout) -> None:
+def test_the_layout_follows_from_type_and_shape(stream: StreamDescription, layout: Layout) -> None:
     assert choose_layout(stream) is layout
 
 
-def test_the_override_wins_over_the_type_and_not_over_the_shape() -> None:
+def test_an_override_must_fit_the_shape_but_not_the_type() -> None:
     odd = StreamDescription("a", "MySpikes", 50, 0.0, "int16")
     assert choose_layout(odd, Layout.SNIPPETS) is Layout.SNIPPETS
     with pytest.raises(RtdecodeError, match="--layout channel"):

@@ -1,4 +1,4 @@
-"""Which of several streams of one name is taken."""
+"""Choice among several streams of one name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rtdecode.ingest.streams import choose_spike_stream
 
 
 class Nothing:
-    """An XML description without content; liblsl itself stays out of the unit tests."""
+    """An XML description without content; unit tests do not use liblsl itself."""
 
     def child(self, name: str) -> Nothing:
         return self
@@ -27,7 +27,7 @@ class Nothing:
 
 @dataclass
 class Announced:
-    """As much of a pylsl.StreamInfo as is looked at."""
+    """The methods of pylsl.StreamInfo that are used."""
 
     source: str = "rig-a"
     made_at: float = 1.0
@@ -67,18 +67,18 @@ class Announced:
         return Nothing()
 
 
-def test_one_stream_is_taken() -> None:
+def test_a_single_stream_is_chosen() -> None:
     only = Announced()
     assert choose_spike_stream([only], None) == (only, Layout.EVENTS)
 
 
-def test_of_a_restarted_source_the_newer_outlet_is_taken() -> None:
+def test_of_a_restarted_source_the_newer_outlet_is_chosen() -> None:
     dead, alive = Announced(made_at=5.0, unique="old"), Announced(made_at=9.0, unique="new")
     assert choose_spike_stream([alive, dead], None)[0] is alive
     assert choose_spike_stream([dead, alive], None)[0] is alive
 
 
-def test_two_sources_are_told_apart_and_listed() -> None:
+def test_two_sources_are_refused_with_a_list() -> None:
     first, second = Announced("rig-a", unique="1"), Announced("rig-b", unique="2", columns=96, rate=50.0)
     with pytest.raises(RtdecodeError) as refusal:
         choose_spike_stream([first, second], None)
@@ -88,7 +88,7 @@ def test_two_sources_are_told_apart_and_listed() -> None:
     assert "--source-id" in text
 
 
-def test_the_source_from_before_is_preferred_and_another_will_do_when_it_is_gone() -> None:
+def test_the_previous_source_is_preferred_until_it_is_gone() -> None:
     first, second = Announced("rig-a", unique="1"), Announced("rig-b", unique="2")
     assert choose_spike_stream([first, second], None, "rig-b")[0] is second
     assert choose_spike_stream([first], None, "rig-b")[0] is first
@@ -99,7 +99,7 @@ def test_a_stream_without_a_source_id_is_a_source_of_its_own() -> None:
         choose_spike_stream([Announced("", unique="1"), Announced("", unique="2")], None)
 
 
-def test_a_stream_of_that_name_that_carries_no_spikes_is_passed_over() -> None:
+def test_a_stream_of_that_name_without_spikes_is_skipped() -> None:
     spikes, voltage = Announced(), Announced("amp", unique="2", columns=96, rate=30_000.0)
     assert choose_spike_stream([spikes, voltage], None)[0] is spikes
     with pytest.raises(RtdecodeError, match="no spike layout"):

@@ -270,10 +270,10 @@ def number(
     counts: list[NDArray[np.uint8]] = []
     while inlet.chunks:
         n = feed.pull(0.0)
-        assert feed.accepted[:n].all()
-        index.append(feed.index[:n].copy())
-        lost.append(feed.lost_before[:n].astype(np.int64))
-        counts.append(feed.counts[:n].copy())
+        assert feed.columns.accepted[:n].all()
+        index.append(feed.columns.number[:n].copy())
+        lost.append(feed.columns.lost_before[:n].astype(np.int64))
+        counts.append(feed.columns.counts[:n].copy())
     grid_s = float(feed._grid[sequence.GRID])
     return Numbered(np.concatenate(index), np.concatenate(lost), np.concatenate(counts), counters, grid_s)
 

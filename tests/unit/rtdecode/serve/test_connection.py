@@ -1,4 +1,4 @@
-"""The report at connect names everything one would want to check."""
+"""The report at connect has all that one may want to check."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_events() -> None:
         assert part in report
 
 
-def test_counts_and_a_source_that_says_little() -> None:
+def test_counts_of_a_source_with_a_short_description() -> None:
     counts = StreamDescription("M1", "", 96, 50.0, "int16", hostname="lab")
     assert "96 channels, 50 Hz" in connection_report(counts, Layout.COUNTS, 0.0, MODEL)[0]
     bare = StreamDescription("M1", "", 1, 0.0, "int32", hostname="lab")

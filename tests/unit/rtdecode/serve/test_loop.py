@@ -1,4 +1,4 @@
-"""The hot loop on a clock of the test's own: every arrival, deadline and outage to the microsecond."""
+"""The hot loop on a simulated clock: every arrival, deadline and outage to the microsecond."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.binning import BinRing
+from rtdecode.binning import ClosedBin
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_session
 from rtdecode.decode.stage import DecodeStage
@@ -23,8 +23,7 @@ from rtdecode.messages import Flag
 from rtdecode.output.settings import OutputSettings
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command
-from rtdecode.serve.loop import MOST_BEHIND, HotLoop
-from rtdecode.serve.meters import Meters
+from rtdecode.serve.loop import MOST_BEHIND, HotLoop, Sinks
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.swap import warm
@@ -41,7 +40,7 @@ class Clock:
         self.now = START_S
 
     def __call__(self) -> float:
-        # Looking at a clock takes time too; without it a loop that waits by looking would wait for ever.
+        # Reading a clock takes time too; without it a polling loop would never end.
         self.now += TICK_S
         return self.now
 
@@ -90,13 +89,13 @@ class Ready:
     def wait(self, timeout_s: float) -> bool:
         if not self.is_set():
             waiting = self._connector.sources
-            comes = waiting[0][0] if waiting else np.inf
-            self._connector.clock.now = min(self._connector.clock.now + timeout_s, comes)
+            ready_s = waiting[0][0] if waiting else np.inf
+            self._connector.clock.now = min(self._connector.clock.now + timeout_s, ready_s)
         return self.is_set()
 
 
 class Connector:
-    """Hands over each source at its time, once it is asked for."""
+    """Makes each source ready at its time, once it is requested."""
 
     def __init__(self, clock: Clock, sources: list[tuple[float, Source]]) -> None:
         self.clock, self.sources = clock, sources
@@ -122,8 +121,9 @@ class Publisher:
         self.cursors: list[dict[str, Any]] = []
         self.sent: list[tuple[str, bytes]] = []
 
-    def cursor(self, **message: Any) -> float:
-        self.cursors.append({"bin": message.pop("bin_number"), **message})
+    def cursor(self, closed: ClosedBin, **message: Any) -> float:
+        bin_of = {"bin": closed.bin, "n": closed.spikes, "late": closed.late, "lost": closed.lost}
+        self.cursors.append(bin_of | message)
         return self.clock.now
 
     def status(self, encoded: bytes) -> None:
@@ -164,21 +164,17 @@ class Rig:
         self.buffers = RecordBuffers(N_CHANNELS, 2, 1)
         stage = OutputSettings(control="fusion", fusion_s=0.5, workspace=((-40.0, 40.0),))
         self.output = OutputStage(stage, outputs, WIDTH_S, "test")
-        self.meters = Meters()
         self.stage = DecodeStage(load_decoder(self.artifact), outputs, self.artifact.bin_width_s)
         self.loop = HotLoop(
             ServeSettings(stream="M1", **{"grace_s": 0.002, **settings}),
             self.stage,
-            BinRing(N_CHANNELS, WIDTH_S),
             self.artifact,
             Path("first.safetensors"),
             self.connector,  # type: ignore[arg-type]
-            self.publisher,  # type: ignore[arg-type]
-            self.meters,
-            self.buffers,
+            Sinks(self.publisher, self.output, buffers=self.buffers),  # type: ignore[arg-type]
             clock,
-            self.output,
         )
+        self.meters = self.loop.meters
 
     def until(self, end_s: float) -> list[dict[str, Any]]:
         """Run to START_S + end_s; the cursors so far."""
@@ -246,7 +242,7 @@ def flags_of(cursors: list[dict[str, Any]]) -> list[int]:
     return [cursor["flags"] for cursor in cursors]
 
 
-def test_each_bin_goes_out_once_in_order_and_as_soon_as_it_is_known_complete() -> None:
+def test_each_bin_is_published_once_in_order_and_as_soon_as_it_is_complete() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 3.0))), clock=clock)
     cursors = rig.until(2.0)
@@ -260,7 +256,7 @@ def test_each_bin_goes_out_once_in_order_and_as_soon_as_it_is_known_complete() -
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_silence_is_flagged_by_event_time_and_looked_into() -> None:
+def test_silence_is_flagged_by_event_time_and_starts_a_search() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 1.0) + steady(3.0, 4.0, first_seq=334))), clock=clock)
     cursors = rig.until(3.5)
@@ -299,7 +295,7 @@ def test_an_outage_holds_then_decodes_from_a_whole_bin_with_the_decoder_reset() 
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_backlog_warms_the_decoder_silently_and_is_in_the_log() -> None:
+def test_backlog_warms_up_the_decoder_and_is_in_the_log() -> None:
     clock = Clock()
     source = Source(clock, steady(0.0, 2.0))
     rig = Rig((START_S + 0.495, source), clock=clock)
@@ -310,7 +306,7 @@ def test_backlog_warms_the_decoder_silently_and_is_in_the_log() -> None:
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_held_up_it_steps_every_bin_and_says_catch_up() -> None:
+def test_after_a_pause_every_bin_is_stepped_and_flagged_catch_up() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
     rig.until(1.0)
@@ -355,7 +351,7 @@ def test_stamps_that_jump_are_shifted_back_after_a_quarter_second(jump_s: float)
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_pause_resume_reset_and_stop_take_effect_at_the_bin_they_name() -> None:
+def test_pause_resume_reset_and_stop_take_effect_at_the_reported_bin() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 5.0))), clock=clock)
 
@@ -377,14 +373,14 @@ def test_pause_resume_reset_and_stop_take_effect_at_the_bin_they_name() -> None:
     assert held == list(range(paused, resumed))
     assert all(cursors[b]["value"] == [cursors[paused - 1]["value"][0], 0.0] for b in held)
     counts = rig.recorded().counts
-    # After a reset the filter sees this bin alone.
+    # After a reset the filter uses this bin alone.
     assert cursors[reset]["value"][0] == pytest.approx(float(counts[reset, 0]))
     send("stop")
     assert rig.loop.stopping
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_a_value_that_is_not_finite_is_held_and_the_decoder_starts_afresh() -> None:
+def test_after_a_value_that_is_not_finite_the_last_is_held_and_the_decoder_reset() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 3.0))), clock=clock)
     rig.until(1.0)
@@ -398,12 +394,12 @@ def test_a_value_that_is_not_finite_is_held_and_the_decoder_starts_afresh() -> N
     assert "nonfinite" in [e.kind for e in rig.buffers.log]
 
 
-def test_another_model_takes_over_between_two_bins() -> None:
+def test_a_model_is_swapped_between_two_bins() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
     rig.until(3.0)
     candidate, old = rig.candidate(3.0), rig.stage.decoder
-    rig.send("look", candidate)
+    rig.send("prepare", candidate)
     assert candidate.fresh
     assert candidate.bins is not None
     assert len(candidate.bins) == 100, "the last two seconds"
@@ -421,7 +417,7 @@ def test_another_model_takes_over_between_two_bins() -> None:
     )
     counts = rig.recorded().counts.astype(float)
     b = command.bin
-    # The first value of the new filter rests on bins from before it took over.
+    # The first value of the new filter depends on bins from before the swap.
     assert cursors[b]["value"][0] == pytest.approx(
         3.0 * counts[b, 0] + 0.5 * counts[b - 1, 0] + 0.25 * counts[b - 2, 0]
     )
@@ -456,17 +452,17 @@ def test_a_swap_in_the_log_that_no_loop_wrote_is_refused(data: dict[str, Any]) -
         )
 
 
-def test_a_candidate_that_is_too_far_behind_is_sent_back_to_be_warmed() -> None:
+def test_a_candidate_that_is_too_far_behind_is_refused() -> None:
     clock = Clock()
     rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
     rig.until(3.0)
     candidate = rig.candidate(3.0)
-    rig.send("look", candidate)
+    rig.send("prepare", candidate)
     warm(candidate)
     rig.until(3.0 + (MOST_BEHIND + 4) * WIDTH_S)
     assert "closed while it was being warmed" in rig.send("swap", candidate).error
     assert rig.loop.artifact is rig.artifact
-    rig.send("look", candidate)
+    rig.send("prepare", candidate)
     assert not candidate.fresh
     warm(candidate)
     assert rig.send("swap", candidate).error == ""
@@ -475,7 +471,7 @@ def test_a_candidate_that_is_too_far_behind_is_sent_back_to_be_warmed() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_swaps_amid_outages_resets_and_pauses_come_out_the_same_offline(seed: int) -> None:
+def test_swaps_outages_resets_and_pauses_give_the_same_offline(seed: int) -> None:
     clock = Clock()
     rng = random.Random(seed)
     first = steady(0.0, 4.0)
@@ -488,27 +484,27 @@ def test_swaps_amid_outages_resets_and_pauses_come_out_the_same_offline(seed: in
     swapped = 0
     waiting: Candidate | None = None
     if seed % 2:
-        # Before the stream is there at all.
+        # Before the stream is found.
         early = rig.candidate(9.0)
-        rig.loop.apply(Command("look", early))
+        rig.loop.apply(Command("prepare", early))
         warm(early)
         rig.loop.apply(Command("swap", early))
         swapped += 1
     while clock.now < START_S + 9.0:
         rig.until(clock.now - START_S + rng.choice([0.004, 0.05, 0.1, 0.3]))
-        action = rng.choice(["look", "look", "swap", "swap", "reset", "pause", "resume"])
-        if action == "look" and waiting is None:
+        action = rng.choice(["prepare", "prepare", "swap", "swap", "reset", "pause", "resume"])
+        if action == "prepare" and waiting is None:
             waiting = rig.candidate(rng.choice([2.0, 3.0, 4.0]))
-            rig.send("look", waiting)
+            rig.send("prepare", waiting)
             warm(waiting)
         elif action == "swap" and waiting is not None:
             if rig.send("swap", waiting).error == "":
                 swapped += 1
                 waiting = None
             else:
-                rig.send("look", waiting)
+                rig.send("prepare", waiting)
                 warm(waiting)
-        elif action not in ("look", "swap"):
+        elif action not in ("prepare", "swap"):
             rig.send(action)
     assert swapped >= 2
     cursors = rig.publisher.cursors
@@ -517,7 +513,7 @@ def test_swaps_amid_outages_resets_and_pauses_come_out_the_same_offline(seed: in
     rig.assert_offline_gives_the_same_bits()
 
 
-def test_what_the_reporting_thread_has_encoded_is_sent_once_whether_or_not_a_stream_is_there() -> None:
+def test_encoded_messages_are_sent_once_with_or_without_a_stream() -> None:
     clock = Clock()
     rig = Rig((START_S + 0.1, Source(clock, [(START_S + 0.2, START_S + 0.2, 0, 0)])), clock=clock)
     rig.loop.pending_spikes, rig.loop.pending_status = b"one", b"map"

@@ -1,4 +1,4 @@
-"""What `serve` is told is refused at once where it cannot be meant, with the flag it came from."""
+"""Settings of `serve` out of their range are refused with their flag."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.serve.settings import (
     DEFAULT_BIND,
     DEFAULT_CONTROL,
+    FLAGS,
     STALE_AFTER_S,
     ServeSettings,
     check_endpoint,
@@ -75,12 +76,19 @@ def make_settings(**changes: Any) -> ServeSettings:
     return ServeSettings(**({"stream": "M1"} | changes))
 
 
-def test_a_stream_alone_is_enough() -> None:
+def test_defaults() -> None:
     settings = make_settings()
     assert (settings.bind, settings.control) == ("tcp://127.0.0.1:5556", "tcp://127.0.0.1:5557")
     assert (settings.grace_s, settings.carry_late, settings.failsafe_after_s) == (None, True, 1.0)
     assert (settings.model, settings.layout, settings.record, settings.behavior) == (None,) * 4
     assert STALE_AFTER_S == 0.25
+
+
+@pytest.mark.parametrize("name", sorted(FLAGS.keys() - {"stream"}))
+def test_the_default_of_a_flag_is_that_of_its_field(name: str) -> None:
+    flag = FLAGS[name]
+    read = flag.default if flag.read is None or flag.default is None else flag.read(flag.default)
+    assert read == getattr(make_settings(), flag.field)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +104,7 @@ def test_a_stream_alone_is_enough() -> None:
         {"insecure": True, "bind": "tcp://*:5556"},
     ],
 )
-def test_values_within_their_range_are_taken(changes: dict[str, Any]) -> None:
+def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None:
     settings = make_settings(**changes)
     assert {name: getattr(settings, name) for name in changes} == changes
 
@@ -112,25 +120,25 @@ def test_values_within_their_range_are_taken(changes: dict[str, Any]) -> None:
         ({"grace_s": math.nan}, "--grace: must be auto"),
         ({"failsafe_after_s": 0.249}, r"--failsafe-after: must be at least 0\.25 s"),
         ({"failsafe_after_s": math.nan}, "--failsafe-after: must be"),
-        ({"behavior": "hand"}, r"--behavior: a behaviour stream is only recorded\. Fix: add --record"),
+        ({"behavior": "hand"}, r"--behavior: a behaviour stream can only be recorded\. Fix: add --record"),
         ({"bind": "5556"}, "--bind: 5556 is no endpoint. Fix: write it like tcp://127"),
         ({"control": "tcp://*:5557"}, "--control: .* can be reached from other machines.*Fix: .*--insecure"),
         ({"control": "nonsense", "insecure": True}, "--control: nonsense is no endpoint"),
     ],
 )
-def test_values_outside_are_refused_with_their_flag(changes: dict[str, Any], complaint: str) -> None:
+def test_values_out_of_range_are_refused_with_their_flag(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(RtdecodeError, match=complaint):
         make_settings(**changes)
 
 
 @pytest.mark.parametrize("endpoint", LOOPBACK)
 @pytest.mark.parametrize("insecure", [True, False])
-def test_endpoints_of_this_machine_are_taken(endpoint: str, insecure: bool) -> None:
+def test_endpoints_of_this_machine_are_accepted(endpoint: str, insecure: bool) -> None:
     check_endpoint("--bind", endpoint, insecure=insecure)
 
 
 @pytest.mark.parametrize("endpoint", ELSEWHERE)
-def test_endpoints_that_others_reach_need_insecure(endpoint: str) -> None:
+def test_endpoints_that_other_machines_reach_need_insecure(endpoint: str) -> None:
     with pytest.raises(RtdecodeError, match="can be reached from other machines"):
         check_endpoint("--bind", endpoint, insecure=False)
     check_endpoint("--bind", endpoint, insecure=True)
@@ -138,14 +146,14 @@ def test_endpoints_that_others_reach_need_insecure(endpoint: str) -> None:
 
 @pytest.mark.parametrize("endpoint", NO_ENDPOINTS)
 @pytest.mark.parametrize("insecure", [True, False])
-def test_what_is_no_endpoint_is_refused(endpoint: str, insecure: bool) -> None:
+def test_an_invalid_endpoint_is_refused(endpoint: str, insecure: bool) -> None:
     with pytest.raises(RtdecodeError, match="is no endpoint"):
         check_endpoint("--bind", endpoint, insecure=insecure)
 
 
 @given(st.text(max_size=30) | st.builds("tcp://{}:{}".format, st.text(max_size=12), st.text(max_size=6)))
 @example("tcp://127.²:5556")
-def test_no_text_is_worse_than_a_refusal(endpoint: str) -> None:
+def test_every_text_is_accepted_or_refused(endpoint: str) -> None:
     refused = False
     try:
         check_endpoint("--bind", endpoint, insecure=False)

@@ -1,4 +1,4 @@
-"""The `spikes` message: what the ring held, whole, once, and never torn."""
+"""The `spikes` message: the spikes of the ring, complete, once, and consistent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from monitored import spikes_map
 
-from rtdecode.binning import BinRing, EventBinning
+from rtdecode.binning import BinRing, EventBinning, EventColumns
 from rtdecode.serve.spikes import MAX_BINS, SpikesReport
 
 WIDTH_S = 0.02
@@ -15,7 +15,7 @@ N_CHANNELS = 300
 
 
 class Loop:
-    """A ring that is filled and taken from as the hot loop does; remembers every bin."""
+    """A ring that is filled and emptied as in the hot loop; keeps every bin."""
 
     def __init__(self) -> None:
         self.ring = BinRing(N_CHANNELS, WIDTH_S)
@@ -29,8 +29,8 @@ class Loop:
             k = int(self.rng.integers(0, 40))
             time = np.sort(self.rng.uniform(start_s, start_s + WIDTH_S * 0.999, k))
             channel = self.rng.integers(0, N_CHANNELS, k).astype(np.int32)
-            accepted, lost = np.ones(k, np.uint8), np.zeros(k, np.uint32)
-            assert self.binning.add(time, channel, accepted, lost, k, start_s + WIDTH_S) == k
+            events = EventColumns(time, channel, np.ones(k, np.uint8), np.zeros(k, np.uint32))
+            assert self.binning.add(events, k, start_s + WIDTH_S) == k
             self.binning.close_until(start_s + WIDTH_S * 1.0001)
             closed = self.ring.take()
             assert closed is not None
@@ -42,7 +42,7 @@ def loop() -> Loop:
     return Loop()
 
 
-def test_every_bin_comes_once_as_the_ring_held_it(loop: Loop) -> None:
+def test_every_bin_is_sent_once_as_in_the_ring(loop: Loop) -> None:
     report = SpikesReport(loop.ring)
     for n in (1, 5, 6, 50, 3, 5, 49, 40):
         loop.bins(n)
@@ -53,15 +53,15 @@ def test_every_bin_comes_once_as_the_ring_held_it(loop: Loop) -> None:
         assert report.encoded() is None
 
 
-def test_nothing_before_the_first_bin_and_for_a_bin_that_is_still_open(loop: Loop) -> None:
+def test_nothing_is_sent_before_the_first_closed_bin(loop: Loop) -> None:
     report = SpikesReport(loop.ring)
     assert report.encoded() is None
-    start = np.zeros(1), np.zeros(1, np.int32), np.ones(1, np.uint8), np.zeros(1, np.uint32)
-    loop.binning.add(*start, 1, 0.01)
+    event = np.zeros(1), np.zeros(1, np.int32), np.ones(1, np.uint8), np.zeros(1, np.uint32)
+    loop.binning.add(EventColumns(*event), 1, 0.01)
     assert report.encoded() is None
 
 
-def test_after_a_long_silence_of_the_reader_only_the_newest_bins_come(loop: Loop) -> None:
+def test_after_a_long_pause_only_the_newest_bins_are_sent(loop: Loop) -> None:
     report = SpikesReport(loop.ring)
     loop.bins(180)
     encoded = report.encoded()
@@ -70,7 +70,7 @@ def test_after_a_long_silence_of_the_reader_only_the_newest_bins_come(loop: Loop
     assert msgpack.unpackb(encoded) == spikes_map(first, np.array(loop.rows[first:]))
 
 
-def test_rows_that_the_loop_writes_over_meanwhile_are_not_sent(loop: Loop) -> None:
+def test_rows_that_the_loop_overwrites_meanwhile_are_not_sent(loop: Loop) -> None:
     report = SpikesReport(loop.ring)
     loop.bins(20)
 
@@ -89,7 +89,7 @@ def test_rows_that_the_loop_writes_over_meanwhile_are_not_sent(loop: Loop) -> No
     loop.ring.cursor[:] -= loop.ring.n_bins
 
 
-def test_a_silent_bin_is_a_bin_too(loop: Loop) -> None:
+def test_a_bin_without_spikes_is_sent_too(loop: Loop) -> None:
     report = SpikesReport(loop.ring)
     loop.binning.close_until(5 * WIDTH_S)
     while loop.ring.take() is not None:

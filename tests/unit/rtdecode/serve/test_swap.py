@@ -1,4 +1,4 @@
-"""What may take the place of a model that decodes, and what becomes of it if it may not."""
+"""Which models may replace the one in use, and what happens if one may not."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def a_filter(gain: float = 1.0) -> ModelArtifact:
 
 
 class Loop:
-    """Takes commands as the loop does; `busy` refuses so many swaps."""
+    """Carries out commands as the loop does; refuses the first `busy` swaps."""
 
     def __init__(self, busy: int = 0, answers: bool = True) -> None:
         self.stage = DecodeStage(load_decoder(a_filter()), OUTPUTS, 0.02)
         self.artifact = a_filter()
-        self.heard: list[Command] = []
+        self.commands: list[Command] = []
         self.busy, self.answers = busy, answers
         rng = np.random.default_rng(0)
         for _ in range(150):
             self.stage.step(rng.integers(0, 4, N_CHANNELS).astype(np.uint8), 0)
 
     def apply(self, command: Command) -> bool:
-        self.heard.append(command)
+        self.commands.append(command)
         candidate = command.candidate
         if not self.answers or candidate is None:
             return self.answers
         recent = self.stage.recent
         candidate.fresh, n = recent.lag(candidate.mark)
-        if command.name == "look":
+        if command.name == "prepare":
             candidate.bins = recent.last(n)
             candidate.mark = Mark(recent.resets, recent.stepped, n)
             for _ in range(3):
@@ -69,11 +69,11 @@ class Loop:
         return True
 
     def swapper(self) -> Swapper:
-        return Swapper(lambda: self.artifact, self.apply, self.heard.append)
+        return Swapper(lambda: self.artifact, self.apply, self.commands.append)
 
     @property
     def names(self) -> list[str]:
-        return [command.name for command in self.heard]
+        return [command.name for command in self.commands]
 
 
 def saved(folder: Path, artifact: ModelArtifact) -> str:
@@ -81,11 +81,11 @@ def saved(folder: Path, artifact: ModelArtifact) -> str:
     return str(folder / "model.safetensors")
 
 
-def test_a_model_is_warmed_on_the_last_two_seconds_and_adopted(tmp_path: Path) -> None:
+def test_a_model_is_warmed_up_on_the_last_two_seconds_and_adopted(tmp_path: Path) -> None:
     loop, new = Loop(), a_filter(2.0)
     assert loop.swapper().swap(saved(tmp_path, new)) == (7, new.model_id)
-    assert loop.names == ["look", "swap"]
-    candidate = loop.heard[0].candidate
+    assert loop.names == ["prepare", "swap"]
+    candidate = loop.commands[0].candidate
     assert candidate is not None
     assert candidate.bins is not None
     assert candidate.bins.shape == (100, N_CHANNELS)
@@ -97,18 +97,18 @@ def test_a_model_is_warmed_on_the_last_two_seconds_and_adopted(tmp_path: Path) -
         np.testing.assert_array_equal(loop.stage.decoder.state()[name], array)
 
 
-def test_a_loop_that_has_gone_on_sends_it_back_to_be_warmed(tmp_path: Path) -> None:
+def test_a_candidate_too_far_behind_is_warmed_up_again(tmp_path: Path) -> None:
     loop = Loop(busy=2)
     loop.swapper().swap(saved(tmp_path, a_filter(2.0)))
-    assert loop.names == ["look", "swap"] * 3
+    assert loop.names == ["prepare", "swap"] * 3
     loop = Loop(busy=99)
     with pytest.raises(RtdecodeError, match="too many bins"):
         loop.swapper().swap(saved(tmp_path, a_filter(2.0)))
-    assert loop.names == ["look", "swap"] * ATTEMPTS + ["swap_refused"]
+    assert loop.names == ["prepare", "swap"] * ATTEMPTS + ["swap_refused"]
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "reason"),
     [
         (
             {
@@ -116,32 +116,34 @@ def test_a_loop_that_has_gone_on_sends_it_back_to_be_warmed(tmp_path: Path) -> N
                 "channel_mask": (True,) * 5,
                 "run": {"weight": np.zeros((5, 3, 2), np.float32), "bias": np.zeros(2)},
             },
-            "the model has 5 channels, the one that decodes 4",
+            "the model has 5 channels, the one in use 4",
         ),
-        ({"bin_width_s": 0.05}, "the model has bins of 50 ms, the one that decodes of 20 ms"),
+        ({"bin_width_s": 0.05}, "the model has bins of 50 ms, the one in use of 20 ms"),
         ({"outputs": (OUTPUTS[1], OUTPUTS[0])}, "the model decodes vx"),
         ({"outputs": (replace(OUTPUTS[0], units="cm"), OUTPUTS[1])}, r"decodes x \(cm, position\)"),
         ({"outputs": (replace(OUTPUTS[0], role="other"), OUTPUTS[1])}, r"decodes x \(mm, other\)"),
         ({"causal": False}, "non-causal"),
         (
             {"run": {"weight": np.full((4, 3, 2), np.float32(3e38)), "bias": np.zeros(2)}},
-            "are no numbers",
+            "contain NaN or infinity",
         ),
     ],
 )
-def test_what_does_not_fit_takes_nobodys_place(changes: dict[str, object], said: str, tmp_path: Path) -> None:
+def test_a_model_that_does_not_fit_is_refused(
+    changes: dict[str, object], reason: str, tmp_path: Path
+) -> None:
     loop = Loop()
     path = saved(tmp_path, replace(a_filter(), **changes))  # type: ignore[arg-type]
     before = loop.stage.decoder
-    with pytest.raises(RtdecodeError, match=said) as raised:
+    with pytest.raises(RtdecodeError, match=reason) as raised:
         loop.swapper().swap(path)
     assert path in str(raised.value)
     assert loop.stage.decoder is before
     assert "swap" not in loop.names
-    assert loop.heard[-1].about == {"model": path, "error": str(raised.value)}
+    assert loop.commands[-1].about == {"model": path, "error": str(raised.value)}
 
 
-def test_a_file_that_is_none_or_broken_or_gone_takes_nobodys_place(tmp_path: Path) -> None:
+def test_a_broken_or_missing_file_is_refused(tmp_path: Path) -> None:
     loop = Loop()
     broken = Path(saved(tmp_path, a_filter()))
     broken.write_bytes(broken.read_bytes()[:-9])
@@ -151,9 +153,7 @@ def test_a_file_that_is_none_or_broken_or_gone_takes_nobodys_place(tmp_path: Pat
     assert loop.names == ["swap_refused"] * 3
 
 
-def test_an_error_that_nobody_thought_of_is_an_answer_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unexpected_error_is_a_refusal_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(path: Path) -> None:
         raise KeyError("run.weight")
 
@@ -164,37 +164,37 @@ def test_an_error_that_nobody_thought_of_is_an_answer_too(
     assert loop.names == ["swap_refused"]
 
 
-def test_a_loop_that_does_not_answer_goes_on_with_its_model(tmp_path: Path) -> None:
-    with pytest.raises(RtdecodeError, match="did not take it within"):
+def test_a_loop_that_does_not_answer_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="did not carry out the swap within"):
         Loop(answers=False).swapper().swap(saved(tmp_path, a_filter()))
 
 
 def test_one_swap_at_a_time(tmp_path: Path) -> None:
     loop, path = Loop(), saved(tmp_path, a_filter(2.0))
-    inside, go_on = threading.Event(), threading.Event()
+    inside, proceed = threading.Event(), threading.Event()
 
     def apply(command: Command) -> bool:
         inside.set()
-        go_on.wait(20.0)
+        proceed.wait(20.0)
         return loop.apply(command)
 
-    swapper = Swapper(lambda: loop.artifact, apply, loop.heard.append)
+    swapper = Swapper(lambda: loop.artifact, apply, loop.commands.append)
     first = threading.Thread(target=swapper.swap, args=(path,))
     first.start()
     assert inside.wait(20.0)
-    with pytest.raises(RtdecodeError, match="another swap is under way"):
+    with pytest.raises(RtdecodeError, match="another swap is in progress"):
         swapper.swap(path)
-    # A file that came into a watched folder can wait.
+    # A new file in a watched folder can wait.
     waited: list[tuple[int, str]] = []
     second = threading.Thread(target=lambda: waited.append(swapper.swap(path, wait_s=20.0)))
     second.start()
-    go_on.set()
+    proceed.set()
     first.join(20.0)
     second.join(20.0)
     assert waited[0][0] == 7
     assert swapper.swap(path)[0] == 7
 
 
-def test_a_candidate_begins_with_nothing() -> None:
+def test_a_new_candidate_has_no_bins() -> None:
     candidate = Candidate(Path("x"), a_filter(), load_decoder(a_filter()))
     assert (candidate.mark, candidate.bins, candidate.fresh) == (None, None, True)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, ClosedBin
+from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, ClosedBin, EventColumns
 from rtdecode.ingest.feed import CountFeed, EventFeed
 from rtdecode.ingest.layouts import StreamDescription
 from rtdecode.kernels.recording import copy_events, count_recordable
@@ -31,14 +31,17 @@ N_CHANNELS = 3
 
 
 def event_feed(time: Any, accepted: Any = None, first: int = 0) -> Any:
-    """A feed whose last pull brought these events, on channels first, first + 1, …"""
+    """A feed with these events in its last pull, on channels first, first + 1, …"""
     stamps = np.atleast_1d(np.array(time, np.float64))
     n = len(stamps)
     return SimpleNamespace(
-        inlet=SimpleNamespace(time=stamps),
-        channel=np.arange(first, first + n, dtype=np.int32),
+        columns=EventColumns(
+            stamps,
+            channel=np.arange(first, first + n, dtype=np.int32),
+            accepted=np.ones(n, np.uint8) if accepted is None else np.array(accepted, np.uint8),
+            lost_before=np.zeros(n, np.uint32),
+        ),
         unit=(np.arange(first, first + n) % 256).astype(np.uint8),
-        accepted=np.ones(n, np.uint8) if accepted is None else np.array(accepted, np.uint8),
     )
 
 
@@ -46,7 +49,8 @@ def count_feed(index: Any, counts: Any = None) -> Any:
     numbers = np.atleast_1d(np.array(index, np.int64))
     if counts is None:
         counts = numbers[:, None] % 256 + np.zeros((1, N_CHANNELS))
-    return SimpleNamespace(index=numbers, counts=np.array(counts).astype(np.uint8))
+    columns = SimpleNamespace(number=numbers, counts=np.array(counts).astype(np.uint8))
+    return SimpleNamespace(columns=columns)
 
 
 def held(ring: EventRing) -> list[tuple[float, int, int]]:
@@ -67,7 +71,7 @@ def held(ring: EventRing) -> list[tuple[float, int, int]]:
     tail=st.integers(0, 50),
     filled=st.integers(0, 12),
 )
-def test_events_are_copied_as_a_list_would_take_them(
+def test_events_are_copied_as_into_a_list(
     events: list[tuple[float, bool]], n: int, not_after: float, size: int, tail: int, filled: int
 ) -> None:
     n, head = min(n, len(events)), tail + min(filled, size)
@@ -76,9 +80,9 @@ def test_events_are_copied_as_a_list_would_take_them(
     channel = np.arange(len(events), dtype=np.int32)
     out_time, out_channel = np.full(size, -1.0), np.full(size, 999, np.uint16)
     out_unit = np.full(size, 99, np.uint8)
-    wanted = [i for i in range(n) if accepted[i] and time[i] <= not_after]
-    assert count_recordable(time, accepted, n, not_after) == len(wanted)
-    kept = wanted[: size - (head - tail)]
+    recordable = [i for i in range(n) if accepted[i] and time[i] <= not_after]
+    assert count_recordable(time, accepted, n, not_after) == len(recordable)
+    kept = recordable[: size - (head - tail)]
     new_head = copy_events(
         time, channel, channel.astype(np.uint8), accepted, n, not_after, head, tail,
         out_time, out_channel, out_unit,
@@ -118,7 +122,7 @@ def test_late_events_are_recorded() -> None:
     assert len(held(ring)) == 2
 
 
-def test_events_go_on_across_the_end_of_the_ring() -> None:
+def test_events_continue_across_the_end_of_the_ring() -> None:
     ring = EventRing()
     ring.head = ring.tail = 5 * EVENT_RING - 2
     ring.add(event_feed([1.0, 2.0, 3.0, 4.0, 5.0]), 5, NOW)
@@ -144,7 +148,7 @@ def test_events_beyond_a_full_ring_are_counted_as_dropped() -> None:
 # Samples
 
 
-def test_rows_are_numbered_from_the_first_grid() -> None:
+def test_rows_are_numbered_from_the_first_sample() -> None:
     assert SampleRing(N_CHANNELS).t0_s is None
     ring = SampleRing(N_CHANNELS)
     ring.begin(50.0, 0.01)
@@ -157,7 +161,7 @@ def test_rows_are_numbered_from_the_first_grid() -> None:
     assert ring.counts[:3, 0].tolist() == [255, 0, 1]
 
 
-def test_samples_go_on_across_the_end_of_the_ring() -> None:
+def test_samples_continue_across_the_end_of_the_ring() -> None:
     ring = SampleRing(N_CHANNELS)
     ring.begin(0.0, 0.01)
     ring.head = ring.tail = 3 * SAMPLE_RING - 1
@@ -231,7 +235,7 @@ def test_bins_beyond_a_full_ring_are_counted_as_dropped() -> None:
 
 
 class OnePull:
-    """An inlet that gives the same five samples once."""
+    """An inlet that returns the same five samples once."""
 
     def __init__(self, n_columns: int, rate_hz: float) -> None:
         self.stream = StreamDescription("M1", "Spikes", n_columns, rate_hz, "int32")

@@ -1,11 +1,11 @@
-"""What `serve` says where the screen cannot be drawn on: a line when something changes."""
+"""The status as lines of text, for output that is not a terminal: a line when something changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-#: Counters that a line names once they are not zero.
+#: Counters that a line lists if they are not zero.
 FAULTS = frozenset(
     (
         "lost",
@@ -24,15 +24,15 @@ FAULTS = frozenset(
     )
 )
 
-#: Reports, one a second, between two lines while nothing changes.
-SUM_UP_EVERY = 10
+#: Number of reports, one a second, between two lines while nothing changes.
+SUMMARY_EVERY = 10
 
 
 class StatusLines:
-    """Says when the state changes or something is wrong, and sums up every ten reports.
+    """Prints a line when the state or the warnings change, and a summary every ten reports.
 
     Args:
-        print_line: takes a line for the person at the rig.
+        print_line: prints a line.
     """
 
     def __init__(self, print_line: Callable[[str], None]) -> None:
@@ -42,10 +42,10 @@ class StatusLines:
         self._reports = 0
 
     def report(self, status: dict[str, Any]) -> None:
-        """Take the status map (rtdecode.serve.status), once a second; its parts may be missing or None."""
+        """Report a status map (rtdecode.serve.status), once a second; its parts may be missing or None."""
         self._reports += 1
         state, warnings = status.get("state") or "unknown", status.get("warnings") or []
-        if state == self._state and warnings == self._warnings and self._reports % SUM_UP_EVERY:
+        if state == self._state and warnings == self._warnings and self._reports % SUMMARY_EVERY:
             return
         self._state, self._warnings = state, list(warnings)
         self._print_line(waiting_line(status) if state == "waiting" else summary_line(state, status))
@@ -54,12 +54,12 @@ class StatusLines:
 
 
 def waiting_line(status: dict[str, Any]) -> str:
-    """What the daemon waits for."""
+    """The line of a daemon that waits for its stream."""
     return f"waiting for stream {(status.get('stream') or {}).get('name') or '?'}"
 
 
 def summary_line(state: str, status: dict[str, Any]) -> str:
-    """State, last bin, rate, latency and every fault so far, on one line."""
+    """State, last bin, rate, latency and all faults so far, on one line."""
     line = f"{state:<12} bin {status.get('bin')}"
     rates = status.get("rates") or {}
     line += f"  {rates.get('events_hz') or 0:.0f} samples/s"

@@ -1,4 +1,4 @@
-"""What the terminal view shows: a status map as rows of text, most of all what happens now.
+"""A status map as rows of text, with emphasis on what happens now.
 
 Every part of the map may be missing or None: much is, until the stream is found.
 """
@@ -13,17 +13,17 @@ from pathlib import PurePath
 from typing import Any
 
 from rtdecode.console.counters import NARROW, WIDE, counter_rows, counter_table
-from rtdecode.console.fit_text import ECHO_WIDTH, Part, Row, body_width
-from rtdecode.console.recent import LATENCY_WINDOW, Recent, under
+from rtdecode.console.history import LATENCY_WINDOW, Recent, under
+from rtdecode.console.text_rows import ECHO_WIDTH, Part, Row, body_width
 
-#: A recording further behind than this is not merely between two flushes.
+#: A recording further behind than this has a slow disk, and is not merely between two flushes.
 BEHIND_S = 2.0
 
 #: Style and meaning of each state.
 STATES = {
-    "waiting": ("watch", "nothing goes out yet"),
+    "waiting": ("watch", "nothing is published yet"),
     "running": ("good", ""),
-    "stale": ("watch", "no input; values go out flagged"),
+    "stale": ("watch", "no input; values are flagged"),
     "failsafe": ("bad", "position held, velocity 0"),
     "reconnecting": ("bad", "position held, velocity 0"),
     "paused": ("bad", "on request; position held, velocity 0"),
@@ -43,16 +43,17 @@ def duration(seconds: float) -> str:
     return (f"{days} d " if days else "") + (f"{h}:{m:02}:{s:02}" if hours else f"{m}:{s:02}")
 
 
-def rows(status: dict[str, Any], recent: Recent, *, ended: bool, width: int, height: int) -> list[Row]:
+def status_rows(status: dict[str, Any], recent: Recent, *, ended: bool, width: int, height: int) -> list[Row]:
     """A status map as rows, no more than a terminal of `width` by `height` has room for.
 
-    Some lines stay free for what is said meanwhile. The table of all counters gives way to those
-    that are not zero before any row is dropped.
+    Some lines stay free for printed lines. If there is too little room for the table of all counters,
+    only those that are not zero are shown; rows are dropped after that.
 
     Args:
-        status: as rtdecode.serve.status builds it.
-        recent: what happened lately.
-        ended: whether the daemon has stopped and this was its last word.
+        status: as built by rtdecode.serve.status.
+        recent: recent changes.
+        ended: whether the daemon has stopped and this was its last status.
+        width, height: of the terminal, cells.
     """
     limit = max(1, height - max(1, height // 6))
     above = [state_row(status, recent, ended), *stream_rows(status), *model_rows(status)]
@@ -81,16 +82,16 @@ def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
         shown.append(Part(f"for {duration(recent.state_s)}", "", 3))
     if state != "waiting" and status.get("bin") is not None:
         shown.append(Part(f"bin {status['bin']:,}", "", 5))
-    said = " ".join(flag for flag in flags if flag != state.upper())
-    return Row(0, None, [*shown, Part(said, "now", 2), Part(meaning, "", 4, cut=True)])
+    others = " ".join(flag for flag in flags if flag != state.upper())
+    return Row(0, None, [*shown, Part(others, "now", 2), Part(meaning, "", 4, cut=True)])
 
 
 def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
-    """What the stream is, and how it comes in."""
+    """The stream and its timing."""
     stream = under(status, "stream")
     name = Part(str(stream.get("name") or "?"), "title", cut=True)
     if not stream.get("attached"):
-        yield Row(3, "stream", [name, Part("looking for it", "now", 1)])
+        yield Row(3, "stream", [name, Part("searching", "now", 1)])
         return
     about = [name, Part(str(stream.get("layout") or ""), "", 1)]
     if stream.get("n_channels"):
@@ -105,9 +106,9 @@ def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
     delivery, timing = under(stream, "delivery_ms"), []
     if stream.get("clock_correction_ms") is not None:
         timing.append(Part(f"clock {stream['clock_correction_ms']:+,.3f} ms", "", 1))
-    known = [key for key in QUANTILES if delivery.get(key) is not None]
-    for key in known:
-        before, after = "delivery " if key == known[0] else "", " ms" if key == known[-1] else ""
+    measured = [key for key in QUANTILES if delivery.get(key) is not None]
+    for key in measured:
+        before, after = "delivery " if key == measured[0] else "", " ms" if key == measured[-1] else ""
         timing.append(
             Part(f"{before}{QUANTILES[key]} {delivery[key]:.2f}{after}", "", 4 if key == "p99" else 3)
         )
@@ -118,7 +119,7 @@ def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
 
 
 def model_rows(status: dict[str, Any]) -> Iterator[Row]:
-    """What decodes, and what goes out of the output stage and to LSL."""
+    """The model, and the outputs of the output stage and over LSL."""
     model = under(status, "model")
     about = [Part(str(model.get("id") or "?")), Part(str(model.get("kind") or ""), "", 2)]
     if status.get("bin_width_s"):
@@ -139,7 +140,7 @@ def with_units(outputs: dict[str, Any]) -> str:
 
 
 def rate_row(status: dict[str, Any]) -> Row:
-    """Samples and bins a second, over the last second."""
+    """Samples and bins per second, over the last second."""
     rates, bin_width_s = under(status, "rates"), status.get("bin_width_s")
     samples, bins = rates.get("events_hz") or 0.0, rates.get("bins_hz") or 0.0
     due = f" of {1 / bin_width_s:.1f}" if bin_width_s else ""
@@ -147,7 +148,7 @@ def rate_row(status: dict[str, Any]) -> Row:
 
 
 def latency_row(status: dict[str, Any]) -> Row:
-    """From a bin's end to its publication; red where it took longer than a bin."""
+    """Time from the end of a bin to its publication; red if longer than a bin."""
     latency, limit_ms = under(status, "latency_ms", "publish"), (status.get("bin_width_s") or 1.0) * 1e3
     shown = [
         Part(f"{name} {latency[key]:.2f}", "now" if latency[key] > limit_ms else "", QUANTILE_RANKS[key])
@@ -162,7 +163,7 @@ def latency_row(status: dict[str, Any]) -> Row:
 
 
 def recording_row(status: dict[str, Any]) -> Row:
-    """The file, how much is in it, and whether it keeps up."""
+    """The session file, its length, and its delay."""
     recording = under(status, "recording")
     if not recording:
         return Row(5, "recording", [Part("off", "zero")])
@@ -186,7 +187,7 @@ def recording_row(status: dict[str, Any]) -> Row:
 
 
 def warning_rows(status: dict[str, Any], width: int) -> Iterator[Row]:
-    """Each warning in full, over as many lines as it takes."""
+    """Each warning in full, wrapped."""
     room = max(body_width(width) - ECHO_WIDTH, 1)
     for warning in status.get("warnings") or ():
         for i, line in enumerate(textwrap.wrap(str(warning), room, break_on_hyphens=False)):
@@ -194,7 +195,7 @@ def warning_rows(status: dict[str, Any], width: int) -> Iterator[Row]:
 
 
 def footer_row(status: dict[str, Any]) -> Row:
-    """How long the daemon has run, and where it is reached."""
+    """Uptime and endpoints of the daemon."""
     ends = under(status, "endpoints").items()
     shown = [Part(f"{name} {end}", "", 1 + i) for i, (name, end) in enumerate(ends)]
     return Row(8, "uptime", [Part(duration(status.get("uptime_s") or 0.0)), *shown])

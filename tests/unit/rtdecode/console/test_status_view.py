@@ -1,4 +1,4 @@
-"""The terminal view: right figures at every size, changes in place, and a clean terminal afterwards."""
+"""The terminal view: correct figures at every size, updates in place, and a clean terminal afterwards."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from rtdecode.console.counters import GROUPS, NAMES, count
-from rtdecode.console.recent import History
-from rtdecode.console.rows import duration
-from rtdecode.console.view import Frame, StatusView
+from rtdecode.console.history import History
+from rtdecode.console.status_rows import duration
+from rtdecode.console.status_view import Frame, StatusView
 from rtdecode.serve.status import PERCENTILES
 
 TERMINAL = {"TERM": "xterm-256color"}
@@ -35,7 +35,7 @@ REFUSAL = (
     "stream M1: it has 64 channels and the model was made for 96. "
     "Fix: choose another model with --model, or let the source send 96 channels"
 )
-FULL = "/data/today.h5: No space left on device; decoding goes on, writing is tried again"
+FULL = "/data/today.h5: No space left on device; decoding continues, writing is tried again"
 COUNTERS = dict.fromkeys((key for group in GROUPS.values() for key in group), 0)
 
 RUNNING: dict[str, Any] = {
@@ -131,7 +131,7 @@ def draw(status: dict[str, Any], width: int, height: int, **options: Any) -> lis
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("name", MAPS)
-def test_fits_every_terminal(name: str, width: int, height: int) -> None:
+def test_frame_fits_every_terminal(name: str, width: int, height: int) -> None:
     lines = draw(MAPS[name], width, height)
     free = max(1, height // 6)
     assert 1 <= len(lines) <= max(1, height - free)
@@ -141,7 +141,7 @@ def test_fits_every_terminal(name: str, width: int, height: int) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (40, 10)])
 @pytest.mark.parametrize("name", MAPS)
-def test_the_state_comes_first_as_a_word(name: str, width: int, height: int) -> None:
+def test_the_state_is_the_first_word(name: str, width: int, height: int) -> None:
     status = MAPS[name]
     assert draw(status, width, height)[0].startswith(f" {status['state'].upper()} ")
 
@@ -166,7 +166,7 @@ def test_shows_the_figures_of_a_running_daemon(width: int, height: int) -> None:
         assert re.search(rf"\b{name} +({total:,}|{total})\b", text)
 
 
-def test_keeps_what_matters_most_on_a_small_terminal() -> None:
+def test_a_small_terminal_shows_the_most_important_rows() -> None:
     lines = draw(changed(counters={"lost": 12, "failsafe": 7}), 40, 10)
     text = "\n".join(lines)
     for figure in ("RUNNING", "M1  events", "p50 1.21  p99 1.60  max 4.80", "bins 37,612", "lost 12"):
@@ -175,22 +175,22 @@ def test_keeps_what_matters_most_on_a_small_terminal() -> None:
     assert "tcp://" not in text
 
 
-def test_says_that_there_is_no_stream() -> None:
+def test_a_missing_stream_is_shown() -> None:
     text = "\n".join(draw(MAPS["waiting"], 80, 24))
-    assert "M1  looking for it" in text
+    assert "M1  searching" in text
     assert "no bin yet" in text
     assert re.search(r"recording +off", text)
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (40, 24)])
-def test_shows_a_refusal_in_full(width: int, height: int) -> None:
+def test_a_refusal_is_shown_in_full(width: int, height: int) -> None:
     lines = draw(MAPS["reconnecting"], width, height)
     at = next(i for i, line in enumerate(lines) if line.startswith("warning"))
     shown = " ".join(line[11:] for line in lines[at:])
     assert REFUSAL in re.sub(" +", " ", shown)
 
 
-def test_shows_loudly_that_nothing_is_recorded() -> None:
+def test_a_failed_recording_is_shown() -> None:
     lines = draw(MAPS["not recording"], 80, 24)
     row = next(line for line in lines if line.startswith("recording"))
     assert " NOT RECORDING " in row
@@ -200,7 +200,7 @@ def test_shows_loudly_that_nothing_is_recorded() -> None:
     assert any(re.search("NOT RECORDING .* disk full", line) for line in unannounced)
 
 
-def test_shows_the_output_stage_only_where_there_is_one() -> None:
+def test_the_output_stage_is_shown_only_if_there_is_one() -> None:
     assert any(
         re.match(r"output +cx, cy \(px\)  LSL stream cursor", line) for line in draw(MAPS["output"], 80, 24)
     )
@@ -208,7 +208,7 @@ def test_shows_the_output_stage_only_where_there_is_one() -> None:
 
 
 @pytest.mark.parametrize("key", COUNTERS)
-def test_every_counter_has_a_place(key: str) -> None:
+def test_every_counter_is_shown(key: str) -> None:
     status = changed(counters=COUNTERS | {key: 4321})
     name = NAMES.get(key, key.replace("_", " "))
     assert any(re.search(rf"\b{name} +4,321\b", line) for line in draw(status, 80, 24))
@@ -216,12 +216,12 @@ def test_every_counter_has_a_place(key: str) -> None:
         assert any(f"{name} 4,321" in line for line in draw(status, 60, 24))
 
 
-def test_a_counter_that_it_does_not_know_is_shown_too() -> None:
+def test_an_unlisted_counter_is_shown_too() -> None:
     lines = draw(changed(counters={"newly_counted": 77}), 200, 60)
     assert any(re.search(r"newly counted +77\b", line) for line in lines)
 
 
-def test_tells_what_happens_now_from_what_happened_before() -> None:
+def test_current_faults_differ_from_past_ones() -> None:
     history = History()
     for second in range(1, 61):
         lost = 5 if second < 30 else 5 + second - 29
@@ -242,7 +242,7 @@ def test_tells_what_happens_now_from_what_happened_before() -> None:
     assert re.search(r"bins +3,000 +\+500", file.getvalue())
 
 
-def test_gains_follow_the_clock_and_not_the_number_of_reports() -> None:
+def test_gains_depend_on_time_not_on_the_number_of_reports() -> None:
     history = History()
     assert history.add({"uptime_s": 1.0, "counters": {"bins": 50}}).gained == {"bins": 50}
     assert history.add({"uptime_s": 2.0, "counters": {"bins": 100}}).span_s == 2.0
@@ -252,7 +252,7 @@ def test_gains_follow_the_clock_and_not_the_number_of_reports() -> None:
     assert history.add({"uptime_s": 50.0, "counters": {"bins": 2500}}).gained == {"bins": 500}
 
 
-def test_tells_how_long_the_state_has_lasted() -> None:
+def test_the_time_in_a_state_is_measured() -> None:
     history = History()
     lasted = [
         history.add({"state": state, "uptime_s": float(i)}).state_s
@@ -262,7 +262,7 @@ def test_tells_how_long_the_state_has_lasted() -> None:
 
 
 @given(n=st.integers(-(10**15), 10**15), room=st.integers(5, 20))
-def test_a_count_fits_and_is_right(n: int, room: int) -> None:
+def test_a_count_fits_and_is_correct(n: int, room: int) -> None:
     text = count(n, room)
     assert len(text) <= room + (n < 0)
     scale = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}.get(text[-1])
@@ -295,7 +295,9 @@ def holes(value: Any) -> st.SearchStrategy[Any]:
     height=st.integers(1, 70),
     ended=st.booleans(),
 )
-def test_draws_a_map_with_holes(status: dict[str, Any] | None, width: int, height: int, ended: bool) -> None:
+def test_a_map_with_missing_parts_is_drawn(
+    status: dict[str, Any] | None, width: int, height: int, ended: bool
+) -> None:
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -340,7 +342,7 @@ def test_names_can_hold_anything(text: str, width: int, encoding: str) -> None:
     assert all(line.isprintable() for line in lines)
 
 
-def test_without_colour_the_state_still_stands_out() -> None:
+def test_the_state_is_emphasised_without_colour() -> None:
     file = io.StringIO()
     console = Console(file=file, width=80, height=24, force_terminal=True, no_color=True, _environ=TERMINAL)
     console.print(Frame(MAPS["failsafe"], History().add(MAPS["failsafe"])))
@@ -371,7 +373,7 @@ class Screen:
                 self.x += 1
 
     def resize(self, width: int) -> None:
-        """Wrap longer lines anew; the cursor stays at the end of its text."""
+        """Wrap longer lines again; the cursor stays at the end of its text."""
         wrapped = [[row[i : i + width] for i in range(0, max(len(row), 1), width)] for row in self.rows]
         self.y = sum(map(len, wrapped[: self.y + 1])) - 1
         self.rows, self.width = [piece for pieces in wrapped for piece in pieces], width
@@ -418,7 +420,7 @@ class Rig:
         return self.screen.lines()
 
 
-def test_changes_in_place_below_what_is_said() -> None:
+def test_the_frame_is_updated_in_place_below_printed_lines() -> None:
     rig = Rig()
     with rig.view:
         rig.view.print_line("ready")
@@ -447,7 +449,7 @@ def test_changes_in_place_below_what_is_said() -> None:
     assert sum("RUNNING" in line for line in rig.lines()) == 1
 
 
-def test_a_terminal_that_becomes_narrower_keeps_no_wrapped_rest() -> None:
+def test_a_terminal_that_becomes_narrower_keeps_no_wrapped_lines() -> None:
     rig = Rig(width=130, height=40)
     with rig.view:
         rig.view.print_line("ready")
@@ -469,25 +471,25 @@ def test_a_terminal_that_becomes_narrower_keeps_no_wrapped_rest() -> None:
 
 
 @pytest.fixture
-def impatient() -> Iterator[None]:
-    """Threads take turns far more often than they usually do."""
+def frequent_switches() -> Iterator[None]:
+    """Switch between threads far more often than usual."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield
     sys.setswitchinterval(before)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("frequent_switches")
 def test_lines_from_several_threads_leave_the_frame_whole() -> None:
     rig = Rig()
     maps = [MAPS[name] for name in ("running", "reconnecting", "waiting")]
 
-    def talk(who: int) -> None:
+    def print_lines(who: int) -> None:
         for i in range(20):
             rig.view.print_line(f"thread {who} line {i}")
 
     with rig.view:
-        threads = [threading.Thread(target=talk, args=(who,)) for who in range(3)]
+        threads = [threading.Thread(target=print_lines, args=(who,)) for who in range(3)]
         for thread in threads:
             thread.start()
         for i in range(30):
@@ -496,15 +498,15 @@ def test_lines_from_several_threads_leave_the_frame_whole() -> None:
             thread.join(30)
         rig.view.report(RUNNING)
         lines = rig.lines()
-    said = [line for line in lines if line.startswith("thread")]
-    assert sorted(said) == sorted(f"thread {who} line {i}" for who in range(3) for i in range(20))
-    assert lines[:60] == said
+    printed = [line for line in lines if line.startswith("thread")]
+    assert sorted(printed) == sorted(f"thread {who} line {i}" for who in range(3) for i in range(20))
+    assert lines[:60] == printed
     assert lines[60].startswith(" RUNNING ")
     assert sum(line.startswith("latency") for line in lines) == 1
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_says_lines_where_it_cannot_draw(terminal: bool) -> None:
+def test_lines_are_printed_if_it_cannot_draw(terminal: bool) -> None:
     file = io.StringIO()
     console = Console(file=file, width=80, height=24, force_terminal=terminal, _environ={"TERM": "dumb"})
     with StatusView(console) as view:
@@ -521,7 +523,7 @@ def test_says_lines_where_it_cannot_draw(terminal: bool) -> None:
     ]
 
 
-def test_a_terminal_that_goes_away_takes_only_the_view_with_it() -> None:
+def test_a_closed_terminal_ends_only_the_view() -> None:
     class Tty(io.StringIO):
         gone = False
 
@@ -537,12 +539,12 @@ def test_a_terminal_that_goes_away_takes_only_the_view_with_it() -> None:
         view.report(RUNNING)
         file.gone = True
         view.report(RUNNING)
-        view.print_line("nobody reads this")
+        view.print_line("unread")
         view.report(RUNNING)
     assert sys.stderr is stderr
 
 
-def test_stays_closed_without_a_report() -> None:
+def test_without_a_report_nothing_is_drawn() -> None:
     rig = Rig()
     with rig.view:
         pass
@@ -552,7 +554,7 @@ def test_stays_closed_without_a_report() -> None:
 CHILD = """
 import fcntl, json, signal, sys, termios, threading, time
 from rich.console import Console
-from rtdecode.console.view import StatusView
+from rtdecode.console.status_view import StatusView
 
 def stop(number, frame):
     raise SystemExit(0)
@@ -567,17 +569,17 @@ def report():
         time.sleep(0.01)
 with StatusView(Console(stderr=True)) as view:
     drawn = threading.Event()
-    view.say("said before")
+    view.print_line("printed before")
     threading.Thread(target=report, daemon=True).start()
     drawn.wait()
-    view.say("said meanwhile")
+    view.print_line("printed meanwhile")
     print("stray output", file=sys.stderr)
     if how == "exception":
         raise RuntimeError("broken")
     try:
         time.sleep(60)
     except KeyboardInterrupt:
-        view.say("interrupted")
+        view.print_line("interrupted")
 print("after", file=sys.stderr)
 """
 
@@ -624,7 +626,7 @@ def run_on_a_terminal(how: str, status: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "exception"])
-def test_leaves_the_terminal_clean(how: str) -> None:
+def test_the_terminal_is_left_clean(how: str) -> None:
     written = run_on_a_terminal(how, RUNNING)
     hidden, shown = written.rfind("\x1b[?25l"), written.rfind("\x1b[?25h")
     assert 0 < hidden < shown
@@ -633,7 +635,7 @@ def test_leaves_the_terminal_clean(how: str) -> None:
     screen = Screen(80)
     screen.feed(written)
     lines = screen.lines()
-    assert lines[:3] == ["said before", "said meanwhile", "stray output"]
+    assert lines[:3] == ["printed before", "printed meanwhile", "stray output"]
     at = 3 + (how == "Ctrl-C")
     assert lines[at].startswith(" STOPPED   was RUNNING")
     assert sum("RUNNING" in line for line in lines) == 1
@@ -644,5 +646,5 @@ def test_leaves_the_terminal_clean(how: str) -> None:
 
 
 def test_the_daemon_runs_without_rich() -> None:
-    code = "import sys, rtdecode.serve.daemon, rtdecode.console.lines; sys.exit('rich' in sys.modules)"
+    code = "import sys, rtdecode.serve.daemon, rtdecode.console.status_lines; sys.exit('rich' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

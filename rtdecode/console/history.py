@@ -1,4 +1,4 @@
-"""What has happened lately, told from one status map to the next."""
+"""Recent changes of the counters, from consecutive status maps."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-#: What happened in these last seconds counts as happening now.
+#: A fault in these last seconds counts as happening now.
 RECENT_S = 10.0
 
-#: Bins whose latencies are looked back on: one minute of 20-ms bins.
+#: Number of bins whose latencies are kept: one minute of 20-ms bins.
 LATENCY_WINDOW = 3000
 
 
 @dataclass(frozen=True)
 class Recent:
-    """What happened lately.
+    """Recent changes.
 
     Attributes:
-        span_s: the seconds looked back on.
-        gained: what each counter has gained in them.
-        state_s: how long the state has been what it is; None where its beginning was not seen.
+        span_s: time span, seconds.
+        gained: increase of each counter in that time.
+        state_s: time since the state changed, seconds; None if that was before the first map.
     """
 
     span_s: float = 0.0
@@ -29,10 +29,10 @@ class Recent:
 
 
 class History:
-    """Remembers the counters of the last status maps.
+    """Keeps the counters of the last status maps.
 
     Args:
-        first: the first map of a daemon that was running before; without one all began at uptime 0, at 0.
+        first: first map of a daemon that was running before; without it all counters begin with 0.
     """
 
     def __init__(self, first: dict[str, Any] | None = None) -> None:
@@ -45,7 +45,7 @@ class History:
             self._since_s = None
 
     def add(self, status: dict[str, Any]) -> Recent:
-        """Take the next map and compare it with the newest one that is at least RECENT_S old."""
+        """Add the next map, and compare it with the newest one that is at least RECENT_S old."""
         seen, state = self._seen, status.get("state") or ""
         now_s = status.get("uptime_s") or seen[-1][0] + 1.0
         now = {key: n for key, n in under(status, "counters").items() if n is not None}

@@ -1,4 +1,4 @@
-"""Rows of text for the terminal view, and what of them fits on a line."""
+"""Rows of text on a terminal, shortened to the width of a line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rich.cells import cell_len, set_cell_size
 
 LABEL_WIDTH = 11
 
-#: A narrower terminal needs the labels' place for what they stand before.
+#: A narrower terminal has no labels, so that their width is available for the rest.
 LABELS_FROM = 32
 
-#: A terminal that echoes Ctrl-C as ^C behind the last line must not wrap it.
+#: Room for the ^C that a terminal echoes after the last line, which must not wrap.
 ECHO_WIDTH = 2
 
-#: A text shortened to less says nothing any more.
+#: A text shortened further is not readable.
 CUT_TO_AT_LEAST = 12
 
 
@@ -23,8 +23,8 @@ class Part(NamedTuple):
     """A piece of a row.
 
     Attributes:
-        text, style: the style is a key of `rtdecode.console.view.STYLES`.
-        rank: where the terminal is narrow the highest goes first.
+        text, style: the style is a key of `rtdecode.console.styles.STYLES`.
+        rank: on a narrow terminal the part of the highest rank is dropped first.
         cut: whether it may be shortened instead.
     """
 
@@ -38,8 +38,8 @@ class Row(NamedTuple):
     """One line.
 
     Attributes:
-        rank: where the terminal is low the highest goes first.
-        label: stands before the parts; a row with None is not indented either.
+        rank: on a low terminal the row of the highest rank is dropped first.
+        label: before the parts; a row with None is not indented either.
         parts: from left to right.
         gap: between two parts.
     """
@@ -51,12 +51,12 @@ class Row(NamedTuple):
 
 
 def body_width(width: int) -> int:
-    """What the label leaves of a line."""
+    """Width of a line without the label, cells."""
     return width - LABEL_WIDTH if width >= LABELS_FROM else width
 
 
 def fitted(parts: Sequence[Part], gap: str, width: int) -> list[Part]:
-    """What of `parts` fits into `width` cells with `gap` between them."""
+    """The parts, dropped or shortened to fit into `width` cells with `gap` between them."""
     kept = [part for part in parts if part.text]
     while kept:
         excess = sum(cell_len(part.text) for part in kept) + len(gap) * (len(kept) - 1) - max(width, 0)
@@ -73,12 +73,12 @@ def fitted(parts: Sequence[Part], gap: str, width: int) -> list[Part]:
 
 
 def shortened(text: str, width: int) -> str:
-    """`text` cut to `width` cells, ending in dots where there is room for them."""
+    """`text` cut to `width` cells, with dots at the end if there is room for them."""
     return set_cell_size(text, width - 3) + "..." if width > 6 else set_cell_size(text, max(width, 0))
 
 
 def clean(text: str, encoding: str) -> str:
-    """`text` as the terminal can show it: names come over the network and may hold anything."""
+    """`text` in characters that the terminal can show: names from the network may hold anything."""
     if not text.isprintable():
         text = "".join(c if c.isprintable() else "?" for c in text)
     return text if text.isascii() else text.encode(encoding, "replace").decode(encoding)

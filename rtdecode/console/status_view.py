@@ -1,9 +1,9 @@
 """The terminal view of `serve`: the status map on a few lines that change in place.
 
     with StatusView(Console(stderr=True)) as view:
-        Daemon(settings, say=view.say, report=view.report).run()
+        Daemon(settings, print_line=view.print_line, report=view.report).run()
 
-A frame is drawn once per status map and once per line said, on the thread that brings it. Nothing
+A frame is drawn once per status map and once per printed line, on the calling thread. Nothing
 runs in between: the hot loop shares this interpreter.
 """
 
@@ -22,29 +22,13 @@ from rich.console import Console, ConsoleOptions
 from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType, Segment
-from rich.style import Style
 from rich.text import Text
 
-from rtdecode.console.fit_text import ECHO_WIDTH, body_width, clean, fitted
-from rtdecode.console.lines import StatusLines
-from rtdecode.console.recent import History, Recent
-from rtdecode.console.rows import rows
-
-STYLES = {
-    name: Style.parse(style)
-    for name, style in {
-        "": "none",
-        "label": "dim",
-        "zero": "dim",
-        "title": "bold",
-        "good": "bold reverse green",
-        "watch": "bold reverse yellow",
-        "bad": "bold reverse red",
-        "ended": "bold reverse",
-        "past": "yellow",
-        "now": "bold red",
-    }.items()
-}
+from rtdecode.console.history import History, Recent
+from rtdecode.console.status_lines import StatusLines
+from rtdecode.console.status_rows import status_rows
+from rtdecode.console.styles import STYLES
+from rtdecode.console.text_rows import ECHO_WIDTH, body_width, clean, fitted
 
 
 @dataclass(frozen=True)
@@ -52,9 +36,10 @@ class Frame:
     """One status map, fitted to the terminal when it is drawn.
 
     Attributes:
-        status, recent: what to show.
+        status: the status map.
+        recent: changes of its counters.
         ended: whether the daemon has stopped.
-        drawn: the widths of the lines drawn last, in cells.
+        drawn: widths of the lines drawn last, cells.
     """
 
     status: dict[str, Any]
@@ -64,7 +49,7 @@ class Frame:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         width, height = options.max_width, options.size.height
-        lines = rows(self.status, self.recent, ended=self.ended, width=width, height=height)
+        lines = status_rows(self.status, self.recent, ended=self.ended, width=width, height=height)
         self.drawn.clear()
         for i, row in enumerate(lines):
             indent = 0 if row.label is None else width - body_width(width)
@@ -79,17 +64,17 @@ class Frame:
 
 
 class StatusView:
-    """Shows the status map in place and what is said above it; says lines where it cannot draw.
+    """Draws the status map in place with printed lines above it; prints only lines if it cannot draw.
 
-    The last frame stays on the screen. If the terminal goes away, so does the view, and no more.
+    The last frame stays on the screen. If the terminal is closed, only the view ends.
 
     Args:
-        console: on stderr; read for its size and abilities whenever a frame is drawn.
+        console: on stderr; its size and abilities are read whenever a frame is drawn.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        # Held while drawing: a line said by another thread would move the frame from under it.
+        # Held while drawing: a line printed by another thread would move the frame.
         self._lock = threading.RLock()
         self._history = History()
         self._lines = None if console.is_interactive else StatusLines(self.print_line)
@@ -104,7 +89,7 @@ class StatusView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the last frame, marked as such, and give the cursor back."""
+        """Mark the last frame as ended, and show the cursor again."""
         with self._lock:
             self._closed = True
             if self._frame is None or self._gone:
@@ -117,12 +102,12 @@ class StatusView:
                 self._lose_terminal()
             finally:
                 self._frame = None
-                # Whatever interrupted the above, a second Ctrl-C say, the cursor comes back.
+                # The cursor is shown even if the above was interrupted, such as by a second Ctrl-C.
                 if not self._gone:
                     self._console.show_cursor(True)
 
     def print_line(self, line: str) -> None:
-        """Print a line for the person at the rig, above the frame if there is one."""
+        """Print a line above the frame, if there is one."""
         with self._lock:
             if self._gone:
                 return
@@ -134,7 +119,7 @@ class StatusView:
                 self._lose_terminal()
 
     def report(self, status: dict[str, Any]) -> None:
-        """Show the status map (rtdecode.serve.status), once a second; its parts may be missing or None."""
+        """Draw the status map (rtdecode.serve.status), once a second; its parts may be missing or None."""
         with self._lock:
             if self._closed or self._gone:
                 return
@@ -150,13 +135,13 @@ class StatusView:
                 self._lose_terminal()
 
     def _lose_terminal(self) -> None:
-        """Draw no more: a terminal that was closed must not end the daemon's reports to everyone else."""
+        """Stop drawing: a closed terminal must not end the other reports of the daemon."""
         self._gone = True
         with suppress(OSError):
             self._live.stop()
 
     def _make_room(self) -> None:
-        """Erase what a terminal that has become narrower has wrapped of the frame."""
+        """Erase lines of the frame that were wrapped when the terminal became narrower."""
         before, self._width = self._width, self._console.width
         if self._frame is None or self._width >= before:
             return
