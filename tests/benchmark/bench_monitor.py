@@ -36,7 +36,7 @@ from rtdecode.artifact import write_artifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.messages import Flag
 from rtdecode.session.write import write_session
-from rtdecode.tools.listener import Heard, Listener
+from rtdecode.tools.capture import CursorSubscriber, Received
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
@@ -44,11 +44,11 @@ SETTLE_S, READY_S = 2.0, 60.0
 PERCENTILES = (50, 90, 99, 99.9, 100)
 
 
-def latencies_ms(heard: Heard) -> NDArray[np.float64]:
-    """f8[n, 2]: from the end of a bin to its cursor received, and published."""
+def latencies_ms(received: Received) -> NDArray[np.float64]:
+    """Times from the end of a bin to its cursor received, and published: f8[n, 2]."""
     rows = [
         (received_s - cursor["t_bin"], cursor["t_pub"] - cursor["t_bin"])
-        for cursor, received_s in zip(heard.cursors, heard.received_s, strict=True)
+        for cursor, received_s in zip(received.cursors, received.received_s, strict=True)
         if not cursor["flags"] & (Flag.FAILSAFE | Flag.PAUSED)
     ]
     return np.array(rows) * 1e3
@@ -128,29 +128,29 @@ def main() -> None:
         serve = ["serve", "--stream", "AB", "--model", str(folder / "m.safetensors"), "--timeout", "60"]
         rig.start("serve", [*serve, "--bind", cursor, "--control", control])
         rig.await_line("serve", "cursor on", READY_S)
-        listener = Listener(cursor, pylsl.local_clock)
-        listener.listen(8.0)
+        subscriber = CursorSubscriber(cursor, pylsl.local_clock)
+        subscriber.receive(8.0)
         for _ in range(given.rounds):
-            listener.listen(SETTLE_S)
-            alone.append(latencies_ms(listener.listen(given.seconds)))
+            subscriber.receive(SETTLE_S)
+            alone.append(latencies_ms(subscriber.receive(given.seconds)))
             web = rig.start("web", ["monitor", "--web", "--port", "0", "--cursor", cursor])
             rig.await_line("web", "ends it", READY_S)
-            found = re.match(r"http://(\S+) ", rig.said("web"))
+            found = re.match(r"http://(\S+) ", rig.stderr("web"))
             assert found
             looking = [sys.executable, __file__, "--look", found[1], str(given.pages)]
             with on_a_terminal(["monitor", "--cursor", cursor]) as terminal:
                 pages = subprocess.Popen(
                     [*looking, str(given.seconds + SETTLE_S)], stdout=subprocess.PIPE, text=True
                 )
-                listener.listen(SETTLE_S)
+                subscriber.receive(SETTLE_S)
                 before, start = (cpu_s(web.pid), cpu_s(terminal)), time.monotonic()
-                watched.append(latencies_ms(listener.listen(given.seconds)))
+                watched.append(latencies_ms(subscriber.receive(given.seconds)))
                 took = time.monotonic() - start
                 used["web"].append((cpu_s(web.pid) - before[0]) / took)
                 used["terminal"].append((cpu_s(terminal) - before[1]) / took)
                 used["frames"].append(float(pages.communicate(timeout=60)[0]))
             rig.end("web")
-        listener.close()
+        subscriber.close()
     print("after the end of the bin, ms".ljust(32), *(f"p{p:<6g}" for p in PERCENTILES), " p99 by block")
     for place, what in enumerate(("received", "published")):
         for label, blocks in (("alone", alone), ("watched", watched)):

@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from close_loop import close_loop
+from in_process_loop import run_in_process
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
@@ -70,7 +70,9 @@ def simulated(n_seeds: int) -> None:
             by_day.setdefault(name, []).append(values)
         rows.append([str(seed), *(four(values) for values in found.values())])
         for name, day, late_s in (("day 0", 0, 0.0), ("300 ms late", 0, 0.3), ("day 30", 30, 0.0)):
-            scores = close_loop(on_day(of, day, 2), fit.artifact, trials=TRIALS, held_back_s=late_s).scores
+            scores = run_in_process(
+                on_day(of, day, 2), fit.artifact, trials=TRIALS, held_back_s=late_s
+            ).scores
             loops.append(
                 [
                     f"{seed}, {name}",

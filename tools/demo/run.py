@@ -162,7 +162,7 @@ class _Telling:
         while time.monotonic() < end:
             for each in (name, "serve"):
                 if self.rig.ended(each):
-                    raise RtdecodeError(f"ended early: {self.rig.said(each)[-500:]}", where=each)
+                    raise RtdecodeError(f"ended early: {self.rig.stderr(each)[-500:]}", where=each)
             time.sleep(POLL_S)
 
     def _calibrate(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class _Telling:
         if not result["deployed"]:
             raise RtdecodeError(
                 f"today's model does not decode ({result['rung']}): {result['reason']}; "
-                f"{self.rig.said('calibrate').strip().splitlines()[-1]}",
+                f"{self.rig.stderr('calibrate').strip().splitlines()[-1]}",
                 where="calibrate",
                 fix="leave the machine to the demo, which needs it to train, and run it again",
             )
@@ -206,7 +206,7 @@ class _Telling:
             time.sleep(POLL_S)
         told = self.rig.end(name, must_succeed=not refusing)
         if not told:
-            raise RtdecodeError(f"printed nothing: {self.rig.said(name)[-500:]}", where=name)
+            raise RtdecodeError(f"printed nothing: {self.rig.stderr(name)[-500:]}", where=name)
         return told
 
     def _story(self, outputs: tuple[str, ...], calibration: dict[str, Any]) -> Story:

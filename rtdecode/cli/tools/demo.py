@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def demo(
-    seed: Annotated[int, typer.Option(help="Of targets, noise and spikes.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed. Fixes targets, noise and spikes.", min=0)] = 0,
     figure: Annotated[
-        Path, typer.Option(help="Picture to write, a PNG; one that is there is replaced.", metavar="OUT.png")
+        Path, typer.Option(help="PNG file of the figure; an existing one is replaced.", metavar="OUT.png")
     ] = Path("rtdecode-demo.png"),
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """A simulated subject in closed loop: day 0, day 30 where the decoder fails, and calibrated to it.
+    """Run a simulated subject in closed loop: day 0, day 30 with a failing decoder, day 30 calibrated.
 
-    Takes less than two minutes, needs no data and no hardware, and talks to nobody: its streams stay on
-    loopback. Ends with a table and a picture.
+    Takes less than two minutes and needs no data and no hardware; its streams stay on loopback. Ends with a
+    table and a figure.
     """
     from rtdecode.session.target import check_writable
     from rtdecode.tools.demo.figure import draw_demo
@@ -47,13 +47,13 @@ def demo(
     print()
     print(story_table(story))
     outputs = ", ".join(story.outputs)
-    print(f"\nR²: mean of {outputs} against the hand that the units fired for; ms from the end of a bin")
+    print(f"\nR²: mean over {outputs}, against the simulated hand; ms: end of a bin to its cursor received")
     print(f"wrote {figure}; {story.seconds:.0f} s")
 
 
 def story_table(story: Story) -> str:
-    """A row for each phase."""
-    headings = ["", "trials", "success", "acquired s", "bits/s", "R²", "p50 ms", "p99 ms"]
+    """Table with one row per phase."""
+    headings = ["", "trials", "success", "acquisition s", "bits/s", "R²", "p50 ms", "p99 ms"]
     rows = []
     for phase in story.phases:
         scored = [r2 for r2 in phase.r2 if r2 is not None]

@@ -145,10 +145,10 @@ def test_a_stream_that_does_not_come_is_said(rig: LoopbackRig, simulated_model: 
     arguments += ["--bind", free_endpoint(), "--control", free_endpoint()]
     process = rig.start("serve", arguments)
     assert process.wait(60) == 1
-    said = rig.said("serve").splitlines()[-1]
+    said = rig.stderr("serve").splitlines()[-1]
     assert stream in said
     assert "--timeout" in said
-    assert "Traceback" not in rig.said("serve")
+    assert "Traceback" not in rig.stderr("serve")
 
 
 @pytest.mark.parametrize(("layout", "numbers"), [("events", ("16", "17")), ("counts", ("16", "17"))])
@@ -162,7 +162,7 @@ def test_a_stream_of_another_array_is_refused_with_both_numbers(
     arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
     process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
     assert process.wait(60) == 1
-    said = rig.said("serve").splitlines()[-1]
+    said = rig.stderr("serve").splitlines()[-1]
     assert all(number in said for number in numbers)
 
 
@@ -176,7 +176,7 @@ def test_counts_coarser_than_the_models_bins_are_refused_with_both_numbers(
     arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
     process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
     assert process.wait(60) == 1
-    said = rig.said("serve").splitlines()[-1]
+    said = rig.stderr("serve").splitlines()[-1]
     assert "25 ms" in said
     assert "20 ms" in said
 

@@ -116,7 +116,7 @@ def test_single_pushes_at_twice_the_speed_bring_every_spike(
     np.testing.assert_array_equal(rows[:, 2], np.arange(len(events.time)))
     np.testing.assert_allclose(stamps - stamps[0], (events.time - events.time[0]) / 2, rtol=0, atol=1e-6)
     assert replay.wait(10) == 0
-    said = rig.said(stream)
+    said = rig.stderr(stream)
     assert re.search(rf"replayed: {len(events.time)} samples in \d+\.\d s \(\d+\.\d times real time\)", said)
 
 
@@ -157,7 +157,7 @@ def test_the_daemon_counts_exactly_what_was_dropped(
     assert sum(m["lost"] for m in messages) == counters["lost"]
     assert_nothing_else(messages, counters)
     assert replay.wait(10) == 0
-    assert f"dropped: {(~kept).sum()} samples" in rig.said(stream)
+    assert f"dropped: {(~kept).sum()} samples" in rig.stderr(stream)
 
 
 @pytest.mark.sessions
@@ -179,7 +179,7 @@ def test_late_deliveries_cost_no_bin_and_no_event(
     assert counters["late_carried"] > 0
     assert_nothing_else(messages, counters)
     assert replay.wait(10) == 0
-    assert f"replayed: {len(events.time)} samples" in rig.said(stream)
+    assert f"replayed: {len(events.time)} samples" in rig.stderr(stream)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_wrong_option_is_refused_in_one_line(
 ) -> None:
     process = rig.start(stream, ["replay", str(simulated_session), "--stream", stream, option, value])
     assert process.wait(30) == 1
-    (line,) = rig.said(stream).splitlines()
+    (line,) = rig.stderr(stream).splitlines()
     assert option in line
     assert what in line
 
@@ -212,4 +212,4 @@ def test_ctrl_c_ends_a_replay_that_waits_for_its_next_push(
     # `end` kills what does not end within five seconds, and that is no success.
     rig.end(stream)
     # What happens at the start goes out at the start, the rest not before ten seconds have passed.
-    assert re.search("replayed: [01] samples", rig.said(stream))
+    assert re.search("replayed: [01] samples", rig.stderr(stream))

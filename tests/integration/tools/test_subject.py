@@ -141,8 +141,8 @@ def test_a_cursor_that_never_comes_is_one_line(rig: LoopbackRig, stream: str) ->
     given = ["subject", "--stream", stream, "--cursor", free_endpoint(), "--timeout", "1"]
     process = rig.start("subject", given)
     assert process.wait(60.0) == 1
-    said = rig.said("subject").strip().splitlines()
+    said = rig.stderr("subject").strip().splitlines()
     assert said[-1].startswith("rtdecode: --cursor tcp://127.0.0.1:")
     assert "no cursor for 1 s (nothing has come). Fix: start rtdecode serve" in said[-1]
-    assert "Traceback" not in rig.said("subject")
+    assert "Traceback" not in rig.stderr("subject")
     rig.end("subject", must_succeed=False)

@@ -14,11 +14,10 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
 from rtdecode.monitor.state import MonitorState
 from rtdecode.session.layout import Session
-from rtdecode.tools.capture import Cursors
+from rtdecode.tools.capture import Cursors, Received
 from rtdecode.tools.demo.figure import caption, draw_demo
 from rtdecode.tools.demo.phases import score_phase, swapped_at, trials_between
 from rtdecode.tools.demo.view import Page
-from rtdecode.tools.listener import Heard
 from rtdecode.tools.simulator.experiment import Experiment, Record, SimulatedDay
 from rtdecode.tools.simulator.scores import score_session
 from rtdecode.tools.simulator.task import TaskSettings
@@ -107,14 +106,15 @@ def test_a_phase_is_scored_on_its_own_bins(session: Session, cursors: Cursors) -
 
 def test_cursors_that_did_not_come_are_counted(tmp_path: Path) -> None:
     message = {"t_bin": 1.0, "value": [1.0, 2.0], "flags": 0, "model": "0123abcd"}
-    heard = Heard([{**message, "seq": seq, "bin": seq} for seq in (4, 5, 8)], [1.1, 1.2, 1.3])
-    cursors = Cursors.of(heard)
+    received = Received([{**message, "seq": seq, "bin": seq} for seq in (4, 5, 8)], [1.1, 1.2, 1.3])
+    assert (received.missing(), Received().missing()) == (2, 0)
+    cursors = Cursors.of(received)
     assert (len(cursors), cursors.missing()) == (3, 2)
     cursors.save(tmp_path / "c.npz")
     again = Cursors.load(tmp_path / "c.npz")
     for name, column in vars(cursors).items():
         np.testing.assert_array_equal(getattr(again, name), column)
-    assert (len(Cursors.of(Heard())), Cursors.of(Heard()).missing()) == (0, 0)
+    assert (len(Cursors.of(Received())), Cursors.of(Received()).missing()) == (0, 0)
 
 
 def test_the_picture_has_a_panel_for_each_phase(session: Session, cursors: Cursors, tmp_path: Path) -> None:
