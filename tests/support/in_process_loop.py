@@ -101,7 +101,9 @@ def run_in_process(
         if cut:
             continue
         coming.append(
-            shown.take(value.tolist(), None if stage is None else stage.value.tolist(), artifact.bin_width_s)
+            shown.update(
+                value.tolist(), None if stage is None else stage.value.tolist(), artifact.bin_width_s
+            )
         )
         cursor = coming.popleft()
     return ClosedLoopRun(experiment.scores(), record.session())

@@ -21,6 +21,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.write import write_session
 from rtdecode.tools.capture import CursorSubscriber, Received
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
+from rtdecode.tools.ranges import check_range
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 TRAIN_S = 60.0
@@ -54,12 +55,8 @@ class LatencyBench:
     record: bool = False
 
     def __post_init__(self) -> None:
-        if not (self.push_ms == 0 or 0.1 <= self.push_ms <= 1000):
-            raise RtdecodeError(
-                f"must be 0, or between 0.1 and 1000 milliseconds, not {self.push_ms:g}",
-                where="--push",
-                fix="give --push 1, or --push 0 for each spike by itself",
-            )
+        fine = self.push_ms == 0 or 0.1 <= self.push_ms <= 1000
+        check_range("--push", fine, "0, or between 0.1 and 1000 ms", self.push_ms)
 
 
 def run_bench(bench: LatencyBench, print_line: Callable[[str], None]) -> dict[str, Any]:

@@ -120,9 +120,7 @@ def _delays(inlet: Any) -> list[float]:
 
 def judge_loopback(figures: Figures) -> Finding:
     """Fail if the stream is not found, sends nothing, or its samples are later than any grace."""
-    fix = (
-        "allow loopback in the firewall or security software: UDP 16571, TCP and UDP 16572–16604 on 127.0.0.1"
-    )
+    fix = "allow loopback in the firewall: UDP 16571, TCP and UDP 16572–16604 on 127.0.0.1"
     return _judge(figures, "a stream of another process was not found", fix, Verdict.FAIL)
 
 

@@ -259,10 +259,8 @@ def test_the_finding_has_the_figures() -> None:
     assert "not in use" in judge_lsl_config(CONFIG | {"refused": "Duplicate key lab.SessionID"}).found
     assert "amp on amp-pc" in judge_stream(STREAM).found
     assert "-3.20 ms" in judge_stream(STREAM).found
-    found = judge_ports(
-        ports_figures(bind="in use", control="in use", daemon=DAEMON, holder=OTHER_PROGRAM)
-    ).found
-    assert "rtdecode daemon (live, stream M1), process 4242" in found
+    ports = ports_figures(bind="in use", control="in use", daemon=DAEMON, holder=OTHER_PROGRAM)
+    assert "rtdecode daemon (live, stream M1), process 4242" in judge_ports(ports).found
 
 
 def test_all_problems_are_listed_the_worst_first() -> None:
