@@ -75,7 +75,7 @@ class SpikingjellyLIF(LIF):
     """The neuron of the reference implementation in place of `LIF`."""
 
     def fire(self, current: Tensor) -> Fired:
-        """Spikes and charges f4[…, T] of neurons at rest to currents f4[…, T]."""
+        """Spikes and pre-reset membrane potentials f4[…, T] for currents f4[…, T], from rest."""
         return spikingjelly_lif(current, current.new_zeros(current.shape[:-1]))
 
 

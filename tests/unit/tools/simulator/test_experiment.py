@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scored import session_r2
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.data.cursor import find_cursor
-from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.refit_labels import intention_labels
 from rtdecode.calibrate.data.sessions import read_labelled
 from rtdecode.calibrate.fitting.fit import fit_sessions
-from rtdecode.decode.load import load_decoder
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
@@ -157,14 +156,6 @@ def test_without_a_cursor_the_hand_rests_and_the_file_is_valid(tmp_path: Path) -
     assert experiment.scores().trials == 0
 
 
-def scored(artifact: ModelArtifact, session: Session) -> np.ndarray:  # type: ignore[type-arg]
-    assert session.behavior is not None
-    binned = bin_session(session, artifact.bin_width_s, 0)
-    values = np.empty((len(binned.counts), len(artifact.outputs)), np.float32)
-    load_decoder(artifact).run(binned.counts, values)
-    return r2(values, behavior_at(session.behavior, binned.t_bin))
-
-
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[SimulatedDay, ModelArtifact, float]]:
     """Wiener filters at 20 ms of three minutes of three subjects, and their test R²."""
@@ -190,8 +181,8 @@ def test_thirty_days_cost_as_much_as_months_in_real_recordings(
 ) -> None:
     drops = []
     for of, artifact, _ in fitted:
-        same_day = scored(artifact, open_loop_session(on_day(of, 0, 1), 60.0))
-        month_later = scored(artifact, open_loop_session(on_day(of, 30), 60.0))
+        same_day = session_r2(artifact, open_loop_session(on_day(of, 0, 1), 60.0))
+        month_later = session_r2(artifact, open_loop_session(on_day(of, 30), 60.0))
         drops.append(np.median(same_day - month_later))
     # Indy: .69 on the day itself; 20 to 124 days later the median over pairs and outputs is about .3.
     assert 0.2 < np.mean(drops) < 1.0, drops
