@@ -125,7 +125,7 @@ class LoopbackRig:
     def failure(self, name: str, what: str) -> RtdecodeError:
         """An error about a process, with the end of its stderr."""
         return RtdecodeError(
-            f"{what}; the end of its stderr: {self.stderr(name)[-500:].strip() or 'empty'}",
+            f"{what}; its stderr ends with: {self.stderr(name)[-500:].strip() or 'nothing'}",
             where=name,
             fix="run rtdecode doctor, end other programs that use the processor, and run it again",
         )

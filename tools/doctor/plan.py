@@ -19,35 +19,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.lsl_config import find_config
 from rtdecode.serve.settings import DEFAULT_BIND, DEFAULT_CONTROL, check_endpoint
 from rtdecode.tools.doctor.check import Check, Figures, Finding, Verdict, worst
-from rtdecode.tools.doctor.checks.cpu import judge_cpu, measure_cpu
-from rtdecode.tools.doctor.checks.discovery import (
-    is_confined,
-    judge_loopback,
-    judge_multicast,
-    measure_discovery,
-    multicast_config,
-)
-from rtdecode.tools.doctor.checks.disk import judge_disk, judge_models, measure_disk, measure_models
-from rtdecode.tools.doctor.checks.kernels import judge_kernels, measure_kernels
-from rtdecode.tools.doctor.checks.lsl import (
-    judge_liblsl,
-    judge_lsl_config,
-    judge_lsl_ports,
-    lsl_settings,
-    measure_liblsl,
-    measure_lsl_config,
-    measure_lsl_ports,
-    port_range,
-)
-from rtdecode.tools.doctor.checks.ports import judge_ports, measure_ports
-from rtdecode.tools.doctor.checks.python import (
-    judge_libraries,
-    judge_python,
-    measure_libraries,
-    measure_python,
-)
-from rtdecode.tools.doctor.checks.stream import judge_stream, measure_stream
-from rtdecode.tools.doctor.checks.timing import judge_clock, judge_sleep, measure_clock, measure_sleep
+from rtdecode.tools.doctor.checks import cpu, discovery, disk, kernels, lsl, ports, python, stream, timing
 from rtdecode.tools.doctor.children import Outcome, run_probes
 from rtdecode.tools.loopback import private_lsl_config
 
@@ -155,89 +127,64 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
 
 def plan(settings: DoctorSettings, folder: Path) -> list[tuple[list[Check], float]]:
     """The checks by stage, each stage with its time limit; LSL configurations are written to `folder`."""
+    slow = "run `rtdecode doctor` again: the first start after an installation or a boot is slow"
+    cache = "set NUMBA_CACHE_DIR to a writable folder; after a boot, run `rtdecode doctor` again"
+    hangs = "record to another disk: this one does not respond, like an unreachable network drive"
+    endpoints = {"bind": settings.bind, "control": settings.control}
     parallel = [
-        Check(name="python", measure=measure_python, judge=judge_python),
-        Check(
-            name="libraries",
-            measure=measure_libraries,
-            judge=judge_libraries,
-            fix="run `rtdecode doctor` again: the first start after an installation or a boot is slow",
-        ),
-        Check(
-            name="kernels",
-            measure=measure_kernels,
-            judge=judge_kernels,
-            fix="set NUMBA_CACHE_DIR to a writable folder; after a boot, run `rtdecode doctor` again",
-        ),
-        Check(name="models", measure=measure_models, judge=judge_models),
-        Check(name="processor", measure=measure_cpu, judge=judge_cpu),
-        Check(
-            name="ports",
-            measure=measure_ports,
-            judge=judge_ports,
-            arguments={"bind": settings.bind, "control": settings.control},
-        ),
+        Check("python", python.measure_python, python.judge_python),
+        Check("libraries", python.measure_libraries, python.judge_libraries, fix=slow),
+        Check("kernels", kernels.measure_kernels, kernels.judge_kernels, fix=cache),
+        Check("models", disk.measure_models, disk.judge_models),
+        Check("processor", cpu.measure_cpu, cpu.judge_cpu),
+        Check("ports", ports.measure_ports, ports.judge_ports, arguments=endpoints),
         *_lsl_checks(settings.stream, folder),
     ]
-    sleep = Check(name="sleep", measure=measure_sleep, judge=judge_sleep)
-    disk = Check(
-        name="disk",
-        measure=measure_disk,
-        judge=judge_disk,
-        fix="record to another disk: this one does not respond, like an unreachable network drive",
-        arguments={"folder": str(settings.folder)},
-    )
-    return [(parallel, PARALLEL_S), ([sleep], SLEEP_S), ([disk], DISK_S)]
+    sleep = Check("sleep", timing.measure_sleep, timing.judge_sleep)
+    target = {"folder": str(settings.folder)}
+    writing = Check("disk", disk.measure_disk, disk.judge_disk, fix=hangs, arguments=target)
+    return [(parallel, PARALLEL_S), ([sleep], SLEEP_S), ([writing], DISK_S)]
 
 
-def _lsl_checks(stream: str | None, folder: Path) -> list[Check]:
+def _lsl_checks(name: str | None, folder: Path) -> list[Check]:
     config = find_config(os.environ, Path.home(), Path.cwd())
     lab = _lab_settings(config)
-    loopback, multicast = folder / "loopback.cfg", folder / "multicast.cfg"
-    loopback.write_text(private_lsl_config())
-    multicast.write_text(multicast_config(lab, f"rtdecode-{uuid.uuid4().hex[:12]}"))
-    multicast_port, base, count = port_range(lab)
+    unreadable = f"make {config} readable, and see `liblsl` above"
+    multicast_port, base, count = lsl.port_range(lab)
+    port_range = {"multicast": multicast_port, "base": base, "count": count}
     checks = [
-        Check(name="liblsl", measure=measure_liblsl, judge=judge_liblsl),
-        Check(name="clock", measure=measure_clock, judge=judge_clock, fix=LIBRARY_FIX),
+        Check("liblsl", lsl.measure_liblsl, lsl.judge_liblsl),
+        Check("clock", timing.measure_clock, timing.judge_clock, fix=LIBRARY_FIX),
         Check(
-            name="lsl config",
-            measure=measure_lsl_config,
-            judge=judge_lsl_config,
-            fix=f"make {config} readable, and see `liblsl` above",
+            "lsl config",
+            lsl.measure_lsl_config,
+            lsl.judge_lsl_config,
+            fix=unreadable,
             arguments={"path": str(config) if config else None},
         ),
-        Check(
-            name="lsl ports",
-            measure=measure_lsl_ports,
-            judge=judge_lsl_ports,
-            arguments={"multicast": multicast_port, "base": base, "count": count},
-        ),
-        Check(
-            name="loopback",
-            measure=measure_discovery,
-            judge=judge_loopback,
-            fix=LIBRARY_FIX,
-            environment={"LSLAPICFG": str(loopback)},
-        ),
-        Check(
-            name="multicast",
-            measure=measure_discovery,
-            judge=judge_multicast,
-            fix=LIBRARY_FIX,
-            arguments={"skip": is_confined(lab)},
-            environment={"LSLAPICFG": str(multicast)},
-        ),
+        Check("lsl ports", lsl.measure_lsl_ports, lsl.judge_lsl_ports, arguments=port_range),
     ]
-    if stream is not None:
+    multicast = discovery.multicast_config(lab, f"rtdecode-{uuid.uuid4().hex[:12]}")
+    for found_by, judge, text, skip in (
+        ("loopback", discovery.judge_loopback, private_lsl_config(), False),
+        ("multicast", discovery.judge_multicast, multicast, discovery.is_confined(lab)),
+    ):
+        path = folder / f"{found_by}.cfg"
+        path.write_text(text)
         checks.append(
             Check(
-                name="stream",
-                measure=measure_stream,
-                judge=judge_stream,
+                found_by,
+                discovery.measure_discovery,
+                judge,
                 fix=LIBRARY_FIX,
-                arguments={"name": stream},
+                arguments={"skip": skip},
+                environment={"LSLAPICFG": str(path)},
             )
+        )
+    if name is not None:
+        named = {"name": name}
+        checks.append(
+            Check("stream", stream.measure_stream, stream.judge_stream, fix=LIBRARY_FIX, arguments=named)
         )
     return checks
 
@@ -247,7 +194,7 @@ def _lab_settings(config: Path | None) -> dict[str, str]:
     if config is None:
         return {}
     try:
-        return lsl_settings(config.read_text(encoding="utf-8", errors="replace"))
+        return lsl.lsl_settings(config.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return {}
 

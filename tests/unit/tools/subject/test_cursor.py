@@ -96,5 +96,5 @@ def test_a_daemon_that_falls_silent_is_none(publisher: FakePublisher, cursor: Li
 def test_outputs_that_the_task_cannot_show_are_an_error(publisher: FakePublisher, cursor: LiveCursor) -> None:
     publisher.status(names=["grip"], units=[""])
     publisher.cursor(0, value=[0.5])
-    with pytest.raises(RtdecodeError, match="decodes grip: neither two positions"):
+    with pytest.raises(RtdecodeError, match="decodes grip, which has neither two positions"):
         until(cursor, lambda found: found is not None)
