@@ -24,9 +24,7 @@ def latency(
         float, typer.Option(help="Interval between the source's pushes, ms; 0 to push each spike by itself.")
     ] = 1.0,
     bins: Annotated[int, typer.Option(help="Number of bins to measure.", min=50)] = 3000,
-    record: Annotated[
-        bool, typer.Option("--record", help="Record a session file during the measurement.")
-    ] = False,
+    record: Annotated[bool, typer.Option("--record", help="Record a session file too.")] = False,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Measure the time from the end of a bin to its cursor received.

@@ -15,15 +15,11 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    stream: Annotated[
-        str | None, typer.Option(help="Name of a spike stream to check, with its current model.")
-    ] = None,
-    folder: Annotated[Path, typer.Option(help="Folder that recordings will be written to.")] = Path(),
-    bind: Annotated[
-        str, typer.Option(help="Cursor endpoint, as in `serve --bind`.")
-    ] = "tcp://127.0.0.1:5556",
+    stream: Annotated[str | None, typer.Option(help="Name of a spike stream to check too.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder of recordings.")] = Path(),
+    bind: Annotated[str, typer.Option(help="Cursor endpoint, as in serve --bind.")] = "tcp://127.0.0.1:5556",
     control: Annotated[
-        str, typer.Option(help="Control endpoint, as in `serve --control`.")
+        str, typer.Option(help="Control endpoint, as in serve --control.")
     ] = "tcp://127.0.0.1:5557",
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
-from rtdecode.cli.runtime.serve import parse_layout
+from rtdecode.ingest.layouts import Layout
 
 
 def record(
@@ -17,23 +17,15 @@ def record(
     output: Annotated[Path, typer.Option(help="Session file to write (.h5).")],
     behavior: Annotated[str | None, typer.Option(help="Name of a behaviour stream to record too.")] = None,
     source_id: Annotated[
-        str | None,
-        typer.Option(help="Source id of the outlet; needed where several outlets have that name."),
+        str | None, typer.Option(help="Source id of the outlet, if several outlets have that name.")
     ] = None,
     layout: Annotated[
-        str | None,
-        typer.Option(
-            help="Layout of the spike stream: events, snippets, channel or counts; default: from its type "
-            "and shape."
-        ),
+        Layout | None, typer.Option(help="Stream layout; default: from the stream's type and shape.")
     ] = None,
     channels: Annotated[
-        int | None,
-        typer.Option(help="Number of channels, for an events stream that does not state it.", min=1),
+        int | None, typer.Option(help="Number of channels, if an events stream does not state it.", min=1)
     ] = None,
-    timeout: Annotated[
-        float, typer.Option(help="Longest wait for the streams at the start, s; 0 for no limit.")
-    ] = 60.0,
+    timeout: Annotated[float, typer.Option(help="Longest wait for the streams, s; 0: no limit.")] = 60.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Record a spike stream, and a behaviour stream with it, until Ctrl-C.
@@ -51,7 +43,7 @@ def record(
             output=output,
             behavior=behavior,
             source_id=source_id,
-            layout=parse_layout(layout),
+            layout=layout,
             n_channels=channels,
             timeout_s=timeout or math.inf,
             overwrite=overwrite,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
-from rtdecode.cli.runtime.serve import parse_layout
+from rtdecode.ingest.layouts import Layout
 
 if TYPE_CHECKING:
     from rtdecode.tools.replay.run import Replay, ReplaySettings
@@ -21,12 +21,9 @@ def replay(
         str | None, typer.Option(help="Name of a second stream with the session's behaviour.")
     ] = None,
     layout: Annotated[
-        str,
-        typer.Option(
-            help="Layout of the spike stream. events, snippets, channel: one sample per spike; counts: one "
-            "sample per interval."
-        ),
-    ] = "events",
+        Layout,
+        typer.Option(help="Stream layout; counts has one sample a period, the others one a spike."),
+    ] = Layout.EVENTS,
     push: Annotated[
         float, typer.Option(help="Interval between pushes, ms; 0 to push each sample by itself when due.")
     ] = 1.0,
@@ -51,7 +48,7 @@ def replay(
     settings = ReplaySettings(
         stream=stream,
         behavior=behavior,
-        layout=parse_layout(layout),
+        layout=layout,
         push_s=push / 1e3,
         period_s=period / 1e3,
         speed=speed,

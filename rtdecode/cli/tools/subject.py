@@ -32,8 +32,7 @@ def subject(
     cursor: Annotated[str, typer.Option(help="Cursor endpoint of the daemon.")] = "tcp://127.0.0.1:5556",
     day: Annotated[int, typer.Option(help="Day, from 0; the array drifts from day to day.")] = 0,
     channels: Annotated[
-        int | None,
-        typer.Option(help="Number of channels; default: 64, or those of the generator."),
+        int | None, typer.Option(help="Number of channels; default: 64, or those of the generator.")
     ] = None,
     generator: Annotated[
         str | None,
@@ -54,9 +53,7 @@ def subject(
     session: Annotated[
         int, typer.Option(help="Run number within the day (same array, new targets and spikes).", min=0)
     ] = 0,
-    trials: Annotated[
-        int | None, typer.Option(help="Number of trials to run; default: no limit.", min=1)
-    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials; default: no limit.", min=1)] = None,
     seconds: Annotated[float | None, typer.Option(help="Longest duration, s; default: no limit.")] = None,
     delay: Annotated[
         float, typer.Option(help="Delay from a change on the screen to the spikes that respond to it, ms.")
@@ -98,7 +95,7 @@ def subject(
         Path | None, typer.Option(help="Session file of the run, written at its end.", metavar="OUT.h5")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-    timeout: Annotated[float, typer.Option(help="Longest time without a cursor, s; 0 for no limit.")] = 60.0,
+    timeout: Annotated[float, typer.Option(help="Longest time without a cursor, s; 0: no limit.")] = 60.0,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Run a simulated subject with a task: it sends spikes over LSL and steers the daemon's cursor.
