@@ -1,1 +1,1 @@
-"""What stands around the daemon: replay, demo, benchmarks."""
+"""Tools for use with the daemon: replay, simulated subject, demo, doctor, benchmarks."""

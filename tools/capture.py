@@ -1,7 +1,9 @@
-"""Keeps every cursor of a daemon and when it came: `python -m rtdecode.tools.capture ENDPOINT OUT.npz`.
+"""Receive the cursor messages of a daemon, and note when each arrived.
 
-In a process of its own, so that nothing that draws or waits beside it shows in the times. Ctrl-C ends it, and
-writes the file.
+    python -m rtdecode.tools.capture ENDPOINT OUT.npz
+
+The command writes every cursor to a file once SIGINT (Ctrl-C) or SIGTERM ends it. It runs in a process of its
+own, so that nothing that draws or waits beside it delays the arrival times.
 """
 
 from __future__ import annotations
@@ -9,32 +11,83 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import msgspec
 import numpy as np
+import zmq
 from numpy.typing import NDArray
 
-from rtdecode.tools.listener import Heard, Listener
+#: How often the command checks whether it has to end.
+POLL_S = 0.2
 
-#: How long it may take to notice that it is to end.
-PORTION_S = 0.2
+#: The line that the command prints on stderr once it is subscribed.
+SUBSCRIBED = "subscribed"
 
-#: Said on stderr once the socket is there.
-LISTENING = "listening"
+
+@dataclass
+class Received:
+    """Cursor messages in the order of arrival, and the arrival time of each on the LSL clock."""
+
+    cursors: list[dict[str, Any]] = field(default_factory=list)
+    received_s: list[float] = field(default_factory=list)
+
+    def missing(self) -> int:
+        """Number of messages missing between the first and the last."""
+        seqs = [cursor["seq"] for cursor in self.cursors]
+        return seqs[-1] - seqs[0] + 1 - len(seqs) if seqs else 0
+
+
+class CursorSubscriber:
+    """A SUB socket on one endpoint.
+
+    Args:
+        endpoint: cursor endpoint of the daemon.
+        clock: the LSL clock, seconds.
+    """
+
+    def __init__(self, endpoint: str, clock: Callable[[], float]) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.setsockopt(zmq.SUBSCRIBE, b"cursor")
+        self._socket.connect(endpoint)
+        self._decoder = msgspec.msgpack.Decoder()
+        self._clock = clock
+
+    def receive(self, seconds: float, *, bins: int | None = None, idle_s: float = 2.0) -> Received:
+        """Receive for `seconds` or until `bins` cursors; silence of `idle_s` after the first also ends it."""
+        received = Received()
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and (bins is None or len(received.cursors) < bins):
+            if not self._socket.poll(int(idle_s * 1000)):
+                if received.cursors:
+                    break
+                continue
+            payload = self._socket.recv_multipart()[1]
+            received.received_s.append(self._clock())
+            received.cursors.append(self._decoder.decode(payload))
+        return received
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._socket.close(linger=0)
+        self._context.term()
 
 
 @dataclass(frozen=True)
 class Cursors:
-    """What a daemon sent. Times are seconds on the LSL clock.
+    """Received cursors as arrays, one row per message. Times are seconds on the LSL clock.
 
     Attributes:
         seq, bin: i8[n].
-        t_bin, received_s: f8[n], the end of the bin, and when it came here.
+        t_bin, received_s: f8[n], end of the bin and arrival time.
         values: f4[n, d].
         flags: u4[n].
-        models: <U8[n].
+        models: <U8[n], model_id.
     """
 
     seq: NDArray[np.int64]
@@ -46,14 +99,14 @@ class Cursors:
     models: NDArray[np.str_]
 
     @classmethod
-    def of(cls, heard: Heard) -> Self:
-        """From messages; all of one number of outputs."""
-        cursors = heard.cursors
+    def of(cls, received: Received) -> Self:
+        """Arrays of messages that all have the same number of outputs."""
+        cursors = received.cursors
         return cls(
             seq=np.array([cursor["seq"] for cursor in cursors], np.int64),
             bin=np.array([cursor["bin"] for cursor in cursors], np.int64),
             t_bin=np.array([cursor["t_bin"] for cursor in cursors], np.float64),
-            received_s=np.array(heard.received_s, np.float64),
+            received_s=np.array(received.received_s, np.float64),
             values=np.array([cursor["value"] for cursor in cursors] or np.zeros((0, 0)), np.float32),
             flags=np.array([cursor["flags"] for cursor in cursors], np.uint32),
             models=np.array([cursor["model"] for cursor in cursors], "U8"),
@@ -65,12 +118,12 @@ class Cursors:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
-        with np.load(path) as kept:
-            return cls(**{name: kept[name] for name in kept.files})
+        """Read a file that `save` wrote."""
+        with np.load(path) as columns:
+            return cls(**{name: columns[name] for name in columns.files})
 
     def between(self, start_s: float, stop_s: float) -> Self:
-        """Those whose bin ended in start_s < t ≤ stop_s."""
+        """Cursors of the bins that ended in start_s < t ≤ stop_s."""
         chosen = (self.t_bin > start_s) & (self.t_bin <= stop_s)
         return type(self)(**{name: column[chosen] for name, column in vars(self).items()})
 
@@ -78,27 +131,27 @@ class Cursors:
         return len(self.seq)
 
     def missing(self) -> int:
-        """Messages that did not come between the first and the last."""
+        """Number of messages missing between the first and the last."""
         return int(self.seq[-1] - self.seq[0]) + 1 - len(self) if len(self) else 0
 
 
 def main() -> None:
-    """Listen until SIGINT or SIGTERM."""
+    """Receive until SIGINT or SIGTERM, then write the file."""
     import pylsl
 
     endpoint, path = sys.argv[1], Path(sys.argv[2])
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    listener, heard = Listener(endpoint, pylsl.local_clock), Heard()
-    sys.stderr.write(f"{LISTENING}\n")
+    subscriber, received = CursorSubscriber(endpoint, pylsl.local_clock), Received()
+    sys.stderr.write(f"{SUBSCRIBED}\n")
     sys.stderr.flush()
     while not stopping.is_set():
-        portion = listener.listen(PORTION_S, idle_s=PORTION_S)
-        heard.cursors += portion.cursors
-        heard.received_s += portion.received_s
-    listener.close()
-    Cursors.of(heard).save(path)
+        part = subscriber.receive(POLL_S, idle_s=POLL_S)
+        received.cursors += part.cursors
+        received.received_s += part.received_s
+    subscriber.close()
+    Cursors.of(received).save(path)
 
 
 if __name__ == "__main__":

@@ -28,21 +28,21 @@ IPv6 = disable
 level = -3
 """
 
+#: Time that a process has to end after SIGINT before it is killed.
 END_S = 5.0
 
 
 def private_lsl_config() -> str:
-    """An LSL configuration for loopback only, in a session that nobody else is in."""
+    """An LSL configuration for loopback only, with a SessionID of its own."""
     return LSL_CONFIG.format(session_id=f"rtdecode-{uuid.uuid4().hex[:12]}")
 
 
 def free_endpoint() -> str:
-    """A loopback endpoint nobody uses, and that nobody else is given for the next minute.
+    """A free loopback endpoint that Linux assigns to no other process for the next minute.
 
-    A port that is only bound and closed again is soon given to another process that asks for any, or to a
-    connection that goes out, and whoever was to listen there finds it in use. The side of a connection that
-    closes first leaves its port in TIME_WAIT: Linux hands it out no more, but lets it be bound by name, with
-    SO_REUSEADDR as ZeroMQ does.
+    A port that is only bound and closed may soon be assigned to another process or to an outgoing connection,
+    and is then in use. The side of a connection that closes first leaves its port in TIME_WAIT: Linux no
+    longer assigns it, but it can be bound explicitly with SO_REUSEADDR, as ZeroMQ does.
     """
     with socket.create_server(("127.0.0.1", 0)) as server:
         with socket.create_connection(server.getsockname()):
@@ -51,14 +51,14 @@ def free_endpoint() -> str:
 
 
 class LoopbackRig:
-    """Starts `rtdecode` commands that see one another and nobody else.
+    """Starts `rtdecode` commands that see one another's streams and no others.
+
+    Use it as a context manager: at its end, processes that still run are ended.
 
     Args:
-        folder: for the LSL configuration and the processes' stderr; the processes run in it.
-        lsl_config: of an LSL session to share, None for one of its own. liblsl takes its
-            configuration once, so a process that has several rigs gives all of them the same.
-
-    Use as a context manager: what still runs at the end is ended.
+        folder: working directory of the processes, with the LSL configuration and their stderr.
+        lsl_config: LSL configuration, None for a new one. liblsl reads its configuration once, so a
+            process with several rigs gives all of them the same.
     """
 
     def __init__(self, folder: Path, lsl_config: str | None = None) -> None:
@@ -79,13 +79,13 @@ class LoopbackRig:
             self.end(name, must_succeed=False)
 
     def set_environment(self, name: str, value: str) -> None:
-        """Set a variable for the processes that start from now on."""
+        """Set a variable for the processes that are started later."""
         self._environment[name] = value
 
     def start(
         self, name: str, arguments: Sequence[str], *, module: str = "rtdecode.cli"
     ) -> subprocess.Popen[str]:
-        """Start `python -m module arguments…`, called `name` here; its stdout is a pipe of text."""
+        """Start `python -m module arguments…` under `name`; its stdout is a text pipe."""
         log = (self.folder / f"{name}.log").open("w+")
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -99,49 +99,51 @@ class LoopbackRig:
         self._processes.append((name, process, log))
         return process
 
-    def said(self, name: str) -> str:
-        """What a process has written to stderr so far."""
+    def stderr(self, name: str) -> str:
+        """Text that a process has written to stderr so far."""
         return (self.folder / f"{name}.log").read_text()
 
     def await_line(self, name: str, text: str, timeout_s: float) -> None:
-        """Wait until a process has said `text` on stderr.
+        """Wait until a process has written `text` to stderr.
 
         Raises:
             RtdecodeError: it ended before, or the time is up.
         """
-        process = next(p for n, p, _ in self._processes if n == name)
+        _, process, _ = self._entry(name)
         deadline = time.monotonic() + timeout_s
-        while text not in self.said(name):
+        while text not in self.stderr(name):
             if process.poll() is not None:
-                raise RtdecodeError(f"ended with {process.returncode}: {self.said(name)[-500:]}", where=name)
+                raise self.failure(name, f"ended with status {process.returncode}")
             if time.monotonic() > deadline:
-                raise RtdecodeError(
-                    f"did not say {text!r} within {timeout_s:g} s: {self.said(name)[-500:]}", where=name
-                )
+                raise self.failure(name, f"did not print {text!r} within {timeout_s:g} s")
             time.sleep(0.02)
 
     def ended(self, name: str) -> bool:
         """Whether a process has ended by itself."""
-        return next(p for n, p, _ in self._processes if n == name).poll() is not None
+        return self._entry(name)[1].poll() is not None
+
+    def failure(self, name: str, what: str) -> RtdecodeError:
+        """An error about a process, with the end of its stderr."""
+        return RtdecodeError(
+            f"{what}; its stderr ends with: {self.stderr(name)[-500:].strip() or 'nothing'}",
+            where=name,
+            fix="run rtdecode doctor, end other programs that use the processor, and run it again",
+        )
 
     def kill(self, name: str) -> None:
-        """End a process with SIGKILL, as a crash does."""
-        entry = next(entry for entry in self._processes if entry[0] == name)
-        self._processes.remove(entry)
-        _, process, log = entry
+        """End a process with SIGKILL, like a crash."""
+        _, process, log = self._remove(name)
         process.kill()
         process.communicate()
         log.close()
 
     def end(self, name: str, *, must_succeed: bool = True) -> str:
-        """End a process with SIGINT, as Ctrl-C does; returns what it wrote to stdout.
+        """End a process with SIGINT, like Ctrl-C, and return its stdout.
 
         Raises:
-            RtdecodeError: it did not exit with 0.
+            RtdecodeError: its exit status is not 0.
         """
-        entry = next(entry for entry in self._processes if entry[0] == name)
-        self._processes.remove(entry)
-        _, process, log = entry
+        _, process, log = self._remove(name)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
@@ -151,5 +153,13 @@ class LoopbackRig:
             output, _ = process.communicate()
         log.close()
         if must_succeed and process.returncode != 0:
-            raise RtdecodeError(f"ended with {process.returncode}: {self.said(name)[-500:]}", where=name)
+            raise self.failure(name, f"ended with status {process.returncode}")
         return output
+
+    def _entry(self, name: str) -> tuple[str, subprocess.Popen[str], IO[str]]:
+        return next(entry for entry in self._processes if entry[0] == name)
+
+    def _remove(self, name: str) -> tuple[str, subprocess.Popen[str], IO[str]]:
+        entry = self._entry(name)
+        self._processes.remove(entry)
+        return entry

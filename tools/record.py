@@ -1,4 +1,4 @@
-"""`rtdecode record`: spikes and behaviour into a session file, without a decoder."""
+"""`rtdecode record`: write spikes and behaviour to a session file, without a decoder."""
 
 from __future__ import annotations
 
@@ -25,22 +25,26 @@ from rtdecode.serve.recording.recorder import RecordedStream, Recorder
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
 
+#: Longest wait for samples, so that the end of the recording is noticed soon.
 PULL_S = 0.05
+
+#: Width of the bins that the feed counts into; nothing is decoded from them.
+BIN_WIDTH_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordSettings:
-    """What is recorded, and where to.
+    """Settings of a recording.
 
     Attributes:
         stream: name of the spike stream.
-        output: the session file.
+        output: session file to write.
         behavior: name of a behaviour stream, or None.
-        source_id: the only source of that name to take, None for any.
-        layout: how to read the spike stream, None to tell from its type and shape.
-        n_channels: channels of the array, for an events stream that does not say.
-        timeout_s: how long to wait for the streams at the start.
-        overwrite: replace a file that is there.
+        source_id: source_id of the outlet to record, None for any.
+        layout: layout of the spike stream, None to derive it from its type and shape.
+        n_channels: channels of the array, for an events stream that does not state them.
+        timeout_s: longest wait for the streams at the start, s.
+        overwrite: True to replace an existing file.
     """
 
     stream: str
@@ -57,11 +61,12 @@ class StreamRecording:
     """Records one stream until `stopping` is set.
 
     Args:
-        settings: what and where to.
-        print_line: takes a line for the person at the rig.
+        settings: of the recording.
+        print_line: prints a line.
 
     Attributes:
-        counters: i8, by the constants of rtdecode.kernels.sequence.
+        stopping: set it to True to end `run`.
+        counters: i8, indexed by the constants of rtdecode.kernels.sequence.
 
     Raises:
         RtdecodeError: the output cannot be written.
@@ -81,8 +86,7 @@ class StreamRecording:
         """Record until `stopping`.
 
         Raises:
-            RtdecodeError: a stream is not there within the timeout or cannot be recorded, or the
-                disk gave up.
+            RtdecodeError: a stream was not found within the timeout or cannot be recorded, or writing failed.
         """
         self._connector.start()
         if self._behavior is not None:
@@ -92,16 +96,16 @@ class StreamRecording:
             if not self._await_streams() or (taken := self._connector.take()) is None:
                 return
             buffers = RecordBuffers(self._n_channels, 0)
-            self._ring = BinRing(self._n_channels, 0.02)
+            self._ring = BinRing(self._n_channels, BIN_WIDTH_S)
             self._use(*taken, buffers)
             recorder = self._start_recorder(buffers)
-            told = ""
+            error = ""
             while not self.stopping:
                 self._turn(buffers)
-                if recorder.error != told:
-                    told = recorder.error
+                if recorder.error != error:
+                    error = recorder.error
                     self._print_line(
-                        f"NOT RECORDING: {told}" if told else "recording again, nothing is missing"
+                        f"NOT RECORDING: {error}" if error else "recording again, nothing is missing"
                     )
         finally:
             self._connector.stop()
@@ -116,19 +120,20 @@ class StreamRecording:
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         stated = array_channels(inlet.stream, layout)
-        wanted = self._n_channels or stated
-        if wanted is None:
+        recorded = self._n_channels or stated
+        if recorded is None:
             raise RtdecodeError(
-                "the stream does not say how many channels the array has",
+                "the stream does not state the number of channels of the array",
                 where=f"stream {inlet.stream}",
                 fix="add --channels N",
             )
-        if stated is not None and stated != wanted:
+        if stated is not None and stated != recorded:
             raise RtdecodeError(
-                f"the stream has {stated} channels, {wanted} are being recorded",
+                f"the stream has {stated} channels, but {recorded} are being recorded",
                 where=f"stream {inlet.stream}",
+                fix=f"give --channels {stated}, or send the stream of an array of {recorded}",
             )
-        self._n_channels = wanted
+        self._n_channels = recorded
 
     def _await_streams(self) -> bool:
         deadline = time.monotonic() + self.settings.timeout_s
@@ -144,7 +149,7 @@ class StreamRecording:
                     raise failure
                 if time.monotonic() > deadline:
                     raise RtdecodeError(
-                        f"no stream of that name within {self.settings.timeout_s:g} s"
+                        f"no stream of that name was found within {self.settings.timeout_s:g} s"
                         + (f" ({self._connector.refusal})" if self._connector.refusal else ""),
                         where=f"{flag} {name}",
                         fix="start the acquisition, check the name, or wait longer with --timeout",
@@ -210,6 +215,6 @@ class StreamRecording:
         if not n:
             return
         if isinstance(feed, CountFeed) and feed.binning is None:
-            grid = feed.anchor(float(feed.inlet.time[0]) - feed.period_s, n)
-            buffers.samples.begin(grid.origin_s, feed.period_s)
+            binning = feed.anchor(float(feed.inlet.time[0]) - feed.period_s, n)
+            buffers.samples.begin(binning.origin_s, feed.period_s)
         buffers.add_samples(feed, n, pylsl.local_clock())

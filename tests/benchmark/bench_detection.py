@@ -1,9 +1,9 @@
-"""Spike detection against real time: channels at 30 kHz on one core.
+"""Speed of spike detection relative to real time: channels at 30 kHz on one core.
 
     python tests/benchmark/bench_detection.py [CHANNELS …]
 
-Samples are int16: noise with 15 spikes a second on every channel. Seconds are the processor's, so that a busy
-neighbour does not count, and the least of some rounds.
+Samples are int16: noise with 15 spikes per second on every channel. Times are CPU times, which do not depend
+on other processes, and the minimum over some rounds.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What the gate of `calibrate` says on real days: as they are, and spoilt so that it has to refuse.
+"""Decisions of the gate of `calibrate` on real days: as recorded, and changed so that it has to refuse.
 
 python tests/benchmark/bench_gate.py SESSION… --base BASE [--minutes 5] [--rungs unsup,readout,readin,full]
 
-Each session's last minutes are calibrated to. "better" has a model in use that was calibrated to the same
-minutes by `full` already. Prints, for each rung and case, how many passed, and what was said; and checks that
-no model that may be deployed decodes the untouched last fifth worse than what it replaces.
+A base is calibrated to each session's last minutes. "better in use" has a model in use that was already
+calibrated to the same minutes by `full`. Prints the number of deployable models and the reasons for each rung
+and case, and checks that no deployable model decodes the untouched last fifth worse than the one it replaces.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
     base = read_artifact(given.base)
     rungs = given.rungs.split(",")
     passed: Counter[tuple[str, str]] = Counter()
-    said: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     with tempfile.TemporaryDirectory() as name:
         for path in given.sessions:
             session = last_minutes(replace(read_session(path), path=None), given.minutes)
@@ -90,13 +90,13 @@ def main() -> None:
                     if case == "as it is" and rung == "full":
                         better = result.artifact
                     passed[rung, case] += result.deployable
-                    said.setdefault((rung, case), []).append(f"{path.stem}: {result.reason}")
+                    reasons.setdefault((rung, case), []).append(f"{path.stem}: {result.reason}")
                     check(result)
-    for (rung, case), reasons in said.items():
-        print(f"{rung:8} {case:16} {passed[rung, case]} of {len(reasons)} deployable")
-        for reason in reasons:
-            print(f"    {reason}")
-    print(f"{sum(map(len, said.values()))} calibrations, no deployable one worse than what it replaces")
+    for (rung, case), each in reasons.items():
+        print(f"{rung:8} {case:16} {passed[rung, case]} of {len(each)} deployable")
+        print(*(f"    {reason}" for reason in each), sep="\n")
+    n = sum(map(len, reasons.values()))
+    print(f"{n} calibrations, no deployable model is worse than the one it replaces")
 
 
 def check(result: Calibration) -> None:

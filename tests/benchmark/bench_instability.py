@@ -1,17 +1,18 @@
-"""What an array that changes costs a decoder, and what calibrating anew brings back: before, during, after.
+"""Effect of a change of the array on a decoder, and of calibrating again: before, during, after.
 
+    export PYTHONPATH=tests/support
     python tests/benchmark/bench_instability.py --session stabilizedbci_20160325.h5
     python tests/benchmark/bench_instability.py --day indy_20161207_02.h5 --base a64_0.safetensors
 
---session: a closed-loop session whose trials tell blocks. A decoder is fitted to the first one by labels of
-intention (`fit --labels refit --block …`); scored on a block of the same array (before), on the later part
-of the block whose array was changed (during), and there again once calibrated on the earlier part (after).
-Filters are fitted anew to the earlier part instead. R² is against intention; the angle is between what is
-decoded and the way to the target, mean over bins.
+--session: a closed-loop session whose trials have blocks. A decoder is fitted to the first block with
+intended velocities as labels (`fit --labels refit --block …`). It is scored on a block of the same array
+(before), on the later part of the block with the changed array (during), and there again after calibration on
+the earlier part (after). Filters are fitted again to the earlier part instead. R² is against the intended
+velocity; the angle is between the decoded velocity and the direction to the target, mean over bins.
 
---day, --base: an ordinary session. A model is calibrated on the minutes before the middle; then channels
-are swapped in pairs, silenced, or raised by a constant rate, and it is calibrated anew on the first
-minutes of the changed array. All is scored on the last fifth: as recorded (before), and changed (during,
+--day, --base: an ordinary session. A model is calibrated on the minutes before its midpoint; then channels
+are swapped in pairs, silenced, or raised by a constant rate, and it is calibrated again on the first minutes
+of the changed array. Everything is scored on the last fifth: as recorded (before), and changed (during,
 after). R² is the mean over outputs.
 """
 
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scored import decode
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.ladder import take_rung
@@ -36,7 +38,6 @@ from rtdecode.calibrate.fitting.fitters import NETWORKS, same_day_filter
 from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.run import Run
 from rtdecode.cli.common import table
-from rtdecode.decode.load import load_decoder
 from rtdecode.session.bins import bin_session
 from rtdecode.session.read import read_session
 
@@ -87,12 +88,6 @@ def all_three(counts: U1, bin_width_s: float, channels: NDArray[np.int64]) -> U1
 CHANGES: dict[str, Change] = {
     "swapped": swapped, "silenced": silenced, "offset": offset, "all three": all_three
 }  # fmt: skip
-
-
-def decoded(artifact: ModelArtifact, counts: U1) -> F4:
-    values = np.empty((len(counts), len(artifact.outputs)), np.float32)
-    load_decoder(artifact).run(counts, values)
-    return values
 
 
 def closed_loop(arguments: argparse.Namespace) -> None:
@@ -155,7 +150,7 @@ def told(
     artifact: ModelArtifact, today: CalibrationSession, rows: NDArray[np.bool_], learnt_s: float = 0.0
 ) -> list[str]:
     """R² per output, mean angle in degrees, and the labelled time that was learnt from."""
-    values, targets = decoded(artifact, today.counts)[rows], today.targets[rows]
+    values, targets = decode(artifact, today.counts)[rows], today.targets[rows]
     return [
         "  ".join(f"{score:.3f}" for score in r2(values, targets)),
         f"{angle_deg(values, targets):.1f}°",
@@ -194,7 +189,7 @@ def simulated(arguments: argparse.Namespace) -> None:
     )
 
     def score(model: ModelArtifact, counts: U1) -> str:
-        return f"{r2(decoded(model, counts)[last], day.targets[last]).mean():.3f}"
+        return f"{r2(decode(model, counts)[last], day.targets[last]).mean():.3f}"
 
     rows = []
     for name in arguments.changes.split(","):

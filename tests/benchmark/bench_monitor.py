@@ -1,11 +1,11 @@
-"""What looking costs: cursors of a daemon with nobody watching, and with monitors, in turn in one run.
+"""Cost of monitors: latency of a daemon without and with monitors, alternating in one run.
 
     python tests/benchmark/bench_monitor.py [--seconds 15] [--rounds 4] [--pages 10]
 
-64 simulated channels are replayed in a loop. Watched blocks have `rtdecode monitor` on a terminal of 80 × 24,
-and `rtdecode monitor --web` with that many pages, the first of which never reads. Prints when cursors were
-received and published after the end of their bin, what the two monitors took of a core, and how many frames a
-page got.
+64 simulated channels are replayed in a loop. Blocks with monitors have `rtdecode monitor` on a terminal of
+80 × 24, and `rtdecode monitor --web` with the given number of pages, the first of which never reads. Prints
+the time from the end of a bin to its cursor published and received, the CPU use of the two monitors, and the
+number of frames per page.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ from rtdecode.artifact import write_artifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.messages import Flag
 from rtdecode.session.write import write_session
-from rtdecode.tools.listener import Heard, Listener
+from rtdecode.tools.capture import CursorSubscriber, Received
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
-SETTLE_S, READY_S = 2.0, 60.0
+WARM_UP_S, READY_S = 2.0, 60.0
 PERCENTILES = (50, 90, 99, 99.9, 100)
 
 
-def latencies_ms(heard: Heard) -> NDArray[np.float64]:
-    """f8[n, 2]: from the end of a bin to its cursor received, and published."""
+def latencies_ms(received: Received) -> NDArray[np.float64]:
+    """Times from the end of a bin to its cursor received, and published: f8[n, 2]."""
     rows = [
         (received_s - cursor["t_bin"], cursor["t_pub"] - cursor["t_bin"])
-        for cursor, received_s in zip(heard.cursors, heard.received_s, strict=True)
+        for cursor, received_s in zip(received.cursors, received.received_s, strict=True)
         if not cursor["flags"] & (Flag.FAILSAFE | Flag.PAUSED)
     ]
     return np.array(rows) * 1e3
 
 
 def cpu_s(pid: int) -> float:
-    """What a process has used of the processor."""
+    """CPU time of a process, s."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def on_a_terminal(arguments: list[str]) -> Iterator[int]:
-    """A command on a terminal of 80 × 24 that somebody reads; gives its process id."""
+    """Run a command on a terminal of 80 × 24 whose output is read; yields its process id."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
@@ -90,8 +90,8 @@ def on_a_terminal(arguments: list[str]) -> Iterator[int]:
         os.close(ours)
 
 
-def look(where: str, pages: int, seconds: float) -> None:
-    """Be some pages in a browser, the first of which never reads; prints the frames of each other."""
+def browse(where: str, pages: int, seconds: float) -> None:
+    """Act as pages in a browser, the first of which never reads; prints the frame rate of the others."""
     with ExitStack() as opened:
         opened.enter_context(connect(f"ws://{where}/frames", max_queue=1, close_timeout=0.1))
         reading = [
@@ -111,10 +111,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--pages", type=int, default=10)
-    parser.add_argument("--look", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--browse", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.look:
-        look(given.look[0], int(given.look[1]), float(given.look[2]))
+    if given.browse:
+        browse(given.browse[0], int(given.browse[1]), float(given.browse[2]))
         return
     alone, watched = [], []
     used: dict[str, list[float]] = {"web": [], "terminal": [], "frames": []}
@@ -128,34 +128,34 @@ def main() -> None:
         serve = ["serve", "--stream", "AB", "--model", str(folder / "m.safetensors"), "--timeout", "60"]
         rig.start("serve", [*serve, "--bind", cursor, "--control", control])
         rig.await_line("serve", "cursor on", READY_S)
-        listener = Listener(cursor, pylsl.local_clock)
-        listener.listen(8.0)
+        subscriber = CursorSubscriber(cursor, pylsl.local_clock)
+        subscriber.receive(8.0)
         for _ in range(given.rounds):
-            listener.listen(SETTLE_S)
-            alone.append(latencies_ms(listener.listen(given.seconds)))
+            subscriber.receive(WARM_UP_S)
+            alone.append(latencies_ms(subscriber.receive(given.seconds)))
             web = rig.start("web", ["monitor", "--web", "--port", "0", "--cursor", cursor])
             rig.await_line("web", "ends it", READY_S)
-            found = re.match(r"http://(\S+) ", rig.said("web"))
+            found = re.match(r"http://(\S+) ", rig.stderr("web"))
             assert found
-            looking = [sys.executable, __file__, "--look", found[1], str(given.pages)]
+            browser = [sys.executable, __file__, "--browse", found[1], str(given.pages)]
             with on_a_terminal(["monitor", "--cursor", cursor]) as terminal:
                 pages = subprocess.Popen(
-                    [*looking, str(given.seconds + SETTLE_S)], stdout=subprocess.PIPE, text=True
+                    [*browser, str(given.seconds + WARM_UP_S)], stdout=subprocess.PIPE, text=True
                 )
-                listener.listen(SETTLE_S)
+                subscriber.receive(WARM_UP_S)
                 before, start = (cpu_s(web.pid), cpu_s(terminal)), time.monotonic()
-                watched.append(latencies_ms(listener.listen(given.seconds)))
+                watched.append(latencies_ms(subscriber.receive(given.seconds)))
                 took = time.monotonic() - start
                 used["web"].append((cpu_s(web.pid) - before[0]) / took)
                 used["terminal"].append((cpu_s(terminal) - before[1]) / took)
                 used["frames"].append(float(pages.communicate(timeout=60)[0]))
             rig.end("web")
-        listener.close()
+        subscriber.close()
     print("after the end of the bin, ms".ljust(32), *(f"p{p:<6g}" for p in PERCENTILES), " p99 by block")
-    for place, what in enumerate(("received", "published")):
+    for column, what in enumerate(("received", "published")):
         for label, blocks in (("alone", alone), ("watched", watched)):
-            numbers = np.percentile(np.concatenate(blocks)[:, place], PERCENTILES)
-            each = " ".join(f"{np.percentile(block[:, place], 99):.2f}" for block in blocks)
+            numbers = np.percentile(np.concatenate(blocks)[:, column], PERCENTILES)
+            each = " ".join(f"{np.percentile(block[:, column], 99):.2f}" for block in blocks)
             print(f"{what}, {label}".ljust(32), *(f"{number:<7.2f}" for number in numbers), "", each)
     print(
         f"of a core: page {np.mean(used['web']):.0%}, terminal {np.mean(used['terminal']):.0%}; "

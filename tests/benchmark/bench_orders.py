@@ -1,4 +1,4 @@
-"""What the order of the band-pass does to the spikes that are found, at the default band and threshold.
+"""Effect of the order of the band-pass on detected spikes, at the default band and threshold.
 
     PYTHONPATH=tests/support python tests/benchmark/bench_orders.py
 
@@ -16,7 +16,7 @@ from rtdecode.ingest.detection import DetectionSettings
 
 SECONDS, N_CHANNELS, SEEDS = 8.0, 6, (7, 8, 9)
 ORDERS = (1, 2, 3, 4)
-#: Noise is learnt up to here; mains that come later begin here.
+#: End of the noise estimate, and onset of mains that start after it.
 NOISE_S = 4.0
 
 
@@ -39,7 +39,7 @@ def main() -> None:
         ("spikes of 12 SD, none for 2 ms after one", 12.0, 0.002, 0.0, 0.0),
         ("spikes of 5 SD", 5.0, 0.001, 0.0, 0.0),
         ("spikes of 5 SD, 50 µV of mains", 5.0, 0.001, 50.0, 0.0),
-        ("spikes of 5 SD, 100 µV of mains after the noise was learnt", 5.0, 0.001, 100.0, NOISE_S),
+        ("spikes of 5 SD, 100 µV of mains after the noise estimate", 5.0, 0.001, 100.0, NOISE_S),
     ):
         print(name)
         seconds = len(SEEDS) * N_CHANNELS * (SECONDS - from_s)

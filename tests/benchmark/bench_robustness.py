@@ -1,10 +1,10 @@
-"""What faults of the array cost a base on days that it has not seen, from spikes alone.
+"""Effect of faults of the array on the zero-shot R² of a base on unseen days.
 
     python tests/benchmark/bench_robustness.py BASE.safetensors[,OTHER.safetensors…] DAY.h5…
 
-The read-in is that of the four minutes before the last fifth. Then the array gets worse: a fault is done to
-the counts of the last fifth and the ten seconds before it, at seed 0, the same for every base. Printed is R²,
-mean over outputs and days, on the last fifth.
+The read-in is that of the four minutes before the last fifth. Then a fault is applied to the counts of the
+last fifth and of the ten seconds before it, at seed 0, the same for every base. Prints R² on the last fifth,
+mean over outputs and days.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def dead(n: int) -> Fault:
 
 
 def noisy(n: int) -> Fault:
-    """Their spikes drown in Poisson noise of 4 SD."""
+    """Poisson noise of 4 SD is added to n channels."""
 
     def fault(counts: Counts, sd: Counts, rng: np.random.Generator) -> Counts:
         worse = counts.copy()
@@ -65,7 +65,7 @@ def artefacts(part: float) -> Fault:
 
 
 def gain(sd_of_log: float) -> Fault:
-    """Channels lose spikes, or get as many more of them."""
+    """Channels lose spikes or get more."""
 
     def fault(counts: Counts, sd: Counts, rng: np.random.Generator) -> Counts:
         factor = np.exp(sd_of_log * rng.standard_normal(counts.shape[1]))
@@ -76,7 +76,7 @@ def gain(sd_of_log: float) -> Fault:
 
 
 def baseline(sd_of_rate: float) -> Fault:
-    """Channels get spikes that do not follow behaviour."""
+    """Channels get spikes that do not depend on behaviour."""
 
     def fault(counts: Counts, sd: Counts, rng: np.random.Generator) -> Counts:
         return counts + rng.poisson(

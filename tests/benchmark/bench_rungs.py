@@ -1,10 +1,10 @@
-"""What each rung of `calibrate` reaches on days that a base has not seen, by minutes of labels.
+"""R² of each rung of `calibrate` on unseen days, by minutes of labels.
 
 python tests/benchmark/bench_rungs.py SESSION… --base BASE [--base …] [--minutes 0,0.5,1,2,4] [--rungs …]
 
-Each session's last fifth is decoded; the minutes before it are what is calibrated to, as if the session had
-begun then (0: the last 4 minutes before it, without their labels). Prints mean R² over outputs and sessions
-and the time that a calibration takes, mean over bases and their SD.
+Each session's last fifth is decoded, after a calibration to the minutes before it, as if the session had
+started then (0: the last 4 minutes before it, without labels). Prints mean R² over outputs and sessions and
+the duration of a calibration, mean and SD over bases.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ UNLABELLED_MIN = 4.0
 
 
 def from_minutes(today: CalibrationSession, minutes: float) -> CalibrationSession:
-    """The session as if it had begun so many minutes before its last fifth, which is cut off."""
+    """The session as if it had started `minutes` before its last fifth, without that fifth."""
     n = round(60.0 * (minutes or UNLABELLED_MIN) / today.bin_width_s)
     bins = slice(max(0, today.end - n), today.end)
     learnt = today.training[bins] if minutes else np.zeros(bins.stop - bins.start, np.bool_)

@@ -1,12 +1,13 @@
-"""Is the simulated subject as hard to decode as real cortex, and does a month cost it what it costs there?
+"""Compare R² on the simulated subject and on recordings: on the same day, and after weeks of drift.
 
+    export PYTHONPATH=tests/support
     python tests/benchmark/bench_subject.py --seeds 8                       # simulated days
-    python tests/benchmark/bench_subject.py --recorded ../shared/data/indy  # recorded ones
+    python tests/benchmark/bench_subject.py --recorded ../shared/data/indy  # recorded days
 
-Simulated: three minutes of open loop on day 0, a Wiener filter at 20 ms; R² on their last fifth, on another
-session of that day, and on later days; then closed loop, 30 trials each: day 0, with the cursor 300 ms late,
-and day 30. Recorded: a Wiener filter at 64 ms of each of some days; R² on its last fifth, and on every day
-that is 20 to 130 days later. R² is of x, y, vx, vy.
+Simulated: a Wiener filter at 20 ms of three minutes of open loop on day 0; R² on their last fifth, on another
+session of that day, and on later days; then closed loop, 30 trials each: day 0, day 0 with the cursor 300 ms
+late, and day 30. Recorded: a Wiener filter at 64 ms of each of some days; R² on its last fifth, and on every
+day that is 20 to 130 days later. R² is of x, y, vx, vy.
 """
 
 from __future__ import annotations
@@ -17,33 +18,20 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from close_loop import close_loop
+from in_process_loop import run_in_process
 from numpy.typing import NDArray
+from scored import session_r2
 
-from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.cli.common import number, table
-from rtdecode.decode.load import load_decoder
-from rtdecode.session.bins import behavior_at, bin_session
-from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 from rtdecode.tools.simulator.experiment import SimulatedDay, on_day, open_loop_session
 
-LEARNT_S, SCORED_S, TRIALS = 180.0, 60.0, 30
+TRAINING_S, SCORED_S, TRIALS = 180.0, 60.0, 30
 LATER = (3, 10, 30, 100)
-LEARN_ON = (7, 10, 13, 17)
-MONTHS = (20, 130)
-
-
-def scored(artifact: ModelArtifact, session: Session) -> NDArray[np.float64]:
-    """R² of each output on a whole session."""
-    assert session.behavior is not None
-    binned = bin_session(session, artifact.bin_width_s, 0)
-    values = np.empty((len(binned.counts), len(artifact.outputs)), np.float32)
-    load_decoder(artifact).run(binned.counts, values)
-    return r2(values, behavior_at(session.behavior, binned.t_bin))
+TRAINING_DAYS = (7, 10, 13, 17)
+DAYS_LATER = (20, 130)
 
 
 def four(values: NDArray[np.float64]) -> str:
@@ -51,26 +39,28 @@ def four(values: NDArray[np.float64]) -> str:
 
 
 def simulated(n_seeds: int) -> None:
-    """Print what simulated subjects give."""
+    """Print R² and closed-loop scores of simulated subjects."""
     rows, loops = [], []
     by_day: dict[str, list[NDArray[np.float64]]] = {}
     for seed in range(n_seeds):
         of = SimulatedDay(seed=seed)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "open.h5"
-            write_session(path, open_loop_session(of, LEARNT_S))
+            write_session(path, open_loop_session(of, TRAINING_S))
             fit = fit_sessions([path], "wiener", 0.02)
         found = {
-            "held out": fit.r2,
-            "day 0": scored(fit.artifact, open_loop_session(on_day(of, 0, 1), SCORED_S)),
+            "last fifth": fit.r2,
+            "day 0": session_r2(fit.artifact, open_loop_session(on_day(of, 0, 1), SCORED_S)),
         }
         for day in LATER:
-            found[f"day {day}"] = scored(fit.artifact, open_loop_session(on_day(of, day), SCORED_S))
+            found[f"day {day}"] = session_r2(fit.artifact, open_loop_session(on_day(of, day), SCORED_S))
         for name, values in found.items():
             by_day.setdefault(name, []).append(values)
         rows.append([str(seed), *(four(values) for values in found.values())])
         for name, day, late_s in (("day 0", 0, 0.0), ("300 ms late", 0, 0.3), ("day 30", 30, 0.0)):
-            scores = close_loop(on_day(of, day, 2), fit.artifact, trials=TRIALS, held_back_s=late_s).scores
+            scores = run_in_process(
+                on_day(of, day, 2), fit.artifact, trials=TRIALS, held_back_s=late_s
+            ).scores
             loops.append(
                 [
                     f"{seed}, {name}",
@@ -82,22 +72,22 @@ def simulated(n_seeds: int) -> None:
             )
     rows.append(["median", *(four(np.median(values, axis=0)) for values in by_day.values())])
     print(table(["seed", *by_day], rows))
-    print(table(["closed loop", "success", "acquired, s", "dial-in, s", "bits/s"], loops))
+    print(table(["closed loop", "success", "acquisition, s", "dial-in, s", "bits/s"], loops))
 
 
 def recorded(folder: Path) -> None:
-    """Print what recorded days give."""
+    """Print R² of recorded days."""
     paths = sorted(folder.glob("indy_*.h5"))
-    rows, months = [], []
-    for i in LEARN_ON:
+    rows, later = [], []
+    for i in TRAINING_DAYS:
         fit = fit_sessions([paths[i]], "wiener", 0.064)
-        rows.append([f"{paths[i].stem}, held out", four(fit.r2)])
+        rows.append([f"{paths[i].stem}, last fifth", four(fit.r2)])
         for path in paths[i + 1 :]:
             days = (_day(path) - _day(paths[i])).days
-            if MONTHS[0] <= days <= MONTHS[1]:
-                months.append(scored(fit.artifact, read_session(path)))
-    between = f"{MONTHS[0]} to {MONTHS[1]} days later, median of {len(months)} pairs"
-    rows.append([between, four(np.median(months, axis=0))])
+            if DAYS_LATER[0] <= days <= DAYS_LATER[1]:
+                later.append(session_r2(fit.artifact, read_session(path)))
+    between = f"{DAYS_LATER[0]} to {DAYS_LATER[1]} days later, median of {len(later)} pairs"
+    rows.append([between, four(np.median(later, axis=0))])
     print(table(["recorded", "   x     y    vx    vy"], rows))
 
 

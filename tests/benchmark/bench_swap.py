@@ -1,10 +1,10 @@
-"""What swaps do to the bins around them: 200 in 60 s, against as many quiet seconds of the same run.
+"""Effect of swaps on the bins around them: 200 in 60 s, compared with blocks of the same run without swaps.
 
 python tests/benchmark/bench_swap.py SESSION [--swaps 200] [--seconds 60] [--channels 64] [--kind alignnet]
 
-The session's first channels are replayed in a loop as events. Blocks of 5 s with swaps and without take
-turns, so that both see the same machine. Prints, for bins of each, when they were published after their end
-(ms), and for the bins at a swap and the two before, during which the next model was loaded.
+The session's first channels are replayed in a loop as events. Blocks of 5 s with swaps and without alternate,
+so that both have the same load of the machine. Prints the time from the end of a bin to its publication (ms)
+for both, and for the bins at a swap and the two before, during which the next model is loaded.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def first_channels(session: Session, n: int) -> Session:
 
 
 def models_of(session: Path, kind: str, folder: Path) -> list[Path]:
-    """Two models that differ in nothing but their names' sake."""
+    """Two models that differ only slightly, so that they have different model ids."""
     settings = FitSettings(training=replace(ONE_DAY_TRAINING, steps=25))
     artifact = fit_sessions([session], kind, 0.02, settings=settings).artifact
     paths = []

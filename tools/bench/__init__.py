@@ -1,1 +1,1 @@
-"""`rtdecode bench`: how fast, beside what is possible."""
+"""`rtdecode bench`: latency and decoding time, with their lower bounds."""

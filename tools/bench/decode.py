@@ -1,6 +1,7 @@
-"""`rtdecode bench decode`: what a bin costs, by engine, kind of model, channels and spikes.
+"""`rtdecode bench decode`: decoding time of a bin, by engine, kind of model, channels and spikes.
 
-All is measured in one run, a part of each row in turn, so that what else the machine does meets all alike.
+Everything is measured in one run, a part of each row in turn, so that the load of the machine affects all
+rows alike.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ F4 = NDArray[np.float32]
 
 CHANNELS = (64, 128, 256, 512, 1024)
 RATE_HZ = 15.0
-#: Spikes in a bin beside those of the first row: a quarter of them, as many, and four times as many.
+#: Spikes per bin, relative to the first row.
 LOADS = (0.25, 1.0, 4.0)
 
 WINDOW_BINS = 100
 TRAIN_S = 40.0
-#: One bin of these for so many of the engine that runs live: they take that much longer.
+#: Bins of the live engine per bin of these, which are slower.
 SLOWER = {"torch step": 3, "torch window": 30, "spikingjelly window": 100}
 FEWEST_BINS = 20
 ROUNDS = 5
@@ -48,21 +49,21 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Timing:
-    """One row: what a bin costs.
+    """One row: decoding time of a bin.
 
     Attributes:
-        engine: "numba step", the one that runs live; "torch step", the same folded network bin by bin in
-            torch; "torch window", in every bin the same over the last 2 s; "spikingjelly window", in every
-            bin the network as it was trained over the last 2 s, with spikingjelly's neurons.
+        engine: "numba step", the live engine; "torch step", the same folded network bin by bin in torch;
+            "torch window", the same over the last 2 s in every bin; "spikingjelly window", the trained
+            network over the last 2 s in every bin, with spikingjelly's neurons.
         kind: of the model.
         channels, rate_hz: of the array, and spikes per second and channel.
-        p50_us, p99_us, mean_us: of a bin, in µs. An AlignNet's levels tick in every second and fourth bin, so
-            bins differ.
-        bins: measured.
-        spikes_per_bin: all channels together, on average.
-        firing: part of the neurons that fire in a frame; None where none spike.
-        effective_acs, dense_macs: accumulations in a bin, on average, and multiply-adds if every input
-            counted; None for engines that do not go by spikes.
+        p50_us, p99_us, mean_us: time per bin, µs. Levels of an AlignNet are updated in every second or fourth
+            bin, so bins differ.
+        bins: number of measured bins.
+        spikes_per_bin: mean over bins, all channels together.
+        firing: fraction of neurons that fire in a frame; None for models without spiking neurons.
+        effective_acs, dense_macs: mean accumulations per bin, and multiply-adds if every input were used;
+            None for engines that are not event-driven.
     """
 
     engine: str
@@ -81,16 +82,16 @@ class Timing:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A quotient of two medians, and what DESIGN.md §13 wants of it."""
+    """A ratio of two medians, and its target."""
 
     what: str
     value: float
-    wanted: str
+    target: str
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Something to time: `decode` takes each of `inputs`, u1[C] or u1[bins, C], into `out`."""
+    """One case to time: `decode` decodes each of `inputs`, u1[C] or u1[bins, C], into `out`."""
 
     about: dict[str, Any]
     decode: Callable[[U1, F4], None]
@@ -102,12 +103,12 @@ def run_bench(bins: int, channels: Sequence[int], print_line: Callable[[str], No
     """Time everything.
 
     Args:
-        bins: of the engine that runs live, at least 20; what is slower is timed for fewer.
-        channels: of the arrays, the fewest first.
-        print_line: told what is going on.
+        bins: number of bins of the live engine, at least 20; slower engines get fewer.
+        channels: of the arrays, in increasing order.
+        print_line: prints a line.
 
     Returns:
-        Rows; the first is the default network of the first array in the engine that runs live.
+        Rows; the first is the default network of the first array in the live engine.
 
     Raises:
         RtdecodeError: torch or spikingjelly is not installed.
@@ -117,43 +118,37 @@ def run_bench(bins: int, channels: Sequence[int], print_line: Callable[[str], No
         import torch
     except ModuleNotFoundError as error:
         raise RtdecodeError(
-            f"the benchmark runs networks in torch, and {error.name} is not installed",
+            f"the benchmark runs networks in torch, but {error.name} is not installed",
             fix="pip install 'rtdecode[train]'",
         ) from error
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        print_line("making networks and filters")
+        print_line("preparing networks and filters")
         cases = [*_engine_cases(channels[0], bins), *_array_cases(channels, bins)]
-        print_line(f"timing {len(cases)} of them")
+        print_line(f"timing {len(cases)} cases")
         return _timed(cases)
     finally:
         torch.set_num_threads(threads)
 
 
 def ratios(timings: Sequence[Timing]) -> list[Ratio]:
-    """What DESIGN.md §13 speaks of, from the rows of one run."""
+    """The ratios with targets, from the rows of one run."""
     live = timings[0]
     found = [Ratio("numba step of an alignnet, p50 in µs", live.p50_us, "≤ 30")]
     for row in timings:
         if row.kind == live.kind and row.engine != live.engine:
-            wanted = "≥ 20" if row.engine == "torch step" else "≥ 500"
-            found.append(Ratio(f"{row.engine} / numba step", row.p50_us / live.p50_us, wanted))
-    as_many = [
+            target = "≥ 20" if row.engine == "torch step" else "≥ 500"
+            found.append(Ratio(f"{row.engine} / numba step", row.p50_us / live.p50_us, target))
+    equal_spikes = [
         row
         for row in timings
         if (row.engine, row.kind) == (live.engine, live.kind)
         and np.isclose(row.channels * row.rate_hz, live.channels * live.rate_hz)
     ]
-    widest = as_many[-1]
-    found.append(
-        Ratio(
-            f"{widest.channels} / {live.channels} channels, as many spikes",
-            widest.p50_us / live.p50_us,
-            "≤ 1.5",
-        )
-    )
-    return found
+    largest = equal_spikes[-1]
+    what = f"{largest.channels} / {live.channels} channels, equal spikes"
+    return [*found, Ratio(what, largest.p50_us / live.p50_us, "≤ 1.5")]
 
 
 def _engine_cases(n_channels: int, bins: int) -> Iterator[Case]:
@@ -201,13 +196,13 @@ def _decode_window(nets: Sequence[Network]) -> Callable[[U1, F4], None]:
 
 
 def _array_cases(channels: Sequence[int], bins: int) -> Iterator[Case]:
-    """The engine that runs live on arrays of any size, with as many spikes in each."""
+    """The live engine on arrays of all sizes, with equal spikes per bin."""
     from rtdecode.tools.bench.networks import as_artifact, poisson_counts, random_networks
 
     for load in LOADS:
         for n_channels in channels:
             if load == 1.0 and n_channels == channels[0]:
-                continue  # the first of all rows
+                continue  # already in the first row
             rate_hz = load * RATE_HZ * channels[0] / n_channels
             artifact = as_artifact(random_networks("alignnet", n_channels, rate_hz))
             yield _live_case(artifact, poisson_counts(n_channels, rate_hz, bins), rate_hz)
@@ -253,7 +248,7 @@ def _timed(cases: Sequence[Case]) -> list[Timing]:
     for turn in range(ROUNDS):
         for case, share, spent_ns in zip(cases, shares, elapsed_ns, strict=True):
             part = share[turn * len(share) // ROUNDS : (turn + 1) * len(share) // ROUNDS]
-            case.decode(part[0], case.out)  # caches are another's by now
+            case.decode(part[0], case.out)  # warm the caches, which another case has used
             spent_ns += _time(case.decode, part, case.out)
     timings = []
     for case, spent_ns in zip(cases, elapsed_ns, strict=True):
@@ -267,7 +262,7 @@ def _timed(cases: Sequence[Case]) -> list[Timing]:
 
 
 def _share(case: Case) -> Sequence[U1]:
-    """The inputs to time, spread over all, and at least `FEWEST_BINS`."""
+    """The inputs to time: fewer for slower engines, but at least `FEWEST_BINS`."""
     n = max(FEWEST_BINS, len(case.inputs) // SLOWER.get(case.about["engine"], 1))
     return case.inputs[: min(n, len(case.inputs))]
 

@@ -2,8 +2,8 @@
 
     python -m rtdecode.tools.bench.hops --stream B --seconds 60 --endpoint tcp://127.0.0.1:5999
 
-Prints one JSON map: quantiles of arrival − stamp at a bare inlet, in ms. Every 20 ms it publishes a
-message of a cursor's size with the time it was sent, for whoever measures the hop.
+Prints one JSON object: quantiles of arrival − stamp at a bare inlet, in ms. Every 20 ms it publishes a
+message of a cursor's size with the time of sending, from which the subscriber measures the hop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PULL_S = 0.02
 
 
 def main() -> None:
-    """Listen and publish until the time is up."""
+    """Receive and publish until the time is up."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stream", required=True)
     parser.add_argument("--seconds", type=float, default=60.0)

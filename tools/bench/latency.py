@@ -1,4 +1,4 @@
-"""`rtdecode bench latency`: from the end of a bin to the cursor received, beside what is possible."""
+"""`rtdecode bench latency`: from the end of a bin to the cursor received, and its lower bound."""
 
 from __future__ import annotations
 
@@ -19,27 +19,33 @@ from rtdecode.artifact import write_artifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.write import write_session
-from rtdecode.tools.listener import Listener
+from rtdecode.tools.capture import CursorSubscriber, Received
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
+from rtdecode.tools.ranges import check_range
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 TRAIN_S = 60.0
 READY_S = 60.0
 
-#: Bins left out at the start: the first seconds of the source and the grace finding its place.
-SETTLE_BINS = 100
+#: Bins left out at the start, while the source starts and the grace adapts to it.
+SKIPPED_BINS = 100
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyBench:
-    """What is measured: the array, how often its source pushes, and how many bins.
+    """Settings of the benchmark.
 
-    With `push_ms` 0 the source pushes each spike by itself.
+    Attributes:
+        n_channels: channels of the simulated array.
+        rate_hz: spikes per second and channel.
+        push_ms: interval between the source's pushes, ms; 0 to push each spike by itself.
+        bins: number of bins to measure.
+        record: whether the daemon records at the same time.
 
     Raises:
-        RtdecodeError: a push interval that no source keeps.
+        RtdecodeError: the push interval is out of range.
     """
 
     n_channels: int = 64
@@ -49,20 +55,20 @@ class LatencyBench:
     record: bool = False
 
     def __post_init__(self) -> None:
-        if not (self.push_ms == 0 or 0.1 <= self.push_ms <= 1000):
-            raise RtdecodeError("must be 0, or lie between 0.1 and 1000 milliseconds", where="--push")
+        fine = self.push_ms == 0 or 0.1 <= self.push_ms <= 1000
+        check_range("--push", fine, "0, or between 0.1 and 1000 ms", self.push_ms)
 
 
 def run_bench(bench: LatencyBench, print_line: Callable[[str], None]) -> dict[str, Any]:
     """Run source, daemon, bare inlet and subscriber as separate processes and threads.
 
     Returns:
-        The document that `--json` prints: all in ms. `hops_ms` holds the source's delivery delay
-        (arrival − stamp at the bare inlet) and the bare ZeroMQ hop; `limit_ms` is the 99.9 % quantile of
-        the one plus the median of the other.
+        The document that `--json` prints, times in ms. `hops_ms` has the source's delivery delay (arrival −
+        stamp at the bare inlet) and the bare ZeroMQ hop; `limit_ms` is p99.9 of the first plus the median of
+        the second.
 
     Raises:
-        RtdecodeError: bins went missing, or a part did not start.
+        RtdecodeError: bins are missing, or a process did not start.
     """
     with tempfile.TemporaryDirectory(prefix="rtdecode-bench-") as name:
         folder = Path(name)
@@ -80,27 +86,17 @@ def _measure(
     rig: LoopbackRig, bench: LatencyBench, model: Path, print_line: Callable[[str], None]
 ) -> dict[str, Any]:
     cursor, control, hop = free_endpoint(), free_endpoint(), free_endpoint()
-    seconds = (bench.bins + SETTLE_BINS) * 0.02
+    seconds = (bench.bins + SKIPPED_BINS) * 0.02
     source = ["--stream", "bench", "--channels", str(bench.n_channels), "--rate", str(bench.rate_hz)]
     source += ["--push", str(bench.push_ms), "--seconds", str(seconds + 20)]
-    serve = [
-        "serve",
-        "--stream",
-        "bench",
-        "--model",
-        str(model),
-        "--bind",
-        cursor,
-        "--control",
-        control,
-        "--json",
-    ]
+    serve = ["serve", "--stream", "bench", "--model", str(model)]
+    serve += ["--bind", cursor, "--control", control, "--json"]
     if bench.record:
         serve += ["--record", str(rig.folder / "bench.h5")]
     hops_s: list[float] = []
     enough = threading.Event()
-    hop_thread = threading.Thread(target=_listen_to_hops, args=(hop, hops_s, enough), daemon=True)
-    listener = Listener(cursor, pylsl.local_clock)
+    hop_thread = threading.Thread(target=_receive_hops, args=(hop, hops_s, enough), daemon=True)
+    subscriber = CursorSubscriber(cursor, pylsl.local_clock)
     try:
         rig.start("source", source, module="rtdecode.tools.bench.spike_source")
         rig.start("serve", serve)
@@ -112,31 +108,34 @@ def _measure(
         )
         hop_thread.start()
         print_line(f"measuring {bench.bins} bins, {seconds:.0f} s")
-        heard = listener.listen(seconds + READY_S, bins=bench.bins + SETTLE_BINS)
+        received = subscriber.receive(seconds + READY_S, bins=bench.bins + SKIPPED_BINS)
         enough.set()
         bare.wait(READY_S)
         lsl = json.loads(rig.end("bare"))
         status = json.loads(rig.end("serve").strip().splitlines()[-1])
         rig.end("source", must_succeed=False)
     finally:
-        listener.close()
-    if len(heard.cursors) < bench.bins + SETTLE_BINS or heard.gaps():
+        subscriber.close()
+    if len(received.cursors) < bench.bins + SKIPPED_BINS or received.missing():
         raise RtdecodeError(
-            f"only {len(heard.cursors)} bins came, {heard.gaps()} missing", where="bench latency"
+            f"{len(received.cursors)} of {bench.bins + SKIPPED_BINS} bins were received, "
+            f"{received.missing()} between them are missing",
+            where="bench latency",
+            fix="end other programs that use the processor, and run it again",
         )
-    return _document(bench, heard.cursors[SETTLE_BINS:], heard.received_s[SETTLE_BINS:], lsl, hops_s, status)
+    return _document(bench, received, lsl, hops_s, status)
 
 
 def _document(
     bench: LatencyBench,
-    cursors: list[dict[str, Any]],
-    received: list[float],
+    received: Received,
     lsl: dict[str, float],
     hops_s: list[float],
     status: dict[str, Any],
 ) -> dict[str, Any]:
+    cursors = received.cursors[SKIPPED_BINS:]
+    received_s = np.array(received.received_s[SKIPPED_BINS:])
     t_bin, t_close, t_pub = (np.array([c[key] for c in cursors]) for key in ("t_bin", "t_close", "t_pub"))
-    received_s = np.array(received)
     zmq_ms = {name: float(np.percentile(hops_s, q) * 1e3) for name, q in (("p50", 50), ("p99", 99))}
     return {
         "channels": bench.n_channels,
@@ -163,7 +162,7 @@ def _quantiles(seconds: Any) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in zip(QUANTILES, found, strict=True)}
 
 
-def _listen_to_hops(endpoint: str, hops_s: list[float], enough: threading.Event) -> None:
+def _receive_hops(endpoint: str, hops_s: list[float], enough: threading.Event) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.SUB)
     socket.setsockopt(zmq.SUBSCRIBE, b"hop")

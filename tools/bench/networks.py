@@ -1,4 +1,4 @@
-"""Networks to be timed: weights at random, and as active as trained ones."""
+"""Networks for timing: random weights, and as active as trained networks."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ _CALIBRATION_WINDOWS, _CALIBRATION_BINS = 8, 200
 
 
 def random_networks(kind: str, n_channels: int, rate_hz: float, seed: int = 0) -> list[Network]:
-    """The members of a model as `fit` makes it, for Poisson counts of some rate, in evaluation mode.
+    """The networks of an ensemble as `fit` makes it, for Poisson counts, in evaluation mode.
 
-    Batch normalisation has seen such counts, so that a fifth or so of an AlignNet's neurons fire in a frame.
+    BatchNorm statistics are estimated on such counts, so that about a fifth of an AlignNet's neurons fire in
+    a frame.
 
     Args:
         kind: "alignnet" or "gru".
         n_channels: of the array.
         rate_hz: spikes per second and channel.
-        seed: of the weights and of the counts that they see here.
+        seed: of the weights and of the counts.
     """
     expected = rate_hz * BIN_WIDTH_S
     nets = new_members(kind, n_channels, OUTPUTS, BIN_WIDTH_S, seed, ONE_DAY)
@@ -51,7 +52,7 @@ def random_networks(kind: str, n_channels: int, rate_hz: float, seed: int = 0) -
         )
         for module in net.eval().modules():
             if isinstance(module, nn.BatchNorm1d):
-                module.momentum = None  # the mean over all that it sees, not a running one
+                module.momentum = None  # cumulative mean instead of a running one
                 module.train()
         with torch.no_grad():
             net.decode(counts, _SESSION)
@@ -60,26 +61,26 @@ def random_networks(kind: str, n_channels: int, rate_hz: float, seed: int = 0) -
 
 
 def as_artifact(nets: Sequence[Network]) -> ModelArtifact:
-    """The model of these members as the engine steps it."""
+    """The model of these networks, as the engine steps it."""
     return export_members(nets, _SESSION, BIN_WIDTH_S, OUTPUTS)
 
 
 def poisson_counts(n_channels: int, rate_hz: float, n_bins: int, seed: int = 1) -> NDArray[np.uint8]:
-    """Counts u1[n_bins, n_channels] of channels that fire at this rate, one independent of the other."""
+    """Independent Poisson counts u1[n_bins, n_channels] at one rate."""
     counts = np.random.default_rng(seed).poisson(rate_hz * BIN_WIDTH_S, size=(n_bins, n_channels))
     return np.minimum(counts, np.iinfo(np.uint8).max).astype(np.uint8)
 
 
 class SpikingjellyLIF(LIF):
-    """The reference's neuron in place of `LIF`."""
+    """The neuron of the reference implementation in place of `LIF`."""
 
     def fire(self, current: Tensor) -> Fired:
-        """Spikes and charges f4[…, T] of neurons at rest to currents f4[…, T]."""
+        """Spikes and pre-reset membrane potentials f4[…, T] for currents f4[…, T], from rest."""
         return spikingjelly_lif(current, current.new_zeros(current.shape[:-1]))
 
 
 def with_spikingjelly(net: Network) -> Network:
-    """The same network, its neurons exchanged for spikingjelly's; changes `net`."""
+    """The same network with spikingjelly's neurons; changes `net`."""
     for module in net.modules():
         if isinstance(module, ConvUnit) and not isinstance(module.neuron, nn.ReLU):
             module.neuron = SpikingjellyLIF()

@@ -1,4 +1,4 @@
-"""A source of Poisson spikes for benchmarks: the `events` layout with true stamps.
+"""A source of Poisson spikes for benchmarks: the `events` layout with exact timestamps.
 
 python -m rtdecode.tools.bench.spike_source --stream B --channels 64 --rate 15 --push 1 --seconds 70
 """
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pylsl
 
+from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.lsl_config import silence_liblsl
-from rtdecode.serve.lsl_out import describe_columns
-from rtdecode.tools.replay.outlets import OUTLET_BUFFER
+from rtdecode.tools.replay.outlets import open_event_outlet
 
 F8 = npt.NDArray[np.float64]
 
@@ -31,10 +31,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     silence_liblsl()
-    info = pylsl.StreamInfo(given.stream, "Spikes", 3, 0.0, "int32", f"rtdecode-source:{given.stream}")
-    info.desc().append_child_value("n_channels", str(given.channels))
-    describe_columns(info, ("channel", "unit", "seq"), ("", "", ""))
-    outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
+    outlet = open_event_outlet(given.stream, Layout.EVENTS, given.channels, f"rtdecode-source:{given.stream}")
     rng = np.random.default_rng(given.seed)
     rate_hz = given.channels * given.rate
     seq = 0
@@ -52,7 +49,7 @@ def main() -> None:
 
 
 def pushed_together(rate_hz: float, push_s: float, seconds: float, rng: np.random.Generator) -> Iterator[F8]:
-    """Waits on a grid of `push_s` and gives the stamps of the spikes since the last point, if any: f8[n]."""
+    """Every `push_s`, yield the times of the spikes since the last push, if any: f8[n]."""
     start = due = since = pylsl.local_clock()
     while since - start < seconds:
         due = max(due + push_s, since)
@@ -64,7 +61,7 @@ def pushed_together(rate_hz: float, push_s: float, seconds: float, rng: np.rando
 
 
 def pushed_alone(rate_hz: float, seconds: float, rng: np.random.Generator) -> Iterator[F8]:
-    """Waits for each spike to happen and gives its stamp: f8[1]."""
+    """Wait for each spike, then yield its time: f8[1]."""
     stamp = pylsl.local_clock()
     end = stamp + seconds
     while (stamp := stamp + rng.exponential(1.0 / rate_hz)) < end:

@@ -1,9 +1,9 @@
 """`rtdecode demo`: the whole product in closed loop on this machine, without hardware and without data.
 
-A simulated subject steers a cursor with the model that ships (day 0); a month later its array has drifted and
-the same model fails (day 30); two minutes of hand movements are recorded, `rtdecode calibrate` adapts the
-model to them and swaps it into the running daemon, and the subject goes on (day 30 calibrated). Every part is
-a process of its own that a person could have started.
+A simulated subject steers a cursor with the included model `sim` (day 0). A month later its array has drifted
+and the same model fails (day 30). Two minutes of hand movements are recorded, `rtdecode calibrate` adapts the
+model to them and swaps it into the running daemon, and the subject continues (day 30 calibrated). Every part
+is a process that a user could start.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import find_model
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
-from rtdecode.tools.capture import LISTENING, Cursors
+from rtdecode.tools.capture import SUBSCRIBED, Cursors
 from rtdecode.tools.demo.phases import Phase, score_phase, swapped_at, trials_between
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 
 MODEL, STREAM = "sim", "demo"
 
-#: The subject that the model was trained on, the day on which it fails, and what is recorded then.
+#: The subject that the model was trained on, the day on which it fails, and the recorded time of that day, s.
 SUBJECT, DAY, CALIBRATION_S = 4, 30, 120
 
-#: Of the targets, mm: a fresh decoder holds all of them, and an old one does not.
+#: Target radius, mm, at which a fresh decoder holds all targets and an old one does not.
 RADIUS_MM = 18
 
-#: Hand movements to learn from go further than the targets, or a decoder falls short of those at the edge.
+#: Training movements reach beyond the targets, since otherwise a decoder falls short of targets at the edge.
 HANDS = ("--task", "random-target", "--reach", "120", "--hold", "400")
 
-#: How long the first phase runs, the second before it is calibrated (which takes no time to speak of where
-#: nothing is trained), and the third.
+#: Duration of the first phase, of the second before the calibration (longer if that does not train, and is
+#: thus fast), and of the third.
 DAY_0_S, BEFORE_S, BEFORE_READOUT_S, AFTER_S = 24.0, 14.0, 24.0, 26.0
 
-#: Compiling for the first time and a slow machine included.
+#: Long enough for a first compilation and a slow machine.
 READY_S, BUDGET_S, CALIBRATED_WITHIN_S = 60.0, 30, 90.0
 
 POLL_S = 0.1
 
 NAMES = ("day 0", "day 30", "day 30 calibrated")
 
-#: Shows what happens: given the endpoints of cursor and task, for as long as the context is open.
+#: Displays the demo while its context is open; takes the endpoints of cursor and task.
 Watch = Callable[[str, str], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
-class Story:
-    """What came of it.
+class DemoResult:
+    """The result of a demo.
 
     Attributes:
-        outputs: names of what the model decodes.
-        phases: three.
-        sessions: of the subject, each with its phase's trials.
-        calibration: what `rtdecode calibrate --json` said.
-        seconds: how long it all took.
+        outputs: names of the decoded values.
+        phases: three phases.
+        sessions: of the subject, each with the trials of its phase.
+        calibration: the document of `rtdecode calibrate --json`.
+        seconds: total duration.
     """
 
     outputs: tuple[str, ...]
@@ -72,7 +72,7 @@ class Story:
     seconds: float
 
     def document(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """The document that `--json` prints."""
         kept = ("rung", "seconds", "deployed", "reason", "scores", "holdout", "notes")
         return {
             "outputs": list(self.outputs),
@@ -82,22 +82,22 @@ class Story:
         }
 
 
-def run_demo(print_line: Callable[[str], None], *, seed: int = 0, watch: Watch | None = None) -> Story:
-    """Run the story.
+def run_demo(print_line: Callable[[str], None], *, seed: int = 0, watch: Watch | None = None) -> DemoResult:
+    """Run the demo.
 
     Args:
-        print_line: takes a line on what happens.
+        print_line: prints a line.
         seed: of targets, noise and spikes.
-        watch: shows it meanwhile.
+        watch: displays the demo, or None.
 
     Raises:
-        RtdecodeError: some part of it did not work.
+        RtdecodeError: a part of it failed.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rtdecode-demo-") as name, LoopbackRig(Path(name)) as rig:
-        # What is calibrated here is nobody's current model.
+        # The user's models stay as they are.
         rig.set_environment("XDG_DATA_HOME", name)
-        return _Telling(rig, print_line, seed, watch or _unwatched, started).tell()
+        return _Demo(rig, print_line, seed, watch or _unwatched, started).run()
 
 
 def _unwatched(cursor: str, task: str) -> AbstractContextManager[object]:
@@ -105,8 +105,8 @@ def _unwatched(cursor: str, task: str) -> AbstractContextManager[object]:
 
 
 @dataclass
-class _Telling:
-    """The story while it is told."""
+class _Demo:
+    """A running demo."""
 
     rig: LoopbackRig
     print_line: Callable[[str], None]
@@ -117,7 +117,7 @@ class _Telling:
     control: str = field(default_factory=free_endpoint)
     task: str = field(default_factory=free_endpoint)
 
-    def tell(self) -> Story:
+    def run(self) -> DemoResult:
         model = read_artifact(find_model(MODEL), train=False)
         rig, print_line = self.rig, self.print_line
         print_line(
@@ -125,27 +125,25 @@ class _Telling:
         )
         serve = ["serve", "--stream", STREAM, "--model", MODEL, "--bind", self.cursor]
         rig.start("serve", [*serve, "--control", self.control, "--timeout", str(READY_S)])
-        rig.start("hear", [self.cursor, "heard.npz"], module="rtdecode.tools.capture")
-        rig.await_line("hear", LISTENING, READY_S)
+        rig.start("capture", [self.cursor, "cursors.npz"], module="rtdecode.tools.capture")
+        rig.await_line("capture", SUBSCRIBED, READY_S)
         with self.watch(self.cursor, self.task):
-            print_line(
-                "day 0: a simulated subject steers the cursor, as on the days that the model has learnt from"
-            )
+            print_line("day 0: a simulated subject steers the cursor; the model was trained on such days")
             self._subject("day0", 0)
             self._live("day0", DAY_0_S)
             rig.end("day0")
-            print_line(f"day {DAY}: units have turned, come and gone; the model is the same")
+            print_line(f"day {DAY}: the tuning has drifted and units were replaced; the model is the same")
             self._subject("day30", DAY)
             self._live("day30", BEFORE_S if torch_is_installed() else BEFORE_READOUT_S)
             calibration = self._calibrate()
             self._live("day30", AFTER_S)
             rig.end("day30")
         rig.end("serve")
-        rig.end("hear")
-        return self._story(model.output_names, calibration)
+        rig.end("capture")
+        return self._result(model.output_names, calibration)
 
     def _subject(self, name: str, day: int) -> None:
-        """Start the subject of a day, and wait until it has a cursor to steer."""
+        """Start the subject of a day, and wait until it receives a cursor."""
         given = ["subject", "--seed", str(SUBJECT), "--day", str(day), "--session", str(self.seed)]
         given += ["--stream", STREAM, "--radius", str(RADIUS_MM)]
         given += ["--cursor", self.cursor, "--task-bind", self.task, "--output", f"{name}.h5", "--json"]
@@ -153,39 +151,39 @@ class _Telling:
         self.rig.await_line(name, "the cursor is there", READY_S)
 
     def _live(self, name: str, seconds: float) -> None:
-        """Let a subject steer for a while.
+        """Let a subject steer for some time.
 
         Raises:
-            RtdecodeError: it ended, or the daemon did.
+            RtdecodeError: the subject or the daemon ended.
         """
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for each in (name, "serve"):
                 if self.rig.ended(each):
-                    raise RtdecodeError(f"ended early: {self.rig.said(each)[-500:]}", where=each)
+                    raise self.rig.failure(each, "ended early")
             time.sleep(POLL_S)
 
     def _calibrate(self) -> dict[str, Any]:
-        """Record hand movements of today, calibrate to them, and swap, beside the subject that steers."""
+        """Record hand movements of the day, calibrate to them and swap, while the subject steers."""
         self.print_line(
-            f"recording {CALIBRATION_S / 60:g} minutes of hand movements (as fast as they can be simulated)"
+            f"recording {CALIBRATION_S / 60:g} minutes of hand movements (simulated faster than real time)"
         )
         today = ["subject", "--open-loop", "today.h5", "--seconds", str(CALIBRATION_S)]
         today += ["--seed", str(SUBJECT), "--day", str(DAY)]
-        self._done("today", [*today, "--session", str(self.seed + 1), *HANDS, "--json"])
-        without = (
-            "" if torch_is_installed() else "; without PyTorch it reads the model out anew and does not train"
+        self._complete("today", [*today, "--session", str(self.seed + 1), *HANDS, "--json"])
+        method = "" if torch_is_installed() else "; without PyTorch only its readout is fitted"
+        self.print_line(
+            f"rtdecode calibrate today.h5 --deploy: adapting the model while the daemon runs{method}"
         )
-        self.print_line(f"rtdecode calibrate today.h5 --deploy: adapting, while the daemon goes on{without}")
         given = ["calibrate", "today.h5", "--base", MODEL, "--stream", STREAM, "--deploy", self.control]
-        told = self._done("calibrate", [*given, "--budget", str(BUDGET_S), "--json"], refusing=True)
-        result: dict[str, Any] = json.loads(told)
+        given += ["--budget", str(BUDGET_S), "--json"]
+        result: dict[str, Any] = json.loads(self._complete("calibrate", given, may_refuse=True))
         if not result["deployed"]:
             raise RtdecodeError(
-                f"today's model does not decode ({result['rung']}): {result['reason']}; "
-                f"{self.rig.said('calibrate').strip().splitlines()[-1]}",
+                f"the calibrated model is not deployed ({result['rung']}): {result['reason']}; "
+                f"{self.rig.stderr('calibrate').strip().splitlines()[-1]}",
                 where="calibrate",
-                fix="leave the machine to the demo, which needs it to train, and run it again",
+                fix="end other programs, since the training needs the processor, and run the demo again",
             )
         self.print_line(
             f"calibrated in {result['seconds']:.1f} s ({result['rung']}), swapped in between two bins: "
@@ -193,31 +191,31 @@ class _Telling:
         )
         return result
 
-    def _done(self, name: str, arguments: list[str], *, refusing: bool = False) -> str:
-        """Run a command to its end beside the daemon; returns what it printed.
+    def _complete(self, name: str, arguments: list[str], *, may_refuse: bool = False) -> str:
+        """Run a command to its end while the daemon runs, and return its stdout.
 
-        With `refusing` its exit status says whether it refused, and is not looked at if it printed something.
+        With `may_refuse` its exit status is ignored if it printed something.
         """
         self.rig.start(name, arguments)
         deadline = time.monotonic() + CALIBRATED_WITHIN_S
         while not self.rig.ended(name):
             if time.monotonic() > deadline:
-                raise RtdecodeError(f"did not end within {CALIBRATED_WITHIN_S:g} s", where=name)
+                raise self.rig.failure(name, f"did not end within {CALIBRATED_WITHIN_S:g} s")
             time.sleep(POLL_S)
-        told = self.rig.end(name, must_succeed=not refusing)
-        if not told:
-            raise RtdecodeError(f"printed nothing: {self.rig.said(name)[-500:]}", where=name)
-        return told
+        output = self.rig.end(name, must_succeed=not may_refuse)
+        if not output:
+            raise self.rig.failure(name, "did not print its result")
+        return output
 
-    def _story(self, outputs: tuple[str, ...], calibration: dict[str, Any]) -> Story:
+    def _result(self, outputs: tuple[str, ...], calibration: dict[str, Any]) -> DemoResult:
         folder = self.rig.folder
         first, later = read_session(folder / "day0.h5"), read_session(folder / "day30.h5")
-        heard = Cursors.load(folder / "heard.npz")
-        swap_s = swapped_at(heard)
+        cursors = Cursors.load(folder / "cursors.npz")
+        swap_s = swapped_at(cursors)
         sessions = (
             first,
             trials_between(later, float("-inf"), swap_s),
             trials_between(later, swap_s, float("inf")),
         )
-        phases = [score_phase(*each, heard, outputs) for each in zip(NAMES, sessions, strict=True)]
-        return Story(outputs, tuple(phases), sessions, calibration, time.monotonic() - self.started)
+        phases = [score_phase(*each, cursors, outputs) for each in zip(NAMES, sessions, strict=True)]
+        return DemoResult(outputs, tuple(phases), sessions, calibration, time.monotonic() - self.started)

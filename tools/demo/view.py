@@ -1,4 +1,4 @@
-"""The demo on a terminal: what is told, above what a monitor of the daemon shows."""
+"""The demo on a terminal: its lines, above the monitor of the daemon."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState
 from rtdecode.monitor.terminal import REDRAW_S, STYLES
 
-#: Lines that were told last and still stand there, on a terminal of that height and on a lower one.
+#: Number of last lines on a terminal of at least that height; a lower one shows one line.
 LINES, TALL = 3, 40
 
 ENDING = "Ctrl-C ends the demo"
@@ -25,18 +25,18 @@ ENDING = "Ctrl-C ends the demo"
 
 @dataclass(frozen=True)
 class Page:
-    """What is shown at `now_s`, fitted to the terminal when it is drawn."""
+    """The screen at `now_s`, fitted to the terminal when it is drawn."""
 
-    told: tuple[str, ...]
+    lines: tuple[str, ...]
     state: MonitorState
     now_s: float
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         width, height = options.max_width, options.size.height
         unicode = options.encoding.startswith("utf")
-        told = self.told[-LINES if height >= TALL else -1 :]
-        lines = [fitted([Part(line, "label", cut=True)], "", width) for line in told[:-1]]
-        lines += [fitted([Part(line, "title", cut=True)], "", width) for line in told[-1:]]
+        last = self.lines[-LINES if height >= TALL else -1 :]
+        lines = [fitted([Part(line, "label", cut=True)], "", width) for line in last[:-1]]
+        lines += [fitted([Part(line, "title", cut=True)], "", width) for line in last[-1:]]
         room = max(height - len(lines), 1)
         lines += screen(self.state, self.now_s, width, room, unicode=unicode, ending=ENDING)
         for i, line in enumerate(lines[:height]):
@@ -48,26 +48,26 @@ class Page:
 
 @dataclass
 class DemoView:
-    """Takes what is told, and draws while it is watched.
+    """Prints lines, or draws them with the monitor while the demo is watched.
 
     Args:
         console: a terminal.
     """
 
     console: Console
-    _told: list[str] = field(default_factory=list)
+    _lines: list[str] = field(default_factory=list)
     _watched: bool = False
 
     def print_line(self, line: str) -> None:
-        """Take a line; before and after the picture it is printed."""
-        self._told.append(line)
+        """Print a line, or show it on the screen while it is drawn."""
+        self._lines.append(line)
         if not self._watched:
             self.console.print(line, markup=False, highlight=False)
 
     @contextmanager
     def watch(self, cursor: str, task: str) -> Iterator[None]:
-        """Draw a daemon and its task until the context ends; then print what was told meanwhile."""
-        stopping, n_before = threading.Event(), len(self._told)
+        """Draw a daemon and its task until the context ends; then print the lines since its start."""
+        stopping, n_before = threading.Event(), len(self._lines)
         drawing = threading.Thread(target=self._draw, args=(cursor, task, stopping), daemon=True)
         self._watched = True
         drawing.start()
@@ -77,7 +77,7 @@ class DemoView:
             stopping.set()
             drawing.join()
             self._watched = False
-            for line in self._told[n_before:]:
+            for line in self._lines[n_before:]:
                 self.console.print(line, markup=False, highlight=False)
 
     def _draw(self, cursor: str, task: str, stopping: threading.Event) -> None:
@@ -87,5 +87,5 @@ class DemoView:
             Live(console=self.console, screen=True, auto_refresh=False) as live,
         ):
             while not stopping.wait(REDRAW_S):
-                page = Page(tuple(self._told), state, listener.read_into(state))
+                page = Page(tuple(self._lines), state, listener.read_into(state))
                 live.update(page, refresh=True)

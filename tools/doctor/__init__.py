@@ -1,1 +1,1 @@
-"""`rtdecode doctor`: will this machine decode in time?"""
+"""`rtdecode doctor`: can this machine decode in time?"""

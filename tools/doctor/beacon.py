@@ -1,4 +1,4 @@
-"""A stream for `rtdecode doctor` to find: one stamped sample every few milliseconds, for a few seconds.
+"""A test stream that `rtdecode doctor` discovers: one timestamped sample every few milliseconds.
 
 python -m rtdecode.tools.doctor.beacon NAME
 """
@@ -12,18 +12,18 @@ import pylsl
 
 PUSH_EVERY_S = 0.004
 
-#: Whoever looks for it ends it before; this is for one that died.
-LIVES_S = 30.0
+#: The check ends this process earlier, unless the check itself died.
+LIFETIME_S = 30.0
 
 
 def main() -> None:
-    """Say "ready" once the outlet is open, then push until the time is up."""
+    """Print "ready" once the outlet is open, then push until the time is up."""
     name = sys.argv[1]
     outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Doctor", 1, 0.0, "double64", name))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     start = time.monotonic()
-    while time.monotonic() - start < LIVES_S:
+    while time.monotonic() - start < LIFETIME_S:
         outlet.push_sample([0.0], pylsl.local_clock())
         time.sleep(PUSH_EVERY_S)
 

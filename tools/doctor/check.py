@@ -1,4 +1,4 @@
-"""What a check of `rtdecode doctor` is made of: a measurement in a child process, and a judgement of it."""
+"""The parts of a check of `rtdecode doctor`: a measurement in a child process, and a judgement of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-#: What a measurement found: numbers and texts that JSON can carry, under the names `--json` gives them.
+#: Results of a measurement as JSON values, under the names that `--json` prints.
 Figures = dict[str, Any]
 
 
 class Verdict(StrEnum):
-    """FAIL: `serve` cannot work or will not be in time. WARN: it will work, but."""
+    """FAIL: `serve` cannot work or will be late. WARN: works, with reduced performance."""
 
     OK = "ok"
     WARN = "warn"
@@ -29,8 +29,8 @@ class Finding:
 
     Attributes:
         verdict: ok, warn or fail.
-        found: what was found, with figures and units, on one line.
-        fix: what to do about it, on one line; None if all is well.
+        found: the result, with figures and units, on one line.
+        fix: how to fix it, on one line; None if the verdict is ok.
     """
 
     verdict: Verdict
@@ -38,42 +38,56 @@ class Finding:
     fix: str | None = None
 
 
-def conclude(found: str, *complaints: tuple[Verdict, str] | None) -> Finding:
-    """The worst of the complaints, each a verdict and a fix; ok where all are None."""
-    made = sorted((c for c in complaints if c), key=lambda c: -SEVERITY.index(c[0]))
-    if not made:
+class Problem(NamedTuple):
+    """Something that is not ok, and how to fix it."""
+
+    verdict: Verdict
+    fix: str
+
+
+def problem(fix: str, *, warn: bool = False, fail: bool = False) -> Problem | None:
+    """A problem of the more severe condition that holds; None if neither does."""
+    if not (warn or fail):
+        return None
+    return Problem(Verdict.FAIL if fail else Verdict.WARN, fix)
+
+
+def conclude(found: str, *problems: Problem | None) -> Finding:
+    """The worst verdict and all fixes, the most severe first; ok if all problems are None."""
+    present = sorted((p for p in problems if p), key=lambda p: -SEVERITY.index(p.verdict))
+    if not present:
         return Finding(Verdict.OK, found)
-    return Finding(made[0][0], found, "; ".join(fix for _, fix in made))
+    return Finding(present[0].verdict, found, "; ".join(p.fix for p in present))
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """The most severe one; ok where there are none."""
+    """The most severe verdict; ok if there is none."""
     return max(verdicts, key=SEVERITY.index, default=Verdict.OK)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Check:
     """One line of the doctor's list.
 
     Attributes:
-        name: as it is printed.
-        measure: "module:function" in rtdecode.tools, run in a child process.
-        judge: a pure function of the figures.
-        fix: what to do if the measurement itself breaks down.
-        arguments: of the function, as JSON can carry them.
-        environment: variables of the child's own.
+        name: as printed.
+        measure: function in rtdecode.tools.doctor.checks that a child process calls.
+        judge: pure function of the figures.
+        fix: how to fix it if the measurement itself fails.
+        arguments: keyword arguments of `measure`, as JSON values.
+        environment: additional environment variables of the child.
     """
 
     name: str
-    measure: str
+    measure: Callable[..., Figures]
     judge: Callable[[Figures], Finding]
-    fix: str = "run `rtdecode doctor` again; if it stays so, report it with this line"
+    fix: str = "run `rtdecode doctor` again; if this persists, report it with this line"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float]:
-    """p50, p99 and max in ms, rounded to a microsecond; the nearest rank, at least one value."""
+    """p50, p99 and max in ms by nearest rank, rounded to 1 µs; needs at least one value."""
     ranked = sorted(seconds)
 
     def rank(q: float) -> float:

@@ -1,4 +1,4 @@
-"""Running measurements side by side in child processes, each with a time limit."""
+"""Run measurements in parallel in child processes, each with a time limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REAP_S = 0.1
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a measurement: its figures, or None and the reason."""
+    """The figures of a measurement, or None and the reason why there are none."""
 
     figures: Figures | None
     reason: str = ""
@@ -32,7 +32,8 @@ class Outcome:
 
 def probe_command(check: Check) -> list[str]:
     """The command line of a check's child process."""
-    return [sys.executable, "-m", PROBE, check.measure, json.dumps(dict(check.arguments))]
+    function = f"{check.measure.__module__.rpartition('.')[2]}:{check.measure.__name__}"
+    return [sys.executable, "-m", PROBE, function, json.dumps(dict(check.arguments))]
 
 
 def run_probes(
@@ -40,21 +41,21 @@ def run_probes(
     limit_s: float,
     command: Callable[[Check], list[str]] = probe_command,
 ) -> list[Outcome]:
-    """Measure for all of `checks` at the same time.
+    """Run the measurements of all checks at the same time.
 
     Args:
         checks: in any order.
-        limit_s: when a child that still runs is killed, with all it has started.
-        command: what a check's child is.
+        limit_s: time limit, s; a child that still runs is then killed with its own children.
+        command: command line of a check's child.
 
     Returns:
-        One outcome for each check, in their order.
+        One outcome per check, in the same order.
     """
     deadline = time.monotonic() + limit_s
     with contextlib.ExitStack() as stack:
         children: list[_Child] = []
         for check in checks:
-            # Files without a name: unlike a pipe they never fill up.
+            # Unnamed files: unlike a pipe they never fill up.
             files = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in range(2)]
             children.append(_Child(command(check), check.environment, *files))
             stack.callback(children[-1].end)
@@ -67,46 +68,46 @@ def run_probes(
 
 
 class _Child:
-    """A measurement under way, with the files of what it says."""
+    """A running measurement, with the files of its output."""
 
     def __init__(
-        self, command: list[str], environment: Mapping[str, str], output: IO[str], said: IO[str]
+        self, command: list[str], environment: Mapping[str, str], stdout: IO[str], stderr: IO[str]
     ) -> None:
-        self._output, self._said = output, said
+        self._stdout, self._stderr = stdout, stderr
         self._process = subprocess.Popen(
             command,
             env={**os.environ, "PYTHONSAFEPATH": "1", **environment},
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=said,
-            # A group of its own: killing it takes along what the child has started.
+            stdout=stdout,
+            stderr=stderr,
+            # A process group of its own, so that killing it also ends the processes that it started.
             start_new_session=True,
         )
 
     def runs(self) -> bool:
-        """Whether it still does."""
+        """Whether it still runs."""
         return self._process.poll() is None
 
     def outcome(self) -> Outcome:
-        """What it found, once it has ended."""
-        self._output.seek(0)
-        self._said.seek(0)
-        return read_outcome(self._process.wait(), self._output.read(), self._said.read())
+        """Its outcome, once it has ended."""
+        self._stdout.seek(0)
+        self._stderr.seek(0)
+        return read_outcome(self._process.wait(), self._stdout.read(), self._stderr.read())
 
     def end(self) -> None:
-        """Kill it, and all it has started, if it still runs."""
+        """Kill it and the processes that it started, if it still runs."""
         if self._process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        # A process that waits for a dead disk cannot be killed; it is left behind.
+        # A process that waits for a dead disk cannot be killed, so it is left behind.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(REAP_S)
 
 
-def read_outcome(returncode: int, output: str, said: str) -> Outcome:
-    """What a child left: its exit status, stdout and stderr."""
-    lines = output.strip().splitlines()
+def read_outcome(returncode: int, stdout: str, stderr: str) -> Outcome:
+    """The outcome, from the exit status, stdout and stderr of a child that has ended."""
+    lines = stdout.strip().splitlines()
     try:
         document = json.loads(lines[-1]) if lines else None
     except ValueError:
@@ -117,6 +118,6 @@ def read_outcome(returncode: int, output: str, said: str) -> Outcome:
         return Outcome(document["figures"])
     if "error" in document:
         return Outcome(None, " ".join(str(document["error"]).split()))
-    last = (said.strip().splitlines() or ["it said nothing"])[-1].strip()
-    how = f"killed by signal {-returncode}" if returncode < 0 else f"ended with {returncode}"
+    last = (stderr.strip().splitlines() or ["it printed nothing"])[-1].strip()
+    how = f"killed by signal {-returncode}" if returncode < 0 else f"ended with status {returncode}"
     return Outcome(None, f"{how}: {last}")

@@ -1,8 +1,7 @@
-"""`rtdecode doctor`: will this machine decode in time, and if not, what has to be changed?
+"""`rtdecode doctor`: can this machine decode in time, and if not, what has to be changed?
 
-Every measurement runs in a child process with a time limit, so that one that hangs or crashes is a finding
-and no more. Those that mostly wait run side by side; sleep precision and disk speed are measured
-one after the other on a machine that is left alone.
+Every measurement runs in a child process with a time limit, so that one that hangs or crashes fails only its
+own check. Measurements that mostly wait run in parallel; sleep precision and disk speed run alone.
 """
 
 from __future__ import annotations
@@ -20,42 +19,28 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.lsl_config import find_config
 from rtdecode.serve.settings import DEFAULT_BIND, DEFAULT_CONTROL, check_endpoint
 from rtdecode.tools.doctor.check import Check, Figures, Finding, Verdict, worst
-from rtdecode.tools.doctor.checks.cpu import judge_cpu
-from rtdecode.tools.doctor.checks.discovery import confined, judge_loopback, judge_multicast, multicast_config
-from rtdecode.tools.doctor.checks.disk import judge_disk, judge_models
-from rtdecode.tools.doctor.checks.kernels import judge_kernels
-from rtdecode.tools.doctor.checks.lsl import (
-    judge_liblsl,
-    judge_lsl_config,
-    judge_lsl_ports,
-    lsl_settings,
-    port_range,
-)
-from rtdecode.tools.doctor.checks.ports import judge_ports
-from rtdecode.tools.doctor.checks.python import judge_libraries, judge_python
-from rtdecode.tools.doctor.checks.stream import judge_stream
-from rtdecode.tools.doctor.checks.timing import judge_clock, judge_sleep
+from rtdecode.tools.doctor.checks import cpu, discovery, disk, kernels, lsl, ports, python, stream, timing
 from rtdecode.tools.doctor.children import Outcome, run_probes
 from rtdecode.tools.loopback import private_lsl_config
 
-#: Time limits of the three stages. The first is long: after an installation the libraries come from a cold
-#: disk, and a machine must not be called broken for that.
-TOGETHER_S, SLEEP_S, DISK_S = 30.0, 6.0, 6.0
+#: Time limits of the three stages. The first is long because after an installation the libraries are read
+#: from a cold disk, which must not fail a check.
+PARALLEL_S, SLEEP_S, DISK_S = 30.0, 6.0, 6.0
 
 LIBRARY_FIX = "see `liblsl` above; if that is ok, run `rtdecode doctor` again"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorSettings:
-    """What is looked at besides the machine itself.
+    """What is checked besides the machine itself.
 
     Attributes:
         bind, control: endpoints of `serve`.
-        folder: where a recording would go.
-        stream: name of a spike stream, None for none.
+        folder: folder of recordings.
+        stream: name of a spike stream, or None.
 
     Raises:
-        RtdecodeError: an endpoint is none.
+        RtdecodeError: an endpoint is malformed.
     """
 
     bind: str = DEFAULT_BIND
@@ -79,13 +64,13 @@ class Checked:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks in the order they are told."""
+    """All checks in the order of the list."""
 
     checks: tuple[Checked, ...]
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of them."""
+        """The most severe verdict."""
         return worst([checked.finding.verdict for checked in self.checks])
 
     def named(self, verdict: Verdict) -> list[str]:
@@ -93,7 +78,7 @@ class Report:
         return [checked.name for checked in self.checks if checked.finding.verdict is verdict]
 
     def document(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """The document that `--json` prints."""
         checks = [
             {
                 "name": checked.name,
@@ -108,24 +93,24 @@ class Report:
 
 
 def run_doctor(settings: DoctorSettings, progress: Callable[[str, float], None]) -> Report:
-    """Measure and judge everything: some 5 s, and never more than 45.
+    """Measure and judge everything; takes about 5 s and never more than 45 s.
 
     Args:
-        settings: checked.
-        progress: takes what is being done and how much of all is done.
+        settings: what to check.
+        progress: called with a description of the current stage and the fraction done.
 
     Raises:
-        RtdecodeError: there is no folder for temporary files.
+        RtdecodeError: no temporary folder can be created.
     """
     with _temporary_folder() as name:
         stages = plan(settings, Path(name))
-        total_s, begun_s = sum(limit_s for _, limit_s in stages), 0.0
+        total_s, done_s = sum(limit_s for _, limit_s in stages), 0.0
         checked: list[Checked] = []
         for checks, limit_s in stages:
-            progress(_what_of(checks), begun_s / total_s)
+            progress(_describe(checks), done_s / total_s)
             outcomes = run_probes(checks, limit_s)
             checked += [judged(check, outcome) for check, outcome in zip(checks, outcomes, strict=True)]
-            begun_s += limit_s
+            done_s += limit_s
     return Report((*checked, _terminal()))
 
 
@@ -134,126 +119,101 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="rtdecode-doctor-")
     except OSError as error:
         raise RtdecodeError(
-            f"no temporary folder can be made ({error.strerror or error})",
+            f"no temporary folder can be created ({error.strerror or error})",
             where="doctor",
-            fix="make room in /tmp, or set TMPDIR to a folder where you may write",
+            fix="free space in /tmp, or set TMPDIR to a writable folder",
         ) from error
 
 
 def plan(settings: DoctorSettings, folder: Path) -> list[tuple[list[Check], float]]:
-    """The checks, stage by stage, each with its time limit; LSL configurations are written to `folder`."""
-    looked = [
-        Check(name="python", measure="python:measure_python", judge=judge_python),
-        Check(
-            name="libraries",
-            measure="python:measure_libraries",
-            judge=judge_libraries,
-            fix="run `rtdecode doctor` again: the first start after an installation or a boot is slow",
-        ),
-        Check(
-            name="kernels",
-            measure="kernels:measure_kernels",
-            judge=judge_kernels,
-            fix="give NUMBA_CACHE_DIR a folder where you may write; after a boot, run it again",
-        ),
-        Check(name="models", measure="disk:measure_models", judge=judge_models),
-        Check(name="processor", measure="cpu:measure_cpu", judge=judge_cpu),
-        Check(
-            name="ports",
-            measure="ports:measure_ports",
-            judge=judge_ports,
-            arguments={"bind": settings.bind, "control": settings.control},
-        ),
+    """The checks by stage, each stage with its time limit; LSL configurations are written to `folder`."""
+    slow = "run `rtdecode doctor` again: the first start after an installation or a boot is slow"
+    cache = "set NUMBA_CACHE_DIR to a writable folder; after a boot, run `rtdecode doctor` again"
+    hangs = "record to another disk: this one does not respond, like an unreachable network drive"
+    endpoints = {"bind": settings.bind, "control": settings.control}
+    parallel = [
+        Check("python", python.measure_python, python.judge_python),
+        Check("libraries", python.measure_libraries, python.judge_libraries, fix=slow),
+        Check("kernels", kernels.measure_kernels, kernels.judge_kernels, fix=cache),
+        Check("models", disk.measure_models, disk.judge_models),
+        Check("processor", cpu.measure_cpu, cpu.judge_cpu),
+        Check("ports", ports.measure_ports, ports.judge_ports, arguments=endpoints),
         *_lsl_checks(settings.stream, folder),
     ]
-    sleep = Check(name="sleep", measure="timing:measure_sleep", judge=judge_sleep)
-    disk = Check(
-        name="disk",
-        measure="disk:measure_disk",
-        judge=judge_disk,
-        fix="record to a disk that answers: this one hangs, as an unreachable network drive does",
-        arguments={"folder": str(settings.folder)},
-    )
-    return [(looked, TOGETHER_S), ([sleep], SLEEP_S), ([disk], DISK_S)]
+    sleep = Check("sleep", timing.measure_sleep, timing.judge_sleep)
+    target = {"folder": str(settings.folder)}
+    writing = Check("disk", disk.measure_disk, disk.judge_disk, fix=hangs, arguments=target)
+    return [(parallel, PARALLEL_S), ([sleep], SLEEP_S), ([writing], DISK_S)]
 
 
-def _lsl_checks(stream: str | None, folder: Path) -> list[Check]:
+def _lsl_checks(name: str | None, folder: Path) -> list[Check]:
     config = find_config(os.environ, Path.home(), Path.cwd())
     lab = _lab_settings(config)
-    loopback, multicast = folder / "loopback.cfg", folder / "multicast.cfg"
-    loopback.write_text(private_lsl_config())
-    multicast.write_text(multicast_config(lab, f"rtdecode-{uuid.uuid4().hex[:12]}"))
-    multicast_port, base, count = port_range(lab)
+    unreadable = f"make {config} readable, and see `liblsl` above"
+    multicast_port, base, count = lsl.port_range(lab)
+    port_range = {"multicast": multicast_port, "base": base, "count": count}
     checks = [
-        Check(name="liblsl", measure="lsl:measure_liblsl", judge=judge_liblsl),
-        Check(name="clock", measure="timing:measure_clock", judge=judge_clock, fix=LIBRARY_FIX),
+        Check("liblsl", lsl.measure_liblsl, lsl.judge_liblsl),
+        Check("clock", timing.measure_clock, timing.judge_clock, fix=LIBRARY_FIX),
         Check(
-            name="lsl config",
-            measure="lsl:measure_lsl_config",
-            judge=judge_lsl_config,
-            fix=f"check that {config} can be read, and see `liblsl` above",
+            "lsl config",
+            lsl.measure_lsl_config,
+            lsl.judge_lsl_config,
+            fix=unreadable,
             arguments={"path": str(config) if config else None},
         ),
-        Check(
-            name="lsl ports",
-            measure="lsl:measure_lsl_ports",
-            judge=judge_lsl_ports,
-            arguments={"multicast": multicast_port, "base": base, "count": count},
-        ),
-        Check(
-            name="loopback",
-            measure="discovery:measure_discovery",
-            judge=judge_loopback,
-            fix=LIBRARY_FIX,
-            environment={"LSLAPICFG": str(loopback)},
-        ),
-        Check(
-            name="multicast",
-            measure="discovery:measure_discovery",
-            judge=judge_multicast,
-            fix=LIBRARY_FIX,
-            arguments={"skip": confined(lab)},
-            environment={"LSLAPICFG": str(multicast)},
-        ),
+        Check("lsl ports", lsl.measure_lsl_ports, lsl.judge_lsl_ports, arguments=port_range),
     ]
-    if stream is not None:
+    multicast = discovery.multicast_config(lab, f"rtdecode-{uuid.uuid4().hex[:12]}")
+    for found_by, judge, text, skip in (
+        ("loopback", discovery.judge_loopback, private_lsl_config(), False),
+        ("multicast", discovery.judge_multicast, multicast, discovery.is_confined(lab)),
+    ):
+        path = folder / f"{found_by}.cfg"
+        path.write_text(text)
         checks.append(
             Check(
-                name="stream",
-                measure="stream:measure_stream",
-                judge=judge_stream,
+                found_by,
+                discovery.measure_discovery,
+                judge,
                 fix=LIBRARY_FIX,
-                arguments={"name": stream},
+                arguments={"skip": skip},
+                environment={"LSLAPICFG": str(path)},
             )
+        )
+    if name is not None:
+        named = {"name": name}
+        checks.append(
+            Check("stream", stream.measure_stream, stream.judge_stream, fix=LIBRARY_FIX, arguments=named)
         )
     return checks
 
 
 def _lab_settings(config: Path | None) -> dict[str, str]:
-    """What the lab's lsl_api.cfg says; nothing if it cannot be read, which its own check reports."""
+    """The settings of the lab's lsl_api.cfg; none if it cannot be read, which `lsl config` reports."""
     if config is None:
         return {}
     try:
-        return lsl_settings(config.read_text(encoding="utf-8", errors="replace"))
+        return lsl.lsl_settings(config.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return {}
 
 
 def judged(check: Check, outcome: Outcome) -> Checked:
-    """The finding of a check; a measurement that broke down is one too."""
+    """The finding of a check; it fails if the measurement failed."""
     if outcome.figures is None:
-        broken = Finding(Verdict.FAIL, f"could not be measured: {outcome.reason[:120]}", check.fix)
-        return Checked(check.name, broken, {})
+        failed = Finding(Verdict.FAIL, f"could not be measured: {outcome.reason[:120]}", check.fix)
+        return Checked(check.name, failed, {})
     return Checked(check.name, check.judge(outcome.figures), outcome.figures)
 
 
-def _what_of(checks: Sequence[Check]) -> str:
+def _describe(checks: Sequence[Check]) -> str:
     if len(checks) == 1:
-        return f"measuring {checks[0].name}, please leave the machine alone"
-    return f"looking at {checks[0].name} … {checks[-1].name}"
+        return f"measuring {checks[0].name}, please do not use the machine"
+    return f"checking {checks[0].name} … {checks[-1].name}"
 
 
 def _terminal() -> Checked:
     is_terminal = sys.stdout.isatty()
-    found = "stdout is a terminal" if is_terminal else "stdout is no terminal: plain lines"
+    found = "stdout is a terminal" if is_terminal else "stdout is not a terminal: plain lines"
     return Checked("terminal", Finding(Verdict.OK, found), {"is_terminal": is_terminal})

@@ -1,8 +1,8 @@
-"""One measurement of `rtdecode doctor`, in a process of its own that may hang or crash.
+"""Run one measurement of `rtdecode doctor` in a process of its own, which may hang or crash.
 
     python -m rtdecode.tools.doctor.probe disk:measure_disk '{"folder": "."}'
 
-Prints one JSON map: the figures, or {"error": …} and then the traceback on stderr.
+Prints one JSON object: {"figures": …}, or {"error": …} with the traceback on stderr.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Run the function named in the first argument with the arguments in the second."""
+    """Call the function named by the first argument with the keyword arguments in the second."""
     module, _, function = sys.argv[1].partition(":")
     arguments: dict[str, Any] = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
     try:
@@ -26,7 +26,7 @@ def main() -> None:
         _print_line({"error": f"{type(error).__name__}: {error}"})
         raise
     _print_line({"figures": figures})
-    # liblsl may hold up an orderly exit for seconds while it takes its resolvers down.
+    # An orderly exit may take seconds while liblsl stops its resolvers.
     os._exit(0)
 
 

@@ -1,8 +1,8 @@
-"""The streams a replay fills: single spikes, counts and behaviour, their stamps moved to now."""
+"""The streams of a replay: single spikes, counts and behaviour, their timestamps shifted to now."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -14,18 +14,18 @@ import pylsl
 from rtdecode.ingest.layouts import Layout
 from rtdecode.serve.lsl_out import describe_columns
 from rtdecode.session.layout import Behavior, Events, Session
-from rtdecode.tools.replay.schedule import Delivery, IntervalTimes, SampleTimes
+from rtdecode.tools.replay.schedule import Delivery, IntervalTimes, SampleTimes, Times
 
-#: The outlet's own buffer: ×100 samples of an irregular stream, so 300,000 events.
+#: LSL's buffer of an outlet; × 100 samples for an irregular stream, so 300,000 events.
 OUTLET_BUFFER = 3000
 OUTLET_BUFFER_S = 60
 
-#: 48 samples of a spike at 30 kHz, in steps of 0.25 µV: the shape is the same for every unit.
+#: Waveform of every spike of every unit: 48 samples at 30 kHz, in steps of 0.25 µV.
 SNIPPET = np.round(
     -240 * np.exp(-(((np.arange(48) - 12) / 4.0) ** 2)) + 80 * np.exp(-(((np.arange(48) - 24) / 7.0) ** 2))
 ).astype(np.int16)
 
-#: An interval that misses the session's end by less than this part of its length is whole.
+#: An interval whose end exceeds the session by less than this fraction of its length is complete.
 WHOLE_INTERVAL = 1e-6
 
 Column = npt.NDArray[Any]
@@ -33,7 +33,7 @@ Kept = npt.NDArray[np.bool_]
 
 
 class Round(NamedTuple):
-    """One time through the session: its number, from 0, and its start on the LSL clock."""
+    """One pass through the session: its number, from 0, and its start on the LSL clock."""
 
     number: int
     start_s: float
@@ -41,12 +41,12 @@ class Round(NamedTuple):
 
 @dataclass(frozen=True)
 class EventFormat:
-    """How one layout of single spikes lies in a stream.
+    """The stream format of a layout of single spikes.
 
     Attributes:
         type, dtype, columns: of the stream.
-        own_stamps: False where all samples of a push share one stamp, the time it was due.
-        rows: from channel, unit and running number, each [n], to the rows to push.
+        own_stamps: False if all samples of a push share one timestamp, the time it was due.
+        rows: from channel, unit and sequence number, each [n], to the rows to push.
     """
 
     type: str
@@ -57,7 +57,7 @@ class EventFormat:
 
 
 def _event_rows(channel: Column, unit: Column, seq: Column) -> npt.NDArray[Any]:
-    # The running number is an int32 and wraps around like one.
+    # The sequence number is an int32 and wraps around.
     wrapped = (seq & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
     return np.stack((channel.astype(np.int32), unit.astype(np.int32), wrapped), axis=1)
 
@@ -87,136 +87,140 @@ EVENT_FORMATS: Mapping[Layout, EventFormat] = MappingProxyType(
 )
 
 
-class EventOutlet:
-    """Single spikes, as `events`, `snippets` or `channel`.
+def open_event_outlet(stream: str, layout: Layout, n_channels: int, source: str) -> Any:
+    """An LSL outlet for single spikes.
 
     Args:
-        stream: its name.
-        session, events: what is replayed.
-        layout: one of the three.
-        speed: session seconds per second.
+        stream: name of the stream.
+        layout: a key of `EVENT_FORMATS`.
+        n_channels: channels of the array.
+        source: source_id of the outlet.
+    """
+    form = EVENT_FORMATS[layout]
+    info = pylsl.StreamInfo(stream, form.type, len(form.columns), pylsl.IRREGULAR_RATE, form.dtype, source)
+    info.desc().append_child_value("n_channels", str(n_channels))
+    describe_columns(info, form.columns, ("",) * len(form.columns))
+    return pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
+
+
+def open_behavior_outlet(stream: str, names: Sequence[str], units: Sequence[str], source: str) -> Any:
+    """An LSL outlet for behaviour f4[n, d], with the names and units of its columns."""
+    info = pylsl.StreamInfo(stream, "Behavior", len(names), pylsl.IRREGULAR_RATE, "float32", source)
+    describe_columns(info, names, units)
+    return pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
+
+
+@dataclass(frozen=True)
+class ReplayOutlet:
+    """One stream of a replay.
 
     Attributes:
-        times: of the samples, seconds since the round's start.
         outlet: LSL's.
+        times: of the samples, seconds since the start of the round.
+        chunk: rows [n, d] of a delivery, and their LSL timestamps, f8[n] or one for all.
     """
 
-    def __init__(self, stream: str, session: Session, events: Events, layout: Layout, speed: float) -> None:
-        self._events, self._format = events, EVENT_FORMATS[layout]
-        self.times = SampleTimes((events.time - session.start_s) / speed)
-        columns = self._format.columns
-        info = pylsl.StreamInfo(
-            stream,
-            self._format.type,
-            len(columns),
-            pylsl.IRREGULAR_RATE,
-            self._format.dtype,
-            source_id(stream, session),
-        )
-        info.desc().append_child_value("n_channels", str(session.n_channels))
-        describe_columns(info, columns, ("",) * len(columns))
-        self.outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
+    outlet: Any
+    times: Times
+    chunk: Callable[[Delivery, Round], tuple[npt.NDArray[Any], npt.NDArray[np.float64] | float]]
 
     def push(self, delivery: Delivery, kept: Kept | None, in_round: Round) -> int:
-        """Push events `delivery.first … last-1` in one chunk; the running number goes on over rounds.
+        """Push samples `delivery.first … last-1` in one chunk.
 
         Args:
-            delivery: which.
-            kept: bool[last - first], which of them are not lost; None for all.
+            delivery: which samples.
+            kept: bool[last - first], samples that are not dropped; None for all.
             in_round: of the replay.
 
         Returns:
-            How many samples went out.
+            Number of pushed samples.
         """
-        due_s, first, last = delivery
-        index = np.arange(first, last) if kept is None else first + np.flatnonzero(kept)
-        if not len(index):
-            return 0
-        events = self._events
-        unit = events.unit[index] if events.unit is not None else np.zeros(len(index), np.uint8)
-        rows = self._format.rows(events.channel[index], unit, in_round.number * len(self.times) + index)
-        if self._format.own_stamps:
-            self.outlet.push_chunk(rows, in_round.start_s + self.times.span(first, last)[index - first])
-        else:
-            self.outlet.push_chunk(rows, in_round.start_s + due_s)
-        return len(index)
-
-
-class CountOutlet:
-    """Spikes as the `counts` layout: int16, one column per channel, stamped at each interval's end.
-
-    Args and attributes as in `EventOutlet`; a sample is the row of one interval of `period_s`
-    session seconds.
-    """
-
-    def __init__(self, stream: str, session: Session, events: Events, period_s: float, speed: float) -> None:
-        self._events, self._period_s = events, period_s
-        self._start_s, self._n_channels = session.start_s, session.n_channels
-        n_rows = int((session.end_s - session.start_s) / period_s + WHOLE_INTERVAL)
-        self.times = IntervalTimes(n_rows, period_s / speed)
-        info = pylsl.StreamInfo(
-            stream,
-            "SpikeCounts",
-            session.n_channels,
-            speed / period_s,
-            "int16",
-            source_id(stream, session),
-        )
-        self.outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER_S)
-
-    def push(self, delivery: Delivery, kept: Kept | None, in_round: Round) -> int:
-        """Push intervals `delivery.first … last-1` in one chunk, as `EventOutlet.push` does."""
-        _, first, last = delivery
-        n = last - first
-        edges = self._start_s + np.arange(first, last + 1, dtype=np.float64) * self._period_s
-        at = np.searchsorted(self._events.time, edges, side="left")
-        rows = np.zeros((n, self._n_channels), np.int16)
-        interval = np.repeat(np.arange(n), np.diff(at))
-        np.add.at(rows, (interval, self._events.channel[at[0] : at[-1]]), 1)
-        stamps = in_round.start_s + self.times.span(first, last)
+        rows, stamps = self.chunk(delivery, in_round)
         if kept is not None:
-            rows, stamps = rows[kept], stamps[kept]
+            rows, stamps = rows[kept], stamps if isinstance(stamps, float) else stamps[kept]
         if len(rows):
-            self.outlet.push_chunk(rows, stamps)
+            self.outlet.push_chunk(np.ascontiguousarray(rows), stamps)
         return len(rows)
 
 
-class BehaviorOutlet:
-    """Behaviour samples at their own times; what lies outside the session's extent is left out.
+def replay_events(
+    stream: str, session: Session, events: Events, layout: Layout, speed: float
+) -> ReplayOutlet:
+    """Single spikes, as `events`, `snippets` or `channel`; the sequence number continues over rounds.
 
-    Args and attributes as in `EventOutlet`; `spikes` is the spike stream's name.
+    Args:
+        stream: name of the stream.
+        session, events: to replay.
+        layout: a key of `EVENT_FORMATS`.
+        speed: session seconds per second.
     """
+    form = EVENT_FORMATS[layout]
+    times = SampleTimes((events.time - session.start_s) / speed)
+    units = events.unit if events.unit is not None else np.zeros(len(times), np.uint8)
 
-    def __init__(self, stream: str, spikes: str, session: Session, behavior: Behavior, speed: float) -> None:
-        first = int(np.searchsorted(behavior.time, session.start_s, side="left"))
-        last = int(np.searchsorted(behavior.time, session.end_s, side="right"))
-        self._values = behavior.values[first:last]
-        self.times = SampleTimes((behavior.time[first:last] - session.start_s) / speed)
-        info = pylsl.StreamInfo(
-            stream,
-            "Behavior",
-            len(behavior.names),
-            pylsl.IRREGULAR_RATE,
-            "float32",
-            source_id(spikes, session) + ":behavior",
-        )
-        describe_columns(info, behavior.names, behavior.units)
-        self.outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
+    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, Column | float]:
+        due_s, first, last = delivery
+        seq = in_round.number * len(times) + np.arange(first, last)
+        rows = form.rows(events.channel[first:last], units[first:last], seq)
+        own = times.span(first, last) if form.own_stamps else due_s
+        return rows, in_round.start_s + own
 
-    def push(self, delivery: Delivery, kept: Kept | None, in_round: Round) -> int:
-        """Push samples `delivery.first … last-1` in one chunk, as `EventOutlet.push` does."""
+    outlet = open_event_outlet(stream, layout, session.n_channels, source_id(stream, session))
+    return ReplayOutlet(outlet, times, chunk)
+
+
+def replay_counts(
+    stream: str, session: Session, events: Events, period_s: float, speed: float
+) -> ReplayOutlet:
+    """Spikes as the `counts` layout: i2[n, channels], stamped at the end of each interval.
+
+    Args:
+        stream: name of the stream.
+        session, events: to replay.
+        period_s: interval of a sample, session seconds.
+        speed: session seconds per second.
+    """
+    n_rows = int((session.end_s - session.start_s) / period_s + WHOLE_INTERVAL)
+    times = IntervalTimes(n_rows, period_s / speed)
+
+    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, Column | float]:
         _, first, last = delivery
-        values, stamps = self._values[first:last], in_round.start_s + self.times.span(first, last)
-        if kept is not None:
-            values, stamps = values[kept], stamps[kept]
-        if len(values):
-            self.outlet.push_chunk(np.ascontiguousarray(values), stamps)
-        return len(values)
+        edges = session.start_s + np.arange(first, last + 1, dtype=np.float64) * period_s
+        at = np.searchsorted(events.time, edges, side="left")
+        rows = np.zeros((last - first, session.n_channels), np.int16)
+        interval = np.repeat(np.arange(last - first), np.diff(at))
+        np.add.at(rows, (interval, events.channel[at[0] : at[-1]]), 1)
+        return rows, in_round.start_s + times.span(first, last)
+
+    info = pylsl.StreamInfo(
+        stream, "SpikeCounts", session.n_channels, speed / period_s, "int16", source_id(stream, session)
+    )
+    return ReplayOutlet(pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER_S), times, chunk)
 
 
-Outlet = EventOutlet | CountOutlet | BehaviorOutlet
+def replay_behavior(
+    stream: str, spikes: str, session: Session, behavior: Behavior, speed: float
+) -> ReplayOutlet:
+    """Behaviour samples at their own times; samples outside the session's extent are left out.
+
+    Args:
+        stream, spikes: names of this stream and of the spike stream.
+        session, behavior: to replay.
+        speed: session seconds per second.
+    """
+    first = int(np.searchsorted(behavior.time, session.start_s, side="left"))
+    last = int(np.searchsorted(behavior.time, session.end_s, side="right"))
+    values = behavior.values[first:last]
+    times = SampleTimes((behavior.time[first:last] - session.start_s) / speed)
+
+    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, Column | float]:
+        _, first, last = delivery
+        return values[first:last], in_round.start_s + times.span(first, last)
+
+    source = source_id(spikes, session) + ":behavior"
+    return ReplayOutlet(open_behavior_outlet(stream, behavior.names, behavior.units, source), times, chunk)
 
 
 def source_id(stream: str, session: Session) -> str:
-    """The same for every replay of a session under one name, so that a restart is recognised."""
+    """The same id for every replay of a session under one name, so that a restart is recognised."""
     return f"rtdecode-replay:{stream}:{session.name}"

@@ -1,4 +1,4 @@
-"""A recorded session as a fake LSL stream, with its stamps moved to now."""
+"""Replay a recorded session as a live LSL stream, its timestamps shifted to now."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import MAX_COUNTS_RATE_HZ, Layout
 from rtdecode.session.bins import events_of
 from rtdecode.session.layout import Session
+from rtdecode.tools.ranges import check_range
+from rtdecode.tools.replay.lateness import Lateness
 from rtdecode.tools.replay.outlets import (
     OUTLET_BUFFER_S,
-    BehaviorOutlet,
-    CountOutlet,
-    EventOutlet,
-    Outlet,
+    ReplayOutlet,
     Round,
+    replay_behavior,
+    replay_counts,
+    replay_events,
 )
 from rtdecode.tools.replay.schedule import (
     Delivery,
@@ -32,16 +34,13 @@ from rtdecode.tools.replay.schedule import (
     random_stream,
 )
 
-#: What was pushed last must reach the inlets before the outlet goes.
+#: The last push must reach the inlets before the outlet is closed.
 LINGER_S = 0.5
 
-#: No sleep is longer, so that Ctrl-C is heard.
+#: Longest sleep, so that Ctrl-C ends the replay soon.
 NAP_S = 0.05
 
-#: A push this late is one the options did not ask for: no bin waits longer by itself.
-BEHIND_S = 0.010
-
-#: Half of what LSL's queues hold of a regular stream.
+#: Half of the capacity of LSL's queues for a regular stream.
 MAX_COUNTS_BURST_S = OUTLET_BUFFER_S / 2
 
 
@@ -52,16 +51,16 @@ class ReplaySettings:
     Attributes:
         stream: name of the spike stream.
         behavior: name of a second stream with the behaviour, None for none.
-        layout: what the spike stream carries.
-        push_s: how often what is due is pushed; 0: every sample by itself as soon as it is due.
+        layout: layout of the spike stream.
+        push_s: interval between pushes, s; 0 to push every sample by itself as soon as it is due.
         period_s: interval of one sample of a counts stream, session seconds.
         speed: session seconds per second.
-        seed: of all that is drawn at random.
-        loop: begin again at the end, for ever.
-        wait_s: how long to wait for someone to listen before starting.
-        drop: each sample of the spike stream is lost with this probability, after it was numbered.
-        jitter_s: each push of the spike stream is held back by up to so long; the stamps stay.
-        burst: the spike stream's samples go out so many at a time.
+        seed: random seed.
+        loop: True to start again at the end, until it is stopped.
+        wait_s: longest wait for a subscriber before starting, s.
+        drop: probability that a sample of the spike stream is lost after it was numbered.
+        jitter_s: largest random delay of a push of the spike stream, s; timestamps are not changed.
+        burst: number of spike samples that are pushed together.
 
     Raises:
         RtdecodeError: a value is out of its range.
@@ -81,36 +80,37 @@ class ReplaySettings:
     burst: int = 1
 
     def __post_init__(self) -> None:
-        on_grid = 0.0001 <= self.push_s <= 10
-        ranges = (
-            ("--push", on_grid or self.push_s == 0, "be 0, or lie between 0.1 and 10000 milliseconds"),
-            ("--period", 1 / MAX_COUNTS_RATE_HZ <= self.period_s <= 1, "lie between 1 and 1000 milliseconds"),
-            ("--speed", 0 < self.speed <= 1000, "lie above 0 and up to 1000"),
-            ("--seed", self.seed >= 0, "be 0 or more"),
-            ("--wait", 0 <= self.wait_s < math.inf, "be 0 or more seconds"),
-            ("--drop", 0 <= self.drop <= 1, "lie between 0 and 1"),
-            ("--jitter", 0 <= self.jitter_s <= 10, "lie between 0 and 10000 milliseconds"),
-            ("--burst", 1 <= self.burst <= 100_000, "lie between 1 and 100000 samples"),
-        )
-        for flag, fine, what in ranges:
-            if not fine:
-                raise RtdecodeError(f"must {what}", where=flag)
+        push_s, period_s, jitter_s = self.push_s, self.period_s, self.jitter_s
+        pushes = push_s == 0 or 0.0001 <= push_s <= 10
+        check_range("--push", pushes, "0, or between 0.1 and 10000 ms", 1e3 * push_s)
+        counts = 1 / MAX_COUNTS_RATE_HZ <= period_s <= 1
+        check_range("--period", counts, "between 1 and 1000 ms", 1e3 * period_s)
+        check_range("--speed", 0 < self.speed <= 1000, "above 0 and at most 1000", self.speed)
+        check_range("--seed", self.seed >= 0, "0 or more", self.seed)
+        check_range("--wait", 0 <= self.wait_s < math.inf, "0 s or more", self.wait_s)
+        check_range("--drop", 0 <= self.drop <= 1, "between 0 and 1", self.drop)
+        check_range("--jitter", 0 <= jitter_s <= 10, "between 0 and 10000 ms", 1e3 * jitter_s)
+        check_range("--burst", 1 <= self.burst <= 100_000, "between 1 and 100000 samples", self.burst)
         if self.layout is Layout.COUNTS:
             self._check_counts()
         if self.behavior == self.stream:
-            raise RtdecodeError("needs another name than the spike stream", where="--behavior")
+            raise RtdecodeError(
+                f"must differ from --stream, but both are {self.stream}",
+                where="--behavior",
+                fix=f"give --behavior {self.stream}-hand",
+            )
 
     def _check_counts(self) -> None:
         rate_hz = self.speed / self.period_s
         if rate_hz > MAX_COUNTS_RATE_HZ:
             raise RtdecodeError(
-                f"gives counts at {rate_hz:g} Hz, and {MAX_COUNTS_RATE_HZ:g} is the most",
+                f"gives counts at {rate_hz:g} Hz, more than {MAX_COUNTS_RATE_HZ:g} Hz",
                 where="--speed",
                 fix=f"add --period {1e3 * self.speed / MAX_COUNTS_RATE_HZ:g}",
             )
         if self.burst / rate_hz > MAX_COUNTS_BURST_S:
             raise RtdecodeError(
-                f"holds {self.burst / rate_hz:g} s of counts, and {MAX_COUNTS_BURST_S:g} s is the most",
+                f"holds {self.burst / rate_hz:g} s of counts, more than {MAX_COUNTS_BURST_S:g} s",
                 where="--burst",
                 fix=f"give --burst {math.floor(MAX_COUNTS_BURST_S * rate_hz)} or less",
             )
@@ -123,19 +123,18 @@ class Replay:
         session: with spikes.
         settings: checked.
         clock: the LSL clock, seconds.
-        sleep: waits so many seconds.
+        sleep: sleeps for a number of seconds.
 
     Attributes:
         duration_s: session seconds in one round.
-        n_events: spikes in it.
-        synthetic_times: True where the events' times inside their recorded bins are made up.
-        pushed, dropped: samples sent and lost so far, over all outlets.
-        session_s, elapsed_s: session seconds that have gone out, and how long that took.
-        pushes, behind, worst_behind_s: pushes so far, those more than `BEHIND_S` after their time, and
-            how much the worst was.
+        n_events: spikes in one round.
+        synthetic_times: True if the times of events within their recorded bins are synthetic.
+        pushed, dropped: samples pushed and lost so far, over all outlets.
+        session_s, elapsed_s: session seconds replayed, and the time that it took.
+        lateness: delays of the pushes.
 
     Raises:
-        RtdecodeError: no behaviour in the session although a stream of it is asked for, or nothing to loop.
+        RtdecodeError: the session has no behaviour for a behaviour stream, or no duration for a loop.
     """
 
     def __init__(
@@ -149,8 +148,9 @@ class Replay:
         events, self.synthetic_times = events_of(session, settings.seed)
         self.duration_s = session.end_s - session.start_s
         self.n_events = len(events.time)
-        self.pushed = self.dropped = self.pushes = self.behind = 0
-        self.session_s = self.elapsed_s = self.worst_behind_s = 0.0
+        self.pushed = self.dropped = 0
+        self.session_s = self.elapsed_s = 0.0
+        self.lateness = Lateness()
         self._settings, self._clock, self._sleep = settings, clock, sleep
         self._stopping = False
         where = str(session.path or session.name)
@@ -158,19 +158,18 @@ class Replay:
             raise RtdecodeError("the session has no duration", where=where, fix="leave --loop out")
         self._streams: list[_Stream] = []
         end_s, speed = self.duration_s / settings.speed, settings.speed
-        # Behaviour first: who finds the spikes finds the behaviour too.
+        # Behaviour first, so that a program that finds the spikes finds the behaviour too.
         if settings.behavior is not None:
             if session.behavior is None:
-                raise RtdecodeError("the session holds no behaviour", where=where, fix="leave --behavior out")
-            hand = BehaviorOutlet(settings.behavior, settings.stream, session, session.behavior, speed)
+                raise RtdecodeError("the session has no behaviour", where=where, fix="leave --behavior out")
+            hand = replay_behavior(settings.behavior, settings.stream, session, session.behavior, speed)
             self._streams.append(
                 _Stream(hand, DeliveryRule(push_s=settings.push_s), 0.0, settings.seed, end_s)
             )
-        spikes: Outlet
         if settings.layout is Layout.COUNTS:
-            spikes = CountOutlet(settings.stream, session, events, settings.period_s, speed)
+            spikes = replay_counts(settings.stream, session, events, settings.period_s, speed)
         else:
-            spikes = EventOutlet(settings.stream, session, events, settings.layout, speed)
+            spikes = replay_events(settings.stream, session, events, settings.layout, speed)
         rule = DeliveryRule(push_s=settings.push_s, burst=settings.burst, jitter_s=settings.jitter_s)
         self._streams.append(_Stream(spikes, rule, settings.drop, settings.seed, end_s))
 
@@ -179,20 +178,20 @@ class Replay:
         self._stopping = True
 
     def run(self) -> None:
-        """Push until the session's end, or `stop`; with `loop` round after round."""
+        """Push until the session's end or `stop`; with `loop` round after round."""
         if self._settings.wait_s:
-            self._await_listener()
-        begun_s = self._clock()
+            self._await_subscriber()
+        started_s = self._clock()
         round_s = self.duration_s / self._settings.speed
         for number in itertools.count():
-            self._play(Round(number, begun_s + number * round_s), round_s)
+            self._play(Round(number, started_s + number * round_s), round_s)
             if self._stopping or not self._settings.loop:
                 break
-        self.elapsed_s = self._clock() - begun_s
+        self.elapsed_s = self._clock() - started_s
         if not self._stopping:
             self._sleep(LINGER_S)
 
-    def _await_listener(self) -> None:
+    def _await_subscriber(self) -> None:
         deadline = time.monotonic() + self._settings.wait_s
         while not self._stopping and time.monotonic() < deadline:
             if all(stream.outlet.outlet.wait_for_consumers(0.05) for stream in self._streams):
@@ -201,13 +200,11 @@ class Replay:
     def _play(self, in_round: Round, round_s: float) -> None:
         plans = [stream.begin(in_round.number) for stream in self._streams]
         for delivery, stream in heapq.merge(*plans, key=lambda planned: planned[0].due_s):
-            behind_s = self._wait_until(in_round.start_s + delivery.due_s)
+            late_s = self._wait_until(in_round.start_s + delivery.due_s)
             if self._stopping:
                 return
-            self.worst_behind_s = max(self.worst_behind_s, behind_s)
-            self.behind += behind_s > BEHIND_S
+            self.lateness.add(late_s)
             pushed = stream.push(delivery, in_round)
-            self.pushes += 1
             self.pushed += pushed
             self.dropped += delivery.last - delivery.first - pushed
             self._reached(in_round, min(delivery.due_s, round_s))
@@ -219,25 +216,27 @@ class Replay:
         self.session_s = in_round.number * self.duration_s + due_s * self._settings.speed
 
     def _wait_until(self, due_s: float) -> float:
-        """Wait until `due_s`, or `stop`; returns how much later it is."""
+        """Wait until `due_s` or `stop`; returns the delay after `due_s`."""
         while True:
-            behind_s = self._clock() - due_s
-            if behind_s >= 0 or self._stopping:
-                return behind_s
-            self._sleep(min(-behind_s, NAP_S))
+            late_s = self._clock() - due_s
+            if late_s >= 0 or self._stopping:
+                return late_s
+            self._sleep(min(-late_s, NAP_S))
 
 
 class _Stream:
-    """One outlet, how its samples are pushed, and what is lost on the way."""
+    """One outlet, its plan of pushes, and the samples that are lost."""
 
-    def __init__(self, outlet: Outlet, rule: DeliveryRule, drop: float, seed: int, end_s: float) -> None:
+    def __init__(
+        self, outlet: ReplayOutlet, rule: DeliveryRule, drop: float, seed: int, end_s: float
+    ) -> None:
         self.outlet = outlet
         self._rule, self._drop, self._seed, self._end_s = rule, drop, seed, end_s
         self._losses = random_stream(seed, Draw.LOSS, 0)
         self._last_due_s = 0.0
 
     def begin(self, round_number: int) -> Iterator[tuple[Delivery, _Stream]]:
-        """The pushes of a round, each with this stream; a push held back beyond a round delays the next."""
+        """The pushes of a round, each with this stream; a push delayed beyond a round delays the next."""
         self._losses = random_stream(self._seed, Draw.LOSS, round_number)
         plan = plan_deliveries(
             self.outlet.times,
@@ -249,7 +248,7 @@ class _Stream:
         return ((delivery, self) for delivery in plan)
 
     def push(self, delivery: Delivery, in_round: Round) -> int:
-        """Push what is not lost; returns how many samples that is."""
+        """Push the samples that are not lost; returns their number."""
         self._last_due_s = delivery.due_s
         kept = None
         if self._drop:

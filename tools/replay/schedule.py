@@ -1,12 +1,12 @@
-"""What a replay pushes when: a plan that depends on the session, the options and the seed alone.
+"""When a replay pushes what: a plan that depends only on the session, the options and the seed.
 
     times = SampleTimes(np.array([0.0004, 0.0006, 0.0031]))
     plan = plan_deliveries(times, DeliveryRule(push_s=0.001), end_s=0.004, rng=rng)
     list(plan)                   # [(0.001, 0, 2), (0.004, 2, 3)]
 
-Times are seconds since the start of a round of the replay, on the clock of whoever listens: at twice the
-speed they are half as far apart. The plan is made push by push, in constant memory; a machine that is kept
-from running finds the pushes it has missed in it, each by itself, and makes them up one after another.
+Times are seconds since the start of a round of the replay, in real time: at twice the speed they are half as
+far apart. The plan is made push by push, in constant memory. After a stall of the machine the missed pushes
+follow one after another, each by itself.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 F8 = npt.NDArray[np.float64]
 
-#: A sample so small a part of the push interval after a push belongs to it: 3 × 0.1 ms is not 0.3 ms.
-GRID_SLACK = 1e-6
+#: Rounding tolerance, as a fraction of the push interval: 3 × 0.1 ms is not exactly 0.3 ms.
+INTERVAL_SLACK = 1e-6
 
 
 class Delivery(NamedTuple):
@@ -35,7 +35,7 @@ class Delivery(NamedTuple):
 
 
 class SampleTimes:
-    """When each sample of an irregular stream happened.
+    """Times of the samples of an irregular stream.
 
     Args:
         seconds: f8[n], sorted.
@@ -52,7 +52,7 @@ class SampleTimes:
         return float(self._seconds[i])
 
     def until(self, t: float) -> int:
-        """How many samples have happened by `t`, those at `t` included."""
+        """Number of samples up to and including `t`."""
         return int(self._seconds.searchsorted(t, side="right"))
 
     def span(self, first: int, last: int) -> F8:
@@ -61,11 +61,11 @@ class SampleTimes:
 
 
 class IntervalTimes:
-    """When each interval of a regular stream ends: interval i at (i + 1)·period_s.
+    """Ends of the intervals of a regular stream: interval i ends at (i + 1)·period_s.
 
     Args:
-        n: how many intervals.
-        period_s: length of one.
+        n: number of intervals.
+        period_s: length of an interval, s.
     """
 
     def __init__(self, n: int, period_s: float) -> None:
@@ -79,9 +79,9 @@ class IntervalTimes:
         return (i + 1) * self._period_s
 
     def until(self, t: float) -> int:
-        """How many intervals have ended by `t`, one that ends at `t` included."""
+        """Number of intervals that end at or before `t`."""
         n = math.floor(t / self._period_s)
-        # The division may be off by one where `t` is an end; the ends decide.
+        # The quotient may be off by one where `t` is an end, so it is corrected by the ends themselves.
         while self.at(n) <= t:
             n += 1
         while n > 0 and self.at(n - 1) > t:
@@ -101,10 +101,10 @@ class DeliveryRule:
     """How the samples of one stream are pushed.
 
     Attributes:
-        push_s: pushes lie on a grid of this many seconds; 0: every burst (without bursts, every sample) is
-            pushed by itself as soon as it is due.
-        burst: samples go out in multiples of so many.
-        jitter_s: a push is held back by up to so long.
+        push_s: pushes happen at multiples of this interval, s; 0 to push every burst (without bursts, every
+            sample) by itself as soon as it is due.
+        burst: samples are pushed in multiples of this number.
+        jitter_s: largest random delay of a push, s.
     """
 
     push_s: float = 0.001
@@ -113,14 +113,14 @@ class DeliveryRule:
 
 
 class Draw(IntEnum):
-    """What is drawn at random; each from a stream of its own, so that one leaves the others as they are."""
+    """Kinds of random draws. Each kind has its own generator, so that one option does not affect others."""
 
     LOSS = 0
     JITTER = 1
 
 
 def random_stream(seed: int, draw: Draw, round_number: int) -> np.random.Generator:
-    """The random numbers of one kind in one round of a replay."""
+    """The generator of one kind of draws in one round of a replay."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(draw), round_number)))
 
 
@@ -134,16 +134,16 @@ def plan_deliveries(
 ) -> Iterator[Delivery]:
     """All pushes of one round, in order, each sample in exactly one of them.
 
-    A burst is due with its last sample; what is left of one goes out at `end_s`. A push takes everything
-    due at its point of the grid, the round's end being one. It is then held back by `jitter_s`·u, with one
-    u in [0, 1) drawn per push, and never goes out before the push ahead of it.
+    A burst is due with its last sample; an incomplete burst is due at `end_s`. A push has all samples that
+    are due at its multiple of the interval, or at the end of the round. It is then delayed by `jitter_s`·u,
+    with one u in [0, 1) drawn per push, and never precedes the push before it.
 
     Args:
         times: of the samples, none after `end_s`.
         rule: how they are pushed.
         end_s: end of the round.
-        rng: for the jitter; not touched without it.
-        not_before_s: when the last push of the round before was due, on this round's clock.
+        rng: for the jitter; unused without it.
+        not_before_s: time of the last push of the previous round, on the clock of this round.
     """
     n, first, due_s = len(times), 0, not_before_s
     while first < n:
@@ -154,8 +154,8 @@ def plan_deliveries(
             last = first + (times.until(push_s) - first) // rule.burst * rule.burst
         if last > n or (rule.push_s and push_s >= end_s):
             last = n
-        held_s = rule.jitter_s * rng.random() if rule.jitter_s else 0.0
-        due_s = max(due_s, push_s + held_s)
+        delay_s = rule.jitter_s * rng.random() if rule.jitter_s else 0.0
+        due_s = max(due_s, push_s + delay_s)
         yield Delivery(due_s, first, last)
         first = last
 
@@ -163,7 +163,7 @@ def plan_deliveries(
 def kept_samples(n: int, drop: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Which of the next `n` samples are not lost, each being lost with probability `drop`: bool[n].
 
-    Drawn one per sample in order, so that it makes no difference how the samples are grouped.
+    There is one draw per sample, in order, so that the grouping of samples makes no difference.
     """
     return rng.random(n) >= drop
 
@@ -171,5 +171,5 @@ def kept_samples(n: int, drop: float, rng: np.random.Generator) -> npt.NDArray[n
 def _next_push(t: float, interval_s: float, end_s: float) -> float:
     if not interval_s:
         return t
-    on_grid_s = math.ceil(t / interval_s - GRID_SLACK) * interval_s
-    return max(min(on_grid_s, end_s), t)
+    push_s = math.ceil(t / interval_s - INTERVAL_SLACK) * interval_s
+    return max(min(push_s, end_s), t)

@@ -1,1 +1,1 @@
-"""A simulated array, subject and task; no streams, no clock."""
+"""A simulated array, subject and task, without streams and clock."""

@@ -1,9 +1,9 @@
-"""A simulated array of electrodes in motor cortex, and how it changes from day to day.
+"""A simulated electrode array in motor cortex, and its drift from day to day.
 
     tuning = array_on_day(ArraySettings(n_channels=64), seed=0, day=30)
 
-Rates are spread as over the 96 channels of the 23 recorded days of monkey Indy: log-normal, median 10 Hz,
-a few channels dead. Direction and depth of tuning follow Georgopoulos et al. (1982), position and speed
+Rates are distributed as over the 96 channels of the 23 recorded days of monkey Indy: log-normal, median 10
+Hz, a few channels dead. Direction and depth of tuning follow Georgopoulos et al. (1982), position and speed
 Wang et al. (2007) and Moran and Schwartz (1999).
 """
 
@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.errors import RtdecodeError
+from rtdecode.tools.ranges import check_range
 from rtdecode.tools.simulator.units import Tuning
 
 F8 = NDArray[np.float64]
 
-#: Random numbers of an array: its first day, and each later one.
+#: Seed keys of the first day of an array, and of each later one.
 FIRST_DAY, LATER_DAY = 101, 102
 
 MAX_DAY = 3650
@@ -27,28 +27,29 @@ MAX_DAY = 3650
 
 @dataclass(frozen=True, kw_only=True)
 class ArraySettings:
-    """Of an array, and of its change from one day to the next.
+    """Settings of an array and of its drift per day. Fractions are from 0 to 1.
 
     Attributes:
-        n_channels: one unit each.
-        median_rate_hz, rate_spread: of the log-normal distribution of baselines; the spread is the SD of
-            the natural logarithm.
-        highest_rate_hz: no baseline is higher.
-        dead: part of the channels that record nothing.
-        untuned, weak: parts that are not tuned at all, and to a quarter of the usual depth.
-        depth: most that the rate of a tuned unit goes up at full speed, in parts of its baseline.
-        position, speed: how deep the tuning to position and to speed is, in parts of that to velocity.
-        exponential: part of the units that are log-linear; the others are rectified.
-        n_noise, noise: shared fluctuations, and the SD each gives a unit, in parts of its baseline.
-        turn_deg: SD of the change of a preferred direction in a day.
-        regain: SD of the change of a depth in a day, of the natural logarithm.
-        rate_memory_days: time constant with which a baseline forgets what it was.
-        replaced: part of the channels that record another unit on the next day.
+        n_channels: number of channels, with one unit each.
+        median_rate_hz, rate_log_sd: log-normal distribution of baselines: median, Hz, and SD of the natural
+            logarithm.
+        highest_rate_hz: upper limit of baselines, Hz.
+        dead: fraction of channels that record nothing.
+        untuned, weak: fractions of units without tuning, and with a quarter of the usual depth.
+        depth: largest increase of a tuned unit's rate at full speed, relative to its baseline.
+        position, speed: depth of the tuning to position and to speed, relative to that to velocity.
+        exponential: fraction of units that are log-linear; the others are rectified.
+        n_noise, noise: number of shared fluctuations, and the SD that each adds to a unit, relative to its
+            baseline.
+        turn_deg: SD of the daily change of a preferred direction, degrees.
+        regain: SD of the daily change of a depth, in natural logarithm.
+        rate_memory_days: time constant of the decay of a baseline to a new one, days.
+        replaced: fraction of channels that record another unit on the next day.
     """
 
     n_channels: int = 64
     median_rate_hz: float = 10.4
-    rate_spread: float = 0.85
+    rate_log_sd: float = 0.85
     highest_rate_hz: float = 60.0
     dead: float = 0.06
     untuned: float = 0.2
@@ -65,21 +66,25 @@ class ArraySettings:
     replaced: float = 0.015
 
     def __post_init__(self) -> None:
-        if not 1 <= self.n_channels <= 65_535:
-            raise RtdecodeError(f"must lie between 1 and 65535, not {self.n_channels}", where="--channels")
+        n = self.n_channels
+        check_range("--channels", 1 <= n <= 65_535, "between 1 and 65535", n)
 
 
 def array_on_day(settings: ArraySettings, seed: int, day: int) -> Tuning:
     """The units that the array records on a day.
 
-    Day 0 is drawn from the seed, and each later one changes the day before (`next_day`), with random numbers
-    of its own.
+    Day 0 is drawn from the seed, and each later day changes the day before (`next_day`) with a generator of
+    its own.
+
+    Args:
+        settings: of the array.
+        seed: of the array.
+        day: 0 to 3650.
 
     Raises:
-        RtdecodeError: the day is not one of 0 to 3650.
+        RtdecodeError: the day is out of range.
     """
-    if not 0 <= day <= MAX_DAY:
-        raise RtdecodeError(f"must lie between 0 and {MAX_DAY}, not {day}", where="--day")
+    check_range("--day", 0 <= day <= MAX_DAY, f"between 0 and {MAX_DAY}", day)
     tuning = draw_array(settings, np.random.default_rng([seed, FIRST_DAY]))
     for later in range(1, day + 1):
         tuning = next_day(settings, tuning, np.random.default_rng([seed, LATER_DAY, later]))
@@ -87,21 +92,21 @@ def array_on_day(settings: ArraySettings, seed: int, day: int) -> Tuning:
 
 
 def draw_array(settings: ArraySettings, rng: np.random.Generator) -> Tuning:
-    """An array of units drawn anew."""
+    """Draw an array of new units."""
     n = settings.n_channels
     kind = rng.uniform(size=n)
-    baseline = _baseline(settings, settings.rate_spread * rng.standard_normal(n))
+    baseline = _baseline(settings, settings.rate_log_sd * rng.standard_normal(n))
     baseline[rng.uniform(size=n) < settings.dead] = 0.0
     depth = settings.depth * rng.uniform(0.3, 1.0, n)
     depth[kind < settings.untuned + settings.weak] *= 0.25
     depth[kind < settings.untuned] = 0.0
-    # In Hz from here on: a unit that fires little has little to modulate.
+    # In Hz from here on.
     depth *= baseline
-    heading, place = rng.uniform(0.0, 2 * np.pi, (2, n))
+    heading, bearing = rng.uniform(0.0, 2 * np.pi, (2, n))
     return Tuning(
         baseline=baseline,
         velocity=depth[:, np.newaxis] * _direction(heading),
-        position=(settings.position * depth * rng.uniform(0.0, 2.0, n))[:, np.newaxis] * _direction(place),
+        position=(settings.position * depth * rng.uniform(0.0, 2.0, n))[:, np.newaxis] * _direction(bearing),
         speed=settings.speed * depth * rng.standard_normal(n),
         noise=settings.noise * baseline[:, np.newaxis] * rng.standard_normal((n, settings.n_noise)),
         exponential=rng.uniform(size=n) < settings.exponential,
@@ -111,18 +116,19 @@ def draw_array(settings: ArraySettings, rng: np.random.Generator) -> Tuning:
 def next_day(settings: ArraySettings, tuning: Tuning, rng: np.random.Generator) -> Tuning:
     """The array a day later.
 
-    Preferred directions turn, depths and baselines change, and some channels record another unit. The
-    distribution of baselines stays: they forget with a time constant of `rate_memory_days`.
+    Preferred directions turn, depths and baselines change, and some channels record another unit. Baselines
+    follow a mean-reverting process with the time constant `rate_memory_days`, so their distribution is
+    constant.
     """
     n = settings.n_channels
     turn = np.radians(settings.turn_deg) * rng.standard_normal((2, n))
     gain = np.exp(settings.regain * rng.standard_normal(n))
     kept = np.exp(-1.0 / settings.rate_memory_days)
-    step = np.sqrt(1.0 - kept**2) * settings.rate_spread * rng.standard_normal(n)
+    step = np.sqrt(1.0 - kept**2) * settings.rate_log_sd * rng.standard_normal(n)
     alive = tuning.baseline > 0
     level = np.log(np.where(alive, tuning.baseline, 1.0) / settings.median_rate_hz)
     baseline = np.where(alive, _baseline(settings, kept * level + step), 0.0)
-    # What modulates a unit does so in parts of its baseline.
+    # All modulation of a unit is relative to its baseline.
     scale = np.where(alive, baseline / np.where(alive, tuning.baseline, 1.0), 0.0)
     depth = gain * scale
     changed = replace(
@@ -145,7 +151,7 @@ def next_day(settings: ArraySettings, tuning: Tuning, rng: np.random.Generator) 
 
 
 def _baseline(settings: ArraySettings, level: F8) -> F8:
-    """Hz, from a level: 0 is the median, in units of the natural logarithm."""
+    """Baseline, Hz, from its natural logarithm relative to the median."""
     return np.minimum(settings.median_rate_hz * np.exp(level), settings.highest_rate_hz)
 
 

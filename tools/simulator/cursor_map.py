@@ -1,4 +1,4 @@
-"""From a daemon's cursor messages to where the cursor is on the screen of a task."""
+"""From a daemon's cursor messages to the position of the cursor on the screen of a task."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ UNITS = "mm"
 
 @dataclass(frozen=True)
 class CursorSource:
-    """Which numbers of a message are the cursor.
+    """Which columns of a message are the cursor.
 
     Attributes:
         kind: out, position or velocity.
-        first, second: where they lie in `out` or `value`.
+        first, second: their indices in `out` or `value`.
     """
 
     kind: str
@@ -33,22 +33,22 @@ def choose_source(
 
     Args:
         names, units: of `value`.
-        out_names, out_units: of `out`; empty without one.
+        out_names, out_units: of `out`; empty without an output stage.
         where: for errors.
 
     Raises:
         RtdecodeError: there is no such pair, or it is not in mm.
     """
     if out_names:
-        pair, told = (0, 1), list(out_units)
-        kind = "out"
+        kind, pair, units = "out", (0, 1), out_units
         if len(out_names) < 2:
             raise RtdecodeError(
-                f"the output stage has one axis ({out_names[0]}), and the task has two", where=where
+                f"the output stage has one axis ({out_names[0]}), but the task needs two",
+                where=where,
+                fix="serve an output stage of two axes",
             )
     else:
         roles = [infer_role(name, unit) for name, unit in zip(names, units, strict=True)]
-        told = list(units)
         for kind in ("position", "velocity"):
             found = [i for i, role in enumerate(roles) if role == kind]
             if len(found) >= 2:
@@ -56,30 +56,30 @@ def choose_source(
                 break
         else:
             raise RtdecodeError(
-                f"the model decodes {', '.join(names)}: neither two positions nor two velocities",
+                f"the model decodes {', '.join(names)}, which has neither two positions nor two velocities",
                 where=where,
                 fix="serve a model of x,y or vx,vy, or an output stage",
             )
-    wanted = f"{UNITS}/s" if kind == "velocity" else UNITS
-    if any(told[i] != wanted for i in pair):
+    expected = f"{UNITS}/s" if kind == "velocity" else UNITS
+    if any(units[i] != expected for i in pair):
         raise RtdecodeError(
-            f"the cursor is in {told[pair[0]]!r}, and the task in {wanted}",
+            f"the cursor is in {units[pair[0]]!r}, but the task is in {expected}",
             where=where,
-            fix="serve an output stage whose units are mm",
+            fix='serve an output stage with units = "mm"',
         )
     return CursorSource(kind, *pair)
 
 
 class CursorMap:
-    """Follows a cursor, message by message; velocities are integrated here.
+    """Follows a cursor message by message, and integrates velocities.
 
     Args:
-        source: which numbers.
-        limit_mm: the edge of the screen, from the middle, on each axis.
-        centre_mm: the middle, where an integrated cursor begins.
+        source: columns of the cursor.
+        limit_mm: distance of the screen's edge from the centre on each axis, mm.
+        centre_mm: centre of the screen, where an integrated cursor starts, mm.
 
     Attributes:
-        position: where the cursor is, mm.
+        position: of the cursor, mm.
     """
 
     def __init__(self, source: CursorSource, limit_mm: float, centre_mm: Point = (0.0, 0.0)) -> None:
@@ -87,26 +87,26 @@ class CursorMap:
         self.position: Point = centre_mm
         self._limit, self._centre = limit_mm, centre_mm
 
-    def home(self) -> None:
-        """Put an integrated cursor back to the middle."""
+    def reset(self) -> None:
+        """Put an integrated cursor back to the centre."""
         self.position = self._centre
 
-    def take(self, value: Sequence[float], out: Sequence[float] | None, passed_s: float) -> Point | None:
-        """One message.
+    def update(self, value: Sequence[float], out: Sequence[float] | None, elapsed_s: float) -> Point | None:
+        """Apply one message.
 
         Args:
             value, out: of the message.
-            passed_s: since the message before, by its bins.
+            elapsed_s: time since the previous message, from their bins, s.
 
         Returns:
-            Where the cursor is; None where the message lacks what the source says.
+            Position of the cursor, mm; None if the message lacks the columns of the source.
         """
         numbers = out if self.source.kind == "out" else value
         if numbers is None or len(numbers) <= max(self.source.first, self.source.second):
             return None
         a, b = float(numbers[self.source.first]), float(numbers[self.source.second])
         if self.source.kind == "velocity":
-            a, b = self.position[0] + a * passed_s, self.position[1] + b * passed_s
+            a, b = self.position[0] + a * elapsed_s, self.position[1] + b * elapsed_s
         edge, (cx, cy) = self._limit, self._centre
         self.position = min(max(a, cx - edge), cx + edge), min(max(b, cy - edge), cy + edge)
         return self.position

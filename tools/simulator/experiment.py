@@ -1,8 +1,8 @@
-"""Subject, task and screen in one: what a simulated session consists of, tick by tick. No streams, no clock.
+"""Subject, task and screen together: a simulated session, tick by tick, without streams and clock.
 
-session = open_loop_session(SimulatedDay(day=0, seed=0), duration_s=240.0)      # to learn from
+session = open_loop_session(SimulatedDay(day=0, seed=0), duration_s=240.0)      # training data
 
-experiment = Experiment(SimulatedDay(day=30, seed=0))                         # in closed loop
+experiment = Experiment(SimulatedDay(day=30, seed=0))                         # closed loop
 while experiment.tick < 60_000:
     step = experiment.advance(experiment.tick + 20, cursor)
     cursor = decode(step.time_s, step.channel)
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 
 F8 = NDArray[np.float64]
 
-#: Ticks from one picture on the screen to the next: 100 Hz.
+#: Ticks between frames on the screen: 100 Hz.
 FRAME_TICKS = 10
 
 HAND_NAMES = ("x", "y", "vx", "vy")
 HAND_UNITS = ("mm", "mm", "mm/s", "mm/s")
 
-#: Ticks that an open-loop session is simulated by.
+#: Ticks per step of an open-loop session.
 PORTION_TICKS = 1000
 
-#: Steps that a record keeps apart.
-TOGETHER = 2000
+#: Number of steps after which a record joins them.
+MAX_STEPS = 2000
 
-#: A session is another one on another day, or in its other part, although the array's seed is one.
+#: Seed keys of open-loop and closed-loop sessions, which differ although the array's seed is the same.
 OPEN, CLOSED = 401, 402
 
 
@@ -51,15 +51,15 @@ class SimulatedDay:
     """A subject on one day.
 
     Attributes:
-        seed: of the array and its drift over the days; and with the day, of targets, noise and spikes.
+        seed: random seed of the array and its drift; together with the day also of targets, noise and spikes.
         day: from 0.
-        session: number of the session on that day: the same units, other noise, spikes and targets.
+        session: number of the session within the day: same units, new noise, spikes and targets.
         array, subject, task: settings.
-        generator: a model that makes the units fire, in place of the array; it has one day.
+        generator: a model that gives the firing rates instead of the array; it has only day 0.
 
     Raises:
         RtdecodeError: a generator on another day than 0.
-        ValueError: the subject's centre is not the task's.
+        ValueError: the centres of subject and task differ.
     """
 
     seed: int = 0
@@ -72,25 +72,29 @@ class SimulatedDay:
 
     def __post_init__(self) -> None:
         if self.subject.centre_mm != self.task.centre_mm:
-            raise ValueError(f"centres of {self.subject.centre_mm} and {self.task.centre_mm} mm")
+            raise ValueError(
+                f"the centres of subject and task differ: {self.subject.centre_mm}, {self.task.centre_mm} mm"
+            )
         if self.generator is not None and self.day:
             raise RtdecodeError(
-                "the units of a generator do not drift", where="--day", fix="leave it out, or --generator"
+                f"is {self.day}, but the units of a generator do not drift",
+                where="--day",
+                fix="leave --day out, or --generator",
             )
 
     @property
     def n_channels(self) -> int:
-        """Of the generator, or the array."""
+        """Number of channels of the generator or the array."""
         return self.array.n_channels if self.generator is None else self.generator.n_channels
 
     def units(self) -> Units:
-        """What fires, before its first tick."""
+        """The units, before their first tick."""
         if self.generator is not None:
             return self.generator.units(self.subject)
         return array_on_day(self.array, self.seed, self.day)
 
     def attrs(self) -> dict[str, str]:
-        """Of a session file."""
+        """Root attributes of a session file."""
         source = f"rtdecode subject, seed {self.seed}, day {self.day}, session {self.session}"
         if self.generator is not None:
             source += f", generator {self.generator.model_id}"
@@ -98,13 +102,13 @@ class SimulatedDay:
 
 
 class Step(NamedTuple):
-    """What a stretch of time brought. Times are seconds since tick 0.
+    """The result of some ticks. Times are seconds since tick 0.
 
     Attributes:
         time_s, channel: f8[n] and u2[n], spikes.
         events: of the task.
-        sample_s, samples: f8[m] and f4[m, d], one for each picture on the screen: the hand, and in closed
-            loop the cursor.
+        sample_s, samples: f8[m] and f4[m, d], one row per frame on the screen: the hand, and in closed loop
+            also the cursor.
     """
 
     time_s: F8
@@ -115,16 +119,16 @@ class Step(NamedTuple):
 
 
 class Experiment:
-    """A simulated session that runs.
+    """A running simulated session.
 
     Args:
-        of: the day.
-        open_loop: the cursor is the hand.
+        of: the subject on one day.
+        open_loop: True if the cursor is the hand.
 
     Attributes:
-        task, subject: what runs.
+        task, subject: of the session.
         names, units: of the columns of `Step.samples`.
-        tick: milliseconds done.
+        tick: simulated milliseconds so far.
     """
 
     def __init__(self, of: SimulatedDay, *, open_loop: bool = False) -> None:
@@ -139,15 +143,15 @@ class Experiment:
 
     @property
     def tick(self) -> int:
-        """Milliseconds done."""
+        """Simulated milliseconds so far."""
         return self.subject.tick
 
     def advance(self, until_tick: int, cursor: Point | None = None) -> Step:
-        """Go on until a tick.
+        """Simulate up to a tick.
 
         Args:
             until_tick: number of the tick to stop before.
-            cursor: where it is meanwhile, mm; None where nobody knows. In open loop it is the hand.
+            cursor: position of the cursor during these ticks, mm, or None. In open loop it is the hand.
         """
         drives, events, sample_s, samples = [], [], [], []
         while self.tick < until_tick:
@@ -171,12 +175,12 @@ class Experiment:
         given = self.subject.hand if self._open else cursor
         if given is None:
             return None
-        # As it is recorded, so that a file tells the same as was scored.
+        # Rounded as in the file, so that scores from the file are the same.
         self._last = float(np.float32(given[0])), float(np.float32(given[1]))
         return self._last
 
     def scores(self) -> Scores:
-        """Of the trials so far."""
+        """Scores of the trials so far."""
         return score_trials(self.task.trials)
 
 
@@ -184,7 +188,7 @@ class Record:
     """Keeps the steps of an experiment for a session file.
 
     Args:
-        experiment: whose.
+        experiment: that runs.
         name: session_id.
     """
 
@@ -194,10 +198,10 @@ class Record:
         self._recent: list[Step] = []
 
     def add(self, step: Step) -> None:
-        """Keep what is in a step."""
+        """Keep a step."""
         self._recent.append(step)
-        # Hours of steps of a millisecond would be mostly the objects they lie in.
-        if len(self._recent) >= TOGETHER:
+        # In hours of steps of 1 ms most of the memory would be overhead of Python objects.
+        if len(self._recent) >= MAX_STEPS:
             self._join()
 
     def _join(self) -> None:
@@ -205,17 +209,23 @@ class Record:
         if recent:
             time_s, channel, _, sample_s, samples = zip(*recent, strict=True)
             events = [event for step in recent for event in step.events]
-            joined = (np.concatenate(part) for part in (time_s, channel, sample_s, samples))
-            spikes_s, channels, pictures_s, values = joined
-            self._steps.append(Step(spikes_s, channels, events, pictures_s, values))
+            self._steps.append(
+                Step(
+                    np.concatenate(time_s),
+                    np.concatenate(channel),
+                    events,
+                    np.concatenate(sample_s),
+                    np.concatenate(samples),
+                )
+            )
 
     def session(self, origin_s: float = 0.0, block: str = "closed loop", **attrs: str) -> Session:
-        """All of it so far.
+        """The session so far.
 
         Args:
-            origin_s: of tick 0, on the clock of the file.
+            origin_s: time of tick 0 on the clock of the file, s.
             block: name of the trials' block.
-            attrs: more root attributes.
+            attrs: additional root attributes.
         """
         self._join()
         steps, of = self._steps, self._experiment.of
@@ -241,7 +251,7 @@ class Record:
 
 
 def trial_table(task: Task, origin_s: float, block: str) -> Trials:
-    """/trials of a task: every trial that succeeded or failed; one that was aborted is in /log alone."""
+    """/trials of a task: all trials that succeeded or failed; aborted trials are only in /log."""
     kept = [trial for trial in task.trials if trial.outcome is not Outcome.ABORTED]
     n = len(kept)
     return Trials(
@@ -257,12 +267,12 @@ def trial_table(task: Task, origin_s: float, block: str) -> Trials:
 
 
 def open_loop_session(of: SimulatedDay, duration_s: float, name: str | None = None) -> Session:
-    """A session of hand movements on one day, to learn from.
+    """A session of hand movements on one day, as training data.
 
     Args:
-        of: the day.
-        duration_s: how long, to a millisecond.
-        name: session_id; None to make one of seed and day.
+        of: the subject on one day.
+        duration_s: duration, a multiple of 1 ms.
+        name: session_id; None to derive one from seed and day.
 
     Returns:
         A session with events, behaviour (x, y in mm, vx, vy in mm/s, of the hand) and trials.

@@ -1,11 +1,11 @@
-"""Units that fire as a trained model says: behaviour in, a simulated array out, bin by bin.
+"""Units that fire at the rates of a trained model: behaviour in, a simulated array out, bin by bin.
 
     generator = open_generator(read_artifact("indy.safetensors"))
     units = generator.units(SubjectSettings(centre_mm=generator.centre_mm))
-    rate_hz = units.rates_hz(drive)                     # a row for each millisecond, as `Tuning` gives them
+    rate_hz = units.rates_hz(drive)                     # a row per millisecond, like `Tuning`
 
-A model tells the spikes of a bin from behaviour up to its end. By then the bin is over, so they are fired
-during the next one.
+A model computes the rates of a bin from behaviour up to its end. By then the bin is over, so they are used
+during the next bin.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from rtdecode.tools.simulator.units import MAX_RATE_HZ, REFRACTORY_S, TICK_S
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 
-#: What a subject knows of its hand, by name and unit: what a model may go by.
+#: Behaviour of the simulated hand, with units: possible inputs of a model.
 HAND = {"x": "mm", "y": "mm", "vx": "mm/s", "vy": "mm/s"}
 
-#: Targets lie within so many SD of the positions that the model has seen, on the narrower axis.
+#: Largest distance of targets, in SD of the training positions on the narrower axis.
 REACH_SD = 1.5
 
 
 class Simulator(Protocol):
-    """A network that is followed bin by bin (`SteppedSimulation`)."""
+    """A network that is stepped bin by bin (`SteppedSimulation`)."""
 
     def step(self, z: F4) -> F4:
         """Spikes per bin f4[C] of the next bin, from z-scored behaviour f4[D] at its end."""
@@ -43,14 +43,14 @@ class Simulator(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Generator:
-    """A model that can make units fire.
+    """A model that gives firing rates.
 
     Attributes:
         model_id: of the model.
         n_channels: C.
-        bin_ticks: its bins, ms.
-        outputs: behaviour that it goes by.
-        start: makes its members anew, before any bin.
+        bin_ticks: bin width, ms.
+        outputs: behaviour that the rates depend on.
+        start: creates the networks of its ensemble in their initial state.
     """
 
     model_id: str
@@ -61,14 +61,14 @@ class Generator:
 
     @property
     def centre_mm(self) -> Point:
-        """The middle of where the model has seen a hand; (0, 0) on an axis that it does not go by."""
+        """Mean position of the training data, rounded to mm; 0 on an axis that is no output."""
         mean = {output.name: float(round(output.mean)) for output in self.outputs}
         return mean.get("x", 0.0), mean.get("y", 0.0)
 
     def reach_mm(self, most: float) -> float:
-        """How far from there targets may lie, up to `most`."""
-        spreads = [output.sd for output in self.outputs if output.name in ("x", "y")]
-        return min([most, *(float(math.floor(REACH_SD * sd)) for sd in spreads)])
+        """Largest distance of targets from the centre, mm, at most `most`."""
+        sds = [output.sd for output in self.outputs if output.name in ("x", "y")]
+        return min([most, *(float(math.floor(REACH_SD * sd)) for sd in sds)])
 
     def units(self, settings: SubjectSettings) -> GeneratedUnits:
         """The units, before their first tick, of a subject with these settings."""
@@ -76,14 +76,14 @@ class Generator:
 
 
 class GeneratedUnits:
-    """Units of a generator (see `subject.Units`); they remember, so every tick is told once and in order.
+    """Units of a generator (see `subject.Units`); they have a state, so ticks are passed once and in order.
 
-    The hazard is raised by what the dead time after each spike takes away, so that the rate is the model's.
-    Before the end of the first bin nothing fires.
+    The hazard is increased to compensate for the dead time after each spike, so that the rate is the model's.
+    No unit fires before the end of the first bin.
 
     Args:
         generator: the model.
-        settings: of the subject, whose parts of full speed and reach the drive is in.
+        settings: of the subject; the drive is relative to its full speed and reach.
     """
 
     n_noise = 0
@@ -91,9 +91,9 @@ class GeneratedUnits:
     def __init__(self, generator: Generator, settings: SubjectSettings) -> None:
         self.n_channels = generator.n_channels
         self._bin_ticks, self._tick = generator.bin_ticks, 0
-        self._members = generator.start()
+        self._networks = generator.start()
         full, reach, (cx, cy) = settings.full_speed, settings.reach_mm, settings.centre_mm
-        # Of the drive, vx, vy, x and y: what turns it into the hand's again.
+        # Column of the drive, scale and offset, to get behaviour of the hand from the drive.
         hand = {"vx": (0, full, 0.0), "vy": (1, full, 0.0), "x": (2, reach, cx), "y": (3, reach, cy)}
         chosen = [hand[output.name] for output in generator.outputs]
         self._columns = [column for column, _, _ in chosen]
@@ -104,7 +104,7 @@ class GeneratedUnits:
         self._hazard_hz: F8 = np.zeros(self.n_channels)
 
     def rates_hz(self, drive: F8) -> F8:
-        """Hazards f8[T, C] of the next ticks, from what drives them f8[T, 5] (`Subject.move`)."""
+        """Hazards f8[T, C] of the next ticks, Hz, for a drive f8[T, 5] (`Subject.move`)."""
         rates = np.empty((len(drive), self.n_channels))
         done = 0
         while done < len(drive):
@@ -117,19 +117,23 @@ class GeneratedUnits:
 
     def _end_bin(self, row: F8) -> None:
         z = (row[self._columns] * self._scale + self._offset).astype(np.float32)
-        spikes = np.mean([member.step(z) for member in self._members], axis=0, dtype=np.float64)
+        spikes = np.mean([network.step(z) for network in self._networks], axis=0, dtype=np.float64)
         rate_hz = np.minimum(spikes / (self._bin_ticks * TICK_S), MAX_RATE_HZ)
         self._hazard_hz = rate_hz / (1.0 - rate_hz * REFRACTORY_S)
 
 
 def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Generator:
-    """A model as what units fire by, with the rates of the day that it decodes.
+    """Open a model as a generator, with the rates of the day that it decodes.
+
+    Args:
+        artifact: the model.
+        where: for errors.
 
     Raises:
-        RtdecodeError: it has not learnt to simulate, looks ahead, goes by something else than a hand in mm,
-            or its bins are not whole milliseconds.
+        RtdecodeError: the model was not trained to simulate, is non-causal, depends on other behaviour than a
+            hand in mm, or its bin width is not a multiple of 1 ms.
     """
-    # Seconds, and not there in every installation.
+    # Imported here since torch takes seconds to import and may not be installed.
     from rtdecode.models.simulation.rates import folded_session, simulating_networks
     from rtdecode.models.simulation.stepped import SteppedSimulation
 
@@ -137,9 +141,9 @@ def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Ge
     ticks = round(artifact.bin_width_s / TICK_S)
     if abs(ticks * TICK_S - artifact.bin_width_s) > 1e-9:
         raise RtdecodeError(
-            f"its bins of {1e3 * artifact.bin_width_s:g} ms are not whole milliseconds",
+            f"its bin width of {1e3 * artifact.bin_width_s:g} ms is not a multiple of 1 ms",
             where=where,
-            fix="use a model of other bins",
+            fix="use a model of another bin width",
         )
     try:
         nets, session = simulating_networks(artifact), folded_session(artifact)
@@ -147,9 +151,9 @@ def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Ge
         def start() -> list[Simulator]:
             return [SteppedSimulation(net, session) for net in nets]
 
-        # The first products of matrices take the longest: not in the loop.
-        for member in start():
-            member.step(np.zeros(len(artifact.outputs), np.float32))
+        # The first step is slow, so it is done before the loop starts.
+        for network in start():
+            network.step(np.zeros(len(artifact.outputs), np.float32))
     except RtdecodeError as error:
         raise RtdecodeError(error.what, where=where, fix=error.fix) from error
     return Generator(artifact.model_id, artifact.n_channels, ticks, artifact.outputs, start)
@@ -159,13 +163,13 @@ def _check_outputs(outputs: Sequence[Output], where: str) -> None:
     for output in outputs:
         if output.name not in HAND:
             raise RtdecodeError(
-                f"the model goes by {output.name!r}, and the subject knows of its hand {', '.join(HAND)}",
+                f"the model needs {output.name!r}, but the simulated hand has {', '.join(HAND)}",
                 where=where,
-                fix="use a model of some of these",
+                fix="use a model with outputs among these",
             )
         if output.units != HAND[output.name]:
             raise RtdecodeError(
-                f"the model has {output.name} in {output.units!r}, and the subject in {HAND[output.name]!r}",
+                f"the model has {output.name} in {output.units!r}, the subject in {HAND[output.name]!r}",
                 where=where,
                 fix=f"use a model trained on behaviour in {HAND[output.name]}",
             )

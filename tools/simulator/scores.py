@@ -1,11 +1,11 @@
-"""How well a cursor was steered: success, times, path and bits per second, from the trials of a task.
+"""Scores of cursor control: success, times, path and bits per second, from the trials of a task.
 
-    score_trials(task.trials)                    # as the task saw them
-    score_session(read_session("run.h5"))        # from the file alone: its trials and its cursor
+    score_trials(task.trials)                    # as recorded by the task
+    score_session(read_session("run.h5"))        # from the trials and the cursor of a file
 
 Throughput is Fitts' (1954) in the Shannon formulation (MacKenzie 1992; Soukoreff and MacKenzie 2004):
-log2(D / W + 1) bits over the time to acquire the target, with D from where the cursor was when the target
-came to the target's centre and W its diameter. Times are those of Gilja et al. (2012).
+log2(D / W + 1) bits over the time to acquire the target, with D the distance of the cursor from the target's
+centre when the target appears, and W its diameter. Times are those of Gilja et al. (2012).
 """
 
 from __future__ import annotations
@@ -19,29 +19,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.layout import Session
+from rtdecode.session.layout import Behavior, Session
 from rtdecode.tools.simulator.task import Outcome, Trial
 
 F8 = NDArray[np.float64]
 
-#: Columns of /behavior that hold what was on the screen.
+#: Columns of /behavior with the cursor on the screen.
 CURSOR_NAMES = ("cursor_x", "cursor_y")
 
 
 @dataclass(frozen=True)
 class TrialScore:
-    """One trial that was not aborted. Times in s; None where the trial failed, touch_time_s where it was
-    never touched.
+    """One trial that was not aborted. Times are in s; None in a failed trial.
 
     Attributes:
         success: whether the target was held.
-        duration_s: from the target's coming to the end, the hold included.
-        touch_time_s: from the target's coming to the first time inside.
-        acquisition_time_s: to the last time that the cursor came inside, so without the hold.
-        dial_in_time_s: from the first time inside to the last.
-        path_efficiency: way from where the cursor was to where it settled, straight over gone; 1 is straight.
-        bits: log2(D / W + 1); 0 where the trial began inside the target.
-        bits_per_s: bits over the acquisition time; None, too, where the trial began inside the target.
+        duration_s: from the appearance of the target to the end, with the hold.
+        touch_time_s: from the appearance of the target to the first entry; None without an entry.
+        acquisition_time_s: from the appearance of the target to the last entry, so without the hold.
+        dial_in_time_s: from the first entry to the last.
+        path_efficiency: straight distance to the point of the last entry over path length; 1 is straight.
+        bits: log2(D / W + 1); 0 if the trial started inside the target.
+        bits_per_s: bits over the acquisition time; None also if the trial started inside the target.
     """
 
     success: bool
@@ -56,15 +55,15 @@ class TrialScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """A block of trials. Means are over the successful trials; None where there is none.
+    """A block of trials. Means are over the successful trials; None without one.
 
     Attributes:
-        trials, successes, aborted: how many; aborted trials count in nothing else.
+        trials, successes, aborted: numbers of trials; aborted trials are excluded from all other scores.
         success: successes over trials.
         acquisition_time_s, dial_in_time_s, path_efficiency, bits_per_s: means.
-        achieved_bits_per_s: bits of the successful trials over the time of all, holds and failures
-            included.
-        each: of every trial, in order.
+        achieved_bits_per_s: bits of the successful trials over the time of all trials, with holds and
+            failures.
+        each: scores of every trial, in order.
     """
 
     trials: int
@@ -79,47 +78,67 @@ class Scores:
     each: tuple[TrialScore, ...]
 
     def document(self) -> dict[str, Any]:
-        """For JSON, the trials' own numbers under `each`."""
+        """The scores for JSON, with those of each trial under `each`."""
         return asdict(self)
 
 
+def percent(fraction: float | None) -> str:
+    """A fraction as a percentage, or a dash."""
+    return "–" if fraction is None else f"{100 * fraction:.0f} %"
+
+
+def screen_cursor(behavior: Behavior) -> NDArray[np.float32]:
+    """The cursor on the screen, f4[m, 2], mm."""
+    return behavior.values[:, [behavior.names.index(name) for name in CURSOR_NAMES]]
+
+
 def score_trials(trials: Iterable[Trial]) -> Scores:
-    """Scores from what the task noted while it ran."""
+    """Scores from the trials that the task recorded."""
     scored, aborted = [], 0
     for trial in trials:
         if trial.outcome is Outcome.ABORTED:
             aborted += 1
             continue
-        settled = None if trial.settle_s is None else (trial.settle_s, trial.path_mm)
+        entry = None
+        if trial.last_entry_s is not None:
+            entry = trial.last_entry_s - trial.start_s, trial.path_mm, trial.straight_mm
         scored.append(
             _score(
                 math.dist(trial.origin, trial.target),
                 trial.radius,
                 trial.stop_s - trial.start_s,
                 None if trial.touch_s is None else trial.touch_s - trial.start_s,
-                None if settled is None else (settled[0] - trial.start_s, settled[1], trial.straight_mm),
+                entry,
             )
         )
     return summarise(scored, aborted)
 
 
 def score_session(session: Session) -> Scores:
-    """Scores from a recorded session, by its trials and the samples of its cursor.
+    """Scores from the trials and the cursor of a recorded session.
 
     Args:
-        session: /trials with start, stop, target, radius and success; in /behavior the cursor on the screen.
+        session: with start, stop, target, radius and success in /trials, and the cursor in /behavior.
 
     Raises:
-        RtdecodeError: one of these is not there.
+        RtdecodeError: one of these is missing.
     """
     where = str(session.path or session.name)
     trials, behavior = session.trials, session.behavior
     missing = {"target", "radius", "success"} - set(trials.columns if trials is not None else ())
     if trials is None or missing:
-        raise RtdecodeError(f"has no {', '.join(sorted(missing))} of trials", where=f"{where}:/trials")
+        raise RtdecodeError(
+            f"has no {', '.join(sorted(missing))} of trials",
+            where=f"{where}:/trials",
+            fix="use a session of rtdecode subject --output",
+        )
     if behavior is None or not set(CURSOR_NAMES) <= set(behavior.names):
-        raise RtdecodeError(f"has no {' and '.join(CURSOR_NAMES)}", where=f"{where}:/behavior")
-    cursor = behavior.values[:, [behavior.names.index(name) for name in CURSOR_NAMES]].astype(np.float64)
+        raise RtdecodeError(
+            f"has no {' and '.join(CURSOR_NAMES)}",
+            where=f"{where}:/behavior",
+            fix="use a session of rtdecode subject --output in closed loop",
+        )
+    cursor = screen_cursor(behavior).astype(np.float64)
     first = np.searchsorted(behavior.time, trials.start - 1e-9)
     end = np.searchsorted(behavior.time, trials.stop - 1e-9)
     return summarise(
@@ -140,24 +159,24 @@ def score_session(session: Session) -> Scores:
 
 
 def summarise(each: Sequence[TrialScore], aborted: int) -> Scores:
-    """Means over trials."""
-    won = [trial for trial in each if trial.success]
+    """The scores of a block, from those of its trials."""
+    successful = [trial for trial in each if trial.success]
     duration_s = sum(trial.duration_s for trial in each)
 
     def mean(name: str) -> float | None:
-        values = [value for trial in won if (value := getattr(trial, name)) is not None]
+        values = [value for trial in successful if (value := getattr(trial, name)) is not None]
         return float(np.mean(values)) if values else None
 
     return Scores(
         trials=len(each),
-        successes=len(won),
+        successes=len(successful),
         aborted=aborted,
-        success=len(won) / len(each) if each else None,
+        success=len(successful) / len(each) if each else None,
         acquisition_time_s=mean("acquisition_time_s"),
         dial_in_time_s=mean("dial_in_time_s"),
         path_efficiency=mean("path_efficiency"),
         bits_per_s=mean("bits_per_s"),
-        achieved_bits_per_s=sum(trial.bits for trial in won) / duration_s if duration_s > 0 else None,
+        achieved_bits_per_s=sum(trial.bits for trial in successful) / duration_s if duration_s > 0 else None,
         each=tuple(each),
     )
 
@@ -167,21 +186,20 @@ def _score(
     radius: float,
     duration_s: float,
     touch_time_s: float | None,
-    settled: tuple[float, float, float] | None,
+    last_entry: tuple[float, float, float] | None,
 ) -> TrialScore:
-    """`settled`: when, after what way, and how far straight from where the cursor had been; None for a
-    failure."""
+    """`last_entry`: its time, the path length and the straight distance to it; None for a failure."""
     bits = math.log2(distance / (2 * radius) + 1) if distance > radius else 0.0
-    if settled is None:
+    if last_entry is None:
         return TrialScore(False, duration_s, touch_time_s, None, None, None, bits, None)
-    acquisition_s, gone_mm, straight_mm = settled
+    acquisition_s, path_mm, straight_mm = last_entry
     return TrialScore(
         success=True,
         duration_s=duration_s,
         touch_time_s=touch_time_s,
         acquisition_time_s=acquisition_s,
         dial_in_time_s=acquisition_s - touch_time_s if touch_time_s is not None else None,
-        path_efficiency=straight_mm / gone_mm if gone_mm > 0 else None,
+        path_efficiency=straight_mm / path_mm if path_mm > 0 else None,
         bits=bits,
         bits_per_s=bits / acquisition_s if acquisition_s > 0 and bits > 0 else None,
     )
@@ -193,11 +211,11 @@ def _score_samples(
     distance = np.hypot(*(cursor - target).T)
     inside = distance <= radius
     touch_time_s = float(time[np.argmax(inside)] - time[0]) if inside.any() else None
-    settled = None
+    last_entry = None
     if success and inside[-1]:
         outside = np.flatnonzero(~inside)
         entry = outside[-1] + 1 if len(outside) else 0
         steps = np.hypot(*np.diff(cursor[: entry + 1], axis=0).T)
         straight = float(np.hypot(*(cursor[entry] - cursor[0])))
-        settled = float(time[entry] - time[0]), float(steps.sum()), straight
-    return _score(float(distance[0]), radius, duration_s, touch_time_s, settled)
+        last_entry = float(time[entry] - time[0]), float(steps.sum()), straight
+    return _score(float(distance[0]), radius, duration_s, touch_time_s, last_entry)

@@ -1,9 +1,9 @@
-"""Sessions of an arm that moves by a script: what is known of them exactly is what tests and benchmarks need.
+"""Sessions of an arm that moves by a script, for tests and benchmarks that need exact ground truth.
 
 The arm reaches from the centre to one of eight targets and back along minimum-jerk paths; units (`units.py`)
-fire with b + m·cos(angle to their preferred direction)·speed plus a weaker position term, as
-Georgopoulos et al. (1982) and Wang et al. (2007) found in motor cortex. A subject that looks where it
-is going, and an array like a real one, are in `experiment.py`.
+fire with b + m·cos(angle to their preferred direction)·speed plus a weaker position term, as Georgopoulos et
+al. (1982) and Wang et al. (2007) found in motor cortex. A subject with visual feedback and a realistic array
+are in `experiment.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ N_TARGETS = 8
 BEHAVIOR_HZ = 100.0
 STEP_S = TICK_S
 
-#: Ticks that units fire for at once.
+#: Ticks per call of the units.
 PORTION = 1000
 
 
@@ -31,10 +31,10 @@ class CentreOut:
     """The task and the array.
 
     Attributes:
-        n_channels: one unit each.
-        reach_mm: distance of the targets.
-        movement_s, hold_s: duration of a reach, and of the pause after it.
-        mean_rate_hz: over the array; units spread around it.
+        n_channels: number of channels, with one unit each.
+        reach_mm: distance of the targets, mm.
+        movement_s, hold_s: duration of a reach and of the pause after it, s.
+        mean_rate_hz: mean rate over the array, Hz.
     """
 
     n_channels: int = 64
@@ -45,14 +45,14 @@ class CentreOut:
 
 
 def draw_tuning(task: CentreOut, seed: int) -> Tuning:
-    """Units of a simulated array: a third of them not tuned at all."""
+    """Units of a simulated array; a third of them is not tuned."""
     rng = np.random.default_rng(seed)
     n = task.n_channels
     baseline = rng.gamma(2.0, task.mean_rate_hz / 2.0, n)
     depth = baseline * rng.uniform(0.2, 1.0, n) * (rng.uniform(size=n) > 1 / 3)
-    direction, place = rng.uniform(0, 2 * np.pi, (2, n))
+    direction, bearing = rng.uniform(0, 2 * np.pi, (2, n))
     velocity = depth[:, None] * np.stack((np.cos(direction), np.sin(direction)), axis=1)
-    position = 0.5 * depth[:, None] * np.stack((np.cos(place), np.sin(place)), axis=1)
+    position = 0.5 * depth[:, None] * np.stack((np.cos(bearing), np.sin(bearing)), axis=1)
     return Tuning(baseline, velocity, position)
 
 
@@ -60,8 +60,8 @@ def simulate_session(task: CentreOut, tuning: Tuning, duration_s: float, seed: i
     """One session of reaches to random targets.
 
     Args:
-        task, tuning: of the array; the same tuning gives the same units.
-        duration_s: how long.
+        task, tuning: of the array.
+        duration_s: duration, s.
         seed: of targets and spikes.
         name: session_id.
 
@@ -75,7 +75,7 @@ def simulate_session(task: CentreOut, tuning: Tuning, duration_s: float, seed: i
     peak = 1.875 * task.reach_mm / task.movement_s
     drive = np.zeros((n_steps, N_MOVEMENT))
     drive[:, :2], drive[:, 2:4] = velocity / peak, position / task.reach_mm
-    # The shortest dead time there is: rates stay what the tuning says.
+    # The shortest possible dead time, so that rates are those of the tuning.
     firing = Firing(task.n_channels, int(rng.integers(1 << 62)), TICK_S)
     fired = [firing.step(rates_hz(tuning, drive[i : i + PORTION])) for i in range(0, n_steps, PORTION)]
     time, channel = (np.concatenate(part) for part in zip(*fired, strict=True))
@@ -101,12 +101,12 @@ def simulate_session(task: CentreOut, tuning: Tuning, duration_s: float, seed: i
 
 
 def _reaches(task: CentreOut, n_steps: int, rng: np.random.Generator) -> tuple[F8, Trials]:
-    """Out to a random target and back again, for as long as it takes: f8[n_steps, 2] in mm."""
+    """Positions of reaches to random targets and back, f8[n_steps, 2] in mm, and the trials."""
     moving, holding = round(task.movement_s / STEP_S), round(task.hold_s / STEP_S)
     tau = (np.arange(moving) + 1) / moving
     # Minimum jerk (Flash and Hogan, 1985).
-    course = 10 * tau**3 - 15 * tau**4 + 6 * tau**5
-    leg = np.concatenate((course, np.ones(holding)))
+    profile = 10 * tau**3 - 15 * tau**4 + 6 * tau**5
+    leg = np.concatenate((profile, np.ones(holding)))
     n_trials = -(-n_steps // (2 * len(leg)))
     angle = rng.integers(0, N_TARGETS, n_trials) * 2 * np.pi / N_TARGETS
     target = task.reach_mm * np.stack((np.cos(angle), np.sin(angle)), axis=1)

@@ -1,11 +1,11 @@
-"""A simulated subject: it sees a cursor and a target, wants to move, and its units fire for that.
+"""A simulated subject: it sees a cursor and a target, intends a movement, and its units encode it.
 
     subject = Subject(SubjectSettings(delay_s=0.1), array_on_day(ArraySettings(), seed=0, day=0), seed=0)
     subject.see(0.0, Seen(cursor=(3.0, -2.0), target=(80.0, 0.0), radius=15.0))
     time_s, channel = subject.step(20)                 # ticks of a millisecond
 
-No clock and no streams: time is ticks since the start, and the same sights at the same times give the same
-spikes, however many ticks are done in one step.
+There is no clock and there are no streams: time is ticks since the start, and the same input at the same
+times gives the same spikes, for any number of ticks per step.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.errors import RtdecodeError
+from rtdecode.tools.ranges import check_range
 from rtdecode.tools.simulator.units import N_MOVEMENT, TICK_S, Firing
 
 F8 = NDArray[np.float64]
 Point = tuple[float, float]
 
-#: Random numbers of a subject: its shared noise, and its spikes.
+#: Seed keys of the shared noise and of the spikes.
 NOISE, SPIKES = 201, 202
 
-#: Time constants of the shared fluctuations, seconds, one after the other.
+#: Time constants of the shared fluctuations, s.
 NOISE_TAUS_S = (0.15, 1.0, 10.0)
 
-#: Inside this part of the target's radius the subject holds still.
+#: Within this fraction of the target's radius the intended velocity is 0.
 AT_REST = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubjectSettings:
-    """How the subject moves.
+    """Settings of the movement.
 
     Attributes:
-        delay_s: from what is on the screen to the first spikes that answer it.
-        full_speed: mm/s, the most it wants.
-        slowing_hz: nearer to the target than full_speed / slowing_hz it wants this times the distance.
-        smoothing_s: time constant of each of two stages between wanting and moving.
-        realign_s: with a cursor that is not its own hand, it comes to feel its hand where it sees the
-            cursor, with this time constant.
-        reach_mm: position is coded in parts of this.
-        arm_mm: from the middle, the hand goes no further on each axis.
-        centre_mm: the middle, where the hand begins.
+        delay_s: from a change on the screen to the first spikes that respond to it, s.
+        full_speed: largest intended speed, mm/s.
+        slowing_hz: within full_speed / slowing_hz of the target, the intended speed is the distance times
+            this.
+        smoothing_s: time constant of each of two low-pass stages between intended and actual velocity, s.
+        realign_s: time constant with which the felt hand position follows a cursor that is not the hand, s.
+        reach_mm: unit of the encoded position, mm.
+        arm_mm: largest distance of the hand from the centre on each axis, mm.
+        centre_mm: centre of the screen, where the hand starts, mm.
     """
 
     delay_s: float = 0.1
@@ -60,18 +60,16 @@ class SubjectSettings:
     centre_mm: Point = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.delay_s <= 10:
-            raise RtdecodeError(
-                f"must lie between 0 and 10000 milliseconds, not {1e3 * self.delay_s:g}", where="--delay"
-            )
+        delay_s = self.delay_s
+        check_range("--delay", 0 <= delay_s <= 10, "between 0 and 10000 ms", 1e3 * delay_s)
 
 
 class Seen(NamedTuple):
-    """What is on the screen, mm.
+    """The screen, mm.
 
     Attributes:
-        cursor: None where none is shown.
-        target: None where none is shown.
+        cursor: None if none is shown.
+        target: None if none is shown.
         radius: of the target.
     """
 
@@ -84,11 +82,11 @@ NOTHING = Seen(None, None, 0.0)
 
 
 class Units(Protocol):
-    """What fires for a movement: units with a tuning (`units.Tuning`), or others (`generator.py`).
+    """Units that encode a movement: with a tuning (`units.Tuning`), or by a model (`generator.py`).
 
     Attributes:
         n_channels: C.
-        n_noise: K, shared fluctuations that it takes.
+        n_noise: K, number of shared fluctuations.
     """
 
     @property
@@ -98,9 +96,9 @@ class Units(Protocol):
     def n_noise(self) -> int: ...
 
     def rates_hz(self, drive: F8) -> F8:
-        """Firing rates f8[T, C] of the next T ticks, from what drives them f8[T, 5 + K] (`Subject.move`).
+        """Firing rates f8[T, C] of the next T ticks, Hz, for a drive f8[T, 5 + K] (`Subject.move`).
 
-        Asked once for each tick, in order, in any portions, whose sizes must make no difference.
+        Called once for each tick, in order, in portions of any size, which must not affect the result.
         """
         ...
 
@@ -108,20 +106,20 @@ class Units(Protocol):
 class Subject:
     """A subject and its array.
 
-    Wants to move from where it sees the cursor straight to the target, slower near it, and not at all inside
-    it. What it wants, smoothed, moves its hand, and its units fire for the velocity, position and speed of
-    that. Where no cursor is told apart from it, the hand is what steers: the subject knows where that is
-    without delay, and only the target has to be seen.
+    The intended velocity points from the seen cursor straight to the target, is lower near it and 0 inside
+    it. Smoothed, it moves the hand, and the units encode velocity, position and speed of the hand. In open
+    loop the cursor is the hand: its position is available without delay, and only the target has to be seen.
 
     Args:
         settings: of the movement.
-        units: its array, of which it is the only one to ask.
+        units: its array, used by this subject only.
         seed: of noise and spikes.
-        own_hand: the cursor is the hand (open loop).
+        own_hand: True if the cursor is the hand (open loop).
 
     Attributes:
-        tick: ticks done.
-        hand: f8[2], mm. velocity: f8[2], mm/s, as wanted and smoothed.
+        tick: simulated ticks so far.
+        hand: felt position of the hand, mm.
+        velocity: smoothed velocity of the hand, mm/s.
     """
 
     def __init__(self, settings: SubjectSettings, units: Units, seed: int, *, own_hand: bool = False) -> None:
@@ -133,47 +131,47 @@ class Subject:
         self._noise: F8 = self._rng.standard_normal((units.n_noise,))
         taus: F8 = np.resize(np.array(NOISE_TAUS_S), self._noise.shape)
         self._kept = np.exp(-TICK_S / taus)
-        self._fresh = np.sqrt(1.0 - self._kept**2)
-        self._sights: deque[tuple[float, Seen]] = deque()
+        self._innovation = np.sqrt(1.0 - self._kept**2)
+        self._screens: deque[tuple[float, Seen]] = deque()
         self._seen = NOTHING
         # x and y of the hand, of its velocity, and of the stage before that.
         self._state = (*settings.centre_mm, 0.0, 0.0, 0.0, 0.0)
 
     @property
     def hand(self) -> Point:
-        """Where it feels its hand, mm."""
+        """Felt position of the hand, mm."""
         return self._state[0], self._state[1]
 
     @property
     def velocity(self) -> Point:
-        """Of the hand, as wanted and smoothed, mm/s."""
+        """Smoothed velocity of the hand, mm/s."""
         return self._state[2], self._state[3]
 
     def see(self, time_s: float, seen: Seen) -> None:
-        """Show something from `time_s` on, seconds since tick 0; never before what was shown last."""
-        self._sights.append((time_s + self.settings.delay_s, seen))
+        """Show a screen from `time_s` on, seconds since tick 0; not before the previous one."""
+        self._screens.append((time_s + self.settings.delay_s, seen))
 
     def step(self, n_ticks: int) -> tuple[F8, NDArray[np.uint16]]:
-        """Live on for some ticks.
+        """Simulate some ticks.
 
         Returns:
-            Spike times f8[n], seconds since tick 0, rising, and channels u2[n].
+            Spike times f8[n], seconds since tick 0, sorted, and channels u2[n].
         """
         return self.fire(self.move(n_ticks))
 
     def move(self, n_ticks: int) -> F8:
-        """Move on for some ticks.
+        """Simulate the movement of some ticks.
 
         Returns:
-            What drives the units, f8[n_ticks, 5 + K]: after each tick vx and vy in parts of full speed, x and
-            y from the centre in parts of the reach, speed in parts of full speed; then the shared noise, SD.
+            Drive of the units, f8[n_ticks, 5 + K]: after each tick vx, vy relative to full speed, x, y from
+            the centre relative to the reach, speed relative to full speed; then the shared noise, SD.
         """
         full, reach, (cx, cy) = self.settings.full_speed, self.settings.reach_mm, self.settings.centre_mm
         drive = np.empty((n_ticks, N_MOVEMENT + len(self._noise)))
-        fresh = self._rng.standard_normal((n_ticks, len(self._noise))) * self._fresh
+        innovation = self._rng.standard_normal((n_ticks, len(self._noise))) * self._innovation
         for i in range(n_ticks):
             x, y, vx, vy = self._move_on((self.tick + i) * TICK_S)
-            self._noise = self._noise * self._kept + fresh[i]
+            self._noise = self._noise * self._kept + innovation[i]
             drive[i, :N_MOVEMENT] = (
                 vx / full,
                 vy / full,
@@ -186,19 +184,19 @@ class Subject:
         return drive
 
     def fire(self, drive: F8) -> tuple[F8, NDArray[np.uint16]]:
-        """Fire for what `move` returned; every tick once, in order, in any portions."""
+        """Spikes for the drive that `move` returned; every tick once, in order, in any portions."""
         return self._firing.step(self._units.rates_hz(drive))
 
     def _move_on(self, now_s: float) -> tuple[float, float, float, float]:
         settings = self.settings
-        # Half a tick of slack: sights come at whole ticks, and sums of seconds are not exact.
-        while self._sights and self._sights[0][0] <= now_s + 0.5 * TICK_S:
-            self._seen = self._sights.popleft()[1]
+        # Half a tick of tolerance: screens change at whole ticks, and sums of seconds are not exact.
+        while self._screens and self._screens[0][0] <= now_s + 0.5 * TICK_S:
+            self._seen = self._screens.popleft()[1]
         x, y, vx, vy, ux, uy = self._state
         cursor = (x, y) if self._own_hand else self._seen.cursor
-        wx, wy = self._wanted(cursor)
+        ix, iy = self._intended_velocity(cursor)
         a = TICK_S / settings.smoothing_s
-        ux, uy = ux + a * (wx - ux), uy + a * (wy - uy)
+        ux, uy = ux + a * (ix - ux), uy + a * (iy - uy)
         vx, vy = vx + a * (ux - vx), vy + a * (uy - vy)
         x, y = x + vx * TICK_S, y + vy * TICK_S
         if cursor is not None and not self._own_hand:
@@ -209,8 +207,8 @@ class Subject:
         self._state = x, y, vx, vy, ux, uy
         return x, y, vx, vy
 
-    def _wanted(self, cursor: Point | None) -> Point:
-        """Towards the target, mm/s."""
+    def _intended_velocity(self, cursor: Point | None) -> Point:
+        """Velocity towards the target, mm/s."""
         target = self._seen.target
         if cursor is None or target is None:
             return 0.0, 0.0

@@ -1,13 +1,13 @@
-"""The task: targets on a screen, a cursor to be brought into them and held there.
+"""The task: move the cursor into a target on the screen and hold it there.
 
     task = Task(TaskSettings(kind="centre-out"), seed=0)
-    for time_s, cursor in frames:                  # cursor None where none came
+    for time_s, cursor in frames:                  # cursor None if there is none
         for event in task.step(time_s, cursor):
             print(event.kind, event.trial)
         show(task.shown(cursor))
 
-A state machine and nothing else: it is told the time and the cursor, and answers with what happened. Things
-happen at steps; between two of them the cursor stays where it was.
+This is a state machine without I/O: time and cursor in, events out. Events happen at steps; between two steps
+the cursor does not move.
 """
 
 from __future__ import annotations
@@ -20,34 +20,36 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.tools.ranges import check_range
 from rtdecode.tools.simulator.subject import Point, Seen
 
 Kind = Literal["centre-out", "random-target"]
 
-#: Random numbers of a task.
+#: Seed key of the targets.
 TARGETS = 301
 
 N_DIRECTIONS = 8
 
-#: Sums of seconds are not exact: what is due within this is due.
+#: Tolerance of due times, since sums of seconds are not exact.
 SLACK_S = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSettings:
-    """Of the task. Lengths in mm, times in s.
+    """Settings of the task. Lengths in mm, times in s.
 
     Attributes:
-        kind: centre-out: to one of eight targets and, once that was reached, back to the centre, each a trial
-            of its own; random-target: from one place to the next.
-        reach_mm: of the eight targets from the centre; random targets lie in a square that ends there.
-        radius_mm: of a target.
-        hold_s: how long the cursor must stay inside without leaving.
-        timeout_s: from the target's coming; then the trial has failed.
+        kind: centre-out: to one of eight targets and, after a success, back to the centre, each a trial of
+            its own; random-target: from one random position to the next.
+        reach_mm: distance of the eight targets from the centre; half the side of the square of random
+            targets.
+        radius_mm: target radius.
+        hold_s: hold time without leaving the target.
+        timeout_s: from the appearance of the target until the trial has failed.
         inter_trial_s: from the end of a trial to the start of the next.
-        foreperiod_s: from the start of a trial to its target's coming.
-        min_way_mm: between a random target and the one before.
-        centre_mm: where the centre is.
+        foreperiod_s: from the start of a trial to the appearance of its target.
+        min_distance_mm: shortest distance between a random target and the one before.
+        centre_mm: centre of the screen.
     """
 
     kind: Kind = "centre-out"
@@ -57,7 +59,7 @@ class TaskSettings:
     timeout_s: float = 4.0
     inter_trial_s: float = 0.3
     foreperiod_s: float = 0.0
-    min_way_mm: float = 40.0
+    min_distance_mm: float = 40.0
     centre_mm: Point = (0.0, 0.0)
 
     def __post_init__(self) -> None:
@@ -65,25 +67,31 @@ class TaskSettings:
             raise RtdecodeError(
                 f"there is no task {self.kind!r}", where="--task", fix=f"give {' or '.join(get_args(Kind))}"
             )
-        for name in ("reach_mm", "radius_mm", "timeout_s"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise RtdecodeError(f"must be above 0, not {getattr(self, name)}", where=f"task, {name}")
-        for name in ("hold_s", "inter_trial_s", "foreperiod_s"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise RtdecodeError(f"must be 0 or more, not {getattr(self, name)}", where=f"task, {name}")
-        if not 0 <= self.min_way_mm <= self.reach_mm:
-            raise RtdecodeError(
-                f"must lie between 0 and the reach, {self.reach_mm:g} mm", where="task, min_way_mm"
-            )
+        for flag, value in (
+            ("--reach", self.reach_mm),
+            ("--radius", self.radius_mm),
+            ("--trial-timeout", self.timeout_s),
+        ):
+            check_range(flag, 0 < value < math.inf, "above 0", value)
+        for flag, value_s in (
+            ("--hold", self.hold_s),
+            ("--pause", self.inter_trial_s),
+            ("foreperiod_s", self.foreperiod_s),
+        ):
+            check_range(flag, 0 <= value_s < math.inf, "0 ms or more", 1e3 * value_s)
+        distance, reach = self.min_distance_mm, self.reach_mm
+        check_range(
+            "min_distance_mm", 0 <= distance <= reach, f"between 0 and the reach, {reach:g} mm", distance
+        )
 
 
 class Outcome(Enum):
     """How a trial ended.
 
     Attributes:
-        SUCCESS: held for as long as it takes.
-        TIMEOUT: not within the time.
-        ABORTED: the cursor was gone; it counts neither way.
+        SUCCESS: the target was held.
+        TIMEOUT: the time was up.
+        ABORTED: there was no cursor; the trial is not scored.
     """
 
     SUCCESS = "success"
@@ -92,13 +100,13 @@ class Outcome(Enum):
 
 
 class TaskEvent(NamedTuple):
-    """Something that happened.
+    """An event of the task.
 
     Attributes:
-        time_s: of the step it was seen in.
+        time_s: time of its step.
         kind: trial_start, target_on, enter, leave, hold, success, timeout or abort.
-        trial: its number, from 0.
-        data: target (x, y) and radius with target_on, cursor (x, y) where there is one.
+        trial: number of the trial, from 0.
+        data: target (x, y) and radius with target_on, cursor (x, y) if there is one.
     """
 
     time_s: float
@@ -109,18 +117,18 @@ class TaskEvent(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """One target, from its coming to its going, as the task saw it.
+    """One target, from its appearance to its disappearance.
 
     Attributes:
         number: from 0.
-        start_s, stop_s: when the target came and went.
+        start_s, stop_s: times at which the target appeared and disappeared.
         target, radius: mm.
-        outcome: how it ended.
-        origin: where the cursor was when the target came.
-        touch_s: when the cursor first came inside, None if never.
-        settle_s: when it came inside for the hold that succeeded, None without.
-        path_mm, straight_mm: the way that the cursor went until `settle_s`, or until the end; and the
-            straight way between the same two places.
+        outcome: how the trial ended.
+        origin: position of the cursor when the target appeared.
+        touch_s: time of the first entry, None without one.
+        last_entry_s: time of the entry before the successful hold, None without a success.
+        path_mm, straight_mm: path length of the cursor until `last_entry_s` or the end, and the straight
+            distance between the same two points.
     """
 
     number: int
@@ -131,7 +139,7 @@ class Trial:
     outcome: Outcome
     origin: Point
     touch_s: float | None
-    settle_s: float | None
+    last_entry_s: float | None
     path_mm: float
     straight_mm: float
 
@@ -144,7 +152,7 @@ class _State(Enum):
 
 @dataclass
 class _Reach:
-    """A trial that runs."""
+    """A running trial."""
 
     start_s: float
     origin: Point
@@ -165,7 +173,7 @@ class Task:
         seed: of the targets.
 
     Attributes:
-        trials: those that are over.
+        trials: those that have ended.
     """
 
     settings: TaskSettings
@@ -183,35 +191,35 @@ class Task:
 
     @property
     def number(self) -> int:
-        """Of the trial that runs, or ran last; -1 before the first."""
+        """Number of the current or last trial; -1 before the first."""
         return self._number
 
     @property
     def state(self) -> str:
-        """A word for a screen: between, foreperiod, reach, or hold once the cursor is inside."""
+        """State of the task: between, foreperiod, reach, or hold while the cursor is inside."""
         held = self._reach is not None and self._reach.entered_s is not None
         return "hold" if held else self._state.value
 
     def shown(self, cursor: Point | None) -> Seen:
-        """What is on the screen from the last step on; the target only while it is to be reached."""
+        """The screen from the last step on; the target only during a reach."""
         return Seen(cursor, self._target if self._reach else None, self.settings.radius_mm)
 
     def step(self, time_s: float, cursor: Point | None) -> list[TaskEvent]:
-        """Go on to `time_s`.
+        """Advance to `time_s`.
 
-        Without a cursor a trial that runs is aborted, and none starts before there is one again.
+        Without a cursor a running trial is aborted, and none starts until there is a cursor again.
 
         Args:
-            time_s: seconds, on any clock, after the step before.
-            cursor: where it is now, mm; None where nobody knows.
+            time_s: time on any clock, later than the previous step, s.
+            cursor: position of the cursor, mm, or None.
 
         Raises:
-            ValueError: time goes back, or the cursor is not finite.
+            ValueError: time does not increase, or the cursor is not finite.
         """
         if not time_s > self._last_s:
-            raise ValueError(f"a step at {time_s} after one at {self._last_s}")
+            raise ValueError(f"time must increase: step at {time_s} after one at {self._last_s}")
         if cursor is not None and not all(map(math.isfinite, cursor)):
-            raise ValueError(f"a cursor at {cursor}")
+            raise ValueError(f"the cursor must be finite, not {cursor}")
         self._last_s, self._events = time_s, []
         if cursor is None:
             if self._state is not _State.BETWEEN:
@@ -219,27 +227,27 @@ class Task:
             return self._events
         if self._reach is not None:
             self._reach_on(self._reach, time_s, cursor)
-        # A state without duration is gone through at once.
+        # A state without duration is left in the same step.
         if self._state is _State.BETWEEN and time_s >= self._until_s - SLACK_S:
             self._number += 1
-            self._tell(time_s, "trial_start")
+            self._emit(time_s, "trial_start")
             self._state, self._until_s = _State.FOREPERIOD, time_s + self.settings.foreperiod_s
         if self._state is _State.FOREPERIOD and time_s >= self._until_s - SLACK_S:
             self._state, self._reach = _State.REACH, _Reach(time_s, cursor, cursor)
             self._target = self._next_target()
-            self._tell(
+            self._emit(
                 time_s, "target_on", target=self._target, radius=self.settings.radius_mm, cursor=cursor
             )
-            self._look_inside(self._reach, time_s, cursor)
+            self._check_inside(self._reach, time_s, cursor)
         return self._events
 
     def _reach_on(self, reach: _Reach, time_s: float, cursor: Point) -> None:
         settings = self.settings
         timeout_s = reach.start_s + settings.timeout_s
         held_s = math.inf if reach.entered_s is None else reach.entered_s + settings.hold_s
-        # What was due between the steps happened with the cursor where it still was.
+        # Between the steps the cursor did not move, so a hold that was due then succeeded.
         if held_s <= timeout_s + SLACK_S and time_s >= held_s - SLACK_S:
-            self._tell(time_s, "hold")
+            self._emit(time_s, "hold")
             self._end(time_s, Outcome.SUCCESS)
             return
         if time_s >= timeout_s - SLACK_S:
@@ -247,26 +255,26 @@ class Task:
             return
         reach.path_mm += math.dist(reach.last, cursor)
         reach.last = cursor
-        self._look_inside(reach, time_s, cursor)
+        self._check_inside(reach, time_s, cursor)
 
-    def _look_inside(self, reach: _Reach, time_s: float, cursor: Point) -> None:
+    def _check_inside(self, reach: _Reach, time_s: float, cursor: Point) -> None:
         inside = math.dist(cursor, self._target) <= self.settings.radius_mm
         if inside and reach.entered_s is None:
             reach.entered_s, reach.path_at_entry, reach.entry = time_s, reach.path_mm, cursor
             if reach.touch_s is None:
                 reach.touch_s = time_s
-            self._tell(time_s, "enter", cursor=cursor)
+            self._emit(time_s, "enter", cursor=cursor)
         elif not inside and reach.entered_s is not None:
             reach.entered_s = None
-            self._tell(time_s, "leave", cursor=cursor)
+            self._emit(time_s, "leave", cursor=cursor)
 
     def _end(self, time_s: float, outcome: Outcome) -> None:
         reach, self._reach = self._reach, None
-        self._tell(time_s, "abort" if outcome is Outcome.ABORTED else outcome.value)
+        self._emit(time_s, "abort" if outcome is Outcome.ABORTED else outcome.value)
         self._state, self._until_s = _State.BETWEEN, time_s + self.settings.inter_trial_s
         if reach is None:
             return
-        won = outcome is Outcome.SUCCESS
+        success = outcome is Outcome.SUCCESS
         self.trials.append(
             Trial(
                 number=self._number,
@@ -277,13 +285,13 @@ class Task:
                 outcome=outcome,
                 origin=reach.origin,
                 touch_s=reach.touch_s,
-                settle_s=reach.entered_s if won else None,
-                path_mm=reach.path_at_entry if won else reach.path_mm,
-                straight_mm=math.dist(reach.origin, reach.entry if won else reach.last),
+                last_entry_s=reach.entered_s if success else None,
+                path_mm=reach.path_at_entry if success else reach.path_mm,
+                straight_mm=math.dist(reach.origin, reach.entry if success else reach.last),
             )
         )
 
-    def _tell(self, time_s: float, kind: str, **data: Any) -> None:
+    def _emit(self, time_s: float, kind: str, **data: Any) -> None:
         self._events.append(TaskEvent(time_s, kind, self._number, data))
 
     def _next_target(self) -> Point:
@@ -292,15 +300,15 @@ class Task:
         if settings.kind == "random-target":
             while True:
                 x, y = self._rng.uniform(-settings.reach_mm, settings.reach_mm, 2)
-                place = cx + float(x), cy + float(y)
-                if math.dist(place, self._target) >= settings.min_way_mm:
-                    return place
-        won = not self.trials or self.trials[-1].outcome is Outcome.SUCCESS
-        # Back only from where it got to: a cursor that never left would score at the centre for nothing.
-        if (self._target == centre) != won:
+                position = cx + float(x), cy + float(y)
+                if math.dist(position, self._target) >= settings.min_distance_mm:
+                    return position
+        success = not self.trials or self.trials[-1].outcome is Outcome.SUCCESS
+        # Back to the centre only after a success, since a cursor that never moves would succeed there.
+        if (self._target == centre) != success:
             return centre
         if not self._directions:
-            # Each direction once before any comes again.
+            # Each direction once before any is repeated.
             self._directions = self._rng.permutation(N_DIRECTIONS).tolist()
         angle = self._directions.pop() * 2 * math.pi / N_DIRECTIONS
         return cx + settings.reach_mm * math.cos(angle), cy + settings.reach_mm * math.sin(angle)

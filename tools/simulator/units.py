@@ -1,10 +1,10 @@
-"""Simulated units: what each fires for, and spike trains with dead times from given rates.
+"""Simulated units: their tuning, and spike trains with dead times at given rates.
 
     firing = Firing(n_channels=64, seed=0)
-    time_s, channel = firing.step(rates_hz(tuning, drive))     # a row of rates for each millisecond
+    time_s, channel = firing.step(rates_hz(tuning, drive))     # a row of rates per millisecond
 
-Spikes come of a hazard that is integrated in whole numbers, so a train is the same to the bit however its
-ticks are divided into calls. Between ticks the time of a spike is continuous.
+The hazard is integrated in integers, so a spike train is bit-exact for any division of its ticks into calls.
+Within a tick the time of a spike is continuous.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ I8 = NDArray[np.int64]
 
 TICK_S = 0.001
 
-#: Of the hazard, in one. Sums of it are exact.
+#: A hazard of 1 in integer units, in which sums are exact.
 HAZARD_UNIT = float(1 << 32)
 
 #: Dead time after a spike.
 REFRACTORY_S = 0.002
 
-#: No unit fires faster, whatever drives it.
+#: Upper limit of every rate.
 MAX_RATE_HZ = 300.0
 
-#: A log-linear unit goes up to e times e times its baseline, and no further.
+#: Upper limit of the exponent of a log-linear unit: its rate is at most e² times the baseline.
 MAX_LOG_DRIVE = 2.0
 
-#: Waiting times are drawn so many at a time.
+#: Number of waiting times that are drawn together.
 DRAWS = 64
 
-#: Columns of what drives the units before those of the shared noise: vx, vy, x, y and speed.
+#: Columns of the drive before those of the shared noise: vx, vy, x, y and speed.
 N_MOVEMENT = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """What each of C units fires for.
+    """The tuning of C units.
 
-    The drive is a sum in Hz: velocity · v + position · p + speed · |v| + noise · z, where v is in parts of
-    full speed and p in parts of the reach. A rectified unit fires with max(0, baseline + drive), an
-    exponential one with baseline · exp(min(2, drive / baseline)).
+    The drive is a sum in Hz: velocity · v + position · p + speed · |v| + noise · z, with v relative to full
+    speed and p relative to the reach. The rate of a rectified unit is max(0, baseline + drive), that of an
+    exponential one baseline · exp(min(2, drive / baseline)).
 
     Attributes:
         baseline: f8[C], Hz.
@@ -64,7 +64,7 @@ class Tuning:
 
     def __post_init__(self) -> None:
         n = len(self.baseline)
-        # A plain array is given by its baseline and two tunings alone.
+        # Baseline, velocity and position are enough for a simple array.
         for name, plain in (
             ("speed", np.zeros(n)),
             ("noise", np.zeros((n, 0))),
@@ -95,22 +95,22 @@ class Tuning:
 
 
 def rates_hz(tuning: Tuning, drive: F8) -> F8:
-    """Firing rates, of every tick by itself.
+    """Firing rates of each tick, independent of other ticks.
 
     Args:
         tuning: of C units.
-        drive: f8[T, 5 + K]: vx, vy, x, y and speed, in parts of full speed and reach, then shared noise
-            in SD.
+        drive: f8[T, 5 + K]: vx, vy, x, y and speed, relative to full speed and reach, then shared noise in
+            SD.
 
     Returns:
         f8[T, C], from 0 to `MAX_RATE_HZ`.
     """
-    # Column by column, not as a product of matrices: its sums would depend on how many ticks there are.
+    # Column by column, since the sums of a matrix product depend on the number of ticks.
     total = np.zeros((len(drive), tuning.n_channels))
     for column, weight in zip(drive.T, tuning.weights, strict=True):
         total += column[:, np.newaxis] * weight
     baseline = tuning.baseline
-    # A dead channel has no baseline to divide by, and no drive either.
+    # A dead channel has neither baseline nor drive.
     power = np.exp(np.minimum(total / np.maximum(baseline, 1e-9), MAX_LOG_DRIVE))
     rate = np.where(tuning.exponential, baseline * power, baseline + total)
     return np.clip(rate, 0.0, MAX_RATE_HZ)
@@ -119,16 +119,16 @@ def rates_hz(tuning: Tuning, drive: F8) -> F8:
 class Firing:
     """Poisson spike trains with a dead time after each spike.
 
-    A unit waits until the integral of its rate since the end of the last dead time reaches a number that is
-    drawn from the exponential distribution (time rescaling). Each channel has random numbers of its own.
+    A unit fires when the integral of its rate since the end of the last dead time reaches a number drawn from
+    the exponential distribution (time rescaling). Each channel has a generator of its own.
 
     Args:
         n_channels: C.
         seed: of the trains.
-        refractory_s: dead time, at least one tick.
+        refractory_s: dead time, at least one tick, s.
 
     Attributes:
-        tick: ticks done.
+        tick: simulated ticks so far.
     """
 
     def __init__(self, n_channels: int, seed: int, refractory_s: float = REFRACTORY_S) -> None:
@@ -139,24 +139,24 @@ class Firing:
         self._drawn = np.zeros(n_channels, np.int64)
         self._waits = np.zeros((n_channels, DRAWS), np.int64)
         self._needed = self._draw(np.arange(n_channels))
-        # Where the hazard counts again: a tick, and the part of it that has gone.
+        # End of the dead time: a tick, and a fraction of it.
         self._from_tick = np.zeros(n_channels, np.int64)
         self._from_part = np.zeros(n_channels)
 
     def step(self, rate_hz: F8) -> tuple[F8, NDArray[np.uint16]]:
-        """Fire for as many ticks as there are rows of rates, f8[T, C].
+        """Simulate T ticks at rates f8[T, C], Hz.
 
         Returns:
-            Times f8[n], seconds since tick 0, rising, none beyond the last tick's end; channels u2[n].
+            Times f8[n], seconds since tick 0, sorted, none after the end of the last tick; channels u2[n].
         """
         n_ticks, n_channels = rate_hz.shape
         first, self.tick = self.tick, self.tick + n_ticks
         hazard = np.rint(rate_hz * (TICK_S * HAZARD_UNIT)).astype(np.int64)
         before = np.zeros((n_channels, n_ticks + 1), np.int64)
         np.cumsum(hazard.T, axis=1, out=before[:, 1:])
-        # One sorted line of all channels, one behind the other, so that one search serves them all.
-        apart = int(before[:, -1].max(initial=0)) + 1
-        line = (before + np.arange(n_channels)[:, np.newaxis] * apart).ravel()
+        # All channels in one sorted array, each with an offset, so that one search serves them all.
+        offset = int(before[:, -1].max(initial=0)) + 1
+        line = (before + np.arange(n_channels)[:, np.newaxis] * offset).ravel()
         times, channels = [np.zeros(0)], [np.zeros(0, np.int64)]
         waiting = np.flatnonzero(self._from_tick < self.tick)
         while len(waiting):
@@ -171,7 +171,7 @@ class Firing:
             waiting, due = waiting[fires], due[fires]
             if not len(waiting):
                 break
-            row = np.searchsorted(line, due + waiting * apart) - waiting * (n_ticks + 1) - 1
+            row = np.searchsorted(line, due + waiting * offset) - waiting * (n_ticks + 1) - 1
             part = (due - before[waiting, row]) / hazard[row, waiting]
             times.append((first + row + part) * TICK_S)
             channels.append(waiting)

@@ -1,4 +1,4 @@
-"""The cursor of a running daemon, as a task needs it: where it is now, or nothing."""
+"""The cursor of a running daemon for a task: its position now, or None."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from rtdecode.tools.simulator.subject import Point
 
 
 class LiveCursor:
-    """Follows a daemon over ZeroMQ and never waits.
+    """Follows a daemon over ZeroMQ without waiting.
 
     Args:
         endpoint: the daemon's `--bind`.
-        limit_mm: the edge of the screen, from the middle, on each axis.
-        centre_mm: the middle.
+        limit_mm: distance of the screen's edge from the centre on each axis, mm.
+        centre_mm: centre of the screen, mm.
 
     Attributes:
-        taken: cursors that moved it.
+        received: number of cursors that were used.
 
     Raises:
-        RtdecodeError: the endpoint is none.
+        RtdecodeError: the endpoint is malformed.
     """
 
     def __init__(self, endpoint: str, limit_mm: float, centre_mm: Point = (0.0, 0.0)) -> None:
         self._client = CursorClient(endpoint)
         self._limit, self._centre = limit_mm, centre_mm
         self._map: CursorMap | None = None
-        self._known: Status | None = None
+        self._status: Status | None = None
         self._last_bin: int | None = None
-        self.taken = 0
+        self.received = 0
 
     def __enter__(self) -> Self:
         return self
@@ -41,46 +41,46 @@ class LiveCursor:
         self._client.close()
 
     def read(self) -> Point | None:
-        """Where the cursor is, mm; None while the daemon does not decode or has not said what it sends.
+        """Position of the cursor, mm; None while the daemon does not decode or has sent no status yet.
 
         Raises:
-            RtdecodeError: it sends no cursor that the task could show.
+            RtdecodeError: the daemon sends no cursor that the task can show.
         """
         while (cursor := self._client.receive(0.0)) is not None:
-            self._take(cursor)
+            self._use(cursor)
         if self._map is None:
             return None
         if self._client.link is not Link.LIVE:
-            self._map.home()
+            self._map.reset()
             self._last_bin = None
             return None
         return self._map.position if self._last_bin is not None else None
 
-    def _take(self, cursor: Cursor) -> None:
+    def _use(self, cursor: Cursor) -> None:
         status = self._client.status
         if status is None:
             return
-        if self._map is None or self._known is None or _columns(status) != _columns(self._known):
+        if self._map is None or self._status is None or _columns(status) != _columns(self._status):
             names, units, out_names, out_units = _columns(status)
             source = choose_source(names, units, out_names, out_units, self._client.endpoint)
             self._map = CursorMap(source, self._limit, self._centre)
-            self._known, self._last_bin = status, None
+            self._status, self._last_bin = status, None
         out = None if isinstance(cursor.out, msgspec.UnsetType) else cursor.out
         bins = 1 if self._last_bin is None else cursor.bin - self._last_bin
-        passed_s = max(bins, 0) * status.bin_width_s
-        if self._map.take(cursor.value, out, passed_s) is not None:
+        elapsed_s = max(bins, 0) * status.bin_width_s
+        if self._map.update(cursor.value, out, elapsed_s) is not None:
             self._last_bin = cursor.bin
-            self.taken += 1
+            self.received += 1
 
     @property
     def problem(self) -> str:
         """Why there is no cursor, in a few words."""
         client = self._client
         if client.link is Link.WAITING:
-            return client.problem or "nothing has come"
+            return client.problem or "no message received yet"
         if client.link is Link.HELD:
             return "the daemon does not decode: its stream is silent, or it is paused"
-        return "the daemon is gone" if client.link is Link.LOST else "no status has come yet"
+        return "the daemon is gone" if client.link is Link.LOST else "no status received yet"
 
 
 def _columns(status: Status) -> tuple[list[str], list[str], list[str], list[str]]:

@@ -19,36 +19,38 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.serve.settings import check_endpoint
 from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session
-from rtdecode.tools.replay.run import BEHIND_S, LINGER_S
+from rtdecode.tools.ranges import check_range
+from rtdecode.tools.replay.lateness import Lateness
+from rtdecode.tools.replay.run import LINGER_S
 from rtdecode.tools.simulator.experiment import Experiment, Record, SimulatedDay
 from rtdecode.tools.simulator.scores import Scores
 from rtdecode.tools.simulator.units import TICK_S
 from rtdecode.tools.subject.cursor import LiveCursor
 from rtdecode.tools.subject.streams import SubjectStreams
-from rtdecode.tools.subject.target_socket import TaskSocket
+from rtdecode.tools.subject.target_socket import TargetSocket
 
-#: Between two pushes.
+#: Interval between pushes.
 PUSH_S = 0.001
 
-#: What was missed is simulated in portions, so that the first spikes of it go out soon.
+#: After a stall, missed time is simulated in portions, so that its first spikes are pushed soon.
 PORTION_TICKS = 50
 
-TELL_EVERY_S = 15.0
+PROGRESS_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubjectRunSettings:
-    """What runs, and until when.
+    """Settings of a run.
 
     Attributes:
-        of: the day.
+        of: the subject on one day.
         stream, markers, behavior: names of the LSL streams.
-        cursor: endpoint of the daemon.
-        trials, seconds: end after so many, whichever is first; inf for never.
-        timeout_s: how long there may be no cursor, at the start and later.
-        task_bind: endpoint that the target is published on, None for nowhere.
-        output: session file, None for none.
-        overwrite: replace a file that is there.
+        cursor: cursor endpoint of the daemon.
+        trials, seconds: the run ends after these, whichever is first; inf for no limit.
+        timeout_s: longest time without a cursor, at the start and later, s.
+        task_bind: endpoint for publishing the target, or None.
+        output: session file, or None.
+        overwrite: True to replace an existing file.
 
     Raises:
         RtdecodeError: a value is out of its range, or the file cannot be written.
@@ -68,13 +70,13 @@ class SubjectRunSettings:
 
     def __post_init__(self) -> None:
         for flag, value in (("--trials", self.trials), ("--seconds", self.seconds)):
-            if not value > 0:
-                raise RtdecodeError(f"must be above 0, not {value:g}", where=flag)
+            check_range(flag, value > 0, "above 0", value)
         names = (self.stream, self.markers, self.behavior)
         if not all(names) or len(set(names)) < len(names):
             raise RtdecodeError(
-                f"the streams need three names of their own, not {', '.join(map(repr, names))}",
+                f"the streams need three different names, not {', '.join(map(repr, names))}",
                 where="--stream, --markers, --behavior",
+                fix="give each stream another name, or leave --markers and --behavior out",
             )
         if self.task_bind is not None:
             check_endpoint("--task-bind", self.task_bind, insecure=False)
@@ -82,41 +84,70 @@ class SubjectRunSettings:
             check_writable(self.output, overwrite=self.overwrite)
 
 
+def open_streams(settings: SubjectRunSettings, experiment: Experiment) -> SubjectStreams:
+    """The LSL streams of a run."""
+    return SubjectStreams(
+        settings.stream,
+        settings.markers,
+        settings.behavior,
+        n_channels=settings.of.n_channels,
+        names=experiment.names,
+        units=experiment.units,
+    )
+
+
+def open_cursor(settings: SubjectRunSettings, experiment: Experiment) -> LiveCursor:
+    """The cursor of the daemon."""
+    subject = experiment.of.subject
+    return LiveCursor(settings.cursor, subject.arm_mm, subject.centre_mm)
+
+
+@dataclass(frozen=True)
+class Connections:
+    """What a run is connected to; by default LSL, a daemon and the LSL clock.
+
+    Attributes:
+        streams, cursor: open the streams and the cursor.
+        clock: the LSL clock, seconds.
+        sleep: sleeps for a number of seconds.
+    """
+
+    streams: Callable[[SubjectRunSettings, Experiment], SubjectStreams] = open_streams
+    cursor: Callable[[SubjectRunSettings, Experiment], LiveCursor] = open_cursor
+    clock: Callable[[], float] = pylsl.local_clock
+    sleep: Callable[[float], None] = time.sleep
+
+
 class SubjectRun:
     """Runs one session.
 
-    Spikes are simulated up to the clock and never beyond it, so a machine that was kept from running sends
-    them late and truly stamped.
+    Spikes are simulated up to the clock and never beyond it. After a stall of the machine they are pushed
+    late, with exact timestamps.
 
     Args:
         settings: checked.
-        print_line: takes a line for the person at the rig.
-        clock: the LSL clock, seconds.
-        sleep: waits so many seconds.
+        print_line: prints a line.
+        connections: streams, cursor and clock.
 
     Attributes:
-        experiment: what runs.
-        pushes, behind, worst_behind_s: pushes so far, those more than `BEHIND_S` after their time, and how
-            much the worst was.
+        experiment: the simulated session.
+        lateness: delays of the pushes.
     """
 
     def __init__(
         self,
         settings: SubjectRunSettings,
         print_line: Callable[[str], None],
-        *,
-        clock: Callable[[], float] = pylsl.local_clock,
-        sleep: Callable[[float], None] = time.sleep,
+        connections: Connections | None = None,
     ) -> None:
         self.settings, self._print_line = settings, print_line
-        self._clock, self._sleep = clock, sleep
-        self._stopping = self._began = False
+        self._connections = connections or Connections()
+        self._stopping = self._had_cursor = False
         self.experiment = Experiment(settings.of)
         name = settings.output.stem if settings.output else "subject"
         self._record = Record(self.experiment, name) if settings.output else None
-        self.pushes = self.behind = 0
-        self.worst_behind_s = 0.0
-        self._taken = 0
+        self.lateness = Lateness()
+        self._received = 0
         self._started = datetime.now(UTC)
 
     def stop(self) -> None:
@@ -130,90 +161,80 @@ class SubjectRun:
             The scores; the file, if any, is written.
 
         Raises:
-            RtdecodeError: there was no cursor for `timeout_s`, none at all, or none the task can show. What
-                there was until then is written all the same.
+            RtdecodeError: there was no cursor for `timeout_s`, none at all, or none that the task can show.
+                The session until then is still written.
         """
         settings, experiment = self.settings, self.experiment
         with ExitStack() as opened:
-            # Before any stream is there to be found: it may fail.
-            shown = (
-                None if settings.task_bind is None else opened.enter_context(TaskSocket(settings.task_bind))
+            # First, since it may fail, and no stream may be found then.
+            target = (
+                None if settings.task_bind is None else opened.enter_context(TargetSocket(settings.task_bind))
             )
-            streams = SubjectStreams(
-                settings.stream,
-                settings.markers,
-                settings.behavior,
-                n_channels=settings.of.n_channels,
-                names=experiment.names,
-                units=experiment.units,
-            )
-            origin_s = self._clock()
+            streams = self._connections.streams(settings, experiment)
+            origin_s = self._connections.clock()
             try:
-                subject = settings.of.subject
-                cursor = opened.enter_context(LiveCursor(settings.cursor, subject.arm_mm, subject.centre_mm))
-                self._live(streams, cursor, origin_s, shown)
-                self._taken = cursor.taken
-                if not cursor.taken and not self._stopping:
-                    raise self._no_cursor(cursor, self._clock() - origin_s)
+                cursor = opened.enter_context(self._connections.cursor(settings, experiment))
+                self._live(streams, cursor, origin_s, target)
+                self._received = cursor.received
+                if not cursor.received and not self._stopping:
+                    raise self._no_cursor(cursor, self._connections.clock() - origin_s)
             finally:
                 self._write(origin_s)
         if not self._stopping:
-            self._sleep(LINGER_S)
+            self._connections.sleep(LINGER_S)
         return experiment.scores()
 
     def _live(
-        self, streams: SubjectStreams, cursor: LiveCursor, origin_s: float, shown: TaskSocket | None
+        self, streams: SubjectStreams, cursor: LiveCursor, origin_s: float, target: TargetSocket | None
     ) -> None:
         experiment, settings = self.experiment, self.settings
-        due_s = told_s = seen_s = origin_s
-        there: bool | None = None
+        due_s = reported_s = seen_s = origin_s
+        connected: bool | None = None
         while not self._stopping and len(experiment.task.trials) < settings.trials:
-            now_s = self._clock()
+            now_s = self._connections.clock()
             if now_s - origin_s >= settings.seconds:
                 return
             if now_s < due_s:
-                self._sleep(due_s - now_s)
+                self._connections.sleep(due_s - now_s)
                 continue
-            self.pushes += 1
-            self.worst_behind_s = max(self.worst_behind_s, now_s - due_s)
-            self.behind += now_s - due_s > BEHIND_S
-            # On the grid again, without making up for pushes that were missed.
+            self.lateness.add(now_s - due_s)
+            # The next multiple of the interval; missed pushes are not made up for.
             due_s = max(due_s + PUSH_S, now_s - math.fmod(now_s - due_s, PUSH_S) + PUSH_S)
             position = cursor.read()
             if position is not None:
                 seen_s = now_s
             elif now_s - seen_s > settings.timeout_s:
                 raise self._no_cursor(cursor, settings.timeout_s)
-            if (position is not None) != there:
-                there = position is not None
-                self._print_line(self._link_line(there, cursor))
+            if (position is not None) != connected:
+                connected = position is not None
+                self._print_line(self._link_line(connected, cursor))
             until = math.floor((now_s - origin_s) / TICK_S)
             while experiment.tick < until:
                 step = experiment.advance(min(experiment.tick + PORTION_TICKS, until), position)
                 streams.push(step, origin_s)
-                if shown is not None:
-                    shown.tell(experiment.task, step.events, now_s)
+                if target is not None:
+                    target.publish(experiment.task, step.events, now_s)
                 if self._record is not None:
                     self._record.add(step)
-            if now_s - told_s >= TELL_EVERY_S:
-                told_s = now_s
+            if now_s - reported_s >= PROGRESS_EVERY_S:
+                reported_s = now_s
                 self._print_line(progress_line(experiment.scores()))
 
-    def _link_line(self, there: bool, cursor: LiveCursor) -> str:
-        begun = self._began
-        self._began = begun or there
-        if there:
-            return "the cursor is back" if begun else "the cursor is there"
-        if begun:
+    def _link_line(self, connected: bool, cursor: LiveCursor) -> str:
+        before = self._had_cursor
+        self._had_cursor = before or connected
+        if connected:
+            return "the cursor is back" if before else "the cursor is there"
+        if before:
             return f"NO CURSOR: {cursor.problem}; trials wait for it"
         return f"waiting for a cursor from {self.settings.cursor}"
 
     def _no_cursor(self, cursor: LiveCursor, waited_s: float) -> RtdecodeError:
         settings = self.settings
         return RtdecodeError(
-            f"no cursor for {waited_s:.3g} s ({cursor.problem})",
+            f"no cursor was received for {waited_s:.3g} s ({cursor.problem})",
             where=f"--cursor {settings.cursor}",
-            fix=f"start rtdecode serve --stream {settings.stream} with a model, or wait longer",
+            fix=f"start rtdecode serve --stream {settings.stream} with a model, or give a larger --timeout",
         )
 
     def _write(self, origin_s: float) -> None:
@@ -229,7 +250,7 @@ class SubjectRun:
         write_session(self.settings.output, session)
 
     def document(self, scores: Scores) -> dict[str, Any]:
-        """What `--json` prints."""
+        """The document that `--json` prints."""
         of = self.settings.of
         return {
             "stream": self.settings.stream,
@@ -239,22 +260,22 @@ class SubjectRun:
             "generator": of.generator.model_id if of.generator is not None else None,
             "task": of.task.kind,
             "seconds": self.experiment.tick * TICK_S,
-            "cursors": self._taken,
-            "pushes": self.pushes,
-            "pushes_behind": self.behind,
-            "worst_behind_ms": 1e3 * self.worst_behind_s,
+            "cursors": self._received,
+            "pushes": self.lateness.pushes,
+            "pushes_behind": self.lateness.late,
+            "worst_behind_ms": 1e3 * self.lateness.worst_s,
             "output": str(self.settings.output) if self.settings.output else None,
             **scores.document(),
         }
 
 
 def progress_line(scores: Scores) -> str:
-    """Where a session stands."""
+    """The progress of a session."""
     if not scores.trials:
-        return "no trial is over yet"
+        return "no trial has ended yet"
     text = f"{scores.trials} trials, {scores.successes} successful"
     if scores.acquisition_time_s is not None:
-        text += f", acquired in {scores.acquisition_time_s:.2f} s"
+        text += f", acquisition time {scores.acquisition_time_s:.2f} s"
     if scores.bits_per_s is not None:
         text += f", {scores.bits_per_s:.2f} bits/s"
     return text

@@ -1,4 +1,4 @@
-"""The LSL streams of a simulated session: spikes, the hand, and what happens in the task."""
+"""The LSL streams of a simulated session: spikes, behaviour, and events of the task."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ import numpy as np
 import pylsl
 
 from rtdecode.ingest.layouts import Layout
-from rtdecode.serve.lsl_out import describe_columns
-from rtdecode.tools.replay.outlets import EVENT_FORMATS, OUTLET_BUFFER
+from rtdecode.tools.replay.outlets import (
+    EVENT_FORMATS,
+    OUTLET_BUFFER,
+    open_behavior_outlet,
+    open_event_outlet,
+)
 from rtdecode.tools.simulator.experiment import Step
 from rtdecode.tools.simulator.task import TaskEvent
 
 
 class SubjectStreams:
-    """Three outlets. Stamps are when things happened, whenever they are pushed.
+    """Three outlets. Timestamps are the times of the events, however late they are pushed.
 
     Args:
-        stream: name of the spikes, layout `events`.
-        markers: name of the task's events, type Markers, one JSON text each.
-        behavior: name of the hand and the cursor, type Behavior.
-        n_channels: of the array.
+        stream: name of the spike stream, layout `events`.
+        markers: name of the stream of task events, type Markers, one JSON text per sample.
+        behavior: name of the stream of hand and cursor, type Behavior.
+        n_channels: channels of the array.
         names, units: of the behaviour's columns.
 
     Attributes:
-        pushed: spikes so far.
+        pushed: spikes pushed so far.
     """
 
     def __init__(
@@ -40,32 +44,25 @@ class SubjectStreams:
         units: Sequence[str],
     ) -> None:
         self.pushed = 0
-        self._format = EVENT_FORMATS[Layout.EVENTS]
         source = f"rtdecode-subject:{stream}"
-        columns = self._format.columns
-        # Spikes last: who finds them finds the others too.
-        hand = pylsl.StreamInfo(behavior, "Behavior", len(names), 0.0, "float32", f"{source}:behavior")
-        describe_columns(hand, names, units)
-        self._hand = pylsl.StreamOutlet(hand, max_buffered=OUTLET_BUFFER)
-        told = pylsl.StreamInfo(markers, "Markers", 1, 0.0, "string", f"{source}:markers")
-        self._told = pylsl.StreamOutlet(told, max_buffered=OUTLET_BUFFER)
-        spikes = pylsl.StreamInfo(stream, self._format.type, len(columns), 0.0, self._format.dtype, source)
-        spikes.desc().append_child_value("n_channels", str(n_channels))
-        describe_columns(spikes, columns, ("",) * len(columns))
-        self._spikes = pylsl.StreamOutlet(spikes, max_buffered=OUTLET_BUFFER)
+        # Spikes last, so that a program that finds them finds the other streams too.
+        self._behavior = open_behavior_outlet(behavior, names, units, f"{source}:behavior")
+        info = pylsl.StreamInfo(markers, "Markers", 1, pylsl.IRREGULAR_RATE, "string", f"{source}:markers")
+        self._markers = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
+        self._spikes = open_event_outlet(stream, Layout.EVENTS, n_channels, source)
 
     def push(self, step: Step, origin_s: float) -> None:
-        """Send what a step brought; `origin_s` is tick 0 on the LSL clock."""
+        """Push a step; `origin_s` is the time of tick 0 on the LSL clock."""
         n = len(step.time_s)
         if n:
             seq = np.arange(self.pushed, self.pushed + n)
-            rows = self._format.rows(step.channel, np.zeros(n, np.uint8), seq)
+            rows = EVENT_FORMATS[Layout.EVENTS].rows(step.channel, np.zeros(n, np.uint8), seq)
             self._spikes.push_chunk(rows, origin_s + step.time_s)
             self.pushed += n
         if len(step.sample_s):
-            self._hand.push_chunk(step.samples, origin_s + step.sample_s)
+            self._behavior.push_chunk(step.samples, origin_s + step.sample_s)
         for event in step.events:
-            self._told.push_sample([marker_text(event)], origin_s + event.time_s)
+            self._markers.push_sample([marker_text(event)], origin_s + event.time_s)
 
 
 def marker_text(event: TaskEvent) -> str:

@@ -1,7 +1,7 @@
 """The target on a ZeroMQ socket of its own, for `rtdecode monitor --task`.
 
-with TaskSocket("tcp://127.0.0.1:5558") as socket:
-    socket.tell(experiment.task, step.events, now_s)
+with TargetSocket("tcp://127.0.0.1:5558") as socket:
+    socket.publish(experiment.task, step.events, now_s)
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from rtdecode.monitor.task import TASK_TOPIC
 from rtdecode.monitor.task import Task as TaskMessage
 from rtdecode.tools.simulator.task import Task, TaskEvent
 
-#: Told at least so often, for those who come later.
+#: Longest interval between messages, so that later subscribers get one soon.
 EVERY_S = 0.1
 
-#: Messages kept for a subscriber that does not read; the newest are left out then.
-KEPT = 100
+#: Messages queued for a subscriber that does not read; later ones are dropped.
+QUEUED = 100
 
 
-class TaskSocket:
-    """Publishes what the task shows: when something happens, and ten times a second.
+class TargetSocket:
+    """Publishes what the task shows, at each event and at least ten times a second.
 
     Args:
-        endpoint: to bind.
+        endpoint: endpoint to bind.
 
     Raises:
-        RtdecodeError: it cannot be bound.
+        RtdecodeError: the endpoint cannot be bound.
     """
 
     def __init__(self, endpoint: str) -> None:
-        self._told_s = -math.inf
-        self._won = self._lost = 0
+        self._published_s = -math.inf
+        self._successes = self._timeouts = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
-        self._socket.setsockopt(zmq.SNDHWM, KEPT)
+        self._socket.setsockopt(zmq.SNDHWM, QUEUED)
         self._socket.setsockopt(zmq.LINGER, 0)
         try:
             self._socket.bind(endpoint)
@@ -50,7 +50,7 @@ class TaskSocket:
             raise RtdecodeError(
                 f"cannot publish on {endpoint} ({error})",
                 where="--task-bind",
-                fix="end what uses it, or give another",
+                fix="end the program that uses it, or give another endpoint",
             ) from None
 
     def __enter__(self) -> Self:
@@ -64,26 +64,26 @@ class TaskSocket:
         self._socket.close()
         self._context.term()
 
-    def tell(self, task: Task, events: Iterable[TaskEvent], now_s: float) -> None:
-        """Publish if there is something new, or nothing was said for a while.
+    def publish(self, task: Task, events: Iterable[TaskEvent], now_s: float) -> None:
+        """Publish if there are events, or if the last message is `EVERY_S` old.
 
         Args:
-            task: as it stands.
-            events: what happened since the last call.
-            now_s: on the clock that stamps the messages.
+            task: the task now.
+            events: events since the last call.
+            now_s: time of the message, s.
         """
         kinds = [event.kind for event in events]
-        self._won += kinds.count("success")
-        self._lost += kinds.count("timeout")
-        if not kinds and now_s - self._told_s < EVERY_S:
+        self._successes += kinds.count("success")
+        self._timeouts += kinds.count("timeout")
+        if not kinds and now_s - self._published_s < EVERY_S:
             return
-        self._told_s = now_s
-        message = message_of(task, self._won, self._lost, now_s)
+        self._published_s = now_s
+        message = message_of(task, self._successes, self._timeouts, now_s)
         self._socket.send_multipart([TASK_TOPIC, msgspec.msgpack.encode(message)])
 
 
-def message_of(task: Task, won: int, lost: int, now_s: float) -> TaskMessage:
-    """What a monitor is told: target in mm, state, trial, and the part of the trials that succeeded."""
+def message_of(task: Task, successes: int, timeouts: int, now_s: float) -> TaskMessage:
+    """The message for a monitor: target in mm, state, trial, and success rate."""
     shown = task.shown(None)
     return TaskMessage(
         v=MESSAGE_VERSION,
@@ -92,5 +92,5 @@ def message_of(task: Task, won: int, lost: int, now_s: float) -> TaskMessage:
         radius=shown.radius if shown.target is not None else 0.0,
         state=task.state,
         trial=task.number if task.number >= 0 else None,
-        success_rate=won / (won + lost) if won + lost else None,
+        success_rate=successes / (successes + timeouts) if successes + timeouts else None,
     )

@@ -8,26 +8,29 @@ import typer
 
 from rtdecode.cli.common import JSON_HELP, number, print_json, print_line, table
 
-app = typer.Typer(help="Measure this machine and this version.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def bench() -> None:
-    """Measure this machine and this version."""
+    """Benchmark this version on this machine."""
 
 
 @app.command()
 def latency(
-    channels: Annotated[int, typer.Option(help="Channels of the simulated array.", min=1)] = 64,
-    rate: Annotated[float, typer.Option(help="Spikes per second and channel.", min=0.1)] = 15.0,
+    channels: Annotated[int, typer.Option(help="Number of simulated channels.", min=1)] = 64,
+    rate: Annotated[float, typer.Option(help="Firing rate of a channel, Hz.", min=0.1)] = 15.0,
     push: Annotated[
-        float, typer.Option(help="Milliseconds between the source's pushes; 0: each spike by itself.")
+        float, typer.Option(help="Interval between the source's pushes, ms; 0 to push each spike by itself.")
     ] = 1.0,
-    bins: Annotated[int, typer.Option(help="How many bins are measured.", min=50)] = 3000,
-    record: Annotated[bool, typer.Option("--record", help="Let the daemon record meanwhile.")] = False,
+    bins: Annotated[int, typer.Option(help="Number of bins to measure.", min=50)] = 3000,
+    record: Annotated[bool, typer.Option("--record", help="Record a session file too.")] = False,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """End of bin to cursor received, beside a bare inlet and a bare ZeroMQ hop in the same run."""
+    """Measure the time from the end of a bin to its cursor received.
+
+    A bare LSL inlet and a bare ZeroMQ hop, measured in the same run, give the lower bound.
+    """
     from rtdecode.tools.bench.latency import LatencyBench, run_bench
 
     document = run_bench(
@@ -45,17 +48,19 @@ def latency(
     print(table(["", "p50", "p90", "p99", "p99.9", "max"], rows))
     print(
         f"limit {document['limit_ms']:.3f} ms: bare inlet p99.9 {hops['lsl']['p999']:.3f} + bare ZeroMQ hop "
-        f"p50 {hops['zmq']['p50']:.3f}; grace settled at {document['grace_ms']} ms; "
+        f"p50 {hops['zmq']['p50']:.3f}; grace {document['grace_ms']} ms at the end; "
         f"late {document['late']}, lost {document['lost']}, flagged {document['flagged']}"
     )
 
 
 @app.command()
 def decode(
-    bins: Annotated[int, typer.Option(help="How many bins of the fastest engine are timed.", min=100)] = 3000,
+    bins: Annotated[
+        int, typer.Option(help="Number of bins to time; fewer for the slower engines.", min=100)
+    ] = 3000,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """What a bin costs: the engine that runs live beside torch, kinds of models, channels and spikes."""
+    """Measure the decoding time of a bin, by engine, kind of model, channels and spikes."""
     from dataclasses import asdict
 
     from rtdecode.tools.bench.decode import CHANNELS, ratios, run_bench
@@ -80,8 +85,8 @@ def decode(
         ]
         for row in timings
     ]
-    headings = ["engine", "kind", "channels", "Hz", "spikes/bin", "fire", "adds", "dense"]
+    headings = ["engine", "kind", "channels", "Hz", "spikes/bin", "firing", "effective ACs", "dense MACs"]
     headings += ["p50 µs", "p99 µs", "mean µs"]
     print(table(headings, rows))
     for ratio in ratios(timings):
-        print(f"{ratio.what}: {ratio.value:.3g} (wanted {ratio.wanted})")
+        print(f"{ratio.what}: {ratio.value:.3g} (target {ratio.target})")

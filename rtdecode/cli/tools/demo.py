@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,20 +12,20 @@ import typer
 from rtdecode.cli.common import JSON_HELP, number, print_json, print_line, table
 
 if TYPE_CHECKING:
-    from rtdecode.tools.demo.run import Story
+    from rtdecode.tools.demo.phases import Phase
 
 
 def demo(
-    seed: Annotated[int, typer.Option(help="Of targets, noise and spikes.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed. Fixes targets, noise and spikes.", min=0)] = 0,
     figure: Annotated[
-        Path, typer.Option(help="Picture to write, a PNG; one that is there is replaced.", metavar="OUT.png")
+        Path, typer.Option(help="PNG file of the figure; an existing one is replaced.", metavar="OUT.png")
     ] = Path("rtdecode-demo.png"),
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """A simulated subject in closed loop: day 0, day 30 where the decoder fails, and calibrated to it.
+    """Run a simulated subject in closed loop: day 0, day 30 with a failing decoder, day 30 calibrated.
 
-    Takes less than two minutes, needs no data and no hardware, and talks to nobody: its streams stay on
-    loopback. Ends with a table and a picture.
+    Takes less than two minutes and needs no data and no hardware; its streams stay on loopback. Ends with a
+    table and a figure.
     """
     from rtdecode.session.target import check_writable
     from rtdecode.tools.demo.figure import draw_demo
@@ -32,36 +33,38 @@ def demo(
 
     check_writable(figure, overwrite=True)
     if json or not sys.stdout.isatty():
-        story = run_demo(print_line, seed=seed)
+        result = run_demo(print_line, seed=seed)
     else:
         from rich.console import Console
 
         from rtdecode.tools.demo.view import DemoView
 
         view = DemoView(Console())
-        story = run_demo(view.print_line, seed=seed, watch=view.watch)
-    draw_demo(figure, story.phases, story.sessions)
+        result = run_demo(view.print_line, seed=seed, watch=view.watch)
+    draw_demo(figure, result.phases, result.sessions)
     if json:
-        print_json(story.document() | {"figure": str(figure)})
+        print_json(result.document() | {"figure": str(figure)})
         return
     print()
-    print(story_table(story))
-    outputs = ", ".join(story.outputs)
-    print(f"\nR²: mean of {outputs} against the hand that the units fired for; ms from the end of a bin")
-    print(f"wrote {figure}; {story.seconds:.0f} s")
+    print(phase_table(result.phases))
+    outputs = ", ".join(result.outputs)
+    print(f"\nR²: mean over {outputs}, against the simulated hand; ms: end of a bin to its cursor received")
+    print(f"wrote {figure}; {result.seconds:.0f} s")
 
 
-def story_table(story: Story) -> str:
-    """A row for each phase."""
-    headings = ["", "trials", "success", "acquired s", "bits/s", "R²", "p50 ms", "p99 ms"]
+def phase_table(phases: Sequence[Phase]) -> str:
+    """Table with one row per phase."""
+    from rtdecode.tools.simulator.scores import percent
+
+    headings = ["", "trials", "success", "acquisition s", "bits/s", "R²", "p50 ms", "p99 ms"]
     rows = []
-    for phase in story.phases:
+    for phase in phases:
         scored = [r2 for r2 in phase.r2 if r2 is not None]
         rows.append(
             [
                 phase.name,
                 str(phase.trials),
-                "–" if phase.success is None else f"{100 * phase.success:.0f} %",
+                percent(phase.success),
                 number(phase.acquisition_time_s, 2),
                 number(phase.achieved_bits_per_s, 2),
                 number(sum(scored) / len(scored) if scored else None, 2),

@@ -15,20 +15,18 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    stream: Annotated[str | None, typer.Option(help="Also look at this spike stream and its model.")] = None,
-    folder: Annotated[Path, typer.Option(help="Where a recording would go.")] = Path(),
-    bind: Annotated[
-        str, typer.Option(help="Endpoint of the cursor, as `serve` gets it.")
-    ] = "tcp://127.0.0.1:5556",
+    stream: Annotated[str | None, typer.Option(help="Name of a spike stream to check too.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder of recordings.")] = Path(),
+    bind: Annotated[str, typer.Option(help="Cursor endpoint, as in serve --bind.")] = "tcp://127.0.0.1:5556",
     control: Annotated[
-        str, typer.Option(help="Endpoint for control, as `serve` gets it.")
+        str, typer.Option(help="Control endpoint, as in serve --control.")
     ] = "tcp://127.0.0.1:5557",
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Will this machine decode in time, and if not, what has to be changed? Takes some 5 s.
+    """Check whether this machine can decode in time, and how to fix it if not. Takes about 5 s.
 
-    Run it before the experiment. Each check says ok, warn (it will work, but) or fail (`serve` cannot
-    work or will not be in time), and how to fix what is not ok. Exits with 1 if a check fails.
+    Run it before the experiment. Each check gives ok, warn (works, with reduced performance) or fail (`serve`
+    cannot work or will be late), and how to fix it if it is not ok. Exits with 1 if a check fails.
     """
     from rtdecode.errors import RtdecodeError
     from rtdecode.tools.doctor.check import Verdict
@@ -46,12 +44,12 @@ def doctor(
         raise RtdecodeError(
             f"{len(failed)} of {len(report.checks)} checks failed: {', '.join(failed)}",
             where="doctor",
-            fix="do what each of them says",
+            fix="follow the fix below each of them",
         )
 
 
 def _show(report: Report) -> None:
-    """An aligned list, fixes below the lines that need one, and a sum; coloured on a terminal."""
+    """Print an aligned list, fixes below the checks that need one, and a summary; coloured on a terminal."""
     from rich.console import Console
     from rich.text import Text
 
@@ -72,9 +70,9 @@ def _show(report: Report) -> None:
             console.print(Text(f"      {'':<{width}}  fix: {finding.fix}"))
     failed, warned = report.named(Verdict.FAIL), report.named(Verdict.WARN)
     if failed:
-        line = f"this machine will not decode as it is: fix {', '.join(failed)} first"
+        line = f"this machine cannot decode in time: fix {', '.join(failed)} first"
     elif warned:
-        line = f"this machine will decode; look at {', '.join(warned)}"
+        line = f"this machine can decode, with reduced performance: see {', '.join(warned)}"
     else:
-        line = "this machine will decode in time"
+        line = "this machine can decode in time"
     console.print(Text(f"{report.verdict}: {line}", colours[report.verdict]))

@@ -15,22 +15,23 @@ from rtdecode.ingest.layouts import Layout
 def record(
     stream: Annotated[str, typer.Option(help="Name of the LSL spike stream.")],
     output: Annotated[Path, typer.Option(help="Session file to write (.h5).")],
-    behavior: Annotated[str | None, typer.Option(help="Name of a behaviour stream to record beside.")] = None,
+    behavior: Annotated[str | None, typer.Option(help="Name of a behaviour stream to record too.")] = None,
     source_id: Annotated[
-        str | None, typer.Option(help="Which source, where several send a stream of that name.")
+        str | None, typer.Option(help="Source id of the outlet, if several outlets have that name.")
     ] = None,
     layout: Annotated[
         Layout | None, typer.Option(help="Stream layout; default: from the stream's type and shape.")
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(help="Channels of the array, if an events stream does not say.", min=1)
+        int | None, typer.Option(help="Number of channels, if an events stream does not state it.", min=1)
     ] = None,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds to wait for the streams at the start; 0 waits for ever.")
-    ] = 60.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+    timeout: Annotated[float, typer.Option(help="Longest wait for the streams, s; 0: no limit.")] = 60.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
-    """Record a spike stream, and behaviour beside it, until Ctrl-C. Safe against a crash."""
+    """Record a spike stream, and a behaviour stream with it, until Ctrl-C.
+
+    After a crash the file opens and lacks at most its last second.
+    """
     from rtdecode.ingest.lsl_config import silence_liblsl
 
     silence_liblsl()

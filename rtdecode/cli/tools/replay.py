@@ -25,22 +25,20 @@ def replay(
         typer.Option(help="Stream layout; counts has one sample a period, the others one a spike."),
     ] = Layout.EVENTS,
     push: Annotated[
-        float, typer.Option(help="Milliseconds between pushes; 0: each sample by itself, when it is due.")
+        float, typer.Option(help="Interval between pushes, ms; 0 to push each sample by itself when due.")
     ] = 1.0,
-    period: Annotated[float, typer.Option(help="Milliseconds of one sample of a counts stream.")] = 1.0,
-    speed: Annotated[float, typer.Option(help="Session seconds per second.")] = 1.0,
+    period: Annotated[float, typer.Option(help="Interval of one sample of a counts stream, ms.")] = 1.0,
+    speed: Annotated[float, typer.Option(help="Replay speed, session seconds per second.")] = 1.0,
     seed: Annotated[
-        int, typer.Option(help="Of all that is drawn: drop, jitter, and times inside bins of counts.")
+        int, typer.Option(help="Random seed. Fixes drops, jitter and spike times within bins of counts.")
     ] = 0,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for someone to listen before starting.")] = 0.0,
-    drop: Annotated[float, typer.Option(help="Lose each sample of spikes with this probability.")] = 0.0,
-    jitter: Annotated[
-        float, typer.Option(help="Hold each push of spikes back by up to so many milliseconds.")
-    ] = 0.0,
-    burst: Annotated[int, typer.Option(help="Push spikes so many samples at a time.")] = 1,
+    loop: Annotated[bool, typer.Option("--loop", help="Start again at the end, until Ctrl-C.")] = False,
+    wait: Annotated[float, typer.Option(help="Longest wait for a subscriber before starting, s.")] = 0.0,
+    drop: Annotated[float, typer.Option(help="Probability that a spike sample is lost, 0 to 1.")] = 0.0,
+    jitter: Annotated[float, typer.Option(help="Largest random delay of a push of spikes, ms.")] = 0.0,
+    burst: Annotated[int, typer.Option(help="Number of spike samples that are pushed together.")] = 1,
 ) -> None:
-    """Replay a recorded session as a live LSL stream, with its stamps moved to now."""
+    """Replay a recorded session as a live LSL stream, its timestamps shifted to now."""
     from rtdecode.ingest.lsl_config import silence_liblsl
     from rtdecode.session.read import read_session
 
@@ -70,9 +68,9 @@ def replay(
         + (f", behaviour as {behavior}" if behavior else "")
     )
     if running.synthetic_times:
-        print_line(f"note: its spike times inside the recorded bins are made up (uniform, seed {seed})")
+        print_line(f"note: its spike times within the recorded bins are synthetic (uniform, seed {seed})")
     if faults := _faults(settings):
-        print_line(f"note: with made-up faults (seed {seed}): {faults}")
+        print_line(f"note: with simulated faults (seed {seed}): {faults}")
     running.run()
     _summarise(running)
 
@@ -82,21 +80,16 @@ def _faults(settings: ReplaySettings) -> str:
     if settings.drop:
         parts.append(f"{100 * settings.drop:g} % of samples dropped")
     if settings.jitter_s:
-        parts.append(f"pushes held back by up to {settings.jitter_s * 1e3:g} ms")
+        parts.append(f"pushes delayed by up to {settings.jitter_s * 1e3:g} ms")
     if settings.burst > 1:
         parts.append(f"bursts of {settings.burst} samples")
     return ", ".join(parts)
 
 
 def _summarise(done: Replay) -> None:
-    from rtdecode.tools.replay.run import BEHIND_S
-
     reached = done.session_s / done.elapsed_s if done.elapsed_s > 0 else 0.0
     print_line(f"replayed: {done.pushed} samples in {done.elapsed_s:.1f} s ({reached:.1f} times real time)")
     if done.dropped:
         print_line(f"dropped: {done.dropped} samples")
-    if done.behind:
-        print_line(
-            f"note: {done.behind} of {done.pushes} pushes went out more than {BEHIND_S * 1e3:g} ms late, "
-            f"the worst by {done.worst_behind_s * 1e3:.0f} ms: lower --speed, or give a larger --push"
-        )
+    if done.lateness.late:
+        print_line(f"note: {done.lateness}: lower --speed, or give a larger --push")

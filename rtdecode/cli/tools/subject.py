@@ -23,49 +23,57 @@ if TYPE_CHECKING:
     from rtdecode.tools.simulator.generator import Generator
     from rtdecode.tools.simulator.scores import Scores
 
-#: Without a generator to go by; and the least way between two random targets.
-CHANNELS, REACH_MM, MIN_WAY_MM = 64, 80.0, 40.0
+#: Defaults without a generator; and the shortest distance between two random targets.
+CHANNELS, REACH_MM, MIN_DISTANCE_MM = 64, 80.0, 40.0
 
 
 def subject(
-    stream: Annotated[str, typer.Option(help="Name of the LSL spike stream that goes out.")] = "M1",
-    cursor: Annotated[str, typer.Option(help="Where the daemon sends the cursor.")] = "tcp://127.0.0.1:5556",
-    day: Annotated[int, typer.Option(help="How many days the array has drifted.")] = 0,
+    stream: Annotated[str, typer.Option(help="Name of the LSL spike stream to send.")] = "M1",
+    cursor: Annotated[str, typer.Option(help="Cursor endpoint of the daemon.")] = "tcp://127.0.0.1:5556",
+    day: Annotated[int, typer.Option(help="Day, from 0; the array drifts from day to day.")] = 0,
     channels: Annotated[
-        int | None, typer.Option(help="Channels of the array; default: 64, or the generator's.")
+        int | None, typer.Option(help="Number of channels; default: 64, or those of the generator.")
     ] = None,
     generator: Annotated[
         str | None,
         typer.Option(
-            help="Model made by `rtdecode pretrain` that the units fire by, instead of the built-in tuning.",
+            help="Model whose simulated rates the units fire at, instead of the built-in tuning; made by "
+            "`rtdecode pretrain`.",
             metavar="PATH|NAME",
         ),
     ] = None,
-    task: Annotated[str, typer.Option(help="centre-out or random-target.")] = "centre-out",
+    task: Annotated[str, typer.Option(help="Task: centre-out or random-target.")] = "centre-out",
     seed: Annotated[
-        int, typer.Option(help="Of the array and its drift; with the day, of targets and spikes.", min=0)
+        int,
+        typer.Option(
+            help="Random seed. Fixes the array and its drift; together with --day also targets and spikes.",
+            min=0,
+        ),
     ] = 0,
-    session: Annotated[int, typer.Option(help="Of the same day, other targets and spikes.", min=0)] = 0,
-    trials: Annotated[int | None, typer.Option(help="End after so many trials.", min=1)] = None,
-    seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
+    session: Annotated[
+        int, typer.Option(help="Run number within the day (same array, new targets and spikes).", min=0)
+    ] = 0,
+    trials: Annotated[int | None, typer.Option(help="Number of trials; default: no limit.", min=1)] = None,
+    seconds: Annotated[float | None, typer.Option(help="Longest duration, s; default: no limit.")] = None,
     delay: Annotated[
-        float, typer.Option(help="Milliseconds from the screen to the spikes that answer it.")
+        float, typer.Option(help="Delay from a change on the screen to the spikes that respond to it, ms.")
     ] = 100.0,
-    hold: Annotated[float, typer.Option(help="Milliseconds to stay in a target.")] = 250.0,
-    radius: Annotated[float, typer.Option(help="Of a target, mm.")] = 15.0,
+    hold: Annotated[float, typer.Option(help="Hold time in a target, ms.")] = 250.0,
+    radius: Annotated[float, typer.Option(help="Target radius, mm.")] = 15.0,
     reach: Annotated[
         float | None,
         typer.Option(
-            help="Of the eight targets from the centre, and of random ones on each axis, mm; default: 80, "
-            "or as far as the generator has seen a hand go."
+            help="Distance of the eight targets from the centre, and of random targets on each axis, mm; "
+            "default: 80, or less with a generator that was trained on smaller movements."
         ),
     ] = None,
-    trial_timeout: Annotated[float, typer.Option(help="Seconds until a trial has failed.")] = 4.0,
-    pause: Annotated[float, typer.Option(help="Milliseconds between two trials.")] = 300.0,
+    trial_timeout: Annotated[float, typer.Option(help="Time after which a trial has failed, s.")] = 4.0,
+    pause: Annotated[float, typer.Option(help="Pause between two trials, ms.")] = 300.0,
     open_loop: Annotated[
         Path | None,
         typer.Option(
-            help="Write a session of hand movements instead, to learn from; needs --seconds. No streams.",
+            help="Session file of hand movements in open loop, written faster than real time and without "
+            "streams; needs --seconds.",
             metavar="OUT.h5",
         ),
     ] = None,
@@ -78,32 +86,31 @@ def subject(
     task_bind: Annotated[
         str | None,
         typer.Option(
-            help="Publish the target there, for rtdecode monitor --task, such as tcp://127.0.0.1:5558.",
+            help="Endpoint that publishes the target, for rtdecode monitor --task; for example "
+            "tcp://127.0.0.1:5558.",
             metavar="ENDPOINT",
         ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Session file of the run, written at its end.", metavar="OUT.h5")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds without a cursor until giving up; 0 waits for ever.")
-    ] = 60.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    timeout: Annotated[float, typer.Option(help="Longest time without a cursor, s; 0: no limit.")] = 60.0,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """A simulated subject with a task: its spikes go out over LSL, and it steers the cursor that comes back.
+    """Run a simulated subject with a task: it sends spikes over LSL and steers the daemon's cursor.
 
-    Runs until the trials or seconds are done, or Ctrl-C; ends with the scores.
+    Runs until the trials or seconds are done, or until Ctrl-C, and ends with the scores.
     """
     from rtdecode.tools.simulator.array import ArraySettings
     from rtdecode.tools.simulator.experiment import SimulatedDay
     from rtdecode.tools.simulator.subject import SubjectSettings
     from rtdecode.tools.simulator.task import TaskSettings
 
-    made = None if generator is None else _open_generator(generator, channels)
+    source = None if generator is None else _open_generator(generator, channels)
     if reach is None:
-        reach = REACH_MM if made is None else made.reach_mm(REACH_MM)
-    centre = (0.0, 0.0) if made is None else made.centre_mm
+        reach = REACH_MM if source is None else source.reach_mm(REACH_MM)
+    centre = (0.0, 0.0) if source is None else source.centre_mm
     settings = TaskSettings(
         kind=task,  # type: ignore[arg-type]
         hold_s=hold / 1e3,
@@ -111,7 +118,7 @@ def subject(
         reach_mm=reach,
         timeout_s=trial_timeout,
         inter_trial_s=pause / 1e3,
-        min_way_mm=min(MIN_WAY_MM, reach),
+        min_distance_mm=min(MIN_DISTANCE_MM, reach),
         centre_mm=centre,
     )
     of = SimulatedDay(
@@ -121,20 +128,20 @@ def subject(
         array=ArraySettings(n_channels=CHANNELS if channels is None else channels),
         subject=SubjectSettings(delay_s=delay / 1e3, centre_mm=centre),
         task=settings,
-        generator=made,
+        generator=source,
     )
-    if made is not None:
+    if source is not None:
         print_line(
-            f"units fire by model {made.model_id}, {made.bin_ticks}-ms bins; centre at {centre[0]:g}, "
+            f"units fire by model {source.model_id}, {source.bin_ticks}-ms bins; centre at {centre[0]:g}, "
             f"{centre[1]:g} mm, reach {reach:g} mm"
         )
     if open_loop is not None:
         if seconds is None or trials is not None or output is not None:
             raise typer.BadParameter(
-                "takes --seconds, and neither --trials nor --output", param_hint="--open-loop"
+                "needs --seconds, and allows neither --trials nor --output", param_hint="--open-loop"
             )
         if task_bind is not None:
-            raise typer.BadParameter("only a closed loop has a target to show", param_hint="--task-bind")
+            raise typer.BadParameter("can only be used in closed loop", param_hint="--task-bind")
         _write_open_loop(of, open_loop, seconds, overwrite, json)
         return
     from rtdecode.ingest.lsl_config import silence_liblsl
@@ -164,13 +171,8 @@ def subject(
         f"markers as {markers or f'{stream}-markers'}, hand as {behavior or f'{stream}-hand'}"
     )
     scores = running.run()
-    if running.behind:
-        from rtdecode.tools.replay.run import BEHIND_S
-
-        print_line(
-            f"note: {running.behind} of {running.pushes} pushes went out more than {BEHIND_S * 1e3:g} ms "
-            f"late, the worst by {running.worst_behind_s * 1e3:.0f} ms (their stamps are true)"
-        )
+    if running.lateness.late:
+        print_line(f"note: {running.lateness} (their timestamps are exact)")
     if output is not None:
         print_line(f"wrote {output}")
     if json:
@@ -186,24 +188,23 @@ def _open_generator(model: str, channels: int | None) -> Generator:
     from rtdecode.tools.simulator.generator import open_generator
 
     with needs_training_packages("a generator", "--generator"):
-        made = open_generator(read_artifact(find_model(model)))
-    if channels is not None and channels != made.n_channels:
+        generator = open_generator(read_artifact(find_model(model)))
+    if channels is not None and channels != generator.n_channels:
         raise RtdecodeError(
-            f"{channels}, and the generator has {made.n_channels}",
+            f"is {channels}, but the generator has {generator.n_channels} channels",
             where="--channels",
-            fix="leave it out",
+            fix="leave --channels out",
         )
-    return made
+    return generator
 
 
 def _write_open_loop(of: SimulatedDay, path: Path, seconds: float, overwrite: bool, json: bool) -> None:
-    from rtdecode.errors import RtdecodeError
     from rtdecode.session.target import check_writable
     from rtdecode.session.write import write_session
+    from rtdecode.tools.ranges import check_range
     from rtdecode.tools.simulator.experiment import open_loop_session
 
-    if not 1 <= seconds <= 86_400:
-        raise RtdecodeError(f"must lie between 1 and 86400 here, not {seconds:g}", where="--seconds")
+    check_range("--seconds", 1 <= seconds <= 86_400, "between 1 and 86400 with --open-loop", seconds)
     check_writable(path, overwrite=overwrite)
     recorded = open_loop_session(of, seconds, path.stem)
     write_session(path, recorded)
@@ -230,11 +231,12 @@ def _write_open_loop(of: SimulatedDay, path: Path, seconds: float, overwrite: bo
 
 
 def score_table(scores: Scores) -> str:
-    """The scores for a person."""
-    success = "–" if scores.success is None else f"{100 * scores.success:.0f} %"
+    """The scores as a table."""
+    from rtdecode.tools.simulator.scores import percent
+
     rows = [
         ["trials", str(scores.trials)],
-        ["success", success],
+        ["success", percent(scores.success)],
         ["aborted", str(scores.aborted)],
         ["acquisition time, s", number(scores.acquisition_time_s, 2)],
         ["dial-in time, s", number(scores.dial_in_time_s, 2)],

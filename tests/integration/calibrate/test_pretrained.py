@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from close_loop import close_loop
+from in_process_loop import run_in_process
 
 from rtdecode.artifact import read_artifact
 from rtdecode.model_store import find_model, list_models
@@ -110,7 +110,7 @@ def test_sim_is_a_small_base_of_simulated_days_and_its_card_says_how_it_was_made
 def steered(model: Path, day: int) -> float:
     """Of the demo's targets, the part that its subject brings the cursor into."""
     of = SimulatedDay(seed=SUBJECT, day=day, task=TaskSettings(radius_mm=RADIUS_MM))
-    success = close_loop(of, read_artifact(model), trials=24).scores.success
+    success = run_in_process(of, read_artifact(model), trials=24).scores.success
     assert success is not None
     return success
 

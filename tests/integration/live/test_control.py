@@ -86,6 +86,6 @@ def test_a_port_in_use_is_an_error_of_one_line(
     arguments = ["serve", "--stream", stream, "--model", str(simulated_model), "--bind", served.cursor]
     second = rig.start("second", arguments)
     assert second.wait(30) == 1
-    assert rig.said("second").count("\n") == 1
-    assert "in use" in rig.said("second")
+    assert rig.stderr("second").count("\n") == 1
+    assert "in use" in rig.stderr("second")
     served.end()

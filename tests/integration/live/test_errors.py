@@ -151,10 +151,10 @@ def test_a_missing_stream_is_an_error(rig: LoopbackRig, simulated_model: Path, s
     arguments += ["--bind", free_endpoint(), "--control", free_endpoint()]
     process = rig.start("serve", arguments)
     assert process.wait(60) == 1
-    error = rig.said("serve").splitlines()[-1]
+    error = rig.stderr("serve").splitlines()[-1]
     assert stream in error
     assert "--timeout" in error
-    assert "Traceback" not in rig.said("serve")
+    assert "Traceback" not in rig.stderr("serve")
 
 
 @pytest.mark.parametrize(("layout", "numbers"), [("events", ("16", "17")), ("counts", ("16", "17"))])
@@ -168,7 +168,7 @@ def test_a_stream_of_another_array_is_refused_with_both_numbers(
     arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
     process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
     assert process.wait(60) == 1
-    error = rig.said("serve").splitlines()[-1]
+    error = rig.stderr("serve").splitlines()[-1]
     assert all(number in error for number in numbers)
 
 
@@ -182,7 +182,7 @@ def test_counts_coarser_than_the_models_bins_are_refused_with_both_numbers(
     arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
     process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
     assert process.wait(60) == 1
-    error = rig.said("serve").splitlines()[-1]
+    error = rig.stderr("serve").splitlines()[-1]
     assert "25 ms" in error
     assert "20 ms" in error
 

@@ -185,7 +185,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_decoding(
     served.subscriber.until(lambda m: m["bin"] > 100)
     resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     alarm = "NOT RECORDING"
-    served.subscriber.until(lambda m: m["bin"] % 50 == 0 and alarm in rig.said(served.name), READY_S)
+    served.subscriber.until(lambda m: m["bin"] % 50 == 0 and alarm in rig.stderr(served.name), READY_S)
     status = served.request(cmd="status")
     assert status["state"] == "running"
     assert "live.h5" in status["recording"]["error"]

@@ -36,7 +36,7 @@ def test_serve_refuses_to_guess_between_two_sources(
     outlets = [outlet("left"), outlet("right")]
     served = serve(simulated_model)
     assert served.process.wait(30) == 1
-    line = rig.said(served.name).splitlines()[-1]
+    line = rig.stderr(served.name).splitlines()[-1]
     assert "2 sources send a stream of that name: left (events on" in line
     assert "--source-id" in line
     assert len(outlets) == 2
@@ -51,7 +51,7 @@ def test_source_id_selects_one_source_for_good(
     rig.await_line(served.name, "source right", 10)
     assert not left.have_consumers()
     served.end()
-    printed = rig.said(served.name)
+    printed = rig.stderr(served.name)
     assert "attached" in printed
     assert "source left" not in printed
 
@@ -75,6 +75,6 @@ def test_after_the_timeout_the_error_names_the_sources_that_answered(
     given += ["--bind", "tcp://127.0.0.1:*", "--control", "tcp://127.0.0.1:*", "--timeout", "3"]
     process = rig.start("serve", given)
     assert process.wait(60) == 1
-    assert "source right does not answer, only left" in rig.said("serve").splitlines()[-1]
+    assert "source right does not answer, only left" in rig.stderr("serve").splitlines()[-1]
     with pytest.raises(RtdecodeError):
         rig.end("serve")

@@ -81,7 +81,7 @@ def web(rig: LoopbackRig, *arguments: str) -> Iterator[str]:
     """`rtdecode monitor --web`: its host:port."""
     rig.start("monitor", ["monitor", "--web", "--port", "0", *arguments])
     rig.await_line("monitor", "Ctrl-C ends it", READY_S)
-    found = re.match(r"http://(\S+) ", rig.said("monitor"))
+    found = re.match(r"http://(\S+) ", rig.stderr("monitor"))
     assert found
     yield found[1]
     rig.end("monitor")

@@ -32,7 +32,7 @@ def test_single_pushes_are_measured_with_grace_and_losses() -> None:
     assert 0 < delivery["p50"] <= delivery["p99"] <= delivery["p999"]
 
 
-def test_a_push_interval_that_no_source_keeps_is_refused() -> None:
+def test_a_push_interval_out_of_range_is_refused() -> None:
     done = bench("--push", "0.05")
     assert done.returncode == 1
     assert done.stderr.startswith("rtdecode: --push: must be 0")

@@ -1,4 +1,4 @@
-"""The commands that run the whole product by themselves."""
+"""The commands that run the whole product: demo and bench."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.realtime
 
-#: Of a demo, however slow the machine: what is promised is less than two minutes.
+#: Time limit of a demo on a slow machine; the documented limit is two minutes.
 AT_MOST_S = 240
 
 
@@ -27,7 +27,7 @@ def run(folder: Path, *arguments: str) -> Any:
         env={**os.environ, "XDG_DATA_HOME": str(folder / "share")},
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout) | {"said": done.stderr}
+    return json.loads(done.stdout) | {"stderr": done.stderr}
 
 
 @pytest.mark.timeout(AT_MOST_S + 20)
@@ -47,17 +47,17 @@ def test_the_demo_fails_after_a_month_and_recovers(tmp_path: Path) -> None:
         assert len(phase["r2"]) == len(document["outputs"])
     calibration = document["calibration"]
     assert calibration["deployed"]
-    # A machine that is kept busy by others leaves no time to train within the budget.
+    # On a busy machine there may be no time to train within the budget.
     no_time = any("no time to train" in note for note in calibration["notes"])
     assert calibration["rung"] == ("readout" if no_time else "full")
     assert sum(calibration["scores"]["new"]) > sum(calibration["scores"]["incumbent"])
-    assert "swapped in between two bins" in document["said"]
+    assert "swapped in between two bins" in document["stderr"]
     assert (tmp_path / document["figure"]).read_bytes().startswith(b"\x89PNG")
-    # What it calibrated is nobody's current model.
+    # The calibrated model is not kept.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rtdecode-demo.png"]
 
 
-def test_a_picture_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_a_figure_that_cannot_be_written_is_an_error_before_the_demo_starts(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rtdecode.cli", "demo", "--figure", str(tmp_path / "none" / "demo.png")],
         capture_output=True,

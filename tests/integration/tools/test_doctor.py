@@ -1,4 +1,4 @@
-"""`rtdecode doctor` on this machine, as it is and with one thing after the other provoked."""
+"""`rtdecode doctor` on this machine, as it is and with one fault after the other."""
 
 from __future__ import annotations
 
@@ -26,23 +26,8 @@ pytestmark = pytest.mark.realtime
 
 LIMIT_S = 60.0
 
-NAMES = {
-    "python",
-    "libraries",
-    "kernels",
-    "models",
-    "processor",
-    "ports",
-    "liblsl",
-    "clock",
-    "lsl config",
-    "lsl ports",
-    "loopback",
-    "multicast",
-    "sleep",
-    "disk",
-    "terminal",
-}
+NAMES = {"python", "libraries", "kernels", "models", "processor", "ports", "liblsl", "clock"}
+NAMES |= {"lsl config", "lsl ports", "loopback", "multicast", "sleep", "disk", "terminal"}
 
 
 def doctor(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -56,8 +41,8 @@ def doctor(*arguments: object, **environment: str) -> subprocess.CompletedProces
     )
 
 
-def look(name: str, settings: DoctorSettings, folder: Path) -> Checked:
-    """One check of the plan alone, with time enough on a busy machine."""
+def run_check(name: str, settings: DoctorSettings, folder: Path) -> Checked:
+    """Run one check of the plan alone, with a time limit for a busy machine."""
     check = next(c for stage, _ in plan(settings, folder) for c in stage if c.name == name)
     (outcome,) = run_probes([check], LIMIT_S)
     return judged(check, outcome)
@@ -66,16 +51,8 @@ def look(name: str, settings: DoctorSettings, folder: Path) -> Checked:
 def test_json_is_one_document_and_agrees_with_the_exit_status(tmp_path: Path, lsl_config: str) -> None:
     config = tmp_path / "lab.cfg"
     config.write_text(lsl_config)
-    done = doctor(
-        "--json",
-        "--folder",
-        tmp_path,
-        "--bind",
-        free_endpoint(),
-        "--control",
-        free_endpoint(),
-        LSLAPICFG=str(config),
-    )
+    endpoints = ["--bind", free_endpoint(), "--control", free_endpoint()]
+    done = doctor("--json", "--folder", tmp_path, *endpoints, LSLAPICFG=str(config))
     document = json.loads(done.stdout)
     checks = {check["name"]: check for check in document["checks"]}
     assert set(checks) == NAMES
@@ -87,16 +64,16 @@ def test_json_is_one_document_and_agrees_with_the_exit_status(tmp_path: Path, ls
     worst = next(v for v in ("fail", "warn", "ok") if v in verdicts)
     assert document["verdict"] == worst
     assert done.returncode == int(worst == "fail"), done.stderr
-    # What does not depend on how busy the machine is.
+    # Checks that do not depend on the load of the machine.
     for name in ("python", "libraries", "liblsl", "ports", "multicast", "terminal"):
         assert checks[name]["verdict"] == "ok", checks[name]
-    assert "keeps LSL to this machine" in checks["multicast"]["found"]
+    assert "restricts LSL to this machine" in checks["multicast"]["found"]
     assert checks["loopback"]["figures"]["samples"] > 0
     assert checks["sleep"]["figures"]["late_ms"]["20_ms"]["p50"] > 0
     assert list(tmp_path.iterdir()) == [config]
 
 
-def test_what_is_wrong_is_listed_with_its_fix_and_ends_in_one_line(tmp_path: Path) -> None:
+def test_faults_are_listed_with_their_fixes_and_end_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("a file where a folder should be")
     config = tmp_path / "lab.cfg"
@@ -115,7 +92,7 @@ def test_what_is_wrong_is_listed_with_its_fix_and_ends_in_one_line(tmp_path: Pat
         ("liblsl", "fail", "PYLSL_LIB"),
         ("kernels", "warn", "NUMBA_CACHE_DIR"),
         ("models", "fail", "XDG_DATA_HOME"),
-        # A busy machine may take the whole time that the check is given.
+        # A busy machine may use up the time limit of the check.
         ("disk", "fail", ""),
         ("lsl config", "fail", "no key twice"),
     ):
@@ -125,31 +102,31 @@ def test_what_is_wrong_is_listed_with_its_fix_and_ends_in_one_line(tmp_path: Pat
         assert word in lines[at + 1]
     assert lines[-1].startswith("fail: ")
     assert "\x1b" not in done.stdout
-    said = [line for line in done.stderr.splitlines() if line.startswith("rtdecode:")]
-    assert len(said) == 1
-    assert all(name in said[0] for name in ("liblsl", "models", "disk", "lsl config"))
+    errors = [line for line in done.stderr.splitlines() if line.startswith("rtdecode:")]
+    assert len(errors) == 1
+    assert all(name in errors[0] for name in ("liblsl", "models", "disk", "lsl config"))
     assert "Traceback" not in done.stderr
-    disk = look("disk", DoctorSettings(folder=file), tmp_path)
+    disk = run_check("disk", DoctorSettings(folder=file), tmp_path)
     assert disk.finding.verdict is Verdict.FAIL
     assert "--folder" in str(disk.finding.fix)
 
 
-def test_a_library_that_is_none_fails_what_needs_it_and_crashes_nothing(
+def test_a_broken_library_fails_the_checks_that_need_it_and_crashes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = tmp_path / "liblsl.so"
     library.write_text("no library")
     monkeypatch.setenv("PYLSL_LIB", str(library))
     settings = DoctorSettings()
-    assert "unset PYLSL_LIB" in str(look("liblsl", settings, tmp_path).finding.fix)
+    assert "unset PYLSL_LIB" in str(run_check("liblsl", settings, tmp_path).finding.fix)
     for name in ("clock", "loopback"):
-        broken = look(name, settings, tmp_path)
+        broken = run_check(name, settings, tmp_path)
         assert broken.finding.verdict is Verdict.FAIL
         assert "could not be measured" in broken.finding.found
         assert "liblsl" in str(broken.finding.fix)
 
 
-def test_bad_usage_exits_as_the_others_do() -> None:
+def test_bad_usage_exits_with_1() -> None:
     done = doctor("--bind", "5556")
     assert done.returncode == 1
     assert "--bind" in done.stderr
@@ -168,14 +145,14 @@ def bound(kind: int, endpoint: str) -> Iterator[Any]:
         context.destroy(linger=0)
 
 
-def test_a_stranger_on_a_port_is_named(tmp_path: Path) -> None:
+def test_another_program_on_a_port_is_named(tmp_path: Path) -> None:
     settings = DoctorSettings(bind=free_endpoint(), control=free_endpoint())
     with bound(zmq.PUB, settings.bind):
-        ports = look("ports", settings, tmp_path)
+        ports = run_check("ports", settings, tmp_path)
     assert ports.finding.verdict is Verdict.FAIL
     assert f"process {os.getpid()}" in str(ports.finding.fix)
     assert "--bind" in str(ports.finding.fix)
-    assert look("ports", settings, tmp_path).finding.verdict is Verdict.OK
+    assert run_check("ports", settings, tmp_path).finding.verdict is Verdict.OK
 
 
 @pytest.mark.parametrize(
@@ -187,7 +164,7 @@ def test_a_stranger_on_a_port_is_named(tmp_path: Path) -> None:
         (None, Verdict.FAIL),
     ],
 )
-def test_whoever_answers_status_as_a_daemon_is_one(tmp_path: Path, reply: Any, verdict: Verdict) -> None:
+def test_a_daemon_is_recognised_by_its_status(tmp_path: Path, reply: Any, verdict: Verdict) -> None:
     settings = DoctorSettings(bind=free_endpoint(), control=free_endpoint())
 
     def answer() -> None:
@@ -200,7 +177,7 @@ def test_whoever_answers_status_as_a_daemon_is_one(tmp_path: Path, reply: Any, v
     with bound(zmq.PUB, settings.bind), bound(zmq.REP, settings.control) as socket:
         daemon = threading.Thread(target=answer)
         daemon.start()
-        ports = look("ports", settings, tmp_path)
+        ports = run_check("ports", settings, tmp_path)
         enough.set()
         daemon.join()
     assert ports.finding.verdict is verdict
@@ -212,7 +189,7 @@ def test_a_running_daemon_is_seen_with_its_stream(
 ) -> None:
     served = serve(simulated_model)
     settings = DoctorSettings(bind=served.cursor, control=served.control)
-    ports = look("ports", settings, tmp_path)
+    ports = run_check("ports", settings, tmp_path)
     assert ports.finding.verdict is Verdict.WARN
     assert stream in ports.finding.found
     assert f"process {served.process.pid}" in ports.finding.found
@@ -225,7 +202,7 @@ def test_a_network_that_lets_nothing_through_is_a_warning(
     config = tmp_path / "lab.cfg"
     config.write_text("[multicast]\nLinkAddresses = {}\nSiteAddresses = {}\n[ports]\nIPv6 = disable\n")
     monkeypatch.setenv("LSLAPICFG", str(config))
-    multicast = look("multicast", DoctorSettings(), tmp_path)
+    multicast = run_check("multicast", DoctorSettings(), tmp_path)
     assert multicast.finding.verdict is Verdict.WARN, multicast
     assert multicast.figures["found_s"] is None
     assert "KnownPeers" in str(multicast.finding.fix)
@@ -241,19 +218,19 @@ def test_the_stream_is_described_and_its_model_compared(
     monkeypatch.setenv("XDG_DATA_HOME", str(rig.folder))
     monkeypatch.setenv("LSLAPICFG", str(rig.folder / "lsl_api.cfg"))
     settings = DoctorSettings(stream=stream)
-    missing = look("stream", settings, rig.folder)
+    missing = run_check("stream", settings, rig.folder)
     assert missing.finding.verdict is Verdict.FAIL
     assert "was not found" in missing.finding.found
     rig.start("replay", ["replay", str(simulated_session), "--stream", stream, "--loop"])
     rig.await_line("replay", "replaying", 30.0)
-    without = look("stream", settings, rig.folder)
+    without = run_check("stream", settings, rig.folder)
     assert without.finding.verdict is Verdict.FAIL
     assert f"--current {stream}" in str(without.finding.fix)
     assert without.figures["n_channels"] == 16
     assert without.figures["rate_hz"] > 0
     assert [source["layout"] for source in without.figures["sources"]] == ["events"]
     install_current(simulated_model, stream)
-    fitting = look("stream", settings, rig.folder)
+    fitting = run_check("stream", settings, rig.folder)
     assert fitting.figures["misfit"] is None
     assert "wiener, 16 channels" in fitting.finding.found
     assert fitting.finding.verdict is not Verdict.FAIL
@@ -268,11 +245,11 @@ def test_two_sources_and_another_array_are_failures(
     replay = ["replay", str(simulated_session), "--stream", stream, "--loop"]
     rig.start("events", replay)
     rig.await_line("events", "replaying", 30.0)
-    misfit = look("stream", DoctorSettings(stream=stream), rig.folder)
+    misfit = run_check("stream", DoctorSettings(stream=stream), rig.folder)
     assert misfit.finding.verdict is Verdict.FAIL
     assert "16 channels, the model 96" in misfit.finding.found
     other = pylsl.StreamOutlet(pylsl.StreamInfo(stream, "Spikes", 3, 0.0, "int32", "another amplifier"))
-    both = look("stream", DoctorSettings(stream=stream), rig.folder)
+    both = run_check("stream", DoctorSettings(stream=stream), rig.folder)
     assert both.finding.verdict is Verdict.FAIL
     assert "2 sources send" in both.finding.found
     assert "another amplifier" in both.finding.found

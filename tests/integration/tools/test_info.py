@@ -1,4 +1,4 @@
-"""`rtdecode info` on what people have."""
+"""`rtdecode info` on sessions and models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def info(*arguments: object) -> Any:
 
 
 @pytest.mark.sessions
-def test_it_says_what_a_real_session_holds(indy: Path) -> None:
+def test_it_describes_a_real_session(indy: Path) -> None:
     facts = info(indy)
     assert facts["channels"] == 96
     assert facts["silent"] == 11
@@ -34,7 +34,7 @@ def test_it_says_what_a_real_session_holds(indy: Path) -> None:
     assert "x (mm)" in facts["behavior"]
 
 
-def test_it_says_what_a_model_is(simulated_model: Path) -> None:
+def test_it_describes_a_model(simulated_model: Path) -> None:
     facts = info(simulated_model)
     assert facts["kind"] == "wiener"
     assert facts["channels"] == 16
@@ -46,7 +46,7 @@ def test_it_says_what_a_model_is(simulated_model: Path) -> None:
     ]
 
 
-def test_a_model_that_ships_is_told_by_its_name_in_a_page() -> None:
+def test_it_describes_an_included_model_by_its_name() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rtdecode.cli", "info", "indy"], capture_output=True, text=True, check=True
     )

@@ -1,6 +1,6 @@
-"""The stream that the neural-data-simulator package generates, from an environment of its own.
+"""The stream of the neural-data-simulator package, which runs in an environment of its own.
 
-It needs an older pylsl than rtdecode does. `RTDECODE_NDS_VENV` names a virtual environment made with
+It needs an older pylsl than rtdecode. `RTDECODE_NDS_VENV` is a virtual environment created with
 
     pip install neural-data-simulator pylsl==1.16.2
 """
@@ -38,7 +38,7 @@ def venv() -> Path:
 
 @pytest.fixture
 def generator(rig: LoopbackRig, venv: Path, stream: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Its ephys_generator on constant rates; it reads liblsl's configuration from ~/.nds/lsl.config."""
+    """Its ephys_generator at constant rates; it reads liblsl's configuration from ~/.nds/lsl.config."""
     home = rig.folder / "home"
     (home / ".nds").mkdir(parents=True)
     (home / ".nds" / "lsl.config").write_text(rig.lsl_config)

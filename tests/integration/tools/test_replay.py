@@ -1,4 +1,4 @@
-"""`replay` over real LSL: what it promises to send is what arrives, and a daemon counts what it does not."""
+"""`replay` over real LSL: the planned samples arrive, and a daemon counts the dropped ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rtdecode.tools.replay.schedule import Draw, kept_samples, random_stream
 
 GAP, FAILSAFE, PAUSED = 4, 16, 32
 
-#: Before the first spike, so that whoever listens has attached by then.
+#: Time before the first spike, so that the subscriber has attached by then.
 LEAD_S = 1.0
 
 
@@ -59,7 +59,7 @@ def start_replay(rig: LoopbackRig, session: Path, stream: str, *options: str) ->
 def receive(
     streams: Sequence[str], seconds: float = 30.0
 ) -> list[tuple[npt.NDArray[Any], npt.NDArray[np.float64]]]:
-    """All rows and stamps of streams that are about to be replayed, until their outlets are gone."""
+    """All rows and timestamps of streams that are about to be replayed, until their outlets are closed."""
     inlets = []
     for stream in streams:
         (info,) = pylsl.resolve_byprop("name", stream, timeout=seconds)
@@ -106,7 +106,7 @@ def test_a_seed_gives_the_same_samples_and_stamps(
 
 
 @pytest.mark.sessions
-def test_single_pushes_at_twice_the_speed_bring_every_spike(
+def test_single_pushes_at_twice_the_speed_deliver_every_spike(
     rig: LoopbackRig, stream: str, short_piece: Path
 ) -> None:
     replay = start_replay(rig, short_piece, stream, "--push", "0", "--speed", "2")
@@ -116,12 +116,12 @@ def test_single_pushes_at_twice_the_speed_bring_every_spike(
     np.testing.assert_array_equal(rows[:, 2], np.arange(len(events.time)))
     np.testing.assert_allclose(stamps - stamps[0], (events.time - events.time[0]) / 2, rtol=0, atol=1e-6)
     assert replay.wait(10) == 0
-    said = rig.said(stream)
-    assert re.search(rf"replayed: {len(events.time)} samples in \d+\.\d s \(\d+\.\d times real time\)", said)
+    expected = rf"replayed: {len(events.time)} samples in \d+\.\d s \(\d+\.\d times real time\)"
+    assert re.search(expected, rig.stderr(stream))
 
 
 def serve_until_the_end(served: Any) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """All messages, and the counters once the stream is gone and everything has been published."""
+    """All messages, and the counters after the end of the stream and the last message."""
     served.subscriber.until(lambda m: m["n"] > 0)
     served.subscriber.until(lambda m: m["flags"] & FAILSAFE)
     counters = served.counters()
@@ -134,7 +134,7 @@ def assert_nothing_else(messages: list[dict[str, Any]], counters: dict[str, int]
     faults = ("duplicates", "out_of_order", "out_of_range", "renumbered", "future", "clock_jumps")
     assert {name: counters[name] for name in faults} == dict.fromkeys(faults, 0)
     assert not any(m["flags"] & (GAP | PAUSED) for m in messages)
-    # Every event that came is in a bin, or counted as too late for one.
+    # Every received event is in a bin, or counted as too late for one.
     assert counters["backlog_bins"] == 0
     binned = sum(m["n"] for m in messages)
     assert binned + counters["late_dropped"] == counters["received"]
@@ -142,7 +142,7 @@ def assert_nothing_else(messages: list[dict[str, Any]], counters: dict[str, int]
 
 
 @pytest.mark.sessions
-def test_the_daemon_counts_exactly_what_was_dropped(
+def test_the_daemon_counts_exactly_the_dropped_samples(
     rig: LoopbackRig, serve: Any, stream: str, quiet_start: Path, indy_model: Path
 ) -> None:
     served = serve(indy_model)
@@ -151,24 +151,19 @@ def test_the_daemon_counts_exactly_what_was_dropped(
     events, _ = events_of(read_session(quiet_start))
     kept = kept_samples(len(events.time), 0.05, random_stream(7, Draw.LOSS, 0))
     assert counters["received"] == kept.sum()
-    # No later number tells of what was dropped at the very end, no earlier one of the very start.
+    # Samples dropped at the very start or end cannot be detected by the numbers of others.
     first, last = np.flatnonzero(kept)[[0, -1]]
     assert counters["lost"] == (~kept[first:last]).sum() > 0
     assert sum(m["lost"] for m in messages) == counters["lost"]
     assert_nothing_else(messages, counters)
     assert replay.wait(10) == 0
-    assert f"dropped: {(~kept).sum()} samples" in rig.said(stream)
+    assert f"dropped: {(~kept).sum()} samples" in rig.stderr(stream)
 
 
 @pytest.mark.sessions
 @pytest.mark.parametrize("options", [("--jitter", "30"), ("--burst", "40")])
-def test_late_deliveries_cost_no_bin_and_no_event(
-    rig: LoopbackRig,
-    serve: Any,
-    stream: str,
-    quiet_start: Path,
-    indy_model: Path,
-    options: tuple[str, ...],
+def test_late_deliveries_lose_no_bin_and_no_event(
+    rig: LoopbackRig, serve: Any, stream: str, quiet_start: Path, indy_model: Path, options: tuple[str, ...]
 ) -> None:
     served = serve(indy_model)
     replay = start_replay(rig, quiet_start, stream, *options)
@@ -179,15 +174,15 @@ def test_late_deliveries_cost_no_bin_and_no_event(
     assert counters["late_carried"] > 0
     assert_nothing_else(messages, counters)
     assert replay.wait(10) == 0
-    assert f"replayed: {len(events.time)} samples" in rig.said(stream)
+    assert f"replayed: {len(events.time)} samples" in rig.stderr(stream)
 
 
 @pytest.mark.parametrize(
     ("option", "value", "what"),
     [
-        ("--push", "0.05", "10000 milliseconds"),
+        ("--push", "0.05", "10000 ms"),
         ("--drop", "5", "between 0 and 1"),
-        ("--jitter", "-1", "milliseconds"),
+        ("--jitter", "-1", "10000 ms"),
         ("--burst", "0", "samples"),
         ("--seed", "-1", "0 or more"),
         ("--speed", "nan", "1000"),
@@ -198,7 +193,7 @@ def test_a_wrong_option_is_refused_in_one_line(
 ) -> None:
     process = rig.start(stream, ["replay", str(simulated_session), "--stream", stream, option, value])
     assert process.wait(30) == 1
-    (line,) = rig.said(stream).splitlines()
+    (line,) = rig.stderr(stream).splitlines()
     assert option in line
     assert what in line
 
@@ -209,7 +204,7 @@ def test_ctrl_c_ends_a_replay_that_waits_for_its_next_push(
     rig.start(stream, ["replay", str(simulated_session), "--stream", stream, "--push", "10000"])
     rig.await_line(stream, "replaying", 30)
     pylsl.resolve_byprop("name", stream, timeout=10)
-    # `end` kills what does not end within five seconds, and that is no success.
+    # `end` kills a process that does not end within five seconds, and then fails.
     rig.end(stream)
-    # What happens at the start goes out at the start, the rest not before ten seconds have passed.
-    assert re.search("replayed: [01] samples", rig.said(stream))
+    # Samples at the start are pushed at once, the others not before ten seconds.
+    assert re.search("replayed: [01] samples", rig.stderr(stream))

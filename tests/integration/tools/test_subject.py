@@ -24,23 +24,22 @@ LONG_S = 120.0
 
 
 def run_to_its_end(rig: LoopbackRig, name: str, arguments: list[str]) -> Any:
-    """Start a process and wait until it ends by itself; the document it printed."""
+    """Start a process, wait until it ends by itself, and return the document that it printed."""
     rig.start(name, arguments).wait(LONG_S)
     return json.loads(rig.end(name))
 
 
 @pytest.fixture(scope="session")
 def subject_model(lsl_config: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Wiener filter of two minutes of open loop, as a person would make it."""
+    """A Wiener filter fitted to two minutes of open loop, by the commands of a user."""
     folder = tmp_path_factory.mktemp("subject")
     with LoopbackRig(folder, lsl_config) as rig:
-        told = run_to_its_end(
-            rig, "open", ["subject", "--open-loop", "open.h5", "--seconds", "120", "--seed", SEED, "--json"]
-        )
+        given = ["subject", "--open-loop", "open.h5", "--seconds", "120", "--seed", SEED, "--json"]
+        document = run_to_its_end(rig, "open", given)
     session = read_session(folder / "open.h5")
     assert session.events is not None
-    assert (told["seconds"], told["channels"]) == (120.0, 64)
-    assert told["spikes"] == len(session.events.time)
+    assert (document["seconds"], document["channels"]) == (120.0, 64)
+    assert document["spikes"] == len(session.events.time)
     write_artifact(folder / "wiener.safetensors", fit_sessions([folder / "open.h5"], "wiener", 0.02).artifact)
     return folder / "wiener.safetensors"
 
@@ -67,31 +66,31 @@ def test_a_filter_from_open_loop_closes_the_loop_and_beats_a_cut_one(
         try:
             text, stamp = inlet.pull_sample(0.1)
         except pylsl.util.LostError:
-            # The outlet lingers until all is out, and goes.
+            # The outlet is closed after its last sample was delivered.
             break
         if text is not None:
             markers.append((json.loads(text[0]), stamp))
     process.wait(LONG_S)
-    told = json.loads(rig.end("subject"))
+    document = json.loads(rig.end("subject"))
     seen = [json.loads(line) for line in rig.end("monitor").splitlines()]
     served.end()
 
-    # A monitor sees the targets that the task showed.
+    # A monitor receives the targets that the task showed.
     targets = [one["task"]["target"] for one in seen if one.get("task") and one["task"]["target"]]
     assert targets
     assert {round(math.hypot(*target)) for target in targets} <= {0, 80}
 
-    assert (told["trials"], told["seed"], told["task"]) == (12, 1, "centre-out")
-    assert told["success"] >= 0.75
-    assert told["bits_per_s"] > 0.5
+    assert (document["trials"], document["seed"], document["task"]) == (12, 1, "centre-out")
+    assert document["success"] >= 0.75
+    assert document["bits_per_s"] > 0.5
 
     run = read_session(rig.folder / "run.h5")
     again = score_session(run)
-    assert (again.trials, again.successes) == (told["trials"], told["successes"])
-    assert again.bits_per_s == pytest.approx(told["bits_per_s"], rel=1e-4)
-    assert again.acquisition_time_s == pytest.approx(told["acquisition_time_s"], abs=1e-6)
+    assert (again.trials, again.successes) == (document["trials"], document["successes"])
+    assert again.bits_per_s == pytest.approx(document["bits_per_s"], rel=1e-4)
+    assert again.acquisition_time_s == pytest.approx(document["acquisition_time_s"], abs=1e-6)
 
-    # Markers say what the file says, stamped when it happened.
+    # Markers agree with the file, and their timestamps are the times of the events.
     assert run.trials is not None
     on = [stamp for marker, stamp in markers if marker["event"] == "target_on"]
     done = [stamp for marker, stamp in markers if marker["event"] in ("success", "timeout")]
@@ -100,7 +99,7 @@ def test_a_filter_from_open_loop_closes_the_loop_and_beats_a_cut_one(
     targets = [marker["target"] for marker, _ in markers if marker["event"] == "target_on"]
     np.testing.assert_allclose(targets, run.trials.columns["target"][-len(targets) :], atol=1e-4)
 
-    # What the daemon recorded is what was sent: every spike, each with its own time.
+    # The daemon recorded every spike, each with its own time.
     recorded = read_session(rig.folder / "served.h5")
     assert recorded.events is not None
     assert run.events is not None
@@ -114,10 +113,10 @@ def test_a_filter_from_open_loop_closes_the_loop_and_beats_a_cut_one(
     assert recorded.behavior is not None
     assert recorded.behavior.names == ("x", "y", "vx", "vy", "cursor_x", "cursor_y")
 
-    # A cursor that stays where it is: the same subject gets nowhere.
-    with FakePublisher() as nobody:
-        nobody.play(3000)
-        short = ["--cursor", nobody.endpoint, "--trials", "4", "--trial-timeout", "1"]
+    # With a cursor that does not move, the same subject succeeds in no trial.
+    with FakePublisher() as still:
+        still.play(3000)
+        short = ["--cursor", still.endpoint, "--trials", "4", "--trial-timeout", "1"]
         cut = run_to_its_end(rig, "cut", [*given, *short])
     assert (cut["trials"], cut["successes"]) == (4, 0)
 
@@ -132,17 +131,17 @@ def test_a_pause_aborts_the_trial_and_ctrl_c_ends_with_the_scores(
     rig.await_line("subject", "NO CURSOR: the daemon does not decode", 30.0)
     assert served.request(cmd="resume")["ok"]
     rig.await_line("subject", "the cursor is back", 30.0)
-    told = json.loads(rig.end("subject"))
-    assert told["aborted"] <= 1
-    assert told["trials"] == len(told["each"])
+    document = json.loads(rig.end("subject"))
+    assert document["aborted"] <= 1
+    assert document["trials"] == len(document["each"])
 
 
-def test_a_cursor_that_never_comes_is_one_line(rig: LoopbackRig, stream: str) -> None:
+def test_no_cursor_is_one_line(rig: LoopbackRig, stream: str) -> None:
     given = ["subject", "--stream", stream, "--cursor", free_endpoint(), "--timeout", "1"]
     process = rig.start("subject", given)
     assert process.wait(60.0) == 1
-    said = rig.said("subject").strip().splitlines()
-    assert said[-1].startswith("rtdecode: --cursor tcp://127.0.0.1:")
-    assert "no cursor for 1 s (nothing has come). Fix: start rtdecode serve" in said[-1]
-    assert "Traceback" not in rig.said("subject")
+    line = rig.stderr("subject").strip().splitlines()[-1]
+    assert line.startswith("rtdecode: --cursor tcp://127.0.0.1:")
+    assert "no cursor was received for 1 s (no message received yet). Fix: start rtdecode serve" in line
+    assert "Traceback" not in rig.stderr("subject")
     rig.end("subject", must_succeed=False)

@@ -1,4 +1,4 @@
-"""The ports of a rig on this machine alone."""
+"""The endpoints of a rig on this machine."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rtdecode.tools.loopback import free_endpoint
 
 N_EACH = 300
 
-#: Of two processes that ask for so many ports at random, a dozen are the same.
+#: Two processes that draw this many ports at random would have a dozen in common.
 ASK = f"from rtdecode.tools.loopback import free_endpoint\nfor _ in range({N_EACH}): print(free_endpoint())"
 
 
-def test_an_endpoint_is_given_once_and_can_be_bound() -> None:
+def test_an_endpoint_is_assigned_once_and_can_be_bound() -> None:
     other = subprocess.Popen([sys.executable, "-c", ASK], stdout=subprocess.PIPE, text=True)
     given = [free_endpoint() for _ in range(N_EACH)]
     given += other.communicate(timeout=60)[0].splitlines()

@@ -7,29 +7,29 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude
+from rtdecode.tools.doctor.check import Figures, Finding, conclude, problem
 
-#: The daemon needs 250 MB (DESIGN §13); a recorder, a task and a desktop want some beside it.
+#: The daemon needs 250 MB; a recorder, a task and a desktop need some more.
 TOO_LITTLE_MB = 300
 LITTLE_MB = 1000
 
-#: One core for the hot loop, one for the threads beside it and the acquisition.
+#: One core for the hot loop, one for its other threads and the acquisition.
 FEW_CORES = 2
 
-#: Governors that leave the processor slow until it has been busy for a while, longer than a bin takes.
+#: Governors that raise the clock rate only after the processor was busy for longer than a bin.
 SLOW_GOVERNORS = ("powersave", "conservative")
 
-#: With these drivers `powersave` is the usual dynamic mode.
+#: With these drivers `powersave` is the normal dynamic mode.
 DYNAMIC_DRIVERS = ("intel_pstate", "amd-pstate-epp")
 
 _CPUFREQ = "sys/devices/system/cpu/cpu[0-9]*/cpufreq"
 
 
 def measure_cpu(root: str = "/") -> Figures:
-    """Cores, load, frequency governors, memory, and whether real-time scheduling would be allowed.
+    """Cores, load, frequency governors, memory, and whether real-time scheduling is allowed.
 
     Args:
-        root: where /proc and /sys lie.
+        root: folder that contains /proc and /sys.
     """
     base = Path(root)
     figures: Figures = {
@@ -65,7 +65,7 @@ def _realtime_allowed() -> bool:
 
 
 def judge_cpu(figures: Figures) -> Finding:
-    """Fails where the daemon finds no memory; warns of one core, a busy machine, a slow governor."""
+    """Fail with too little memory; warn about one core, a busy machine or a slow governor."""
     cores, load, memory = figures["cores"], figures["load"], figures["available_mb"]
     governors, dynamic = figures["governors"], set(figures["drivers"]) & set(DYNAMIC_DRIVERS)
     slow = [name for name in governors if name in SLOW_GOVERNORS and not (name == "powersave" and dynamic)]
@@ -74,18 +74,20 @@ def judge_cpu(figures: Figures) -> Finding:
     parts += [f"governor {', '.join(governors)}"] if governors else []
     parts += [f"{memory} MB free"] if memory is not None else []
     parts.append(f"real-time scheduling {'possible' if figures['realtime'] else 'not allowed'}")
-    complaints: list[tuple[Verdict, str]] = []
-    if memory is not None and memory < LITTLE_MB:
-        verdict = Verdict.FAIL if memory < TOO_LITTLE_MB else Verdict.WARN
-        complaints.append((verdict, "end programs that hold memory: the daemon alone needs 250 MB"))
-    if cores < FEW_CORES:
-        complaints.append(
-            (Verdict.WARN, f"give it {FEW_CORES} cores: acquisition and decoder wait for each other")
-        )
-    if load is not None and load >= cores:
-        complaints.append(
-            (Verdict.WARN, "end programs that take the processor: it has work for every core already")
-        )
-    if slow:
-        complaints.append((Verdict.WARN, "set the governor: sudo cpupower frequency-set -g performance"))
-    return conclude(", ".join(parts), *complaints)
+    return conclude(
+        ", ".join(parts),
+        problem(
+            "end programs that use much memory: the daemon alone needs 250 MB",
+            warn=memory is not None and memory < LITTLE_MB,
+            fail=memory is not None and memory < TOO_LITTLE_MB,
+        ),
+        problem(
+            f"use a machine with {FEW_CORES} cores: acquisition and decoder wait for each other",
+            warn=cores < FEW_CORES,
+        ),
+        problem(
+            "end programs that use the processor: every core is busy already",
+            warn=load is not None and load >= cores,
+        ),
+        problem("set the governor: sudo cpupower frequency-set -g performance", warn=bool(slow)),
+    )

@@ -1,7 +1,7 @@
-"""Doctor: is a stream found, and how long is a sample on its way, on loopback and by multicast.
+"""Doctor: is a stream found, and what is its delivery delay, on loopback and by multicast.
 
-One process makes an outlet, another looks for it. Both get a configuration of their own through LSLAPICFG,
-with a SessionID of the check's own, so that nobody else's streams are seen and nobody sees these.
+One process creates an outlet, another searches for it. Both use an LSL configuration with a SessionID of the
+check, so that the check and the lab's streams do not see each other.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, quantiles_ms
+from rtdecode.tools.doctor.check import Figures, Finding, Problem, Verdict, conclude, problem, quantiles_ms
 
-LOOK_S = 6.0
-LOOK_EVERY_S = 0.01
+SEARCH_S = 6.0
+SEARCH_EVERY_S = 0.01
 OPEN_S = 1.0
 N_SAMPLES = 150
 SAMPLES_WITHIN_S = 1.5
 
-#: A stream that comes back is to be attached again within a second (DESIGN §12).
+#: The daemon has to re-attach to a stream within a second of its return.
 SLOW_TO_FIND_S = 1.0
 
-#: The longest that `--grace auto` waits for an event (DESIGN §3): half of what takes longer comes too late.
+#: Longest wait of `--grace auto` for an event: with a larger median delay half of the events are too late.
 LATE_MS = 10.0
 
 FIREWALL = "open UDP 16571 and TCP and UDP 16572–16604 in this machine's firewall"
 
-#: Settings of the lab's that would find the stream without multicast.
+#: Settings of the lab that would find the stream without multicast.
 REPLACED = ("lab.KnownPeers", "lab.ResolveOverTCP")
 
 
-def confined(settings: Mapping[str, str]) -> bool:
-    """Whether the lab's configuration ("section.Key": value) keeps discovery to this machine on purpose."""
+def is_confined(settings: Mapping[str, str]) -> bool:
+    """Whether the lab's configuration ("section.Key": value) restricts discovery to this machine."""
     override = [a.strip() for a in settings.get("multicast.AddressesOverride", "").strip("{} ").split(",")]
     return (
         settings.get("multicast.ResolveScope") == "machine"
@@ -44,14 +44,14 @@ def confined(settings: Mapping[str, str]) -> bool:
 
 
 def multicast_config(lab: Mapping[str, str], session_id: str) -> str:
-    """An lsl_api.cfg with the lab's settings, but by multicast alone, in a session of its own, without a log.
+    """An lsl_api.cfg with the lab's settings, but by multicast only, with another SessionID and no log.
 
-    Loopback is among liblsl's own addresses: left there, a stream on this machine would be found on a
-    machine whose network lets nothing through.
+    The addresses of the scope "machine" include loopback. They are removed, since a stream on this machine
+    would otherwise be found even if the network lets nothing through.
 
     Args:
         lab: settings by "section.Key".
-        session_id: of the check's own.
+        session_id: SessionID of the check.
     """
     settings = {
         key: value for key, value in lab.items() if key not in REPLACED and not key.startswith("log.")
@@ -68,9 +68,9 @@ def measure_discovery(skip: bool = False) -> Figures:
     """Seconds until a stream of another process is found, and the delivery delay of its samples.
 
     Args:
-        skip: measure nothing, the lab does not want it.
+        skip: True to measure nothing, since the lab's configuration excludes it.
     """
-    figures: Figures = {"skipped": skip, "looked_s": LOOK_S, "found_s": None, "samples": 0}
+    figures: Figures = {"skipped": skip, "looked_s": SEARCH_S, "found_s": None, "samples": 0}
     if skip:
         return figures
     name = f"doctor-{uuid.uuid4().hex[:12]}"
@@ -86,14 +86,14 @@ def measure_discovery(skip: bool = False) -> Figures:
         from rtdecode.ingest.streams import StreamFinder
 
         if beacon.stdout is None or not beacon.stdout.readline():
-            raise RuntimeError("the stream to be found could not be made")
-        begun = time.monotonic()
+            raise RuntimeError("the test stream could not be created")
+        started = time.monotonic()
         finder = StreamFinder(name)
         while not (infos := finder.found()):
-            if time.monotonic() - begun > LOOK_S:
+            if time.monotonic() - started > SEARCH_S:
                 return figures
-            time.sleep(LOOK_EVERY_S)
-        figures["found_s"] = round(time.monotonic() - begun, 4)
+            time.sleep(SEARCH_EVERY_S)
+        figures["found_s"] = round(time.monotonic() - started, 4)
         delays = _delays(pylsl.StreamInlet(infos[0], recover=False))
     finally:
         beacon.kill()
@@ -102,7 +102,7 @@ def measure_discovery(skip: bool = False) -> Figures:
 
 
 def _delays(inlet: Any) -> list[float]:
-    """Arrival − stamp of the next samples, in seconds; on one machine the clocks are the same."""
+    """Arrival − timestamp of the next samples, s; both processes read the same clock."""
     import pylsl
 
     delays: list[float] = []
@@ -119,55 +119,36 @@ def _delays(inlet: Any) -> list[float]:
 
 
 def judge_loopback(figures: Figures) -> Finding:
-    """Fails if the stream is not found, sends nothing, or its samples come later than any grace."""
-    fix = (
-        "let the firewall or security software pass loopback: UDP 16571, TCP and UDP 16572–16604 on 127.0.0.1"
-    )
-    if figures["found_s"] is None:
-        return Finding(
-            Verdict.FAIL, f"a stream of another process was not found in {figures['looked_s']:g} s", fix
-        )
-    if not figures["samples"]:
-        return Finding(Verdict.FAIL, f"found in {figures['found_s']:.2f} s, but no sample came", fix)
-    delay = figures["delay_ms"]
-    return conclude(
-        _found(figures),
-        (
-            Verdict.FAIL,
-            "end programs that take the processor: samples come too late to be decoded in their bin",
-        )
-        if delay["p50"] > LATE_MS
-        else None,
-        _slow(figures),
-    )
+    """Fail if the stream is not found, sends nothing, or its samples are later than any grace."""
+    fix = "allow loopback in the firewall: UDP 16571, TCP and UDP 16572–16604 on 127.0.0.1"
+    return _judge(figures, "a stream of another process was not found", fix, Verdict.FAIL)
 
 
 def judge_multicast(figures: Figures) -> Finding:
-    """Warns if the stream is not found: a rig on one machine can do without."""
+    """Warn if the stream is not found: a rig on one machine does not need multicast."""
     if figures["skipped"]:
-        return Finding(Verdict.OK, "not tried: lsl_api.cfg keeps LSL to this machine")
+        return Finding(Verdict.OK, "not tried: lsl_api.cfg restricts LSL to this machine")
     peers = "or name the other machine in lsl_api.cfg: [lab] KnownPeers = {ADDRESS}"
-    fix = f"if the spikes come from another machine: connect the network, {FIREWALL}, {peers}"
-    if figures["found_s"] is None:
-        return Finding(Verdict.WARN, f"a stream was not found by multicast in {figures['looked_s']:g} s", fix)
+    fix = f"if the spikes are sent by another machine: connect the network, {FIREWALL}, {peers}"
+    return _judge(figures, "a stream was not found by multicast", fix, Verdict.WARN)
+
+
+def _judge(figures: Figures, not_found: str, fix: str, severity: Verdict) -> Finding:
+    """`severity`: verdict if no sample is received; only with FAIL late samples are judged too."""
+    found_s = figures["found_s"]
+    if found_s is None:
+        return Finding(severity, f"{not_found} in {figures['looked_s']:g} s", fix)
     if not figures["samples"]:
-        return Finding(Verdict.WARN, f"found in {figures['found_s']:.2f} s, but no sample came", fix)
-    return conclude(_found(figures), _slow(figures))
-
-
-def _found(figures: Figures) -> str:
+        return Finding(severity, f"found in {found_s:.2f} s, but no sample was received", fix)
     delay = figures["delay_ms"]
-    return (
-        f"found in {figures['found_s']:.2f} s, delivery delay {delay['p50']:.2f} ms (p99 {delay['p99']:.2f}, "
-        f"{figures['samples']} samples)"
+    late: Problem | None = problem(
+        "end programs that use the processor: samples arrive too late to be decoded in their bin",
+        fail=severity is Verdict.FAIL and delay["p50"] > LATE_MS,
     )
-
-
-def _slow(figures: Figures) -> tuple[Verdict, str] | None:
-    if figures["found_s"] <= SLOW_TO_FIND_S:
-        return None
-    return (
-        Verdict.WARN,
-        f"finding a stream takes longer than {SLOW_TO_FIND_S:g} s, so does coming back to one: {FIREWALL}, "
-        "end programs that take the processor",
+    slow = problem(
+        f"finding a stream takes longer than {SLOW_TO_FIND_S:g} s, and so does re-attaching to one: "
+        f"{FIREWALL}, end programs that use the processor",
+        warn=found_s > SLOW_TO_FIND_S,
     )
+    found = f"found in {found_s:.2f} s, delivery delay {delay['p50']:.2f} ms"
+    return conclude(f"{found} (p99 {delay['p99']:.2f}, {figures['samples']} samples)", late, slow)

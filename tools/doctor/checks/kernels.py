@@ -1,4 +1,4 @@
-"""Doctor: where Numba keeps the compiled kernels, and whether they are there."""
+"""Doctor: the folder of Numba's compiled kernels, and whether they are in it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude
+from rtdecode.tools.doctor.check import Figures, Finding, conclude, problem
 
 
 def measure_kernels() -> Figures:
-    """The cache's folder, and how many kernels lie in it, compiled after their source was written."""
+    """The cache folder, and how many kernels in it were compiled after their source was written."""
     import rtdecode.kernels
 
     figures: Figures = {"named": os.environ.get("NUMBA_CACHE_DIR") or None, "kernels": 0, "compiled": 0}
@@ -29,14 +29,14 @@ def measure_kernels() -> Figures:
     folder = Path(os.path.commonpath(folders))
     return figures | {
         "folder": str(folder),
-        # Numba goes elsewhere without a word if the folder it was given is of no use.
+        # Numba silently uses another folder if it cannot write to the given one.
         "named_used": figures["named"] is None
         or Path(figures["named"]).resolve() in (folder.resolve(), *folder.resolve().parents),
     }
 
 
 def _is_compiled(folder: Path, source: Path, function: Any) -> bool:
-    """Numba's index of a function's machine code is named MODULE.FUNCTION-LINE.pyXY.nbi."""
+    """Whether Numba's index of a function's machine code, MODULE.FUNCTION-LINE.pyXY.nbi, is up to date."""
     line = function.__code__.co_firstlineno
     version = f"py{sys.version_info.major}{sys.version_info.minor}"
     written = source.stat().st_mtime
@@ -45,23 +45,19 @@ def _is_compiled(folder: Path, source: Path, function: Any) -> bool:
 
 
 def judge_kernels(figures: Figures) -> Finding:
-    """Warns if nothing is compiled yet, or if NUMBA_CACHE_DIR cannot be used.
+    """Warn if nothing is compiled yet, or if NUMBA_CACHE_DIR cannot be used.
 
-    Without any folder to write to, Numba refuses the kernels: then the measurement itself breaks down.
+    Without any writable folder Numba refuses to compile, and the measurement itself fails.
     """
     compiled, kernels = figures["compiled"], figures["kernels"]
     found = f"{compiled} of {kernels} kernels compiled, in {figures['folder']}"
     if not figures["named_used"]:
-        found += f"; NUMBA_CACHE_DIR names {figures['named']}, where nothing can be written"
+        found += f"; NUMBA_CACHE_DIR is {figures['named']}, which cannot be written"
     return conclude(
         found,
-        (Verdict.WARN, "give NUMBA_CACHE_DIR a folder where you may write, or unset it")
-        if not figures["named_used"]
-        else None,
-        (
-            Verdict.WARN,
+        problem("set NUMBA_CACHE_DIR to a writable folder, or unset it", warn=not figures["named_used"]),
+        problem(
             "run `rtdecode demo` once: until they are compiled, the first start takes several seconds longer",
-        )
-        if not compiled
-        else None,
+            warn=not compiled,
+        ),
     )

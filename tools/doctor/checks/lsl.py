@@ -10,15 +10,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude
+from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, problem
 from rtdecode.tools.doctor.checks.python import version_tuple
 
 MIN_PYLSL = "1.18.6"
 
-#: pylsl asks for 1.16; the log can be silenced from 1.17.7 on. Written as liblsl does: 1.16 is 116.
+#: Required by pylsl; in liblsl's notation, 116 is 1.16. The log can be silenced from 1.17.7 on.
 MIN_LIBLSL = 116
 
-#: An outlet takes one TCP and one UDP port; amplifier, behaviour, `--lsl-out` and a replay want theirs.
+#: Each outlet uses one TCP and one UDP port: amplifier, behaviour, `--lsl-out` and a replay.
 FEW_PORTS = 4
 
 DEFAULT_MULTICAST_PORT, DEFAULT_BASE_PORT, DEFAULT_PORT_RANGE = 16571, 16572, 32
@@ -29,7 +29,7 @@ _REFUSED = re.compile(r"Error parsing config file .*?: '(.*)', rolling back")
 
 
 def measure_liblsl() -> Figures:
-    """Which liblsl is loaded, and by which pylsl."""
+    """Versions of pylsl and of the liblsl that it loads."""
     named = os.environ.get("PYLSL_LIB")
     figures: Figures = {
         "pylsl_lib": named,
@@ -40,7 +40,7 @@ def measure_liblsl() -> Figures:
         import pylsl
         from pylsl.lib import lib
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        # AttributeError: a liblsl that lacks what pylsl binds when it is imported.
+        # AttributeError: this liblsl lacks a function that pylsl binds on import.
         return figures | {"error": " ".join(f"{type(error).__name__}: {error}".split())}
     return figures | {
         "pylsl": str(pylsl.__version__),
@@ -51,35 +51,35 @@ def measure_liblsl() -> Figures:
 
 
 def judge_liblsl(figures: Figures) -> Finding:
-    """Fails where it cannot be loaded, is too old or not the one PYLSL_LIB names; warns of one that talks."""
+    """Fail if liblsl cannot be loaded, is too old or is not PYLSL_LIB; warn if its log cannot be silenced."""
     named = figures["pylsl_lib"]
-    own = "unset PYLSL_LIB: pylsl brings its own liblsl"
+    own = "unset PYLSL_LIB: pylsl includes a liblsl"
     if figures["error"] is not None:
         fix = own if named else f'python -m pip install --force-reinstall "pylsl>={MIN_PYLSL}"'
         return Finding(Verdict.FAIL, f"cannot be loaded: {figures['error'][:160]}", fix)
     liblsl = figures["liblsl"]
     found = f"pylsl {figures['pylsl']}, liblsl {liblsl // 100}.{liblsl % 100}, {figures['library']}"
-    if named and not figures["pylsl_lib_is_file"]:
-        found += f", although PYLSL_LIB names {named}, which is no file"
+    missing = bool(named) and not figures["pylsl_lib_is_file"]
+    found += f", although PYLSL_LIB is {named}, which is not a file" if missing else ""
     return conclude(
         found,
-        (Verdict.FAIL, f"give PYLSL_LIB the path of a liblsl, or {own}")
-        if named and not figures["pylsl_lib_is_file"]
-        else None,
-        (Verdict.FAIL, f'python -m pip install --upgrade "pylsl>={MIN_PYLSL}"')
-        if version_tuple(figures["pylsl"]) < version_tuple(MIN_PYLSL)
-        else None,
-        (Verdict.FAIL, f"liblsl must be {MIN_LIBLSL // 100}.{MIN_LIBLSL % 100} or newer: {own}")
-        if liblsl < MIN_LIBLSL
-        else None,
-        (Verdict.WARN, f"liblsl before 1.17.7 cannot be kept from writing log lines to the terminal: {own}")
-        if not figures["can_be_silenced"]
-        else None,
+        problem(f"set PYLSL_LIB to the path of a liblsl, or {own}", fail=missing),
+        problem(
+            f'python -m pip install --upgrade "pylsl>={MIN_PYLSL}"',
+            fail=version_tuple(figures["pylsl"]) < version_tuple(MIN_PYLSL),
+        ),
+        problem(
+            f"liblsl must be {MIN_LIBLSL // 100}.{MIN_LIBLSL % 100} or newer: {own}", fail=liblsl < MIN_LIBLSL
+        ),
+        problem(
+            f"liblsl before 1.17.7 always writes log lines to the terminal: {own}",
+            warn=not figures["can_be_silenced"],
+        ),
     )
 
 
 def lsl_settings(config: str) -> dict[str, str]:
-    """The settings of an lsl_api.cfg by "section.Key", as liblsl reads them: no comments beside a value."""
+    """The settings of an lsl_api.cfg by "section.Key", as liblsl reads them: no comments after a value."""
     settings, section = {}, ""
     for line in config.splitlines():
         if line.startswith("[") and "]" in line:
@@ -91,7 +91,7 @@ def lsl_settings(config: str) -> dict[str, str]:
 
 
 def port_range(settings: Mapping[str, str]) -> tuple[int, int, int]:
-    """Multicast port, first port and number of ports that the configuration gives outlets."""
+    """Multicast port, first port of outlets and number of ports in the configuration."""
 
     def read(key: str, default: int) -> int:
         text = settings.get(f"ports.{key}", "")
@@ -105,10 +105,10 @@ def port_range(settings: Mapping[str, str]) -> tuple[int, int, int]:
 
 
 def measure_lsl_config(path: str | None) -> Figures:
-    """What the configuration says, and whether liblsl takes it.
+    """The settings of the configuration, and whether liblsl accepts it.
 
     Args:
-        path: of the file in force, None for none.
+        path: file in use, None for none.
     """
     named = os.environ.get("LSLAPICFG")
     figures: Figures = {
@@ -121,7 +121,7 @@ def measure_lsl_config(path: str | None) -> Figures:
     if path is None:
         return figures
     settings = lsl_settings(Path(path).read_text(encoding="utf-8", errors="replace"))
-    # Only liblsl knows what it takes, and it says so on stderr before it goes by its defaults.
+    # liblsl reports a refused file only on stderr, and then uses its defaults.
     loaded = subprocess.run(
         [sys.executable, "-c", _LOAD_CONFIG],
         env={**os.environ, "LSLAPICFG": path},
@@ -131,7 +131,7 @@ def measure_lsl_config(path: str | None) -> Figures:
         check=False,
     )
     if loaded.returncode:
-        raise RuntimeError("liblsl cannot be loaded, so it cannot be asked")
+        raise RuntimeError("liblsl cannot be loaded, so the file cannot be checked")
     refused = _REFUSED.search(loaded.stderr)
     return figures | {
         "session_id": settings.get("lab.SessionID"),
@@ -142,34 +142,35 @@ def measure_lsl_config(path: str | None) -> Figures:
 
 
 def judge_lsl_config(figures: Figures) -> Finding:
-    """Fails on a file that liblsl refuses, which it does in silence; warns if LSLAPICFG names no file."""
+    """Fail on a file that liblsl silently refuses; warn if LSLAPICFG is not a file."""
     path, named = figures["file"], figures["named"]
     if path is None:
         found = "no lsl_api.cfg: LSL's defaults"
     elif figures["refused"]:
-        found = f"{path} is not in force, liblsl refuses it: {figures['refused']}"
+        found = f"{path} is not in use, liblsl refuses it: {figures['refused']}"
     else:
         session = figures["session_id"]
         found = path + (f", SessionID {session}: only streams of that session are seen" if session else "")
         found += f", KnownPeers {figures['known_peers']}" if figures["known_peers"] else ""
     missing = bool(named) and named != path
     if missing:
-        found += f"; LSLAPICFG names {named}, which is no file"
+        found += f"; LSLAPICFG is {named}, which is not a file"
     return conclude(
         found,
-        (Verdict.FAIL, f"correct {path}: one `Key = value` a line, no key twice in a section")
-        if figures["refused"]
-        else None,
-        (Verdict.WARN, "give LSLAPICFG the path of the file, or unset it") if missing else None,
+        problem(
+            f"correct {path}: one `Key = value` per line, no key twice in a section",
+            fail=bool(figures["refused"]),
+        ),
+        problem("set LSLAPICFG to the path of the file, or unset it", warn=missing),
     )
 
 
 def measure_lsl_ports(multicast: int, base: int, count: int) -> Figures:
-    """How many of the ports that LSL gives its outlets are free, and whether discovery can share its own.
+    """How many ports of LSL outlets are free, and whether the discovery port can be shared.
 
     Args:
         multicast: UDP port of discovery.
-        base, count: first port of the range, and how many there are.
+        base, count: first port of the range, and number of ports.
     """
     free = [p for p in range(base, base + count) if _can_bind(p, tcp=True) and _can_bind(p, tcp=False)]
     return {
@@ -184,7 +185,7 @@ def measure_lsl_ports(multicast: int, base: int, count: int) -> Figures:
 def _can_bind(port: int, *, tcp: bool, shared: bool = False) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as probe:
         if tcp or shared:
-            # As liblsl does: a TCP port that was just given up is free, a multicast port is everyone's.
+            # As liblsl does: a TCP port that was just closed is free, a multicast port is shared.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", port))
@@ -194,18 +195,17 @@ def _can_bind(port: int, *, tcp: bool, shared: bool = False) -> bool:
 
 
 def judge_lsl_ports(figures: Figures) -> Finding:
-    """Warns if few are left, or if another program keeps the multicast port to itself."""
+    """Warn if few ports are left, or if another program does not share the multicast port."""
     base, count, multicast = figures["base"], figures["count"], figures["multicast"]
-    held = "" if figures["multicast_shared"] else f", UDP {multicast} held by another program"
+    held = "" if figures["multicast_shared"] else f", UDP {multicast} in use by another program"
     return conclude(
         f"{figures['free']} of {count} free (TCP and UDP {base}–{base + count - 1}){held}",
-        (Verdict.WARN, "end LSL programs that are not needed, or raise [ports] PortRange in lsl_api.cfg")
-        if figures["free"] < min(FEW_PORTS, count)
-        else None,
-        (
-            Verdict.WARN,
-            f"end the program that holds UDP {multicast} (ss -lunp): streams made here are not found",
-        )
-        if held
-        else None,
+        problem(
+            "end LSL programs that are not needed, or raise [ports] PortRange in lsl_api.cfg",
+            warn=figures["free"] < min(FEW_PORTS, count),
+        ),
+        problem(
+            f"end the program that uses UDP {multicast} (ss -lunp): streams of this machine are not found",
+            warn=bool(held),
+        ),
     )

@@ -1,4 +1,4 @@
-"""Doctor: can the daemon's endpoints be bound, and who has them if not."""
+"""Doctor: can the daemon's endpoints be bound, and if not, which program uses them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from typing import Any
 
 import zmq
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude
+from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, problem
 
 ANSWER_MS = 1000
+
+#: State TCP_LISTEN in /proc/net/tcp.
 LISTENING = "0A"
 
 
 def measure_ports(bind: str, control: str) -> Figures:
-    """Whether both endpoints can be bound; if not, who listens, and what the control endpoint answers.
+    """Whether both endpoints can be bound; if not, who listens, and the status from the control endpoint.
 
     Args:
-        bind, control: endpoints as `serve` takes them, checked.
+        bind, control: endpoints of `serve`, checked.
     """
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     endpoints = [
@@ -36,7 +38,7 @@ def measure_ports(bind: str, control: str) -> Figures:
 def _bind_error(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> str | None:
     """Why the endpoint cannot be bound, None if it can."""
     if endpoint.startswith("ipc://"):
-        # Binding would take the name away from whoever listens there.
+        # Binding would replace the socket file of a program that listens there.
         return "in use" if _answers(endpoint.removeprefix("ipc://")) else None
     with context.socket(zmq.PUB) as probe:
         probe.setsockopt(zmq.LINGER, 0)
@@ -58,7 +60,7 @@ def _answers(path: str) -> bool:
 
 
 def _ask_status(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> dict[str, Any] | None:
-    """What an rtdecode daemon says there, None if whoever it is says something else or nothing."""
+    """State, stream and cursor endpoint of the rtdecode daemon there; None if there is no daemon."""
     with context.socket(zmq.REQ) as asking:
         asking.setsockopt(zmq.LINGER, 0)
         asking.setsockopt(zmq.IPV6, int("://[" in endpoint))
@@ -81,7 +83,7 @@ def _ask_status(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> dict[
 
 
 def holder_of(endpoint: str, proc: Path = Path("/proc")) -> dict[str, Any] | None:
-    """Number and name of the process that listens on a TCP endpoint, as far as /proc tells this user."""
+    """Process id and name of the program that listens on a TCP endpoint, if this user may see it in /proc."""
     port = endpoint.rpartition(":")[2]
     if not endpoint.startswith("tcp://") or not port.isdigit():
         return None
@@ -91,7 +93,7 @@ def holder_of(endpoint: str, proc: Path = Path("/proc")) -> dict[str, Any] | Non
             if any(os.readlink(link) in sockets for link in (process / "fd").iterdir()):
                 return {"pid": int(process.name), "program": (process / "comm").read_text().strip()}
         except OSError:
-            # It has ended, or it is another user's.
+            # It has ended, or belongs to another user.
             continue
     return None
 
@@ -111,29 +113,31 @@ def _listening_inodes(port: int, proc: Path) -> set[str]:
 
 
 def judge_ports(figures: Figures) -> Finding:
-    """Warns if a running daemon has them, fails if anyone else does or the address is not this machine's."""
+    """Warn if a running daemon uses them; fail if another program does or the address is not local."""
     taken = [endpoint for endpoint in figures["endpoints"] if endpoint["error"]]
     if not taken:
         return Finding(
             Verdict.OK, " and ".join(e["endpoint"] for e in figures["endpoints"]) + " can be bound"
         )
     daemon = figures["daemon"]
-    strange = [e for e in taken if not _is_daemons(e, daemon)]
-    complaints: list[tuple[Verdict, str]] = []
-    if len(strange) < len(taken):
-        fix = (
-            "leave it if it is yours; else end it with Ctrl-C in its terminal, or give serve other endpoints"
-        )
-        complaints.append((Verdict.WARN, fix))
-    for endpoint in strange:
-        holder = endpoint["holder"]
-        program = (
-            f"end {holder['program']} (process {holder['pid']})" if holder else "end the program that has it"
-        )
-        free = f"give serve another endpoint with {endpoint['flag']}"
-        fix = f"{program}, or {free}" if endpoint["error"] == "in use" else free
-        complaints.append((Verdict.FAIL, fix))
-    return conclude("; ".join(_describe(e, daemon) for e in taken), *complaints)
+    others = [e for e in taken if not _is_daemons(e, daemon)]
+    return conclude(
+        "; ".join(_describe(e, daemon) for e in taken),
+        problem(
+            "leave it if it is yours; else end it with Ctrl-C in its terminal, or give serve other endpoints",
+            warn=len(others) < len(taken),
+        ),
+        *(problem(_release(endpoint), fail=True) for endpoint in others),
+    )
+
+
+def _release(endpoint: Figures) -> str:
+    other = f"give serve another endpoint with {endpoint['flag']}"
+    if endpoint["error"] != "in use":
+        return other
+    holder = endpoint["holder"]
+    program = f"{holder['program']} (process {holder['pid']})" if holder else "the program that uses it"
+    return f"end {program}, or {other}"
 
 
 def _is_daemons(endpoint: Figures, daemon: Figures | None) -> bool:
@@ -144,7 +148,7 @@ def _is_daemons(endpoint: Figures, daemon: Figures | None) -> bool:
 
 def _describe(endpoint: Figures, daemon: Figures | None) -> str:
     holder = endpoint["holder"]
-    who = f"{holder['program']}, process {holder['pid']}" if holder else "it cannot be seen by whom"
+    who = f"{holder['program']}, process {holder['pid']}" if holder else "by a process of another user"
     if daemon is not None and _is_daemons(endpoint, daemon):
         what = f"an rtdecode daemon ({daemon['state']}, stream {daemon['stream'] or 'unknown'})"
         return f"{endpoint['endpoint']} in use by {what}" + (f", process {holder['pid']}" if holder else "")

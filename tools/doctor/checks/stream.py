@@ -1,31 +1,33 @@
-"""Doctor: is the stream there, can it be read, and does its current model fit it."""
+"""Doctor: is the stream sent, can it be read, and does its current model fit it."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, quantiles_ms
+from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, problem, quantiles_ms
 
-LOOK_S = 3.0
+SEARCH_S = 3.0
 
-#: A second source of the same name may answer a little after the first.
+#: A second source of the same name may answer a little later than the first.
 OTHERS_AFTER_S = 0.7
 
-LOOK_EVERY_S = 0.02
-STEP_S = 2.0
-SETTLE_S = 0.2
-LISTEN_S = 1.0
+SEARCH_EVERY_S = 0.02
+OPEN_S = 2.0
+
+#: Samples that were queued before are older than live ones, so they are skipped.
+SKIP_S = 0.2
+MEASURE_S = 1.0
 PULL_S = 0.05
 
-#: The longest `--grace auto` (DESIGN §3), and what the daemon takes for a clock that is not LSL's.
+#: Longest wait of `--grace auto`; and delays beyond which the daemon assumes another clock than LSL's.
 LATE_MS = 10.0
 FUTURE_MS = -5.0
 OTHER_CLOCK_MS = 250.0
 
 
 def measure_stream(name: str) -> Figures:
-    """Who sends the stream, in which layout; if it is one source, a second of it and its model.
+    """Sources and layout of the stream; with one source also its rate, its delay and its current model.
 
     Args:
         name: of the stream.
@@ -38,7 +40,7 @@ def measure_stream(name: str) -> Figures:
     from rtdecode.ingest.layouts import choose_layout
     from rtdecode.ingest.streams import describe
 
-    figures: Figures = {"stream": name, "looked_s": LOOK_S, "sources": [], "refusal": None, "lost": False}
+    figures: Figures = {"stream": name, "looked_s": SEARCH_S, "sources": [], "refusal": None, "lost": False}
     infos = _find(name)
     for info in infos:
         stream = describe(info)
@@ -53,44 +55,43 @@ def measure_stream(name: str) -> Figures:
     if len(readable) != 1:
         return figures
     try:
-        inlet = Inlet(readable[0], timeout_s=STEP_S)
-        figures |= _listen(inlet)
+        inlet = Inlet(readable[0], timeout_s=OPEN_S)
+        figures |= _rate_and_delay(inlet)
     except StreamLost:
         return figures | {"lost": True}
     return figures | _model(name, inlet.stream, choose_layout(inlet.stream))
 
 
 def _find(name: str) -> list[Any]:
-    """Everything of that name that answers, one of each source."""
+    """All outlets of that name, one per source."""
     from rtdecode.ingest.streams import StreamFinder
 
     finder = StreamFinder(name)
-    deadline = time.monotonic() + LOOK_S
+    deadline = time.monotonic() + SEARCH_S
     found_at: float | None = None
     while time.monotonic() < deadline:
         infos = finder.found()
         if infos and found_at is None:
             found_at = time.monotonic()
             deadline = min(deadline, found_at + OTHERS_AFTER_S)
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(SEARCH_EVERY_S)
     newest: dict[str, Any] = {}
-    # An outlet that was restarted is announced beside its dead twin for a while.
+    # After a restart of an outlet, the dead one is announced too for a while.
     for info in sorted(finder.found(), key=lambda info: float(info.created_at())):
         newest[info.source_id() or info.uid()] = info
     return list(newest.values())
 
 
-def _listen(inlet: Any) -> Figures:
-    """Samples per second, and how old each pull's newest sample is when it arrives."""
+def _rate_and_delay(inlet: Any) -> Figures:
+    """Samples per second, and the age of each pull's newest sample on arrival."""
     import pylsl
 
     samples, ages = 0, []
-    # What had been waiting is older than it would be live.
-    settled = time.monotonic() + SETTLE_S
-    while time.monotonic() < settled:
+    skip_until = time.monotonic() + SKIP_S
+    while time.monotonic() < skip_until:
         inlet.pull(PULL_S)
     started = time.monotonic()
-    while time.monotonic() - started < LISTEN_S:
+    while time.monotonic() - started < MEASURE_S:
         n = inlet.pull(PULL_S)
         if n:
             samples += n
@@ -125,7 +126,7 @@ def _model(name: str, stream: Any, layout: Any) -> Figures:
 
 
 def judge_stream(figures: Figures) -> Finding:
-    """Fails where `serve --stream NAME` would not start: not one source, no layout, no fitting model."""
+    """Fail where `serve --stream NAME` would not start: not one source, no layout, no fitting model."""
     name, sources = figures["stream"], figures["sources"]
     readable = [source for source in sources if source["layout"]]
     if not sources:
@@ -138,7 +139,7 @@ def judge_stream(figures: Figures) -> Finding:
         return Finding(
             Verdict.FAIL,
             figures["refusal"],
-            "send one of the layouts of serve, or name it with serve --layout",
+            "send one of the layouts of serve, or give serve --layout",
         )
     if len(readable) > 1:
         listed = ", ".join(f"{s['source_id'] or 'unnamed'} on {s['hostname']}" for s in readable)
@@ -159,30 +160,34 @@ def judge_stream(figures: Figures) -> Finding:
 def _judge_open(figures: Figures, source: Figures) -> Finding:
     delay, model, name = figures["delay_ms"], figures["model"], figures["stream"]
     channels = figures["n_channels"]
-    found = f"{source['stream']} as {source['layout']}, {channels if channels else 'unstated'} channels, "
+    found = f"{source['stream']} as {source['layout']}, {channels or 'unstated'} channels, "
     found += f"source {source['source_id'] or 'unnamed'} on {source['hostname']}, "
     found += f"{figures['rate_hz']:.0f} samples/s, clock offset {figures['correction_ms']:.2f} ms"
     found += f", delivery delay {delay['p50']:.2f} ms (p99 {delay['p99']:.2f})" if delay else ""
     found += f"; current model {model}" if model else ""
     found += f": {figures['misfit']}" if figures["misfit"] else ""
-    complaints: list[tuple[Verdict, str]] = []
-    if figures["misfit"]:
-        complaints.append(
-            (Verdict.FAIL, f"make a model for this array: rtdecode fit SESSION.h5 --current {name}")
-        )
-    elif not model:
-        found += "; it has no current model"
-        complaints.append(
-            (Verdict.FAIL, f"rtdecode fit SESSION.h5 --kind wiener --current {name}, or give serve --model")
-        )
-    if delay is None:
-        complaints.append(
-            (Verdict.WARN, f"nothing came within {LISTEN_S:g} s: is the array plugged in and recording?")
-        )
-    elif not FUTURE_MS <= delay["p50"] <= OTHER_CLOCK_MS:
-        complaints.append(
-            (Verdict.WARN, "let the source stamp with the LSL clock: the daemon can only guess an offset")
-        )
-    elif delay["p50"] > LATE_MS:
-        complaints.append((Verdict.WARN, "let the source push more often, or give serve a larger --grace"))
-    return conclude(found, *complaints)
+    without = not model and not figures["misfit"]
+    found += "; it has no current model" if without else ""
+    other_clock = delay is not None and not FUTURE_MS <= delay["p50"] <= OTHER_CLOCK_MS
+    return conclude(
+        found,
+        problem(
+            f"fit a model for this array: rtdecode fit SESSION.h5 --current {name}",
+            fail=bool(figures["misfit"]),
+        ),
+        problem(
+            f"rtdecode fit SESSION.h5 --kind wiener --current {name}, or give serve --model", fail=without
+        ),
+        problem(
+            f"no sample was received in {MEASURE_S:g} s: check that the array is plugged in and recording",
+            warn=delay is None,
+        ),
+        problem(
+            "set the source to LSL timestamps: the daemon can only estimate the offset of another clock",
+            warn=other_clock,
+        ),
+        problem(
+            "let the source push more often, or give serve a larger --grace",
+            warn=delay is not None and not other_clock and delay["p50"] > LATE_MS,
+        ),
+    )

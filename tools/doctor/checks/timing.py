@@ -1,4 +1,4 @@
-"""Doctor: the LSL clock, and how punctually this machine wakes a program that sleeps."""
+"""Doctor: the LSL clock, and how late this machine wakes a sleeping program."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, quantiles_ms
+from rtdecode.tools.doctor.check import Figures, Finding, conclude, problem, quantiles_ms
 
 CLOCK_READS = 20_000
 CLOCK_SPAN_S = 0.5
 BRACKETS = 200
 
-#: A bin's edge must be known to a small part of the shortest grace, 0.3 ms (DESIGN §3).
+#: Bin edges must be accurate to a small fraction of the shortest grace, 0.3 ms.
 COARSE_CLOCK_US = 100.0
 USELESS_CLOCK_US = 1000.0
 
-#: Over an hour, 200 ppm are 0.7 s between the LSL clock and the one that sleeps are timed by.
+#: In an hour, 200 ppm add up to 0.7 s between the LSL clock and the clock of sleeps.
 DRIFT_PPM = 200.0
 BROKEN_DRIFT_PPM = 10_000.0
 
-#: About two seconds in all: short sleeps as in a bin, long ones as between two.
+#: Duration and number, about two seconds in total: short sleeps as within a bin, long ones as between bins.
 SLEEPS = ((0.001, 700), (0.02, 55))
 
-#: DESIGN §13 leaves the 99th percentile of the latency 1 ms above what is possible: a sleep may use that up.
+#: The 99th percentile of the latency may exceed the lower bound by 1 ms, and sleeps may use all of it.
 LATE_WAKE_P99_MS = 1.0
 
-#: Half a bin of 20 ms: every hundredth cursor would be that late, and no calibration makes up for it.
+#: Half a bin of 20 ms: one cursor in a hundred would be that late, which no calibration compensates.
 TOO_LATE_WAKE_P99_MS = 10.0
 TOO_LATE_WAKE_P50_MS = 5.0
 
-#: A whole bin: the daemon has to catch up.
+#: A whole bin, after which the daemon has to catch up.
 STALL_MS = 20.0
 
 QUIET = "end other programs and updates, set the power plan to performance"
@@ -61,9 +61,9 @@ def measure_clock() -> Figures:
 
 
 def _bracketed(clock: Callable[[], float]) -> tuple[float, float]:
-    """time.monotonic and `clock` at the same moment: the tightest of many tries."""
-    tries = [(time.monotonic(), clock(), time.monotonic()) for _ in range(BRACKETS)]
-    before, reading, after = min(tries, key=lambda bracket: bracket[2] - bracket[0])
+    """time.monotonic and `clock` at the same moment: the tightest of many brackets."""
+    brackets = [(time.monotonic(), clock(), time.monotonic()) for _ in range(BRACKETS)]
+    before, reading, after = min(brackets, key=lambda bracket: bracket[2] - bracket[0])
     return (before + after) / 2, reading
 
 
@@ -75,46 +75,47 @@ def _text(path: str) -> str | None:
 
 
 def judge_clock(figures: Figures) -> Finding:
-    """Fails if the clock steps back, is coarser than 1 ms or does not run at the rate sleeps are timed by."""
+    """Fail if the clock steps back, is coarser than 1 ms or drifts against the clock of sleeps."""
     resolution, drift, source = figures["resolution_us"], abs(figures["rate_ppm"]), figures["source"]
-    found = f"resolution {resolution:.2g} µs, {figures['read_us']:.2g} µs a reading, "
+    found = f"resolution {resolution:.2g} µs, {figures['read_us']:.2g} µs per reading, "
     found += f"{figures['rate_ppm']:+.1f} ppm against time.monotonic"
     found += f", source {source}" if source else ""
     steps = figures["backward_steps"]
     found += f", {steps} steps backwards in {CLOCK_READS} readings" if steps else ""
-    better = "let the kernel use a better clock source (tsc, kvm-clock or hpet), or use another machine"
+    better = "set the kernel to a better clock source (tsc, kvm-clock or hpet), or use another machine"
     return conclude(
         found,
-        (Verdict.FAIL, f"the clock runs backwards: {better}") if steps else None,
-        (Verdict.FAIL if resolution > USELESS_CLOCK_US else Verdict.WARN, f"the clock is coarse: {better}")
-        if resolution > COARSE_CLOCK_US
-        else None,
-        (
-            Verdict.FAIL if drift > BROKEN_DRIFT_PPM else Verdict.WARN,
-            f"the LSL clock and the system's run apart: {better}",
-        )
-        if drift > DRIFT_PPM
-        else None,
+        problem(f"the clock runs backwards: {better}", fail=bool(steps)),
+        problem(
+            f"the clock is coarse: {better}",
+            warn=resolution > COARSE_CLOCK_US,
+            fail=resolution > USELESS_CLOCK_US,
+        ),
+        problem(
+            f"the LSL clock and the system clock drift apart: {better}",
+            warn=drift > DRIFT_PPM,
+            fail=drift > BROKEN_DRIFT_PPM,
+        ),
     )
 
 
 def measure_sleep() -> Figures:
-    """By how much sleeps of 1 ms and of 20 ms end late."""
+    """How late sleeps of 1 ms and of 20 ms end."""
     gc.disable()
-    over_ms = {}
-    for wanted_s, count in SLEEPS:
-        late = []
+    late_ms = {}
+    for duration_s, count in SLEEPS:
+        late_s = []
         for _ in range(count):
             started = time.perf_counter()
-            time.sleep(wanted_s)
-            late.append(time.perf_counter() - started - wanted_s)
-        over_ms[f"{wanted_s * 1e3:g}_ms"] = quantiles_ms(late)
+            time.sleep(duration_s)
+            late_s.append(time.perf_counter() - started - duration_s)
+        late_ms[f"{duration_s * 1e3:g}_ms"] = quantiles_ms(late_s)
     slack = _text("/proc/self/timerslack_ns")
-    return {"late_ms": over_ms, "timer_slack_us": int(slack) / 1e3 if slack else None}
+    return {"late_ms": late_ms, "timer_slack_us": int(slack) / 1e3 if slack else None}
 
 
 def judge_sleep(figures: Figures) -> Finding:
-    """Against the bin of 20 ms: the 99th percentile of the many short sleeps, the median of the long ones."""
+    """Compare with a bin of 20 ms: p99 of the many short sleeps, median of the long ones."""
     short, long = figures["late_ms"]["1_ms"], figures["late_ms"]["20_ms"]
     p50, longest = max(short["p50"], long["p50"]), max(short["max"], long["max"])
     found = f"1 ms ends {short['p50']:.2f} ms late (p99 {short['p99']:.2f}, max {short['max']:.2f}), "
@@ -122,15 +123,13 @@ def judge_sleep(figures: Figures) -> Finding:
     slack = figures["timer_slack_us"]
     found += f", timer slack {slack:g} µs" if slack is not None else ""
     if short["p99"] > TOO_LATE_WAKE_P99_MS or p50 > TOO_LATE_WAKE_P50_MS:
-        return Finding(
-            Verdict.FAIL, found, f"bins will come half a bin late: {QUIET}, or use another machine"
-        )
+        late = f"cursors will be half a bin late: {QUIET}, or use another machine"
+        return conclude(found, problem(late, fail=True))
     return conclude(
         found,
-        (Verdict.WARN, f"now and then a bin will come more than {LATE_WAKE_P99_MS:g} ms late: {QUIET}")
-        if max(short["p99"], p50) > LATE_WAKE_P99_MS
-        else None,
-        (Verdict.WARN, f"now and then the machine stands still for a whole bin: {QUIET}")
-        if longest > STALL_MS
-        else None,
+        problem(
+            f"some cursors will be more than {LATE_WAKE_P99_MS:g} ms late: {QUIET}",
+            warn=max(short["p99"], p50) > LATE_WAKE_P99_MS,
+        ),
+        problem(f"the machine sometimes stalls for a whole bin: {QUIET}", warn=longest > STALL_MS),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from closedloop import BIN_S, closed_loop, decoded
+from closed_loop_session import BIN_S, closed_loop, decoded
 
 from rtdecode.calibrate.data.cursor import cursor_outputs, find_cursor
 from rtdecode.calibrate.data.sessions import read_labelled

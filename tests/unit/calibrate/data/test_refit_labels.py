@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from closedloop import BIN_S, closed_loop, decoded, ends
+from closed_loop_session import BIN_S, closed_loop, decoded, ends
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""The benchmark's source: true stamps, at the rate asked for, pushed as asked."""
+"""The benchmark's source: exact timestamps at the given rate and push interval."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 20.0
 
 
 class Time:
-    """Passes while one sleeps, a little more than asked, and with every look at the clock."""
+    """A clock that advances by sleeps, a little more than requested, and by every reading."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -31,23 +31,23 @@ class Time:
 
 
 @pytest.fixture
-def passing(monkeypatch: pytest.MonkeyPatch) -> Time:
-    passing = Time()
-    monkeypatch.setattr(spike_source, "pylsl", passing)
-    monkeypatch.setattr(spike_source, "time", passing)
-    return passing
+def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
+    clock = Time()
+    monkeypatch.setattr(spike_source, "pylsl", clock)
+    monkeypatch.setattr(spike_source, "time", clock)
+    return clock
 
 
 def assert_rate(n: int) -> None:
     assert abs(n - RATE_HZ * SECONDS) < 4 * math.sqrt(RATE_HZ * SECONDS)
 
 
-def test_each_spike_is_pushed_by_itself_when_it_happens(passing: Time) -> None:
+def test_each_spike_is_pushed_by_itself_at_its_time(clock: Time) -> None:
     stamps = []
     for stamp in pushed_alone(RATE_HZ, SECONDS, np.random.default_rng(0)):
         assert stamp.shape == (1,)
-        # A push waits for its own spike and for those before it, never for one to come.
-        assert 0 <= passing.now - stamp[0] < 0.001
+        # A push waits for its own spike and for those before it, never for a later one.
+        assert 0 <= clock.now - stamp[0] < 0.001
         stamps.append(stamp[0])
     assert (np.diff(stamps) > 0).all()
     assert stamps[0] > 100.0
@@ -55,18 +55,20 @@ def test_each_spike_is_pushed_by_itself_when_it_happens(passing: Time) -> None:
     assert_rate(len(stamps))
 
 
-def test_spikes_are_pushed_together_on_a_grid(passing: Time) -> None:
+def test_spikes_are_pushed_together_at_intervals(clock: Time) -> None:
     n, pushed = 0, [100.0]
     for stamps in pushed_together(RATE_HZ, 0.005, SECONDS, np.random.default_rng(0)):
-        assert pushed[-1] <= stamps[0] <= stamps[-1] <= passing.now
+        assert pushed[-1] <= stamps[0] <= stamps[-1] <= clock.now
         assert (np.diff(stamps) >= 0).all()
-        pushed.append(passing.now)
+        pushed.append(clock.now)
         n += len(stamps)
     assert min(np.diff(pushed)) > 0.0049
     assert_rate(n)
 
 
 @pytest.mark.parametrize("push_ms", [-1.0, 0.05, 1001.0, math.nan])
-def test_a_push_interval_that_no_source_keeps_is_refused(push_ms: float) -> None:
-    with pytest.raises(RtdecodeError, match=r"--push: must be 0, or lie between 0.1 and 1000 milliseconds"):
+def test_a_push_interval_out_of_range_is_refused(push_ms: float) -> None:
+    with pytest.raises(
+        RtdecodeError, match=rf"--push: must be 0, or between 0.1 and 1000 ms, not {push_ms:g}"
+    ):
         LatencyBench(push_ms=push_ms)

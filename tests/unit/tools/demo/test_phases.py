@@ -1,4 +1,4 @@
-"""A demo's phases: each has its own trials and bins, and its scores are those of the session file."""
+"""A demo's phases: each has its own trials and bins, and its scores agree with the session file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
 from rtdecode.monitor.state import MonitorState
 from rtdecode.session.layout import Session
-from rtdecode.tools.capture import Cursors
+from rtdecode.tools.capture import Cursors, Received
 from rtdecode.tools.demo.figure import caption, draw_demo
 from rtdecode.tools.demo.phases import score_phase, swapped_at, trials_between
 from rtdecode.tools.demo.view import Page
-from rtdecode.tools.listener import Heard
 from rtdecode.tools.simulator.experiment import Experiment, Record, SimulatedDay
 from rtdecode.tools.simulator.scores import score_session
 from rtdecode.tools.simulator.task import TaskSettings
@@ -29,7 +28,7 @@ OUTPUTS = ("x", "y", "vx", "other")
 
 @pytest.fixture(scope="module")
 def session() -> Session:
-    """A subject that sees its own hand for 16 s, and then a cursor that goes up and down by itself."""
+    """A subject that sees its own hand for 16 s, and then a cursor that it does not control."""
     experiment = Experiment(SimulatedDay(task=TaskSettings(timeout_s=2.0)))
     record = Record(experiment, "run")
     while experiment.tick < 24_000:
@@ -60,13 +59,10 @@ def cursors(session: Session) -> Cursors:
     )
 
 
-def test_phases_part_the_trials_at_the_swap(session: Session, cursors: Cursors) -> None:
+def test_phases_split_the_trials_at_the_swap(session: Session, cursors: Cursors) -> None:
     swap_s = swapped_at(cursors)
     assert swap_s == pytest.approx(ORIGIN_S + 16.0)
-    before, after = (
-        trials_between(session, -np.inf, swap_s),
-        trials_between(session, swap_s, np.inf),
-    )
+    before, after = trials_between(session, -np.inf, swap_s), trials_between(session, swap_s, np.inf)
     assert session.trials is not None
     assert before.trials is not None
     assert after.trials is not None
@@ -97,27 +93,28 @@ def test_a_phase_is_scored_on_its_own_bins(session: Session, cursors: Cursors) -
     assert phase.bins == pytest.approx(min(span_s / 0.02, 1190), abs=2)
     assert (phase.flagged, phase.missing) == (1, 0)
     held = Cursors(**{**vars(cursors), "flags": np.full(1190, Flag.PAUSED, np.uint32)})
-    with pytest.raises(RtdecodeError, match="no cursor was heard"):
+    with pytest.raises(RtdecodeError, match="no cursor was received"):
         score_phase("p", session, held, OUTPUTS)
-    with pytest.raises(RtdecodeError, match="no trial came to its end"):
+    with pytest.raises(RtdecodeError, match="no trial ended"):
         score_phase("p", trials_between(session, np.inf, np.inf), cursors, OUTPUTS)
     with pytest.raises(RtdecodeError, match="no cursor of the new model"):
         swapped_at(cursors.between(0.0, ORIGIN_S + 10.0))
 
 
-def test_cursors_that_did_not_come_are_counted(tmp_path: Path) -> None:
+def test_missing_cursors_are_counted(tmp_path: Path) -> None:
     message = {"t_bin": 1.0, "value": [1.0, 2.0], "flags": 0, "model": "0123abcd"}
-    heard = Heard([{**message, "seq": seq, "bin": seq} for seq in (4, 5, 8)], [1.1, 1.2, 1.3])
-    cursors = Cursors.of(heard)
+    received = Received([{**message, "seq": seq, "bin": seq} for seq in (4, 5, 8)], [1.1, 1.2, 1.3])
+    assert (received.missing(), Received().missing()) == (2, 0)
+    cursors = Cursors.of(received)
     assert (len(cursors), cursors.missing()) == (3, 2)
     cursors.save(tmp_path / "c.npz")
     again = Cursors.load(tmp_path / "c.npz")
     for name, column in vars(cursors).items():
         np.testing.assert_array_equal(getattr(again, name), column)
-    assert (len(Cursors.of(Heard())), Cursors.of(Heard()).missing()) == (0, 0)
+    assert (len(Cursors.of(Received())), Cursors.of(Received()).missing()) == (0, 0)
 
 
-def test_the_picture_has_a_panel_for_each_phase(session: Session, cursors: Cursors, tmp_path: Path) -> None:
+def test_the_figure_has_a_panel_for_each_phase(session: Session, cursors: Cursors, tmp_path: Path) -> None:
     swap_s = swapped_at(cursors)
     sessions = [trials_between(session, -np.inf, swap_s), trials_between(session, swap_s, np.inf)]
     phases = [score_phase(name, each, cursors, OUTPUTS) for name, each in zip("ab", sessions, strict=True)]
@@ -127,24 +124,24 @@ def test_the_picture_has_a_panel_for_each_phase(session: Session, cursors: Curso
     left, right = np.split(picture, [picture.shape[1] // 2], axis=1)
 
     def inked(half: np.ndarray, channel: int) -> int:
-        """Pixels in which a colour stands out."""
+        """Number of pixels dominated by one colour."""
         return int((half[..., channel] > np.delete(half, channel, axis=-1).max(axis=-1) + 0.15).sum())
 
-    # Blue where targets were held, red where time ran out.
+    # Blue for successful trials, red for timeouts.
     assert inked(left, 2) > 500
     assert inked(right, 0) > 20
     assert inked(right, 2) == 0
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60), (20, 5), (9, 2)])
-def test_the_view_fits_the_terminal_and_says_what_was_told(size: tuple[int, int]) -> None:
+def test_the_view_fits_the_terminal_and_shows_the_last_lines(size: tuple[int, int]) -> None:
     console = Console(width=size[0], height=size[1], force_terminal=True, color_system=None, record=True)
-    told = ("serving sim", "day 0: a simulated subject", "day 30: units have turned")
+    given = ("serving sim", "day 0: a simulated subject", "day 30: the tuning has drifted")
     with console.capture() as capture:
-        console.print(Page(told, MonitorState("tcp://127.0.0.1:5556"), 0.0), end="")
+        console.print(Page(given, MonitorState("tcp://127.0.0.1:5556"), 0.0), end="")
     lines = capture.get().split("\n")
     assert len(lines) <= size[1]
     assert all(len(line) <= size[0] for line in lines)
     shown = [line for line in lines if line.startswith(("serving", "day"))]
-    assert shown == list(told) if size[1] > 40 else len(shown) == 1
-    assert "day 30: units have turned".startswith(shown[-1].rstrip(".")[:5])
+    assert shown == list(given) if size[1] > 40 else len(shown) == 1
+    assert given[-1].startswith(shown[-1].rstrip(".")[:5])

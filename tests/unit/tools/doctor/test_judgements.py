@@ -1,4 +1,4 @@
-"""Each judgement of the doctor is a function of what was measured: both sides of every threshold."""
+"""Each judgement of the doctor is a function of the measured figures: both sides of every threshold."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ DISK = {
 }
 MODELS = {"folder": "/home/me/.local/share/rtdecode", "error": None, "models": 2, "streams": ["M1"]}
 SOURCE = {"source_id": "amp", "hostname": "amp-pc", "stream": "M1 (type Spikes)", "layout": "events"}
+OTHER_SOURCE, UNREADABLE = SOURCE | {"source_id": "other"}, SOURCE | {"layout": None}
 STREAM = {
     "stream": "M1",
     "looked_s": 3.0,
@@ -103,22 +104,19 @@ def ports_figures(
     daemon: dict[str, Any] | None = None,
     holder: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
+    both = (("--bind", "tcp://127.0.0.1:5556", bind), ("--control", "tcp://127.0.0.1:5557", control))
     endpoints = [
-        {"flag": "--bind", "endpoint": "tcp://127.0.0.1:5556", "error": bind, "holder": bind and holder},
-        {
-            "flag": "--control",
-            "endpoint": "tcp://127.0.0.1:5557",
-            "error": control,
-            "holder": control and holder,
-        },
+        {"flag": flag, "endpoint": endpoint, "error": error, "holder": error and holder}
+        for flag, endpoint, error in both
     ]
     return {"endpoints": endpoints, "daemon": daemon}
 
 
 DAEMON = {"state": "live", "stream": "M1", "cursor": "tcp://127.0.0.1:5556"}
-STRANGER = {"pid": 4242, "program": "nginx"}
+ELSEWHERE = DAEMON | {"cursor": "tcp://127.0.0.1:9"}
+OTHER_PROGRAM = {"pid": 4242, "program": "nginx"}
 
-# Judgement, what is changed in figures that are well, the verdict, and a word that the fix must hold.
+# Judgement, good figures, what is changed in them, the verdict, and a word that the fix must contain.
 CASES: list[tuple[Callable[[Any], Finding], dict[str, Any], dict[str, Any], str, str]] = [
     (judge_python, PYTHON, {}, "ok", ""),
     (judge_python, PYTHON, {"version": "3.11.0"}, "ok", ""),
@@ -187,13 +185,7 @@ CASES: list[tuple[Callable[[Any], Finding], dict[str, Any], dict[str, Any], str,
     (judge_cpu, CPU, {"load": 4.0}, "warn", "processor"),
     (judge_cpu, CPU, {"governors": {"powersave": 4}}, "warn", "cpupower"),
     (judge_cpu, CPU, {"governors": {"powersave": 4}, "drivers": ["intel_pstate"]}, "ok", ""),
-    (
-        judge_cpu,
-        CPU,
-        {"governors": {"conservative": 4}, "drivers": ["intel_pstate"]},
-        "warn",
-        "cpupower",
-    ),
+    (judge_cpu, CPU, {"governors": {"conservative": 4}, "drivers": ["intel_pstate"]}, "warn", "cpupower"),
     (judge_cpu, CPU, {"available_mb": 1000}, "ok", ""),
     (judge_cpu, CPU, {"available_mb": 999}, "warn", "memory"),
     (judge_cpu, CPU, {"available_mb": 299}, "fail", "memory"),
@@ -208,53 +200,41 @@ CASES: list[tuple[Callable[[Any], Finding], dict[str, Any], dict[str, Any], str,
     (judge_disk, DISK, {"sync_ms": {"p50": 1.0, "p99": 251.0, "max": 500.0}}, "warn", "stalls"),
     (judge_disk, DISK, {"sync_ms": {"p50": 1.0, "p99": 5.0, "max": 1001.0}}, "warn", "stalls"),
     (judge_disk, DISK, {"free_gb": 4.4}, "ok", ""),
-    (judge_disk, DISK, {"free_gb": 4.2}, "warn", "room"),
-    (judge_disk, DISK, {"free_gb": 0.28}, "warn", "room"),
-    (judge_disk, DISK, {"free_gb": 0.26}, "fail", "room"),
+    (judge_disk, DISK, {"free_gb": 4.2}, "warn", "free space"),
+    (judge_disk, DISK, {"free_gb": 0.28}, "warn", "free space"),
+    (judge_disk, DISK, {"free_gb": 0.26}, "fail", "free space"),
     (judge_disk, DISK, {"error": "Permission denied"}, "fail", "--folder"),
     (judge_models, MODELS, {}, "ok", ""),
     (judge_models, MODELS, {"streams": []}, "ok", ""),
     (judge_models, MODELS, {"models": 0, "streams": []}, "warn", "rtdecode fit"),
     (judge_models, MODELS, {"error": "/home/me: Permission denied"}, "fail", "XDG_DATA_HOME"),
     (judge_ports, ports_figures(), {}, "ok", ""),
-    (judge_ports, ports_figures(bind="in use", holder=STRANGER), {}, "fail", "nginx (process 4242)"),
+    (judge_ports, ports_figures(bind="in use", holder=OTHER_PROGRAM), {}, "fail", "nginx (process 4242)"),
     (judge_ports, ports_figures(control="in use"), {}, "fail", "--control"),
     (judge_ports, ports_figures(bind="in use", control="in use", daemon=DAEMON), {}, "warn", "Ctrl-C"),
     (judge_ports, ports_figures(control="in use", daemon=DAEMON), {}, "warn", "Ctrl-C"),
-    (
-        judge_ports,
-        ports_figures(bind="in use", control="in use", daemon=DAEMON | {"cursor": "tcp://127.0.0.1:9"}),
-        {},
-        "fail",
-        "--bind",
-    ),
+    (judge_ports, ports_figures(bind="in use", control="in use", daemon=ELSEWHERE), {}, "fail", "--bind"),
     (judge_ports, ports_figures(bind="No such device"), {}, "fail", "--bind"),
     (judge_stream, STREAM, {}, "ok", ""),
     (judge_stream, STREAM, {"n_channels": None}, "ok", ""),
     (judge_stream, STREAM, {"sources": []}, "fail", "SessionID"),
-    (
-        judge_stream,
-        STREAM,
-        {"sources": [SOURCE | {"layout": None}], "refusal": "no spike layout is known"},
-        "fail",
-        "--layout",
-    ),
-    (
-        judge_stream,
-        STREAM,
-        {"sources": [SOURCE, SOURCE | {"source_id": "other"}]},
-        "fail",
-        "stop all but one",
-    ),
-    (judge_stream, STREAM, {"sources": [SOURCE, SOURCE | {"layout": None}]}, "ok", ""),
+    (judge_stream, STREAM, {"sources": [UNREADABLE], "refusal": "no spike layout fits"}, "fail", "--layout"),
+    (judge_stream, STREAM, {"sources": [SOURCE, OTHER_SOURCE]}, "fail", "stop all but one"),
+    (judge_stream, STREAM, {"sources": [SOURCE, UNREADABLE]}, "ok", ""),
     (judge_stream, STREAM, {"lost": True}, "fail", "firewalls"),
     (judge_stream, STREAM, {"model": None}, "fail", "--current M1"),
     (judge_stream, STREAM, {"misfit": "the stream has 96 channels, the model 64"}, "fail", "rtdecode fit"),
     (judge_stream, STREAM, {"delay_ms": None, "rate_hz": 0.0}, "warn", "plugged in"),
     (judge_stream, STREAM, {"delay_ms": {"p50": 10.0, "p99": 12.0, "max": 13.0}}, "ok", ""),
     (judge_stream, STREAM, {"delay_ms": {"p50": 10.1, "p99": 12.0, "max": 13.0}}, "warn", "--grace"),
-    (judge_stream, STREAM, {"delay_ms": {"p50": 251.0, "p99": 260.0, "max": 270.0}}, "warn", "LSL clock"),
-    (judge_stream, STREAM, {"delay_ms": {"p50": -5.1, "p99": -4.0, "max": -4.0}}, "warn", "LSL clock"),
+    (
+        judge_stream,
+        STREAM,
+        {"delay_ms": {"p50": 251.0, "p99": 260.0, "max": 270.0}},
+        "warn",
+        "LSL timestamps",
+    ),
+    (judge_stream, STREAM, {"delay_ms": {"p50": -5.1, "p99": -4.0, "max": -4.0}}, "warn", "timestamps"),
 ]
 
 
@@ -271,26 +251,26 @@ def test_a_judgement(
         assert word in (finding.fix or "")
 
 
-def test_what_was_measured_is_told() -> None:
+def test_the_finding_has_the_figures() -> None:
     assert "train no, web yes" in judge_libraries(LIBRARIES).found
     assert "p99 0.30" in judge_sleep(sleep_figures()).found
     assert "200 MB/s" in judge_disk(DISK).found
     assert "SessionID rig3" in judge_lsl_config(CONFIG).found
-    assert "not in force" in judge_lsl_config(CONFIG | {"refused": "Duplicate key lab.SessionID"}).found
+    assert "not in use" in judge_lsl_config(CONFIG | {"refused": "Duplicate key lab.SessionID"}).found
     assert "amp on amp-pc" in judge_stream(STREAM).found
     assert "-3.20 ms" in judge_stream(STREAM).found
-    found = judge_ports(ports_figures(bind="in use", control="in use", daemon=DAEMON, holder=STRANGER)).found
-    assert "rtdecode daemon (live, stream M1), process 4242" in found
+    ports = ports_figures(bind="in use", control="in use", daemon=DAEMON, holder=OTHER_PROGRAM)
+    assert "rtdecode daemon (live, stream M1), process 4242" in judge_ports(ports).found
 
 
-def test_several_complaints_are_all_told_the_worst_first() -> None:
+def test_all_problems_are_listed_the_worst_first() -> None:
     finding = judge_disk(DISK | {"write_mb_per_s": 1.0, "free_gb": 0.1})
     assert finding.verdict is Verdict.FAIL
     assert finding.fix is not None
-    assert finding.fix.index("make room") < finding.fix.index("slow")
+    assert finding.fix.index("free space") < finding.fix.index("slow")
 
 
-def test_what_a_recording_writes_is_reckoned_by_its_columns() -> None:
+def test_the_data_rate_of_a_recording_is_that_of_its_columns() -> None:
     events = 256 * 100 * (8 + 2 + 1)
     decoded = 50 * (8 + 8 + 4 + 1 + 2 + 4 + 6 * 4 + 256)
     assert recording_mb_per_s(256) == pytest.approx((events + decoded) / 1e6)

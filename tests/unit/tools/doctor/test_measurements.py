@@ -1,4 +1,4 @@
-"""What the doctor reads from texts and files of the machine."""
+"""The doctor's measurements, from texts and files of the machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from rtdecode.tools.doctor.check import quantiles_ms
 from rtdecode.tools.doctor.checks.cpu import measure_cpu
-from rtdecode.tools.doctor.checks.discovery import confined, multicast_config
+from rtdecode.tools.doctor.checks.discovery import is_confined, multicast_config
 from rtdecode.tools.doctor.checks.disk import measure_disk, measure_models
 from rtdecode.tools.doctor.checks.kernels import measure_kernels
 from rtdecode.tools.doctor.checks.lsl import lsl_settings, measure_lsl_ports, port_range
@@ -63,8 +63,8 @@ def test_the_multicast_check_keeps_the_labs_network_and_leaves_its_session() -> 
         ({"multicast.AddressesOverride": "{}"}, False),
     ],
 )
-def test_a_lab_may_keep_lsl_to_the_machine(settings: dict[str, str], expected: bool) -> None:
-    assert confined(settings) is expected
+def test_a_lab_may_restrict_lsl_to_the_machine(settings: dict[str, str], expected: bool) -> None:
+    assert is_confined(settings) is expected
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_versions_compare_by_their_numbers() -> None:
     assert version_tuple("unknown") == ()
 
 
-def test_the_libraries_are_those_that_rtdecode_asks_for() -> None:
+def test_the_libraries_are_those_that_rtdecode_requires() -> None:
     figures = measure_libraries()
     assert {"numpy", "pylsl", "pyzmq"} <= set(figures["versions"])
     assert set(figures["extras"]) == {"train", "web"}
@@ -119,7 +119,7 @@ def test_a_machine_without_governors_has_none(tmp_path: Path) -> None:
     assert (figures["governors"], figures["load"], figures["available_mb"]) == ({}, None, None)
 
 
-def test_whoever_listens_is_found() -> None:
+def test_the_program_that_listens_on_a_port_is_found() -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
@@ -142,10 +142,8 @@ def test_taken_ports_are_not_counted_as_free() -> None:
     assert measure_lsl_ports(port, port, 1)["multicast_shared"]
 
 
-def test_the_disk_is_measured_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtdecode.tools.doctor.checks.disk.MEASURE_S", 0.05)
-    monkeypatch.setattr("rtdecode.tools.doctor.checks.disk.FILE_BYTES", 512 * 1024)
-    figures = measure_disk(str(tmp_path))
+def test_the_disk_is_measured_and_nothing_is_left(tmp_path: Path) -> None:
+    figures = measure_disk(str(tmp_path), 0.05, 512 * 1024)
     assert figures["error"] is None
     assert figures["writes"] >= 1
     assert figures["write_mb_per_s"] > 0
@@ -153,13 +151,13 @@ def test_the_disk_is_measured_and_nothing_is_left(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("place", ["file", "missing"])
-def test_a_folder_that_is_none_is_said(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("name", ["file", "missing"])
+def test_a_path_that_is_not_a_folder_is_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
-    assert measure_disk(str(tmp_path / place))["error"]
+    assert measure_disk(str(tmp_path / name))["error"]
 
 
-def test_a_data_folder_to_be_is_tried_where_it_would_be_made(
+def test_a_missing_data_folder_is_checked_without_creating_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "not/yet"))
@@ -170,7 +168,7 @@ def test_a_data_folder_to_be_is_tried_where_it_would_be_made(
     assert str(tmp_path / "file") in measure_models()["error"]
 
 
-def test_every_kernel_is_counted_and_none_more_than_once() -> None:
+def test_kernels_are_counted() -> None:
     figures = measure_kernels()
     assert figures["kernels"] > 5
     assert 0 <= figures["compiled"] <= figures["kernels"]

@@ -1,4 +1,4 @@
-"""Children that hang, crash or talk nonsense become findings; the report says what each check said."""
+"""Children that hang, crash or print no figures become findings, and the report holds all of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.tools.doctor.check import Check, Figures, Finding, Verdict, conclude, worst
+from rtdecode.tools.doctor.check import Check, Figures, Finding, Verdict, conclude, problem, worst
+from rtdecode.tools.doctor.checks.disk import measure_disk
+from rtdecode.tools.doctor.checks.lsl import measure_lsl_config
+from rtdecode.tools.doctor.checks.python import measure_python
 from rtdecode.tools.doctor.children import Outcome, probe_command, read_outcome, run_probes
-from rtdecode.tools.doctor.plan import Checked, DoctorSettings, Report, judged, plan
+from rtdecode.tools.doctor.plan import Checked, DoctorSettings, Report, judged, plan, run_doctor
 
 
 def fine(figures: Figures) -> Finding:
@@ -22,9 +25,7 @@ def fine(figures: Figures) -> Finding:
 
 
 def check(name: str = "it", **changes: Any) -> Check:
-    return Check(
-        **({"name": name, "measure": "python:measure_python", "judge": fine, "fix": "hit it"} | changes)
-    )
+    return Check(**({"name": name, "measure": measure_python, "judge": fine, "fix": "hit it"} | changes))
 
 
 def python(code: str) -> Any:
@@ -41,7 +42,7 @@ def test_a_measurement_comes_back_from_its_child() -> None:
 
 def test_arguments_and_environment_reach_the_child() -> None:
     measured = check(
-        measure="lsl:measure_lsl_config",
+        measure=measure_lsl_config,
         arguments={"path": None},
         environment={"LSLAPICFG": "/nowhere.cfg"},
     )
@@ -51,8 +52,8 @@ def test_arguments_and_environment_reach_the_child() -> None:
     assert json.loads(probe_command(measured)[-1]) == {"path": None}
 
 
-def test_a_measurement_that_raises_says_why() -> None:
-    (outcome,) = run_probes([check(measure="disk:measure_disk", arguments={"place": "/"})], 60.0)
+def test_a_measurement_that_raises_gives_the_reason() -> None:
+    (outcome,) = run_probes([check(measure=measure_disk, arguments={"place": "/"})], 60.0)
     assert outcome.figures is None
     assert "TypeError" in outcome.reason
     finding = judged(check(), outcome).finding
@@ -62,18 +63,18 @@ def test_a_measurement_that_raises_says_why() -> None:
 
 @pytest.mark.realtime
 def test_a_child_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
-    told = tmp_path / "pid"
+    pid = tmp_path / "pid"
     code = (
         "import subprocess, sys, time, pathlib\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        f"pathlib.Path({str(told)!r}).write_text(str(child.pid))\n"
+        f"pathlib.Path({str(pid)!r}).write_text(str(child.pid))\n"
         "time.sleep(600)\n"
     )
     started = time.monotonic()
     (outcome,) = run_probes([check()], 2.0, python(code))
     assert time.monotonic() - started < 60.0
     assert outcome == Outcome(None, "no answer within 2 s")
-    grandchild = int(told.read_text())
+    grandchild = int(pid.read_text())
     deadline = time.monotonic() + 10.0
     while is_running(grandchild):
         assert time.monotonic() < deadline, "the grandchild is still there"
@@ -81,7 +82,7 @@ def test_a_child_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> Non
 
 
 def is_running(pid: int) -> bool:
-    """A zombie that nobody has reaped yet runs no more."""
+    """Whether a process runs; a zombie that is not reaped yet does not."""
     try:
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -91,13 +92,10 @@ def is_running(pid: int) -> bool:
 @pytest.mark.realtime
 def test_one_that_hangs_takes_no_time_from_the_others() -> None:
     slow, quick = check("slow"), check("quick")
+    hanging = [sys.executable, "-c", "import time; time.sleep(600)"]
 
     def command(of: Check) -> list[str]:
-        return (
-            probe_command(of)
-            if of.name == "quick"
-            else [sys.executable, "-c", "import time; time.sleep(600)"]
-        )
+        return probe_command(of) if of.name == "quick" else hanging
 
     hung, answered = run_probes([slow, quick], 5.0, command)
     assert hung.figures is None
@@ -105,25 +103,27 @@ def test_one_that_hangs_takes_no_time_from_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("returncode", "output", "said", "words"),
+    ("returncode", "stdout", "stderr", "words"),
     [
-        (0, "", "", "it said nothing"),
-        (0, "hello\n", "", "ended with 0"),
-        (0, '{"figures": 3}\n', "", "ended with 0"),
-        (0, "[1, 2]\n", "", "ended with 0"),
-        (3, "", "one\nlast words\n", "ended with 3: last words"),
+        (0, "", "", "it printed nothing"),
+        (0, "hello\n", "", "ended with status 0"),
+        (0, '{"figures": 3}\n', "", "ended with status 0"),
+        (0, "[1, 2]\n", "", "ended with status 0"),
+        (3, "", "one\nlast words\n", "ended with status 3: last words"),
         (-11, "", "", "killed by signal 11"),
         (1, '{"error": "OSError: a\\n b"}\n', "Traceback …", "OSError: a b"),
-        (1, '{"figures": {}}\n', "after all", "ended with 1: after all"),
+        (1, '{"figures": {}}\n', "after all", "ended with status 1: after all"),
     ],
 )
-def test_what_is_no_answer_has_a_reason(returncode: int, output: str, said: str, words: str) -> None:
-    outcome = read_outcome(returncode, output, said)
+def test_an_outcome_without_figures_has_a_reason(
+    returncode: int, stdout: str, stderr: str, words: str
+) -> None:
+    outcome = read_outcome(returncode, stdout, stderr)
     assert outcome.figures is None
     assert words in outcome.reason
 
 
-def test_a_library_that_talks_does_not_spoil_the_answer() -> None:
+def test_output_of_a_library_does_not_hide_the_figures() -> None:
     assert read_outcome(0, 'pylsl: old\n\n{"figures": {"a": 1}}\n', "noise") == Outcome({"a": 1})
 
 
@@ -138,7 +138,8 @@ def test_the_worst_verdict_wins() -> None:
     assert worst([]) is Verdict.OK
     assert worst([Verdict.WARN, Verdict.OK]) is Verdict.WARN
     assert worst([Verdict.WARN, Verdict.FAIL, Verdict.OK]) is Verdict.FAIL
-    assert conclude("x", None, (Verdict.WARN, "a"), (Verdict.FAIL, "b")) == Finding(Verdict.FAIL, "x", "b; a")
+    found = conclude("x", problem("c"), problem("a", warn=True), problem("b", warn=True, fail=True))
+    assert found == Finding(Verdict.FAIL, "x", "b; a")
     assert conclude("x", None) == Finding(Verdict.OK, "x", None)
 
 
@@ -196,14 +197,12 @@ def test_a_configuration_that_cannot_be_read_ends_nothing(
     assert plan(DoctorSettings(), tmp_path)
 
 
-def test_an_endpoint_that_is_none_is_refused_with_its_flag() -> None:
+def test_a_malformed_endpoint_is_refused_with_its_flag() -> None:
     with pytest.raises(RtdecodeError, match="--control"):
         DoctorSettings(control="5557")
 
 
-def test_no_temporary_folder_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rtdecode.tools.doctor.plan import run_doctor
-
+def test_no_temporary_folder_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise OSError(28, "No space left on device")
 

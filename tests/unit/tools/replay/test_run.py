@@ -1,4 +1,4 @@
-"""What a replay pushes, chunk by chunk, does not depend on how the machine lets it run."""
+"""The chunks of a replay do not depend on stalls of the machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from rtdecode.ingest.layouts import Layout
 from rtdecode.session.layout import Behavior, Counts, Events, Session
 from rtdecode.tools.replay import outlets
-from rtdecode.tools.replay.run import BEHIND_S, LINGER_S, NAP_S, Replay, ReplaySettings
+from rtdecode.tools.replay.lateness import LATE_S
+from rtdecode.tools.replay.run import LINGER_S, NAP_S, Replay, ReplaySettings
 from rtdecode.tools.replay.schedule import Draw, kept_samples, random_stream
 
 START_S = 1000.0
@@ -20,10 +21,10 @@ START_S = 1000.0
 
 @dataclass
 class FakeClock:
-    """Time that passes while one sleeps, and more of it at every hiccup."""
+    """A clock that advances by sleeps, and by stalls of the machine."""
 
-    hiccup_every: int = 0
-    hiccup_s: float = 0.0
+    stall_every: int = 0
+    stall_s: float = 0.0
     now: float = START_S
     sleeps: list[float] = field(default_factory=list)
 
@@ -35,8 +36,8 @@ class FakeClock:
         assert seconds > 0
         self.sleeps.append(seconds)
         self.now += seconds
-        if self.hiccup_every and len(self.sleeps) % self.hiccup_every == 0:
-            self.now += self.hiccup_s
+        if self.stall_every and len(self.sleeps) % self.stall_every == 0:
+            self.now += self.stall_s
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Chunk:
 
 
 class Element:
-    """Takes a stream's description and forgets it."""
+    """Ignores the description of a stream."""
 
     def append_child(self, name: str) -> Element:
         return self
@@ -67,10 +68,10 @@ class StreamInfo:
 
 @dataclass
 class Wire:
-    """Where the outlets' chunks go, in the place of pylsl.
+    """Keeps the outlets' chunks, in place of pylsl.
 
-    liblsl takes its configuration at its first use, so a unit test that touched it would decide which streams
-    the integration tests of the same run can see.
+    liblsl reads its configuration at its first use, so a unit test that used it would fix which streams the
+    integration tests of the same run can see.
     """
 
     clock: FakeClock
@@ -136,20 +137,23 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_a_machine_that_stumbles_pushes_the_same_chunks(
+def test_a_machine_that_stalls_pushes_the_same_chunks(
     replay: Any, session: Session, options: dict[str, Any]
 ) -> None:
-    smooth, done = replay(session, **options)
-    stumbling, late = replay(session, FakeClock(hiccup_every=20, hiccup_s=0.08), **options)
+    smooth, on_time = replay(session, **options)
+    stalling, late = replay(session, FakeClock(stall_every=20, stall_s=0.08), **options)
     assert smooth.chunks
-    assert smooth.content() == stumbling.content()
-    assert (done.behind, late.behind > 0) == (0, True)
-    assert done.worst_behind_s < BEHIND_S < late.worst_behind_s
-    assert late.worst_behind_s == pytest.approx(0.08, abs=0.005)
+    assert smooth.content() == stalling.content()
+    assert (on_time.lateness.late, late.lateness.late > 0) == (0, True)
+    assert on_time.lateness.worst_s < LATE_S < late.lateness.worst_s
+    assert late.lateness.worst_s == pytest.approx(0.08, abs=0.005)
+    assert f"{late.lateness.late} of {late.lateness.pushes} pushes were more than 10 ms late" in str(
+        late.lateness
+    )
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_stamps_are_true(replay: Any, session: Session, options: dict[str, Any]) -> None:
+def test_timestamps_are_never_in_the_future(replay: Any, session: Session, options: dict[str, Any]) -> None:
     wire, done = replay(session, **options)
     for chunk in wire.chunks:
         assert max(chunk.stamps) <= chunk.pushed_s
@@ -159,7 +163,7 @@ def test_stamps_are_true(replay: Any, session: Session, options: dict[str, Any])
     assert done.elapsed_s == pytest.approx(session.end_s / options.get("speed", 1.0), abs=0.05)
 
 
-def test_another_seed_loses_and_delays_others(replay: Any) -> None:
+def test_another_seed_loses_and_delays_other_samples(replay: Any) -> None:
     events = Session(n_channels=16, events=Events(np.arange(500) * 0.004, np.zeros(500, np.uint16)))
     one, again, other = (replay(events, seed=seed, drop=0.1)[0] for seed in (1, 1, 2))
     assert one.content() == again.content() != other.content()
@@ -171,14 +175,14 @@ def test_another_seed_loses_and_delays_others(replay: Any) -> None:
     assert np.abs(at - at_other).max() > 0.001
 
 
-def test_what_is_dropped_was_numbered(replay: Any, session: Session) -> None:
+def test_dropped_samples_were_numbered(replay: Any, session: Session) -> None:
     wire, done = replay(session, drop=0.3, seed=4)
     kept = kept_samples(done.n_events, 0.3, random_stream(4, Draw.LOSS, 0))
     assert wire.seqs() == np.flatnonzero(kept).tolist()
     assert (done.pushed, done.dropped) == (kept.sum(), (~kept).sum())
 
 
-def test_faults_do_not_move_one_another(replay: Any, session: Session) -> None:
+def test_faults_do_not_affect_one_another(replay: Any, session: Session) -> None:
     plain, _ = replay(session)
     dropping, _ = replay(session, drop=0.3)
     both, _ = replay(session, drop=0.3, jitter_s=0.04)
@@ -188,11 +192,11 @@ def test_faults_do_not_move_one_another(replay: Any, session: Session) -> None:
         assert chunk.stamps == [stamps[row[2]] for row in chunk.rows]
 
 
-def test_behaviour_is_neither_dropped_nor_held_back(replay: Any, session: Session) -> None:
+def test_behaviour_is_neither_dropped_nor_delayed(replay: Any, session: Session) -> None:
     options = {"drop": 0.5, "jitter_s": 1.0, "burst": 50}
     wire, _ = replay(session, behavior="hand", **options)
     stamps = [stamp for chunk in wire.of("hand") for stamp in chunk.stamps]
-    # From the session's start to its end, what was recorded outside left out.
+    # From the session's start to its end, without samples outside of it.
     np.testing.assert_allclose(stamps, START_S + np.arange(40) * 0.05, atol=1e-5)
     assert all(chunk.pushed_s - chunk.stamps[-1] < 0.002 for chunk in wire.of("hand"))
 
@@ -218,7 +222,7 @@ def test_counts_hold_every_spike_but_those_of_dropped_rows(replay: Any, session:
 
 
 class Looping(FakeClock):
-    """Stops the replay after so many seconds."""
+    """Stops the replay after some seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -231,7 +235,9 @@ class Looping(FakeClock):
             self.stop()
 
 
-def test_each_round_is_numbered_on_and_draws_anew(monkeypatch: pytest.MonkeyPatch, session: Session) -> None:
+def test_each_round_continues_the_numbers_and_has_new_draws(
+    monkeypatch: pytest.MonkeyPatch, session: Session
+) -> None:
     def rounds() -> Wire:
         clock = Looping(3 * session.end_s)
         wire = Wire(clock)
@@ -241,8 +247,8 @@ def test_each_round_is_numbered_on_and_draws_anew(monkeypatch: pytest.MonkeyPatc
         clock.stop = running.stop
         running.run()
         assert clock.sleeps[-1] != LINGER_S
-        # A push held back beyond its round delays the first of the next; none is behind its plan.
-        assert running.behind == 0
+        # A push delayed beyond its round delays the first of the next; none is later than planned.
+        assert running.lateness.late == 0
         assert running.session_s == pytest.approx(3 * session.end_s, abs=0.2)
         return wire
 
@@ -260,9 +266,9 @@ def test_each_round_is_numbered_on_and_draws_anew(monkeypatch: pytest.MonkeyPatc
     assert [c.pushed_s for c in wire.chunks] == sorted(c.pushed_s for c in wire.chunks)
 
 
-def test_silence_is_slept_through_in_naps(replay: Any) -> None:
+def test_no_sleep_is_long(replay: Any) -> None:
     silent = Session(n_channels=1, events=Events(np.array([0.0, 30.0]), np.zeros(2, np.uint16)))
     wire, done = replay(silent, push_s=10.0)
     assert max(wire.clock.sleeps[:-1]) <= NAP_S
     assert wire.clock.sleeps[-1] == LINGER_S
-    assert (done.pushes, done.pushed) == (2, 2)
+    assert (done.lateness.pushes, done.pushed) == (2, 2)

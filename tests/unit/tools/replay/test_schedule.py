@@ -1,4 +1,4 @@
-"""The plan of pushes: every sample once, in order, none early, and the same whoever carries it out."""
+"""The plan of pushes: every sample once, in order, none early, and reproducible."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def plan(times: Times, rule: DeliveryRule, end_s: float, seed: int = 0, **more: 
 
 
 def simple_plan(values: npt.NDArray[np.float64], rule: DeliveryRule, end_s: float) -> list[Delivery]:
-    """The rule sample by sample: when each may go, then who goes together."""
+    """The rule sample by sample: when each is pushed, and with which others."""
     assert rule.jitter_s == 0.0
     n, found = len(values), list[Delivery]()
     for i in range(n):
@@ -60,7 +60,7 @@ def simple_plan(values: npt.NDArray[np.float64], rule: DeliveryRule, end_s: floa
 
 
 @given(seconds, rules)
-def test_every_sample_goes_out_once_in_order_and_none_before_it_is_due(
+def test_every_sample_is_pushed_once_in_order_and_none_before_it_is_due(
     values: npt.NDArray[np.float64], rule: DeliveryRule
 ) -> None:
     end_s = float(values[-1]) + TAIL_S
@@ -70,7 +70,7 @@ def test_every_sample_goes_out_once_in_order_and_none_before_it_is_due(
     assert all(d.first < d.last for d in found)
     assert all(values[d.last - 1] <= d.due_s for d in found)
     assert all(a.due_s <= b.due_s for a, b in itertools.pairwise(found))
-    # Late by no more than the grid, the jitter and the filling of a burst ask for.
+    # Late by no more than the interval, the jitter and the burst allow.
     assert found[-1].due_s <= end_s + rule.jitter_s
 
 
@@ -99,7 +99,7 @@ def test_jitter_delays_each_push_within_its_bound_and_moves_no_boundary(
     calm = plan(SampleTimes(values), DeliveryRule(push_s=rule.push_s, burst=rule.burst), end_s)
     held = plan(SampleTimes(values), rule, end_s, seed)
     assert [d[1:] for d in held] == [d[1:] for d in calm]
-    # A push waits for its own delay or for the push ahead of it, which waits no longer.
+    # A push waits for its own delay or for the push before it, which waits no longer.
     assert all(a.due_s <= b.due_s <= a.due_s + rule.jitter_s for a, b in zip(calm, held, strict=True))
     assert plan(SampleTimes(values), rule, end_s, seed) == held
 
@@ -146,21 +146,17 @@ def test_intervals_are_samples_at_their_ends(n: int, period_s: float, rule: Deli
         assert times.until(t) == SampleTimes(ends).until(t)
 
 
-def test_intervals_as_long_as_the_grid_go_out_one_by_one() -> None:
+def test_intervals_as_long_as_the_push_interval_are_pushed_one_by_one() -> None:
     found = plan(IntervalTimes(100_000, 0.001), DeliveryRule(push_s=0.001), 100.0)
     assert [d[1:] for d in found] == [(i, i + 1) for i in range(100_000)]
 
 
-def test_without_a_grid_every_sample_goes_out_by_itself_when_it_happens() -> None:
-    values = np.array([0.1, 0.1, 0.25])
-    assert plan(SampleTimes(values), DeliveryRule(push_s=0.0), 1.0) == [
-        (0.1, 0, 1),
-        (0.1, 1, 2),
-        (0.25, 2, 3),
-    ]
+def test_without_an_interval_every_sample_is_pushed_by_itself_at_its_time() -> None:
+    alone = plan(SampleTimes(np.array([0.1, 0.1, 0.25])), DeliveryRule(push_s=0.0), 1.0)
+    assert alone == [(0.1, 0, 1), (0.1, 1, 2), (0.25, 2, 3)]
 
 
-def test_what_is_left_of_a_burst_goes_out_at_the_end() -> None:
+def test_an_incomplete_burst_is_pushed_at_the_end() -> None:
     values = np.array([0.1, 0.2, 0.3, 0.4, 0.45])
     alone = plan(SampleTimes(values), DeliveryRule(push_s=0.0, burst=2), 1.0)
     assert alone == [(0.2, 0, 2), (0.4, 2, 4), (1.0, 4, 5)]
@@ -180,20 +176,20 @@ def test_the_same_samples_are_lost_however_they_are_grouped(sizes: list[int], dr
 
 
 @pytest.mark.parametrize("drop", [0.0, 0.05, 0.5, 1.0])
-def test_as_many_are_lost_as_asked(drop: float) -> None:
+def test_the_lost_fraction_is_the_probability(drop: float) -> None:
     n = 100_000
     lost = n - int(kept_samples(n, drop, random_stream(0, Draw.LOSS, 0)).sum())
     assert abs(lost - drop * n) <= 4 * np.sqrt(n * drop * (1 - drop))
 
 
-def test_what_is_lost_never_loses_more_when_less_is_dropped() -> None:
+def test_a_smaller_probability_loses_a_subset() -> None:
     few, many = (kept_samples(1000, drop, random_stream(0, Draw.LOSS, 0)) for drop in (0.1, 0.3))
     assert (few | ~many).all()
 
 
-def test_every_draw_and_every_round_has_numbers_of_its_own() -> None:
+def test_every_draw_and_every_round_has_its_own_generator() -> None:
     keys = list(itertools.product((0, 1), Draw, (0, 1, 2)))
     drawn = {tuple(random_stream(seed, draw, number).random(4)) for seed, draw, number in keys}
     assert len(drawn) == len(keys)
-    # Neither are they those that place counts inside their bins.
+    # They also differ from the draws that place counts within their bins.
     assert tuple(np.random.default_rng(0).random(4)) not in drawn

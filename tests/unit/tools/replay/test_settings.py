@@ -1,4 +1,4 @@
-"""What `replay` is told is refused before a stream opens, with the flag it came from."""
+"""Values out of range are refused before a stream opens, with their flag."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_stream_alone_is_enough() -> None:
         {"layout": Layout.COUNTS, "burst": 30_000},
     ],
 )
-def test_values_within_their_range_are_taken(changes: dict[str, Any]) -> None:
+def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None:
     settings = make_settings(**changes)
     assert {name: getattr(settings, name) for name in changes} == changes
 
@@ -53,37 +53,37 @@ def test_values_within_their_range_are_taken(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"push_s": 0.00009}, "--push: must be 0, or lie between 0.1 and 10000 milliseconds"),
+        ({"push_s": 0.00009}, r"--push: must be 0, or between 0.1 and 10000 ms, not 0.09\. Fix: give a"),
         ({"push_s": 10.1}, "--push: "),
         ({"push_s": -1.0}, "--push: "),
         ({"push_s": math.nan}, "--push: "),
-        ({"period_s": 0.0009}, "--period: must lie between 1 and 1000 milliseconds"),
+        ({"period_s": 0.0009}, "--period: must be between 1 and 1000 ms, not 0.9"),
         ({"period_s": 1.01}, "--period: "),
         ({"period_s": 0.0}, "--period: "),
         ({"period_s": math.nan}, "--period: "),
-        ({"speed": 0.0}, "--speed: must lie above 0 and up to 1000"),
+        ({"speed": 0.0}, "--speed: must be above 0 and at most 1000, not 0"),
         ({"speed": -1.0}, "--speed: "),
         ({"speed": 1001.0}, "--speed: "),
         ({"speed": math.nan}, "--speed: "),
         ({"speed": math.inf}, "--speed: "),
-        ({"seed": -1}, "--seed: must be 0 or more"),
-        ({"wait_s": -1.0}, "--wait: must be 0 or more seconds"),
+        ({"seed": -1}, "--seed: must be 0 or more, not -1"),
+        ({"wait_s": -1.0}, "--wait: must be 0 s or more, not -1"),
         ({"wait_s": math.nan}, "--wait: "),
         ({"wait_s": math.inf}, "--wait: "),
-        ({"drop": -0.01}, "--drop: must lie between 0 and 1"),
+        ({"drop": -0.01}, "--drop: must be between 0 and 1, not -0.01"),
         ({"drop": 5.0}, "--drop: "),
         ({"drop": math.nan}, "--drop: "),
-        ({"jitter_s": -0.001}, "--jitter: must lie between 0 and 10000 milliseconds"),
+        ({"jitter_s": -0.001}, "--jitter: must be between 0 and 10000 ms, not -1"),
         ({"jitter_s": 10.1}, "--jitter: "),
         ({"jitter_s": math.nan}, "--jitter: "),
-        ({"burst": 0}, "--burst: must lie between 1 and 100000 samples"),
+        ({"burst": 0}, "--burst: must be between 1 and 100000 samples, not 0"),
         ({"burst": 100_001}, "--burst: "),
         (
             {"layout": Layout.COUNTS, "burst": 30_001},
-            r"--burst: holds 30.001 s of counts, and 30 s is the most. Fix: give --burst 30000 or less",
+            r"--burst: holds 30.001 s of counts, more than 30 s. Fix: give --burst 30000 or less",
         ),
         ({"layout": Layout.COUNTS, "speed": 2.0}, "--speed: gives counts at 2000 Hz, .* add --period 2"),
-        ({"behavior": "M1"}, "--behavior: needs another name than the spike stream"),
+        ({"behavior": "M1"}, "--behavior: must differ from --stream, but both are M1"),
     ],
 )
 def test_values_outside_are_refused_with_their_flag(changes: dict[str, Any], complaint: str) -> None:
@@ -92,7 +92,7 @@ def test_values_outside_are_refused_with_their_flag(changes: dict[str, Any], com
 
 
 @pytest.mark.parametrize(("period_s", "speed"), [(0.001, 1.0), (0.001, 2.0), (0.02, 50.0), (0.005, 4.0)])
-def test_counts_that_are_taken_can_be_served(period_s: float, speed: float) -> None:
+def test_accepted_counts_can_be_served(period_s: float, speed: float) -> None:
     try:
         settings = make_settings(layout=Layout.COUNTS, period_s=period_s, speed=speed)
     except RtdecodeError:
@@ -102,7 +102,7 @@ def test_counts_that_are_taken_can_be_served(period_s: float, speed: float) -> N
     assert choose_layout(stream) is Layout.COUNTS
 
 
-def test_a_replay_that_is_begun_again_is_the_same_source() -> None:
+def test_a_restarted_replay_is_the_same_source() -> None:
     session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
     assert source_id("M1", session) == source_id("M1", session) != source_id("M2", session)
     named = Session(n_channels=2, attrs={"session_id": "day2"})
@@ -111,13 +111,13 @@ def test_a_replay_that_is_begun_again_is_the_same_source() -> None:
 
 def test_a_behaviour_stream_needs_behaviour() -> None:
     session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
-    with pytest.raises(RtdecodeError, match="session: the session holds no behaviour"):
+    with pytest.raises(RtdecodeError, match="session: the session has no behaviour"):
         Replay(session, make_settings(behavior="hand"))
     with pytest.raises(RtdecodeError, match="holds no spikes"):
         Replay(Session(n_channels=2), make_settings())
 
 
-def test_what_lasts_no_time_is_not_looped() -> None:
+def test_a_session_without_duration_is_not_looped() -> None:
     session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
     with pytest.raises(RtdecodeError, match=r"session: the session has no duration. Fix: leave --loop out"):
         Replay(session, make_settings(loop=True))

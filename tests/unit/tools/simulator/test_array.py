@@ -1,4 +1,4 @@
-"""The simulated array is spread like a real one, and drifts the same way however its days are counted."""
+"""The simulated array has the rates of a real one, and its drift is reproducible."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_day_is_the_same_however_it_is_reached() -> None:
 
 
 def test_a_day_is_the_same_in_every_process() -> None:
-    told = {
+    fingerprints = {
         subprocess.run(
             [sys.executable, "-c", FINGERPRINT.format(parts=PARTS)],
             capture_output=True,
@@ -53,18 +53,18 @@ def test_a_day_is_the_same_in_every_process() -> None:
         ).stdout
         for _ in range(2)
     }
-    assert len(told) == 1
+    assert len(fingerprints) == 1
 
 
-def test_rates_are_spread_as_in_recorded_days(data_dir) -> None:  # type: ignore[no-untyped-def]
-    median, spread, dead = [], [], []
+def test_rates_are_distributed_as_in_recorded_days(data_dir) -> None:  # type: ignore[no-untyped-def]
+    median, log_sd, dead = [], [], []
     for path in sorted((data_dir / "indy").glob("indy_*.h5")):
         counts = read_session(path).counts
         assert counts is not None
         rate = counts.values.mean(axis=0) / counts.bin_width_s
         alive = rate > 0.1
         median.append(np.median(rate[alive]))
-        spread.append(np.log(rate[alive]).std())
+        log_sd.append(np.log(rate[alive]).std())
         dead.append(1 - alive.mean())
     assert len(median) == 23
     for day in (0, 100):
@@ -72,7 +72,7 @@ def test_rates_are_spread_as_in_recorded_days(data_dir) -> None:  # type: ignore
         alive = baseline > 0
         level = np.log(baseline[alive])
         assert min(median) < np.exp(np.median(level)) < max(median)
-        assert min(spread) < level.std() < max(spread)
+        assert min(log_sd) < level.std() < max(log_sd)
         assert min(dead) < 1 - alive.mean() < max(dead)
     assert np.exp(np.median(np.log(median))) == pytest.approx(ArraySettings().median_rate_hz, rel=0.15)
 
@@ -87,7 +87,7 @@ def test_some_units_are_untuned_and_some_weak() -> None:
     assert weak.mean() == pytest.approx(WIDE.weak, abs=0.03)
     assert (tuning.velocity[~alive] == 0).all()
     assert tuning.exponential.mean() == pytest.approx(WIDE.exponential, abs=0.03)
-    # All directions alike.
+    # Directions are uniform.
     resultant = np.abs(np.exp(1j * angle(tuning.velocity[alive][~untuned])).mean())
     assert resultant < 0.05
 
@@ -103,7 +103,7 @@ def test_days_turn_directions_change_rates_and_replace_units() -> None:
     below = (first.baseline < 50) & (later.baseline < 50)
     kept = np.corrcoef(np.log(first.baseline[below]), np.log(later.baseline[below]))[0, 1]
     assert kept == pytest.approx(np.exp(-day / quiet.rate_memory_days), abs=0.06)
-    # A silent change of baseline scales what modulates it.
+    # A change of baseline scales all modulation.
     depth = [np.hypot(*t.velocity.T)[tuned] / t.baseline[tuned] for t in (first, later)]
     change = np.log(depth[1] / depth[0])
     assert change.std() == pytest.approx(quiet.regain * np.sqrt(day), rel=0.05)
@@ -113,13 +113,13 @@ def test_days_turn_directions_change_rates_and_replace_units() -> None:
     other = np.abs(np.angle(np.exp(1j * (angle(later.velocity) - angle(first.velocity))))) > 1e-6
     both = (np.hypot(*first.velocity.T) > 0) & (np.hypot(*later.velocity.T) > 0)
     replaced = 1 - (1 - settings.replaced) ** day
-    # A new unit is tuned as often as any; one that stayed is as it was.
+    # New units are tuned with the same probability; others do not change.
     expected = replaced * (1 - settings.untuned) / (1 - replaced * settings.untuned)
     assert other[both].mean() == pytest.approx(expected, abs=0.03)
 
 
-def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(RtdecodeError, match="--day: must lie between 0 and 3650, not -1"):
+def test_values_out_of_range_are_refused() -> None:
+    with pytest.raises(RtdecodeError, match="--day: must be between 0 and 3650, not -1"):
         array_on_day(ArraySettings(), 0, -1)
-    with pytest.raises(RtdecodeError, match="--channels: must lie between 1 and 65535, not 0"):
+    with pytest.raises(RtdecodeError, match="--channels: must be between 1 and 65535, not 0"):
         ArraySettings(n_channels=0)

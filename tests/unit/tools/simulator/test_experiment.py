@@ -1,4 +1,4 @@
-"""A simulated session: whole, reproducible, and in the territory of real recordings."""
+"""A simulated session: complete, reproducible, and as hard to decode as real recordings."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scored import session_r2
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.data.cursor import find_cursor
-from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.refit_labels import refit_labels
 from rtdecode.calibrate.data.sessions import read_labelled
 from rtdecode.calibrate.fitting.fit import fit_sessions
-from rtdecode.decode.load import load_decoder
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
@@ -37,7 +36,7 @@ SMALL = SimulatedDay(array=ArraySettings(n_channels=12))
 
 
 def run(of: SimulatedDay, chunks: list[int], *, open_loop: bool = False) -> Session:
-    """Closed loop: the cursor jumps from bin to bin of 20 ms, by a rule of its own."""
+    """A session with a cursor that jumps every 20 ms."""
     experiment = Experiment(of, open_loop=open_loop)
     record = Record(experiment, "run")
     end = sum(chunks)
@@ -63,7 +62,7 @@ def assert_same(one: Session, other: Session) -> None:
 
 @given(chunks=st.lists(st.integers(1, 90), min_size=5, max_size=30), open_loop=st.booleans())
 @settings(max_examples=20, deadline=None)
-def test_the_same_session_however_it_is_stepped(chunks: list[int], open_loop: bool) -> None:
+def test_the_session_does_not_depend_on_its_steps(chunks: list[int], open_loop: bool) -> None:
     whole = run(SMALL, [sum(chunks)], open_loop=open_loop)
     assert_same(run(SMALL, chunks, open_loop=open_loop), whole)
     assert_same(run(SMALL, [1] * sum(chunks), open_loop=open_loop), whole)
@@ -80,14 +79,14 @@ def test_seeds_days_and_sessions_differ() -> None:
         assert changed.name != first.name
 
 
-def test_nothing_is_stamped_after_the_tick_that_was_asked_for() -> None:
+def test_no_time_is_after_the_requested_tick() -> None:
     experiment = Experiment(SMALL)
     for until in (1, 2, 13, 14, 500, 501):
-        begun = experiment.tick * 0.001
+        start_s = experiment.tick * 0.001
         step = experiment.advance(until, (0.0, 0.0))
         assert experiment.tick == until
         for times in (step.time_s, step.sample_s, np.array([event.time_s for event in step.events])):
-            assert (times >= begun - 1e-12).all()
+            assert (times >= start_s - 1e-12).all()
             assert (times <= until * 0.001 + 1e-12).all()
     nothing = experiment.advance(until, (0.0, 0.0))
     assert isinstance(nothing, Step)
@@ -109,17 +108,17 @@ def test_an_open_loop_session_is_whole_and_can_be_read_again(tmp_path: Path) -> 
     np.testing.assert_allclose(
         velocity[1:-1], (position[2:] - position[:-2]) * 50.0, atol=0.02 * np.abs(velocity).max()
     )
-    # The hand is inside each target when it is told to have succeeded.
+    # The hand is inside each target at its success.
     at_stop = behavior_at(again.behavior, again.trials.stop)[:, :2]
     distance = np.hypot(*(at_stop - again.trials.columns["target"]).T)
     assert (distance <= again.trials.columns["radius"]).all()
 
 
-def test_a_closed_loop_session_tells_intention_by_the_cursor_on_the_screen(tmp_path: Path) -> None:
+def test_a_closed_loop_session_has_intended_velocities_by_the_cursor_on_the_screen(tmp_path: Path) -> None:
     experiment = Experiment(replace(SMALL, seed=5))
     record = Record(experiment, "closed")
     while experiment.tick < 30_000:
-        # A cursor that does what the hand does, but elsewhere.
+        # A cursor that follows the hand, with another scale and offset.
         x, y = experiment.subject.hand
         record.add(experiment.advance(experiment.tick + 20, (1.2 * x + 5.0, 0.8 * y)))
     write_session(tmp_path / "closed.h5", record.session(1234.5, stream="M1"))
@@ -130,18 +129,18 @@ def test_a_closed_loop_session_tells_intention_by_the_cursor_on_the_screen(tmp_p
     binned = bin_session(session, 0.02, 0)
     outputs = [Output(name, "mm/s", 0.0, 1.0, "velocity") for name in ("vx", "vy")]
     labels = refit_labels(session, binned.t_bin, outputs)
-    known = np.isfinite(labels.targets).all(axis=1) & (np.hypot(*labels.targets.T) > 0)
-    assert known.mean() > 0.3
-    wanted = behavior_at(session.behavior, binned.t_bin)[:, 2:4]  # type: ignore[arg-type]
-    moving = known & (np.hypot(*wanted.T) > 30)
-    both = (labels.targets * wanted)[moving].sum(axis=1)
-    cosine = both / np.hypot(*labels.targets[moving].T) / np.hypot(*wanted[moving].T)
-    # What is told by the trials is what this subject wanted.
+    labelled = np.isfinite(labels.targets).all(axis=1) & (np.hypot(*labels.targets.T) > 0)
+    assert labelled.mean() > 0.3
+    velocity = behavior_at(session.behavior, binned.t_bin)[:, 2:4]  # type: ignore[arg-type]
+    moving = labelled & (np.hypot(*velocity.T) > 30)
+    both = (labels.targets * velocity)[moving].sum(axis=1)
+    cosine = both / np.hypot(*labels.targets[moving].T) / np.hypot(*velocity[moving].T)
+    # The labels from the trials agree with the subject's intended velocity.
     assert np.median(cosine) > 0.97
     assert read_labelled(tmp_path / "closed.h5", 0.02).names == ("x", "y", "vx", "vy")
 
 
-def test_where_no_cursor_comes_the_hand_rests_and_the_file_is_sound(tmp_path: Path) -> None:
+def test_without_a_cursor_the_hand_rests_and_the_file_is_valid(tmp_path: Path) -> None:
     experiment = Experiment(SMALL)
     record = Record(experiment, "nothing")
     record.add(experiment.advance(3000))
@@ -157,17 +156,9 @@ def test_where_no_cursor_comes_the_hand_rests_and_the_file_is_sound(tmp_path: Pa
     assert experiment.scores().trials == 0
 
 
-def scored(artifact: ModelArtifact, session: Session) -> np.ndarray:  # type: ignore[type-arg]
-    assert session.behavior is not None
-    binned = bin_session(session, artifact.bin_width_s, 0)
-    values = np.empty((len(binned.counts), len(artifact.outputs)), np.float32)
-    load_decoder(artifact).run(binned.counts, values)
-    return r2(values, behavior_at(session.behavior, binned.t_bin))
-
-
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[SimulatedDay, ModelArtifact, float]]:
-    """Wiener filters at 20 ms of three minutes of three subjects, and their held-out R²."""
+    """Wiener filters at 20 ms of three minutes of three subjects, and their test R²."""
     found = []
     for seed in range(3):
         of = SimulatedDay(seed=seed)
@@ -178,20 +169,20 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[SimulatedDay,
     return found  # type: ignore[return-value]
 
 
-def test_a_wiener_filter_does_as_on_real_cortex(
+def test_a_wiener_filter_scores_as_on_real_recordings(
     fitted: list[tuple[SimulatedDay, ModelArtifact, np.ndarray]],  # type: ignore[type-arg]
 ) -> None:
     means = np.array([r2.mean() for _, _, r2 in fitted])
     assert ((means > 0.5) & (means < 0.8)).all(), means
 
 
-def test_thirty_days_cost_what_months_cost_on_real_cortex(
+def test_thirty_days_cost_as_much_as_months_in_real_recordings(
     fitted: list[tuple[SimulatedDay, ModelArtifact, np.ndarray]],  # type: ignore[type-arg]
 ) -> None:
     drops = []
     for of, artifact, _ in fitted:
-        same_day = scored(artifact, open_loop_session(on_day(of, 0, 1), 60.0))
-        month_later = scored(artifact, open_loop_session(on_day(of, 30), 60.0))
+        same_day = session_r2(artifact, open_loop_session(on_day(of, 0, 1), 60.0))
+        month_later = session_r2(artifact, open_loop_session(on_day(of, 30), 60.0))
         drops.append(np.median(same_day - month_later))
     # Indy: .69 on the day itself; 20 to 124 days later the median over pairs and outputs is about .3.
     assert 0.2 < np.mean(drops) < 1.0, drops

@@ -1,4 +1,4 @@
-"""Units that fire as a model says: the same however time is cut, its rates, and refusals in a line."""
+"""Units at the rates of a model: any division of time, the model's rates, and one-line refusals."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def simulated_day(seed: int = 0, generator: Generator = GENERATOR) -> SimulatedD
 
 
 def run(of: SimulatedDay, chunks: list[int], *, open_loop: bool) -> Record:
-    """The cursor jumps every 20 ms, by a rule of its own."""
+    """A session with a cursor that jumps every 20 ms."""
     experiment = Experiment(of, open_loop=open_loop)
     record = Record(experiment, "run")
     end = sum(chunks)
@@ -59,7 +59,7 @@ def run(of: SimulatedDay, chunks: list[int], *, open_loop: bool) -> Record:
 
 @given(chunks=st.lists(st.integers(1, 90), min_size=5, max_size=20), open_loop=st.booleans())
 @settings(max_examples=15, deadline=None)
-def test_the_same_session_however_it_is_stepped(chunks: list[int], open_loop: bool) -> None:
+def test_the_session_does_not_depend_on_its_steps(chunks: list[int], open_loop: bool) -> None:
     whole, cut, ticks = (
         run(simulated_day(), steps, open_loop=open_loop).session()
         for steps in ([sum(chunks)], chunks, [1] * sum(chunks))
@@ -71,7 +71,7 @@ def test_the_same_session_however_it_is_stepped(chunks: list[int], open_loop: bo
         np.testing.assert_array_equal(other.events.channel, whole.events.channel)
 
 
-def test_the_seed_decides_over_the_spikes() -> None:
+def test_the_seed_fixes_the_spikes() -> None:
     first, again, other = (open_loop_session(simulated_day(seed), 3.0) for seed in (0, 0, 1))
     assert first.events is not None
     assert again.events is not None
@@ -93,7 +93,7 @@ def test_units_fire_at_the_rates_of_the_bin_before() -> None:
     expected = simulated_rates(NETS, z.astype(np.float32), "monday") / 0.02
     assert np.abs(np.diff(expected, axis=0)).max() > 1.0
 
-    # The same life once more, for the rates alone.
+    # The same movement again, for the rates.
     units = GENERATOR.units(SubjectSettings(centre_mm=CENTRE))
     again = Subject(SubjectSettings(centre_mm=CENTRE), units, 0)
     again.see(0.0, Seen(CENTRE, (CENTRE[0] + 40.0, CENTRE[1] + 20.0), 5.0))
@@ -104,7 +104,7 @@ def test_units_fire_at_the_rates_of_the_bin_before() -> None:
     np.testing.assert_allclose(rate, expected[:-1], rtol=1e-3, atol=1e-3)
 
 
-def test_the_dead_time_takes_nothing_away_from_the_rate() -> None:
+def test_the_dead_time_does_not_reduce_the_rate() -> None:
     units = GENERATOR.units(SubjectSettings(centre_mm=CENTRE))
     at_rest = np.zeros((60_000, 5))
     hazard = units.rates_hz(at_rest)
@@ -116,7 +116,7 @@ def test_the_dead_time_takes_nothing_away_from_the_rate() -> None:
     np.testing.assert_allclose(fired, expected, rtol=0.08)
 
 
-def test_the_centre_is_where_the_model_has_seen_the_hand() -> None:
+def test_centre_and_reach_are_those_of_the_training_data() -> None:
     assert CENTRE == (12.0, -80.0)
     # The narrower axis has an SD of 25 mm.
     assert GENERATOR.reach_mm(80.0) == 37.0
@@ -127,7 +127,7 @@ def test_the_centre_is_where_the_model_has_seen_the_hand() -> None:
     targets = session.trials.columns["target"]
     distance = np.hypot(*(targets - np.array(CENTRE)).T)
     assert set(np.round(distance)) == {0.0, 40.0}
-    # Open loop: its own hand reaches every one of them, around there.
+    # In open loop the hand reaches every target.
     assert session.trials.columns["success"].all()
     assert np.abs(session.behavior.values[:, 1] - CENTRE[1]).max() < 60
     assert session.n_channels == N_CHANNELS
@@ -135,11 +135,11 @@ def test_the_centre_is_where_the_model_has_seen_the_hand() -> None:
 
 
 def test_its_units_do_not_drift() -> None:
-    with pytest.raises(RtdecodeError, match=r"^--day: the units of a generator do not drift\. Fix"):
+    with pytest.raises(RtdecodeError, match=r"^--day: is 1, but the units of a generator do not drift\. Fix"):
         replace(simulated_day(), day=1)
 
 
-def test_the_subject_works_about_the_centre_of_its_task() -> None:
+def test_subject_and_task_need_the_same_centre() -> None:
     with pytest.raises(ValueError, match="centres"):
         replace(simulated_day(), task=TaskSettings())
 
@@ -154,20 +154,20 @@ def renamed(**changes: str) -> ModelArtifact:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (gru, "a gru model does not simulate spikes from behaviour"),
         (lambda: exported([make_alignnet()]), "was trained to decode behaviour from spikes only"),
         (
             lambda: renamed(name="force"),
-            "the model goes by 'force', and the subject knows of its hand x, y, vx",
+            "the model needs 'force', but the simulated hand has x, y, vx",
         ),
-        (lambda: renamed(units="cm"), "the model has x in 'cm', and the subject in 'mm'"),
-        (lambda: exported(NETS, 0.0125), "its bins of 12.5 ms are not whole milliseconds"),
+        (lambda: renamed(units="cm"), "the model has x in 'cm', the subject in 'mm'"),
+        (lambda: exported(NETS, 0.0125), "its bin width of 12.5 ms is not a multiple of 1 ms"),
     ],
 )
-def test_a_model_that_cannot_be_followed_is_refused(make: Callable[[], ModelArtifact], told: str) -> None:
+def test_other_models_are_refused(make: Callable[[], ModelArtifact], message: str) -> None:
     with pytest.raises(RtdecodeError) as refused:
         open_generator(make())
-    assert str(refused.value).startswith(f"--generator: {told}")
+    assert str(refused.value).startswith(f"--generator: {message}")
     assert "Fix: " in str(refused.value)

@@ -1,4 +1,4 @@
-"""The task's state machine, by examples and by what must hold whatever the cursor does."""
+"""The task's state machine, by examples and by properties that hold for any cursor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def kinds(events: list[TaskEvent]) -> list[str]:
 
 
 def hold_at(task: Task, time_s: float, cursor: Point | None, seconds: float) -> tuple[float, list[TaskEvent]]:
-    """Steps of 10 ms with the cursor in one place."""
+    """Steps of 10 ms with a still cursor."""
     events: list[TaskEvent] = []
     for _ in range(round(seconds / DT)):
         time_s += DT
@@ -47,7 +47,7 @@ def test_a_trial_from_start_to_success() -> None:
     assert task.shown(target).target is None
     (trial,) = task.trials
     assert trial.outcome is Outcome.SUCCESS
-    assert (trial.start_s, trial.stop_s, trial.touch_s, trial.settle_s) == (0.0, 0.8, 0.3, 0.6)
+    assert (trial.start_s, trial.stop_s, trial.touch_s, trial.last_entry_s) == (0.0, 0.8, 0.3, 0.6)
     first = math.dist((1.0, 2.0), halfway)
     assert trial.path_mm == pytest.approx(first + 3 * math.dist(halfway, target))
     assert trial.straight_mm == pytest.approx(math.dist((1.0, 2.0), target))
@@ -56,7 +56,7 @@ def test_a_trial_from_start_to_success() -> None:
     assert task.shown(target).target == (0.0, 0.0)
 
 
-def test_a_hold_is_broken_by_leaving_and_counted_anew() -> None:
+def test_a_hold_is_broken_by_leaving_and_restarts() -> None:
     task = Task(TaskSettings(hold_s=0.2), 0)
     task.step(0.0, (0.0, 0.0))
     target = task.shown(None).target
@@ -68,12 +68,12 @@ def test_a_hold_is_broken_by_leaving_and_counted_anew() -> None:
     assert task.trials == []
 
 
-def test_a_trial_times_out_and_the_next_goes_elsewhere_not_home() -> None:
+def test_after_a_timeout_the_next_target_is_not_the_centre() -> None:
     task = Task(TaskSettings(timeout_s=1.0, inter_trial_s=0.2), 0)
     time_s, events = hold_at(task, 0.0, (0.0, 0.0), 6.0)
     assert kinds(events).count("timeout") == 5
     assert len(task.trials) == 5
-    # A cursor that never moves succeeds at nothing: the centre does not come before a target was reached.
+    # A cursor that never moves has no success, since the centre is a target only after a success.
     assert all(trial.outcome is Outcome.TIMEOUT for trial in task.trials)
     assert all(math.hypot(*trial.target) == pytest.approx(80.0) for trial in task.trials)
     assert task.trials[0].stop_s - task.trials[0].start_s == pytest.approx(1.0)
@@ -81,7 +81,7 @@ def test_a_trial_times_out_and_the_next_goes_elsewhere_not_home() -> None:
     assert time_s == pytest.approx(6.0)
 
 
-def test_a_hold_that_ends_with_the_time_is_in_time_and_one_that_ends_after_is_not() -> None:
+def test_a_hold_must_end_before_the_timeout() -> None:
     for entered_s, outcome in ((0.8, Outcome.SUCCESS), (0.81, Outcome.TIMEOUT)):
         task = Task(TaskSettings(timeout_s=1.0, hold_s=0.2), 0)
         task.step(0.0, (0.0, 0.0))
@@ -92,7 +92,7 @@ def test_a_hold_that_ends_with_the_time_is_in_time_and_one_that_ends_after_is_no
         assert task.trials[0].outcome is outcome
 
 
-def test_each_direction_comes_once_before_any_comes_again() -> None:
+def test_each_direction_is_used_once_before_any_is_repeated() -> None:
     task = Task(TaskSettings(hold_s=0.02, inter_trial_s=0.0), 3)
     time_s = 0.0
     while len(task.trials) < 48:
@@ -119,20 +119,20 @@ def test_without_a_cursor_a_trial_is_aborted_and_none_starts() -> None:
     assert kinds(task.step(3.0, (0.0, 0.0))) == ["trial_start", "target_on"]
 
 
-def test_a_foreperiod_comes_before_the_target() -> None:
+def test_a_foreperiod_precedes_the_target() -> None:
     task = Task(TaskSettings(foreperiod_s=0.4), 0)
     assert kinds(task.step(0.0, (0.0, 0.0))) == ["trial_start"]
     assert task.shown((0.0, 0.0)).target is None
     assert task.step(0.39, (0.0, 0.0)) == []
     assert kinds(task.step(0.4, (0.0, 0.0))) == ["target_on"]
-    # Aborted before the target came: nothing to keep.
+    # Aborted before the target appeared: there is no trial.
     other = Task(TaskSettings(foreperiod_s=0.4), 0)
     other.step(0.0, (0.0, 0.0))
     assert kinds(other.step(0.1, None)) == ["abort"]
     assert other.trials == []
 
 
-def test_random_targets_lie_apart_and_in_the_square() -> None:
+def test_random_targets_keep_their_distance_within_the_square() -> None:
     task = Task(TaskSettings(kind="random-target", hold_s=0.02, inter_trial_s=0.0), 5)
     time_s = 0.0
     while len(task.trials) < 300:
@@ -150,7 +150,7 @@ def test_random_targets_lie_apart_and_in_the_square() -> None:
     hold_s=st.sampled_from([0.0, 0.05, 0.3]),
     inter_trial_s=st.sampled_from([0.0, 0.13]),
     foreperiod_s=st.sampled_from([0.0, 0.07]),
-    course=st.lists(
+    path=st.lists(
         st.tuples(st.integers(1, 40), st.sampled_from(["target", "away", "near", "gone"])),
         min_size=1,
         max_size=80,
@@ -158,12 +158,12 @@ def test_random_targets_lie_apart_and_in_the_square() -> None:
     seed=st.integers(0, 50),
 )
 @settings(max_examples=120, deadline=None)
-def test_whatever_the_cursor_does(
+def test_properties_that_hold_for_any_cursor(
     kind: str,
     hold_s: float,
     inter_trial_s: float,
     foreperiod_s: float,
-    course: list[tuple[int, str]],
+    path: list[tuple[int, str]],
     seed: int,
 ) -> None:
     given_settings = TaskSettings(
@@ -175,42 +175,41 @@ def test_whatever_the_cursor_does(
     )
     task, time_s = Task(given_settings, seed), 0.0
     events: list[TaskEvent] = []
-    for steps, where in course:
+    for steps, where in path:
         time_s += steps * DT
         target = task.shown(None).target or (0.0, 0.0)
-        places: dict[str, Point | None] = {
+        positions: dict[str, Point | None] = {
             "target": target,
             "near": (target[0] + 14.9, target[1]),
             "away": (target[0] - 60.0, target[1] + 50.0),
             "gone": None,
         }
-        events += task.step(time_s, places[where])
+        events += task.step(time_s, positions[where])
         assert (task.shown(None).target is None) == (
             "target_on" not in [event.kind for event in events if event.trial == events[-1].trial]
             or events[-1].kind in ("success", "timeout", "abort")
             if events
             else True
         )
-    # Each trial is told in order, and is over before the next one starts.
+    # Events of each trial are in order, and it ends before the next one starts.
     numbers = [event.trial for event in events]
     assert numbers == sorted(numbers)
     for number in set(numbers):
-        told = [event.kind for event in events if event.trial == number]
-        assert told[0] == "trial_start"
-        over = [kind for kind in told if kind in ("success", "timeout", "abort")]
-        assert len(over) == (1 if number < max(numbers) else len(over))
-        assert len(over) <= 1
-        inner = [kind for kind in told if kind in ("enter", "leave")]
-        # In and out take turns, beginning with in.
+        of_trial = [event.kind for event in events if event.trial == number]
+        assert of_trial[0] == "trial_start"
+        ends = [kind for kind in of_trial if kind in ("success", "timeout", "abort")]
+        assert len(ends) == 1 or (number == max(numbers) and not ends)
+        inner = [kind for kind in of_trial if kind in ("enter", "leave")]
+        # Entering and leaving alternate.
         assert inner == ["enter", "leave"] * (len(inner) // 2) + ["enter"] * (len(inner) % 2)
-        assert ("hold" in told) == ("success" in told)
+        assert ("hold" in of_trial) == ("success" in of_trial)
     for trial in task.trials:
         assert trial.start_s < trial.stop_s or hold_s == 0.0
         if trial.outcome is Outcome.SUCCESS:
             assert trial.touch_s is not None
-            assert trial.settle_s is not None
-            assert trial.start_s <= trial.touch_s <= trial.settle_s
-            assert trial.stop_s - trial.settle_s >= hold_s - 1e-6
+            assert trial.last_entry_s is not None
+            assert trial.start_s <= trial.touch_s <= trial.last_entry_s
+            assert trial.stop_s - trial.last_entry_s >= hold_s - 1e-6
             assert trial.path_mm >= trial.straight_mm - 1e-9
     starts = [event.time_s for event in events if event.kind == "trial_start"]
     stops = [event.time_s for event in events if event.kind in ("success", "timeout", "abort")]
@@ -218,13 +217,13 @@ def test_whatever_the_cursor_does(
         assert start - stop >= inter_trial_s - 1e-6
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_invalid_settings_and_steps_are_refused() -> None:
     for changed, match in (
         ({"kind": "maze"}, "--task: there is no task 'maze'. Fix: give centre-out or random-target"),
-        ({"radius_mm": 0.0}, "task, radius_mm: must be above 0"),
-        ({"hold_s": -0.1}, "task, hold_s: must be 0 or more"),
-        ({"timeout_s": math.nan}, "task, timeout_s: must be above 0"),
-        ({"min_way_mm": 90.0}, "between 0 and the reach"),
+        ({"radius_mm": 0.0}, "--radius: must be above 0, not 0"),
+        ({"hold_s": -0.1}, "--hold: must be 0 ms or more, not -100"),
+        ({"timeout_s": math.nan}, "--trial-timeout: must be above 0, not nan"),
+        ({"min_distance_mm": 90.0}, "between 0 and the reach, 80 mm, not 90"),
     ):
         with pytest.raises(RtdecodeError, match=match):
             TaskSettings(**changed)  # type: ignore[arg-type]
@@ -232,5 +231,5 @@ def test_what_cannot_be_is_refused() -> None:
     task.step(1.0, None)
     with pytest.raises(ValueError, match="after one at"):
         task.step(1.0, None)
-    with pytest.raises(ValueError, match="a cursor at"):
+    with pytest.raises(ValueError, match="the cursor must be finite"):
         task.step(2.0, (math.nan, 0.0))

@@ -1,4 +1,4 @@
-"""Units fire as often as they should, never too soon after a spike, and the same however time is cut."""
+"""Units fire at their rates, respect the dead time, and do not depend on how time is divided."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def changing_rates(seed: int, n_ticks: int, n_channels: int) -> F8:
     dead_s=st.sampled_from([0.001, 0.0017, 0.002, 0.01]),
 )
 @settings(max_examples=60, deadline=None)
-def test_the_same_spikes_however_the_ticks_are_cut(
+def test_spikes_do_not_depend_on_how_the_ticks_are_divided(
     seed: int, cuts: list[int], n_channels: int, dead_s: float
 ) -> None:
     rate = changing_rates(seed, 401, n_channels)
@@ -49,7 +49,7 @@ def test_the_same_spikes_however_the_ticks_are_cut(
 
 @given(seed=st.integers(0, 10_000), dead_s=st.sampled_from([0.001, 0.002, 0.005]))
 @settings(max_examples=30, deadline=None)
-def test_no_spike_comes_within_the_dead_time_of_another(seed: int, dead_s: float) -> None:
+def test_no_spike_follows_another_within_the_dead_time(seed: int, dead_s: float) -> None:
     rate = np.full((2000, 4), MAX_RATE_HZ)
     time, channel = Firing(4, seed, dead_s).step(rate)
     assert (np.diff(time) >= 0).all()
@@ -68,7 +68,7 @@ def test_intervals_are_exponential_after_the_dead_time() -> None:
         waits = np.diff(time[channel == unit]) - dead_s
         assert waits.mean() == pytest.approx(1 / rate_hz, rel=0.05)
         assert stats.kstest(waits * rate_hz, "expon").pvalue > 1e-3
-        # Continuous stamps: no place inside a tick is preferred.
+        # Times are continuous: no part of a tick is preferred.
         assert stats.kstest((time[channel == unit] / TICK_S) % 1.0, "uniform").pvalue > 1e-3
 
 
@@ -90,7 +90,7 @@ def test_channels_are_independent_of_one_another() -> None:
     counts = np.array([np.histogram(time[channel == c], np.arange(0, 20.1, 0.1))[0] for c in range(6)])
     between = np.corrcoef(counts)[np.triu_indices(6, 1)]
     assert np.abs(between).max() < 0.3
-    # Another channel beside it changes nothing.
+    # The other channels do not affect it.
     alone, _ = Firing(1, 3).step(rate[:, :1])
     np.testing.assert_array_equal(alone, time[channel == 0])
 
@@ -100,7 +100,7 @@ def test_a_dead_time_shorter_than_a_tick_is_refused() -> None:
         Firing(1, 0, 0.0005)
 
 
-def test_rates_are_what_the_tuning_says() -> None:
+def test_rates_follow_the_tuning() -> None:
     tuning = Tuning(
         baseline=np.array([10.0, 10.0, 0.0]),
         velocity=np.array([[4.0, 0.0], [4.0, 0.0], [0.0, 0.0]]),

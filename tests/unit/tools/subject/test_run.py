@@ -1,4 +1,4 @@
-"""The thin shell around a simulated session: pace, stamps, endings. A clock of its own, no streams."""
+"""The run of a simulated session: pace, timestamps, endings; with a fake clock and without streams."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from rtdecode.tools.simulator.array import ArraySettings
 from rtdecode.tools.simulator.experiment import Experiment, SimulatedDay, Step
 from rtdecode.tools.simulator.scores import score_session
 from rtdecode.tools.simulator.task import TaskEvent, TaskSettings
-from rtdecode.tools.subject import run as subject_run
-from rtdecode.tools.subject.run import SubjectRun, SubjectRunSettings
+from rtdecode.tools.subject.run import Connections, SubjectRun, SubjectRunSettings
 from rtdecode.tools.subject.streams import marker_text
 
 OF = SimulatedDay(array=ArraySettings(n_channels=8), task=TaskSettings(hold_s=0.05, inter_trial_s=0.05))
@@ -25,7 +24,7 @@ OF = SimulatedDay(array=ArraySettings(n_channels=8), task=TaskSettings(hold_s=0.
 
 @dataclass
 class Machine:
-    """A clock that goes on by what is slept, and by stalls of the machine."""
+    """A clock that advances by sleeps and by stalls of the machine."""
 
     now_s: float = 5000.123
     stalls: dict[int, float] = field(default_factory=dict)
@@ -42,7 +41,7 @@ class Machine:
 
 @dataclass
 class Pushed:
-    """Takes what would go out over LSL."""
+    """Keeps the steps instead of pushing them over LSL."""
 
     machine: Machine
     steps: list[tuple[float, Step]] = field(default_factory=list)
@@ -53,18 +52,18 @@ class Pushed:
         self.steps.append((self.machine.now_s - origin_s, step))
 
 
-class Obedient:
-    """A cursor that is where the hand is, from some time on; never if `after_s` is inf."""
+class HandCursor:
+    """A cursor at the position of the hand, from `after_s` until `until_s`."""
 
-    problem = "nothing has come"
+    problem = "no message received yet"
 
     def __init__(self, machine: Machine, after_s: float, until_s: float = math.inf) -> None:
-        self.taken = 0
+        self.received = 0
         self.experiment: Experiment | None = None
         self._machine, self._start = machine, machine.now_s
         self._after, self._until = after_s, until_s
 
-    def __enter__(self) -> Obedient:
+    def __enter__(self) -> HandCursor:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,64 +73,59 @@ class Obedient:
         assert self.experiment is not None
         if not self._after <= self._machine.now_s - self._start < self._until:
             return None
-        self.taken += 1
+        self.received += 1
         return self.experiment.subject.hand
 
 
 def start(
-    monkeypatch: pytest.MonkeyPatch,
-    machine: Machine,
-    after_s: float = 0.0,
-    until_s: float = math.inf,
-    **settings: Any,
+    machine: Machine, after_s: float = 0.0, until_s: float = math.inf, **settings: Any
 ) -> tuple[SubjectRun, Pushed, list[str]]:
-    pushed, cursor, lines = Pushed(machine), Obedient(machine, after_s, until_s), []
-    monkeypatch.setattr(subject_run, "SubjectStreams", lambda *_, **__: pushed)
-    monkeypatch.setattr(subject_run, "LiveCursor", lambda *_: cursor)
-    run = SubjectRun(
-        SubjectRunSettings(of=OF, **settings), lines.append, clock=machine.clock, sleep=machine.sleep
+    pushed, cursor, lines = Pushed(machine), HandCursor(machine, after_s, until_s), []
+    connections: Any = Connections(
+        streams=lambda *_: pushed,  # type: ignore[arg-type,return-value]
+        cursor=lambda *_: cursor,  # type: ignore[arg-type,return-value]
+        clock=machine.clock,
+        sleep=machine.sleep,
     )
+    run = SubjectRun(SubjectRunSettings(of=OF, **settings), lines.append, connections)
     cursor.experiment = run.experiment
     return run, pushed, lines
 
 
-def test_spikes_go_out_every_millisecond_with_true_stamps(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, pushed, _ = start(monkeypatch, Machine(), seconds=3.0)
+def test_spikes_are_pushed_every_millisecond_with_exact_timestamps() -> None:
+    run, pushed, _ = start(Machine(), seconds=3.0)
     run.run()
-    assert 2900 <= run.pushes <= 3001
-    assert run.behind == 0
+    assert 2900 <= run.lateness.pushes <= 3001
+    assert run.lateness.late == 0
     sent = [(at, time) for at, step in pushed.steps for time in step.time_s]
     ages = np.array([at - time for at, time in sent])
     assert ages.min() >= 0
     assert ages.max() < 0.0025
     np.testing.assert_array_equal(np.diff([time for _, time in sent]) >= 0, True)
-    # Exactly what the experiment would give by itself.
     assert run.experiment.tick == pytest.approx(3000, abs=2)
 
 
-def test_a_machine_that_stalls_sends_late_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_stalls_pushes_late_and_loses_nothing() -> None:
     machine = Machine(stalls={500: 0.3, 1000: 0.02})
-    run, pushed, _ = start(monkeypatch, machine, seconds=3.0)
+    run, pushed, _ = start(machine, seconds=3.0)
     run.run()
-    assert run.behind == 2
-    assert run.worst_behind_s == pytest.approx(0.3, abs=0.01)
+    assert run.lateness.late == 2
+    assert run.lateness.worst_s == pytest.approx(0.3, abs=0.01)
     ticks = sum(round((step.sample_s.size) * 10) for _, step in pushed.steps)
     assert ticks == pytest.approx(run.experiment.tick, abs=10)
     assert run.experiment.tick == pytest.approx(3000, abs=2)
     times = np.concatenate([step.time_s for _, step in pushed.steps])
-    # No hole in the stamps: the rate during the stall is as ever.
+    # No gap in the timestamps: the rate during the stall is the same.
     stalled = ((times > 0.5) & (times < 0.9)).sum() / 0.4
     assert stalled == pytest.approx(len(times) / 3.0, rel=0.5)
     assert max(len(step.sample_s) for _, step in pushed.steps) <= 5
 
 
-def test_it_ends_after_the_trials_and_writes_a_session(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_it_ends_after_the_trials_and_writes_a_session(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     machine = Machine()
-    run, _, lines = start(monkeypatch, machine, after_s=0.5, trials=3, output=path)
-    begun = machine.now_s
+    run, _, lines = start(machine, after_s=0.5, trials=3, output=path)
+    started_s = machine.now_s
     scores = run.run()
     assert scores.trials == 3
     assert scores.success == 1.0
@@ -141,44 +135,41 @@ def test_it_ends_after_the_trials_and_writes_a_session(
     assert session.trials is not None
     assert session.behavior is not None
     assert session.attrs["stream"] == "M1"
-    assert session.behavior.time[0] == pytest.approx(begun, abs=0.01)
-    assert session.trials.start[0] == pytest.approx(begun + 0.5, abs=0.05)
+    assert session.behavior.time[0] == pytest.approx(started_s, abs=0.01)
+    assert session.trials.start[0] == pytest.approx(started_s + 0.5, abs=0.05)
     assert set(session.trials.columns) == {"target", "radius", "success", "block"}
-    told = score_session(session)
-    assert told.acquisition_time_s == pytest.approx(scores.acquisition_time_s, abs=1e-6)
+    from_file = score_session(session)
+    assert from_file.acquisition_time_s == pytest.approx(scores.acquisition_time_s, abs=1e-6)
     document = run.document(scores)
     assert (document["trials"], document["successes"], len(document["each"])) == (3, 3, 3)
     assert document["output"] == str(path)
 
 
-def test_a_cursor_that_never_comes_is_an_error_with_a_fix(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_no_cursor_is_an_error_with_a_fix(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
-    run, _, _ = start(monkeypatch, Machine(), after_s=math.inf, timeout_s=2.0, output=path)
-    with pytest.raises(RtdecodeError, match=r"no cursor for 2 s \(nothing has come\). Fix: start"):
+    run, _, _ = start(Machine(), after_s=math.inf, timeout_s=2.0, output=path)
+    with pytest.raises(RtdecodeError, match=r"received for 2 s \(no message received yet\). Fix: start"):
         run.run()
-    # What there was is kept.
+    # The session until then is written.
     session = read_session(path)
     assert session.events is not None
     assert len(session.events.time) > 20
-    other, _, _ = start(monkeypatch, Machine(), after_s=math.inf, seconds=1.0)
-    with pytest.raises(RtdecodeError, match="no cursor for 1 s"):
+    other, _, _ = start(Machine(), after_s=math.inf, seconds=1.0)
+    with pytest.raises(RtdecodeError, match="no cursor was received for 1 s"):
         other.run()
 
 
-def test_a_cursor_that_goes_aborts_the_trial_and_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, _, lines = start(monkeypatch, Machine(), until_s=0.3, timeout_s=2.0)
-    with pytest.raises(RtdecodeError, match="no cursor for 2 s"):
+def test_a_lost_cursor_aborts_the_trial_and_is_waited_for() -> None:
+    run, _, lines = start(Machine(), until_s=0.3, timeout_s=2.0)
+    with pytest.raises(RtdecodeError, match="no cursor was received for 2 s"):
         run.run()
     assert lines[-1].startswith("NO CURSOR: ")
     assert run.experiment.scores().aborted == 1
 
 
-def test_stopping_ends_in_order_with_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_stop_ends_the_run_and_writes_the_session(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
-    machine = Machine()
-    run, pushed, _ = start(monkeypatch, machine, output=path)
+    run, pushed, _ = start(Machine(), output=path)
     real_push = pushed.push
 
     def push(step: Step, origin_s: float) -> None:
@@ -192,12 +183,12 @@ def test_stopping_ends_in_order_with_what_there_is(monkeypatch: pytest.MonkeyPat
     assert read_session(path).complete
 
 
-def test_settings_that_cannot_be_are_refused(tmp_path: Path) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path) -> None:
     for changed, match in (
         ({"seconds": 0.0}, "--seconds: must be above 0"),
         ({"seconds": math.nan}, "--seconds: must be above 0"),
-        ({"markers": "M1"}, "three names of their own"),
-        ({"behavior": ""}, "three names of their own"),
+        ({"markers": "M1"}, "three different names"),
+        ({"behavior": ""}, "three different names"),
         ({"output": tmp_path / "nowhere" / "run.h5"}, "nowhere"),
     ):
         with pytest.raises(RtdecodeError, match=match):

@@ -1,4 +1,4 @@
-"""A small closed-loop session, with or without what was decoded in it."""
+"""A small closed-loop session, with or without decoded values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ F8 = NDArray[np.float64]
 
 
 def closed_loop(seconds: float = 10.0) -> Session:
-    """Trials of 2 s to the right, a cursor that goes up, and a velocity that is about neither."""
+    """Trials of 2 s to the right, a cursor that moves up, and a velocity that follows neither."""
     n = round(seconds / BIN_S)
     time = (1 + np.arange(n)) * BIN_S
     start = np.arange(0.0, seconds, 2.0)

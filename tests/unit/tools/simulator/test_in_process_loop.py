@@ -1,4 +1,4 @@
-"""A filter learnt from open loop closes the loop; what is done to the loop shows in the scores."""
+"""A filter fitted to open loop closes the loop, and disturbances of the loop show in the scores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from close_loop import ClosedLoopRun, close_loop
+from in_process_loop import ClosedLoopRun, run_in_process
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
@@ -37,7 +37,7 @@ def wiener(session: Path) -> ModelArtifact:
 
 @pytest.fixture(scope="module")
 def closed(wiener: ModelArtifact) -> ClosedLoopRun:
-    return close_loop(DAY_0, wiener, trials=30)
+    return run_in_process(DAY_0, wiener, trials=30)
 
 
 def test_the_loop_closes(closed: ClosedLoopRun) -> None:
@@ -47,13 +47,13 @@ def test_the_loop_closes(closed: ClosedLoopRun) -> None:
     assert scores.success >= 0.9
     assert scores.bits_per_s is not None
     assert scores.bits_per_s > 0.8
-    told = score_session(closed.session)
-    assert (told.trials, told.successes) == (30, scores.successes)
-    assert told.bits_per_s == pytest.approx(scores.bits_per_s, rel=1e-4)
+    from_file = score_session(closed.session)
+    assert (from_file.trials, from_file.successes) == (30, scores.successes)
+    assert from_file.bits_per_s == pytest.approx(scores.bits_per_s, rel=1e-4)
 
 
 def test_the_same_twice(closed: ClosedLoopRun, wiener: ModelArtifact) -> None:
-    again = close_loop(DAY_0, wiener, trials=30)
+    again = run_in_process(DAY_0, wiener, trials=30)
     assert again.scores == closed.scores
     assert again.session.events is not None
     assert closed.session.events is not None
@@ -61,20 +61,18 @@ def test_the_same_twice(closed: ClosedLoopRun, wiener: ModelArtifact) -> None:
 
 
 def test_a_cut_loop_scores_nothing(wiener: ModelArtifact) -> None:
-    scores = close_loop(DAY_0, wiener, trials=10, cut=True).scores
+    scores = run_in_process(DAY_0, wiener, trials=10, cut=True).scores
     assert (scores.trials, scores.successes) == (10, 0)
 
 
-def test_a_cursor_that_comes_300_ms_late_costs_success_or_time(
-    closed: ClosedLoopRun, wiener: ModelArtifact
-) -> None:
-    late = close_loop(DAY_0, wiener, trials=30, held_back_s=0.3).scores
+def test_a_cursor_delay_of_300_ms_costs_success(closed: ClosedLoopRun, wiener: ModelArtifact) -> None:
+    late = run_in_process(DAY_0, wiener, trials=30, held_back_s=0.3).scores
     assert late.success is not None
     assert closed.scores.success is not None
     assert late.success < closed.scores.success - 0.1
-    # The same by the subject's own eyes.
+    # The same with a slower subject.
     slow = replace(DAY_0, subject=SubjectSettings(delay_s=0.4))
-    assert (close_loop(slow, wiener, trials=30).scores.success or 0.0) < closed.scores.success - 0.1
+    assert (run_in_process(slow, wiener, trials=30).scores.success or 0.0) < closed.scores.success - 0.1
 
 
 def test_a_month_later_it_fails_more(wiener: ModelArtifact, tmp_path: Path) -> None:
@@ -84,19 +82,19 @@ def test_a_month_later_it_fails_more(wiener: ModelArtifact, tmp_path: Path) -> N
         if seed != DAY_0.seed:
             write_session(tmp_path / "open.h5", open_loop_session(of, 120.0))
             own = fit_sessions([tmp_path / "open.h5"], "wiener", 0.02).artifact
-        success.append(close_loop(on_day(of, 30), own, trials=20).scores.success or 0.0)
+        success.append(run_in_process(on_day(of, 30), own, trials=20).scores.success or 0.0)
     assert np.mean(success) < 0.75, success
 
 
 def test_a_filter_refit_to_the_closed_loop_closes_it_again(wiener: ModelArtifact, tmp_path: Path) -> None:
     of = on_day(DAY_0, 3)
-    write_session(tmp_path / "closed.h5", close_loop(of, wiener, trials=60).session)
+    write_session(tmp_path / "closed.h5", run_in_process(of, wiener, trials=60).session)
     labels = FitSettings(labels="refit")
     refit = fit_sessions([tmp_path / "closed.h5"], "wiener", 0.02, settings=labels).artifact
     assert [output.name for output in refit.outputs] == ["vx", "vy"]
-    # The speed of the task, holds and corrections included, is a careful one: it takes a gain.
+    # The mean speed of the task includes holds and corrections, so it needs a gain.
     faster = OutputSettings(control="velocity", scale=4.0, units="mm")
-    scores = close_loop(on_day(of, 3, 1), refit, trials=20, output=faster).scores
+    scores = run_in_process(on_day(of, 3, 1), refit, trials=20, output=faster).scores
     assert scores.success is not None
     assert scores.success >= 0.6
 
@@ -107,11 +105,11 @@ def test_velocities_alone_and_an_output_stage_close_it_too(session: Path, wiener
         (velocity, None),
         (wiener, OutputSettings(control="fusion", fusion_s=0.3, workspace=((-160, 160), (-160, 160)))),
     ):
-        scores = close_loop(DAY_0, artifact, trials=20, output=output).scores
+        scores = run_in_process(DAY_0, artifact, trials=20, output=output).scores
         assert scores.success is not None
         assert scores.success >= 0.7
 
 
 def test_a_model_of_another_array_is_refused(wiener: ModelArtifact) -> None:
     with pytest.raises(RtdecodeError, match="the model has 64 channels, the subject 12"):
-        close_loop(replace(DAY_0, array=ArraySettings(n_channels=12)), wiener, trials=1)
+        run_in_process(replace(DAY_0, array=ArraySettings(n_channels=12)), wiener, trials=1)

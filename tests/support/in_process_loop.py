@@ -1,10 +1,10 @@
-"""A simulated subject in closed loop with a decoder, in this process and as fast as it goes.
+"""A simulated subject in closed loop with a decoder, in this process and faster than real time.
 
-    run = close_loop(SimulatedDay(day=0), read_artifact("sim.safetensors"), trials=40)
+    run = run_in_process(SimulatedDay(day=0), read_artifact("sim.safetensors"), trials=40)
     run.scores.success, run.scores.bits_per_s
 
-Spikes are binned on the model's grid, each bin is decoded when it is over, and the cursor moves then: what
-`serve` and `rtdecode subject` do over streams, but for a fraction of a millisecond.
+Spikes are counted in the model's bins, each bin is decoded at its end, and the cursor moves then: the same as
+`serve` and `rtdecode subject` over streams, except for a fraction of a millisecond.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ MAX_COUNT = 255
 
 @dataclass(frozen=True)
 class ClosedLoopRun:
-    """What came of it: the scores, and the whole session."""
+    """Scores, and the whole session."""
 
     scores: Scores
     session: Session
 
 
-def close_loop(
+def run_in_process(
     of: SimulatedDay,
     artifact: ModelArtifact,
     *,
@@ -48,27 +48,33 @@ def close_loop(
     held_back_s: float = 0.0,
     cut: bool = False,
 ) -> ClosedLoopRun:
-    """Let a subject steer a decoder until some trials are done.
+    """Let a subject steer a decoder until it has done some trials.
 
     Args:
-        of: the day.
-        artifact: the model; its bins are whole milliseconds wide.
-        trials: how many.
-        longest_s: end then at the latest, subject's time.
-        output: of an output stage, None for none.
-        held_back_s: the cursor comes so much later.
-        cut: the cursor does not move: the loop is open.
+        of: the subject on one day.
+        artifact: the model; its bin width is a multiple of 1 ms.
+        trials: number of trials.
+        longest_s: simulated time after which the loop ends anyway, s.
+        output: settings of an output stage, or None.
+        held_back_s: added delay of the cursor, s.
+        cut: True to leave the cursor where it is, so that the loop is open.
 
     Raises:
-        RtdecodeError: the model has another number of channels, other bins, or decodes no cursor.
+        RtdecodeError: the model's channels or bin width do not fit, or it decodes no cursor.
     """
     if artifact.n_channels != of.n_channels:
         raise RtdecodeError(
-            f"the model has {artifact.n_channels} channels, the subject {of.n_channels}", where="model"
+            f"the model has {artifact.n_channels} channels, the subject {of.n_channels}",
+            where="model",
+            fix="use a model and a subject of the same array",
         )
     ticks = round(artifact.bin_width_s / TICK_S)
     if abs(ticks * TICK_S - artifact.bin_width_s) > 1e-9:
-        raise RtdecodeError(f"its bins of {artifact.bin_width_s} s are not whole milliseconds", where="model")
+        raise RtdecodeError(
+            f"its bin width of {artifact.bin_width_s} s is not a multiple of 1 ms",
+            where="model",
+            fix="use a model of another bin width",
+        )
     decoder = load_decoder(artifact)
     stage = None if output is None else OutputStage(output, artifact.outputs, artifact.bin_width_s, "output")
     source = choose_source(
@@ -95,7 +101,9 @@ def close_loop(
         if cut:
             continue
         coming.append(
-            shown.take(value.tolist(), None if stage is None else stage.value.tolist(), artifact.bin_width_s)
+            shown.update(
+                value.tolist(), None if stage is None else stage.value.tolist(), artifact.bin_width_s
+            )
         )
         cursor = coming.popleft()
     return ClosedLoopRun(experiment.scores(), record.session())
