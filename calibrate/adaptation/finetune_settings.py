@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.calibrate.training.settings import TrainingSettings
 
 WINDOW_S, WARMUP_S = 6.4, 0.8
@@ -30,7 +31,7 @@ class FinetuneSettings:
     learning_rate: float = 3e-3
     pull: float = 0.0
     only: tuple[str, ...] = ()
-    validation_fraction: float = 0.2
+    validation_fraction: float = LAST_FIFTH
     validate_every: int = 20
     validate_until: float = 0.4
     tolerance: float = 0.05

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.channels.statistics import remember, with_memory
+from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
 from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import (
@@ -53,6 +53,6 @@ def fit_network(
     logs = train_members(nets, recordings, training, run)
     artifacts = []
     for name, counts, targets in days:
-        kept = remember(counts, targets, width_s, nets[0].read_in.count_max)
-        artifacts.append(with_memory(export_members(nets, name, width_s, outputs), kept))
+        kept = channel_tensors(counts, targets, width_s, nets[0].read_in.count_max)
+        artifacts.append(with_statistics(export_members(nets, name, width_s, outputs), kept))
     return artifacts, logs

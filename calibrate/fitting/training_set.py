@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import Output
 from rtdecode.calibrate.data.refit_labels import RECORDED
+from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.calibrate.training.settings import ONE_DAY, ONE_DAY_TRAINING, Sizes, TrainingSettings
 
 
@@ -25,7 +26,7 @@ class FitSettings:
         sizes, training: of a network.
     """
 
-    holdout: float = 0.2
+    holdout: float = LAST_FIFTH
     labels: str = RECORDED
     blocks: Sequence[str] = ()
     steady_state: bool = False
