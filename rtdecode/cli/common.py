@@ -79,7 +79,7 @@ def whole_lines() -> Iterator[None]:
 
 
 @contextmanager
-def needs_training_packages(what: str, command: str) -> Iterator[None]:
+def needs_training_packages(what: str, command: str, extra: str = "train") -> Iterator[None]:
     """Around the imports of a command that trains: what the extra `train` brings may not be there.
 
     Raises:
@@ -93,7 +93,7 @@ def needs_training_packages(what: str, command: str) -> Iterator[None]:
         raise RtdecodeError(
             f"{what} needs {error.name}, which is not installed",
             where=command,
-            fix="pip install 'rtdecode[train]'",
+            fix=f"pip install 'rtdecode[{extra}]'",
         ) from None
 
 

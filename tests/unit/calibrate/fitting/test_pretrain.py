@@ -19,7 +19,7 @@ import torch
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import simulation as spikesimulation
 from rtdecode.calibrate.adaptation.start import choose_start
-from rtdecode.calibrate.evaluation.fewshot.plan import check_asked
+from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings, check_settings
 from rtdecode.calibrate.fitting import pretrain
 from rtdecode.calibrate.fitting.pretrain import AUXILIARY_EVERY, pretrain_sessions, spread_days
 from rtdecode.calibrate.training import build as networks
@@ -134,8 +134,8 @@ def test_one_that_looks_ahead_is_validated_whole_and_has_no_decoder(days: list[P
         load_decoder(again)
     with pytest.raises(RtdecodeError, match=r"ahead\.safetensors: looks ahead .* Fix: name a model that"):
         choose_start(read_session(days[3]), str(path), None)
-    with pytest.raises(RtdecodeError, match="looks ahead in time, and few-shot decodes as serve does"):
-        check_asked([again], [0.0], "last", [0])
+    with pytest.raises(RtdecodeError, match="is non-causal, and few-shot decodes as serve does"):
+        check_settings([again], FewShotSettings())
 
 
 def test_only_alignnets_simulate_and_no_day_validates_them(days: list[Path]) -> None:

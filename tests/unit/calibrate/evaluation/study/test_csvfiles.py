@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import made_up_study
+from studies import simulated_study
 
 from rtdecode.calibrate.evaluation.study.csvfiles import results_csv, summary_csv
 from rtdecode.calibrate.evaluation.study.rows import (
@@ -25,7 +25,7 @@ from rtdecode.calibrate.evaluation.study.rows import (
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return made_up_study(tmp_path_factory.mktemp("study"), n_bins=300, kinds=["gru", "alignnet"])
+    return simulated_study(tmp_path_factory.mktemp("study"), n_bins=300, kinds=["gru", "alignnet"])
 
 
 def read(text: str) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from studies import SESSIONS, made_up_study
+from studies import SESSIONS, simulated_study
 
 from rtdecode.calibrate.evaluation.study.glossary import CAPTIONS
 from rtdecode.calibrate.evaluation.study.page import About, study_page
@@ -26,7 +26,7 @@ ABOUT = About(
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return made_up_study(tmp_path_factory.mktemp("study"), n_channels=16, n_bins=300)
+    return simulated_study(tmp_path_factory.mktemp("study"), n_channels=16, n_bins=300)
 
 
 def parsed(page: str) -> ET.Element:

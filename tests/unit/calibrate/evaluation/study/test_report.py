@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
-from studies import made_up_study
+from studies import simulated_study
 
 from rtdecode.calibrate.evaluation.study.csvfiles import results_csv, summary_csv
 from rtdecode.calibrate.evaluation.study.figures.scores import scores_figure
@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[Row]:
-    return made_up_study(folder, kinds=["gru", "alignnet"], n_channels=32, n_bins=600)
+    return simulated_study(folder, kinds=["gru", "alignnet"], n_channels=32, n_bins=600)
 
 
 @pytest.fixture(scope="module")

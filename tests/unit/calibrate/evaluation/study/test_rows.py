@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import made_up_study
+from studies import simulated_study
 
 from rtdecode.calibrate.evaluation.study.rows import (
     COLUMNS,
@@ -30,7 +30,7 @@ from rtdecode.calibrate.evaluation.study.rows import (
 
 @pytest.fixture(scope="module")
 def row(tmp_path_factory: pytest.TempPathFactory) -> Row:
-    study = made_up_study(
+    study = simulated_study(
         tmp_path_factory.mktemp("study"), sessions=["day1"], seeds=[0], kinds=["gru"], n_bins=200
     )
     return next(row for row in study if row["direction"] == DECODING)
@@ -71,7 +71,7 @@ def test_rows_without_a_number_do_not_count(row: Row) -> None:
 
 
 def test_a_column_is_of_its_protocol_direction_and_split(tmp_path: Path) -> None:
-    rows = made_up_study(tmp_path, kinds=["gru", "alignnet"], n_bins=300)
+    rows = simulated_study(tmp_path, kinds=["gru", "alignnet"], n_bins=300)
     assert main_split(rows) == "chronological"
     for column in COLUMNS:
         for form in forms_of(rows):

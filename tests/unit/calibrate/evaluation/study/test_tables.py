@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import SESSIONS, made_up_study
+from studies import SESSIONS, simulated_study
 
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, DECODING, SIMULATION, SINGLE_DAY, Row, pick
 from rtdecode.calibrate.evaluation.study.tables import Block, cost_blocks, output_blocks, score_blocks
@@ -15,7 +15,7 @@ from rtdecode.cli.common import table
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return made_up_study(tmp_path_factory.mktemp("study"), n_bins=300)
+    return simulated_study(tmp_path_factory.mktemp("study"), n_bins=300)
 
 
 def by_kind(block: Block) -> dict[str, list[str]]:
@@ -135,6 +135,6 @@ def test_costs_are_medians_and_dashes(rows: list[Row]) -> None:
 
 
 def test_a_study_of_made_up_traces_has_them_all(rows: list[Row], tmp_path: Path) -> None:
-    few = made_up_study(tmp_path, sessions=["only"], kinds=["alignnet"], seeds=[3], n_bins=120)
+    few = simulated_study(tmp_path, sessions=["only"], kinds=["alignnet"], seeds=[3], n_bins=120)
     assert {row["trace"] for row in few} == {f"jobs/{row['job']}.npz" for row in few}
     assert all((tmp_path / str(row["trace"])).is_file() for row in few)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import BIN_WIDTH_S, SESSIONS, made_up_study
+from studies import BIN_WIDTH_S, SESSIONS, simulated_study
 
 from rtdecode.calibrate.evaluation.study.figures.cases import (
     Trace,
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[Row]:
-    return made_up_study(folder, kinds=["gru", "alignnet"], n_bins=600)
+    return simulated_study(folder, kinds=["gru", "alignnet"], n_bins=600)
 
 
 def test_the_causal_alignnet_of_the_last_part_is_shown(folder: Path, rows: list[Row]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from studies import made_up_study
+from studies import simulated_study
 
 from rtdecode.calibrate.evaluation.study.figures import firing as studyfiringfigure
 from rtdecode.calibrate.evaluation.study.figures import scores as studyscorefigure
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[Row]:
-    return made_up_study(folder, kinds=["gru", "alignnet"], n_channels=20, n_bins=600)
+    return simulated_study(folder, kinds=["gru", "alignnet"], n_channels=20, n_bins=600)
 
 
 @pytest.fixture
