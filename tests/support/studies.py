@@ -37,7 +37,7 @@ def simulated_study(
     n_bins: int = 1500,
     random_split: bool = True,
 ) -> list[Row]:
-    """Rows of all kinds, causalities, protocols and directions; traces of AlignNet's jobs in `folder`/jobs."""
+    """Rows of all kinds, causalities, protocols and directions; traces of AlignNets in `folder`/jobs."""
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
     causalities = {"alignnet": ("causal", "offline", "offline-2d"), "kalman": ("causal",)}
     splits = ("chronological", "random") if random_split else ("chronological",)
