@@ -136,8 +136,8 @@ def output_blocks(frames: StudyFrames) -> list[Block]:
                             first = ""
                 if body:
                     headings = ["kind", "held out", *(heading for heading, _ in columns)]
-                    title_of = f"{title}: {CAUSALITIES.get(causality, causality)}, {direction}"
-                    blocks.append(Block(title_of, headings, body))
+                    block_title = f"{title}: {CAUSALITIES.get(causality, causality)}, {direction}"
+                    blocks.append(Block(block_title, headings, body))
     return _noted(blocks, _READ_OUTPUTS)
 
 
@@ -161,7 +161,7 @@ def cost_blocks(frames: StudyFrames) -> list[Block]:
                 ]
                 body.append(cells)
         if body:
-            headings = ["kind", "form", *_COST_HEADINGS, *(f"s {each}" for each in protocols), "jobs"]
+            headings = ["kind", "causality", *_COST_HEADINGS, *(f"s {each}" for each in protocols), "jobs"]
             blocks.append(Block(f"Cost, {direction}", headings, body))
     return _noted(blocks, _READ_COSTS)
 
@@ -236,6 +236,6 @@ _READ_OUTPUTS = (
 )
 
 _READ_COSTS = (
-    "medians over jobs; MACs, ACs and µs of one bin; sparsity: part of the neurons' bins without a spike;\n"
+    "medians over jobs; MACs, ACs and µs of one bin; sparsity: fraction of the neurons' bins without a spike;\n"
     "s: seconds of training"
 )

@@ -40,7 +40,7 @@ def pretrain(
     form: Annotated[
         str,
         typer.Option(
-            help="causal; or offline, which looks ahead (alignnet): for `simulate` and `evaluate`, no daemon "
+            help="causal; or offline, which looks ahead (alignnet): for `simulate` and `study`, no daemon "
             "can serve it."
         ),
     ] = "causal",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -20,11 +22,7 @@ N_CHANNELS, N_OUTPUTS, BIN_WIDTH_S = 96, 4, 0.064
 @pytest.mark.parametrize(
     ("kind", "causality"),
     [
-        *(
-            (kind, causality)
-            for kind in ("resnet", "resnet-unet", "alignnet")
-            for causality in ("causal", "offline")
-        ),
+        *itertools.product(("resnet", "resnet-unet", "alignnet"), ("causal", "offline")),
         ("alignnet", "offline-2d"),
     ],
 )

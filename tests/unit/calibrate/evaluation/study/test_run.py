@@ -55,7 +55,7 @@ def jobs_of(days: list[Path], **changes: Any) -> list[Job]:
     return plan(days, StudySettings(**(asked | changes)))
 
 
-def test_the_last_fifth_of_a_day_is_scored_and_nothing_after_its_start_is_trained_on(
+def test_the_last_fifth_of_a_day_is_scored_and_not_trained_on(
     days: list[Path],
 ) -> None:
     data = study_set(jobs_of(days[:1])[0])

@@ -59,9 +59,7 @@ def with_score(row: Row, kind: str, score: float | None, day: str = "a", base: s
     return {**row, "kind": kind, "r2_mean": score, "test": [day], "base": base}
 
 
-def test_the_best_is_marked_among_those_trained_and_scored_alike(
-    rows: list[Row], frames: StudyFrames
-) -> None:
+def test_the_best_of_those_trained_and_scored_alike_is_marked(rows: list[Row], frames: StudyFrames) -> None:
     row = pick(rows, protocol=CROSS_DAY, direction=DECODING, causality="causal", name="gru")[0]
     study = [
         with_score(row, kind, score, day) for kind, score in (("gru", 0.5), ("mlp", 0.6)) for day in "ab"
@@ -112,8 +110,8 @@ def test_outputs_are_grouped_by_test_set(rows: list[Row], frames: StudyFrames) -
         vx = {
             day: np.mean([
                 row["r2"][2]
-                for row in pick(rows, protocol=SINGLE_DAY, split=split, direction=DECODING, causality="causal")
-                if row["kind"] == "gru" and row["test"] == [day]
+                for row in pick(rows, protocol=SINGLE_DAY, split=split, direction=DECODING)
+                if (row["kind"], row["form"], row["test"]) == ("gru", "causal", [day])
             ])
             for day in SESSIONS
         }  # fmt: skip
