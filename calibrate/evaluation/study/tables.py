@@ -89,7 +89,7 @@ def score_blocks(frames: StudyFrames) -> list[Block]:
     rows = frames.rows
     split = main_split(rows)
     test_set = TEST_SETS[SINGLE_DAY, split]
-    suffix = f" (single day: the {test_set} held out)" if SINGLE_DAY in protocols_of(rows) else ""
+    suffix = f" (single day: tested on the {test_set})" if SINGLE_DAY in protocols_of(rows) else ""
     columns = columns_of(rows)
     blocks = []
     for causality in causalities_of(rows):
@@ -135,7 +135,7 @@ def output_blocks(frames: StudyFrames) -> list[Block]:
                             body.append([Cell(first), Cell(test_set), *means])
                             first = ""
                 if body:
-                    headings = ["kind", "held out", *(heading for heading, _ in columns)]
+                    headings = ["kind", "test set", *(heading for heading, _ in columns)]
                     block_title = f"{title}: {CAUSALITIES.get(causality, causality)}, {direction}"
                     blocks.append(Block(block_title, headings, body))
     return _noted(blocks, _READ_OUTPUTS)
@@ -236,6 +236,6 @@ _READ_OUTPUTS = (
 )
 
 _READ_COSTS = (
-    "medians over jobs; MACs, ACs and µs of one bin; sparsity: fraction of the neurons' bins without a spike;\n"
-    "s: seconds of training"
+    "medians over jobs; MACs, ACs and µs of one bin; sparsity: fraction of the neurons' bins without\n"
+    "a spike; s: seconds of training"
 )

@@ -77,7 +77,7 @@ def test_across_days_no_behaviour_of_the_test_day_is_trained_on(days: list[Path]
     assert all((day.train_bins == day.recorded.known).all() for day in data.days[:2])
     assert not (data.test.norm_bins & data.test_bins).any()
     single = study_set(jobs_of(days[2:])[0])
-    np.testing.assert_array_equal(data.test_bins, single.held_out)
+    np.testing.assert_array_equal(data.test_bins, single.test_bins)
 
 
 @given(st.integers(50, 3000), st.floats(0.01, 0.2), st.integers(0, 50))
@@ -194,28 +194,28 @@ def test_a_job_that_fails_is_named_and_the_others_are_cached(
 
 def test_the_command_writes_rows_tables_figures_and_a_page(days: list[Path], tmp_path: Path) -> None:
     bases, models = [], {}
-    for direction, form, what in (
+    for direction, causality, what in (
         ("decode", "causal", "spikes to behaviour"),
         ("simulate", "causal", "behaviour to spikes"),
         ("simulate", "offline", "behaviour to spikes"),
     ):
         small = pretrain_sessions(
-            days[:2], bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, form=form
+            days[:2], bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, form=causality
         )
-        path = tmp_path / f"{direction}-{form}.safetensors"
+        path = tmp_path / f"{direction}-{causality}.safetensors"
         write_artifact(path, small.artifact)
         bases += ["--base", str(path)]
-        models[small.artifact.model_id] = (form, what)
+        models[small.artifact.model_id] = (causality, what)
     line = [
         "study", *map(str, days), "--kinds",
-        "wiener,mlp,alignnet", "--forms", "causal,offline", "--bin-width", str(WIDTH_S), "--steps", "2",
+        "wiener,mlp,alignnet", "--causality", "causal,offline", "--bin-width", str(WIDTH_S), "--steps", "2",
         "--members", "1", *bases, "--output", str(tmp_path / "study"), "--json",
     ]  # fmt: skip
     result = CliRunner().invoke(app, line)
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
     assert rows == json.loads((tmp_path / "study" / "results.json").read_text())
-    # Four tests (3 + 1), three kinds both ways and in both forms; each base its own way.
+    # Four tests (3 + 1), three kinds in both directions and causalities; each base in its own.
     assert len(rows) == 4 * 3 * 2 * 2 + 3
     for row in rows:
         for key in ("kind", "causal", "protocol", "train", "test", "minutes", "seed", "direction", "outputs"):

@@ -100,11 +100,11 @@ def test_where_only_the_random_split_was_made_the_table_says_so(rows: list[Row],
 def test_outputs_are_grouped_by_test_set(rows: list[Row], frames: StudyFrames) -> None:
     blocks = {block.title: block for block in output_blocks(frames)}
     behavior = blocks["R²: causal, spikes to behaviour"]
-    assert behavior.headings == ["kind", "held out", "x", "y", "vx", "vy", "mean", "weighted"]
+    assert behavior.headings == ["kind", "test set", "x", "y", "vx", "vy", "mean", "weighted"]
     lines = [[str(cell) for cell in row] for row in behavior.rows]
-    held_out = ("last 20 %", "random 20 %", "next day")
+    test_sets = ("last 20 %", "random 20 %", "next day")
     place = next(i for i, line in enumerate(lines) if line[0] == "gru")
-    assert tuple(line[1] for line in lines[place : place + 3]) == held_out
+    assert tuple(line[1] for line in lines[place : place + 3]) == test_sets
     assert [line[0] for line in lines[place : place + 4]] == ["gru", "", "", "mlp"]
     for line, split in zip(lines[place:], ("chronological", "random"), strict=False):
         vx = {
@@ -117,7 +117,7 @@ def test_outputs_are_grouped_by_test_set(rows: list[Row], frames: StudyFrames) -
         }  # fmt: skip
         assert line[4] == f"{np.mean(list(vx.values())):.3f}"
     spikes = blocks["PCC: offline, behaviour to spikes"]
-    assert spikes.headings == ["kind", "held out", "mean", "pooled"]
+    assert spikes.headings == ["kind", "test set", "mean", "pooled"]
     assert [block.note != "" for block in output_blocks(frames)].count(True) == 1
 
 
