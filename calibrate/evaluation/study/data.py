@@ -149,7 +149,7 @@ def _day(
     good = (mean >= DEAD_BELOW_HZ * bin_width_s) & (sd > 0)
     if not good.any():
         raise RtdecodeError(
-            f"no channel fires at {DEAD_BELOW_HZ} Hz or more",
+            f"has no channel with spikes at {DEAD_BELOW_HZ} Hz or more",
             where=str(recorded.path),
             fix="use a session with spikes",
         )
