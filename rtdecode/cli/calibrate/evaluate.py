@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
 from rtdecode.cli.common import (
     JSON_HELP,
     needs_training_packages,
@@ -51,17 +52,8 @@ class EvaluateCommand(TyperCommand):
 
 
 def evaluate(
-    sessions: Annotated[
-        list[Path],
-        typer.Argument(help="Session files (.h5), in the order of their days.", metavar="SESSION…"),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for results.json and few-shot.png. Its jobs/ caches each finished job, so that the "
-            "same command with the same folder computes only what is missing."
-        ),
-    ],
+    sessions: Sessions,
+    output: Output,
     base: Annotated[
         list[str] | None,
         typer.Option(help="Model made by `rtdecode pretrain`, a file or a name; may be given several times."),
@@ -81,22 +73,9 @@ def evaluate(
             help="Part of the day that is labelled: last (just before the test fifth) or first.",
         ),
     ] = LABELLED[0],
-    seeds: Annotated[int, typer.Option(help="Number of random seeds of training.", min=1, max=100)] = 1,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of jobs at a time on this machine; 0: in this process. Default: one for each core, "
-            "or one where there is a GPU to train on.",
-            min=0,
-        ),
-    ] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of a Dask scheduler whose workers run the jobs instead of this machine.",
-            metavar="ADDRESS",
-        ),
-    ] = None,
+    seeds: Seeds = 1,
+    workers: NWorkers = None,
+    dask: Dask = None,
     device: Annotated[
         str, typer.Option(help="Device to train on: auto (a GPU if there is one), cpu, cuda …")
     ] = "auto",
@@ -107,10 +86,6 @@ def evaluate(
 
     An interrupted evaluation resumes when the same command is run again.
     """
-    if dask is not None and workers is not None:
-        raise typer.BadParameter(
-            "a cluster has its own number of workers; leave it out", param_hint="--workers"
-        )
     given = _minutes(minutes)
     chosen = split_names(kinds) or ()
     if not set(chosen) <= set(KINDS):
@@ -120,7 +95,8 @@ def evaluate(
     with needs_training_packages("evaluating networks", "evaluate"):
         from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings
         from rtdecode.calibrate.evaluation.fewshot.run import few_shot
-        from rtdecode.calibrate.evaluation.runner import Workers
+
+        runs_on = chosen_workers(workers, dask)
     from rtdecode.calibrate.evaluation.fewshot.report import draw, table_rows
 
     files = _files(base or [], chosen)
@@ -129,7 +105,7 @@ def evaluate(
         minutes=given, labelled=labelled, seeds=range(seeds), wiener="wiener" in chosen, device=device
     )
     with progress_bar() as progress:
-        done = few_shot(sessions, files, output, settings, workers=Workers(workers, dask), progress=progress)
+        done = few_shot(sessions, files, output, settings, workers=runs_on, progress=progress)
     document = [score.as_json() for score in done.scores]
     replace_file(output / "results.json", (jsonlib.dumps(document, indent=1) + "\n").encode())
     if done.scores:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
 from rtdecode.cli.common import (
     JSON_HELP,
     needs_training_packages,
@@ -31,17 +32,8 @@ DEFAULT_BIN_WIDTH_S = 0.02
 
 
 def study(
-    sessions: Annotated[
-        list[Path],
-        typer.Argument(help="Session files (.h5), in the order of their days.", metavar="SESSION…"),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for results.json, tables, figures and the report. Its jobs/ caches each finished "
-            "job, so that the same command with the same folder computes only what is missing."
-        ),
-    ],
+    sessions: Sessions,
+    output: Output,
     protocol: Annotated[
         str, typer.Option(help="Protocols: single-day, cross-day or both, separated by a comma.")
     ] = "single-day,cross-day",
@@ -67,7 +59,7 @@ def study(
     splits: Annotated[
         str, typer.Option(help="Splits of a single day: chronological, random, or both.")
     ] = "chronological",
-    seeds: Annotated[int, typer.Option(help="Number of random seeds of training.", min=1, max=100)] = 1,
+    seeds: Seeds = 1,
     bin_width: Annotated[
         float | None,
         typer.Option(help="Bin width, s. Default: that of the first session's counts, or 0.02."),
@@ -80,36 +72,19 @@ def study(
         int | None,
         typer.Option(help="Number of networks in the ensemble of each kind. Default: 1.", min=1, max=16),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Number of jobs at a time on this machine; 0: in this process. Default: one for each core.",
-            min=0,
-        ),
-    ] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            help="Address of a Dask scheduler whose workers run the jobs instead of this machine.",
-            metavar="ADDRESS",
-        ),
-    ] = None,
+    workers: NWorkers = None,
+    dask: Dask = None,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Compare the paper's decoders, in both directions, within a day and across days.
 
     An interrupted study resumes when the same command is run again.
     """
-    if dask is not None and workers is not None:
-        raise typer.BadParameter(
-            "a cluster has its own number of workers; leave it out", param_hint="--workers"
-        )
     chosen = split_names(directions) or ()
     if not set(chosen) <= set(DIRECTIONS):
         raise typer.BadParameter(f"use {' or '.join(DIRECTIONS)}", param_hint="--directions")
     with needs_training_packages("the study", "study", extra="train,study"):
         from rtdecode.calibrate.data.sessions import read_all, synthetic_notes
-        from rtdecode.calibrate.evaluation.runner import Workers
         from rtdecode.calibrate.evaluation.study.frames import study_frames
         from rtdecode.calibrate.evaluation.study.learners import base_of
         from rtdecode.calibrate.evaluation.study.page import About
@@ -120,6 +95,8 @@ def study(
         from rtdecode.calibrate.evaluation.study.run import run_study
         from rtdecode.calibrate.evaluation.study.tables import cost_blocks, score_blocks
         from rtdecode.calibrate.training.checkpoint import versions
+
+        runs_on = chosen_workers(workers, dask)
     from rtdecode.model_store import find_model
     from rtdecode.session.read import read_session
 
@@ -147,7 +124,7 @@ def study(
         )
         jobs = plan(sessions, settings, [base_of(Path(find_model(name))) for name in base or []])
         make_folder(output)
-        done = run_study(jobs, output, workers=Workers(workers, dask), progress=progress)
+        done = run_study(jobs, output, workers=runs_on, progress=progress)
     about = About(
         command=shlex.join(["rtdecode", *sys.argv[1:]]),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
