@@ -1,1 +1,1 @@
-"""Jobs that score models, kept on disk as soon as they are done."""
+"""Evaluation of models: jobs in parallel, cached on disk."""

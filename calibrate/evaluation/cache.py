@@ -1,6 +1,6 @@
-"""Jobs whose results are kept in a folder, so that the same command goes on where it was interrupted.
+"""Jobs with results cached in a folder: an interrupted command resumes where it stopped.
 
-done = run_kept(do_job, ids, jobs, kept=read_result, keep=write_result, workers=2)
+done = run_cached(do_job, {job.id: job for job in jobs}, store, workers=Workers(2))
 done.results, done.missing
 """
 
@@ -8,104 +8,113 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from rtdecode.calibrate.data.sessions import file_sha256
-from rtdecode.calibrate.evaluation.runner import Failure, run_jobs
+from rtdecode.calibrate.evaluation.runner import Failure, Workers, run_jobs
 from rtdecode.errors import RtdecodeError
 
 JOBS = "jobs"
-"""Of the folder that a command writes to, the one where its jobs are kept."""
+"""Name of the folder of cached jobs inside a command's output folder."""
 
 Progress = Callable[[str, float], None]
-"""Called with what is being done and how much of the whole is done, 0 to 1."""
+"""Called with a description of the current work and the fraction of all work that is done, 0 to 1."""
 
 
 class Named(Protocol):
-    """A job that people can tell from the others."""
+    """A job with a name to print."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Description for messages."""
 
 
 Item = TypeVar("Item", bound=Named)
 Result = TypeVar("Result")
-Kept = TypeVar("Kept")
+ResultIn = TypeVar("ResultIn", contravariant=True)
+Cached = TypeVar("Cached")
+CachedOut = TypeVar("CachedOut", covariant=True)
+
+
+class Store(Protocol[ResultIn, CachedOut]):
+    """Where results are cached."""
+
+    def read(self, job_id: str) -> CachedOut | None:
+        """The cached result of a job; None if it is missing or damaged."""
+
+    def write(self, job_id: str, result: ResultIn) -> CachedOut:
+        """Cache a result, completely or not at all, and return it as `read` does.
+
+        Raises:
+            RtdecodeError: it cannot be written.
+        """
 
 
 @dataclass(frozen=True, eq=False)
-class Done(Generic[Kept]):
-    """What came of the jobs.
+class Done(Generic[Cached]):
+    """Results of the jobs.
 
     Attributes:
-        results: of the finished ones by their ids, in the order of the jobs.
-        missing: of the others, what each was and why it is missing.
-        computed: how many were done now; the others were there.
+        results: of the finished jobs by id, in the order of the jobs.
+        missing: the name of each job without a result, and the reason.
+        computed: number of jobs computed in this call; the others were cached.
     """
 
-    results: dict[str, Kept]
+    results: dict[str, Cached]
     missing: list[str]
     computed: int
 
 
-def run_kept(
+def run_cached(
     work: Callable[[Item], Result],
-    ids: Sequence[str],
-    items: Sequence[Item],
+    jobs: Mapping[str, Item],
+    store: Store[Result, Cached],
     *,
-    kept: Callable[[str], Kept | None],
-    keep: Callable[[str, Result], Kept],
-    workers: int | None = None,
-    dask: str | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
-) -> Done[Kept]:
-    """Do all jobs that are not kept yet, and keep each as soon as it is done.
+) -> Done[Cached]:
+    """Run all jobs that are not cached yet, and cache each as soon as it is done.
 
-    One that fails costs itself alone. Two with one id are one job.
+    A job that fails does not affect the others.
 
     Args:
-        work: does a job, see `run_jobs`.
-        ids: of the jobs; each says all that decides over the result.
-        items: the jobs.
-        kept: what is kept of a job, by its id; None where it is not done, or what is there is not whole.
-        keep: puts what came of a job where `kept` finds it, all of it or nothing, and returns the same.
-        workers, dask: see `run_jobs`.
-        progress: told how far the work is.
+        work: computes the result of a job, see `run_jobs`.
+        jobs: by id; an id identifies everything that determines the result (`id_of`).
+        store: the cache.
+        workers: see `run_jobs`.
+        progress: called after each job.
 
     Raises:
-        RtdecodeError: no Dask scheduler answers, or as `keep`.
+        RtdecodeError: no Dask scheduler answers, or as `Store.write`.
     """
     report: Progress = progress if progress is not None else _ignore
-    named = dict(zip(ids, items, strict=True))
-    found = {job_id: kept(job_id) for job_id in named}
+    found = {job_id: store.read(job_id) for job_id in jobs}
     results = {job_id: result for job_id, result in found.items() if result is not None}
-    todo = [job_id for job_id in named if job_id not in results]
+    todo = [job_id for job_id in jobs if job_id not in results]
     failed: dict[str, str] = {}
-    report(f"{len(results)} of {len(named)} jobs were done before", len(results) / max(1, len(named)))
-    items_todo = [named[job_id] for job_id in todo]
-    with closing(run_jobs(work, items_todo, workers=workers, dask=dask)) as outcomes:
+    report(f"{len(results)} of {len(jobs)} jobs were done before", len(results) / max(1, len(jobs)))
+    with closing(run_jobs(work, [jobs[job_id] for job_id in todo], workers)) as outcomes:
         for index, outcome in outcomes:
             job_id = todo[index]
             if isinstance(outcome, Failure):
                 failed[job_id] = outcome.reason
             else:
-                results[job_id] = keep(job_id, outcome)
+                results[job_id] = store.write(job_id, outcome)
             n_done = len(results) + len(failed)
-            report(f"{n_done} of {len(named)} jobs, {named[job_id].name}", n_done / len(named))
+            report(f"{n_done} of {len(jobs)} jobs, {jobs[job_id].name}", n_done / len(jobs))
     return Done(
-        results={job_id: results[job_id] for job_id in named if job_id in results},
-        missing=[f"{named[job_id].name}: {reason}" for job_id, reason in failed.items()],
+        results={job_id: results[job_id] for job_id in jobs if job_id in results},
+        missing=[f"{jobs[job_id].name}: {reason}" for job_id, reason in failed.items()],
         computed=len(todo) - len(failed),
     )
 
 
 def id_of(described: Mapping[str, Any]) -> str:
-    """16 hex digits of a job's description, as JSON can hold it: all that decides over its result."""
+    """16 hex digits of the SHA-256 of everything that determines a job's result, as JSON."""
     return hashlib.sha256(json.dumps(dict(described), sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -113,7 +122,7 @@ def digests_of(files: Iterable[Path]) -> dict[Path, str]:
     """SHA-256 of each file, in hexadecimal.
 
     Raises:
-        RtdecodeError: one cannot be read.
+        RtdecodeError: a file cannot be read.
     """
     digests = {}
     for path in files:
@@ -126,8 +135,8 @@ def digests_of(files: Iterable[Path]) -> dict[Path, str]:
     return digests
 
 
-def read_kept(path: Path, job_id: str) -> dict[str, Any] | None:
-    """What is kept of a job as JSON, if it says that it is this one's; None if not, or if it is damaged."""
+def read_json(path: Path, job_id: str) -> dict[str, Any] | None:
+    """The cached JSON document of a job; None if it is missing, damaged or of another job."""
     try:
         document = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):

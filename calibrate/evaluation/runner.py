@@ -1,10 +1,11 @@
-"""Jobs on the cores of this machine or of a cluster, each kept on disk as soon as it is done.
+"""Run independent jobs on the cores of this machine or on a cluster, and yield each result when it is done.
 
-for item, outcome in run_jobs(do_job, items, workers=2):
+for index, outcome in run_jobs(do_job, items, Workers(2)):
     …
 
-Here each job runs in a process of its own pool, so that one that is killed takes no other with it; it is
-tried again. With a Dask scheduler's address the same goes to its workers, which read the same session files.
+On this machine each worker is a process of its own, so that a job whose process is killed stops no other; it
+is tried again. With a Dask scheduler's address the same jobs go to its workers, which read the same session
+files.
 """
 
 from __future__ import annotations
@@ -26,22 +27,35 @@ from rtdecode.errors import RtdecodeError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: How often a job is begun before it is given up: what killed one worker may not kill the next.
+#: How often a job is started before it is given up: what killed one worker may not kill the next.
 TRIES = 3
 
-#: A worker without work ends after so long, even if whoever started it was killed.
+#: Seconds after which an idle worker ends, even if its parent process was killed.
 IDLE_S = 60.0
 
-#: How long a Dask scheduler may take to answer.
-CONNECT_S = 10.0
 
-#: How long one waits for the first worker of a cluster: they may stand in a queue of their own.
-WORKERS_S = 600.0
+@dataclass(frozen=True)
+class Workers:
+    """Where jobs run.
+
+    Attributes:
+        n: jobs at a time on this machine; None for one on each core, 0 for one after the other in this
+            process. A cluster runs as many as it has threads.
+        dask: address of a Dask scheduler, such as tcp://127.0.0.1:8786; None for this machine.
+        connect_s: seconds a scheduler may take to answer.
+        first_worker_s: seconds to wait for the first worker of a cluster, which may have a job queue of its
+            own.
+    """
+
+    n: int | None = None
+    dask: str | None = None
+    connect_s: float = 10.0
+    first_worker_s: float = 600.0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that gave no result.
+    """A job without a result.
 
     Attributes:
         reason: one line.
@@ -51,34 +65,34 @@ class Failure:
 
 
 def run_jobs(
-    work: Callable[[Item], Result],
-    items: Sequence[Item],
-    *,
-    workers: int | None = None,
-    dask: str | None = None,
+    work: Callable[[Item], Result], items: Sequence[Item], workers: Workers | None = None
 ) -> Generator[tuple[int, Result | Failure], None, None]:
-    """Do `work` for each item, side by side, and give what comes of it as soon as it is there.
+    """Call `work` for each item in parallel, and yield each result as soon as it is available.
 
     Args:
-        work: a function of a module; it and its items travel to other processes.
-        items: what to work on.
-        workers: how many at a time here; None for one on each core. A cluster does as many as it has threads.
-        dask: address of a Dask scheduler, such as tcp://127.0.0.1:8786; None for this machine.
+        work: a function of a module; it and its items are pickled and sent to other processes.
+        items: its arguments, one a job.
+        workers: where the jobs run; None for one on each core of this machine.
 
     Yields:
-        (index of the item, its result or `Failure`), in the order in which they end. Closed, it gives up
-        those that have not.
+        (index of the item, its result or `Failure`), in the order in which jobs end. Closing the generator
+        cancels the unfinished ones.
 
     Raises:
-        RtdecodeError: no scheduler answers there, no worker comes to it in `WORKERS_S`, or they are of
-            another rtdecode; or `dask` is not installed.
+        RtdecodeError: no scheduler answers at the address, no worker joins it in time, its workers run
+            another rtdecode, or Dask is not installed.
     """
+    where = workers or Workers()
     if not items:
         return
-    if dask is not None:
-        yield from _on_cluster(work, items, dask)
+    if where.dask is not None:
+        yield from _on_cluster(work, items, where.dask, where)
         return
-    n_workers = min(workers or cpu_count(), len(items))
+    if where.n == 0:
+        for index, item in enumerate(items):
+            yield index, guarded(work, item)
+        return
+    n_workers = min(where.n or cpu_count(), len(items))
     pools = _Pools(n_workers)
     outcomes = Parallel(n_workers, backend="threading", return_as="generator_unordered")(
         delayed(pools.run)(work, index, item) for index, item in enumerate(items)
@@ -90,13 +104,13 @@ def run_jobs(
     finally:
         pools.end()
         with warnings.catch_warnings():
-            # That jobs under way are given up is what whoever stops listening wants.
+            # joblib warns that running jobs are cancelled, which is what closing the generator asks for.
             warnings.simplefilter("ignore", UserWarning)
             outcomes.close()
 
 
 class _Pools:
-    """A process of its own for each of the threads that wait for jobs."""
+    """One process for each of the threads that wait for jobs."""
 
     def __init__(self, n: int) -> None:
         self._free: queue.SimpleQueue[ProcessPoolExecutor] = queue.SimpleQueue()
@@ -134,7 +148,7 @@ class _Pools:
 
 
 def guarded(work: Callable[[Item], Result], item: Item) -> Result | Failure:
-    """`work(item)`; a `Failure` where it raises what the person at the machine can fix."""
+    """`work(item)`, or a `Failure` where it raises an RtdecodeError."""
     try:
         return work(item)
     except RtdecodeError as error:
@@ -142,23 +156,26 @@ def guarded(work: Callable[[Item], Result], item: Item) -> Result | Failure:
 
 
 def _on_cluster(
-    work: Callable[[Item], Result], items: Sequence[Item], address: str
+    work: Callable[[Item], Result], items: Sequence[Item], address: str, limits: Workers
 ) -> Iterator[tuple[int, Result | Failure]]:
-    """By Dask's own futures: joblib runs jobs in this process where a cluster has one core, and ends all of
-    them when one has killed its workers."""
+    """Run jobs as Dask futures.
+
+    Not through joblib's Dask backend, which runs jobs in this process where a cluster has one core, and ends
+    all of them when one kills its workers.
+    """
     try:
         from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
     except ModuleNotFoundError as error:
         raise RtdecodeError(
-            f"a cluster needs {error.name}, which is not installed",
+            f"running on a cluster needs {error.name}, which is not installed",
             where="--dask",
             fix="pip install 'rtdecode[train]'",
         ) from None
     connect: Any = Client
     in_turn: Any = as_completed
     try:
-        client = connect(address, timeout=CONNECT_S, set_as_default=True)
+        client = connect(address, timeout=limits.connect_s, set_as_default=True)
     except (OSError, TimeoutError, ValueError) as error:
         raise RtdecodeError(
             f"no Dask scheduler answers ({' '.join(str(error).split())[:100]})",
@@ -166,9 +183,9 @@ def _on_cluster(
             fix="start one with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1`",
         ) from error
     with client:
-        _check_understood(client, pickle.dumps((work, items[0])), address)
+        _check_importable(client, pickle.dumps((work, items[0])), limits)
         futures = {client.submit(guarded, work, item, pure=False): i for i, item in enumerate(items)}
-        # Dask blames whatever waited on a worker that was killed; alone, each shows whether it is to blame.
+        # Dask blames every job that waited on a killed worker: run again alone, only the cause fails again.
         blamed: list[int] = []
         try:
             for future in in_turn(list(futures)):
@@ -185,29 +202,28 @@ def _on_cluster(
             client.cancel(list(futures))
 
 
-def _check_understood(client: Any, job: bytes, address: str) -> None:
-    """A worker of another rtdecode may lack a job's module, and would die of it again and again."""
-    not_understood = (ImportError, AttributeError, RuntimeError)
+def _check_importable(client: Any, job: bytes, limits: Workers) -> None:
+    """Unpickle a job on every worker: with another rtdecode one may lack its module, and die repeatedly."""
+    not_importable = (ImportError, AttributeError, RuntimeError)
     try:
-        client.run_on_scheduler(_understand, job)
-        # Without one there is nobody to ask, and nobody to do the jobs.
-        client.wait_for_workers(1, timeout=WORKERS_S)
-        for answer in client.run(_understand, job, on_error="return").values():
-            if isinstance(answer, not_understood):
+        client.run_on_scheduler(_unpickle, job)
+        client.wait_for_workers(1, timeout=limits.first_worker_s)
+        for answer in client.run(_unpickle, job, on_error="return").values():
+            if isinstance(answer, not_importable):
                 raise answer
     except TimeoutError:
         raise RtdecodeError(
-            f"no worker has come to the scheduler in {WORKERS_S:g} s",
-            where=f"--dask {address}",
+            f"no worker has joined the scheduler in {limits.first_worker_s:g} s",
+            where=f"--dask {limits.dask}",
             fix="start some with `dask worker ADDRESS --nthreads 1`, then the same command again",
         ) from None
-    except not_understood as error:
+    except not_importable as error:
         raise RtdecodeError(
             f"the cluster cannot read the jobs ({' '.join(str(error).split())[:100]})",
-            where=f"--dask {address}",
+            where=f"--dask {limits.dask}",
             fix="start its scheduler and its workers with the same rtdecode as here",
         ) from error
 
 
-def _understand(job: bytes) -> None:
-    pickle.loads(job)  # noqa: S301 - whoever sends it may run what they like there anyway
+def _unpickle(job: bytes) -> None:
+    pickle.loads(job)  # noqa: S301 - who submits a job to a cluster may run any code there

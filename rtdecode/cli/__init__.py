@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate, verify
+from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate, study, verify
 from rtdecode.cli.runtime import decode, info, monitor, serve, swap
 from rtdecode.cli.tools import bench, demo, doctor, record, replay, subject
 from rtdecode.errors import RtdecodeError
@@ -30,7 +30,8 @@ app.command("decode")(decode.decode)
 app.command("fit")(fit.fit)
 app.command("calibrate")(calibrate.calibrate)
 app.command("pretrain")(pretrain.pretrain)
-app.command("evaluate")(evaluate.evaluate)
+app.command("evaluate", cls=evaluate.EvaluateCommand)(evaluate.evaluate)
+app.command("study")(study.study)
 app.command("simulate")(simulate.simulate)
 app.command("verify")(verify.verify)
 app.command("info")(info.info)

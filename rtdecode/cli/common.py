@@ -79,12 +79,13 @@ def whole_lines() -> Iterator[None]:
 
 
 @contextmanager
-def needs_training_packages(what: str, command: str) -> Iterator[None]:
-    """Context of the imports of a command that trains, which needs the extra `train`.
+def needs_training_packages(what: str, command: str, extra: str = "train") -> Iterator[None]:
+    """Context of the imports of a command whose packages come with an extra.
 
     Args:
         what: subject of the error.
         command: place of the error.
+        extra: to install, such as "train".
 
     Raises:
         RtdecodeError: a package is not installed.
@@ -97,7 +98,7 @@ def needs_training_packages(what: str, command: str) -> Iterator[None]:
         raise RtdecodeError(
             f"{what} needs {error.name}, which is not installed",
             where=command,
-            fix="pip install 'rtdecode[train]'",
+            fix=f"pip install 'rtdecode[{extra}]'",
         ) from None
 
 

@@ -10,7 +10,7 @@ import pytest
 
 @contextmanager
 def cluster_of(n_workers: int = 2) -> Iterator[str]:
-    """The address of a scheduler with so many workers on loopback; one failure gives a job up."""
+    """Address of a scheduler with n workers on loopback; a job is given up after one failure."""
     distributed = pytest.importorskip("distributed")
     dask = pytest.importorskip("dask")
     with (

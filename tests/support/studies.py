@@ -1,4 +1,4 @@
-"""A made-up study: rows and traces as the jobs of `rtdecode evaluate` leave them."""
+"""A simulated study: rows and traces as those of the jobs of `rtdecode study`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rtdecode.calibrate.evaluation.study.rows import (
 
 SESSIONS = ("indy_20160930_02", "indy_20161014_04", "indy_20161026_03", "indy_20161207_02")
 
-#: How much of what is told a kind gets right.
+#: Correlation of a kind's output with the targets.
 SKILL = {"wiener": 0.6, "kalman": 0.65, "gru": 0.8, "mlp": 0.7, "resnet": 0.75, "resnet-unet": 0.78}
 
 BIN_WIDTH_S = 0.02
 
 
-def made_up_study(
+def simulated_study(
     folder: Path,
     *,
     sessions: Sequence[str] = SESSIONS,
@@ -36,27 +36,27 @@ def made_up_study(
     n_bins: int = 1500,
     random_split: bool = True,
 ) -> list[Row]:
-    """Rows of all kinds, forms, protocols and directions; traces of AlignNet's jobs under `folder`/jobs."""
+    """Rows of all kinds, causalities, protocols and directions; traces of AlignNets in `folder`/jobs."""
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    forms = {"alignnet": ("causal", "offline", "offline-2d"), "kalman": ("causal",)}
+    causalities = {"alignnet": ("causal", "offline", "offline-2d"), "kalman": ("causal",)}
     splits = ("chronological", "random") if random_split else ("chronological",)
     rows = []
     for kind in kinds:
-        for form in forms.get(kind, ("causal", "offline")):
+        for causality in causalities.get(kind, ("causal", "offline")):
             for place, session in enumerate(sessions):
                 for seed in seeds:
                     todo = [(SINGLE_DAY, split, [session], None) for split in splits]
                     if place >= 2:
                         days = list(sessions[place - 2 : place])
                         todo.append((CROSS_DAY, None, days, None))
-                        if kind == "alignnet" and form == "causal":
+                        if kind == "alignnet" and causality == "causal":
                             todo.append((CROSS_DAY, None, ["day_a", "day_b", "day_c"], f"abcd123{seed}"))
                     for protocol, split, train, base in todo:
                         for direction in (DECODING, SIMULATION):
                             job = f"{len(rows):08x}"
                             rows.append(
                                 _job(
-                                    folder, job, kind, form, protocol, split, train, session, seed, base,
+                                    folder, job, kind, causality, protocol, split, train, session, seed, base,
                                     direction, n_channels, n_bins,
                                 )
                             )  # fmt: skip
@@ -64,13 +64,13 @@ def made_up_study(
 
 
 def _job(
-    folder: Path, job: str, kind: str, form: str, protocol: str, split: str | None, train: list[str],
+    folder: Path, job: str, kind: str, causality: str, protocol: str, split: str | None, train: list[str],
     session: str, seed: int, base: str | None, direction: str, n_channels: int, n_bins: int,
 ) -> Row:  # fmt: skip
-    # What was recorded depends on the session alone.
+    # Recorded data depends on the session alone.
     day = np.random.default_rng([ord(letter) for letter in session])
     drawn = np.random.default_rng(int(job, 16))
-    skill = SKILL.get(kind, 0.85) + (0.05 if form != "causal" else 0.0) + 0.03 * drawn.standard_normal()
+    skill = SKILL.get(kind, 0.85) + (0.05 if causality != "causal" else 0.0) + 0.03 * drawn.standard_normal()
     skill -= 0.15 * (protocol == CROSS_DAY) - 0.1 * (base is not None) - 0.05 * (split == "random")
     t_s = 400.0 + BIN_WIDTH_S * np.arange(n_bins)
     behavior = _smooth(day, n_bins, 4)
@@ -98,13 +98,13 @@ def _job(
     trace = f"jobs/{job}.npz" if kind == "alignnet" else None
     if trace is not None:
         np.savez(folder / trace, t_s=t_s, values=values.astype("f4"), targets=targets.astype("f4"))
-    spread = targets.var(axis=0)
+    variance = targets.var(axis=0)
     each_r2, each_pcc = r2(values, targets), pcc(values, targets)
     spiking = kind == "alignnet"
     return {
         "kind": kind,
-        "causal": form == "causal",
-        "form": form,
+        "causal": causality == "causal",
+        "form": causality,
         "base": base,
         "protocol": protocol,
         "split": split,
@@ -117,7 +117,7 @@ def _job(
         "r2": nullable(each_r2),
         "pcc": nullable(each_pcc),
         "r2_mean": float(np.nanmean(each_r2)),
-        "r2_weighted": float(np.nansum(each_r2 * spread) / spread.sum()),
+        "r2_weighted": float(np.nansum(each_r2 * variance) / variance.sum()),
         "pcc_mean": float(np.nanmean(each_pcc)),
         "pcc_pooled": float(np.corrcoef(values.ravel(), targets.ravel())[0, 1]),
         "firing": firing,

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = {"rtdecode": "rtdecode", "models": "rtdecode.models", "calibrate": "rtdecode.calibrate"}
 ROOMS |= {"tools": "rtdecode.tools"}
-HEAVY = ("torch", "spikingjelly", "matplotlib", "pylsl", "numba")
+HEAVY = ("torch", "spikingjelly", "matplotlib", "pylsl", "numba", "pandas", "jinja2")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,21 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "monitor", "replay", "record", "decode", "fit", "info", "demo", "doctor", "verify"]
+    "command",
+    [
+        "serve",
+        "monitor",
+        "replay",
+        "record",
+        "decode",
+        "fit",
+        "info",
+        "demo",
+        "doctor",
+        "verify",
+        "evaluate",
+        "study",
+    ],
 )
 def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
     assert imported_by("-m", "rtdecode.cli", command, "--help").isdisjoint(HEAVY)

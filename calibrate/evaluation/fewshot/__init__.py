@@ -1,1 +1,1 @@
-"""Models of other days on a new one, by minutes of labels."""
+"""Models of other days on a new one, by the number of labelled minutes."""

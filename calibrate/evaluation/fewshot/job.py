@@ -1,10 +1,10 @@
-"""One job of a few-shot evaluation, from the files of its day and its base to its score."""
+"""Run one job of a few-shot evaluation: from the files of its day and its base to its score."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,11 @@ from rtdecode.models.ensemble.load import networks_of
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What a job finds out.
+    """The result of a job.
 
     Attributes:
-        r2, pcc: f8[D], over the last fifth of the day; NaN where there is no score.
-        seconds: that fitting to the day took.
+        r2, pcc: f8[D], over the last fifth of the day; NaN without a score.
+        seconds: time of fitting to the day.
     """
 
     r2: NDArray[np.float64]
@@ -42,19 +42,19 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """One model on one day.
+    """Score of one model on one day.
 
     Attributes:
         kind: "alignnet", "gru" or "wiener".
-        model: id of the base; None for a filter, which has none.
+        model: id of the base; None for a filter.
         train: names of the sessions that the base was trained on.
         test: name of the day.
-        minutes: of labels that the model was given.
-        known: which minutes, see `LABELLED_PARTS`.
-        seed: of the fine-tuning.
+        minutes: labelled minutes.
+        labelled: see `FewShotSettings`.
+        seed: random seed of the fine-tuning.
         outputs: names.
-        r2, pcc: f8[D], over the last fifth of the day; NaN where there is no score.
-        seconds: that fitting to the day took.
+        r2, pcc: f8[D], over the last fifth of the day; NaN without a score.
+        seconds: time of fitting to the day.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Score:
     train: tuple[str, ...]
     test: str
     minutes: float
-    known: str
+    labelled: str
     seed: int
     outputs: tuple[str, ...]
     r2: NDArray[np.float64]
@@ -79,7 +79,7 @@ class Score:
             "train": list(self.train),
             "test": [self.test],
             "minutes": self.minutes,
-            "known": self.known,
+            "known": self.labelled,
             "seed": self.seed,
             "direction": "spikes to behaviour",
             "outputs": list(self.outputs),
@@ -90,14 +90,14 @@ class Score:
 
 
 def scored(job: FewShotJob, measured: Measured) -> Score:
-    """The score that a job gives."""
+    """A job and its result as a score."""
     return Score(
         kind=job.kind,
         model=job.model,
         train=job.train,
         test=job.session,
         minutes=job.minutes,
-        known=job.known,
+        labelled=job.labelled,
         seed=job.seed,
         outputs=job.outputs,
         r2=measured.r2,
@@ -107,41 +107,39 @@ def scored(job: FewShotJob, measured: Measured) -> Score:
 
 
 def do_job(job: FewShotJob) -> Measured:
-    """Fit a model to the known minutes of a day, decode the day by the engine of `serve`, and score it.
+    """Fit a model to the labelled minutes of a day, decode the day with the engine of `serve`, and score it.
 
-    On one core. The same job gives the same scores on one machine; the time is measured.
+    Runs on one core. The same job gives the same scores on one machine; `seconds` is measured.
 
     Raises:
-        RtdecodeError: a file cannot be used or is another one than was planned with, or there is no such
-            device.
+        RtdecodeError: a file cannot be used or has changed since the jobs were planned, or the device does
+            not exist.
     """
     with one_thread():
         day = read_labelled(job.test, job.bin_width_s, job.outputs)
         if day.sha256 != job.test_sha256:
-            raise _another_file(job.test)
-        known = few_shot_split(day.labelled_bins, day.binned.bin_width_s, job.known)
+            raise _changed_file(job.test)
+        time = few_shot_split(day.labelled_bins, day.binned.bin_width_s, job.labelled)
         fit = _filtered if job.base is None else _tuned
-        fitted, seconds = fit(job, day, known)
+        fitted, seconds = fit(job, day, time)
         values = np.empty(day.targets.shape, np.float32)
         load_decoder(fitted).run(day.binned.counts, values)
-    held_out = known.test
-    decoded, targets = values[held_out], day.targets[held_out]
+    test = time.test
+    decoded, targets = values[test], day.targets[test]
     return Measured(r2(decoded, targets), pcc(decoded, targets), seconds)
 
 
-def _tuned(job: FewShotJob, day: LabelledSession, known: FewShotSplit) -> tuple[ModelArtifact, float]:
-    """The base, read in and fine-tuned, and the seconds that took."""
+def _tuned(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[ModelArtifact, float]:
+    """The base, re-normalised and fine-tuned, and the seconds that took."""
     assert job.base is not None
     base = read_artifact(job.base)
     if file_sha256(job.base) != job.base_sha256:
-        raise _another_file(job.base)
+        raise _changed_file(job.base)
     nets, counts = networks_of(base), day.binned.counts
-    started = time.perf_counter()
-    add_session(
-        nets, job.session, counts[known.of(job.read_in_minutes)], job.bin_width_s, where=str(day.path)
-    )
+    started = perf_counter()
+    add_session(nets, job.session, counts[time.of(job.read_in_minutes)], job.bin_width_s, where=str(day.path))
     if job.minutes:
-        bins = known.of(job.minutes)
+        bins = time.of(job.minutes)
         adapt(
             nets,
             job.session,
@@ -152,23 +150,23 @@ def _tuned(job: FewShotJob, day: LabelledSession, known: FewShotSplit) -> tuple[
             FinetuneSettings(steps=job.steps),
         )
     fitted = export_members(nets, job.session, job.bin_width_s, base.outputs)
-    return fitted, time.perf_counter() - started
+    return fitted, perf_counter() - started
 
 
-def _filtered(job: FewShotJob, day: LabelledSession, known: FewShotSplit) -> tuple[ModelArtifact, float]:
-    """A Wiener filter of the same minutes, and the seconds that took."""
-    started = time.perf_counter()
-    bins = known.of(job.minutes)
-    learnt = np.zeros_like(day.labelled_bins)
-    learnt[bins] = day.labelled_bins[bins]
-    outputs = describe_outputs([day], [learnt])
+def _filtered(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[ModelArtifact, float]:
+    """A Wiener filter fitted to the same minutes, and the seconds that took."""
+    started = perf_counter()
+    bins = time.of(job.minutes)
+    train = np.zeros_like(day.labelled_bins)
+    train[bins] = day.labelled_bins[bins]
+    outputs = describe_outputs([day], [train])
     fitted = same_day_filter(day.binned.counts[bins], day.targets[bins], outputs, job.bin_width_s)
-    return fitted, time.perf_counter() - started
+    return fitted, perf_counter() - started
 
 
-def _another_file(path: Path) -> RtdecodeError:
+def _changed_file(path: Path) -> RtdecodeError:
     return RtdecodeError(
-        "is another file than the one that the jobs were planned with",
+        "has changed since the jobs were planned",
         where=str(path),
-        fix="leave files alone meanwhile, and give a cluster's workers the same ones under the same paths",
+        fix="run the command again; a cluster's workers need the same files at the same paths",
     )

@@ -1,4 +1,4 @@
-"""What a few-shot evaluation has to compute: one job for each day, base, number of minutes and seed."""
+"""The jobs of a few-shot evaluation: one for each day, base, number of labelled minutes and seed."""
 
 from __future__ import annotations
 
@@ -21,18 +21,40 @@ PROTOCOL = "few-shot"
 MINUTES = (0.0, 0.5, 1.0, 2.0, 4.0)
 WIENER = "wiener"
 
-#: Changes whenever the same job would give other numbers.
+#: Version of the computation; to be raised whenever the same job would give other numbers.
 EDITION = 1
+
+
+@dataclass(frozen=True)
+class FewShotSettings:
+    """What to evaluate.
+
+    Attributes:
+        minutes: numbers of labelled minutes, increasing; 0: spikes only.
+        labelled: part of the day that is labelled, one of `LABELLED_PARTS`: "last" (just before the test
+            fifth) or "first".
+        seeds: random seeds of the fine-tuning.
+        wiener: whether to fit a Wiener filter to the same minutes for comparison.
+        device: to train on, such as "cpu"; "auto": a GPU if there is one.
+        steps: batches of fine-tuning.
+    """
+
+    minutes: Sequence[float] = MINUTES
+    labelled: str = LABELLED_PARTS[0]
+    seeds: Sequence[int] = (0,)
+    wiener: bool = True
+    device: str = "auto"
+    steps: int = FinetuneSettings.steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """A network that days are decoded from.
+    """A pretrained network to start from.
 
     Attributes:
         path: of its file, absolute.
         sha256: of the file.
-        artifact: what it holds.
+        artifact: its content.
     """
 
     path: Path
@@ -42,24 +64,24 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class FewShotJob:
-    """One model of one day, to be made and to be scored.
+    """One model to adapt to one day and to score on it.
 
     Attributes:
         kind: "alignnet", "gru" or "wiener".
-        test: file of the day, absolute.
-        test_sha256: of it.
+        test: session file of the day, absolute.
+        test_sha256: of that file.
         session: name of the day.
         base: file of the network to start from, absolute; None for a filter.
-        base_sha256, model: of it: SHA-256 of the file, id of the model.
-        train: names of the sessions that are learnt from before the day; for a filter, the day itself.
+        base_sha256, model: SHA-256 of that file, id of the model; None for a filter.
+        train: names of the sessions that the base was trained on; for a filter, the day itself.
         bin_width_s: seconds.
         outputs: names of behaviour columns.
-        minutes: of labels; 0: spikes only.
-        read_in_minutes: whose spikes give a network its read-in; 0 for a filter, which has none.
-        known: which minutes, see `LABELLED_PARTS`.
-        seed: of the fine-tuning.
-        steps: batches of it; 0 where nothing is fine-tuned.
-        device: to train on: "auto" is whatever the machine has that does the job.
+        minutes: labelled minutes; 0: spikes only.
+        read_in_minutes: minutes of spikes that give a network its read-in; 0 for a filter, which has none.
+        labelled: see `FewShotSettings`.
+        seed: random seed of the fine-tuning.
+        steps: batches of fine-tuning; 0 without.
+        device: to train on, see `FewShotSettings`; the worker resolves "auto".
     """
 
     kind: str
@@ -74,32 +96,36 @@ class FewShotJob:
     outputs: tuple[str, ...]
     minutes: float
     read_in_minutes: float
-    known: str
+    labelled: str
     seed: int
     steps: int
     device: str
 
     @property
     def id(self) -> str:
-        """16 hex digits of everything that decides over the result.
+        """16 hex digits of everything that determines the result.
 
-        Where files lie and what they and the sessions are called does not.
+        Paths and names of files and sessions do not.
         """
-        told = ("test", "session", "base", "train")
-        described = {name: value for name, value in asdict(self).items() if name not in told}
-        return id_of(
-            described
-            | {"protocol": PROTOCOL, "edition": EDITION, "holdout": LAST_FIFTH, "recipe": self._recipe()}
-        )
+        return id_of(self.described())
+
+    def described(self) -> dict[str, Any]:
+        """Everything that determines the result. Its keys do not change, so that cached jobs stay valid."""
+        names = ("test", "session", "base", "train", "labelled")
+        described = {name: value for name, value in asdict(self).items() if name not in names}
+        return described | {
+            "known": self.labelled, "protocol": PROTOCOL, "edition": EDITION, "holdout": LAST_FIFTH,
+            "recipe": self._recipe(),
+        }  # fmt: skip
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Description for messages."""
         model = f" {self.model}" if self.model is not None else ""
         return f"{self.session}: {self.kind}{model}, {self.minutes:g} min, seed {self.seed}"
 
     def _recipe(self) -> dict[str, Any]:
-        """How it is fine-tuned, as JSON can hold it; {} where it is not."""
+        """Settings of the fine-tuning as JSON; {} without."""
         if not self.steps:
             return {}
         n_bins = round(self.minutes * 60.0 / self.bin_width_s)
@@ -108,23 +134,16 @@ class FewShotJob:
 
 
 def plan(
-    days: Sequence[LabelledSession],
-    bases: Sequence[Base],
-    *,
-    minutes: Sequence[float],
-    known: str,
-    seeds: Sequence[int],
-    wiener: bool,
-    device: str,
-    steps: int,
+    days: Sequence[LabelledSession], bases: Sequence[Base], settings: FewShotSettings
 ) -> list[FewShotJob]:
-    """All jobs, by day, base, number of minutes and seed, in this order; a filter has but one seed.
+    """All jobs, by day, base, number of minutes and seed, in this order; a filter has one seed only.
 
-    Minutes that a day does not have before its last fifth are left out for that day.
+    Numbers of minutes that a day does not have before its last fifth are left out for that day.
 
     Args:
-        days: as they were read, in the bins and with the outputs of the bases.
-        bases, minutes, known, seeds, wiener, device, steps: see `few_shot`; they went through `check_asked`.
+        days: sessions in the bins and with the outputs of the bases.
+        bases: pretrained networks; they passed `check_settings`.
+        settings: what to evaluate.
 
     Raises:
         RtdecodeError: a base was trained on one of the days, or does not fit it.
@@ -134,66 +153,75 @@ def plan(
         for base in bases:
             _check(base.artifact, day)
     for day in days:
-        time = few_shot_split(day.labelled_bins, day.binned.bin_width_s, known)
-        there = [m for m in minutes if time.has(m)]
+        time = few_shot_split(day.labelled_bins, day.binned.bin_width_s, settings.labelled)
+        available = [m for m in settings.minutes if time.has(m)]
         common: dict[str, Any] = {
             "test": day.path.resolve(), "test_sha256": day.sha256, "session": day.session.name,
-            "bin_width_s": day.binned.bin_width_s, "outputs": day.names, "known": known,
+            "bin_width_s": day.binned.bin_width_s, "outputs": day.names, "labelled": settings.labelled,
         }  # fmt: skip
-        read_in = max((m for m in there if m), default=MINUTES[-1])
+        read_in = max((m for m in available if m), default=MINUTES[-1])
         for base in bases:
             own: dict[str, Any] = common | {
                 "kind": base.artifact.kind, "base": base.path, "base_sha256": base.sha256,
                 "model": base.artifact.model_id, "train": _trained_on(base.artifact),
                 "read_in_minutes": read_in,
             }  # fmt: skip
-            for m in there:
+            for m in available:
                 jobs += [
                     FewShotJob(
                         minutes=m,
                         seed=seed,
-                        steps=steps if m else 0,
-                        device=device if m else "cpu",
+                        steps=settings.steps if m else 0,
+                        device=settings.device if m else "cpu",
                         **own,
                     )
-                    for seed in (seeds if m else seeds[:1])
+                    for seed in (settings.seeds if m else settings.seeds[:1])
                 ]
         own = common | {
             "kind": WIENER, "base": None, "base_sha256": None, "model": None,
             "train": (day.session.name,), "read_in_minutes": 0.0, "seed": 0, "steps": 0, "device": "cpu",
         }  # fmt: skip
-        jobs += [FewShotJob(minutes=m, **own) for m in there if wiener and m]
+        jobs += [FewShotJob(minutes=m, **own) for m in available if settings.wiener and m]
     return jobs
 
 
-def check_asked(
-    bases: Sequence[ModelArtifact], minutes: Sequence[float], known: str, seeds: Sequence[int]
-) -> None:
-    """Refuse what no plan can be made of.
+def check_settings(bases: Sequence[ModelArtifact], settings: FewShotSettings) -> None:
+    """Refuse settings that no plan can be made of.
 
     Raises:
-        RtdecodeError: no base or one that is no network, bases of several bin widths or outputs, minutes
-            that do not rise or no such minutes.
+        RtdecodeError: there is no base, one is not a causal network, or they differ in bin width or outputs;
+            the minutes do not increase, there is no seed, or `labelled` is unknown.
     """
+    minutes = list(settings.minutes)
     if not bases:
-        raise RtdecodeError("no model to start from", fix="name one with --base, made by rtdecode pretrain")
-    if not minutes or min(minutes) < 0 or list(minutes) != sorted(set(minutes)) or not seeds:
-        raise RtdecodeError(f"minutes {list(minutes)} and seeds {list(seeds)}", fix="give minutes that rise")
-    if known not in LABELLED_PARTS:
-        raise RtdecodeError(f"known minutes {known!r}", fix=f"give {' or '.join(LABELLED_PARTS)}")
+        raise RtdecodeError(
+            "few-shot evaluation needs a model to start from",
+            fix="name one with --base, made by rtdecode pretrain",
+        )
+    if not minutes or min(minutes) < 0 or minutes != sorted(set(minutes)):
+        raise RtdecodeError(
+            f"minutes must be increasing and not negative, got {minutes}",
+            fix="give --minutes such as 0,0.5,1",
+        )
+    if not settings.seeds:
+        raise RtdecodeError("few-shot evaluation needs a seed", fix="give --seeds 1 or more")
+    if settings.labelled not in LABELLED_PARTS:
+        raise RtdecodeError(
+            f"the labelled minutes cannot be {settings.labelled!r}", fix=f"give {' or '.join(LABELLED_PARTS)}"
+        )
     for base in bases:
         networks_of(base)
         if not base.causal:
             raise RtdecodeError(
-                f"model {base.model_id} looks ahead in time, and few-shot decodes as serve does",
-                fix="name a causal one, or score it by --protocol cross-day",
+                f"model {base.model_id} is non-causal, and few-shot decodes as serve does",
+                fix="name a causal model, or score it with rtdecode study --protocol cross-day",
             )
     first = bases[0]
     for base in bases[1:]:
         if (base.bin_width_s, base.output_names) != (first.bin_width_s, first.output_names):
             raise RtdecodeError(
-                f"bases of {1e3 * first.bin_width_s:g} and {1e3 * base.bin_width_s:g} ms, outputs "
-                f"{', '.join(first.output_names)} and {', '.join(base.output_names)}",
+                f"the bases differ: bins of {1e3 * first.bin_width_s:g} and {1e3 * base.bin_width_s:g} ms, "
+                f"outputs {', '.join(first.output_names)} and {', '.join(base.output_names)}",
                 fix="evaluate them one by one",
             )
 

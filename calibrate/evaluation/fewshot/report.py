@@ -1,4 +1,4 @@
-"""Few-shot scores as a table and as a picture."""
+"""Few-shot scores as a table and as a figure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLORS = {"alignnet": "#1b6ca8", "gru": "#d1495b", "wiener": "#6c757d"}
 
 
 def cells(scores: Sequence[Score]) -> dict[tuple[str, float], list[Score]]:
-    """Scores of one kind and one number of minutes, by both, in order of appearance."""
+    """Scores grouped by (kind, minutes), in order of appearance."""
     grouped: dict[tuple[str, float], list[Score]] = {}
     for score in scores:
         grouped.setdefault((score.kind, score.minutes), []).append(score)
@@ -24,7 +24,7 @@ def cells(scores: Sequence[Score]) -> dict[tuple[str, float], list[Score]]:
 
 
 def over_days(scores: Sequence[Score]) -> tuple[NDArray[np.float64], float, float, int]:
-    """Mean R² f8[D] over days, mean over outputs of it, SD over days of a day's mean R², and how many days.
+    """Mean R² f8[D] over days, its mean over outputs, SD over days of the mean R², and number of days.
 
     Seeds and bases of one day are averaged first.
     """
@@ -65,9 +65,9 @@ def draw(scores: Sequence[Score], path: Path) -> None:
     for panel, (axis, name) in enumerate(zip(axes, names, strict=True)):
         for kind in dict.fromkeys(kind for kind, _ in grouped):
             minutes = sorted(m for other, m in grouped if other == kind)
-            middle = [_panel(over_days(grouped[kind, m])[0], panel) for m in minutes]
+            means = [_panel(over_days(grouped[kind, m])[0], panel) for m in minutes]
             color = COLORS.get(kind, "black")
-            axis.plot(minutes, middle, "o-", color=color, label=kind, markersize=4)
+            axis.plot(minutes, means, "o-", color=color, label=kind, markersize=4)
             for score in scores:
                 if score.kind == kind:
                     axis.plot(

@@ -1,39 +1,44 @@
-"""How a model of other days does on a new one, by the minutes of labels that it is given.
+"""Score pretrained models on new days, by the number of labelled minutes they are fine-tuned on.
 
-done = few_shot(["today.h5"], ["base.safetensors"], Path("few-shot/"), minutes=(0, 1, 4), workers=2)
+done = few_shot(["today.h5"], ["base.safetensors"], Path("few-shot/"), FewShotSettings(minutes=(0, 1, 4)))
 done.scores, done.missing
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import read_artifact
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.data.sessions import read_all
-from rtdecode.calibrate.evaluation.cache import JOBS, Progress, digests_of, read_kept, run_kept
+from rtdecode.calibrate.evaluation.cache import JOBS, Progress, digests_of, read_json, run_cached
 from rtdecode.calibrate.evaluation.fewshot.job import Measured, Score, do_job, scored
-from rtdecode.calibrate.evaluation.fewshot.plan import MINUTES, Base, FewShotJob, check_asked, plan
+from rtdecode.calibrate.evaluation.fewshot.plan import (
+    Base,
+    FewShotJob,
+    FewShotSettings,
+    check_settings,
+    plan,
+)
+from rtdecode.calibrate.evaluation.runner import Workers
 from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.files import make_folder, replace_file
 
 
 @dataclass(frozen=True, eq=False)
 class FewShot:
-    """What came of the jobs.
+    """Results of a few-shot evaluation.
 
     Attributes:
-        scores: of the finished ones, by day, base, number of minutes and seed, in this order; a filter has
-            but one seed.
-        missing: of the others, what each was and why it is missing.
-        computed: how many were done now; the others were there.
+        scores: of the finished jobs, by day, base, number of minutes and seed, in this order; a filter has
+            one seed only.
+        missing: the name of each job without a result, and the reason.
+        computed: number of jobs computed in this call; the others were cached.
     """
 
     scores: list[Score]
@@ -41,55 +46,70 @@ class FewShot:
     computed: int
 
 
+@dataclass(frozen=True)
+class ScoreFiles:
+    """The cache of jobs: ID.json of each in a folder."""
+
+    folder: Path
+    jobs: Mapping[str, FewShotJob]
+
+    def read(self, job_id: str) -> Measured | None:
+        """The result of a job; None if it is missing or damaged."""
+        document = read_json(self.folder / f"{job_id}.json", job_id)
+        if document is None:
+            return None
+        try:
+            measured = Measured(_scores(document["r2"]), _scores(document["pcc"]), float(document["seconds"]))
+        except (LookupError, TypeError, ValueError):
+            return None
+        n_outputs = len(self.jobs[job_id].outputs)
+        return measured if measured.r2.shape == measured.pcc.shape == (n_outputs,) else None
+
+    def write(self, job_id: str, result: Measured) -> Measured:
+        """Write the result of a job."""
+        document = scored(self.jobs[job_id], result).as_json() | {"job": job_id}
+        replace_file(self.folder / f"{job_id}.json", (json.dumps(document) + "\n").encode())
+        return result
+
+
 def few_shot(
     paths: Sequence[Path | str],
     bases: Sequence[Path | str],
     folder: Path,
+    settings: FewShotSettings | None = None,
     *,
-    minutes: Sequence[float] = MINUTES,
-    known: str = "last",
-    seeds: Sequence[int] = (0,),
-    wiener: bool = True,
-    device: str = "auto",
-    steps: int = FinetuneSettings.steps,
-    workers: int | None = None,
-    dask: str | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> FewShot:
-    """Score bases on the last fifth of each day, fine-tuned on some minutes of the day before it.
+    """Score bases on the last fifth of each day, fine-tuned on some labelled minutes before it.
 
-    With the last ones, as if someone had calibrated and then begun: what was recorded until the last fifth
-    for as long as the longest of `minutes` gives the read-in by its spikes, and behaviour is known for the
-    last `minutes` of that. With the first ones, the same of how the day began, as if someone had then gone
-    on without calibrating again. 0 minutes are spikes only. Minutes that a day does not have before its last
-    fifth are left out for that day.
+    With `labelled="last"`, as if the user had calibrated and then started: the longest of `minutes` before
+    the last fifth give the read-in by their spikes, and the last `minutes` of these are labelled. With
+    "first", the same at the start of the day, as if the user had gone on without calibrating again. 0 minutes
+    are spikes only.
 
-    Each model of a day is a job, known by what decides over its score (`FewShotJob.id`) and kept as soon as
-    it is done: what is in the folder is not computed again. One that fails costs itself alone.
+    Each model of a day is a job with an id (`FewShotJob.id`), cached as soon as it is done: a cached job is
+    not computed again, and a job that fails does not affect the others.
 
     Args:
         paths: sessions that no base was trained on.
-        bases: files of networks; all of one bin width and with the same outputs.
-        folder: keeps ID.json of each job in jobs/; made if it is not there.
-        minutes: of labels, 0 or more, in rising order.
-        known: which minutes of a day, see `LABELLED_PARTS`.
-        seeds: of fine-tuning.
-        wiener: whether to put a Wiener filter beside them that is fitted to the same minutes.
-        device: to train on.
-        steps: batches of fine-tuning.
-        workers: jobs at a time here; None for one on each core, or one where they train on a GPU.
-        dask: see `run_jobs`. A cluster's workers read the same files by the same paths.
-        progress: told how far the work is.
+        bases: files of networks, all of one bin width and with the same outputs.
+        folder: holds ID.json of each job in jobs/; created if missing.
+        settings: what to evaluate.
+        workers: see `run_jobs`; by default one job on each core, or one at a time where they train on a GPU.
+            A cluster's workers read the same files at the same paths.
+        progress: called after each file that is read and each job.
 
     Raises:
-        RtdecodeError: a base is no network, was trained on one of the sessions, or does not fit another base
-            or a session; a file cannot be read or written; no such device here, or no Dask scheduler answers.
+        RtdecodeError: a base is not a network, was trained on one of the sessions, or does not fit another
+            base or a session; a file cannot be read or written; the device does not exist here, or no Dask
+            scheduler answers.
     """
+    settings = settings or FewShotSettings()
     files = [Path(base).resolve() for base in bases]
     artifacts = [read_artifact(file) for file in files]
-    check_asked(artifacts, minutes, known, seeds)
-    if dask is None and chosen_device(device).type != "cpu":
-        workers = workers or 1
+    check_settings(artifacts, settings)
+    workers = limited(workers or Workers(), settings.device)
     digests = digests_of(files)
     first = artifacts[0]
     days = read_all(
@@ -98,58 +118,36 @@ def few_shot(
         first.output_names,
         progress=None if progress is None else lambda what, _: progress(what, 0.0),
     )
-    jobs = plan(
+    planned = plan(
         days,
         [
             Base(path=file, sha256=digests[file], artifact=artifact)
             for file, artifact in zip(files, artifacts, strict=True)
         ],
-        minutes=minutes,
-        known=known,
-        seeds=seeds,
-        wiener=wiener,
-        device=device,
-        steps=steps,
+        settings,
     )
     del days, artifacts
-    kept = folder / JOBS
-    make_folder(kept)
-    of_id = {job.id: job for job in jobs}
-    done = run_kept(
-        do_job,
-        list(of_id),
-        list(of_id.values()),
-        kept=partial(_kept, kept, of_id),
-        keep=partial(_keep, kept, of_id),
-        workers=workers,
-        dask=dask,
-        progress=progress,
-    )
+    jobs = {job.id: job for job in planned}
+    store = ScoreFiles(folder / JOBS, jobs)
+    make_folder(store.folder)
+    done = run_cached(do_job, jobs, store, workers=workers, progress=progress)
     return FewShot(
-        scores=[scored(job, done.results[job.id]) for job in jobs if job.id in done.results],
+        scores=[scored(job, done.results[job.id]) for job in planned if job.id in done.results],
         missing=done.missing,
         computed=done.computed,
     )
 
 
-def _kept(folder: Path, of_id: dict[str, FewShotJob], job_id: str) -> Measured | None:
-    """What a job that is done found out; None where it is not, or what is there is not whole."""
-    document = read_kept(folder / f"{job_id}.json", job_id)
-    if document is None:
-        return None
-    try:
-        measured = Measured(_scores(document["r2"]), _scores(document["pcc"]), float(document["seconds"]))
-    except (LookupError, TypeError, ValueError):
-        return None
-    n_outputs = len(of_id[job_id].outputs)
-    return measured if measured.r2.shape == measured.pcc.shape == (n_outputs,) else None
+def limited(workers: Workers, device: str) -> Workers:
+    """The workers; one at a time here, unless a number was given, where jobs would share this machine's GPU.
+
+    Raises:
+        RtdecodeError: the device does not exist on this machine, which is to run the jobs.
+    """
+    if workers.dask is None and chosen_device(device).type != "cpu" and workers.n is None:
+        return replace(workers, n=1)
+    return workers
 
 
 def _scores(values: Sequence[float | None]) -> NDArray[np.float64]:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def _keep(folder: Path, of_id: dict[str, FewShotJob], job_id: str, measured: Measured) -> Measured:
-    document = scored(of_id[job_id], measured).as_json() | {"job": job_id}
-    replace_file(folder / f"{job_id}.json", (json.dumps(document) + "\n").encode())
-    return measured

@@ -1,4 +1,4 @@
-"""The bins of a job of the study: which are learnt from, which are scored, and how they are scaled."""
+"""The training and test bins of a job of the study, and their z-scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alive import alive_channels, check_some_alive
 
-#: Length of the pieces that a random split hands out, the paper's trials.
+#: Length of the pieces of a random split, s: that of the paper's trials.
 PIECE_S = 2.0
 
 
@@ -25,19 +25,19 @@ class StudyDay:
     """One session of a job.
 
     Attributes:
-        name: no two of a job are the same.
-        recorded: as it was read.
+        name: unique within a job.
+        recorded: the session.
         counts: u1[T, C], clipped to `count_max`.
-        learnt: bool[T], bins whose behaviour and spikes are learnt from.
-        seen: bool[T], bins whose spikes give the channels' mean and SD.
+        train_bins: bool[T], bins whose behaviour and spikes are trained on.
+        norm_bins: bool[T], bins whose spikes give the channels' mean and SD.
         mean, sd: f8[C], spikes per bin; good: bool[C], channels that fire.
     """
 
     name: str
     recorded: LabelledSession
     counts: NDArray[np.uint8]
-    learnt: NDArray[np.bool_]
-    seen: NDArray[np.bool_]
+    train_bins: NDArray[np.bool_]
+    norm_bins: NDArray[np.bool_]
     mean: NDArray[np.float64]
     sd: NDArray[np.float64]
     good: NDArray[np.bool_]
@@ -51,95 +51,99 @@ class StudyDay:
 
 @dataclass(frozen=True, eq=False)
 class StudySet:
-    """All of a job.
+    """The data of a job.
 
     Attributes:
-        days: the one that is scored last; on a single day there is no other.
-        held_out: bool[T] of the last day, the bins that are scored.
-        outputs: of behaviour, with mean and SD over what is learnt from.
+        days: the test day last; the only one on a single day.
+        test_bins: bool[T] of the test day, the bins that are scored.
+        outputs: of behaviour, with mean and SD over the training bins.
         bin_width_s: seconds.
         count_max: larger counts are clipped to it.
     """
 
     days: Sequence[StudyDay]
-    held_out: NDArray[np.bool_]
+    test_bins: NDArray[np.bool_]
     outputs: tuple[Output, ...]
     bin_width_s: float
     count_max: int
 
     @property
     def test(self) -> StudyDay:
-        """The day that is scored."""
+        """The test day."""
         return self.days[-1]
 
     def z_behavior(self, day: StudyDay) -> NDArray[np.float32]:
-        """f4[T, D], z-scored; 0 where unknown."""
+        """f4[T, D], z-scored; 0 where there is no behaviour."""
         mean, sd = (np.array([getattr(output, part) for output in self.outputs]) for part in ("mean", "sd"))
-        known = day.recorded.labelled_bins[:, np.newaxis]
-        return np.where(known, (day.recorded.targets - mean) / sd, 0.0).astype(np.float32)
+        labelled = day.recorded.labelled_bins[:, np.newaxis]
+        return np.where(labelled, (day.recorded.targets - mean) / sd, 0.0).astype(np.float32)
 
 
 def study_set(job: Job, described: Sequence[Output] | None = None) -> StudySet:
     """Read a job's sessions and split them.
 
-    The last fifth of the test day is scored, across days and on a single day in order of time. A random split
-    deals a fifth of the day's 2-s pieces out instead, so that what is scored lies between what was learnt.
-    Channels are scaled by the spikes of each day that come before what is scored: no behaviour is needed.
+    The last fifth of the test day is the test set, across days and for the chronological split of a single
+    day. A random split draws a fifth of the day's 2-s pieces instead, between training pieces. Channels are
+    z-scored by each day's spikes outside the test set, which needs no behaviour.
 
     Args:
-        job: whose sessions, split and seed.
-        described: outputs of a pretrained model, by which behaviour is scaled; None to scale by what is
-            learnt from.
+        job: names the sessions, the split and the seed.
+        described: outputs of a pretrained model, whose mean and SD scale behaviour; None for those of the
+            training bins.
 
     Raises:
-        RtdecodeError: a session cannot be read, does not fit the others, or nothing in it is known.
+        RtdecodeError: a session cannot be read, does not fit the others, or has no behaviour.
     """
     single = job.protocol != CROSS_DAY
     paths = [job.test] if single else [*job.train, job.test]
     read = read_all(paths, job.bin_width_s, job.outputs, seed=0)
     test = read[-1]
-    before, held_out = chronological_split(test.labelled_bins, LAST_FIFTH)
+    before, test_bins = chronological_split(test.labelled_bins, LAST_FIFTH)
     if job.split == RANDOM:
-        held_out = random_pieces(test.labelled_bins, LAST_FIFTH, job.bin_width_s, job.seed)
-        before = test.labelled_bins & ~held_out
-    learnt = [before] if single else [*(day.labelled_bins for day in read[:-1]), np.zeros_like(before)]
-    seen = [before] if single else [*(np.ones_like(day.labelled_bins) for day in read[:-1]), before]
-    if not before.any() or not held_out.any():
+        test_bins = random_pieces(test.labelled_bins, LAST_FIFTH, job.bin_width_s, job.seed)
+        before = test.labelled_bins & ~test_bins
+    train_bins = [before] if single else [*(day.labelled_bins for day in read[:-1]), np.zeros_like(before)]
+    norm_bins = [before] if single else [*(np.ones_like(day.labelled_bins) for day in read[:-1]), before]
+    if not before.any() or not test_bins.any():
         raise RtdecodeError(
-            "has too little behaviour to hold a fifth of it out", where=str(test.path), fix="leave it out"
+            "has too little behaviour for a test set of a fifth of it",
+            where=str(test.path),
+            fix="leave this session out",
         )
     days = [
-        _day(name, recorded, bins, spikes)
-        for name, recorded, bins, spikes in zip(distinct_names(read), read, learnt, seen, strict=True)
+        _day(name, recorded, train, norm)
+        for name, recorded, train, norm in zip(distinct_names(read), read, train_bins, norm_bins, strict=True)
     ]
-    outputs = tuple(described) if described is not None else describe_outputs(read, learnt)
-    return StudySet(days, held_out, outputs, job.bin_width_s, count_max_at(job.bin_width_s))
+    outputs = tuple(described) if described is not None else describe_outputs(read, train_bins)
+    return StudySet(days, test_bins, outputs, job.bin_width_s, count_max_at(job.bin_width_s))
 
 
-def random_pieces(known: NDArray[np.bool_], part: float, bin_width_s: float, seed: int) -> NDArray[np.bool_]:
-    """Hold out a part of a day's 2-s pieces, drawn at random: bool[T].
+def random_pieces(
+    labelled: NDArray[np.bool_], fraction: float, bin_width_s: float, seed: int
+) -> NDArray[np.bool_]:
+    """Draw a fraction of a day's 2-s pieces at random as the test set: bool[T].
 
     Args:
-        known: bool[T], bins with behaviour; the others are in no piece.
-        part: of the pieces.
+        labelled: bool[T], bins with behaviour; the others are in no piece.
+        fraction: of the pieces.
         bin_width_s: seconds.
-        seed: of the draw.
+        seed: random seed of the draw.
     """
-    rows = np.flatnonzero(known)
+    rows = np.flatnonzero(labelled)
     pieces = np.array_split(rows, max(2, round(len(rows) * bin_width_s / PIECE_S)))
     drawn = np.random.default_rng([seed, len(rows)]).permutation(len(pieces))
-    held_out = np.zeros_like(known)
-    for piece in drawn[: max(1, round(part * len(pieces)))]:
-        held_out[pieces[piece]] = True
-    return held_out
+    test_bins = np.zeros_like(labelled)
+    for piece in drawn[: max(1, round(fraction * len(pieces)))]:
+        test_bins[pieces[piece]] = True
+    return test_bins
 
 
 def _day(
-    name: str, recorded: LabelledSession, learnt: NDArray[np.bool_], seen: NDArray[np.bool_]
+    name: str, recorded: LabelledSession, train_bins: NDArray[np.bool_], norm_bins: NDArray[np.bool_]
 ) -> StudyDay:
     bin_width_s = recorded.binned.bin_width_s
     counts = np.minimum(recorded.binned.counts, np.uint8(count_max_at(bin_width_s)))
-    mean, sd = (getattr(counts[seen], what)(axis=0, dtype=np.float64) for what in ("mean", "std"))
-    good = alive_channels(counts[seen], bin_width_s)
+    mean, sd = (getattr(counts[norm_bins], what)(axis=0, dtype=np.float64) for what in ("mean", "std"))
+    good = alive_channels(counts[norm_bins], bin_width_s)
     check_some_alive(good, str(recorded.path))
-    return StudyDay(name, recorded, counts, learnt, seen, mean, sd, good)
+    return StudyDay(name, recorded, counts, train_bins, norm_bins, mean, sd, good)

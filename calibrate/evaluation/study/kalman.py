@@ -1,4 +1,4 @@
-"""The Kalman filter in the study: what it decodes, and what it takes spikes to be."""
+"""The Kalman filter in the study: decoding, and simulating spikes with its observation model."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ RIDGE = 1e-3
 
 
 def kalman_decoded(data: StudySet, velocity_of: Mapping[int, int | None]) -> tuple[ModelArtifact, float]:
-    """The filter that `fit` makes, read in for the test day, and the seconds that it took.
+    """The filter of `fit`, re-normalised for the test day, and the seconds that took.
 
-    Counts of the test day are taken for those of the days that it was fitted to: at their means they say
-    nothing, and an SD more says what an SD more said there.
+    Its weights are scaled so that a count one SD above the test day's mean counts as one SD above the mean of
+    the training days.
     """
     started = time.perf_counter()
-    taught = [day for day in data.days if day.learnt.any()]
-    targets = [np.where(day.learnt[:, np.newaxis], day.recorded.targets, np.nan) for day in taught]
-    learnt = TrainingSet(
-        [day.counts for day in taught],
+    training_days = [day for day in data.days if day.train_bins.any()]
+    targets = [np.where(day.train_bins[:, np.newaxis], day.recorded.targets, np.nan) for day in training_days]
+    training = TrainingSet(
+        [day.counts for day in training_days],
         [target.astype(np.float32) for target in targets],
         data.outputs,
         data.bin_width_s,
     )
-    (fit,) = FITTERS["kalman"](learnt, FitSettings(), Run())
+    (fit,) = FITTERS["kalman"](training, FitSettings(), Run())
     run, day = dict(fit.artifact.run), data.test
     mask = np.asarray(fit.artifact.channel_mask) & day.good
-    before = np.concatenate([each.counts[each.learnt] for each in taught]).std(axis=0, dtype=np.float64)
+    before = np.concatenate([each.counts[each.train_bins] for each in training_days]).std(
+        axis=0, dtype=np.float64
+    )
     scale = np.where(mask, before / np.where(day.good, day.sd, 1.0), 0.0)
     run["observe"] = (run["observe"] * scale[:, np.newaxis]).astype(np.float32)
     run["offset"] = -(np.where(mask, day.mean, 0.0) @ run["observe"].astype(np.float64))
@@ -58,10 +60,10 @@ def kalman_decoded(data: StudySet, velocity_of: Mapping[int, int | None]) -> tup
 def kalman_simulated(
     data: StudySet, velocity_of: Mapping[int, int | None]
 ) -> tuple[NDArray[np.float64], int, float]:
-    """Z-scored counts f8[T, C] of the test day by the observation model, how many weights, and seconds taken.
+    """Z-scored counts f8[T, C] of the test day by the observation model, its number of weights, and seconds.
 
-    The mean of the counts given the state: positions, and the course of each velocity from 64 ms ago to
-    256 ms ahead (`kinematic_states`). Where a course is not known it counts as its mean.
+    The mean of the counts given the state: positions, and each velocity lagged from 64 ms in the past to
+    256 ms in the future (`kinematic_states`). A missing lag counts as its mean.
     """
     ahead, behind = (round(reach_s / data.bin_width_s) for reach_s in (AHEAD_S, BEHIND_S))
     gram = shared = None
@@ -70,7 +72,7 @@ def kalman_simulated(
             np.float64
         )
         states = kinematic_states(z, velocity_of, ahead, behind, N_TERMS)
-        rows = day.learnt & np.isfinite(states).all(axis=1)
+        rows = day.train_bins & np.isfinite(states).all(axis=1)
         x, y = states[rows], day.z_counts[rows]
         gram = x.T @ x if gram is None else gram + x.T @ x
         shared = x.T @ y if shared is None else shared + x.T @ y

@@ -1,4 +1,4 @@
-"""What a job learns, and what that makes of the day that is scored."""
+"""Fit the model of a job, and decode or simulate the test day with it."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ from rtdecode.models.networks.cost import Cost, cost_of
 from rtdecode.models.networks.gru import GRUNet
 from rtdecode.models.nn.network import Network
 
-#: Bins that a network's cost is measured on.
+#: Number of bins on which a network's cost is measured.
 COST_BINS = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Learnt:
-    """What came of a job.
+class Fitted:
+    """A fitted model's output on the test day, and its cost.
 
     Attributes:
-        data: what it was learnt from and is scored on.
+        data: training and test bins.
         values: f4[T, D] of the test day: behaviour in its units, or spikes per bin.
-        cost: of what made them.
-        footprint_bytes: of the numbers that make them, as they are stored.
-        decode_us: time per bin, by what decodes it: the engine of `serve` where that runs such a model,
-            torch on one thread or NumPy over the whole day where not.
-        train_seconds: that learning took.
+        cost: of the model.
+        footprint_bytes: size of its parameters as stored.
+        decode_us: time per bin: in the engine of `serve` where that runs such a model, otherwise in torch on
+            one thread or NumPy over the whole day.
+        train_seconds: time of training.
         model: id of a pretrained model; None for one trained here.
     """
 
@@ -64,31 +64,35 @@ class Learnt:
 
 
 def base_of(path: Path) -> Base:
-    """A pretrained model, by what it is for and what it looks at: so it is scored.
+    """A pretrained model with the causality and direction that it was trained for.
 
     Raises:
-        RtdecodeError: it cannot be read, or is no AlignNet.
+        RtdecodeError: it cannot be read, or is not an AlignNet.
     """
     base = read_artifact(path, train=False)
     if base.kind != AlignNet.kind:
         raise RtdecodeError(
-            f"is of kind {base.kind}", where=str(path), fix="name a model made by rtdecode pretrain"
+            f"is of kind {base.kind}, and the study scores alignnet bases",
+            where=str(path),
+            fix="name a model made by rtdecode pretrain --kind alignnet",
         )
     simulates = base.provenance.get("pretrain", {}).get("direction") == SIMULATE
     return Base(
-        path, form="causal" if base.causal else "offline", direction=SIMULATION if simulates else DECODING
+        path,
+        causality="causal" if base.causal else "offline",
+        direction=SIMULATION if simulates else DECODING,
     )
 
 
-def learn(job: Job) -> Learnt:
-    """Do a job, on one thread.
+def fit(job: Job) -> Fitted:
+    """Fit the model of a job, on one thread.
 
     Raises:
-        RtdecodeError: a session or the base cannot be used, or training comes apart.
+        RtdecodeError: a session or the base cannot be used, or training diverges.
     """
     with one_thread():
         if job.base is not None:
-            return _as_it_is(job, job.base)
+            return _zero_shot(job, job.base)
         data = study_set(job)
         if job.kind == "wiener":
             return _filtered(job, data)
@@ -97,7 +101,7 @@ def learn(job: Job) -> Learnt:
         return _trained(job, data)
 
 
-def _trained(job: Job, data: StudySet) -> Learnt:
+def _trained(job: Job, data: StudySet) -> Fitted:
     started = time.perf_counter()
     n_channels, bin_width_s = data.test.counts.shape[1], data.bin_width_s
     seeds = member_seeds(job.seed, job.members)
@@ -106,27 +110,35 @@ def _trained(job: Job, data: StudySet) -> Learnt:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             net = study_network(
-                job.kind, job.form, job.direction, n_channels, len(data.outputs), data.count_max, bin_width_s
+                job.kind,
+                job.causality,
+                job.direction,
+                n_channels,
+                len(data.outputs),
+                data.count_max,
+                bin_width_s,
             )
         net.set_output_scale([o.mean for o in data.outputs], [o.sd for o in data.outputs])
         nets.append(net)
     recordings = []
     for day in data.days:
-        add_session(nets, day.name, day.counts[day.seen], bin_width_s, where=str(day.recorded.path))
-        if day.learnt.any():
+        add_session(nets, day.name, day.counts[day.norm_bins], bin_width_s, where=str(day.recorded.path))
+        if day.train_bins.any():
             z = data.z_behavior(day)
-            recordings.append(Recording.of(day.name, day.counts, z, day.learnt))
+            recordings.append(Recording.of(day.name, day.counts, z, day.train_bins))
     longest = max(recording.counts.shape[1] for recording in recordings)
     for seed, net in zip(seeds, nets, strict=True):
         settings = study_settings(job.kind, job.direction, longest, bin_width_s, job.steps)
         train(net, recordings, settings, Run(seed=seed, device="cpu"))
-    return _made(job, data, nets, time.perf_counter() - started)
+    return _applied(job, data, nets, time.perf_counter() - started)
 
 
-def _made(job: Job, data: StudySet, nets: Sequence[Network], train_seconds: float) -> Learnt:
-    """What trained networks make of the test day."""
+def _applied(job: Job, data: StudySet, nets: Sequence[Network], train_seconds: float) -> Fitted:
+    """Decode or simulate the test day with trained networks."""
     cost = _cost(job, data, nets)
-    served = job.direction == DECODING and job.form == "causal" and isinstance(nets[0], AlignNet | GRUNet)
+    served = (
+        job.direction == DECODING and job.causality == "causal" and isinstance(nets[0], AlignNet | GRUNet)
+    )
     if served:
         artifact = export_members(nets, data.test.name, data.bin_width_s, data.outputs)
         values, seconds = _by_engine(artifact, data)
@@ -134,13 +146,13 @@ def _made(job: Job, data: StudySet, nets: Sequence[Network], train_seconds: floa
     else:
         values, seconds = _by_torch(job, data, nets)
         footprint = 4 * cost.parameters
-    return Learnt(data, values, cost, footprint, 1e6 * seconds / len(values), train_seconds)
+    return Fitted(data, values, cost, footprint, 1e6 * seconds / len(values), train_seconds)
 
 
 def _by_engine(artifact: ModelArtifact, data: StudySet) -> tuple[NDArray[np.float32], float]:
     counts = data.test.counts
     values = np.empty((len(counts), len(data.outputs)), np.float32)
-    # A kind that was never run compiles first.
+    # The first run of a kind compiles it, which must not be timed.
     load_decoder(artifact).run(counts[:8], values[:8])
     decoder = load_decoder(artifact)
     started = time.perf_counter()
@@ -190,8 +202,8 @@ def _cost(job: Job, data: StudySet, nets: Sequence[Network]) -> Cost:
     )
 
 
-def _as_it_is(job: Job, path: Path) -> Learnt:
-    """A pretrained model on a day that it has not seen, read in from its spikes."""
+def _zero_shot(job: Job, path: Path) -> Fitted:
+    """A pretrained model on a new day, re-normalised from its spikes."""
     base = read_artifact(path)
     if (base.bin_width_s, base.output_names) != (job.bin_width_s, job.outputs):
         raise RtdecodeError(
@@ -206,18 +218,23 @@ def _as_it_is(job: Job, path: Path) -> Learnt:
     output_columns(base.outputs, day.recorded.names, day.recorded.units, where)
     check_unseen(base, day.recorded.sha256, where)
     nets = networks_of(base)
-    day = data.test
-    add_session(nets, day.name, day.counts[day.seen], data.bin_width_s, where=str(day.recorded.path))
-    made = _made(job, data, nets, 0.0)
-    return Learnt(
-        data, made.values, made.cost, made.footprint_bytes, made.decode_us, 0.0, model=base.model_id
+    add_session(nets, day.name, day.counts[day.norm_bins], data.bin_width_s, where=str(day.recorded.path))
+    applied = _applied(job, data, nets, 0.0)
+    return Fitted(
+        data,
+        applied.values,
+        applied.cost,
+        applied.footprint_bytes,
+        applied.decode_us,
+        0.0,
+        model=base.model_id,
     )
 
 
-def _filtered(job: Job, data: StudySet) -> Learnt:
-    """A Wiener filter of either direction, on channels scaled as the networks' are."""
+def _filtered(job: Job, data: StudySet) -> Fitted:
+    """A Wiener filter of either direction, on the z-scored channels that networks get."""
     started = time.perf_counter()
-    decoding, causal = job.direction == DECODING, job.form == "causal"
+    decoding, causal = job.direction == DECODING, job.causality == "causal"
     fitted = wiener_filter(data, decoding=decoding, causal=causal)
     train_seconds = time.perf_counter() - started
     macs = float(fitted.weight.size)
@@ -232,16 +249,16 @@ def _filtered(job: Job, data: StudySet) -> Learnt:
         z = fitted(data.test.z_counts if decoding else data.z_behavior(data.test).astype(np.float64))
         values, seconds = _in_units(data, z, decoding), time.perf_counter() - started
         footprint = 4 * cost.parameters
-    return Learnt(data, values, cost, footprint, 1e6 * seconds / len(values), train_seconds)
+    return Fitted(data, values, cost, footprint, 1e6 * seconds / len(values), train_seconds)
 
 
-def _kalman(job: Job, data: StudySet) -> Learnt:
+def _kalman(job: Job, data: StudySet) -> Fitted:
     velocity_of = velocity_columns(data.outputs)
     started = time.perf_counter()
     if job.direction == DECODING:
         artifact, fit_seconds = kalman_decoded(data, velocity_of)
         values, seconds = _by_engine(artifact, data)
-        # Its covariance settles after some bins (`KalmanDecoder`); what is left of a bin are these products.
+        # Its covariance converges after some bins (`KalmanDecoder`); these products remain in every bin.
         per_spike, per_bin = (
             sum(int(artifact.run[name].size) for name in names)
             for names in (("observe",), ("transition", "information", "readout"))
@@ -250,12 +267,12 @@ def _kalman(job: Job, data: StudySet) -> Learnt:
         footprint = sum(int(tensor.nbytes) for tensor in artifact.run.values())
         n = sum(int(tensor.size) for tensor in artifact.run.values())
         cost = Cost(n, float(per_spike + per_bin), per_spike * density + per_bin, None)
-        return Learnt(data, values, cost, footprint, 1e6 * seconds / len(values), fit_seconds)
+        return Fitted(data, values, cost, footprint, 1e6 * seconds / len(values), fit_seconds)
     z, weights, seconds = kalman_simulated(data, velocity_of)
     train_seconds = time.perf_counter() - started - seconds
     cost = Cost(weights, float(weights), float(weights), None)
     values = _in_units(data, z, decoding=False)
-    return Learnt(data, values, cost, 4 * weights, 1e6 * seconds / len(values), train_seconds)
+    return Fitted(data, values, cost, 4 * weights, 1e6 * seconds / len(values), train_seconds)
 
 
 def _in_units(data: StudySet, z: NDArray[np.float64], decoding: bool) -> NDArray[np.float32]:

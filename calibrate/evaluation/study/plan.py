@@ -1,4 +1,4 @@
-"""What the study has to compute: one job for each network or filter, day, direction and seed."""
+"""The jobs of the study: one for each network or filter, day, direction and seed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from rtdecode.calibrate.evaluation.cache import id_of
-from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, DECODING, FORMS, KINDS, SIMULATION, SINGLE_DAY
+from rtdecode.calibrate.evaluation.study.rows import (
+    CAUSALITIES,
+    CROSS_DAY,
+    DECODING,
+    KINDS,
+    SIMULATION,
+    SINGLE_DAY,
+)
 from rtdecode.errors import RtdecodeError
 
 PROTOCOLS = (SINGLE_DAY, CROSS_DAY)
@@ -16,8 +23,37 @@ CHRONOLOGICAL, RANDOM = "chronological", "random"
 SPLITS = (CHRONOLOGICAL, RANDOM)
 DIRECTIONS = (DECODING, SIMULATION)
 
-#: Changes whenever the same job would give other numbers.
+#: Version of the computation; to be raised whenever the same job would give other numbers.
 EDITION = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
+    """What to compare.
+
+    Attributes:
+        protocols: SINGLE_DAY, CROSS_DAY or both.
+        splits: of a single day: CHRONOLOGICAL, RANDOM or both.
+        kinds: of `rows.KINDS`.
+        causalities: of `rows.CAUSALITIES`.
+        directions: DECODING, SIMULATION or both.
+        seeds: random seeds of training.
+        bin_width_s: seconds.
+        outputs: names of behaviour columns.
+        steps: training batches of each network.
+        members: networks in each ensemble.
+    """
+
+    protocols: Sequence[str] = PROTOCOLS
+    splits: Sequence[str] = (CHRONOLOGICAL,)
+    kinds: Sequence[str] = KINDS
+    causalities: Sequence[str] = ("causal", "offline")
+    directions: Sequence[str] = DIRECTIONS
+    seeds: Sequence[int] = (0,)
+    bin_width_s: float
+    outputs: tuple[str, ...]
+    steps: int
+    members: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,20 +61,21 @@ class Job:
     """One network or filter to train and to score.
 
     Attributes:
-        protocol, split, kind, form, direction, seed: see `studyrows.Row`.
-        train: session files to learn from; () for a pretrained model.
-        test: session file to be scored on.
+        protocol, split, kind, direction, seed: see `rows.Row`.
+        causality: of `rows.CAUSALITIES`.
+        train: session files to train on; () for a pretrained model.
+        test: session file to score on.
         bin_width_s: seconds.
         outputs: names of behaviour columns.
-        steps: batches of a network's training.
-        members: networks that are averaged.
-        base: file of a pretrained model, to be scored as it is; None to train.
+        steps: training batches of a network.
+        members: networks in the ensemble.
+        base: file of a pretrained model to be scored zero-shot; None to train one.
     """
 
     protocol: str
     split: str | None
     kind: str
-    form: str
+    causality: str
     direction: str
     seed: int
     train: tuple[Path, ...]
@@ -49,146 +86,147 @@ class Job:
     members: int
     base: Path | None = None
 
-    def id(self, digests: Mapping[Path, str], recipe: Mapping[str, Any] | None = None) -> str:
-        """16 hex digits of everything that decides over the result.
+    def id(
+        self, digests: Mapping[Path, str], recipe: Mapping[str, Any] | None = None, edition: int = EDITION
+    ) -> str:
+        """16 hex digits of everything that determines the result; paths and names of files do not.
 
         Args:
-            digests: SHA-256 of each file; where a file lies and what it is called does not matter.
-            recipe: how such a network is made and trained, see `studysizes.recipe`.
+            digests: SHA-256 of each file.
+            recipe: how such a network is built and trained, see `recipes.recipe`.
+            edition: version of the computation.
         """
         described: dict[str, Any] = asdict(self) | {
-            "edition": EDITION,
+            "edition": edition,
             "recipe": dict(recipe or {}),
             "train": [digests[path] for path in self.train],
             "test": digests[self.test],
             "base": digests[self.base] if self.base is not None else None,
         }
+        # The key of before, so that cached jobs stay valid.
+        described["form"] = described.pop("causality")
         return id_of(described)
 
     @property
     def name(self) -> str:
-        """For people."""
-        what = f"{self.kind} {self.form}" + (" pretrained" if self.base is not None else "")
+        """Description for messages."""
+        what = f"{self.kind} {self.causality}" + (" pretrained" if self.base is not None else "")
         return f"{self.protocol} {self.test.stem}: {what}, {self.direction}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
 class Base:
-    """A pretrained model that is to be scored as it is.
+    """A pretrained model to be scored zero-shot.
 
     Attributes:
         path: of its file.
-        form: of `studyrows.FORMS`, what it looks at.
-        direction: that it was made for.
+        causality: of `rows.CAUSALITIES`.
+        direction: that it was trained for.
     """
 
     path: Path
-    form: str
+    causality: str
     direction: str
 
 
-def plan(
-    sessions: Sequence[Path],
-    *,
-    protocols: Sequence[str],
-    splits: Sequence[str],
-    kinds: Sequence[str],
-    forms: Sequence[str],
-    directions: Sequence[str],
-    seeds: Sequence[int],
-    bin_width_s: float,
-    outputs: tuple[str, ...],
-    steps: int,
-    members: int,
-    bases: Sequence[Base] = (),
-) -> list[Job]:
-    """All jobs, those that take long first within a session.
+def plan(sessions: Sequence[Path], settings: StudySettings, bases: Sequence[Base] = ()) -> list[Job]:
+    """All jobs; within a session those that take longest come first.
 
     Args:
-        sessions: in the order of their days. Across days, each one from the third on is decoded by what the
-            two before it teach.
-        protocols, splits, kinds, forms, directions, seeds: which of them.
-        bin_width_s, outputs, steps, members: of every job.
-        bases: pretrained models, scored on the test days across days, each in its form and direction.
+        sessions: in the order of their days. Across days, each session from the third on is a test day of
+            models trained on the two before it.
+        settings: what to compare.
+        bases: pretrained models, scored on the test days across days, each in its causality and direction.
 
     Raises:
-        RtdecodeError: something unknown is asked for, across days of fewer than three sessions, or a
-            pretrained model that nothing asked for would score.
+        RtdecodeError: a setting is unknown, there are fewer than three sessions to compare across days, or
+            the settings exclude a pretrained model.
     """
-    _check("protocol", protocols, PROTOCOLS)
-    _check("split", splits, SPLITS)
-    _check("kind", kinds, KINDS)
-    _check("form", forms, tuple(FORMS))
-    _check("direction", directions, DIRECTIONS)
-    if CROSS_DAY in protocols and len(sessions) < 3:
+    _check("protocol", settings.protocols, PROTOCOLS)
+    _check("split", settings.splits, SPLITS)
+    _check("kind", settings.kinds, KINDS)
+    _check("causality", settings.causalities, tuple(CAUSALITIES))
+    _check("direction", settings.directions, DIRECTIONS)
+    across = CROSS_DAY in settings.protocols
+    if across and len(sessions) < 3:
         raise RtdecodeError(
-            f"{len(sessions)} sessions: across days takes two to learn from and one to be scored on",
-            where=f"--protocol {CROSS_DAY}",
-            fix="name three or more, in the order of their days",
+            f"{CROSS_DAY} needs two sessions to train on and one to test on, got {len(sessions)}",
+            where="--protocol",
+            fix=f"name three or more, in the order of their days, or give --protocol {SINGLE_DAY}",
         )
     for base in bases:
-        if CROSS_DAY not in protocols:
-            raise RtdecodeError(
-                "pretrained models are scored across days", where="--base", fix=f"add --protocol {CROSS_DAY}"
-            )
-        if "alignnet" not in kinds or base.form not in forms or base.direction not in directions:
-            raise RtdecodeError(
-                f"is an alignnet, {base.form}, {base.direction}, and the study is not of such",
-                where=str(base.path),
-                fix="add its kind, form and direction, or leave it out",
-            )
-    made: list[Job] = []
-    form: dict[str, Any] = {
-        "bin_width_s": bin_width_s, "outputs": outputs, "steps": steps, "members": members
-    }  # fmt: skip
-    for seed in seeds:
+        _check_included(base, settings)
+    jobs: list[Job] = []
+    for seed in settings.seeds:
         for i, day in enumerate(sessions):
             tests: list[tuple[str, str | None, tuple[Path, ...]]] = []
-            if SINGLE_DAY in protocols:
-                tests += [(SINGLE_DAY, split, (day,)) for split in splits]
-            if CROSS_DAY in protocols and i >= 2:
+            if SINGLE_DAY in settings.protocols:
+                tests += [(SINGLE_DAY, split, (day,)) for split in settings.splits]
+            if across and i >= 2:
                 tests.append((CROSS_DAY, None, tuple(sessions[i - 2 : i])))
+            common: dict[str, Any] = {
+                "seed": seed, "test": day, "bin_width_s": settings.bin_width_s, "outputs": settings.outputs,
+                "steps": settings.steps, "members": settings.members,
+            }  # fmt: skip
             for protocol, split, train in tests:
-                made += [
+                jobs += [
                     Job(
-                        protocol=protocol, split=split, kind=kind, form=shape, direction=direction,
-                        seed=seed, train=train, test=day, **form,
+                        protocol=protocol, split=split, kind=kind, causality=causality,
+                        direction=direction, train=train, **common,
                     )
-                    for kind in reversed(kinds)
-                    for shape in reversed(forms)
-                    for direction in directions
-                    if exists(kind, shape, direction) and (seed == seeds[0] or trains(kind))
+                    for kind in reversed(settings.kinds)
+                    for causality in reversed(settings.causalities)
+                    for direction in settings.directions
+                    if exists(kind, causality, direction) and (seed == settings.seeds[0] or trains(kind))
                 ]  # fmt: skip
-            if i >= 2 and seed == seeds[0]:
-                made += [
+            if i >= 2 and seed == settings.seeds[0]:
+                jobs += [
                     Job(
-                        protocol=CROSS_DAY, split=None, kind="alignnet", form=base.form,
-                        direction=base.direction, seed=seed, train=(), test=day, base=base.path, **form,
+                        protocol=CROSS_DAY, split=None, kind="alignnet", causality=base.causality,
+                        direction=base.direction, train=(), base=base.path, **common,
                     )
                     for base in bases
                 ]  # fmt: skip
-    return made
+    return jobs
 
 
 def trains(kind: str) -> bool:
-    """Whether a seed changes what comes out."""
+    """Whether the result of a kind depends on the seed."""
     return kind not in ("wiener", "kalman")
 
 
-def exists(kind: str, form: str, direction: str) -> bool:
-    """Whether there is such a thing.
+def exists(kind: str, causality: str, direction: str) -> bool:
+    """Whether the study has such a decoder.
 
-    2-D convolutions are AlignNet's. A Kalman filter decodes causally; what it takes spikes to be, given
-    behaviour, holds the velocities to come and so is offline.
+    AlignNet alone has 2-D convolutions. A Kalman filter decodes causally; its observation model, which
+    predicts spikes from behaviour, uses future velocities and so is offline.
     """
-    if form == "offline-2d":
+    if causality == "offline-2d":
         return kind == "alignnet"
     if kind == "kalman":
-        return form == ("causal" if direction == DECODING else "offline")
+        return causality == ("causal" if direction == DECODING else "offline")
     return True
 
 
-def _check(what: str, asked: Sequence[str], known: Sequence[str]) -> None:
-    wrong = [name for name in asked if name not in known]
+def _check_included(base: Base, settings: StudySettings) -> None:
+    if CROSS_DAY not in settings.protocols:
+        raise RtdecodeError(
+            "pretrained models are scored across days", where="--base", fix=f"add --protocol {CROSS_DAY}"
+        )
+    asked = ("alignnet", base.causality, base.direction)
+    included = (settings.kinds, settings.causalities, settings.directions)
+    if not all(one in some for one, some in zip(asked, included, strict=True)):
+        raise RtdecodeError(
+            f"is an alignnet, {base.causality}, {base.direction}, which is not among the kinds, causalities "
+            "and directions of the study",
+            where=str(base.path),
+            fix="add them, or leave this base out",
+        )
+
+
+def _check(what: str, asked: Sequence[str], available: Sequence[str]) -> None:
+    wrong = [name for name in asked if name not in available]
     if wrong or not asked:
-        raise RtdecodeError(f"no such {what}: {', '.join(wrong) or 'none'}", fix=f"use {', '.join(known)}")
+        raise RtdecodeError(
+            f"there is no such {what}: {', '.join(wrong) or 'none'}", fix=f"use {', '.join(available)}"
+        )

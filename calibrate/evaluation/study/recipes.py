@@ -1,4 +1,4 @@
-"""How large each kind of network is in the study, and how long it learns."""
+"""Sizes and training settings of each kind of network in the study."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from rtdecode.models.networks.baseline import BaselineNet, BaselineNetSettings
 from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 from rtdecode.models.nn.network import Network
 
-#: Batches of 16 windows, and networks whose mean is taken: the same for every kind.
+#: Training batches of 16 windows, and networks in an ensemble: the same for every kind.
 STEPS, MEMBERS = 400, 1
 
 WINDOW_S, WARMUP_S = 12.8, 0.8
 LEARNING_RATE = 3e-3
 
-#: Frames that an MLP sees, seconds.
+#: Input window of an MLP, s.
 REACH_S = 1.024
 
-#: Longest time constant of AlignNet's leaky neurons.
+#: Longest time constant of AlignNet's leaky neurons, s.
 LONGEST_S = 4.0
 
-#: Weight of AlignNet's other ways while it learns the one that is scored, and one batch in how many.
+#: Weight of AlignNet's auxiliary losses beside that of the scored direction, and every how many batches.
 AUXILIARY, AUXILIARY_EVERY = 0.1, 4
 
 _BASELINES: dict[str, dict[str, Any]] = {
@@ -45,17 +45,17 @@ _ALIGNNETS: dict[str, dict[str, Any]] = {
 }
 FEATURE_DROPOUT, MOTION_DROPOUT = 0.3, 0.3
 
-#: From behaviour to spikes AlignNet is as wide as the residual networks, and its last level twice that: what
-#: a neuron says of a rate is coarse. Decoding, width brought nothing, nor did it to the residual networks.
+#: From behaviour to spikes AlignNet is as wide as the residual networks, and its last level twice that: a
+#: neuron's spikes resolve a rate coarsely. For decoding, width did not help, nor did it residual networks.
 _WIDE: dict[str, Any] = {"widths": (96, 96, 96), "dec_widths": (192, 96)}
 
 
-def recipe(kind: str, form: str, direction: str) -> dict[str, Any]:
-    """Everything that is chosen here for a network, as JSON can hold it; {} for a Kalman filter."""
+def recipe(kind: str, causality: str, direction: str) -> dict[str, Any]:
+    """All settings of a network that are chosen here, as JSON; {} for a Kalman filter."""
     if kind == "wiener":
         return asdict(DEFAULTS)
     if kind == "alignnet":
-        own = _alignnet(form, direction) | {"auxiliary": [AUXILIARY, AUXILIARY_EVERY]}
+        own = _alignnet(causality, direction) | {"auxiliary": [AUXILIARY, AUXILIARY_EVERY]}
     elif kind in _BASELINES:
         own = _BASELINES[kind]
     else:
@@ -71,18 +71,24 @@ def recipe(kind: str, form: str, direction: str) -> dict[str, Any]:
 
 
 def study_network(
-    kind: str, form: str, direction: str, n_channels: int, n_outputs: int, count_max: int, bin_width_s: float
+    kind: str,
+    causality: str,
+    direction: str,
+    n_channels: int,
+    n_outputs: int,
+    count_max: int,
+    bin_width_s: float,
 ) -> Network:
     """An untrained network of the study.
 
     Args:
-        kind: of the networks in `studyrows.KINDS`.
-        form: of `studyrows.FORMS`.
-        direction: that it is to learn.
+        kind: a network of `rows.KINDS`.
+        causality: of `rows.CAUSALITIES`.
+        direction: that it will be trained for.
         n_channels, n_outputs, count_max, bin_width_s: of the data.
 
     Raises:
-        RtdecodeError: the kind is no network.
+        RtdecodeError: the kind is not a network.
     """
     common: dict[str, Any] = {
         "n_channels": n_channels,
@@ -93,10 +99,10 @@ def study_network(
         "feature_dropout": FEATURE_DROPOUT,
     }
     if kind == "alignnet":
-        sizes = common | _alignnet(form, direction)
+        sizes = common | _alignnet(causality, direction)
         config = AlignNetSettings(
-            causal=form == "causal",
-            planar=form == "offline-2d",
+            causal=causality == "causal",
+            planar=causality == "offline-2d",
             graded_rates=True,
             motion_dropout=MOTION_DROPOUT,
             centred_rates=True,
@@ -106,26 +112,27 @@ def study_network(
         if config.leaky:
             net.behavior_head.draw_time_constants(LONGEST_S / bin_width_s)
         return net
-    if kind == "gru" and form == "causal" and direction == DECODING:
-        # The one that `fit` makes and `serve` runs.
+    if kind == "gru" and causality == "causal" and direction == DECODING:
+        # The same as that of `fit`, which `serve` runs.
         return GRUNet(GRUNetSettings(hidden=_BASELINES["gru"]["width"], **common))
     if kind not in _BASELINES:
-        raise RtdecodeError(f"a {kind} is no network")
+        raise RtdecodeError(f"a {kind} is not a network", fix=f"use alignnet or {', '.join(_BASELINES)}")
     reach = max(1, round(REACH_S / bin_width_s))
     sizes = common | _BASELINES[kind]
-    return BaselineNet(BaselineNetSettings(trunk=kind, causal=form == "causal", reach=reach, **sizes))
+    config = BaselineNetSettings(trunk=kind, causal=causality == "causal", reach=reach, **sizes)
+    return BaselineNet(config)
 
 
 def study_settings(
     kind: str, direction: str, longest_bins: int, bin_width_s: float, steps: int
 ) -> TrainingSettings:
-    """How a network of the study learns: one cycle, nothing held back to stop by.
+    """Training settings of a network of the study: one cycle of the learning rate, no early stopping.
 
     Args:
         kind, direction: of the network.
-        longest_bins: of the longest session.
+        longest_bins: length of the longest session.
         bin_width_s: seconds.
-        steps: batches.
+        steps: training batches.
     """
     window = min(round(WINDOW_S / bin_width_s), max(longest_bins // 4, 8))
     return TrainingSettings(
@@ -140,5 +147,5 @@ def study_settings(
     )
 
 
-def _alignnet(form: str, direction: str) -> dict[str, Any]:
-    return _ALIGNNETS[form] | (_WIDE if direction != DECODING and form != "offline-2d" else {})
+def _alignnet(causality: str, direction: str) -> dict[str, Any]:
+    return _ALIGNNETS[causality] | (_WIDE if direction != DECODING and causality != "offline-2d" else {})

@@ -1,39 +1,39 @@
-"""The study's tables: the paper's Table 1, each output by split, and what each kind costs.
+"""The study's tables: the paper's Table 1, the scores of each output by split, and the cost of each kind.
 
-for block in score_blocks(rows):
+for block in score_blocks(study_frames(rows)):
     print(block.title, table(block.headings, block.texts()), block.note, sep="\n")
 """
 
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from rtdecode.calibrate.evaluation.study.frames import COSTS, StudyFrames, output_score
 from rtdecode.calibrate.evaluation.study.rows import (
+    CAUSALITIES,
     CROSS_DAY,
     DECODING,
-    FORMS,
     SIMULATION,
     SINGLE_DAY,
-    Average,
-    Row,
-    average,
-    column_average,
+    causalities_of,
     columns_of,
-    costs_of,
-    forms_of,
     main_split,
     name_of,
     names_of,
     number_of,
-    output_score,
-    outputs_of,
     pick,
     protocols_of,
-    scores_of,
 )
+
+#: Printed name of each test set, by protocol and split.
+TEST_SETS = {
+    (SINGLE_DAY, "chronological"): "last 20 %",
+    (SINGLE_DAY, "random"): "random 20 %",
+    (CROSS_DAY, ""): "next day",
+}
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,15 @@ class Cell:
     """One cell.
 
     Attributes:
-        text: what stands in it.
-        sessions: how many sessions a mean is over; None where that is not told.
-        sd_seeds, seeds: SD over the seeds of a session, and how many of them; NaN and 0 where there is none.
-        best: whether it is the column's best.
+        text: its content.
+        sessions: number of sessions of a mean; None where that is not printed.
+        sd_seeds: SD over the seeds of a session; NaN without.
+        best: whether it is the best of its column.
     """
 
     text: str
     sessions: int | None = None
     sd_seeds: float = math.nan
-    seeds: int = 0
     best: bool = False
 
     def __str__(self) -> str:
@@ -63,9 +62,9 @@ class Block:
     """A table.
 
     Attributes:
-        title: what it is of.
-        headings: one per column.
-        rows: cells, as many in each as there are headings.
+        title: its subject.
+        headings: one for each column.
+        rows: cells, one for each heading.
         note: how to read it; "" where that is plain.
     """
 
@@ -80,118 +79,118 @@ class Block:
         return [[str(cell) if cell.best or not padded else f"{cell} " for cell in row] for row in self.rows]
 
 
-def score_blocks(rows: Sequence[Row]) -> list[Block]:
-    """The paper's Table 1, a block for each form: mean ± SD over sessions of the scores in its columns.
+def score_blocks(frames: StudyFrames) -> list[Block]:
+    """The paper's Table 1, a block for each causality: mean ± SD over sessions of the scores in its columns.
 
-    Columns of what the study was not made of are left out. The best of a column is marked if two kinds or
-    more were trained as the protocol says and scored on as many sessions as any. Pretrained models, which
-    have learnt from more days, are not compared.
+    Columns without rows are left out. The best of a column is marked if two kinds or more were trained by
+    the protocol and scored on as many sessions as any. Pretrained models, trained on more days, are not
+    compared.
     """
+    rows = frames.rows
     split = main_split(rows)
-    held_out = "last" if split == "chronological" else "random"
-    days = f" (single day: the {held_out} 20 % held out)" if SINGLE_DAY in protocols_of(rows) else ""
-    shown = columns_of(rows)
+    test_set = TEST_SETS[SINGLE_DAY, split]
+    suffix = f" (single day: tested on the {test_set})" if SINGLE_DAY in protocols_of(rows) else ""
+    columns = columns_of(rows)
     blocks = []
-    for form in forms_of(rows):
-        within = pick(rows, form=form)
+    for causality in causalities_of(rows):
+        within = pick(rows, causality=causality)
         names = names_of(pick(within, split=split))
         trained = {name_of(row) for row in within if row["base"] is None}
-        columns = [[column_average(within, column, split, form, name) for name in names] for column in shown]
-        best = [_best(averages, [name in trained for name in names]) for averages in columns]
-        cells = [
-            [Cell(name), *(_cell(column[i], i in top) for column, top in zip(columns, best, strict=True))]
-            for i, name in enumerate(names)
-        ]
+        cells = [[Cell(name)] for name in names]
+        for column in columns:
+            found = _averages(frames, [frames.key(column, causality, name) for name in names])
+            best = _best(found, [name in trained for name in names])
+            for i, (row, score) in enumerate(zip(cells, found, strict=True)):
+                row.append(_score_cell(score, i in best))
         if cells:
-            headings = ["kind", *(column.title for column in shown)]
-            blocks.append(Block(f"{_title(form)}{days}", headings, cells))
+            title = CAUSALITIES.get(causality, causality)
+            headings = ["kind", *(column.title for column in columns)]
+            blocks.append(Block(f"{title[:1].upper()}{title[1:]}{suffix}", headings, cells))
     return _noted(blocks, _READ_SCORES)
 
 
-def output_blocks(rows: Sequence[Row]) -> list[Block]:
-    """R² and PCC of each output and of all: means over sessions, a row for each kind and what was held out.
+def output_blocks(frames: StudyFrames) -> list[Block]:
+    """R² and PCC of each output and of all: means over sessions, a row for each kind and test set.
 
-    So the chronological split of a day stands above the random one. A block for each form, direction, score.
+    The chronological split of a day is above the random one. A block for each causality, direction and score.
     """
     blocks = []
-    for form in forms_of(rows):
+    for causality in causalities_of(frames.rows):
         for direction in (DECODING, SIMULATION):
-            within = pick(rows, form=form, direction=direction)
-            for score, title, whole in _OUTPUT_SCORES:
-                columns = [(output, output_score(score, output)) for output in outputs_of(within)]
-                columns += whole
-                body = [
-                    [Cell(name if first else ""), Cell(held_out), *cells]
-                    for name in names_of(within)
-                    for first, held_out, cells in _held_out_rows(pick(within, name=name), columns)
-                ]
+            within = pick(frames.rows, causality=causality, direction=direction)
+            outputs = list(dict.fromkeys(name for row in within for name in row["outputs"]))
+            for score, title, overall in _OUTPUT_SCORES:
+                own = [(name, output_score(score, name)) for name in outputs if direction == DECODING]
+                columns = [*own, *overall]
+                body = []
+                for name in names_of(within):
+                    first = name
+                    for (protocol, split), test_set in TEST_SETS.items():
+                        keys = [
+                            (causality, name, protocol, split, direction, column) for _, column in columns
+                        ]
+                        found = _averages(frames, keys)
+                        if any(each.sessions for each in found):
+                            means = [Cell(number_of(each.mean), None, each.sd_seeds) for each in found]
+                            body.append([Cell(first), Cell(test_set), *means])
+                            first = ""
                 if body:
-                    headings = ["kind", "held out", *(heading for heading, _ in columns)]
-                    blocks.append(Block(f"{title}: {FORMS.get(form, form)}, {direction}", headings, body))
+                    headings = ["kind", "test set", *(heading for heading, _ in columns)]
+                    block_title = f"{title}: {CAUSALITIES.get(causality, causality)}, {direction}"
+                    blocks.append(Block(block_title, headings, body))
     return _noted(blocks, _READ_OUTPUTS)
 
 
-def cost_blocks(rows: Sequence[Row]) -> list[Block]:
-    """What each kind and form costs, a block for each direction: medians over the jobs.
+def cost_blocks(frames: StudyFrames) -> list[Block]:
+    """The cost of each kind and causality, a block for each direction: medians over the jobs.
 
-    Medians, because a time is as long as what else the machine did.
+    Medians, because a time depends on what else the machine did.
     """
     blocks = []
     for direction in (DECODING, SIMULATION):
-        within = pick(rows, direction=direction)
+        within = pick(frames.rows, direction=direction)
         protocols = protocols_of(within)
         body = []
-        for form in forms_of(within):
-            for name in names_of(pick(within, form=form)):
-                jobs = pick(within, form=form, name=name)
-                body.append([Cell(name), Cell(FORMS.get(form, form)), *_cost_cells(jobs, protocols)])
+        for causality in causalities_of(within):
+            for name in names_of(pick(within, causality=causality)):
+                jobs = frames.jobs.query("direction == @direction and form == @causality and name == @name")
+                cells = [
+                    Cell(name),
+                    Cell(CAUSALITIES.get(causality, causality)),
+                    *_cost_cells(jobs, protocols),
+                ]
+                body.append(cells)
         if body:
-            headings = ["kind", "form", *_COST_HEADINGS, *(f"s {each}" for each in protocols), "jobs"]
+            headings = ["kind", "causality", *_COST_HEADINGS, *(f"s {each}" for each in protocols), "jobs"]
             blocks.append(Block(f"Cost, {direction}", headings, body))
     return _noted(blocks, _READ_COSTS)
 
 
-def _title(form: str) -> str:
-    title = FORMS.get(form, form)
-    return title[:1].upper() + title[1:]
+def _averages(frames: StudyFrames, keys: Sequence[tuple[str, ...]]) -> list[Any]:
+    """Lines of `frames.averages`, with 0 sessions where there is none."""
+    found = frames.averages[["mean", "sd_sessions", "sessions", "sd_seeds"]].reindex(keys)
+    return list(found.fillna({"sessions": 0}).itertuples(index=False))
 
 
-def _best(averages: Sequence[Average], compared: Sequence[bool]) -> set[int]:
-    """Places of the best mean; empty where there is nothing to compare."""
-    most = max((len(a.sessions) for a in averages), default=0)
+def _best(found: Sequence[Any], trained: Sequence[bool]) -> set[int]:
+    """Rows of the best mean; empty where there is nothing to compare."""
+    most = max((each.sessions for each in found), default=0)
     fair = [
         i
-        for i, (a, may) in enumerate(zip(averages, compared, strict=True))
-        if may and a.sessions and len(a.sessions) == most
+        for i, (each, compared) in enumerate(zip(found, trained, strict=True))
+        if compared and each.sessions and each.sessions == most
     ]
     if len(fair) < 2:
         return set()
-    top = max(averages[i].mean for i in fair)
-    return {i for i in fair if averages[i].mean == top}
+    top = max(found[i].mean for i in fair)
+    return {i for i in fair if found[i].mean == top}
 
 
-def _cell(score: Average, best: bool = False) -> Cell:
+def _score_cell(score: Any, best: bool) -> Cell:
     if not score.sessions:
         return Cell("–")
-    text = f"{number_of(score.mean)} ± {number_of(score.sd)}"
-    return Cell(text, len(score.sessions), score.sd_seeds, score.seeds, best)
-
-
-def _held_out_rows(
-    rows: Sequence[Row], columns: Sequence[tuple[str, str]]
-) -> list[tuple[bool, str, list[Cell]]]:
-    """A kind's rows: whether it is its first, what was held out, and the means."""
-    found: list[tuple[bool, str, list[Cell]]] = []
-    for held_out, part in (
-        ("last 20 %", pick(rows, protocol=SINGLE_DAY, split="chronological")),
-        ("random 20 %", pick(rows, protocol=SINGLE_DAY, split="random")),
-        ("next day", pick(rows, protocol=CROSS_DAY)),
-    ):
-        averages = [average(part, _score(score)) for _, score in columns]
-        if any(each.sessions for each in averages):
-            cells = [Cell(number_of(each.mean), None, each.sd_seeds, each.seeds) for each in averages]
-            found.append((not found, held_out, cells))
-    return found
+    text = f"{number_of(score.mean)} ± {number_of(score.sd_sessions)}"
+    return Cell(text, int(score.sessions), score.sd_seeds, best)
 
 
 def _noted(blocks: Sequence[Block], note: str) -> list[Block]:
@@ -199,40 +198,27 @@ def _noted(blocks: Sequence[Block], note: str) -> list[Block]:
     return [*blocks[:-1], *(replace(block, note=note) for block in blocks[-1:])]
 
 
-def _score(name: str) -> Callable[[Row], float | None]:
-    return lambda row: scores_of(row).get(name)
-
-
-def _cost_cells(jobs: Sequence[Row], protocols: Sequence[str]) -> list[Cell]:
-    trained = [row for row in jobs if row["base"] is None]
+def _cost_cells(jobs: Any, protocols: Sequence[str]) -> list[Cell]:
+    median = jobs[list(COSTS)].median()
+    seconds = jobs[~jobs["pretrained"]].groupby("protocol")["train_seconds"].median()
     return [
-        Cell(_count(_median(jobs, "parameters"))),
-        Cell(_count(_median(jobs, "footprint_bytes") / 1000.0, 1)),
-        Cell(_count(_median(jobs, "dense_macs"))),
-        Cell(_count(_median(jobs, "effective_acs"))),
-        Cell(number_of(_median(jobs, "sparsity"))),
-        Cell(_count(_median(jobs, "decode_us"), 1)),
-        *(
-            Cell(_count(_median(pick(trained, protocol=protocol), "train_seconds"), 1))
-            for protocol in protocols
-        ),
+        Cell(_count(median["parameters"])),
+        Cell(_count(median["footprint_bytes"] / 1000.0, 1)),
+        Cell(_count(median["dense_macs"])),
+        Cell(_count(median["effective_acs"])),
+        Cell(number_of(median["sparsity"])),
+        Cell(_count(median["decode_us"], 1)),
+        *(Cell(_count(seconds.get(protocol, math.nan), 1)) for protocol in protocols),
         Cell(str(len(jobs))),
     ]
 
 
-def _median(jobs: Iterable[Row], cost: str) -> float:
-    known = [value for row in jobs if (value := costs_of(row)[cost]) is not None]
-    return statistics.median(known) if known else math.nan
-
-
 def _count(value: float, digits: int = 0) -> str:
-    """A number of things, thousands apart."""
+    """A number with separated thousands; a dash for NaN or infinity."""
     return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
 
 
-_COST_HEADINGS = [
-    "parameters", "kB", "dense MACs", "effective ACs", "sparsity", "µs/bin",
-]  # fmt: skip
+_COST_HEADINGS = ["parameters", "kB", "dense MACs", "effective ACs", "sparsity", "µs/bin"]
 
 _OUTPUT_SCORES = (
     ("r2", "R²", [("mean", "r2_mean"), ("weighted", "r2_weighted")]),
@@ -250,6 +236,6 @@ _READ_OUTPUTS = (
 )
 
 _READ_COSTS = (
-    "medians over jobs; MACs, ACs and µs of one bin; sparsity: part of the neurons' bins without a spike;\n"
-    "s: seconds of training"
+    "medians over jobs; MACs, ACs and µs of one bin; sparsity: fraction of the neurons' bins without\n"
+    "a spike; s: seconds of training"
 )

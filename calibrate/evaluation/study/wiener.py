@@ -30,22 +30,24 @@ def wiener_filter(data: StudySet, *, decoding: bool, causal: bool) -> RidgeFit:
     Raises:
         RtdecodeError: the bins with behaviour are too few for cross-validation.
     """
-    taught = [day for day in data.days if day.learnt.any()]
-    counts = [day.z_counts for day in taught]
-    behavior = [data.z_behavior(day).astype(np.float64) for day in taught]
+    training_days = [day for day in data.days if day.train_bins.any()]
+    counts = [day.z_counts for day in training_days]
+    behavior = [data.z_behavior(day).astype(np.float64) for day in training_days]
     signals, targets = (counts, behavior) if decoding else (behavior, counts)
     rate_hz = np.ones(len(data.outputs))
     if decoding:
-        n_spikes = np.sum([day.counts[day.learnt].sum(axis=0, dtype=np.float64) for day in taught], axis=0)
-        rate_hz = n_spikes / (sum(day.learnt.sum() for day in taught) * data.bin_width_s)
+        n_spikes = np.sum(
+            [day.counts[day.train_bins].sum(axis=0, dtype=np.float64) for day in training_days], axis=0
+        )
+        rate_hz = n_spikes / (sum(day.train_bins.sum() for day in training_days) * data.bin_width_s)
     settings = DEFAULTS if causal else replace(DEFAULTS, history_s=DEFAULTS.history_s / 2)
     past = settings.edges(data.bin_width_s, int(np.count_nonzero(rate_hz)))
     edges = past if causal else centred_edges(past)
     return fit_ridge(
         signals,
         [
-            np.where(day.learnt[:, np.newaxis], target, np.nan)
-            for day, target in zip(taught, targets, strict=True)
+            np.where(day.train_bins[:, np.newaxis], target, np.nan)
+            for day, target in zip(training_days, targets, strict=True)
         ],
         edges,
         expected_weights(rate_hz, edges),

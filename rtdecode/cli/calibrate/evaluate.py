@@ -1,156 +1,155 @@
-"""`rtdecode evaluate`."""
+"""`rtdecode evaluate`: score models of other days on new ones, by the number of labelled minutes."""
 
 from __future__ import annotations
 
+import json as jsonlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from rtdecode.cli.common import JSON_HELP, split_names
+from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
+from rtdecode.cli.common import (
+    JSON_HELP,
+    needs_training_packages,
+    print_json,
+    progress_bar,
+    refuse_missing,
+    split_names,
+    table,
+)
+from rtdecode.errors import RtdecodeError
+from rtdecode.files import make_folder, replace_file
 
 FEW_SHOT = "few-shot"
+KINDS = ("alignnet", "gru", "wiener")
+DEFAULT_KINDS = ("alignnet", "wiener")
+LABELLED = ("last", "first")
+DEFAULT_MINUTES = "0,0.5,1,2,4"
+
+
+class EvaluateCommand(TyperCommand):
+    """Names `rtdecode study` to who asks for its protocols, whatever other options of it there are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options.
+
+        Raises:
+            RtdecodeError: --protocol names another protocol than few-shot.
+        """
+        for i, argument in enumerate(args):
+            flag, is_one, value = argument.partition("=")
+            if flag == "--protocol" and (is_one or i + 1 < len(args)):
+                value = value if is_one else args[i + 1]
+                if split_names(value) != (FEW_SHOT,):
+                    raise RtdecodeError(
+                        f"evaluate has no protocol {value}: it runs few-shot alone",
+                        where="--protocol",
+                        fix=f"run rtdecode study --protocol {value} for the paper's protocols",
+                    )
+        return super().parse_args(ctx, args)
 
 
 def evaluate(
-    sessions: Annotated[
-        list[Path],
-        typer.Argument(help="Session files (.h5), in the order of their days.", metavar="SESSION…"),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for results.json, tables, figures and the report; its jobs/ keeps each job that is "
-            "done, so that the same command with the same folder computes only what is missing."
-        ),
-    ],
-    protocol: Annotated[
-        str,
-        typer.Option(
-            help="few-shot; or single-day, cross-day or both with a comma between them: the paper's study."
-        ),
-    ] = FEW_SHOT,
+    sessions: Sessions,
+    output: Output,
     base: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Model made by `rtdecode pretrain`: a file or a name; may be given several times. Study: "
-            "scored across days, in the form and the direction that it was made for."
-        ),
+        typer.Option(help="Model made by `rtdecode pretrain`, a file or a name; may be given several times."),
     ] = None,
     kinds: Annotated[
-        str | None,
-        typer.Option(
-            help="few-shot: which of alignnet, gru (each needs a --base of its kind) and wiener; default "
-            "alignnet,wiener. Study: which of wiener, kalman, gru, mlp, resnet, resnet-unet, alignnet; "
-            "default all."
-        ),
-    ] = None,
+        str,
+        typer.Option(help="Kinds of decoder: alignnet, gru (each needs a --base of its kind) and wiener."),
+    ] = ",".join(DEFAULT_KINDS),
     minutes: Annotated[
-        str | None, typer.Option(help="few-shot: minutes of labels; 0: spikes only. Default 0,0.5,1,2,4.")
-    ] = None,
-    known: Annotated[
-        str | None,
+        str, typer.Option(help="Numbers of labelled minutes; 0: spikes only.")
+    ] = DEFAULT_MINUTES,
+    labelled: Annotated[
+        str,
         typer.Option(
-            help="few-shot: which minutes are known, the last before the last fifth (default), or the first."
+            "--labelled",
+            "--known",
+            help="Part of the day that is labelled: last (just before the test fifth) or first.",
         ),
-    ] = None,
-    seeds: Annotated[int, typer.Option(help="How many seeds of training.", min=1, max=100)] = 1,
-    splits: Annotated[
-        str | None,
-        typer.Option(help="Study, on a single day: chronological (default), random, or both."),
-    ] = None,
-    forms: Annotated[
-        str | None,
-        typer.Option(help="Study: which of causal, offline (both by default) and offline-2d."),
-    ] = None,
-    directions: Annotated[
-        str | None, typer.Option(help="Study: decode (spikes to behaviour), simulate, or both (default).")
-    ] = None,
-    bin_width: Annotated[
-        float | None,
-        typer.Option(help="Study: seconds; default: what the first session was counted in, or 0.02."),
-    ] = None,
-    outputs: Annotated[
-        str | None, typer.Option(help="Study: which behaviour, such as x,y; default: all.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Study: batches that each network learns from.", min=1)
-    ] = None,
-    members: Annotated[
-        int | None, typer.Option(help="Study: networks whose mean is scored.", min=1, max=16)
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Jobs at a time here; default: one for each core; few-shot, where there is a GPU to train "
-            "on: one.",
-            min=1,
-        ),
-    ] = None,
-    dask: Annotated[
-        str | None,
-        typer.Option(
-            help="A Dask scheduler whose workers do the jobs, instead of this machine.", metavar="ADDRESS"
-        ),
-    ] = None,
+    ] = LABELLED[0],
+    seeds: Seeds = 1,
+    workers: NWorkers = None,
+    dask: Dask = None,
     device: Annotated[
-        str | None, typer.Option(help="few-shot: auto (a GPU if there is one; default), cpu, cuda …")
-    ] = None,
+        str, typer.Option(help="Device to train on: auto (a GPU if there is one), cpu, cuda …")
+    ] = "auto",
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    protocol: Annotated[str, typer.Option(hidden=True)] = FEW_SHOT,
 ) -> None:
-    """Score models of other days on new ones by their minutes of labels, or run the paper's study.
+    """Score models of other days on new ones, by the number of labelled minutes.
 
-    What was interrupted goes on where it was when the same command is run again.
+    An interrupted evaluation resumes when the same command is run again.
     """
-    protocols = split_names(protocol) or ()
-    studied = protocols != (FEW_SHOT,)
-    others: dict[str, object] = (
-        {"--minutes": minutes, "--known": known, "--device": device}
-        if studied
-        else {
-            "--splits": splits, "--forms": forms, "--directions": directions, "--bin-width": bin_width,
-            "--outputs": outputs, "--steps": steps, "--members": members,
-        }
-    )  # fmt: skip
-    for flag, value in others.items():
-        if value is not None:
-            raise typer.BadParameter(f"is not for --protocol {protocol}", param_hint=flag)
-    if dask is not None and workers is not None:
-        raise typer.BadParameter("a cluster says itself how many it does", param_hint="--workers")
-    if studied:
-        from rtdecode.cli.calibrate.study import study
+    given = _minutes(minutes)
+    chosen = split_names(kinds) or ()
+    if not set(chosen) <= set(KINDS):
+        raise typer.BadParameter(f"use {', '.join(KINDS)}", param_hint="--kinds")
+    if labelled not in LABELLED:
+        raise typer.BadParameter(f"use {' or '.join(LABELLED)}", param_hint="--labelled")
+    with needs_training_packages("evaluating networks", "evaluate"):
+        from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings
+        from rtdecode.calibrate.evaluation.fewshot.run import few_shot
 
-        study(
-            sessions,
-            output,
-            protocols=protocols,
-            kinds=split_names(kinds),
-            bases=base or [],
-            seeds=seeds,
-            splits=split_names(splits),
-            forms=split_names(forms),
-            directions=split_names(directions),
-            bin_width_s=bin_width,
-            outputs=split_names(outputs),
-            steps=steps,
-            members=members,
-            workers=workers,
-            dask=dask,
-            json=json,
-        )
-        return
-    from rtdecode.cli.calibrate.few_shot import few_shot
+        runs_on = chosen_workers(workers, dask)
+    from rtdecode.calibrate.evaluation.fewshot.report import draw, table_rows
 
-    few_shot(
-        sessions,
-        output,
-        bases=base or [],
-        kinds=split_names(kinds),
-        minutes=minutes,
-        known=known,
-        seeds=seeds,
-        device=device,
-        workers=workers,
-        dask=dask,
-        json=json,
+    files = _files(base or [], chosen)
+    make_folder(output)
+    settings = FewShotSettings(
+        minutes=given, labelled=labelled, seeds=range(seeds), wiener="wiener" in chosen, device=device
     )
+    with progress_bar() as progress:
+        done = few_shot(sessions, files, output, settings, workers=runs_on, progress=progress)
+    document = [score.as_json() for score in done.scores]
+    replace_file(output / "results.json", (jsonlib.dumps(document, indent=1) + "\n").encode())
+    if done.scores:
+        draw(done.scores, output / "few-shot.png")
+    if json:
+        print_json(document)
+    elif done.scores:
+        print(table(*table_rows(done.scores)))
+        print(f"R² on the last fifth of each day; written to {output}/results.json and few-shot.png")
+    refuse_missing(done.missing, len(done.scores) + len(done.missing), output)
+
+
+def _files(bases: list[str], kinds: tuple[str, ...]) -> list[Path]:
+    """The files of the bases; every network of `kinds` has one, and every base is of one of them."""
+    from rtdecode.artifact import read_artifact
+    from rtdecode.model_store import find_model
+
+    files = [find_model(name) for name in bases]
+    found = [read_artifact(path, train=False).kind for path in files]
+    networks = [kind for kind in kinds if kind != "wiener"]
+    for kind in networks:
+        if kind not in found:
+            raise RtdecodeError(
+                f"no base is of kind {kind}",
+                where="--kinds",
+                fix=f"name one with --base, made by rtdecode pretrain --kind {kind}",
+            )
+    for name, kind in zip(bases, found, strict=True):
+        if kind not in networks:
+            raise RtdecodeError(
+                f"is of kind {kind}, which --kinds does not name",
+                where=name,
+                fix=f"leave it out, or give --kinds {','.join([*kinds, kind])}",
+            )
+    return files
+
+
+def _minutes(text: str) -> list[float]:
+    try:
+        given = [float(part) for part in text.split(",")]
+    except ValueError:
+        given = []
+    if not given or given != sorted(set(given)) or not 0.0 <= given[0] <= given[-1] < 1e4:
+        raise typer.BadParameter(
+            f"must be increasing numbers such as 0,0.5,1,2,4, got {text}", param_hint="--minutes"
+        )
+    return given

@@ -42,7 +42,7 @@ def pretrain(
     form: Annotated[
         str,
         typer.Option(
-            help="Causality: causal; or offline, non-causal (alignnet), for `simulate` and `evaluate`: no "
+            help="Causality: causal; or offline, non-causal (alignnet), for `simulate` and `study`: no "
             "daemon can serve it."
         ),
     ] = "causal",

@@ -1,4 +1,4 @@
-"""The paper's study, which `rtdecode evaluate --protocol single-day,cross-day` runs."""
+"""`rtdecode study`: the paper's comparison of decoders on the user's sessions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtdecode.cli.common import needs_training_packages, print_json, progress_bar, refuse_missing, table
+from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
+from rtdecode.cli.common import (
+    JSON_HELP,
+    needs_training_packages,
+    print_json,
+    progress_bar,
+    refuse_missing,
+    split_names,
+    table,
+)
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import make_folder, replace_file
 
@@ -19,75 +28,103 @@ if TYPE_CHECKING:
     from rtdecode.calibrate.evaluation.study.tables import Block
 
 DIRECTIONS = {"decode": "spikes to behaviour", "simulate": "behaviour to spikes"}
-FORMS = ("causal", "offline")
 DEFAULT_BIN_WIDTH_S = 0.02
 
 
 def study(
-    sessions: list[Path],
-    output: Path,
-    *,
-    protocols: tuple[str, ...],
-    kinds: tuple[str, ...] | None,
-    bases: list[str],
-    seeds: int,
-    splits: tuple[str, ...] | None,
-    forms: tuple[str, ...] | None,
-    directions: tuple[str, ...] | None,
-    bin_width_s: float | None,
-    outputs: tuple[str, ...] | None,
-    steps: int | None,
-    members: int | None,
-    workers: int | None,
-    dask: str | None,
-    json: bool,
+    sessions: Sessions,
+    output: Output,
+    protocol: Annotated[
+        str, typer.Option(help="Protocols: single-day, cross-day or both, separated by a comma.")
+    ] = "single-day,cross-day",
+    kinds: Annotated[
+        str,
+        typer.Option(
+            help="Kinds of decoder: wiener, kalman, gru, mlp, resnet, resnet-unet, alignnet or all."
+        ),
+    ] = "all",
+    base: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Model made by `rtdecode pretrain`, a file or a name, scored across days in its causality "
+            "and direction; may be given several times."
+        ),
+    ] = None,
+    causality: Annotated[
+        str, typer.Option("--causality", "--forms", help="Causality: causal, offline and offline-2d.")
+    ] = "causal,offline",
+    directions: Annotated[
+        str, typer.Option(help="Directions: decode (spikes to behaviour), simulate, or both.")
+    ] = ",".join(DIRECTIONS),
+    splits: Annotated[
+        str, typer.Option(help="Splits of a single day: chronological, random, or both.")
+    ] = "chronological",
+    seeds: Seeds = 1,
+    bin_width: Annotated[
+        float | None,
+        typer.Option(help="Bin width, s. Default: that of the first session's counts, or 0.02."),
+    ] = None,
+    outputs: Annotated[str | None, typer.Option(help="Behaviour columns, such as x,y. Default: all.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Number of training batches of each network. Default: 400.", min=1)
+    ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(help="Number of networks in the ensemble of each kind. Default: 1.", min=1, max=16),
+    ] = None,
+    workers: NWorkers = None,
+    dask: Dask = None,
+    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
-    """Run it and write what it comes to; None stands for the default.
+    """Compare the paper's decoders, in both directions, within a day and across days.
 
-    Raises:
-        RtdecodeError: an argument, a session or a base cannot be used, or some jobs gave no result (when
-            everything else is written).
+    An interrupted study resumes when the same command is run again.
     """
-    with needs_training_packages("the study", "evaluate"):
+    chosen = split_names(directions) or ()
+    if not set(chosen) <= set(DIRECTIONS):
+        raise typer.BadParameter(f"use {' or '.join(DIRECTIONS)}", param_hint="--directions")
+    with needs_training_packages("the study", "study", extra="train,study"):
         from rtdecode.calibrate.data.sessions import read_all, synthetic_notes
+        from rtdecode.calibrate.evaluation.study.frames import study_frames
         from rtdecode.calibrate.evaluation.study.learners import base_of
         from rtdecode.calibrate.evaluation.study.page import About
-        from rtdecode.calibrate.evaluation.study.plan import CHRONOLOGICAL, plan
+        from rtdecode.calibrate.evaluation.study.plan import StudySettings, plan
         from rtdecode.calibrate.evaluation.study.recipes import MEMBERS, STEPS
         from rtdecode.calibrate.evaluation.study.report import study_files
         from rtdecode.calibrate.evaluation.study.rows import KINDS
         from rtdecode.calibrate.evaluation.study.run import run_study
         from rtdecode.calibrate.evaluation.study.tables import cost_blocks, score_blocks
         from rtdecode.calibrate.training.checkpoint import versions
+
+        runs_on = chosen_workers(workers, dask)
     from rtdecode.model_store import find_model
     from rtdecode.session.read import read_session
 
-    if not set(directions or DIRECTIONS) <= set(DIRECTIONS):
-        raise typer.BadParameter(f"give {' or '.join(DIRECTIONS)}", param_hint="--directions")
     if len(set(sessions)) < len(sessions):
         raise RtdecodeError("a session is named twice", fix="name each once, in the order of their days")
-    if bin_width_s is None:
+    if bin_width is None:
         counts = read_session(sessions[0]).counts
-        bin_width_s = DEFAULT_BIN_WIDTH_S if counts is None else counts.bin_width_s
+        bin_width = DEFAULT_BIN_WIDTH_S if counts is None else counts.bin_width_s
     with progress_bar() as progress:
-        # All of them now: a session that does not fit should not be found out about after an hour.
-        read = read_all(sessions, bin_width_s, outputs, progress=lambda what, done: progress(what, 0.0))
-        jobs = plan(
-            sessions,
-            protocols=protocols,
-            splits=splits or (CHRONOLOGICAL,),
-            kinds=kinds or KINDS,
-            forms=forms or FORMS,
-            directions=[DIRECTIONS[name] for name in directions or DIRECTIONS],
+        # Read all sessions first: one that does not fit must not be refused after an hour.
+        read = read_all(
+            sessions, bin_width, split_names(outputs), progress=lambda what, done: progress(what, 0.0)
+        )
+        settings = StudySettings(
+            protocols=split_names(protocol) or (),
+            splits=split_names(splits) or (),
+            kinds=KINDS if kinds == "all" else split_names(kinds) or (),
+            causalities=split_names(causality) or (),
+            directions=[DIRECTIONS[name] for name in chosen],
             seeds=range(seeds),
-            bin_width_s=bin_width_s,
+            bin_width_s=bin_width,
             outputs=read[0].names,
             steps=steps or STEPS,
             members=members or MEMBERS,
-            bases=[base_of(Path(find_model(name))) for name in bases],
         )
+        jobs = plan(sessions, settings, [base_of(Path(find_model(name))) for name in base or []])
         make_folder(output)
-        done = run_study(jobs, output, workers=workers, dask=dask, progress=progress)
+        done = run_study(jobs, output, workers=runs_on, progress=progress)
     about = About(
         command=shlex.join(["rtdecode", *sys.argv[1:]]),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -96,13 +133,14 @@ def study(
         missing=done.missing,
     )
     replace_file(output / "results.json", (jsonlib.dumps(done.rows, indent=1) + "\n").encode())
-    files = study_files(done.rows, output, about) if done.rows else {}
+    frames = study_frames(done.rows)
+    files = study_files(frames, output, about) if done.rows else {}
     for name, data in files.items():
         replace_file(output / name, data)
     if json:
         print_json(done.rows)
     else:
-        for block in (*score_blocks(done.rows), *cost_blocks(done.rows)):
+        for block in (*score_blocks(frames), *cost_blocks(frames)):
             _print(block)
         print(f"{len(done.rows)} jobs, {done.computed} of them now; written to {output}: {', '.join(files)}")
     refuse_missing(done.missing, len(jobs), output)

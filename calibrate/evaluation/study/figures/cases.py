@@ -1,4 +1,4 @@
-"""Which held-out stretches the study's figures show: drawn at random, with a fixed seed."""
+"""The test segments that the study's figures show: drawn at random, with a fixed seed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.evaluation.study.rows import Row, forms_of, names_of, pick, session_of
+from rtdecode.calibrate.evaluation.study.rows import Row, causalities_of, names_of, pick, session_of
 from rtdecode.errors import RtdecodeError
 
-#: Of the draws; figures made anew from the same results show the same cases.
+#: Random seed of the draws: the same results always show the same cases.
 SEED = 20
 
-#: A gap: bins that lie further apart than this many bin widths.
+#: Bins further apart than this many bin widths have a gap between them.
 GAP_BINS = 1.5
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The first held-out bins of a job.
+    """The first test bins of a job.
 
     Attributes:
-        t_s: f8[T], seconds since the session's start, rising; gaps are possible.
+        t_s: f8[T], seconds since the session's start, increasing; gaps are possible.
         values: f4[T, D], decoded behaviour in its units, or simulated spikes per bin.
         targets: f4[T, D], recorded.
     """
@@ -35,7 +35,7 @@ class Trace:
     targets: NDArray[np.float32]
 
     def cut(self, t_s: NDArray[np.float64], bin_width_s: float) -> Trace:
-        """The bins whose times are among t_s, to within half a bin."""
+        """The bins with times in t_s, to within half a bin."""
         if not len(t_s) or not len(self.t_s):
             return Trace(self.t_s[:0], self.values[:0], self.targets[:0])
         place = np.clip(np.searchsorted(t_s, self.t_s), 1, max(len(t_s) - 1, 1))
@@ -48,11 +48,11 @@ class Trace:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A stretch of a trace.
+    """A segment of a trace.
 
     Attributes:
         row: the job.
-        trace: of the stretch only.
+        trace: of the segment only.
     """
 
     row: Row
@@ -60,10 +60,10 @@ class Case:
 
 
 def read_trace(folder: Path, row: Row) -> Trace | None:
-    """A job's trace; None if it has none, or if its file is not there.
+    """A job's trace; None if it has none, or if its file is missing.
 
     Raises:
-        RtdecodeError: the file is no trace.
+        RtdecodeError: the file is not a trace.
     """
     if row["trace"] is None or not (path := folder / row["trace"]).is_file():
         return None
@@ -71,10 +71,10 @@ def read_trace(folder: Path, row: Row) -> Trace | None:
         with np.load(path, allow_pickle=False) as arrays:
             trace = Trace(arrays["t_s"], arrays["values"], arrays["targets"])
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _broken(path, f"cannot be read as a trace ({error})") from error
+        raise _unreadable(path, f"cannot be read as a trace ({error})") from error
     shape = (len(trace.t_s), len(row["outputs"]))
     if trace.t_s.ndim != 1 or trace.values.shape != shape or trace.targets.shape != shape:
-        raise _broken(
+        raise _unreadable(
             path,
             f"has values of shape {list(trace.values.shape)} and targets of shape "
             f"{list(trace.targets.shape)}, not {list(shape)}",
@@ -83,34 +83,34 @@ def read_trace(folder: Path, row: Row) -> Trace | None:
 
 
 def shown_rows(rows: Sequence[Row], folder: Path) -> list[Row]:
-    """Jobs that the figures are of: of those with a trace, the first kind and form in order of preference.
+    """Jobs that the figures show: those with a trace of the first kind and causality in order of preference.
 
-    AlignNet comes first, and trained as the protocol says; the causal form before the offline ones. Of a
-    single day those of the chronological split come first, as a random one has gaps.
+    AlignNet first, trained by the protocol before pretrained; causal before offline; the chronological split
+    of a single day before the random one, which has gaps.
     """
-    there = [row for row in rows if row["trace"] is not None and (folder / row["trace"]).is_file()]
-    trained = [row for row in there if row["base"] is None]
-    pretrained = [row for row in there if row["base"] is not None]
+    traced = [row for row in rows if row["trace"] is not None and (folder / row["trace"]).is_file()]
+    trained = [row for row in traced if row["base"] is None]
+    pretrained = [row for row in traced if row["base"] is not None]
     for name in [*reversed(names_of(trained)), *reversed(names_of(pretrained))]:
-        for form in forms_of(pick(there, name=name)):
+        for causality in causalities_of(pick(traced, name=name)):
             for split in ("chronological", "random"):
-                if chosen := pick(there, name=name, form=form, split=split):
+                if chosen := pick(traced, name=name, causality=causality, split=split):
                     return chosen
     return []
 
 
 def draw_cases(rows: Sequence[Row], folder: Path, n_cases: int, n_bins: int, seed: int = SEED) -> list[Case]:
-    """Stretches without a gap, of different sessions as long as there are any, drawn at random.
+    """Segments without a gap, drawn at random, from different sessions while there are any.
 
     Args:
         rows: jobs to draw from.
-        folder: that their traces' paths start from.
-        n_cases: how many; fewer if there are not as many traces.
-        n_bins: of a stretch, at most; shorter where no longer one is without a gap.
-        seed: of the draws, which depend on nothing else but the rows.
+        folder: that their traces' paths are relative to.
+        n_cases: number of segments; fewer if there are fewer traces.
+        n_bins: longest length of a segment; shorter where no segment of that length is without a gap.
+        seed: random seed; the draws depend on it and the rows only.
 
     Raises:
-        RtdecodeError: a file is no trace.
+        RtdecodeError: a file is not a trace.
     """
     random = np.random.default_rng(seed)
     ordered = sorted(rows, key=lambda row: (session_of(row), row["seed"], row["base"] or "", row["job"]))
@@ -127,20 +127,18 @@ def draw_cases(rows: Sequence[Row], folder: Path, n_cases: int, n_bins: int, see
             break
         trace = read_trace(folder, row)
         if trace is not None and len(trace.t_s) >= 2:
-            rows_shown = _stretch(trace.t_s, row["bin_width_s"], n_bins, random)
-            cases.append(
-                Case(row, Trace(trace.t_s[rows_shown], trace.values[rows_shown], trace.targets[rows_shown]))
-            )
+            segment = _segment(trace.t_s, row["bin_width_s"], n_bins, random)
+            cases.append(Case(row, Trace(trace.t_s[segment], trace.values[segment], trace.targets[segment])))
     return cases
 
 
-def companion(case: Case, rows: Sequence[Row], folder: Path, form: str) -> Case | None:
-    """The same stretch by another form of the same kind, trained and held out alike; None if there is none.
+def companion(case: Case, rows: Sequence[Row], folder: Path, causality: str) -> Case | None:
+    """The same segment of the same task with another causality; None if there is none.
 
     Raises:
-        RtdecodeError: a file is no trace.
+        RtdecodeError: a file is not a trace.
     """
-    for row in pick(rows, form=form):
+    for row in pick(rows, causality=causality):
         if _task(row) == _task(case.row):
             trace = read_trace(folder, row)
             if trace is not None:
@@ -150,15 +148,15 @@ def companion(case: Case, rows: Sequence[Row], folder: Path, form: str) -> Case 
 
 
 def _task(row: Row) -> tuple[object, ...]:
-    """What a job was to do, whatever its form."""
+    """Everything that defines a job except its causality."""
     return (
         row["kind"], row["base"], row["protocol"], row["split"], row["train"], row["test"], row["seed"],
         row["direction"], row["outputs"],
     )  # fmt: skip
 
 
-def _stretch(t_s: NDArray[np.float64], bin_width_s: float, n_bins: int, random: np.random.Generator) -> slice:
-    """At most n_bins rows of the runs without a gap: any start is as likely as any other."""
+def _segment(t_s: NDArray[np.float64], bin_width_s: float, n_bins: int, random: np.random.Generator) -> slice:
+    """At most n_bins bins of a run without a gap; all starts are equally likely."""
     edges = np.flatnonzero(np.diff(t_s) > GAP_BINS * bin_width_s) + 1
     starts, ends = np.r_[0, edges], np.r_[edges, len(t_s)]
     length = min(n_bins, int((ends - starts).max()))
@@ -169,5 +167,5 @@ def _stretch(t_s: NDArray[np.float64], bin_width_s: float, n_bins: int, random: 
     return slice(first, first + length)
 
 
-def _broken(path: Path, what: str) -> RtdecodeError:
-    return RtdecodeError(what, where=str(path), fix="delete it: the figures are then drawn without it")
+def _unreadable(path: Path, what: str) -> RtdecodeError:
+    return RtdecodeError(what, where=str(path), fix="delete it, and the figures are drawn without it")

@@ -1,4 +1,4 @@
-"""The paper's figure 7 of a study's own sessions: how often each channel fires, recorded and simulated."""
+"""The paper's figure 7 of a study's sessions: the firing fraction of each channel, recorded and simulated."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from rtdecode.calibrate.evaluation.study.rows import (
     SIMULATION,
     SINGLE_DAY,
     Row,
+    causalities_of,
     channel_correlation,
     firing_pair,
-    forms_of,
     main_split,
     names_of,
     number_of,
@@ -42,7 +42,7 @@ GROUP = 8
 
 
 def firing_figure(rows: Sequence[Row]) -> bytes | None:
-    """Figure 7: the part of the bins in which a channel fired (equation 20), recorded and simulated.
+    """Figure 7: the fraction of bins in which a channel fired (equation 20), recorded and simulated.
 
     Groups of 8 channels of one session of each protocol, drawn at random, and beside them all channels of
     all sessions, with the correlation over them (equation 19).
@@ -76,18 +76,18 @@ def firing_figure(rows: Sequence[Row]) -> bytes | None:
             left = figure.add_gridspec(n_lines, 4, left=0.045, right=0.64, hspace=0.32, wspace=0.22, **edges)
             _groups(figure, left, example)
             _scatter(figure.add_subplot(figure.add_gridspec(1, 1, left=0.715, right=0.985, **edges)[0]), jobs)
-            words = f"{title}: {what_of(example)}, {shortened(session_of(example))}"
-            figure.text(0.012, (top + 0.34) / height, words, fontsize=11, fontweight="bold")
+            text = f"{title}: {what_of(example)}, {shortened(session_of(example))}"
+            figure.text(0.012, (top + 0.34) / height, text, fontsize=11, fontweight="bold")
             top -= band_height + 0.43
         return png_of(figure)
 
 
 def _preferred(rows: Sequence[Row]) -> list[Row]:
-    """Jobs of the kind and form that figure 7 is of: AlignNet's before others', causal before offline."""
+    """Jobs of the kind and causality that figure 7 shows: AlignNet before others, causal before offline."""
     trained = [row for row in rows if row["base"] is None] or list(rows)
     for name in reversed(names_of(trained)):
-        for form in forms_of(pick(trained, name=name)):
-            return pick(trained, name=name, form=form)
+        for causality in causalities_of(pick(trained, name=name)):
+            return pick(trained, name=name, causality=causality)
     return []
 
 

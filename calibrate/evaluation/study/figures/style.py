@@ -1,4 +1,4 @@
-"""What the study's figures have in common: size and style, colours, and words."""
+"""Size, style, colours and labels shared by the study's figures."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from rtdecode.calibrate.evaluation.study.rows import FORMS, Row, name_of
+from rtdecode.calibrate.evaluation.study.rows import CAUSALITIES, Row, name_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: As in the paper: red is recorded, blue is ours. Widths and dashes tell them apart without colours.
+#: As in the paper: red is recorded, blue is decoded. Widths and dashes distinguish them without colours.
 RECORDED, DECODED = "#c1272d", "#1b5fa8"
 
 DPI = 150
@@ -22,7 +22,7 @@ STYLE: Mapping[str, Any] = MappingProxyType(
         "font.family": "sans-serif",
         "font.size": 9,
         "axes.titlesize": 9,
-        # Names come from files: "$" is no formula there.
+        # Names from files may contain "$", which does not start a formula.
         "text.parse_math": False,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -31,7 +31,7 @@ STYLE: Mapping[str, Any] = MappingProxyType(
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, white in a dark page, too."""
+    """An empty figure, its size in inches; white on a dark page, too."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -48,10 +48,10 @@ def png_of(figure: Figure) -> bytes:
 
 
 def what_of(row: Row) -> str:
-    """A job's form and kind."""
-    return f"{FORMS.get(row['form'], row['form'])} {name_of(row)}"
+    """A job's causality and kind."""
+    return f"{CAUSALITIES.get(row['form'], row['form'])} {name_of(row)}"
 
 
 def shortened(text: str, most: int = 34) -> str:
-    """A name, cut in its middle where it is too long for a title."""
+    """A name, shortened in its middle if it is too long for a title."""
     return text if len(text) <= most else f"{text[: most - 13]}…{text[-12:]}"

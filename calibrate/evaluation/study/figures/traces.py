@@ -1,7 +1,4 @@
-"""The paper's figures 5 and 6 of a study's own sessions, as PNG.
-
-Each returns None where no job left what it shows.
-"""
+"""The paper's figures 5 and 6 of a study's sessions, as PNG; None without data."""
 
 from __future__ import annotations
 
@@ -22,11 +19,10 @@ from rtdecode.calibrate.evaluation.study.figures.style import (
     what_of,
 )
 from rtdecode.calibrate.evaluation.study.rows import (
+    CAUSALITIES,
     DECODING,
-    FORMS,
     SIMULATION,
     Row,
-    finite,
     number_of,
     pick,
     protocols_of,
@@ -37,22 +33,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Cases of each protocol, and what is seen of each: the paper's number of bins of a raster, and seconds.
+#: Cases of each protocol, bins of a raster (the paper's), and seconds of a trace.
 N_CASES, RASTER_BINS, SHOWN_S = 3, 100, 10.0
 
 
 def traces_figure(rows: Sequence[Row], folder: Path) -> bytes | None:
-    """Figure 5: decoded and recorded behaviour, x above y; three stretches of one day, three of a next one.
+    """Figure 5: decoded and recorded behaviour, x above y; three segments of each protocol.
 
-    The causal network and, dashed, the offline one of the same job. The numbers are R² of the whole
-    held-out time (equation 18).
+    The causal network and, dashed, the offline one of the same task. The numbers are R² of all test bins
+    (equation 18).
 
     Args:
         rows: of the study.
-        folder: that the traces' paths start from.
+        folder: that the traces' paths are relative to.
 
     Returns:
-        A PNG; None if no job of this direction left a trace.
+        A PNG; None if no job of this direction has a trace.
 
     Raises:
         RtdecodeError: a trace cannot be read.
@@ -87,10 +83,10 @@ def raster_figure(rows: Sequence[Row], folder: Path) -> bytes | None:
 
     Args:
         rows: of the study.
-        folder: that the traces' paths start from.
+        folder: that the traces' paths are relative to.
 
     Returns:
-        A PNG; None if no job of this direction left a trace.
+        A PNG; None if no job of this direction has a trace.
 
     Raises:
         RtdecodeError: a trace cannot be read.
@@ -125,7 +121,7 @@ def _case(case: Case) -> str:
 
 
 def _banded(n_bands: int, band: float, *, above: float, between: float, right: float) -> tuple[Figure, Any]:
-    """A figure of bands `band` inches high, `between` of that apart, below `above` inches of heading."""
+    """A figure of bands `band` inches high, `between` times that apart, below `above` inches of heading."""
     below = 0.52
     height = above + below + band * (n_bands + between * (n_bands - 1))
     figure = new_figure(13.0, height)
@@ -137,7 +133,7 @@ def _banded(n_bands: int, band: float, *, above: float, between: float, right: f
 
 def _band_title(figure: Figure, place: Any, title: str, cases: Sequence[Case]) -> None:
     inches = figure.get_figheight()
-    text = f"{title}: {what_of(cases[0].row)}" if cases else f"{title}: no job has left a trace"
+    text = f"{title}: {what_of(cases[0].row)}" if cases else f"{title}: no job has a trace"
     figure.text(0.012, place.y1 + 0.42 / inches, text, fontsize=11, fontweight="bold")
 
 
@@ -173,8 +169,8 @@ def _traces(axes: Sequence[Axes], case: Case, pair: Case | None) -> dict[str, An
         if axis is not last:
             axis.tick_params(labelbottom=False)
     scores = [
-        f"{FORMS.get(each.row['form'], each.row['form'])} "
-        + " ".join(number_of(_score(each.row, "r2", column), 2) for column in columns)
+        f"{CAUSALITIES.get(each.row['form'], each.row['form'])} "
+        + " ".join(number_of(_value(each.row["r2"][column]), 2) for column in columns)
         for each in (case, pair)
         if each is not None
     ]
@@ -183,16 +179,15 @@ def _traces(axes: Sequence[Axes], case: Case, pair: Case | None) -> dict[str, An
     return lines
 
 
-def _score(row: Row, score: str, column: int) -> float:
-    value = finite((row["r2"] if score == "r2" else row["pcc"])[column])
-    return np.nan if value is None else value
+def _value(score: float | None) -> float:
+    return np.nan if score is None else score
 
 
 def _rasters(above: Axes, below: Axes, case: Case, labelled: bool) -> None:
     trace, row = case.trace, case.row
-    # Both in one shade per spike, so that rates can be compared by eye; the busiest bins saturate.
+    # One grey scale for both, so that rates can be compared by eye; the busiest bins saturate.
     most = max(1.0, float(np.percentile(trace.targets, 99.5)))
-    # Rates show as grey shades, which must not pass for spikes.
+    # Rates appear as shades of grey, which must not be taken for spikes.
     whole = bool(np.all(trace.values == np.round(trace.values)))
     names = ("recorded", "simulated" if whole else "simulated (expected spikes)")
     for axis, values, name in zip((above, below), (trace.targets, trace.values), names, strict=True):
@@ -208,5 +203,5 @@ def _rasters(above: Axes, below: Axes, case: Case, labelled: bool) -> None:
             axis.set_ylabel(name)
     above.tick_params(labelbottom=False)
     below.set_xlabel(f"bin of {1e3 * row['bin_width_s']:g} ms", fontsize=8.5, labelpad=1)
-    pcc = number_of(np.nan if row["pcc_mean"] is None else row["pcc_mean"], 2)
+    pcc = number_of(_value(row["pcc_mean"]), 2)
     above.set_title(f"{_case(case)}\nPCC, mean of channels: {pcc}", loc="left", linespacing=1.3)

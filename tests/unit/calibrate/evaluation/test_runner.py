@@ -1,4 +1,4 @@
-"""Jobs side by side: each gives its result, one that fails costs itself alone."""
+"""Jobs in parallel: each gives its result, and one that fails does not affect the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from clusters import cluster_of
 from jobwork import killed_always, killed_once, square
 
-from rtdecode.calibrate.evaluation.runner import TRIES, Failure, run_jobs
+from rtdecode.calibrate.evaluation.runner import TRIES, Failure, Workers, run_jobs
 from rtdecode.errors import RtdecodeError
 
 
@@ -20,30 +20,32 @@ def scheduler() -> Iterator[str]:
         yield address
 
 
-def test_every_job_gives_its_result() -> None:
-    assert dict(run_jobs(square, range(5), workers=2)) == {i: i * i for i in range(5)}
+@pytest.mark.parametrize("n", [2, 0])
+def test_every_job_gives_its_result(n: int) -> None:
+    assert dict(run_jobs(square, range(5), Workers(n))) == {i: i * i for i in range(5)}
 
 
 def test_no_jobs_no_processes() -> None:
-    assert list(run_jobs(square, [], workers=2)) == []
+    assert list(run_jobs(square, [], Workers(2))) == []
 
 
-def test_what_can_be_fixed_is_told_and_the_others_go_on() -> None:
-    outcomes = dict(run_jobs(square, [12, 13, 14], workers=2))
+@pytest.mark.parametrize("n", [2, 0])
+def test_an_error_is_the_result_of_its_job_only(n: int) -> None:
+    outcomes = dict(run_jobs(square, [12, 13, 14], Workers(n)))
     assert outcomes[0] == 144
     assert outcomes[2] == 196
     assert outcomes[1] == Failure("13: is unlucky. Fix: take another one")
 
 
-def test_a_killed_worker_costs_its_own_job_alone(tmp_path: Path) -> None:
+def test_a_killed_worker_affects_its_own_job_only(tmp_path: Path) -> None:
     items = [(i, str(tmp_path)) for i in range(6)]
-    assert dict(run_jobs(killed_once, items, workers=2)) == {i: i for i in range(6)}
+    assert dict(run_jobs(killed_once, items, Workers(2))) == {i: i for i in range(6)}
     tried = {i: len(list(tmp_path.glob(f"{i}.*"))) for i in range(6)}
     assert tried == {0: 1, 1: 1, 2: 2, 3: 1, 4: 1, 5: 1}
 
 
 def test_a_job_that_kills_every_process_is_given_up() -> None:
-    outcomes = dict(run_jobs(killed_always, range(4), workers=2))
+    outcomes = dict(run_jobs(killed_always, range(4), Workers(2)))
     assert {i: outcomes[i] for i in (0, 1, 3)} == {0: 0, 1: 1, 3: 3}
     failure = outcomes[2]
     assert isinstance(failure, Failure)
@@ -51,49 +53,50 @@ def test_a_job_that_kills_every_process_is_given_up() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_whoever_stops_listening_ends_the_jobs() -> None:
-    outcomes = run_jobs(square, range(50), workers=2)
+def test_closing_the_generator_ends_the_jobs() -> None:
+    outcomes = run_jobs(square, range(50), Workers(2))
     next(outcomes)
     outcomes.close()
 
 
 def test_a_cluster_gives_the_same(scheduler: str) -> None:
-    outcomes = dict(run_jobs(square, [3, 13, 4], dask=scheduler))
+    outcomes = dict(run_jobs(square, [3, 13, 4], Workers(dask=scheduler)))
     assert outcomes == {0: 9, 1: Failure("13: is unlucky. Fix: take another one"), 2: 16}
 
 
-def test_a_killed_worker_of_a_cluster_costs_its_own_job_alone(scheduler: str, tmp_path: Path) -> None:
+def test_a_killed_worker_of_a_cluster_affects_its_own_job_only(scheduler: str, tmp_path: Path) -> None:
     items = [(i, str(tmp_path)) for i in range(6)]
-    assert dict(run_jobs(killed_once, items, dask=scheduler)) == {i: i for i in range(6)}
+    assert dict(run_jobs(killed_once, items, Workers(dask=scheduler))) == {i: i for i in range(6)}
     assert len(list(tmp_path.glob("2.*"))) >= 2
 
 
 def test_a_job_that_kills_workers_of_a_cluster_is_given_up_alone(scheduler: str) -> None:
-    outcomes = dict(run_jobs(killed_always, range(4), dask=scheduler))
+    outcomes = dict(run_jobs(killed_always, range(4), Workers(dask=scheduler)))
     assert outcomes.pop(2) == Failure("it kills the workers of the cluster")
     assert outcomes == {0: 0, 1: 1, 3: 3}
 
 
-def test_a_cluster_that_lacks_what_is_here_is_told_in_a_line(
+def test_a_cluster_without_a_module_of_the_job_is_refused_in_one_line(
     scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "newer.py").write_text("def work(number):\n    return number\n")
     monkeypatch.syspath_prepend(tmp_path)
     work = importlib.import_module("newer").work
-    with pytest.raises(RtdecodeError, match=r"cannot read the jobs \(.*newer.*Fix: start its") as told:
-        list(run_jobs(work, [1, 2], dask=scheduler))
-    assert "\n" not in str(told.value)
+    with pytest.raises(RtdecodeError, match=r"cannot read the jobs \(.*newer.*Fix: start its") as raised:
+        list(run_jobs(work, [1, 2], Workers(dask=scheduler)))
+    assert "\n" not in str(raised.value)
 
 
-def test_nobody_at_the_address_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtdecode.calibrate.evaluation.runner.CONNECT_S", 0.5)
-    with pytest.raises(RtdecodeError, match="no Dask scheduler answers") as told:
-        list(run_jobs(square, [1], dask="tcp://127.0.0.1:9"))
-    assert "\n" not in str(told.value)
+def test_no_scheduler_at_the_address_is_refused_in_one_line() -> None:
+    with pytest.raises(RtdecodeError, match="no Dask scheduler answers") as raised:
+        list(run_jobs(square, [1], Workers(dask="tcp://127.0.0.1:9", connect_s=0.5)))
+    assert "\n" not in str(raised.value)
 
 
-def test_a_cluster_that_nobody_works_in_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtdecode.calibrate.evaluation.runner.WORKERS_S", 0.2)
-    with cluster_of(0) as address, pytest.raises(RtdecodeError, match=r"no worker has come .*Fix:") as told:
-        list(run_jobs(square, [1], dask=address))
-    assert "\n" not in str(told.value)
+def test_a_cluster_without_workers_is_refused_in_one_line() -> None:
+    with (
+        cluster_of(0) as address,
+        pytest.raises(RtdecodeError, match=r"no worker has joined .*Fix:") as raised,
+    ):
+        list(run_jobs(square, [1], Workers(dask=address, first_worker_s=0.2)))
+    assert "\n" not in str(raised.value)

@@ -18,7 +18,7 @@ import torch
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import simulation
 from rtdecode.calibrate.adaptation.start import choose_start
-from rtdecode.calibrate.evaluation.fewshot.plan import check_asked
+from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings, check_settings
 from rtdecode.calibrate.fitting.pretrain import (
     PretrainSettings,
     pretrain_sessions,
@@ -125,8 +125,8 @@ def test_a_non_causal_model_is_validated_and_has_no_decoder(days: list[Path], tm
         load_decoder(again)
     with pytest.raises(RtdecodeError, match=r"offline\.safetensors: .*--form causal"):
         choose_start(read_session(days[3]), str(path), None)
-    with pytest.raises(RtdecodeError, match="causal"):
-        check_asked([again], [0.0], "last", [0])
+    with pytest.raises(RtdecodeError, match="is non-causal, and few-shot decodes as serve does"):
+        check_settings([again], FewShotSettings())
 
 
 def test_settings_that_do_not_fit_together_are_refused(days: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Which jobs a few-shot evaluation has, and what makes two of them the same."""
+"""The jobs of a few-shot evaluation, and which of them are the same job."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from rtdecode.calibrate.adaptation import interpolation
+from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.data.splits import LAST_FIFTH
+from rtdecode.calibrate.evaluation.cache import id_of
 from rtdecode.calibrate.evaluation.fewshot.plan import EDITION, FewShotJob
 
 
@@ -17,12 +20,12 @@ def job(**changes: Any) -> FewShotJob:
         "kind": "alignnet", "test": Path("/data/today.h5"), "test_sha256": "aa", "session": "today",
         "base": Path("/models/base.safetensors"), "base_sha256": "bb", "model": "f6ffb59f",
         "train": ("day0", "day1"), "bin_width_s": 0.064, "outputs": ("x", "y"), "minutes": 2.0,
-        "read_in_minutes": 4.0, "known": "last", "seed": 0, "steps": 200, "device": "auto",
+        "read_in_minutes": 4.0, "labelled": "last", "seed": 0, "steps": 200, "device": "auto",
     }  # fmt: skip
     return FewShotJob(**(asked | changes))
 
 
-def test_an_id_is_of_what_decides_and_not_of_where_files_lie_and_what_they_are_called() -> None:
+def test_an_id_depends_on_contents_and_settings_and_not_on_paths_and_names() -> None:
     elsewhere = job(
         test=Path("/mnt/a.h5"), session="a", base=Path("/mnt/b.safetensors"), train=("was day0", "day1")
     )
@@ -30,46 +33,49 @@ def test_an_id_is_of_what_decides_and_not_of_where_files_lie_and_what_they_are_c
     changes: list[dict[str, Any]] = [
         {"kind": "gru"}, {"test_sha256": "ab"}, {"base_sha256": "bc"}, {"model": "00000000"},
         {"bin_width_s": 0.02}, {"outputs": ("x",)}, {"minutes": 1.0}, {"read_in_minutes": 2.0},
-        {"known": "first"}, {"seed": 1}, {"steps": 100}, {"device": "cpu"},
+        {"labelled": "first"}, {"seed": 1}, {"steps": 100}, {"device": "cpu"},
     ]  # fmt: skip
     others = {replace(job(), **change).id for change in changes}
     assert len(others | {job().id}) == len(changes) + 1
-    told = {"test", "session", "base", "train"}
-    assert {name for change in changes for name in change} == set(vars(job())) - told
+    names = {"test", "session", "base", "train"}
+    assert {name for change in changes for name in change} == set(vars(job())) - names
 
 
 @pytest.mark.parametrize(
-    ("where", "name", "value"),
+    ("changes", "job_id"),
     [
-        ("rtdecode.calibrate.evaluation.fewshot.plan", "EDITION", EDITION + 1),
-        (interpolation.__name__, "HALF_S", 60.0),
-        ("rtdecode.calibrate.evaluation.fewshot.plan", "LAST_FIFTH", 0.3),
+        ({"minutes": 0.5}, "bd0ab9661c13f48b"),
+        ({"minutes": 0.0, "steps": 0, "labelled": "first"}, "31b8ad37c3dcb550"),
+        (
+            {"kind": "wiener", "base": None, "base_sha256": None, "model": None, "steps": 0, "minutes": 4.0},
+            "db7527344f63b7c2",
+        ),
+        ({"kind": "gru", "minutes": 4.0, "steps": 60, "labelled": "first"}, "143b8413f0f74c3b"),
     ],
 )
-def test_what_is_computed_otherwise_is_computed_anew(
-    monkeypatch: pytest.MonkeyPatch, where: str, name: str, value: float
-) -> None:
-    before = job().id
-    monkeypatch.setattr(f"{where}.{name}", value)
-    assert job().id != before
+def test_jobs_cached_by_earlier_versions_stay_valid(changes: dict[str, Any], job_id: str) -> None:
+    common = {"test_sha256": "ab", "base_sha256": "cd", "model": "ef", "seed": 1}
+    assert job(**(common | changes)).id == job_id
 
 
-def test_ids_are_those_of_earlier_versions() -> None:
-    """With the settings of fine-tuning, which are part of the id where there is any."""
-    assert job().id == "2ec68aa563b89997"
-    assert job(minutes=0.0, steps=0).id == "ee2a42cadac23c54"
-    assert job(kind="wiener", base=None, model=None, steps=0).id == "e32a5861074dd44f"
+def test_an_id_depends_on_the_version_the_test_set_and_how_networks_are_tuned() -> None:
+    described = job().described()
+    training = FinetuneSettings(steps=200).training(round(2.0 * 60.0 / 0.064), 0.064)
+    assert described["edition"] == EDITION
+    assert described["holdout"] == LAST_FIFTH
+    assert described["recipe"] == training.recorded(0) | {
+        "nearness": [interpolation.HALF_S, interpolation.SOUND]
+    }
+    assert described["recipe"]["learning_rate"] == FinetuneSettings.learning_rate
+    assert described["recipe"]["batch"] == FinetuneSettings.batch
+    assert id_of(described) == job().id
+    assert id_of(described | {"recipe": {}}) != job().id
 
 
-def test_settings_of_fine_tuning_are_in_the_id_only_with_fine_tuning(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    tuned, plain = job().id, job(minutes=0.0, steps=0).id
-    monkeypatch.setattr(interpolation, "HALF_S", 60.0)
-    assert job().id != tuned
-    assert job(minutes=0.0, steps=0).id == plain
+def test_an_id_without_tuning_does_not_depend_on_its_settings() -> None:
+    assert job(minutes=0.0, steps=0).described()["recipe"] == {}
 
 
-def test_its_name_says_what_it_is_of() -> None:
+def test_a_name_has_day_model_minutes_and_seed() -> None:
     assert job().name == "today: alignnet f6ffb59f, 2 min, seed 0"
     assert job(kind="wiener", base=None, model=None).name == "today: wiener, 2 min, seed 0"

@@ -1,4 +1,4 @@
-"""Few-shot evaluation: what each model may see of a day, and what is made of the scores."""
+"""Few-shot evaluation: which bins each model is trained on, and how scores are averaged."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from clusters import cluster_of
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
-from rtdecode.calibrate.evaluation import cache as keptjobs
-from rtdecode.calibrate.evaluation.fewshot import run as fewshot
+from rtdecode.calibrate.evaluation.fewshot import run
 from rtdecode.calibrate.evaluation.fewshot.job import Measured, Score, do_job
-from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob
+from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob, FewShotSettings
 from rtdecode.calibrate.evaluation.fewshot.report import over_days, table_rows
-from rtdecode.calibrate.evaluation.fewshot.run import FewShot
-from rtdecode.calibrate.evaluation.runner import Failure
+from rtdecode.calibrate.evaluation.fewshot.run import FewShot, limited
+from rtdecode.calibrate.evaluation.runner import Failure, Workers
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
@@ -68,23 +67,16 @@ def base_file(base: ModelArtifact, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
-def in_process(work: Callable[[Any], Any], items: list[Any], **_options: Any) -> Any:
-    """`run_jobs` without processes."""
-    return ((i, work(item)) for i, item in enumerate(items))
-
-
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
+def few_shot(tmp_path: Path) -> Callable[..., list[Score]]:
+    """Scores by `run.few_shot` in this process, into a new folder each time."""
 
-
-@pytest.fixture
-def few_shot(here: None, tmp_path: Path) -> Callable[..., list[Score]]:
-    """`fewshot.few_shot` in this process, into a folder of its own each time."""
-
-    def scores(paths: Sequence[Path], bases: Sequence[Path], **asked: Any) -> list[Score]:
-        n_before = len(list(tmp_path.glob("out*")))
-        done = fewshot.few_shot(paths, bases, tmp_path / f"out{n_before}", **{"steps": 60} | asked)
+    def scores(
+        paths: Sequence[Path], bases: Sequence[Path], progress: Any = None, **asked: Any
+    ) -> list[Score]:
+        folder = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
+        settings = FewShotSettings(**({"steps": 60} | asked))
+        done = run.few_shot(paths, bases, folder, settings, workers=Workers(0), progress=progress)
         assert not done.missing
         return done.scores
 
@@ -100,15 +92,15 @@ def saved(folder: Path, base: ModelArtifact) -> Path:
 def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
     days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
 ) -> None:
-    told: list[float] = []
+    reported: list[float] = []
     scores = few_shot(
-        days[2:], [base_file], minutes=MINUTES, seeds=(0, 1), progress=lambda _, done: told.append(done)
+        days[2:], [base_file], minutes=MINUTES, seeds=(0, 1), progress=lambda _, done: reported.append(done)
     )
     by = {(s.kind, s.test, s.minutes, s.seed): float(s.r2.mean()) for s in scores}
     assert len(by) == len(scores) == 2 * (1 + 2 * 2 + 2)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    # The tuning of day 2 is known; that of day 3 has to be learnt.
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0
+    # Day 2 has the tuning that the base was trained on, day 3 another one.
     assert by["alignnet", "day2", 0.0, 0] > 0.3 > by["alignnet", "day3", 0.0, 0]
     assert by["alignnet", "day3", 1.0, 0] > by["alignnet", "day3", 0.0, 0] + 0.1
     assert by["alignnet", "day3", 1.0, 0] != by["alignnet", "day3", 1.0, 1]
@@ -131,7 +123,7 @@ def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
     } <= tuned.keys()
 
 
-def test_nothing_but_the_labelled_minutes_is_learnt_from(
+def test_only_the_labelled_minutes_are_trained_on(
     days: list[Path], base_file: Path, tmp_path: Path, few_shot: Callable[..., list[Score]]
 ) -> None:
     """Behaviour before the labels changes nothing; within the labels it does."""
@@ -139,7 +131,7 @@ def test_nothing_but_the_labelled_minutes_is_learnt_from(
     behavior = session.behavior
     assert behavior is not None
     scores = {}
-    for name, start_s, stop_s in (("as it was", 0.0, 0.0), ("before", 5.0, 45.0), ("labels", 55.0, 75.0)):
+    for name, start_s, stop_s in (("original", 0.0, 0.0), ("before", 5.0, 45.0), ("labels", 55.0, 75.0)):
         values = behavior.values.copy()
         time_s = behavior.time - behavior.time[0]
         changed = (time_s >= start_s) & (time_s < stop_s)
@@ -147,11 +139,11 @@ def test_nothing_but_the_labelled_minutes_is_learnt_from(
         path = tmp_path / f"{name}.h5"
         write_session(path, replace(session, behavior=replace(behavior, values=values)))
         scores[name] = [s.r2 for s in few_shot([path], [base_file], minutes=(0.0, 0.5))]
-    for was, before in zip(scores["as it was"], scores["before"], strict=True):
+    for was, before in zip(scores["original"], scores["before"], strict=True):
         np.testing.assert_array_equal(was, before)
-    for was, other in zip(scores["as it was"][1:], scores["labels"][1:], strict=True):
+    for was, other in zip(scores["original"][1:], scores["labels"][1:], strict=True):
         assert (was != other).all()
-    np.testing.assert_array_equal(scores["as it was"][0], scores["labels"][0])
+    np.testing.assert_array_equal(scores["original"][0], scores["labels"][0])
 
 
 def test_the_first_minutes_instead_of_the_last(
@@ -162,24 +154,24 @@ def test_the_first_minutes_instead_of_the_last(
     behavior = session.behavior
     assert behavior is not None
     found = {}
-    for name, start_s, stop_s in (("as it was", 0.0, 0.0), ("after", 35.0, 75.0), ("labels", 5.0, 25.0)):
+    for name, start_s, stop_s in (("original", 0.0, 0.0), ("after", 35.0, 75.0), ("labels", 5.0, 25.0)):
         values = behavior.values.copy()
         time_s = behavior.time - behavior.time[0]
         changed = (time_s >= start_s) & (time_s < stop_s)
         values[changed] = values[changed][::-1]
         path = tmp_path / f"{name}.h5"
         write_session(path, replace(session, behavior=replace(behavior, values=values)))
-        found[name] = few_shot([path], [base_file], minutes=(0.0, 0.5), known="first")
-    assert {score.as_json()["known"] for score in found["as it was"]} == {"first"}
+        found[name] = few_shot([path], [base_file], minutes=(0.0, 0.5), labelled="first")
+    assert {score.as_json()["known"] for score in found["original"]} == {"first"}
     r2 = {name: [score.r2 for score in scores] for name, scores in found.items()}
-    for was, after in zip(r2["as it was"], r2["after"], strict=True):
+    for was, after in zip(r2["original"], r2["after"], strict=True):
         np.testing.assert_array_equal(was, after)
-    for was, other in zip(r2["as it was"][1:], r2["labels"][1:], strict=True):
+    for was, other in zip(r2["original"][1:], r2["labels"][1:], strict=True):
         assert (was != other).all()
-    last = few_shot([tmp_path / "as it was.h5"], [base_file], minutes=(0.0, 0.5), wiener=False)
-    assert (last[0].r2 != r2["as it was"][0]).all()
-    with pytest.raises(RtdecodeError, match=r"known minutes 'middle'\. Fix: give last or first"):
-        few_shot(days[2:], [base_file], known="middle")
+    last = few_shot([tmp_path / "original.h5"], [base_file], minutes=(0.0, 0.5), wiener=False)
+    assert (last[0].r2 != r2["original"][0]).all()
+    with pytest.raises(RtdecodeError, match=r"labelled minutes cannot be 'middle'\. Fix: give last or first"):
+        few_shot(days[2:], [base_file], labelled="middle")
 
 
 def test_minutes_that_a_day_does_not_have_are_left_out(
@@ -189,7 +181,7 @@ def test_minutes_that_a_day_does_not_have_are_left_out(
     assert [score.minutes for score in scores] == [0.0, 1.0]
 
 
-def test_a_day_that_the_base_has_seen_is_refused(
+def test_a_day_that_the_base_was_trained_on_is_refused(
     days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
 ) -> None:
     with pytest.raises(RtdecodeError, match=r"day1\.h5: the base [0-9a-f]{8} was trained on this session"):
@@ -207,19 +199,20 @@ def test_what_does_not_fit_is_refused(
     write_session(tmp_path / "narrow.h5", simulate_session(task, draw_tuning(task, 1), 60.0, 1, "narrow"))
     with pytest.raises(RtdecodeError, match=r"narrow\.h5: has 16 channels, and the model has 20"):
         few_shot([tmp_path / "narrow.h5"], [base_file])
-    with pytest.raises(RtdecodeError, match="no model to start from"):
+    with pytest.raises(RtdecodeError, match="needs a model to start from"):
         few_shot(days[2:], [])
     for minutes in ((), (1.0, 0.5), (-1.0,), (1.0, 1.0)):
-        with pytest.raises(RtdecodeError, match="give minutes that rise"):
+        with pytest.raises(RtdecodeError, match="minutes must be increasing"):
             few_shot(days[2:], [base_file], minutes=minutes)
-    with pytest.raises(RtdecodeError, match="bases of 50 and 20 ms"):
+    with pytest.raises(RtdecodeError, match="the bases differ: bins of 50 and 20 ms"):
         few_shot(days[2:], [base_file, saved(tmp_path, replace(base, bin_width_s=0.02))])
     with pytest.raises(RtdecodeError, match="holds only what decoding needs"):
         few_shot(days[2:], [saved(tmp_path, replace(base, train={}))])
 
 
 def evaluated(days: list[Path], base_file: Path, folder: Path, **options: Any) -> FewShot:
-    return fewshot.few_shot(days[2:], [base_file], folder, minutes=(0.0, 0.5), steps=2, **options)
+    settings = FewShotSettings(**({"minutes": (0.0, 0.5), "steps": 2} | options.pop("settings", {})))
+    return run.few_shot(days[2:], [base_file], folder, settings, **({"workers": Workers(0)} | options))
 
 
 def untimed(done: FewShot) -> list[dict[str, Any]]:
@@ -228,8 +221,8 @@ def untimed(done: FewShot) -> list[dict[str, Any]]:
     ]
 
 
-def test_what_was_interrupted_goes_on_and_gives_the_same(
-    days: list[Path], base_file: Path, tmp_path: Path, here: None
+def test_an_interrupted_evaluation_resumes_and_gives_the_same(
+    days: list[Path], base_file: Path, tmp_path: Path
 ) -> None:
     whole = evaluated(days, base_file, tmp_path / "whole")
     assert (whole.computed, len(whole.scores)) == (6, 6)
@@ -240,33 +233,33 @@ def test_what_was_interrupted_goes_on_and_gives_the_same(
 
     with pytest.raises(KeyboardInterrupt):
         evaluated(days, base_file, tmp_path / "parts", progress=interrupt)
-    kept = sorted((tmp_path / "parts" / "jobs").glob("*.json"))
-    assert len(kept) == 4
-    # One that is not whole, one of another number of outputs.
-    kept[0].write_text("{")
-    document = json.loads(kept[1].read_text())
-    kept[1].write_text(json.dumps(document | {"r2": document["r2"][:1]}))
+    cached = sorted((tmp_path / "parts" / "jobs").glob("*.json"))
+    assert len(cached) == 4
+    # A damaged one, and one with another number of outputs.
+    cached[0].write_text("{")
+    document = json.loads(cached[1].read_text())
+    cached[1].write_text(json.dumps(document | {"r2": document["r2"][:1]}))
     again = evaluated(days, base_file, tmp_path / "parts")
     assert again.computed == 4
     assert untimed(again) == untimed(whole)
-    # The same files elsewhere, and what has been scored of other minutes, too.
+    # The same files elsewhere, and jobs cached with other minutes.
     for path in (*days[2:], base_file):
         shutil.copy(path, tmp_path / path.name)
     moved = [tmp_path / path.name for path in (*days, base_file)]
     third = evaluated(moved[:-1], moved[-1], tmp_path / "parts")
     assert third.computed == 0
     assert [score.as_json() for score in third.scores] == [score.as_json() for score in again.scores]
-    more = fewshot.few_shot(days[2:], [base_file], tmp_path / "parts", minutes=(0.5,), seeds=(0, 1), steps=2)
+    more = evaluated(days, base_file, tmp_path / "parts", settings={"minutes": (0.5,), "seeds": (0, 1)})
     assert more.computed == 2
 
 
-def test_a_score_that_there_is_not_is_kept_as_such(
-    days: list[Path], base_file: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_score_is_cached_as_missing(
+    days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def flat(job: FewShotJob) -> Measured:
         return Measured(np.array([0.1, np.nan, 1 / 3, -2.0]), np.full(4, np.nan), 1.5)
 
-    monkeypatch.setattr(fewshot, "do_job", flat)
+    monkeypatch.setattr(run, "do_job", flat)
     done, again = (evaluated(days, base_file, tmp_path) for _ in range(2))
     assert (done.computed, again.computed) == (6, 0)
     for score in (*done.scores, *again.scores):
@@ -275,30 +268,34 @@ def test_a_score_that_there_is_not_is_kept_as_such(
         assert score.seconds == 1.5
 
 
-def test_a_file_that_was_changed_after_it_was_planned_with_is_not_scored(
-    days: list[Path], base_file: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_changed_after_planning_is_not_scored(
+    days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs: list[FewShotJob] = []
-
-    def gathered(_work: object, items: list[FewShotJob], **_options: Any) -> Any:
-        jobs.extend(items)
-        return iter(())
-
-    monkeypatch.setattr(keptjobs, "run_jobs", lambda *a, **k: (each for each in gathered(*a, **k)))
+    monkeypatch.setattr(run, "do_job", lambda job: jobs.append(job) or Failure("not run"))
     evaluated(days, base_file, tmp_path)
     for change in ({"test": days[0]}, {"base_sha256": "0"}):
-        with pytest.raises(RtdecodeError, match=r"is another file than the one that the jobs were planned"):
+        with pytest.raises(RtdecodeError, match=r"has changed since the jobs were planned"):
             do_job(replace(jobs[0], **change))
 
 
 def test_a_job_that_fails_is_named_and_the_others_are_written(
-    days: list[Path], base_file: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+    days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(job: FewShotJob) -> Measured | Failure:
         return Failure("out of luck") if job.minutes == 1.0 else Measured(np.ones(4), np.ones(4), 0.0)
 
-    monkeypatch.setattr(fewshot, "do_job", broken)
-    line = ["evaluate", str(days[2]), "--base", str(base_file), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(run, "do_job", broken)
+    line = [
+        "evaluate",
+        str(days[2]),
+        "--base",
+        str(base_file),
+        "--output",
+        str(tmp_path / "out"),
+        "--workers",
+        "0",
+    ]
     result = CliRunner().invoke(app, [*line, "--minutes", "0,1", "--kinds", "alignnet"])
     assert isinstance(result.exception, RtdecodeError)
     assert "1 of 2 jobs gave no result" in str(result.exception)
@@ -311,35 +308,25 @@ def test_a_job_that_fails_is_named_and_the_others_are_written(
 
 
 @pytest.mark.parametrize("where", ["processes", "cluster"])
-def test_a_process_of_its_own_and_a_cluster_of_cluster_of_score_the_same(
-    days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+def test_another_process_and_a_cluster_give_the_same_scores(
+    days: list[Path], base_file: Path, tmp_path: Path, where: str
 ) -> None:
-    """The number of batches travels with a job."""
     with cluster_of() if where == "cluster" else nullcontext() as address:
-        apart = evaluated(days[1:], base_file, tmp_path / "apart", workers=1, dask=address)
-    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
+        apart = evaluated(days[1:], base_file, tmp_path / "apart", workers=Workers(1, address))
     here = evaluated(days[1:], base_file, tmp_path / "here")
     assert (apart.computed, here.computed) == (3, 3)
     assert untimed(apart) == untimed(here)
 
 
-def test_one_job_at_a_time_trains_on_a_gpu_unless_more_are_asked_for(
-    days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_one_job_at_a_time_trains_on_a_gpu_unless_another_number_is_given(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[dict[str, Any]] = []
-
-    def none_done(_work: object, _items: object, **options: Any) -> Any:
-        asked.append(options)
-        return (each for each in ())
-
-    monkeypatch.setattr(keptjobs, "run_jobs", none_done)
-    evaluated(days, base_file, tmp_path, device="cpu")
-    monkeypatch.setattr(fewshot, "chosen_device", lambda name: torch.device("cuda"))
-    evaluated(days, base_file, tmp_path)
-    evaluated(days, base_file, tmp_path, workers=3)
+    assert limited(Workers(), "cpu").n is None
+    monkeypatch.setattr(run, "chosen_device", lambda name: torch.device("cuda"))
+    assert limited(Workers(), "auto") == Workers(1)
+    assert limited(Workers(3), "auto") == Workers(3)
     # The GPUs are the cluster's.
-    evaluated(days, base_file, tmp_path, dask="tcp://127.0.0.1:9")
-    assert [options["workers"] for options in asked] == [None, 1, 3, None]
+    assert limited(Workers(dask="tcp://127.0.0.1:9"), "auto").n is None
 
 
 def test_scores_are_averaged_over_days_after_seeds() -> None:
@@ -358,36 +345,56 @@ def test_scores_are_averaged_over_days_after_seeds() -> None:
     assert len(headings) == len(rows[0])
 
 
-def test_the_command_writes_json_and_a_picture(
-    days: list[Path], base_file: Path, tmp_path: Path, here: None
+@pytest.mark.parametrize("protocol", [[], ["--protocol", "few-shot"]])
+def test_the_command_writes_json_and_a_figure(
+    days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: list[str]
 ) -> None:
-    line = ["evaluate", str(days[2]), "--base", str(base_file)]
-    result = CliRunner().invoke(app, [*line, "--minutes", "0,1", "--output", str(tmp_path / "out"), "--json"])
+    monkeypatch.setattr(run, "do_job", lambda job: Measured(np.full(4, job.minutes), np.ones(4), 0.0))
+    line = ["evaluate", str(days[2]), "--base", str(base_file), "--workers", "0", "--known", "first"]
+    line += [*protocol, "--minutes", "0,1", "--output", str(tmp_path / "out"), "--json"]
+    result = CliRunner().invoke(app, line)
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document == json.loads((tmp_path / "out" / "results.json").read_text())
     assert [(d["kind"], d["minutes"]) for d in document] == [("alignnet", 0), ("alignnet", 1), ("wiener", 1)]
+    assert {d["known"] for d in document} == {"first"}
     assert (tmp_path / "out" / "few-shot.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
-    ("more", "says"),
+    ("options", "message"),
     [
-        (["--kinds", "gru"], "--kinds: no base of kind gru"),
+        (["--kinds", "gru"], "--kinds: no base is of kind gru"),
         (["--kinds", "wiener"], "is of kind alignnet, which --kinds does not name"),
-        (["--dask", "tcp://127.0.0.1:9"], "--dask tcp://127.0.0.1:9: no Dask scheduler answers"),
+        (["--dask", "nowhere://127.0.0.1:9"], "--dask nowhere://127.0.0.1:9: no Dask scheduler answers"),
+        (
+            ["--protocol", "single-day,cross-day", "--forms", "causal"],
+            "evaluate has no protocol single-day,cross-day: it runs few-shot alone. "
+            "Fix: run rtdecode study --protocol single-day,cross-day",
+        ),
+        (["--steps", "3", "--protocol=cross-day"], "Fix: run rtdecode study --protocol cross-day"),
     ],
 )
-def test_the_command_names_what_is_missing(
-    days: list[Path],
-    base_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    more: list[str],
-    says: str,
+def test_the_command_names_what_is_wrong(
+    days: list[Path], base_file: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     line = ["evaluate", str(days[2]), "--base", str(base_file), "--output", str(tmp_path)]
-    monkeypatch.setattr("rtdecode.calibrate.evaluation.runner.CONNECT_S", 0.5)
-    result = CliRunner().invoke(app, [*line, *more])
+    result = CliRunner().invoke(app, [*line, *options])
     assert isinstance(result.exception, RtdecodeError)
-    assert says in str(result.exception)
+    assert message in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--splits", "random"],
+        ["--workers", "2", "--dask", "tcp://127.0.0.1:9"],
+        ["--labelled", "middle"],
+        ["--minutes", "1,0"],
+        ["--kinds", "mlp"],
+    ],
+)
+def test_the_command_refuses_wrong_usage(days: list[Path], tmp_path: Path, options: list[str]) -> None:
+    result = CliRunner().invoke(app, ["evaluate", str(days[2]), "--output", str(tmp_path), *options])
+    assert result.exit_code == 2
+    assert options[0] in result.output

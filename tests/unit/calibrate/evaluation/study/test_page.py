@@ -1,4 +1,4 @@
-"""The study's page: whole, well-formed, and nothing in a file can break it."""
+"""The study's page: complete, well-formed, and nothing in a file can break it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from studies import SESSIONS, made_up_study
+from studies import SESSIONS, simulated_study
 
-from rtdecode.calibrate.evaluation.study.glossary import CAPTIONS
+from rtdecode.calibrate.evaluation.study.frames import StudyFrames, study_frames
 from rtdecode.calibrate.evaluation.study.page import About, study_page
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, Row, names_of, pick
 from rtdecode.calibrate.evaluation.study.tables import cost_blocks, output_blocks, score_blocks
 
 ABOUT = About(
-    command="rtdecode evaluate a.h5 --output study",
+    command="rtdecode study a.h5 --output study",
     made="2026-11-25",
     versions={"rtdecode": "1.2", "torch": "9.9"},
-    notes=["times inside the bins are made up"],
+    notes=["times within bins are simulated"],
     sessions={SESSIONS[0]: "96 channels"},
     missing=["resnet, seed 1"],
 )
@@ -26,35 +26,49 @@ ABOUT = About(
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return made_up_study(tmp_path_factory.mktemp("study"), n_channels=16, n_bins=300)
+    return simulated_study(tmp_path_factory.mktemp("study"), n_channels=16, n_bins=300)
+
+
+@pytest.fixture(scope="module")
+def frames(rows: list[Row]) -> StudyFrames:
+    return study_frames(rows)
+
+
+FIGURES = {
+    "scores.png": "The table above as a picture",
+    "figure-5.png": "Spikes to behaviour",
+    "figure-6.png": "Behaviour to spikes",
+    "figure-7.png": "Firing of the channels",
+}
 
 
 def parsed(page: str) -> ET.Element:
     return ET.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
 
 
-def test_the_figures_are_in_the_page_in_their_order(rows: list[Row]) -> None:
-    figures = {name: name.encode() for name in reversed(CAPTIONS)}
-    page = parsed(study_page(rows, figures, ABOUT))
+def test_the_figures_are_in_the_page_in_their_order(frames: StudyFrames) -> None:
+    figures = {name: name.encode() for name in reversed(FIGURES)}
+    page = parsed(study_page(frames, figures, ABOUT))
     sources = [image.get("src", "") for image in page.findall(".//img")]
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     shown = [base64.b64decode(source.partition(",")[2]).decode() for source in sources]
-    assert shown == ["scores.png", "figure-5.png", "figure-6.png", "figure-7.png"]
+    assert shown == list(FIGURES)
     captions = ["".join(caption.itertext()) for caption in page.findall(".//figcaption")]
-    assert captions == [f"{title}. {text}" for title, text in CAPTIONS.values()]
+    assert [caption.partition(". ")[0] for caption in captions] == list(FIGURES.values())
+    assert all(len(caption) > 100 and caption.endswith(".") for caption in captions)
 
 
-def test_every_session_kind_and_number_is_told(rows: list[Row]) -> None:
-    page = parsed(study_page(rows, {}, ABOUT))
+def test_every_session_kind_and_number_is_in_the_page(rows: list[Row], frames: StudyFrames) -> None:
+    page = parsed(study_page(frames, {}, ABOUT))
     words = " ".join(page.itertext())
     for name in (*SESSIONS, *names_of(rows), "day_b", "abcd1230", "96 channels"):
         assert name in words
-    for text in ("Times inside the bins are made up.", "Missing: resnet, seed 1.", ABOUT.command, "9.9"):
+    for text in ("Times within bins are simulated.", "Missing: resnet, seed 1.", ABOUT.command, "9.9"):
         assert text in words
-    for block in (*score_blocks(rows), *output_blocks(rows), *cost_blocks(rows)):
+    for block in (*score_blocks(frames), *output_blocks(frames), *cost_blocks(frames)):
         assert block.title in words
         assert all(cell.text in words for row in block.rows for cell in row)
-    best = [cell for block in score_blocks(rows) for row in block.rows for cell in row if cell.best]
+    best = [cell for block in score_blocks(frames) for row in block.rows for cell in row if cell.best]
     marked = ["".join(cell.itertext()) for cell in page.findall(".//td[@class='best']")]
     assert len(best) == len(marked) == 8
     assert all(text.startswith(f"{cell.text}*n {cell.sessions}, seeds ± ")
@@ -66,13 +80,13 @@ def test_every_session_kind_and_number_is_told(rows: list[Row]) -> None:
     assert page.findall(".//img") == []
 
 
-def test_only_what_is_there_is_explained(rows: list[Row]) -> None:
-    part = [row for row in pick(rows, protocol=CROSS_DAY, form="causal") if row["base"] is None]
-    page = parsed(study_page(part, {}, About(command="x")))
+def test_only_what_the_rows_contain_is_explained(rows: list[Row]) -> None:
+    part = [row for row in pick(rows, protocol=CROSS_DAY, causality="causal") if row["base"] is None]
+    page = parsed(study_page(study_frames(part), {}, About(command="x")))
     terms = [term.text for term in page.findall(".//dt")]
     assert terms == ["R²", "PCC", "±", "causal", "cross-day", "*", "cost"]
     assert "pretrained" not in " ".join(page.itertext())
-    empty = parsed(study_page([], {}, About(command="x")))
+    empty = parsed(study_page(study_frames([]), {}, About(command="x")))
     assert empty.findtext(".//h1") == "No job is finished"
 
 
@@ -92,7 +106,7 @@ def test_nothing_in_a_name_becomes_markup_and_nothing_comes_from_elsewhere(rows:
         for row in few
     ]
     about = About(evil, evil, {evil: evil}, [evil], {evil: evil}, [evil])
-    text = study_page(strange, {"scores.png": b"PNG"}, about)
+    text = study_page(study_frames(strange), {"scores.png": b"PNG"}, about)
     assert "alert(" in text
     assert not re.search(r"<(script|iframe|link|object|svg)", text)
     assert not re.search(r"(src|href)\s*=\s*[\"'](?!data:image/png)|url\(|@import|https?:", text)

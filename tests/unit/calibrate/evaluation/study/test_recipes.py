@@ -1,6 +1,8 @@
-"""The study's networks, as they are made and trained."""
+"""The study's networks and their training settings."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
@@ -18,28 +20,28 @@ N_CHANNELS, N_OUTPUTS, BIN_WIDTH_S = 96, 4, 0.064
 
 @pytest.mark.parametrize("direction", [DECODING, SIMULATION])
 @pytest.mark.parametrize(
-    ("kind", "form"),
+    ("kind", "causality"),
     [
-        *((kind, form) for kind in ("resnet", "resnet-unet", "alignnet") for form in ("causal", "offline")),
+        *itertools.product(("resnet", "resnet-unet", "alignnet"), ("causal", "offline")),
         ("alignnet", "offline-2d"),
     ],
 )
-def test_what_is_multiplied_in_bfloat16_comes_out_as_in_float32(kind: str, form: str, direction: str) -> None:
-    """Some CPUs get some shapes of convolution wrong: the very shapes that are trained are looked at."""
+def test_bfloat16_products_equal_those_of_float32(kind: str, causality: str, direction: str) -> None:
+    """Some CPUs get some shapes of convolution wrong: the shapes that are trained are tested."""
     assert kind not in CPU_FLOAT32
     torch.manual_seed(0)
-    net = study_network(kind, form, direction, N_CHANNELS, N_OUTPUTS, 20, BIN_WIDTH_S)
+    net = study_network(kind, causality, direction, N_CHANNELS, N_OUTPUTS, 20, BIN_WIDTH_S)
     assert isinstance(net, AlignNet | BaselineNet)
     net.read_in.add("monday", np.full(N_CHANNELS, 0.6), np.full(N_CHANNELS, 0.8))
     counts = torch.poisson(torch.full((2, N_CHANNELS, 120), 0.6))
     behavior = torch.randn(2, N_OUTPUTS, 120)
     checked = 0
 
-    def compare(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
+    def compare(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...], result: torch.Tensor) -> None:
         nonlocal checked
         with torch.autocast("cpu", enabled=False):
             exact = layer.forward(inputs[0].float())
-        error = float((made.float() - exact).norm() / exact.norm())
+        error = float((result.float() - exact).norm() / exact.norm())
         assert error < 0.02, f"{layer} is off by {error:.3f}"
         checked += 1
 
@@ -61,6 +63,6 @@ def test_kinds_that_a_cpu_gets_wrong_stay_in_float32() -> None:
         assert not study_settings(kind, DECODING, 5000, BIN_WIDTH_S, 10).mixed
 
 
-def test_a_filter_is_no_network() -> None:
-    with pytest.raises(RtdecodeError, match="no network"):
+def test_a_filter_is_not_a_network() -> None:
+    with pytest.raises(RtdecodeError, match="a wiener is not a network"):
         study_network("wiener", "causal", DECODING, N_CHANNELS, N_OUTPUTS, 20, BIN_WIDTH_S)

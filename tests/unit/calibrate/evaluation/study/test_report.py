@@ -1,4 +1,4 @@
-"""Everything a study leaves: its files, with figures that show something."""
+"""All files of a study, with figures that are not blank."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
-from studies import made_up_study
+from studies import simulated_study
 
-from rtdecode.calibrate.evaluation.study.csvfiles import results_csv, summary_csv
 from rtdecode.calibrate.evaluation.study.figures.scores import scores_figure
+from rtdecode.calibrate.evaluation.study.frames import StudyFrames, study_frames
 from rtdecode.calibrate.evaluation.study.page import About
 from rtdecode.calibrate.evaluation.study.report import study_files
 from rtdecode.calibrate.evaluation.study.rows import DECODING, Row, pick
@@ -24,15 +24,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[Row]:
-    return made_up_study(folder, kinds=["gru", "alignnet"], n_channels=32, n_bins=600)
+    return simulated_study(folder, kinds=["gru", "alignnet"], n_channels=32, n_bins=600)
 
 
 @pytest.fixture(scope="module")
-def files(folder: Path, rows: list[Row]) -> dict[str, bytes]:
-    return study_files(rows, folder, About(command="rtdecode evaluate"))
+def frames(rows: list[Row]) -> StudyFrames:
+    return study_frames(rows)
 
 
-def test_all_files_are_made_and_the_page_holds_the_figures(files: dict[str, bytes], rows: list[Row]) -> None:
+@pytest.fixture(scope="module")
+def files(folder: Path, frames: StudyFrames) -> dict[str, bytes]:
+    return study_files(frames, folder, About(command="rtdecode study"))
+
+
+def test_all_files_are_written_and_the_page_holds_the_figures(
+    files: dict[str, bytes], frames: StudyFrames
+) -> None:
     assert list(files) == [
         "results.csv", "summary.csv", "scores.png", "figure-5.png", "figure-6.png", "figure-7.png",
         "report.html",
@@ -40,9 +47,9 @@ def test_all_files_are_made_and_the_page_holds_the_figures(files: dict[str, byte
     for name, data in files.items():
         if name.endswith(".png"):
             assert base64.b64encode(data) in files["report.html"]
-    assert files["results.csv"].decode() == results_csv(rows)
-    assert files["summary.csv"].decode() == summary_csv(rows)
-    assert files["scores.png"] == scores_figure(rows)
+    assert files["results.csv"].decode() == frames.results_csv()
+    assert files["summary.csv"].decode() == frames.summary_csv()
+    assert files["scores.png"] == scores_figure(frames)
 
 
 @pytest.mark.parametrize("name", ["scores.png", "figure-5.png", "figure-6.png", "figure-7.png"])
@@ -58,11 +65,11 @@ def test_an_image_is_large_and_not_blank(files: dict[str, bytes], name: str) -> 
     assert all(quarter.mean() > 0.002 for quarter in quarters)
 
 
-def test_a_study_that_has_just_begun_has_fewer_figures(tmp_path: Path, rows: list[Row]) -> None:
+def test_a_study_with_one_job_has_fewer_figures(tmp_path: Path, rows: list[Row]) -> None:
     begun = pick(rows, direction=DECODING, name="gru")[:1]
-    files = study_files(begun, tmp_path, About(command="x"))
+    files = study_files(study_frames(begun), tmp_path, About(command="x"))
     assert list(files) == ["results.csv", "summary.csv", "scores.png", "report.html"]
-    assert list(study_files([], tmp_path, About(command="x"))) == [
+    assert list(study_files(study_frames([]), tmp_path, About(command="x"))) == [
         "results.csv",
         "summary.csv",
         "report.html",

@@ -1,10 +1,11 @@
-"""The paper's study: what each job may see, what it scores, and that an interruption costs nothing."""
+"""The paper's study: the bins each job is trained and scored on, and resuming after an interruption."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ from typer.testing import CliRunner
 
 from rtdecode.artifact import write_artifact
 from rtdecode.calibrate.data.metrics import pcc
-from rtdecode.calibrate.evaluation import cache as keptjobs
-from rtdecode.calibrate.evaluation.study import run as studymodule
+from rtdecode.calibrate.evaluation.runner import Failure, Workers
+from rtdecode.calibrate.evaluation.study import run
 from rtdecode.calibrate.evaluation.study.data import random_pieces, study_set
 from rtdecode.calibrate.evaluation.study.job import do_job
-from rtdecode.calibrate.evaluation.study.learners import learn
-from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, plan
+from rtdecode.calibrate.evaluation.study.learners import fit
+from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, StudySettings, plan
 from rtdecode.calibrate.evaluation.study.rows import KINDS
 from rtdecode.calibrate.evaluation.study.run import run_study
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
@@ -48,70 +49,63 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def jobs_of(days: list[Path], **changes: Any) -> list[Job]:
     asked: dict[str, Any] = {
-        "protocols": ("single-day",), "splits": ("chronological",), "kinds": ("wiener",),
-        "forms": ("causal",), "directions": DIRECTIONS, "seeds": (0,), "bin_width_s": WIDTH_S,
-        "outputs": ("x", "y", "vx", "vy"), "steps": 3, "members": 1,
+        "protocols": ("single-day",), "kinds": ("wiener",), "causalities": ("causal",),
+        "bin_width_s": WIDTH_S, "outputs": ("x", "y", "vx", "vy"), "steps": 3, "members": 1,
     }  # fmt: skip
-    return plan(days, **(asked | changes))
+    return plan(days, StudySettings(**(asked | changes)))
 
 
-def in_process(work: Callable[[Any], Any], items: list[Any], **_options: Any) -> Any:
-    """`run_jobs` without processes."""
-    return ((i, work(item)) for i, item in enumerate(items))
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
-
-
-def test_the_last_fifth_of_a_day_is_scored_and_nothing_after_its_start_is_seen(days: list[Path]) -> None:
+def test_the_last_fifth_of_a_day_is_scored_and_not_trained_on(
+    days: list[Path],
+) -> None:
     data = study_set(jobs_of(days[:1])[0])
     day = data.test
-    first = int(np.flatnonzero(data.held_out)[0])
-    assert data.held_out.sum() == round(0.2 * day.recorded.labelled_bins.sum())
-    assert not (day.learnt | day.seen)[first:].any()
-    assert day.learnt[:first].sum() == day.recorded.labelled_bins[:first].sum()
-    np.testing.assert_allclose(day.mean, day.counts[day.seen].mean(axis=0))
-    labels = day.recorded.targets[day.learnt].astype(np.float64)
+    first = int(np.flatnonzero(data.test_bins)[0])
+    assert data.test_bins.sum() == round(0.2 * day.recorded.labelled_bins.sum())
+    assert not (day.train_bins | day.norm_bins)[first:].any()
+    assert day.train_bins[:first].sum() == day.recorded.labelled_bins[:first].sum()
+    np.testing.assert_allclose(day.mean, day.counts[day.norm_bins].mean(axis=0))
+    labels = day.recorded.targets[day.train_bins].astype(np.float64)
     np.testing.assert_allclose([o.mean for o in data.outputs], labels.mean(axis=0), atol=1e-9)
 
 
-def test_across_days_nothing_of_the_scored_days_behaviour_is_learnt(days: list[Path]) -> None:
+def test_across_days_no_behaviour_of_the_test_day_is_trained_on(days: list[Path]) -> None:
     job = jobs_of(days, protocols=("cross-day",))[0]
     data = study_set(job)
     assert [day.name for day in data.days] == ["day0", "day1", "day2"]
-    assert not data.test.learnt.any()
-    assert all((day.learnt == day.recorded.labelled_bins).all() for day in data.days[:2])
-    assert not (data.test.seen & data.held_out).any()
+    assert not data.test.train_bins.any()
+    assert all((day.train_bins == day.recorded.labelled_bins).all() for day in data.days[:2])
+    assert not (data.test.norm_bins & data.test_bins).any()
     single = study_set(jobs_of(days[2:])[0])
-    np.testing.assert_array_equal(data.held_out, single.held_out)
+    np.testing.assert_array_equal(data.test_bins, single.test_bins)
 
 
 @given(st.integers(50, 3000), st.floats(0.01, 0.2), st.integers(0, 50))
-def test_a_random_split_deals_out_whole_pieces(n_bins: int, bin_width_s: float, seed: int) -> None:
-    known = np.ones(n_bins, bool)
-    known[:7] = False
-    held_out = random_pieces(known, 0.2, bin_width_s, seed)
-    assert not held_out[:7].any()
+def test_a_random_split_draws_whole_pieces(n_bins: int, bin_width_s: float, seed: int) -> None:
+    labelled = np.ones(n_bins, bool)
+    labelled[:7] = False
+    test_bins = random_pieces(labelled, 0.2, bin_width_s, seed)
+    assert not test_bins[:7].any()
     n_pieces = max(2, round((n_bins - 7) * bin_width_s / 2.0))
-    sizes = [len(piece) for piece in np.array_split(np.flatnonzero(known), n_pieces)]
-    n_held = max(1, round(0.2 * n_pieces))
-    assert min(sizes) * n_held <= held_out.sum() <= max(sizes) * n_held
-    np.testing.assert_array_equal(held_out, random_pieces(known, 0.2, bin_width_s, seed))
+    sizes = [len(piece) for piece in np.array_split(np.flatnonzero(labelled), n_pieces)]
+    n_test = max(1, round(0.2 * n_pieces))
+    assert min(sizes) * n_test <= test_bins.sum() <= max(sizes) * n_test
+    np.testing.assert_array_equal(test_bins, random_pieces(labelled, 0.2, bin_width_s, seed))
 
 
-def test_a_random_split_learns_from_both_sides(days: list[Path]) -> None:
+def test_a_random_split_trains_on_both_sides(days: list[Path]) -> None:
     data = study_set(jobs_of(days[:1], splits=("random",))[0])
-    assert not (data.held_out & (data.test.learnt | data.test.seen)).any()
-    assert data.held_out.any()
-    assert data.test.learnt[np.flatnonzero(data.held_out)[-1] :].any() or data.held_out[-1]
+    assert not (data.test_bins & (data.test.train_bins | data.test.norm_bins)).any()
+    assert data.test_bins.any()
+    assert data.test.train_bins[np.flatnonzero(data.test_bins)[-1] :].any() or data.test_bins[-1]
 
 
-@pytest.mark.parametrize("form", ["causal", "offline"])
+@pytest.mark.parametrize("causality", ["causal", "offline"])
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_filters_find_what_is_linear(days: list[Path], form: str, direction: str) -> None:
-    jobs = jobs_of(days, protocols=("single-day", "cross-day"), kinds=("wiener", "kalman"), forms=(form,))
+def test_filters_find_what_is_linear(days: list[Path], causality: str, direction: str) -> None:
+    jobs = jobs_of(
+        days, protocols=("single-day", "cross-day"), kinds=("wiener", "kalman"), causalities=(causality,)
+    )
     for job in (job for job in jobs if job.direction == direction):
         row = do_job(job).row
         if direction == DIRECTIONS[0]:
@@ -124,24 +118,24 @@ def test_filters_find_what_is_linear(days: list[Path], form: str, direction: str
             assert row["firing"] is not None
             recorded, simulated = (np.array(row["firing"][which]) for which in ("recorded", "simulated"))  # type: ignore[literal-required]
             np.testing.assert_allclose(simulated, recorded, atol=0.15)
-        assert row["causal"] == (form == "causal")
+        assert row["causal"] == (causality == "causal")
         assert row["decode_us"] > 0
         assert row["dense_macs"] >= (row["effective_acs"] or 0) > 0
         assert row["train"] == (["day0", "day1"] if job.protocol == "cross-day" else row["test"])
 
 
 @pytest.mark.parametrize("kind", ["gru", "mlp", "resnet", "resnet-unet", "alignnet"])
-def test_networks_learn_and_score_what_is_held_out(days: list[Path], kind: str) -> None:
-    forms = ("causal", "offline", "offline-2d") if kind == "alignnet" else ("causal", "offline")
-    for job in jobs_of(days[:1], kinds=(kind,), forms=forms):
-        learnt = learn(job)
+def test_networks_are_trained_and_scored_on_the_test_bins(days: list[Path], kind: str) -> None:
+    causalities = ("causal", "offline", "offline-2d") if kind == "alignnet" else ("causal", "offline")
+    for job in jobs_of(days[:1], kinds=(kind,), causalities=causalities):
+        fitted = fit(job)
         row = do_job(job).row
-        held_out = learnt.data.held_out
-        day = learnt.data.test
+        test = fitted.data.test_bins
+        day = fitted.data.test
         recorded = day.recorded.targets if job.direction == DIRECTIONS[0] else day.counts
-        expected = pcc(learnt.values[held_out], recorded[held_out].astype(np.float32))
+        expected = pcc(fitted.values[test], recorded[test].astype(np.float32))
         np.testing.assert_allclose(np.array(row["pcc"], dtype=float), expected, atol=1e-4)
-        assert learnt.values.shape == recorded.shape
+        assert fitted.values.shape == recorded.shape
         assert row["parameters"] > 0
         assert row["dense_macs"] >= (row["effective_acs"] or 0) > 0
         assert (row["sparsity"] is not None) == (kind == "alignnet"), job.name
@@ -156,13 +150,11 @@ def test_training_helps(days: list[Path]) -> None:
         assert after > before + 0.01
 
 
-def test_an_interrupted_study_goes_on_and_gives_the_same(
-    days: list[Path], tmp_path: Path, here: None
-) -> None:
+def test_an_interrupted_study_resumes_and_gives_the_same(days: list[Path], tmp_path: Path) -> None:
     jobs = jobs_of(days, kinds=("mlp", "wiener"), protocols=("single-day", "cross-day"))
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
-    whole = run_study(jobs, tmp_path / "whole")
+    whole = run_study(jobs, tmp_path / "whole", workers=Workers(0))
     assert whole.computed == len(jobs) == len(whole.rows)
 
     stop = 5
@@ -172,62 +164,59 @@ def test_an_interrupted_study_goes_on_and_gives_the_same(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_study(jobs, tmp_path / "parts", progress=interrupt)
-    # One that was being written, and one whose trace is gone.
-    kept = sorted((tmp_path / "parts" / "jobs").glob("*.json"))
-    assert len(kept) == stop
-    kept[0].write_text("{")
-    kept[1].with_suffix(".npz").unlink()
-    again = run_study(jobs, tmp_path / "parts")
+        run_study(jobs, tmp_path / "parts", workers=Workers(0), progress=interrupt)
+    # One was being written, and the trace of another is gone.
+    cached = sorted((tmp_path / "parts" / "jobs").glob("*.json"))
+    assert len(cached) == stop
+    cached[0].write_text("{")
+    cached[1].with_suffix(".npz").unlink()
+    again = run_study(jobs, tmp_path / "parts", workers=Workers(0))
     assert again.computed == len(jobs) - stop + 2
     assert _untimed(again.rows) == _untimed(whole.rows)
-    assert run_study(jobs, tmp_path / "parts").computed == 0
+    assert run_study(jobs, tmp_path / "parts", workers=Workers(0)).computed == 0
 
 
-def test_a_job_that_fails_is_named_and_the_others_are_kept(
-    days: list[Path], tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
+def test_a_job_that_fails_is_named_and_the_others_are_cached(
+    days: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rtdecode.calibrate.evaluation.runner import Failure
-
     def broken(job: Job) -> Any:
         return Failure("out of luck") if job.test == days[1].resolve() else do_job(job)
 
-    monkeypatch.setattr(studymodule, "do_job", broken)
-    study = run_study(jobs_of(days), tmp_path)
+    monkeypatch.setattr(run, "do_job", broken)
+    study = run_study(jobs_of(days), tmp_path, workers=Workers(0))
     assert len(study.rows) == 4
     assert len(study.missing) == 2
     assert all("day1" in line and line.endswith("out of luck") for line in study.missing)
     monkeypatch.undo()
-    monkeypatch.setattr(keptjobs, "run_jobs", in_process)
-    fixed = run_study(jobs_of(days), tmp_path)
+    fixed = run_study(jobs_of(days), tmp_path, workers=Workers(0))
     assert (fixed.computed, len(fixed.rows), fixed.missing) == (2, 6, [])
 
 
-def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp_path: Path) -> None:
+def test_the_command_writes_rows_tables_figures_and_a_page(days: list[Path], tmp_path: Path) -> None:
     bases, models = [], {}
-    for direction, form, what in (
+    for direction, causality, what in (
         ("decode", "causal", "spikes to behaviour"),
         ("simulate", "causal", "behaviour to spikes"),
         ("simulate", "offline", "behaviour to spikes"),
     ):
         settings = PretrainSettings(
-            bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, causality=form
+            bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, causality=causality
         )
         small = pretrain_sessions(days[:2], settings)
-        path = tmp_path / f"{direction}-{form}.safetensors"
+        path = tmp_path / f"{direction}-{causality}.safetensors"
         write_artifact(path, small.artifact)
         bases += ["--base", str(path)]
-        models[small.artifact.model_id] = (form, what)
+        models[small.artifact.model_id] = (causality, what)
     line = [
-        "evaluate", *map(str, days), "--protocol", "single-day,cross-day", "--kinds",
-        "wiener,mlp,alignnet", "--forms", "causal,offline", "--bin-width", str(WIDTH_S), "--steps", "2",
+        "study", *map(str, days), "--kinds",
+        "wiener,mlp,alignnet", "--causality", "causal,offline", "--bin-width", str(WIDTH_S), "--steps", "2",
         "--members", "1", *bases, "--output", str(tmp_path / "study"), "--json",
     ]  # fmt: skip
     result = CliRunner().invoke(app, line)
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
     assert rows == json.loads((tmp_path / "study" / "results.json").read_text())
-    # Four tests (3 + 1), three kinds both ways and in both forms; each base its own way.
+    # Four tests (3 + 1), three kinds in both directions and causalities; each base in its own.
     assert len(rows) == 4 * 3 * 2 * 2 + 3
     for row in rows:
         for key in ("kind", "causal", "protocol", "train", "test", "minutes", "seed", "direction", "outputs"):
@@ -253,26 +242,49 @@ def test_the_command_leaves_rows_tables_figures_and_a_page(days: list[Path], tmp
 
 
 @pytest.mark.parametrize(
-    ("asked", "code", "said"),
+    ("asked", "code", "message"),
     [
-        (["--protocol", "monthly"], 1, "no such protocol: monthly"),
-        (["--protocol", "cross-day"], 1, "across days takes two to learn from"),
-        (["--protocol", "single-day", "--kinds", "lstm"], 1, "no such kind: lstm"),
-        (["--protocol", "single-day", "--directions", "up"], 2, "decode or simulate"),
-        (["--protocol", "single-day", "--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster says"),
-        (["--protocol", "single-day", "--minutes", "1"], 2, "is not for --protocol single-day"),
+        (["--protocol", "monthly"], 1, "there is no such protocol: monthly"),
+        ([], 1, "cross-day needs two sessions to train on and one to test on, got 1"),
+        (["--protocol", "single-day", "--kinds", "lstm"], 1, "there is no such kind: lstm"),
+        (["--protocol", "single-day", "--causality", "3d"], 1, "there is no such causality: 3d"),
+        (["--protocol", "single-day", "--directions", "up"], 2, "use decode or simulate"),
+        (["--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster has its own number"),
+        (["--minutes", "1"], 2, "No such option: --minutes"),
         (["--protocol", "single-day", "--base", "indy"], 1, "pretrained models are scored across days"),
-        (["--protocol", "few-shot", "--splits", "random"], 2, "is not for --protocol few-shot"),
-        (["--protocol", "few-shot", "--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster says"),
     ],
 )
-def test_what_does_not_go_is_told(
-    days: list[Path], tmp_path: Path, asked: list[str], code: int, said: str
+def test_the_command_names_what_is_wrong(
+    days: list[Path], tmp_path: Path, asked: list[str], code: int, message: str
 ) -> None:
-    result = CliRunner().invoke(app, ["evaluate", str(days[0]), "--output", str(tmp_path / "o"), *asked])
+    result = CliRunner().invoke(app, ["study", str(days[0]), "--output", str(tmp_path / "o"), *asked])
     assert result.exit_code == code, result.output
-    told = " ".join(f"{result.output} {result.exception}".replace("│", " ").split())
-    assert said in told
+    assert message in " ".join(f"{result.output} {result.exception}".replace("│", " ").split())
+
+
+@pytest.mark.parametrize("package", ["pandas", "jinja2"])
+def test_without_its_packages_the_command_names_them(
+    days: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    loaded = [name for name in sys.modules if name.startswith("rtdecode.calibrate.evaluation.study")]
+    for name in (*loaded, package):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Missing(package), *sys.meta_path])
+    result = CliRunner().invoke(app, ["study", str(days[0]), "--output", str(tmp_path / "o")])
+    assert str(result.exception) == (
+        f"study: the study needs {package}, which is not installed. Fix: pip install 'rtdecode[train,study]'"
+    )
+
+
+class Missing(MetaPathFinder):
+    """Finds that a package is not installed."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname == self.package:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 def test_all_kinds_of_the_paper_are_there() -> None:

@@ -1,4 +1,4 @@
-"""The study's tables: the numbers in their cells, the best marked, and rooms left where jobs are missing."""
+"""The study's tables: the numbers in their cells, the best marked, and dashes where jobs are missing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import SESSIONS, made_up_study
+from studies import SESSIONS, simulated_study
 
+from rtdecode.calibrate.evaluation.study.frames import StudyFrames, study_frames
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, DECODING, SIMULATION, SINGLE_DAY, Row, pick
 from rtdecode.calibrate.evaluation.study.tables import Block, cost_blocks, output_blocks, score_blocks
 from rtdecode.cli.common import table
@@ -15,15 +16,20 @@ from rtdecode.cli.common import table
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return made_up_study(tmp_path_factory.mktemp("study"), n_bins=300)
+    return simulated_study(tmp_path_factory.mktemp("study"), n_bins=300)
+
+
+@pytest.fixture(scope="module")
+def frames(rows: list[Row]) -> StudyFrames:
+    return study_frames(rows)
 
 
 def by_kind(block: Block) -> dict[str, list[str]]:
     return {str(row[0]): [str(cell) for cell in row[1:]] for row in block.rows}
 
 
-def test_table_one_has_a_block_for_each_form(rows: list[Row]) -> None:
-    blocks = score_blocks(rows)
+def test_table_one_has_a_block_for_each_causality(rows: list[Row], frames: StudyFrames) -> None:
+    blocks = score_blocks(frames)
     assert [block.title.partition(" (")[0] for block in blocks] == ["Causal", "Offline", "Offline, 2-D"]
     assert all("last 20 %" in block.title for block in blocks)
     causal = by_kind(blocks[0])
@@ -33,7 +39,7 @@ def test_table_one_has_a_block_for_each_form(rows: list[Row]) -> None:
     days = [
         np.mean([
             row["r2_mean"]
-            for row in pick(rows, split="chronological", direction=DECODING, form="causal", name="gru")
+            for row in pick(rows, split="chronological", direction=DECODING, causality="causal", name="gru")
             if row["protocol"] == SINGLE_DAY and row["test"] == [day]
         ])
         for day in SESSIONS
@@ -44,7 +50,7 @@ def test_table_one_has_a_block_for_each_form(rows: list[Row]) -> None:
     assert causal["alignnet, pretrained"][2].endswith("(2)")
     assert list(by_kind(blocks[2])) == ["alignnet"]
     printed = table(blocks[0].headings, blocks[0].texts()).splitlines()
-    # The bracket of a number that is marked stands below the others'.
+    # The bracket of a marked number is aligned with the others.
     first = [line.index(")") for line in printed[1:8]]
     assert len(set(first)) == 1
 
@@ -53,15 +59,15 @@ def with_score(row: Row, kind: str, score: float | None, day: str = "a", base: s
     return {**row, "kind": kind, "r2_mean": score, "test": [day], "base": base}
 
 
-def test_the_best_is_marked_among_those_trained_and_scored_alike(rows: list[Row]) -> None:
-    row = pick(rows, protocol=CROSS_DAY, direction=DECODING, form="causal", name="gru")[0]
+def test_the_best_of_those_trained_and_scored_alike_is_marked(rows: list[Row], frames: StudyFrames) -> None:
+    row = pick(rows, protocol=CROSS_DAY, direction=DECODING, causality="causal", name="gru")[0]
     study = [
         with_score(row, kind, score, day) for kind, score in (("gru", 0.5), ("mlp", 0.6)) for day in "ab"
     ]
-    # Neither what had learnt from more days nor what was scored on fewer is the best.
+    # Neither a model trained on more days nor one scored on fewer is the best.
     study += [with_score(row, "alignnet", 0.9, day, base="12345678") for day in "ab"]
     study += [with_score(row, "resnet", 0.8, "a"), with_score(row, "wiener", None, "a")]
-    (block,) = score_blocks(study)
+    (block,) = score_blocks(study_frames(study))
     best = {str(cells[0]): [cell.best for cell in cells[1:]] for cells in block.rows}
     assert [kind for kind, marks in best.items() if any(marks)] == ["mlp"]
     assert block.headings == ["kind", "cross-day R²"]
@@ -69,55 +75,56 @@ def test_the_best_is_marked_among_those_trained_and_scored_alike(rows: list[Row]
     assert by_kind(block)["mlp"][0] == "0.600 ± 0.000 (2)*"
     assert by_kind(block)["wiener"] == ["–"]
     # Alone, nothing is the best.
-    (alone,) = score_blocks([each for each in study if each["kind"] == "mlp"])
+    (alone,) = score_blocks(study_frames([each for each in study if each["kind"] == "mlp"]))
     assert not any(cell.best for cells in alone.rows for cell in cells)
 
 
-def test_one_session_has_no_deviation_and_no_row_no_table(rows: list[Row]) -> None:
+def test_one_session_has_no_deviation_and_no_row_no_table(rows: list[Row], frames: StudyFrames) -> None:
     one = [row for row in rows if row["test"] == [SESSIONS[0]]]
-    causal = by_kind(score_blocks(one)[0])
+    causal = by_kind(score_blocks(study_frames(one))[0])
     assert causal["gru"][0].rstrip("* ").endswith("± – (1)")
     # It was scored on its own day alone: no column of other days, and no time of training on them.
-    assert score_blocks(one)[0].headings == ["kind", "single-day R²", "single-day PCC"]
-    assert cost_blocks(one)[0].headings[-2:] == ["s single-day", "jobs"]
-    assert cost_blocks(rows)[0].headings[-3:] == ["s single-day", "s cross-day", "jobs"]
-    assert score_blocks([]) == output_blocks([]) == cost_blocks([]) == []
+    assert score_blocks(study_frames(one))[0].headings == ["kind", "single-day R²", "single-day PCC"]
+    assert cost_blocks(study_frames(one))[0].headings[-2:] == ["s single-day", "jobs"]
+    assert cost_blocks(frames)[0].headings[-3:] == ["s single-day", "s cross-day", "jobs"]
+    empty = study_frames([])
+    assert score_blocks(empty) == output_blocks(empty) == cost_blocks(empty) == []
 
 
-def test_where_only_the_random_split_was_made_the_table_says_so(rows: list[Row]) -> None:
-    blocks = score_blocks(pick(rows, protocol=SINGLE_DAY, split="random"))
+def test_where_only_the_random_split_was_made_the_table_says_so(rows: list[Row], frames: StudyFrames) -> None:
+    blocks = score_blocks(study_frames(pick(rows, protocol=SINGLE_DAY, split="random")))
     assert all("random 20 %" in block.title for block in blocks)
     assert by_kind(blocks[0])["gru"][0] != "–"
 
 
-def test_outputs_stand_by_what_was_held_out(rows: list[Row]) -> None:
-    blocks = {block.title: block for block in output_blocks(rows)}
+def test_outputs_are_grouped_by_test_set(rows: list[Row], frames: StudyFrames) -> None:
+    blocks = {block.title: block for block in output_blocks(frames)}
     behavior = blocks["R²: causal, spikes to behaviour"]
-    assert behavior.headings == ["kind", "held out", "x", "y", "vx", "vy", "mean", "weighted"]
+    assert behavior.headings == ["kind", "test set", "x", "y", "vx", "vy", "mean", "weighted"]
     lines = [[str(cell) for cell in row] for row in behavior.rows]
-    held_out = ("last 20 %", "random 20 %", "next day")
+    test_sets = ("last 20 %", "random 20 %", "next day")
     place = next(i for i, line in enumerate(lines) if line[0] == "gru")
-    assert tuple(line[1] for line in lines[place : place + 3]) == held_out
+    assert tuple(line[1] for line in lines[place : place + 3]) == test_sets
     assert [line[0] for line in lines[place : place + 4]] == ["gru", "", "", "mlp"]
     for line, split in zip(lines[place:], ("chronological", "random"), strict=False):
         vx = {
             day: np.mean([
                 row["r2"][2]
-                for row in pick(rows, protocol=SINGLE_DAY, split=split, direction=DECODING, form="causal")
-                if row["kind"] == "gru" and row["test"] == [day]
+                for row in pick(rows, protocol=SINGLE_DAY, split=split, direction=DECODING)
+                if (row["kind"], row["form"], row["test"]) == ("gru", "causal", [day])
             ])
             for day in SESSIONS
         }  # fmt: skip
         assert line[4] == f"{np.mean(list(vx.values())):.3f}"
     spikes = blocks["PCC: offline, behaviour to spikes"]
-    assert spikes.headings == ["kind", "held out", "mean", "pooled"]
-    assert [block.note != "" for block in output_blocks(rows)].count(True) == 1
+    assert spikes.headings == ["kind", "test set", "mean", "pooled"]
+    assert [block.note != "" for block in output_blocks(frames)].count(True) == 1
 
 
-def test_costs_are_medians_and_dashes(rows: list[Row]) -> None:
-    decoding, simulating = cost_blocks(rows)
+def test_costs_are_medians_and_dashes(rows: list[Row], frames: StudyFrames) -> None:
+    decoding, simulating = cost_blocks(frames)
     costs = {(str(row[0]), str(row[1])): [str(cell) for cell in row[2:]] for row in decoding.rows}
-    jobs = pick(rows, direction=DECODING, form="causal", name="alignnet")
+    jobs = pick(rows, direction=DECODING, causality="causal", name="alignnet")
     alignnet = costs["alignnet", "causal"]
     assert alignnet[0] == f"{jobs[0]['parameters']:,}"
     assert alignnet[1] == f"{jobs[0]['footprint_bytes'] / 1000:.1f}"
@@ -128,13 +135,13 @@ def test_costs_are_medians_and_dashes(rows: list[Row]) -> None:
         assert alignnet[place] == f"{np.median(seconds):.1f}"
     assert alignnet[8] == str(len(jobs))
     assert costs["gru", "offline"][3:5] == ["–", "–"]
-    # What was trained elsewhere took no time here.
+    # A pretrained model took no time to train here.
     assert costs["alignnet, pretrained", "causal"][6:8] == ["–", "–"]
     assert simulating.title == f"Cost, {SIMULATION}"
     assert all(len(row) == len(block.headings) for block in (decoding, simulating) for row in block.rows)
 
 
-def test_a_study_of_made_up_traces_has_them_all(rows: list[Row], tmp_path: Path) -> None:
-    few = made_up_study(tmp_path, sessions=["only"], kinds=["alignnet"], seeds=[3], n_bins=120)
+def test_a_simulated_study_has_all_traces(tmp_path: Path) -> None:
+    few = simulated_study(tmp_path, sessions=["only"], kinds=["alignnet"], seeds=[3], n_bins=120)
     assert {row["trace"] for row in few} == {f"jobs/{row['job']}.npz" for row in few}
     assert all((tmp_path / str(row["trace"])).is_file() for row in few)

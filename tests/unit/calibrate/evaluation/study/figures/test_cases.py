@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import BIN_WIDTH_S, SESSIONS, made_up_study
+from studies import BIN_WIDTH_S, SESSIONS, simulated_study
 
 from rtdecode.calibrate.evaluation.study.figures.cases import (
     Trace,
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[Row]:
-    return made_up_study(folder, kinds=["gru", "alignnet"], n_bins=600)
+    return simulated_study(folder, kinds=["gru", "alignnet"], n_bins=600)
 
 
 def test_the_causal_alignnet_of_the_last_part_is_shown(folder: Path, rows: list[Row]) -> None:
@@ -36,10 +36,10 @@ def test_the_causal_alignnet_of_the_last_part_is_shown(folder: Path, rows: list[
     }
     across = pick(rows, protocol=CROSS_DAY, direction=DECODING)
     assert {row["base"] for row in shown_rows(across, folder)} == {None}
-    # As far as there are traces.
+    # Without traces of other jobs.
     pretrained = [row for row in across if row["base"] is not None or row["kind"] == "gru"]
     assert {row["base"] for row in shown_rows(pretrained, folder)} == {"abcd1230", "abcd1231"}
-    offline = pick(rows, protocol=SINGLE_DAY, direction=DECODING, form="offline-2d")
+    offline = pick(rows, protocol=SINGLE_DAY, direction=DECODING, causality="offline-2d")
     assert {row["form"] for row in shown_rows(offline, folder)} == {"offline-2d"}
     assert shown_rows([{**row, "trace": None} for row in rows], folder) == []
 
@@ -56,15 +56,15 @@ def test_sessions_differ_and_the_draw_is_repeated(folder: Path, rows: list[Row])
         tuple(case.row["test"][0] for case in draw_cases(shown, folder, 3, 100, seed=s)) for s in range(9)
     }
     assert len(drawn) > 1
-    # More than there are sessions: each once before any twice.
+    # More cases than sessions: each once before any twice.
     eight = [case.row["test"][0] for case in draw_cases(shown, folder, 9, 100)]
     assert len(eight) == 8
     assert sorted(eight[:4]) == sorted(eight[4:]) == sorted(SESSIONS)
 
 
-def test_a_stretch_has_no_gap(folder: Path, rows: list[Row]) -> None:
+def test_a_segment_has_no_gap(folder: Path, rows: list[Row]) -> None:
     split = pick(
-        rows, protocol=SINGLE_DAY, direction=DECODING, split="random", form="causal", name="alignnet"
+        rows, protocol=SINGLE_DAY, direction=DECODING, split="random", causality="causal", name="alignnet"
     )
     for seed in range(20):
         for case in draw_cases(split, folder, 2, 40, seed=seed):
@@ -74,7 +74,7 @@ def test_a_stretch_has_no_gap(folder: Path, rows: list[Row]) -> None:
             assert whole is not None
             first = int(np.flatnonzero(whole.t_s == case.trace.t_s[0])[0])
             assert np.array_equal(case.trace.values, whole.values[first : first + 40])
-    # Where no run is as long, the longest one is taken.
+    # Where no run is that long, the longest one is taken.
     long = draw_cases(split, folder, 1, 10_000)[0].trace.t_s
     assert np.allclose(np.diff(long), BIN_WIDTH_S)
     assert len(long) >= 50
@@ -91,7 +91,7 @@ def test_the_companion_has_the_same_bins_of_the_same_job(folder: Path, rows: lis
     assert np.array_equal(pair.trace.t_s, case.trace.t_s)
     assert np.array_equal(pair.trace.targets, case.trace.targets)
     assert not np.array_equal(pair.trace.values, case.trace.values)
-    assert companion(case, pick(rows, form="causal"), folder, "offline") is None
+    assert companion(case, pick(rows, causality="causal"), folder, "offline") is None
 
 
 def test_bins_meet_by_their_time() -> None:

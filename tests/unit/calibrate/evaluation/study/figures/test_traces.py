@@ -1,4 +1,4 @@
-"""The study's figures: something of each is drawn, and what is missing costs no more than itself."""
+"""The study's figures: each shows its data, and missing data leaves out its own part only."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from studies import made_up_study
+from studies import simulated_study
 
-from rtdecode.calibrate.evaluation.study.figures import firing as studyfiringfigure
-from rtdecode.calibrate.evaluation.study.figures import scores as studyscorefigure
-from rtdecode.calibrate.evaluation.study.figures import traces as studyfigures
+from rtdecode.calibrate.evaluation.study.figures import firing, scores, traces
 from rtdecode.calibrate.evaluation.study.figures.firing import firing_figure
 from rtdecode.calibrate.evaluation.study.figures.scores import scores_figure
 from rtdecode.calibrate.evaluation.study.figures.style import DECODED, RECORDED
 from rtdecode.calibrate.evaluation.study.figures.traces import raster_figure, traces_figure
+from rtdecode.calibrate.evaluation.study.frames import study_frames
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, DECODING, SIMULATION, SINGLE_DAY, Row, pick
 
 
@@ -28,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(folder: Path) -> list[Row]:
-    return made_up_study(folder, kinds=["gru", "alignnet"], n_channels=20, n_bins=600)
+    return simulated_study(folder, kinds=["gru", "alignnet"], n_channels=20, n_bins=600)
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
         figures.append(figure)
         return b"PNG"
 
-    for module in (studyfigures, studyfiringfigure, studyscorefigure):
+    for module in (traces, firing, scores):
         monkeypatch.setattr(module, "png_of", kept)
     return figures
 
@@ -70,15 +69,15 @@ def test_figure_five_shows_what_was_recorded_and_decoded(
         assert (above.get_ylabel(), below.get_ylabel()) == ("x", "y")
         assert [line.get_color() for line in above.lines[:2]] == [RECORDED, DECODED]
         assert 2.0 <= np.ptp(above.lines[0].get_xdata()) <= 10.0
-        name, scores = above.get_title(loc="left").split("\n")
+        name, printed = above.get_title(loc="left").split("\n")
         session, seed = name.split(", seed ")
         alike = [
             row
             for row in pick(jobs.values(), direction=DECODING, split="chronological")
             if row["kind"] == "alignnet" and row["test"] == [session] and row["seed"] == int(seed)
         ]
-        told = {f"{row['form']} {row['r2'][0]:.2f} {row['r2'][1]:.2f}" for row in alike}
-        assert all(part in told for part in scores.removeprefix("R² of x, y: ").split("; "))
+        expected = {f"{row['form']} {row['r2'][0]:.2f} {row['r2'][1]:.2f}" for row in alike}
+        assert all(part in expected for part in printed.removeprefix("R² of x, y: ").split("; "))
 
 
 def test_figure_six_shows_a_hundred_bins_of_all_channels(
@@ -91,19 +90,19 @@ def test_figure_six_shows_a_hundred_bins_of_all_channels(
     assert "simulated (expected spikes)" not in words(figure)
     for recorded, simulated in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         assert recorded.images[0].get_clim() == simulated.images[0].get_clim()
-    # Rates are no spikes, and the axis says so.
+    # The axis names rates as expected spikes.
     row = pick(rows, direction=SIMULATION, protocol=SINGLE_DAY, name="alignnet")[0]
     path = folder / "jobs" / "rates.npz"
     t_s = np.arange(150) * row["bin_width_s"]
     np.savez(path, t_s=t_s, values=np.full((150, 20), 0.3, "f4"), targets=np.ones((150, 20), "f4"))
     raster_figure([{**row, "trace": "jobs/rates.npz"}], folder)
     assert "simulated (expected spikes)" in words(drawn[1])
-    # A protocol that was not asked for takes no room, and one that left nothing says so.
+    # A protocol that is not in the rows takes no space, and one without traces is named.
     assert "cross-day" not in words(drawn[1])
     assert drawn[1].get_figheight() < 0.6 * figure.get_figheight()
     across = pick(rows, direction=SIMULATION, protocol=CROSS_DAY)[0]
     raster_figure([{**row, "trace": "jobs/rates.npz"}, {**across, "trace": None}], folder)
-    assert "cross-day: no job has left a trace" in words(drawn[2])
+    assert "cross-day: no job has a trace" in words(drawn[2])
 
 
 def test_figure_seven_has_every_channel_in_a_group_of_eight(rows: list[Row], drawn: list[Figure]) -> None:
@@ -118,7 +117,7 @@ def test_figure_seven_has_every_channel_in_a_group_of_eight(rows: list[Row], dra
         jobs = [
             row
             for row in pick(
-                rows, protocol=protocol, direction=SIMULATION, split="chronological", form="causal"
+                rows, protocol=protocol, direction=SIMULATION, split="chronological", causality="causal"
             )
             if row["kind"] == "alignnet" and row["base"] is None
         ]
@@ -133,7 +132,7 @@ def test_figure_seven_has_every_channel_in_a_group_of_eight(rows: list[Row], dra
     lengths = [patch.get_width() for axis in groups[:3] for patch in axis.patches]
     example = next(
         row
-        for row in pick(rows, protocol=SINGLE_DAY, direction=SIMULATION, form="causal", name="alignnet")
+        for row in pick(rows, protocol=SINGLE_DAY, direction=SIMULATION, causality="causal", name="alignnet")
         if row["firing"] is not None and set(row["firing"]["recorded"]) <= set(lengths)
         and set(row["firing"]["simulated"]) <= set(lengths)
     )  # fmt: skip
@@ -145,31 +144,31 @@ def test_scores_have_a_dot_for_each_session(rows: list[Row], drawn: list[Figure]
         {**row, "r2_mean": -7.5} if row["kind"] == "gru" and row["test"] == ["indy_20161026_03"] else row
         for row in rows
     ]
-    scores_figure(failed)
+    scores_figure(study_frames(failed))
     (figure,) = drawn
     titles = [axis.get_title(loc="left").split(",")[0] for axis in figure.axes]
     assert titles == ["single-day R²", "single-day PCC", "cross-day R²", "cross-day PCC"]
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["gru", "alignnet", "alignnet, pretrained"]
-    # One failure is named at the edge and leaves the others their room.
+    # A failure is printed at the edge and does not flatten the others.
     assert "◂ -7.50" in words(figure)
     assert figure.axes[0].get_xlim()[0] >= -0.3
     dots = [line for line in figure.axes[1].lines if line.get_marker() == "o" and line.get_ydata()[0] < 0.5]
     assert [len(line.get_xdata()) for line in dots] == [4]
 
 
-def test_nothing_is_drawn_of_nothing(folder: Path, rows: list[Row]) -> None:
+def test_nothing_is_drawn_without_data(folder: Path, rows: list[Row]) -> None:
     bare: list[Row] = [{**row, "trace": None, "firing": None} for row in rows]
     assert traces_figure(bare, folder) is None
     assert raster_figure(bare, folder) is None
     assert firing_figure(bare) is None
-    assert scores_figure([]) is None
+    assert scores_figure(study_frames([])) is None
 
 
-def test_names_from_files_are_no_formulas_and_one_output_is_enough(
+def test_names_from_files_are_not_formulas_and_one_output_is_enough(
     folder: Path, rows: list[Row], drawn: list[Figure]
 ) -> None:
-    row = pick(rows, direction=DECODING, protocol=SINGLE_DAY, name="alignnet", form="causal")[0]
+    row = pick(rows, direction=DECODING, protocol=SINGLE_DAY, name="alignnet", causality="causal")[0]
     t_s = np.arange(100) * row["bin_width_s"]
     column: Any = np.sin(t_s).astype("f4")[:, None]
     np.savez(folder / "jobs" / "one.npz", t_s=t_s, values=column, targets=column)

@@ -1,0 +1,54 @@
+"""Options of the commands that run jobs: `rtdecode evaluate` and `rtdecode study`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rtdecode.calibrate.evaluation.runner import Workers
+
+Sessions = Annotated[
+    list[Path], typer.Argument(help="Session files (.h5), in the order of their days.", metavar="SESSION…")
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        help="Folder for results.json, tables and figures. Its jobs/ caches each finished job, so that the "
+        "same command with the same folder computes only what is missing."
+    ),
+]
+Seeds = Annotated[int, typer.Option(help="Number of random seeds of training.", min=1, max=100)]
+NWorkers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        help="Number of jobs at a time on this machine; 0: in this process. Default: one for each core, "
+        "or one where they train on a GPU.",
+        min=0,
+    ),
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of a Dask scheduler whose workers run the jobs instead of this machine.",
+        metavar="ADDRESS",
+    ),
+]
+
+
+def chosen_workers(n: int | None, dask: str | None) -> Workers:
+    """Where the jobs run.
+
+    Raises:
+        typer.BadParameter: a number of workers is given for a cluster.
+    """
+    from rtdecode.calibrate.evaluation.runner import Workers
+
+    if dask is not None and n is not None:
+        raise typer.BadParameter(
+            "a cluster has its own number of workers; leave it out", param_hint="--workers"
+        )
+    return Workers(n, dask)
