@@ -119,8 +119,8 @@ def study_network(
         raise RtdecodeError(f"a {kind} is not a network", fix=f"use alignnet or {', '.join(_BASELINES)}")
     reach = max(1, round(REACH_S / bin_width_s))
     sizes = common | _BASELINES[kind]
-    config = BaselineNetSettings(trunk=kind, causal=causality == "causal", reach=reach, **sizes)
-    return BaselineNet(config)
+    baseline = BaselineNetSettings(trunk=kind, causal=causality == "causal", reach=reach, **sizes)
+    return BaselineNet(baseline)
 
 
 def study_settings(
