@@ -50,7 +50,12 @@ def calls(module: Path, *names: str) -> Iterator[ast.Call]:
 
 
 def literal(node: ast.expr) -> str | None:
-    """The text of a string as it is written, with {} where a value goes in; None for any other expression."""
+    """The text of a string as it is written, with {} where a value goes in; None for any other expression.
+
+    Of a text that depends on a condition, what holds where the condition is met.
+    """
+    if isinstance(node, ast.IfExp):
+        return literal(node.body)
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else None
     if isinstance(node, ast.JoinedStr):

@@ -7,16 +7,13 @@ import re
 import pytest
 from source_tree import ROOT, calls, literal, modules
 
-#: Errors still to be reworded; both go to 0.
-MOST_WITHOUT_VERB, MOST_WITHOUT_FIX = 87, 123
-
 #: One of these makes words a sentence.
 VERBS = (
     "is are was were be been has have had do does did can cannot could must may might needs need will "
     "would holds hold lacks takes take came come comes ended spans reach reaches fits fit covers "
     "cover differ differs lie lies belongs names name contains contain decodes records describes ends "
     "stops starts grew grows exists exist answers answered failed fails diverged expects allow allows "
-    "use uses give gives got leaves sends send prints print writes write lasts requires require"
+    "use uses give gives got leaves sends send prints print writes write lasts requires require fires"
 )
 
 
@@ -48,9 +45,9 @@ def test_every_error_has_a_verb(texts: list[tuple[str, str | None, bool]]) -> No
         for where, text, _ in texts
         if text is not None and not set(VERBS.split()) & set(re.findall(r"[a-z]+", text.lower()))
     ]
-    assert len(without) <= MOST_WITHOUT_VERB, "\n".join(without)
+    assert not without, "\n".join(without)
 
 
 def test_every_error_says_what_to_do(texts: list[tuple[str, str | None, bool]]) -> None:
     without = [f"{where}: {text}" for where, text, fix in texts if not fix]
-    assert len(without) <= MOST_WITHOUT_FIX, "\n".join(without)
+    assert not without, "\n".join(without)

@@ -11,7 +11,7 @@ from source_tree import ROOMS, ROOT, imports, modules
 MOST_MODULES = 15
 
 #: Arguments from which a function is wide, and how many such there may be outside kernels and command line.
-WIDE, MOST_WIDE = 8, 33
+WIDE, MOST_WIDE = 8, 10
 
 #: What no command reads yet: raw voltage and the paper's preprocessing wait for their commands.
 WAITING = {

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -46,7 +47,7 @@ import json, os, signal, sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-import numpy as np, torch
+import msgspec, numpy as np, torch
 from rtdecode.calibrate.fitting import pretrain
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings
 from rtdecode.calibrate.run import Run
@@ -61,7 +62,7 @@ from rtdecode.cli.calibrate.pretrain import pretrain as command
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 
 torch.set_num_threads(1)
-settings = eval(sys.argv[3])
+settings = msgspec.json.decode(sys.argv[3], type=PretrainSettings)
 folder, killed_after, steps = Path(sys.argv[1]), int(sys.argv[2]), settings.steps
 paths = sorted(folder.glob("day*.h5"))
 read, read_labelled = [], sharding.read_labelled
@@ -198,14 +199,14 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def killed(days: Path) -> list[tuple[int, str, str]]:
     """Output of two ranks, the first of which was killed during training."""
-    return two("-c", PROGRAM, str(days), str(KILLED_AFTER), repr(SETTINGS))
+    return two("-c", PROGRAM, str(days), str(KILLED_AFTER), msgspec.json.encode(SETTINGS).decode())
 
 
 @pytest.fixture(scope="module")
 def reports(days: Path, killed: list[tuple[int, str, str]]) -> list[dict[str, Any]]:
     """Report of each rank on the resumed training, and on one without interruption."""
     assert (days / "it.checkpoint").exists(), killed
-    ended = two("-c", PROGRAM, str(days), "0", repr(SETTINGS))
+    ended = two("-c", PROGRAM, str(days), "0", msgspec.json.encode(SETTINGS).decode())
     assert [status for status, _, _ in ended] == [0, 0], ended
     return [
         json.loads(out.splitlines()[-1]) | {"lines": out.splitlines()[:-1], "stderr": err}
