@@ -105,7 +105,7 @@ def calibrate_session(
         finetune: settings of fine-tuning; None for the defaults.
 
     Raises:
-        RtdecodeError: the session cannot be read or does not fit the base, the base is no network or was
+        RtdecodeError: the session cannot be read or does not fit the base, the base is not a network or was
             trained on the test part, or the rung is not possible. A session that is too short or silent is no
             error: it is refused, with a reason.
     """

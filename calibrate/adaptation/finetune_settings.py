@@ -24,6 +24,7 @@ class FinetuneSettings:
         validate_until: fraction of the steps after which the validation labels are trained on too, unless an
             earlier validation was better by `tolerance`.
         tolerance: R².
+        patience: see `TrainingSettings`.
     """
 
     steps: int = 200
@@ -35,6 +36,7 @@ class FinetuneSettings:
     validate_every: int = 20
     validate_until: float = 0.4
     tolerance: float = 0.05
+    patience: int = 200
 
     def training(self, n_bins: int, bin_width_s: float) -> TrainingSettings:
         """Training settings for this much of a session; windows are at most half as long."""
@@ -46,7 +48,7 @@ class FinetuneSettings:
             warmup_bins=min(round(WARMUP_S / bin_width_s), window // 4),
             learning_rate=self.learning_rate,
             validate_every=self.validate_every,
-            patience=self.steps,
+            patience=self.patience,
             tolerance=self.tolerance,
             validate_first=True,
             validate_until=self.validate_until,

@@ -94,7 +94,7 @@ def take_rung(
         finetune: settings of `readin` and `full`; None for the defaults.
 
     Raises:
-        RtdecodeError: the rung needs behaviour or a package that is missing; the base is no network or
+        RtdecodeError: the rung needs behaviour or a package that is missing; the base is not a network or
             lacks its train.*; no channel fires.
     """
     if rung not in RUNGS:

@@ -37,7 +37,7 @@ def choose_start(session: Session, base: str | None, stream: str | None) -> Star
         stream: the stream that the session is from; None if unknown.
 
     Raises:
-        RtdecodeError: the base is missing, cannot be read or is no network, or no model fits.
+        RtdecodeError: the base is missing, cannot be read or is not a network, or no model fits.
     """
     current = current_model(stream) if stream is not None else None
     incumbent = read_artifact(current) if current is not None and current.is_file() else None

@@ -31,6 +31,6 @@ def network_kind(artifact: ModelArtifact) -> NetworkKind:
     """
     if artifact.kind not in NETWORKS:
         raise RtdecodeError(
-            f"a {artifact.kind} model is no network", fix=f"use one of kind {' or '.join(NETWORKS)}"
+            f"a {artifact.kind} model is not a network", fix=f"use one of kind {' or '.join(NETWORKS)}"
         )
     return NETWORKS[artifact.kind]

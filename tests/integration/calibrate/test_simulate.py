@@ -98,8 +98,11 @@ def test_a_subject_of_a_generator_writes_a_session(tmp_path: Path) -> None:
     assert document["generator"] == read_artifact(find_model("indy")).model_id
     assert document["spikes"] > 20 * 96
     for wrong, line in (
-        (["--channels", 64], "--channels: 64, and the generator has 96. Fix: leave it out"),
-        (["--day", 2], "--day: the units of a generator do not drift. Fix: "),
+        (
+            ["--channels", 64],
+            "--channels: is 64, but the generator has 96 channels. Fix: leave --channels out",
+        ),
+        (["--day", 2], "--day: is 2, but the units of a generator do not drift. Fix: "),
     ):
         with pytest.raises(RtdecodeError) as refused:
             run("subject", *given[:-1], tmp_path / "not.h5", *wrong)

@@ -97,7 +97,7 @@ def test_an_unwritable_output_is_refused_before_the_work(
     [
         (["--model", "/nowhere/model.safetensors"], ["/nowhere/model.safetensors"]),
         (["--model", "nobody"], ["nobody"]),
-        ([], ["no model"]),
+        ([], ["has no current model"]),
         (["--bind", "tcp://0.0.0.0:5556"], ["--insecure"]),
         (["--bind", "somewhere"], ["--bind"]),
         (["--behavior", "hand"], ["--record"]),

@@ -45,7 +45,7 @@ def test_a_serve_table_is_the_same_as_the_top(tmp_path: Path) -> None:
         ("lslout = 'c'", ["did you mean lsl_out?"]),
         ("[outputs]", ["did you mean output?"]),
         ("[serve]\ngrase = 3", ["did you mean grace?"]),
-        ("zzz = 3", ["there are stream, grace, failsafe_after"]),
+        ("zzz = 3", ["use one of stream, grace, failsafe_after"]),
         ("stream = 'a'\n[serve]\nstream = 'b'", ["stream is set twice"]),
         ("failsafe_after = 1\nfailsafe-after = 2", ["failsafe_after is set twice"]),
         ("failsafe_after = '2'", ["failsafe_after", "must be a number, not '2'"]),

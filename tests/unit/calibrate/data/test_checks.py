@@ -13,9 +13,9 @@ from rtdecode.artifact import ModelArtifact, Output, write_artifact
 from rtdecode.calibrate.adaptation.calibrate import calibrate_session
 from rtdecode.calibrate.data.checks import check_channels, fits, output_columns, trained_on
 from rtdecode.calibrate.data.sessions import LabelledSession, read_labelled
-from rtdecode.calibrate.evaluation.fewshot.plan import Base
+from rtdecode.calibrate.evaluation.fewshot.plan import Base, FewShotSettings
 from rtdecode.calibrate.evaluation.fewshot.plan import plan as few_shot_plan
-from rtdecode.calibrate.evaluation.study.learners import learn
+from rtdecode.calibrate.evaluation.study.learners import fit
 from rtdecode.calibrate.evaluation.study.plan import Job
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Session
@@ -86,25 +86,19 @@ def test_every_command_refuses_a_base_by_the_same_rule(
         with pytest.raises(RtdecodeError, match=refused):
             calibrate_session(path, base)
     else:
-        with pytest.raises(RtdecodeError, match="is no network"):
+        with pytest.raises(RtdecodeError, match="is not a network"):
             calibrate_session(path, base, rung="full")
-    asked: dict[str, Any] = {
-        "minutes": (0.5,),
-        "known": "last",
-        "seeds": (0,),
-        "wiener": False,
-        "device": "cpu",
-    }
+    asked = FewShotSettings(minutes=(0.5,), wiener=False, device="cpu")
     with pytest.raises(RtdecodeError, match=refused):
-        few_shot_plan([day], [Base(path=path, sha256="", artifact=base)], **asked)
+        few_shot_plan([day], [Base(path=path, sha256="", artifact=base)], asked)
     write_artifact(tmp_path / "base.safetensors", base)
     with pytest.raises(RtdecodeError, match=refused):
-        learn(
+        fit(
             Job(
                 protocol="cross-day",
                 split="chronological",
                 kind="alignnet",
-                form="causal",
+                causality="causal",
                 direction="spikes to behaviour",
                 seed=0,
                 train=(),

@@ -270,7 +270,7 @@ def test_progress_is_reported_in_order(path: Path) -> None:
         ),
         ({"outputs": ("vx", "pupil")}, "a.h5: has no behaviour called 'pupil', only vx, vy, x"),
         ({"outputs": ()}, "no output to decode"),
-        ({"outputs": ("vx", "vx")}, "'vx' is there twice"),
+        ({"outputs": ("vx", "vx")}, "have the name 'vx'"),
     ],
 )
 def test_arguments_out_of_range_are_refused(path: Path, arguments: dict[str, Any], complaint: str) -> None:
@@ -303,7 +303,9 @@ def test_spikes_and_behaviour_of_different_times_are_refused(tmp_path: Path) -> 
     assert session.behavior is not None
     later = replace(session.behavior, time=session.behavior.time + 1000)
     path = save(tmp_path, replace(session, behavior=later))
-    with pytest.raises(RtdecodeError, match=r"behaviour \(1000\.0 to 1030\.0 s\) and spikes .* do not meet"):
+    with pytest.raises(
+        RtdecodeError, match=r"behaviour \(1000\.0 to 1030\.0 s\) and spikes .* do not overlap in time"
+    ):
         fit_sessions([path])
 
 
@@ -320,7 +322,7 @@ def test_a_constant_behaviour_is_refused(tmp_path: Path) -> None:
 
 def test_sessions_that_do_not_fit_each_other_are_refused(path: Path, tmp_path: Path) -> None:
     wide = save(tmp_path, make_session(n_channels=20), "wide.h5")
-    with pytest.raises(RtdecodeError, match=r"a\.h5 and .*wide\.h5: 16 and 20 channels"):
+    with pytest.raises(RtdecodeError, match=r"a\.h5 and .*wide\.h5: have 16 and 20 channels"):
         fit_sessions([path, wide])
     session = make_session()
     assert session.behavior is not None

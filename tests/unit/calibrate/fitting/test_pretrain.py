@@ -180,7 +180,7 @@ def test_a_day_that_does_not_fit_is_named_before_training(
     task = CentreOut(n_channels=20)
     wide = simulate_session(task, draw_tuning(task, 1), 60.0, 1, "wide")
     write_session(tmp_path / "wide.h5", wide)
-    with pytest.raises(RtdecodeError, match=r"day0\.h5 and .*wide\.h5: 24 and 20 channels"):
+    with pytest.raises(RtdecodeError, match=r"day0\.h5 and .*wide\.h5: have 24 and 20 channels"):
         pretrain_sessions([*days, tmp_path / "wide.h5"], SMALL)
     task = CentreOut(n_channels=24)
     mute = replace(simulate_session(task, draw_tuning(task, 1), 60.0, 1, "mute"), behavior=None)

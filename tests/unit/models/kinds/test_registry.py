@@ -32,7 +32,7 @@ def test_a_kind_has_all_its_parts(name: str) -> None:
 
 def test_a_linear_filter_is_no_network() -> None:
     with pytest.raises(
-        RtdecodeError, match=r"a wiener model is no network\. Fix: use one of kind alignnet or gru"
+        RtdecodeError, match=r"a wiener model is not a network\. Fix: use one of kind alignnet or gru"
     ):
         network_kind(replace(MODELS["gru"], kind="wiener"))
 

@@ -109,7 +109,6 @@ def test_an_id_depends_on_contents_and_settings_and_not_on_paths() -> None:
     [
         ("single-day d0: alignnet offline-2d, spikes to behaviour, seed 0", "e9a0a47453c4e867"),
         ("single-day d1: gru causal, spikes to behaviour, seed 1", "c5b4fabbe422b925"),
-        ("single-day d3: wiener offline, behaviour to spikes, seed 0", "cebbc3f5a82feb52"),
         ("cross-day d2: resnet-unet causal, behaviour to spikes, seed 0", "6304fbe01af7d3c6"),
         ("cross-day d3: kalman causal, spikes to behaviour, seed 0", "efafd1821bcd6bde"),
         ("cross-day d3: alignnet causal pretrained, spikes to behaviour, seed 0", "c6587651ecc3ec92"),

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from rtdecode.calibrate.evaluation.study.data import study_set
-from rtdecode.calibrate.evaluation.study.learners import learn
-from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, plan
+from rtdecode.calibrate.evaluation.study.learners import fit
+from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, StudySettings, plan
 from rtdecode.calibrate.evaluation.study.wiener import wiener_artifact, wiener_filter
-from rtdecode.calibrate.fitting.day_filter import wiener_of_today
+from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.decode.load import load_decoder
 from rtdecode.session.write import write_session
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
@@ -25,13 +25,12 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def job_of(day: Path, direction: str, form: str, bin_width_s: float = 0.05) -> Job:
-    (job,) = plan(
-        [day],
+def job_of(day: Path, direction: str, causality: str, bin_width_s: float = 0.05) -> Job:
+    settings = StudySettings(
         protocols=("single-day",),
         splits=("chronological",),
         kinds=("wiener",),
-        forms=(form,),
+        causalities=(causality,),
         directions=(direction,),
         seeds=(0,),
         bin_width_s=bin_width_s,
@@ -39,6 +38,7 @@ def job_of(day: Path, direction: str, form: str, bin_width_s: float = 0.05) -> J
         steps=3,
         members=1,
     )
+    (job,) = plan([day], settings)
     return job
 
 
@@ -46,11 +46,10 @@ def job_of(day: Path, direction: str, form: str, bin_width_s: float = 0.05) -> J
 def test_on_one_day_the_causal_decoder_is_that_of_fit_and_of_the_gate(day: Path, bin_width_s: float) -> None:
     job = job_of(day, DIRECTIONS[0], "causal", bin_width_s)
     data = study_set(job)
-    fit = wiener_filter(data, decoding=True, causal=True)
-    artifact = wiener_artifact(data, fit)
-    end = int(np.flatnonzero(data.test.learnt)[-1]) + 1
-    targets = np.where(data.test.learnt[:, np.newaxis], data.test.recorded.targets, np.float32(np.nan))
-    gate = wiener_of_today(data.test.counts[:end], targets[:end], data.outputs, bin_width_s)
+    artifact = wiener_artifact(data, wiener_filter(data, decoding=True, causal=True))
+    end = int(np.flatnonzero(data.test.train_bins)[-1]) + 1
+    targets = np.where(data.test.train_bins[:, np.newaxis], data.test.recorded.targets, np.float32(np.nan))
+    gate = same_day_filter(data.test.counts[:end], targets[:end], data.outputs, bin_width_s)
     weight = gate.run["weight"]
     assert artifact.channel_mask == gate.channel_mask
     np.testing.assert_allclose(artifact.run["weight"], weight, rtol=1e-3, atol=1e-4 * np.abs(weight).max())
@@ -60,7 +59,7 @@ def test_on_one_day_the_causal_decoder_is_that_of_fit_and_of_the_gate(day: Path,
         load_decoder(model).run(data.test.counts, decoded)
         values.append(decoded)
     np.testing.assert_allclose(*values, atol=1e-3 * np.abs(values[1]).max())
-    np.testing.assert_array_equal(learn(job).values, values[0])
+    np.testing.assert_array_equal(fit(job).values, values[0])
 
 
 @pytest.mark.parametrize("decoding", [True, False])
