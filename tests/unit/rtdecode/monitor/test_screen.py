@@ -245,7 +245,7 @@ def read_line(line: str) -> dict[str, Any]:
         (["--allow-control"], "add --web"),
         (["--control", "tcp://127.0.0.1:1"], "--web --allow-control"),
         (["--web", "--control", "tcp://127.0.0.1:1"], "--web --allow-control"),
-        (["--web", "--json"], "exclude"),
+        (["--web", "--json"], "cannot be used with --web"),
         (["--web", "--port", "70000"], "65535"),
     ],
 )
