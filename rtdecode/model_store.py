@@ -18,6 +18,9 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.files import replace_file
 
 SUFFIX = ".safetensors"
+
+#: Of a calibrated model that its gate has refused.
+REFUSED_SUFFIX = ".refused.safetensors"
 _LONGEST_FOLDER_NAME = 200  # file systems stop at 255 bytes
 
 

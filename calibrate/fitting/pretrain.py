@@ -122,7 +122,7 @@ class PretrainSettings:
             )
         if self.causality not in (CAUSAL, OFFLINE):
             raise RtdecodeError(
-                f"there is no form {self.causality!r}", fix=f"use --form {CAUSAL} or {OFFLINE}"
+                f"there is no causality {self.causality!r}", fix=f"use --causality {CAUSAL} or {OFFLINE}"
             )
         if self.causality == OFFLINE and self.kind != "alignnet":
             raise RtdecodeError(f"a {self.kind} model is always causal", fix="use --kind alignnet")
@@ -387,7 +387,7 @@ def _notes(settings: PretrainSettings, resumed: int) -> list[str]:
     if settings.direction == SIMULATE:
         notes.append("made to simulate spikes; decoding is only an auxiliary loss, so serve another model")
     if settings.causality == OFFLINE:
-        notes.append("is non-causal: for simulate and evaluate; serve another model")
+        notes.append("is non-causal: for simulate and study; serve another model")
     if resumed:
         notes.append(f"resumed from {resumed} checkpoint{'s' * (resumed > 1)}")
     return notes

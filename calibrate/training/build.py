@@ -25,6 +25,7 @@ from rtdecode.models.alive import alive_channels, check_some_alive
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import export
 from rtdecode.models.export.noncausal import noncausal_model
+from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 from rtdecode.models.nn.network import Network
@@ -73,10 +74,10 @@ def check_members(kind: str, n_members: int) -> None:
     Raises:
         RtdecodeError: it is not 1 to `MOST_MEMBERS`, or more than 1 for a kind without ensembles.
     """
-    if not 1 <= n_members <= MOST_MEMBERS or (n_members > 1 and kind != AlignNet.kind):
+    if not 1 <= n_members <= MOST_MEMBERS or (n_members > 1 and not NETWORKS[kind].joins):
         raise RtdecodeError(
             f"a model of kind {kind} cannot have {n_members} networks",
-            fix=f"use --members 1 to {MOST_MEMBERS}" if kind == AlignNet.kind else "leave --members out",
+            fix=f"use --members 1 to {MOST_MEMBERS}" if NETWORKS[kind].joins else "leave --members out",
         )
 
 
@@ -165,7 +166,11 @@ def read_in_start(
 def new_network(
     kind: str, n_channels: int, n_outputs: int, bin_width_s: float, sizes: Sizes, *, causal: bool = True
 ) -> Network:
-    """An untrained network."""
+    """An untrained network.
+
+    Raises:
+        RtdecodeError: there are no settings for this kind.
+    """
     ends = (n_channels, n_outputs, count_max_at(bin_width_s))
     dropout: dict[str, Any] = {
         "dropout": DROPOUT,
@@ -174,6 +179,11 @@ def new_network(
     }
     if kind == "gru":
         return GRUNet(GRUNetSettings(*ends, hidden=GRU_UNITS, **dropout))
+    if kind != AlignNet.kind:
+        raise RtdecodeError(
+            f"a network of kind {kind!r} cannot be made",
+            fix="add its settings to calibrate/training/build.py",
+        )
     config = AlignNetSettings(
         *ends,
         causal=causal,

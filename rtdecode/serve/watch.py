@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
-
-SUFFIX = ".safetensors"
-REFUSED_SUFFIX = ".refused.safetensors"
+from rtdecode.model_store import REFUSED_SUFFIX, SUFFIX
 
 #: Time between two scans of the folder.
 SCAN_EVERY_S = 0.5

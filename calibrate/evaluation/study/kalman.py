@@ -16,7 +16,7 @@ from rtdecode.calibrate.run import Run
 from rtdecode.models.linear.kalman import AHEAD_S, BEHIND_S, N_TERMS
 from rtdecode.models.linear.kinematics import kinematic_states
 
-#: Relative to the variance of a state, as in `countmodel`.
+#: Relative to the variance of a state, as in `models.linear.count_model`.
 RIDGE = 1e-3
 
 

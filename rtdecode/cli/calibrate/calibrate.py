@@ -23,7 +23,6 @@ AROUND_S = 2.0
 
 #: Niceness, below the priority of a daemon on the same machine.
 NICE = 10
-REFUSED_SUFFIX = ".refused.safetensors"
 REPORT_SUFFIX = ".report.html"
 
 
@@ -85,12 +84,12 @@ def calibrate(
     With --deploy a running daemon continues with it, between two bins.
     """
     from rtdecode.artifact import write_artifact
-    from rtdecode.calibrate.adaptation.calibrate import calibrate_session, forced
+    from rtdecode.calibrate.adaptation.calibrate import JUDGING, calibrate_session, forced
     from rtdecode.calibrate.adaptation.start import choose_start
     from rtdecode.calibrate.run import Run
     from rtdecode.cli.runtime.swap import swap_in
     from rtdecode.errors import RtdecodeError
-    from rtdecode.model_store import install_current
+    from rtdecode.model_store import REFUSED_SUFFIX, install_current
     from rtdecode.serve.settings import check_endpoint
     from rtdecode.session.read import read_session
     from rtdecode.session.target import check_writable
@@ -105,11 +104,12 @@ def calibrate(
     started = time.monotonic()
     target = output or session.with_suffix(".safetensors")
     check_writable(target)
-    recorded = read_session(session)
-    rig = rig_settings()
-    whose = stream or rig.get("stream") or recorded.attrs.get("stream")
-    start = choose_start(recorded, base or rig.get("model"), whose)
     with progress_bar() as progress:
+        progress("reading the session", 0.0)
+        recorded = read_session(session)
+        rig = rig_settings()
+        whose = stream or rig.get("stream") or recorded.attrs.get("stream")
+        start = choose_start(recorded, base or rig.get("model"), whose)
         stage = "calibrating"
 
         def on_validation(best_r2: float) -> None:
@@ -123,7 +123,7 @@ def calibrate(
                 seed=seed,
                 device=device,
                 deadline_s=None if budget is None else time.monotonic() + max(budget - AROUND_S, 0.1),
-                progress=lambda done: progress(stage, done),
+                progress=lambda done: progress("judging" if done >= 1.0 - JUDGING else stage, done),
                 on_validation=on_validation,
             ),
             incumbent=start.incumbent,

@@ -25,12 +25,11 @@ from rtdecode.files import make_folder, replace_file
 FEW_SHOT = "few-shot"
 KINDS = ("alignnet", "gru", "wiener")
 DEFAULT_KINDS = ("alignnet", "wiener")
-LABELLED = ("last", "first")
 DEFAULT_MINUTES = "0,0.5,1,2,4"
 
 
 class EvaluateCommand(TyperCommand):
-    """Names `rtdecode study` to who asks for its protocols, whatever other options of it there are."""
+    """Points to `rtdecode study` if --protocol asks for it, before the options of `study` are refused."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options.
@@ -72,7 +71,7 @@ def evaluate(
             "--known",
             help="Part of the day that is labelled: last (just before the test fifth) or first.",
         ),
-    ] = LABELLED[0],
+    ] = "last",
     seeds: Seeds = 1,
     workers: NWorkers = None,
     dask: Dask = None,
@@ -89,9 +88,7 @@ def evaluate(
     given = _minutes(minutes)
     chosen = split_names(kinds) or ()
     if not set(chosen) <= set(KINDS):
-        raise typer.BadParameter(f"use {', '.join(KINDS)}", param_hint="--kinds")
-    if labelled not in LABELLED:
-        raise typer.BadParameter(f"use {' or '.join(LABELLED)}", param_hint="--labelled")
+        raise typer.BadParameter(f"must be some of {', '.join(KINDS)}, not {kinds}", param_hint="--kinds")
     with needs_training_packages("evaluating networks", "evaluate"):
         from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings
         from rtdecode.calibrate.evaluation.fewshot.run import few_shot

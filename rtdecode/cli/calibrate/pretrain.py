@@ -42,8 +42,10 @@ def pretrain(
     form: Annotated[
         str,
         typer.Option(
+            "--causality",
+            "--form",
             help="Causality: causal; or offline, non-causal (alignnet), for `simulate` and `study`: no "
-            "daemon can serve it."
+            "daemon can serve it.",
         ),
     ] = "causal",
     validation_days: Annotated[

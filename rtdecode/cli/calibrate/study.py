@@ -82,7 +82,9 @@ def study(
     """
     chosen = split_names(directions) or ()
     if not set(chosen) <= set(DIRECTIONS):
-        raise typer.BadParameter(f"use {' or '.join(DIRECTIONS)}", param_hint="--directions")
+        raise typer.BadParameter(
+            f"must be {' or '.join(DIRECTIONS)}, not {directions}", param_hint="--directions"
+        )
     with needs_training_packages("the study", "study", extra="train,study"):
         from rtdecode.calibrate.data.sessions import read_all, synthetic_notes
         from rtdecode.calibrate.evaluation.study.frames import study_frames

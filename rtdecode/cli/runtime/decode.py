@@ -46,7 +46,9 @@ def decode(
     output: Annotated[Path | None, typer.Option(help="Session file (.h5) to write, with /decoded.")] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="rig.toml with the [output] stage to apply; default: the recording's own, if any."),
+        typer.Option(
+            help="File (rig.toml) whose output stage is applied; default: the recording's own, if any."
+        ),
     ] = None,
     seed: Annotated[
         int,

@@ -33,9 +33,9 @@ def monitor(
         bool, typer.Option("--web", help="Serve a page for the browser instead of using the terminal.")
     ] = False,
     port: Annotated[
-        int | None, typer.Option(help="Port of the page; 0 chooses a free one.  [default: 8765]")
+        int | None, typer.Option(help="Port of the page; 0 chooses a free one; default: 8765.")
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address of the page.  [default: 127.0.0.1]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the page; default: 127.0.0.1.")] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow a --host that other machines can reach.")
     ] = False,

@@ -132,7 +132,7 @@ def test_a_non_causal_model_is_validated_and_has_no_decoder(days: list[Path], tm
 def test_settings_that_do_not_fit_together_are_refused(days: list[Path]) -> None:
     for asked, message in (
         ({"kind": "wiener"}, "a wiener model cannot be pretrained"),
-        ({"causality": "2d"}, "there is no form '2d'. Fix: use --form causal or offline"),
+        ({"causality": "2d"}, "there is no causality '2d'. Fix: use --causality causal or offline"),
         ({"kind": "gru", "causality": "offline"}, "a gru model is always causal"),
         ({"steps": 0}, "--steps must be at least 1, got 0"),
         ({"kind": "gru", "members": 2}, "a model of kind gru cannot have 2 networks"),
