@@ -85,10 +85,16 @@ def evaluate(
 
     An interrupted evaluation resumes when the same command is run again.
     """
+    from rtdecode.calibrate.data.splits import LABELLED_PARTS
+
     given = _minutes(minutes)
     chosen = split_names(kinds) or ()
     if not set(chosen) <= set(KINDS):
         raise typer.BadParameter(f"must be some of {', '.join(KINDS)}, not {kinds}", param_hint="--kinds")
+    if labelled not in LABELLED_PARTS:
+        raise typer.BadParameter(
+            f"must be {' or '.join(LABELLED_PARTS)}, not {labelled}", param_hint="--labelled"
+        )
     with needs_training_packages("evaluating networks", "evaluate"):
         from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings
         from rtdecode.calibrate.evaluation.fewshot.run import few_shot
