@@ -16,6 +16,11 @@ import msgspec
 CURSOR_TOPIC = b"cursor"
 STATUS_TOPIC = b"status"
 SPIKES_TOPIC = b"spikes"
+
+#: Where a daemon listens by default.
+CURSOR_ENDPOINT = "tcp://127.0.0.1:5556"
+CONTROL_ENDPOINT = "tcp://127.0.0.1:5557"
+
 MESSAGE_VERSION = 1
 
 

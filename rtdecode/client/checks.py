@@ -6,9 +6,7 @@ import math
 import re
 
 from rtdecode.errors import RtdecodeError
-
-CURSOR_ENDPOINT = "tcp://127.0.0.1:5556"
-CONTROL_ENDPOINT = "tcp://127.0.0.1:5557"
+from rtdecode.messages import CURSOR_ENDPOINT
 
 _TCP = re.compile(r"tcp://(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):(\d{1,5})", re.ASCII)
 

@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rtdecode.client.checks import CONTROL_ENDPOINT
 from rtdecode.client.exchange import REPLY_TIMEOUT_S, Exchange
 from rtdecode.client.status import Status
+from rtdecode.messages import CONTROL_ENDPOINT
 
 
 class ControlClient:

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rtdecode.client.checks import CONTROL_ENDPOINT
 from rtdecode.client.exchange import REPLY_TIMEOUT_S, Exchange
 from rtdecode.client.readable import Readable
 from rtdecode.client.status import Status
+from rtdecode.messages import CONTROL_ENDPOINT
 
 
 class AsyncControlClient:

@@ -6,9 +6,9 @@ import math
 import time
 from typing import Self, overload
 
-from rtdecode.client.checks import CURSOR_ENDPOINT, deadline_s
+from rtdecode.client.checks import deadline_s
 from rtdecode.client.feed import CursorFeed
-from rtdecode.messages import Cursor
+from rtdecode.messages import CURSOR_ENDPOINT, Cursor
 
 #: A longer wait is split, since ZeroMQ counts milliseconds in a C integer.
 MAX_POLL_S = 3600.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Self, overload
 
-from rtdecode.client.checks import CURSOR_ENDPOINT, deadline_s
+from rtdecode.client.checks import deadline_s
 from rtdecode.client.feed import CursorFeed
 from rtdecode.client.readable import Readable
-from rtdecode.messages import Cursor
+from rtdecode.messages import CURSOR_ENDPOINT, Cursor
 
 
 class AsyncCursorClient(CursorFeed):

@@ -55,7 +55,7 @@ class StreamDescription:
         return f"{self.name} (type {self.type or 'none'}, {self.n_columns} x {self.format}, {rate})"
 
 
-def fits(stream: StreamDescription, layout: Layout) -> str | None:
+def mismatch(stream: StreamDescription, layout: Layout) -> str | None:
     """Reason why `stream` cannot have `layout`, None if it can."""
     if layout is not Layout.COUNTS and stream.rate_hz:
         return f"{layout} come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
@@ -97,19 +97,19 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
     """
     where = f"stream {stream}"
     if override is not None:
-        if reason := fits(stream, override):
+        if reason := mismatch(stream, override):
             raise RtdecodeError(
                 f"cannot be read as --layout {override}: {reason}",
                 where=where,
                 fix="omit --layout, or name another stream",
             )
         return override
-    if stream.type == "Spikes" and fits(stream, Layout.EVENTS) is None:
+    if stream.type == "Spikes" and mismatch(stream, Layout.EVENTS) is None:
         return Layout.EVENTS
-    if stream.type == "SpikeEvents" and fits(stream, Layout.SNIPPETS) is None:
+    if stream.type == "SpikeEvents" and mismatch(stream, Layout.SNIPPETS) is None:
         return Layout.SNIPPETS
     for layout in (Layout.CHANNEL, Layout.COUNTS):
-        if fits(stream, layout) is None:
+        if mismatch(stream, layout) is None:
             return layout
     raise RtdecodeError(
         "no spike layout has this type and shape",

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import Layout
+from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 
 if TYPE_CHECKING:
     from rtdecode.output.settings import OutputSettings
 
-DEFAULT_BIND = "tcp://127.0.0.1:5556"
-DEFAULT_CONTROL = "tcp://127.0.0.1:5557"
 
 #: Silence after which values are flagged STALE.
 STALE_AFTER_S = 0.25
@@ -104,8 +103,8 @@ class ServeSettings:
         Layout | None,
         Flag("Layout: events, snippets, channel or counts; default: from type and shape.", read=read_layout),
     ] = None
-    bind: Annotated[str, Flag("Endpoint of the cursor (ZeroMQ PUB).")] = DEFAULT_BIND
-    control: Annotated[str, Flag("Endpoint for control (ZeroMQ REP).")] = DEFAULT_CONTROL
+    bind: Annotated[str, Flag("Endpoint of the cursor (ZeroMQ PUB).")] = CURSOR_ENDPOINT
+    control: Annotated[str, Flag("Endpoint for control (ZeroMQ REP).")] = CONTROL_ENDPOINT
     record: Annotated[
         Path | None,
         Flag("Session file (.h5) to write: spikes, decoded values and log.", metavar="FILE", read=Path),
@@ -189,7 +188,7 @@ def check_endpoint(flag: str, endpoint: str, *, insecure: bool) -> None:
         insecure: whether other machines may reach it.
 
     Raises:
-        RtdecodeError: it is no endpoint, or other machines can reach it and may not.
+        RtdecodeError: it is not an endpoint, or other machines can reach it and may not.
     """
     transport, separator, address = endpoint.partition("://")
     host, colon, port = address.rpartition(":")
@@ -197,8 +196,8 @@ def check_endpoint(flag: str, endpoint: str, *, insecure: bool) -> None:
         return
     valid_port = port == "*" or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
     if not separator or transport != "tcp" or not colon or not host or not valid_port:
-        example = DEFAULT_BIND if flag == "--bind" else DEFAULT_CONTROL
-        raise RtdecodeError(f"{endpoint} is no endpoint", where=flag, fix=f"write it like {example}")
+        example = CURSOR_ENDPOINT if flag == "--bind" else CONTROL_ENDPOINT
+        raise RtdecodeError(f"{endpoint} is not an endpoint", where=flag, fix=f"write it like {example}")
     loopback = host in ("localhost", "[::1]") or (
         host.startswith("127.") and all(part.isdigit() for part in host.split("."))
     )

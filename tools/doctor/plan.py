@@ -17,7 +17,8 @@ from typing import Any
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.lsl_config import find_config
-from rtdecode.serve.settings import DEFAULT_BIND, DEFAULT_CONTROL, check_endpoint
+from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
+from rtdecode.serve.settings import check_endpoint
 from rtdecode.tools.doctor.check import Check, Figures, Finding, Verdict, worst
 from rtdecode.tools.doctor.checks import cpu, discovery, disk, kernels, lsl, ports, python, stream, timing
 from rtdecode.tools.doctor.children import Outcome, run_probes
@@ -43,8 +44,8 @@ class DoctorSettings:
         RtdecodeError: an endpoint is malformed.
     """
 
-    bind: str = DEFAULT_BIND
-    control: str = DEFAULT_CONTROL
+    bind: str = CURSOR_ENDPOINT
+    control: str = CONTROL_ENDPOINT
     folder: Path = Path()
     stream: str | None = None
 

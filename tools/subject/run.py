@@ -14,8 +14,8 @@ from typing import Any
 import pylsl
 
 from rtdecode import __version__
-from rtdecode.client.checks import CURSOR_ENDPOINT
 from rtdecode.errors import RtdecodeError
+from rtdecode.messages import CURSOR_ENDPOINT
 from rtdecode.serve.settings import check_endpoint
 from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session

@@ -69,7 +69,7 @@ def monitor(
         raise typer.BadParameter("is used with --web --allow-control only", param_hint="--control")
     if port is not None and not 0 <= port < 65536:
         raise typer.BadParameter(f"must be 0 to 65535, not {port}", param_hint="--port")
-    from rtdecode.client.checks import CONTROL_ENDPOINT, CURSOR_ENDPOINT
+    from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 
     rig = rig_settings() if cursor is None or (allow_control and control is None) else {}
     endpoint = cursor or rig.get("bind") or CURSOR_ENDPOINT

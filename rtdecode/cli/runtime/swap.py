@@ -45,10 +45,10 @@ def swap_in(model: str, control: str | None) -> dict[str, Any]:
     """
     from rtdecode.artifact import read_artifact
     from rtdecode.client import ControlClient
+    from rtdecode.messages import CONTROL_ENDPOINT
     from rtdecode.model_store import find_model
-    from rtdecode.serve.settings import DEFAULT_CONTROL
 
     path = find_model(model).absolute()
     model_id = read_artifact(path, train=False).model_id
-    endpoint = control or rig_settings().get("control") or DEFAULT_CONTROL
+    endpoint = control or rig_settings().get("control") or CONTROL_ENDPOINT
     return {"path": str(path), "model": model_id, "bin": ControlClient(endpoint).swap(path)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtdecode.cli.common import JSON_HELP, print_json, progress_bar
+from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 
 if TYPE_CHECKING:
     from rtdecode.tools.doctor.plan import Report
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 def doctor(
     stream: Annotated[str | None, typer.Option(help="Name of a spike stream to check too.")] = None,
     folder: Annotated[Path, typer.Option(help="Folder of recordings.")] = Path(),
-    bind: Annotated[str, typer.Option(help="Cursor endpoint, as in serve --bind.")] = "tcp://127.0.0.1:5556",
-    control: Annotated[
-        str, typer.Option(help="Control endpoint, as in serve --control.")
-    ] = "tcp://127.0.0.1:5557",
+    bind: Annotated[str, typer.Option(help="Cursor endpoint, as in serve --bind.")] = CURSOR_ENDPOINT,
+    control: Annotated[str, typer.Option(help="Control endpoint, as in serve --control.")] = CONTROL_ENDPOINT,
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Check whether this machine can decode in time, and how to fix it if not. Takes about 5 s.

@@ -17,6 +17,7 @@ from rtdecode.cli.common import (
     print_line,
     table,
 )
+from rtdecode.messages import CURSOR_ENDPOINT
 
 if TYPE_CHECKING:
     from rtdecode.tools.simulator.experiment import SimulatedDay
@@ -29,7 +30,7 @@ CHANNELS, REACH_MM, MIN_DISTANCE_MM = 64, 80.0, 40.0
 
 def subject(
     stream: Annotated[str, typer.Option(help="Name of the LSL spike stream to send.")] = "M1",
-    cursor: Annotated[str, typer.Option(help="Cursor endpoint of the daemon.")] = "tcp://127.0.0.1:5556",
+    cursor: Annotated[str, typer.Option(help="Cursor endpoint of the daemon.")] = CURSOR_ENDPOINT,
     day: Annotated[int, typer.Option(help="Day, from 0; the array drifts from day to day.")] = 0,
     channels: Annotated[
         int | None, typer.Option(help="Number of channels; default: 64, or those of the generator.")

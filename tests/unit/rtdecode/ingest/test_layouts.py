@@ -13,7 +13,7 @@ from rtdecode.ingest.layouts import (
     array_channels,
     check_against_model,
     choose_layout,
-    fits,
+    mismatch,
 )
 
 EVENTS = StreamDescription("M1", "Spikes", 3, 0.0, "int32", n_channels=96)
@@ -105,7 +105,7 @@ def test_an_override_that_does_not_fit_the_shape_is_refused(
 ) -> None:
     with pytest.raises(RtdecodeError, match=f"stream M1.*--layout {override}.*{complaint}"):
         choose_layout(stream, override)
-    assert complaint in str(fits(stream, override))
+    assert complaint in str(mismatch(stream, override))
 
 
 def test_the_number_of_channels_is_that_of_the_stream() -> None:

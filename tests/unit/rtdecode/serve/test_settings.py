@@ -11,9 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 from rtdecode.serve.settings import (
-    DEFAULT_BIND,
-    DEFAULT_CONTROL,
     FLAGS,
     STALE_AFTER_S,
     ServeSettings,
@@ -21,8 +20,8 @@ from rtdecode.serve.settings import (
 )
 
 LOOPBACK = [
-    DEFAULT_BIND,
-    DEFAULT_CONTROL,
+    CURSOR_ENDPOINT,
+    CONTROL_ENDPOINT,
     "tcp://127.0.0.1:*",
     "tcp://127.0.0.1:1",
     "tcp://127.0.0.1:65535",
@@ -121,9 +120,9 @@ def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None
         ({"failsafe_after_s": 0.249}, r"--failsafe-after: must be at least 0\.25 s"),
         ({"failsafe_after_s": math.nan}, "--failsafe-after: must be"),
         ({"behavior": "hand"}, r"--behavior: a behaviour stream can only be recorded\. Fix: add --record"),
-        ({"bind": "5556"}, "--bind: 5556 is no endpoint. Fix: write it like tcp://127"),
+        ({"bind": "5556"}, "--bind: 5556 is not an endpoint. Fix: write it like tcp://127"),
         ({"control": "tcp://*:5557"}, "--control: .* can be reached from other machines.*Fix: .*--insecure"),
-        ({"control": "nonsense", "insecure": True}, "--control: nonsense is no endpoint"),
+        ({"control": "nonsense", "insecure": True}, "--control: nonsense is not an endpoint"),
     ],
 )
 def test_values_out_of_range_are_refused_with_their_flag(changes: dict[str, Any], complaint: str) -> None:
@@ -147,7 +146,7 @@ def test_endpoints_that_other_machines_reach_need_insecure(endpoint: str) -> Non
 @pytest.mark.parametrize("endpoint", NO_ENDPOINTS)
 @pytest.mark.parametrize("insecure", [True, False])
 def test_an_invalid_endpoint_is_refused(endpoint: str, insecure: bool) -> None:
-    with pytest.raises(RtdecodeError, match="is no endpoint"):
+    with pytest.raises(RtdecodeError, match="is not an endpoint"):
         check_endpoint("--bind", endpoint, insecure=insecure)
 
 
