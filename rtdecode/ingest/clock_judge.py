@@ -1,0 +1,227 @@
+"""Judges the stamps of a source before anything is anchored, numbered, binned or recorded by them.
+
+    judge = ClockJudge(JudgeSettings(), opened_s=now)
+    verdict = judge.step(inlet.time, n, now, emptied=n < MAX_PULL, attentive=waited)
+    # inlet.time[:n] is on our clock now, judge.possible[:n] marks the stamps that may be used, and
+    # verdict.trusted tells whether output may rest on them without a flag.
+
+Three observations decide (docs/time.md):
+
+- *Possible*: what arrives now was stamped before now, and not long before the queue was last empty.
+- *Doubt*: one wild stamp costs its own sample. Where more than a fifth are impossible, the clock is in doubt,
+  and is shifted once its stamps have agreed on an offset for a quarter of a second.
+- *Delivery*: arrival − stamp of the newest sample of a pull is never below 0, and again and again close to the
+  fastest delivery of the source. Where that changes, the source's clock has drifted or stepped.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.kernels.stamps import N_IMPOSSIBLE, lower_quartile, newest_finite, weigh_stamps
+
+F8 = npt.NDArray[np.float64]
+
+#: Delays of a period that are kept; a busier source has as many in less time.
+MOST_DELAYS = 4096
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """Limits of what is believed.
+
+    Attributes:
+        ahead_s: a stamp further ahead of our clock is impossible; less is an error of synchronisation.
+        max_age_s: a stamp older than this when the queue was last empty is impossible.
+        doubt_from: number of impossible stamps in a row that puts the clock in doubt.
+        relief: fraction of an impossible stamp that a possible one makes up for.
+        confirm_s, confirm_pulls: how long and in how many pulls a clock in doubt must agree on one offset.
+        least_step_s: smallest change that is followed.
+        n_recent: number of recent pulls by which a clock ahead of ours is detected.
+        period_s, period_pulls: least duration and number of pulls over which the fastest delivery is taken.
+        jitter: it must have grown by this fraction of the distance to the median delivery, too.
+    """
+
+    ahead_s: float = 0.005
+    max_age_s: float = 0.25
+    doubt_from: float = 3.0
+    relief: float = 0.25
+    confirm_s: float = 0.25
+    confirm_pulls: int = 3
+    least_step_s: float = 0.001
+    n_recent: int = 16
+    period_s: float = 2.0
+    period_pulls: int = 64
+    jitter: float = 0.25
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """On the stamps of one pull.
+
+    Attributes:
+        trusted: False before the first possible stamp, and while the clock is in doubt.
+        shift_s: seconds by which the stamps of this pull and of later ones were moved.
+        jumped: the shift ended a doubt: bins must be anchored again. False where it follows a drift.
+    """
+
+    trusted: bool
+    shift_s: float = 0.0
+    jumped: bool = False
+
+
+TRUSTED = Verdict(True)
+DOUBTED = Verdict(False)
+
+
+class ClockJudge:
+    """Judges one connected source.
+
+    Args:
+        settings: limits.
+        opened_s: when its inlet was opened, on our clock: its queue holds nothing that arrived earlier.
+        most: largest number of samples in a pull.
+
+    Attributes:
+        offset_s: seconds added to the source's stamps so far.
+        possible: u1[most], of the samples of the last pull.
+        impossible: i8[N_IMPOSSIBLE], number of samples stamped ahead, behind and not finite so far.
+        floor_s: fastest delivery of the source, NaN until it is known.
+    """
+
+    def __init__(self, settings: JudgeSettings, opened_s: float, most: int) -> None:
+        self._settings = settings
+        self.offset_s = 0.0
+        self.possible = np.zeros(most, np.uint8)
+        self.impossible = np.zeros(N_IMPOSSIBLE, np.int64)
+        self.floor_s = math.nan
+        self._of_pull = np.zeros(N_IMPOSSIBLE, np.int64)
+        self._recent = np.zeros(settings.n_recent)
+        self.restart(opened_s)
+
+    def restart(self, now: float) -> None:
+        """Forget what was observed: our clock, the connection or the correction has changed."""
+        self._emptied_s = now
+        self._seen = False
+        self._doubt = 0.0
+        self._forget_ages(now)
+
+    def _forget_ages(self, now: float) -> None:
+        self._doubted_since_s = math.nan
+        self._doubtful: list[float] = []
+        self._n_recent = 0
+        self._period = _Period(now)
+
+    def step(self, time: F8, n: int, now: float, *, emptied: bool, attentive: bool) -> Verdict:
+        """Judge the `n` >= 1 samples of a pull.
+
+        Args:
+            time: f8[>=n], their stamps with `offset_s` added; shifted in place where the clock has moved.
+            now: when they were pulled, on our clock.
+            emptied: whether the pull took all that had arrived.
+            attentive: whether they were waited for, so that `now` is when they arrived.
+        """
+        settings = self._settings
+        doubt = self._weigh(time, n, now)
+        age_s = now - newest_finite(time, n)
+        jump_s = self._agreed_jump(age_s, now, doubt) if emptied else 0.0
+        shift_s = jump_s
+        if not jump_s and emptied and attentive and self.possible[n - 1] and doubt < settings.doubt_from:
+            shift_s = self._drift(age_s, now)
+        if shift_s:
+            time[:n] += shift_s
+            self.offset_s += shift_s
+            self._doubt = 0.0
+            self._forget_ages(now)
+            # What had arrived before is as old as it was: only the stamps have moved.
+            doubt = self._weigh(time, n, now)
+        self._doubt = doubt
+        self.impossible += self._of_pull
+        self._seen = self._seen or bool(self.possible[:n].any())
+        if emptied:
+            self._emptied_s = now
+        trusted = self._seen and math.isnan(self._doubted_since_s)
+        if shift_s:
+            return Verdict(trusted, shift_s, bool(jump_s))
+        return TRUSTED if trusted else DOUBTED
+
+    def _weigh(self, time: F8, n: int, now: float) -> float:
+        settings = self._settings
+        return weigh_stamps(
+            time,
+            n,
+            self._emptied_s - settings.max_age_s,
+            now + settings.ahead_s,
+            self._doubt,
+            settings.relief,
+            settings.doubt_from + 1.0,
+            self.possible,
+            self._of_pull,
+        )
+
+    def _agreed_jump(self, age_s: float, now: float, doubt: float) -> float:
+        """The shift on which the stamps of a clock in doubt agree, 0.0 while there is none."""
+        settings = self._settings
+        if doubt == 0.0:
+            self._doubted_since_s = math.nan
+            self._doubtful.clear()
+        elif doubt >= settings.doubt_from and math.isnan(self._doubted_since_s):
+            self._doubted_since_s = now
+        if math.isnan(self._doubted_since_s) or not math.isfinite(age_s):
+            return 0.0
+        self._doubtful.append(age_s)
+        if now - self._doubted_since_s < settings.confirm_s or len(self._doubtful) < settings.confirm_pulls:
+            return 0.0
+        ages_s = np.sort(self._doubtful)
+        self._doubtful.clear()
+        self._doubted_since_s = now
+        low, high = ages_s[len(ages_s) // 4], ages_s[(3 * len(ages_s)) // 4]
+        if high - low > settings.max_age_s:
+            return 0.0
+        fastest = float(ages_s[ages_s >= low - settings.max_age_s].min())
+        shift_s = fastest - (0.0 if math.isnan(self.floor_s) else self.floor_s)
+        return shift_s if abs(shift_s) >= settings.least_step_s else 0.0
+
+    def _drift(self, age_s: float, now: float) -> float:
+        """The shift by which a clock has drifted or stepped within what is possible, 0.0 for none."""
+        settings = self._settings
+        self._recent[self._n_recent % settings.n_recent] = age_s
+        self._n_recent += 1
+        if self._n_recent >= settings.n_recent:
+            typical_s = float(lower_quartile(self._recent, settings.n_recent))
+            if typical_s < -settings.least_step_s:
+                return typical_s - (0.0 if math.isnan(self.floor_s) else self.floor_s)
+        period = self._period
+        period.add(age_s)
+        if now - period.begun_s < settings.period_s or period.n < settings.period_pulls:
+            return 0.0
+        fastest_s, median_s = period.delays_s()
+        self._period = _Period(now)
+        if math.isnan(self.floor_s) or fastest_s < self.floor_s:
+            self.floor_s = max(fastest_s, 0.0)
+            return 0.0
+        slower_s = fastest_s - self.floor_s
+        least_s = max(settings.least_step_s, settings.jitter * (median_s - fastest_s))
+        return slower_s if slower_s >= least_s else 0.0
+
+
+class _Period:
+    """Delays of the newest samples of some pulls."""
+
+    def __init__(self, begun_s: float) -> None:
+        self.begun_s, self.n = begun_s, 0
+        self._delay_s = np.zeros(MOST_DELAYS)
+
+    def add(self, delay_s: float) -> None:
+        if self.n < MOST_DELAYS:
+            self._delay_s[self.n] = delay_s
+        self.n += 1
+
+    def delays_s(self) -> tuple[float, float]:
+        """The second smallest, so that one wrong stamp does not set it, and the median."""
+        delay_s = np.sort(self._delay_s[: self.n])
+        return float(delay_s[1]), float(delay_s[len(delay_s) // 2])
