@@ -55,13 +55,23 @@ def split_names(text: str | None) -> tuple[str, ...] | None:
 
 
 def on_signal(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGINT and SIGTERM, so that the work ends in order."""
+    """Call `stop` on SIGINT and SIGTERM, so that the work ends in order.
+
+    It must take no lock, as `Event.set` does: what it interrupts may hold that lock, and wait for ever.
+    """
 
     def handler(number: int, frame: FrameType | None) -> None:
         stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
+
+
+def signalled() -> Callable[[], bool]:
+    """A function that returns whether SIGINT or SIGTERM has arrived since."""
+    arrived: list[bool] = []
+    on_signal(lambda: arrived.append(True))
+    return lambda: bool(arrived)
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import zmq
 
-from rtdecode.client.checks import cannot_connect, check_endpoint, check_seconds
+from rtdecode.client.checks import cannot_connect, check_seconds
 from rtdecode.client.frames import read_frames
 from rtdecode.client.status import Status
 from rtdecode.client.tracker import CursorTracker, Link
+from rtdecode.endpoints import check_connect
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import CURSOR_TOPIC, STATUS_TOPIC, Cursor
 
@@ -166,7 +167,7 @@ def subscribe(owner: object, endpoint: str, *topics: bytes) -> tuple[zmq.Socket[
     Raises:
         RtdecodeError: an invalid endpoint.
     """
-    check_endpoint(endpoint)
+    check_connect(endpoint)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.SUB)
     release = weakref.finalize(owner, _release, context, socket)

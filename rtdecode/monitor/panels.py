@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
-from rtdecode.console.text_rows import Part, shortened
+from rtdecode.console.text_rows import Line, Part, shortened
 from rtdecode.monitor.dots import DOTS_X, DOTS_Y, dot_lines
 from rtdecode.monitor.state import MonitorState
 
 B1 = npt.NDArray[np.bool_]
 F8 = npt.NDArray[np.float64]
-Line = list[Part]
 
 FRAME, ASCII_FRAME = tuple("┌─┐│└┘"), tuple("+-+|++")
 

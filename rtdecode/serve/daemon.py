@@ -8,16 +8,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import msgspec
 import zmq
 
-from rtdecode import __version__
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
@@ -34,14 +31,14 @@ from rtdecode.serve.loop import HotLoop, Sinks
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.recording.recorder import RecordedStream, Recorder
+from rtdecode.serve.recording.recorder import Recorder, contents_of, session_attrs
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.status import StatusReport
 from rtdecode.serve.swap import Swapper
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
-from rtdecode.session.contents import DecodedColumns
+from rtdecode.session.contents import Contents, DecodedColumns
 from rtdecode.session.target import check_writable
 
 STATUS_EVERY_S = 1.0
@@ -257,45 +254,31 @@ class Daemon:
         path, buffers = self.settings.record, self.buffers
         if path is None or buffers is None:
             return None
-        started = datetime.now(UTC)
+        attrs = session_attrs(path, "serve", self.settings.stream)
         return Recorder(
             path,
-            n_channels=self.artifact.n_channels,
-            attrs={
-                "session_id": Path(path).stem,
-                "date": started.date().isoformat(),
-                "started": started.isoformat(timespec="seconds"),
-                "recorded_by": f"rtdecode {__version__} serve",
-                "stream": self.settings.stream,
-            },
             buffers=buffers,
             behavior=self.behavior,
-            stream=self._recorded_stream,
+            contents=partial(self._contents, buffers, attrs),
             overwrite=self.settings.overwrite,
         )
 
-    def _recorded_stream(self) -> RecordedStream | None:
-        feed, binning, buffers = self.loop.feed, self.loop.binning, self.buffers
-        if feed is None or binning is None or buffers is None:
+    def _contents(self, buffers: RecordBuffers, attrs: dict[str, str]) -> Contents | None:
+        binning, output = self.loop.binning, self.output
+        if binning is None:
             return None
-        counts = feed.layout is Layout.COUNTS
-        if counts and buffers.samples.t0_s is None:
-            return None
-        stream = feed.inlet.stream
-        return RecordedStream(
-            layout=str(feed.layout),
-            source=f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})",
-            period_s=1.0 / stream.rate_hz if counts else None,
-            t0_s=buffers.samples.t0_s if counts else None,
-            decoded=DecodedColumns(
-                n_outputs=len(self.artifact.outputs),
-                origin_s=binning.bin_end_s(-1),
-                models=tuple(buffers.models),
-                names=self.artifact.output_names,
-                out_names=self.output.names if self.output else (),
-                out_units=self.output.units if self.output else (),
-                out_settings=msgspec.to_builtins(self.output.settings) if self.output else {},
-            ),
+        decoded = DecodedColumns(
+            n_outputs=len(self.artifact.outputs),
+            origin_s=binning.bin_end_s(-1),
+            models=tuple(buffers.models),
+            names=self.artifact.output_names,
+            out_names=output.names if output else (),
+            out_units=output.units if output else (),
+            out_settings=msgspec.to_builtins(output.settings) if output else {},
+        )
+        n_channels = self.artifact.n_channels
+        return contents_of(
+            self.loop.feed, buffers, self.behavior, n_channels=n_channels, attrs=attrs, decoded=decoded
         )
 
     def _first_bin(self, name: str) -> int | None:

@@ -88,9 +88,9 @@ def calibrate(
     from rtdecode.calibrate.adaptation.start import choose_start
     from rtdecode.calibrate.run import Run
     from rtdecode.cli.runtime.swap import swap_in
+    from rtdecode.endpoints import check_connect
     from rtdecode.errors import RtdecodeError
     from rtdecode.model_store import REFUSED_SUFFIX, install_current
-    from rtdecode.serve.settings import check_endpoint
     from rtdecode.session.read import read_session
     from rtdecode.session.target import check_writable
 
@@ -99,7 +99,7 @@ def calibrate(
             f"--budget must be above 0 s, got {budget:g}", fix="give seconds, such as --budget 60"
         )
     if deploy is not None:
-        check_endpoint("--deploy", deploy, insecure=True)
+        check_connect(deploy, "--deploy")
         _yield_to_the_daemon()
     started = time.monotonic()
     target = output or session.with_suffix(".safetensors")

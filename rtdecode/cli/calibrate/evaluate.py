@@ -28,14 +28,27 @@ DEFAULT_KINDS = ("alignnet", "wiener")
 DEFAULT_MINUTES = "0,0.5,1,2,4"
 
 
+#: Options of `study` alone.
+STUDY_OPTIONS = (
+    "--bin-width",
+    "--causality",
+    "--directions",
+    "--forms",
+    "--members",
+    "--outputs",
+    "--splits",
+    "--steps",
+)
+
+
 class EvaluateCommand(TyperCommand):
-    """Points to `rtdecode study` if --protocol asks for it, before the options of `study` are refused."""
+    """Points to `rtdecode study` if options ask for it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options.
 
         Raises:
-            RtdecodeError: --protocol names another protocol than few-shot.
+            RtdecodeError: --protocol names another protocol than few-shot, or an option is of `study` alone.
         """
         for i, argument in enumerate(args):
             flag, is_one, value = argument.partition("=")
@@ -47,6 +60,12 @@ class EvaluateCommand(TyperCommand):
                         where="--protocol",
                         fix=f"run rtdecode study --protocol {value} for the paper's protocols",
                     )
+        flags = (argument.partition("=")[0] for argument in args)
+        if flag := next((flag for flag in flags if flag in STUDY_OPTIONS), ""):
+            raise RtdecodeError(
+                f"{flag} belongs to `rtdecode study`; evaluate does not take it",
+                fix=f"leave {flag} out, or run rtdecode study for the paper's protocols",
+            )
         return super().parse_args(ctx, args)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import on_signal, print_json, print_line, whole_lines
+from rtdecode.cli.common import print_json, print_line, signalled, whole_lines
 from rtdecode.cli.runtime.rig_config import rig_settings
 
 if TYPE_CHECKING:
@@ -84,8 +83,7 @@ def _show(cursor: str, task: str | None, json: bool) -> None:
     """Show the state on the terminal, or as lines of text or JSON if stdout is none."""
     from rtdecode.monitor.listen import Listener
 
-    stopping = threading.Event()
-    on_signal(stopping.set)
+    stopping = signalled()
     with Listener(cursor, task) as listener:
         if json:
             from rtdecode.monitor.frame import summary

@@ -12,12 +12,11 @@ import threading
 F_SETPIPE_SZ = 1031
 
 PRINTER = """
-import sys, threading
-from rtdecode.cli.common import on_signal, print_json, whole_lines
-stopping = threading.Event()
-on_signal(stopping.set)
+import sys
+from rtdecode.cli.common import print_json, signalled, whole_lines
+stopping = signalled()
 print("ready", file=sys.stderr, flush=True)
-while not stopping.is_set():
+while not stopping():
     with whole_lines():
         print_json({"long": "a" * 20_000})
 """

