@@ -68,24 +68,13 @@ def on_signal(stop: Callable[[], None]) -> None:
 
 
 def signalled() -> Callable[[], bool]:
-    """A function that returns whether SIGINT or SIGTERM has arrived since."""
-    arrived: list[bool] = []
-    on_signal(lambda: arrived.append(True))
-    return lambda: bool(arrived)
+    """Hold back SIGINT and SIGTERM; returns a function of whether one has arrived.
 
-
-@contextmanager
-def whole_lines() -> Iterator[None]:
-    """Context of a print after `on_signal`: a signal waits until the line is written.
-
-    A signal while a pipe is full would interrupt the write, and CPython 3.11 then drops the rest of a long
-    line.
+    Nothing is interrupted then: neither a wait that holds a lock, nor the write of a long line to a full
+    pipe, the rest of which CPython 3.11 drops.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    return lambda: bool(signal.sigpending())
 
 
 @contextmanager

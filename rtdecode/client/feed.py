@@ -38,14 +38,7 @@ class CursorFeed:
     """A subscription to a daemon's cursors, read without waiting.
 
     Connects in the background for as long as it is open: the daemon may start later, end and restart. For
-    one thread.
-
-    Args:
-        endpoint: the daemon's `--bind`, tcp://host:port or ipc://path.
-        stale_after_s: age from which a cursor is too old to be used; several bin widths. inf for never.
-
-    Raises:
-        RtdecodeError: an invalid endpoint, or a `stale_after_s` that is not above 0.
+    one thread. Arguments and errors are those of `CursorClient`.
     """
 
     def __init__(self, endpoint: str, stale_after_s: float) -> None:

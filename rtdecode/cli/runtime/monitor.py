@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import print_json, print_line, signalled, whole_lines
+from rtdecode.cli.common import print_json, print_line, signalled
 from rtdecode.cli.runtime.rig_config import rig_settings
-
-if TYPE_CHECKING:
-    from rtdecode.monitor.state import MonitorState
 
 
 def monitor(
@@ -89,11 +86,7 @@ def _show(cursor: str, task: str | None, json: bool) -> None:
             from rtdecode.monitor.frame import summary
             from rtdecode.monitor.terminal import follow
 
-            def report(state: MonitorState, now_s: float) -> None:
-                with whole_lines():
-                    print_json(summary(state, now_s))
-
-            follow(listener, report, stopping)
+            follow(listener, lambda state, now_s: print_json(summary(state, now_s)), stopping)
             return
         from rich.console import Console
 

@@ -13,12 +13,11 @@ F_SETPIPE_SZ = 1031
 
 PRINTER = """
 import sys
-from rtdecode.cli.common import print_json, signalled, whole_lines
+from rtdecode.cli.common import print_json, signalled
 stopping = signalled()
 print("ready", file=sys.stderr, flush=True)
 while not stopping():
-    with whole_lines():
-        print_json({"long": "a" * 20_000})
+    print_json({"long": "a" * 20_000})
 """
 
 
