@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from rtdecode.ingest.layouts import Layout, array_channels
 from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of, session_attrs
+from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
 
@@ -91,7 +91,8 @@ class StreamRecording:
             self._behavior.start()
         recorder = None
         try:
-            if not self._await_streams() or (taken := self._connector.take()) is None:
+            await_streams(self._connector, self._behavior, self.settings.timeout_s, self._check_stop)
+            if (taken := self._connector.take()) is None:
                 return
             buffers = RecordBuffers(self._n_channels, 0)
             self._ring = BinRing(self._n_channels, BIN_WIDTH_S)
@@ -105,6 +106,8 @@ class StreamRecording:
                     self._print_line(
                         f"NOT RECORDING: {error}" if error else "recording again, nothing is missing"
                     )
+        except Stop:
+            return
         finally:
             self._connector.stop()
             if self._behavior is not None:
@@ -133,26 +136,9 @@ class StreamRecording:
             )
         self._n_channels = recorded
 
-    def _await_streams(self) -> bool:
-        deadline = time.monotonic() + self.settings.timeout_s
-        waits = [("--stream", self.settings.stream, self._connector.ready)]
-        if self._behavior is not None:
-            waits.append(("--behavior", self._behavior.name, self._behavior.found))
-        for flag, name, ready in waits:
-            while not ready.wait(PULL_S):
-                if self.stopping:
-                    return False
-                failure = self._connector.failure or (self._behavior.failure if self._behavior else None)
-                if failure is not None:
-                    raise failure
-                if time.monotonic() > deadline:
-                    raise RtdecodeError(
-                        f"no stream of that name was found within {self.settings.timeout_s:g} s"
-                        + (f" ({self._connector.refusal})" if self._connector.refusal else ""),
-                        where=f"{flag} {name}",
-                        fix="start the acquisition, check the name, or wait longer with --timeout",
-                    )
-        return True
+    def _check_stop(self) -> None:
+        if self.stopping:
+            raise Stop
 
     def _start_recorder(self, buffers: RecordBuffers) -> Recorder:
         attrs = session_attrs(self.settings.output, "record", self.settings.stream)

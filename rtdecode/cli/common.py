@@ -78,7 +78,7 @@ def signalled() -> Callable[[], bool]:
 
 
 @contextmanager
-def needs_training_packages(what: str, command: str, extra: str = "train") -> Iterator[None]:
+def needs_packages(what: str, command: str, extra: str = "train") -> Iterator[None]:
     """Context of the imports of a command whose packages come with an extra.
 
     Args:

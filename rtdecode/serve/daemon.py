@@ -36,6 +36,7 @@ from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.status import StatusReport
 from rtdecode.serve.swap import Swapper
+from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
 from rtdecode.session.contents import Contents, DecodedColumns
@@ -46,18 +47,8 @@ STATUS_EVERY_S = 1.0
 #: Longest time that another thread may hold the interpreter while the hot loop waits for it.
 SWITCH_INTERVAL_S = 0.00005
 
-#: Longest time to open a stream that has answered.
-OPEN_S = 10.0
-
-#: A behaviour stream that starts with the spikes may be announced this much later.
-BEHAVIOR_AFTER_S = 5.0
-
 #: Longest time that a new file in the watched folder waits for a swap that was requested.
 SWAP_WAIT_S = 60.0
-
-
-class Stop(BaseException):
-    """Request to end before the loop runs; not an Exception, so that no handler catches it."""
 
 
 class Daemon:
@@ -101,13 +92,15 @@ class Daemon:
         )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.publisher = CursorPublisher(self._context, settings.bind, self.artifact.bin_width_s, self._clock)
+        lsl_out = settings.lsl_out
+        outlet = None if lsl_out is None else CursorOutlet(lsl_out, self.artifact, self.output)
         self.loop = HotLoop(
             settings,
             self.stage,
             self.artifact,
             model_path,
             self.connector,
-            Sinks(self.publisher, self.output, self._make_outlet(), self.buffers),
+            Sinks(self.publisher, self.output, outlet, self.buffers),
             self._clock,
         )
         self.recorder = self._make_recorder()
@@ -174,7 +167,7 @@ class Daemon:
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
         compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
         self._print_line(f"ready for stream {self.settings.stream}")
-        self._await_streams()
+        await_streams(self.connector, self.behavior, self.settings.timeout_s, self._while_waiting)
         if self.recorder is not None:
             self.recorder.start()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -183,31 +176,7 @@ class Daemon:
         gc.freeze()
         gc.disable()
 
-    def _await_streams(self) -> None:
-        settings, connector = self.settings, self.connector
-        deadline = time.monotonic() + settings.timeout_s
-        while not connector.ready.wait(0.05):
-            self._serve_status()
-            if self.loop.stopping:
-                raise Stop
-            if connector.failure is not None:
-                raise connector.failure
-            patience_s = OPEN_S if connector.found.is_set() else 0.0
-            if time.monotonic() > deadline + patience_s:
-                raise _not_found("--stream", settings.stream, settings.timeout_s, connector.refusal)
-        if self.behavior is None:
-            return
-        deadline = max(deadline, time.monotonic() + BEHAVIOR_AFTER_S)
-        while not self.behavior.found.wait(0.05):
-            self._serve_status()
-            if self.loop.stopping:
-                raise Stop
-            if self.behavior.failure is not None:
-                raise self.behavior.failure
-            if time.monotonic() > deadline:
-                raise _not_found("--behavior", self.behavior.name, settings.timeout_s)
-
-    def _serve_status(self) -> None:
+    def _while_waiting(self) -> None:
         """Answer commands and publish status as the loop does, before it runs."""
         while self.loop.commands:
             command = self.loop.commands.popleft()
@@ -221,6 +190,8 @@ class Daemon:
         if self.loop.pending_status is not None:
             encoded, self.loop.pending_status = self.loop.pending_status, None
             self.publisher.status(encoded)
+        if self.loop.stopping:
+            raise Stop
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         check_against_model(
@@ -236,19 +207,6 @@ class Daemon:
             return None
         where = f"{settings.config}: [output]" if settings.config else "[output]"
         return OutputStage(settings.output, self.artifact.outputs, self.artifact.bin_width_s, where)
-
-    def _make_outlet(self) -> CursorOutlet | None:
-        if self.settings.lsl_out is None:
-            return None
-        return CursorOutlet(
-            self.settings.lsl_out,
-            names=self.artifact.output_names,
-            units=[output.units for output in self.artifact.outputs],
-            out_names=self.output.names if self.output else (),
-            out_units=self.output.units if self.output else (),
-            bin_width_s=self.artifact.bin_width_s,
-            model=self.artifact.model_id,
-        )
 
     def _make_recorder(self) -> Recorder | None:
         path, buffers = self.settings.record, self.buffers
@@ -351,11 +309,3 @@ class Daemon:
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()
-
-
-def _not_found(flag: str, name: str, timeout_s: float, seen: str = "") -> RtdecodeError:
-    return RtdecodeError(
-        f"no stream of that name was found within {timeout_s:g} s" + (f" ({seen})" if seen else ""),
-        where=f"{flag} {name}",
-        fix="start the acquisition or `rtdecode replay`, check the name, or wait longer with --timeout",
-    )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -58,15 +57,7 @@ def cursor_map(seq: int, **changes: Any) -> dict[str, Any]:
 
 
 class _Socket:
-    """A bound ZeroMQ socket with a context of its own.
-
-    Args:
-        kind: such as `zmq.ROUTER`.
-        endpoint: where to bind; None for a free loopback port.
-
-    Attributes:
-        endpoint: where it is bound.
-    """
+    """A bound ZeroMQ socket with a context of its own."""
 
     endpoint: str
 
@@ -82,9 +73,7 @@ class _Socket:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
 from rtdecode.cli.common import (
     JSON_HELP,
-    needs_training_packages,
+    needs_packages,
     print_json,
     progress_bar,
     refuse_missing,
@@ -114,7 +114,7 @@ def evaluate(
         raise typer.BadParameter(
             f"must be {' or '.join(LABELLED_PARTS)}, not {labelled}", param_hint="--labelled"
         )
-    with needs_training_packages("evaluating networks", "evaluate"):
+    with needs_packages("evaluating networks", "evaluate"):
         from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings
         from rtdecode.calibrate.evaluation.fewshot.run import few_shot
 

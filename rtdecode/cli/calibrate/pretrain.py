@@ -10,7 +10,7 @@ import typer
 
 from rtdecode.cli.common import (
     JSON_HELP,
-    needs_training_packages,
+    needs_packages,
     number,
     print_json,
     progress_bar,
@@ -76,7 +76,7 @@ def pretrain(
 
     After an interruption, run the same command again: training resumes, and the weights are the same.
     """
-    with needs_training_packages("training a network", "pretrain"):
+    with needs_packages("training a network", "pretrain"):
         from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
         from rtdecode.calibrate.training.checkpoint import checkpoint_files
         from rtdecode.calibrate.training.distributed.ranks import connected

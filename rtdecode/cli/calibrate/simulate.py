@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, needs_training_packages, number, print_json, print_line, table
+from rtdecode.cli.common import JSON_HELP, needs_packages, number, print_json, print_line, table
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.simulation import Simulation
@@ -38,7 +38,7 @@ def simulate(
     json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
     """Simulate spikes for a session's behaviour: a session to replay, compared with what was recorded."""
-    with needs_training_packages("simulating spikes", "simulate"):
+    with needs_packages("simulating spikes", "simulate"):
         from rtdecode.calibrate.simulation import simulate_session
     from rtdecode.artifact import read_artifact
     from rtdecode.errors import RtdecodeError

@@ -14,7 +14,7 @@ import typer
 from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
 from rtdecode.cli.common import (
     JSON_HELP,
-    needs_training_packages,
+    needs_packages,
     print_json,
     progress_bar,
     refuse_missing,
@@ -85,7 +85,7 @@ def study(
         raise typer.BadParameter(
             f"must be {' or '.join(DIRECTIONS)}, not {directions}", param_hint="--directions"
         )
-    with needs_training_packages("the study", "study", extra="train,study"):
+    with needs_packages("the study", "study", extra="train,study"):
         from rtdecode.calibrate.data.sessions import read_all, synthetic_notes
         from rtdecode.calibrate.evaluation.study.frames import study_frames
         from rtdecode.calibrate.evaluation.study.learners import base_of

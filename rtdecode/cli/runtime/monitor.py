@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rtdecode.cli.common import print_json, print_line, signalled
+from rtdecode.cli.common import needs_packages, print_json, print_line, signalled
 from rtdecode.cli.runtime.rig_config import rig_settings
+
+#: Of the page.
+PORT = 8765
 
 
 def monitor(
@@ -69,11 +72,21 @@ def monitor(
 
     rig = rig_settings() if cursor is None or (allow_control and control is None) else {}
     endpoint = cursor or rig.get("bind") or CURSOR_ENDPOINT
-    if web:
-        controls = (control or rig.get("control") or CONTROL_ENDPOINT) if allow_control else None
-        _serve_page(endpoint, task, port=port, host=host, insecure=insecure, control=controls)
-    else:
+    if not web:
         _show(endpoint, task, json)
+        return
+    from rtdecode.monitor.guard import Guard, check_host
+    from rtdecode.monitor.listen import Listener
+
+    address = check_host(host or "127.0.0.1", insecure=insecure)
+    with needs_packages("the page", "monitor --web", extra="web"):
+        import websockets  # noqa: F401
+
+        from rtdecode.monitor.web import serve_web
+    controls = (control or rig.get("control") or CONTROL_ENDPOINT) if allow_control else None
+    with Listener(endpoint, task) as listener:
+        number = PORT if port is None else port
+        serve_web(listener, Guard(insecure=insecure), address, number, controls, print_line)
 
 
 def _show(cursor: str, task: str | None, json: bool) -> None:
@@ -97,38 +110,3 @@ def _show(cursor: str, task: str | None, json: bool) -> None:
             watch(listener, console, stopping)
         else:
             follow(listener, Lines(lambda line: print(line, flush=True)).report, stopping)
-
-
-def _serve_page(
-    cursor: str,
-    task: str | None,
-    *,
-    port: int | None,
-    host: str | None,
-    insecure: bool,
-    control: str | None,
-) -> None:
-    from rtdecode.errors import RtdecodeError
-    from rtdecode.monitor.guard import check_host
-    from rtdecode.monitor.listen import Listener
-
-    address = check_host(host or "127.0.0.1", insecure=insecure)
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-        import websockets  # noqa: F401
-
-        from rtdecode.monitor.web import WebSettings, serve_web
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("rtdecode"):
-            raise
-        raise RtdecodeError(
-            f"the page needs {error.name}, which is not installed",
-            where="monitor --web",
-            fix="pip install 'rtdecode[web]'",
-        ) from None
-    settings: dict[str, Any] = {"host": address, "insecure": insecure, "control": control}
-    if port is not None:
-        settings["port"] = port
-    with Listener(cursor, task) as listener:
-        serve_web(listener, WebSettings(**settings), print_line)

@@ -10,7 +10,7 @@ import typer
 
 from rtdecode.cli.common import (
     JSON_HELP,
-    needs_training_packages,
+    needs_packages,
     number,
     on_signal,
     print_json,
@@ -188,7 +188,7 @@ def _open_generator(model: str, channels: int | None) -> Generator:
     from rtdecode.model_store import find_model
     from rtdecode.tools.simulator.generator import open_generator
 
-    with needs_training_packages("a generator", "--generator"):
+    with needs_packages("a generator", "--generator"):
         generator = open_generator(read_artifact(find_model(model)))
     if channels is not None and channels != generator.n_channels:
         raise RtdecodeError(
