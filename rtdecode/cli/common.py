@@ -19,8 +19,6 @@ from rtdecode.errors import RtdecodeError
 
 LINE_EVERY_S = 15.0
 
-JSON_HELP = "Print one JSON document on stdout and nothing else there."
-
 
 def print_json(document: Any) -> None:
     """Print a JSON document on one line; NaN and infinity, which JSON lacks, become null."""

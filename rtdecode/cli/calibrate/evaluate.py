@@ -9,9 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
 from rtdecode.cli.common import (
-    JSON_HELP,
     needs_packages,
     print_json,
     progress_bar,
@@ -19,6 +17,7 @@ from rtdecode.cli.common import (
     split_names,
     table,
 )
+from rtdecode.cli.options import Dask, Device, JobsFolder, Json, NWorkers, Seeds, Sessions, chosen_workers
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import make_folder, replace_file
 
@@ -71,7 +70,7 @@ class EvaluateCommand(TyperCommand):
 
 def evaluate(
     sessions: Sessions,
-    output: Output,
+    output: JobsFolder,
     base: Annotated[
         list[str] | None,
         typer.Option(help="Model made by `rtdecode pretrain`, a file or a name; may be given several times."),
@@ -94,10 +93,8 @@ def evaluate(
     seeds: Seeds = 1,
     workers: NWorkers = None,
     dask: Dask = None,
-    device: Annotated[
-        str, typer.Option(help="Device to train on: auto (a GPU if there is one), cpu, cuda …")
-    ] = "auto",
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    device: Device = "auto",
+    json: Json = False,
     protocol: Annotated[str, typer.Option(hidden=True)] = FEW_SHOT,
 ) -> None:
     """Score models of other days on new ones, by the number of labelled minutes.

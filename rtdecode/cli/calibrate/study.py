@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
 from rtdecode.cli.common import (
-    JSON_HELP,
     needs_packages,
     print_json,
     progress_bar,
@@ -21,6 +19,7 @@ from rtdecode.cli.common import (
     split_names,
     table,
 )
+from rtdecode.cli.options import Dask, JobsFolder, Json, NWorkers, Outputs, Seeds, Sessions, chosen_workers
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import make_folder, replace_file
 
@@ -33,7 +32,7 @@ DEFAULT_BIN_WIDTH_S = 0.02
 
 def study(
     sessions: Sessions,
-    output: Output,
+    output: JobsFolder,
     protocol: Annotated[
         str, typer.Option(help="Protocols: single-day, cross-day or both, separated by a comma.")
     ] = "single-day,cross-day",
@@ -64,7 +63,7 @@ def study(
         float | None,
         typer.Option(help="Bin width, s. Default: that of the first session's counts, or 0.02."),
     ] = None,
-    outputs: Annotated[str | None, typer.Option(help="Behaviour columns, such as x,y. Default: all.")] = None,
+    outputs: Outputs = None,
     steps: Annotated[
         int | None, typer.Option(help="Number of training batches of each network. Default: 400.", min=1)
     ] = None,
@@ -74,7 +73,7 @@ def study(
     ] = None,
     workers: NWorkers = None,
     dask: Dask = None,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Compare the paper's decoders, in both directions, within a day and across days.
 

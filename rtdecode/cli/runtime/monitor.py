@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rtdecode.cli.common import needs_packages, print_json, print_line, signalled
+from rtdecode.cli.options import Control
 from rtdecode.cli.runtime.rig_config import rig_settings
 
 #: Of the page.
@@ -41,13 +42,7 @@ def monitor(
     allow_control: Annotated[
         bool, typer.Option("--allow-control", help="Allow the page to pause, resume, reset, swap and stop.")
     ] = False,
-    control: Annotated[
-        str | None,
-        typer.Option(
-            help="Control endpoint of the daemon; default: rig.toml's, else tcp://127.0.0.1:5557.",
-            metavar="ENDPOINT",
-        ),
-    ] = None,
+    control: Control = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print a map per second on stdout, one a line.")
     ] = False,
