@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pylsl
 
-from rtdecode import __version__
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
@@ -21,7 +18,8 @@ from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout, array_channels
 from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.recording.recorder import RecordedStream, Recorder
+from rtdecode.serve.recording.recorder import Recorder, contents_of, session_attrs
+from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
 
@@ -93,7 +91,8 @@ class StreamRecording:
             self._behavior.start()
         recorder = None
         try:
-            if not self._await_streams() or (taken := self._connector.take()) is None:
+            await_streams(self._connector, self._behavior, self.settings.timeout_s, self._check_stop)
+            if (taken := self._connector.take()) is None:
                 return
             buffers = RecordBuffers(self._n_channels, 0)
             self._ring = BinRing(self._n_channels, BIN_WIDTH_S)
@@ -107,6 +106,8 @@ class StreamRecording:
                     self._print_line(
                         f"NOT RECORDING: {error}" if error else "recording again, nothing is missing"
                     )
+        except Stop:
+            return
         finally:
             self._connector.stop()
             if self._behavior is not None:
@@ -135,60 +136,23 @@ class StreamRecording:
             )
         self._n_channels = recorded
 
-    def _await_streams(self) -> bool:
-        deadline = time.monotonic() + self.settings.timeout_s
-        waits = [("--stream", self.settings.stream, self._connector.ready)]
-        if self._behavior is not None:
-            waits.append(("--behavior", self._behavior.name, self._behavior.found))
-        for flag, name, ready in waits:
-            while not ready.wait(PULL_S):
-                if self.stopping:
-                    return False
-                failure = self._connector.failure or (self._behavior.failure if self._behavior else None)
-                if failure is not None:
-                    raise failure
-                if time.monotonic() > deadline:
-                    raise RtdecodeError(
-                        f"no stream of that name was found within {self.settings.timeout_s:g} s"
-                        + (f" ({self._connector.refusal})" if self._connector.refusal else ""),
-                        where=f"{flag} {name}",
-                        fix="start the acquisition, check the name, or wait longer with --timeout",
-                    )
-        return True
+    def _check_stop(self) -> None:
+        if self.stopping:
+            raise Stop
 
     def _start_recorder(self, buffers: RecordBuffers) -> Recorder:
-        started = datetime.now(UTC)
+        attrs = session_attrs(self.settings.output, "record", self.settings.stream)
         recorder = Recorder(
             self.settings.output,
-            n_channels=self._n_channels,
-            attrs={
-                "session_id": self.settings.output.stem,
-                "date": started.date().isoformat(),
-                "started": started.isoformat(timespec="seconds"),
-                "recorded_by": f"rtdecode {__version__} record",
-                "stream": self.settings.stream,
-            },
             buffers=buffers,
             behavior=self._behavior,
-            stream=lambda: self._recorded_stream(buffers),
+            contents=lambda: contents_of(
+                self._feed, buffers, self._behavior, n_channels=self._n_channels, attrs=attrs
+            ),
             overwrite=self.settings.overwrite,
         )
         recorder.start()
         return recorder
-
-    def _recorded_stream(self, buffers: RecordBuffers) -> RecordedStream | None:
-        feed = self._feed
-        if feed is None or (isinstance(feed, CountFeed) and buffers.samples.t0_s is None):
-            return None
-        stream = feed.inlet.stream
-        counts = isinstance(feed, CountFeed)
-        return RecordedStream(
-            layout=str(feed.layout),
-            source=f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})",
-            period_s=1.0 / stream.rate_hz if counts else None,
-            t0_s=buffers.samples.t0_s,
-            decoded=None,
-        )
 
     def _use(self, inlet: Inlet, layout: Layout, buffers: RecordBuffers) -> None:
         self._feed = make_feed(layout, inlet, self._ring, carry=True, counters=self.counters)

@@ -19,8 +19,6 @@ from rtdecode.errors import RtdecodeError
 
 LINE_EVERY_S = 15.0
 
-JSON_HELP = "Print one JSON document on stdout and nothing else there."
-
 
 def print_json(document: Any) -> None:
     """Print a JSON document on one line; NaN and infinity, which JSON lacks, become null."""
@@ -55,7 +53,10 @@ def split_names(text: str | None) -> tuple[str, ...] | None:
 
 
 def on_signal(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGINT and SIGTERM, so that the work ends in order."""
+    """Call `stop` on SIGINT and SIGTERM, so that the work ends in order.
+
+    It must take no lock, as `Event.set` does: what it interrupts may hold that lock, and wait for ever.
+    """
 
     def handler(number: int, frame: FrameType | None) -> None:
         stop()
@@ -64,22 +65,18 @@ def on_signal(stop: Callable[[], None]) -> None:
         signal.signal(number, handler)
 
 
-@contextmanager
-def whole_lines() -> Iterator[None]:
-    """Context of a print after `on_signal`: a signal waits until the line is written.
+def signalled() -> Callable[[], bool]:
+    """Hold back SIGINT and SIGTERM; returns a function of whether one has arrived.
 
-    A signal while a pipe is full would interrupt the write, and CPython 3.11 then drops the rest of a long
-    line.
+    Nothing is interrupted then: neither a wait that holds a lock, nor the write of a long line to a full
+    pipe, the rest of which CPython 3.11 drops.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    return lambda: bool(signal.sigpending())
 
 
 @contextmanager
-def needs_training_packages(what: str, command: str, extra: str = "train") -> Iterator[None]:
+def needs_packages(what: str, command: str, extra: str = "train") -> Iterator[None]:
     """Context of the imports of a command whose packages come with an extra.
 
     Args:

@@ -27,16 +27,8 @@ class AsyncControlClient:
 
         asyncio.run(hold_for_a_moment())
 
-    The same as `ControlClient`, with `await`. Several tasks may use one client at once. A request that is
-    cancelled may or may not have reached the daemon.
-
-    Args:
-        endpoint: the daemon's `--control`, tcp://host:port or ipc://path.
-        timeout_s: how long to wait for each reply.
-
-    Raises:
-        RtdecodeError: an invalid endpoint, or a time-out that is not above 0. Every request raises it too:
-            no answer in time, or the daemon refuses.
+    The same as `ControlClient`, arguments and errors included, with `await`. Several tasks may use one client
+    at once. A request that is cancelled may or may not have reached the daemon.
     """
 
     def __init__(self, endpoint: str = CONTROL_ENDPOINT, *, timeout_s: float = REPLY_TIMEOUT_S) -> None:

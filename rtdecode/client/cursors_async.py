@@ -26,16 +26,9 @@ class AsyncCursorClient(CursorFeed):
 
         asyncio.run(follow())
 
-    The same as `CursorClient`, with `async for` and `await`; `latest` is an ordinary call. A cancelled
-    `receive` loses no cursor. For one task; open one client in each. Needs an event loop
-    with `add_reader`: asyncio's own on Linux and macOS, or uvloop.
-
-    Args:
-        endpoint: the daemon's `--bind`, tcp://host:port or ipc://path.
-        stale_after_s: age from which a cursor is too old to be used; several bin widths. inf for never.
-
-    Raises:
-        RtdecodeError: an invalid endpoint, or a `stale_after_s` that is not above 0.
+    The same as `CursorClient`, arguments and errors included, with `async for` and `await`; `latest` is an
+    ordinary call. A cancelled `receive` loses no cursor. For one task; open one client in each. Needs an
+    event loop with `add_reader`: asyncio's own on Linux and macOS, or uvloop.
     """
 
     def __init__(self, endpoint: str = CURSOR_ENDPOINT, *, stale_after_s: float = 0.25) -> None:
@@ -66,17 +59,10 @@ class AsyncCursorClient(CursorFeed):
     async def receive(self, timeout_s: float) -> Cursor | None: ...
 
     async def receive(self, timeout_s: float | None = None) -> Cursor | None:
-        """The next cursor.
-
-        Args:
-            timeout_s: the longest wait; None for no limit, 0 for no wait.
-
-        Returns:
-            None when the time is up.
+        """The next cursor, as `CursorClient.receive`.
 
         Raises:
-            RtdecodeError: the client is closed, another task is waiting for it, or the time-out is
-                below 0.
+            RtdecodeError: as there, or another task is waiting for this client.
         """
         end_s = deadline_s(time.monotonic(), timeout_s)
         while (cursor := self._next()) is None:

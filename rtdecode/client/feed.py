@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import zmq
 
-from rtdecode.client.checks import cannot_connect, check_endpoint, check_seconds
+from rtdecode.client.checks import cannot_connect, check_seconds
 from rtdecode.client.frames import read_frames
 from rtdecode.client.status import Status
 from rtdecode.client.tracker import CursorTracker, Link
+from rtdecode.endpoints import check_connect
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import CURSOR_TOPIC, STATUS_TOPIC, Cursor
 
@@ -37,14 +38,7 @@ class CursorFeed:
     """A subscription to a daemon's cursors, read without waiting.
 
     Connects in the background for as long as it is open: the daemon may start later, end and restart. For
-    one thread.
-
-    Args:
-        endpoint: the daemon's `--bind`, tcp://host:port or ipc://path.
-        stale_after_s: age from which a cursor is too old to be used; several bin widths. inf for never.
-
-    Raises:
-        RtdecodeError: an invalid endpoint, or a `stale_after_s` that is not above 0.
+    one thread. Arguments and errors are those of `CursorClient`.
     """
 
     def __init__(self, endpoint: str, stale_after_s: float) -> None:
@@ -166,7 +160,7 @@ def subscribe(owner: object, endpoint: str, *topics: bytes) -> tuple[zmq.Socket[
     Raises:
         RtdecodeError: an invalid endpoint.
     """
-    check_endpoint(endpoint)
+    check_connect(endpoint)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.SUB)
     release = weakref.finalize(owner, _release, context, socket)

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rtdecode.console.history import Recent, under
-from rtdecode.console.text_rows import Part, Row
+from rtdecode.console.text_rows import Part, Row, body_width
 
 #: Counters of each column.
 GROUPS = {
@@ -106,6 +106,15 @@ def counter_table(status: dict[str, Any], recent: Recent, cell: Cell) -> list[Ro
         columns.append(column)
     blank = Part(" " * (cell.name + cell.total + cell.gain))
     return [Row(2, None, line, " " * cell.gap) for line in zip_longest(*columns, fillvalue=blank)]
+
+
+def counter_panel(status: dict[str, Any], recent: Recent, width: int, most: int) -> list[Row]:
+    """All counters in columns if these are at most `most` rows, else those that are not zero."""
+    cell = WIDE if width >= WIDE.table_width else NARROW
+    columns = counter_table(status, recent, cell)
+    if width >= cell.table_width and len(columns) <= most:
+        return columns
+    return counter_rows(status, recent, body_width(width))
 
 
 def counter_rows(status: dict[str, Any], recent: Recent, room: int) -> list[Row]:

@@ -5,23 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: Counters that a line lists if they are not zero.
-FAULTS = frozenset(
-    (
-        "lost",
-        "duplicates",
-        "out_of_order",
-        "out_of_range",
-        "renumbered",
-        "not_a_count",
-        "late_carried",
-        "late_dropped",
-        "future",
-        "nonfinite",
-        "reconnects",
-        "clock_jumps",
-        "catch_up",
-    )
+#: Counters that a line does not list: no faults, or shown by the state.
+UNLISTED = frozenset(
+    ("received", "spikes", "bins", "backlog_bins", "stale", "failsafe", "clipped", "discarded", "swaps")
 )
 
 #: Number of reports, one a second, between two lines while nothing changes.
@@ -68,4 +54,5 @@ def summary_line(state: str, status: dict[str, Any]) -> str:
         line += f"  published {latency['p50']:.2f} ms"
         line += f" (p99 {latency['p99']:.2f}) after bin end" if latency.get("p99") is not None else ""
     counters = status.get("counters") or {}
-    return line + "".join(f"  {name} {count}" for name, count in counters.items() if name in FAULTS and count)
+    faults = (f"  {name} {n}" for name, n in counters.items() if n and name not in UNLISTED)
+    return line + "".join(faults)

@@ -17,5 +17,8 @@ STYLES = {
         "ended": "bold reverse",
         "past": "yellow",
         "now": "bold red",
+        "accent": "bold cyan",
+        "trail": "dim cyan",
+        "target": "green",
     }.items()
 }

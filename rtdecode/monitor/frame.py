@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from rtdecode.console.counters import counter_style, groups_of
 from rtdecode.console.history import under
 from rtdecode.console.status_rows import STATES
@@ -91,13 +89,12 @@ def next_bin(state: MonitorState) -> int:
 
 
 def _latency(distribution: Distribution) -> dict[str, Any]:
-    figures = {"p50": distribution.p50, "p99": distribution.p99, "max": distribution.largest}
     return {
         "lowest_ms": LOWEST_MS,
         "decades": DECADES,
         "per_decade": PER_DECADE,
         "histogram": distribution.histogram.tolist(),
-    } | {name: None if np.isnan(ms) else round(ms, 3) for name, ms in figures.items()}
+    } | {name: None if ms is None else round(ms, 3) for name, ms in distribution.figures.items()}
 
 
 def _counters(state: MonitorState) -> list[dict[str, Any]]:

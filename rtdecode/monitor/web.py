@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -47,23 +46,6 @@ SEND_BUFFER_BYTES = 65536
 GONE = (WebSocketDisconnect, RuntimeError, KeyError)
 
 COMMANDS = ("pause", "resume", "reset", "stop", "swap")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WebSettings:
-    """Settings of the web monitor.
-
-    Attributes:
-        host: address to listen on, checked (`guard.check_host`).
-        port: 0 for a free one.
-        insecure: whether other machines may connect.
-        control: the daemon's control endpoint if pages may control it; None if they may not.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8765
-    insecure: bool = False
-    control: str | None = None
 
 
 class ControlRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -190,32 +172,44 @@ def _refused(error: str, status: int) -> Response:
     return JSONResponse({"ok": False, "error": error}, status)
 
 
-def serve_web(listener: Listener, settings: WebSettings, print_line: Callable[[str], None]) -> None:
+def serve_web(
+    listener: Listener,
+    guard: Guard,
+    host: str,
+    port: int,
+    control: str | None,
+    print_line: Callable[[str], None],
+) -> None:
     """Serve until SIGINT or SIGTERM.
+
+    Args:
+        listener: of the daemon.
+        guard: decides which requests are answered.
+        host: address to listen on, checked (`guard.check_host`).
+        port: 0 for a free one.
+        control: the daemon's control endpoint if pages may control it; None if they may not.
+        print_line: prints a line.
 
     Raises:
         RtdecodeError: the port is in use.
     """
-    bound = _bind(settings)
-    try:
-        asyncio.run(_serve(listener, settings, bound, print_line))
-    finally:
-        bound.close()
+    with _bound(host, port) as listening:
+        client = AsyncControlClient(control) if control else None
+        asyncio.run(_serve(listener, guard, client, listening, print_line))
 
 
-def _bind(settings: WebSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+def _bound(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
-        bound.bind((settings.host, settings.port))
+        bound.bind((host, port))
         # A reader of the printed address may connect at once.
         bound.listen(MAX_PAGES)
     except OSError as error:
         bound.close()
         raise RtdecodeError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})",
+            f"cannot listen on {host}:{port} ({error.strerror or error})",
             where="--port",
             fix="choose another port, or stop the monitor that uses it",
         ) from None
@@ -223,14 +217,16 @@ def _bind(settings: WebSettings) -> socket.socket:
 
 
 async def _serve(
-    listener: Listener, settings: WebSettings, bound: socket.socket, print_line: Callable[[str], None]
+    listener: Listener,
+    guard: Guard,
+    control: AsyncControlClient | None,
+    bound: socket.socket,
+    print_line: Callable[[str], None],
 ) -> None:
     state = MonitorState(listener.endpoint)
-    hub = Hub(state, {"control": settings.control is not None})
-    control = AsyncControlClient(settings.control) if settings.control else None
-    site = Site(hub, Guard(insecure=settings.insecure), control)
+    hub = Hub(state, {"control": control is not None})
     config = uvicorn.Config(
-        site.app(),
+        Site(hub, guard, control).app(),
         log_level="warning",
         access_log=False,
         lifespan="off",

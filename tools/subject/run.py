@@ -14,9 +14,9 @@ from typing import Any
 import pylsl
 
 from rtdecode import __version__
+from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import CURSOR_ENDPOINT
-from rtdecode.serve.settings import check_endpoint
 from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session
 from rtdecode.tools.ranges import check_range
@@ -79,7 +79,7 @@ class SubjectRunSettings:
                 fix="give each stream another name, or leave --markers and --behavior out",
             )
         if self.task_bind is not None:
-            check_endpoint("--task-bind", self.task_bind, insecure=False)
+            check_bind(self.task_bind, "--task-bind", insecure=False)
         if self.output is not None:
             check_writable(self.output, overwrite=self.overwrite)
 

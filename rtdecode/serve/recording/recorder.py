@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rtdecode import __version__
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.feed import CountFeed, Feed
 from rtdecode.serve.recording.buffers import DECODED_RING, EVENT_RING, SAMPLE_RING, RecordBuffers
 from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
@@ -23,22 +25,50 @@ FLUSH_EVERY_S = 0.25
 MAX_ROWS = 65_536
 
 
-@dataclass(frozen=True)
-class RecordedStream:
-    """Properties of the stream that the layout of the file depends on.
+def session_attrs(path: Path, command: str, stream: str) -> dict[str, str]:
+    """Root attributes of a session file that `command` starts now to record from the stream of that name."""
+    started = datetime.now(UTC)
+    return {
+        "session_id": path.stem,
+        "date": started.date().isoformat(),
+        "started": started.isoformat(timespec="seconds"),
+        "recorded_by": f"rtdecode {__version__} {command}",
+        "stream": stream,
+    }
 
-    Attributes:
-        layout: "events" or "counts".
-        source: text for the file's `source` attribute.
-        period_s, t0_s: of a counts stream; None for events.
+
+def contents_of(
+    feed: Feed | None,
+    buffers: RecordBuffers,
+    behavior: BehaviorReader | None,
+    *,
+    n_channels: int,
+    attrs: Mapping[str, str],
+    decoded: DecodedColumns | None = None,
+) -> Contents | None:
+    """The contents of a file that records a stream; None before it is attached and, of counts, has a sample.
+
+    Args:
+        feed: the attached stream.
+        buffers: that the loop fills.
+        behavior: a started reader, or None.
+        n_channels: of the array.
+        attrs: root attributes of the file, without the source.
         decoded: columns of /decoded, None for a recording without decoder.
     """
-
-    layout: str
-    source: str
-    period_s: float | None
-    t0_s: float | None
-    decoded: DecodedColumns | None
+    counts, t0_s = isinstance(feed, CountFeed), buffers.samples.t0_s
+    if feed is None or (counts and t0_s is None):
+        return None
+    stream = feed.inlet.stream
+    source = f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})"
+    return Contents(
+        n_channels=n_channels,
+        attrs={**attrs, "source": source},
+        behavior=(behavior.names, behavior.units) if behavior else None,
+        decoded=decoded,
+        counts=(1.0 / stream.rate_hz, t0_s or 0.0) if counts else None,
+        events=not counts,
+    )
 
 
 class Recorder:
@@ -46,11 +76,9 @@ class Recorder:
 
     Args:
         path: session file.
-        n_channels: of the array.
-        attrs: root attributes of the file.
         buffers: filled by the loop.
         behavior: a started reader, or None.
-        stream: returns the properties of the stream, None while they are unknown.
+        contents: returns the contents of the file, None while they are unknown.
         overwrite: whether to replace an existing file.
 
     Attributes:
@@ -62,16 +90,14 @@ class Recorder:
         self,
         path: Path,
         *,
-        n_channels: int,
-        attrs: Mapping[str, str],
         buffers: RecordBuffers,
         behavior: BehaviorReader | None,
-        stream: Callable[[], RecordedStream | None],
+        contents: Callable[[], Contents | None],
         overwrite: bool,
     ) -> None:
         self.path, self.error, self.rows = path, "", 0
-        self._n_channels, self._attrs, self._overwrite = n_channels, dict(attrs), overwrite
-        self._buffers, self._behavior, self._stream = buffers, behavior, stream
+        self._buffers, self._behavior = buffers, behavior
+        self._contents, self._overwrite = contents, overwrite
         self._writer: SessionWriter | None = None
         self._next_sample_row = 0
         self._stop = threading.Event()
@@ -118,28 +144,16 @@ class Recorder:
     def _pass(self) -> None:
         writer = self._writer
         if writer is None:
-            stream = self._stream()
-            if stream is None:
+            contents = self._contents()
+            if contents is None:
                 return
-            self._writer = writer = self._lay_out(stream)
+            self._writer = writer = SessionWriter(self.path, contents, overwrite=self._overwrite)
         self._write_events(writer)
         self._write_samples(writer)
         self._write_behavior(writer)
         self._write_decoded(writer)
         self._write_log(writer)
         writer.flush()
-
-    def _lay_out(self, stream: RecordedStream) -> SessionWriter:
-        behavior = self._behavior
-        contents = Contents(
-            n_channels=self._n_channels,
-            attrs=self._attrs | {"source": stream.source},
-            behavior=(behavior.names, behavior.units) if behavior else None,
-            decoded=stream.decoded,
-            counts=None if stream.period_s is None else (stream.period_s, stream.t0_s or 0.0),
-            events=stream.layout != "counts",
-        )
-        return SessionWriter(self.path, contents, overwrite=self._overwrite)
 
     def _write_events(self, writer: SessionWriter) -> None:
         ring = self._buffers.events
@@ -170,7 +184,7 @@ class Recorder:
         """Write zeros for an outage: rows of /counts follow the clock. /log has an entry."""
         while self._next_sample_row < first:
             n = min(first - self._next_sample_row, 4096)
-            writer.append_counts(np.zeros((n, self._n_channels), np.uint8))
+            writer.append_counts(np.zeros((n, self._buffers.samples.counts.shape[1]), np.uint8))
             self._next_sample_row += n
 
     def _write_behavior(self, writer: SessionWriter) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from daemon import READY_S, Served
+from daemon import replay
 
 from rtdecode.client import AsyncControlClient, AsyncCursorClient, ControlClient, Cursor, CursorClient, Link
 from rtdecode.errors import RtdecodeError
@@ -18,18 +18,6 @@ from rtdecode.tools.loopback import LoopbackRig
 
 N_CURSORS = 150
 LONG_S = 60.0
-
-
-def replay(rig: LoopbackRig, session: Path, stream: str) -> None:
-    """Endless spikes."""
-    rig.start("replay", ["replay", str(session), "--stream", stream, "--loop"])
-
-
-def restart(rig: LoopbackRig, served: Served, stream: str, model: Path) -> None:
-    """Another daemon on the endpoints of one that was killed."""
-    arguments = ["serve", "--stream", stream, "--model", str(model), "--timeout", str(READY_S)]
-    rig.start("again", [*arguments, "--bind", served.cursor, "--control", served.control])
-    rig.await_line("again", "cursor on", READY_S)
 
 
 def until(client: CursorClient, condition: Callable[[], bool]) -> None:
@@ -71,7 +59,7 @@ def test_the_client_returns_the_published_values(
     simulated_model: Path,
     follow: Callable[[str], list[Cursor]],
 ) -> None:
-    replay(rig, simulated_session, stream)
+    replay(rig, simulated_session, stream, "--loop")
     served = serve(simulated_model)
     served.subscriber.until(lambda m: m["flags"] == 0)
     cursors = follow(served.cursor)
@@ -86,7 +74,7 @@ def test_the_client_returns_the_published_values(
 def test_the_life_of_a_link(
     rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
-    replay(rig, simulated_session, stream)
+    replay(rig, simulated_session, stream, "--loop")
     served = serve(simulated_model)
     control = ControlClient(served.control)
     with CursorClient(served.cursor) as client:
@@ -106,7 +94,7 @@ def test_the_life_of_a_link(
         assert control.reset() > first_held
         rig.kill("replay")
         until(client, lambda: client.link is Link.HELD and client.status.state == "reconnecting")
-        replay(rig, simulated_session, stream)
+        replay(rig, simulated_session, stream, "--loop")
         until(client, lambda: client.link is Link.LIVE)
         assert (client.restarts, client.malformed) == (0, 0)
 
@@ -115,7 +103,7 @@ def test_the_life_of_a_link(
         assert client.stale
         with pytest.raises(RtdecodeError, match=r"did not answer status within 0\.2 s"):
             ControlClient(served.control, timeout_s=0.2).status()
-        restart(rig, served, stream, simulated_model)
+        served.restart()
         until(client, lambda: client.link is Link.LIVE)
         assert (client.restarts, client.malformed) == (1, 0)
         assert control.stop() > 0
@@ -124,7 +112,7 @@ def test_the_life_of_a_link(
 def test_the_life_of_a_link_in_asyncio(
     rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
-    replay(rig, simulated_session, stream)
+    replay(rig, simulated_session, stream, "--loop")
     served = serve(simulated_model)
 
     async def live() -> None:
@@ -143,7 +131,7 @@ def test_the_life_of_a_link_in_asyncio(
             rig.kill(served.name)
             while await client.receive(0.1) is not None or client.link is not Link.LOST:
                 continue
-            await asyncio.to_thread(restart, rig, served, stream, simulated_model)
+            await asyncio.to_thread(served.restart)
             while client.link is not Link.LIVE:
                 await client.receive()
             assert (client.restarts, client.malformed) == (1, 0)

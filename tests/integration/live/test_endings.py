@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from daemon import replay
 
 from rtdecode.session.read import read_session
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
@@ -41,7 +42,7 @@ def test_a_signal_ends_it_with_status_0_and_a_complete_file(
     number: signal.Signals,
 ) -> None:
     recording = rig.folder / "live.h5"
-    rig.start("replay", ["replay", str(simulated_session), "--stream", stream, "--wait", "30"])
+    replay(rig, simulated_session, stream, "--wait", "30")
     served = serve(simulated_model, "--record", str(recording))
     served.subscriber.until(lambda m: m["bin"] > 50)
     served.process.send_signal(number)
@@ -82,7 +83,7 @@ def test_a_signal_while_kernels_are_compiled_ends_it_with_status_0(
 def test_a_recording_of_a_killed_daemon_lacks_at_most_the_last_second(
     rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
-    rig.start("replay", ["replay", str(simulated_session), "--stream", stream, "--loop"])
+    replay(rig, simulated_session, stream, "--loop")
     rng = random.Random(7)
     for kill in range(N_KILLS):
         recording = rig.folder / f"live{kill}.h5"

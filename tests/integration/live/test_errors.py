@@ -7,11 +7,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from daemon import replay
 
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.session.read import read_session
@@ -146,43 +146,38 @@ def test_the_current_model_of_a_stream_needs_no_flag(
     again.end("serve")
 
 
-def test_a_missing_stream_is_an_error(rig: LoopbackRig, simulated_model: Path, stream: str) -> None:
-    arguments = ["serve", "--stream", stream, "--model", str(simulated_model), "--timeout", "1"]
-    arguments += ["--bind", free_endpoint(), "--control", free_endpoint()]
-    process = rig.start("serve", arguments)
+def refused_stream(rig: LoopbackRig, stream: str, model: Path, *options: str) -> str:
+    """The last line of a `serve` that ends because of its stream."""
+    given = ["serve", "--stream", stream, "--model", str(model), "--bind", free_endpoint()]
+    process = rig.start("serve", [*given, "--control", free_endpoint(), *options])
     assert process.wait(60) == 1
-    error = rig.stderr("serve").splitlines()[-1]
+    assert "Traceback" not in rig.stderr("serve")
+    return rig.stderr("serve").splitlines()[-1]
+
+
+def test_a_missing_stream_is_an_error(rig: LoopbackRig, simulated_model: Path, stream: str) -> None:
+    error = refused_stream(rig, stream, simulated_model, "--timeout", "1")
     assert stream in error
     assert "--timeout" in error
-    assert "Traceback" not in rig.stderr("serve")
 
 
-@pytest.mark.parametrize(("layout", "numbers"), [("events", ("16", "17")), ("counts", ("16", "17"))])
+@pytest.mark.parametrize("layout", ["events", "counts"])
 def test_a_stream_of_another_array_is_refused_with_both_numbers(
-    rig: LoopbackRig, stream: str, simulated_session: Path, simulated_model: Path, layout: str, numbers: Any
+    rig: LoopbackRig, stream: str, simulated_session: Path, simulated_model: Path, layout: str
 ) -> None:
-    session = read_session(simulated_session)
     wider = rig.folder / "wider.h5"
-    write_session(wider, replace(session, n_channels=17))
-    rig.start("replay", ["replay", str(wider), "--stream", stream, "--layout", layout])
-    arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
-    process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
-    assert process.wait(60) == 1
-    error = rig.stderr("serve").splitlines()[-1]
-    assert all(number in error for number in numbers)
+    write_session(wider, replace(read_session(simulated_session), n_channels=17))
+    replay(rig, wider, stream, "--layout", layout)
+    error = refused_stream(rig, stream, simulated_model)
+    assert "16" in error
+    assert "17" in error
 
 
 def test_counts_coarser_than_the_models_bins_are_refused_with_both_numbers(
     rig: LoopbackRig, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
-    rig.start(
-        "replay",
-        ["replay", str(simulated_session), "--stream", stream, "--layout", "counts", "--period", "25"],
-    )
-    arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
-    process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
-    assert process.wait(60) == 1
-    error = rig.stderr("serve").splitlines()[-1]
+    replay(rig, simulated_session, stream, "--layout", "counts", "--period", "25")
+    error = refused_stream(rig, stream, simulated_model)
     assert "25 ms" in error
     assert "20 ms" in error
 

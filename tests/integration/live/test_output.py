@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from daemon import assert_once_in_order
+from daemon import assert_once_in_order, command, replay
 from numpy.typing import NDArray
 
 from rtdecode.session.read import read_session
@@ -67,7 +66,7 @@ def served_with_output(
         assert recorder.stderr is not None
         while "open" not in recorder.stderr.readline():
             assert recorder.poll() is None
-    rig.start("replay", ["replay", str(simulated_session), "--stream", stream, "--wait", "30"])
+    replay(rig, simulated_session, stream, "--wait", "30")
     until = served.subscriber.until
     until(lambda m: m["bin"] > 150)
     assert served.request(cmd="pause")["ok"]
@@ -138,14 +137,8 @@ def test_the_cursor_is_published_recorded_sent_over_lsl_and_decoded_again(
     np.testing.assert_array_equal(live.out.values[-len(out) :], out.astype(np.float32))
     assert live.out.names == ("right", "down", "across")
     again = rig.folder / "again.h5"
-    arguments = ["decode", rig.folder / "live.h5", "--model", simulated_model, "--output", again, "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "rtdecode.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout)["bins"] == len(live.bin)
+    done = command("decode", rig.folder / "live.h5", "--model", simulated_model, "--output", again)
+    assert done["bins"] == len(live.bin)
     with h5py.File(again) as file:
         assert file["decoded/out"][:].tobytes() == live.out.values.tobytes()
         assert file["decoded/values"][:].tobytes() == live.values.tobytes()
@@ -155,7 +148,7 @@ def test_without_an_output_stage_there_is_no_out(
     rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
     served = serve(simulated_model)
-    rig.start("replay", ["replay", str(simulated_session), "--stream", stream, "--wait", "30"])
+    replay(rig, simulated_session, stream, "--wait", "30")
     served.subscriber.until(lambda m: m["bin"] > 20)
     status = served.request(cmd="status")
     served.end()

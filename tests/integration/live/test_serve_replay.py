@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from daemon import assert_once_in_order
+from daemon import assert_once_in_order, command, replay
 
 from rtdecode.session.bins import events_of
 from rtdecode.session.read import read_session
@@ -20,27 +17,17 @@ from rtdecode.tools.loopback import LoopbackRig
 STALE, CATCH_UP, GAP, FAILSAFE, PAUSED = 1, 2, 4, 16, 32
 
 
-def command(*arguments: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "rtdecode.cli", *arguments, "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 @pytest.fixture(scope="module")
 def offline_r2(indy_piece: Path, indy_model: Path) -> list[float]:
     """How well the model decodes the piece itself."""
-    found: list[float] = command("decode", str(indy_piece), "--model", str(indy_model))["r2"]
+    found: list[float] = command("decode", indy_piece, "--model", indy_model)["r2"]
     return found
 
 
-def replay(rig: LoopbackRig, session: Path, stream: str, layout: str, name: str = "replay") -> None:
-    arguments = ["replay", str(session), "--stream", stream, "--behavior", f"{stream}-hand"]
-    rig.start(name, [*arguments, "--layout", layout, "--wait", "30"])
+def play(rig: LoopbackRig, session: Path, stream: str, layout: str, name: str = "replay") -> None:
+    """Replay with behaviour once somebody listens."""
+    options = ["--behavior", f"{stream}-hand", "--layout", layout, "--wait", "30"]
+    replay(rig, session, stream, *options, name=name)
 
 
 @pytest.mark.sessions
@@ -67,10 +54,10 @@ def test_replayed_session_is_decoded_live_as_offline(
 ) -> None:
     recording = rig.folder / "live.h5"
     if first == "replay":
-        replay(rig, indy_piece, stream, layout)
+        play(rig, indy_piece, stream, layout)
     served = serve(indy_model, "--record", str(recording), "--behavior", f"{stream}-hand")
     if first == "serve":
-        replay(rig, indy_piece, stream, layout)
+        play(rig, indy_piece, stream, layout)
     served.subscriber.until(lambda m: m["flags"] & FAILSAFE)
     served.end()
 
@@ -95,7 +82,7 @@ def test_replayed_session_is_decoded_live_as_offline(
         assert session.counts is not None
         assert int(session.counts.values.sum()) == len(events.time)
     # Unflagged values are as good as offline; bins lie at another phase, and the piece is short.
-    live = command("decode", str(recording), "--model", str(indy_model))
+    live = command("decode", recording, "--model", indy_model)
     assert live["scored_bins"] > 450
     np.testing.assert_allclose(live["r2"], offline_r2, atol=0.1)
 
@@ -121,7 +108,7 @@ def test_recording_decodes_to_the_published_bits_through_pause_reset_and_outage(
 ) -> None:
     model = request.getfixturevalue(model_of)
     recording = rig.folder / "live.h5"
-    replay(rig, indy_piece, stream, layout, "before")
+    play(rig, indy_piece, stream, layout, "before")
     served = serve(model, "--record", str(recording), "--behavior", f"{stream}-hand")
     until = served.subscriber.until
     start = until(lambda m: True)["bin"]
@@ -136,7 +123,7 @@ def test_recording_decodes_to_the_published_bits_through_pause_reset_and_outage(
     until(lambda m: m["flags"] & FAILSAFE)
     outage = until(lambda m: m["flags"] & FAILSAFE)
     assert served.request(cmd="status")["state"] == "reconnecting"
-    replay(rig, indy_piece, stream, layout, "after")
+    play(rig, indy_piece, stream, layout, "after")
     back = until(lambda m: m["flags"] & GAP)
     until(lambda m: m["bin"] > back["bin"] + 60)
     served.end()
@@ -154,7 +141,7 @@ def test_recording_decodes_to_the_published_bits_through_pause_reset_and_outage(
     assert kinds[:6] == ["reset", "pause", "resume", "reset", "outage", "gap"]
 
     again = rig.folder / "again.h5"
-    command("decode", str(recording), "--model", str(model), "--output", str(again))
+    command("decode", recording, "--model", model, "--output", again)
     with h5py.File(recording) as live, h5py.File(again) as offline:
         live_values, offline_values = live["decoded/values"][:], offline["decoded/values"][:]
         assert live_values.view(np.uint32).tolist() == offline_values.view(np.uint32).tolist()
@@ -164,7 +151,7 @@ def test_recording_decodes_to_the_published_bits_through_pause_reset_and_outage(
 @pytest.mark.sessions
 def test_record_writes_a_session_that_can_be_fitted(rig: LoopbackRig, stream: str, indy_piece: Path) -> None:
     recording = rig.folder / "recorded.h5"
-    replay(rig, indy_piece, stream, "events")
+    play(rig, indy_piece, stream, "events")
     arguments = ["record", "--stream", stream, "--behavior", f"{stream}-hand", "--output", str(recording)]
     rig.start("record", arguments)
     rig.await_line("record", "waiting for it", 60)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from daemon import assert_once_in_order
+from daemon import assert_once_in_order, command, replay
+from decoding import artifact_of
 
-from rtdecode.artifact import ModelArtifact, Output, read_artifact, write_artifact
+from rtdecode.artifact import read_artifact, write_artifact
+from rtdecode.session.layout import Decoded
 from rtdecode.session.read import read_session
 from rtdecode.tools.loopback import LoopbackRig
 
@@ -33,37 +32,21 @@ def shifted(path: Path, model: Path, by_mm: float) -> Path:
 
 
 def another_array(path: Path) -> Path:
-    outputs = (Output("x", "mm", 0.0, 1.0, "position"),)
-    write_artifact(
-        path,
-        ModelArtifact(
-            kind="wiener",
-            causal=True,
-            bin_width_s=0.02,
-            n_channels=7,
-            channel_mask=(True,) * 7,
-            outputs=outputs,
-            count_max=20,
-            run={"weight": np.zeros((7, 2, 1), np.float32), "bias": np.zeros(1)},
-        ),
-    )
+    run = {"weight": np.zeros((7, 2, 3), np.float32), "bias": np.zeros(3)}
+    write_artifact(path, artifact_of("wiener", n_channels=7, run=run))
     return path
 
 
-def command(*arguments: str) -> Any:
-    ended = subprocess.run(
-        [sys.executable, "-m", "rtdecode.cli", *arguments, "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
-
-
-def decoded_again(recording: Path, output: Path, *models: Path) -> Any:
-    named = [argument for model in models for argument in ("--model", str(model))]
-    return command("decode", str(recording), *named, "--output", str(output))
+def assert_decodes_again(live: Decoded, recording: Path, *models: Path) -> None:
+    """The recording gives the published bits again, whichever of its models are named."""
+    path = recording.with_name("again.h5")
+    named = [argument for model in models for argument in ("--model", model)]
+    assert command("decode", recording, *named, "--output", path)["models"] == list(live.models)
+    again = read_session(path).decoded
+    assert again is not None
+    np.testing.assert_array_equal(again.values.view(np.uint32), live.values.view(np.uint32))
+    np.testing.assert_array_equal(again.model, live.model)
+    np.testing.assert_array_equal(again.flags, live.flags)
 
 
 @pytest.mark.sessions
@@ -84,7 +67,7 @@ def test_swaps_and_refused_swaps_lose_nothing_and_decode_to_the_same_bits(
     gone = rig.folder / "gone.safetensors"
     seven = another_array(rig.folder / "seven.safetensors")
     recording = rig.folder / "live.h5"
-    rig.start("replay", ["replay", str(indy_piece), "--stream", stream, "--wait", "30", "--loop"])
+    replay(rig, indy_piece, stream, "--wait", "30", "--loop")
     served = serve(first, "--record", str(recording))
     start = served.subscriber.until(lambda m: True)["bin"]
     at: list[int] = []
@@ -121,23 +104,11 @@ def test_swaps_and_refused_swaps_lose_nothing_and_decode_to_the_same_bits(
     published = np.array([m["value"] for m in messages], np.float32)
     np.testing.assert_array_equal(published, live.values[-len(messages) :])
 
-    again_path = rig.folder / "again.h5"
-    assert decoded_again(recording, again_path, first)["models"] == ids
-    again = read_session(again_path).decoded
-    assert again is not None
-    np.testing.assert_array_equal(again.values.view(np.uint32), live.values.view(np.uint32))
-    np.testing.assert_array_equal(again.model, live.model)
-    np.testing.assert_array_equal(again.flags, live.flags)
-    decoded_again(recording, again_path)
-    again = read_session(again_path).decoded
-    assert again is not None
-    np.testing.assert_array_equal(again.values.view(np.uint32), live.values.view(np.uint32))
+    assert_decodes_again(live, recording, first)
+    assert_decodes_again(live, recording)
     # Files that have moved are named, in any order.
     moved = [shutil.move(path, rig.folder / f"moved{i}.safetensors") for i, path in enumerate(models)]
-    decoded_again(recording, again_path, *moved, first)
-    again = read_session(again_path).decoded
-    assert again is not None
-    np.testing.assert_array_equal(again.values.view(np.uint32), live.values.view(np.uint32))
+    assert_decodes_again(live, recording, *moved, first)
 
 
 @pytest.mark.sessions
@@ -148,10 +119,10 @@ def test_the_command_and_a_watched_folder_swap_too(
     folder.mkdir()
     today = shifted(tmp_path / "today.safetensors", indy_model, 5.0)
     later = shifted(tmp_path / "later.safetensors", indy_model, 9.0)
-    rig.start("replay", ["replay", str(indy_piece), "--stream", stream, "--wait", "30", "--loop"])
+    replay(rig, indy_piece, stream, "--wait", "30", "--loop")
     served = serve(indy_model, "--watch", str(folder))
     served.subscriber.until(lambda m: m["bin"] > 10)
-    swap = command("swap", str(today), "--control", served.control)
+    swap = command("swap", today, "--control", served.control)
     message = served.subscriber.until(lambda m: m["flags"] & SWAPPED)
     assert swap == {"path": str(today), "bin": message["bin"], "model": read_artifact(today).model_id}
     assert message["model"] == swap["model"]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import itertools
 import json
-import os
-import pty
 import re
-import select
 import subprocess
 import sys
 import time
@@ -21,14 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from monitored import A_TASK, STATUS_MAP, after, counts, cursor, packed_spikes
 from rich.cells import cell_len
-from rich.console import Console
+from terminal import on_a_terminal
 
 from rtdecode.client import Link
 from rtdecode.messages import Flag
 from rtdecode.monitor.dots import bar_lines, dot_lines, pooled
 from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState
-from rtdecode.monitor.terminal import Lines, Picture
+from rtdecode.monitor.terminal import Lines
 from rtdecode.testing.fake_daemon import FakePublisher
 
 pytestmark = pytest.mark.realtime
@@ -37,16 +34,8 @@ SIZES = [(80, 24), (200, 60)]
 
 
 def texts(state: MonitorState, now_s: float, width: int, height: int, *, unicode: bool = True) -> list[str]:
-    lines = screen(state, now_s, width, height, unicode=unicode)
+    lines = screen(state, now_s, width, height, unicode)
     return ["".join(part.text for part in line) for line in lines]
-
-
-def drawn(state: MonitorState, now_s: float, width: int, height: int) -> str:
-    """The picture drawn by rich, without colours."""
-    console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
-    console.print(Picture(state, now_s))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 STATES: dict[str, tuple[MonitorState, float]] = {
@@ -111,15 +100,15 @@ def test_cursor_and_target_are_at_their_positions() -> None:
         lines = texts(state, now_s, 200, 60)
         row = next(i for i, line in enumerate(lines) if "●" in line)
         assert there(row, lines[row].index("●"))
-    styles = [part.style for line in screen(*STATES["running"], 200, 60) for part in line]
+    styles = [part.style for line in screen(*STATES["running"], 200, 60, True) for part in line]
     assert "target" in styles
-    assert "target" not in [part.style for line in screen(*after(3.0), 200, 60) for part in line]
+    assert "target" not in [part.style for line in screen(*after(3.0), 200, 60, True) for part in line]
 
 
 def test_a_lost_daemon_is_on_the_first_line_and_the_rest_is_dim() -> None:
     state, now_s = after(3.0)
     state.update_link(Link.LOST, age_s=7.0, restarts=0)
-    lines = screen(state, now_s + 7.0, 80, 24)
+    lines = screen(state, now_s + 7.0, 80, 24, True)
     assert "".join(part.text for part in lines[0]).startswith(" NO DAEMON   daemon lost: silent for 7 s")
     assert {part.style for line in lines[1:] for part in line if part.text.strip()} == {"zero"}
 
@@ -164,10 +153,6 @@ def test_pooled_values_keep_the_largest() -> None:
     assert pooled(np.zeros(0), 3).tolist() == [0.0, 0.0, 0.0]
 
 
-def test_rich_draws_the_lines() -> None:
-    assert drawn(*STATES["running"], 80, 24).splitlines()[3].startswith("┌─ x ")
-
-
 def test_without_a_terminal_lines_report_changes() -> None:
     printed: list[str] = []
     lines = Lines(printed.append)
@@ -191,29 +176,23 @@ def monitor(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True, **options)
 
 
-def test_the_terminal_is_restored_after_drawing(tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+def test_the_terminal_is_restored_after_drawing() -> None:
+    bins = itertools.count()
     with FakePublisher() as publisher:
-        process = monitor("--cursor", publisher.endpoint, stdout=theirs, stderr=theirs, env=environment)
-        os.close(theirs)
-        seen, deadline, stopped, seq = "", time.monotonic() + 30, False, 0
-        while time.monotonic() < deadline:
+
+        def publish() -> None:
+            seq = next(bins)
             publisher.status()
             publisher.cursor(seq)
             publisher.spikes(packed_spikes(seq, counts(seq, 1).rows))
-            seq += 1
-            if select.select([ours], [], [], 0.02)[0]:
-                try:
-                    seen += os.read(ours, 65536).decode("utf-8", "replace")
-                except OSError:
-                    break
-            if not stopped and "spikes of 96" in seen and "RUNNING" in seen and "●" in seen:
-                process.terminate()
-                stopped = True
-        os.close(ours)
-        assert process.wait(10) == 0
-    assert stopped, seen[-2000:]
+
+        seen, code = on_a_terminal(
+            [sys.executable, "-m", "rtdecode.cli", "monitor", "--cursor", publisher.endpoint],
+            lambda text: all(each in text for each in ("spikes of 96", "RUNNING", "●")),
+            lambda process, _: process.terminate(),
+            publish,
+        )
+    assert code == 0
     assert "\x1b[?1049h" in seen
     assert re.search(r"\x1b\[\?1049l.*\x1b\[\?25h|\x1b\[\?25h.*\x1b\[\?1049l", seen[-200:], re.DOTALL)
 
@@ -263,7 +242,7 @@ def test_an_invalid_cursor_endpoint_is_named() -> None:
     done = monitor("--cursor", "here", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, error = done.communicate(timeout=30)
     assert done.returncode == 1
-    assert error.startswith("rtdecode: 'here': is not an endpoint")
+    assert error.startswith("rtdecode: 'here' is not an endpoint")
 
 
 def test_the_endpoint_of_rig_toml_is_used(tmp_path: Path) -> None:
