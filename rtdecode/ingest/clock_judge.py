@@ -64,7 +64,7 @@ class Verdict:
     """On the stamps of one pull.
 
     Attributes:
-        trusted: False before the first possible stamp, and while the clock is in doubt.
+        trusted: False while the clock is in doubt.
         shift_s: seconds by which the stamps of this pull and of later ones were moved.
         jumped: the shift ended a doubt: bins must be anchored again. False where it follows a drift.
     """
@@ -106,9 +106,18 @@ class ClockJudge:
     def restart(self, now: float) -> None:
         """Forget what was observed: our clock, the connection or the correction has changed."""
         self._emptied_s = now
-        self._seen = False
         self._doubt = 0.0
         self._forget_ages(now)
+
+    def correct(self, now: float) -> None:
+        """Judge from the start: the correction of the source's clock was measured again."""
+        self.offset_s = 0.0
+        self.restart(now)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the clock is beyond doubt."""
+        return math.isnan(self._doubted_since_s)
 
     def _forget_ages(self, now: float) -> None:
         self._doubted_since_s = math.nan
@@ -141,13 +150,11 @@ class ClockJudge:
             doubt = self._weigh(time, n, now)
         self._doubt = doubt
         self.impossible += self._of_pull
-        self._seen = self._seen or bool(self.possible[:n].any())
         if emptied:
             self._emptied_s = now
-        trusted = self._seen and math.isnan(self._doubted_since_s)
         if shift_s:
-            return Verdict(trusted, shift_s, bool(jump_s))
-        return TRUSTED if trusted else DOUBTED
+            return Verdict(self.trusted, shift_s, bool(jump_s))
+        return TRUSTED if self.trusted else DOUBTED
 
     def _weigh(self, time: F8, n: int, now: float) -> float:
         settings = self._settings

@@ -1,9 +1,9 @@
 """A spike stream as the loop uses it: pull, check, bin; one class for single spikes, one for counts.
 
-A feed owns its inlet, its sequence numbers and the edges of its bins. The loop pulls, then adds what was
-pulled to the ring in as many pieces as the ring takes:
+A feed owns its sequence numbers and the edges of its bins. It reads what was pulled into its inlet's arrays, and
+adds it to the ring in as many pieces as the ring takes:
 
-    n = feed.pull(timeout_s)
+    feed.read(n, possible)
     at = 0
     while at < n:
         at = feed.add(at, n, now)
@@ -34,6 +34,7 @@ Binning = EventBinning | CountBinning
 
 I8 = npt.NDArray[np.int64]
 I4 = npt.NDArray[np.int32]
+U1 = npt.NDArray[np.uint8]
 
 #: Jitter that a counts stream is allowed before its own is measured: the first stamp has an error
 #: too, so with ±0.3 p of jitter the second may be 0.6 p off. Four times this is 0.75 p.
@@ -75,16 +76,14 @@ class EventFeed:
         )
         self.unit: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
 
-    def pull(self, timeout_s: float) -> int:
-        """Take what has arrived (see `Inlet.pull`) and check it."""
-        n = self.inlet.pull(timeout_s)
-        if n:
-            self._rows.read(self.inlet.samples, n, self.columns, self.unit)
-        return n
+    def read(self, n: int, possible: U1) -> None:
+        """Check the `n` events of the last pull; those whose stamps are not `possible` (u1) are left out."""
+        self._rows.read(self.inlet.samples, n, self.columns, self.unit)
+        self.columns.accepted[:n] &= possible[:n]
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
         """Stamp of the oldest accepted event pulled that is in [earliest, latest], or None."""
-        time = self.inlet.time[:n]
+        time = self.columns.time[:n]
         good = time[(self.columns.accepted[:n] != 0) & (time >= earliest) & (time <= latest)]
         return float(good.min()) if len(good) else None
 
@@ -93,7 +92,7 @@ class EventFeed:
         self.binning = EventBinning(self.ring, origin_s, not_before_s=origin_s, carry=self._carry)
         return self.binning
 
-    def resume(self, before: Binning, n: int) -> bool:
+    def resume(self, before: Binning, n: int) -> Binning | None:
         """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
         b = self.ring.open_bin
         end_s = before.bin_end_s(b)
@@ -103,7 +102,7 @@ class EventFeed:
             not_before_s=end_s,
             carry=self._carry,
         )
-        return True
+        return self.binning
 
     def add(self, first: int, n: int, now: float) -> int:
         """Bin events `first … n-1` of the last pull; returns as `EventBinning.add`."""
@@ -134,34 +133,42 @@ class CountFeed:
         self._grid = np.zeros(2)
         self._state: I8 = np.array([-1, 0, 0], np.int64)
 
-    def pull(self, timeout_s: float) -> int:
-        """Take what has arrived (see `Inlet.pull`), check and number it."""
-        n = self.inlet.pull(timeout_s)
-        if n:
-            rows = self.inlet.samples
-            if rows.dtype != np.int32:
-                rows = self._as_int32(rows[:n])
-            if not self._state[sequence.STARTED]:
-                self._grid[sequence.GRID] = self.inlet.time[0] - self.period_s
-                self._grid[sequence.JITTER] = START_JITTER_PERIODS * self.period_s
-                self._state[sequence.STARTED] = 1
-            columns = self.columns
-            sequence.check_counts(
-                rows,
-                n,
-                self.inlet.time,
-                self.period_s,
-                self._grid,
-                self._state,
-                columns.counts,
-                columns.number,
-                columns.accepted,
-                columns.lost_before,
-                self._counters,
-            )
-            if self.binning is not None:
-                self.binning.origin_s = float(self._grid[sequence.GRID])
-        return n
+    def read(self, n: int, possible: U1) -> None:
+        """Check and number the `n` samples of the last pull.
+
+        Args:
+            n: number of samples.
+            possible: u1[>=n]; a sample whose stamp is not possible is numbered by its order, and left out.
+        """
+        rows, columns = self.inlet.samples, self.columns
+        if rows.dtype != np.int32:
+            rows = self._as_int32(rows[:n])
+        if not self._state[sequence.STARTED]:
+            usable = np.flatnonzero(possible[:n])
+            if not len(usable):
+                columns.accepted[:n] = 0
+                self._counters[sequence.RECEIVED] += n
+                return
+            first = int(usable[0])
+            self._grid[sequence.GRID] = columns.time[first] - (first + 1) * self.period_s
+            self._grid[sequence.JITTER] = START_JITTER_PERIODS * self.period_s
+            self._state[sequence.STARTED] = 1
+        sequence.check_counts(
+            rows,
+            n,
+            columns.time,
+            possible,
+            self.period_s,
+            self._grid,
+            self._state,
+            columns.counts,
+            columns.number,
+            columns.accepted,
+            columns.lost_before,
+            self._counters,
+        )
+        if self.binning is not None:
+            self.binning.origin_s = float(self._grid[sequence.GRID])
 
     def _as_int32(self, rows: npt.NDArray[np.generic]) -> I4:
         out = self._rows[: len(rows)]
@@ -175,8 +182,9 @@ class CountFeed:
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
         """Start of the first sample's interval, among stamps in [earliest, latest]; or None."""
-        time = self.inlet.time[:n]
-        usable = time[(time - self.period_s >= earliest) & (time <= latest + FUTURE_TOLERANCE_S)]
+        time = self.columns.time[:n]
+        known = self.columns.accepted[:n] != 0
+        usable = time[known & (time - self.period_s >= earliest) & (time <= latest + FUTURE_TOLERANCE_S)]
         return float(usable[0]) - self.period_s if len(usable) else None
 
     def anchor(self, origin_s: float, n: int) -> CountBinning:
@@ -184,26 +192,26 @@ class CountFeed:
 
         Half a sample of slack: edges follow the stamps, not our clock, and stamps jitter.
         """
-        begins = self.inlet.time[:n] - self.period_s >= origin_s - 0.5 * self.period_s
+        begins = self.columns.time[:n] - self.period_s >= origin_s - 0.5 * self.period_s
+        begins &= self.columns.accepted[:n] != 0
         return self._start(int(self.columns.number[np.argmax(begins)]), 0, n)
 
-    def resume(self, before: Binning, n: int) -> bool:
+    def resume(self, before: Binning, n: int) -> Binning | None:
         """Continue after an outage: the sample after the last one pulled opens the next bin.
 
         The open bin, which is not decoded, ends where that sample begins.
 
         Returns:
-            False if that would be before the bin that was published last; pull again.
+            The edges of the bins; None before a sample has a possible stamp: pull again.
         """
-        if not n:
-            return False
+        if not n or not self._state[sequence.STARTED]:
+            return None
         b = self.ring.open_bin
         following = int(self._state[sequence.LAST]) + 1
         begins_s = float(self._grid[sequence.GRID]) + following * self.period_s
         # Half a sample beyond what was published last: the edges may still move by the stamps' jitter.
         behind = (before.bin_end_s(b - 1) - begins_s) / self.period_s + 0.5
-        self._start(following + max(0, math.ceil(behind)), b + 1, n)
-        return True
+        return self._start(following + max(0, math.ceil(behind)), b + 1, n)
 
     def _start(self, index: int, first_bin: int, n: int) -> CountBinning:
         """Number samples again, so that sample `index` becomes 0 and opens `first_bin`."""

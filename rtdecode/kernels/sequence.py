@@ -107,6 +107,7 @@ def check_counts(
     samples: I4,
     n: int,
     time: F8,
+    possible: U1,
     period_s: float,
     grid: F8,
     state: I8,
@@ -127,6 +128,7 @@ def check_counts(
         samples: i4[>=n, n_channels]; a negative count is counted as not a count and read as 0,
             one above 255 as 255.
         time: f8[n], event time of each sample (the end of its interval).
+        possible: u1[n], 0 for a stamp that is not to be used: the sample keeps its place by its order.
         grid: f8[2], the start of sample 0's interval and the running jitter; updated here.
         state: i8[2], the last sample's number and whether there was one.
         counts, index, accepted, lost_before: written, per sample.
@@ -136,11 +138,11 @@ def check_counts(
     for i in range(n):
         counters[RECEIVED] += 1
         lost_before[i] = 0
-        accepted[i] = 1
+        accepted[i] = possible[i]
         expected = state[LAST] + 1
-        error = time[i] - (grid[GRID] + (expected + 1) * period_s)
-        if not np.isfinite(error):
-            error = 0.0
+        error = 0.0
+        if possible[i]:
+            error = time[i] - (grid[GRID] + (expected + 1) * period_s)
         tolerance = max(0.5 * period_s, 4.0 * grid[JITTER])
         if error > tolerance:
             missing = max(1, int(np.round(error / period_s)))

@@ -6,6 +6,7 @@ import numpy as np
 
 from rtdecode.binning import BinRing
 from rtdecode.decode.stage import DecodeStage
+from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
 from rtdecode.ingest.delay import DeliveryDelay
 from rtdecode.ingest.feed import CountFeed, EventFeed
 from rtdecode.ingest.inlet import MAX_PULL
@@ -40,6 +41,7 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
     """Run each kernel once, with the argument types of the loop, on scratch data; then reset the decoder."""
     counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
     delay = DeliveryDelay()
+    judge = ClockJudge(JudgeSettings(n_recent=1), 0.0, MAX_PULL)
     for feed_type, stream in (
         (EventFeed, StreamDescription("rehearsal", "Spikes", 3, 0.0, "int32")),
         (CountFeed, StreamDescription("rehearsal", "", n_channels, 1.0 / bin_width_s, "int32")),
@@ -48,7 +50,9 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
         inlet = RehearsalInlet(stream, samples)
         ring = BinRing(n_channels, bin_width_s)
         feed = feed_type(inlet, ring, carry=True, counters=counters)  # type: ignore[arg-type]
-        n = feed.pull(0.0)
+        n = inlet.pull(0.0)
+        judge.step(inlet.time, n, N_SAMPLES / 1000.0, emptied=True, attentive=True)
+        feed.read(n, judge.possible)
         feed.anchor(0.0, n)
         feed.add(0, n, 1.0)
         assert feed.binning is not None

@@ -24,7 +24,8 @@ from rtdecode.messages import Flag
 from rtdecode.output.settings import OutputSettings
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command
-from rtdecode.serve.loop import MOST_BEHIND, HotLoop, Sinks
+from rtdecode.serve.loop.decoding import MOST_BEHIND, Decoding, Sinks
+from rtdecode.serve.loop.shell import HotLoop
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.swap import warm
@@ -159,16 +160,11 @@ class Rig:
         stage = OutputSettings(control="fusion", fusion_s=0.5, workspace=((-40.0, 40.0),))
         self.output = OutputStage(stage, outputs, WIDTH_S, "test")
         self.stage = DecodeStage(load_decoder(self.artifact), outputs, self.artifact.bin_width_s)
-        self.loop = HotLoop(
-            ServeSettings(stream="M1", grace_s=0.002),
-            self.stage,
-            self.artifact,
-            Path("first.safetensors"),
-            self.connector,  # type: ignore[arg-type]
-            Sinks(self.publisher, self.output, buffers=self.buffers),  # type: ignore[arg-type]
-            clock,
-        )
-        self.meters = self.loop.meters
+        sinks = Sinks(self.publisher, self.output, buffers=self.buffers)  # type: ignore[arg-type]
+        self.decoding = Decoding(self.stage, self.artifact, Path("first.safetensors"), sinks, clock)
+        settings = ServeSettings(stream="M1", grace_s=0.002)
+        self.loop = HotLoop(settings, self.decoding, self.connector, clock)  # type: ignore[arg-type]
+        self.meters, self.core = self.decoding.meters, self.loop.core
 
     def until(self, end_s: float) -> list[dict[str, Any]]:
         """Run to START_S + end_s; the cursors so far, one a bin."""
@@ -314,7 +310,7 @@ def test_a_leap_of_our_own_clock_is_a_gap_and_not_a_million_bins() -> None:
     assert len(cursors) < 200
     assert sum(bool(c["flags"] & Flag.GAP) for c in cursors) == 1
     assert cursors[-1]["flags"] == 0
-    assert rig.meters.clock_jumps == 1
+    assert rig.core.clock_jumps == 1
     rig.assert_offline_gives_the_same_bits()
 
 
@@ -323,7 +319,7 @@ def test_stamps_that_jump_are_shifted_back_after_a_quarter_second(jump_s: float)
     jumped = [(arrival, stamp + jump_s, c, seq) for arrival, stamp, c, seq in steady(1.0, 4.0, first_seq=334)]
     rig = Rig((0.0, steady(0.0, 1.0) + jumped))
     cursors = rig.until(3.5)
-    assert rig.meters.clock_jumps == 1
+    assert rig.core.clock_jumps == 1
     back = next(c for c in cursors if c["flags"] & Flag.GAP)
     assert back["t_bin"] == pytest.approx(START_S + 1.3, abs=0.05)
     later = [c for c in cursors if c["bin"] > back["bin"]]
@@ -391,7 +387,7 @@ def test_a_model_is_swapped_between_two_bins() -> None:
         3.0 * counts[b, 0] + 0.5 * counts[b - 1, 0] + 0.25 * counts[b - 2, 0]
     )
     assert rig.meters.swaps == 1
-    assert rig.loop.artifact is candidate.artifact
+    assert rig.decoding.artifact is candidate.artifact
     assert rig.buffers.models == [rig.artifact.model_id, candidate.artifact.model_id]
     rig.assert_offline_gives_the_same_bits()
 
@@ -428,7 +424,7 @@ def test_a_candidate_that_is_too_far_behind_is_refused() -> None:
     warm(candidate)
     rig.until(3.0 + (MOST_BEHIND + 4) * WIDTH_S)
     assert "closed while it was being warmed" in rig.send("swap", candidate).error
-    assert rig.loop.artifact is rig.artifact
+    assert rig.decoding.artifact is rig.artifact
     rig.send("prepare", candidate)
     assert not candidate.fresh
     warm(candidate)

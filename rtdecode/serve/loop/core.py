@@ -1,0 +1,366 @@
+"""What the daemon does about its stream, without input or output: events in, instructions out.
+
+    core = LoopCore(settings, ring)
+    for instruction in core.attached(feed, now): ...            # a source was opened
+    for instruction in core.pulled(Pull(n, now), ...): ...      # `feed` holds n new samples, perhaps none
+    for instruction in core.passed(now): ...                    # time has passed
+    for instruction in core.lost("its outlet is gone", now): ...
+
+The caller carries out each instruction before it takes the next, since the counts of a bin are a view into the
+ring. From the first connection on every bin is published exactly once, in order:
+
+    Waiting ─► Attaching ─┬─ stamps trusted ──────► Running ──── lost ───► Outage ─┐
+                          └─► Judging ─ trusted ─► Running ─ in doubt ─► Judging   │
+                                 ▲ attached                                        │
+                                 └─────────────────────────────────────────────────┘
+
+In Judging and Outage bins are closed by our own clock and flagged FAILSAFE.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.binning import BinRing, Binning, ClosedBin, CountBinning, EventBinning
+from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings, Verdict
+from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
+from rtdecode.ingest.feed import CountFeed, Feed
+from rtdecode.ingest.inlet import MAX_PULL
+from rtdecode.kernels.stamps import N_IMPOSSIBLE
+from rtdecode.messages import Flag
+from rtdecode.serve.loop.held_up import HeldUp
+from rtdecode.serve.loop.instructions import (
+    Dispose,
+    Instruction,
+    Log,
+    Notice,
+    NumberSamples,
+    Publish,
+    Record,
+    ResetDecoder,
+    Search,
+    StopSearch,
+    Warm,
+)
+from rtdecode.serve.loop.states import (
+    Attaching,
+    Judging,
+    Link,
+    Outage,
+    Running,
+    State,
+    Waiting,
+    edges_of,
+    link_of,
+)
+from rtdecode.serve.settings import STALE_AFTER_S, ServeSettings
+
+#: Further behind with nothing to decode, the machine slept or its clock leapt: nobody waits for
+#: thousands of empty bins.
+LEAP_S = 10.0
+
+Instructions = Iterator[Instruction]
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """One pull from the attached source.
+
+    Attributes:
+        n: number of samples that the feed holds now.
+        now: when it ended, s.
+        emptied: whether it took all that had arrived.
+        attentive: whether the samples were waited for, so that `now` is when they arrived.
+        held_up_s: how much later than meant it ended.
+    """
+
+    n: int
+    now: float
+    emptied: bool = True
+    attentive: bool = False
+    held_up_s: float = 0.0
+
+
+class LoopCore:
+    """The decisions of the hot loop.
+
+    Args:
+        settings: of the daemon.
+        ring: the recent bins.
+
+    Attributes:
+        state: Waiting, Attaching, Judging, Running or Outage.
+        delay, grace: delivery delay of the source, and how long bins wait for it.
+        paused: whether values are held on request.
+        first_bin: number of the first bin that is published; earlier ones are backlog.
+        reconnects, clock_jumps, catch_up: totals.
+        discarded: number of samples received while no stamps were trusted.
+    """
+
+    def __init__(self, settings: ServeSettings, ring: BinRing) -> None:
+        self.state: State = Waiting()
+        self.delay = DeliveryDelay()
+        self.grace: AutoGrace | FixedGrace = (
+            AutoGrace(self.delay) if settings.grace_s is None else FixedGrace(settings.grace_s)
+        )
+        self.paused = False
+        self.first_bin = 0
+        self.reconnects = self.clock_jumps = self.catch_up = self.discarded = 0
+        self._left_out = np.zeros(N_IMPOSSIBLE, np.int64)
+        self._settings, self._ring = settings, ring
+        self._judge = JudgeSettings(max_age_s=max(STALE_AFTER_S, 2 * (settings.grace_s or 0.0)))
+        self._held_up = HeldUp(STALE_AFTER_S)
+        self._fed_until_s = -math.inf
+        self._searching = False
+
+    # Events
+
+    def attached(self, feed: Feed, now: float) -> Instructions:
+        """A source was opened, perhaps in the place of another."""
+        yield from self._detach("another outlet took its place", now)
+        link = Link(feed, ClockJudge(self._judge, now, MAX_PULL))
+        self._searching = False
+        if isinstance(self.state, Outage):
+            self.reconnects += 1
+            self.state = Judging(link, self.state.edges)
+        else:
+            self.state = Attaching(link)
+
+    def lost(self, reason: str, now: float) -> Instructions:
+        """The source is gone: the fail-safe is published until it, or another, is attached."""
+        yield from self._detach(reason, now)
+        yield Search(replacing=False)
+
+    def corrected(self, now: float) -> Instructions:
+        """The correction between the machines' clocks has changed: stamps are judged from the start."""
+        link = link_of(self.state)
+        if link is None:
+            return
+        link.judge.correct(now)
+        if isinstance(self.state, Running):
+            self.clock_jumps += 1
+            yield from self._doubt(self.state, "the clock correction has moved", now)
+
+    def pulled(self, pull: Pull) -> Instructions:
+        """The feed of the attached source holds new samples, or none has arrived."""
+        link, n, now = link_of(self.state), pull.n, pull.now
+        if link is None:
+            return
+        feed = link.feed
+        verdict = Verdict(link.judge.trusted)
+        paused = self._held_up.paused(pull.held_up_s, now)
+        if n:
+            verdict = link.judge.step(feed.columns.time, n, now, emptied=pull.emptied, attentive=pull.attentive)
+            feed.read(n, link.judge.possible)
+            if not paused and link.judge.possible[n - 1]:
+                self._held_up.received(now - float(feed.columns.time[n - 1]), self.grace.seconds, now)
+        yield from self._follow(verdict, now)
+        if isinstance(self.state, Attaching):
+            yield from self._begin(link, n, now, verdict.trusted)
+        elif isinstance(self.state, Judging) and verdict.trusted:
+            yield from self._resume(self.state, n)
+        if n and isinstance(self.state, Running):
+            at = 0
+            while at < n:
+                at = feed.add(at, n, now)
+                yield from self._closed(now)
+            # What can wait is done after the cursor is published.
+            if pull.attentive:
+                self.delay.observe(feed.columns.time, feed.columns.accepted, n, now)
+            yield Record(feed, n, now)
+        elif n:
+            self.discarded += n
+        if pull.emptied and not self._held_up.waiting(now):
+            yield from self.passed(now)
+
+    def passed(self, now: float) -> Instructions:
+        """Close the bins whose time has come."""
+        edges = edges_of(self.state)
+        if edges is None:
+            return
+        if now - edges.bin_end_s(self._ring.open_bin) > LEAP_S:
+            edges = yield from self._leap(now)
+        grace_s = self._grace_s()
+        while not edges.close_until(now - grace_s):
+            yield from self._closed(now)
+        yield from self._closed(now)
+
+    def due_s(self, now: float) -> float:
+        """When the open bin must be closed; infinite while there is none, or bins wait for samples."""
+        edges = edges_of(self.state)
+        if edges is None or (link_of(self.state) is not None and self._held_up.waiting(now)):
+            return math.inf
+        return edges.complete_at_s(self._ring.open_bin) + self._grace_s()
+
+    def pause(self, paused: bool) -> Instructions:
+        """Hold values from the next bin on, or no longer."""
+        if paused != self.paused:
+            self.paused = paused
+            yield Log("pause" if paused else "resume", self.next_bin)
+
+    @property
+    def next_bin(self) -> int:
+        """Number of the bin that is published next."""
+        return max(self._ring.next_bin, self.first_bin)
+
+    @property
+    def offset_s(self) -> float:
+        """Seconds to add to the stamps of the attached source."""
+        link = link_of(self.state)
+        return 0.0 if link is None else link.judge.offset_s
+
+    @property
+    def left_out(self) -> npt.NDArray[np.int64]:
+        """i8[N_IMPOSSIBLE], number of samples left out for their stamps, by reason (kernels/stamps.py)."""
+        link = link_of(self.state)
+        return self._left_out if link is None else self._left_out + link.judge.impossible
+
+    # Transitions
+
+    def _detach(self, reason: str, now: float) -> Instructions:
+        link, edges = link_of(self.state), edges_of(self.state)
+        if link is None:
+            return
+        if isinstance(self.state, Running):
+            yield from self._break_off(reason, now)
+        self.state = Waiting() if edges is None else Outage(edges)
+        self._left_out += link.judge.impossible
+        yield Dispose(link.feed)
+
+    def _begin(self, link: Link, n: int, now: float, trusted: bool) -> Instructions:
+        """The first pull: bin 0 starts at the oldest event in the queue, or now."""
+        feed, ring = link.feed, self._ring
+        width_s = ring.bin_width_s
+        oldest_s = feed.first_bin_start(n, now - ring.n_bins * width_s, now) if trusted else None
+        self._fed_until_s = now
+        if self.paused:
+            yield Log("pause", 0)
+        if not trusted or (oldest_s is None and isinstance(feed, CountFeed)):
+            edges = EventBinning(ring, now)
+            yield Log("start", 0, {"origin_s": now})
+            yield from self._log_outage("no sample yet" if trusted else "its clock is in doubt")
+            self.state = Judging(link, edges)
+            return
+        if isinstance(feed, CountFeed):
+            edges = feed.anchor(float(oldest_s or now), n)
+            self.first_bin = max(0, int((now - edges.origin_s) / width_s))
+        else:
+            backlog = 0 if oldest_s is None else int(np.ceil((now - oldest_s) / width_s))
+            self.first_bin = min(backlog, ring.n_bins)
+            edges = feed.anchor(now - self.first_bin * width_s, n)
+        self.state = Running(link, edges)
+        yield from _number(edges)
+        yield Log("start", self.first_bin, {"origin_s": edges.origin_s})
+
+    def _resume(self, state: Judging, n: int) -> Instructions:
+        """Decode again from the first bin that is complete."""
+        resume = self._ring.open_bin + 1
+        edges = state.link.feed.resume(state.edges, n)
+        if edges is None:
+            return
+        self.state = Running(state.link, edges, resume)
+        self._fed_until_s = edges.bin_end_s(resume - 1)
+        yield from _number(edges)
+
+    def _follow(self, verdict: Verdict, now: float) -> Instructions:
+        """Carry the judge's verdict out: shifted stamps, and a clock in doubt."""
+        if verdict.shift_s:
+            self.delay.forget()
+        if verdict.jumped:
+            self.clock_jumps += 1
+        if isinstance(self.state, Running):
+            if verdict.jumped:
+                shifted = f"clock jump, stamps shifted by {verdict.shift_s:+.3f} s"
+                yield from self._doubt(self.state, shifted, now)
+            elif not verdict.trusted:
+                yield from self._doubt(self.state, "its stamps do not fit our clock", now)
+        elif verdict.jumped:
+            yield Notice(f"stream {self._settings.stream}: stamps shifted by {verdict.shift_s:+.3f} s")
+
+    def _doubt(self, state: Running, reason: str, now: float) -> Instructions:
+        yield from self._break_off(reason, now)
+        self.state = Judging(state.link, state.edges)
+
+    def _leap(self, now: float) -> Generator[Instruction, None, Binning]:
+        """Our own clock has leapt: the open bin ends now, and bins continue from here."""
+        self.clock_jumps += 1
+        link = link_of(self.state)
+        if isinstance(self.state, Running):
+            yield from self._break_off("this machine slept or its clock leapt", now)
+        edges = EventBinning(self._ring, now - (self._ring.open_bin + 1) * self._ring.bin_width_s)
+        if link is None:
+            self.state = Outage(edges)
+        else:
+            link.judge.restart(now)
+            self.state = Judging(link, edges)
+        return edges
+
+    def _break_off(self, reason: str, now: float) -> Instructions:
+        yield from self._closed(now)
+        self._ring.empty_open_bin()
+        yield from self._log_outage(reason)
+
+    def _log_outage(self, reason: str) -> Instructions:
+        b = self._ring.open_bin
+        yield Log("outage", b, {"reason": reason})
+        yield Notice(f"stream {self._settings.stream}: {reason}; fail-safe output from bin {b}")
+
+    # Bins
+
+    def _closed(self, now: float) -> Instructions:
+        while (closed := self._ring.take()) is not None:
+            if closed.bin < self.first_bin:
+                yield Warm(closed)
+            else:
+                yield from self._publish(closed, now)
+
+    def _publish(self, closed: ClosedBin, now: float) -> Instructions:
+        state, b = self.state, closed.bin
+        edges = edges_of(state)
+        if edges is None:
+            return
+        t_bin = edges.bin_end_s(b)
+        flags, decoded = int(Flag.FAILSAFE), False
+        if isinstance(state, Running) and b >= state.decode_from:
+            flags, decoded = 0, True
+            if b == state.decode_from:
+                flags = int(Flag.GAP)
+                yield Log("gap", b, {"origin_s": edges.bin_end_s(b - 1)})
+                yield ResetDecoder(b, "gap")
+                yield Notice(f"stream {self._settings.stream}: decoding again from bin {b}")
+            self._fed_until_s = max(self._fed_until_s, closed.fed_until_s)
+            flags |= yield from self._silence(t_bin - self._fed_until_s)
+        if self.paused:
+            flags |= Flag.PAUSED
+        if now > edges.complete_at_s(b) + self.grace.seconds + self._ring.bin_width_s:
+            flags |= Flag.CATCH_UP
+            self.catch_up += 1
+        yield Publish(closed, t_bin, now, flags, decoded)
+        self.grace.update()
+
+    def _silence(self, silent_s: float) -> Generator[Instruction, None, int]:
+        """Flags for an attached source that has sent nothing for `silent_s`."""
+        if silent_s < STALE_AFTER_S:
+            if self._searching:
+                self._searching = False
+                yield StopSearch()
+            return 0
+        if not self._searching:
+            # A dead outlet is noticed only when TCP closes; search for it elsewhere meanwhile.
+            self._searching = True
+            yield Search(replacing=True)
+        stale = int(Flag.STALE)
+        return stale | Flag.FAILSAFE if silent_s >= self._settings.failsafe_after_s else stale
+
+    def _grace_s(self) -> float:
+        return 0.0 if link_of(self.state) is None else self.grace.seconds
+
+
+def _number(edges: Binning) -> Instructions:
+    if isinstance(edges, CountBinning):
+        yield NumberSamples(edges.origin_s, edges.period_s)
