@@ -29,11 +29,10 @@ from rtdecode.ingest.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.rows import rows_of
 from rtdecode.kernels import sequence
+from rtdecode.kernels.arrays import I4, I8
 
 Binning = EventBinning | CountBinning
 
-I8 = npt.NDArray[np.int64]
-I4 = npt.NDArray[np.int32]
 
 #: Jitter that a counts stream is allowed before its own is measured: the first stamp has an error
 #: too, so with ±0.3 p of jitter the second may be 0.6 p off. Four times this is 0.75 p.

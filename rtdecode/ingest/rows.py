@@ -13,9 +13,7 @@ import numpy.typing as npt
 from rtdecode.binning import EventColumns
 from rtdecode.ingest.layouts import Layout
 from rtdecode.kernels import sequence
-
-I8 = npt.NDArray[np.int64]
-U1 = npt.NDArray[np.uint8]
+from rtdecode.kernels.arrays import I8, U1
 
 #: Recent sequence numbers that are kept to distinguish a duplicate from an event out of order.
 SEQUENCE_WINDOW = 4096

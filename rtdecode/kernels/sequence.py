@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from rtdecode.kernels.arrays import F8, I4, I8, U1, U4
 from rtdecode.kernels.jit import kernel
 
 RECEIVED = 0
@@ -22,12 +22,6 @@ OWED = 2
 
 #: A jump in the sequence number at least this large is an outlet that restarted its numbering.
 RENUMBER_JUMP = 1 << 24
-
-I4 = npt.NDArray[np.int32]
-I8 = npt.NDArray[np.int64]
-F8 = npt.NDArray[np.float64]
-U1 = npt.NDArray[np.uint8]
-U4 = npt.NDArray[np.uint32]
 
 
 @kernel
