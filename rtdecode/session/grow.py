@@ -30,7 +30,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.contents import DEFAULT_SETTINGS, Contents, DecodedColumns, DecodedRows, WriterSettings
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
-from rtdecode.session.schema import MAX_MODELS, MODELS_SO_FAR
+from rtdecode.session.schema import DECODED, MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import Columns, GrowingTable
 from rtdecode.session.write import cannot_write, out_attrs, strings, write_attrs
@@ -249,15 +249,9 @@ class SessionWriter:
 
 
 def _decoded_columns(decoded: DecodedColumns, n_channels: int) -> Columns:
+    rows = {"values": (decoded.n_outputs,), "counts": (n_channels,)}
     columns: dict[str, tuple[str, tuple[int, ...]]] = {
-        "bin": ("i8", ()),
-        "t_bin": ("f8", ()),
-        "values": ("f4", (decoded.n_outputs,)),
-        "flags": ("u4", ()),
-        "model": ("u1", ()),
-        "late": ("u2", ()),
-        "lost": ("u4", ()),
-        "counts": ("u1", (n_channels,)),
+        name: (dtype, rows.get(name, ())) for name, dtype in DECODED.items()
     }
     if decoded.out_names:
         columns["out"] = ("f4", (len(decoded.out_names),))

@@ -69,7 +69,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "counts": (COUNTS, ()),
     "behavior": (BEHAVIOR, ()),
     "trials": (TRIALS, ()),
-    "decoded": (DECODED, DECODED_OPTIONAL),
+    "decoded": (tuple(DECODED), DECODED_OPTIONAL),
     "log": (LOG, ()),
 }
 
