@@ -42,17 +42,9 @@ class NumberedRows:
 
     def read(self, samples: npt.NDArray[Any], n: int, columns: EventColumns, unit: U1) -> None:
         """See `rtdecode.kernels.sequence.check_events`."""
+        written = columns[1:]  # all but the time
         sequence.check_events(
-            samples,
-            n,
-            self._n_channels,
-            self._state,
-            self._seen,
-            columns.channel,
-            unit,
-            columns.accepted,
-            columns.lost_before,
-            self._counters,
+            samples, n, self._n_channels, self._state, self._seen, unit, *written, self._counters
         )
 
 
