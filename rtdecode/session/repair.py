@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.check import check_dimensions, check_numeric
+from rtdecode.session.check import check_dimensions, check_numeric, check_part
 from rtdecode.session.log_text import is_json_object
 from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
-from rtdecode.session.read import check_part, check_session
+from rtdecode.session.read import check_session
 from rtdecode.session.schema import DOCS
 from rtdecode.session.write import write_session
 

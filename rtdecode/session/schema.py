@@ -22,7 +22,8 @@ EVENTS_OPTIONAL = ("unit",)
 COUNTS = ("values",)
 BEHAVIOR = ("time", "values")
 TRIALS = ("start", "stop")
-DECODED = ("bin", "t_bin", "values", "flags", "model", "late", "lost", "counts")
+DECODED = {"bin": "i8", "t_bin": "f8", "values": "f4", "flags": "u4"}
+DECODED |= {"model": "u1", "late": "u2", "lost": "u4", "counts": "u1"}
 DECODED_OPTIONAL = ("out",)
 LOG = ("time", "bin", "kind", "data")
 

@@ -8,15 +8,9 @@ times a scale: reading them from memory limits a step. A scale that is a power o
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F4, F8, I2, I8, U1, Mask
 from rtdecode.kernels.jit import kernel
-
-F4 = NDArray[np.float32]
-I2 = NDArray[np.int16]
-I8 = NDArray[np.int64]
-U1 = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 #: What the first two entries of every decoder's `tally` i8 count, since it was made.
 CLIPPED = 0  # counts above count_max
@@ -35,9 +29,7 @@ def find_events(row: U1 | F4, events: I8) -> int:
 
 
 @kernel
-def find_counts(
-    counts: U1, good: NDArray[np.bool_], count_max: int, events: I8, sizes: F4
-) -> tuple[int, int]:
+def find_counts(counts: U1, good: Mask, count_max: int, events: I8, sizes: F4 | F8) -> tuple[int, int]:
     """The channels that spiked, and their counts.
 
     Args:
@@ -45,7 +37,7 @@ def find_counts(
         good: bool[C]; a False channel is passed over.
         count_max: larger counts are clipped to it.
         events: i8[C], overwritten with the channels.
-        sizes: f4[C]; `sizes[channel]` is overwritten with the clipped count of each of them.
+        sizes: f4 or f8[C]; `sizes[channel]` is overwritten with the clipped count of each of them.
 
     Returns:
         Number of channels that spiked, and of counts that were clipped.

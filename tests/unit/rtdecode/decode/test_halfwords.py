@@ -67,9 +67,9 @@ def test_steps_from_16_bits_give_the_values_of_float32(
 ) -> None:
     packed = load_decoder(base)
     assert isinstance(packed, AlignNetDecoder)
-    assert alignnet_tensors.lay_out(base).weights.dtype == np.int16
+    assert alignnet_tensors.Layout(base).weights.dtype == np.int16
     monkeypatch.setattr(alignnet_tensors, "as_halfwords", lambda _weight: None)
-    plain = alignnet_tensors.lay_out(base)
+    plain = alignnet_tensors.Layout(base)
     assert plain.weights.dtype == np.float32
     np.testing.assert_array_equal(decoded(packed), decoded(AlignNetDecoder(base)))
 
@@ -78,5 +78,5 @@ def test_a_model_that_does_not_fit_is_stepped_from_float32(base: ModelArtifact) 
     skip = base.run["skip0.weight"].copy()
     skip.flat[0] = np.nextafter(skip.flat[np.abs(skip).argmax()] / 3, np.float32(9))
     odd = replace(base, run=base.run | {"skip0.weight": skip})
-    assert alignnet_tensors.lay_out(odd).weights.dtype == np.float32
+    assert alignnet_tensors.Layout(odd).weights.dtype == np.float32
     assert np.isfinite(decoded(AlignNetDecoder(odd))).all()

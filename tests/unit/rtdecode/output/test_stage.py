@@ -38,18 +38,19 @@ def value(x: float = 0.0, y: float = 0.0, vx: float = 0.0, vy: float = 0.0) -> N
 def reference(plan: OutputPlan, values: NDArray[np.float32], flags: NDArray[np.int64]) -> NDArray[np.float32]:
     """The docstring of `output_step`, written with NumPy."""
     cursor, drift = plan.home.copy(), np.zeros_like(plan.home)
+    width_s, dead_zone, dead_zone_speed, leak, drift_rate, drift_max, pull = plan.rates
     rows = []
     for row, flag in zip(values.astype(np.float64), flags, strict=True):
         if not flag & UNTRUSTED:
             if len(plan.velocity):
                 speed = plan.matrix @ row[plan.velocity]
-                drift = np.clip(drift + plan.drift * (speed - drift), -plan.drift_max, plan.drift_max)
-                speed = shortened(speed - drift, plan.dead_zone_speed)
-                cursor = cursor + speed * WIDTH_S
-                cursor = cursor + plan.leak * (plan.home - cursor)
+                drift = np.clip(drift + drift_rate * (speed - drift), -drift_max, drift_max)
+                speed = shortened(speed - drift, dead_zone_speed)
+                cursor = cursor + speed * width_s
+                cursor = cursor + leak * (plan.home - cursor)
             if len(plan.position):
                 error = plan.matrix @ row[plan.position] + plan.offset - cursor
-                cursor = cursor + plan.pull * shortened(error, plan.dead_zone)
+                cursor = cursor + pull * shortened(error, dead_zone)
             cursor = np.clip(cursor, plan.low, plan.high)
         rows.append(cursor.astype(np.float32))
     return np.array(rows)

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows, WriterSettings
-from rtdecode.session.grow import SessionWriter
+from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
+from rtdecode.session.grow import CHUNK_ROWS, SessionWriter
 from rtdecode.session.layout import LogEntry, Session
 from rtdecode.session.read import read_session
 
@@ -39,7 +39,7 @@ CONTENTS = Contents(
     events=True,
 )
 EVENTS_ONLY = Contents(n_channels=2, events=True)
-FOUR_ROWS = WriterSettings(event_rows=4, sample_rows=4, bin_rows=4, log_rows=4)
+FOUR_ROWS = dict.fromkeys(CHUNK_ROWS, 4)
 
 
 def events(start: int, stop: int) -> tuple[np.ndarray, ...]:
@@ -227,7 +227,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture
 def begun(path: Path) -> tuple[SessionWriter, Rows]:
     """A writer with some rows on disk, before `full_disk`."""
-    writer = SessionWriter(path, CONTENTS, settings=WriterSettings(max_waiting_bytes=1_000_000))
+    writer = SessionWriter(path, CONTENTS, max_waiting_bytes=1_000_000)
     rows = Rows().append(writer, (10, 10, 10, 1))
     writer.flush()
     return writer, rows
@@ -380,7 +380,7 @@ def play_and_check(tape: Tape, path: Path, checks: Callable[[int], bool]) -> int
 def test_a_kill_between_any_two_writes_damages_nothing(path: Path, tape: Tape) -> None:
     rng = np.random.default_rng(0)
     rows = Rows()
-    writer = SessionWriter(path, CONTENTS, settings=FOUR_ROWS)
+    writer = SessionWriter(path, CONTENTS, chunk_rows=FOUR_ROWS)
     tape.mark(rows)
     for _ in range(16):
         e, s, b, n = (int(n) for n in rng.integers(0, [14, 6, 7, 3]))
@@ -446,7 +446,7 @@ def test_a_kill_while_an_index_splits_damages_nothing(path: Path, tape: Tape) ->
     # An index node holds 64 chunks. The 65th splits the root, and about 60 later a leaf below it splits:
     # there a wrong order of writes would lose rows that were on disk long ago.
     rows = Rows()
-    writer = SessionWriter(path, CONTENTS, settings=WriterSettings(event_rows=1))
+    writer = SessionWriter(path, CONTENTS, chunk_rows=CHUNK_ROWS | {"events": 1})
     tape.mark(rows)
     splits: list[range] = []
     for _ in range(66):
