@@ -9,24 +9,25 @@ from pathlib import Path
 import numpy as np
 import pylsl
 
-from rtdecode.binning import BinRing
+from rtdecode.binning import BinRing, ClosedBin
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
 from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.feed import CountFeed, Feed, make_feed
-from rtdecode.ingest.inlet import Inlet, StreamLost
+from rtdecode.ingest.feed import Feed
+from rtdecode.ingest.inlet import Inlet
 from rtdecode.ingest.layouts import Layout, array_channels
 from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
+from rtdecode.serve.loop.core import LoopCore
+from rtdecode.serve.loop.events import CoreSettings
+from rtdecode.serve.loop.instructions import Publish
+from rtdecode.serve.loop.pump import Pump
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of, session_attrs
 from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
 
-#: Longest wait for samples, so that the end of the recording is noticed soon.
-PULL_S = 0.05
-
-#: Width of the bins that the feed counts into; nothing is decoded from them.
+#: Width of the bins by which outages are noticed; nothing is decoded from them.
 BIN_WIDTH_S = 0.02
 
 
@@ -77,7 +78,6 @@ class StreamRecording:
         self.counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
         self._connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
         self._behavior = BehaviorReader(settings.behavior) if settings.behavior else None
-        self._feed: Feed | None = None
         self._n_channels = settings.n_channels or 0
 
     def run(self) -> None:
@@ -92,15 +92,12 @@ class StreamRecording:
         recorder = None
         try:
             await_streams(self._connector, self._behavior, self.settings.timeout_s, self._check_stop)
-            if (taken := self._connector.take()) is None:
-                return
             buffers = RecordBuffers(self._n_channels, 0)
-            self._ring = BinRing(self._n_channels, BIN_WIDTH_S)
-            self._use(*taken, buffers)
-            recorder = self._start_recorder(buffers)
+            pump = self._make_pump(buffers)
+            recorder = self._start_recorder(pump, buffers)
             error = ""
             while not self.stopping:
-                self._turn(buffers)
+                pump.turn()
                 if recorder.error != error:
                     error = recorder.error
                     self._print_line(
@@ -140,45 +137,78 @@ class StreamRecording:
         if self.stopping:
             raise Stop
 
-    def _start_recorder(self, buffers: RecordBuffers) -> Recorder:
+    def _make_pump(self, buffers: RecordBuffers) -> Pump:
+        core = LoopCore(CoreSettings(), BinRing(self._n_channels, BIN_WIDTH_S))
+        sink = RecordSink(self.settings, buffers, self._print_line)
+        clock = pylsl.local_clock
+        return Pump(core, sink, self._connector, clock, carry=True, counters=self.counters)
+
+    def _start_recorder(self, pump: Pump, buffers: RecordBuffers) -> Recorder:
         attrs = session_attrs(self.settings.output, "record", self.settings.stream)
         recorder = Recorder(
             self.settings.output,
             buffers=buffers,
             behavior=self._behavior,
             contents=lambda: contents_of(
-                self._feed, buffers, self._behavior, n_channels=self._n_channels, attrs=attrs
+                pump.feed, buffers, self._behavior, n_channels=self._n_channels, attrs=attrs
             ),
             overwrite=self.settings.overwrite,
         )
         recorder.start()
         return recorder
 
-    def _use(self, inlet: Inlet, layout: Layout, buffers: RecordBuffers) -> None:
-        self._feed = make_feed(layout, inlet, self._ring, carry=True, counters=self.counters)
-        self._print_line(f"recording {inlet.stream} as {layout} to {self.settings.output}")
 
-    def _turn(self, buffers: RecordBuffers) -> None:
-        if self._feed is None:
-            self._connector.ready.wait(PULL_S)
-        if (taken := self._connector.take()) is not None:
-            self._use(*taken, buffers)
-            buffers.log.append(LogEntry(pylsl.local_clock(), 0, "gap", {"reason": "stream is back"}))
-        feed = self._feed
-        if feed is None:
-            return
-        try:
-            n = feed.pull(PULL_S)
-        except StreamLost:
-            self._connector.dispose(feed.inlet)
-            self._feed = None
-            self._connector.request()
-            self._print_line(f"stream {self.settings.stream}: its outlet is gone; waiting for it")
-            buffers.log.append(LogEntry(pylsl.local_clock(), 0, "outage", {"reason": "its outlet is gone"}))
-            return
-        if not n:
-            return
-        if isinstance(feed, CountFeed) and feed.binning is None:
-            binning = feed.anchor(float(feed.inlet.time[0]) - feed.period_s, n)
-            buffers.samples.begin(binning.origin_s, feed.period_s)
-        buffers.add_samples(feed, n, pylsl.local_clock())
+class RecordSink:
+    """Records what is received; bins are closed as in `serve`, but not decoded.
+
+    Args:
+        settings: of the recording.
+        buffers: of the recorder.
+        print_line: prints a line.
+    """
+
+    def __init__(
+        self, settings: RecordSettings, buffers: RecordBuffers, print_line: Callable[[str], None]
+    ) -> None:
+        self._settings, self._buffers, self._print_line = settings, buffers, print_line
+
+    def record(self, feed: Feed, n: int, now: float) -> None:
+        """Record the samples of a pull."""
+        self._buffers.add_samples(feed, n, now)
+
+    def number_samples(self, origin_s: float, period_s: float) -> None:
+        """Number the samples of a counts stream from `origin_s` on."""
+        self._buffers.samples.begin(origin_s, period_s)
+
+    def started(self, bin_number: int, origin_s: float) -> None:
+        """The stream is attached."""
+        self._print(f"is recorded to {self._settings.output}")
+
+    def broke_off(self, bin_number: int, reason: str) -> None:
+        """Nothing is recorded from now on."""
+        self._print(f"{reason}; waiting for it")
+        self._log("outage", {"reason": reason})
+
+    def resumed(self, bin_number: int, origin_s: float) -> None:
+        """The stream is recorded again."""
+        self._print("is recorded again")
+        self._log("gap", {"reason": "stream is back"})
+
+    def shifted(self, seconds: float) -> None:
+        """The stamps of the stream were shifted before anything was recorded."""
+        self._print(f"its stamps are shifted by {seconds:+.3f} s onto our clock")
+
+    def publish(self, bin_: Publish) -> None:
+        """Nothing is decoded."""
+
+    def warm(self, closed: ClosedBin) -> None:
+        """Nothing is decoded."""
+
+    def held(self, bin_number: int, paused: bool) -> None:
+        """Nothing is held."""
+
+    def _log(self, kind: str, about: dict[str, str]) -> None:
+        self._buffers.log.append(LogEntry(pylsl.local_clock(), 0, kind, about))
+
+    def _print(self, text: str) -> None:
+        self._print_line(f"stream {self._settings.stream}: {text}")

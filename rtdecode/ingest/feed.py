@@ -77,6 +77,9 @@ class EventFeed:
         self._rows.read(self.inlet.samples, n, self.columns, self.unit)
         self.columns.accepted[:n] &= possible[:n]
 
+    def restart(self) -> None:
+        """The stamps have moved: nothing here depends on earlier ones."""
+
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
         """Stamp of the oldest accepted event pulled that is in [earliest, latest], or None."""
         time = self.columns.time[:n]
@@ -164,6 +167,10 @@ class CountFeed:
         else:
             np.copyto(out, np.clip(rows, -1, 255), casting="unsafe")
         return self._rows
+
+    def restart(self) -> None:
+        """The stamps have moved: number samples from the next one with a possible stamp."""
+        self._state[:] = -1, 0, 0
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
         """Start of the first sample's interval, among stamps in [earliest, latest]; or None."""

@@ -36,6 +36,7 @@ class Inlet:
         stream: description of the stream.
         correction_s: seconds from the sender's clock to ours; updated by `ClockKeeper`.
         offset_s: seconds to add on top, after the source's clock has jumped.
+        opened_s: when it was opened, on our clock: nothing arrived earlier.
         samples: [MAX_PULL, n_columns] in the stream's own dtype, the last pull's.
         time: f8[MAX_PULL], event times of the last pull on our clock.
 
@@ -51,6 +52,7 @@ class Inlet:
             self.stream: StreamDescription = describe(self._inlet.info(timeout_s))
             if correction_s is None:
                 correction_s = self._inlet.time_correction(timeout_s)
+            self.opened_s: float = pylsl.local_clock()
             self._inlet.open_stream(timeout_s)
         except (pylsl.util.LostError, pylsl.util.TimeoutError) as error:
             raise StreamLost(str(error)) from None

@@ -27,7 +27,8 @@ from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
 from rtdecode.serve.connection import connection_report
 from rtdecode.serve.control import ControlServer
-from rtdecode.serve.loop import HotLoop, Sinks
+from rtdecode.serve.loop.decoding import Decoding, Sinks
+from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
@@ -94,19 +95,15 @@ class Daemon:
         self.publisher = CursorPublisher(self._context, settings.bind, self.artifact.bin_width_s, self._clock)
         lsl_out = settings.lsl_out
         outlet = None if lsl_out is None else CursorOutlet(lsl_out, self.artifact, self.output)
-        self.loop = HotLoop(
-            settings,
-            self.stage,
-            self.artifact,
-            model_path,
-            self.connector,
-            Sinks(self.publisher, self.output, outlet, self.buffers),
-            self._clock,
+        sinks = Sinks(self.publisher, self.output, outlet, self.buffers)
+        self.decoding = Decoding(
+            self.stage, self.artifact, model_path, sinks, self._clock, stream=settings.stream
         )
+        self.loop = HotLoop(settings, self.decoding, self.connector, self._clock)
         self.recorder = self._make_recorder()
-        self.swapper = Swapper(lambda: self.loop.artifact, self._apply, self.loop.commands.append)
+        self.swapper = Swapper(lambda: self.decoding.artifact, self._apply, self.loop.commands.append)
         self.watcher = (
-            Watcher(settings.watch, partial(self.swapper.swap, wait_s=SWAP_WAIT_S), self.loop.notices.append)
+            Watcher(settings.watch, partial(self.swapper.swap, wait_s=SWAP_WAIT_S), self.decoding.notices.append)
             if settings.watch is not None
             else None
         )
@@ -162,7 +159,7 @@ class Daemon:
             self.watcher.start()
         self._print_line(
             f"model {self.artifact.model_id} ({self.artifact.kind}, {self.artifact.n_channels} channels, "
-            f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.loop.model_path}"
+            f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.decoding.path}"
         )
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
         compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
@@ -182,7 +179,7 @@ class Daemon:
             command = self.loop.commands.popleft()
             if command.name in ("pause", "resume"):
                 # The loop writes it to /log when it begins.
-                self.loop.paused = command.name == "pause"
+                self.loop.core.paused = command.name == "pause"
                 command.bin = 0
                 command.done.set()
             else:
@@ -222,12 +219,12 @@ class Daemon:
         )
 
     def _contents(self, buffers: RecordBuffers, attrs: dict[str, str]) -> Contents | None:
-        binning, output = self.loop.binning, self.output
-        if binning is None:
+        edges, output = self.loop.pump.edges, self.output
+        if edges is None:
             return None
         decoded = DecodedColumns(
             n_outputs=len(self.artifact.outputs),
-            origin_s=binning.bin_end_s(-1),
+            origin_s=edges.bin_end_s(-1),
             models=tuple(buffers.models),
             names=self.artifact.output_names,
             out_names=output.names if output else (),
@@ -236,7 +233,7 @@ class Daemon:
         )
         n_channels = self.artifact.n_channels
         return contents_of(
-            self.loop.feed, buffers, self.behavior, n_channels=n_channels, attrs=attrs, decoded=decoded
+            self.loop.pump.feed, buffers, self.behavior, n_channels=n_channels, attrs=attrs, decoded=decoded
         )
 
     def _first_bin(self, name: str) -> int | None:
@@ -280,7 +277,7 @@ class Daemon:
             gc.collect(0)
 
     def _announce_connection(self) -> None:
-        feed = self.loop.feed
+        feed = self.loop.pump.feed
         if feed is None or feed.inlet is self._announced:
             return
         self._announced = feed.inlet
@@ -288,8 +285,8 @@ class Daemon:
             self._print_line(line)
 
     def _print_notices(self) -> None:
-        while self.loop.notices:
-            self._print_line(self.loop.notices.popleft())
+        while self.decoding.notices:
+            self._print_line(self.decoding.notices.popleft())
 
     def _stop_loop(self, number: int, frame: FrameType | None) -> None:
         self.loop.stopping = True

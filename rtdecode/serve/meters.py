@@ -22,10 +22,7 @@ class Meters:
         self.spikes = 0
         self.stale = 0
         self.failsafe = 0
-        self.catch_up = 0
         self.backlog_bins = 0
-        self.reconnects = 0
-        self.clock_jumps = 0
         self.swaps = 0
         self.close_s = np.full(LATENCY_WINDOW, np.nan)
         self.publish_s = np.full(LATENCY_WINDOW, np.nan)

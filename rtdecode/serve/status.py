@@ -12,8 +12,9 @@ import numpy.typing as npt
 from rtdecode.ingest.layouts import array_channels
 from rtdecode.kernels import binning as time_counters
 from rtdecode.kernels import sequence as counters
+from rtdecode.kernels import stamps
 from rtdecode.messages import MESSAGE_VERSION, flag_names
-from rtdecode.serve.loop import HotLoop
+from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.settings import ServeSettings
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
@@ -49,7 +50,8 @@ class StatusReport:
         problems: Callable[[], list[str]],
     ) -> None:
         self._stream, self._lsl_out = settings.stream, settings.lsl_out
-        self._loop, self._ring, self._meters, self._output = loop, loop.ring, loop.meters, loop.output
+        self._loop, self._ring, self._core, self._decoding = loop, loop.ring, loop.core, loop.decoding
+        self._meters, self._output = loop.decoding.meters, loop.decoding.sinks.output
         self._endpoints, self._recording, self._problems = endpoints, recording, problems
         self._started = time.monotonic()
         self._rates_at = self._started
@@ -69,7 +71,8 @@ class StatusReport:
 
     def counters(self) -> dict[str, int]:
         """Totals since the start, by kind."""
-        meters, seen, timed = self._meters, self._meters.sequence, self._ring.time_counters
+        meters, core, stage = self._meters, self._core, self._decoding.stage
+        seen, timed, left_out = meters.sequence, self._ring.time_counters, core.left_out
         return {
             "received": int(seen[counters.RECEIVED]),
             "lost": int(seen[counters.LOST]),
@@ -80,29 +83,31 @@ class StatusReport:
             "not_a_count": int(seen[counters.NOT_A_COUNT]),
             "late_carried": int(timed[time_counters.LATE_CARRIED]),
             "late_dropped": int(timed[time_counters.LATE_DROPPED]),
-            "future": int(timed[time_counters.FUTURE]),
-            "discarded": int(timed[time_counters.DISCARDED]),
+            "future": int(timed[time_counters.FUTURE] + left_out[stamps.AHEAD]),
+            "past": int(left_out[stamps.BEHIND]),
+            "no_stamp": int(left_out[stamps.NOT_FINITE]),
+            "discarded": int(timed[time_counters.DISCARDED]) + core.discarded,
             "spikes": meters.spikes,
             "bins": meters.bins,
             "backlog_bins": meters.backlog_bins,
             "stale": meters.stale,
             "failsafe": meters.failsafe,
-            "catch_up": meters.catch_up,
-            "clipped": self._loop.stage.clipped,
-            "nonfinite": self._loop.stage.nonfinite,
-            "reconnects": meters.reconnects,
-            "clock_jumps": meters.clock_jumps,
+            "catch_up": core.catch_up,
+            "clipped": stage.clipped,
+            "nonfinite": stage.nonfinite,
+            "reconnects": core.reconnects,
+            "clock_jumps": core.clock_jumps,
             "swaps": meters.swaps,
         }
 
     def build(self) -> dict[str, Any]:
         """The status map."""
-        loop, artifact = self._loop, self._loop.artifact
+        loop, artifact = self._loop, self._decoding.artifact
         return {
             "v": MESSAGE_VERSION,
             "state": loop.state,
-            "paused": loop.paused,
-            "flags": flag_names(loop.last_flags),
+            "paused": self._core.paused,
+            "flags": flag_names(self._decoding.flags),
             "names": [output.name for output in artifact.outputs],
             "units": [output.units for output in artifact.outputs],
             "roles": [output.role for output in artifact.outputs],
@@ -125,7 +130,7 @@ class StatusReport:
             "model": {
                 "id": artifact.model_id,
                 "kind": artifact.kind,
-                "path": str(loop.model_path),
+                "path": str(self._decoding.path),
                 "n_channels": artifact.n_channels,
             },
             "stream": self._describe_stream(),
@@ -135,12 +140,11 @@ class StatusReport:
         }
 
     def _describe_stream(self) -> dict[str, Any]:
-        loop = self._loop
-        feed = loop.feed
+        feed, core = self._loop.pump.feed, self._core
         described: dict[str, Any] = {"name": self._stream, "attached": feed is not None}
         if feed is None:
             return described
-        stream, delay = feed.inlet.stream, loop.delay
+        stream, delay = feed.inlet.stream, core.delay
         quantiles = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
         delivery = {name: delay.quantile_s(q) * 1e3 for name, q in quantiles.items()}
         return described | {
@@ -152,7 +156,7 @@ class StatusReport:
             "n_channels": array_channels(stream, feed.layout),
             "clock_correction_ms": round((feed.inlet.correction_s + feed.inlet.offset_s) * 1e3, 4),
             "delivery_ms": {k: None if v != v else round(v, 3) for k, v in delivery.items()},
-            "grace_ms": round(loop.grace.seconds * 1e3, 3),
+            "grace_ms": round(core.grace.seconds * 1e3, 3),
         }
 
     def _warnings(self) -> list[str]:

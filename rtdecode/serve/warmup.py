@@ -26,7 +26,7 @@ class RehearsalInlet:
         self.stream = stream
         self.samples = samples
         self.time = np.zeros(MAX_PULL)
-        self.correction_s = self.offset_s = 0.0
+        self.correction_s = self.offset_s = self.opened_s = 0.0
         self._now = 0.0
 
     def pull(self, timeout_s: float) -> int:

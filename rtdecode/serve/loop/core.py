@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -33,20 +32,23 @@ from rtdecode.ingest.feed import CountFeed, Feed
 from rtdecode.ingest.inlet import MAX_PULL
 from rtdecode.kernels.stamps import N_IMPOSSIBLE
 from rtdecode.messages import Flag
+from rtdecode.serve.loop.events import CoreSettings, Pull
 from rtdecode.serve.loop.held_up import HeldUp
 from rtdecode.serve.loop.instructions import (
+    BrokeOff,
     Dispose,
+    Held,
     Instruction,
-    Log,
-    Notice,
     NumberSamples,
     Publish,
     Record,
-    ResetDecoder,
+    Resumed,
     Search,
-    StopSearch,
+    Shifted,
+    Started,
     Warm,
 )
+from rtdecode.serve.loop.silence import Silence
 from rtdecode.serve.loop.states import (
     Attaching,
     Judging,
@@ -58,7 +60,7 @@ from rtdecode.serve.loop.states import (
     edges_of,
     link_of,
 )
-from rtdecode.serve.settings import STALE_AFTER_S, ServeSettings
+from rtdecode.serve.settings import STALE_AFTER_S
 
 #: Further behind with nothing to decode, the machine slept or its clock leapt: nobody waits for
 #: thousands of empty bins.
@@ -67,33 +69,15 @@ LEAP_S = 10.0
 Instructions = Iterator[Instruction]
 
 
-@dataclass(frozen=True, slots=True)
-class Pull:
-    """One pull from the attached source.
-
-    Attributes:
-        n: number of samples that the feed holds now.
-        now: when it ended, s.
-        emptied: whether it took all that had arrived.
-        attentive: whether the samples were waited for, so that `now` is when they arrived.
-        held_up_s: how much later than meant it ended.
-    """
-
-    n: int
-    now: float
-    emptied: bool = True
-    attentive: bool = False
-    held_up_s: float = 0.0
-
-
 class LoopCore:
     """The decisions of the hot loop.
 
     Args:
-        settings: of the daemon.
+        settings: of the stream.
         ring: the recent bins.
 
     Attributes:
+        ring: as given.
         state: Waiting, Attaching, Judging, Running or Outage.
         delay, grace: delivery delay of the source, and how long bins wait for it.
         paused: whether values are held on request.
@@ -102,7 +86,7 @@ class LoopCore:
         discarded: number of samples received while no stamps were trusted.
     """
 
-    def __init__(self, settings: ServeSettings, ring: BinRing) -> None:
+    def __init__(self, settings: CoreSettings, ring: BinRing) -> None:
         self.state: State = Waiting()
         self.delay = DeliveryDelay()
         self.grace: AutoGrace | FixedGrace = (
@@ -112,19 +96,18 @@ class LoopCore:
         self.first_bin = 0
         self.reconnects = self.clock_jumps = self.catch_up = self.discarded = 0
         self._left_out = np.zeros(N_IMPOSSIBLE, np.int64)
-        self._settings, self._ring = settings, ring
+        self._settings, self.ring = settings, ring
         self._judge = JudgeSettings(max_age_s=max(STALE_AFTER_S, 2 * (settings.grace_s or 0.0)))
         self._held_up = HeldUp(STALE_AFTER_S)
-        self._fed_until_s = -math.inf
-        self._searching = False
+        self._silence = Silence(settings.failsafe_after_s)
 
     # Events
 
     def attached(self, feed: Feed, now: float) -> Instructions:
         """A source was opened, perhaps in the place of another."""
         yield from self._detach("another outlet took its place", now)
-        link = Link(feed, ClockJudge(self._judge, now, MAX_PULL))
-        self._searching = False
+        link = Link(feed, ClockJudge(self._judge, feed.inlet.opened_s, MAX_PULL))
+        self._silence.found()
         if isinstance(self.state, Outage):
             self.reconnects += 1
             self.state = Judging(link, self.state.edges)
@@ -160,6 +143,8 @@ class LoopCore:
             if not paused and link.judge.possible[n - 1]:
                 self._held_up.received(now - float(feed.columns.time[n - 1]), self.grace.seconds, now)
         yield from self._follow(verdict, now)
+        if n and isinstance(self.state, Running) and self._behind_s(feed, n) > LEAP_S:
+            yield from self._leap(now)
         if isinstance(self.state, Attaching):
             yield from self._begin(link, n, now, verdict.trusted)
         elif isinstance(self.state, Judging) and verdict.trusted:
@@ -183,7 +168,7 @@ class LoopCore:
         edges = edges_of(self.state)
         if edges is None:
             return
-        if now - edges.bin_end_s(self._ring.open_bin) > LEAP_S:
+        if now - edges.bin_end_s(self.ring.open_bin) > LEAP_S:
             edges = yield from self._leap(now)
         grace_s = self._grace_s()
         while not edges.close_until(now - grace_s):
@@ -195,18 +180,18 @@ class LoopCore:
         edges = edges_of(self.state)
         if edges is None or (link_of(self.state) is not None and self._held_up.waiting(now)):
             return math.inf
-        return edges.complete_at_s(self._ring.open_bin) + self._grace_s()
+        return edges.complete_at_s(self.ring.open_bin) + self._grace_s()
 
     def pause(self, paused: bool) -> Instructions:
         """Hold values from the next bin on, or no longer."""
         if paused != self.paused:
             self.paused = paused
-            yield Log("pause" if paused else "resume", self.next_bin)
+            yield Held(self.next_bin, paused)
 
     @property
     def next_bin(self) -> int:
         """Number of the bin that is published next."""
-        return max(self._ring.next_bin, self.first_bin)
+        return max(self.ring.next_bin, self.first_bin)
 
     @property
     def offset_s(self) -> float:
@@ -234,16 +219,16 @@ class LoopCore:
 
     def _begin(self, link: Link, n: int, now: float, trusted: bool) -> Instructions:
         """The first pull: bin 0 starts at the oldest event in the queue, or now."""
-        feed, ring = link.feed, self._ring
+        feed, ring = link.feed, self.ring
         width_s = ring.bin_width_s
         oldest_s = feed.first_bin_start(n, now - ring.n_bins * width_s, now) if trusted else None
-        self._fed_until_s = now
+        self._silence.fed(now)
         if self.paused:
-            yield Log("pause", 0)
+            yield Held(0, True)
         if not trusted or (oldest_s is None and isinstance(feed, CountFeed)):
             edges = EventBinning(ring, now)
-            yield Log("start", 0, {"origin_s": now})
-            yield from self._log_outage("no sample yet" if trusted else "its clock is in doubt")
+            yield Started(0, now)
+            yield BrokeOff(0, "no sample yet" if trusted else "its stamps do not fit our clock")
             self.state = Judging(link, edges)
             return
         if isinstance(feed, CountFeed):
@@ -255,16 +240,16 @@ class LoopCore:
             edges = feed.anchor(now - self.first_bin * width_s, n)
         self.state = Running(link, edges)
         yield from _number(edges)
-        yield Log("start", self.first_bin, {"origin_s": edges.origin_s})
+        yield Started(self.first_bin, edges.origin_s)
 
     def _resume(self, state: Judging, n: int) -> Instructions:
         """Decode again from the first bin that is complete."""
-        resume = self._ring.open_bin + 1
+        resume = self.ring.open_bin + 1
         edges = state.link.feed.resume(state.edges, n)
         if edges is None:
             return
         self.state = Running(state.link, edges, resume)
-        self._fed_until_s = edges.bin_end_s(resume - 1)
+        self._silence.fed(edges.bin_end_s(resume - 1))
         yield from _number(edges)
 
     def _follow(self, verdict: Verdict, now: float) -> Instructions:
@@ -280,10 +265,11 @@ class LoopCore:
             elif not verdict.trusted:
                 yield from self._doubt(self.state, "its stamps do not fit our clock", now)
         elif verdict.jumped:
-            yield Notice(f"stream {self._settings.stream}: stamps shifted by {verdict.shift_s:+.3f} s")
+            yield Shifted(verdict.shift_s)
 
     def _doubt(self, state: Running, reason: str, now: float) -> Instructions:
         yield from self._break_off(reason, now)
+        state.link.feed.restart()
         self.state = Judging(state.link, state.edges)
 
     def _leap(self, now: float) -> Generator[Instruction, None, Binning]:
@@ -292,28 +278,24 @@ class LoopCore:
         link = link_of(self.state)
         if isinstance(self.state, Running):
             yield from self._break_off("this machine slept or its clock leapt", now)
-        edges = EventBinning(self._ring, now - (self._ring.open_bin + 1) * self._ring.bin_width_s)
+        edges = EventBinning(self.ring, now - (self.ring.open_bin + 1) * self.ring.bin_width_s)
         if link is None:
             self.state = Outage(edges)
         else:
             link.judge.restart(now)
+            link.feed.restart()
             self.state = Judging(link, edges)
         return edges
 
     def _break_off(self, reason: str, now: float) -> Instructions:
         yield from self._closed(now)
-        self._ring.empty_open_bin()
-        yield from self._log_outage(reason)
-
-    def _log_outage(self, reason: str) -> Instructions:
-        b = self._ring.open_bin
-        yield Log("outage", b, {"reason": reason})
-        yield Notice(f"stream {self._settings.stream}: {reason}; fail-safe output from bin {b}")
+        self.ring.empty_open_bin()
+        yield BrokeOff(self.ring.open_bin, reason)
 
     # Bins
 
     def _closed(self, now: float) -> Instructions:
-        while (closed := self._ring.take()) is not None:
+        while (closed := self.ring.take()) is not None:
             if closed.bin < self.first_bin:
                 yield Warm(closed)
             else:
@@ -330,32 +312,22 @@ class LoopCore:
             flags, decoded = 0, True
             if b == state.decode_from:
                 flags = int(Flag.GAP)
-                yield Log("gap", b, {"origin_s": edges.bin_end_s(b - 1)})
-                yield ResetDecoder(b, "gap")
-                yield Notice(f"stream {self._settings.stream}: decoding again from bin {b}")
-            self._fed_until_s = max(self._fed_until_s, closed.fed_until_s)
-            flags |= yield from self._silence(t_bin - self._fed_until_s)
+                yield Resumed(b, edges.bin_end_s(b - 1))
+            flags |= yield from self._silence.flags(t_bin, closed.fed_until_s)
         if self.paused:
             flags |= Flag.PAUSED
-        if now > edges.complete_at_s(b) + self.grace.seconds + self._ring.bin_width_s:
+        if now > edges.complete_at_s(b) + self.grace.seconds + self.ring.bin_width_s:
             flags |= Flag.CATCH_UP
             self.catch_up += 1
         yield Publish(closed, t_bin, now, flags, decoded)
         self.grace.update()
 
-    def _silence(self, silent_s: float) -> Generator[Instruction, None, int]:
-        """Flags for an attached source that has sent nothing for `silent_s`."""
-        if silent_s < STALE_AFTER_S:
-            if self._searching:
-                self._searching = False
-                yield StopSearch()
-            return 0
-        if not self._searching:
-            # A dead outlet is noticed only when TCP closes; search for it elsewhere meanwhile.
-            self._searching = True
-            yield Search(replacing=True)
-        stale = int(Flag.STALE)
-        return stale | Flag.FAILSAFE if silent_s >= self._settings.failsafe_after_s else stale
+    def _behind_s(self, feed: Feed, n: int) -> float:
+        """How long after the open bin the first sample of the pull was stamped."""
+        edges, usable = edges_of(self.state), np.flatnonzero(feed.columns.accepted[:n])
+        if edges is None or not len(usable):
+            return 0.0
+        return float(feed.columns.time[usable[0]]) - edges.bin_end_s(self.ring.open_bin)
 
     def _grace_s(self) -> float:
         return 0.0 if link_of(self.state) is None else self.grace.seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +61,13 @@ class Decoding:
         artifact, path: the model that `stage` decodes with at first, and its file.
         sinks: receive each bin.
         clock: the LSL clock, seconds.
+        stream: name of the stream, for lines.
 
     Attributes:
         artifact, path: the model that decodes now.
         flags: of the bin published last.
         meters: counters and latencies.
+        notices: lines for the person at the rig, newest last.
     """
 
     def __init__(
@@ -74,10 +77,14 @@ class Decoding:
         path: Path,
         sinks: Sinks,
         clock: Callable[[], float],
+        *,
+        stream: str,
     ) -> None:
+        self._stream = stream
         self.stage, self.artifact, self.path, self.sinks = stage, artifact, path, sinks
         self.flags = 0
         self.meters = Meters()
+        self.notices: deque[str] = deque(maxlen=1000)
         self._clock = clock
         self._backlog: list[list[list[int]]] = []
         self._model_row = 0
@@ -148,11 +155,6 @@ class Decoding:
         if self.sinks.output is not None:
             self.sinks.output.reset()
 
-    def start(self, bin_number: int, data: Mapping[str, Any]) -> None:
-        """Log the start, with the model that decodes."""
-        model = {"model": self.artifact.model_id, "path": str(self.path)}
-        self.log("reset", bin_number, {"reason": "start"} | dict(data) | model)
-
     def record(self, feed: Feed, n: int, now: float) -> None:
         """Record the samples of a pull."""
         if self.sinks.buffers is not None:
@@ -168,6 +170,33 @@ class Decoding:
         if self.sinks.buffers is not None:
             self.sinks.buffers.log.append(LogEntry(self._clock(), bin_number, kind, dict(data or {})))
 
+    def started(self, bin_number: int, origin_s: float) -> None:
+        """The first published bin is known: log it, with the model that decodes."""
+        model = {"model": self.artifact.model_id, "path": str(self.path)}
+        self.log("reset", bin_number, {"reason": "start", "origin_s": origin_s, **model})
+
+    def broke_off(self, bin_number: int, reason: str) -> None:
+        """Nothing is decoded from this bin on."""
+        self.log("outage", bin_number, {"reason": reason})
+        self._notice(f"{reason}; fail-safe output from bin {bin_number}")
+
+    def resumed(self, bin_number: int, origin_s: float) -> None:
+        """Decode again from this bin on."""
+        self.log("gap", bin_number, {"origin_s": origin_s})
+        self.reset(bin_number, "gap")
+        self._notice(f"decoding again from bin {bin_number}")
+
+    def held(self, bin_number: int, paused: bool) -> None:
+        """Values are held from this bin on, or no longer."""
+        self.log("pause" if paused else "resume", bin_number)
+
+    def shifted(self, seconds: float) -> None:
+        """The stamps of the stream were shifted while nothing was decoded."""
+        self._notice(f"its stamps are shifted by {seconds:+.3f} s onto our clock")
+
+    def _notice(self, text: str) -> None:
+        self.notices.append(f"stream {self._stream}: {text}")
+
     def prepare(self, candidate: Candidate) -> None:
         """Give a decoder that is to replace this one the bins that it has to step first."""
         recent = self.stage.recent
@@ -176,21 +205,20 @@ class Decoding:
         warmed = n if candidate.fresh or candidate.mark is None else candidate.mark.warmed + n
         candidate.mark = Mark(recent.resets, recent.stepped, warmed)
 
-    def swap(self, command: Command, candidate: Candidate) -> str:
+    def swap(self, command: Command, candidate: Candidate) -> None:
         """Let another decoder continue from the next bin, once it has stepped all bins that this one has.
 
-        Returns:
-            A line for the person at the rig, "" if `command.error` says why it was not done.
+        If it cannot, `command.error` has the reason.
         """
         fresh, behind = self.stage.recent.lag(candidate.mark)
         if candidate.mark is None or (fresh and behind) or behind > MOST_BEHIND:
             command.error = f"{behind} bins have closed while it was being warmed up"
-            return ""
+            return
         artifact = candidate.artifact
         row = self._row_of(artifact.model_id)
         if row is None:
             command.error = f"this recording already has {MAX_MODELS} models, and can hold no more"
-            return ""
+            return
         if fresh:
             candidate.decoder.reset()
         # The old decoder is returned with the candidate: freeing its memory takes time.
@@ -203,7 +231,7 @@ class Decoding:
         self._model_row = row
         self._swapped = True
         self.meters.swaps += 1
-        return f"model {artifact.model_id} decodes from bin {command.bin}"
+        self.notices.append(f"model {artifact.model_id} decodes from bin {command.bin}")
 
     def _row_of(self, model_id: str) -> int | None:
         """Index of a model in the models of /decoded, to which it is added; None if they are full."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from rtdecode.binning import ClosedBin
 from rtdecode.ingest.feed import Feed
@@ -37,11 +35,42 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class ResetDecoder:
-    """Reset the decoder before `bin`."""
+class Started:
+    """The first bin that is published is `bin`; bin 0 begins at `origin_s`."""
+
+    bin: int
+    origin_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BrokeOff:
+    """From `bin` on nothing is decoded."""
 
     bin: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """From `bin` on, which begins at `origin_s`, the decoder, reset, decodes again."""
+
+    bin: int
+    origin_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """From `bin` on values are held on request, or no longer."""
+
+    bin: int
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """Stamps of the source are shifted by `seconds` more, while nothing is decoded."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +88,6 @@ class NumberSamples:
 
     origin_s: float
     period_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """Add an entry to /log; the caller adds the model to an entry of the start."""
-
-    kind: str
-    bin: int
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Print a line about the stream."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +116,13 @@ class Dispose:
 Instruction = (
     Warm
     | Publish
-    | ResetDecoder
+    | Started
+    | BrokeOff
+    | Resumed
+    | Held
+    | Shifted
     | Record
     | NumberSamples
-    | Log
-    | Notice
     | Search
     | StopSearch
     | Dispose

@@ -25,7 +25,7 @@ from rtdecode.output.settings import OutputSettings
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command
 from rtdecode.serve.loop.decoding import MOST_BEHIND, Decoding, Sinks
-from rtdecode.serve.loop.shell import HotLoop
+from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.swap import warm
@@ -59,6 +59,7 @@ class Source:
     )
     correction_s: float = 0.0
     offset_s: float = 0.0
+    opened_s: float = START_S
 
     def __post_init__(self) -> None:
         self.samples = np.zeros((MAX_PULL, 3), np.int32)
@@ -161,7 +162,8 @@ class Rig:
         self.output = OutputStage(stage, outputs, WIDTH_S, "test")
         self.stage = DecodeStage(load_decoder(self.artifact), outputs, self.artifact.bin_width_s)
         sinks = Sinks(self.publisher, self.output, buffers=self.buffers)  # type: ignore[arg-type]
-        self.decoding = Decoding(self.stage, self.artifact, Path("first.safetensors"), sinks, clock)
+        path = Path("first.safetensors")
+        self.decoding = Decoding(self.stage, self.artifact, path, sinks, clock, stream="M1")
         settings = ServeSettings(stream="M1", grace_s=0.002)
         self.loop = HotLoop(settings, self.decoding, self.connector, clock)  # type: ignore[arg-type]
         self.meters, self.core = self.decoding.meters, self.loop.core
@@ -303,7 +305,7 @@ def test_after_a_pause_every_bin_is_stepped_and_flagged_catch_up() -> None:
 
 def test_a_leap_of_our_own_clock_is_a_gap_and_not_a_million_bins() -> None:
     hour_s = 3600.0
-    rig = Rig((0.0, steady(0.0, 1.0) + steady(hour_s, hour_s + 2.0)))
+    rig = Rig((0.0, steady(0.0, 1.0) + steady(hour_s, hour_s + 2.0, first_seq=334)))
     rig.until(1.0)
     rig.clock.now = START_S + hour_s
     cursors = rig.until(hour_s + 1.0)

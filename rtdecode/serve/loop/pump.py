@@ -1,0 +1,172 @@
+"""Between the core of the loop and LSL: pulls, reports to the core, and carries out what it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.binning import Binning, ClosedBin
+from rtdecode.ingest.connector import Connector
+from rtdecode.ingest.feed import Feed, make_feed
+from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
+from rtdecode.ingest.layouts import Layout
+from rtdecode.serve.loop.core import LoopCore
+from rtdecode.serve.loop.events import Pull
+from rtdecode.serve.loop.instructions import (
+    BrokeOff,
+    Dispose,
+    Held,
+    Instruction,
+    NumberSamples,
+    Publish,
+    Record,
+    Resumed,
+    Search,
+    Shifted,
+    Started,
+    StopSearch,
+    Warm,
+)
+from rtdecode.serve.loop.states import Waiting, edges_of, link_of
+
+#: Longest wait of a turn, so that commands and signals are answered.
+MAX_WAIT_S = 0.02
+
+#: A sleep ends late by a few tenths of a millisecond, so it is asked to end early and the rest is spent
+#: polling: at most one or two per cent of a core at 50 bins/s.
+WAKE_EARLY_S = 0.0003
+
+#: Longest wait for the first sample of a counts stream, which sets the edges of its bins.
+FIRST_SAMPLE_S = 0.25
+
+#: A clock correction that moves by more is another clock; less is noise of the estimate.
+CORRECTION_JUMP_S = 0.005
+
+#: Arrivals are only measured when the loop was waiting for them.
+ATTENTIVE_S = 0.002
+
+
+class BinSink(Protocol):
+    """Receives what becomes of a stream; `Decoding` has the meaning of each."""
+
+    def warm(self, closed: ClosedBin) -> None: ...
+    def publish(self, bin_: Publish) -> None: ...
+    def record(self, feed: Feed, n: int, now: float) -> None: ...
+    def number_samples(self, origin_s: float, period_s: float) -> None: ...
+    def started(self, bin_number: int, origin_s: float) -> None: ...
+    def broke_off(self, bin_number: int, reason: str) -> None: ...
+    def resumed(self, bin_number: int, origin_s: float) -> None: ...
+    def held(self, bin_number: int, paused: bool) -> None: ...
+    def shifted(self, seconds: float) -> None: ...
+
+
+class Pump:
+    """Keeps one stream flowing from its inlet through the core into a sink.
+
+    Args:
+        core: decides.
+        sink: receives bins and samples.
+        connector: started; finds and opens the stream.
+        clock: the LSL clock, seconds.
+        carry: whether events that are one bin late are carried into the open bin.
+        counters: i8[N_SEQUENCE_COUNTERS], added to.
+    """
+
+    def __init__(
+        self,
+        core: LoopCore,
+        sink: BinSink,
+        connector: Connector,
+        clock: Callable[[], float],
+        *,
+        carry: bool,
+        counters: npt.NDArray[np.int64],
+    ) -> None:
+        self.core, self._sink, self._connector, self._clock = core, sink, connector, clock
+        self._carry, self._counters = carry, counters
+        self._inlet: Inlet | None = None
+        self._correction_s = 0.0
+        self._turned_s = 0.0
+
+    @property
+    def feed(self) -> Feed | None:
+        """The attached stream, None while there is none."""
+        link = link_of(self.core.state)
+        return None if link is None else link.feed
+
+    @property
+    def edges(self) -> Binning | None:
+        """The edges of the bins, None before the first."""
+        return edges_of(self.core.state)
+
+    def turn(self) -> None:
+        """Attach what was found, pull once, and close the bins whose time has come."""
+        if self._connector.ready.is_set() and (taken := self._connector.take()) is not None:
+            self._attach(*taken)
+        begun = self._clock()
+        wait_s = min(max(self.core.due_s(begun) - begun - WAKE_EARLY_S, 0.0), MAX_WAIT_S)
+        if self._inlet is None:
+            self._connector.ready.wait(wait_s)
+            self.carry_out(self.core.passed(self._clock()))
+        else:
+            self._pull(self._inlet, wait_s, begun)
+        self._turned_s = self._clock()
+
+    def _attach(self, inlet: Inlet, layout: Layout) -> None:
+        feed = make_feed(layout, inlet, self.core.ring, carry=self._carry, counters=self._counters)
+        first = isinstance(self.core.state, Waiting)
+        self.carry_out(self.core.attached(feed, self._clock()))
+        self._inlet, self._correction_s = inlet, inlet.correction_s
+        self._turned_s = self._clock()
+        if first:
+            self._pull(inlet, FIRST_SAMPLE_S if layout is Layout.COUNTS else 0.0, self._turned_s)
+
+    def _pull(self, inlet: Inlet, wait_s: float, begun: float) -> None:
+        try:
+            n = inlet.pull(wait_s)
+        except StreamLost:
+            self._inlet = None
+            self.carry_out(self.core.lost("its outlet is gone", self._clock()))
+            return
+        now = self._clock()
+        if abs(inlet.correction_s - self._correction_s) > CORRECTION_JUMP_S:
+            self.carry_out(self.core.corrected(now))
+        self._correction_s = inlet.correction_s
+        emptied = n < MAX_PULL
+        attentive = emptied and begun - self._turned_s < ATTENTIVE_S
+        held_up_s = now - self._turned_s - wait_s
+        self.carry_out(self.core.pulled(Pull(n, now, emptied, attentive, held_up_s)))
+        inlet.offset_s = self.core.offset_s
+
+    def carry_out(self, instructions: Iterator[Instruction]) -> None:
+        """Carry out instructions of the core, each before it decides on the next."""
+        sink = self._sink
+        for instruction in instructions:
+            match instruction:
+                case Publish():
+                    sink.publish(instruction)
+                case Record(feed, n, now):
+                    sink.record(feed, n, now)
+                case Warm(closed):
+                    sink.warm(closed)
+                case NumberSamples(origin_s, period_s):
+                    sink.number_samples(origin_s, period_s)
+                case Started(bin_number, origin_s):
+                    sink.started(bin_number, origin_s)
+                case BrokeOff(bin_number, reason):
+                    sink.broke_off(bin_number, reason)
+                case Resumed(bin_number, origin_s):
+                    sink.resumed(bin_number, origin_s)
+                case Held(bin_number, paused):
+                    sink.held(bin_number, paused)
+                case Shifted(seconds):
+                    sink.shifted(seconds)
+                case Search(replacing):
+                    self._connector.request(replacing=self._inlet if replacing else None)
+                case StopSearch():
+                    self._connector.withdraw()
+                case Dispose(feed):
+                    self._connector.dispose(feed.inlet)
