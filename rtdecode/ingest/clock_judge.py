@@ -8,10 +8,10 @@
 Three observations decide (docs/time.md):
 
 - *Possible*: what arrives now was stamped before now, and not long before the queue was last empty.
-- *Doubt*: one wild stamp costs its own sample. Where more than a fifth are impossible, the clock is in doubt,
-  and is shifted once its stamps have agreed on an offset for a quarter of a second.
-- *Delivery*: arrival − stamp of the newest sample of a pull is never below 0, and again and again close to the
-  fastest delivery of the source. Where that changes, the source's clock has drifted or stepped.
+- *Doubt*: one wild stamp costs its own sample. Where more than a fifth are impossible, the clock is in
+  doubt, and is shifted once its stamps have agreed on an offset for a quarter of a second.
+- *Delivery*: arrival − stamp of the newest sample of a pull is never below 0, and again and again close
+  to the fastest delivery of the source. Where that changes, the source's clock has drifted or stepped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A spike stream as the loop uses it: pull, check, bin; one class for single spikes, one for counts.
 
-A feed owns its sequence numbers and the edges of its bins. It reads what was pulled into its inlet's arrays, and
-adds it to the ring in as many pieces as the ring takes:
+A feed owns its sequence numbers and the edges of its bins. It reads what was pulled into the arrays of its
+inlet, and adds it to the ring in as many pieces as the ring takes:
 
     feed.read(n, possible)
     at = 0

@@ -103,7 +103,9 @@ class Daemon:
         self.recorder = self._make_recorder()
         self.swapper = Swapper(lambda: self.decoding.artifact, self._apply, self.loop.commands.append)
         self.watcher = (
-            Watcher(settings.watch, partial(self.swapper.swap, wait_s=SWAP_WAIT_S), self.decoding.notices.append)
+            Watcher(
+                settings.watch, partial(self.swapper.swap, wait_s=SWAP_WAIT_S), self.decoding.notices.append
+            )
             if settings.watch is not None
             else None
         )

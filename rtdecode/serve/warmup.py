@@ -41,7 +41,6 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
     """Run each kernel once, with the argument types of the loop, on scratch data; then reset the decoder."""
     counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
     delay = DeliveryDelay()
-    judge = ClockJudge(JudgeSettings(n_recent=1), 0.0, MAX_PULL)
     for feed_type, stream in (
         (EventFeed, StreamDescription("rehearsal", "Spikes", 3, 0.0, "int32")),
         (CountFeed, StreamDescription("rehearsal", "", n_channels, 1.0 / bin_width_s, "int32")),
@@ -51,7 +50,8 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
         ring = BinRing(n_channels, bin_width_s)
         feed = feed_type(inlet, ring, carry=True, counters=counters)  # type: ignore[arg-type]
         n = inlet.pull(0.0)
-        judge.step(inlet.time, n, N_SAMPLES / 1000.0, emptied=True, attentive=True)
+        judge = ClockJudge(JudgeSettings(n_recent=1), 0.0, MAX_PULL)
+        judge.step(inlet.time, n, float(inlet.time[n - 1]), emptied=True, attentive=True)
         feed.read(n, judge.possible)
         feed.anchor(0.0, n)
         feed.add(0, n, 1.0)

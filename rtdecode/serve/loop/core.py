@@ -6,8 +6,8 @@
     for instruction in core.passed(now): ...                    # time has passed
     for instruction in core.lost("its outlet is gone", now): ...
 
-The caller carries out each instruction before it takes the next, since the counts of a bin are a view into the
-ring. From the first connection on every bin is published exactly once, in order:
+The caller carries out each instruction before it takes the next, since the counts of a bin are a view into
+the ring. From the first connection on every bin is published exactly once, in order:
 
     Waiting ─► Attaching ─┬─ stamps trusted ──────► Running ──── lost ───► Outage ─┐
                           └─► Judging ─ trusted ─► Running ─ in doubt ─► Judging   │
@@ -25,7 +25,7 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.binning import BinRing, Binning, ClosedBin, CountBinning, EventBinning
+from rtdecode.binning import Binning, BinRing, ClosedBin, CountBinning, EventBinning
 from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings, Verdict
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
 from rtdecode.ingest.feed import CountFeed, Feed
@@ -138,7 +138,9 @@ class LoopCore:
         verdict = Verdict(link.judge.trusted)
         paused = self._held_up.paused(pull.held_up_s, now)
         if n:
-            verdict = link.judge.step(feed.columns.time, n, now, emptied=pull.emptied, attentive=pull.attentive)
+            verdict = link.judge.step(
+                feed.columns.time, n, now, emptied=pull.emptied, attentive=pull.attentive
+            )
             feed.read(n, link.judge.possible)
             if not paused and link.judge.possible[n - 1]:
                 self._held_up.received(now - float(feed.columns.time[n - 1]), self.grace.seconds, now)

@@ -53,9 +53,7 @@ class HotLoop:
         self.core = LoopCore(CoreSettings(settings.grace_s, settings.failsafe_after_s), self.ring)
         self.decoding = decoding
         counters = decoding.meters.sequence
-        self.pump = Pump(
-            self.core, decoding, connector, clock, carry=settings.carry_late, counters=counters
-        )
+        self.pump = Pump(self.core, decoding, connector, clock, carry=settings.carry_late, counters=counters)
         self.commands: deque[Command] = deque()
         self.pending_status: bytes | None = None
         self.pending_spikes: bytes | None = None

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from feeds import pull
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ class Loop:
     def turn(self, now: float, grace_s: float = 0.003) -> None:
         n = 0
         if self.feed is not None:
-            n = self.feed.pull(0.0)
+            n = pull(self.feed)
             if n:
                 self.take_in(n, now)
         if n < MAX_PULL:
@@ -159,7 +160,7 @@ def test_bin_0_begins_at_the_anchor() -> None:
     ring, counters = BinRing(N_CHANNELS, WIDTH_S), make_counters()
     feed, inlet = event_feed(ring, counters)
     inlet.send([9.99, 10.0, 10.015, 10.021], event_rows([0, 1, 1, 2], range(4)))
-    n = feed.pull(0.0)
+    n = pull(feed)
     loop = Loop(ring)
     loop.begin(feed, 10.0, n, 10.022)
     loop.close(10.05)
@@ -171,7 +172,7 @@ def test_the_first_bin_may_begin_at_the_oldest_good_event() -> None:
     feed, inlet = event_feed(BinRing(N_CHANNELS, WIDTH_S), make_counters())
     assert feed.first_bin_start(0, 8.0, 10.0) is None
     inlet.send([7.0, 9.5, 9.2, 9.1, 12.0], event_rows([0, 1, 2, N_CHANNELS, 0], range(5)))
-    n = feed.pull(0.0)
+    n = pull(feed)
     assert feed.first_bin_start(n, 8.0, 10.0) == 9.2
     assert feed.first_bin_start(n, 9.3, 10.0) == 9.5
     assert feed.first_bin_start(n, 9.6, 10.0) is None
@@ -228,7 +229,7 @@ def test_events_are_read() -> None:
     ring, counters = BinRing(N_CHANNELS, WIDTH_S), make_counters()
     feed, inlet = event_feed(ring, counters)
     inlet.send([0.001, 0.002, 0.003, 0.021], event_rows([5, 0, 5, 1], [100, 101, 103, 104]))
-    n = feed.pull(0.0)
+    n = pull(feed)
     Loop(ring).begin(feed, 0.0, n, 0.03)
     assert ring.counts[:2].tolist() == [[1, 0, 0, 0, 0, 2], [0, 1, 0, 0, 0, 0]]
     assert counters[[sequence.RECEIVED, sequence.LOST]].tolist() == [4, 1]
@@ -241,7 +242,7 @@ def test_a_sequence_number_wraps_around_after_the_largest_int32() -> None:
     wrapped = (numbers + width // 2) % width - width // 2
     rows = np.stack((np.zeros(300, np.int64), np.zeros(300, np.int64), wrapped), axis=1)
     inlet.send(np.arange(300) * 0.001, rows)
-    n = feed.pull(0.0)
+    n = pull(feed)
     assert counters.tolist() == [300, 0, 0, 0, 0, 0, 0]
     assert feed.columns.accepted[:n].all()
 
@@ -251,7 +252,7 @@ def test_counters_continue_over_feeds_and_sequence_numbers_do_not() -> None:
     for first in (5, 900):
         feed, inlet = event_feed(ring, counters)
         inlet.send([0.1, 0.2, 0.3], event_rows([0, 0, 0], [first, first + 1, first + 3]))
-        feed.pull(0.0)
+        pull(feed)
     assert counters[[sequence.RECEIVED, sequence.LOST]].tolist() == [6, 2]
 
 
@@ -262,7 +263,7 @@ def test_the_first_whole_sample_after_the_anchor_opens_bin_0() -> None:
     ring, counters = BinRing(N_CHANNELS, WIDTH_S), make_counters()
     feed, inlet = count_feed(ring, counters, 0.01)
     inlet.send(5.0 + 0.01 * np.arange(1, 8), np.arange(7)[:, None] + np.zeros((7, N_CHANNELS)))
-    n = feed.pull(0.0)
+    n = pull(feed)
     assert feed.first_bin_start(n, 5.012, 6.0) == pytest.approx(5.02)
     assert feed.first_bin_start(n, 6.0, 7.0) is None
     loop = Loop(ring)
@@ -281,7 +282,7 @@ def test_bin_ends_follow_the_stamps_of_a_drifting_source() -> None:
     stamps = 7.0 + 0.02 * (1 + 2e-4) * np.arange(1, 40_001)
     loop = Loop(ring)
     inlet.send(stamps[:1], np.ones(N_CHANNELS))
-    n = feed.pull(0.0)
+    n = pull(feed)
     loop.begin(feed, 7.0, n, stamps[0])
     for i in range(1, 40_000, 50):
         inlet.send(stamps[i : i + 50], np.ones((len(stamps[i : i + 50]), N_CHANNELS)))
@@ -312,7 +313,7 @@ def run_count_outage(
     loop = Loop(ring)
     feed, inlet = count_feed(ring, counters, period_s)
     inlet.send(origin_s + period_s, np.zeros(N_CHANNELS))
-    loop.begin(feed, origin_s, feed.pull(0.0), origin_s + period_s)
+    loop.begin(feed, origin_s, pull(feed), origin_s + period_s)
     for i in range(2, n_before + 2):
         inlet.send(origin_s + i * period_s, np.zeros(N_CHANNELS))
         loop.turn(origin_s + i * period_s)
@@ -389,7 +390,7 @@ def test_counts_resume_only_past_the_bin_that_was_published_last() -> None:
     loop = Loop(ring)
     feed, inlet = count_feed(ring, counters, 0.02)
     inlet.send(10.02, np.ones(N_CHANNELS))
-    loop.begin(feed, 10.0, feed.pull(0.0), 10.02)
+    loop.begin(feed, 10.0, pull(feed), 10.02)
     loop.lose()
     loop.close(10.09)
     assert ring.open_bin == 4
@@ -398,7 +399,7 @@ def test_counts_resume_only_past_the_bin_that_was_published_last() -> None:
     assert not feed.resume(loop.edges, 0)
     for stamp in (10.05, 10.07, 10.09):
         inlet.send(stamp, np.ones(N_CHANNELS))
-        if resumed := feed.resume(loop.edges, feed.pull(0.0)):
+        if resumed := feed.resume(loop.edges, pull(feed)):
             break
     assert resumed
     assert feed.binning is not None
@@ -422,7 +423,8 @@ from rtdecode.ingest.delay import AutoGrace, DeliveryDelay
 from rtdecode.ingest.feed import CountFeed, EventFeed
 from rtdecode.ingest.inlet import MAX_PULL
 from rtdecode.ingest.layouts import StreamDescription
-from rtdecode.kernels import binning, delay, recording, sequence
+from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
+from rtdecode.kernels import binning, delay, recording, sequence, stamps
 from rtdecode.kernels.decoders import wiener
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.meters import Meters
@@ -430,12 +432,19 @@ from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.warmup import compile_kernels
 
 KERNELS = [
-    k for module in (binning, delay, recording, sequence, wiener) for k in vars(module).values()
+    k for module in (binning, delay, recording, sequence, stamps, wiener) for k in vars(module).values()
     if hasattr(k, "signatures")
 ]
 
 def signatures():
     return {k.py_func.__qualname__: len(k.signatures) for k in KERNELS}
+
+def pull(feed):
+    n = feed.inlet.pull(0.0)
+    judge = ClockJudge(JudgeSettings(), float(feed.columns.time[0]), MAX_PULL)
+    judge.step(feed.columns.time, n, float(feed.columns.time[n - 1]), emptied=True, attentive=True)
+    feed.read(n, judge.possible)
+    return n
 
 class Inlet:
     def __init__(self, dtype, n_columns, rate_hz):
@@ -474,7 +483,7 @@ for feed_type, dtypes, rate_hz in (
         )
         feed, observed = make(), DeliveryDelay()
         grace = AutoGrace(observed)
-        n = feed.pull(0.0)
+        n = pull(feed)
         oldest = feed.first_bin_start(n, -5.0, pylsl.local_clock())
         feed.anchor(oldest, n)
         for i in range(60):
@@ -495,9 +504,9 @@ for feed_type, dtypes, rate_hz in (
             if i == 30:
                 before, feed = feed.binning, make()
                 feed.inlet.seq = int(100 * before.bin_end_s(ring.open_bin)) + 5
-                n = feed.pull(0.0)
+                n = pull(feed)
                 assert feed.resume(before, n)
-            n = feed.pull(0.0)
+            n = pull(feed)
         observed.quantile_s(0.5)
 used = {name for name, count in signatures().items() if count}
 assert len(used) >= 11, used

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from feeds import pull
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -251,14 +252,14 @@ def test_a_pull_goes_to_the_ring_of_its_layout() -> None:
     buffers = RecordBuffers(N_CHANNELS, 1)
     ring = BinRing(N_CHANNELS, 0.02)
     counting = CountFeed(cast(Any, OnePull(N_CHANNELS, 100.0)), ring, carry=True, counters=counters)
-    n = counting.pull(0.0)
+    n = pull(counting)
     counting.anchor(0.0, n)
     buffers.samples.begin(0.0, counting.period_s)
     buffers.add_samples(counting, n, NOW)
     assert (buffers.samples.head, buffers.events.head) == (5, 0)
     assert buffers.samples.row[:5].tolist() == [0, 1, 2, 3, 4]
     single = EventFeed(cast(Any, OnePull(3, 0.0)), BinRing(20, 0.02), carry=True, counters=counters)
-    buffers.add_samples(single, single.pull(0.0), NOW)
+    buffers.add_samples(single, pull(single), NOW)
     assert (buffers.samples.head, buffers.events.head) == (5, 5)
     assert buffers.events.channel[:5].tolist() == [0, 3, 6, 9, 12]
 
