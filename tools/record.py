@@ -180,9 +180,12 @@ class RecordSink:
         """Number the samples of a counts stream from `origin_s` on."""
         self._buffers.samples.begin(origin_s, period_s)
 
+    def attached(self, feed: Feed) -> None:
+        """A source of the stream is attached."""
+        self._print_line(f"recording {feed.inlet.stream} as {feed.layout} to {self._settings.output}")
+
     def started(self, bin_number: int, origin_s: float) -> None:
-        """The stream is attached."""
-        self._print(f"is recorded to {self._settings.output}")
+        """The first bin is known."""
 
     def broke_off(self, bin_number: int, reason: str) -> None:
         """Nothing is recorded from now on."""

@@ -25,7 +25,6 @@ from rtdecode.ingest.layouts import Layout, check_against_model
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
-from rtdecode.serve.connection import connection_report
 from rtdecode.serve.control import ControlServer
 from rtdecode.serve.loop.decoding import Decoding, Sinks
 from rtdecode.serve.loop.hot_loop import HotLoop
@@ -78,7 +77,6 @@ class Daemon:
         self.artifact, decoder = open_model(model_path)
         self._clock: Callable[[], float] = pylsl.local_clock
         self._stopping = threading.Event()
-        self._announced: Inlet | None = None
         if settings.record is not None:
             check_writable(settings.record, overwrite=settings.overwrite)
         self.stage = DecodeStage(decoder, self.artifact.outputs, self.artifact.bin_width_s)
@@ -269,7 +267,6 @@ class Daemon:
             status = self.status.build()
             self.loop.pending_status = encode(status)
             self._report(status)
-            self._announce_connection()
             self._print_notices()
             error = self.recorder.error if self.recorder else ""
             if error and error != announced:
@@ -277,14 +274,6 @@ class Daemon:
                 self._print_line(f"NOT RECORDING: {error}")
             # The collector is off on the hot path; what little garbage the threads make is collected here.
             gc.collect(0)
-
-    def _announce_connection(self) -> None:
-        feed = self.loop.pump.feed
-        if feed is None or feed.inlet is self._announced:
-            return
-        self._announced = feed.inlet
-        for line in connection_report(feed.inlet.stream, feed.layout, feed.inlet.correction_s, self.artifact):
-            self._print_line(line)
 
     def _print_notices(self) -> None:
         while self.decoding.notices:

@@ -83,9 +83,7 @@ class StatusReport:
             "not_a_count": int(seen[counters.NOT_A_COUNT]),
             "late_carried": int(timed[time_counters.LATE_CARRIED]),
             "late_dropped": int(timed[time_counters.LATE_DROPPED] + left_out[stamps.BEHIND]),
-            "future": int(
-                timed[time_counters.FUTURE] + left_out[stamps.AHEAD] + left_out[stamps.NOT_FINITE]
-            ),
+            "future": int(timed[time_counters.FUTURE] + left_out[stamps.AHEAD] + left_out[stamps.NOT_FINITE]),
             "discarded": int(timed[time_counters.DISCARDED]) + core.discarded,
             "spikes": meters.spikes,
             "bins": meters.bins,

@@ -19,6 +19,7 @@ from rtdecode.ingest.feed import Feed
 from rtdecode.messages import Flag
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command
+from rtdecode.serve.connection import connection_report
 from rtdecode.serve.loop.instructions import Publish
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.meters import Meters
@@ -96,6 +97,11 @@ class Decoding:
     def begin_turn(self) -> None:
         """A new turn of the loop: its first bins are published without a pause."""
         self._burst = 0
+
+    def attached(self, feed: Feed) -> None:
+        """A source of the stream is attached."""
+        stream, inlet = feed.inlet.stream, feed.inlet
+        self.notices.extend(connection_report(stream, feed.layout, inlet.correction_s, self.artifact))
 
     def warm(self, closed: ClosedBin) -> None:
         """Step a bin of backlog."""

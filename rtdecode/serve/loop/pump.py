@@ -52,6 +52,7 @@ ATTENTIVE_S = 0.002
 class BinSink(Protocol):
     """Receives what becomes of a stream; `Decoding` has the meaning of each."""
 
+    def attached(self, feed: Feed) -> None: ...
     def warm(self, closed: ClosedBin) -> None: ...
     def publish(self, bin_: Publish) -> None: ...
     def record(self, feed: Feed, n: int, now: float) -> None: ...
@@ -119,6 +120,7 @@ class Pump:
         feed = make_feed(layout, inlet, self.core.ring, carry=self._carry, counters=self._counters)
         first = isinstance(self.core.state, Waiting)
         self.carry_out(self.core.attached(feed, self._clock()))
+        self._sink.attached(feed)
         self._inlet, self._correction_s = inlet, inlet.correction_s
         self._turned_s = self._clock()
         if first:
