@@ -9,8 +9,9 @@ from typing import Any
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.clock_keeper import ClockKeeper
+from rtdecode.ingest.identity import named, same_source
 from rtdecode.ingest.inlet import Inlet, StreamLost
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.layouts import Layout, StreamDescription
 from rtdecode.ingest.streams import StreamFinder, choose_spike_stream, describe
 
 SEARCH_EVERY_S = 0.02
@@ -57,7 +58,8 @@ class Connector:
         self._stopping = False
         self._replacing: str | None = None
         self._ready_inlet: tuple[Inlet, Layout] | None = None
-        self._last: tuple[str, str, float] | None = None
+        self._known: StreamDescription | None = None
+        self._correction_s = 0.0
         self._dead: deque[Inlet] = deque()
         self._clock_keeper = ClockKeeper()
         self._thread = threading.Thread(target=self._run, name="rtdecode-connect", daemon=True)
@@ -125,10 +127,10 @@ class Connector:
             self._pause(SEARCH_EVERY_S)
             return
         try:
-            info, layout = choose_spike_stream(infos, self._override, self._last[0] if self._last else None)
+            info, layout = choose_spike_stream(infos, self._override)
             self.found.set()
             inlet = Inlet(info, correction_s=self._correction_for(describe(info).hostname))
-            if self._last is None:
+            if self._known is None:
                 # While it was being opened, a second source of that name may have answered.
                 choose_spike_stream(self._candidates(finder), self._override)
             self._accept(inlet, layout)
@@ -137,7 +139,7 @@ class Connector:
             return
         except RtdecodeError as error:
             self.refusal = str(error)
-            if self._last is None:
+            if self._known is None:
                 self.failure = error
                 self._stopping = True
             self._pause(REFUSED_S)
@@ -146,19 +148,26 @@ class Connector:
             self._make_ready(inlet, layout)
 
     def _candidates(self, finder: StreamFinder) -> list[Any]:
-        """The streams of that name that may be attached."""
+        """The streams of that name that may be attached: before the first, those of `--source-id`."""
         infos = [info for info in finder.found() if info.uid() != self._replacing]
-        if self._source_id is None:
-            return infos
-        chosen = [info for info in infos if info.source_id() == self._source_id]
+        chosen = [info for info in infos if self._may_attach(describe(info))]
         if infos and not chosen:
-            others = ", ".join(sorted({info.source_id() or "unnamed" for info in infos}))
-            self.refusal = f"stream {self.name}: source {self._source_id} does not answer, only {others}"
+            others = ", ".join(sorted({named(describe(info)) for info in infos}))
+            wanted = self._source_id or (named(self._known) if self._known else "")
+            self.refusal = (
+                f"stream {self.name}: source {wanted} does not answer, only {others}, which is not taken in its "
+                "place; to change to it, start again with --source-id"
+            )
         return chosen
+
+    def _may_attach(self, stream: StreamDescription) -> bool:
+        if self._source_id is not None and stream.source_id != self._source_id:
+            return False
+        return self._known is None or same_source(self._known, stream)
 
     def _make_ready(self, inlet: Inlet, layout: Layout) -> None:
         self.refusal = ""
-        self._last = (inlet.stream.source_id, inlet.stream.hostname, inlet.correction_s)
+        self._known, self._correction_s = inlet.stream, inlet.correction_s
         self._ready_inlet = (inlet, layout)
         # After the first time the correction in use is the previous one, so it is measured at once.
         self._clock_keeper.keep(inlet)
@@ -172,6 +181,6 @@ class Connector:
 
     def _correction_for(self, hostname: str) -> float | None:
         """The previous correction, valid for an outlet on the same machine: measuring takes 0.6 s."""
-        if self._last is not None and self._last[1] == hostname:
-            return self._last[2]
+        if self._known is not None and self._known.hostname == hostname:
+            return self._correction_s
         return None

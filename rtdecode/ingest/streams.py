@@ -85,14 +85,12 @@ class StreamFinder:
 def choose_spike_stream(
     infos: list[Any],
     override: Layout | None,
-    preferred_source_id: str | None = None,
 ) -> tuple[Any, Layout]:
     """The one spike stream among those found.
 
     Args:
         infos: pylsl.StreamInfo of streams of one name.
         override: `--layout`.
-        preferred_source_id: of the source that was attached before.
 
     Returns:
         The chosen info, and its layout.
@@ -108,8 +106,6 @@ def choose_spike_stream(
             usable[info.source_id() or info.uid()] = (info, choose_layout(describe(info), override))
         except RtdecodeError as error:
             refusal = error
-    if preferred_source_id is not None and preferred_source_id in usable:
-        return usable[preferred_source_id]
     if len(usable) > 1:
         raise RtdecodeError(
             f"{len(usable)} sources send a stream of that name: {_listed(usable)}",

@@ -1,0 +1,27 @@
+"""Which outlet may take the place of a source that was attached before."""
+
+from __future__ import annotations
+
+import re
+
+from rtdecode.ingest.layouts import StreamDescription
+
+#: pylsl makes an id for an outlet without one: the hash of its description, another in each process.
+_MADE_BY_PYLSL = re.compile(r"-?\d{12,20}")
+
+
+def is_random(source_id: str) -> bool:
+    """Whether an outlet has another source_id each time that it starts."""
+    return not source_id or _MADE_BY_PYLSL.fullmatch(source_id) is not None
+
+
+def same_source(known: StreamDescription, other: StreamDescription) -> bool:
+    """Whether `other` is the source `known` again: by its source_id or, where ids are random, by its host."""
+    if is_random(known.source_id) and is_random(other.source_id):
+        return known.hostname == other.hostname
+    return known.source_id == other.source_id
+
+
+def named(stream: StreamDescription) -> str:
+    """A source for the person at the rig: its id and host."""
+    return f"{stream.source_id or 'unnamed'} on {stream.hostname or 'an unknown host'}"
