@@ -155,8 +155,8 @@ class Connector:
             others = ", ".join(sorted({named(describe(info)) for info in infos}))
             wanted = self._source_id or (named(self._known) if self._known else "")
             self.refusal = (
-                f"stream {self.name}: source {wanted} does not answer, only {others}, which is not taken in its "
-                "place; to change to it, start again with --source-id"
+                f"stream {self.name}: source {wanted} does not answer, only {others}, which is not taken "
+                "in its place; to change to it, start again with --source-id"
             )
         return chosen
 

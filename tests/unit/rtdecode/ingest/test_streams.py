@@ -88,12 +88,6 @@ def test_two_sources_are_refused_with_a_list() -> None:
     assert "--source-id" in text
 
 
-def test_the_previous_source_is_preferred_until_it_is_gone() -> None:
-    first, second = Announced("rig-a", unique="1"), Announced("rig-b", unique="2")
-    assert choose_spike_stream([first, second], None, "rig-b")[0] is second
-    assert choose_spike_stream([first], None, "rig-b")[0] is first
-
-
 def test_a_stream_without_a_source_id_is_a_source_of_its_own() -> None:
     with pytest.raises(RtdecodeError, match="2 sources"):
         choose_spike_stream([Announced("", unique="1"), Announced("", unique="2")], None)
