@@ -7,7 +7,7 @@
 
 Three observations decide (docs/time.md):
 
-- *Possible*: what arrives now was stamped before now, and not long before the queue was last empty.
+- *Possible*: what arrives now was stamped before now, and not long before the last arrival.
 - *Doubt*: one wild stamp costs its own sample. Where more than a fifth are impossible, the clock is in
   doubt, and is shifted once its stamps have agreed on an offset for a quarter of a second.
 - *Delivery*: arrival − stamp of the newest sample of a pull is never below 0, and again and again close
@@ -36,14 +36,17 @@ class JudgeSettings:
 
     Attributes:
         ahead_s: a stamp further ahead of our clock is impossible; less is an error of synchronisation.
-        max_age_s: a stamp older than this when the queue was last empty is impossible.
+        max_age_s: a stamp older than this when the samples before it arrived is impossible; a source that
+            was held up may deliver samples as old as its silence.
         doubt_from: number of impossible stamps in a row that puts the clock in doubt.
         relief: fraction of an impossible stamp that a possible one makes up for.
         confirm_s, confirm_pulls: how long and in how many pulls a clock in doubt must agree on one offset.
         least_step_s: smallest change that is followed.
         n_recent: number of recent pulls by which a clock ahead of ours is detected.
         period_s, period_pulls: least duration and number of pulls over which the fastest delivery is taken.
-        jitter: it must have grown by this fraction of the distance to the median delivery, too.
+        n_periods: number of first periods that set the source's own fastest delivery and its fluctuation.
+        n_slower: number of periods in a row in which it must be slower.
+        fluctuations: smallest change that is followed, in fluctuations.
     """
 
     ahead_s: float = 0.005
@@ -56,7 +59,9 @@ class JudgeSettings:
     n_recent: int = 16
     period_s: float = 2.0
     period_pulls: int = 64
-    jitter: float = 0.25
+    n_periods: int = 4
+    n_slower: int = 2
+    fluctuations: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -99,13 +104,14 @@ class ClockJudge:
         self.possible = np.zeros(most, np.uint8)
         self.impossible = np.zeros(N_IMPOSSIBLE, np.int64)
         self.floor_s = math.nan
+        self._fluctuation_s = 0.0
         self._of_pull = np.zeros(N_IMPOSSIBLE, np.int64)
         self._recent = np.zeros(settings.n_recent)
         self.restart(opened_s)
 
     def restart(self, now: float) -> None:
         """Forget what was observed: our clock, the connection or the correction has changed."""
-        self._emptied_s = now
+        self._arrived_s = now
         self._doubt = 0.0
         self._forget_ages(now)
 
@@ -124,6 +130,7 @@ class ClockJudge:
         self._doubtful: list[float] = []
         self._n_recent = 0
         self._period = _Period(now)
+        self._fastest: list[float] = []
 
     def step(self, time: F8, n: int, now: float, *, emptied: bool, attentive: bool) -> Verdict:
         """Judge the `n` >= 1 samples of a pull.
@@ -151,7 +158,7 @@ class ClockJudge:
         self._doubt = doubt
         self.impossible += self._of_pull
         if emptied:
-            self._emptied_s = now
+            self._arrived_s = now
         if shift_s:
             return Verdict(self.trusted, shift_s, bool(jump_s))
         return TRUSTED if self.trusted else DOUBTED
@@ -161,7 +168,7 @@ class ClockJudge:
         return weigh_stamps(
             time,
             n,
-            self._emptied_s - settings.max_age_s,
+            self._arrived_s - settings.max_age_s,
             now + settings.ahead_s,
             self._doubt,
             settings.relief,
@@ -190,7 +197,7 @@ class ClockJudge:
         if high - low > settings.max_age_s:
             return 0.0
         fastest = float(ages_s[ages_s >= low - settings.max_age_s].min())
-        shift_s = fastest - (0.0 if math.isnan(self.floor_s) else self.floor_s)
+        shift_s = fastest - self._usual_s()
         return shift_s if abs(shift_s) >= settings.least_step_s else 0.0
 
     def _drift(self, age_s: float, now: float) -> float:
@@ -201,18 +208,38 @@ class ClockJudge:
         if self._n_recent >= settings.n_recent:
             typical_s = float(lower_quartile(self._recent, settings.n_recent))
             if typical_s < -settings.least_step_s:
-                return typical_s - (0.0 if math.isnan(self.floor_s) else self.floor_s)
+                return typical_s - self._usual_s()
         period = self._period
         period.add(age_s)
         if now - period.begun_s < settings.period_s or period.n < settings.period_pulls:
             return 0.0
-        fastest_s, median_s = period.delays_s()
+        self._fastest.append(period.fastest_s())
         self._period = _Period(now)
-        if math.isnan(self.floor_s) or fastest_s < self.floor_s:
-            self.floor_s = max(fastest_s, 0.0)
+        return self._slower()
+
+    def _usual_s(self) -> float:
+        """The fastest delivery before the stamps moved, as far as it is known."""
+        if not math.isnan(self.floor_s):
+            return self.floor_s
+        period = [self._period.fastest_s()] if self._period.n > 1 else []
+        return max(min([*self._fastest, *period], default=0.0), 0.0)
+
+    def _slower(self) -> float:
+        """How much slower than its own the fastest delivery of the last periods was, 0.0 if it was not."""
+        settings, fastest_s = self._settings, self._fastest
+        if math.isnan(self.floor_s):
+            if len(fastest_s) == settings.n_periods:
+                self.floor_s = max(float(np.median(fastest_s)), 0.0)
+                # Second differences: a drifting clock makes it neither larger nor smaller.
+                self._fluctuation_s = 0.5 * float(np.abs(np.diff(fastest_s, 2)).max())
             return 0.0
-        slower_s = fastest_s - self.floor_s
-        least_s = max(settings.least_step_s, settings.jitter * (median_s - fastest_s))
+        del fastest_s[: -settings.n_periods]
+        least_s = max(settings.least_step_s, settings.fluctuations * self._fluctuation_s)
+        if len(fastest_s) == settings.n_periods and max(fastest_s) < self.floor_s - least_s:
+            self.floor_s = max(float(np.median(fastest_s)), 0.0)
+        if len(fastest_s) < settings.n_slower:
+            return 0.0
+        slower_s = min(fastest_s[-settings.n_slower :]) - self.floor_s
         return slower_s if slower_s >= least_s else 0.0
 
 
@@ -228,7 +255,6 @@ class _Period:
             self._delay_s[self.n] = delay_s
         self.n += 1
 
-    def delays_s(self) -> tuple[float, float]:
-        """The second smallest, so that one wrong stamp does not set it, and the median."""
-        delay_s = np.sort(self._delay_s[: self.n])
-        return float(delay_s[1]), float(delay_s[len(delay_s) // 2])
+    def fastest_s(self) -> float:
+        """The second smallest, so that one wrong stamp does not set it."""
+        return float(np.partition(self._delay_s[: self.n], 1)[1])

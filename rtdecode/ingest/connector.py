@@ -89,6 +89,7 @@ class Connector:
         """Stop the search for another inlet: the silent one sends again."""
         if self._replacing is not None:
             self._replacing = None
+            self.refusal = ""
             self._requested.clear()
 
     def dispose(self, inlet: Inlet) -> None:
