@@ -106,26 +106,17 @@ class Rows:
         assert session.events is not None
         assert session.behavior is not None
         assert session.decoded is not None
-        rows = cls(
-            len(session.events.time), len(session.behavior.time), len(session.decoded.bin), len(session.log)
-        )
-        pairs = [
-            *zip(
-                (session.events.time, session.events.channel, session.events.unit),
-                events(0, rows.events),
-                strict=True,
-            ),
-            *zip((session.behavior.time, session.behavior.values), samples(0, rows.samples), strict=True),
-        ]
-        decoded = session.decoded
+        found, moved, decoded = session.events, session.behavior, session.decoded
+        rows = cls(len(found.time), len(moved.time), len(decoded.bin), len(session.log))
         assert decoded.out is not None
         assert (decoded.out.names, decoded.out.units) == (("a", "b", "c"), ("px", "px", ""))
         assert decoded.out.settings["matrix"][0] == [1.0, 0.5]
-        expected_bins = bins(0, rows.bins)._asdict()
-        pairs.append((decoded.out.values, expected_bins.pop("out")))
-        pairs += [(getattr(decoded, name), column) for name, column in expected_bins.items()]
-        for actual, expected in pairs:
-            np.testing.assert_array_equal(actual, expected)
+        columns = {**vars(decoded), "out": decoded.out.values}
+        actual = [found.time, found.channel, found.unit, moved.time, moved.values]
+        actual += [columns[name] for name in DecodedRows._fields]
+        expected = [*events(0, rows.events), *samples(0, rows.samples), *bins(0, rows.bins)]
+        for each, written in zip(actual, expected, strict=True):
+            np.testing.assert_array_equal(each, written)
         assert list(session.log) == entries(0, rows.entries)
         return rows
 
@@ -345,36 +336,36 @@ def tape(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tape]:
         yield tape
 
 
-def play_and_check(tape: Tape, path: Path, checks: Callable[[int], bool]) -> int:
-    """Replay the tape; after each checked step, and at page ends within it, read as after a kill."""
+def play(tape: Tape, path: Path) -> Iterator[tuple[int, int]]:
+    """Write the tape again; after each write, and at page ends within it: the step, and the whole ones."""
     with open(path, "wb", buffering=0) as image:
-        checked = 0
-
-        def check(step: int) -> None:
-            nonlocal checked
-            with h5py.File(path) as file:
-                assert set(file) == {"events", "behavior", "decoded", "log"}
-            found = Rows.checked(read_session(path))
-            at_least, at_most = tape.promised(step)
-            for low, rows, high in zip(at_least.all, found.all, at_most.all, strict=True):
-                assert low <= rows <= high
-            checked += 1
-
         for step, (at, block) in enumerate(tape.steps):
-            checked_here = step >= tape.marks[0][0] and checks(step)
             if block is None:
                 image.truncate(at)
             else:
                 for done in range(4096 - at % 4096, len(block), 4096):
                     image.seek(at)
                     image.write(block[:done])
-                    if checked_here:
-                        check(step)
+                    yield step, step
                 image.seek(at)
                 image.write(block)
-            if checked_here:
-                check(step + 1)
-        return checked
+            yield step, step + 1
+
+
+def play_and_check(tape: Tape, path: Path, checks: Callable[[int], bool]) -> int:
+    """Play the tape; read as after a kill around the checked steps. How often that was."""
+    checked = 0
+    for step, whole in play(tape, path):
+        if step < tape.marks[0][0] or not checks(step):
+            continue
+        with h5py.File(path) as file:
+            assert set(file) == {"events", "behavior", "decoded", "log"}
+        found = Rows.checked(read_session(path))
+        at_least, at_most = tape.promised(whole)
+        for low, rows, high in zip(at_least.all, found.all, at_most.all, strict=True):
+            assert low <= rows <= high
+        checked += 1
+    return checked
 
 
 def test_a_kill_between_any_two_writes_damages_nothing(path: Path, tape: Tape) -> None:
@@ -404,18 +395,12 @@ def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(path: Pat
     writer.close()
     image = path.with_name("killed.h5")
     seen = set()
-    with open(image, "wb", buffering=0) as file:
-        for step, (at, block) in enumerate(tape.steps):
-            if block is None:
-                file.truncate(at)
-            else:
-                file.seek(at)
-                file.write(block)
-            if step >= begun:
-                decoded = read_session(image).decoded
-                assert decoded is not None
-                assert decoded.models == tuple(models[: len(decoded.models)])
-                seen.add(len(decoded.models))
+    for step, _ in play(tape, image):
+        if step >= begun:
+            decoded = read_session(image).decoded
+            assert decoded is not None
+            assert decoded.models == tuple(models[: len(decoded.models)])
+            seen.add(len(decoded.models))
     assert seen == set(range(len(MODELS), len(models) + 1))
     assert decoded is not None
     assert decoded.model.tolist() == [2 + i // 2 for i in range(40)]
