@@ -336,7 +336,6 @@ def test_a_taken_bin_stays_readable_until_its_row_is_used_again() -> None:
     add(binning, 0.001, channel=2)
     add(binning, 0.021)
     closed = ring.take()
-    assert closed is not None
     add(binning, *(0.02 * b + 0.001 for b in range(2, RING_BINS)))
     assert closed.counts.tolist() == [0, 0, 1]
     assert np.shares_memory(closed.counts, ring.counts)

@@ -14,7 +14,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.kalman import KalmanDecoder
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.decoders.kalman import cholesky, update_covariance
+from rtdecode.kernels.decoders.kalman import update_covariance
 from rtdecode.testing import check_decoder
 
 F8 = NDArray[np.float64]
@@ -211,13 +211,6 @@ def test_a_state_without_noise_of_its_own_becomes_certain() -> None:
         update_covariance(transposed, noise, np.eye(3), covariance, np.zeros((4, 3, 3)))
     assert covariance[1].tolist() == [0.0, 0.0, 0.0]
     assert covariance[0, 0] > 0
-
-
-def test_the_cholesky_factor_is_that_of_numpy() -> None:
-    mixed = np.random.default_rng(0).normal(size=(8, 8))
-    matrix, lower = mixed @ mixed.T, np.zeros((8, 8))
-    cholesky(matrix, lower)
-    np.testing.assert_allclose(lower, np.linalg.cholesky(matrix), rtol=1e-10, atol=1e-12)
 
 
 def test_a_new_decoder_starts_at_the_mean_with_its_prior() -> None:

@@ -17,6 +17,7 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_recording, decode_session, scored_rows, session_counts
+from rtdecode.decode.wiener import WienerDecoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
 from rtdecode.output.settings import read_settings
@@ -136,7 +137,6 @@ def test_the_recorded_output_stage_is_applied_and_a_requested_reset_returns_it_h
             stage.reset()
         stage.step(again.values[i], int(flags[i]))
         expected.append(stage.value.copy())
-    assert again.out is not None
     assert again.out.values.tobytes() == np.stack(expected).tobytes()
     assert again.out.settings == {**msgspec.to_builtins(stage.settings)}
     assert (np.diff(again.out.values[9:13], axis=0) == 0).all()
@@ -144,7 +144,6 @@ def test_the_recorded_output_stage_is_applied_and_a_requested_reset_returns_it_h
     # Settings that are given win over the recorded ones.
     position = read_settings({"control": "position"}, "here")
     other = decode_session(session, make_artifact(), make_decoder(), output=position)
-    assert other.out is not None
     moved = flags == 0
     np.testing.assert_allclose(other.out.values[moved, 0], other.values[moved, 0], rtol=1e-6)
 
@@ -155,7 +154,6 @@ def test_an_output_stage_follows_an_ordinary_session_too() -> None:
     assert plain.out is None
     settings = read_settings({"control": "position", "scale": 2.0}, "here")
     placed = decode_session(session, make_artifact(), make_decoder(), output=settings)
-    assert placed.out is not None
     np.testing.assert_allclose(placed.out.values[:, 0], 2 * plain.values[:, 0], rtol=1e-6)
 
 
@@ -210,33 +208,24 @@ def test_a_recordings_own_columns_stay_and_the_values_and_model_are_new() -> Non
     assert again.values.shape == live.values.shape
 
 
-class Poisoned:
+class Poisoned(WienerDecoder):
     """A Wiener filter that gives NaN, until it is reset, once channel 0 counts 200."""
 
-    def __init__(self) -> None:
-        self._inner = make_decoder()
-        self._bad = False
-        self.kind, self.n_channels, self.n_outputs, self.clipped = "poisoned", N_CHANNELS, 2, 0
+    bad = False
 
     def reset(self) -> None:
-        self._inner.reset()
-        self._bad = False
+        super().reset()
+        self.bad = False
 
     def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        self._inner.step(counts, out)
-        self._bad |= bool(counts[0] == 200)
-        if self._bad:
+        super().step(counts, out)
+        self.bad |= bool(counts[0] == 200)
+        if self.bad:
             out[1] = np.nan
 
     def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
         for row, value in zip(counts, out, strict=True):
             self.step(row, value)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return self._inner.state()
-
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        self._inner.load_state(state)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -244,10 +233,10 @@ def test_a_value_that_is_not_finite_is_held_and_resets_the_decoder(recorded: boo
     counts = make_counts()
     counts[[0, 25], 0] = 200
     if recorded:
-        again = decode_recording(recording(counts), (), make_artifact(), Poisoned())
+        again = decode_recording(recording(counts), (), make_artifact(), Poisoned(make_artifact()))
     else:
         session = Session(n_channels=N_CHANNELS, counts=Counts(counts, 0.02, 3.0))
-        again = decode_session(session, make_artifact(), Poisoned())
+        again = decode_session(session, make_artifact(), Poisoned(make_artifact()))
     assert again.values.tobytes() == by_hand(counts, held=(0, 25), resets=(1, 26))
     assert np.flatnonzero(again.flags).tolist() == [0, 25]
     assert set(again.flags[[0, 25]].tolist()) == {int(Flag.FAILSAFE)}

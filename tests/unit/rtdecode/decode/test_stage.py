@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from decoding import artifact_of
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
@@ -139,16 +140,8 @@ def test_backlog_that_is_not_finite_holds_one_bin_at_most(stage: DecodeStage) ->
 
 
 def make_filter() -> ModelArtifact:
-    return ModelArtifact(
-        kind="wiener",
-        causal=True,
-        bin_width_s=0.02,
-        n_channels=3,
-        channel_mask=(True,) * 3,
-        outputs=OUTPUTS,
-        count_max=20,
-        run={"weight": np.ones((3, 4, 2), np.float32), "bias": np.array([-5.0, 6.0])},
-    )
+    run = {"weight": np.ones((3, 4, 2), np.float32), "bias": np.array([-5.0, 6.0])}
+    return artifact_of("wiener", n_channels=3, outputs=OUTPUTS, count_max=20, run=run)
 
 
 def test_compiling_the_kernels_leaves_the_stage_as_it_was() -> None:

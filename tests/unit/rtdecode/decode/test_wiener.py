@@ -58,16 +58,6 @@ def test_values_equal_the_dense_sum(n_channels: int, n_lags: int, n_outputs: int
     np.testing.assert_allclose(values, expected, atol=1e-6 * np.abs(expected).max())
 
 
-def test_the_response_to_one_spike_is_its_weights() -> None:
-    artifact = make_artifact(channel_mask=(True,) * 12)
-    counts = np.zeros((12, 12), np.uint8)
-    counts[2, 5] = 1
-    values = run_all(WienerDecoder(artifact), counts) - artifact.run["bias"]
-    np.testing.assert_allclose(values[2:9], artifact.run["weight"][5], atol=1e-6)
-    assert not values[:2].round(6).any()
-    assert not values[9:].round(6).any()
-
-
 def test_silence_decodes_to_the_bias() -> None:
     artifact = make_artifact()
     values = run_all(WienerDecoder(artifact), np.zeros((20, 12), np.uint8))

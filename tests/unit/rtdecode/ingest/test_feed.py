@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -72,7 +72,6 @@ class Loop:
 
     def take_in(self, n: int, now: float) -> None:
         feed = self.feed
-        assert feed is not None
         if feed.binning is None and not self.reanchor(n):
             return
         at = 0
@@ -92,7 +91,6 @@ class Loop:
             self.reanchor(0)
 
     def reanchor(self, n: int) -> bool:
-        assert self.feed is not None
         resume = self.ring.open_bin + 1
         if not self.feed.resume(self.edges, n):
             return False
@@ -243,93 +241,88 @@ def test_bin_ends_follow_the_stamps_of_a_drifting_source() -> None:
     assert loop.counters.tolist() == [40_000, 0, 0, 0, 0, 0, 0]
 
 
-def run_count_outage(
-    period_s: float,
-    origin_s: float,
-    n_before: int,
-    silent_s: float,
-    jitter: float,
-    delay_s: float,
-    grace_s: float,
-    pulls: list[int],
-    seed: int,
-) -> tuple[Loop, int]:
-    """An outage of a counts stream: the loop after it, and the first bin in it.
+@dataclass(frozen=True)
+class CountOutage:
+    """An outage of a counts stream; samples after it have a 1 on channel 1, those before have nothing."""
 
-    Samples after the outage have a 1 on channel 1, those before have nothing.
-    """
-    rng, loop = np.random.default_rng(seed), Loop()
-    feed, inlet = loop.count_feed(period_s)
-    inlet.send(origin_s + period_s, np.zeros(N_CHANNELS))
-    loop.begin(feed, origin_s, feed.pull(0.0), origin_s + period_s)
-    for i in range(2, n_before + 2):
-        inlet.send(origin_s + i * period_s, np.zeros(N_CHANNELS))
-        loop.turn(origin_s + i * period_s)
-    lost_at = origin_s + (n_before + 1.4) * period_s
-    loop.turn(lost_at)
-    loop.lose()
-    first_in_outage = loop.ring.open_bin
-    back = lost_at + silent_s
-    for now in np.linspace(lost_at, back, 5):
-        loop.turn(float(now), 0.0)
-    feed, inlet = loop.count_feed(period_s)
-    loop.attach(feed)
-    sent, now = 0, back
-    for n in pulls:
-        number = np.arange(sent, sent + n)
-        stamps = back + (number + rng.uniform(-jitter, jitter, n)) * period_s
-        rows = np.zeros((n, N_CHANNELS))
-        rows[:, 1] = 1
-        sent += n
-        came = max(float(stamps[-1]), back + (sent - 1) * period_s) + delay_s
-        while now + 0.001 < came:
-            now += 0.001
-            loop.turn(now, grace_s)
-        inlet.send(stamps, rows)
-        now = came
-        loop.turn(now, grace_s)
-    return loop, first_in_outage
+    period_s: float
+    origin_s: float
+    n_before: int
+    silent_s: float
+    jitter: float
+    delay_s: float
+    pulls: list[int]
+    seed: int
+    grace_s: float = 0.010
+
+    def run(self) -> tuple[Loop, int]:
+        """The loop after the outage, and the first bin in it."""
+        rng, loop = np.random.default_rng(self.seed), Loop()
+        feed, inlet = loop.count_feed(self.period_s)
+        inlet.send(self.origin_s + self.period_s, np.zeros(N_CHANNELS))
+        loop.begin(feed, self.origin_s, feed.pull(0.0), self.origin_s + self.period_s)
+        for i in range(2, self.n_before + 2):
+            inlet.send(self.origin_s + i * self.period_s, np.zeros(N_CHANNELS))
+            loop.turn(self.origin_s + i * self.period_s)
+        lost_at = self.origin_s + (self.n_before + 1.4) * self.period_s
+        loop.turn(lost_at)
+        loop.lose()
+        first_in_outage = loop.ring.open_bin
+        back = lost_at + self.silent_s
+        for now in np.linspace(lost_at, back, 5):
+            loop.turn(float(now), 0.0)
+        feed, inlet = loop.count_feed(self.period_s)
+        loop.attach(feed)
+        sent, now = 0, back
+        for n in self.pulls:
+            number = np.arange(sent, sent + n)
+            stamps = back + (number + rng.uniform(-self.jitter, self.jitter, n)) * self.period_s
+            rows = np.zeros((n, N_CHANNELS))
+            rows[:, 1] = 1
+            sent += n
+            came = max(float(stamps[-1]), back + (sent - 1) * self.period_s) + self.delay_s
+            while now + 0.001 < came:
+                now += 0.001
+                loop.turn(now, self.grace_s)
+            inlet.send(stamps, rows)
+            now = came
+            loop.turn(now, self.grace_s)
+        return loop, first_in_outage
 
 
 @settings(deadline=None, max_examples=60)
 @given(
-    period_s=st.sampled_from([0.001, 0.005, 0.01, 0.02]),
-    origin_s=st.floats(0, 1e5),
-    n_before=st.integers(0, 40),
-    silent_s=st.floats(0.001, 5),
-    jitter=st.sampled_from([0.0, 0.1, 0.3]),
-    delay_s=st.sampled_from([0.0, 0.007]),
-    pulls=st.just([1] * 60) | st.lists(st.integers(1, 8), min_size=6, max_size=30),
-    seed=st.integers(0, 1000),
-)
-@example(0.02, 85320.60078541827, 13, 0.1374896787190218, 0.3, 0.0, [1] * 30, 53)
-@example(0.005, 56920.387482221224, 4, 0.07726563869608709, 0.3, 0.0, [8, 8, 8, 7, 4, 2, 8, 1], 1)
-def test_after_an_outage_of_counts_the_first_decoded_bin_is_whole(
-    period_s: float,
-    origin_s: float,
-    n_before: int,
-    silent_s: float,
-    jitter: float,
-    delay_s: float,
-    pulls: list[int],
-    seed: int,
-) -> None:
-    loop, first_in_outage = run_count_outage(
-        period_s, origin_s, n_before, silent_s, jitter, delay_s, delay_s + 0.003, pulls, seed
+    st.builds(
+        CountOutage,
+        period_s=st.sampled_from([0.001, 0.005, 0.01, 0.02]),
+        origin_s=st.floats(0, 1e5),
+        n_before=st.integers(0, 40),
+        silent_s=st.floats(0.001, 5),
+        jitter=st.sampled_from([0.0, 0.1, 0.3]),
+        delay_s=st.sampled_from([0.0, 0.007]),
+        pulls=st.just([1] * 60) | st.lists(st.integers(1, 8), min_size=6, max_size=30),
+        seed=st.integers(0, 1000),
     )
+)
+@example(CountOutage(0.02, 85320.60078541827, 13, 0.1374896787190218, 0.3, 0.0, [1] * 30, 53))
+@example(
+    CountOutage(0.005, 56920.387482221224, 4, 0.07726563869608709, 0.3, 0.0, [8, 8, 8, 7, 4, 2, 8, 1], 1)
+)
+def test_after_an_outage_of_counts_the_first_decoded_bin_is_whole(outage: CountOutage) -> None:
+    outage = replace(outage, grace_s=outage.delay_s + 0.003)
+    loop, first_in_outage = outage.run()
     resumed = loop.decode_from
     assert first_in_outage < resumed < 1 << 62
     assert not any(row.counts[1] for row in loop.taken if first_in_outage <= row.bin < resumed)
     decoded = [row for row in loop.taken if row.bin >= resumed]
-    per_bin = round(WIDTH_S / period_s)
-    if decoded and jitter == 0.0 and max(pulls) == 1:
-        assert all(row.counts[1] == per_bin for row in decoded)
+    if decoded and outage.jitter == 0.0 and max(outage.pulls) == 1:
+        assert all(row.counts[1] == round(WIDTH_S / outage.period_s) for row in decoded)
     check_order(loop.taken)
 
 
 def test_a_counts_source_that_delivers_late_is_decoded_again() -> None:
     # The grace waits 10 ms at most, and 45 ms late is still the same clock.
-    loop, _ = run_count_outage(0.01, 100.0, 20, 1.0, 0.0, 0.045, 0.010, [1] * 100, 0)
+    loop, _ = CountOutage(0.01, 100.0, 20, 1.0, 0.0, 0.045, [1] * 100, 0).run()
     assert loop.decode_from < 1 << 62
 
 
@@ -349,7 +342,6 @@ def test_counts_resume_only_past_the_bin_that_was_published_last() -> None:
         if resumed := feed.resume(loop.edges, feed.pull(0.0)):
             break
     assert resumed
-    assert feed.binning is not None
     # Bin 3 was published as the bin up to 10.08; a sample's interval begins at 10.09, and with it bin 5.
     assert feed.binning.anchor_bin == 5
     assert feed.binning.bin_end_s(4) == pytest.approx(10.09)

@@ -251,7 +251,6 @@ def test_interpolation_agrees_with_numpy(steps: list[float], asked: list[float])
 @pytest.mark.sessions
 def test_a_real_recording_at_three_widths(data_dir: Path) -> None:
     session = read_session(data_dir / "indy" / "indy_20161005_06.h5")
-    assert session.counts is not None
     recorded = bin_session(session, 0.064)
     np.testing.assert_array_equal(recorded.counts, session.counts.values)
     fine = bin_session(session, 0.02)
@@ -263,6 +262,5 @@ def test_a_real_recording_at_three_widths(data_dir: Path) -> None:
         fine.counts[: n * 16].reshape(n, 16, 96).sum(axis=1),
         session.counts.values[: n * 5].astype(int).reshape(n, 5, 96).sum(axis=1),
     )
-    assert session.behavior is not None
     at = behavior_at(session.behavior, recorded.t_bin)
     np.testing.assert_allclose(at, session.behavior.values, atol=1e-3)

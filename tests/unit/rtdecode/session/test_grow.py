@@ -103,12 +103,8 @@ class Rows:
     @classmethod
     def checked(cls, session: Session) -> Rows:
         """Numbers of rows in `session`, which must be the first ones written."""
-        assert session.events is not None
-        assert session.behavior is not None
-        assert session.decoded is not None
         found, moved, decoded = session.events, session.behavior, session.decoded
         rows = cls(len(found.time), len(moved.time), len(decoded.bin), len(session.log))
-        assert decoded.out is not None
         assert (decoded.out.names, decoded.out.units) == (("a", "b", "c"), ("px", "px", ""))
         assert decoded.out.settings["matrix"][0] == [1.0, 0.5]
         columns = {**vars(decoded), "out": decoded.out.values}
@@ -135,10 +131,8 @@ def test_appended_rows_are_in_the_file(path: Path) -> None:
     assert Rows.checked(session) == rows
     assert session.complete
     assert session.attrs == CONTENTS.attrs
-    assert session.decoded is not None
     assert (session.decoded.origin_s, session.decoded.models) == (1.5, MODELS)
     assert session.decoded.names == ("x", "y")
-    assert session.behavior is not None
     assert (session.behavior.names, session.behavior.units) == (("x", "y"), ("mm", "mm"))
 
 
@@ -148,7 +142,6 @@ def test_only_the_requested_groups_exist(path: Path) -> None:
         writer.append_counts(np.zeros((3, 2), "f4"))
     session = read_session(path)
     assert session.events is session.behavior is session.decoded is None
-    assert session.counts is not None
     assert session.counts.values.tolist() == [[1, 0], [255, 0], [0, 0], [0, 0], [0, 0]]
     assert (session.counts.bin_width_s, session.counts.t0_s) == (0.001, 7.5)
 
@@ -157,8 +150,6 @@ def test_units_are_optional(path: Path) -> None:
     with SessionWriter(path, EVENTS_ONLY) as writer:
         writer.append_events([0.2, 0.1], [1, 0])
     recorded = read_session(path).events
-    assert recorded is not None
-    assert recorded.unit is not None
     assert (recorded.time.tolist(), recorded.unit.tolist()) == ([0.1, 0.2], [0, 0])
 
 
@@ -168,7 +159,6 @@ def test_invalid_behaviour_samples_are_left_out_and_counted(path: Path) -> None:
         writer.append_behavior([0.3, 0.25, 0.4], [[6], [7], [8]])
         assert writer.behavior_dropped == 5
     behavior = read_session(path).behavior
-    assert behavior is not None
     assert behavior.time.tolist() == [0.1, 0.2, 0.3, 0.4]
     assert behavior.values.ravel().tolist() == [1, 2, 5, 8]
 
@@ -289,7 +279,6 @@ def test_a_process_may_end_without_closing(path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     session = read_session(path)
     assert not session.complete
-    assert session.events is not None
     assert session.events.time.tolist() == [0.5]
 
 
@@ -398,11 +387,9 @@ def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(path: Pat
     for step, _ in play(tape, image):
         if step >= begun:
             decoded = read_session(image).decoded
-            assert decoded is not None
             assert decoded.models == tuple(models[: len(decoded.models)])
             seen.add(len(decoded.models))
     assert seen == set(range(len(MODELS), len(models) + 1))
-    assert decoded is not None
     assert decoded.model.tolist() == [2 + i // 2 for i in range(40)]
     with h5py.File(image) as closed:
         assert closed["decoded"].attrs["models"].tolist() == models
@@ -423,7 +410,6 @@ def test_the_list_of_models_has_room_for_256(path: Path) -> None:
     with SessionWriter(path, CONTENTS) as writer:
         writer.list_models(models)
     decoded = read_session(path).decoded
-    assert decoded is not None
     assert decoded.models == tuple(models)
 
 

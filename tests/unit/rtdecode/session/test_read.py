@@ -63,17 +63,12 @@ def test_every_part_is_read(path: Path) -> None:
     assert session.complete
     assert session.path == path
     assert session.attrs == {"subject": "Indy"}
-    assert session.events is not None
     assert session.events.unit is not None
     assert session.events.channel.tolist() == [3, 1, 0, 2]
     assert (session.events.time.dtype, session.events.channel.dtype) == (np.float64, np.uint16)
-    assert session.counts is not None
     assert session.counts.end_s == 0.5
-    assert session.behavior is not None
     assert (session.behavior.names, session.behavior.units) == (("x", "y"), ("mm", "mm"))
-    assert session.trials is not None
     assert session.trials.columns["block"].tolist() == ["calibration", "evaluation"]
-    assert session.decoded is not None
     assert session.decoded.models == ("aabbccdd", "11223344")
     assert session.log == (LogEntry(0.12, 5, "swap", {"model": "11223344"}),)
     assert session.name == "today"
@@ -92,10 +87,6 @@ def test_integers_may_have_any_type(path: Path, dtype: str) -> None:
             replace_dataset(file, name, file[name][()].astype(dtype))
         file.attrs["n_channels"] = np.float64(N_CHANNELS)
     session = read_session(path)
-    assert session.events is not None
-    assert session.events.unit is not None
-    assert session.counts is not None
-    assert session.decoded is not None
     assert session.events.channel.dtype == np.uint16
     assert session.events.unit.dtype == np.uint8
     assert session.counts.values.dtype == np.uint8
@@ -107,7 +98,6 @@ def test_counts_above_255_need_two_bytes(path: Path) -> None:
     with h5py.File(path, "a") as file:
         replace_dataset(file, "counts/values", np.full((3, 4), 300, "i8"))
     counts = read_session(path).counts
-    assert counts is not None
     assert counts.values.dtype == np.uint16
     assert (counts.values == 300).all()
 
@@ -116,8 +106,6 @@ def test_unsorted_events_are_sorted_and_equal_times_keep_their_order(path: Path)
     with h5py.File(path, "a") as file:
         replace_dataset(file, "events/time", np.array([0.4, 0.1, 0.4, 0.1]))
     events = read_session(path).events
-    assert events is not None
-    assert events.unit is not None
     assert events.time.tolist() == [0.1, 0.1, 0.4, 0.4]
     assert events.channel.tolist() == [1, 2, 3, 0]
     assert events.unit.tolist() == [0, 1, 1, 2]
@@ -145,11 +133,8 @@ def test_a_recording_that_was_not_closed_is_read_to_its_shortest_dataset(path: P
         replace_dataset(file, "decoded/lost", np.zeros(1, "u4"))
     session = read_session(path)
     assert not session.complete
-    assert session.events is not None
     assert session.events.time.tolist() == [0.1, 0.2, 0.2]
-    assert session.behavior is not None
     assert len(session.behavior.time) == len(session.behavior.values) == 3
-    assert session.decoded is not None
     assert session.decoded.bin.tolist() == [5]
 
 
@@ -327,8 +312,6 @@ def test_the_real_recordings_are_read(data_dir: Path) -> None:
     assert len(paths) == 24
     for path in paths:
         session = read_session(path)
-        assert session.counts is not None
-        assert session.behavior is not None
         assert session.trials is not None
         assert session.n_channels == session.counts.values.shape[1] == 96
         # In these recordings behaviour is sampled at the end of each bin.
