@@ -124,14 +124,9 @@ def test_msgpack_maps_of_every_size_are_recognised(size: int) -> None:
     "document", [3, "status", None, [], ["cmd"], {}, {"cmd": 3}, {"cmd": None}, {"c": "x"}]
 )
 def test_anything_but_a_map_with_a_cmd_is_refused(document: Any) -> None:
-    for data in (msgpack.packb(document), json.dumps(document).encode()):
-        with pytest.raises(RequestError):
+    for data in (msgpack.packb(document), json.dumps(document).encode(), msgpack.packb({"cmd": b"status"})):
+        with pytest.raises(RequestError, match=" map"):
             decode_request([data])
-
-
-def test_a_cmd_that_is_bytes_is_refused() -> None:
-    with pytest.raises(RequestError, match='a text "cmd"'):
-        decode_request([msgpack.packb({"cmd": b"status"})])
 
 
 @pytest.mark.parametrize("n", [0, 2, 5])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from decoding import artifact_of
@@ -22,7 +20,6 @@ POISON = 99
 class SummingDecoder:
     """x is the sum of all counts since the reset, vx the sum of this bin's; NaN on a count of 99."""
 
-    kind = "summing"
     n_channels, n_outputs, clipped = 3, 2, 0
 
     def __init__(self) -> None:
@@ -35,16 +32,6 @@ class SummingDecoder:
         self.steps += 1
         self.total += np.nan if (counts == POISON).any() else float(counts.sum())
         out[:] = self.total, counts.sum()
-
-    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        for row, value in zip(counts, out, strict=True):
-            self.step(row, value)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return {"total": np.array(self.total)}
-
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        self.total = float(state["total"])
 
 
 def counts(*values: int) -> NDArray[np.uint8]:
@@ -94,7 +81,7 @@ def test_the_decoder_does_not_step_in_an_outage(stage: DecodeStage) -> None:
         assert stage.value.tolist() == [1, 0]
     stage.step(counts(2, 0, 0), 0)
     assert stage.value.tolist() == [3, 2]
-    assert stage.decoder.steps == 2  # type: ignore[attr-defined]
+    assert stage.decoder.steps == 2
 
 
 def test_backlog_warms_the_decoder_and_is_not_published(stage: DecodeStage) -> None:
@@ -118,7 +105,7 @@ def test_a_value_that_is_not_finite_is_held_and_resets_the_decoder(stage: Decode
     assert stage.step(counts(POISON, 0, 0), Flag.GAP) == Flag.GAP | Flag.FAILSAFE
     assert stage.value.tolist() == [5, 0]
     assert stage.nonfinite == 1
-    assert stage.decoder.resets == 1  # type: ignore[attr-defined]
+    assert stage.decoder.resets == 1
     assert stage.step(counts(1, 1, 0), 0) == 0
     assert stage.value.tolist() == [2, 2]
     assert stage.nonfinite == 1

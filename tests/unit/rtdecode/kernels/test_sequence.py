@@ -89,20 +89,17 @@ def check(rows: Sequence[Sequence[int]], cuts: Sequence[int] = (), window: int =
     samples = np.array(rows, np.int32).reshape(-1, 3)
     state, seen = np.zeros(2, np.int64), np.ones(window, np.uint8)
     counters = np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64)
-    out = Checked([], [], [], [], [])
-    for start, stop in pairwise(sorted({0, *cuts, len(samples)})):
+    parts = []
+    for start, stop in pairwise([*sorted({0, *cuts}), len(samples)]):
         n = stop - start
         channel, unit = np.full(n, 99, np.int32), np.full(n, 99, np.uint8)
         accepted, lost_before = np.full(n, 99, np.uint8), np.full(n, 99, np.uint32)
         sequence.check_events(
             samples[start:stop], n, N_CHANNELS, state, seen, unit, channel, accepted, lost_before, counters
         )
-        out.accepted += accepted.tolist()
-        out.lost_before += lost_before.tolist()
-        out.channel += channel.tolist()
-        out.unit += unit.tolist()
-    out.counters = counters.tolist()
-    return out
+        parts.append((accepted, lost_before, channel, unit))
+    columns = (np.concatenate(column).tolist() for column in zip(*parts, strict=True))
+    return Checked(*columns, counters.tolist())
 
 
 def numbered(*numbers: int) -> list[tuple[int, int, int]]:
