@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -357,18 +358,21 @@ def play_and_check(tape: Tape, path: Path, checks: Callable[[int], bool]) -> int
     return checked
 
 
-def test_a_kill_between_any_two_writes_damages_nothing(path: Path, tape: Tape) -> None:
-    rng = np.random.default_rng(0)
+def record(tape: Tape, writer: SessionWriter, batches: Iterable[tuple[int, int, int, int]]) -> None:
+    """Append and flush the batches one by one, with a mark after each, and close."""
     rows = Rows()
-    writer = SessionWriter(path, CONTENTS, chunk_rows=FOUR_ROWS)
     tape.mark(rows)
-    for _ in range(16):
-        e, s, b, n = (int(n) for n in rng.integers(0, [14, 6, 7, 3]))
-        rows = rows.append(writer, (e, s, b, n))
+    for more in batches:
+        rows = rows.append(writer, more)
         writer.flush()
         tape.mark(rows)
     writer.close()
     tape.mark(rows)
+
+
+def test_a_kill_between_any_two_writes_damages_nothing(path: Path, tape: Tape) -> None:
+    batches = np.random.default_rng(0).integers(0, [14, 6, 7, 3], (16, 4)).tolist()
+    record(tape, SessionWriter(path, CONTENTS, chunk_rows=FOUR_ROWS), batches)
     assert play_and_check(tape, path.with_name("killed.h5"), lambda step: True) > 600
 
 
@@ -416,25 +420,13 @@ def test_the_list_of_models_has_room_for_256(path: Path) -> None:
 def test_a_kill_while_an_index_splits_damages_nothing(path: Path, tape: Tape) -> None:
     # An index node holds 64 chunks. The 65th splits the root, and about 60 later a leaf below it splits:
     # there a wrong order of writes would lose rows that were on disk long ago.
-    rows = Rows()
     writer = SessionWriter(path, CONTENTS, chunk_rows=CHUNK_ROWS | {"events": 1})
-    tape.mark(rows)
-    splits: list[range] = []
-    for _ in range(66):
-        start = len(tape.steps)
-        rows = rows.append(writer, (2, 0, 0, 0))
-        writer.flush()
-        tape.mark(rows)
-        steps = range(start, len(tape.steps))
-        if sum(is_branch(tape.steps[step][1]) for step in steps):
-            splits.append(steps)
-    writer.close()
-    tape.mark(rows)
+    record(tape, writer, [(2, 0, 0, 0)] * 66)
+    flushes = [range(start, stop) for (start, _), (stop, _) in pairwise(tape.marks)]
+    splits = [steps for steps in flushes[:-1] if any(is_branch(tape.steps[step][1]) for step in steps)]
     assert len(splits) >= 2
-    checked = play_and_check(
-        tape, path.with_name("killed.h5"), lambda step: any(step in steps for steps in splits)
-    )
-    assert checked > 50
+    split_steps = {step for steps in splits for step in steps}
+    assert play_and_check(tape, path.with_name("killed.h5"), split_steps.__contains__) > 50
 
 
 def is_branch(block: bytes | None) -> bool:
