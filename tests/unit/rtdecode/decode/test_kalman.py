@@ -154,16 +154,6 @@ def test_a_spike_moves_the_steady_state_by_its_gain_which_then_fades() -> None:
         state = run["transition"] @ state
 
 
-@FORMS
-def test_counts_at_their_means_leave_the_state_at_zero(steady: bool) -> None:
-    artifact = make_artifact(steady=steady)
-    weight = artifact.run["gain" if steady else "observe"].astype(np.float64)
-    counts = np.full((50, 12), 2, np.uint8)
-    run = artifact.run | {"offset": -2.0 * weight.sum(axis=0)}
-    values = run_all(KalmanDecoder(make_artifact(steady=steady, run=run)), counts)
-    np.testing.assert_allclose(values, np.tile(run["bias"], (50, 1)), rtol=1e-5, atol=1e-5)
-
-
 def test_the_covariance_stays_symmetric_and_positive_over_hours() -> None:
     decoder = KalmanDecoder(make_artifact())
     counts = np.random.default_rng(2).integers(0, 256, (10**6, 12), dtype=np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -354,14 +355,14 @@ SIGNATURES = """
 import sys
 import numpy as np
 import pylsl
-from rtdecode.artifact import ModelArtifact, Output
+sys.path.insert(0, sys.argv[1])
+from decoding import artifact_of
+from scripted_inlet import ScriptedInlet
 from rtdecode.binning import BinRing
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay
 from rtdecode.ingest.feed import CountFeed, EventFeed
-from rtdecode.ingest.inlet import MAX_PULL
-from rtdecode.ingest.layouts import StreamDescription
 from rtdecode.kernels import binning, delay, recording, sequence
 from rtdecode.kernels.decoders import wiener
 from rtdecode.serve.recording.buffers import RecordBuffers
@@ -377,26 +378,19 @@ KERNELS = [
 def signatures():
     return {k.py_func.__qualname__: len(k.signatures) for k in KERNELS}
 
-class Inlet:
-    def __init__(self, dtype, n_columns, rate_hz):
-        self.stream = StreamDescription("M1", "Spikes", n_columns, rate_hz, dtype)
-        self.samples = np.zeros((MAX_PULL, n_columns), dtype)
-        self.time = np.zeros(MAX_PULL)
-        self.correction_s, self.offset_s, self.seq = 0.0, 0.0, 0
+class Inlet(ScriptedInlet):
+    seq = 0
 
     def pull(self, timeout_s):
+        rows = np.zeros((5, self.samples.shape[1]))
         if self.stream.rate_hz == 0.0:
-            self.samples[:5, 2] = np.arange(self.seq, self.seq + 5)
-        stamps = [0.01 * (self.seq + i) for i in range(5)]
+            rows[:, 2] = np.arange(self.seq, self.seq + 5)
+        self.send([0.01 * (self.seq + i) for i in range(5)], rows)
         self.seq += 5
-        np.add(stamps, self.correction_s + self.offset_s, out=self.time[: len(stamps)])
-        return len(stamps)
+        return super().pull(timeout_s)
 
-artifact = ModelArtifact(
-    kind="wiener", causal=True, bin_width_s=0.02, n_channels=8, channel_mask=(True,) * 8,
-    outputs=(Output("x", "mm", 1.0, 2.0, "position"),), count_max=20,
-    run={"weight": np.ones((8, 3, 1), np.float32), "bias": np.zeros(1)},
-)
+run = {"weight": np.ones((8, 3, 3), np.float32), "bias": np.zeros(3)}
+artifact = artifact_of("wiener", n_channels=8, run=run)
 settings = ServeSettings(stream="M1")
 stage = DecodeStage(load_decoder(artifact), artifact.outputs, artifact.bin_width_s)
 compile_kernels(stage, artifact.n_channels, artifact.bin_width_s)
@@ -410,7 +404,7 @@ for feed_type, dtypes, rate_hz in (
         n_columns = 3 if feed_type is EventFeed else 8
         ring, buffers = BinRing(8, artifact.bin_width_s), RecordBuffers(8, 1)
         make = lambda: feed_type(
-            Inlet(dtype, n_columns, rate_hz), ring, carry=settings.carry_late, counters=meters.sequence
+            Inlet(n_columns, dtype, rate_hz), ring, carry=settings.carry_late, counters=meters.sequence
         )
         feed, observed = make(), DeliveryDelay()
         grace = AutoGrace(observed)
@@ -447,7 +441,9 @@ print({name: count for name, count in compiled.items() if name in used and count
 
 
 def test_no_kernel_is_compiled_again_once_live() -> None:
-    done = subprocess.run([sys.executable, "-c", SIGNATURES], capture_output=True, text=True, timeout=120)
+    support = Path(__file__).parents[3] / "support"
+    command = [sys.executable, "-c", SIGNATURES, str(support)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     again, not_once = done.stdout.splitlines()
     assert again == "{}"

@@ -21,47 +21,27 @@ EVENTS = StreamDescription("M1", "Spikes", 3, 0.0, "int32", n_channels=96)
 COUNTS = StreamDescription("M1", "SpikeCounts", 96, 50.0, "int16")
 
 
-def test_the_two_reference_streams() -> None:
-    assert choose_layout(EVENTS) is Layout.EVENTS
-    assert choose_layout(COUNTS) is Layout.COUNTS
-    assert (str(Layout.EVENTS), str(Layout.COUNTS)) == ("events", "counts")
-
-
 @pytest.mark.parametrize(
     ("stream", "changes", "expected"),
     [
-        (COUNTS, {"type": "SpikeCounts"}, Layout.COUNTS),
-        (COUNTS, {"type": ""}, Layout.COUNTS),
-        (COUNTS, {"type": "Spikes"}, Layout.COUNTS),
-        (COUNTS, {"type": "SpikeEvents"}, Layout.COUNTS),
+        *[(COUNTS, {"type": name}, Layout.COUNTS) for name in ("SpikeCounts", "", "Spikes", "SpikeEvents")],
+        *[(COUNTS, {"rate_hz": rate}, Layout.COUNTS) for rate in (0.5, 1000.0)],
+        *[(COUNTS, {"format": name}, Layout.COUNTS) for name in ("float32", "double64", "int64")],
         (COUNTS, {"type": "Spikes", "n_columns": 3, "format": "int32"}, Layout.COUNTS),
-        (COUNTS, {"rate_hz": 1000.0}, Layout.COUNTS),
-        (COUNTS, {"rate_hz": 0.5}, Layout.COUNTS),
-        (COUNTS, {"format": "float32"}, Layout.COUNTS),
-        (COUNTS, {"format": "double64"}, Layout.COUNTS),
-        (COUNTS, {"format": "int64"}, Layout.COUNTS),
         (COUNTS, {"n_columns": 1}, Layout.COUNTS),
-        (COUNTS, {"rate_hz": 1000.5}, None),
-        (COUNTS, {"rate_hz": 30_000.0}, None),
-        (COUNTS, {"format": "string"}, None),
-        (COUNTS, {"format": "undefined"}, None),
-        (COUNTS, {"rate_hz": 0.0}, None),
+        *[(COUNTS, {"rate_hz": rate}, None) for rate in (0.0, 1000.5, 30_000.0)],
+        *[(COUNTS, {"format": name}, None) for name in ("string", "undefined")],
         (COUNTS, {"rate_hz": 0.0, "type": "Spikes"}, None),
         (COUNTS, {"rate_hz": 0.0, "type": "SpikeEvents"}, Layout.SNIPPETS),
         (COUNTS, {"rate_hz": 0.0, "type": "SpikeEvents", "n_columns": 2}, Layout.SNIPPETS),
         (COUNTS, {"rate_hz": 0.0, "type": "", "n_columns": 1}, Layout.CHANNEL),
+        (EVENTS, {}, Layout.EVENTS),
         (EVENTS, {"n_channels": None}, Layout.EVENTS),
-        (EVENTS, {"type": "spikes"}, None),
-        (EVENTS, {"type": "Markers"}, None),
-        (EVENTS, {"type": ""}, None),
-        (EVENTS, {"n_columns": 2}, None),
-        (EVENTS, {"n_columns": 4}, None),
+        *[(EVENTS, {"type": name}, None) for name in ("spikes", "Markers", "")],
+        *[(EVENTS, {"n_columns": n}, None) for n in (2, 4)],
+        *[(EVENTS, {"format": name}, None) for name in ("float32", "double64", "int64", "string")],
         (EVENTS, {"n_columns": 1}, Layout.CHANNEL),
         (EVENTS, {"n_columns": 1, "type": "Triggers"}, Layout.CHANNEL),
-        (EVENTS, {"format": "float32"}, None),
-        (EVENTS, {"format": "double64"}, None),
-        (EVENTS, {"format": "int64"}, None),
-        (EVENTS, {"format": "string"}, None),
         (EVENTS, {"rate_hz": 100.0}, Layout.COUNTS),
     ],
 )

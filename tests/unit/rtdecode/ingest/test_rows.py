@@ -65,11 +65,3 @@ def test_a_number_beyond_int32_is_no_channel(value: int) -> None:
     found, counters = read(Layout.CHANNEL, [np.array([[value]], np.int64)])
     assert found[0][2] == 0
     assert counters[sequence.OUT_OF_RANGE] == 1
-
-
-def test_numbered_rows_count_losses_and_duplicates() -> None:
-    rows = np.array([[1, 0, 10], [2, 0, 13], [3, 0, 13]], np.int32)
-    found, counters = read(Layout.EVENTS, [rows])
-    assert [row[2:] for row in found] == [(1, 0), (1, 2), (0, 0)]
-    assert counters[sequence.LOST] == 2
-    assert counters[sequence.DUPLICATE] == 1
