@@ -496,11 +496,8 @@ def test_any_chunks_give_the_bins_of_the_reference(
     assert ring.open_bin == ring.next_bin == expected.open
     slot = ring.open_bin % n_bins
     assert ring.counts[slot].tolist() == [min(count, 255) for count in expected.counts]
-    assert (ring.spikes[slot], ring.late[slot], ring.lost[slot]) == (
-        expected.spikes,
-        expected.late,
-        expected.lost,
-    )
+    found = ring.spikes[slot], ring.late[slot], ring.lost[slot]
+    assert found == (expected.spikes, expected.late, expected.lost)
 
 
 @pytest.mark.parametrize(("period_s", "width_s"), PERIODS)
