@@ -141,8 +141,7 @@ def test_compiling_the_kernels_leaves_the_stage_as_it_was() -> None:
     np.testing.assert_array_equal(rehearsed.decoder.state()["pending"], fresh.decoder.state()["pending"])
 
 
-def test_another_decoder_continues_after_the_bins_it_lacked() -> None:
-    stage = DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
+def test_another_decoder_continues_after_the_bins_it_lacked(stage: DecodeStage) -> None:
     for i in range(5):
         stage.step(counts(i, 1, 0), 0)
     other = SummingDecoder()
@@ -155,8 +154,7 @@ def test_another_decoder_continues_after_the_bins_it_lacked() -> None:
     assert stage.recent.stepped == 6
 
 
-def test_a_decoder_that_lacks_more_bins_than_are_kept_is_not_adopted() -> None:
-    stage = DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
+def test_a_decoder_that_lacks_more_bins_than_are_kept_is_not_adopted(stage: DecodeStage) -> None:
     stage.step(counts(1, 0, 0), 0)
     before = stage.decoder
     with pytest.raises(ValueError, match="2 bins of 1"):

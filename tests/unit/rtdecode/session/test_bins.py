@@ -106,8 +106,8 @@ def test_events_of_reports_synthetic_times() -> None:
     events, synthetic = events_of(Session(1, counts=Counts(np.ones((2, 1), "u1"), 0.1, 0.0)))
     assert synthetic
     assert len(events.time) == 2
-    with pytest.raises(RtdecodeError, match="neither /events nor /counts"):
-        events_of(Session(1))
+    with pytest.raises(RtdecodeError, match="holds no spikes: neither /events nor /counts"):
+        bin_session(Session(1), 0.02)
 
 
 def test_events_are_binned_from_the_start_of_the_session_in_complete_bins() -> None:
@@ -191,11 +191,6 @@ def test_a_bin_width_must_be_positive(width_s: float) -> None:
 def test_a_stray_stamp_is_an_error_not_a_terabyte() -> None:
     with pytest.raises(RtdecodeError, match=r"spans 1700000000 s.*stray time stamp"):
         bin_session(events_session([0.0, 1.7e9], [0, 0], n_channels=96), 0.02)
-
-
-def test_only_decoded_cannot_be_binned(tmp_path: Path) -> None:
-    with pytest.raises(RtdecodeError, match="holds no spikes"):
-        bin_session(Session(2, path=tmp_path / "out.h5"), 0.02)
 
 
 def interpolated(times: list[float], values: list[Any], asked: list[float]) -> NDArray[np.float32]:
