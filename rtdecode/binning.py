@@ -14,18 +14,12 @@ themselves or by the clock, whichever is first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from rtdecode.kernels import binning as kernels
-
-F8 = npt.NDArray[np.float64]
-I4 = npt.NDArray[np.int32]
-I8 = npt.NDArray[np.int64]
-U1 = npt.NDArray[np.uint8]
-U4 = npt.NDArray[np.uint32]
+from rtdecode.kernels.arrays import F8, I4, I8, U1, U4
 
 #: Two seconds of 20-ms bins: the history that the monitor and a swap read.
 RING_BINS = 100
@@ -67,6 +61,7 @@ class BinRing:
 
     Attributes:
         counts: u1[n_bins, n_channels], saturating at 255; bin b in row b % n_bins.
+        slots, arrays: the arrays of the ring without and with its counters, as the kernels take them.
     """
 
     def __init__(self, n_channels: int, bin_width_s: float, n_bins: int = RING_BINS) -> None:
@@ -78,6 +73,8 @@ class BinRing:
         self.fed_until_s: F8 = np.full(n_bins, -np.inf)
         self.cursor: I8 = np.zeros(2, np.int64)
         self.time_counters: I8 = np.zeros(kernels.N_TIME_COUNTERS, np.int64)
+        self.slots = self.cursor, self.counts, self.spikes, self.late, self.lost, self.fed_until_s
+        self.arrays: tuple[Any, ...] = (*self.slots, self.time_counters)
         self._taken = ClosedBin(0, self.counts[0], 0, 0, 0, -np.inf)
 
     @property
@@ -92,11 +89,7 @@ class BinRing:
 
     def open_up_to(self, b: int) -> bool:
         """Close every bin before `b`; False if closed bins must be taken first."""
-        return bool(
-            kernels.open_up_to(
-                b, self.cursor, self.counts, self.spikes, self.late, self.lost, self.fed_until_s
-            )
-        )
+        return kernels.open_up_to(b, *self.slots)
 
     def empty_open_bin(self) -> None:
         """Clear the open bin: its stream ended before the bin was complete."""
@@ -153,7 +146,31 @@ class SampleColumns(NamedTuple):
     lost_before: U4
 
 
-class EventBinning:
+class Binning:
+    """What `EventBinning` and `CountBinning` share: the edges of bins, and the clock that closes them."""
+
+    def __init__(self, ring: BinRing, origin_s: float, *, anchor_bin: int, carry: bool) -> None:
+        self.ring, self.origin_s, self.anchor_bin, self.carry = ring, origin_s, anchor_bin, carry
+
+    def bin_end_s(self, b: int) -> float:
+        """t_bin, the end of bin `b`."""
+        return self.origin_s + (b - self.anchor_bin + 1) * self.ring.bin_width_s
+
+    def complete_at_s(self, b: int) -> float:
+        """Stamp from which on no event belongs to bin `b`."""
+        return self.bin_end_s(b)
+
+    def close_until(self, t: float) -> bool:
+        """Close every bin that is complete at stamp `t`; False if the ring was full before that was done."""
+        b = self.ring.open_bin
+        # The ring holds no more bins, and a clock that leapt by a year must not cause a loop over a year.
+        limit = b + self.ring.n_bins
+        while b < limit and self.complete_at_s(b) <= t:
+            b += 1
+        return self.ring.open_up_to(b) and b < limit
+
+
+class EventBinning(Binning):
     """Puts spike events into the bins of a ring; bin edges are multiples of Δ from `origin_s`.
 
     Args:
@@ -166,15 +183,8 @@ class EventBinning:
     def __init__(
         self, ring: BinRing, origin_s: float, *, not_before_s: float = LONG_AGO_S, carry: bool = True
     ) -> None:
-        self.ring, self.origin_s, self.not_before_s, self.carry = ring, origin_s, not_before_s, carry
-
-    def bin_end_s(self, b: int) -> float:
-        """t_bin, the end of bin `b`."""
-        return self.origin_s + (b + 1) * self.ring.bin_width_s
-
-    def complete_at_s(self, b: int) -> float:
-        """Stamp from which on no event belongs to bin `b`."""
-        return self.bin_end_s(b)
+        super().__init__(ring, origin_s, anchor_bin=0, carry=carry)
+        self.not_before_s = not_before_s
 
     def add(self, events: EventColumns, n: int, now: float, first: int = 0) -> int:
         """Bin events `first … n-1`.
@@ -182,37 +192,20 @@ class EventBinning:
         Returns:
             `n`, or the index of the event at which it stopped because the ring is full.
         """
-        ring = self.ring
-        return int(
-            kernels.bin_events(
-                events.time,
-                events.channel,
-                events.accepted,
-                events.lost_before,
-                first,
-                n,
-                now,
-                FUTURE_TOLERANCE_S,
-                self.not_before_s,
-                self.carry,
-                self.origin_s,
-                ring.bin_width_s,
-                ring.cursor,
-                ring.counts,
-                ring.spikes,
-                ring.late,
-                ring.lost,
-                ring.fed_until_s,
-                ring.time_counters,
-            )
+        return kernels.bin_events(
+            *events,
+            first,
+            n,
+            now + FUTURE_TOLERANCE_S,
+            self.carry,
+            self.not_before_s,
+            self.origin_s,
+            self.ring.bin_width_s,
+            *self.ring.arrays,
         )
 
-    def close_until(self, t: float) -> bool:
-        """Close every bin that is complete at stamp `t`; False if the ring was full before that was done."""
-        return _close_until(self, t)
 
-
-class CountBinning:
+class CountBinning(Binning):
     """Puts samples of a counts stream into the bins of a ring; sample 0 opens bin `anchor_bin`.
 
     Args:
@@ -226,12 +219,8 @@ class CountBinning:
     def __init__(
         self, ring: BinRing, origin_s: float, period_s: float, *, anchor_bin: int, carry: bool = True
     ) -> None:
-        self.ring, self.period_s, self.anchor_bin, self.carry = ring, period_s, anchor_bin, carry
-        self.origin_s = origin_s
-
-    def bin_end_s(self, b: int) -> float:
-        """t_bin, the end of bin `b`."""
-        return self.origin_s + (b - self.anchor_bin + 1) * self.ring.bin_width_s
+        super().__init__(ring, origin_s, anchor_bin=anchor_bin, carry=carry)
+        self.period_s = period_s
 
     def complete_at_s(self, b: int) -> float:
         """Nominal stamp of the last sample of bin `b`."""
@@ -240,41 +229,14 @@ class CountBinning:
 
     def add(self, samples: SampleColumns, n: int, now: float, first: int = 0) -> int:
         """Bin samples `first … n-1`; returns as `EventBinning.add`."""
-        ring = self.ring
-        return int(
-            kernels.bin_counts(
-                samples.counts,
-                samples.number,
-                samples.time,
-                samples.accepted,
-                samples.lost_before,
-                first,
-                n,
-                now,
-                FUTURE_TOLERANCE_S,
-                self.carry,
-                self.anchor_bin,
-                self.period_s,
-                ring.bin_width_s,
-                ring.cursor,
-                ring.counts,
-                ring.spikes,
-                ring.late,
-                ring.lost,
-                ring.fed_until_s,
-                ring.time_counters,
-            )
+        return kernels.bin_counts(
+            *samples,
+            first,
+            n,
+            now + FUTURE_TOLERANCE_S,
+            self.carry,
+            self.anchor_bin,
+            self.period_s,
+            self.ring.bin_width_s,
+            *self.ring.arrays,
         )
-
-    def close_until(self, t: float) -> bool:
-        """Close every bin that is complete at stamp `t`; False if the ring was full before that was done."""
-        return _close_until(self, t)
-
-
-def _close_until(binning: EventBinning | CountBinning, t: float) -> bool:
-    b = binning.ring.open_bin
-    # The ring holds no more bins, and a clock that leapt by a year must not cause a loop over a year.
-    limit = b + binning.ring.n_bins
-    while b < limit and binning.complete_at_s(b) <= t:
-        b += 1
-    return binning.ring.open_up_to(b) and b < limit

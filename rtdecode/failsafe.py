@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from rtdecode.artifact import Output
+from rtdecode.kernels.arrays import F4
 from rtdecode.messages import Flag
-
-F4 = npt.NDArray[np.float32]
 
 HELD = int(Flag.FAILSAFE | Flag.PAUSED)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.alignnet_tensors import check_alignnet
-from rtdecode.decode.tensors import fits_bins, foreign_state, is_state_like, misfit
+from rtdecode.decode.tensors import check_bins, check_state
 from rtdecode.models.engine.base import CHUNK_BINS, FoldedNetwork
 from rtdecode.models.nn.layers import KERNEL
 from rtdecode.models.nn.leaky_readout import leaky_sum
@@ -70,8 +70,7 @@ class FoldedAlignNet(FoldedNetwork):
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
-        if not fits_bins(counts, out, self.n_channels, self.n_outputs):
-            raise misfit(counts, out, self.n_channels, self.n_outputs)
+        check_bins(counts, out, self.n_channels, self.n_outputs)
         names = [f"enc{level}.{i}" for level in self._levels for i in range(2)]
         traces = {name: [np.zeros((0, len(self._bias[name])), np.uint8)] for name in names}
         for first in range(0, len(counts), self._chunk_bins):
@@ -215,8 +214,7 @@ class FoldedEnsemble:
             RtdecodeError: the state is another model's.
         """
         own = self.state()
-        if not is_state_like(state, own):
-            raise foreign_state(self.kind, state, own)
+        check_state(self.kind, state, own)
         for i, network in enumerate(self._networks):
             network.load_state({name: state[f"{i}.{name}"] for name in network.state()})
 

@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.tensors import (
-    check_kind,
-    fits_bin,
-    fits_bins,
-    foreign_state,
-    is_state_like,
-    misfit,
-)
+from rtdecode.decode.tensors import check_bins, check_kind, check_state
 
 #: Bins that `run` computes at once by default.
 CHUNK_BINS = 8192
@@ -64,8 +57,7 @@ class FoldedNetwork:
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
-        if not fits_bin(counts, out, self.n_channels, self.n_outputs):
-            raise misfit(counts, out, self.n_channels, self.n_outputs)
+        check_bins(counts, out, self.n_channels, self.n_outputs, n_axes=1)
         self._decode(counts[np.newaxis], out[np.newaxis])
 
     def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
@@ -74,8 +66,7 @@ class FoldedNetwork:
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
-        if not fits_bins(counts, out, self.n_channels, self.n_outputs):
-            raise misfit(counts, out, self.n_channels, self.n_outputs)
+        check_bins(counts, out, self.n_channels, self.n_outputs)
         for first in range(0, len(counts), self._chunk_bins):
             end = first + self._chunk_bins
             self._decode(counts[first:end], out[first:end])
@@ -91,8 +82,7 @@ class FoldedNetwork:
             RtdecodeError: the state is another model's.
         """
         own = self.state()
-        if not is_state_like(state, own):
-            raise foreign_state(self.kind, state, own)
+        check_state(self.kind, state, own)
         self._state = {name: self._tensor(state[name]) for name in own}
 
     @abstractmethod

@@ -95,24 +95,12 @@ class ModelArtifact:
 
     def engine_metadata(self) -> dict[str, Any]:
         """The metadata of the file that change what is decoded: all but the provenance."""
-        metadata: dict[str, Any] = {
-            "format_version": FORMAT_VERSION,
-            "kind": self.kind,
-            "causal": self.causal,
-            "bin_width_s": self.bin_width_s,
-            "n_channels": self.n_channels,
-            "channel_mask": list(self.channel_mask),
-            "outputs": [vars(output) for output in self.outputs],
-            "count_max": self.count_max,
-        }
+        names = ("kind", "causal", "bin_width_s", "n_channels", "channel_mask", "count_max")
+        metadata = {name: getattr(self, name) for name in names}
+        metadata |= {"format_version": FORMAT_VERSION, "outputs": [vars(output) for output in self.outputs]}
+        later = {"widths": self.widths, "grid_bits": self.fractional_bits, "normaliser": self.normaliser}
         # Left out where unset: a field added to the format later leaves the ids of older files alone.
-        if self.widths:
-            metadata["widths"] = list(self.widths)
-        if self.fractional_bits is not None:
-            metadata["grid_bits"] = self.fractional_bits
-        if self.normaliser is not None:
-            metadata["normaliser"] = self.normaliser
-        return metadata
+        return metadata | {name: value for name, value in later.items() if value not in ((), None)}
 
 
 def count_max_at(bin_width_s: float) -> int:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.alignnet_tensors import SpikingLayer, lay_out
+from rtdecode.decode.alignnet_tensors import Layout, SpikingLayer
 from rtdecode.decode.kernel_decoder import KernelDecoder
-from rtdecode.decode.tensors import fits_bins, misfit
+from rtdecode.decode.tensors import check_bins
+from rtdecode.kernels.arrays import F4, U1
 from rtdecode.kernels.decoders.alignnet import (
     BIN,
-    N_TALLIES,
-    AlignNetArrays,
     alignnet_run,
     alignnet_step,
     alignnet_trace,
@@ -57,36 +53,34 @@ class AlignNetDecoder(KernelDecoder):
 
     def __init__(self, artifact: ModelArtifact) -> None:
         super().__init__(artifact)
-        layout = lay_out(artifact)
-        self.layers, self.dense_macs, n_spikes = layout.layers, layout.dense_macs, layout.n_spikes
-        self._net = net = AlignNetArrays(
-            good=np.array(artifact.channel_mask, dtype=np.bool_),
-            count_max=artifact.count_max,
-            plan=layout.plan,
-            weights=layout.weights,
-            parameters=layout.parameters,
-            memory=np.zeros(layout.n_memory, np.float32),
-            pooled=np.zeros(layout.n_pooled, np.uint8),
-            spikes=np.zeros(n_spikes, np.uint8),
-            potentials=np.zeros(n_spikes, np.float32),
-            values=np.zeros(layout.n_widest + self.n_outputs, np.float32),
-            events=np.zeros(layout.n_widest, np.int64),
-            tally=np.zeros(N_TALLIES, np.int64),
-        )
-        state: dict[str, NDArray[Any]] = {
-            "memory": net.memory,
-            "pooled": net.pooled,
-            "bin": net.tally[BIN : BIN + 1],
+        layout = Layout(artifact)
+        self.layers, self.dense_macs, n_spikes = tuple(layout.layers), layout.dense_macs, layout.n_spikes
+        self._spikes = np.zeros(n_spikes, np.uint8)
+        memory, pooled = np.zeros(layout.n_memory, np.float32), np.zeros(layout.n_pooled, np.uint8)
+        arrays = {
+            "plan": layout.plan,
+            "weights": layout.weights,
+            "parameters": layout.parameters,
+            "memory": memory,
+            "pooled": pooled,
+            "spikes": self._spikes,
+            "potentials": np.zeros(n_spikes, np.float32),
+            "values": np.zeros(layout.n_widest + self.n_outputs, np.float32),
+            "events": np.zeros(layout.n_widest, np.int64),
         }
-        self._n_spikes = n_spikes
-        self._prepare(alignnet_step, alignnet_run, net, net.tally, state)
+        self._prepare(
+            alignnet_step,
+            alignnet_run,
+            arrays,
+            {"memory": memory, "pooled": pooled, "bin": self._tally[BIN : BIN + 1]},
+        )
 
     @property
     def adds(self) -> int:
         """Weights added to a sum since the decoder was made; `reset` leaves it alone."""
         return int(self._tally[ADDS])
 
-    def run_traced(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
+    def run_traced(self, counts: U1, out: F4) -> dict[str, U1]:
         """`run`, and every spike on the way.
 
         Returns:
@@ -96,11 +90,10 @@ class AlignNetDecoder(KernelDecoder):
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
-        if not fits_bins(counts, out, self.n_channels, self.n_outputs):
-            raise misfit(counts, out, self.n_channels, self.n_outputs)
+        check_bins(counts, out, self.n_channels, self.n_outputs)
         bins = int(self._tally[BIN]) + np.arange(len(counts))
-        spikes = np.zeros((len(counts), self._n_spikes), np.uint8)
-        alignnet_trace(self._net, counts, out, spikes)
+        spikes = np.zeros((len(counts), len(self._spikes)), np.uint8)
+        alignnet_trace(self._arrays, self._spikes, counts, out, spikes)
         return {
             layer.name: spikes[(bins + 1) % 2**layer.level == 0, layer.offset : layer.offset + layer.n_units]
             for layer in self.layers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -57,31 +57,6 @@ class SpikingLayer:
     offset: int
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """A network laid out flat for `rtdecode.kernels.decoders.alignnet`, whose docstrings describe the arrays.
-
-    Args:
-        plan: i8[networks, 4·levels − 2 + N_OTHERS, N_COLUMNS].
-        weights: i2, or f4 where a tensor does not fit (`halfwords`), of every layer but the heads.
-        parameters: f4, biases, decays, scales of the weights, and the heads' weights.
-        n_memory, n_pooled, n_spikes: lengths of the arrays of these names.
-        n_widest: length of the longest input or continuous layer, a level's potentials included.
-        layers: the spiking ones, in the order of the plan.
-        dense_macs: multiply-adds of a bin, on average, if every input counts.
-    """
-
-    plan: NDArray[np.int64]
-    weights: NDArray[np.int16] | NDArray[np.float32]
-    parameters: NDArray[np.float32]
-    n_memory: int
-    n_pooled: int
-    n_spikes: int
-    n_widest: int
-    layers: tuple[SpikingLayer, ...]
-    dense_macs: float
-
-
 class _Arena:
     """Arrays one after another in a flat one."""
 
@@ -100,38 +75,104 @@ class _Arena:
         return np.concatenate(self._chunks)
 
 
-def _packed(tensor: NDArray[np.float32], fits: bool) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """The tensor as the kernels read it, in 16 bits if `fits`, and f4[1] to multiply it by."""
-    words = as_halfwords(tensor) if fits else None
-    values, scale = (tensor, np.float32(1.0)) if words is None else words
-    return values, np.array([scale], dtype=np.float32)
+class Layout:
+    """Networks laid out flat for `rtdecode.kernels.decoders.alignnet`, whose docstrings describe the arrays.
 
+    Args:
+        artifact: kind "alignnet"; the networks of an ensemble come one after another.
 
-def lay_out(artifact: ModelArtifact) -> Layout:
-    """The kernels' arrays for an artifact, the networks of an ensemble one after another.
+    Attributes:
+        plan: i8[networks, 4·levels − 2 + N_OTHERS, N_COLUMNS].
+        weights: i2, or f4 where a tensor does not fit (`halfwords`), of every layer but the heads.
+        parameters: f4, biases, decays, scales of the weights, and the heads' weights.
+        n_memory, n_pooled, n_spikes: lengths of the arrays of these names.
+        n_widest: length of the longest input or continuous layer, a level's potentials included.
+        layers: the spiking ones, in the order of the plan.
+        dense_macs: multiply-adds of a bin, on average, if every input counts.
 
     Raises:
         RtdecodeError: a tensor is missing, unknown or misshapen, or sums before a threshold are not exact in
             float32.
     """
-    networks = split_networks(artifact)
-    fits = all(as_halfwords(tensor) is not None for tensor in _engine_weights(artifact))
-    if len(networks) == 1:
-        return _lay_out(artifact, fits)
-    if artifact.fractional_bits != min(network.fractional_bits or 0 for network in networks):
-        raise RtdecodeError(
-            f"grid_bits is {artifact.fractional_bits}, which is not the least of its networks' run.grid",
-            fix=_FIX,
-        )
-    layouts = []
-    for i, network in enumerate(networks):
-        try:
-            layouts.append(_lay_out(network, fits))
-        except RtdecodeError as error:
-            raise RtdecodeError(
-                f"network {i} does not fit: {error.what}", where=error.where, fix=error.fix
-            ) from error
-    return _concatenated(layouts)
+
+    def __init__(self, artifact: ModelArtifact) -> None:
+        networks = split_networks(artifact)
+        if len(networks) > 1:
+            least = min(network.fractional_bits or 0 for network in networks)
+            if artifact.fractional_bits != least:
+                raise RtdecodeError(
+                    f"grid_bits is {artifact.fractional_bits}, which is not the least of its networks' "
+                    "run.grid",
+                    fix=_FIX,
+                )
+        self._in_16_bits = all(as_halfwords(tensor) is not None for tensor in _engine_weights(artifact))
+        self._weights, self._parameters = _Arena(), _Arena()
+        self.layers: list[SpikingLayer] = []
+        self.n_memory = self.n_pooled = self.n_spikes = 0
+        self.dense_macs = 0.0
+        plans = []
+        for i, network in enumerate(networks):
+            try:
+                plans.append(self._add(network, f"{i}." if len(networks) > 1 else ""))
+            except RtdecodeError as error:
+                if len(networks) == 1:
+                    raise
+                what = f"network {i} does not fit: {error.what}"
+                raise RtdecodeError(what, where=error.where, fix=error.fix) from error
+        self.plan = np.array(plans)
+        self.weights, self.parameters = self._weights.flat(), self._parameters.flat()
+        self.n_widest = max(int(self.plan[..., [N_IN, N_OUT]].max()), 2 * max(artifact.widths))
+
+    def _add(self, network: ModelArtifact, prefix: str) -> NDArray[np.int64]:
+        """Lay out one network, the names of its layers behind `prefix`; its plan."""
+        n_levels = len(network.widths)
+        if not 1 <= n_levels <= MAX_LEVELS:
+            raise RtdecodeError(f"the model has {n_levels} widths; it must have 1 to {MAX_LEVELS}", fix=_FIX)
+        check_alignnet(network)
+        _check_fixed_point(network)
+        _check_decay(network)
+        plan = np.zeros((4 * n_levels - 2 + N_OTHERS, N_COLUMNS), np.int64)
+        for row, (name, level) in zip(plan, _parts(n_levels), strict=True):
+            if name in _OPTIONAL and not _has(network, name):
+                continue
+            weight, bias = network.run[f"{name}.weight"], network.run[f"{name}.bias"]
+            n_in, n_out = weight.shape[0], len(bias)
+            row[[N_IN, N_OUT, BIAS]] = n_in, n_out, self._parameters.add(bias)
+            self.dense_macs += weight.size / 2**level
+            if name == "head":
+                row[WEIGHT] = self._parameters.add(weight)
+            else:
+                row[[WEIGHT, SCALE]] = self._add_weights(weight)
+            if name == _LEAKY:
+                row[DECAY] = self._parameters.add(network.run[f"{name}.decay"])
+                row[KEPT] = self._remember(n_out)
+                self.dense_macs += n_out
+            if weight.ndim == 2:
+                continue
+            row[PENDING] = self._remember(N_LAGS * n_out)
+            if name.startswith("enc"):
+                row[[KEPT, SPIKES]] = self._remember(n_out), self.n_spikes
+                self.layers.append(SpikingLayer(f"{prefix}{name}", level, n_out, self.n_spikes))
+                self.n_spikes += n_out
+                if level > 0 and name.endswith(".0"):
+                    row[POOLED] = self.n_pooled
+                    self.n_pooled += n_in
+            elif name.endswith(".0"):
+                skip = network.run[f"skip{level}.weight"]
+                row[KEPT] = self._remember(N_LAGS * n_out)
+                row[[SKIP, SKIP_SCALE]] = self._add_weights(skip)
+                self.dense_macs += skip.size / 2**level
+        return plan
+
+    def _add_weights(self, tensor: NDArray[np.float32]) -> tuple[int, int]:
+        """Where the tensor is in the weights, in 16 bits if all fit, and its scale in the parameters."""
+        words = as_halfwords(tensor) if self._in_16_bits else None
+        values, scale = words or (tensor, np.float32(1.0))
+        return self._weights.add(values), self._parameters.add(np.array([scale], np.float32))
+
+    def _remember(self, n: int) -> int:
+        self.n_memory += n
+        return self.n_memory - n
 
 
 def _engine_weights(artifact: ModelArtifact) -> Iterator[NDArray[Any]]:
@@ -139,104 +180,6 @@ def _engine_weights(artifact: ModelArtifact) -> Iterator[NDArray[Any]]:
         tensor
         for name, tensor in artifact.run.items()
         if name.endswith(".weight") and name.split(".")[-2] != "head"
-    )
-
-
-def _concatenated(layouts: list[Layout]) -> Layout:
-    plans: list[NDArray[np.int64]] = []
-    layers: list[SpikingLayer] = []
-    n_weights = n_parameters = n_memory = n_pooled = n_spikes = 0
-    for i, layout in enumerate(layouts):
-        plan = layout.plan.copy()
-        plan[..., :-1, WEIGHT] += n_weights
-        plan[..., -1, WEIGHT] += n_parameters
-        plan[..., SKIP] += n_weights
-        plan[..., [BIAS, DECAY, SCALE, SKIP_SCALE]] += n_parameters
-        plan[..., [PENDING, KEPT]] += n_memory
-        plan[..., SPIKES] += n_spikes
-        plan[..., POOLED] += n_pooled
-        plans.append(plan)
-        layers += [
-            replace(layer, name=f"{i}.{layer.name}", offset=layer.offset + n_spikes)
-            for layer in layout.layers
-        ]
-        n_weights += len(layout.weights)
-        n_parameters += len(layout.parameters)
-        n_memory += layout.n_memory
-        n_pooled += layout.n_pooled
-        n_spikes += layout.n_spikes
-    return Layout(
-        plan=np.concatenate(plans),
-        weights=np.concatenate([layout.weights for layout in layouts]),
-        parameters=np.concatenate([layout.parameters for layout in layouts]),
-        n_memory=n_memory,
-        n_pooled=n_pooled,
-        n_spikes=n_spikes,
-        n_widest=max(layout.n_widest for layout in layouts),
-        layers=tuple(layers),
-        dense_macs=sum(layout.dense_macs for layout in layouts),
-    )
-
-
-def _lay_out(artifact: ModelArtifact, fits: bool) -> Layout:
-    """The kernels' arrays of one network, its weights in 16 bits if all `fits`."""
-    n_levels = len(artifact.widths)
-    if not 1 <= n_levels <= MAX_LEVELS:
-        raise RtdecodeError(f"the model has {n_levels} widths; it must have 1 to {MAX_LEVELS}", fix=_FIX)
-    check_alignnet(artifact)
-    _check_fixed_point(artifact)
-    if _has(artifact, _LEAKY):
-        _check_decay(artifact)
-    plan = np.zeros((4 * n_levels - 2 + N_OTHERS, N_COLUMNS), np.int64)
-    parameters, weights = _Arena(), _Arena()
-    layers: list[SpikingLayer] = []
-    n_memory = n_pooled = n_spikes = 0
-    macs = 0.0
-    for row, (name, level) in zip(plan, _parts(n_levels), strict=True):
-        if name in _OPTIONAL and not _has(artifact, name):
-            continue
-        weight, bias = artifact.run[f"{name}.weight"], artifact.run[f"{name}.bias"]
-        n_in, n_out = weight.shape[0], len(bias)
-        row[[N_IN, N_OUT, BIAS]] = n_in, n_out, parameters.add(bias)
-        if name == "head":
-            row[WEIGHT] = parameters.add(weight)
-        else:
-            values, scale = _packed(weight, fits)
-            row[[WEIGHT, SCALE]] = weights.add(values), parameters.add(scale)
-        macs += weight.size / 2**level
-        if name == _LEAKY:
-            row[[KEPT, DECAY]] = n_memory, parameters.add(artifact.run[f"{name}.decay"])
-            n_memory += n_out
-            macs += n_out
-        if weight.ndim == 2:
-            continue
-        row[[PENDING, KEPT]] = n_memory, n_memory + N_LAGS * n_out
-        n_memory += N_LAGS * n_out
-        if name.startswith("dec"):
-            if name.endswith(".0"):
-                n_memory += N_LAGS * n_out
-                skip = artifact.run[f"skip{level}.weight"]
-                values, scale = _packed(skip, fits)
-                row[[SKIP, SKIP_SCALE]] = weights.add(values), parameters.add(scale)
-                macs += skip.size / 2**level
-        else:
-            n_memory += n_out
-            row[SPIKES] = n_spikes
-            layers.append(SpikingLayer(name, level, n_out, n_spikes))
-            n_spikes += n_out
-            if level > 0 and name.endswith(".0"):
-                row[POOLED] = n_pooled
-                n_pooled += n_in
-    return Layout(
-        plan=plan[np.newaxis],
-        weights=weights.flat(),
-        parameters=parameters.flat(),
-        n_memory=n_memory,
-        n_pooled=n_pooled,
-        n_spikes=n_spikes,
-        n_widest=max(int(plan[:, [N_IN, N_OUT]].max()), 2 * max(artifact.widths)),
-        layers=tuple(layers),
-        dense_macs=macs,
     )
 
 
@@ -299,8 +242,8 @@ def _has(artifact: ModelArtifact, name: str) -> bool:
 
 
 def _check_decay(artifact: ModelArtifact) -> None:
-    decay = artifact.run[f"{_LEAKY}.decay"]
-    if not ((decay >= 0.0) & (decay < 1.0)).all():
+    decay = artifact.run.get(f"{_LEAKY}.decay")
+    if decay is not None and not ((decay >= 0.0) & (decay < 1.0)).all():
         raise RtdecodeError(
             f"run.{_LEAKY}.decay spans {decay.min():g} to {decay.max():g}; it must be in [0, 1)",
             fix=_FIX,
@@ -330,7 +273,7 @@ def _check_fixed_point(artifact: ModelArtifact) -> None:
         bias = artifact.run[f"{name}.bias"].astype(np.float64)
         largest_input = artifact.count_max if name == "enc0.0" else 1
         for tensor, values in (("weight", weight), ("bias", bias)):
-            if not _is_whole(values * 2**bits):
+            if not (values * 2**bits == np.rint(values * 2**bits)).all():
                 raise RtdecodeError(
                     f"run.{name}.{tensor} is not a multiple of 2^-{bits}: a faulty export made it",
                     fix=_FIX,
@@ -342,7 +285,3 @@ def _check_fixed_point(artifact: ModelArtifact) -> None:
                 f"{2 ** (_FLOAT32_BITS - bits)} only: a faulty export made it",
                 fix=_FIX,
             )
-
-
-def _is_whole(values: NDArray[Any]) -> bool:
-    return bool((values == np.rint(values)).all())

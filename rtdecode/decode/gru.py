@@ -8,7 +8,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.kernel_decoder import KernelDecoder
 from rtdecode.decode.tensors import check_gru
 from rtdecode.kernels.decoders.events import ADDS
-from rtdecode.kernels.decoders.gru import GRUArrays, gru_run, gru_step
+from rtdecode.kernels.decoders.gru import gru_run, gru_step
 
 
 class GRUDecoder(KernelDecoder):
@@ -34,22 +34,14 @@ class GRUDecoder(KernelDecoder):
         super().__init__(artifact)
         (self.n_hidden, _), run = check_gru(artifact)["head.weight"], artifact.run
         widest = max(self.n_channels, self.n_hidden)
-        arrays = GRUArrays(
-            good=np.array(artifact.channel_mask, dtype=np.bool_),
-            count_max=artifact.count_max,
-            weight_ih=run["gru.weight_ih"].reshape(-1).copy(),
-            bias_ih=run["gru.bias_ih"].copy(),
-            weight_hh=run["gru.weight_hh"].reshape(-1).copy(),
-            bias_hh=run["gru.bias_hh"].copy(),
-            head_weight=run["head.weight"].reshape(-1).copy(),
-            head_bias=run["head.bias"].copy(),
-            hidden=np.zeros(self.n_hidden, np.float32),
-            gates=np.zeros(6 * self.n_hidden, np.float32),
-            sizes=np.zeros(widest, np.float32),
-            events=np.zeros(widest, np.int64),
-            tally=np.zeros(2, np.int64),
-        )
-        self._prepare(gru_step, gru_run, arrays, arrays.tally, {"hidden": arrays.hidden})
+        arrays = {name.removeprefix("gru.").replace(".", "_"): run[name].reshape(-1).copy() for name in run}
+        arrays |= {
+            "hidden": np.zeros(self.n_hidden, np.float32),
+            "gates": np.zeros(6 * self.n_hidden, np.float32),
+            "sizes": np.zeros(widest, np.float32),
+            "events": np.zeros(widest, np.int64),
+        }
+        self._prepare(gru_step, gru_run, arrays, {"hidden": arrays["hidden"]})
 
     @property
     def adds(self) -> int:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.kernel_decoder import KernelDecoder
-from rtdecode.decode.tensors import fits_bins, misfit
+from rtdecode.decode.tensors import check_bins, check_tensors, last_axis, misfit
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, U1
 from rtdecode.kernels.decoders.kalman import (
-    RunningArrays,
-    SteadyArrays,
     running_run,
     running_step,
     steady_run,
@@ -24,11 +20,6 @@ from rtdecode.kernels.decoders.kalman import (
 #: A covariance that a bin changes by no more than this fraction of it has converged.
 CONVERGED = 1e-13
 
-_STEADY_TENSORS = ("transition", "gain", "offset", "readout", "bias")
-_RUNNING_TENSORS = (
-    "transition", "observe", "offset", "readout", "bias", "process_noise", "information", "prior"
-)  # fmt: skip
-_COVARIANCES = ("process_noise", "information", "prior")
 _FIX = "make a new one with `rtdecode fit SESSION.h5 --kind kalman`"
 
 
@@ -59,53 +50,42 @@ class KalmanDecoder(KernelDecoder):
     def __init__(self, artifact: ModelArtifact) -> None:
         super().__init__(artifact)
         self.steady = "gain" in artifact.run
-        run = _checked_tensors(artifact, _STEADY_TENSORS if self.steady else _RUNNING_TENSORS)
-        n_states = len(run["transition"])
-        steady = SteadyArrays(
-            weight=run["gain" if self.steady else "observe"].copy(),
-            offset=run["offset"].copy(),
-            good=np.array(artifact.channel_mask, dtype=np.bool_),
-            count_max=artifact.count_max,
-            tally=np.zeros(1, dtype=np.int64),
-            active=np.zeros(self.n_channels, dtype=np.int64),
-            transposed=run["transition"].T.copy(),
-            readout=run["readout"].copy(),
-            bias=run["bias"].copy(),
-            evidence=np.zeros(n_states),
-            mean=np.zeros(n_states),
-        )
+        _check(artifact, self.steady)
+        run, n_states = artifact.run, len(artifact.run["transition"])
+        arrays = {
+            "weight": run["gain" if self.steady else "observe"].copy(),
+            "active": np.zeros(self.n_channels, np.int64),
+            "transposed": run["transition"].T.copy(),
+            **{name: run[name].copy() for name in ("offset", "readout", "bias")},
+            **{name: np.zeros(n_states) for name in ("evidence", "mean", "predicted")},
+        }
         self._converged = np.array([self.steady])
+        state = {"mean": arrays["mean"]}
         if self.steady:
-            self._prepare(steady_step, steady_run, steady, steady.tally, {"mean": steady.mean})
+            self._prepare(steady_step, steady_run, arrays, state)
             return
-        running = RunningArrays(
-            *steady,
-            information=run["information"].copy(),
-            covariance=run["prior"].copy(),
-            predicted=np.zeros(n_states),
-        )
+        arrays |= {"information": run["information"].copy(), "covariance": run["prior"].copy()}
         self._covariance_arguments = (
-            running.transposed,
+            arrays["transposed"],
             run["process_noise"].copy(),
-            running.information,
-            running.covariance,
+            arrays["information"],
+            arrays["covariance"],
             np.zeros((4, n_states, n_states)),
         )
-        state = {"mean": running.mean, "covariance": running.covariance, "settled": self._converged}
-        self._prepare(running_step, running_run, running, running.tally, state)
+        state |= {"covariance": arrays["covariance"], "settled": self._converged}
+        self._prepare(running_step, running_run, arrays, state)
 
-    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+    def step(self, counts: U1, out: F4) -> None:
         """As `KernelDecoder.step`, after the covariance of this bin until it has converged."""
         if (counts.shape, out.shape, counts.dtype, out.dtype) != self._bin:
             raise misfit(counts, out, self.n_channels, self.n_outputs)
         if not self._converged[0]:
-            self._advance_covariance()
+            self._converged[0] = update_covariance(*self._covariance_arguments) <= CONVERGED
         self._step(counts, out)
 
-    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+    def run(self, counts: U1, out: F4) -> None:
         """As `KernelDecoder.run`, bin by bin until the covariance has converged."""
-        if not fits_bins(counts, out, self.n_channels, self.n_outputs):
-            raise misfit(counts, out, self.n_channels, self.n_outputs)
+        check_bins(counts, out, self.n_channels, self.n_outputs)
         first = 0
         # Kept out of the kernel: with the covariance's loops in it, that takes long to compile.
         while first < len(counts) and not self._converged[0]:
@@ -113,49 +93,31 @@ class KalmanDecoder(KernelDecoder):
             first += 1
         super().run(counts[first:], out[first:])
 
-    def _advance_covariance(self) -> None:
-        self._converged[0] = update_covariance(*self._covariance_arguments) <= CONVERGED
 
-
-def _checked_tensors(artifact: ModelArtifact, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """The tensors of one of the two forms, if they are all there and fit together."""
-    held = artifact.run
-    for name in names:
-        if name not in held:
-            raise RtdecodeError(f"the model lacks the tensor run.{name}", fix=_FIX)
-    for name in sorted(held.keys() - set(names)):
-        raise RtdecodeError(f"the model holds run.{name}, which does not go with run.{names[1]}", fix=_FIX)
-    n_states = held["transition"].shape[0] if held["transition"].ndim else 0
-    for name in names:
-        shape, dtype = _needed(name, artifact.n_channels, len(artifact.outputs), n_states)
-        tensor = held[name]
-        if tensor.shape != shape or tensor.dtype != dtype or n_states < 1:
-            raise RtdecodeError(
-                f"run.{name} is {tensor.dtype}{list(tensor.shape)}; this model of {artifact.n_channels} "
-                f"channels, {len(artifact.outputs)} outputs and {n_states} states needs {dtype}{list(shape)}",
-                fix=_FIX,
-            )
-    for name in _COVARIANCES:
-        if name in names and not _is_covariance(held[name]):
+def _check(artifact: ModelArtifact, steady: bool) -> None:
+    """The tensors of one of the two forms are all there and fit together."""
+    n, n_channels, n_outputs = last_axis(artifact, "offset"), artifact.n_channels, len(artifact.outputs)
+    weight = "gain" if steady else "observe"
+    covariances = () if steady else ("process_noise", "information", "prior")
+    shapes: dict[str, tuple[int, ...]] = {
+        "transition": (n, n),
+        weight: (n_channels, n),
+        "offset": (n,),
+        "readout": (n_outputs, n),
+        "bias": (n_outputs,),
+        **dict.fromkeys(covariances, (n, n)),
+    }
+    check_tensors(artifact, shapes, _FIX, types=dict.fromkeys(shapes.keys() - {weight}, ("float64",)))
+    for name in covariances:
+        if not _is_covariance(artifact.run[name]):
             raise RtdecodeError(
                 f"run.{name} is no covariance: it is not symmetric, or has a negative eigenvalue", fix=_FIX
             )
-    if np.abs(np.linalg.eigvals(held["transition"])).max() >= 1.0:
+    if np.abs(np.linalg.eigvals(artifact.run["transition"])).max() >= 1.0:
         raise RtdecodeError("run.transition describes a state that grows without bound", fix=_FIX)
-    return held
 
 
-def _needed(
-    name: str, n_channels: int, n_outputs: int, n_states: int
-) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of a tensor."""
-    if name in ("gain", "observe"):
-        return (n_channels, n_states), np.dtype(np.float32)
-    shapes = {"readout": (n_outputs, n_states), "bias": (n_outputs,), "offset": (n_states,)}
-    return shapes.get(name, (n_states, n_states)), np.dtype(np.float64)
-
-
-def _is_covariance(matrix: NDArray[np.float64]) -> bool:
+def _is_covariance(matrix: F8) -> bool:
     """Whether the matrix is exactly symmetric, with no eigenvalue below zero but by rounding."""
     values = np.linalg.eigvalsh(matrix)
     return bool((matrix == matrix.T).all() and values[0] >= -1e-9 * max(values[-1], 0.0))

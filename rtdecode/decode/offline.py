@@ -7,7 +7,8 @@ result is the published values bit for bit. Any other session is binned first.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -17,6 +18,7 @@ from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
 from rtdecode.failsafe import HELD
+from rtdecode.kernels.arrays import U1, Mask
 from rtdecode.output.settings import OutputSettings, read_settings
 from rtdecode.output.stage import OutputStage
 from rtdecode.session.bins import BinnedSession, bin_session
@@ -68,18 +70,11 @@ def decode_session(
         return decode_recording(live, session.log, artifact, decoder, stage, swapped)
     binned = _binned(session, artifact.bin_width_s, seed)
     n_bins = len(binned.counts)
-    values = np.zeros((n_bins, len(artifact.outputs)), np.float32)
-    decoder.reset()
-    decoder.run(binned.counts, values)
-    bins = np.arange(n_bins)
-    flags = np.zeros(n_bins, np.uint32)
-    if not np.isfinite(values).all():
-        values, flags = _step_all(binned.counts, artifact, decoder)
-    return Decoded(
-        bin=bins,
+    decoded = Decoded(
+        bin=np.arange(n_bins),
         t_bin=binned.t_bin,
-        values=values,
-        flags=flags,
+        values=np.zeros((n_bins, len(artifact.outputs)), np.float32),
+        flags=np.zeros(n_bins, np.uint32),
         model=np.zeros(n_bins, np.uint8),
         late=np.zeros(n_bins, np.uint16),
         lost=np.zeros(n_bins, np.uint32),
@@ -87,13 +82,16 @@ def decode_session(
         origin_s=binned.origin_s,
         models=(artifact.model_id,),
         names=artifact.output_names,
-        out=None if stage is None else _place_cursor(stage, values, flags),
     )
+    decoder.reset()
+    decoder.run(decoded.counts, decoded.values)
+    if not np.isfinite(decoded.values).all():
+        # Bin by bin, with the fail-safe.
+        return decode_recording(decoded, (), artifact, decoder, stage)
+    return decoded if stage is None else replace(decoded, out=_place_cursor(stage, decoded))
 
 
-def session_counts(
-    session: Session, artifact: ModelArtifact, seed: int = 0
-) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+def session_counts(session: Session, artifact: ModelArtifact, seed: int = 0) -> U1:
     """The bins that `decode_session` steps, in order, u1[T, n_channels]; T ≥ 1 except for an empty recording.
 
     Raises:
@@ -129,18 +127,13 @@ def _binned(session: Session, bin_width_s: float, seed: int) -> BinnedSession:
     return binned
 
 
-def _place_cursor(
-    stage: OutputStage,
-    values: np.ndarray[tuple[int, int], np.dtype[np.float32]],
-    flags: np.ndarray[tuple[int], np.dtype[np.uint32]],
-    home_rows: frozenset[int] = frozenset(),
-) -> DecodedOut:
+def _place_cursor(stage: OutputStage, decoded: Decoded, home_rows: Container[int] = ()) -> DecodedOut:
     """The output stage over all rows; it returns home before each row in `home_rows`."""
-    out = np.zeros((len(values), len(stage.names)), np.float32)
-    for i, value in enumerate(values):
+    out = np.zeros((len(decoded.values), len(stage.names)), np.float32)
+    for i, value in enumerate(decoded.values):
         if i in home_rows:
             stage.reset()
-        stage.step(value, int(flags[i]))
+        stage.step(value, int(decoded.flags[i]))
         out[i] = stage.value
     return DecodedOut(out, stage.names, stage.units, msgspec.to_builtins(stage.settings))
 
@@ -151,20 +144,6 @@ def _has_bins_of(live: Decoded, bin_width_s: float) -> bool:
         return True
     widths_s = np.diff(live.t_bin) / np.diff(live.bin)
     return abs(float(np.median(widths_s)) / bin_width_s - 1) < WIDTH_TOLERANCE
-
-
-def _step_all(
-    counts: np.ndarray[tuple[int, int], np.dtype[np.uint8]], artifact: ModelArtifact, decoder: Decoder
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], np.ndarray[tuple[int], np.dtype[np.uint32]]]:
-    """Bin by bin with the fail-safe, if the batch gave NaN or infinity."""
-    stage = DecodeStage(decoder, artifact.outputs, artifact.bin_width_s)
-    stage.reset()
-    values = np.zeros((len(counts), len(artifact.outputs)), np.float32)
-    flags = np.zeros(len(counts), np.uint32)
-    for i, row in enumerate(counts):
-        flags[i] = stage.step(row, 0)
-        values[i] = stage.value
-    return values, flags
 
 
 def decode_recording(
@@ -225,20 +204,16 @@ def decode_recording(
         flags[i] = stage.step(live.counts[i], recorded) if stepping else stage.skip(recorded)
         values[i] = stage.value
         model[i] = 0 if swaps is None else swaps.row
-    return Decoded(
-        bin=live.bin,
-        t_bin=live.t_bin,
+    decoded = replace(
+        live,
         values=values,
         flags=flags,
         model=model,
-        late=live.late,
-        lost=live.lost,
-        counts=live.counts,
-        origin_s=live.origin_s,
         models=(artifact.model_id,) if swaps is None else swaps.models,
         names=artifact.output_names,
-        out=None if output is None else _place_cursor(output, values, flags, frozenset(home_rows)),
+        out=None,
     )
+    return decoded if output is None else replace(decoded, out=_place_cursor(output, decoded, home_rows))
 
 
 class _Swaps:
@@ -250,7 +225,7 @@ class _Swaps:
     """
 
     def __init__(self, artifact: ModelArtifact, decoder: Decoder, find: FindModel) -> None:
-        self._first, self._find = artifact, find
+        self._array, self._find = (artifact.n_channels, artifact.output_names), find
         self._decoders = {artifact.model_id: decoder}
         self.row = 0
 
@@ -275,10 +250,7 @@ class _Swaps:
             ) from None
         if model not in self._decoders:
             artifact, self._decoders[model] = self._find(model, path)
-            if (artifact.n_channels, artifact.output_names) != (
-                self._first.n_channels,
-                self._first.output_names,
-            ):
+            if (artifact.n_channels, artifact.output_names) != self._array:
                 raise RtdecodeError(
                     f"model {model} of the swap at bin {entry.bin} has other channels or outputs",
                     fix="give the file of the model that was swapped in",
@@ -290,7 +262,7 @@ class _Swaps:
         self.row = list(self._decoders).index(model)
 
 
-def _backlog(entry: LogEntry, n_channels: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def _backlog(entry: LogEntry, n_channels: int) -> U1:
     """The bin of backlog u1[n_channels] of a `warmup` entry, which lists [channel, count] pairs."""
     counts = np.zeros(n_channels, np.uint8)
     for channel, count in entry.data["counts"]:
@@ -298,15 +270,13 @@ def _backlog(entry: LogEntry, n_channels: int) -> np.ndarray[tuple[int], np.dtyp
     return counts
 
 
-def scored_rows(
-    decoded: Decoded, from_s: float | None, to_s: float | None
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def scored_rows(decoded: Decoded, from_s: float | None, to_s: float | None) -> Mask:
     """The bins to score, bool[T]: within [from_s, to_s) seconds of the first, and not held.
 
     Values held by the fail-safe or a pause are not the decoder's.
     """
     since = decoded.t_bin - (decoded.t_bin[0] if len(decoded.t_bin) else 0.0)
-    rows: np.ndarray[tuple[int], np.dtype[np.bool_]] = (decoded.flags & HELD) == 0
+    rows: Mask = (decoded.flags & HELD) == 0
     if from_s is not None:
         rows &= since >= from_s
     if to_s is not None:

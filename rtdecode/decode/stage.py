@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from rtdecode.artifact import Output
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.recent import RecentBins
 from rtdecode.failsafe import FailSafe
-
-U1 = npt.NDArray[np.uint8]
-F4 = npt.NDArray[np.float32]
+from rtdecode.kernels.arrays import F4, U1
 
 
 class DecodeStage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,20 @@ def last_axis(artifact: ModelArtifact, name: str) -> int:
 
 
 def check_tensors(
-    artifact: ModelArtifact, shapes: Mapping[str, tuple[int, ...]], fix: str, besides: tuple[str, ...] = ()
+    artifact: ModelArtifact,
+    shapes: Mapping[str, tuple[int, ...]],
+    fix: str,
+    *,
+    types: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    besides: tuple[str, ...] = (),
 ) -> None:
-    """Check that the artifact's run.* are float32 tensors of these names and shapes, none of them empty.
+    """Check that the artifact's run.* are tensors of these names and shapes, none of them empty.
 
     Args:
         artifact: the model.
         shapes: by name, without "run.".
         fix: what the user can do.
+        types: the dtypes of those that are not float32.
         besides: names of further tensors that the artifact may have; the caller checks them.
 
     Raises:
@@ -63,17 +70,17 @@ def check_tensors(
     for name in shapes:
         if name not in artifact.run:
             raise RtdecodeError(f"the model lacks the tensor run.{name}", fix=fix)
-    for name, shape in shapes.items():
-        tensor = artifact.run[name]
-        if tensor.shape != shape or tensor.dtype != FLOAT32 or tensor.size == 0:
-            raise RtdecodeError(
-                f"run.{name} is {tensor.dtype}{list(tensor.shape)}; next to its other tensors, this model of "
-                f"{artifact.n_channels} channels and {len(artifact.outputs)} outputs needs float32"
-                f"{list(shape)}",
-                fix=fix,
-            )
     for name in sorted(artifact.run.keys() - shapes.keys() - set(besides)):
         raise RtdecodeError(f"the model holds run.{name}, which is no part of this {artifact.kind}", fix=fix)
+    for name, shape in shapes.items():
+        tensor, allowed = artifact.run[name], types.get(name, ("float32",))
+        if tensor.shape != shape or tensor.dtype not in allowed or tensor.size == 0:
+            raise RtdecodeError(
+                f"run.{name} is {tensor.dtype}{list(tensor.shape)}; next to its other tensors, this model of "
+                f"{artifact.n_channels} channels and {len(artifact.outputs)} outputs needs "
+                f"{' or '.join(allowed)}{list(shape)}",
+                fix=fix,
+            )
     if artifact.normaliser is not None:
         raise RtdecodeError(f"the model has a normaliser, which no {artifact.kind} here runs", fix=fix)
 
@@ -98,29 +105,22 @@ def check_gru(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def fits_bin(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int) -> bool:
-    """Whether these are counts u1[n_channels] and values f4[n_outputs]."""
-    return (
-        counts.shape == (n_channels,)
-        and out.shape == (n_outputs,)
-        and counts.dtype == UINT8
-        and out.dtype == FLOAT32
-    )
+def check_bins(
+    counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int, *, n_axes: int = 2
+) -> None:
+    """Check counts u1[T, n_channels] and values f4[T, n_outputs]; without T for one bin, `n_axes` 1.
 
-
-def fits_bins(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int) -> bool:
-    """Whether these are counts u1[T, n_channels] and values f4[T, n_outputs]."""
-    return (
-        counts.ndim == 2
-        and counts.shape[1] == n_channels
-        and out.shape == (counts.shape[0], n_outputs)
-        and counts.dtype == UINT8
-        and out.dtype == FLOAT32
-    )
+    Raises:
+        RtdecodeError: an array has another shape or dtype.
+    """
+    rows = counts.shape[:-1]
+    needed = (*rows, n_channels), (*rows, n_outputs), UINT8, FLOAT32
+    if counts.ndim != n_axes or (counts.shape, out.shape, counts.dtype, out.dtype) != needed:
+        raise misfit(counts, out, n_channels, n_outputs)
 
 
 def misfit(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int) -> RtdecodeError:
-    """The error for arrays that `fits_bin` or `fits_bins` refuses."""
+    """The error for arrays of another shape or dtype than counts and values have."""
     return RtdecodeError(
         f"counts of shape {counts.shape}, {counts.dtype} and values of shape {out.shape}, {out.dtype} "
         f"do not fit a model of {n_channels} channels (uint8) and {n_outputs} outputs (float32)",
@@ -129,23 +129,19 @@ def misfit(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: 
     )
 
 
-def is_state_like(state: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether both have arrays of the same names, shapes and dtypes."""
-    return state.keys() == own.keys() and all(
-        state[name].shape == array.shape and state[name].dtype == array.dtype for name, array in own.items()
+def check_state(kind: str, state: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]) -> None:
+    """Check that both have arrays of the same names, shapes and dtypes.
+
+    Raises:
+        RtdecodeError: they have not.
+    """
+    given, needed = (
+        {f"{name} {array.dtype}{list(array.shape)}" for name, array in arrays.items()}
+        for arrays in (state, own)
     )
-
-
-def foreign_state(
-    kind: str, state: Mapping[str, NDArray[Any]], own: Mapping[str, NDArray[Any]]
-) -> RtdecodeError:
-    """The error for a state that `is_state_like` refuses."""
-    return RtdecodeError(
-        f"the state does not fit this {kind}: it has {_described(state)}, and needs {_described(own)}",
-        fix="load a state that a decoder of the same model returned",
-    )
-
-
-def _described(state: Mapping[str, NDArray[Any]]) -> str:
-    arrays = [f"{name} {array.dtype}{list(array.shape)}" for name, array in state.items()]
-    return ", ".join(arrays) or "no array"
+    if given != needed:
+        raise RtdecodeError(
+            f"the state does not fit this {kind}: it has {', '.join(sorted(given)) or 'no array'}, and needs "
+            f"{', '.join(sorted(needed))}",
+            fix="load a state that a decoder of the same model returned",
+        )

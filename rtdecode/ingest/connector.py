@@ -11,7 +11,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.clock_keeper import ClockKeeper
 from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
-from rtdecode.ingest.streams import StreamFinder, choose_spike_stream, describe
+from rtdecode.ingest.streams import StreamFinder, choose_spike_stream
 
 SEARCH_EVERY_S = 0.02
 REFUSED_S = 0.5
@@ -57,7 +57,8 @@ class Connector:
         self._stopping = False
         self._replacing: str | None = None
         self._ready_inlet: tuple[Inlet, Layout] | None = None
-        self._last: tuple[str, str, float] | None = None
+        self._source: str | None = None
+        self._correction: dict[str, float] = {}  # of the last machine, by its name
         self._dead: deque[Inlet] = deque()
         self._clock_keeper = ClockKeeper()
         self._thread = threading.Thread(target=self._run, name="rtdecode-connect", daemon=True)
@@ -125,10 +126,11 @@ class Connector:
             self._pause(SEARCH_EVERY_S)
             return
         try:
-            info, layout = choose_spike_stream(infos, self._override, self._last[0] if self._last else None)
+            info, layout = choose_spike_stream(infos, self._override, self._source)
             self.found.set()
-            inlet = Inlet(info, correction_s=self._correction_for(describe(info).hostname))
-            if self._last is None:
+            # The previous correction holds for an outlet on the same machine: measuring takes 0.6 s.
+            inlet = Inlet(info, correction_s=self._correction.get(info.hostname()))
+            if self._source is None:
                 # While it was being opened, a second source of that name may have answered.
                 choose_spike_stream(self._candidates(finder), self._override)
             self._accept(inlet, layout)
@@ -137,7 +139,7 @@ class Connector:
             return
         except RtdecodeError as error:
             self.refusal = str(error)
-            if self._last is None:
+            if self._source is None:
                 self.failure = error
                 self._stopping = True
             self._pause(REFUSED_S)
@@ -158,7 +160,7 @@ class Connector:
 
     def _make_ready(self, inlet: Inlet, layout: Layout) -> None:
         self.refusal = ""
-        self._last = (inlet.stream.source_id, inlet.stream.hostname, inlet.correction_s)
+        self._source, self._correction = inlet.stream.source_id, {inlet.stream.hostname: inlet.correction_s}
         self._ready_inlet = (inlet, layout)
         # After the first time the correction in use is the previous one, so it is measured at once.
         self._clock_keeper.keep(inlet)
@@ -169,9 +171,3 @@ class Connector:
     def _pause(self, seconds: float) -> None:
         self._wake.wait(seconds)
         self._wake.clear()
-
-    def _correction_for(self, hostname: str) -> float | None:
-        """The previous correction, valid for an outlet on the same machine: measuring takes 0.6 s."""
-        if self._last is not None and self._last[1] == hostname:
-            return self._last[2]
-        return None

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from rtdecode.binning import (
     FUTURE_TOLERANCE_S,
+    Binning,
     BinRing,
     CountBinning,
     EventBinning,
@@ -29,11 +30,7 @@ from rtdecode.ingest.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.rows import rows_of
 from rtdecode.kernels import sequence
-
-Binning = EventBinning | CountBinning
-
-I8 = npt.NDArray[np.int64]
-I4 = npt.NDArray[np.int32]
+from rtdecode.kernels.arrays import I4, I8
 
 #: Jitter that a counts stream is allowed before its own is measured: the first stamp has an error
 #: too, so with ±0.3 p of jitter the second may be 0.6 p off. Four times this is 0.75 p.
@@ -145,19 +142,8 @@ class CountFeed:
                 self._grid[sequence.GRID] = self.inlet.time[0] - self.period_s
                 self._grid[sequence.JITTER] = START_JITTER_PERIODS * self.period_s
                 self._state[sequence.STARTED] = 1
-            columns = self.columns
             sequence.check_counts(
-                rows,
-                n,
-                self.inlet.time,
-                self.period_s,
-                self._grid,
-                self._state,
-                columns.counts,
-                columns.number,
-                columns.accepted,
-                columns.lost_before,
-                self._counters,
+                rows, n, self.period_s, self._grid, self._state, *self.columns, self._counters
             )
             if self.binning is not None:
                 self.binning.origin_s = float(self._grid[sequence.GRID])

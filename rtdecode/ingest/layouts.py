@@ -57,25 +57,17 @@ class StreamDescription:
 
 def mismatch(stream: StreamDescription, layout: Layout) -> str | None:
     """Reason why `stream` cannot have `layout`, None if it can."""
-    if layout is not Layout.COUNTS and stream.rate_hz:
-        return f"{layout} come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
-    if layout is Layout.SNIPPETS:
-        if stream.n_columns < 2 or stream.format not in INTEGER_FORMATS:
-            return (
-                "snippets are int16 [channel, unit, waveform …], this stream has "
-                f"{stream.n_columns} {stream.format}"
-            )
-        return None
-    if layout is Layout.CHANNEL:
-        if stream.n_columns != 1 or stream.format not in INTEGER_FORMATS:
-            return f"channel is one integer, this stream has {stream.n_columns} {stream.format}"
-        return None
-    if layout is Layout.EVENTS:
-        if stream.n_columns != 3 or stream.format != "int32":
-            return (
-                f"events are 3 int32 [channel, unit, seq], this stream has {stream.n_columns} {stream.format}"
-            )
-        return None
+    shape = f"{stream.n_columns} {stream.format}"
+    if layout is not Layout.COUNTS:
+        if stream.rate_hz:
+            return f"{layout} come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
+        integers, n = stream.format in INTEGER_FORMATS, stream.n_columns
+        fits, needed = {
+            Layout.EVENTS: (shape == "3 int32", "events are 3 int32 [channel, unit, seq]"),
+            Layout.SNIPPETS: (integers and n >= 2, "snippets are int16 [channel, unit, waveform …]"),
+            Layout.CHANNEL: (integers and n == 1, "channel is one integer"),
+        }[layout]
+        return None if fits else f"{needed}, this stream has {shape}"
     if not stream.rate_hz:
         return "counts come at a regular rate, this stream is irregular"
     if stream.rate_hz > MAX_COUNTS_RATE_HZ:

@@ -13,9 +13,7 @@ import numpy.typing as npt
 from rtdecode.binning import EventColumns
 from rtdecode.ingest.layouts import Layout
 from rtdecode.kernels import sequence
-
-I8 = npt.NDArray[np.int64]
-U1 = npt.NDArray[np.uint8]
+from rtdecode.kernels.arrays import I8, U1
 
 #: Recent sequence numbers that are kept to distinguish a duplicate from an event out of order.
 SEQUENCE_WINDOW = 4096
@@ -44,17 +42,9 @@ class NumberedRows:
 
     def read(self, samples: npt.NDArray[Any], n: int, columns: EventColumns, unit: U1) -> None:
         """See `rtdecode.kernels.sequence.check_events`."""
+        written = columns[1:]  # all but the time
         sequence.check_events(
-            samples,
-            n,
-            self._n_channels,
-            self._state,
-            self._seen,
-            columns.channel,
-            unit,
-            columns.accepted,
-            columns.lost_before,
-            self._counters,
+            samples, n, self._n_channels, self._state, self._seen, unit, *written, self._counters
         )
 
 

@@ -16,16 +16,6 @@ FORGET_S = 2.0
 N_RESOLVERS = 3
 STAGGER_S = 1.0 / N_RESOLVERS
 
-FORMAT_NAMES = {
-    pylsl.cf_float32: "float32",
-    pylsl.cf_double64: "double64",
-    pylsl.cf_string: "string",
-    pylsl.cf_int32: "int32",
-    pylsl.cf_int16: "int16",
-    pylsl.cf_int8: "int8",
-    pylsl.cf_int64: "int64",
-}
-
 
 def describe(info: Any) -> StreamDescription:
     """The description of a pylsl.StreamInfo; labels and channels only if it is a full one."""
@@ -42,7 +32,7 @@ def describe(info: Any) -> StreamDescription:
         type=info.type(),
         n_columns=info.channel_count(),
         rate_hz=info.nominal_srate(),
-        format=FORMAT_NAMES.get(info.channel_format(), "undefined"),
+        format=pylsl.lib.fmt2string[info.channel_format()],
         source_id=info.source_id(),
         hostname=info.hostname(),
         uid=info.uid(),

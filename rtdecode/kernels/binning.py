@@ -9,8 +9,8 @@ opens, never before the bin it held was taken.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from rtdecode.kernels.arrays import F8, I4, I8, U1, U4
 from rtdecode.kernels.jit import kernel
 
 OPEN = 0
@@ -21,12 +21,6 @@ LATE_DROPPED = 1
 FUTURE = 2
 DISCARDED = 3
 N_TIME_COUNTERS = 4
-
-I8 = npt.NDArray[np.int64]
-F8 = npt.NDArray[np.float64]
-U1 = npt.NDArray[np.uint8]
-U4 = npt.NDArray[np.uint32]
-I4 = npt.NDArray[np.int32]
 
 
 @kernel
@@ -64,6 +58,17 @@ def open_up_to(b: int, cursor: I8, ring: U1, spikes: U4, late: U4, lost: U4, fed
 
 
 @kernel
+def keep(b: int, n: int, carry: bool, cursor: I8, late: U4, counters: I8) -> bool:
+    """Whether `n` events of bin `b` go into the open bin; those of an earlier bin are counted as late."""
+    if b == cursor[OPEN]:
+        return True
+    kept = carry and b == cursor[OPEN] - 1
+    late[cursor[OPEN] % late.shape[0]] += n
+    counters[LATE_CARRIED if kept else LATE_DROPPED] += n
+    return kept
+
+
+@kernel
 def bin_events(
     time: F8,
     channel: I4,
@@ -71,10 +76,9 @@ def bin_events(
     lost_before: U4,
     first: int,
     n: int,
-    now: float,
-    future_tolerance_s: float,
-    not_before: float,
+    latest: float,
     carry: bool,
+    not_before: float,
     origin: float,
     bin_width_s: float,
     cursor: I8,
@@ -90,44 +94,34 @@ def bin_events(
     Args:
         time, channel, accepted, lost_before: per event; `accepted` 0 is passed over, `lost_before`
             is the number of events lost right before it.
-        now: LSL clock of the daemon; events stamped later than `now + future_tolerance_s` are
-            counted and neither binned nor allowed to move the watermark.
-        not_before: events stamped earlier are backlog from before the first bin: counted only.
+        latest: events stamped later are counted and neither binned nor allowed to move the watermark.
         carry: True adds an event that is one bin late to the open bin, False drops it.
+        not_before: events stamped earlier are backlog from before the first bin: counted only.
         cursor, ring, spikes, late, lost, fed_until: the ring (module docstring).
         counters: i8[N_TIME_COUNTERS].
 
     Returns:
         `n`, or the index of the first event that needs a bin the full ring cannot open.
     """
-    n_slots = ring.shape[0]
     for i in range(first, n):
-        slot = cursor[OPEN] % n_slots
         if accepted[i]:
             t = time[i]
             # A comparison with NaN is false, so a NaN stamp is counted here.
-            if not t <= now + future_tolerance_s:
+            if not t <= latest:
                 counters[FUTURE] += 1
             elif t < not_before:
                 counters[DISCARDED] += 1
             else:
                 b = bin_index(t, origin, bin_width_s)
-                if b > cursor[OPEN]:
-                    if not open_up_to(b, cursor, ring, spikes, late, lost, fed_until):
-                        return i
-                    slot = cursor[OPEN] % n_slots
-                keep = True
-                if b < cursor[OPEN]:
-                    late[slot] += 1
-                    keep = carry and b == cursor[OPEN] - 1
-                    counters[LATE_CARRIED if keep else LATE_DROPPED] += 1
-                if keep:
-                    c = channel[i]
+                if not open_up_to(b, cursor, ring, spikes, late, lost, fed_until):
+                    return i
+                if keep(b, 1, carry, cursor, late, counters):
+                    slot, c = cursor[OPEN] % ring.shape[0], channel[i]
                     if ring[slot, c] < 255:
                         ring[slot, c] += 1
                     spikes[slot] += 1
                     fed_until[slot] = max(fed_until[slot], t)
-        lost[slot] += lost_before[i]
+        lost[cursor[OPEN] % ring.shape[0]] += lost_before[i]
     return n
 
 
@@ -150,15 +144,14 @@ def last_sample(b: int, period_s: float, bin_width_s: float) -> int:
 
 @kernel
 def bin_counts(
+    time: F8,
     counts: U1,
     index: I8,
-    time: F8,
     accepted: U1,
     lost_before: U4,
     first: int,
     n: int,
-    now: float,
-    future_tolerance_s: float,
+    latest: float,
     carry: bool,
     anchor_bin: int,
     period_s: float,
@@ -183,30 +176,25 @@ def bin_counts(
     """
     n_slots, n_channels = ring.shape
     for i in range(first, n):
+        # What was lost before a sample counts in the sample's bin, even if the sample completes it.
         slot = cursor[OPEN] % n_slots
         if accepted[i]:
-            if time[i] > now + future_tolerance_s:
+            if time[i] > latest:
                 counters[FUTURE] += 1
             elif index[i] < 0:
                 counters[DISCARDED] += 1
             else:
                 b = anchor_bin + sample_bin(index[i], period_s, bin_width_s)
-                if b > cursor[OPEN]:
-                    if not open_up_to(b, cursor, ring, spikes, late, lost, fed_until):
-                        return i
-                    slot = cursor[OPEN] % n_slots
+                if not open_up_to(b, cursor, ring, spikes, late, lost, fed_until):
+                    return i
+                slot = cursor[OPEN] % n_slots
                 completes = anchor_bin + sample_bin(index[i] + 1, period_s, bin_width_s) > b
                 if b == cursor[OPEN] and completes and b + 1 - cursor[NEXT] >= n_slots:
                     return i
                 total = np.uint32(0)
                 for c in range(n_channels):
                     total += counts[i, c]
-                keep = True
-                if b < cursor[OPEN]:
-                    late[slot] += total
-                    keep = carry and b == cursor[OPEN] - 1
-                    counters[LATE_CARRIED if keep else LATE_DROPPED] += total
-                if keep:
+                if keep(b, int(total), carry, cursor, late, counters):
                     for c in range(n_channels):
                         ring[slot, c] = min(255, np.int64(ring[slot, c]) + counts[i, c])
                     spikes[slot] += total

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from rtdecode.kernels.arrays import F8, I8, U1
 from rtdecode.kernels.jit import kernel
-
-F8 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int64]
-U1 = npt.NDArray[np.uint8]
 
 
 @kernel
@@ -22,14 +18,11 @@ def observe_delays(
     beyond it; stamps ahead of `now` count as no delay.
     """
     last = len(histogram) - 1
-    total = 0
     for i in range(n):
         if accepted[i]:
             # Clipped before the conversion: an absurd stamp fits no integer.
             histogram[int(min(max(0.0, now - time[i]) / step_s, last))] += 1
-    for k in range(last + 1):
-        total += histogram[k]
-    if total >= limit:
+    if histogram.sum() >= limit:
         # Half the running sum, not half of each entry: a single event in an entry would vanish.
         below = 0
         kept = 0
@@ -42,9 +35,7 @@ def observe_delays(
 @kernel
 def delay_quantile(histogram: I8, step_s: float, q: float) -> float:
     """The upper edge of the histogram bin that holds quantile `q`; NaN when it is empty."""
-    total = 0
-    for k in range(len(histogram)):
-        total += histogram[k]
+    total = histogram.sum()
     if total == 0:
         return np.nan
     need = q * total

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F4, F8, I8
 from rtdecode.kernels.jit import kernel
 
 
 @kernel
 def output_step(
-    value: NDArray[np.float32],
-    position: NDArray[np.int64],
-    velocity: NDArray[np.int64],
-    matrix: NDArray[np.float64],
-    offset: NDArray[np.float64],
-    home: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    rates: NDArray[np.float64],
-    cursor: NDArray[np.float64],
-    drift: NDArray[np.float64],
-    scratch: NDArray[np.float64],
+    value: F4,
+    position: I8,
+    velocity: I8,
+    matrix: F8,
+    offset: F8,
+    home: F8,
+    low: F8,
+    high: F8,
+    rates: F8,
+    cursor: F8,
+    drift: F8,
+    scratch: F8,
 ) -> None:
     """Move the cursor by one bin.
 

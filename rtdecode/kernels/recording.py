@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
+from rtdecode.kernels.arrays import F8, I4, U1, U2
 from rtdecode.kernels.jit import kernel
-
-F8 = npt.NDArray[np.float64]
-I4 = npt.NDArray[np.int32]
-U1 = npt.NDArray[np.uint8]
-U2 = npt.NDArray[np.uint16]
 
 
 @kernel

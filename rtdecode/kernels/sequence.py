@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from rtdecode.kernels.arrays import F8, I4, I8, U1, U4
 from rtdecode.kernels.jit import kernel
 
 RECEIVED = 0
@@ -23,12 +23,6 @@ OWED = 2
 #: A jump in the sequence number at least this large is an outlet that restarted its numbering.
 RENUMBER_JUMP = 1 << 24
 
-I4 = npt.NDArray[np.int32]
-I8 = npt.NDArray[np.int64]
-F8 = npt.NDArray[np.float64]
-U1 = npt.NDArray[np.uint8]
-U4 = npt.NDArray[np.uint32]
-
 
 @kernel
 def check_events(
@@ -37,8 +31,8 @@ def check_events(
     n_channels: int,
     state: I8,
     seen: U1,
-    channel: I4,
     unit: U1,
+    channel: I4,
     accepted: U1,
     lost_before: U4,
     counters: I8,
@@ -53,7 +47,7 @@ def check_events(
         samples: i4[>=n, 3].
         state: i8[2], the last sequence number and whether there was one.
         seen: u1[power of two], which of the latest numbers were received.
-        channel, unit, accepted, lost_before: written, per event.
+        unit, channel, accepted, lost_before: written, per event.
         counters: i8[N_SEQUENCE_COUNTERS].
     """
     window = len(seen)
@@ -106,10 +100,10 @@ GRID_GAIN = 0.02
 def check_counts(
     samples: I4,
     n: int,
-    time: F8,
     period_s: float,
     grid: F8,
     state: I8,
+    time: F8,
     counts: U1,
     index: I8,
     accepted: U1,
@@ -126,9 +120,9 @@ def check_counts(
     Args:
         samples: i4[>=n, n_channels]; a negative count is counted as not a count and read as 0,
             one above 255 as 255.
-        time: f8[n], event time of each sample (the end of its interval).
         grid: f8[2], the start of sample 0's interval and the running jitter; updated here.
         state: i8[2], the last sample's number and whether there was one.
+        time: f8[n], event time of each sample (the end of its interval).
         counts, index, accepted, lost_before: written, per sample.
         counters: i8[N_SEQUENCE_COUNTERS].
     """

@@ -9,14 +9,12 @@ from typing import Any, Literal, get_args
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from rtdecode.artifact import Output
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8, I8
 
 Control = Literal["position", "velocity", "fusion"]
-
-F8 = npt.NDArray[np.float64]
 
 
 class OutputSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -68,27 +66,19 @@ class OutputPlan(msgspec.Struct, frozen=True, kw_only=True):
         position, velocity: i8, indices into the decoded value; empty if not used.
         matrix: f8[m, n], from n decoded axes to m of the workspace.
         offset, home, low, high: f8[m]; low and high are infinite without a workspace.
-        dead_zone, dead_zone_speed: as in the settings.
-        leak, drift: per bin, 0 without.
-        drift_max: inf without.
-        pull: fraction of the distance to the decoded position per bin: 1 in position control, 0 in velocity
-            control.
+        rates: f8[7], see `output_step`; leak and drift are 0 without, drift_max infinite; pull is 1 in
+            position control, 0 in velocity control.
         names, units: of the m axes.
     """
 
-    position: npt.NDArray[np.int64]
-    velocity: npt.NDArray[np.int64]
+    position: I8
+    velocity: I8
     matrix: F8
     offset: F8
     home: F8
     low: F8
     high: F8
-    dead_zone: float
-    dead_zone_speed: float
-    leak: float
-    drift: float
-    drift_max: float
-    pull: float
+    rates: F8
     names: tuple[str, ...]
     units: tuple[str, ...]
 
@@ -148,14 +138,14 @@ def plan_output(
     bounds = settings.workspace
     if bounds is not None and len(bounds) != n_axes:
         raise _count_error("workspace", len(bounds), n_axes, where)
-    low = np.array([b[0] for b in bounds]) if bounds is not None else np.full(n_axes, -np.inf)
-    high = np.array([b[1] for b in bounds]) if bounds is not None else np.full(n_axes, np.inf)
+    low, high = np.array([(-np.inf, np.inf)] * n_axes if bounds is None else bounds).T.copy()
     if settings.home is not None:
         home = _vector("home", settings.home, n_axes, where)
     elif bounds is not None:
         home = (low + high) / 2
     else:
         home = matrix @ np.array([outputs[i].mean for i in position]) + offset if position else offset
+    names, units = _axes(settings, [outputs[i] for i in position or velocity], n_axes, where)
     return OutputPlan(
         position=np.array(position, np.int64),
         velocity=np.array(velocity, np.int64),
@@ -164,14 +154,9 @@ def plan_output(
         home=np.clip(home, low, high),
         low=low,
         high=high,
-        dead_zone=settings.dead_zone,
-        dead_zone_speed=settings.dead_zone_speed,
-        leak=_per_bin(settings.leak_s, bin_width_s),
-        drift=_per_bin(settings.drift_s, bin_width_s),
-        drift_max=math.inf if settings.drift_max is None else settings.drift_max,
-        pull=1.0 if settings.control == "position" else _per_bin(settings.fusion_s, bin_width_s),
-        names=_names(settings, outputs, position, velocity, n_axes, where),
-        units=_units(settings, outputs, position, velocity, n_axes),
+        rates=_rates(settings, bin_width_s),
+        names=names,
+        units=units,
     )
 
 
@@ -179,17 +164,17 @@ def _check_ranges(settings: OutputSettings, where: str) -> None:
     def refuse(what: str, fix: str) -> None:
         raise RtdecodeError(what, where=where, fix=fix)
 
-    for key in ("dead_zone", "dead_zone_speed", "drift_max"):
-        value = getattr(settings, key)
-        if value is not None and not (math.isfinite(value) and value >= 0):
+    def given(*keys: str) -> list[tuple[str, Any]]:
+        return [(key, value) for key in keys if (value := getattr(settings, key)) is not None]
+
+    for key, value in given("dead_zone", "dead_zone_speed", "drift_max"):
+        if not (math.isfinite(value) and value >= 0):
             refuse(f"{key} is {value}; it must be 0 or above", "correct it, or leave it out")
-    for key in ("leak_s", "drift_s", "fusion_s"):
-        value = getattr(settings, key)
-        if value is not None and not (math.isfinite(value) and value > 0):
+    for key, value in given("leak_s", "drift_s", "fusion_s"):
+        if not (math.isfinite(value) and value > 0):
             refuse(f"{key} is {value}; it must be above 0 seconds", "correct it, or leave it out")
-    for key in ("scale", "offset", "home", "matrix", "workspace"):
-        value = getattr(settings, key)
-        if value is not None and not np.isfinite(_flat(value)).all():
+    for key, value in given("scale", "offset", "home", "matrix", "workspace"):
+        if not np.isfinite(_flat(value)).all():
             refuse(f"{key} is {value}; it must be finite", "correct it, or leave it out")
     if settings.scale is not None and settings.matrix is not None:
         refuse("scale and matrix are both set", "leave one out")
@@ -273,42 +258,34 @@ def _count_error(key: str, found: int, needed: int, where: str) -> RtdecodeError
     return RtdecodeError(f"{key} has {found} numbers for {needed} axes", where=where, fix="give one for each")
 
 
-def _per_bin(time_constant_s: float | None, bin_width_s: float) -> float:
-    """Fraction of an exponential approach in one bin."""
-    return 0.0 if time_constant_s is None else -math.expm1(-bin_width_s / time_constant_s)
+def _rates(settings: OutputSettings, bin_width_s: float) -> F8:
+    """The `rates` of `output_step`; a time constant gives the part of an exponential approach in one bin."""
+    time_constants = (settings.leak_s, settings.drift_s, settings.fusion_s)
+    leak, drift, pull = (0.0 if s is None else -math.expm1(-bin_width_s / s) for s in time_constants)
+    drift_max = math.inf if settings.drift_max is None else settings.drift_max
+    pull = 1.0 if settings.control == "position" else pull
+    dead_zones = (settings.dead_zone, settings.dead_zone_speed)
+    return np.array([bin_width_s, *dead_zones, leak, drift, drift_max, pull])
 
 
-def _names(
-    settings: OutputSettings,
-    outputs: Sequence[Output],
-    position: list[int],
-    velocity: list[int],
-    n_axes: int,
-    where: str,
-) -> tuple[str, ...]:
-    if settings.names is not None:
-        if len(settings.names) != n_axes or len(set(settings.names)) != n_axes or not all(settings.names):
-            raise RtdecodeError(
-                f"names is {list(settings.names)}; it must name {n_axes} axes, each once",
-                where=where,
-                fix="give one name for each axis",
-            )
-        return settings.names
-    if n_axes != len(position or velocity):
-        return tuple(f"out{i}" for i in range(n_axes))
-    if position:
-        return tuple(outputs[i].name for i in position)
-    # "vx" drives "x"; a velocity of another name keeps it.
-    return tuple(outputs[i].name.removeprefix("v") or outputs[i].name for i in velocity)
-
-
-def _units(
-    settings: OutputSettings, outputs: Sequence[Output], position: list[int], velocity: list[int], n_axes: int
-) -> tuple[str, ...]:
-    if settings.units is not None:
-        return (settings.units,) * n_axes
-    if settings.scale is not None or settings.matrix is not None:
-        return ("",) * n_axes
-    if position:
-        return tuple(outputs[i].units for i in position)
-    return tuple(outputs[i].units.removesuffix("/s") for i in velocity)
+def _axes(
+    settings: OutputSettings, driving: Sequence[Output], n_axes: int, where: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and units of the cursor's axes: those in the settings, else those of the `driving` outputs."""
+    names = settings.names
+    if names is not None and (len(names) != n_axes or len(set(names)) != n_axes or not all(names)):
+        raise RtdecodeError(
+            f"names is {list(names)}; it must name {n_axes} axes, each once",
+            where=where,
+            fix="give one name for each axis",
+        )
+    if names is None and n_axes != len(driving):
+        names = tuple(f"out{i}" for i in range(n_axes))
+    elif names is None:
+        # "vx" drives "x"; a velocity of another name keeps it.
+        stripped = "v" if settings.control == "velocity" else ""
+        names = tuple(output.name.removeprefix(stripped) or output.name for output in driving)
+    if settings.units is None and settings.scale is None and settings.matrix is None:
+        stripped = "/s" if settings.control == "velocity" else ""
+        return names, tuple(output.units.removesuffix(stripped) for output in driving)
+    return names, (settings.units or "",) * n_axes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from rtdecode.artifact import Output
+from rtdecode.kernels.arrays import F4
 from rtdecode.kernels.output import output_step
 from rtdecode.messages import Flag
 from rtdecode.output.settings import OutputSettings, plan_output
@@ -45,22 +45,12 @@ class OutputStage:
     ) -> None:
         self._plan = plan = plan_output(settings, outputs, bin_width_s, where)
         self.settings, self.names, self.units = settings, plan.names, plan.units
-        self._rates = np.array(
-            [
-                bin_width_s,
-                plan.dead_zone,
-                plan.dead_zone_speed,
-                plan.leak,
-                plan.drift,
-                plan.drift_max,
-                plan.pull,
-            ]
-        )
         self._cursor, self._drift = plan.home.copy(), np.zeros(len(plan.home))
-        self._scratch = np.zeros(len(plan.home))
-        self.value: npt.NDArray[np.float32] = plan.home.astype(np.float32)
+        arrays = (plan.position, plan.velocity, plan.matrix, plan.offset, plan.home, plan.low, plan.high)
+        self._arrays = (*arrays, plan.rates, self._cursor, self._drift, np.zeros(len(plan.home)))
+        self.value: F4 = plan.home.astype(np.float32)
         # Numba compiles now, not in the first bin of a live session.
-        self._move(np.zeros(len(outputs), np.float32))
+        output_step(np.zeros(len(outputs), np.float32), *self._arrays)
         self.reset()
 
     def reset(self) -> None:
@@ -69,25 +59,8 @@ class OutputStage:
         self._drift[:] = 0.0
         self.value[:] = self._cursor
 
-    def step(self, value: npt.NDArray[np.float32], flags: int) -> None:
+    def step(self, value: F4, flags: int) -> None:
         """Process one bin: its published value f4[n_outputs] and its final flags."""
         if not flags & UNTRUSTED:
-            self._move(value)
+            output_step(value, *self._arrays)
             self.value[:] = self._cursor
-
-    def _move(self, value: npt.NDArray[np.float32]) -> None:
-        plan = self._plan
-        output_step(
-            value,
-            plan.position,
-            plan.velocity,
-            plan.matrix,
-            plan.offset,
-            plan.home,
-            plan.low,
-            plan.high,
-            self._rates,
-            self._cursor,
-            self._drift,
-            self._scratch,
-        )

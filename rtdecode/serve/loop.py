@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.binning import BinRing, ClosedBin, CountBinning, EventBinning
+from rtdecode.binning import Binning, BinRing, ClosedBin, CountBinning, EventBinning
 from rtdecode.decode.recent import Mark
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.clock_watch import MAX_AGE_S, ClockWatch
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
-from rtdecode.ingest.feed import Binning, Feed, make_feed
+from rtdecode.ingest.feed import Feed, make_feed
 from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import Flag

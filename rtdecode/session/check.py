@@ -7,9 +7,8 @@ the file (`file.h5:/group/dataset`) and the fix.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,28 +16,33 @@ from numpy.typing import DTypeLike, NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Trials
-from rtdecode.session.log_text import is_json_object, join_parts
-from rtdecode.session.raw import as_number, as_text, as_texts
-from rtdecode.session.schema import DOCS, MAX_MODELS, MODELS_SO_FAR, repair_hint
-
-Columns = Mapping[str, NDArray[Any]]
+from rtdecode.session.log_text import join_parts, json_object
+from rtdecode.session.raw import RawGroup, as_number, as_text, as_texts
+from rtdecode.session.schema import DECODED, DOCS, MAX_MODELS, MODELS_SO_FAR, repair_hint
 
 
-def check_events(columns: Columns, n_channels: int, place: str) -> Events:
+def check_part(name: str, group: RawGroup, n_channels: int) -> Any:
+    """The part of a session (`Events`, `Counts`, …) that the group called `name` holds.
+
+    Raises:
+        RtdecodeError: it breaks a rule of the format.
+    """
+    _same_length(group)
+    return _CHECKS[name](group, n_channels)
+
+
+def _check_events(group: RawGroup, n_channels: int) -> Events:
     """Events from `time`, `channel` and optionally `unit`, stably sorted by time."""
-    _same_length(columns, place)
-    time = _times(columns["time"], f"{place}/time")
-    channel = _integer_column(columns, "channel", np.uint16, place)
+    time, channel = _times(group, "time"), _integers(group, "channel", np.uint16)
     outside = channel >= n_channels
     if outside.any():
         row = int(outside.argmax())
-        raise RtdecodeError(
+        raise _unsound(
             f"channel {channel[row]} at row {row} is not below n_channels ({n_channels}); "
             f"{int(outside.sum())} rows in total (channels start at 0)",
-            where=f"{place}/channel",
-            fix=_repair(place),
+            f"{group.place}/channel",
         )
-    unit = _integer_column(columns, "unit", np.uint8, place) if "unit" in columns else None
+    unit = _integers(group, "unit", np.uint8) if "unit" in group.columns else None
     if (time[1:] < time[:-1]).any():
         order = np.argsort(time, kind="stable")
         time, channel = time[order], channel[order]
@@ -46,94 +50,83 @@ def check_events(columns: Columns, n_channels: int, place: str) -> Events:
     return Events(time, channel, unit)
 
 
-def check_counts(values: NDArray[Any], attrs: Mapping[str, Any], n_channels: int, place: str) -> Counts:
+def _check_counts(group: RawGroup, n_channels: int) -> Counts:
     """Counts from `values` and the attributes bin_width_s and t0_s, as u1 or u2."""
-    bin_width_s = _number(attrs, "bin_width_s", place)
+    bin_width_s = _number(group, "bin_width_s")
     if not bin_width_s > 0:
         raise RtdecodeError(
-            f"bin_width_s is {bin_width_s}; it must be above 0", where=place, fix="set it in seconds"
+            f"bin_width_s is {bin_width_s}; it must be above 0", where=group.place, fix="set it in seconds"
         )
-    where = f"{place}/values"
-    _columns_of(values, n_channels, where, "one column for every channel")
-    if values.dtype in (np.uint8, np.uint16):
-        return Counts(values, bin_width_s, _number(attrs, "t0_s", place))
-    checked = as_integers(values, np.uint16, where)
-    narrow = checked.size == 0 or int(checked.max()) <= np.iinfo(np.uint8).max
-    return Counts(checked.astype(np.uint8) if narrow else checked, bin_width_s, _number(attrs, "t0_s", place))
+    values = _table(group, "values", n_channels, "one column for every channel")
+    if values.dtype not in (np.uint8, np.uint16):
+        values = as_integers(values, np.uint16, f"{group.place}/values")
+        if values.size == 0 or int(values.max()) <= np.iinfo(np.uint8).max:
+            values = values.astype(np.uint8)
+    return Counts(values, bin_width_s, _number(group, "t0_s"))
 
 
-def check_behavior(columns: Columns, attrs: Mapping[str, Any], place: str) -> Behavior:
+def _check_behavior(group: RawGroup, n_channels: int) -> Behavior:
     """Behaviour from `time`, `values` and the attributes names and units."""
-    _same_length(columns, place)
-    time = _times(columns["time"], f"{place}/time")
-    values = columns["values"]
-    where = f"{place}/values"
+    time, values, where = _times(group, "time"), group.columns["values"], f"{group.place}/values"
     check_numeric(values, where)
     if values.ndim != 2 or values.shape[1] == 0:
         raise RtdecodeError(f"has shape {values.shape}", where=where, fix="store it as [samples, columns]")
-    names = _labels(attrs, "names", values.shape[1], place)
-    units = _labels(attrs, "units", values.shape[1], place)
+    names, units = (_labels(group, name, values.shape[1]) for name in ("names", "units"))
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(values, dtype=np.float32)
     bad = (~np.isfinite(values)).any(axis=1)
     if bad.any():
         row = int(bad.argmax())
-        raise RtdecodeError(
+        raise _unsound(
             f"{int(bad.sum())} of {len(time)} rows hold NaN or infinity, "
             f"the first is row {row} (t = {time[row]:.3f} s)",
-            where=where,
-            fix=_repair(place),
+            where,
         )
     back = np.flatnonzero(time[1:] <= time[:-1])
     if back.size:
         row = int(back[0]) + 1
-        raise RtdecodeError(
+        raise _unsound(
             f"time does not increase at row {row} ({time[row - 1]:.6f} s, then {time[row]:.6f} s); "
             f"{back.size} rows in total",
-            where=f"{place}/time",
-            fix=_repair(place),
+            f"{group.place}/time",
         )
     return Behavior(time, values, names, units)
 
 
-def check_trials(columns: Columns, place: str) -> Trials:
+def _check_trials(group: RawGroup, n_channels: int) -> Trials:
     """Trials from `start`, `stop` and any other columns of the same length."""
-    _same_length(columns, place)
-    start = _times(columns["start"], f"{place}/start")
-    stop = _times(columns["stop"], f"{place}/stop")
+    start, stop = _times(group, "start"), _times(group, "stop")
     before = stop < start
     if before.any():
-        row = int(before.argmax())
-        raise RtdecodeError(
-            f"trial {row} stops before it starts; {int(before.sum())} trials in total",
-            where=f"{place}/stop",
-            fix=_repair(place),
+        raise _unsound(
+            f"trial {int(before.argmax())} stops before it starts; {int(before.sum())} trials in total",
+            f"{group.place}/stop",
         )
-    others = {name: column for name, column in columns.items() if name not in ("start", "stop")}
+    others = {name: column for name, column in group.columns.items() if name not in ("start", "stop")}
     if "target" in others:
-        where = f"{place}/target"
-        check_numeric(others["target"], where)
-        _columns_of(others["target"], 2, where, "x and y of the target")
-        others["target"] = others["target"].astype(np.float32)
+        check_numeric(others["target"], f"{group.place}/target")
+        others["target"] = _table(group, "target", 2, "x and y of the target").astype(np.float32)
     return Trials(start, stop, others)
 
 
-def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, place: str) -> Decoded:
+def _check_decoded(group: RawGroup, n_channels: int) -> Decoded:
     """Decoded from its eight columns, optionally `out`, and their attributes."""
-    _same_length(columns, place)
-    values = columns["values"]
+    values, place = group.columns["values"], group.place
     check_numeric(values, f"{place}/values")
     if values.ndim != 2:
         where = f"{place}/values"
         raise RtdecodeError(f"has shape {values.shape}", where=where, fix="store it as [bins, outputs]")
-    counts = as_integers(columns["counts"], np.uint8, f"{place}/counts")
-    _columns_of(counts, n_channels, f"{place}/counts", "one column for every channel")
+    counts = as_integers(group.columns["counts"], np.uint8, f"{place}/counts")
+    _table(group, "counts", n_channels, "one column for every channel")
     # A file that was not closed lists swapped-in models in the second attribute only.
-    listed = (as_texts(attrs.get(name)) or () for name in ("models", MODELS_SO_FAR))
+    listed = (as_texts(group.attrs.get(name)) or () for name in ("models", MODELS_SO_FAR))
     models = max((tuple(model for model in each if model) for each in listed), key=len)
     if len(models) > MAX_MODELS:
         raise RtdecodeError(f"names {len(models)} models", where=place, fix=f"list at most {MAX_MODELS}")
-    model = _integer_column(columns, "model", np.uint8, place)
+    columns = {
+        name: _integers(group, name, DECODED[name]) for name in ("bin", "flags", "model", "late", "lost")
+    }
+    model = columns["model"]
     if model.size and int(model.max()) >= len(models):
         raise RtdecodeError(
             f"model {int(model.max())} is used but `models` lists {len(models)}",
@@ -141,64 +134,66 @@ def check_decoded(columns: Columns, attrs: Mapping[str, Any], n_channels: int, p
             fix="list the model_id of every model in the attribute `models`",
         )
     return Decoded(
-        bin=_integer_column(columns, "bin", np.int64, place),
-        t_bin=_times(columns["t_bin"], f"{place}/t_bin"),
+        t_bin=_times(group, "t_bin"),
         values=values.astype(np.float32, copy=False),
-        flags=_integer_column(columns, "flags", np.uint32, place),
-        model=model,
-        late=_integer_column(columns, "late", np.uint16, place),
-        lost=_integer_column(columns, "lost", np.uint32, place),
         counts=counts,
-        origin_s=_number(attrs, "origin_s", place),
+        origin_s=_number(group, "origin_s"),
         models=models,
-        names=as_texts(attrs.get("names")) or (),
-        out=_check_out(columns["out"], attrs, place) if "out" in columns else None,
+        names=as_texts(group.attrs.get("names")) or (),
+        out=_decoded_out(group) if "out" in group.columns else None,
+        **columns,
     )
 
 
-def _check_out(values: NDArray[Any], attrs: Mapping[str, Any], place: str) -> DecodedOut:
+def _decoded_out(group: RawGroup) -> DecodedOut:
     """The output stage's cursor from the column `out` and the attributes out_names, _units and _settings."""
-    check_numeric(values, f"{place}/out")
-    names, units = as_texts(attrs.get("out_names")) or (), as_texts(attrs.get("out_units")) or ()
+    values, where = group.columns["out"], f"{group.place}/out"
+    check_numeric(values, where)
+    names, units = (as_texts(group.attrs.get(name)) or () for name in ("out_names", "out_units"))
     if values.ndim != 2 or not len(names) == len(units) == values.shape[1]:
         raise RtdecodeError(
             f"has shape {values.shape} for {len(names)} out_names and {len(units)} out_units",
-            where=f"{place}/out",
+            where=where,
             fix="store it as [bins, axes], with a name and a unit for each axis",
         )
-    settings = as_text(attrs.get("out_settings"))
-    if not is_json_object(settings):
+    settings = json_object(as_text(group.attrs.get("out_settings")))
+    if settings is None:
         fix = "set it to the [output] table of rig.toml as JSON"
-        raise RtdecodeError("the attribute out_settings is not a JSON object", where=place, fix=fix)
-    return DecodedOut(values.astype(np.float32, copy=False), names, units, json.loads(settings))
+        raise RtdecodeError("the attribute out_settings is not a JSON object", where=group.place, fix=fix)
+    return DecodedOut(values.astype(np.float32, copy=False), names, units, settings)
 
 
-def check_log(columns: Columns, place: str) -> tuple[LogEntry, ...]:
+def _check_log(group: RawGroup, n_channels: int) -> tuple[LogEntry, ...]:
     """Log entries from `time`, `bin`, `kind` and `data` (one JSON object a row)."""
-    _same_length(columns, place)
-    time = _times(columns["time"], f"{place}/time")
-    bins = _integer_column(columns, "bin", np.int64, place)
+    time, bins = _times(group, "time"), _integers(group, "bin", np.int64)
     for name in ("kind", "data"):
-        if columns[name].ndim != 1 or (columns[name].dtype.kind != "U" and columns[name].size):
+        column = group.columns[name]
+        if column.ndim != 1 or (column.dtype.kind != "U" and column.size):
             raise RtdecodeError(
-                "is not a list of strings", where=f"{place}/{name}", fix=f"store strings as in {DOCS}"
+                "is not a list of strings", where=f"{group.place}/{name}", fix=f"store strings as in {DOCS}"
             )
-    broken = [row for row, text in enumerate(columns["data"]) if not is_json_object(str(text))]
-    if broken:
-        raise RtdecodeError(
-            f"row {broken[0]} is not a JSON object; {len(broken)} rows in total",
-            where=f"{place}/data",
-            fix=_repair(place),
+    kinds, data = group.columns["kind"].tolist(), [json_object(str(text)) for text in group.columns["data"]]
+    objects = [each for each in data if each is not None]
+    if broken := len(data) - len(objects):
+        raise _unsound(
+            f"row {data.index(None)} is not a JSON object; {broken} rows in total", f"{group.place}/data"
         )
-    kinds, data = columns["kind"].tolist(), [json.loads(text) for text in columns["data"].tolist()]
     try:
-        return tuple(join_parts(map(LogEntry, time.tolist(), bins.tolist(), kinds, data)))
+        return tuple(join_parts(map(LogEntry, time.tolist(), bins.tolist(), kinds, objects)))
     except ValueError as error:
-        raise RtdecodeError(
-            f"holds parts of an entry that do not fit together: {error}",
-            where=f"{place}/data",
-            fix=_repair(place),
+        raise _unsound(
+            f"holds parts of an entry that do not fit together: {error}", f"{group.place}/data"
         ) from error
+
+
+_CHECKS: dict[str, Callable[[RawGroup, int], Any]] = {
+    "events": _check_events,
+    "counts": _check_counts,
+    "behavior": _check_behavior,
+    "trials": _check_trials,
+    "decoded": _check_decoded,
+    "log": _check_log,
+}
 
 
 def as_integers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[Any]:
@@ -236,23 +231,23 @@ def as_integers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[A
     return values.astype(target)
 
 
-def _times(values: NDArray[Any], where: str) -> NDArray[np.float64]:
+def _times(group: RawGroup, name: str) -> NDArray[np.float64]:
+    values, where = group.columns[name], f"{group.place}/{name}"
     check_numeric(values, where)
     check_dimensions(values, 1, where)
     time = values.astype(np.float64, copy=False)
     bad = ~np.isfinite(time)
     if bad.any():
-        raise RtdecodeError(
+        raise _unsound(
             f"{int(bad.sum())} of {len(time)} times are NaN or infinite, first at row {int(bad.argmax())}",
-            where=where,
-            fix=_repair(where),
+            where,
         )
     return time
 
 
-def _integer_column(columns: Columns, name: str, dtype: DTypeLike, place: str) -> NDArray[Any]:
-    check_dimensions(columns[name], 1, f"{place}/{name}")
-    return as_integers(columns[name], dtype, f"{place}/{name}")
+def _integers(group: RawGroup, name: str, dtype: DTypeLike) -> NDArray[Any]:
+    check_dimensions(group.columns[name], 1, f"{group.place}/{name}")
+    return as_integers(group.columns[name], dtype, f"{group.place}/{name}")
 
 
 def check_numeric(values: NDArray[Any], where: str) -> None:
@@ -269,43 +264,49 @@ def check_dimensions(values: NDArray[Any], n: int, where: str) -> None:
         raise RtdecodeError(f"has shape {values.shape}", where=where, fix=f"store a {n}-dimensional array")
 
 
-def _columns_of(values: NDArray[Any], n_columns: int, where: str, meaning: str) -> None:
+def _table(group: RawGroup, name: str, n_columns: int, meaning: str) -> NDArray[Any]:
+    """The column of that name, which must be [rows, n_columns]."""
+    values = group.columns[name]
     if values.ndim != 2 or values.shape[1] != n_columns:
         raise RtdecodeError(
-            f"has shape {values.shape}, not [rows, {n_columns}]", where=where, fix=f"store {meaning}"
+            f"has shape {values.shape}, not [rows, {n_columns}]",
+            where=f"{group.place}/{name}",
+            fix=f"store {meaning}",
         )
+    return values
 
 
-def _same_length(columns: Columns, place: str) -> None:
-    lengths = {name: len(column) for name, column in columns.items()}
+def _same_length(group: RawGroup) -> None:
+    lengths = {name: len(column) for name, column in group.columns.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise RtdecodeError(f"has datasets of different lengths ({listed})", where=place, fix=_repair(place))
+        raise _unsound(f"has datasets of different lengths ({listed})", group.place)
 
 
-def _number(attrs: Mapping[str, Any], name: str, place: str) -> float:
-    number = as_number(attrs.get(name))
+def _number(group: RawGroup, name: str) -> float:
+    number = as_number(group.attrs.get(name))
     if number is None or not math.isfinite(number):
-        problem = "missing" if name not in attrs else "not a finite number"
+        problem = "missing" if name not in group.attrs else "not a finite number"
         raise RtdecodeError(
-            f"the attribute {name} is {problem}", where=place, fix=f"set it, in seconds; see {DOCS}"
+            f"the attribute {name} is {problem}", where=group.place, fix=f"set it, in seconds; see {DOCS}"
         )
     return number
 
 
-def _labels(attrs: Mapping[str, Any], name: str, n_columns: int, place: str) -> tuple[str, ...]:
-    labels = as_texts(attrs.get(name))
+def _labels(group: RawGroup, name: str, n_columns: int) -> tuple[str, ...]:
+    labels = as_texts(group.attrs.get(name))
     if labels is None:
-        problem = "missing" if name not in attrs else "not a list of strings"
+        problem = "missing" if name not in group.attrs else "not a list of strings"
         fix = f"set one string for each column; see {DOCS}"
-        raise RtdecodeError(f"the attribute {name} is {problem}", where=place, fix=fix)
+        raise RtdecodeError(f"the attribute {name} is {problem}", where=group.place, fix=fix)
     if len(labels) != n_columns:
         fix = f"set the attribute {name} to {n_columns} strings"
         raise RtdecodeError(
-            f"has {len(labels)} {name} for {n_columns} columns of values", where=place, fix=fix
+            f"has {len(labels)} {name} for {n_columns} columns of values", where=group.place, fix=fix
         )
     return labels
 
 
-def _repair(place: str) -> str:
-    return repair_hint(place.rsplit(":/", 1)[0])
+def _unsound(what: str, where: str) -> RtdecodeError:
+    """The error for rows that `rtdecode info --repair` can correct."""
+    return RtdecodeError(what, where=where, fix=repair_hint(where.rsplit(":/", 1)[0]))

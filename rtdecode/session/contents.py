@@ -1,4 +1,4 @@
-"""What a growing session file holds, and the rows and settings of its writer (`grow.py`)."""
+"""What a growing session file holds, and the rows of its writer (`grow.py`)."""
 
 from __future__ import annotations
 
@@ -50,26 +50,6 @@ class Contents:
     decoded: DecodedColumns | None = None
     counts: tuple[float, float] | None = None
     events: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class WriterSettings:
-    """Sizes of chunks and of the memory for a disk that refuses writes.
-
-    Attributes:
-        event_rows, bin_rows, sample_rows, log_rows: rows of a chunk of /events, of /decoded and /counts, of
-            /behavior, and of /log.
-        max_waiting_bytes: what may wait in memory; the default is about an hour of 96 channels.
-    """
-
-    event_rows: int = 32_768
-    bin_rows: int = 2_048
-    sample_rows: int = 4_096
-    log_rows: int = 64
-    max_waiting_bytes: int = 64 << 20
-
-
-DEFAULT_SETTINGS = WriterSettings()
 
 
 class DecodedRows(NamedTuple):

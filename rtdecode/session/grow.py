@@ -17,20 +17,20 @@ import errno
 import os
 import uuid
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from types import MappingProxyType, TracebackType
+from typing import Any, Self
 
 import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.contents import DEFAULT_SETTINGS, Contents, DecodedColumns, DecodedRows, WriterSettings
+from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
-from rtdecode.session.schema import MAX_MODELS, MODELS_SO_FAR
+from rtdecode.session.schema import DECODED, MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import Columns, GrowingTable
 from rtdecode.session.write import cannot_write, out_attrs, strings, write_attrs
@@ -39,6 +39,14 @@ MODEL_ID_BYTES = 8
 
 PAGE_BYTES = 4_096
 """The kernel copies a write page by page; what must change at once (an index node, a heap) fits in one."""
+
+CHUNK_ROWS = MappingProxyType(
+    {"events": 32_768, "counts": 2_048, "behavior": 4_096, "decoded": 2_048, "log": 64}
+)
+"""Rows of a chunk in each group."""
+
+MAX_WAITING_BYTES = 64 << 20
+"""About an hour of 96 channels."""
 
 EVENT_COLUMNS: Columns = {"time": ("f8", ()), "channel": ("u2", ()), "unit": ("u1", ())}
 LOG_COLUMNS: Columns = {
@@ -61,7 +69,8 @@ class SessionWriter:
         path: the file to create.
         contents: groups and attributes of the file.
         overwrite: replace an existing file.
-        settings: sizes of chunks and memory.
+        chunk_rows: rows of a chunk in each group.
+        max_waiting_bytes: what may wait in memory while the disk refuses writes.
 
     Attributes:
         behavior_dropped: behaviour samples left out because they were not finite or not after the one before;
@@ -77,11 +86,12 @@ class SessionWriter:
         contents: Contents,
         *,
         overwrite: bool = False,
-        settings: WriterSettings = DEFAULT_SETTINGS,
+        chunk_rows: Mapping[str, int] = CHUNK_ROWS,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
         self.path = Path(path)
         self.behavior_dropped = 0
-        self._max_waiting_bytes = settings.max_waiting_bytes
+        self._max_waiting_bytes = max_waiting_bytes
         self._models: tuple[str, ...] = ()
         self._last_sample_s = -np.inf
         if self.path.is_file() and not overwrite:
@@ -107,7 +117,7 @@ class SessionWriter:
         try:
             write_attrs(self._file, contents.n_channels, contents.attrs)
             self._file.attrs["complete"] = np.uint8(0)
-            self._create_tables(contents, settings)
+            self._create_tables(contents, chunk_rows)
             self.flush()
             os.replace(unfinished, self.path)
         except (OSError, ValueError) as error:
@@ -217,47 +227,43 @@ class SessionWriter:
                 errno.ENOSPC, "the disk refuses writes and no more can wait in memory", str(self.path)
             )
 
-    def _create_tables(self, contents: Contents, settings: WriterSettings) -> None:
-        create = self._file.create_group
-        n_channels = contents.n_channels
+    def _create_tables(self, contents: Contents, chunk_rows: Mapping[str, int]) -> None:
+        def table(name: str, columns: Columns, **attrs: Any) -> GrowingTable:
+            group = self._file.create_group(name)
+            for attr, value in attrs.items():
+                group.attrs[attr] = value
+            return GrowingTable(group, columns, chunk_rows[name])
+
+        columns: Columns
         if contents.events:
-            self._events = GrowingTable(create("events"), EVENT_COLUMNS, settings.event_rows)
+            self._events = table("events", EVENT_COLUMNS)
         if contents.counts is not None:
-            group = create("counts")
-            group.attrs["bin_width_s"], group.attrs["t0_s"] = contents.counts
-            self._counts = GrowingTable(group, {"values": ("u1", (n_channels,))}, settings.bin_rows)
+            bin_width_s, t0_s = contents.counts
+            columns = {"values": ("u1", (contents.n_channels,))}
+            self._counts = table("counts", columns, bin_width_s=bin_width_s, t0_s=t0_s)
         if contents.behavior is not None:
             names, units = contents.behavior
-            group = create("behavior")
-            group.attrs["names"], group.attrs["units"] = strings(names), strings(units)
-            columns: Columns = {"time": ("f8", ()), "values": ("f4", (len(names),))}
-            self._behavior = GrowingTable(group, columns, settings.sample_rows)
+            columns = {"time": ("f8", ()), "values": ("f4", (len(names),))}
+            self._behavior = table("behavior", columns, names=strings(names), units=strings(units))
         if (decoded := contents.decoded) is not None:
-            group = create("decoded")
-            group.attrs["origin_s"] = decoded.origin_s
-            group.attrs["names"] = strings(decoded.names)
-            group.attrs["models"] = strings(decoded.models)
             self._models = tuple(decoded.models)
-            # A longer text, or one more of them, would move things in the file.
-            group.attrs[MODELS_SO_FAR] = _padded(self._models)
+            attrs: dict[str, Any] = {
+                "origin_s": decoded.origin_s,
+                "names": strings(decoded.names),
+                "models": strings(decoded.models),
+                # A longer text, or one more of them, would move things in the file.
+                MODELS_SO_FAR: _padded(self._models),
+            }
             if decoded.out_names:
-                out = out_attrs(decoded.out_names, decoded.out_units, decoded.out_settings)
-                for name, value in out.items():
-                    group.attrs[name] = value
-            self._decoded = GrowingTable(group, _decoded_columns(decoded, n_channels), settings.bin_rows)
-        self._log = GrowingTable(create("log"), LOG_COLUMNS, settings.log_rows)
+                attrs |= out_attrs(decoded.out_names, decoded.out_units, decoded.out_settings)
+            self._decoded = table("decoded", _decoded_columns(decoded, contents.n_channels), **attrs)
+        self._log = table("log", LOG_COLUMNS)
 
 
 def _decoded_columns(decoded: DecodedColumns, n_channels: int) -> Columns:
+    rows = {"values": (decoded.n_outputs,), "counts": (n_channels,)}
     columns: dict[str, tuple[str, tuple[int, ...]]] = {
-        "bin": ("i8", ()),
-        "t_bin": ("f8", ()),
-        "values": ("f4", (decoded.n_outputs,)),
-        "flags": ("u4", ()),
-        "model": ("u1", ()),
-        "late": ("u2", ()),
-        "lost": ("u4", ()),
-        "counts": ("u1", (n_channels,)),
+        name: (dtype, rows.get(name, ())) for name, dtype in DECODED.items()
     }
     if decoded.out_names:
         columns["out"] = ("f4", (len(decoded.out_names),))

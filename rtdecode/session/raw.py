@@ -18,19 +18,12 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.schema import (
-    BEHAVIOR,
-    COUNTS,
-    DECODED,
-    DECODED_OPTIONAL,
     DOCS,
-    EVENTS,
-    EVENTS_OPTIONAL,
     FORMAT,
     FORMAT_VERSION,
-    LOG,
+    GROUPS,
     MAX_CHANNELS,
     OWN_ATTRS,
-    TRIALS,
     repair_hint,
 )
 
@@ -63,15 +56,6 @@ class RawSession:
 
 HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 """What h5py raises for a damaged file; which one depends on the byte."""
-
-GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "events": (EVENTS, EVENTS_OPTIONAL),
-    "counts": (COUNTS, ()),
-    "behavior": (BEHAVIOR, ()),
-    "trials": (TRIALS, ()),
-    "decoded": (DECODED, DECODED_OPTIONAL),
-    "log": (LOG, ()),
-}
 
 
 def read_raw(path: Path, on_unreadable: Callable[[RtdecodeError], None] | None = None) -> RawSession:
@@ -145,40 +129,26 @@ def _unreadable(path: Path, error: Exception) -> RtdecodeError:
 
 
 def _check_format(file: h5py.File, path: Path) -> None:
+    where, fix = f"{path}:/", f"convert it to a session as in {DOCS}"
     found = file.attrs.get("format")
     if found is None:
-        raise RtdecodeError(
-            "is HDF5 but not a session: the root attribute `format` is missing",
-            where=f"{path}:/",
-            fix=f"convert it to a session as in {DOCS}",
-        )
+        what = "is HDF5 but not a session: the root attribute `format` is missing"
+        raise RtdecodeError(what, where=where, fix=fix)
     if as_text(found) != FORMAT:
-        raise RtdecodeError(
-            f"its format is {as_text(found)!r}, not {FORMAT!r}",
-            where=f"{path}:/",
-            fix=f"convert it to a session as in {DOCS}",
-        )
+        raise RtdecodeError(f"its format is {as_text(found)!r}, not {FORMAT!r}", where=where, fix=fix)
     version = _integer_attr(file, "format_version", path)
     if version > FORMAT_VERSION:
-        raise RtdecodeError(
-            f"has format_version {version}; this rtdecode reads {FORMAT_VERSION}",
-            where=f"{path}:/",
-            fix="pip install --upgrade rtdecode",
-        )
+        what = f"has format_version {version}; this rtdecode reads {FORMAT_VERSION}"
+        raise RtdecodeError(what, where=where, fix="pip install --upgrade rtdecode")
     if version < 1:
-        raise RtdecodeError(
-            f"format_version is {version}", where=f"{path}:/", fix=f"set it to {FORMAT_VERSION}"
-        )
+        raise RtdecodeError(f"format_version is {version}", where=where, fix=f"set it to {FORMAT_VERSION}")
 
 
 def _n_channels(file: h5py.File, path: Path) -> int:
     n_channels = _integer_attr(file, "n_channels", path)
     if not 1 <= n_channels <= MAX_CHANNELS:
-        raise RtdecodeError(
-            f"n_channels is {n_channels}",
-            where=f"{path}:/",
-            fix=f"set the root attribute n_channels to the number of channels, 1 to {MAX_CHANNELS}",
-        )
+        fix = f"set the root attribute n_channels to the number of channels, 1 to {MAX_CHANNELS}"
+        raise RtdecodeError(f"n_channels is {n_channels}", where=f"{path}:/", fix=fix)
     return n_channels
 
 

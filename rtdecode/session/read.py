@@ -7,19 +7,11 @@ session.counts.values.shape    # (5843, 96)
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.check import (
-    check_behavior,
-    check_counts,
-    check_decoded,
-    check_events,
-    check_log,
-    check_trials,
-)
+from rtdecode.session.check import check_part
 from rtdecode.session.layout import Session
-from rtdecode.session.raw import RawGroup, RawSession, read_raw
+from rtdecode.session.raw import RawSession, read_raw
 from rtdecode.session.schema import DOCS
 
 
@@ -49,25 +41,3 @@ def check_session(raw: RawSession) -> Session:
         )
     parts = {name: check_part(name, group, raw.n_channels) for name, group in raw.groups.items()}
     return Session(n_channels=raw.n_channels, attrs=raw.attrs, path=raw.path, complete=raw.complete, **parts)
-
-
-def check_part(name: str, group: RawGroup, n_channels: int) -> Any:
-    """The part of a session (`Events`, `Counts`, …) that the group called `name` holds.
-
-    Raises:
-        RtdecodeError: it breaks a rule of the format.
-    """
-    columns, attrs, place = group.columns, group.attrs, group.place
-    match name:
-        case "events":
-            return check_events(columns, n_channels, place)
-        case "counts":
-            return check_counts(columns["values"], attrs, n_channels, place)
-        case "behavior":
-            return check_behavior(columns, attrs, place)
-        case "trials":
-            return check_trials(columns, place)
-        case "decoded":
-            return check_decoded(columns, attrs, n_channels, place)
-        case _:
-            return check_log(columns, place)

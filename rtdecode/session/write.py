@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.check import check_part
 from rtdecode.session.layout import LogEntry, Session
 from rtdecode.session.log_text import to_json
 from rtdecode.session.raw import RawGroup
-from rtdecode.session.read import check_part
 from rtdecode.session.schema import DECODED, DOCS, FORMAT, FORMAT_VERSION, MAX_CHANNELS, OWN_ATTRS
 
 Columns = dict[str, NDArray[Any]]

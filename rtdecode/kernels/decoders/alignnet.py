@@ -5,23 +5,20 @@ arrays where each convolution of each network finds its weights and its memory. 
 the counts, and their outputs add up. Rows are in the order enc0.0, enc0.1, enc1.0, …, then dec0.0, dec0.1,
 dec1.0, …; four more rows describe the latent, the leaky neurons, the hidden units (N_OUT is 0 without any)
 and the head. What these four read and compute is adjacent in `values`: features, leaky neurons, hidden units.
+
+The arrays are described in `alignnet_step`; kernels pass them on one by one: a tuple costs 2 µs a bin.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
+from rtdecode.kernels.arrays import F4, I2, I8, U1, Mask
 from rtdecode.kernels.decoders.causal_conv import N_LAGS, ZERO, fire, leak, rectify
 from rtdecode.kernels.decoders.events import (
     ADDS,
-    CLIPPED,
-    F4,
-    I2,
-    I8,
-    U1,
-    Mask,
     add_rows,
     add_scaled_rows,
     find_counts,
@@ -50,39 +47,6 @@ N_OTHERS = 4
 
 #: Bins since the reset, in `tally`.
 BIN = 2
-N_TALLIES = 3
-
-
-class AlignNetArrays(NamedTuple):
-    """An ensemble of networks and its state.
-
-    Attributes:
-        good: bool[C]; a False channel is passed over.
-        count_max: larger counts are clipped to it, and counted.
-        plan: i8[networks, 4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
-        weights: i2 or f4, of every layer but the head.
-        parameters: f4, biases, decays, scales of `weights`, and the head's weights.
-        memory: f4, the state: pending sums, voltages, sums of held frames.
-        pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
-        spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
-        potentials: f4, scratch, as long as `spikes`: pre-reset membrane potentials, clipped to 0 to 1.
-        values: f4, scratch, as long as the widest input or continuous layer, and D more.
-        events: i8, scratch, as long as the widest input of a layer or the potentials of a level.
-        tally: i8[N_TALLIES].
-    """
-
-    good: Mask
-    count_max: int
-    plan: I8
-    weights: F4 | I2
-    parameters: F4
-    memory: F4
-    pooled: U1
-    spikes: U1
-    potentials: F4
-    values: F4
-    events: I8
-    tally: I8
 
 
 @kernel
@@ -149,8 +113,7 @@ def drive_by_counts(
     tally: I8,
 ) -> None:
     """Add the rows of the channels that spiked to the first convolution of each network."""
-    n_events, n_clipped = find_counts(counts, good, count_max, events, values)
-    tally[CLIPPED] += n_clipped
+    n_events = find_counts(counts, good, count_max, tally, events, values)
     for i in range(plan.shape[0]):
         first = plan[i, 0]
         width = N_LAGS * first[N_OUT]
@@ -208,33 +171,26 @@ def hold(conv: I8, coarse: F4, weights: F4 | I2, parameters: F4, memory: F4, eve
 
 
 @kernel
-def drive_in_place(
-    row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, events: I8, tally: I8
+def drive_dense(
+    row: I8, inputs: F4, values: F4, weights: F4 | I2, parameters: F4, events: I8, tally: I8
 ) -> F4:
-    """A dense layer of the first `n_before` of `values`; its outputs f4[n_out] follow right behind them."""
-    total = values[n_before : n_before + row[N_OUT]]
+    """A dense layer of inputs f4[…]; its outputs f4[n_out] are the first of `values`."""
+    total = values[: row[N_OUT]]
     for j in range(row[N_OUT]):
         total[j] = parameters[row[BIAS] + j]
-    drive_by_values(row[WEIGHT], parameters[row[SCALE]], values[:n_before], weights, total, events, tally)
+    drive_by_values(row[WEIGHT], parameters[row[SCALE]], inputs, weights, total, events, tally)
     return total
 
 
 @kernel
 def integrate(
-    row: I8,
-    n_before: int,
-    values: F4,
-    weights: F4 | I2,
-    parameters: F4,
-    memory: F4,
-    events: I8,
-    tally: I8,
+    row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, memory: F4, events: I8, tally: I8
 ) -> int:
     """One bin of the leaky neurons, driven by the first `n_before` values; returns where their sums end."""
     n = int(row[N_OUT])
     if n == 0:
         return n_before
-    sums = drive_in_place(row, n_before, values, weights, parameters, events, tally)
+    sums = drive_dense(row, values[:n_before], values[n_before:], weights, parameters, events, tally)
     kept = memory[row[KEPT] : row[KEPT] + n]
     leak(parameters[row[DECAY] : row[DECAY] + n], sums, kept)
     for j in range(n):
@@ -248,7 +204,7 @@ def mix(row: I8, n_before: int, values: F4, weights: F4 | I2, parameters: F4, ev
     """One bin of the hidden units, driven by the first `n_before` values; their outputs follow those."""
     if row[N_OUT] == 0:
         return
-    mixed = drive_in_place(row, n_before, values, weights, parameters, events, tally)
+    mixed = drive_dense(row, values[:n_before], values[n_before:], weights, parameters, events, tally)
     for j in range(mixed.shape[0]):
         mixed[j] = mixed[j] if mixed[j] > ZERO else ZERO
 
@@ -277,10 +233,7 @@ def decode_network(
     decoded = values[: head[N_IN]]
     if n_ticking == n_levels:
         potential = potentials_of(plan, n_levels - 1, potentials)
-        decoded = values[: latent[N_OUT]]
-        for j in range(latent[N_OUT]):
-            decoded[j] = parameters[latent[BIAS] + j]
-        drive_by_values(latent[WEIGHT], parameters[latent[SCALE]], potential, weights, decoded, events, tally)
+        decoded = drive_dense(latent, potential, values, weights, parameters, events, tally)
         if n_levels > 1:
             hold(plan[4 * n_levels - 4], decoded, weights, parameters, memory, events, tally)
 
@@ -316,6 +269,7 @@ def decode_network(
 def alignnet_step(
     good: Mask,
     count_max: int,
+    tally: I8,
     plan: I8,
     weights: F4 | I2,
     parameters: F4,
@@ -325,14 +279,24 @@ def alignnet_step(
     potentials: F4,
     values: F4,
     events: I8,
-    tally: I8,
     counts: U1,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D].
 
-    The other arguments are `AlignNetArrays`, one by one: a NamedTuple costs 3 µs in each call from Python,
-    and one that the kernels above pass on costs 2 µs a bin.
+    Args:
+        good: bool[C]; a False channel is passed over.
+        count_max: larger counts are clipped to it, and counted.
+        tally: i8[N_TALLIES].
+        plan: i8[networks, 4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
+        weights: i2 or f4, of every layer but the head.
+        parameters: f4, biases, decays, scales of `weights`, and the head's weights.
+        memory: f4, the state: pending sums, voltages, sums of held frames.
+        pooled: u1, the state of the pooling: which neurons fired since the level above ticked.
+        spikes: u1, each spiking layer's last frame, overwritten where its level ticks.
+        potentials: f4, scratch, as long as `spikes`: pre-reset membrane potentials, clipped to 0 to 1.
+        values: f4, scratch, as long as the widest input or continuous layer, and D more.
+        events: i8, scratch, as long as the widest input of a layer or the potentials of a level.
     """
     drive_by_counts(counts, good, count_max, plan, weights, parameters, memory, values, events, tally)
     n_outputs = out.shape[0]
@@ -346,18 +310,15 @@ def alignnet_step(
 
 
 @kernel
-def alignnet_run(net: AlignNetArrays, counts: U1, out: F4) -> None:
+def alignnet_run(arrays: tuple[Any, ...], counts: U1, out: F4) -> None:
     """`alignnet_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
-        alignnet_step(
-            net.good, net.count_max, net.plan, net.weights, net.parameters, net.memory, net.pooled,
-            net.spikes, net.potentials, net.values, net.events, net.tally, counts[k], out[k],
-        )  # fmt: skip
+        alignnet_step(*(*arrays, counts[k], out[k]))
 
 
 @kernel
-def alignnet_trace(net: AlignNetArrays, counts: U1, out: F4, spikes: U1) -> None:
-    """`alignnet_run`, and `net.spikes` after each bin into the rows of spikes u1[T, len(net.spikes)]."""
+def alignnet_trace(arrays: tuple[Any, ...], fired: U1, counts: U1, out: F4, spikes: U1) -> None:
+    """`alignnet_run`, and `fired`, its array of spikes, after each bin into the rows of u1[T, len(fired)]."""
     for k in range(counts.shape[0]):
-        alignnet_run(net, counts[k : k + 1], out[k : k + 1])
-        spikes[k] = net.spikes
+        alignnet_step(*(*arrays, counts[k], out[k]))
+        spikes[k] = fired

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtdecode.kernels.decoders.events import F4, U1
+from rtdecode.kernels.arrays import F4, U1
 from rtdecode.kernels.jit import kernel
 
 N_LAGS = 3

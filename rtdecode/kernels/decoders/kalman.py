@@ -6,47 +6,26 @@ are transposed, so that the inner loops run along memory.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtdecode.kernels.decoders.events import CLIPPED, F4, I8, U1, Mask
+from rtdecode.kernels.arrays import F4, F8, I8, U1, Mask
+from rtdecode.kernels.decoders.events import clipped, find_spiking
 from rtdecode.kernels.jit import kernel
-
-F8 = NDArray[np.float64]
 
 
 @kernel
 def gather(
-    counts: U1,
-    weight: F4,
-    offset: F8,
-    good: Mask,
-    count_max: int,
-    tally: I8,
-    active: I8,
-    evidence: F8,
+    good: Mask, count_max: int, tally: I8, weight: F4, offset: F8, active: I8, evidence: F8, counts: U1
 ) -> None:
     """evidence f8[p] = offset + Σ_c weight[c] · min(counts[c], count_max), channel by channel.
 
-    The other arguments are described in `SteadyArrays`.
+    The other arguments are those of `steady_step`.
     """
-    # Written for every channel and kept for some: no branch to mispredict while most are silent.
-    n_active = 0
-    for channel in range(counts.shape[0]):
-        active[n_active] = channel
-        n_active += int((counts[channel] != 0) & good[channel])
-
     evidence[:] = offset
-    for i in range(n_active):
-        channel = active[i]
-        count = int(counts[channel])
-        if count > count_max:
-            count = count_max
-            tally[CLIPPED] += 1
-        n = float(count)
-        row = weight[channel]
+    for i in range(find_spiking(counts, good, active)):
+        n, row = clipped(counts[active[i]], count_max, tally), weight[active[i]]
         for j in range(evidence.shape[0]):
             evidence[j] += n * row[j]
 
@@ -158,109 +137,60 @@ def update_covariance(transposed: F8, process_noise: F8, information: F8, covari
     return change / largest if largest > 0.0 else 0.0
 
 
-class SteadyArrays(NamedTuple):
-    """A model at its steady gain, and its state.
-
-    Attributes:
-        weight: f4[C, p], the gain; a product with a count is exact in float64.
-        offset: f8[p].
-        good: bool[C]; a False channel is passed over.
-        count_max: larger counts are clipped to it, and counted.
-        tally: i8[1].
-        active: i8[C], scratch.
-        transposed: the transpose of A, f8[p, p].
-        readout, bias: f8[D, p] and f8[D].
-        evidence: f8[p], scratch.
-        mean: f8[p], the state.
-    """
-
-    weight: F4
-    offset: F8
-    good: Mask
-    count_max: int
-    tally: I8
-    active: I8
-    transposed: F8
-    readout: F8
-    bias: F8
-    evidence: F8
-    mean: F8
-
-
-class RunningArrays(NamedTuple):
-    """A model with a running covariance, and its state.
-
-    Attributes:
-        weight: f4[C, p], Q⁻¹C; the others up to `mean` are those of `SteadyArrays`.
-        information, covariance: G and P, f8[p, p], symmetric; P is of this bin (`update_covariance`).
-        predicted: f8[p], scratch.
-    """
-
-    weight: F4
-    offset: F8
-    good: Mask
-    count_max: int
-    tally: I8
-    active: I8
-    transposed: F8
-    readout: F8
-    bias: F8
-    evidence: F8
-    mean: F8
-    information: F8
-    covariance: F8
-    predicted: F8
-
-
 @kernel
 def steady_step(
-    weight: F4,
-    offset: F8,
     good: Mask,
     count_max: int,
     tally: I8,
+    weight: F4,
+    offset: F8,
     active: I8,
+    evidence: F8,
     transposed: F8,
     readout: F8,
     bias: F8,
-    evidence: F8,
     mean: F8,
     counts: U1,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D]: mean ← (offset + spikes · weight) + A · mean.
 
-    The other arguments are `SteadyArrays`, one by one: a NamedTuple costs 3 µs in each call from Python.
+    Args:
+        good: bool[C]; a False channel is passed over.
+        count_max: larger counts are clipped to it, and counted.
+        tally: i8[N_TALLIES].
+        weight: f4[C, p], the gain; a product with a count is exact in float64.
+        offset: f8[p].
+        active, evidence: i8[C] and f8[p], scratch.
+        transposed: the transpose of A, f8[p, p].
+        readout, bias: f8[D, p] and f8[D].
+        mean: f8[p], the state.
     """
-    gather(counts, weight, offset, good, count_max, tally, active, evidence)
+    gather(good, count_max, tally, weight, offset, active, evidence, counts)
     add_product(transposed, mean, 1.0, evidence)
     mean[:] = evidence
     read_out(readout, bias, mean, out)
 
 
 @kernel
-def steady_run(arrays: SteadyArrays, counts: U1, out: F4) -> None:
+def steady_run(arrays: tuple[Any, ...], counts: U1, out: F4) -> None:
     """`steady_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
-        steady_step(
-            arrays.weight, arrays.offset, arrays.good, arrays.count_max, arrays.tally,
-            arrays.active, arrays.transposed, arrays.readout, arrays.bias, arrays.evidence, arrays.mean,
-            counts[k], out[k],
-        )  # fmt: skip
+        steady_step(*(*arrays, counts[k], out[k]))
 
 
 @kernel
 def running_step(
-    weight: F4,
-    offset: F8,
     good: Mask,
     count_max: int,
     tally: I8,
+    weight: F4,
+    offset: F8,
     active: I8,
+    evidence: F8,
     transposed: F8,
     readout: F8,
     bias: F8,
-    evidence: F8,
     mean: F8,
     information: F8,
     covariance: F8,
@@ -272,9 +202,12 @@ def running_step(
 
         predicted = A · mean;   mean ← predicted + P (evidence − G · predicted)
 
-    The other arguments are `RunningArrays`, one by one.
+    Args:
+        weight: f4[C, p], Q⁻¹C; the others up to `mean` are those of `steady_step`.
+        information, covariance: G and P, f8[p, p], symmetric; P is of this bin (`update_covariance`).
+        predicted: f8[p], scratch.
     """
-    gather(counts, weight, offset, good, count_max, tally, active, evidence)
+    gather(good, count_max, tally, weight, offset, active, evidence, counts)
     predicted[:] = 0.0
     add_product(transposed, mean, 1.0, predicted)
     add_product(information, predicted, -1.0, evidence)
@@ -284,14 +217,10 @@ def running_step(
 
 
 @kernel
-def running_run(arrays: RunningArrays, counts: U1, out: F4) -> None:
+def running_run(arrays: tuple[Any, ...], counts: U1, out: F4) -> None:
     """`running_step` over the rows of counts u1[T, C], with one covariance, into out f4[T, D]."""
     for k in range(counts.shape[0]):
-        running_step(
-            arrays.weight, arrays.offset, arrays.good, arrays.count_max, arrays.tally,
-            arrays.active, arrays.transposed, arrays.readout, arrays.bias, arrays.evidence, arrays.mean,
-            arrays.information, arrays.covariance, arrays.predicted, counts[k], out[k],
-        )  # fmt: skip
+        running_step(*(*arrays, counts[k], out[k]))
 
 
 @kernel

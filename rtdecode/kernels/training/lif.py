@@ -13,11 +13,9 @@ recurrence, so both kernels take a block of rows side by side.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F4
 from rtdecode.kernels.jit import kernel
-
-F4 = NDArray[np.float32]
 
 ROWS = 16
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)

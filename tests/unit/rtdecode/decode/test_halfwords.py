@@ -38,14 +38,12 @@ def test_a_rounded_tensor_fits_without_losing_a_bit(weight: np.ndarray) -> None:
 def test_the_ends_of_the_range(largest: float) -> None:
     rounded = rounded_to_halfwords(np.array([largest, -largest, 0.0]))
     packed = as_halfwords(rounded.astype(np.float32))
-    assert packed is not None
     assert 2**14 <= packed[0][0] <= LARGEST
     assert packed[0][1] == -packed[0][0]
 
 
 def test_zeros_fit_and_a_value_between_two_steps_does_not() -> None:
     packed = as_halfwords(np.zeros((2, 3), np.float32))
-    assert packed is not None
     assert (packed[0].shape, packed[1]) == ((2, 3), 1.0)
     assert as_halfwords(np.array([1.0, np.nextafter(np.float32(0.5), np.float32(1))], np.float32)) is None
 
@@ -67,9 +65,9 @@ def test_steps_from_16_bits_give_the_values_of_float32(
 ) -> None:
     packed = load_decoder(base)
     assert isinstance(packed, AlignNetDecoder)
-    assert alignnet_tensors.lay_out(base).weights.dtype == np.int16
+    assert alignnet_tensors.Layout(base).weights.dtype == np.int16
     monkeypatch.setattr(alignnet_tensors, "as_halfwords", lambda _weight: None)
-    plain = alignnet_tensors.lay_out(base)
+    plain = alignnet_tensors.Layout(base)
     assert plain.weights.dtype == np.float32
     np.testing.assert_array_equal(decoded(packed), decoded(AlignNetDecoder(base)))
 
@@ -78,5 +76,5 @@ def test_a_model_that_does_not_fit_is_stepped_from_float32(base: ModelArtifact) 
     skip = base.run["skip0.weight"].copy()
     skip.flat[0] = np.nextafter(skip.flat[np.abs(skip).argmax()] / 3, np.float32(9))
     odd = replace(base, run=base.run | {"skip0.weight": skip})
-    assert alignnet_tensors.lay_out(odd).weights.dtype == np.float32
+    assert alignnet_tensors.Layout(odd).weights.dtype == np.float32
     assert np.isfinite(decoded(AlignNetDecoder(odd))).all()
