@@ -14,7 +14,7 @@ import pylsl
 from rtdecode.ingest.layouts import Layout
 from rtdecode.serve.lsl_out import describe_columns
 from rtdecode.session.layout import Behavior, Events, Session
-from rtdecode.tools.replay.schedule import Delivery, IntervalTimes, SampleTimes, Times
+from rtdecode.tools.replay.schedule import F8, Delivery
 
 #: LSL's buffer of an outlet; × 100 samples for an irregular stream, so 300,000 events.
 OUTLET_BUFFER = 3000
@@ -29,7 +29,6 @@ SNIPPET = np.round(
 WHOLE_INTERVAL = 1e-6
 
 Column = npt.NDArray[Any]
-Kept = npt.NDArray[np.bool_]
 
 
 class Round(NamedTuple):
@@ -116,31 +115,13 @@ class ReplayOutlet:
 
     Attributes:
         outlet: LSL's.
-        times: of the samples, seconds since the start of the round.
+        times: of the samples, f8[n], seconds since the start of the round.
         chunk: rows [n, d] of a delivery, and their LSL timestamps, f8[n] or one for all.
     """
 
     outlet: Any
-    times: Times
-    chunk: Callable[[Delivery, Round], tuple[npt.NDArray[Any], npt.NDArray[np.float64] | float]]
-
-    def push(self, delivery: Delivery, kept: Kept | None, in_round: Round) -> int:
-        """Push samples `delivery.first … last-1` in one chunk.
-
-        Args:
-            delivery: which samples.
-            kept: bool[last - first], samples that are not dropped; None for all.
-            in_round: of the replay.
-
-        Returns:
-            Number of pushed samples.
-        """
-        rows, stamps = self.chunk(delivery, in_round)
-        if kept is not None:
-            rows, stamps = rows[kept], stamps if isinstance(stamps, float) else stamps[kept]
-        if len(rows):
-            self.outlet.push_chunk(np.ascontiguousarray(rows), stamps)
-        return len(rows)
+    times: F8
+    chunk: Callable[[Delivery, Round], tuple[Column, F8 | float]]
 
 
 def replay_events(
@@ -155,14 +136,14 @@ def replay_events(
         speed: session seconds per second.
     """
     form = EVENT_FORMATS[layout]
-    times = SampleTimes((events.time - session.start_s) / speed)
+    times = (events.time - session.start_s) / speed
     units = events.unit if events.unit is not None else np.zeros(len(times), np.uint8)
 
-    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, Column | float]:
+    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, F8 | float]:
         due_s, first, last = delivery
         seq = in_round.number * len(times) + np.arange(first, last)
         rows = form.rows(events.channel[first:last], units[first:last], seq)
-        own = times.span(first, last) if form.own_stamps else due_s
+        own = times[first:last] if form.own_stamps else due_s
         return rows, in_round.start_s + own
 
     outlet = open_event_outlet(stream, layout, session.n_channels, source_id(stream, session))
@@ -181,16 +162,16 @@ def replay_counts(
         speed: session seconds per second.
     """
     n_rows = int((session.end_s - session.start_s) / period_s + WHOLE_INTERVAL)
-    times = IntervalTimes(n_rows, period_s / speed)
+    times: F8 = np.arange(1, n_rows + 1, dtype=np.float64) * (period_s / speed)
 
-    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, Column | float]:
+    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, F8 | float]:
         _, first, last = delivery
         edges = session.start_s + np.arange(first, last + 1, dtype=np.float64) * period_s
         at = np.searchsorted(events.time, edges, side="left")
         rows = np.zeros((last - first, session.n_channels), np.int16)
         interval = np.repeat(np.arange(last - first), np.diff(at))
         np.add.at(rows, (interval, events.channel[at[0] : at[-1]]), 1)
-        return rows, in_round.start_s + times.span(first, last)
+        return rows, in_round.start_s + times[first:last]
 
     info = pylsl.StreamInfo(
         stream, "SpikeCounts", session.n_channels, speed / period_s, "int16", source_id(stream, session)
@@ -211,11 +192,11 @@ def replay_behavior(
     first = int(np.searchsorted(behavior.time, session.start_s, side="left"))
     last = int(np.searchsorted(behavior.time, session.end_s, side="right"))
     values = behavior.values[first:last]
-    times = SampleTimes((behavior.time[first:last] - session.start_s) / speed)
+    times = (behavior.time[first:last] - session.start_s) / speed
 
-    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, Column | float]:
+    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, F8 | float]:
         _, first, last = delivery
-        return values[first:last], in_round.start_s + times.span(first, last)
+        return values[first:last], in_round.start_s + times[first:last]
 
     source = source_id(spikes, session) + ":behavior"
     return ReplayOutlet(open_behavior_outlet(stream, behavior.names, behavior.units, source), times, chunk)

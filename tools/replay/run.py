@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pylsl
 
 from rtdecode.errors import RtdecodeError
@@ -194,7 +195,7 @@ class Replay:
     def _await_subscriber(self) -> None:
         deadline = time.monotonic() + self._settings.wait_s
         while not self._stopping and time.monotonic() < deadline:
-            if all(stream.outlet.outlet.wait_for_consumers(0.05) for stream in self._streams):
+            if all(stream.replayed.outlet.wait_for_consumers(0.05) for stream in self._streams):
                 return
 
     def _play(self, in_round: Round, round_s: float) -> None:
@@ -228,9 +229,9 @@ class _Stream:
     """One outlet, its plan of pushes, and the samples that are lost."""
 
     def __init__(
-        self, outlet: ReplayOutlet, rule: DeliveryRule, drop: float, seed: int, end_s: float
+        self, replayed: ReplayOutlet, rule: DeliveryRule, drop: float, seed: int, end_s: float
     ) -> None:
-        self.outlet = outlet
+        self.replayed = replayed
         self._rule, self._drop, self._seed, self._end_s = rule, drop, seed, end_s
         self._losses = random_stream(seed, Draw.LOSS, 0)
         self._last_due_s = 0.0
@@ -239,7 +240,7 @@ class _Stream:
         """The pushes of a round, each with this stream; a push delayed beyond a round delays the next."""
         self._losses = random_stream(self._seed, Draw.LOSS, round_number)
         plan = plan_deliveries(
-            self.outlet.times,
+            self.replayed.times,
             self._rule,
             end_s=self._end_s,
             rng=random_stream(self._seed, Draw.JITTER, round_number),
@@ -248,9 +249,12 @@ class _Stream:
         return ((delivery, self) for delivery in plan)
 
     def push(self, delivery: Delivery, in_round: Round) -> int:
-        """Push the samples that are not lost; returns their number."""
+        """Push the samples that are not lost, in one chunk; returns their number."""
         self._last_due_s = delivery.due_s
-        kept = None
+        rows, stamps = self.replayed.chunk(delivery, in_round)
         if self._drop:
-            kept = kept_samples(delivery.last - delivery.first, self._drop, self._losses)
-        return self.outlet.push(delivery, kept, in_round)
+            kept = kept_samples(len(rows), self._drop, self._losses)
+            rows, stamps = rows[kept], stamps if isinstance(stamps, float) else stamps[kept]
+        if len(rows):
+            self.replayed.outlet.push_chunk(np.ascontiguousarray(rows), stamps)
+        return len(rows)
