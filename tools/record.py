@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pylsl
 
-from rtdecode import __version__
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
@@ -21,7 +20,8 @@ from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout, array_channels
 from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.recording.recorder import RecordedStream, Recorder
+from rtdecode.serve.recording.recorder import Recorder, recorded_stream
+from rtdecode.session.contents import recording_attrs
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
 
@@ -97,7 +97,7 @@ class StreamRecording:
                 return
             buffers = RecordBuffers(self._n_channels, 0)
             self._ring = BinRing(self._n_channels, BIN_WIDTH_S)
-            self._use(*taken, buffers)
+            self._use(*taken)
             recorder = self._start_recorder(buffers)
             error = ""
             while not self.stopping:
@@ -157,40 +157,20 @@ class StreamRecording:
         return True
 
     def _start_recorder(self, buffers: RecordBuffers) -> Recorder:
-        started = datetime.now(UTC)
+        settings = self.settings
         recorder = Recorder(
-            self.settings.output,
+            settings.output,
             n_channels=self._n_channels,
-            attrs={
-                "session_id": self.settings.output.stem,
-                "date": started.date().isoformat(),
-                "started": started.isoformat(timespec="seconds"),
-                "recorded_by": f"rtdecode {__version__} record",
-                "stream": self.settings.stream,
-            },
+            attrs=recording_attrs(settings.output, "record", settings.stream, datetime.now(UTC)),
             buffers=buffers,
             behavior=self._behavior,
-            stream=lambda: self._recorded_stream(buffers),
-            overwrite=self.settings.overwrite,
+            stream=lambda: recorded_stream(self._feed, buffers),
+            overwrite=settings.overwrite,
         )
         recorder.start()
         return recorder
 
-    def _recorded_stream(self, buffers: RecordBuffers) -> RecordedStream | None:
-        feed = self._feed
-        if feed is None or (isinstance(feed, CountFeed) and buffers.samples.t0_s is None):
-            return None
-        stream = feed.inlet.stream
-        counts = isinstance(feed, CountFeed)
-        return RecordedStream(
-            layout=str(feed.layout),
-            source=f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})",
-            period_s=1.0 / stream.rate_hz if counts else None,
-            t0_s=buffers.samples.t0_s,
-            decoded=None,
-        )
-
-    def _use(self, inlet: Inlet, layout: Layout, buffers: RecordBuffers) -> None:
+    def _use(self, inlet: Inlet, layout: Layout) -> None:
         self._feed = make_feed(layout, inlet, self._ring, carry=True, counters=self.counters)
         self._print_line(f"recording {inlet.stream} as {layout} to {self.settings.output}")
 
@@ -198,7 +178,7 @@ class StreamRecording:
         if self._feed is None:
             self._connector.ready.wait(PULL_S)
         if (taken := self._connector.take()) is not None:
-            self._use(*taken, buffers)
+            self._use(*taken)
             buffers.log.append(LogEntry(pylsl.local_clock(), 0, "gap", {"reason": "stream is back"}))
         feed = self._feed
         if feed is None:

@@ -6,17 +6,17 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pylsl
 
-from rtdecode import __version__
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import CURSOR_ENDPOINT
 from rtdecode.serve.settings import check_endpoint
+from rtdecode.session.contents import recording_attrs
 from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session
 from rtdecode.tools.ranges import check_range
@@ -24,6 +24,7 @@ from rtdecode.tools.replay.lateness import Lateness
 from rtdecode.tools.replay.run import LINGER_S
 from rtdecode.tools.simulator.experiment import Experiment, Record, SimulatedDay
 from rtdecode.tools.simulator.scores import Scores
+from rtdecode.tools.simulator.subject import Point
 from rtdecode.tools.simulator.units import TICK_S
 from rtdecode.tools.subject.cursor import LiveCursor
 from rtdecode.tools.subject.streams import SubjectStreams
@@ -84,36 +85,18 @@ class SubjectRunSettings:
             check_writable(self.output, overwrite=self.overwrite)
 
 
-def open_streams(settings: SubjectRunSettings, experiment: Experiment) -> SubjectStreams:
-    """The LSL streams of a run."""
-    return SubjectStreams(
-        settings.stream,
-        settings.markers,
-        settings.behavior,
-        n_channels=settings.of.n_channels,
-        names=experiment.names,
-        units=experiment.units,
-    )
-
-
-def open_cursor(settings: SubjectRunSettings, experiment: Experiment) -> LiveCursor:
-    """The cursor of the daemon."""
-    subject = experiment.of.subject
-    return LiveCursor(settings.cursor, subject.arm_mm, subject.centre_mm)
-
-
 @dataclass(frozen=True)
 class Connections:
     """What a run is connected to; by default LSL, a daemon and the LSL clock.
 
     Attributes:
-        streams, cursor: open the streams and the cursor.
+        streams, cursor: open the streams and the cursor, with the arguments of the two classes.
         clock: the LSL clock, seconds.
         sleep: sleeps for a number of seconds.
     """
 
-    streams: Callable[[SubjectRunSettings, Experiment], SubjectStreams] = open_streams
-    cursor: Callable[[SubjectRunSettings, Experiment], LiveCursor] = open_cursor
+    streams: Callable[[str, str, str, Experiment], SubjectStreams] = SubjectStreams
+    cursor: Callable[[str, float, Point], LiveCursor] = LiveCursor
     clock: Callable[[], float] = pylsl.local_clock
     sleep: Callable[[float], None] = time.sleep
 
@@ -170,10 +153,13 @@ class SubjectRun:
             target = (
                 None if settings.task_bind is None else opened.enter_context(TargetSocket(settings.task_bind))
             )
-            streams = self._connections.streams(settings, experiment)
+            names = settings.stream, settings.markers, settings.behavior
+            streams = self._connections.streams(*names, experiment)
             origin_s = self._connections.clock()
             try:
-                cursor = opened.enter_context(self._connections.cursor(settings, experiment))
+                subject = settings.of.subject
+                cursor = self._connections.cursor(settings.cursor, subject.arm_mm, subject.centre_mm)
+                opened.enter_context(cursor)
                 self._live(streams, cursor, origin_s, target)
                 self._received = cursor.received
                 if not cursor.received and not self._stopping:
@@ -240,14 +226,8 @@ class SubjectRun:
     def _write(self, origin_s: float) -> None:
         if self._record is None or self.settings.output is None or not self.experiment.tick:
             return
-        session = self._record.session(
-            origin_s,
-            date=self._started.date().isoformat(),
-            started=self._started.isoformat(timespec="seconds"),
-            recorded_by=f"rtdecode {__version__} subject",
-            stream=self.settings.stream,
-        )
-        write_session(self.settings.output, session)
+        attrs = recording_attrs(self.settings.output, "subject", self.settings.stream, self._started)
+        write_session(self.settings.output, self._record.session(origin_s, **attrs))
 
     def document(self, scores: Scores) -> dict[str, Any]:
         """The document that `--json` prints."""
@@ -265,7 +245,7 @@ class SubjectRun:
             "pushes_behind": self.lateness.late,
             "worst_behind_ms": 1e3 * self.lateness.worst_s,
             "output": str(self.settings.output) if self.settings.output else None,
-            **scores.document(),
+            **asdict(scores),
         }
 
 

@@ -70,7 +70,6 @@ class HandCursor:
         pass
 
     def read(self) -> tuple[float, float] | None:
-        assert self.experiment is not None
         if not self._after <= self._machine.now_s - self._start < self._until:
             return None
         self.received += 1
@@ -132,8 +131,6 @@ def test_it_ends_after_the_trials_and_writes_a_session(tmp_path: Path) -> None:
     assert lines[0].startswith("waiting for a cursor")
     assert lines[1] == "the cursor is there"
     session = read_session(path)
-    assert session.trials is not None
-    assert session.behavior is not None
     assert session.attrs["stream"] == "M1"
     assert session.behavior.time[0] == pytest.approx(started_s, abs=0.01)
     assert session.trials.start[0] == pytest.approx(started_s + 0.5, abs=0.05)
@@ -152,7 +149,6 @@ def test_no_cursor_is_an_error_with_a_fix(tmp_path: Path) -> None:
         run.run()
     # The session until then is written.
     session = read_session(path)
-    assert session.events is not None
     assert len(session.events.time) > 20
     other, _, _ = start(Machine(), after_s=math.inf, seconds=1.0)
     with pytest.raises(RtdecodeError, match="no cursor was received for 1 s"):

@@ -29,7 +29,6 @@ def test_the_message_describes_the_screen() -> None:
     reaching = message_of(task, 0, 0, 4.0)
     assert reaching.target == task.shown(HERE).target
     assert (reaching.radius, reaching.state, reaching.trial) == (15.0, "reach", 0)
-    assert reaching.target is not None
     task.step(0.2, reaching.target)
     assert message_of(task, 0, 0, 5.0).state == "hold"
     task.step(0.4, reaching.target)
@@ -60,14 +59,12 @@ def test_messages_are_published_at_events_and_at_intervals() -> None:
             topic, payload = subscriber.recv_multipart()
             shown = read_task(payload)
             assert topic == TASK_TOPIC
-            assert shown is not None
             assert shown.target == task.shown(HERE).target
             assert math.hypot(*(shown.target or HERE)) == pytest.approx(80.0)
             assert shown.target is not None
             events = task.step(0.1, shown.target) + task.step(0.2, shown.target)
             socket.publish(task, events, now_s + 0.7 * EVERY_S)
             shown = read_task(subscriber.recv_multipart()[1])
-            assert shown is not None
             assert (shown.target, shown.success_rate) == (None, 1.0)
     finally:
         context.term()
