@@ -174,6 +174,7 @@ class Task:
 
     Attributes:
         trials: those that have ended.
+        number: of the current or last trial; -1 before the first.
     """
 
     settings: TaskSettings
@@ -183,16 +184,11 @@ class Task:
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng([self.seed, TARGETS])
         self._state, self._until_s = _State.BETWEEN, -math.inf
-        self._number, self._last_s = -1, -math.inf
+        self.number, self._last_s = -1, -math.inf
         self._directions: list[int] = []
         self._target: Point = self.settings.centre_mm
         self._reach: _Reach | None = None
         self._events: list[TaskEvent] = []
-
-    @property
-    def number(self) -> int:
-        """Number of the current or last trial; -1 before the first."""
-        return self._number
 
     @property
     def state(self) -> str:
@@ -229,7 +225,7 @@ class Task:
             self._reach_on(self._reach, time_s, cursor)
         # A state without duration is left in the same step.
         if self._state is _State.BETWEEN and time_s >= self._until_s - SLACK_S:
-            self._number += 1
+            self.number += 1
             self._emit(time_s, "trial_start")
             self._state, self._until_s = _State.FOREPERIOD, time_s + self.settings.foreperiod_s
         if self._state is _State.FOREPERIOD and time_s >= self._until_s - SLACK_S:
@@ -277,7 +273,7 @@ class Task:
         success = outcome is Outcome.SUCCESS
         self.trials.append(
             Trial(
-                number=self._number,
+                number=self.number,
                 start_s=reach.start_s,
                 stop_s=time_s,
                 target=self._target,
@@ -292,7 +288,7 @@ class Task:
         )
 
     def _emit(self, time_s: float, kind: str, **data: Any) -> None:
-        self._events.append(TaskEvent(time_s, kind, self._number, data))
+        self._events.append(TaskEvent(time_s, kind, self.number, data))
 
     def _next_target(self) -> Point:
         settings = self.settings

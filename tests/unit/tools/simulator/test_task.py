@@ -34,7 +34,6 @@ def test_a_trial_from_start_to_success() -> None:
     (start, on) = task.step(0.0, (1.0, 2.0))
     assert (start.kind, on.kind) == ("trial_start", "target_on")
     target = task.shown((1.0, 2.0)).target
-    assert target is not None
     assert math.hypot(*target) == pytest.approx(80.0)
     assert on.data == {"target": target, "radius": 15.0, "cursor": (1.0, 2.0)}
     halfway = (target[0] / 2, target[1] / 2)
@@ -206,8 +205,6 @@ def test_properties_that_hold_for_any_cursor(
     for trial in task.trials:
         assert trial.start_s < trial.stop_s or hold_s == 0.0
         if trial.outcome is Outcome.SUCCESS:
-            assert trial.touch_s is not None
-            assert trial.last_entry_s is not None
             assert trial.start_s <= trial.touch_s <= trial.last_entry_s
             assert trial.stop_s - trial.last_entry_s >= hold_s - 1e-6
             assert trial.path_mm >= trial.straight_mm - 1e-9
