@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import document_of, refusal, rtdecode
 from recordings import briefly_trained
 
 from rtdecode.artifact import read_artifact, write_artifact
@@ -24,15 +23,8 @@ from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 
 DECODE_KEYS = {"bins", "outputs", "r2", "pcc", "seconds", "realtime_factor", "clipped", "model", "engine"}
-VERIFY_KEYS = {
-    "bins",
-    "spike_mismatches",
-    "max_output_diff_sd",
-    "step_us",
-    "effective_acs",
-    "dense_macs",
-    "clipped",
-}
+VERIFY_KEYS = {"bins", "spike_mismatches", "max_output_diff_sd", "step_us"}
+VERIFY_KEYS |= {"effective_acs", "dense_macs", "clipped"}
 NO_TORCH = "import sys; sys.modules['torch'] = None; from rtdecode.cli import main; main()"
 NO_GRID = (
     "from rtdecode.decode import alignnet_tensors as t; t._check_fixed_point = lambda artifact: None; "
@@ -41,24 +33,7 @@ NO_GRID = (
 
 
 def run(*arguments: object, script: str | None = None) -> subprocess.CompletedProcess[str]:
-    start = ["-m", "rtdecode.cli"] if script is None else ["-c", script]
-    return subprocess.run(
-        [sys.executable, *start, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=120,
-    )
-
-
-def refusal(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a command that could not do its work."""
-    assert done.returncode == 1, done.stderr
-    lines = [line for line in done.stderr.splitlines() if "%" not in line]
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("rtdecode:")
-    assert "internal error" not in lines[0]
-    return lines[0]
+    return rtdecode(*arguments, script=script, OMP_NUM_THREADS="1")
 
 
 @pytest.fixture(scope="session")
@@ -81,9 +56,9 @@ def indy_alignnets(indy_session: Session, tmp_path_factory: pytest.TempPathFacto
 def test_every_spike_of_a_real_session_is_the_same_everywhere(
     indy: Path, indy_alignnets: dict[float, Path], width_s: float
 ) -> None:
-    done = run("verify", indy, "--model", indy_alignnets[width_s], "--to", "120", "--json")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    document = document_of(
+        "verify", indy, "--model", indy_alignnets[width_s], "--to", 120, OMP_NUM_THREADS="1"
+    )
     assert document.keys() >= VERIFY_KEYS
     assert document["bins"] == round(120 / width_s)
     assert (document["spike_mismatches"], document["value_mismatches"]) == (0, 0)
@@ -98,7 +73,6 @@ def test_every_spike_of_a_real_session_is_the_same_everywhere(
 def test_arrays_of_every_size_agree_also_from_states_saved_at_odd_bins(
     indy_session: Session, n_channels: int
 ) -> None:
-    assert indy_session.counts is not None
     values = np.tile(indy_session.counts.values, (1, 3))[:3000, :n_channels]
     counts = replace(indy_session.counts, values=np.ascontiguousarray(values))
     tiled = replace(indy_session, n_channels=n_channels, counts=counts)
@@ -149,15 +123,10 @@ def test_a_model_off_its_grid_exits_with_1_and_says_where(
 
 
 def test_decode_gives_the_same_in_torch(indy: Path, indy_alignnets: dict[float, Path]) -> None:
-    documents = {}
-    for engine in ("numba", "torch"):
-        done = run("decode", indy, "--model", indy_alignnets[0.064], "--engine", engine, "--json")
-        assert done.returncode == 0, done.stderr
-        documents[engine] = json.loads(done.stdout)
-        assert documents[engine]["engine"] == engine
-        assert documents[engine].keys() >= DECODE_KEYS
-    numba, torch = documents["numba"], documents["torch"]
-    assert numba.keys() == torch.keys()
+    given = ["decode", indy, "--model", indy_alignnets[0.064], "--engine"]
+    numba, torch = (document_of(*given, engine, OMP_NUM_THREADS="1") for engine in ("numba", "torch"))
+    assert (numba["engine"], torch["engine"]) == ("numba", "torch")
+    assert numba.keys() == torch.keys() >= DECODE_KEYS
     for key in ("bins", "outputs", "clipped", "model", "scored_bins"):
         assert numba[key] == torch[key]
     np.testing.assert_allclose(torch["r2"], numba["r2"], atol=1e-4)

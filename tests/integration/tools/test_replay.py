@@ -31,13 +31,13 @@ LEAD_S = 1.0
 
 @pytest.fixture(scope="session")
 def quiet_start(indy_piece: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds of real spikes after a second of silence."""
+    """Two seconds of real spikes after a second of silence."""
     piece = read_session(indy_piece)
     events, _ = events_of(piece)
-    kept = events.time - piece.start_s < 4.0
+    kept = events.time - piece.start_s < 2.0
     time_s = events.time[kept] - piece.start_s + LEAD_S
     path = tmp_path_factory.mktemp("indy") / "quiet_start.h5"
-    hand = Behavior(np.array([0.0, LEAD_S + 4.0]), np.zeros((2, 1), np.float32), ("x",), ("mm",))
+    hand = Behavior(np.array([0.0, LEAD_S + 2.0]), np.zeros((2, 1), np.float32), ("x",), ("mm",))
     write_session(path, Session(piece.n_channels, Events(time_s, events.channel[kept]), behavior=hand))
     return path
 
@@ -46,7 +46,6 @@ def quiet_start(indy_piece: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def short_piece(indy_piece: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 2.56 s of the piece, as the counts it was recorded in."""
     piece = read_session(indy_piece)
-    assert piece.counts is not None
     path = tmp_path_factory.mktemp("indy") / "short.h5"
     write_session(path, replace(piece, counts=replace(piece.counts, values=piece.counts.values[:40])))
     return path
