@@ -228,12 +228,7 @@ def _live_case(artifact: ModelArtifact, counts: U1, rate_hz: float) -> Case:
 
 def _about(kind: str, counts: U1, rate_hz: float) -> dict[str, Any]:
     spikes_per_bin = float(counts.sum(axis=1).mean())
-    return {
-        "kind": kind,
-        "channels": counts.shape[1],
-        "rate_hz": rate_hz,
-        "spikes_per_bin": spikes_per_bin,
-    }
+    return {"kind": kind, "channels": counts.shape[1], "rate_hz": rate_hz, "spikes_per_bin": spikes_per_bin}
 
 
 def _fitted_filters(n_channels: int) -> list[ModelArtifact]:

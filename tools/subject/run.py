@@ -85,22 +85,6 @@ class SubjectRunSettings:
             check_writable(self.output, overwrite=self.overwrite)
 
 
-@dataclass(frozen=True)
-class Connections:
-    """What a run is connected to; by default LSL, a daemon and the LSL clock.
-
-    Attributes:
-        streams, cursor: open the streams and the cursor, with the arguments of the two classes.
-        clock: the LSL clock, seconds.
-        sleep: sleeps for a number of seconds.
-    """
-
-    streams: Callable[[str, str, str, Experiment], SubjectStreams] = SubjectStreams
-    cursor: Callable[[str, float, Point], LiveCursor] = LiveCursor
-    clock: Callable[[], float] = pylsl.local_clock
-    sleep: Callable[[float], None] = time.sleep
-
-
 class SubjectRun:
     """Runs one session.
 
@@ -110,7 +94,9 @@ class SubjectRun:
     Args:
         settings: checked.
         print_line: prints a line.
-        connections: streams, cursor and clock.
+        streams, cursor: open the LSL streams and the cursor of the daemon.
+        clock: the LSL clock, seconds.
+        sleep: sleeps for a number of seconds.
 
     Attributes:
         experiment: the simulated session.
@@ -121,10 +107,15 @@ class SubjectRun:
         self,
         settings: SubjectRunSettings,
         print_line: Callable[[str], None],
-        connections: Connections | None = None,
+        *,
+        streams: Callable[[str, str, str, Experiment], SubjectStreams] = SubjectStreams,
+        cursor: Callable[[str, float, Point], LiveCursor] = LiveCursor,
+        clock: Callable[[], float] = pylsl.local_clock,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings, self._print_line = settings, print_line
-        self._connections = connections or Connections()
+        self._open_streams, self._open_cursor = streams, cursor
+        self._clock, self._sleep = clock, sleep
         self._stopping = self._had_cursor = False
         self.experiment = Experiment(settings.of)
         name = settings.output.stem if settings.output else "subject"
@@ -154,20 +145,20 @@ class SubjectRun:
                 None if settings.task_bind is None else opened.enter_context(TargetSocket(settings.task_bind))
             )
             names = settings.stream, settings.markers, settings.behavior
-            streams = self._connections.streams(*names, experiment)
-            origin_s = self._connections.clock()
+            streams = self._open_streams(*names, experiment)
+            origin_s = self._clock()
             try:
                 subject = settings.of.subject
-                cursor = self._connections.cursor(settings.cursor, subject.arm_mm, subject.centre_mm)
+                cursor = self._open_cursor(settings.cursor, subject.arm_mm, subject.centre_mm)
                 opened.enter_context(cursor)
                 self._live(streams, cursor, origin_s, target)
                 self._received = cursor.received
                 if not cursor.received and not self._stopping:
-                    raise self._no_cursor(cursor, self._connections.clock() - origin_s)
+                    raise self._no_cursor(cursor, self._clock() - origin_s)
             finally:
                 self._write(origin_s)
         if not self._stopping:
-            self._connections.sleep(LINGER_S)
+            self._sleep(LINGER_S)
         return experiment.scores()
 
     def _live(
@@ -177,11 +168,11 @@ class SubjectRun:
         due_s = reported_s = seen_s = origin_s
         connected: bool | None = None
         while not self._stopping and len(experiment.task.trials) < settings.trials:
-            now_s = self._connections.clock()
+            now_s = self._clock()
             if now_s - origin_s >= settings.seconds:
                 return
             if now_s < due_s:
-                self._connections.sleep(due_s - now_s)
+                self._sleep(due_s - now_s)
                 continue
             self.lateness.add(now_s - due_s)
             # The next multiple of the interval; missed pushes are not made up for.

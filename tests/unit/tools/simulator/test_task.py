@@ -118,19 +118,6 @@ def test_without_a_cursor_a_trial_is_aborted_and_none_starts() -> None:
     assert kinds(task.step(3.0, (0.0, 0.0))) == ["trial_start", "target_on"]
 
 
-def test_a_foreperiod_precedes_the_target() -> None:
-    task = Task(TaskSettings(foreperiod_s=0.4), 0)
-    assert kinds(task.step(0.0, (0.0, 0.0))) == ["trial_start"]
-    assert task.shown((0.0, 0.0)).target is None
-    assert task.step(0.39, (0.0, 0.0)) == []
-    assert kinds(task.step(0.4, (0.0, 0.0))) == ["target_on"]
-    # Aborted before the target appeared: there is no trial.
-    other = Task(TaskSettings(foreperiod_s=0.4), 0)
-    other.step(0.0, (0.0, 0.0))
-    assert kinds(other.step(0.1, None)) == ["abort"]
-    assert other.trials == []
-
-
 def test_random_targets_keep_their_distance_within_the_square() -> None:
     task = Task(TaskSettings(kind="random-target", hold_s=0.02, inter_trial_s=0.0), 5)
     time_s = 0.0
@@ -148,7 +135,6 @@ def test_random_targets_keep_their_distance_within_the_square() -> None:
     kind=st.sampled_from(["centre-out", "random-target"]),
     hold_s=st.sampled_from([0.0, 0.05, 0.3]),
     inter_trial_s=st.sampled_from([0.0, 0.13]),
-    foreperiod_s=st.sampled_from([0.0, 0.07]),
     path=st.lists(
         st.tuples(st.integers(1, 40), st.sampled_from(["target", "away", "near", "gone"])),
         min_size=1,
@@ -161,7 +147,6 @@ def test_properties_that_hold_for_any_cursor(
     kind: str,
     hold_s: float,
     inter_trial_s: float,
-    foreperiod_s: float,
     path: list[tuple[int, str]],
     seed: int,
 ) -> None:
@@ -169,7 +154,6 @@ def test_properties_that_hold_for_any_cursor(
         kind=kind,  # type: ignore[arg-type]
         hold_s=hold_s,
         inter_trial_s=inter_trial_s,
-        foreperiod_s=foreperiod_s,
         timeout_s=0.9,
     )
     task, time_s = Task(given_settings, seed), 0.0

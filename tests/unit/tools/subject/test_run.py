@@ -16,7 +16,7 @@ from rtdecode.tools.simulator.array import ArraySettings
 from rtdecode.tools.simulator.experiment import Experiment, SimulatedDay, Step
 from rtdecode.tools.simulator.scores import score_session
 from rtdecode.tools.simulator.task import TaskEvent, TaskSettings
-from rtdecode.tools.subject.run import Connections, SubjectRun, SubjectRunSettings
+from rtdecode.tools.subject.run import SubjectRun, SubjectRunSettings
 from rtdecode.tools.subject.streams import marker_text
 
 OF = SimulatedDay(array=ArraySettings(n_channels=8), task=TaskSettings(hold_s=0.05, inter_trial_s=0.05))
@@ -80,13 +80,9 @@ def start(
     machine: Machine, after_s: float = 0.0, until_s: float = math.inf, **settings: Any
 ) -> tuple[SubjectRun, Pushed, list[str]]:
     pushed, cursor, lines = Pushed(machine), HandCursor(machine, after_s, until_s), []
-    connections: Any = Connections(
-        streams=lambda *_: pushed,  # type: ignore[arg-type,return-value]
-        cursor=lambda *_: cursor,  # type: ignore[arg-type,return-value]
-        clock=machine.clock,
-        sleep=machine.sleep,
-    )
-    run = SubjectRun(SubjectRunSettings(of=OF, **settings), lines.append, connections)
+    instead: Any = {"streams": lambda *_: pushed, "cursor": lambda *_: cursor}
+    instead |= {"clock": machine.clock, "sleep": machine.sleep}
+    run = SubjectRun(SubjectRunSettings(of=OF, **settings), lines.append, **instead)
     cursor.experiment = run.experiment
     return run, pushed, lines
 

@@ -20,11 +20,10 @@ HERE = (0.0, 0.0)
 
 
 def test_the_message_describes_the_screen() -> None:
-    task = Task(TaskSettings(hold_s=0.2, foreperiod_s=0.1), 0)
+    task = Task(TaskSettings(hold_s=0.2), 0)
     before = message_of(task, 0, 0, 3.0)
     assert before == TaskMessage(v=1, t=3.0, target=None, radius=0.0, state="between")
-    task.step(0.0, HERE)
-    assert (task.state, task.number) == ("foreperiod", 0)
+    assert (task.state, task.number) == ("between", -1)
     task.step(0.1, HERE)
     reaching = message_of(task, 0, 0, 4.0)
     assert reaching.target == task.shown(HERE).target
