@@ -7,7 +7,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pylsl
@@ -28,7 +28,6 @@ from rtdecode.tools.replay.outlets import (
 )
 from rtdecode.tools.replay.schedule import (
     Delivery,
-    DeliveryRule,
     Draw,
     kept_samples,
     plan_deliveries,
@@ -164,15 +163,12 @@ class Replay:
             if session.behavior is None:
                 raise RtdecodeError("the session has no behaviour", where=where, fix="leave --behavior out")
             hand = replay_behavior(settings.behavior, settings.stream, session, session.behavior, speed)
-            self._streams.append(
-                _Stream(hand, DeliveryRule(push_s=settings.push_s), 0.0, settings.seed, end_s)
-            )
+            self._streams.append(_Stream(hand, replace(settings, drop=0.0, jitter_s=0.0, burst=1), end_s))
         if settings.layout is Layout.COUNTS:
             spikes = replay_counts(settings.stream, session, events, settings.period_s, speed)
         else:
             spikes = replay_events(settings.stream, session, events, settings.layout, speed)
-        rule = DeliveryRule(push_s=settings.push_s, burst=settings.burst, jitter_s=settings.jitter_s)
-        self._streams.append(_Stream(spikes, rule, settings.drop, settings.seed, end_s))
+        self._streams.append(_Stream(spikes, settings, end_s))
 
     def stop(self) -> None:
         """End `run` at its next push."""
@@ -228,22 +224,23 @@ class Replay:
 class _Stream:
     """One outlet, its plan of pushes, and the samples that are lost."""
 
-    def __init__(
-        self, replayed: ReplayOutlet, rule: DeliveryRule, drop: float, seed: int, end_s: float
-    ) -> None:
+    def __init__(self, replayed: ReplayOutlet, settings: ReplaySettings, end_s: float) -> None:
         self.replayed = replayed
-        self._rule, self._drop, self._seed, self._end_s = rule, drop, seed, end_s
-        self._losses = random_stream(seed, Draw.LOSS, 0)
+        self._settings, self._end_s = settings, end_s
+        self._losses = random_stream(settings.seed, Draw.LOSS, 0)
         self._last_due_s = 0.0
 
     def begin(self, round_number: int) -> Iterator[tuple[Delivery, _Stream]]:
         """The pushes of a round, each with this stream; a push delayed beyond a round delays the next."""
-        self._losses = random_stream(self._seed, Draw.LOSS, round_number)
+        settings = self._settings
+        self._losses = random_stream(settings.seed, Draw.LOSS, round_number)
         plan = plan_deliveries(
             self.replayed.times,
-            self._rule,
+            push_s=settings.push_s,
+            burst=settings.burst,
+            jitter_s=settings.jitter_s,
             end_s=self._end_s,
-            rng=random_stream(self._seed, Draw.JITTER, round_number),
+            rng=random_stream(settings.seed, Draw.JITTER, round_number),
             not_before_s=max(0.0, self._last_due_s - self._end_s),
         )
         return ((delivery, self) for delivery in plan)
@@ -252,8 +249,8 @@ class _Stream:
         """Push the samples that are not lost, in one chunk; returns their number."""
         self._last_due_s = delivery.due_s
         rows, stamps = self.replayed.chunk(delivery, in_round)
-        if self._drop:
-            kept = kept_samples(len(rows), self._drop, self._losses)
+        if self._settings.drop:
+            kept = kept_samples(len(rows), self._settings.drop, self._losses)
             rows, stamps = rows[kept], stamps if isinstance(stamps, float) else stamps[kept]
         if len(rows):
             self.replayed.outlet.push_chunk(np.ascontiguousarray(rows), stamps)

@@ -52,12 +52,11 @@ class SimulatedDay:
         seed: random seed of the array and its drift; together with the day also of targets, noise and spikes.
         day: from 0.
         session: number of the session within the day: same units, new noise, spikes and targets.
-        array, subject, task: settings.
+        array, subject, task: settings; subject and task have the same centre.
         generator: a model that gives the firing rates instead of the array; it has only day 0.
 
     Raises:
         RtdecodeError: a generator on another day than 0.
-        ValueError: the centres of subject and task differ.
     """
 
     seed: int = 0
@@ -69,10 +68,6 @@ class SimulatedDay:
     generator: Generator | None = None
 
     def __post_init__(self) -> None:
-        if self.subject.centre_mm != self.task.centre_mm:
-            raise ValueError(
-                f"the centres of subject and task differ: {self.subject.centre_mm}, {self.task.centre_mm} mm"
-            )
         if self.generator is not None and self.day:
             raise RtdecodeError(
                 f"is {self.day}, but the units of a generator do not drift",

@@ -28,6 +28,9 @@ F8 = NDArray[np.float64]
 #: Largest distance of targets, in SD of the training positions on the narrower axis.
 REACH_SD = 1.5
 
+#: Place of errors.
+WHERE = "--generator"
+
 
 @dataclass(frozen=True, eq=False)
 class Generator:
@@ -111,12 +114,8 @@ class GeneratedUnits:
         self._hazard_hz = rate_hz / (1.0 - rate_hz * REFRACTORY_S)
 
 
-def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Generator:
+def open_generator(artifact: ModelArtifact) -> Generator:
     """Open a model as a generator, with the rates of the day that it decodes.
-
-    Args:
-        artifact: the model.
-        where: for errors.
 
     Raises:
         RtdecodeError: the model was not trained to simulate, is non-causal, depends on other behaviour than a
@@ -126,12 +125,12 @@ def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Ge
     from rtdecode.models.simulation.rates import folded_session, simulating_networks
     from rtdecode.models.simulation.stepped import SteppedSimulation
 
-    _check_outputs(artifact.outputs, where)
+    _check_outputs(artifact.outputs)
     ticks = round(artifact.bin_width_s / TICK_S)
     if abs(ticks * TICK_S - artifact.bin_width_s) > 1e-9:
         raise RtdecodeError(
             f"its bin width of {1e3 * artifact.bin_width_s:g} ms is not a multiple of 1 ms",
-            where=where,
+            where=WHERE,
             fix="use a model of another bin width",
         )
     try:
@@ -144,21 +143,21 @@ def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Ge
         for step in start():
             step(np.zeros(len(artifact.outputs), np.float32))
     except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=where, fix=error.fix) from error
+        raise RtdecodeError(error.what, where=WHERE, fix=error.fix) from error
     return Generator(artifact.model_id, artifact.n_channels, ticks, artifact.outputs, start)
 
 
-def _check_outputs(outputs: Sequence[Output], where: str) -> None:
+def _check_outputs(outputs: Sequence[Output]) -> None:
     for output in outputs:
         if output.name not in HAND:
             raise RtdecodeError(
                 f"the model needs {output.name!r}, but the simulated hand has {', '.join(HAND)}",
-                where=where,
+                where=WHERE,
                 fix="use a model with outputs among these",
             )
         if output.units != HAND[output.name]:
             raise RtdecodeError(
                 f"the model has {output.name} in {output.units!r}, the subject in {HAND[output.name]!r}",
-                where=where,
+                where=WHERE,
                 fix=f"use a model trained on behaviour in {HAND[output.name]}",
             )

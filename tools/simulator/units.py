@@ -122,8 +122,6 @@ class Firing:
     """
 
     def __init__(self, n_channels: int, seed: int, refractory_s: float = REFRACTORY_S) -> None:
-        if refractory_s < TICK_S:
-            raise ValueError(f"a dead time of {refractory_s} s is shorter than a tick of {TICK_S} s")
         self.tick = 0
         self._seed, self._dead_ticks = seed, refractory_s / TICK_S
         self._drawn = np.zeros(n_channels, np.int64)

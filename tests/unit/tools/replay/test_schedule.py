@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from rtdecode.tools.replay.schedule import (
     F8,
     Delivery,
-    DeliveryRule,
     Draw,
     kept_samples,
     plan_deliveries,
@@ -25,20 +24,30 @@ TAIL_S = 0.05
 seconds = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size=200).map(
     lambda values: np.sort(np.array(values))
 )
+
+
+class Rule(NamedTuple):
+    """How samples are pushed."""
+
+    push_s: float = 0.001
+    burst: int = 1
+    jitter_s: float = 0.0
+
+
 rules = st.builds(
-    DeliveryRule,
+    Rule,
     push_s=st.sampled_from([0.0, 0.0001, 0.001, 0.005, 0.3, 10.0]),
     burst=st.integers(1, 50),
     jitter_s=st.sampled_from([0.0, 0.002, 0.4]),
 )
 
 
-def plan(times: F8, rule: DeliveryRule, end_s: float, seed: int = 0, **more: Any) -> list[Delivery]:
+def plan(times: F8, rule: Rule, end_s: float, seed: int = 0, **more: Any) -> list[Delivery]:
     rng = random_stream(seed, Draw.JITTER, 0)
-    return list(plan_deliveries(times, rule, end_s=end_s, rng=rng, **more))
+    return list(plan_deliveries(times, **rule._asdict(), end_s=end_s, rng=rng, **more))
 
 
-def simple_plan(values: F8, rule: DeliveryRule, end_s: float) -> list[Delivery]:
+def simple_plan(values: F8, rule: Rule, end_s: float) -> list[Delivery]:
     """The rule sample by sample: when each is pushed, and with which others."""
     assert rule.jitter_s == 0.0
     n, found = len(values), list[Delivery]()
@@ -57,9 +66,7 @@ def simple_plan(values: F8, rule: DeliveryRule, end_s: float) -> list[Delivery]:
 
 
 @given(seconds, rules)
-def test_every_sample_is_pushed_once_in_order_and_none_before_it_is_due(
-    values: F8, rule: DeliveryRule
-) -> None:
+def test_every_sample_is_pushed_once_in_order_and_none_before_it_is_due(values: F8, rule: Rule) -> None:
     end_s = float(values[-1]) + TAIL_S
     found = plan(values, rule, end_s)
     assert [d.first for d in found] == [0, *(d.last for d in found[:-1])]
@@ -72,14 +79,14 @@ def test_every_sample_is_pushed_once_in_order_and_none_before_it_is_due(
 
 
 @given(seconds, rules)
-def test_without_jitter_the_plan_is_the_rule_applied_sample_by_sample(values: F8, rule: DeliveryRule) -> None:
-    rule = DeliveryRule(push_s=rule.push_s, burst=rule.burst)
+def test_without_jitter_the_plan_is_the_rule_applied_sample_by_sample(values: F8, rule: Rule) -> None:
+    rule = Rule(push_s=rule.push_s, burst=rule.burst)
     end_s = float(values[-1]) + TAIL_S
     assert plan(values, rule, end_s) == simple_plan(values, rule, end_s)
 
 
 @given(seconds, rules)
-def test_bursts_are_whole_until_the_end(values: F8, rule: DeliveryRule) -> None:
+def test_bursts_are_whole_until_the_end(values: F8, rule: Rule) -> None:
     found = plan(values, rule, float(values[-1]) + TAIL_S)
     assert all(d.last % rule.burst == 0 for d in found[:-1])
     if not rule.push_s:
@@ -88,10 +95,10 @@ def test_bursts_are_whole_until_the_end(values: F8, rule: DeliveryRule) -> None:
 
 @given(seconds, rules, st.integers(0, 3))
 def test_jitter_delays_each_push_within_its_bound_and_moves_no_boundary(
-    values: F8, rule: DeliveryRule, seed: int
+    values: F8, rule: Rule, seed: int
 ) -> None:
     end_s = float(values[-1]) + TAIL_S
-    calm = plan(values, DeliveryRule(push_s=rule.push_s, burst=rule.burst), end_s)
+    calm = plan(values, Rule(push_s=rule.push_s, burst=rule.burst), end_s)
     held = plan(values, rule, end_s, seed)
     assert [d[1:] for d in held] == [d[1:] for d in calm]
     # A push waits for its own delay or for the push before it, which waits no longer.
@@ -100,12 +107,10 @@ def test_jitter_delays_each_push_within_its_bound_and_moves_no_boundary(
 
 
 @given(seconds, rules, st.lists(st.integers(1, 20), min_size=1))
-def test_the_plan_is_the_same_however_far_ahead_it_is_read(
-    values: F8, rule: DeliveryRule, steps: list[int]
-) -> None:
+def test_the_plan_is_the_same_however_far_ahead_it_is_read(values: F8, rule: Rule, steps: list[int]) -> None:
     end_s = float(values[-1]) + TAIL_S
     lazily = plan_deliveries(
-        values, rule, end_s=end_s, rng=random_stream(5, Draw.JITTER, 0), not_before_s=0.2
+        values, **rule._asdict(), end_s=end_s, rng=random_stream(5, Draw.JITTER, 0), not_before_s=0.2
     )
     pieces = list[Delivery]()
     for step in itertools.cycle(steps):
@@ -119,7 +124,7 @@ def test_the_plan_is_the_same_however_far_ahead_it_is_read(
 
 def test_jitter_is_uniform_where_pushes_are_far_apart() -> None:
     values = np.arange(1, 2001) * 0.1
-    rule = DeliveryRule(push_s=0.0, jitter_s=0.04)
+    rule = Rule(push_s=0.0, jitter_s=0.04)
     delay = np.array([d.due_s for d in plan(values, rule, 200.0, 1)]) - values
     assert delay.min() >= 0
     assert delay.max() < 0.04
@@ -130,24 +135,24 @@ def test_jitter_is_uniform_where_pushes_are_far_apart() -> None:
 
 
 def test_intervals_as_long_as_the_push_interval_are_pushed_one_by_one() -> None:
-    found = plan(np.arange(1, 100_001) * 0.001, DeliveryRule(push_s=0.001), 100.0)
+    found = plan(np.arange(1, 100_001) * 0.001, Rule(push_s=0.001), 100.0)
     assert [d[1:] for d in found] == [(i, i + 1) for i in range(100_000)]
 
 
 def test_without_an_interval_every_sample_is_pushed_by_itself_at_its_time() -> None:
-    alone = plan(np.array([0.1, 0.1, 0.25]), DeliveryRule(push_s=0.0), 1.0)
+    alone = plan(np.array([0.1, 0.1, 0.25]), Rule(push_s=0.0), 1.0)
     assert alone == [(0.1, 0, 1), (0.1, 1, 2), (0.25, 2, 3)]
 
 
 def test_an_incomplete_burst_is_pushed_at_the_end() -> None:
     values = np.array([0.1, 0.2, 0.3, 0.4, 0.45])
-    alone = plan(values, DeliveryRule(push_s=0.0, burst=2), 1.0)
+    alone = plan(values, Rule(push_s=0.0, burst=2), 1.0)
     assert alone == [(0.2, 0, 2), (0.4, 2, 4), (1.0, 4, 5)]
-    assert plan(values, DeliveryRule(push_s=10.0, burst=2), 1.0) == [(1.0, 0, 5)]
+    assert plan(values, Rule(push_s=10.0, burst=2), 1.0) == [(1.0, 0, 5)]
 
 
 def test_no_samples_no_pushes() -> None:
-    assert plan(np.zeros(0), DeliveryRule(burst=3, jitter_s=1.0), 1.0) == []
+    assert plan(np.zeros(0), Rule(burst=3, jitter_s=1.0), 1.0) == []
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=40), st.floats(0, 1), st.integers(0, 2**63))

@@ -132,11 +132,6 @@ def test_its_units_do_not_drift() -> None:
         replace(simulated_day(), day=1)
 
 
-def test_subject_and_task_need_the_same_centre() -> None:
-    with pytest.raises(ValueError, match="centres"):
-        replace(simulated_day(), task=TaskSettings())
-
-
 def gru() -> ModelArtifact:
     return export(make_gru(), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
 

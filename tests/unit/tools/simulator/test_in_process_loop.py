@@ -12,10 +12,8 @@ from in_process_loop import ClosedLoopRun, run_in_process
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.calibrate.fitting.training_set import FitSettings
-from rtdecode.errors import RtdecodeError
 from rtdecode.output.settings import OutputSettings
 from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.array import ArraySettings
 from rtdecode.tools.simulator.experiment import SimulatedDay, open_loop_session
 from rtdecode.tools.simulator.scores import score_session
 from rtdecode.tools.simulator.subject import SubjectSettings
@@ -100,8 +98,3 @@ def test_velocities_alone_and_an_output_stage_close_it_too(session: Path, wiener
     ):
         scores = run_in_process(DAY_0, artifact, trials=20, output=output).scores
         assert scores.success >= 0.7
-
-
-def test_a_model_of_another_array_is_refused(wiener: ModelArtifact) -> None:
-    with pytest.raises(RtdecodeError, match="the model has 64 channels, the subject 12"):
-        run_in_process(replace(DAY_0, array=ArraySettings(n_channels=12)), wiener, trials=1)

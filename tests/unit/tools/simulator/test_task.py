@@ -204,7 +204,6 @@ def test_invalid_settings_and_steps_are_refused() -> None:
         ({"radius_mm": 0.0}, "--radius: must be above 0, not 0"),
         ({"hold_s": -0.1}, "--hold: must be 0 ms or more, not -100"),
         ({"timeout_s": math.nan}, "--trial-timeout: must be above 0, not nan"),
-        ({"min_distance_mm": 90.0}, "between 0 and the reach, 80 mm, not 90"),
     ):
         with pytest.raises(RtdecodeError, match=match):
             TaskSettings(**changed)  # type: ignore[arg-type]

@@ -95,11 +95,6 @@ def test_channels_are_independent_of_one_another() -> None:
     np.testing.assert_array_equal(alone, time[channel == 0])
 
 
-def test_a_dead_time_shorter_than_a_tick_is_refused() -> None:
-    with pytest.raises(ValueError, match="shorter than a tick"):
-        Firing(1, 0, 0.0005)
-
-
 def test_rates_follow_the_tuning() -> None:
     tuning = Tuning(
         baseline=np.array([10.0, 10.0, 0.0]),
