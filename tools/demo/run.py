@@ -173,11 +173,7 @@ class _Demo:
         self.rig.await_line(name, "the cursor is there", READY_S)
 
     def _live(self, name: str, seconds: float) -> None:
-        """Let a subject steer for some time.
-
-        Raises:
-            RtdecodeError: the subject or the daemon ended.
-        """
+        """Let a subject steer for some time; an error if it or the daemon ends."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for each in (name, "serve"):
@@ -214,10 +210,7 @@ class _Demo:
         return result
 
     def _complete(self, name: str, arguments: list[str], *, may_refuse: bool = False) -> str:
-        """Run a command to its end while the daemon runs, and return its stdout.
-
-        With `may_refuse` its exit status is ignored if it printed something.
-        """
+        """The stdout of a command; with `may_refuse` its exit status is ignored if it printed something."""
         self.rig.start(name, arguments)
         deadline = time.monotonic() + CALIBRATED_WITHIN_S
         while not self.rig.ended(name):

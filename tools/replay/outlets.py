@@ -87,14 +87,7 @@ EVENT_FORMATS: Mapping[Layout, EventFormat] = MappingProxyType(
 
 
 def open_event_outlet(stream: str, layout: Layout, n_channels: int, source: str) -> Any:
-    """An LSL outlet for single spikes.
-
-    Args:
-        stream: name of the stream.
-        layout: a key of `EVENT_FORMATS`.
-        n_channels: channels of the array.
-        source: source_id of the outlet.
-    """
+    """An LSL outlet for single spikes, in a layout of `EVENT_FORMATS`; `source` is its source_id."""
     form = EVENT_FORMATS[layout]
     info = pylsl.StreamInfo(stream, form.type, len(form.columns), pylsl.IRREGULAR_RATE, form.dtype, source)
     info.desc().append_child_value("n_channels", str(n_channels))
@@ -127,13 +120,9 @@ class ReplayOutlet:
 def replay_events(
     stream: str, session: Session, events: Events, layout: Layout, speed: float
 ) -> ReplayOutlet:
-    """Single spikes, as `events`, `snippets` or `channel`; the sequence number continues over rounds.
+    """Single spikes in a layout of `EVENT_FORMATS`; the sequence number continues over rounds.
 
-    Args:
-        stream: name of the stream.
-        session, events: to replay.
-        layout: a key of `EVENT_FORMATS`.
-        speed: session seconds per second.
+    `speed` is session seconds per second, here and below.
     """
     form = EVENT_FORMATS[layout]
     times = (events.time - session.start_s) / speed
@@ -153,14 +142,7 @@ def replay_events(
 def replay_counts(
     stream: str, session: Session, events: Events, period_s: float, speed: float
 ) -> ReplayOutlet:
-    """Spikes as the `counts` layout: i2[n, channels], stamped at the end of each interval.
-
-    Args:
-        stream: name of the stream.
-        session, events: to replay.
-        period_s: interval of a sample, session seconds.
-        speed: session seconds per second.
-    """
+    """Spikes as the `counts` layout: i2[n, channels], stamped at the end of each `period_s` of session."""
     n_rows = int((session.end_s - session.start_s) / period_s + WHOLE_INTERVAL)
     times: F8 = np.arange(1, n_rows + 1, dtype=np.float64) * (period_s / speed)
 
@@ -182,13 +164,7 @@ def replay_counts(
 def replay_behavior(
     stream: str, spikes: str, session: Session, behavior: Behavior, speed: float
 ) -> ReplayOutlet:
-    """Behaviour samples at their own times; samples outside the session's extent are left out.
-
-    Args:
-        stream, spikes: names of this stream and of the spike stream.
-        session, behavior: to replay.
-        speed: session seconds per second.
-    """
+    """Behaviour samples at their own times, beside the stream `spikes`; none outside the session's extent."""
     first = int(np.searchsorted(behavior.time, session.start_s, side="left"))
     last = int(np.searchsorted(behavior.time, session.end_s, side="right"))
     values = behavior.values[first:last]

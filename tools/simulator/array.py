@@ -72,15 +72,10 @@ class ArraySettings:
 
 
 def array_on_day(settings: ArraySettings, seed: int, day: int) -> Tuning:
-    """The units that the array records on a day.
+    """The units that the array of a seed records on a day, 0 to 3650.
 
     Day 0 is drawn from the seed, and each later day changes the day before (`next_day`) with a generator of
     its own.
-
-    Args:
-        settings: of the array.
-        seed: of the array.
-        day: 0 to 3650.
 
     Raises:
         RtdecodeError: the day is out of range.
