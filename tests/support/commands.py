@@ -40,15 +40,20 @@ def document_of(*arguments: object, **given: Any) -> Any:
     return json.loads(done.stdout)
 
 
-def document_here(*arguments: object) -> Any:
-    """The JSON document of a command that runs in this process, which takes a second less.
+def printed_here(*arguments: object) -> str:
+    """The stdout of a command in this process, which takes a second less, and four less with torch.
 
     Raises:
         RtdecodeError: the command could not do its work.
     """
     with contextlib.redirect_stdout(io.StringIO()) as output:
-        app([*map(str, arguments), "--json"], standalone_mode=False)
-    return json.loads(output.getvalue())
+        app([*map(str, arguments)], standalone_mode=False)
+    return output.getvalue()
+
+
+def document_here(*arguments: object) -> Any:
+    """The JSON document of a command in this process."""
+    return json.loads(printed_here(*arguments, "--json"))
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
