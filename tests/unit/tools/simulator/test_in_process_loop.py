@@ -49,9 +49,10 @@ def test_the_loop_closes(closed: ClosedLoopRun) -> None:
 
 
 def test_the_same_twice(closed: ClosedLoopRun, wiener: ModelArtifact) -> None:
-    again = run_in_process(DAY_0, wiener, trials=30)
-    assert again.scores == closed.scores
-    np.testing.assert_array_equal(again.session.events.time, closed.session.events.time)
+    again = run_in_process(DAY_0, wiener, trials=10)
+    assert again.scores.each == closed.scores.each[:10]
+    time_s = again.session.events.time
+    np.testing.assert_array_equal(time_s, closed.session.events.time[: len(time_s)])
 
 
 def test_a_cut_loop_scores_nothing(wiener: ModelArtifact) -> None:
@@ -60,22 +61,11 @@ def test_a_cut_loop_scores_nothing(wiener: ModelArtifact) -> None:
 
 
 def test_a_cursor_delay_of_300_ms_costs_success(closed: ClosedLoopRun, wiener: ModelArtifact) -> None:
-    late = run_in_process(DAY_0, wiener, trials=30, held_back_s=0.3).scores
+    late = run_in_process(DAY_0, wiener, trials=20, held_back_s=0.3).scores
     assert late.success < closed.scores.success - 0.1
     # The same with a slower subject.
     slow = replace(DAY_0, subject=SubjectSettings(delay_s=0.4))
-    assert (run_in_process(slow, wiener, trials=30).scores.success or 0.0) < closed.scores.success - 0.1
-
-
-def test_a_month_later_it_fails_more(wiener: ModelArtifact, tmp_path: Path) -> None:
-    success = []
-    for seed in (1, 4, 5):
-        of, own = replace(DAY_0, seed=seed), wiener
-        if seed != DAY_0.seed:
-            write_session(tmp_path / "open.h5", open_loop_session(of, 120.0))
-            own = fit_sessions([tmp_path / "open.h5"], "wiener", 0.02).artifact
-        success.append(run_in_process(replace(of, day=30), own, trials=20).scores.success or 0.0)
-    assert np.mean(success) < 0.75, success
+    assert (run_in_process(slow, wiener, trials=20).scores.success or 0.0) < closed.scores.success - 0.1
 
 
 def test_a_filter_refit_to_the_closed_loop_closes_it_again(wiener: ModelArtifact, tmp_path: Path) -> None:

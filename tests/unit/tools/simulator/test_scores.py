@@ -90,7 +90,7 @@ def wandering(seed: int, seconds: float) -> tuple[Scores, Session]:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_scores_of_the_file_are_those_of_the_task(seed: int) -> None:
     live, session = wandering(seed, 12.0)
     recorded = score_session(session)
