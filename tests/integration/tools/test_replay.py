@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pylsl
 import pytest
+from commands import refusal, rtdecode
 from daemon import assert_once_in_order
 
 from rtdecode.session.bins import events_of
@@ -178,21 +179,12 @@ def test_late_deliveries_lose_no_bin_and_no_event(
 
 @pytest.mark.parametrize(
     ("option", "value", "what"),
-    [
-        ("--push", "0.05", "10000 ms"),
-        ("--drop", "5", "between 0 and 1"),
-        ("--jitter", "-1", "10000 ms"),
-        ("--burst", "0", "samples"),
-        ("--seed", "-1", "0 or more"),
-        ("--speed", "nan", "1000"),
-    ],
+    [("--push", 0.05, "10000 ms"), ("--jitter", -1, "10000 ms"), ("--speed", "nan", "1000")],
 )
 def test_a_wrong_option_is_refused_in_one_line(
-    rig: LoopbackRig, stream: str, simulated_session: Path, option: str, value: str, what: str
+    simulated_session: Path, option: str, value: object, what: str
 ) -> None:
-    process = rig.start(stream, ["replay", str(simulated_session), "--stream", stream, option, value])
-    assert process.wait(30) == 1
-    (line,) = rig.stderr(stream).splitlines()
+    line = refusal(rtdecode("replay", simulated_session, "--stream", "M1", option, value))
     assert option in line
     assert what in line
 
