@@ -56,11 +56,10 @@ def test_a_model_decodes_its_own_spikes(simulated: tuple[Path, dict[str, Any]]) 
 
 
 def test_a_simulated_session_is_replayed_into_a_daemon(
-    rig: LoopbackRig, serve: Any, stream: str, simulated: tuple[Path, dict[str, Any]]
+    rig: LoopbackRig, serve: Any, replay: Any, simulated: tuple[Path, dict[str, Any]]
 ) -> None:
     served = serve(find_model("indy"), "--record", "live.h5", "--behavior", "hand")
-    replay = ["replay", str(simulated[0]), "--stream", stream, "--behavior", "hand", "--speed", "4"]
-    rig.start("replay", replay).wait(60.0)
+    replay(simulated[0], "--behavior", "hand", "--speed", "4", "--wait", "30").wait(60.0)
     rig.end("replay")
     served.end()
     assert_once_in_order(served.subscriber.messages)
