@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pylsl
 
-from rtdecode import __version__
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
@@ -21,7 +20,8 @@ from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout, array_channels
 from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.recording.recorder import RecordedStream, Recorder
+from rtdecode.serve.recording.recorder import Recorder, recorded_stream
+from rtdecode.session.contents import recording_attrs
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
 
@@ -32,55 +32,44 @@ PULL_S = 0.05
 BIN_WIDTH_S = 0.02
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordSettings:
-    """Settings of a recording.
+@dataclass(kw_only=True)
+class StreamRecording:
+    """Records one stream until `stopping` is set.
 
     Attributes:
         stream: name of the spike stream.
         output: session file to write.
+        print_line: prints a line.
         behavior: name of a behaviour stream, or None.
         source_id: source_id of the outlet to record, None for any.
         layout: layout of the spike stream, None to derive it from its type and shape.
         n_channels: channels of the array, for an events stream that does not state them.
         timeout_s: longest wait for the streams at the start, s.
         overwrite: True to replace an existing file.
+        stopping: set it to True to end `run`.
+
+    Raises:
+        RtdecodeError: the output cannot be written.
     """
 
     stream: str
     output: Path
+    print_line: Callable[[str], None]
     behavior: str | None = None
     source_id: str | None = None
     layout: Layout | None = None
     n_channels: int | None = None
     timeout_s: float = 60.0
     overwrite: bool = False
+    stopping: bool = False
 
-
-class StreamRecording:
-    """Records one stream until `stopping` is set.
-
-    Args:
-        settings: of the recording.
-        print_line: prints a line.
-
-    Attributes:
-        stopping: set it to True to end `run`.
-        counters: i8, indexed by the constants of rtdecode.kernels.sequence.
-
-    Raises:
-        RtdecodeError: the output cannot be written.
-    """
-
-    def __init__(self, settings: RecordSettings, print_line: Callable[[str], None]) -> None:
-        check_writable(settings.output, overwrite=settings.overwrite)
-        self.settings, self._print_line = settings, print_line
-        self.stopping = False
-        self.counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
-        self._connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
-        self._behavior = BehaviorReader(settings.behavior) if settings.behavior else None
+    def __post_init__(self) -> None:
+        check_writable(self.output, overwrite=self.overwrite)
+        self._counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+        self._connector = Connector(self.stream, self.layout, self._accept, self.source_id)
+        self._behavior = BehaviorReader(self.behavior) if self.behavior else None
         self._feed: Feed | None = None
-        self._n_channels = settings.n_channels or 0
+        self._n_channels = self.n_channels or 0
 
     def run(self) -> None:
         """Record until `stopping`.
@@ -97,14 +86,14 @@ class StreamRecording:
                 return
             buffers = RecordBuffers(self._n_channels, 0)
             self._ring = BinRing(self._n_channels, BIN_WIDTH_S)
-            self._use(*taken, buffers)
+            self._use(*taken)
             recorder = self._start_recorder(buffers)
             error = ""
             while not self.stopping:
                 self._turn(buffers)
                 if recorder.error != error:
                     error = recorder.error
-                    self._print_line(
+                    self.print_line(
                         f"NOT RECORDING: {error}" if error else "recording again, nothing is missing"
                     )
         finally:
@@ -115,8 +104,8 @@ class StreamRecording:
                 recorder.stop()
         if recorder.error:
             raise RtdecodeError(recorder.error, fix="free space on the disk, or record elsewhere")
-        received, lost = int(self.counters[RECEIVED]), int(self.counters[LOST])
-        self._print_line(f"recorded {received} samples ({lost} lost) to {self.settings.output}")
+        received, lost = int(self._counters[RECEIVED]), int(self._counters[LOST])
+        self.print_line(f"recorded {received} samples ({lost} lost) to {self.output}")
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         stated = array_channels(inlet.stream, layout)
@@ -136,8 +125,8 @@ class StreamRecording:
         self._n_channels = recorded
 
     def _await_streams(self) -> bool:
-        deadline = time.monotonic() + self.settings.timeout_s
-        waits = [("--stream", self.settings.stream, self._connector.ready)]
+        deadline = time.monotonic() + self.timeout_s
+        waits = [("--stream", self.stream, self._connector.ready)]
         if self._behavior is not None:
             waits.append(("--behavior", self._behavior.name, self._behavior.found))
         for flag, name, ready in waits:
@@ -149,7 +138,7 @@ class StreamRecording:
                     raise failure
                 if time.monotonic() > deadline:
                     raise RtdecodeError(
-                        f"no stream of that name was found within {self.settings.timeout_s:g} s"
+                        f"no stream of that name was found within {self.timeout_s:g} s"
                         + (f" ({self._connector.refusal})" if self._connector.refusal else ""),
                         where=f"{flag} {name}",
                         fix="start the acquisition, check the name, or wait longer with --timeout",
@@ -157,48 +146,27 @@ class StreamRecording:
         return True
 
     def _start_recorder(self, buffers: RecordBuffers) -> Recorder:
-        started = datetime.now(UTC)
         recorder = Recorder(
-            self.settings.output,
+            self.output,
             n_channels=self._n_channels,
-            attrs={
-                "session_id": self.settings.output.stem,
-                "date": started.date().isoformat(),
-                "started": started.isoformat(timespec="seconds"),
-                "recorded_by": f"rtdecode {__version__} record",
-                "stream": self.settings.stream,
-            },
+            attrs=recording_attrs(self.output, "record", self.stream, datetime.now(UTC)),
             buffers=buffers,
             behavior=self._behavior,
-            stream=lambda: self._recorded_stream(buffers),
-            overwrite=self.settings.overwrite,
+            stream=lambda: recorded_stream(self._feed, buffers),
+            overwrite=self.overwrite,
         )
         recorder.start()
         return recorder
 
-    def _recorded_stream(self, buffers: RecordBuffers) -> RecordedStream | None:
-        feed = self._feed
-        if feed is None or (isinstance(feed, CountFeed) and buffers.samples.t0_s is None):
-            return None
-        stream = feed.inlet.stream
-        counts = isinstance(feed, CountFeed)
-        return RecordedStream(
-            layout=str(feed.layout),
-            source=f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})",
-            period_s=1.0 / stream.rate_hz if counts else None,
-            t0_s=buffers.samples.t0_s,
-            decoded=None,
-        )
-
-    def _use(self, inlet: Inlet, layout: Layout, buffers: RecordBuffers) -> None:
-        self._feed = make_feed(layout, inlet, self._ring, carry=True, counters=self.counters)
-        self._print_line(f"recording {inlet.stream} as {layout} to {self.settings.output}")
+    def _use(self, inlet: Inlet, layout: Layout) -> None:
+        self._feed = make_feed(layout, inlet, self._ring, carry=True, counters=self._counters)
+        self.print_line(f"recording {inlet.stream} as {layout} to {self.output}")
 
     def _turn(self, buffers: RecordBuffers) -> None:
         if self._feed is None:
             self._connector.ready.wait(PULL_S)
         if (taken := self._connector.take()) is not None:
-            self._use(*taken, buffers)
+            self._use(*taken)
             buffers.log.append(LogEntry(pylsl.local_clock(), 0, "gap", {"reason": "stream is back"}))
         feed = self._feed
         if feed is None:
@@ -209,7 +177,7 @@ class StreamRecording:
             self._connector.dispose(feed.inlet)
             self._feed = None
             self._connector.request()
-            self._print_line(f"stream {self.settings.stream}: its outlet is gone; waiting for it")
+            self.print_line(f"stream {self.stream}: its outlet is gone; waiting for it")
             buffers.log.append(LogEntry(pylsl.local_clock(), 0, "outage", {"reason": "its outlet is gone"}))
             return
         if not n:

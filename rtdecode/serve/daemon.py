@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtdecode import __version__
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
@@ -34,14 +33,14 @@ from rtdecode.serve.loop import HotLoop, Sinks
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.recording.recorder import RecordedStream, Recorder
+from rtdecode.serve.recording.recorder import RecordedStream, Recorder, recorded_stream
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.status import StatusReport
 from rtdecode.serve.swap import Swapper
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
-from rtdecode.session.contents import DecodedColumns
+from rtdecode.session.contents import DecodedColumns, recording_attrs
 from rtdecode.session.target import check_writable
 
 STATUS_EVERY_S = 1.0
@@ -257,17 +256,10 @@ class Daemon:
         path, buffers = self.settings.record, self.buffers
         if path is None or buffers is None:
             return None
-        started = datetime.now(UTC)
         return Recorder(
             path,
             n_channels=self.artifact.n_channels,
-            attrs={
-                "session_id": Path(path).stem,
-                "date": started.date().isoformat(),
-                "started": started.isoformat(timespec="seconds"),
-                "recorded_by": f"rtdecode {__version__} serve",
-                "stream": self.settings.stream,
-            },
+            attrs=recording_attrs(Path(path), "serve", self.settings.stream, datetime.now(UTC)),
             buffers=buffers,
             behavior=self.behavior,
             stream=self._recorded_stream,
@@ -278,25 +270,16 @@ class Daemon:
         feed, binning, buffers = self.loop.feed, self.loop.binning, self.buffers
         if feed is None or binning is None or buffers is None:
             return None
-        counts = feed.layout is Layout.COUNTS
-        if counts and buffers.samples.t0_s is None:
-            return None
-        stream = feed.inlet.stream
-        return RecordedStream(
-            layout=str(feed.layout),
-            source=f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})",
-            period_s=1.0 / stream.rate_hz if counts else None,
-            t0_s=buffers.samples.t0_s if counts else None,
-            decoded=DecodedColumns(
-                n_outputs=len(self.artifact.outputs),
-                origin_s=binning.bin_end_s(-1),
-                models=tuple(buffers.models),
-                names=self.artifact.output_names,
-                out_names=self.output.names if self.output else (),
-                out_units=self.output.units if self.output else (),
-                out_settings=msgspec.to_builtins(self.output.settings) if self.output else {},
-            ),
+        decoded = DecodedColumns(
+            n_outputs=len(self.artifact.outputs),
+            origin_s=binning.bin_end_s(-1),
+            models=tuple(buffers.models),
+            names=self.artifact.output_names,
+            out_names=self.output.names if self.output else (),
+            out_units=self.output.units if self.output else (),
+            out_settings=msgspec.to_builtins(self.output.settings) if self.output else {},
         )
+        return recorded_stream(feed, buffers, decoded)
 
     def _first_bin(self, name: str) -> int | None:
         command = Command(name)

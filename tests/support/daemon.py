@@ -100,8 +100,13 @@ class Served:
         self.subscriber = Subscriber(self.cursor)
         given = ["serve", "--stream", stream, "--model", str(model), "--bind", self.cursor]
         given += ["--control", self.control, "--timeout", str(READY_S), *arguments]
-        self.process: subprocess.Popen[str] = rig.start(name, given)
-        rig.await_line(name, "cursor on", READY_S)
+        self._given = given
+        self.start()
+
+    def start(self) -> None:
+        """Start the daemon; after a kill, another one with the same arguments."""
+        self.process: subprocess.Popen[str] = self.rig.start(self.name, self._given)
+        self.rig.await_line(self.name, "cursor on", READY_S)
 
     def request(self, **message: Any) -> dict[str, Any]:
         """One control request in JSON, on a new socket."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.feed import CountFeed, Feed
 from rtdecode.serve.recording.buffers import DECODED_RING, EVENT_RING, SAMPLE_RING, RecordBuffers
 from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
@@ -39,6 +40,23 @@ class RecordedStream:
     period_s: float | None
     t0_s: float | None
     decoded: DecodedColumns | None
+
+
+def recorded_stream(
+    feed: Feed | None, buffers: RecordBuffers, decoded: DecodedColumns | None = None
+) -> RecordedStream | None:
+    """The properties of the stream that a feed reads; None without one, or before the first of its counts."""
+    counts = isinstance(feed, CountFeed)
+    if feed is None or (counts and buffers.samples.t0_s is None):
+        return None
+    stream = feed.inlet.stream
+    return RecordedStream(
+        layout=str(feed.layout),
+        source=f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})",
+        period_s=1.0 / stream.rate_hz if counts else None,
+        t0_s=buffers.samples.t0_s if counts else None,
+        decoded=decoded,
+    )
 
 
 class Recorder:

@@ -39,7 +39,9 @@ def malformed(rng: random.Random) -> list[bytes]:
     return rng.choice(kinds)
 
 
-def test_malformed_requests_are_answered(rig: LoopbackRig, serve: Any, simulated_model: Path) -> None:
+def test_the_control_socket_survives_whatever_it_receives_and_stops_the_daemon(
+    rig: LoopbackRig, serve: Any, stream: str, simulated_model: Path
+) -> None:
     served = serve(simulated_model)
     rng = random.Random(0)
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
@@ -56,11 +58,7 @@ def test_malformed_requests_are_answered(rig: LoopbackRig, serve: Any, simulated
         assert msgpack.unpackb(socket.recv())["ok"] is True
         socket.send(json.dumps({"cmd": "status"}).encode())
         assert json.loads(socket.recv())["state"] == "waiting"
-    served.end()
-
-
-def test_a_peer_that_is_no_rep_client_does_no_harm(serve: Any, simulated_model: Path) -> None:
-    served = serve(simulated_model)
+    # A peer that is no REP client.
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
         dealer.setsockopt(zmq.LINGER, 0)
         dealer.connect(served.control)
@@ -69,23 +67,10 @@ def test_a_peer_that_is_no_rep_client_does_no_harm(serve: Any, simulated_model: 
             dealer.send_multipart([b"", os.urandom(2_000_000)])
             dealer.send_multipart([b"", b'{"cmd": "status"}'])
     assert served.request(cmd="status")["ok"]
-    served.end()
-
-
-def test_stop_ends_the_daemon_with_status_0(rig: LoopbackRig, serve: Any, simulated_model: Path) -> None:
-    served = serve(simulated_model)
-    assert served.request(cmd="stop")["ok"]
-    assert served.process.wait(10) == 0
-    served.subscriber.close()
-
-
-def test_a_port_in_use_is_an_error_of_one_line(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_model: Path
-) -> None:
-    served = serve(simulated_model)
+    # Another daemon on its port.
     arguments = ["serve", "--stream", stream, "--model", str(simulated_model), "--bind", served.cursor]
-    second = rig.start("second", arguments)
-    assert second.wait(30) == 1
+    assert rig.start("second", arguments).wait(30) == 1
     assert rig.stderr("second").count("\n") == 1
     assert "in use" in rig.stderr("second")
-    served.end()
+    assert served.request(cmd="stop")["ok"]
+    assert served.process.wait(10) == 0

@@ -120,9 +120,6 @@ def check(path: Path, promised: Promise) -> None:
         assert file.attrs["format"] == "rtdecode-session"
         assert file.attrs["complete"] == 0
     session = read_session(path)
-    assert session.events is not None
-    assert session.behavior is not None
-    assert session.decoded is not None
     decoded = session.decoded
     assert len(session.events.time) >= promised.events
     assert len(session.behavior.time) >= promised.samples
@@ -162,10 +159,8 @@ def test_a_recording_survives_being_killed(tmp_path: Path) -> None:
         recorders = [(path, start(path, pace)) for path, pace in batch]
         try:
             for _, recorder in recorders:
-                assert recorder.stdout is not None
                 assert recorder.stdout.readline() == "recording\n"
             for _, recorder in recorders:
-                assert recorder.stdin is not None
                 recorder.stdin.write("go\n")
                 recorder.stdin.flush()
             for _, recorder in recorders:
