@@ -1,7 +1,8 @@
-"""A command on a terminal of its own, and what it writes there."""
+"""A command on a terminal of its own, whose Ctrl-C it receives, and what it writes there."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
@@ -31,7 +32,13 @@ def on_a_terminal(
     termios.tcsetwinsize(theirs, (24, 80))
     env = {key: value for key, value in os.environ.items() if key not in UNSET} | {"TERM": "xterm-256color"}
     process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=env,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(theirs)
     written, acted, deadline = b"", False, time.monotonic() + 60

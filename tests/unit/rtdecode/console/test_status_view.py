@@ -486,14 +486,13 @@ def test_without_a_report_nothing_is_drawn() -> None:
 
 
 CHILD = """
-import fcntl, json, signal, sys, termios, threading, time
+import json, signal, sys, threading, time
 from rich.console import Console
 from rtdecode.console.status_view import StatusView
 
 def stop(number, frame):
     raise SystemExit(0)
 
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGTERM, stop)
 status, how = json.loads(sys.argv[1]), sys.argv[2]
 def report():
