@@ -14,7 +14,7 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from monitored import A_TASK, STATUS_MAP, after, counts, cursor, packed_spikes
 from rich.cells import cell_len
@@ -54,38 +54,27 @@ STATES: dict[str, tuple[MonitorState, float]] = {
 }
 
 
-@pytest.mark.parametrize("name", STATES)
-@pytest.mark.parametrize("size", [*SIZES, (40, 12), (120, 40), (20, 5), (300, 90)])
-@pytest.mark.parametrize("unicode", [True, False])
-def test_the_picture_fits_the_terminal(name: str, size: tuple[int, int], unicode: bool) -> None:
-    lines = texts(*STATES[name], *size, unicode=unicode)
-    assert len(lines) <= size[1]
-    assert max(map(cell_len, lines)) <= size[0]
+@given(st.sampled_from(sorted(STATES)), st.integers(1, 300), st.integers(1, 100), st.booleans())
+@example("much is wrong", 80, 24, False)
+@example("1,000 channels", 300, 90, True)
+@settings(max_examples=150, deadline=None)
+def test_the_picture_fits_any_size(name: str, width: int, height: int, unicode: bool) -> None:
+    lines = texts(*STATES[name], width, height, unicode=unicode)
+    assert len(lines) <= height
+    assert max(map(cell_len, lines), default=0) <= width
     if not unicode and "名" not in "".join(lines):
         assert "".join(lines).isascii()
 
 
-@given(st.integers(1, 250), st.integers(1, 100))
-@settings(max_examples=80, deadline=None)
-def test_the_picture_fits_any_size(width: int, height: int) -> None:
-    for state, now_s in (STATES["running"], STATES["much is wrong"]):
-        lines = texts(state, now_s, width, height)
-        assert len(lines) <= height
-        assert max(map(cell_len, lines), default=0) <= width
-
-
 @pytest.mark.parametrize("size", SIZES)
-def test_the_essentials_are_on_the_screen(size: tuple[int, int]) -> None:
-    shown = "\n".join(texts(*STATES["running"], *size))
+def test_the_essentials_are_on_a_screen_of_the_whole_height(size: tuple[int, int]) -> None:
+    lines = texts(*STATES["running"], *size)
+    assert len(lines) == size[1]
+    shown = "\n".join(lines)
     for text in ("RUNNING", "M1", "alignnet", "a1b2c3d4", "96 channels", "●", "move", "92%"):
         assert text in shown, text
     for text in ("decode ms", "total ms", "p50 0.08", "rates Hz", "silent", "lost", "today.h5"):
         assert text in shown, text
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_the_whole_height_is_used(size: tuple[int, int]) -> None:
-    assert len(texts(*STATES["running"], *size)) == size[1]
 
 
 def test_the_large_screen_has_every_counter() -> None:
