@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from rtdecode.ingest.layouts import Layout, array_channels
 from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of, session_attrs
+from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
@@ -30,36 +30,14 @@ PULL_S = 0.05
 BIN_WIDTH_S = 0.02
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordSettings:
-    """Settings of a recording.
-
-    Attributes:
-        stream: name of the spike stream.
-        output: session file to write.
-        behavior: name of a behaviour stream, or None.
-        source_id: source_id of the outlet to record, None for any.
-        layout: layout of the spike stream, None to derive it from its type and shape.
-        n_channels: channels of the array, for an events stream that does not state them.
-        timeout_s: longest wait for the streams at the start, s.
-        overwrite: True to replace an existing file.
-    """
-
-    stream: str
-    output: Path
-    behavior: str | None = None
-    source_id: str | None = None
-    layout: Layout | None = None
-    n_channels: int | None = None
-    timeout_s: float = 60.0
-    overwrite: bool = False
-
-
 class StreamRecording:
     """Records one stream until `stopping` is set.
 
     Args:
-        settings: of the recording.
+        settings: of the recording: what is read of them is stream, source_id, layout, behavior, timeout_s
+            and overwrite.
+        output: session file to write.
+        n_channels: of the array, for an events stream that does not state them.
         print_line: prints a line.
 
     Attributes:
@@ -70,15 +48,21 @@ class StreamRecording:
         RtdecodeError: the output cannot be written.
     """
 
-    def __init__(self, settings: RecordSettings, print_line: Callable[[str], None]) -> None:
-        check_writable(settings.output, overwrite=settings.overwrite)
-        self.settings, self._print_line = settings, print_line
+    def __init__(
+        self,
+        settings: ServeSettings,
+        output: Path,
+        n_channels: int | None,
+        print_line: Callable[[str], None],
+    ) -> None:
+        check_writable(output, overwrite=settings.overwrite)
+        self.settings, self._output, self._print_line = settings, output, print_line
         self.stopping = False
         self.counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
         self._connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
         self._behavior = BehaviorReader(settings.behavior) if settings.behavior else None
         self._feed: Feed | None = None
-        self._n_channels = settings.n_channels or 0
+        self._n_channels = n_channels or 0
 
     def run(self) -> None:
         """Record until `stopping`.
@@ -117,7 +101,7 @@ class StreamRecording:
         if recorder.error:
             raise RtdecodeError(recorder.error, fix="free space on the disk, or record elsewhere")
         received, lost = int(self.counters[RECEIVED]), int(self.counters[LOST])
-        self._print_line(f"recorded {received} samples ({lost} lost) to {self.settings.output}")
+        self._print_line(f"recorded {received} samples ({lost} lost) to {self._output}")
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         stated = array_channels(inlet.stream, layout)
@@ -141,9 +125,9 @@ class StreamRecording:
             raise Stop
 
     def _start_recorder(self, buffers: RecordBuffers) -> Recorder:
-        attrs = session_attrs(self.settings.output, "record", self.settings.stream)
+        attrs = session_attrs(self._output, "record", self.settings.stream)
         recorder = Recorder(
-            self.settings.output,
+            self._output,
             buffers=buffers,
             behavior=self._behavior,
             contents=lambda: contents_of(
@@ -156,7 +140,7 @@ class StreamRecording:
 
     def _use(self, inlet: Inlet, layout: Layout, buffers: RecordBuffers) -> None:
         self._feed = make_feed(layout, inlet, self._ring, carry=True, counters=self.counters)
-        self._print_line(f"recording {inlet.stream} as {layout} to {self.settings.output}")
+        self._print_line(f"recording {inlet.stream} as {layout} to {self._output}")
 
     def _turn(self, buffers: RecordBuffers) -> None:
         if self._feed is None:

@@ -36,21 +36,19 @@ def record(
     from rtdecode.ingest.lsl_config import silence_liblsl
 
     silence_liblsl()
-    from rtdecode.tools.record import RecordSettings, StreamRecording
+    from rtdecode.serve.settings import ServeSettings
+    from rtdecode.tools.record import StreamRecording
 
-    recording = StreamRecording(
-        RecordSettings(
-            stream=stream,
-            output=output,
-            behavior=behavior,
-            source_id=source_id,
-            layout=layout,
-            n_channels=channels,
-            timeout_s=timeout or math.inf,
-            overwrite=overwrite,
-        ),
-        print_line,
+    settings = ServeSettings(
+        stream=stream,
+        source_id=source_id,
+        layout=layout,
+        record=output,
+        behavior=behavior,
+        timeout_s=timeout or math.inf,
+        overwrite=overwrite,
     )
+    recording = StreamRecording(settings, output, channels, print_line)
 
     def stop() -> None:
         recording.stopping = True

@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -186,22 +188,28 @@ def test_the_terminal_is_restored_after_drawing() -> None:
     assert re.search(r"\x1b\[\?1049l.*\x1b\[\?25h|\x1b\[\?25h.*\x1b\[\?1049l", seen[-200:], re.DOTALL)
 
 
-def test_json_is_a_map_a_second() -> None:
-    with FakePublisher() as publisher:
-        process = monitor("--cursor", publisher.endpoint, "--json", stdout=subprocess.PIPE)
-        publisher.await_subscriber()
+@contextmanager
+def json_monitor(*arguments: str, **options: Any) -> Iterator[Callable[[], dict[str, Any]]]:
+    """`rtdecode monitor --json` in a process of its own; yields a function that reads the next line."""
+    process = monitor("--json", *arguments, stdout=subprocess.PIPE, **options)
+
+    def read() -> dict[str, Any]:
         assert process.stdout is not None
+        found: dict[str, Any] = json.loads(process.stdout.readline())
+        return found
+
+    yield read
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+def test_json_is_a_map_a_second() -> None:
+    with FakePublisher() as publisher, json_monitor("--cursor", publisher.endpoint) as read:
+        publisher.await_subscriber()
         publisher.play(200, awaited=False)
-        lines = [read_line(process.stdout.readline()) for _ in range(2)]
-        process.terminate()
-        assert process.wait(10) == 0
+        lines = [read() for _ in range(2)]
     assert lines[-1]["state"] == "running"
     assert lines[-1]["value"] == [1.5, -2.5]
-
-
-def read_line(line: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(line)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -237,23 +245,20 @@ def test_an_invalid_cursor_endpoint_is_named() -> None:
 def test_the_endpoint_of_rig_toml_is_used(tmp_path: Path) -> None:
     with FakePublisher() as publisher:
         (tmp_path / "rig.toml").write_text(f'stream = "M1"\nbind = "{publisher.endpoint}"\n')
-        process = monitor("--json", stdout=subprocess.PIPE, cwd=tmp_path)
-        publisher.await_subscriber()
-        process.terminate()
-        assert process.wait(10) == 0
+        with json_monitor(cwd=tmp_path):
+            publisher.await_subscriber()
 
 
 def test_a_task_is_received_on_its_own_endpoint() -> None:
     message = msgpack.packb({"v": 1, "target": [1.0, 2.0], "radius": 3.0, "state": "hold"})
-    with FakePublisher() as publisher, FakePublisher() as tasks:
-        arguments = ["--cursor", publisher.endpoint, "--task", tasks.endpoint, "--json"]
-        process = monitor(*arguments, stdout=subprocess.PIPE)
+    with (
+        FakePublisher() as publisher,
+        FakePublisher() as tasks,
+        json_monitor("--cursor", publisher.endpoint, "--task", tasks.endpoint) as read,
+    ):
         publisher.await_subscriber()
-        assert process.stdout is not None
         for _ in range(60):
             tasks.send(b"task", message)
             time.sleep(0.02)
-        task = read_line(process.stdout.readline())["task"]
-        process.terminate()
-        process.wait(10)
+        task = read()["task"]
     assert (task["target"], task["radius"], task["state"]) == ([1.0, 2.0], 3.0, "hold")
