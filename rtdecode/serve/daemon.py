@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import msgspec
@@ -138,7 +137,8 @@ class Daemon:
         """
         # They only set a flag: an exception raised while LLVM calls Python is lost, or ends in a crash.
         handlers = {
-            number: signal.signal(number, self._stop_loop) for number in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, lambda *_: setattr(self.loop, "stopping", True))
+            for number in (signal.SIGINT, signal.SIGTERM)
         }
         try:
             self._start()
@@ -290,9 +290,6 @@ class Daemon:
     def _print_notices(self) -> None:
         while self.loop.notices:
             self._print_line(self.loop.notices.popleft())
-
-    def _stop_loop(self, number: int, frame: FrameType | None) -> None:
-        self.loop.stopping = True
 
     def _shut_down(self) -> None:
         self._stopping.set()

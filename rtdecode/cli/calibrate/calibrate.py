@@ -96,7 +96,9 @@ def calibrate(
         )
     if deploy is not None:
         check_connect(deploy, "--deploy")
-        _yield_to_the_daemon()
+        # The daemon may run on this machine, and training uses all cores it gets.
+        if hasattr(os, "nice"):
+            os.nice(NICE)
     started = time.monotonic()
     target = output or session.with_suffix(".safetensors")
     check_writable(target)
@@ -157,12 +159,6 @@ def calibrate(
         )
     if not accepted:
         raise typer.Exit(REFUSED)
-
-
-def _yield_to_the_daemon() -> None:
-    """The daemon may run on this machine, and training uses all cores it gets."""
-    if hasattr(os, "nice"):
-        os.nice(NICE)
 
 
 def _document(
