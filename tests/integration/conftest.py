@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pylsl
 import pytest
-from daemon import Served, cut
+from daemon import Served, cut, replay
 
 from rtdecode.artifact import write_artifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
@@ -124,3 +124,17 @@ def serve(rig: LoopbackRig, stream: str) -> Iterator[Any]:
     yield start
     for served in started:
         served.subscriber.close()
+
+
+@pytest.fixture
+def serve_replay(
+    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+) -> Callable[..., Served]:
+    """Starts an endless replay of the simulated session, and a daemon on it."""
+
+    def start(*arguments: str) -> Served:
+        replay(rig, simulated_session, stream, "--loop")
+        served: Served = serve(simulated_model, *arguments)
+        return served
+
+    return start

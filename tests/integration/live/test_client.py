@@ -6,11 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from daemon import replay
+from daemon import Served, replay
 
 from rtdecode.client import AsyncControlClient, AsyncCursorClient, ControlClient, Cursor, CursorClient, Link
 from rtdecode.errors import RtdecodeError
@@ -52,15 +51,9 @@ def follow_async(endpoint: str) -> list[Cursor]:
 
 @pytest.mark.parametrize("follow", [follow_blocking, follow_async])
 def test_the_client_returns_the_published_values(
-    rig: LoopbackRig,
-    serve: Any,
-    stream: str,
-    simulated_session: Path,
-    simulated_model: Path,
-    follow: Callable[[str], list[Cursor]],
+    serve_replay: Callable[..., Served], follow: Callable[[str], list[Cursor]]
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
-    served = serve(simulated_model)
+    served = serve_replay()
     served.subscriber.until(lambda m: m["flags"] == 0)
     cursors = follow(served.cursor)
     served.subscriber.until(lambda m: m["seq"] == cursors[-1].seq)
@@ -72,10 +65,9 @@ def test_the_client_returns_the_published_values(
 
 
 def test_the_life_of_a_link(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+    rig: LoopbackRig, serve_replay: Callable[..., Served], stream: str, simulated_session: Path
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
-    served = serve(simulated_model)
+    served = serve_replay()
     control = ControlClient(served.control)
     with CursorClient(served.cursor) as client:
         assert client.link is Link.WAITING
@@ -109,11 +101,8 @@ def test_the_life_of_a_link(
         assert control.stop() > 0
 
 
-def test_the_life_of_a_link_in_asyncio(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
-) -> None:
-    replay(rig, simulated_session, stream, "--loop")
-    served = serve(simulated_model)
+def test_the_life_of_a_link_in_asyncio(rig: LoopbackRig, serve_replay: Callable[..., Served]) -> None:
+    served = serve_replay()
 
     async def live() -> None:
         control = AsyncControlClient(served.control)

@@ -7,13 +7,14 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from daemon import replay
+from daemon import Served, replay
 
 from rtdecode.session.read import read_session
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
@@ -34,16 +35,10 @@ main()
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_status_0_and_a_complete_file(
-    rig: LoopbackRig,
-    serve: Any,
-    stream: str,
-    simulated_session: Path,
-    simulated_model: Path,
-    number: signal.Signals,
+    rig: LoopbackRig, serve_replay: Callable[..., Served], number: signal.Signals
 ) -> None:
     recording = rig.folder / "live.h5"
-    replay(rig, simulated_session, stream, "--wait", "30")
-    served = serve(simulated_model, "--record", str(recording))
+    served = serve_replay("--record", str(recording))
     served.subscriber.until(lambda m: m["bin"] > 50)
     served.process.send_signal(number)
     assert served.process.wait(10) == 0

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import zmq
-from daemon import READY_S, replay
+from daemon import READY_S, Served
 from monitored import frame_until
 from websockets.sync.client import connect
 
@@ -38,11 +36,10 @@ def spikes_for(endpoint: str, seconds: float) -> tuple[list[Counts], float]:
 
 
 def test_the_published_spikes_are_the_decoded_ones_and_only_for_subscribers(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+    rig: LoopbackRig, serve_replay: Callable[..., Served]
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
     recording = rig.folder / "live.h5"
-    served = serve(simulated_model, "--record", str(recording))
+    served = serve_replay("--record", str(recording))
     served.subscriber.until(lambda m: m["flags"] == 0)
     received, seconds = spikes_for(served.cursor, 4.0)
     last = received[-1].bin + len(received[-1].rows) - 1
@@ -79,10 +76,9 @@ def web(rig: LoopbackRig, *arguments: str) -> Iterator[str]:
 
 @pytest.mark.timeout(240)
 def test_a_page_follows_the_daemon_through_a_restart(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+    rig: LoopbackRig, serve_replay: Callable[..., Served]
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
-    served = serve(simulated_model)
+    served = serve_replay()
     with web(rig, "--cursor", served.cursor) as where, connect(f"ws://{where}/frames") as page:
         live = frame_until(
             page, lambda f: f["state"] == "running" and f["points"] and len(f["rates_hz"]) == 16
