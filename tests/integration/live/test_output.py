@@ -53,11 +53,10 @@ def recorded_by_others(rig: LoopbackRig, name: str) -> dict[str, NDArray[Any]]:
         return {key: file[key] for key in file.files}
 
 
-@pytest.fixture
-def served_with_output(
+def test_the_cursor_is_published_recorded_sent_over_lsl_and_decoded_again(
     rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
-) -> Any:
-    """Ten seconds through serve with RIG; a pause and a reset on the way; two recorders of other make."""
+) -> None:
+    """Ten seconds with RIG; a pause and a reset on the way; two recorders of other make."""
     (rig.folder / "rig.toml").write_text(RIG.format(stream=stream))
     served = serve(simulated_model)
     names = (f"{stream}-cursor", f"{stream}-cursor-flags")
@@ -83,13 +82,6 @@ def served_with_output(
         recorder.communicate(timeout=30)
         assert recorder.returncode == 0
     served.end()
-    return served, status
-
-
-def test_the_cursor_is_published_recorded_sent_over_lsl_and_decoded_again(
-    rig: LoopbackRig, stream: str, simulated_model: Path, served_with_output: Any
-) -> None:
-    served, status = served_with_output
     messages = served.subscriber.messages
     assert_once_in_order(messages)
     value = np.array([m["value"] for m in messages])
