@@ -127,18 +127,11 @@ class Site:
         try:
             await websocket.accept()
             page = Page(self._hub, websocket.send_text)
-            both = [asyncio.create_task(page.run()), asyncio.create_task(_read_page(websocket, page))]
-            try:
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in both:
-                    task.cancel()
-                ends = await asyncio.gather(*both, return_exceptions=True)
-            for end in ends:
-                if isinstance(end, Exception) and not isinstance(end, GONE):
-                    raise end
-        except GONE:
-            return
+            async with asyncio.TaskGroup() as both:
+                both.create_task(page.run())
+                both.create_task(_read_page(websocket, page))
+        except* GONE:
+            pass
         finally:
             self._pages -= 1
 
