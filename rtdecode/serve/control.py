@@ -59,11 +59,7 @@ class ControlServer:
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 100)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
-        try:
-            self.endpoint = bind(self._socket, "--control", endpoint)
-        except RtdecodeError:
-            self._socket.close()
-            raise
+        self.endpoint = bind(self._socket, "--control", endpoint)
         self._status, self._apply, self._swap = status, apply, swap
         self._stopping = False
         self._swapping = 0
