@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import re
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 import numpy as np
@@ -20,6 +21,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from monitored import A_TASK, STATUS_MAP, after, counts, cursor, packed_spikes
 from rich.cells import cell_len
+from rich.console import Console
 from terminal import on_a_terminal
 
 from rtdecode.client import Link
@@ -27,7 +29,7 @@ from rtdecode.messages import Flag
 from rtdecode.monitor.dots import bar_lines, dot_lines, pooled
 from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState
-from rtdecode.monitor.terminal import Lines
+from rtdecode.monitor.terminal import Lines, watch
 from rtdecode.testing.fake_daemon import FakePublisher
 
 pytestmark = pytest.mark.realtime
@@ -160,6 +162,26 @@ def test_without_a_terminal_lines_report_changes() -> None:
     lines.report(state, now_s + 6.0)
     assert printed[3].startswith("daemon lost")
     assert len(printed) == 4
+
+
+def test_the_screen_is_drawn_until_it_is_stopped() -> None:
+    state, now_s = STATES["running"]
+
+    class Receiving:
+        """A listener that always receives the same."""
+
+        endpoint = "tcp://127.0.0.1:5556"
+
+        def read_into(self, drawn: MonitorState) -> float:
+            drawn.__dict__.update(state.__dict__)
+            return now_s
+
+    console, stops = (
+        Console(file=io.StringIO(), force_terminal=True, width=80, height=24),
+        [True, False, False],
+    )
+    watch(cast(Any, Receiving()), console, lambda: stops.pop())
+    assert cast(io.StringIO, console.file).getvalue().count("spikes of 96 channels") == 2
 
 
 def monitor(*arguments: str, **options: Any) -> subprocess.Popen[str]:
