@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,39 +41,33 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
         assert word in lines[0]
 
 
-@pytest.fixture
-def bad_session(request: pytest.FixtureRequest, simulated_session: Path, tmp_path: Path) -> tuple[Path, str]:
-    """A session with one fault, and a word that the message must contain."""
-    path = tmp_path / "bad.h5"
-    kind = request.param
-    if kind == "missing":
-        return path, "does not exist"
-    if kind == "text":
-        path.write_text("channel,time\n1,0.5\n")
-        return path, "HDF5"
-    data = simulated_session.read_bytes()
-    if kind == "truncated":
-        path.write_bytes(data[: len(data) // 2])
-        return path, "bad.h5"
-    path.write_bytes(data)
-    with h5py.File(path, "r+") as file:
-        if kind == "foreign":
-            del file.attrs["format"]
-            return path, "format"
-        if kind == "no channels":
-            file.attrs["n_channels"] = 0
-            return path, "n_channels"
-        assert kind == "nan"
-        file["behavior/values"][3, 1] = np.nan
-        return path, "behavior/values"
+def edited(change: Callable[[h5py.File], object]) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        with h5py.File(path, "r+") as file:
+            change(file)
+
+    return spoil
 
 
-@pytest.mark.parametrize(
-    "bad_session", ["missing", "text", "truncated", "foreign", "no channels", "nan"], indirect=True
-)
+#: Each spoils a session, and a word that the message must contain.
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (Path.unlink, "does not exist"),
+    "text": (lambda path: path.write_text("channel,time\n1,0.5\n"), "HDF5"),
+    "truncated": (lambda path: os.truncate(path, path.stat().st_size // 2), "bad.h5"),
+    "foreign": (edited(lambda file: file.attrs.pop("format")), "format"),
+    "no channels": (edited(lambda file: file.attrs.modify("n_channels", 0)), "n_channels"),
+    "nan": (edited(lambda file: file["behavior/values"].__setitem__((3, 1), np.nan)), "behavior/values"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("command", ["fit", "decode", "replay", "info"])
-def test_a_bad_session_is_refused(bad_session: tuple[Path, str], command: str, simulated_model: Path) -> None:
-    path, word = bad_session
+def test_a_bad_session_is_refused(
+    fault: str, command: str, simulated_session: Path, simulated_model: Path, tmp_path: Path
+) -> None:
+    spoil, word = FAULTS[fault]
+    path = shutil.copy(simulated_session, tmp_path / "bad.h5")
+    spoil(path)
     more = {"decode": ["--model", simulated_model], "replay": ["--stream", "M1"]}.get(command, [])
     assert_one_line(run(command, path, *more), "bad.h5", word)
 
