@@ -30,6 +30,10 @@ def on_a_terminal(
     """
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
+    modes = termios.tcgetattr(theirs)
+    # Otherwise Ctrl-C would also discard what is written and not yet read.
+    modes[3] |= termios.NOFLSH
+    termios.tcsetattr(theirs, termios.TCSANOW, modes)
     env = {key: value for key, value in os.environ.items() if key not in UNSET} | {"TERM": "xterm-256color"}
     process = subprocess.Popen(
         command,
