@@ -60,7 +60,8 @@ def on_a_terminal(
                 # The process has closed its end.
                 break
         assert acted, written[-2000:]
-        return written.decode(), process.wait(30)
+        # The echo of Ctrl-C may be inside a character.
+        return written.decode("utf-8", "replace"), process.wait(30)
     finally:
         process.kill()
         process.wait()
