@@ -47,7 +47,8 @@ class EvaluateCommand(TyperCommand):
         """Parse the options.
 
         Raises:
-            RtdecodeError: --protocol names another protocol than few-shot, or an option is of `study` alone.
+            RtdecodeError: --protocol names another protocol than few-shot.
+            typer.BadParameter: an option is of `study` alone.
         """
         for i, argument in enumerate(args):
             flag, is_one, value = argument.partition("=")
@@ -61,9 +62,9 @@ class EvaluateCommand(TyperCommand):
                     )
         flags = (argument.partition("=")[0] for argument in args)
         if flag := next((flag for flag in flags if flag in STUDY_OPTIONS), ""):
-            raise RtdecodeError(
-                f"{flag} belongs to `rtdecode study`; evaluate does not take it",
-                fix=f"leave {flag} out, or run rtdecode study for the paper's protocols",
+            raise typer.BadParameter(
+                "belongs to `rtdecode study`. Fix: leave it out, or run rtdecode study",
+                param_hint=flag,
             )
         return super().parse_args(ctx, args)
 

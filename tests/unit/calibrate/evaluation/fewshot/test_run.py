@@ -373,10 +373,6 @@ def test_the_command_writes_json_and_a_figure(
             "Fix: run rtdecode study --protocol single-day,cross-day",
         ),
         (["--steps", "3", "--protocol=cross-day"], "Fix: run rtdecode study --protocol cross-day"),
-        (
-            ["--steps=3"],
-            "--steps belongs to `rtdecode study`; evaluate does not take it. Fix: leave --steps out",
-        ),
     ],
 )
 def test_the_command_names_what_is_wrong(
