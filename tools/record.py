@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,8 @@ from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout, array_channels
 from rtdecode.kernels.sequence import LOST, N_SEQUENCE_COUNTERS, RECEIVED
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.recording.recorder import Recorder, recorded_stream
+from rtdecode.serve.recording.recorder import Recorder, contents_of
+from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.session.contents import recording_attrs
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
@@ -82,7 +82,8 @@ class StreamRecording:
             self._behavior.start()
         recorder = None
         try:
-            if not self._await_streams() or (taken := self._connector.take()) is None:
+            await_streams(self._connector, self._behavior, self.timeout_s, self._check_stop)
+            if (taken := self._connector.take()) is None:
                 return
             buffers = RecordBuffers(self._n_channels, 0)
             self._ring = BinRing(self._n_channels, BIN_WIDTH_S)
@@ -96,6 +97,8 @@ class StreamRecording:
                     self.print_line(
                         f"NOT RECORDING: {error}" if error else "recording again, nothing is missing"
                     )
+        except Stop:
+            return
         finally:
             self._connector.stop()
             if self._behavior is not None:
@@ -124,35 +127,19 @@ class StreamRecording:
             )
         self._n_channels = recorded
 
-    def _await_streams(self) -> bool:
-        deadline = time.monotonic() + self.timeout_s
-        waits = [("--stream", self.stream, self._connector.ready)]
-        if self._behavior is not None:
-            waits.append(("--behavior", self._behavior.name, self._behavior.found))
-        for flag, name, ready in waits:
-            while not ready.wait(PULL_S):
-                if self.stopping:
-                    return False
-                failure = self._connector.failure or (self._behavior.failure if self._behavior else None)
-                if failure is not None:
-                    raise failure
-                if time.monotonic() > deadline:
-                    raise RtdecodeError(
-                        f"no stream of that name was found within {self.timeout_s:g} s"
-                        + (f" ({self._connector.refusal})" if self._connector.refusal else ""),
-                        where=f"{flag} {name}",
-                        fix="start the acquisition, check the name, or wait longer with --timeout",
-                    )
-        return True
+    def _check_stop(self) -> None:
+        if self.stopping:
+            raise Stop
 
     def _start_recorder(self, buffers: RecordBuffers) -> Recorder:
+        attrs = recording_attrs(self.output, "record", self.stream, datetime.now(UTC))
         recorder = Recorder(
             self.output,
-            n_channels=self._n_channels,
-            attrs=recording_attrs(self.output, "record", self.stream, datetime.now(UTC)),
             buffers=buffers,
             behavior=self._behavior,
-            stream=lambda: recorded_stream(self._feed, buffers),
+            contents=lambda: contents_of(
+                self._feed, buffers, self._behavior, n_channels=self._n_channels, attrs=attrs
+            ),
             overwrite=self.overwrite,
         )
         recorder.start()

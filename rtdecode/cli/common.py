@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import typer
@@ -18,8 +17,6 @@ import typer
 from rtdecode.errors import RtdecodeError
 
 LINE_EVERY_S = 15.0
-
-JSON_HELP = "Print one JSON document on stdout and nothing else there."
 
 
 def print_json(document: Any) -> None:
@@ -55,31 +52,26 @@ def split_names(text: str | None) -> tuple[str, ...] | None:
 
 
 def on_signal(stop: Callable[[], None]) -> None:
-    """Call `stop` on SIGINT and SIGTERM, so that the work ends in order."""
+    """Call `stop` on SIGINT and SIGTERM, so that the work ends in order.
 
-    def handler(number: int, frame: FrameType | None) -> None:
-        stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handler)
-
-
-@contextmanager
-def whole_lines() -> Iterator[None]:
-    """Context of a print after `on_signal`: a signal waits until the line is written.
-
-    A signal while a pipe is full would interrupt the write, and CPython 3.11 then drops the rest of a long
-    line.
+    It must take no lock, as `Event.set` does: what it interrupts may hold that lock, and wait for ever.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop())
+
+
+def signalled() -> Callable[[], bool]:
+    """Hold back SIGINT and SIGTERM; returns a function of whether one has arrived.
+
+    Nothing is interrupted then: neither a wait that holds a lock, nor the write of a long line to a full
+    pipe, the rest of which CPython 3.11 drops.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    return lambda: bool(signal.sigpending())
 
 
 @contextmanager
-def needs_training_packages(what: str, command: str, extra: str = "train") -> Iterator[None]:
+def needs_packages(what: str, command: str, extra: str = "train") -> Iterator[None]:
     """Context of the imports of a command whose packages come with an extra.
 
     Args:

@@ -1,30 +1,10 @@
-"""Checks of a client's arguments: endpoints and times."""
+"""Checks of a client's arguments."""
 
 from __future__ import annotations
 
 import math
-import re
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.messages import CURSOR_ENDPOINT
-
-_TCP = re.compile(r"tcp://(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):(\d{1,5})", re.ASCII)
-
-
-def check_endpoint(endpoint: str) -> str:
-    """Check an endpoint and return it.
-
-    Raises:
-        RtdecodeError: neither tcp://host:port nor ipc://path.
-    """
-    tcp = _TCP.fullmatch(endpoint)
-    if (tcp and 0 < int(tcp[1]) < 65536) or (endpoint.startswith("ipc://") and len(endpoint) > 6):
-        return endpoint
-    raise RtdecodeError(
-        "is not an endpoint",
-        where=repr(endpoint),
-        fix=f"write it like {CURSOR_ENDPOINT} or ipc:///tmp/cursor",
-    )
 
 
 def check_seconds(name: str, seconds: float, most_s: float = math.inf) -> float:

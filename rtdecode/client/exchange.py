@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtdecode.client.checks import cannot_connect, check_endpoint, check_seconds
+from rtdecode.client.checks import cannot_connect, check_seconds
 from rtdecode.client.status import Status
+from rtdecode.endpoints import check_connect
 from rtdecode.errors import RtdecodeError
 
 #: Longer than the 2 s after which the daemon itself answers that it is too busy.
@@ -35,7 +36,7 @@ class Exchange:
     """
 
     def __init__(self, endpoint: str, timeout_s: float) -> None:
-        self.endpoint = check_endpoint(endpoint)
+        self.endpoint = check_connect(endpoint)
         self.timeout_s = check_seconds("timeout_s", timeout_s, MAX_TIMEOUT_S)
 
     @contextmanager

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import zmq
 
-from rtdecode.client.checks import cannot_connect, check_endpoint, check_seconds
+from rtdecode.client.checks import cannot_connect, check_seconds
 from rtdecode.client.frames import read_frames
 from rtdecode.client.status import Status
 from rtdecode.client.tracker import CursorTracker, Link
+from rtdecode.endpoints import check_connect
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import CURSOR_TOPIC, STATUS_TOPIC, Cursor
 
@@ -37,14 +39,7 @@ class CursorFeed:
     """A subscription to a daemon's cursors, read without waiting.
 
     Connects in the background for as long as it is open: the daemon may start later, end and restart. For
-    one thread.
-
-    Args:
-        endpoint: the daemon's `--bind`, tcp://host:port or ipc://path.
-        stale_after_s: age from which a cursor is too old to be used; several bin widths. inf for never.
-
-    Raises:
-        RtdecodeError: an invalid endpoint, or a `stale_after_s` that is not above 0.
+    one thread. Arguments and errors are those of `CursorClient`.
     """
 
     def __init__(self, endpoint: str, stale_after_s: float) -> None:
@@ -82,11 +77,7 @@ class CursorFeed:
         if self._socket.closed:
             raise RtdecodeError("the client is closed", where=self.endpoint, fix="open a new client")
         now_s = time.monotonic()
-        for _ in range(MAX_READ):
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        for frames in arrived(self._socket):
             self._tracker.add(read_frames(frames), now_s)
 
     @property
@@ -166,7 +157,7 @@ def subscribe(owner: object, endpoint: str, *topics: bytes) -> tuple[zmq.Socket[
     Raises:
         RtdecodeError: an invalid endpoint.
     """
-    check_endpoint(endpoint)
+    check_connect(endpoint)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.SUB)
     release = weakref.finalize(owner, _release, context, socket)
@@ -186,6 +177,13 @@ def subscribe(owner: object, endpoint: str, *topics: bytes) -> tuple[zmq.Socket[
         release()
         raise cannot_connect(endpoint, error) from None
     return socket, release
+
+
+def arrived(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
+    """The messages that have arrived, without waiting."""
+    with suppress(zmq.Again):
+        for _ in range(MAX_READ):
+            yield socket.recv_multipart(zmq.NOBLOCK)
 
 
 def _release(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) -> None:

@@ -5,23 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: Counters that a line lists if they are not zero.
-FAULTS = frozenset(
-    (
-        "lost",
-        "duplicates",
-        "out_of_order",
-        "out_of_range",
-        "renumbered",
-        "not_a_count",
-        "late_carried",
-        "late_dropped",
-        "future",
-        "nonfinite",
-        "reconnects",
-        "clock_jumps",
-        "catch_up",
-    )
+#: Counters that a line does not list: no faults, or shown by the state.
+UNLISTED = frozenset(
+    ("received", "spikes", "bins", "backlog_bins", "stale", "failsafe", "clipped", "discarded", "swaps")
 )
 
 #: Number of reports, one a second, between two lines while nothing changes.
@@ -48,14 +34,11 @@ class StatusLines:
         if state == self._state and warnings == self._warnings and self._reports % SUMMARY_EVERY:
             return
         self._state, self._warnings = state, list(warnings)
-        self._print_line(waiting_line(status) if state == "waiting" else summary_line(state, status))
+        stream = (status.get("stream") or {}).get("name") or "?"
+        waiting = f"waiting for stream {stream}" if state == "waiting" else ""
+        self._print_line(waiting or summary_line(state, status))
         for warning in warnings:
             self._print_line(f"  warning: {warning}")
-
-
-def waiting_line(status: dict[str, Any]) -> str:
-    """The line of a daemon that waits for its stream."""
-    return f"waiting for stream {(status.get('stream') or {}).get('name') or '?'}"
 
 
 def summary_line(state: str, status: dict[str, Any]) -> str:
@@ -68,4 +51,5 @@ def summary_line(state: str, status: dict[str, Any]) -> str:
         line += f"  published {latency['p50']:.2f} ms"
         line += f" (p99 {latency['p99']:.2f}) after bin end" if latency.get("p99") is not None else ""
     counters = status.get("counters") or {}
-    return line + "".join(f"  {name} {count}" for name, count in counters.items() if name in FAULTS and count)
+    faults = (f"  {name} {n}" for name, n in counters.items() if n and name not in UNLISTED)
+    return line + "".join(faults)

@@ -6,15 +6,15 @@ Every part of the map may be missing or None: much is, until the stream is found
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby, zip_longest
 from operator import itemgetter
 from pathlib import PurePath
 from typing import Any
 
-from rtdecode.console.counters import NARROW, WIDE, counter_rows, counter_table
+from rtdecode.console.counters import counter_panel
 from rtdecode.console.history import LATENCY_WINDOW, Recent, under
-from rtdecode.console.text_rows import ECHO_WIDTH, Part, Row, body_width
+from rtdecode.console.text_rows import Part, Row, body_width, most_important
 
 #: A recording further behind than this has a slow disk, and is not merely between two flushes.
 BEHIND_S = 2.0
@@ -56,17 +56,17 @@ def status_rows(status: dict[str, Any], recent: Recent, *, ended: bool, width: i
         width, height: of the terminal, cells.
     """
     limit = max(1, height - max(1, height // 6))
-    above = [state_row(status, recent, ended), *stream_rows(status), *model_rows(status)]
-    above += [rate_row(status), latency_row(status)]
-    below = [recording_row(status), *warning_rows(status, width), footer_row(status)]
-    counters = counter_table(status, recent, WIDE if width >= WIDE.table_width else NARROW)
-    if width < NARROW.table_width or len(above) + len(counters) + len(below) > limit:
-        counters = counter_rows(status, recent, body_width(width))
+    above = [state_row(status, recent, ended), *about_rows(status, width), rate_row(status)]
+    above.append(latency_row(status))
+    below = [recording_row(status), footer_row(status)]
+    counters = counter_panel(status, recent, width, limit - len(above) - len(below) - 2)
     space = Row(9, None, ())
-    shown = [*above, space, *counters, space, *below]
-    while len(shown) > limit:
-        del shown[max(range(len(shown)), key=lambda i: (shown[i].rank, i))]
-    return shown
+    return most_important([*above, space, *counters, space, *below], limit)
+
+
+def about_rows(status: dict[str, Any], width: int) -> list[Row]:
+    """Stream, model, outputs and warnings."""
+    return [*stream_rows(status), *model_rows(status), *warning_rows(status, width)]
 
 
 def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
@@ -86,6 +86,11 @@ def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
     return Row(0, None, [*shown, Part(others, "now", 2), Part(meaning, "", 4, cut=True)])
 
 
+def filled(form: str, value: Any, rank: int, *, cut: bool = False) -> Part:
+    """A part with a value, empty without one."""
+    return Part("" if value in (None, "") else form.format(value), "", rank, cut)
+
+
 def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
     """The stream and its timing."""
     stream = under(status, "stream")
@@ -93,41 +98,34 @@ def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
     if not stream.get("attached"):
         yield Row(3, "stream", [name, Part("searching", "now", 1)])
         return
-    about = [name, Part(str(stream.get("layout") or ""), "", 1)]
-    if stream.get("n_channels"):
-        about.append(Part(f"{stream['n_channels']} channels", "", 2))
-    if stream.get("rate_hz"):
-        about.append(Part(f"{stream['rate_hz']:g} Hz", "", 3))
-    if stream.get("source_id"):
-        about.append(Part(f"source {stream['source_id']}", "", 4, cut=True))
-    if stream.get("hostname"):
-        about.append(Part(f"on {stream['hostname']}", "", 5, cut=True))
-    yield Row(3, "stream", about)
-    delivery, timing = under(stream, "delivery_ms"), []
-    if stream.get("clock_correction_ms") is not None:
-        timing.append(Part(f"clock {stream['clock_correction_ms']:+,.3f} ms", "", 1))
+    about = [
+        filled("{}", stream.get("layout"), 1),
+        filled("{} channels", stream.get("n_channels") or None, 2),
+        filled("{:g} Hz", stream.get("rate_hz") or None, 3),
+        filled("source {}", stream.get("source_id"), 4, cut=True),
+        filled("on {}", stream.get("hostname"), 5, cut=True),
+    ]
+    yield Row(3, "stream", [name, *about])
+    timing = [filled("clock {:+,.3f} ms", stream.get("clock_correction_ms"), 1)]
+    delivery = under(stream, "delivery_ms")
     measured = [key for key in QUANTILES if delivery.get(key) is not None]
     for key in measured:
         before, after = "delivery " if key == measured[0] else "", " ms" if key == measured[-1] else ""
-        timing.append(
-            Part(f"{before}{QUANTILES[key]} {delivery[key]:.2f}{after}", "", 4 if key == "p99" else 3)
-        )
-    if stream.get("grace_ms") is not None:
-        timing.append(Part(f"grace {stream['grace_ms']:.2f} ms", "", 2))
-    if timing:
+        text = f"{before}{QUANTILES[key]} {delivery[key]:.2f}{after}"
+        timing.append(Part(text, "", 4 if key == "p99" else 3))
+    timing.append(filled("grace {:.2f} ms", stream.get("grace_ms"), 2))
+    if any(part.text for part in timing):
         yield Row(6, "", timing)
 
 
 def model_rows(status: dict[str, Any]) -> Iterator[Row]:
     """The model, and the outputs of the output stage and over LSL."""
-    model = under(status, "model")
-    about = [Part(str(model.get("id") or "?")), Part(str(model.get("kind") or ""), "", 2)]
-    if status.get("bin_width_s"):
-        about.append(Part(f"{status['bin_width_s'] * 1e3:g} ms bins", "", 3))
+    model, width_s = under(status, "model"), status.get("bin_width_s")
+    about = [Part(str(model.get("id") or "?")), filled("{}", model.get("kind"), 2)]
+    about.append(filled("{:g} ms bins", width_s * 1e3 if width_s else None, 3))
     yield Row(5, "model", [*about, Part(with_units(status), "", 1, cut=True)])
     published = [Part(with_units(under(status, "out")), "", 1, cut=True)]
-    if status.get("lsl_out"):
-        published.append(Part(f"LSL stream {status['lsl_out']}", cut=True))
+    published.append(filled("LSL stream {}", status.get("lsl_out"), 0, cut=True))
     if any(part.text for part in published):
         yield Row(7, "output", published)
 
@@ -148,18 +146,20 @@ def rate_row(status: dict[str, Any]) -> Row:
 
 
 def latency_row(status: dict[str, Any]) -> Row:
-    """Time from the end of a bin to its publication; red if longer than a bin."""
-    latency, limit_ms = under(status, "latency_ms", "publish"), (status.get("bin_width_s") or 1.0) * 1e3
-    shown = [
-        Part(f"{name} {latency[key]:.2f}", "now" if latency[key] > limit_ms else "", QUANTILE_RANKS[key])
+    """Time from the end of a bin to its publication."""
+    shown = latency_parts(under(status, "latency_ms", "publish"), (status.get("bin_width_s") or 1.0) * 1e3)
+    if n := under(status, "counters").get("bins"):
+        shown += [Part("after bin end", "", 5), Part(f"last {min(n, LATENCY_WINDOW):,} bins", "", 6)]
+    return Row(2, "latency ms", shown)
+
+
+def latency_parts(figures: Mapping[str, float | None], limit_ms: float) -> list[Part]:
+    """Percentiles of a latency, ms; red if longer than `limit_ms`, of a bin."""
+    return [
+        Part(f"{name} {ms:.2f}", "now" if ms > limit_ms else "", QUANTILE_RANKS[key])
         for key, name in QUANTILES.items()
-        if latency.get(key) is not None
-    ]
-    if not shown:
-        return Row(2, "latency ms", [Part("no bin yet", "zero")])
-    n = min(under(status, "counters").get("bins") or 0, LATENCY_WINDOW)
-    about = [Part("after bin end", "", 5), Part(f"last {n:,} bins", "", 6)]
-    return Row(2, "latency ms", [*shown, *about])
+        if (ms := figures.get(key)) is not None
+    ] or [Part("no bin yet", "zero")]
 
 
 def recording_row(status: dict[str, Any]) -> Row:
@@ -188,7 +188,7 @@ def recording_row(status: dict[str, Any]) -> Row:
 
 def warning_rows(status: dict[str, Any], width: int) -> Iterator[Row]:
     """Each warning in full, wrapped."""
-    room = max(body_width(width) - ECHO_WIDTH, 1)
+    room = max(body_width(width), 1)
     for warning in status.get("warnings") or ():
         for i, line in enumerate(textwrap.wrap(str(warning), room, break_on_hyphens=False)):
             yield Row(3 if i else 1, "" if i else "warning", [Part(line, "now", cut=True)])

@@ -23,7 +23,7 @@ class Part(NamedTuple):
     """A piece of a row.
 
     Attributes:
-        text, style: the style is a key of `rtdecode.console.styles.STYLES`.
+        text, style: the style is a key of `rtdecode.console.drawing.STYLES`.
         rank: on a narrow terminal the part of the highest rank is dropped first.
         cut: whether it may be shortened instead.
     """
@@ -50,9 +50,30 @@ class Row(NamedTuple):
     gap: str = "  "
 
 
+#: A line as it is drawn.
+Line = list[Part]
+
+
 def body_width(width: int) -> int:
     """Width of a line without the label, cells."""
     return width - LABEL_WIDTH if width >= LABELS_FROM else width
+
+
+def most_important(rows: Sequence[Row], n: int) -> list[Row]:
+    """At most `n` of the rows, those of the lowest ranks."""
+    kept = list(rows)
+    while len(kept) > max(n, 0):
+        del kept[max(range(len(kept)), key=lambda i: (kept[i].rank, i))]
+    return kept
+
+
+def line_of(row: Row, width: int) -> Line:
+    """A row with its label, in `width` cells."""
+    indent = 0 if row.label is None else width - body_width(width)
+    line = [Part((row.label or "").ljust(indent), "label")] if indent else []
+    for n, part in enumerate(fitted(row.parts, row.gap, width - indent)):
+        line += [Part(row.gap)] * bool(n) + [part]
+    return line
 
 
 def fitted(parts: Sequence[Part], gap: str, width: int) -> list[Part]:
@@ -78,7 +99,7 @@ def shortened(text: str, width: int) -> str:
 
 
 def clean(text: str, encoding: str) -> str:
-    """`text` in characters that the terminal can show: names from the network may hold anything."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else "?" for c in text)
-    return text if text.isascii() else text.encode(encoding, "replace").decode(encoding)
+    """`text` in as many cells and in characters that the terminal can show: names may hold anything."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() and c.encode(encoding, "ignore") else "?" * cell_len(c) for c in text)

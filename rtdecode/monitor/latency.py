@@ -16,19 +16,19 @@ I8 = npt.NDArray[np.int64]
 LOWEST_MS, DECADES, PER_DECADE = 0.01, 4, 8
 N_COLUMNS = DECADES * PER_DECADE
 
+PERCENTILES = {"p50": 50.0, "p99": 99.0, "max": 100.0}
+
 
 class Distribution(NamedTuple):
     """Histogram and percentiles of latencies.
 
     Attributes:
         histogram: i8[N_COLUMNS] over equal steps of log time; the outermost columns include outliers.
-        p50, p99, largest: ms; NaN without a measurement.
+        figures: p50, p99 and max, ms; None without a measurement.
     """
 
     histogram: I8
-    p50: float
-    p99: float
-    largest: float
+    figures: dict[str, float | None]
 
 
 class Latencies:
@@ -62,8 +62,8 @@ class Latencies:
 def distribution(ms: F8) -> Distribution:
     """The histogram and percentiles of latencies in ms."""
     if not len(ms):
-        return Distribution(np.zeros(N_COLUMNS, np.int64), np.nan, np.nan, np.nan)
+        return Distribution(np.zeros(N_COLUMNS, np.int64), dict.fromkeys(PERCENTILES))
     column = np.floor(np.log10(np.maximum(ms, LOWEST_MS) / LOWEST_MS) * PER_DECADE).astype(np.int64)
     histogram = np.bincount(np.minimum(column, N_COLUMNS - 1), minlength=N_COLUMNS)
-    p50, p99 = np.percentile(ms, (50.0, 99.0))
-    return Distribution(histogram, float(p50), float(p99), float(ms.max()))
+    found = np.percentile(ms, list(PERCENTILES.values())).tolist()
+    return Distribution(histogram, dict(zip(PERCENTILES, found, strict=True)))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
-from rtdecode.console.text_rows import Part, shortened
+from rtdecode.console.text_rows import Line, Part, shortened
 from rtdecode.monitor.dots import DOTS_X, DOTS_Y, dot_lines
 from rtdecode.monitor.state import MonitorState
 
 B1 = npt.NDArray[np.bool_]
 F8 = npt.NDArray[np.float64]
-Line = list[Part]
 
 FRAME, ASCII_FRAME = tuple("┌─┐│└┘"), tuple("+-+|++")
 
@@ -69,7 +68,10 @@ def cursor_panel(state: MonitorState, now_s: float, width: int, height: int, *, 
     at = int(row[0]) // DOTS_Y, int(column[0]) // DOTS_X
     if 0 <= at[0] < rows and 0 <= at[1] < columns:
         drawn[at[0]][at[1]] = ("●" if unicode else "@", "accent")
-    lines = [[Part("".join(c for c, _ in run), style) for style, run in _runs(cells)] for cells in drawn]
+    lines = [
+        [Part("".join(c for c, _ in run), style) for style, run in groupby(cells, key=itemgetter(1))]
+        for cells in drawn
+    ]
     first, second = state.axes
     digits = plane.digits
     title = f"{first.name} {points[-1, 0]:.{digits}f}  {second.name} {points[-1, 1]:.{digits}f} {first.units}"
@@ -77,11 +79,6 @@ def cursor_panel(state: MonitorState, now_s: float, width: int, height: int, *, 
     if task is not None:
         foot = task.state + (f", {task.success_rate:.0%} success" if task.success_rate is not None else "")
     return framed(title.rstrip(), foot.rstrip(), lines, width, unicode=unicode)
-
-
-def _runs(cells: list[tuple[str, str]]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    for style, run in groupby(cells, key=lambda cell: cell[1]):
-        yield style, list(run)
 
 
 def _mark(dots: B1, row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> None:

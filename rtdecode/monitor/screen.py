@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.console.counters import WIDE, counter_rows, counter_table
-from rtdecode.console.status_rows import model_rows, recording_row, state_row, stream_rows
-from rtdecode.console.text_rows import LABEL_WIDTH, Part, Row, body_width, fitted
+from rtdecode.console.counters import counter_panel
+from rtdecode.console.status_rows import about_rows, latency_parts, recording_row, state_row
+from rtdecode.console.text_rows import Line, Part, Row, body_width, line_of, most_important
 from rtdecode.monitor.dots import bar_lines, pooled
-from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Distribution
-from rtdecode.monitor.panels import Line, cursor_panel, raster_panel
+from rtdecode.monitor.latency import DECADES, LOWEST_MS, N_COLUMNS, PER_DECADE, Distribution
+from rtdecode.monitor.panels import cursor_panel, raster_panel
 from rtdecode.monitor.state import MonitorState
 
 #: Pictures lower than this, or narrower together, are left out.
@@ -23,12 +23,9 @@ BAR_LINES = 4
 
 ENDING = "Ctrl-C ends this monitor, not the daemon"
 
-#: Columns of a latency histogram.
-HISTOGRAM = DECADES * PER_DECADE
-
 
 def screen(
-    state: MonitorState, now_s: float, width: int, height: int, *, unicode: bool = True, ending: str = ENDING
+    state: MonitorState, now_s: float, width: int, height: int, unicode: bool, *, ending: str = ENDING
 ) -> list[Line]:
     """The picture now, at most `height` lines of at most `width` cells.
 
@@ -39,62 +36,45 @@ def screen(
         unicode: whether it can show braille and blocks.
         ending: text about Ctrl-C.
     """
-    status, alive = state.status_map, state.alive(now_s)
-    above = head(state, now_s)
-    tall = height >= TALL
+    status, tall = state.status_map, height >= TALL
     bars = BAR_LINES if tall else 1
+    above = most_important(head(state, now_s, width), max(height // 3, 1))
     below = [*rate_rows(state, width, bars, unicode=unicode)]
     below += latency_rows(state, width, bars, unicode=unicode)
     if status:
-        table = tall and width >= WIDE.table_width
-        below += (
-            counter_table(status, state.recent, WIDE)
-            if table
-            else counter_rows(status, state.recent, body_width(width))[: None if tall else 2]
-        )
-        below.append(recording_row(status))
+        counters = counter_panel(status, state.recent, width, most=height if tall else 0)
+        below += [*counters[: None if tall else 2], recording_row(status)]
     below.append(connection_row(state, ending))
     pictures = width >= LEAST_WIDTH
-    room = max(height - len(above) - (LEAST_PICTURE if pictures else 0), 0)
-    while len(below) > room:
-        del below[max(range(len(below)), key=lambda i: (below[i].rank, i))]
+    below = most_important(below, height - len(above) - (LEAST_PICTURE if pictures else 0))
     body = height - len(above) - len(below)
-    lines = [_line(row, width) for row in above]
+    lines = [line_of(row, width) for row in above]
     if pictures and body >= LEAST_PICTURE:
         across = min(2 * (body - 2) + 2, width * 9 // 20)
         left = cursor_panel(state, now_s, across, body, unicode=unicode)
         right = raster_panel(state, width - across - 1, body, unicode=unicode)
         lines += [[*a, Part(" "), *b] for a, b in zip(left, right, strict=True)]
-    lines += [_line(row, width) for row in below]
-    return [line if alive else [_old(part) for part in line] for line in lines][:height]
+    lines += [line_of(row, width) for row in below]
+    if state.alive(now_s):
+        return lines
+    # The daemon is gone: warnings are unchanged, the rest is dim.
+    kept = ("bad", "now", "watch")
+    return [[part if part.style in kept else part._replace(style="zero") for part in line] for line in lines]
 
 
-def _old(part: Part) -> Part:
-    """The style once the daemon is gone: warnings are unchanged, the rest is dim."""
-    return part if part.style in ("bad", "now", "watch") else part._replace(style="zero")
-
-
-def head(state: MonitorState, now_s: float) -> list[Row]:
+def head(state: MonitorState, now_s: float, width: int) -> list[Row]:
     """State, connection, stream, model and warnings."""
     status, alert = state.status_map, state.alert(now_s)
-    rows = []
     if not state.alive(now_s):
-        rows.append(Row(0, None, [Part(" NO DAEMON ", "bad"), Part(alert, "now", 1, cut=True)]))
+        rows = [Row(0, None, [Part(" NO DAEMON ", "bad"), Part(alert, "now", 1, cut=True)])]
     else:
         now: dict[str, Any] = {**status, "flags": state.flags(now_s)}
         if state.cursor is not None:
             now["bin"] = state.cursor.bin
-        rows.append(state_row(now, state.recent, ended=False))
+        rows = [state_row(now, state.recent, ended=False)]
         if alert:
             rows.append(Row(0, None, [Part(alert, "now", cut=True)]))
-    if status:
-        rows.append(next(iter(stream_rows(status))))
-        rows.append(next(iter(model_rows(status))))
-    warnings = status.get("warnings") or []
-    for warning in warnings[:1]:
-        more = Part(f"and {len(warnings) - 1} more", "now", 1) if len(warnings) > 1 else Part("")
-        rows.append(Row(1, "warning", [Part(str(warning), "now", cut=True), more]))
-    return rows
+    return [*rows, *(about_rows(status, width) if status else ())]
 
 
 def rate_rows(state: MonitorState, width: int, n_lines: int, *, unicode: bool) -> list[Row]:
@@ -124,7 +104,7 @@ def latency_rows(state: MonitorState, width: int, n_lines: int, *, unicode: bool
         ("total ms", state.latencies.total()),
     ):
         rows += _histogram(name, distribution, limit_ms, n_lines, width, unicode=unicode)
-    if body_width(width) >= HISTOGRAM:
+    if body_width(width) >= N_COLUMNS:
         marks = "".join(f"{LOWEST_MS * 10**d:<{PER_DECADE}g}" for d in range(DECADES))
         about = "from the end of the bin (total) or its completion (decode) to the publication"
         rows.append(Row(7, "", [Part(marks, "label"), Part(about, "label", 1)]))
@@ -134,14 +114,8 @@ def latency_rows(state: MonitorState, width: int, n_lines: int, *, unicode: bool
 def _histogram(
     name: str, distribution: Distribution, limit_ms: float, n_lines: int, width: int, *, unicode: bool
 ) -> list[Row]:
-    figures = [Part("no bin yet", "zero")]
-    if not np.isnan(distribution.p50):
-        figures = [
-            Part(f"p50 {distribution.p50:.2f}", "now" if distribution.p50 > limit_ms else "", 1),
-            Part(f"p99 {distribution.p99:.2f}", "now" if distribution.p99 > limit_ms else "", 0),
-            Part(f"max {distribution.largest:.1f}", "now" if distribution.largest > limit_ms else "", 2),
-        ]
-    if body_width(width) < HISTOGRAM:
+    figures = latency_parts(distribution.figures, limit_ms)
+    if body_width(width) < N_COLUMNS:
         return [Row(3, name, figures)]
     heights = distribution.histogram / max(int(distribution.histogram.max()), 1)
     drawn = bar_lines(heights, n_lines, unicode=unicode)
@@ -158,12 +132,3 @@ def connection_row(state: MonitorState, ending: str = ENDING) -> Row:
         parts.append(Part(f"{state.malformed:,} unreadable: {state.problem}", "now", 2, cut=True))
     parts.append(Part(ending, "zero", 3))
     return Row(8, "monitor", parts)
-
-
-def _line(row: Row, width: int) -> Line:
-    """A row with its label, fitted."""
-    indent = 0 if row.label is None else width - body_width(width)
-    line = [Part((row.label or "").ljust(LABEL_WIDTH)[:indent], "label")] if indent else []
-    for n, part in enumerate(fitted(list(row.parts), row.gap, width - indent)):
-        line += [Part(row.gap)] * bool(n) + [part]
-    return line

@@ -10,9 +10,7 @@ import re
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
 import msgspec
 import uvicorn
@@ -47,23 +45,6 @@ SEND_BUFFER_BYTES = 65536
 GONE = (WebSocketDisconnect, RuntimeError, KeyError)
 
 COMMANDS = ("pause", "resume", "reset", "stop", "swap")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WebSettings:
-    """Settings of the web monitor.
-
-    Attributes:
-        host: address to listen on, checked (`guard.check_host`).
-        port: 0 for a free one.
-        insecure: whether other machines may connect.
-        control: the daemon's control endpoint if pages may control it; None if they may not.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8765
-    insecure: bool = False
-    control: str | None = None
 
 
 class ControlRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -129,15 +110,11 @@ class Site:
         if command.cmd not in COMMANDS or (command.cmd == "swap") != bool(command.path):
             return _refused(f"cmd is one of {', '.join(COMMANDS)}; swap takes a path, the others none", 400)
         try:
-            return JSONResponse(await self._ask(command))
+            if command.path is not None:
+                return JSONResponse({"ok": True, "bin": await self._control.swap(command.path)})
+            return JSONResponse(await self._control.request(command.cmd))
         except RtdecodeError as error:
             return _refused(str(error), 502)
-
-    async def _ask(self, command: ControlRequest) -> dict[str, Any]:
-        assert self._control is not None
-        if command.path is not None:
-            return {"ok": True, "bin": await self._control.swap(command.path)}
-        return await self._control.request(command.cmd)
 
     async def frames(self, websocket: WebSocket) -> None:
         """The WebSocket: frames out, an acknowledgement of each drawn frame in."""
@@ -150,18 +127,11 @@ class Site:
         try:
             await websocket.accept()
             page = Page(self._hub, websocket.send_text)
-            both = [asyncio.create_task(page.run()), asyncio.create_task(_read_page(websocket, page))]
-            try:
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in both:
-                    task.cancel()
-                ends = await asyncio.gather(*both, return_exceptions=True)
-            for end in ends:
-                if isinstance(end, Exception) and not isinstance(end, GONE):
-                    raise end
-        except GONE:
-            return
+            async with asyncio.TaskGroup() as both:
+                both.create_task(page.run())
+                both.create_task(_read_page(websocket, page))
+        except* GONE:
+            pass
         finally:
             self._pages -= 1
 
@@ -190,32 +160,44 @@ def _refused(error: str, status: int) -> Response:
     return JSONResponse({"ok": False, "error": error}, status)
 
 
-def serve_web(listener: Listener, settings: WebSettings, print_line: Callable[[str], None]) -> None:
+def serve_web(
+    listener: Listener,
+    guard: Guard,
+    host: str,
+    port: int,
+    control: str | None,
+    print_line: Callable[[str], None],
+) -> None:
     """Serve until SIGINT or SIGTERM.
+
+    Args:
+        listener: of the daemon.
+        guard: decides which requests are answered.
+        host: address to listen on, checked (`guard.check_host`).
+        port: 0 for a free one.
+        control: the daemon's control endpoint if pages may control it; None if they may not.
+        print_line: prints a line.
 
     Raises:
         RtdecodeError: the port is in use.
     """
-    bound = _bind(settings)
-    try:
-        asyncio.run(_serve(listener, settings, bound, print_line))
-    finally:
-        bound.close()
+    with _bound(host, port) as listening:
+        client = AsyncControlClient(control) if control else None
+        asyncio.run(_serve(listener, guard, client, listening, print_line))
 
 
-def _bind(settings: WebSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+def _bound(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     try:
-        bound.bind((settings.host, settings.port))
+        bound.bind((host, port))
         # A reader of the printed address may connect at once.
         bound.listen(MAX_PAGES)
     except OSError as error:
         bound.close()
         raise RtdecodeError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})",
+            f"cannot listen on {host}:{port} ({error.strerror or error})",
             where="--port",
             fix="choose another port, or stop the monitor that uses it",
         ) from None
@@ -223,14 +205,16 @@ def _bind(settings: WebSettings) -> socket.socket:
 
 
 async def _serve(
-    listener: Listener, settings: WebSettings, bound: socket.socket, print_line: Callable[[str], None]
+    listener: Listener,
+    guard: Guard,
+    control: AsyncControlClient | None,
+    bound: socket.socket,
+    print_line: Callable[[str], None],
 ) -> None:
     state = MonitorState(listener.endpoint)
-    hub = Hub(state, {"control": settings.control is not None})
-    control = AsyncControlClient(settings.control) if settings.control else None
-    site = Site(hub, Guard(insecure=settings.insecure), control)
+    hub = Hub(state, {"control": control is not None})
     config = uvicorn.Config(
-        site.app(),
+        Site(hub, guard, control).app(),
         log_level="warning",
         access_log=False,
         lifespan="off",

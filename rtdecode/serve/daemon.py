@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import msgspec
@@ -33,14 +31,15 @@ from rtdecode.serve.loop import HotLoop, Sinks
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.recording.recorder import RecordedStream, Recorder, recorded_stream
+from rtdecode.serve.recording.recorder import Recorder, contents_of
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.status import StatusReport
 from rtdecode.serve.swap import Swapper
+from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
-from rtdecode.session.contents import DecodedColumns, recording_attrs
+from rtdecode.session.contents import Contents, DecodedColumns, recording_attrs
 from rtdecode.session.target import check_writable
 
 STATUS_EVERY_S = 1.0
@@ -48,18 +47,8 @@ STATUS_EVERY_S = 1.0
 #: Longest time that another thread may hold the interpreter while the hot loop waits for it.
 SWITCH_INTERVAL_S = 0.00005
 
-#: Longest time to open a stream that has answered.
-OPEN_S = 10.0
-
-#: A behaviour stream that starts with the spikes may be announced this much later.
-BEHAVIOR_AFTER_S = 5.0
-
 #: Longest time that a new file in the watched folder waits for a swap that was requested.
 SWAP_WAIT_S = 60.0
-
-
-class Stop(BaseException):
-    """Request to end before the loop runs; not an Exception, so that no handler catches it."""
 
 
 class Daemon:
@@ -103,13 +92,15 @@ class Daemon:
         )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.publisher = CursorPublisher(self._context, settings.bind, self.artifact.bin_width_s, self._clock)
+        lsl_out = settings.lsl_out
+        outlet = None if lsl_out is None else CursorOutlet(lsl_out, self.artifact, self.output)
         self.loop = HotLoop(
             settings,
             self.stage,
             self.artifact,
             model_path,
             self.connector,
-            Sinks(self.publisher, self.output, self._make_outlet(), self.buffers),
+            Sinks(self.publisher, self.output, outlet, self.buffers),
             self._clock,
         )
         self.recorder = self._make_recorder()
@@ -147,7 +138,8 @@ class Daemon:
         """
         # They only set a flag: an exception raised while LLVM calls Python is lost, or ends in a crash.
         handlers = {
-            number: signal.signal(number, self._stop_loop) for number in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, lambda *_: setattr(self.loop, "stopping", True))
+            for number in (signal.SIGINT, signal.SIGTERM)
         }
         try:
             self._start()
@@ -176,7 +168,7 @@ class Daemon:
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
         compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
         self._print_line(f"ready for stream {self.settings.stream}")
-        self._await_streams()
+        await_streams(self.connector, self.behavior, self.settings.timeout_s, self._while_waiting)
         if self.recorder is not None:
             self.recorder.start()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -185,31 +177,7 @@ class Daemon:
         gc.freeze()
         gc.disable()
 
-    def _await_streams(self) -> None:
-        settings, connector = self.settings, self.connector
-        deadline = time.monotonic() + settings.timeout_s
-        while not connector.ready.wait(0.05):
-            self._serve_status()
-            if self.loop.stopping:
-                raise Stop
-            if connector.failure is not None:
-                raise connector.failure
-            patience_s = OPEN_S if connector.found.is_set() else 0.0
-            if time.monotonic() > deadline + patience_s:
-                raise _not_found("--stream", settings.stream, settings.timeout_s, connector.refusal)
-        if self.behavior is None:
-            return
-        deadline = max(deadline, time.monotonic() + BEHAVIOR_AFTER_S)
-        while not self.behavior.found.wait(0.05):
-            self._serve_status()
-            if self.loop.stopping:
-                raise Stop
-            if self.behavior.failure is not None:
-                raise self.behavior.failure
-            if time.monotonic() > deadline:
-                raise _not_found("--behavior", self.behavior.name, settings.timeout_s)
-
-    def _serve_status(self) -> None:
+    def _while_waiting(self) -> None:
         """Answer commands and publish status as the loop does, before it runs."""
         while self.loop.commands:
             command = self.loop.commands.popleft()
@@ -223,6 +191,8 @@ class Daemon:
         if self.loop.pending_status is not None:
             encoded, self.loop.pending_status = self.loop.pending_status, None
             self.publisher.status(encoded)
+        if self.loop.stopping:
+            raise Stop
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         check_against_model(
@@ -239,47 +209,36 @@ class Daemon:
         where = f"{settings.config}: [output]" if settings.config else "[output]"
         return OutputStage(settings.output, self.artifact.outputs, self.artifact.bin_width_s, where)
 
-    def _make_outlet(self) -> CursorOutlet | None:
-        if self.settings.lsl_out is None:
-            return None
-        return CursorOutlet(
-            self.settings.lsl_out,
-            names=self.artifact.output_names,
-            units=[output.units for output in self.artifact.outputs],
-            out_names=self.output.names if self.output else (),
-            out_units=self.output.units if self.output else (),
-            bin_width_s=self.artifact.bin_width_s,
-            model=self.artifact.model_id,
-        )
-
     def _make_recorder(self) -> Recorder | None:
         path, buffers = self.settings.record, self.buffers
         if path is None or buffers is None:
             return None
+        attrs = recording_attrs(path, "serve", self.settings.stream, datetime.now(UTC))
         return Recorder(
             path,
-            n_channels=self.artifact.n_channels,
-            attrs=recording_attrs(Path(path), "serve", self.settings.stream, datetime.now(UTC)),
             buffers=buffers,
             behavior=self.behavior,
-            stream=self._recorded_stream,
+            contents=partial(self._contents, buffers, attrs),
             overwrite=self.settings.overwrite,
         )
 
-    def _recorded_stream(self) -> RecordedStream | None:
-        feed, binning, buffers = self.loop.feed, self.loop.binning, self.buffers
-        if feed is None or binning is None or buffers is None:
+    def _contents(self, buffers: RecordBuffers, attrs: dict[str, str]) -> Contents | None:
+        binning, output = self.loop.binning, self.output
+        if binning is None:
             return None
         decoded = DecodedColumns(
             n_outputs=len(self.artifact.outputs),
             origin_s=binning.bin_end_s(-1),
             models=tuple(buffers.models),
             names=self.artifact.output_names,
-            out_names=self.output.names if self.output else (),
-            out_units=self.output.units if self.output else (),
-            out_settings=msgspec.to_builtins(self.output.settings) if self.output else {},
+            out_names=output.names if output else (),
+            out_units=output.units if output else (),
+            out_settings=msgspec.to_builtins(output.settings) if output else {},
         )
-        return recorded_stream(feed, buffers, decoded)
+        n_channels = self.artifact.n_channels
+        return contents_of(
+            self.loop.feed, buffers, self.behavior, n_channels=n_channels, attrs=attrs, decoded=decoded
+        )
 
     def _first_bin(self, name: str) -> int | None:
         command = Command(name)
@@ -333,9 +292,6 @@ class Daemon:
         while self.loop.notices:
             self._print_line(self.loop.notices.popleft())
 
-    def _stop_loop(self, number: int, frame: FrameType | None) -> None:
-        self.loop.stopping = True
-
     def _shut_down(self) -> None:
         self._stopping.set()
         if self.watcher is not None:
@@ -351,11 +307,3 @@ class Daemon:
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()
-
-
-def _not_found(flag: str, name: str, timeout_s: float, seen: str = "") -> RtdecodeError:
-    return RtdecodeError(
-        f"no stream of that name was found within {timeout_s:g} s" + (f" ({seen})" if seen else ""),
-        where=f"{flag} {name}",
-        fix="start the acquisition or `rtdecode replay`, check the name, or wait longer with --timeout",
-    )

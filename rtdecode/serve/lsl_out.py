@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import pylsl
 
+from rtdecode.artifact import ModelArtifact
+from rtdecode.output.stage import OutputStage
+
 #: Seconds that a consumer may be behind before it loses samples.
 BUFFERED_S = 60
 
@@ -19,28 +22,17 @@ class CursorOutlet:
 
     Args:
         name: of the stream.
-        names, units: of the decoded values.
-        out_names, out_units: of the output stage's axes; empty without one.
-        bin_width_s: Δ.
-        model: id of the model, for the description.
+        artifact: the model.
+        output: the output stage, None without one.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        names: Sequence[str],
-        units: Sequence[str],
-        out_names: Sequence[str],
-        out_units: Sequence[str],
-        bin_width_s: float,
-        model: str,
-    ) -> None:
-        labels = (*names, *(f"out_{axis}" for axis in out_names))
+    def __init__(self, name: str, artifact: ModelArtifact, output: OutputStage | None) -> None:
+        labels = [*artifact.output_names, *(f"out_{axis}" for axis in (output.names if output else ()))]
+        units = [*(each.units for each in artifact.outputs), *(output.units if output else ())]
         source = f"rtdecode-serve:{name}"
-        values = pylsl.StreamInfo(name, "Cursor", len(labels), 1.0 / bin_width_s, "float32", source)
-        describe_columns(values, labels, (*units, *out_units))
-        values.desc().append_child_value("model", model)
+        values = pylsl.StreamInfo(name, "Cursor", len(labels), 1.0 / artifact.bin_width_s, "float32", source)
+        describe_columns(values, labels, units)
+        values.desc().append_child_value("model", artifact.model_id)
         flags = pylsl.StreamInfo(
             f"{name}-flags", "CursorFlags", 2, pylsl.IRREGULAR_RATE, "int32", f"{source}:flags"
         )

@@ -15,6 +15,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
+from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
@@ -77,11 +78,6 @@ def read_late(text: str) -> bool:
     return text == "carry"
 
 
-def read_timeout(seconds: float) -> float:
-    """`--timeout` in seconds, where 0 waits without limit."""
-    return seconds or math.inf
-
-
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
     """Settings of the daemon, checked. The help of its flag describes each field, but for two:
@@ -120,7 +116,11 @@ class ServeSettings:
     ] = None
     timeout_s: Annotated[
         float,
-        Flag("Seconds to wait for the stream at the start; 0: no limit.", "timeout", read=read_timeout),
+        Flag(
+            "Seconds to wait for the stream at the start; 0: no limit.",
+            "timeout",
+            read=lambda s: s or math.inf,
+        ),
     ] = 60.0
     grace_s: Annotated[
         float | None,
@@ -161,7 +161,7 @@ class ServeSettings:
                 "--failsafe-after", f"must be at least {limit}, not {self.failsafe_after_s:g}", "give more"
             )
         for flag, endpoint in (("--bind", self.bind), ("--control", self.control)):
-            check_endpoint(flag, endpoint, insecure=self.insecure)
+            check_bind(endpoint, flag, insecure=self.insecure)
 
 
 def _flags() -> dict[str, Flag]:
@@ -177,33 +177,3 @@ def _flags() -> dict[str, Flag]:
 
 #: The flags of `serve` by name, in the order of its help.
 FLAGS = _flags()
-
-
-def check_endpoint(flag: str, endpoint: str, *, insecure: bool) -> None:
-    """Check an endpoint that is to be bound.
-
-    Args:
-        flag: option that gave it, for the error.
-        endpoint: tcp://host:port or ipc://path.
-        insecure: whether other machines may reach it.
-
-    Raises:
-        RtdecodeError: it is not an endpoint, or other machines can reach it and may not.
-    """
-    transport, separator, address = endpoint.partition("://")
-    host, colon, port = address.rpartition(":")
-    if transport == "ipc" and address:
-        return
-    valid_port = port == "*" or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
-    if not separator or transport != "tcp" or not colon or not host or not valid_port:
-        example = CURSOR_ENDPOINT if flag == "--bind" else CONTROL_ENDPOINT
-        raise RtdecodeError(f"{endpoint} is not an endpoint", where=flag, fix=f"write it like {example}")
-    loopback = host in ("localhost", "[::1]") or (
-        host.startswith("127.") and all(part.isdigit() for part in host.split("."))
-    )
-    if not loopback and not insecure:
-        raise RtdecodeError(
-            f"{endpoint} can be reached from other machines, where anyone could read or stop the decoder",
-            where=flag,
-            fix="use 127.0.0.1, or add --insecure if the network is yours alone",
-        )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
@@ -58,15 +57,7 @@ def cursor_map(seq: int, **changes: Any) -> dict[str, Any]:
 
 
 class _Socket:
-    """A bound ZeroMQ socket with a context of its own.
-
-    Args:
-        kind: such as `zmq.ROUTER`.
-        endpoint: where to bind; None for a free loopback port.
-
-    Attributes:
-        endpoint: where it is bound.
-    """
+    """A bound ZeroMQ socket with a context of its own."""
 
     endpoint: str
 
@@ -82,9 +73,7 @@ class _Socket:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -122,15 +111,18 @@ class FakePublisher(_Socket):
         Raises:
             AssertionError: none has within `within_s` seconds.
         """
-        missing = set(SUBSCRIPTIONS)
         deadline = time.monotonic() + within_s
-        while missing:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                raise AssertionError(f"no subscription to {missing} within {within_s} s")
-            if self._socket.poll(int(left_s * 1000) + 1):
-                missing.discard(self._socket.recv())
+        if not self._subscribed(lambda: time.monotonic() < deadline):
+            raise AssertionError(f"no client has subscribed to cursor and status within {within_s} s")
         return self
+
+    def _subscribed(self, waiting: Callable[[], bool]) -> bool:
+        """Whether one more client has subscribed while `waiting`."""
+        missing = set(SUBSCRIPTIONS)
+        while missing and waiting():
+            if self._socket.poll(20):
+                missing.discard(self._socket.recv())
+        return not missing
 
     def send(self, *frames: bytes) -> None:
         """Publish any frames."""
@@ -158,10 +150,8 @@ class FakePublisher(_Socket):
         """
 
         def run() -> None:
-            missing = set(SUBSCRIPTIONS) if awaited else set()
-            while missing and self._playing.is_set():
-                if self._socket.poll(20):
-                    missing.discard(self._socket.recv())
+            if awaited:
+                self._subscribed(self._playing.is_set)
             self.status()
             for seq in range(n):
                 if not self._playing.is_set():

@@ -6,16 +6,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
-from rich.console import Console, ConsoleOptions
+from rich.console import Console
 from rich.live import Live
-from rich.segment import Segment
 
-from rtdecode.console.text_rows import Part, clean, fitted
+from rtdecode.console.drawing import Drawing
+from rtdecode.console.text_rows import Line, Part, fitted
 from rtdecode.monitor.listen import Listener
 from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState
-from rtdecode.monitor.terminal import REDRAW_S, STYLES
+from rtdecode.monitor.terminal import REDRAW_S
 
 #: Number of last lines on a terminal of at least that height; a lower one shows one line.
 LINES, TALL = 3, 40
@@ -23,27 +24,17 @@ LINES, TALL = 3, 40
 ENDING = "Ctrl-C ends the demo"
 
 
-@dataclass(frozen=True)
-class Page:
-    """The screen at `now_s`, fitted to the terminal when it is drawn."""
-
-    lines: tuple[str, ...]
-    state: MonitorState
-    now_s: float
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        width, height = options.max_width, options.size.height
-        unicode = options.encoding.startswith("utf")
-        last = self.lines[-LINES if height >= TALL else -1 :]
-        lines = [fitted([Part(line, "label", cut=True)], "", width) for line in last[:-1]]
-        lines += [fitted([Part(line, "title", cut=True)], "", width) for line in last[-1:]]
-        room = max(height - len(lines), 1)
-        lines += screen(self.state, self.now_s, width, room, unicode=unicode, ending=ENDING)
-        for i, line in enumerate(lines[:height]):
-            if i:
-                yield Segment.line()
-            for part in line:
-                yield Segment(clean(part.text, options.encoding), STYLES[part.style])
+def page(
+    printed: tuple[str, ...], state: MonitorState, now_s: float, width: int, height: int, unicode: bool
+) -> list[Line]:
+    """The last printed lines above the monitor's screen at `now_s`."""
+    last = printed[-LINES if height >= TALL else -1 :]
+    lines = [
+        fitted([Part(line, "label" if n else "title", cut=True)], "", width)
+        for n, line in zip(range(len(last) - 1, -1, -1), last, strict=True)
+    ]
+    room = max(height - len(lines), 1)
+    return (lines + screen(state, now_s, width, room, unicode, ending=ENDING))[:height]
 
 
 @dataclass
@@ -87,5 +78,5 @@ class DemoView:
             Live(console=self.console, screen=True, auto_refresh=False) as live,
         ):
             while not stopping.wait(REDRAW_S):
-                page = Page(tuple(self._lines), state, listener.read_into(state))
-                live.update(page, refresh=True)
+                now_s = listener.read_into(state)
+                live.update(Drawing(partial(page, tuple(self._lines), state, now_s)), refresh=True)

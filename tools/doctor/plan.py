@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.lsl_config import find_config
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
-from rtdecode.serve.settings import check_endpoint
 from rtdecode.tools.doctor.check import SEVERITY, Check, Figures, Finding, Verdict
 from rtdecode.tools.doctor.checks import cpu, discovery, disk, kernels, lsl, ports, python, stream, timing
 from rtdecode.tools.doctor.children import Outcome, run_probes
@@ -51,7 +51,7 @@ class DoctorSettings:
 
     def __post_init__(self) -> None:
         for flag, endpoint in (("--bind", self.bind), ("--control", self.control)):
-            check_endpoint(flag, endpoint, insecure=True)
+            check_bind(endpoint, flag, insecure=True)
 
 
 @dataclass(frozen=True)

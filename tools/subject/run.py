@@ -13,9 +13,9 @@ from typing import Any
 
 import pylsl
 
+from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import CURSOR_ENDPOINT
-from rtdecode.serve.settings import check_endpoint
 from rtdecode.session.contents import recording_attrs
 from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session
@@ -80,7 +80,7 @@ class SubjectRunSettings:
                 fix="give each stream another name, or leave --markers and --behavior out",
             )
         if self.task_bind is not None:
-            check_endpoint("--task-bind", self.task_bind, insecure=False)
+            check_bind(self.task_bind, "--task-bind", insecure=False)
         if self.output is not None:
             check_writable(self.output, overwrite=self.overwrite)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, progress_bar, table
+from rtdecode.cli.common import number, print_json, progress_bar, table
+from rtdecode.cli.options import Block, Device, Json, Seed
 from rtdecode.cli.runtime.rig_config import rig_settings
 
 if TYPE_CHECKING:
@@ -45,10 +46,7 @@ def calibrate(
             "(ReFIT).",
         ),
     ] = None,
-    block: Annotated[
-        list[str] | None,
-        typer.Option(help="Block of trials to use; may be given several times.", metavar="NAME"),
-    ] = None,
+    block: Block = None,
     output: Annotated[
         Path | None, typer.Option(help="Model file to write; default: TODAY.safetensors beside the session.")
     ] = None,
@@ -69,15 +67,13 @@ def calibrate(
     force: Annotated[
         bool, typer.Option("--force", help="Deploy even if refused; recorded in the model's provenance.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
-    device: Annotated[
-        str, typer.Option(help="Training device: auto (a GPU if there is one), cpu, cuda …")
-    ] = "auto",
+    seed: Seed = 0,
+    device: Device = "auto",
     report: Annotated[
         Path | None,
         typer.Option(help="Report to write (.html); default: OUTPUT with .report.html."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Adapt a model of other days to today, and make it current if it is better. Exit 3 if it is not.
 
@@ -88,9 +84,9 @@ def calibrate(
     from rtdecode.calibrate.adaptation.start import choose_start
     from rtdecode.calibrate.run import Run
     from rtdecode.cli.runtime.swap import swap_in
+    from rtdecode.endpoints import check_connect
     from rtdecode.errors import RtdecodeError
     from rtdecode.model_store import REFUSED_SUFFIX, install_current
-    from rtdecode.serve.settings import check_endpoint
     from rtdecode.session.read import read_session
     from rtdecode.session.target import check_writable
 
@@ -99,8 +95,10 @@ def calibrate(
             f"--budget must be above 0 s, got {budget:g}", fix="give seconds, such as --budget 60"
         )
     if deploy is not None:
-        check_endpoint("--deploy", deploy, insecure=True)
-        _yield_to_the_daemon()
+        check_connect(deploy, "--deploy")
+        # The daemon may run on this machine, and training uses all cores it gets.
+        if hasattr(os, "nice"):
+            os.nice(NICE)
     started = time.monotonic()
     target = output or session.with_suffix(".safetensors")
     check_writable(target)
@@ -161,12 +159,6 @@ def calibrate(
         )
     if not accepted:
         raise typer.Exit(REFUSED)
-
-
-def _yield_to_the_daemon() -> None:
-    """The daemon may run on this machine, and training uses all cores it gets."""
-    if hasattr(os, "nice"):
-        os.nice(NICE)
 
 
 def _document(

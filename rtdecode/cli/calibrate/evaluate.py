@@ -9,16 +9,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
 from rtdecode.cli.common import (
-    JSON_HELP,
-    needs_training_packages,
+    needs_packages,
     print_json,
     progress_bar,
     refuse_missing,
     split_names,
     table,
 )
+from rtdecode.cli.options import Dask, Device, JobsFolder, Json, NWorkers, Seeds, Sessions, chosen_workers
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import make_folder, replace_file
 
@@ -28,14 +27,28 @@ DEFAULT_KINDS = ("alignnet", "wiener")
 DEFAULT_MINUTES = "0,0.5,1,2,4"
 
 
+#: Options of `study` alone.
+STUDY_OPTIONS = (
+    "--bin-width",
+    "--causality",
+    "--directions",
+    "--forms",
+    "--members",
+    "--outputs",
+    "--splits",
+    "--steps",
+)
+
+
 class EvaluateCommand(TyperCommand):
-    """Points to `rtdecode study` if --protocol asks for it, before the options of `study` are refused."""
+    """Points to `rtdecode study` if options ask for it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options.
 
         Raises:
             RtdecodeError: --protocol names another protocol than few-shot.
+            typer.BadParameter: an option is of `study` alone.
         """
         for i, argument in enumerate(args):
             flag, is_one, value = argument.partition("=")
@@ -47,12 +60,18 @@ class EvaluateCommand(TyperCommand):
                         where="--protocol",
                         fix=f"run rtdecode study --protocol {value} for the paper's protocols",
                     )
+        flags = (argument.partition("=")[0] for argument in args)
+        if flag := next((flag for flag in flags if flag in STUDY_OPTIONS), ""):
+            raise typer.BadParameter(
+                "belongs to `rtdecode study`. Fix: leave it out, or run rtdecode study",
+                param_hint=flag,
+            )
         return super().parse_args(ctx, args)
 
 
 def evaluate(
     sessions: Sessions,
-    output: Output,
+    output: JobsFolder,
     base: Annotated[
         list[str] | None,
         typer.Option(help="Model made by `rtdecode pretrain`, a file or a name; may be given several times."),
@@ -75,10 +94,8 @@ def evaluate(
     seeds: Seeds = 1,
     workers: NWorkers = None,
     dask: Dask = None,
-    device: Annotated[
-        str, typer.Option(help="Device to train on: auto (a GPU if there is one), cpu, cuda …")
-    ] = "auto",
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    device: Device = "auto",
+    json: Json = False,
     protocol: Annotated[str, typer.Option(hidden=True)] = FEW_SHOT,
 ) -> None:
     """Score models of other days on new ones, by the number of labelled minutes.
@@ -95,7 +112,7 @@ def evaluate(
         raise typer.BadParameter(
             f"must be {' or '.join(LABELLED_PARTS)}, not {labelled}", param_hint="--labelled"
         )
-    with needs_training_packages("evaluating networks", "evaluate"):
+    with needs_packages("evaluating networks", "evaluate"):
         from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings
         from rtdecode.calibrate.evaluation.fewshot.run import few_shot
 

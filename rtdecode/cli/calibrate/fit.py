@@ -8,21 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, progress_bar, split_names, table
+from rtdecode.cli.common import number, print_json, progress_bar, split_names, table
+from rtdecode.cli.options import Block, Device, Json, Outputs, Sessions
 
 
 def fit(
-    sessions: Annotated[
-        list[Path], typer.Argument(help="One or more session files (.h5).", metavar="SESSION…")
-    ],
+    sessions: Sessions,
     kind: Annotated[str, typer.Option(help="Kind of model: wiener, kalman, alignnet or gru.")] = "wiener",
     output: Annotated[
         Path | None, typer.Option(help="Model file to write; default: beside the first session.")
     ] = None,
     bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
-    outputs: Annotated[
-        str | None, typer.Option(help="Behaviour to decode, such as x,y; default: all.")
-    ] = None,
+    outputs: Outputs = None,
     labels: Annotated[
         str,
         typer.Option(
@@ -30,18 +27,13 @@ def fit(
             "velocities towards each trial's target, ReFIT; default of --outputs: the cursor's velocity)."
         ),
     ] = "recorded",
-    block: Annotated[
-        list[str] | None,
-        typer.Option(help="Block whose trials are used; repeat for several; default: all.", metavar="NAME"),
-    ] = None,
+    block: Block = None,
     holdout: Annotated[float, typer.Option(help="Held-out fraction at the end of each session.")] = 0.2,
     seed: Annotated[
         int,
         typer.Option(help="Random seed of a network's training and of event times in coarse counts.", min=0),
     ] = 0,
-    device: Annotated[
-        str, typer.Option(help="Device that trains a network: auto (a GPU if there is one), cpu, cuda …")
-    ] = "auto",
+    device: Device = "auto",
     steady_state: Annotated[
         bool, typer.Option("--steady-state", help="Use the steady-state gain (kalman).")
     ] = False,
@@ -49,7 +41,7 @@ def fit(
         str | None,
         typer.Option(help="Stream whose current model it becomes; default: none.", metavar="STREAM"),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Fit a decoder to recorded sessions and score it on the last fifth of each."""
     if steady_state and kind != "kalman":

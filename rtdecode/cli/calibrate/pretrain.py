@@ -9,29 +9,22 @@ from typing import Annotated, Any
 import typer
 
 from rtdecode.cli.common import (
-    JSON_HELP,
-    needs_training_packages,
+    needs_packages,
     number,
     print_json,
     progress_bar,
     split_names,
     table,
 )
+from rtdecode.cli.options import Device, Json, Outputs, Seed, Sessions
 
 
 def pretrain(
-    sessions: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Session files (.h5), one per day, in the order of the days.", metavar="SESSION…"
-        ),
-    ],
+    sessions: Sessions,
     output: Annotated[Path, typer.Option(help="Model file to write.")],
     kind: Annotated[str, typer.Option(help="Kind of model: alignnet or gru.")] = "alignnet",
     bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
-    outputs: Annotated[
-        str | None, typer.Option(help="Behaviour to decode, such as x,y; default: all.")
-    ] = None,
+    outputs: Outputs = None,
     direction: Annotated[
         str,
         typer.Option(
@@ -60,15 +53,15 @@ def pretrain(
         int | None,
         typer.Option(help="Number of networks in the ensemble; default: 2 for alignnet, 1 for gru.", min=1),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
-    device: Annotated[str, typer.Option(help="Device: auto (a GPU if there is one), cpu, cuda …")] = "auto",
+    seed: Seed = 0,
+    device: Device = "auto",
     checkpoint: Annotated[
         Path | None,
         typer.Option(
             help="Checkpoint file, written every 30 s; training resumes from it. Default: OUTPUT.checkpoint."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Train one model on many days, from which a new day is calibrated.
 
@@ -76,7 +69,7 @@ def pretrain(
 
     After an interruption, run the same command again: training resumes, and the weights are the same.
     """
-    with needs_training_packages("training a network", "pretrain"):
+    with needs_packages("training a network", "pretrain"):
         from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
         from rtdecode.calibrate.training.checkpoint import checkpoint_files
         from rtdecode.calibrate.training.distributed.ranks import connected

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, needs_training_packages, number, print_json, print_line, table
+from rtdecode.cli.common import needs_packages, number, print_json, print_line, table
+from rtdecode.cli.options import Json, Overwrite
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.simulation import Simulation
@@ -34,11 +35,11 @@ def simulate(
             metavar="NAME",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Simulate spikes for a session's behaviour: a session to replay, compared with what was recorded."""
-    with needs_training_packages("simulating spikes", "simulate"):
+    with needs_packages("simulating spikes", "simulate"):
         from rtdecode.calibrate.simulation import simulate_session
     from rtdecode.artifact import read_artifact
     from rtdecode.errors import RtdecodeError

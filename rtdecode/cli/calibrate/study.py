@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtdecode.cli.calibrate.job_options import Dask, NWorkers, Output, Seeds, Sessions, chosen_workers
 from rtdecode.cli.common import (
-    JSON_HELP,
-    needs_training_packages,
+    needs_packages,
     print_json,
     progress_bar,
     refuse_missing,
     split_names,
     table,
 )
+from rtdecode.cli.options import Dask, JobsFolder, Json, NWorkers, Outputs, Seeds, Sessions, chosen_workers
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import make_folder, replace_file
 
@@ -33,7 +32,7 @@ DEFAULT_BIN_WIDTH_S = 0.02
 
 def study(
     sessions: Sessions,
-    output: Output,
+    output: JobsFolder,
     protocol: Annotated[
         str, typer.Option(help="Protocols: single-day, cross-day or both, separated by a comma.")
     ] = "single-day,cross-day",
@@ -64,7 +63,7 @@ def study(
         float | None,
         typer.Option(help="Bin width, s. Default: that of the first session's counts, or 0.02."),
     ] = None,
-    outputs: Annotated[str | None, typer.Option(help="Behaviour columns, such as x,y. Default: all.")] = None,
+    outputs: Outputs = None,
     steps: Annotated[
         int | None, typer.Option(help="Number of training batches of each network. Default: 400.", min=1)
     ] = None,
@@ -74,7 +73,7 @@ def study(
     ] = None,
     workers: NWorkers = None,
     dask: Dask = None,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Compare the paper's decoders, in both directions, within a day and across days.
 
@@ -85,7 +84,7 @@ def study(
         raise typer.BadParameter(
             f"must be {' or '.join(DIRECTIONS)}, not {directions}", param_hint="--directions"
         )
-    with needs_training_packages("the study", "study", extra="train,study"):
+    with needs_packages("the study", "study", extra="train,study"):
         from rtdecode.calibrate.data.sessions import read_all, synthetic_notes
         from rtdecode.calibrate.evaluation.study.frames import study_frames
         from rtdecode.calibrate.evaluation.study.learners import base_of

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, print_json, progress_bar, table
+from rtdecode.cli.common import print_json, progress_bar, table
+from rtdecode.cli.options import CountsSeed, Json
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.verification.verify import Verification
@@ -25,11 +26,9 @@ def verify(
             help="Number of bins after which the state is saved and restored, once; default: often.", min=1
         ),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Random seed of event times, for counts coarser than the model's bins.", min=0)
-    ] = 0,
+    seed: CountsSeed = 0,
     device: Annotated[str, typer.Option(help="Torch device, such as cpu or cuda.")] = "cpu",
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Verify on a session that the live engine computes what torch computes, to the bit.
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, print_line, table
+from rtdecode.cli.common import number, print_json, print_line, table
+from rtdecode.cli.options import CountsSeed, Json
 
 if TYPE_CHECKING:
     from rtdecode.session.layout import Session
@@ -50,13 +51,8 @@ def decode(
             help="File (rig.toml) whose output stage is applied; default: the recording's own, if any."
         ),
     ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            help="Random seed. Fixes spike times within counts that are coarser than the model's bins.", min=0
-        ),
-    ] = 0,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    seed: CountsSeed = 0,
+    json: Json = False,
 ) -> None:
     """Decode a session file as fast as possible.
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, print_json
+from rtdecode.cli.common import print_json
+from rtdecode.cli.options import Json
 
 
 def info(
@@ -16,7 +17,7 @@ def info(
     repair: Annotated[
         bool, typer.Option("--repair", help="Write a repaired copy of a session beside it.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Print the contents of a session or model file, or repair a damaged session."""
     if repair:

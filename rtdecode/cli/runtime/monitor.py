@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-import threading
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rtdecode.cli.common import on_signal, print_json, print_line, whole_lines
+from rtdecode.cli.common import needs_packages, print_json, print_line, signalled
+from rtdecode.cli.options import Control
 from rtdecode.cli.runtime.rig_config import rig_settings
 
-if TYPE_CHECKING:
-    from rtdecode.monitor.state import MonitorState
+#: Of the page.
+PORT = 8765
 
 
 def monitor(
@@ -42,13 +42,7 @@ def monitor(
     allow_control: Annotated[
         bool, typer.Option("--allow-control", help="Allow the page to pause, resume, reset, swap and stop.")
     ] = False,
-    control: Annotated[
-        str | None,
-        typer.Option(
-            help="Control endpoint of the daemon; default: rig.toml's, else tcp://127.0.0.1:5557.",
-            metavar="ENDPOINT",
-        ),
-    ] = None,
+    control: Control = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print a map per second on stdout, one a line.")
     ] = False,
@@ -73,29 +67,34 @@ def monitor(
 
     rig = rig_settings() if cursor is None or (allow_control and control is None) else {}
     endpoint = cursor or rig.get("bind") or CURSOR_ENDPOINT
-    if web:
-        controls = (control or rig.get("control") or CONTROL_ENDPOINT) if allow_control else None
-        _serve_page(endpoint, task, port=port, host=host, insecure=insecure, control=controls)
-    else:
+    if not web:
         _show(endpoint, task, json)
+        return
+    from rtdecode.monitor.guard import Guard, check_host
+    from rtdecode.monitor.listen import Listener
+
+    address = check_host(host or "127.0.0.1", insecure=insecure)
+    with needs_packages("the page", "monitor --web", extra="web"):
+        import websockets  # noqa: F401
+
+        from rtdecode.monitor.web import serve_web
+    controls = (control or rig.get("control") or CONTROL_ENDPOINT) if allow_control else None
+    with Listener(endpoint, task) as listener:
+        number = PORT if port is None else port
+        serve_web(listener, Guard(insecure=insecure), address, number, controls, print_line)
 
 
 def _show(cursor: str, task: str | None, json: bool) -> None:
     """Show the state on the terminal, or as lines of text or JSON if stdout is none."""
     from rtdecode.monitor.listen import Listener
 
-    stopping = threading.Event()
-    on_signal(stopping.set)
+    stopping = signalled()
     with Listener(cursor, task) as listener:
         if json:
             from rtdecode.monitor.frame import summary
             from rtdecode.monitor.terminal import follow
 
-            def report(state: MonitorState, now_s: float) -> None:
-                with whole_lines():
-                    print_json(summary(state, now_s))
-
-            follow(listener, report, stopping)
+            follow(listener, lambda state, now_s: print_json(summary(state, now_s)), stopping)
             return
         from rich.console import Console
 
@@ -106,38 +105,3 @@ def _show(cursor: str, task: str | None, json: bool) -> None:
             watch(listener, console, stopping)
         else:
             follow(listener, Lines(lambda line: print(line, flush=True)).report, stopping)
-
-
-def _serve_page(
-    cursor: str,
-    task: str | None,
-    *,
-    port: int | None,
-    host: str | None,
-    insecure: bool,
-    control: str | None,
-) -> None:
-    from rtdecode.errors import RtdecodeError
-    from rtdecode.monitor.guard import check_host
-    from rtdecode.monitor.listen import Listener
-
-    address = check_host(host or "127.0.0.1", insecure=insecure)
-    try:
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-        import websockets  # noqa: F401
-
-        from rtdecode.monitor.web import WebSettings, serve_web
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("rtdecode"):
-            raise
-        raise RtdecodeError(
-            f"the page needs {error.name}, which is not installed",
-            where="monitor --web",
-            fix="pip install 'rtdecode[web]'",
-        ) from None
-    settings: dict[str, Any] = {"host": address, "insecure": insecure, "control": control}
-    if port is not None:
-        settings["port"] = port
-    with Listener(cursor, task) as listener:
-        serve_web(listener, WebSettings(**settings), print_line)

@@ -6,17 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, print_json
+from rtdecode.cli.common import print_json
+from rtdecode.cli.options import Control, Json
 from rtdecode.cli.runtime.rig_config import rig_settings
 
 
 def swap(
     model: Annotated[str, typer.Argument(help="Model file or name.", metavar="PATH|NAME")],
-    control: Annotated[
-        str | None,
-        typer.Option(help="Control endpoint of the daemon; default: rig.toml's, else tcp://127.0.0.1:5557."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    control: Control = None,
+    json: Json = False,
 ) -> None:
     """Swap the model of a running daemon.
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, print_line, table
+from rtdecode.cli.common import number, print_json, print_line, table
+from rtdecode.cli.options import Json
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -25,7 +26,7 @@ def latency(
     ] = 1.0,
     bins: Annotated[int, typer.Option(help="Number of bins to measure.", min=50)] = 3000,
     record: Annotated[bool, typer.Option("--record", help="Record a session file too.")] = False,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Measure the time from the end of a bin to its cursor received.
 
@@ -58,7 +59,7 @@ def decode(
     bins: Annotated[
         int, typer.Option(help="Number of bins to time; fewer for the slower engines.", min=100)
     ] = 3000,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Measure the decoding time of a bin, by engine, kind of model, channels and spikes."""
     from dataclasses import asdict

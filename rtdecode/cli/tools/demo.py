@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, number, print_json, print_line, table
+from rtdecode.cli.common import number, print_json, print_line, table
+from rtdecode.cli.options import Json
 
 if TYPE_CHECKING:
     from rtdecode.tools.demo.phases import Phase
@@ -20,7 +21,7 @@ def demo(
     figure: Annotated[
         Path, typer.Option(help="PNG file of the figure; an existing one is replaced.", metavar="OUT.png")
     ] = Path("rtdecode-demo.png"),
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Run a simulated subject in closed loop: day 0, day 30 with a failing decoder, day 30 calibrated.
 

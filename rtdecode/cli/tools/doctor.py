@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtdecode.cli.common import JSON_HELP, print_json, progress_bar
+from rtdecode.cli.common import print_json, progress_bar
+from rtdecode.cli.options import Json
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def doctor(
     folder: Annotated[Path, typer.Option(help="Folder of recordings.")] = Path(),
     bind: Annotated[str, typer.Option(help="Cursor endpoint, as in serve --bind.")] = CURSOR_ENDPOINT,
     control: Annotated[str, typer.Option(help="Control endpoint, as in serve --control.")] = CONTROL_ENDPOINT,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Check whether this machine can decode in time, and how to fix it if not. Takes about 5 s.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
+from rtdecode.cli.options import Overwrite
 from rtdecode.ingest.layouts import Layout
 
 
@@ -26,7 +27,7 @@ def record(
         int | None, typer.Option(help="Number of channels, if an events stream does not state it.", min=1)
     ] = None,
     timeout: Annotated[float, typer.Option(help="Longest wait for the streams, s; 0: no limit.")] = 60.0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Record a spike stream, and a behaviour stream with it, until Ctrl-C.
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.common import (
-    JSON_HELP,
-    needs_training_packages,
+    needs_packages,
     number,
     on_signal,
     print_json,
     print_line,
     table,
 )
+from rtdecode.cli.options import Json, Overwrite
 from rtdecode.messages import CURSOR_ENDPOINT
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ def subject(
     output: Annotated[
         Path | None, typer.Option(help="Session file of the run, written at its end.", metavar="OUT.h5")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    overwrite: Overwrite = False,
     timeout: Annotated[float, typer.Option(help="Longest time without a cursor, s; 0: no limit.")] = 60.0,
-    json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
+    json: Json = False,
 ) -> None:
     """Run a simulated subject with a task: it sends spikes over LSL and steers the daemon's cursor.
 
@@ -188,7 +188,7 @@ def _open_generator(model: str, channels: int | None) -> Generator:
     from rtdecode.model_store import find_model
     from rtdecode.tools.simulator.generator import open_generator
 
-    with needs_training_packages("a generator", "--generator"):
+    with needs_packages("a generator", "--generator"):
         generator = open_generator(read_artifact(find_model(model)))
     if channels is not None and channels != generator.n_channels:
         raise RtdecodeError(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,15 @@ import numpy as np
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
 from rtdecode.ingest.feed import CountFeed, Feed
-from rtdecode.serve.recording.buffers import DECODED_RING, EVENT_RING, SAMPLE_RING, RecordBuffers
+from rtdecode.serve.recording.buffers import (
+    DECODED_RING,
+    EVENT_RING,
+    SAMPLE_RING,
+    DecodedRing,
+    EventRing,
+    RecordBuffers,
+    SampleRing,
+)
 from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
 
@@ -24,38 +31,37 @@ FLUSH_EVERY_S = 0.25
 MAX_ROWS = 65_536
 
 
-@dataclass(frozen=True)
-class RecordedStream:
-    """Properties of the stream that the layout of the file depends on.
+def contents_of(
+    feed: Feed | None,
+    buffers: RecordBuffers,
+    behavior: BehaviorReader | None,
+    *,
+    n_channels: int,
+    attrs: Mapping[str, str],
+    decoded: DecodedColumns | None = None,
+) -> Contents | None:
+    """The contents of a file that records a stream; None before it is attached and, of counts, has a sample.
 
-    Attributes:
-        layout: "events" or "counts".
-        source: text for the file's `source` attribute.
-        period_s, t0_s: of a counts stream; None for events.
+    Args:
+        feed: the attached stream.
+        buffers: that the loop fills.
+        behavior: a started reader, or None.
+        n_channels: of the array.
+        attrs: root attributes of the file, without the source.
         decoded: columns of /decoded, None for a recording without decoder.
     """
-
-    layout: str
-    source: str
-    period_s: float | None
-    t0_s: float | None
-    decoded: DecodedColumns | None
-
-
-def recorded_stream(
-    feed: Feed | None, buffers: RecordBuffers, decoded: DecodedColumns | None = None
-) -> RecordedStream | None:
-    """The properties of the stream that a feed reads; None without one, or before the first of its counts."""
-    counts = isinstance(feed, CountFeed)
-    if feed is None or (counts and buffers.samples.t0_s is None):
+    counts, t0_s = isinstance(feed, CountFeed), buffers.samples.t0_s
+    if feed is None or (counts and t0_s is None):
         return None
     stream = feed.inlet.stream
-    return RecordedStream(
-        layout=str(feed.layout),
-        source=f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})",
-        period_s=1.0 / stream.rate_hz if counts else None,
-        t0_s=buffers.samples.t0_s if counts else None,
+    source = f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})"
+    return Contents(
+        n_channels=n_channels,
+        attrs={**attrs, "source": source},
+        behavior=(behavior.names, behavior.units) if behavior else None,
         decoded=decoded,
+        counts=(1.0 / stream.rate_hz, t0_s or 0.0) if counts else None,
+        events=not counts,
     )
 
 
@@ -64,11 +70,9 @@ class Recorder:
 
     Args:
         path: session file.
-        n_channels: of the array.
-        attrs: root attributes of the file.
         buffers: filled by the loop.
         behavior: a started reader, or None.
-        stream: returns the properties of the stream, None while they are unknown.
+        contents: returns the contents of the file, None while they are unknown.
         overwrite: whether to replace an existing file.
 
     Attributes:
@@ -80,16 +84,14 @@ class Recorder:
         self,
         path: Path,
         *,
-        n_channels: int,
-        attrs: Mapping[str, str],
         buffers: RecordBuffers,
         behavior: BehaviorReader | None,
-        stream: Callable[[], RecordedStream | None],
+        contents: Callable[[], Contents | None],
         overwrite: bool,
     ) -> None:
         self.path, self.error, self.rows = path, "", 0
-        self._n_channels, self._attrs, self._overwrite = n_channels, dict(attrs), overwrite
-        self._buffers, self._behavior, self._stream = buffers, behavior, stream
+        self._buffers, self._behavior = buffers, behavior
+        self._contents, self._overwrite = contents, overwrite
         self._writer: SessionWriter | None = None
         self._next_sample_row = 0
         self._stop = threading.Event()
@@ -136,10 +138,10 @@ class Recorder:
     def _pass(self) -> None:
         writer = self._writer
         if writer is None:
-            stream = self._stream()
-            if stream is None:
+            contents = self._contents()
+            if contents is None:
                 return
-            self._writer = writer = self._lay_out(stream)
+            self._writer = writer = SessionWriter(self.path, contents, overwrite=self._overwrite)
         self._write_events(writer)
         self._write_samples(writer)
         self._write_behavior(writer)
@@ -147,32 +149,18 @@ class Recorder:
         self._write_log(writer)
         writer.flush()
 
-    def _lay_out(self, stream: RecordedStream) -> SessionWriter:
-        behavior = self._behavior
-        contents = Contents(
-            n_channels=self._n_channels,
-            attrs=self._attrs | {"source": stream.source},
-            behavior=(behavior.names, behavior.units) if behavior else None,
-            decoded=stream.decoded,
-            counts=None if stream.period_s is None else (stream.period_s, stream.t0_s or 0.0),
-            events=stream.layout != "counts",
-        )
-        return SessionWriter(self.path, contents, overwrite=self._overwrite)
-
     def _write_events(self, writer: SessionWriter) -> None:
         ring = self._buffers.events
-        for rows in _pending(ring.tail, ring.head, EVENT_RING):
+        for rows in _taken(ring, ring.head, EVENT_RING):
             writer.append_events(ring.time[rows], ring.channel[rows], ring.unit[rows])
-            ring.tail += rows.stop - rows.start
 
     def _write_samples(self, writer: SessionWriter) -> None:
         ring = self._buffers.samples
-        for rows in _pending(ring.tail, ring.head, SAMPLE_RING):
+        for rows in _taken(ring, ring.head, SAMPLE_RING):
             for first, counts in self._contiguous(ring.row[rows], ring.counts[rows]):
                 self._fill_gap(writer, first)
                 writer.append_counts(counts)
                 self._next_sample_row = first + len(counts)
-            ring.tail += rows.stop - rows.start
 
     def _contiguous(self, row: Any, counts: Any) -> list[tuple[int, Any]]:
         """Runs of consecutive samples, without rows that are written already."""
@@ -188,7 +176,7 @@ class Recorder:
         """Write zeros for an outage: rows of /counts follow the clock. /log has an entry."""
         while self._next_sample_row < first:
             n = min(first - self._next_sample_row, 4096)
-            writer.append_counts(np.zeros((n, self._n_channels), np.uint8))
+            writer.append_counts(np.zeros((n, self._buffers.samples.counts.shape[1]), np.uint8))
             self._next_sample_row += n
 
     def _write_behavior(self, writer: SessionWriter) -> None:
@@ -198,11 +186,10 @@ class Recorder:
             blocks.popleft()
 
     def _write_decoded(self, writer: SessionWriter) -> None:
-        ring = self._buffers.decoded
-        pending = _pending(ring.tail, ring.head, DECODED_RING)
+        ring, head = self._buffers.decoded, self._buffers.decoded.head
         # A row may only name a model that the file lists already.
         writer.list_models(self._buffers.models)
-        for rows in pending:
+        for rows in _taken(ring, head, DECODED_RING):
             bins = DecodedRows(
                 ring.bin[rows],
                 ring.t_bin[rows],
@@ -215,7 +202,6 @@ class Recorder:
                 ring.out[rows] if ring.out.shape[1] else None,
             )
             writer.append_decoded(bins)
-            ring.tail += rows.stop - rows.start
             self.rows += rows.stop - rows.start
 
     def _write_log(self, writer: SessionWriter) -> None:
@@ -227,12 +213,10 @@ class Recorder:
             log.popleft()
 
 
-def _pending(tail: int, head: int, size: int) -> list[slice]:
-    """Slices of a ring that hold rows tail … head-1, in order."""
-    slices = []
-    while tail < head:
-        start = tail % size
-        n = min(head - tail, size - start, MAX_ROWS)
-        slices.append(slice(start, start + n))
-        tail += n
-    return slices
+def _taken(ring: EventRing | SampleRing | DecodedRing, head: int, size: int) -> Iterator[slice]:
+    """Slices of the rows up to `head`, in order; the loop may use one again once it is written."""
+    while ring.tail < head:
+        start = ring.tail % size
+        n = min(head - ring.tail, size - start, MAX_ROWS)
+        yield slice(start, start + n)
+        ring.tail += n

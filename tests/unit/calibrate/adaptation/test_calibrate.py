@@ -582,7 +582,7 @@ def test_a_swap_that_the_daemon_refuses_is_an_error(folder: Path, tmp_path: Path
     assert f"rtdecode swap {output}" in str(run.exception)
     assert read_artifact(output).kind == "alignnet"
     run = CliRunner().invoke(app, ["calibrate", *map(str, arguments), "--deploy", "nowhere"])
-    assert "--deploy: nowhere is not an endpoint" in str(run.exception)
+    assert "--deploy: 'nowhere' is not an endpoint" in str(run.exception)
 
 
 def test_refit_and_block_from_the_command_line(folder: Path, tmp_path: Path) -> None:

@@ -12,14 +12,12 @@ import threading
 F_SETPIPE_SZ = 1031
 
 PRINTER = """
-import sys, threading
-from rtdecode.cli.common import on_signal, print_json, whole_lines
-stopping = threading.Event()
-on_signal(stopping.set)
+import sys
+from rtdecode.cli.common import print_json, signalled
+stopping = signalled()
 print("ready", file=sys.stderr, flush=True)
-while not stopping.is_set():
-    with whole_lines():
-        print_json({"long": "a" * 20_000})
+while not stopping():
+    print_json({"long": "a" * 20_000})
 """
 
 

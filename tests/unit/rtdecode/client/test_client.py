@@ -20,7 +20,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 import pytest
 
-from rtdecode.client import AsyncCursorClient, CursorClient, Link, Status
+from rtdecode.client import AsyncCursorClient, Cursor, CursorClient, Link, Status
 from rtdecode.errors import RtdecodeError
 from rtdecode.testing.fake_daemon import FakePublisher, cursor_map
 from rtdecode.tools.loopback import free_endpoint
@@ -73,6 +73,13 @@ def client(publisher: FakePublisher, kind: type[CursorClient]) -> Iterator[Curso
         yield client
 
 
+def received(client: CursorClient) -> Cursor:
+    """The next cursor."""
+    cursor = client.receive(LONG_S)
+    assert cursor is not None
+    return cursor
+
+
 def read_until(client: CursorClient, reached: Callable[[], Any]) -> None:
     """Let the client read until a condition is met."""
     deadline = time.monotonic() + LONG_S
@@ -88,9 +95,9 @@ def test_cursors_are_typed_and_in_order(publisher: FakePublisher, client: Cursor
     assert client.receive(timeout_s=0.01) is None
     for seq in range(20):
         publisher.cursor(seq, value=[seq / 2, -1.0])
-    cursors = [client.receive(LONG_S) for _ in range(10)]
+    cursors = [received(client) for _ in range(10)]
     cursors += [cursor for _, cursor in zip(range(10), client, strict=False)]
-    assert [(c.seq, c.value) for c in cursors if c] == [(seq, [seq / 2, -1.0]) for seq in range(20)]
+    assert [(c.seq, c.value) for c in cursors] == [(seq, [seq / 2, -1.0]) for seq in range(20)]
     assert (client.link, client.stale, client.missed, client.skipped) == (Link.LIVE, False, 0, 0)
     assert client.receive(0.01) is None
     assert 0.0 <= client.age_s < math.inf
@@ -116,16 +123,13 @@ def test_latest_is_the_newest_cursor_once(publisher: FakePublisher, client: Curs
 
 def test_a_status_does_not_interrupt_the_cursors(publisher: FakePublisher, client: CursorClient) -> None:
     publisher.cursor(0)
-    first = client.receive(LONG_S)
-    assert first is not None
+    first = received(client)
     assert client.status is None
     assert client.named(first) is None
     publisher.status(warnings=["NOT RECORDING: disk full"], later={"key": 1})
     publisher.cursor(1, model="99999999")
     publisher.cursor(2)
-    other, cursor = client.receive(LONG_S), client.receive(LONG_S)
-    assert other is not None
-    assert cursor is not None
+    other, cursor = received(client), received(client)
     assert (other.seq, cursor.seq) == (1, 2)
     assert isinstance(client.status, Status)
     assert client.status.warnings == ["NOT RECORDING: disk full"]
@@ -148,7 +152,7 @@ def test_foreign_messages_and_later_versions_are_counted_and_skipped(
         publisher.send(b"status", b"\xc1" + rng.randbytes(rng.randrange(300)))
     publisher.send(b"status", b"\xc1")
     publisher.cursor(1, confidence=0.5)
-    assert [getattr(client.receive(LONG_S), "seq", None) for _ in range(2)] == [0, 1]
+    assert [received(client).seq for _ in range(2)] == [0, 1]
     assert client.malformed == 205
     assert "not a status message" in client.problem
     assert (client.missed, client.restarts, client.link) == (0, 0, Link.LIVE)
@@ -162,29 +166,25 @@ def test_a_daemon_that_starts_late_and_restarts_is_followed(kind: type[CursorCli
             publisher.await_subscriber()
             for seq in (5, 6, 9):
                 publisher.cursor(seq)
-            assert [getattr(client.receive(LONG_S), "seq", None) for _ in range(3)] == [5, 6, 9]
+            assert [received(client).seq for _ in range(3)] == [5, 6, 9]
         read_until(client, lambda: client.link is Link.LOST)
         assert client.stale
         assert client.receive(0.01) is None
         with FakePublisher(endpoint) as publisher:
             publisher.await_subscriber()
             publisher.cursor(0, t_pub=7.0)
-            back = client.receive(LONG_S)
-            assert back is not None
-            assert (back.seq, client.link) == (0, Link.LIVE)
+            assert (received(client).seq, client.link) == (0, Link.LIVE)
         assert (client.restarts, client.missed) == (1, 2)
 
 
 def test_old_cursors_are_not_returned(publisher: FakePublisher, client: CursorClient) -> None:
     # The reader is busy for more than half a second.
     publisher.play(60, awaited=False).await_end()
-    cursors = [client.receive(LONG_S)]
+    cursors = [received(client)]
     while (cursor := client.receive(0)) is not None:
         cursors.append(cursor)
-    seqs = [cursor.seq for cursor in cursors if cursor]
+    seqs = [cursor.seq for cursor in cursors]
     assert all(a < b for a, b in pairwise(seqs))
-    assert cursors[0] is not None
-    assert cursors[-1] is not None
     assert cursors[-1].t_pub - cursors[0].t_pub <= 0.25
     assert (len(seqs) + client.skipped, client.missed) == (60, 0)
     assert client.skipped > 0
@@ -239,7 +239,7 @@ def test_a_connection_that_goes_silent_is_opened_again(
     with kind(proxy.endpoint) as client:
         publisher.await_subscriber()
         publisher.cursor(0)
-        assert client.receive(LONG_S) is not None
+        received(client)
         proxy.go_dead()
         deadline = time.monotonic() + LONG_S
         seq = 0
@@ -280,35 +280,14 @@ def test_a_closed_client_is_reported(client: CursorClient) -> None:
     assert client.link is Link.WAITING
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "",
-        "5556",
-        "127.0.0.1:5556",
-        "tcp://127.0.0.1",
-        "tcp://127.0.0.1:0",
-        "tcp://127.0.0.1:65536",
-        "tcp://127.0.0.1:٣",
-        "tcp://*:5556",
-        "tcp://:5556",
-        "tcp://a b:5556",
-        "udp://127.0.0.1:5556",
-        "inproc://cursor",
-        "ipc://",
-        "tcp://127.0.0.1:5556\n",
-        "ipc:///" + "x" * 200,
-    ],
-)
 @pytest.mark.parametrize("open_client", [CursorClient, AsyncCursorClient])
-def test_an_invalid_endpoint_is_refused(open_client: type[CursorClient], endpoint: str) -> None:
-    with pytest.raises(RtdecodeError, match=r"is not an endpoint\. Fix: write it like|cannot connect"):
-        open_client(endpoint)
+def test_an_invalid_endpoint_is_refused(open_client: type[CursorClient]) -> None:
+    for endpoint in ("tcp://*:5556", "ipc:///" + "x" * 200):
+        with pytest.raises(RtdecodeError, match=r"is not an endpoint\. Fix: write it like|cannot connect"):
+            open_client(endpoint)
 
 
-@pytest.mark.parametrize(
-    "endpoint", ["tcp://rig-2.lab.example:5556", "tcp://[::1]:5556", "tcp://localhost:1"]
-)
+@pytest.mark.parametrize("endpoint", ["tcp://rig-2.lab.example:5556", "tcp://[::1]:5556"])
 def test_endpoints_on_other_machines_are_accepted(endpoint: str) -> None:
     with CursorClient(endpoint) as client:
         assert client.receive(0.0) is None
@@ -319,7 +298,7 @@ def test_ipc_endpoints_work(tmp_path: Any) -> None:
     with FakePublisher(endpoint) as publisher, CursorClient(endpoint) as client:
         publisher.await_subscriber()
         publisher.cursor(3)
-        assert client.receive(LONG_S) is not None
+        assert received(client).seq == 3
 
 
 @pytest.mark.parametrize("seconds", [0, -1.0, math.nan])
@@ -338,6 +317,7 @@ def follow(
     publisher: FakePublisher,
     use: Callable[[AsyncCursorClient], Awaitable[None]],
     stale_after_s: float = 0.25,
+    selector: selectors.BaseSelector | None = None,
 ) -> None:
     """Run `use` with a subscribed client."""
 
@@ -347,7 +327,8 @@ def follow(
             await asyncio.to_thread(publisher.await_subscriber)
             await use(client)
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        runner.run(run())
 
 
 def test_a_cancelled_receive_loses_nothing(publisher: FakePublisher) -> None:
@@ -395,21 +376,18 @@ class CountingSelector(selectors.DefaultSelector):
 def test_the_event_loop_sleeps_while_waiting_and_while_nobody_reads(publisher: FakePublisher) -> None:
     selector = CountingSelector()
 
-    async def run() -> None:
-        async with AsyncCursorClient(publisher.endpoint) as client, asyncio.timeout(LONG_S):
-            await asyncio.to_thread(publisher.await_subscriber)
-            before = selector.turns
-            assert await client.receive(0.3) is None
-            assert selector.turns - before < 30
-            for seq in range(50):
-                publisher.cursor(seq)
-            before = selector.turns
-            await asyncio.sleep(0.2)
-            assert selector.turns - before < 10
-            assert (await client.receive()).seq == 0
+    async def use(client: AsyncCursorClient) -> None:
+        before = selector.turns
+        assert await client.receive(0.3) is None
+        assert selector.turns - before < 30
+        for seq in range(50):
+            publisher.cursor(seq)
+        before = selector.turns
+        await asyncio.sleep(0.2)
+        assert selector.turns - before < 10
+        assert (await client.receive()).seq == 0
 
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
-        runner.run(run())
+    follow(publisher, use, selector=selector)
 
 
 def test_a_full_socket_does_not_starve_other_tasks(publisher: FakePublisher) -> None:
@@ -471,4 +449,4 @@ def test_importing_the_client_loads_no_decoder() -> None:
     packages = {module.partition(".")[0] for module in modules}
     assert packages.isdisjoint({"numpy", "scipy", "numba", "pylsl", "h5py", "torch", "typer", "rich"})
     ours = {m for m in modules if m.startswith("rtdecode.") and not m.startswith("rtdecode.client")}
-    assert ours == {"rtdecode.errors", "rtdecode.messages"}
+    assert ours == {"rtdecode.endpoints", "rtdecode.errors", "rtdecode.messages"}

@@ -10,7 +10,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from importlib.resources import files
@@ -135,17 +135,25 @@ class Show:
         for _ in range(20):
             await asyncio.sleep(0)
 
+    async def frames(self, n: int) -> None:
+        for _ in range(n):
+            await self.frame()
 
-def test_a_page_that_keeps_up_gets_every_frame_and_every_bin_once() -> None:
+
+def shown(use: Callable[[Show, Reader], Awaitable[object]], **how: bool) -> list[dict[str, Any]]:
+    """The frames that a page received of a show."""
+
     async def run() -> list[dict[str, Any]]:
         show = Show()
-        reader = Reader(show.hub)
-        for _ in range(30):
-            await show.frame()
-        reader.task.cancel()
+        reader = Reader(show.hub, **how)
+        await use(show, reader)
         return reader.frames
 
-    frames = asyncio.run(run())
+    return asyncio.run(run())
+
+
+def test_a_page_that_keeps_up_gets_every_frame_and_every_bin_once() -> None:
+    frames = shown(lambda show, _: show.frames(30))
     assert [frame["number"] for frame in frames] == list(range(1, 31))
     bins = [row[0] for frame in frames for row in frame["raster"]["rows"]]
     assert bins == list(range(55, 300))
@@ -154,67 +162,45 @@ def test_a_page_that_keeps_up_gets_every_frame_and_every_bin_once() -> None:
 
 @pytest.mark.parametrize("how", [{"stalled": True}, {"never_takes": True}])
 def test_a_stalled_page_delays_no_other_and_is_sent_nothing_more(how: dict[str, bool]) -> None:
-    async def run() -> tuple[Reader, list[Reader]]:
-        show = Show()
-        stalled = Reader(show.hub, **how)
+    async def use(show: Show, _: Reader) -> None:
         others = [Reader(show.hub) for _ in range(9)]
-        for _ in range(200):
-            await show.frame()
-        for reader in (stalled, *others):
-            reader.task.cancel()
-        return stalled, others
+        await show.frames(200)
+        for other in others:
+            assert [frame["number"] for frame in other.frames] == list(range(1, 201))
 
-    stalled, others = asyncio.run(run())
-    assert len(stalled.frames) <= MAX_UNSEEN
-    for other in others:
-        assert [frame["number"] for frame in other.frames] == list(range(1, 201))
+    assert len(shown(use, **how)) <= MAX_UNSEEN
 
 
 def test_a_page_that_continues_gets_the_present_and_the_last_two_seconds() -> None:
-    async def run() -> list[dict[str, Any]]:
-        show = Show()
-        reader = Reader(show.hub, stalled=True)
-        for _ in range(100):
-            await show.frame()
+    async def use(show: Show, reader: Reader) -> None:
+        await show.frames(100)
         reader.stalled = False
         for _ in range(MAX_UNSEEN):
             reader.page.seen()
         await show.frame()
-        reader.task.cancel()
-        return reader.frames
 
-    frames = asyncio.run(run())
+    frames = shown(use, stalled=True)
     assert [frame["number"] for frame in frames] == [1, 2, 101]
     assert [row[0] for row in frames[2]["raster"]["rows"]] == list(range(555, 655))
 
 
 def test_surplus_acknowledgements_are_ignored() -> None:
-    async def run() -> list[int]:
-        show, sent = Show(), []
-        reader = Reader(show.hub, stalled=True)
-        for _ in range(2):
+    async def use(show: Show, reader: Reader) -> None:
+        for sent in (MAX_UNSEEN, 2 * MAX_UNSEEN):
             for _ in range(50):
                 reader.page.seen()
-            for _ in range(10):
-                await show.frame()
-            sent.append(len(reader.frames))
-        reader.task.cancel()
-        return sent
+            await show.frames(10)
+            assert len(reader.frames) == sent
 
-    assert asyncio.run(run()) == [MAX_UNSEEN, 2 * MAX_UNSEEN]
+    shown(use, stalled=True)
 
 
-def test_pages_that_keep_up_share_one_encoding() -> None:
+def test_pages_share_one_encoding_and_those_ahead_of_a_new_daemon_get_all_its_bins() -> None:
     show = Show()
     show.hub.publish(show.now_s)
     first, since = show.hub.encoded(0)
     assert show.hub.encoded(0)[0] is first
     assert show.hub.encoded(since)[0] is not first
-
-
-def test_a_page_that_is_ahead_of_a_new_daemon_gets_all_its_bins() -> None:
-    show = Show()
-    show.hub.publish(show.now_s)
     rows = json.loads(show.hub.encoded(10**9)[0])["raster"]["rows"]
     assert len(rows) == 100
 

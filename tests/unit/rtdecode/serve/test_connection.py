@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from decoding import artifact_of
 
-from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.artifact import Output
 from rtdecode.ingest.layouts import Layout, StreamDescription
 from rtdecode.serve.connection import connection_report
 
-MODEL = ModelArtifact(
-    kind="wiener",
-    causal=True,
-    bin_width_s=0.02,
+MODEL = artifact_of(
+    "wiener",
     n_channels=96,
-    channel_mask=(True,) * 96,
     outputs=(Output("x", "mm", 0.0, 1.0, "position"), Output("grip", "", 0.0, 1.0, "other")),
-    count_max=20,
-    run={"weight": np.zeros((96, 2, 2), np.float32), "bias": np.zeros(2)},
+    run={},
 )
 
 

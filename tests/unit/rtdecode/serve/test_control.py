@@ -14,9 +14,9 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.serve.control import COMMANDS, LOOP_COMMANDS, ControlServer
-from rtdecode.serve.settings import check_endpoint
 
 STATUS = {"state": "running", "bin": 42, "nan": None}
 
@@ -38,7 +38,7 @@ class Loop:
         """Blocks until `loading` is set; some paths fail."""
         self.loading.wait(20.0)
         self.applied.append(f"swap {path}")
-        if path in ("bad.safetensors", "gone.safetensors"):
+        if path == "bad.safetensors":
             raise RtdecodeError("is no model", where=path, fix="name one")
         return 9, "aabbccdd"
 
@@ -71,49 +71,43 @@ def client(context: zmq.Context[zmq.Socket[bytes]], server: ControlServer) -> It
         yield client
 
 
-def test_status_is_the_status_map(server: ControlServer, loop: Loop) -> None:
-    assert server.reply({"cmd": "status"}) == {"ok": True, **STATUS}
-    assert loop.applied == []
-
-
 @pytest.mark.parametrize("command", LOOP_COMMANDS)
 def test_commands_are_passed_to_the_loop(command: str, server: ControlServer, loop: Loop) -> None:
     assert server.reply({"cmd": command}) == {"ok": True, "bin": 7}
     assert loop.applied == [command]
 
 
-def test_a_loop_that_does_not_answer_is_an_error(server: ControlServer, loop: Loop) -> None:
+def test_a_loop_that_does_not_answer_is_an_error_and_bin_0_an_answer(
+    server: ControlServer, loop: Loop
+) -> None:
     loop.first_bin = None
-    reply = server.reply({"cmd": "pause"})
-    assert reply["ok"] is False
-    assert "did not carry out pause" in reply["error"]
-
-
-def test_bin_0_is_an_answer(server: ControlServer, loop: Loop) -> None:
+    assert "did not carry out pause" in refusal(server, {"cmd": "pause"})
     loop.first_bin = 0
     assert server.reply({"cmd": "reset"}) == {"ok": True, "bin": 0}
+
+
+def refusal(server: ControlServer, request: dict[Any, Any]) -> str:
+    reply = server.reply(request)
+    assert reply["ok"] is False
+    assert len(reply["error"]) < 300
+    return str(reply["error"])
 
 
 @pytest.mark.parametrize("command", ["", "Status", "status ", "quit", "\ud800", "x" * 10_000])
 def test_an_unknown_command_is_refused_with_a_list_of_the_valid_ones(
     command: str, server: ControlServer, loop: Loop
 ) -> None:
-    reply = server.reply({"cmd": command})
-    assert reply["ok"] is False
-    assert "unknown cmd" in reply["error"]
-    assert all(name in reply["error"] for name in COMMANDS)
-    assert len(reply["error"]) < 300
+    error = refusal(server, {"cmd": command})
+    assert "unknown cmd" in error
+    assert all(name in error for name in COMMANDS)
     assert loop.applied == []
-    json.dumps(reply)
+    json.dumps(error)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("key", ["bins", "Cmd", 3, b"x", (1, 2), "y" * 10_000])
 def test_an_unknown_key_is_refused(command: str, key: Any, server: ControlServer, loop: Loop) -> None:
-    reply = server.reply({"cmd": command, key: 1, "zzz": 2})
-    assert reply["ok"] is False
-    assert f"{command} takes no " in reply["error"]
-    assert len(reply["error"]) < 300
+    assert f"{command} takes no " in refusal(server, {"cmd": command, key: 1, "zzz": 2})
     assert loop.applied == []
 
 
@@ -130,7 +124,7 @@ def test_an_address_of_another_machine_is_refused(context: zmq.Context[zmq.Socke
 
 
 def test_the_ipv6_loopback_that_settings_allow_can_be_bound(context: zmq.Context[zmq.Socket[bytes]]) -> None:
-    check_endpoint("--control", "tcp://[::1]:5557", insecure=False)
+    check_bind("tcp://[::1]:5557", "--control", insecure=False)
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
@@ -145,9 +139,7 @@ def test_the_ipv6_loopback_that_settings_allow_can_be_bound(context: zmq.Context
 def test_the_refusal_of_a_swap_without_a_path_gives_an_example(
     request_: dict[str, Any], server: ControlServer, loop: Loop
 ) -> None:
-    reply = server.reply({"cmd": "swap", **request_})
-    assert reply["ok"] is False
-    assert "swap takes the file of a model" in reply["error"]
+    assert "swap takes the file of a model" in refusal(server, {"cmd": "swap", **request_})
     assert loop.applied == []
 
 
@@ -159,15 +151,11 @@ def test_a_swap_is_answered_in_the_encoding_of_the_request(client: zmq.Socket[by
     assert loop.applied == ["swap today.safetensors"] * 2
 
 
-@pytest.mark.parametrize(
-    ("path", "error"),
-    [("bad.safetensors", "bad.safetensors: is no model"), ("gone.safetensors", "gone.safetensors: is no")],
-)
-def test_a_failed_swap_returns_the_reason(path: str, error: str, client: zmq.Socket[bytes]) -> None:
-    client.send(json.dumps({"cmd": "swap", "path": path}).encode())
+def test_a_failed_swap_returns_the_reason(client: zmq.Socket[bytes]) -> None:
+    client.send(b'{"cmd": "swap", "path": "bad.safetensors"}')
     reply = json.loads(client.recv())
     assert reply["ok"] is False
-    assert error in reply["error"]
+    assert "bad.safetensors: is no model" in reply["error"]
     client.send(b'{"cmd": "pause"}')
     assert json.loads(client.recv()) == {"ok": True, "bin": 7}
 
@@ -199,7 +187,11 @@ def test_replies_have_the_encoding_of_the_request(client: zmq.Socket[bytes]) -> 
 
 @pytest.mark.parametrize(
     "frames",
-    [[b""], [b"\xc1"], [b"{"], [b"a", b"b"], [b"", b""], [b'{"cmd": "status"}', b""], [b"[" * 99_999]],
+    [
+        *([b""], [b"\xc1"], [b"{"], [b"a", b"b"], [b"", b""], [b'{"cmd": "status"}', b""], [b"[" * 99_999]),
+        *([b'{"cmd": 3}'], [b'["status"]'], [b"\xff\xfe"], [b'{"cmd": "stat\xff"}']),
+        *([msgpack.packb({"cmd": "status"})[:-1]], [msgpack.packb([1, 2])], [msgpack.packb({1: 2})]),
+    ],
 )
 def test_an_unreadable_request_is_answered_in_json(frames: list[bytes], client: zmq.Socket[bytes]) -> None:
     client.send_multipart(frames)
@@ -218,23 +210,14 @@ def test_every_request_is_answered(frames: list[bytes], client: zmq.Socket[bytes
     assert isinstance((json.loads(reply) if reply[:1] == b"{" else msgpack.unpackb(reply))["ok"], bool)
 
 
-def test_a_request_that_is_too_large_ends_its_connection_and_no_other(
+def test_large_requests_and_those_without_an_envelope_block_nobody(
     context: zmq.Context[zmq.Socket[bytes]], client: zmq.Socket[bytes], server: ControlServer
 ) -> None:
-    with context.socket(zmq.REQ) as flood:
-        flood.setsockopt(zmq.LINGER, 0)
-        flood.connect(server.endpoint)
+    with context.socket(zmq.REQ) as flood, context.socket(zmq.DEALER) as rude:
+        for peer in (flood, rude):
+            peer.setsockopt(zmq.LINGER, 0)
+            peer.connect(server.endpoint)
         flood.send(b" " * (2 << 20))
-        client.send(b'{"cmd": "status"}')
-        assert json.loads(client.recv())["ok"] is True
-
-
-def test_messages_without_an_envelope_block_nobody(
-    context: zmq.Context[zmq.Socket[bytes]], client: zmq.Socket[bytes], server: ControlServer
-) -> None:
-    with context.socket(zmq.DEALER) as rude:
-        rude.setsockopt(zmq.LINGER, 0)
-        rude.connect(server.endpoint)
         for frames in ([b"hello"], [b"a", b"b", b"c"], [b""], [b"x", b""]):
             rude.send_multipart(frames)
         client.send(b'{"cmd": "status"}')

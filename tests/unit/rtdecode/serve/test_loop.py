@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from decoding import artifact_of
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.binning import ClosedBin
@@ -139,34 +140,27 @@ def a_filter(gain: float) -> ModelArtifact:
     weight = np.zeros((N_CHANNELS, 3, 2), np.float32)
     weight[0, :, 0] = gain, 0.5, 0.25
     weight[:, 0, 1] = gain
-    return ModelArtifact(
-        kind="wiener",
-        causal=True,
-        bin_width_s=WIDTH_S,
-        n_channels=N_CHANNELS,
-        channel_mask=(True,) * N_CHANNELS,
-        outputs=outputs,
-        count_max=20,
-        run={"weight": weight, "bias": np.zeros(2, np.float64)},
-    )
+    run = {"weight": weight, "bias": np.zeros(2)}
+    return artifact_of("wiener", n_channels=N_CHANNELS, outputs=outputs, count_max=20, run=run)
 
 
 class Rig:
-    """A loop on a fake clock."""
+    """A loop on a fake clock; its sources are ready at their times, with these events, until they die."""
 
-    def __init__(self, *sources: tuple[float, Source], clock: Clock, **settings: Any) -> None:
+    def __init__(self, *sources: tuple[float, list[Any]] | tuple[float, list[Any], float]) -> None:
         self.artifact = a_filter(1.0)
         self.artifacts = {self.artifact.model_id: self.artifact}
         outputs = self.artifact.outputs
-        self.clock = clock
-        self.connector = Connector(clock, list(sources))
+        self.clock = clock = Clock()
+        ready = [(START_S + at_s, Source(clock, events, *dies_at)) for at_s, events, *dies_at in sources]
+        self.connector = Connector(clock, ready)
         self.publisher = Publisher(clock)
         self.buffers = RecordBuffers(N_CHANNELS, 2, 1)
         stage = OutputSettings(control="fusion", fusion_s=0.5, workspace=((-40.0, 40.0),))
         self.output = OutputStage(stage, outputs, WIDTH_S, "test")
         self.stage = DecodeStage(load_decoder(self.artifact), outputs, self.artifact.bin_width_s)
         self.loop = HotLoop(
-            ServeSettings(stream="M1", **{"grace_s": 0.002, **settings}),
+            ServeSettings(stream="M1", grace_s=0.002),
             self.stage,
             self.artifact,
             Path("first.safetensors"),
@@ -177,10 +171,12 @@ class Rig:
         self.meters = self.loop.meters
 
     def until(self, end_s: float) -> list[dict[str, Any]]:
-        """Run to START_S + end_s; the cursors so far."""
+        """Run to START_S + end_s; the cursors so far, one a bin."""
         while self.clock.now < START_S + end_s:
             self.loop.turn()
-        return self.publisher.cursors
+        cursors, first = self.publisher.cursors, self.meters.backlog_bins
+        assert [c["bin"] for c in cursors] == list(range(first, first + len(cursors)))
+        return cursors
 
     def send(self, name: str, candidate: Candidate | None = None) -> Command:
         """A command, and the turn that takes it."""
@@ -243,10 +239,8 @@ def flags_of(cursors: list[dict[str, Any]]) -> list[int]:
 
 
 def test_each_bin_is_published_once_in_order_and_as_soon_as_it_is_complete() -> None:
-    clock = Clock()
-    rig = Rig((START_S, Source(clock, steady(0.0, 3.0))), clock=clock)
+    rig = Rig((0.0, steady(0.0, 3.0)))
     cursors = rig.until(2.0)
-    assert [c["bin"] for c in cursors] == list(range(len(cursors)))
     assert set(flags_of(cursors)) == {0}
     waits = [c["t_close"] - c["t_bin"] for c in cursors]
     # Closed by the next event (at most 3 ms + its delay) or the grace of 2 ms, never before the end.
@@ -257,8 +251,7 @@ def test_each_bin_is_published_once_in_order_and_as_soon_as_it_is_complete() -> 
 
 
 def test_silence_is_flagged_by_event_time_and_starts_a_search() -> None:
-    clock = Clock()
-    rig = Rig((START_S, Source(clock, steady(0.0, 1.0) + steady(3.0, 4.0, first_seq=334))), clock=clock)
+    rig = Rig((0.0, steady(0.0, 1.0) + steady(3.0, 4.0, first_seq=334)))
     cursors = rig.until(3.5)
     silent = [c["t_bin"] - (START_S + 0.999) for c in cursors]
     for cursor, silent_s in zip(cursors, silent, strict=True):
@@ -271,12 +264,8 @@ def test_silence_is_flagged_by_event_time_and_starts_a_search() -> None:
 
 
 def test_an_outage_holds_then_decodes_from_a_whole_bin_with_the_decoder_reset() -> None:
-    clock = Clock()
-    before = Source(clock, steady(0.0, 1.0), dies_at=START_S + 1.0)
-    after = Source(clock, steady(1.995, 4.0))
-    rig = Rig((START_S, before), (START_S + 2.0, after), clock=clock)
+    rig = Rig((0.0, steady(0.0, 1.0), START_S + 1.0), (2.0, steady(1.995, 4.0)))
     cursors = rig.until(3.0)
-    assert [c["bin"] for c in cursors] == list(range(len(cursors)))
     ends = np.array([c["t_bin"] for c in cursors])
     np.testing.assert_allclose(np.diff(ends), WIDTH_S, atol=1e-9)
     held = [c for c in cursors if c["flags"] & Flag.FAILSAFE]
@@ -296,9 +285,7 @@ def test_an_outage_holds_then_decodes_from_a_whole_bin_with_the_decoder_reset() 
 
 
 def test_backlog_warms_up_the_decoder_and_is_in_the_log() -> None:
-    clock = Clock()
-    source = Source(clock, steady(0.0, 2.0))
-    rig = Rig((START_S + 0.495, source), clock=clock)
+    rig = Rig((0.495, steady(0.0, 2.0)))
     cursors = rig.until(1.0)
     assert cursors[0]["bin"] == rig.meters.backlog_bins == 25
     assert cursors[0]["t_bin"] > START_S + 0.495
@@ -307,12 +294,10 @@ def test_backlog_warms_up_the_decoder_and_is_in_the_log() -> None:
 
 
 def test_after_a_pause_every_bin_is_stepped_and_flagged_catch_up() -> None:
-    clock = Clock()
-    rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
+    rig = Rig((0.0, steady(0.0, 6.0)))
     rig.until(1.0)
-    clock.now += 3.0
+    rig.clock.now += 3.0
     cursors = rig.until(5.0)
-    assert [c["bin"] for c in cursors] == list(range(len(cursors)))
     behind = [c for c in cursors if c["flags"] & Flag.CATCH_UP]
     assert len(behind) == pytest.approx(3.0 / WIDTH_S, abs=3)
     assert all(c["n"] in (6, 7) for c in behind)
@@ -321,14 +306,12 @@ def test_after_a_pause_every_bin_is_stepped_and_flagged_catch_up() -> None:
 
 
 def test_a_leap_of_our_own_clock_is_a_gap_and_not_a_million_bins() -> None:
-    clock = Clock()
     hour_s = 3600.0
-    rig = Rig((START_S, Source(clock, steady(0.0, 1.0) + steady(hour_s, hour_s + 2.0))), clock=clock)
+    rig = Rig((0.0, steady(0.0, 1.0) + steady(hour_s, hour_s + 2.0)))
     rig.until(1.0)
-    clock.now = START_S + hour_s
+    rig.clock.now = START_S + hour_s
     cursors = rig.until(hour_s + 1.0)
     assert len(cursors) < 200
-    assert [c["bin"] for c in cursors] == list(range(len(cursors)))
     assert sum(bool(c["flags"] & Flag.GAP) for c in cursors) == 1
     assert cursors[-1]["flags"] == 0
     assert rig.meters.clock_jumps == 1
@@ -337,11 +320,9 @@ def test_a_leap_of_our_own_clock_is_a_gap_and_not_a_million_bins() -> None:
 
 @pytest.mark.parametrize("jump_s", [0.05, 50.0, -50.0])
 def test_stamps_that_jump_are_shifted_back_after_a_quarter_second(jump_s: float) -> None:
-    clock = Clock()
     jumped = [(arrival, stamp + jump_s, c, seq) for arrival, stamp, c, seq in steady(1.0, 4.0, first_seq=334)]
-    rig = Rig((START_S, Source(clock, steady(0.0, 1.0) + jumped)), clock=clock)
+    rig = Rig((0.0, steady(0.0, 1.0) + jumped))
     cursors = rig.until(3.5)
-    assert [c["bin"] for c in cursors] == list(range(len(cursors)))
     assert rig.meters.clock_jumps == 1
     back = next(c for c in cursors if c["flags"] & Flag.GAP)
     assert back["t_bin"] == pytest.approx(START_S + 1.3, abs=0.05)
@@ -352,22 +333,13 @@ def test_stamps_that_jump_are_shifted_back_after_a_quarter_second(jump_s: float)
 
 
 def test_pause_resume_reset_and_stop_take_effect_at_the_reported_bin() -> None:
-    clock = Clock()
-    rig = Rig((START_S, Source(clock, steady(0.0, 5.0))), clock=clock)
-
-    def send(name: str) -> int:
-        command = Command(name)
-        rig.loop.commands.append(command)
-        rig.loop.turn()
-        assert command.done.is_set()
-        return command.bin
-
+    rig = Rig((0.0, steady(0.0, 5.0)))
     rig.until(1.0)
-    paused = send("pause")
+    paused = rig.send("pause").bin
     rig.until(1.5)
-    resumed = send("resume")
+    resumed = rig.send("resume").bin
     rig.until(2.0)
-    reset = send("reset")
+    reset = rig.send("reset").bin
     cursors = rig.until(2.5)
     held = [c["bin"] for c in cursors if c["flags"] & Flag.PAUSED]
     assert held == list(range(paused, resumed))
@@ -375,14 +347,13 @@ def test_pause_resume_reset_and_stop_take_effect_at_the_reported_bin() -> None:
     counts = rig.recorded().counts
     # After a reset the filter uses this bin alone.
     assert cursors[reset]["value"][0] == pytest.approx(float(counts[reset, 0]))
-    send("stop")
+    rig.send("stop")
     assert rig.loop.stopping
     rig.assert_offline_gives_the_same_bits()
 
 
 def test_after_a_value_that_is_not_finite_the_last_is_held_and_the_decoder_reset() -> None:
-    clock = Clock()
-    rig = Rig((START_S, Source(clock, steady(0.0, 3.0))), clock=clock)
+    rig = Rig((0.0, steady(0.0, 3.0)))
     rig.until(1.0)
     poisoned = rig.stage.decoder.state()
     rig.stage.decoder.load_state({name: np.full_like(array, np.nan) for name, array in poisoned.items()})
@@ -395,8 +366,7 @@ def test_after_a_value_that_is_not_finite_the_last_is_held_and_the_decoder_reset
 
 
 def test_a_model_is_swapped_between_two_bins() -> None:
-    clock = Clock()
-    rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
+    rig = Rig((0.0, steady(0.0, 6.0)))
     rig.until(3.0)
     candidate, old = rig.candidate(3.0), rig.stage.decoder
     rig.send("prepare", candidate)
@@ -409,7 +379,6 @@ def test_a_model_is_swapped_between_two_bins() -> None:
     assert command.error == ""
     assert candidate.decoder is old, "whoever asked gives its memory back"
     cursors = rig.until(4.0)
-    assert [c["bin"] for c in cursors] == list(range(len(cursors)))
     assert [c["bin"] for c in cursors if c["flags"] & Flag.SWAPPED] == [command.bin]
     ids = [c["model"] for c in cursors]
     assert ids == [rig.artifact.model_id] * command.bin + [candidate.artifact.model_id] * (
@@ -437,8 +406,7 @@ def test_a_model_is_swapped_between_two_bins() -> None:
     ],
 )
 def test_a_swap_in_the_log_that_no_loop_wrote_is_refused(data: dict[str, Any]) -> None:
-    clock = Clock()
-    rig = Rig((START_S, Source(clock, steady(0.0, 2.0))), clock=clock)
+    rig = Rig((0.0, steady(0.0, 2.0)))
     rig.until(1.0)
     live = rig.recorded()
     session = Session(N_CHANNELS, decoded=live, log=(LogEntry(START_S, 3, "swap", data),))
@@ -453,8 +421,7 @@ def test_a_swap_in_the_log_that_no_loop_wrote_is_refused(data: dict[str, Any]) -
 
 
 def test_a_candidate_that_is_too_far_behind_is_refused() -> None:
-    clock = Clock()
-    rig = Rig((START_S, Source(clock, steady(0.0, 6.0))), clock=clock)
+    rig = Rig((0.0, steady(0.0, 6.0)))
     rig.until(3.0)
     candidate = rig.candidate(3.0)
     rig.send("prepare", candidate)
@@ -472,15 +439,9 @@ def test_a_candidate_that_is_too_far_behind_is_refused() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_swaps_outages_resets_and_pauses_give_the_same_offline(seed: int) -> None:
-    clock = Clock()
     rng = random.Random(seed)
-    first = steady(0.0, 4.0)
-    second = steady(5.0, 12.0, first_seq=1 << 20)
-    rig = Rig(
-        (START_S, Source(clock, first, dies_at=START_S + 4.0)),
-        (START_S + 5.0, Source(clock, second)),
-        clock=clock,
-    )
+    rig = Rig((0.0, steady(0.0, 4.0), START_S + 4.0), (5.0, steady(5.0, 12.0, first_seq=1 << 20)))
+    clock = rig.clock
     swapped = 0
     waiting: Candidate | None = None
     if seed % 2:
@@ -507,15 +468,13 @@ def test_swaps_outages_resets_and_pauses_give_the_same_offline(seed: int) -> Non
         elif action not in ("prepare", "swap"):
             rig.send(action)
     assert swapped >= 2
-    cursors = rig.publisher.cursors
-    assert [c["bin"] for c in cursors] == list(range(len(cursors)))
+    cursors = rig.until(9.0)
     assert any(c["flags"] & Flag.SWAPPED for c in cursors)
     rig.assert_offline_gives_the_same_bits()
 
 
 def test_encoded_messages_are_sent_once_with_or_without_a_stream() -> None:
-    clock = Clock()
-    rig = Rig((START_S + 0.1, Source(clock, [(START_S + 0.2, START_S + 0.2, 0, 0)])), clock=clock)
+    rig = Rig((0.1, [(START_S + 0.2, START_S + 0.2, 0, 0)]))
     rig.loop.pending_spikes, rig.loop.pending_status = b"one", b"map"
     rig.until(0.05)
     assert rig.publisher.sent == [("status", b"map"), ("spikes", b"one")]

@@ -7,68 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
-from rtdecode.serve.settings import (
-    FLAGS,
-    STALE_AFTER_S,
-    ServeSettings,
-    check_endpoint,
-)
-
-LOOPBACK = [
-    CURSOR_ENDPOINT,
-    CONTROL_ENDPOINT,
-    "tcp://127.0.0.1:*",
-    "tcp://127.0.0.1:1",
-    "tcp://127.0.0.1:65535",
-    "tcp://127.8.9.10:5556",
-    "tcp://localhost:5556",
-    "tcp://[::1]:5556",
-    "ipc:///run/rtdecode/cursor",
-    "ipc://@abstract",
-]
-ELSEWHERE = [
-    "tcp://*:5556",
-    "tcp://0.0.0.0:5556",
-    "tcp://[::]:5556",
-    "tcp://192.168.1.5:5556",
-    "tcp://10.0.0.1:*",
-    "tcp://eth0:5556",
-    "tcp://rig.lab.example:5556",
-    "tcp://127.0.0.1.lab.example:5556",
-    "tcp://127.evil:5556",
-    "tcp://localhost.lab.example:5556",
-    "tcp://1270.0.0.1:5556",
-]
-NO_ENDPOINTS = [
-    "",
-    "5556",
-    "127.0.0.1:5556",
-    "tcp://",
-    "tcp://127.0.0.1",
-    "tcp://127.0.0.1:",
-    "tcp://:5556",
-    "tcp://127.0.0.1:0",
-    "tcp://127.0.0.1:65536",
-    "tcp://127.0.0.1:-1",
-    "tcp://127.0.0.1:+5",
-    "tcp://127.0.0.1:55x6",
-    "tcp://127.0.0.1: 5556",
-    "tcp://127.0.0.1:5556 ",
-    "tcp:127.0.0.1:5556",
-    "tcp:/127.0.0.1:5556",
-    "TCP://127.0.0.1:5556",
-    "udp://127.0.0.1:5556",
-    "inproc://cursor",
-    "ipc://",
-    "http://127.0.0.1:5556",
-    "tcp://127.0.0.1:²",
-    "tcp://127.0.0.1:٥٥٥٦",
-]
+from rtdecode.serve.settings import FLAGS, STALE_AFTER_S, ServeSettings
 
 
 def make_settings(**changes: Any) -> ServeSettings:
@@ -120,42 +61,11 @@ def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None
         ({"failsafe_after_s": 0.249}, r"--failsafe-after: must be at least 0\.25 s"),
         ({"failsafe_after_s": math.nan}, "--failsafe-after: must be"),
         ({"behavior": "hand"}, r"--behavior: a behaviour stream can only be recorded\. Fix: add --record"),
-        ({"bind": "5556"}, "--bind: 5556 is not an endpoint. Fix: write it like tcp://127"),
+        ({"bind": "5556"}, "--bind: .5556. is not an endpoint. Fix: write it like tcp://127"),
         ({"control": "tcp://*:5557"}, "--control: .* can be reached from other machines.*Fix: .*--insecure"),
-        ({"control": "nonsense", "insecure": True}, "--control: nonsense is not an endpoint"),
+        ({"control": "nonsense", "insecure": True}, "--control: .nonsense. is not an endpoint"),
     ],
 )
 def test_values_out_of_range_are_refused_with_their_flag(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(RtdecodeError, match=complaint):
         make_settings(**changes)
-
-
-@pytest.mark.parametrize("endpoint", LOOPBACK)
-@pytest.mark.parametrize("insecure", [True, False])
-def test_endpoints_of_this_machine_are_accepted(endpoint: str, insecure: bool) -> None:
-    check_endpoint("--bind", endpoint, insecure=insecure)
-
-
-@pytest.mark.parametrize("endpoint", ELSEWHERE)
-def test_endpoints_that_other_machines_reach_need_insecure(endpoint: str) -> None:
-    with pytest.raises(RtdecodeError, match="can be reached from other machines"):
-        check_endpoint("--bind", endpoint, insecure=False)
-    check_endpoint("--bind", endpoint, insecure=True)
-
-
-@pytest.mark.parametrize("endpoint", NO_ENDPOINTS)
-@pytest.mark.parametrize("insecure", [True, False])
-def test_an_invalid_endpoint_is_refused(endpoint: str, insecure: bool) -> None:
-    with pytest.raises(RtdecodeError, match="is not an endpoint"):
-        check_endpoint("--bind", endpoint, insecure=insecure)
-
-
-@given(st.text(max_size=30) | st.builds("tcp://{}:{}".format, st.text(max_size=12), st.text(max_size=6)))
-@example("tcp://127.²:5556")
-def test_every_text_is_accepted_or_refused(endpoint: str) -> None:
-    refused = False
-    try:
-        check_endpoint("--bind", endpoint, insecure=False)
-    except RtdecodeError:
-        refused = True
-    assert refused or endpoint.startswith(("tcp://", "ipc://"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decoding import artifact_of
 
 from rtdecode.artifact import ModelArtifact, Output, write_artifact
 from rtdecode.decode.load import load_decoder
@@ -15,7 +16,7 @@ from rtdecode.decode.recent import Mark
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
 from rtdecode.serve import swap
-from rtdecode.serve.commands import Candidate, Command
+from rtdecode.serve.commands import Command
 from rtdecode.serve.swap import ATTEMPTS, Swapper
 
 N_CHANNELS = 4
@@ -23,16 +24,8 @@ OUTPUTS = (Output("x", "mm", 5.0, 1.0, "position"), Output("vx", "mm/s", 0.0, 1.
 
 
 def a_filter(gain: float = 1.0) -> ModelArtifact:
-    return ModelArtifact(
-        kind="wiener",
-        causal=True,
-        bin_width_s=0.02,
-        n_channels=N_CHANNELS,
-        channel_mask=(True,) * N_CHANNELS,
-        outputs=OUTPUTS,
-        count_max=20,
-        run={"weight": np.full((N_CHANNELS, 3, 2), gain, np.float32), "bias": np.zeros(2)},
-    )
+    run = {"weight": np.full((N_CHANNELS, 3, 2), gain, np.float32), "bias": np.zeros(2)}
+    return artifact_of("wiener", n_channels=N_CHANNELS, outputs=OUTPUTS, run=run)
 
 
 class Loop:
@@ -193,8 +186,3 @@ def test_one_swap_at_a_time(tmp_path: Path) -> None:
     second.join(20.0)
     assert waited[0][0] == 7
     assert swapper.swap(path)[0] == 7
-
-
-def test_a_new_candidate_has_no_bins() -> None:
-    candidate = Candidate(Path("x"), a_filter(), load_decoder(a_filter()))
-    assert (candidate.mark, candidate.bins, candidate.fresh) == (None, None, True)

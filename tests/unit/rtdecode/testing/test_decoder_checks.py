@@ -54,8 +54,11 @@ class GoodDecoder:
         for count in counts[:-1].tolist():
             here += min(count, COUNT_MAX)
         self.total[0] = 0.9 * self.total[0] + here
-        out[0] = self.total[0]
-        out[1] = here
+        before, out[0], out[1] = out[1], self.total[0], here
+        self.spoil(counts, out, before)
+
+    def spoil(self, counts: U1, out: F4, before: np.float32) -> None:
+        """What a faulty decoder adds to a bin; `before` is what out[1] held."""
 
     def run(self, counts: U1, out: F4) -> None:
         if counts.ndim != 2 or len(counts) != len(out):
@@ -89,13 +92,15 @@ class SeesTheFuture(GoodDecoder):
         out[:-1, 1] = out[1:, 1]
 
 
-class Random(GoodDecoder):
+class DoesNotReset(GoodDecoder):
+    def reset(self) -> None:
+        pass
+
+
+class Random(DoesNotReset):
     def __init__(self) -> None:
         super().__init__()
         self.total[0] = np.random.default_rng().normal()
-
-    def reset(self) -> None:
-        pass
 
 
 class ForgetsBetweenRuns(GoodDecoder):
@@ -112,12 +117,9 @@ class AdvancesInAnEmptyRun(GoodDecoder):
 
 
 class KeepsHalfItsState(GoodDecoder):
-    def __init__(self) -> None:
-        super().__init__()
-        self.bins = 0
+    bins = 0
 
-    def advance(self, counts: U1, out: F4) -> None:
-        super().advance(counts, out)
+    def spoil(self, counts: U1, out: F4, before: np.float32) -> None:
         self.bins += 1
         out[1] = self.bins
 
@@ -150,8 +152,7 @@ class TakesPartOfARefusedState(GoodDecoder):
 
 
 class CountsNothingClipped(GoodDecoder):
-    def advance(self, counts: U1, out: F4) -> None:
-        super().advance(counts, out)
+    def spoil(self, counts: U1, out: F4, before: np.float32) -> None:
         self.clipped = 0
 
 
@@ -161,8 +162,7 @@ class CountsMaskedChannels(GoodDecoder):
 
 
 class ReadsMaskedChannels(GoodDecoder):
-    def advance(self, counts: U1, out: F4) -> None:
-        super().advance(counts, out)
+    def spoil(self, counts: U1, out: F4, before: np.float32) -> None:
         out[1] += counts[-1]
 
 
@@ -170,11 +170,6 @@ class ResetsClipped(GoodDecoder):
     def reset(self) -> None:
         super().reset()
         self.clipped = 0
-
-
-class DoesNotReset(GoodDecoder):
-    def reset(self) -> None:
-        pass
 
 
 class TakesLongerArrays(GoodDecoder):
@@ -207,40 +202,30 @@ class AdvancesBeforeItRefuses(GoodDecoder):
 
 
 class AddsToOut(GoodDecoder):
-    def advance(self, counts: U1, out: F4) -> None:
-        before = float(out[1]) if out[1] == 7.0 else 0.0
-        super().advance(counts, out)
-        out[1] += before
+    def spoil(self, counts: U1, out: F4, before: np.float32) -> None:
+        out[1] += before if before == 7.0 else 0.0
 
 
 class LeavesPartOfOut(GoodDecoder):
-    def advance(self, counts: U1, out: F4) -> None:
-        before = out[1]
-        super().advance(counts, out)
-        if counts.any():
-            return
-        out[1] = before
+    def spoil(self, counts: U1, out: F4, before: np.float32) -> None:
+        if not counts.any():
+            out[1] = before
 
 
 class GrowsWithoutBound(GoodDecoder):
-    def advance(self, counts: U1, out: F4) -> None:
-        super().advance(counts, out)
+    def spoil(self, counts: U1, out: F4, before: np.float32) -> None:
         self.total[0] *= 1.2
 
 
 class Allocates(GoodDecoder):
-    def advance(self, counts: U1, out: F4) -> None:
-        super().advance(counts, out)
+    def spoil(self, counts: U1, out: F4, before: np.float32) -> None:
         out[1] = np.full(300, out[1])[3]
 
 
 class Hoards(GoodDecoder):
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: tuple[Any, ...] = ()
+    kept: tuple[Any, ...] = ()
 
-    def advance(self, counts: U1, out: F4) -> None:
-        super().advance(counts, out)
+    def spoil(self, counts: U1, out: F4, before: np.float32) -> None:
         self.kept = (self.kept, float(out[0]))
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
-from rich.console import Console
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
@@ -17,7 +16,7 @@ from rtdecode.session.layout import Session
 from rtdecode.tools.capture import Cursors, Received
 from rtdecode.tools.demo.figure import caption, draw_demo
 from rtdecode.tools.demo.phases import score_phase, swapped_at, trials_between
-from rtdecode.tools.demo.view import Page
+from rtdecode.tools.demo.view import page
 from rtdecode.tools.simulator.experiment import Experiment, Record, SimulatedDay
 from rtdecode.tools.simulator.scores import score_session
 from rtdecode.tools.simulator.task import TaskSettings
@@ -127,11 +126,9 @@ def test_the_figure_has_a_panel_for_each_phase(session: Session, cursors: Cursor
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60), (20, 5), (9, 2)])
 def test_the_view_fits_the_terminal_and_shows_the_last_lines(size: tuple[int, int]) -> None:
-    console = Console(width=size[0], height=size[1], force_terminal=True, color_system=None, record=True)
     given = ("serving sim", "day 0: a simulated subject", "day 30: the tuning has drifted")
-    with console.capture() as capture:
-        console.print(Page(given, MonitorState("tcp://127.0.0.1:5556"), 0.0), end="")
-    lines = capture.get().split("\n")
+    drawn = page(given, MonitorState("tcp://127.0.0.1:5556"), 0.0, *size, True)
+    lines = ["".join(part.text for part in line) for line in drawn]
     assert len(lines) <= size[1]
     assert all(len(line) <= size[0] for line in lines)
     shown = [line for line in lines if line.startswith(("serving", "day"))]

@@ -1,4 +1,4 @@
-"""Options of the commands that run jobs: `rtdecode evaluate` and `rtdecode study`."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
@@ -10,10 +10,34 @@ import typer
 if TYPE_CHECKING:
     from rtdecode.calibrate.evaluation.runner import Workers
 
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
+Control = Annotated[
+    str | None,
+    typer.Option(
+        help="Control endpoint of the daemon; default: rig.toml's, else tcp://127.0.0.1:5557.",
+        metavar="ENDPOINT",
+    ),
+]
+Block = Annotated[
+    list[str] | None,
+    typer.Option(help="Block whose trials are used; repeat for several; default: all.", metavar="NAME"),
+]
+Outputs = Annotated[str | None, typer.Option(help="Behaviour to decode, such as x,y; default: all.")]
+Device = Annotated[str, typer.Option(help="Device to train on: auto (a GPU if there is one), cpu, cuda …")]
+Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
+CountsSeed = Annotated[
+    int,
+    typer.Option(help="Random seed of event times within counts coarser than the model's bins.", min=0),
+]
+
+#: Of `evaluate` and `study`, which run jobs; `fit` and `pretrain` read sessions too.
 Sessions = Annotated[
     list[Path], typer.Argument(help="Session files (.h5), in the order of their days.", metavar="SESSION…")
 ]
-Output = Annotated[
+JobsFolder = Annotated[
     Path,
     typer.Option(
         help="Folder for results.json, tables and figures. Its jobs/ caches each finished job, so that the "
