@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
-from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.data.splits import chronological_split, is_labelled
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import add_session, clipped_counts
 from rtdecode.calibrate.training.devices import chosen_device, multiplies_bfloat16
 from rtdecode.calibrate.training.ensemble import one_thread, rounds, train_members
 from rtdecode.calibrate.training.trainer import Training, TrainingLog
-from rtdecode.calibrate.training.windows import Recording, is_labelled
+from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.network import Network
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.errors import RtdecodeError
 
 F8 = NDArray[np.float64]
@@ -76,7 +77,7 @@ def judge(
     Raises:
         RtdecodeError: shapes differ, or too few bins have labels.
     """
-    labelled = np.isfinite(targets).all(axis=1)
+    labelled = is_labelled(targets)
     needed_s = MIN_BLOCKS * BLOCK_S
     if labelled.sum() * bin_width_s < needed_s:
         raise RtdecodeError(

@@ -22,7 +22,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
 from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
 from rtdecode.calibrate.adaptation.ridge_head import refit_heads
-from rtdecode.calibrate.adaptation.session import CalibrationSession
+from rtdecode.calibrate.data.split_session import SplitSession
 from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.calibrate.run import Run
 from rtdecode.decode.load import load_decoder
@@ -80,7 +80,7 @@ def torch_is_installed() -> bool:
 def take_rung(
     rung: str,
     base: ModelArtifact,
-    today: CalibrationSession,
+    today: SplitSession,
     run: Run,
     finetune: FinetuneSettings | None = None,
 ) -> Taken:
@@ -101,7 +101,7 @@ def take_rung(
         raise RtdecodeError(f"there is no rung {rung!r}", where="--rung", fix=f"use {', '.join(RUNGS)}")
     if rung != "unsup" and not today.labelled:
         raise RtdecodeError(
-            "has no behaviour to train on", where=str(today.path), fix="use --rung unsup, which needs none"
+            "has no behaviour to train on", where=str(today.of.path), fix="use --rung unsup, which needs none"
         )
     if rung == "refit":
         # For any labelled time: refit is for an array that has changed, where a new read-in is not enough.
@@ -133,13 +133,13 @@ def fresh_name(base: ModelArtifact, name: str) -> str:
     return fresh
 
 
-def _renormalised(base: ModelArtifact, today: CalibrationSession) -> ModelArtifact:
+def _renormalised(base: ModelArtifact, today: SplitSession) -> ModelArtifact:
     mean, sd, good = today.statistics(base.count_max)
     return renormalised(base, fresh_name(base, today.name), mean, sd, good)
 
 
-def _read_out(artifact: ModelArtifact, today: CalibrationSession) -> Taken:
-    counts, targets = today.counts[: today.end], today.training_targets
+def _read_out(artifact: ModelArtifact, today: SplitSession) -> Taken:
+    counts, targets = today.training_counts, today.training_targets
     decoded = np.empty(targets.shape, np.float32)
     load_decoder(artifact).run(counts, decoded)
     train = today.training[: today.end]
@@ -155,7 +155,7 @@ def _read_out(artifact: ModelArtifact, today: CalibrationSession) -> Taken:
 
 
 def _finetuned(
-    rung: str, base: ModelArtifact, today: CalibrationSession, run: Run, settings: FinetuneSettings
+    rung: str, base: ModelArtifact, today: SplitSession, run: Run, settings: FinetuneSettings
 ) -> Taken:
     # These imports take seconds, and need packages that not every installation has.
     from rtdecode.calibrate.adaptation.finetune import adapt, seconds_per_step
@@ -163,7 +163,7 @@ def _finetuned(
     from rtdecode.models.ensemble.load import networks_of
 
     nets, name = networks_of(base), fresh_name(base, today.name)
-    day = (name, today.counts[: today.end], today.training_targets, today.bin_width_s)
+    day = (name, today.training_counts, today.training_targets, today.bin_width_s)
     notes: tuple[str, ...] = ()
     if run.deadline_s is not None:
         step_s = seconds_per_step(nets, *day, run, settings)

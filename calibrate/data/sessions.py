@@ -26,9 +26,10 @@ from rtdecode.calibrate.data.refit_labels import (
     label_provenance,
     refit_labels,
 )
+from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
-from rtdecode.session.layout import Session
+from rtdecode.session.layout import Behavior, Session
 from rtdecode.session.read import read_session
 
 MIN_BIN_WIDTH_S, MAX_BIN_WIDTH_S = 0.001, 0.25
@@ -62,7 +63,7 @@ class LabelledSession:
     @property
     def labelled_bins(self) -> NDArray[np.bool_]:
         """bool[T], bins whose behaviour is finite in every column."""
-        return np.asarray(np.isfinite(self.targets).all(axis=1), dtype=np.bool_)
+        return is_labelled(self.targets)
 
     @property
     def recorded_width_s(self) -> float | None:
@@ -156,9 +157,32 @@ def read_labelled(
         RtdecodeError: it cannot be read, has no behaviour (or trials, targets and cursor), lacks an output or
             a block, or has no label in the time of its spikes.
     """
-    session = read_session(path)
-    if labels == REFIT:
-        return _read_refit(path, session, bin_width_s, outputs, seed, blocks)
+    session, refit = read_session(path), None
+    recorded = None if labels == REFIT else _recorded(session, outputs, path)
+    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
+    if recorded is None:
+        refit = refit_labels(session, binned.t_bin, cursor_outputs(session, outputs))
+        names, units = ([getattr(output, part) for output in refit.outputs] for part in ("name", "units"))
+        targets = refit.targets
+    else:
+        behavior, columns = recorded
+        names, units = ([texts[i] for i in columns] for texts in (behavior.names, behavior.units))
+        targets = behavior_at(behavior, binned.t_bin)[:, columns]
+        if not is_labelled(targets).any():
+            raise RtdecodeError(
+                f"behaviour ({_span(behavior.time)}) and spikes ({_span(binned.t_bin)}) do not overlap in "
+                "time",
+                where=str(path),
+                fix="check that both were stamped by one clock",
+            )
+    digest = file_sha256(path)
+    return LabelledSession(
+        path, digest, session, binned, tuple(names), tuple(units), targets, refit, tuple(blocks)
+    )
+
+
+def _recorded(session: Session, outputs: tuple[str, ...] | None, path: Path) -> tuple[Behavior, list[int]]:
+    """The behaviour, and its columns that are trained on."""
     behavior = session.behavior
     if behavior is None or not behavior.names:
         raise RtdecodeError(
@@ -167,48 +191,7 @@ def read_labelled(
     # A displayed cursor was decoded from the spikes: a label only on request.
     moved = tuple(name for name in behavior.names if not on_screen(name))
     names = outputs if outputs is not None else moved or behavior.names
-    columns = [_column(name, behavior.names, path) for name in names]
-    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
-    targets = behavior_at(behavior, binned.t_bin)[:, columns]
-    if not np.isfinite(targets).all(axis=1).any():
-        raise RtdecodeError(
-            f"behaviour ({_span(behavior.time)}) and spikes ({_span(binned.t_bin)}) do not overlap in time",
-            where=str(path),
-            fix="check that both were stamped by one clock",
-        )
-    return LabelledSession(
-        path=path,
-        sha256=file_sha256(path),
-        session=session,
-        binned=binned,
-        names=names,
-        units=tuple(behavior.units[column] for column in columns),
-        targets=targets,
-        blocks=tuple(blocks),
-    )
-
-
-def _read_refit(
-    path: Path,
-    session: Session,
-    bin_width_s: float,
-    outputs: tuple[str, ...] | None,
-    seed: int,
-    blocks: Sequence[str],
-) -> LabelledSession:
-    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
-    labels = refit_labels(session, binned.t_bin, cursor_outputs(session, outputs))
-    return LabelledSession(
-        path=path,
-        sha256=file_sha256(path),
-        session=session,
-        binned=binned,
-        names=tuple(output.name for output in labels.outputs),
-        units=tuple(output.units for output in labels.outputs),
-        targets=labels.targets,
-        refit=labels,
-        blocks=tuple(blocks),
-    )
+    return behavior, [_column(name, behavior.names, path) for name in names]
 
 
 def check_compatible(first: LabelledSession, other: LabelledSession) -> None:

@@ -119,7 +119,12 @@ def page(result: Calibration, base: ModelArtifact, about: Mapping[str, str]) -> 
     """The page as HTML."""
     trust, day = trust_in(result), result.session
     mark = {"trust": "✓", "care": "!", "no": "✗"}[trust.level]
-    facts = {"session": day.name, "recorded": day.date, **about, "rung": result.rung}
+    facts = {
+        "session": day.name,
+        "recorded": day.of.session.attrs.get("date", ""),
+        **about,
+        "rung": result.rung,
+    }
     if result.artifact is not None:
         facts["model"] = result.artifact.model_id
         facts["made"] = str(result.artifact.provenance.get("created", ""))

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from rtdecode.models.networks.trunks import TrunkSettings, new_trunk
 from rtdecode.models.nn.layers import Pointwise
-from rtdecode.models.nn.network import Network
+from rtdecode.models.nn.network import Network, NetworkSettings
 
 
-@dataclass(frozen=True)
-class BaselineNetSettings:
-    """Settings of a `BaselineNet`; the fields are stored in model files.
+@dataclass(frozen=True, kw_only=True)
+class BaselineNetSettings(NetworkSettings):
+    """Settings of a `BaselineNet`, whose `feature_dropout` is inside the trunks.
 
     Attributes:
-        n_channels: C, of counts.
-        n_outputs: D, of behaviour.
-        count_max: larger counts are clipped to it.
         trunk: "mlp", "gru", "resnet" or "resnet-unet", see `new_trunk`.
         causal: bin k reads bins 0 … k.
         width, depth, reach: of each trunk, see `TrunkSettings`.
-        dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
-        feature_dropout: inside the trunks.
     """
 
-    n_channels: int
-    n_outputs: int
-    count_max: int
-    _: KW_ONLY
     trunk: str
     causal: bool
     width: int = 128

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, ClassVar, Protocol, Self
+from dataclasses import KW_ONLY, asdict, dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -21,8 +21,9 @@ from rtdecode.models.train_state import SETTINGS, damaged, network_description
 _NET = "net."
 
 
-class NetworkSettings(Protocol):
-    """Settings that every kind of network has: a frozen dataclass, whose fields are stored in model files.
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Settings that every kind of network has; the fields are stored in model files.
 
     Attributes:
         n_channels: C, of counts.
@@ -32,20 +33,13 @@ class NetworkSettings(Protocol):
         feature_dropout: probability of setting a single value in front of the head to 0, while training.
     """
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def n_channels(self) -> int: ...
-    @property
-    def n_outputs(self) -> int: ...
-    @property
-    def count_max(self) -> int: ...
-    @property
-    def dropout(self) -> float: ...
-    @property
-    def channel_dropout(self) -> float: ...
-    @property
-    def feature_dropout(self) -> float: ...
+    n_channels: int
+    n_outputs: int
+    count_max: int
+    _: KW_ONLY
+    dropout: float = 0.1
+    channel_dropout: float = 0.1
+    feature_dropout: float = 0.0
 
 
 class Network(nn.Module):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.alignnet import AlignNetDecoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.engine.alignnet import FoldedAlignNet, FoldedEnsemble
+from rtdecode.models.engine.alignnet import FoldedAlignNet
 from rtdecode.models.engine.gru import FoldedGRU
 from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.ensemble.join import ensemble_of
@@ -114,7 +114,7 @@ def test_an_ensemble_in_torch_fires_the_spikes_of_the_engine() -> None:
     nets = [make_alignnet(seed, widths=(24, 20, 16), dec_widths=(8, 8), leaky=3 + seed) for seed in range(3)]
     artifact = ensemble_of([artifact_of(net) for net in nets])
     whole, engine = load_torch_decoder(artifact), AlignNetDecoder(artifact)
-    assert isinstance(whole, FoldedEnsemble)
+    assert isinstance(whole, FoldedAlignNet)
     out, other = empty(counts), empty(counts)
     spikes, fired = whole.run_traced(counts, out), engine.run_traced(counts, other)
     assert (

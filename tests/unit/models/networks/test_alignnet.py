@@ -52,8 +52,8 @@ def test_the_causal_output_does_not_change_when_a_later_input_does(
         for whole, changed in (
             (net.decode(spikes), net.decode(other_spikes)),
             (net.simulate(motion), net.simulate(other_motion)),
-            (net.reconstruct_behavior(motion), net.reconstruct_behavior(other_motion)),
-            (net.reconstruct_spikes(spikes), net.reconstruct_spikes(other_spikes)),
+            (net(spikes, motion).behavior, net(spikes, other_motion).behavior),
+            (net(spikes, motion).spikes, net(other_spikes, motion).spikes),
         ):
             assert torch.equal(whole[..., : bin_ + 1], changed[..., : bin_ + 1])
 
@@ -95,13 +95,14 @@ def test_windows_of_any_length(changes: dict[str, Any], n_frames: int) -> None:
     net = make_alignnet(0, **changes)
     spikes, motion = counts(1, n_frames), behavior(1, n_frames)
     passes = net(spikes, motion)
+    spike, movement = net.encode_spikes(spikes), net.encode_behavior(motion)
     for found, expected in (
         (passes.decoded, net.decode(spikes)),
-        (passes.behavior, net.reconstruct_behavior(motion)),
+        (passes.behavior, net.decode_behavior(movement)),
         (passes.simulated, net.simulate(motion)),
-        (passes.spikes, net.reconstruct_spikes(spikes)),
-        (passes.spike_latent, net.latents(spikes, motion)[0]),
-        (passes.behavior_latent, net.latents(spikes, motion)[1]),
+        (passes.spikes, net.decode_spikes(spike)),
+        (passes.spike_latent, spike.latent),
+        (passes.behavior_latent, movement.latent),
     ):
         assert torch.equal(found, expected)
         assert found.isfinite().all()
