@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.adaptation.gate import Verdict, judge
 from rtdecode.calibrate.adaptation.ladder import Taken, default_rung, fresh_name, take_rung
 from rtdecode.calibrate.adaptation.session import calibration_session
@@ -31,6 +31,7 @@ from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT
 from rtdecode.calibrate.data.split_session import SplitSession
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Session
@@ -89,7 +90,7 @@ def calibrate_session(
     incumbent: ModelArtifact | None = None,
     rung: str | None = None,
     blocks: Sequence[str] = (),
-    finetune: FinetuneSettings | None = None,
+    finetune: TrainingSettings = FINETUNING,
 ) -> Calibration:
     """Calibrate a network to a session.
 
@@ -103,7 +104,7 @@ def calibrate_session(
         incumbent: the model in use, which has to be beaten; None for the base as it is.
         rung: one of `ladder.RUNGS`; None for the best that the session and the installation allow.
         blocks: names of the blocks to use; () for the whole session.
-        finetune: settings of fine-tuning; None for the defaults.
+        finetune: settings of fine-tuning.
 
     Raises:
         RtdecodeError: the session cannot be read or does not fit the base, the base is not a network or was

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import finetuning
 from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
-from rtdecode.calibrate.data.splits import chronological_split, is_labelled
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split, is_labelled
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import add_session, clipped_counts
 from rtdecode.calibrate.training.devices import chosen_device, multiplies_bfloat16
 from rtdecode.calibrate.training.ensemble import one_thread, rounds, train_members
+from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.trainer import Training, TrainingLog
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
@@ -34,7 +35,7 @@ def adapt(
     targets: NDArray[np.float32],
     bin_width_s: float,
     run: Run,
-    settings: FinetuneSettings,
+    settings: TrainingSettings,
 ) -> list[TrainingLog]:
     """Fit networks to a new session, in place.
 
@@ -66,12 +67,12 @@ def adapt(
     if not labelled_s:
         return []
     training = replace(
-        settings.training(len(counts), bin_width_s),
+        finetuning(settings, len(counts), bin_width_s),
         mixed=multiplies_bfloat16(nets[0].kind, chosen_device(run.device)),
         interpolation=interpolation_factor(labelled_s, zero_shot_r2(*_decoded(nets, recording))),
     )
     if run.deadline_s is not None:
-        recording = _with_validation(recording, settings.validation_fraction)
+        recording = _with_validation(recording)
     return train_members(nets, [recording], training, run)
 
 
@@ -82,7 +83,7 @@ def seconds_per_step(
     targets: NDArray[np.float32],
     bin_width_s: float,
     run: Run,
-    settings: FinetuneSettings,
+    settings: TrainingSettings,
 ) -> float:
     """Duration of a step of `adapt` for all members, measured on a copy of one.
 
@@ -94,7 +95,7 @@ def seconds_per_step(
     """
     net, device = copy.deepcopy(nets[0]), chosen_device(run.device)
     recording = _recording([net], name, counts, targets, bin_width_s)
-    training = settings.training(len(counts), bin_width_s)
+    training = finetuning(settings, len(counts), bin_width_s)
     training = replace(training, mixed=multiplies_bfloat16(net.kind, device), only=())
     with one_thread():
         timed = Training(net, [recording], training, replace(run, seed=0))
@@ -128,10 +129,10 @@ def _recording(
     return Recording.of(name, clipped, (targets - mean) / sd, is_labelled(targets))
 
 
-def _with_validation(recording: Recording, fraction: float) -> Recording:
-    """The last part of the training bins becomes validation bins."""
+def _with_validation(recording: Recording) -> Recording:
+    """The last fifth of the training bins becomes validation bins."""
     labelled: NDArray[np.bool_] = recording.train.numpy() > 0
-    train, validation = chronological_split(labelled, fraction)
+    train, validation = chronological_split(labelled, LAST_FIFTH)
     return replace(recording, train=torch.from_numpy(train.astype(np.float32)), validation=validation)
 
 

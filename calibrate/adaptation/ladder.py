@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
 from rtdecode.calibrate.adaptation.ridge_head import refit_heads
 from rtdecode.calibrate.data.split_session import SplitSession
 from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.calibrate.run import Run
+from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.renormalise import head_features, renormalised, with_heads
@@ -82,7 +83,7 @@ def take_rung(
     base: ModelArtifact,
     today: SplitSession,
     run: Run,
-    finetune: FinetuneSettings | None = None,
+    finetune: TrainingSettings = FINETUNING,
 ) -> Taken:
     """Calibrate a model.
 
@@ -91,7 +92,7 @@ def take_rung(
         base: a network, with its train.*.
         today: a session in its bins.
         run: seed, device, deadline and callbacks; validation is on the last fifth of the labels.
-        finetune: settings of `readin` and `full`; None for the defaults.
+        finetune: settings of `readin` and `full`.
 
     Raises:
         RtdecodeError: the rung needs behaviour or a package that is missing; the base is not a network or
@@ -114,8 +115,7 @@ def take_rung(
             fix="pip install 'rtdecode[train]', or use --rung readout",
         )
     if rung in TRAINED:
-        settings = finetune or FinetuneSettings()
-        return _finetuned(rung, base, today, run, replace(settings, only=ENDS if rung == "readin" else ()))
+        return _finetuned(rung, base, today, run, replace(finetune, only=ENDS if rung == "readin" else ()))
     artifact = _renormalised(base, today)
     run.progress(0.3)
     if rung == "unsup":
@@ -155,7 +155,7 @@ def _read_out(artifact: ModelArtifact, today: SplitSession) -> Taken:
 
 
 def _finetuned(
-    rung: str, base: ModelArtifact, today: SplitSession, run: Run, settings: FinetuneSettings
+    rung: str, base: ModelArtifact, today: SplitSession, run: Run, settings: TrainingSettings
 ) -> Taken:
     # These imports take seconds, and need packages that not every installation has.
     from rtdecode.calibrate.adaptation.finetune import adapt, seconds_per_step

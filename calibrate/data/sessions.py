@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from rtdecode.calibrate.data.refit_labels import (
     refit_labels,
 )
 from rtdecode.calibrate.data.splits import is_labelled
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
 from rtdecode.session.layout import Behavior, Session
@@ -102,7 +103,7 @@ def read_all(
     bin_width_s: float,
     outputs: tuple[str, ...] | None = None,
     seed: int = 0,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress = ignore,
     labels: str = RECORDED,
     blocks: Sequence[str] = (),
 ) -> list[LabelledSession]:
@@ -133,8 +134,7 @@ def read_all(
         raise RtdecodeError("there is no session to train on", fix="name at least one session file")
     sessions: list[LabelledSession] = []
     for path in paths:
-        if progress is not None:
-            progress(f"reading {Path(path).name}", len(sessions) / len(paths))
+        progress(f"reading {Path(path).name}", len(sessions) / len(paths))
         labelled = read_labelled(Path(path), bin_width_s, outputs, seed, labels, blocks)
         if sessions:
             check_compatible(sessions[0], labelled)

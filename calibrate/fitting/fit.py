@@ -30,7 +30,8 @@ from rtdecode.calibrate.data.split_session import SplitSession, split_session
 from rtdecode.calibrate.data.splits import check_holdout
 from rtdecode.calibrate.fitting.fitters import FITTERS, Fitted, check_installed
 from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
-from rtdecode.calibrate.run import Progress, Run, ignore
+from rtdecode.calibrate.progress import Progress, ignore
+from rtdecode.calibrate.run import Run
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.kinds.registry import NETWORKS

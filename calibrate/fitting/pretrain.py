@@ -22,7 +22,8 @@ from rtdecode.calibrate.channels.statistics import channel_tensors, with_statist
 from rtdecode.calibrate.data.metrics import nullable, r2
 from rtdecode.calibrate.data.provenance import created_now
 from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, synthetic_notes
-from rtdecode.calibrate.run import Progress, Run, ignore
+from rtdecode.calibrate.progress import Progress, ignore
+from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import (
     check_members,
     clipped_counts,
@@ -184,7 +185,6 @@ def pretrain_sessions(
     *,
     checkpoint: Path | None = None,
     progress: Progress = ignore,
-    ranks: Ranks = ALONE,
 ) -> PretrainResult:
     """Train one model on many sessions, each with a read-in of its own.
 
@@ -196,11 +196,11 @@ def pretrain_sessions(
     Args:
         paths: session files, in the order of their days; the artifact is folded for the last one.
         settings: of the model and its training; None for the defaults.
-        run: seed and device; None for the defaults.
+        run: seed, device and processes that train together (`ranks.connected`): each reads and holds some of
+            the sessions, trains every member with the others, and returns the same result. None for the
+            defaults.
         checkpoint: file to save to and to resume from; the caller deletes it when the model is written.
         progress: called with the stage and the fraction of the work that is done, instead of `run.progress`.
-        ranks: processes that train together (`ranks.connected`). Each reads and holds some of the sessions,
-            trains every member with the others, and returns the same result.
 
     Raises:
         RtdecodeError: a setting is out of its range, a session cannot be read or does not fit the others, or
@@ -208,6 +208,7 @@ def pretrain_sessions(
     """
     started = time.perf_counter()
     settings, run = settings or PretrainSettings(), run or Run()
+    ranks = run.ranks or ALONE
     settings.check()
     where = ranks.device(chosen_device(run.device))
     validation = validation_numbers(len(paths), settings.validation_days)
@@ -270,7 +271,6 @@ def pretrain_sessions(
             progress=lambda done: progress(f"training{clock.left(done)}", 0.05 + 0.9 * done),
         ),
         checkpoints=_checkpoints(files, purpose, settings.save_every_s, ranks),
-        ranks=ranks,
     )
     progress("exporting", 0.95)
     last = sessions[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from rtdecode.calibrate.training.settings import (
     GRU_UNITS,
     MOST_MEMBERS,
     ONE_DAY_TRAINING,
+    WINDOW_S,
     Sizes,
     TrainingSettings,
 )
@@ -35,8 +35,6 @@ DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
 #: The longest initial time constant of a leaky neuron.
 LONGEST_S = 4.0
 
-#: Length of a training window, and of the part of it that is not scored.
-WINDOW_S, WARMUP_S = 12.8, 0.8
 SHORTEST_WINDOW_BINS = 50
 
 
@@ -207,5 +205,4 @@ def training_settings(
 ) -> TrainingSettings:
     """`base` with windows for this bin width, shorter where no session is four windows long."""
     longest = max(recording.counts.shape[1] for recording in recordings)
-    window = min(round(WINDOW_S / bin_width_s), max(longest // 4, SHORTEST_WINDOW_BINS))
-    return replace(base, window_bins=window, warmup_bins=min(round(WARMUP_S / bin_width_s), window // 4))
+    return base.in_windows(WINDOW_S, max(longest // 4, SHORTEST_WINDOW_BINS), bin_width_s)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.devices import chosen_device
-from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
+from rtdecode.calibrate.training.distributed.ranks import ALONE
 from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.trainer import Checkpoint, TrainingLog, train
 from rtdecode.calibrate.training.windows import Recording
@@ -38,7 +38,6 @@ def train_members(
     run: Run,
     *,
     checkpoints: Sequence[Checkpoint | None] | None = None,
-    ranks: Ranks = ALONE,
 ) -> list[TrainingLog]:
     """`train` each network in place, with a seed of its own.
 
@@ -55,12 +54,11 @@ def train_members(
         run: see `train`; `on_validation` is called with the best R², mean over the members, once all of them
             have validated.
         checkpoints: one for each member; they are pickled where members train in processes of their own.
-        ranks: processes that train together.
 
     Raises:
         RtdecodeError: as `train`.
     """
-    device = chosen_device(run.device)
+    device, ranks = chosen_device(run.device), run.ranks or ALONE
     runs = [replace(run, seed=seed) for seed in member_seeds(run.seed, len(nets))]
     saved = list(checkpoints) if checkpoints is not None else [None] * len(nets)
     n_workers = min(len(nets), run.at_once or cpu_count())
@@ -70,7 +68,7 @@ def train_members(
     with one_thread():
         for i, (net, own, checkpoint) in enumerate(zip(nets, runs, saved, strict=True)):
             own = replace(own, progress=_fraction(run.progress, i, len(nets)))
-            logs.append(train(net, recordings, settings, own, checkpoint=checkpoint, ranks=ranks))
+            logs.append(train(net, recordings, settings, own, checkpoint=checkpoint))
     return logs
 
 

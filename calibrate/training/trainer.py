@@ -50,7 +50,6 @@ def train(
     run: Run,
     *,
     checkpoint: Checkpoint | None = None,
-    ranks: Ranks = ALONE,
 ) -> TrainingLog:
     """Train `net` in place, and leave it in evaluation mode on the CPU with the weights that were kept.
 
@@ -61,18 +60,18 @@ def train(
         net: with a read-in for every recording's session.
         recordings: tensors on the CPU.
         settings: of the training.
-        run: seed, device, deadline and callbacks.
+        run: seed, device, deadline, callbacks, and processes that train this network together, each on
+            recordings of its own.
         checkpoint: where to save, and from where to resume if something was saved; None for nowhere.
-        ranks: processes that train this network together, each on recordings of its own.
 
     Raises:
         RtdecodeError: there is no such device, no recording is longer than a window, the loss is NaN or
             infinite, or the checkpoint cannot be written or belongs to another training.
     """
-    with torch.random.fork_rng(), synchronised(net, ranks):
+    with torch.random.fork_rng(), synchronised(net, run.ranks or ALONE):
         torch.manual_seed(run.seed)
         try:
-            training = Training(net, recordings, settings, run, ranks)
+            training = Training(net, recordings, settings, run)
             if checkpoint is not None:
                 checkpoint.resume(training)
             best = -np.inf
@@ -112,7 +111,7 @@ class Training:
     step follow from the seed, the step and its rank, so that `state` is the same on all ranks.
 
     Args:
-        net, recordings, settings, run, ranks: see `train`.
+        net, recordings, settings, run: see `train`.
 
     Attributes:
         step: batches so far.
@@ -126,13 +125,9 @@ class Training:
     done: bool
 
     def __init__(
-        self,
-        net: Network,
-        recordings: Sequence[Recording],
-        settings: TrainingSettings,
-        run: Run,
-        ranks: Ranks = ALONE,
+        self, net: Network, recordings: Sequence[Recording], settings: TrainingSettings, run: Run
     ) -> None:
+        ranks = run.ranks or ALONE
         if not any(
             recording.counts.shape[1] > settings.window_bins and bool(recording.train.any())
             for recording in recordings

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import read_artifact
 from rtdecode.calibrate.data.sessions import read_all
-from rtdecode.calibrate.evaluation.cache import JOBS, Progress, digests_of, read_json, run_cached
-from rtdecode.calibrate.evaluation.fewshot.job import Measured, Score, do_job, scored
+from rtdecode.calibrate.evaluation.cache import JOBS, digests_of, read_json, run_cached
+from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
 from rtdecode.calibrate.evaluation.fewshot.plan import (
     Base,
     FewShotJob,
@@ -26,6 +26,7 @@ from rtdecode.calibrate.evaluation.fewshot.plan import (
     plan,
 )
 from rtdecode.calibrate.evaluation.runner import Workers
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.files import make_folder, replace_file
 
@@ -53,21 +54,21 @@ class ScoreFiles:
     folder: Path
     jobs: Mapping[str, FewShotJob]
 
-    def read(self, job_id: str) -> Measured | None:
+    def read(self, job_id: str) -> Score | None:
         """The result of a job; None if it is missing or damaged."""
-        document = read_json(self.folder / f"{job_id}.json", job_id)
+        document, job = read_json(self.folder / f"{job_id}.json", job_id), self.jobs[job_id]
         if document is None:
             return None
         try:
-            measured = Measured(_scores(document["r2"]), _scores(document["pcc"]), float(document["seconds"]))
+            r2, pcc = (_scores(document[name]) for name in ("r2", "pcc"))
+            seconds = float(document["seconds"])
         except (LookupError, TypeError, ValueError):
             return None
-        n_outputs = len(self.jobs[job_id].outputs)
-        return measured if measured.r2.shape == measured.pcc.shape == (n_outputs,) else None
+        return Score(job, r2, pcc, seconds) if r2.shape == pcc.shape == (len(job.outputs),) else None
 
-    def write(self, job_id: str, result: Measured) -> Measured:
+    def write(self, job_id: str, result: Score) -> Score:
         """Write the result of a job."""
-        document = scored(self.jobs[job_id], result).as_json() | {"job": job_id}
+        document = result.as_json() | {"job": job_id}
         replace_file(self.folder / f"{job_id}.json", (json.dumps(document) + "\n").encode())
         return result
 
@@ -79,7 +80,7 @@ def few_shot(
     settings: FewShotSettings | None = None,
     *,
     workers: Workers | None = None,
-    progress: Progress | None = None,
+    progress: Progress = ignore,
 ) -> FewShot:
     """Score bases on the last fifth of each day, fine-tuned on some labelled minutes before it.
 
@@ -116,7 +117,7 @@ def few_shot(
         paths,
         first.bin_width_s,
         first.output_names,
-        progress=None if progress is None else lambda what, _: progress(what, 0.0),
+        progress=lambda what, _: progress(what, 0.0),
     )
     planned = plan(
         days,
@@ -132,7 +133,7 @@ def few_shot(
     make_folder(store.folder)
     done = run_cached(do_job, jobs, store, workers=workers, progress=progress)
     return FewShot(
-        scores=[scored(job, done.results[job.id]) for job in planned if job.id in done.results],
+        scores=[done.results[job.id] for job in planned if job.id in done.results],
         missing=done.missing,
         computed=done.computed,
     )

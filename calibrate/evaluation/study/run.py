@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from rtdecode.calibrate.evaluation.cache import JOBS, Progress, digests_of, read_json, run_cached
+from rtdecode.calibrate.evaluation.cache import JOBS, digests_of, read_json, run_cached
 from rtdecode.calibrate.evaluation.runner import Workers
 from rtdecode.calibrate.evaluation.study.job import Finished, do_job
 from rtdecode.calibrate.evaluation.study.plan import Job
 from rtdecode.calibrate.evaluation.study.recipes import recipe
 from rtdecode.calibrate.evaluation.study.rows import Row
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.files import make_folder, replace_file
 
 
@@ -63,7 +64,7 @@ def run_study(
     folder: Path,
     *,
     workers: Workers | None = None,
-    progress: Progress | None = None,
+    progress: Progress = ignore,
 ) -> Study:
     """Run all jobs that are not cached in the folder, each cached there as soon as it is done.
 

@@ -23,7 +23,7 @@ from rtdecode.calibrate.data.sessions import (
     read_all,
     read_labelled,
 )
-from rtdecode.calibrate.run import Progress
+from rtdecode.calibrate.progress import Progress
 from rtdecode.calibrate.training.distributed.ranks import Ranks
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.duration import duration_s

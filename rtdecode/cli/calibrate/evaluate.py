@@ -23,7 +23,6 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.files import make_folder, replace_file
 
 FEW_SHOT = "few-shot"
-KINDS = ("alignnet", "gru", "wiener")
 DEFAULT_KINDS = ("alignnet", "wiener")
 DEFAULT_MINUTES = "0,0.5,1,2,4"
 
@@ -86,11 +85,13 @@ def evaluate(
     An interrupted evaluation resumes when the same command is run again.
     """
     from rtdecode.calibrate.data.splits import LABELLED_PARTS
+    from rtdecode.models.kinds.registry import NETWORKS
 
+    known = (*NETWORKS, "wiener")
     given = _minutes(minutes)
     chosen = split_names(kinds) or ()
-    if not set(chosen) <= set(KINDS):
-        raise typer.BadParameter(f"must be some of {', '.join(KINDS)}, not {kinds}", param_hint="--kinds")
+    if not set(chosen) <= set(known):
+        raise typer.BadParameter(f"must be some of {', '.join(known)}, not {kinds}", param_hint="--kinds")
     if labelled not in LABELLED_PARTS:
         raise typer.BadParameter(
             f"must be {' or '.join(LABELLED_PARTS)}, not {labelled}", param_hint="--labelled"

@@ -27,7 +27,6 @@ from rtdecode.files import make_folder, replace_file
 if TYPE_CHECKING:
     from rtdecode.calibrate.evaluation.study.tables import Block
 
-DIRECTIONS = {"decode": "spikes to behaviour", "simulate": "behaviour to spikes"}
 DEFAULT_BIN_WIDTH_S = 0.02
 
 
@@ -55,7 +54,7 @@ def study(
     ] = "causal,offline",
     directions: Annotated[
         str, typer.Option(help="Directions: decode (spikes to behaviour), simulate, or both.")
-    ] = ",".join(DIRECTIONS),
+    ] = "decode,simulate",
     splits: Annotated[
         str, typer.Option(help="Splits of a single day: chronological, random, or both.")
     ] = "chronological",
@@ -80,6 +79,8 @@ def study(
 
     An interrupted study resumes when the same command is run again.
     """
+    from rtdecode.calibrate.evaluation.study.rows import DIRECTIONS, KINDS
+
     chosen = split_names(directions) or ()
     if not set(chosen) <= set(DIRECTIONS):
         raise typer.BadParameter(
@@ -93,7 +94,6 @@ def study(
         from rtdecode.calibrate.evaluation.study.plan import StudySettings, plan
         from rtdecode.calibrate.evaluation.study.recipes import MEMBERS, STEPS
         from rtdecode.calibrate.evaluation.study.report import study_files
-        from rtdecode.calibrate.evaluation.study.rows import KINDS
         from rtdecode.calibrate.evaluation.study.run import run_study
         from rtdecode.calibrate.evaluation.study.tables import cost_blocks, score_blocks
         from rtdecode.calibrate.training.checkpoint import versions

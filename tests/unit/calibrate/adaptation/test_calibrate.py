@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.calibrate.adaptation import calibrate, finetune
 from rtdecode.calibrate.adaptation.calibrate import forced
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.adaptation.ladder import default_rung, fresh_name
 from rtdecode.calibrate.adaptation.session import label_speed
 from rtdecode.calibrate.adaptation.start import choose_start
@@ -50,7 +50,7 @@ SMALL = PretrainSettings(
 )
 N_CHANNELS = 20
 
-calibrate_session = partial(calibrate.calibrate_session, finetune=FinetuneSettings(steps=80))
+calibrate_session = partial(calibrate.calibrate_session, finetune=replace(FINETUNING, steps=80))
 
 
 def simulated(rate_hz: float, seed: int, seconds: float = 150.0) -> Session:

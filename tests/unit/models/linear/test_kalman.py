@@ -56,10 +56,10 @@ def fit(counts: Any, targets: Any, width_s: float = WIDTH_S, **settings: Any) ->
 def decode(fitted: KalmanFit, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The steady-state filter, written out."""
     steady = steady_filter(fitted)
-    driven = np.minimum(counts, COUNT_MAX) @ steady.gain.astype(np.float64) + steady.offset
-    state, values = np.zeros(len(steady.transition)), []
+    driven = np.minimum(counts, COUNT_MAX) @ steady["gain"].astype(np.float64) + steady["offset"]
+    state, values = np.zeros(len(steady["transition"])), []
     for row in driven:
-        state = steady.transition @ state + row
+        state = steady["transition"] @ state + row
         values.append(fitted.readout @ state + fitted.bias)
     return np.array(values)
 

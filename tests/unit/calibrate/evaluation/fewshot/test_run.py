@@ -14,16 +14,18 @@ import numpy as np
 import pytest
 import torch
 from clusters import cluster_of
+from few_shot_jobs import job
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
 from rtdecode.calibrate.evaluation.fewshot import run
-from rtdecode.calibrate.evaluation.fewshot.job import Measured, Score, do_job
+from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
 from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob, FewShotSettings
 from rtdecode.calibrate.evaluation.fewshot.report import over_days, table_rows
 from rtdecode.calibrate.evaluation.fewshot.run import FewShot, limited
 from rtdecode.calibrate.evaluation.runner import Failure, Workers
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
 from rtdecode.errors import RtdecodeError
@@ -72,7 +74,7 @@ def few_shot(tmp_path: Path) -> Callable[..., list[Score]]:
     """Scores by `run.few_shot` in this process, into a new folder each time."""
 
     def scores(
-        paths: Sequence[Path], bases: Sequence[Path], progress: Any = None, **asked: Any
+        paths: Sequence[Path], bases: Sequence[Path], progress: Progress = ignore, **asked: Any
     ) -> list[Score]:
         folder = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
         settings = FewShotSettings(**({"steps": 60} | asked))
@@ -96,7 +98,7 @@ def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
     scores = few_shot(
         days[2:], [base_file], minutes=MINUTES, seeds=(0, 1), progress=lambda _, done: reported.append(done)
     )
-    by = {(s.kind, s.test, s.minutes, s.seed): float(s.r2.mean()) for s in scores}
+    by = {(s.job.kind, s.job.session, s.job.minutes, s.job.seed): float(s.r2.mean()) for s in scores}
     assert len(by) == len(scores) == 2 * (1 + 2 * 2 + 2)
     assert reported == sorted(reported)
     assert reported[-1] == 1.0
@@ -105,7 +107,7 @@ def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
     assert by["alignnet", "day3", 1.0, 0] > by["alignnet", "day3", 0.0, 0] + 0.1
     assert by["alignnet", "day3", 1.0, 0] != by["alignnet", "day3", 1.0, 1]
     assert by["wiener", "day3", 1.0, 0] > 0.1
-    (wiener,) = (s for s in scores if (s.kind, s.test, s.minutes) == ("wiener", "day2", 0.5))
+    (wiener,) = (s for s in scores if (s.job.kind, s.job.session, s.job.minutes) == ("wiener", "day2", 0.5))
     assert wiener.as_json()["model"] is None
     tuned = scores[0].as_json()
     assert tuned["train"] == ["day0", "day1"]
@@ -178,7 +180,7 @@ def test_minutes_that_a_day_does_not_have_are_left_out(
     days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
 ) -> None:
     scores = few_shot(days[2:3], [base_file], minutes=(0.0, 1.0, 1.4), wiener=False)
-    assert [score.minutes for score in scores] == [0.0, 1.0]
+    assert [score.job.minutes for score in scores] == [0.0, 1.0]
 
 
 def test_a_day_that_the_base_was_trained_on_is_refused(
@@ -256,8 +258,8 @@ def test_an_interrupted_evaluation_resumes_and_gives_the_same(
 def test_a_missing_score_is_cached_as_missing(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def flat(job: FewShotJob) -> Measured:
-        return Measured(np.array([0.1, np.nan, 1 / 3, -2.0]), np.full(4, np.nan), 1.5)
+    def flat(job: FewShotJob) -> Score:
+        return Score(job, np.array([0.1, np.nan, 1 / 3, -2.0]), np.full(4, np.nan), 1.5)
 
     monkeypatch.setattr(run, "do_job", flat)
     done, again = (evaluated(days, base_file, tmp_path) for _ in range(2))
@@ -282,8 +284,8 @@ def test_a_file_that_changed_after_planning_is_not_scored(
 def test_a_job_that_fails_is_named_and_the_others_are_written(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(job: FewShotJob) -> Measured | Failure:
-        return Failure("out of luck") if job.minutes == 1.0 else Measured(np.ones(4), np.ones(4), 0.0)
+    def broken(job: FewShotJob) -> Score | Failure:
+        return Failure("out of luck") if job.minutes == 1.0 else Score(job, np.ones(4), np.ones(4), 0.0)
 
     monkeypatch.setattr(run, "do_job", broken)
     line = [
@@ -332,7 +334,7 @@ def test_one_job_at_a_time_trains_on_a_gpu_unless_another_number_is_given(
 def test_scores_are_averaged_over_days_after_seeds() -> None:
     def score(test: str, seed: int, r2: float) -> Score:
         values = np.array([r2, r2 + 0.2])
-        return Score("gru", "x", (), test, 1.0, "last", seed, ("x", "y"), values, values, 0.0)
+        return Score(job(kind="gru", session=test, minutes=1.0, seed=seed), values, values, 0.0)
 
     scores = [score("a", 0, 0.1), score("a", 1, 0.3), score("b", 0, 0.6)]
     r2, mean, sd, n_days = over_days(scores)
@@ -349,7 +351,7 @@ def test_scores_are_averaged_over_days_after_seeds() -> None:
 def test_the_command_writes_json_and_a_figure(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: list[str]
 ) -> None:
-    monkeypatch.setattr(run, "do_job", lambda job: Measured(np.full(4, job.minutes), np.ones(4), 0.0))
+    monkeypatch.setattr(run, "do_job", lambda job: Score(job, np.full(4, job.minutes), np.ones(4), 0.0))
     line = ["evaluate", str(days[2]), "--base", str(base_file), "--workers", "0", "--known", "first"]
     line += [*protocol, "--minutes", "0,1", "--output", str(tmp_path / "out"), "--json"]
     result = CliRunner().invoke(app, line)

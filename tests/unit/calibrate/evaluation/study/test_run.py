@@ -22,8 +22,8 @@ from rtdecode.calibrate.evaluation.study import run
 from rtdecode.calibrate.evaluation.study.data import random_pieces, study_set
 from rtdecode.calibrate.evaluation.study.job import do_job
 from rtdecode.calibrate.evaluation.study.learners import fit
-from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, StudySettings, plan
-from rtdecode.calibrate.evaluation.study.rows import KINDS
+from rtdecode.calibrate.evaluation.study.plan import Job, StudySettings, plan
+from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS, KINDS
 from rtdecode.calibrate.evaluation.study.run import run_study
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.cli import app
@@ -101,14 +101,14 @@ def test_a_random_split_trains_on_both_sides(days: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("causality", ["causal", "offline"])
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("direction", DIRECTIONS.values())
 def test_filters_find_what_is_linear(days: list[Path], causality: str, direction: str) -> None:
     jobs = jobs_of(
         days, protocols=("single-day", "cross-day"), kinds=("wiener", "kalman"), causalities=(causality,)
     )
     for job in (job for job in jobs if job.direction == direction):
         row = do_job(job).row
-        if direction == DIRECTIONS[0]:
+        if direction == DECODING:
             assert row["r2_mean"] is not None
             assert row["r2_mean"] > 0.4, job.name
             assert row["firing"] is None
@@ -132,7 +132,7 @@ def test_networks_are_trained_and_scored_on_the_test_bins(days: list[Path], kind
         row = do_job(job).row
         test = fitted.data.test_bins
         day = fitted.data.test
-        recorded = day.recorded.targets if job.direction == DIRECTIONS[0] else day.counts
+        recorded = day.recorded.targets if job.direction == DECODING else day.counts
         expected = pcc(fitted.values[test], recorded[test].astype(np.float32))
         np.testing.assert_allclose(np.array(row["pcc"], dtype=float), expected, atol=1e-4)
         assert fitted.values.shape == recorded.shape
@@ -248,7 +248,7 @@ def test_the_command_writes_rows_tables_figures_and_a_page(days: list[Path], tmp
         ([], 1, "cross-day needs two sessions to train on and one to test on, got 1"),
         (["--protocol", "single-day", "--kinds", "lstm"], 1, "there is no such kind: lstm"),
         (["--protocol", "single-day", "--causality", "3d"], 1, "there is no such causality: 3d"),
-        (["--protocol", "single-day", "--directions", "up"], 2, "use decode or simulate"),
+        (["--protocol", "single-day", "--directions", "up"], 2, "must be decode or simulate, not up"),
         (["--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster has its own number"),
         (["--minutes", "1"], 2, "No such option: --minutes"),
         (["--protocol", "single-day", "--base", "indy"], 1, "pretrained models are scored across days"),

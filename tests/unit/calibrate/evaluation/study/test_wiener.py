@@ -9,7 +9,8 @@ import pytest
 
 from rtdecode.calibrate.evaluation.study.data import study_set
 from rtdecode.calibrate.evaluation.study.learners import fit
-from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, StudySettings, plan
+from rtdecode.calibrate.evaluation.study.plan import Job, StudySettings, plan
+from rtdecode.calibrate.evaluation.study.rows import DECODING
 from rtdecode.calibrate.evaluation.study.wiener import wiener_artifact, wiener_filter
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.decode.load import load_decoder
@@ -44,7 +45,7 @@ def job_of(day: Path, direction: str, causality: str, bin_width_s: float = 0.05)
 
 @pytest.mark.parametrize("bin_width_s", [0.02, 0.064])
 def test_on_one_day_the_causal_decoder_is_that_of_fit_and_of_the_gate(day: Path, bin_width_s: float) -> None:
-    job = job_of(day, DIRECTIONS[0], "causal", bin_width_s)
+    job = job_of(day, DECODING, "causal", bin_width_s)
     data = study_set(job)
     artifact = wiener_artifact(data, wiener_filter(data, decoding=True, causal=True))
     end = int(np.flatnonzero(data.test.train_bins)[-1]) + 1
@@ -64,7 +65,7 @@ def test_on_one_day_the_causal_decoder_is_that_of_fit_and_of_the_gate(day: Path,
 
 @pytest.mark.parametrize("decoding", [True, False])
 def test_centred_filters_read_half_the_history_on_both_sides(day: Path, decoding: bool) -> None:
-    data = study_set(job_of(day, DIRECTIONS[0], "causal"))
+    data = study_set(job_of(day, DECODING, "causal"))
     causal = wiener_filter(data, decoding=decoding, causal=True).edges
     centred = wiener_filter(data, decoding=decoding, causal=False).edges
     assert causal[0] == 0

@@ -18,6 +18,7 @@ import torch
 
 from rtdecode.artifact import read_artifact
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
+from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
 from rtdecode.calibrate.training.losses import mse
 from rtdecode.calibrate.training.settings import Sizes
@@ -82,7 +83,7 @@ def trained(ranks, checkpoint):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return described(pretrain.pretrain_sessions(
-        paths, settings, checkpoint=checkpoint, progress=watched, ranks=ranks
+        paths, settings, Run(ranks=ranks), checkpoint=checkpoint, progress=watched
     ))
 
 
@@ -131,7 +132,7 @@ def gradient(ranks):
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     few = TrainingSettings(batch=5, window_bins=40, warmup_bins=4, clip=1e9)
     with synchronised(net, ranks):
-        training = Training(net, [recordings[ranks.rank]], few, Run(device="cpu"), ranks)
+        training = Training(net, [recordings[ranks.rank]], few, Run(device="cpu", ranks=ranks))
         drawn, batches = training._drawn, []
         training._drawn = lambda step: batches.append(drawn(step)[0]) or drawn(step)
         training.advance()
@@ -316,7 +317,7 @@ def test_a_corrupt_session_ends_both_with_one_line(days: Path, tmp_path: Path) -
 def test_more_processes_than_sessions_are_refused(days: Path) -> None:
     paths = sorted(days.glob("day*.h5"))
     with pytest.raises(RtdecodeError, match="6 processes cannot share 5 training sessions"):
-        pretrain_sessions(paths, PretrainSettings(bin_width_s=0.05), ranks=Ranks(0, 6))
+        pretrain_sessions(paths, PretrainSettings(bin_width_s=0.05), Run(ranks=Ranks(0, 6)))
 
 
 def test_parts_of_a_batch_differ_by_one_at_most() -> None:
