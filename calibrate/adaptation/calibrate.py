@@ -27,12 +27,12 @@ from rtdecode.calibrate.channels.statistics import channel_tensors, kept_tuning,
 from rtdecode.calibrate.data.checks import check_unseen
 from rtdecode.calibrate.data.metrics import nullable, pcc
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
-from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT
+from rtdecode.calibrate.data.refit_labels import REFIT
 from rtdecode.calibrate.data.split_session import SplitSession
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.settings import TrainingSettings
-from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
@@ -58,13 +58,11 @@ class Calibration:
         reason: why it did or did not, in one line.
         verdict: the scores of the test part; None without labels.
         pcc: f8[D], Pearson's correlation there; None without labels.
-        holdout_s: seconds of the test part.
         seconds: duration of the calibration.
         notes: warnings for its users, a sentence each.
         session: the session in the model's bins.
         channels: what was found about its channels; None where no model could be made.
         decoded: f4[test, D], by the calibrated model; None without labels.
-        labels: what the scores are against, "recorded" or "refit" (intended velocities).
     """
 
     artifact: ModelArtifact | None
@@ -73,13 +71,11 @@ class Calibration:
     reason: str
     verdict: Verdict | None
     pcc: NDArray[np.float64] | None
-    holdout_s: float
     seconds: float
     notes: list[str]
     session: SplitSession
     channels: Channels | None = None
     decoded: NDArray[np.float32] | None = None
-    labels: str = RECORDED
 
 
 def calibrate_session(
@@ -115,18 +111,15 @@ def calibrate_session(
     run = Run() if run is None else run
     run.progress(0.0)
     recorded = session if isinstance(session, Session) else read_session(session)
-    labels = REFIT if rung == "refit" else RECORDED
     day = calibration_session(
-        recorded, base, labels_optional=rung == "unsup", seed=run.seed, refit=labels == REFIT, blocks=blocks
+        recorded, base, labels_optional=rung == "unsup", seed=run.seed, refit=rung == REFIT, blocks=blocks
     )
     check_unseen(base, day.of.sha256, str(day.of.path), day.test_s)
     chosen = rung if rung is not None else default_rung(day.training_s)
     reason = _unusable(day, base)
     if reason:
         seconds = time.monotonic() - started
-        return Calibration(
-            None, chosen, False, reason, None, None, day.test_s, seconds, [], day, labels=labels
-        )
+        return Calibration(None, chosen, False, reason, None, None, seconds, [], day)
     seen, targets = day.training_counts, day.training_targets if day.labelled else None
     channels = examine(seen, targets, base, day.bin_width_s)
     # Training sees a masked channel as a silent one; the model is judged on what it will receive live.
@@ -155,12 +148,15 @@ def calibrate_session(
         if not _comparable(rival, base):
             notes.append(f"the model in use, {rival.model_id}, has other bins or outputs: not compared")
         values = _decoded(made, day)
+        filtered = same_day_filter(
+            masked.training_counts, masked.training_targets, base.outputs, day.bin_width_s
+        )
         verdict = judge(
             values,
             day.test_targets,
             day.bin_width_s,
             incumbent=_decoded(rival, day) if _comparable(rival, base) else None,
-            wiener=_decoded(_filter(base, masked), day),
+            wiener=_decoded(filtered, day),
             seed=run.seed,
         )
         correlation = pcc(values, day.test_targets)
@@ -177,13 +173,11 @@ def calibrate_session(
         reason=reason,
         verdict=verdict,
         pcc=correlation,
-        holdout_s=day.test_s,
         seconds=time.monotonic() - started,
         notes=notes,
         session=day,
         channels=channels,
         decoded=values,
-        labels=labels,
     )
 
 
@@ -239,13 +233,7 @@ def _comparable(one: ModelArtifact, other: ModelArtifact) -> bool:
 
 def _decoded(artifact: ModelArtifact, day: SplitSession) -> NDArray[np.float32]:
     """Values f4[test, D], decoded from the session's first bin on."""
-    values = np.empty(day.targets.shape, np.float32)
-    load_decoder(artifact).run(day.counts, values)
-    return values[day.test]
-
-
-def _filter(base: ModelArtifact, day: SplitSession) -> ModelArtifact:
-    return same_day_filter(day.training_counts, day.training_targets, base.outputs, day.bin_width_s)
+    return decoded(artifact, day.counts)[day.test]
 
 
 def _provenance(
@@ -268,7 +256,7 @@ def _provenance(
         "rung": taken.rung,
         "calibration": taken.settings,
         "sessions": [*base.provenance.get("sessions", ()), day.provenance() | {"name": name}],
-        "labels": RECORDED if day.of.refit is None else REFIT,
+        "labels": day.of.labels,
         "seed": seed,
         "scores": scores,
         "notes": notes,

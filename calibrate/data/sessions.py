@@ -19,13 +19,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.cursor import cursor_outputs, on_screen
-from rtdecode.calibrate.data.refit_labels import (
-    RECORDED,
-    REFIT,
-    RefitLabels,
-    label_provenance,
-    refit_labels,
-)
+from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT, RefitLabels, refit_labels
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.errors import RtdecodeError
@@ -67,6 +61,11 @@ class LabelledSession:
         return is_labelled(self.targets)
 
     @property
+    def labels(self) -> str:
+        """What `targets` are: "recorded" behaviour, or "refit", intended velocities."""
+        return RECORDED if self.refit is None else REFIT
+
+    @property
     def recorded_width_s(self) -> float | None:
         """Width of the recorded bins, seconds; None where single spikes were recorded."""
         if self.session.events is not None or self.session.counts is None:
@@ -75,13 +74,18 @@ class LabelledSession:
 
     def provenance(self) -> dict[str, Any]:
         """What a model keeps of the session; the file's name without its folder, which is private."""
-        return {
+        kept: dict[str, Any] = {
             "name": self.session.name,
             "file": self.path.name,
             "sha256": self.sha256,
             "date": self.session.attrs.get("date", ""),
             "synthetic_times": self.binned.synthetic_times,
-        } | label_provenance(self.refit, self.blocks)
+        }
+        if self.blocks:
+            kept["blocks"] = list(self.blocks)
+        if self.refit is not None:
+            kept |= {"labels": REFIT, "speed": self.refit.speed, "cursor": self.refit.cursor}
+        return kept
 
 
 def check_bin_width(bin_width_s: float) -> float:

@@ -28,11 +28,11 @@ from rtdecode.calibrate.data.sessions import (
 )
 from rtdecode.calibrate.data.split_session import SplitSession, split_session
 from rtdecode.calibrate.data.splits import check_holdout
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.fitters import FITTERS, Fitted, check_installed
 from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.run import Run
-from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.kinds.registry import NETWORKS
 
@@ -174,11 +174,8 @@ def _split(labelled: LabelledSession, holdout: float) -> SplitSession:
 
 
 def _score(artifact: ModelArtifact, part: SplitSession) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    decoder = load_decoder(artifact)
-    values = np.empty(part.targets.shape, dtype=np.float32)
-    decoder.run(part.counts, values)
-    targets = part.targets[part.test]
-    return r2(values[part.test], targets), pcc(values[part.test], targets)
+    scored = decoded(artifact, part.counts)[part.test], part.targets[part.test]
+    return r2(*scored), pcc(*scored)
 
 
 def _mean_over_sessions(scores: list[NDArray[np.float64]]) -> NDArray[np.float64]:

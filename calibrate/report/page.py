@@ -176,7 +176,7 @@ def _scores(result: Calibration) -> str:
     )
     return (
         f"<table><tr><th>R²</th>{head}</tr>{body}</table>"
-        f"<p>Of the last {result.holdout_s:.0f} s, which were not used for training. The mean is above "
+        f"<p>Of the last {result.session.test_s:.0f} s, which were not used for training. The mean is above "
         f"<b>{_number(verdict.bound)}</b> in 95 % of bootstrap resamples (bound); with circularly shifted "
         f"behaviour it is up to <b>{_number(verdict.chance)}</b> (chance).</p>"
     )

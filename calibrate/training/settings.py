@@ -175,6 +175,11 @@ ONE_DAY_TRAINING = TrainingSettings(tolerance=0.05)
 #: For `pretrain`; an ensemble of two costs the engine as much per bin as `ONE_DAY`.
 MANY_DAYS = Sizes(members=2, widths=(160, 112, 112), dec_widths=(112, 112), feature_dropout=0.1)
 
+#: How `pretrain` trains. Auxiliary losses in every batch took longer and did not improve scores on new days.
+MANY_DAYS_TRAINING = replace(
+    ONE_DAY_TRAINING, auxiliary=0.1, auxiliary_every=4, norm_batches=60, read_in_rate=0.1
+)
+
 #: For `pretrain --direction simulate`. The level that rates are read from is the widest: a single neuron
 #: resolves a rate coarsely.
 MANY_DAYS_SIMULATED = Sizes(

@@ -58,4 +58,5 @@ ALIGNNET = NetworkKind(
     network=_network,
     decoder=_decoder,
     joins=True,
+    two_way=True,
 )

@@ -23,7 +23,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rtdecode.calibrate.adaptation.finetune import adapt
+from rtdecode.calibrate.adaptation.finetune import NewDay, adapt
 from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, read_all
@@ -137,7 +137,7 @@ def score(net: Network, day: LabelledSession, pretrained: bool) -> tuple[float, 
     add_session([own], name, counts, BIN_WIDTH_S, where=name)
     zero = decoded(own, day, held_out) if pretrained else float("nan")
     if pretrained:
-        adapt([own], name, counts, targets, BIN_WIDTH_S, RUN, FINETUNING)
+        adapt([own], NewDay(name, counts, targets, BIN_WIDTH_S), RUN, FINETUNING)
     else:
         _from_nothing(own, day, bins)
     return zero, decoded(own, day, held_out)

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
-from rtdecode.calibrate.adaptation.finetune import adapt
+from rtdecode.calibrate.adaptation.finetune import NewDay, adapt
 from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.data.metrics import nullable, pcc, r2
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, file_sha256, read_labelled
 from rtdecode.calibrate.data.splits import FewShotSplit, few_shot_split
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.evaluation.fewshot.plan import PROTOCOL, FewShotJob
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import add_session, export_members
 from rtdecode.calibrate.training.ensemble import one_thread
-from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.load import networks_of
 
@@ -78,11 +78,9 @@ def do_job(job: FewShotJob) -> Score:
         time = few_shot_split(day.labelled_bins, day.binned.bin_width_s, job.labelled)
         fit = _filtered if job.base is None else _tuned
         fitted, seconds = fit(job, day, time)
-        values = np.empty(day.targets.shape, np.float32)
-        load_decoder(fitted).run(day.binned.counts, values)
-    test = time.test
-    decoded, targets = values[test], day.targets[test]
-    return Score(job, r2(decoded, targets), pcc(decoded, targets), seconds)
+        values = decoded(fitted, day.binned.counts)
+    scored = values[time.test], day.targets[time.test]
+    return Score(job, r2(*scored), pcc(*scored), seconds)
 
 
 def _tuned(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[ModelArtifact, float]:
@@ -98,10 +96,7 @@ def _tuned(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[M
         bins = time.of(job.minutes)
         adapt(
             nets,
-            job.session,
-            counts[bins],
-            day.targets[bins],
-            job.bin_width_s,
+            NewDay(job.session, counts[bins], day.targets[bins], job.bin_width_s),
             Run(seed=job.seed, device=job.device, at_once=1),
             replace(FINETUNING, steps=job.steps),
         )

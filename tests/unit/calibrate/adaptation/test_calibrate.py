@@ -107,7 +107,7 @@ def test_every_rung_makes_a_better_model_that_can_be_calibrated_again(
     assert result.verdict.incumbent is not None
     assert result.verdict.new.mean() > result.verdict.incumbent.mean()
     assert result.verdict.wiener is not None
-    assert result.holdout_s == pytest.approx(30.0, abs=0.1)
+    assert result.session.test_s == pytest.approx(30.0, abs=0.1)
     assert result.artifact.model_id != base.model_id
     provenance = result.artifact.provenance
     assert (provenance["base"], provenance["rung"]) == (base.model_id, rung)
@@ -398,7 +398,7 @@ def test_a_day_may_be_calibrated_to_again_and_again(folder: Path, base: ModelArt
 
 def test_refit_trains_on_intended_velocities_and_reports_it(folder: Path, base: ModelArtifact) -> None:
     result = calibrate_session(folder / "day2.h5", base, rung="refit")
-    assert (result.rung, result.labels) == ("refit", "refit")
+    assert (result.rung, result.session.of.labels) == ("refit", "refit")
     assert result.artifact is not None
     assert result.verdict is not None
     assert result.verdict.incumbent is not None
@@ -427,7 +427,7 @@ def test_refit_trains_on_intended_velocities_and_reports_it(folder: Path, base: 
     slower = replace(result.artifact, outputs=tuple(replace(each, sd=1.0) for each in base.outputs))
     assert label_speed(slower) == speed
     # Only on request.
-    assert calibrate_session(folder / "day2.h5", base, rung="readout").labels == "recorded"
+    assert calibrate_session(folder / "day2.h5", base, rung="readout").session.of.labels == "recorded"
 
 
 def test_refit_works_without_torch(

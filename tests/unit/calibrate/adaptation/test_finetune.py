@@ -27,9 +27,10 @@ def adapted(n_labelled: int, steps: int) -> tuple[dict[str, torch.Tensor], ...]:
     counts = np.minimum(make_counts(N_BINS), COUNT_MAX)
     targets = np.full((N_BINS, N_OUTPUTS), np.nan, np.float32)
     targets[:n_labelled] = np.random.default_rng(0).normal(size=(n_labelled, N_OUTPUTS)) * 30.0
+    day = finetune.NewDay("friday", counts, targets, BIN_WIDTH_S)
     before = copy.deepcopy(net)
     settings = replace(FINETUNING, steps=steps)
-    logs = finetune.adapt([net], "friday", counts, targets, BIN_WIDTH_S, Run(device="cpu"), settings)
+    logs = finetune.adapt([net], day, Run(device="cpu"), settings)
     assert len(logs) == (n_labelled > 0)
     return before.state_dict(), net.state_dict()
 

@@ -82,7 +82,7 @@ def test_the_model_has_read_ins_of_all_days_and_is_folded_for_the_last(days: lis
 
 def test_the_auxiliary_paths_are_trained(days: list[Path]) -> None:
     """The weights of the behaviour encoder, which decoding never uses, must have changed."""
-    result = pretrain_sessions(days, replace(SMALL, steps=2 * SMALL.auxiliary_every))
+    result = pretrain_sessions(days, replace(SMALL, steps=2 * SMALL.training.auxiliary_every))
     trained = AlignNet.from_artifact(result.artifact)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -158,9 +158,10 @@ def test_the_number_of_members_can_be_chosen(days: list[Path]) -> None:
 def test_read_ins_stay_near_the_z_score(days: list[Path]) -> None:
     """New days start there, so the network must not rely on read-ins far from it."""
     settings = replace(SMALL, steps=40)
+    at_full_rate = replace(SMALL.training, read_in_rate=1.0)
     (net,) = networks_of(pretrain_sessions(days, settings).artifact)
     (other,) = networks_of(pretrain_sessions(days, settings, Run(seed=1)).artifact)
-    (free,) = networks_of(pretrain_sessions(days, replace(settings, read_in_rate=1.0)).artifact)
+    (free,) = networks_of(pretrain_sessions(days, replace(settings, training=at_full_rate)).artifact)
     starts = [net.read_in.of(f"day{day}").sd for day in range(N_DAYS)]
 
     def moved(of: Network) -> float:

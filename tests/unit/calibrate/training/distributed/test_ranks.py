@@ -21,7 +21,7 @@ from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessi
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
 from rtdecode.calibrate.training.losses import mse
-from rtdecode.calibrate.training.settings import Sizes
+from rtdecode.calibrate.training.settings import MANY_DAYS_TRAINING, Sizes
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.session.write import write_session
@@ -37,7 +37,7 @@ SETTINGS = PretrainSettings(
     validation_days=1,
     steps=STEPS,
     batch=8,
-    norm_batches=4,
+    training=replace(MANY_DAYS_TRAINING, norm_batches=4),
     save_every_s=0.0,
     sizes=Sizes(members=1, widths=(8, 8), dec_widths=(8,), feature_dropout=0.1),
 )
@@ -92,7 +92,7 @@ def commanded(ranks):
     results, pretrain_sessions = [], pretrain.pretrain_sessions
     pretrain.pretrain_sessions = lambda paths, asked, *args, **named: (
         results.append(pretrain_sessions(paths, replace(
-            asked, batch=settings.batch, sizes=settings.sizes, norm_batches=settings.norm_batches,
+            asked, batch=settings.batch, sizes=settings.sizes, training=settings.training,
             save_every_s=0.0,
         ), *args, **named)) or results[0]
     )
