@@ -238,27 +238,32 @@ def describe_outputs(
     labels = np.concatenate(
         [session.targets[bins] for session, bins in zip(sessions, training, strict=True)]
     ).astype(np.float64)
-    described = []
-    for name, units, column in zip(sessions[0].names, sessions[0].units, labels.T, strict=True):
-        check_output_varies(name, column.min(), column.max(), sessions)
-        described.append(Output(name, units, column.mean(), column.std(), infer_role(name, units)))
-    return tuple(described)
+    columns = [(c.min(), c.max(), c.mean(), c.std()) for c in labels.T]
+    return outputs_with(sessions, *zip(*columns, strict=True))
 
 
-def check_output_varies(
-    name: str, lowest: float, highest: float, sessions: Sequence[LabelledSession]
-) -> None:
-    """Refuse behaviour that is the same in all labels of the sessions.
+def outputs_with(
+    sessions: Sequence[LabelledSession],
+    lowest: Sequence[float],
+    highest: Sequence[float],
+    mean: Sequence[float],
+    sd: Sequence[float],
+) -> tuple[Output, ...]:
+    """The outputs of sessions whose labels have these values, one per column.
 
     Raises:
-        RtdecodeError: its lowest value is its highest.
+        RtdecodeError: a column's lowest value is its highest.
     """
-    if lowest == highest:
-        raise RtdecodeError(
-            f"the behaviour {name!r} is {lowest:g} throughout",
-            where=", ".join(str(session.path) for session in sessions),
-            fix="leave it out with --outputs",
-        )
+    first, described = sessions[0], []
+    for i, (name, units) in enumerate(zip(first.names, first.units, strict=True)):
+        if lowest[i] == highest[i]:
+            raise RtdecodeError(
+                f"the behaviour {name!r} is {lowest[i]:g} throughout",
+                where=", ".join(str(session.path) for session in sessions),
+                fix="leave it out with --outputs",
+            )
+        described.append(Output(name, units, float(mean[i]), float(sd[i]), infer_role(name, units)))
+    return tuple(described)
 
 
 def distinct_names(sessions: Sequence[LabelledSession]) -> list[str]:

@@ -19,9 +19,8 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.training.ensemble import one_thread
 from rtdecode.models.ensemble.load import networks_of
-from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.train_state import exported_session
+from rtdecode.models.simulation.rates import folded_session
 
 #: Length of a window, the paper's.
 WINDOW_S = 2.0
@@ -70,7 +69,7 @@ def latent_alignment(
     """
     if artifact.kind != AlignNet.kind:
         return None
-    session = exported_session(trained_members(artifact)[0])
+    session = folded_session(artifact)
     found = []
     with torch.inference_mode(), one_thread():
         for net in networks_of(artifact):

@@ -155,10 +155,7 @@ class Training:
         ]
         rates = {True: settings.learning_rate * settings.read_in_rate, False: settings.learning_rate}
         groups = [
-            {
-                "params": [p for name, p in trained if name.startswith("read_in.") is own],
-                "lr": rate,
-            }
+            {"params": [p for name, p in trained if name.startswith("read_in.") is own], "lr": rate}
             for own, rate in rates.items()
         ]
         self._optimizer = torch.optim.AdamW(
@@ -300,11 +297,9 @@ class Training:
     def _train_on_all(self) -> None:
         """From here on the validation bins are training bins too, and there is no validation."""
         drawn = self._sampler.state()
+        both = [torch.clamp(r.train + torch.from_numpy(r.validation), max=1.0) for r in self._recordings]
         self._sampler = self._sampler_of(
-            [
-                replace(each, train=torch.clamp(each.train + torch.from_numpy(each.validation), max=1.0))
-                for each in self._recordings
-            ]
+            [replace(r, train=train) for r, train in zip(self._recordings, both, strict=True)]
         )
         self._sampler.load_state(drawn)
         self._validates = False
@@ -316,7 +311,9 @@ class Training:
             torch.manual_seed(seed)
             self._sampler.reseed(seed)
         n_windows = self._ranks.part(self._settings.batch)
-        batch = _moved(self._sampler.draw(n_windows), self._device)
+        drawn = self._sampler.draw(n_windows)
+        tensors = (tensor.to(self._device) for tensor in (drawn.counts, drawn.targets, drawn.weight))
+        batch = Batch(*tensors, drawn.sessions)
         return batch, batch.weight.sum() * (self._sampler.n_windows / n_windows)
 
     def _augmented(self, batch: Batch) -> Batch:
@@ -408,7 +405,3 @@ def validation_r2(
             scores.append(r2(decoded.T[rows], recording.targets.numpy().T[rows]))
     of_all = [score for part in ranks.gather(scores) for score in part]
     return np.asarray(np.nanmean(np.stack(of_all), axis=0))
-
-
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    return Batch(batch.counts.to(device), batch.targets.to(device), batch.weight.to(device), batch.sessions)

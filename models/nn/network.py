@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.read_in import ReadIn, check_probability
-from rtdecode.models.train_state import SETTINGS, damaged, network_description
+from rtdecode.models.train_state import SETTINGS, as_bytes, damaged, network_description
 
 _NET = "net."
 
@@ -125,8 +124,7 @@ class Network(nn.Module):
             session: that run.* is folded for.
         """
         described = {"network": self.settings, "sessions": self.read_in.names, "session": session}
-        text = json.dumps(described, sort_keys=True)
-        tensors: dict[str, NDArray[Any]] = {SETTINGS: np.frombuffer(text.encode(), dtype=np.uint8)}
+        tensors: dict[str, NDArray[Any]] = {SETTINGS: as_bytes(described)}
         for name, tensor in self.state_dict().items():
             tensors[_NET + name] = tensor.detach().cpu().numpy()
         return tensors
