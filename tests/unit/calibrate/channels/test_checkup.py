@@ -26,7 +26,6 @@ Counts = np.ndarray
 def read(data_dir: Path, day: str) -> tuple[Counts, np.ndarray]:
     session = read_session(data_dir / "indy" / f"indy_{day}.h5")
     binned = bin_session(session, BIN_WIDTH_S, 0)
-    assert session.behavior is not None
     columns = [session.behavior.names.index(name) for name in ("vx", "vy")]
     return binned.counts, behavior_at(session.behavior, binned.t_bin)[:, columns]
 

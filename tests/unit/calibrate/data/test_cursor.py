@@ -37,7 +37,6 @@ def test_the_cursor_is_the_output_stage_s_before_a_decoded_before_a_recorded_one
 
 def test_the_displayed_cursor_is_preferred() -> None:
     plain = closed_loop()
-    assert plain.behavior is not None
     names = ("x", "y", "cursor_x", "cursor_y")
     beside_a_hand = replace(
         plain,

@@ -31,8 +31,6 @@ KEPT_ROWS = 2400
 
 def minutes(session: Session, first: int, swap: bool = False, labels: bool = True) -> Session:
     """Two and a half minutes of a session, banks swapped and unlabelled on demand."""
-    assert session.counts is not None
-    assert session.behavior is not None
     values = session.counts.values[first : first + KEPT_ROWS]
     if swap:
         values = values[:, np.r_[32:64, 0:32, 64:96]]
@@ -85,7 +83,6 @@ def good(tmp_path_factory: pytest.TempPathFactory, recorded: Session, base: Mode
 
 
 def test_a_model_that_passed_is_trusted(good: Calibration, base: ModelArtifact) -> None:
-    assert good.verdict is not None
     passed = replace(good, deployable=True, reason="mean R² 0.8, better than a same-day Wiener filter (0.7)")
     assert trust_in(passed).headline == "TRUST"
     text = page(passed, base, {"stream": "M1"})
@@ -100,7 +97,6 @@ def test_a_model_that_passed_is_trusted(good: Calibration, base: ModelArtifact) 
 
 
 def test_a_model_in_use_that_does_as_well_is_kept(good: Calibration) -> None:
-    assert good.verdict is not None
     assert good.verdict.wiener is not None
     better = replace(good.verdict, deployable=False, incumbent=good.verdict.new + 0.1)
     refused = replace(
@@ -118,7 +114,6 @@ def test_a_model_in_use_that_does_as_well_is_kept(good: Calibration) -> None:
 def test_nothing_in_a_file_becomes_markup_and_nothing_is_fetched(
     good: Calibration, base: ModelArtifact
 ) -> None:
-    assert good.artifact is not None
     outputs = tuple(replace(output, name=f"<b>${i}$^") for i, output in enumerate(good.artifact.outputs))
     strange = replace(
         good, artifact=replace(good.artifact, outputs=outputs), reason="<img src=x>", notes=["<i onload=1>"]
@@ -132,7 +127,6 @@ def test_nothing_in_a_file_becomes_markup_and_nothing_is_fetched(
 
 def test_the_figure_is_one_well_formed_drawing(good: Calibration) -> None:
     assert good.channels is not None
-    assert good.artifact is not None
     day = good.session
     how: dict[str, Any] = {"decoded": good.decoded, "targets": day.targets[day.test]}
     svg = draw_svg(good.channels, good.artifact.outputs, day.bin_width_s, verdict=good.verdict, **how)
@@ -186,7 +180,6 @@ def test_without_a_model_the_page_has_the_reason(
     tmp_path: Path, recorded: Session, base: ModelArtifact
 ) -> None:
     session = minutes(recorded, 1000)
-    assert session.behavior is not None
     still = replace(session.behavior, values=np.zeros_like(session.behavior.values))
     write_session(tmp_path / "still.h5", replace(session, behavior=still))
     result = calibrate_session(tmp_path / "still.h5", base, rung="readout")
@@ -205,8 +198,6 @@ def test_latents_are_aligned_in_the_same_window_and_in_no_other(
     counts, targets = binned.counts[3000:9000], targets[3000:9000]
     same = latent_alignment(base, counts, targets, base.bin_width_s)
     other = latent_alignment(base, counts, np.roll(targets, 2500, axis=0), base.bin_width_s)
-    assert same is not None
-    assert other is not None
     assert same.n_windows == 60
     assert same.chance == pytest.approx(1 / 60)
     assert same.same_window > same.other_windows + 0.1
@@ -243,7 +234,6 @@ def test_the_page_is_written_atomically_and_a_failure_is_a_note(
     with pytest.raises(RtdecodeError, match="cannot be written"):
         write_report(nowhere, good, base)
     note = report_or_note(nowhere, good, base)
-    assert note is not None
     assert note.startswith("the report could not be written (")
 
     def broken(*_arguments: Any, **_more: Any) -> str:

@@ -131,7 +131,6 @@ def test_only_the_labelled_minutes_are_trained_on(
     """Behaviour before the labels changes nothing; within the labels it does."""
     session = read_session(days[3])
     behavior = session.behavior
-    assert behavior is not None
     scores = {}
     for name, start_s, stop_s in (("original", 0.0, 0.0), ("before", 5.0, 45.0), ("labels", 55.0, 75.0)):
         values = behavior.values.copy()
@@ -154,7 +153,6 @@ def test_the_first_minutes_instead_of_the_last(
     """Behaviour after the labels changes nothing; within them it does. Spikes: those minutes', too."""
     session = read_session(days[3])
     behavior = session.behavior
-    assert behavior is not None
     found = {}
     for name, start_s, stop_s in (("original", 0.0, 0.0), ("after", 35.0, 75.0), ("labels", 5.0, 25.0)):
         values = behavior.values.copy()

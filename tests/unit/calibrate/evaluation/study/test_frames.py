@@ -132,8 +132,6 @@ def test_every_job_is_read_back_with_all_its_digits(rows: list[Row], frames: Stu
         assert int(line["seed"]) == row["seed"]
         assert int(line["n_outputs"]) == len(row["outputs"])
         if row["direction"] == SIMULATION:
-            assert row["firing"] is not None
-            assert row["rate_hz"] is not None
             recorded, simulated = row["firing"]["recorded"], row["firing"]["simulated"]
             assert number(line["firing_recorded"]) == pytest.approx(np.mean(np.array(recorded, float)))
             assert number(line["firing_pcc"]) == pytest.approx(np.corrcoef(recorded, simulated)[0, 1])

@@ -115,7 +115,6 @@ def test_filters_find_what_is_linear(days: list[Path], causality: str, direction
         else:
             assert row["pcc_mean"] is not None
             assert row["pcc_mean"] > 0.1, job.name
-            assert row["firing"] is not None
             recorded, simulated = (np.array(row["firing"][which]) for which in ("recorded", "simulated"))  # type: ignore[literal-required]
             np.testing.assert_allclose(simulated, recorded, atol=0.15)
         assert row["causal"] == (causality == "causal")

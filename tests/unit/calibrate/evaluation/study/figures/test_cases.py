@@ -71,7 +71,6 @@ def test_a_segment_has_no_gap(folder: Path, rows: list[Row]) -> None:
             assert len(case.trace.t_s) == 40
             assert np.allclose(np.diff(case.trace.t_s), BIN_WIDTH_S)
             whole = read_trace(folder, case.row)
-            assert whole is not None
             first = int(np.flatnonzero(whole.t_s == case.trace.t_s[0])[0])
             assert np.array_equal(case.trace.values, whole.values[first : first + 40])
     # Where no run is that long, the longest one is taken.
@@ -84,7 +83,6 @@ def test_the_companion_has_the_same_bins_of_the_same_job(folder: Path, rows: lis
     shown = shown_rows(pick(rows, protocol=CROSS_DAY, direction=DECODING), folder)
     (case, *_) = draw_cases(shown, folder, 2, 120)
     pair = companion(case, rows, folder, "offline")
-    assert pair is not None
     same = ("test", "train", "seed", "protocol", "direction", "kind")
     assert all(pair.row[key] == case.row[key] for key in same)
     assert pair.row["form"] == "offline"
