@@ -34,18 +34,16 @@ def simulated_study(
     kinds: Sequence[str] = (*SKILL, "alignnet"),
     n_channels: int = 24,
     n_bins: int = 1500,
-    random_split: bool = True,
 ) -> list[Row]:
     """Rows of all kinds, causalities, protocols and directions; traces of AlignNets in `folder`/jobs."""
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
     causalities = {"alignnet": ("causal", "offline", "offline-2d"), "kalman": ("causal",)}
-    splits = ("chronological", "random") if random_split else ("chronological",)
     rows = []
     for kind in kinds:
         for causality in causalities.get(kind, ("causal", "offline")):
             for place, session in enumerate(sessions):
                 for seed in seeds:
-                    todo = [(SINGLE_DAY, split, [session], None) for split in splits]
+                    todo = [(SINGLE_DAY, split, [session], None) for split in ("chronological", "random")]
                     if place >= 2:
                         days = list(sessions[place - 2 : place])
                         todo.append((CROSS_DAY, None, days, None))

@@ -15,6 +15,7 @@ import pytest
 import torch
 from clusters import cluster_of
 from few_shot_jobs import job
+from simulated_days import behavior_of, simulated_day, with_values
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
@@ -31,7 +32,6 @@ from rtdecode.cli import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 MINUTES = (0.0, 0.5, 1.0)
 SMALL = PretrainSettings(
@@ -47,14 +47,12 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Simulated days of one array: rates differ, and the tuning of the last one is new."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("days")
-    paths = []
-    for day in range(4):
-        task = CentreOut(n_channels=20, mean_rate_hz=20.0 + 5.0 * day)
-        path = folder / f"day{day}.h5"
-        tuning = draw_tuning(task, 3 if day < 3 else 9)
-        write_session(path, simulate_session(task, tuning, 100.0, day, f"day{day}"))
-        paths.append(path)
-    return paths
+    return [
+        simulated_day(
+            folder / f"day{day}.h5", 20, day, 100.0, 3 if day < 3 else 9, mean_rate_hz=20.0 + 5.0 * day
+        )
+        for day in range(4)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -112,66 +110,52 @@ def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
     tuned = scores[0].as_json()
     assert tuned["train"] == ["day0", "day1"]
     assert tuned["test"] == ["day2"]
-    assert {
-        "kind",
-        "causal",
-        "protocol",
-        "minutes",
-        "seed",
-        "direction",
-        "outputs",
-        "r2",
-        "pcc",
-    } <= tuned.keys()
+    keys = {"kind", "causal", "protocol", "minutes", "seed", "direction", "outputs", "r2", "pcc"}
+    assert keys <= tuned.keys()
 
 
+@pytest.mark.parametrize(
+    ("labelled", "elsewhere_s", "labels_s"),
+    [("last", (5.0, 45.0), (55.0, 75.0)), ("first", (35.0, 75.0), (5.0, 25.0))],
+)
 def test_only_the_labelled_minutes_are_trained_on(
-    days: list[Path], base_file: Path, tmp_path: Path, few_shot: Callable[..., list[Score]]
+    days: list[Path],
+    base_file: Path,
+    tmp_path: Path,
+    few_shot: Callable[..., list[Score]],
+    labelled: str,
+    elsewhere_s: tuple[float, float],
+    labels_s: tuple[float, float],
 ) -> None:
-    """Behaviour before the labels changes nothing; within the labels it does."""
+    """Other behaviour changes nothing; within the labels it does. Spikes: those minutes', too."""
     session = read_session(days[3])
-    behavior = session.behavior
-    scores = {}
-    for name, start_s, stop_s in (("original", 0.0, 0.0), ("before", 5.0, 45.0), ("labels", 55.0, 75.0)):
-        values = behavior.values.copy()
-        time_s = behavior.time - behavior.time[0]
-        changed = (time_s >= start_s) & (time_s < stop_s)
-        values[changed] = values[changed][::-1]
-        path = tmp_path / f"{name}.h5"
-        write_session(path, replace(session, behavior=replace(behavior, values=values)))
-        scores[name] = [s.r2 for s in few_shot([path], [base_file], minutes=(0.0, 0.5))]
-    for was, before in zip(scores["original"], scores["before"], strict=True):
-        np.testing.assert_array_equal(was, before)
-    for was, other in zip(scores["original"][1:], scores["labels"][1:], strict=True):
-        assert (was != other).all()
-    np.testing.assert_array_equal(scores["original"][0], scores["labels"][0])
+    time_s = behavior_of(session).time - behavior_of(session).time[0]
 
+    def scores(name: str, start_s: float, stop_s: float) -> list[Score]:
+        def turned(values: np.ndarray) -> np.ndarray:
+            changed = (time_s >= start_s) & (time_s < stop_s)
+            values[changed] = values[changed][::-1]
+            return values
 
-def test_the_first_minutes_instead_of_the_last(
-    days: list[Path], base_file: Path, tmp_path: Path, few_shot: Callable[..., list[Score]]
-) -> None:
-    """Behaviour after the labels changes nothing; within them it does. Spikes: those minutes', too."""
-    session = read_session(days[3])
-    behavior = session.behavior
-    found = {}
-    for name, start_s, stop_s in (("original", 0.0, 0.0), ("after", 35.0, 75.0), ("labels", 5.0, 25.0)):
-        values = behavior.values.copy()
-        time_s = behavior.time - behavior.time[0]
-        changed = (time_s >= start_s) & (time_s < stop_s)
-        values[changed] = values[changed][::-1]
         path = tmp_path / f"{name}.h5"
-        write_session(path, replace(session, behavior=replace(behavior, values=values)))
-        found[name] = few_shot([path], [base_file], minutes=(0.0, 0.5), labelled="first")
-    assert {score.as_json()["known"] for score in found["original"]} == {"first"}
-    r2 = {name: [score.r2 for score in scores] for name, scores in found.items()}
-    for was, after in zip(r2["original"], r2["after"], strict=True):
-        np.testing.assert_array_equal(was, after)
-    for was, other in zip(r2["original"][1:], r2["labels"][1:], strict=True):
-        assert (was != other).all()
-    last = few_shot([tmp_path / "original.h5"], [base_file], minutes=(0.0, 0.5), wiener=False)
-    assert (last[0].r2 != r2["original"][0]).all()
-    with pytest.raises(RtdecodeError, match=r"labelled minutes cannot be 'middle'\. Fix: give last or first"):
-        few_shot(days[2:], [base_file], labelled="middle")
+        write_session(path, with_values(session, turned))
+        return few_shot([path], [base_file], minutes=(0.0, 0.5), labelled=labelled)
+
+    original = scores("original", 0.0, 0.0)
+    for was, other in zip(original, scores("elsewhere", *elsewhere_s), strict=True):
+        np.testing.assert_array_equal(was.r2, other.r2)
+    unlabelled, *tuned = zip(original, scores("labels", *labels_s), strict=True)
+    np.testing.assert_array_equal(unlabelled[0].r2, unlabelled[1].r2)
+    assert all((was.r2 != other.r2).all() for was, other in tuned)
+    assert {score.as_json()["known"] for score in original} == {labelled}
+    other = few_shot(
+        [tmp_path / "original.h5"],
+        [base_file],
+        minutes=(0.0, 0.5),
+        wiener=False,
+        labelled="first" if labelled == "last" else "last",
+    )
+    assert (other[0].r2 != original[0].r2).all()
 
 
 def test_minutes_that_a_day_does_not_have_are_left_out(
@@ -195,12 +179,13 @@ def test_what_does_not_fit_is_refused(
     tmp_path: Path,
     few_shot: Callable[..., list[Score]],
 ) -> None:
-    task = CentreOut(n_channels=16)
-    write_session(tmp_path / "narrow.h5", simulate_session(task, draw_tuning(task, 1), 60.0, 1, "narrow"))
+    simulated_day(tmp_path / "narrow.h5", 16)
     with pytest.raises(RtdecodeError, match=r"narrow\.h5: has 16 channels, and the model has 20"):
         few_shot([tmp_path / "narrow.h5"], [base_file])
     with pytest.raises(RtdecodeError, match="needs a model to start from"):
         few_shot(days[2:], [])
+    with pytest.raises(RtdecodeError, match=r"labelled minutes cannot be 'middle'\. Fix: give last or first"):
+        few_shot(days[2:], [base_file], labelled="middle")
     for minutes in ((), (1.0, 0.5), (-1.0,), (1.0, 1.0)):
         with pytest.raises(RtdecodeError, match="minutes must be increasing"):
             few_shot(days[2:], [base_file], minutes=minutes)
@@ -286,16 +271,8 @@ def test_a_job_that_fails_is_named_and_the_others_are_written(
         return Failure("out of luck") if job.minutes == 1.0 else Score(job, np.ones(4), np.ones(4), 0.0)
 
     monkeypatch.setattr(run, "do_job", broken)
-    line = [
-        "evaluate",
-        str(days[2]),
-        "--base",
-        str(base_file),
-        "--output",
-        str(tmp_path / "out"),
-        "--workers",
-        "0",
-    ]
+    line = ["evaluate", str(days[2]), "--base", str(base_file), "--output", str(tmp_path / "out")]
+    line += ["--workers", "0"]
     result = CliRunner().invoke(app, [*line, "--minutes", "0,1", "--kinds", "alignnet"])
     assert isinstance(result.exception, RtdecodeError)
     assert "1 of 2 jobs gave no result" in str(result.exception)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from studies import simulated_study
 
 from rtdecode.calibrate.evaluation.study.frames import COSTS, INDEX, OVERALL, StudyFrames, study_frames
 from rtdecode.calibrate.evaluation.study.rows import (
@@ -22,16 +21,6 @@ from rtdecode.calibrate.evaluation.study.rows import (
     Row,
     pick,
 )
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return simulated_study(tmp_path_factory.mktemp("study"), n_bins=300, kinds=["gru", "alignnet"])
-
-
-@pytest.fixture(scope="module")
-def frames(rows: list[Row]) -> StudyFrames:
-    return study_frames(rows)
 
 
 def scored(rows: list[Row], table: dict[str, list[float | None]]) -> list[Row]:

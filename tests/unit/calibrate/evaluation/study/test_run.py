@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated_days import simulated_day
 from typer.testing import CliRunner
 
 from rtdecode.artifact import write_artifact
@@ -23,12 +24,10 @@ from rtdecode.calibrate.evaluation.study.data import random_pieces, study_set
 from rtdecode.calibrate.evaluation.study.job import do_job
 from rtdecode.calibrate.evaluation.study.learners import fit
 from rtdecode.calibrate.evaluation.study.plan import Job, StudySettings, plan
-from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS, KINDS
+from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS
 from rtdecode.calibrate.evaluation.study.run import run_study
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.cli import app
-from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 WIDTH_S = 0.05
 TIMES = ("decode_us", "train_seconds")
@@ -38,13 +37,9 @@ TIMES = ("decode_us", "train_seconds")
 def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three simulated days of one array, a minute each."""
     folder = tmp_path_factory.mktemp("days")
-    paths = []
-    for day in range(3):
-        task = CentreOut(n_channels=16, mean_rate_hz=40.0 + 5.0 * day)
-        path = folder / f"day{day}.h5"
-        write_session(path, simulate_session(task, draw_tuning(task, 3), 60.0, day, f"day{day}"))
-        paths.append(path)
-    return paths
+    return [
+        simulated_day(folder / f"day{day}.h5", 16, day, mean_rate_hz=40.0 + 5.0 * day) for day in range(3)
+    ]
 
 
 def jobs_of(days: list[Path], **changes: Any) -> list[Job]:
@@ -284,10 +279,6 @@ class Missing(MetaPathFinder):
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
         if fullname == self.package:
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
-
-
-def test_all_kinds_of_the_paper_are_there() -> None:
-    assert {"wiener", "gru", "mlp", "resnet", "resnet-unet", "alignnet"} <= set(KINDS)
 
 
 def _untimed(rows: list[Any]) -> list[dict[str, Any]]:

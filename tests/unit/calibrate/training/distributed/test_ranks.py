@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from simulated_days import simulated_day
 
 from rtdecode.artifact import read_artifact
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
@@ -24,9 +25,7 @@ from rtdecode.calibrate.training.losses import mse
 from rtdecode.calibrate.training.settings import MANY_DAYS_TRAINING, Sizes
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
-from rtdecode.session.write import write_session
 from rtdecode.tools.loopback import free_endpoint
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 N_DAYS, STEPS, KILLED_AFTER = 5, 10, 6
 LIMIT_S = 140
@@ -191,9 +190,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("days")
     for day in range(N_DAYS):
-        task = CentreOut(n_channels=12, mean_rate_hz=20.0)
-        session = simulate_session(task, draw_tuning(task, 3), 40.0 + 10.0 * day, day, f"day{day}")
-        write_session(folder / f"day{day}.h5", session)
+        simulated_day(folder / f"day{day}.h5", 12, day, 40.0 + 10.0 * day, mean_rate_hz=20.0)
     return folder
 
 
@@ -262,11 +259,8 @@ def test_another_number_of_processes_is_refused(days: Path, reports: list[dict[s
 def test_the_mean_gradient_is_that_of_both_batches(days: Path, reports: list[dict[str, Any]]) -> None:
     parts = [torch.load(days / f"gradient{rank}.pt") for rank in range(2)]
     assert [len(part["sessions"]) for part in parts] == [2, 3]
-    net = AlignNet(
-        AlignNetSettings(
-            6, 2, 20, widths=(8, 8), dec_widths=(8,), latent=4, lift=4, dropout=0.0, channel_dropout=0.0
-        )
-    )
+    sizes: dict[str, Any] = {"widths": (8, 8), "dec_widths": (8,), "latent": 4, "lift": 4}
+    net = AlignNet(AlignNetSettings(6, 2, 20, dropout=0.0, channel_dropout=0.0, **sizes))
     for name in "abc":
         net.read_in.add(name, np.zeros(6), np.ones(6))
     net.load_state_dict(parts[0]["before"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import BIN_WIDTH_S, SESSIONS, simulated_study
+from studies import BIN_WIDTH_S, SESSIONS
 
 from rtdecode.calibrate.evaluation.study.figures.cases import (
     Trace,
@@ -17,16 +17,6 @@ from rtdecode.calibrate.evaluation.study.figures.cases import (
 )
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, DECODING, SINGLE_DAY, Row, pick
 from rtdecode.errors import RtdecodeError
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("study")
-
-
-@pytest.fixture(scope="module")
-def rows(folder: Path) -> list[Row]:
-    return simulated_study(folder, kinds=["gru", "alignnet"], n_bins=600)
 
 
 def test_the_causal_alignnet_of_the_last_part_is_shown(folder: Path, rows: list[Row]) -> None:
