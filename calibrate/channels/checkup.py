@@ -125,7 +125,12 @@ def examine(
     noisy = np.zeros(len(fires), np.bool_)
     if len(why) <= MAX_MASKED * max(int(fires.sum()), 1):
         noisy[list(why)] = True
-    today = _statistics(counts, targets, bin_width_s, base.count_max, fires & ~noisy)
+    kept = channel_tensors(counts, None, bin_width_s, base.count_max)
+    mean, sd, correlation = (
+        kept[f"channels.{name}"].astype(np.float64) for name in ("mean", "sd", "together")
+    )
+    tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, base.count_max)
+    today = ChannelStatistics(fires & ~noisy, mean, sd, correlation, tuning)
     return Channels(
         base=before,
         today=today,
@@ -137,21 +142,6 @@ def examine(
         shared_per_min=shared_per_min(clipped, bin_width_s, fires & ~noisy),
         permutation=find_permutation(today, before, bin_width_s),
     )
-
-
-def _statistics(
-    counts: NDArray[np.uint8],
-    targets: NDArray[np.float32] | None,
-    bin_width_s: float,
-    count_max: int,
-    used: Mask,
-) -> ChannelStatistics:
-    kept = channel_tensors(counts, None, bin_width_s, count_max)
-    mean, sd, correlation = (
-        kept[f"channels.{name}"].astype(np.float64) for name in ("mean", "sd", "together")
-    )
-    tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, count_max)
-    return ChannelStatistics(used, mean, sd, correlation, tuning)
 
 
 def _oddities(found: Channels) -> Iterator[Oddity]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtdecode.calibrate.data.sessions import LabelledSession
 from rtdecode.calibrate.data.splits import chronological_split
-from rtdecode.models.alive import alive_channels
+from rtdecode.models.alive import channel_scale
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
@@ -89,10 +89,8 @@ class SplitSession:
 
     def statistics(self, count_max: int) -> tuple[F8, F8, Mask]:
         """Mean and SD f8[C] of the clipped counts before the test part, and which channels fire, bool[C]."""
-        # In float32, as networks compute theirs.
         clipped = np.minimum(self.training_counts, np.uint8(count_max)).astype(np.float32)
-        mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
-        return mean.astype(np.float64), sd.astype(np.float64), alive_channels(clipped, self.bin_width_s)
+        return channel_scale(clipped, self.bin_width_s)
 
     def provenance(self) -> dict[str, Any]:
         """What a model keeps of the session."""

@@ -57,12 +57,12 @@ class Done(Generic[Cached]):
     """Results of the jobs.
 
     Attributes:
-        results: of the finished jobs by id, in the order of the jobs.
+        results: of the finished jobs, in their order.
         missing: the name of each job without a result, and the reason.
         computed: number of jobs computed in this call; the others were cached.
     """
 
-    results: dict[str, Cached]
+    results: list[Cached]
     missing: list[str]
     computed: int
 
@@ -104,7 +104,7 @@ def run_cached(
             n_done = len(results) + len(failed)
             progress(f"{n_done} of {len(jobs)} jobs, {jobs[job_id].name}", n_done / len(jobs))
     return Done(
-        results={job_id: results[job_id] for job_id in jobs if job_id in results},
+        results=[results[job_id] for job_id in jobs if job_id in results],
         missing=[f"{jobs[job_id].name}: {reason}" for job_id, reason in failed.items()],
         computed=len(todo) - len(failed),
     )

@@ -103,20 +103,18 @@ class PretrainSettings:
             raise RtdecodeError(
                 f"a {self.kind} model cannot be pretrained", fix=f"use --kind {' or '.join(NETWORKS)}"
             )
-        if self.direction not in (DECODE, SIMULATE):
-            raise RtdecodeError(
-                f"there is no direction {self.direction!r}", fix=f"use --direction {DECODE} or {SIMULATE}"
-            )
+        for what, value, known in (
+            ("direction", self.direction, (DECODE, SIMULATE)),
+            ("causality", self.causality, (CAUSAL, OFFLINE)),
+        ):
+            if value not in known:
+                raise RtdecodeError(f"there is no {what} {value!r}", fix=f"use --{what} {' or '.join(known)}")
         if self.direction == SIMULATE and not self._two_way:
             raise RtdecodeError(f"a {self.kind} model cannot simulate spikes", fix="use --kind alignnet")
         if self.direction == SIMULATE and self.validation_days:
             raise RtdecodeError(
                 "validation days are decoded, which a model with --direction simulate is not trained for",
                 fix="leave --validation-days out; `rtdecode simulate` scores a day",
-            )
-        if self.causality not in (CAUSAL, OFFLINE):
-            raise RtdecodeError(
-                f"there is no causality {self.causality!r}", fix=f"use --causality {CAUSAL} or {OFFLINE}"
             )
         if self.causality == OFFLINE and not self._two_way:
             raise RtdecodeError(f"a {self.kind} model is always causal", fix="use --kind alignnet")

@@ -21,7 +21,7 @@ from rtdecode.calibrate.training.settings import (
 )
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.alive import alive_channels, check_some_alive
+from rtdecode.models.alive import channel_scale, check_some_alive
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import export
 from rtdecode.models.export.noncausal import noncausal_model
@@ -144,21 +144,15 @@ def z_scored(targets: NDArray[np.float32], outputs: Sequence[Output]) -> NDArray
 
 def read_in_start(
     clipped: NDArray[np.float32], bin_width_s: float, *, where: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Arguments of `ReadIn.add` for a session: mean and SD f4[C] of each channel, and which fire, bool[C].
-
-    Args:
-        clipped: f4[T, C], spikes per bin.
-        bin_width_s: seconds.
-        where: named in errors, such as the session's file.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Arguments of `ReadIn.add` for a session: `channel_scale` of its clipped counts f4[T, C].
 
     Raises:
-        RtdecodeError: no channel fires.
+        RtdecodeError: no channel fires; the error names `where`.
     """
-    mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
-    good = alive_channels(clipped, bin_width_s)
-    check_some_alive(good, where)
-    return mean, sd, good
+    start = channel_scale(clipped, bin_width_s)
+    check_some_alive(start[2], where)
+    return start
 
 
 def new_network(

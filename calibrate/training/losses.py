@@ -76,7 +76,7 @@ def mse(predicted: Tensor, target: Tensor, weight: Tensor | None = None) -> Tens
     return (weight * (predicted - target) ** 2).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
 
 
-def info_nce(spike_latent: Tensor, behavior_latent: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+def info_nce(spike_latent: Tensor, behavior_latent: Tensor) -> Tensor:
     """Symmetric InfoNCE between windows of spikes and of their behaviour (the paper's eqs. 16 and 17).
 
     Latents are averaged over time and scaled to length 1; the spikes of each window have to identify their
@@ -84,13 +84,12 @@ def info_nce(spike_latent: Tensor, behavior_latent: Tensor, temperature: float =
 
     Args:
         spike_latent, behavior_latent: [N, …, T], T may differ.
-        temperature: above 0.
 
     Returns:
         A scalar; log N if nothing is aligned, 0 for a batch of one.
     """
     spike, behavior = (_summary(latent) for latent in (spike_latent, behavior_latent))
-    similarity = spike @ behavior.T / temperature
+    similarity = spike @ behavior.T / TEMPERATURE
     own = torch.arange(len(similarity), device=similarity.device)
     return 0.5 * (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own))
 

@@ -47,9 +47,9 @@ def make_gru(seed: int = 0, sessions: Sequence[str] = ("monday",), **changes: An
     return _as_trained(GRUNet(config), seed, sessions)
 
 
-def exported(net: Network, session: str = "monday", **changes: Any) -> ModelArtifact:
+def exported(net: Network, session: str = "monday") -> ModelArtifact:
     """The artifact of a network, in 20-ms bins."""
-    return export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS, **changes)
+    return export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS)
 
 
 def make_counts(n_bins: int, seed: int = 1) -> NDArray[np.uint8]:

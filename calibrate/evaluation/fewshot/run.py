@@ -1,7 +1,7 @@
 """Score pretrained models on new days, by the number of labelled minutes they are fine-tuned on.
 
 done = few_shot(["today.h5"], ["base.safetensors"], Path("few-shot/"), FewShotSettings(minutes=(0, 1, 4)))
-done.scores, done.missing
+done.results, done.missing
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import read_artifact
 from rtdecode.calibrate.data.sessions import read_all
-from rtdecode.calibrate.evaluation.cache import JOBS, digests_of, read_json, run_cached
+from rtdecode.calibrate.evaluation.cache import JOBS, Done, digests_of, read_json, run_cached
 from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
 from rtdecode.calibrate.evaluation.fewshot.plan import (
     Base,
@@ -29,22 +29,6 @@ from rtdecode.calibrate.evaluation.runner import Workers
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.files import make_folder, replace_file
-
-
-@dataclass(frozen=True, eq=False)
-class FewShot:
-    """Results of a few-shot evaluation.
-
-    Attributes:
-        scores: of the finished jobs, by day, base, number of minutes and seed, in this order; a filter has
-            one seed only.
-        missing: the name of each job without a result, and the reason.
-        computed: number of jobs computed in this call; the others were cached.
-    """
-
-    scores: list[Score]
-    missing: list[str]
-    computed: int
 
 
 @dataclass(frozen=True)
@@ -81,7 +65,7 @@ def few_shot(
     *,
     workers: Workers | None = None,
     progress: Progress = ignore,
-) -> FewShot:
+) -> Done[Score]:
     """Score bases on the last fifth of each day, fine-tuned on some labelled minutes before it.
 
     With `labelled="last"`, as if the user had calibrated and then started: the longest of `minutes` before
@@ -100,6 +84,9 @@ def few_shot(
         workers: see `run_jobs`; by default one job on each core, or one at a time where they train on a GPU.
             A cluster's workers read the same files at the same paths.
         progress: called after each file that is read and each job.
+
+    Returns:
+        Scores by day, base, number of minutes and seed, in this order; a filter has one seed only.
 
     Raises:
         RtdecodeError: a base is not a network, was trained on one of the sessions, or does not fit another
@@ -131,12 +118,7 @@ def few_shot(
     jobs = {job.id: job for job in planned}
     store = ScoreFiles(folder / JOBS, jobs)
     make_folder(store.folder)
-    done = run_cached(do_job, jobs, store, workers=workers, progress=progress)
-    return FewShot(
-        scores=[done.results[job.id] for job in planned if job.id in done.results],
-        missing=done.missing,
-        computed=done.computed,
-    )
+    return run_cached(do_job, jobs, store, workers=workers, progress=progress)
 
 
 def limited(workers: Workers, device: str) -> Workers:

@@ -110,16 +110,16 @@ def evaluate(
     )
     with progress_bar() as progress:
         done = few_shot(sessions, files, output, settings, workers=runs_on, progress=progress)
-    document = [score.as_json() for score in done.scores]
+    document = [score.as_json() for score in done.results]
     replace_file(output / "results.json", (jsonlib.dumps(document, indent=1) + "\n").encode())
-    if done.scores:
-        draw(done.scores, output / "few-shot.png")
+    if done.results:
+        draw(done.results, output / "few-shot.png")
     if json:
         print_json(document)
-    elif done.scores:
-        print(table(*table_rows(done.scores)))
+    elif done.results:
+        print(table(*table_rows(done.results)))
         print(f"R² on the last fifth of each day; written to {output}/results.json and few-shot.png")
-    refuse_missing(done.missing, len(done.scores) + len(done.missing), output)
+    refuse_missing(done.missing, len(done.results) + len(done.missing), output)
 
 
 def _files(bases: list[str], kinds: tuple[str, ...]) -> list[Path]:

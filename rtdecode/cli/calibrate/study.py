@@ -134,17 +134,19 @@ def study(
         notes=synthetic_notes(read, 0),
         missing=done.missing,
     )
-    replace_file(output / "results.json", (jsonlib.dumps(done.rows, indent=1) + "\n").encode())
-    frames = study_frames(done.rows)
-    files = study_files(frames, output, about) if done.rows else {}
+    replace_file(output / "results.json", (jsonlib.dumps(done.results, indent=1) + "\n").encode())
+    frames = study_frames(done.results)
+    files = study_files(frames, output, about) if done.results else {}
     for name, data in files.items():
         replace_file(output / name, data)
     if json:
-        print_json(done.rows)
+        print_json(done.results)
     else:
         for block in (*score_blocks(frames), *cost_blocks(frames)):
             _print(block)
-        print(f"{len(done.rows)} jobs, {done.computed} of them now; written to {output}: {', '.join(files)}")
+        print(
+            f"{len(done.results)} jobs, {done.computed} of them now; written to {output}: {', '.join(files)}"
+        )
     refuse_missing(done.missing, len(jobs), output)
 
 

@@ -65,7 +65,6 @@ def test_rates_are_what_the_network_simulates(
     session: Session, artifact: ModelArtifact, net: AlignNet
 ) -> None:
     made = simulate_session(session, artifact, read_in="monday")
-    assert session.behavior is not None
     targets = behavior_at(session.behavior, bin_session(session, WIDTH_S).t_bin)[:, [3, 1, 2]]
     z = (targets - [output.mean for output in OUTPUTS]) / [output.sd for output in OUTPUTS]
     assert made.labelled.all()

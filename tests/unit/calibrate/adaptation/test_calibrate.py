@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,6 @@ from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.calibrate.adaptation import calibrate, finetune
 from rtdecode.calibrate.adaptation.calibrate import Calibration, forced
 from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
-from rtdecode.calibrate.adaptation.gate import Verdict
 from rtdecode.calibrate.adaptation.ladder import default_rung, fresh_name
 from rtdecode.calibrate.adaptation.session import label_speed
 from rtdecode.calibrate.adaptation.start import choose_start
@@ -73,9 +72,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def base(folder: Path) -> ModelArtifact:
     return read_artifact(folder / "base.safetensors")
+
+
+@pytest.fixture(scope="module")
+def calibrated(folder: Path, base: ModelArtifact) -> Callable[[str], Calibration]:
+    """The base on each rung, calibrated to day 2 once."""
+    return cache(lambda rung: calibrate_session(folder / "day2.h5", base, rung=rung))
 
 
 @pytest.fixture(autouse=True)
@@ -89,22 +94,12 @@ def changed(folder: Path, path: Path, change: Callable[[Session], Session]) -> P
     return path
 
 
-def model_of(result: Calibration) -> ModelArtifact:
-    assert result.artifact is not None
-    return result.artifact
-
-
-def verdict_of(result: Calibration) -> Verdict:
-    assert result.verdict is not None
-    return result.verdict
-
-
 @pytest.mark.parametrize("rung", ["unsup", "readout", "readin", "full"])
 def test_every_rung_makes_a_better_model_that_can_be_calibrated_again(
-    folder: Path, base: ModelArtifact, rung: str
+    calibrated: Callable[[str], Calibration], base: ModelArtifact, rung: str
 ) -> None:
-    result = calibrate_session(folder / "day2.h5", base, rung=rung)
-    model, verdict = model_of(result), verdict_of(result)
+    result = calibrated(rung)
+    model, verdict = result.artifact, result.verdict
     assert result.rung == rung
     assert verdict.new.mean() > verdict.incumbent.mean()
     assert verdict.wiener is not None
@@ -119,15 +114,15 @@ def test_every_rung_makes_a_better_model_that_can_be_calibrated_again(
 
 @pytest.mark.parametrize("rung", ["readout", "full"])
 def test_the_test_part_is_not_used_for_training(
-    folder: Path, tmp_path: Path, base: ModelArtifact, rung: str
+    calibrated: Callable[[str], Calibration], folder: Path, tmp_path: Path, base: ModelArtifact, rung: str
 ) -> None:
     def late(values: np.ndarray) -> np.ndarray:
         values[round(0.81 * len(values)) :] *= -1.0
         return values
 
     other = changed(folder, tmp_path / "late.h5", partial(with_values, change=late))
-    one, two = (calibrate_session(path, base, rung=rung) for path in (folder / "day2.h5", other))
-    assert model_of(one).model_id == model_of(two).model_id
+    two = calibrate_session(other, base, rung=rung)
+    assert calibrated(rung).artifact.model_id == two.artifact.model_id
     assert not two.deployable
 
 
@@ -168,16 +163,18 @@ def test_a_session_without_information_is_refused_with_its_reason(
     assert any(part in result.reason for part in reason.split("|")), result.reason
 
 
-def test_it_is_refused_where_the_model_in_use_is_better(folder: Path, base: ModelArtifact) -> None:
-    good = model_of(calibrate_session(folder / "day2.h5", base, rung="full"))
+def test_it_is_refused_where_the_model_in_use_is_better(
+    calibrated: Callable[[str], Calibration], folder: Path, base: ModelArtifact
+) -> None:
+    good = calibrated("full").artifact
     result = calibrate_session(folder / "day2.h5", base, incumbent=good, rung="unsup")
     assert not result.deployable
     assert "the model in use does as well or better" in result.reason
     same = calibrate_session(folder / "day2.h5", base, incumbent=good, rung="full")
     assert not same.deployable
     other = replace(good, bin_width_s=0.1)
-    result = calibrate_session(folder / "day2.h5", base, incumbent=other, rung="full")
-    assert verdict_of(result).incumbent is None
+    result = calibrate_session(folder / "day2.h5", base, incumbent=other, rung="unsup")
+    assert result.verdict.incumbent is None
     assert any("not compared" in note for note in result.notes)
 
 
@@ -220,7 +217,7 @@ def test_noisy_channels_are_masked_in_what_every_rung_makes(
     folder: Path, tmp_path: Path, base: ModelArtifact, rung: str
 ) -> None:
     result = calibrate_session(changed(folder, tmp_path / "hum.h5", hum), base, rung=rung)
-    model = model_of(result)
+    model = result.artifact
     assert np.flatnonzero(result.channels.noisy).tolist() == [4, 11]
     assert np.flatnonzero(~np.array(model.channel_mask)).tolist() == [4, 11]
     (net,) = networks_of(model)
@@ -254,9 +251,10 @@ def test_an_array_in_another_order_is_refused_without_labels_and_noted_with_them
     assert result.artifact is not None
 
 
-def test_models_keep_the_channel_statistics_of_their_last_session(folder: Path, base: ModelArtifact) -> None:
-    before = channel_statistics(base)
-    model = model_of(calibrate_session(folder / "day2.h5", base, rung="readout"))
+def test_models_keep_the_channel_statistics_of_their_last_session(
+    calibrated: Callable[[str], Calibration], base: ModelArtifact
+) -> None:
+    before, model = channel_statistics(base), calibrated("readout").artifact
     after = channel_statistics(model)
     assert not np.array_equal(after.mean, before.mean)
     assert replace(model, train={}).model_id == model.model_id
@@ -270,7 +268,7 @@ def test_a_base_of_an_earlier_version_still_works(folder: Path, base: ModelArtif
     result = calibrate_session(folder / "day2.h5", replace(base, train=train), rung="readout")
     assert result.channels.base.tuning is None
     assert result.deployable
-    assert channel_statistics(model_of(result)).tuning is not None
+    assert channel_statistics(result.artifact).tuning is not None
 
 
 @pytest.mark.parametrize("rung", ["unsup", "readout"])
@@ -297,7 +295,7 @@ def test_a_budget_is_kept_with_fewer_batches_or_without_training(
         return calibrate_session(folder / "day2.h5", base, run, rung="full")
 
     result = within(60.0)
-    assert 40 <= model_of(result).provenance["calibration"]["steps"] <= 48
+    assert 40 <= result.artifact.provenance["calibration"]["steps"] <= 48
     assert any("of 80 batches" in note for note in result.notes)
     result = within(10.0)
     assert result.rung == "readout"
@@ -321,11 +319,13 @@ def test_sessions_that_do_not_fit_the_base_are_refused_by_name(
         calibrate_session(folder / "day2.h5", base, rung="fulll")
 
 
-def test_a_base_is_not_scored_on_what_it_was_trained_on(folder: Path, base: ModelArtifact) -> None:
+def test_a_base_is_not_scored_on_what_it_was_trained_on(
+    calibrated: Callable[[str], Calibration], folder: Path, base: ModelArtifact
+) -> None:
     with pytest.raises(RtdecodeError, match=r"day1\.h5: the base [0-9a-f]{8} was trained on this session"):
         calibrate_session(folder / "day1.h5", base)
     # A calibration does not train on the last fifth, so it may be repeated; less held out is not enough.
-    again = model_of(calibrate_session(folder / "day2.h5", base, rung="unsup"))
+    again = calibrated("unsup").artifact
     assert calibrate_session(folder / "day2.h5", again, rung="unsup").artifact is not None
     (*others, own) = again.provenance["sessions"]
     less = again.provenance | {"sessions": [*others, own | {"holdout_s": own["holdout_s"] / 2}]}
@@ -355,17 +355,19 @@ def test_a_session_is_read_once_and_hashed_once(folder: Path, monkeypatch: pytes
 def test_a_day_may_be_calibrated_to_again_and_again(folder: Path, base: ModelArtifact) -> None:
     model = base
     for _ in range(3):
-        model = model_of(calibrate_session(folder / "day2.h5", model, rung="unsup"))
+        model = calibrate_session(folder / "day2.h5", model, rung="unsup").artifact
     names = ["day0", "day1", "day2", "day2 2", "day2 3"]
     assert [session["name"] for session in model.provenance["sessions"]] == names
     (net,) = networks_of(model)
     assert net.read_in.names == names
 
 
-def test_refit_trains_on_intended_velocities_and_reports_it(folder: Path, base: ModelArtifact) -> None:
+def test_refit_trains_on_intended_velocities_and_reports_it(
+    calibrated: Callable[[str], Calibration], folder: Path, base: ModelArtifact
+) -> None:
     result = calibrate_session(folder / "day2.h5", base, rung="refit")
     assert (result.rung, result.session.of.labels) == ("refit", "refit")
-    model, verdict = model_of(result), verdict_of(result)
+    model, verdict = result.artifact, result.verdict
     new, incumbent = verdict.new, verdict.incumbent
     # The cursor was where the model in use put it, so x and y have no scores.
     assert np.isnan(new[:2]).all()
@@ -386,7 +388,7 @@ def test_refit_trains_on_intended_velocities_and_reports_it(folder: Path, base: 
     slower = replace(model, outputs=tuple(replace(each, sd=1.0) for each in base.outputs))
     assert label_speed(slower) == speed
     # Only on request.
-    assert calibrate_session(folder / "day2.h5", base, rung="readout").session.of.labels == "recorded"
+    assert calibrated("readout").session.of.labels == "recorded"
 
 
 def test_refit_works_without_torch(
@@ -395,12 +397,11 @@ def test_refit_works_without_torch(
     monkeypatch.setattr("rtdecode.calibrate.adaptation.ladder.torch_is_installed", lambda: False)
     result = calibrate_session(folder / "day2.h5", base, rung="refit")
     assert result.rung == "refit"
-    assert model_of(result).provenance["calibration"]["as"] == "readout"
+    assert result.artifact.provenance["calibration"]["as"] == "readout"
 
 
 def test_refit_names_what_the_session_lacks(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
     def untargeted(session: Session) -> Session:
-        assert session.trials is not None
         return replace(session, trials=replace(session.trials, columns={}))
 
     for name, change, message in (
@@ -444,9 +445,9 @@ def test_only_the_block_is_used(folder: Path, tmp_path: Path, base: ModelArtifac
     )
     for rung in ("readout", "unsup"):
         made = [calibrate_session(path, base, rung=rung, blocks=["first"]) for path in (one, two)]
-        first, second = map(model_of, made)
+        first, second = (each.artifact for each in made)
         assert first.model_id == second.model_id
-        np.testing.assert_array_equal(verdict_of(made[0]).new, verdict_of(made[1]).new)
+        np.testing.assert_array_equal(made[0].verdict.new, made[1].verdict.new)
         assert first.provenance["sessions"][-1]["blocks"] == ["first"]
     with pytest.raises(RtdecodeError, match=r"0\.h5: has no block 'third'.*use first, second"):
         calibrate_session(one, base, blocks=["third"])
@@ -606,7 +607,6 @@ def test_a_bundled_base_that_fits_is_found(folder: Path) -> None:
     with pytest.raises(RtdecodeError, match="no bundled model fits an array of 20 channels"):
         choose_start(session, None, None)
     assert choose_start(replace(session, n_channels=96), None, None).path.name == "indy.safetensors"
-    assert session.behavior is not None
     strange = replace(session, n_channels=96, behavior=replace(session.behavior, units=("cm",) * 4))
     with pytest.raises(RtdecodeError, match="that records x, y, vx, vy"):
         choose_start(strange, None, None)

@@ -11,8 +11,7 @@ import pytest
 
 from rtdecode.calibrate.channels.permutation import candidates, find_permutation
 from rtdecode.calibrate.channels.statistics import ChannelStatistics, Tuning, pairwise_correlations, tuning_of
-from rtdecode.session.bins import behavior_at, bin_session
-from rtdecode.session.read import read_session
+from rtdecode.calibrate.data.sessions import read_labelled
 
 BIN_WIDTH_S = 0.064
 DAYS = ("20160411_01", "20160921_01", "20161007_02", "20161013_03", "20161206_02", "20170123_02")
@@ -23,11 +22,8 @@ def days(data_dir: Path) -> dict[str, ChannelStatistics]:
     """Real days over nine months; on 20161013 the array resembles no other day's."""
     made = {}
     for day in DAYS:
-        session = read_session(data_dir / "indy" / f"indy_{day}.h5")
-        binned = bin_session(session, BIN_WIDTH_S, 0)
-        counts = np.minimum(binned.counts[:4700], 64)
-        assert session.behavior is not None
-        targets = behavior_at(session.behavior, binned.t_bin)[:4700]
+        read = read_labelled(data_dir / "indy" / f"indy_{day}.h5", BIN_WIDTH_S)
+        counts, targets = np.minimum(read.binned.counts[:4700], 64), read.targets[:4700]
         mean = counts.mean(axis=0)
         made[day] = ChannelStatistics(
             used=mean > 0.05 * BIN_WIDTH_S,

@@ -157,7 +157,6 @@ def test_there_are_no_labels_while_the_stream_is_paused() -> None:
 def test_a_session_without_intended_velocities_is_refused_with_its_reason() -> None:
     session = closed_loop()
     t_bin, outputs = ends(session), cursor_outputs(session, None)
-    assert session.behavior is not None
 
     def refused(message: str, other: Session, asked: list[Output] = outputs) -> None:
         with pytest.raises(RtdecodeError, match=message):

@@ -60,7 +60,6 @@ def test_info_nce_is_low_for_aligned_windows() -> None:
     assert info_nce(latent, 3 * latent) < 0.001
     assert info_nce(latent, latent.roll(1, dims=0)) > 9
     np.testing.assert_allclose(info_nce(torch.ones(6, 4, 3), torch.ones(6, 4, 3)), np.log(6), rtol=1e-6)
-    assert info_nce(latent, latent.roll(1, dims=0), temperature=1e6) < 1.8
 
 
 def test_info_nce_of_planes_and_its_gradient() -> None:

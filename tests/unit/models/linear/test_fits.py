@@ -37,12 +37,15 @@ def fit(request: pytest.FixtureRequest) -> Fitter:
 def simulate(n_bins: int, n_channels: int = 20) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Counts tuned to x, y, vx and vy, which wander."""
     rng = np.random.default_rng(7)
-    kernel = np.exp(-np.arange(0.0, 2.0, WIDTH_S) / 0.3)
-    velocity = np.stack([np.convolve(rng.normal(size=n_bins), kernel)[:n_bins] for _ in range(2)], axis=1)
-    targets = np.concatenate([np.cumsum(velocity, axis=0) * WIDTH_S, velocity], axis=1)
+    time_s = np.arange(0.0, 3.0, WIDTH_S)
+    velocity, position = (np.empty((n_bins, 2)) for _ in range(2))
+    for axis in range(2):
+        velocity[:, axis] = np.convolve(rng.normal(size=n_bins), time_s * np.exp(-time_s / 0.15))[:n_bins]
+        position[:, axis] = np.convolve(velocity[:, axis], np.exp(-time_s))[:n_bins]
+    targets = np.concatenate([position, velocity], axis=1)
     targets /= targets.std(axis=0)
     drive = targets @ rng.normal(size=(4, n_channels))
-    counts = rng.poisson(np.maximum(0.0, 40.0 + 12.0 * drive) * WIDTH_S).clip(0, 255).astype(np.uint8)
+    counts = rng.poisson(np.maximum(0.0, 30.0 + 8.0 * drive) * WIDTH_S).clip(0, 255).astype(np.uint8)
     return counts, targets.astype(np.float32)
 
 

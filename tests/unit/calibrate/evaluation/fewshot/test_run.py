@@ -19,11 +19,12 @@ from simulated_days import behavior_of, simulated_day, with_values
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
+from rtdecode.calibrate.evaluation.cache import Done
 from rtdecode.calibrate.evaluation.fewshot import run
 from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
 from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob, FewShotSettings
 from rtdecode.calibrate.evaluation.fewshot.report import over_days, table_rows
-from rtdecode.calibrate.evaluation.fewshot.run import FewShot, limited
+from rtdecode.calibrate.evaluation.fewshot.run import limited
 from rtdecode.calibrate.evaluation.runner import Failure, Workers
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.progress import Progress, ignore
@@ -78,7 +79,7 @@ def few_shot(tmp_path: Path) -> Callable[..., list[Score]]:
         settings = FewShotSettings(**({"steps": 60} | asked))
         done = run.few_shot(paths, bases, folder, settings, workers=Workers(0), progress=progress)
         assert not done.missing
-        return done.scores
+        return done.results
 
     return scores
 
@@ -195,14 +196,15 @@ def test_what_does_not_fit_is_refused(
         few_shot(days[2:], [saved(tmp_path, replace(base, train={}))])
 
 
-def evaluated(days: list[Path], base_file: Path, folder: Path, **options: Any) -> FewShot:
+def evaluated(days: list[Path], base_file: Path, folder: Path, **options: Any) -> Done[Score]:
     settings = FewShotSettings(**({"minutes": (0.0, 0.5), "steps": 2} | options.pop("settings", {})))
     return run.few_shot(days[2:], [base_file], folder, settings, **({"workers": Workers(0)} | options))
 
 
-def untimed(done: FewShot) -> list[dict[str, Any]]:
+def untimed(done: Done[Score]) -> list[dict[str, Any]]:
     return [
-        {name: value for name, value in score.as_json().items() if name != "seconds"} for score in done.scores
+        {name: value for name, value in score.as_json().items() if name != "seconds"}
+        for score in done.results
     ]
 
 
@@ -210,7 +212,7 @@ def test_an_interrupted_evaluation_resumes_and_gives_the_same(
     days: list[Path], base_file: Path, tmp_path: Path
 ) -> None:
     whole = evaluated(days, base_file, tmp_path / "whole")
-    assert (whole.computed, len(whole.scores)) == (6, 6)
+    assert (whole.computed, len(whole.results)) == (6, 6)
 
     def interrupt(what: str, _done: float) -> None:
         if what.startswith("4 of"):
@@ -233,7 +235,7 @@ def test_an_interrupted_evaluation_resumes_and_gives_the_same(
     moved = [tmp_path / path.name for path in (*days, base_file)]
     third = evaluated(moved[:-1], moved[-1], tmp_path / "parts")
     assert third.computed == 0
-    assert [score.as_json() for score in third.scores] == [score.as_json() for score in again.scores]
+    assert [score.as_json() for score in third.results] == [score.as_json() for score in again.results]
     more = evaluated(days, base_file, tmp_path / "parts", settings={"minutes": (0.5,), "seeds": (0, 1)})
     assert more.computed == 2
 
@@ -247,7 +249,7 @@ def test_a_missing_score_is_cached_as_missing(
     monkeypatch.setattr(run, "do_job", flat)
     done, again = (evaluated(days, base_file, tmp_path) for _ in range(2))
     assert (done.computed, again.computed) == (6, 0)
-    for score in (*done.scores, *again.scores):
+    for score in (*done.results, *again.results):
         np.testing.assert_array_equal(score.r2, [0.1, np.nan, 1 / 3, -2.0])
         assert np.isnan(score.pcc).all()
         assert score.seconds == 1.5
