@@ -15,8 +15,9 @@ from rtdecode.calibrate.training.settings import DECODE, SIMULATE, WARMUP_S, WIN
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.linear.wiener import DEFAULTS
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
-from rtdecode.models.networks.baseline import BaselineNet, BaselineNetSettings
+from rtdecode.models.networks.baseline import BaselineNet
 from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
+from rtdecode.models.networks.trunks import BaselineNetSettings
 from rtdecode.models.nn.network import Network
 
 #: Training batches of 16 windows, and networks in an ensemble: the same for every kind.
