@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.split import trained_members
 
@@ -161,7 +160,7 @@ def tuning_of(
     """
     length = max(1, round(SMOOTHED_S / bin_width_s))
     total = np.cumsum(np.minimum(counts, np.uint8(count_max)), axis=0, dtype=np.float32)
-    rows = np.flatnonzero(is_labelled(targets))
+    rows = np.flatnonzero(np.isfinite(targets).all(axis=1))
     rows = rows[rows >= length]
     if len(rows) <= 2 * targets.shape[1]:
         return None

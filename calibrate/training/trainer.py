@@ -312,8 +312,10 @@ class Training:
             self._sampler.reseed(seed)
         n_windows = self._ranks.part(self._settings.batch)
         drawn = self._sampler.draw(n_windows)
-        tensors = (tensor.to(self._device) for tensor in (drawn.counts, drawn.targets, drawn.weight))
-        batch = Batch(*tensors, drawn.sessions)
+        counts, targets, weight = (
+            tensor.to(self._device) for tensor in (drawn.counts, drawn.targets, drawn.weight)
+        )
+        batch = Batch(counts, targets, weight, drawn.sessions)
         return batch, batch.weight.sum() * (self._sampler.n_windows / n_windows)
 
     def _augmented(self, batch: Batch) -> Batch:

@@ -120,7 +120,7 @@ def run(name: str, folder: Path, steps: int) -> str:
     variant.network(net)
     if variant.pretrained:
         recordings = recordings_of([net], [day.session.name for day in learnt], learnt, bins, described)
-        settings = PretrainSettings(bin_width_s=BIN_WIDTH_S, steps=steps).training(recordings, CPU)
+        settings = PretrainSettings(bin_width_s=BIN_WIDTH_S, steps=steps).training_on(recordings, CPU)
         train(net, recordings, replace(settings, **variant.settings), RUN)
     scores = np.array([score(net, day, variant.pretrained) for day in read_all(tested, BIN_WIDTH_S, OUTPUTS)])
     zero, tuned = scores.mean(axis=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from few_shot_jobs import job
+from studies import few_shot_job as job
 
 from rtdecode.calibrate.adaptation import interpolation
 from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING, finetuning

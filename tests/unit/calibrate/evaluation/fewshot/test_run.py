@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 from clusters import cluster_of
-from few_shot_jobs import job
 from simulated_days import behavior_of, simulated_day, with_values
+from studies import few_shot_job as job
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact

@@ -24,7 +24,7 @@ from rtdecode.calibrate.evaluation.study.data import random_pieces, study_set
 from rtdecode.calibrate.evaluation.study.job import do_job
 from rtdecode.calibrate.evaluation.study.learners import fit
 from rtdecode.calibrate.evaluation.study.plan import Job, StudySettings, plan
-from rtdecode.calibrate.evaluation.study.results import DECODING, DIRECTIONS
+from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS
 from rtdecode.calibrate.evaluation.study.run import run_study
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.cli import app
