@@ -140,7 +140,7 @@ def test_only_the_labelled_minutes_are_trained_on(
 
         path = tmp_path / f"{name}.h5"
         write_session(path, with_values(session, turned))
-        return few_shot([path], [base_file], minutes=(0.0, 0.5), labelled=labelled)
+        return few_shot([path], [base_file], minutes=(0.0, 0.5), labelled=labelled, steps=5)
 
     original = scores("original", 0.0, 0.0)
     for was, other in zip(original, scores("elsewhere", *elsewhere_s), strict=True):
@@ -152,7 +152,7 @@ def test_only_the_labelled_minutes_are_trained_on(
     other = few_shot(
         [tmp_path / "original.h5"],
         [base_file],
-        minutes=(0.0, 0.5),
+        minutes=(0.0,),
         wiener=False,
         labelled="first" if labelled == "last" else "last",
     )
@@ -162,7 +162,7 @@ def test_only_the_labelled_minutes_are_trained_on(
 def test_minutes_that_a_day_does_not_have_are_left_out(
     days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
 ) -> None:
-    scores = few_shot(days[2:3], [base_file], minutes=(0.0, 1.0, 1.4), wiener=False)
+    scores = few_shot(days[2:3], [base_file], minutes=(0.0, 1.0, 1.4), wiener=False, steps=2)
     assert [score.job.minutes for score in scores] == [0.0, 1.0]
 
 

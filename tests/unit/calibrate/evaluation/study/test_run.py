@@ -27,6 +27,7 @@ from rtdecode.calibrate.evaluation.study.plan import Job, StudySettings, plan
 from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS
 from rtdecode.calibrate.evaluation.study.run import run_study
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
+from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
 
 WIDTH_S = 0.05
@@ -50,9 +51,7 @@ def jobs_of(days: list[Path], **changes: Any) -> list[Job]:
     return plan(days, StudySettings(**(asked | changes)))
 
 
-def test_the_last_fifth_of_a_day_is_scored_and_not_trained_on(
-    days: list[Path],
-) -> None:
+def test_the_last_fifth_of_a_day_is_scored_and_not_trained_on(days: list[Path]) -> None:
     data = study_set(jobs_of(days[:1])[0])
     day = data.test
     first = int(np.flatnonzero(data.test_bins)[0])
@@ -189,10 +188,13 @@ def test_the_command_writes_rows_tables_figures_and_a_page(days: list[Path], tmp
         ("simulate", "causal", "behaviour to spikes"),
         ("simulate", "offline", "behaviour to spikes"),
     ):
-        settings = PretrainSettings(
-            bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, causality=causality
+        sizes = Sizes(members=1, widths=(8, 8), dec_widths=(8,), feature_dropout=0.1)
+        small = pretrain_sessions(
+            days[:2],
+            PretrainSettings(
+                bin_width_s=WIDTH_S, steps=2, sizes=sizes, direction=direction, causality=causality
+            ),
         )
-        small = pretrain_sessions(days[:2], settings)
         path = tmp_path / f"{direction}-{causality}.safetensors"
         write_artifact(path, small.artifact)
         bases += ["--base", str(path)]
