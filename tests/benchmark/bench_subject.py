@@ -1,6 +1,6 @@
 """Compare R² on the simulated subject and on recordings: on the same day, and after weeks of drift.
 
-    export PYTHONPATH=tests/support
+    export PYTHONPATH=tests/support:tests/support/live
     python tests/benchmark/bench_subject.py --seeds 8                       # simulated days
     python tests/benchmark/bench_subject.py --recorded ../shared/data/indy  # recorded days
 

@@ -181,10 +181,10 @@ def _document(
         "holdout": {
             "r2": None if verdict is None else verdict.new,
             "pcc": result.pcc,
-            "seconds": result.holdout_s,
+            "seconds": result.session.test_s,
         },
         "rung": result.rung,
-        "labels": result.labels,
+        "labels": result.session.of.labels,
         "deployable": result.deployable,
         "forced": force and not result.deployable,
         "reason": result.reason,
