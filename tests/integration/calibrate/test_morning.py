@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import document_of
+from commands import document_of, refusal, rtdecode
 from daemon import Subscriber, cut
 
 from rtdecode.artifact import read_artifact
@@ -79,6 +79,10 @@ def test_the_morning_needs_no_other_word(rig: LoopbackRig, stream: str, today: P
     assert (message["model"], message["bin"]) == (again["model"], again["swapped"])
     rig.end("serve")
     subscriber.close()
+    # Nobody is there any more: the model is kept, and the line says what to do.
+    line = refusal(rtdecode(*given, XDG_DATA_HOME=str(home)))
+    assert "the daemon did not swap it in" in line
+    assert f"--control {control}" in line
 
 
 def test_a_kill_at_any_moment_leaves_no_model_or_a_whole_one(tmp_path: Path) -> None:
