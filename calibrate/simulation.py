@@ -16,6 +16,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.checks import output_columns, trained_on
 from rtdecode.calibrate.data.metrics import firing_fraction, pcc, sample_counts
 from rtdecode.calibrate.data.sessions import file_sha256
+from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.training.build import add_session
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.simulation.rates import (
@@ -110,7 +111,7 @@ def simulate_session(
     columns = output_columns(artifact.outputs, behavior.names, behavior.units, where)
     binned = bin_session(session, artifact.bin_width_s, seed)
     targets = behavior_at(behavior, binned.t_bin)[:, columns]
-    labelled: NDArray[np.bool_] = np.asarray(np.isfinite(targets).all(axis=1))
+    labelled = is_labelled(targets)
     if not labelled.any():
         raise RtdecodeError(
             "has no behaviour in any bin with spikes",

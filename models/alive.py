@@ -45,6 +45,14 @@ def alive_channels(counts: NDArray[Any] | Sequence[NDArray[Any]], bin_width_s: f
     return np.asarray(fires & (highest > lowest))
 
 
+def channel_scale(
+    clipped: NDArray[np.float32], bin_width_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """What a network's read-in starts from: mean and SD f8[C] of counts f4[T, C], and `alive_channels`."""
+    mean, sd = (part.astype(np.float64) for part in (clipped.mean(axis=0), clipped.std(axis=0)))
+    return mean, sd, alive_channels(clipped, bin_width_s)
+
+
 def check_some_alive(alive: NDArray[np.bool_], where: str | None = None) -> None:
     """Refuse an array without a living channel.
 

@@ -9,10 +9,8 @@ The tensors are equal to those that `export` gives for the same read-in and head
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +21,7 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.split import train_tensors_of, trained_members
 from rtdecode.models.kinds.registry import network_kind
-from rtdecode.models.train_state import network_description
+from rtdecode.models.train_state import as_bytes, network_description
 
 F8 = NDArray[np.float64]
 
@@ -59,8 +57,8 @@ def renormalised(
         train = dict(member.train)
         for name, values in (("scale", scale4), ("offset", offset4), ("sd", sd4), ("good", good)):
             train[f"{_READ_IN}.sessions.{n}.{name}"] = values
-        train[f"{_READ_IN}._extra_state"] = _as_bytes(described["sessions"])
-        train["settings"] = _as_bytes(described, sort_keys=True)
+        train[f"{_READ_IN}._extra_state"] = as_bytes(described["sessions"])
+        train["settings"] = as_bytes(described)
         scale8, offset8 = (values.astype(np.float64) * good for values in (scale4, offset4))
         folded = network_kind(member).fold_read_in(member, scale8, offset8)
         run = member.run | folded
@@ -142,7 +140,3 @@ def _each_member(artifact: ModelArtifact, changed: Callable[[ModelArtifact], Mod
         channel_mask=members[0].channel_mask,
         fractional_bits=min(bits) if bits else None,
     )
-
-
-def _as_bytes(value: Any, sort_keys: bool = False) -> NDArray[np.uint8]:
-    return np.frombuffer(json.dumps(value, sort_keys=sort_keys).encode(), dtype=np.uint8)

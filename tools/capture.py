@@ -36,11 +36,6 @@ class Received:
     cursors: list[dict[str, Any]] = field(default_factory=list)
     received_s: list[float] = field(default_factory=list)
 
-    def missing(self) -> int:
-        """Number of messages missing between the first and the last."""
-        seqs = [cursor["seq"] for cursor in self.cursors]
-        return seqs[-1] - seqs[0] + 1 - len(seqs) if seqs else 0
-
 
 class CursorSubscriber:
     """A SUB socket on one endpoint.

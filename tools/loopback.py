@@ -69,13 +69,13 @@ class LoopbackRig:
         # The user's own rig.toml and RTDECODE_… settings are for their rig, not for this one.
         own = {name: text for name, text in os.environ.items() if not name.startswith("RTDECODE_")}
         self._environment = {**own, "LSLAPICFG": str(config_file), "PYTHONSAFEPATH": "1"}
-        self._processes: list[tuple[str, subprocess.Popen[str], IO[str]]] = []
+        self._processes: dict[str, tuple[subprocess.Popen[str], IO[str]]] = {}
 
     def __enter__(self) -> LoopbackRig:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name, _process, _log in list(self._processes):
+        for name in list(self._processes):
             self.end(name, must_succeed=False)
 
     def set_environment(self, name: str, value: str) -> None:
@@ -96,7 +96,7 @@ class LoopbackRig:
             stderr=log,
             text=True,
         )
-        self._processes.append((name, process, log))
+        self._processes[name] = process, log
         return process
 
     def stderr(self, name: str) -> str:
@@ -109,7 +109,7 @@ class LoopbackRig:
         Raises:
             RtdecodeError: it ended before, or the time is up.
         """
-        _, process, _ = self._entry(name)
+        process, _ = self._processes[name]
         deadline = time.monotonic() + timeout_s
         while text not in self.stderr(name):
             if process.poll() is not None:
@@ -120,7 +120,7 @@ class LoopbackRig:
 
     def ended(self, name: str) -> bool:
         """Whether a process has ended by itself."""
-        return self._entry(name)[1].poll() is not None
+        return self._processes[name][0].poll() is not None
 
     def failure(self, name: str, what: str) -> RtdecodeError:
         """An error about a process, with the end of its stderr."""
@@ -132,7 +132,7 @@ class LoopbackRig:
 
     def kill(self, name: str) -> None:
         """End a process with SIGKILL, like a crash."""
-        _, process, log = self._remove(name)
+        process, log = self._processes.pop(name)
         process.kill()
         process.communicate()
         log.close()
@@ -143,7 +143,7 @@ class LoopbackRig:
         Raises:
             RtdecodeError: its exit status is not 0.
         """
-        _, process, log = self._remove(name)
+        process, log = self._processes.pop(name)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
@@ -155,11 +155,3 @@ class LoopbackRig:
         if must_succeed and process.returncode != 0:
             raise self.failure(name, f"ended with status {process.returncode}")
         return output
-
-    def _entry(self, name: str) -> tuple[str, subprocess.Popen[str], IO[str]]:
-        return next(entry for entry in self._processes if entry[0] == name)
-
-    def _remove(self, name: str) -> tuple[str, subprocess.Popen[str], IO[str]]:
-        entry = self._entry(name)
-        self._processes.remove(entry)
-        return entry

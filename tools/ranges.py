@@ -6,16 +6,10 @@ from rtdecode.errors import RtdecodeError
 
 
 def check_range(where: str, fine: bool, allowed: str, value: float) -> None:
-    """Check a setting.
-
-    Args:
-        where: its flag or name.
-        fine: whether the value is in its range.
-        allowed: the range, such as "between 0 and 1".
-        value: in the unit of the flag.
+    """Refuse the value of a flag, in the flag's unit, that is not in the `allowed` range.
 
     Raises:
-        RtdecodeError: the value is out of its range.
+        RtdecodeError: it is not.
     """
     if not fine:
         raise RtdecodeError(

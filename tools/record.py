@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ from rtdecode.serve.loop.events import CoreSettings
 from rtdecode.serve.loop.instructions import Publish
 from rtdecode.serve.loop.pump import Pump
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.recording.recorder import Recorder, contents_of, session_attrs
+from rtdecode.serve.recording.recorder import Recorder, contents_of
 from rtdecode.serve.waiting import Stop, await_streams
+from rtdecode.session.contents import recording_attrs
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.target import check_writable
 
@@ -31,54 +33,43 @@ from rtdecode.session.target import check_writable
 BIN_WIDTH_S = 0.02
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordSettings:
-    """Settings of a recording.
+@dataclass(kw_only=True)
+class StreamRecording:
+    """Records one stream until `stopping` is set.
 
     Attributes:
         stream: name of the spike stream.
         output: session file to write.
+        print_line: prints a line.
         behavior: name of a behaviour stream, or None.
         source_id: source_id of the outlet to record, None for any.
         layout: layout of the spike stream, None to derive it from its type and shape.
         n_channels: channels of the array, for an events stream that does not state them.
         timeout_s: longest wait for the streams at the start, s.
         overwrite: True to replace an existing file.
+        stopping: set it to True to end `run`.
+
+    Raises:
+        RtdecodeError: the output cannot be written.
     """
 
     stream: str
     output: Path
+    print_line: Callable[[str], None]
     behavior: str | None = None
     source_id: str | None = None
     layout: Layout | None = None
     n_channels: int | None = None
     timeout_s: float = 60.0
     overwrite: bool = False
+    stopping: bool = False
 
-
-class StreamRecording:
-    """Records one stream until `stopping` is set.
-
-    Args:
-        settings: of the recording.
-        print_line: prints a line.
-
-    Attributes:
-        stopping: set it to True to end `run`.
-        counters: i8, indexed by the constants of rtdecode.kernels.sequence.
-
-    Raises:
-        RtdecodeError: the output cannot be written.
-    """
-
-    def __init__(self, settings: RecordSettings, print_line: Callable[[str], None]) -> None:
-        check_writable(settings.output, overwrite=settings.overwrite)
-        self.settings, self._print_line = settings, print_line
-        self.stopping = False
-        self.counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
-        self._connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
-        self._behavior = BehaviorReader(settings.behavior) if settings.behavior else None
-        self._n_channels = settings.n_channels or 0
+    def __post_init__(self) -> None:
+        check_writable(self.output, overwrite=self.overwrite)
+        self._counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+        self._connector = Connector(self.stream, self.layout, self._accept, self.source_id)
+        self._behavior = BehaviorReader(self.behavior) if self.behavior else None
+        self._n_channels = self.n_channels or 0
 
     def run(self) -> None:
         """Record until `stopping`.
@@ -91,7 +82,7 @@ class StreamRecording:
             self._behavior.start()
         recorder = None
         try:
-            await_streams(self._connector, self._behavior, self.settings.timeout_s, self._check_stop)
+            await_streams(self._connector, self._behavior, self.timeout_s, self._check_stop)
             buffers = RecordBuffers(self._n_channels, 0)
             pump = self._make_pump(buffers)
             recorder = self._start_recorder(pump, buffers)
@@ -100,7 +91,7 @@ class StreamRecording:
                 pump.turn()
                 if recorder.error != error:
                     error = recorder.error
-                    self._print_line(
+                    self.print_line(
                         f"NOT RECORDING: {error}" if error else "recording again, nothing is missing"
                     )
         except Stop:
@@ -113,8 +104,8 @@ class StreamRecording:
                 recorder.stop()
         if recorder.error:
             raise RtdecodeError(recorder.error, fix="free space on the disk, or record elsewhere")
-        received, lost = int(self.counters[RECEIVED]), int(self.counters[LOST])
-        self._print_line(f"recorded {received} samples ({lost} lost) to {self.settings.output}")
+        received, lost = int(self._counters[RECEIVED]), int(self._counters[LOST])
+        self.print_line(f"recorded {received} samples ({lost} lost) to {self.output}")
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         stated = array_channels(inlet.stream, layout)
@@ -139,20 +130,20 @@ class StreamRecording:
 
     def _make_pump(self, buffers: RecordBuffers) -> Pump:
         core = LoopCore(CoreSettings(), BinRing(self._n_channels, BIN_WIDTH_S))
-        sink = RecordSink(self.settings, buffers, self._print_line)
+        sink = RecordSink(self.stream, self.output, buffers, self.print_line)
         clock = pylsl.local_clock
-        return Pump(core, sink, self._connector, clock, carry=True, counters=self.counters)
+        return Pump(core, sink, self._connector, clock, carry=True, counters=self._counters)
 
     def _start_recorder(self, pump: Pump, buffers: RecordBuffers) -> Recorder:
-        attrs = session_attrs(self.settings.output, "record", self.settings.stream)
+        attrs = recording_attrs(self.output, "record", self.stream, datetime.now(UTC))
         recorder = Recorder(
-            self.settings.output,
+            self.output,
             buffers=buffers,
             behavior=self._behavior,
             contents=lambda: contents_of(
                 pump.feed, buffers, self._behavior, n_channels=self._n_channels, attrs=attrs
             ),
-            overwrite=self.settings.overwrite,
+            overwrite=self.overwrite,
         )
         recorder.start()
         return recorder
@@ -162,15 +153,17 @@ class RecordSink:
     """Records what is received; bins are closed as in `serve`, but not decoded.
 
     Args:
-        settings: of the recording.
+        stream: name of the stream.
+        output: session file.
         buffers: of the recorder.
         print_line: prints a line.
     """
 
     def __init__(
-        self, settings: RecordSettings, buffers: RecordBuffers, print_line: Callable[[str], None]
+        self, stream: str, output: Path, buffers: RecordBuffers, print_line: Callable[[str], None]
     ) -> None:
-        self._settings, self._buffers, self._print_line = settings, buffers, print_line
+        self._stream, self._output, self._buffers = stream, output, buffers
+        self._print_line = print_line
 
     def record(self, feed: Feed, n: int, now: float) -> None:
         """Record the samples of a pull."""
@@ -182,7 +175,7 @@ class RecordSink:
 
     def attached(self, feed: Feed) -> None:
         """A source of the stream is attached."""
-        self._print_line(f"recording {feed.inlet.stream} as {feed.layout} to {self._settings.output}")
+        self._print_line(f"recording {feed.inlet.stream} as {feed.layout} to {self._output}")
 
     def started(self, bin_number: int, origin_s: float) -> None:
         """The first bin is known."""
@@ -214,4 +207,4 @@ class RecordSink:
         self._buffers.log.append(LogEntry(pylsl.local_clock(), 0, kind, about))
 
     def _print(self, text: str) -> None:
-        self._print_line(f"stream {self._settings.stream}: {text}")
+        self._print_line(f"stream {self._stream}: {text}")

@@ -18,19 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.adaptation.gate import Verdict, judge
 from rtdecode.calibrate.adaptation.ladder import Taken, default_rung, fresh_name, take_rung
-from rtdecode.calibrate.adaptation.session import CalibrationSession, calibration_session
+from rtdecode.calibrate.adaptation.session import calibration_session
 from rtdecode.calibrate.channels.checkup import Channels, examine
 from rtdecode.calibrate.channels.statistics import channel_tensors, kept_tuning, with_statistics
 from rtdecode.calibrate.data.checks import check_unseen
 from rtdecode.calibrate.data.metrics import nullable, pcc
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
-from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT
+from rtdecode.calibrate.data.refit_labels import REFIT
+from rtdecode.calibrate.data.split_session import SplitSession
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.calibrate.run import Run
-from rtdecode.decode.load import load_decoder
+from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
@@ -56,13 +58,11 @@ class Calibration:
         reason: why it did or did not, in one line.
         verdict: the scores of the test part; None without labels.
         pcc: f8[D], Pearson's correlation there; None without labels.
-        holdout_s: seconds of the test part.
         seconds: duration of the calibration.
         notes: warnings for its users, a sentence each.
         session: the session in the model's bins.
         channels: what was found about its channels; None where no model could be made.
         decoded: f4[test, D], by the calibrated model; None without labels.
-        labels: what the scores are against, "recorded" or "refit" (intended velocities).
     """
 
     artifact: ModelArtifact | None
@@ -71,13 +71,11 @@ class Calibration:
     reason: str
     verdict: Verdict | None
     pcc: NDArray[np.float64] | None
-    holdout_s: float
     seconds: float
     notes: list[str]
-    session: CalibrationSession
+    session: SplitSession
     channels: Channels | None = None
     decoded: NDArray[np.float32] | None = None
-    labels: str = RECORDED
 
 
 def calibrate_session(
@@ -88,7 +86,7 @@ def calibrate_session(
     incumbent: ModelArtifact | None = None,
     rung: str | None = None,
     blocks: Sequence[str] = (),
-    finetune: FinetuneSettings | None = None,
+    finetune: TrainingSettings = FINETUNING,
 ) -> Calibration:
     """Calibrate a network to a session.
 
@@ -102,7 +100,7 @@ def calibrate_session(
         incumbent: the model in use, which has to be beaten; None for the base as it is.
         rung: one of `ladder.RUNGS`; None for the best that the session and the installation allow.
         blocks: names of the blocks to use; () for the whole session.
-        finetune: settings of fine-tuning; None for the defaults.
+        finetune: settings of fine-tuning.
 
     Raises:
         RtdecodeError: the session cannot be read or does not fit the base, the base is not a network or was
@@ -113,19 +111,16 @@ def calibrate_session(
     run = Run() if run is None else run
     run.progress(0.0)
     recorded = session if isinstance(session, Session) else read_session(session)
-    labels = REFIT if rung == "refit" else RECORDED
     day = calibration_session(
-        recorded, base, labels_optional=rung == "unsup", seed=run.seed, refit=labels == REFIT, blocks=blocks
+        recorded, base, labels_optional=rung == "unsup", seed=run.seed, refit=rung == REFIT, blocks=blocks
     )
-    check_unseen(base, day.sha256, str(day.path), day.test_s)
+    check_unseen(base, day.of.sha256, str(day.of.path), day.test_s)
     chosen = rung if rung is not None else default_rung(day.training_s)
     reason = _unusable(day, base)
     if reason:
         seconds = time.monotonic() - started
-        return Calibration(
-            None, chosen, False, reason, None, None, day.test_s, seconds, [], day, labels=labels
-        )
-    seen, targets = day.counts[: day.end], day.training_targets if day.labelled else None
+        return Calibration(None, chosen, False, reason, None, None, seconds, [], day)
+    seen, targets = day.training_counts, day.training_targets if day.labelled else None
     channels = examine(seen, targets, base, day.bin_width_s)
     # Training sees a masked channel as a silent one; the model is judged on what it will receive live.
     masked = replace(day, counts=np.where(channels.noisy, np.uint8(0), day.counts))
@@ -143,9 +138,9 @@ def calibrate_session(
     kept = channel_tensors(seen, targets, day.bin_width_s, base.count_max)
     made = with_statistics(taken.artifact, (kept_tuning(base) if targets is None else {}) | kept)
     notes = [*taken.notes, *channels.notes]
-    if day.refit is not None:
-        notes.insert(0, day.refit.note())
-    if day.synthetic_times:
+    if day.of.refit is not None:
+        notes.insert(0, day.of.refit.note())
+    if day.of.binned.synthetic_times:
         notes.append("the session's counts were distributed over finer bins: their times there are synthetic")
     verdict, correlation, values = None, None, None
     if day.labelled:
@@ -153,17 +148,20 @@ def calibrate_session(
         if not _comparable(rival, base):
             notes.append(f"the model in use, {rival.model_id}, has other bins or outputs: not compared")
         values = _decoded(made, day)
+        filtered = same_day_filter(
+            masked.training_counts, masked.training_targets, base.outputs, day.bin_width_s
+        )
         verdict = judge(
             values,
             day.test_targets,
             day.bin_width_s,
             incumbent=_decoded(rival, day) if _comparable(rival, base) else None,
-            wiener=_decoded(_filter(base, masked), day),
+            wiener=_decoded(filtered, day),
             seed=run.seed,
         )
         correlation = pcc(values, day.test_targets)
         deployable, reason = verdict.deployable, verdict.reason
-        if day.refit is not None:
+        if day.of.refit is not None:
             reason += ", against intended velocities"
     else:
         deployable, reason = _by_channels(base, made, channels)
@@ -175,13 +173,11 @@ def calibrate_session(
         reason=reason,
         verdict=verdict,
         pcc=correlation,
-        holdout_s=day.test_s,
         seconds=time.monotonic() - started,
         notes=notes,
         session=day,
         channels=channels,
         decoded=values,
-        labels=labels,
     )
 
 
@@ -199,7 +195,7 @@ def forced(result: Calibration) -> Calibration:
     return replace(result, artifact=replace(result.artifact, provenance=provenance))
 
 
-def _unusable(day: CalibrationSession, base: ModelArtifact) -> str:
+def _unusable(day: SplitSession, base: ModelArtifact) -> str:
     """Why no model can be made of the session; "" if one can."""
     if not day.statistics(base.count_max)[2].any():
         return "no channel fires: is the array connected?"
@@ -210,7 +206,7 @@ def _unusable(day: CalibrationSession, base: ModelArtifact) -> str:
         return ""
     labelled_s = day.training_s + day.test_s
     if labelled_s < SHORTEST_S:
-        what = "of behaviour" if day.refit is None else "on the way to targets"
+        what = "of behaviour" if day.of.refit is None else "on the way to targets"
         return f"the session has {labelled_s:.0f} s {what}, and {SHORTEST_S:g} s are needed"
     for which, rows in (("first 80 %", day.training), ("last fifth", day.test)):
         if not (np.ptp(day.targets[rows], axis=0) > 0).any():
@@ -235,20 +231,14 @@ def _comparable(one: ModelArtifact, other: ModelArtifact) -> bool:
     )  # fmt: skip
 
 
-def _decoded(artifact: ModelArtifact, day: CalibrationSession) -> NDArray[np.float32]:
+def _decoded(artifact: ModelArtifact, day: SplitSession) -> NDArray[np.float32]:
     """Values f4[test, D], decoded from the session's first bin on."""
-    values = np.empty(day.targets.shape, np.float32)
-    load_decoder(artifact).run(day.counts, values)
-    return values[day.test]
-
-
-def _filter(base: ModelArtifact, day: CalibrationSession) -> ModelArtifact:
-    return same_day_filter(day.counts[: day.end], day.training_targets, base.outputs, day.bin_width_s)
+    return decoded(artifact, day.counts)[day.test]
 
 
 def _provenance(
     base: ModelArtifact,
-    day: CalibrationSession,
+    day: SplitSession,
     taken: Taken,
     verdict: Verdict | None,
     seed: int,
@@ -266,7 +256,7 @@ def _provenance(
         "rung": taken.rung,
         "calibration": taken.settings,
         "sessions": [*base.provenance.get("sessions", ()), day.provenance() | {"name": name}],
-        "labels": RECORDED if day.refit is None else REFIT,
+        "labels": day.of.labels,
         "seed": seed,
         "scores": scores,
         "notes": notes,

@@ -6,20 +6,22 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import finetuning
 from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
-from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split, is_labelled
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import add_session, clipped_counts
 from rtdecode.calibrate.training.devices import chosen_device, multiplies_bfloat16
 from rtdecode.calibrate.training.ensemble import one_thread, rounds, train_members
+from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.trainer import Training, TrainingLog
-from rtdecode.calibrate.training.windows import Recording, is_labelled
+from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.network import Network
 
@@ -27,15 +29,23 @@ from rtdecode.models.nn.network import Network
 TIMED_STEPS = 3
 
 
-def adapt(
-    nets: Sequence[Network],
-    name: str,
-    counts: NDArray[np.uint8],
-    targets: NDArray[np.float32],
-    bin_width_s: float,
-    run: Run,
-    settings: FinetuneSettings,
-) -> list[TrainingLog]:
+class NewDay(NamedTuple):
+    """A session that networks are fitted to.
+
+    Attributes:
+        name: of the session.
+        counts: u1[T, C].
+        targets: f4[T, D], in the outputs' units; NaN where unlabelled.
+        bin_width_s: the networks', seconds.
+    """
+
+    name: str
+    counts: NDArray[np.uint8]
+    targets: NDArray[np.float32]
+    bin_width_s: float
+
+
+def adapt(nets: Sequence[Network], day: NewDay, run: Run, settings: TrainingSettings) -> list[TrainingLog]:
     """Fit networks to a new session, in place.
 
     The read-in starts at the z-score of the session's spikes (`add_session`), unless the networks have one
@@ -46,10 +56,7 @@ def adapt(
 
     Args:
         nets: the members of an ensemble, pretrained on other sessions.
-        name: of the session.
-        counts: u1[T, C].
-        targets: f4[T, D], in the outputs' units; NaN where unlabelled.
-        bin_width_s: the networks', seconds.
+        day: the session.
         run: see `train_members`. With a deadline the last part of the labels validates; without, all labels
             are trained on from the first step.
         settings: of the fine-tuning.
@@ -61,40 +68,29 @@ def adapt(
         RtdecodeError: the networks have other channels or outputs, no channel fires, or the labelled time is
             shorter than a window.
     """
-    recording = _recording(nets, name, counts, targets, bin_width_s)
-    labelled_s = float(recording.train.sum()) * bin_width_s
+    recording = _recording(nets, day)
+    labelled_s = float(recording.train.sum()) * day.bin_width_s
     if not labelled_s:
         return []
     training = replace(
-        settings.training(len(counts), bin_width_s),
+        finetuning(settings, len(day.counts), day.bin_width_s),
         mixed=multiplies_bfloat16(nets[0].kind, chosen_device(run.device)),
         interpolation=interpolation_factor(labelled_s, zero_shot_r2(*_decoded(nets, recording))),
     )
     if run.deadline_s is not None:
-        recording = _with_validation(recording, settings.validation_fraction)
+        recording = _with_validation(recording)
     return train_members(nets, [recording], training, run)
 
 
-def seconds_per_step(
-    nets: Sequence[Network],
-    name: str,
-    counts: NDArray[np.uint8],
-    targets: NDArray[np.float32],
-    bin_width_s: float,
-    run: Run,
-    settings: FinetuneSettings,
-) -> float:
-    """Duration of a step of `adapt` for all members, measured on a copy of one.
-
-    Args:
-        nets, name, counts, targets, bin_width_s, run, settings: see `adapt`; the networks do not change.
+def seconds_per_step(nets: Sequence[Network], day: NewDay, run: Run, settings: TrainingSettings) -> float:
+    """Duration of a step of `adapt` for all members, measured on a copy of one; arguments as there.
 
     Raises:
         RtdecodeError: as `adapt`.
     """
     net, device = copy.deepcopy(nets[0]), chosen_device(run.device)
-    recording = _recording([net], name, counts, targets, bin_width_s)
-    training = settings.training(len(counts), bin_width_s)
+    recording = _recording([net], day)
+    training = finetuning(settings, len(day.counts), day.bin_width_s)
     training = replace(training, mixed=multiplies_bfloat16(net.kind, device), only=())
     with one_thread():
         timed = Training(net, [recording], training, replace(run, seed=0))
@@ -105,13 +101,8 @@ def seconds_per_step(
     return (time.perf_counter() - started) / TIMED_STEPS * rounds(len(nets), device)
 
 
-def _recording(
-    nets: Sequence[Network],
-    name: str,
-    counts: NDArray[np.uint8],
-    targets: NDArray[np.float32],
-    bin_width_s: float,
-) -> Recording:
+def _recording(nets: Sequence[Network], day: NewDay) -> Recording:
+    name, counts, targets, bin_width_s = day
     first = nets[0]
     expected = (len(counts), first.n_outputs)
     if targets.shape != expected:
@@ -128,10 +119,10 @@ def _recording(
     return Recording.of(name, clipped, (targets - mean) / sd, is_labelled(targets))
 
 
-def _with_validation(recording: Recording, fraction: float) -> Recording:
-    """The last part of the training bins becomes validation bins."""
+def _with_validation(recording: Recording) -> Recording:
+    """The last fifth of the training bins becomes validation bins."""
     labelled: NDArray[np.bool_] = recording.train.numpy() > 0
-    train, validation = chronological_split(labelled, fraction)
+    train, validation = chronological_split(labelled, LAST_FIFTH)
     return replace(recording, train=torch.from_numpy(train.astype(np.float32)), validation=validation)
 
 

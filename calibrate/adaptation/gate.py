@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.errors import RtdecodeError
 
 F8 = NDArray[np.float64]
@@ -28,6 +29,8 @@ LEVEL = 0.05
 
 #: Number of circular shifts of behaviour that give the chance level, and the smallest.
 N_SHIFTS, MIN_SHIFT_S = 40, 4.0
+
+_RIVALS = {"incumbent": "the model in use", "wiener": "a same-day Wiener filter"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,19 +79,15 @@ def judge(
     Raises:
         RtdecodeError: shapes differ, or too few bins have labels.
     """
-    labelled = np.isfinite(targets).all(axis=1)
+    labelled = is_labelled(targets)
     needed_s = MIN_BLOCKS * BLOCK_S
     if labelled.sum() * bin_width_s < needed_s:
         raise RtdecodeError(
             f"the test part has {labelled.sum() * bin_width_s:.1f} s of behaviour, and needs {needed_s:g} s",
             fix=f"record {needed_s * 5:g} s or more",
         )
-    scores = {"new": r2(new, targets)}
-    scores |= {
-        name: r2(values, targets)
-        for name, values in (("incumbent", incumbent), ("wiener", wiener))
-        if values is not None
-    }
+    models = {"new": new, "incumbent": incumbent, "wiener": wiener}
+    scores = {name: r2(values, targets) for name, values in models.items() if values is not None}
     # By the targets: an output whose values are NaN has no score either, and has to be judged.
     varies = np.ptp(targets[labelled], axis=0) > 0
     if not varies.any():
@@ -150,20 +149,14 @@ def _mean(scores: F8) -> float:
 
 def _compared(mean: dict[str, float], bound: float, chance: float) -> tuple[bool, str]:
     new = mean["new"]
-    for name, what in (("incumbent", "the model in use"), ("wiener", "a same-day Wiener filter")):
+    for name, what in _RIVALS.items():
         if name in mean and not new > mean[name]:
-            return (
-                False,
-                f"{what} does as well or better: mean R² {mean[name]:.3f}, the new model {new:.3f}",
-            )
+            better = f"mean R² {mean[name]:.3f}, the new model {new:.3f}"
+            return False, f"{what} does as well or better: {better}"
     if not bound > chance:
         return False, (
             f"not better than chance: mean R² {new:.3f}, above {bound:.3f} in 95 % of bootstrap resamples, "
             f"and {chance:.3f} with circularly shifted behaviour"
         )
-    beaten = " and ".join(
-        f"{what} ({mean[name]:.3f})"
-        for name, what in (("incumbent", "the model in use"), ("wiener", "a same-day Wiener filter"))
-        if name in mean
-    )
+    beaten = " and ".join(f"{what} ({mean[name]:.3f})" for name, what in _RIVALS.items() if name in mean)
     return True, f"mean R² {new:.3f}" + (f", better than {beaten}" if beaten else "")

@@ -16,16 +16,15 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
 from rtdecode.calibrate.adaptation.ridge_head import refit_heads
-from rtdecode.calibrate.adaptation.session import CalibrationSession
+from rtdecode.calibrate.data.split_session import SplitSession
 from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.run import Run
-from rtdecode.decode.load import load_decoder
+from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.renormalise import head_features, renormalised, with_heads
 
@@ -80,9 +79,9 @@ def torch_is_installed() -> bool:
 def take_rung(
     rung: str,
     base: ModelArtifact,
-    today: CalibrationSession,
+    today: SplitSession,
     run: Run,
-    finetune: FinetuneSettings | None = None,
+    finetune: TrainingSettings = FINETUNING,
 ) -> Taken:
     """Calibrate a model.
 
@@ -91,7 +90,7 @@ def take_rung(
         base: a network, with its train.*.
         today: a session in its bins.
         run: seed, device, deadline and callbacks; validation is on the last fifth of the labels.
-        finetune: settings of `readin` and `full`; None for the defaults.
+        finetune: settings of `readin` and `full`.
 
     Raises:
         RtdecodeError: the rung needs behaviour or a package that is missing; the base is not a network or
@@ -101,7 +100,7 @@ def take_rung(
         raise RtdecodeError(f"there is no rung {rung!r}", where="--rung", fix=f"use {', '.join(RUNGS)}")
     if rung != "unsup" and not today.labelled:
         raise RtdecodeError(
-            "has no behaviour to train on", where=str(today.path), fix="use --rung unsup, which needs none"
+            "has no behaviour to train on", where=str(today.of.path), fix="use --rung unsup, which needs none"
         )
     if rung == "refit":
         # For any labelled time: refit is for an array that has changed, where a new read-in is not enough.
@@ -114,8 +113,7 @@ def take_rung(
             fix="pip install 'rtdecode[train]', or use --rung readout",
         )
     if rung in TRAINED:
-        settings = finetune or FinetuneSettings()
-        return _finetuned(rung, base, today, run, replace(settings, only=ENDS if rung == "readin" else ()))
+        return _finetuned(rung, base, today, run, replace(finetune, only=ENDS if rung == "readin" else ()))
     artifact = _renormalised(base, today)
     run.progress(0.3)
     if rung == "unsup":
@@ -133,20 +131,19 @@ def fresh_name(base: ModelArtifact, name: str) -> str:
     return fresh
 
 
-def _renormalised(base: ModelArtifact, today: CalibrationSession) -> ModelArtifact:
+def _renormalised(base: ModelArtifact, today: SplitSession) -> ModelArtifact:
     mean, sd, good = today.statistics(base.count_max)
     return renormalised(base, fresh_name(base, today.name), mean, sd, good)
 
 
-def _read_out(artifact: ModelArtifact, today: CalibrationSession) -> Taken:
-    counts, targets = today.counts[: today.end], today.training_targets
-    decoded = np.empty(targets.shape, np.float32)
-    load_decoder(artifact).run(counts, decoded)
+def _read_out(artifact: ModelArtifact, today: SplitSession) -> Taken:
+    counts, targets = today.training_counts, today.training_targets
+    values = decoded(artifact, counts)
     train = today.training[: today.end]
     _, validation = chronological_split(train, LAST_FIFTH)
     features = head_features(artifact, counts)
-    heads = refit_heads(features, targets - decoded, train, validation, today.bin_width_s)
-    alpha = interpolation_factor(today.training_s, zero_shot_r2(decoded, targets))
+    heads = refit_heads(features, targets - values, train, validation, today.bin_width_s)
+    alpha = interpolation_factor(today.training_s, zero_shot_r2(values, targets))
     return Taken(
         with_heads(artifact, alpha * heads.change, alpha * heads.offset),
         "readout",
@@ -155,18 +152,18 @@ def _read_out(artifact: ModelArtifact, today: CalibrationSession) -> Taken:
 
 
 def _finetuned(
-    rung: str, base: ModelArtifact, today: CalibrationSession, run: Run, settings: FinetuneSettings
+    rung: str, base: ModelArtifact, today: SplitSession, run: Run, settings: TrainingSettings
 ) -> Taken:
     # These imports take seconds, and need packages that not every installation has.
-    from rtdecode.calibrate.adaptation.finetune import adapt, seconds_per_step
+    from rtdecode.calibrate.adaptation.finetune import NewDay, adapt, seconds_per_step
     from rtdecode.calibrate.training.build import export_members
     from rtdecode.models.ensemble.load import networks_of
 
     nets, name = networks_of(base), fresh_name(base, today.name)
-    day = (name, today.counts[: today.end], today.training_targets, today.bin_width_s)
+    day = NewDay(name, today.training_counts, today.training_targets, today.bin_width_s)
     notes: tuple[str, ...] = ()
     if run.deadline_s is not None:
-        step_s = seconds_per_step(nets, *day, run, settings)
+        step_s = seconds_per_step(nets, day, run, settings)
         left_s = run.deadline_s - time.monotonic() - (START_S if len(nets) > 1 else 0.0)
         steps = min(settings.steps, int(left_s / step_s))
         if steps < FEWEST_STEPS:
@@ -175,7 +172,7 @@ def _finetuned(
         if steps < settings.steps:
             notes = (f"{steps} of {settings.steps} batches, to meet the deadline",)
         settings = replace(settings, steps=steps)
-    logs = adapt(nets, *day, run, settings)
+    logs = adapt(nets, day, run, settings)
     best = [log.best_step for log in logs]
     if max(best) == 0:
         notes += ("training improved nothing on the last fifth of its labels: today's statistics alone",)

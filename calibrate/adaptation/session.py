@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,108 +11,19 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.checks import check_channels, output_columns
-from rtdecode.calibrate.data.refit_labels import REFIT, RefitLabels, label_provenance, refit_labels
-from rtdecode.calibrate.data.sessions import file_sha256
-from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
+from rtdecode.calibrate.data.refit_labels import REFIT, refit_labels
+from rtdecode.calibrate.data.sessions import LabelledSession, file_sha256
+from rtdecode.calibrate.data.split_session import SplitSession, split_session
+from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.alive import alive_channels
 from rtdecode.session.bins import behavior_at, bin_session
 from rtdecode.session.layout import Session
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 #: What to do about a session that the base does not fit.
 ANOTHER_BASE = "name another base with --base, or use spikes alone with --rung unsup"
-
-
-@dataclass(frozen=True, eq=False)
-class CalibrationSession:
-    """One session in the bins of a model.
-
-    Attributes:
-        path, sha256: of the file.
-        name: of the session.
-        date: as the file has it, "" where it has none.
-        bin_width_s: seconds.
-        counts: u1[T, C].
-        targets: f4[T, D], the model's outputs at the end of each bin; NaN where unknown.
-        training, test: bool[T], the labelled bins of each part; the test part is the last fifth.
-        synthetic_times: whether events were placed at random in coarser bins.
-        refit: the labels, if they are intended velocities (ReFIT); None if they were recorded.
-        blocks: names of the blocks that are used; () for the whole session.
-    """
-
-    path: Path
-    sha256: str
-    name: str
-    date: str
-    bin_width_s: float
-    counts: NDArray[np.uint8]
-    targets: F4
-    training: Mask
-    test: Mask
-    synthetic_times: bool
-    refit: RefitLabels | None = None
-    blocks: tuple[str, ...] = ()
-
-    @property
-    def training_s(self) -> float:
-        """Labelled time of the training part."""
-        return float(self.training.sum() * self.bin_width_s)
-
-    @property
-    def test_s(self) -> float:
-        """Labelled time of the test part."""
-        return float(self.test.sum() * self.bin_width_s)
-
-    @property
-    def labelled(self) -> bool:
-        """Whether there is any label to train on."""
-        return bool(self.training.any())
-
-    @property
-    def end(self) -> int:
-        """Number of bins that training may use: those before the test part, all without labels."""
-        return int(np.flatnonzero(self.training)[-1]) + 1 if self.labelled else len(self.counts)
-
-    @property
-    def training_targets(self) -> F4:
-        """f4[end, D], NaN outside the training part."""
-        training = self.training[: self.end, np.newaxis]
-        return np.where(training, self.targets[: self.end], np.float32(np.nan))
-
-    @property
-    def test_targets(self) -> F4:
-        """f4[test, D], the labels that models are scored against; 0 throughout for an output without scores.
-
-        With intended velocities the positions have none: the cursor was where the model in use put it, which
-        would be right by definition.
-        """
-        targets = self.targets[self.test].copy()
-        if self.refit is not None:
-            targets[:, [output.role != "velocity" for output in self.refit.outputs]] = 0.0
-        return targets
-
-    def statistics(self, count_max: int) -> tuple[F8, F8, Mask]:
-        """Mean and SD f8[C] of the clipped counts before the test part, and which channels fire, bool[C]."""
-        # In float32, as networks compute theirs.
-        clipped = np.minimum(self.counts[: self.end], np.uint8(count_max)).astype(np.float32)
-        mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
-        return mean.astype(np.float64), sd.astype(np.float64), alive_channels(clipped, self.bin_width_s)
-
-    def provenance(self) -> dict[str, Any]:
-        """What the calibrated model keeps of the session."""
-        return {
-            "name": self.name,
-            "file": self.path.name,
-            "sha256": self.sha256,
-            "date": self.date,
-            "synthetic_times": self.synthetic_times,
-            "train_s": self.training_s,
-            "holdout_s": self.test_s,
-        } | label_provenance(self.refit, self.blocks)
 
 
 def calibration_session(
@@ -126,7 +34,7 @@ def calibration_session(
     seed: int = 0,
     refit: bool = False,
     blocks: Sequence[str] = (),
-) -> CalibrationSession:
+) -> SplitSession:
     """Bin and label a session for the calibration of a model.
 
     Args:
@@ -162,22 +70,18 @@ def calibration_session(
         if labels is None
         else labels.targets
     )
-    labelled: Mask = np.asarray(np.isfinite(targets).all(axis=1))
-    training, test = chronological_split(labelled, LAST_FIFTH)
-    return CalibrationSession(
+    labelled = LabelledSession(
         path=path,
         sha256=file_sha256(path),
-        name=session.name,
-        date=str(session.attrs.get("date", "")),
-        bin_width_s=base.bin_width_s,
-        counts=binned.counts,
+        session=session,
+        binned=binned,
+        names=base.output_names,
+        units=tuple(output.units for output in base.outputs),
         targets=targets,
-        training=training,
-        test=test,
-        synthetic_times=binned.synthetic_times,
         refit=labels,
         blocks=tuple(blocks),
     )
+    return split_session(labelled, LAST_FIFTH)
 
 
 def label_speed(base: ModelArtifact) -> float | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,6 @@ class Channels:
         why: the reason for each noisy channel.
         shared_per_min: bins per minute in which most of the array fires.
         permutation: the best permutation; None where nothing can be compared.
-        oddities: what a person should know.
     """
 
     base: ChannelStatistics
@@ -86,7 +86,11 @@ class Channels:
     why: dict[int, str]
     shared_per_min: float
     permutation: Permutation | None
-    oddities: tuple[Oddity, ...]
+
+    @cached_property
+    def oddities(self) -> tuple[Oddity, ...]:
+        """What a person should know."""
+        return tuple(_oddities(self))
 
     @property
     def notes(self) -> list[str]:
@@ -118,14 +122,16 @@ def examine(
     clipped = np.minimum(counts, np.uint8(base.count_max))
     fires = alive_channels(clipped, bin_width_s)
     why = noise(clipped, bin_width_s, base.count_max, fires, before)
-    array_wide = len(why) > MAX_MASKED * max(int(fires.sum()), 1)
     noisy = np.zeros(len(fires), np.bool_)
-    if not array_wide:
+    if len(why) <= MAX_MASKED * max(int(fires.sum()), 1):
         noisy[list(why)] = True
-    today = _statistics(counts, targets, bin_width_s, base.count_max, fires & ~noisy)
-    permutation = find_permutation(today, before, bin_width_s)
-    shared = shared_per_min(clipped, bin_width_s, fires & ~noisy)
-    found = Channels(
+    kept = channel_tensors(counts, None, bin_width_s, base.count_max)
+    mean, sd, correlation = (
+        kept[f"channels.{name}"].astype(np.float64) for name in ("mean", "sd", "together")
+    )
+    tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, base.count_max)
+    today = ChannelStatistics(fires & ~noisy, mean, sd, correlation, tuning)
+    return Channels(
         base=before,
         today=today,
         silent=before.used & ~fires,
@@ -133,29 +139,12 @@ def examine(
         new=fires & ~before.used & ~noisy,
         noisy=noisy,
         why=why,
-        shared_per_min=shared,
-        permutation=permutation,
-        oddities=(),
+        shared_per_min=shared_per_min(clipped, bin_width_s, fires & ~noisy),
+        permutation=find_permutation(today, before, bin_width_s),
     )
-    return Channels(**vars(found) | {"oddities": tuple(_oddities(found, array_wide))})
 
 
-def _statistics(
-    counts: NDArray[np.uint8],
-    targets: NDArray[np.float32] | None,
-    bin_width_s: float,
-    count_max: int,
-    used: Mask,
-) -> ChannelStatistics:
-    kept = channel_tensors(counts, None, bin_width_s, count_max)
-    mean, sd, correlation = (
-        kept[f"channels.{name}"].astype(np.float64) for name in ("mean", "sd", "together")
-    )
-    tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, count_max)
-    return ChannelStatistics(used, mean, sd, correlation, tuning)
-
-
-def _oddities(found: Channels, array_wide: bool) -> Iterator[Oddity]:
+def _oddities(found: Channels) -> Iterator[Oddity]:
     n = len(found.silent)
     if found.reordered and found.permutation is not None:
         basis = "" if found.base.correlation is not None else "by their rates alone, "
@@ -179,7 +168,7 @@ def _oddities(found: Channels, array_wide: bool) -> Iterator[Oddity]:
             f"{_of(found.new)} new today: {listed(found.new)}",
             "unused by the base, they are used from now on",
         )
-    if array_wide:
+    if found.why and not found.noisy.any():
         yield Oddity(
             f"{len(found.why)} of {n} channels are noisy, too many to mask",
             "check ground, reference and thresholds, and record again",

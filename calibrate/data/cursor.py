@@ -12,7 +12,7 @@ from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
-from rtdecode.session.layout import Behavior, Session
+from rtdecode.session.layout import Behavior, Decoded, Session
 
 #: Axes of a target in /trials.
 AXES = 2
@@ -170,30 +170,24 @@ def _candidates(session: Session, units: Mapping[str, str]) -> list[tuple[str, B
         )
         candidates.append(("/behavior on the screen", shown))
     if decoded is not None:
-        steered: NDArray[np.bool_] = (decoded.flags & np.uint32(UNSTEERED)) == 0
         if decoded.out is not None:
             out = decoded.out
-            candidates.append(
-                ("/decoded/out", _samples(decoded.t_bin, out.values, steered, out.names, out.units))
-            )
+            candidates.append(("/decoded/out", _steered(decoded, out.values, out.names, out.units)))
         if decoded.names:
             recorded = dict(zip(behavior.names, behavior.units, strict=True)) if behavior is not None else {}
             found = tuple((recorded | dict(units)).get(name, "") for name in decoded.names)
-            candidates.append(
-                ("/decoded/values", _samples(decoded.t_bin, decoded.values, steered, decoded.names, found))
-            )
+            candidates.append(("/decoded/values", _steered(decoded, decoded.values, decoded.names, found)))
     if behavior is not None:
         candidates.append(("/behavior", behavior))
     return candidates
 
 
-def _samples(
-    time: NDArray[np.float64],
-    values: NDArray[np.float32],
-    steered: NDArray[np.bool_],
-    names: tuple[str, ...],
-    units: tuple[str, ...],
+def _steered(
+    decoded: Decoded, values: NDArray[np.float32], names: tuple[str, ...], units: tuple[str, ...]
 ) -> Behavior:
-    kept = steered & np.isfinite(values).all(axis=1)
+    """Finite values of the bins that the subject steered, in rising time."""
+    kept: NDArray[np.bool_] = (decoded.flags & np.uint32(UNSTEERED)) == 0
+    time = decoded.t_bin
+    kept &= np.isfinite(values).all(axis=1)
     kept &= np.diff(np.maximum.accumulate(time), prepend=-np.inf) > 0
     return Behavior(time[kept], values[kept], names, units)

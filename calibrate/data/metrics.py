@@ -34,17 +34,10 @@ def r2(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[n
 
 
 def pcc(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Pearson's correlation coefficient for each output.
-
-    Args:
-        values: f[T, D], decoded.
-        targets: f[T, D]; rows with a NaN are ignored.
+    """Pearson's correlation coefficient for each output; arguments and errors as of `r2`.
 
     Returns:
         f8[D]; NaN where the values or the targets do not vary or fewer than two rows remain.
-
-    Raises:
-        RtdecodeError: the shapes differ.
     """
     values, targets = _labelled_rows(values, targets)
     if targets.shape[1] < 2:

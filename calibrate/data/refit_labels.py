@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,19 +123,6 @@ def refit_labels(
     shown = np.where(np.isfinite(velocity), position, np.nan)
     targets = np.stack([(velocity if is_velocity else shown)[:, axis] for axis, is_velocity in axes], axis=1)
     return RefitLabels(tuple(outputs), targets.astype(np.float32), float(speed), cursor.source)
-
-
-def label_provenance(refit: RefitLabels | None, blocks: Sequence[str]) -> dict[str, Any]:
-    """What provenance keeps of a session's labels: nothing where they are recorded ones of the whole session.
-
-    Args:
-        refit: the labels, if they are intended velocities; None if they were recorded.
-        blocks: names of the blocks used; () for the whole session.
-    """
-    described: dict[str, Any] = {"blocks": list(blocks)} if blocks else {}
-    if refit is not None:
-        described |= {"labels": REFIT, "speed": refit.speed, "cursor": refit.cursor}
-    return described
 
 
 def intended_velocity(trials: Trials, t_bin: F8, position: F8, speed: float) -> F8:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,12 @@ from numpy.typing import NDArray
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.cursor import cursor_outputs, on_screen
-from rtdecode.calibrate.data.refit_labels import (
-    RECORDED,
-    REFIT,
-    RefitLabels,
-    label_provenance,
-    refit_labels,
-)
+from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT, RefitLabels, refit_labels
+from rtdecode.calibrate.data.splits import is_labelled
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
-from rtdecode.session.layout import Session
+from rtdecode.session.layout import Behavior, Session
 from rtdecode.session.read import read_session
 
 MIN_BIN_WIDTH_S, MAX_BIN_WIDTH_S = 0.001, 0.25
@@ -62,7 +58,12 @@ class LabelledSession:
     @property
     def labelled_bins(self) -> NDArray[np.bool_]:
         """bool[T], bins whose behaviour is finite in every column."""
-        return np.asarray(np.isfinite(self.targets).all(axis=1), dtype=np.bool_)
+        return is_labelled(self.targets)
+
+    @property
+    def labels(self) -> str:
+        """What `targets` are: "recorded" behaviour, or "refit", intended velocities."""
+        return RECORDED if self.refit is None else REFIT
 
     @property
     def recorded_width_s(self) -> float | None:
@@ -73,13 +74,18 @@ class LabelledSession:
 
     def provenance(self) -> dict[str, Any]:
         """What a model keeps of the session; the file's name without its folder, which is private."""
-        return {
+        kept: dict[str, Any] = {
             "name": self.session.name,
             "file": self.path.name,
             "sha256": self.sha256,
             "date": self.session.attrs.get("date", ""),
             "synthetic_times": self.binned.synthetic_times,
-        } | label_provenance(self.refit, self.blocks)
+        }
+        if self.blocks:
+            kept["blocks"] = list(self.blocks)
+        if self.refit is not None:
+            kept |= {"labels": REFIT, "speed": self.refit.speed, "cursor": self.refit.cursor}
+        return kept
 
 
 def check_bin_width(bin_width_s: float) -> float:
@@ -101,7 +107,7 @@ def read_all(
     bin_width_s: float,
     outputs: tuple[str, ...] | None = None,
     seed: int = 0,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress = ignore,
     labels: str = RECORDED,
     blocks: Sequence[str] = (),
 ) -> list[LabelledSession]:
@@ -132,8 +138,7 @@ def read_all(
         raise RtdecodeError("there is no session to train on", fix="name at least one session file")
     sessions: list[LabelledSession] = []
     for path in paths:
-        if progress is not None:
-            progress(f"reading {Path(path).name}", len(sessions) / len(paths))
+        progress(f"reading {Path(path).name}", len(sessions) / len(paths))
         labelled = read_labelled(Path(path), bin_width_s, outputs, seed, labels, blocks)
         if sessions:
             check_compatible(sessions[0], labelled)
@@ -156,9 +161,32 @@ def read_labelled(
         RtdecodeError: it cannot be read, has no behaviour (or trials, targets and cursor), lacks an output or
             a block, or has no label in the time of its spikes.
     """
-    session = read_session(path)
-    if labels == REFIT:
-        return _read_refit(path, session, bin_width_s, outputs, seed, blocks)
+    session, refit = read_session(path), None
+    recorded = None if labels == REFIT else _recorded(session, outputs, path)
+    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
+    if recorded is None:
+        refit = refit_labels(session, binned.t_bin, cursor_outputs(session, outputs))
+        names, units = ([getattr(output, part) for output in refit.outputs] for part in ("name", "units"))
+        targets = refit.targets
+    else:
+        behavior, columns = recorded
+        names, units = ([texts[i] for i in columns] for texts in (behavior.names, behavior.units))
+        targets = behavior_at(behavior, binned.t_bin)[:, columns]
+        if not is_labelled(targets).any():
+            raise RtdecodeError(
+                f"behaviour ({_span(behavior.time)}) and spikes ({_span(binned.t_bin)}) do not overlap in "
+                "time",
+                where=str(path),
+                fix="check that both were stamped by one clock",
+            )
+    digest = file_sha256(path)
+    return LabelledSession(
+        path, digest, session, binned, tuple(names), tuple(units), targets, refit, tuple(blocks)
+    )
+
+
+def _recorded(session: Session, outputs: tuple[str, ...] | None, path: Path) -> tuple[Behavior, list[int]]:
+    """The behaviour, and its columns that are trained on."""
     behavior = session.behavior
     if behavior is None or not behavior.names:
         raise RtdecodeError(
@@ -167,48 +195,7 @@ def read_labelled(
     # A displayed cursor was decoded from the spikes: a label only on request.
     moved = tuple(name for name in behavior.names if not on_screen(name))
     names = outputs if outputs is not None else moved or behavior.names
-    columns = [_column(name, behavior.names, path) for name in names]
-    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
-    targets = behavior_at(behavior, binned.t_bin)[:, columns]
-    if not np.isfinite(targets).all(axis=1).any():
-        raise RtdecodeError(
-            f"behaviour ({_span(behavior.time)}) and spikes ({_span(binned.t_bin)}) do not overlap in time",
-            where=str(path),
-            fix="check that both were stamped by one clock",
-        )
-    return LabelledSession(
-        path=path,
-        sha256=file_sha256(path),
-        session=session,
-        binned=binned,
-        names=names,
-        units=tuple(behavior.units[column] for column in columns),
-        targets=targets,
-        blocks=tuple(blocks),
-    )
-
-
-def _read_refit(
-    path: Path,
-    session: Session,
-    bin_width_s: float,
-    outputs: tuple[str, ...] | None,
-    seed: int,
-    blocks: Sequence[str],
-) -> LabelledSession:
-    binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
-    labels = refit_labels(session, binned.t_bin, cursor_outputs(session, outputs))
-    return LabelledSession(
-        path=path,
-        sha256=file_sha256(path),
-        session=session,
-        binned=binned,
-        names=tuple(output.name for output in labels.outputs),
-        units=tuple(output.units for output in labels.outputs),
-        targets=labels.targets,
-        refit=labels,
-        blocks=tuple(blocks),
-    )
+    return behavior, [_column(name, behavior.names, path) for name in names]
 
 
 def check_compatible(first: LabelledSession, other: LabelledSession) -> None:
@@ -251,27 +238,32 @@ def describe_outputs(
     labels = np.concatenate(
         [session.targets[bins] for session, bins in zip(sessions, training, strict=True)]
     ).astype(np.float64)
-    described = []
-    for name, units, column in zip(sessions[0].names, sessions[0].units, labels.T, strict=True):
-        check_output_varies(name, column.min(), column.max(), sessions)
-        described.append(Output(name, units, column.mean(), column.std(), infer_role(name, units)))
-    return tuple(described)
+    columns = [(c.min(), c.max(), c.mean(), c.std()) for c in labels.T]
+    return outputs_with(sessions, *zip(*columns, strict=True))
 
 
-def check_output_varies(
-    name: str, lowest: float, highest: float, sessions: Sequence[LabelledSession]
-) -> None:
-    """Refuse behaviour that is the same in all labels of the sessions.
+def outputs_with(
+    sessions: Sequence[LabelledSession],
+    lowest: Sequence[float],
+    highest: Sequence[float],
+    mean: Sequence[float],
+    sd: Sequence[float],
+) -> tuple[Output, ...]:
+    """The outputs of sessions whose labels have these values, one per column.
 
     Raises:
-        RtdecodeError: its lowest value is its highest.
+        RtdecodeError: a column's lowest value is its highest.
     """
-    if lowest == highest:
-        raise RtdecodeError(
-            f"the behaviour {name!r} is {lowest:g} throughout",
-            where=", ".join(str(session.path) for session in sessions),
-            fix="leave it out with --outputs",
-        )
+    first, described = sessions[0], []
+    for i, (name, units) in enumerate(zip(first.names, first.units, strict=True)):
+        if lowest[i] == highest[i]:
+            raise RtdecodeError(
+                f"the behaviour {name!r} is {lowest[i]:g} throughout",
+                where=", ".join(str(session.path) for session in sessions),
+                fix="leave it out with --outputs",
+            )
+        described.append(Output(name, units, float(mean[i]), float(sd[i]), infer_role(name, units)))
+    return tuple(described)
 
 
 def distinct_names(sessions: Sequence[LabelledSession]) -> list[str]:

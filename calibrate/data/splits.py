@@ -18,6 +18,11 @@ MAX_HOLDOUT = 0.5
 LABELLED_PARTS = ("last", "first")
 
 
+def is_labelled(targets: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """bool[T], bins of f[T, D] in which every column is finite."""
+    return np.asarray(np.isfinite(targets).all(axis=1))
+
+
 def check_holdout(holdout: float) -> float:
     """`holdout`, if it is a fraction that leaves most of the session for training.
 

@@ -16,13 +16,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from rtdecode.calibrate.data.sessions import file_sha256
 from rtdecode.calibrate.evaluation.runner import Failure, Workers, run_jobs
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.errors import RtdecodeError
 
 JOBS = "jobs"
 """Name of the folder of cached jobs inside a command's output folder."""
-
-Progress = Callable[[str, float], None]
-"""Called with a description of the current work and the fraction of all work that is done, 0 to 1."""
 
 
 class Named(Protocol):
@@ -59,12 +57,12 @@ class Done(Generic[Cached]):
     """Results of the jobs.
 
     Attributes:
-        results: of the finished jobs by id, in the order of the jobs.
+        results: of the finished jobs, in their order.
         missing: the name of each job without a result, and the reason.
         computed: number of jobs computed in this call; the others were cached.
     """
 
-    results: dict[str, Cached]
+    results: list[Cached]
     missing: list[str]
     computed: int
 
@@ -75,7 +73,7 @@ def run_cached(
     store: Store[Result, Cached],
     *,
     workers: Workers | None = None,
-    progress: Progress | None = None,
+    progress: Progress = ignore,
 ) -> Done[Cached]:
     """Run all jobs that are not cached yet, and cache each as soon as it is done.
 
@@ -91,12 +89,11 @@ def run_cached(
     Raises:
         RtdecodeError: no Dask scheduler answers, or as `Store.write`.
     """
-    report: Progress = progress if progress is not None else _ignore
     found = {job_id: store.read(job_id) for job_id in jobs}
     results = {job_id: result for job_id, result in found.items() if result is not None}
     todo = [job_id for job_id in jobs if job_id not in results]
     failed: dict[str, str] = {}
-    report(f"{len(results)} of {len(jobs)} jobs were done before", len(results) / max(1, len(jobs)))
+    progress(f"{len(results)} of {len(jobs)} jobs were done before", len(results) / max(1, len(jobs)))
     with closing(run_jobs(work, [jobs[job_id] for job_id in todo], workers)) as outcomes:
         for index, outcome in outcomes:
             job_id = todo[index]
@@ -105,9 +102,9 @@ def run_cached(
             else:
                 results[job_id] = store.write(job_id, outcome)
             n_done = len(results) + len(failed)
-            report(f"{n_done} of {len(jobs)} jobs, {jobs[job_id].name}", n_done / len(jobs))
+            progress(f"{n_done} of {len(jobs)} jobs, {jobs[job_id].name}", n_done / len(jobs))
     return Done(
-        results={job_id: results[job_id] for job_id in jobs if job_id in results},
+        results=[results[job_id] for job_id in jobs if job_id in results],
         missing=[f"{jobs[job_id].name}: {reason}" for job_id, reason in failed.items()],
         computed=len(todo) - len(failed),
     )
@@ -142,7 +139,3 @@ def read_json(path: Path, job_id: str) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) and document.get("job") == job_id else None
-
-
-def _ignore(_what: str, _done: float) -> None:
-    pass

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +26,13 @@ from rtdecode.calibrate.data.sessions import (
     read_all,
     synthetic_notes,
 )
-from rtdecode.calibrate.data.splits import check_holdout, chronological_split
+from rtdecode.calibrate.data.split_session import SplitSession, split_session
+from rtdecode.calibrate.data.splits import check_holdout
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.fitters import FITTERS, Fitted, check_installed
 from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
-from rtdecode.calibrate.run import Progress, Run, ignore
-from rtdecode.decode.load import load_decoder
+from rtdecode.calibrate.progress import Progress, ignore
+from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.kinds.registry import NETWORKS
 
@@ -118,9 +119,9 @@ def fit_sessions(
     stage = f"fitting the {kind} model"
     progress(stage, 0.3)
     data = TrainingSet(
-        counts=[part.train_counts for part in parts],
-        targets=[part.train_targets for part in parts],
-        outputs=describe_outputs(sessions, [part.train for part in parts]),
+        counts=[part.training_counts for part in parts],
+        targets=[part.training_targets for part in parts],
+        outputs=describe_outputs(sessions, [part.training for part in parts]),
         bin_width_s=bin_width_s,
         names=distinct_names(sessions),
     )
@@ -158,37 +159,7 @@ def fit_sessions(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """One session, split in time: bool[T] each."""
-
-    of: LabelledSession
-    train: NDArray[np.bool_]
-    test: NDArray[np.bool_]
-
-    @property
-    def train_counts(self) -> NDArray[np.uint8]:
-        return self.of.binned.counts[: self._train_end]
-
-    @property
-    def train_targets(self) -> NDArray[np.float32]:
-        train = self.train[: self._train_end, np.newaxis]
-        return np.where(train, self.of.targets[: self._train_end], np.float32(np.nan))
-
-    @property
-    def _train_end(self) -> int:
-        return int(np.flatnonzero(self.train)[-1]) + 1
-
-    def provenance(self) -> dict[str, Any]:
-        bin_width_s = self.of.binned.bin_width_s
-        return self.of.provenance() | {
-            "train_s": float(self.train.sum() * bin_width_s),
-            "holdout_s": float(self.test.sum() * bin_width_s),
-        }
-
-
-def _split(labelled: LabelledSession, holdout: float) -> _Part:
-    train, test = chronological_split(labelled.labelled_bins, holdout)
+def _split(labelled: LabelledSession, holdout: float) -> SplitSession:
     needed_s = max(MIN_TRAIN_S / (1.0 - holdout), MIN_HOLDOUT_S / holdout)
     labelled_s = float(labelled.labelled_bins.sum() * labelled.binned.bin_width_s)
     if labelled_s < needed_s:
@@ -199,15 +170,12 @@ def _split(labelled: LabelledSession, holdout: float) -> _Part:
             where=str(labelled.path),
             fix="use a longer session",
         )
-    return _Part(labelled, train, test)
+    return split_session(labelled, holdout)
 
 
-def _score(artifact: ModelArtifact, part: _Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    decoder = load_decoder(artifact)
-    values = np.empty(part.of.targets.shape, dtype=np.float32)
-    decoder.run(part.of.binned.counts, values)
-    targets = part.of.targets[part.test]
-    return r2(values[part.test], targets), pcc(values[part.test], targets)
+def _score(artifact: ModelArtifact, part: SplitSession) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    scored = decoded(artifact, part.counts)[part.test], part.targets[part.test]
+    return r2(*scored), pcc(*scored)
 
 
 def _mean_over_sessions(scores: list[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -220,7 +188,9 @@ def _mean_over_sessions(scores: list[NDArray[np.float64]]) -> NDArray[np.float64
     return mean
 
 
-def _notes(parts: Sequence[_Part], fitted: Fitted, mean_r2: NDArray[np.float64], seed: int) -> list[str]:
+def _notes(
+    parts: Sequence[SplitSession], fitted: Fitted, mean_r2: NDArray[np.float64], seed: int
+) -> list[str]:
     artifact, notes = fitted.artifact, list(fitted.notes)
     notes += dict.fromkeys(part.of.refit.note() for part in parts if part.of.refit is not None)
     notes += synthetic_notes([part.of for part in parts], seed)

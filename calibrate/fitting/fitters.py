@@ -91,17 +91,10 @@ def _fit_kalman(data: TrainingSet, asked: FitSettings, run: Run) -> Sequence[Fit
     )
     tensors: dict[str, NDArray[Any]] = {"readout": fit.readout, "bias": fit.bias}
     if asked.steady_state:
-        steady = steady_filter(fit)
-        tensors |= {"transition": steady.transition, "gain": steady.gain, "offset": steady.offset}
+        tensors |= steady_filter(fit)
     else:
-        tensors |= {
-            "transition": fit.transition,
-            "process_noise": fit.process_noise,
-            "observe": fit.observe,
-            "information": fit.information,
-            "offset": fit.offset,
-            "prior": fit.prior,
-        }
+        names = ("transition", "process_noise", "observe", "information", "offset", "prior")
+        tensors |= {name: getattr(fit, name) for name in names}
     settings = {
         "steady_state": asked.steady_state,
         "states": {"positions": fit.n_positions, "courses": fit.n_velocities, "hidden": fit.n_hidden},

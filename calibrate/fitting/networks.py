@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
+from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import (
@@ -16,7 +17,7 @@ from rtdecode.calibrate.training.build import (
 from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.calibrate.training.ensemble import train_members
 from rtdecode.calibrate.training.trainer import TrainingLog
-from rtdecode.calibrate.training.windows import Recording, is_labelled, validation_blocks
+from rtdecode.calibrate.training.windows import Recording, validation_blocks
 
 #: Fraction of the labelled time that validates the training.
 VALIDATION_FRACTION = 0.05

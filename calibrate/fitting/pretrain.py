@@ -22,7 +22,9 @@ from rtdecode.calibrate.channels.statistics import channel_tensors, with_statist
 from rtdecode.calibrate.data.metrics import nullable, r2
 from rtdecode.calibrate.data.provenance import created_now
 from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, synthetic_notes
-from rtdecode.calibrate.run import Progress, Run, ignore
+from rtdecode.calibrate.decoding import decoded
+from rtdecode.calibrate.progress import Progress, ignore
+from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import (
     check_members,
     clipped_counts,
@@ -42,7 +44,7 @@ from rtdecode.calibrate.training.settings import (
     DECODE,
     MANY_DAYS,
     MANY_DAYS_SIMULATED,
-    ONE_DAY_TRAINING,
+    MANY_DAYS_TRAINING,
     SIMULATE,
     Augmentation,
     Sizes,
@@ -50,7 +52,6 @@ from rtdecode.calibrate.training.settings import (
 )
 from rtdecode.calibrate.training.trainer import TrainingLog
 from rtdecode.calibrate.training.windows import Recording
-from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.export.float16 import train_in_float16
 from rtdecode.models.kinds.registry import NETWORKS
@@ -75,11 +76,7 @@ class PretrainSettings:
         members: networks in the ensemble; None for the number in `sizes`, or 1 for a GRU.
         sizes: of the networks; None for those of `direction`.
         steps, batch: number of batches, and windows per batch.
-        auxiliary: weight of the losses beside the deployed path's: both reconstructions, the other direction
-            and the contrast.
-        auxiliary_every: they are computed in one of this many batches; more cost time and did not improve the
-            scores on new days.
-        read_in_rate, norm_batches: see `TrainingSettings`.
+        training: the other settings of the training; there is no early stopping.
         save_every_s: seconds between checkpoints.
     """
 
@@ -93,10 +90,7 @@ class PretrainSettings:
     sizes: Sizes | None = None
     steps: int = 800
     batch: int = 16
-    auxiliary: float = 0.1
-    auxiliary_every: int = 4
-    read_in_rate: float = 0.1
-    norm_batches: int = 60
+    training: TrainingSettings = MANY_DAYS_TRAINING
     save_every_s: float = 30.0
 
     def check(self) -> None:
@@ -109,22 +103,20 @@ class PretrainSettings:
             raise RtdecodeError(
                 f"a {self.kind} model cannot be pretrained", fix=f"use --kind {' or '.join(NETWORKS)}"
             )
-        if self.direction not in (DECODE, SIMULATE):
-            raise RtdecodeError(
-                f"there is no direction {self.direction!r}", fix=f"use --direction {DECODE} or {SIMULATE}"
-            )
-        if self.direction == SIMULATE and self.kind != "alignnet":
+        for what, value, known in (
+            ("direction", self.direction, (DECODE, SIMULATE)),
+            ("causality", self.causality, (CAUSAL, OFFLINE)),
+        ):
+            if value not in known:
+                raise RtdecodeError(f"there is no {what} {value!r}", fix=f"use --{what} {' or '.join(known)}")
+        if self.direction == SIMULATE and not self._two_way:
             raise RtdecodeError(f"a {self.kind} model cannot simulate spikes", fix="use --kind alignnet")
         if self.direction == SIMULATE and self.validation_days:
             raise RtdecodeError(
                 "validation days are decoded, which a model with --direction simulate is not trained for",
                 fix="leave --validation-days out; `rtdecode simulate` scores a day",
             )
-        if self.causality not in (CAUSAL, OFFLINE):
-            raise RtdecodeError(
-                f"there is no causality {self.causality!r}", fix=f"use --causality {CAUSAL} or {OFFLINE}"
-            )
-        if self.causality == OFFLINE and self.kind != "alignnet":
+        if self.causality == OFFLINE and not self._two_way:
             raise RtdecodeError(f"a {self.kind} model is always causal", fix="use --kind alignnet")
         if self.steps < 1:
             raise RtdecodeError(f"--steps must be at least 1, got {self.steps}", fix="use --steps 800")
@@ -132,24 +124,25 @@ class PretrainSettings:
             check_members(self.kind, self.members)
 
     @property
+    def _two_way(self) -> bool:
+        return NETWORKS[self.kind].two_way
+
+    @property
     def chosen_sizes(self) -> Sizes:
         """Sizes of the networks."""
         sizes = self.sizes or (MANY_DAYS_SIMULATED if self.direction == SIMULATE else MANY_DAYS)
         return sizes if self.members is None else replace(sizes, members=self.members)
 
-    def training(self, recordings: Sequence[Recording], device: torch.device) -> TrainingSettings:
+    def training_on(self, recordings: Sequence[Recording], device: torch.device) -> TrainingSettings:
         """Training settings for these recordings."""
         base = replace(
-            ONE_DAY_TRAINING,
+            self.training,
             steps=self.steps,
             batch=self.batch,
             direction=self.direction,
             patience=self.steps,
             validate_every=max(1, self.steps // 10),
-            auxiliary=self.auxiliary if self.kind == "alignnet" else 0.0,
-            auxiliary_every=self.auxiliary_every,
-            norm_batches=self.norm_batches,
-            read_in_rate=self.read_in_rate,
+            auxiliary=self.training.auxiliary if self._two_way else 0.0,
             augmentation=Augmentation(bin_width_s=self.bin_width_s),
             mixed=multiplies_bfloat16(self.kind, device),
         )
@@ -184,7 +177,6 @@ def pretrain_sessions(
     *,
     checkpoint: Path | None = None,
     progress: Progress = ignore,
-    ranks: Ranks = ALONE,
 ) -> PretrainResult:
     """Train one model on many sessions, each with a read-in of its own.
 
@@ -196,11 +188,11 @@ def pretrain_sessions(
     Args:
         paths: session files, in the order of their days; the artifact is folded for the last one.
         settings: of the model and its training; None for the defaults.
-        run: seed and device; None for the defaults.
+        run: seed, device and processes that train together (`ranks.connected`): each reads and holds some of
+            the sessions, trains every member with the others, and returns the same result. None for the
+            defaults.
         checkpoint: file to save to and to resume from; the caller deletes it when the model is written.
         progress: called with the stage and the fraction of the work that is done, instead of `run.progress`.
-        ranks: processes that train together (`ranks.connected`). Each reads and holds some of the sessions,
-            trains every member with the others, and returns the same result.
 
     Raises:
         RtdecodeError: a setting is out of its range, a session cannot be read or does not fit the others, or
@@ -208,6 +200,7 @@ def pretrain_sessions(
     """
     started = time.perf_counter()
     settings, run = settings or PretrainSettings(), run or Run()
+    ranks = run.ranks or ALONE
     settings.check()
     where = ranks.device(chosen_device(run.device))
     validation = validation_numbers(len(paths), settings.validation_days)
@@ -236,7 +229,7 @@ def pretrain_sessions(
     recordings = recordings_of(nets, names, sessions, train, described, ranks)
     training = max(
         # The rank with the longest session determines the window length.
-        ranks.gather(settings.training(recordings, where)),
+        ranks.gather(settings.training_on(recordings, where)),
         key=lambda each: each.window_bins,
     )
     if ranks.n > training.batch:
@@ -270,7 +263,6 @@ def pretrain_sessions(
             progress=lambda done: progress(f"training{clock.left(done)}", 0.05 + 0.9 * done),
         ),
         checkpoints=_checkpoints(files, purpose, settings.save_every_s, ranks),
-        ranks=ranks,
     )
     progress("exporting", 0.95)
     last = sessions[-1]
@@ -398,10 +390,8 @@ def _score(
 ) -> NDArray[np.float64]:
     """R² f8[D] over a whole day, decoded by the runtime from its first bin, or by torch if non-causal."""
     artifact = export_members(nets, name, day.binned.bin_width_s, outputs)
-    if not artifact.causal:
-        return r2(decoded_whole(nets, day.binned.counts, name), day.targets)
-    values = np.empty(day.targets.shape, dtype=np.float32)
-    load_decoder(artifact).run(day.binned.counts, values)
+    counts = day.binned.counts
+    values = decoded(artifact, counts) if artifact.causal else decoded_whole(nets, counts, name)
     return r2(values, day.targets)
 
 

@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.training.ensemble import one_thread
 from rtdecode.models.ensemble.load import networks_of
-from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.train_state import exported_session
+from rtdecode.models.simulation.rates import folded_session
 
 #: Length of a window, the paper's.
 WINDOW_S = 2.0
@@ -69,7 +69,7 @@ def latent_alignment(
     """
     if artifact.kind != AlignNet.kind:
         return None
-    session = exported_session(trained_members(artifact)[0])
+    session = folded_session(artifact)
     found = []
     with torch.inference_mode(), one_thread():
         for net in networks_of(artifact):
@@ -78,7 +78,7 @@ def latent_alignment(
             length = max(1, round(WINDOW_S / bin_width_s / frame)) * frame
             n = len(counts) // length
             whole = slice(0, n * length)
-            labelled = np.isfinite(targets[whole]).all(axis=1).reshape(n, length).all(axis=1)
+            labelled = is_labelled(targets[whole]).reshape(n, length).all(axis=1)
             if labelled.sum() < MIN_WINDOWS:
                 return None
             z = (targets[whole] - net.output_mean.numpy()) / net.output_sd.numpy()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.adaptation.calibrate import Calibration
 from rtdecode.calibrate.adaptation.ladder import torch_is_installed
-from rtdecode.calibrate.channels.checkup import listed, rate_change
+from rtdecode.calibrate.channels.checkup import Channels, listed, rate_change
 from rtdecode.calibrate.report.figures import direction_pair, tuned_in_both, turned_degrees
 from rtdecode.models.renormalise import renormalised
 
@@ -29,24 +29,22 @@ def changes_since_base(result: Calibration, base: ModelArtifact) -> list[tuple[s
             f"New: {listed(found.new) or 'none'}. Silent, and unused by the base: "
             f"{listed(found.never) or 'none'}.",
         ),
-        ("Rates", _rates(result)),
-        ("Order", _permutation(result)),
-        ("Tuning", _tuning(result)),
+        ("Rates", _rates(found)),
+        ("Order", _permutation(found)),
+        ("Tuning", _tuning(found, result.artifact.outputs)),
         ("Alignment", " ".join(_alignment(result, base))),
     ]
 
 
-def _rates(result: Calibration) -> str:
-    assert result.channels is not None
-    change = rate_change(result.channels)
+def _rates(found: Channels) -> str:
+    change = rate_change(found)
     if not np.isfinite(change):
         return "The base keeps no rates."
     return f"The median channel fires {change:.2f} times as much as in the base's last session."
 
 
-def _permutation(result: Calibration) -> str:
-    assert result.channels is not None
-    found = result.channels.permutation
+def _permutation(channels: Channels) -> str:
+    found = channels.permutation
     if found is None:
         return "The base keeps no statistics that distinguish channels."
     similar = f"By {found.evidence}; in this order, channels are similar with r = {found.similarity:.2f}."
@@ -55,15 +53,12 @@ def _permutation(result: Calibration) -> str:
     return f"Unchanged: the best permutation has {max(found.gain, 0.0):.2f} of the evidence needed. {similar}"
 
 
-def _tuning(result: Calibration) -> str:
-    found = result.channels
-    assert found is not None
-    assert result.artifact is not None
+def _tuning(found: Channels, outputs: Sequence[Output]) -> str:
     if found.base.tuning is None:
         return "The base keeps no tuning: made by an earlier version, or without labels."
     if found.today.tuning is None:
         return "No labels today, so no tuning."
-    pair = direction_pair(result.artifact.outputs)
+    pair = direction_pair(outputs)
     tuned = tuned_in_both(found)
     text = f"{int(tuned.sum())} channels are tuned in both."
     if pair is None or not tuned.any():
@@ -91,12 +86,8 @@ def _alignment(result: Calibration, base: ModelArtifact) -> Iterator[str]:
         return
     if "torch" not in sys.modules:
         # Loading it takes longer than the rest of the page.
-        why = (
-            "torch is not installed"
-            if not torch_is_installed()
-            else f"rung {result.rung} does not load torch"
-        )
-        yield f"Not available: {why}."
+        loads = f"rung {result.rung} does not load torch"
+        yield f"Not available: {loads if torch_is_installed() else 'torch is not installed'}."
         return
     from rtdecode.calibrate.report.alignment import latent_alignment
 
@@ -107,16 +98,13 @@ def _alignment(result: Calibration, base: ModelArtifact) -> Iterator[str]:
     rows = np.flatnonzero(day.test)
     test = slice(int(rows[0]), int(rows[-1]) + 1)
     counts = np.minimum(day.counts[test], np.uint8(base.count_max))
-    compared = False
-    for name, model in (("the base, re-normalised", read_in), ("today's model", made)):
+    for name, model in (("The base, re-normalised", read_in), ("Today's model", made)):
         alignment = latent_alignment(model, counts, day.targets[test], day.bin_width_s)
         if alignment is None:
-            continue
-        compared = True
+            yield "Not available: the test part is too short."
+            return
         yield (
-            f"{name[0].upper()}{name[1:]}: cosine {alignment.same_window:.2f} with the behaviour of the same "
+            f"{name}: cosine {alignment.same_window:.2f} with the behaviour of the same "
             f"2 s, {alignment.other_windows:.2f} with that of others; retrieves its own among "
             f"{alignment.n_windows} in {alignment.retrieval:.0%} (chance {alignment.chance:.0%})."
         )
-    if not compared:
-        yield "Not available: the test part is too short."

@@ -15,7 +15,6 @@ from rtdecode.calibrate.channels.checkup import Channels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 F8 = NDArray[np.float64]
 
@@ -63,11 +62,34 @@ def draw_svg(
         verdict: with the scores; None without labels.
         decoded, targets: f[T, D] of the test part; None without labels.
     """
-    image = io.StringIO()
     import matplotlib
+    from matplotlib.figure import Figure
 
+    image = io.StringIO()
+    shown = 0 if decoded is None or targets is None else min(len(outputs), SHOWN_OUTPUTS)
+    height = 3.1 + 0.85 * shown
     with matplotlib.rc_context(_STYLE):
-        figure = _drawn(channels, outputs, bin_width_s, verdict, decoded, targets)
+        figure = Figure(figsize=(10.0, height))
+        # By hand: an automatic layout draws everything twice, and takes twice the time.
+        below = figure.add_gridspec(
+            1, 3, left=0.065, right=0.985, bottom=0.6 / height, top=2.8 / height, wspace=0.28
+        )
+        if decoded is not None and targets is not None:
+            rows = slice(0, max(2, round(SHOWN_S / bin_width_s)))
+            above = figure.add_gridspec(
+                shown, 1, left=0.065, right=0.985, bottom=3.4 / height, top=1.0 - 0.25 / height, hspace=0.15
+            )
+            axes = [figure.add_subplot(above[i, 0]) for i in range(shown)]
+            for column, axis in enumerate(axes):
+                _trace(axis, outputs[column], decoded[rows, column], targets[rows, column], bin_width_s)
+            axes[0].set_title("test part, not used for training", loc="left")
+            axes[0].legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 0.95))
+            axes[-1].set_xlabel("s", labelpad=0)
+            for axis in axes[:-1]:
+                axis.tick_params(labelbottom=False)
+        _rates(figure.add_subplot(below[0, 0]), channels, bin_width_s)
+        _tuning(figure.add_subplot(below[0, 1]), channels, outputs)
+        _scores(figure.add_subplot(below[0, 2]), outputs, verdict)
         figure.savefig(image, format="svg", metadata={"Date": None, "Creator": None})
     text = image.getvalue()
     return text[text.index("<svg") :]
@@ -80,44 +102,6 @@ def direction_pair(outputs: Sequence[Output]) -> tuple[int, int] | None:
         if len(columns) >= 2:
             return columns[0], columns[1]
     return None
-
-
-def _drawn(
-    channels: Channels,
-    outputs: Sequence[Output],
-    bin_width_s: float,
-    verdict: Verdict | None,
-    decoded: NDArray[np.floating] | None,
-    targets: NDArray[np.floating] | None,
-) -> Figure:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    shown = 0 if decoded is None or targets is None else min(len(outputs), SHOWN_OUTPUTS)
-    height = 3.1 + 0.85 * shown
-    figure = Figure(figsize=(10.0, height))
-    FigureCanvasSVG(figure)
-    # By hand: an automatic layout draws everything twice, and takes twice the time.
-    below = figure.add_gridspec(
-        1, 3, left=0.065, right=0.985, bottom=0.6 / height, top=2.8 / height, wspace=0.28
-    )
-    if decoded is not None and targets is not None:
-        rows = slice(0, max(2, round(SHOWN_S / bin_width_s)))
-        above = figure.add_gridspec(
-            shown, 1, left=0.065, right=0.985, bottom=3.4 / height, top=1.0 - 0.25 / height, hspace=0.15
-        )
-        axes = [figure.add_subplot(above[i, 0]) for i in range(shown)]
-        for column, axis in enumerate(axes):
-            _trace(axis, outputs[column], decoded[rows, column], targets[rows, column], bin_width_s)
-        axes[0].set_title("test part, not used for training", loc="left")
-        axes[0].legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 0.95))
-        axes[-1].set_xlabel("s", labelpad=0)
-        for axis in axes[:-1]:
-            axis.tick_params(labelbottom=False)
-    _rates(figure.add_subplot(below[0, 0]), channels, bin_width_s)
-    _tuning(figure.add_subplot(below[0, 1]), channels, outputs)
-    _scores(figure.add_subplot(below[0, 2]), outputs, verdict)
-    return figure
 
 
 def _trace(

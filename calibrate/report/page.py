@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.calibrate import Calibration
 from rtdecode.calibrate.adaptation.gate import Verdict
 from rtdecode.calibrate.report.changes import changes_since_base
@@ -56,11 +56,9 @@ def trust_in(result: Calibration) -> Trust:
     if result.verdict is None:
         cares.append("without behaviour there are no scores: watch the first trials")
     else:
-        weak = [
-            output.name
-            for output, score in zip(_outputs(result), result.verdict.new, strict=True)
-            if score < WEAK_R2
-        ]
+        outputs = () if result.artifact is None else result.artifact.output_names
+        scored = zip(outputs, result.verdict.new, strict=True)
+        weak = [name for name, score in scored if score < WEAK_R2]
         if weak:
             cares.append(f"{', '.join(weak)} {'is' if len(weak) == 1 else 'are'} decoded poorly")
     cares += _serious(result)
@@ -119,7 +117,12 @@ def page(result: Calibration, base: ModelArtifact, about: Mapping[str, str]) -> 
     """The page as HTML."""
     trust, day = trust_in(result), result.session
     mark = {"trust": "✓", "care": "!", "no": "✗"}[trust.level]
-    facts = {"session": day.name, "recorded": day.date, **about, "rung": result.rung}
+    facts = {
+        "session": day.name,
+        "recorded": day.of.session.attrs.get("date", ""),
+        **about,
+        "rung": result.rung,
+    }
     if result.artifact is not None:
         facts["model"] = result.artifact.model_id
         facts["made"] = str(result.artifact.provenance.get("created", ""))
@@ -147,16 +150,13 @@ def page(result: Calibration, base: ModelArtifact, about: Mapping[str, str]) -> 
     )
 
 
-def _outputs(result: Calibration) -> tuple[Output, ...]:
-    return () if result.artifact is None else result.artifact.outputs
-
-
 def _scores(result: Calibration) -> str:
     verdict = result.verdict
     if verdict is None or result.artifact is None:
         why = "No behaviour, so no scores." if result.artifact is not None else "No model could be made."
         return f"<p>{why}</p>"
-    columns = _columns(verdict)
+    each = (("new", verdict.new), ("in use", verdict.incumbent), ("Wiener", verdict.wiener))
+    columns = [(name, score) for name, score in each if score is not None]
     head = "".join(f"<th>{name}</th>" for name, _ in columns)
     rows = [
         (output.name, [float(score[i]) for _, score in columns])
@@ -171,26 +171,20 @@ def _scores(result: Calibration) -> str:
     )
     return (
         f"<table><tr><th>R²</th>{head}</tr>{body}</table>"
-        f"<p>Of the last {result.holdout_s:.0f} s, which were not used for training. The mean is above "
+        f"<p>Of the last {result.session.test_s:.0f} s, which were not used for training. The mean is above "
         f"<b>{_number(verdict.bound)}</b> in 95 % of bootstrap resamples (bound); with circularly shifted "
         f"behaviour it is up to <b>{_number(verdict.chance)}</b> (chance).</p>"
     )
 
 
-def _columns(verdict: Verdict) -> list[tuple[str, NDArray[np.float64]]]:
-    each = (("new", verdict.new), ("in use", verdict.incumbent), ("Wiener", verdict.wiener))
-    return [(name, score) for name, score in each if score is not None]
-
-
 def _oddities(result: Calibration) -> str:
-    items = []
-    if result.channels is not None:
-        items += [
-            f"<li{' class=serious' if oddity.serious else ''}>{escape(_sentence(oddity.what))} "
-            f"<i>{escape(_sentence(oddity.fix))}</i></li>"
-            for oddity in result.channels.oddities
-        ]
-    listed = set() if result.channels is None else set(result.channels.notes)
+    oddities = () if result.channels is None else result.channels.oddities
+    listed = set(map(str, oddities))
+    items = [
+        f"<li{' class=serious' if oddity.serious else ''}>{escape(_sentence(oddity.what))} "
+        f"<i>{escape(_sentence(oddity.fix))}</i></li>"
+        for oddity in oddities
+    ]
     items += [f"<li>{escape(_sentence(note))}</li>" for note in result.notes if note not in listed]
     return f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing.</p>"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,13 @@ from rtdecode.calibrate.training.settings import (
     GRU_UNITS,
     MOST_MEMBERS,
     ONE_DAY_TRAINING,
+    WINDOW_S,
     Sizes,
     TrainingSettings,
 )
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.alive import alive_channels, check_some_alive
+from rtdecode.models.alive import channel_scale, check_some_alive
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import export
 from rtdecode.models.export.noncausal import noncausal_model
@@ -35,8 +35,6 @@ DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
 #: The longest initial time constant of a leaky neuron.
 LONGEST_S = 4.0
 
-#: Length of a training window, and of the part of it that is not scored.
-WINDOW_S, WARMUP_S = 12.8, 0.8
 SHORTEST_WINDOW_BINS = 50
 
 
@@ -146,21 +144,15 @@ def z_scored(targets: NDArray[np.float32], outputs: Sequence[Output]) -> NDArray
 
 def read_in_start(
     clipped: NDArray[np.float32], bin_width_s: float, *, where: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Arguments of `ReadIn.add` for a session: mean and SD f4[C] of each channel, and which fire, bool[C].
-
-    Args:
-        clipped: f4[T, C], spikes per bin.
-        bin_width_s: seconds.
-        where: named in errors, such as the session's file.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Arguments of `ReadIn.add` for a session: `channel_scale` of its clipped counts f4[T, C].
 
     Raises:
-        RtdecodeError: no channel fires.
+        RtdecodeError: no channel fires; the error names `where`.
     """
-    mean, sd = clipped.mean(axis=0), clipped.std(axis=0)
-    good = alive_channels(clipped, bin_width_s)
-    check_some_alive(good, where)
-    return mean, sd, good
+    start = channel_scale(clipped, bin_width_s)
+    check_some_alive(start[2], where)
+    return start
 
 
 def new_network(
@@ -207,5 +199,4 @@ def training_settings(
 ) -> TrainingSettings:
     """`base` with windows for this bin width, shorter where no session is four windows long."""
     longest = max(recording.counts.shape[1] for recording in recordings)
-    window = min(round(WINDOW_S / bin_width_s), max(longest // 4, SHORTEST_WINDOW_BINS))
-    return replace(base, window_bins=window, warmup_bins=min(round(WARMUP_S / bin_width_s), window // 4))
+    return base.in_windows(WINDOW_S, max(longest // 4, SHORTEST_WINDOW_BINS), bin_width_s)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.devices import chosen_device
-from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
+from rtdecode.calibrate.training.distributed.ranks import ALONE
 from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.trainer import Checkpoint, TrainingLog, train
 from rtdecode.calibrate.training.windows import Recording
@@ -38,7 +38,6 @@ def train_members(
     run: Run,
     *,
     checkpoints: Sequence[Checkpoint | None] | None = None,
-    ranks: Ranks = ALONE,
 ) -> list[TrainingLog]:
     """`train` each network in place, with a seed of its own.
 
@@ -55,12 +54,11 @@ def train_members(
         run: see `train`; `on_validation` is called with the best R², mean over the members, once all of them
             have validated.
         checkpoints: one for each member; they are pickled where members train in processes of their own.
-        ranks: processes that train together.
 
     Raises:
         RtdecodeError: as `train`.
     """
-    device = chosen_device(run.device)
+    device, ranks = chosen_device(run.device), run.ranks or ALONE
     runs = [replace(run, seed=seed) for seed in member_seeds(run.seed, len(nets))]
     saved = list(checkpoints) if checkpoints is not None else [None] * len(nets)
     n_workers = min(len(nets), run.at_once or cpu_count())
@@ -70,7 +68,7 @@ def train_members(
     with one_thread():
         for i, (net, own, checkpoint) in enumerate(zip(nets, runs, saved, strict=True)):
             own = replace(own, progress=_fraction(run.progress, i, len(nets)))
-            logs.append(train(net, recordings, settings, own, checkpoint=checkpoint, ranks=ranks))
+            logs.append(train(net, recordings, settings, own, checkpoint=checkpoint))
     return logs
 
 
@@ -103,32 +101,8 @@ def _fraction(progress: Callable[[float], None], i: int, n: int) -> Callable[[fl
     return lambda done: progress(i / n + done / n)
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """One member's training, as it is sent to another process.
-
-    Attributes:
-        kind, sizes, sessions, state: the network: class, constructor arguments, read-ins, state dict.
-        recordings: as arrays.
-        settings, seed, deadline_s, checkpoint: see `train`.
-        board: file of f8[2, n_members]: the fraction done and the best R² of each member.
-        member, n_members: number of this member, and of all.
-        parent: id of the process that waits for the result.
-    """
-
-    kind: type[Network]
-    sizes: dict[str, Any]
-    sessions: list[str]
-    state: dict[str, NDArray[Any]]
-    recordings: list[dict[str, Any]]
-    settings: TrainingSettings
-    seed: int
-    deadline_s: float | None
-    checkpoint: Checkpoint | None
-    board: Path
-    member: int
-    n_members: int
-    parent: int
+#: A network as it is sent to another process: class, settings, names of the read-ins, and state dict.
+_Packed = tuple[type[Network], dict[str, Any], list[str], dict[str, NDArray[Any]]]
 
 
 def _in_parallel(
@@ -148,14 +122,16 @@ def _in_parallel(
         try:
             futures: list[Future[tuple[dict[str, NDArray[Any]], TrainingLog]]] = [
                 pool.submit(
-                    _train_task,
-                    _Task(
-                        type(net), net.settings, net.read_in.names, _arrays(net), packed, settings,
-                        own.seed, own.deadline_s, checkpoint, path, i, len(nets), os.getpid(),
-                    ),
+                    _train_member,
+                    (type(net), net.settings, net.read_in.names, _arrays(net)),
+                    packed,
+                    settings,
+                    Run(seed=own.seed, device="cpu", deadline_s=own.deadline_s),
+                    checkpoint,
+                    (path, i, os.getpid()),
                 )
                 for i, (net, own, checkpoint) in enumerate(zip(nets, runs, checkpoints, strict=True))
-            ]  # fmt: skip
+            ]
             pending: set[Future[Any]] = set(futures)
             while pending:
                 done, pending = wait(pending, POLL_EVERY_S, FIRST_EXCEPTION)
@@ -175,30 +151,37 @@ def _in_parallel(
     return [log for _, log in results]
 
 
-def _train_task(task: _Task) -> tuple[dict[str, NDArray[Any]], TrainingLog]:
+def _train_member(
+    packed: _Packed,
+    recordings: list[dict[str, Any]],
+    settings: TrainingSettings,
+    run: Run,
+    checkpoint: Checkpoint | None,
+    place: tuple[Path, int, int],
+) -> tuple[dict[str, NDArray[Any]], TrainingLog]:
+    """`train` in a process of its own.
+
+    `place` is a file of f8[2, members], the fraction done and the best R² of each member, the number of this
+    one, and the id of the process that waits for it.
+    """
     torch.set_num_threads(1)
-    board = np.memmap(task.board, np.float64, "r+", shape=(2, task.n_members))
+    path, member, parent = place
+    board = np.memmap(path, np.float64, "r+").reshape(2, -1)
 
     def progress(done: float) -> None:
-        board[0, task.member] = done
-        if os.getppid() != task.parent:
+        board[0, member] = done
+        if os.getppid() != parent:
             # The parent was killed, and whoever resumes from the checkpoint must be its only user.
             os._exit(1)
 
     def on_validation(best: float) -> None:
-        board[1, task.member] = best
+        board[1, member] = best
 
-    state = {name: torch.from_numpy(array.copy()) for name, array in task.state.items()}
-    net = task.kind.rebuilt(task.sizes, task.sessions, state)
-    run = Run(
-        seed=task.seed,
-        device="cpu",
-        deadline_s=task.deadline_s,
-        progress=progress,
-        on_validation=on_validation,
-    )
-    recordings = [_unpacked(each) for each in task.recordings]
-    log = train(net, recordings, task.settings, run, checkpoint=task.checkpoint)
+    kind, sizes, sessions, arrays = packed
+    state = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    net = kind.rebuilt(sizes, sessions, state)
+    run = replace(run, progress=progress, on_validation=on_validation)
+    log = train(net, [_unpacked(each) for each in recordings], settings, run, checkpoint=checkpoint)
     return _arrays(net), log
 
 

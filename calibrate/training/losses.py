@@ -35,7 +35,25 @@ class Objective(nn.Module):
             clean: f4[N, C, T], its counts before augmentation, the target of simulation.
             auxiliary: weight of the paths beside the deployed one (AlignNet only).
         """
-        return _loss(self.net, batch, clean, auxiliary, self._settings)
+        net, settings = self.net, self._settings
+        simulating = settings.direction == SIMULATE
+        if isinstance(net, AlignNet) and auxiliary:
+            passes = net(batch.counts, batch.targets, batch.sessions)
+            counts = net.in_sd(clean, batch.sessions)
+            decoded = mse(passes.decoded, batch.targets, batch.weight)
+            simulated = mse(net.in_sd(passes.simulated, batch.sessions), counts, batch.weight)
+            deployed, other = (simulated, decoded) if simulating else (decoded, simulated)
+            beside = (
+                mse(passes.behavior, batch.targets, batch.weight)
+                + mse(net.in_sd(passes.spikes, batch.sessions), counts)
+                + settings.cross * other
+                + settings.contrast * info_nce(passes.spike_latent, passes.behavior_latent)
+            )
+            return settings.cross * deployed + auxiliary * beside
+        if simulating and isinstance(net, AlignNet | BaselineNet):
+            rates = net.in_sd(net.simulate(batch.targets, batch.sessions), batch.sessions)
+            return settings.cross * mse(rates, net.in_sd(clean, batch.sessions), batch.weight)
+        return settings.cross * mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
 
 
 def mse(predicted: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -58,7 +76,7 @@ def mse(predicted: Tensor, target: Tensor, weight: Tensor | None = None) -> Tens
     return (weight * (predicted - target) ** 2).sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
 
 
-def info_nce(spike_latent: Tensor, behavior_latent: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+def info_nce(spike_latent: Tensor, behavior_latent: Tensor) -> Tensor:
     """Symmetric InfoNCE between windows of spikes and of their behaviour (the paper's eqs. 16 and 17).
 
     Latents are averaged over time and scaled to length 1; the spikes of each window have to identify their
@@ -66,36 +84,14 @@ def info_nce(spike_latent: Tensor, behavior_latent: Tensor, temperature: float =
 
     Args:
         spike_latent, behavior_latent: [N, …, T], T may differ.
-        temperature: above 0.
 
     Returns:
         A scalar; log N if nothing is aligned, 0 for a batch of one.
     """
     spike, behavior = (_summary(latent) for latent in (spike_latent, behavior_latent))
-    similarity = spike @ behavior.T / temperature
+    similarity = spike @ behavior.T / TEMPERATURE
     own = torch.arange(len(similarity), device=similarity.device)
     return 0.5 * (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own))
-
-
-def _loss(net: Network, batch: Batch, clean: Tensor, auxiliary: float, settings: TrainingSettings) -> Tensor:
-    simulating = settings.direction == SIMULATE
-    if isinstance(net, AlignNet) and auxiliary:
-        passes = net(batch.counts, batch.targets, batch.sessions)
-        counts = net.in_sd(clean, batch.sessions)
-        decoded = mse(passes.decoded, batch.targets, batch.weight)
-        simulated = mse(net.in_sd(passes.simulated, batch.sessions), counts, batch.weight)
-        deployed, other = (simulated, decoded) if simulating else (decoded, simulated)
-        beside = (
-            mse(passes.behavior, batch.targets, batch.weight)
-            + mse(net.in_sd(passes.spikes, batch.sessions), counts)
-            + settings.cross * other
-            + settings.contrast * info_nce(passes.spike_latent, passes.behavior_latent)
-        )
-        return settings.cross * deployed + auxiliary * beside
-    if simulating and isinstance(net, AlignNet | BaselineNet):
-        rates = net.in_sd(net.simulate(batch.targets, batch.sessions), batch.sessions)
-        return settings.cross * mse(rates, net.in_sd(clean, batch.sessions), batch.weight)
-    return settings.cross * mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
 
 
 def _summary(latent: Tensor) -> Tensor:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 DECODE, SIMULATE = "decode", "simulate"
 
 MOST_MEMBERS = 16
+
+#: Length of a training window, and of the part of any window that is not scored.
+WINDOW_S, WARMUP_S = 12.8, 0.8
 
 #: Units of a GRU; a GRU model has one network.
 GRU_UNITS = 128
@@ -123,6 +126,12 @@ class TrainingSettings:
         values = {_RECORDED_AS.get(name, name): value for name, value in asdict(self).items()}
         return values | {"ends_at_s": None, "seed": seed}
 
+    def in_windows(self, window_s: float, most_bins: int, bin_width_s: float) -> TrainingSettings:
+        """The settings with windows of this length, at most `most_bins`, and their warm-up."""
+        window = min(round(window_s / bin_width_s), most_bins)
+        warmup = min(round(WARMUP_S / bin_width_s), window // 4)
+        return replace(self, window_bins=window, warmup_bins=warmup)
+
 
 _RECORDED_AS = {
     "validate_first": "look_first",
@@ -165,6 +174,11 @@ ONE_DAY_TRAINING = TrainingSettings(tolerance=0.05)
 
 #: For `pretrain`; an ensemble of two costs the engine as much per bin as `ONE_DAY`.
 MANY_DAYS = Sizes(members=2, widths=(160, 112, 112), dec_widths=(112, 112), feature_dropout=0.1)
+
+#: How `pretrain` trains. Auxiliary losses in every batch took longer and did not improve scores on new days.
+MANY_DAYS_TRAINING = replace(
+    ONE_DAY_TRAINING, auxiliary=0.1, auxiliary_every=4, norm_batches=60, read_in_rate=0.1
+)
 
 #: For `pretrain --direction simulate`. The level that rates are read from is the widest: a single neuron
 #: resolves a rate coarsely.

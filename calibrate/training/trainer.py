@@ -50,7 +50,6 @@ def train(
     run: Run,
     *,
     checkpoint: Checkpoint | None = None,
-    ranks: Ranks = ALONE,
 ) -> TrainingLog:
     """Train `net` in place, and leave it in evaluation mode on the CPU with the weights that were kept.
 
@@ -61,18 +60,18 @@ def train(
         net: with a read-in for every recording's session.
         recordings: tensors on the CPU.
         settings: of the training.
-        run: seed, device, deadline and callbacks.
+        run: seed, device, deadline, callbacks, and processes that train this network together, each on
+            recordings of its own.
         checkpoint: where to save, and from where to resume if something was saved; None for nowhere.
-        ranks: processes that train this network together, each on recordings of its own.
 
     Raises:
         RtdecodeError: there is no such device, no recording is longer than a window, the loss is NaN or
             infinite, or the checkpoint cannot be written or belongs to another training.
     """
-    with torch.random.fork_rng(), synchronised(net, ranks):
+    with torch.random.fork_rng(), synchronised(net, run.ranks or ALONE):
         torch.manual_seed(run.seed)
         try:
-            training = Training(net, recordings, settings, run, ranks)
+            training = Training(net, recordings, settings, run)
             if checkpoint is not None:
                 checkpoint.resume(training)
             best = -np.inf
@@ -112,7 +111,7 @@ class Training:
     step follow from the seed, the step and its rank, so that `state` is the same on all ranks.
 
     Args:
-        net, recordings, settings, run, ranks: see `train`.
+        net, recordings, settings, run: see `train`.
 
     Attributes:
         step: batches so far.
@@ -126,13 +125,9 @@ class Training:
     done: bool
 
     def __init__(
-        self,
-        net: Network,
-        recordings: Sequence[Recording],
-        settings: TrainingSettings,
-        run: Run,
-        ranks: Ranks = ALONE,
+        self, net: Network, recordings: Sequence[Recording], settings: TrainingSettings, run: Run
     ) -> None:
+        ranks = run.ranks or ALONE
         if not any(
             recording.counts.shape[1] > settings.window_bins and bool(recording.train.any())
             for recording in recordings
@@ -160,10 +155,7 @@ class Training:
         ]
         rates = {True: settings.learning_rate * settings.read_in_rate, False: settings.learning_rate}
         groups = [
-            {
-                "params": [p for name, p in trained if name.startswith("read_in.") is own],
-                "lr": rate,
-            }
+            {"params": [p for name, p in trained if name.startswith("read_in.") is own], "lr": rate}
             for own, rate in rates.items()
         ]
         self._optimizer = torch.optim.AdamW(
@@ -305,11 +297,9 @@ class Training:
     def _train_on_all(self) -> None:
         """From here on the validation bins are training bins too, and there is no validation."""
         drawn = self._sampler.state()
+        both = [torch.clamp(r.train + torch.from_numpy(r.validation), max=1.0) for r in self._recordings]
         self._sampler = self._sampler_of(
-            [
-                replace(each, train=torch.clamp(each.train + torch.from_numpy(each.validation), max=1.0))
-                for each in self._recordings
-            ]
+            [replace(r, train=train) for r, train in zip(self._recordings, both, strict=True)]
         )
         self._sampler.load_state(drawn)
         self._validates = False
@@ -321,7 +311,11 @@ class Training:
             torch.manual_seed(seed)
             self._sampler.reseed(seed)
         n_windows = self._ranks.part(self._settings.batch)
-        batch = _moved(self._sampler.draw(n_windows), self._device)
+        drawn = self._sampler.draw(n_windows)
+        counts, targets, weight = (
+            tensor.to(self._device) for tensor in (drawn.counts, drawn.targets, drawn.weight)
+        )
+        batch = Batch(counts, targets, weight, drawn.sessions)
         return batch, batch.weight.sum() * (self._sampler.n_windows / n_windows)
 
     def _augmented(self, batch: Batch) -> Batch:
@@ -413,7 +407,3 @@ def validation_r2(
             scores.append(r2(decoded.T[rows], recording.targets.numpy().T[rows]))
     of_all = [score for part in ranks.gather(scores) for score in part]
     return np.asarray(np.nanmean(np.stack(of_all), axis=0))
-
-
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    return Batch(batch.counts.to(device), batch.targets.to(device), batch.weight.to(device), batch.sessions)

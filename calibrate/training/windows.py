@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rtdecode.calibrate.data.splits import is_labelled
+
 N_BLOCKS = 5
 
 #: Behaviour this close to a validation block is correlated with the block's.
@@ -61,11 +63,6 @@ class Recording:
             train=torch.from_numpy(train.astype(np.float32)),
             validation=np.zeros_like(train) if validation is None else validation,
         )
-
-
-def is_labelled(targets: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """bool[T], bins of f[T, D] in which every column is finite."""
-    return np.asarray(np.isfinite(targets).all(axis=1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,43 +33,25 @@ class LinearReference:
         dense_macs: multiply-adds of a bin in which every channel fires.
     """
 
-    clipped: int
-    adds: float
-    dense_macs: float
-
     def __init__(self, artifact: ModelArtifact) -> None:
         self._good = np.array(artifact.channel_mask)
         self._count_max = artifact.count_max
-        self._filter: WienerReference | KalmanReference
-        if artifact.kind == "wiener":
-            self._filter = WienerReference(artifact)
-        else:
-            self._filter = KalmanReference(artifact)
-        self._macs_per_channel = self._filter.macs_per_channel
-        self.dense_macs = float(artifact.n_channels * self._macs_per_channel + self._filter.other_macs)
-        self.clipped, self.adds = 0, 0.0
+        wiener = artifact.kind == "wiener"
+        self._filter: _Wiener | _Kalman = _Wiener(artifact) if wiener else _Kalman(artifact)
+        macs = artifact.n_channels * self._filter.macs_per_channel + self._filter.other_macs
+        self.clipped, self.adds, self.dense_macs = 0, 0.0, float(macs)
 
     def run(self, counts: U1) -> F4:
         """Values f4[T, D] of the next bins from their counts u1[T, C]."""
         self.clipped += int(np.count_nonzero(counts[:, self._good] > self._count_max))
         read = np.where(self._good, np.minimum(counts, self._count_max), 0).astype(np.float64)
-        self.adds += np.count_nonzero(read) * self._macs_per_channel + len(read) * self._filter.other_macs
+        self.adds += np.count_nonzero(read) * self._filter.macs_per_channel
+        self.adds += len(read) * self._filter.other_macs
         return self._filter.run(read).astype(np.float32)
 
 
-class WienerReference:
-    """y[k] = bias + Σ_h counts[k−h] · weight[:, h].
-
-    Args:
-        artifact: kind "wiener".
-
-    Attributes:
-        macs_per_channel: multiply-adds of a channel in a bin.
-        other_macs: the rest of them.
-    """
-
-    macs_per_channel: int
-    other_macs: int
+class _Wiener:
+    """y[k] = bias + Σ_h counts[k−h] · weight[:, h]."""
 
     def __init__(self, artifact: ModelArtifact) -> None:
         self._weight = artifact.run["weight"].astype(np.float64)
@@ -88,18 +70,8 @@ class WienerReference:
         return values
 
 
-class KalmanReference:
-    """The textbook's update of mean and covariance; of the mean alone where the gain is constant.
-
-    Args:
-        artifact: kind "kalman", of either form.
-
-    Attributes:
-        macs_per_channel, other_macs: as in `WienerReference`.
-    """
-
-    macs_per_channel: int
-    other_macs: int
+class _Kalman:
+    """The textbook's update of mean and covariance; of the mean alone where the gain is constant."""
 
     def __init__(self, artifact: ModelArtifact) -> None:
         self._tensors = {name: tensor.astype(np.float64) for name, tensor in artifact.run.items()}
@@ -114,7 +86,7 @@ class KalmanReference:
         self.other_macs = n_products * len(self._mean) ** 2 + self._tensors["readout"].size
 
     def run(self, read: F8) -> F8:
-        """As `WienerReference.run`."""
+        """As `_Wiener.run`."""
         tensors = self._tensors
         evidence = tensors["offset"] + read @ tensors["observe" if "observe" in tensors else "gain"]
         states = np.empty_like(evidence)

@@ -10,7 +10,7 @@ that memory does not grow with the session. docs/verify.md explains the numbers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.verification.backends import ENGINE, U1, Backends, Decoded
 from rtdecode.errors import RtdecodeError
-
-Progress = Callable[[str, float], None]
 
 #: Largest accepted difference of an output, in its SDs.
 TOLERANCE_SD = 1e-5
@@ -133,7 +132,7 @@ def verify_model(
     save_at: Sequence[int] | None = None,
     device: str = "cpu",
     chunk_bins: int = CHUNK_BINS,
-    progress: Progress | None = None,
+    progress: Progress = ignore,
 ) -> Verification:
     """Decode the same bins with every backend, and compare.
 
@@ -165,8 +164,7 @@ def verify_model(
         if first in saves:
             backends.restore()
         tally.compare(backends.reference, backends.advance(counts[first:end]))
-        if progress is not None:
-            progress("comparing", end / n_bins)
+        progress("comparing", end / n_bins)
     p50_us, p99_us = np.percentile(np.concatenate(backends.elapsed_ns), [50, 99]) / 1e3
     adds, dense_macs = backends.work()
     return Verification(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
 
@@ -28,7 +28,6 @@ def export(
     session: str,
     bin_width_s: float,
     outputs: Sequence[Output],
-    provenance: Mapping[str, Any] | None = None,
 ) -> ModelArtifact:
     """The artifact of a network for one of its sessions.
 
@@ -43,7 +42,6 @@ def export(
         session: the read-in to fold; its living channels are the mask.
         bin_width_s: that the network was trained at.
         outputs: decoded outputs, with the mean and SD of `set_output_scale`.
-        provenance: see `ModelArtifact`.
 
     Raises:
         RtdecodeError: the network is non-causal, is of an unknown kind, has diverged, or does not fit the
@@ -72,7 +70,7 @@ def export(
             name: array if array.dtype == np.int32 else array.astype("f4") for name, array in folded.items()
         },
         train=net.train_tensors(session),
-        provenance=dict(provenance or {}) | {"export": {"session": session, "notes": notes}},
+        provenance={"export": {"session": session, "notes": notes}},
         widths=widths,
         fractional_bits=fractional_bits,
     )
@@ -124,9 +122,12 @@ def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
             assert isinstance(units, nn.Sequential)
             for i, unit in enumerate(units):
                 assert isinstance(unit, ConvUnit)
-                run[f"{stem}{level}.{i}.weight"], run[f"{stem}{level}.{i}.bias"] = _fold_norm(unit)
+                gain, run[f"{stem}{level}.{i}.bias"] = unit.affine()
+                # Lag 0 first: [in, lags, out].
+                weight = _f8(unit.conv.weight).transpose(1, 2, 0)[:, ::-1]
+                run[f"{stem}{level}.{i}.weight"] = weight * gain
                 if unit.beside is not None:
-                    run[f"skip{level}.weight"] = _f8(unit.beside.weight).T * _gain(unit)
+                    run[f"skip{level}.weight"] = _f8(unit.beside.weight).T * gain
     scale, offset = _read_in(net, session)
     weight = run["enc0.0.weight"]
     run["enc0.0.bias"] = run["enc0.0.bias"] + np.einsum("ilo,i->o", weight, offset)
@@ -164,20 +165,6 @@ def _fold_gru(net: GRUNet, session: str) -> dict[str, NDArray[Any]]:
         "head.weight": head_weight,
         "head.bias": head_bias,
     }
-
-
-def _fold_norm(unit: ConvUnit) -> tuple[F8, F8]:
-    """Weight f8[in, lags, out], lag 0 first, and bias f8[out] of convolution and normalisation in one."""
-    gain, norm = _gain(unit), unit.norm
-    assert norm.running_mean is not None
-    weight = _f8(unit.conv.weight).transpose(1, 2, 0)[:, ::-1] * gain
-    return weight, _f8(norm.bias) - _f8(norm.running_mean) * gain
-
-
-def _gain(unit: ConvUnit) -> F8:
-    """The factor of the normalisation, f8[out]."""
-    assert unit.norm.running_var is not None
-    return _f8(unit.norm.weight) / np.sqrt(_f8(unit.norm.running_var) + unit.norm.eps)
 
 
 def _read_in(net: Network, session: str) -> tuple[F8, F8]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.decode.ensemble import join_runs
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.export.float16 import train_in_float16
 from rtdecode.models.networks.alignnet import AlignNet
@@ -40,8 +41,7 @@ def noncausal_model(
     Raises:
         RtdecodeError: a network is causal, or has diverged; or the session is unknown.
     """
-    run: dict[str, NDArray[Any]] = {}
-    train: dict[str, NDArray[Any]] = {}
+    members = []
     first = nets[0]
     described: dict[str, Any] = {
         "kind": first.kind,
@@ -54,7 +54,7 @@ def noncausal_model(
         "widths": first.widths,
         "provenance": {"export": {"session": session, "notes": []}},
     }
-    for i, net in enumerate(nets):
+    for net in nets:
         if net.causal:
             raise RtdecodeError("a causal network is exported to be stepped", fix="use `export`")
         tensors = net.train_tensors(session)
@@ -65,11 +65,9 @@ def noncausal_model(
             raise RtdecodeError(
                 f"train.{diverged[0]} contains NaN or infinity", fix="train again: this training diverged"
             )
-        own = train_in_float16(ModelArtifact(**described, run={}, train=tensors)).train
-        prefix = f"{i}." if len(nets) > 1 else ""
-        run[prefix + DIGEST] = digest_of(own)
-        train |= {prefix + name: tensor for name, tensor in own.items()}
-    return ModelArtifact(**described, run=run, train=train)
+        members.append(train_in_float16(ModelArtifact(**described, run={}, train=tensors)).train)
+    run = join_runs([{DIGEST: digest_of(train)} for train in members])
+    return ModelArtifact(**described, run=run, train=join_runs(members))
 
 
 def check_digest(member: ModelArtifact) -> None:

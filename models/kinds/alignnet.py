@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
-from rtdecode.decode.ensemble import split_networks
 from rtdecode.models.export.fixed_point import fixed_point
 from rtdecode.models.kinds.network_kind import F8, NetworkKind, train_tensor
 
@@ -47,10 +46,9 @@ def _network() -> type[AlignNet]:
 
 
 def _decoder(artifact: ModelArtifact, device: str) -> Decoder:
-    from rtdecode.models.engine.alignnet import FoldedAlignNet, FoldedEnsemble
+    from rtdecode.models.engine.alignnet import FoldedAlignNet
 
-    networks = [FoldedAlignNet(network, device) for network in split_networks(artifact)]
-    return networks[0] if len(networks) == 1 else FoldedEnsemble(networks)
+    return FoldedAlignNet(artifact, device)
 
 
 ALIGNNET = NetworkKind(
@@ -60,4 +58,5 @@ ALIGNNET = NetworkKind(
     network=_network,
     decoder=_decoder,
     joins=True,
+    two_way=True,
 )

@@ -33,6 +33,7 @@ class NetworkKind:
             has an implementation for it.
         decoder: imports torch and returns a decoder that computes run.* with it, on the device named.
         joins: whether several networks can be one model, an ensemble.
+        two_way: whether it also simulates spikes from behaviour, and may be non-causal.
     """
 
     name: str
@@ -41,6 +42,7 @@ class NetworkKind:
     network: Callable[[], type[Network]]
     decoder: Callable[[ModelArtifact, str], Decoder]
     joins: bool = False
+    two_way: bool = False
 
 
 def train_tensor(model: ModelArtifact, name: str) -> F8:

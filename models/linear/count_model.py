@@ -127,15 +127,15 @@ class Dynamics:
     """The parameters of a Kalman filter at some bin width.
 
     Attributes:
-        transition, process_noise: f8[p, p].
-        observe: f8[C, p], Q⁻¹C: information about the state per spike.
+        transition, process_noise: f8[p, p], A and W.
+        observe: f[C, p], Q⁻¹C: information about the state per spike.
         information: f8[p, p], CᵀQ⁻¹C.
         readout: f8[D, p], from states to targets minus their means.
     """
 
     transition: F8
     process_noise: F8
-    observe: F8
+    observe: NDArray[np.floating]
     information: F8
     readout: F8
 

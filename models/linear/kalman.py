@@ -55,17 +55,14 @@ DEFAULTS = KalmanSettings()
 
 
 @dataclass(frozen=True, eq=False)
-class KalmanFit:
-    """A fitted filter in information form, the state in units of its SD.
+class KalmanFit(Dynamics):
+    """A fitted filter in information form, the state in units of its SD; outputs = readout · state + bias.
 
     Attributes:
-        transition, process_noise: f8[p, p], A and W of a bin.
-        observe: f4[C, p], Q⁻¹C, information about the state per spike; 0 for dead channels.
-        information: f8[p, p], CᵀQ⁻¹C.
         count_mean: f8[C], spikes per bin.
         prior: f8[p, p], stationary covariance of the unobserved state.
-        readout, bias: f8[D, p] and f8[D]: outputs = readout · state + bias.
-        good: bool[C], the living channels (`alive_channels`).
+        bias: f8[D].
+        good: bool[C], the living channels (`alive_channels`); `observe` is 0 for the others.
         n_positions, n_velocities, n_hidden: number of states of each sort, in this order.
         scale: factor on Q⁻¹.
         cv_r2: f8[D], R² over the validation blocks; NaN for a constant target.
@@ -73,13 +70,9 @@ class KalmanFit:
         n_ticks: number of labelled ticks in the model.
     """
 
-    transition: F8
-    process_noise: F8
     observe: NDArray[np.float32]
-    information: F8
     count_mean: F8
     prior: F8
-    readout: F8
     bias: F8
     good: NDArray[np.bool_]
     n_positions: int
@@ -97,30 +90,21 @@ class KalmanFit:
         return -(self.count_mean @ self.observe.astype(np.float64))
 
 
-@dataclass(frozen=True, eq=False)
-class SteadyFilter:
-    """The same filter at its steady-state gain.
+def steady_filter(fit: KalmanFit) -> dict[str, F8 | NDArray[np.float32]]:
+    """The tensors of the same filter at its steady-state gain.
 
-    Attributes:
-        transition: f8[p, p], (I − P CᵀQ⁻¹C) A.
-        gain: f4[C, p], P CᵀQ⁻¹, transposed: the change of the state per spike.
-        offset: f8[p], minus the change by the mean counts.
-    """
-
-    transition: F8
-    gain: NDArray[np.float32]
-    offset: F8
-
-
-def steady_filter(fit: KalmanFit) -> SteadyFilter:
-    """Fold the steady-state covariance of the filter into its gain.
+    Returns:
+        transition: f8[p, p], (I − P CᵀQ⁻¹C) A; gain: f4[C, p], P CᵀQ⁻¹, transposed, the change of the state
+        per spike; offset: f8[p], minus the change by the mean counts.
 
     Raises:
         RtdecodeError: the covariance does not converge.
     """
     steady, transition = _steady(fit.transition, fit.process_noise, fit.information)
     gain = (fit.observe.astype(np.float64) @ steady).astype(np.float32)
-    return SteadyFilter(transition, gain, -(fit.count_mean @ gain.astype(np.float64)))
+    return {
+        "transition": transition, "gain": gain, "offset": -(fit.count_mean @ gain.astype(np.float64)),
+    }  # fmt: skip
 
 
 def fit_kalman(
@@ -131,7 +115,7 @@ def fit_kalman(
     count_max: int,
     velocity_of: Mapping[int, int | None],
     settings: KalmanSettings = DEFAULTS,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> KalmanFit:
     """Fit one filter to one or more recordings.
 
@@ -157,7 +141,6 @@ def fit_kalman(
     Raises:
         RtdecodeError: no channel fires, the bins with targets are too few, or no filter converges.
     """
-    report = progress if progress is not None else _ignore
     clipped = [np.minimum(block, np.uint8(count_max)) for block in counts]
     good = alive_channels(clipped, bin_width_s)
     check_some_alive(good)
@@ -176,7 +159,7 @@ def fit_kalman(
     error = np.zeros((len(offered), len(scales), mean.size))
     scatter = np.zeros(mean.size)
     for fold in range(n_folds):
-        report((fold + 1) / (n_folds + 2))
+        progress((fold + 1) / (n_folds + 2))
         held = [np.array_split(np.flatnonzero(part), n_folds)[fold] for part in labelled]
         rest = [
             _away_from(block, part, round(GAP_S / tick_s)) for block, part in zip(held, labelled, strict=True)
@@ -188,7 +171,7 @@ def fit_kalman(
                 error += _validate(recording, block, model, candidates, round(RUN_IN_S / tick_s))
                 scatter += (_centred(recording.targets[block]) ** 2).sum(axis=0)
 
-    report((n_folds + 1) / (n_folds + 2))
+    progress((n_folds + 1) / (n_folds + 2))
     varies = scatter > CONSTANT**2
     with np.errstate(invalid="ignore", divide="ignore"):
         cv_r2 = np.where(varies, 1.0 - error / scatter, np.nan)
@@ -221,7 +204,7 @@ def fit_kalman(
         tick_s=tick_s,
         n_ticks=sum(int(part.sum()) for part in labelled),
     )
-    report(1.0)
+    progress(1.0)
     return fit
 
 
@@ -342,7 +325,3 @@ def _away_from(block: NDArray[np.int64], labelled: Rows, gap: int) -> Rows:
 def _centred(labels: F8) -> F8:
     centred: F8 = labels - labels.mean(axis=0)
     return centred
-
-
-def _ignore(_done: float) -> None:
-    pass

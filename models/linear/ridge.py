@@ -68,7 +68,7 @@ def fit_ridge(
     *,
     penalties: Sequence[float] = PENALTIES,
     n_folds: int = N_FOLDS,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> RidgeFit:
     """Fit one filter to one or more recordings.
 
@@ -89,7 +89,6 @@ def fit_ridge(
     Raises:
         RtdecodeError: the rows with targets are too few for the folds.
     """
-    report = progress if progress is not None else _ignore
     recordings = [_Recording.of(each, target, edges) for each, target in zip(signals, targets, strict=True)]
     usable = [recording.usable_rows() for recording in recordings]
     scale, offered = expected.reshape(-1), np.asarray(penalties, dtype=np.float64)
@@ -97,7 +96,7 @@ def fit_ridge(
     total = _Sums.over(recordings, usable)
     error, variation = np.zeros((len(offered), total.y.size)), np.zeros(total.y.size)
     for fold in range(n_folds):
-        report((fold + 1) / (n_folds + 2))
+        progress((fold + 1) / (n_folds + 2))
         held = [np.array_split(rows, n_folds)[fold] for rows in usable]
         near = [_within(span, rows, block) for rows, block in zip(usable, held, strict=True)]
         rest = total.minus(_Sums.over(recordings, near))
@@ -110,7 +109,7 @@ def fit_ridge(
         error += fold_error
         variation += fold_variation
 
-    report((n_folds + 1) / (n_folds + 2))
+    progress((n_folds + 1) / (n_folds + 2))
     best = error.argmin(axis=0)
     chosen, which = np.unique(best, return_inverse=True)
     slopes, _ = _ridge(total, scale, offered[chosen])
@@ -120,7 +119,7 @@ def fit_ridge(
     rounded = weight.reshape(outputs.size, -1).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         cv_r2 = 1.0 - error[best, outputs] / variation
-    report(1.0)
+    progress(1.0)
     return RidgeFit(
         edges=edges,
         weight=np.ascontiguousarray(weight.transpose(1, 2, 0)),
@@ -256,7 +255,3 @@ def _within(span: int, rows: Rows, block: Rows) -> Rows:
 def _in_chunks(rows: Rows) -> Iterator[Rows]:
     for first in range(0, len(rows), _CHUNK_ROWS):
         yield rows[first : first + _CHUNK_ROWS]
-
-
-def _ignore(_done: float) -> None:
-    pass

@@ -76,7 +76,7 @@ def fit_wiener(
     *,
     count_max: int,
     settings: WienerSettings = DEFAULTS,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> WienerFit:
     """Fit one filter to one or more recordings (`fit_ridge`).
 

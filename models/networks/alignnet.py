@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import torch.nn.functional as F
@@ -13,19 +13,16 @@ from torch import Tensor, nn
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.layers import Pointwise, UnitSettings, frames_around
 from rtdecode.models.nn.leaky_readout import LeakyReadOut
-from rtdecode.models.nn.network import Network
+from rtdecode.models.nn.network import Network, NetworkSettings
 from rtdecode.models.nn.read_in import check_probability
 from rtdecode.models.nn.unet import Encoding, UDecoder, UEncoder
 
 
-@dataclass(frozen=True)
-class AlignNetSettings:
+@dataclass(frozen=True, kw_only=True)
+class AlignNetSettings(NetworkSettings):
     """Settings of an `AlignNet`; the fields are stored in model files.
 
     Attributes:
-        n_channels: C, of counts.
-        n_outputs: D, of behaviour.
-        count_max: larger counts are clipped to it.
         causal: bin k reads bins 0 … k; else the paper's centred and transposed convolutions.
         planar: the paper's 3 × 3 convolutions over channels and time, pooling both; not causal.
         widths: channels (planar: features) of each level, the finest first; each further level halves time.
@@ -34,19 +31,14 @@ class AlignNetSettings:
         lift: channels that behaviour is mapped to before it is encoded; by default 64, and C if planar.
         leaky, hidden: leaky neurons, and hidden units over them, between the behaviour decoder and its head,
             see `LeakyReadOut`; the paper has neither.
-        dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
-        feature_dropout: on the outputs of the behaviour decoder's units.
         graded_rates: compute rates from the membrane potentials of the spike decoder, see `UDecoder`, and
-            apply `feature_dropout` to its units too; the paper's rates are computed from spikes.
+            apply `feature_dropout` to its units as to the behaviour decoder's; the paper's rates are computed
+            from spikes.
         motion_dropout: on the outputs of the behaviour encoder's units.
         centred_rates: the head gives the departure of a channel from its mean rate in a session, see
             `ReadIn.rates`; else the rate in SDs, including the mean over all sessions.
     """
 
-    n_channels: int
-    n_outputs: int
-    count_max: int
-    _: KW_ONLY
     causal: bool = True
     planar: bool = False
     widths: tuple[int, ...] = (64, 64, 64)
@@ -55,9 +47,6 @@ class AlignNetSettings:
     lift: int | None = None
     leaky: int = 0
     hidden: int = 0
-    dropout: float = 0.1
-    channel_dropout: float = 0.1
-    feature_dropout: float = 0.0
     graded_rates: bool = False
     motion_dropout: float = 0.0
     centred_rates: bool = False
@@ -208,20 +197,6 @@ class AlignNet(Network):
     def simulate(self, behavior: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
         """Spikes from behaviour: z-scored [N, D, T] → spikes per bin [N, C, T] of a session."""
         return self.decode_spikes(self.encode_behavior(behavior), session)
-
-    def reconstruct_behavior(self, behavior: Tensor) -> Tensor:
-        """Behaviour [N, D, T] through its own encoder and decoder."""
-        return self.decode_behavior(self.encode_behavior(behavior))
-
-    def reconstruct_spikes(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
-        """Counts [N, C, T] through their own encoder and decoder."""
-        return self.decode_spikes(self.encode_spikes(counts, session), session)
-
-    def latents(
-        self, counts: Tensor, behavior: Tensor, session: str | Sequence[str] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Both latents of the same windows."""
-        return self.encode_spikes(counts, session).latent, self.encode_behavior(behavior).latent
 
     def decoding_parts(self) -> list[nn.Module]:
         """The modules of the decoding path, except the read-in."""

@@ -3,43 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from rtdecode.models.networks.trunks import TrunkSettings, new_trunk
+from rtdecode.models.networks.trunks import BaselineNetSettings, new_trunk
 from rtdecode.models.nn.layers import Pointwise
 from rtdecode.models.nn.network import Network
-
-
-@dataclass(frozen=True)
-class BaselineNetSettings:
-    """Settings of a `BaselineNet`; the fields are stored in model files.
-
-    Attributes:
-        n_channels: C, of counts.
-        n_outputs: D, of behaviour.
-        count_max: larger counts are clipped to it.
-        trunk: "mlp", "gru", "resnet" or "resnet-unet", see `new_trunk`.
-        causal: bin k reads bins 0 … k.
-        width, depth, reach: of each trunk, see `TrunkSettings`.
-        dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
-        feature_dropout: inside the trunks.
-    """
-
-    n_channels: int
-    n_outputs: int
-    count_max: int
-    _: KW_ONLY
-    trunk: str
-    causal: bool
-    width: int = 128
-    depth: int = 3
-    reach: int = 16
-    dropout: float = 0.2
-    channel_dropout: float = 0.2
-    feature_dropout: float = 0.2
 
 
 class BaselineNet(Network):
@@ -64,15 +34,8 @@ class BaselineNet(Network):
 
     def __init__(self, config: BaselineNetSettings) -> None:
         super().__init__(config)
-        settings = TrunkSettings(
-            width=config.width,
-            depth=config.depth,
-            reach=config.reach,
-            causal=config.causal,
-            dropout=config.feature_dropout,
-        )
-        self.spike_trunk = new_trunk(config.trunk, config.n_channels, settings)
-        self.behavior_trunk = new_trunk(config.trunk, config.n_outputs, settings)
+        self.spike_trunk = new_trunk(config.n_channels, config)
+        self.behavior_trunk = new_trunk(config.n_outputs, config)
         self.behavior_head = Pointwise(self.spike_trunk.n_out, config.n_outputs)
         self.rate_head = Pointwise(self.behavior_trunk.n_out, config.n_channels)
 

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.dropout import dropout
-from rtdecode.models.nn.network import Network
+from rtdecode.models.nn.network import Network, NetworkSettings
 
 
-@dataclass(frozen=True)
-class GRUNetSettings:
+@dataclass(frozen=True, kw_only=True)
+class GRUNetSettings(NetworkSettings):
     """Settings of a `GRUNet`; the fields are stored in model files.
 
     Attributes:
-        n_channels: C, of counts.
-        n_outputs: D, of behaviour.
-        count_max: larger counts are clipped to it.
-        hidden: number of units.
-        dropout, channel_dropout: on the read-in's normalised counts, see `ReadIn`.
-        feature_dropout: on the units that the head reads.
+        hidden: number of units; `feature_dropout` is applied to them in front of the head.
     """
 
-    n_channels: int
-    n_outputs: int
-    count_max: int
-    _: KW_ONLY
     hidden: int = 128
-    dropout: float = 0.1
-    channel_dropout: float = 0.1
-    feature_dropout: float = 0.0
 
 
 class GRUNet(Network):

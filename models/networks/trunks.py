@@ -14,25 +14,30 @@ from torch import Tensor, nn
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.dropout import Dropout
 from rtdecode.models.nn.layers import ConvUnit, Pointwise, Rise, UnitSettings, frames_around, hold, pool
+from rtdecode.models.nn.network import NetworkSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrunkSettings:
-    """Settings of a trunk.
+class BaselineNetSettings(NetworkSettings):
+    """Settings of a `BaselineNet`, and of both of its trunks.
 
     Attributes:
+        trunk: "mlp", "gru", "resnet" or "resnet-unet".
+        causal: frame t reads frames 0 … t.
         width: units of each layer, or channels of each block or level.
         depth: number of layers, blocks or levels; not for a GRU, which has one layer.
         reach: for an MLP, frames that its window covers: the last ones if causal, else centred.
-        causal: frame t reads frames 0 … t.
-        dropout: after each layer of an MLP, in each residual block, and on the features.
+        feature_dropout: after each layer of an MLP, in each residual block, and on the features.
     """
 
-    width: int
-    depth: int
-    reach: int
+    trunk: str
     causal: bool
-    dropout: float
+    width: int = 128
+    depth: int = 3
+    reach: int = 16
+    dropout: float = 0.2
+    channel_dropout: float = 0.2
+    feature_dropout: float = 0.2
 
 
 class MLPTrunk(nn.Module):
@@ -43,14 +48,14 @@ class MLPTrunk(nn.Module):
         settings: of the trunk.
     """
 
-    def __init__(self, n_in: int, settings: TrunkSettings) -> None:
+    def __init__(self, n_in: int, settings: BaselineNetSettings) -> None:
         super().__init__()
         reach, width = settings.reach, settings.width
         self.n_out = width
         self.around = (reach - 1, 0) if settings.causal else (reach // 2, reach - 1 - reach // 2)
         self.window = nn.Conv1d(n_in, width, reach)
         self.layers = nn.ModuleList(Pointwise(width, width) for _ in range(settings.depth - 1))
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = Dropout(settings.feature_dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.dropout(F.relu(self.window(F.pad(x, self.around))))
@@ -67,11 +72,11 @@ class GRUTrunk(nn.Module):
         settings: of the trunk; `width` units for each direction.
     """
 
-    def __init__(self, n_in: int, settings: TrunkSettings) -> None:
+    def __init__(self, n_in: int, settings: BaselineNetSettings) -> None:
         super().__init__()
         self.n_out = settings.width if settings.causal else 2 * settings.width
         self.gru = nn.GRU(n_in, settings.width, batch_first=True, bidirectional=not settings.causal)
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = Dropout(settings.feature_dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         states, _ = self.gru(x.transpose(1, 2))
@@ -111,11 +116,11 @@ class ResNetTrunk(nn.Module):
         settings: of the trunk.
     """
 
-    def __init__(self, n_in: int, settings: TrunkSettings) -> None:
+    def __init__(self, n_in: int, settings: BaselineNetSettings) -> None:
         super().__init__()
         self.n_out = settings.width
         self.blocks = nn.Sequential(*_blocks(n_in, settings))
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = Dropout(settings.feature_dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.dropout(self.blocks(x))
@@ -130,7 +135,7 @@ class ResUNetTrunk(nn.Module):
         settings: of the trunk; a causal one upsamples by `hold`, others by `Rise`.
     """
 
-    def __init__(self, n_in: int, settings: TrunkSettings) -> None:
+    def __init__(self, n_in: int, settings: BaselineNetSettings) -> None:
         super().__init__()
         width, depth, causal = settings.width, settings.depth, settings.causal
         self.n_out = width
@@ -138,9 +143,10 @@ class ResUNetTrunk(nn.Module):
         self.down = nn.ModuleList(_blocks(n_in, settings))
         self.rise = nn.ModuleList(Rise(width) for _ in range(0 if causal else depth - 1))
         self.up = nn.ModuleList(
-            Residual(2 * width, width, causal=causal, dropout=settings.dropout) for _ in range(depth - 1)
+            Residual(2 * width, width, causal=causal, dropout=settings.feature_dropout)
+            for _ in range(depth - 1)
         )
-        self.dropout = Dropout(settings.dropout)
+        self.dropout = Dropout(settings.feature_dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         skips: list[Tensor] = []
@@ -164,17 +170,13 @@ _TRUNKS: dict[str, type[Trunk]] = {
 }
 
 
-def new_trunk(kind: str, n_in: int, settings: TrunkSettings) -> Trunk:
-    """The trunk of a kind.
-
-    Args:
-        kind: "mlp", "gru", "resnet" or "resnet-unet".
-        n_in: input channels.
-        settings: of the trunk.
+def new_trunk(n_in: int, settings: BaselineNetSettings) -> Trunk:
+    """The trunk for a number of input channels.
 
     Raises:
         RtdecodeError: the kind is unknown, or a number is below 1.
     """
+    kind = settings.trunk
     if min(n_in, settings.width, settings.depth, settings.reach) < 1:
         raise RtdecodeError(
             f"a {kind} cannot have width {settings.width}, depth {settings.depth} and reach {settings.reach}",
@@ -185,9 +187,9 @@ def new_trunk(kind: str, n_in: int, settings: TrunkSettings) -> Trunk:
     return _TRUNKS[kind](n_in, settings)
 
 
-def _blocks(n_in: int, settings: TrunkSettings) -> list[Residual]:
+def _blocks(n_in: int, settings: BaselineNetSettings) -> list[Residual]:
     width = settings.width
     return [
-        Residual(n_in if i == 0 else width, width, causal=settings.causal, dropout=settings.dropout)
+        Residual(n_in if i == 0 else width, width, causal=settings.causal, dropout=settings.feature_dropout)
         for i in range(settings.depth)
     ]

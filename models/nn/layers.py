@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtdecode.models.nn.dropout import Dropout
 from rtdecode.models.nn.lif import LIF, POTENTIAL_MAX
 
 KERNEL = 3
+
+F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +110,18 @@ class ConvUnit(nn.Module):
             return self.dropout(fired.spikes), fired.potential.clamp(0.0, POTENTIAL_MAX)
         y: Tensor = self.dropout(self.neuron(current))
         return y, y
+
+    def affine(self) -> tuple[F8, F8]:
+        """Gain and shift f8[n_out] of the normalisation in evaluation."""
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        mean, variance, weight, bias = (
+            part.detach().cpu().double().numpy()
+            for part in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        )
+        gain = weight / np.sqrt(variance + norm.eps)
+        return gain, bias - mean * gain
 
 
 class Pointwise(nn.Linear):

@@ -43,8 +43,6 @@ class LeakyReadOut(nn.Module):
         [N, n_in, T] → [N, n_out, T].
     """
 
-    n_leaky: int
-    n_hidden: int
     head: Pointwise
     drive: Pointwise | None
     mix: Pointwise | None
@@ -60,7 +58,6 @@ class LeakyReadOut(nn.Module):
                 f"a read-out cannot have {leaky} leaky neurons and {hidden} hidden units",
                 fix="pass 0 or more",
             )
-        self.n_leaky, self.n_hidden = leaky, hidden
         self.drive = Pointwise(n_in, leaky) if leaky else None
         self.mix = Pointwise(n_in + leaky, hidden) if hidden else None
         self.head = Pointwise(n_in + leaky + hidden, n_out)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, ClassVar, Protocol, Self
+from dataclasses import KW_ONLY, asdict, dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -16,13 +15,14 @@ from torch import Tensor, nn
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.read_in import ReadIn, check_probability
-from rtdecode.models.train_state import SETTINGS, damaged, network_description
+from rtdecode.models.train_state import SETTINGS, as_bytes, damaged, network_description
 
 _NET = "net."
 
 
-class NetworkSettings(Protocol):
-    """Settings that every kind of network has: a frozen dataclass, whose fields are stored in model files.
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Settings that every kind of network has; the fields are stored in model files.
 
     Attributes:
         n_channels: C, of counts.
@@ -32,20 +32,13 @@ class NetworkSettings(Protocol):
         feature_dropout: probability of setting a single value in front of the head to 0, while training.
     """
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def n_channels(self) -> int: ...
-    @property
-    def n_outputs(self) -> int: ...
-    @property
-    def count_max(self) -> int: ...
-    @property
-    def dropout(self) -> float: ...
-    @property
-    def channel_dropout(self) -> float: ...
-    @property
-    def feature_dropout(self) -> float: ...
+    n_channels: int
+    n_outputs: int
+    count_max: int
+    _: KW_ONLY
+    dropout: float = 0.1
+    channel_dropout: float = 0.1
+    feature_dropout: float = 0.0
 
 
 class Network(nn.Module):
@@ -131,8 +124,7 @@ class Network(nn.Module):
             session: that run.* is folded for.
         """
         described = {"network": self.settings, "sessions": self.read_in.names, "session": session}
-        text = json.dumps(described, sort_keys=True)
-        tensors: dict[str, NDArray[Any]] = {SETTINGS: np.frombuffer(text.encode(), dtype=np.uint8)}
+        tensors: dict[str, NDArray[Any]] = {SETTINGS: as_bytes(described)}
         for name, tensor in self.state_dict().items():
             tensors[_NET + name] = tensor.detach().cpu().numpy()
         return tensors

@@ -111,7 +111,7 @@ class _Unit:
         # Oldest frame first, as in `_frames`.
         self._weight = np.ascontiguousarray(weight.transpose(0, 2, 1).reshape(len(weight), -1))
         self._beside: F4 | None = None if unit.beside is None else unit.beside.weight.detach().numpy()
-        self._scale, self._shift = _affine(unit.norm)
+        self._scale, self._shift = (part.astype(np.float32) for part in unit.affine())
         self._frames = np.zeros((KERNEL, weight.shape[1]), np.float32)
         self._v = np.zeros(len(weight), np.float32) if isinstance(unit.neuron, LIF) else None
         self.potential: F4 = np.zeros(len(weight), np.float32)
@@ -135,15 +135,3 @@ class _Unit:
 def _stage(units: nn.Module) -> tuple[_Unit, _Unit]:
     first, second = cast("tuple[ConvUnit, ConvUnit]", units)
     return _Unit(first), _Unit(second)
-
-
-def _affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[F4, F4]:
-    """Scale and shift of batch normalisation in evaluation."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    mean, variance, weight, bias = (
-        part.detach().double().numpy()
-        for part in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-    )
-    scale = weight / np.sqrt(variance + norm.eps)
-    return scale.astype(np.float32), (bias - mean * scale).astype(np.float32)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import typer
@@ -57,12 +56,8 @@ def on_signal(stop: Callable[[], None]) -> None:
 
     It must take no lock, as `Event.set` does: what it interrupts may hold that lock, and wait for ever.
     """
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        stop()
-
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handler)
+        signal.signal(number, lambda *_: stop())
 
 
 def signalled() -> Callable[[], bool]:

@@ -10,10 +10,8 @@
 Loads msgspec, pyzmq and nothing else. docs/client.md shows the rest.
 """
 
-from rtdecode.client.control import ControlClient
-from rtdecode.client.control_async import AsyncControlClient
-from rtdecode.client.cursors import CursorClient
-from rtdecode.client.cursors_async import AsyncCursorClient
+from rtdecode.client.control import AsyncControlClient, ControlClient
+from rtdecode.client.cursors import AsyncCursorClient, CursorClient
 from rtdecode.client.status import Status
 from rtdecode.client.tracker import Link
 from rtdecode.errors import RtdecodeError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import zmq
 
@@ -76,11 +77,7 @@ class CursorFeed:
         if self._socket.closed:
             raise RtdecodeError("the client is closed", where=self.endpoint, fix="open a new client")
         now_s = time.monotonic()
-        for _ in range(MAX_READ):
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        for frames in arrived(self._socket):
             self._tracker.add(read_frames(frames), now_s)
 
     @property
@@ -180,6 +177,13 @@ def subscribe(owner: object, endpoint: str, *topics: bytes) -> tuple[zmq.Socket[
         release()
         raise cannot_connect(endpoint, error) from None
     return socket, release
+
+
+def arrived(socket: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
+    """The messages that have arrived, without waiting."""
+    with suppress(zmq.Again):
+        for _ in range(MAX_READ):
+            yield socket.recv_multipart(zmq.NOBLOCK)
 
 
 def _release(context: zmq.Context[zmq.Socket[bytes]], socket: zmq.Socket[bytes]) -> None:

@@ -58,14 +58,11 @@ def read_frames(frames: Sequence[bytes]) -> Cursor | Status | Unreadable:
         return Unreadable(_newer(payload) or f"not a {topic.decode()} message: {error}")
     if message.v > MESSAGE_VERSION:
         return Unreadable(_newer_version(message.v))
-    if isinstance(message, Cursor) and not _finite(message):
-        return Unreadable("a cursor has NaN or infinite values")
+    if isinstance(message, Cursor):
+        out = [] if isinstance(message.out, msgspec.UnsetType) else message.out
+        if not all(map(math.isfinite, (message.t_pub, *message.value, *out))):
+            return Unreadable("a cursor has NaN or infinite values")
     return message
-
-
-def _finite(cursor: Cursor) -> bool:
-    numbers = cursor.value if isinstance(cursor.out, msgspec.UnsetType) else cursor.value + cursor.out
-    return math.isfinite(cursor.t_pub) and all(map(math.isfinite, numbers))
 
 
 def _newer(payload: bytes) -> str:

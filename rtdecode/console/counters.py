@@ -73,36 +73,44 @@ def count(n: int, room: int) -> str:
     return next((text for text in (str(n), *rounded) if len(text) <= room), exact)
 
 
-def groups_of(status: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
-    """Title and (key, name, total) of each group of counters; any not in GROUPS are in the last."""
-    counters = under(status, "counters")
-    others = tuple(key for key in counters if key not in LISTED)
+class Counter(NamedTuple):
+    """A counter: its key, its name on a screen, its total, its recent increase and the style of both.
+
+    The style is red while a fault happens, yellow after one, dim without any.
+    """
+
+    key: str
+    name: str
+    total: int
+    gained: int
+    style: str
+
+
+def groups_of(status: dict[str, Any], recent: Recent) -> Iterator[tuple[str, list[Counter]]]:
+    """Title and counters of each group; any not in GROUPS are in the last."""
+    totals = under(status, "counters")
+    others = tuple(key for key in totals if key not in LISTED)
     for title, keys in GROUPS.items():
-        listed = keys + others if title == "timing" else keys
-        yield title, [(key, NAMES.get(key, key.replace("_", " ")), counters.get(key) or 0) for key in listed]
-
-
-def counter_style(key: str, total: int, gained: int) -> str:
-    """Style of a counter: red while a fault happens, yellow after one, dim without any."""
-    if not total:
-        return "zero"
-    if key in ORDINARY:
-        return ""
-    return "now" if gained > 0 else "past"
+        counters = []
+        for key in keys + others if title == "timing" else keys:
+            total, gained = totals.get(key) or 0, recent.gained.get(key, 0)
+            fault = "" if key in ORDINARY else "now" if gained > 0 else "past"
+            name = NAMES.get(key, key.replace("_", " "))
+            counters.append(Counter(key, name, total, gained, fault if total else "zero"))
+        yield title, counters
 
 
 def counter_table(status: dict[str, Any], recent: Recent, cell: Cell) -> list[Row]:
     """All counters in columns, zeros dim: total and recent gain."""
     columns = []
-    for title, counters in groups_of(status):
+    for title, counters in groups_of(status, recent):
         span = f"{recent.span_s:.0f} s"
         span = f"last {span}" if len(span) + 5 < cell.gain else span
         column = [Part(f"{title:<{cell.name}}{'total':>{cell.total}}{span:>{cell.gain}}", "label")]
-        for key, name, total in counters:
-            gained = recent.gained.get(key, 0)
+        for _, name, total, gained, style in counters:
             gain = ("+" if gained > 0 else "") + count(gained, cell.gain - 2) if gained else ""
             text = f"{name[: cell.name]:<{cell.name}}{count(total, cell.total - 1):>{cell.total}}"
-            column.append(Part(f"{text}{gain:>{cell.gain}}", counter_style(key, total, gained)))
+            column.append(Part(f"{text}{gain:>{cell.gain}}", style))
         columns.append(column)
     blank = Part(" " * (cell.name + cell.total + cell.gain))
     return [Row(2, None, line, " " * cell.gap) for line in zip_longest(*columns, fillvalue=blank)]
@@ -120,12 +128,11 @@ def counter_panel(status: dict[str, Any], recent: Recent, width: int, most: int)
 def counter_rows(status: dict[str, Any], recent: Recent, room: int) -> list[Row]:
     """Bins, samples and other counters that are not zero, current faults first, on lines of `room` cells."""
     parts_of: dict[str, list[tuple[int, Part]]] = {"published": [], "input": []}
-    for title, counters in groups_of(status):
-        for key, name, total in counters:
-            head, gained = key in ("bins", "received"), recent.gained.get(key, 0)
+    for title, counters in groups_of(status, recent):
+        for key, name, total, gained, style in counters:
+            head = key in ("bins", "received")
             if head or (total and key != "spikes"):
                 text = f"{name} {total:,}" + (f" {gained:+,}" if gained else "")
-                style = counter_style(key, total, gained)
                 urgency = 0 if head else {"now": 1, "past": 2}.get(style, 3)
                 parts_of["published" if title == "published" else "input"].append(
                     (urgency, Part(text, style, cut=True))

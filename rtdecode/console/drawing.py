@@ -7,9 +7,29 @@ from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions
 from rich.segment import Segment
+from rich.style import Style
 
-from rtdecode.console.styles import STYLES
 from rtdecode.console.text_rows import Line, clean
+
+#: By the names that parts of a row use.
+STYLES = {
+    name: Style.parse(style)
+    for name, style in {
+        "": "none",
+        "label": "dim",
+        "zero": "dim",
+        "title": "bold",
+        "good": "bold reverse green",
+        "watch": "bold reverse yellow",
+        "bad": "bold reverse red",
+        "ended": "bold reverse",
+        "past": "yellow",
+        "now": "bold red",
+        "accent": "bold cyan",
+        "trail": "dim cyan",
+        "target": "green",
+    }.items()
+}
 
 
 @dataclass(frozen=True)

@@ -34,14 +34,11 @@ class StatusLines:
         if state == self._state and warnings == self._warnings and self._reports % SUMMARY_EVERY:
             return
         self._state, self._warnings = state, list(warnings)
-        self._print_line(waiting_line(status) if state == "waiting" else summary_line(state, status))
+        stream = (status.get("stream") or {}).get("name") or "?"
+        waiting = f"waiting for stream {stream}" if state == "waiting" else ""
+        self._print_line(waiting or summary_line(state, status))
         for warning in warnings:
             self._print_line(f"  warning: {warning}")
-
-
-def waiting_line(status: dict[str, Any]) -> str:
-    """The line of a daemon that waits for its stream."""
-    return f"waiting for stream {(status.get('stream') or {}).get('name') or '?'}"
 
 
 def summary_line(state: str, status: dict[str, Any]) -> str:

@@ -86,6 +86,11 @@ def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
     return Row(0, None, [*shown, Part(others, "now", 2), Part(meaning, "", 4, cut=True)])
 
 
+def filled(form: str, value: Any, rank: int, *, cut: bool = False) -> Part:
+    """A part with a value, empty without one."""
+    return Part("" if value in (None, "") else form.format(value), "", rank, cut)
+
+
 def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
     """The stream and its timing."""
     stream = under(status, "stream")
@@ -93,41 +98,34 @@ def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
     if not stream.get("attached"):
         yield Row(3, "stream", [name, Part("searching", "now", 1)])
         return
-    about = [name, Part(str(stream.get("layout") or ""), "", 1)]
-    if stream.get("n_channels"):
-        about.append(Part(f"{stream['n_channels']} channels", "", 2))
-    if stream.get("rate_hz"):
-        about.append(Part(f"{stream['rate_hz']:g} Hz", "", 3))
-    if stream.get("source_id"):
-        about.append(Part(f"source {stream['source_id']}", "", 4, cut=True))
-    if stream.get("hostname"):
-        about.append(Part(f"on {stream['hostname']}", "", 5, cut=True))
-    yield Row(3, "stream", about)
-    delivery, timing = under(stream, "delivery_ms"), []
-    if stream.get("clock_correction_ms") is not None:
-        timing.append(Part(f"clock {stream['clock_correction_ms']:+,.3f} ms", "", 1))
+    about = [
+        filled("{}", stream.get("layout"), 1),
+        filled("{} channels", stream.get("n_channels") or None, 2),
+        filled("{:g} Hz", stream.get("rate_hz") or None, 3),
+        filled("source {}", stream.get("source_id"), 4, cut=True),
+        filled("on {}", stream.get("hostname"), 5, cut=True),
+    ]
+    yield Row(3, "stream", [name, *about])
+    timing = [filled("clock {:+,.3f} ms", stream.get("clock_correction_ms"), 1)]
+    delivery = under(stream, "delivery_ms")
     measured = [key for key in QUANTILES if delivery.get(key) is not None]
     for key in measured:
         before, after = "delivery " if key == measured[0] else "", " ms" if key == measured[-1] else ""
-        timing.append(
-            Part(f"{before}{QUANTILES[key]} {delivery[key]:.2f}{after}", "", 4 if key == "p99" else 3)
-        )
-    if stream.get("grace_ms") is not None:
-        timing.append(Part(f"grace {stream['grace_ms']:.2f} ms", "", 2))
-    if timing:
+        text = f"{before}{QUANTILES[key]} {delivery[key]:.2f}{after}"
+        timing.append(Part(text, "", 4 if key == "p99" else 3))
+    timing.append(filled("grace {:.2f} ms", stream.get("grace_ms"), 2))
+    if any(part.text for part in timing):
         yield Row(6, "", timing)
 
 
 def model_rows(status: dict[str, Any]) -> Iterator[Row]:
     """The model, and the outputs of the output stage and over LSL."""
-    model = under(status, "model")
-    about = [Part(str(model.get("id") or "?")), Part(str(model.get("kind") or ""), "", 2)]
-    if status.get("bin_width_s"):
-        about.append(Part(f"{status['bin_width_s'] * 1e3:g} ms bins", "", 3))
+    model, width_s = under(status, "model"), status.get("bin_width_s")
+    about = [Part(str(model.get("id") or "?")), filled("{}", model.get("kind"), 2)]
+    about.append(filled("{:g} ms bins", width_s * 1e3 if width_s else None, 3))
     yield Row(5, "model", [*about, Part(with_units(status), "", 1, cut=True)])
     published = [Part(with_units(under(status, "out")), "", 1, cut=True)]
-    if status.get("lsl_out"):
-        published.append(Part(f"LSL stream {status['lsl_out']}", cut=True))
+    published.append(filled("LSL stream {}", status.get("lsl_out"), 0, cut=True))
     if any(part.text for part in published):
         yield Row(7, "output", published)
 

@@ -23,7 +23,7 @@ class Part(NamedTuple):
     """A piece of a row.
 
     Attributes:
-        text, style: the style is a key of `rtdecode.console.styles.STYLES`.
+        text, style: the style is a key of `rtdecode.console.drawing.STYLES`.
         rank: on a narrow terminal the part of the highest rank is dropped first.
         cut: whether it may be shortened instead.
     """

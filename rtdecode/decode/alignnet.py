@@ -56,10 +56,8 @@ class AlignNetDecoder(KernelDecoder):
         layout = Layout(artifact)
         self.layers, self.dense_macs, n_spikes = tuple(layout.layers), layout.dense_macs, layout.n_spikes
         self._spikes = np.zeros(n_spikes, np.uint8)
-        tally, memory = np.zeros(3, np.int64), np.zeros(layout.n_memory, np.float32)
-        pooled = np.zeros(layout.n_pooled, np.uint8)
+        memory, pooled = np.zeros(layout.n_memory, np.float32), np.zeros(layout.n_pooled, np.uint8)
         arrays = {
-            "tally": tally,
             "plan": layout.plan,
             "weights": layout.weights,
             "parameters": layout.parameters,
@@ -74,7 +72,7 @@ class AlignNetDecoder(KernelDecoder):
             alignnet_step,
             alignnet_run,
             arrays,
-            {"memory": memory, "pooled": pooled, "bin": tally[BIN : BIN + 1]},
+            {"memory": memory, "pooled": pooled, "bin": self._tally[BIN : BIN + 1]},
         )
 
     @property

@@ -36,7 +36,6 @@ class GRUDecoder(KernelDecoder):
         widest = max(self.n_channels, self.n_hidden)
         arrays = {name.removeprefix("gru.").replace(".", "_"): run[name].reshape(-1).copy() for name in run}
         arrays |= {
-            "tally": np.zeros(2, np.int64),
             "hidden": np.zeros(self.n_hidden, np.float32),
             "gates": np.zeros(6 * self.n_hidden, np.float32),
             "sizes": np.zeros(widest, np.float32),

@@ -53,10 +53,8 @@ class KalmanDecoder(KernelDecoder):
         _check(artifact, self.steady)
         run, n_states = artifact.run, len(artifact.run["transition"])
         arrays = {
-            "tally": np.zeros(1, np.int64),
             "weight": run["gain" if self.steady else "observe"].copy(),
             "active": np.zeros(self.n_channels, np.int64),
-            "sizes": np.zeros(self.n_channels),
             "transposed": run["transition"].T.copy(),
             **{name: run[name].copy() for name in ("offset", "readout", "bias")},
             **{name: np.zeros(n_states) for name in ("evidence", "mean", "predicted")},

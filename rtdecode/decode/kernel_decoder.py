@@ -11,16 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.tensors import (
-    FLOAT32,
-    UINT8,
-    check_bins,
-    check_kind,
-    check_state,
-    misfit,
-)
+from rtdecode.decode.tensors import FLOAT32, UINT8, check_bins, check_kind, check_state, misfit
 from rtdecode.kernels.arrays import F4, I8, U1
-from rtdecode.kernels.decoders.events import CLIPPED
+from rtdecode.kernels.decoders.events import CLIPPED, N_TALLIES
 
 
 class KernelDecoder:
@@ -44,10 +37,8 @@ class KernelDecoder:
         check_kind(artifact, self.kind)
         self.n_channels, self.n_outputs = artifact.n_channels, len(artifact.outputs)
         self._bin = (self.n_channels,), (self.n_outputs,), UINT8, FLOAT32
-        self._given: dict[str, Any] = {
-            "good": np.array(artifact.channel_mask),
-            "count_max": artifact.count_max,
-        }
+        self._good, self._count_max = np.array(artifact.channel_mask), artifact.count_max
+        self._tally: I8 = np.zeros(N_TALLIES, np.int64)
 
     def _prepare(
         self,
@@ -62,14 +53,12 @@ class KernelDecoder:
             step: kernel of one bin, called with each of `arrays`, counts u1[C] and out f4[D].
             run: kernel of many bins, called with `arrays` as one tuple (which takes 3 µs longer), counts
                 u1[T, C] and out f4[T, D].
-            arrays: by the names of step's arguments, all but the model's `good` and `count_max`; `tally` i8
-                counts, first the clipped counts (`CLIPPED`).
+            arrays: by the names of step's arguments; `good`, `count_max` and `tally` are added here.
             state: those of them that are the state, with its values at bin 0.
         """
-        arrays = self._given | arrays
+        arrays = {"good": self._good, "count_max": self._count_max, "tally": self._tally, **arrays}
         self._arrays = tuple(arrays[name] for name in [*inspect.signature(step).parameters][:-2])
         self._step, self._run = partial(step, *self._arrays), partial(run, self._arrays)
-        self._tally: I8 = arrays["tally"]
         self._state = state
         self._initial = {name: array.copy() for name, array in state.items()}
         counts, out = np.zeros((1, self.n_channels), np.uint8), np.zeros((1, self.n_outputs), np.float32)

@@ -225,7 +225,7 @@ class _Swaps:
     """
 
     def __init__(self, artifact: ModelArtifact, decoder: Decoder, find: FindModel) -> None:
-        self._first, self._find = artifact, find
+        self._array, self._find = (artifact.n_channels, artifact.output_names), find
         self._decoders = {artifact.model_id: decoder}
         self.row = 0
 
@@ -250,8 +250,7 @@ class _Swaps:
             ) from None
         if model not in self._decoders:
             artifact, self._decoders[model] = self._find(model, path)
-            first = self._first
-            if (artifact.n_channels, artifact.output_names) != (first.n_channels, first.output_names):
+            if (artifact.n_channels, artifact.output_names) != self._array:
                 raise RtdecodeError(
                     f"model {model} of the swap at bin {entry.bin} has other channels or outputs",
                     fix="give the file of the model that was swapped in",

@@ -113,12 +113,9 @@ def check_bins(
     Raises:
         RtdecodeError: an array has another shape or dtype.
     """
-    shapes = (*counts.shape[:-1], n_channels), (*counts.shape[:-1], n_outputs)
-    if counts.ndim != n_axes or (counts.shape, out.shape, counts.dtype, out.dtype) != (
-        *shapes,
-        UINT8,
-        FLOAT32,
-    ):
+    rows = counts.shape[:-1]
+    needed = (*rows, n_channels), (*rows, n_outputs), UINT8, FLOAT32
+    if counts.ndim != n_axes or (counts.shape, out.shape, counts.dtype, out.dtype) != needed:
         raise misfit(counts, out, n_channels, n_outputs)
 
 

@@ -35,12 +35,10 @@ class WienerDecoder(KernelDecoder):
         weight, bias = artifact.run["weight"], artifact.run["bias"]
         pending = np.zeros((weight.shape[1], self.n_outputs))
         arrays = {
-            "tally": np.zeros(2, np.int64),
             "weight": weight.reshape(self.n_channels, -1).copy(),
             "bias": bias.astype(np.float64),
             "pending": pending.reshape(-1),
             "active": np.zeros(self.n_channels, np.int64),
-            "sizes": np.zeros(self.n_channels),
         }
         self._prepare(wiener_step, wiener_run, arrays, {"pending": pending})
 

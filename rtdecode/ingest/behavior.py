@@ -55,7 +55,7 @@ class BehaviorReader:
         self.dropped = 0
         self.failure: RtdecodeError | None = None
         self._last_s = -np.inf
-        self._correction: tuple[str, float] | None = None
+        self._correction: dict[str, float] = {}  # of the last machine, by its name
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="rtdecode-behavior", daemon=True)
 
@@ -88,15 +88,13 @@ class BehaviorReader:
 
     def _open(self, newest: Any) -> Inlet | None:
         """The stream, opened; None if it did not answer in time or cannot be recorded."""
-        hostname = newest.hostname()
-        before = self._correction if self._correction and self._correction[0] == hostname else None
         try:
-            inlet = Inlet(newest, correction_s=before[1] if before else None)
+            inlet = Inlet(newest, correction_s=self._correction.get(newest.hostname()))
         except StreamLost:
             return None
         if not self._fits(inlet.stream):
             return None
-        self._correction = (hostname, inlet.correction_s)
+        self._correction = {newest.hostname(): inlet.correction_s}
         return inlet
 
     def _read(self, inlet: Inlet) -> None:

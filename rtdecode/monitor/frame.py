@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtdecode.console.counters import counter_style, groups_of
+from rtdecode.console.counters import groups_of
 from rtdecode.console.history import under
 from rtdecode.console.status_rows import STATES
 from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Distribution
@@ -43,15 +43,14 @@ def summary(state: MonitorState, now_s: float) -> dict[str, Any]:
             "decode": _latency(state.latencies.decode()),
             "total": _latency(state.latencies.total()),
         },
-        "counters": _counters(state),
+        "counters": [
+            {"group": title, **counter._asdict()}
+            for title, counters in groups_of(status, state.recent)
+            for counter in counters
+            if status
+        ],
         "task": task
-        and {
-            "target": task.target,
-            "radius": task.radius,
-            "state": task.state,
-            "trial": task.trial,
-            "success_rate": task.success_rate,
-        },
+        and {key: getattr(task, key) for key in ("target", "radius", "state", "trial", "success_rate")},
         "missed": state.missed,
         "restarts": state.restarts,
         "malformed": state.malformed,
@@ -95,20 +94,3 @@ def _latency(distribution: Distribution) -> dict[str, Any]:
         "per_decade": PER_DECADE,
         "histogram": distribution.histogram.tolist(),
     } | {name: None if ms is None else round(ms, 3) for name, ms in distribution.figures.items()}
-
-
-def _counters(state: MonitorState) -> list[dict[str, Any]]:
-    if not state.status_map:
-        return []
-    return [
-        {
-            "group": title,
-            "key": key,
-            "name": name,
-            "total": total,
-            "gained": state.recent.gained.get(key, 0),
-            "style": counter_style(key, total, state.recent.gained.get(key, 0)),
-        }
-        for title, counters in groups_of(state.status_map)
-        for key, name, total in counters
-    ]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, closing
 
-import zmq
-
 from rtdecode.client.cursors import CursorClient
-from rtdecode.client.feed import MAX_READ, subscribe
+from rtdecode.client.feed import arrived, subscribe
 from rtdecode.client.status import Status
 from rtdecode.messages import SPIKES_TOPIC
 from rtdecode.monitor.raster import read_spikes
@@ -98,12 +96,5 @@ class Topic:
 
     def payloads(self) -> list[bytes]:
         """The payloads received since the last call."""
-        found: list[bytes] = []
-        while len(found) < MAX_READ:
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            if len(frames) == 2 and frames[0] == self._topic:
-                found.append(frames[1])
-        return found
+        frames = arrived(self._socket)
+        return [each[1] for each in frames if len(each) == 2 and each[0] == self._topic]

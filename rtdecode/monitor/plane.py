@@ -57,17 +57,18 @@ def axes_of(status: Status) -> tuple[Axis, Axis] | None:
         None for a model with one output.
     """
     out = status.out or {}
-    listed = [Axis("out", i, *pair) for i, pair in enumerate(_pairs(out.get("names"), out.get("units")))]
+    listed = _axes("out", out.get("names"), out.get("units"))
     if len(listed) >= 2:
         return listed[0], listed[1]
-    listed = [Axis("value", i, *pair) for i, pair in enumerate(_pairs(status.names, status.units))]
+    listed = _axes("value", status.names, status.units)
     positions = [axis for axis in listed if status.roles[axis.column : axis.column + 1] == ["position"]]
     chosen = positions if len(positions) >= 2 else listed
     return (chosen[0], chosen[1]) if len(chosen) >= 2 else None
 
 
-def _pairs(names: list[str] | None, units: list[str] | None) -> list[tuple[str, str]]:
-    return [(str(name), str(unit)) for name, unit in zip(names or (), units or (), strict=False)]
+def _axes(source: str, names: list[str] | None, units: list[str] | None) -> list[Axis]:
+    pairs = zip(names or (), units or (), strict=False)
+    return [Axis(source, i, str(name), str(unit)) for i, (name, unit) in enumerate(pairs)]
 
 
 def point_of(cursor: Cursor, axes: tuple[Axis, Axis]) -> Point | None:

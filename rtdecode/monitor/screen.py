@@ -55,12 +55,11 @@ def screen(
         right = raster_panel(state, width - across - 1, body, unicode=unicode)
         lines += [[*a, Part(" "), *b] for a, b in zip(left, right, strict=True)]
     lines += [line_of(row, width) for row in below]
-    return lines if state.alive(now_s) else [[_old(part) for part in line] for line in lines]
-
-
-def _old(part: Part) -> Part:
-    """The style once the daemon is gone: warnings are unchanged, the rest is dim."""
-    return part if part.style in ("bad", "now", "watch") else part._replace(style="zero")
+    if state.alive(now_s):
+        return lines
+    # The daemon is gone: warnings are unchanged, the rest is dim.
+    kept = ("bad", "now", "watch")
+    return [[part if part.style in kept else part._replace(style="zero") for part in line] for line in lines]
 
 
 def head(state: MonitorState, now_s: float, width: int) -> list[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
@@ -30,7 +29,6 @@ def watch(listener: Listener, console: Console, stopping: Callable[[], bool]) ->
             time.sleep(REDRAW_S)
 
 
-@dataclass
 class Lines:
     """The monitor without a terminal: a line at each change, and every ten seconds.
 
@@ -38,22 +36,18 @@ class Lines:
         print_line: prints a line.
     """
 
-    print_line: Callable[[str], None]
-    _alert: str = ""
-    _alive: bool = False
-    _status: StatusLines = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._status = StatusLines(self.print_line)
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self._print_line, self._status = print_line, StatusLines(print_line)
+        self._alert, self._alive = "", False
 
     def report(self, state: MonitorState, now_s: float) -> None:
         """Print changes; called once a second."""
         alert, alive = state.alert(now_s), state.alive(now_s)
         kind = alert.partition(":")[0]
         if alert and kind != self._alert:
-            self.print_line(alert)
+            self._print_line(alert)
         if alive and not self._alive:
-            self.print_line("daemon connected")
+            self._print_line("daemon connected")
         self._alert, self._alive = kind, alive
         if alive and state.status_map:
             self._status.report(state.status_map)

@@ -11,7 +11,6 @@ import signal
 import socket
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
 
 import msgspec
 import uvicorn
@@ -111,15 +110,11 @@ class Site:
         if command.cmd not in COMMANDS or (command.cmd == "swap") != bool(command.path):
             return _refused(f"cmd is one of {', '.join(COMMANDS)}; swap takes a path, the others none", 400)
         try:
-            return JSONResponse(await self._ask(command))
+            if command.path is not None:
+                return JSONResponse({"ok": True, "bin": await self._control.swap(command.path)})
+            return JSONResponse(await self._control.request(command.cmd))
         except RtdecodeError as error:
             return _refused(str(error), 502)
-
-    async def _ask(self, command: ControlRequest) -> dict[str, Any]:
-        assert self._control is not None
-        if command.path is not None:
-            return {"ok": True, "bin": await self._control.swap(command.path)}
-        return await self._control.request(command.cmd)
 
     async def frames(self, websocket: WebSocket) -> None:
         """The WebSocket: frames out, an acknowledgement of each drawn frame in."""
@@ -132,18 +127,11 @@ class Site:
         try:
             await websocket.accept()
             page = Page(self._hub, websocket.send_text)
-            both = [asyncio.create_task(page.run()), asyncio.create_task(_read_page(websocket, page))]
-            try:
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in both:
-                    task.cancel()
-                ends = await asyncio.gather(*both, return_exceptions=True)
-            for end in ends:
-                if isinstance(end, Exception) and not isinstance(end, GONE):
-                    raise end
-        except GONE:
-            return
+            async with asyncio.TaskGroup() as both:
+                both.create_task(page.run())
+                both.create_task(_read_page(websocket, page))
+        except* GONE:
+            pass
         finally:
             self._pages -= 1
 

@@ -59,11 +59,7 @@ class ControlServer:
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 100)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
-        try:
-            self.endpoint = bind(self._socket, "--control", endpoint)
-        except RtdecodeError:
-            self._socket.close()
-            raise
+        self.endpoint = bind(self._socket, "--control", endpoint)
         self._status, self._apply, self._swap = status, apply, swap
         self._stopping = False
         self._swapping = 0
@@ -116,7 +112,11 @@ class ControlServer:
         """Swap on another thread: `pause` must not wait until a model is loaded."""
 
         def swap() -> None:
-            reply = self.swap(path)
+            try:
+                first_bin, model = self._swap(path)
+                reply = {"ok": True, "bin": first_bin, "model": model}
+            except RtdecodeError as error:
+                reply = _refusal(str(error))
             self._swapped.put([*envelope, encode_reply(reply, as_json=as_json)])
 
         self._swapping += 1
@@ -127,14 +127,6 @@ class ControlServer:
             self._swapping -= 1
             with contextlib.suppress(zmq.Again):
                 self._socket.send_multipart(self._swapped.get(), zmq.NOBLOCK)
-
-    def swap(self, path: str) -> dict[str, Any]:
-        """Swap, and return the reply."""
-        try:
-            first_bin, model = self._swap(path)
-        except RtdecodeError as error:
-            return _refusal(str(error))
-        return {"ok": True, "bin": first_bin, "model": model}
 
     def reply(self, request: dict[str, Any]) -> dict[str, Any]:
         """The reply to a request map other than a valid `swap`."""

@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import msgspec
@@ -31,7 +31,7 @@ from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.recording.recorder import Recorder, contents_of, session_attrs
+from rtdecode.serve.recording.recorder import Recorder, contents_of
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.status import StatusReport
@@ -39,7 +39,7 @@ from rtdecode.serve.swap import Swapper
 from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
-from rtdecode.session.contents import Contents, DecodedColumns
+from rtdecode.session.contents import Contents, DecodedColumns, recording_attrs
 from rtdecode.session.target import check_writable
 
 STATUS_EVERY_S = 1.0
@@ -135,7 +135,8 @@ class Daemon:
         """
         # They only set a flag: an exception raised while LLVM calls Python is lost, or ends in a crash.
         handlers = {
-            number: signal.signal(number, self._stop_loop) for number in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, lambda *_: setattr(self.loop, "stopping", True))
+            for number in (signal.SIGINT, signal.SIGTERM)
         }
         try:
             self._start()
@@ -209,7 +210,7 @@ class Daemon:
         path, buffers = self.settings.record, self.buffers
         if path is None or buffers is None:
             return None
-        attrs = session_attrs(path, "serve", self.settings.stream)
+        attrs = recording_attrs(path, "serve", self.settings.stream, datetime.now(UTC))
         return Recorder(
             path,
             buffers=buffers,
@@ -278,9 +279,6 @@ class Daemon:
     def _print_notices(self) -> None:
         while self.decoding.notices:
             self._print_line(self.decoding.notices.popleft())
-
-    def _stop_loop(self, number: int, frame: FrameType | None) -> None:
-        self.loop.stopping = True
 
     def _shut_down(self) -> None:
         self._stopping.set()

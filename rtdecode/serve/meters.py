@@ -18,12 +18,8 @@ class Meters:
 
     def __init__(self) -> None:
         self.sequence = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
-        self.bins = 0
-        self.spikes = 0
-        self.stale = 0
-        self.failsafe = 0
-        self.backlog_bins = 0
-        self.swaps = 0
+        self.bins = self.spikes = self.backlog_bins = 0
+        self.stale = self.failsafe = self.swaps = 0
         self.close_s = np.full(LATENCY_WINDOW, np.nan)
         self.publish_s = np.full(LATENCY_WINDOW, np.nan)
         self._at = 0

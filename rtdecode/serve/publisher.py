@@ -17,7 +17,7 @@ SEND_BUFFER_BYTES = 8192
 
 
 def bind(socket: zmq.Socket[bytes], flag: str, endpoint: str) -> str:
-    """Bind a socket.
+    """Bind a socket; close it if it cannot be bound.
 
     Args:
         socket: to bind.
@@ -34,6 +34,7 @@ def bind(socket: zmq.Socket[bytes], flag: str, endpoint: str) -> str:
         socket.setsockopt(zmq.IPV6, int("://[" in endpoint))
         socket.bind(endpoint)
     except zmq.ZMQError as error:
+        socket.close()
         taken = error.errno == zmq.EADDRINUSE
         raise RtdecodeError(
             f"{endpoint} is in use" if taken else f"{endpoint} cannot be bound ({error})",
@@ -68,11 +69,7 @@ class CursorPublisher:
         self._socket.setsockopt(zmq.SNDHWM, math.ceil(1.0 / bin_width_s))
         self._socket.setsockopt(zmq.SNDBUF, SEND_BUFFER_BYTES)
         self._socket.setsockopt(zmq.LINGER, 100)
-        try:
-            self.endpoint = bind(self._socket, "--bind", endpoint)
-        except RtdecodeError:
-            self._socket.close()
-            raise
+        self.endpoint = bind(self._socket, "--bind", endpoint)
         self._encoder = msgspec.msgpack.Encoder()
         self._clock = clock
         self._message = Cursor(MESSAGE_VERSION, 0, 0, 0.0, 0.0, 0.0, [], 0, 0, 0, 0, "")

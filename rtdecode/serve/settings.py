@@ -78,11 +78,6 @@ def read_late(text: str) -> bool:
     return text == "carry"
 
 
-def read_timeout(seconds: float) -> float:
-    """`--timeout` in seconds, where 0 waits without limit."""
-    return seconds or math.inf
-
-
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
     """Settings of the daemon, checked. The help of its flag describes each field, but for two:
@@ -121,7 +116,11 @@ class ServeSettings:
     ] = None
     timeout_s: Annotated[
         float,
-        Flag("Seconds to wait for the stream at the start; 0: no limit.", "timeout", read=read_timeout),
+        Flag(
+            "Seconds to wait for the stream at the start; 0: no limit.",
+            "timeout",
+            read=lambda s: s or math.inf,
+        ),
     ] = 60.0
     grace_s: Annotated[
         float | None,

@@ -10,12 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.ingest.layouts import array_channels
-from rtdecode.kernels import binning as time_counters
-from rtdecode.kernels import sequence as counters
 from rtdecode.kernels import stamps
+from rtdecode.kernels.sequence import RECEIVED
 from rtdecode.messages import MESSAGE_VERSION, flag_names
 from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.settings import ServeSettings
+
+#: What kernels.sequence and kernels.binning count, in their order.
+BY_SEQUENCE = [
+    "received",
+    "lost",
+    "duplicates",
+    "out_of_order",
+    "out_of_range",
+    "renumbered",
+    "not_a_count",
+]
+BY_TIME = ["late_carried", "late_dropped", "future", "discarded"]
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
 
@@ -61,7 +72,7 @@ class StatusReport:
     def update_rates(self) -> None:
         """Measure rates since the last call; called once a second by one thread."""
         now = time.monotonic()
-        seen = (int(self._meters.sequence[counters.RECEIVED]), self._meters.bins)
+        seen = (int(self._meters.sequence[RECEIVED]), self._meters.bins)
         elapsed = max(now - self._rates_at, 1e-9)
         self._rates = {
             "events_hz": round((seen[0] - self._rates_from[0]) / elapsed, 2),
@@ -72,19 +83,14 @@ class StatusReport:
     def counters(self) -> dict[str, int]:
         """Totals since the start, by kind."""
         meters, core, stage = self._meters, self._core, self._decoding.stage
-        seen, timed, left_out = meters.sequence, self._ring.time_counters, core.left_out
+        left_out = core.left_out
+        by_time = dict(zip(BY_TIME, self._ring.time_counters.tolist(), strict=True))
+        by_time["late_dropped"] += int(left_out[stamps.BEHIND])
+        by_time["future"] += int(left_out[stamps.AHEAD] + left_out[stamps.NOT_FINITE])
+        by_time["discarded"] += core.discarded
         return {
-            "received": int(seen[counters.RECEIVED]),
-            "lost": int(seen[counters.LOST]),
-            "duplicates": int(seen[counters.DUPLICATE]),
-            "out_of_order": int(seen[counters.OUT_OF_ORDER]),
-            "out_of_range": int(seen[counters.OUT_OF_RANGE]),
-            "renumbered": int(seen[counters.RENUMBERED]),
-            "not_a_count": int(seen[counters.NOT_A_COUNT]),
-            "late_carried": int(timed[time_counters.LATE_CARRIED]),
-            "late_dropped": int(timed[time_counters.LATE_DROPPED] + left_out[stamps.BEHIND]),
-            "future": int(timed[time_counters.FUTURE] + left_out[stamps.AHEAD] + left_out[stamps.NOT_FINITE]),
-            "discarded": int(timed[time_counters.DISCARDED]) + core.discarded,
+            **dict(zip(BY_SEQUENCE, meters.sequence.tolist(), strict=True)),
+            **by_time,
             "spikes": meters.spikes,
             "bins": meters.bins,
             "backlog_bins": meters.backlog_bins,

@@ -121,11 +121,9 @@ class Watcher:
             except OSError as error:
                 self.error = f"--watch {self.folder}: {error.strerror or error}"
                 continue
-            if path is not None:
-                self._swap_in(path)
-
-    def _swap_in(self, path: Path) -> None:
-        try:
-            self._swap(str(path))
-        except RtdecodeError as error:
-            self._print_line(f"NOT SWAPPED: {error}; the previous model continues")
+            if path is None:
+                continue
+            try:
+                self._swap(str(path))
+            except RtdecodeError as error:
+                self._print_line(f"NOT SWAPPED: {error}; the previous model continues")

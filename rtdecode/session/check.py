@@ -7,7 +7,6 @@ the file (`file.h5:/group/dataset`) and the fix.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Trials
-from rtdecode.session.log_text import is_json_object, join_parts
+from rtdecode.session.log_text import join_parts, json_object
 from rtdecode.session.raw import RawGroup, as_number, as_text, as_texts
 from rtdecode.session.schema import DECODED, DOCS, MAX_MODELS, MODELS_SO_FAR, repair_hint
 
@@ -157,11 +156,11 @@ def _decoded_out(group: RawGroup) -> DecodedOut:
             where=where,
             fix="store it as [bins, axes], with a name and a unit for each axis",
         )
-    settings = as_text(group.attrs.get("out_settings"))
-    if not is_json_object(settings):
+    settings = json_object(as_text(group.attrs.get("out_settings")))
+    if settings is None:
         fix = "set it to the [output] table of rig.toml as JSON"
         raise RtdecodeError("the attribute out_settings is not a JSON object", where=group.place, fix=fix)
-    return DecodedOut(values.astype(np.float32, copy=False), names, units, json.loads(settings))
+    return DecodedOut(values.astype(np.float32, copy=False), names, units, settings)
 
 
 def _check_log(group: RawGroup, n_channels: int) -> tuple[LogEntry, ...]:
@@ -173,14 +172,14 @@ def _check_log(group: RawGroup, n_channels: int) -> tuple[LogEntry, ...]:
             raise RtdecodeError(
                 "is not a list of strings", where=f"{group.place}/{name}", fix=f"store strings as in {DOCS}"
             )
-    kinds, texts = group.columns["kind"].tolist(), group.columns["data"].tolist()
-    broken = [row for row, text in enumerate(texts) if not is_json_object(str(text))]
-    if broken:
+    kinds, data = group.columns["kind"].tolist(), [json_object(str(text)) for text in group.columns["data"]]
+    objects = [each for each in data if each is not None]
+    if broken := len(data) - len(objects):
         raise _unsound(
-            f"row {broken[0]} is not a JSON object; {len(broken)} rows in total", f"{group.place}/data"
+            f"row {data.index(None)} is not a JSON object; {broken} rows in total", f"{group.place}/data"
         )
     try:
-        return tuple(join_parts(map(LogEntry, time.tolist(), bins.tolist(), kinds, map(json.loads, texts))))
+        return tuple(join_parts(map(LogEntry, time.tolist(), bins.tolist(), kinds, objects)))
     except ValueError as error:
         raise _unsound(
             f"holds parts of an entry that do not fit together: {error}", f"{group.place}/data"

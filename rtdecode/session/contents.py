@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
+
+from rtdecode import __version__
+
+
+def recording_attrs(path: Path, command: str, stream: str, started: datetime) -> dict[str, str]:
+    """Root attributes of a file that `rtdecode COMMAND` records, with the name of its stream."""
+    return {
+        "session_id": path.stem,
+        "date": started.date().isoformat(),
+        "started": started.isoformat(timespec="seconds"),
+        "recorded_by": f"rtdecode {__version__} {command}",
+        "stream": stream,
+    }
 
 
 @dataclass(frozen=True)

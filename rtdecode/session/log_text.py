@@ -55,23 +55,20 @@ def join_parts(entries: Iterable[LogEntry]) -> list[LogEntry]:
             pieces = []
         pieces.append(str(entry.data["text"]))
         if len(pieces) == entry.data["parts"]:
-            complete.append(LogEntry(entry.time, entry.bin, entry.kind, _object("".join(pieces))))
+            data = json_object("".join(pieces))
+            if data is None:
+                raise ValueError(f"{''.join(pieces)[:40]} is not an object")
+            complete.append(LogEntry(entry.time, entry.bin, entry.kind, data))
     return complete
 
 
-def is_json_object(text: str) -> bool:
-    """Whether `text` is one JSON object."""
+def json_object(text: str) -> dict[str, Any] | None:
+    """The one JSON object that `text` is, None if it is anything else."""
     try:
-        return isinstance(json.loads(text), dict)
+        data = json.loads(text)
     except (ValueError, RecursionError):
-        return False
-
-
-def _object(text: str) -> dict[str, Any]:
-    data = json.loads(text)
-    if not isinstance(data, dict):
-        raise ValueError(f"{text[:40]} is not an object")
-    return data
+        return None
+    return data if isinstance(data, dict) else None
 
 
 def _plain(value: object) -> object:

@@ -18,19 +18,12 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.schema import (
-    BEHAVIOR,
-    COUNTS,
-    DECODED,
-    DECODED_OPTIONAL,
     DOCS,
-    EVENTS,
-    EVENTS_OPTIONAL,
     FORMAT,
     FORMAT_VERSION,
-    LOG,
+    GROUPS,
     MAX_CHANNELS,
     OWN_ATTRS,
-    TRIALS,
     repair_hint,
 )
 
@@ -63,15 +56,6 @@ class RawSession:
 
 HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 """What h5py raises for a damaged file; which one depends on the byte."""
-
-GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "events": (EVENTS, EVENTS_OPTIONAL),
-    "counts": (COUNTS, ()),
-    "behavior": (BEHAVIOR, ()),
-    "trials": (TRIALS, ()),
-    "decoded": (tuple(DECODED), DECODED_OPTIONAL),
-    "log": (LOG, ()),
-}
 
 
 def read_raw(path: Path, on_unreadable: Callable[[RtdecodeError], None] | None = None) -> RawSession:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.check import check_dimensions, check_numeric, check_part
-from rtdecode.session.log_text import is_json_object
+from rtdecode.session.log_text import json_object
 from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
 from rtdecode.session.read import check_session
 from rtdecode.session.schema import DOCS
@@ -62,9 +62,9 @@ def repair_session(path: Path | str) -> tuple[Path, list[str]]:
 def _repair(name: str, group: RawGroup, raw: RawSession, report: Report) -> RawGroup | None:
     inside = f"/{name}"
     try:
-        repaired = _REPAIRERS[name](
-            _cut(group, inside, report), raw, lambda line: report(f"{inside}: {line}")
-        )
+        repaired = _cut(group, inside, report)
+        if name in _REPAIRERS:
+            repaired = _REPAIRERS[name](repaired, raw, lambda line: report(f"{inside}: {line}"))
         check_part(name, repaired, raw.n_channels)
     except RtdecodeError as error:
         report(_left_out(error))
@@ -126,20 +126,14 @@ def _repair_trials(group: RawGroup, raw: RawSession, report: Report) -> RawGroup
 
 
 def _repair_log(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
-    sound = np.array([is_json_object(str(text)) for text in group.columns["data"]], dtype=np.bool_)
+    sound = np.array([json_object(str(text)) is not None for text in group.columns["data"]], dtype=np.bool_)
     return _keep(group, sound, "entries without JSON data", report)
-
-
-def _unchanged(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
-    return group
 
 
 _REPAIRERS: dict[str, Callable[[RawGroup, RawSession, Report], RawGroup]] = {
     "events": _repair_events,
-    "counts": _unchanged,
     "behavior": _repair_behavior,
     "trials": _repair_trials,
-    "decoded": _unchanged,
     "log": _repair_log,
 }
 

@@ -17,15 +17,19 @@ MODELS_SO_FAR = "models_so_far"
 OWN_ATTRS = frozenset({"format", "format_version", "n_channels", "complete"})
 """Root attributes of the format; every other one belongs to the session."""
 
-EVENTS = ("time", "channel")
-EVENTS_OPTIONAL = ("unit",)
-COUNTS = ("values",)
-BEHAVIOR = ("time", "values")
-TRIALS = ("start", "stop")
 DECODED = {"bin": "i8", "t_bin": "f8", "values": "f4", "flags": "u4"}
 DECODED |= {"model": "u1", "late": "u2", "lost": "u4", "counts": "u1"}
-DECODED_OPTIONAL = ("out",)
-LOG = ("time", "bin", "kind", "data")
+"""The datasets of /decoded and the dtype of each."""
+
+GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "events": (("time", "channel"), ("unit",)),
+    "counts": (("values",), ()),
+    "behavior": (("time", "values"), ()),
+    "trials": (("start", "stop"), ()),
+    "decoded": (tuple(DECODED), ("out",)),
+    "log": (("time", "bin", "kind", "data"), ()),
+}
+"""The datasets that each group has, and those that it may have; /trials may have any others."""
 
 DOCS = "docs/session-files.md"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -347,23 +347,19 @@ def _clipped_by(decoder: Decoder, counts: U1) -> int:
 
 
 def _same_state(state: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> bool:
-    return state.keys() == other.keys() and all(
-        state[name].dtype == other[name].dtype
-        and state[name].shape == other[name].shape
-        and state[name].tobytes() == other[name].tobytes()
-        for name in state
+    bits, other_bits = (
+        {name: (array.dtype, array.shape, array.tobytes()) for name, array in each.items()}
+        for each in (state, other)
     )
-
-
-def _differing_bins(values: F4, expected: F4, tolerance: float) -> Iterator[int]:
-    for k, (value, other) in enumerate(zip(values, expected, strict=True)):
-        if value.tobytes() != other.tobytes() and not (np.abs(value - other) <= tolerance).all():
-            yield k
+    return bits == other_bits
 
 
 def _compare(values: F4, expected: F4, tolerance: float, what: str) -> None:
-    k = next(_differing_bins(values, expected, tolerance), None)
-    if k is not None:
+    differ = (values.view(np.uint32) != expected.view(np.uint32)).any(axis=1)
+    with np.errstate(invalid="ignore"):
+        differ &= ~(np.abs(values - expected) <= tolerance).all(axis=1)
+    if differ.any():
+        k = int(differ.argmax())
         raise AssertionError(f"{what} differ at bin {k}: {values[k].tolist()} and {expected[k].tolist()}")
 
 

@@ -23,8 +23,8 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rtdecode.calibrate.adaptation.finetune import adapt
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune import NewDay, adapt
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, read_all
 from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
@@ -120,7 +120,7 @@ def run(name: str, folder: Path, steps: int) -> str:
     variant.network(net)
     if variant.pretrained:
         recordings = recordings_of([net], [day.session.name for day in learnt], learnt, bins, described)
-        settings = PretrainSettings(bin_width_s=BIN_WIDTH_S, steps=steps).training(recordings, CPU)
+        settings = PretrainSettings(bin_width_s=BIN_WIDTH_S, steps=steps).training_on(recordings, CPU)
         train(net, recordings, replace(settings, **variant.settings), RUN)
     scores = np.array([score(net, day, variant.pretrained) for day in read_all(tested, BIN_WIDTH_S, OUTPUTS)])
     zero, tuned = scores.mean(axis=0)
@@ -137,7 +137,7 @@ def score(net: Network, day: LabelledSession, pretrained: bool) -> tuple[float, 
     add_session([own], name, counts, BIN_WIDTH_S, where=name)
     zero = decoded(own, day, held_out) if pretrained else float("nan")
     if pretrained:
-        adapt([own], name, counts, targets, BIN_WIDTH_S, RUN, FinetuneSettings())
+        adapt([own], NewDay(name, counts, targets, BIN_WIDTH_S), RUN, FINETUNING)
     else:
         _from_nothing(own, day, bins)
     return zero, decoded(own, day, held_out)

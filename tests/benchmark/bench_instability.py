@@ -1,6 +1,6 @@
 """Effect of a change of the array on a decoder, and of calibrating again: before, during, after.
 
-    export PYTHONPATH=tests/support
+    export PYTHONPATH=tests/support:tests/support/live
     python tests/benchmark/bench_instability.py --session stabilizedbci_20160325.h5
     python tests/benchmark/bench_instability.py --day indy_20161207_02.h5 --base a64_0.safetensors
 
@@ -29,9 +29,10 @@ from scored import decode
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.ladder import take_rung
-from rtdecode.calibrate.adaptation.session import CalibrationSession, calibration_session
+from rtdecode.calibrate.adaptation.session import calibration_session
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.data.split_session import SplitSession
 from rtdecode.calibrate.data.splits import chronological_split
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.calibrate.fitting.fitters import NETWORKS, same_day_filter
@@ -136,7 +137,7 @@ def closed_loop_rows(arguments: argparse.Namespace, kind: str, seed: int) -> Ite
         ]
 
 
-def earlier(arguments: argparse.Namespace, base: ModelArtifact) -> CalibrationSession:
+def earlier(arguments: argparse.Namespace, base: ModelArtifact) -> SplitSession:
     """The block `before` up to the change of the array; `training` is all that is scored."""
     session = read_session(arguments.session)
     binned = bin_session(session, base.bin_width_s)
@@ -147,7 +148,7 @@ def earlier(arguments: argparse.Namespace, base: ModelArtifact) -> CalibrationSe
 
 
 def told(
-    artifact: ModelArtifact, today: CalibrationSession, rows: NDArray[np.bool_], learnt_s: float = 0.0
+    artifact: ModelArtifact, today: SplitSession, rows: NDArray[np.bool_], learnt_s: float = 0.0
 ) -> list[str]:
     """R² per output, mean angle in degrees, and the labelled time that was learnt from."""
     values, targets = decode(artifact, today.counts)[rows], today.targets[rows]
@@ -210,7 +211,7 @@ def simulated(arguments: argparse.Namespace) -> None:
     print(table(["change", "model", "before", "during", *(f"after {m:g} min" for m in minutes)], rows))
 
 
-def part(day: CalibrationSession, counts: U1, rows: slice) -> CalibrationSession:
+def part(day: SplitSession, counts: U1, rows: slice) -> SplitSession:
     """Some of the day's bins, all of them learnt from."""
     known = day.training | day.test
     return replace(
@@ -222,7 +223,7 @@ def part(day: CalibrationSession, counts: U1, rows: slice) -> CalibrationSession
     )
 
 
-def calibrated(rung: str, base: ModelArtifact, today: CalibrationSession) -> ModelArtifact:
+def calibrated(rung: str, base: ModelArtifact, today: SplitSession) -> ModelArtifact:
     """A model of these bins, which remembers them, so that it is a base in its turn."""
     taken = take_rung(rung, base, today, Run(device="cpu"))
     sessions = [*base.provenance.get("sessions", ()), today.provenance()]

@@ -19,8 +19,9 @@ import numpy as np
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.ladder import RUNGS, take_rung
-from rtdecode.calibrate.adaptation.session import CalibrationSession, calibration_session
+from rtdecode.calibrate.adaptation.session import calibration_session
 from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.data.split_session import SplitSession
 from rtdecode.calibrate.run import Run
 from rtdecode.decode.load import load_decoder
 from rtdecode.session.read import read_session
@@ -28,7 +29,7 @@ from rtdecode.session.read import read_session
 UNLABELLED_MIN = 4.0
 
 
-def from_minutes(today: CalibrationSession, minutes: float) -> CalibrationSession:
+def from_minutes(today: SplitSession, minutes: float) -> SplitSession:
     """The session as if it had started `minutes` before its last fifth, without that fifth."""
     n = round(60.0 * (minutes or UNLABELLED_MIN) / today.bin_width_s)
     bins = slice(max(0, today.end - n), today.end)
@@ -42,7 +43,7 @@ def from_minutes(today: CalibrationSession, minutes: float) -> CalibrationSessio
     )
 
 
-def reached(base: ModelArtifact, today: CalibrationSession, minutes: float, rung: str) -> tuple[float, float]:
+def reached(base: ModelArtifact, today: SplitSession, minutes: float, rung: str) -> tuple[float, float]:
     """Mean R² of the last fifth, and seconds."""
     started = time.perf_counter()
     taken = take_rung(rung, base, from_minutes(today, minutes), Run(device="cpu"))

@@ -1,6 +1,6 @@
 """Compare R² on the simulated subject and on recordings: on the same day, and after weeks of drift.
 
-    export PYTHONPATH=tests/support
+    export PYTHONPATH=tests/support:tests/support/live
     python tests/benchmark/bench_subject.py --seeds 8                       # simulated days
     python tests/benchmark/bench_subject.py --recorded ../shared/data/indy  # recorded days
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.cli.common import number, table
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.experiment import SimulatedDay, on_day, open_loop_session
+from rtdecode.tools.simulator.experiment import SimulatedDay, open_loop_session
 
 TRAINING_S, SCORED_S, TRIALS = 180.0, 60.0, 30
 LATER = (3, 10, 30, 100)
@@ -50,16 +51,16 @@ def simulated(n_seeds: int) -> None:
             fit = fit_sessions([path], "wiener", 0.02)
         found = {
             "last fifth": fit.r2,
-            "day 0": session_r2(fit.artifact, open_loop_session(on_day(of, 0, 1), SCORED_S)),
+            "day 0": session_r2(fit.artifact, open_loop_session(replace(of, session=1), SCORED_S)),
         }
         for day in LATER:
-            found[f"day {day}"] = session_r2(fit.artifact, open_loop_session(on_day(of, day), SCORED_S))
+            found[f"day {day}"] = session_r2(fit.artifact, open_loop_session(replace(of, day=day), SCORED_S))
         for name, values in found.items():
             by_day.setdefault(name, []).append(values)
         rows.append([str(seed), *(four(values) for values in found.values())])
         for name, day, late_s in (("day 0", 0, 0.0), ("300 ms late", 0, 0.3), ("day 30", 30, 0.0)):
             scores = run_in_process(
-                on_day(of, day, 2), fit.artifact, trials=TRIALS, held_back_s=late_s
+                replace(of, day=day, session=2), fit.artifact, trials=TRIALS, held_back_s=late_s
             ).scores
             loops.append(
                 [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,9 @@ def indy(data_dir: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def indy_piece(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten seconds of a real session."""
+    """Six seconds of a real session."""
     path = tmp_path_factory.mktemp("indy") / "piece.h5"
-    write_session(path, cut(read_session(indy), 100.0, 110.0))
+    write_session(path, cut(read_session(indy), 220.0, 226.0))
     return path
 
 
@@ -75,22 +76,30 @@ def indy_model(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def indy_kalman(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Kalman filter for x, y, vx, vy at 20 ms that carries its covariance on."""
-    path = tmp_path_factory.mktemp("models") / "kalman.safetensors"
-    write_artifact(path, fit_sessions([indy], "kalman", 0.02).artifact)
+def indy_minute(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A minute of a real session, for models that need not be good."""
+    path = tmp_path_factory.mktemp("indy") / "minute.h5"
+    write_session(path, cut(read_session(indy), 100.0, 160.0))
     return path
 
 
 @pytest.fixture(scope="session")
-def indy_alignnet(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def indy_kalman(indy_minute: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Kalman filter for x, y, vx, vy at 20 ms that carries its covariance on."""
+    path = tmp_path_factory.mktemp("models") / "kalman.safetensors"
+    write_artifact(path, fit_sessions([indy_minute], "kalman", 0.02).artifact)
+    return path
+
+
+@pytest.fixture(scope="session")
+def indy_alignnet(indy_minute: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AlignNet for x, y, vx, vy at 20 ms after a few steps of training: it fires, which is all it must."""
     from rtdecode.calibrate.training.settings import ONE_DAY_TRAINING
 
     path = tmp_path_factory.mktemp("models") / "alignnet.safetensors"
-    settings = FitSettings(training=replace(ONE_DAY_TRAINING, steps=25, batch=4))
+    settings = FitSettings(training=replace(ONE_DAY_TRAINING, steps=10, batch=4))
     # One member at a time: so few steps take less time than starting processes.
-    fit = fit_sessions([indy], "alignnet", 0.02, settings=settings, run=Run(at_once=1))
+    fit = fit_sessions([indy_minute], "alignnet", 0.02, settings=settings, run=Run(at_once=1))
     write_artifact(path, fit.artifact)
     return path
 
@@ -109,6 +118,16 @@ def simulated_model(simulated_session: Path, tmp_path_factory: pytest.TempPathFa
     path = tmp_path_factory.mktemp("models") / "simulated.safetensors"
     write_artifact(path, fit_sessions([simulated_session], "wiener", 0.02).artifact)
     return path
+
+
+@pytest.fixture
+def replay(rig: LoopbackRig, stream: str) -> Callable[..., subprocess.Popen[str]]:
+    """Starts replays of sessions as the test's stream."""
+
+    def start(session: Path, *options: str, name: str = "replay") -> subprocess.Popen[str]:
+        return rig.start(name, ["replay", str(session), "--stream", stream, *options])
+
+    return start
 
 
 @pytest.fixture

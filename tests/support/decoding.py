@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.load import load_decoder
+from rtdecode.errors import RtdecodeError
 
 F4 = NDArray[np.float32]
 U1 = NDArray[np.uint8]
@@ -34,6 +38,13 @@ def outputs(n: int) -> tuple[Output, ...]:
 
 def poisson_counts(n_bins: int, n_channels: int = 12, seed: int = 1) -> U1:
     return np.random.default_rng(seed).poisson(1.2, size=(n_bins, n_channels)).astype(np.uint8)
+
+
+def check_refused(make: Callable[..., ModelArtifact], run: Mapping[str, Any], complaint: str) -> None:
+    """A model of these tensors, those that are None left out, is refused with this complaint."""
+    artifact = make(run={name: tensor for name, tensor in run.items() if tensor is not None})
+    with pytest.raises(RtdecodeError, match=complaint):
+        load_decoder(artifact)
 
 
 def run_all(decoder: Decoder, counts: U1) -> F4:

@@ -1,14 +1,16 @@
-"""A simulated study: rows and traces as those of the jobs of `rtdecode study`."""
+"""A simulated study: rows and traces as those of its jobs; and a job of a few-shot evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.calibrate.data.metrics import firing_fraction, nullable, pcc, r2
+from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob
 from rtdecode.calibrate.evaluation.study.rows import (
     CROSS_DAY,
     DECODING,
@@ -34,18 +36,16 @@ def simulated_study(
     kinds: Sequence[str] = (*SKILL, "alignnet"),
     n_channels: int = 24,
     n_bins: int = 1500,
-    random_split: bool = True,
 ) -> list[Row]:
     """Rows of all kinds, causalities, protocols and directions; traces of AlignNets in `folder`/jobs."""
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
     causalities = {"alignnet": ("causal", "offline", "offline-2d"), "kalman": ("causal",)}
-    splits = ("chronological", "random") if random_split else ("chronological",)
     rows = []
     for kind in kinds:
         for causality in causalities.get(kind, ("causal", "offline")):
             for place, session in enumerate(sessions):
                 for seed in seeds:
-                    todo = [(SINGLE_DAY, split, [session], None) for split in splits]
+                    todo = [(SINGLE_DAY, split, [session], None) for split in ("chronological", "random")]
                     if place >= 2:
                         days = list(sessions[place - 2 : place])
                         todo.append((CROSS_DAY, None, days, None))
@@ -142,3 +142,14 @@ def _smooth(random: np.random.Generator, n_bins: int, n_columns: int) -> NDArray
     window = np.hanning(width + 2)[1:-1]
     smooth = np.stack([np.convolve(column, window, "valid") for column in noise.T], axis=1)
     return np.asarray(smooth / smooth.std(axis=0))
+
+
+def few_shot_job(**changes: Any) -> FewShotJob:
+    """A job whose files need not exist."""
+    asked: dict[str, Any] = {
+        "kind": "alignnet", "test": Path("/data/today.h5"), "test_sha256": "aa", "session": "today",
+        "base": Path("/models/base.safetensors"), "base_sha256": "bb", "model": "f6ffb59f",
+        "train": ("day0", "day1"), "bin_width_s": 0.064, "outputs": ("x", "y"), "minutes": 2.0,
+        "read_in_minutes": 4.0, "labelled": "last", "seed": 0, "steps": 200, "device": "auto",
+    }  # fmt: skip
+    return FewShotJob(**(asked | changes))

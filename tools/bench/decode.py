@@ -162,8 +162,7 @@ def _engine_cases(n_channels: int, bins: int) -> Iterator[Case]:
         artifact = as_artifact(nets)
         n_outputs = len(artifact.outputs)
         yield _live_case(artifact, counts[:bins], RATE_HZ)
-        about = {"kind": kind, "channels": n_channels, "rate_hz": RATE_HZ}
-        about |= {"spikes_per_bin": float(counts.sum(axis=1).mean())}
+        about = _about(kind, counts, RATE_HZ)
         bin_by_bin, whole = load_torch_decoder(artifact), load_torch_decoder(artifact)
         out, window_out = np.empty(n_outputs, np.float32), np.empty((WINDOW_BINS, n_outputs), np.float32)
         yield Case({"engine": "torch step", **about}, bin_by_bin.step, list(counts[:bins]), out)
@@ -210,13 +209,7 @@ def _array_cases(channels: Sequence[int], bins: int) -> Iterator[Case]:
 
 def _live_case(artifact: ModelArtifact, counts: U1, rate_hz: float) -> Case:
     decoder: Any = load_decoder(artifact)
-    about: dict[str, Any] = {
-        "engine": "numba step",
-        "kind": artifact.kind,
-        "channels": artifact.n_channels,
-        "rate_hz": rate_hz,
-        "spikes_per_bin": float(counts.sum(axis=1).mean()),
-    }
+    about = {"engine": "numba step", **_about(artifact.kind, counts, rate_hz)}
     values = np.empty((len(counts), len(artifact.outputs)), np.float32)
     if artifact.kind in NETWORKS:
         if isinstance(decoder, SpikingDecoder):
@@ -231,6 +224,11 @@ def _live_case(artifact: ModelArtifact, counts: U1, rate_hz: float) -> Case:
         about |= {"effective_acs": reference.adds / len(counts), "dense_macs": reference.dense_macs}
     decoder.reset()
     return Case(about, decoder.step, list(counts), values[0])
+
+
+def _about(kind: str, counts: U1, rate_hz: float) -> dict[str, Any]:
+    spikes_per_bin = float(counts.sum(axis=1).mean())
+    return {"kind": kind, "channels": counts.shape[1], "rate_hz": rate_hz, "spikes_per_bin": spikes_per_bin}
 
 
 def _fitted_filters(n_channels: int) -> list[ModelArtifact]:
@@ -263,8 +261,7 @@ def _timed(cases: Sequence[Case]) -> list[Timing]:
 
 def _share(case: Case) -> Sequence[U1]:
     """The inputs to time: fewer for slower engines, but at least `FEWEST_BINS`."""
-    n = max(FEWEST_BINS, len(case.inputs) // SLOWER.get(case.about["engine"], 1))
-    return case.inputs[: min(n, len(case.inputs))]
+    return case.inputs[: max(FEWEST_BINS, len(case.inputs) // SLOWER.get(case.about["engine"], 1))]
 
 
 def _time(decode: Callable[[U1, F4], None], inputs: Sequence[U1], out: F4) -> list[int]:

@@ -1,6 +1,6 @@
 """The limit a pipeline cannot beat: a bare LSL inlet and a bare ZeroMQ hop, in the same run.
 
-    python -m rtdecode.tools.bench.hops --stream B --seconds 60 --endpoint tcp://127.0.0.1:5999
+    python -m rtdecode.tools.bench.hops STREAM SECONDS tcp://127.0.0.1:5999
 
 Prints one JSON object: quantiles of arrival − stamp at a bare inlet, in ms. Every 20 ms it publishes a
 message of a cursor's size with the time of sending, from which the subscriber measures the hop.
@@ -8,7 +8,6 @@ message of a cursor's size with the time of sending, from which the subscriber m
 
 from __future__ import annotations
 
-import argparse
 import json
 import struct
 import sys
@@ -28,22 +27,18 @@ PULL_S = 0.02
 
 def main() -> None:
     """Receive and publish until the time is up."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stream", required=True)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--endpoint", required=True)
-    given = parser.parse_args()
+    stream, seconds, endpoint = sys.argv[1:]
     silence_liblsl()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.PUB)
-    socket.bind(given.endpoint)
-    finder = StreamFinder(given.stream)
+    socket.bind(endpoint)
+    finder = StreamFinder(stream)
     while not (found := finder.found()):
         time.sleep(PULL_S)
     inlet = Inlet(found[0])
     delays = []
     now = start = sent = pylsl.local_clock()
-    while now - start < given.seconds:
+    while now - start < float(seconds):
         n = inlet.pull(PULL_S)
         now = pylsl.local_clock()
         delays.append(now - inlet.time[:n])

@@ -19,7 +19,7 @@ from rtdecode.artifact import write_artifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.write import write_session
-from rtdecode.tools.capture import CursorSubscriber, Received
+from rtdecode.tools.capture import Cursors, CursorSubscriber, Received
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 from rtdecode.tools.ranges import check_range
 from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
@@ -101,11 +101,7 @@ def _measure(
         rig.start("source", source, module="rtdecode.tools.bench.spike_source")
         rig.start("serve", serve)
         rig.await_line("serve", "ready for", READY_S)
-        bare = rig.start(
-            "bare",
-            ["--stream", "bench", "--seconds", str(seconds), "--endpoint", hop],
-            module="rtdecode.tools.bench.hops",
-        )
+        bare = rig.start("bare", ["bench", str(seconds), hop], module="rtdecode.tools.bench.hops")
         hop_thread.start()
         print_line(f"measuring {bench.bins} bins, {seconds:.0f} s")
         received = subscriber.receive(seconds + READY_S, bins=bench.bins + SKIPPED_BINS)
@@ -116,10 +112,11 @@ def _measure(
         rig.end("source", must_succeed=False)
     finally:
         subscriber.close()
-    if len(received.cursors) < bench.bins + SKIPPED_BINS or received.missing():
+    missing = Cursors.of(received).missing()
+    if len(received.cursors) < bench.bins + SKIPPED_BINS or missing:
         raise RtdecodeError(
             f"{len(received.cursors)} of {bench.bins + SKIPPED_BINS} bins were received, "
-            f"{received.missing()} between them are missing",
+            f"{missing} between them are missing",
             where="bench latency",
             fix="end other programs that use the processor, and run it again",
         )

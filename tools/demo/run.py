@@ -38,12 +38,8 @@ RADIUS_MM = 18
 #: Training movements reach beyond the targets, since otherwise a decoder falls short of targets at the edge.
 HANDS = ("--task", "random-target", "--reach", "120", "--hold", "400")
 
-#: Duration of the first phase, of the second before the calibration (longer if that does not train, and is
-#: thus fast), and of the third.
-DAY_0_S, BEFORE_S, BEFORE_READOUT_S, AFTER_S = 24.0, 14.0, 24.0, 26.0
-
 #: Long enough for a first compilation and a slow machine.
-READY_S, BUDGET_S, CALIBRATED_WITHIN_S = 60.0, 30, 90.0
+READY_S, CALIBRATED_WITHIN_S = 60.0, 90.0
 
 POLL_S = 0.1
 
@@ -51,6 +47,23 @@ NAMES = ("day 0", "day 30", "day 30 calibrated")
 
 #: Displays the demo while its context is open; takes the endpoints of cursor and task.
 Watch = Callable[[str, str], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class DemoTimes:
+    """Durations of the parts of a demo, s.
+
+    Attributes:
+        day_0_s, before_s, after_s: of the first phase, of the second before the calibration, of the third.
+        before_readout_s: in place of `before_s` if the calibration does not train, and is thus fast.
+        budget_s: of the calibration.
+    """
+
+    day_0_s: float = 24.0
+    before_s: float = 14.0
+    before_readout_s: float = 24.0
+    after_s: float = 26.0
+    budget_s: int = 30
 
 
 @dataclass(frozen=True)
@@ -82,13 +95,20 @@ class DemoResult:
         }
 
 
-def run_demo(print_line: Callable[[str], None], *, seed: int = 0, watch: Watch | None = None) -> DemoResult:
+def run_demo(
+    print_line: Callable[[str], None],
+    *,
+    seed: int = 0,
+    watch: Watch | None = None,
+    times: DemoTimes = DemoTimes(),
+) -> DemoResult:
     """Run the demo.
 
     Args:
         print_line: prints a line.
         seed: of targets, noise and spikes.
         watch: displays the demo, or None.
+        times: durations of its parts.
 
     Raises:
         RtdecodeError: a part of it failed.
@@ -97,7 +117,7 @@ def run_demo(print_line: Callable[[str], None], *, seed: int = 0, watch: Watch |
     with tempfile.TemporaryDirectory(prefix="rtdecode-demo-") as name, LoopbackRig(Path(name)) as rig:
         # The user's models stay as they are.
         rig.set_environment("XDG_DATA_HOME", name)
-        return _Demo(rig, print_line, seed, watch or _unwatched, started).run()
+        return _Demo(rig, print_line, seed, watch or _unwatched, times, started).run()
 
 
 def _unwatched(cursor: str, task: str) -> AbstractContextManager[object]:
@@ -112,6 +132,7 @@ class _Demo:
     print_line: Callable[[str], None]
     seed: int
     watch: Watch
+    times: DemoTimes
     started: float
     cursor: str = field(default_factory=free_endpoint)
     control: str = field(default_factory=free_endpoint)
@@ -130,13 +151,14 @@ class _Demo:
         with self.watch(self.cursor, self.task):
             print_line("day 0: a simulated subject steers the cursor; the model was trained on such days")
             self._subject("day0", 0)
-            self._live("day0", DAY_0_S)
+            self._live("day0", self.times.day_0_s)
             rig.end("day0")
             print_line(f"day {DAY}: the tuning has drifted and units were replaced; the model is the same")
             self._subject("day30", DAY)
-            self._live("day30", BEFORE_S if torch_is_installed() else BEFORE_READOUT_S)
+            trains = torch_is_installed()
+            self._live("day30", self.times.before_s if trains else self.times.before_readout_s)
             calibration = self._calibrate()
-            self._live("day30", AFTER_S)
+            self._live("day30", self.times.after_s)
             rig.end("day30")
         rig.end("serve")
         rig.end("capture")
@@ -151,11 +173,7 @@ class _Demo:
         self.rig.await_line(name, "the cursor is there", READY_S)
 
     def _live(self, name: str, seconds: float) -> None:
-        """Let a subject steer for some time.
-
-        Raises:
-            RtdecodeError: the subject or the daemon ended.
-        """
+        """Let a subject steer for some time; an error if it or the daemon ends."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for each in (name, "serve"):
@@ -176,7 +194,7 @@ class _Demo:
             f"rtdecode calibrate today.h5 --deploy: adapting the model while the daemon runs{method}"
         )
         given = ["calibrate", "today.h5", "--base", MODEL, "--stream", STREAM, "--deploy", self.control]
-        given += ["--budget", str(BUDGET_S), "--json"]
+        given += ["--budget", str(self.times.budget_s), "--json"]
         result: dict[str, Any] = json.loads(self._complete("calibrate", given, may_refuse=True))
         if not result["deployed"]:
             raise RtdecodeError(
@@ -192,10 +210,7 @@ class _Demo:
         return result
 
     def _complete(self, name: str, arguments: list[str], *, may_refuse: bool = False) -> str:
-        """Run a command to its end while the daemon runs, and return its stdout.
-
-        With `may_refuse` its exit status is ignored if it printed something.
-        """
+        """The stdout of a command; with `may_refuse` its exit status is ignored if it printed something."""
         self.rig.start(name, arguments)
         deadline = time.monotonic() + CALIBRATED_WITHIN_S
         while not self.rig.ended(name):

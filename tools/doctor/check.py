@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 #: Results of a measurement as JSON values, under the names that `--json` prints.
 Figures = dict[str, Any]
@@ -38,31 +38,26 @@ class Finding:
     fix: str | None = None
 
 
-class Problem(NamedTuple):
-    """Something that is not ok, and how to fix it."""
+@dataclass
+class Problems:
+    """What is not ok in the figures of a check.
 
-    verdict: Verdict
-    fix: str
+    Attributes:
+        fixes: verdict (warn or fail) and fix of each problem.
+    """
 
+    fixes: list[tuple[Verdict, str]] = field(default_factory=list)
 
-def problem(fix: str, *, warn: bool = False, fail: bool = False) -> Problem | None:
-    """A problem of the more severe condition that holds; None if neither does."""
-    if not (warn or fail):
-        return None
-    return Problem(Verdict.FAIL if fail else Verdict.WARN, fix)
+    def add(self, fix: str, *, fail: bool = False) -> None:
+        """Add a problem by its fix, on one line; a warning unless it is a failure."""
+        self.fixes.append((Verdict.FAIL if fail else Verdict.WARN, fix))
 
-
-def conclude(found: str, *problems: Problem | None) -> Finding:
-    """The worst verdict and all fixes, the most severe first; ok if all problems are None."""
-    present = sorted((p for p in problems if p), key=lambda p: -SEVERITY.index(p.verdict))
-    if not present:
-        return Finding(Verdict.OK, found)
-    return Finding(present[0].verdict, found, "; ".join(p.fix for p in present))
-
-
-def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """The most severe verdict; ok if there is none."""
-    return max(verdicts, key=SEVERITY.index, default=Verdict.OK)
+    def finding(self, found: str) -> Finding:
+        """The worst verdict and all fixes, the most severe first; ok without a problem."""
+        if not self.fixes:
+            return Finding(Verdict.OK, found)
+        fixes = sorted(self.fixes, key=lambda problem: -SEVERITY.index(problem[0]))
+        return Finding(fixes[0][0], found, "; ".join(fix for _, fix in fixes))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.lsl_config import find_config
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
-from rtdecode.tools.doctor.check import Check, Figures, Finding, Verdict, worst
+from rtdecode.tools.doctor.check import SEVERITY, Check, Figures, Finding, Verdict
 from rtdecode.tools.doctor.checks import cpu, discovery, disk, kernels, lsl, ports, python, stream, timing
 from rtdecode.tools.doctor.children import Outcome, run_probes
 from rtdecode.tools.loopback import private_lsl_config
@@ -72,7 +72,8 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """The most severe verdict."""
-        return worst([checked.finding.verdict for checked in self.checks])
+        verdicts = [checked.finding.verdict for checked in self.checks]
+        return max(verdicts, key=SEVERITY.index)
 
     def named(self, verdict: Verdict) -> list[str]:
         """The checks with this verdict."""
@@ -81,13 +82,7 @@ class Report:
     def document(self) -> dict[str, Any]:
         """The document that `--json` prints."""
         checks = [
-            {
-                "name": checked.name,
-                "verdict": str(checked.finding.verdict),
-                "found": checked.finding.found,
-                "fix": checked.finding.fix,
-                "figures": checked.figures,
-            }
+            {"name": checked.name, **asdict(checked.finding), "figures": checked.figures}
             for checked in self.checks
         ]
         return {"checks": checks, "verdict": str(self.verdict)}

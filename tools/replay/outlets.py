@@ -14,7 +14,7 @@ import pylsl
 from rtdecode.ingest.layouts import Layout
 from rtdecode.serve.lsl_out import describe_columns
 from rtdecode.session.layout import Behavior, Events, Session
-from rtdecode.tools.replay.schedule import Delivery, IntervalTimes, SampleTimes, Times
+from rtdecode.tools.replay.schedule import F8, Delivery
 
 #: LSL's buffer of an outlet; × 100 samples for an irregular stream, so 300,000 events.
 OUTLET_BUFFER = 3000
@@ -29,7 +29,6 @@ SNIPPET = np.round(
 WHOLE_INTERVAL = 1e-6
 
 Column = npt.NDArray[Any]
-Kept = npt.NDArray[np.bool_]
 
 
 class Round(NamedTuple):
@@ -88,14 +87,7 @@ EVENT_FORMATS: Mapping[Layout, EventFormat] = MappingProxyType(
 
 
 def open_event_outlet(stream: str, layout: Layout, n_channels: int, source: str) -> Any:
-    """An LSL outlet for single spikes.
-
-    Args:
-        stream: name of the stream.
-        layout: a key of `EVENT_FORMATS`.
-        n_channels: channels of the array.
-        source: source_id of the outlet.
-    """
+    """An LSL outlet for single spikes, in a layout of `EVENT_FORMATS`; `source` is its source_id."""
     form = EVENT_FORMATS[layout]
     info = pylsl.StreamInfo(stream, form.type, len(form.columns), pylsl.IRREGULAR_RATE, form.dtype, source)
     info.desc().append_child_value("n_channels", str(n_channels))
@@ -116,53 +108,31 @@ class ReplayOutlet:
 
     Attributes:
         outlet: LSL's.
-        times: of the samples, seconds since the start of the round.
+        times: of the samples, f8[n], seconds since the start of the round.
         chunk: rows [n, d] of a delivery, and their LSL timestamps, f8[n] or one for all.
     """
 
     outlet: Any
-    times: Times
-    chunk: Callable[[Delivery, Round], tuple[npt.NDArray[Any], npt.NDArray[np.float64] | float]]
-
-    def push(self, delivery: Delivery, kept: Kept | None, in_round: Round) -> int:
-        """Push samples `delivery.first … last-1` in one chunk.
-
-        Args:
-            delivery: which samples.
-            kept: bool[last - first], samples that are not dropped; None for all.
-            in_round: of the replay.
-
-        Returns:
-            Number of pushed samples.
-        """
-        rows, stamps = self.chunk(delivery, in_round)
-        if kept is not None:
-            rows, stamps = rows[kept], stamps if isinstance(stamps, float) else stamps[kept]
-        if len(rows):
-            self.outlet.push_chunk(np.ascontiguousarray(rows), stamps)
-        return len(rows)
+    times: F8
+    chunk: Callable[[Delivery, Round], tuple[Column, F8 | float]]
 
 
 def replay_events(
     stream: str, session: Session, events: Events, layout: Layout, speed: float
 ) -> ReplayOutlet:
-    """Single spikes, as `events`, `snippets` or `channel`; the sequence number continues over rounds.
+    """Single spikes in a layout of `EVENT_FORMATS`; the sequence number continues over rounds.
 
-    Args:
-        stream: name of the stream.
-        session, events: to replay.
-        layout: a key of `EVENT_FORMATS`.
-        speed: session seconds per second.
+    `speed` is session seconds per second, here and below.
     """
     form = EVENT_FORMATS[layout]
-    times = SampleTimes((events.time - session.start_s) / speed)
+    times = (events.time - session.start_s) / speed
     units = events.unit if events.unit is not None else np.zeros(len(times), np.uint8)
 
-    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, Column | float]:
+    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, F8 | float]:
         due_s, first, last = delivery
         seq = in_round.number * len(times) + np.arange(first, last)
         rows = form.rows(events.channel[first:last], units[first:last], seq)
-        own = times.span(first, last) if form.own_stamps else due_s
+        own = times[first:last] if form.own_stamps else due_s
         return rows, in_round.start_s + own
 
     outlet = open_event_outlet(stream, layout, session.n_channels, source_id(stream, session))
@@ -172,25 +142,18 @@ def replay_events(
 def replay_counts(
     stream: str, session: Session, events: Events, period_s: float, speed: float
 ) -> ReplayOutlet:
-    """Spikes as the `counts` layout: i2[n, channels], stamped at the end of each interval.
-
-    Args:
-        stream: name of the stream.
-        session, events: to replay.
-        period_s: interval of a sample, session seconds.
-        speed: session seconds per second.
-    """
+    """Spikes as the `counts` layout: i2[n, channels], stamped at the end of each `period_s` of session."""
     n_rows = int((session.end_s - session.start_s) / period_s + WHOLE_INTERVAL)
-    times = IntervalTimes(n_rows, period_s / speed)
+    times: F8 = np.arange(1, n_rows + 1, dtype=np.float64) * (period_s / speed)
 
-    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, Column | float]:
+    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, F8 | float]:
         _, first, last = delivery
         edges = session.start_s + np.arange(first, last + 1, dtype=np.float64) * period_s
         at = np.searchsorted(events.time, edges, side="left")
         rows = np.zeros((last - first, session.n_channels), np.int16)
         interval = np.repeat(np.arange(last - first), np.diff(at))
         np.add.at(rows, (interval, events.channel[at[0] : at[-1]]), 1)
-        return rows, in_round.start_s + times.span(first, last)
+        return rows, in_round.start_s + times[first:last]
 
     info = pylsl.StreamInfo(
         stream, "SpikeCounts", session.n_channels, speed / period_s, "int16", source_id(stream, session)
@@ -201,21 +164,15 @@ def replay_counts(
 def replay_behavior(
     stream: str, spikes: str, session: Session, behavior: Behavior, speed: float
 ) -> ReplayOutlet:
-    """Behaviour samples at their own times; samples outside the session's extent are left out.
-
-    Args:
-        stream, spikes: names of this stream and of the spike stream.
-        session, behavior: to replay.
-        speed: session seconds per second.
-    """
+    """Behaviour samples at their own times, beside the stream `spikes`; none outside the session's extent."""
     first = int(np.searchsorted(behavior.time, session.start_s, side="left"))
     last = int(np.searchsorted(behavior.time, session.end_s, side="right"))
     values = behavior.values[first:last]
-    times = SampleTimes((behavior.time[first:last] - session.start_s) / speed)
+    times = (behavior.time[first:last] - session.start_s) / speed
 
-    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, Column | float]:
+    def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, F8 | float]:
         _, first, last = delivery
-        return values[first:last], in_round.start_s + times.span(first, last)
+        return values[first:last], in_round.start_s + times[first:last]
 
     source = source_id(spikes, session) + ":behavior"
     return ReplayOutlet(open_behavior_outlet(stream, behavior.names, behavior.units, source), times, chunk)

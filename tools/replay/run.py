@@ -7,8 +7,9 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pylsl
 
 from rtdecode.errors import RtdecodeError
@@ -27,7 +28,6 @@ from rtdecode.tools.replay.outlets import (
 )
 from rtdecode.tools.replay.schedule import (
     Delivery,
-    DeliveryRule,
     Draw,
     kept_samples,
     plan_deliveries,
@@ -163,15 +163,12 @@ class Replay:
             if session.behavior is None:
                 raise RtdecodeError("the session has no behaviour", where=where, fix="leave --behavior out")
             hand = replay_behavior(settings.behavior, settings.stream, session, session.behavior, speed)
-            self._streams.append(
-                _Stream(hand, DeliveryRule(push_s=settings.push_s), 0.0, settings.seed, end_s)
-            )
+            self._streams.append(_Stream(hand, replace(settings, drop=0.0, jitter_s=0.0, burst=1), end_s))
         if settings.layout is Layout.COUNTS:
             spikes = replay_counts(settings.stream, session, events, settings.period_s, speed)
         else:
             spikes = replay_events(settings.stream, session, events, settings.layout, speed)
-        rule = DeliveryRule(push_s=settings.push_s, burst=settings.burst, jitter_s=settings.jitter_s)
-        self._streams.append(_Stream(spikes, rule, settings.drop, settings.seed, end_s))
+        self._streams.append(_Stream(spikes, settings, end_s))
 
     def stop(self) -> None:
         """End `run` at its next push."""
@@ -194,7 +191,7 @@ class Replay:
     def _await_subscriber(self) -> None:
         deadline = time.monotonic() + self._settings.wait_s
         while not self._stopping and time.monotonic() < deadline:
-            if all(stream.outlet.outlet.wait_for_consumers(0.05) for stream in self._streams):
+            if all(stream.replayed.outlet.wait_for_consumers(0.05) for stream in self._streams):
                 return
 
     def _play(self, in_round: Round, round_s: float) -> None:
@@ -227,30 +224,34 @@ class Replay:
 class _Stream:
     """One outlet, its plan of pushes, and the samples that are lost."""
 
-    def __init__(
-        self, outlet: ReplayOutlet, rule: DeliveryRule, drop: float, seed: int, end_s: float
-    ) -> None:
-        self.outlet = outlet
-        self._rule, self._drop, self._seed, self._end_s = rule, drop, seed, end_s
-        self._losses = random_stream(seed, Draw.LOSS, 0)
+    def __init__(self, replayed: ReplayOutlet, settings: ReplaySettings, end_s: float) -> None:
+        self.replayed = replayed
+        self._settings, self._end_s = settings, end_s
+        self._losses = random_stream(settings.seed, Draw.LOSS, 0)
         self._last_due_s = 0.0
 
     def begin(self, round_number: int) -> Iterator[tuple[Delivery, _Stream]]:
         """The pushes of a round, each with this stream; a push delayed beyond a round delays the next."""
-        self._losses = random_stream(self._seed, Draw.LOSS, round_number)
+        settings = self._settings
+        self._losses = random_stream(settings.seed, Draw.LOSS, round_number)
         plan = plan_deliveries(
-            self.outlet.times,
-            self._rule,
+            self.replayed.times,
+            push_s=settings.push_s,
+            burst=settings.burst,
+            jitter_s=settings.jitter_s,
             end_s=self._end_s,
-            rng=random_stream(self._seed, Draw.JITTER, round_number),
+            rng=random_stream(settings.seed, Draw.JITTER, round_number),
             not_before_s=max(0.0, self._last_due_s - self._end_s),
         )
         return ((delivery, self) for delivery in plan)
 
     def push(self, delivery: Delivery, in_round: Round) -> int:
-        """Push the samples that are not lost; returns their number."""
+        """Push the samples that are not lost, in one chunk; returns their number."""
         self._last_due_s = delivery.due_s
-        kept = None
-        if self._drop:
-            kept = kept_samples(delivery.last - delivery.first, self._drop, self._losses)
-        return self.outlet.push(delivery, kept, in_round)
+        rows, stamps = self.replayed.chunk(delivery, in_round)
+        if self._settings.drop:
+            kept = kept_samples(len(rows), self._settings.drop, self._losses)
+            rows, stamps = rows[kept], stamps if isinstance(stamps, float) else stamps[kept]
+        if len(rows):
+            self.replayed.outlet.push_chunk(np.ascontiguousarray(rows), stamps)
+        return len(rows)

@@ -1,7 +1,7 @@
 """When a replay pushes what: a plan that depends only on the session, the options and the seed.
 
-    times = SampleTimes(np.array([0.0004, 0.0006, 0.0031]))
-    plan = plan_deliveries(times, DeliveryRule(push_s=0.001), end_s=0.004, rng=rng)
+    times = np.array([0.0004, 0.0006, 0.0031])
+    plan = plan_deliveries(times, push_s=0.001, end_s=0.004, rng=rng)
     list(plan)                   # [(0.001, 0, 2), (0.004, 2, 3)]
 
 Times are seconds since the start of a round of the replay, in real time: at twice the speed they are half as
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -34,84 +33,6 @@ class Delivery(NamedTuple):
     last: int
 
 
-class SampleTimes:
-    """Times of the samples of an irregular stream.
-
-    Args:
-        seconds: f8[n], sorted.
-    """
-
-    def __init__(self, seconds: F8) -> None:
-        self._seconds = seconds
-
-    def __len__(self) -> int:
-        return len(self._seconds)
-
-    def at(self, i: int) -> float:
-        """Time of sample `i`, seconds."""
-        return float(self._seconds[i])
-
-    def until(self, t: float) -> int:
-        """Number of samples up to and including `t`."""
-        return int(self._seconds.searchsorted(t, side="right"))
-
-    def span(self, first: int, last: int) -> F8:
-        """Times of samples `first … last-1`: f8[last - first]."""
-        return self._seconds[first:last]
-
-
-class IntervalTimes:
-    """Ends of the intervals of a regular stream: interval i ends at (i + 1)·period_s.
-
-    Args:
-        n: number of intervals.
-        period_s: length of an interval, s.
-    """
-
-    def __init__(self, n: int, period_s: float) -> None:
-        self._n, self._period_s = n, period_s
-
-    def __len__(self) -> int:
-        return self._n
-
-    def at(self, i: int) -> float:
-        """End of interval `i`, seconds."""
-        return (i + 1) * self._period_s
-
-    def until(self, t: float) -> int:
-        """Number of intervals that end at or before `t`."""
-        n = math.floor(t / self._period_s)
-        # The quotient may be off by one where `t` is an end, so it is corrected by the ends themselves.
-        while self.at(n) <= t:
-            n += 1
-        while n > 0 and self.at(n - 1) > t:
-            n -= 1
-        return min(max(n, 0), self._n)
-
-    def span(self, first: int, last: int) -> F8:
-        """Ends of intervals `first … last-1`: f8[last - first]."""
-        return np.arange(first + 1, last + 1, dtype=np.float64) * self._period_s
-
-
-Times = SampleTimes | IntervalTimes
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeliveryRule:
-    """How the samples of one stream are pushed.
-
-    Attributes:
-        push_s: pushes happen at multiples of this interval, s; 0 to push every burst (without bursts, every
-            sample) by itself as soon as it is due.
-        burst: samples are pushed in multiples of this number.
-        jitter_s: largest random delay of a push, s.
-    """
-
-    push_s: float = 0.001
-    burst: int = 1
-    jitter_s: float = 0.0
-
-
 class Draw(IntEnum):
     """Kinds of random draws. Each kind has its own generator, so that one option does not affect others."""
 
@@ -125,9 +46,11 @@ def random_stream(seed: int, draw: Draw, round_number: int) -> np.random.Generat
 
 
 def plan_deliveries(
-    times: Times,
-    rule: DeliveryRule,
+    times: F8,
     *,
+    push_s: float,
+    burst: int = 1,
+    jitter_s: float = 0.0,
     end_s: float,
     rng: np.random.Generator,
     not_before_s: float = 0.0,
@@ -139,23 +62,26 @@ def plan_deliveries(
     with one u in [0, 1) drawn per push, and never precedes the push before it.
 
     Args:
-        times: of the samples, none after `end_s`.
-        rule: how they are pushed.
+        times: of the samples, f8[n], sorted, none after `end_s`.
+        push_s: pushes happen at multiples of this interval, s; 0 to push every burst (without bursts, every
+            sample) by itself as soon as it is due.
+        burst: samples are pushed in multiples of this number.
+        jitter_s: largest random delay of a push, s.
         end_s: end of the round.
         rng: for the jitter; unused without it.
         not_before_s: time of the last push of the previous round, on the clock of this round.
     """
     n, first, due_s = len(times), 0, not_before_s
     while first < n:
-        last = first + rule.burst
-        ready_s = times.at(last - 1) if last <= n else end_s
-        push_s = _next_push(ready_s, rule.push_s, end_s)
-        if rule.push_s:
-            last = first + (times.until(push_s) - first) // rule.burst * rule.burst
-        if last > n or (rule.push_s and push_s >= end_s):
+        last = first + burst
+        ready_s = float(times[last - 1]) if last <= n else end_s
+        at_s = _next_push(ready_s, push_s, end_s)
+        if push_s:
+            due = int(times.searchsorted(at_s, side="right"))
+            last = first + (due - first) // burst * burst
+        if last > n or (push_s and at_s >= end_s):
             last = n
-        delay_s = rule.jitter_s * rng.random() if rule.jitter_s else 0.0
-        due_s = max(due_s, push_s + delay_s)
+        due_s = max(due_s, at_s + (jitter_s * rng.random() if jitter_s else 0.0))
         yield Delivery(due_s, first, last)
         first = last
 

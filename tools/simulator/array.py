@@ -9,7 +9,8 @@ Wang et al. (2007) and Moran and Schwartz (1999).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,15 +72,10 @@ class ArraySettings:
 
 
 def array_on_day(settings: ArraySettings, seed: int, day: int) -> Tuning:
-    """The units that the array records on a day.
+    """The units that the array of a seed records on a day, 0 to 3650.
 
     Day 0 is drawn from the seed, and each later day changes the day before (`next_day`) with a generator of
     its own.
-
-    Args:
-        settings: of the array.
-        seed: of the array.
-        day: 0 to 3650.
 
     Raises:
         RtdecodeError: the day is out of range.
@@ -140,14 +136,8 @@ def next_day(settings: ArraySettings, tuning: Tuning, rng: np.random.Generator) 
         noise=tuning.noise * scale[:, np.newaxis],
     )
     other, new = draw_array(settings, rng), rng.uniform(size=n) < settings.replaced
-    return Tuning(
-        baseline=_chosen(new, other.baseline, changed.baseline),
-        velocity=_chosen(new, other.velocity, changed.velocity),
-        position=_chosen(new, other.position, changed.position),
-        speed=_chosen(new, other.speed, changed.speed),
-        noise=_chosen(new, other.noise, changed.noise),
-        exponential=np.where(new, other.exponential, changed.exponential),
-    )
+    parts = [field.name for field in fields(Tuning)]
+    return Tuning(**{part: _chosen(new, getattr(other, part), getattr(changed, part)) for part in parts})
 
 
 def _baseline(settings: ArraySettings, level: F8) -> F8:
@@ -155,7 +145,7 @@ def _baseline(settings: ArraySettings, level: F8) -> F8:
     return np.minimum(settings.median_rate_hz * np.exp(level), settings.highest_rate_hz)
 
 
-def _chosen(first: NDArray[np.bool_], one: F8, other: F8) -> F8:
+def _chosen(first: NDArray[np.bool_], one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     """Rows of `one` where `first`, else of `other`."""
     return np.where(first.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
 

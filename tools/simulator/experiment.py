@@ -11,7 +11,8 @@ experiment.scores()
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Events, LogEntry, Session, Trials
 from rtdecode.tools.simulator.array import ArraySettings, array_on_day
 from rtdecode.tools.simulator.scores import CURSOR_NAMES, Scores, score_trials
-from rtdecode.tools.simulator.subject import Point, Subject, SubjectSettings, Units
+from rtdecode.tools.simulator.subject import HAND, Point, Subject, SubjectSettings, Units
 from rtdecode.tools.simulator.task import Outcome, Task, TaskEvent, TaskSettings
 from rtdecode.tools.simulator.units import TICK_S
 
@@ -32,9 +33,6 @@ F8 = NDArray[np.float64]
 
 #: Ticks between frames on the screen: 100 Hz.
 FRAME_TICKS = 10
-
-HAND_NAMES = ("x", "y", "vx", "vy")
-HAND_UNITS = ("mm", "mm", "mm/s", "mm/s")
 
 #: Ticks per step of an open-loop session.
 PORTION_TICKS = 1000
@@ -54,12 +52,11 @@ class SimulatedDay:
         seed: random seed of the array and its drift; together with the day also of targets, noise and spikes.
         day: from 0.
         session: number of the session within the day: same units, new noise, spikes and targets.
-        array, subject, task: settings.
+        array, subject, task: settings; subject and task have the same centre.
         generator: a model that gives the firing rates instead of the array; it has only day 0.
 
     Raises:
         RtdecodeError: a generator on another day than 0.
-        ValueError: the centres of subject and task differ.
     """
 
     seed: int = 0
@@ -71,10 +68,6 @@ class SimulatedDay:
     generator: Generator | None = None
 
     def __post_init__(self) -> None:
-        if self.subject.centre_mm != self.task.centre_mm:
-            raise ValueError(
-                f"the centres of subject and task differ: {self.subject.centre_mm}, {self.task.centre_mm} mm"
-            )
         if self.generator is not None and self.day:
             raise RtdecodeError(
                 f"is {self.day}, but the units of a generator do not drift",
@@ -128,7 +121,6 @@ class Experiment:
     Attributes:
         task, subject: of the session.
         names, units: of the columns of `Step.samples`.
-        tick: simulated milliseconds so far.
     """
 
     def __init__(self, of: SimulatedDay, *, open_loop: bool = False) -> None:
@@ -137,8 +129,8 @@ class Experiment:
         seed = int(seeds.generate_state(1, np.uint64)[0])
         self.subject = Subject(of.subject, of.units(), seed, own_hand=open_loop)
         self.task = Task(of.task, seed)
-        self.names = HAND_NAMES if open_loop else HAND_NAMES + CURSOR_NAMES
-        self.units = HAND_UNITS if open_loop else (*HAND_UNITS, "mm", "mm")
+        columns = HAND if open_loop else HAND | dict.fromkeys(CURSOR_NAMES, "mm")
+        self.names, self.units = tuple(columns), tuple(columns.values())
         self._last: Point = of.subject.centre_mm
 
     @property
@@ -202,22 +194,19 @@ class Record:
         self._recent.append(step)
         # In hours of steps of 1 ms most of the memory would be overhead of Python objects.
         if len(self._recent) >= MAX_STEPS:
-            self._join()
+            self._steps.append(self._whole(self._recent))
+            self._recent = []
 
-    def _join(self) -> None:
-        recent, self._recent = self._recent, []
-        if recent:
-            time_s, channel, _, sample_s, samples = zip(*recent, strict=True)
-            events = [event for step in recent for event in step.events]
-            self._steps.append(
-                Step(
-                    np.concatenate(time_s),
-                    np.concatenate(channel),
-                    events,
-                    np.concatenate(sample_s),
-                    np.concatenate(samples),
-                )
-            )
+    def _whole(self, steps: Sequence[Step]) -> Step:
+        """Steps as one, which may be empty."""
+        width = len(self._experiment.names)
+        return Step(
+            np.concatenate([np.zeros(0), *(step.time_s for step in steps)]),
+            np.concatenate([np.zeros(0, np.uint16), *(step.channel for step in steps)]),
+            [event for step in steps for event in step.events],
+            np.concatenate([np.zeros(0), *(step.sample_s for step in steps)]),
+            np.concatenate([np.zeros((0, width), np.float32), *(step.samples for step in steps)]),
+        )
 
     def session(self, origin_s: float = 0.0, block: str = "closed loop", **attrs: str) -> Session:
         """The session so far.
@@ -227,24 +216,16 @@ class Record:
             block: name of the trials' block.
             attrs: additional root attributes.
         """
-        self._join()
-        steps, of = self._steps, self._experiment.of
-        sample_s = np.concatenate([np.zeros(0), *(step.sample_s for step in steps)])
-        values = np.concatenate(
-            [np.zeros((0, len(self._experiment.names)), np.float32), *(step.samples for step in steps)]
-        )
+        whole, of = self._whole([*self._steps, *self._recent]), self._experiment.of
+        names, units = self._experiment.names, self._experiment.units
         return Session(
             n_channels=of.n_channels,
-            events=Events(
-                origin_s + np.concatenate([np.zeros(0), *(step.time_s for step in steps)]),
-                np.concatenate([np.zeros(0, np.uint16), *(step.channel for step in steps)]),
-            ),
-            behavior=Behavior(origin_s + sample_s, values, self._experiment.names, self._experiment.units),
+            events=Events(origin_s + whole.time_s, whole.channel),
+            behavior=Behavior(origin_s + whole.sample_s, whole.samples, names, units),
             trials=trial_table(self._experiment.task, origin_s, block),
             log=tuple(
                 LogEntry(origin_s + event.time_s, -1, event.kind, {"trial": event.trial, **event.data})
-                for step in steps
-                for event in step.events
+                for event in whole.events
             ),
             attrs={"session_id": self._name, **of.attrs(), **attrs},
         )
@@ -283,8 +264,3 @@ def open_loop_session(of: SimulatedDay, duration_s: float, name: str | None = No
     while experiment.tick < end:
         record.add(experiment.advance(min(experiment.tick + PORTION_TICKS, end)))
     return record.session(block="open loop")
-
-
-def on_day(of: SimulatedDay, day: int, session: int = 0) -> SimulatedDay:
-    """The same subject on another day."""
-    return replace(of, day=day, session=session)

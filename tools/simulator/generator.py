@@ -13,32 +13,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.errors import RtdecodeError
-from rtdecode.tools.simulator.subject import Point, SubjectSettings
+from rtdecode.tools.simulator.subject import HAND, Point, SubjectSettings
 from rtdecode.tools.simulator.units import MAX_RATE_HZ, REFRACTORY_S, TICK_S
 
 F4 = NDArray[np.float32]
 F8 = NDArray[np.float64]
 
-#: Behaviour of the simulated hand, with units: possible inputs of a model.
-HAND = {"x": "mm", "y": "mm", "vx": "mm/s", "vy": "mm/s"}
-
 #: Largest distance of targets, in SD of the training positions on the narrower axis.
 REACH_SD = 1.5
 
-
-class Simulator(Protocol):
-    """A network that is stepped bin by bin (`SteppedSimulation`)."""
-
-    def step(self, z: F4) -> F4:
-        """Spikes per bin f4[C] of the next bin, from z-scored behaviour f4[D] at its end."""
-        ...
+#: Place of errors.
+WHERE = "--generator"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +41,15 @@ class Generator:
         n_channels: C.
         bin_ticks: bin width, ms.
         outputs: behaviour that the rates depend on.
-        start: creates the networks of its ensemble in their initial state.
+        start: creates the networks of its ensemble in their initial state: functions from z-scored behaviour
+            f4[D] at the end of a bin to spikes per bin f4[C] of the next.
     """
 
     model_id: str
     n_channels: int
     bin_ticks: int
     outputs: tuple[Output, ...]
-    start: Callable[[], list[Simulator]]
+    start: Callable[[], list[Callable[[F4], F4]]]
 
     @property
     def centre_mm(self) -> Point:
@@ -117,17 +109,13 @@ class GeneratedUnits:
 
     def _end_bin(self, row: F8) -> None:
         z = (row[self._columns] * self._scale + self._offset).astype(np.float32)
-        spikes = np.mean([network.step(z) for network in self._networks], axis=0, dtype=np.float64)
+        spikes = np.mean([step(z) for step in self._networks], axis=0, dtype=np.float64)
         rate_hz = np.minimum(spikes / (self._bin_ticks * TICK_S), MAX_RATE_HZ)
         self._hazard_hz = rate_hz / (1.0 - rate_hz * REFRACTORY_S)
 
 
-def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Generator:
+def open_generator(artifact: ModelArtifact) -> Generator:
     """Open a model as a generator, with the rates of the day that it decodes.
-
-    Args:
-        artifact: the model.
-        where: for errors.
 
     Raises:
         RtdecodeError: the model was not trained to simulate, is non-causal, depends on other behaviour than a
@@ -137,39 +125,39 @@ def open_generator(artifact: ModelArtifact, *, where: str = "--generator") -> Ge
     from rtdecode.models.simulation.rates import folded_session, simulating_networks
     from rtdecode.models.simulation.stepped import SteppedSimulation
 
-    _check_outputs(artifact.outputs, where)
+    _check_outputs(artifact.outputs)
     ticks = round(artifact.bin_width_s / TICK_S)
     if abs(ticks * TICK_S - artifact.bin_width_s) > 1e-9:
         raise RtdecodeError(
             f"its bin width of {1e3 * artifact.bin_width_s:g} ms is not a multiple of 1 ms",
-            where=where,
+            where=WHERE,
             fix="use a model of another bin width",
         )
     try:
         nets, session = simulating_networks(artifact), folded_session(artifact)
 
-        def start() -> list[Simulator]:
-            return [SteppedSimulation(net, session) for net in nets]
+        def start() -> list[Callable[[F4], F4]]:
+            return [SteppedSimulation(net, session).step for net in nets]
 
         # The first step is slow, so it is done before the loop starts.
-        for network in start():
-            network.step(np.zeros(len(artifact.outputs), np.float32))
+        for step in start():
+            step(np.zeros(len(artifact.outputs), np.float32))
     except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=where, fix=error.fix) from error
+        raise RtdecodeError(error.what, where=WHERE, fix=error.fix) from error
     return Generator(artifact.model_id, artifact.n_channels, ticks, artifact.outputs, start)
 
 
-def _check_outputs(outputs: Sequence[Output], where: str) -> None:
+def _check_outputs(outputs: Sequence[Output]) -> None:
     for output in outputs:
         if output.name not in HAND:
             raise RtdecodeError(
                 f"the model needs {output.name!r}, but the simulated hand has {', '.join(HAND)}",
-                where=where,
+                where=WHERE,
                 fix="use a model with outputs among these",
             )
         if output.units != HAND[output.name]:
             raise RtdecodeError(
                 f"the model has {output.name} in {output.units!r}, the subject in {HAND[output.name]!r}",
-                where=where,
+                where=WHERE,
                 fix=f"use a model trained on behaviour in {HAND[output.name]}",
             )

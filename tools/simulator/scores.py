@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,10 +75,6 @@ class Scores:
     bits_per_s: float | None
     achieved_bits_per_s: float | None
     each: tuple[TrialScore, ...]
-
-    def document(self) -> dict[str, Any]:
-        """The scores for JSON, with those of each trial under `each`."""
-        return asdict(self)
 
 
 def percent(fraction: float | None) -> str:

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.session.layout import Behavior, Events, Session, Trials
-from rtdecode.tools.simulator.units import N_MOVEMENT, TICK_S, Firing, Tuning, rates_hz
+from rtdecode.tools.simulator.subject import HAND
+from rtdecode.tools.simulator.units import N_MOVEMENT, TICK_S, Firing, Tuning
 
 F8 = npt.NDArray[np.float64]
 
 N_TARGETS = 8
 BEHAVIOR_HZ = 100.0
-STEP_S = TICK_S
 
 #: Ticks per call of the units.
 PORTION = 1000
@@ -53,7 +53,7 @@ def draw_tuning(task: CentreOut, seed: int) -> Tuning:
     direction, bearing = rng.uniform(0, 2 * np.pi, (2, n))
     velocity = depth[:, None] * np.stack((np.cos(direction), np.sin(direction)), axis=1)
     position = 0.5 * depth[:, None] * np.stack((np.cos(bearing), np.sin(bearing)), axis=1)
-    return Tuning(baseline, velocity, position)
+    return Tuning.plain(baseline, velocity, position)
 
 
 def simulate_session(task: CentreOut, tuning: Tuning, duration_s: float, seed: int, name: str) -> Session:
@@ -69,26 +69,23 @@ def simulate_session(task: CentreOut, tuning: Tuning, duration_s: float, seed: i
         A session with events, behaviour (x, y in mm, vx, vy in mm/s) and trials.
     """
     rng = np.random.default_rng(seed)
-    n_steps = round(duration_s / STEP_S)
+    n_steps = round(duration_s / TICK_S)
     position, trials = _reaches(task, n_steps, rng)
-    velocity = np.gradient(position, STEP_S, axis=0)
+    velocity = np.gradient(position, TICK_S, axis=0)
     peak = 1.875 * task.reach_mm / task.movement_s
     drive = np.zeros((n_steps, N_MOVEMENT))
     drive[:, :2], drive[:, 2:4] = velocity / peak, position / task.reach_mm
     # The shortest possible dead time, so that rates are those of the tuning.
     firing = Firing(task.n_channels, int(rng.integers(1 << 62)), TICK_S)
-    fired = [firing.step(rates_hz(tuning, drive[i : i + PORTION])) for i in range(0, n_steps, PORTION)]
+    fired = [firing.step(tuning.rates_hz(drive[i : i + PORTION])) for i in range(0, n_steps, PORTION)]
     time, channel = (np.concatenate(part) for part in zip(*fired, strict=True))
-    every = round(1.0 / BEHAVIOR_HZ / STEP_S)
+    every = round(1.0 / BEHAVIOR_HZ / TICK_S)
     values = np.concatenate((position, velocity), axis=1)[every - 1 :: every].astype(np.float32)
     return Session(
         n_channels=task.n_channels,
         events=Events(time, channel),
         behavior=Behavior(
-            (np.arange(len(values)) + 1) / BEHAVIOR_HZ,
-            values,
-            ("x", "y", "vx", "vy"),
-            ("mm", "mm", "mm/s", "mm/s"),
+            (np.arange(len(values)) + 1) / BEHAVIOR_HZ, values, tuple(HAND), tuple(HAND.values())
         ),
         trials=trials,
         attrs={
@@ -102,7 +99,7 @@ def simulate_session(task: CentreOut, tuning: Tuning, duration_s: float, seed: i
 
 def _reaches(task: CentreOut, n_steps: int, rng: np.random.Generator) -> tuple[F8, Trials]:
     """Positions of reaches to random targets and back, f8[n_steps, 2] in mm, and the trials."""
-    moving, holding = round(task.movement_s / STEP_S), round(task.hold_s / STEP_S)
+    moving, holding = round(task.movement_s / TICK_S), round(task.hold_s / TICK_S)
     tau = (np.arange(moving) + 1) / moving
     # Minimum jerk (Flash and Hogan, 1985).
     profile = 10 * tau**3 - 15 * tau**4 + 6 * tau**5
@@ -112,8 +109,8 @@ def _reaches(task: CentreOut, n_steps: int, rng: np.random.Generator) -> tuple[F
     target = task.reach_mm * np.stack((np.cos(angle), np.sin(angle)), axis=1)
     there_and_back = np.concatenate((leg, 1.0 - leg))
     position = (there_and_back[None, :, None] * target[:, None, :]).reshape(-1, 2)[:n_steps]
-    start = (np.arange(n_trials) * len(there_and_back) * STEP_S).astype(np.float64)
-    stop = start + len(leg) * STEP_S
-    kept = stop <= n_steps * STEP_S
+    start = (np.arange(n_trials) * len(there_and_back) * TICK_S).astype(np.float64)
+    stop = start + len(leg) * TICK_S
+    kept = stop <= n_steps * TICK_S
     columns = {"target": target[kept].astype(np.float32)}
     return position, Trials(start[kept], stop[kept], columns)

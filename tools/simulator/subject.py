@@ -2,7 +2,7 @@
 
     subject = Subject(SubjectSettings(delay_s=0.1), array_on_day(ArraySettings(), seed=0, day=0), seed=0)
     subject.see(0.0, Seen(cursor=(3.0, -2.0), target=(80.0, 0.0), radius=15.0))
-    time_s, channel = subject.step(20)                 # ticks of a millisecond
+    time_s, channel = subject.fire(subject.move(20))   # ticks of a millisecond
 
 There is no clock and there are no streams: time is ticks since the start, and the same input at the same
 times gives the same spikes, for any number of ticks per step.
@@ -23,6 +23,9 @@ from rtdecode.tools.simulator.units import N_MOVEMENT, TICK_S, Firing
 
 F8 = NDArray[np.float64]
 Point = tuple[float, float]
+
+#: Behaviour of the simulated hand, with units.
+HAND = {"x": "mm", "y": "mm", "vx": "mm/s", "vy": "mm/s"}
 
 #: Seed keys of the shared noise and of the spikes.
 NOISE, SPIKES = 201, 202
@@ -118,8 +121,6 @@ class Subject:
 
     Attributes:
         tick: simulated ticks so far.
-        hand: felt position of the hand, mm.
-        velocity: smoothed velocity of the hand, mm/s.
     """
 
     def __init__(self, settings: SubjectSettings, units: Units, seed: int, *, own_hand: bool = False) -> None:
@@ -151,14 +152,6 @@ class Subject:
         """Show a screen from `time_s` on, seconds since tick 0; not before the previous one."""
         self._screens.append((time_s + self.settings.delay_s, seen))
 
-    def step(self, n_ticks: int) -> tuple[F8, NDArray[np.uint16]]:
-        """Simulate some ticks.
-
-        Returns:
-            Spike times f8[n], seconds since tick 0, sorted, and channels u2[n].
-        """
-        return self.fire(self.move(n_ticks))
-
     def move(self, n_ticks: int) -> F8:
         """Simulate the movement of some ticks.
 
@@ -184,7 +177,11 @@ class Subject:
         return drive
 
     def fire(self, drive: F8) -> tuple[F8, NDArray[np.uint16]]:
-        """Spikes for the drive that `move` returned; every tick once, in order, in any portions."""
+        """Spikes for the drive that `move` returned; every tick once, in order, in any portions.
+
+        Returns:
+            Times f8[n], seconds since tick 0, sorted, and channels u2[n].
+        """
         return self._firing.step(self._units.rates_hz(drive))
 
     def _move_on(self, now_s: float) -> tuple[float, float, float, float]:

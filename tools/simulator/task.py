@@ -47,8 +47,7 @@ class TaskSettings:
         hold_s: hold time without leaving the target.
         timeout_s: from the appearance of the target until the trial has failed.
         inter_trial_s: from the end of a trial to the start of the next.
-        foreperiod_s: from the start of a trial to the appearance of its target.
-        min_distance_mm: shortest distance between a random target and the one before.
+        min_distance_mm: shortest distance between a random target and the one before, at most the reach.
         centre_mm: centre of the screen.
     """
 
@@ -58,7 +57,6 @@ class TaskSettings:
     hold_s: float = 0.25
     timeout_s: float = 4.0
     inter_trial_s: float = 0.3
-    foreperiod_s: float = 0.0
     min_distance_mm: float = 40.0
     centre_mm: Point = (0.0, 0.0)
 
@@ -73,16 +71,8 @@ class TaskSettings:
             ("--trial-timeout", self.timeout_s),
         ):
             check_range(flag, 0 < value < math.inf, "above 0", value)
-        for flag, value_s in (
-            ("--hold", self.hold_s),
-            ("--pause", self.inter_trial_s),
-            ("foreperiod_s", self.foreperiod_s),
-        ):
+        for flag, value_s in (("--hold", self.hold_s), ("--pause", self.inter_trial_s)):
             check_range(flag, 0 <= value_s < math.inf, "0 ms or more", 1e3 * value_s)
-        distance, reach = self.min_distance_mm, self.reach_mm
-        check_range(
-            "min_distance_mm", 0 <= distance <= reach, f"between 0 and the reach, {reach:g} mm", distance
-        )
 
 
 class Outcome(Enum):
@@ -144,12 +134,6 @@ class Trial:
     straight_mm: float
 
 
-class _State(Enum):
-    BETWEEN = "between"
-    FOREPERIOD = "foreperiod"
-    REACH = "reach"
-
-
 @dataclass
 class _Reach:
     """A running trial."""
@@ -174,6 +158,7 @@ class Task:
 
     Attributes:
         trials: those that have ended.
+        number: of the current or last trial; -1 before the first.
     """
 
     settings: TaskSettings
@@ -182,23 +167,19 @@ class Task:
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng([self.seed, TARGETS])
-        self._state, self._until_s = _State.BETWEEN, -math.inf
-        self._number, self._last_s = -1, -math.inf
+        self.number = -1
+        self._last_s = self._until_s = -math.inf
         self._directions: list[int] = []
         self._target: Point = self.settings.centre_mm
         self._reach: _Reach | None = None
         self._events: list[TaskEvent] = []
 
     @property
-    def number(self) -> int:
-        """Number of the current or last trial; -1 before the first."""
-        return self._number
-
-    @property
     def state(self) -> str:
-        """State of the task: between, foreperiod, reach, or hold while the cursor is inside."""
-        held = self._reach is not None and self._reach.entered_s is not None
-        return "hold" if held else self._state.value
+        """State of the task: between, reach, or hold while the cursor is inside."""
+        if self._reach is None:
+            return "between"
+        return "reach" if self._reach.entered_s is None else "hold"
 
     def shown(self, cursor: Point | None) -> Seen:
         """The screen from the last step on; the target only during a reach."""
@@ -222,19 +203,16 @@ class Task:
             raise ValueError(f"the cursor must be finite, not {cursor}")
         self._last_s, self._events = time_s, []
         if cursor is None:
-            if self._state is not _State.BETWEEN:
-                self._end(time_s, Outcome.ABORTED)
+            if self._reach is not None:
+                self._end(self._reach, time_s, Outcome.ABORTED)
             return self._events
         if self._reach is not None:
             self._reach_on(self._reach, time_s, cursor)
-        # A state without duration is left in the same step.
-        if self._state is _State.BETWEEN and time_s >= self._until_s - SLACK_S:
-            self._number += 1
+        # A pause without duration ends in the same step.
+        if self._reach is None and time_s >= self._until_s - SLACK_S:
+            self.number += 1
             self._emit(time_s, "trial_start")
-            self._state, self._until_s = _State.FOREPERIOD, time_s + self.settings.foreperiod_s
-        if self._state is _State.FOREPERIOD and time_s >= self._until_s - SLACK_S:
-            self._state, self._reach = _State.REACH, _Reach(time_s, cursor, cursor)
-            self._target = self._next_target()
+            self._reach, self._target = _Reach(time_s, cursor, cursor), self._next_target()
             self._emit(
                 time_s, "target_on", target=self._target, radius=self.settings.radius_mm, cursor=cursor
             )
@@ -248,10 +226,10 @@ class Task:
         # Between the steps the cursor did not move, so a hold that was due then succeeded.
         if held_s <= timeout_s + SLACK_S and time_s >= held_s - SLACK_S:
             self._emit(time_s, "hold")
-            self._end(time_s, Outcome.SUCCESS)
+            self._end(reach, time_s, Outcome.SUCCESS)
             return
         if time_s >= timeout_s - SLACK_S:
-            self._end(time_s, Outcome.TIMEOUT)
+            self._end(reach, time_s, Outcome.TIMEOUT)
             return
         reach.path_mm += math.dist(reach.last, cursor)
         reach.last = cursor
@@ -268,16 +246,13 @@ class Task:
             reach.entered_s = None
             self._emit(time_s, "leave", cursor=cursor)
 
-    def _end(self, time_s: float, outcome: Outcome) -> None:
-        reach, self._reach = self._reach, None
+    def _end(self, reach: _Reach, time_s: float, outcome: Outcome) -> None:
         self._emit(time_s, "abort" if outcome is Outcome.ABORTED else outcome.value)
-        self._state, self._until_s = _State.BETWEEN, time_s + self.settings.inter_trial_s
-        if reach is None:
-            return
+        self._reach, self._until_s = None, time_s + self.settings.inter_trial_s
         success = outcome is Outcome.SUCCESS
         self.trials.append(
             Trial(
-                number=self._number,
+                number=self.number,
                 start_s=reach.start_s,
                 stop_s=time_s,
                 target=self._target,
@@ -292,7 +267,7 @@ class Task:
         )
 
     def _emit(self, time_s: float, kind: str, **data: Any) -> None:
-        self._events.append(TaskEvent(time_s, kind, self._number, data))
+        self._events.append(TaskEvent(time_s, kind, self.number, data))
 
     def _next_target(self) -> Point:
         settings = self.settings

@@ -1,7 +1,7 @@
 """Simulated units: their tuning, and spike trains with dead times at given rates.
 
     firing = Firing(n_channels=64, seed=0)
-    time_s, channel = firing.step(rates_hz(tuning, drive))     # a row of rates per millisecond
+    time_s, channel = firing.step(tuning.rates_hz(drive))      # a row of rates per millisecond
 
 The hazard is integrated in integers, so a spike train is bit-exact for any division of its ticks into calls.
 Within a tick the time of a spike is continuous.
@@ -9,8 +9,9 @@ Within a tick the time of a spike is continuous.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,20 +59,15 @@ class Tuning:
     baseline: F8
     velocity: F8
     position: F8
-    speed: F8 = field(default_factory=lambda: np.zeros(0))
-    noise: F8 = field(default_factory=lambda: np.zeros((0, 0)))
-    exponential: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    speed: F8
+    noise: F8
+    exponential: NDArray[np.bool_]
 
-    def __post_init__(self) -> None:
-        n = len(self.baseline)
-        # Baseline, velocity and position are enough for a simple array.
-        for name, plain in (
-            ("speed", np.zeros(n)),
-            ("noise", np.zeros((n, 0))),
-            ("exponential", np.zeros(n, np.bool_)),
-        ):
-            if len(getattr(self, name)) != n:
-                object.__setattr__(self, name, plain)
+    @classmethod
+    def plain(cls, baseline: F8, velocity: F8, position: F8) -> Self:
+        """Rectified units without tuning to speed and without shared fluctuations."""
+        n = len(baseline)
+        return cls(baseline, velocity, position, np.zeros(n), np.zeros((n, 0)), np.zeros(n, np.bool_))
 
     @property
     def n_channels(self) -> int:
@@ -83,37 +79,31 @@ class Tuning:
         """K."""
         return int(self.noise.shape[1])
 
-    def rates_hz(self, drive: F8) -> F8:
-        """Firing rates f8[T, C] for a drive f8[T, 5 + K] (`rates_hz`)."""
-        return rates_hz(self, drive)
-
     @cached_property
     def weights(self) -> F8:
         """f8[5 + K, C], Hz for each column of the drive: vx, vy, x, y, speed, noise."""
         columns = (self.velocity, self.position, self.speed[:, np.newaxis], self.noise)
         return np.ascontiguousarray(np.concatenate(columns, axis=1).T)
 
+    def rates_hz(self, drive: F8) -> F8:
+        """Firing rates of each tick, independent of other ticks.
 
-def rates_hz(tuning: Tuning, drive: F8) -> F8:
-    """Firing rates of each tick, independent of other ticks.
+        Args:
+            drive: f8[T, 5 + K]: vx, vy, x, y and speed, relative to full speed and reach, then shared noise
+                in SD.
 
-    Args:
-        tuning: of C units.
-        drive: f8[T, 5 + K]: vx, vy, x, y and speed, relative to full speed and reach, then shared noise in
-            SD.
-
-    Returns:
-        f8[T, C], from 0 to `MAX_RATE_HZ`.
-    """
-    # Column by column, since the sums of a matrix product depend on the number of ticks.
-    total = np.zeros((len(drive), tuning.n_channels))
-    for column, weight in zip(drive.T, tuning.weights, strict=True):
-        total += column[:, np.newaxis] * weight
-    baseline = tuning.baseline
-    # A dead channel has neither baseline nor drive.
-    power = np.exp(np.minimum(total / np.maximum(baseline, 1e-9), MAX_LOG_DRIVE))
-    rate = np.where(tuning.exponential, baseline * power, baseline + total)
-    return np.clip(rate, 0.0, MAX_RATE_HZ)
+        Returns:
+            f8[T, C], from 0 to `MAX_RATE_HZ`.
+        """
+        # Column by column, since the sums of a matrix product depend on the number of ticks.
+        total = np.zeros((len(drive), self.n_channels))
+        for column, weight in zip(drive.T, self.weights, strict=True):
+            total += column[:, np.newaxis] * weight
+        baseline = self.baseline
+        # A dead channel has neither baseline nor drive.
+        power = np.exp(np.minimum(total / np.maximum(baseline, 1e-9), MAX_LOG_DRIVE))
+        rate = np.where(self.exponential, baseline * power, baseline + total)
+        return np.clip(rate, 0.0, MAX_RATE_HZ)
 
 
 class Firing:
@@ -132,8 +122,6 @@ class Firing:
     """
 
     def __init__(self, n_channels: int, seed: int, refractory_s: float = REFRACTORY_S) -> None:
-        if refractory_s < TICK_S:
-            raise ValueError(f"a dead time of {refractory_s} s is shorter than a tick of {TICK_S} s")
         self.tick = 0
         self._seed, self._dead_ticks = seed, refractory_s / TICK_S
         self._drawn = np.zeros(n_channels, np.int64)

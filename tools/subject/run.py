@@ -6,17 +6,17 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pylsl
 
-from rtdecode import __version__
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import CURSOR_ENDPOINT
+from rtdecode.session.contents import recording_attrs
 from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session
 from rtdecode.tools.ranges import check_range
@@ -24,6 +24,7 @@ from rtdecode.tools.replay.lateness import Lateness
 from rtdecode.tools.replay.run import LINGER_S
 from rtdecode.tools.simulator.experiment import Experiment, Record, SimulatedDay
 from rtdecode.tools.simulator.scores import Scores
+from rtdecode.tools.simulator.subject import Point
 from rtdecode.tools.simulator.units import TICK_S
 from rtdecode.tools.subject.cursor import LiveCursor
 from rtdecode.tools.subject.streams import SubjectStreams
@@ -84,40 +85,6 @@ class SubjectRunSettings:
             check_writable(self.output, overwrite=self.overwrite)
 
 
-def open_streams(settings: SubjectRunSettings, experiment: Experiment) -> SubjectStreams:
-    """The LSL streams of a run."""
-    return SubjectStreams(
-        settings.stream,
-        settings.markers,
-        settings.behavior,
-        n_channels=settings.of.n_channels,
-        names=experiment.names,
-        units=experiment.units,
-    )
-
-
-def open_cursor(settings: SubjectRunSettings, experiment: Experiment) -> LiveCursor:
-    """The cursor of the daemon."""
-    subject = experiment.of.subject
-    return LiveCursor(settings.cursor, subject.arm_mm, subject.centre_mm)
-
-
-@dataclass(frozen=True)
-class Connections:
-    """What a run is connected to; by default LSL, a daemon and the LSL clock.
-
-    Attributes:
-        streams, cursor: open the streams and the cursor.
-        clock: the LSL clock, seconds.
-        sleep: sleeps for a number of seconds.
-    """
-
-    streams: Callable[[SubjectRunSettings, Experiment], SubjectStreams] = open_streams
-    cursor: Callable[[SubjectRunSettings, Experiment], LiveCursor] = open_cursor
-    clock: Callable[[], float] = pylsl.local_clock
-    sleep: Callable[[float], None] = time.sleep
-
-
 class SubjectRun:
     """Runs one session.
 
@@ -127,7 +94,9 @@ class SubjectRun:
     Args:
         settings: checked.
         print_line: prints a line.
-        connections: streams, cursor and clock.
+        streams, cursor: open the LSL streams and the cursor of the daemon.
+        clock: the LSL clock, seconds.
+        sleep: sleeps for a number of seconds.
 
     Attributes:
         experiment: the simulated session.
@@ -138,10 +107,15 @@ class SubjectRun:
         self,
         settings: SubjectRunSettings,
         print_line: Callable[[str], None],
-        connections: Connections | None = None,
+        *,
+        streams: Callable[[str, str, str, Experiment], SubjectStreams] = SubjectStreams,
+        cursor: Callable[[str, float, Point], LiveCursor] = LiveCursor,
+        clock: Callable[[], float] = pylsl.local_clock,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings, self._print_line = settings, print_line
-        self._connections = connections or Connections()
+        self._open_streams, self._open_cursor = streams, cursor
+        self._clock, self._sleep = clock, sleep
         self._stopping = self._had_cursor = False
         self.experiment = Experiment(settings.of)
         name = settings.output.stem if settings.output else "subject"
@@ -170,18 +144,21 @@ class SubjectRun:
             target = (
                 None if settings.task_bind is None else opened.enter_context(TargetSocket(settings.task_bind))
             )
-            streams = self._connections.streams(settings, experiment)
-            origin_s = self._connections.clock()
+            names = settings.stream, settings.markers, settings.behavior
+            streams = self._open_streams(*names, experiment)
+            origin_s = self._clock()
             try:
-                cursor = opened.enter_context(self._connections.cursor(settings, experiment))
+                subject = settings.of.subject
+                cursor = self._open_cursor(settings.cursor, subject.arm_mm, subject.centre_mm)
+                opened.enter_context(cursor)
                 self._live(streams, cursor, origin_s, target)
                 self._received = cursor.received
                 if not cursor.received and not self._stopping:
-                    raise self._no_cursor(cursor, self._connections.clock() - origin_s)
+                    raise self._no_cursor(cursor, self._clock() - origin_s)
             finally:
                 self._write(origin_s)
         if not self._stopping:
-            self._connections.sleep(LINGER_S)
+            self._sleep(LINGER_S)
         return experiment.scores()
 
     def _live(
@@ -191,11 +168,11 @@ class SubjectRun:
         due_s = reported_s = seen_s = origin_s
         connected: bool | None = None
         while not self._stopping and len(experiment.task.trials) < settings.trials:
-            now_s = self._connections.clock()
+            now_s = self._clock()
             if now_s - origin_s >= settings.seconds:
                 return
             if now_s < due_s:
-                self._connections.sleep(due_s - now_s)
+                self._sleep(due_s - now_s)
                 continue
             self.lateness.add(now_s - due_s)
             # The next multiple of the interval; missed pushes are not made up for.
@@ -240,14 +217,8 @@ class SubjectRun:
     def _write(self, origin_s: float) -> None:
         if self._record is None or self.settings.output is None or not self.experiment.tick:
             return
-        session = self._record.session(
-            origin_s,
-            date=self._started.date().isoformat(),
-            started=self._started.isoformat(timespec="seconds"),
-            recorded_by=f"rtdecode {__version__} subject",
-            stream=self.settings.stream,
-        )
-        write_session(self.settings.output, session)
+        attrs = recording_attrs(self.settings.output, "subject", self.settings.stream, self._started)
+        write_session(self.settings.output, self._record.session(origin_s, **attrs))
 
     def document(self, scores: Scores) -> dict[str, Any]:
         """The document that `--json` prints."""
@@ -265,7 +236,7 @@ class SubjectRun:
             "pushes_behind": self.lateness.late,
             "worst_behind_ms": 1e3 * self.lateness.worst_s,
             "output": str(self.settings.output) if self.settings.output else None,
-            **scores.document(),
+            **asdict(scores),
         }
 
 

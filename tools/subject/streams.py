@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import numpy as np
 import pylsl
@@ -15,7 +14,7 @@ from rtdecode.tools.replay.outlets import (
     open_behavior_outlet,
     open_event_outlet,
 )
-from rtdecode.tools.simulator.experiment import Step
+from rtdecode.tools.simulator.experiment import Experiment, Step
 from rtdecode.tools.simulator.task import TaskEvent
 
 
@@ -26,30 +25,22 @@ class SubjectStreams:
         stream: name of the spike stream, layout `events`.
         markers: name of the stream of task events, type Markers, one JSON text per sample.
         behavior: name of the stream of hand and cursor, type Behavior.
-        n_channels: channels of the array.
-        names, units: of the behaviour's columns.
+        experiment: whose spikes and samples are pushed.
 
     Attributes:
         pushed: spikes pushed so far.
     """
 
-    def __init__(
-        self,
-        stream: str,
-        markers: str,
-        behavior: str,
-        *,
-        n_channels: int,
-        names: Sequence[str],
-        units: Sequence[str],
-    ) -> None:
+    def __init__(self, stream: str, markers: str, behavior: str, experiment: Experiment) -> None:
         self.pushed = 0
         source = f"rtdecode-subject:{stream}"
         # Spikes last, so that a program that finds them finds the other streams too.
-        self._behavior = open_behavior_outlet(behavior, names, units, f"{source}:behavior")
+        self._behavior = open_behavior_outlet(
+            behavior, experiment.names, experiment.units, f"{source}:behavior"
+        )
         info = pylsl.StreamInfo(markers, "Markers", 1, pylsl.IRREGULAR_RATE, "string", f"{source}:markers")
         self._markers = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER)
-        self._spikes = open_event_outlet(stream, Layout.EVENTS, n_channels, source)
+        self._spikes = open_event_outlet(stream, Layout.EVENTS, experiment.of.n_channels, source)
 
     def push(self, step: Step, origin_s: float) -> None:
         """Push a step; `origin_s` is the time of tick 0 on the LSL clock."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,102 +11,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
-from rtdecode.calibrate.adaptation.finetune import adapt
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune import NewDay, adapt
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.data.metrics import nullable, pcc, r2
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, file_sha256, read_labelled
 from rtdecode.calibrate.data.splits import FewShotSplit, few_shot_split
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.evaluation.fewshot.plan import PROTOCOL, FewShotJob
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import add_session, export_members
 from rtdecode.calibrate.training.ensemble import one_thread
-from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.load import networks_of
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """The result of a job.
-
-    Attributes:
-        r2, pcc: f8[D], over the last fifth of the day; NaN without a score.
-        seconds: time of fitting to the day.
-    """
-
-    r2: NDArray[np.float64]
-    pcc: NDArray[np.float64]
-    seconds: float
-
-
-@dataclass(frozen=True, eq=False)
 class Score:
-    """Score of one model on one day.
+    """A finished job.
 
     Attributes:
-        kind: "alignnet", "gru" or "wiener".
-        model: id of the base; None for a filter.
-        train: names of the sessions that the base was trained on.
-        test: name of the day.
-        minutes: labelled minutes.
-        labelled: see `FewShotSettings`.
-        seed: random seed of the fine-tuning.
-        outputs: names.
+        job: that was done.
         r2, pcc: f8[D], over the last fifth of the day; NaN without a score.
         seconds: time of fitting to the day.
     """
 
-    kind: str
-    model: str | None
-    train: tuple[str, ...]
-    test: str
-    minutes: float
-    labelled: str
-    seed: int
-    outputs: tuple[str, ...]
+    job: FewShotJob
     r2: NDArray[np.float64]
     pcc: NDArray[np.float64]
     seconds: float
 
     def as_json(self) -> dict[str, Any]:
         """As `rtdecode evaluate --json` prints it."""
+        job = self.job
         return {
-            "kind": self.kind,
+            "kind": job.kind,
             "causal": True,
             "protocol": PROTOCOL,
-            "model": self.model,
-            "train": list(self.train),
-            "test": [self.test],
-            "minutes": self.minutes,
-            "known": self.labelled,
-            "seed": self.seed,
+            "model": job.model,
+            "train": list(job.train),
+            "test": [job.session],
+            "minutes": job.minutes,
+            "known": job.labelled,
+            "seed": job.seed,
             "direction": "spikes to behaviour",
-            "outputs": list(self.outputs),
+            "outputs": list(job.outputs),
             "r2": nullable(self.r2),
             "pcc": nullable(self.pcc),
             "seconds": self.seconds,
         }
 
 
-def scored(job: FewShotJob, measured: Measured) -> Score:
-    """A job and its result as a score."""
-    return Score(
-        kind=job.kind,
-        model=job.model,
-        train=job.train,
-        test=job.session,
-        minutes=job.minutes,
-        labelled=job.labelled,
-        seed=job.seed,
-        outputs=job.outputs,
-        r2=measured.r2,
-        pcc=measured.pcc,
-        seconds=measured.seconds,
-    )
-
-
-def do_job(job: FewShotJob) -> Measured:
+def do_job(job: FewShotJob) -> Score:
     """Fit a model to the labelled minutes of a day, decode the day with the engine of `serve`, and score it.
 
     Runs on one core. The same job gives the same scores on one machine; `seconds` is measured.
@@ -122,11 +78,9 @@ def do_job(job: FewShotJob) -> Measured:
         time = few_shot_split(day.labelled_bins, day.binned.bin_width_s, job.labelled)
         fit = _filtered if job.base is None else _tuned
         fitted, seconds = fit(job, day, time)
-        values = np.empty(day.targets.shape, np.float32)
-        load_decoder(fitted).run(day.binned.counts, values)
-    test = time.test
-    decoded, targets = values[test], day.targets[test]
-    return Measured(r2(decoded, targets), pcc(decoded, targets), seconds)
+        values = decoded(fitted, day.binned.counts)
+    scored = values[time.test], day.targets[time.test]
+    return Score(job, r2(*scored), pcc(*scored), seconds)
 
 
 def _tuned(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[ModelArtifact, float]:
@@ -142,12 +96,9 @@ def _tuned(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[M
         bins = time.of(job.minutes)
         adapt(
             nets,
-            job.session,
-            counts[bins],
-            day.targets[bins],
-            job.bin_width_s,
+            NewDay(job.session, counts[bins], day.targets[bins], job.bin_width_s),
             Run(seed=job.seed, device=job.device, at_once=1),
-            FinetuneSettings(steps=job.steps),
+            replace(FINETUNING, steps=job.steps),
         )
     fitted = export_members(nets, job.session, job.bin_width_s, base.outputs)
     return fitted, perf_counter() - started

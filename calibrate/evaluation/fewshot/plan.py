@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation import interpolation
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING, finetuning
 from rtdecode.calibrate.data.checks import check_channels, check_unseen, output_columns
 from rtdecode.calibrate.data.sessions import LabelledSession
 from rtdecode.calibrate.data.splits import LABELLED_PARTS, LAST_FIFTH, few_shot_split
@@ -44,7 +44,7 @@ class FewShotSettings:
     seeds: Sequence[int] = (0,)
     wiener: bool = True
     device: str = "auto"
-    steps: int = FinetuneSettings.steps
+    steps: int = FINETUNING.steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class FewShotJob:
         if not self.steps:
             return {}
         n_bins = round(self.minutes * 60.0 / self.bin_width_s)
-        training = FinetuneSettings(steps=self.steps).training(n_bins, self.bin_width_s)
+        training = finetuning(replace(FINETUNING, steps=self.steps), n_bins, self.bin_width_s)
         return training.recorded(self.seed) | {"nearness": [interpolation.HALF_S, interpolation.SOUND]}
 
 

@@ -19,7 +19,7 @@ def cells(scores: Sequence[Score]) -> dict[tuple[str, float], list[Score]]:
     """Scores grouped by (kind, minutes), in order of appearance."""
     grouped: dict[tuple[str, float], list[Score]] = {}
     for score in scores:
-        grouped.setdefault((score.kind, score.minutes), []).append(score)
+        grouped.setdefault((score.job.kind, score.job.minutes), []).append(score)
     return grouped
 
 
@@ -30,7 +30,7 @@ def over_days(scores: Sequence[Score]) -> tuple[NDArray[np.float64], float, floa
     """
     days: dict[str, list[NDArray[np.float64]]] = {}
     for score in scores:
-        days.setdefault(score.test, []).append(score.r2)
+        days.setdefault(score.job.session, []).append(score.r2)
     each = np.stack([np.mean(r2s, axis=0) for r2s in days.values()])
     sd = float(each.mean(axis=1).std(ddof=1)) if len(each) > 1 else float("nan")
     return each.mean(axis=0), float(each.mean()), sd, len(each)
@@ -38,7 +38,7 @@ def over_days(scores: Sequence[Score]) -> tuple[NDArray[np.float64], float, floa
 
 def table_rows(scores: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: R² of each output, mean ± SD over days, mean correlation."""
-    headings = ["kind", "minutes", *scores[0].outputs, "mean R²", "± SD", "PCC", "days"]
+    headings = ["kind", "minutes", *scores[0].job.outputs, "mean R²", "± SD", "PCC", "days"]
     rows = []
     for (kind, minutes), group in cells(scores).items():
         r2, mean, sd, n_days = over_days(group)
@@ -57,7 +57,7 @@ def draw(scores: Sequence[Score], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = [*scores[0].outputs, "mean"]
+    names = [*scores[0].job.outputs, "mean"]
     figure = Figure(figsize=(3.0 * len(names), 3.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
@@ -69,9 +69,9 @@ def draw(scores: Sequence[Score], path: Path) -> None:
             color = COLORS.get(kind, "black")
             axis.plot(minutes, means, "o-", color=color, label=kind, markersize=4)
             for score in scores:
-                if score.kind == kind:
+                if score.job.kind == kind:
                     axis.plot(
-                        score.minutes, _panel(score.r2, panel), ".", color=color, alpha=0.25, markersize=3
+                        score.job.minutes, _panel(score.r2, panel), ".", color=color, alpha=0.25, markersize=3
                     )
         axis.set_title(name)
         axis.set_xlabel("minutes of labels")

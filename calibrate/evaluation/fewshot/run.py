@@ -1,7 +1,7 @@
 """Score pretrained models on new days, by the number of labelled minutes they are fine-tuned on.
 
 done = few_shot(["today.h5"], ["base.safetensors"], Path("few-shot/"), FewShotSettings(minutes=(0, 1, 4)))
-done.scores, done.missing
+done.results, done.missing
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import read_artifact
 from rtdecode.calibrate.data.sessions import read_all
-from rtdecode.calibrate.evaluation.cache import JOBS, Progress, digests_of, read_json, run_cached
-from rtdecode.calibrate.evaluation.fewshot.job import Measured, Score, do_job, scored
+from rtdecode.calibrate.evaluation.cache import JOBS, Done, digests_of, read_json, run_cached
+from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
 from rtdecode.calibrate.evaluation.fewshot.plan import (
     Base,
     FewShotJob,
@@ -26,24 +26,9 @@ from rtdecode.calibrate.evaluation.fewshot.plan import (
     plan,
 )
 from rtdecode.calibrate.evaluation.runner import Workers
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.files import make_folder, replace_file
-
-
-@dataclass(frozen=True, eq=False)
-class FewShot:
-    """Results of a few-shot evaluation.
-
-    Attributes:
-        scores: of the finished jobs, by day, base, number of minutes and seed, in this order; a filter has
-            one seed only.
-        missing: the name of each job without a result, and the reason.
-        computed: number of jobs computed in this call; the others were cached.
-    """
-
-    scores: list[Score]
-    missing: list[str]
-    computed: int
 
 
 @dataclass(frozen=True)
@@ -53,21 +38,21 @@ class ScoreFiles:
     folder: Path
     jobs: Mapping[str, FewShotJob]
 
-    def read(self, job_id: str) -> Measured | None:
+    def read(self, job_id: str) -> Score | None:
         """The result of a job; None if it is missing or damaged."""
-        document = read_json(self.folder / f"{job_id}.json", job_id)
+        document, job = read_json(self.folder / f"{job_id}.json", job_id), self.jobs[job_id]
         if document is None:
             return None
         try:
-            measured = Measured(_scores(document["r2"]), _scores(document["pcc"]), float(document["seconds"]))
+            r2, pcc = (_scores(document[name]) for name in ("r2", "pcc"))
+            seconds = float(document["seconds"])
         except (LookupError, TypeError, ValueError):
             return None
-        n_outputs = len(self.jobs[job_id].outputs)
-        return measured if measured.r2.shape == measured.pcc.shape == (n_outputs,) else None
+        return Score(job, r2, pcc, seconds) if r2.shape == pcc.shape == (len(job.outputs),) else None
 
-    def write(self, job_id: str, result: Measured) -> Measured:
+    def write(self, job_id: str, result: Score) -> Score:
         """Write the result of a job."""
-        document = scored(self.jobs[job_id], result).as_json() | {"job": job_id}
+        document = result.as_json() | {"job": job_id}
         replace_file(self.folder / f"{job_id}.json", (json.dumps(document) + "\n").encode())
         return result
 
@@ -79,8 +64,8 @@ def few_shot(
     settings: FewShotSettings | None = None,
     *,
     workers: Workers | None = None,
-    progress: Progress | None = None,
-) -> FewShot:
+    progress: Progress = ignore,
+) -> Done[Score]:
     """Score bases on the last fifth of each day, fine-tuned on some labelled minutes before it.
 
     With `labelled="last"`, as if the user had calibrated and then started: the longest of `minutes` before
@@ -100,6 +85,9 @@ def few_shot(
             A cluster's workers read the same files at the same paths.
         progress: called after each file that is read and each job.
 
+    Returns:
+        Scores by day, base, number of minutes and seed, in this order; a filter has one seed only.
+
     Raises:
         RtdecodeError: a base is not a network, was trained on one of the sessions, or does not fit another
             base or a session; a file cannot be read or written; the device does not exist here, or no Dask
@@ -116,7 +104,7 @@ def few_shot(
         paths,
         first.bin_width_s,
         first.output_names,
-        progress=None if progress is None else lambda what, _: progress(what, 0.0),
+        progress=lambda what, _: progress(what, 0.0),
     )
     planned = plan(
         days,
@@ -130,12 +118,7 @@ def few_shot(
     jobs = {job.id: job for job in planned}
     store = ScoreFiles(folder / JOBS, jobs)
     make_folder(store.folder)
-    done = run_cached(do_job, jobs, store, workers=workers, progress=progress)
-    return FewShot(
-        scores=[scored(job, done.results[job.id]) for job in planned if job.id in done.results],
-        missing=done.missing,
-        computed=done.computed,
-    )
+    return run_cached(do_job, jobs, store, workers=workers, progress=progress)
 
 
 def limited(workers: Workers, device: str) -> Workers:

@@ -13,6 +13,7 @@ from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, 
 from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.calibrate.evaluation.study.plan import RANDOM, Job
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY
+from rtdecode.calibrate.training.build import z_scored
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alive import alive_channels, check_some_alive
 
@@ -74,9 +75,8 @@ class StudySet:
 
     def z_behavior(self, day: StudyDay) -> NDArray[np.float32]:
         """f4[T, D], z-scored; 0 where there is no behaviour."""
-        mean, sd = (np.array([getattr(output, part) for output in self.outputs]) for part in ("mean", "sd"))
         labelled = day.recorded.labelled_bins[:, np.newaxis]
-        return np.where(labelled, (day.recorded.targets - mean) / sd, 0.0).astype(np.float32)
+        return np.where(labelled, z_scored(day.recorded.targets, self.outputs), 0.0).astype(np.float32)
 
 
 def study_set(job: Job, described: Sequence[Output] | None = None) -> StudySet:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.calibrate.data.metrics import firing_fraction, nullable, pcc, r2, sample_counts
+from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.evaluation.study.learners import Fitted, fit
 from rtdecode.calibrate.evaluation.study.plan import Job
 from rtdecode.calibrate.evaluation.study.rows import DECODING, Row
@@ -86,7 +87,7 @@ def _scores(
     values: NDArray[np.float64], targets: NDArray[np.float64], counted: NDArray[np.bool_] | None
 ) -> dict[str, Any]:
     """R² and PCC of each output (equations 18 and 19); NaN for channels without spikes."""
-    labelled = np.isfinite(targets).all(axis=1)
+    labelled = is_labelled(targets)
     values, targets = values[labelled], targets[labelled]
     each_r2, each_pcc = r2(values, targets), pcc(values, targets)
     if counted is not None:

@@ -18,12 +18,11 @@ from rtdecode.calibrate.evaluation.study.data import StudySet, study_set
 from rtdecode.calibrate.evaluation.study.kalman import kalman_decoded, kalman_simulated
 from rtdecode.calibrate.evaluation.study.plan import Base, Job
 from rtdecode.calibrate.evaluation.study.recipes import study_network, study_settings
-from rtdecode.calibrate.evaluation.study.rows import DECODING, SIMULATION
+from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS
 from rtdecode.calibrate.evaluation.study.wiener import wiener_artifact, wiener_filter
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import add_session, decoded_whole, export_members
 from rtdecode.calibrate.training.ensemble import member_seeds, one_thread
-from rtdecode.calibrate.training.settings import SIMULATE
 from rtdecode.calibrate.training.trainer import train
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.decode.load import load_decoder
@@ -76,11 +75,11 @@ def base_of(path: Path) -> Base:
             where=str(path),
             fix="name a model made by rtdecode pretrain --kind alignnet",
         )
-    simulates = base.provenance.get("pretrain", {}).get("direction") == SIMULATE
+    direction = base.provenance.get("pretrain", {}).get("direction")
     return Base(
         path,
         causality="causal" if base.causal else "offline",
-        direction=SIMULATION if simulates else DECODING,
+        direction=DIRECTIONS.get(direction, DECODING),
     )
 
 

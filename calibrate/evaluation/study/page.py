@@ -14,8 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rtdecode.calibrate.evaluation.study.frames import StudyFrames
 from rtdecode.calibrate.evaluation.study.rows import (
     CROSS_DAY,
-    DECODING,
-    SIMULATION,
+    DIRECTIONS,
     SINGLE_DAY,
     Row,
     causalities_of,
@@ -104,7 +103,7 @@ def _headline(rows: Sequence[Row]) -> tuple[str, str]:
     """The page's title, and a sentence below it."""
     if not rows:
         return "No job is finished", "There is nothing to show yet."
-    directions = [each for each in (DECODING, SIMULATION) if pick(rows, direction=each)]
+    directions = [each for each in DIRECTIONS.values() if pick(rows, direction=each)]
     sessions, kinds = (len(set(values)) for values in (map(session_of, rows), (row["kind"] for row in rows)))
     title = [
         f"{sessions} session{'' if sessions == 1 else 's'}",

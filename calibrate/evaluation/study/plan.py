@@ -12,8 +12,8 @@ from rtdecode.calibrate.evaluation.study.rows import (
     CAUSALITIES,
     CROSS_DAY,
     DECODING,
+    DIRECTIONS,
     KINDS,
-    SIMULATION,
     SINGLE_DAY,
 )
 from rtdecode.errors import RtdecodeError
@@ -21,7 +21,6 @@ from rtdecode.errors import RtdecodeError
 PROTOCOLS = (SINGLE_DAY, CROSS_DAY)
 CHRONOLOGICAL, RANDOM = "chronological", "random"
 SPLITS = (CHRONOLOGICAL, RANDOM)
-DIRECTIONS = (DECODING, SIMULATION)
 
 #: Version of the computation; to be raised whenever the same job would give other numbers.
 EDITION = 2
@@ -36,7 +35,7 @@ class StudySettings:
         splits: of a single day: CHRONOLOGICAL, RANDOM or both.
         kinds: of `rows.KINDS`.
         causalities: of `rows.CAUSALITIES`.
-        directions: DECODING, SIMULATION or both.
+        directions: values of `rows.DIRECTIONS`.
         seeds: random seeds of training.
         bin_width_s: seconds.
         outputs: names of behaviour columns.
@@ -48,7 +47,7 @@ class StudySettings:
     splits: Sequence[str] = (CHRONOLOGICAL,)
     kinds: Sequence[str] = KINDS
     causalities: Sequence[str] = ("causal", "offline")
-    directions: Sequence[str] = DIRECTIONS
+    directions: Sequence[str] = tuple(DIRECTIONS.values())
     seeds: Sequence[int] = (0,)
     bin_width_s: float
     outputs: tuple[str, ...]
@@ -146,7 +145,7 @@ def plan(sessions: Sequence[Path], settings: StudySettings, bases: Sequence[Base
     _check("split", settings.splits, SPLITS)
     _check("kind", settings.kinds, KINDS)
     _check("causality", settings.causalities, tuple(CAUSALITIES))
-    _check("direction", settings.directions, DIRECTIONS)
+    _check("direction", settings.directions, tuple(DIRECTIONS.values()))
     across = CROSS_DAY in settings.protocols
     if across and len(sessions) < 3:
         raise RtdecodeError(

@@ -8,26 +8,25 @@ from typing import Any
 import torch
 
 from rtdecode.calibrate.evaluation.study.rows import DECODING
+from rtdecode.calibrate.evaluation.study.wiener import SIMULATION_PENALTIES
+from rtdecode.calibrate.training.build import CHANNEL_DROPOUT, DROPOUT, LONGEST_S
 from rtdecode.calibrate.training.devices import CPU_FLOAT32, multiplies_bfloat16
-from rtdecode.calibrate.training.settings import DECODE, SIMULATE, TrainingSettings
+from rtdecode.calibrate.training.settings import DECODE, SIMULATE, WARMUP_S, WINDOW_S, TrainingSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.linear.wiener import DEFAULTS
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
-from rtdecode.models.networks.baseline import BaselineNet, BaselineNetSettings
+from rtdecode.models.networks.baseline import BaselineNet
 from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
+from rtdecode.models.networks.trunks import BaselineNetSettings
 from rtdecode.models.nn.network import Network
 
 #: Training batches of 16 windows, and networks in an ensemble: the same for every kind.
 STEPS, MEMBERS = 400, 1
 
-WINDOW_S, WARMUP_S = 12.8, 0.8
 LEARNING_RATE = 3e-3
 
 #: Input window of an MLP, s.
 REACH_S = 1.024
-
-#: Longest time constant of AlignNet's leaky neurons, s.
-LONGEST_S = 4.0
 
 #: Weight of AlignNet's auxiliary losses beside that of the scored direction, and every how many batches.
 AUXILIARY, AUXILIARY_EVERY = 0.1, 4
@@ -53,7 +52,8 @@ _WIDE: dict[str, Any] = {"widths": (96, 96, 96), "dec_widths": (192, 96)}
 def recipe(kind: str, causality: str, direction: str) -> dict[str, Any]:
     """All settings of a network that are chosen here, as JSON; {} for a Kalman filter."""
     if kind == "wiener":
-        return asdict(DEFAULTS)
+        penalties = {} if direction == DECODING else {"penalties": SIMULATION_PENALTIES}
+        return asdict(DEFAULTS) | penalties
     if kind == "alignnet":
         own = _alignnet(causality, direction) | {"auxiliary": [AUXILIARY, AUXILIARY_EVERY]}
     elif kind in _BASELINES:
@@ -94,8 +94,8 @@ def study_network(
         "n_channels": n_channels,
         "n_outputs": n_outputs,
         "count_max": count_max,
-        "dropout": 0.2,
-        "channel_dropout": 0.2,
+        "dropout": DROPOUT,
+        "channel_dropout": CHANNEL_DROPOUT,
         "feature_dropout": FEATURE_DROPOUT,
     }
     if kind == "alignnet":
@@ -134,17 +134,15 @@ def study_settings(
         bin_width_s: seconds.
         steps: training batches.
     """
-    window = min(round(WINDOW_S / bin_width_s), max(longest_bins // 4, 8))
-    return TrainingSettings(
+    settings = TrainingSettings(
         steps=steps,
-        window_bins=window,
-        warmup_bins=min(round(WARMUP_S / bin_width_s), window // 4),
         learning_rate=LEARNING_RATE,
         direction=DECODE if direction == DECODING else SIMULATE,
         auxiliary=AUXILIARY if kind == "alignnet" else 0.0,
         auxiliary_every=AUXILIARY_EVERY,
         mixed=multiplies_bfloat16(kind, torch.device("cpu")),
     )
+    return settings.in_windows(WINDOW_S, max(longest_bins // 4, 8), bin_width_s)
 
 
 def _alignnet(causality: str, direction: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from rtdecode.calibrate.training.settings import DECODE, SIMULATE
+
 #: The kinds in the order of the paper's table, the Kalman filter beside the Wiener filter.
 KINDS = ("wiener", "kalman", "gru", "mlp", "resnet", "resnet-unet", "alignnet")
 
@@ -21,6 +23,10 @@ KINDS = ("wiener", "kalman", "gru", "mlp", "resnet", "resnet-unet", "alignnet")
 CAUSALITIES = MappingProxyType({"causal": "causal", "offline": "offline", "offline-2d": "offline, 2-D"})
 
 DECODING, SIMULATION = "spikes to behaviour", "behaviour to spikes"
+
+#: The rows' names of what `--direction` and the settings of a training call by these.
+DIRECTIONS = MappingProxyType({DECODE: DECODING, SIMULATE: SIMULATION})
+
 SINGLE_DAY, CROSS_DAY = "single-day", "cross-day"
 
 
@@ -199,6 +205,6 @@ def number_of(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
 
 
-def listed(names: Sequence[str], last: str = "and") -> str:
+def listed(names: Sequence[str]) -> str:
     """a, b and c."""
-    return f" {last} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

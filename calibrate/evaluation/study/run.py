@@ -1,7 +1,7 @@
 """Run the study: every job once, cached on disk.
 
-study = run_study(jobs, Path("study/"), workers=Workers(2))
-study.rows, study.missing
+done = run_study(jobs, Path("study/"), workers=Workers(2))
+done.results, done.missing
 """
 
 from __future__ import annotations
@@ -12,28 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from rtdecode.calibrate.evaluation.cache import JOBS, Progress, digests_of, read_json, run_cached
+from rtdecode.calibrate.evaluation.cache import JOBS, Done, digests_of, read_json, run_cached
 from rtdecode.calibrate.evaluation.runner import Workers
 from rtdecode.calibrate.evaluation.study.job import Finished, do_job
 from rtdecode.calibrate.evaluation.study.plan import Job
 from rtdecode.calibrate.evaluation.study.recipes import recipe
 from rtdecode.calibrate.evaluation.study.rows import Row
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.files import make_folder, replace_file
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """Results of a study.
-
-    Attributes:
-        rows: of the finished jobs, in the order of the plan.
-        missing: the name of each job without a result, and the reason.
-        computed: number of jobs computed in this call; the others were cached.
-    """
-
-    rows: list[Row]
-    missing: list[str]
-    computed: int
 
 
 @dataclass(frozen=True)
@@ -63,8 +49,8 @@ def run_study(
     folder: Path,
     *,
     workers: Workers | None = None,
-    progress: Progress | None = None,
-) -> Study:
+    progress: Progress = ignore,
+) -> Done[Row]:
     """Run all jobs that are not cached in the folder, each cached there as soon as it is done.
 
     A job that fails does not affect the others.
@@ -81,8 +67,7 @@ def run_study(
     store = RowFiles(folder / JOBS)
     by_id = dict(zip(_ids(jobs), map(_absolute, jobs), strict=True))
     make_folder(store.folder)
-    done = run_cached(do_job, by_id, store, workers=workers, progress=progress)
-    return Study(rows=list(done.results.values()), missing=done.missing, computed=done.computed)
+    return run_cached(do_job, by_id, store, workers=workers, progress=progress)
 
 
 def _ids(jobs: Sequence[Job]) -> list[str]:

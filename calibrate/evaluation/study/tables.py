@@ -16,7 +16,7 @@ from rtdecode.calibrate.evaluation.study.rows import (
     CAUSALITIES,
     CROSS_DAY,
     DECODING,
-    SIMULATION,
+    DIRECTIONS,
     SINGLE_DAY,
     causalities_of,
     columns_of,
@@ -116,7 +116,7 @@ def output_blocks(frames: StudyFrames) -> list[Block]:
     """
     blocks = []
     for causality in causalities_of(frames.rows):
-        for direction in (DECODING, SIMULATION):
+        for direction in DIRECTIONS.values():
             within = pick(frames.rows, causality=causality, direction=direction)
             outputs = list(dict.fromkeys(name for row in within for name in row["outputs"]))
             for score, title, overall in _OUTPUT_SCORES:
@@ -147,7 +147,7 @@ def cost_blocks(frames: StudyFrames) -> list[Block]:
     Medians, because a time depends on what else the machine did.
     """
     blocks = []
-    for direction in (DECODING, SIMULATION):
+    for direction in DIRECTIONS.values():
         within = pick(frames.rows, direction=direction)
         protocols = protocols_of(within)
         body = []

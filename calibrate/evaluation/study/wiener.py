@@ -34,14 +34,16 @@ def wiener_filter(data: StudySet, *, decoding: bool, causal: bool) -> RidgeFit:
     counts = [day.z_counts for day in training_days]
     behavior = [data.z_behavior(day).astype(np.float64) for day in training_days]
     signals, targets = (counts, behavior) if decoding else (behavior, counts)
-    rate_hz = np.ones(len(data.outputs))
+    n_signals = len(data.outputs)
+    rate_hz = np.ones(n_signals)
     if decoding:
+        n_signals = int(np.any([day.good for day in training_days], axis=0).sum())
         n_spikes = np.sum(
             [day.counts[day.train_bins].sum(axis=0, dtype=np.float64) for day in training_days], axis=0
         )
         rate_hz = n_spikes / (sum(day.train_bins.sum() for day in training_days) * data.bin_width_s)
     settings = DEFAULTS if causal else replace(DEFAULTS, history_s=DEFAULTS.history_s / 2)
-    past = settings.edges(data.bin_width_s, int(np.count_nonzero(rate_hz)))
+    past = settings.edges(data.bin_width_s, n_signals)
     edges = past if causal else centred_edges(past)
     return fit_ridge(
         signals,

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.artifact import Output, infer_role
+from rtdecode.artifact import Output
 from rtdecode.calibrate.data.sessions import (
     LabelledSession,
     check_bin_width,
     check_compatible,
-    check_output_varies,
     describe_outputs,
+    outputs_with,
     read_all,
     read_labelled,
 )
-from rtdecode.calibrate.run import Progress
+from rtdecode.calibrate.progress import Progress
 from rtdecode.calibrate.training.distributed.ranks import Ranks
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.duration import duration_s
@@ -119,12 +119,7 @@ def describe_shared(
     mean = np.sum([part.n * part.mean for part in parts], axis=0) / n
     variance = np.sum([part.n * (part.variance + (part.mean - mean) ** 2) for part in parts], axis=0) / n
     lowest, highest = (np.min([p.lowest for p in parts], axis=0), np.max([p.highest for p in parts], axis=0))
-    described = []
-    for column, (name, units) in enumerate(zip(sessions[0].names, sessions[0].units, strict=True)):
-        check_output_varies(name, lowest[column], highest[column], sessions)
-        sd = float(np.sqrt(variance[column]))
-        described.append(Output(name, units, float(mean[column]), sd, infer_role(name, units)))
-    return tuple(described)
+    return outputs_with(sessions, lowest, highest, mean, np.sqrt(variance))
 
 
 @dataclass(frozen=True, eq=False)

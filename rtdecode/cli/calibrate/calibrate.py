@@ -96,7 +96,9 @@ def calibrate(
         )
     if deploy is not None:
         check_connect(deploy, "--deploy")
-        _yield_to_the_daemon()
+        # The daemon may run on this machine, and training uses all cores it gets.
+        if hasattr(os, "nice"):
+            os.nice(NICE)
     started = time.monotonic()
     target = output or session.with_suffix(".safetensors")
     check_writable(target)
@@ -159,12 +161,6 @@ def calibrate(
         raise typer.Exit(REFUSED)
 
 
-def _yield_to_the_daemon() -> None:
-    """The daemon may run on this machine, and training uses all cores it gets."""
-    if hasattr(os, "nice"):
-        os.nice(NICE)
-
-
 def _document(
     result: Calibration,
     base: Path,
@@ -185,10 +181,10 @@ def _document(
         "holdout": {
             "r2": None if verdict is None else verdict.new,
             "pcc": result.pcc,
-            "seconds": result.holdout_s,
+            "seconds": result.session.test_s,
         },
         "rung": result.rung,
-        "labels": result.labels,
+        "labels": result.session.of.labels,
         "deployable": result.deployable,
         "forced": force and not result.deployable,
         "reason": result.reason,

@@ -22,7 +22,6 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.files import make_folder, replace_file
 
 FEW_SHOT = "few-shot"
-KINDS = ("alignnet", "gru", "wiener")
 DEFAULT_KINDS = ("alignnet", "wiener")
 DEFAULT_MINUTES = "0,0.5,1,2,4"
 
@@ -47,7 +46,8 @@ class EvaluateCommand(TyperCommand):
         """Parse the options.
 
         Raises:
-            RtdecodeError: --protocol names another protocol than few-shot, or an option is of `study` alone.
+            RtdecodeError: --protocol names another protocol than few-shot.
+            typer.BadParameter: an option is of `study` alone.
         """
         for i, argument in enumerate(args):
             flag, is_one, value = argument.partition("=")
@@ -61,9 +61,9 @@ class EvaluateCommand(TyperCommand):
                     )
         flags = (argument.partition("=")[0] for argument in args)
         if flag := next((flag for flag in flags if flag in STUDY_OPTIONS), ""):
-            raise RtdecodeError(
-                f"{flag} belongs to `rtdecode study`; evaluate does not take it",
-                fix=f"leave {flag} out, or run rtdecode study for the paper's protocols",
+            raise typer.BadParameter(
+                "belongs to `rtdecode study`. Fix: leave it out, or run rtdecode study",
+                param_hint=flag,
             )
         return super().parse_args(ctx, args)
 
@@ -102,11 +102,13 @@ def evaluate(
     An interrupted evaluation resumes when the same command is run again.
     """
     from rtdecode.calibrate.data.splits import LABELLED_PARTS
+    from rtdecode.models.kinds.registry import NETWORKS
 
+    known = (*NETWORKS, "wiener")
     given = _minutes(minutes)
     chosen = split_names(kinds) or ()
-    if not set(chosen) <= set(KINDS):
-        raise typer.BadParameter(f"must be some of {', '.join(KINDS)}, not {kinds}", param_hint="--kinds")
+    if not set(chosen) <= set(known):
+        raise typer.BadParameter(f"must be some of {', '.join(known)}, not {kinds}", param_hint="--kinds")
     if labelled not in LABELLED_PARTS:
         raise typer.BadParameter(
             f"must be {' or '.join(LABELLED_PARTS)}, not {labelled}", param_hint="--labelled"
@@ -125,16 +127,16 @@ def evaluate(
     )
     with progress_bar() as progress:
         done = few_shot(sessions, files, output, settings, workers=runs_on, progress=progress)
-    document = [score.as_json() for score in done.scores]
+    document = [score.as_json() for score in done.results]
     replace_file(output / "results.json", (jsonlib.dumps(document, indent=1) + "\n").encode())
-    if done.scores:
-        draw(done.scores, output / "few-shot.png")
+    if done.results:
+        draw(done.results, output / "few-shot.png")
     if json:
         print_json(document)
-    elif done.scores:
-        print(table(*table_rows(done.scores)))
+    elif done.results:
+        print(table(*table_rows(done.results)))
         print(f"R² on the last fifth of each day; written to {output}/results.json and few-shot.png")
-    refuse_missing(done.missing, len(done.scores) + len(done.missing), output)
+    refuse_missing(done.missing, len(done.results) + len(done.missing), output)
 
 
 def _files(bases: list[str], kinds: tuple[str, ...]) -> list[Path]:

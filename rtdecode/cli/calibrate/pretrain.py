@@ -74,7 +74,8 @@ def pretrain(
         from rtdecode.calibrate.training.checkpoint import checkpoint_files
         from rtdecode.calibrate.training.distributed.ranks import connected
     from rtdecode.artifact import write_artifact
-    from rtdecode.calibrate.run import Run, ignore
+    from rtdecode.calibrate.progress import ignore
+    from rtdecode.calibrate.run import Run
     from rtdecode.session.target import check_writable
 
     saved = checkpoint or output.with_suffix(".checkpoint")
@@ -94,10 +95,9 @@ def pretrain(
                 members=members,
                 steps=steps if steps is not None else PretrainSettings.steps,
             ),
-            Run(seed=seed, device=device),
+            Run(seed=seed, device=device, ranks=ranks),
             checkpoint=saved,
             progress=progress,
-            ranks=ranks,
         )
         if ranks.leads:
             write_artifact(output, result.artifact)

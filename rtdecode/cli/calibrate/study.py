@@ -26,7 +26,6 @@ from rtdecode.files import make_folder, replace_file
 if TYPE_CHECKING:
     from rtdecode.calibrate.evaluation.study.tables import Block
 
-DIRECTIONS = {"decode": "spikes to behaviour", "simulate": "behaviour to spikes"}
 DEFAULT_BIN_WIDTH_S = 0.02
 
 
@@ -54,7 +53,7 @@ def study(
     ] = "causal,offline",
     directions: Annotated[
         str, typer.Option(help="Directions: decode (spikes to behaviour), simulate, or both.")
-    ] = ",".join(DIRECTIONS),
+    ] = "decode,simulate",
     splits: Annotated[
         str, typer.Option(help="Splits of a single day: chronological, random, or both.")
     ] = "chronological",
@@ -79,6 +78,8 @@ def study(
 
     An interrupted study resumes when the same command is run again.
     """
+    from rtdecode.calibrate.evaluation.study.rows import DIRECTIONS, KINDS
+
     chosen = split_names(directions) or ()
     if not set(chosen) <= set(DIRECTIONS):
         raise typer.BadParameter(
@@ -92,7 +93,6 @@ def study(
         from rtdecode.calibrate.evaluation.study.plan import StudySettings, plan
         from rtdecode.calibrate.evaluation.study.recipes import MEMBERS, STEPS
         from rtdecode.calibrate.evaluation.study.report import study_files
-        from rtdecode.calibrate.evaluation.study.rows import KINDS
         from rtdecode.calibrate.evaluation.study.run import run_study
         from rtdecode.calibrate.evaluation.study.tables import cost_blocks, score_blocks
         from rtdecode.calibrate.training.checkpoint import versions
@@ -133,17 +133,19 @@ def study(
         notes=synthetic_notes(read, 0),
         missing=done.missing,
     )
-    replace_file(output / "results.json", (jsonlib.dumps(done.rows, indent=1) + "\n").encode())
-    frames = study_frames(done.rows)
-    files = study_files(frames, output, about) if done.rows else {}
+    replace_file(output / "results.json", (jsonlib.dumps(done.results, indent=1) + "\n").encode())
+    frames = study_frames(done.results)
+    files = study_files(frames, output, about) if done.results else {}
     for name, data in files.items():
         replace_file(output / name, data)
     if json:
-        print_json(done.rows)
+        print_json(done.results)
     else:
         for block in (*score_blocks(frames), *cost_blocks(frames)):
             _print(block)
-        print(f"{len(done.rows)} jobs, {done.computed} of them now; written to {output}: {', '.join(files)}")
+        print(
+            f"{len(done.results)} jobs, {done.computed} of them now; written to {output}: {', '.join(files)}"
+        )
     refuse_missing(done.missing, len(jobs), output)
 
 

@@ -36,20 +36,18 @@ def record(
     from rtdecode.ingest.lsl_config import silence_liblsl
 
     silence_liblsl()
-    from rtdecode.tools.record import RecordSettings, StreamRecording
+    from rtdecode.tools.record import StreamRecording
 
     recording = StreamRecording(
-        RecordSettings(
-            stream=stream,
-            output=output,
-            behavior=behavior,
-            source_id=source_id,
-            layout=layout,
-            n_channels=channels,
-            timeout_s=timeout or math.inf,
-            overwrite=overwrite,
-        ),
-        print_line,
+        stream=stream,
+        output=output,
+        print_line=print_line,
+        behavior=behavior,
+        source_id=source_id,
+        layout=layout,
+        n_channels=channels,
+        timeout_s=timeout or math.inf,
+        overwrite=overwrite,
     )
 
     def stop() -> None:

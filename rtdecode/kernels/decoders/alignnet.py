@@ -19,7 +19,6 @@ from rtdecode.kernels.arrays import F4, I2, I8, U1, Mask
 from rtdecode.kernels.decoders.causal_conv import N_LAGS, ZERO, fire, leak, rectify
 from rtdecode.kernels.decoders.events import (
     ADDS,
-    CLIPPED,
     add_rows,
     add_scaled_rows,
     find_counts,
@@ -114,8 +113,7 @@ def drive_by_counts(
     tally: I8,
 ) -> None:
     """Add the rows of the channels that spiked to the first convolution of each network."""
-    n_events, n_clipped = find_counts(counts, good, count_max, events, values)
-    tally[CLIPPED] += n_clipped
+    n_events = find_counts(counts, good, count_max, tally, events, values)
     for i in range(plan.shape[0]):
         first = plan[i, 0]
         width = N_LAGS * first[N_OUT]
@@ -289,7 +287,7 @@ def alignnet_step(
     Args:
         good: bool[C]; a False channel is passed over.
         count_max: larger counts are clipped to it, and counted.
-        tally: i8[3].
+        tally: i8[N_TALLIES].
         plan: i8[networks, 4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
         weights: i2 or f4, of every layer but the head.
         parameters: f4, biases, decays, scales of `weights`, and the head's weights.

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, F8, I2, I8, U1, Mask
+from rtdecode.kernels.arrays import F4, I2, I8, U1, Mask
 from rtdecode.kernels.jit import kernel
 
 #: What the first two entries of every decoder's `tally` i8 count, since it was made.
 CLIPPED = 0  # counts above count_max
 ADDS = 1  # weights added to a sum
+N_TALLIES = 3
 
 
 @kernel
@@ -29,31 +30,31 @@ def find_events(row: U1 | F4, events: I8) -> int:
 
 
 @kernel
-def find_counts(counts: U1, good: Mask, count_max: int, events: I8, sizes: F4 | F8) -> tuple[int, int]:
-    """The channels that spiked, and their counts.
-
-    Args:
-        counts: u1[C], spikes per channel in this bin.
-        good: bool[C]; a False channel is passed over.
-        count_max: larger counts are clipped to it.
-        events: i8[C], overwritten with the channels.
-        sizes: f4 or f8[C]; `sizes[channel]` is overwritten with the clipped count of each of them.
-
-    Returns:
-        Number of channels that spiked, and of counts that were clipped.
-    """
-    n_events = 0
+def find_spiking(counts: U1, good: Mask, channels: I8) -> int:
+    """As `find_events` for counts u1[C]; a channel that is False in good bool[C] is passed over."""
+    n_spiking = 0
     for channel in range(counts.shape[0]):
-        events[n_events] = channel
-        n_events += int((counts[channel] != 0) & good[channel])
-    n_clipped = 0
+        channels[n_spiking] = channel
+        n_spiking += int((counts[channel] != 0) & good[channel])
+    return n_spiking
+
+
+@kernel
+def clipped(count: int, count_max: int, tally: I8) -> float:
+    """The count, or count_max for a larger one, which is counted."""
+    if count > count_max:
+        tally[CLIPPED] += 1
+        return float(count_max)
+    return float(count)
+
+
+@kernel
+def find_counts(counts: U1, good: Mask, count_max: int, tally: I8, events: I8, sizes: F4) -> int:
+    """Write the channels that spiked to events i8[C], their clipped counts to sizes f4[C]; how many."""
+    n_events = find_spiking(counts, good, events)
     for i in range(n_events):
-        count = int(counts[events[i]])
-        if count > count_max:
-            count = count_max
-            n_clipped += 1
-        sizes[events[i]] = np.float32(count)
-    return n_events, n_clipped
+        sizes[events[i]] = np.float32(clipped(counts[events[i]], count_max, tally))
+    return n_events
 
 
 @kernel

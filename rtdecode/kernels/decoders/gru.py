@@ -9,7 +9,6 @@ import numpy as np
 from rtdecode.kernels.arrays import F4, I8, U1, Mask
 from rtdecode.kernels.decoders.events import (
     ADDS,
-    CLIPPED,
     add_scaled_rows,
     find_counts,
     find_events,
@@ -86,7 +85,7 @@ def gru_step(
     Args:
         good: bool[C]; a False channel is passed over.
         count_max: larger counts are clipped to it, and counted.
-        tally: i8[2].
+        tally: i8[N_TALLIES].
         weight_ih, bias_ih: f4[C · 3·H] and f4[3·H].
         weight_hh, bias_hh: f4[H · 3·H] and f4[3·H].
         head_weight, head_bias: f4[H · D] and f4[D].
@@ -96,7 +95,7 @@ def gru_step(
     """
     n = hidden.shape[0]
     from_input, from_hidden = gates[: 3 * n], gates[3 * n :]
-    n_spiking, n_clipped = find_counts(counts, good, count_max, events, sizes)
+    n_spiking = find_counts(counts, good, count_max, tally, events, sizes)
     for j in range(3 * n):
         from_input[j] = bias_ih[j]
         from_hidden[j] = bias_hh[j]
@@ -106,7 +105,6 @@ def gru_step(
     update_hidden(from_input, from_hidden, hidden)
     n_read = find_events(hidden, events)
     read_out(head_weight, head_bias, events, n_read, hidden, out)
-    tally[CLIPPED] += n_clipped
     tally[ADDS] += (n_spiking + n_hidden) * 3 * n + n_read * out.shape[0]
 
 

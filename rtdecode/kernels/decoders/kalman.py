@@ -11,31 +11,21 @@ from typing import Any
 import numpy as np
 
 from rtdecode.kernels.arrays import F4, F8, I8, U1, Mask
-from rtdecode.kernels.decoders.events import CLIPPED, find_counts
+from rtdecode.kernels.decoders.events import clipped, find_spiking
 from rtdecode.kernels.jit import kernel
 
 
 @kernel
 def gather(
-    good: Mask,
-    count_max: int,
-    tally: I8,
-    weight: F4,
-    offset: F8,
-    active: I8,
-    sizes: F8,
-    evidence: F8,
-    counts: U1,
+    good: Mask, count_max: int, tally: I8, weight: F4, offset: F8, active: I8, evidence: F8, counts: U1
 ) -> None:
     """evidence f8[p] = offset + Σ_c weight[c] · min(counts[c], count_max), channel by channel.
 
     The other arguments are those of `steady_step`.
     """
-    n_active, n_clipped = find_counts(counts, good, count_max, active, sizes)
-    tally[CLIPPED] += n_clipped
     evidence[:] = offset
-    for i in range(n_active):
-        n, row = sizes[active[i]], weight[active[i]]
+    for i in range(find_spiking(counts, good, active)):
+        n, row = clipped(counts[active[i]], count_max, tally), weight[active[i]]
         for j in range(evidence.shape[0]):
             evidence[j] += n * row[j]
 
@@ -155,7 +145,6 @@ def steady_step(
     weight: F4,
     offset: F8,
     active: I8,
-    sizes: F8,
     evidence: F8,
     transposed: F8,
     readout: F8,
@@ -169,15 +158,15 @@ def steady_step(
     Args:
         good: bool[C]; a False channel is passed over.
         count_max: larger counts are clipped to it, and counted.
-        tally: i8[1].
+        tally: i8[N_TALLIES].
         weight: f4[C, p], the gain; a product with a count is exact in float64.
         offset: f8[p].
-        active, sizes, evidence: i8[C], f8[C] and f8[p], scratch.
+        active, evidence: i8[C] and f8[p], scratch.
         transposed: the transpose of A, f8[p, p].
         readout, bias: f8[D, p] and f8[D].
         mean: f8[p], the state.
     """
-    gather(good, count_max, tally, weight, offset, active, sizes, evidence, counts)
+    gather(good, count_max, tally, weight, offset, active, evidence, counts)
     add_product(transposed, mean, 1.0, evidence)
     mean[:] = evidence
     read_out(readout, bias, mean, out)
@@ -198,7 +187,6 @@ def running_step(
     weight: F4,
     offset: F8,
     active: I8,
-    sizes: F8,
     evidence: F8,
     transposed: F8,
     readout: F8,
@@ -219,7 +207,7 @@ def running_step(
         information, covariance: G and P, f8[p, p], symmetric; P is of this bin (`update_covariance`).
         predicted: f8[p], scratch.
     """
-    gather(good, count_max, tally, weight, offset, active, sizes, evidence, counts)
+    gather(good, count_max, tally, weight, offset, active, evidence, counts)
     predicted[:] = 0.0
     add_product(transposed, mean, 1.0, predicted)
     add_product(information, predicted, -1.0, evidence)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rtdecode.kernels.arrays import F4, F8, I8, U1, Mask
-from rtdecode.kernels.decoders.events import CLIPPED, find_counts
+from rtdecode.kernels.decoders.events import clipped, find_spiking
 from rtdecode.kernels.jit import kernel
 
 #: The row of `pending` that belongs to this bin, in `tally`.
-HEAD = 1
+HEAD = 2
 
 
 @kernel
@@ -21,7 +21,6 @@ def wiener_step(
     bias: F8,
     pending: F8,
     active: I8,
-    sizes: F8,
     counts: U1,
     out: F4,
 ) -> None:
@@ -33,11 +32,11 @@ def wiener_step(
     Args:
         good: bool[C]; a False channel is passed over.
         count_max: larger counts are clipped to it, and counted.
-        tally: i8[2].
+        tally: i8[N_TALLIES].
         weight: f4[C, H·D], for each channel the H lags' weights for the D outputs, lag 0 first.
         bias: f8[D].
         pending: f8[H·D], a ring of H rows: what the bins so far add to the next H outputs; the state.
-        active, sizes: i8[C] and f8[C], scratch.
+        active: i8[C], scratch.
     """
     n_outputs = out.shape[0]
     head = tally[HEAD] * n_outputs
@@ -45,10 +44,8 @@ def wiener_step(
     ahead = pending[head:]
     wrapped = pending[:head]
     n_ahead = ahead.shape[0]
-    n_active, n_clipped = find_counts(counts, good, count_max, active, sizes)
-    tally[CLIPPED] += n_clipped
-    for i in range(n_active):
-        n, row = sizes[active[i]], weight[active[i]]
+    for i in range(find_spiking(counts, good, active)):
+        n, row = clipped(counts[active[i]], count_max, tally), weight[active[i]]
         for j in range(n_ahead):
             ahead[j] += n * row[j]
         rest = row[n_ahead:]

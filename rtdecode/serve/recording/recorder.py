@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rtdecode import __version__
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
 from rtdecode.ingest.feed import CountFeed, Feed
-from rtdecode.serve.recording.buffers import DECODED_RING, EVENT_RING, SAMPLE_RING, RecordBuffers
+from rtdecode.serve.recording.buffers import (
+    DECODED_RING,
+    EVENT_RING,
+    SAMPLE_RING,
+    DecodedRing,
+    EventRing,
+    RecordBuffers,
+    SampleRing,
+)
 from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
 
@@ -23,18 +29,6 @@ FLUSH_EVERY_S = 0.25
 
 #: Most rows taken from a ring at a time.
 MAX_ROWS = 65_536
-
-
-def session_attrs(path: Path, command: str, stream: str) -> dict[str, str]:
-    """Root attributes of a session file that `command` starts now to record from the stream of that name."""
-    started = datetime.now(UTC)
-    return {
-        "session_id": path.stem,
-        "date": started.date().isoformat(),
-        "started": started.isoformat(timespec="seconds"),
-        "recorded_by": f"rtdecode {__version__} {command}",
-        "stream": stream,
-    }
 
 
 def contents_of(
@@ -157,18 +151,16 @@ class Recorder:
 
     def _write_events(self, writer: SessionWriter) -> None:
         ring = self._buffers.events
-        for rows in _pending(ring.tail, ring.head, EVENT_RING):
+        for rows in _taken(ring, ring.head, EVENT_RING):
             writer.append_events(ring.time[rows], ring.channel[rows], ring.unit[rows])
-            ring.tail += rows.stop - rows.start
 
     def _write_samples(self, writer: SessionWriter) -> None:
         ring = self._buffers.samples
-        for rows in _pending(ring.tail, ring.head, SAMPLE_RING):
+        for rows in _taken(ring, ring.head, SAMPLE_RING):
             for first, counts in self._contiguous(ring.row[rows], ring.counts[rows]):
                 self._fill_gap(writer, first)
                 writer.append_counts(counts)
                 self._next_sample_row = first + len(counts)
-            ring.tail += rows.stop - rows.start
 
     def _contiguous(self, row: Any, counts: Any) -> list[tuple[int, Any]]:
         """Runs of consecutive samples, without rows that are written already."""
@@ -194,11 +186,10 @@ class Recorder:
             blocks.popleft()
 
     def _write_decoded(self, writer: SessionWriter) -> None:
-        ring = self._buffers.decoded
-        pending = _pending(ring.tail, ring.head, DECODED_RING)
+        ring, head = self._buffers.decoded, self._buffers.decoded.head
         # A row may only name a model that the file lists already.
         writer.list_models(self._buffers.models)
-        for rows in pending:
+        for rows in _taken(ring, head, DECODED_RING):
             bins = DecodedRows(
                 ring.bin[rows],
                 ring.t_bin[rows],
@@ -211,7 +202,6 @@ class Recorder:
                 ring.out[rows] if ring.out.shape[1] else None,
             )
             writer.append_decoded(bins)
-            ring.tail += rows.stop - rows.start
             self.rows += rows.stop - rows.start
 
     def _write_log(self, writer: SessionWriter) -> None:
@@ -223,12 +213,10 @@ class Recorder:
             log.popleft()
 
 
-def _pending(tail: int, head: int, size: int) -> list[slice]:
-    """Slices of a ring that hold rows tail … head-1, in order."""
-    slices = []
-    while tail < head:
-        start = tail % size
-        n = min(head - tail, size - start, MAX_ROWS)
-        slices.append(slice(start, start + n))
-        tail += n
-    return slices
+def _taken(ring: EventRing | SampleRing | DecodedRing, head: int, size: int) -> Iterator[slice]:
+    """Slices of the rows up to `head`, in order; the loop may use one again once it is written."""
+    while ring.tail < head:
+        start = ring.tail % size
+        n = min(head - ring.tail, size - start, MAX_ROWS)
+        yield slice(start, start + n)
+        ring.tail += n

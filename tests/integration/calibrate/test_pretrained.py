@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import document_here, refusal, rtdecode
 from in_process_loop import run_in_process
 
 from rtdecode.artifact import read_artifact
@@ -27,15 +25,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No models of this machine's user."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
     return tmp_path
-
-
-def rtdecode(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rtdecode.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
 
 
 def test_indy_is_a_50_hz_base_of_23_days_and_small() -> None:
@@ -71,11 +60,7 @@ def test_its_card_says_what_it_is() -> None:
 def test_it_decodes_a_day_that_it_has_seen(data_dir: Path) -> None:
     """The last one, whose read-in it is folded with."""
     day = data_dir / "indy" / "indy_20170123_02.h5"
-    done = rtdecode("decode", day, "--model", "indy", "--json")
-    assert done.returncode == 0, done.stderr
-    r2 = json.loads(done.stdout)["r2"]
-    values = list(r2.values()) if isinstance(r2, dict) else r2
-    assert np.mean(values) > 0.75
+    assert np.mean(document_here("decode", day, "--model", "indy")["r2"]) > 0.75
 
 
 def test_evaluate_knows_it_by_its_name_and_refuses_what_it_was_trained_on(
@@ -83,10 +68,8 @@ def test_evaluate_knows_it_by_its_name_and_refuses_what_it_was_trained_on(
 ) -> None:
     day = data_dir / "indy" / "indy_20161005_06.h5"
     done = rtdecode("evaluate", day, "--base", "indy", "--minutes", "0", "--output", tmp_path / "out")
-    assert done.returncode == 1
     model = read_artifact(find_model("indy")).model_id
-    assert f"the base {model} was trained on this session" in done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith("rtdecode:")
+    assert f"the base {model} was trained on this session" in refusal(done)
 
 
 def test_sim_is_a_small_base_of_simulated_days_and_its_card_says_how_it_was_made() -> None:
@@ -110,9 +93,7 @@ def test_sim_is_a_small_base_of_simulated_days_and_its_card_says_how_it_was_made
 def steered(model: Path, day: int) -> float:
     """Of the demo's targets, the part that its subject brings the cursor into."""
     of = SimulatedDay(seed=SUBJECT, day=day, task=TaskSettings(radius_mm=RADIUS_MM))
-    success = run_in_process(of, read_artifact(model), trials=24).scores.success
-    assert success is not None
-    return success
+    return run_in_process(of, read_artifact(model), trials=24).scores.success or 0.0
 
 
 def test_sim_fails_after_a_month_and_recovers_without_torch(tmp_path: Path) -> None:
@@ -122,8 +103,6 @@ def test_sim_fails_after_a_month_and_recovers_without_torch(tmp_path: Path) -> N
     assert old <= fresh - 0.2
     today = tmp_path / "today.h5"
     given = ["--seed", SUBJECT, "--day", DAY, "--session", 1, "--seconds", CALIBRATION_S, *HANDS]
-    assert rtdecode("subject", "--open-loop", today, *given).returncode == 0
-    done = rtdecode("calibrate", today, "--base", "sim", "--rung", "readout", "--json")
-    assert done.returncode == 0, done.stdout
-    calibrated = Path(json.loads(done.stdout)["output"])
-    assert steered(calibrated, DAY) >= old + 0.2
+    document_here("subject", "--open-loop", today, *given)
+    done = document_here("calibrate", today, "--base", "sim", "--rung", "readout")
+    assert steered(Path(done["output"]), DAY) >= old + 0.2

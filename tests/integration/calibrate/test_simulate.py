@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import document_here
 from daemon import assert_once_in_order, cut
 
 from rtdecode.artifact import read_artifact
-from rtdecode.cli import app
 from rtdecode.cli.calibrate.simulate import simulate
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import find_model
@@ -26,22 +23,13 @@ KEYS = {
 }  # fmt: skip
 
 
-def run(*arguments: object) -> dict[str, Any]:
-    """The document of a command."""
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        app([*map(str, arguments), "--json"], standalone_mode=False)
-    document: dict[str, Any] = json.loads(output.getvalue())
-    return document
-
-
 @pytest.fixture(scope="module")
 def simulated(indy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """Spikes of the bundled model for 20 seconds of a real session, and the JSON document about them."""
     folder = tmp_path_factory.mktemp("simulate")
     write_session(folder / "piece.h5", cut(read_session(indy), 99.84, 119.84))
     given = [folder / "piece.h5", "--model", "indy", "--output", folder / "out.h5", "--seed", 3]
-    return folder / "out.h5", run("simulate", *given)
+    return folder / "out.h5", document_here("simulate", *given)
 
 
 def test_simulated_spikes_are_like_recorded_ones(simulated: tuple[Path, dict[str, Any]]) -> None:
@@ -49,9 +37,7 @@ def test_simulated_spikes_are_like_recorded_ones(simulated: tuple[Path, dict[str
     assert document.keys() >= KEYS
     assert (document["output"], document["seed"], document["channels"]) == (str(path), 3, 96)
     session = read_session(path)
-    assert session.counts is not None
     assert document["bins"] == len(session.counts.values) > 990
-    assert session.events is not None
     assert document["spikes"] == len(session.events.time)
     # The model was trained on this day among others; this only tests the direction.
     correlations = np.array([np.nan if one is None else one for one in document["pcc"]])
@@ -64,36 +50,31 @@ def test_simulated_spikes_are_like_recorded_ones(simulated: tuple[Path, dict[str
 
 
 def test_a_model_decodes_its_own_spikes(simulated: tuple[Path, dict[str, Any]]) -> None:
-    document = run("decode", simulated[0], "--model", "indy", "--from", 2)
+    document = document_here("decode", simulated[0], "--model", "indy", "--from", 2)
     assert document["bins"] == simulated[1]["bins"]
     assert np.mean(document["pcc"]) > 0.3
 
 
 def test_a_simulated_session_is_replayed_into_a_daemon(
-    rig: LoopbackRig, serve: Any, stream: str, simulated: tuple[Path, dict[str, Any]]
+    rig: LoopbackRig, serve: Any, replay: Any, simulated: tuple[Path, dict[str, Any]]
 ) -> None:
     served = serve(find_model("indy"), "--record", "live.h5", "--behavior", "hand")
-    replay = ["replay", str(simulated[0]), "--stream", stream, "--behavior", "hand", "--speed", "4"]
-    rig.start("replay", replay).wait(60.0)
+    replay(simulated[0], "--behavior", "hand", "--speed", "4", "--wait", "30").wait(60.0)
     rig.end("replay")
     served.end()
     assert_once_in_order(served.subscriber.messages)
     sent, live = read_session(simulated[0]).events, read_session(rig.folder / "live.h5")
-    assert sent is not None
-    assert live.events is not None
-    assert live.decoded is not None
     assert live.decoded.lost.sum() == 0
     # All but what went out before the daemon was there.
     n = len(live.events.time)
     assert n > 0.4 * len(sent.time)
     np.testing.assert_array_equal(live.events.channel, sent.channel[-n:])
-    assert live.behavior is not None
     assert live.behavior.names == ("x", "y", "vx", "vy")
 
 
 def test_a_subject_of_a_generator_writes_a_session(tmp_path: Path) -> None:
     given = ["--generator", "indy", "--seconds", 20, "--open-loop", tmp_path / "open.h5"]
-    document, session = run("subject", *given), read_session(tmp_path / "open.h5")
+    document, session = document_here("subject", *given), read_session(tmp_path / "open.h5")
     assert document["channels"] == session.n_channels == 96
     assert document["generator"] == read_artifact(find_model("indy")).model_id
     assert document["spikes"] > 20 * 96
@@ -105,7 +86,7 @@ def test_a_subject_of_a_generator_writes_a_session(tmp_path: Path) -> None:
         (["--day", 2], "--day: is 2, but the units of a generator do not drift. Fix: "),
     ):
         with pytest.raises(RtdecodeError) as refused:
-            run("subject", *given[:-1], tmp_path / "not.h5", *wrong)
+            document_here("subject", *given[:-1], tmp_path / "not.h5", *wrong)
         assert str(refused.value).startswith(line)
     assert not (tmp_path / "not.h5").exists()
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import document_here, printed_here, refusal, rtdecode
 from recordings import briefly_trained
 
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate.verification.verify import verify_model
+from rtdecode.cli import app
+from rtdecode.decode import alignnet_tensors
 from rtdecode.decode.offline import session_counts
+from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import fold
 from rtdecode.models.networks.alignnet import AlignNet
@@ -24,41 +25,16 @@ from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 
 DECODE_KEYS = {"bins", "outputs", "r2", "pcc", "seconds", "realtime_factor", "clipped", "model", "engine"}
-VERIFY_KEYS = {
-    "bins",
-    "spike_mismatches",
-    "max_output_diff_sd",
-    "step_us",
-    "effective_acs",
-    "dense_macs",
-    "clipped",
-}
+VERIFY_KEYS = {"bins", "spike_mismatches", "max_output_diff_sd", "step_us"}
+VERIFY_KEYS |= {"effective_acs", "dense_macs", "clipped"}
 NO_TORCH = "import sys; sys.modules['torch'] = None; from rtdecode.cli import main; main()"
-NO_GRID = (
-    "from rtdecode.decode import alignnet_tensors as t; t._check_fixed_point = lambda artifact: None; "
-    "from rtdecode.cli import main; main()"
-)
 
 
-def run(*arguments: object, script: str | None = None) -> subprocess.CompletedProcess[str]:
-    start = ["-m", "rtdecode.cli"] if script is None else ["-c", script]
-    return subprocess.run(
-        [sys.executable, *start, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=120,
-    )
-
-
-def refusal(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a command that could not do its work."""
-    assert done.returncode == 1, done.stderr
-    lines = [line for line in done.stderr.splitlines() if "%" not in line]
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("rtdecode:")
-    assert "internal error" not in lines[0]
-    return lines[0]
+def refused(*arguments: object) -> str:
+    """The error of a command in this process."""
+    with pytest.raises(RtdecodeError) as error:
+        printed_here(*arguments)
+    return str(error.value)
 
 
 @pytest.fixture(scope="session")
@@ -81,11 +57,9 @@ def indy_alignnets(indy_session: Session, tmp_path_factory: pytest.TempPathFacto
 def test_every_spike_of_a_real_session_is_the_same_everywhere(
     indy: Path, indy_alignnets: dict[float, Path], width_s: float
 ) -> None:
-    done = run("verify", indy, "--model", indy_alignnets[width_s], "--to", "120", "--json")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    document = document_here("verify", indy, "--model", indy_alignnets[width_s], "--to", 64)
     assert document.keys() >= VERIFY_KEYS
-    assert document["bins"] == round(120 / width_s)
+    assert document["bins"] == round(64 / width_s)
     assert (document["spike_mismatches"], document["value_mismatches"]) == (0, 0)
     assert document["max_output_diff_sd"] < 1e-5
     assert document["spikes"] > 50 * document["bins"] / 4
@@ -98,7 +72,6 @@ def test_every_spike_of_a_real_session_is_the_same_everywhere(
 def test_arrays_of_every_size_agree_also_from_states_saved_at_odd_bins(
     indy_session: Session, n_channels: int
 ) -> None:
-    assert indy_session.counts is not None
     values = np.tile(indy_session.counts.values, (1, 3))[:3000, :n_channels]
     counts = replace(indy_session.counts, values=np.ascontiguousarray(values))
     tiled = replace(indy_session, n_channels=n_channels, counts=counts)
@@ -109,23 +82,24 @@ def test_arrays_of_every_size_agree_also_from_states_saved_at_odd_bins(
 
 
 def test_what_is_read_off_the_screen(indy: Path, indy_alignnets: dict[float, Path]) -> None:
-    done = run("verify", indy, "--model", indy_alignnets[0.064], "--to", "10", "--save-at", "77")
-    assert done.returncode == 0, done.stderr
-    assert "saved and restored 1 time;" in done.stdout
-    assert "0 mismatches" in done.stdout
-    assert "enc2.1" in done.stdout
-    assert "torch restored" in done.stdout
+    printed = printed_here("verify", indy, "--model", indy_alignnets[0.064], "--to", 10, "--save-at", 77)
+    for part in ("saved and restored 1 time;", "0 mismatches", "enc2.1", "torch restored"):
+        assert part in printed
 
 
 def test_filters_are_verified_without_torch(indy: Path, indy_model: Path, indy_kalman: Path) -> None:
     for model in (indy_model, indy_kalman):
-        done = run("verify", indy, "--model", model, "--to", "60", script=NO_TORCH)
+        done = rtdecode("verify", indy, "--model", model, "--to", 60, script=NO_TORCH)
         assert done.returncode == 0, done.stderr
         assert "0 of 0 spikes differ" in done.stdout
 
 
-def test_a_model_off_its_grid_exits_with_1_and_says_where(
-    indy: Path, indy_alignnets: dict[float, Path], tmp_path: Path
+def test_a_model_off_its_grid_is_refused_and_said_where(
+    indy: Path,
+    indy_alignnets: dict[float, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     exact = read_artifact(indy_alignnets[0.064])
     run_tensors = fold(AlignNet.from_artifact(exact), "it")
@@ -137,27 +111,24 @@ def test_a_model_off_its_grid_exits_with_1_and_says_where(
     tensors: dict[str, Any] = {name: tensor.astype("f4") for name, tensor in coarse.items()}
     path = tmp_path / "unrounded.safetensors"
     write_artifact(path, replace(exact, run=tensors | {"grid": exact.run["grid"]}))
-    assert "not a multiple of" in refusal(run("verify", indy, "--model", path))
-    done = run("verify", indy, "--model", path, "--to", "200", "--json", script=NO_GRID)
-    line = refusal(done)
+    assert "not a multiple of" in refused("verify", indy, "--model", path)
+    monkeypatch.setattr(alignnet_tensors, "_check_fixed_point", lambda artifact: None)
+    with pytest.raises(RtdecodeError) as error:
+        app(["verify", str(indy), "--model", str(path), "--to", "32", "--json"], standalone_mode=False)
+    line = str(error.value)
     assert "unrounded.safetensors: is decoded differently by the backends" in line
     assert "spike mismatches (" in line
     assert "numba run, numba step, numba restored" in line
-    document = json.loads(done.stdout)
+    document = json.loads(capsys.readouterr().out)
     assert document["agrees"] is False
     assert document["spike_mismatches"] > 0
 
 
 def test_decode_gives_the_same_in_torch(indy: Path, indy_alignnets: dict[float, Path]) -> None:
-    documents = {}
-    for engine in ("numba", "torch"):
-        done = run("decode", indy, "--model", indy_alignnets[0.064], "--engine", engine, "--json")
-        assert done.returncode == 0, done.stderr
-        documents[engine] = json.loads(done.stdout)
-        assert documents[engine]["engine"] == engine
-        assert documents[engine].keys() >= DECODE_KEYS
-    numba, torch = documents["numba"], documents["torch"]
-    assert numba.keys() == torch.keys()
+    given = ["decode", indy, "--model", indy_alignnets[0.064], "--engine"]
+    numba, torch = (document_here(*given, engine) for engine in ("numba", "torch"))
+    assert (numba["engine"], torch["engine"]) == ("numba", "torch")
+    assert numba.keys() == torch.keys() >= DECODE_KEYS
     for key in ("bins", "outputs", "clipped", "model", "scored_bins"):
         assert numba[key] == torch[key]
     np.testing.assert_allclose(torch["r2"], numba["r2"], atol=1e-4)
@@ -168,10 +139,10 @@ def test_what_torch_does_not_do_is_refused_in_one_line(
 ) -> None:
     alignnet = indy_alignnets[0.064]
     given = ["decode", indy, "--engine", "torch", "--model"]
-    assert "torch cannot decode a model of kind 'wiener'" in refusal(run(*given, indy_model))
-    assert "rtdecode[train]" in refusal(run(*given, alignnet, script=NO_TORCH))
-    assert "rtdecode[train]" in refusal(run("verify", indy, "--model", alignnet, script=NO_TORCH))
-    assert "no device 'abacus'" in refusal(run("verify", indy, "--model", alignnet, "--device", "abacus"))
-    too_late = run("verify", indy, "--model", alignnet, "--to", "1", "--save-at", "99")
-    assert "after 99 of 16 bins" in refusal(too_late)
-    assert run("decode", indy, "--model", alignnet, "--engine", "abacus").returncode == 2
+    assert "torch cannot decode a model of kind 'wiener'" in refused(*given, indy_model)
+    assert "rtdecode[train]" in refusal(rtdecode(*given, alignnet, script=NO_TORCH))
+    assert "rtdecode[train]" in refusal(rtdecode("verify", indy, "--model", alignnet, script=NO_TORCH))
+    assert "no device 'abacus'" in refused("verify", indy, "--model", alignnet, "--device", "abacus")
+    too_late = refused("verify", indy, "--model", alignnet, "--to", 1, "--save-at", 99)
+    assert "after 99 of 16 bins" in too_late
+    assert rtdecode("decode", indy, "--model", alignnet, "--engine", "abacus").returncode == 2

@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from daemon import replay
 
 from rtdecode.client import AsyncControlClient, AsyncCursorClient, ControlClient, Cursor, CursorClient, Link
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.loopback import LoopbackRig
 
-N_CURSORS = 150
+N_CURSORS = 60
 LONG_S = 60.0
 
 
@@ -50,38 +49,35 @@ def follow_async(endpoint: str) -> list[Cursor]:
     return asyncio.run(follow())
 
 
-@pytest.mark.parametrize("follow", [follow_blocking, follow_async])
-def test_the_client_returns_the_published_values(
-    rig: LoopbackRig,
-    serve: Any,
-    stream: str,
-    simulated_session: Path,
-    simulated_model: Path,
-    follow: Callable[[str], list[Cursor]],
+def test_the_clients_return_the_published_values(
+    serve: Any, replay: Any, simulated_session: Path, simulated_model: Path
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
+    replay(simulated_session, "--loop")
     served = serve(simulated_model)
     served.subscriber.until(lambda m: m["flags"] == 0)
-    cursors = follow(served.cursor)
-    served.subscriber.until(lambda m: m["seq"] == cursors[-1].seq)
-    published = {m["seq"]: m for m in served.subscriber.messages}
-    assert [cursor.seq for cursor in cursors] == list(range(cursors[0].seq, cursors[0].seq + N_CURSORS))
-    assert [msgspec.to_builtins(cursor) for cursor in cursors] == [published[c.seq] for c in cursors]
-    assert len({tuple(cursor.value) for cursor in cursors}) > N_CURSORS / 2
+    for follow in (follow_blocking, follow_async):
+        cursors = follow(served.cursor)
+        served.subscriber.until(lambda m, last=cursors[-1].seq: m["seq"] == last)
+        published = {m["seq"]: m for m in served.subscriber.messages}
+        assert [cursor.seq for cursor in cursors] == list(range(cursors[0].seq, cursors[0].seq + N_CURSORS))
+        assert [msgspec.to_builtins(cursor) for cursor in cursors] == [published[c.seq] for c in cursors]
+        assert len({tuple(cursor.value) for cursor in cursors}) > N_CURSORS / 2
+    # Without an output stage there is no `out`.
+    status = served.request(cmd="status")
     served.end()
+    assert all("out" not in m for m in served.subscriber.messages)
+    assert (status["out"], status["lsl_out"]) == (None, None)
 
 
 def test_the_life_of_a_link(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+    rig: LoopbackRig, serve: Any, replay: Any, simulated_session: Path, simulated_model: Path
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
+    replay(simulated_session, "--loop")
     served = serve(simulated_model)
     control = ControlClient(served.control)
     with CursorClient(served.cursor) as client:
         assert client.link is Link.WAITING
         until(client, lambda: client.link is Link.LIVE and client.status is not None)
-        assert client.status is not None
-        assert client.newest is not None
         assert client.named(client.newest) == dict(
             zip(control.status().names, client.newest.value, strict=True)
         )
@@ -94,7 +90,7 @@ def test_the_life_of_a_link(
         assert control.reset() > first_held
         rig.kill("replay")
         until(client, lambda: client.link is Link.HELD and client.status.state == "reconnecting")
-        replay(rig, simulated_session, stream, "--loop")
+        replay(simulated_session, "--loop")
         until(client, lambda: client.link is Link.LIVE)
         assert (client.restarts, client.malformed) == (0, 0)
 
@@ -103,16 +99,16 @@ def test_the_life_of_a_link(
         assert client.stale
         with pytest.raises(RtdecodeError, match=r"did not answer status within 0\.2 s"):
             ControlClient(served.control, timeout_s=0.2).status()
-        served.restart()
+        served.start()
         until(client, lambda: client.link is Link.LIVE)
         assert (client.restarts, client.malformed) == (1, 0)
         assert control.stop() > 0
 
 
 def test_the_life_of_a_link_in_asyncio(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+    rig: LoopbackRig, serve: Any, replay: Any, simulated_session: Path, simulated_model: Path
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
+    replay(simulated_session, "--loop")
     served = serve(simulated_model)
 
     async def live() -> None:
@@ -131,7 +127,7 @@ def test_the_life_of_a_link_in_asyncio(
             rig.kill(served.name)
             while await client.receive(0.1) is not None or client.link is not Link.LOST:
                 continue
-            await asyncio.to_thread(served.restart)
+            await asyncio.to_thread(served.start)
             while client.link is not Link.LIVE:
                 await client.receive()
             assert (client.restarts, client.malformed) == (1, 0)

@@ -12,13 +12,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pytest
-from daemon import replay
 
 from rtdecode.session.read import read_session
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 
-N_KILLS = int(os.environ.get("RTDECODE_SERVE_KILLS", "5"))
+N_KILLS = int(os.environ.get("RTDECODE_SERVE_KILLS", "4"))
 
 #: `rtdecode serve` with a signal while LLVM, which compiles, calls Python.
 SIGNALLED = """
@@ -32,26 +30,20 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_status_0_and_a_complete_file(
-    rig: LoopbackRig,
-    serve: Any,
-    stream: str,
-    simulated_session: Path,
-    simulated_model: Path,
-    number: signal.Signals,
+    rig: LoopbackRig, serve: Any, replay: Any, simulated_session: Path, simulated_model: Path
 ) -> None:
-    recording = rig.folder / "live.h5"
-    replay(rig, simulated_session, stream, "--wait", "30")
-    served = serve(simulated_model, "--record", str(recording))
-    served.subscriber.until(lambda m: m["bin"] > 50)
-    served.process.send_signal(number)
-    assert served.process.wait(10) == 0
-    served.subscriber.take(100)
-    session = read_session(recording)
-    assert session.complete
-    assert session.decoded is not None
-    assert session.decoded.bin[-1] == served.subscriber.messages[-1]["bin"]
+    replay(simulated_session, "--wait", "30")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        recording = rig.folder / f"{number.name}.h5"
+        served = serve(simulated_model, "--record", str(recording))
+        served.subscriber.until(lambda m: m["bin"] > 50)
+        served.process.send_signal(number)
+        assert served.process.wait(10) == 0
+        served.subscriber.take(100)
+        session = read_session(recording)
+        assert session.complete
+        assert session.decoded.bin[-1] == served.subscriber.messages[-1]["bin"]
 
 
 def test_a_signal_while_it_waits_for_the_stream_ends_it_with_status_0(
@@ -81,30 +73,27 @@ def test_a_signal_while_kernels_are_compiled_ends_it_with_status_0(
 
 
 def test_a_recording_of_a_killed_daemon_lacks_at_most_the_last_second(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+    rig: LoopbackRig, serve: Any, replay: Any, simulated_session: Path, simulated_model: Path
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
+    replay(simulated_session, "--loop")
     rng = random.Random(7)
-    for kill in range(N_KILLS):
-        recording = rig.folder / f"live{kill}.h5"
-        served = serve(simulated_model, "--record", str(recording))
+    recordings = [rig.folder / f"live{kill}.h5" for kill in range(N_KILLS)]
+    # All record the same stream, and each is killed at a moment of its own.
+    served = [serve(simulated_model, "--record", str(recording)) for recording in recordings]
+    for daemon, recording in zip(served, recordings, strict=True):
         more = rng.randrange(60, 160)
-        first = served.subscriber.until(lambda m: True)["bin"]
-        served.subscriber.until(lambda m, last=first + more: m["bin"] >= last)
-        os.kill(served.process.pid, signal.SIGKILL)
-        served.process.wait(10)
-        served.subscriber.take(100)
-        messages = served.subscriber.messages
-        served.subscriber.close()
+        first = daemon.subscriber.until(lambda m: True)["bin"]
+        daemon.subscriber.until(lambda m, last=first + more: m["bin"] >= last)
+        rig.kill(daemon.name)
+        daemon.subscriber.take(100)
+        messages = daemon.subscriber.messages
         with h5py.File(recording) as file:
             assert file.attrs["format"] == "rtdecode-session"
         session = read_session(recording)
         assert not session.complete
         decoded = session.decoded
-        assert decoded is not None
         assert decoded.bin[-1] >= messages[-1]["bin"] - 50
         published = {m["bin"]: m["value"] for m in messages}
         for b, value in zip(decoded.bin.tolist(), decoded.values, strict=True):
             if b in published:
                 np.testing.assert_array_equal(np.float32(published[b]), value)
-        recording.unlink()

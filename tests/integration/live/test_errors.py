@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from daemon import replay
+from commands import refusal, rtdecode
 
 from rtdecode.artifact import read_artifact, write_artifact
+from rtdecode.model_store import install_current
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 
 
-def run(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rtdecode.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **(environment or {})},
-        timeout=120,
-    )
-
-
 def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert done.returncode == 1, done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("rtdecode:")]
-    assert len(lines) == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "internal error" not in done.stderr
+    line = refusal(done)
     for word in words:
-        assert word in lines[0]
+        assert word in line
 
 
 @pytest.fixture
@@ -67,19 +53,23 @@ def bad_session(request: pytest.FixtureRequest, simulated_session: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "bad_session", ["missing", "text", "truncated", "foreign", "no channels", "nan"], indirect=True
+    ("command", "bad_session"),
+    [
+        *(("info", fault) for fault in ("missing", "text", "truncated", "foreign", "no channels", "nan")),
+        *((command, fault) for command in ("fit", "decode", "replay") for fault in ("missing", "nan")),
+    ],
+    indirect=["bad_session"],
 )
-@pytest.mark.parametrize("command", ["fit", "decode", "replay", "info"])
 def test_a_bad_session_is_refused(bad_session: tuple[Path, str], command: str, simulated_model: Path) -> None:
     path, word = bad_session
     more = {"decode": ["--model", simulated_model], "replay": ["--stream", "M1"]}.get(command, [])
-    assert_one_line(run(command, path, *more), "bad.h5", word)
+    assert_one_line(rtdecode(command, path, *more), "bad.h5", word)
 
 
 def test_a_session_of_another_array_is_refused_with_both_numbers(
     indy_piece: Path, simulated_model: Path
 ) -> None:
-    assert_one_line(run("decode", indy_piece, "--model", simulated_model), "96", "16")
+    assert_one_line(rtdecode("decode", indy_piece, "--model", simulated_model), "96", "16")
 
 
 @pytest.mark.parametrize("command", ["fit", "decode"])
@@ -87,7 +77,7 @@ def test_an_unwritable_output_is_refused_before_the_work(
     command: str, simulated_session: Path, simulated_model: Path, tmp_path: Path
 ) -> None:
     more = ["--model", simulated_model] if command == "decode" else []
-    done = run(command, simulated_session, *more, "--output", tmp_path / "nowhere" / "out.h5")
+    done = rtdecode(command, simulated_session, *more, "--output", tmp_path / "nowhere" / "out.h5")
     assert_one_line(done, "nowhere", "folder does not exist")
     assert "%" not in done.stderr
 
@@ -109,7 +99,7 @@ def test_an_unwritable_output_is_refused_before_the_work(
 def test_serve_refuses_bad_settings_at_the_start(
     arguments: list[str], words: list[str], tmp_path: Path
 ) -> None:
-    done = run("serve", "--stream", "M1", *arguments, environment={"XDG_DATA_HOME": str(tmp_path)})
+    done = rtdecode("serve", "--stream", "M1", *arguments, XDG_DATA_HOME=str(tmp_path))
     assert_one_line(done, *words)
 
 
@@ -118,66 +108,67 @@ def test_a_recording_that_cannot_be_written_is_refused_before_serving(
 ) -> None:
     given = ["serve", "--stream", "M1", "--model", simulated_model, "--bind", free_endpoint()]
     assert_one_line(
-        run(*given, "--record", "/nowhere/live.h5"), "/nowhere/live.h5", "its folder does not exist"
+        rtdecode(*given, "--record", "/nowhere/live.h5"), "/nowhere/live.h5", "its folder does not exist"
     )
-    assert_one_line(run(*given, "--record", simulated_session), "exists already", "--overwrite")
+    assert_one_line(rtdecode(*given, "--record", simulated_session), "exists already", "--overwrite")
 
 
 def test_without_a_model_those_of_other_streams_are_listed(
     simulated_model: Path, simulated_session: Path, tmp_path: Path
 ) -> None:
     home = {"XDG_DATA_HOME": str(tmp_path)}
-    fitted = run(
-        "fit", simulated_session, "--output", tmp_path / "m.safetensors", "--current", "M2", environment=home
+    fitted = rtdecode(
+        "fit", simulated_session, "--output", tmp_path / "m.safetensors", "--current", "M2", **home
     )
     assert fitted.returncode == 0, fitted.stderr
-    assert_one_line(run("serve", "--stream", "M1", environment=home), "M1", "M2")
+    assert_one_line(rtdecode("serve", "--stream", "M1", **home), "M1", "M2")
 
 
 def test_the_current_model_of_a_stream_needs_no_flag(
-    rig: LoopbackRig, simulated_session: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rig: LoopbackRig, simulated_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = {"XDG_DATA_HOME": str(tmp_path)}
-    run("fit", simulated_session, "--output", tmp_path / "m.safetensors", "--current", "M2", environment=home)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    again = LoopbackRig(tmp_path, rig.lsl_config)
-    again.start("serve", ["serve", "--stream", "M2", "--bind", free_endpoint(), "--control", free_endpoint()])
-    again.await_line("serve", read_artifact(tmp_path / "m.safetensors").model_id, 30)
-    again.end("serve")
-
-
-def refused_stream(rig: LoopbackRig, stream: str, model: Path, *options: str) -> str:
-    """The last line of a `serve` that ends because of its stream."""
-    given = ["serve", "--stream", stream, "--model", str(model), "--bind", free_endpoint()]
-    process = rig.start("serve", [*given, "--control", free_endpoint(), *options])
-    assert process.wait(60) == 1
-    assert "Traceback" not in rig.stderr("serve")
-    return rig.stderr("serve").splitlines()[-1]
+    monkeypatch.setenv("XDG_DATA_HOME", str(rig.folder))
+    rig.set_environment("XDG_DATA_HOME", str(rig.folder))
+    install_current(simulated_model, "M2")
+    rig.start("serve", ["serve", "--stream", "M2", "--bind", free_endpoint(), "--control", free_endpoint()])
+    rig.await_line("serve", read_artifact(simulated_model).model_id, 30)
+    rig.end("serve")
 
 
 def test_a_missing_stream_is_an_error(rig: LoopbackRig, simulated_model: Path, stream: str) -> None:
-    error = refused_stream(rig, stream, simulated_model, "--timeout", "1")
+    arguments = ["serve", "--stream", stream, "--model", str(simulated_model), "--timeout", "1"]
+    arguments += ["--bind", free_endpoint(), "--control", free_endpoint()]
+    process = rig.start("serve", arguments)
+    assert process.wait(60) == 1
+    error = rig.stderr("serve").splitlines()[-1]
     assert stream in error
     assert "--timeout" in error
+    assert "Traceback" not in rig.stderr("serve")
 
 
 @pytest.mark.parametrize("layout", ["events", "counts"])
 def test_a_stream_of_another_array_is_refused_with_both_numbers(
-    rig: LoopbackRig, stream: str, simulated_session: Path, simulated_model: Path, layout: str
+    rig: LoopbackRig, replay: Any, stream: str, simulated_session: Path, simulated_model: Path, layout: str
 ) -> None:
+    session = read_session(simulated_session)
     wider = rig.folder / "wider.h5"
-    write_session(wider, replace(read_session(simulated_session), n_channels=17))
-    replay(rig, wider, stream, "--layout", layout)
-    error = refused_stream(rig, stream, simulated_model)
-    assert "16" in error
-    assert "17" in error
+    write_session(wider, replace(session, n_channels=17))
+    replay(wider, "--layout", layout)
+    arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
+    process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
+    assert process.wait(60) == 1
+    error = rig.stderr("serve").splitlines()[-1]
+    assert all(number in error for number in ("16", "17"))
 
 
 def test_counts_coarser_than_the_models_bins_are_refused_with_both_numbers(
-    rig: LoopbackRig, stream: str, simulated_session: Path, simulated_model: Path
+    rig: LoopbackRig, replay: Any, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
-    replay(rig, simulated_session, stream, "--layout", "counts", "--period", "25")
-    error = refused_stream(rig, stream, simulated_model)
+    replay(simulated_session, "--layout", "counts", "--period", "25")
+    arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
+    process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
+    assert process.wait(60) == 1
+    error = rig.stderr("serve").splitlines()[-1]
     assert "25 ms" in error
     assert "20 ms" in error
 
@@ -187,27 +178,29 @@ def test_a_damaged_model_is_refused(simulated_session: Path, simulated_model: Pa
     data = bytearray(simulated_model.read_bytes())
     data[-10] ^= 0xFF
     damaged.write_bytes(data)
-    assert_one_line(run("decode", simulated_session, "--model", damaged), "damaged.safetensors", "damaged")
+    assert_one_line(
+        rtdecode("decode", simulated_session, "--model", damaged), "damaged.safetensors", "damaged"
+    )
     damaged.write_bytes(data[:100])
-    assert_one_line(run("info", damaged), "damaged.safetensors")
+    assert_one_line(rtdecode("info", damaged), "damaged.safetensors")
 
 
 def test_a_non_causal_model_is_not_served(simulated_model: Path, tmp_path: Path) -> None:
     offline = tmp_path / "offline.safetensors"
     write_artifact(offline, replace(read_artifact(simulated_model), causal=False))
-    assert_one_line(run("serve", "--stream", "M1", "--model", offline), "offline.safetensors")
-    info = run("info", offline)
+    assert_one_line(rtdecode("serve", "--stream", "M1", "--model", offline), "offline.safetensors")
+    info = rtdecode("info", offline)
     assert info.returncode == 0
     assert "the model is non-causal" in info.stdout
 
 
 def test_bad_usage_exits_2() -> None:
     for arguments in (["serve"], ["fit"], ["serve", "--stream", "M1", "--grace", "soon"], ["fly"]):
-        assert run(*arguments).returncode == 2
+        assert rtdecode(*arguments).returncode == 2
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    done = run("info", tmp_path / "missing.h5", "--debug")
+    done = rtdecode("info", tmp_path / "missing.h5", "--debug")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
 
@@ -215,7 +208,4 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 def test_a_bare_checkout_is_an_error(simulated_session: Path) -> None:
     """`python -m rtdecode` in the project's own folder finds rtdecode/ without the other three packages."""
     script = "import sys; sys.modules['rtdecode.calibrate'] = None; from rtdecode.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", script, "fit", str(simulated_session)], capture_output=True, text=True
-    )
-    assert_one_line(done, "PYTHONSAFEPATH")
+    assert_one_line(rtdecode("fit", simulated_session, script=script), "PYTHONSAFEPATH")

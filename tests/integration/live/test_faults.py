@@ -94,7 +94,6 @@ def test_each_fault_is_counted_by_kind(
     assert_once_in_order(served.subscriber.messages)
     assert sum(m["lost"] for m in served.subscriber.messages) == 7
     session = read_session(recording)
-    assert session.decoded is not None
     assert int(session.decoded.lost.sum()) == 7
 
 
@@ -149,7 +148,7 @@ def test_a_daemon_that_was_stopped_catches_up_with_a_flag(
     os.kill(served.process.pid, signal.SIGCONT)
     late = served.subscriber.until(lambda m: m["flags"] & CATCH_UP)
     # Caught up; on a busy machine a bin may be late again.
-    served.subscriber.until(lambda m: m["bin"] > late["bin"] + 200 and m["flags"] == 0)
+    served.subscriber.until(lambda m: m["bin"] > late["bin"] + 130 and m["flags"] == 0)
     counters = served.counters()
     served.end()
     assert_once_in_order(served.subscriber.messages)
@@ -169,7 +168,7 @@ def test_a_subscriber_that_stalls_does_not_delay_others(
         stalled.setsockopt(zmq.RCVBUF, 4096)
         stalled.setsockopt(zmq.SUBSCRIBE, b"")
         stalled.connect(served.cursor)
-        served.subscriber.until(lambda m: m["bin"] > 400)
+        served.subscriber.until(lambda m: m["bin"] > 250)
         counters = served.counters()
         served.end()
     assert_once_in_order(served.subscriber.messages)
@@ -200,5 +199,4 @@ def test_a_full_disk_stops_the_recording_and_not_the_decoding(
     served.end()
     assert_once_in_order(served.subscriber.messages)
     decoded = read_session(recording).decoded
-    assert decoded is not None
     assert np.all(np.diff(decoded.bin) == 1)

@@ -12,7 +12,6 @@ import random
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -66,16 +65,6 @@ def entries(start: int, stop: int) -> list[LogEntry]:
     ]
 
 
-@dataclass(frozen=True)
-class Promise:
-    """Rows of each kind that were flushed."""
-
-    events: int
-    samples: int
-    bins: int
-    entries: int
-
-
 def record(path: Path, pause_s: float, scale: int) -> None:
     """Append and flush once, then, after a go-ahead, until killed or until MOST_BYTES are written."""
     contents = Contents(
@@ -115,7 +104,8 @@ def start(path: Path, pace: tuple[float, int]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def check(path: Path, promised: Promise) -> None:
+def check(path: Path, promised: list[int]) -> None:
+    """Check a file; `promised`: flushed rows of events, behaviour, bins and log."""
     with h5py.File(path) as file:
         assert file.attrs["format"] == "rtdecode-session"
         assert file.attrs["complete"] == 0
@@ -124,10 +114,8 @@ def check(path: Path, promised: Promise) -> None:
     assert session.behavior is not None
     assert session.decoded is not None
     decoded = session.decoded
-    assert len(session.events.time) >= promised.events
-    assert len(session.behavior.time) >= promised.samples
-    assert len(decoded.bin) >= promised.bins
-    assert len(session.log) >= promised.entries
+    rows = len(session.events.time), len(session.behavior.time), len(decoded.bin), len(session.log)
+    assert all(n >= kept for n, kept in zip(rows, promised, strict=True))
     columns = (
         decoded.bin, decoded.t_bin, decoded.values, decoded.flags,
         decoded.model, decoded.late, decoded.lost, decoded.counts,
@@ -180,7 +168,7 @@ def test_a_recording_survives_being_killed(tmp_path: Path) -> None:
         for path, _ in recorders:
             # Stronger than all but the last second: everything a flush came back for.
             last = notes_of(path).read_text().splitlines()[-1]
-            check(path, Promise(*map(int, last.split())))
+            check(path, [int(n) for n in last.split()])
             path.unlink()
         killed += len(recorders)
 

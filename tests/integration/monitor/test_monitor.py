@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zmq
-from daemon import READY_S, replay
+from daemon import READY_S
 from monitored import frame_until
 from websockets.sync.client import connect
 
@@ -38,13 +38,13 @@ def spikes_for(endpoint: str, seconds: float) -> tuple[list[Counts], float]:
 
 
 def test_the_published_spikes_are_the_decoded_ones_and_only_for_subscribers(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+    rig: LoopbackRig, serve: Any, replay: Any, simulated_session: Path, simulated_model: Path
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
+    replay(simulated_session, "--loop")
     recording = rig.folder / "live.h5"
     served = serve(simulated_model, "--record", str(recording))
     served.subscriber.until(lambda m: m["flags"] == 0)
-    received, seconds = spikes_for(served.cursor, 4.0)
+    received, seconds = spikes_for(served.cursor, 2.0)
     last = received[-1].bin + len(received[-1].rows) - 1
     served.subscriber.until(lambda m: m["bin"] >= last)
     # Its socket receives `cursor` only, and asserts that.
@@ -60,7 +60,6 @@ def test_the_published_spikes_are_the_decoded_ones_and_only_for_subscribers(
     bins, rows = bins[unpublished:], rows[unpublished:]
     assert rows.sum(axis=1).tolist() == [published[b] for b in bins]
     decoded = read_session(recording).decoded
-    assert decoded is not None
     first = int(np.flatnonzero(decoded.bin == bins[0])[0])
     assert np.array_equal(decoded.counts[first : first + len(rows)], rows)
     assert rows.sum() > 100
@@ -79,9 +78,9 @@ def web(rig: LoopbackRig, *arguments: str) -> Iterator[str]:
 
 @pytest.mark.timeout(240)
 def test_a_page_follows_the_daemon_through_a_restart(
-    rig: LoopbackRig, serve: Any, stream: str, simulated_session: Path, simulated_model: Path
+    rig: LoopbackRig, serve: Any, replay: Any, simulated_session: Path, simulated_model: Path
 ) -> None:
-    replay(rig, simulated_session, stream, "--loop")
+    replay(simulated_session, "--loop")
     served = serve(simulated_model)
     with web(rig, "--cursor", served.cursor) as where, connect(f"ws://{where}/frames") as page:
         live = frame_until(
@@ -95,6 +94,6 @@ def test_a_page_follows_the_daemon_through_a_restart(
         rig.kill(served.name)
         gone = frame_until(page, lambda f: not f["alive"])
         assert gone["alert"].startswith("daemon lost")
-        served.restart()
+        served.start()
         back = frame_until(page, lambda f: f["alive"] and f["state"] == "running" and f["points"])
         assert back["restarts"] == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ SIZES = [(360, 740), (768, 1024), (1280, 800), (1920, 1080), (3840, 2160)]
 
 
 class Playing:
-    """A fake daemon and a task that publish until `end`.
+    """A fake daemon and a task that publish until `close`.
 
     Args:
         endpoint: of its cursors.
@@ -57,21 +57,12 @@ class Playing:
             self._tasks.send(b"task", msgpack.packb(target))
             b += 1
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Stop, as a killed daemon."""
         self._ending.set()
         self._thread.join()
         self._publisher.close()
         self._tasks.close()
-
-
-@contextmanager
-def playing(endpoint: str) -> Iterator[Playing]:
-    daemon = Playing(endpoint)
-    try:
-        yield daemon
-    finally:
-        daemon.end()
 
 
 @pytest.fixture
@@ -92,7 +83,7 @@ OVERFLOWING = """[...document.querySelectorAll("header *, main *, footer *, #con
 
 def test_every_size_shows_everything_without_overflow(browser: Chromium, tmp_path: Path) -> None:
     with (
-        playing(free_endpoint()) as daemon,
+        closing(Playing(free_endpoint())) as daemon,
         web_monitor("--cursor", daemon.endpoint, "--task", daemon.task) as address,
     ):
         browser.open(f"http://{address}")
@@ -115,7 +106,7 @@ def test_every_size_shows_everything_without_overflow(browser: Chromium, tmp_pat
 
 
 def test_the_cursor_moves_and_the_spikes_scroll(browser: Chromium) -> None:
-    with playing(free_endpoint()) as daemon, web_monitor("--cursor", daemon.endpoint) as address:
+    with closing(Playing(free_endpoint())) as daemon, web_monitor("--cursor", daemon.endpoint) as address:
         browser.open(f"http://{address}")
         browser.until("document.title.startsWith('running') && points.length > 50")
         first = browser.run("head")
@@ -134,21 +125,21 @@ def test_a_lost_daemon_is_reported_and_its_return_followed(browser: Chromium) ->
             "document.getElementById('alert').textContent.startsWith('no message from a daemon yet')"
         )
         assert not browser.run("document.getElementById('alert').hidden")
-        with playing(endpoint):
+        with closing(Playing(endpoint)):
             browser.until("document.title.startsWith('running')")
             assert browser.run("document.getElementById('alert').hidden")
             assert not browser.run("document.body.classList.contains('old')")
         browser.until("document.getElementById('alert').textContent.startsWith('daemon lost')")
         assert browser.run("document.getElementById('state').textContent") == "daemon lost"
         assert browser.run("document.body.classList.contains('old')")
-        with playing(endpoint):
+        with closing(Playing(endpoint)):
             browser.until("document.title.startsWith('running') && !document.body.classList.contains('old')")
         assert browser.errors == []
 
 
 def test_a_lost_monitor_is_reported_and_its_return_followed(browser: Chromium) -> None:
     port = int(free_endpoint().rpartition(":")[2])
-    with playing(free_endpoint()) as daemon:
+    with closing(Playing(free_endpoint())) as daemon:
         with web_monitor("--cursor", daemon.endpoint, port=port) as address:
             browser.open(f"http://{address}")
             browser.until("document.title.startsWith('running')")
@@ -165,7 +156,7 @@ def focused(browser: Chromium) -> str:
 def test_every_control_works_by_keyboard(browser: Chromium) -> None:
     with (
         FakeControl(accept_all) as control,
-        playing(free_endpoint()) as daemon,
+        closing(Playing(free_endpoint())) as daemon,
         web_monitor("--cursor", daemon.endpoint, "--allow-control", "--control", control.endpoint) as address,
     ):
         browser.resize(1280, 800)

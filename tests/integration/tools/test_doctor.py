@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from typing import Any
 import pylsl
 import pytest
 import zmq
+from commands import rtdecode
 
 from rtdecode.model_store import install_current
 from rtdecode.tools.doctor.check import Verdict
@@ -30,17 +29,6 @@ NAMES = {"python", "libraries", "kernels", "models", "processor", "ports", "libl
 NAMES |= {"lsl config", "lsl ports", "loopback", "multicast", "sleep", "disk", "terminal"}
 
 
-def doctor(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rtdecode.cli", "doctor", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        timeout=120,
-        check=False,
-    )
-
-
 def run_check(name: str, settings: DoctorSettings, folder: Path) -> Checked:
     """Run one check of the plan alone, with a time limit for a busy machine."""
     check = next(c for stage, _ in plan(settings, folder) for c in stage if c.name == name)
@@ -52,7 +40,7 @@ def test_json_is_one_document_and_agrees_with_the_exit_status(tmp_path: Path, ls
     config = tmp_path / "lab.cfg"
     config.write_text(lsl_config)
     endpoints = ["--bind", free_endpoint(), "--control", free_endpoint()]
-    done = doctor("--json", "--folder", tmp_path, *endpoints, LSLAPICFG=str(config))
+    done = rtdecode("doctor", "--json", "--folder", tmp_path, *endpoints, LSLAPICFG=str(config))
     document = json.loads(done.stdout)
     checks = {check["name"]: check for check in document["checks"]}
     assert set(checks) == NAMES
@@ -78,7 +66,8 @@ def test_faults_are_listed_with_their_fixes_and_end_in_one_line(tmp_path: Path) 
     file.write_text("a file where a folder should be")
     config = tmp_path / "lab.cfg"
     config.write_text("[lab]\nSessionID = a\nSessionID = b\n[multicast]\nResolveScope = machine\n")
-    done = doctor(
+    done = rtdecode(
+        "doctor",
         "--folder",
         file,
         PYLSL_LIB=str(tmp_path / "nowhere.so"),
@@ -127,7 +116,7 @@ def test_a_broken_library_fails_the_checks_that_need_it_and_crashes_nothing(
 
 
 def test_bad_usage_exits_with_1() -> None:
-    done = doctor("--bind", "5556")
+    done = rtdecode("doctor", "--bind", "5556")
     assert done.returncode == 1
     assert "--bind" in done.stderr
     assert done.stdout == ""

@@ -84,7 +84,6 @@ def test_its_spike_events_are_served_bin_for_bin(
     # Constant rates, tens of spikes per second and channel: hundreds per second at the least.
     assert spikes > 100 * SECONDS
     recorded = read_session(tmp_path / "live.h5")
-    assert recorded.events is not None
     assert recorded.decoded is not None
     # Its test rates rise from 0 Hz on channel 0.
     assert set(range(1, N_CHANNELS)) <= set(recorded.events.channel.tolist()) <= set(range(N_CHANNELS))

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pylsl
 import pytest
+from commands import refusal, rtdecode
 from daemon import assert_once_in_order
 
 from rtdecode.session.bins import events_of
@@ -31,13 +32,13 @@ LEAD_S = 1.0
 
 @pytest.fixture(scope="session")
 def quiet_start(indy_piece: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds of real spikes after a second of silence."""
+    """Two seconds of real spikes after a second of silence."""
     piece = read_session(indy_piece)
     events, _ = events_of(piece)
-    kept = events.time - piece.start_s < 4.0
+    kept = events.time - piece.start_s < 2.0
     time_s = events.time[kept] - piece.start_s + LEAD_S
     path = tmp_path_factory.mktemp("indy") / "quiet_start.h5"
-    hand = Behavior(np.array([0.0, LEAD_S + 4.0]), np.zeros((2, 1), np.float32), ("x",), ("mm",))
+    hand = Behavior(np.array([0.0, LEAD_S + 2.0]), np.zeros((2, 1), np.float32), ("x",), ("mm",))
     write_session(path, Session(piece.n_channels, Events(time_s, events.channel[kept]), behavior=hand))
     return path
 
@@ -46,7 +47,6 @@ def quiet_start(indy_piece: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def short_piece(indy_piece: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 2.56 s of the piece, as the counts it was recorded in."""
     piece = read_session(indy_piece)
-    assert piece.counts is not None
     path = tmp_path_factory.mktemp("indy") / "short.h5"
     write_session(path, replace(piece, counts=replace(piece.counts, values=piece.counts.values[:40])))
     return path
@@ -179,21 +179,12 @@ def test_late_deliveries_lose_no_bin_and_no_event(
 
 @pytest.mark.parametrize(
     ("option", "value", "what"),
-    [
-        ("--push", "0.05", "10000 ms"),
-        ("--drop", "5", "between 0 and 1"),
-        ("--jitter", "-1", "10000 ms"),
-        ("--burst", "0", "samples"),
-        ("--seed", "-1", "0 or more"),
-        ("--speed", "nan", "1000"),
-    ],
+    [("--push", 0.05, "10000 ms"), ("--jitter", -1, "10000 ms"), ("--speed", "nan", "1000")],
 )
 def test_a_wrong_option_is_refused_in_one_line(
-    rig: LoopbackRig, stream: str, simulated_session: Path, option: str, value: str, what: str
+    simulated_session: Path, option: str, value: object, what: str
 ) -> None:
-    process = rig.start(stream, ["replay", str(simulated_session), "--stream", stream, option, value])
-    assert process.wait(30) == 1
-    (line,) = rig.stderr(stream).splitlines()
+    line = refusal(rtdecode("replay", simulated_session, "--stream", "M1", option, value))
     assert option in line
     assert what in line
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import N_CHANNELS, OUTPUTS, make_alignnet, trained_to_simulate
+from networks import N_CHANNELS, OUTPUTS, exported, make_alignnet, trained_to_simulate
+from simulated_days import behavior_of, with_behavior
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.sessions import file_sha256
 from rtdecode.calibrate.simulation import OWN, simulate_session
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.export.export import export
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.simulation.rates import simulated_rates
 from rtdecode.session.bins import behavior_at, bin_session
@@ -32,7 +32,7 @@ def net() -> AlignNet:
 
 @pytest.fixture(scope="module")
 def artifact(net: AlignNet) -> ModelArtifact:
-    return export(net, session="tuesday", bin_width_s=WIDTH_S, outputs=OUTPUTS)
+    return exported(net, "tuesday")
 
 
 @pytest.fixture
@@ -56,19 +56,15 @@ def session() -> Session:
 
 def with_hole(session: Session) -> Session:
     """Without behaviour from second 8 to second 10."""
-    assert session.behavior is not None
-    kept = (session.behavior.time < 8.0) | (session.behavior.time > 10.0)
-    behavior = replace(
-        session.behavior, time=session.behavior.time[kept], values=session.behavior.values[kept]
-    )
-    return replace(session, behavior=behavior)
+    behavior = behavior_of(session)
+    kept = (behavior.time < 8.0) | (behavior.time > 10.0)
+    return with_behavior(session, time=behavior.time[kept], values=behavior.values[kept])
 
 
 def test_rates_are_what_the_network_simulates(
     session: Session, artifact: ModelArtifact, net: AlignNet
 ) -> None:
     made = simulate_session(session, artifact, read_in="monday")
-    assert session.behavior is not None
     targets = behavior_at(session.behavior, bin_session(session, WIDTH_S).t_bin)[:, [3, 1, 2]]
     z = (targets - [output.mean for output in OUTPUTS]) / [output.sd for output in OUTPUTS]
     assert made.labelled.all()
@@ -84,8 +80,6 @@ def test_the_file_holds_the_drawn_spikes(session: Session, artifact: ModelArtifa
     made = simulate_session(session, artifact, seed=4)
     write_session(tmp_path / "out.h5", made.session)
     again = read_session(tmp_path / "out.h5")
-    assert again.events is not None
-    assert again.counts is not None
     assert len(again.events.time) == made.counts.sum()
     np.testing.assert_array_equal(again.counts.values, made.counts)
     # The events alone, in the same bins, are these counts: a stream of them is decoded as the file is.
@@ -95,8 +89,6 @@ def test_the_file_holds_the_drawn_spikes(session: Session, artifact: ModelArtifa
     np.testing.assert_array_equal(counted, made.counts)
     inside = (again.events.time - 5.0) / WIDTH_S - row
     assert 0.45 < inside.mean() < 0.55
-    assert again.behavior is not None
-    assert session.behavior is not None
     np.testing.assert_array_equal(again.behavior.values, session.behavior.values)
     assert again.trials is not None
     assert again.name == "friday-simulated"
@@ -110,8 +102,6 @@ def test_the_file_holds_the_drawn_spikes(session: Session, artifact: ModelArtifa
 
 def test_the_seed_decides_over_the_spikes_and_nothing_else(session: Session, artifact: ModelArtifact) -> None:
     first, again, other = (simulate_session(session, artifact, seed=seed) for seed in (1, 1, 2))
-    assert first.session.events is not None
-    assert again.session.events is not None
     np.testing.assert_array_equal(first.session.events.time, again.session.events.time)
     np.testing.assert_array_equal(first.counts, again.counts)
     assert (first.counts != other.counts).any()
@@ -129,8 +119,6 @@ def test_nothing_fires_where_behaviour_is_unknown(session: Session, artifact: Mo
     assert made.counts[made.labelled].any()
     assert any("behaviour is unknown for 2.0 s: no spikes are simulated there" in note for note in made.notes)
     # Scores are of the other bins.
-    assert made.comparison is not None
-    assert session.counts is not None
     recorded = session.counts.values[made.labelled]
     np.testing.assert_allclose(made.comparison.rate_hz, recorded.mean(axis=0) / WIDTH_S)
     np.testing.assert_allclose(made.firing, (made.counts[made.labelled] > 0).mean(axis=0))
@@ -145,7 +133,6 @@ def test_by_default_the_recorded_spikes_scale_the_channels(
     monday = simulate_session(session, artifact, read_in="monday")
     assert monday.read_in == "monday"
     assert monday.rates[:, 2].min() > 0
-    assert session.counts is not None
     own_sd = np.minimum(session.counts.values, 4).std(axis=0)
     its_sd = net.read_in.sd("monday", 1)[0, :, 0].numpy()
     alive = np.arange(N_CHANNELS) != 2
@@ -155,8 +142,6 @@ def test_by_default_the_recorded_spikes_scale_the_channels(
 
 def test_the_comparison_is_by_equations_19_and_20(session: Session, artifact: ModelArtifact) -> None:
     made = simulate_session(session, artifact)
-    assert made.comparison is not None
-    assert session.counts is not None
     recorded = session.counts.values.astype(float)
     by_hand = [np.corrcoef(made.rates[:, c], recorded[:, c])[0, 1] for c in (0, 5)]
     np.testing.assert_allclose(made.comparison.pcc[[0, 5]], by_hand, rtol=1e-6)
@@ -188,22 +173,19 @@ def test_a_model_that_was_trained_on_the_session_has_a_note(
 
 
 def test_an_unusable_session_is_refused_with_its_reason(session: Session, artifact: ModelArtifact) -> None:
-    behavior = session.behavior
-    assert behavior is not None
-    assert session.counts is not None
     silent = replace(session.counts, values=np.zeros_like(session.counts.values))
     for changed, message in (
         (replace(session, behavior=None), "friday: has no behaviour to simulate from. Fix: record with"),
         (
-            replace(session, behavior=replace(behavior, names=("pupil", "y", "vx", "z"))),
+            with_behavior(session, names=("pupil", "y", "vx", "z")),
             "friday: has no behaviour called 'x', which the model decodes, only pupil, y, vx, z. Fix",
         ),
         (
-            replace(session, behavior=replace(behavior, units=("px", "mm", "mm/s", "cm"))),
+            with_behavior(session, units=("px", "mm", "mm/s", "cm")),
             "friday: x is in 'cm', and in 'mm' in the model. Fix: use a model",
         ),
         (
-            replace(session, behavior=replace(behavior, time=behavior.time + 1e4)),
+            with_behavior(session, time=behavior_of(session).time + 1e4),
             "friday: has no behaviour in any bin with spikes. Fix",
         ),
         (replace(session, counts=silent), "friday: no channel fires at 0.05 Hz or more. Fix"),
@@ -216,7 +198,6 @@ def test_an_unusable_session_is_refused_with_its_reason(session: Session, artifa
 
 
 def test_a_model_in_other_units_is_refused(session: Session, net: AlignNet) -> None:
-    outputs = (replace(OUTPUTS[0], units="cm"), *OUTPUTS[1:])
-    in_cm = export(net, session="monday", bin_width_s=WIDTH_S, outputs=outputs)
+    in_cm = replace(exported(net), outputs=(replace(OUTPUTS[0], units="cm"), *OUTPUTS[1:]))
     with pytest.raises(RtdecodeError, match="x is in 'mm', and in 'cm' in the model"):
         simulate_session(session, in_cm)

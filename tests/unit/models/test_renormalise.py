@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from networks import COUNT_MAX, N_CHANNELS, OUTPUTS, make_alignnet, make_counts, make_gru
+from decoding import artifact_of
+from networks import N_CHANNELS, OUTPUTS, exported, make_alignnet, make_counts, make_gru
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.load import load_decoder
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.ensemble.load import networks_of
-from rtdecode.models.export.export import export
 from rtdecode.models.nn.network import Network
 from rtdecode.models.renormalise import head_features, renormalised, with_heads
 
 torch.set_num_threads(1)
 
+COUNTS = make_counts(300)
 MODELS: list[list[Any]] = [[make_alignnet], [make_alignnet, make_alignnet, make_alignnet], [make_gru]]
 
 
-def exported(nets: list[Network], session: str) -> ModelArtifact:
-    return ensemble_of([export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS) for net in nets])
+def ensemble(nets: list[Network], session: str) -> ModelArtifact:
+    return ensemble_of([exported(net, session) for net in nets])
 
 
 @pytest.fixture(params=MODELS, ids=["alignnet", "three members", "gru"])
@@ -44,19 +46,13 @@ def statistics() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mean, sd, good
 
 
-def decoded(artifact: ModelArtifact, n_bins: int = 300) -> np.ndarray:
-    out = np.empty((n_bins, len(artifact.outputs)), np.float32)
-    load_decoder(artifact).run(make_counts(n_bins), out)
-    return out
-
-
 def test_the_read_in_is_folded_as_by_export_to_the_bit(
     nets: list[Network], statistics: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> None:
-    found = renormalised(exported(nets, "monday"), "today", *statistics)
+    found = renormalised(ensemble(nets, "monday"), "today", *statistics)
     for net in nets:
         net.read_in.add("today", *statistics)
-    expected = exported(nets, "today")
+    expected = ensemble(nets, "today")
     assert found.model_id == expected.model_id
     assert not any(found.channel_mask[channel] for channel in (2, 4))
     assert found.train.keys() == expected.train.keys()
@@ -68,46 +64,39 @@ def test_the_read_in_is_folded_as_by_export_to_the_bit(
 
 
 def test_heads_read_the_features(nets: list[Network]) -> None:
-    artifact = exported(nets, "monday")
-    features = head_features(artifact, make_counts(300))
+    artifact = ensemble(nets, "monday")
+    features = head_features(artifact, COUNTS)
     prefix = "{}." if len(nets) > 1 else ""
     heads = [f"{prefix.format(i)}head" for i in range(len(nets))]
     weight = np.concatenate([artifact.run[f"{head}.weight"] for head in heads]).astype("f8")
     bias = sum(artifact.run[f"{head}.bias"].astype("f8") for head in heads)
-    np.testing.assert_allclose(decoded(artifact), features @ weight + bias, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(decoded(artifact, COUNTS), features @ weight + bias, rtol=1e-5, atol=1e-3)
 
 
 def test_heads_are_changed_in_run_and_in_train(nets: list[Network]) -> None:
-    artifact = exported(nets, "monday")
-    features = head_features(artifact, make_counts(300)).astype("f8")
+    artifact = ensemble(nets, "monday")
+    features = head_features(artifact, COUNTS).astype("f8")
     rng = np.random.default_rng(5)
     change, offset = rng.normal(size=(features.shape[1], len(OUTPUTS))), np.array([3.0, -4.0, 50.0])
     other = with_heads(artifact, change, offset)
-    expected = decoded(artifact) + features @ change + offset
-    np.testing.assert_allclose(decoded(other), expected, rtol=1e-4, atol=1e-2)
+    expected = decoded(artifact, COUNTS) + features @ change + offset
+    np.testing.assert_allclose(decoded(other, COUNTS), expected, rtol=1e-4, atol=1e-2)
     back = networks_of(other)
-    again = exported(back, "monday")
-    np.testing.assert_allclose(decoded(again), expected, rtol=1e-4, atol=1e-2)
-    values = np.empty_like(decoded(other))
-    load_torch_decoder(other).run(make_counts(300), values)
+    again = ensemble(back, "monday")
+    np.testing.assert_allclose(decoded(again, COUNTS), expected, rtol=1e-4, atol=1e-2)
+    values = np.empty_like(decoded(other, COUNTS))
+    load_torch_decoder(other).run(COUNTS, values)
     np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-2)
     with pytest.raises(RtdecodeError, match=r"heads of \[2, 3\] do not fit"):
         with_heads(artifact, change[:2], offset)
 
 
 def test_models_without_a_network_are_refused(statistics: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-    wiener = ModelArtifact(
-        kind="wiener",
-        causal=True,
-        bin_width_s=0.02,
+    wiener = artifact_of(
+        "wiener",
         n_channels=N_CHANNELS,
-        channel_mask=(True,) * N_CHANNELS,
         outputs=OUTPUTS,
-        count_max=COUNT_MAX,
-        run={
-            "weight": np.ones((N_CHANNELS, 2, len(OUTPUTS)), np.float32),
-            "bias": np.zeros(len(OUTPUTS), np.float32),
-        },
+        run={"weight": np.ones((N_CHANNELS, 2, len(OUTPUTS)), np.float32), "bias": np.zeros(len(OUTPUTS))},
     )
     for refused in (
         lambda: renormalised(wiener, "today", *statistics),
@@ -115,15 +104,11 @@ def test_models_without_a_network_are_refused(statistics: tuple[np.ndarray, np.n
     ):
         with pytest.raises(RtdecodeError, match="a wiener model is not a network"):
             refused()
-    artifact = exported([make_alignnet(1)], "monday")
+    artifact = ensemble([make_alignnet(1)], "monday")
     with pytest.raises(RtdecodeError, match="session 'monday' already"):
         renormalised(artifact, "monday", *statistics)
-    bare = ModelArtifact(**{name: getattr(artifact, name) for name in vars(artifact) if name in (
-        "kind", "causal", "bin_width_s", "n_channels", "channel_mask", "outputs", "count_max", "run",
-        "widths", "fractional_bits",
-    )})  # fmt: skip
     with pytest.raises(RtdecodeError, match="no training state"):
-        renormalised(bare, "today", *statistics)
+        renormalised(replace(artifact, train={}), "today", *statistics)
 
 
 def test_it_needs_no_torch() -> None:

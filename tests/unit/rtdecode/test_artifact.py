@@ -44,11 +44,17 @@ def make_artifact(**changes: Any) -> ModelArtifact:
     return ModelArtifact(**(settings | changes))
 
 
-def parts_of(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tensors and rtdecode metadata of a file, to be damaged."""
+def metadata_of(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return safetensors.numpy.load(data), json.loads(header["__metadata__"][METADATA_KEY])
+    metadata: dict[str, Any] = json.loads(header["__metadata__"][METADATA_KEY])
+    return metadata
+
+
+def damage(path: Path, text: str, tensors: dict[str, Any] | None = None) -> None:
+    """Write the file again with other metadata, and with these tensors too."""
+    kept = safetensors.numpy.load_file(path)
+    safetensors.numpy.save_file(kept | (tensors or {}), path, metadata={METADATA_KEY: text})
 
 
 @pytest.fixture
@@ -108,22 +114,24 @@ def test_the_model_id_depends_on_what_the_engine_reads_and_nothing_else() -> Non
     assert {other.model_id for other in same} == {artifact.model_id}
     weight = artifact.run["weight"].copy()
     weight[0, 0, 0] = np.nextafter(weight[0, 0, 0], np.float32(9))
-    different = [
-        replace(artifact, run=artifact.run | {"weight": weight}),
-        replace(artifact, run=artifact.run | {"bias": artifact.run["bias"].astype("f4")}),
-        replace(artifact, run={"weight": artifact.run["weight"], "offset": artifact.run["bias"]}),
-        replace(artifact, run=artifact.run | {"weight": artifact.run["weight"].reshape(5, 6, 1)}),
-        replace(artifact, causal=False),
-        replace(artifact, bin_width_s=0.021),
-        replace(artifact, channel_mask=(True,) * 5),
-        replace(artifact, count_max=21),
-        replace(artifact, outputs=artifact.outputs[::-1]),
-        replace(artifact, widths=(64,)),
-        replace(artifact, fractional_bits=12),
-        replace(artifact, normaliser={}),
-    ]
-    ids = {other.model_id for other in different} | {artifact.model_id}
-    assert len(ids) == len(different) + 1
+    changes: dict[str, list[Any]] = {
+        "run": [
+            artifact.run | {"weight": weight},
+            artifact.run | {"bias": artifact.run["bias"].astype("f4")},
+            {"weight": artifact.run["weight"], "offset": artifact.run["bias"]},
+            artifact.run | {"weight": artifact.run["weight"].reshape(5, 6, 1)},
+        ],
+        "causal": [False],
+        "bin_width_s": [0.021],
+        "channel_mask": [(True,) * 5],
+        "count_max": [21],
+        "outputs": [artifact.outputs[::-1]],
+        "widths": [(64,)],
+        "fractional_bits": [0, 12],
+        "normaliser": [{}],
+    }
+    different = [replace(artifact, **{name: each}) for name, values in changes.items() for each in values]
+    assert len({other.model_id for other in [artifact, *different]}) == 14
 
 
 def test_an_artifact_keeps_its_own_copy_of_the_arrays() -> None:
@@ -164,19 +172,19 @@ def test_invalid_settings_are_refused(changes: dict[str, Any], complaint: str) -
 
 
 @pytest.mark.parametrize(
-    ("output", "complaint"),
+    ("changes", "complaint"),
     [
-        (("", "mm", 0.0, 1.0, "position"), "no name"),
-        (("x", "mm", math.nan, 1.0, "position"), "mean of output 'x' is nan"),
-        (("x", "mm", 0.0, 0.0, "position"), "SD of output 'x' is 0.0"),
-        (("x", "mm", 0.0, -1.0, "position"), "SD of output 'x' is -1.0"),
-        (("x", "mm", 0.0, math.inf, "position"), "SD of output 'x' is inf"),
-        (("x", "mm", 0.0, 1.0, "place"), "role of output 'x' is 'place'"),
+        ({"name": ""}, "no name"),
+        ({"mean": math.nan}, "mean of output 'x' is nan"),
+        ({"sd": 0.0}, "SD of output 'x' is 0.0"),
+        ({"sd": -1.0}, "SD of output 'x' is -1.0"),
+        ({"sd": math.inf}, "SD of output 'x' is inf"),
+        ({"role": "place"}, "role of output 'x' is 'place'"),
     ],
 )
-def test_an_invalid_output_is_refused(output: tuple[Any, ...], complaint: str) -> None:
+def test_an_invalid_output_is_refused(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(RtdecodeError, match=complaint) as caught:
-        Output(*output)
+        replace(Output("x", "mm", 0.0, 1.0, "position"), **changes)
     assert caught.value.fix
 
 
@@ -253,8 +261,7 @@ def test_another_programs_safetensors_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '{"format_version": NaN}', "[" * 100_000])
 def test_metadata_other_than_a_json_object_is_refused(path: Path, text: str) -> None:
-    tensors, _ = parts_of(path)
-    safetensors.numpy.save_file(tensors, path, metadata={METADATA_KEY: text})
+    damage(path, text)
     assert "metadata that cannot be read" in refusal(path)
 
 
@@ -281,23 +288,19 @@ def test_metadata_other_than_a_json_object_is_refused(path: Path, text: str) -> 
     ],
 )
 def test_invalid_metadata_is_refused(path: Path, changes: dict[str, Any], complaint: str) -> None:
-    tensors, metadata = parts_of(path)
-    safetensors.numpy.save_file(tensors, path, metadata={METADATA_KEY: json.dumps(metadata | changes)})
+    damage(path, json.dumps(metadata_of(path) | changes))
     assert complaint in refusal(path)
 
 
 def test_a_missing_entry_is_refused(path: Path) -> None:
-    tensors, metadata = parts_of(path)
+    metadata = metadata_of(path)
     for name in metadata:
-        less = {key: value for key, value in metadata.items() if key != name}
-        safetensors.numpy.save_file(tensors, path, metadata={METADATA_KEY: json.dumps(less)})
+        damage(path, json.dumps({key: value for key, value in metadata.items() if key != name}))
         assert name in refusal(path)
 
 
 def test_numbers_beyond_float64_in_the_metadata_are_refused(path: Path) -> None:
-    tensors, metadata = parts_of(path)
-    text = json.dumps(metadata).replace('"bin_width_s": 0.02', '"bin_width_s": 1e999')
-    safetensors.numpy.save_file(tensors, path, metadata={METADATA_KEY: text})
+    damage(path, json.dumps(metadata_of(path)).replace('"bin_width_s": 0.02', '"bin_width_s": 1e999'))
     refusal(path)
 
 
@@ -311,8 +314,7 @@ def test_numbers_beyond_float64_in_the_metadata_are_refused(path: Path) -> None:
     ],
 )
 def test_invalid_tensors_are_refused(path: Path, tensors: dict[str, Any], complaint: str) -> None:
-    kept, metadata = parts_of(path)
-    safetensors.numpy.save_file(kept | tensors, path, metadata={METADATA_KEY: json.dumps(metadata)})
+    damage(path, json.dumps(metadata_of(path)), tensors)
     assert complaint in refusal(path)
 
 

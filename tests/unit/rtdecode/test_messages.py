@@ -124,14 +124,9 @@ def test_msgpack_maps_of_every_size_are_recognised(size: int) -> None:
     "document", [3, "status", None, [], ["cmd"], {}, {"cmd": 3}, {"cmd": None}, {"c": "x"}]
 )
 def test_anything_but_a_map_with_a_cmd_is_refused(document: Any) -> None:
-    for data in (msgpack.packb(document), json.dumps(document).encode()):
-        with pytest.raises(RequestError):
+    for data in (msgpack.packb(document), json.dumps(document).encode(), msgpack.packb({"cmd": b"status"})):
+        with pytest.raises(RequestError, match=" map"):
             decode_request([data])
-
-
-def test_a_cmd_that_is_bytes_is_refused() -> None:
-    with pytest.raises(RequestError, match='a text "cmd"'):
-        decode_request([msgpack.packb({"cmd": b"status"})])
 
 
 @pytest.mark.parametrize("n", [0, 2, 5])
@@ -150,23 +145,10 @@ def test_replies_have_the_encoding_of_the_request() -> None:
 
 
 def test_a_cursor_is_a_map_with_the_keys_of_the_contract() -> None:
-    cursor = Cursor(MESSAGE_VERSION, 5, 1234, 10.5, 10.501, 10.502, [1.5, -2.0], 17, 1, 2, 5, "0a1b2c3d")
-    read = msgpack.unpackb(msgspec.msgpack.Encoder().encode(cursor))
-    assert list(read) == CURSOR_KEYS
-    assert read == {
-        "v": 1,
-        "seq": 5,
-        "bin": 1234,
-        "t_bin": 10.5,
-        "t_close": 10.501,
-        "t_pub": 10.502,
-        "value": [1.5, -2.0],
-        "n": 17,
-        "late": 1,
-        "lost": 2,
-        "flags": 5,
-        "model": "0a1b2c3d",
-    }
+    values = [MESSAGE_VERSION, 5, 1234, 10.5, 10.501, 10.502, [1.5, -2.0], 17, 1, 2, 5, "0a1b2c3d"]
+    read = msgpack.unpackb(msgspec.msgpack.Encoder().encode(Cursor(*values)))
+    assert list(read.items()) == list(zip(CURSOR_KEYS, values, strict=True))
+    assert MESSAGE_VERSION == 1
     assert (CURSOR_TOPIC, STATUS_TOPIC) == (b"cursor", b"status")
 
 

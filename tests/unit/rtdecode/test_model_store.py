@@ -7,28 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decoding import artifact_of, outputs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rtdecode import model_store
-from rtdecode.artifact import ModelArtifact, Output, read_artifact, write_artifact
+from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import current_model, data_dir, find_model, install_current, list_models
 
-OUTPUTS = (Output("x", "mm", 0.0, 1.0, "position"),)
-
 
 def make_artifact(level: float = 0.0) -> ModelArtifact:
-    return ModelArtifact(
-        kind="wiener",
-        causal=True,
-        bin_width_s=0.02,
-        n_channels=4,
-        channel_mask=(True,) * 4,
-        outputs=OUTPUTS,
-        count_max=20,
-        run={"weight": np.full((4, 2, 1), level, "f4"), "bias": np.zeros(1)},
-    )
+    run = {"weight": np.full((4, 2, 1), level, "f4"), "bias": np.zeros(1)}
+    return artifact_of("wiener", n_channels=4, outputs=outputs(1), run=run)
 
 
 @pytest.fixture(autouse=True)
@@ -156,7 +147,6 @@ def test_the_list_describes_every_readable_model(model: Path, home: Path) -> Non
 def test_the_bundled_models_are_in_the_models_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     bundled = model_store._bundled_dir()
-    assert bundled is not None
     assert bundled.name == "pretrained"
     assert (bundled.parent / "__init__.py").is_file()
 

@@ -26,7 +26,6 @@ def test_flags_and_output_stage(tmp_path: Path) -> None:
     )
     rig = read_rig_file(path, FLAGS)
     assert rig.flags == {"stream": "M1", "grace": "5", "failsafe_after": 2, "overwrite": True}
-    assert rig.output is not None
     assert (rig.output.control, rig.output.scale) == ("position", 2.0)
     assert read_output_table(path) == rig.output
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import Counter
 from pathlib import Path
 
-from rtdecode.tools.doctor.check import Figures, Finding, conclude, problem
+from rtdecode.tools.doctor.check import Figures, Finding, Problems
 
 #: The daemon needs 250 MB; a recorder, a task and a desktop need some more.
 TOO_LITTLE_MB = 300
@@ -28,8 +29,7 @@ _CPUFREQ = "sys/devices/system/cpu/cpu[0-9]*/cpufreq"
 def measure_cpu(root: str = "/") -> Figures:
     """Cores, load, frequency governors, memory, and whether real-time scheduling is allowed.
 
-    Args:
-        root: folder that contains /proc and /sys.
+    `root` is the folder that contains /proc and /sys.
     """
     base = Path(root)
     figures: Figures = {
@@ -40,12 +40,10 @@ def measure_cpu(root: str = "/") -> Figures:
         "available_mb": None,
         "realtime": _realtime_allowed(),
     }
-    try:
+    with contextlib.suppress(OSError):
         figures["load"] = float((base / "proc/loadavg").read_text().split()[0])
         available = re.search(r"^MemAvailable:\s*(\d+) kB", (base / "proc/meminfo").read_text(), re.MULTILINE)
         figures["available_mb"] = int(available[1]) // 1000 if available else None
-    except OSError:
-        return figures
     return figures
 
 
@@ -74,20 +72,14 @@ def judge_cpu(figures: Figures) -> Finding:
     parts += [f"governor {', '.join(governors)}"] if governors else []
     parts += [f"{memory} MB free"] if memory is not None else []
     parts.append(f"real-time scheduling {'possible' if figures['realtime'] else 'not allowed'}")
-    return conclude(
-        ", ".join(parts),
-        problem(
-            "end programs that use much memory: the daemon alone needs 250 MB",
-            warn=memory is not None and memory < LITTLE_MB,
-            fail=memory is not None and memory < TOO_LITTLE_MB,
-        ),
-        problem(
-            f"use a machine with {FEW_CORES} cores: acquisition and decoder wait for each other",
-            warn=cores < FEW_CORES,
-        ),
-        problem(
-            "end programs that use the processor: every core is busy already",
-            warn=load is not None and load >= cores,
-        ),
-        problem("set the governor: sudo cpupower frequency-set -g performance", warn=bool(slow)),
-    )
+    problems = Problems()
+    if memory is not None and memory < LITTLE_MB:
+        fix = "end programs that use much memory: the daemon alone needs 250 MB"
+        problems.add(fix, fail=memory < TOO_LITTLE_MB)
+    if cores < FEW_CORES:
+        problems.add(f"use a machine with {FEW_CORES} cores: acquisition and decoder wait for each other")
+    if load is not None and load >= cores:
+        problems.add("end programs that use the processor: every core is busy already")
+    if slow:
+        problems.add("set the governor: sudo cpupower frequency-set -g performance")
+    return problems.finding(", ".join(parts))

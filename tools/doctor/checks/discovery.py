@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from rtdecode.tools.doctor.check import Figures, Finding, Problem, Verdict, conclude, problem, quantiles_ms
+from rtdecode.tools.doctor.check import Figures, Finding, Problems, Verdict, quantiles_ms
 
 SEARCH_S = 6.0
 SEARCH_EVERY_S = 0.01
@@ -47,11 +47,7 @@ def multicast_config(lab: Mapping[str, str], session_id: str) -> str:
     """An lsl_api.cfg with the lab's settings, but by multicast only, with another SessionID and no log.
 
     The addresses of the scope "machine" include loopback. They are removed, since a stream on this machine
-    would otherwise be found even if the network lets nothing through.
-
-    Args:
-        lab: settings by "section.Key".
-        session_id: SessionID of the check.
+    would otherwise be found even if the network lets nothing through. Settings are by "section.Key".
     """
     settings = {
         key: value for key, value in lab.items() if key not in REPLACED and not key.startswith("log.")
@@ -67,8 +63,7 @@ def multicast_config(lab: Mapping[str, str], session_id: str) -> str:
 def measure_discovery(skip: bool = False) -> Figures:
     """Seconds until a stream of another process is found, and the delivery delay of its samples.
 
-    Args:
-        skip: True to measure nothing, since the lab's configuration excludes it.
+    Nothing is measured with `skip`, where the lab's configuration excludes it.
     """
     figures: Figures = {"skipped": skip, "looked_s": SEARCH_S, "found_s": None, "samples": 0}
     if skip:
@@ -141,14 +136,16 @@ def _judge(figures: Figures, not_found: str, fix: str, severity: Verdict) -> Fin
     if not figures["samples"]:
         return Finding(severity, f"found in {found_s:.2f} s, but no sample was received", fix)
     delay = figures["delay_ms"]
-    late: Problem | None = problem(
-        "end programs that use the processor: samples arrive too late to be decoded in their bin",
-        fail=severity is Verdict.FAIL and delay["p50"] > LATE_MS,
-    )
-    slow = problem(
-        f"finding a stream takes longer than {SLOW_TO_FIND_S:g} s, and so does re-attaching to one: "
-        f"{FIREWALL}, end programs that use the processor",
-        warn=found_s > SLOW_TO_FIND_S,
-    )
+    problems = Problems()
+    if severity is Verdict.FAIL and delay["p50"] > LATE_MS:
+        problems.add(
+            "end programs that use the processor: samples arrive too late to be decoded in their bin",
+            fail=True,
+        )
+    if found_s > SLOW_TO_FIND_S:
+        problems.add(
+            f"finding a stream takes longer than {SLOW_TO_FIND_S:g} s, and so does re-attaching to one: "
+            f"{FIREWALL}, end programs that use the processor"
+        )
     found = f"found in {found_s:.2f} s, delivery delay {delay['p50']:.2f} ms"
-    return conclude(f"{found} (p99 {delay['p99']:.2f}, {figures['samples']} samples)", late, slow)
+    return problems.finding(f"{found} (p99 {delay['p99']:.2f}, {figures['samples']} samples)")

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, problem, quantiles_ms
+from rtdecode.tools.doctor.check import Figures, Finding, Problems, Verdict, quantiles_ms
 
 MEASURE_S = 2.0
 WRITE_BYTES = 256 * 1024
@@ -44,13 +44,7 @@ def recording_mb_per_s(n_channels: int) -> float:
 
 
 def measure_disk(folder: str, seconds: float = MEASURE_S, file_bytes: int = FILE_BYTES) -> Figures:
-    """Speed of writes of 256 kB with a sync after each, and the free space.
-
-    Args:
-        folder: folder of recordings.
-        seconds: duration of the measurement.
-        file_bytes: largest size of the file.
-    """
+    """Speed of writes of 256 kB with a sync after each to a file of this size, and the free space."""
     figures: Figures = {"folder": os.path.abspath(folder), "error": None}
     try:
         # An unnamed file leaves nothing behind even if this process is killed.
@@ -91,24 +85,18 @@ def judge_disk(figures: Figures) -> Finding:
     speed, sync, free = figures["write_mb_per_s"], figures["sync_ms"], figures["free_gb"]
     needed = recording_mb_per_s(CHANNELS)
     hours = {n: free * 1e3 / recording_mb_per_s(n) / 3600 for n in (FEW_CHANNELS, CHANNELS)}
-    return conclude(
+    problems = Problems()
+    if speed < SPEED_MARGIN * needed:
+        fix = "the disk is slow: record to a local disk, not to a network drive or a memory stick"
+        problems.add(fix, fail=speed < needed)
+    if sync["p99"] > SLOW_SYNC_P99_MS or sync["max"] > SLOW_SYNC_MAX_MS:
+        problems.add("the disk stalls: record to a disk that nothing else writes to")
+    if hours[CHANNELS] < FEW_HOURS:
+        problems.add("free space on this disk, or record to another", fail=hours[CHANNELS] < TOO_FEW_HOURS)
+    return problems.finding(
         f"{speed:.0f} MB/s, sync p99 {sync['p99']:.1f} ms (max {sync['max']:.1f}); {free:.1f} GB free: "
         f"{hours[CHANNELS]:.0f} h of {CHANNELS} busy channels ({needed:.2f} MB/s), "
-        f"{hours[FEW_CHANNELS]:.0f} h of {FEW_CHANNELS}; {figures['folder']}",
-        problem(
-            "the disk is slow: record to a local disk, not to a network drive or a memory stick",
-            warn=speed < SPEED_MARGIN * needed,
-            fail=speed < needed,
-        ),
-        problem(
-            "the disk stalls: record to a disk that nothing else writes to",
-            warn=sync["p99"] > SLOW_SYNC_P99_MS or sync["max"] > SLOW_SYNC_MAX_MS,
-        ),
-        problem(
-            "free space on this disk, or record to another",
-            warn=hours[CHANNELS] < FEW_HOURS,
-            fail=hours[CHANNELS] < TOO_FEW_HOURS,
-        ),
+        f"{hours[FEW_CHANNELS]:.0f} h of {FEW_CHANNELS}; {figures['folder']}"
     )
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rtdecode.tools.doctor.check import Figures, Finding, conclude, problem
+from rtdecode.tools.doctor.check import Figures, Finding, Problems
 
 
 def measure_kernels() -> Figures:
@@ -51,13 +51,12 @@ def judge_kernels(figures: Figures) -> Finding:
     """
     compiled, kernels = figures["compiled"], figures["kernels"]
     found = f"{compiled} of {kernels} kernels compiled, in {figures['folder']}"
+    problems = Problems()
     if not figures["named_used"]:
         found += f"; NUMBA_CACHE_DIR is {figures['named']}, which cannot be written"
-    return conclude(
-        found,
-        problem("set NUMBA_CACHE_DIR to a writable folder, or unset it", warn=not figures["named_used"]),
-        problem(
-            "run `rtdecode demo` once: until they are compiled, the first start takes several seconds longer",
-            warn=not compiled,
-        ),
-    )
+        problems.add("set NUMBA_CACHE_DIR to a writable folder, or unset it")
+    if not compiled:
+        problems.add(
+            "run `rtdecode demo` once: until they are compiled, the first start takes several seconds longer"
+        )
+    return problems.finding(found)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, problem
+from rtdecode.tools.doctor.check import Figures, Finding, Problems, Verdict
 from rtdecode.tools.doctor.checks.python import version_tuple
 
 MIN_PYLSL = "1.18.6"
@@ -59,23 +59,18 @@ def judge_liblsl(figures: Figures) -> Finding:
         return Finding(Verdict.FAIL, f"cannot be loaded: {figures['error'][:160]}", fix)
     liblsl = figures["liblsl"]
     found = f"pylsl {figures['pylsl']}, liblsl {liblsl // 100}.{liblsl % 100}, {figures['library']}"
-    missing = bool(named) and not figures["pylsl_lib_is_file"]
-    found += f", although PYLSL_LIB is {named}, which is not a file" if missing else ""
-    return conclude(
-        found,
-        problem(f"set PYLSL_LIB to the path of a liblsl, or {own}", fail=missing),
-        problem(
-            f'python -m pip install --upgrade "pylsl>={MIN_PYLSL}"',
-            fail=version_tuple(figures["pylsl"]) < version_tuple(MIN_PYLSL),
-        ),
-        problem(
-            f"liblsl must be {MIN_LIBLSL // 100}.{MIN_LIBLSL % 100} or newer: {own}", fail=liblsl < MIN_LIBLSL
-        ),
-        problem(
-            f"liblsl before 1.17.7 always writes log lines to the terminal: {own}",
-            warn=not figures["can_be_silenced"],
-        ),
-    )
+    problems = Problems()
+    if named and not figures["pylsl_lib_is_file"]:
+        found += f", although PYLSL_LIB is {named}, which is not a file"
+        problems.add(f"set PYLSL_LIB to the path of a liblsl, or {own}", fail=True)
+    if version_tuple(figures["pylsl"]) < version_tuple(MIN_PYLSL):
+        problems.add(f'python -m pip install --upgrade "pylsl>={MIN_PYLSL}"', fail=True)
+    if liblsl < MIN_LIBLSL:
+        oldest = f"{MIN_LIBLSL // 100}.{MIN_LIBLSL % 100}"
+        problems.add(f"liblsl must be {oldest} or newer: {own}", fail=True)
+    if not figures["can_be_silenced"]:
+        problems.add(f"liblsl before 1.17.7 always writes log lines to the terminal: {own}")
+    return problems.finding(found)
 
 
 def lsl_settings(config: str) -> dict[str, str]:
@@ -105,11 +100,7 @@ def port_range(settings: Mapping[str, str]) -> tuple[int, int, int]:
 
 
 def measure_lsl_config(path: str | None) -> Figures:
-    """The settings of the configuration, and whether liblsl accepts it.
-
-    Args:
-        path: file in use, None for none.
-    """
+    """The settings of the configuration file in use, if any, and whether liblsl accepts it."""
     named = os.environ.get("LSLAPICFG")
     figures: Figures = {
         "file": path,
@@ -144,34 +135,24 @@ def measure_lsl_config(path: str | None) -> Figures:
 def judge_lsl_config(figures: Figures) -> Finding:
     """Fail on a file that liblsl silently refuses; warn if LSLAPICFG is not a file."""
     path, named = figures["file"], figures["named"]
+    problems = Problems()
     if path is None:
         found = "no lsl_api.cfg: LSL's defaults"
     elif figures["refused"]:
         found = f"{path} is not in use, liblsl refuses it: {figures['refused']}"
+        problems.add(f"correct {path}: one `Key = value` per line, no key twice in a section", fail=True)
     else:
         session = figures["session_id"]
         found = path + (f", SessionID {session}: only streams of that session are seen" if session else "")
         found += f", KnownPeers {figures['known_peers']}" if figures["known_peers"] else ""
-    missing = bool(named) and named != path
-    if missing:
+    if named and named != path:
         found += f"; LSLAPICFG is {named}, which is not a file"
-    return conclude(
-        found,
-        problem(
-            f"correct {path}: one `Key = value` per line, no key twice in a section",
-            fail=bool(figures["refused"]),
-        ),
-        problem("set LSLAPICFG to the path of the file, or unset it", warn=missing),
-    )
+        problems.add("set LSLAPICFG to the path of the file, or unset it")
+    return problems.finding(found)
 
 
 def measure_lsl_ports(multicast: int, base: int, count: int) -> Figures:
-    """How many ports of LSL outlets are free, and whether the discovery port can be shared.
-
-    Args:
-        multicast: UDP port of discovery.
-        base, count: first port of the range, and number of ports.
-    """
+    """How many ports of outlets are free, and whether the UDP port of discovery (`multicast`) is shared."""
     free = [p for p in range(base, base + count) if _can_bind(p, tcp=True) and _can_bind(p, tcp=False)]
     return {
         "base": base,
@@ -197,15 +178,13 @@ def _can_bind(port: int, *, tcp: bool, shared: bool = False) -> bool:
 def judge_lsl_ports(figures: Figures) -> Finding:
     """Warn if few ports are left, or if another program does not share the multicast port."""
     base, count, multicast = figures["base"], figures["count"], figures["multicast"]
-    held = "" if figures["multicast_shared"] else f", UDP {multicast} in use by another program"
-    return conclude(
-        f"{figures['free']} of {count} free (TCP and UDP {base}–{base + count - 1}){held}",
-        problem(
-            "end LSL programs that are not needed, or raise [ports] PortRange in lsl_api.cfg",
-            warn=figures["free"] < min(FEW_PORTS, count),
-        ),
-        problem(
-            f"end the program that uses UDP {multicast} (ss -lunp): streams of this machine are not found",
-            warn=bool(held),
-        ),
-    )
+    found = f"{figures['free']} of {count} free (TCP and UDP {base}–{base + count - 1})"
+    problems = Problems()
+    if figures["free"] < min(FEW_PORTS, count):
+        problems.add("end LSL programs that are not needed, or raise [ports] PortRange in lsl_api.cfg")
+    if not figures["multicast_shared"]:
+        found += f", UDP {multicast} in use by another program"
+        problems.add(
+            f"end the program that uses UDP {multicast} (ss -lunp): streams of this machine are not found"
+        )
+    return problems.finding(found)

@@ -10,7 +10,7 @@ from typing import Any
 
 import zmq
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, problem
+from rtdecode.tools.doctor.check import Figures, Finding, Problems, Verdict
 
 ANSWER_MS = 1000
 
@@ -19,11 +19,7 @@ LISTENING = "0A"
 
 
 def measure_ports(bind: str, control: str) -> Figures:
-    """Whether both endpoints can be bound; if not, who listens, and the status from the control endpoint.
-
-    Args:
-        bind, control: endpoints of `serve`, checked.
-    """
+    """Whether the endpoints of `serve` can be bound; if not, who listens, and the status of a daemon."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     endpoints = [
         {"flag": flag, "endpoint": endpoint, "error": error, "holder": holder_of(endpoint) if error else None}
@@ -40,14 +36,20 @@ def _bind_error(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> str |
     if endpoint.startswith("ipc://"):
         # Binding would replace the socket file of a program that listens there.
         return "in use" if _answers(endpoint.removeprefix("ipc://")) else None
-    with context.socket(zmq.PUB) as probe:
-        probe.setsockopt(zmq.LINGER, 0)
-        probe.setsockopt(zmq.IPV6, int("://[" in endpoint))
+    with _socket(context, zmq.PUB, endpoint) as probe:
         try:
             probe.bind(endpoint)
         except zmq.ZMQError as error:
             return "in use" if error.errno == zmq.EADDRINUSE else str(error)
     return None
+
+
+def _socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, endpoint: str) -> zmq.Socket[bytes]:
+    """A socket for an endpoint, which may be IPv6."""
+    opened = context.socket(kind)
+    opened.setsockopt(zmq.LINGER, 0)
+    opened.setsockopt(zmq.IPV6, int("://[" in endpoint))
+    return opened
 
 
 def _answers(path: str) -> bool:
@@ -61,9 +63,7 @@ def _answers(path: str) -> bool:
 
 def _ask_status(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> dict[str, Any] | None:
     """State, stream and cursor endpoint of the rtdecode daemon there; None if there is no daemon."""
-    with context.socket(zmq.REQ) as asking:
-        asking.setsockopt(zmq.LINGER, 0)
-        asking.setsockopt(zmq.IPV6, int("://[" in endpoint))
+    with _socket(context, zmq.REQ, endpoint) as asking:
         try:
             asking.connect(endpoint)
             asking.send(b'{"cmd": "status"}', zmq.NOBLOCK)
@@ -120,15 +120,15 @@ def judge_ports(figures: Figures) -> Finding:
             Verdict.OK, " and ".join(e["endpoint"] for e in figures["endpoints"]) + " can be bound"
         )
     daemon = figures["daemon"]
+    problems = Problems()
     others = [e for e in taken if not _is_daemons(e, daemon)]
-    return conclude(
-        "; ".join(_describe(e, daemon) for e in taken),
-        problem(
-            "leave it if it is yours; else end it with Ctrl-C in its terminal, or give serve other endpoints",
-            warn=len(others) < len(taken),
-        ),
-        *(problem(_release(endpoint), fail=True) for endpoint in others),
-    )
+    if len(others) < len(taken):
+        problems.add(
+            "leave it if it is yours; else end it with Ctrl-C in its terminal, or give serve other endpoints"
+        )
+    for endpoint in others:
+        problems.add(_release(endpoint), fail=True)
+    return problems.finding("; ".join(_describe(e, daemon) for e in taken))
 
 
 def _release(endpoint: Figures) -> str:

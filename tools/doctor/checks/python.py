@@ -9,7 +9,7 @@ import re
 import struct
 import sys
 
-from rtdecode.tools.doctor.check import Figures, Finding, conclude, problem
+from rtdecode.tools.doctor.check import Figures, Finding, Problems
 
 MIN_PYTHON = (3, 11)
 MODULES = {"pyzmq": "zmq"}
@@ -38,14 +38,12 @@ def judge_python(figures: Figures) -> Finding:
     """Fail below 3.11 and on 32 bits."""
     lowest = ".".join(map(str, MIN_PYTHON))
     reinstall = "create a new environment with it (python3 -m venv) and install rtdecode there"
-    return conclude(
-        f"{figures['version']}, {figures['bits']} bits, {figures['executable']}",
-        problem(
-            f"install Python {lowest} or newer, {reinstall}",
-            fail=version_tuple(figures["version"]) < MIN_PYTHON,
-        ),
-        problem(f"install a 64-bit Python, {reinstall}", fail=figures["bits"] != 64),
-    )
+    problems = Problems()
+    if version_tuple(figures["version"]) < MIN_PYTHON:
+        problems.add(f"install Python {lowest} or newer, {reinstall}", fail=True)
+    if figures["bits"] != 64:
+        problems.add(f"install a 64-bit Python, {reinstall}", fail=True)
+    return problems.finding(f"{figures['version']}, {figures['bits']} bits, {figures['executable']}")
 
 
 def version_tuple(text: str) -> tuple[int, ...]:
@@ -97,13 +95,12 @@ def judge_libraries(figures: Figures) -> Finding:
     ]
     found = f"{len(versions) - len(broken)} of {len(versions)} usable"
     found += "".join(f"; {name}: {reason}" for name, reason in broken.items())
-    found += f"; too old: {', '.join(old)}" if old else ""
     extras = ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in figures["extras"].items())
     install = "python -m pip install --upgrade"
-    return conclude(
-        f"{found}; extras: {extras}",
-        problem(f"reinstall the packages: {install} --force-reinstall {' '.join(broken)}", fail=bool(broken)),
-        problem(
-            f"update the packages: {install} {' '.join(line.split()[0] for line in old)}", warn=bool(old)
-        ),
-    )
+    problems = Problems()
+    if broken:
+        problems.add(f"reinstall the packages: {install} --force-reinstall {' '.join(broken)}", fail=True)
+    if old:
+        found += f"; too old: {', '.join(old)}"
+        problems.add(f"update the packages: {install} {' '.join(line.split()[0] for line in old)}")
+    return problems.finding(f"{found}; extras: {extras}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rtdecode.tools.doctor.check import Figures, Finding, Verdict, conclude, problem, quantiles_ms
+from rtdecode.tools.doctor.check import Figures, Finding, Problems, Verdict, quantiles_ms
 
 SEARCH_S = 3.0
 
@@ -27,11 +27,7 @@ OTHER_CLOCK_MS = 250.0
 
 
 def measure_stream(name: str) -> Figures:
-    """Sources and layout of the stream; with one source also its rate, its delay and its current model.
-
-    Args:
-        name: of the stream.
-    """
+    """Sources and layout of a stream; with one source also its rate, its delay and its current model."""
     from rtdecode.ingest.lsl_config import silence_liblsl
 
     silence_liblsl()
@@ -165,29 +161,22 @@ def _judge_open(figures: Figures, source: Figures) -> Finding:
     found += f"{figures['rate_hz']:.0f} samples/s, clock offset {figures['correction_ms']:.2f} ms"
     found += f", delivery delay {delay['p50']:.2f} ms (p99 {delay['p99']:.2f})" if delay else ""
     found += f"; current model {model}" if model else ""
-    found += f": {figures['misfit']}" if figures["misfit"] else ""
-    without = not model and not figures["misfit"]
-    found += "; it has no current model" if without else ""
-    other_clock = delay is not None and not FUTURE_MS <= delay["p50"] <= OTHER_CLOCK_MS
-    return conclude(
-        found,
-        problem(
-            f"fit a model for this array: rtdecode fit SESSION.h5 --current {name}",
-            fail=bool(figures["misfit"]),
-        ),
-        problem(
-            f"rtdecode fit SESSION.h5 --kind wiener --current {name}, or give serve --model", fail=without
-        ),
-        problem(
-            f"no sample was received in {MEASURE_S:g} s: check that the array is plugged in and recording",
-            warn=delay is None,
-        ),
-        problem(
-            "set the source to LSL timestamps: the daemon can only estimate the offset of another clock",
-            warn=other_clock,
-        ),
-        problem(
-            "let the source push more often, or give serve a larger --grace",
-            warn=delay is not None and not other_clock and delay["p50"] > LATE_MS,
-        ),
-    )
+    problems = Problems()
+    if figures["misfit"]:
+        found += f": {figures['misfit']}"
+        problems.add(f"fit a model for this array: rtdecode fit SESSION.h5 --current {name}", fail=True)
+    elif not model:
+        found += "; it has no current model"
+        fix = f"rtdecode fit SESSION.h5 --kind wiener --current {name}, or give serve --model"
+        problems.add(fix, fail=True)
+    if delay is None:
+        problems.add(
+            f"no sample was received in {MEASURE_S:g} s: check that the array is plugged in and recording"
+        )
+    elif not FUTURE_MS <= delay["p50"] <= OTHER_CLOCK_MS:
+        problems.add(
+            "set the source to LSL timestamps: the daemon can only estimate the offset of another clock"
+        )
+    elif delay["p50"] > LATE_MS:
+        problems.add("let the source push more often, or give serve a larger --grace")
+    return problems.finding(found)

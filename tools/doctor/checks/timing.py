@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from rtdecode.tools.doctor.check import Figures, Finding, conclude, problem, quantiles_ms
+from rtdecode.tools.doctor.check import Figures, Finding, Problems, quantiles_ms
 
 CLOCK_READS = 20_000
 CLOCK_SPAN_S = 0.5
@@ -81,22 +81,17 @@ def judge_clock(figures: Figures) -> Finding:
     found += f"{figures['rate_ppm']:+.1f} ppm against time.monotonic"
     found += f", source {source}" if source else ""
     steps = figures["backward_steps"]
-    found += f", {steps} steps backwards in {CLOCK_READS} readings" if steps else ""
     better = "set the kernel to a better clock source (tsc, kvm-clock or hpet), or use another machine"
-    return conclude(
-        found,
-        problem(f"the clock runs backwards: {better}", fail=bool(steps)),
-        problem(
-            f"the clock is coarse: {better}",
-            warn=resolution > COARSE_CLOCK_US,
-            fail=resolution > USELESS_CLOCK_US,
-        ),
-        problem(
-            f"the LSL clock and the system clock drift apart: {better}",
-            warn=drift > DRIFT_PPM,
-            fail=drift > BROKEN_DRIFT_PPM,
-        ),
-    )
+    problems = Problems()
+    if steps:
+        found += f", {steps} steps backwards in {CLOCK_READS} readings"
+        problems.add(f"the clock runs backwards: {better}", fail=True)
+    if resolution > COARSE_CLOCK_US:
+        problems.add(f"the clock is coarse: {better}", fail=resolution > USELESS_CLOCK_US)
+    if drift > DRIFT_PPM:
+        fix = f"the LSL clock and the system clock drift apart: {better}"
+        problems.add(fix, fail=drift > BROKEN_DRIFT_PPM)
+    return problems.finding(found)
 
 
 def measure_sleep() -> Figures:
@@ -122,14 +117,12 @@ def judge_sleep(figures: Figures) -> Finding:
     found += f"20 ms {long['p50']:.2f} (max {long['max']:.2f})"
     slack = figures["timer_slack_us"]
     found += f", timer slack {slack:g} µs" if slack is not None else ""
+    problems = Problems()
     if short["p99"] > TOO_LATE_WAKE_P99_MS or p50 > TOO_LATE_WAKE_P50_MS:
-        late = f"cursors will be half a bin late: {QUIET}, or use another machine"
-        return conclude(found, problem(late, fail=True))
-    return conclude(
-        found,
-        problem(
-            f"some cursors will be more than {LATE_WAKE_P99_MS:g} ms late: {QUIET}",
-            warn=max(short["p99"], p50) > LATE_WAKE_P99_MS,
-        ),
-        problem(f"the machine sometimes stalls for a whole bin: {QUIET}", warn=longest > STALL_MS),
-    )
+        problems.add(f"cursors will be half a bin late: {QUIET}, or use another machine", fail=True)
+        return problems.finding(found)
+    if max(short["p99"], p50) > LATE_WAKE_P99_MS:
+        problems.add(f"some cursors will be more than {LATE_WAKE_P99_MS:g} ms late: {QUIET}")
+    if longest > STALL_MS:
+        problems.add(f"the machine sometimes stalls for a whole bin: {QUIET}")
+    return problems.finding(found)

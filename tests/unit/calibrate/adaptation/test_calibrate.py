@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,29 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from simulated_days import (
+    behavior_of,
+    events_of,
+    simulated_day,
+    with_behavior,
+    with_spikes,
+    with_values,
+)
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.calibrate.adaptation import calibrate, finetune
-from rtdecode.calibrate.adaptation.calibrate import forced
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.calibrate import Calibration, forced
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.adaptation.ladder import default_rung, fresh_name
 from rtdecode.calibrate.adaptation.session import label_speed
 from rtdecode.calibrate.adaptation.start import choose_start
 from rtdecode.calibrate.channels.statistics import channel_statistics
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
-from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import current_model
 from rtdecode.models.ensemble.load import networks_of
@@ -39,7 +47,6 @@ from rtdecode.session.layout import Events, Session, Trials
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 from rtdecode.testing.fake_daemon import FakeControl
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 BIN_WIDTH_S = 0.05
 SMALL = PretrainSettings(
@@ -50,12 +57,7 @@ SMALL = PretrainSettings(
 )
 N_CHANNELS = 20
 
-calibrate_session = partial(calibrate.calibrate_session, finetune=FinetuneSettings(steps=80))
-
-
-def simulated(rate_hz: float, seed: int, seconds: float = 150.0) -> Session:
-    task = CentreOut(n_channels=N_CHANNELS, mean_rate_hz=rate_hz)
-    return simulate_session(task, draw_tuning(task, 3), seconds, seed, f"day{seed}")
+calibrate_session = partial(calibrate.calibrate_session, finetune=replace(FINETUNING, steps=80))
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +66,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("days")
     for seed, rate_hz in enumerate((20.0, 25.0, 40.0)):
-        write_session(folder / f"day{seed}.h5", simulated(rate_hz, seed))
+        simulated_day(folder / f"day{seed}.h5", N_CHANNELS, seed, 150.0, mean_rate_hz=rate_hz)
     result = pretrain_sessions([folder / "day0.h5", folder / "day1.h5"], SMALL)
     write_artifact(folder / "base.safetensors", result.artifact)
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def base(folder: Path) -> ModelArtifact:
     return read_artifact(folder / "base.safetensors")
+
+
+@pytest.fixture(scope="module")
+def calibrated(folder: Path, base: ModelArtifact) -> Callable[[str], Calibration]:
+    """The base on each rung, calibrated to day 2 once."""
+    return cache(lambda rung: calibrate_session(folder / "day2.h5", base, rung=rung))
 
 
 @pytest.fixture(autouse=True)
@@ -86,53 +94,36 @@ def changed(folder: Path, path: Path, change: Callable[[Session], Session]) -> P
     return path
 
 
-def with_behavior(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Session], Session]:
-    def change(session: Session) -> Session:
-        assert session.behavior is not None
-        return replace(
-            session, behavior=replace(session.behavior, values=values(session.behavior.values).astype("f4"))
-        )
-
-    return change
-
-
 @pytest.mark.parametrize("rung", ["unsup", "readout", "readin", "full"])
 def test_every_rung_makes_a_better_model_that_can_be_calibrated_again(
-    folder: Path, base: ModelArtifact, rung: str
+    calibrated: Callable[[str], Calibration], base: ModelArtifact, rung: str
 ) -> None:
-    result = calibrate_session(folder / "day2.h5", base, rung=rung)
+    result = calibrated(rung)
+    model, verdict = result.artifact, result.verdict
     assert result.rung == rung
-    assert result.artifact is not None
-    assert result.verdict is not None
-    assert result.verdict.incumbent is not None
-    assert result.verdict.new.mean() > result.verdict.incumbent.mean()
-    assert result.verdict.wiener is not None
-    assert result.holdout_s == pytest.approx(30.0, abs=0.1)
-    assert result.artifact.model_id != base.model_id
-    provenance = result.artifact.provenance
+    assert verdict.new.mean() > verdict.incumbent.mean()
+    assert verdict.wiener is not None
+    assert result.session.test_s == pytest.approx(30.0, abs=0.1)
+    assert model.model_id != base.model_id
+    provenance = model.provenance
     assert (provenance["base"], provenance["rung"]) == (base.model_id, rung)
     assert provenance["sessions"][-1]["name"] == "day2"
-    (net,) = networks_of(result.artifact)
+    (net,) = networks_of(model)
     assert net.read_in.names == ["day0", "day1", "day2"]
-    again = calibrate_session(folder / "day2.h5", base, rung=rung)
-    assert again.artifact is not None
-    assert again.artifact.model_id == result.artifact.model_id
 
 
-def test_the_test_part_is_not_used_for_training(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
-    def late(session: Session) -> Session:
-        assert session.behavior is not None
-        values = session.behavior.values.copy()
+@pytest.mark.parametrize("rung", ["readout", "full"])
+def test_the_test_part_is_not_used_for_training(
+    calibrated: Callable[[str], Calibration], folder: Path, tmp_path: Path, base: ModelArtifact, rung: str
+) -> None:
+    def late(values: np.ndarray) -> np.ndarray:
         values[round(0.81 * len(values)) :] *= -1.0
-        return replace(session, behavior=replace(session.behavior, values=values))
+        return values
 
-    other = changed(folder, tmp_path / "late.h5", late)
-    for rung in ("readout", "full"):
-        one, two = (calibrate_session(path, base, rung=rung) for path in (folder / "day2.h5", other))
-        assert one.artifact is not None
-        assert two.artifact is not None
-        assert one.artifact.model_id == two.artifact.model_id
-        assert not two.deployable
+    other = changed(folder, tmp_path / "late.h5", partial(with_values, change=late))
+    two = calibrate_session(other, base, rung=rung)
+    assert calibrated(rung).artifact.model_id == two.artifact.model_id
+    assert not two.deployable
 
 
 def silent(session: Session) -> Session:
@@ -140,26 +131,22 @@ def silent(session: Session) -> Session:
 
 
 def first_seconds(session: Session) -> Session:
-    assert session.events is not None
-    assert session.behavior is not None
-    start = session.start_s
-    spikes, samples = session.events.time < start + 10, session.behavior.time < start + 10
-    return replace(
-        session,
-        events=Events(session.events.time[spikes], session.events.channel[spikes]),
-        behavior=replace(
-            session.behavior,
-            time=session.behavior.time[samples],
-            values=session.behavior.values[samples],
-        ),
-        trials=None,
-    )
+    end_s, behavior = session.start_s + 10, behavior_of(session)
+    rows = behavior.time < end_s
+    short = with_behavior(session, time=behavior.time[rows], values=behavior.values[rows])
+    return replace(with_spikes(short, lambda events: events.time < end_s), trials=None)
 
 
 REFUSED: dict[str, tuple[Callable[[Session], Session], str]] = {
-    "shuffled": (with_behavior(lambda y: np.random.default_rng(0).permutation(y)), "chance|well or better"),
-    "shifted": (with_behavior(lambda y: np.roll(y, len(y) // 2, axis=0)), "chance|well or better"),
-    "constant": (with_behavior(lambda y: np.full_like(y, 3.0)), "does not vary"),
+    "shuffled": (
+        partial(with_values, change=lambda y: np.random.default_rng(0).permutation(y)),
+        "chance|well or better",
+    ),
+    "shifted": (
+        partial(with_values, change=lambda y: np.roll(y, len(y) // 2, axis=0)),
+        "chance|well or better",
+    ),
+    "constant": (partial(with_values, change=lambda y: np.full_like(y, 3.0)), "does not vary"),
     "silence": (silent, "no channel fires"),
     "10 s": (first_seconds, "the session has 10 s of behaviour, and 50 s are needed"),
 }
@@ -176,17 +163,17 @@ def test_a_session_without_information_is_refused_with_its_reason(
     assert any(part in result.reason for part in reason.split("|")), result.reason
 
 
-def test_it_is_refused_where_the_model_in_use_is_better(folder: Path, base: ModelArtifact) -> None:
-    good = calibrate_session(folder / "day2.h5", base, rung="full").artifact
-    assert good is not None
+def test_it_is_refused_where_the_model_in_use_is_better(
+    calibrated: Callable[[str], Calibration], folder: Path, base: ModelArtifact
+) -> None:
+    good = calibrated("full").artifact
     result = calibrate_session(folder / "day2.h5", base, incumbent=good, rung="unsup")
     assert not result.deployable
     assert "the model in use does as well or better" in result.reason
     same = calibrate_session(folder / "day2.h5", base, incumbent=good, rung="full")
     assert not same.deployable
     other = replace(good, bin_width_s=0.1)
-    result = calibrate_session(folder / "day2.h5", base, incumbent=other, rung="full")
-    assert result.verdict is not None
+    result = calibrate_session(folder / "day2.h5", base, incumbent=other, rung="unsup")
     assert result.verdict.incumbent is None
     assert any("not compared" in note for note in result.notes)
 
@@ -198,10 +185,7 @@ def test_without_labels_the_gate_is_the_channels(folder: Path, tmp_path: Path, b
     assert f"{N_CHANNELS} of the base's {N_CHANNELS} channels fire" in result.reason
 
     def most_dead(session: Session) -> Session:
-        assert session.events is not None
-        kept = session.events.channel < 8
-        events = Events(session.events.time[kept], session.events.channel[kept])
-        return replace(session, events=events, behavior=None)
+        return replace(with_spikes(session, lambda events: events.channel < 8), behavior=None)
 
     result = calibrate_session(changed(folder, tmp_path / "dead.h5", most_dead), base)
     assert not result.deployable
@@ -219,8 +203,7 @@ def test_the_rung_follows_the_labels_and_what_is_installed(monkeypatch: pytest.M
 
 def hum(session: Session) -> Session:
     """A regular source of 60 Hz on channel 4 and one of 300 Hz on channel 11."""
-    assert session.events is not None
-    time, channel = [session.events.time], [session.events.channel]
+    time, channel = [events_of(session).time], [events_of(session).channel]
     for which, hz in ((4, 60.0), (11, 300.0)):
         time.append(np.arange(session.start_s + 1e-3, session.end_s, 1.0 / hz))
         channel.append(np.full(len(time[-1]), which, np.uint16))
@@ -234,27 +217,22 @@ def test_noisy_channels_are_masked_in_what_every_rung_makes(
     folder: Path, tmp_path: Path, base: ModelArtifact, rung: str
 ) -> None:
     result = calibrate_session(changed(folder, tmp_path / "hum.h5", hum), base, rung=rung)
-    assert result.artifact is not None
-    assert result.channels is not None
+    model = result.artifact
     assert np.flatnonzero(result.channels.noisy).tolist() == [4, 11]
-    assert np.flatnonzero(~np.array(result.artifact.channel_mask)).tolist() == [4, 11]
-    (net,) = networks_of(result.artifact)
+    assert np.flatnonzero(~np.array(model.channel_mask)).tolist() == [4, 11]
+    (net,) = networks_of(model)
     assert np.flatnonzero(~net.read_in.of(net.read_in.names[-1]).good.numpy()).tolist() == [4, 11]
     assert any("2 of 20 channels are noisy: " in note for note in result.notes)
     # The counts of a masked channel change nothing.
-    counts = result.session.counts
-    other = counts.copy()
+    other = result.session.counts.copy()
     other[:, [4, 11]] = 7
-    values = [np.empty((len(counts), 4), np.float32) for _ in range(2)]
-    for each, out in zip((counts, other), values, strict=True):
-        load_decoder(result.artifact).run(each, out)
-    np.testing.assert_array_equal(*values)
+    np.testing.assert_array_equal(decoded(model, result.session.counts), decoded(model, other))
 
 
 def reversed_channels(session: Session) -> Session:
-    assert session.events is not None
-    channel = (N_CHANNELS - 1 - session.events.channel).astype(np.uint16)
-    return replace(session, events=Events(session.events.time, channel))
+    events = events_of(session)
+    channel = (N_CHANNELS - 1 - events.channel).astype(np.uint16)
+    return replace(session, events=Events(events.time, channel))
 
 
 def test_an_array_in_another_order_is_refused_without_labels_and_noted_with_them(
@@ -262,7 +240,6 @@ def test_an_array_in_another_order_is_refused_without_labels_and_noted_with_them
 ) -> None:
     other = changed(folder, tmp_path / "reversed.h5", reversed_channels)
     judged = calibrate_session(other, base, rung="readout")
-    assert judged.verdict is not None
     assert "reordered" not in judged.reason
     assert any("all channels are reversed; check the connectors" in note for note in judged.notes)
     blind = changed(
@@ -274,16 +251,13 @@ def test_an_array_in_another_order_is_refused_without_labels_and_noted_with_them
     assert result.artifact is not None
 
 
-def test_models_keep_the_channel_statistics_of_their_last_session(folder: Path, base: ModelArtifact) -> None:
-    before = channel_statistics(base)
-    assert before.tuning is not None
-    result = calibrate_session(folder / "day2.h5", base, rung="readout")
-    assert result.artifact is not None
-    after = channel_statistics(result.artifact)
-    assert after.tuning is not None
+def test_models_keep_the_channel_statistics_of_their_last_session(
+    calibrated: Callable[[str], Calibration], base: ModelArtifact
+) -> None:
+    before, model = channel_statistics(base), calibrated("readout").artifact
+    after = channel_statistics(model)
     assert not np.array_equal(after.mean, before.mean)
-    bare = replace(result.artifact, train={})
-    assert bare.model_id == result.artifact.model_id
+    assert replace(model, train={}).model_id == model.model_id
     # day2 fires more, with the tuning of the base's days.
     assert np.median(after.mean / before.mean) > 1.3
     assert np.corrcoef(after.tuning.slope.ravel(), before.tuning.slope.ravel())[0, 1] > 0.9
@@ -292,10 +266,8 @@ def test_models_keep_the_channel_statistics_of_their_last_session(folder: Path, 
 def test_a_base_of_an_earlier_version_still_works(folder: Path, base: ModelArtifact) -> None:
     train = {name: tensor for name, tensor in base.train.items() if not name.startswith("channels.")}
     result = calibrate_session(folder / "day2.h5", replace(base, train=train), rung="readout")
-    assert result.channels is not None
     assert result.channels.base.tuning is None
     assert result.deployable
-    assert result.artifact is not None
     assert channel_statistics(result.artifact).tuning is not None
 
 
@@ -317,15 +289,15 @@ def test_a_budget_is_kept_with_fewer_batches_or_without_training(
     folder: Path, base: ModelArtifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finetune, "seconds_per_step", lambda *_arguments: 1.0)
-    result = calibrate_session(
-        folder / "day2.h5", base, rung="full", run=Run(deadline_s=time.monotonic() + 60.0)
-    )
-    assert result.artifact is not None
+
+    def within(seconds: float) -> Calibration:
+        run = Run(deadline_s=time.monotonic() + seconds)
+        return calibrate_session(folder / "day2.h5", base, run, rung="full")
+
+    result = within(60.0)
     assert 40 <= result.artifact.provenance["calibration"]["steps"] <= 48
     assert any("of 80 batches" in note for note in result.notes)
-    result = calibrate_session(
-        folder / "day2.h5", base, rung="full", run=Run(deadline_s=time.monotonic() + 10.0)
-    )
+    result = within(10.0)
     assert result.rung == "readout"
     assert "no time to train: readout instead" in result.notes
     run = CliRunner().invoke(app, ["calibrate", str(folder / "day2.h5"), "--budget", "-1"])
@@ -335,15 +307,10 @@ def test_a_budget_is_kept_with_fewer_batches_or_without_training(
 def test_sessions_that_do_not_fit_the_base_are_refused_by_name(
     folder: Path, tmp_path: Path, base: ModelArtifact
 ) -> None:
-    task = CentreOut(n_channels=9)
-    write_session(tmp_path / "small.h5", simulate_session(task, draw_tuning(task, 1), 60.0, 0, "small"))
+    simulated_day(tmp_path / "small.h5", 9)
     with pytest.raises(RtdecodeError, match=r"small\.h5: has 9 channels, and the model has 20"):
         calibrate_session(tmp_path / "small.h5", base)
-
-    def renamed(session: Session) -> Session:
-        assert session.behavior is not None
-        return replace(session, behavior=replace(session.behavior, names=("x", "y", "vx", "w")))
-
+    renamed = partial(with_behavior, names=("x", "y", "vx", "w"))
     other = changed(folder, tmp_path / "other.h5", renamed)
     with pytest.raises(RtdecodeError, match="has no behaviour called 'vy', which the model decodes"):
         calibrate_session(other, base)
@@ -352,12 +319,13 @@ def test_sessions_that_do_not_fit_the_base_are_refused_by_name(
         calibrate_session(folder / "day2.h5", base, rung="fulll")
 
 
-def test_a_base_is_not_scored_on_what_it_was_trained_on(folder: Path, base: ModelArtifact) -> None:
+def test_a_base_is_not_scored_on_what_it_was_trained_on(
+    calibrated: Callable[[str], Calibration], folder: Path, base: ModelArtifact
+) -> None:
     with pytest.raises(RtdecodeError, match=r"day1\.h5: the base [0-9a-f]{8} was trained on this session"):
         calibrate_session(folder / "day1.h5", base)
     # A calibration does not train on the last fifth, so it may be repeated; less held out is not enough.
-    again = calibrate_session(folder / "day2.h5", base, rung="unsup").artifact
-    assert again is not None
+    again = calibrated("unsup").artifact
     assert calibrate_session(folder / "day2.h5", again, rung="unsup").artifact is not None
     (*others, own) = again.provenance["sessions"]
     less = again.provenance | {"sessions": [*others, own | {"holdout_s": own["holdout_s"] / 2}]}
@@ -387,47 +355,40 @@ def test_a_session_is_read_once_and_hashed_once(folder: Path, monkeypatch: pytes
 def test_a_day_may_be_calibrated_to_again_and_again(folder: Path, base: ModelArtifact) -> None:
     model = base
     for _ in range(3):
-        result = calibrate_session(folder / "day2.h5", model, rung="unsup")
-        assert result.artifact is not None
-        model = result.artifact
+        model = calibrate_session(folder / "day2.h5", model, rung="unsup").artifact
     names = ["day0", "day1", "day2", "day2 2", "day2 3"]
     assert [session["name"] for session in model.provenance["sessions"]] == names
     (net,) = networks_of(model)
     assert net.read_in.names == names
 
 
-def test_refit_trains_on_intended_velocities_and_reports_it(folder: Path, base: ModelArtifact) -> None:
+def test_refit_trains_on_intended_velocities_and_reports_it(
+    calibrated: Callable[[str], Calibration], folder: Path, base: ModelArtifact
+) -> None:
     result = calibrate_session(folder / "day2.h5", base, rung="refit")
-    assert (result.rung, result.labels) == ("refit", "refit")
-    assert result.artifact is not None
-    assert result.verdict is not None
-    assert result.verdict.incumbent is not None
-    new, incumbent = result.verdict.new, result.verdict.incumbent
+    assert (result.rung, result.session.of.labels) == ("refit", "refit")
+    model, verdict = result.artifact, result.verdict
+    new, incumbent = verdict.new, verdict.incumbent
     # The cursor was where the model in use put it, so x and y have no scores.
     assert np.isnan(new[:2]).all()
     assert np.isnan(incumbent[:2]).all()
     assert new[2:].mean() > incumbent[2:].mean()
     assert "against intended velocities" in result.reason
     assert "the labels of x, y are the displayed cursor" in result.notes[0]
-    assert (
-        "labels are intended velocities (ReFIT): from the cursor (/behavior) towards the target"
-        in result.notes[0]
-    )
-    provenance = result.artifact.provenance
-    assert (provenance["rung"], provenance["labels"], provenance["calibration"]["as"]) == (
-        "refit",
-        "refit",
-        "full",
-    )
+    source = "labels are intended velocities (ReFIT): from the cursor (/behavior) towards the target"
+    assert source in result.notes[0]
+    provenance = model.provenance
+    assert (provenance["rung"], provenance["labels"]) == ("refit", "refit")
+    assert provenance["calibration"]["as"] == "full"
     # About as fast as the base's training data.
     vx, vy = base.outputs[2:]
     speed = provenance["sessions"][-1]["speed"]
     assert speed == pytest.approx(np.sqrt(vx.sd**2 + vx.mean**2 + vy.sd**2 + vy.mean**2))
     # And no other speed the next time, whatever the labels' SD has become.
-    slower = replace(result.artifact, outputs=tuple(replace(each, sd=1.0) for each in base.outputs))
+    slower = replace(model, outputs=tuple(replace(each, sd=1.0) for each in base.outputs))
     assert label_speed(slower) == speed
     # Only on request.
-    assert calibrate_session(folder / "day2.h5", base, rung="readout").labels == "recorded"
+    assert calibrated("readout").session.of.labels == "recorded"
 
 
 def test_refit_works_without_torch(
@@ -435,28 +396,21 @@ def test_refit_works_without_torch(
 ) -> None:
     monkeypatch.setattr("rtdecode.calibrate.adaptation.ladder.torch_is_installed", lambda: False)
     result = calibrate_session(folder / "day2.h5", base, rung="refit")
-    assert result.artifact is not None
     assert result.rung == "refit"
     assert result.artifact.provenance["calibration"]["as"] == "readout"
 
 
-def without(column: str) -> Callable[[Session], Session]:
-    def change(session: Session) -> Session:
-        assert session.trials is not None
-        columns = {name: values for name, values in session.trials.columns.items() if name != column}
-        return replace(session, trials=replace(session.trials, columns=columns))
-
-    return change
-
-
 def test_refit_names_what_the_session_lacks(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
+    def untargeted(session: Session) -> Session:
+        return replace(session, trials=replace(session.trials, columns={}))
+
     for name, change, message in (
         (
             "trials",
             lambda session: replace(session, trials=None),
             "has no trials, whose targets intended velocities point to",
         ),
-        ("targets", without("target"), "has trials without targets"),
+        ("targets", untargeted, "has trials without targets"),
         ("cursor", lambda session: replace(session, behavior=None), "has no cursor position"),
     ):
         with pytest.raises(RtdecodeError, match=rf"{name}\.h5: {message}"):
@@ -468,14 +422,12 @@ def test_refit_names_what_the_session_lacks(folder: Path, tmp_path: Path, base: 
 
 
 def few_trials(session: Session, n: int) -> Session:
-    assert session.trials is not None
     columns = {name: values[:n] for name, values in session.trials.columns.items()}
     return replace(session, trials=Trials(session.trials.start[:n], session.trials.stop[:n], columns))
 
 
 def in_blocks(session: Session) -> Session:
     """The first 60 trials are a block, the others another."""
-    assert session.trials is not None
     block = np.where(np.arange(len(session.trials.start)) < 60, "first", "second")
     return replace(session, trials=replace(session.trials, columns=session.trials.columns | {"block": block}))
 
@@ -483,18 +435,9 @@ def in_blocks(session: Session) -> Session:
 def test_only_the_block_is_used(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
     def other_blocks_changed(session: Session) -> Session:
         blocks = in_blocks(session)
-        assert blocks.trials is not None
-        assert blocks.events is not None
-        assert blocks.behavior is not None
-        end_s = blocks.trials.stop[59]
-        before = blocks.events.time <= end_s
-        values = blocks.behavior.values.copy()
-        values[blocks.behavior.time > end_s + 0.1] *= -3.0
-        return replace(
-            blocks,
-            events=Events(blocks.events.time[before], blocks.events.channel[before]),
-            behavior=replace(blocks.behavior, values=values),
-        )
+        end_s, behavior = blocks.trials.stop[59], behavior_of(blocks)
+        values = np.where(behavior.time[:, np.newaxis] > end_s + 0.1, -3.0 * behavior.values, behavior.values)
+        return with_spikes(with_values(blocks, lambda _: values), lambda events: events.time <= end_s)
 
     one, two = (
         changed(folder, tmp_path / f"{i}.h5", change)
@@ -502,13 +445,10 @@ def test_only_the_block_is_used(folder: Path, tmp_path: Path, base: ModelArtifac
     )
     for rung in ("readout", "unsup"):
         made = [calibrate_session(path, base, rung=rung, blocks=["first"]) for path in (one, two)]
-        assert made[0].artifact is not None
-        assert made[1].artifact is not None
-        assert made[0].verdict is not None
-        assert made[1].verdict is not None
-        assert made[0].artifact.model_id == made[1].artifact.model_id
+        first, second = (each.artifact for each in made)
+        assert first.model_id == second.model_id
         np.testing.assert_array_equal(made[0].verdict.new, made[1].verdict.new)
-        assert made[0].artifact.provenance["sessions"][-1]["blocks"] == ["first"]
+        assert first.provenance["sessions"][-1]["blocks"] == ["first"]
     with pytest.raises(RtdecodeError, match=r"0\.h5: has no block 'third'.*use first, second"):
         calibrate_session(one, base, blocks=["third"])
 
@@ -667,7 +607,6 @@ def test_a_bundled_base_that_fits_is_found(folder: Path) -> None:
     with pytest.raises(RtdecodeError, match="no bundled model fits an array of 20 channels"):
         choose_start(session, None, None)
     assert choose_start(replace(session, n_channels=96), None, None).path.name == "indy.safetensors"
-    assert session.behavior is not None
     strange = replace(session, n_channels=96, behavior=replace(session.behavior, units=("cm",) * 4))
     with pytest.raises(RtdecodeError, match="that records x, y, vx, vy"):
         choose_start(strange, None, None)

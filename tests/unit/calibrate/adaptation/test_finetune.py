@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from networks import COUNT_MAX, N_OUTPUTS, make_alignnet, make_counts
 
 from rtdecode.calibrate.adaptation import finetune
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.trainer import interpolated
 from rtdecode.calibrate.training.windows import Recording
@@ -26,9 +27,10 @@ def adapted(n_labelled: int, steps: int) -> tuple[dict[str, torch.Tensor], ...]:
     counts = np.minimum(make_counts(N_BINS), COUNT_MAX)
     targets = np.full((N_BINS, N_OUTPUTS), np.nan, np.float32)
     targets[:n_labelled] = np.random.default_rng(0).normal(size=(n_labelled, N_OUTPUTS)) * 30.0
+    day = finetune.NewDay("friday", counts, targets, BIN_WIDTH_S)
     before = copy.deepcopy(net)
-    settings = FinetuneSettings(steps=steps)
-    logs = finetune.adapt([net], "friday", counts, targets, BIN_WIDTH_S, Run(device="cpu"), settings)
+    settings = replace(FINETUNING, steps=steps)
+    logs = finetune.adapt([net], day, Run(device="cpu"), settings)
     assert len(logs) == (n_labelled > 0)
     return before.state_dict(), net.state_dict()
 

@@ -12,9 +12,8 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.channels.checkup import Channels, examine, listed
 from rtdecode.calibrate.channels.noise import noise
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
+from rtdecode.calibrate.data.sessions import read_labelled
 from rtdecode.calibrate.fitting.fitters import same_day_filter
-from rtdecode.session.bins import behavior_at, bin_session
-from rtdecode.session.read import read_session
 
 BIN_WIDTH_S, COUNT_MAX = 0.064, 64
 CORRUPTED = (5, 17, 44, 60, 74)
@@ -24,11 +23,8 @@ Counts = np.ndarray
 
 
 def read(data_dir: Path, day: str) -> tuple[Counts, np.ndarray]:
-    session = read_session(data_dir / "indy" / f"indy_{day}.h5")
-    binned = bin_session(session, BIN_WIDTH_S, 0)
-    assert session.behavior is not None
-    columns = [session.behavior.names.index(name) for name in ("vx", "vy")]
-    return binned.counts, behavior_at(session.behavior, binned.t_bin)[:, columns]
+    labelled = read_labelled(data_dir / "indy" / f"indy_{day}.h5", BIN_WIDTH_S, ("vx", "vy"))
+    return labelled.binned.counts, labelled.targets
 
 
 @pytest.fixture(scope="module")

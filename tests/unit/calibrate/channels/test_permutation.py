@@ -11,8 +11,7 @@ import pytest
 
 from rtdecode.calibrate.channels.permutation import candidates, find_permutation
 from rtdecode.calibrate.channels.statistics import ChannelStatistics, Tuning, pairwise_correlations, tuning_of
-from rtdecode.session.bins import behavior_at, bin_session
-from rtdecode.session.read import read_session
+from rtdecode.calibrate.data.sessions import read_labelled
 
 BIN_WIDTH_S = 0.064
 DAYS = ("20160411_01", "20160921_01", "20161007_02", "20161013_03", "20161206_02", "20170123_02")
@@ -23,11 +22,8 @@ def days(data_dir: Path) -> dict[str, ChannelStatistics]:
     """Real days over nine months; on 20161013 the array resembles no other day's."""
     made = {}
     for day in DAYS:
-        session = read_session(data_dir / "indy" / f"indy_{day}.h5")
-        binned = bin_session(session, BIN_WIDTH_S, 0)
-        counts = np.minimum(binned.counts[:4700], 64)
-        assert session.behavior is not None
-        targets = behavior_at(session.behavior, binned.t_bin)[:4700]
+        read = read_labelled(data_dir / "indy" / f"indy_{day}.h5", BIN_WIDTH_S)
+        counts, targets = np.minimum(read.binned.counts[:4700], 64), read.targets[:4700]
         mean = counts.mean(axis=0)
         made[day] = ChannelStatistics(
             used=mean > 0.05 * BIN_WIDTH_S,
@@ -40,8 +36,6 @@ def days(data_dir: Path) -> dict[str, ChannelStatistics]:
 
 
 def in_order(statistics: ChannelStatistics, order: np.ndarray) -> ChannelStatistics:
-    assert statistics.correlation is not None
-    assert statistics.tuning is not None
     return ChannelStatistics(
         statistics.used[order],
         statistics.mean[order],
@@ -63,7 +57,6 @@ def test_no_real_day_looks_reordered_to_another(days: dict[str, ChannelStatistic
     for one, other in permutations(days, 2):
         found = find_permutation(KEPT["no labels" if what == "no labels" else "everything"](days[one]),
                            KEPT[what](days[other]), BIN_WIDTH_S)  # fmt: skip
-        assert found is not None
         assert not found.reordered, (one, other, found)
 
 
@@ -84,7 +77,6 @@ def test_swapped_connectors_are_named(
 ) -> None:
     for today, base in (("20161007_02", "20160921_01"), ("20170123_02", "20161007_02")):
         found = find_permutation(in_order(days[today], order), KEPT[what](days[base]), BIN_WIDTH_S)
-        assert found is not None
         assert found.reordered, found
         assert found.description == description
         assert found.gain > 1.0
@@ -94,7 +86,6 @@ def test_the_permutation_restores_the_order(days: dict[str, ChannelStatistics]) 
     order = np.roll(np.arange(96), 16)
     today = in_order(days["20161007_02"], order)
     found = find_permutation(today, days["20160921_01"], BIN_WIDTH_S)
-    assert found is not None
     assert found.description == "all channels are shifted by 16: 0–15 are at 16–31"
     np.testing.assert_array_equal(today.mean[found.permutation], days["20161007_02"].mean)
     assert found.similarity < 0.1

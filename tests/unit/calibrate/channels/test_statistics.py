@@ -55,7 +55,6 @@ def test_statistics_survive_the_file_and_leave_the_id_unchanged(
     np.testing.assert_allclose(statistics.mean, clipped.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(statistics.sd, clipped.std(axis=0), rtol=1e-6)
     summed = clipped[: len(clipped) // 3 * 3].reshape(-1, 3, C).sum(axis=1)[:, :5]
-    assert statistics.correlation is not None
     np.testing.assert_allclose(statistics.correlation[:5, :5], np.corrcoef(summed.T), atol=1e-3)
     assert not statistics.correlation[5].any()
     assert statistics.tuning is not None
@@ -65,7 +64,6 @@ def test_statistics_survive_the_file_and_leave_the_id_unchanged(
 def test_tuning_is_the_direction_in_which_channels_fire() -> None:
     counts, targets = made()
     tuning = tuning_of(counts, targets, BIN_WIDTH_S, COUNT_MAX)
-    assert tuning is not None
     depth, angle = tuning.depth_and_direction((0, 1))
     apart = np.angle(np.exp(1j * (angle[:4] - np.radians([0, 90, 180, -90]))))
     assert np.degrees(np.abs(apart)).max() < 25
@@ -84,8 +82,6 @@ def test_without_labels_the_base_s_tuning_is_kept(artifact: ModelArtifact) -> No
     assert channel_statistics(with_statistics(artifact, fresh)).tuning is None
     after = channel_statistics(with_statistics(artifact, kept_tuning(before) | fresh))
     tuning = channel_statistics(before).tuning
-    assert after.tuning is not None
-    assert tuning is not None
     np.testing.assert_array_equal(after.tuning.slope, tuning.slope)
     assert not np.array_equal(after.mean, channel_statistics(before).mean)
 

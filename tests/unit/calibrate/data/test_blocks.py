@@ -52,7 +52,6 @@ def test_no_name_is_the_whole_session() -> None:
 
 def test_trials_need_not_be_sorted_nor_names_be_text() -> None:
     mixed = session(np.array(BLOCKS, "S1"))
-    assert mixed.trials is not None
     order = [4, 2, 0, 3, 1]
     trials = Trials(
         mixed.trials.start[order],
@@ -79,7 +78,6 @@ def test_a_missing_block_is_refused_with_its_name() -> None:
     with pytest.raises(RtdecodeError, match="has no trials, so no blocks"):
         taken(replace(session(), trials=None), "a")
     plain = session()
-    assert plain.trials is not None
     with pytest.raises(RtdecodeError, match="has no column `block`"):
         taken(replace(plain, trials=replace(plain.trials, columns={})), "a")
     late = replace(plain.trials, start=plain.trials.start + 100, stop=plain.trials.stop + 100)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from decoding import artifact_of
+from simulated_days import simulated_day
 
 from rtdecode.artifact import ModelArtifact, Output, write_artifact
 from rtdecode.calibrate.adaptation.calibrate import calibrate_session
@@ -19,8 +21,6 @@ from rtdecode.calibrate.evaluation.study.learners import fit
 from rtdecode.calibrate.evaluation.study.plan import Job
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Session
-from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 N_CHANNELS, WIDTH_S = 6, 0.05
 OUTPUTS = tuple(
@@ -32,10 +32,7 @@ OUTPUTS = tuple(
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated session of a minute."""
-    path = tmp_path_factory.mktemp("days") / "day.h5"
-    task = CentreOut(n_channels=N_CHANNELS)
-    write_session(path, simulate_session(task, draw_tuning(task, 3), 60.0, 0, "day"))
-    return path
+    return simulated_day(tmp_path_factory.mktemp("days") / "day.h5", N_CHANNELS)
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +42,11 @@ def day(path: Path) -> LabelledSession:
 
 def model(*sessions: dict[str, Any], **changes: Any) -> ModelArtifact:
     described: dict[str, Any] = {
-        "kind": "wiener", "causal": True, "bin_width_s": WIDTH_S, "n_channels": N_CHANNELS,
-        "channel_mask": (True,) * N_CHANNELS, "outputs": OUTPUTS, "count_max": 50,
+        "bin_width_s": WIDTH_S, "n_channels": N_CHANNELS, "outputs": OUTPUTS,
         "run": {"weight": np.ones((N_CHANNELS, 2, 2), "f4"), "bias": np.zeros(2)},
         "provenance": {"sessions": list(sessions)},
     }  # fmt: skip
-    return ModelArtifact(**(described | changes))
+    return artifact_of("wiener", **(described | changes))
 
 
 @pytest.mark.parametrize(
@@ -95,21 +91,11 @@ def test_every_command_refuses_a_base_by_the_same_rule(
     with pytest.raises(RtdecodeError, match=refused):
         fit(
             Job(
-                protocol="cross-day",
-                split="chronological",
-                kind="alignnet",
-                causality="causal",
-                direction="spikes to behaviour",
-                seed=0,
-                train=(),
-                test=path,
-                bin_width_s=WIDTH_S,
-                outputs=("x", "vy"),
-                steps=0,
-                members=1,
-                base=tmp_path / "base.safetensors",
+                protocol="cross-day", split="chronological", kind="alignnet", causality="causal",
+                direction="spikes to behaviour", seed=0, train=(), test=path, bin_width_s=WIDTH_S,
+                outputs=("x", "vy"), steps=0, members=1, base=tmp_path / "base.safetensors",
             )
-        )
+        )  # fmt: skip
 
 
 def test_a_session_has_to_have_the_channels_outputs_and_units_of_the_model() -> None:
@@ -131,7 +117,7 @@ def test_a_session_has_to_have_the_channels_outputs_and_units_of_the_model() -> 
 def test_a_session_without_behaviour_fits_by_its_channels() -> None:
     session = Session(n_channels=N_CHANNELS, attrs={"session_id": "day"})
     assert fits(model(), session)
-    assert not fits(model(n_channels=5, channel_mask=(True,) * 5), session)
+    assert not fits(model(n_channels=5), session)
     time, values = np.arange(3.0), np.zeros((3, 2), np.float32)
     for units, expected in ((("mm", "mm/s"), True), (("cm", "mm/s"), False)):
         behavior = Behavior(time, values, ("x", "vy"), units)

@@ -37,7 +37,6 @@ def test_the_cursor_is_the_output_stage_s_before_a_decoded_before_a_recorded_one
 
 def test_the_displayed_cursor_is_preferred() -> None:
     plain = closed_loop()
-    assert plain.behavior is not None
     names = ("x", "y", "cursor_x", "cursor_y")
     beside_a_hand = replace(
         plain,
@@ -57,7 +56,6 @@ def test_the_displayed_cursor_is_preferred() -> None:
 
 def test_a_displayed_cursor_is_a_label_only_on_request(tmp_path: Path) -> None:
     plain = closed_loop()
-    assert plain.behavior is not None
     renamed = replace(plain.behavior, names=("x", "y", "cursor_x", "cursor_y"), units=("mm",) * 4)
     write_session(tmp_path / "run.h5", replace(plain, behavior=renamed))
     assert read_labelled(tmp_path / "run.h5", BIN_S).names == ("x", "y")
@@ -66,7 +64,6 @@ def test_a_displayed_cursor_is_a_label_only_on_request(tmp_path: Path) -> None:
 
 def test_velocities_have_their_recorded_names() -> None:
     session = closed_loop()
-    assert session.behavior is not None
     for names, expected in (
         (("x", "y", "vx", "vy"), ["vx", "vy"]),
         (("x", "y", "yvel", "x_vel"), ["x_vel", "yvel"]),

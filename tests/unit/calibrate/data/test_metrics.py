@@ -15,6 +15,8 @@ from rtdecode.calibrate.data.metrics import firing_fraction, nullable, pcc, r2, 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior
 
+TIME = np.arange(200) * 0.02
+
 
 def make_pair(n: int = 200, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     rng = np.random.default_rng(seed)
@@ -99,43 +101,39 @@ def test_scores_become_json() -> None:
 
 def test_decoded_values_meet_behaviour_by_name() -> None:
     values, targets = make_pair()
-    time = np.arange(200) * 0.02
-    behavior = Behavior(time, targets[:, [2, 0, 1]], ("c", "a", "b"), ("", "", ""))
-    scores = score_decoded(time, values, ("a", "b", "c"), behavior)
+    behavior = Behavior(TIME, targets[:, [2, 0, 1]], ("c", "a", "b"), ("", "", ""))
+    scores = score_decoded(TIME, values, ("a", "b", "c"), behavior)
     assert scores == (r2(values, targets).tolist(), pcc(values, targets).tolist())
-    swapped = score_decoded(time, values[:, [1, 0]], ("b", "a"), behavior)
+    swapped = score_decoded(TIME, values[:, [1, 0]], ("b", "a"), behavior)
     assert swapped == ([scores[0][1], scores[0][0]], [scores[1][1], scores[1][0]])
 
 
 def test_an_output_without_behaviour_is_null_and_leaves_the_others_alone() -> None:
     values, targets = make_pair()
-    time = np.arange(200) * 0.02
-    behavior = Behavior(time, targets[:, :1], ("a",), ("",))
-    scores = score_decoded(time, values[:, :2], ("force", "a"), behavior)
-    alone = score_decoded(time, values[:, 1:2], ("a",), behavior)
+    behavior = Behavior(TIME, targets[:, :1], ("a",), ("",))
+    scores = score_decoded(TIME, values[:, :2], ("force", "a"), behavior)
+    alone = score_decoded(TIME, values[:, 1:2], ("a",), behavior)
     assert scores == ([None, *alone[0]], [None, *alone[1]])
-    assert score_decoded(time, values[:, :0], (), behavior) == ([], [])
+    assert score_decoded(TIME, values[:, :0], (), behavior) == ([], [])
 
 
 def test_only_masked_bins_within_the_behaviour_count() -> None:
     values, targets = make_pair()
-    time = np.arange(200) * 0.02
-    behavior = Behavior(time[50:], targets[50:], ("a", "b", "c"), ("", "", ""))
-    mask = time < 3.0
+    behavior = Behavior(TIME[50:], targets[50:], ("a", "b", "c"), ("", "", ""))
+    mask = TIME < 3.0
     expected = r2(values[50:150], targets[50:150]).tolist()
-    assert score_decoded(time, values, ("a", "b", "c"), behavior, mask)[0] == expected
-    nothing = score_decoded(time, values, ("a", "b", "c"), behavior, time < 0.5)
+    assert score_decoded(TIME, values, ("a", "b", "c"), behavior, mask)[0] == expected
+    nothing = score_decoded(TIME, values, ("a", "b", "c"), behavior, TIME < 0.5)
     assert nothing == ([None] * 3, [None] * 3)
 
 
 def test_decoded_values_that_do_not_fit_are_refused() -> None:
     values, targets = make_pair()
-    time = np.arange(200) * 0.02
-    behavior = Behavior(time, targets, ("a", "b", "c"), ("", "", ""))
+    behavior = Behavior(TIME, targets, ("a", "b", "c"), ("", "", ""))
     with pytest.raises(RtdecodeError, match=r"\[200, 3\], not \[200, 2\]"):
-        score_decoded(time, values, ("a", "b"), behavior)
+        score_decoded(TIME, values, ("a", "b"), behavior)
     with pytest.raises(RtdecodeError, match=r"\[200, 3\], not \[199, 3\]"):
-        score_decoded(time[1:], values, ("a", "b", "c"), behavior)
+        score_decoded(TIME[1:], values, ("a", "b", "c"), behavior)
 
 
 def test_draws_have_the_mean_and_the_variance_of_a_poisson_process() -> None:

@@ -124,7 +124,6 @@ def test_the_task_s_speed_is_distance_over_time_of_successful_trials() -> None:
 
 def test_velocities_get_the_intended_one_and_positions_the_cursor() -> None:
     session = closed_loop()
-    assert session.behavior is not None
     outputs = cursor_outputs(session, ("vy", "x", "y", "vx"))
     assert [output.role for output in outputs] == ["velocity", "position", "position", "velocity"]
     labels = refit_labels(session, ends(session), outputs, speed=50.0)
@@ -158,8 +157,6 @@ def test_there_are_no_labels_while_the_stream_is_paused() -> None:
 def test_a_session_without_intended_velocities_is_refused_with_its_reason() -> None:
     session = closed_loop()
     t_bin, outputs = ends(session), cursor_outputs(session, None)
-    assert session.trials is not None
-    assert session.behavior is not None
 
     def refused(message: str, other: Session, asked: list[Output] = outputs) -> None:
         with pytest.raises(RtdecodeError, match=message):
@@ -190,14 +187,12 @@ def stabilized(data_dir: Path) -> Path:
 def test_labels_of_a_real_closed_loop_follow_the_cursor(stabilized: Path) -> None:
     (labelled,) = read_all([stabilized], 0.045, labels="refit", blocks=["gradualTrain"])
     assert labelled.names == ("vx", "vy")
-    assert labelled.refit is not None
     # 125 mm in 0.79 s, which is what the task's trials took after the reaction time.
     assert labelled.refit.speed == pytest.approx(158.0, abs=1.0)
     assert len(labelled.binned.counts) == 3329
     assert labelled.provenance()["blocks"] == ["gradualTrain"]
     # The cursor goes where the labels point; the recorded velocity, whose y runs the other way, does not.
     behavior = read_session(stabilized).behavior
-    assert behavior is not None
     rows = slice(0, len(labelled.targets))
     rows_labelled = labelled.labelled_bins[1:]
     went = np.diff(behavior.values[rows, :2], axis=0)[rows_labelled]

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from simulated_days import behavior_of, with_behavior, with_values
 from typer.testing import CliRunner
 
 from rtdecode.artifact import Output, infer_role, read_artifact, write_artifact
 from rtdecode.calibrate.data.metrics import r2, score_decoded
 from rtdecode.calibrate.data.velocities import velocity_columns
-from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.calibrate.decoding import decoded
+from rtdecode.calibrate.fitting.fit import FitResult, fit_sessions
 from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.run import Run
 from rtdecode.cli import app
-from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import bin_session
 from rtdecode.session.layout import Behavior, Counts, Session, Trials
@@ -68,21 +69,25 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("sessions"), make_session())
 
 
-def decode(result: Any, path: Path) -> Any:
+@pytest.fixture(scope="module")
+def fitted(path: Path) -> FitResult:
+    """The defaults, fitted to `path`."""
+    return fit_sessions([path])
+
+
+def decode(result: FitResult, path: Path) -> Any:
     binned = bin_session(read_session(path), result.artifact.bin_width_s)
-    values = np.empty((len(binned.counts), len(result.artifact.outputs)), np.float32)
-    load_decoder(result.artifact).run(binned.counts, values)
-    return binned, values
+    return binned, decoded(result.artifact, binned.counts)
 
 
-def test_the_written_artifact_has_the_scores_of_the_fit(path: Path, tmp_path: Path) -> None:
-    result = fit_sessions([path])
-    write_artifact(tmp_path / "m.safetensors", result.artifact)
-    result = replace(result, artifact=read_artifact(tmp_path / "m.safetensors"))
+def test_the_written_artifact_has_the_scores_of_the_fit(
+    fitted: FitResult, path: Path, tmp_path: Path
+) -> None:
+    write_artifact(tmp_path / "m.safetensors", fitted.artifact)
+    result = replace(fitted, artifact=read_artifact(tmp_path / "m.safetensors"))
     binned, values = decode(result, path)
-    behavior = read_session(path).behavior
-    assert behavior is not None
     held_out = np.arange(4000) >= 3200
+    behavior = behavior_of(read_session(path))
     scores = score_decoded(binned.t_bin, values, result.artifact.output_names, behavior, held_out)
     assert scores == (result.r2.tolist(), result.pcc.tolist())
     assert (result.r2 > 0.5).all()
@@ -90,14 +95,14 @@ def test_the_written_artifact_has_the_scores_of_the_fit(path: Path, tmp_path: Pa
     assert result.seconds > 0
 
 
-def test_the_artifact_describes_the_model(path: Path) -> None:
-    artifact = fit_sessions([path]).artifact
+def test_the_artifact_describes_the_model(fitted: FitResult) -> None:
+    artifact = fitted.artifact
     assert (artifact.kind, artifact.causal, artifact.bin_width_s) == ("wiener", True, 0.02)
     assert (artifact.n_channels, artifact.count_max) == (N_CHANNELS, 20)
     assert artifact.channel_mask == tuple(channel != 3 for channel in range(N_CHANNELS))
     assert artifact.run["weight"].shape == (N_CHANNELS, 72, 3)
     assert artifact.run["weight"].dtype == np.float32
-    labels = make_session().behavior.values[:3200].astype(np.float64)  # type: ignore[union-attr]
+    labels = behavior_of(make_session()).values[:3200].astype(np.float64)
     for output, column in zip(artifact.outputs, labels.T, strict=True):
         assert (output.mean, output.sd) == (pytest.approx(column.mean()), pytest.approx(column.std()))
     assert [output.role for output in artifact.outputs] == ["velocity", "velocity", "position"]
@@ -166,29 +171,21 @@ def test_the_provenance_describes_sessions_and_settings(path: Path) -> None:
     assert str(path.parent) not in json.dumps(provenance)
 
 
-def test_the_same_fit_gives_the_same_model(path: Path) -> None:
-    assert fit_sessions([path]).artifact.model_id == fit_sessions([path]).artifact.model_id
-
-
-def test_outputs_are_in_the_requested_order(path: Path) -> None:
-    result, every = fit_sessions([path], outputs=("x", "vx")), fit_sessions([path])
+def test_outputs_are_in_the_requested_order(path: Path, fitted: FitResult) -> None:
+    result = fit_sessions([path], outputs=("x", "vx"))
     assert result.artifact.output_names == ("x", "vx")
-    np.testing.assert_allclose(result.r2, every.r2[[2, 0]], atol=1e-5)
+    np.testing.assert_allclose(result.r2, fitted.r2[[2, 0]], atol=1e-5)
 
 
-def test_the_held_out_end_is_not_trained_on(tmp_path: Path) -> None:
+def test_the_held_out_end_is_not_trained_on(fitted: FitResult, tmp_path: Path) -> None:
+    def end_changed(values: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(len(values))[:, np.newaxis] < 3200, values, -values)
+
     session = make_session()
-    assert session.counts is not None
-    assert session.behavior is not None
-    model_id = fit_sessions([save(tmp_path, session)]).artifact.model_id
-    counts, values = session.counts.values.copy(), session.behavior.values.copy()
-    counts[3200:], values[3200:] = 9, -values[3200:]
-    other = replace(
-        session,
-        counts=replace(session.counts, values=counts),
-        behavior=replace(session.behavior, values=values),
-    )
-    assert fit_sessions([save(tmp_path, other, "b.h5")]).artifact.model_id == model_id
+    counts = session.counts.values.copy()
+    counts[3200:] = 9
+    other = replace(with_values(session, end_changed), counts=replace(session.counts, values=counts))
+    assert fit_sessions([save(tmp_path, other)]).artifact.model_id == fitted.artifact.model_id
 
 
 def test_coarser_counts_get_synthetic_times_and_a_note(tmp_path: Path) -> None:
@@ -218,9 +215,7 @@ def test_several_sessions_are_scored_one_by_one(tmp_path: Path) -> None:
     by_session = []
     for path, start in zip(paths, (3200, 2400), strict=True):
         _, values = decode(result, path)
-        behavior = read_session(path).behavior
-        assert behavior is not None
-        by_session.append(r2(values[start:], behavior.values[start:]))
+        by_session.append(r2(values[start:], behavior_of(read_session(path)).values[start:]))
     np.testing.assert_allclose(result.r2, np.mean(by_session, axis=0))
     # x differs by 900 mm between the days: pooled, that difference would count as explained.
     assert result.r2[2] < 0
@@ -228,14 +223,18 @@ def test_several_sessions_are_scored_one_by_one(tmp_path: Path) -> None:
     assert [part["r2"] for part in result.artifact.provenance["sessions"]] == [s.tolist() for s in by_session]
 
 
+def constant(rows: slice, column: int, level: float) -> Session:
+    """A session with one value of a column in these rows."""
+
+    def change(values: np.ndarray) -> np.ndarray:
+        values[rows, column] = level
+        return values
+
+    return with_values(make_session(), change)
+
+
 def test_an_output_that_does_not_vary_at_the_end_has_no_score(tmp_path: Path) -> None:
-    session = make_session()
-    assert session.behavior is not None
-    values = session.behavior.values.copy()
-    values[3200:, 1] = 4.0
-    result = fit_sessions(
-        [save(tmp_path, replace(session, behavior=replace(session.behavior, values=values)))]
-    )
+    result = fit_sessions([save(tmp_path, constant(slice(3200, None), 1, 4.0))])
     assert np.isnan(result.r2).tolist() == [False, True, False]
     assert result.artifact.provenance["scores"]["r2"][1] is None
     assert "vy does not vary in the held-out time and has no score" in result.notes
@@ -284,54 +283,41 @@ def test_no_sessions_are_refused() -> None:
         fit_sessions([])
 
 
-def test_a_session_without_behaviour_is_refused(tmp_path: Path) -> None:
-    path = save(tmp_path, replace(make_session(), behavior=None))
-    with pytest.raises(RtdecodeError, match=r"a\.h5: has no behaviour to train on"):
-        fit_sessions([path])
+def later(session: Session) -> Session:
+    return with_behavior(session, time=behavior_of(session).time + 1000)
 
 
-def test_for_a_short_session_the_error_gives_the_duration_needed(tmp_path: Path) -> None:
-    path = save(tmp_path, make_session(20.0))
-    with pytest.raises(RtdecodeError, match=r"has 20\.0 s of spikes with behaviour; .* needs 25 s"):
-        fit_sessions([path])
-    with pytest.raises(RtdecodeError, match=r"holds out 0\.05 of it needs 40 s"):
-        fit_sessions([path], settings=FitSettings(holdout=0.05))
+@pytest.mark.parametrize(
+    ("session", "options", "complaint"),
+    [
+        (replace(make_session(), behavior=None), {}, r"a\.h5: has no behaviour to train on"),
+        (make_session(20.0), {}, r"has 20\.0 s of spikes with behaviour; .* needs 25 s"),
+        (make_session(20.0), {"holdout": 0.05}, r"holds out 0\.05 of it needs 40 s"),
+        (later(make_session(30.0)), {}, r"behaviour \(1000\.0 to 1030\.0 s\) and spikes .* do not overlap"),
+        (constant(slice(3200), 2, 7.5), {}, r"'x' is 7\.5 throughout.*leave it out with --outputs"),
+    ],
+)
+def test_a_session_that_cannot_be_fitted_is_refused_with_its_reason(
+    tmp_path: Path, session: Session, options: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(RtdecodeError, match=complaint):
+        fit_sessions([save(tmp_path, session)], settings=FitSettings(**options))
 
 
-def test_spikes_and_behaviour_of_different_times_are_refused(tmp_path: Path) -> None:
-    session = make_session(30.0)
-    assert session.behavior is not None
-    later = replace(session.behavior, time=session.behavior.time + 1000)
-    path = save(tmp_path, replace(session, behavior=later))
-    with pytest.raises(
-        RtdecodeError, match=r"behaviour \(1000\.0 to 1030\.0 s\) and spikes .* do not overlap in time"
-    ):
-        fit_sessions([path])
-
-
-def test_a_constant_behaviour_is_refused(tmp_path: Path) -> None:
-    session = make_session()
-    assert session.behavior is not None
-    values = session.behavior.values.copy()
-    values[:3200, 2] = 7.5
-    path = save(tmp_path, replace(session, behavior=replace(session.behavior, values=values)))
-    with pytest.raises(RtdecodeError, match=r"'x' is 7\.5 throughout.*leave it out with --outputs"):
-        fit_sessions([path])
+def test_a_constant_behaviour_may_be_left_out(tmp_path: Path) -> None:
+    path = save(tmp_path, constant(slice(3200), 2, 7.5))
     assert fit_sessions([path], outputs=("vx", "vy")).artifact.output_names == ("vx", "vy")
 
 
 def test_sessions_that_do_not_fit_each_other_are_refused(path: Path, tmp_path: Path) -> None:
-    wide = save(tmp_path, make_session(n_channels=20), "wide.h5")
-    with pytest.raises(RtdecodeError, match=r"a\.h5 and .*wide\.h5: have 16 and 20 channels"):
-        fit_sessions([path, wide])
     session = make_session()
-    assert session.behavior is not None
-    behavior = replace(session.behavior, units=("cm/s", "mm/s", "mm"))
-    metric = save(tmp_path, replace(session, behavior=behavior), "metric.h5")
-    with pytest.raises(RtdecodeError, match=r"a\.h5 and .*metric\.h5: vx is in 'mm/s' and 'cm/s'"):
-        fit_sessions([path, metric])
-    behavior = replace(session.behavior, names=("u", "vy", "x"))
-    renamed = save(tmp_path, replace(session, behavior=behavior), "renamed.h5")
+    for name, other, complaint in (
+        ("wide", make_session(n_channels=20), "have 16 and 20 channels"),
+        ("metric", with_behavior(session, units=("cm/s", "mm/s", "mm")), "vx is in 'mm/s' and 'cm/s'"),
+    ):
+        with pytest.raises(RtdecodeError, match=rf"a\.h5 and .*{name}\.h5: {complaint}"):
+            fit_sessions([path, save(tmp_path, other, f"{name}.h5")])
+    renamed = save(tmp_path, with_behavior(session, names=("u", "vy", "x")), "renamed.h5")
     with pytest.raises(RtdecodeError, match=r"renamed\.h5: has no behaviour called 'vx', only u, vy, x"):
         fit_sessions([path, renamed])
 
@@ -378,20 +364,17 @@ def test_a_kalman_filter_decodes_real_sessions_about_as_well(
 
 def test_only_the_trials_of_a_block_are_fitted_to(tmp_path: Path) -> None:
     whole = make_session(160.0)
-    assert whole.counts is not None
-    assert whole.behavior is not None
+    behavior = behavior_of(whole)
     start = np.arange(0.0, 160.0, 2.0)
     trials = Trials(start, start + 2.0, {"block": np.where(start < 80.0, "one", "two")})
     first = whole.counts.values[:4000]
     noise = np.random.default_rng(0).poisson(1.0, first.shape).astype(np.uint8)
     counts = replace(whole.counts, values=np.concatenate([first, noise]))
     path = save(tmp_path, replace(whole, counts=counts, trials=trials))
-    short = replace(
-        whole,
-        counts=replace(whole.counts, values=first),
-        behavior=replace(
-            whole.behavior, time=whole.behavior.time[:4000], values=whole.behavior.values[:4000]
-        ),
+    short = with_behavior(
+        replace(whole, counts=replace(whole.counts, values=first)),
+        time=behavior.time[:4000],
+        values=behavior.values[:4000],
     )
     result = fit_sessions([path], settings=FitSettings(blocks=["one"]))
     alone = fit_sessions([save(tmp_path, short, "short.h5")])

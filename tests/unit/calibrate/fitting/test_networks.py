@@ -9,18 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from simulated_days import simulated_day
 
 from rtdecode.artifact import read_artifact, write_artifact
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.settings import ONE_DAY_TRAINING, Sizes
-from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 SMALL = FitSettings(
     sizes=Sizes(members=1, widths=(24, 24), dec_widths=(24,), feature_dropout=0.3),
@@ -34,13 +33,10 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two simulated days of the same array with different rates."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("days")
-    paths = []
-    for day, rate_hz in enumerate((20.0, 35.0)):
-        task = CentreOut(n_channels=24, mean_rate_hz=rate_hz)
-        path = folder / f"day{day}.h5"
-        write_session(path, simulate_session(task, draw_tuning(task, 3), 60.0, day, f"day{day}"))
-        paths.append(path)
-    return paths
+    return [
+        simulated_day(folder / f"day{day}.h5", 24, day, mean_rate_hz=rate_hz)
+        for day, rate_hz in enumerate((20.0, 35.0))
+    ]
 
 
 @pytest.mark.parametrize("kind", ["alignnet", "gru"])
@@ -58,9 +54,7 @@ def test_a_network_is_fitted_scored_written_and_decoded(
     write_artifact(path, result.artifact)
     again = read_artifact(path)
     assert again.model_id == result.artifact.model_id
-    out = np.zeros((50, 4), np.float32)
-    load_decoder(again).run(np.ones((50, 24), np.uint8), out)
-    assert np.isfinite(out).all()
+    assert np.isfinite(decoded(again, np.ones((50, 24), np.uint8))).all()
 
 
 def test_members_are_trained_in_parallel_and_averaged(sessions: list[Path]) -> None:
@@ -72,8 +66,7 @@ def test_members_are_trained_in_parallel_and_averaged(sessions: list[Path]) -> N
     again = fit_sessions(sessions, "alignnet", 0.05, settings=TWO, run=Run(at_once=1))
     assert again.artifact.model_id == both.model_id
     counts = np.random.default_rng(0).poisson(1.0, (300, 24)).astype(np.uint8)
-    out = np.zeros((300, 4), np.float32)
-    load_decoder(both).run(counts, out)
+    out = decoded(both, counts)
     with torch.no_grad():
         read = torch.from_numpy(counts.T.astype(np.float32))[None].clamp(max=both.count_max)
         means = [net.in_units(net.decode(read, "day1"))[0].numpy().T for net in nets]

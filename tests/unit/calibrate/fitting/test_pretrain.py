@@ -10,20 +10,19 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from simulated_days import simulated_day
 
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate import simulation
 from rtdecode.calibrate.adaptation.start import choose_start
+from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings, check_settings
-from rtdecode.calibrate.fitting.pretrain import (
-    PretrainSettings,
-    pretrain_sessions,
-    validation_numbers,
-)
+from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions, validation_numbers
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import new_network
 from rtdecode.calibrate.training.settings import Sizes
@@ -35,7 +34,6 @@ from rtdecode.models.nn.network import Network
 from rtdecode.session.layout import Counts, Session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 N_DAYS = 4
 SIZES = Sizes(members=1, widths=(16, 16), dec_widths=(16,), feature_dropout=0.1)
@@ -47,13 +45,10 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Simulated days of one array, whose rates differ."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("days")
-    paths = []
-    for day in range(N_DAYS):
-        task = CentreOut(n_channels=24, mean_rate_hz=20.0 + 5.0 * day)
-        path = folder / f"day{day}.h5"
-        write_session(path, simulate_session(task, draw_tuning(task, 3), 60.0, day, f"day{day}"))
-        paths.append(path)
-    return paths
+    return [
+        simulated_day(folder / f"day{day}.h5", 24, day, mean_rate_hz=20.0 + 5.0 * day)
+        for day in range(N_DAYS)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["alignnet", "gru"])
@@ -66,9 +61,7 @@ def test_an_unseen_day_is_decoded_from_its_spikes_alone(days: list[Path], tmp_pa
     assert provenance["sessions"][2]["train_s"] == 0.0
     write_artifact(tmp_path / "base.safetensors", result.artifact)
     again = read_artifact(tmp_path / "base.safetensors")
-    out = np.zeros((40, 4), np.float32)
-    load_decoder(again).run(np.ones((40, 24), np.uint8), out)
-    assert np.isfinite(out).all()
+    assert np.isfinite(decoded(again, np.ones((40, 24), np.uint8))).all()
 
 
 def test_the_model_has_read_ins_of_all_days_and_is_folded_for_the_last(days: list[Path]) -> None:
@@ -82,12 +75,11 @@ def test_the_model_has_read_ins_of_all_days_and_is_folded_for_the_last(days: lis
 
 def test_the_auxiliary_paths_are_trained(days: list[Path]) -> None:
     """The weights of the behaviour encoder, which decoding never uses, must have changed."""
-    result = pretrain_sessions(days, replace(SMALL, steps=2 * SMALL.auxiliary_every))
+    result = pretrain_sessions(days, replace(SMALL, steps=2 * SMALL.training.auxiliary_every))
     trained = AlignNet.from_artifact(result.artifact)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         fresh = new_network("alignnet", 24, 4, 0.05, SIZES)
-    assert isinstance(fresh, AlignNet)
     for part in ("lift", "behavior_encoder", "spike_decoder", "rate_head"):
         before, after = (dict(getattr(net, part).named_parameters()) for net in (fresh, trained))
         assert all(not torch.equal(before[name], after[name]) for name in before if "weight" in name), part
@@ -100,11 +92,9 @@ def test_a_simulating_model_predicts_rates_of_an_unseen_day(days: list[Path]) ->
     assert result.artifact.provenance["pretrain"]["direction"] == "simulate"
     assert any("made to simulate" in note for note in result.notes)
     (net,) = networks_of(result.artifact)
-    assert isinstance(net, AlignNet)
     assert net.config.graded_rates
     assert net.config.centred_rates
     simulated = simulation.simulate_session(read_session(days[3]), result.artifact)
-    assert simulated.comparison is not None
     assert np.nanmean(simulated.comparison.pcc) > 0.15
     recorded_hz = simulated.comparison.rate_hz
     assert np.corrcoef(simulated.rate_hz, recorded_hz)[0, 1] > 0.9
@@ -129,8 +119,9 @@ def test_a_non_causal_model_is_validated_and_has_no_decoder(days: list[Path], tm
         check_settings([again], FewShotSettings())
 
 
-def test_settings_that_do_not_fit_together_are_refused(days: list[Path]) -> None:
-    for asked, message in (
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
         ({"kind": "wiener"}, "a wiener model cannot be pretrained"),
         ({"causality": "2d"}, "there is no causality '2d'. Fix: use --causality causal or offline"),
         ({"kind": "gru", "causality": "offline"}, "a gru model is always causal"),
@@ -138,15 +129,14 @@ def test_settings_that_do_not_fit_together_are_refused(days: list[Path]) -> None
         ({"kind": "gru", "members": 2}, "a model of kind gru cannot have 2 networks"),
         ({"members": 0}, "a model of kind alignnet cannot have 0 networks"),
         ({"members": 17}, "a model of kind alignnet cannot have 17 networks"),
-        (
-            {"direction": "backwards"},
-            "no direction 'backwards'.*Fix: use --direction decode or simulate",
-        ),
+        ({"direction": "backwards"}, "no direction 'backwards'.*Fix: use --direction decode or simulate"),
         ({"direction": "simulate", "kind": "gru"}, "a gru model cannot simulate"),
         ({"direction": "simulate", "validation_days": 1}, "validation days are decoded"),
-    ):
-        with pytest.raises(RtdecodeError, match=message):
-            pretrain_sessions(days, replace(SMALL, **{"steps": 1} | asked))  # type: ignore[arg-type]
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(RtdecodeError, match=message):
+        pretrain_sessions([], PretrainSettings(**asked))
 
 
 def test_the_number_of_members_can_be_chosen(days: list[Path]) -> None:
@@ -158,9 +148,10 @@ def test_the_number_of_members_can_be_chosen(days: list[Path]) -> None:
 def test_read_ins_stay_near_the_z_score(days: list[Path]) -> None:
     """New days start there, so the network must not rely on read-ins far from it."""
     settings = replace(SMALL, steps=40)
+    at_full_rate = replace(SMALL.training, read_in_rate=1.0)
     (net,) = networks_of(pretrain_sessions(days, settings).artifact)
     (other,) = networks_of(pretrain_sessions(days, settings, Run(seed=1)).artifact)
-    (free,) = networks_of(pretrain_sessions(days, replace(settings, read_in_rate=1.0)).artifact)
+    (free,) = networks_of(pretrain_sessions(days, replace(settings, training=at_full_rate)).artifact)
     starts = [net.read_in.of(f"day{day}").sd for day in range(N_DAYS)]
 
     def moved(of: Network) -> float:
@@ -177,13 +168,10 @@ def test_a_day_that_does_not_fit_is_named_before_training(
         raise AssertionError("training started")
 
     monkeypatch.setattr("rtdecode.calibrate.fitting.pretrain.train_members", never)
-    task = CentreOut(n_channels=20)
-    wide = simulate_session(task, draw_tuning(task, 1), 60.0, 1, "wide")
-    write_session(tmp_path / "wide.h5", wide)
+    wide = simulated_day(tmp_path / "wide.h5", 20, 1)
     with pytest.raises(RtdecodeError, match=r"day0\.h5 and .*wide\.h5: have 24 and 20 channels"):
-        pretrain_sessions([*days, tmp_path / "wide.h5"], SMALL)
-    task = CentreOut(n_channels=24)
-    mute = replace(simulate_session(task, draw_tuning(task, 1), 60.0, 1, "mute"), behavior=None)
+        pretrain_sessions([*days, wide], SMALL)
+    mute = replace(read_session(days[1]), path=None, behavior=None)
     write_session(tmp_path / "mute.h5", mute)
     with pytest.raises(RtdecodeError, match=r"mute\.h5: has no behaviour to train on"):
         pretrain_sessions([*days, tmp_path / "mute.h5"], SMALL)
@@ -267,7 +255,6 @@ def test_a_killed_training_resumes_to_the_same_weights(days: list[Path], tmp_pat
                 break
             time.sleep(0.005)
         process.wait(timeout=60)
-        assert process.stdout is not None
         process.stdout.close()
         # The processes that it started end by themselves, before another resumes from the checkpoint.
         while started_by(tmp_path) and time.monotonic() < deadline:

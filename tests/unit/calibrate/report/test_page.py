@@ -11,43 +11,35 @@ from typing import Any
 
 import numpy as np
 import pytest
+from daemon import cut
+from simulated_days import with_values
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.calibrate import Calibration, calibrate_session, forced
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
+from rtdecode.calibrate.data.sessions import read_labelled
 from rtdecode.calibrate.report.alignment import latent_alignment
 from rtdecode.calibrate.report.changes import changes_since_base
 from rtdecode.calibrate.report.figures import direction_pair, draw_svg, turned_degrees
 from rtdecode.calibrate.report.page import page, report_or_note, trust_in, write_report
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import bundled_models
-from rtdecode.session.bins import behavior_at, bin_session
-from rtdecode.session.layout import Counts, Session
+from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 
 KEPT_ROWS = 2400
 
 
-def minutes(session: Session, first: int, swap: bool = False, labels: bool = True) -> Session:
+def minutes(session: Session, swap: bool = False, labels: bool = True) -> Session:
     """Two and a half minutes of a session, banks swapped and unlabelled on demand."""
-    assert session.counts is not None
-    assert session.behavior is not None
-    values = session.counts.values[first : first + KEPT_ROWS]
-    if swap:
-        values = values[:, np.r_[32:64, 0:32, 64:96]]
-    t0_s = session.counts.t0_s + first * session.counts.bin_width_s
-    end_s = t0_s + len(values) * session.counts.bin_width_s
-    rows = (session.behavior.time >= t0_s) & (session.behavior.time <= end_s)
-    behavior = replace(
-        session.behavior, time=session.behavior.time[rows], values=session.behavior.values[rows]
-    )
+    piece = cut(session, 64.0, 64.0 + 0.064 * KEPT_ROWS)
+    values = piece.counts.values[:, np.r_[32:64, 0:32, 64:96]] if swap else piece.counts.values
     return replace(
-        session,
+        piece,
         path=None,
-        counts=Counts(values, session.counts.bin_width_s, t0_s),
-        behavior=behavior if labels else None,
-        trials=None,
+        counts=replace(piece.counts, values=values),
+        behavior=piece.behavior if labels else None,
         attrs=session.attrs | {"date": "<script>alert(1)</script> & Söhne"},
     )
 
@@ -62,12 +54,8 @@ def base(data_dir: Path) -> ModelArtifact:
     """The bundled model with the channel statistics of another day."""
     (path,) = [path for path in bundled_models() if path.name == "indy.safetensors"]
     artifact = read_artifact(path)
-    session = read_session(data_dir / "indy" / "indy_20161220_02.h5")
-    binned = bin_session(session, artifact.bin_width_s, 0)
-    assert session.behavior is not None
-    kept = channel_tensors(
-        binned.counts, behavior_at(session.behavior, binned.t_bin), artifact.bin_width_s, artifact.count_max
-    )
+    day = read_labelled(data_dir / "indy" / "indy_20161220_02.h5", artifact.bin_width_s)
+    kept = channel_tensors(day.binned.counts, day.targets, artifact.bin_width_s, artifact.count_max)
     return with_statistics(artifact, kept)
 
 
@@ -75,7 +63,7 @@ def calibrated(
     folder: Path, session: Session, base: ModelArtifact, rung: str | None = None, **how: Any
 ) -> Calibration:
     path = folder / "today.h5"
-    write_session(path, minutes(session, 1000, **how))
+    write_session(path, minutes(session, **how))
     return calibrate_session(path, base, rung=rung)
 
 
@@ -85,14 +73,12 @@ def good(tmp_path_factory: pytest.TempPathFactory, recorded: Session, base: Mode
 
 
 def test_a_model_that_passed_is_trusted(good: Calibration, base: ModelArtifact) -> None:
-    assert good.verdict is not None
     passed = replace(good, deployable=True, reason="mean R² 0.8, better than a same-day Wiener filter (0.7)")
     assert trust_in(passed).headline == "TRUST"
     text = page(passed, base, {"stream": "M1"})
     assert '<header class="trust"' in text
     assert "Mean R² 0.8, better than a same-day Wiener filter (0.7)." in text
     for score in (good.verdict.new, good.verdict.wiener, [good.verdict.bound, good.verdict.chance]):
-        assert score is not None
         assert all(f"{value:.3f}" in text for value in score)
     assert "Preferred directions turned by" in text
     assert "with the behaviour of the same 2 s" in text
@@ -100,8 +86,6 @@ def test_a_model_that_passed_is_trusted(good: Calibration, base: ModelArtifact) 
 
 
 def test_a_model_in_use_that_does_as_well_is_kept(good: Calibration) -> None:
-    assert good.verdict is not None
-    assert good.verdict.wiener is not None
     better = replace(good.verdict, deployable=False, incumbent=good.verdict.new + 0.1)
     refused = replace(
         good, deployable=False, reason="the model in use does as well or better", verdict=better
@@ -118,7 +102,6 @@ def test_a_model_in_use_that_does_as_well_is_kept(good: Calibration) -> None:
 def test_nothing_in_a_file_becomes_markup_and_nothing_is_fetched(
     good: Calibration, base: ModelArtifact
 ) -> None:
-    assert good.artifact is not None
     outputs = tuple(replace(output, name=f"<b>${i}$^") for i, output in enumerate(good.artifact.outputs))
     strange = replace(
         good, artifact=replace(good.artifact, outputs=outputs), reason="<img src=x>", notes=["<i onload=1>"]
@@ -131,8 +114,6 @@ def test_nothing_in_a_file_becomes_markup_and_nothing_is_fetched(
 
 
 def test_the_figure_is_one_well_formed_drawing(good: Calibration) -> None:
-    assert good.channels is not None
-    assert good.artifact is not None
     day = good.session
     how: dict[str, Any] = {"decoded": good.decoded, "targets": day.targets[day.test]}
     svg = draw_svg(good.channels, good.artifact.outputs, day.bin_width_s, verdict=good.verdict, **how)
@@ -185,10 +166,7 @@ def test_without_labels_a_model_is_used_with_care(
 def test_without_a_model_the_page_has_the_reason(
     tmp_path: Path, recorded: Session, base: ModelArtifact
 ) -> None:
-    session = minutes(recorded, 1000)
-    assert session.behavior is not None
-    still = replace(session.behavior, values=np.zeros_like(session.behavior.values))
-    write_session(tmp_path / "still.h5", replace(session, behavior=still))
+    write_session(tmp_path / "still.h5", with_values(minutes(recorded), np.zeros_like))
     result = calibrate_session(tmp_path / "still.h5", base, rung="readout")
     text = page(result, base, {})
     assert "DO NOT USE" in text
@@ -196,17 +174,11 @@ def test_without_a_model_the_page_has_the_reason(
     assert "No model could be made." in text
 
 
-def test_latents_are_aligned_in_the_same_window_and_in_no_other(
-    recorded: Session, base: ModelArtifact
-) -> None:
-    binned = bin_session(recorded, base.bin_width_s, 0)
-    assert recorded.behavior is not None
-    targets = behavior_at(recorded.behavior, binned.t_bin)
-    counts, targets = binned.counts[3000:9000], targets[3000:9000]
+def test_latents_are_aligned_in_the_same_window_and_in_no_other(data_dir: Path, base: ModelArtifact) -> None:
+    day = read_labelled(data_dir / "indy" / "indy_20170123_02.h5", base.bin_width_s)
+    counts, targets = day.binned.counts[3000:9000], day.targets[3000:9000]
     same = latent_alignment(base, counts, targets, base.bin_width_s)
     other = latent_alignment(base, counts, np.roll(targets, 2500, axis=0), base.bin_width_s)
-    assert same is not None
-    assert other is not None
     assert same.n_windows == 60
     assert same.chance == pytest.approx(1 / 60)
     assert same.same_window > same.other_windows + 0.1
@@ -222,7 +194,6 @@ def test_alignment_is_left_out_where_it_is_not_available(
     def reported(result: Calibration) -> str:
         return dict(changes_since_base(result, base))["Alignment"]
 
-    assert good.artifact is not None
     gru = replace(good, artifact=replace(good.artifact, kind="gru", widths=(), fractional_bits=None))
     assert reported(gru) == "Not available: a gru model has no latents."
     assert reported(replace(good, verdict=None)) == "Not available: no behaviour."
@@ -243,7 +214,6 @@ def test_the_page_is_written_atomically_and_a_failure_is_a_note(
     with pytest.raises(RtdecodeError, match="cannot be written"):
         write_report(nowhere, good, base)
     note = report_or_note(nowhere, good, base)
-    assert note is not None
     assert note.startswith("the report could not be written (")
 
     def broken(*_arguments: Any, **_more: Any) -> str:

@@ -35,7 +35,6 @@ def test_targets_of_weight_0_are_ignored_even_if_missing() -> None:
     loss = mse(predicted, target, weight)
     loss.backward()
     torch.testing.assert_close(loss, (predicted[..., 4:] ** 2).mean())
-    assert predicted.grad is not None
     assert predicted.grad.isfinite().all()
     assert not predicted.grad[..., :4].any()
     assert mse(predicted, target, torch.zeros(8)) == 0
@@ -61,7 +60,6 @@ def test_info_nce_is_low_for_aligned_windows() -> None:
     assert info_nce(latent, 3 * latent) < 0.001
     assert info_nce(latent, latent.roll(1, dims=0)) > 9
     np.testing.assert_allclose(info_nce(torch.ones(6, 4, 3), torch.ones(6, 4, 3)), np.log(6), rtol=1e-6)
-    assert info_nce(latent, latent.roll(1, dims=0), temperature=1e6) < 1.8
 
 
 def test_info_nce_of_planes_and_its_gradient() -> None:
@@ -70,5 +68,4 @@ def test_info_nce_of_planes_and_its_gradient() -> None:
     torch.testing.assert_close(loss, info_nce(spike.flatten(1, 2), behavior.flatten(1, 2)))
     torch.testing.assert_close(loss, info_nce(behavior, spike))
     loss.backward()
-    assert spike.grad is not None
     assert spike.grad.abs().sum() > 0

@@ -49,6 +49,26 @@ def new_net(kind: str, recording: Recording) -> Network:
     return net
 
 
+def with_noise(recording: Recording) -> Recording:
+    """Labels of noise, on which validation is best by chance."""
+    noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
+    return replace(recording, targets=noise)
+
+
+def blind(recording: Recording) -> Recording:
+    """Without validation bins."""
+    return replace(recording, validation=np.zeros_like(recording.validation))
+
+
+def weights_of(net: Network) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in net.state_dict().items()}
+
+
+def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    for name, tensor in found.items():
+        assert torch.equal(tensor, expected[name]), name
+
+
 def fraction(done: float) -> None:
     assert 0.0 <= done <= 1.0
 
@@ -56,13 +76,15 @@ def fraction(done: float) -> None:
 RUN = Run(device="cpu", progress=fraction)
 
 
+@pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize(("kind", "auxiliary"), [("gru", 0.0), ("alignnet", 0.0), ("alignnet", 0.3)])
-def test_it_learns(recording: Recording, kind: str, auxiliary: float) -> None:
+def test_it_learns(recording: Recording, kind: str, auxiliary: float, mixed: bool) -> None:
     net = new_net(kind, recording)
-    log = train(net, [recording], replace(SHORT, auxiliary=auxiliary), RUN)
+    log = train(net, [recording], replace(SHORT, auxiliary=auxiliary, mixed=mixed), RUN)
     assert min(log.validation_r2) > 0.4
     assert log.steps == 60
     assert not net.training
+    assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
 
 
 def test_auxiliary_losses_are_computed_in_every_nth_batch(recording: Recording) -> None:
@@ -74,14 +96,6 @@ def test_auxiliary_losses_are_computed_in_every_nth_batch(recording: Recording) 
             before, after = (dict(getattr(each, part).named_parameters()) for each in (fresh, net))
             moved = any(not torch.equal(before[name], after[name]) for name in before)
             assert moved == changes, (part, steps)
-
-
-@pytest.mark.parametrize(("kind", "auxiliary"), [("gru", 0.0), ("alignnet", 0.3)])
-def test_it_learns_in_mixed_precision(recording: Recording, kind: str, auxiliary: float) -> None:
-    net = new_net(kind, recording)
-    log = train(net, [recording], replace(SHORT, auxiliary=auxiliary, mixed=True), RUN)
-    assert min(log.validation_r2) > 0.4
-    assert all(parameter.dtype == torch.float32 for parameter in net.parameters())
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_draws_alone(recording: Recording) -> None:
@@ -98,12 +112,10 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_draws_alone(
 
 
 def test_it_stops_without_improvement_and_keeps_the_best(recording: Recording) -> None:
-    # Labels of noise: validation is best at once, by chance, and never again by much.
-    noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
-    hopeless = replace(recording, targets=noise)
-    net = new_net("gru", hopeless)
+    # Validation is best at once, by chance, and never again by much.
+    hopeless = with_noise(recording)
     settings = replace(SHORT, steps=400, validate_every=5, patience=3, learning_rate=3e-2)
-    log = train(net, [hopeless], settings, RUN)
+    log = train(new_net("gru", hopeless), [hopeless], settings, RUN)
     assert log.steps < 400
     assert log.steps - log.best_step == 15
 
@@ -115,8 +127,7 @@ def test_any_number_of_steps_can_be_made(recording: Recording, steps: int) -> No
 
 
 def test_earlier_weights_are_kept_only_if_better_by_the_tolerance(recording: Recording) -> None:
-    noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
-    hopeless = replace(recording, targets=noise)
+    hopeless = with_noise(recording)
     settings = replace(SHORT, validate_every=5, learning_rate=3e-2, patience=100)
     kept = [
         train(new_net("gru", hopeless), [hopeless], replace(settings, tolerance=tolerance), RUN)
@@ -127,8 +138,7 @@ def test_earlier_weights_are_kept_only_if_better_by_the_tolerance(recording: Rec
 
 
 def test_without_validation_bins_the_last_weights_are_kept(recording: Recording) -> None:
-    blind = replace(recording, validation=np.zeros_like(recording.validation))
-    log = train(new_net("gru", blind), [blind], replace(SHORT, steps=8), RUN)
+    log = train(new_net("gru", recording), [blind(recording)], replace(SHORT, steps=8), RUN)
     assert log.best_step == 8
     assert np.isnan(log.validation_r2).all()
 
@@ -136,16 +146,14 @@ def test_without_validation_bins_the_last_weights_are_kept(recording: Recording)
 def test_a_training_without_improvement_ends_with_the_initial_weights(recording: Recording) -> None:
     net, validations = new_net("gru", recording), []
     train(net, [recording], SHORT, RUN)
-    noise = torch.randn(recording.targets.shape, generator=torch.Generator().manual_seed(1))
-    true = torch.from_numpy(recording.validation)
+    true, noise = torch.from_numpy(recording.validation), with_noise(recording).targets
     misleading = replace(recording, targets=torch.where(true, recording.targets, noise))
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    before = weights_of(net)
     settings = replace(SHORT, validate_first=True, validate_until=0.5, tolerance=0.01)
     log = train(net, [misleading], settings, replace(RUN, on_validation=validations.append))
     assert (log.steps, log.best_step) == (30, 0), "it stops where it would have trained on all bins"
     assert len(validations) == 1
-    for name, tensor in net.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
+    assert_same(weights_of(net), before)
 
 
 def test_validation_bins_are_trained_on_after_validation_ends(recording: Recording) -> None:
@@ -153,12 +161,8 @@ def test_validation_bins_are_trained_on_after_validation_ends(recording: Recordi
     whole, part = new_net("gru", recording), new_net("gru", recording)
     settings = replace(SHORT, tolerance=1e9)
     train(whole, [recording], settings, RUN)
-    log = train(
-        part,
-        [recording],
-        replace(settings, validate_until=0.5),
-        replace(RUN, on_validation=validations.append),
-    )
+    half = replace(settings, validate_until=0.5)
+    log = train(part, [recording], half, replace(RUN, on_validation=validations.append))
     assert log.steps == log.best_step == 60
     assert validations == sorted(validations)
     assert len(validations) == 2, "after 20 and 30 batches"
@@ -184,32 +188,30 @@ def test_a_training_resumes_from_a_state_in_which_all_bins_are_trained_on(record
             while not training.done:
                 training.advance()
         training.finish()
-        ends.append({name: tensor.clone() for name, tensor in net.state_dict().items()})
-    for name, tensor in ends[0].items():
-        assert torch.equal(tensor, ends[1][name]), name
+        ends.append(weights_of(net))
+    assert_same(*ends)
 
 
 def test_at_the_deadline_the_best_weights_so_far_are_kept(recording: Recording) -> None:
     net = new_net("gru", recording)
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    before = weights_of(net)
     settings, late = replace(SHORT, validate_first=True), replace(RUN, deadline_s=0.0)
     log = train(net, [recording], settings, late)
     assert (log.steps, log.best_step) == (1, 0)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
-    blind = replace(recording, validation=np.zeros_like(recording.validation))
-    log = train(new_net("gru", blind), [blind], settings, late)
+    assert_same(weights_of(net), before)
+    log = train(new_net("gru", recording), [blind(recording)], settings, late)
     assert log.steps == 1
     assert np.isnan(log.validation_r2).all()
 
 
 def test_validation_is_of_the_interpolated_weights(recording: Recording) -> None:
     net, validations = new_net("gru", recording), []
-    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    before = weights_of(net)
     settings = replace(SHORT, validate_first=True, interpolation=0.0)
     log = train(net, [recording], settings, replace(RUN, on_validation=validations.append))
     assert len(validations) == 1, "with α = 0 no validation is better than the first"
     assert log.validation_r2 == tuple(validation_r2(net, [recording], torch.device("cpu")))
-    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert_same(weights_of(net), before)
 
 
 def test_augmented_windows_are_trained_on_and_repeat(recording: Recording) -> None:
@@ -257,22 +259,18 @@ def test_a_loss_of_nan_is_an_error(recording: Recording) -> None:
 
 def test_batchnorm_statistics_are_re_estimated_without_augmentation(recording: Recording) -> None:
     """As one would compute them by hand from what enters the first normalisation."""
-    blind = replace(recording, validation=np.zeros_like(recording.validation))
     settings = replace(SHORT, steps=6, augmentation=Augmentation(bin_width_s=0.02, windows=1.0))
-    nets = [new_net("alignnet", blind) for _ in range(2)]
+    nets = [new_net("alignnet", recording) for _ in range(2)]
     for net, n_batches in zip(nets, (0, 200), strict=True):
-        train(net, [blind], replace(settings, norm_batches=n_batches), RUN)
-    for (name, before), (_, after) in zip(
-        nets[0].named_parameters(), nets[1].named_parameters(), strict=True
-    ):
-        assert torch.equal(before, after), name
+        train(net, [blind(recording)], replace(settings, norm_batches=n_batches), RUN)
+    assert_same(*(dict(net.named_parameters()) for net in nets))
     plain, estimated = nets
     assert isinstance(estimated, AlignNet)
     first = estimated.spike_encoder.stages[0][0]
     seen: list[torch.Tensor] = []
     first.norm.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
     with torch.no_grad():
-        estimated.decode(blind.counts[None], "s")
+        estimated.decode(recording.counts[None], "s")
     mean, variance = seen[0].mean(dim=(0, 2)), seen[0].var(dim=(0, 2))
     torch.testing.assert_close(first.norm.running_mean, mean, rtol=0.1, atol=0.05)
     torch.testing.assert_close(first.norm.running_var, variance, rtol=0.15, atol=0.0)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from decoding import artifact_of, run_all
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
@@ -17,23 +18,16 @@ MASK = (True, True, False, True, True)
 OUTPUTS = (Output("x", "mm", 1.0, 2.0, "position"), Output("y", "mm", 0.0, 3.0, "position"))
 
 
-def artifact_of(kind: str, run: dict[str, NDArray[Any]]) -> ModelArtifact:
-    return ModelArtifact(
-        kind=kind,
-        causal=True,
-        bin_width_s=0.02,
-        n_channels=N_CHANNELS,
-        channel_mask=MASK,
-        outputs=OUTPUTS,
-        count_max=COUNT_MAX,
-        run=run,
+def linear(kind: str, run: dict[str, NDArray[Any]]) -> ModelArtifact:
+    return artifact_of(
+        kind, n_channels=N_CHANNELS, channel_mask=MASK, outputs=OUTPUTS, count_max=COUNT_MAX, run=run
     )
 
 
 def wiener() -> ModelArtifact:
     rng = np.random.default_rng(0)
     weight = rng.normal(size=(N_CHANNELS, N_LAGS, 2)).astype("f4")
-    return artifact_of("wiener", {"weight": weight, "bias": rng.normal(size=2)})
+    return linear("wiener", {"weight": weight, "bias": rng.normal(size=2)})
 
 
 def kalman(steady: bool) -> ModelArtifact:
@@ -48,9 +42,9 @@ def kalman(steady: bool) -> ModelArtifact:
     }
     spiked = rng.normal(size=(N_CHANNELS, N_STATES)).astype("f4")
     if steady:
-        return artifact_of("kalman", run | {"gain": spiked})
+        return linear("kalman", run | {"gain": spiked})
     names = ("process_noise", "information", "prior")
-    return artifact_of("kalman", run | {"observe": spiked} | dict(zip(names, definite, strict=True)))
+    return linear("kalman", run | {"observe": spiked} | dict(zip(names, definite, strict=True)))
 
 
 def make_counts(n_bins: int = 200) -> NDArray[np.uint8]:
@@ -110,9 +104,7 @@ def test_pieces_work_and_clipped_counts_are_those_of_the_engine(
     counts = make_counts()
     reference, engine = LinearReference(artifact), load_decoder(artifact)
     values = np.concatenate([reference.run(part) for part in np.split(counts, [1, 2, 90])])
-    expected = np.empty_like(values)
-    engine.run(counts, expected)
-    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(values, run_all(engine, counts), rtol=1e-5, atol=1e-6)
     assert reference.clipped == engine.clipped > 0
     n_spiking = np.count_nonzero(read(counts))
     assert reference.adds == n_spiking * adds_of_a_spiking_channel + len(counts) * adds_of_a_bin

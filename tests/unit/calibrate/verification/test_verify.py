@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import COUNT_MAX, N_CHANNELS, OUTPUTS, make_alignnet, make_counts, make_gru
+from decoding import artifact_of
+from networks import N_CHANNELS, OUTPUTS, exported, make_alignnet, make_counts, make_gru
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
@@ -21,7 +22,7 @@ from rtdecode.decode.alignnet import AlignNetDecoder
 from rtdecode.decode.gru import GRUDecoder
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.export.export import export, fold
+from rtdecode.models.export.export import fold
 
 torch.set_num_threads(1)
 
@@ -30,12 +31,8 @@ F4 = NDArray[np.float32]
 U1 = NDArray[np.uint8]
 
 
-def artifact_of(net: Any) -> ModelArtifact:
-    return export(net, session="monday", bin_width_s=0.02, outputs=OUTPUTS)
-
-
 def alignnet(seed: int = 0, **sizes: Any) -> ModelArtifact:
-    return artifact_of(make_alignnet(seed, **sizes))
+    return exported(make_alignnet(seed, **sizes))
 
 
 def linear(kind: str) -> ModelArtifact:
@@ -55,16 +52,7 @@ def linear(kind: str) -> ModelArtifact:
             "information": np.diag([0.4, 0.1]),
             "prior": np.eye(2),
         }
-    return ModelArtifact(
-        kind=kind,
-        causal=True,
-        bin_width_s=0.02,
-        n_channels=N_CHANNELS,
-        channel_mask=(True,) * N_CHANNELS,
-        outputs=OUTPUTS,
-        count_max=COUNT_MAX,
-        run=run,
-    )
+    return artifact_of(kind, n_channels=N_CHANNELS, outputs=OUTPUTS, run=run)
 
 
 def wrong(result: Verification) -> set[str]:
@@ -104,7 +92,7 @@ def test_layers_work_and_clipped_counts_are_those_of_the_engine() -> None:
 
 
 def test_a_gru_has_no_spikes_and_its_outputs_agree() -> None:
-    artifact, counts = artifact_of(make_gru()), make_counts(200)
+    artifact, counts = exported(make_gru()), make_counts(200)
     result = verify_model(artifact, counts)
     assert result.agrees
     assert (result.layers, result.spikes, result.spike_mismatches) == ((), 0, 0)
@@ -144,7 +132,7 @@ def test_one_bin_has_no_state_to_save() -> None:
 def test_without_fixed_point_weights_spikes_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """With weights in tenths, sums are often right at the threshold, and the order of their terms decides."""
     net, counts = make_alignnet(0, widths=(32, 32, 32)), make_counts(1500)
-    exact = artifact_of(net)
+    exact = exported(net)
     run = {name: tensor.astype("f4") for name, tensor in fold(net, "monday").items()}
     for name in ("enc0.0.weight", "enc0.0.bias"):
         run[name] = (np.rint(run[name] * 10) / 10).astype("f4")

@@ -8,22 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from networks import OUTPUTS, make_alignnet, make_counts, make_gru
+from networks import OUTPUTS, exported, make_alignnet, make_counts, make_gru
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_session
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.engine.load import load_torch_decoder
-from rtdecode.models.export.export import export
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.session.layout import Counts, Decoded, LogEntry, Session
 
 torch.set_num_threads(1)
 
-MODELS = [
-    export(net, session="monday", bin_width_s=0.02, outputs=OUTPUTS) for net in (make_gru(), make_alignnet())
-]
+MODELS = [exported(net) for net in (make_gru(), make_alignnet())]
 SD = np.array([output.sd for output in OUTPUTS])
 
 

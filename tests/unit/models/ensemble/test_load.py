@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
-from networks import OUTPUTS, make_alignnet, make_gru
+from networks import exported, make_alignnet, make_gru
 
-from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.ensemble.load import networks_of
-from rtdecode.models.export.export import export
-
-
-def artifact_of(net: Any) -> ModelArtifact:
-    return export(net, session="monday", bin_width_s=0.02, outputs=OUTPUTS)
 
 
 def test_networks_are_loaded_and_joined_again() -> None:
     nets = [make_alignnet(seed, sessions=("monday", "tuesday")) for seed in range(2)]
-    artifact = ensemble_of([artifact_of(net) for net in nets])
+    artifact = ensemble_of([exported(net) for net in nets])
     again = networks_of(artifact)
-    assert ensemble_of([artifact_of(net) for net in again]).model_id == artifact.model_id
+    assert ensemble_of([exported(net) for net in again]).model_id == artifact.model_id
     for net, other in zip(nets, again, strict=True):
         assert other.read_in.names == ["monday", "tuesday"]
         state = other.state_dict()
         assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
-    single = artifact_of(nets[0])
+    single = exported(nets[0])
     assert ensemble_of([single]) is single
-    assert len(networks_of(single)) == len(networks_of(artifact_of(make_gru()))) == 1
+    assert len(networks_of(single)) == len(networks_of(exported(make_gru()))) == 1
     with pytest.raises(RtdecodeError, match="differ in channels, outputs, bin width or widths"):
         ensemble_of([single, replace(single, bin_width_s=0.05)])
     with pytest.raises(RtdecodeError, match="models of kind 'gru' have no ensembles"):
-        ensemble_of([artifact_of(make_gru())] * 2)
+        ensemble_of([exported(make_gru())] * 2)

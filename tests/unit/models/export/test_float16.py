@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import N_CHANNELS, OUTPUTS, make_alignnet, make_counts, make_gru, windows
+from networks import exported, make_alignnet, make_counts, make_gru, windows
 
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.ensemble.load import networks_of
-from rtdecode.models.export.export import export
 from rtdecode.models.export.float16 import SMALLEST, train_in_float16
 
 torch.set_num_threads(1)
@@ -27,7 +26,7 @@ LARGE: dict[str, Any] = {"widths": (32, 32), "dec_widths": (32,), "latent": 32}
 )
 def test_the_network_is_loaded_nearly_unchanged_from_a_smaller_file(make: Any, tmp_path: Path) -> None:
     net = make(3)
-    whole = export(net, session="monday", bin_width_s=0.02, outputs=OUTPUTS)
+    whole = exported(net)
     small = train_in_float16(whole)
     assert small.model_id == whole.model_id
     write_artifact(tmp_path / "whole.safetensors", whole)
@@ -46,7 +45,7 @@ def test_the_network_is_loaded_nearly_unchanged_from_a_smaller_file(make: Any, t
 
 
 def test_small_tensors_and_values_beyond_float16_stay_in_float32() -> None:
-    artifact = export(make_alignnet(3, **LARGE), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
+    artifact = exported(make_alignnet(3, **LARGE))
     large = np.full((2, SMALLEST), 1e5, np.float32)
     train = train_in_float16(replace(artifact, train=artifact.train | {"huge": large})).train
     assert train["huge"].dtype == np.float32
@@ -59,18 +58,7 @@ def test_small_tensors_and_values_beyond_float16_stay_in_float32() -> None:
 
 
 def test_members_of_an_ensemble_are_stored_in_float16_too() -> None:
-    both = ensemble_of(
-        [
-            export(make_alignnet(seed, **LARGE), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
-            for seed in (0, 1)
-        ]
-    )
-    nets = networks_of(train_in_float16(both))
-    assert len(nets) == 2
-    assert nets[0].n_channels == N_CHANNELS
-    names = {
-        name.partition(".")[0]
-        for name, tensor in train_in_float16(both).train.items()
-        if tensor.dtype == np.float16
-    }
-    assert names == {"0", "1"}
+    both = train_in_float16(ensemble_of([exported(make_alignnet(seed, **LARGE)) for seed in (0, 1)]))
+    assert len(networks_of(both)) == 2
+    halved = [name for name, tensor in both.train.items() if tensor.dtype == np.float16]
+    assert {name.partition(".")[0] for name in halved} == {"0", "1"}

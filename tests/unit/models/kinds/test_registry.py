@@ -7,17 +7,14 @@ import sys
 from dataclasses import replace
 
 import pytest
-from networks import OUTPUTS, make_alignnet, make_gru
+from networks import exported, make_alignnet, make_gru
 
 from rtdecode.decode.load import DECODERS
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.export.export import export, fold
+from rtdecode.models.export.export import fold
 from rtdecode.models.kinds.registry import NETWORKS, network_kind
 
-MODELS = {
-    net.kind: export(net, session="monday", bin_width_s=0.02, outputs=OUTPUTS)
-    for net in (make_alignnet(), make_gru())
-}
+MODELS = {net.kind: exported(net) for net in (make_alignnet(), make_gru())}
 
 
 @pytest.mark.parametrize("name", NETWORKS)

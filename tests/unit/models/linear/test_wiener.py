@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rtdecode.calibrate.data.metrics import r2
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.linear.wiener import WienerFit, WienerSettings, centred_edges, fit_wiener, lag_edges
 
@@ -76,18 +77,9 @@ def test_the_cross_validated_score_is_what_new_data_gets() -> None:
     fit = fitted(counts, targets)
     new_counts, new_targets = simulate(6000, seed=1)
     rows = slice(fit.lag_edges[-1], None)
-    error = ((decode(fit, new_counts) - new_targets)[rows] ** 2).sum(axis=0)
-    score = 1 - error / ((new_targets - new_targets.mean(axis=0))[rows] ** 2).sum(axis=0)
+    score = r2(decode(fit, new_counts)[rows], new_targets[rows])
     assert (score > 0.75).all()
     np.testing.assert_allclose(fit.cv_r2, score, atol=0.03)
-
-
-def test_noise_gets_a_higher_penalty_than_signal() -> None:
-    counts, targets = simulate(3000)
-    targets[:, 1] = np.random.default_rng(5).normal(size=3000)
-    fit = fitted(counts, targets)
-    assert fit.penalty[0] < fit.penalty[1]
-    assert fit.cv_r2[0] > 0.8 > 0.05 > fit.cv_r2[1]
 
 
 def test_the_chosen_penalty_has_the_best_score() -> None:
@@ -96,13 +88,6 @@ def test_the_chosen_penalty_has_the_best_score() -> None:
     for penalty in (0.025, 0.4, 25.6):
         alone = fitted(counts, targets, penalties=[penalty])
         assert (alone.cv_r2 <= chosen.cv_r2 + 1e-9).all()
-
-
-def test_the_score_of_pure_noise_is_not_above_chance() -> None:
-    rng = np.random.default_rng(3)
-    counts = rng.poisson(0.5, size=(1500, 40)).astype(np.uint8)
-    walk = np.cumsum(rng.normal(size=(1500, 1)), axis=0).astype(np.float32)
-    assert fitted(counts, walk).cv_r2[0] < 0.1
 
 
 def test_targets_near_a_validation_block_are_in_neither_part() -> None:
@@ -155,62 +140,14 @@ def test_recordings_are_not_concatenated() -> None:
     np.testing.assert_allclose(swapped.weight, fit.weight, rtol=1e-4, atol=1e-5)
 
 
-def test_counts_are_clipped_before_training() -> None:
-    counts, targets = simulate(1500)
-    counts[::7, 2] = 200
-    fit = fitted(counts, targets)
-    clipped = fitted(np.minimum(counts, COUNT_MAX), targets)
-    np.testing.assert_array_equal(fit.weight, clipped.weight)
-
-
-def test_dead_channels_are_masked_with_zero_weights() -> None:
-    counts, targets = simulate(3000)
-    counts[:, 1] = 0
-    counts[:, 4] = 3
-    counts[:, 7] = 0
-    counts[100:102, 7] = 1  # 2 spikes in 60 s
-    fit = fitted(counts, targets)
-    assert np.flatnonzero(~fit.good).tolist() == [1, 4, 7]
-    assert not fit.weight[~fit.good].any()
-    assert fit.weight[fit.good].any(axis=(1, 2)).all()
-    assert np.isfinite(fit.weight).all()
-
-
-def test_a_channel_that_fires_in_one_fold_only_does_no_harm() -> None:
-    counts, targets = simulate(3000)
-    counts[:, 0] = 0
-    counts[1300:1500, 0] = 1
-    fit = fitted(counts, targets)
-    assert np.isfinite(fit.weight).all()
-    assert np.isfinite(fit.cv_r2).all()
-
-
-def test_a_constant_target_decodes_to_itself() -> None:
+def test_shortness_is_refused() -> None:
     counts, targets = simulate(1000)
-    targets[:, 1] = 5.0
-    fit = fitted(counts, targets)
-    assert np.isnan(fit.cv_r2[1])
-    np.testing.assert_allclose(decode(fit, counts)[:, 1], 5.0, atol=1e-4)
-
-
-def test_silence_and_shortness_are_refused() -> None:
-    counts, targets = simulate(1000)
-    with pytest.raises(RtdecodeError, match="no channel fires"):
-        fitted(np.zeros_like(counts), targets)
     for n_bins in (50, 80, 150):
         n_rows = max(0, n_bins - 71)
         with pytest.raises(RtdecodeError, match=f"only {n_rows} bins have targets and all 72 bins of lags"):
             fitted(counts[:n_bins], targets[:n_bins])
     with pytest.raises(RtdecodeError, match="only 0 bins have targets"):
         fitted(counts, np.full_like(targets, np.nan))
-
-
-def test_progress_increases_to_1() -> None:
-    counts, targets = simulate(1000)
-    reported: list[float] = []
-    fit_wiener([counts], [targets], WIDTH_S, count_max=COUNT_MAX, progress=reported.append)
-    assert reported == sorted(reported)
-    assert 0 < reported[0] < reported[-1] == 1.0
 
 
 def test_the_lag_groups_at_20_and_64_ms_are_the_documented_ones() -> None:

@@ -52,8 +52,8 @@ def test_the_causal_output_does_not_change_when_a_later_input_does(
         for whole, changed in (
             (net.decode(spikes), net.decode(other_spikes)),
             (net.simulate(motion), net.simulate(other_motion)),
-            (net.reconstruct_behavior(motion), net.reconstruct_behavior(other_motion)),
-            (net.reconstruct_spikes(spikes), net.reconstruct_spikes(other_spikes)),
+            (net(spikes, motion).behavior, net(spikes, other_motion).behavior),
+            (net(spikes, motion).spikes, net(other_spikes, motion).spikes),
         ):
             assert torch.equal(whole[..., : bin_ + 1], changed[..., : bin_ + 1])
 
@@ -95,13 +95,14 @@ def test_windows_of_any_length(changes: dict[str, Any], n_frames: int) -> None:
     net = make_alignnet(0, **changes)
     spikes, motion = counts(1, n_frames), behavior(1, n_frames)
     passes = net(spikes, motion)
+    spike, movement = net.encode_spikes(spikes), net.encode_behavior(motion)
     for found, expected in (
         (passes.decoded, net.decode(spikes)),
-        (passes.behavior, net.reconstruct_behavior(motion)),
+        (passes.behavior, net.decode_behavior(movement)),
         (passes.simulated, net.simulate(motion)),
-        (passes.spikes, net.reconstruct_spikes(spikes)),
-        (passes.spike_latent, net.latents(spikes, motion)[0]),
-        (passes.behavior_latent, net.latents(spikes, motion)[1]),
+        (passes.spikes, net.decode_spikes(spike)),
+        (passes.spike_latent, spike.latent),
+        (passes.behavior_latent, movement.latent),
     ):
         assert torch.equal(found, expected)
         assert found.isfinite().all()
@@ -146,21 +147,6 @@ def test_the_deployed_path_trains_only_its_own_parts() -> None:
     mse(net.decode(counts(6, 41)), behavior(6, 41)).backward()
     trained = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None}
     assert trained == {"read_in", "spike_encoder", "behavior_decoder", "behavior_head"}
-
-
-def test_a_few_steps_reduce_the_loss() -> None:
-    net = make_alignnet(0).train()
-    spikes = counts(8, 60)
-    target = torch.nn.functional.avg_pool1d(spikes[:, :N_OUTPUTS], 5, stride=1, padding=2)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2)
-    losses = []
-    for _ in range(40):
-        loss = mse(net.decode(spikes), target)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    assert np.mean(losses[-5:]) < 0.7 * losses[0]
 
 
 def test_rates_are_in_the_units_of_the_session() -> None:
@@ -236,21 +222,6 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
         net.simulate(torch.zeros(2, 5, 9))
     with pytest.raises(RtdecodeError, match="counts have shape"):
         net.decode(torch.zeros(2, 5, 9))
-
-
-def test_the_same_seed_gives_the_same_training() -> None:
-    found = []
-    for _ in range(2):
-        net = make_alignnet(3, dropout=0.3, channel_dropout=0.2, feature_dropout=0.3).train()
-        torch.manual_seed(11)
-        optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2)
-        for _ in range(3):
-            optimiser.zero_grad()
-            mse(net.decode(counts(4, 30)), behavior(4, 30)).backward()
-            optimiser.step()
-        found.append(net.state_dict())
-    for name, tensor in found[0].items():
-        assert torch.equal(tensor, found[1][name]), name
 
 
 def test_dropout_in_the_behaviour_decoder_is_for_training() -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.networks.baseline import BaselineNet, BaselineNetSettings
-from rtdecode.models.networks.trunks import TrunkSettings, new_trunk
+from rtdecode.models.networks.baseline import BaselineNet
+from rtdecode.models.networks.trunks import BaselineNetSettings
 
 TRUNKS = ("mlp", "gru", "resnet", "resnet-unet")
 C, D = 6, 2
@@ -81,6 +81,6 @@ def test_one_direction_trains_all_of_its_parts_and_none_of_the_other(trunk: str)
 
 def test_unknown_trunks_and_sizes_are_refused() -> None:
     with pytest.raises(RtdecodeError, match="no baseline 'lstm'"):
-        new_trunk("lstm", 4, TrunkSettings(width=8, depth=1, reach=1, causal=True, dropout=0.0))
+        BaselineNet(BaselineNetSettings(C, D, 20, trunk="lstm", causal=True))
     with pytest.raises(RtdecodeError, match="width 0"):
-        new_trunk("mlp", 4, TrunkSettings(width=0, depth=1, reach=1, causal=True, dropout=0.0))
+        BaselineNet(BaselineNetSettings(C, D, 20, trunk="mlp", causal=True, width=0))

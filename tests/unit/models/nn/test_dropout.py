@@ -43,7 +43,6 @@ def test_gradients_follow_the_kept_values() -> None:
     x = torch.randn(1000, requires_grad=True)
     y = dropout(x, 0.4, training=True)
     y.sum().backward()  # type: ignore[no-untyped-call]
-    assert x.grad is not None
     torch.testing.assert_close(x.grad * x.detach(), y.detach())
 
 

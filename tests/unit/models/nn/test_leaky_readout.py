@@ -60,7 +60,6 @@ def test_a_second_derivative_is_refused_in_a_line() -> None:
 def test_the_variance_for_white_input_does_not_depend_on_the_time_constant() -> None:
     torch.manual_seed(0)
     read_out = LeakyReadOut(1, 6, leaky=6)
-    assert read_out.drive is not None
     with torch.no_grad():
         read_out.head.weight.copy_(torch.eye(7)[1:])
         read_out.head.bias.zero_()
@@ -89,8 +88,6 @@ def test_without_leaky_neurons_it_is_a_linear_head() -> None:
 def test_hidden_units_read_features_and_leaky_neurons() -> None:
     torch.manual_seed(0)
     read_out, features = LeakyReadOut(3, 2, leaky=4, hidden=5).eval(), torch.randn(1, 3, 30)
-    assert read_out.drive is not None
-    assert read_out.mix is not None
     with torch.no_grad():
         found = read_out(features)[0].T.numpy()
         decay, scale = read_out.decay(), torch.sqrt(1 - read_out.decay() ** 2)

@@ -5,24 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from networks import OUTPUTS, make_alignnet, make_gru, trained_to_simulate
+from networks import OUTPUTS, exported, make_alignnet, make_gru, trained_to_simulate
 
-from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import ensemble_of
-from rtdecode.models.export.export import export
 from rtdecode.models.export.float16 import train_in_float16
-from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.simulation.rates import (
     check_session,
     folded_session,
     simulated_rates,
     simulating_networks,
 )
-
-
-def exported(net: AlignNet, session: str = "monday") -> ModelArtifact:
-    return export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS)
 
 
 def test_the_rates_are_the_mean_of_the_members() -> None:
@@ -37,11 +30,10 @@ def test_the_rates_are_the_mean_of_the_members() -> None:
 
 
 def test_other_kinds_are_refused() -> None:
-    artifact = export(make_gru(), session="monday", bin_width_s=0.02, outputs=OUTPUTS)
     with pytest.raises(
         RtdecodeError, match=r"a gru model does not simulate spikes from behaviour\. Fix: use one that"
     ):
-        simulating_networks(artifact)
+        simulating_networks(exported(make_gru()))
 
 
 @pytest.mark.parametrize("taught", [(), (0,), (1,)])

@@ -18,24 +18,23 @@ from rtdecode.tools.loopback import free_endpoint
 
 pytestmark = pytest.mark.realtime
 
-Ask = Callable[[str, str, float], Any]
+Ask = Callable[..., Any]
 
 
-def ask_blocking(endpoint: str, method: str, timeout_s: float) -> Any:
-    return getattr(ControlClient(endpoint, timeout_s=timeout_s), method)()
+def ask_blocking(endpoint: str, method: str, timeout_s: float, *given: Any, **fields: Any) -> Any:
+    return getattr(ControlClient(endpoint, timeout_s=timeout_s), method)(*given, **fields)
 
 
-def ask_async(endpoint: str, method: str, timeout_s: float) -> Any:
+def ask_async(endpoint: str, method: str, timeout_s: float, *given: Any, **fields: Any) -> Any:
     async def ask() -> Any:
-        return await getattr(AsyncControlClient(endpoint, timeout_s=timeout_s), method)()
+        return await getattr(AsyncControlClient(endpoint, timeout_s=timeout_s), method)(*given, **fields)
 
     return asyncio.run(ask())
 
 
 @pytest.fixture(params=[ask_blocking, ask_async], ids=["blocking", "asyncio"])
 def ask(request: pytest.FixtureRequest) -> Ask:
-    found: Ask = request.param
-    return found
+    return request.param  # type: ignore[no-any-return]
 
 
 def test_each_method_sends_the_command_of_its_name(ask: Ask) -> None:
@@ -48,33 +47,22 @@ def test_each_method_sends_the_command_of_its_name(ask: Ask) -> None:
         assert control.requests == [{"cmd": m} for m in ("status", "pause", "resume", "reset", "stop")]
 
 
-def test_any_request_can_be_sent() -> None:
+def test_any_request_can_be_sent(ask: Ask) -> None:
     with FakeControl(lambda request: {"ok": True, "received": request}) as fake:
-        reply = ControlClient(fake.endpoint).request("swap", path="today.safetensors")
-
-        async def ask_too() -> dict[str, Any]:
-            return await AsyncControlClient(fake.endpoint).request("swap", path="today.safetensors")
-
-        expected = {"ok": True, "received": {"cmd": "swap", "path": "today.safetensors"}}
-        assert (reply, asyncio.run(ask_too())) == (expected, expected)
+        reply = ask(fake.endpoint, "request", 20.0, "swap", path="today.safetensors")
+    assert reply == {"ok": True, "received": {"cmd": "swap", "path": "today.safetensors"}}
 
 
-def test_a_swap_sends_the_absolute_path_and_waits_longer() -> None:
+def test_a_swap_sends_the_absolute_path_and_waits_longer(ask: Ask) -> None:
     def slow(request: dict[str, Any]) -> dict[str, Any]:
         time.sleep(0.3)
         return {"ok": True, "bin": 42, "model": "aabbccdd"}
 
     with FakeControl(slow) as fake:
-        assert ControlClient(fake.endpoint, timeout_s=0.1).swap("today.safetensors") == 42
-
-        async def ask_too() -> int:
-            return await AsyncControlClient(fake.endpoint, timeout_s=0.1).swap(Path("/a/b.safetensors"))
-
-        assert asyncio.run(ask_too()) == 42
-        assert fake.requests == [
-            {"cmd": "swap", "path": str(Path.cwd() / "today.safetensors")},
-            {"cmd": "swap", "path": "/a/b.safetensors"},
-        ]
+        for path in ("today.safetensors", Path("/a/b.safetensors")):
+            assert ask(fake.endpoint, "swap", 0.1, path) == 42
+        paths = [request["path"] for request in fake.requests]
+    assert paths == [str(Path.cwd() / "today.safetensors"), "/a/b.safetensors"]
 
 
 def test_a_refusal_is_one_line_with_the_reason(ask: Ask) -> None:

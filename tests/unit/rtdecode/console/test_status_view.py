@@ -84,6 +84,8 @@ MAPS = {
     "reconnecting": without_stream(state="reconnecting", flags=["FAILSAFE"], warnings=[REFUSAL]),
     "not recording": changed(recording={"error": FULL, "bins": 21000}, warnings=[f"NOT RECORDING: {FULL}"]),
     "output": changed(out={"names": ["cx", "cy"], "units": ["px", "px"]}, lsl_out="cursor"),
+    "lossy": changed(counters={"lost": 12, "failsafe": 7}),
+    "disk full": changed(recording={"error": "disk full"}),
     "large": changed(counters={key: 123_456_789 * (i + 1) for i, key in enumerate(COUNTERS)}),
 }
 
@@ -116,40 +118,40 @@ def test_the_state_is_the_first_word(name: str, width: int, height: int) -> None
     assert draw(status, width, height)[0].startswith(f" {status['state'].upper()} ")
 
 
-@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60)])
-def test_shows_the_figures_of_a_running_daemon(width: int, height: int) -> None:
-    lines = draw(RUNNING, width, height)
-    text = "\n".join(lines)
-    for figure in (
-        "bin 37,711",
-        "M1  events  96 channels  source nsp-7  on rig",
-        "clock -0.012 ms  delivery p50 0.35",
-        "p99.9 1.61 ms  grace 1.65 ms",
-        "a1b2c3d4  alignnet  20 ms bins  x, y (mm)  vx, vy (mm/s)",
-        "1,432 samples/s  50.0 of 50.0 bins/s",
-        "p50 1.21  p90 1.41  p99 1.60  p99.9 2.61  max 4.80  after bin end",
-        "today.h5  37,587 bins  0.5 s behind  in /data",
-        "12:40  cursor tcp://127.0.0.1:5556  control tcp://127.0.0.1:5557",
-    ):
-        assert figure in text
-    for name, total in (("bins", 37612), ("received", 108013), ("late carried", 812), ("lost", 0)):
-        assert re.search(rf"\b{name} +({total:,}|{total})\b", text)
+FIGURES = (
+    "bin 37,711",
+    "M1  events  96 channels  source nsp-7  on rig",
+    "clock -0.012 ms  delivery p50 0.35",
+    "p99.9 1.61 ms  grace 1.65 ms",
+    r"a1b2c3d4  alignnet  20 ms bins  x, y \(mm\)  vx, vy \(mm/s\)",
+    "1,432 samples/s  50.0 of 50.0 bins/s",
+    "p50 1.21  p90 1.41  p99 1.60  p99.9 2.61  max 4.80  after bin end",
+    "today.h5  37,587 bins  0.5 s behind  in /data",
+    "12:40  cursor tcp://127.0.0.1:5556  control tcp://127.0.0.1:5557",
+    r"\bbins +37,612\b",
+    r"\breceived +108,?013\b",
+    r"\blate carried +812\b",
+    r"\blost +0\b",
+)
+FIRST = ("RUNNING", "M1  events", "p50 1.21  p99 1.60  max 4.80", "bins 37,612", "lost 12", "fail-safe 7")
 
 
-def test_a_small_terminal_shows_the_most_important_rows() -> None:
-    lines = draw(changed(counters={"lost": 12, "failsafe": 7}), 40, 10)
-    text = "\n".join(lines)
-    for figure in ("RUNNING", "M1  events", "p50 1.21  p99 1.60  max 4.80", "bins 37,612", "lost 12"):
-        assert figure in text
-    assert "fail-safe 7" in text
-    assert "tcp://" not in text
-
-
-def test_a_missing_stream_is_shown() -> None:
-    text = "\n".join(draw(MAPS["waiting"], 80, 24))
-    assert "M1  searching" in text
-    assert "no bin yet" in text
-    assert re.search(r"recording +off", text)
+@pytest.mark.parametrize(
+    ("name", "size", "shown", "hidden"),
+    [
+        ("running", (80, 24), FIGURES, "^output"),
+        ("running", (200, 60), FIGURES, "^output"),
+        ("lossy", (40, 10), FIRST, "tcp://"),
+        ("waiting", (80, 24), ("M1  searching", "no bin yet", "^recording +off"), "delivery"),
+        ("not recording", (80, 24), ("^recording +NOT RECORDING .*21,000 bins  5:32 behind",), "^rec.*space"),
+        ("disk full", (80, 24), ("^recording +NOT RECORDING .* disk full",), "^warning"),
+        ("output", (80, 24), (r"^output +cx, cy \(px\)  LSL stream cursor",), "^warning"),
+    ],
+)
+def test_what_is_shown(name: str, size: tuple[int, int], shown: tuple[str, ...], hidden: str) -> None:
+    text = "\n".join(draw(MAPS[name], *size))
+    assert [pattern for pattern in shown if not re.search(pattern, text, re.MULTILINE)] == []
+    assert not re.search(hidden, text, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (40, 24)])
@@ -160,35 +162,14 @@ def test_a_refusal_is_shown_in_full(width: int, height: int) -> None:
     assert re.sub(" +", " ", shown).replace("warning", "").strip().startswith(REFUSAL)
 
 
-def test_a_failed_recording_is_shown() -> None:
-    lines = draw(MAPS["not recording"], 80, 24)
-    row = next(line for line in lines if line.startswith("recording"))
-    assert " NOT RECORDING " in row
-    assert "21,000 bins  5:32 behind" in row
-    assert FULL not in row
-    unannounced = draw(changed(recording={"error": "disk full"}), 80, 24)
-    assert any(re.search("NOT RECORDING .* disk full", line) for line in unannounced)
-
-
-def test_the_output_stage_is_shown_only_if_there_is_one() -> None:
-    assert any(
-        re.match(r"output +cx, cy \(px\)  LSL stream cursor", line) for line in draw(MAPS["output"], 80, 24)
-    )
-    assert not any(line.startswith("output") for line in draw(RUNNING, 80, 24))
-
-
-@pytest.mark.parametrize("key", COUNTERS)
+@pytest.mark.parametrize("key", [*COUNTERS, "brand_new"])
 def test_every_counter_is_shown(key: str) -> None:
     status = changed(counters=COUNTERS | {key: 4321})
     name = NAMES.get(key, key.replace("_", " "))
-    assert any(re.search(rf"\b{name} +4,321\b", line) for line in draw(status, 80, 24))
+    for width in (80, 200):
+        assert re.search(rf"\b{name} +4,321\b", "\n".join(draw(status, width, 24)))
     if key != "spikes":
         assert any(f"{name} 4,321" in line for line in draw(status, 60, 24))
-
-
-def test_an_unlisted_counter_is_shown_too() -> None:
-    lines = draw(changed(counters={"newly_counted": 77}), 200, 60)
-    assert any(re.search(r"newly counted +77\b", line) for line in lines)
 
 
 def test_current_faults_differ_from_past_ones() -> None:
@@ -486,14 +467,13 @@ def test_without_a_report_nothing_is_drawn() -> None:
 
 
 CHILD = """
-import fcntl, json, signal, sys, termios, threading, time
+import json, signal, sys, threading, time
 from rich.console import Console
 from rtdecode.console.status_view import StatusView
 
 def stop(number, frame):
     raise SystemExit(0)
 
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 signal.signal(signal.SIGTERM, stop)
 status, how = json.loads(sys.argv[1]), sys.argv[2]
 def report():

@@ -38,14 +38,12 @@ def test_a_rounded_tensor_fits_without_losing_a_bit(weight: np.ndarray) -> None:
 def test_the_ends_of_the_range(largest: float) -> None:
     rounded = rounded_to_halfwords(np.array([largest, -largest, 0.0]))
     packed = as_halfwords(rounded.astype(np.float32))
-    assert packed is not None
     assert 2**14 <= packed[0][0] <= LARGEST
     assert packed[0][1] == -packed[0][0]
 
 
 def test_zeros_fit_and_a_value_between_two_steps_does_not() -> None:
     packed = as_halfwords(np.zeros((2, 3), np.float32))
-    assert packed is not None
     assert (packed[0].shape, packed[1]) == ((2, 3), 1.0)
     assert as_halfwords(np.array([1.0, np.nextafter(np.float32(0.5), np.float32(1))], np.float32)) is None
 

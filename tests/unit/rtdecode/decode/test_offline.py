@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from decoding import artifact_of
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_recording, decode_session, scored_rows, session_counts
+from rtdecode.decode.wiener import WienerDecoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
 from rtdecode.output.settings import read_settings
@@ -30,19 +33,15 @@ FIRST_BIN = 7
 def make_artifact(**changes: Any) -> ModelArtifact:
     rng = np.random.default_rng(0)
     fields: dict[str, Any] = {
-        "kind": "wiener",
-        "causal": True,
-        "bin_width_s": 0.02,
-        "n_channels": N_CHANNELS,
         "channel_mask": (True, True, False, True, True),
         "outputs": OUTPUTS,
-        "count_max": 4,
-        "run": {
-            "weight": rng.normal(size=(N_CHANNELS, 6, 2)).astype("f4"),
-            "bias": rng.normal(size=2),
-        },
+        "run": {"weight": rng.normal(size=(N_CHANNELS, 6, 2)).astype("f4"), "bias": rng.normal(size=2)},
     }
-    return ModelArtifact(**(fields | changes))
+    return artifact_of("wiener", n_channels=N_CHANNELS, **(fields | changes))
+
+
+def make_decoder() -> Decoder:
+    return load_decoder(make_artifact())
 
 
 def make_counts(n_bins: int = N_BINS, seed: int = 1) -> NDArray[np.uint8]:
@@ -66,58 +65,60 @@ def recording(counts: NDArray[np.uint8], flags: NDArray[np.uint32] | None = None
 
 
 def entry(b: int, kind: str, **data: Any) -> LogEntry:
-    return LogEntry(1.0, b, kind, data)
+    return LogEntry(1.0, FIRST_BIN + b, kind, data)
 
 
-class Stepped:
-    """The rules for a recording by hand, a bin at a time."""
-
-    def __init__(self) -> None:
-        self.decoder: Decoder = load_decoder(make_artifact())
-        self.held = np.array([12.5, 0.0], np.float32)
-        self.values: list[NDArray[np.float32]] = []
-
-    def decode(self, counts: NDArray[np.uint8], *, held: bool = False) -> None:
+def by_hand(
+    counts: NDArray[np.uint8],
+    *,
+    backlog: Sequence[NDArray[np.uint8]] = (),
+    resets: Container[int] = (),
+    outage: Container[int] = (),
+    held: Container[int] = (),
+) -> bytes:
+    """The values of a recording by its rules, a bin at a time."""
+    decoder, last, values = make_decoder(), np.array([12.5, 0.0], np.float32), []
+    for row in backlog:
+        decoder.step(row, np.zeros(2, np.float32))
+    for i, row in enumerate(counts):
         value = np.zeros(2, np.float32)
-        self.decoder.step(counts, value)
-        if held:
-            self.hold()
-        else:
-            self.held = value
-            self.values.append(value)
+        if i in resets:
+            decoder.reset()
+        if i not in outage:
+            decoder.step(row, value)
+        last = last * np.array([1, 0], np.float32) if i in outage or i in held else value
+        values.append(last)
+    return np.stack(values).tobytes()
 
-    def hold(self) -> None:
-        self.held = self.held * np.array([1, 0], np.float32)
-        self.values.append(self.held)
+
+def replayed(live: Decoded, log: Sequence[LogEntry] = ()) -> Decoded:
+    return decode_recording(live, log, make_artifact(), make_decoder())
+
+
+def outage_recording(first: int, end: int) -> tuple[Decoded, list[LogEntry]]:
+    flags = np.zeros(N_BINS, np.uint32)
+    flags[first:end] = Flag.FAILSAFE
+    flags[end] = Flag.GAP
+    log = [
+        entry(first, "outage", reason="its outlet is gone"),
+        entry(end, "gap", origin_s=101.0),
+        entry(end, "reset", reason="gap"),
+    ]
+    return recording(make_counts(), flags), log
 
 
 def test_a_recording_without_incident_is_stepped_from_bin_0() -> None:
-    live = recording(make_counts())
-    by_hand = Stepped()
-    for row in live.counts:
-        by_hand.decode(row)
-    again = decode_recording(live, (), make_artifact(), load_decoder(make_artifact()))
-    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
-    assert not again.flags.any()
-
-
-def test_the_decoder_is_reset_first() -> None:
-    live, decoder = recording(make_counts()), load_decoder(make_artifact())
-    first = decode_recording(live, (), make_artifact(), decoder)
-    again = decode_recording(live, (), make_artifact(), decoder)
-    assert again.values.tobytes() == first.values.tobytes()
+    live, decoder = recording(make_counts()), make_decoder()
+    for _ in range(2):
+        again = decode_recording(live, (), make_artifact(), decoder)
+        assert again.values.tobytes() == by_hand(live.counts)
+        assert not again.flags.any()
 
 
 def test_a_reset_takes_effect_in_its_bin() -> None:
     live = recording(make_counts())
-    by_hand = Stepped()
-    for b, row in zip(live.bin, live.counts, strict=True):
-        if b in (FIRST_BIN + 20, FIRST_BIN + 33):
-            by_hand.decoder.reset()
-        by_hand.decode(row)
-    log = [entry(FIRST_BIN + 20, "reset", reason="control"), entry(FIRST_BIN + 33, "reset")]
-    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
-    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    again = replayed(live, [entry(20, "reset", reason="control"), entry(33, "reset")])
+    assert again.values.tobytes() == by_hand(live.counts, resets=(20, 33))
 
 
 def test_the_recorded_output_stage_is_applied_and_a_requested_reset_returns_it_home() -> None:
@@ -126,157 +127,74 @@ def test_the_recorded_output_stage_is_applied_and_a_requested_reset_returns_it_h
     live = recording(make_counts(), flags)
     settings = {"control": "velocity", "scale": 0.5, "leak_s": 2.0, "home": [3.0]}
     placed = DecodedOut(np.zeros((N_BINS, 1), np.float32), ("x",), ("mm",), settings)
-    log = [
-        entry(FIRST_BIN, "reset", reason="start"),
-        entry(FIRST_BIN + 20, "reset", reason="control"),
-        entry(FIRST_BIN + 30, "reset", reason="gap"),
-    ]
+    log = [entry(b, "reset", reason=reason) for b, reason in ((0, "start"), (20, "control"), (30, "gap"))]
     session = Session(N_CHANNELS, decoded=replace(live, out=placed), log=tuple(log))
-    again = decode_session(session, make_artifact(), load_decoder(make_artifact()))
-    by_hand = OutputStage(read_settings(settings, "here"), OUTPUTS, 0.02, "here")
+    again = decode_session(session, make_artifact(), make_decoder())
+    stage = OutputStage(read_settings(settings, "here"), OUTPUTS, 0.02, "here")
     expected = []
     for i in range(N_BINS):
         if i == 20:
-            by_hand.reset()
-        by_hand.step(again.values[i], int(flags[i]))
-        expected.append(by_hand.value.copy())
-    assert again.out is not None
+            stage.reset()
+        stage.step(again.values[i], int(flags[i]))
+        expected.append(stage.value.copy())
     assert again.out.values.tobytes() == np.stack(expected).tobytes()
-    assert again.out.settings == {**msgspec.to_builtins(by_hand.settings)}
+    assert again.out.settings == {**msgspec.to_builtins(stage.settings)}
     assert (np.diff(again.out.values[9:13], axis=0) == 0).all()
     assert abs(again.out.values[20, 0] - 3.0) < abs(again.out.values[19, 0] - 3.0)
     # Settings that are given win over the recorded ones.
-    other = decode_session(
-        session,
-        make_artifact(),
-        load_decoder(make_artifact()),
-        output=read_settings({"control": "position"}, "here"),
-    )
-    assert other.out is not None
+    position = read_settings({"control": "position"}, "here")
+    other = decode_session(session, make_artifact(), make_decoder(), output=position)
     moved = flags == 0
     np.testing.assert_allclose(other.out.values[moved, 0], other.values[moved, 0], rtol=1e-6)
 
 
 def test_an_output_stage_follows_an_ordinary_session_too() -> None:
     session = Session(N_CHANNELS, counts=Counts(make_counts(), 0.02, 0.0))
-    plain = decode_session(session, make_artifact(), load_decoder(make_artifact()))
+    plain = decode_session(session, make_artifact(), make_decoder())
     assert plain.out is None
     settings = read_settings({"control": "position", "scale": 2.0}, "here")
-    placed = decode_session(session, make_artifact(), load_decoder(make_artifact()), output=settings)
-    assert placed.out is not None
+    placed = decode_session(session, make_artifact(), make_decoder(), output=settings)
     np.testing.assert_allclose(placed.out.values[:, 0], 2 * plain.values[:, 0], rtol=1e-6)
 
 
 def test_backlog_in_the_log_warms_the_decoder() -> None:
     live, backlog = recording(make_counts()), make_counts(9, seed=2)
-    by_hand = Stepped()
-    scratch = np.zeros(2, np.float32)
-    for row in backlog:
-        by_hand.decoder.step(row, scratch)
-    for row in live.counts:
-        by_hand.decode(row)
     bins = [[[int(c), int(row[c])] for c in np.flatnonzero(row)] for row in backlog]
-    log = [entry(FIRST_BIN, "reset", reason="start")]
-    log += [entry(FIRST_BIN, "warmup", counts=counts) for counts in bins]
-    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
-    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
-    assert again.values.tobytes() != decode_without(live, "warmup", log).values.tobytes()
+    log = [entry(0, "reset", reason="start"), *(entry(0, "warmup", counts=counts) for counts in bins)]
+    again = replayed(live, log)
+    assert again.values.tobytes() == by_hand(live.counts, backlog=list(backlog))
+    assert again.values.tobytes() != by_hand(live.counts)
 
 
-def decode_without(live: Decoded, kind: str, log: list[LogEntry]) -> Decoded:
-    kept = [one for one in log if one.kind != kind]
-    return decode_recording(live, kept, make_artifact(), load_decoder(make_artifact()))
-
-
-def outage_recording(
-    outage_from: int, outage_to: int, counts: NDArray[np.uint8]
-) -> tuple[Decoded, list[LogEntry]]:
-    flags = np.zeros(len(counts), np.uint32)
-    flags[outage_from:outage_to] = Flag.FAILSAFE
-    flags[outage_to] = Flag.GAP
-    log = [
-        entry(FIRST_BIN + outage_from, "outage", reason="its outlet is gone"),
-        entry(FIRST_BIN + outage_to, "gap", origin_s=101.0),
-        entry(FIRST_BIN + outage_to, "reset", reason="gap"),
-    ]
-    return recording(counts, flags), log
-
-
-def test_in_an_outage_the_decoder_does_not_step_and_is_reset_afterwards() -> None:
-    counts = make_counts()
-    live, log = outage_recording(20, 35, counts)
-    by_hand = Stepped()
-    for i, row in enumerate(counts):
-        if i == 35:
-            by_hand.decoder.reset()
-        if 20 <= i < 35:
-            by_hand.hold()
-        else:
-            by_hand.decode(row)
-    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
-    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+# The loop logs the bin that was open, which may be backlog that is never published.
+@pytest.mark.parametrize(("first", "logged_at"), [(20, 20), (0, 0), (0, -3)])
+def test_in_an_outage_the_decoder_does_not_step_and_is_reset_afterwards(first: int, logged_at: int) -> None:
+    live, (_, *log) = outage_recording(first, 35)
+    log = [entry(-4, "reset", reason="start"), entry(logged_at, "outage", reason="its outlet is gone"), *log]
+    again = replayed(live, log)
+    assert again.values.tobytes() == by_hand(live.counts, outage=range(first, 35), resets=[35])
     np.testing.assert_array_equal(again.flags, live.flags)
-
-
-def test_an_outage_before_the_first_bin_holds_the_means() -> None:
-    counts = make_counts()
-    live, log = outage_recording(0, 10, counts)
-    log.insert(0, entry(FIRST_BIN, "reset", reason="start"))
-    by_hand = Stepped()
-    for i, row in enumerate(counts):
-        if i < 10:
-            by_hand.hold()
-        else:
-            by_hand.decode(row)
-    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
-    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
-    assert again.values[0].tolist() == [12.5, 0.0]
-
-
-def test_an_outage_that_began_before_the_first_recorded_bin_is_one() -> None:
-    # The loop logs the bin that was open, which may be backlog that is never published.
-    counts = make_counts()
-    live, log = outage_recording(0, 10, counts)
-    log[0] = entry(FIRST_BIN - 3, "outage", reason="its outlet is gone")
-    by_hand = Stepped()
-    for i, row in enumerate(counts):
-        if i < 10:
-            by_hand.hold()
-        else:
-            by_hand.decode(row)
-    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
-    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    if first == 0:
+        assert again.values[0].tolist() == [12.5, 0.0]
 
 
 def test_a_log_entry_at_a_bin_that_was_not_recorded_applies_to_the_next() -> None:
     # The recorder drops bins when the disk is too slow; the log is never dropped.
-    counts = make_counts()
-    live = recording(counts)
+    live = recording(make_counts())
     kept = np.delete(np.arange(N_BINS), [29, 30, 31])
-    rows = {name: getattr(live, name)[kept] for name in ("bin", "t_bin", "flags", "counts", "values")}
-    rows |= {name: getattr(live, name)[kept] for name in ("model", "late", "lost")}
-    by_hand = Stepped()
-    for i in kept:
-        if i == 32:
-            by_hand.decoder.reset()
-        by_hand.decode(counts[i])
-    log = [entry(FIRST_BIN + 30, "reset", reason="control")]
-    again = decode_recording(replace(live, **rows), log, make_artifact(), load_decoder(make_artifact()))
-    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    columns = ("bin", "t_bin", "flags", "counts", "values", "model", "late", "lost")
+    live = replace(live, **{name: getattr(live, name)[kept] for name in columns})
+    again = replayed(live, [entry(30, "reset", reason="control")])
+    assert again.values.tobytes() == by_hand(live.counts, resets=[29])
 
 
 def test_a_pause_holds_the_value_while_the_decoder_steps() -> None:
-    counts = make_counts()
     flags = np.zeros(N_BINS, np.uint32)
     flags[10:30] = Flag.PAUSED
     flags[28:32] |= np.uint32(Flag.FAILSAFE | Flag.STALE)
-    log = [entry(FIRST_BIN + 10, "pause"), entry(FIRST_BIN + 30, "resume")]
-    by_hand = Stepped()
-    for i, row in enumerate(counts):
-        by_hand.decode(row, held=10 <= i < 32)
-    live = recording(counts, flags)
-    again = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
-    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+    live = recording(make_counts(), flags)
+    again = replayed(live, [entry(10, "pause"), entry(30, "resume")])
+    assert again.values.tobytes() == by_hand(live.counts, held=range(10, 32))
     np.testing.assert_array_equal(again.flags, flags)
 
 
@@ -290,52 +208,36 @@ def test_a_recordings_own_columns_stay_and_the_values_and_model_are_new() -> Non
     assert again.values.shape == live.values.shape
 
 
-class Poisoned:
+class Poisoned(WienerDecoder):
     """A Wiener filter that gives NaN, until it is reset, once channel 0 counts 200."""
 
-    def __init__(self) -> None:
-        self._inner = load_decoder(make_artifact())
-        self._bad = False
-        self.kind, self.n_channels, self.n_outputs, self.clipped = "poisoned", N_CHANNELS, 2, 0
+    bad = False
 
     def reset(self) -> None:
-        self._inner.reset()
-        self._bad = False
+        super().reset()
+        self.bad = False
 
     def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        self._inner.step(counts, out)
-        self._bad |= bool(counts[0] == 200)
-        if self._bad:
+        super().step(counts, out)
+        self.bad |= bool(counts[0] == 200)
+        if self.bad:
             out[1] = np.nan
 
     def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
         for row, value in zip(counts, out, strict=True):
             self.step(row, value)
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        return self._inner.state()
-
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        self._inner.load_state(state)
-
 
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_value_that_is_not_finite_is_held_and_resets_the_decoder(recorded: bool) -> None:
     counts = make_counts()
     counts[[0, 25], 0] = 200
-    by_hand = Stepped()
-    for i, row in enumerate(counts):
-        if i in (0, 25):
-            by_hand.hold()
-            by_hand.decoder.reset()
-        else:
-            by_hand.decode(row)
     if recorded:
-        again = decode_recording(recording(counts), (), make_artifact(), Poisoned())
+        again = decode_recording(recording(counts), (), make_artifact(), Poisoned(make_artifact()))
     else:
         session = Session(n_channels=N_CHANNELS, counts=Counts(counts, 0.02, 3.0))
-        again = decode_session(session, make_artifact(), Poisoned())
-    assert again.values.tobytes() == np.stack(by_hand.values).tobytes()
+        again = decode_session(session, make_artifact(), Poisoned(make_artifact()))
+    assert again.values.tobytes() == by_hand(counts, held=(0, 25), resets=(1, 26))
     assert np.flatnonzero(again.flags).tolist() == [0, 25]
     assert set(again.flags[[0, 25]].tolist()) == {int(Flag.FAILSAFE)}
 
@@ -357,13 +259,10 @@ def test_a_session_is_binned_and_stepped(kind: str) -> None:
     }
     session = Session(n_channels=N_CHANNELS, **spikes[kind])
     binned = bin_session(session, 0.02, seed=5)
-    by_hand = Stepped()
-    for row in binned.counts:
-        by_hand.decode(row)
     decoder = load_decoder(artifact)
     decoder.step(np.full(N_CHANNELS, 3, np.uint8), np.zeros(2, np.float32))
     decoded = decode_session(session, artifact, decoder, seed=5)
-    assert decoded.values.tobytes() == np.stack(by_hand.values).tobytes()
+    assert decoded.values.tobytes() == by_hand(binned.counts)
     np.testing.assert_array_equal(decoded.counts, binned.counts)
     np.testing.assert_array_equal(decoded.t_bin, binned.t_bin)
     assert decoded.bin.tolist() == list(range(len(binned.counts)))
@@ -377,8 +276,7 @@ def test_the_seed_distributes_coarse_counts() -> None:
     counts = Counts(make_counts(40), 0.064, 3.0)
     as_counts = Session(n_channels=N_CHANNELS, counts=counts)
     one, other = (
-        decode_session(as_counts, make_artifact(), load_decoder(make_artifact()), seed=seed).counts
-        for seed in (0, 1)
+        decode_session(as_counts, make_artifact(), make_decoder(), seed=seed).counts for seed in (0, 1)
     )
     assert (one != other).any()
     events = spread_counts(counts, 1)
@@ -387,11 +285,10 @@ def test_the_seed_distributes_coarse_counts() -> None:
 
 
 def test_a_session_that_was_recorded_live_is_replayed_and_not_binned_again() -> None:
-    live, log = outage_recording(20, 35, make_counts())
+    live, log = outage_recording(20, 35)
     session = Session(n_channels=N_CHANNELS, events=make_events(), decoded=live, log=tuple(log))
-    decoded = decode_session(session, make_artifact(), load_decoder(make_artifact()))
-    expected = decode_recording(live, log, make_artifact(), load_decoder(make_artifact()))
-    assert decoded.values.tobytes() == expected.values.tobytes()
+    decoded = decode_session(session, make_artifact(), make_decoder())
+    assert decoded.values.tobytes() == replayed(live, log).values.tobytes()
     np.testing.assert_array_equal(decoded.bin, live.bin)
 
 
@@ -403,7 +300,7 @@ def test_a_recording_in_bins_of_another_width_is_binned_from_its_events() -> Non
     # The bins of a counts stream follow its source's clock; the bins are still 20 ms.
     drifting = replace(live, t_bin=live.t_bin * (1 + 1e-4))
     session = Session(n_channels=N_CHANNELS, events=make_events(), decoded=drifting)
-    decoded = decode_session(session, make_artifact(), load_decoder(make_artifact()))
+    decoded = decode_session(session, make_artifact(), make_decoder())
     np.testing.assert_array_equal(decoded.t_bin, drifting.t_bin)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
+from decoding import artifact_of
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
@@ -21,7 +20,6 @@ POISON = 99
 class SummingDecoder:
     """x is the sum of all counts since the reset, vx the sum of this bin's; NaN on a count of 99."""
 
-    kind = "summing"
     n_channels, n_outputs, clipped = 3, 2, 0
 
     def __init__(self) -> None:
@@ -34,16 +32,6 @@ class SummingDecoder:
         self.steps += 1
         self.total += np.nan if (counts == POISON).any() else float(counts.sum())
         out[:] = self.total, counts.sum()
-
-    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-        for row, value in zip(counts, out, strict=True):
-            self.step(row, value)
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        return {"total": np.array(self.total)}
-
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
-        self.total = float(state["total"])
 
 
 def counts(*values: int) -> NDArray[np.uint8]:
@@ -93,7 +81,7 @@ def test_the_decoder_does_not_step_in_an_outage(stage: DecodeStage) -> None:
         assert stage.value.tolist() == [1, 0]
     stage.step(counts(2, 0, 0), 0)
     assert stage.value.tolist() == [3, 2]
-    assert stage.decoder.steps == 2  # type: ignore[attr-defined]
+    assert stage.decoder.steps == 2
 
 
 def test_backlog_warms_the_decoder_and_is_not_published(stage: DecodeStage) -> None:
@@ -117,7 +105,7 @@ def test_a_value_that_is_not_finite_is_held_and_resets_the_decoder(stage: Decode
     assert stage.step(counts(POISON, 0, 0), Flag.GAP) == Flag.GAP | Flag.FAILSAFE
     assert stage.value.tolist() == [5, 0]
     assert stage.nonfinite == 1
-    assert stage.decoder.resets == 1  # type: ignore[attr-defined]
+    assert stage.decoder.resets == 1
     assert stage.step(counts(1, 1, 0), 0) == 0
     assert stage.value.tolist() == [2, 2]
     assert stage.nonfinite == 1
@@ -139,16 +127,8 @@ def test_backlog_that_is_not_finite_holds_one_bin_at_most(stage: DecodeStage) ->
 
 
 def make_filter() -> ModelArtifact:
-    return ModelArtifact(
-        kind="wiener",
-        causal=True,
-        bin_width_s=0.02,
-        n_channels=3,
-        channel_mask=(True,) * 3,
-        outputs=OUTPUTS,
-        count_max=20,
-        run={"weight": np.ones((3, 4, 2), np.float32), "bias": np.array([-5.0, 6.0])},
-    )
+    run = {"weight": np.ones((3, 4, 2), np.float32), "bias": np.array([-5.0, 6.0])}
+    return artifact_of("wiener", n_channels=3, outputs=OUTPUTS, count_max=20, run=run)
 
 
 def test_compiling_the_kernels_leaves_the_stage_as_it_was() -> None:
@@ -161,8 +141,7 @@ def test_compiling_the_kernels_leaves_the_stage_as_it_was() -> None:
     np.testing.assert_array_equal(rehearsed.decoder.state()["pending"], fresh.decoder.state()["pending"])
 
 
-def test_another_decoder_continues_after_the_bins_it_lacked() -> None:
-    stage = DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
+def test_another_decoder_continues_after_the_bins_it_lacked(stage: DecodeStage) -> None:
     for i in range(5):
         stage.step(counts(i, 1, 0), 0)
     other = SummingDecoder()
@@ -175,8 +154,7 @@ def test_another_decoder_continues_after_the_bins_it_lacked() -> None:
     assert stage.recent.stepped == 6
 
 
-def test_a_decoder_that_lacks_more_bins_than_are_kept_is_not_adopted() -> None:
-    stage = DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
+def test_a_decoder_that_lacks_more_bins_than_are_kept_is_not_adopted(stage: DecodeStage) -> None:
     stage.step(counts(1, 0, 0), 0)
     before = stage.decoder
     with pytest.raises(ValueError, match="2 bins of 1"):

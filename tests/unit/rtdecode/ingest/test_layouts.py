@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,59 +21,34 @@ EVENTS = StreamDescription("M1", "Spikes", 3, 0.0, "int32", n_channels=96)
 COUNTS = StreamDescription("M1", "SpikeCounts", 96, 50.0, "int16")
 
 
-def test_the_two_reference_streams() -> None:
-    assert choose_layout(EVENTS) is Layout.EVENTS
-    assert choose_layout(COUNTS) is Layout.COUNTS
-    assert (str(Layout.EVENTS), str(Layout.COUNTS)) == ("events", "counts")
-
-
 @pytest.mark.parametrize(
-    ("changes", "expected"),
+    ("stream", "changes", "expected"),
     [
-        ({"type": "SpikeCounts"}, Layout.COUNTS),
-        ({"type": ""}, Layout.COUNTS),
-        ({"type": "Spikes"}, Layout.COUNTS),
-        ({"type": "Spikes", "n_columns": 3, "format": "int32"}, Layout.COUNTS),
-        ({"rate_hz": 1000.0}, Layout.COUNTS),
-        ({"rate_hz": 0.5}, Layout.COUNTS),
-        ({"format": "float32"}, Layout.COUNTS),
-        ({"format": "double64"}, Layout.COUNTS),
-        ({"format": "int64"}, Layout.COUNTS),
-        ({"n_columns": 1}, Layout.COUNTS),
-        ({"rate_hz": 1000.5}, None),
-        ({"rate_hz": 30_000.0}, None),
-        ({"format": "string"}, None),
-        ({"format": "undefined"}, None),
-        ({"rate_hz": 0.0}, None),
-        ({"rate_hz": 0.0, "type": "Spikes"}, None),
+        *[(COUNTS, {"type": name}, Layout.COUNTS) for name in ("SpikeCounts", "", "Spikes", "SpikeEvents")],
+        *[(COUNTS, {"rate_hz": rate}, Layout.COUNTS) for rate in (0.5, 1000.0)],
+        *[(COUNTS, {"format": name}, Layout.COUNTS) for name in ("float32", "double64", "int64")],
+        (COUNTS, {"type": "Spikes", "n_columns": 3, "format": "int32"}, Layout.COUNTS),
+        (COUNTS, {"n_columns": 1}, Layout.COUNTS),
+        *[(COUNTS, {"rate_hz": rate}, None) for rate in (0.0, 1000.5, 30_000.0)],
+        *[(COUNTS, {"format": name}, None) for name in ("string", "undefined")],
+        (COUNTS, {"rate_hz": 0.0, "type": "Spikes"}, None),
+        (COUNTS, {"rate_hz": 0.0, "type": "SpikeEvents"}, Layout.SNIPPETS),
+        (COUNTS, {"rate_hz": 0.0, "type": "SpikeEvents", "n_columns": 2}, Layout.SNIPPETS),
+        (COUNTS, {"rate_hz": 0.0, "type": "", "n_columns": 1}, Layout.CHANNEL),
+        (EVENTS, {}, Layout.EVENTS),
+        (EVENTS, {"n_channels": None}, Layout.EVENTS),
+        *[(EVENTS, {"type": name}, None) for name in ("spikes", "Markers", "")],
+        *[(EVENTS, {"n_columns": n}, None) for n in (2, 4)],
+        *[(EVENTS, {"format": name}, None) for name in ("float32", "double64", "int64", "string")],
+        (EVENTS, {"n_columns": 1}, Layout.CHANNEL),
+        (EVENTS, {"n_columns": 1, "type": "Triggers"}, Layout.CHANNEL),
+        (EVENTS, {"rate_hz": 100.0}, Layout.COUNTS),
     ],
 )
-def test_variations_of_counts(changes: dict[str, object], expected: Layout | None) -> None:
-    check_choice(replace(COUNTS, **changes), expected)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"n_channels": None}, Layout.EVENTS),
-        ({"type": "spikes"}, None),
-        ({"type": "Markers"}, None),
-        ({"type": ""}, None),
-        ({"n_columns": 2}, None),
-        ({"n_columns": 4}, None),
-        ({"n_columns": 1}, Layout.CHANNEL),
-        ({"format": "float32"}, None),
-        ({"format": "double64"}, None),
-        ({"format": "int64"}, None),
-        ({"format": "string"}, None),
-        ({"rate_hz": 100.0}, Layout.COUNTS),
-    ],
-)
-def test_variations_of_events(changes: dict[str, object], expected: Layout | None) -> None:
-    check_choice(replace(EVENTS, **changes), expected)  # type: ignore[arg-type]
-
-
-def check_choice(stream: StreamDescription, expected: Layout | None) -> None:
+def test_the_layout_follows_from_type_and_shape(
+    stream: StreamDescription, changes: dict[str, Any], expected: Layout | None
+) -> None:
+    stream = replace(stream, **changes)
     if expected is None:
         with pytest.raises(RtdecodeError, match=r"no spike layout has this type.*Fix: events are type"):
             choose_layout(stream)
@@ -86,11 +62,13 @@ def test_an_override_depends_on_the_shape_and_not_on_the_type() -> None:
     assert choose_layout(EVENTS, Layout.EVENTS) is Layout.EVENTS
     assert choose_layout(COUNTS, Layout.COUNTS) is Layout.COUNTS
     assert choose_layout(replace(COUNTS, type="Spikes"), Layout.COUNTS) is Layout.COUNTS
+    assert choose_layout(replace(COUNTS, rate_hz=0.0), Layout.SNIPPETS) is Layout.SNIPPETS
 
 
 @pytest.mark.parametrize(
     ("stream", "override", "complaint"),
     [
+        (replace(EVENTS, n_columns=50), Layout.CHANNEL, "channel is one integer, this stream has 50 int32"),
         (COUNTS, Layout.EVENTS, "irregular rate, this stream at 50 Hz"),
         (replace(COUNTS, rate_hz=0.0), Layout.EVENTS, "this stream has 96 int16"),
         (replace(EVENTS, n_columns=2), Layout.EVENTS, "this stream has 2 int32"),

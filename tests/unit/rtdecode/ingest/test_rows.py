@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtdecode.binning import EventColumns
-from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import Layout, StreamDescription, choose_layout
+from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.rows import rows_of
 from rtdecode.kernels import sequence
 
@@ -66,32 +65,3 @@ def test_a_number_beyond_int32_is_no_channel(value: int) -> None:
     found, counters = read(Layout.CHANNEL, [np.array([[value]], np.int64)])
     assert found[0][2] == 0
     assert counters[sequence.OUT_OF_RANGE] == 1
-
-
-def test_numbered_rows_count_losses_and_duplicates() -> None:
-    rows = np.array([[1, 0, 10], [2, 0, 13], [3, 0, 13]], np.int32)
-    found, counters = read(Layout.EVENTS, [rows])
-    assert [row[2:] for row in found] == [(1, 0), (1, 2), (0, 0)]
-    assert counters[sequence.LOST] == 2
-    assert counters[sequence.DUPLICATE] == 1
-
-
-@pytest.mark.parametrize(
-    ("stream", "layout"),
-    [
-        (StreamDescription("a", "SpikeEvents", 50, 0.0, "int16"), Layout.SNIPPETS),
-        (StreamDescription("a", "SpikeEvents", 2, 0.0, "int16"), Layout.SNIPPETS),
-        (StreamDescription("a", "Triggers", 1, 0.0, "int32"), Layout.CHANNEL),
-        (StreamDescription("a", "", 1, 0.0, "int16"), Layout.CHANNEL),
-        (StreamDescription("a", "SpikeEvents", 50, 50.0, "int16"), Layout.COUNTS),
-    ],
-)
-def test_the_layout_follows_from_type_and_shape(stream: StreamDescription, layout: Layout) -> None:
-    assert choose_layout(stream) is layout
-
-
-def test_an_override_must_fit_the_shape_but_not_the_type() -> None:
-    odd = StreamDescription("a", "MySpikes", 50, 0.0, "int16")
-    assert choose_layout(odd, Layout.SNIPPETS) is Layout.SNIPPETS
-    with pytest.raises(RtdecodeError, match="--layout channel"):
-        choose_layout(odd, Layout.CHANNEL)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from monitored import A_TASK, STATUS_MAP, after, counts, cursor, packed_spikes
 from rich.cells import cell_len
+from rich.console import Console
 from terminal import on_a_terminal
 
 from rtdecode.client import Link
@@ -25,7 +29,7 @@ from rtdecode.messages import Flag
 from rtdecode.monitor.dots import bar_lines, dot_lines, pooled
 from rtdecode.monitor.screen import screen
 from rtdecode.monitor.state import MonitorState
-from rtdecode.monitor.terminal import Lines
+from rtdecode.monitor.terminal import Lines, watch
 from rtdecode.testing.fake_daemon import FakePublisher
 
 pytestmark = pytest.mark.realtime
@@ -54,38 +58,27 @@ STATES: dict[str, tuple[MonitorState, float]] = {
 }
 
 
-@pytest.mark.parametrize("name", STATES)
-@pytest.mark.parametrize("size", [*SIZES, (40, 12), (120, 40), (20, 5), (300, 90)])
-@pytest.mark.parametrize("unicode", [True, False])
-def test_the_picture_fits_the_terminal(name: str, size: tuple[int, int], unicode: bool) -> None:
-    lines = texts(*STATES[name], *size, unicode=unicode)
-    assert len(lines) <= size[1]
-    assert max(map(cell_len, lines)) <= size[0]
+@given(st.sampled_from(sorted(STATES)), st.integers(1, 300), st.integers(1, 100), st.booleans())
+@example("much is wrong", 80, 24, False)
+@example("1,000 channels", 300, 90, True)
+@settings(max_examples=150, deadline=None)
+def test_the_picture_fits_any_size(name: str, width: int, height: int, unicode: bool) -> None:
+    lines = texts(*STATES[name], width, height, unicode=unicode)
+    assert len(lines) <= height
+    assert max(map(cell_len, lines), default=0) <= width
     if not unicode and "名" not in "".join(lines):
         assert "".join(lines).isascii()
 
 
-@given(st.integers(1, 250), st.integers(1, 100))
-@settings(max_examples=80, deadline=None)
-def test_the_picture_fits_any_size(width: int, height: int) -> None:
-    for state, now_s in (STATES["running"], STATES["much is wrong"]):
-        lines = texts(state, now_s, width, height)
-        assert len(lines) <= height
-        assert max(map(cell_len, lines), default=0) <= width
-
-
 @pytest.mark.parametrize("size", SIZES)
-def test_the_essentials_are_on_the_screen(size: tuple[int, int]) -> None:
-    shown = "\n".join(texts(*STATES["running"], *size))
+def test_the_essentials_are_on_a_screen_of_the_whole_height(size: tuple[int, int]) -> None:
+    lines = texts(*STATES["running"], *size)
+    assert len(lines) == size[1]
+    shown = "\n".join(lines)
     for text in ("RUNNING", "M1", "alignnet", "a1b2c3d4", "96 channels", "●", "move", "92%"):
         assert text in shown, text
     for text in ("decode ms", "total ms", "p50 0.08", "rates Hz", "silent", "lost", "today.h5"):
         assert text in shown, text
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_the_whole_height_is_used(size: tuple[int, int]) -> None:
-    assert len(texts(*STATES["running"], *size)) == size[1]
 
 
 def test_the_large_screen_has_every_counter() -> None:
@@ -171,6 +164,26 @@ def test_without_a_terminal_lines_report_changes() -> None:
     assert len(printed) == 4
 
 
+def test_the_screen_is_drawn_until_it_is_stopped() -> None:
+    state, now_s = STATES["running"]
+
+    class Receiving:
+        """A listener that always receives the same."""
+
+        endpoint = "tcp://127.0.0.1:5556"
+
+        def read_into(self, drawn: MonitorState) -> float:
+            drawn.__dict__.update(state.__dict__)
+            return now_s
+
+    console, stops = (
+        Console(file=io.StringIO(), force_terminal=True, width=80, height=24),
+        [True, False, False],
+    )
+    watch(cast(Any, Receiving()), console, lambda: stops.pop())
+    assert cast(io.StringIO, console.file).getvalue().count("spikes of 96 channels") == 2
+
+
 def monitor(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "rtdecode.cli", "monitor", *arguments]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True, **options)
@@ -197,22 +210,28 @@ def test_the_terminal_is_restored_after_drawing() -> None:
     assert re.search(r"\x1b\[\?1049l.*\x1b\[\?25h|\x1b\[\?25h.*\x1b\[\?1049l", seen[-200:], re.DOTALL)
 
 
-def test_json_is_a_map_a_second() -> None:
-    with FakePublisher() as publisher:
-        process = monitor("--cursor", publisher.endpoint, "--json", stdout=subprocess.PIPE)
-        publisher.await_subscriber()
+@contextmanager
+def json_monitor(*arguments: str, **options: Any) -> Iterator[Callable[[], dict[str, Any]]]:
+    """`rtdecode monitor --json` in a process of its own; yields a function that reads the next line."""
+    process = monitor("--json", *arguments, stdout=subprocess.PIPE, **options)
+
+    def read() -> dict[str, Any]:
         assert process.stdout is not None
+        found: dict[str, Any] = json.loads(process.stdout.readline())
+        return found
+
+    yield read
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+def test_json_is_a_map_a_second() -> None:
+    with FakePublisher() as publisher, json_monitor("--cursor", publisher.endpoint) as read:
+        publisher.await_subscriber()
         publisher.play(200, awaited=False)
-        lines = [read_line(process.stdout.readline()) for _ in range(2)]
-        process.terminate()
-        assert process.wait(10) == 0
+        lines = [read() for _ in range(2)]
     assert lines[-1]["state"] == "running"
     assert lines[-1]["value"] == [1.5, -2.5]
-
-
-def read_line(line: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(line)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -248,23 +267,20 @@ def test_an_invalid_cursor_endpoint_is_named() -> None:
 def test_the_endpoint_of_rig_toml_is_used(tmp_path: Path) -> None:
     with FakePublisher() as publisher:
         (tmp_path / "rig.toml").write_text(f'stream = "M1"\nbind = "{publisher.endpoint}"\n')
-        process = monitor("--json", stdout=subprocess.PIPE, cwd=tmp_path)
-        publisher.await_subscriber()
-        process.terminate()
-        assert process.wait(10) == 0
+        with json_monitor(cwd=tmp_path):
+            publisher.await_subscriber()
 
 
 def test_a_task_is_received_on_its_own_endpoint() -> None:
     message = msgpack.packb({"v": 1, "target": [1.0, 2.0], "radius": 3.0, "state": "hold"})
-    with FakePublisher() as publisher, FakePublisher() as tasks:
-        arguments = ["--cursor", publisher.endpoint, "--task", tasks.endpoint, "--json"]
-        process = monitor(*arguments, stdout=subprocess.PIPE)
+    with (
+        FakePublisher() as publisher,
+        FakePublisher() as tasks,
+        json_monitor("--cursor", publisher.endpoint, "--task", tasks.endpoint) as read,
+    ):
         publisher.await_subscriber()
-        assert process.stdout is not None
         for _ in range(60):
             tasks.send(b"task", message)
             time.sleep(0.02)
-        task = read_line(process.stdout.readline())["task"]
-        process.terminate()
-        process.wait(10)
+        task = read()["task"]
     assert (task["target"], task["radius"], task["state"]) == ([1.0, 2.0], 3.0, "hold")

@@ -102,15 +102,6 @@ def test_velocity_is_integrated_per_second() -> None:
     assert (made.names, made.units) == (("x", "y"), ("", ""))
 
 
-def test_the_cursor_does_not_wind_up_beyond_the_workspace() -> None:
-    made = stage(control="velocity", workspace=((-1.0, 1.0), (-1.0, 1.0)))
-    for _ in range(1000):
-        made.step(value(vx=100.0), 0)
-    assert made.value.tolist() == [1.0, 0.0]
-    made.step(value(vx=-10.0), 0)
-    assert made.value[0] == pytest.approx(0.8)
-
-
 def test_a_leak_returns_the_cursor_home() -> None:
     made = stage(control="velocity", leak_s=1.0, home=(5.0, 5.0))
     made.step(value(vx=1000.0), 0)
@@ -136,15 +127,6 @@ def test_the_drift_guard_removes_a_bias_but_not_a_movement() -> None:
     assert np.ptp(last[:, 0]) == pytest.approx(np.ptp(last[:, 1] - 4.0 * t[-50:]), rel=0.1)
 
 
-def test_the_drift_guard_is_limited() -> None:
-    made = stage(control="velocity", drift_s=0.1, drift_max=3.0)
-    for _ in range(500):
-        made.step(value(vx=10.0), 0)
-    before = float(made.value[0])
-    made.step(value(vx=10.0), 0)
-    assert (float(made.value[0]) - before) / WIDTH_S == pytest.approx(7.0, rel=1e-3)
-
-
 def test_fusion_follows_velocity_first_and_position_later() -> None:
     made = stage(control="fusion", fusion_s=0.5, home=(0.0, 0.0))
     made.step(value(vx=100.0), 0)
@@ -152,19 +134,6 @@ def test_fusion_follows_velocity_first_and_position_later() -> None:
     for _ in range(300):
         made.step(value(x=30.0), 0)
     assert made.value[0] == pytest.approx(30.0, rel=1e-3)
-
-
-def test_dead_zones() -> None:
-    still = stage(control="position", dead_zone=5.0, home=(0.0, 0.0))
-    still.step(value(x=3.0, y=3.9), 0)
-    assert still.value.tolist() == [0.0, 0.0]
-    still.step(value(x=0.0, y=8.0), 0)
-    assert still.value.tolist() == [0.0, 3.0]
-    slow = stage(control="velocity", dead_zone_speed=5.0)
-    slow.step(value(vx=3.0, vy=3.9), 0)
-    assert slow.value.tolist() == [0.0, 0.0]
-    slow.step(value(vx=10.0), 0)
-    assert slow.value[0] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("flag", [Flag.STALE, Flag.FAILSAFE, Flag.PAUSED])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,8 +106,8 @@ def test_events_of_reports_synthetic_times() -> None:
     events, synthetic = events_of(Session(1, counts=Counts(np.ones((2, 1), "u1"), 0.1, 0.0)))
     assert synthetic
     assert len(events.time) == 2
-    with pytest.raises(RtdecodeError, match="neither /events nor /counts"):
-        events_of(Session(1))
+    with pytest.raises(RtdecodeError, match="holds no spikes: neither /events nor /counts"):
+        bin_session(Session(1), 0.02)
 
 
 def test_events_are_binned_from_the_start_of_the_session_in_complete_bins() -> None:
@@ -192,46 +193,42 @@ def test_a_stray_stamp_is_an_error_not_a_terabyte() -> None:
         bin_session(events_session([0.0, 1.7e9], [0, 0], n_channels=96), 0.02)
 
 
-def test_only_decoded_cannot_be_binned(tmp_path: Path) -> None:
-    with pytest.raises(RtdecodeError, match="holds no spikes"):
-        bin_session(Session(2, path=tmp_path / "out.h5"), 0.02)
-
-
-def behavior(times: list[float], values: list[list[float]]) -> Behavior:
-    d = len(values[0]) if values else 1
-    array = np.array(values, "f4").reshape(len(times), d)
-    return Behavior(np.array(times, "f8"), array, ("x",) * d, ("mm",) * d)
+def interpolated(times: list[float], values: list[Any], asked: list[float]) -> NDArray[np.float32]:
+    array = np.array(values, "f4").reshape(len(times), -1) if times else np.zeros((0, 1), "f4")
+    d = array.shape[1]
+    return behavior_at(Behavior(np.array(times, "f8"), array, ("x",) * d, ("mm",) * d), np.array(asked))
 
 
 def test_behaviour_is_interpolated_column_by_column() -> None:
-    moved = behavior([1.0, 1.1, 1.2], [[0, 10], [1, 20], [3, 0]])
-    at = behavior_at(moved, np.array([1.0, 1.05, 1.1, 1.15, 1.2]))
+    at = interpolated([1.0, 1.1, 1.2], [[0, 10], [1, 20], [3, 0]], [1.0, 1.05, 1.1, 1.15, 1.2])
     assert at.dtype == np.float32
     np.testing.assert_allclose(at, [[0, 10], [0.5, 15], [1, 20], [2, 10], [3, 0]], atol=1e-6)
 
 
-def test_behaviour_is_nan_outside_and_in_holes() -> None:
-    # The median interval is 0.1 s, so a hole is what is longer than 0.5 s.
-    moved = behavior([0.0, 0.1, 0.2, 0.7, 1.3, 1.4], [[0], [1], [2], [7], [13], [14]])
-    t = np.array([-0.01, 0.0, 0.45, 0.7, 0.71, 1.29, 1.3, 1.4, 1.41])
-    at = behavior_at(moved, t).ravel()
-    np.testing.assert_allclose(at, [np.nan, 0, 4.5, 7, np.nan, np.nan, 13, 14, np.nan], rtol=1e-6)
+NAN = np.nan
 
 
-def test_slow_behaviour_has_no_holes_of_its_own() -> None:
-    moved = behavior([0.0, 1.0, 2.0, 4.9, 8.0], [[0], [1], [2], [4.9], [8]])
-    np.testing.assert_allclose(
-        behavior_at(moved, np.array([0.5, 3.0, 6.0])).ravel(), [0.5, 3.0, 6.0], rtol=1e-6
-    )
-    fast = behavior([0.0, 1.0, 2.0, 5.1], [[0], [1], [2], [5.1]])
-    assert np.isnan(behavior_at(fast, np.array([3.0]))).all()
-
-
-def test_behaviour_of_one_sample_or_none() -> None:
-    np.testing.assert_array_equal(
-        behavior_at(behavior([1.0], [[5]]), np.array([0.9, 1.0, 1.1])).ravel(), [np.nan, 5, np.nan]
-    )
-    assert np.isnan(behavior_at(behavior([], []), np.array([0.0]))).all()
+@pytest.mark.parametrize(
+    ("times", "values", "asked", "expected"),
+    [
+        # The median interval is 0.1 s, so a hole is what is longer than 0.5 s.
+        (
+            [0.0, 0.1, 0.2, 0.7, 1.3, 1.4],
+            [0, 1, 2, 7, 13, 14],
+            [-0.01, 0.0, 0.45, 0.7, 0.71, 1.29, 1.3, 1.4, 1.41],
+            [NAN, 0, 4.5, 7, NAN, NAN, 13, 14, NAN],
+        ),
+        # Slow behaviour has no holes of its own.
+        ([0.0, 1.0, 2.0, 4.9, 8.0], [0, 1, 2, 4.9, 8], [0.5, 3.0, 6.0], [0.5, 3.0, 6.0]),
+        ([0.0, 1.0, 2.0, 5.1], [0, 1, 2, 5.1], [3.0], [NAN]),
+        ([1.0], [5], [0.9, 1.0, 1.1], [NAN, 5, NAN]),
+        ([], [], [0.0], [NAN]),
+    ],
+)
+def test_behaviour_is_nan_outside_and_in_holes(
+    times: list[float], values: list[float], asked: list[float], expected: list[float]
+) -> None:
+    np.testing.assert_allclose(interpolated(times, values, asked).ravel(), expected, rtol=1e-6)
 
 
 @given(
@@ -251,7 +248,6 @@ def test_interpolation_agrees_with_numpy(steps: list[float], asked: list[float])
 @pytest.mark.sessions
 def test_a_real_recording_at_three_widths(data_dir: Path) -> None:
     session = read_session(data_dir / "indy" / "indy_20161005_06.h5")
-    assert session.counts is not None
     recorded = bin_session(session, 0.064)
     np.testing.assert_array_equal(recorded.counts, session.counts.values)
     fine = bin_session(session, 0.02)
@@ -263,6 +259,5 @@ def test_a_real_recording_at_three_widths(data_dir: Path) -> None:
         fine.counts[: n * 16].reshape(n, 16, 96).sum(axis=1),
         session.counts.values[: n * 5].astype(int).reshape(n, 5, 96).sum(axis=1),
     )
-    assert session.behavior is not None
     at = behavior_at(session.behavior, recorded.t_bin)
     np.testing.assert_allclose(at, session.behavior.values, atol=1e-3)

@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -103,29 +104,16 @@ class Rows:
     @classmethod
     def checked(cls, session: Session) -> Rows:
         """Numbers of rows in `session`, which must be the first ones written."""
-        assert session.events is not None
-        assert session.behavior is not None
-        assert session.decoded is not None
-        rows = cls(
-            len(session.events.time), len(session.behavior.time), len(session.decoded.bin), len(session.log)
-        )
-        pairs = [
-            *zip(
-                (session.events.time, session.events.channel, session.events.unit),
-                events(0, rows.events),
-                strict=True,
-            ),
-            *zip((session.behavior.time, session.behavior.values), samples(0, rows.samples), strict=True),
-        ]
-        decoded = session.decoded
-        assert decoded.out is not None
+        found, moved, decoded = session.events, session.behavior, session.decoded
+        rows = cls(len(found.time), len(moved.time), len(decoded.bin), len(session.log))
         assert (decoded.out.names, decoded.out.units) == (("a", "b", "c"), ("px", "px", ""))
         assert decoded.out.settings["matrix"][0] == [1.0, 0.5]
-        expected_bins = bins(0, rows.bins)._asdict()
-        pairs.append((decoded.out.values, expected_bins.pop("out")))
-        pairs += [(getattr(decoded, name), column) for name, column in expected_bins.items()]
-        for actual, expected in pairs:
-            np.testing.assert_array_equal(actual, expected)
+        columns = {**vars(decoded), "out": decoded.out.values}
+        actual = [found.time, found.channel, found.unit, moved.time, moved.values]
+        actual += [columns[name] for name in DecodedRows._fields]
+        expected = [*events(0, rows.events), *samples(0, rows.samples), *bins(0, rows.bins)]
+        for each, written in zip(actual, expected, strict=True):
+            np.testing.assert_array_equal(each, written)
         assert list(session.log) == entries(0, rows.entries)
         return rows
 
@@ -144,10 +132,8 @@ def test_appended_rows_are_in_the_file(path: Path) -> None:
     assert Rows.checked(session) == rows
     assert session.complete
     assert session.attrs == CONTENTS.attrs
-    assert session.decoded is not None
     assert (session.decoded.origin_s, session.decoded.models) == (1.5, MODELS)
     assert session.decoded.names == ("x", "y")
-    assert session.behavior is not None
     assert (session.behavior.names, session.behavior.units) == (("x", "y"), ("mm", "mm"))
 
 
@@ -157,7 +143,6 @@ def test_only_the_requested_groups_exist(path: Path) -> None:
         writer.append_counts(np.zeros((3, 2), "f4"))
     session = read_session(path)
     assert session.events is session.behavior is session.decoded is None
-    assert session.counts is not None
     assert session.counts.values.tolist() == [[1, 0], [255, 0], [0, 0], [0, 0], [0, 0]]
     assert (session.counts.bin_width_s, session.counts.t0_s) == (0.001, 7.5)
 
@@ -166,8 +151,6 @@ def test_units_are_optional(path: Path) -> None:
     with SessionWriter(path, EVENTS_ONLY) as writer:
         writer.append_events([0.2, 0.1], [1, 0])
     recorded = read_session(path).events
-    assert recorded is not None
-    assert recorded.unit is not None
     assert (recorded.time.tolist(), recorded.unit.tolist()) == ([0.1, 0.2], [0, 0])
 
 
@@ -177,7 +160,6 @@ def test_invalid_behaviour_samples_are_left_out_and_counted(path: Path) -> None:
         writer.append_behavior([0.3, 0.25, 0.4], [[6], [7], [8]])
         assert writer.behavior_dropped == 5
     behavior = read_session(path).behavior
-    assert behavior is not None
     assert behavior.time.tolist() == [0.1, 0.2, 0.3, 0.4]
     assert behavior.values.ravel().tolist() == [1, 2, 5, 8]
 
@@ -298,7 +280,6 @@ def test_a_process_may_end_without_closing(path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     session = read_session(path)
     assert not session.complete
-    assert session.events is not None
     assert session.events.time.tolist() == [0.5]
 
 
@@ -345,50 +326,53 @@ def tape(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tape]:
         yield tape
 
 
-def play_and_check(tape: Tape, path: Path, checks: Callable[[int], bool]) -> int:
-    """Replay the tape; after each checked step, and at page ends within it, read as after a kill."""
+def play(tape: Tape, path: Path) -> Iterator[tuple[int, int]]:
+    """Write the tape again; after each write, and at page ends within it: the step, and the whole ones."""
     with open(path, "wb", buffering=0) as image:
-        checked = 0
-
-        def check(step: int) -> None:
-            nonlocal checked
-            with h5py.File(path) as file:
-                assert set(file) == {"events", "behavior", "decoded", "log"}
-            found = Rows.checked(read_session(path))
-            at_least, at_most = tape.promised(step)
-            for low, rows, high in zip(at_least.all, found.all, at_most.all, strict=True):
-                assert low <= rows <= high
-            checked += 1
-
         for step, (at, block) in enumerate(tape.steps):
-            checked_here = step >= tape.marks[0][0] and checks(step)
             if block is None:
                 image.truncate(at)
             else:
                 for done in range(4096 - at % 4096, len(block), 4096):
                     image.seek(at)
                     image.write(block[:done])
-                    if checked_here:
-                        check(step)
+                    yield step, step
                 image.seek(at)
                 image.write(block)
-            if checked_here:
-                check(step + 1)
-        return checked
+            yield step, step + 1
 
 
-def test_a_kill_between_any_two_writes_damages_nothing(path: Path, tape: Tape) -> None:
-    rng = np.random.default_rng(0)
+def play_and_check(tape: Tape, path: Path, checks: Callable[[int], bool]) -> int:
+    """Play the tape; read as after a kill around the checked steps. How often that was."""
+    checked = 0
+    for step, whole in play(tape, path):
+        if step < tape.marks[0][0] or not checks(step):
+            continue
+        with h5py.File(path) as file:
+            assert set(file) == {"events", "behavior", "decoded", "log"}
+        found = Rows.checked(read_session(path))
+        at_least, at_most = tape.promised(whole)
+        for low, rows, high in zip(at_least.all, found.all, at_most.all, strict=True):
+            assert low <= rows <= high
+        checked += 1
+    return checked
+
+
+def record(tape: Tape, writer: SessionWriter, batches: Iterable[tuple[int, int, int, int]]) -> None:
+    """Append and flush the batches one by one, with a mark after each, and close."""
     rows = Rows()
-    writer = SessionWriter(path, CONTENTS, chunk_rows=FOUR_ROWS)
     tape.mark(rows)
-    for _ in range(16):
-        e, s, b, n = (int(n) for n in rng.integers(0, [14, 6, 7, 3]))
-        rows = rows.append(writer, (e, s, b, n))
+    for more in batches:
+        rows = rows.append(writer, more)
         writer.flush()
         tape.mark(rows)
     writer.close()
     tape.mark(rows)
+
+
+def test_a_kill_between_any_two_writes_damages_nothing(path: Path, tape: Tape) -> None:
+    batches = np.random.default_rng(0).integers(0, [14, 6, 7, 3], (16, 4)).tolist()
+    record(tape, SessionWriter(path, CONTENTS, chunk_rows=FOUR_ROWS), batches)
     assert play_and_check(tape, path.with_name("killed.h5"), lambda step: True) > 600
 
 
@@ -404,20 +388,12 @@ def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(path: Pat
     writer.close()
     image = path.with_name("killed.h5")
     seen = set()
-    with open(image, "wb", buffering=0) as file:
-        for step, (at, block) in enumerate(tape.steps):
-            if block is None:
-                file.truncate(at)
-            else:
-                file.seek(at)
-                file.write(block)
-            if step >= begun:
-                decoded = read_session(image).decoded
-                assert decoded is not None
-                assert decoded.models == tuple(models[: len(decoded.models)])
-                seen.add(len(decoded.models))
+    for step, _ in play(tape, image):
+        if step >= begun:
+            decoded = read_session(image).decoded
+            assert decoded.models == tuple(models[: len(decoded.models)])
+            seen.add(len(decoded.models))
     assert seen == set(range(len(MODELS), len(models) + 1))
-    assert decoded is not None
     assert decoded.model.tolist() == [2 + i // 2 for i in range(40)]
     with h5py.File(image) as closed:
         assert closed["decoded"].attrs["models"].tolist() == models
@@ -438,32 +414,19 @@ def test_the_list_of_models_has_room_for_256(path: Path) -> None:
     with SessionWriter(path, CONTENTS) as writer:
         writer.list_models(models)
     decoded = read_session(path).decoded
-    assert decoded is not None
     assert decoded.models == tuple(models)
 
 
 def test_a_kill_while_an_index_splits_damages_nothing(path: Path, tape: Tape) -> None:
     # An index node holds 64 chunks. The 65th splits the root, and about 60 later a leaf below it splits:
     # there a wrong order of writes would lose rows that were on disk long ago.
-    rows = Rows()
     writer = SessionWriter(path, CONTENTS, chunk_rows=CHUNK_ROWS | {"events": 1})
-    tape.mark(rows)
-    splits: list[range] = []
-    for _ in range(66):
-        start = len(tape.steps)
-        rows = rows.append(writer, (2, 0, 0, 0))
-        writer.flush()
-        tape.mark(rows)
-        steps = range(start, len(tape.steps))
-        if sum(is_branch(tape.steps[step][1]) for step in steps):
-            splits.append(steps)
-    writer.close()
-    tape.mark(rows)
+    record(tape, writer, [(2, 0, 0, 0)] * 66)
+    flushes = [range(start, stop) for (start, _), (stop, _) in pairwise(tape.marks)]
+    splits = [steps for steps in flushes[:-1] if any(is_branch(tape.steps[step][1]) for step in steps)]
     assert len(splits) >= 2
-    checked = play_and_check(
-        tape, path.with_name("killed.h5"), lambda step: any(step in steps for steps in splits)
-    )
-    assert checked > 50
+    split_steps = {step for steps in splits for step in steps}
+    assert play_and_check(tape, path.with_name("killed.h5"), split_steps.__contains__) > 50
 
 
 def is_branch(block: bytes | None) -> bool:

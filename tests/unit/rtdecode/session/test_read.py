@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.layout import LogEntry
+from rtdecode.session.layout import LogEntry, Session
 from rtdecode.session.read import read_session
 
 N_CHANNELS = 4
@@ -52,9 +52,34 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def replace_dataset(file: h5py.File, name: str, values: object) -> None:
-    del file[name]
-    file[name] = values
+Change = Callable[[h5py.File], None]
+
+
+def set_attr(name: str, value: object, group: str = "/") -> Change:
+    return lambda file: file[group].attrs.__setitem__(name, value)
+
+
+def del_attr(name: str, group: str = "/") -> Change:
+    return lambda file: file[group].attrs.__delitem__(name)
+
+
+def set_data(name: str, values: object) -> Change:
+    def change(file: h5py.File) -> None:
+        del file[name]
+        file[name] = values
+
+    return change
+
+
+def remove(*names: str) -> Change:
+    return lambda file: [file.__delitem__(name) for name in names]
+
+
+def read_changed(path: Path, *changes: Change) -> Session:
+    with h5py.File(path, "a") as file:
+        for change in changes:
+            change(file)
+    return read_session(path)
 
 
 def test_every_part_is_read(path: Path) -> None:
@@ -63,39 +88,27 @@ def test_every_part_is_read(path: Path) -> None:
     assert session.complete
     assert session.path == path
     assert session.attrs == {"subject": "Indy"}
-    assert session.events is not None
     assert session.events.unit is not None
     assert session.events.channel.tolist() == [3, 1, 0, 2]
     assert (session.events.time.dtype, session.events.channel.dtype) == (np.float64, np.uint16)
-    assert session.counts is not None
     assert session.counts.end_s == 0.5
-    assert session.behavior is not None
     assert (session.behavior.names, session.behavior.units) == (("x", "y"), ("mm", "mm"))
-    assert session.trials is not None
     assert session.trials.columns["block"].tolist() == ["calibration", "evaluation"]
-    assert session.decoded is not None
     assert session.decoded.models == ("aabbccdd", "11223344")
     assert session.log == (LogEntry(0.12, 5, "swap", {"model": "11223344"}),)
     assert session.name == "today"
 
 
 def test_a_session_id_names_the_session(path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        file.attrs["session_id"] = "indy_20161005_06"
-    assert read_session(path).name == "indy_20161005_06"
+    assert read_changed(path, set_attr("session_id", "indy_20161005_06")).name == "indy_20161005_06"
 
 
 @pytest.mark.parametrize("dtype", ["i4", "i8", "u8", "f4", "f8"])
 def test_integers_may_have_any_type(path: Path, dtype: str) -> None:
-    with h5py.File(path, "a") as file:
-        for name in ("events/channel", "events/unit", "counts/values", "decoded/bin", "decoded/counts"):
-            replace_dataset(file, name, file[name][()].astype(dtype))
-        file.attrs["n_channels"] = np.float64(N_CHANNELS)
-    session = read_session(path)
-    assert session.events is not None
-    assert session.events.unit is not None
-    assert session.counts is not None
-    assert session.decoded is not None
+    names = ("events/channel", "events/unit", "counts/values", "decoded/bin", "decoded/counts")
+    with h5py.File(path) as file:
+        changes = [set_data(name, file[name][()].astype(dtype)) for name in names]
+    session = read_changed(path, *changes, set_attr("n_channels", np.float64(N_CHANNELS)))
     assert session.events.channel.dtype == np.uint16
     assert session.events.unit.dtype == np.uint8
     assert session.counts.values.dtype == np.uint8
@@ -104,20 +117,13 @@ def test_integers_may_have_any_type(path: Path, dtype: str) -> None:
 
 
 def test_counts_above_255_need_two_bytes(path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        replace_dataset(file, "counts/values", np.full((3, 4), 300, "i8"))
-    counts = read_session(path).counts
-    assert counts is not None
+    counts = read_changed(path, set_data("counts/values", np.full((3, 4), 300, "i8"))).counts
     assert counts.values.dtype == np.uint16
     assert (counts.values == 300).all()
 
 
 def test_unsorted_events_are_sorted_and_equal_times_keep_their_order(path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        replace_dataset(file, "events/time", np.array([0.4, 0.1, 0.4, 0.1]))
-    events = read_session(path).events
-    assert events is not None
-    assert events.unit is not None
+    events = read_changed(path, set_data("events/time", np.array([0.4, 0.1, 0.4, 0.1]))).events
     assert events.time.tolist() == [0.1, 0.1, 0.4, 0.4]
     assert events.channel.tolist() == [1, 2, 3, 0]
     assert events.unit.tolist() == [0, 1, 1, 2]
@@ -138,58 +144,31 @@ def test_attributes_of_any_kind_become_text(path: Path) -> None:
 
 
 def test_a_recording_that_was_not_closed_is_read_to_its_shortest_dataset(path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        file.attrs["complete"] = 0
-        replace_dataset(file, "events/channel", np.array([3, 1, 0], "u2"))
-        replace_dataset(file, "behavior/time", np.array([0.1, 0.2, 0.3, 0.4]))
-        replace_dataset(file, "decoded/lost", np.zeros(1, "u4"))
-    session = read_session(path)
+    session = read_changed(
+        path,
+        set_attr("complete", 0),
+        set_data("events/channel", np.array([3, 1, 0], "u2")),
+        set_data("behavior/time", np.array([0.1, 0.2, 0.3, 0.4])),
+        set_data("decoded/lost", np.zeros(1, "u4")),
+    )
     assert not session.complete
-    assert session.events is not None
     assert session.events.time.tolist() == [0.1, 0.2, 0.2]
-    assert session.behavior is not None
     assert len(session.behavior.time) == len(session.behavior.values) == 3
-    assert session.decoded is not None
     assert session.decoded.bin.tolist() == [5]
 
 
 def test_decoded_alone_is_a_session(path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        del file["events"], file["counts"]
-    session = read_session(path)
+    session = read_changed(path, remove("events", "counts"))
     assert session.events is None
     assert session.counts is None
     assert (session.start_s, session.end_s) == (0.1, 0.3)
 
 
 def test_the_extent_of_a_session(path: Path) -> None:
-    both = read_session(path)
-    assert (both.start_s, both.end_s) == (0.0, 0.5)
-    with h5py.File(path, "a") as file:
-        del file["counts"]
-    assert (read_session(path).start_s, read_session(path).end_s) == (0.1, 0.4)
-    with h5py.File(path, "a") as file:
-        replace_dataset(file, "behavior/time", np.array([0.05, 0.2, 0.7]))
-    assert (read_session(path).start_s, read_session(path).end_s) == (0.05, 0.7)
-
-
-Change = Callable[[h5py.File], None]
-
-
-def set_attr(name: str, value: object, group: str = "/") -> Change:
-    return lambda file: file[group].attrs.__setitem__(name, value)
-
-
-def del_attr(name: str, group: str = "/") -> Change:
-    return lambda file: file[group].attrs.__delitem__(name)
-
-
-def set_data(name: str, values: object) -> Change:
-    return lambda file: replace_dataset(file, name, values)
-
-
-def remove(*names: str) -> Change:
-    return lambda file: [file.__delitem__(name) for name in names]
+    longer = set_data("behavior/time", np.array([0.05, 0.2, 0.7]))
+    for changes, extent in (([], (0.0, 0.5)), ([remove("counts")], (0.1, 0.4)), ([longer], (0.05, 0.7))):
+        session = read_changed(path, *changes)
+        assert (session.start_s, session.end_s) == extent
 
 
 REPAIR = "--repair"
@@ -197,11 +176,7 @@ NAN_ROWS = np.array([[1, 2], [np.nan, 4], [5, np.inf]], "f4")
 
 #: A change of the file, the error it gives, and a word of the fix.
 BROKEN: list[tuple[Change, str, str]] = [
-    (
-        del_attr("format"),
-        "/: is HDF5 but not a session",
-        "convert it to a session",
-    ),
+    (del_attr("format"), "/: is HDF5 but not a session", "convert it to a session"),
     (set_attr("format", "nwb"), "/: its format is 'nwb'", "docs/session-files.md"),
     (set_attr("format_version", 2), "/: has format_version 2; this rtdecode reads 1", "--upgrade"),
     (set_attr("format_version", 0), "/: format_version is 0", "set it to 1"),
@@ -219,11 +194,7 @@ BROKEN: list[tuple[Change, str, str]] = [
     (set_data("events/time", ["a"] * 4), "/events/time: holds <U1, not numbers", "dtype"),
     (set_data("events/time", np.zeros(4, complex)), "/events/time: holds complex128", "dtype"),
     (set_data("events/time", np.zeros(9)), "/events: has datasets of different lengths (time 9", REPAIR),
-    (
-        set_data("events/time", [0, np.nan, np.inf, 1]),
-        "2 of 4 times are NaN or infinite, first at",
-        REPAIR,
-    ),
+    (set_data("events/time", [0, np.nan, np.inf, 1]), "2 of 4 times are NaN or infinite, first at", REPAIR),
     (set_data("events/channel", [0, 4, 7, 1]), "channel 4 at row 1 is not below n_channels", REPAIR),
     (set_data("events/channel", [0, -1, 2, 1]), "/events/channel: holds -1, outside 0", "export"),
     (set_data("events/channel", [0, 0.5, 2, 1]), "/events/channel: holds 0.5, not an integer", "integers"),
@@ -265,10 +236,8 @@ BROKEN: list[tuple[Change, str, str]] = [
 
 @pytest.mark.parametrize(("change", "expected", "fix"), BROKEN, ids=[expected for _, expected, _ in BROKEN])
 def test_an_invalid_file_is_refused_in_one_line(path: Path, change: Change, expected: str, fix: str) -> None:
-    with h5py.File(path, "a") as file:
-        change(file)
     with pytest.raises(RtdecodeError) as raised:
-        read_session(path)
+        read_changed(path, change)
     error = raised.value
     assert str(error).startswith(f"{path}:/")
     assert expected in str(error)
@@ -327,8 +296,6 @@ def test_the_real_recordings_are_read(data_dir: Path) -> None:
     assert len(paths) == 24
     for path in paths:
         session = read_session(path)
-        assert session.counts is not None
-        assert session.behavior is not None
         assert session.trials is not None
         assert session.n_channels == session.counts.values.shape[1] == 96
         # In these recordings behaviour is sampled at the end of each bin.

@@ -62,8 +62,6 @@ def test_events(path: Path) -> None:
         events__unit=np.arange(7),
     )
     session, done = repaired(path)
-    assert session.events is not None
-    assert session.events.unit is not None
     assert session.events.time.tolist() == [0.2, 0.3, 0.6]
     assert session.events.channel.tolist() == [2, 0, 1]
     assert session.events.unit.tolist() == [2, 0, 5]
@@ -88,7 +86,6 @@ def test_behaviour(path: Path) -> None:
         file["behavior"].attrs["units"] = ["mm"]
         del file["behavior"].attrs["names"]
     session, done = repaired(path)
-    assert session.behavior is not None
     assert session.behavior.time.tolist() == [0.1, 0.3]
     assert session.behavior.values.tolist() == [[0, 1], [2, 2]]
     assert session.behavior.names == ("value0", "value1")
@@ -104,7 +101,6 @@ def test_behaviour(path: Path) -> None:
 def test_trials_and_log(path: Path) -> None:
     change(path, trials__stop=np.array([0.1, 0.1]), log__data=["{", '{"why": "operator"}'])
     session, done = repaired(path)
-    assert session.trials is not None
     assert session.trials.start.tolist() == [0.0]
     assert session.trials.columns["block"].tolist() == ["a"]
     assert session.log == (LogEntry(0.2, 9, "reset", {"why": "operator"}),)
@@ -141,7 +137,6 @@ def test_a_recording_that_was_not_closed(path: Path) -> None:
         file.attrs["complete"] = 0
     session, done = repaired(path)
     assert session.complete
-    assert session.events is not None
     assert len(session.events.time) == 3
     assert done == ["the recording was not closed: kept every complete row and marked it complete"]
 

@@ -21,9 +21,7 @@ def test_fifteen_lines_of_h5py_make_a_session(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", example], cwd=tmp_path, check=True)
     session = read_session(tmp_path / "my_session.h5")
     assert session.attrs["subject"] == "N"
-    assert session.events is not None
     assert session.events.channel.dtype == np.uint16
-    assert session.behavior is not None
     assert session.behavior.names == ("x", "y")
     assert bin_session(session, 0.02).counts.sum() > 19_000
 

@@ -16,8 +16,9 @@ from rtdecode.session.staged import StagedFile
 Step = tuple[str, int, bytes]
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("write"), st.integers(0, 60), st.binary(min_size=1, max_size=24)),
-        st.tuples(st.just("header"), st.integers(0, 60), st.binary(min_size=1, max_size=24)),
+        st.tuples(
+            st.sampled_from(["write", "header"]), st.integers(0, 60), st.binary(min_size=1, max_size=24)
+        ),
         st.tuples(
             st.just("index"), st.integers(0, 60), st.binary(min_size=4, max_size=9).map(lambda b: b"TREE" + b)
         ),
@@ -72,13 +73,8 @@ def test_it_reads_and_commits_like_a_plain_file(descriptor: int, steps: list[Ste
 def test_the_order_on_disk(descriptor: int, monkeypatch: pytest.MonkeyPatch) -> None:
     staged = StagedFile(descriptor)
     old_leaf, old_root = b"TREE\x01\x00" + bytes(10), b"TREE\x01\x01" + bytes(10)
-    for start, block in [
-        (0, bytes(96)),
-        (100, bytes(50)),
-        (200, old_leaf),
-        (220, old_root),
-        (300, b"header"),
-    ]:
+    old = {0: bytes(96), 100: bytes(50), 200: old_leaf, 220: old_root, 300: b"header"}
+    for start, block in old.items():
         put(staged, start, block)
     staged.commit()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -165,31 +164,16 @@ def test_plain_h5py_reads_the_documented_layout(tmp_path: Path) -> None:
         assert file["events/channel"].dtype == np.uint16
 
 
-def without_a_folder(tmp_path: Path) -> Path:
-    return tmp_path / "missing" / "today.h5"
-
-
-def below_a_file(tmp_path: Path) -> Path:
-    (tmp_path / "file").touch()
-    return tmp_path / "file" / "today.h5"
-
-
-def a_folder(tmp_path: Path) -> Path:
-    (tmp_path / "today.h5").mkdir()
-    return tmp_path / "today.h5"
-
-
 @pytest.mark.parametrize(
-    ("make_path", "fix"),
-    [(without_a_folder, "create "), (below_a_file, "create "), (a_folder, "give the name of a file")],
+    ("name", "fix"),
+    [("missing/today.h5", "create "), ("file/today.h5", "create "), ("folder", "give the name of a file")],
 )
-def test_a_file_that_cannot_be_written_is_refused(
-    tmp_path: Path, make_path: Callable[[Path], Path], fix: str
-) -> None:
-    path = make_path(tmp_path)
+def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str, fix: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
     with pytest.raises(RtdecodeError, match="cannot be written") as raised:
-        write_session(path, spikes())
-    assert raised.value.where == str(path)
+        write_session(tmp_path / name, spikes())
+    assert raised.value.where == str(tmp_path / name)
     assert fix in (raised.value.fix or "")
     assert "\n" not in str(raised.value)
 
@@ -205,7 +189,6 @@ def test_a_failure_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(RtdecodeError, match="No space left on device"):
         write_session(path, spikes(5))
     events = read_session(path).events
-    assert events is not None
     assert len(events.time) == 3
     assert os.listdir(tmp_path) == ["today.h5"]
 
@@ -217,10 +200,7 @@ def test_an_invalid_session_is_not_written(tmp_path: Path) -> None:
         (bad_channel, "channel 2 at row 0"),
         (Session(2), "holds no spikes"),
         (dataclasses.replace(spikes(), n_channels=0), "n_channels is 0"),
-        (
-            dataclasses.replace(spikes(), attrs={"format": "mine"}),
-            "format is reserved by the format",
-        ),
+        (dataclasses.replace(spikes(), attrs={"format": "mine"}), "format is reserved by the format"),
     ]:
         with pytest.raises(RtdecodeError, match=problem) as raised:
             write_session(path, session)

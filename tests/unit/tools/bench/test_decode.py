@@ -49,7 +49,6 @@ def test_work_is_counted_for_the_event_driven_engine(timings: list[Timing]) -> N
     for row in timings:
         assert (row.effective_acs is None) == (row.engine != "numba step")
         if row.effective_acs is not None:
-            assert row.dense_macs is not None
             assert 0 < row.effective_acs < row.dense_macs
 
 

@@ -41,7 +41,6 @@ def session() -> Session:
 def cursors(session: Session) -> Cursors:
     """A daemon that decodes x and y exactly, vx badly, and another model from 16 s on."""
     behavior = session.behavior
-    assert behavior is not None
     t_bin = ORIGIN_S + 0.02 * (1 + np.arange(1190))
     n = len(t_bin)
     hand = np.stack([np.interp(t_bin, behavior.time, behavior.values[:, i]) for i in range(2)], axis=1)
@@ -62,9 +61,6 @@ def test_phases_split_the_trials_at_the_swap(session: Session, cursors: Cursors)
     swap_s = swapped_at(cursors)
     assert swap_s == pytest.approx(ORIGIN_S + 16.0)
     before, after = trials_between(session, -np.inf, swap_s), trials_between(session, swap_s, np.inf)
-    assert session.trials is not None
-    assert before.trials is not None
-    assert after.trials is not None
     over = (session.trials.start < swap_s) & (session.trials.stop > swap_s)
     assert len(before.trials.start) + len(after.trials.start) + over.sum() == len(session.trials.start)
     first, later = (score_phase("p", each, cursors, OUTPUTS) for each in (before, after))
@@ -72,7 +68,6 @@ def test_phases_split_the_trials_at_the_swap(session: Session, cursors: Cursors)
     assert (first.trials, first.success) == (scores.trials, scores.success)
     assert first.acquisition_time_s == scores.acquisition_time_s
     assert (first.bits_per_s, first.achieved_bits_per_s) == (scores.bits_per_s, scores.achieved_bits_per_s)
-    assert first.success is not None
     assert first.success > 0.9
     assert (later.success, later.acquisition_time_s) == (0.0, None)
     assert later.trials >= 2
@@ -82,12 +77,10 @@ def test_phases_split_the_trials_at_the_swap(session: Session, cursors: Cursors)
 def test_a_phase_is_scored_on_its_own_bins(session: Session, cursors: Cursors) -> None:
     phase = score_phase("p", session, cursors, OUTPUTS)
     assert phase.r2[:2] == [pytest.approx(1.0, abs=1e-3)] * 2
-    assert phase.r2[2] is not None
     assert phase.r2[2] < 0.1
     assert phase.r2[3] is None
     assert phase.latency_ms["p50"] in (1.0, 2.0, 3.0)
     assert phase.latency_ms["p99"] == pytest.approx(3.0)
-    assert session.trials is not None
     span_s = session.trials.stop[-1] - session.trials.start[0]
     assert phase.bins == pytest.approx(min(span_s / 0.02, 1190), abs=2)
     assert (phase.flagged, phase.missing) == (1, 0)
@@ -103,7 +96,6 @@ def test_a_phase_is_scored_on_its_own_bins(session: Session, cursors: Cursors) -
 def test_missing_cursors_are_counted(tmp_path: Path) -> None:
     message = {"t_bin": 1.0, "value": [1.0, 2.0], "flags": 0, "model": "0123abcd"}
     received = Received([{**message, "seq": seq, "bin": seq} for seq in (4, 5, 8)], [1.1, 1.2, 1.3])
-    assert (received.missing(), Received().missing()) == (2, 0)
     cursors = Cursors.of(received)
     assert (len(cursors), cursors.missing()) == (3, 2)
     cursors.save(tmp_path / "c.npz")

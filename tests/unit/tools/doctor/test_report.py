@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.tools.doctor.check import Check, Figures, Finding, Verdict, conclude, problem, worst
+from rtdecode.tools.doctor.check import Check, Figures, Finding, Problems, Verdict
 from rtdecode.tools.doctor.checks.disk import measure_disk
 from rtdecode.tools.doctor.checks.lsl import measure_lsl_config
 from rtdecode.tools.doctor.checks.python import measure_python
@@ -28,14 +28,8 @@ def check(name: str = "it", **changes: Any) -> Check:
     return Check(**({"name": name, "measure": measure_python, "judge": fine, "fix": "hit it"} | changes))
 
 
-def python(code: str) -> Any:
-    """A command that runs `code` whatever the check."""
-    return lambda _: [sys.executable, "-c", code]
-
-
 def test_a_measurement_comes_back_from_its_child() -> None:
     (outcome,) = run_probes([check()], 60.0)
-    assert outcome.figures is not None
     assert outcome.figures["bits"] == 8 * (sys.maxsize.bit_length() + 1) // 8
     assert judged(check(), outcome).finding.verdict is Verdict.OK
 
@@ -47,7 +41,6 @@ def test_arguments_and_environment_reach_the_child() -> None:
         environment={"LSLAPICFG": "/nowhere.cfg"},
     )
     (outcome,) = run_probes([measured], 60.0)
-    assert outcome.figures is not None
     assert outcome.figures["named"] == "/nowhere.cfg"
     assert json.loads(probe_command(measured)[-1]) == {"path": None}
 
@@ -62,7 +55,9 @@ def test_a_measurement_that_raises_gives_the_reason() -> None:
 
 
 @pytest.mark.realtime
-def test_a_child_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> None:
+def test_a_child_that_hangs_is_killed_with_all_it_started_and_takes_no_time_from_others(
+    tmp_path: Path,
+) -> None:
     pid = tmp_path / "pid"
     code = (
         "import subprocess, sys, time, pathlib\n"
@@ -70,10 +65,13 @@ def test_a_child_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> Non
         f"pathlib.Path({str(pid)!r}).write_text(str(child.pid))\n"
         "time.sleep(600)\n"
     )
-    started = time.monotonic()
-    (outcome,) = run_probes([check()], 2.0, python(code))
-    assert time.monotonic() - started < 60.0
-    assert outcome == Outcome(None, "no answer within 2 s")
+
+    def command(of: Check) -> list[str]:
+        return probe_command(of) if of.name == "quick" else [sys.executable, "-c", code]
+
+    hung, answered = run_probes([check("slow"), check("quick")], 5.0, command)
+    assert hung == Outcome(None, "no answer within 5 s")
+    assert answered.figures is not None
     grandchild = int(pid.read_text())
     deadline = time.monotonic() + 10.0
     while is_running(grandchild):
@@ -87,19 +85,6 @@ def is_running(pid: int) -> bool:
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-@pytest.mark.realtime
-def test_one_that_hangs_takes_no_time_from_the_others() -> None:
-    slow, quick = check("slow"), check("quick")
-    hanging = [sys.executable, "-c", "import time; time.sleep(600)"]
-
-    def command(of: Check) -> list[str]:
-        return probe_command(of) if of.name == "quick" else hanging
-
-    hung, answered = run_probes([slow, quick], 5.0, command)
-    assert hung.figures is None
-    assert answered.figures is not None
 
 
 @pytest.mark.parametrize(
@@ -135,12 +120,11 @@ def test_the_probe_ends_with_status_and_traceback() -> None:
 
 
 def test_the_worst_verdict_wins() -> None:
-    assert worst([]) is Verdict.OK
-    assert worst([Verdict.WARN, Verdict.OK]) is Verdict.WARN
-    assert worst([Verdict.WARN, Verdict.FAIL, Verdict.OK]) is Verdict.FAIL
-    found = conclude("x", problem("c"), problem("a", warn=True), problem("b", warn=True, fail=True))
-    assert found == Finding(Verdict.FAIL, "x", "b; a")
-    assert conclude("x", None) == Finding(Verdict.OK, "x", None)
+    problems = Problems()
+    assert problems.finding("x") == Finding(Verdict.OK, "x", None)
+    problems.add("a")
+    problems.add("b", fail=True)
+    assert problems.finding("x") == Finding(Verdict.FAIL, "x", "b; a")
 
 
 def test_the_report_is_what_json_prints() -> None:
@@ -148,12 +132,14 @@ def test_the_report_is_what_json_prints() -> None:
         (
             Checked("sleep", Finding(Verdict.OK, "fine"), {"late_ms": 0.1}),
             Checked("disk", Finding(Verdict.FAIL, "gone", "plug it in"), {}),
+            Checked("cpu", Finding(Verdict.WARN, "slow", "wait"), {}),
         )
     )
     assert report.document() == {
         "checks": [
             {"name": "sleep", "verdict": "ok", "found": "fine", "fix": None, "figures": {"late_ms": 0.1}},
             {"name": "disk", "verdict": "fail", "found": "gone", "fix": "plug it in", "figures": {}},
+            {"name": "cpu", "verdict": "warn", "found": "slow", "fix": "wait", "figures": {}},
         ],
         "verdict": "fail",
     }
@@ -163,20 +149,13 @@ def test_the_report_is_what_json_prints() -> None:
 def test_the_plan_ends_within_45_s_whatever_hangs(tmp_path: Path) -> None:
     stages = plan(DoctorSettings(), tmp_path)
     assert sum(limit_s for _, limit_s in stages) < 45.0
-    names = [c.name for checks, _ in stages for c in checks]
-    assert len(names) == len(set(names))
-    assert "stream" not in names
+    # Sleep and disk are measured alone.
+    assert [[c.name for c in checks] for checks, _ in stages[1:]] == [["sleep"], ["disk"]]
+    checks = {c.name: c for stage, _ in stages for c in stage}
+    assert len(checks) == sum(len(stage) for stage, _ in stages)
     with_stream = plan(DoctorSettings(stream="M1"), tmp_path)
-    assert "stream" in [c.name for checks, _ in with_stream for c in checks]
-
-
-def test_sleep_and_disk_are_measured_alone(tmp_path: Path) -> None:
-    alone = [[c.name for c in checks] for checks, _ in plan(DoctorSettings(), tmp_path)[1:]]
-    assert alone == [["sleep"], ["disk"]]
-
-
-def test_the_two_discoveries_have_configurations_of_their_own(tmp_path: Path) -> None:
-    checks = {c.name: c for stage, _ in plan(DoctorSettings(), tmp_path) for c in stage}
+    assert {c.name for stage, _ in with_stream for c in stage} - set(checks) == {"stream"}
+    # The two discoveries have configurations of their own.
     texts = [Path(checks[name].environment["LSLAPICFG"]).read_text() for name in ("loopback", "multicast")]
     sessions = [line for text in texts for line in text.splitlines() if line.startswith("SessionID")]
     assert len(set(sessions)) == 2

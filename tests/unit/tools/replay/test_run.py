@@ -137,7 +137,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-def test_a_machine_that_stalls_pushes_the_same_chunks(
+def test_a_machine_that_stalls_pushes_the_same_chunks_late(
     replay: Any, session: Session, options: dict[str, Any]
 ) -> None:
     smooth, on_time = replay(session, **options)
@@ -147,20 +147,15 @@ def test_a_machine_that_stalls_pushes_the_same_chunks(
     assert (on_time.lateness.late, late.lateness.late > 0) == (0, True)
     assert on_time.lateness.worst_s < LATE_S < late.lateness.worst_s
     assert late.lateness.worst_s == pytest.approx(0.08, abs=0.005)
-    assert f"{late.lateness.late} of {late.lateness.pushes} pushes were more than 10 ms late" in str(
-        late.lateness
-    )
-
-
-@pytest.mark.parametrize("options", OPTIONS)
-def test_timestamps_are_never_in_the_future(replay: Any, session: Session, options: dict[str, Any]) -> None:
-    wire, done = replay(session, **options)
-    for chunk in wire.chunks:
+    counted = f"{late.lateness.late} of {late.lateness.pushes} pushes were more than 10 ms late"
+    assert counted in str(late.lateness)
+    # No timestamp is in the future.
+    for chunk in smooth.chunks:
         assert max(chunk.stamps) <= chunk.pushed_s
         assert chunk.stamps == sorted(chunk.stamps)
-    assert done.pushed == sum(len(chunk.rows) for chunk in wire.chunks)
-    assert done.session_s == pytest.approx(session.end_s)
-    assert done.elapsed_s == pytest.approx(session.end_s / options.get("speed", 1.0), abs=0.05)
+    assert on_time.pushed == sum(len(chunk.rows) for chunk in smooth.chunks)
+    assert on_time.session_s == pytest.approx(session.end_s)
+    assert on_time.elapsed_s == pytest.approx(session.end_s / options.get("speed", 1.0), abs=0.05)
 
 
 def test_another_seed_loses_and_delays_other_samples(replay: Any) -> None:
@@ -256,7 +251,6 @@ def test_each_round_continues_the_numbers_and_has_new_draws(
     assert wire.content() == rounds().content()
     seqs = np.array(wire.seqs())
     assert (np.diff(seqs) > 0).all()
-    assert session.counts is not None
     n = int(session.counts.values.sum())
     first, second = (set(seqs[(seqs >= k * n) & (seqs < (k + 1) * n)] - k * n) for k in (0, 1))
     assert first != second

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rtdecode.tools.replay.schedule import (
+    F8,
     Delivery,
-    DeliveryRule,
     Draw,
-    IntervalTimes,
-    SampleTimes,
-    Times,
     kept_samples,
     plan_deliveries,
     random_stream,
@@ -28,20 +24,30 @@ TAIL_S = 0.05
 seconds = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size=200).map(
     lambda values: np.sort(np.array(values))
 )
+
+
+class Rule(NamedTuple):
+    """How samples are pushed."""
+
+    push_s: float = 0.001
+    burst: int = 1
+    jitter_s: float = 0.0
+
+
 rules = st.builds(
-    DeliveryRule,
+    Rule,
     push_s=st.sampled_from([0.0, 0.0001, 0.001, 0.005, 0.3, 10.0]),
     burst=st.integers(1, 50),
     jitter_s=st.sampled_from([0.0, 0.002, 0.4]),
 )
 
 
-def plan(times: Times, rule: DeliveryRule, end_s: float, seed: int = 0, **more: Any) -> list[Delivery]:
+def plan(times: F8, rule: Rule, end_s: float, seed: int = 0, **more: Any) -> list[Delivery]:
     rng = random_stream(seed, Draw.JITTER, 0)
-    return list(plan_deliveries(times, rule, end_s=end_s, rng=rng, **more))
+    return list(plan_deliveries(times, **rule._asdict(), end_s=end_s, rng=rng, **more))
 
 
-def simple_plan(values: npt.NDArray[np.float64], rule: DeliveryRule, end_s: float) -> list[Delivery]:
+def simple_plan(values: F8, rule: Rule, end_s: float) -> list[Delivery]:
     """The rule sample by sample: when each is pushed, and with which others."""
     assert rule.jitter_s == 0.0
     n, found = len(values), list[Delivery]()
@@ -60,11 +66,9 @@ def simple_plan(values: npt.NDArray[np.float64], rule: DeliveryRule, end_s: floa
 
 
 @given(seconds, rules)
-def test_every_sample_is_pushed_once_in_order_and_none_before_it_is_due(
-    values: npt.NDArray[np.float64], rule: DeliveryRule
-) -> None:
+def test_every_sample_is_pushed_once_in_order_and_none_before_it_is_due(values: F8, rule: Rule) -> None:
     end_s = float(values[-1]) + TAIL_S
-    found = plan(SampleTimes(values), rule, end_s)
+    found = plan(values, rule, end_s)
     assert [d.first for d in found] == [0, *(d.last for d in found[:-1])]
     assert found[-1].last == len(values)
     assert all(d.first < d.last for d in found)
@@ -75,17 +79,15 @@ def test_every_sample_is_pushed_once_in_order_and_none_before_it_is_due(
 
 
 @given(seconds, rules)
-def test_without_jitter_the_plan_is_the_rule_applied_sample_by_sample(
-    values: npt.NDArray[np.float64], rule: DeliveryRule
-) -> None:
-    rule = DeliveryRule(push_s=rule.push_s, burst=rule.burst)
+def test_without_jitter_the_plan_is_the_rule_applied_sample_by_sample(values: F8, rule: Rule) -> None:
+    rule = Rule(push_s=rule.push_s, burst=rule.burst)
     end_s = float(values[-1]) + TAIL_S
-    assert plan(SampleTimes(values), rule, end_s) == simple_plan(values, rule, end_s)
+    assert plan(values, rule, end_s) == simple_plan(values, rule, end_s)
 
 
 @given(seconds, rules)
-def test_bursts_are_whole_until_the_end(values: npt.NDArray[np.float64], rule: DeliveryRule) -> None:
-    found = plan(SampleTimes(values), rule, float(values[-1]) + TAIL_S)
+def test_bursts_are_whole_until_the_end(values: F8, rule: Rule) -> None:
+    found = plan(values, rule, float(values[-1]) + TAIL_S)
     assert all(d.last % rule.burst == 0 for d in found[:-1])
     if not rule.push_s:
         assert all(d.last - d.first == rule.burst for d in found[:-1])
@@ -93,24 +95,22 @@ def test_bursts_are_whole_until_the_end(values: npt.NDArray[np.float64], rule: D
 
 @given(seconds, rules, st.integers(0, 3))
 def test_jitter_delays_each_push_within_its_bound_and_moves_no_boundary(
-    values: npt.NDArray[np.float64], rule: DeliveryRule, seed: int
+    values: F8, rule: Rule, seed: int
 ) -> None:
     end_s = float(values[-1]) + TAIL_S
-    calm = plan(SampleTimes(values), DeliveryRule(push_s=rule.push_s, burst=rule.burst), end_s)
-    held = plan(SampleTimes(values), rule, end_s, seed)
+    calm = plan(values, Rule(push_s=rule.push_s, burst=rule.burst), end_s)
+    held = plan(values, rule, end_s, seed)
     assert [d[1:] for d in held] == [d[1:] for d in calm]
     # A push waits for its own delay or for the push before it, which waits no longer.
     assert all(a.due_s <= b.due_s <= a.due_s + rule.jitter_s for a, b in zip(calm, held, strict=True))
-    assert plan(SampleTimes(values), rule, end_s, seed) == held
+    assert plan(values, rule, end_s, seed) == held
 
 
 @given(seconds, rules, st.lists(st.integers(1, 20), min_size=1))
-def test_the_plan_is_the_same_however_far_ahead_it_is_read(
-    values: npt.NDArray[np.float64], rule: DeliveryRule, steps: list[int]
-) -> None:
+def test_the_plan_is_the_same_however_far_ahead_it_is_read(values: F8, rule: Rule, steps: list[int]) -> None:
     end_s = float(values[-1]) + TAIL_S
     lazily = plan_deliveries(
-        SampleTimes(values), rule, end_s=end_s, rng=random_stream(5, Draw.JITTER, 0), not_before_s=0.2
+        values, **rule._asdict(), end_s=end_s, rng=random_stream(5, Draw.JITTER, 0), not_before_s=0.2
     )
     pieces = list[Delivery]()
     for step in itertools.cycle(steps):
@@ -118,14 +118,14 @@ def test_the_plan_is_the_same_however_far_ahead_it_is_read(
         pieces += piece
         if not piece:
             break
-    assert pieces == plan(SampleTimes(values), rule, end_s, 5, not_before_s=0.2)
+    assert pieces == plan(values, rule, end_s, 5, not_before_s=0.2)
     assert pieces[0].due_s >= 0.2
 
 
 def test_jitter_is_uniform_where_pushes_are_far_apart() -> None:
     values = np.arange(1, 2001) * 0.1
-    rule = DeliveryRule(push_s=0.0, jitter_s=0.04)
-    delay = np.array([d.due_s for d in plan(SampleTimes(values), rule, 200.0, 1)]) - values
+    rule = Rule(push_s=0.0, jitter_s=0.04)
+    delay = np.array([d.due_s for d in plan(values, rule, 200.0, 1)]) - values
     assert delay.min() >= 0
     assert delay.max() < 0.04
     # Four standard errors of a uniform distribution's mean and of its quarters.
@@ -134,37 +134,25 @@ def test_jitter_is_uniform_where_pushes_are_far_apart() -> None:
     assert np.abs(quarters - 0.25).max() < 4 * np.sqrt(0.25 * 0.75 / len(values))
 
 
-@given(st.integers(0, 300), st.sampled_from([0.001, 0.0013, 0.02, 1 / 3]), rules)
-def test_intervals_are_samples_at_their_ends(n: int, period_s: float, rule: DeliveryRule) -> None:
-    ends = np.arange(1, n + 1) * period_s
-    end_s = n * period_s + TAIL_S
-    times = IntervalTimes(n, period_s)
-    assert len(times) == n
-    np.testing.assert_array_equal(times.span(0, n), ends)
-    assert plan(times, rule, end_s) == plan(SampleTimes(ends), rule, end_s)
-    for t in (*ends, *np.nextafter(ends, 0), -1.0, 0.0, end_s):
-        assert times.until(t) == SampleTimes(ends).until(t)
-
-
 def test_intervals_as_long_as_the_push_interval_are_pushed_one_by_one() -> None:
-    found = plan(IntervalTimes(100_000, 0.001), DeliveryRule(push_s=0.001), 100.0)
+    found = plan(np.arange(1, 100_001) * 0.001, Rule(push_s=0.001), 100.0)
     assert [d[1:] for d in found] == [(i, i + 1) for i in range(100_000)]
 
 
 def test_without_an_interval_every_sample_is_pushed_by_itself_at_its_time() -> None:
-    alone = plan(SampleTimes(np.array([0.1, 0.1, 0.25])), DeliveryRule(push_s=0.0), 1.0)
+    alone = plan(np.array([0.1, 0.1, 0.25]), Rule(push_s=0.0), 1.0)
     assert alone == [(0.1, 0, 1), (0.1, 1, 2), (0.25, 2, 3)]
 
 
 def test_an_incomplete_burst_is_pushed_at_the_end() -> None:
     values = np.array([0.1, 0.2, 0.3, 0.4, 0.45])
-    alone = plan(SampleTimes(values), DeliveryRule(push_s=0.0, burst=2), 1.0)
+    alone = plan(values, Rule(push_s=0.0, burst=2), 1.0)
     assert alone == [(0.2, 0, 2), (0.4, 2, 4), (1.0, 4, 5)]
-    assert plan(SampleTimes(values), DeliveryRule(push_s=10.0, burst=2), 1.0) == [(1.0, 0, 5)]
+    assert plan(values, Rule(push_s=10.0, burst=2), 1.0) == [(1.0, 0, 5)]
 
 
 def test_no_samples_no_pushes() -> None:
-    assert plan(SampleTimes(np.zeros(0)), DeliveryRule(burst=3, jitter_s=1.0), 1.0) == []
+    assert plan(np.zeros(0), Rule(burst=3, jitter_s=1.0), 1.0) == []
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=40), st.floats(0, 1), st.integers(0, 2**63))

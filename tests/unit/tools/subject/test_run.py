@@ -16,7 +16,7 @@ from rtdecode.tools.simulator.array import ArraySettings
 from rtdecode.tools.simulator.experiment import Experiment, SimulatedDay, Step
 from rtdecode.tools.simulator.scores import score_session
 from rtdecode.tools.simulator.task import TaskEvent, TaskSettings
-from rtdecode.tools.subject.run import Connections, SubjectRun, SubjectRunSettings
+from rtdecode.tools.subject.run import SubjectRun, SubjectRunSettings
 from rtdecode.tools.subject.streams import marker_text
 
 OF = SimulatedDay(array=ArraySettings(n_channels=8), task=TaskSettings(hold_s=0.05, inter_trial_s=0.05))
@@ -70,7 +70,6 @@ class HandCursor:
         pass
 
     def read(self) -> tuple[float, float] | None:
-        assert self.experiment is not None
         if not self._after <= self._machine.now_s - self._start < self._until:
             return None
         self.received += 1
@@ -81,13 +80,9 @@ def start(
     machine: Machine, after_s: float = 0.0, until_s: float = math.inf, **settings: Any
 ) -> tuple[SubjectRun, Pushed, list[str]]:
     pushed, cursor, lines = Pushed(machine), HandCursor(machine, after_s, until_s), []
-    connections: Any = Connections(
-        streams=lambda *_: pushed,  # type: ignore[arg-type,return-value]
-        cursor=lambda *_: cursor,  # type: ignore[arg-type,return-value]
-        clock=machine.clock,
-        sleep=machine.sleep,
-    )
-    run = SubjectRun(SubjectRunSettings(of=OF, **settings), lines.append, connections)
+    instead: Any = {"streams": lambda *_: pushed, "cursor": lambda *_: cursor}
+    instead |= {"clock": machine.clock, "sleep": machine.sleep}
+    run = SubjectRun(SubjectRunSettings(of=OF, **settings), lines.append, **instead)
     cursor.experiment = run.experiment
     return run, pushed, lines
 
@@ -132,8 +127,6 @@ def test_it_ends_after_the_trials_and_writes_a_session(tmp_path: Path) -> None:
     assert lines[0].startswith("waiting for a cursor")
     assert lines[1] == "the cursor is there"
     session = read_session(path)
-    assert session.trials is not None
-    assert session.behavior is not None
     assert session.attrs["stream"] == "M1"
     assert session.behavior.time[0] == pytest.approx(started_s, abs=0.01)
     assert session.trials.start[0] == pytest.approx(started_s + 0.5, abs=0.05)
@@ -152,7 +145,6 @@ def test_no_cursor_is_an_error_with_a_fix(tmp_path: Path) -> None:
         run.run()
     # The session until then is written.
     session = read_session(path)
-    assert session.events is not None
     assert len(session.events.time) > 20
     other, _, _ = start(Machine(), after_s=math.inf, seconds=1.0)
     with pytest.raises(RtdecodeError, match="no cursor was received for 1 s"):

@@ -20,16 +20,14 @@ HERE = (0.0, 0.0)
 
 
 def test_the_message_describes_the_screen() -> None:
-    task = Task(TaskSettings(hold_s=0.2, foreperiod_s=0.1), 0)
+    task = Task(TaskSettings(hold_s=0.2), 0)
     before = message_of(task, 0, 0, 3.0)
     assert before == TaskMessage(v=1, t=3.0, target=None, radius=0.0, state="between")
-    task.step(0.0, HERE)
-    assert (task.state, task.number) == ("foreperiod", 0)
+    assert (task.state, task.number) == ("between", -1)
     task.step(0.1, HERE)
     reaching = message_of(task, 0, 0, 4.0)
     assert reaching.target == task.shown(HERE).target
     assert (reaching.radius, reaching.state, reaching.trial) == (15.0, "reach", 0)
-    assert reaching.target is not None
     task.step(0.2, reaching.target)
     assert message_of(task, 0, 0, 5.0).state == "hold"
     task.step(0.4, reaching.target)
@@ -60,14 +58,12 @@ def test_messages_are_published_at_events_and_at_intervals() -> None:
             topic, payload = subscriber.recv_multipart()
             shown = read_task(payload)
             assert topic == TASK_TOPIC
-            assert shown is not None
             assert shown.target == task.shown(HERE).target
             assert math.hypot(*(shown.target or HERE)) == pytest.approx(80.0)
             assert shown.target is not None
             events = task.step(0.1, shown.target) + task.step(0.2, shown.target)
             socket.publish(task, events, now_s + 0.7 * EVERY_S)
             shown = read_task(subscriber.recv_multipart()[1])
-            assert shown is not None
             assert (shown.target, shown.success_rate) == (None, 1.0)
     finally:
         context.term()

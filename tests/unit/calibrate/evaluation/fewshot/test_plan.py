@@ -7,22 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies import few_shot_job as job
 
 from rtdecode.calibrate.adaptation import interpolation
-from rtdecode.calibrate.adaptation.finetune_settings import FinetuneSettings
+from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING, finetuning
 from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.calibrate.evaluation.cache import id_of
-from rtdecode.calibrate.evaluation.fewshot.plan import EDITION, FewShotJob
-
-
-def job(**changes: Any) -> FewShotJob:
-    asked: dict[str, Any] = {
-        "kind": "alignnet", "test": Path("/data/today.h5"), "test_sha256": "aa", "session": "today",
-        "base": Path("/models/base.safetensors"), "base_sha256": "bb", "model": "f6ffb59f",
-        "train": ("day0", "day1"), "bin_width_s": 0.064, "outputs": ("x", "y"), "minutes": 2.0,
-        "read_in_minutes": 4.0, "labelled": "last", "seed": 0, "steps": 200, "device": "auto",
-    }  # fmt: skip
-    return FewShotJob(**(asked | changes))
+from rtdecode.calibrate.evaluation.fewshot.plan import EDITION
 
 
 def test_an_id_depends_on_contents_and_settings_and_not_on_paths_and_names() -> None:
@@ -60,14 +51,14 @@ def test_jobs_cached_by_earlier_versions_stay_valid(changes: dict[str, Any], job
 
 def test_an_id_depends_on_the_version_the_test_set_and_how_networks_are_tuned() -> None:
     described = job().described()
-    training = FinetuneSettings(steps=200).training(round(2.0 * 60.0 / 0.064), 0.064)
+    training = finetuning(FINETUNING, round(2.0 * 60.0 / 0.064), 0.064)
     assert described["edition"] == EDITION
     assert described["holdout"] == LAST_FIFTH
     assert described["recipe"] == training.recorded(0) | {
         "nearness": [interpolation.HALF_S, interpolation.SOUND]
     }
-    assert described["recipe"]["learning_rate"] == FinetuneSettings.learning_rate
-    assert described["recipe"]["batch"] == FinetuneSettings.batch
+    assert described["recipe"]["learning_rate"] == FINETUNING.learning_rate
+    assert described["recipe"]["batch"] == FINETUNING.batch
     assert id_of(described) == job().id
     assert id_of(described | {"recipe": {}}) != job().id
 

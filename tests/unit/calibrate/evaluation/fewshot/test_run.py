@@ -14,22 +14,25 @@ import numpy as np
 import pytest
 import torch
 from clusters import cluster_of
+from simulated_days import behavior_of, simulated_day, with_values
+from studies import few_shot_job as job
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
+from rtdecode.calibrate.evaluation.cache import Done
 from rtdecode.calibrate.evaluation.fewshot import run
-from rtdecode.calibrate.evaluation.fewshot.job import Measured, Score, do_job
+from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
 from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob, FewShotSettings
 from rtdecode.calibrate.evaluation.fewshot.report import over_days, table_rows
-from rtdecode.calibrate.evaluation.fewshot.run import FewShot, limited
+from rtdecode.calibrate.evaluation.fewshot.run import limited
 from rtdecode.calibrate.evaluation.runner import Failure, Workers
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
+from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 MINUTES = (0.0, 0.5, 1.0)
 SMALL = PretrainSettings(
@@ -45,14 +48,12 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Simulated days of one array: rates differ, and the tuning of the last one is new."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("days")
-    paths = []
-    for day in range(4):
-        task = CentreOut(n_channels=20, mean_rate_hz=20.0 + 5.0 * day)
-        path = folder / f"day{day}.h5"
-        tuning = draw_tuning(task, 3 if day < 3 else 9)
-        write_session(path, simulate_session(task, tuning, 100.0, day, f"day{day}"))
-        paths.append(path)
-    return paths
+    return [
+        simulated_day(
+            folder / f"day{day}.h5", 20, day, 100.0, 3 if day < 3 else 9, mean_rate_hz=20.0 + 5.0 * day
+        )
+        for day in range(4)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +73,13 @@ def few_shot(tmp_path: Path) -> Callable[..., list[Score]]:
     """Scores by `run.few_shot` in this process, into a new folder each time."""
 
     def scores(
-        paths: Sequence[Path], bases: Sequence[Path], progress: Any = None, **asked: Any
+        paths: Sequence[Path], bases: Sequence[Path], progress: Progress = ignore, **asked: Any
     ) -> list[Score]:
         folder = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
         settings = FewShotSettings(**({"steps": 60} | asked))
         done = run.few_shot(paths, bases, folder, settings, workers=Workers(0), progress=progress)
         assert not done.missing
-        return done.scores
+        return done.results
 
     return scores
 
@@ -96,7 +97,7 @@ def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
     scores = few_shot(
         days[2:], [base_file], minutes=MINUTES, seeds=(0, 1), progress=lambda _, done: reported.append(done)
     )
-    by = {(s.kind, s.test, s.minutes, s.seed): float(s.r2.mean()) for s in scores}
+    by = {(s.job.kind, s.job.session, s.job.minutes, s.job.seed): float(s.r2.mean()) for s in scores}
     assert len(by) == len(scores) == 2 * (1 + 2 * 2 + 2)
     assert reported == sorted(reported)
     assert reported[-1] == 1.0
@@ -105,80 +106,64 @@ def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
     assert by["alignnet", "day3", 1.0, 0] > by["alignnet", "day3", 0.0, 0] + 0.1
     assert by["alignnet", "day3", 1.0, 0] != by["alignnet", "day3", 1.0, 1]
     assert by["wiener", "day3", 1.0, 0] > 0.1
-    (wiener,) = (s for s in scores if (s.kind, s.test, s.minutes) == ("wiener", "day2", 0.5))
+    (wiener,) = (s for s in scores if (s.job.kind, s.job.session, s.job.minutes) == ("wiener", "day2", 0.5))
     assert wiener.as_json()["model"] is None
     tuned = scores[0].as_json()
     assert tuned["train"] == ["day0", "day1"]
     assert tuned["test"] == ["day2"]
-    assert {
-        "kind",
-        "causal",
-        "protocol",
-        "minutes",
-        "seed",
-        "direction",
-        "outputs",
-        "r2",
-        "pcc",
-    } <= tuned.keys()
+    keys = {"kind", "causal", "protocol", "minutes", "seed", "direction", "outputs", "r2", "pcc"}
+    assert keys <= tuned.keys()
 
 
+@pytest.mark.parametrize(
+    ("labelled", "elsewhere_s", "labels_s"),
+    [("last", (5.0, 45.0), (55.0, 75.0)), ("first", (35.0, 75.0), (5.0, 25.0))],
+)
 def test_only_the_labelled_minutes_are_trained_on(
-    days: list[Path], base_file: Path, tmp_path: Path, few_shot: Callable[..., list[Score]]
+    days: list[Path],
+    base_file: Path,
+    tmp_path: Path,
+    few_shot: Callable[..., list[Score]],
+    labelled: str,
+    elsewhere_s: tuple[float, float],
+    labels_s: tuple[float, float],
 ) -> None:
-    """Behaviour before the labels changes nothing; within the labels it does."""
+    """Other behaviour changes nothing; within the labels it does. Spikes: those minutes', too."""
     session = read_session(days[3])
-    behavior = session.behavior
-    assert behavior is not None
-    scores = {}
-    for name, start_s, stop_s in (("original", 0.0, 0.0), ("before", 5.0, 45.0), ("labels", 55.0, 75.0)):
-        values = behavior.values.copy()
-        time_s = behavior.time - behavior.time[0]
-        changed = (time_s >= start_s) & (time_s < stop_s)
-        values[changed] = values[changed][::-1]
-        path = tmp_path / f"{name}.h5"
-        write_session(path, replace(session, behavior=replace(behavior, values=values)))
-        scores[name] = [s.r2 for s in few_shot([path], [base_file], minutes=(0.0, 0.5))]
-    for was, before in zip(scores["original"], scores["before"], strict=True):
-        np.testing.assert_array_equal(was, before)
-    for was, other in zip(scores["original"][1:], scores["labels"][1:], strict=True):
-        assert (was != other).all()
-    np.testing.assert_array_equal(scores["original"][0], scores["labels"][0])
+    time_s = behavior_of(session).time - behavior_of(session).time[0]
 
+    def scores(name: str, start_s: float, stop_s: float) -> list[Score]:
+        def turned(values: np.ndarray) -> np.ndarray:
+            changed = (time_s >= start_s) & (time_s < stop_s)
+            values[changed] = values[changed][::-1]
+            return values
 
-def test_the_first_minutes_instead_of_the_last(
-    days: list[Path], base_file: Path, tmp_path: Path, few_shot: Callable[..., list[Score]]
-) -> None:
-    """Behaviour after the labels changes nothing; within them it does. Spikes: those minutes', too."""
-    session = read_session(days[3])
-    behavior = session.behavior
-    assert behavior is not None
-    found = {}
-    for name, start_s, stop_s in (("original", 0.0, 0.0), ("after", 35.0, 75.0), ("labels", 5.0, 25.0)):
-        values = behavior.values.copy()
-        time_s = behavior.time - behavior.time[0]
-        changed = (time_s >= start_s) & (time_s < stop_s)
-        values[changed] = values[changed][::-1]
         path = tmp_path / f"{name}.h5"
-        write_session(path, replace(session, behavior=replace(behavior, values=values)))
-        found[name] = few_shot([path], [base_file], minutes=(0.0, 0.5), labelled="first")
-    assert {score.as_json()["known"] for score in found["original"]} == {"first"}
-    r2 = {name: [score.r2 for score in scores] for name, scores in found.items()}
-    for was, after in zip(r2["original"], r2["after"], strict=True):
-        np.testing.assert_array_equal(was, after)
-    for was, other in zip(r2["original"][1:], r2["labels"][1:], strict=True):
-        assert (was != other).all()
-    last = few_shot([tmp_path / "original.h5"], [base_file], minutes=(0.0, 0.5), wiener=False)
-    assert (last[0].r2 != r2["original"][0]).all()
-    with pytest.raises(RtdecodeError, match=r"labelled minutes cannot be 'middle'\. Fix: give last or first"):
-        few_shot(days[2:], [base_file], labelled="middle")
+        write_session(path, with_values(session, turned))
+        return few_shot([path], [base_file], minutes=(0.0, 0.5), labelled=labelled, steps=5)
+
+    original = scores("original", 0.0, 0.0)
+    for was, other in zip(original, scores("elsewhere", *elsewhere_s), strict=True):
+        np.testing.assert_array_equal(was.r2, other.r2)
+    unlabelled, *tuned = zip(original, scores("labels", *labels_s), strict=True)
+    np.testing.assert_array_equal(unlabelled[0].r2, unlabelled[1].r2)
+    assert all((was.r2 != other.r2).all() for was, other in tuned)
+    assert {score.as_json()["known"] for score in original} == {labelled}
+    other = few_shot(
+        [tmp_path / "original.h5"],
+        [base_file],
+        minutes=(0.0,),
+        wiener=False,
+        labelled="first" if labelled == "last" else "last",
+    )
+    assert (other[0].r2 != original[0].r2).all()
 
 
 def test_minutes_that_a_day_does_not_have_are_left_out(
     days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
 ) -> None:
-    scores = few_shot(days[2:3], [base_file], minutes=(0.0, 1.0, 1.4), wiener=False)
-    assert [score.minutes for score in scores] == [0.0, 1.0]
+    scores = few_shot(days[2:3], [base_file], minutes=(0.0, 1.0, 1.4), wiener=False, steps=2)
+    assert [score.job.minutes for score in scores] == [0.0, 1.0]
 
 
 def test_a_day_that_the_base_was_trained_on_is_refused(
@@ -195,12 +180,13 @@ def test_what_does_not_fit_is_refused(
     tmp_path: Path,
     few_shot: Callable[..., list[Score]],
 ) -> None:
-    task = CentreOut(n_channels=16)
-    write_session(tmp_path / "narrow.h5", simulate_session(task, draw_tuning(task, 1), 60.0, 1, "narrow"))
+    simulated_day(tmp_path / "narrow.h5", 16)
     with pytest.raises(RtdecodeError, match=r"narrow\.h5: has 16 channels, and the model has 20"):
         few_shot([tmp_path / "narrow.h5"], [base_file])
     with pytest.raises(RtdecodeError, match="needs a model to start from"):
         few_shot(days[2:], [])
+    with pytest.raises(RtdecodeError, match=r"labelled minutes cannot be 'middle'\. Fix: give last or first"):
+        few_shot(days[2:], [base_file], labelled="middle")
     for minutes in ((), (1.0, 0.5), (-1.0,), (1.0, 1.0)):
         with pytest.raises(RtdecodeError, match="minutes must be increasing"):
             few_shot(days[2:], [base_file], minutes=minutes)
@@ -210,14 +196,15 @@ def test_what_does_not_fit_is_refused(
         few_shot(days[2:], [saved(tmp_path, replace(base, train={}))])
 
 
-def evaluated(days: list[Path], base_file: Path, folder: Path, **options: Any) -> FewShot:
+def evaluated(days: list[Path], base_file: Path, folder: Path, **options: Any) -> Done[Score]:
     settings = FewShotSettings(**({"minutes": (0.0, 0.5), "steps": 2} | options.pop("settings", {})))
     return run.few_shot(days[2:], [base_file], folder, settings, **({"workers": Workers(0)} | options))
 
 
-def untimed(done: FewShot) -> list[dict[str, Any]]:
+def untimed(done: Done[Score]) -> list[dict[str, Any]]:
     return [
-        {name: value for name, value in score.as_json().items() if name != "seconds"} for score in done.scores
+        {name: value for name, value in score.as_json().items() if name != "seconds"}
+        for score in done.results
     ]
 
 
@@ -225,7 +212,7 @@ def test_an_interrupted_evaluation_resumes_and_gives_the_same(
     days: list[Path], base_file: Path, tmp_path: Path
 ) -> None:
     whole = evaluated(days, base_file, tmp_path / "whole")
-    assert (whole.computed, len(whole.scores)) == (6, 6)
+    assert (whole.computed, len(whole.results)) == (6, 6)
 
     def interrupt(what: str, _done: float) -> None:
         if what.startswith("4 of"):
@@ -248,7 +235,7 @@ def test_an_interrupted_evaluation_resumes_and_gives_the_same(
     moved = [tmp_path / path.name for path in (*days, base_file)]
     third = evaluated(moved[:-1], moved[-1], tmp_path / "parts")
     assert third.computed == 0
-    assert [score.as_json() for score in third.scores] == [score.as_json() for score in again.scores]
+    assert [score.as_json() for score in third.results] == [score.as_json() for score in again.results]
     more = evaluated(days, base_file, tmp_path / "parts", settings={"minutes": (0.5,), "seeds": (0, 1)})
     assert more.computed == 2
 
@@ -256,13 +243,13 @@ def test_an_interrupted_evaluation_resumes_and_gives_the_same(
 def test_a_missing_score_is_cached_as_missing(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def flat(job: FewShotJob) -> Measured:
-        return Measured(np.array([0.1, np.nan, 1 / 3, -2.0]), np.full(4, np.nan), 1.5)
+    def flat(job: FewShotJob) -> Score:
+        return Score(job, np.array([0.1, np.nan, 1 / 3, -2.0]), np.full(4, np.nan), 1.5)
 
     monkeypatch.setattr(run, "do_job", flat)
     done, again = (evaluated(days, base_file, tmp_path) for _ in range(2))
     assert (done.computed, again.computed) == (6, 0)
-    for score in (*done.scores, *again.scores):
+    for score in (*done.results, *again.results):
         np.testing.assert_array_equal(score.r2, [0.1, np.nan, 1 / 3, -2.0])
         assert np.isnan(score.pcc).all()
         assert score.seconds == 1.5
@@ -282,20 +269,12 @@ def test_a_file_that_changed_after_planning_is_not_scored(
 def test_a_job_that_fails_is_named_and_the_others_are_written(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(job: FewShotJob) -> Measured | Failure:
-        return Failure("out of luck") if job.minutes == 1.0 else Measured(np.ones(4), np.ones(4), 0.0)
+    def broken(job: FewShotJob) -> Score | Failure:
+        return Failure("out of luck") if job.minutes == 1.0 else Score(job, np.ones(4), np.ones(4), 0.0)
 
     monkeypatch.setattr(run, "do_job", broken)
-    line = [
-        "evaluate",
-        str(days[2]),
-        "--base",
-        str(base_file),
-        "--output",
-        str(tmp_path / "out"),
-        "--workers",
-        "0",
-    ]
+    line = ["evaluate", str(days[2]), "--base", str(base_file), "--output", str(tmp_path / "out")]
+    line += ["--workers", "0"]
     result = CliRunner().invoke(app, [*line, "--minutes", "0,1", "--kinds", "alignnet"])
     assert isinstance(result.exception, RtdecodeError)
     assert "1 of 2 jobs gave no result" in str(result.exception)
@@ -332,7 +311,7 @@ def test_one_job_at_a_time_trains_on_a_gpu_unless_another_number_is_given(
 def test_scores_are_averaged_over_days_after_seeds() -> None:
     def score(test: str, seed: int, r2: float) -> Score:
         values = np.array([r2, r2 + 0.2])
-        return Score("gru", "x", (), test, 1.0, "last", seed, ("x", "y"), values, values, 0.0)
+        return Score(job(kind="gru", session=test, minutes=1.0, seed=seed), values, values, 0.0)
 
     scores = [score("a", 0, 0.1), score("a", 1, 0.3), score("b", 0, 0.6)]
     r2, mean, sd, n_days = over_days(scores)
@@ -349,7 +328,7 @@ def test_scores_are_averaged_over_days_after_seeds() -> None:
 def test_the_command_writes_json_and_a_figure(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: list[str]
 ) -> None:
-    monkeypatch.setattr(run, "do_job", lambda job: Measured(np.full(4, job.minutes), np.ones(4), 0.0))
+    monkeypatch.setattr(run, "do_job", lambda job: Score(job, np.full(4, job.minutes), np.ones(4), 0.0))
     line = ["evaluate", str(days[2]), "--base", str(base_file), "--workers", "0", "--known", "first"]
     line += [*protocol, "--minutes", "0,1", "--output", str(tmp_path / "out"), "--json"]
     result = CliRunner().invoke(app, line)
@@ -373,10 +352,6 @@ def test_the_command_writes_json_and_a_figure(
             "Fix: run rtdecode study --protocol single-day,cross-day",
         ),
         (["--steps", "3", "--protocol=cross-day"], "Fix: run rtdecode study --protocol cross-day"),
-        (
-            ["--steps=3"],
-            "--steps belongs to `rtdecode study`; evaluate does not take it. Fix: leave --steps out",
-        ),
     ],
 )
 def test_the_command_names_what_is_wrong(

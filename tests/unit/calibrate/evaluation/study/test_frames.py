@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from studies import simulated_study
 
 from rtdecode.calibrate.evaluation.study.frames import COSTS, INDEX, OVERALL, StudyFrames, study_frames
 from rtdecode.calibrate.evaluation.study.rows import (
@@ -22,16 +21,6 @@ from rtdecode.calibrate.evaluation.study.rows import (
     Row,
     pick,
 )
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return simulated_study(tmp_path_factory.mktemp("study"), n_bins=300, kinds=["gru", "alignnet"])
-
-
-@pytest.fixture(scope="module")
-def frames(rows: list[Row]) -> StudyFrames:
-    return study_frames(rows)
 
 
 def scored(rows: list[Row], table: dict[str, list[float | None]]) -> list[Row]:
@@ -88,7 +77,6 @@ def test_a_column_averages_its_protocol_direction_and_split(rows: list[Row], fra
                         and row["direction"] == column.direction and row["split"] != "random"
                     ):  # fmt: skip
                         score = row["r2_mean"] if column.direction == DECODING else row["pcc_mean"]
-                        assert score is not None
                         days.setdefault(row["test"][0], []).append(score)
                 key = frames.key(column, causality, name)
                 assert (key in frames.averages.index) == bool(days)
@@ -132,8 +120,6 @@ def test_every_job_is_read_back_with_all_its_digits(rows: list[Row], frames: Stu
         assert int(line["seed"]) == row["seed"]
         assert int(line["n_outputs"]) == len(row["outputs"])
         if row["direction"] == SIMULATION:
-            assert row["firing"] is not None
-            assert row["rate_hz"] is not None
             recorded, simulated = row["firing"]["recorded"], row["firing"]["simulated"]
             assert number(line["firing_recorded"]) == pytest.approx(np.mean(np.array(recorded, float)))
             assert number(line["firing_pcc"]) == pytest.approx(np.corrcoef(recorded, simulated)[0, 1])

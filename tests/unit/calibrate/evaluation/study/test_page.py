@@ -6,8 +6,7 @@ import base64
 import re
 import xml.etree.ElementTree as ET
 
-import pytest
-from studies import SESSIONS, simulated_study
+from studies import SESSIONS
 
 from rtdecode.calibrate.evaluation.study.frames import StudyFrames, study_frames
 from rtdecode.calibrate.evaluation.study.page import About, study_page
@@ -24,16 +23,6 @@ ABOUT = About(
 )
 
 
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return simulated_study(tmp_path_factory.mktemp("study"), n_channels=16, n_bins=300)
-
-
-@pytest.fixture(scope="module")
-def frames(rows: list[Row]) -> StudyFrames:
-    return study_frames(rows)
-
-
 FIGURES = {
     "scores.png": "The table above as a picture",
     "figure-5.png": "Spikes to behaviour",
@@ -46,9 +35,9 @@ def parsed(page: str) -> ET.Element:
     return ET.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
 
 
-def test_the_figures_are_in_the_page_in_their_order(frames: StudyFrames) -> None:
+def test_the_figures_are_in_the_page_in_their_order(whole: StudyFrames) -> None:
     figures = {name: name.encode() for name in reversed(FIGURES)}
-    page = parsed(study_page(frames, figures, ABOUT))
+    page = parsed(study_page(whole, figures, ABOUT))
     sources = [image.get("src", "") for image in page.findall(".//img")]
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     shown = [base64.b64decode(source.partition(",")[2]).decode() for source in sources]
@@ -58,17 +47,17 @@ def test_the_figures_are_in_the_page_in_their_order(frames: StudyFrames) -> None
     assert all(len(caption) > 100 and caption.endswith(".") for caption in captions)
 
 
-def test_every_session_kind_and_number_is_in_the_page(rows: list[Row], frames: StudyFrames) -> None:
-    page = parsed(study_page(frames, {}, ABOUT))
+def test_every_session_kind_and_number_is_in_the_page(whole: StudyFrames) -> None:
+    page = parsed(study_page(whole, {}, ABOUT))
     words = " ".join(page.itertext())
-    for name in (*SESSIONS, *names_of(rows), "day_b", "abcd1230", "96 channels"):
+    for name in (*SESSIONS, *names_of(whole.rows), "day_b", "abcd1230", "96 channels"):
         assert name in words
     for text in ("Times within bins are simulated.", "Missing: resnet, seed 1.", ABOUT.command, "9.9"):
         assert text in words
-    for block in (*score_blocks(frames), *output_blocks(frames), *cost_blocks(frames)):
+    for block in (*score_blocks(whole), *output_blocks(whole), *cost_blocks(whole)):
         assert block.title in words
         assert all(cell.text in words for row in block.rows for cell in row)
-    best = [cell for block in score_blocks(frames) for row in block.rows for cell in row if cell.best]
+    best = [cell for block in score_blocks(whole) for row in block.rows for cell in row if cell.best]
     marked = ["".join(cell.itertext()) for cell in page.findall(".//td[@class='best']")]
     assert len(best) == len(marked) == 8
     assert all(text.startswith(f"{cell.text}*n {cell.sessions}, seeds ± ")
@@ -80,8 +69,8 @@ def test_every_session_kind_and_number_is_in_the_page(rows: list[Row], frames: S
     assert page.findall(".//img") == []
 
 
-def test_only_what_the_rows_contain_is_explained(rows: list[Row]) -> None:
-    part = [row for row in pick(rows, protocol=CROSS_DAY, causality="causal") if row["base"] is None]
+def test_only_what_the_rows_contain_is_explained(whole: StudyFrames) -> None:
+    part = [row for row in pick(whole.rows, protocol=CROSS_DAY, causality="causal") if row["base"] is None]
     page = parsed(study_page(study_frames(part), {}, About(command="x")))
     terms = [term.text for term in page.findall(".//dt")]
     assert terms == ["R²", "PCC", "±", "causal", "cross-day", "*", "cost"]
@@ -90,9 +79,9 @@ def test_only_what_the_rows_contain_is_explained(rows: list[Row]) -> None:
     assert empty.findtext(".//h1") == "No job is finished"
 
 
-def test_nothing_in_a_name_becomes_markup_and_nothing_comes_from_elsewhere(rows: list[Row]) -> None:
+def test_nothing_in_a_name_becomes_markup_and_nothing_comes_from_elsewhere(whole: StudyFrames) -> None:
     evil = "<script>alert('1')</script>&\"$^{"
-    few = [row for row in rows if row["kind"] in ("gru", "alignnet") and row["test"] == [SESSIONS[2]]]
+    few = [row for row in whole.rows if row["kind"] in ("gru", "alignnet") and row["test"] == [SESSIONS[2]]]
     strange: list[Row] = [
         {
             **row,

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from rtdecode.calibrate.evaluation.study.plan import (
-    DIRECTIONS,
     EDITION,
     Base,
     Job,
@@ -19,7 +18,7 @@ from rtdecode.calibrate.evaluation.study.plan import (
     plan,
 )
 from rtdecode.calibrate.evaluation.study.recipes import recipe
-from rtdecode.calibrate.evaluation.study.rows import CAUSALITIES, KINDS
+from rtdecode.calibrate.evaluation.study.rows import CAUSALITIES, DECODING, DIRECTIONS, KINDS, SIMULATION
 from rtdecode.errors import RtdecodeError
 
 DAYS = [Path(f"day{i}.h5") for i in range(4)]
@@ -58,7 +57,7 @@ def test_a_pretrained_model_is_scored_across_days_in_its_causality_and_direction
     bases = tuple(
         Base(Path(f"{causality}{i}.safetensors"), causality, direction)
         for causality in ("causal", "offline")
-        for i, direction in enumerate(DIRECTIONS)
+        for i, direction in enumerate(DIRECTIONS.values())
     )
     jobs = [job for job in planned(bases=bases) if job.base is not None]
     assert {(job.test, job.base, job.causality, job.direction) for job in jobs} == {
@@ -69,10 +68,10 @@ def test_a_pretrained_model_is_scored_across_days_in_its_causality_and_direction
 
 
 @pytest.mark.parametrize(
-    "asked", [{"causalities": ("causal",)}, {"directions": DIRECTIONS[:1]}, {"kinds": ("gru", "wiener")}]
+    "asked", [{"causalities": ("causal",)}, {"directions": (DECODING,)}, {"kinds": ("gru", "wiener")}]
 )
 def test_a_pretrained_model_that_the_settings_exclude_is_named(asked: dict[str, Any]) -> None:
-    base = Base(Path("ahead.safetensors"), "offline", DIRECTIONS[1])
+    base = Base(Path("ahead.safetensors"), "offline", SIMULATION)
     with pytest.raises(RtdecodeError, match=r"ahead\.safetensors: is an alignnet, offline, beh"):
         planned(bases=(base,), **asked)
     with pytest.raises(RtdecodeError, match="pretrained models are scored across days"):
@@ -81,7 +80,7 @@ def test_a_pretrained_model_that_the_settings_exclude_is_named(asked: dict[str, 
 
 def test_only_alignnet_convolves_over_channels() -> None:
     assert {job.kind for job in planned(causalities=("offline-2d",))} == {"alignnet"}
-    assert [kind for kind in KINDS if exists(kind, "offline-2d", DIRECTIONS[0])] == ["alignnet"]
+    assert [kind for kind in KINDS if exists(kind, "offline-2d", DECODING)] == ["alignnet"]
 
 
 def test_an_id_depends_on_contents_and_settings_and_not_on_paths() -> None:
@@ -93,7 +92,7 @@ def test_an_id_depends_on_contents_and_settings_and_not_on_paths() -> None:
     assert same.id(moved) == job.id(DIGESTS)
     changes: list[dict[str, Any]] = [
         {"protocol": "cross-day"}, {"split": "random"}, {"kind": "mlp"}, {"causality": "causal"}, {"seed": 9},
-        {"direction": DIRECTIONS[1]}, {"test": DAYS[3]}, {"train": (DAYS[2],)}, {"bin_width_s": 0.02},
+        {"direction": SIMULATION}, {"test": DAYS[3]}, {"train": (DAYS[2],)}, {"bin_width_s": 0.02},
         {"outputs": ("x",)}, {"steps": 11}, {"members": 2}, {"base": Path("base.safetensors")},
     ]  # fmt: skip
     others = {replace(job, **change).id(DIGESTS) for change in changes}
@@ -119,7 +118,7 @@ def test_jobs_cached_by_earlier_versions_stay_valid(name: str, job_id: str) -> N
     digests = {path: str(i) * 8 for i, path in enumerate(days)} | {Path("b"): "b"}
     jobs = planned(
         days,
-        (Base(Path("b"), "causal", DIRECTIONS[0]),),
+        (Base(Path("b"), "causal", DECODING),),
         causalities=tuple(CAUSALITIES),
         bin_width_s=0.064,
         steps=15,

@@ -8,28 +8,12 @@ from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
-from studies import simulated_study
 
 from rtdecode.calibrate.evaluation.study.figures.scores import scores_figure
 from rtdecode.calibrate.evaluation.study.frames import StudyFrames, study_frames
 from rtdecode.calibrate.evaluation.study.page import About
 from rtdecode.calibrate.evaluation.study.report import study_files
 from rtdecode.calibrate.evaluation.study.rows import DECODING, Row, pick
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("study")
-
-
-@pytest.fixture(scope="module")
-def rows(folder: Path) -> list[Row]:
-    return simulated_study(folder, kinds=["gru", "alignnet"], n_channels=32, n_bins=600)
-
-
-@pytest.fixture(scope="module")
-def frames(rows: list[Row]) -> StudyFrames:
-    return study_frames(rows)
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import simulated_study
 
 from rtdecode.calibrate.evaluation.study.rows import (
     DECODING,
@@ -23,16 +21,12 @@ from rtdecode.calibrate.evaluation.study.rows import (
 )
 
 
-@pytest.fixture(scope="module")
-def row(tmp_path_factory: pytest.TempPathFactory) -> Row:
-    study = simulated_study(
-        tmp_path_factory.mktemp("study"), sessions=["day1"], seeds=[0], kinds=["gru"], n_bins=200
-    )
-    return next(row for row in study if row["direction"] == DECODING)
+@pytest.fixture
+def row(rows: list[Row]) -> Row:
+    return next(row for row in rows if row["direction"] == DECODING)
 
 
-def test_the_main_split_is_the_random_one_only_without_another(tmp_path: Path) -> None:
-    rows = simulated_study(tmp_path, kinds=["gru"], n_bins=300)
+def test_the_main_split_is_the_random_one_only_without_another(rows: list[Row]) -> None:
     assert main_split(rows) == "chronological"
     assert main_split(pick(rows, split="random")) == "random"
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from simulated_days import simulated_day
 from typer.testing import CliRunner
 
 from rtdecode.artifact import write_artifact
@@ -22,13 +23,12 @@ from rtdecode.calibrate.evaluation.study import run
 from rtdecode.calibrate.evaluation.study.data import random_pieces, study_set
 from rtdecode.calibrate.evaluation.study.job import do_job
 from rtdecode.calibrate.evaluation.study.learners import fit
-from rtdecode.calibrate.evaluation.study.plan import DIRECTIONS, Job, StudySettings, plan
-from rtdecode.calibrate.evaluation.study.rows import KINDS
+from rtdecode.calibrate.evaluation.study.plan import Job, StudySettings, plan
+from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS
 from rtdecode.calibrate.evaluation.study.run import run_study
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
+from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
-from rtdecode.session.write import write_session
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 WIDTH_S = 0.05
 TIMES = ("decode_us", "train_seconds")
@@ -38,13 +38,9 @@ TIMES = ("decode_us", "train_seconds")
 def days(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three simulated days of one array, a minute each."""
     folder = tmp_path_factory.mktemp("days")
-    paths = []
-    for day in range(3):
-        task = CentreOut(n_channels=16, mean_rate_hz=40.0 + 5.0 * day)
-        path = folder / f"day{day}.h5"
-        write_session(path, simulate_session(task, draw_tuning(task, 3), 60.0, day, f"day{day}"))
-        paths.append(path)
-    return paths
+    return [
+        simulated_day(folder / f"day{day}.h5", 16, day, mean_rate_hz=40.0 + 5.0 * day) for day in range(3)
+    ]
 
 
 def jobs_of(days: list[Path], **changes: Any) -> list[Job]:
@@ -55,9 +51,7 @@ def jobs_of(days: list[Path], **changes: Any) -> list[Job]:
     return plan(days, StudySettings(**(asked | changes)))
 
 
-def test_the_last_fifth_of_a_day_is_scored_and_not_trained_on(
-    days: list[Path],
-) -> None:
+def test_the_last_fifth_of_a_day_is_scored_and_not_trained_on(days: list[Path]) -> None:
     data = study_set(jobs_of(days[:1])[0])
     day = data.test
     first = int(np.flatnonzero(data.test_bins)[0])
@@ -101,21 +95,18 @@ def test_a_random_split_trains_on_both_sides(days: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("causality", ["causal", "offline"])
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("direction", DIRECTIONS.values())
 def test_filters_find_what_is_linear(days: list[Path], causality: str, direction: str) -> None:
     jobs = jobs_of(
         days, protocols=("single-day", "cross-day"), kinds=("wiener", "kalman"), causalities=(causality,)
     )
     for job in (job for job in jobs if job.direction == direction):
         row = do_job(job).row
-        if direction == DIRECTIONS[0]:
-            assert row["r2_mean"] is not None
+        if direction == DECODING:
             assert row["r2_mean"] > 0.4, job.name
             assert row["firing"] is None
         else:
-            assert row["pcc_mean"] is not None
             assert row["pcc_mean"] > 0.1, job.name
-            assert row["firing"] is not None
             recorded, simulated = (np.array(row["firing"][which]) for which in ("recorded", "simulated"))  # type: ignore[literal-required]
             np.testing.assert_allclose(simulated, recorded, atol=0.15)
         assert row["causal"] == (causality == "causal")
@@ -132,7 +123,7 @@ def test_networks_are_trained_and_scored_on_the_test_bins(days: list[Path], kind
         row = do_job(job).row
         test = fitted.data.test_bins
         day = fitted.data.test
-        recorded = day.recorded.targets if job.direction == DIRECTIONS[0] else day.counts
+        recorded = day.recorded.targets if job.direction == DECODING else day.counts
         expected = pcc(fitted.values[test], recorded[test].astype(np.float32))
         np.testing.assert_allclose(np.array(row["pcc"], dtype=float), expected, atol=1e-4)
         assert fitted.values.shape == recorded.shape
@@ -145,8 +136,6 @@ def test_training_helps(days: list[Path]) -> None:
     few, many = (jobs_of(days[:1], kinds=("mlp",), steps=steps) for steps in (2, 25))
     for less, more in zip(few, many, strict=True):
         before, after = do_job(less).row["pcc_mean"], do_job(more).row["pcc_mean"]
-        assert before is not None
-        assert after is not None
         assert after > before + 0.01
 
 
@@ -155,7 +144,7 @@ def test_an_interrupted_study_resumes_and_gives_the_same(days: list[Path], tmp_p
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
     whole = run_study(jobs, tmp_path / "whole", workers=Workers(0))
-    assert whole.computed == len(jobs) == len(whole.rows)
+    assert whole.computed == len(jobs) == len(whole.results)
 
     stop = 5
 
@@ -172,7 +161,7 @@ def test_an_interrupted_study_resumes_and_gives_the_same(days: list[Path], tmp_p
     cached[1].with_suffix(".npz").unlink()
     again = run_study(jobs, tmp_path / "parts", workers=Workers(0))
     assert again.computed == len(jobs) - stop + 2
-    assert _untimed(again.rows) == _untimed(whole.rows)
+    assert _untimed(again.results) == _untimed(whole.results)
     assert run_study(jobs, tmp_path / "parts", workers=Workers(0)).computed == 0
 
 
@@ -184,12 +173,12 @@ def test_a_job_that_fails_is_named_and_the_others_are_cached(
 
     monkeypatch.setattr(run, "do_job", broken)
     study = run_study(jobs_of(days), tmp_path, workers=Workers(0))
-    assert len(study.rows) == 4
+    assert len(study.results) == 4
     assert len(study.missing) == 2
     assert all("day1" in line and line.endswith("out of luck") for line in study.missing)
     monkeypatch.undo()
     fixed = run_study(jobs_of(days), tmp_path, workers=Workers(0))
-    assert (fixed.computed, len(fixed.rows), fixed.missing) == (2, 6, [])
+    assert (fixed.computed, len(fixed.results), fixed.missing) == (2, 6, [])
 
 
 def test_the_command_writes_rows_tables_figures_and_a_page(days: list[Path], tmp_path: Path) -> None:
@@ -199,25 +188,28 @@ def test_the_command_writes_rows_tables_figures_and_a_page(days: list[Path], tmp
         ("simulate", "causal", "behaviour to spikes"),
         ("simulate", "offline", "behaviour to spikes"),
     ):
-        settings = PretrainSettings(
-            bin_width_s=WIDTH_S, steps=2, members=1, direction=direction, causality=causality
+        sizes = Sizes(members=1, widths=(8, 8), dec_widths=(8,), feature_dropout=0.1)
+        small = pretrain_sessions(
+            days[:2],
+            PretrainSettings(
+                bin_width_s=WIDTH_S, steps=2, sizes=sizes, direction=direction, causality=causality
+            ),
         )
-        small = pretrain_sessions(days[:2], settings)
         path = tmp_path / f"{direction}-{causality}.safetensors"
         write_artifact(path, small.artifact)
         bases += ["--base", str(path)]
         models[small.artifact.model_id] = (causality, what)
     line = [
         "study", *map(str, days), "--kinds",
-        "wiener,mlp,alignnet", "--causality", "causal,offline", "--bin-width", str(WIDTH_S), "--steps", "2",
+        "wiener,alignnet", "--causality", "causal,offline", "--bin-width", str(WIDTH_S), "--steps", "2",
         "--members", "1", *bases, "--output", str(tmp_path / "study"), "--json",
     ]  # fmt: skip
     result = CliRunner().invoke(app, line)
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
     assert rows == json.loads((tmp_path / "study" / "results.json").read_text())
-    # Four tests (3 + 1), three kinds in both directions and causalities; each base in its own.
-    assert len(rows) == 4 * 3 * 2 * 2 + 3
+    # Four tests (3 + 1), two kinds in both directions and causalities; each base in its own.
+    assert len(rows) == 4 * 2 * 2 * 2 + 3
     for row in rows:
         for key in ("kind", "causal", "protocol", "train", "test", "minutes", "seed", "direction", "outputs"):
             assert key in row
@@ -248,7 +240,7 @@ def test_the_command_writes_rows_tables_figures_and_a_page(days: list[Path], tmp
         ([], 1, "cross-day needs two sessions to train on and one to test on, got 1"),
         (["--protocol", "single-day", "--kinds", "lstm"], 1, "there is no such kind: lstm"),
         (["--protocol", "single-day", "--causality", "3d"], 1, "there is no such causality: 3d"),
-        (["--protocol", "single-day", "--directions", "up"], 2, "use decode or simulate"),
+        (["--protocol", "single-day", "--directions", "up"], 2, "must be decode or simulate, not up"),
         (["--dask", "tcp://127.0.0.1:9", "--workers", "2"], 2, "a cluster has its own number"),
         (["--minutes", "1"], 2, "No such option: --minutes"),
         (["--protocol", "single-day", "--base", "indy"], 1, "pretrained models are scored across days"),
@@ -285,10 +277,6 @@ class Missing(MetaPathFinder):
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
         if fullname == self.package:
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
-
-
-def test_all_kinds_of_the_paper_are_there() -> None:
-    assert {"wiener", "gru", "mlp", "resnet", "resnet-unet", "alignnet"} <= set(KINDS)
 
 
 def _untimed(rows: list[Any]) -> list[dict[str, Any]]:

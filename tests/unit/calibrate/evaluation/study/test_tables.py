@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 from studies import SESSIONS, simulated_study
 
 from rtdecode.calibrate.evaluation.study.frames import StudyFrames, study_frames
@@ -14,22 +13,12 @@ from rtdecode.calibrate.evaluation.study.tables import Block, cost_blocks, outpu
 from rtdecode.cli.common import table
 
 
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return simulated_study(tmp_path_factory.mktemp("study"), n_bins=300)
-
-
-@pytest.fixture(scope="module")
-def frames(rows: list[Row]) -> StudyFrames:
-    return study_frames(rows)
-
-
 def by_kind(block: Block) -> dict[str, list[str]]:
     return {str(row[0]): [str(cell) for cell in row[1:]] for row in block.rows}
 
 
-def test_table_one_has_a_block_for_each_causality(rows: list[Row], frames: StudyFrames) -> None:
-    blocks = score_blocks(frames)
+def test_table_one_has_a_block_for_each_causality(whole: StudyFrames) -> None:
+    blocks = score_blocks(whole)
     assert [block.title.partition(" (")[0] for block in blocks] == ["Causal", "Offline", "Offline, 2-D"]
     assert all("last 20 %" in block.title for block in blocks)
     causal = by_kind(blocks[0])
@@ -39,8 +28,11 @@ def test_table_one_has_a_block_for_each_causality(rows: list[Row], frames: Study
     days = [
         np.mean([
             row["r2_mean"]
-            for row in pick(rows, split="chronological", direction=DECODING, causality="causal", name="gru")
-            if row["protocol"] == SINGLE_DAY and row["test"] == [day]
+            for row in pick(
+                whole.rows, protocol=SINGLE_DAY, split="chronological", direction=DECODING,
+                causality="causal", name="gru",
+            )
+            if row["test"] == [day]
         ])
         for day in SESSIONS
     ]  # fmt: skip
@@ -59,8 +51,8 @@ def with_score(row: Row, kind: str, score: float | None, day: str = "a", base: s
     return {**row, "kind": kind, "r2_mean": score, "test": [day], "base": base}
 
 
-def test_the_best_of_those_trained_and_scored_alike_is_marked(rows: list[Row], frames: StudyFrames) -> None:
-    row = pick(rows, protocol=CROSS_DAY, direction=DECODING, causality="causal", name="gru")[0]
+def test_the_best_of_those_trained_and_scored_alike_is_marked(whole: StudyFrames) -> None:
+    row = pick(whole.rows, protocol=CROSS_DAY, direction=DECODING, causality="causal", name="gru")[0]
     study = [
         with_score(row, kind, score, day) for kind, score in (("gru", 0.5), ("mlp", 0.6)) for day in "ab"
     ]
@@ -79,26 +71,26 @@ def test_the_best_of_those_trained_and_scored_alike_is_marked(rows: list[Row], f
     assert not any(cell.best for cells in alone.rows for cell in cells)
 
 
-def test_one_session_has_no_deviation_and_no_row_no_table(rows: list[Row], frames: StudyFrames) -> None:
-    one = [row for row in rows if row["test"] == [SESSIONS[0]]]
+def test_one_session_has_no_deviation_and_no_row_no_table(whole: StudyFrames) -> None:
+    one = [row for row in whole.rows if row["test"] == [SESSIONS[0]]]
     causal = by_kind(score_blocks(study_frames(one))[0])
     assert causal["gru"][0].rstrip("* ").endswith("± – (1)")
     # It was scored on its own day alone: no column of other days, and no time of training on them.
     assert score_blocks(study_frames(one))[0].headings == ["kind", "single-day R²", "single-day PCC"]
     assert cost_blocks(study_frames(one))[0].headings[-2:] == ["s single-day", "jobs"]
-    assert cost_blocks(frames)[0].headings[-3:] == ["s single-day", "s cross-day", "jobs"]
+    assert cost_blocks(whole)[0].headings[-3:] == ["s single-day", "s cross-day", "jobs"]
     empty = study_frames([])
     assert score_blocks(empty) == output_blocks(empty) == cost_blocks(empty) == []
 
 
-def test_where_only_the_random_split_was_made_the_table_says_so(rows: list[Row], frames: StudyFrames) -> None:
-    blocks = score_blocks(study_frames(pick(rows, protocol=SINGLE_DAY, split="random")))
+def test_where_only_the_random_split_was_made_the_table_says_so(whole: StudyFrames) -> None:
+    blocks = score_blocks(study_frames(pick(whole.rows, protocol=SINGLE_DAY, split="random")))
     assert all("random 20 %" in block.title for block in blocks)
     assert by_kind(blocks[0])["gru"][0] != "–"
 
 
-def test_outputs_are_grouped_by_test_set(rows: list[Row], frames: StudyFrames) -> None:
-    blocks = {block.title: block for block in output_blocks(frames)}
+def test_outputs_are_grouped_by_test_set(whole: StudyFrames) -> None:
+    blocks = {block.title: block for block in output_blocks(whole)}
     behavior = blocks["R²: causal, spikes to behaviour"]
     assert behavior.headings == ["kind", "test set", "x", "y", "vx", "vy", "mean", "weighted"]
     lines = [[str(cell) for cell in row] for row in behavior.rows]
@@ -110,7 +102,7 @@ def test_outputs_are_grouped_by_test_set(rows: list[Row], frames: StudyFrames) -
         vx = {
             day: np.mean([
                 row["r2"][2]
-                for row in pick(rows, protocol=SINGLE_DAY, split=split, direction=DECODING)
+                for row in pick(whole.rows, protocol=SINGLE_DAY, split=split, direction=DECODING)
                 if (row["kind"], row["form"], row["test"]) == ("gru", "causal", [day])
             ])
             for day in SESSIONS
@@ -118,13 +110,13 @@ def test_outputs_are_grouped_by_test_set(rows: list[Row], frames: StudyFrames) -
         assert line[4] == f"{np.mean(list(vx.values())):.3f}"
     spikes = blocks["PCC: offline, behaviour to spikes"]
     assert spikes.headings == ["kind", "test set", "mean", "pooled"]
-    assert [block.note != "" for block in output_blocks(frames)].count(True) == 1
+    assert [block.note != "" for block in output_blocks(whole)].count(True) == 1
 
 
-def test_costs_are_medians_and_dashes(rows: list[Row], frames: StudyFrames) -> None:
-    decoding, simulating = cost_blocks(frames)
+def test_costs_are_medians_and_dashes(whole: StudyFrames) -> None:
+    decoding, simulating = cost_blocks(whole)
     costs = {(str(row[0]), str(row[1])): [str(cell) for cell in row[2:]] for row in decoding.rows}
-    jobs = pick(rows, direction=DECODING, causality="causal", name="alignnet")
+    jobs = pick(whole.rows, direction=DECODING, causality="causal", name="alignnet")
     alignnet = costs["alignnet", "causal"]
     assert alignnet[0] == f"{jobs[0]['parameters']:,}"
     assert alignnet[1] == f"{jobs[0]['footprint_bytes'] / 1000:.1f}"

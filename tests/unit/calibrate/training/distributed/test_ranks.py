@@ -15,17 +15,17 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from simulated_days import simulated_day
 
 from rtdecode.artifact import read_artifact
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
+from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.distributed.ranks import ALONE, Ranks
 from rtdecode.calibrate.training.losses import mse
-from rtdecode.calibrate.training.settings import Sizes
+from rtdecode.calibrate.training.settings import MANY_DAYS_TRAINING, Sizes
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
-from rtdecode.session.write import write_session
 from rtdecode.tools.loopback import free_endpoint
-from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
 
 N_DAYS, STEPS, KILLED_AFTER = 5, 10, 6
 LIMIT_S = 140
@@ -36,7 +36,7 @@ SETTINGS = PretrainSettings(
     validation_days=1,
     steps=STEPS,
     batch=8,
-    norm_batches=4,
+    training=replace(MANY_DAYS_TRAINING, norm_batches=4),
     save_every_s=0.0,
     sizes=Sizes(members=1, widths=(8, 8), dec_widths=(8,), feature_dropout=0.1),
 )
@@ -82,7 +82,7 @@ def trained(ranks, checkpoint):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return described(pretrain.pretrain_sessions(
-        paths, settings, checkpoint=checkpoint, progress=watched, ranks=ranks
+        paths, settings, Run(ranks=ranks), checkpoint=checkpoint, progress=watched
     ))
 
 
@@ -91,7 +91,7 @@ def commanded(ranks):
     results, pretrain_sessions = [], pretrain.pretrain_sessions
     pretrain.pretrain_sessions = lambda paths, asked, *args, **named: (
         results.append(pretrain_sessions(paths, replace(
-            asked, batch=settings.batch, sizes=settings.sizes, norm_batches=settings.norm_batches,
+            asked, batch=settings.batch, sizes=settings.sizes, training=settings.training,
             save_every_s=0.0,
         ), *args, **named)) or results[0]
     )
@@ -131,7 +131,7 @@ def gradient(ranks):
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     few = TrainingSettings(batch=5, window_bins=40, warmup_bins=4, clip=1e9)
     with synchronised(net, ranks):
-        training = Training(net, [recordings[ranks.rank]], few, Run(device="cpu"), ranks)
+        training = Training(net, [recordings[ranks.rank]], few, Run(device="cpu", ranks=ranks))
         drawn, batches = training._drawn, []
         training._drawn = lambda step: batches.append(drawn(step)[0]) or drawn(step)
         training.advance()
@@ -190,9 +190,7 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("days")
     for day in range(N_DAYS):
-        task = CentreOut(n_channels=12, mean_rate_hz=20.0)
-        session = simulate_session(task, draw_tuning(task, 3), 40.0 + 10.0 * day, day, f"day{day}")
-        write_session(folder / f"day{day}.h5", session)
+        simulated_day(folder / f"day{day}.h5", 12, day, 40.0 + 10.0 * day, mean_rate_hz=20.0)
     return folder
 
 
@@ -261,11 +259,8 @@ def test_another_number_of_processes_is_refused(days: Path, reports: list[dict[s
 def test_the_mean_gradient_is_that_of_both_batches(days: Path, reports: list[dict[str, Any]]) -> None:
     parts = [torch.load(days / f"gradient{rank}.pt") for rank in range(2)]
     assert [len(part["sessions"]) for part in parts] == [2, 3]
-    net = AlignNet(
-        AlignNetSettings(
-            6, 2, 20, widths=(8, 8), dec_widths=(8,), latent=4, lift=4, dropout=0.0, channel_dropout=0.0
-        )
-    )
+    sizes: dict[str, Any] = {"widths": (8, 8), "dec_widths": (8,), "latent": 4, "lift": 4}
+    net = AlignNet(AlignNetSettings(6, 2, 20, dropout=0.0, channel_dropout=0.0, **sizes))
     for name in "abc":
         net.read_in.add(name, np.zeros(6), np.ones(6))
     net.load_state_dict(parts[0]["before"])
@@ -316,7 +311,7 @@ def test_a_corrupt_session_ends_both_with_one_line(days: Path, tmp_path: Path) -
 def test_more_processes_than_sessions_are_refused(days: Path) -> None:
     paths = sorted(days.glob("day*.h5"))
     with pytest.raises(RtdecodeError, match="6 processes cannot share 5 training sessions"):
-        pretrain_sessions(paths, PretrainSettings(bin_width_s=0.05), ranks=Ranks(0, 6))
+        pretrain_sessions(paths, PretrainSettings(bin_width_s=0.05), Run(ranks=Ranks(0, 6)))
 
 
 def test_parts_of_a_batch_differ_by_one_at_most() -> None:

@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from feeds import pull
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scripted_inlet import pull
 
 from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, ClosedBin, EventColumns
 from rtdecode.ingest.feed import CountFeed, EventFeed

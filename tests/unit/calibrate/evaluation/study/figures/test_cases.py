@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies import BIN_WIDTH_S, SESSIONS, simulated_study
+from studies import BIN_WIDTH_S, SESSIONS
 
 from rtdecode.calibrate.evaluation.study.figures.cases import (
     Trace,
@@ -17,16 +17,6 @@ from rtdecode.calibrate.evaluation.study.figures.cases import (
 )
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, DECODING, SINGLE_DAY, Row, pick
 from rtdecode.errors import RtdecodeError
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("study")
-
-
-@pytest.fixture(scope="module")
-def rows(folder: Path) -> list[Row]:
-    return simulated_study(folder, kinds=["gru", "alignnet"], n_bins=600)
 
 
 def test_the_causal_alignnet_of_the_last_part_is_shown(folder: Path, rows: list[Row]) -> None:
@@ -71,7 +61,6 @@ def test_a_segment_has_no_gap(folder: Path, rows: list[Row]) -> None:
             assert len(case.trace.t_s) == 40
             assert np.allclose(np.diff(case.trace.t_s), BIN_WIDTH_S)
             whole = read_trace(folder, case.row)
-            assert whole is not None
             first = int(np.flatnonzero(whole.t_s == case.trace.t_s[0])[0])
             assert np.array_equal(case.trace.values, whole.values[first : first + 40])
     # Where no run is that long, the longest one is taken.
@@ -84,7 +73,6 @@ def test_the_companion_has_the_same_bins_of_the_same_job(folder: Path, rows: lis
     shown = shown_rows(pick(rows, protocol=CROSS_DAY, direction=DECODING), folder)
     (case, *_) = draw_cases(shown, folder, 2, 120)
     pair = companion(case, rows, folder, "offline")
-    assert pair is not None
     same = ("test", "train", "seed", "protocol", "direction", "kind")
     assert all(pair.row[key] == case.row[key] for key in same)
     assert pair.row["form"] == "offline"

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from studies import simulated_study
 
 from rtdecode.calibrate.evaluation.study.figures import firing, scores, traces
 from rtdecode.calibrate.evaluation.study.figures.firing import firing_figure
@@ -18,16 +17,6 @@ from rtdecode.calibrate.evaluation.study.figures.style import DECODED, RECORDED
 from rtdecode.calibrate.evaluation.study.figures.traces import raster_figure, traces_figure
 from rtdecode.calibrate.evaluation.study.frames import study_frames
 from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, DECODING, SIMULATION, SINGLE_DAY, Row, pick
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("study")
-
-
-@pytest.fixture(scope="module")
-def rows(folder: Path) -> list[Row]:
-    return simulated_study(folder, kinds=["gru", "alignnet"], n_channels=20, n_bins=600)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from rtdecode.console.counters import GROUPS
 from rtdecode.monitor.raster import Counts
 from rtdecode.monitor.state import MonitorState
 from rtdecode.monitor.task import Task
+from rtdecode.testing.fake_daemon import CURSOR
 
 WIDTH_S = 0.02
 
@@ -61,21 +62,10 @@ def cursor(b: int, **changes: Any) -> Cursor:
     t_bin = (b + 1) * WIDTH_S
     late_s = 1e-3 * (1.2 + 0.4 * math.sin(b) ** 2)
     x, y = 60.0 * math.cos(angle), 60.0 * math.sin(angle)
-    given = {
-        "v": 1,
-        "seq": b,
-        "bin": b,
-        "t_bin": t_bin,
-        "t_close": t_bin + late_s,
-        "t_pub": t_bin + late_s + 8e-5,
-        "value": [x, y, -94.0 * math.sin(angle), 94.0 * math.cos(angle)],
-        "n": 29,
-        "late": 0,
-        "lost": 0,
-        "flags": 0,
-        "model": "a1b2c3d4",
-    }
-    return Cursor(**{**given, **changes})
+    times = {"t_bin": t_bin, "t_close": t_bin + late_s, "t_pub": t_bin + late_s + 8e-5}
+    value = [x, y, -94.0 * math.sin(angle), 94.0 * math.cos(angle)]
+    given = {"seq": b, "bin": b, **times, "value": value, "n": 29, "model": "a1b2c3d4"}
+    return Cursor(**{**CURSOR, **given, **changes})
 
 
 def counts(first: int, n_bins: int, n_channels: int = 96, seed: int = 0) -> Counts:

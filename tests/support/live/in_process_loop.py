@@ -16,7 +16,6 @@ import numpy as np
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.load import load_decoder
-from rtdecode.errors import RtdecodeError
 from rtdecode.output.settings import OutputSettings
 from rtdecode.output.stage import OutputStage
 from rtdecode.session.layout import Session
@@ -52,29 +51,14 @@ def run_in_process(
 
     Args:
         of: the subject on one day.
-        artifact: the model; its bin width is a multiple of 1 ms.
+        artifact: the model, of the same channels; its bin width is a multiple of 1 ms.
         trials: number of trials.
         longest_s: simulated time after which the loop ends anyway, s.
         output: settings of an output stage, or None.
         held_back_s: added delay of the cursor, s.
         cut: True to leave the cursor where it is, so that the loop is open.
-
-    Raises:
-        RtdecodeError: the model's channels or bin width do not fit, or it decodes no cursor.
     """
-    if artifact.n_channels != of.n_channels:
-        raise RtdecodeError(
-            f"the model has {artifact.n_channels} channels, the subject {of.n_channels}",
-            where="model",
-            fix="use a model and a subject of the same array",
-        )
     ticks = round(artifact.bin_width_s / TICK_S)
-    if abs(ticks * TICK_S - artifact.bin_width_s) > 1e-9:
-        raise RtdecodeError(
-            f"its bin width of {artifact.bin_width_s} s is not a multiple of 1 ms",
-            where="model",
-            fix="use a model of another bin width",
-        )
     decoder = load_decoder(artifact)
     stage = None if output is None else OutputStage(output, artifact.outputs, artifact.bin_width_s, "output")
     source = choose_source(

@@ -1,10 +1,9 @@
-"""Shared by the integration tests: commands, a served daemon, a plain subscriber, pieces of sessions."""
+"""Shared by the integration tests: a served daemon, a plain subscriber, pieces of sessions."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 import weakref
 from dataclasses import dataclass, field, replace
@@ -18,23 +17,6 @@ from rtdecode.session.layout import Session
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 
 READY_S = 60.0
-
-
-def command(*arguments: object) -> Any:
-    """The JSON document that a command prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "rtdecode.cli", *map(str, arguments), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def replay(rig: LoopbackRig, session: Path, stream: str, *options: str, name: str = "replay") -> None:
-    """Replay a session on this stream."""
-    rig.start(name, ["replay", str(session), "--stream", stream, *options])
 
 
 def cut(session: Session, start_s: float, stop_s: float) -> Session:
@@ -116,18 +98,15 @@ class Served:
         self.rig, self.name = rig, name
         self.cursor, self.control = free_endpoint(), free_endpoint()
         self.subscriber = Subscriber(self.cursor)
-        self._given = ["serve", "--stream", stream, "--model", str(model), "--bind", self.cursor]
-        self._given += ["--control", self.control, "--timeout", str(READY_S), *arguments]
-        self.process = self._start(name)
+        given = ["serve", "--stream", stream, "--model", str(model), "--bind", self.cursor]
+        given += ["--control", self.control, "--timeout", str(READY_S), *arguments]
+        self._given = given
+        self.start()
 
-    def _start(self, name: str) -> subprocess.Popen[str]:
-        process = self.rig.start(name, self._given)
-        self.rig.await_line(name, "cursor on", READY_S)
-        return process
-
-    def restart(self) -> None:
-        """Another daemon on the endpoints of this one, which was killed."""
-        self._start("again")
+    def start(self) -> None:
+        """Start the daemon; after a kill, another one with the same arguments."""
+        self.process: subprocess.Popen[str] = self.rig.start(self.name, self._given)
+        self.rig.await_line(self.name, "cursor on", READY_S)
 
     def request(self, **message: Any) -> dict[str, Any]:
         """One control request in JSON, on a new socket."""

@@ -1,7 +1,8 @@
-"""A command on a terminal of its own, and what it writes there."""
+"""A command on a terminal of its own, whose Ctrl-C it receives, and what it writes there."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
@@ -29,9 +30,19 @@ def on_a_terminal(
     """
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
+    modes = termios.tcgetattr(theirs)
+    # Otherwise Ctrl-C would also discard what is written and not yet read.
+    modes[3] |= termios.NOFLSH
+    termios.tcsetattr(theirs, termios.TCSANOW, modes)
     env = {key: value for key, value in os.environ.items() if key not in UNSET} | {"TERM": "xterm-256color"}
     process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=env,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(theirs)
     written, acted, deadline = b"", False, time.monotonic() + 60
@@ -49,7 +60,8 @@ def on_a_terminal(
                 # The process has closed its end.
                 break
         assert acted, written[-2000:]
-        return written.decode(), process.wait(30)
+        # The echo of Ctrl-C may be inside a character.
+        return written.decode("utf-8", "replace"), process.wait(30)
     finally:
         process.kill()
         process.wait()

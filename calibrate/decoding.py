@@ -1,0 +1,20 @@
+"""Sessions decoded by the engine of `serve`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact
+from rtdecode.decode.load import load_decoder
+
+
+def decoded(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Values f4[T, D] of consecutive bins u1[T, C], with nothing before the first.
+
+    Raises:
+        RtdecodeError: the model cannot be stepped, or the counts do not fit it.
+    """
+    values = np.empty((len(counts), len(artifact.outputs)), np.float32)
+    load_decoder(artifact).run(counts, values)
+    return values
