@@ -355,7 +355,7 @@ SIGNATURES = """
 import sys
 import numpy as np
 import pylsl
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 from decoding import artifact_of
 from scripted_inlet import ScriptedInlet
 from rtdecode.binning import BinRing
@@ -442,7 +442,7 @@ print({name: count for name, count in compiled.items() if name in used and count
 
 def test_no_kernel_is_compiled_again_once_live() -> None:
     support = Path(__file__).parents[3] / "support"
-    command = [sys.executable, "-c", SIGNATURES, str(support)]
+    command = [sys.executable, "-c", SIGNATURES, str(support), str(support / "live")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     again, not_once = done.stdout.splitlines()
