@@ -363,7 +363,9 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay
 from rtdecode.ingest.feed import CountFeed, EventFeed
-from rtdecode.kernels import binning, delay, recording, sequence
+from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
+from rtdecode.ingest.inlet import MAX_PULL
+from rtdecode.kernels import binning, delay, recording, sequence, stamps
 from rtdecode.kernels.decoders import wiener
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.meters import Meters
@@ -371,12 +373,19 @@ from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.warmup import compile_kernels
 
 KERNELS = [
-    k for module in (binning, delay, recording, sequence, wiener) for k in vars(module).values()
+    k for module in (binning, delay, recording, sequence, stamps, wiener) for k in vars(module).values()
     if hasattr(k, "signatures")
 ]
 
 def signatures():
     return {k.py_func.__qualname__: len(k.signatures) for k in KERNELS}
+
+def pull(feed):
+    n = feed.inlet.pull(0.0)
+    judge = ClockJudge(JudgeSettings(), float(feed.columns.time[0]), MAX_PULL)
+    judge.step(feed.columns.time, n, float(feed.columns.time[n - 1]), emptied=True, attentive=True)
+    feed.read(n, judge.possible)
+    return n
 
 class Inlet(ScriptedInlet):
     seq = 0
