@@ -115,7 +115,7 @@ def bin_events(
                 b = bin_index(t, origin, bin_width_s)
                 if not open_up_to(b, cursor, ring, spikes, late, lost, fed_until):
                     return i
-                if keep(b, 1, carry, cursor, late, counters):
+                if keep(b, np.int64(1), carry, cursor, late, counters):
                     slot, c = cursor[OPEN] % ring.shape[0], channel[i]
                     if ring[slot, c] < 255:
                         ring[slot, c] += 1
@@ -194,7 +194,7 @@ def bin_counts(
                 total = np.uint32(0)
                 for c in range(n_channels):
                     total += counts[i, c]
-                if keep(b, int(total), carry, cursor, late, counters):
+                if keep(b, np.int64(total), carry, cursor, late, counters):
                     for c in range(n_channels):
                         ring[slot, c] = min(255, np.int64(ring[slot, c]) + counts[i, c])
                     spikes[slot] += total

@@ -103,7 +103,7 @@ def test_a_simulating_model_predicts_rates_of_an_unseen_day(days: list[Path]) ->
 
 def test_a_non_causal_model_is_validated_and_has_no_decoder(days: list[Path], tmp_path: Path) -> None:
     settings = replace(SMALL, validation_days=1, steps=80, members=2, causality="offline")
-    result = pretrain_sessions(days, settings)
+    result = pretrain_sessions(days, settings, Run(at_once=1))
     assert np.nanmean(result.validation_r2) > 0.2
     assert any("is non-causal" in note for note in result.notes)
     path = tmp_path / "offline.safetensors"
@@ -141,7 +141,8 @@ def test_settings_that_do_not_fit_together_are_refused(asked: dict[str, Any], me
 
 def test_the_number_of_members_can_be_chosen(days: list[Path]) -> None:
     for n_members in (1, 3):
-        result = pretrain_sessions(days, replace(SMALL, steps=2, members=n_members))
+        settings = replace(SMALL, steps=2, members=n_members)
+        result = pretrain_sessions(days, settings, Run(at_once=1))
         assert len(result.logs) == len(networks_of(result.artifact)) == n_members
 
 
