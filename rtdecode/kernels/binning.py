@@ -58,7 +58,7 @@ def open_up_to(b: int, cursor: I8, ring: U1, spikes: U4, late: U4, lost: U4, fed
 
 
 @kernel
-def keep(b: int, n: int, carry: bool, cursor: I8, late: U4, counters: I8) -> bool:
+def keep(b: int, n: np.int64, carry: bool, cursor: I8, late: U4, counters: I8) -> bool:
     """Whether `n` events of bin `b` go into the open bin; those of an earlier bin are counted as late."""
     if b == cursor[OPEN]:
         return True
