@@ -64,11 +64,11 @@ def newest_finite(time: F8, n: int) -> float:
     """The stamp of the last of `n` samples that has a finite one; NaN without any."""
     for i in range(n - 1, -1, -1):
         if np.isfinite(time[i]):
-            return time[i]
+            return float(time[i])
     return np.nan
 
 
 @kernel
 def lower_quartile(values: F8, n: int) -> float:
     """The lower quartile of the first `n` values, itself one of them."""
-    return np.sort(values[:n])[n // 4]
+    return float(np.sort(values[:n])[n // 4])

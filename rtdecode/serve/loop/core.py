@@ -227,14 +227,14 @@ class LoopCore:
         self._silence.fed(now)
         if self.paused:
             yield Held(0, True)
+        edges: Binning
         if not trusted or (oldest_s is None and isinstance(feed, CountFeed)):
-            edges = EventBinning(ring, now)
             yield Started(0, now)
             yield BrokeOff(0, "no sample yet" if trusted else "its stamps do not fit our clock")
-            self.state = Judging(link, edges)
+            self.state = Judging(link, EventBinning(ring, now))
             return
-        if isinstance(feed, CountFeed):
-            edges = feed.anchor(float(oldest_s or now), n)
+        if oldest_s is not None and isinstance(feed, CountFeed):
+            edges = feed.anchor(oldest_s, n)
             self.first_bin = max(0, int((now - edges.origin_s) / width_s))
         else:
             backlog = 0 if oldest_s is None else int(np.ceil((now - oldest_s) / width_s))
