@@ -210,7 +210,7 @@ from rtdecode.calibrate.training.settings import Sizes
 torch.set_num_threads(1)
 from pathlib import Path
 settings = PretrainSettings(
-    bin_width_s=0.05, batch=8, validation_days=1, steps=60, save_every_s=0.0,
+    bin_width_s=0.05, batch=8, validation_days=1, steps=30, save_every_s=0.0,
     sizes=Sizes(members=2, widths=(16, 16), dec_widths=(16,), feature_dropout=0.1),
 )
 result = pretrain_sessions(sys.argv[2:], settings, checkpoint=Path(sys.argv[1]))
@@ -236,7 +236,7 @@ def test_a_killed_training_resumes_to_the_same_weights(days: list[Path], tmp_pat
         return [sys.executable, "-c", PROGRAM, str(saved), *map(str, days)]
 
     # One after the other in this process, the members are the same as in parallel.
-    settings = replace(SMALL, members=2, validation_days=1, steps=60)
+    settings = replace(SMALL, members=2, validation_days=1, steps=30)
     whole = pretrain_sessions(days, settings, Run(at_once=1))
     kills = 0
     for _ in range(2):
