@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtdecode.console.connection import connection_report
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
@@ -26,6 +25,7 @@ from rtdecode.ingest.layouts import Layout, check_against_model
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
+from rtdecode.serve.connection import connection_report
 from rtdecode.serve.control import ControlServer
 from rtdecode.serve.loop import HotLoop, Sinks
 from rtdecode.serve.lsl_out import CursorOutlet

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decoding import artifact_of
 
 from rtdecode.artifact import Output
-from rtdecode.console.connection import connection_report
 from rtdecode.ingest.layouts import Layout, StreamDescription
+from rtdecode.serve.connection import connection_report
 
 MODEL = artifact_of(
     "wiener",
