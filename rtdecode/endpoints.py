@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.messages import CURSOR_ENDPOINT
 
 #: Host and port; a host that is bound may also be * or an interface, its port *.
 _TCP = re.compile(r"tcp://(\*|[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+(?:%\w+)?\]):(\*|\d{1,5})", re.ASCII)
@@ -58,5 +57,6 @@ def _host_and_port(endpoint: str, flag: str | None) -> tuple[str, str]:
 
 
 def _no_endpoint(endpoint: str, flag: str | None) -> RtdecodeError:
-    fix = f"write it like {CURSOR_ENDPOINT} or ipc:///tmp/cursor"
+    # Cursor and control have different ports, so none is suggested.
+    fix = "write it like tcp://127.0.0.1:PORT or ipc:///tmp/NAME"
     return RtdecodeError(f"{endpoint!r} is not an endpoint", where=flag, fix=fix)

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+# The checkout's bare rtdecode/ folder holds no rtdecode.models: neither the tests nor the processes that
+# they start may import it in place of what is installed.
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != CHECKOUT]
+os.environ["PYTHONSAFEPATH"] = "1"
+# Where bytecode is not kept, each of the many processes that the tests start compiles what it imports again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    # Threads of two workers on the same cores wait for one another, many times as long as they compute.
+    os.environ.setdefault(threads, "1")
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Several workers (`-n 2`) share a machine: each keeps to a core, and its compiled kernels to itself."""
+    """Several workers (`-n 2`) share a machine: each keeps its compiled kernels to itself."""
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None:
         return
-    # Threads of two workers on the same cores wait for one another, many times as long as they compute.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     # Numba does not lock a cache: two that compile a kernel for different types may swap its two files.
     if worker != "gw0":
         assert config.cache is not None

@@ -24,9 +24,9 @@ from rtdecode.calibrate.data.sessions import (
     read_labelled,
 )
 from rtdecode.calibrate.progress import Progress
+from rtdecode.calibrate.training.distributed.duration import duration_s
 from rtdecode.calibrate.training.distributed.ranks import Ranks
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.duration import duration_s
 
 
 def read_shared(

@@ -26,19 +26,6 @@ DEFAULT_KINDS = ("alignnet", "wiener")
 DEFAULT_MINUTES = "0,0.5,1,2,4"
 
 
-#: Options of `study` alone.
-STUDY_OPTIONS = (
-    "--bin-width",
-    "--causality",
-    "--directions",
-    "--forms",
-    "--members",
-    "--outputs",
-    "--splits",
-    "--steps",
-)
-
-
 class EvaluateCommand(TyperCommand):
     """Points to `rtdecode study` if options ask for it."""
 
@@ -59,8 +46,11 @@ class EvaluateCommand(TyperCommand):
                         where="--protocol",
                         fix=f"run rtdecode study --protocol {value} for the paper's protocols",
                     )
+        group = ctx.parent.command
+        study = {flag for option in group.get_command(ctx.parent, "study").params for flag in option.opts}
+        of_study_alone = study - {flag for option in self.params for flag in option.opts}
         flags = (argument.partition("=")[0] for argument in args)
-        if flag := next((flag for flag in flags if flag in STUDY_OPTIONS), ""):
+        if flag := next((flag for flag in flags if flag in of_study_alone), ""):
             raise typer.BadParameter(
                 "belongs to `rtdecode study`. Fix: leave it out, or run rtdecode study",
                 param_hint=flag,

@@ -92,7 +92,7 @@ def test_a_kill_at_any_moment_leaves_no_model_or_a_whole_one(tmp_path: Path) -> 
         folder.mkdir()
         process = subprocess.Popen(
             [sys.executable, "-c", WRITES],
-            env={**os.environ, "XDG_DATA_HOME": str(folder / "share"), "PYTHONSAFEPATH": "1"},
+            env={**os.environ, "XDG_DATA_HOME": str(folder / "share")},
             cwd=folder,
             stdout=subprocess.PIPE,
         )

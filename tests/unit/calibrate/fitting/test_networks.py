@@ -25,7 +25,11 @@ SMALL = FitSettings(
     sizes=Sizes(members=1, widths=(24, 24), dec_widths=(24,), feature_dropout=0.3),
     training=replace(ONE_DAY_TRAINING, steps=60),
 )
-TWO = replace(SMALL, sizes=replace(SMALL.sizes, members=2))
+TWO = replace(
+    SMALL,
+    sizes=replace(SMALL.sizes, members=2),
+    training=replace(ONE_DAY_TRAINING, steps=20),
+)
 
 
 @pytest.fixture(scope="module")

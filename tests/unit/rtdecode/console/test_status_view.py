@@ -491,7 +491,9 @@ with StatusView(Console(stderr=True)) as view:
     if how == "exception":
         raise RuntimeError("broken")
     try:
-        time.sleep(60)
+        # One long sleep would miss an interrupt that another thread received.
+        while True:
+            time.sleep(0.05)
     except KeyboardInterrupt:
         view.print_line("interrupted")
 print("after", file=sys.stderr)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtdecode.session.duration import duration_s
+from rtdecode.calibrate.training.distributed.duration import duration_s
 from rtdecode.session.layout import Behavior, Counts, Events, Session
 from rtdecode.session.write import write_session
 
