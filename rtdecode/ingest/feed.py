@@ -74,8 +74,7 @@ class EventFeed:
 
     def read(self, n: int, possible: U1) -> None:
         """Check the `n` events of the last pull; those whose stamps are not `possible` (u1) are left out."""
-        self._rows.read(self.inlet.samples, n, self.columns, self.unit)
-        self.columns.accepted[:n] &= possible[:n]
+        self._rows.read(self.inlet.samples, n, possible, self.columns, self.unit)
 
     def restart(self) -> None:
         """The stamps have moved: nothing here depends on earlier ones."""
@@ -171,6 +170,8 @@ class CountFeed:
     def restart(self) -> None:
         """The stamps have moved: number samples from the next one with a possible stamp."""
         self._state[:] = -1, 0, 0
+        # The edges until then are those of before, which later samples no longer move.
+        self.binning = None
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
         """Start of the first sample's interval, among stamps in [earliest, latest]; or None."""

@@ -22,8 +22,15 @@ SEQUENCE_WINDOW = 4096
 class EventRows(Protocol):
     """Reads the rows of one stream, from its first to its last."""
 
-    def read(self, samples: npt.NDArray[Any], n: int, columns: EventColumns, unit: U1) -> None:
-        """Write the first `n` rows of `samples` into all columns but `time`, and count what is wrong."""
+    def read(self, samples: npt.NDArray[Any], n: int, possible: U1, columns: EventColumns, unit: U1) -> None:
+        """Write the first `n` rows of `samples` into all columns but `time`, and count what is wrong.
+
+        Args:
+            samples: [>=n, n_columns], the rows of a pull.
+            n: number of rows.
+            possible: u1[>=n], 0 for a row whose stamp is not to be used; it is not accepted.
+            columns, unit: written.
+        """
         ...
 
 
@@ -40,11 +47,11 @@ class NumberedRows:
         self._state: I8 = np.zeros(2, np.int64)
         self._seen: U1 = np.ones(SEQUENCE_WINDOW, np.uint8)
 
-    def read(self, samples: npt.NDArray[Any], n: int, columns: EventColumns, unit: U1) -> None:
+    def read(self, samples: npt.NDArray[Any], n: int, possible: U1, columns: EventColumns, unit: U1) -> None:
         """See `rtdecode.kernels.sequence.check_events`."""
         written = columns[1:]  # all but the time
         sequence.check_events(
-            samples, n, self._n_channels, self._state, self._seen, unit, *written, self._counters
+            samples, n, possible, self._n_channels, self._state, self._seen, unit, *written, self._counters
         )
 
 
@@ -59,17 +66,18 @@ class PlainRows:
     def __init__(self, n_channels: int, counters: I8, *, has_unit: bool) -> None:
         self._n_channels, self._counters, self._has_unit = n_channels, counters, has_unit
 
-    def read(self, samples: npt.NDArray[Any], n: int, columns: EventColumns, unit: U1) -> None:
+    def read(self, samples: npt.NDArray[Any], n: int, possible: U1, columns: EventColumns, unit: U1) -> None:
         """The first column is the channel, the second the unit if there is one."""
         channel, accepted = columns.channel[:n], columns.accepted[:n]
         # Clipped first: a number beyond int32 must not wrap round to a valid channel.
         np.clip(samples[:n, 0], -1, self._n_channels, out=channel, casting="unsafe")
-        np.copyto(accepted, (channel >= 0) & (channel < self._n_channels))
+        np.copyto(accepted, possible[:n] & (channel >= 0) & (channel < self._n_channels))
         if self._has_unit:
             np.clip(samples[:n, 1], 0, 255, out=unit[:n], casting="unsafe")
         columns.lost_before[:n] = 0
         self._counters[sequence.RECEIVED] += n
-        self._counters[sequence.OUT_OF_RANGE] += n - int(np.count_nonzero(accepted))
+        left_out = np.count_nonzero(possible[:n]) - np.count_nonzero(accepted)
+        self._counters[sequence.OUT_OF_RANGE] += left_out
 
 
 def rows_of(layout: Layout, n_channels: int, counters: I8) -> EventRows:

@@ -28,6 +28,7 @@ RENUMBER_JUMP = 1 << 24
 def check_events(
     samples: I4,
     n: int,
+    possible: U1,
     n_channels: int,
     state: I8,
     seen: U1,
@@ -45,6 +46,8 @@ def check_events(
 
     Args:
         samples: i4[>=n, 3].
+        possible: u1[>=n], 0 for an event whose stamp is not to be used: its number is noted, but it is
+            neither accepted nor counted as a duplicate or out of range.
         state: i8[2], the last sequence number and whether there was one.
         seen: u1[power of two], which of the latest numbers were received.
         unit, channel, accepted, lost_before: written, per event.
@@ -54,7 +57,7 @@ def check_events(
     for i in range(n):
         counters[RECEIVED] += 1
         lost_before[i] = 0
-        accepted[i] = 1
+        accepted[i] = possible[i]
         seq = np.int64(samples[i, 2])
         # The signed difference modulo 2**32, so that a numbering which wraps around continues.
         step = ((seq - state[LAST] + 0x80000000) & 0xFFFFFFFF) - 0x80000000
@@ -74,7 +77,7 @@ def check_events(
             seen[seq & (window - 1)] = 1
             state[LAST] = seq
         elif seen[seq & (window - 1)]:
-            counters[DUPLICATE] += 1
+            counters[DUPLICATE] += accepted[i]
             accepted[i] = 0
         else:
             seen[seq & (window - 1)] = 1

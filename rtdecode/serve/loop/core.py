@@ -161,7 +161,7 @@ class LoopCore:
                 self.delay.observe(feed.columns.time, feed.columns.accepted, n, now)
             yield Record(feed, n, now)
         elif n:
-            self.discarded += n
+            self.discarded += int(np.count_nonzero(feed.columns.accepted[:n]))
         if pull.emptied and not self._held_up.waiting(now):
             yield from self.passed(now)
 

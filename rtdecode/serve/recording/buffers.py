@@ -71,13 +71,14 @@ class SampleRing:
 
     def add(self, feed: CountFeed, n: int) -> None:
         """Take the samples of the last pull."""
-        room = SAMPLE_RING - (self.head - self.tail)
-        self.dropped += max(0, n - room)
-        n = min(n, room)
-        slots = (self.head + np.arange(n)) % SAMPLE_RING
-        self.row[slots] = feed.columns.number[:n] + self._row_of_index_0
-        self.counts[slots] = feed.columns.counts[:n]
-        self.head += n
+        columns, room = feed.columns, SAMPLE_RING - (self.head - self.tail)
+        accepted = np.flatnonzero(columns.accepted[:n])
+        self.dropped += max(0, len(accepted) - room)
+        accepted = accepted[:room]
+        slots = (self.head + np.arange(len(accepted))) % SAMPLE_RING
+        self.row[slots] = columns.number[accepted] + self._row_of_index_0
+        self.counts[slots] = columns.counts[accepted]
+        self.head += len(accepted)
 
 
 class DecodedRing:

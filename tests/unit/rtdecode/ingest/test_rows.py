@@ -32,7 +32,7 @@ def read(
         buffer = np.zeros((64, chunk.shape[1]), chunk.dtype)
         buffer[: len(chunk)] = chunk
         n = len(chunk)
-        reader.read(buffer, n, columns, unit)
+        reader.read(buffer, n, np.ones(n, np.uint8), columns, unit)
         read = (columns.channel[:n], unit[:n], columns.accepted[:n], columns.lost_before[:n])
         found += list(zip(*(column.tolist() for column in read), strict=True))
     return found, counters.tolist()

@@ -95,7 +95,17 @@ def check(rows: Sequence[Sequence[int]], cuts: Sequence[int] = (), window: int =
         channel, unit = np.full(n, 99, np.int32), np.full(n, 99, np.uint8)
         accepted, lost_before = np.full(n, 99, np.uint8), np.full(n, 99, np.uint32)
         sequence.check_events(
-            samples[start:stop], n, N_CHANNELS, state, seen, unit, channel, accepted, lost_before, counters
+            samples[start:stop],
+            n,
+            np.ones(n, np.uint8),
+            N_CHANNELS,
+            state,
+            seen,
+            unit,
+            channel,
+            accepted,
+            lost_before,
+            counters,
         )
         parts.append((accepted, lost_before, channel, unit))
     columns = (np.concatenate(column).tolist() for column in zip(*parts, strict=True))

@@ -176,9 +176,9 @@ def test_one_wild_stamp_costs_one_sample(layout: Layout, wild: float, which: int
     run.play(2.0, clock)
     run.check()
     assert run.flags_from(0.2) == {0}
-    assert run.of(Resumed) == [] or which == 0
+    assert all(resumed.bin == 1 for resumed in run.of(Resumed)) or which == 0
     assert int(run.core.left_out.sum()) == 1
-    assert run.counters[0] - run.recorded - run.core.discarded == pytest.approx(1, abs=1)
+    assert run.counters[0] - run.recorded - run.core.discarded == 1
 
 
 @LAYOUTS
@@ -250,6 +250,6 @@ def test_what_is_received_is_recorded_or_counted() -> None:
     run.play(1.0, lambda t: np.full_like(t, 1e6 + 40.0))
     left_out = int(run.core.left_out.sum())
     received = int(run.counters[0])
-    assert received == 500
-    assert run.recorded + run.core.discarded + left_out >= received
+    assert received == pytest.approx(500, abs=2)
+    assert run.recorded + run.core.discarded + left_out == received
     assert run.recorded > 300
