@@ -13,6 +13,8 @@ themselves or by the clock, whichever is first.
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ import numpy as np
 
 from rtdecode.kernels import binning as kernels
 from rtdecode.kernels.arrays import F8, I4, I8, U1, U4
+from rtdecode.kernels.sequence import MOST_JITTER
 
 #: Two seconds of 20-ms bins: the history that the monitor and a swap read.
 RING_BINS = 100
@@ -146,15 +149,27 @@ class SampleColumns(NamedTuple):
     lost_before: U4
 
 
-class Binning:
-    """What `EventBinning` and `CountBinning` share: the edges of bins, and the clock that closes them."""
+class Binning(ABC):
+    """The edges of bins, and the clock that closes them.
 
-    def __init__(self, ring: BinRing, origin_s: float, *, anchor_bin: int, carry: bool) -> None:
-        self.ring, self.origin_s, self.anchor_bin, self.carry = ring, origin_s, anchor_bin, carry
+    Attributes:
+        ring: the bins.
+    """
 
+    ring: BinRing
+
+    @property
+    @abstractmethod
+    def origin_s(self) -> float:
+        """Start of bin 0, or of the interval of sample 0."""
+
+    @abstractmethod
     def bin_end_s(self, b: int) -> float:
         """t_bin, the end of bin `b`."""
-        return self.origin_s + (b - self.anchor_bin + 1) * self.ring.bin_width_s
+
+    @abstractmethod
+    def bin_at(self, t: float) -> int:
+        """The bin whose interval holds `t`."""
 
     def complete_at_s(self, b: int) -> float:
         """Stamp from which on no event belongs to bin `b`."""
@@ -183,8 +198,20 @@ class EventBinning(Binning):
     def __init__(
         self, ring: BinRing, origin_s: float, *, not_before_s: float = LONG_AGO_S, carry: bool = True
     ) -> None:
-        super().__init__(ring, origin_s, anchor_bin=0, carry=carry)
-        self.not_before_s = not_before_s
+        self.ring, self._origin_s, self.not_before_s, self.carry = ring, origin_s, not_before_s, carry
+
+    @property
+    def origin_s(self) -> float:
+        """Start of bin 0."""
+        return self._origin_s
+
+    def bin_end_s(self, b: int) -> float:
+        """t_bin, the end of bin `b`."""
+        return self._origin_s + (b + 1) * self.ring.bin_width_s
+
+    def bin_at(self, t: float) -> int:
+        """The bin whose interval holds `t`."""
+        return math.floor((t - self._origin_s) / self.ring.bin_width_s)
 
     def add(self, events: EventColumns, n: int, now: float, first: int = 0) -> int:
         """Bin events `first … n-1`.
@@ -199,7 +226,7 @@ class EventBinning(Binning):
             now + FUTURE_TOLERANCE_S,
             self.carry,
             self.not_before_s,
-            self.origin_s,
+            self._origin_s,
             self.ring.bin_width_s,
             *self.ring.arrays,
         )
@@ -210,22 +237,40 @@ class CountBinning(Binning):
 
     Args:
         ring: the bins.
-        origin_s: start of the interval of sample 0.
-        period_s: p, the interval of a sample; p <= Δ.
+        period_s: p, the nominal interval of a sample, by which samples are assigned to bins; p <= Δ.
         anchor_bin: the bin that sample 0 opens.
         carry: as in `EventBinning`; a late sample counts as many late events as it has counts.
+
+    Attributes:
+        last, end_s, true_period_s, jitter_s: number and end of the latest sample, and the source's own
+            period and jitter: bins end when their samples do. Set them when samples were received.
     """
 
-    def __init__(
-        self, ring: BinRing, origin_s: float, period_s: float, *, anchor_bin: int, carry: bool = True
-    ) -> None:
-        super().__init__(ring, origin_s, anchor_bin=anchor_bin, carry=carry)
-        self.period_s = period_s
+    def __init__(self, ring: BinRing, period_s: float, *, anchor_bin: int, carry: bool = True) -> None:
+        self.ring, self.period_s, self.anchor_bin, self.carry = ring, period_s, anchor_bin, carry
+        self.last, self.end_s, self.true_period_s, self.jitter_s = -1, 0.0, period_s, 0.0
+
+    @property
+    def origin_s(self) -> float:
+        """Start of the interval of sample 0."""
+        return self._at_s(0.0)
+
+    def _at_s(self, samples: float) -> float:
+        return self.end_s + (samples - self.last - 1) * self.true_period_s
+
+    def bin_end_s(self, b: int) -> float:
+        """t_bin, the end of bin `b`."""
+        return self._at_s((b - self.anchor_bin + 1) * self.ring.bin_width_s / self.period_s)
+
+    def bin_at(self, t: float) -> int:
+        """The bin whose interval holds `t`."""
+        samples = (t - self.origin_s) / self.true_period_s
+        return self.anchor_bin + math.floor(samples * self.period_s / self.ring.bin_width_s)
 
     def complete_at_s(self, b: int) -> float:
-        """Nominal stamp of the last sample of bin `b`."""
+        """When the last sample of bin `b` ends, as late as its source jitters."""
         last = kernels.last_sample(b - self.anchor_bin, self.period_s, self.ring.bin_width_s)
-        return self.origin_s + (last + 1) * self.period_s
+        return self._at_s(last + 1) + min(4.0 * self.jitter_s, MOST_JITTER * self.true_period_s)
 
     def add(self, samples: SampleColumns, n: int, now: float, first: int = 0) -> int:
         """Bin samples `first … n-1`; returns as `EventBinning.add`."""

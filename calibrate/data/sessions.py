@@ -67,10 +67,10 @@ class LabelledSession:
 
     @property
     def recorded_width_s(self) -> float | None:
-        """Width of the recorded bins, seconds; None where single spikes were recorded."""
+        """Width of the recorded bins as announced, seconds; None where single spikes were recorded."""
         if self.session.events is not None or self.session.counts is None:
             return None
-        return self.session.counts.bin_width_s
+        return self.session.counts.nominal_width_s
 
     def provenance(self) -> dict[str, Any]:
         """What a model keeps of the session; the file's name without its folder, which is private."""

@@ -30,7 +30,7 @@ from rtdecode.ingest.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.rows import rows_of
 from rtdecode.kernels import sequence
-from rtdecode.kernels.arrays import I4, I8, U1
+from rtdecode.kernels.arrays import F8, I4, I8, U1
 
 #: Jitter that a counts stream is allowed before its own is measured: the first stamp has an error
 #: too, so with ±0.3 p of jitter the second may be 0.6 p off. Four times this is 0.75 p.
@@ -111,7 +111,8 @@ class EventFeed:
 class CountFeed:
     """The `counts` layout: one column of counts per channel at a regular rate, stamped at the end.
 
-    Args and attributes as in `EventFeed`; `columns.number` numbers samples from the anchor.
+    Args and attributes as in `EventFeed`; `columns.number` numbers samples from the anchor, and `end_s`
+    holds the end of each sample's interval, estimated from the stamps.
     """
 
     layout = Layout.COUNTS
@@ -128,8 +129,9 @@ class CountFeed:
             lost_before=np.zeros(MAX_PULL, np.uint32),
         )
         self._rows: I4 = np.zeros((MAX_PULL, ring.n_channels), np.int32)
-        self._grid = np.zeros(2)
-        self._state: I8 = np.array([-1, 0, 0], np.int64)
+        self.end_s: F8 = np.zeros(MAX_PULL)
+        self._timing: F8 = np.zeros(4)
+        self._state: I8 = np.array([-1, 0, 0, 0, 0], np.int64)
 
     def read(self, n: int, possible: U1) -> None:
         """Check and number the `n` samples of the last pull.
@@ -147,15 +149,24 @@ class CountFeed:
                 columns.accepted[:n] = 0
                 self._counters[sequence.RECEIVED] += n
                 return
-            first = int(usable[0])
-            self._grid[sequence.GRID] = columns.time[first] - (first + 1) * self.period_s
-            self._grid[sequence.JITTER] = START_JITTER_PERIODS * self.period_s
-            self._state[sequence.STARTED] = 1
+            first, jitter_s = int(usable[0]), START_JITTER_PERIODS * self.period_s
+            sequence.start_timing(
+                columns.time[first], first, self.period_s, jitter_s, self._timing, self._state
+            )
         sequence.check_counts(
-            rows, n, possible, self.period_s, self._grid, self._state, *columns, self._counters
+            rows, n, possible, self._timing, self._state, *columns, self.end_s, self._counters
         )
+        self._tell_edges()
+
+    def _tell_edges(self) -> None:
         if self.binning is not None:
-            self.binning.origin_s = float(self._grid[sequence.GRID])
+            self.binning.last = int(self._state[sequence.LAST])
+            self.binning.end_s, self.binning.jitter_s, self.binning.true_period_s, _ = self._timing.tolist()
+
+    @property
+    def true_period_s(self) -> float:
+        """Period of the source by its stamps; the nominal one before the first sample."""
+        return float(self._timing[sequence.PERIOD]) or self.period_s
 
     def _as_int32(self, rows: npt.NDArray[np.generic]) -> I4:
         out = self._rows[: len(rows)]
@@ -169,7 +180,7 @@ class CountFeed:
 
     def restart(self) -> None:
         """The stamps have moved: number samples from the next one with a possible stamp."""
-        self._state[:] = -1, 0, 0
+        self._state[:] = -1, 0, 0, 0, 0
         # The edges until then are those of before, which later samples no longer move.
         self.binning = None
 
@@ -200,24 +211,17 @@ class CountFeed:
         if not n or not self._state[sequence.STARTED]:
             return None
         b = self.ring.open_bin
-        following = int(self._state[sequence.LAST]) + 1
-        begins_s = float(self._grid[sequence.GRID]) + following * self.period_s
+        following, begins_s = int(self._state[sequence.LAST]) + 1, float(self._timing[sequence.END])
         # Half a sample beyond what was published last: the edges may still move by the stamps' jitter.
-        behind = (before.bin_end_s(b - 1) - begins_s) / self.period_s + 0.5
+        behind = (before.bin_end_s(b - 1) - begins_s) / self.true_period_s + 0.5
         return self._start(following + max(0, math.ceil(behind)), b + 1, n)
 
     def _start(self, index: int, first_bin: int, n: int) -> CountBinning:
         """Number samples again, so that sample `index` becomes 0 and opens `first_bin`."""
         self.columns.number[:n] -= index
         self._state[sequence.LAST] -= index
-        self._grid[sequence.GRID] += index * self.period_s
-        self.binning = CountBinning(
-            self.ring,
-            float(self._grid[sequence.GRID]),
-            self.period_s,
-            anchor_bin=first_bin,
-            carry=self._carry,
-        )
+        self.binning = CountBinning(self.ring, self.period_s, anchor_bin=first_bin, carry=self._carry)
+        self._tell_edges()
         return self.binning
 
     def add(self, first: int, n: int, now: float) -> int:

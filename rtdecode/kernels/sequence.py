@@ -19,6 +19,8 @@ N_SEQUENCE_COUNTERS = 7
 LAST = 0
 STARTED = 1
 OWED = 2
+SEEN = 3
+SINCE_GAP = 4
 
 #: A jump in the sequence number at least this large is an outlet that restarted its numbering.
 RENUMBER_JUMP = 1 << 24
@@ -92,11 +94,86 @@ def check_events(
         unit[i] = min(max(samples[i, 1], 0), 255)
 
 
-GRID = 0
+END = 0
 JITTER = 1
+PERIOD = 2
+NOMINAL = 3
 
-#: How fast the timing of a counts stream follows its stamps (fraction of the error, per sample).
-GRID_GAIN = 0.02
+#: Samples of which the timing is known before the first: it starts with the nominal period, so that the
+#: jitter of the first stamps is not taken for another one.
+KNOWN_BEFORE = 8
+
+#: How fast the timing of a regular stream follows its stamps in the end: fractions of the error per sample
+#: by which the expected time and the period change, those of a fading memory of 1/(1 - 0.95) samples.
+TIME_GAIN = 1.0 - 0.95**2
+PERIOD_GAIN = 0.05**2
+
+#: A period is at most this much longer or shorter than the nominal one: 25 Hz instead of 50 are lost samples.
+MOST_OFF = 0.25
+
+#: Longest that bins wait for a jittering sample, periods; further off it belongs to another one.
+MOST_JITTER = 0.5
+
+
+@kernel
+def start_timing(
+    first_s: float, before: int, period_s: float, jitter_s: float, timing: F8, state: I8
+) -> None:
+    """Start the timing of a regular stream, of which sample number `before` ends at `first_s`."""
+    timing[END] = first_s - (before + 1) * period_s
+    timing[JITTER] = jitter_s
+    timing[PERIOD] = timing[NOMINAL] = period_s
+    state[STARTED] = 1
+    state[SEEN] = state[SINCE_GAP] = KNOWN_BEFORE
+
+
+@kernel
+def place_sample(time: float, usable: int, timing: F8, state: I8) -> tuple[int, int]:
+    """The number of the next sample of a regular stream, and how many were lost before it.
+
+    LSL delivers in order, so samples are numbered one after another; a stamp that has moved further than
+    half a period (or four times the source's own jitter) from the expected time is that of a sample after
+    lost ones, or, backwards, of a sample out of order, which gets the number of its stamp. Time and period
+    are estimated from the stamps by least squares over a memory that first grows and then fades (Brookner,
+    Tracking and Kalman Filtering Made Easy, 1998, §1.2.10 and §1.2.6), because no source runs at exactly
+    its nominal rate.
+
+    Args:
+        time: its stamp, the end of its interval.
+        usable: 0 for a stamp that is not to be used: the sample keeps its place by its order.
+        timing: f8[4], updated: estimated end of the last sample in order, running jitter, estimated and
+            nominal period, s.
+        state: i8[5], updated: the last number in order, and internals.
+    """
+    expected = state[LAST] + 1
+    period_s = timing[PERIOD]
+    due = timing[END] + period_s
+    error = time - due if usable else 0.0
+    tolerance = max(MOST_JITTER * period_s, 4.0 * timing[JITTER])
+    if error <= tolerance:
+        # A gap is no jitter; a sample back from a supposed gap is.
+        timing[JITTER] += 0.05 * (min(abs(error), 10.0 * period_s) - timing[JITTER])
+    if error > tolerance:
+        missing = max(1, int(np.round(error / period_s)))
+        state[OWED] += missing
+        state[LAST] = expected + missing
+        timing[END] = due + missing * period_s
+        # The source may have paused, and then its later samples follow this one.
+        state[SINCE_GAP] = KNOWN_BEFORE
+        return state[LAST], missing
+    if error < -tolerance:
+        return expected + int(np.round(error / period_s)), 0
+    state[LAST] = expected
+    timing[END] = due
+    if usable:
+        k, m = state[SINCE_GAP], state[SEEN]
+        timing[END] += max(2.0 * (2 * k - 1) / (k * (k + 1)), TIME_GAIN) * error
+        followed = period_s + max(6.0 / (m * (m + 1)), PERIOD_GAIN) * error
+        nominal = timing[NOMINAL]
+        timing[PERIOD] = min(max(followed, (1 - MOST_OFF) * nominal), (1 + MOST_OFF) * nominal)
+        state[SINCE_GAP] += 1
+        state[SEEN] += 1
+    return expected, 0
 
 
 @kernel
@@ -104,64 +181,43 @@ def check_counts(
     samples: I4,
     n: int,
     possible: U1,
-    period_s: float,
-    grid: F8,
+    timing: F8,
     state: I8,
     time: F8,
     counts: U1,
     index: I8,
     accepted: U1,
     lost_before: U4,
+    end: F8,
     counters: I8,
 ) -> None:
     """Check and number a chunk of the `counts` layout: one row of counts per sample.
 
-    LSL delivers in order, so samples are numbered one after another; stamps that have moved
-    further than half a period (or four times the source's own jitter) from the expected time are samples
-    lost, or, backwards, a sample out of order, which gets the number of its stamp. Expected times
-    follow the stamps slowly, because no source runs at exactly its nominal rate.
-
     Args:
         samples: i4[>=n, n_channels]; a negative count is counted as not a count and read as 0,
             one above 255 as 255.
-        possible: u1[n], 0 for a stamp that is not to be used: the sample keeps its place by its order.
-        grid: f8[2], the start of sample 0's interval and the running jitter; updated here.
-        state: i8[2], the last sample's number and whether there was one.
+        possible: u1[n], 0 for a stamp that is not to be used; the sample is not accepted.
+        timing, state: as of `place_sample`.
         time: f8[n], event time of each sample (the end of its interval).
         counts, index, accepted, lost_before: written, per sample.
+        end: f8[n], written: the estimated end of its interval; of a sample out of order, its stamp.
         counters: i8[N_SEQUENCE_COUNTERS].
     """
     n_channels = samples.shape[1]
     for i in range(n):
         counters[RECEIVED] += 1
-        lost_before[i] = 0
         accepted[i] = possible[i]
-        expected = state[LAST] + 1
-        error = 0.0
-        if possible[i]:
-            error = time[i] - (grid[GRID] + (expected + 1) * period_s)
-        tolerance = max(0.5 * period_s, 4.0 * grid[JITTER])
-        if error > tolerance:
-            missing = max(1, int(np.round(error / period_s)))
-            state[OWED] += missing
-            lost_before[i] = missing
-            counters[LOST] += missing
-            state[LAST] = expected + missing
-            index[i] = state[LAST]
-        elif error < -tolerance:
+        index[i], missing = place_sample(time[i], possible[i], timing, state)
+        lost_before[i] = missing
+        counters[LOST] += missing
+        end[i] = timing[END]
+        if index[i] < state[LAST]:
             # Its stamp decides its bin; binning treats it like any late event.
+            end[i] = time[i]
             counters[OUT_OF_ORDER] += 1
             if state[OWED] > 0:
                 state[OWED] -= 1
                 counters[LOST] -= 1
-            index[i] = expected + int(np.round(error / period_s))
-        else:
-            state[LAST] = expected
-            index[i] = expected
-            grid[GRID] += GRID_GAIN * error
-        if error <= tolerance:
-            # A gap is no jitter; a sample back from a supposed gap is.
-            grid[JITTER] += 0.05 * (min(abs(error), 10.0 * period_s) - grid[JITTER])
         for c in range(n_channels):
             value = samples[i, c]
             if value < 0:

@@ -54,8 +54,8 @@ class BinnedSession:
 def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSession:
     """Bin a session; only bins that are entirely inside it.
 
-    Counts of exactly this width are used unchanged. Otherwise events are binned, if there are any; finer
-    counts are summed (row n belongs to bin ⌊(n+½)·p/Δ⌋, a last partial bin is dropped); coarser counts are
+    Counts of exactly this width, announced or true, are used unchanged. Otherwise events are binned, if
+    there are any; finer counts are summed (row n belongs to bin ⌊(n+½)·p/Δ⌋, a last partial bin is dropped); coarser counts are
     placed by `spread_counts(counts, seed)` and then binned. The origin is the counts' t0, or the session's
     start.
 
@@ -70,10 +70,14 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
     if not (math.isfinite(bin_width_s) and bin_width_s > 0):
         raise RtdecodeError(f"the bin width is {bin_width_s} s", fix="pass a positive number of seconds")
     counts = session.counts
-    if counts is not None and math.isclose(counts.bin_width_s, bin_width_s, rel_tol=SAME_WIDTH):
+    if counts is not None and any(
+        math.isclose(width_s, bin_width_s, rel_tol=SAME_WIDTH)
+        for width_s in (counts.nominal_width_s, counts.bin_width_s)
+    ):
         kept = np.minimum(counts.values, np.iinfo(np.uint8).max).astype(np.uint8, copy=False)
-        return _binned(kept, counts.t0_s, counts.bin_width_s)
-    if counts is not None and session.events is None and counts.bin_width_s < bin_width_s:
+        edges = counts.edges
+        return BinnedSession(kept, edges[1:], float(edges[0]), bin_width_s, synthetic_times=False)
+    if counts is not None and session.events is None and counts.nominal_width_s < bin_width_s:
         return _merged(counts, bin_width_s)
     events, synthetic = events_of(session, seed)
     origin_s = session.start_s
@@ -115,9 +119,8 @@ def spread_counts(counts: Counts, seed: int = 0) -> Events:
     row = np.repeat(rows, repeats)
     channel = np.repeat(channels, repeats).astype(np.uint16)
     u = np.random.default_rng(seed).random(row.size)
-    time = counts.t0_s + (row + u) * counts.bin_width_s
-    start = counts.t0_s + row * counts.bin_width_s
-    stop = counts.t0_s + (row + 1) * counts.bin_width_s
+    start, stop = counts.edges[row], counts.edges[row + 1]
+    time = counts.t0_s + (row + u) * counts.bin_width_s if counts.end is None else start + u * (stop - start)
     time = np.clip(time, start, np.nextafter(stop, -np.inf))
     order = np.argsort(time, kind="stable")
     return Events(time[order], channel[order])
@@ -151,11 +154,15 @@ def behavior_at(behavior: Behavior, t: NDArray[np.float64]) -> NDArray[np.float3
 
 def _merged(counts: Counts, bin_width_s: float) -> BinnedSession:
     n_rows, n_channels = counts.values.shape
-    ratio = counts.bin_width_s / bin_width_s
+    ratio = counts.nominal_width_s / bin_width_s
     merged = np.zeros((math.floor(n_rows * ratio + WHOLE_BIN), n_channels), dtype=np.uint8)
-    bin_of_row = np.floor((np.arange(n_rows) + 0.5) * counts.bin_width_s / bin_width_s).astype(np.int64)
+    bin_of_row = np.floor((np.arange(n_rows) + 0.5) * counts.nominal_width_s / bin_width_s).astype(np.int64)
     merge_rows(counts.values, bin_of_row, merged)
-    return _binned(merged, counts.t0_s, bin_width_s)
+    if counts.end is None:
+        return _binned(merged, counts.t0_s, bin_width_s)
+    edges = counts.edges
+    t_bin = np.interp(np.arange(1, len(merged) + 1) / ratio, np.arange(len(edges)), edges)
+    return BinnedSession(merged, t_bin, float(edges[0]), bin_width_s, synthetic_times=False)
 
 
 def _complete_bins(session: Session, duration_s: float, bin_width_s: float) -> int:

@@ -18,7 +18,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Trials
 from rtdecode.session.log_text import join_parts, json_object
 from rtdecode.session.raw import RawGroup, as_number, as_text, as_texts
-from rtdecode.session.schema import DECODED, DOCS, MAX_MODELS, MODELS_SO_FAR, repair_hint
+from rtdecode.session.schema import ANNOUNCED, DECODED, DOCS, MAX_MODELS, MODELS_SO_FAR, repair_hint
 
 
 def check_part(name: str, group: RawGroup, n_channels: int) -> Any:
@@ -62,7 +62,14 @@ def _check_counts(group: RawGroup, n_channels: int) -> Counts:
         values = as_integers(values, np.uint16, f"{group.place}/values")
         if values.size == 0 or int(values.max()) <= np.iinfo(np.uint8).max:
             values = values.astype(np.uint8)
-    return Counts(values, bin_width_s, _number(group, "t0_s"))
+    end = _times(group, "end") if "end" in group.columns else None
+    if end is not None and (len(end) != len(values) or (np.diff(end) <= 0).any()):
+        raise _unsound(
+            f"the ends of {len(end)} of {len(values)} rows are given, and they do not all increase",
+            f"{group.place}/end",
+        )
+    announced_s = _number(group, ANNOUNCED) if ANNOUNCED in group.attrs else None
+    return Counts(values, bin_width_s, _number(group, "t0_s"), end, announced_s)
 
 
 def _check_behavior(group: RawGroup, n_channels: int) -> Behavior:

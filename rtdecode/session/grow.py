@@ -30,7 +30,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
-from rtdecode.session.schema import DECODED, MAX_MODELS, MODELS_SO_FAR
+from rtdecode.session.schema import ANNOUNCED, DECODED, MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import Columns, GrowingTable
 from rtdecode.session.write import cannot_write, out_attrs, strings, write_attrs
@@ -46,6 +46,11 @@ CHUNK_ROWS = MappingProxyType(
 """Rows of a chunk in each group."""
 
 MAX_WAITING_BYTES = 64 << 20
+
+#: The width of /counts is replaced by that of its stamps where they differ by more than this fraction, by as
+#: many rows as give it.
+TOLD_WIDTH = 1e-3
+MEASURED_ROWS = 100
 """About an hour of 96 channels."""
 
 EVENT_COLUMNS: Columns = {"time": ("f8", ()), "channel": ("u2", ()), "unit": ("u1", ())}
@@ -75,6 +80,7 @@ class SessionWriter:
     Attributes:
         behavior_dropped: behaviour samples left out because they were not finite or not after the one before;
             no reader could use them.
+        counts_t0_s: start of row 0 of /counts, s.
 
     Raises:
         RtdecodeError: the file exists, or cannot be created.
@@ -131,10 +137,20 @@ class SessionWriter:
         self._require_room()
         self._events.append(time, channel, np.zeros(np.shape(channel), np.uint8) if unit is None else unit)
 
-    def append_counts(self, values: ArrayLike) -> None:
-        """Append rows of the counts stream, integers [n, n_channels]; they saturate at 255."""
+    def append_counts(self, values: ArrayLike, end: ArrayLike | None = None) -> None:
+        """Append rows of the counts stream.
+
+        Args:
+            values: integers [n, n_channels]; they saturate at 255.
+            end: f8[n], when each row ends by the stamps of the source, s, increasing; None for rows that are
+                the announced width apart.
+        """
         self._require_room()
-        self._counts.append(np.clip(values, 0, np.iinfo(np.uint8).max))
+        values = np.clip(values, 0, np.iinfo(np.uint8).max)
+        if end is None:
+            rows = self._counts.rows + np.arange(1, len(values) + 1)
+            end = self.counts_t0_s + rows * self._announced_width_s
+        self._counts.append(values, end)
 
     def append_behavior(self, time: ArrayLike, values: ArrayLike) -> None:
         """Append m samples: time f8[m] (s), values f4[m, d]; invalid samples are left out."""
@@ -199,6 +215,7 @@ class SessionWriter:
         try:
             self.flush()
             self._list_swapped_in()
+            self._measure_width()
             self._file.attrs.modify("complete", np.uint8(1))
             self.flush()
         finally:
@@ -211,6 +228,17 @@ class SessionWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _measure_width(self) -> None:
+        """Replace the announced width of /counts by that of the stamps where they differ."""
+        if "counts" not in self._file or self._counts.rows < MEASURED_ROWS:
+            return
+        group = self._file["counts"]
+        end = group["end"][:]
+        width_s, last_s = np.polyfit(np.arange(len(end)) - (len(end) - 1.0), end - end[-1], 1)
+        if abs(width_s / self._announced_width_s - 1.0) > TOLD_WIDTH:
+            group.attrs.modify("bin_width_s", width_s)
+            group.attrs.modify("t0_s", end[-1] + last_s - len(end) * width_s)
 
     def _list_swapped_in(self) -> None:
         if not self._models or len(self._file["decoded"].attrs["models"]) == len(self._models):
@@ -238,9 +266,10 @@ class SessionWriter:
         if contents.events:
             self._events = table("events", EVENT_COLUMNS)
         if contents.counts is not None:
-            bin_width_s, t0_s = contents.counts
-            columns = {"values": ("u1", (contents.n_channels,))}
-            self._counts = table("counts", columns, bin_width_s=bin_width_s, t0_s=t0_s)
+            self._announced_width_s, self.counts_t0_s = bin_width_s, t0_s = contents.counts
+            columns = {"values": ("u1", (contents.n_channels,)), "end": ("f8", ())}
+            of_counts = {"bin_width_s": bin_width_s, "t0_s": t0_s, ANNOUNCED: bin_width_s}
+            self._counts = table("counts", columns, **of_counts)
         if contents.behavior is not None:
             names, units = contents.behavior
             columns = {"time": ("f8", ()), "values": ("f4", (len(names),))}

@@ -39,18 +39,36 @@ class Counts:
 
     Attributes:
         values: u1 or u2 [T, n_channels]; row i covers [t0_s + i·bin_width_s, t0_s + (i+1)·bin_width_s).
-        bin_width_s: seconds, positive.
+        bin_width_s: seconds, positive: of the source by its own stamps.
         t0_s: start of row 0, seconds.
+        end: f8[T], end of each row by the stamps of the source, seconds, increasing; None where rows are
+            exactly `bin_width_s` apart.
+        announced_width_s: bin width that the source announced, None where it is `bin_width_s`. Rows are
+            put into bins by it, as they are while decoding.
     """
 
     values: NDArray[np.uint8] | NDArray[np.uint16]
     bin_width_s: float
     t0_s: float
+    end: NDArray[np.float64] | None = None
+    announced_width_s: float | None = None
+
+    @property
+    def nominal_width_s(self) -> float:
+        """Width by which rows are put into bins, seconds."""
+        return self.announced_width_s or self.bin_width_s
+
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """f8[T + 1], the start of row 0 and the end of each row, seconds."""
+        if self.end is None:
+            return self.t0_s + np.arange(len(self.values) + 1, dtype=np.float64) * self.bin_width_s
+        return np.concatenate(([min(self.t0_s, *self.end[:1])], self.end))
 
     @property
     def end_s(self) -> float:
         """End of the last row, seconds."""
-        return self.t0_s + len(self.values) * self.bin_width_s
+        return float(self.edges[-1])
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,9 @@ MAX_MODELS = 256
 MODELS_SO_FAR = "models_so_far"
 """Attribute of /decoded beside `models`: the same while a recording grows, with room for more models."""
 
+ANNOUNCED = "announced_width_s"
+"""Attribute of /counts: the bin width that the source announced."""
+
 OWN_ATTRS = frozenset({"format", "format_version", "n_channels", "complete"})
 """Root attributes of the format; every other one belongs to the session."""
 
@@ -23,7 +26,7 @@ DECODED |= {"model": "u1", "late": "u2", "lost": "u4", "counts": "u1"}
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "events": (("time", "channel"), ("unit",)),
-    "counts": (("values",), ()),
+    "counts": (("values",), ("end",)),
     "behavior": (("time", "values"), ()),
     "trials": (("start", "stop"), ()),
     "decoded": (tuple(DECODED), ("out",)),

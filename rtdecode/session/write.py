@@ -18,7 +18,15 @@ from rtdecode.session.check import check_part
 from rtdecode.session.layout import LogEntry, Session
 from rtdecode.session.log_text import to_json
 from rtdecode.session.raw import RawGroup
-from rtdecode.session.schema import DECODED, DOCS, FORMAT, FORMAT_VERSION, MAX_CHANNELS, OWN_ATTRS
+from rtdecode.session.schema import (
+    ANNOUNCED,
+    DECODED,
+    DOCS,
+    FORMAT,
+    FORMAT_VERSION,
+    MAX_CHANNELS,
+    OWN_ATTRS,
+)
 
 Columns = dict[str, NDArray[Any]]
 Attrs = dict[str, Any]
@@ -131,7 +139,10 @@ def _parts(session: Session) -> Parts:
         parts["events"] = (columns, {})
     if (counts := session.counts) is not None:
         attrs = {"bin_width_s": counts.bin_width_s, "t0_s": counts.t0_s}
-        parts["counts"] = ({"values": counts.values}, attrs)
+        if counts.announced_width_s is not None:
+            attrs[ANNOUNCED] = counts.announced_width_s
+        columns = {"values": counts.values}
+        parts["counts"] = (columns if counts.end is None else {**columns, "end": counts.end}, attrs)
     if (behavior := session.behavior) is not None:
         columns = {"time": behavior.time, "values": behavior.values}
         attrs = {"names": strings(behavior.names), "units": strings(behavior.units)}

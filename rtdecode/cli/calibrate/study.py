@@ -105,7 +105,7 @@ def study(
         raise RtdecodeError("a session is named twice", fix="name each once, in the order of their days")
     if bin_width is None:
         counts = read_session(sessions[0]).counts
-        bin_width = DEFAULT_BIN_WIDTH_S if counts is None else counts.bin_width_s
+        bin_width = DEFAULT_BIN_WIDTH_S if counts is None else counts.nominal_width_s
     with progress_bar() as progress:
         # Read all sessions first: one that does not fit must not be refused after an hour.
         read = read_all(

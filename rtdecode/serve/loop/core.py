@@ -235,7 +235,7 @@ class LoopCore:
             return
         if oldest_s is not None and isinstance(feed, CountFeed):
             edges = feed.anchor(oldest_s, n)
-            self.first_bin = max(0, int((now - edges.origin_s) / width_s))
+            self.first_bin = max(0, edges.bin_at(now))
         else:
             backlog = 0 if oldest_s is None else int(np.ceil((now - oldest_s) / width_s))
             self.first_bin = min(backlog, ring.n_bins)
@@ -337,4 +337,4 @@ class LoopCore:
 
 def _number(edges: Binning) -> Instructions:
     if isinstance(edges, CountBinning):
-        yield NumberSamples(edges.origin_s, edges.period_s)
+        yield NumberSamples(edges.origin_s, edges.true_period_s)

@@ -58,16 +58,24 @@ class SampleRing:
 
     def __init__(self, n_channels: int) -> None:
         self.row = np.zeros(SAMPLE_RING, np.int64)
+        self.end_s = np.zeros(SAMPLE_RING)
         self.counts = np.full((SAMPLE_RING, n_channels), 0, np.uint8)
         self.head = self.tail = self.dropped = 0
         self.t0_s: float | None = None
-        self._row_of_index_0 = 0
+        self._row_of_index_0 = self._next_row = 0
+        self._next_row_s = 0.0
 
     def begin(self, origin_s: float, period_s: float) -> None:
-        """Number the next samples from `origin_s`; the first call sets row 0 of /counts."""
+        """Number the next samples from `origin_s`; the first call sets row 0 of /counts.
+
+        Args:
+            origin_s: start of the interval of sample 0, s.
+            period_s: true period of the source, by which the rows of an outage are counted.
+        """
         if self.t0_s is None:
-            self.t0_s = origin_s
-        self._row_of_index_0 = round((origin_s - self.t0_s) / period_s)
+            self.t0_s = self._next_row_s = origin_s
+        missed = round((origin_s - self._next_row_s) / period_s)
+        self._row_of_index_0 = self._next_row + max(0, missed)
 
     def add(self, feed: CountFeed, n: int) -> None:
         """Take the samples of the last pull."""
@@ -77,7 +85,12 @@ class SampleRing:
         accepted = accepted[:room]
         slots = (self.head + np.arange(len(accepted))) % SAMPLE_RING
         self.row[slots] = columns.number[accepted] + self._row_of_index_0
+        self.end_s[slots] = feed.end_s[accepted]
         self.counts[slots] = columns.counts[accepted]
+        if len(accepted):
+            latest = accepted[np.argmax(columns.number[accepted])]
+            self._next_row = int(columns.number[latest]) + self._row_of_index_0 + 1
+            self._next_row_s = float(feed.end_s[latest])
         self.head += len(accepted)
 
 

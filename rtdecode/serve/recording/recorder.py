@@ -78,6 +78,7 @@ class Recorder:
     Attributes:
         error: reason why nothing is written at the moment, "" while it is.
         rows: number of bins written.
+        out_of_order: number of samples left out because later ones were written already.
     """
 
     def __init__(
@@ -89,11 +90,11 @@ class Recorder:
         contents: Callable[[], Contents | None],
         overwrite: bool,
     ) -> None:
-        self.path, self.error, self.rows = path, "", 0
+        self.path, self.error, self.rows, self.out_of_order = path, "", 0, 0
         self._buffers, self._behavior = buffers, behavior
         self._contents, self._overwrite = contents, overwrite
         self._writer: SessionWriter | None = None
-        self._next_sample_row = 0
+        self._next_sample_row, self._row_end_s = 0, 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtdecode-record", daemon=True)
 
@@ -157,27 +158,29 @@ class Recorder:
     def _write_samples(self, writer: SessionWriter) -> None:
         ring = self._buffers.samples
         for rows in _taken(ring, ring.head, SAMPLE_RING):
-            for first, counts in self._contiguous(ring.row[rows], ring.counts[rows]):
-                self._fill_gap(writer, first)
-                writer.append_counts(counts)
-                self._next_sample_row = first + len(counts)
+            row, counts, end_s = ring.row[rows], ring.counts[rows], ring.end_s[rows]
+            latest = np.maximum.accumulate(np.concatenate(([self._next_sample_row - 1], row)))[:-1]
+            # Rows that are written already, of samples out of order, are not written again.
+            fresh = np.flatnonzero(row > latest)
+            self.out_of_order += len(row) - len(fresh)
+            if not len(fresh):
+                continue
+            for run in np.split(fresh, np.flatnonzero(np.diff(row[fresh]) != 1) + 1):
+                self._fill_gap(writer, int(row[run[0]]), float(end_s[run[0]]))
+                ends_s = np.maximum.accumulate(end_s[run])
+                writer.append_counts(counts[run], ends_s)
+                self._next_sample_row, self._row_end_s = int(row[run[-1]]) + 1, float(ends_s[-1])
 
-    def _contiguous(self, row: Any, counts: Any) -> list[tuple[int, Any]]:
-        """Runs of consecutive samples, without rows that are written already."""
-        latest = np.maximum.accumulate(np.concatenate(([self._next_sample_row - 1], row)))[:-1]
-        fresh = row > latest
-        row, counts = row[fresh], counts[fresh]
-        if not len(row):
-            return []
-        cuts = np.flatnonzero(np.diff(row) != 1) + 1
-        return [(int(r[0]), c) for r, c in zip(np.split(row, cuts), np.split(counts, cuts), strict=True)]
-
-    def _fill_gap(self, writer: SessionWriter, first: int) -> None:
-        """Write zeros for an outage: rows of /counts follow the clock. /log has an entry."""
-        while self._next_sample_row < first:
-            n = min(first - self._next_sample_row, 4096)
-            writer.append_counts(np.zeros((n, self._buffers.samples.counts.shape[1]), np.uint8))
-            self._next_sample_row += n
+    def _fill_gap(self, writer: SessionWriter, first: int, end_s: float) -> None:
+        """Write zeros for an outage before row `first`, which ends at `end_s`. /log has an entry."""
+        missing = first - self._next_sample_row
+        begins_s = writer.counts_t0_s if self._next_sample_row == 0 else self._row_end_s
+        ends_s = np.linspace(begins_s, end_s, missing + 2)[1:-1]
+        for at in range(0, missing, 4096):
+            piece = ends_s[at : at + 4096]
+            writer.append_counts(
+                np.zeros((len(piece), self._buffers.samples.counts.shape[1]), np.uint8), piece
+            )
 
     def _write_behavior(self, writer: SessionWriter) -> None:
         blocks = self._behavior.blocks if self._behavior else ()

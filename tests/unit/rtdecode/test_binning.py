@@ -426,7 +426,7 @@ class SampleStream:
         for b in range(self.anchor_bin + 1):
             ring.open_up_to(b)
             take_all(ring)
-        binning = CountBinning(ring, 0.0, self.period_s, anchor_bin=self.anchor_bin, carry=carry)
+        binning = CountBinning(ring, self.period_s, anchor_bin=self.anchor_bin, carry=carry)
         n = len(self.index)
         columns = SampleColumns(
             np.array(self.time, np.float64),
@@ -503,7 +503,7 @@ def test_any_chunks_give_the_bins_of_the_reference(
 @pytest.mark.parametrize(("period_s", "width_s"), PERIODS)
 def test_a_bin_closes_with_its_last_sample(period_s: float, width_s: float) -> None:
     ring = BinRing(N_CHANNELS, width_s)
-    binning = CountBinning(ring, 0.0, period_s, anchor_bin=0)
+    binning = CountBinning(ring, period_s, anchor_bin=0)
     one = np.ones(1, np.uint8), np.zeros(1, np.uint32)
     for n in range(500):
         stamp = np.array([(n + 1) * period_s])
@@ -513,22 +513,36 @@ def test_a_bin_closes_with_its_last_sample(period_s: float, width_s: float) -> N
         b = math.floor((n + 0.5) * period_s / width_s)
         is_last = n == kernels.last_sample(b, period_s, width_s)
         assert ring.open_bin == b + is_last
-        assert binning.complete_at_s(b) >= stamp[0]
-        assert (binning.complete_at_s(b) == stamp[0]) == is_last
+        assert binning.complete_at_s(b) >= stamp[0] - 1e-9
+        assert (binning.complete_at_s(b) == pytest.approx(stamp[0], abs=1e-9)) == is_last
 
 
 def test_bins_begin_with_the_interval_of_a_sample() -> None:
     ring = BinRing(1, 0.02)
-    binning = CountBinning(ring, 5.005, 0.01, anchor_bin=4)
+    binning = CountBinning(ring, 0.01, anchor_bin=4)
+    binning.end_s = 5.005
     assert binning.bin_end_s(4) == pytest.approx(5.025)
     assert binning.complete_at_s(4) == pytest.approx(5.025)
     # The bin in which the outage ended is over at the start of the first sample's interval.
     assert binning.bin_end_s(3) == binning.complete_at_s(3) == pytest.approx(5.005)
 
 
+@pytest.mark.parametrize("true_s", [0.0205, 0.0196])
+def test_bins_follow_the_period_of_the_source(true_s: float) -> None:
+    binning = CountBinning(BinRing(1, 0.04), 0.02, anchor_bin=2)
+    binning.last, binning.end_s, binning.true_period_s, binning.jitter_s = 99, 7.0, true_s, 0.001
+    assert binning.bin_end_s(51) == pytest.approx(7.0)
+    assert binning.bin_end_s(52) == pytest.approx(7.0 + 2 * true_s)
+    assert binning.complete_at_s(52) == pytest.approx(7.0 + 2 * true_s + 0.004)
+    assert binning.origin_s == pytest.approx(7.0 - 100 * true_s)
+    for b in (2, 51, 52, 300):
+        assert binning.bin_at(binning.bin_end_s(b) - 1e-6) == b
+        assert binning.bin_at(binning.bin_end_s(b) + 1e-6) == b + 1
+
+
 def test_without_its_last_sample_a_bin_closes_at_the_stamp_of_that_sample() -> None:
     ring = BinRing(1, 0.02)
-    binning = CountBinning(ring, 0.0, 0.008, anchor_bin=0)
+    binning = CountBinning(ring, 0.008, anchor_bin=0)
     # Samples 0 and 1 end in bin 0, sample 2 has its centre on the edge and opens bin 1.
     assert kernels.last_sample(0, 0.008, 0.02) == 1
     binning.close_until(0.0159)

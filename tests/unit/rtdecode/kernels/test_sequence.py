@@ -224,7 +224,8 @@ class Numbered:
     lost_before: NDArray[np.int64]
     counts: NDArray[np.uint8]
     counters: NDArray[np.int64]
-    grid_s: float
+    end_s: NDArray[np.float64]
+    period_s: float
 
 
 def number(
@@ -243,9 +244,14 @@ def number(
         inlet.send(time[start:stop], rows[start:stop])
         n, columns = pull(feed), feed.columns
         np.testing.assert_array_equal(columns.accepted[:n], np.isfinite(columns.time[:n]))
-        taken.append([column[:n].copy() for column in (columns.number, columns.lost_before, columns.counts)])
-    index, lost, counts = (np.concatenate(parts) for parts in zip(*taken, strict=True))
-    return Numbered(index, lost.astype(np.int64), counts, counters, float(feed._grid[sequence.GRID]))
+        taken.append(
+            [
+                column[:n].copy()
+                for column in (columns.number, columns.lost_before, columns.counts, feed.end_s)
+            ]
+        )
+    index, lost, counts, end_s = (np.concatenate(parts) for parts in zip(*taken, strict=True))
+    return Numbered(index, lost.astype(np.int64), counts, counters, end_s, feed.true_period_s)
 
 
 @pytest.mark.parametrize("period_s", [0.001, 0.02, 1 / 30])
@@ -297,7 +303,39 @@ def test_the_grid_follows_a_source_whose_clock_drifts(ppm: int) -> None:
     assert found.counters.tolist() == [n, 0, 0, 0, 0, 0, 0]
     np.testing.assert_array_equal(found.index, np.arange(n))
     # By now the source is 18 samples off its nominal rate.
-    assert abs(found.grid_s + n * period_s - (100.0 + true_s[-1])) < 0.1 * period_s
+    assert np.abs(found.end_s[50:] - (100.0 + true_s[50:])).max() < 0.05 * period_s
+    assert found.period_s == pytest.approx(period_s * (1 + ppm * 1e-6), rel=1e-3)
+
+
+@pytest.mark.parametrize("rate_hz", [42.0, 47.0, 48.0, 49.9, 50.5, 55.0])
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+def test_a_source_of_another_rate_than_announced_loses_nothing(rate_hz: float, jitter: float) -> None:
+    n = 2000
+    true_s = 7.0 + (np.arange(n) + 1) / rate_hz
+    stamps = true_s + np.random.default_rng(3).uniform(-jitter, jitter, n) * 0.02
+    found = number(stamps, 0.02)
+    assert found.counters.tolist() == [n, 0, 0, 0, 0, 0, 0]
+    np.testing.assert_array_equal(found.index, np.arange(n))
+    assert found.period_s == pytest.approx(1 / rate_hz, rel=1e-6 if not jitter else 1e-3)
+    # From the fourth second on its samples are expected when they come.
+    assert np.abs(found.end_s - true_s)[200:].max() < 1e-5 + 0.5 * jitter * 0.02
+
+
+@pytest.mark.parametrize("work_s", [0.0, 0.001])
+def test_a_source_that_sleeps_between_samples_is_followed(work_s: float) -> None:
+    """`push_sample; sleep(1/50)`: each period is longer by what the machine does meanwhile."""
+    stamps = np.cumsum(0.02 + work_s + np.random.default_rng(4).exponential(0.0003, 3000))
+    found = number(stamps, 0.02)
+    assert found.counters.tolist() == [3000, 0, 0, 0, 0, 0, 0]
+    assert np.abs(found.end_s - stamps)[100:].max() < 0.004
+
+
+def test_a_source_that_pauses_is_followed_at_once() -> None:
+    stamps = (np.arange(400) + 1) * 0.02
+    stamps[200:] += 0.033
+    found = number(stamps, 0.02)
+    assert int(found.lost_before.sum()) == 2
+    assert np.abs(found.end_s - stamps)[215:].max() < 0.001
 
 
 def test_a_sample_out_of_order_keeps_the_number_of_its_stamp_and_is_not_lost() -> None:
@@ -311,7 +349,7 @@ def test_one_nan_stamp_does_not_shift_the_grid() -> None:
     stamps = (np.arange(50) + 1) * 0.02
     stamps[20] = np.nan
     found = number(stamps, 0.02)
-    assert np.isfinite(found.grid_s)
+    np.testing.assert_allclose(found.end_s, (np.arange(50) + 1) * 0.02, atol=1e-9)
     np.testing.assert_array_equal(found.index[21:], np.arange(21, 50))
 
 
@@ -326,7 +364,7 @@ def test_numbers_do_not_depend_on_the_chunks(errors: list[float], cuts: list[int
     np.testing.assert_array_equal(cut.index, whole.index)
     np.testing.assert_array_equal(cut.lost_before, whole.lost_before)
     np.testing.assert_array_equal(cut.counters, whole.counters)
-    assert cut.grid_s == whole.grid_s
+    np.testing.assert_array_equal(cut.end_s, whole.end_s)
     assert whole.counters[sequence.RECEIVED] == len(errors)
     assert whole.lost_before.sum() >= whole.counters[sequence.LOST] >= 0
 

@@ -261,3 +261,23 @@ def test_a_real_recording_at_three_widths(data_dir: Path) -> None:
     )
     at = behavior_at(session.behavior, recorded.t_bin)
     np.testing.assert_allclose(at, session.behavior.values, atol=1e-3)
+
+
+@pytest.mark.parametrize("rate_hz", [48.0, 49.9, 53.0])
+def test_counts_are_where_the_stamps_of_their_source_say(rate_hz: float) -> None:
+    end = 7.0 + np.arange(1, 501) / rate_hz + np.random.default_rng(0).uniform(-1e-3, 1e-3, 500)
+    values = np.random.default_rng(1).poisson(1.0, (500, 3)).astype(np.uint8)
+    counts = Counts(values, 1 / rate_hz, 7.0, end, announced_width_s=0.02)
+    session = Session(3, counts=counts)
+    for width_s in (0.02, 1 / rate_hz):
+        binned = bin_session(session, width_s)
+        np.testing.assert_array_equal(binned.counts, values)
+        np.testing.assert_array_equal(binned.t_bin, end)
+    merged = bin_session(session, 0.05)
+    # As while decoding, by the announced width: 2 and 3 rows in turn.
+    np.testing.assert_array_equal(merged.counts[1::2], values.reshape(100, 5, 3)[:, 2:].sum(axis=1))
+    np.testing.assert_allclose(merged.t_bin[1::2], end[4::5])
+    np.testing.assert_allclose(merged.t_bin[::2], 0.5 * (end[1::5] + end[2::5]))
+    back = np.searchsorted(counts.edges, spread_counts(counts).time, side="right") - 1
+    np.testing.assert_array_equal(np.bincount(back, minlength=500), values.sum(axis=1))
+    assert session.end_s == end[-1]

@@ -147,6 +147,21 @@ def test_only_the_requested_groups_exist(path: Path) -> None:
     assert (session.counts.bin_width_s, session.counts.t0_s) == (0.001, 7.5)
 
 
+@pytest.mark.parametrize(("rate_hz", "written_s"), [(48.0, 1 / 48.0), (49.9, 1 / 49.9), (49.99, 0.02)])
+def test_counts_have_the_true_width_of_their_source(path: Path, rate_hz: float, written_s: float) -> None:
+    end = 7.0 + np.arange(1, 1001) / rate_hz + np.random.default_rng(0).uniform(-1e-3, 1e-3, 1000)
+    with SessionWriter(path, Contents(n_channels=2, counts=(0.02, 7.0))) as writer:
+        for at in range(0, 1000, 300):
+            writer.append_counts(np.ones((len(end[at : at + 300]), 2)), end[at : at + 300])
+        writer.flush()
+        assert read_session(path).counts.bin_width_s == 0.02
+    counts = read_session(path).counts
+    assert counts.bin_width_s == pytest.approx(written_s, rel=1e-4)
+    assert counts.nominal_width_s == 0.02
+    assert counts.t0_s == pytest.approx(7.0, abs=1e-3)
+    np.testing.assert_array_equal(counts.end, end)
+
+
 def test_units_are_optional(path: Path) -> None:
     with SessionWriter(path, EVENTS_ONLY) as writer:
         writer.append_events([0.2, 0.1], [1, 0])

@@ -46,12 +46,16 @@ def event_feed(time: Any, accepted: Any = None, first: int = 0) -> Any:
     )
 
 
+ORIGIN_S = 50.0
+
+
 def count_feed(index: Any, counts: Any = None) -> Any:
     numbers = np.atleast_1d(np.array(index, np.int64))
     if counts is None:
         counts = numbers[:, None] % 256 + np.zeros((1, N_CHANNELS))
-    columns = SimpleNamespace(number=numbers, counts=np.array(counts).astype(np.uint8))
-    return SimpleNamespace(columns=columns)
+    accepted = np.ones(len(numbers), np.uint8)
+    columns = SimpleNamespace(number=numbers, counts=np.array(counts).astype(np.uint8), accepted=accepted)
+    return SimpleNamespace(columns=columns, end_s=ORIGIN_S + (numbers + 1) * 0.01)
 
 
 def held(ring: EventRing) -> list[tuple[float, int, int]]:
@@ -159,6 +163,7 @@ def test_rows_are_numbered_from_the_first_sample() -> None:
     ring.add(count_feed([-2, 0, 1]), 3)
     assert ring.t0_s == 50.0
     assert ring.row[: ring.head].tolist() == [-1, 0, 1, 123, 125, 126]
+    np.testing.assert_allclose(ring.end_s[:3], [50.0, 50.01, 50.02])
     assert ring.counts[:3, 0].tolist() == [255, 0, 1]
 
 
