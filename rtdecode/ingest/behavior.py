@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
+import pylsl
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
-from rtdecode.ingest.layouts import NUMERIC_FORMATS, StreamDescription
-from rtdecode.ingest.streams import StreamFinder
+from rtdecode.helper_thread import HelperThread
+from rtdecode.ingest.behavior_samples import BehaviorSamples, Block, Fates
+from rtdecode.ingest.choice import behavior_stream
+from rtdecode.ingest.connector import Connector
+from rtdecode.ingest.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
+from rtdecode.ingest.layouts import Layout, StreamDescription
 
-PULL_S = 0.1
-SEARCH_EVERY_S = 0.05
+PULL_S = 0.05
 
-Block = tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]
+#: A pull that begins sooner after the one before has waited for its samples.
+ATTENTIVE_S = 0.005
+
+#: A source that is silent for longer is perhaps dead: another outlet of it may take its place.
+SILENT_S = 1.0
+
+#: A column, or the whole stream, without a value for so many samples or seconds is reported.
+REPORT_NAN = 50
+REPORT_SILENT_S = 3.0
 
 
 def column_names(stream: StreamDescription) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -37,101 +46,129 @@ class BehaviorReader:
 
     Args:
         name: of the stream.
+        source_id: `--behavior-source-id`, the only source of that name that is read, None for any single one.
+        clock: the LSL clock, seconds.
 
     Attributes:
-        found: set once its columns are found.
         names, units: of the columns, once found.
-        blocks: samples, times f8[n] on our clock and values f4[n, d], oldest first.
-        dropped: number of samples that were not finite or not later than the one before.
-        failure: reason why the stream cannot be recorded, or None.
+        blocks: samples, oldest first.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.found = threading.Event()
+    def __init__(
+        self, name: str, source_id: str | None = None, clock: Callable[[], float] = pylsl.local_clock
+    ) -> None:
+        self.name, self._clock = name, clock
+        self.connector = Connector(name, behavior_stream, self._accept, source_id, "--behavior-source-id")
         self.names: tuple[str, ...] = ()
         self.units: tuple[str, ...] = ()
         self.blocks: deque[Block] = deque()
-        self.dropped = 0
-        self.failure: RtdecodeError | None = None
-        self._last_s = -np.inf
-        self._correction: dict[str, float] = {}  # of the last machine, by its name
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="rtdecode-behavior", daemon=True)
+        self._connections: list[BehaviorSamples] = []
+        self._fed_s = time.monotonic()
+        self._attached = self._stopping = False
+        self._thread = HelperThread("behavior", self._run)
 
     def start(self) -> None:
         """Start to search for the stream."""
+        self.connector.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread; samples that it has read stay in `blocks`."""
         self._stopping = True
-        if self._thread.is_alive():
-            self._thread.join(2 * PULL_S)
+        self.connector.stop()
+        self._thread.join(4 * PULL_S)
+
+    @property
+    def fates(self) -> Fates:
+        """What has become of the samples of all connections."""
+        return Fates(*np.sum([[0] * len(Fates._fields), *(each.fates for each in self._connections)], axis=0))
+
+    def problems(self) -> list[str]:
+        """What makes the recorded behaviour wrong or incomplete, a line each."""
+        lines = [*self.connector.problems(), *([self._thread.fault] if self._thread.fault else [])]
+        if not self._connections:
+            return lines
+        where, fates, last = f"behaviour {self.name}", self.fates, self._connections[-1]
+        left_out = fates.received - fates.kept - fates.waiting
+        if left_out > REPORT_NAN and left_out > 0.01 * fates.received:
+            lines.append(
+                f"{where}: {fates.kept} of {fates.received} samples kept; left out "
+                f"{fates.judging} while their clock was judged, {fates.ahead} stamped ahead of now, "
+                f"{fates.behind} long ago, {fates.not_finite} NaN or infinite, {fates.disordered} not later "
+                "than the one before"
+            )
+        for column, n_nan in zip(self.names, last.nan.tolist(), strict=True):
+            if n_nan > REPORT_NAN and n_nan > 0.05 * last.kept:
+                lines.append(f"{where}: column {column} is NaN in {100 * n_nan / last.kept:.0f} % of samples")
+        if not self._attached:
+            lines.append(f"{where}: its source is gone; nothing of it is recorded")
+        elif time.monotonic() - self._fed_s > REPORT_SILENT_S:
+            lines.append(f"{where}: its source sends nothing; nothing of it is recorded")
+        elif not last.judge.trusted:
+            lines.append(f"{where}: its stamps do not fit our clock; nothing of it is recorded")
+        return lines
+
+    def _accept(self, inlet: Inlet, layout: Layout | None) -> None:
+        names, units = column_names(inlet.stream)
+        if self.names and names != self.names:
+            raise RtdecodeError(
+                f"it has returned with columns {', '.join(names)} instead of {', '.join(self.names)}",
+                where=f"behaviour stream {inlet.stream}",
+                fix="send the columns of before, or record again",
+            )
+        self.names, self.units = names, units
 
     def _run(self) -> None:
-        finder = StreamFinder(self.name)
-        while not self._stopping and self.failure is None:
-            infos = finder.found()
-            if not infos:
-                time.sleep(SEARCH_EVERY_S)
-                continue
-            newest = max(infos, key=lambda info: float(info.created_at()))
-            inlet = self._open(newest)
-            if inlet is None:
-                continue
-            finder.pause()
+        inlet: Inlet | None = None
+        if self._attached:
+            # The thread had failed; what it read from is left to liblsl.
+            self._attached = False
+            self.connector.request()
+        turned_s, correction_s = self._clock(), 0.0
+        while not self._stopping:
+            if inlet is None or self.connector.ready.is_set():
+                self.connector.ready.wait(PULL_S)
+                if (taken := self.connector.take()) is None:
+                    continue
+                inlet = self._attach(inlet, taken[0])
+                correction_s = inlet.correction_s
+            samples = self._connections[-1]
+            begun_s = self._clock()
             try:
-                self._read(inlet)
+                n = inlet.pull(PULL_S)
             except StreamLost:
-                finder.ignore(newest.uid())
+                self._keep(samples.finish())
+                self.connector.dispose(inlet)
+                self.connector.request()
+                inlet, self._attached = None, False
+                continue
+            now = self._clock()
+            if abs(inlet.correction_s - correction_s) > CORRECTION_JUMP_S:
+                samples.judge.correct(now)
+            correction_s = inlet.correction_s
+            attentive = begun_s - turned_s < ATTENTIVE_S
+            if n:
+                self._fed_s = time.monotonic()
+                self.connector.withdraw()
+                emptied = n < MAX_PULL
+                self._keep(
+                    samples.pulled(inlet.time, inlet.samples, n, now, emptied=emptied, attentive=attentive)
+                )
+                inlet.offset_s = samples.judge.offset_s
+            elif time.monotonic() - self._fed_s > SILENT_S:
+                self.connector.request(replacing=inlet)
+            turned_s = self._clock()
+        if self._connections:
+            self._keep(self._connections[-1].finish())
 
-    def _open(self, newest: Any) -> Inlet | None:
-        """The stream, opened; None if it did not answer in time or cannot be recorded."""
-        try:
-            inlet = Inlet(newest, correction_s=self._correction.get(newest.hostname()))
-        except StreamLost:
-            return None
-        if not self._fits(inlet.stream):
-            return None
-        self._correction = {newest.hostname(): inlet.correction_s}
+    def _attach(self, before: Inlet | None, inlet: Inlet) -> Inlet:
+        if before is not None:
+            self.connector.dispose(before)
+        last_s = self._connections[-1].last_s if self._connections else -float("inf")
+        self._connections.append(BehaviorSamples(inlet.stream, inlet.opened_s, last_s))
+        self._attached, self._fed_s = True, time.monotonic()
         return inlet
 
-    def _read(self, inlet: Inlet) -> None:
-        while not self._stopping:
-            n = inlet.pull(PULL_S)
-            if n:
-                self._keep(inlet, n)
-            if n < MAX_PULL:
-                correction_s = inlet.measure_correction()
-                inlet.correction_s = inlet.correction_s if correction_s is None else correction_s
-
-    def _fits(self, stream: StreamDescription) -> bool:
-        names, units = column_names(stream)
-        if stream.format not in NUMERIC_FORMATS:
-            self.failure = RtdecodeError(
-                f"its samples are {stream.format}, not numbers",
-                where=f"behaviour stream {stream}",
-                fix="name a numeric stream with --behavior",
-            )
-        elif self.found.is_set() and names != self.names:
-            self.failure = RtdecodeError(
-                f"it has returned with columns {', '.join(names)} instead of {', '.join(self.names)}",
-                where=f"behaviour stream {stream}",
-                fix="record again, with the columns unchanged until the end",
-            )
-        else:
-            self.names, self.units = names, units
-            self.found.set()
-        return self.failure is None
-
-    def _keep(self, inlet: Inlet, n: int) -> None:
-        time = inlet.time[:n].copy()
-        values = inlet.samples[:n].astype(np.float32)
-        # A tracker that loses its marker sends NaN; a session file holds finite samples in order.
-        latest = np.maximum.accumulate(np.concatenate(([self._last_s], time)))[:-1]
-        good = np.isfinite(values).all(axis=1) & (time > latest)
-        self.dropped += int(n - good.sum())
-        if good.any():
-            self._last_s = float(time[good][-1])
-            self.blocks.append((time[good], values[good]))
+    def _keep(self, block: Block | None) -> None:
+        if block is not None:
+            self.blocks.append(block)

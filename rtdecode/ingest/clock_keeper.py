@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.inlet import Inlet
 
 REFRESH_EVERY_S = 5.0
@@ -14,17 +15,20 @@ class ClockKeeper:
 
     A first measurement takes 0.6 s, and one of a stream that has just died 2 s; hence a thread of
     its own, for which neither the loop nor the search for the stream waits.
+
+    Attributes:
+        thread: that measures.
     """
 
     def __init__(self) -> None:
         self._inlet: Inlet | None = None
         self._wake = threading.Event()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="rtdecode-clock", daemon=True)
+        self.thread = HelperThread("clock", self._run)
 
     def start(self) -> None:
         """Start to measure."""
-        self._thread.start()
+        self.thread.start()
 
     def keep(self, inlet: Inlet | None) -> None:
         """Measure this inlet from now on, or none."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.helper_thread import HelperThread
+from rtdecode.ingest.choice import Candidate, Classify, ambiguous, are_one_source, candidates
 from rtdecode.ingest.clock_keeper import ClockKeeper
 from rtdecode.ingest.identity import named, same_source
 from rtdecode.ingest.inlet import Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout, StreamDescription
-from rtdecode.ingest.streams import StreamFinder, choose_spike_stream, describe
+from rtdecode.ingest.streams import FORGET_S, StreamFinder, describe
 
 SEARCH_EVERY_S = 0.02
 REFUSED_S = 0.5
 IDLE_S = 1.0
+
+#: Two outlets of one source that both answer for this long are both alive.
+BOTH_ALIVE_S = FORGET_S + 1.0
 
 
 class Connector:
@@ -27,11 +33,12 @@ class Connector:
 
     Args:
         name: of the stream.
-        override: `--layout`.
+        classify: layout and rank of a stream of that name (`choice`).
         accept: called with an opened inlet and its layout; raises RtdecodeError to refuse it, such as for
             another number of channels. A refusal ends the first connection; afterwards it is
             stored in `refusal` and the search continues.
-        source_id: `--source-id`, the only source of that name that is accepted; None accepts any single one.
+        source_id: the only source of that name that is accepted; None accepts any single one.
+        option: of the command line that pins the source, for messages.
 
     Attributes:
         found: set once a stream of that name has answered.
@@ -43,12 +50,13 @@ class Connector:
     def __init__(
         self,
         name: str,
-        override: Layout | None,
-        accept: Callable[[Inlet, Layout], None],
+        classify: Classify,
+        accept: Callable[[Inlet, Layout | None], None],
         source_id: str | None = None,
+        option: str = "--source-id",
     ) -> None:
-        self.name, self._override, self._accept = name, override, accept
-        self._source_id = source_id
+        self.name, self._classify, self._accept = name, classify, accept
+        self._source_id, self._option = source_id, option
         self.found = threading.Event()
         self.ready = threading.Event()
         self.failure: RtdecodeError | None = None
@@ -57,18 +65,24 @@ class Connector:
         self._wake = threading.Event()
         self._stopping = False
         self._replacing: str | None = None
-        self._ready_inlet: tuple[Inlet, Layout] | None = None
+        self._ready_inlet: tuple[Inlet, Layout | None] | None = None
+        self._several_since_s = math.nan
         self._known: StreamDescription | None = None
         self._correction: dict[str, float] = {}  # of the last machine, by its name
         self._dead: deque[Inlet] = deque()
         self._clock_keeper = ClockKeeper()
-        self._thread = threading.Thread(target=self._run, name="rtdecode-connect", daemon=True)
+        self._thread = HelperThread("connect", self._run)
 
     def start(self) -> None:
         """Start to search for the stream."""
         self._requested.set()
         self._clock_keeper.start()
         self._thread.start()
+
+    def problems(self) -> list[str]:
+        """Why nothing, or not the right stream, is attached; and threads that failed."""
+        lines = [self.refusal, self._thread.fault, self._clock_keeper.thread.fault]
+        return [line for line in lines if line]
 
     def request(self, *, replacing: Inlet | None = None) -> None:
         """Search for the stream again.
@@ -96,7 +110,7 @@ class Connector:
         """Close a dead inlet on the connector's thread: liblsl waits for threads of its own meanwhile."""
         self._dead.append(inlet)
 
-    def take(self) -> tuple[Inlet, Layout] | None:
+    def take(self) -> tuple[Inlet, Layout | None] | None:
         """The inlet that is ready, None if there is none or it was taken."""
         if not self.ready.is_set():
             return None
@@ -123,20 +137,20 @@ class Connector:
 
     def _connect(self, finder: StreamFinder) -> None:
         """Search once; make an inlet ready if there is a stream to open."""
-        infos = self._candidates(finder)
-        if not infos:
-            self._pause(SEARCH_EVERY_S)
-            return
         try:
-            info, layout = choose_spike_stream(infos, self._override)
+            chosen = self._choose(finder)
+            if chosen is None:
+                self._pause(SEARCH_EVERY_S)
+                return
             self.found.set()
             # The previous correction holds for an outlet on the same machine: measuring takes 0.6 s.
-            inlet = Inlet(info, correction_s=self._correction.get(info.hostname()))
-            if self._known is None:
-                # While it was being opened, a second source of that name may have answered.
-                choose_spike_stream(self._candidates(finder), self._override)
-            self._accept(inlet, layout)
-        except StreamLost:
+            inlet = Inlet(chosen.info, correction_s=self._correction.get(chosen.stream.hostname))
+            if self._known is None and self._choose(finder) is None:
+                # While it was being opened, a second outlet of that name has answered.
+                return
+            self._accept(inlet, chosen.layout)
+        except StreamLost as lost:
+            self.refusal = f"stream {self.name} answers, but cannot be opened: {lost}"
             self._pause(SEARCH_EVERY_S)
             return
         except RtdecodeError as error:
@@ -147,27 +161,40 @@ class Connector:
             self._pause(REFUSED_S)
             return
         if self._requested.is_set():
-            self._make_ready(inlet, layout)
+            self._make_ready(inlet, chosen.layout)
 
-    def _candidates(self, finder: StreamFinder) -> list[Any]:
-        """The streams of that name that may be attached: before the first, those of `--source-id`."""
+    def _choose(self, finder: StreamFinder) -> Candidate | None:
+        """The outlet to be attached, None while there is none or it is not known which one is alive."""
+        found = self._candidates(finder)
+        if len(found) < 2:
+            self._several_since_s = math.nan
+            return found[0] if found else None
+        now = time.monotonic()
+        if math.isnan(self._several_since_s):
+            self._several_since_s = now
+        if are_one_source(found) and now - self._several_since_s < BOTH_ALIVE_S:
+            return None
+        raise ambiguous(found, self._option)
+
+    def _candidates(self, finder: StreamFinder) -> list[Candidate]:
+        """The streams of that name that may be attached: before the first, those of the source asked for."""
         infos = [info for info in finder.found() if info.uid() != self._replacing]
-        chosen = [info for info in infos if self._may_attach(describe(info))]
-        if infos and not chosen:
+        allowed = [info for info in infos if self._may_attach(describe(info))]
+        if infos and not allowed:
             others = ", ".join(sorted({named(describe(info)) for info in infos}))
             wanted = self._source_id or (named(self._known) if self._known else "")
             self.refusal = (
                 f"stream {self.name}: source {wanted} does not answer, only {others}, which is not taken "
-                "in its place; to change to it, start again with --source-id"
+                f"in its place; to change to it, start again with {self._option}"
             )
-        return chosen
+        return candidates(allowed, self._classify)
 
     def _may_attach(self, stream: StreamDescription) -> bool:
         if self._source_id is not None and stream.source_id != self._source_id:
             return False
         return self._known is None or same_source(self._known, stream)
 
-    def _make_ready(self, inlet: Inlet, layout: Layout) -> None:
+    def _make_ready(self, inlet: Inlet, layout: Layout | None) -> None:
         self.refusal = ""
         self._known, self._correction = inlet.stream, {inlet.stream.hostname: inlet.correction_s}
         self._ready_inlet = (inlet, layout)

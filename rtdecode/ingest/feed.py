@@ -36,6 +36,10 @@ from rtdecode.kernels.arrays import F8, I4, I8, U1
 #: too, so with ±0.3 p of jitter the second may be 0.6 p off. Four times this is 0.75 p.
 START_JITTER_PERIODS = 0.1875
 
+#: Nothing is decoded where more than this part of the latest samples, some 50, hold what is no count, until
+#: fewer than the lower part do.
+UNFIT, FIT_AGAIN, UNFIT_GAIN = 0.25, 0.05, 0.02
+
 
 class EventFeed:
     """A stream of single spikes, each with a stamp: `events`, `snippets` or `channel`.
@@ -50,7 +54,11 @@ class EventFeed:
     Attributes:
         columns, unit: events of the last pull.
         binning: sets the edges of the bins, None until anchored.
+        n_first, n_beyond: number of events on channel 0, and on the channel after the last one.
+        unfit: always "": every event is one.
     """
+
+    unfit = ""
 
     def __init__(
         self,
@@ -71,10 +79,14 @@ class EventFeed:
             lost_before=np.zeros(MAX_PULL, np.uint32),
         )
         self.unit: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
+        self.n_first = self.n_beyond = 0
 
     def read(self, n: int, possible: U1) -> None:
         """Check the `n` events of the last pull; those whose stamps are not `possible` (u1) are left out."""
         self._rows.read(self.inlet.samples, n, possible, self.columns, self.unit)
+        channel = self.columns.channel[:n]
+        self.n_first += int(np.count_nonzero(channel == 0))
+        self.n_beyond += int(np.count_nonzero(channel == self.ring.n_channels))
 
     def restart(self) -> None:
         """The stamps have moved: nothing here depends on earlier ones."""
@@ -113,6 +125,9 @@ class CountFeed:
 
     Args and attributes as in `EventFeed`; `columns.number` numbers samples from the anchor, and `end_s`
     holds the end of each sample's interval, estimated from the stamps.
+
+    Attributes:
+        unfit: why the samples are no counts, "" while they are.
     """
 
     layout = Layout.COUNTS
@@ -130,6 +145,8 @@ class CountFeed:
         )
         self._rows: I4 = np.zeros((MAX_PULL, ring.n_channels), np.int32)
         self.end_s: F8 = np.zeros(MAX_PULL)
+        self.unfit = ""
+        self._part_unfit = 0.0
         self._timing: F8 = np.zeros(4)
         self._state: I8 = np.array([-1, 0, 0, 0, 0], np.int64)
 
@@ -143,6 +160,7 @@ class CountFeed:
         rows, columns = self.inlet.samples, self.columns
         if rows.dtype != np.int32:
             rows = self._as_int32(rows[:n])
+        self._judge_values(rows[:n])
         if not self._state[sequence.STARTED]:
             usable = np.flatnonzero(possible[:n])
             if not len(usable):
@@ -167,6 +185,20 @@ class CountFeed:
     def true_period_s(self) -> float:
         """Period of the source by its stamps; the nominal one before the first sample."""
         return float(self._timing[sequence.PERIOD]) or self.period_s
+
+    def _judge_values(self, rows: I4) -> None:
+        """One sample that holds no counts is counted; many are rates or z-scores, and nothing is decoded."""
+        for is_unfit in (rows < 0).any(axis=1):
+            self._part_unfit += UNFIT_GAIN * (float(is_unfit) - self._part_unfit)
+        if self._part_unfit > UNFIT:
+            self.unfit = "its values are fractions or negative, no counts"
+        elif self._part_unfit < FIT_AGAIN:
+            self.unfit = ""
+
+    @property
+    def n_timed(self) -> int:
+        """Number of samples by which its period is known."""
+        return int(self._state[sequence.SEEN])
 
     def _as_int32(self, rows: npt.NDArray[np.generic]) -> I4:
         out = self._rows[: len(rows)]

@@ -19,6 +19,9 @@ MAX_PULL = 4096
 IRREGULAR_BUFFER = 3000
 REGULAR_BUFFER_S = 60
 
+#: A clock correction that moves by more is another clock; less is noise of the estimate.
+CORRECTION_JUMP_S = 0.005
+
 
 class StreamLost(Exception):
     """The outlet is gone: its process ended or its connection broke."""
@@ -49,13 +52,18 @@ class Inlet:
         buffered = REGULAR_BUFFER_S if info.nominal_srate() else IRREGULAR_BUFFER
         self._inlet = pylsl.StreamInlet(info, max_buflen=buffered, recover=False)
         try:
+            step = "its description does not arrive (a firewall that blocks TCP?)"
             self.stream: StreamDescription = describe(self._inlet.info(timeout_s))
+            step = "its clock cannot be compared (a firewall that blocks UDP?)"
             if correction_s is None:
                 correction_s = self._inlet.time_correction(timeout_s)
+            step = "its samples cannot be asked for (a firewall that blocks TCP?)"
             self.opened_s: float = pylsl.local_clock()
             self._inlet.open_stream(timeout_s)
-        except (pylsl.util.LostError, pylsl.util.TimeoutError) as error:
-            raise StreamLost(str(error)) from None
+        except pylsl.util.TimeoutError:
+            raise StreamLost(f"{step}, within {timeout_s:g} s") from None
+        except pylsl.util.LostError as error:
+            raise StreamLost(f"its outlet is gone ({error})") from None
         self.correction_s = float(correction_s)
         self.offset_s = 0.0
         self.samples: npt.NDArray[Any] = np.zeros((MAX_PULL, self.stream.n_columns), self._inlet.np_dtype)

@@ -70,7 +70,7 @@ class PlainRows:
         """The first column is the channel, the second the unit if there is one."""
         channel, accepted = columns.channel[:n], columns.accepted[:n]
         # Clipped first: a number beyond int32 must not wrap round to a valid channel.
-        np.clip(samples[:n, 0], -1, self._n_channels, out=channel, casting="unsafe")
+        np.clip(samples[:n, 0], -1, self._n_channels + 1, out=channel, casting="unsafe")
         np.copyto(accepted, possible[:n] & (channel >= 0) & (channel < self._n_channels))
         if self._has_unit:
             np.clip(samples[:n, 1], 0, 255, out=unit[:n], casting="unsafe")

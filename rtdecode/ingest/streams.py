@@ -7,8 +7,7 @@ from typing import Any
 
 import pylsl
 
-from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import Layout, StreamDescription, choose_layout
+from rtdecode.ingest.layouts import StreamDescription
 
 #: An outlet that has not answered for this long is no longer listed.
 FORGET_S = 2.0
@@ -80,45 +79,3 @@ class StreamFinder:
     def ignore(self, uid: str) -> None:
         """Ignore a dead outlet, which may be listed for a while."""
         self._dead.add(uid)
-
-
-def choose_spike_stream(
-    infos: list[Any],
-    override: Layout | None,
-) -> tuple[Any, Layout]:
-    """The one spike stream among those found.
-
-    Args:
-        infos: pylsl.StreamInfo of streams of one name.
-        override: `--layout`.
-
-    Returns:
-        The chosen info, and its layout.
-
-    Raises:
-        RtdecodeError: none of them carries spikes, or several sources do.
-    """
-    usable: dict[str, tuple[Any, Layout]] = {}
-    refusal: RtdecodeError | None = None
-    # A restarted outlet is listed together with the dead one for a while: the newer one is alive.
-    for info in sorted(infos, key=lambda info: float(info.created_at())):
-        try:
-            usable[info.source_id() or info.uid()] = (info, choose_layout(describe(info), override))
-        except RtdecodeError as error:
-            refusal = error
-    if len(usable) > 1:
-        raise RtdecodeError(
-            f"{len(usable)} sources send a stream of that name: {_listed(usable)}",
-            where=f"stream {infos[0].name()}",
-            fix="choose one with --source-id, or stop the others",
-        )
-    if not usable:
-        raise refusal or RtdecodeError("no stream was found", fix="start the acquisition, or check the name")
-    return next(iter(usable.values()))
-
-
-def _listed(usable: dict[str, tuple[Any, Layout]]) -> str:
-    described = [
-        f"{source_id} ({layout} on {info.hostname()})" for source_id, (info, layout) in usable.items()
-    ]
-    return ", ".join(sorted(described))

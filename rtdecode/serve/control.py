@@ -15,7 +15,7 @@ from typing import Any
 
 import zmq
 
-from rtdecode.errors import RtdecodeError
+from rtdecode.helper_thread import HelperThread
 from rtdecode.messages import RequestError, decode_request, encode_reply
 from rtdecode.serve.commands import APPLY_TIMEOUT_S
 from rtdecode.serve.publisher import bind
@@ -43,6 +43,7 @@ class ControlServer:
 
     Attributes:
         endpoint: that was bound.
+        thread: that answers.
 
     Raises:
         RtdecodeError: the endpoint cannot be bound.
@@ -64,18 +65,16 @@ class ControlServer:
         self._stopping = False
         self._swapping = 0
         self._swapped: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="rtdecode-control", daemon=True)
+        self.thread = HelperThread("control", self._run)
 
     def start(self) -> None:
         """Start to answer."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """Finish the current answer, and close."""
         self._stopping = True
-        if self._thread.is_alive():
-            self._thread.join(1.0)
-        else:
+        if self.thread.join(1.0):
             self._socket.close()
 
     def _run(self) -> None:
@@ -83,7 +82,6 @@ class ControlServer:
             if self._socket.poll(SWAPPING_POLL_MS if self._swapping else POLL_MS):
                 self._serve_one()
             self._send_swapped()
-        self._socket.close()
 
     def _serve_one(self) -> None:
         try:
@@ -115,7 +113,7 @@ class ControlServer:
             try:
                 first_bin, model = self._swap(path)
                 reply = {"ok": True, "bin": first_bin, "model": model}
-            except RtdecodeError as error:
+            except Exception as error:  # noqa: BLE001 - without a reply the request waits for ever
                 reply = _refusal(str(error))
             self._swapped.put([*envelope, encode_reply(reply, as_json=as_json)])
 

@@ -18,10 +18,12 @@ import zmq
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
+from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.choice import spike_stream
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.inlet import Inlet
-from rtdecode.ingest.layouts import Layout, check_against_model
+from rtdecode.ingest.layouts import Layout, StreamDescription, check_against_model
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
@@ -57,7 +59,8 @@ class Daemon:
     Args:
         settings: of this run.
         print_line: prints a line for the person at the rig.
-        report: shows the status map, once a second.
+        report: shows the status map, once a second; like `print_line` it must not wait.
+        problems: of those who are shown it, for the warnings.
 
     Raises:
         RtdecodeError: there is no model or a bad one, an endpoint is in use, or an output cannot be written.
@@ -69,6 +72,7 @@ class Daemon:
         *,
         print_line: Callable[[str], None],
         report: Callable[[dict[str, Any]], None],
+        problems: Callable[[], list[str]] = list,
     ) -> None:
         import pylsl
 
@@ -81,8 +85,10 @@ class Daemon:
             check_writable(settings.record, overwrite=settings.overwrite)
         self.stage = DecodeStage(decoder, self.artifact.outputs, self.artifact.bin_width_s)
         self.output = self._make_output()
-        self.connector = Connector(settings.stream, settings.layout, self._accept, settings.source_id)
-        self.behavior = BehaviorReader(settings.behavior) if settings.behavior else None
+        self.connector = Connector(settings.stream, self._classify, self._accept, settings.source_id)
+        self.behavior = (
+            BehaviorReader(settings.behavior, settings.behavior_source_id) if settings.behavior else None
+        )
         n_axes = len(self.output.names) if self.output else 0
         self.buffers = (
             RecordBuffers(self.artifact.n_channels, len(self.artifact.outputs), n_axes)
@@ -123,9 +129,10 @@ class Daemon:
             self.loop,
             endpoints={"cursor": self.publisher.endpoint, "control": self.control.endpoint},
             recording=self.recorder.status if self.recorder else lambda: None,
-            problems=lambda: [self.connector.refusal, self.watcher.error if self.watcher else ""],
+            problems=self._problems,
         )
-        self._reporter = threading.Thread(target=self._report_forever, name="rtdecode-report", daemon=True)
+        self._shown_problems = problems
+        self._reporter = HelperThread("report", self._report_forever)
 
     def run(self) -> None:
         """Serve until SIGINT, SIGTERM or a `stop` command; then stop all parts.
@@ -191,13 +198,29 @@ class Daemon:
         if self.loop.stopping:
             raise Stop
 
-    def _accept(self, inlet: Inlet, layout: Layout) -> None:
-        check_against_model(
-            inlet.stream,
-            layout,
-            n_channels=self.artifact.n_channels,
-            bin_width_s=self.artifact.bin_width_s,
-        )
+    def _problems(self) -> list[str]:
+        """What is wrong beside the loop, for the warnings of the status map."""
+        helpers = [self._reporter, self.control.thread]
+        lines = [*self.connector.problems(), *self._shown_problems()]
+        if self.behavior is not None:
+            lines += self.behavior.problems()
+        if self.watcher is not None:
+            lines.append(self.watcher.error)
+            helpers.append(self.watcher.thread)
+        return [*lines, *(helper.fault for helper in helpers)]
+
+    def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
+        layout, rank = spike_stream(stream, self.settings.layout)
+        self._check(stream, layout)
+        return layout, rank
+
+    def _accept(self, inlet: Inlet, layout: Layout | None) -> None:
+        if layout is not None:
+            self._check(inlet.stream, layout)
+
+    def _check(self, stream: StreamDescription, layout: Layout) -> None:
+        artifact = self.artifact
+        check_against_model(stream, layout, n_channels=artifact.n_channels, bin_width_s=artifact.bin_width_s)
 
     def _make_output(self) -> OutputStage | None:
         settings = self.settings

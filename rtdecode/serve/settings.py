@@ -106,6 +106,9 @@ class ServeSettings:
         Flag("Session file (.h5) to write: spikes, decoded values and log.", metavar="FILE", read=Path),
     ] = None
     behavior: Annotated[str | None, Flag("Name of a behaviour stream to record with the spikes.")] = None
+    behavior_source_id: Annotated[
+        str | None, Flag("LSL source_id, if several sources send the behaviour stream.")
+    ] = None
     overwrite: Annotated[bool, Flag("Allow --record to replace a file.")] = False
     lsl_out: Annotated[
         str | None, Flag("Name of an LSL stream that also carries the cursor.", metavar="NAME")

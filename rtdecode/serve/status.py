@@ -10,23 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.ingest.layouts import array_channels
-from rtdecode.kernels import stamps
 from rtdecode.kernels.sequence import RECEIVED
 from rtdecode.messages import MESSAGE_VERSION, flag_names
 from rtdecode.serve.loop.hot_loop import HotLoop
+from rtdecode.serve.losses import effective_rate_hz, loss_warnings, stream_counters
 from rtdecode.serve.settings import ServeSettings
-
-#: What kernels.sequence and kernels.binning count, in their order.
-BY_SEQUENCE = [
-    "received",
-    "lost",
-    "duplicates",
-    "out_of_order",
-    "out_of_range",
-    "renumbered",
-    "not_a_count",
-]
-BY_TIME = ["late_carried", "late_dropped", "future", "discarded"]
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
 
@@ -83,14 +71,8 @@ class StatusReport:
     def counters(self) -> dict[str, int]:
         """Totals since the start, by kind."""
         meters, core, stage = self._meters, self._core, self._decoding.stage
-        left_out = core.left_out
-        by_time = dict(zip(BY_TIME, self._ring.time_counters.tolist(), strict=True))
-        by_time["late_dropped"] += int(left_out[stamps.BEHIND])
-        by_time["future"] += int(left_out[stamps.AHEAD] + left_out[stamps.NOT_FINITE])
-        by_time["discarded"] += core.discarded
         return {
-            **dict(zip(BY_SEQUENCE, meters.sequence.tolist(), strict=True)),
-            **by_time,
+            **stream_counters(meters.sequence, core),
             "spikes": meters.spikes,
             "bins": meters.bins,
             "backlog_bins": meters.backlog_bins,
@@ -157,6 +139,7 @@ class StatusReport:
             "source_id": stream.source_id,
             "hostname": stream.hostname,
             "rate_hz": stream.rate_hz,
+            "effective_rate_hz": effective_rate_hz(feed),
             "n_channels": array_channels(stream, feed.layout),
             "clock_correction_ms": round((feed.inlet.correction_s + feed.inlet.offset_s) * 1e3, 4),
             "delivery_ms": {k: None if v != v else round(v, 3) for k, v in delivery.items()},
@@ -164,20 +147,13 @@ class StatusReport:
         }
 
     def _warnings(self) -> list[str]:
+        totals, recording = self.counters(), self._recording()
         warnings = [problem for problem in self._problems() if problem]
-        total = self.counters()
-        late = total["late_carried"] + total["late_dropped"]
-        if late > 100 and late > 0.01 * total["received"]:
-            warnings.append(
-                f"{100 * late / total['received']:.1f} % of events arrive after their bin has closed: "
-                "use a larger --grace, or let the source push more often"
-            )
-        if total["duplicates"] > 100 and total["duplicates"] > 0.5 * total["received"]:
-            warnings.append(
-                "most events repeat an earlier sequence number: check that the source counts its events "
-                "in the third column (seq)"
-            )
-        recording = self._recording()
+        warnings += loss_warnings(totals, totals["spikes"], self._loop.pump.feed)
         if recording and recording.get("error"):
             warnings.append(f"NOT RECORDING: {recording['error']}")
+        if recording and recording.get("dropped"):
+            warnings.append(
+                f"{recording['dropped']:,} rows are missing in the recording: the disk is too slow"
+            )
         return warnings

@@ -46,12 +46,13 @@ def await_streams(
     if behavior is None:
         return
     deadline = max(deadline, time.monotonic() + BEHAVIOR_AFTER_S)
-    while not behavior.found.wait(POLL_S):
+    while not behavior.names:
+        time.sleep(POLL_S)
         meanwhile()
-        if behavior.failure is not None:
-            raise behavior.failure
+        if behavior.connector.failure is not None:
+            raise behavior.connector.failure
         if time.monotonic() > deadline:
-            raise _not_found(f"--behavior {behavior.name}", timeout_s)
+            raise _not_found(f"--behavior {behavior.name}", timeout_s, behavior.connector.refusal)
 
 
 def _not_found(where: str, timeout_s: float, seen: str = "") -> RtdecodeError:

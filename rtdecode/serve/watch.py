@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.helper_thread import HelperThread
 from rtdecode.model_store import REFUSED_SUFFIX, SUFFIX
 
 #: Time between two scans of the folder.
@@ -103,11 +104,11 @@ class Watcher:
             ) from error
         self._swap, self._print_line = swap, print_line
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rtdecode-watch", daemon=True)
+        self.thread = HelperThread("watch", self._run)
 
     def start(self) -> None:
         """Start to watch."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """Stop swapping."""

@@ -78,7 +78,7 @@ class SessionWriter:
         max_waiting_bytes: what may wait in memory while the disk refuses writes.
 
     Attributes:
-        behavior_dropped: behaviour samples left out because they were not finite or not after the one before;
+        behavior_dropped: behaviour samples left out because their times were not finite or not after the one before;
             no reader could use them.
         counts_t0_s: start of row 0 of /counts, s.
 
@@ -153,10 +153,10 @@ class SessionWriter:
         self._counts.append(values, end)
 
     def append_behavior(self, time: ArrayLike, values: ArrayLike) -> None:
-        """Append m samples: time f8[m] (s), values f4[m, d]; invalid samples are left out."""
+        """Append m samples: time f8[m] (s), values f4[m, d], NaN for no value; invalid times are left out."""
         self._require_room()
         time, values = np.asarray(time, np.float64), np.asarray(values, np.float32)
-        usable = np.isfinite(time) & np.isfinite(values).all(axis=1)
+        usable = np.isfinite(time)
         # Each time must be after all before it, not only after the previous one.
         latest = np.maximum.accumulate(np.append(self._last_sample_s, np.where(usable, time, -np.inf)))
         usable &= time > latest[:-1]

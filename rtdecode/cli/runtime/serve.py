@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,9 @@ import typer
 from rtdecode.cli.common import print_json, print_line
 from rtdecode.cli.runtime.rig_config import config_text, load_config, serve_settings, with_serve_options
 from rtdecode.serve.settings import ServeSettings
+
+#: Longest wait at the end for whoever reads the output.
+CLOSE_S = 0.5
 
 
 @with_serve_options
@@ -60,10 +65,8 @@ def serve(
 
 def _run(settings: ServeSettings) -> None:
     """Serve, with status maps, a live view or lines as output, whichever suits stdout and stderr."""
-    from rtdecode.serve.daemon import Daemon
-
     if settings.json:
-        Daemon(settings, print_line=print_line, report=print_json).run()
+        _serve(settings, print_line, print_json, json=True)
         return
     from rich.console import Console
 
@@ -72,8 +75,38 @@ def _run(settings: ServeSettings) -> None:
         from rtdecode.console.status_view import StatusView
 
         with StatusView(console) as view:
-            Daemon(settings, print_line=view.print_line, report=view.report).run()
+            _serve(settings, view.print_line, view.report)
         return
     from rtdecode.console.status_lines import StatusLines
 
-    Daemon(settings, print_line=print_line, report=StatusLines(print_line).report).run()
+    _serve(settings, print_line, StatusLines(print_line).report)
+
+
+def _serve(
+    settings: ServeSettings,
+    write_line: Callable[[str], None],
+    report: Callable[[dict[str, Any]], None],
+    *,
+    json: bool = False,
+) -> None:
+    """Serve, whatever becomes of those who read the output."""
+    from rtdecode.serve.daemon import Daemon
+    from rtdecode.serve.outbox import Outbox
+
+    lines = Outbox("standard error", write_line, descriptor=2)
+    reports = Outbox("standard output" if json else "standard error", report, descriptor=1 if json else 2)
+    outboxes = (lines, reports)
+    for outbox in outboxes:
+        outbox.start()
+    try:
+        Daemon(
+            settings,
+            print_line=lines.put,
+            report=reports.put,
+            problems=lambda: [outbox.problem for outbox in outboxes],
+        ).run()
+    finally:
+        written = [outbox.close(CLOSE_S) for outbox in outboxes]
+    if not all(written):
+        # A thread that waits for a reader would keep the interpreter from ending.
+        os._exit(0)

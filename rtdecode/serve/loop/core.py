@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -142,6 +143,8 @@ class LoopCore:
                 feed.columns.time, n, now, emptied=pull.emptied, attentive=pull.attentive
             )
             feed.read(n, link.judge.possible)
+            if feed.unfit:
+                verdict = replace(verdict, trusted=False)
             if not paused and link.judge.possible[n - 1]:
                 self._held_up.received(now - float(feed.columns.time[n - 1]), self.grace.seconds, now)
         yield from self._follow(verdict, now)
@@ -149,7 +152,7 @@ class LoopCore:
             yield from self._leap(now)
         if isinstance(self.state, Attaching):
             yield from self._begin(link, n, now, verdict.trusted)
-        elif isinstance(self.state, Judging) and verdict.trusted:
+        elif isinstance(self.state, Judging) and verdict.trusted and not feed.unfit:
             yield from self._resume(self.state, n)
         if n and isinstance(self.state, Running):
             at = 0
@@ -265,7 +268,8 @@ class LoopCore:
                 shifted = f"clock jump, stamps shifted by {verdict.shift_s:+.3f} s"
                 yield from self._doubt(self.state, shifted, now)
             elif not verdict.trusted:
-                yield from self._doubt(self.state, "its stamps do not fit our clock", now)
+                unfit = self.state.link.feed.unfit
+                yield from self._doubt(self.state, unfit or "its stamps do not fit our clock", now)
         elif verdict.jumped:
             yield Shifted(verdict.shift_s)
 

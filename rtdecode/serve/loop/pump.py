@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rtdecode.binning import Binning, ClosedBin
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.feed import Feed, make_feed
-from rtdecode.ingest.inlet import MAX_PULL, Inlet, StreamLost
+from rtdecode.ingest.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import Pull
@@ -41,9 +41,6 @@ WAKE_EARLY_S = 0.0003
 
 #: Longest wait for the first sample of a counts stream, which sets the edges of its bins.
 FIRST_SAMPLE_S = 0.25
-
-#: A clock correction that moves by more is another clock; less is noise of the estimate.
-CORRECTION_JUMP_S = 0.005
 
 #: Arrivals are only measured when the loop was waiting for them.
 ATTENTIVE_S = 0.002

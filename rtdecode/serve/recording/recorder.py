@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.behavior import BehaviorReader
 from rtdecode.ingest.feed import CountFeed, Feed
 from rtdecode.serve.recording.buffers import (
@@ -96,27 +97,27 @@ class Recorder:
         self._writer: SessionWriter | None = None
         self._next_sample_row, self._row_end_s = 0, 0.0
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rtdecode-record", daemon=True)
+        self.thread = HelperThread("record", self._run)
 
     def start(self) -> None:
         """Start to record."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """Write all remaining rows and close the file."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(5.0)
+        self.thread.join(5.0)
 
     def status(self) -> dict[str, Any]:
         """The recorder's part of the status map."""
-        behavior = self._behavior
+        fates = self._behavior.fates if self._behavior else None
         return {
             "path": str(self.path),
-            "error": self.error or (str(behavior.failure) if behavior and behavior.failure else ""),
+            "error": self.error or self.thread.fault,
             "bins": self.rows,
             "dropped": self._buffers.dropped,
-            "behavior_dropped": behavior.dropped if behavior else 0,
+            "behavior_samples": fates.kept if fates else 0,
+            "behavior_dropped": fates.received - fates.kept - fates.waiting if fates else 0,
         }
 
     def _run(self) -> None:

@@ -1,0 +1,117 @@
+"""Which of the streams of one name is the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.identity import is_random, named
+from rtdecode.ingest.layouts import (
+    INTEGER_FORMATS,
+    NUMERIC_FORMATS,
+    Layout,
+    StreamDescription,
+    choose_layout,
+)
+from rtdecode.ingest.streams import describe
+
+
+class Candidate(NamedTuple):
+    """A stream that may be attached.
+
+    Attributes:
+        info: pylsl.StreamInfo.
+        stream: its description.
+        layout: of a spike stream, None for behaviour.
+        rank: 0 for what is announced as such; more for what only has the shape.
+    """
+
+    info: Any
+    stream: StreamDescription
+    layout: Layout | None
+    rank: int
+
+
+Classify = Callable[[StreamDescription], tuple[Layout | None, int]]
+
+
+def spike_stream(stream: StreamDescription, override: Layout | None) -> tuple[Layout, int]:
+    """The layout of a spike stream and its rank.
+
+    Args:
+        stream: description.
+        override: `--layout`.
+
+    Raises:
+        RtdecodeError: it carries no spikes.
+    """
+    layout = choose_layout(stream, override)
+    if override is not None or layout in (Layout.EVENTS, Layout.SNIPPETS):
+        return layout, 0
+    return layout, 1 if stream.format in INTEGER_FORMATS else 2
+
+
+def behavior_stream(stream: StreamDescription) -> tuple[None, int]:
+    """None, and the rank of a behaviour stream.
+
+    Raises:
+        RtdecodeError: its samples are no numbers, or spikes.
+    """
+    if stream.format not in NUMERIC_FORMATS:
+        raise RtdecodeError(
+            f"its samples are {stream.format}, not numbers",
+            where=f"behaviour stream {stream}",
+            fix="name a numeric stream with --behavior",
+        )
+    if stream.type in ("Spikes", "SpikeEvents") and not stream.rate_hz:
+        raise RtdecodeError(
+            f"its samples are spikes (type {stream.type})",
+            where=f"behaviour stream {stream}",
+            fix="name the stream of the tracker with --behavior",
+        )
+    return None, 1 if stream.format in INTEGER_FORMATS else 0
+
+
+def candidates(infos: list[Any], classify: Classify) -> list[Candidate]:
+    """The streams that may be attached, of the best rank found, the oldest outlet first.
+
+    Args:
+        infos: pylsl.StreamInfo of streams of one name.
+        classify: layout and rank of a stream; raises RtdecodeError for one that does not qualify.
+
+    Raises:
+        RtdecodeError: there are streams, but none qualifies.
+    """
+    found: list[Candidate] = []
+    refusal: RtdecodeError | None = None
+    for info in sorted(infos, key=lambda info: float(info.created_at())):
+        stream = describe(info)
+        try:
+            found.append(Candidate(info, stream, *classify(stream)))
+        except RtdecodeError as error:
+            refusal = error
+    if refusal is not None and not found:
+        raise refusal
+    best = min((each.rank for each in found), default=0)
+    return [each for each in found if each.rank == best]
+
+
+def are_one_source(found: list[Candidate]) -> bool:
+    """Whether all outlets have one source_id: one is perhaps dead, of a source that was restarted."""
+    ids = {each.stream.source_id for each in found}
+    return len(ids) == 1 and not is_random(next(iter(ids)))
+
+
+def ambiguous(found: list[Candidate], option: str) -> RtdecodeError:
+    """The refusal of several candidates, with a list; `option` is the one that pins a source."""
+    listed = ", ".join(sorted(f"{named(each.stream)} ({each.layout or each.stream})" for each in found))
+    if are_one_source(found):
+        text, fix = "outlets with one source_id send", "stop all but one of them, or rename one"
+    else:
+        text, fix = "sources send", f"choose one with {option}, or stop the others"
+    return RtdecodeError(
+        f"{len(found)} {text} a stream of that name: {listed}",
+        where=f"stream {found[0].stream.name}",
+        fix=fix,
+    )

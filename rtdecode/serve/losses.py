@@ -1,0 +1,130 @@
+"""What became of the samples of a stream, and warnings where output or a file is wrong because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.ingest.feed import CountFeed, EventFeed, Feed
+from rtdecode.kernels import stamps
+from rtdecode.serve.loop.core import LoopCore
+
+#: What kernels.sequence and kernels.binning count, in their order.
+BY_SEQUENCE = [
+    "received",
+    "lost",
+    "duplicates",
+    "out_of_order",
+    "out_of_range",
+    "renumbered",
+    "not_a_count",
+]
+BY_TIME = ["late_carried", "late_dropped", "future", "discarded"]
+
+#: Fewer than these, in number and as a fraction, are no warning.
+LEAST, LEAST_PART = 20, 0.01
+
+#: More repeated numbers than this fraction are no running numbers.
+MANY_REPEATED = 0.05
+
+#: A period that differs more from the announced one is reported.
+PERIOD_OFF = 1e-3
+
+#: Samples after which the period of a source is known.
+PERIOD_KNOWN = 250
+
+
+def stream_counters(sequence: npt.NDArray[np.int64], core: LoopCore) -> dict[str, int]:
+    """Totals since the start, by kind; `sequence` i8[N_SEQUENCE_COUNTERS] as the feeds count."""
+    left_out = core.left_out
+    totals: dict[str, int] = dict(zip(BY_SEQUENCE, sequence.tolist(), strict=True))
+    totals |= dict(zip(BY_TIME, core.ring.time_counters.tolist(), strict=True))
+    totals["late_dropped"] += int(left_out[stamps.BEHIND])
+    totals["future"] += int(left_out[stamps.AHEAD] + left_out[stamps.NOT_FINITE])
+    totals["discarded"] += core.discarded
+    return totals
+
+
+def effective_rate_hz(feed: Feed) -> float | None:
+    """Rate of a regular source by its own stamps, None for events and before it is known."""
+    if not isinstance(feed, CountFeed) or feed.n_timed < PERIOD_KNOWN:
+        return None
+    return 1.0 / feed.true_period_s
+
+
+def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> list[str]:
+    """A line for each loss that makes output or a file wrong.
+
+    Args:
+        totals: as of `stream_counters`.
+        spikes: number of spikes in bins so far.
+        feed: of the attached source, None without one.
+    """
+    received = totals["received"]
+    lines = []
+
+    def part_of(n: int, whole: int) -> str:
+        return f"{n:,} of {whole:,} ({100 * n / max(whole, 1):.1f} %)"
+
+    def many(n: int, whole: int = received) -> bool:
+        return n > LEAST and n > LEAST_PART * whole
+
+    late = totals["late_carried"] + totals["late_dropped"]
+    binned = spikes + totals["late_dropped"]
+    if many(late, binned):
+        lines.append(
+            f"{part_of(min(late, binned), binned)} spikes arrive after their bin has closed: use a larger "
+            "--grace, or let the source push more often"
+        )
+    repeated = totals["duplicates"] + totals["renumbered"]
+    if repeated > LEAST and (repeated > MANY_REPEATED * received or totals["lost"] > received):
+        lines.append(
+            f"{part_of(totals['duplicates'], received)} events are left out as repeated and "
+            f"{totals['lost']:,} are missing by their running number, the third column (seq): it must count "
+            "the events 0, 1, 2 …"
+        )
+    elif many(totals["lost"], received + totals["lost"]):
+        lines.append(
+            f"{part_of(totals['lost'], received + totals['lost'])} samples were lost before they arrived: "
+            "check the network and the load of the machine that sends"
+        )
+    if many(totals["out_of_range"]):
+        lines.append(f"{part_of(totals['out_of_range'], received)} events are left out: {_range_hint(feed)}")
+    if totals["not_a_count"] > LEAST:
+        lines.append(
+            f"{totals['not_a_count']:,} values are fractions or negative, and are read as 0: send counts, "
+            "not rates or z-scores"
+        )
+    if many(totals["future"]):
+        lines.append(
+            f"{part_of(totals['future'], received)} samples are stamped ahead of now, or with NaN, and are "
+            "left out: stamp them with the LSL clock when they are taken"
+        )
+    if many(totals["discarded"]):
+        lines.append(
+            f"{part_of(totals['discarded'], received)} samples are left out, received while their clock was "
+            "not known yet or in doubt"
+        )
+    rate_hz = None if feed is None else effective_rate_hz(feed)
+    if feed is not None and rate_hz is not None:
+        nominal_hz = feed.inlet.stream.rate_hz
+        if abs(rate_hz / nominal_hz - 1.0) > PERIOD_OFF:
+            lines.append(
+                f"the source sends at {rate_hz:.2f} Hz, not at the {nominal_hz:g} Hz that it announces: bins "
+                "follow its samples"
+            )
+    return lines
+
+
+def _range_hint(feed: Feed | None) -> str:
+    if not isinstance(feed, EventFeed):
+        return "their channels are not those of the array"
+    last = feed.ring.n_channels - 1
+    if feed.n_beyond and not feed.n_first:
+        return (
+            f"channel 0 never occurs, but channel {last + 1} does: does your rig count channels from 1? Send "
+            f"0 to {last}"
+        )
+    return f"their channels are not among 0 to {last}"
