@@ -127,8 +127,7 @@ def decoded_whole(nets: Sequence[Network], counts: NDArray[np.uint8], session: s
     window = torch.from_numpy(counts.T[np.newaxis].astype(np.float32))
     with torch.no_grad():
         each = [net.in_units(net.decode(window, session)) for net in nets]
-    decoded: NDArray[np.float32] = torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32)
-    return decoded
+    return torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32)
 
 
 def clipped_counts(counts: NDArray[np.uint8], count_max: int) -> NDArray[np.float32]:

@@ -185,8 +185,7 @@ def _in_units(net: Network, head: Pointwise | nn.Linear) -> tuple[F8, F8]:
 
 
 def _f8(tensor: Tensor) -> F8:
-    array: F8 = tensor.detach().cpu().double().numpy()
-    return array
+    return tensor.detach().cpu().double().numpy()
 
 
 def _check_outputs(net: Network, outputs: Sequence[Output]) -> None:

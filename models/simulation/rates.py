@@ -81,8 +81,7 @@ def simulated_rates(nets: Sequence[AlignNet], z: NDArray[np.float32], session: s
     with torch.inference_mode():
         for net in nets:
             total += net.simulate(behavior, session)
-    rates: NDArray[np.float32] = (total[0] / len(nets)).numpy().T
-    return rates
+    return (total[0] / len(nets)).numpy().T
 
 
 def _trained_to_simulate(net: AlignNet) -> bool:

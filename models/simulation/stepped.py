@@ -99,8 +99,7 @@ class _Linear:
             self._bias = layer.bias.detach().numpy()
 
     def __call__(self, x: F4) -> F4:
-        y: F4 = self._weight @ x + self._bias
-        return y
+        return self._weight @ x + self._bias
 
 
 class _Unit:
