@@ -6,17 +6,17 @@ import json
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import U1
 
 SETTINGS = "settings"
 
 FIX = "use the file that training wrote"
 
 
-def as_bytes(value: Any) -> NDArray[np.uint8]:
+def as_bytes(value: Any) -> U1:
     """A value as the bytes of its JSON, as train.* holds it."""
     return np.frombuffer(json.dumps(value, sort_keys=True).encode(), dtype=np.uint8)
 

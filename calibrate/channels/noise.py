@@ -17,9 +17,7 @@ from rtdecode.calibrate.channels.statistics import (
     in_bins,
     pairwise_correlations,
 )
-
-F8 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from rtdecode.kernels.arrays import F8, U1, Mask
 
 #: Highest mean rate of threshold crossings; the highest in 24 recordings is 101 Hz.
 MAX_HZ = 200.0
@@ -50,11 +48,7 @@ SHARED_FRACTION, SHARED_SD = 0.6, 3.0
 
 
 def noise(
-    clipped: NDArray[np.uint8],
-    bin_width_s: float,
-    count_max: int,
-    fires: Mask,
-    base: ChannelStatistics | None = None,
+    clipped: U1, bin_width_s: float, count_max: int, fires: Mask, base: ChannelStatistics | None = None
 ) -> dict[int, str]:
     """Channels that carry something other than spikes, with the reason for each.
 
@@ -98,7 +92,7 @@ def noise(
     return noisy
 
 
-def fano(clipped: NDArray[np.uint8], width_s: float, bin_width_s: float) -> F8:
+def fano(clipped: U1, width_s: float, bin_width_s: float) -> F8:
     """Fano factor (variance over mean) f8[C] of counts in bins of about `width_s`; 1 for silent channels.
 
     That of Poisson spikes is 1, at any width.
@@ -117,7 +111,7 @@ def _fano_of(base: ChannelStatistics) -> F8:
     return np.asarray(np.maximum(ratio, 1.0))
 
 
-def fraction_off(clipped: NDArray[np.uint8], bin_width_s: float) -> F8:
+def fraction_off(clipped: U1, bin_width_s: float) -> F8:
     """Fraction f8[C] of the time in which a channel that usually fires is silent; 0 for quiet channels."""
     summed = in_bins(clipped, max(1, round(CONTACT_S / bin_width_s)))
     if len(summed) < MIN_CONTACTS:
@@ -127,7 +121,7 @@ def fraction_off(clipped: NDArray[np.uint8], bin_width_s: float) -> F8:
     return np.where(level >= MIN_ON_HZ * CONTACT_S, off, 0.0)
 
 
-def shared_per_min(clipped: NDArray[np.uint8], bin_width_s: float, fires: Mask) -> float:
+def shared_per_min(clipped: U1, bin_width_s: float, fires: Mask) -> float:
     """Bins per minute in which most channels fire far above their mean at once."""
     if not fires.any() or not len(clipped):
         return 0.0
@@ -137,7 +131,7 @@ def shared_per_min(clipped: NDArray[np.uint8], bin_width_s: float, fires: Mask) 
     return shared / (len(clipped) * bin_width_s / 60.0)
 
 
-def _partners(clipped: NDArray[np.uint8], bin_width_s: float, fires: Mask) -> NDArray[np.intp]:
+def _partners(clipped: U1, bin_width_s: float, fires: Mask) -> NDArray[np.intp]:
     close = pairwise_correlations(clipped, bin_width_s, 255) > SHARED_CORRELATION
     np.fill_diagonal(close, False)
     return np.asarray(close[:, fires].sum(axis=1))

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.models.ensemble.split import trained_members
-
-F8 = NDArray[np.float64]
 
 #: Bins for correlations between channels, whatever the model's bins.
 CORRELATION_BIN_S = 0.064
@@ -68,7 +67,7 @@ class ChannelStatistics:
         tuning: None if not kept.
     """
 
-    used: NDArray[np.bool_]
+    used: Mask
     mean: F8
     sd: F8
     correlation: F8 | None
@@ -76,7 +75,7 @@ class ChannelStatistics:
 
 
 def channel_tensors(
-    counts: NDArray[np.uint8], targets: NDArray[np.float32] | None, bin_width_s: float, count_max: int
+    counts: U1, targets: F4 | None, bin_width_s: float, count_max: int
 ) -> dict[str, NDArray[Any]]:
     """The tensors to keep, by their names in train.*.
 
@@ -142,7 +141,7 @@ def channel_statistics(artifact: ModelArtifact) -> ChannelStatistics:
     )
 
 
-def pairwise_correlations(counts: NDArray[np.uint8], bin_width_s: float, count_max: int) -> F8:
+def pairwise_correlations(counts: U1, bin_width_s: float, count_max: int) -> F8:
     """Pearson's correlations f8[C, C] of clipped counts in bins of `CORRELATION_BIN_S`; 0 for a constant."""
     clipped = np.minimum(counts, np.uint8(count_max))
     summed = in_bins(clipped, max(1, round(CORRELATION_BIN_S / bin_width_s)))
@@ -150,9 +149,7 @@ def pairwise_correlations(counts: NDArray[np.uint8], bin_width_s: float, count_m
     return np.asarray(z.T @ z / max(len(z), 1), dtype=np.float64)
 
 
-def tuning_of(
-    counts: NDArray[np.uint8], targets: NDArray[np.float32], bin_width_s: float, count_max: int
-) -> Tuning | None:
+def tuning_of(counts: U1, targets: F4, bin_width_s: float, count_max: int) -> Tuning | None:
     """Tuning to the outputs; None where there are too few labelled rows to fit it.
 
     Args:
@@ -172,13 +169,13 @@ def tuning_of(
     return Tuning(slope.astype(np.float64), r2.astype(np.float64))
 
 
-def in_bins(counts: NDArray[np.uint8], n: int) -> NDArray[np.float32]:
+def in_bins(counts: U1, n: int) -> F4:
     """Sums of n bins each, f4[T // n, C]."""
     whole = len(counts) // n * n
     return np.asarray(counts[:whole].reshape(-1, n, counts.shape[1]).sum(axis=1, dtype=np.float32))
 
 
-def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _scaled(values: F4) -> F4:
     """Z-scored columns; 0 for one that does not vary."""
     sd = values.std(axis=0, dtype=np.float64)
     scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import Mask
 from rtdecode.session.bins import WHOLE_BIN, BinnedSession
 from rtdecode.session.layout import Session, Trials
 
@@ -78,7 +79,7 @@ def _trials_in_order(session: Session, where: str) -> Trials:
     )
 
 
-def _bins_of(block: str, trials: Trials, binned: BinnedSession, where: str) -> NDArray[np.bool_]:
+def _bins_of(block: str, trials: Trials, binned: BinnedSession, where: str) -> Mask:
     names = block_names(trials)
     of_block = names == block
     if not of_block.any():

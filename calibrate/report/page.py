@@ -13,7 +13,6 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.calibrate import Calibration
@@ -22,6 +21,7 @@ from rtdecode.calibrate.report.changes import changes_since_base
 from rtdecode.calibrate.report.figures import draw_svg
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import replace_file
+from rtdecode.kernels.arrays import F8
 
 #: R² of the worst output below which a model that passed is to be trusted with care.
 WEAK_R2 = 0.2
@@ -211,7 +211,7 @@ def _details(result: Calibration, base: ModelArtifact) -> str:
     return "<dl>" + "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in lines) + "</dl>"
 
 
-def _mean(score: NDArray[np.float64]) -> float:
+def _mean(score: F8) -> float:
     finite = score[np.isfinite(score)]
     return float(finite.mean()) if len(finite) else float("nan")
 

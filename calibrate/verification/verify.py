@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.progress import Progress, ignore
-from rtdecode.calibrate.verification.backends import ENGINE, U1, Backends, Decoded
+from rtdecode.calibrate.verification.backends import ENGINE, Backends, Decoded
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8, U1
 
 #: Largest accepted difference of an output, in its SDs.
 TOLERANCE_SD = 1e-5
@@ -196,7 +196,7 @@ class _Tally:
         sd: f8[D], of the outputs.
     """
 
-    def __init__(self, sd: NDArray[np.float64]) -> None:
+    def __init__(self, sd: F8) -> None:
         self._sd = sd
         self.mismatches: dict[str, int] = {}
         self.difference: dict[str, float] = {}

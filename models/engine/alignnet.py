@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.alignnet_tensors import check_alignnet
 from rtdecode.decode.ensemble import split_networks
+from rtdecode.kernels.arrays import F4, U1
 from rtdecode.models.engine.base import CHUNK_BINS, FoldedNetwork
 from rtdecode.models.nn.layers import KERNEL
 from rtdecode.models.nn.leaky_readout import leaky_sum
@@ -41,7 +41,7 @@ class FoldedAlignNet(FoldedNetwork):
         self._weight: dict[str, Tensor] = {}
         self._bias: dict[str, Tensor] = {}
         self._decay: dict[str, Tensor] = {}
-        self._traces: dict[str, list[NDArray[np.uint8]]] | None = None
+        self._traces: dict[str, list[U1]] | None = None
         networks = split_networks(artifact)
         for i, network in enumerate(networks):
             self._load(network, f"{i}." if len(networks) > 1 else "")
@@ -66,7 +66,7 @@ class FoldedAlignNet(FoldedNetwork):
             self._state[f"{of}enc{level}.pending"] = self._zeros(1, width)
             self._state[f"{of}dec{level}.held"] = self._zeros(1, shapes[f"dec{level}.0.weight"][0])
 
-    def run_traced(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
+    def run_traced(self, counts: U1, out: F4) -> dict[str, U1]:
         """`run`, and every spike on the way.
 
         Returns:

@@ -13,13 +13,12 @@ from torch import Tensor, nn
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.halfwords import rounded_to_halfwords
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8, I4
 from rtdecode.models.export.fixed_point import FRACTIONAL_BITS, fixed_point
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.networks.gru import GRUNet
 from rtdecode.models.nn.layers import ConvUnit, Pointwise
 from rtdecode.models.nn.network import Network
-
-F8 = NDArray[np.float64]
 
 
 def export(
@@ -90,7 +89,7 @@ def fold(net: Network, session: str) -> dict[str, NDArray[Any]]:
 
 def _all_fixed_point(
     folded: dict[str, NDArray[Any]], n_levels: int, count_max: int
-) -> tuple[dict[str, NDArray[Any]], NDArray[np.int32], list[str]]:
+) -> tuple[dict[str, NDArray[Any]], I4, list[str]]:
     """The tensors with those before a threshold rounded, fractional bits of each such layer, and notes."""
     rounded, layer_bits, notes = dict(folded), [], []
     for name in (f"enc{level}.{i}" for level in range(n_levels) for i in range(2)):

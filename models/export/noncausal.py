@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.ensemble import join_runs
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import U1
 from rtdecode.models.export.float16 import train_in_float16
 from rtdecode.models.networks.alignnet import AlignNet
 
@@ -84,7 +85,7 @@ def check_digest(member: ModelArtifact) -> None:
         )
 
 
-def digest_of(train: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+def digest_of(train: Mapping[str, NDArray[Any]]) -> U1:
     """SHA-256, u1[32], of the network in train.*: its settings and weights only."""
     digest = hashlib.sha256()
     for name in sorted(train):

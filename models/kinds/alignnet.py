@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
+from rtdecode.kernels.arrays import F8
 from rtdecode.models.export.fixed_point import fixed_point
-from rtdecode.models.kinds.network_kind import F8, NetworkKind, train_tensor
+from rtdecode.models.kinds.network_kind import NetworkKind, train_tensor
 
 if TYPE_CHECKING:
     from rtdecode.models.networks.alignnet import AlignNet

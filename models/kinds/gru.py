@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
-from rtdecode.models.kinds.network_kind import F8, NetworkKind, train_tensor
+from rtdecode.kernels.arrays import F8
+from rtdecode.models.kinds.network_kind import NetworkKind, train_tensor
 
 if TYPE_CHECKING:
     from rtdecode.models.networks.gru import GRUNet

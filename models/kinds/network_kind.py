@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8
 from rtdecode.models.train_state import FIX
 
 if TYPE_CHECKING:
     from rtdecode.models.nn.network import Network
-
-F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
+from rtdecode.kernels.arrays import F4, F8, Mask
 from rtdecode.models.linear.state_space import at_least, root, stable, symmetric
 
-F8 = NDArray[np.float64]
-Rows = NDArray[np.bool_]
 N = TypeVar("N", bound=np.generic)
 
 TRANSITION_RIDGE, OBSERVATION_RIDGE, READOUT_RIDGE = 1e-3, 1e-3, 1e-6
@@ -45,13 +44,13 @@ class Recording:
         step: ticks.
     """
 
-    counts: NDArray[np.float32]
+    counts: F4
     targets: F8
     states: F8
     step: int
 
     @cached_property
-    def labelled(self) -> Rows:
+    def labelled(self) -> Mask:
         """bool[T], ticks with a state and labels."""
         labelled = np.isfinite(self.states).all(axis=1) & np.isfinite(self.targets).all(axis=1)
         return np.asarray(labelled)
@@ -66,7 +65,7 @@ class Recording:
         """f8[T // step, p], averaged."""
         return np.asarray(_in_steps(self.states, self.step).mean(axis=1))
 
-    def step_rows(self, rows: Rows) -> Rows:
+    def step_rows(self, rows: Mask) -> Mask:
         """The steps with all of their ticks among `rows`."""
         return np.asarray(_in_steps(rows[:, np.newaxis], self.step).all(axis=(1, 2)))
 
@@ -141,7 +140,7 @@ class Dynamics:
 
 
 def estimate(
-    recordings: Sequence[Recording], rows: Sequence[Rows], tick_s: float, max_hidden: int
+    recordings: Sequence[Recording], rows: Sequence[Mask], tick_s: float, max_hidden: int
 ) -> LinearModel:
     """Estimate the model from some ticks of each recording.
 
@@ -184,7 +183,7 @@ def estimate(
     )
 
 
-def _kinematics(states: Sequence[F8], rows: Sequence[Rows], step: int) -> tuple[F8, F8]:
+def _kinematics(states: Sequence[F8], rows: Sequence[Mask], step: int) -> tuple[F8, F8]:
     """Transition over a step and covariance of the states, both f8[p, p]."""
     pairs = [part[:-step] & part[step:] for part in rows]
     before, after = _picked([s[:-step] for s in states], pairs), _picked([s[step:] for s in states], pairs)
@@ -193,7 +192,7 @@ def _kinematics(states: Sequence[F8], rows: Sequence[Rows], step: int) -> tuple[
 
 
 def _hidden(
-    residuals: Sequence[F8], rows: Sequence[Rows], step_s: float, max_hidden: int
+    residuals: Sequence[F8], rows: Sequence[Mask], step_s: float, max_hidden: int
 ) -> tuple[F8, F8, F8]:
     """Loadings f8[C, H], persistence f8[H] and variance f8[H] of the hidden states.
 
@@ -231,8 +230,8 @@ def _lagged(rows: F8, lags: Sequence[int]) -> F8:
     return total
 
 
-def _runs(rows: Rows, n_before: int) -> Rows:
-    """Rows that are chosen together with each of the `n_before` rows before them."""
+def _runs(rows: Mask, n_before: int) -> Mask:
+    """Mask that are chosen together with each of the `n_before` rows before them."""
     runs = rows.copy()
     for lag in range(1, n_before + 1):
         runs[:lag] = False
@@ -269,11 +268,11 @@ def _nonzero_sd(states: F8) -> F8:
     return np.where(sd > CONSTANT, sd, 1.0)
 
 
-def _picked(parts: Sequence[NDArray[N]], rows: Sequence[Rows]) -> NDArray[N]:
+def _picked(parts: Sequence[NDArray[N]], rows: Sequence[Mask]) -> NDArray[N]:
     return np.concatenate([part[row] for part, row in zip(parts, rows, strict=True)])
 
 
 def _in_steps(ticks: NDArray[N], step: int) -> NDArray[N]:
-    """Rows [T, n] as [T // step, step, n]."""
+    """Mask [T, n] as [T // step, step, n]."""
     n_steps = len(ticks) // step
     return ticks[: n_steps * step].reshape(n_steps, step, ticks.shape[1])

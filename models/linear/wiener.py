@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.models.alive import alive_channels, check_some_alive
 from rtdecode.models.linear.ridge import N_FOLDS, PENALTIES, fit_ridge
 
@@ -60,18 +60,18 @@ class WienerFit:
         n_rows: bins that went into the regression.
     """
 
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float64]
-    good: NDArray[np.bool_]
-    penalty: NDArray[np.float64]
-    cv_r2: NDArray[np.float64]
+    weight: F4
+    bias: F8
+    good: Mask
+    penalty: F8
+    cv_r2: F8
     lag_edges: tuple[int, ...]
     n_rows: int
 
 
 def fit_wiener(
-    counts: Sequence[NDArray[np.uint8]],
-    targets: Sequence[NDArray[np.float32]],
+    counts: Sequence[U1],
+    targets: Sequence[F4],
     bin_width_s: float,
     *,
     count_max: int,
@@ -121,7 +121,7 @@ def fit_wiener(
     )
 
 
-def expected_weights(rate_hz: NDArray[np.float64], edges: tuple[int, ...]) -> NDArray[np.float64]:
+def expected_weights(rate_hz: F8, edges: tuple[int, ...]) -> F8:
     """Relative size of the weights that features of SD 1 are expected to have: (rate / width of the group)^¼.
 
     Args:

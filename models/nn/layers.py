@@ -11,15 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rtdecode.kernels.arrays import F8
 from rtdecode.models.nn.dropout import Dropout
 from rtdecode.models.nn.lif import LIF, POTENTIAL_MAX
 
 KERNEL = 3
-
-F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.networks.alignnet import AlignNet
@@ -68,7 +68,7 @@ def check_session(nets: Sequence[AlignNet], session: str, where: str) -> str:
     return session
 
 
-def simulated_rates(nets: Sequence[AlignNet], z: NDArray[np.float32], session: str) -> NDArray[np.float32]:
+def simulated_rates(nets: Sequence[AlignNet], z: F4, session: str) -> F4:
     """Spikes per bin f4[T, C], the mean over networks, from z-scored behaviour f4[T, D].
 
     Args:

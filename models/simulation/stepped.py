@@ -11,15 +11,13 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.nn.layers import KERNEL, ConvUnit, Pointwise
 from rtdecode.models.nn.lif import LIF, POTENTIAL_MAX, TAU, THRESHOLD
-
-F4 = NDArray[np.float32]
 
 
 class SteppedSimulation:

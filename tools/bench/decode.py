@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
@@ -23,6 +22,7 @@ from rtdecode.calibrate.verification.reference import LinearReference
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, U1
 from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.session.write import write_session
@@ -31,8 +31,6 @@ from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_s
 if TYPE_CHECKING:
     from rtdecode.models.nn.network import Network
 
-U1 = NDArray[np.uint8]
-F4 = NDArray[np.float32]
 
 CHANNELS = (64, 128, 256, 512, 1024)
 RATE_HZ = 15.0

@@ -15,15 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8
 from rtdecode.tools.simulator.subject import HAND, Point, SubjectSettings
 from rtdecode.tools.simulator.units import MAX_RATE_HZ, REFRACTORY_S, TICK_S
-
-F4 = NDArray[np.float32]
-F8 = NDArray[np.float64]
 
 #: Largest distance of targets, in SD of the training positions on the narrower axis.
 REACH_SD = 1.5

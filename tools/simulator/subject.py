@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F8, U2
 from rtdecode.tools.ranges import check_range
 from rtdecode.tools.simulator.units import N_MOVEMENT, TICK_S, Firing
 
-F8 = NDArray[np.float64]
 Point = tuple[float, float]
 
 #: Behaviour of the simulated hand, with units.
@@ -176,7 +175,7 @@ class Subject:
         self.tick += n_ticks
         return drive
 
-    def fire(self, drive: F8) -> tuple[F8, NDArray[np.uint16]]:
+    def fire(self, drive: F8) -> tuple[F8, U2]:
         """Spikes for the drive that `move` returned; every tick once, in order, in any portions.
 
         Returns:

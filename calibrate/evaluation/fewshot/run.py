@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import read_artifact
 from rtdecode.calibrate.data.sessions import read_all
@@ -29,6 +28,7 @@ from rtdecode.calibrate.evaluation.runner import Workers
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.files import make_folder, replace_file
+from rtdecode.kernels.arrays import F8
 
 
 @dataclass(frozen=True)
@@ -132,5 +132,5 @@ def limited(workers: Workers, device: str) -> Workers:
     return workers
 
 
-def _scores(values: Sequence[float | None]) -> NDArray[np.float64]:
+def _scores(values: Sequence[float | None]) -> F8:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
