@@ -121,9 +121,6 @@ class Training:
         RtdecodeError: there is no such device, or no recording is longer than a window.
     """
 
-    step: int
-    done: bool
-
     def __init__(
         self, net: Network, recordings: Sequence[Recording], settings: TrainingSettings, run: Run
     ) -> None:

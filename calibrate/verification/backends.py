@@ -53,9 +53,6 @@ class Backends:
         RtdecodeError: the model cannot be stepped, or torch is needed and not installed.
     """
 
-    reference: str
-    elapsed_ns: list[I8]
-
     def __init__(self, artifact: ModelArtifact, device: str) -> None:
         self._artifact, self._device = artifact, device
         # Steps are timed without a trace; a second decoder traces the same steps.
@@ -69,7 +66,7 @@ class Backends:
         else:
             self._linear = LinearReference(artifact)
         self._restored: dict[str, Decoder] = {}
-        self.elapsed_ns = []
+        self.elapsed_ns: list[I8] = []
 
     @property
     def clipped(self) -> int:

@@ -35,9 +35,6 @@ class FoldedNetwork:
     """
 
     kind: ClassVar[str]
-    n_channels: int
-    n_outputs: int
-    clipped: int
 
     def __init__(self, artifact: ModelArtifact, device: str, chunk_bins: int) -> None:
         check_kind(artifact, self.kind)

@@ -231,7 +231,7 @@ def _lagged(rows: F8, lags: Sequence[int]) -> F8:
 
 
 def _runs(rows: Mask, n_before: int) -> Mask:
-    """Mask that are chosen together with each of the `n_before` rows before them."""
+    """Rows that are chosen together with each of the `n_before` rows before them."""
     runs = rows.copy()
     for lag in range(1, n_before + 1):
         runs[:lag] = False
@@ -273,6 +273,6 @@ def _picked(parts: Sequence[NDArray[N]], rows: Sequence[Mask]) -> NDArray[N]:
 
 
 def _in_steps(ticks: NDArray[N], step: int) -> NDArray[N]:
-    """Mask [T, n] as [T // step, step, n]."""
+    """Rows [T, n] as [T // step, step, n]."""
     n_steps = len(ticks) // step
     return ticks[: n_steps * step].reshape(n_steps, step, ticks.shape[1])

@@ -103,13 +103,6 @@ class AlignNet(Network):
     Settings: ClassVar[type[AlignNetSettings]] = AlignNetSettings
 
     config: AlignNetSettings
-    lift: nn.Sequential
-    spike_encoder: UEncoder
-    behavior_encoder: UEncoder
-    spike_decoder: UDecoder
-    behavior_decoder: UDecoder
-    rate_head: Pointwise
-    behavior_head: LeakyReadOut
 
     def __init__(self, config: AlignNetSettings) -> None:
         super().__init__(config)

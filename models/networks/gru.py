@@ -44,8 +44,6 @@ class GRUNet(Network):
     Settings: ClassVar[type[GRUNetSettings]] = GRUNetSettings
 
     config: GRUNetSettings
-    gru: nn.GRU
-    head: nn.Linear
 
     def __init__(self, config: GRUNetSettings) -> None:
         super().__init__(config)

@@ -59,11 +59,7 @@ class ConvUnit(nn.Module):
     """
 
     conv: nn.Conv1d | nn.Conv2d
-    beside: Pointwise | None
     norm: nn.BatchNorm1d | nn.BatchNorm2d
-    neuron: nn.Module
-    dropout: Dropout
-    padding: tuple[int, ...]
 
     def __init__(
         self,
@@ -188,8 +184,6 @@ class Rise(nn.Module):
         [N, n_channels, ⌊T/2⌋] → [N, n_channels, T], frames without a source are zero; planar
         [N, n_channels, ⌊C/2⌋, ⌊T/2⌋] → [N, n_channels, C, T].
     """
-
-    conv: nn.ConvTranspose1d | nn.ConvTranspose2d
 
     def __init__(self, n_channels: int, *, planar: bool = False) -> None:
         super().__init__()

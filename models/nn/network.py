@@ -58,10 +58,7 @@ class Network(nn.Module):
 
     kind: ClassVar[str]
     Settings: ClassVar[type[NetworkSettings]]
-    n_channels: int
-    n_outputs: int
     config: NetworkSettings
-    read_in: ReadIn
     output_mean: Tensor
     output_sd: Tensor
 

@@ -42,13 +42,6 @@ class ReadIn(nn.Module):
         RtdecodeError: a number is out of its range.
     """
 
-    n_channels: int
-    count_max: int
-    names: list[str]
-    sessions: nn.ModuleList
-    dropout: Dropout
-    channel_dropout: nn.Dropout1d
-
     def __init__(
         self, n_channels: int, count_max: int, dropout: float = 0.0, channel_dropout: float = 0.0
     ) -> None:
@@ -61,7 +54,7 @@ class ReadIn(nn.Module):
         check_probability(dropout)
         check_probability(channel_dropout)
         self.n_channels, self.count_max = n_channels, count_max
-        self.names = []
+        self.names: list[str] = []
         self.sessions = nn.ModuleList()
         self.dropout, self.channel_dropout = Dropout(dropout), nn.Dropout1d(channel_dropout)
 
@@ -206,8 +199,6 @@ class SessionReadIn(nn.Module):
         good: bool[C], False for an ignored channel.
     """
 
-    scale: nn.Parameter
-    offset: nn.Parameter
     sd: Tensor
     good: Tensor
 

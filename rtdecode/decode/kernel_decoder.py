@@ -30,8 +30,6 @@ class KernelDecoder:
     """
 
     kind: ClassVar[str]
-    n_channels: int
-    n_outputs: int
 
     def __init__(self, artifact: ModelArtifact) -> None:
         check_kind(artifact, self.kind)
