@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact.tensors import with_prefix
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.read_in import ReadIn, check_probability
 from rtdecode.models.train_state import SETTINGS, as_bytes, damaged, network_description
@@ -138,11 +139,8 @@ class Network(nn.Module):
                 f"the model is of kind {artifact.kind!r}, not {cls.kind!r}", fix=f"use one of kind {cls.kind}"
             )
         described = network_description(artifact)
-        state = {
-            name.removeprefix(_NET): torch.from_numpy(_full(tensor))
-            for name, tensor in artifact.train.items()
-            if name.startswith(_NET)
-        }
+        stored = with_prefix(_NET, artifact.train)
+        state = {name: torch.from_numpy(_full(tensor)) for name, tensor in stored.items()}
         try:
             net = cls.rebuilt(described["network"], described["sessions"], state)
         except (RtdecodeError, RuntimeError, TypeError, ValueError, LookupError) as error:

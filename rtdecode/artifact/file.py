@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact.model import FORMAT_VERSION, ModelArtifact, canonical_json
 from rtdecode.artifact.output import Output
-from rtdecode.artifact.tensors import COPY_FIX, METADATA_KEY, parse_tensors
+from rtdecode.artifact.tensors import COPY_FIX, METADATA_KEY, parse_tensors, with_prefix
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import replace_file
 
@@ -126,12 +126,8 @@ def _build(stored: _Metadata, tensors: dict[str, NDArray[Any]], train: bool) -> 
     settings = msgspec.structs.asdict(stored)
     for key in ("format_version", "model_id"):
         del settings[key]
-    train_tensors = _with_prefix(tensors, "train.") if train else {}
+    train_tensors = with_prefix("train.", tensors) if train else {}
     try:
-        return ModelArtifact(run=_with_prefix(tensors, "run."), train=train_tensors, **settings)
+        return ModelArtifact(run=with_prefix("run.", tensors), train=train_tensors, **settings)
     except RtdecodeError as error:
         raise RtdecodeError(error.what, fix=_NEW_MODEL_FIX) from error
-
-
-def _with_prefix(tensors: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
