@@ -9,7 +9,6 @@ Thresholds were chosen on real days and on corrupted copies of them: docs/calibr
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.calibrate.channels.statistics import (
     CORRELATION_BIN_S,
@@ -66,7 +65,9 @@ def noise(
     n_windows = max(len(clipped) * bin_width_s / REGULAR_S, 2.0)
     least = min(MIN_FANO, 1.0 - CHANCE_SD * float(np.sqrt(2.0 / n_windows)))
     off = fraction_off(clipped, bin_width_s)
-    partners = _partners(clipped, bin_width_s, fires)
+    alike = pairwise_correlations(clipped, bin_width_s, 255) > SHARED_CORRELATION
+    np.fill_diagonal(alike, False)
+    partners = alike[:, fires].sum(axis=1)
     own = fano(clipped, bin_width_s, bin_width_s)
     before = np.full(len(rate), np.nan) if base is None else _fano_of(base)
     noisy: dict[int, str] = {}
@@ -129,9 +130,3 @@ def shared_per_min(clipped: U1, bin_width_s: float, fires: Mask) -> float:
     high = counts > counts.mean(axis=0) + np.maximum(SHARED_SD * counts.std(axis=0), 1.0)
     shared = int((high.mean(axis=1) > SHARED_FRACTION).sum())
     return shared / (len(clipped) * bin_width_s / 60.0)
-
-
-def _partners(clipped: U1, bin_width_s: float, fires: Mask) -> NDArray[np.intp]:
-    close = pairwise_correlations(clipped, bin_width_s, 255) > SHARED_CORRELATION
-    np.fill_diagonal(close, False)
-    return np.asarray(close[:, fires].sum(axis=1))

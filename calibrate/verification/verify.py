@@ -152,7 +152,8 @@ def verify_model(
     n_bins = len(counts)
     if n_bins == 0:
         raise RtdecodeError("there are no bins to verify the model on", fix="give more of the session")
-    saves = _default_saves(n_bins, chunk_bins) if save_at is None else tuple(save_at)
+    every = min(chunk_bins, n_bins // 4 | 1)
+    saves = tuple(range(every, n_bins, every) if save_at is None else save_at)
     if any(not 1 <= save < n_bins for save in saves):
         raise RtdecodeError(
             f"the state cannot be saved after {max(saves)} of {n_bins} bins", fix="choose an earlier bin"
@@ -190,11 +191,7 @@ def verify_model(
 
 
 class _Tally:
-    """The comparison so far.
-
-    Args:
-        sd: f8[D], of the outputs.
-    """
+    """The comparison so far; sd f8[D] is of the outputs."""
 
     def __init__(self, sd: F8) -> None:
         self._sd = sd
@@ -232,8 +229,3 @@ def _differing(expected: U1, found: U1) -> int:
     if expected.shape != found.shape:
         return max(expected.size, found.size)
     return int(np.count_nonzero(expected != found))
-
-
-def _default_saves(n_bins: int, chunk_bins: int) -> tuple[int, ...]:
-    every = min(chunk_bins, n_bins // 4 | 1)
-    return tuple(range(every, n_bins, every))

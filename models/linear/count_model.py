@@ -30,6 +30,7 @@ MIN_NOISE = 1e-6
 MIN_UNSHARED = 0.05
 NEAR_S, FAR_S = (0.064, 0.128), (0.192, 0.256)
 SHORTEST_HIDDEN_S = 0.1
+#: A state of a lower SD is constant, up to rounding.
 CONSTANT = 1e-9
 
 
@@ -154,7 +155,8 @@ def estimate(
     chosen = _picked([recording.states for recording in recordings], rows)
     targets = _picked([recording.targets for recording in recordings], rows)
     count_mean = _picked([r.counts for r in recordings], rows).mean(axis=0, dtype=np.float64)
-    mean, sd = chosen.mean(axis=0), _nonzero_sd(chosen)
+    mean, sd = chosen.mean(axis=0), chosen.std(axis=0)
+    sd[~(sd > CONSTANT)] = 1.0
     states = [(recording.states - mean) / sd for recording in recordings]
     step_states = [(recording.step_states - mean) / sd for recording in recordings]
     step_counts = [recording.step_counts - step * count_mean for recording in recordings]
@@ -248,10 +250,8 @@ def _shrunk_correlation(residuals: F8) -> F8:
     correlation = residuals.T @ residuals / len(residuals)
     np.fill_diagonal(correlation, 1.0)
     off_diagonal = correlation - np.eye(len(correlation))
-    strength, uncertainty = (
-        (off_diagonal**2).sum(),
-        ((1 - correlation**2) ** 2).sum() / max(len(residuals) - 1, 1),
-    )
+    strength = (off_diagonal**2).sum()
+    uncertainty = ((1 - correlation**2) ** 2).sum() / max(len(residuals) - 1, 1)
     kept = 1.0 - min(1.0, uncertainty / strength) if strength > 0 else 0.0
     return np.eye(len(correlation)) + kept * off_diagonal
 
@@ -260,12 +260,6 @@ def _slopes(x: F8, y: F8, ridge: float) -> F8:
     """Ridge regression without offset: f8[y columns, x columns], for columns of x of SD 1."""
     penalty = ridge * max(len(x), 1) * np.eye(x.shape[1])
     return np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ y).T, dtype=np.float64)
-
-
-def _nonzero_sd(states: F8) -> F8:
-    """SD f8[p] of each column; 1 where it is constant up to rounding."""
-    sd = states.std(axis=0)
-    return np.where(sd > CONSTANT, sd, 1.0)
 
 
 def _picked(parts: Sequence[NDArray[N]], rows: Sequence[Mask]) -> NDArray[N]:

@@ -166,7 +166,8 @@ def fit_kalman(
         for recording, block in zip(recordings, held, strict=True):
             if len(block):
                 error += _validate(recording, block, model, candidates, round(RUN_IN_S / tick_s))
-                scatter += (_centred(recording.targets[block]) ** 2).sum(axis=0)
+                own = recording.targets[block]
+                scatter += ((own - own.mean(axis=0)) ** 2).sum(axis=0)
 
     progress((n_folds + 1) / (n_folds + 2))
     varies = scatter > CONSTANT**2
@@ -308,8 +309,3 @@ def _away_from(block: I8, labelled: Mask, gap: int) -> Mask:
     if len(block):
         rest[max(0, block[0] - gap) : block[-1] + gap + 1] = False
     return rest
-
-
-def _centred(labels: F8) -> F8:
-    centred: F8 = labels - labels.mean(axis=0)
-    return centred

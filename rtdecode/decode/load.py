@@ -16,17 +16,9 @@ from rtdecode.decode.tensors import check_causal
 from rtdecode.decode.wiener import WienerDecoder
 from rtdecode.errors import RtdecodeError
 
-#: The decoder of each kind of model; another kind is a module and a line here.
+#: The decoder of each kind of model; another kind is a module and its name here.
 DECODERS: Mapping[str, type[KernelDecoder]] = MappingProxyType(
-    {
-        decoder.kind: decoder
-        for decoder in (
-            WienerDecoder,
-            KalmanDecoder,
-            GRUDecoder,
-            AlignNetDecoder,
-        )
-    }
+    {decoder.kind: decoder for decoder in (WienerDecoder, KalmanDecoder, GRUDecoder, AlignNetDecoder)}
 )
 
 

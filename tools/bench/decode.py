@@ -113,21 +113,18 @@ def run_bench(bins: int, channels: Sequence[int], print_line: Callable[[str], No
     """
     try:
         import spikingjelly  # noqa: F401
-        import torch
+
+        from rtdecode.calibrate.training.ensemble import one_thread
     except ModuleNotFoundError as error:
         raise RtdecodeError(
             f"the benchmark runs networks in torch, but {error.name} is not installed",
             fix="pip install 'rtdecode[train]'",
         ) from error
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         print_line("preparing networks and filters")
         cases = [*_engine_cases(channels[0], bins), *_array_cases(channels, bins)]
         print_line(f"timing {len(cases)} cases")
         return _timed(cases)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def ratios(timings: Sequence[Timing]) -> list[Ratio]:

@@ -28,7 +28,6 @@ from rtdecode.calibrate.evaluation.runner import Workers
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.files import make_folder, replace_file
-from rtdecode.kernels.arrays import F8
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class ScoreFiles:
         if document is None:
             return None
         try:
-            r2, pcc = (_scores(document[name]) for name in ("r2", "pcc"))
+            r2, pcc = (np.array(document[name], np.float64) for name in ("r2", "pcc"))
             seconds = float(document["seconds"])
         except (LookupError, TypeError, ValueError):
             return None
@@ -130,7 +129,3 @@ def limited(workers: Workers, device: str) -> Workers:
     if workers.dask is None and chosen_device(device).type != "cpu" and workers.n is None:
         return replace(workers, n=1)
     return workers
-
-
-def _scores(values: Sequence[float | None]) -> F8:
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
