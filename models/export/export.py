@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.halfwords import rounded_to_halfwords
-from rtdecode.errors import RtdecodeError
+from rtdecode.errors import RtdecodeError, located
 from rtdecode.kernels.arrays import F8, I4
 from rtdecode.models.export.fixed_point import FRACTIONAL_BITS, fixed_point
 from rtdecode.models.networks.alignnet import AlignNet
@@ -94,12 +94,10 @@ def _all_fixed_point(
     rounded, layer_bits, notes = dict(folded), [], []
     for name in (f"enc{level}.{i}" for level in range(n_levels) for i in range(2)):
         weight, bias = f"{name}.weight", f"{name}.bias"
-        try:
+        with located(name):
             rounded[weight], rounded[bias], bits = fixed_point(
                 folded[weight], folded[bias], count_max if name == "enc0.0" else 1
             )
-        except RtdecodeError as error:
-            raise RtdecodeError(error.what, where=name, fix=error.fix) from error
         layer_bits.append(bits)
         if bits < FRACTIONAL_BITS:
             notes.append(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact.model import FORMAT_VERSION, ModelArtifact, canonical_json
 from rtdecode.artifact.output import Output
 from rtdecode.artifact.tensors import COPY_FIX, METADATA_KEY, parse_tensors, with_prefix
-from rtdecode.errors import RtdecodeError
+from rtdecode.errors import RtdecodeError, located
 from rtdecode.files import replace_file
 
 MAX_FILE_BYTES = 256 * 2**20
@@ -53,7 +53,7 @@ def read_artifact(path: Path | str, *, train: bool = True) -> ModelArtifact:
             `model_id` does not follow from its content), or has a value out of its range.
     """
     path = Path(path)
-    try:
+    with located(path):
         tensors, text = parse_tensors(_read_bytes(path))
         stored = _parse_metadata(text)
         artifact = _build(stored, tensors, train)
@@ -62,8 +62,6 @@ def read_artifact(path: Path | str, *, train: bool = True) -> ModelArtifact:
                 f"is damaged: its model_id is {stored.model_id}, its content that of {artifact.model_id}",
                 fix=COPY_FIX,
             )
-    except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=str(path), fix=error.fix) from error
     return artifact
 
 
