@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.models.ensemble.split import trained_members
@@ -74,9 +72,7 @@ class ChannelStatistics:
     tuning: Tuning | None
 
 
-def channel_tensors(
-    counts: U1, targets: F4 | None, bin_width_s: float, count_max: int
-) -> dict[str, NDArray[Any]]:
+def channel_tensors(counts: U1, targets: F4 | None, bin_width_s: float, count_max: int) -> Arrays:
     """The tensors to keep, by their names in train.*.
 
     Args:
@@ -86,7 +82,7 @@ def channel_tensors(
         count_max: larger counts are clipped to it.
     """
     clipped = np.minimum(counts, np.uint8(count_max)).astype(np.float32)
-    kept: dict[str, NDArray[Any]] = {
+    kept: Arrays = {
         "mean": clipped.mean(axis=0, dtype=np.float64).astype(np.float32),
         "sd": clipped.std(axis=0, dtype=np.float64).astype(np.float32),
         "together": pairwise_correlations(counts, bin_width_s, count_max).astype(np.float16),
@@ -97,12 +93,12 @@ def channel_tensors(
     return {_PREFIX + name: values for name, values in kept.items()}
 
 
-def with_statistics(artifact: ModelArtifact, tensors: dict[str, NDArray[Any]]) -> ModelArtifact:
+def with_statistics(artifact: ModelArtifact, tensors: Arrays) -> ModelArtifact:
     """The model with these tensors of `channel_tensors`; it keeps its tuning where there is no new one."""
     return replace(artifact, train=artifact.train | tensors)
 
 
-def kept_tuning(base: ModelArtifact) -> dict[str, NDArray[Any]]:
+def kept_tuning(base: ModelArtifact) -> Arrays:
     """The base's tensors of tuning, for a model of a session without labels."""
     names = (f"{_PREFIX}tuning", f"{_PREFIX}tuning_r2")
     return {name: base.train[name] for name in names if name in base.train}

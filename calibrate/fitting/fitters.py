@@ -13,9 +13,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from numpy.typing import NDArray
-
-from rtdecode.artifact import ModelArtifact, Output, count_max_at
+from rtdecode.artifact import Arrays, ModelArtifact, Output, count_max_at
 from rtdecode.calibrate.data.metrics import nullable
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
@@ -84,7 +82,7 @@ def _fit_kalman(data: TrainingSet, asked: FitSettings, run: Run) -> Sequence[Fit
         velocity_of=velocity_columns(data.outputs),
         progress=run.progress,
     )
-    tensors: dict[str, NDArray[Any]] = {"readout": fit.readout, "bias": fit.bias}
+    tensors: Arrays = {"readout": fit.readout, "bias": fit.bias}
     if asked.steady_state:
         tensors |= steady_filter(fit)
     else:
@@ -101,7 +99,7 @@ def _fit_kalman(data: TrainingSet, asked: FitSettings, run: Run) -> Sequence[Fit
     return [Fitted(_linear("kalman", data, fit.good, tensors), settings)]
 
 
-def _linear(kind: str, data: TrainingSet, good: Mask, tensors: dict[str, NDArray[Any]]) -> ModelArtifact:
+def _linear(kind: str, data: TrainingSet, good: Mask, tensors: Arrays) -> ModelArtifact:
     return ModelArtifact(
         kind=kind,
         causal=True,

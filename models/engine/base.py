@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.decode.tensors import check_bins, check_kind, check_state
 from rtdecode.kernels.arrays import F4, U1
 
@@ -69,11 +69,11 @@ class FoldedNetwork:
             end = first + self._chunk_bins
             self._decode(counts[first:end], out[first:end])
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """A copy of everything that the next output depends on, besides the model."""
         return {name: tensor.cpu().numpy().copy() for name, tensor in self._state.items()}
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+    def load_state(self, state: Arrays) -> None:
         """Continue from what `state` returned.
 
         Raises:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.artifact.tensors import with_prefix
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.read_in import ReadIn, check_probability
@@ -115,14 +115,14 @@ class Network(nn.Module):
         sd = self.read_in.sd(session, len(spikes))
         return torch.where(sd > 0, spikes / sd.clamp(min=torch.finfo(sd.dtype).tiny), 0.0)
 
-    def train_tensors(self, session: str) -> dict[str, NDArray[Any]]:
+    def train_tensors(self, session: str) -> Arrays:
         """The train.* of an artifact: `settings`, JSON as bytes, and the state dict as `net.NAME`.
 
         Args:
             session: that run.* is folded for.
         """
         described = {"network": self.settings, "sessions": self.read_in.names, "session": session}
-        tensors: dict[str, NDArray[Any]] = {SETTINGS: as_bytes(described)}
+        tensors: Arrays = {SETTINGS: as_bytes(described)}
         for name, tensor in self.state_dict().items():
             tensors[_NET + name] = tensor.detach().cpu().numpy()
         return tensors

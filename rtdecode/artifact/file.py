@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 import safetensors.numpy
-from numpy.typing import NDArray
 
 from rtdecode.artifact.model import FORMAT_VERSION, ModelArtifact, canonical_json
 from rtdecode.artifact.output import Output
-from rtdecode.artifact.tensors import COPY_FIX, METADATA_KEY, parse_tensors, with_prefix
+from rtdecode.artifact.tensors import COPY_FIX, METADATA_KEY, Arrays, parse_tensors, with_prefix
 from rtdecode.errors import RtdecodeError, located
 from rtdecode.files import replace_file
 
@@ -117,7 +116,7 @@ def _parse_metadata(text: str) -> _Metadata:
         raise RtdecodeError(f"has `rtdecode` metadata that cannot be read ({error})", fix=fix) from error
 
 
-def _build(stored: _Metadata, tensors: dict[str, NDArray[Any]], train: bool) -> ModelArtifact:
+def _build(stored: _Metadata, tensors: Arrays, train: bool) -> ModelArtifact:
     stray = [name for name in tensors if not name.startswith(("run.", "train."))]
     if stray:
         raise RtdecodeError(f"has a tensor {stray[0]!r}, neither run.* nor train.*", fix=_NEW_MODEL_FIX)

@@ -19,6 +19,9 @@ from rtdecode.errors import RtdecodeError
 
 T = TypeVar("T")
 
+Arrays = dict[str, NDArray[Any]]
+"""Arrays by name: the tensors of a model, the state of a decoder."""
+
 METADATA_KEY = "rtdecode"
 
 COPY_FIX = "copy the file again from where it was made, or make a new model with `rtdecode fit SESSION.h5`"
@@ -32,7 +35,7 @@ _DTYPES = MappingProxyType(
 )
 
 
-def parse_tensors(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
+def parse_tensors(data: bytes) -> tuple[Arrays, str]:
     """Tensors of a safetensors file and its `rtdecode` entry.
 
     Raises:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from numpy.typing import NDArray
-
+from rtdecode.artifact import Arrays
 from rtdecode.kernels.arrays import F4, U1
 
 
@@ -56,10 +55,10 @@ class Decoder(Protocol):
             out: f4[T, n_outputs], overwritten.
         """
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """A copy of everything that the next output depends on, besides the model."""
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+    def load_state(self, state: Arrays) -> None:
         """Continue from what `state` returned, here or in another decoder of the same model.
 
         Raises:
