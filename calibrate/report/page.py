@@ -1,6 +1,6 @@
 """A page about a calibration: whether its model can be trusted.
 
-write_report(path, result, base, about={"base": "indy.safetensors", "stream": "M1"})
+report_or_note(path, result, base, about={"base": "indy.safetensors", "stream": "M1"})
 
 A single HTML file: no scripts, no external files, readable in black and white, made to be printed.
 """
@@ -80,10 +80,10 @@ def _serious(result: Calibration) -> list[str]:
     return [] if found is None else [oddity.what for oddity in found.oddities if oddity.serious]
 
 
-def write_report(
+def report_or_note(
     path: Path, result: Calibration, base: ModelArtifact, about: Mapping[str, str] | None = None
-) -> None:
-    """Write the page, atomically.
+) -> str | None:
+    """Write the page, atomically; a failure is a note and no error: the calibration is still valid.
 
     Args:
         path: of the .html file.
@@ -91,22 +91,11 @@ def write_report(
         base: the model that it started from.
         about: further facts for the heading, such as the base's file and the stream.
 
-    Raises:
-        RtdecodeError: the file cannot be written.
-    """
-    replace_file(path, page(result, base, about or {}).encode())
-
-
-def report_or_note(
-    path: Path, result: Calibration, base: ModelArtifact, about: Mapping[str, str] | None = None
-) -> str | None:
-    """`write_report`, but a failure is a note and no error: the calibration is still valid.
-
     Returns:
         Why there is no page; None if there is one.
     """
     try:
-        write_report(path, result, base, about)
+        replace_file(path, page(result, base, about or {}).encode())
     except Exception as error:  # noqa: BLE001 - whatever it is, the model is made
         what = str(error) if isinstance(error, RtdecodeError) else f"{type(error).__name__}: {error}"
         return f"the report could not be written ({what})"
