@@ -40,15 +40,6 @@ def network_description(artifact: ModelArtifact) -> dict[str, Any]:
     return described
 
 
-def exported_session(artifact: ModelArtifact) -> str:
-    """The session that the artifact's run.* is folded for.
-
-    Raises:
-        RtdecodeError: the artifact has no training state.
-    """
-    return str(network_description(artifact)["session"])
-
-
 def damaged(error: Exception) -> RtdecodeError:
     """The error for a training state that cannot be read, with the reason."""
     reason = " ".join(str(error).split())

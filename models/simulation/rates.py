@@ -17,7 +17,7 @@ from rtdecode.kernels.arrays import F4
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.train_state import exported_session
+from rtdecode.models.train_state import network_description
 
 _FIX = "use one that rtdecode pretrain made, or calibrate made of such a base"
 
@@ -48,7 +48,7 @@ def folded_session(artifact: ModelArtifact) -> str:
     Raises:
         RtdecodeError: it has no training state.
     """
-    return exported_session(trained_members(artifact)[0])
+    return str(network_description(trained_members(artifact)[0])["session"])
 
 
 def check_session(nets: Sequence[AlignNet], session: str, where: str) -> str:
