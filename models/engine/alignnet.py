@@ -19,18 +19,11 @@ from rtdecode.models.nn.lif import POTENTIAL_MAX, THRESHOLD, lif
 
 
 class FoldedAlignNet(FoldedNetwork):
-    """The causal AlignNets of an artifact, whose outputs add up.
+    """The causal AlignNets of an artifact of kind "alignnet", whose outputs add up.
 
     Spikes are the engine's to the bit, values to 1e-5 of their SD. Frames are [T, channels], time first, and
     a convolution is a product with the last three frames. In an ensemble, names of layers and states have the
-    number of the network in front, as in run.*.
-
-    Args:
-        artifact: kind "alignnet".
-        device, chunk_bins: see `FoldedNetwork`.
-
-    Raises:
-        RtdecodeError: the artifact is of another kind, or its tensors are missing, unknown or misshapen.
+    number of the network in front, as in run.*. Arguments and errors are those of `FoldedNetwork`.
     """
 
     kind: ClassVar[str] = "alignnet"

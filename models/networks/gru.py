@@ -58,7 +58,3 @@ class GRUNet(Network):
         features = dropout(states, self.config.feature_dropout, self.training)
         behavior: Tensor = self.head(features).transpose(1, 2)
         return behavior
-
-    def forward(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
-        """The same as `decode`, for wrappers that train through `forward`."""
-        return self.decode(counts, session)
