@@ -48,9 +48,6 @@ class KalmanSettings:
     n_folds: int = 5
 
 
-DEFAULTS = KalmanSettings()
-
-
 @dataclass(frozen=True, eq=False)
 class KalmanFit(Dynamics):
     """A fitted filter in information form, the state in units of its SD; outputs = readout · state + bias.
@@ -111,7 +108,7 @@ def fit_kalman(
     *,
     count_max: int,
     velocity_of: Mapping[int, int | None],
-    settings: KalmanSettings = DEFAULTS,
+    settings: KalmanSettings = KalmanSettings(),
     progress: Callable[[float], None] = lambda _: None,
 ) -> KalmanFit:
     """Fit one filter to one or more recordings.

@@ -9,8 +9,9 @@ steps the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -146,7 +147,7 @@ def lag_edges(
     width = max(1, round(lag_width_s / bin_width_s))
     n_history = history_s / bin_width_s
     edges = [0, width]
-    for edge in _octaves():
+    for edge in (step << octave for octave in count() for step in (2, 3)):
         if edge * width - n_history > n_history - edges[-1]:
             break
         edges.append(edge * width)
@@ -162,12 +163,3 @@ def centred_edges(edges: Sequence[int]) -> tuple[int, ...]:
     """
     own = edges[1]
     return (*(own - edge for edge in reversed(edges[1:])), *edges[1:])
-
-
-def _octaves() -> Iterator[int]:
-    yield from (2, 3)
-    edge = 4
-    while True:
-        yield edge
-        yield edge * 3 // 2
-        edge *= 2

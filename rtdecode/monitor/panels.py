@@ -19,18 +19,16 @@ FRAME, ASCII_FRAME = tuple("┌─┐│└┘"), tuple("+-+|++")
 CIRCLE = np.linspace(0.0, 2.0 * np.pi, 720)
 
 
-def framed(
-    title: str, foot: str, lines: list[Line], width: int, *, unicode: bool, style: str = "label"
-) -> list[Line]:
+def framed(title: str, foot: str, lines: list[Line], width: int, *, unicode: bool) -> list[Line]:
     """Lines of `width − 2` cells in a box, with a title in its top edge and a foot in its bottom edge."""
     left_top, edge, right_top, side, left_bottom, right_bottom = FRAME if unicode else ASCII_FRAME
 
     def border(left: str, text: str, right: str) -> Line:
         room = max(width - 5, 0)
         text = f" {text if cell_len(text) <= room else shortened(text, room)} " if text and room else ""
-        return [Part(f"{left}{edge}{text}{edge * (width - 3 - cell_len(text))}{right}", style)]
+        return [Part(f"{left}{edge}{text}{edge * (width - 3 - cell_len(text))}{right}", "label")]
 
-    body: list[Line] = [[Part(side, style), *line, Part(side, style)] for line in lines]
+    body: list[Line] = [[Part(side, "label"), *line, Part(side, "label")] for line in lines]
     return [border(left_top, title, right_top), *body, border(left_bottom, foot, right_bottom)]
 
 

@@ -80,9 +80,6 @@ class Seen(NamedTuple):
     radius: float
 
 
-NOTHING = Seen(None, None, 0.0)
-
-
 class Units(Protocol):
     """Units that encode a movement: with a tuning (`units.Tuning`), or by a model (`generator.py`).
 
@@ -133,7 +130,7 @@ class Subject:
         self._kept = np.exp(-TICK_S / taus)
         self._innovation = np.sqrt(1.0 - self._kept**2)
         self._screens: deque[tuple[float, Seen]] = deque()
-        self._seen = NOTHING
+        self._seen = Seen(None, None, 0.0)
         # x and y of the hand, of its velocity, and of the stage before that.
         self._state = (*settings.centre_mm, 0.0, 0.0, 0.0, 0.0)
 
