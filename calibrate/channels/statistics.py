@@ -45,11 +45,7 @@ class Tuning:
     r2: F8
 
     def depth_and_direction(self, pair: tuple[int, int]) -> tuple[F8, F8]:
-        """Length and angle (radians, −π to π) of the slopes on two outputs, f8[C] each.
-
-        Args:
-            pair: columns of the outputs along x and y.
-        """
+        """Length and angle (radians, −π to π) of the slopes on the outputs along x and y, f8[C] each."""
         along_x, along_y = self.slope[:, pair[0]], self.slope[:, pair[1]]
         return np.hypot(along_x, along_y), np.arctan2(along_y, along_x)
 

@@ -310,10 +310,8 @@ class Training:
             self._sampler.reseed(seed)
         n_windows = self._ranks.part(self._settings.batch)
         drawn = self._sampler.draw(n_windows)
-        counts, targets, weight = (
-            tensor.to(self._device) for tensor in (drawn.counts, drawn.targets, drawn.weight)
-        )
-        batch = Batch(counts, targets, weight, drawn.sessions)
+        parts = {name: getattr(drawn, name).to(self._device) for name in ("counts", "targets", "weight")}
+        batch = replace(drawn, **parts)
         return batch, batch.weight.sum() * (self._sampler.n_windows / n_windows)
 
     def _augmented(self, batch: Batch) -> Batch:

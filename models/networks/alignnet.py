@@ -92,9 +92,6 @@ class AlignNet(Network):
     negative position or a count above 1; leaky neurons in front of the behaviour's head have a longer memory
     than the levels.
 
-    Args:
-        config: settings.
-
     Raises:
         RtdecodeError: a number is out of its range, or does not fit another.
     """

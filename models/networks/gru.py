@@ -33,9 +33,6 @@ class GRUNet(Network):
 
     The state starts at zero.
 
-    Args:
-        config: settings.
-
     Raises:
         RtdecodeError: a number is out of its range.
     """

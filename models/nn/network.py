@@ -50,9 +50,6 @@ class Network(nn.Module):
         z = net.decode(counts, "monday")                # [N, C, T] → [N, D, T]
         net.in_units(z)
 
-    Args:
-        config: settings of the kind.
-
     Raises:
         RtdecodeError: a number is out of its range.
     """

@@ -108,10 +108,8 @@ class ReadIn(nn.Module):
                 fix=f"pass counts of {self.n_channels} channels, time last",
             )
         chosen = self._chosen(session, len(counts))
-        scale, offset = (
-            _stacked([s.scale * s.good for s in chosen]),
-            _stacked([s.offset * s.good for s in chosen]),
-        )
+        scale = _stacked([s.scale * s.good for s in chosen])
+        offset = _stacked([s.offset * s.good for s in chosen])
         z = scale * counts.clamp(max=self.count_max) + offset
         dropped: Tensor = self.channel_dropout(self.dropout(z))
         return dropped
