@@ -113,6 +113,7 @@ def run_bench(bins: int, channels: Sequence[int], print_line: Callable[[str], No
     """
     try:
         import spikingjelly  # noqa: F401
+        import torch  # noqa: F401
 
         from rtdecode.calibrate.training.ensemble import one_thread
     except ModuleNotFoundError as error:
