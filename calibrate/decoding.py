@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.load import load_decoder
+from rtdecode.kernels.arrays import F4, U1
 
 
-def decoded(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
+def decoded(artifact: ModelArtifact, counts: U1) -> F4:
     """Values f4[T, D] of consecutive bins u1[T, C], with nothing before the first.
 
     Raises:

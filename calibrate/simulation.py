@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.checks import output_columns, trained_on
@@ -19,6 +18,7 @@ from rtdecode.calibrate.data.sessions import file_sha256
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.training.build import add_session
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.models.simulation.rates import (
     check_session,
     folded_session,
@@ -27,8 +27,6 @@ from rtdecode.models.simulation.rates import (
 )
 from rtdecode.session.bins import BinnedSession, behavior_at, bin_session, spread_counts
 from rtdecode.session.layout import Counts, Session
-
-F8 = NDArray[np.float64]
 
 #: Attributes of a session that the one simulated from its behaviour keeps.
 KEPT_ATTRS = ("subject", "date", "task", "license")
@@ -70,9 +68,9 @@ class Simulation:
     """
 
     session: Session
-    rates: NDArray[np.float32]
-    counts: NDArray[np.uint8]
-    labelled: NDArray[np.bool_]
+    rates: F4
+    counts: U1
+    labelled: Mask
     read_in: str
     firing: F8
     rate_hz: F8
@@ -160,7 +158,7 @@ def simulate_session(
     )
 
 
-def _compared(rates: NDArray[np.float32], binned: BinnedSession, labelled: NDArray[np.bool_]) -> Comparison:
+def _compared(rates: F4, binned: BinnedSession, labelled: Mask) -> Comparison:
     recorded = binned.counts[labelled]
     return Comparison(
         pcc(rates[labelled], recorded.astype(np.float32)),
@@ -169,14 +167,12 @@ def _compared(rates: NDArray[np.float32], binned: BinnedSession, labelled: NDArr
     )
 
 
-def _rate_hz(counts: NDArray[np.uint8], bin_width_s: float) -> F8:
+def _rate_hz(counts: U1, bin_width_s: float) -> F8:
     rate: F8 = counts.mean(axis=0, dtype=np.float64) / bin_width_s
     return rate
 
 
-def _notes(
-    session: Session, artifact: ModelArtifact, binned: BinnedSession, labelled: NDArray[np.bool_]
-) -> list[str]:
+def _notes(session: Session, artifact: ModelArtifact, binned: BinnedSession, labelled: Mask) -> list[str]:
     notes = []
     if not labelled.all():
         missing_s = float((~labelled).sum() * binned.bin_width_s)

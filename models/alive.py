@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, Mask
 
 #: A channel with a lower rate is dead: no model reads it.
 DEAD_BELOW_HZ = 0.05
@@ -17,7 +18,7 @@ DEAD_BELOW_HZ = 0.05
 _ROUNDING = 1e-9
 
 
-def alive_channels(counts: NDArray[Any] | Sequence[NDArray[Any]], bin_width_s: float) -> NDArray[np.bool_]:
+def alive_channels(counts: NDArray[Any] | Sequence[NDArray[Any]], bin_width_s: float) -> Mask:
     """The channels that fire at 0.05 Hz or more and whose count is not the same in every bin.
 
     Spikes are counted, and compared with 0.05 Hz times the duration: exactly at the threshold a channel is
@@ -45,15 +46,13 @@ def alive_channels(counts: NDArray[Any] | Sequence[NDArray[Any]], bin_width_s: f
     return np.asarray(fires & (highest > lowest))
 
 
-def channel_scale(
-    clipped: NDArray[np.float32], bin_width_s: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+def channel_scale(clipped: F4, bin_width_s: float) -> tuple[F8, F8, Mask]:
     """What a network's read-in starts from: mean and SD f8[C] of counts f4[T, C], and `alive_channels`."""
     mean, sd = (part.astype(np.float64) for part in (clipped.mean(axis=0), clipped.std(axis=0)))
     return mean, sd, alive_channels(clipped, bin_width_s)
 
 
-def check_some_alive(alive: NDArray[np.bool_], where: str | None = None) -> None:
+def check_some_alive(alive: Mask, where: str | None = None) -> None:
     """Refuse an array without a living channel.
 
     Args:

@@ -13,24 +13,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.models.ensemble.split import train_tensors_of, trained_members
 from rtdecode.models.kinds.registry import network_kind
 from rtdecode.models.train_state import as_bytes, network_description
 
-F8 = NDArray[np.float64]
-
 _READ_IN = "net.read_in"
 
 
-def renormalised(
-    artifact: ModelArtifact, session: str, mean: F8, sd: F8, good: NDArray[np.bool_]
-) -> ModelArtifact:
+def renormalised(artifact: ModelArtifact, session: str, mean: F8, sd: F8, good: Mask) -> ModelArtifact:
     """The model with a read-in for one more session, for which run.* is folded; all else is unchanged.
 
     Args:
@@ -107,7 +103,7 @@ def with_heads(artifact: ModelArtifact, change: F8, offset: F8) -> ModelArtifact
     return _each_member(artifact, with_head)
 
 
-def head_features(artifact: ModelArtifact, counts: NDArray[np.uint8]) -> NDArray[np.float32]:
+def head_features(artifact: ModelArtifact, counts: U1) -> F4:
     """The inputs of the heads in each bin, f4[T, F], concatenated over the members of an ensemble.
 
     Args:

@@ -6,17 +6,17 @@ import json
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import U1
 
 SETTINGS = "settings"
 
 FIX = "use the file that training wrote"
 
 
-def as_bytes(value: Any) -> NDArray[np.uint8]:
+def as_bytes(value: Any) -> U1:
     """A value as the bytes of its JSON, as train.* holds it."""
     return np.frombuffer(json.dumps(value, sort_keys=True).encode(), dtype=np.uint8)
 
@@ -38,15 +38,6 @@ def network_description(artifact: ModelArtifact) -> dict[str, Any]:
     if not isinstance(described, dict) or described.keys() != {"network", "sessions", "session"}:
         raise damaged(ValueError("train.settings does not describe a network"))
     return described
-
-
-def exported_session(artifact: ModelArtifact) -> str:
-    """The session that the artifact's run.* is folded for.
-
-    Raises:
-        RtdecodeError: the artifact has no training state.
-    """
-    return str(network_description(artifact)["session"])
 
 
 def damaged(error: Exception) -> RtdecodeError:

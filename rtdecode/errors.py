@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class RtdecodeError(Exception):
     """The work cannot be done; the command line prints this as one line and exits 1.
@@ -21,3 +24,12 @@ class RtdecodeError(Exception):
         if fix:
             line += f". Fix: {fix}"
         super().__init__(" ".join(line.split()))
+
+
+@contextmanager
+def located(where: object) -> Iterator[None]:
+    """Give errors that name no place this one, such as the file that what is wrong was read from."""
+    try:
+        yield
+    except RtdecodeError as error:
+        raise RtdecodeError(error.what, where=error.where or str(where), fix=error.fix) from error

@@ -17,7 +17,7 @@ def make_folder(path: Path) -> None:
     Raises:
         RtdecodeError: it cannot be made.
     """
-    with _reported(path, "made", "name a folder you may write to"):
+    with file_errors(path, "made", "name a folder you may write to"):
         path.mkdir(parents=True, exist_ok=True)
 
 
@@ -30,7 +30,7 @@ def replace_file(path: Path | str, data: bytes) -> None:
     path = Path(path)
     part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
     fix = "check that the folder exists, that you may write there, and that the disk has room"
-    with _reported(path, "written", fix):
+    with file_errors(path, "written", fix):
         try:
             with part.open("xb") as file:
                 file.write(data)
@@ -42,7 +42,7 @@ def replace_file(path: Path | str, data: bytes) -> None:
 
 
 @contextmanager
-def _reported(path: Path, action: str, fix: str) -> Iterator[None]:
+def file_errors(path: Path, action: str, fix: str) -> Iterator[None]:
     """Raise an OSError as an RtdecodeError; `action` is a participle such as "written"."""
     try:
         yield

@@ -15,7 +15,7 @@ import platformdirs
 
 from rtdecode.artifact import read_artifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.files import replace_file
+from rtdecode.files import file_errors, replace_file
 
 SUFFIX = ".safetensors"
 
@@ -83,15 +83,10 @@ def install_current(path: Path | str, stream: str) -> Path:
     read_artifact(path)
     data = Path(path).read_bytes()
     current = current_model(stream)
-    try:
+    fix = "check that you may write there, or set XDG_DATA_HOME to a folder where you may"
+    with file_errors(current.parent, "used", fix):
         current.parent.mkdir(parents=True, exist_ok=True)
         before = current.read_bytes() if current.is_file() else None
-    except OSError as error:
-        raise RtdecodeError(
-            f"cannot be used ({error.strerror or error})",
-            where=str(current.parent),
-            fix="check that you may write there, or set XDG_DATA_HOME to a folder where you may",
-        ) from error
     if before == data:
         return current
     if before is not None:

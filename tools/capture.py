@@ -22,6 +22,8 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F4, F8, I8, U4
+
 #: How often the command checks whether it has to end.
 POLL_S = 0.2
 
@@ -85,12 +87,12 @@ class Cursors:
         models: <U8[n], model_id.
     """
 
-    seq: NDArray[np.int64]
-    bin: NDArray[np.int64]
-    t_bin: NDArray[np.float64]
-    received_s: NDArray[np.float64]
-    values: NDArray[np.float32]
-    flags: NDArray[np.uint32]
+    seq: I8
+    bin: I8
+    t_bin: F8
+    received_s: F8
+    values: F4
+    flags: U4
     models: NDArray[np.str_]
 
     @classmethod

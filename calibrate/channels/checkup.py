@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.channels.noise import noise, shared_per_min
@@ -25,10 +24,8 @@ from rtdecode.calibrate.channels.statistics import (
     channel_tensors,
     tuning_of,
 )
+from rtdecode.kernels.arrays import F4, U1, Mask
 from rtdecode.models.alive import alive_channels
-
-F8 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 #: Noise on more than this fraction of the channels is the rig's, and is not masked.
 MAX_MASKED = 0.25
@@ -104,9 +101,7 @@ class Channels:
         return found.description if found is not None and found.reordered else ""
 
 
-def examine(
-    counts: NDArray[np.uint8], targets: NDArray[np.float32] | None, base: ModelArtifact, bin_width_s: float
-) -> Channels:
+def examine(counts: U1, targets: F4 | None, base: ModelArtifact, bin_width_s: float) -> Channels:
     """Compare a session's channels with plausible ones, and with those of a model.
 
     Args:

@@ -9,7 +9,6 @@ Thresholds were chosen on real days and on corrupted copies of them: docs/calibr
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.calibrate.channels.statistics import (
     CORRELATION_BIN_S,
@@ -17,9 +16,7 @@ from rtdecode.calibrate.channels.statistics import (
     in_bins,
     pairwise_correlations,
 )
-
-F8 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from rtdecode.kernels.arrays import F8, U1, Mask
 
 #: Highest mean rate of threshold crossings; the highest in 24 recordings is 101 Hz.
 MAX_HZ = 200.0
@@ -50,11 +47,7 @@ SHARED_FRACTION, SHARED_SD = 0.6, 3.0
 
 
 def noise(
-    clipped: NDArray[np.uint8],
-    bin_width_s: float,
-    count_max: int,
-    fires: Mask,
-    base: ChannelStatistics | None = None,
+    clipped: U1, bin_width_s: float, count_max: int, fires: Mask, base: ChannelStatistics | None = None
 ) -> dict[int, str]:
     """Channels that carry something other than spikes, with the reason for each.
 
@@ -72,7 +65,9 @@ def noise(
     n_windows = max(len(clipped) * bin_width_s / REGULAR_S, 2.0)
     least = min(MIN_FANO, 1.0 - CHANCE_SD * float(np.sqrt(2.0 / n_windows)))
     off = fraction_off(clipped, bin_width_s)
-    partners = _partners(clipped, bin_width_s, fires)
+    alike = pairwise_correlations(clipped, bin_width_s, 255) > SHARED_CORRELATION
+    np.fill_diagonal(alike, False)
+    partners = alike[:, fires].sum(axis=1)
     own = fano(clipped, bin_width_s, bin_width_s)
     before = np.full(len(rate), np.nan) if base is None else _fano_of(base)
     noisy: dict[int, str] = {}
@@ -98,7 +93,7 @@ def noise(
     return noisy
 
 
-def fano(clipped: NDArray[np.uint8], width_s: float, bin_width_s: float) -> F8:
+def fano(clipped: U1, width_s: float, bin_width_s: float) -> F8:
     """Fano factor (variance over mean) f8[C] of counts in bins of about `width_s`; 1 for silent channels.
 
     That of Poisson spikes is 1, at any width.
@@ -117,7 +112,7 @@ def _fano_of(base: ChannelStatistics) -> F8:
     return np.asarray(np.maximum(ratio, 1.0))
 
 
-def fraction_off(clipped: NDArray[np.uint8], bin_width_s: float) -> F8:
+def fraction_off(clipped: U1, bin_width_s: float) -> F8:
     """Fraction f8[C] of the time in which a channel that usually fires is silent; 0 for quiet channels."""
     summed = in_bins(clipped, max(1, round(CONTACT_S / bin_width_s)))
     if len(summed) < MIN_CONTACTS:
@@ -127,7 +122,7 @@ def fraction_off(clipped: NDArray[np.uint8], bin_width_s: float) -> F8:
     return np.where(level >= MIN_ON_HZ * CONTACT_S, off, 0.0)
 
 
-def shared_per_min(clipped: NDArray[np.uint8], bin_width_s: float, fires: Mask) -> float:
+def shared_per_min(clipped: U1, bin_width_s: float, fires: Mask) -> float:
     """Bins per minute in which most channels fire far above their mean at once."""
     if not fires.any() or not len(clipped):
         return 0.0
@@ -135,9 +130,3 @@ def shared_per_min(clipped: NDArray[np.uint8], bin_width_s: float, fires: Mask) 
     high = counts > counts.mean(axis=0) + np.maximum(SHARED_SD * counts.std(axis=0), 1.0)
     shared = int((high.mean(axis=1) > SHARED_FRACTION).sum())
     return shared / (len(clipped) * bin_width_s / 60.0)
-
-
-def _partners(clipped: NDArray[np.uint8], bin_width_s: float, fires: Mask) -> NDArray[np.intp]:
-    close = pairwise_correlations(clipped, bin_width_s, 255) > SHARED_CORRELATION
-    np.fill_diagonal(close, False)
-    return np.asarray(close[:, fires].sum(axis=1))

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.calibrate.channels.statistics import ChannelStatistics
-
-F8 = NDArray[np.float64]
+from rtdecode.kernels.arrays import F8, Mask
 
 #: Channels of a connector's bank.
 BANKS = (16, 32, 64)
@@ -174,7 +173,7 @@ def _evidence(today: ChannelStatistics, base: ChannelStatistics, bin_width_s: fl
         yield _Evidence("rates", _firing(today, bin_width_s), _firing(base, bin_width_s), MIN_GAIN_RATES)
 
 
-def _centred(correlation: F8, used: NDArray[np.bool_]) -> F8:
+def _centred(correlation: F8, used: Mask) -> F8:
     both = used[:, np.newaxis] & used
     np.fill_diagonal(both, False)
     clipped = np.where(both, np.clip(correlation, -MAX_CORRELATION, MAX_CORRELATION), 0.0)

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.models.ensemble.split import trained_members
-
-F8 = NDArray[np.float64]
 
 #: Bins for correlations between channels, whatever the model's bins.
 CORRELATION_BIN_S = 0.064
@@ -48,11 +45,7 @@ class Tuning:
     r2: F8
 
     def depth_and_direction(self, pair: tuple[int, int]) -> tuple[F8, F8]:
-        """Length and angle (radians, −π to π) of the slopes on two outputs, f8[C] each.
-
-        Args:
-            pair: columns of the outputs along x and y.
-        """
+        """Length and angle (radians, −π to π) of the slopes on the outputs along x and y, f8[C] each."""
         along_x, along_y = self.slope[:, pair[0]], self.slope[:, pair[1]]
         return np.hypot(along_x, along_y), np.arctan2(along_y, along_x)
 
@@ -68,16 +61,14 @@ class ChannelStatistics:
         tuning: None if not kept.
     """
 
-    used: NDArray[np.bool_]
+    used: Mask
     mean: F8
     sd: F8
     correlation: F8 | None
     tuning: Tuning | None
 
 
-def channel_tensors(
-    counts: NDArray[np.uint8], targets: NDArray[np.float32] | None, bin_width_s: float, count_max: int
-) -> dict[str, NDArray[Any]]:
+def channel_tensors(counts: U1, targets: F4 | None, bin_width_s: float, count_max: int) -> Arrays:
     """The tensors to keep, by their names in train.*.
 
     Args:
@@ -87,7 +78,7 @@ def channel_tensors(
         count_max: larger counts are clipped to it.
     """
     clipped = np.minimum(counts, np.uint8(count_max)).astype(np.float32)
-    kept: dict[str, NDArray[Any]] = {
+    kept: Arrays = {
         "mean": clipped.mean(axis=0, dtype=np.float64).astype(np.float32),
         "sd": clipped.std(axis=0, dtype=np.float64).astype(np.float32),
         "together": pairwise_correlations(counts, bin_width_s, count_max).astype(np.float16),
@@ -98,12 +89,12 @@ def channel_tensors(
     return {_PREFIX + name: values for name, values in kept.items()}
 
 
-def with_statistics(artifact: ModelArtifact, tensors: dict[str, NDArray[Any]]) -> ModelArtifact:
+def with_statistics(artifact: ModelArtifact, tensors: Arrays) -> ModelArtifact:
     """The model with these tensors of `channel_tensors`; it keeps its tuning where there is no new one."""
     return replace(artifact, train=artifact.train | tensors)
 
 
-def kept_tuning(base: ModelArtifact) -> dict[str, NDArray[Any]]:
+def kept_tuning(base: ModelArtifact) -> Arrays:
     """The base's tensors of tuning, for a model of a session without labels."""
     names = (f"{_PREFIX}tuning", f"{_PREFIX}tuning_r2")
     return {name: base.train[name] for name in names if name in base.train}
@@ -142,7 +133,7 @@ def channel_statistics(artifact: ModelArtifact) -> ChannelStatistics:
     )
 
 
-def pairwise_correlations(counts: NDArray[np.uint8], bin_width_s: float, count_max: int) -> F8:
+def pairwise_correlations(counts: U1, bin_width_s: float, count_max: int) -> F8:
     """Pearson's correlations f8[C, C] of clipped counts in bins of `CORRELATION_BIN_S`; 0 for a constant."""
     clipped = np.minimum(counts, np.uint8(count_max))
     summed = in_bins(clipped, max(1, round(CORRELATION_BIN_S / bin_width_s)))
@@ -150,9 +141,7 @@ def pairwise_correlations(counts: NDArray[np.uint8], bin_width_s: float, count_m
     return np.asarray(z.T @ z / max(len(z), 1), dtype=np.float64)
 
 
-def tuning_of(
-    counts: NDArray[np.uint8], targets: NDArray[np.float32], bin_width_s: float, count_max: int
-) -> Tuning | None:
+def tuning_of(counts: U1, targets: F4, bin_width_s: float, count_max: int) -> Tuning | None:
     """Tuning to the outputs; None where there are too few labelled rows to fit it.
 
     Args:
@@ -172,13 +161,13 @@ def tuning_of(
     return Tuning(slope.astype(np.float64), r2.astype(np.float64))
 
 
-def in_bins(counts: NDArray[np.uint8], n: int) -> NDArray[np.float32]:
+def in_bins(counts: U1, n: int) -> F4:
     """Sums of n bins each, f4[T // n, C]."""
     whole = len(counts) // n * n
     return np.asarray(counts[:whole].reshape(-1, n, counts.shape[1]).sum(axis=1, dtype=np.float32))
 
 
-def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _scaled(values: F4) -> F4:
     """Z-scored columns; 0 for one that does not vary."""
     sd = values.std(axis=0, dtype=np.float64)
     scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=sd > 0)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import Mask
 from rtdecode.session.bins import WHOLE_BIN, BinnedSession
 from rtdecode.session.layout import Session, Trials
 
@@ -55,12 +56,8 @@ def only_blocks(session: Session, binned: BinnedSession, blocks: Sequence[str]) 
     )
 
 
-def block_names(trials: Trials) -> NDArray[np.str_]:
-    """The block of each trial, U[k].
-
-    Raises:
-        RtdecodeError: the trials have no column `block`.
-    """
+def _block_names(trials: Trials) -> NDArray[np.str_]:
+    """The block of each trial, U[k]."""
     if "block" not in trials.columns:
         raise RtdecodeError("has no column `block`", where="/trials", fix="write one, or leave --block out")
     return np.array([_text(name) for name in trials.columns["block"]], dtype=np.str_)
@@ -78,8 +75,8 @@ def _trials_in_order(session: Session, where: str) -> Trials:
     )
 
 
-def _bins_of(block: str, trials: Trials, binned: BinnedSession, where: str) -> NDArray[np.bool_]:
-    names = block_names(trials)
+def _bins_of(block: str, trials: Trials, binned: BinnedSession, where: str) -> Mask:
+    names = _block_names(trials)
     of_block = names == block
     if not of_block.any():
         raise RtdecodeError(

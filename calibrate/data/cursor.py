@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, Mask
 from rtdecode.messages import Flag
 from rtdecode.session.layout import Behavior, Decoded, Session
 
@@ -182,11 +182,9 @@ def _candidates(session: Session, units: Mapping[str, str]) -> list[tuple[str, B
     return candidates
 
 
-def _steered(
-    decoded: Decoded, values: NDArray[np.float32], names: tuple[str, ...], units: tuple[str, ...]
-) -> Behavior:
+def _steered(decoded: Decoded, values: F4, names: tuple[str, ...], units: tuple[str, ...]) -> Behavior:
     """Finite values of the bins that the subject steered, in rising time."""
-    kept: NDArray[np.bool_] = (decoded.flags & np.uint32(UNSTEERED)) == 0
+    kept: Mask = (decoded.flags & np.uint32(UNSTEERED)) == 0
     time = decoded.t_bin
     kept &= np.isfinite(values).all(axis=1)
     kept &= np.diff(np.maximum.accumulate(time), prepend=-np.inf) > 0

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.session.bins import behavior_at
 from rtdecode.session.layout import Behavior
 
 
-def r2(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[np.float64]:
+def r2(values: NDArray[np.floating], targets: NDArray[np.floating]) -> F8:
     """1 − SSE/SST for each output; 1 is perfect, 0 no better than the targets' mean.
 
     Args:
@@ -33,7 +34,7 @@ def r2(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[n
     return _unless_constant(1.0 - _ratio(error, _sum_of_squares(targets)), targets)
 
 
-def pcc(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[np.float64]:
+def pcc(values: NDArray[np.floating], targets: NDArray[np.floating]) -> F8:
     """Pearson's correlation coefficient for each output; arguments and errors as of `r2`.
 
     Returns:
@@ -48,11 +49,7 @@ def pcc(values: NDArray[np.floating], targets: NDArray[np.floating]) -> NDArray[
 
 
 def score_decoded(
-    t_bin: NDArray[np.float64],
-    values: NDArray[np.float32],
-    names: Sequence[str],
-    behavior: Behavior,
-    mask: NDArray[np.bool_] | None = None,
+    t_bin: F8, values: F4, names: Sequence[str], behavior: Behavior, mask: Mask | None = None
 ) -> tuple[list[float | None], list[float | None]]:
     """R² and correlation of decoded values against a session's behaviour; columns are matched by name.
 
@@ -94,7 +91,7 @@ def nullable(scores: Iterable[float]) -> list[float | None]:
     return [float(score) if np.isfinite(score) else None for score in scores]
 
 
-def sample_counts(rates: NDArray[np.floating[Any]], seed: int, count_max: int = 255) -> NDArray[np.uint8]:
+def sample_counts(rates: NDArray[np.floating[Any]], seed: int, count_max: int = 255) -> U1:
     """Spikes drawn from rates: independent Poisson counts.
 
     Args:
@@ -109,19 +106,17 @@ def sample_counts(rates: NDArray[np.floating[Any]], seed: int, count_max: int = 
     return np.minimum(drawn, count_max).astype(np.uint8)
 
 
-def firing_fraction(counts: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+def firing_fraction(counts: NDArray[np.integer[Any]]) -> F8:
     """Fraction of the bins in which each channel fired, f8[C]: the paper's equation 20.
 
     Args:
         counts: [T, C], spikes per bin, of one bin or more.
     """
-    fraction: NDArray[np.float64] = (counts >= 1).mean(axis=0, dtype=np.float64)
+    fraction: F8 = (counts >= 1).mean(axis=0, dtype=np.float64)
     return fraction
 
 
-def _labelled_rows(
-    values: NDArray[np.floating], targets: NDArray[np.floating]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _labelled_rows(values: NDArray[np.floating], targets: NDArray[np.floating]) -> tuple[F8, F8]:
     """Both as f8[D, rows with all targets].
 
     Contiguous for each output, so that its score has the same bits whichever other outputs there are.
@@ -139,18 +134,18 @@ def _labelled_rows(
     )
 
 
-def _centred(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _centred(outputs: F8) -> F8:
     return np.asarray(outputs - outputs.mean(axis=1, keepdims=True))
 
 
-def _sum_of_squares(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _sum_of_squares(outputs: F8) -> F8:
     return np.asarray((_centred(outputs) ** 2).sum(axis=1))
 
 
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+def _ratio(part: F8, whole: F8) -> F8:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
-def _unless_constant(score: NDArray[np.float64], outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unless_constant(score: F8, outputs: F8) -> F8:
     # The sum of squares of a constant output is not always 0: its mean may be rounded.
     return np.where((outputs == outputs[:, :1]).all(axis=1), np.nan, score)

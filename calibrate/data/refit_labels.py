@@ -16,15 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import Output
 from rtdecode.calibrate.data.cursor import axis_of, find_cursor
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8
 from rtdecode.session.bins import WHOLE_BIN, behavior_at
 from rtdecode.session.layout import Session, Trials
-
-F8 = NDArray[np.float64]
 
 #: What provenance, options and documents call these labels, and those that were recorded.
 REFIT, RECORDED = "refit", "recorded"
@@ -51,7 +49,7 @@ class RefitLabels:
     """
 
     outputs: tuple[Output, ...]
-    targets: NDArray[np.float32]
+    targets: F4
     speed: float
     cursor: str
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.blocks import only_blocks
@@ -23,6 +22,7 @@ from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT, RefitLabels, r
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, Mask
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
 from rtdecode.session.layout import Behavior, Session
 from rtdecode.session.read import read_session
@@ -51,12 +51,12 @@ class LabelledSession:
     binned: BinnedSession
     names: tuple[str, ...]
     units: tuple[str, ...]
-    targets: NDArray[np.float32]
+    targets: F4
     refit: RefitLabels | None = None
     blocks: tuple[str, ...] = ()
 
     @property
-    def labelled_bins(self) -> NDArray[np.bool_]:
+    def labelled_bins(self) -> Mask:
         """bool[T], bins whose behaviour is finite in every column."""
         return is_labelled(self.targets)
 
@@ -223,9 +223,7 @@ def check_compatible(first: LabelledSession, other: LabelledSession) -> None:
             raise RtdecodeError(f"{name} is in {unit!r} and {other_unit!r}", where=where, fix=fix)
 
 
-def describe_outputs(
-    sessions: Sequence[LabelledSession], training: Sequence[NDArray[np.bool_]]
-) -> tuple[Output, ...]:
+def describe_outputs(sessions: Sequence[LabelledSession], training: Sequence[Mask]) -> tuple[Output, ...]:
     """The outputs, with mean and SD of the training labels.
 
     Args:
@@ -294,7 +292,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _span(time_s: NDArray[np.float64]) -> str:
+def _span(time_s: F8) -> str:
     return f"{time_s[0]:.1f} to {time_s[-1]:.1f} s" if len(time_s) else "none"
 
 

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.calibrate.data.sessions import LabelledSession
 from rtdecode.calibrate.data.splits import chronological_split
+from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.models.alive import channel_scale
-
-F4 = NDArray[np.float32]
-F8 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +25,7 @@ class SplitSession:
     """
 
     of: LabelledSession
-    counts: NDArray[np.uint8]
+    counts: U1
     targets: F4
     training: Mask
     test: Mask
@@ -65,7 +61,7 @@ class SplitSession:
         return int(np.flatnonzero(self.training)[-1]) + 1 if self.labelled else len(self.counts)
 
     @property
-    def training_counts(self) -> NDArray[np.uint8]:
+    def training_counts(self) -> U1:
         """u1[end, C]."""
         return self.counts[: self.end]
 

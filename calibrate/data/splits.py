@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import Mask
 
 #: The test part of a session and the validation part of its training bins: the last fifth in time.
 LAST_FIFTH = 0.2
@@ -18,7 +19,7 @@ MAX_HOLDOUT = 0.5
 LABELLED_PARTS = ("last", "first")
 
 
-def is_labelled(targets: NDArray[np.floating]) -> NDArray[np.bool_]:
+def is_labelled(targets: NDArray[np.floating]) -> Mask:
     """bool[T], bins of f[T, D] in which every column is finite."""
     return np.asarray(np.isfinite(targets).all(axis=1))
 
@@ -37,9 +38,7 @@ def check_holdout(holdout: float) -> float:
     return holdout
 
 
-def chronological_split(
-    labelled: NDArray[np.bool_], holdout: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def chronological_split(labelled: Mask, holdout: float) -> tuple[Mask, Mask]:
     """Cut a session in time: the first labelled bins for training, the last for testing.
 
     No gap is left at the cut. Decoders are causal: no training label has a test bin in its history, while the
@@ -75,7 +74,7 @@ class FewShotSplit:
         bin_width_s: seconds.
     """
 
-    test: NDArray[np.bool_]
+    test: Mask
     first: int
     stop: int
     part: str
@@ -96,7 +95,7 @@ class FewShotSplit:
         return round(minutes * 60.0 / self.bin_width_s)
 
 
-def few_shot_split(labelled: NDArray[np.bool_], bin_width_s: float, part: str) -> FewShotSplit:
+def few_shot_split(labelled: Mask, bin_width_s: float, part: str) -> FewShotSplit:
     """Hold out the last fifth of a day's labelled bins.
 
     Args:

@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from rtdecode.calibrate.data.sessions import file_sha256
 from rtdecode.calibrate.evaluation.runner import Failure, Workers, run_jobs
 from rtdecode.calibrate.progress import Progress, ignore
-from rtdecode.errors import RtdecodeError
+from rtdecode.files import file_errors
 
 JOBS = "jobs"
 """Name of the folder of cached jobs inside a command's output folder."""
@@ -123,12 +123,8 @@ def digests_of(files: Iterable[Path]) -> dict[Path, str]:
     """
     digests = {}
     for path in files:
-        try:
+        with file_errors(path, "read", "check the path"):
             digests[path] = file_sha256(path)
-        except OSError as error:
-            raise RtdecodeError(
-                f"cannot be read ({error.strerror or error})", where=str(path), fix="check the path"
-            ) from error
     return digests
 
 

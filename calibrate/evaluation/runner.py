@@ -55,11 +55,7 @@ class Workers:
 
 @dataclass(frozen=True)
 class Failure:
-    """A job without a result.
-
-    Attributes:
-        reason: one line.
-    """
+    """A job without a result, and the reason on one line."""
 
     reason: str
 

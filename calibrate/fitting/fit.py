@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.metrics import nullable, pcc, r2
@@ -34,6 +33,7 @@ from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8
 from rtdecode.models.kinds.registry import NETWORKS
 
 MIN_TRAIN_S, MIN_HOLDOUT_S = 20.0, 2.0
@@ -53,8 +53,8 @@ class FitResult:
     """
 
     artifact: ModelArtifact
-    r2: NDArray[np.float64]
-    pcc: NDArray[np.float64]
+    r2: F8
+    pcc: F8
     holdout_s: float
     seconds: float
     notes: list[str]
@@ -173,12 +173,12 @@ def _split(labelled: LabelledSession, holdout: float) -> SplitSession:
     return split_session(labelled, holdout)
 
 
-def _score(artifact: ModelArtifact, part: SplitSession) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _score(artifact: ModelArtifact, part: SplitSession) -> tuple[F8, F8]:
     scored = decoded(artifact, part.counts)[part.test], part.targets[part.test]
     return r2(*scored), pcc(*scored)
 
 
-def _mean_over_sessions(scores: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+def _mean_over_sessions(scores: list[F8]) -> F8:
     """Mean f8[D] over the sessions with a finite score; NaN where there is none."""
     stacked = np.stack(scores)
     finite = np.isfinite(stacked)
@@ -188,9 +188,7 @@ def _mean_over_sessions(scores: list[NDArray[np.float64]]) -> NDArray[np.float64
     return mean
 
 
-def _notes(
-    parts: Sequence[SplitSession], fitted: Fitted, mean_r2: NDArray[np.float64], seed: int
-) -> list[str]:
+def _notes(parts: Sequence[SplitSession], fitted: Fitted, mean_r2: F8, seed: int) -> list[str]:
     artifact, notes = fitted.artifact, list(fitted.notes)
     notes += dict.fromkeys(part.of.refit.note() for part in parts if part.of.refit is not None)
     notes += synthetic_notes([part.of for part in parts], seed)

@@ -13,15 +13,13 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rtdecode.artifact import ModelArtifact, Output, count_max_at
+from rtdecode.artifact import Arrays, ModelArtifact, Output, count_max_at
 from rtdecode.calibrate.data.metrics import nullable
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
 from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, U1, Mask
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.linear.kalman import fit_kalman, steady_filter
 from rtdecode.models.linear.wiener import fit_wiener
@@ -40,12 +38,7 @@ Fitter = Callable[[TrainingSet, FitSettings, Run], Sequence[Fitted]]
 """Returns one model for all sessions, or, for kinds with a read-in, one for each session."""
 
 
-def same_day_filter(
-    counts: NDArray[np.uint8],
-    targets: NDArray[np.float32],
-    outputs: Sequence[Output],
-    bin_width_s: float,
-) -> ModelArtifact:
+def same_day_filter(counts: U1, targets: F4, outputs: Sequence[Output], bin_width_s: float) -> ModelArtifact:
     """Fit a Wiener filter to one day, against which every model of that day is judged.
 
     Args:
@@ -89,7 +82,7 @@ def _fit_kalman(data: TrainingSet, asked: FitSettings, run: Run) -> Sequence[Fit
         velocity_of=velocity_columns(data.outputs),
         progress=run.progress,
     )
-    tensors: dict[str, NDArray[Any]] = {"readout": fit.readout, "bias": fit.bias}
+    tensors: Arrays = {"readout": fit.readout, "bias": fit.bias}
     if asked.steady_state:
         tensors |= steady_filter(fit)
     else:
@@ -106,9 +99,7 @@ def _fit_kalman(data: TrainingSet, asked: FitSettings, run: Run) -> Sequence[Fit
     return [Fitted(_linear("kalman", data, fit.good, tensors), settings)]
 
 
-def _linear(
-    kind: str, data: TrainingSet, good: NDArray[np.bool_], tensors: dict[str, NDArray[Any]]
-) -> ModelArtifact:
+def _linear(kind: str, data: TrainingSet, good: Mask, tensors: Arrays) -> ModelArtifact:
     return ModelArtifact(
         kind=kind,
         causal=True,

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
@@ -53,6 +52,7 @@ from rtdecode.calibrate.training.settings import (
 from rtdecode.calibrate.training.trainer import TrainingLog
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8, Mask
 from rtdecode.models.export.float16 import train_in_float16
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.nn.network import Network
@@ -164,7 +164,7 @@ class PretrainResult:
 
     artifact: ModelArtifact
     validation: list[str]
-    validation_r2: NDArray[np.float64]
+    validation_r2: F8
     logs: list[TrainingLog]
     seconds: float
     notes: list[str]
@@ -309,7 +309,7 @@ def recordings_of(
     nets: Sequence[Network],
     names: Sequence[str],
     sessions: Sequence[LabelledSession],
-    train: Sequence[NDArray[np.bool_]],
+    train: Sequence[Mask],
     described: Sequence[Output],
     ranks: Ranks = ALONE,
 ) -> list[Recording]:
@@ -385,9 +385,7 @@ def _notes(settings: PretrainSettings, resumed: int) -> list[str]:
     return notes
 
 
-def _score(
-    nets: Sequence[Network], name: str, day: LabelledSession, outputs: tuple[Output, ...]
-) -> NDArray[np.float64]:
+def _score(nets: Sequence[Network], name: str, day: LabelledSession, outputs: tuple[Output, ...]) -> F8:
     """R² f8[D] over a whole day, decoded by the runtime from its first bin, or by torch if non-causal."""
     artifact = export_members(nets, name, day.binned.bin_width_s, outputs)
     counts = day.binned.counts

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rtdecode.artifact import Output
 from rtdecode.calibrate.data.refit_labels import RECORDED
 from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.calibrate.training.settings import ONE_DAY, ONE_DAY_TRAINING, Sizes, TrainingSettings
+from rtdecode.kernels.arrays import F4, U1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +44,8 @@ class TrainingSet:
         names: of the sessions; only networks need them.
     """
 
-    counts: Sequence[NDArray[np.uint8]]
-    targets: Sequence[NDArray[np.float32]]
+    counts: Sequence[U1]
+    targets: Sequence[F4]
     outputs: tuple[Output, ...]
     bin_width_s: float
     names: Sequence[str] = ()

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.training.ensemble import one_thread
+from rtdecode.kernels.arrays import F4, U1
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.simulation.rates import folded_session
@@ -48,10 +48,7 @@ class Alignment:
 
 
 def latent_alignment(
-    artifact: ModelArtifact,
-    counts: NDArray[np.uint8],
-    targets: NDArray[np.float32],
-    bin_width_s: float,
+    artifact: ModelArtifact, counts: U1, targets: F4, bin_width_s: float
 ) -> Alignment | None:
     """Alignment of the latents, the mean over the networks of an ensemble.
 

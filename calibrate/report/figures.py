@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from rtdecode.artifact import Output
 from rtdecode.calibrate.adaptation.gate import Verdict
 from rtdecode.calibrate.channels.checkup import Channels
+from rtdecode.kernels.arrays import Mask
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-F8 = NDArray[np.float64]
 
 #: Time of the test part that is shown, and number of outputs.
 SHOWN_S, SHOWN_OUTPUTS = 20.0, 4
@@ -191,7 +191,7 @@ def _not_available(axis: Axes, reason: str) -> None:
     axis.set_axis_off()
 
 
-def tuned_in_both(channels: Channels) -> NDArray[np.bool_]:
+def tuned_in_both(channels: Channels) -> Mask:
     """Channels bool[C] whose rates the outputs explain, today and in the base."""
     now, before = channels.today.tuning, channels.base.tuning
     if now is None or before is None:

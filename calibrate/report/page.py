@@ -1,6 +1,6 @@
 """A page about a calibration: whether its model can be trusted.
 
-write_report(path, result, base, about={"base": "indy.safetensors", "stream": "M1"})
+report_or_note(path, result, base, about={"base": "indy.safetensors", "stream": "M1"})
 
 A single HTML file: no scripts, no external files, readable in black and white, made to be printed.
 """
@@ -13,7 +13,6 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.calibrate import Calibration
@@ -22,6 +21,7 @@ from rtdecode.calibrate.report.changes import changes_since_base
 from rtdecode.calibrate.report.figures import draw_svg
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import replace_file
+from rtdecode.kernels.arrays import F8
 
 #: R² of the worst output below which a model that passed is to be trusted with care.
 WEAK_R2 = 0.2
@@ -80,10 +80,10 @@ def _serious(result: Calibration) -> list[str]:
     return [] if found is None else [oddity.what for oddity in found.oddities if oddity.serious]
 
 
-def write_report(
+def report_or_note(
     path: Path, result: Calibration, base: ModelArtifact, about: Mapping[str, str] | None = None
-) -> None:
-    """Write the page, atomically.
+) -> str | None:
+    """Write the page, atomically; a failure is a note and no error: the calibration is still valid.
 
     Args:
         path: of the .html file.
@@ -91,22 +91,11 @@ def write_report(
         base: the model that it started from.
         about: further facts for the heading, such as the base's file and the stream.
 
-    Raises:
-        RtdecodeError: the file cannot be written.
-    """
-    replace_file(path, page(result, base, about or {}).encode())
-
-
-def report_or_note(
-    path: Path, result: Calibration, base: ModelArtifact, about: Mapping[str, str] | None = None
-) -> str | None:
-    """`write_report`, but a failure is a note and no error: the calibration is still valid.
-
     Returns:
         Why there is no page; None if there is one.
     """
     try:
-        write_report(path, result, base, about)
+        replace_file(path, page(result, base, about or {}).encode())
     except Exception as error:  # noqa: BLE001 - whatever it is, the model is made
         what = str(error) if isinstance(error, RtdecodeError) else f"{type(error).__name__}: {error}"
         return f"the report could not be written ({what})"
@@ -211,7 +200,7 @@ def _details(result: Calibration, base: ModelArtifact) -> str:
     return "<dl>" + "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in lines) + "</dl>"
 
 
-def _mean(score: NDArray[np.float64]) -> float:
+def _mean(score: F8) -> float:
     finite = score[np.isfinite(score)]
     return float(finite.mean()) if len(finite) else float("nan")
 

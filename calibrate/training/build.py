@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output, count_max_at
 from rtdecode.calibrate.training.ensemble import member_seeds
@@ -21,6 +20,7 @@ from rtdecode.calibrate.training.settings import (
 )
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.models.alive import channel_scale, check_some_alive
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import export
@@ -91,9 +91,7 @@ def export_members(
     )
 
 
-def add_session(
-    nets: Sequence[Network], name: str, counts: NDArray[np.uint8], bin_width_s: float, *, where: str
-) -> NDArray[np.float32]:
+def add_session(nets: Sequence[Network], name: str, counts: U1, bin_width_s: float, *, where: str) -> F4:
     """Add a read-in for a session to networks: the z-score of each channel, dead channels masked.
 
     Args:
@@ -116,7 +114,7 @@ def add_session(
     return clipped
 
 
-def decoded_whole(nets: Sequence[Network], counts: NDArray[np.uint8], session: str) -> NDArray[np.float32]:
+def decoded_whole(nets: Sequence[Network], counts: U1, session: str) -> F4:
     """The ensemble's decoded values of a session in one piece: f4[T, D] in the outputs' units.
 
     Args:
@@ -127,24 +125,21 @@ def decoded_whole(nets: Sequence[Network], counts: NDArray[np.uint8], session: s
     window = torch.from_numpy(counts.T[np.newaxis].astype(np.float32))
     with torch.no_grad():
         each = [net.in_units(net.decode(window, session)) for net in nets]
-    decoded: NDArray[np.float32] = torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32)
-    return decoded
+    return torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32)
 
 
-def clipped_counts(counts: NDArray[np.uint8], count_max: int) -> NDArray[np.float32]:
+def clipped_counts(counts: U1, count_max: int) -> F4:
     """Counts as a network receives them, f4 of the same shape."""
     return np.minimum(counts, np.uint8(count_max)).astype(np.float32)
 
 
-def z_scored(targets: NDArray[np.float32], outputs: Sequence[Output]) -> NDArray[np.float64]:
+def z_scored(targets: F4, outputs: Sequence[Output]) -> F8:
     """Behaviour f[T, D] in the outputs' units, z-scored by their mean and SD."""
     mean, sd = (np.array([getattr(output, part) for output in outputs]) for part in ("mean", "sd"))
     return np.asarray((targets - mean) / sd)
 
 
-def read_in_start(
-    clipped: NDArray[np.float32], bin_width_s: float, *, where: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+def read_in_start(clipped: F4, bin_width_s: float, *, where: str) -> tuple[F8, F8, Mask]:
     """Arguments of `ReadIn.add` for a session: `channel_scale` of its clipped counts f4[T, C].
 
     Raises:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from joblib import cpu_count
 from joblib.externals.loky import ProcessPoolExecutor
-from numpy.typing import NDArray
 
+from rtdecode.artifact import Arrays
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.calibrate.training.distributed.ranks import ALONE
@@ -102,7 +102,7 @@ def _fraction(progress: Callable[[float], None], i: int, n: int) -> Callable[[fl
 
 
 #: A network as it is sent to another process: class, settings, names of the read-ins, and state dict.
-_Packed = tuple[type[Network], dict[str, Any], list[str], dict[str, NDArray[Any]]]
+_Packed = tuple[type[Network], dict[str, Any], list[str], Arrays]
 
 
 def _in_parallel(
@@ -120,7 +120,7 @@ def _in_parallel(
         board[1], best = np.nan, -np.inf
         pool = ProcessPoolExecutor(n_workers, timeout=IDLE_S)
         try:
-            futures: list[Future[tuple[dict[str, NDArray[Any]], TrainingLog]]] = [
+            futures: list[Future[tuple[Arrays, TrainingLog]]] = [
                 pool.submit(
                     _train_member,
                     (type(net), net.settings, net.read_in.names, _arrays(net)),
@@ -158,7 +158,7 @@ def _train_member(
     run: Run,
     checkpoint: Checkpoint | None,
     place: tuple[Path, int, int],
-) -> tuple[dict[str, NDArray[Any]], TrainingLog]:
+) -> tuple[Arrays, TrainingLog]:
     """`train` in a process of its own.
 
     `place` is a file of f8[2, members], the fraction done and the best R² of each member, the number of this
@@ -185,7 +185,7 @@ def _train_member(
     return _arrays(net), log
 
 
-def _arrays(net: Network) -> dict[str, NDArray[Any]]:
+def _arrays(net: Network) -> Arrays:
     return {name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}
 
 

@@ -88,12 +88,8 @@ def info_nce(spike_latent: Tensor, behavior_latent: Tensor) -> Tensor:
     Returns:
         A scalar; log N if nothing is aligned, 0 for a batch of one.
     """
-    spike, behavior = (_summary(latent) for latent in (spike_latent, behavior_latent))
+    latents = (spike_latent, behavior_latent)
+    spike, behavior = (F.normalize(latent.mean(dim=-1).flatten(1), dim=1) for latent in latents)
     similarity = spike @ behavior.T / TEMPERATURE
     own = torch.arange(len(similarity), device=similarity.device)
     return 0.5 * (F.cross_entropy(similarity, own) + F.cross_entropy(similarity.T, own))
-
-
-def _summary(latent: Tensor) -> Tensor:
-    """[N, features], of length 1."""
-    return F.normalize(latent.mean(dim=-1).flatten(1), dim=1)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rtdecode.artifact.tensors import with_prefix
 from rtdecode.calibrate.data.metrics import r2
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.augment import augmented
@@ -120,9 +121,6 @@ class Training:
     Raises:
         RtdecodeError: there is no such device, or no recording is longer than a window.
     """
-
-    step: int
-    done: bool
 
     def __init__(
         self, net: Network, recordings: Sequence[Recording], settings: TrainingSettings, run: Run
@@ -268,12 +266,12 @@ class Training:
 
     def load_state(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
         """Resume from a `state` of the same network, recordings and settings."""
-        self._net.load_state_dict(_under("net.", tensors))
+        self._net.load_state_dict(with_prefix("net.", tensors))
         self._best_weights = {
-            name: tensor.to(self._device) for name, tensor in _under("best.", tensors).items()
+            name: tensor.to(self._device) for name, tensor in with_prefix("best.", tensors).items()
         }
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under("optimizer.", tensors).items():
+        for name, tensor in with_prefix("optimizer.", tensors).items():
             index, moment = name.split(".")
             moments.setdefault(int(index), {})[moment] = tensor
         self._optimizer.load_state_dict({"state": moments, "param_groups": numbers["optimizer"]})
@@ -312,10 +310,8 @@ class Training:
             self._sampler.reseed(seed)
         n_windows = self._ranks.part(self._settings.batch)
         drawn = self._sampler.draw(n_windows)
-        counts, targets, weight = (
-            tensor.to(self._device) for tensor in (drawn.counts, drawn.targets, drawn.weight)
-        )
-        batch = Batch(counts, targets, weight, drawn.sessions)
+        parts = {name: getattr(drawn, name).to(self._device) for name in ("counts", "targets", "weight")}
+        batch = replace(drawn, **parts)
         return batch, batch.weight.sum() * (self._sampler.n_windows / n_windows)
 
     def _augmented(self, batch: Batch) -> Batch:
@@ -385,10 +381,6 @@ def interpolated(start: Mapping[str, Tensor], end: Mapping[str, Tensor], alpha: 
         name: start[name] + alpha * (tensor - start[name]) if tensor.is_floating_point() else tensor
         for name, tensor in end.items()
     }
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def validation_r2(

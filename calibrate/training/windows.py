@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtdecode.calibrate.data.splits import is_labelled
+from rtdecode.kernels.arrays import Mask
 
 N_BLOCKS = 5
 
@@ -35,7 +36,7 @@ class Recording:
     counts: Tensor
     targets: Tensor
     train: Tensor
-    validation: NDArray[np.bool_]
+    validation: Mask
 
     @classmethod
     def of(
@@ -43,8 +44,8 @@ class Recording:
         session: str,
         counts: NDArray[np.integer | np.floating],
         targets: NDArray[np.floating],
-        train: NDArray[np.bool_],
-        validation: NDArray[np.bool_] | None = None,
+        train: Mask,
+        validation: Mask | None = None,
     ) -> Recording:
         """A recording from arrays with time along the rows.
 
@@ -82,9 +83,7 @@ class Batch:
     sessions: list[str]
 
 
-def validation_blocks(
-    labelled: NDArray[np.bool_], fraction: float, bin_width_s: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def validation_blocks(labelled: Mask, fraction: float, bin_width_s: float) -> tuple[Mask, Mask]:
     """Choose five validation blocks, spread over the labelled time.
 
     Args:

@@ -7,17 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.verification.reference import LinearReference
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
+from rtdecode.kernels.arrays import F4, I8, U1
 from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.kinds.registry import NETWORKS
 
-F4 = NDArray[np.float32]
-U1 = NDArray[np.uint8]
 Spikes = dict[str, U1]
 
 #: The live engine's backends, which agree in every bit; the others are compared with the first.
@@ -55,9 +53,6 @@ class Backends:
         RtdecodeError: the model cannot be stepped, or torch is needed and not installed.
     """
 
-    reference: str
-    elapsed_ns: list[NDArray[np.int64]]
-
     def __init__(self, artifact: ModelArtifact, device: str) -> None:
         self._artifact, self._device = artifact, device
         # Steps are timed without a trace; a second decoder traces the same steps.
@@ -71,7 +66,7 @@ class Backends:
         else:
             self._linear = LinearReference(artifact)
         self._restored: dict[str, Decoder] = {}
-        self.elapsed_ns = []
+        self.elapsed_ns: list[I8] = []
 
     @property
     def clipped(self) -> int:
@@ -134,7 +129,7 @@ def _bin_by_bin(decoder: Decoder, counts: U1) -> Decoded:
     return Decoded(values, {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]})
 
 
-def _timed_steps(decoder: Decoder, counts: U1) -> tuple[F4, NDArray[np.int64]]:
+def _timed_steps(decoder: Decoder, counts: U1) -> tuple[F4, I8]:
     """Values f4[T, D], and the duration of each step, i8[T] ns."""
     values = np.empty((len(counts), decoder.n_outputs), np.float32)
     elapsed_ns = np.empty(len(counts), np.int64)

@@ -8,13 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-
-F4 = NDArray[np.float32]
-F8 = NDArray[np.float64]
-U1 = NDArray[np.uint8]
+from rtdecode.kernels.arrays import F4, F8, U1
 
 #: A covariance that changes by no more than this fraction in a bin has converged, and is held.
 CONVERGED = 1e-12

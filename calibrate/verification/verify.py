@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.progress import Progress, ignore
-from rtdecode.calibrate.verification.backends import ENGINE, U1, Backends, Decoded
+from rtdecode.calibrate.verification.backends import ENGINE, Backends, Decoded
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8, U1
 
 #: Largest accepted difference of an output, in its SDs.
 TOLERANCE_SD = 1e-5
@@ -152,7 +152,8 @@ def verify_model(
     n_bins = len(counts)
     if n_bins == 0:
         raise RtdecodeError("there are no bins to verify the model on", fix="give more of the session")
-    saves = _default_saves(n_bins, chunk_bins) if save_at is None else tuple(save_at)
+    every = min(chunk_bins, n_bins // 4 | 1)
+    saves = tuple(range(every, n_bins, every) if save_at is None else save_at)
     if any(not 1 <= save < n_bins for save in saves):
         raise RtdecodeError(
             f"the state cannot be saved after {max(saves)} of {n_bins} bins", fix="choose an earlier bin"
@@ -190,13 +191,9 @@ def verify_model(
 
 
 class _Tally:
-    """The comparison so far.
+    """The comparison so far; sd f8[D] is of the outputs."""
 
-    Args:
-        sd: f8[D], of the outputs.
-    """
-
-    def __init__(self, sd: NDArray[np.float64]) -> None:
+    def __init__(self, sd: F8) -> None:
         self._sd = sd
         self.mismatches: dict[str, int] = {}
         self.difference: dict[str, float] = {}
@@ -232,8 +229,3 @@ def _differing(expected: U1, found: U1) -> int:
     if expected.shape != found.shape:
         return max(expected.size, found.size)
     return int(np.count_nonzero(expected != found))
-
-
-def _default_saves(n_bins: int, chunk_bins: int) -> tuple[int, ...]:
-    every = min(chunk_bins, n_bins // 4 | 1)
-    return tuple(range(every, n_bins, every))

@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.alignnet_tensors import check_alignnet
 from rtdecode.decode.ensemble import split_networks
+from rtdecode.kernels.arrays import F4, U1
 from rtdecode.models.engine.base import CHUNK_BINS, FoldedNetwork
 from rtdecode.models.nn.layers import KERNEL
 from rtdecode.models.nn.leaky_readout import leaky_sum
@@ -19,18 +19,11 @@ from rtdecode.models.nn.lif import POTENTIAL_MAX, THRESHOLD, lif
 
 
 class FoldedAlignNet(FoldedNetwork):
-    """The causal AlignNets of an artifact, whose outputs add up.
+    """The causal AlignNets of an artifact of kind "alignnet", whose outputs add up.
 
     Spikes are the engine's to the bit, values to 1e-5 of their SD. Frames are [T, channels], time first, and
     a convolution is a product with the last three frames. In an ensemble, names of layers and states have the
-    number of the network in front, as in run.*.
-
-    Args:
-        artifact: kind "alignnet".
-        device, chunk_bins: see `FoldedNetwork`.
-
-    Raises:
-        RtdecodeError: the artifact is of another kind, or its tensors are missing, unknown or misshapen.
+    number of the network in front, as in run.*. Arguments and errors are those of `FoldedNetwork`.
     """
 
     kind: ClassVar[str] = "alignnet"
@@ -41,7 +34,7 @@ class FoldedAlignNet(FoldedNetwork):
         self._weight: dict[str, Tensor] = {}
         self._bias: dict[str, Tensor] = {}
         self._decay: dict[str, Tensor] = {}
-        self._traces: dict[str, list[NDArray[np.uint8]]] | None = None
+        self._traces: dict[str, list[U1]] | None = None
         networks = split_networks(artifact)
         for i, network in enumerate(networks):
             self._load(network, f"{i}." if len(networks) > 1 else "")
@@ -66,7 +59,7 @@ class FoldedAlignNet(FoldedNetwork):
             self._state[f"{of}enc{level}.pending"] = self._zeros(1, width)
             self._state[f"{of}dec{level}.held"] = self._zeros(1, shapes[f"dec{level}.0.weight"][0])
 
-    def run_traced(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> dict[str, NDArray[np.uint8]]:
+    def run_traced(self, counts: U1, out: F4) -> dict[str, U1]:
         """`run`, and every spike on the way.
 
         Returns:

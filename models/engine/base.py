@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.decode.tensors import check_bins, check_kind, check_state
+from rtdecode.kernels.arrays import F4, U1
 
 #: Bins that `run` computes at once by default.
 CHUNK_BINS = 8192
@@ -34,9 +35,6 @@ class FoldedNetwork:
     """
 
     kind: ClassVar[str]
-    n_channels: int
-    n_outputs: int
-    clipped: int
 
     def __init__(self, artifact: ModelArtifact, device: str, chunk_bins: int) -> None:
         check_kind(artifact, self.kind)
@@ -51,7 +49,7 @@ class FoldedNetwork:
         """Go back to bin 0: what came before counts as silence."""
         self._state = {name: torch.zeros_like(tensor) for name, tensor in self._state.items()}
 
-    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+    def step(self, counts: U1, out: F4) -> None:
         """Decode counts u1[n_channels] of one bin into out f4[n_outputs].
 
         Raises:
@@ -60,7 +58,7 @@ class FoldedNetwork:
         check_bins(counts, out, self.n_channels, self.n_outputs, n_axes=1)
         self._decode(counts[np.newaxis], out[np.newaxis])
 
-    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+    def run(self, counts: U1, out: F4) -> None:
         """Decode counts u1[T, n_channels] into out f4[T, n_outputs], continuing from the state.
 
         Raises:
@@ -71,11 +69,11 @@ class FoldedNetwork:
             end = first + self._chunk_bins
             self._decode(counts[first:end], out[first:end])
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """A copy of everything that the next output depends on, besides the model."""
         return {name: tensor.cpu().numpy().copy() for name, tensor in self._state.items()}
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+    def load_state(self, state: Arrays) -> None:
         """Continue from what `state` returned.
 
         Raises:
@@ -89,7 +87,7 @@ class FoldedNetwork:
     def _advance(self, counts: Tensor) -> Tensor:
         """Values f4[T, D] of the next bins, T ≥ 1, from clipped counts f4[T, C]; advances the state."""
 
-    def _decode(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+    def _decode(self, counts: U1, out: F4) -> None:
         self.clipped += int(np.count_nonzero(counts[:, self._good] > self._count_max))
         read = np.where(self._good, np.minimum(counts, self._count_max), 0).astype(np.float32)
         with torch.inference_mode(), _full_precision():

@@ -13,15 +13,7 @@ from rtdecode.models.engine.base import CHUNK_BINS, FoldedNetwork
 
 
 class FoldedGRU(FoldedNetwork):
-    """The gated recurrent units of an artifact.
-
-    Args:
-        artifact: kind "gru".
-        device, chunk_bins: see `FoldedNetwork`.
-
-    Raises:
-        RtdecodeError: the artifact is of another kind, or its tensors are missing, unknown or misshapen.
-    """
+    """The gated recurrent units of an artifact of kind "gru"; arguments and errors as of `FoldedNetwork`."""
 
     kind: ClassVar[str] = "gru"
 

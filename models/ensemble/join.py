@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.ensemble import join_runs
@@ -49,18 +47,17 @@ def ensemble_of(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
         for note in artifact.provenance["export"]["notes"]
     ]
     exported = first.provenance["export"] | {"notes": notes}
+    n_members = np.float32(len(artifacts))
+    shares = [
+        {name: each.run[name] / n_members for name in ("head.weight", "head.bias")} for each in artifacts
+    ]
     return replace(
         first,
-        run=join_runs([_with_share_of_output(artifact.run, len(artifacts)) for artifact in artifacts]),
+        run=join_runs([each.run | share for each, share in zip(artifacts, shares, strict=True)]),
         train=train_tensors_of(artifacts),
         provenance=first.provenance | {"export": exported},
         fractional_bits=min(artifact.fractional_bits or 0 for artifact in artifacts),
     )
-
-
-def _with_share_of_output(run: dict[str, NDArray[Any]], n_members: int) -> dict[str, NDArray[Any]]:
-    scaled = {name: run[name] / np.float32(n_members) for name in ("head.weight", "head.bias")}
-    return run | scaled
 
 
 def _sizes(artifact: ModelArtifact) -> tuple[object, ...]:

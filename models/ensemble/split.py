@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from numpy.typing import NDArray
-
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
+from rtdecode.artifact.tensors import with_prefix
 from rtdecode.decode.ensemble import split_networks
 
 
@@ -22,20 +19,10 @@ def trained_members(artifact: ModelArtifact) -> list[ModelArtifact]:
     members = split_networks(artifact)
     if len(members) == 1:
         return members
-    return [
-        replace(
-            member,
-            train={
-                name.removeprefix(f"{i}."): tensor
-                for name, tensor in artifact.train.items()
-                if re.match(rf"{i}\.", name)
-            },
-        )
-        for i, member in enumerate(members)
-    ]
+    return [replace(member, train=with_prefix(f"{i}.", artifact.train)) for i, member in enumerate(members)]
 
 
-def train_tensors_of(members: Sequence[ModelArtifact]) -> dict[str, NDArray[Any]]:
+def train_tensors_of(members: Sequence[ModelArtifact]) -> Arrays:
     """train.* of an ensemble: names have the number of the member in front, unless it is the only one."""
     if len(members) == 1:
         return members[0].train

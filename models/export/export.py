@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import singledispatch
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.artifact import Arrays, ModelArtifact, Output
 from rtdecode.decode.halfwords import rounded_to_halfwords
-from rtdecode.errors import RtdecodeError
+from rtdecode.errors import RtdecodeError, located
+from rtdecode.kernels.arrays import F8, I4
 from rtdecode.models.export.fixed_point import FRACTIONAL_BITS, fixed_point
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.networks.gru import GRUNet
 from rtdecode.models.nn.layers import ConvUnit, Pointwise
 from rtdecode.models.nn.network import Network
-
-F8 = NDArray[np.float64]
 
 
 def export(
@@ -77,7 +74,7 @@ def export(
 
 
 @singledispatch
-def fold(net: Network, session: str) -> dict[str, NDArray[Any]]:
+def fold(net: Network, session: str) -> Arrays:
     """The tensors of run.*, f8 and not rounded, without `grid` (the fractional bits of each layer).
 
     Raises:
@@ -88,19 +85,15 @@ def fold(net: Network, session: str) -> dict[str, NDArray[Any]]:
     )
 
 
-def _all_fixed_point(
-    folded: dict[str, NDArray[Any]], n_levels: int, count_max: int
-) -> tuple[dict[str, NDArray[Any]], NDArray[np.int32], list[str]]:
+def _all_fixed_point(folded: Arrays, n_levels: int, count_max: int) -> tuple[Arrays, I4, list[str]]:
     """The tensors with those before a threshold rounded, fractional bits of each such layer, and notes."""
     rounded, layer_bits, notes = dict(folded), [], []
     for name in (f"enc{level}.{i}" for level in range(n_levels) for i in range(2)):
         weight, bias = f"{name}.weight", f"{name}.bias"
-        try:
+        with located(name):
             rounded[weight], rounded[bias], bits = fixed_point(
                 folded[weight], folded[bias], count_max if name == "enc0.0" else 1
             )
-        except RtdecodeError as error:
-            raise RtdecodeError(error.what, where=name, fix=error.fix) from error
         layer_bits.append(bits)
         if bits < FRACTIONAL_BITS:
             notes.append(
@@ -113,10 +106,10 @@ def _all_fixed_point(
 
 
 @fold.register
-def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
+def _fold_alignnet(net: AlignNet, session: str) -> Arrays:
     if not net.causal:
         raise RtdecodeError("the network is non-causal and cannot be stepped", fix="train a causal one")
-    run: dict[str, NDArray[Any]] = {}
+    run: Arrays = {}
     for stem, stages in (("enc", net.spike_encoder.stages), ("dec", net.behavior_decoder.stages)):
         for level, units in enumerate(stages):
             assert isinstance(units, nn.Sequential)
@@ -137,10 +130,10 @@ def _fold_alignnet(net: AlignNet, session: str) -> dict[str, NDArray[Any]]:
     return run
 
 
-def _fold_read_out(net: AlignNet) -> dict[str, NDArray[Any]]:
+def _fold_read_out(net: AlignNet) -> Arrays:
     """The head, and the leaky neurons and hidden units in front of it."""
     read_out = net.behavior_head
-    run: dict[str, NDArray[Any]] = {}
+    run: Arrays = {}
     if read_out.drive is not None:
         decay = _f8(read_out.decay())
         weight, bias = _linear(read_out.drive)
@@ -153,7 +146,7 @@ def _fold_read_out(net: AlignNet) -> dict[str, NDArray[Any]]:
 
 
 @fold.register
-def _fold_gru(net: GRUNet, session: str) -> dict[str, NDArray[Any]]:
+def _fold_gru(net: GRUNet, session: str) -> Arrays:
     gates = {name.removesuffix("_l0"): _f8(tensor) for name, tensor in net.gru.named_parameters()}
     scale, offset = _read_in(net, session)
     head_weight, head_bias = _in_units(net, net.head)
@@ -185,8 +178,7 @@ def _in_units(net: Network, head: Pointwise | nn.Linear) -> tuple[F8, F8]:
 
 
 def _f8(tensor: Tensor) -> F8:
-    array: F8 = tensor.detach().cpu().double().numpy()
-    return array
+    return tensor.detach().cpu().double().numpy()
 
 
 def _check_outputs(net: Network, outputs: Sequence[Output]) -> None:

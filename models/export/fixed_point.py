@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.decode.halfwords import LARGEST
 from rtdecode.errors import RtdecodeError
-
-F8 = NDArray[np.float64]
+from rtdecode.kernels.arrays import F8
 
 FRACTIONAL_BITS = 12
 SIGNIFICAND_BITS = 24

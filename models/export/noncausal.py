@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.ensemble import join_runs
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.export.float16 import train_in_float16
+from rtdecode.kernels.arrays import U1
+from rtdecode.models.export.float16 import in_float16
 from rtdecode.models.networks.alignnet import AlignNet
 
 #: The one tensor of run.*: SHA-256 of the network, so that models have different `model_id`s.
@@ -42,18 +43,6 @@ def noncausal_model(
         RtdecodeError: a network is causal, or has diverged; or the session is unknown.
     """
     members = []
-    first = nets[0]
-    described: dict[str, Any] = {
-        "kind": first.kind,
-        "causal": False,
-        "bin_width_s": bin_width_s,
-        "n_channels": first.n_channels,
-        "channel_mask": tuple(first.read_in.of(session).good.tolist()),
-        "outputs": tuple(outputs),
-        "count_max": first.read_in.count_max,
-        "widths": first.widths,
-        "provenance": {"export": {"session": session, "notes": []}},
-    }
     for net in nets:
         if net.causal:
             raise RtdecodeError("a causal network is exported to be stepped", fix="use `export`")
@@ -65,9 +54,21 @@ def noncausal_model(
             raise RtdecodeError(
                 f"train.{diverged[0]} contains NaN or infinity", fix="train again: this training diverged"
             )
-        members.append(train_in_float16(ModelArtifact(**described, run={}, train=tensors)).train)
-    run = join_runs([{DIGEST: digest_of(train)} for train in members])
-    return ModelArtifact(**described, run=run, train=join_runs(members))
+        members.append({name: in_float16(tensor) for name, tensor in tensors.items()})
+    first = nets[0]
+    return ModelArtifact(
+        kind=first.kind,
+        causal=False,
+        bin_width_s=bin_width_s,
+        n_channels=first.n_channels,
+        channel_mask=tuple(first.read_in.of(session).good.tolist()),
+        outputs=tuple(outputs),
+        count_max=first.read_in.count_max,
+        run=join_runs([{DIGEST: digest_of(train)} for train in members]),
+        train=join_runs(members),
+        provenance={"export": {"session": session, "notes": []}},
+        widths=first.widths,
+    )
 
 
 def check_digest(member: ModelArtifact) -> None:
@@ -84,7 +85,7 @@ def check_digest(member: ModelArtifact) -> None:
         )
 
 
-def digest_of(train: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+def digest_of(train: Mapping[str, NDArray[Any]]) -> U1:
     """SHA-256, u1[32], of the network in train.*: its settings and weights only."""
     digest = hashlib.sha256()
     for name in sorted(train):

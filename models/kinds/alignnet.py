@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.decode.decoder import Decoder
+from rtdecode.kernels.arrays import F8
 from rtdecode.models.export.fixed_point import fixed_point
-from rtdecode.models.kinds.network_kind import F8, NetworkKind, train_tensor
+from rtdecode.models.kinds.network_kind import NetworkKind, train_tensor
 
 if TYPE_CHECKING:
     from rtdecode.models.networks.alignnet import AlignNet
@@ -21,7 +21,7 @@ NORM_EPS = 1e-5
 _FIRST = "net.spike_encoder.stages.0.0"
 
 
-def _fold_read_in(model: ModelArtifact, scale: F8, offset: F8) -> dict[str, NDArray[Any]]:
+def _fold_read_in(model: ModelArtifact, scale: F8, offset: F8) -> Arrays:
     norm = {
         name: train_tensor(model, f"{_FIRST}.norm.{name}")
         for name in ("weight", "bias", "running_mean", "running_var")

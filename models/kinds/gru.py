@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.decode.decoder import Decoder
-from rtdecode.models.kinds.network_kind import F8, NetworkKind, train_tensor
+from rtdecode.kernels.arrays import F8
+from rtdecode.models.kinds.network_kind import NetworkKind, train_tensor
 
 if TYPE_CHECKING:
     from rtdecode.models.networks.gru import GRUNet
 
 
-def _fold_read_in(model: ModelArtifact, scale: F8, offset: F8) -> dict[str, NDArray[Any]]:
+def _fold_read_in(model: ModelArtifact, scale: F8, offset: F8) -> Arrays:
     weight, bias = (train_tensor(model, f"net.gru.{name}_ih_l0") for name in ("weight", "bias"))
     return {
         "gru.weight_ih": (weight.T * scale[:, np.newaxis]).astype(np.float32),

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8
 from rtdecode.models.train_state import FIX
 
 if TYPE_CHECKING:
     from rtdecode.models.nn.network import Network
-
-F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class NetworkKind:
 
     name: str
     head: str
-    fold_read_in: Callable[[ModelArtifact, F8, F8], dict[str, NDArray[Any]]]
+    fold_read_in: Callable[[ModelArtifact, F8, F8], Arrays]
     network: Callable[[], type[Network]]
     decoder: Callable[[ModelArtifact, str], Decoder]
     joins: bool = False

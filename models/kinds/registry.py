@@ -11,16 +11,8 @@ from rtdecode.models.kinds.alignnet import ALIGNNET
 from rtdecode.models.kinds.gru import GRU
 from rtdecode.models.kinds.network_kind import NetworkKind
 
-#: By name; another kind is a module like those of ALIGNNET and GRU, and a line here.
-NETWORKS: Mapping[str, NetworkKind] = MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (
-            ALIGNNET,
-            GRU,
-        )
-    }
-)
+#: By name; another kind is a module like those of ALIGNNET and GRU, and its name here.
+NETWORKS: Mapping[str, NetworkKind] = MappingProxyType({kind.name: kind for kind in (ALIGNNET, GRU)})
 
 
 def network_kind(artifact: ModelArtifact) -> NetworkKind:

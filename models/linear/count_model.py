@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import block_diag
 
+from rtdecode.kernels.arrays import F4, F8, Mask
 from rtdecode.models.linear.state_space import at_least, root, stable, symmetric
 
-F8 = NDArray[np.float64]
-Rows = NDArray[np.bool_]
 N = TypeVar("N", bound=np.generic)
 
 TRANSITION_RIDGE, OBSERVATION_RIDGE, READOUT_RIDGE = 1e-3, 1e-3, 1e-6
@@ -31,6 +30,7 @@ MIN_NOISE = 1e-6
 MIN_UNSHARED = 0.05
 NEAR_S, FAR_S = (0.064, 0.128), (0.192, 0.256)
 SHORTEST_HIDDEN_S = 0.1
+#: A state of a lower SD is constant, up to rounding.
 CONSTANT = 1e-9
 
 
@@ -45,13 +45,13 @@ class Recording:
         step: ticks.
     """
 
-    counts: NDArray[np.float32]
+    counts: F4
     targets: F8
     states: F8
     step: int
 
     @cached_property
-    def labelled(self) -> Rows:
+    def labelled(self) -> Mask:
         """bool[T], ticks with a state and labels."""
         labelled = np.isfinite(self.states).all(axis=1) & np.isfinite(self.targets).all(axis=1)
         return np.asarray(labelled)
@@ -66,7 +66,7 @@ class Recording:
         """f8[T // step, p], averaged."""
         return np.asarray(_in_steps(self.states, self.step).mean(axis=1))
 
-    def step_rows(self, rows: Rows) -> Rows:
+    def step_rows(self, rows: Mask) -> Mask:
         """The steps with all of their ticks among `rows`."""
         return np.asarray(_in_steps(rows[:, np.newaxis], self.step).all(axis=(1, 2)))
 
@@ -141,7 +141,7 @@ class Dynamics:
 
 
 def estimate(
-    recordings: Sequence[Recording], rows: Sequence[Rows], tick_s: float, max_hidden: int
+    recordings: Sequence[Recording], rows: Sequence[Mask], tick_s: float, max_hidden: int
 ) -> LinearModel:
     """Estimate the model from some ticks of each recording.
 
@@ -155,7 +155,8 @@ def estimate(
     chosen = _picked([recording.states for recording in recordings], rows)
     targets = _picked([recording.targets for recording in recordings], rows)
     count_mean = _picked([r.counts for r in recordings], rows).mean(axis=0, dtype=np.float64)
-    mean, sd = chosen.mean(axis=0), _nonzero_sd(chosen)
+    mean, sd = chosen.mean(axis=0), chosen.std(axis=0)
+    sd[~(sd > CONSTANT)] = 1.0
     states = [(recording.states - mean) / sd for recording in recordings]
     step_states = [(recording.step_states - mean) / sd for recording in recordings]
     step_counts = [recording.step_counts - step * count_mean for recording in recordings]
@@ -184,7 +185,7 @@ def estimate(
     )
 
 
-def _kinematics(states: Sequence[F8], rows: Sequence[Rows], step: int) -> tuple[F8, F8]:
+def _kinematics(states: Sequence[F8], rows: Sequence[Mask], step: int) -> tuple[F8, F8]:
     """Transition over a step and covariance of the states, both f8[p, p]."""
     pairs = [part[:-step] & part[step:] for part in rows]
     before, after = _picked([s[:-step] for s in states], pairs), _picked([s[step:] for s in states], pairs)
@@ -193,7 +194,7 @@ def _kinematics(states: Sequence[F8], rows: Sequence[Rows], step: int) -> tuple[
 
 
 def _hidden(
-    residuals: Sequence[F8], rows: Sequence[Rows], step_s: float, max_hidden: int
+    residuals: Sequence[F8], rows: Sequence[Mask], step_s: float, max_hidden: int
 ) -> tuple[F8, F8, F8]:
     """Loadings f8[C, H], persistence f8[H] and variance f8[H] of the hidden states.
 
@@ -231,7 +232,7 @@ def _lagged(rows: F8, lags: Sequence[int]) -> F8:
     return total
 
 
-def _runs(rows: Rows, n_before: int) -> Rows:
+def _runs(rows: Mask, n_before: int) -> Mask:
     """Rows that are chosen together with each of the `n_before` rows before them."""
     runs = rows.copy()
     for lag in range(1, n_before + 1):
@@ -249,10 +250,8 @@ def _shrunk_correlation(residuals: F8) -> F8:
     correlation = residuals.T @ residuals / len(residuals)
     np.fill_diagonal(correlation, 1.0)
     off_diagonal = correlation - np.eye(len(correlation))
-    strength, uncertainty = (
-        (off_diagonal**2).sum(),
-        ((1 - correlation**2) ** 2).sum() / max(len(residuals) - 1, 1),
-    )
+    strength = (off_diagonal**2).sum()
+    uncertainty = ((1 - correlation**2) ** 2).sum() / max(len(residuals) - 1, 1)
     kept = 1.0 - min(1.0, uncertainty / strength) if strength > 0 else 0.0
     return np.eye(len(correlation)) + kept * off_diagonal
 
@@ -263,13 +262,7 @@ def _slopes(x: F8, y: F8, ridge: float) -> F8:
     return np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ y).T, dtype=np.float64)
 
 
-def _nonzero_sd(states: F8) -> F8:
-    """SD f8[p] of each column; 1 where it is constant up to rounding."""
-    sd = states.std(axis=0)
-    return np.where(sd > CONSTANT, sd, 1.0)
-
-
-def _picked(parts: Sequence[NDArray[N]], rows: Sequence[Rows]) -> NDArray[N]:
+def _picked(parts: Sequence[NDArray[N]], rows: Sequence[Mask]) -> NDArray[N]:
     return np.concatenate([part[row] for part, row in zip(parts, rows, strict=True)])
 
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, I8, U1, Mask
 from rtdecode.kernels.decoders.kalman import recur
 from rtdecode.models.alive import alive_channels, check_some_alive
 from rtdecode.models.linear.count_model import Dynamics, LinearModel, Recording, estimate
@@ -30,9 +30,6 @@ MIN_TERMS, MAX_VELOCITY_STATES = 3, 60
 GAP_S, RUN_IN_S = 1.5, 6.0
 STEPS_PER_STATE = 4
 CONSTANT = 1e-9
-
-F8 = NDArray[np.float64]
-Rows = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -51,9 +48,6 @@ class KalmanSettings:
     n_folds: int = 5
 
 
-DEFAULTS = KalmanSettings()
-
-
 @dataclass(frozen=True, eq=False)
 class KalmanFit(Dynamics):
     """A fitted filter in information form, the state in units of its SD; outputs = readout · state + bias.
@@ -70,11 +64,11 @@ class KalmanFit(Dynamics):
         n_ticks: number of labelled ticks in the model.
     """
 
-    observe: NDArray[np.float32]
+    observe: F4
     count_mean: F8
     prior: F8
     bias: F8
-    good: NDArray[np.bool_]
+    good: Mask
     n_positions: int
     n_velocities: int
     n_hidden: int
@@ -90,7 +84,7 @@ class KalmanFit(Dynamics):
         return -(self.count_mean @ self.observe.astype(np.float64))
 
 
-def steady_filter(fit: KalmanFit) -> dict[str, F8 | NDArray[np.float32]]:
+def steady_filter(fit: KalmanFit) -> dict[str, F8 | F4]:
     """The tensors of the same filter at its steady-state gain.
 
     Returns:
@@ -108,13 +102,13 @@ def steady_filter(fit: KalmanFit) -> dict[str, F8 | NDArray[np.float32]]:
 
 
 def fit_kalman(
-    counts: Sequence[NDArray[np.uint8]],
-    targets: Sequence[NDArray[np.float32]],
+    counts: Sequence[U1],
+    targets: Sequence[F4],
     bin_width_s: float,
     *,
     count_max: int,
     velocity_of: Mapping[int, int | None],
-    settings: KalmanSettings = DEFAULTS,
+    settings: KalmanSettings = KalmanSettings(),
     progress: Callable[[float], None] = lambda _: None,
 ) -> KalmanFit:
     """Fit one filter to one or more recordings.
@@ -169,7 +163,8 @@ def fit_kalman(
         for recording, block in zip(recordings, held, strict=True):
             if len(block):
                 error += _validate(recording, block, model, candidates, round(RUN_IN_S / tick_s))
-                scatter += (_centred(recording.targets[block]) ** 2).sum(axis=0)
+                own = recording.targets[block]
+                scatter += ((own - own.mean(axis=0)) ** 2).sum(axis=0)
 
     progress((n_folds + 1) / (n_folds + 2))
     varies = scatter > CONSTANT**2
@@ -208,7 +203,7 @@ def fit_kalman(
     return fit
 
 
-def _complete_rows_only(targets: NDArray[np.float32]) -> F8:
+def _complete_rows_only(targets: F4) -> F8:
     """The labels f8[T, D], with NaN in the whole row where one is missing."""
     labels = np.array(targets, dtype=np.float64)
     labels[~np.isfinite(labels).all(axis=1)] = np.nan
@@ -225,12 +220,7 @@ def _mean_and_sd(labels: Sequence[F8]) -> tuple[F8, F8]:
 
 
 def _in_ticks(
-    counts: NDArray[np.uint8],
-    targets: F8,
-    n_bins: int,
-    step: int,
-    tick_s: float,
-    velocity_of: Mapping[int, int | None],
+    counts: U1, targets: F8, n_bins: int, step: int, tick_s: float, velocity_of: Mapping[int, int | None]
 ) -> Recording:
     """A recording in ticks of `n_bins` bins; an incomplete last one is dropped."""
     n_ticks = len(counts) // n_bins
@@ -249,7 +239,7 @@ def _in_ticks(
 
 
 def _estimate(
-    recordings: Sequence[Recording], rows: Sequence[Rows], tick_s: float, max_hidden: int
+    recordings: Sequence[Recording], rows: Sequence[Mask], tick_s: float, max_hidden: int
 ) -> LinearModel:
     """The model; refused if the rows are too few."""
     step, n_states = recordings[0].step, recordings[0].states.shape[1]
@@ -287,11 +277,7 @@ class _Candidate:
 
 
 def _validate(
-    recording: Recording,
-    block: NDArray[np.int64],
-    model: LinearModel,
-    candidates: Sequence[_Candidate],
-    run_in: int,
+    recording: Recording, block: I8, model: LinearModel, candidates: Sequence[_Candidate], run_in: int
 ) -> F8:
     """Squared error f8[hidden, scales, D] over a block's ticks, the filter started `run_in` before it."""
     first = max(0, int(block[0]) - run_in)
@@ -314,14 +300,9 @@ def _steady(transition: F8, process_noise: F8, information: F8) -> tuple[F8, F8]
     return steady, transition - steady @ information @ transition
 
 
-def _away_from(block: NDArray[np.int64], labelled: Rows, gap: int) -> Rows:
+def _away_from(block: I8, labelled: Mask, gap: int) -> Mask:
     """The labelled rows more than `gap` rows away from the block."""
     rest = labelled.copy()
     if len(block):
         rest[max(0, block[0] - gap) : block[-1] + gap + 1] = False
     return rest
-
-
-def _centred(labels: F8) -> F8:
-    centred: F8 = labels - labels.mean(axis=0)
-    return centred

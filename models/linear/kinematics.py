@@ -11,17 +11,14 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.polynomial.legendre import legvander
-from numpy.typing import NDArray
 from scipy.signal import oaconvolve
+
+from rtdecode.kernels.arrays import F8
 
 
 def kinematic_states(
-    targets: NDArray[np.float64],
-    velocity_of: Mapping[int, int | None],
-    ahead: int,
-    behind: int,
-    n_terms: int,
-) -> NDArray[np.float64]:
+    targets: F8, velocity_of: Mapping[int, int | None], ahead: int, behind: int, n_terms: int
+) -> F8:
     """The states of one recording, in any units.
 
     Args:
@@ -53,20 +50,20 @@ def kinematic_states(
     return states
 
 
-def slope(position: NDArray[np.float64]) -> NDArray[np.float64]:
+def slope(position: F8) -> F8:
     """Difference quotient per row f8[T]: central, one-sided next to a NaN, NaN between two."""
     step = np.diff(position)
     after, before = np.append(step, np.nan), np.insert(step, 0, np.nan)
     return np.where(np.isnan(after), before, np.where(np.isnan(before), after, (after + before) / 2))
 
 
-def _lagged(signal: NDArray[np.float64], ahead: int, behind: int, n_terms: int) -> NDArray[np.float64]:
+def _lagged(signal: F8, ahead: int, behind: int, n_terms: int) -> F8:
     """Coefficients f8[T, terms] of the signal from `behind` rows before to `ahead` rows after."""
     n_rows = ahead + behind + 1
     basis, _ = np.linalg.qr(legvander(np.linspace(-1, 1, n_rows), min(n_terms, n_rows) - 1))
     labelled = np.isfinite(signal)
     padded = np.pad(np.where(labelled, signal, 0.0), (behind, ahead))[:, np.newaxis]
-    coefficients: NDArray[np.float64] = oaconvolve(padded, basis[::-1], mode="valid", axes=0)
+    coefficients: F8 = oaconvolve(padded, basis[::-1], mode="valid", axes=0)
     n_labelled = np.convolve(
         np.pad(labelled, (behind, ahead)).astype(np.int64), np.ones(n_rows, np.int64), "valid"
     )

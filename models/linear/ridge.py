@@ -16,16 +16,14 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, I4, I8, U1
 
 PENALTIES = tuple(0.025 * 4.0**i for i in range(6))
 N_FOLDS = 5
 
 _CHUNK_ROWS = 2048
 
-F4 = NDArray[np.float32]
-F8 = NDArray[np.float64]
-Rows = NDArray[np.int64]
-Signals = NDArray[np.uint8] | F8
+Signals = U1 | F8
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +139,7 @@ class _Recording:
         edges: of the groups of lags.
     """
 
-    running: NDArray[np.int32] | F8
+    running: I4 | F8
     targets: F8
     edges: tuple[int, ...]
 
@@ -152,18 +150,18 @@ class _Recording:
         np.cumsum(signals, axis=0, dtype=dtype, out=running[1:])
         return cls(running, np.asarray(targets, dtype=np.float64), edges)
 
-    def usable_rows(self) -> Rows:
+    def usable_rows(self) -> I8:
         """Rows with all of their lags inside the recording, and all of their targets."""
         rows = np.flatnonzero(np.isfinite(self.targets).all(axis=1))
         return rows[(rows >= self.edges[-1] - 1) & (rows < len(self.targets) + self.edges[0])]
 
-    def features(self, rows: Rows) -> F4 | F8:
+    def features(self, rows: I8) -> F4 | F8:
         """Sums over groups of lags [n, groups·P], group after group: f4 of counts, f8 of other signals."""
         before = [self.running[rows + 1 - edge] for edge in self.edges]
         sums = np.concatenate([late - early for late, early in pairwise(before)], axis=1)
         return sums.astype(np.float32) if sums.dtype == np.int32 else sums
 
-    def chunks(self, rows: Rows) -> Iterator[tuple[F4 | F8, F8]]:
+    def chunks(self, rows: I8) -> Iterator[tuple[F4 | F8, F8]]:
         """Features and targets f8[n, D] of some rows at a time."""
         for part in _in_chunks(rows):
             yield self.features(part), self.targets[part]
@@ -180,7 +178,7 @@ class _Sums:
     xy: F8
 
     @classmethod
-    def over(cls, recordings: Sequence[_Recording], rows: Sequence[Rows]) -> _Sums:
+    def over(cls, recordings: Sequence[_Recording], rows: Sequence[I8]) -> _Sums:
         n_outputs = recordings[0].targets.shape[1]
         n_features = recordings[0].running.shape[1] * (len(recordings[0].edges) - 1)
         n, x, y = 0, np.zeros(n_features), np.zeros(n_outputs)
@@ -226,9 +224,7 @@ def _ridge(sums: _Sums, expected: F8, penalties: F8) -> tuple[F8, F8]:
     return slopes, mean_y - np.einsum("p,lpd->ld", mean_x, slopes)
 
 
-def _validate(
-    recordings: Sequence[_Recording], rows: Sequence[Rows], slopes: F8, offsets: F8
-) -> tuple[F8, F8]:
+def _validate(recordings: Sequence[_Recording], rows: Sequence[I8], slopes: F8, offsets: F8) -> tuple[F8, F8]:
     """Squared error f8[L, D] of each penalty, and the targets' squared distance f8[D] from their mean."""
     n_penalties, n_features, n_outputs = slopes.shape
     stacked = slopes.transpose(1, 0, 2).reshape(n_features, -1).astype(np.float32)
@@ -244,14 +240,14 @@ def _validate(
     return error, variation
 
 
-def _within(span: int, rows: Rows, block: Rows) -> Rows:
+def _within(span: int, rows: I8, block: I8) -> I8:
     """The rows less than `span` away from the block's first or last row, or between them."""
     if not len(block):
         return block
-    near: Rows = rows[(rows > block[0] - span) & (rows < block[-1] + span)]
+    near: I8 = rows[(rows > block[0] - span) & (rows < block[-1] + span)]
     return near
 
 
-def _in_chunks(rows: Rows) -> Iterator[Rows]:
+def _in_chunks(rows: I8) -> Iterator[I8]:
     for first in range(0, len(rows), _CHUNK_ROWS):
         yield rows[first : first + _CHUNK_ROWS]

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-
-F8 = NDArray[np.float64]
+from rtdecode.kernels.arrays import F8
 
 _MAX_DOUBLINGS = 60
 _CONVERGED = 1e-14

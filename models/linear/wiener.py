@@ -9,12 +9,13 @@ steps the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F4, F8, U1, Mask
 from rtdecode.models.alive import alive_channels, check_some_alive
 from rtdecode.models.linear.ridge import N_FOLDS, PENALTIES, fit_ridge
 
@@ -60,18 +61,18 @@ class WienerFit:
         n_rows: bins that went into the regression.
     """
 
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float64]
-    good: NDArray[np.bool_]
-    penalty: NDArray[np.float64]
-    cv_r2: NDArray[np.float64]
+    weight: F4
+    bias: F8
+    good: Mask
+    penalty: F8
+    cv_r2: F8
     lag_edges: tuple[int, ...]
     n_rows: int
 
 
 def fit_wiener(
-    counts: Sequence[NDArray[np.uint8]],
-    targets: Sequence[NDArray[np.float32]],
+    counts: Sequence[U1],
+    targets: Sequence[F4],
     bin_width_s: float,
     *,
     count_max: int,
@@ -121,7 +122,7 @@ def fit_wiener(
     )
 
 
-def expected_weights(rate_hz: NDArray[np.float64], edges: tuple[int, ...]) -> NDArray[np.float64]:
+def expected_weights(rate_hz: F8, edges: tuple[int, ...]) -> F8:
     """Relative size of the weights that features of SD 1 are expected to have: (rate / width of the group)^¼.
 
     Args:
@@ -146,7 +147,7 @@ def lag_edges(
     width = max(1, round(lag_width_s / bin_width_s))
     n_history = history_s / bin_width_s
     edges = [0, width]
-    for edge in _octaves():
+    for edge in (step << octave for octave in count() for step in (2, 3)):
         if edge * width - n_history > n_history - edges[-1]:
             break
         edges.append(edge * width)
@@ -162,12 +163,3 @@ def centred_edges(edges: Sequence[int]) -> tuple[int, ...]:
     """
     own = edges[1]
     return (*(own - edge for edge in reversed(edges[1:])), *edges[1:])
-
-
-def _octaves() -> Iterator[int]:
-    yield from (2, 3)
-    edge = 4
-    while True:
-        yield edge
-        yield edge * 3 // 2
-        edge *= 2

@@ -92,9 +92,6 @@ class AlignNet(Network):
     negative position or a count above 1; leaky neurons in front of the behaviour's head have a longer memory
     than the levels.
 
-    Args:
-        config: settings.
-
     Raises:
         RtdecodeError: a number is out of its range, or does not fit another.
     """
@@ -103,13 +100,6 @@ class AlignNet(Network):
     Settings: ClassVar[type[AlignNetSettings]] = AlignNetSettings
 
     config: AlignNetSettings
-    lift: nn.Sequential
-    spike_encoder: UEncoder
-    behavior_encoder: UEncoder
-    spike_decoder: UDecoder
-    behavior_decoder: UDecoder
-    rate_head: Pointwise
-    behavior_head: LeakyReadOut
 
     def __init__(self, config: AlignNetSettings) -> None:
         super().__init__(config)

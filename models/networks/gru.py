@@ -33,9 +33,6 @@ class GRUNet(Network):
 
     The state starts at zero.
 
-    Args:
-        config: settings.
-
     Raises:
         RtdecodeError: a number is out of its range.
     """
@@ -44,8 +41,6 @@ class GRUNet(Network):
     Settings: ClassVar[type[GRUNetSettings]] = GRUNetSettings
 
     config: GRUNetSettings
-    gru: nn.GRU
-    head: nn.Linear
 
     def __init__(self, config: GRUNetSettings) -> None:
         super().__init__(config)
@@ -60,7 +55,3 @@ class GRUNet(Network):
         features = dropout(states, self.config.feature_dropout, self.training)
         behavior: Tensor = self.head(features).transpose(1, 2)
         return behavior
-
-    def forward(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
-        """The same as `decode`, for wrappers that train through `forward`."""
-        return self.decode(counts, session)

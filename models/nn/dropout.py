@@ -24,8 +24,6 @@ class Dropout(nn.Module):
         [...] → [...].
     """
 
-    p: float
-
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
         self.p = p

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rtdecode.kernels.arrays import F8
 from rtdecode.models.nn.dropout import Dropout
 from rtdecode.models.nn.lif import LIF, POTENTIAL_MAX
 
 KERNEL = 3
-
-F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +59,7 @@ class ConvUnit(nn.Module):
     """
 
     conv: nn.Conv1d | nn.Conv2d
-    beside: Pointwise | None
     norm: nn.BatchNorm1d | nn.BatchNorm2d
-    neuron: nn.Module
-    dropout: Dropout
-    padding: tuple[int, ...]
 
     def __init__(
         self,
@@ -190,8 +184,6 @@ class Rise(nn.Module):
         [N, n_channels, ⌊T/2⌋] → [N, n_channels, T], frames without a source are zero; planar
         [N, n_channels, ⌊C/2⌋, ⌊T/2⌋] → [N, n_channels, C, T].
     """
-
-    conv: nn.ConvTranspose1d | nn.ConvTranspose2d
 
     def __init__(self, n_channels: int, *, planar: bool = False) -> None:
         super().__init__()

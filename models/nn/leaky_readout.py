@@ -43,12 +43,6 @@ class LeakyReadOut(nn.Module):
         [N, n_in, T] → [N, n_out, T].
     """
 
-    head: Pointwise
-    drive: Pointwise | None
-    mix: Pointwise | None
-    log_tau: nn.Parameter | None
-    dropout: Dropout
-
     def __init__(
         self, n_in: int, n_out: int, *, leaky: int = 0, hidden: int = 0, dropout: float = 0.0
     ) -> None:

@@ -41,11 +41,7 @@ class LIF(nn.Module):
     """
 
     def forward(self, current: Tensor) -> Tensor:
-        """Spikes f4[…, T] of neurons at rest to currents f4[…, T].
-
-        Raises:
-            RtdecodeError: as `lif`.
-        """
+        """Spikes f4[…, T] of neurons at rest to currents f4[…, T]; errors are those of `lif`."""
         return self.fire(current).spikes
 
     def fire(self, current: Tensor) -> Fired:

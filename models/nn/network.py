@@ -12,7 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
+from rtdecode.artifact.tensors import with_prefix
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.nn.read_in import ReadIn, check_probability
 from rtdecode.models.train_state import SETTINGS, as_bytes, damaged, network_description
@@ -49,19 +50,13 @@ class Network(nn.Module):
         z = net.decode(counts, "monday")                # [N, C, T] → [N, D, T]
         net.in_units(z)
 
-    Args:
-        config: settings of the kind.
-
     Raises:
         RtdecodeError: a number is out of its range.
     """
 
     kind: ClassVar[str]
     Settings: ClassVar[type[NetworkSettings]]
-    n_channels: int
-    n_outputs: int
     config: NetworkSettings
-    read_in: ReadIn
     output_mean: Tensor
     output_sd: Tensor
 
@@ -117,14 +112,14 @@ class Network(nn.Module):
         sd = self.read_in.sd(session, len(spikes))
         return torch.where(sd > 0, spikes / sd.clamp(min=torch.finfo(sd.dtype).tiny), 0.0)
 
-    def train_tensors(self, session: str) -> dict[str, NDArray[Any]]:
+    def train_tensors(self, session: str) -> Arrays:
         """The train.* of an artifact: `settings`, JSON as bytes, and the state dict as `net.NAME`.
 
         Args:
             session: that run.* is folded for.
         """
         described = {"network": self.settings, "sessions": self.read_in.names, "session": session}
-        tensors: dict[str, NDArray[Any]] = {SETTINGS: as_bytes(described)}
+        tensors: Arrays = {SETTINGS: as_bytes(described)}
         for name, tensor in self.state_dict().items():
             tensors[_NET + name] = tensor.detach().cpu().numpy()
         return tensors
@@ -141,11 +136,8 @@ class Network(nn.Module):
                 f"the model is of kind {artifact.kind!r}, not {cls.kind!r}", fix=f"use one of kind {cls.kind}"
             )
         described = network_description(artifact)
-        state = {
-            name.removeprefix(_NET): torch.from_numpy(_full(tensor))
-            for name, tensor in artifact.train.items()
-            if name.startswith(_NET)
-        }
+        stored = with_prefix(_NET, artifact.train)
+        state = {name: torch.from_numpy(_full(tensor)) for name, tensor in stored.items()}
         try:
             net = cls.rebuilt(described["network"], described["sessions"], state)
         except (RtdecodeError, RuntimeError, TypeError, ValueError, LookupError) as error:

@@ -42,13 +42,6 @@ class ReadIn(nn.Module):
         RtdecodeError: a number is out of its range.
     """
 
-    n_channels: int
-    count_max: int
-    names: list[str]
-    sessions: nn.ModuleList
-    dropout: Dropout
-    channel_dropout: nn.Dropout1d
-
     def __init__(
         self, n_channels: int, count_max: int, dropout: float = 0.0, channel_dropout: float = 0.0
     ) -> None:
@@ -61,7 +54,7 @@ class ReadIn(nn.Module):
         check_probability(dropout)
         check_probability(channel_dropout)
         self.n_channels, self.count_max = n_channels, count_max
-        self.names = []
+        self.names: list[str] = []
         self.sessions = nn.ModuleList()
         self.dropout, self.channel_dropout = Dropout(dropout), nn.Dropout1d(channel_dropout)
 
@@ -115,10 +108,8 @@ class ReadIn(nn.Module):
                 fix=f"pass counts of {self.n_channels} channels, time last",
             )
         chosen = self._chosen(session, len(counts))
-        scale, offset = (
-            _stacked([s.scale * s.good for s in chosen]),
-            _stacked([s.offset * s.good for s in chosen]),
-        )
+        scale = _stacked([s.scale * s.good for s in chosen])
+        offset = _stacked([s.offset * s.good for s in chosen])
         z = scale * counts.clamp(max=self.count_max) + offset
         dropped: Tensor = self.channel_dropout(self.dropout(z))
         return dropped
@@ -206,8 +197,6 @@ class SessionReadIn(nn.Module):
         good: bool[C], False for an ignored channel.
     """
 
-    scale: nn.Parameter
-    offset: nn.Parameter
     sd: Tensor
     good: Tensor
 

@@ -45,10 +45,6 @@ class UEncoder(nn.Module):
         RtdecodeError: there is no level, or a width is below 1.
     """
 
-    stages: nn.ModuleList
-    latent: Pointwise
-    skip_widths: tuple[int, ...]
-
     def __init__(
         self, n_in: int, widths: Sequence[int], latent: int, settings: UnitSettings, *, padded: bool = True
     ) -> None:
@@ -94,11 +90,6 @@ class UDecoder(nn.Module):
     Raises:
         RtdecodeError: the widths do not fit each other.
     """
-
-    stages: nn.ModuleList
-    rises: nn.ModuleList
-    n_out: int
-    potentials: bool
 
     def __init__(
         self,

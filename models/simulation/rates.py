@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.networks.alignnet import AlignNet
-from rtdecode.models.train_state import exported_session
+from rtdecode.models.train_state import network_description
 
 _FIX = "use one that rtdecode pretrain made, or calibrate made of such a base"
 
@@ -48,7 +48,7 @@ def folded_session(artifact: ModelArtifact) -> str:
     Raises:
         RtdecodeError: it has no training state.
     """
-    return exported_session(trained_members(artifact)[0])
+    return str(network_description(trained_members(artifact)[0])["session"])
 
 
 def check_session(nets: Sequence[AlignNet], session: str, where: str) -> str:
@@ -68,7 +68,7 @@ def check_session(nets: Sequence[AlignNet], session: str, where: str) -> str:
     return session
 
 
-def simulated_rates(nets: Sequence[AlignNet], z: NDArray[np.float32], session: str) -> NDArray[np.float32]:
+def simulated_rates(nets: Sequence[AlignNet], z: F4, session: str) -> F4:
     """Spikes per bin f4[T, C], the mean over networks, from z-scored behaviour f4[T, D].
 
     Args:
@@ -81,8 +81,7 @@ def simulated_rates(nets: Sequence[AlignNet], z: NDArray[np.float32], session: s
     with torch.inference_mode():
         for net in nets:
             total += net.simulate(behavior, session)
-    rates: NDArray[np.float32] = (total[0] / len(nets)).numpy().T
-    return rates
+    return (total[0] / len(nets)).numpy().T
 
 
 def _trained_to_simulate(net: AlignNet) -> bool:

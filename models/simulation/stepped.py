@@ -8,18 +8,17 @@ In NumPy: torch takes several times as long for small products of a matrix and a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.nn.layers import KERNEL, ConvUnit, Pointwise
 from rtdecode.models.nn.lif import LIF, POTENTIAL_MAX, TAU, THRESHOLD
-
-F4 = NDArray[np.float32]
 
 
 class SteppedSimulation:
@@ -42,12 +41,12 @@ class SteppedSimulation:
             raise RtdecodeError(
                 "the network is non-causal, and cannot follow a movement bin by bin", fix="use a causal one"
             )
-        self._lift = [_Linear(cast(Pointwise, net.lift[i])) for i in (0, 2)]
+        self._lift = [_linear(cast(Pointwise, net.lift[i])) for i in (0, 2)]
         self._down = [_stage(units) for units in net.behavior_encoder.stages]
-        self._latent = _Linear(net.behavior_encoder.latent)
+        self._latent = _linear(net.behavior_encoder.latent)
         self._up = [_stage(units) for units in net.spike_decoder.stages]
         self._reads_potentials = net.spike_decoder.potentials
-        self._head = _Linear(net.rate_head)
+        self._head = _linear(net.rate_head)
         self._sd: F4 = net.read_in.sd(session, 1)[0, :, 0].detach().numpy()
         self._mean_offset: F4 = np.zeros_like(self._sd)
         if net.config.centred_rates:
@@ -89,18 +88,10 @@ class SteppedSimulation:
         self._pooled[level] = np.maximum(self._pooled[level], y) if second_of_pair else y
 
 
-class _Linear:
+def _linear(layer: Pointwise) -> Callable[[F4], F4]:
     """`Pointwise`, for one frame."""
-
-    def __init__(self, layer: Pointwise) -> None:
-        self._weight: F4 = layer.weight.detach().numpy()
-        self._bias: F4 = np.zeros(len(self._weight), np.float32)
-        if layer.bias is not None:
-            self._bias = layer.bias.detach().numpy()
-
-    def __call__(self, x: F4) -> F4:
-        y: F4 = self._weight @ x + self._bias
-        return y
+    weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+    return lambda x: weight @ x + bias
 
 
 class _Unit:

@@ -10,11 +10,12 @@ one metadata entry, `rtdecode`, holds the rest as JSON. docs/model-files.md desc
 from rtdecode.artifact.file import read_artifact, write_artifact
 from rtdecode.artifact.model import ModelArtifact, count_max_at
 from rtdecode.artifact.output import ROLES, Output, Role, infer_role
-from rtdecode.artifact.tensors import METADATA_KEY
+from rtdecode.artifact.tensors import METADATA_KEY, Arrays
 
 __all__ = [
     "METADATA_KEY",
     "ROLES",
+    "Arrays",
     "ModelArtifact",
     "Output",
     "Role",

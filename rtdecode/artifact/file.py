@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 import safetensors.numpy
-from numpy.typing import NDArray
 
 from rtdecode.artifact.model import FORMAT_VERSION, ModelArtifact, canonical_json
 from rtdecode.artifact.output import Output
-from rtdecode.artifact.tensors import COPY_FIX, METADATA_KEY, parse_tensors
-from rtdecode.errors import RtdecodeError
+from rtdecode.artifact.tensors import COPY_FIX, METADATA_KEY, Arrays, parse_tensors, with_prefix
+from rtdecode.errors import RtdecodeError, located
 from rtdecode.files import replace_file
 
 MAX_FILE_BYTES = 256 * 2**20
@@ -53,7 +52,7 @@ def read_artifact(path: Path | str, *, train: bool = True) -> ModelArtifact:
             `model_id` does not follow from its content), or has a value out of its range.
     """
     path = Path(path)
-    try:
+    with located(path):
         tensors, text = parse_tensors(_read_bytes(path))
         stored = _parse_metadata(text)
         artifact = _build(stored, tensors, train)
@@ -62,8 +61,6 @@ def read_artifact(path: Path | str, *, train: bool = True) -> ModelArtifact:
                 f"is damaged: its model_id is {stored.model_id}, its content that of {artifact.model_id}",
                 fix=COPY_FIX,
             )
-    except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=str(path), fix=error.fix) from error
     return artifact
 
 
@@ -119,19 +116,15 @@ def _parse_metadata(text: str) -> _Metadata:
         raise RtdecodeError(f"has `rtdecode` metadata that cannot be read ({error})", fix=fix) from error
 
 
-def _build(stored: _Metadata, tensors: dict[str, NDArray[Any]], train: bool) -> ModelArtifact:
+def _build(stored: _Metadata, tensors: Arrays, train: bool) -> ModelArtifact:
     stray = [name for name in tensors if not name.startswith(("run.", "train."))]
     if stray:
         raise RtdecodeError(f"has a tensor {stray[0]!r}, neither run.* nor train.*", fix=_NEW_MODEL_FIX)
     settings = msgspec.structs.asdict(stored)
     for key in ("format_version", "model_id"):
         del settings[key]
-    train_tensors = _with_prefix(tensors, "train.") if train else {}
+    train_tensors = with_prefix("train.", tensors) if train else {}
     try:
-        return ModelArtifact(run=_with_prefix(tensors, "run."), train=train_tensors, **settings)
+        return ModelArtifact(run=with_prefix("run.", tensors), train=train_tensors, **settings)
     except RtdecodeError as error:
         raise RtdecodeError(error.what, fix=_NEW_MODEL_FIX) from error
-
-
-def _with_prefix(tensors: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

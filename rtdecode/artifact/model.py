@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact.output import Output
+from rtdecode.artifact.tensors import Arrays
 from rtdecode.errors import RtdecodeError
 
 FORMAT_VERSION = 1
@@ -53,8 +53,8 @@ class ModelArtifact:
     channel_mask: tuple[bool, ...]
     outputs: tuple[Output, ...]
     count_max: int
-    run: dict[str, NDArray[Any]]
-    train: dict[str, NDArray[Any]] = field(default_factory=dict)
+    run: Arrays
+    train: Arrays = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     widths: tuple[int, ...] = ()
     fractional_bits: int | None = None
@@ -116,7 +116,7 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _checked_tensors(group: str, tensors: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _checked_tensors(group: str, tensors: Arrays) -> Arrays:
     checked = {}
     for name, tensor in tensors.items():
         if tensor.dtype.kind not in "buif" or tensor.dtype.itemsize > 8:

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+
+T = TypeVar("T")
+
+Arrays = dict[str, NDArray[Any]]
+"""Arrays by name: the tensors of a model, the state of a decoder."""
 
 METADATA_KEY = "rtdecode"
 
@@ -29,7 +35,7 @@ _DTYPES = MappingProxyType(
 )
 
 
-def parse_tensors(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
+def parse_tensors(data: bytes) -> tuple[Arrays, str]:
     """Tensors of a safetensors file and its `rtdecode` entry.
 
     Raises:
@@ -63,6 +69,11 @@ def parse_tensors(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
     if text is None:
         raise RtdecodeError("is a safetensors file but not an rtdecode model", fix=_FOREIGN_FIX)
     return tensors, text
+
+
+def with_prefix(prefix: str, tensors: Mapping[str, T]) -> dict[str, T]:
+    """The tensors whose names have this prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _view(data: bytes, start: int, tensor: dict[str, Any]) -> NDArray[Any]:

@@ -17,11 +17,7 @@ STATUS_DECODER = msgspec.msgpack.Decoder(Status)
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that no daemon of this version sends.
-
-    Attributes:
-        reason: one line.
-    """
+    """A message that no daemon of this version sends, and the reason on one line."""
 
     reason: str
 

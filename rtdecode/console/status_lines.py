@@ -15,11 +15,7 @@ SUMMARY_EVERY = 10
 
 
 class StatusLines:
-    """Prints a line when the state or the warnings change, and a summary every ten reports.
-
-    Args:
-        print_line: prints a line.
-    """
+    """Prints a line when the state or the warnings change, and a summary every ten reports."""
 
     def __init__(self, print_line: Callable[[str], None]) -> None:
         self._print_line = print_line

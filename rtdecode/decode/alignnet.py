@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.alignnet_tensors import Layout, SpikingLayer
+from rtdecode.decode.alignnet_tensors import Layout
 from rtdecode.decode.kernel_decoder import KernelDecoder
 from rtdecode.decode.tensors import check_bins
 from rtdecode.kernels.arrays import F4, U1
@@ -48,8 +48,6 @@ class AlignNetDecoder(KernelDecoder):
     """
 
     kind = "alignnet"
-    layers: tuple[SpikingLayer, ...]
-    dense_macs: float
 
     def __init__(self, artifact: ModelArtifact) -> None:
         super().__init__(artifact)

@@ -14,6 +14,7 @@ from rtdecode.decode.ensemble import split_networks
 from rtdecode.decode.halfwords import as_halfwords
 from rtdecode.decode.tensors import check_tensors, last_axis
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, I8
 from rtdecode.kernels.decoders.alignnet import (
     BIAS,
     DECAY,
@@ -123,7 +124,7 @@ class Layout:
         self.weights, self.parameters = self._weights.flat(), self._parameters.flat()
         self.n_widest = max(int(self.plan[..., [N_IN, N_OUT]].max()), 2 * max(artifact.widths))
 
-    def _add(self, network: ModelArtifact, prefix: str) -> NDArray[np.int64]:
+    def _add(self, network: ModelArtifact, prefix: str) -> I8:
         """Lay out one network, the names of its layers behind `prefix`; its plan."""
         n_levels = len(network.widths)
         if not 1 <= n_levels <= MAX_LEVELS:
@@ -164,7 +165,7 @@ class Layout:
                 self.dense_macs += skip.size / 2**level
         return plan
 
-    def _add_weights(self, tensor: NDArray[np.float32]) -> tuple[int, int]:
+    def _add_weights(self, tensor: F4) -> tuple[int, int]:
         """Where the tensor is in the weights, in 16 bits if all fit, and its scale in the parameters."""
         words = as_halfwords(tensor) if self._in_16_bits else None
         values, scale = words or (tensor, np.float32(1.0))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from rtdecode.artifact import Arrays
+from rtdecode.kernels.arrays import F4, U1
 
 
 class Decoder(Protocol):
@@ -39,7 +39,7 @@ class Decoder(Protocol):
     def reset(self) -> None:
         """Go back to bin 0, as if only silence (counts of zero) preceded it."""
 
-    def step(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+    def step(self, counts: U1, out: F4) -> None:
         """Decode one bin, without allocating.
 
         Args:
@@ -47,7 +47,7 @@ class Decoder(Protocol):
             out: f4[n_outputs], overwritten with the decoded values in the outputs' units.
         """
 
-    def run(self, counts: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+    def run(self, counts: U1, out: F4) -> None:
         """Decode many bins, continuing from the state; the same bits as a call of `step` for each.
 
         Args:
@@ -55,10 +55,10 @@ class Decoder(Protocol):
             out: f4[T, n_outputs], overwritten.
         """
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """A copy of everything that the next output depends on, besides the model."""
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+    def load_state(self, state: Arrays) -> None:
         """Continue from what `state` returned, here or in another decoder of the same model.
 
         Raises:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.errors import RtdecodeError
 
 MAX_NETWORKS = 64
@@ -27,7 +25,7 @@ def split_networks(artifact: ModelArtifact) -> list[ModelArtifact]:
     Raises:
         RtdecodeError: numbers are missing, or some names have a number and others have none.
     """
-    runs: dict[int, dict[str, NDArray[Any]]] = {}
+    runs: dict[int, Arrays] = {}
     for name, tensor in artifact.run.items():
         found = _NUMBERED.fullmatch(name)
         if found is not None:
@@ -51,14 +49,14 @@ def split_networks(artifact: ModelArtifact) -> list[ModelArtifact]:
     ]
 
 
-def join_runs(runs: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+def join_runs(runs: list[Arrays]) -> Arrays:
     """The run.* of an ensemble of networks with these run.*; just the one if there is one."""
     if len(runs) == 1:
         return runs[0]
     return {f"{i}.{name}": tensor for i, run in enumerate(runs) for name, tensor in run.items()}
 
 
-def _fractional_bits(run: dict[str, NDArray[Any]], of_ensemble: int | None) -> int | None:
+def _fractional_bits(run: Arrays, of_ensemble: int | None) -> int | None:
     bits = run.get("grid")
     if bits is None or of_ensemble is None or not np.issubdtype(bits.dtype, np.integer) or bits.size == 0:
         return of_ensemble

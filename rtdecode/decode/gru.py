@@ -28,7 +28,6 @@ class GRUDecoder(KernelDecoder):
     """
 
     kind = "gru"
-    n_hidden: int
 
     def __init__(self, artifact: ModelArtifact) -> None:
         super().__init__(artifact)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F4, F8, I2
+
 LARGEST = 32767
 
 # Keeps a scale and its product with an input within the normal numbers of float32.
@@ -28,14 +30,14 @@ def finest_bits(weight: NDArray[Any]) -> int:
     return min(bits, _MOST_BITS)
 
 
-def rounded_to_halfwords(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+def rounded_to_halfwords(weight: F8) -> F8:
     """The nearest tensor that fits; errors are at most 2⁻¹⁵ of the largest entry."""
     bits = finest_bits(weight)
     # 0.0 +: a rounded −0.0 would make another model_id of the same model.
     return np.asarray(0.0 + np.ldexp(np.rint(np.ldexp(weight, bits)), -bits))
 
 
-def as_halfwords(weight: NDArray[np.float32]) -> tuple[NDArray[np.int16], np.float32] | None:
+def as_halfwords(weight: F4) -> tuple[I2, np.float32] | None:
     """The tensor as i2 of its shape and the scale to multiply it by; None if it does not fit."""
     bits = finest_bits(weight)
     whole = np.ldexp(weight.astype(np.float64), bits)

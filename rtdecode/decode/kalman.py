@@ -45,7 +45,6 @@ class KalmanDecoder(KernelDecoder):
     """
 
     kind = "kalman"
-    steady: bool
 
     def __init__(self, artifact: ModelArtifact) -> None:
         super().__init__(artifact)

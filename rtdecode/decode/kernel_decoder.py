@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.decode.tensors import FLOAT32, UINT8, check_bins, check_kind, check_state, misfit
 from rtdecode.kernels.arrays import F4, I8, U1
 from rtdecode.kernels.decoders.events import CLIPPED, N_TALLIES
@@ -30,8 +29,6 @@ class KernelDecoder:
     """
 
     kind: ClassVar[str]
-    n_channels: int
-    n_outputs: int
 
     def __init__(self, artifact: ModelArtifact) -> None:
         check_kind(artifact, self.kind)
@@ -41,11 +38,7 @@ class KernelDecoder:
         self._tally: I8 = np.zeros(N_TALLIES, np.int64)
 
     def _prepare(
-        self,
-        step: Callable[..., None],
-        run: Callable[..., None],
-        arrays: dict[str, Any],
-        state: dict[str, NDArray[Any]],
+        self, step: Callable[..., None], run: Callable[..., None], arrays: dict[str, Any], state: Arrays
     ) -> None:
         """Compile the kernels (or load them from Numba's cache) now, not in the first bin of a live session.
 
@@ -93,11 +86,11 @@ class KernelDecoder:
         check_bins(counts, out, self.n_channels, self.n_outputs)
         self._run(counts, out)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """A copy of everything that the next output depends on, besides the model."""
         return {name: array.copy() for name, array in self._state.items()}
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+    def load_state(self, state: Arrays) -> None:
         """Continue from what `state` returned.
 
         Raises:

@@ -14,19 +14,11 @@ from rtdecode.decode.kalman import KalmanDecoder
 from rtdecode.decode.kernel_decoder import KernelDecoder
 from rtdecode.decode.tensors import check_causal
 from rtdecode.decode.wiener import WienerDecoder
-from rtdecode.errors import RtdecodeError
+from rtdecode.errors import RtdecodeError, located
 
-#: The decoder of each kind of model; another kind is a module and a line here.
+#: The decoder of each kind of model; another kind is a module and its name here.
 DECODERS: Mapping[str, type[KernelDecoder]] = MappingProxyType(
-    {
-        decoder.kind: decoder
-        for decoder in (
-            WienerDecoder,
-            KalmanDecoder,
-            GRUDecoder,
-            AlignNetDecoder,
-        )
-    }
+    {decoder.kind: decoder for decoder in (WienerDecoder, KalmanDecoder, GRUDecoder, AlignNetDecoder)}
 )
 
 
@@ -37,10 +29,8 @@ def open_model(path: Path) -> tuple[ModelArtifact, Decoder]:
         RtdecodeError: as `read_artifact` and `load_decoder`, with the file's name.
     """
     artifact = read_artifact(path, train=False)
-    try:
+    with located(path):
         return artifact, load_decoder(artifact)
-    except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=str(path), fix=error.fix) from error
 
 
 def load_decoder(artifact: ModelArtifact) -> Decoder:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.decode.kernel_decoder import KernelDecoder
 from rtdecode.decode.tensors import check_tensors
 from rtdecode.kernels.decoders.wiener import HEAD, wiener_run, wiener_step
@@ -42,11 +39,11 @@ class WienerDecoder(KernelDecoder):
         }
         self._prepare(wiener_step, wiener_run, arrays, {"pending": pending})
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> Arrays:
         """`pending` f8[H, n_outputs], what the past adds to the next H outputs, the next one first."""
         return {"pending": np.roll(self._state["pending"], -int(self._tally[HEAD]), axis=0)}
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> None:
+    def load_state(self, state: Arrays) -> None:
         """Continue from what `state` returned.
 
         Raises:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-F8 = npt.NDArray[np.float64]
-B1 = npt.NDArray[np.bool_]
+from rtdecode.kernels.arrays import F8, Mask
 
 #: A braille character is two dots wide and four high; the bit of each.
 DOTS_X, DOTS_Y = 2, 4
@@ -17,7 +15,7 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = " ..::||##"
 
 
-def dot_lines(dots: B1, *, unicode: bool) -> list[str]:
+def dot_lines(dots: Mask, *, unicode: bool) -> list[str]:
     """A picture as lines of text.
 
     Args:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from rtdecode.console.history import LATENCY_WINDOW
-
-F8 = npt.NDArray[np.float64]
-I8 = npt.NDArray[np.int64]
+from rtdecode.kernels.arrays import F8, I8
 
 #: The histograms range from 10 µs to 100 ms, eight columns per decade.
 LOWEST_MS, DECADES, PER_DECADE = 0.01, 4, 8

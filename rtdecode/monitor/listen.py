@@ -44,10 +44,6 @@ class Listener:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Disconnect."""
         self._opened.close()
 
     def read_into(self, state: MonitorState) -> float:

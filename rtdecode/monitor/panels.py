@@ -6,15 +6,12 @@ from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
-import numpy.typing as npt
 from rich.cells import cell_len
 
 from rtdecode.console.text_rows import Line, Part, shortened
+from rtdecode.kernels.arrays import F8, I8, Mask
 from rtdecode.monitor.dots import DOTS_X, DOTS_Y, dot_lines
 from rtdecode.monitor.state import MonitorState
-
-B1 = npt.NDArray[np.bool_]
-F8 = npt.NDArray[np.float64]
 
 FRAME, ASCII_FRAME = tuple("┌─┐│└┘"), tuple("+-+|++")
 
@@ -22,18 +19,16 @@ FRAME, ASCII_FRAME = tuple("┌─┐│└┘"), tuple("+-+|++")
 CIRCLE = np.linspace(0.0, 2.0 * np.pi, 720)
 
 
-def framed(
-    title: str, foot: str, lines: list[Line], width: int, *, unicode: bool, style: str = "label"
-) -> list[Line]:
+def framed(title: str, foot: str, lines: list[Line], width: int, *, unicode: bool) -> list[Line]:
     """Lines of `width − 2` cells in a box, with a title in its top edge and a foot in its bottom edge."""
     left_top, edge, right_top, side, left_bottom, right_bottom = FRAME if unicode else ASCII_FRAME
 
     def border(left: str, text: str, right: str) -> Line:
         room = max(width - 5, 0)
         text = f" {text if cell_len(text) <= room else shortened(text, room)} " if text and room else ""
-        return [Part(f"{left}{edge}{text}{edge * (width - 3 - cell_len(text))}{right}", style)]
+        return [Part(f"{left}{edge}{text}{edge * (width - 3 - cell_len(text))}{right}", "label")]
 
-    body: list[Line] = [[Part(side, style), *line, Part(side, style)] for line in lines]
+    body: list[Line] = [[Part(side, "label"), *line, Part(side, "label")] for line in lines]
     return [border(left_top, title, right_top), *body, border(left_bottom, foot, right_bottom)]
 
 
@@ -46,11 +41,11 @@ def cursor_panel(state: MonitorState, now_s: float, width: int, height: int, *, 
         if rows > 0 and state.status is not None and state.axes is None:
             blank[rows // 2] = [Part(f"{'the model has only one output':^{columns}}"[:columns], "label")]
         return framed("cursor", "", blank, width, unicode=unicode)
-    trail: B1 = np.zeros((rows * DOTS_Y, columns * DOTS_X), np.bool_)
-    ring: B1 = np.zeros_like(trail)
+    trail: Mask = np.zeros((rows * DOTS_Y, columns * DOTS_X), np.bool_)
+    ring: Mask = np.zeros_like(trail)
     size = min(trail.shape) - 1
 
-    def pixel(x: F8, y: F8) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def pixel(x: F8, y: F8) -> tuple[I8, I8]:
         scale = size / (2 * extent.half)
         column = (x - extent.x) * scale + (trail.shape[1] - 1) / 2
         row = (extent.y - y) * scale + (trail.shape[0] - 1) / 2
@@ -81,16 +76,16 @@ def cursor_panel(state: MonitorState, now_s: float, width: int, height: int, *, 
     return framed(title.rstrip(), foot.rstrip(), lines, width, unicode=unicode)
 
 
-def _mark(dots: B1, row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]) -> None:
+def _mark(dots: Mask, row: I8, column: I8) -> None:
     inside = (row >= 0) & (row < dots.shape[0]) & (column >= 0) & (column < dots.shape[1])
     dots[row[inside], column[inside]] = True
 
 
-def _two_styles(trail: B1, ring: B1, *, unicode: bool) -> list[list[tuple[str, str]]]:
+def _two_styles(trail: Mask, ring: Mask, *, unicode: bool) -> list[list[tuple[str, str]]]:
     """Both pictures in one, each cell with the style of its content."""
     lines = dot_lines(trail | ring, unicode=unicode)
     shape = trail.shape[0] // DOTS_Y, DOTS_Y, trail.shape[1] // DOTS_X, DOTS_X
-    ringed: B1 = np.asarray(ring.reshape(shape).any(axis=(1, 3)))
+    ringed: Mask = np.asarray(ring.reshape(shape).any(axis=(1, 3)))
     return [
         [(c, "target" if ringed[i, j] else "trail") for j, c in enumerate(line)]
         for i, line in enumerate(lines)

@@ -7,12 +7,9 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from rtdecode.kernels.arrays import F8, U1
 from rtdecode.messages import MESSAGE_VERSION, Spikes
-
-U1 = npt.NDArray[np.uint8]
-F8 = npt.NDArray[np.float64]
 
 SPAN_S = 2.0
 

@@ -30,11 +30,7 @@ def watch(listener: Listener, console: Console, stopping: Callable[[], bool]) ->
 
 
 class Lines:
-    """The monitor without a terminal: a line at each change, and every ten seconds.
-
-    Args:
-        print_line: prints a line.
-    """
+    """The monitor without a terminal: prints a line at each change, and every ten seconds."""
 
     def __init__(self, print_line: Callable[[str], None]) -> None:
         self._print_line, self._status = print_line, StatusLines(print_line)

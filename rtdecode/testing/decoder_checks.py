@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.errors import RtdecodeError
-
-F4 = NDArray[np.float32]
-U1 = NDArray[np.uint8]
+from rtdecode.kernels.arrays import F4, U1
 
 Check = Callable[["Make", "Limits"], None]
 

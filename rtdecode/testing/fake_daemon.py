@@ -59,8 +59,6 @@ def cursor_map(seq: int, **changes: Any) -> dict[str, Any]:
 class _Socket:
     """A bound ZeroMQ socket with a context of its own."""
 
-    endpoint: str
-
     def __init__(self, kind: int, endpoint: str | None) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(kind)
@@ -182,13 +180,11 @@ class FakeControl(_Socket):
         requests: the maps received so far.
     """
 
-    requests: list[dict[str, Any]]
-
     def __init__(
         self, answer: Callable[[dict[str, Any]], dict[str, Any] | bytes | None], endpoint: str | None = None
     ) -> None:
         super().__init__(zmq.ROUTER, endpoint)
-        self.requests = []
+        self.requests: list[dict[str, Any]] = []
         self._answer = answer
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
@@ -23,6 +22,7 @@ from rtdecode.calibrate.verification.reference import LinearReference
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, U1
 from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.session.write import write_session
@@ -31,8 +31,6 @@ from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_s
 if TYPE_CHECKING:
     from rtdecode.models.nn.network import Network
 
-U1 = NDArray[np.uint8]
-F4 = NDArray[np.float32]
 
 CHANNELS = (64, 128, 256, 512, 1024)
 RATE_HZ = 15.0
@@ -115,21 +113,19 @@ def run_bench(bins: int, channels: Sequence[int], print_line: Callable[[str], No
     """
     try:
         import spikingjelly  # noqa: F401
-        import torch
+        import torch  # noqa: F401
+
+        from rtdecode.calibrate.training.ensemble import one_thread
     except ModuleNotFoundError as error:
         raise RtdecodeError(
             f"the benchmark runs networks in torch, but {error.name} is not installed",
             fix="pip install 'rtdecode[train]'",
         ) from error
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         print_line("preparing networks and filters")
         cases = [*_engine_cases(channels[0], bins), *_array_cases(channels, bins)]
         print_line(f"timing {len(cases)} cases")
         return _timed(cases)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def ratios(timings: Sequence[Timing]) -> list[Ratio]:

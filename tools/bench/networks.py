@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.training.build import export_members, new_members
 from rtdecode.calibrate.training.settings import ONE_DAY
+from rtdecode.kernels.arrays import U1
 from rtdecode.models.nn.layers import ConvUnit
 from rtdecode.models.nn.lif import LIF, Fired, spikingjelly_lif
 from rtdecode.models.nn.network import Network
@@ -65,7 +65,7 @@ def as_artifact(nets: Sequence[Network]) -> ModelArtifact:
     return export_members(nets, _SESSION, BIN_WIDTH_S, OUTPUTS)
 
 
-def poisson_counts(n_channels: int, rate_hz: float, n_bins: int, seed: int = 1) -> NDArray[np.uint8]:
+def poisson_counts(n_channels: int, rate_hz: float, n_bins: int, seed: int = 1) -> U1:
     """Independent Poisson counts u1[n_bins, n_channels] at one rate."""
     counts = np.random.default_rng(seed).poisson(rate_hz * BIN_WIDTH_S, size=(n_bins, n_channels))
     return np.minimum(counts, np.iinfo(np.uint8).max).astype(np.uint8)

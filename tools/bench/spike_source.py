@@ -10,14 +10,12 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pylsl
 
 from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.lsl_config import silence_liblsl
+from rtdecode.kernels.arrays import F8
 from rtdecode.tools.replay.outlets import open_event_outlet
-
-F8 = npt.NDArray[np.float64]
 
 
 def main() -> None:

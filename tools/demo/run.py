@@ -99,7 +99,7 @@ def run_demo(
     print_line: Callable[[str], None],
     *,
     seed: int = 0,
-    watch: Watch | None = None,
+    watch: Watch = lambda *_: nullcontext(),
     times: DemoTimes = DemoTimes(),
 ) -> DemoResult:
     """Run the demo.
@@ -107,7 +107,7 @@ def run_demo(
     Args:
         print_line: prints a line.
         seed: of targets, noise and spikes.
-        watch: displays the demo, or None.
+        watch: displays the demo; by default nothing does.
         times: durations of its parts.
 
     Raises:
@@ -117,11 +117,7 @@ def run_demo(
     with tempfile.TemporaryDirectory(prefix="rtdecode-demo-") as name, LoopbackRig(Path(name)) as rig:
         # The user's models stay as they are.
         rig.set_environment("XDG_DATA_HOME", name)
-        return _Demo(rig, print_line, seed, watch or _unwatched, times, started).run()
-
-
-def _unwatched(cursor: str, task: str) -> AbstractContextManager[object]:
-    return nullcontext()
+        return _Demo(rig, print_line, seed, watch, times, started).run()
 
 
 @dataclass

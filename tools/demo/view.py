@@ -39,11 +39,7 @@ def page(
 
 @dataclass
 class DemoView:
-    """Prints lines, or draws them with the monitor while the demo is watched.
-
-    Args:
-        console: a terminal.
-    """
+    """Prints lines on a terminal, or draws them with the monitor while the demo is watched."""
 
     console: Console
     _lines: list[str] = field(default_factory=list)

@@ -40,11 +40,7 @@ class Finding:
 
 @dataclass
 class Problems:
-    """What is not ok in the figures of a check.
-
-    Attributes:
-        fixes: verdict (warn or fail) and fix of each problem.
-    """
+    """What is not ok in the figures of a check: verdict (warn or fail) and fix of each problem."""
 
     fixes: list[tuple[Verdict, str]] = field(default_factory=list)
 

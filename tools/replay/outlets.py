@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pylsl
 
 from rtdecode.ingest.layouts import Layout
+from rtdecode.kernels.arrays import F8
 from rtdecode.serve.lsl_out import describe_columns
 from rtdecode.session.layout import Behavior, Events, Session
-from rtdecode.tools.replay.schedule import F8, Delivery
+from rtdecode.tools.replay.schedule import Delivery
 
 #: LSL's buffer of an outlet; × 100 samples for an irregular stream, so 300,000 events.
 OUTLET_BUFFER = 3000

@@ -17,9 +17,8 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-F8 = npt.NDArray[np.float64]
+from rtdecode.kernels.arrays import F8, Mask
 
 #: Rounding tolerance, as a fraction of the push interval: 3 × 0.1 ms is not exactly 0.3 ms.
 INTERVAL_SLACK = 1e-6
@@ -86,7 +85,7 @@ def plan_deliveries(
         first = last
 
 
-def kept_samples(n: int, drop: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def kept_samples(n: int, drop: float, rng: np.random.Generator) -> Mask:
     """Which of the next `n` samples are not lost, each being lost with probability `drop`: bool[n].
 
     There is one draw per sample, in order, so that the grouping of samples makes no difference.

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F8, Mask
 from rtdecode.tools.ranges import check_range
 from rtdecode.tools.simulator.units import Tuning
-
-F8 = NDArray[np.float64]
 
 #: Seed keys of the first day of an array, and of each later one.
 FIRST_DAY, LATER_DAY = 101, 102
@@ -145,7 +144,7 @@ def _baseline(settings: ArraySettings, level: F8) -> F8:
     return np.minimum(settings.median_rate_hz * np.exp(level), settings.highest_rate_hz)
 
 
-def _chosen(first: NDArray[np.bool_], one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+def _chosen(first: Mask, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     """Rows of `one` where `first`, else of `other`."""
     return np.where(first.reshape(-1, *(1,) * (one.ndim - 1)), one, other)
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, U2
 from rtdecode.session.layout import Behavior, Events, LogEntry, Session, Trials
 from rtdecode.tools.simulator.array import ArraySettings, array_on_day
 from rtdecode.tools.simulator.scores import CURSOR_NAMES, Scores, score_trials
@@ -29,7 +29,6 @@ from rtdecode.tools.simulator.units import TICK_S
 if TYPE_CHECKING:
     from rtdecode.tools.simulator.generator import Generator
 
-F8 = NDArray[np.float64]
 
 #: Ticks between frames on the screen: 100 Hz.
 FRAME_TICKS = 10
@@ -105,10 +104,10 @@ class Step(NamedTuple):
     """
 
     time_s: F8
-    channel: NDArray[np.uint16]
+    channel: U2
     events: list[TaskEvent]
     sample_s: F8
-    samples: NDArray[np.float32]
+    samples: F4
 
 
 class Experiment:

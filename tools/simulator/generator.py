@@ -15,15 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.errors import RtdecodeError
+from rtdecode.errors import RtdecodeError, located
+from rtdecode.kernels.arrays import F4, F8
 from rtdecode.tools.simulator.subject import HAND, Point, SubjectSettings
 from rtdecode.tools.simulator.units import MAX_RATE_HZ, REFRACTORY_S, TICK_S
-
-F4 = NDArray[np.float32]
-F8 = NDArray[np.float64]
 
 #: Largest distance of targets, in SD of the training positions on the narrower axis.
 REACH_SD = 1.5
@@ -133,7 +130,7 @@ def open_generator(artifact: ModelArtifact) -> Generator:
             where=WHERE,
             fix="use a model of another bin width",
         )
-    try:
+    with located(WHERE):
         nets, session = simulating_networks(artifact), folded_session(artifact)
 
         def start() -> list[Callable[[F4], F4]]:
@@ -142,8 +139,6 @@ def open_generator(artifact: ModelArtifact) -> Generator:
         # The first step is slow, so it is done before the loop starts.
         for step in start():
             step(np.zeros(len(artifact.outputs), np.float32))
-    except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=WHERE, fix=error.fix) from error
     return Generator(artifact.model_id, artifact.n_channels, ticks, artifact.outputs, start)
 
 

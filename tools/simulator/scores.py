@@ -15,13 +15,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8
 from rtdecode.session.layout import Behavior, Session
 from rtdecode.tools.simulator.task import Outcome, Trial
-
-F8 = NDArray[np.float64]
 
 #: Columns of /behavior with the cursor on the screen.
 CURSOR_NAMES = ("cursor_x", "cursor_y")
@@ -82,7 +80,7 @@ def percent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{100 * fraction:.0f} %"
 
 
-def screen_cursor(behavior: Behavior) -> NDArray[np.float32]:
+def screen_cursor(behavior: Behavior) -> F4:
     """The cursor on the screen, f4[m, 2], mm."""
     return behavior.values[:, [behavior.names.index(name) for name in CURSOR_NAMES]]
 

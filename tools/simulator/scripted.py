@@ -11,13 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from rtdecode.kernels.arrays import F8
 from rtdecode.session.layout import Behavior, Events, Session, Trials
 from rtdecode.tools.simulator.subject import HAND
 from rtdecode.tools.simulator.units import N_MOVEMENT, TICK_S, Firing, Tuning
-
-F8 = npt.NDArray[np.float64]
 
 N_TARGETS = 8
 BEHAVIOR_HZ = 100.0

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rtdecode.kernels.arrays import F8, U2
 from rtdecode.tools.ranges import check_range
 from rtdecode.tools.simulator.units import N_MOVEMENT, TICK_S, Firing
 
-F8 = NDArray[np.float64]
 Point = tuple[float, float]
 
 #: Behaviour of the simulated hand, with units.
@@ -81,9 +80,6 @@ class Seen(NamedTuple):
     radius: float
 
 
-NOTHING = Seen(None, None, 0.0)
-
-
 class Units(Protocol):
     """Units that encode a movement: with a tuning (`units.Tuning`), or by a model (`generator.py`).
 
@@ -134,7 +130,7 @@ class Subject:
         self._kept = np.exp(-TICK_S / taus)
         self._innovation = np.sqrt(1.0 - self._kept**2)
         self._screens: deque[tuple[float, Seen]] = deque()
-        self._seen = NOTHING
+        self._seen = Seen(None, None, 0.0)
         # x and y of the hand, of its velocity, and of the stage before that.
         self._state = (*settings.centre_mm, 0.0, 0.0, 0.0, 0.0)
 
@@ -176,7 +172,7 @@ class Subject:
         self.tick += n_ticks
         return drive
 
-    def fire(self, drive: F8) -> tuple[F8, NDArray[np.uint16]]:
+    def fire(self, drive: F8) -> tuple[F8, U2]:
         """Spikes for the drive that `move` returned; every tick once, in order, in any portions.
 
         Returns:

@@ -14,10 +14,8 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
+from rtdecode.kernels.arrays import F8, I8, U2, Mask
 
 TICK_S = 0.001
 
@@ -61,7 +59,7 @@ class Tuning:
     position: F8
     speed: F8
     noise: F8
-    exponential: NDArray[np.bool_]
+    exponential: Mask
 
     @classmethod
     def plain(cls, baseline: F8, velocity: F8, position: F8) -> Self:
@@ -131,7 +129,7 @@ class Firing:
         self._from_tick = np.zeros(n_channels, np.int64)
         self._from_part = np.zeros(n_channels)
 
-    def step(self, rate_hz: F8) -> tuple[F8, NDArray[np.uint16]]:
+    def step(self, rate_hz: F8) -> tuple[F8, U2]:
         """Simulate T ticks at rates f8[T, C], Hz.
 
         Returns:

@@ -30,7 +30,7 @@ class LiveCursor:
         self._client = CursorClient(endpoint)
         self._limit, self._centre = limit_mm, centre_mm
         self._map: CursorMap | None = None
-        self._status: Status | None = None
+        self._columns: tuple[list[str], list[str], list[str], list[str]] | None = None
         self._last_bin: int | None = None
         self.received = 0
 
@@ -60,11 +60,11 @@ class LiveCursor:
         status = self._client.status
         if status is None:
             return
-        if self._map is None or self._status is None or _columns(status) != _columns(self._status):
-            names, units, out_names, out_units = _columns(status)
-            source = choose_source(names, units, out_names, out_units, self._client.endpoint)
+        columns = _columns(status)
+        if self._map is None or columns != self._columns:
+            source = choose_source(*columns, self._client.endpoint)
             self._map = CursorMap(source, self._limit, self._centre)
-            self._status, self._last_bin = status, None
+            self._columns, self._last_bin = columns, None
         out = None if isinstance(cursor.out, msgspec.UnsetType) else cursor.out
         bins = 1 if self._last_bin is None else cursor.bin - self._last_bin
         elapsed_s = max(bins, 0) * status.bin_width_s

@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.adaptation.finetune import NewDay, adapt
@@ -23,6 +22,7 @@ from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import add_session, export_members
 from rtdecode.calibrate.training.ensemble import one_thread
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8
 from rtdecode.models.ensemble.load import networks_of
 
 
@@ -37,8 +37,8 @@ class Score:
     """
 
     job: FewShotJob
-    r2: NDArray[np.float64]
-    pcc: NDArray[np.float64]
+    r2: F8
+    pcc: F8
     seconds: float
 
     def as_json(self) -> dict[str, Any]:

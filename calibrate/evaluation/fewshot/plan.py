@@ -163,8 +163,8 @@ def plan(
         for base in bases:
             own: dict[str, Any] = common | {
                 "kind": base.artifact.kind, "base": base.path, "base_sha256": base.sha256,
-                "model": base.artifact.model_id, "train": _trained_on(base.artifact),
-                "read_in_minutes": read_in,
+                "model": base.artifact.model_id, "read_in_minutes": read_in,
+                "train": tuple(str(each["name"]) for each in base.artifact.provenance.get("sessions", ())),
             }  # fmt: skip
             for m in available:
                 jobs += [
@@ -224,10 +224,6 @@ def check_settings(bases: Sequence[ModelArtifact], settings: FewShotSettings) ->
                 f"outputs {', '.join(first.output_names)} and {', '.join(base.output_names)}",
                 fix="evaluate them one by one",
             )
-
-
-def _trained_on(base: ModelArtifact) -> tuple[str, ...]:
-    return tuple(str(each["name"]) for each in base.provenance.get("sessions", ()))
 
 
 def _check(base: ModelArtifact, day: LabelledSession) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.calibrate.evaluation.fewshot.job import Score
 from rtdecode.files import replace_file
+from rtdecode.kernels.arrays import F8
 
 COLORS = {"alignnet": "#1b6ca8", "gru": "#d1495b", "wiener": "#6c757d"}
 
@@ -23,12 +23,12 @@ def cells(scores: Sequence[Score]) -> dict[tuple[str, float], list[Score]]:
     return grouped
 
 
-def over_days(scores: Sequence[Score]) -> tuple[NDArray[np.float64], float, float, int]:
+def over_days(scores: Sequence[Score]) -> tuple[F8, float, float, int]:
     """Mean R² f8[D] over days, its mean over outputs, SD over days of the mean R², and number of days.
 
     Seeds and bases of one day are averaged first.
     """
-    days: dict[str, list[NDArray[np.float64]]] = {}
+    days: dict[str, list[F8]] = {}
     for score in scores:
         days.setdefault(score.job.session, []).append(score.r2)
     each = np.stack([np.mean(r2s, axis=0) for r2s in days.values()])
@@ -84,7 +84,7 @@ def draw(scores: Sequence[Score], path: Path) -> None:
     replace_file(path, image.getvalue())
 
 
-def _panel(r2: NDArray[np.float64], panel: int) -> float:
+def _panel(r2: F8, panel: int) -> float:
     return float(r2[panel] if panel < len(r2) else r2.mean())
 
 

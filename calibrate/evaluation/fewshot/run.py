@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import read_artifact
 from rtdecode.calibrate.data.sessions import read_all
@@ -44,7 +43,7 @@ class ScoreFiles:
         if document is None:
             return None
         try:
-            r2, pcc = (_scores(document[name]) for name in ("r2", "pcc"))
+            r2, pcc = (np.array(document[name], np.float64) for name in ("r2", "pcc"))
             seconds = float(document["seconds"])
         except (LookupError, TypeError, ValueError):
             return None
@@ -130,7 +129,3 @@ def limited(workers: Workers, device: str) -> Workers:
     if workers.dask is None and chosen_device(device).type != "cpu" and workers.n is None:
         return replace(workers, n=1)
     return workers
-
-
-def _scores(values: Sequence[float | None]) -> NDArray[np.float64]:
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

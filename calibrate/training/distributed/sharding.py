@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import Output
 from rtdecode.calibrate.data.sessions import (
@@ -27,6 +26,7 @@ from rtdecode.calibrate.progress import Progress
 from rtdecode.calibrate.training.distributed.duration import duration_s
 from rtdecode.calibrate.training.distributed.ranks import Ranks
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F4, F8, Mask
 
 
 def read_shared(
@@ -99,7 +99,7 @@ def held(day: LabelledSession) -> bool:
 
 
 def describe_shared(
-    sessions: Sequence[LabelledSession], train: Sequence[NDArray[np.bool_]], ranks: Ranks
+    sessions: Sequence[LabelledSession], train: Sequence[Mask], ranks: Ranks
 ) -> tuple[Output, ...]:
     """`describe_outputs` of the sessions of all ranks; mean and SD differ in their last bits at most.
 
@@ -127,13 +127,13 @@ class _Moments:
     """Mean, variance, lowest and highest value f8[D] of the columns of n labels."""
 
     n: int
-    mean: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    lowest: NDArray[np.float64]
-    highest: NDArray[np.float64]
+    mean: F8
+    variance: F8
+    lowest: F8
+    highest: F8
 
     @classmethod
-    def of(cls, labels: NDArray[np.float32]) -> _Moments:
+    def of(cls, labels: F4) -> _Moments:
         exact = labels.astype(np.float64)
         return cls(len(exact), exact.mean(axis=0), exact.var(axis=0), exact.min(axis=0), exact.max(axis=0))
 

@@ -42,7 +42,7 @@ def simulate(
     with needs_packages("simulating spikes", "simulate"):
         from rtdecode.calibrate.simulation import simulate_session
     from rtdecode.artifact import read_artifact
-    from rtdecode.errors import RtdecodeError
+    from rtdecode.errors import RtdecodeError, located
     from rtdecode.model_store import find_model
     from rtdecode.session.read import read_session
     from rtdecode.session.target import check_writable
@@ -57,11 +57,9 @@ def simulate(
     artifact = read_artifact(path)
     recorded = read_session(session)
     started = time.perf_counter()
-    try:
+    # An error about the model itself has no place.
+    with located(path):
         made = simulate_session(recorded, artifact, seed=seed, read_in=read_in)
-    except RtdecodeError as error:
-        # An error about the model itself has no place.
-        raise RtdecodeError(error.what, where=error.where or str(path), fix=error.fix) from error
     write_session(output, made.session)
     seconds = time.perf_counter() - started
     document = _document(made, str(output), artifact.model_id, seed, seconds)

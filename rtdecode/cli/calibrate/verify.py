@@ -38,7 +38,7 @@ def verify(
     from rtdecode.artifact import read_artifact
     from rtdecode.calibrate.verification.verify import verify_model
     from rtdecode.decode.offline import session_counts
-    from rtdecode.errors import RtdecodeError
+    from rtdecode.errors import RtdecodeError, located
     from rtdecode.model_store import find_model
     from rtdecode.session.read import read_session
 
@@ -47,17 +47,9 @@ def verify(
     counts = session_counts(read_session(session), artifact, seed)
     if until is not None:
         counts = counts[: max(1, round(until / artifact.bin_width_s))]
-    try:
-        with progress_bar() as progress:
-            result = verify_model(
-                artifact,
-                counts,
-                save_at=None if save_at is None else (save_at,),
-                device=device,
-                progress=progress,
-            )
-    except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=error.where or str(path), fix=error.fix) from error
+    saves = None if save_at is None else (save_at,)
+    with located(path), progress_bar() as progress:
+        result = verify_model(artifact, counts, save_at=saves, device=device, progress=progress)
     about = {"model": artifact.model_id, "kind": artifact.kind, "channels": artifact.n_channels}
     about |= {"bin_width_s": artifact.bin_width_s, "device": device}
     if json:
@@ -73,26 +65,10 @@ def verify(
 
 
 def _document(result: Verification) -> dict[str, Any]:
-    return {
-        "bins": result.bins,
-        "agrees": result.agrees,
-        "spike_mismatches": result.spike_mismatches,
-        "max_output_diff_sd": result.max_output_diff_sd,
-        "value_mismatches": result.value_mismatches,
-        "step_us": dict(result.step_us),
-        "effective_acs": result.effective_acs,
-        "dense_macs": result.dense_macs,
-        "clipped": result.clipped,
-        "clipped_by_reference": result.clipped_by_reference,
-        "spikes": result.spikes,
-        "reference": result.reference,
-        "ways": {
-            name: {
-                "spike_mismatches": backend.spike_mismatches,
-                "max_output_diff_sd": backend.max_output_diff_sd,
-            }
-            for name, backend in result.backends.items()
-        },
+    kept = ["bins", "agrees", "spike_mismatches", "max_output_diff_sd", "value_mismatches", "step_us"]
+    kept += ["effective_acs", "dense_macs", "clipped", "clipped_by_reference", "spikes", "reference"]
+    return {name: getattr(result, name) for name in kept} | {
+        "ways": {name: vars(backend) for name, backend in result.backends.items()},
         "layers": [
             {
                 "name": layer.name,

@@ -124,17 +124,15 @@ def _open(path: Path, engine: Engine) -> Any:
     """Read a model file and load its decoder in the engine."""
     from rtdecode.artifact import read_artifact
     from rtdecode.decode.load import open_model
-    from rtdecode.errors import RtdecodeError
+    from rtdecode.errors import located
 
     if engine is Engine.NUMBA:
         return open_model(path)
     from rtdecode.models.engine.load import load_torch_decoder
 
     artifact = read_artifact(path)
-    try:
+    with located(path):
         return artifact, load_torch_decoder(artifact)
-    except RtdecodeError as error:
-        raise RtdecodeError(error.what, where=str(path), fix=error.fix) from error
 
 
 class RecordedModels:

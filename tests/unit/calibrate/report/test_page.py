@@ -21,8 +21,7 @@ from rtdecode.calibrate.data.sessions import read_labelled
 from rtdecode.calibrate.report.alignment import latent_alignment
 from rtdecode.calibrate.report.changes import changes_since_base
 from rtdecode.calibrate.report.figures import direction_pair, draw_svg, turned_degrees
-from rtdecode.calibrate.report.page import page, report_or_note, trust_in, write_report
-from rtdecode.errors import RtdecodeError
+from rtdecode.calibrate.report.page import page, report_or_note, trust_in
 from rtdecode.model_store import bundled_models
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
@@ -211,10 +210,8 @@ def test_the_page_is_written_atomically_and_a_failure_is_a_note(
     assert path.read_text().endswith("</html>\n")
     assert list(tmp_path.iterdir()) == [path]
     nowhere = tmp_path / "missing" / "a.html"
-    with pytest.raises(RtdecodeError, match="cannot be written"):
-        write_report(nowhere, good, base)
     note = report_or_note(nowhere, good, base)
-    assert note.startswith("the report could not be written (")
+    assert note.startswith(f"the report could not be written ({nowhere}: cannot be written")
 
     def broken(*_arguments: Any, **_more: Any) -> str:
         raise ZeroDivisionError("a figure")

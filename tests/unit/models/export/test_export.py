@@ -26,7 +26,7 @@ from rtdecode.models.export.fixed_point import fixed_point
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.models.networks.gru import GRUNet
 from rtdecode.models.nn.network import Network
-from rtdecode.models.train_state import exported_session
+from rtdecode.models.train_state import network_description
 
 torch.set_num_threads(1)
 
@@ -244,7 +244,7 @@ def test_each_session_has_its_own_artifact_of_one_network() -> None:
     ids = set()
     for session in ("monday", "tuesday"):
         artifact = exported(net, session)
-        assert exported_session(artifact) == session
+        assert network_description(artifact)["session"] == session
         ids.add(artifact.model_id)
         difference = run_all(load_torch_decoder(unrounded(net, session)), counts) - in_units(
             net, counts, session
@@ -265,7 +265,7 @@ def test_the_network_is_loaded_from_the_file(make: Any, build: Any, tmp_path: Pa
     read = read_artifact(tmp_path / "model.safetensors")
     back = build(read)
     assert read.model_id == artifact.model_id
-    assert exported_session(read) == "tuesday 2"
+    assert network_description(read)["session"] == "tuesday 2"
     assert back.settings == net.settings
     assert back.read_in.names == ["monday", "tuesday 2"]
     assert not back.training
