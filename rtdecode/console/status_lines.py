@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,12 +25,14 @@ class StatusLines:
         self._reports = 0
 
     def report(self, status: dict[str, Any]) -> None:
-        """Report a status map (rtdecode.serve.status), once a second; its parts may be missing or None."""
+        """Report a status map (rtdecode.serve.reporting.status), once a second; its parts may be missing or None."""
         self._reports += 1
         state, warnings = status.get("state") or "unknown", status.get("warnings") or []
-        if state == self._state and warnings == self._warnings and self._reports % SUMMARY_EVERY:
+        # Their numbers change every second, what they are about does not.
+        kinds = [re.sub(r"[\d.,]+", "#", warning) for warning in warnings]
+        if state == self._state and kinds == self._warnings and self._reports % SUMMARY_EVERY:
             return
-        self._state, self._warnings = state, list(warnings)
+        self._state, self._warnings = state, kinds
         stream = (status.get("stream") or {}).get("name") or "?"
         waiting = f"waiting for stream {stream}" if state == "waiting" else ""
         self._print_line(waiting or summary_line(state, status))

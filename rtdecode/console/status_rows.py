@@ -50,7 +50,7 @@ def status_rows(status: dict[str, Any], recent: Recent, *, ended: bool, width: i
     only those that are not zero are shown; rows are dropped after that.
 
     Args:
-        status: as built by rtdecode.serve.status.
+        status: as built by rtdecode.serve.reporting.status.
         recent: recent changes.
         ended: whether the daemon has stopped and this was its last status.
         width, height: of the terminal, cells.

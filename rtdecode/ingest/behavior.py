@@ -15,7 +15,7 @@ from rtdecode.ingest.behavior_samples import BehaviorSamples, Block, Fates
 from rtdecode.ingest.choice import behavior_stream
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
-from rtdecode.ingest.layouts import Layout, StreamDescription
+from rtdecode.ingest.layouts import StreamDescription
 
 PULL_S = 0.05
 
@@ -108,7 +108,7 @@ class BehaviorReader:
             lines.append(f"{where}: its stamps do not fit our clock; nothing of it is recorded")
         return lines
 
-    def _accept(self, inlet: Inlet, layout: Layout | None) -> None:
+    def _accept(self, inlet: Inlet, layout: None) -> None:
         names, units = column_names(inlet.stream)
         if self.names and names != self.names:
             raise RtdecodeError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.identity import is_random, named
@@ -16,8 +16,10 @@ from rtdecode.ingest.layouts import (
 )
 from rtdecode.ingest.streams import describe
 
+L = TypeVar("L", covariant=True)
 
-class Candidate(NamedTuple):
+
+class Candidate(NamedTuple, Generic[L]):
     """A stream that may be attached.
 
     Attributes:
@@ -29,11 +31,11 @@ class Candidate(NamedTuple):
 
     info: Any
     stream: StreamDescription
-    layout: Layout | None
+    layout: L
     rank: int
 
 
-Classify = Callable[[StreamDescription], tuple[Layout | None, int]]
+Classify = Callable[[StreamDescription], tuple[L, int]]
 
 
 def spike_stream(stream: StreamDescription, override: Layout | None) -> tuple[Layout, int]:
@@ -73,7 +75,7 @@ def behavior_stream(stream: StreamDescription) -> tuple[None, int]:
     return None, 1 if stream.format in INTEGER_FORMATS else 0
 
 
-def candidates(infos: list[Any], classify: Classify) -> list[Candidate]:
+def candidates(infos: list[Any], classify: Classify[L]) -> list[Candidate[L]]:
     """The streams that may be attached, of the best rank found, the oldest outlet first.
 
     Args:
@@ -83,7 +85,7 @@ def candidates(infos: list[Any], classify: Classify) -> list[Candidate]:
     Raises:
         RtdecodeError: there are streams, but none qualifies.
     """
-    found: list[Candidate] = []
+    found: list[Candidate[L]] = []
     refusal: RtdecodeError | None = None
     for info in sorted(infos, key=lambda info: float(info.created_at())):
         stream = describe(info)
@@ -97,13 +99,13 @@ def candidates(infos: list[Any], classify: Classify) -> list[Candidate]:
     return [each for each in found if each.rank == best]
 
 
-def are_one_source(found: list[Candidate]) -> bool:
+def are_one_source(found: Sequence[Candidate[object]]) -> bool:
     """Whether all outlets have one source_id: one is perhaps dead, of a source that was restarted."""
     ids = {each.stream.source_id for each in found}
     return len(ids) == 1 and not is_random(next(iter(ids)))
 
 
-def ambiguous(found: list[Candidate], option: str) -> RtdecodeError:
+def ambiguous(found: Sequence[Candidate[object]], option: str) -> RtdecodeError:
     """The refusal of several candidates, with a list; `option` is the one that pins a source."""
     listed = ", ".join(sorted(f"{named(each.stream)} ({each.layout or each.stream})" for each in found))
     if are_one_source(found):

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.helper_thread import HelperThread
@@ -14,8 +15,10 @@ from rtdecode.ingest.choice import Candidate, Classify, ambiguous, are_one_sourc
 from rtdecode.ingest.clock_keeper import ClockKeeper
 from rtdecode.ingest.identity import named, same_source
 from rtdecode.ingest.inlet import Inlet, StreamLost
-from rtdecode.ingest.layouts import Layout, StreamDescription
+from rtdecode.ingest.layouts import StreamDescription
 from rtdecode.ingest.streams import FORGET_S, StreamFinder, describe
+
+L = TypeVar("L")
 
 SEARCH_EVERY_S = 0.02
 REFUSED_S = 0.5
@@ -25,7 +28,7 @@ IDLE_S = 1.0
 BOTH_ALIVE_S = FORGET_S + 1.0
 
 
-class Connector:
+class Connector(Generic[L]):
     """A thread that keeps one stream attached.
 
     After `request()` it searches until it finds the stream, opens it, and sets `ready`; the loop takes
@@ -50,8 +53,8 @@ class Connector:
     def __init__(
         self,
         name: str,
-        classify: Classify,
-        accept: Callable[[Inlet, Layout | None], None],
+        classify: Classify[L],
+        accept: Callable[[Inlet, L], None],
         source_id: str | None = None,
         option: str = "--source-id",
     ) -> None:
@@ -65,7 +68,7 @@ class Connector:
         self._wake = threading.Event()
         self._stopping = False
         self._replacing: str | None = None
-        self._ready_inlet: tuple[Inlet, Layout | None] | None = None
+        self._ready_inlet: tuple[Inlet, L] | None = None
         self._several_since_s = math.nan
         self._known: StreamDescription | None = None
         self._correction: dict[str, float] = {}  # of the last machine, by its name
@@ -110,7 +113,7 @@ class Connector:
         """Close a dead inlet on the connector's thread: liblsl waits for threads of its own meanwhile."""
         self._dead.append(inlet)
 
-    def take(self) -> tuple[Inlet, Layout | None] | None:
+    def take(self) -> tuple[Inlet, L] | None:
         """The inlet that is ready, None if there is none or it was taken."""
         if not self.ready.is_set():
             return None
@@ -163,7 +166,7 @@ class Connector:
         if self._requested.is_set():
             self._make_ready(inlet, chosen.layout)
 
-    def _choose(self, finder: StreamFinder) -> Candidate | None:
+    def _choose(self, finder: StreamFinder) -> Candidate[L] | None:
         """The outlet to be attached, None while there is none or it is not known which one is alive."""
         found = self._candidates(finder)
         if len(found) < 2:
@@ -176,7 +179,7 @@ class Connector:
             return None
         raise ambiguous(found, self._option)
 
-    def _candidates(self, finder: StreamFinder) -> list[Candidate]:
+    def _candidates(self, finder: StreamFinder) -> list[Candidate[L]]:
         """The streams of that name that may be attached: before the first, those of the source asked for."""
         infos = [info for info in finder.found() if info.uid() != self._replacing]
         allowed = [info for info in infos if self._may_attach(describe(info))]
@@ -194,7 +197,7 @@ class Connector:
             return False
         return self._known is None or same_source(self._known, stream)
 
-    def _make_ready(self, inlet: Inlet, layout: Layout | None) -> None:
+    def _make_ready(self, inlet: Inlet, layout: L) -> None:
         self.refusal = ""
         self._known, self._correction = inlet.stream, {inlet.stream.hostname: inlet.correction_s}
         self._ready_inlet = (inlet, layout)

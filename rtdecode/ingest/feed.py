@@ -13,6 +13,7 @@ inlet, and adds it to the ring in as many pieces as the ring takes:
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -41,19 +42,33 @@ START_JITTER_PERIODS = 0.1875
 UNFIT, FIT_AGAIN, UNFIT_GAIN = 0.25, 0.05, 0.02
 
 
+@dataclass(frozen=True, slots=True)
+class EventRules:
+    """Which events are decoded.
+
+    Attributes:
+        carry_late: whether those that are one bin late are carried into the open bin.
+        drop_units: sorted units that are left out.
+    """
+
+    carry_late: bool = True
+    drop_units: frozenset[int] = frozenset()
+
+
 class EventFeed:
     """A stream of single spikes, each with a stamp: `events`, `snippets` or `channel`.
 
     Args:
         inlet: open.
         ring: the bins.
-        carry: whether events that are one bin late are carried into the open bin.
+        rules: which events are decoded.
         counters: i8[N_SEQUENCE_COUNTERS], shared with the feeds before and after.
         layout: of the stream's rows.
 
     Attributes:
         columns, unit: events of the last pull.
         binning: sets the edges of the bins, None until anchored.
+        by_unit: i8[256], number of events of each unit, those of `drop_units` included.
         n_first, n_beyond: number of events on channel 0, and on the channel after the last one.
         unfit: always "": every event is one.
     """
@@ -65,11 +80,12 @@ class EventFeed:
         inlet: Inlet,
         ring: BinRing,
         *,
-        carry: bool,
+        rules: EventRules,
         counters: I8,
         layout: Layout = Layout.EVENTS,
     ) -> None:
-        self.inlet, self.ring, self._carry = inlet, ring, carry
+        self.inlet, self.ring, self._carry = inlet, ring, rules.carry_late
+        self._counters, self._drop = counters, np.array(sorted(rules.drop_units), np.uint8)
         self.layout, self._rows = layout, rows_of(layout, ring.n_channels, counters)
         self.binning: EventBinning | None = None
         self.columns = EventColumns(
@@ -80,11 +96,17 @@ class EventFeed:
         )
         self.unit: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
         self.n_first = self.n_beyond = 0
+        self.by_unit: I8 = np.zeros(256, np.int64)
 
     def read(self, n: int, possible: U1) -> None:
         """Check the `n` events of the last pull; those whose stamps are not `possible` (u1) are left out."""
         self._rows.read(self.inlet.samples, n, possible, self.columns, self.unit)
-        channel = self.columns.channel[:n]
+        channel, unit, accepted = self.columns.channel[:n], self.unit[:n], self.columns.accepted[:n]
+        self.by_unit += np.bincount(unit[accepted != 0], minlength=256)
+        if len(self._drop):
+            dropped = (accepted != 0) & np.isin(unit, self._drop)
+            accepted[dropped] = 0
+            self._counters[sequence.DROPPED_UNIT] += int(np.count_nonzero(dropped))
         self.n_first += int(np.count_nonzero(channel == 0))
         self.n_beyond += int(np.count_nonzero(channel == self.ring.n_channels))
 
@@ -132,8 +154,8 @@ class CountFeed:
 
     layout = Layout.COUNTS
 
-    def __init__(self, inlet: Inlet, ring: BinRing, *, carry: bool, counters: I8) -> None:
-        self.inlet, self.ring, self._carry, self._counters = inlet, ring, carry, counters
+    def __init__(self, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> None:
+        self.inlet, self.ring, self._carry, self._counters = inlet, ring, rules.carry_late, counters
         self.period_s = 1.0 / inlet.stream.rate_hz
         self.binning: CountBinning | None = None
         self.columns = SampleColumns(
@@ -188,8 +210,8 @@ class CountFeed:
 
     def _judge_values(self, rows: I4) -> None:
         """One sample that holds no counts is counted; many are rates or z-scores, and nothing is decoded."""
-        for is_unfit in (rows < 0).any(axis=1):
-            self._part_unfit += UNFIT_GAIN * (float(is_unfit) - self._part_unfit)
+        for is_unfit in np.any(rows < 0, axis=1).tolist():
+            self._part_unfit += UNFIT_GAIN * (is_unfit - self._part_unfit)
         if self._part_unfit > UNFIT:
             self.unfit = "its values are fractions or negative, no counts"
         elif self._part_unfit < FIT_AGAIN:
@@ -265,8 +287,8 @@ class CountFeed:
 Feed = EventFeed | CountFeed
 
 
-def make_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, carry: bool, counters: I8) -> Feed:
+def make_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> Feed:
     """The feed for an open stream of this layout."""
     if layout is Layout.COUNTS:
-        return CountFeed(inlet, ring, carry=carry, counters=counters)
-    return EventFeed(inlet, ring, carry=carry, counters=counters, layout=layout)
+        return CountFeed(inlet, ring, rules=rules, counters=counters)
+    return EventFeed(inlet, ring, rules=rules, counters=counters, layout=layout)

@@ -34,9 +34,9 @@ from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
+from rtdecode.serve.reporting.spikes import SPIKES_EVERY_S, SpikesReport
+from rtdecode.serve.reporting.status import StatusReport
 from rtdecode.serve.settings import ServeSettings
-from rtdecode.serve.spikes import SPIKES_EVERY_S, SpikesReport
-from rtdecode.serve.status import StatusReport
 from rtdecode.serve.swap import Swapper
 from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.serve.warmup import compile_kernels
@@ -214,9 +214,8 @@ class Daemon:
         self._check(stream, layout)
         return layout, rank
 
-    def _accept(self, inlet: Inlet, layout: Layout | None) -> None:
-        if layout is not None:
-            self._check(inlet.stream, layout)
+    def _accept(self, inlet: Inlet, layout: Layout) -> None:
+        self._check(inlet.stream, layout)
 
     def _check(self, stream: StreamDescription, layout: Layout) -> None:
         artifact = self.artifact

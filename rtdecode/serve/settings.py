@@ -61,6 +61,14 @@ def read_layout(text: str) -> Layout:
     return Layout(text)
 
 
+def read_units(text: str) -> frozenset[int]:
+    """`--drop-units`, such as 0,255, as a set."""
+    units = [part.strip() for part in text.split(",")]
+    if not all(unit.isdecimal() and int(unit) <= 255 for unit in units):
+        raise ValueError(f"must be units from 0 to 255 with commas, such as 0,255, not {text}")
+    return frozenset(int(unit) for unit in units)
+
+
 def read_grace(text: str) -> float | None:
     """`--grace` in seconds, None for auto."""
     if text == "auto":
@@ -106,6 +114,10 @@ class ServeSettings:
         Flag("Session file (.h5) to write: spikes, decoded values and log.", metavar="FILE", read=Path),
     ] = None
     behavior: Annotated[str | None, Flag("Name of a behaviour stream to record with the spikes.")] = None
+    drop_units: Annotated[
+        frozenset[int] | None,
+        Flag("Sorted units to leave out, such as 255 for noise.", metavar="U,…", read=read_units),
+    ] = None
     behavior_source_id: Annotated[
         str | None, Flag("LSL source_id, if several sources send the behaviour stream.")
     ] = None

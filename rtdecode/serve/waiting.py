@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
 from rtdecode.ingest.connector import Connector
+from rtdecode.ingest.layouts import Layout
 
 POLL_S = 0.05
 
@@ -23,7 +24,10 @@ class Stop(BaseException):
 
 
 def await_streams(
-    connector: Connector, behavior: BehaviorReader | None, timeout_s: float, meanwhile: Callable[[], None]
+    connector: Connector[Layout],
+    behavior: BehaviorReader | None,
+    timeout_s: float,
+    meanwhile: Callable[[], None],
 ) -> None:
     """Wait until the stream of a started connector is opened, and that of a behaviour reader found.
 

@@ -8,7 +8,7 @@ from rtdecode.binning import BinRing
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
 from rtdecode.ingest.delay import DeliveryDelay
-from rtdecode.ingest.feed import CountFeed, EventFeed
+from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
 from rtdecode.ingest.inlet import MAX_PULL
 from rtdecode.ingest.layouts import StreamDescription
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
@@ -48,7 +48,7 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
         samples = np.zeros((MAX_PULL, stream.n_columns), np.int32)
         inlet = RehearsalInlet(stream, samples)
         ring = BinRing(n_channels, bin_width_s)
-        feed = feed_type(inlet, ring, carry=True, counters=counters)  # type: ignore[arg-type]
+        feed = feed_type(inlet, ring, rules=EventRules(), counters=counters)  # type: ignore[arg-type]
         n = inlet.pull(0.0)
         judge = ClockJudge(JudgeSettings(n_recent=1), 0.0, MAX_PULL)
         judge.step(inlet.time, n, float(inlet.time[n - 1]), emptied=True, attentive=True)

@@ -55,9 +55,9 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
     """Bin a session; only bins that are entirely inside it.
 
     Counts of exactly this width, announced or true, are used unchanged. Otherwise events are binned, if
-    there are any; finer counts are summed (row n belongs to bin ⌊(n+½)·p/Δ⌋, a last partial bin is dropped); coarser counts are
-    placed by `spread_counts(counts, seed)` and then binned. The origin is the counts' t0, or the session's
-    start.
+    there are any; finer counts are summed (row n belongs to bin ⌊(n+½)·p/Δ⌋, p being the announced width; a
+    last partial bin is dropped); coarser counts are placed by `spread_counts(counts, seed)` and then binned.
+    The origin is the counts' t0, or the session's start.
 
     Args:
         session: with events or counts.

@@ -78,8 +78,8 @@ class SessionWriter:
         max_waiting_bytes: what may wait in memory while the disk refuses writes.
 
     Attributes:
-        behavior_dropped: behaviour samples left out because their times were not finite or not after the one before;
-            no reader could use them.
+        behavior_dropped: behaviour samples left out because their times were not finite or not after the one
+            before; no reader could use them.
         counts_t0_s: start of row 0 of /counts, s.
 
     Raises:

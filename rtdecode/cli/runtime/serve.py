@@ -91,7 +91,7 @@ def _serve(
 ) -> None:
     """Serve, whatever becomes of those who read the output."""
     from rtdecode.serve.daemon import Daemon
-    from rtdecode.serve.outbox import Outbox
+    from rtdecode.serve.reporting.outbox import Outbox
 
     lines = Outbox("standard error", write_line, descriptor=2)
     reports = Outbox("standard output" if json else "standard error", report, descriptor=1 if json else 2)

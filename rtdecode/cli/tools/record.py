@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,21 @@ import typer
 from rtdecode.cli.common import on_signal, print_line
 from rtdecode.cli.options import Overwrite
 from rtdecode.ingest.layouts import Layout
+from rtdecode.serve.reporting.outbox import Outbox
+from rtdecode.serve.settings import read_units
+
+#: Clears the terminal's line, for one that is shown in its place.
+CLEAR = "\r\x1b[2K"
+
+#: Longest wait at the end for whoever reads the lines.
+CLOSE_S = 0.5
+
+
+def _units(text: str) -> frozenset[int]:
+    try:
+        return read_units(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def record(
@@ -28,6 +45,13 @@ def record(
     ] = None,
     timeout: Annotated[float, typer.Option(help="Longest wait for the streams, s; 0: no limit.")] = 60.0,
     overwrite: Overwrite = False,
+    behavior_source_id: Annotated[
+        str | None, typer.Option(help="Source id of the behaviour's outlet, if several have its name.")
+    ] = None,
+    drop_units: Annotated[
+        frozenset[int] | None,
+        typer.Option(help="Sorted units to leave out, such as 255 for noise.", metavar="U,…", parser=_units),
+    ] = None,
 ) -> None:
     """Record a spike stream, and a behaviour stream with it, until Ctrl-C.
 
@@ -36,14 +60,19 @@ def record(
     from rtdecode.ingest.lsl_config import silence_liblsl
 
     silence_liblsl()
-    from rtdecode.tools.record import StreamRecording
+    from rtdecode.tools.record.run import StreamRecording
 
+    on_terminal = sys.stderr.isatty()
+    lines = Outbox("standard error", _show if on_terminal else print_line, descriptor=2)
     recording = StreamRecording(
         stream=stream,
         output=output,
-        print_line=print_line,
+        print_line=lambda line: lines.put(CLEAR + line + "\n" if on_terminal else line),
+        show=(lambda text: lines.put(CLEAR + text)) if on_terminal else None,
         behavior=behavior,
         source_id=source_id,
+        behavior_source_id=behavior_source_id,
+        drop_units=drop_units or frozenset(),
         layout=layout,
         n_channels=channels,
         timeout_s=timeout or math.inf,
@@ -54,4 +83,15 @@ def record(
         recording.stopping = True
 
     on_signal(stop)
-    recording.run()
+    lines.start()
+    try:
+        recording.run()
+    finally:
+        written = lines.close(CLOSE_S)
+    if not written:
+        # A thread that waits for a reader would keep the interpreter from ending.
+        os._exit(0)
+
+
+def _show(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)

@@ -19,12 +19,12 @@ from rtdecode.ingest.feed import Feed
 from rtdecode.messages import Flag
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command
-from rtdecode.serve.connection import connection_report
 from rtdecode.serve.loop.instructions import Publish
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
+from rtdecode.serve.reporting.connection import connection_report
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.schema import MAX_MODELS
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from rtdecode.binning import BinRing
 from rtdecode.ingest.connector import Connector
+from rtdecode.ingest.feed import EventRules
+from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import Flag
 from rtdecode.serve.commands import Command
 from rtdecode.serve.loop.core import LoopCore
@@ -45,7 +47,7 @@ class HotLoop:
         self,
         settings: ServeSettings,
         decoding: Decoding,
-        connector: Connector,
+        connector: Connector[Layout],
         clock: Callable[[], float],
     ) -> None:
         artifact = decoding.artifact
@@ -53,7 +55,8 @@ class HotLoop:
         self.core = LoopCore(CoreSettings(settings.grace_s, settings.failsafe_after_s), self.ring)
         self.decoding = decoding
         counters = decoding.meters.sequence
-        self.pump = Pump(self.core, decoding, connector, clock, carry=settings.carry_late, counters=counters)
+        rules = EventRules(settings.carry_late, settings.drop_units or frozenset())
+        self.pump = Pump(self.core, decoding, connector, clock, rules=rules, counters=counters)
         self.commands: deque[Command] = deque()
         self.pending_status: bytes | None = None
         self.pending_spikes: bytes | None = None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rtdecode.binning import Binning, ClosedBin
 from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.feed import Feed, make_feed
+from rtdecode.ingest.feed import EventRules, Feed, make_feed
 from rtdecode.ingest.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
 from rtdecode.serve.loop.core import LoopCore
@@ -69,23 +69,28 @@ class Pump:
         sink: receives bins and samples.
         connector: started; finds and opens the stream.
         clock: the LSL clock, seconds.
-        carry: whether events that are one bin late are carried into the open bin.
+        rules: which events are decoded.
         counters: i8[N_SEQUENCE_COUNTERS], added to.
+
+    Attributes:
+        core: as given.
+        last_feed: the stream attached last, None before the first.
     """
 
     def __init__(
         self,
         core: LoopCore,
         sink: BinSink,
-        connector: Connector,
+        connector: Connector[Layout],
         clock: Callable[[], float],
         *,
-        carry: bool,
+        rules: EventRules,
         counters: npt.NDArray[np.int64],
     ) -> None:
         self.core, self._sink, self._connector, self._clock = core, sink, connector, clock
-        self._carry, self._counters = carry, counters
+        self._rules, self._counters = rules, counters
         self._inlet: Inlet | None = None
+        self.last_feed: Feed | None = None
         self._correction_s = 0.0
         self._turned_s = 0.0
 
@@ -114,10 +119,11 @@ class Pump:
         self._turned_s = self._clock()
 
     def _attach(self, inlet: Inlet, layout: Layout) -> None:
-        feed = make_feed(layout, inlet, self.core.ring, carry=self._carry, counters=self._counters)
+        feed = make_feed(layout, inlet, self.core.ring, rules=self._rules, counters=self._counters)
         first = isinstance(self.core.state, Waiting)
         self.carry_out(self.core.attached(feed, self._clock()))
         self._sink.attached(feed)
+        self.last_feed = feed
         self._inlet, self._correction_s = inlet, inlet.correction_s
         self._turned_s = self._clock()
         if first:

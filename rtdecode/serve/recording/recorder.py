@@ -78,7 +78,8 @@ class Recorder:
 
     Attributes:
         error: reason why nothing is written at the moment, "" while it is.
-        rows: number of bins written.
+        rows, events, samples, behavior_rows: number of bins, events, counts samples and behaviour samples
+            written.
         out_of_order: number of samples left out because later ones were written already.
     """
 
@@ -91,7 +92,8 @@ class Recorder:
         contents: Callable[[], Contents | None],
         overwrite: bool,
     ) -> None:
-        self.path, self.error, self.rows, self.out_of_order = path, "", 0, 0
+        self.path, self.error = path, ""
+        self.rows = self.events = self.samples = self.behavior_rows = self.out_of_order = 0
         self._buffers, self._behavior = buffers, behavior
         self._contents, self._overwrite = contents, overwrite
         self._writer: SessionWriter | None = None
@@ -155,6 +157,7 @@ class Recorder:
         ring = self._buffers.events
         for rows in _taken(ring, ring.head, EVENT_RING):
             writer.append_events(ring.time[rows], ring.channel[rows], ring.unit[rows])
+            self.events += rows.stop - rows.start
 
     def _write_samples(self, writer: SessionWriter) -> None:
         ring = self._buffers.samples
@@ -170,6 +173,7 @@ class Recorder:
                 self._fill_gap(writer, int(row[run[0]]), float(end_s[run[0]]))
                 ends_s = np.maximum.accumulate(end_s[run])
                 writer.append_counts(counts[run], ends_s)
+                self.samples += len(run)
                 self._next_sample_row, self._row_end_s = int(row[run[-1]]) + 1, float(ends_s[-1])
 
     def _fill_gap(self, writer: SessionWriter, first: int, end_s: float) -> None:
@@ -187,7 +191,7 @@ class Recorder:
         blocks = self._behavior.blocks if self._behavior else ()
         while blocks:
             writer.append_behavior(*blocks[0])
-            blocks.popleft()
+            self.behavior_rows += len(blocks.popleft().time)
 
     def _write_decoded(self, writer: SessionWriter) -> None:
         ring, head = self._buffers.decoded, self._buffers.decoded.head

@@ -28,7 +28,7 @@ from rtdecode.console.history import History, Recent
 from rtdecode.console.status_rows import duration, status_rows
 from rtdecode.console.status_view import StatusView
 from rtdecode.console.text_rows import Line, line_of
-from rtdecode.serve.status import PERCENTILES
+from rtdecode.serve.reporting.status import PERCENTILES
 
 TERMINAL = {"TERM": "xterm-256color"}
 REFUSAL = (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scripted_inlet import ScriptedInlet, pull
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import CountFeed, EventFeed
+from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
 from rtdecode.ingest.inlet import MAX_PULL
 from rtdecode.kernels import binning as time_counters
 from rtdecode.kernels import sequence
@@ -50,11 +50,11 @@ class Loop:
 
     def event_feed(self) -> tuple[EventFeed, ScriptedInlet]:
         inlet = ScriptedInlet(3)
-        return EventFeed(cast(Any, inlet), self.ring, carry=True, counters=self.counters), inlet
+        return EventFeed(cast(Any, inlet), self.ring, rules=EventRules(), counters=self.counters), inlet
 
     def count_feed(self, period_s: float) -> tuple[CountFeed, ScriptedInlet]:
         inlet = ScriptedInlet(N_CHANNELS, "int16", 1.0 / period_s)
-        return CountFeed(cast(Any, inlet), self.ring, carry=True, counters=self.counters), inlet
+        return CountFeed(cast(Any, inlet), self.ring, rules=EventRules(), counters=self.counters), inlet
 
     def begin(self, feed: EventFeed | CountFeed, origin_s: float, n: int, now: float) -> None:
         self.feed = feed
@@ -239,7 +239,7 @@ def test_bin_ends_follow_the_stamps_of_a_drifting_source() -> None:
     check_order(loop.taken)
     np.testing.assert_allclose([row.t_bin for row in loop.taken], stamps, atol=0.002)
     assert {row.counts for row in loop.taken} == {(1,) * N_CHANNELS}
-    assert loop.counters.tolist() == [40_000, 0, 0, 0, 0, 0, 0]
+    assert loop.counters.tolist() == [40_000, 0, 0, 0, 0, 0, 0, 0]
 
 
 @dataclass(frozen=True)
@@ -362,7 +362,7 @@ from rtdecode.binning import BinRing
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay
-from rtdecode.ingest.feed import CountFeed, EventFeed
+from rtdecode.ingest.feed import EventRules, CountFeed, EventFeed
 from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
 from rtdecode.ingest.inlet import MAX_PULL
 from rtdecode.kernels import binning, delay, recording, sequence, stamps
@@ -412,9 +412,8 @@ for feed_type, dtypes, rate_hz in (
     for dtype in dtypes:
         n_columns = 3 if feed_type is EventFeed else 8
         ring, buffers = BinRing(8, artifact.bin_width_s), RecordBuffers(8, 1)
-        make = lambda: feed_type(
-            Inlet(n_columns, dtype, rate_hz), ring, carry=settings.carry_late, counters=meters.sequence
-        )
+        rules, counted = EventRules(settings.carry_late), meters.sequence
+        make = lambda: feed_type(Inlet(n_columns, dtype, rate_hz), ring, rules=rules, counters=counted)
         feed, observed = make(), DeliveryDelay()
         grace = AutoGrace(observed)
         n = pull(feed)

@@ -13,12 +13,15 @@ from rtdecode.serve.waiting import Stop, await_streams
 
 
 def stream(name: str, *, there: bool, failure: RtdecodeError | None = None) -> Any:
-    """A connector or a behaviour reader whose stream is there or not."""
+    """A connector, and a behaviour reader, whose stream is there or not."""
     event = threading.Event()
     if there:
         event.set()
-    found = event if there else threading.Event()
-    return SimpleNamespace(name=name, ready=event, found=found, failure=failure, refusal="only left answers")
+    connector = SimpleNamespace(
+        name=name, ready=event, found=event, failure=failure, refusal="only left answers"
+    )
+    connector.connector, connector.names = connector, ("x",) if there else ()
+    return connector
 
 
 def test_both_streams_are_awaited() -> None:

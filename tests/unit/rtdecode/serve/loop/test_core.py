@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scripted_inlet import ScriptedInlet
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import Feed, make_feed
+from rtdecode.ingest.feed import EventRules, Feed, make_feed
 from rtdecode.ingest.layouts import Layout
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.messages import Flag
@@ -80,7 +80,7 @@ class Run:
         self._inlet = ScriptedInlet(columns, "int32", rate_hz)
         self._inlet.opened_s = self.now
         feed: Feed = make_feed(
-            self.layout, cast(Any, self._inlet), self.core.ring, carry=True, counters=self.counters
+            self.layout, cast(Any, self._inlet), self.core.ring, rules=EventRules(), counters=self.counters
         )
         self._n = 0
         self.take(self.core.attached(feed, self.now))

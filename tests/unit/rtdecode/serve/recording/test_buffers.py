@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scripted_inlet import pull
 
 from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, ClosedBin, EventColumns
-from rtdecode.ingest.feed import CountFeed, EventFeed
+from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
 from rtdecode.ingest.layouts import StreamDescription
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
@@ -256,14 +256,14 @@ def test_a_pull_goes_to_the_ring_of_its_layout() -> None:
     counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
     buffers = RecordBuffers(N_CHANNELS, 1)
     ring = BinRing(N_CHANNELS, 0.02)
-    counting = CountFeed(cast(Any, OnePull(N_CHANNELS, 100.0)), ring, carry=True, counters=counters)
+    counting = CountFeed(cast(Any, OnePull(N_CHANNELS, 100.0)), ring, rules=EventRules(), counters=counters)
     n = pull(counting)
     counting.anchor(0.0, n)
     buffers.samples.begin(0.0, counting.period_s)
     buffers.add_samples(counting, n, NOW)
     assert (buffers.samples.head, buffers.events.head) == (5, 0)
     assert buffers.samples.row[:5].tolist() == [0, 1, 2, 3, 4]
-    single = EventFeed(cast(Any, OnePull(3, 0.0)), BinRing(20, 0.02), carry=True, counters=counters)
+    single = EventFeed(cast(Any, OnePull(3, 0.0)), BinRing(20, 0.02), rules=EventRules(), counters=counters)
     buffers.add_samples(single, pull(single), NOW)
     assert (buffers.samples.head, buffers.events.head) == (5, 5)
     assert buffers.events.channel[:5].tolist() == [0, 3, 6, 9, 12]

@@ -20,6 +20,7 @@ BY_SEQUENCE = [
     "out_of_range",
     "renumbered",
     "not_a_count",
+    "dropped_units",
 ]
 BY_TIME = ["late_carried", "late_dropped", "future", "discarded"]
 

@@ -8,7 +8,7 @@ import pytest
 from monitored import spikes_map
 
 from rtdecode.binning import BinRing, EventBinning, EventColumns
-from rtdecode.serve.spikes import MAX_BINS, SpikesReport
+from rtdecode.serve.reporting.spikes import MAX_BINS, SpikesReport
 
 WIDTH_S = 0.02
 N_CHANNELS = 300

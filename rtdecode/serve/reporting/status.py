@@ -13,7 +13,7 @@ from rtdecode.ingest.layouts import array_channels
 from rtdecode.kernels.sequence import RECEIVED
 from rtdecode.messages import MESSAGE_VERSION, flag_names
 from rtdecode.serve.loop.hot_loop import HotLoop
-from rtdecode.serve.losses import effective_rate_hz, loss_warnings, stream_counters
+from rtdecode.serve.reporting.losses import effective_rate_hz, loss_warnings, stream_counters
 from rtdecode.serve.settings import ServeSettings
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
@@ -153,7 +153,5 @@ class StatusReport:
         if recording and recording.get("error"):
             warnings.append(f"NOT RECORDING: {recording['error']}")
         if recording and recording.get("dropped"):
-            warnings.append(
-                f"{recording['dropped']:,} rows are missing in the recording: the disk is too slow"
-            )
+            warnings.append(f"{recording['dropped']:,} rows are missing in the file: the disk is too slow")
         return warnings

@@ -6,7 +6,7 @@ from decoding import artifact_of
 
 from rtdecode.artifact import Output
 from rtdecode.ingest.layouts import Layout, StreamDescription
-from rtdecode.serve.connection import connection_report
+from rtdecode.serve.reporting.connection import connection_report
 
 MODEL = artifact_of(
     "wiener",

@@ -1,0 +1,1 @@
+"""What is reported of a run: status maps, spikes, losses, lines."""

@@ -1,0 +1,108 @@
+"""Choice among several streams of one name."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pylsl
+import pytest
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.choice import ambiguous, are_one_source, behavior_stream, candidates, spike_stream
+from rtdecode.ingest.layouts import Layout
+
+
+class Nothing:
+    """An XML description without content; unit tests do not use liblsl itself."""
+
+    def child(self, name: str) -> Nothing:
+        return self
+
+    def child_value(self, name: str) -> str:
+        return ""
+
+    def empty(self) -> bool:
+        return True
+
+
+def announced(
+    source: str = "rig-a",
+    *,
+    unique: str = "uid",
+    made_at: float = 1.0,
+    columns: int = 3,
+    rate: float = 0.0,
+    of: str = "Spikes",
+    dtype: int = pylsl.cf_int32,
+) -> Any:
+    """The methods of pylsl.StreamInfo that are used."""
+    returned = {"name": "M1", "type": of, "channel_format": int(dtype), "hostname": "lab"}
+    returned |= {"source_id": source, "uid": unique, "created_at": made_at, "desc": Nothing()}
+    returned |= {"channel_count": columns, "nominal_srate": rate}
+    return SimpleNamespace(**{name: partial(lambda value: value, value) for name, value in returned.items()})
+
+
+spikes = partial(spike_stream, override=None)
+
+POSITION = announced("tracker", unique="2", columns=2, rate=100.0, of="MoCap", dtype=pylsl.cf_float32)
+
+
+def test_a_single_stream_is_chosen() -> None:
+    only = announced()
+    ((info, stream, layout, _),) = candidates([only], spikes)
+    assert (info, stream.source_id, layout) == (only, "rig-a", Layout.EVENTS)
+
+
+def test_two_outlets_of_one_source_are_told_from_two_sources() -> None:
+    dead, alive = announced(made_at=5.0, unique="old"), announced(made_at=9.0, unique="new")
+    found = candidates([alive, dead], spikes)
+    assert [each.info for each in found] == [dead, alive]
+    assert are_one_source(found)
+    assert "2 outlets with one source_id send" in str(ambiguous(found, "--source-id"))
+    assert not are_one_source(candidates([dead, announced("rig-b")], spikes))
+    # Without an id each is a source of its own.
+    assert not are_one_source(candidates([announced(""), announced("", unique="2")], spikes))
+
+
+def test_two_sources_are_listed() -> None:
+    found = candidates([announced("rig-a", unique="1"), announced("rig-b", unique="2")], spikes)
+    text = str(ambiguous(found, "--source-id"))
+    assert "2 sources" in text
+    assert "rig-a on lab (events), rig-b on lab (events)" in text
+    assert "--source-id" in text
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        POSITION,
+        announced("amp", unique="2", columns=96, rate=30_000.0),
+        announced("notes", unique="2", columns=1, of="Markers", dtype=pylsl.cf_string),
+        announced("task", unique="2", columns=1, of="Markers"),
+    ],
+)
+def test_spikes_are_told_from_another_stream_of_their_name(other: Any) -> None:
+    here = announced()
+    assert [each.info for each in candidates([other, here], spikes)] == [here]
+
+
+def test_counts_are_told_from_a_position_of_their_name() -> None:
+    counts = announced("bins", columns=96, rate=50.0, of="Binned")
+    assert [each.layout for each in candidates([POSITION, counts], spikes)] == [Layout.COUNTS]
+
+
+@pytest.mark.parametrize("of", ["Spikes", "SpikeEvents"])
+def test_a_position_is_told_from_spikes_of_its_name(of: str) -> None:
+    assert [each.info for each in candidates([announced(of=of), POSITION], behavior_stream)] == [POSITION]
+
+
+def test_a_stream_that_is_no_spikes_or_no_numbers_is_refused() -> None:
+    assert candidates([], spikes) == []
+    with pytest.raises(RtdecodeError, match="no spike layout"):
+        candidates([announced("amp", columns=96, rate=30_000.0)], spikes)
+    with pytest.raises(RtdecodeError, match="string, not numbers"):
+        candidates([announced(columns=1, of="Markers", dtype=pylsl.cf_string)], behavior_stream)
+    with pytest.raises(RtdecodeError, match="its samples are spikes"):
+        candidates([announced()], behavior_stream)

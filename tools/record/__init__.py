@@ -1,0 +1,1 @@
+"""`rtdecode record`: spikes and behaviour into a session file, without a decoder."""

@@ -1,0 +1,79 @@
+"""What a recording shows while it runs and at its end."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rtdecode.tools.record.tally import Fates, Tally
+
+SHOW_EVERY_S = 1.0
+LINE_EVERY_S = 10.0
+
+
+class Progress:
+    """A line about the recording every second on a terminal, else every ten; warnings when they arise.
+
+    Args:
+        print_line: prints a line.
+        show: shows a text in place of the one before; None where that is not possible.
+    """
+
+    def __init__(self, print_line: Callable[[str], None], show: Callable[[str], None] | None) -> None:
+        self._print_line, self._show = print_line, show
+        self._begun_s = self._shown_s = time.monotonic()
+        self._due_s = self._begun_s + SHOW_EVERY_S
+        self._before = (0, 0)
+        self._line_s = self._begun_s
+        self._reported: set[str] = set()
+
+    def update(self, tally: Tally) -> None:
+        """Show how the recording stands, if it is time to."""
+        now = time.monotonic()
+        if now < self._due_s:
+            return
+        self._due_s = now + SHOW_EVERY_S
+        current = set()
+        for warning in tally.warnings():
+            # Its numbers change, what it is about does not.
+            about = re.sub(r"[\d.,]+", "#", warning)
+            current.add(about)
+            if about not in self._reported:
+                self._print_line(f"warning: {warning}")
+        self._reported = current
+        if self._show is None and now - self._line_s < LINE_EVERY_S:
+            return
+        self._line_s = now
+        (self._show or self._print_line)(self._line(tally, now))
+
+    def _line(self, tally: Tally, now: float) -> str:
+        spikes, behavior = tally.spikes(), tally.behavior_samples()
+        counts = (spikes.received, behavior.received if behavior else 0)
+        elapsed_s = max(now - self._shown_s, 1e-9)
+        rates = [(n - before) / elapsed_s for n, before in zip(counts, self._before, strict=True)]
+        self._before, self._shown_s = counts, now
+        minutes, seconds = divmod(int(now - self._begun_s), 60)
+        line = f"{minutes}:{seconds:02d}  spikes {spikes.received:,} ({rates[0]:.0f}/s)"
+        if behavior is not None:
+            line += f"  behaviour {behavior.received:,} ({rates[1]:.0f}/s)"
+        return line + (f"  warnings {len(self._reported)}" if self._reported else "")
+
+    def finish(self, tally: Tally, output: Path) -> None:
+        """Print what was received, written, and left out by reason."""
+        spikes = tally.spikes()
+        self._print_line(f"spikes: {_told(spikes)}")
+        if (behavior := tally.behavior_samples()) is not None:
+            self._print_line(f"behaviour: {_told(behavior)}")
+        if units := tally.units():
+            self._print_line("units: " + ", ".join(f"{unit}: {n:,}" for unit, n in units.items()))
+        for warning in tally.warnings():
+            self._print_line(f"warning: {warning}")
+        self._print_line(f"recorded {spikes.written} samples ({tally.lost()} lost) to {output}")
+
+
+def _told(fates: Fates) -> str:
+    left_out = ", ".join(f"{n:,} {reason}" for reason, n in fates.left_out.items() if n)
+    line = f"{fates.received:,} received, {fates.written:,} written"
+    return line + (f"; left out: {left_out}" if left_out else "")

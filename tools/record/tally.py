@@ -1,0 +1,115 @@
+"""What has become of each received sample of a recording: written, or left out by reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.connector import Connector
+from rtdecode.ingest.feed import EventFeed
+from rtdecode.ingest.layouts import Layout
+from rtdecode.kernels import sequence, stamps
+from rtdecode.serve.loop.pump import Pump
+from rtdecode.serve.recording.buffers import RecordBuffers
+from rtdecode.serve.recording.recorder import Recorder
+from rtdecode.serve.reporting.losses import loss_warnings, stream_counters
+
+
+@dataclass(frozen=True)
+class Fates:
+    """Numbers of samples.
+
+    Attributes:
+        received: all; written: of them, in the file.
+        left_out: of the others, by reason; 0 for what did not happen.
+        waiting: still on their way into the file.
+    """
+
+    received: int
+    written: int
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> int:
+        """Number of samples on their way into the file."""
+        return self.received - self.written - sum(self.left_out.values())
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of a running recording.
+
+    Attributes:
+        pump, recorder, buffers, behavior, connector: of the recording.
+        counters: i8[N_SEQUENCE_COUNTERS].
+    """
+
+    pump: Pump
+    recorder: Recorder
+    buffers: RecordBuffers
+    behavior: BehaviorReader | None
+    connector: Connector[Layout]
+    counters: npt.NDArray[np.int64]
+
+    def spikes(self) -> Fates:
+        """Of the spike stream."""
+        core, recorder = self.pump.core, self.recorder
+        impossible = core.left_out
+        return Fates(
+            int(self.counters[sequence.RECEIVED]),
+            recorder.events + recorder.samples,
+            {
+                "stamped ahead of now": int(impossible[stamps.AHEAD]),
+                "stamped long ago": int(impossible[stamps.BEHIND]),
+                "stamped NaN or infinite": int(impossible[stamps.NOT_FINITE]),
+                "while their clock was judged": core.discarded,
+                "repeated": int(self.counters[sequence.DUPLICATE]),
+                "of a channel out of range": int(self.counters[sequence.OUT_OF_RANGE]),
+                "of a unit that is dropped": int(self.counters[sequence.DROPPED_UNIT]),
+                "out of order": recorder.out_of_order,
+                "because the disk was too slow": self.buffers.dropped,
+            },
+        )
+
+    def behavior_samples(self) -> Fates | None:
+        """Of the behaviour stream, None without one."""
+        if self.behavior is None:
+            return None
+        fates = self.behavior.fates
+        return Fates(
+            fates.received,
+            self.recorder.behavior_rows,
+            {
+                "stamped ahead of now": fates.ahead,
+                "stamped long ago": fates.behind,
+                "stamped NaN or infinite": fates.not_finite,
+                "while their clock was judged": fates.judging,
+                "not later than the one before": fates.disordered,
+            },
+        )
+
+    def units(self) -> dict[int, int]:
+        """Number of events of each sorted unit; empty for counts."""
+        feed = self.pump.last_feed
+        if not isinstance(feed, EventFeed):
+            return {}
+        return {int(unit): int(feed.by_unit[unit]) for unit in np.flatnonzero(feed.by_unit)}
+
+    def warnings(self) -> list[str]:
+        """What makes the file wrong or incomplete."""
+        totals = stream_counters(self.counters, self.pump.core)
+        # The bins of a recording are not decoded: their late events are in the file all the same.
+        totals |= {"late_carried": 0, "late_dropped": 0}
+        lines = [*self.connector.problems(), *loss_warnings(totals, 0, self.pump.last_feed)]
+        if self.behavior is not None:
+            lines += self.behavior.problems()
+        if self.recorder.error or self.recorder.thread.fault:
+            lines.append(f"NOT RECORDING: {self.recorder.error or self.recorder.thread.fault}")
+        return lines
+
+    def lost(self) -> int:
+        """Number of samples lost before they arrived."""
+        return int(self.counters[sequence.LOST])
