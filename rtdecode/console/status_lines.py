@@ -25,7 +25,7 @@ class StatusLines:
         self._reports = 0
 
     def report(self, status: dict[str, Any]) -> None:
-        """Report a status map (rtdecode.serve.reporting.status), once a second; its parts may be missing or None."""
+        """Report a status map (docs/messages.md), once a second; its parts may be missing or None."""
         self._reports += 1
         state, warnings = status.get("state") or "unknown", status.get("warnings") or []
         # Their numbers change every second, what they are about does not.

@@ -77,7 +77,7 @@ class StatusView:
         self._draw(partial(self._console.print, Text(text), soft_wrap=True))
 
     def report(self, status: dict[str, Any]) -> None:
-        """Draw the status map (rtdecode.serve.reporting.status), once a second; its parts may be missing or None."""
+        """Draw the status map (docs/messages.md), once a second; its parts may be missing or None."""
         with self._lock:
             if not self._ended:
                 self._status, self._recent = status, self._history.add(status)

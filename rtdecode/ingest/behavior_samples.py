@@ -84,6 +84,7 @@ class BehaviorSamples:
         self.last_s = last_s
         self.nan = np.zeros(stream.n_columns, np.int64)
         self.kept = self._received = self._judging = self._disordered = 0
+        self._chunks = False
         self._period_s = 1.0 / stream.rate_hz if stream.rate_hz else 0.0
         self._timing: F8 = np.zeros(4)
         self._state: I8 = np.array([-1, 0, 0, 0, 0], np.int64)
@@ -149,8 +150,10 @@ class BehaviorSamples:
         if not self._held.time.size:
             return None
         shared = self._held.time == self._held.time[-1]
-        waiting = int(np.argmin(shared[::-1])) if not shared.all() else shared.size
-        if self._period_s or waiting == 1:
+        waiting = shared.size if shared.all() else int(np.argmin(shared[::-1]))
+        # A stream that was once pushed in chunks always is, and a chunk may arrive in two pulls.
+        self._chunks |= waiting > 1 and not self._period_s
+        if not self._chunks:
             waiting = 0
         return self._keep(self._take_held(self._held.time.size - waiting))
 
