@@ -9,7 +9,7 @@ import typer
 
 from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate, study, verify
 from rtdecode.cli.runtime import decode, info, monitor, serve, swap
-from rtdecode.cli.tools import bench, demo, doctor, record, replay, subject
+from rtdecode.cli.tools import bench, demo, doctor, record, replay, streams, subject
 from rtdecode.errors import RtdecodeError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("monitor")(monitor.monitor)
 app.command("swap")(swap.swap)
 app.command("replay")(replay.replay)
 app.command("record")(record.record)
+app.command("streams")(streams.streams)
 app.command("decode")(decode.decode)
 app.command("fit")(fit.fit)
 app.command("calibrate")(calibrate.calibrate)

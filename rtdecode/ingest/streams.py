@@ -7,6 +7,7 @@ from typing import Any
 
 import pylsl
 
+from rtdecode.ingest.identity import named
 from rtdecode.ingest.layouts import StreamDescription
 
 #: An outlet that has not answered for this long is no longer listed.
@@ -79,3 +80,22 @@ class StreamFinder:
     def ignore(self, uid: str) -> None:
         """Ignore a dead outlet, which may be listed for a while."""
         self._dead.add(uid)
+
+
+class Network:
+    """All streams that answer, of whatever name; searched for from the first `seen` on."""
+
+    def __init__(self) -> None:
+        self._resolver: Any = None
+
+    def seen(self) -> list[StreamDescription]:
+        """The streams found so far, sorted by name."""
+        if self._resolver is None:
+            self._resolver = pylsl.ContinuousResolver(forget_after=FORGET_S)
+        found = [describe(info) for info in self._resolver.results()]
+        return sorted(found, key=lambda stream: (stream.name, stream.source_id))
+
+
+def listed(stream: StreamDescription) -> str:
+    """A stream with all by which it is told from others."""
+    return f"{stream}, source {named(stream)}"

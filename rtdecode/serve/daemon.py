@@ -172,7 +172,9 @@ class Daemon:
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
         compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
         self._print_line(f"ready for stream {self.settings.stream}")
-        await_streams(self.connector, self.behavior, self.settings.timeout_s, self._while_waiting)
+        await_streams(
+            self.connector, self.behavior, self.settings.timeout_s, self._while_waiting, self._print_line
+        )
         if self.recorder is not None:
             self.recorder.start()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -187,7 +189,7 @@ class Daemon:
             command = self.loop.commands.popleft()
             if command.name in ("pause", "resume"):
                 # The loop writes it to /log when it begins.
-                self.loop.core.paused = command.name == "pause"
+                self.loop.core.closing.paused = command.name == "pause"
                 command.bin = 0
                 command.done.set()
             else:

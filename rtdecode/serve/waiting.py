@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.behavior import BehaviorReader
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.streams import Network, listed
 
 POLL_S = 0.05
+
+#: What is waited for is reported after this time, and then every so often; the network is searched before.
+REPORT_FIRST_S, REPORT_EVERY_S, NETWORK_S = 3.0, 10.0, 2.0
 
 #: Longest time to open a stream that has answered.
 OPEN_S = 10.0
@@ -28,6 +33,7 @@ def await_streams(
     behavior: BehaviorReader | None,
     timeout_s: float,
     meanwhile: Callable[[], None],
+    waiting: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Wait until the stream of a started connector is opened, and that of a behaviour reader found.
 
@@ -35,33 +41,51 @@ def await_streams(
         connector, behavior: started; `behavior` None for none.
         timeout_s: longest wait, seconds.
         meanwhile: called 20 times a second; may raise Stop.
+        waiting: called now and then with a line about what is waited for, and what is on the network.
 
     Raises:
         RtdecodeError: a stream is not found in time or cannot be used.
     """
-    deadline = time.monotonic() + timeout_s
-    while not connector.ready.wait(POLL_S):
-        meanwhile()
-        if connector.failure is not None:
-            raise connector.failure
-        patience_s = OPEN_S if connector.found.is_set() else 0.0
-        if time.monotonic() > deadline + patience_s:
-            raise _not_found(f"--stream {connector.name}", timeout_s, connector.refusal)
-    if behavior is None:
-        return
-    deadline = max(deadline, time.monotonic() + BEHAVIOR_AFTER_S)
-    while not behavior.names:
-        time.sleep(POLL_S)
-        meanwhile()
-        if behavior.connector.failure is not None:
-            raise behavior.connector.failure
-        if time.monotonic() > deadline:
-            raise _not_found(f"--behavior {behavior.name}", timeout_s, behavior.connector.refusal)
+    wait = _Wait(timeout_s, meanwhile, waiting)
+    wait.until(connector.ready.is_set, f"--stream {connector.name}", connector)
+    if behavior is not None:
+        wait.deadline_s = max(wait.deadline_s, time.monotonic() + BEHAVIOR_AFTER_S)
+        wait.until(lambda: bool(behavior.names), f"--behavior {behavior.name}", behavior.connector)
 
 
-def _not_found(where: str, timeout_s: float, seen: str = "") -> RtdecodeError:
-    return RtdecodeError(
-        f"no stream of that name was found within {timeout_s:g} s" + (f" ({seen})" if seen else ""),
-        where=where,
-        fix="start the acquisition or `rtdecode replay`, check the name, or wait longer with --timeout",
-    )
+class _Wait:
+    def __init__(
+        self, timeout_s: float, meanwhile: Callable[[], None], waiting: Callable[[str], None]
+    ) -> None:
+        self._timeout_s, self._meanwhile, self._waiting = timeout_s, meanwhile, waiting
+        self._network = Network()
+        self._report_s = time.monotonic() + REPORT_FIRST_S
+        self.deadline_s = time.monotonic() + timeout_s
+
+    def until(self, there: Callable[[], bool], where: str, connector: Connector[Any]) -> None:
+        while not there():
+            time.sleep(POLL_S)
+            self._meanwhile()
+            if connector.failure is not None:
+                raise connector.failure
+            now = time.monotonic()
+            patience_s = OPEN_S if connector.found.is_set() else 0.0
+            if now > self.deadline_s + patience_s:
+                raise RtdecodeError(
+                    f"no stream was found within {self._timeout_s:g} s ({self._seen(connector)})",
+                    where=where,
+                    fix="start the acquisition or `rtdecode replay`, check the name against `rtdecode "
+                    "streams`, or wait longer with --timeout",
+                )
+            if now > self._report_s - NETWORK_S:
+                self._network.seen()
+            if now > self._report_s:
+                self._report_s = now + REPORT_EVERY_S
+                self._waiting(f"waiting for {where}: {self._seen(connector)}")
+
+    def _seen(self, connector: Connector[Any]) -> str:
+        """Why what was found is not taken, or what else is on the network."""
+        if connector.refusal:
+            return connector.refusal
+        others = "; ".join(listed(stream) for stream in self._network.seen())
+        return f"on the network: {others}" if others else "no stream is on the network"

@@ -91,7 +91,7 @@ class StreamRecording:
             self._behavior.start()
         recorder = None
         try:
-            await_streams(self._connector, self._behavior, self.timeout_s, self._check_stop)
+            await_streams(self._connector, self._behavior, self.timeout_s, self._check_stop, self.print_line)
             buffers = RecordBuffers(self._n_channels, 0)
             pump = self._make_pump(buffers)
             recorder = self._start_recorder(pump, buffers)

@@ -2,12 +2,11 @@
 
     core = LoopCore(settings, ring)
     for instruction in core.attached(feed, now): ...            # a source was opened
-    for instruction in core.pulled(Pull(n, now), ...): ...      # `feed` holds n new samples, perhaps none
-    for instruction in core.passed(now): ...                    # time has passed
+    for instruction in core.pulled(Pull(n, now)): ...           # its inlet holds n new samples, perhaps none
     for instruction in core.lost("its outlet is gone", now): ...
 
-The caller carries out each instruction before it takes the next, since the counts of a bin are a view into
-the ring. From the first connection on every bin is published exactly once, in order:
+The caller carries out each instruction before it takes the next: the counts of a bin are a view of the ring.
+From the first connection on every bin is published exactly once, in order:
 
     Waiting ─► Attaching ─┬─ stamps trusted ──────► Running ──── lost ───► Outage ─┐
                           └─► Judging ─ trusted ─► Running ─ in doubt ─► Judging   │
@@ -26,30 +25,16 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.binning import Binning, BinRing, ClosedBin, CountBinning, EventBinning
+from rtdecode.binning import Binning, BinRing, CountBinning, EventBinning
 from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings, Verdict
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
 from rtdecode.ingest.feed import CountFeed, Feed
 from rtdecode.ingest.inlet import MAX_PULL
 from rtdecode.kernels.stamps import N_IMPOSSIBLE
-from rtdecode.messages import Flag
+from rtdecode.serve.loop import instructions as do
+from rtdecode.serve.loop.closing import Closing
 from rtdecode.serve.loop.events import CoreSettings, Pull
 from rtdecode.serve.loop.held_up import HeldUp
-from rtdecode.serve.loop.instructions import (
-    BrokeOff,
-    Dispose,
-    Held,
-    Instruction,
-    NumberSamples,
-    Publish,
-    Record,
-    Resumed,
-    Search,
-    Shifted,
-    Started,
-    Warm,
-)
-from rtdecode.serve.loop.silence import Silence
 from rtdecode.serve.loop.states import (
     Attaching,
     Judging,
@@ -67,7 +52,9 @@ from rtdecode.serve.settings import STALE_AFTER_S
 #: thousands of empty bins.
 LEAP_S = 10.0
 
-Instructions = Iterator[Instruction]
+DOUBTED = "its stamps do not fit our clock"
+
+Instructions = Iterator[do.Instruction]
 
 
 class LoopCore:
@@ -81,9 +68,8 @@ class LoopCore:
         ring: as given.
         state: Waiting, Attaching, Judging, Running or Outage.
         delay, grace: delivery delay of the source, and how long bins wait for it.
-        paused: whether values are held on request.
-        first_bin: number of the first bin that is published; earlier ones are backlog.
-        reconnects, clock_jumps, catch_up: totals.
+        closing: publishes the closed bins.
+        reconnects, clock_jumps: totals.
         discarded: number of samples received while no stamps were trusted.
     """
 
@@ -93,14 +79,11 @@ class LoopCore:
         self.grace: AutoGrace | FixedGrace = (
             AutoGrace(self.delay) if settings.grace_s is None else FixedGrace(settings.grace_s)
         )
-        self.paused = False
-        self.first_bin = 0
-        self.reconnects = self.clock_jumps = self.catch_up = self.discarded = 0
+        self.closing = Closing(ring, self.grace, settings.failsafe_after_s)
+        self.ring, self.reconnects, self.clock_jumps, self.discarded = ring, 0, 0, 0
         self._left_out = np.zeros(N_IMPOSSIBLE, np.int64)
-        self._settings, self.ring = settings, ring
         self._judge = JudgeSettings(max_age_s=max(STALE_AFTER_S, 2 * (settings.grace_s or 0.0)))
         self._held_up = HeldUp(STALE_AFTER_S)
-        self._silence = Silence(settings.failsafe_after_s)
 
     # Events
 
@@ -108,7 +91,7 @@ class LoopCore:
         """A source was opened, perhaps in the place of another."""
         yield from self._detach("another outlet took its place", now)
         link = Link(feed, ClockJudge(self._judge, feed.inlet.opened_s, MAX_PULL))
-        self._silence.found()
+        self.closing.silence.found()
         if isinstance(self.state, Outage):
             self.reconnects += 1
             self.state = Judging(link, self.state.edges)
@@ -118,7 +101,7 @@ class LoopCore:
     def lost(self, reason: str, now: float) -> Instructions:
         """The source is gone: the fail-safe is published until it, or another, is attached."""
         yield from self._detach(reason, now)
-        yield Search(replacing=False)
+        yield do.Search(replacing=False)
 
     def corrected(self, now: float) -> Instructions:
         """The correction between the machines' clocks has changed: stamps are judged from the start."""
@@ -162,7 +145,7 @@ class LoopCore:
             # What can wait is done after the cursor is published.
             if pull.attentive:
                 self.delay.observe(feed.columns.time, feed.columns.accepted, n, now)
-            yield Record(feed, n, now)
+            yield do.Record(feed, n, now)
         elif n:
             self.discarded += int(np.count_nonzero(feed.columns.accepted[:n]))
         if pull.emptied and not self._held_up.waiting(now):
@@ -189,14 +172,14 @@ class LoopCore:
 
     def pause(self, paused: bool) -> Instructions:
         """Hold values from the next bin on, or no longer."""
-        if paused != self.paused:
-            self.paused = paused
-            yield Held(self.next_bin, paused)
+        if paused != self.closing.paused:
+            self.closing.paused = paused
+            yield do.Held(self.next_bin, paused)
 
     @property
     def next_bin(self) -> int:
         """Number of the bin that is published next."""
-        return max(self.ring.next_bin, self.first_bin)
+        return max(self.ring.next_bin, self.closing.first_bin)
 
     @property
     def offset_s(self) -> float:
@@ -220,32 +203,31 @@ class LoopCore:
             yield from self._break_off(reason, now)
         self.state = Waiting() if edges is None else Outage(edges)
         self._left_out += link.judge.impossible
-        yield Dispose(link.feed)
+        yield do.Dispose(link.feed)
 
     def _begin(self, link: Link, n: int, now: float, trusted: bool) -> Instructions:
         """The first pull: bin 0 starts at the oldest event in the queue, or now."""
-        feed, ring = link.feed, self.ring
-        width_s = ring.bin_width_s
+        feed, ring, width_s = link.feed, self.ring, self.ring.bin_width_s
         oldest_s = feed.first_bin_start(n, now - ring.n_bins * width_s, now) if trusted else None
-        self._silence.fed(now)
-        if self.paused:
-            yield Held(0, True)
+        self.closing.silence.fed(now)
+        if self.closing.paused:
+            yield do.Held(0, True)
         edges: Binning
         if not trusted or (oldest_s is None and isinstance(feed, CountFeed)):
-            yield Started(0, now)
-            yield BrokeOff(0, "no sample yet" if trusted else "its stamps do not fit our clock")
+            yield do.Started(0, now)
+            yield do.BrokeOff(0, "no sample yet" if trusted else feed.unfit or DOUBTED)
             self.state = Judging(link, EventBinning(ring, now))
             return
         if oldest_s is not None and isinstance(feed, CountFeed):
             edges = feed.anchor(oldest_s, n)
-            self.first_bin = max(0, edges.bin_at(now))
+            self.closing.first_bin = max(0, edges.bin_at(now))
         else:
             backlog = 0 if oldest_s is None else int(np.ceil((now - oldest_s) / width_s))
-            self.first_bin = min(backlog, ring.n_bins)
-            edges = feed.anchor(now - self.first_bin * width_s, n)
+            self.closing.first_bin = min(backlog, ring.n_bins)
+            edges = feed.anchor(now - self.closing.first_bin * width_s, n)
         self.state = Running(link, edges)
         yield from _number(edges)
-        yield Started(self.first_bin, edges.origin_s)
+        yield do.Started(self.closing.first_bin, edges.origin_s)
 
     def _resume(self, state: Judging, n: int) -> Instructions:
         """Decode again from the first bin that is complete."""
@@ -254,7 +236,7 @@ class LoopCore:
         if edges is None:
             return
         self.state = Running(state.link, edges, resume)
-        self._silence.fed(edges.bin_end_s(resume - 1))
+        self.closing.silence.fed(edges.bin_end_s(resume - 1))
         yield from _number(edges)
 
     def _follow(self, verdict: Verdict, now: float) -> Instructions:
@@ -268,17 +250,16 @@ class LoopCore:
                 shifted = f"clock jump, stamps shifted by {verdict.shift_s:+.3f} s"
                 yield from self._doubt(self.state, shifted, now)
             elif not verdict.trusted:
-                unfit = self.state.link.feed.unfit
-                yield from self._doubt(self.state, unfit or "its stamps do not fit our clock", now)
+                yield from self._doubt(self.state, self.state.link.feed.unfit or DOUBTED, now)
         elif verdict.jumped:
-            yield Shifted(verdict.shift_s)
+            yield do.Shifted(verdict.shift_s)
 
     def _doubt(self, state: Running, reason: str, now: float) -> Instructions:
         yield from self._break_off(reason, now)
         state.link.feed.restart()
         self.state = Judging(state.link, state.edges)
 
-    def _leap(self, now: float) -> Generator[Instruction, None, Binning]:
+    def _leap(self, now: float) -> Generator[do.Instruction, None, Binning]:
         """Our own clock has leapt: the open bin ends now, and bins continue from here."""
         self.clock_jumps += 1
         link = link_of(self.state)
@@ -296,37 +277,12 @@ class LoopCore:
     def _break_off(self, reason: str, now: float) -> Instructions:
         yield from self._closed(now)
         self.ring.empty_open_bin()
-        yield BrokeOff(self.ring.open_bin, reason)
+        yield do.BrokeOff(self.ring.open_bin, reason)
 
     # Bins
 
     def _closed(self, now: float) -> Instructions:
-        while (closed := self.ring.take()) is not None:
-            if closed.bin < self.first_bin:
-                yield Warm(closed)
-            else:
-                yield from self._publish(closed, now)
-
-    def _publish(self, closed: ClosedBin, now: float) -> Instructions:
-        state, b = self.state, closed.bin
-        edges = edges_of(state)
-        if edges is None:
-            return
-        t_bin = edges.bin_end_s(b)
-        flags, decoded = int(Flag.FAILSAFE), False
-        if isinstance(state, Running) and b >= state.decode_from:
-            flags, decoded = 0, True
-            if b == state.decode_from:
-                flags = int(Flag.GAP)
-                yield Resumed(b, edges.bin_end_s(b - 1))
-            flags |= yield from self._silence.flags(t_bin, closed.fed_until_s)
-        if self.paused:
-            flags |= Flag.PAUSED
-        if now > edges.complete_at_s(b) + self.grace.seconds + self.ring.bin_width_s:
-            flags |= Flag.CATCH_UP
-            self.catch_up += 1
-        yield Publish(closed, t_bin, now, flags, decoded)
-        self.grace.update()
+        return self.closing.closed(self.state, now)
 
     def _behind_s(self, feed: Feed, n: int) -> float:
         """How long after the open bin the first sample of the pull was stamped."""
@@ -341,4 +297,4 @@ class LoopCore:
 
 def _number(edges: Binning) -> Instructions:
     if isinstance(edges, CountBinning):
-        yield NumberSamples(edges.origin_s, edges.true_period_s)
+        yield do.NumberSamples(edges.origin_s, edges.true_period_s)

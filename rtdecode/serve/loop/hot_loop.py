@@ -70,7 +70,7 @@ class HotLoop:
                 return "waiting"
             case Outage() | Judging():
                 return "reconnecting"
-        if self.core.paused:
+        if self.core.closing.paused:
             return "paused"
         flags = self.decoding.flags
         return "failsafe" if flags & Flag.FAILSAFE else "stale" if flags & Flag.STALE else "running"

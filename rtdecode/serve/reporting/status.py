@@ -78,7 +78,7 @@ class StatusReport:
             "backlog_bins": meters.backlog_bins,
             "stale": meters.stale,
             "failsafe": meters.failsafe,
-            "catch_up": core.catch_up,
+            "catch_up": core.closing.catch_up,
             "clipped": stage.clipped,
             "nonfinite": stage.nonfinite,
             "reconnects": core.reconnects,
@@ -92,7 +92,7 @@ class StatusReport:
         return {
             "v": MESSAGE_VERSION,
             "state": loop.state,
-            "paused": self._core.paused,
+            "paused": self._core.closing.paused,
             "flags": flag_names(self._decoding.flags),
             "names": [output.name for output in artifact.outputs],
             "units": [output.units for output in artifact.outputs],

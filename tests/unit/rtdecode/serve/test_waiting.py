@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.layouts import StreamDescription
 from rtdecode.serve.waiting import Stop, await_streams
 
 
@@ -22,6 +23,14 @@ def stream(name: str, *, there: bool, failure: RtdecodeError | None = None) -> A
     )
     connector.connector, connector.names = connector, ("x",) if there else ()
     return connector
+
+
+@pytest.fixture(autouse=True)
+def network(monkeypatch: pytest.MonkeyPatch) -> list[StreamDescription]:
+    """What is on the network."""
+    there = [StreamDescription("M2", "Spikes", 3, 0.0, "int32", source_id="rig-b", hostname="lab")]
+    monkeypatch.setattr("rtdecode.ingest.streams.Network.seen", lambda _: there)
+    return there
 
 
 def test_both_streams_are_awaited() -> None:
@@ -47,3 +56,15 @@ def test_a_stop_and_a_refusal_end_the_wait(missing: str) -> None:
 def test_after_the_timeout_the_error_names_the_stream_and_what_answered() -> None:
     with pytest.raises(RtdecodeError, match=r"--stream M1: no stream .* within 0 s \(only left answers\)"):
         await_streams(stream("M1", there=False), None, 0.0, lambda: None)
+
+
+def test_what_is_waited_for_and_what_is_there_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtdecode.serve.waiting.REPORT_FIRST_S", 0.0)
+    lines: list[str] = []
+    silent = stream("M1", there=False)
+    silent.refusal = ""
+    with pytest.raises(RtdecodeError, match=r"on the network: M2 \(type Spikes, .*\), source rig-b on lab"):
+        await_streams(silent, None, 0.2, lambda: None, lines.append)
+    assert lines == [
+        "waiting for --stream M1: on the network: M2 (type Spikes, 3 x int32, irregular), source rig-b on lab"
+    ]
