@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.cursor import cursor_outputs, on_screen
+from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT, RefitLabels, refit_labels
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.progress import Progress, ignore
@@ -26,6 +27,10 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
 from rtdecode.session.layout import Behavior, Session
 from rtdecode.session.read import read_session
+
+#: A column of behaviour is left out, unless it is named, if it is known in less of the samples than this part
+#: of those in which another is.
+MOSTLY_KNOWN = 0.5
 
 MIN_BIN_WIDTH_S, MAX_BIN_WIDTH_S = 0.001, 0.25
 
@@ -43,6 +48,7 @@ class LabelledSession:
         targets: f4[T, D], in these units; NaN where unknown.
         refit: the labels, if they are intended velocities (ReFIT); None if they were recorded.
         blocks: names of the blocks that `binned` holds; () for the whole session.
+        notes: what was left out of the session or its labels, a sentence each.
     """
 
     path: Path
@@ -54,6 +60,7 @@ class LabelledSession:
     targets: NDArray[np.float32]
     refit: RefitLabels | None = None
     blocks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def labelled_bins(self) -> NDArray[np.bool_]:
@@ -161,7 +168,7 @@ def read_labelled(
         RtdecodeError: it cannot be read, has no behaviour (or trials, targets and cursor), lacks an output or
             a block, or has no label in the time of its spikes.
     """
-    session, refit = read_session(path), None
+    session, refit, unknown = read_session(path), None, ()
     recorded = None if labels == REFIT else _recorded(session, outputs, path)
     binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
     if recorded is None:
@@ -169,7 +176,7 @@ def read_labelled(
         names, units = ([getattr(output, part) for output in refit.outputs] for part in ("name", "units"))
         targets = refit.targets
     else:
-        behavior, columns = recorded
+        behavior, columns, unknown = recorded
         names, units = ([texts[i] for i in columns] for texts in (behavior.names, behavior.units))
         targets = behavior_at(behavior, binned.t_bin)[:, columns]
         if not is_labelled(targets).any():
@@ -179,14 +186,25 @@ def read_labelled(
                 where=str(path),
                 fix="check that both were stamped by one clock",
             )
-    digest = file_sha256(path)
+    targets, missing = without_unrecorded(session, binned, targets)
     return LabelledSession(
-        path, digest, session, binned, tuple(names), tuple(units), targets, refit, tuple(blocks)
+        path=path,
+        sha256=file_sha256(path),
+        session=session,
+        binned=binned,
+        names=tuple(names),
+        units=tuple(units),
+        targets=targets,
+        refit=refit,
+        blocks=tuple(blocks),
+        notes=(*session.notes, *unknown, *missing),
     )
 
 
-def _recorded(session: Session, outputs: tuple[str, ...] | None, path: Path) -> tuple[Behavior, list[int]]:
-    """The behaviour, and its columns that are trained on."""
+def _recorded(
+    session: Session, outputs: tuple[str, ...] | None, path: Path
+) -> tuple[Behavior, list[int], tuple[str, ...]]:
+    """The behaviour, its columns that are trained on, and a note about those that are mostly unknown."""
     behavior = session.behavior
     if behavior is None or not behavior.names:
         raise RtdecodeError(
@@ -194,8 +212,22 @@ def _recorded(session: Session, outputs: tuple[str, ...] | None, path: Path) -> 
         )
     # A displayed cursor was decoded from the spikes: a label only on request.
     moved = tuple(name for name in behavior.names if not on_screen(name))
-    names = outputs if outputs is not None else moved or behavior.names
-    return behavior, [_column(name, behavior.names, path) for name in names]
+    names, notes = outputs if outputs is not None else moved or behavior.names, ()
+    columns = [_column(name, behavior.names, path) for name in names]
+    known = (~np.isnan(behavior.values[:, columns])).sum(axis=0)
+    if outputs is None:
+        often = known > MOSTLY_KNOWN * known.max(initial=0)
+        if left := [name for name, kept in zip(names, often, strict=True) if not kept]:
+            notes = (f"left out as mostly unknown (NaN): {', '.join(left)}; name them with --outputs to use",)
+        columns, known = [c for c, kept in zip(columns, often, strict=True) if kept], known[often]
+    if not (columns and known.all()):
+        unknown = [name for name, n in zip(names, known, strict=False) if not n] or names
+        raise RtdecodeError(
+            f"has no value of the behaviour {', '.join(unknown)}: all are NaN",
+            where=str(path),
+            fix="leave it out with --outputs, or record it again",
+        )
+    return behavior, columns, notes
 
 
 def check_compatible(first: LabelledSession, other: LabelledSession) -> None:
@@ -274,9 +306,9 @@ def distinct_names(sessions: Sequence[LabelledSession]) -> list[str]:
     ]
 
 
-def synthetic_notes(sessions: Sequence[LabelledSession], seed: int) -> list[str]:
-    """Warnings about results that depend on events placed at random, a sentence each."""
-    notes = []
+def session_notes(sessions: Sequence[LabelledSession], seed: int) -> list[str]:
+    """Warnings about what was left out and what depends on events placed at random, a sentence each."""
+    notes = [note for labelled in sessions for note in labelled.notes]
     spread = [labelled for labelled in sessions if labelled.binned.synthetic_times]
     for width_s in sorted({labelled.recorded_width_s or 0.0 for labelled in spread}):
         which = [labelled.session.name for labelled in spread if labelled.recorded_width_s == width_s]

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.diagnosis.by_hand import counts_from_one, refuse_unrepairable
+from rtdecode.session.diagnosis.shapes import turned
 from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Trials
 from rtdecode.session.log_text import join_parts, json_object
 from rtdecode.session.raw import RawGroup, as_number, as_text, as_texts
@@ -27,6 +29,10 @@ def check_part(name: str, group: RawGroup, n_channels: int) -> Any:
     Raises:
         RtdecodeError: it breaks a rule of the format.
     """
+    group, wrong = turned(name, group, n_channels)
+    for column, what in wrong.items():
+        raise _unsound(what, f"{group.place}/{column}")
+    refuse_unrepairable(name, group, n_channels)
     _same_length(group)
     return _CHECKS[name](group, n_channels)
 
@@ -37,9 +43,14 @@ def _check_events(group: RawGroup, n_channels: int) -> Events:
     outside = channel >= n_channels
     if outside.any():
         row = int(outside.argmax())
+        if counts_from_one(channel, n_channels):
+            raise _unsound(
+                f"channels count from 1 (1 to {n_channels}, and n_channels is {n_channels})",
+                f"{group.place}/channel",
+            )
         raise _unsound(
             f"channel {channel[row]} at row {row} is not below n_channels ({n_channels}); "
-            f"{int(outside.sum())} rows in total (channels start at 0)",
+            f"{int(outside.sum())} of {len(channel)} rows (channels start at 0)",
             f"{group.place}/channel",
         )
     unit = _integers(group, "unit", np.uint8) if "unit" in group.columns else None
@@ -74,14 +85,10 @@ def _check_behavior(group: RawGroup, n_channels: int) -> Behavior:
     names, units = (_labels(group, name, values.shape[1]) for name in ("names", "units"))
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(values, dtype=np.float32)
-    bad = (~np.isfinite(values)).any(axis=1)
+    bad = np.isinf(values).any(axis=1)
     if bad.any():
         row = int(bad.argmax())
-        raise _unsound(
-            f"{int(bad.sum())} of {len(time)} rows hold NaN or infinity, "
-            f"the first is row {row} (t = {time[row]:.3f} s)",
-            where,
-        )
+        raise _unsound(f"{int(bad.sum())} of {len(time)} rows hold infinity, the first is row {row}", where)
     back = np.flatnonzero(time[1:] <= time[:-1])
     if back.size:
         row = int(back[0]) + 1

@@ -110,7 +110,7 @@ def test_a_recording_that_cannot_be_written_is_refused_before_serving(
     assert_one_line(
         rtdecode(*given, "--record", "/nowhere/live.h5"), "/nowhere/live.h5", "its folder does not exist"
     )
-    assert_one_line(rtdecode(*given, "--record", simulated_session), "exists already", "--overwrite")
+    assert_one_line(rtdecode(*given, "--record", simulated_session), "exists already", "another name")
 
 
 def test_without_a_model_those_of_other_streams_are_listed(
