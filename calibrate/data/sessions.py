@@ -18,19 +18,16 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.blocks import only_blocks
-from rtdecode.calibrate.data.cursor import cursor_outputs, on_screen
+from rtdecode.calibrate.data.columns import recorded_columns
+from rtdecode.calibrate.data.cursor import cursor_outputs
 from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT, RefitLabels, refit_labels
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
-from rtdecode.session.layout import Behavior, Session
+from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
-
-#: A column of behaviour is left out, unless it is named, if it is known in less of the samples than this part
-#: of those in which another is.
-MOSTLY_KNOWN = 0.5
 
 MIN_BIN_WIDTH_S, MAX_BIN_WIDTH_S = 0.001, 0.25
 
@@ -168,8 +165,9 @@ def read_labelled(
         RtdecodeError: it cannot be read, has no behaviour (or trials, targets and cursor), lacks an output or
             a block, or has no label in the time of its spikes.
     """
-    session, refit, unknown = read_session(path), None, ()
-    recorded = None if labels == REFIT else _recorded(session, outputs, path)
+    session, refit = read_session(path), None
+    unknown: tuple[str, ...] = ()
+    recorded = None if labels == REFIT else recorded_columns(session, outputs, path)
     binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
     if recorded is None:
         refit = refit_labels(session, binned.t_bin, cursor_outputs(session, outputs))
@@ -199,35 +197,6 @@ def read_labelled(
         blocks=tuple(blocks),
         notes=(*session.notes, *unknown, *missing),
     )
-
-
-def _recorded(
-    session: Session, outputs: tuple[str, ...] | None, path: Path
-) -> tuple[Behavior, list[int], tuple[str, ...]]:
-    """The behaviour, its columns that are trained on, and a note about those that are mostly unknown."""
-    behavior = session.behavior
-    if behavior is None or not behavior.names:
-        raise RtdecodeError(
-            "has no behaviour to train on", where=str(path), fix="record with --behavior NAME"
-        )
-    # A displayed cursor was decoded from the spikes: a label only on request.
-    moved = tuple(name for name in behavior.names if not on_screen(name))
-    names, notes = outputs if outputs is not None else moved or behavior.names, ()
-    columns = [_column(name, behavior.names, path) for name in names]
-    known = (~np.isnan(behavior.values[:, columns])).sum(axis=0)
-    if outputs is None:
-        often = known > MOSTLY_KNOWN * known.max(initial=0)
-        if left := [name for name, kept in zip(names, often, strict=True) if not kept]:
-            notes = (f"left out as mostly unknown (NaN): {', '.join(left)}; name them with --outputs to use",)
-        columns, known = [c for c, kept in zip(columns, often, strict=True) if kept], known[often]
-    if not (columns and known.all()):
-        unknown = [name for name, n in zip(names, known, strict=False) if not n] or names
-        raise RtdecodeError(
-            f"has no value of the behaviour {', '.join(unknown)}: all are NaN",
-            where=str(path),
-            fix="leave it out with --outputs, or record it again",
-        )
-    return behavior, columns, notes
 
 
 def check_compatible(first: LabelledSession, other: LabelledSession) -> None:
@@ -328,13 +297,3 @@ def file_sha256(path: Path) -> str:
 
 def _span(time_s: NDArray[np.float64]) -> str:
     return f"{time_s[0]:.1f} to {time_s[-1]:.1f} s" if len(time_s) else "none"
-
-
-def _column(name: str, names: tuple[str, ...], path: Path) -> int:
-    if name not in names:
-        raise RtdecodeError(
-            f"has no behaviour called {name!r}, only {', '.join(names)}",
-            where=str(path),
-            fix="name some of these with --outputs",
-        )
-    return names.index(name)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.check import check_dimensions, check_numeric, check_part
+from rtdecode.session.check import check_part
+from rtdecode.session.diagnosis.arrays import check_dimensions, check_numeric
 from rtdecode.session.diagnosis.by_hand import counts_from_one, refuse_unrepairable
 from rtdecode.session.diagnosis.order import rising_rows
 from rtdecode.session.diagnosis.shapes import turned

@@ -89,7 +89,7 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
         RtdecodeError: a value is out of its range, or a file or variable holds one that cannot be read.
         typer.BadParameter: an option has a value that cannot be read.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for name, flag in FLAGS.items():
         value = ctx.params[name]
         try:

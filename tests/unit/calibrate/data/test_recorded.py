@@ -87,7 +87,9 @@ def test_a_column_of_nan_spoils_no_other(tmp_path: Path) -> None:
     assert x.labelled_bins.all()
     np.testing.assert_array_equal(default.targets[:, 0], x.targets[:, 0])
     assert (~default.labelled_bins).sum() == pytest.approx(30, abs=1)
-    with pytest.raises(RtdecodeError, match="has no value of the behaviour z: all are NaN"):
+    with pytest.raises(
+        RtdecodeError, match="has no value of the behaviour z: there are no samples, or all are NaN"
+    ):
         read_labelled(path, WIDTH, ("x", "z"))
     of.behavior.values[:] = np.nan
     write_session(path, of)
