@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtdecode.calibrate.data.cursor import on_screen
 from rtdecode.errors import RtdecodeError
@@ -55,6 +57,26 @@ def recorded_columns(
             fix="leave it out with --outputs, or record it again",
         )
     return behavior, columns, notes
+
+
+def partly_known(targets: NDArray[np.float32], names: Sequence[str], session: str) -> tuple[str, ...]:
+    """A sentence about bins that are no label because only some outputs are known there, if there are any.
+
+    Args:
+        targets: f4[T, D], NaN where unknown.
+        names: of the D outputs.
+        session: its name.
+    """
+    known = np.isfinite(targets)
+    partly = known.any(axis=1) & ~known.all(axis=1)
+    if not partly.any():
+        return ()
+    lacking = [name for name, column in zip(names, known[partly].T, strict=True) if not column.all()]
+    n, of = int(partly.sum()), int(known.any(axis=1).sum())
+    return (
+        f"{n} of {of} bins are not used, since {', '.join(lacking)} is unknown there; leave it out with "
+        f"--outputs to use them for the others ({session})",
+    )
 
 
 def _column(name: str, names: tuple[str, ...], path: Path) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.blocks import only_blocks
-from rtdecode.calibrate.data.columns import recorded_columns
+from rtdecode.calibrate.data.columns import partly_known, recorded_columns
 from rtdecode.calibrate.data.cursor import cursor_outputs
 from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT, RefitLabels, refit_labels
@@ -195,7 +195,7 @@ def read_labelled(
         targets=targets,
         refit=refit,
         blocks=tuple(blocks),
-        notes=(*session.notes, *unknown, *missing),
+        notes=(*session.notes, *unknown, *missing, *partly_known(targets, names, session.name)),
     )
 
 

@@ -178,7 +178,7 @@ def _complete_bins(session: Session, duration_s: float, bin_width_s: float) -> i
         raise RtdecodeError(
             f"spans {duration_s:.0f} s, {n_bins} bins of {bin_width_s} s: more than fit in memory",
             where=str(session.path or session.name),
-            fix="remove the stray time stamp from /events/time or /behavior/time",
+            fix="stamp spikes and behaviour by one clock, in seconds; see the notes of rtdecode info",
         )
     return n_bins
 

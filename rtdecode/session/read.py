@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.check import check_part
-from rtdecode.session.diagnosis.clocks import check_seconds
+from rtdecode.session.diagnosis.clocks import check_seconds, two_clocks
 from rtdecode.session.diagnosis.strays import leave_out
 from rtdecode.session.layout import Session
 from rtdecode.session.raw import RawSession, read_raw
@@ -29,7 +29,8 @@ def read_session(path: Path | str) -> Session:
         RtdecodeError: the file cannot be read, is not a session, or breaks a rule of the format.
     """
     raw, left, odd = leave_out(read_raw(Path(path)))
-    return replace(check_session(raw), notes=(*left, *odd))
+    session = check_session(raw)
+    return replace(session, notes=(*left, *odd, *two_clocks(session)))
 
 
 def check_session(raw: RawSession) -> Session:

@@ -103,7 +103,8 @@ def _check_order(group: RawGroup) -> None:
     if step is not None:
         raise RtdecodeError(f"time does not increase at {at}: it {step}", where=where, fix=FLOAT64)
     raise RtdecodeError(
-        f"time does not increase at {at}; {back.size} rows in total, as of two recordings in one file",
+        f"time does not increase at {at}; {back.size} rows in total, as of two recordings or of a clock "
+        "that stops or is set back, so no order of the rows is right",
         where=where,
         fix="store each recording in a file of its own, on one clock",
     )

@@ -70,6 +70,21 @@ def check_seconds(session: Session) -> None:
         )
 
 
+def two_clocks(session: Session) -> list[str]:
+    """A sentence about behaviour that lies long before or after all spikes; none otherwise."""
+    events, behavior = session.events, session.behavior
+    if events is None or behavior is None or not (events.time.size and behavior.time.size):
+        return []
+    spikes, hand = events.time, behavior.time
+    apart_s = max(hand[0] - spikes[-1], spikes[0] - hand[-1])
+    if apart_s <= LONG_S:
+        return []
+    return [
+        f"/behavior ({hand[0]:.1f} to {hand[-1]:.1f} s) and /events ({spikes[0]:.1f} to {spikes[-1]:.1f} s) "
+        f"are {apart_s:.0f} s apart, as if stamped by two clocks"
+    ]
+
+
 def _is_slow(events: Events) -> bool:
     span_s, n = _span(events.time), len(events.time)
     return span_s >= LONG_S and n >= MANY and n < SLOWEST_HZ * span_s * int(np.unique(events.channel).size)
