@@ -46,13 +46,14 @@ class RawGroup:
 
 @dataclass(frozen=True)
 class RawSession:
-    """A file, unchecked; `groups` has the groups that exist."""
+    """A file, unchecked; `groups` has the groups that exist, `others` names what the format does not have."""
 
     path: Path
     n_channels: int
     complete: bool
     attrs: dict[str, str]
     groups: dict[str, RawGroup]
+    others: tuple[str, ...] = ()
 
 
 HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
@@ -85,7 +86,10 @@ def read_raw(path: Path, on_unreadable: Callable[[RtdecodeError], None] | None =
                 if on_unreadable is None:
                     raise
                 on_unreadable(error)
-    return RawSession(path, n_channels, complete, attrs, groups)
+        others = [f"/{name}" for name in file if name not in GROUPS]
+        for name, group in groups.items():
+            others += [f"/{name}/{each}" for each in file[name] if each not in group.columns]
+    return RawSession(path, n_channels, complete, attrs, groups, tuple(others))
 
 
 @contextmanager

@@ -63,6 +63,8 @@ def repair_session(path: Path | str) -> tuple[Path, list[str]]:
     session = check_session(replace(raw, groups=groups, complete=True))
     if not done:
         return path, done
+    if raw.others:
+        done.append(f"not in the copy, as the format does not have them: {', '.join(raw.others)}")
     copy = numbered(path.with_name(f"{path.stem}.repaired.h5"))
     write_session(copy, session)
     read_session(copy)

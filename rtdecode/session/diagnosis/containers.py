@@ -18,13 +18,14 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 #: First bytes, what the file is, and what reads it.
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"XDF:", "an XDF file", "read it with pyxdf.load_xdf"),
-    (b"MATLAB 7.3 MAT-file", "a MATLAB file (-v7.3)", "read it with h5py, or write a session from MATLAB"),
+    (b"MATLAB 7.3 MAT-file", "a MATLAB file (-v7.3)", "read it with h5py or in MATLAB"),
     (b"MATLAB ", "a MATLAB file (-v7 or older)", "read it with scipy.io.loadmat"),
     (b"NEURALEV", "a Blackrock .nev file", "read it with neo.io.BlackrockIO"),
     (b"BREVENTS", "a Blackrock .nev file", "read it with neo.io.BlackrockIO"),
     (b"NEURALSG", "a Blackrock .nsx file", "read it with neo.io.BlackrockIO"),
     (b"NEURALCD", "a Blackrock .nsx file", "read it with neo.io.BlackrockIO"),
     (b"BRSMPGRP", "a Blackrock .nsx file", "read it with neo.io.BlackrockIO"),
+    (b"\xac\x27\x91\xc6", "an Intan .rhd file", "read it with neo.io.IntanIO"),
     (b"XELP", "a Plexon .plx file", "read it with neo.io.PlexonIO"),
     (b"######## Neuralynx", "a Neuralynx file", "read it with neo.io.NeuralynxIO"),
     (b"0       ", "an EDF file", "read it with pyedflib or mne"),
@@ -43,8 +44,17 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the data", "fetch the data with git lfs pull"),
     (b"/annex/objects/", "a git-annex pointer, not the data", "fetch the data with git annex get"),
     *(
-        (bytes([0x80, version]), "a pickled Python object", "load it in the program that wrote it")
-        for version in range(2, 6)
+        (start, "a pickled Python object", "load it in the program that wrote it")
+        for start in (
+            b"\x80\x02",
+            b"\x80\x03",
+            b"\x80\x04",
+            b"\x80\x05",
+            b"(dp0",
+            b"(lp0",
+            b"cnumpy",
+            b"ccopy_reg",
+        )
     ),
 )
 
@@ -67,7 +77,7 @@ _HDF5_KINDS = (
     (
         "MATLAB_class",
         "a MATLAB file (-v7.3)",
-        "read it with h5py, or write a session from MATLAB",
+        "read it with h5py or in MATLAB",
     ),
     ("pandas_type", "a pandas HDF5 store", "read it with pandas.read_hdf"),
     ("_NCProperties", "a NetCDF file", "read it with xarray or netCDF4"),

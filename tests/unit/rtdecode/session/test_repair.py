@@ -125,9 +125,14 @@ def test_transposed_arrays_are_turned(path: Path) -> None:
 
 def test_channels_that_count_from_1_count_from_0(path: Path) -> None:
     change(path, events__channel=np.array([1, 2, 3, 2]))
+    with h5py.File(path, "a") as file:
+        file["lfp"], file["events/amplitude"] = np.zeros(9), np.zeros(4)
     session, done = repaired(path)
     assert session.events.channel.tolist() == [0, 1, 2, 1]
-    assert done == ["/events: channels counted from 1: now 0 to 2"]
+    assert done == [
+        "/events: channels counted from 1: now 0 to 2",
+        "not in the copy, as the format does not have them: /lfp, /events/amplitude",
+    ]
 
 
 def test_a_stray_channel_behind_a_silent_first_one_is_not_shifted(path: Path) -> None:

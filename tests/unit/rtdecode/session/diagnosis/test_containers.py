@@ -40,6 +40,7 @@ FOREIGN: dict[str, tuple[bytes, str, str]] = {
     "a.csv": (b"time;channel\n0.1;3\n", "a CSV table", "genfromtxt"),
     "a.npz": (npz(), "a NumPy .npz file", "numpy.load"),
     "a.pkl": (pickle.dumps({"time": [1.0]}, 4), "a pickled Python object", "program that wrote it"),
+    "old.pkl": (pickle.dumps({"time": [1.0]}, 0), "a pickled Python object", "program that wrote it"),
     "a.h5.gz": (gzip.compress(b"\x89HDF\r\n\x1a\n" + bytes(99)), "gzip (an HDF5 file inside)", "gunzip"),
     "a.xdfz": (gzip.compress(b"XDF:" + bytes(99)), "gzip (an XDF file inside)", "gunzip"),
     "half.gz": (gzip.compress(bytes(9999))[:20], "compressed with gzip,", "gunzip"),
