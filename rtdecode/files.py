@@ -11,6 +11,24 @@ from pathlib import Path
 from rtdecode.errors import RtdecodeError
 
 
+def user_path(text: str) -> Path:
+    """A path as a person writes it in a settings file: `~` is the home folder, in any locale.
+
+    Raises:
+        RtdecodeError: it begins with `~`, and that user has no home folder.
+    """
+    # Under an ASCII locale Python opens only names in its own spelling of their bytes.
+    named = Path(os.fsdecode(text.encode("utf-8", "surrogateescape")))
+    try:
+        return named.expanduser()
+    except RuntimeError:
+        raise RtdecodeError(
+            "cannot be expanded: this user has no home folder",
+            where=text,
+            fix="set HOME, or write the whole path",
+        ) from None
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shlex
@@ -41,8 +42,20 @@ class StoredModel:
 
 
 def data_dir() -> Path:
-    """The user data directory; its folder `models` has the models."""
-    return Path(platformdirs.user_data_dir("rtdecode", appauthor=False))
+    """The user data directory; its folder `models` has the models.
+
+    Raises:
+        RtdecodeError: the user has no home folder, and XDG_DATA_HOME is not set.
+    """
+    # Without a home folder platformdirs raises RuntimeError; older versions give a relative path.
+    with contextlib.suppress(RuntimeError):
+        folder = Path(platformdirs.user_data_dir("rtdecode", appauthor=False))
+        if folder.is_absolute():
+            return folder
+    raise RtdecodeError(
+        "this user has no home folder, where models are stored",
+        fix="set HOME, or XDG_DATA_HOME to the whole path of a folder",
+    )
 
 
 def find_model(model: str | None, stream: str | None = None) -> Path:

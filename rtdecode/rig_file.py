@@ -6,6 +6,7 @@ the output stage (docs/rig.md).
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import user_path
 from rtdecode.output.settings import OutputSettings, nearest, read_settings
 
 DEFAULT_NAME = "rig.toml"
@@ -38,9 +40,13 @@ class RigFile:
 
 
 def find_rig_file(named: Path | None) -> Path | None:
-    """The given file, else rig.toml in the current folder if there is one."""
+    """The given file, else rig.toml in the current folder if there is one.
+
+    Raises:
+        RtdecodeError: the name begins with `~`, and there is no home folder.
+    """
     if named is not None:
-        return named
+        return user_path(str(named))
     here = Path(DEFAULT_NAME)
     return here if here.is_file() else None
 
@@ -92,18 +98,27 @@ def _read_output(table: Any, path: Path) -> OutputSettings:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(_decoded(path.read_bytes()))
     except FileNotFoundError:
         raise RtdecodeError("does not exist", where=str(path), fix="check --config") from None
     except OSError as error:
         raise RtdecodeError(
             f"cannot be read ({error.strerror or error})", where=str(path), fix="check --config"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise RtdecodeError(
+            f"is not TOML in UTF-8 ({error})", where=str(path), fix="save it as UTF-8"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
         raise RtdecodeError(
             f"is not TOML ({error})", where=str(path), fix='write it like grace = "auto"; see docs/rig.md'
         ) from None
+
+
+def _decoded(data: bytes) -> str:
+    """The text; Windows editors put a byte order mark before it, or save it as UTF-16."""
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if utf16 else "utf-8-sig")
 
 
 def _checked(value: Any, kind: type, where: str) -> Any:

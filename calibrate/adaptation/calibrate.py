@@ -119,7 +119,7 @@ def calibrate_session(
     reason = _unusable(day, base)
     if reason:
         seconds = time.monotonic() - started
-        return Calibration(None, chosen, False, reason, None, None, seconds, [], day)
+        return Calibration(None, chosen, False, reason, None, None, seconds, list(day.of.notes), day)
     seen, targets = day.training_counts, day.training_targets if day.labelled else None
     channels = examine(seen, targets, base, day.bin_width_s)
     # Training sees a masked channel as a silent one; the model is judged on what it will receive live.
@@ -137,7 +137,7 @@ def calibrate_session(
     run.progress(0.8)
     kept = channel_tensors(seen, targets, day.bin_width_s, base.count_max)
     made = with_statistics(taken.artifact, (kept_tuning(base) if targets is None else {}) | kept)
-    notes = [*taken.notes, *channels.notes]
+    notes = [*day.of.notes, *taken.notes, *channels.notes]
     if day.of.refit is not None:
         notes.insert(0, day.of.refit.note())
     if day.of.binned.synthetic_times:

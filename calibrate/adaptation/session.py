@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.checks import check_channels, output_columns
+from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import REFIT, refit_labels
 from rtdecode.calibrate.data.sessions import LabelledSession, file_sha256
 from rtdecode.calibrate.data.split_session import SplitSession, split_session
@@ -70,6 +71,7 @@ def calibration_session(
         if labels is None
         else labels.targets
     )
+    targets, missing = without_unrecorded(session, binned, targets)
     labelled = LabelledSession(
         path=path,
         sha256=file_sha256(path),
@@ -80,6 +82,7 @@ def calibration_session(
         targets=targets,
         refit=labels,
         blocks=tuple(blocks),
+        notes=(*session.notes, *missing),
     )
     return split_session(labelled, LAST_FIFTH)
 

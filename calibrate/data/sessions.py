@@ -17,14 +17,16 @@ import numpy as np
 
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.blocks import only_blocks
-from rtdecode.calibrate.data.cursor import cursor_outputs, on_screen
+from rtdecode.calibrate.data.columns import partly_known, recorded_columns
+from rtdecode.calibrate.data.cursor import cursor_outputs
+from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT, RefitLabels, refit_labels
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, F8, Mask
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
-from rtdecode.session.layout import Behavior, Session
+from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 
 MIN_BIN_WIDTH_S, MAX_BIN_WIDTH_S = 0.001, 0.25
@@ -43,6 +45,7 @@ class LabelledSession:
         targets: f4[T, D], in these units; NaN where unknown.
         refit: the labels, if they are intended velocities (ReFIT); None if they were recorded.
         blocks: names of the blocks that `binned` holds; () for the whole session.
+        notes: what was left out of the session or its labels, a sentence each.
     """
 
     path: Path
@@ -54,6 +57,7 @@ class LabelledSession:
     targets: F4
     refit: RefitLabels | None = None
     blocks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def labelled_bins(self) -> Mask:
@@ -162,14 +166,15 @@ def read_labelled(
             a block, or has no label in the time of its spikes.
     """
     session, refit = read_session(path), None
-    recorded = None if labels == REFIT else _recorded(session, outputs, path)
+    unknown: tuple[str, ...] = ()
+    recorded = None if labels == REFIT else recorded_columns(session, outputs, path)
     binned = only_blocks(session, bin_session(session, bin_width_s, seed), blocks)
     if recorded is None:
         refit = refit_labels(session, binned.t_bin, cursor_outputs(session, outputs))
         names, units = ([getattr(output, part) for output in refit.outputs] for part in ("name", "units"))
         targets = refit.targets
     else:
-        behavior, columns = recorded
+        behavior, columns, unknown = recorded
         names, units = ([texts[i] for i in columns] for texts in (behavior.names, behavior.units))
         targets = behavior_at(behavior, binned.t_bin)[:, columns]
         if not is_labelled(targets).any():
@@ -179,23 +184,19 @@ def read_labelled(
                 where=str(path),
                 fix="check that both were stamped by one clock",
             )
-    digest = file_sha256(path)
+    targets, missing = without_unrecorded(session, binned, targets)
     return LabelledSession(
-        path, digest, session, binned, tuple(names), tuple(units), targets, refit, tuple(blocks)
+        path=path,
+        sha256=file_sha256(path),
+        session=session,
+        binned=binned,
+        names=tuple(names),
+        units=tuple(units),
+        targets=targets,
+        refit=refit,
+        blocks=tuple(blocks),
+        notes=(*session.notes, *unknown, *missing, *partly_known(targets, names, session.name)),
     )
-
-
-def _recorded(session: Session, outputs: tuple[str, ...] | None, path: Path) -> tuple[Behavior, list[int]]:
-    """The behaviour, and its columns that are trained on."""
-    behavior = session.behavior
-    if behavior is None or not behavior.names:
-        raise RtdecodeError(
-            "has no behaviour to train on", where=str(path), fix="record with --behavior NAME"
-        )
-    # A displayed cursor was decoded from the spikes: a label only on request.
-    moved = tuple(name for name in behavior.names if not on_screen(name))
-    names = outputs if outputs is not None else moved or behavior.names
-    return behavior, [_column(name, behavior.names, path) for name in names]
 
 
 def check_compatible(first: LabelledSession, other: LabelledSession) -> None:
@@ -272,9 +273,9 @@ def distinct_names(sessions: Sequence[LabelledSession]) -> list[str]:
     ]
 
 
-def synthetic_notes(sessions: Sequence[LabelledSession], seed: int) -> list[str]:
-    """Warnings about results that depend on events placed at random, a sentence each."""
-    notes = []
+def session_notes(sessions: Sequence[LabelledSession], seed: int) -> list[str]:
+    """Warnings about what was left out and what depends on events placed at random, a sentence each."""
+    notes = [note for labelled in sessions for note in labelled.notes]
     spread = [labelled for labelled in sessions if labelled.binned.synthetic_times]
     for width_s in sorted({labelled.recorded_width_s or 0.0 for labelled in spread}):
         which = [labelled.session.name for labelled in spread if labelled.recorded_width_s == width_s]
@@ -294,13 +295,3 @@ def file_sha256(path: Path) -> str:
 
 def _span(time_s: F8) -> str:
     return f"{time_s[0]:.1f} to {time_s[-1]:.1f} s" if len(time_s) else "none"
-
-
-def _column(name: str, names: tuple[str, ...], path: Path) -> int:
-    if name not in names:
-        raise RtdecodeError(
-            f"has no behaviour called {name!r}, only {', '.join(names)}",
-            where=str(path),
-            fix="name some of these with --outputs",
-        )
-    return names.index(name)

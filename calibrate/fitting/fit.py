@@ -23,7 +23,7 @@ from rtdecode.calibrate.data.sessions import (
     describe_outputs,
     distinct_names,
     read_all,
-    synthetic_notes,
+    session_notes,
 )
 from rtdecode.calibrate.data.split_session import SplitSession, split_session
 from rtdecode.calibrate.data.splits import check_holdout
@@ -191,7 +191,7 @@ def _mean_over_sessions(scores: list[F8]) -> F8:
 def _notes(parts: Sequence[SplitSession], fitted: Fitted, mean_r2: F8, seed: int) -> list[str]:
     artifact, notes = fitted.artifact, list(fitted.notes)
     notes += dict.fromkeys(part.of.refit.note() for part in parts if part.of.refit is not None)
-    notes += synthetic_notes([part.of for part in parts], seed)
+    notes += session_notes([part.of for part in parts], seed)
     masked = [channel for channel, good in enumerate(artifact.channel_mask) if not good]
     if masked:
         notes.append(

@@ -20,7 +20,7 @@ from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
 from rtdecode.calibrate.data.metrics import nullable, r2
 from rtdecode.calibrate.data.provenance import created_now
-from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, synthetic_notes
+from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, session_notes
 from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.run import Run
@@ -276,7 +276,7 @@ def pretrain_sessions(
         {i: _score(nets, names[i], sessions[i], described) for i in sorted(validation) if held(sessions[i])}
     )
     validation_r2 = np.mean(scores, axis=0) if scores else np.full(len(described), np.nan)
-    notes = synthetic_notes(sessions, run.seed) + _notes(settings, resumed)
+    notes = session_notes(sessions, run.seed) + _notes(settings, resumed)
     notes += artifact.provenance["export"]["notes"]
     train_s = ranks.union(
         {i: float(bins.sum() * bin_width_s) for i, bins in enumerate(train) if held(sessions[i])}

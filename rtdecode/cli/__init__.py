@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -58,6 +59,10 @@ def main() -> None:
     """Run the command line; exit status 0: done, 1: failed, 2: bad usage."""
     # A fit beside a live daemon must not spin on every core; OpenBLAS reads this when NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Under an ASCII locale "R²" must not end the command.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
@@ -78,6 +83,8 @@ def main() -> None:
                 f"Python has imported an rtdecode folder that lacks {error.name}. Fix: start it outside "
                 "the project's folder, or set PYTHONSAFEPATH=1"
             )
+        if isinstance(error, RuntimeError) and "home directory" in str(error):
+            _fail("this user has no home folder. Fix: set HOME to a folder, such as HOME=/tmp")
         _fail(f"internal error, {type(error).__name__}: {error}. Fix: run again with --debug and report it")
 
 

@@ -21,7 +21,12 @@ LINE_EVERY_S = 15.0
 
 def print_json(document: Any) -> None:
     """Print a JSON document on one line; NaN and infinity, which JSON lacks, become null."""
-    print(json.dumps(_plain(document), ensure_ascii=False), flush=True)
+    print(json.dumps(_plain(document), ensure_ascii=not prints_unicode()), flush=True)
+
+
+def prints_unicode() -> bool:
+    """Whether stdout takes any character; under an ASCII locale JSON has to escape some."""
+    return (sys.stdout.encoding or "utf-8").lower().replace("-", "").startswith("utf")
 
 
 def _plain(value: Any) -> Any:

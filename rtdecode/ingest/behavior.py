@@ -95,7 +95,7 @@ class BehaviorReader:
                 f"{where}: {fates.kept} of {fates.received} samples kept; left out "
                 f"{fates.judging} while their clock was judged, {fates.ahead} stamped ahead of now, "
                 f"{fates.behind} long ago, {fates.not_finite} NaN or infinite, {fates.disordered} not later "
-                "than the one before"
+                f"than the one before, {fates.empty} without any value"
             )
         for column, n_nan in zip(self.names, last.nan.tolist(), strict=True):
             if n_nan > REPORT_NAN and n_nan > 0.05 * last.kept:

@@ -48,6 +48,7 @@ class Fates(NamedTuple):
         judging: while no stamps were trusted.
         ahead, behind, not_finite: with a stamp that is impossible.
         disordered: not later than the one before.
+        empty: without any value.
         waiting: not decided yet.
     """
 
@@ -58,6 +59,7 @@ class Fates(NamedTuple):
     behind: int
     not_finite: int
     disordered: int
+    empty: int
     waiting: int
 
 
@@ -83,7 +85,7 @@ class BehaviorSamples:
         self.judge = ClockJudge(JudgeSettings(max_age_s=MAX_AGE_S), opened_s, MAX_PULL)
         self.last_s = last_s
         self.nan = np.zeros(stream.n_columns, np.int64)
-        self.kept = self._received = self._judging = self._disordered = 0
+        self.kept = self._received = self._judging = self._disordered = self._empty = 0
         self._chunks = False
         self._period_s = 1.0 / stream.rate_hz if stream.rate_hz else 0.0
         self._timing: F8 = np.zeros(4)
@@ -127,6 +129,7 @@ class BehaviorSamples:
             behind,
             not_finite,
             self._disordered,
+            self._empty,
             self._held.time.size,
         )
 
@@ -175,8 +178,11 @@ class BehaviorSamples:
         self._disordered += int(np.count_nonzero(~later))
         if not later.any():
             return None
-        values = np.where(np.isfinite(block.values[later]), block.values[later], np.float32(np.nan))
         self.last_s = float(time[later][-1])
+        finite = np.isfinite(block.values)
+        kept = later & finite.any(axis=1)
+        self._empty += int(np.count_nonzero(later & ~kept))
+        values = np.where(finite, block.values, np.float32(np.nan))[kept]
         self.kept += len(values)
         self.nan += np.isnan(values).sum(axis=0)
-        return Block(time[later], values)
+        return Block(time[kept], values) if len(values) else None

@@ -130,9 +130,23 @@ def behavior_at(behavior: Behavior, t: NDArray[np.float64]) -> NDArray[np.float3
     """Behaviour at times t [T], linearly interpolated: f4[T, d].
 
     NaN outside [time[0], time[-1]] and inside a hole: where the two samples around t are further apart than
-    0.5 s and than 3 median sample intervals. A t equal to a sample's time gives that sample.
+    0.5 s and than 3 median sample intervals. A t equal to a sample's time gives that sample. A sample whose
+    value is NaN in one column is missing for this column alone.
     """
     time, values = behavior.time, behavior.values
+    known = ~np.isnan(values)
+    whole = known.all(axis=0)
+    out = np.full((len(t), values.shape[1]), np.nan, dtype=np.float32)
+    out[:, whole] = _between_samples(time, values[:, whole], t)
+    for column in np.flatnonzero(~whole):
+        rows = known[:, column]
+        out[:, [column]] = _between_samples(time[rows], values[rows][:, [column]], t)
+    return out
+
+
+def _between_samples(
+    time: NDArray[np.float64], values: NDArray[np.float32], t: NDArray[np.float64]
+) -> NDArray[np.float32]:
     out = np.full((len(t), values.shape[1]), np.nan, dtype=np.float32)
     if time.size == 0:
         return out
@@ -171,7 +185,7 @@ def _complete_bins(session: Session, duration_s: float, bin_width_s: float) -> i
         raise RtdecodeError(
             f"spans {duration_s:.0f} s, {n_bins} bins of {bin_width_s} s: more than fit in memory",
             where=str(session.path or session.name),
-            fix="remove the stray time stamp from /events/time or /behavior/time",
+            fix="stamp spikes and behaviour by one clock, in seconds; see the notes of rtdecode info",
         )
     return n_bins
 

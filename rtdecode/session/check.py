@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.diagnosis.arrays import as_integers, check_dimensions, check_numeric
+from rtdecode.session.diagnosis.by_hand import counts_from_one, refuse_unrepairable
+from rtdecode.session.diagnosis.shapes import turned
 from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Trials
 from rtdecode.session.log_text import join_parts, json_object
 from rtdecode.session.raw import RawGroup, as_number, as_text, as_texts
@@ -27,6 +30,10 @@ def check_part(name: str, group: RawGroup, n_channels: int) -> Any:
     Raises:
         RtdecodeError: it breaks a rule of the format.
     """
+    group, wrong = turned(name, group, n_channels)
+    for column, what in wrong.items():
+        raise _unsound(what, f"{group.place}/{column}")
+    refuse_unrepairable(name, group, n_channels)
     _same_length(group)
     return _CHECKS[name](group, n_channels)
 
@@ -37,9 +44,14 @@ def _check_events(group: RawGroup, n_channels: int) -> Events:
     outside = channel >= n_channels
     if outside.any():
         row = int(outside.argmax())
+        if counts_from_one(channel, n_channels):
+            raise _unsound(
+                f"channels count from 1 (1 to {n_channels}, and n_channels is {n_channels})",
+                f"{group.place}/channel",
+            )
         raise _unsound(
             f"channel {channel[row]} at row {row} is not below n_channels ({n_channels}); "
-            f"{int(outside.sum())} rows in total (channels start at 0)",
+            f"{int(outside.sum())} of {len(channel)} rows (channels start at 0)",
             f"{group.place}/channel",
         )
     unit = _integers(group, "unit", np.uint8) if "unit" in group.columns else None
@@ -81,14 +93,10 @@ def _check_behavior(group: RawGroup, n_channels: int) -> Behavior:
     names, units = (_labels(group, name, values.shape[1]) for name in ("names", "units"))
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(values, dtype=np.float32)
-    bad = (~np.isfinite(values)).any(axis=1)
+    bad = np.isinf(values).any(axis=1)
     if bad.any():
         row = int(bad.argmax())
-        raise _unsound(
-            f"{int(bad.sum())} of {len(time)} rows hold NaN or infinity, "
-            f"the first is row {row} (t = {time[row]:.3f} s)",
-            where,
-        )
+        raise _unsound(f"{int(bad.sum())} of {len(time)} rows hold infinity, the first is row {row}", where)
     back = np.flatnonzero(time[1:] <= time[:-1])
     if back.size:
         row = int(back[0]) + 1
@@ -203,41 +211,6 @@ _CHECKS: dict[str, Callable[[RawGroup, int], Any]] = {
 }
 
 
-def as_integers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[Any]:
-    """`values` of any numeric type as `dtype`, without loss.
-
-    Raises:
-        RtdecodeError: text, NaN, fractions, or numbers outside `dtype`'s range.
-    """
-    target = np.dtype(dtype)
-    if values.dtype == target:
-        return values
-    check_numeric(values, where)
-    if values.size == 0:
-        return values.astype(target)
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            bad = int((~np.isfinite(values)).sum())
-            raise RtdecodeError(
-                f"{bad} values are NaN or infinite",
-                where=where,
-                fix="store integers, such as 0 for no spikes",
-            )
-        if (values != np.floor(values)).any():
-            raise RtdecodeError(
-                f"holds {values[values != np.floor(values)].flat[0]}, not an integer",
-                where=where,
-                fix="store integers, such as counts instead of rates",
-            )
-    low, high = values.min(), values.max()
-    limits = np.iinfo(target)
-    if int(low) < limits.min or int(high) > limits.max:
-        wrong = int(low) if int(low) < limits.min else int(high)
-        fix = "correct what exported the recording"
-        raise RtdecodeError(f"holds {wrong}, outside {limits.min} to {limits.max}", where=where, fix=fix)
-    return values.astype(target)
-
-
 def _times(group: RawGroup, name: str) -> NDArray[np.float64]:
     values, where = group.columns[name], f"{group.place}/{name}"
     check_numeric(values, where)
@@ -255,20 +228,6 @@ def _times(group: RawGroup, name: str) -> NDArray[np.float64]:
 def _integers(group: RawGroup, name: str, dtype: DTypeLike) -> NDArray[Any]:
     check_dimensions(group.columns[name], 1, f"{group.place}/{name}")
     return as_integers(group.columns[name], dtype, f"{group.place}/{name}")
-
-
-def check_numeric(values: NDArray[Any], where: str) -> None:
-    """Refuse an array of anything but numbers."""
-    if values.dtype.kind not in "iufb":
-        raise RtdecodeError(
-            f"holds {values.dtype}, not numbers", where=where, fix=f"store numbers of the dtype in {DOCS}"
-        )
-
-
-def check_dimensions(values: NDArray[Any], n: int, where: str) -> None:
-    """Refuse an array that has not `n` dimensions."""
-    if values.ndim != n:
-        raise RtdecodeError(f"has shape {values.shape}", where=where, fix=f"store a {n}-dimensional array")
 
 
 def _table(group: RawGroup, name: str, n_columns: int, meaning: str) -> NDArray[Any]:

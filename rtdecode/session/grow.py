@@ -33,6 +33,7 @@ from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
 from rtdecode.session.schema import ANNOUNCED, DECODED, MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import Columns, GrowingTable
+from rtdecode.session.target import numbered
 from rtdecode.session.write import cannot_write, out_attrs, strings, write_attrs
 
 MODEL_ID_BYTES = 8
@@ -78,8 +79,8 @@ class SessionWriter:
         max_waiting_bytes: what may wait in memory while the disk refuses writes.
 
     Attributes:
-        behavior_dropped: behaviour samples left out because their times were not finite or not after the one
-            before; no reader could use them.
+        behavior_dropped: behaviour samples left out because nothing in them was finite or they were not after
+            the one before; no reader could use them.
         counts_t0_s: start of row 0 of /counts, s.
 
     Raises:
@@ -101,7 +102,11 @@ class SessionWriter:
         self._models: tuple[str, ...] = ()
         self._last_sample_s = -np.inf
         if self.path.is_file() and not overwrite:
-            raise RtdecodeError("exists already", where=str(self.path), fix="choose another name")
+            raise RtdecodeError(
+                "exists already",
+                where=str(self.path),
+                fix=f"choose another name, such as {numbered(self.path).name}",
+            )
         if self.path.is_dir():
             raise cannot_write(self.path, IsADirectoryError())
         unfinished = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -153,10 +158,14 @@ class SessionWriter:
         self._counts.append(values, end)
 
     def append_behavior(self, time: ArrayLike, values: ArrayLike) -> None:
-        """Append m samples: time f8[m] (s), values f4[m, d], NaN for no value; invalid times are left out."""
+        """Append m samples: time f8[m] (s), values f4[m, d]; what is not finite becomes NaN.
+
+        Samples without a finite value, and those that are not after the ones before, are left out.
+        """
         self._require_room()
         time, values = np.asarray(time, np.float64), np.asarray(values, np.float32)
-        usable = np.isfinite(time)
+        values = np.where(np.isfinite(values), values, np.float32(np.nan))
+        usable = np.isfinite(time) & ~np.isnan(values).all(axis=1)
         # Each time must be after all before it, not only after the previous one.
         latest = np.maximum.accumulate(np.append(self._last_sample_s, np.where(usable, time, -np.inf)))
         usable &= time > latest[:-1]

@@ -77,7 +77,7 @@ class Behavior:
 
     Attributes:
         time: f8[m], seconds, strictly increasing.
-        values: f4[m, d], finite.
+        values: f4[m, d], NaN where unknown, never infinite.
         names: one for each of the d columns, for example ("x", "y").
         units: likewise, for example ("mm", "mm").
     """
@@ -181,6 +181,7 @@ class Session:
         attrs: subject, session_id, date, task, license, source, and any other attribute, as text.
         path: the file it was read from.
         complete: False where the recorder ended before it closed the file (what was read is valid).
+        notes: what was left out when the file was read, and what is odd in it, a sentence each.
     """
 
     n_channels: int
@@ -193,6 +194,7 @@ class Session:
     attrs: dict[str, str] = field(default_factory=dict)
     path: Path | None = None
     complete: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.diagnosis.containers import container_by_ending, container_of, hdf5_kind
 from rtdecode.session.schema import (
     DOCS,
     FORMAT,
@@ -45,13 +46,14 @@ class RawGroup:
 
 @dataclass(frozen=True)
 class RawSession:
-    """A file, unchecked; `groups` has the groups that exist."""
+    """A file, unchecked; `groups` has the groups that exist, `others` names what the format does not have."""
 
     path: Path
     n_channels: int
     complete: bool
     attrs: dict[str, str]
     groups: dict[str, RawGroup]
+    others: tuple[str, ...] = ()
 
 
 HDF5_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
@@ -72,6 +74,7 @@ def read_raw(path: Path, on_unreadable: Callable[[RtdecodeError], None] | None =
     """
     with _opened(path) as file:
         _check_format(file, path)
+        _check_filters(file, path)
         complete = bool(_integer_attr(file, "complete", path, default=1))
         n_channels = _n_channels(file, path)
         attrs = {name: as_text(file.attrs[name]) for name in file.attrs if name not in OWN_ATTRS}
@@ -83,7 +86,10 @@ def read_raw(path: Path, on_unreadable: Callable[[RtdecodeError], None] | None =
                 if on_unreadable is None:
                     raise
                 on_unreadable(error)
-    return RawSession(path, n_channels, complete, attrs, groups)
+        others = [f"/{name}" for name in file if name not in GROUPS]
+        for name, group in groups.items():
+            others += [f"/{name}/{each}" for each in file[name] if each not in group.columns]
+    return RawSession(path, n_channels, complete, attrs, groups, tuple(others))
 
 
 @contextmanager
@@ -110,12 +116,27 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 
 
 def _unreadable(path: Path, error: Exception) -> RtdecodeError:
-    where, fix = str(path), "copy it again from where it was recorded"
-    if "truncated" in str(error):
-        return RtdecodeError("is a truncated HDF5 file: its end is missing", where=where, fix=fix)
-    if "lock" in str(error):
+    where, text = str(path), str(error)
+    if "unable to lock" in text:
         fix = "close it in that program"
         return RtdecodeError("another program holds this file open for writing", where=where, fix=fix)
+    if "consistency flags" in text:
+        return RtdecodeError(
+            "was not closed by the program that wrote it, or is open there",
+            where=where,
+            fix="close it there, or run h5clear --status on a copy",
+        )
+    if (found := container_of(path)) is not None:
+        return _other_format(where, *found)
+    if (named := container_by_ending(path)) is not None:
+        return RtdecodeError(
+            f"cannot be read, and would be {named} by its name, not a session",
+            where=where,
+            fix=f"convert the original to a session as in {DOCS}",
+        )
+    fix = "copy it again from where it was recorded"
+    if "truncated" in text:
+        return RtdecodeError("is a truncated HDF5 file: its end is missing", where=where, fix=fix)
     try:
         is_hdf5, is_empty = bool(h5py.is_hdf5(path)), path.stat().st_size == 0
     except OSError:
@@ -128,10 +149,39 @@ def _unreadable(path: Path, error: Exception) -> RtdecodeError:
     return RtdecodeError(f"is damaged: {error}", where=where, fix=fix)
 
 
+def _other_format(where: str, what: str, reader: str) -> RtdecodeError:
+    fix = f"{reader} and store a session as in {DOCS}" if reader.startswith(("read", "load")) else reader
+    return RtdecodeError(f"is {what}, not a session", where=where, fix=fix)
+
+
+def _check_filters(file: h5py.File, path: Path) -> None:
+    """Refuse data that are whole, but compressed by a filter that is not installed here."""
+    missing: dict[str, str] = {}
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and name.partition("/")[0] in GROUPS:
+            created = item.id.get_create_plist()
+            for i in range(created.get_nfilters()):
+                code, _, _, label = created.get_filter(i)
+                if not h5py.h5z.filter_avail(code):
+                    missing.setdefault(name, f"{code} {as_text(label)}".strip())
+
+    file.visititems(visit)
+    for name, needed in missing.items():
+        raise RtdecodeError(
+            f"is compressed with HDF5 filter {needed}, which is not installed here",
+            where=f"{path}:/{name}",
+            fix="store it with gzip or uncompressed where it was written, or set HDF5_PLUGIN_PATH to the "
+            "folder of the filter",
+        )
+
+
 def _check_format(file: h5py.File, path: Path) -> None:
     where, fix = f"{path}:/", f"convert it to a session as in {DOCS}"
     found = file.attrs.get("format")
     if found is None:
+        if (kind := hdf5_kind(file)) is not None:
+            raise _other_format(str(path), *kind)
         what = "is HDF5 but not a session: the root attribute `format` is missing"
         raise RtdecodeError(what, where=where, fix=fix)
     if as_text(found) != FORMAT:
@@ -216,11 +266,19 @@ def _columns_and_attrs(group: h5py.Group, name: str, place: str, complete: bool)
         raise RtdecodeError(
             f"lacks {' and '.join(missing)}", where=place, fix=f"store {', '.join(needed)} as in {DOCS}"
         )
-    names = list(group) if name == "trials" else [*needed, *(each for each in optional if each in group)]
+    if name == "trials":
+        optional = tuple(each for each in group if each not in needed and _is_array(group[each]))
+    names = [*needed, *(each for each in optional if each in group)]
     datasets = {column: group[column] for column in names}
     for column, dataset in datasets.items():
-        if not isinstance(dataset, h5py.Dataset) or dataset.shape is None or dataset.ndim == 0:
+        if not _is_array(dataset):
             raise RtdecodeError("is not an array", where=f"{place}/{column}", fix=f"store one as in {DOCS}")
+        if dataset.dtype.kind == "O" and not h5py.check_string_dtype(dataset.dtype):
+            raise RtdecodeError(
+                "holds lists or references, as of a MATLAB cell array, not numbers or strings",
+                where=f"{place}/{column}",
+                fix=f"store one array for all channels as in {DOCS}",
+            )
     # A recorder that was killed may have extended only some datasets of a group.
     rows = None if complete else min(len(dataset) for dataset in datasets.values())
     return RawGroup(
@@ -228,6 +286,10 @@ def _columns_and_attrs(group: h5py.Group, name: str, place: str, complete: bool)
         columns={column: _read_column(dataset, rows) for column, dataset in datasets.items()},
         attrs={attr: group.attrs[attr] for attr in group.attrs},
     )
+
+
+def _is_array(item: object) -> bool:
+    return isinstance(item, h5py.Dataset) and item.shape is not None and item.ndim > 0
 
 
 def _read_column(dataset: h5py.Dataset, rows: int | None) -> NDArray[Any]:

@@ -6,10 +6,13 @@ session.counts.values.shape    # (5843, 96)
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.check import check_part
+from rtdecode.session.diagnosis.clocks import check_seconds, two_clocks
+from rtdecode.session.diagnosis.strays import leave_out
 from rtdecode.session.layout import Session
 from rtdecode.session.raw import RawSession, read_raw
 from rtdecode.session.schema import DOCS
@@ -19,12 +22,15 @@ def read_session(path: Path | str) -> Session:
     """Read and check the session in `path`.
 
     Integers may be stored in any integer or float type; unsorted events are sorted, equal times keep their
-    order. A file that was not closed (`complete` is 0) is read up to its last complete row.
+    order. A file that was not closed (`complete` is 0) is read up to its last complete row. A few stray
+    stamps, and columns of /trials that do not fit, are left out; `Session.notes` names them.
 
     Raises:
         RtdecodeError: the file cannot be read, is not a session, or breaks a rule of the format.
     """
-    return check_session(read_raw(Path(path)))
+    raw, left, odd = leave_out(read_raw(Path(path)))
+    session = check_session(raw)
+    return replace(session, notes=(*left, *odd, *two_clocks(session)))
 
 
 def check_session(raw: RawSession) -> Session:
@@ -40,4 +46,8 @@ def check_session(raw: RawSession) -> Session:
             fix=f"store at least one of them as in {DOCS}",
         )
     parts = {name: check_part(name, group, raw.n_channels) for name, group in raw.groups.items()}
-    return Session(n_channels=raw.n_channels, attrs=raw.attrs, path=raw.path, complete=raw.complete, **parts)
+    session = Session(
+        n_channels=raw.n_channels, attrs=raw.attrs, path=raw.path, complete=raw.complete, **parts
+    )
+    check_seconds(session)
+    return session

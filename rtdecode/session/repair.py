@@ -14,34 +14,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.check import check_dimensions, check_numeric, check_part
+from rtdecode.session.check import check_part
+from rtdecode.session.diagnosis.arrays import check_dimensions, check_numeric
+from rtdecode.session.diagnosis.by_hand import counts_from_one, refuse_unrepairable
+from rtdecode.session.diagnosis.order import rising_rows
+from rtdecode.session.diagnosis.shapes import turned
+from rtdecode.session.diagnosis.strays import leave_out
 from rtdecode.session.log_text import json_object
 from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
-from rtdecode.session.read import check_session
+from rtdecode.session.read import check_session, read_session
 from rtdecode.session.schema import DOCS
+from rtdecode.session.target import numbered
 from rtdecode.session.write import write_session
 
 Report = Callable[[str], None]
 
 
 def repair_session(path: Path | str) -> tuple[Path, list[str]]:
-    """Repair the session in `path` into `<stem>.repaired.h5` beside it.
+    """Repair the session in `path` into `<stem>.repaired.h5` beside it, and read that file again.
 
-    Events with impossible times or channels, behaviour samples that are not finite or not after the one
-    before, trials that stop before they start and log entries that are not JSON are dropped; unsorted events
-    are sorted; datasets of different lengths are cut to the shortest; a group that still breaks a rule is
-    left out.
+    Arrays that are transposed are turned; channels that count from 1 are counted from 0; stray stamps and
+    events on a channel that does not exist are dropped, if they are few; unsorted rows are sorted; repeated
+    behaviour samples are dropped, and the few that are not after the ones before; so are trials that stop
+    before they start and log entries that are not JSON. Datasets whose lengths differ by a few rows are cut
+    to the shortest. A group that cannot be read is left out.
 
     Returns:
         The repaired file and what was done, one line each. A file without an error is not copied: then it is
         `path` itself and an empty list.
 
     Raises:
-        RtdecodeError: nothing can be saved, or the repaired file cannot be written.
+        RtdecodeError: nothing can be saved, a fault has no repair that keeps all good data, or the repaired
+            file cannot be written.
     """
     path = Path(path)
     done: list[str] = []
-    raw = read_raw(path, on_unreadable=lambda error: done.append(_left_out(error)))
+    raw, left, _ = leave_out(read_raw(path, on_unreadable=lambda error: done.append(_left_out(error))))
+    done += left
     if not raw.complete:
         done.append("the recording was not closed: kept every complete row and marked it complete")
     repaired = {name: _repair(name, group, raw, done.append) for name, group in raw.groups.items()}
@@ -51,18 +60,25 @@ def repair_session(path: Path | str) -> tuple[Path, list[str]]:
         raise RtdecodeError(
             f"nothing can be saved: {reasons}", where=str(path), fix=f"export it again as in {DOCS}"
         )
+    session = check_session(replace(raw, groups=groups, complete=True))
     if not done:
         return path, done
-    session = check_session(replace(raw, groups=groups, complete=True))
-    copy = path.with_name(f"{path.stem}.repaired.h5")
+    if raw.others:
+        done.append(f"not in the copy, as the format does not have them: {', '.join(raw.others)}")
+    copy = numbered(path.with_name(f"{path.stem}.repaired.h5"))
     write_session(copy, session)
+    read_session(copy)
     return copy, done
 
 
 def _repair(name: str, group: RawGroup, raw: RawSession, report: Report) -> RawGroup | None:
     inside = f"/{name}"
+    repaired, wrong = turned(name, group, raw.n_channels)
+    for column, what in wrong.items():
+        report(f"{inside}/{column}: {what}; turned")
+    refuse_unrepairable(name, repaired, raw.n_channels)
     try:
-        repaired = _cut(group, inside, report)
+        repaired = _cut(repaired, inside, report)
         if name in _REPAIRERS:
             repaired = _REPAIRERS[name](repaired, raw, lambda line: report(f"{inside}: {line}"))
         check_part(name, repaired, raw.n_channels)
@@ -80,7 +96,7 @@ def _cut(group: RawGroup, inside: str, report: Report) -> RawGroup:
     report(
         f"{inside}: cut to {rows} rows (" + ", ".join(f"{name} had {n} more" for name, n in cut.items()) + ")"
     )
-    return replace(group, columns={name: column[:rows] for name, column in group.columns.items()})
+    return _rows(group, slice(rows))
 
 
 def _repair_events(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
@@ -88,26 +104,33 @@ def _repair_events(group: RawGroup, raw: RawSession, report: Report) -> RawGroup
     timed = np.isfinite(time)
     group = _keep(group, timed, "events without a finite time", report)
     channel = channel[timed]
+    if counts_from_one(channel, raw.n_channels):
+        report(f"channels counted from 1: now 0 to {raw.n_channels - 1}")
+        channel = channel - 1
+        group = replace(group, columns=group.columns | {"channel": channel})
     exists = (channel >= 0) & (channel < raw.n_channels)
     group = _keep(group, exists, f"events on channels outside 0 to {raw.n_channels - 1}", report)
     times = group.columns["time"]
     backward = int(np.count_nonzero(times[1:] < times[:-1]))
     if backward:
-        order = np.argsort(times, kind="stable")
-        group = replace(group, columns={name: column[order] for name, column in group.columns.items()})
+        group = _rows(group, np.argsort(times, kind="stable"))
         report(f"sorted by time ({backward} events were earlier than the one before)")
     return group
 
 
 def _repair_behavior(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
     time, values = _numbers(group, "time"), _numbers(group, "values", dimensions=2)
-    # A session holds float32, in which larger values are infinite.
-    fits = np.abs(values) <= np.finfo(np.float32).max
-    finite = np.isfinite(time) & fits.all(axis=1)
-    group = _keep(group, finite, "samples with NaN or infinite values", report)
-    time = time[finite]
-    latest = np.maximum.accumulate(np.append(-np.inf, time))
-    group = _keep(group, time > latest[:-1], "samples not after the one before", report)
+    timed = np.isfinite(time)
+    group = _keep(group, timed, "samples without a finite time", report)
+    rows = rising_rows(time[timed], values[timed].astype(np.float64))
+    # Without a right order `refuse_unrepairable` has refused it.
+    if rows is not None and not np.array_equal(rows, np.arange(timed.sum())):
+        kept = np.zeros(int(timed.sum()), np.bool_)
+        kept[rows] = True
+        _keep(group, kept, "samples that repeat others or are not after the one before", report)
+        if (np.diff(rows) < 0).any():
+            report("sorted by time")
+        group = _rows(group, rows)
     n_columns = values.shape[1]
     attrs = dict(group.attrs)
     for name, unnamed in (("names", "value"), ("units", "")):
@@ -150,6 +173,10 @@ def _keep(group: RawGroup, rows: NDArray[np.bool_], what: str, report: Report) -
     if not dropped:
         return group
     report(f"dropped {dropped} of {rows.size} {what}")
+    return _rows(group, rows)
+
+
+def _rows(group: RawGroup, rows: slice | NDArray[Any]) -> RawGroup:
     return replace(group, columns={name: column[rows] for name, column in group.columns.items()})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 FORMAT = "rtdecode-session"
 FORMAT_VERSION = 1
 
@@ -39,4 +41,4 @@ DOCS = "docs/session-files.md"
 
 def repair_hint(path: object) -> str:
     """The fix for what `rtdecode info --repair` can correct."""
-    return f"rtdecode info {path} --repair"
+    return f"rtdecode info {shlex.quote(str(path))} --repair"

@@ -88,6 +88,7 @@ class Tally:
                 "stamped NaN or infinite": fates.not_finite,
                 "while their clock was judged": fates.judging,
                 "not later than the one before": fates.disordered,
+                "without any value": fates.empty,
             },
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -98,5 +99,5 @@ def fit(
     print(f"hold-out: the last {result.holdout_s:.0f} s{against}")
     print(table(["output", "R²", "PCC"], rows))
     print(f"model {result.artifact.model_id} ({kind}) written to {target} in {document['seconds']:.1f} s")
-    if installed:
-        print(f"now the current model of stream {current}: rtdecode serve --stream {current}")
+    if current:
+        print(f"now the current model of stream {current}: rtdecode serve --stream {quote(current)}")

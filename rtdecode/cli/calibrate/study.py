@@ -86,7 +86,7 @@ def study(
             f"must be {' or '.join(DIRECTIONS)}, not {directions}", param_hint="--directions"
         )
     with needs_packages("the study", "study", extra="train,study"):
-        from rtdecode.calibrate.data.sessions import read_all, synthetic_notes
+        from rtdecode.calibrate.data.sessions import read_all, session_notes
         from rtdecode.calibrate.evaluation.study.frames import study_frames
         from rtdecode.calibrate.evaluation.study.learners import base_of
         from rtdecode.calibrate.evaluation.study.page import About
@@ -130,7 +130,7 @@ def study(
         command=shlex.join(["rtdecode", *sys.argv[1:]]),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         versions=versions(),
-        notes=synthetic_notes(read, 0),
+        notes=session_notes(read, 0),
         missing=done.missing,
     )
     replace_file(output / "results.json", (jsonlib.dumps(done.results, indent=1) + "\n").encode())

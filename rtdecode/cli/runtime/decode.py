@@ -62,6 +62,7 @@ def decode(
     from dataclasses import replace
 
     from rtdecode.calibrate.data.metrics import score_decoded
+    from rtdecode.calibrate.data.recorded import unrecorded
     from rtdecode.decode.offline import decode_session, scored_rows
     from rtdecode.session.read import read_session
     from rtdecode.session.target import check_writable
@@ -93,6 +94,13 @@ def decode(
         "engine": engine.value,
     }
     rows = scored_rows(decoded, score_from, score_to)
+    missing = unrecorded(recorded, decoded.t_bin, artifact.bin_width_s)
+    notes = list(recorded.notes)
+    if recorded.behavior is not None and (rows & missing).any():
+        n = int((rows & missing).sum())
+        notes.append(f"{n} of {int(rows.sum())} bins lie in an outage or a silence of the array: not scored")
+        rows &= ~missing
+    document["notes"] = notes
     document["scored_bins"] = int(rows.sum())
     if recorded.behavior is not None:
         document["r2"], document["pcc"] = score_decoded(
@@ -104,6 +112,8 @@ def decode(
     if json:
         print_json(document)
         return
+    for note in notes:
+        print(f"note: {note}")
     print(
         f"{len(decoded.bin)} bins of {artifact.bin_width_s * 1e3:g} ms in {seconds:.2f} s "
         f"({document['realtime_factor']:.0f}x real time), {document['scored_bins']} scored"

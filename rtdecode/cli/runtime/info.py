@@ -46,7 +46,8 @@ def info(
 def _readable(facts: dict[str, Any]) -> dict[str, Any]:
     """The facts for one line each: long ones are summarised, in full only with --json."""
     if "tensors" not in facts:
-        return facts
+        notes = {f"note {number}": note for number, note in enumerate(facts.get("notes", ()), 1)}
+        return {name: fact for name, fact in facts.items() if name != "notes"} | notes
     lines = {name: fact for name, fact in facts.items() if name != "provenance"}
     shapes, provenance = facts["tensors"].values(), facts["provenance"]
     lines["outputs"] = ", ".join(facts["outputs"])
@@ -134,4 +135,6 @@ def _session_facts(file: Path) -> dict[str, Any]:
         entries = dict.fromkeys((e.bin, e.kind) for e in session.log)
         facts["log"] = [f"bin {b}: {kind}" for b, kind in entries]
     facts["complete"] = session.complete
+    if session.notes:
+        facts["notes"] = list(session.notes)
     return facts

@@ -15,7 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
+from rtdecode.cli.common import prints_unicode
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import user_path
 from rtdecode.serve.settings import FLAGS, Flag, ServeSettings
 
 ENVIRONMENT_PREFIX = "RTDECODE"
@@ -87,11 +89,12 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
         RtdecodeError: a value is out of its range, or a file or variable holds one that cannot be read.
         typer.BadParameter: an option has a value that cannot be read.
     """
-    values = {}
+    values: dict[str, Any] = {}
     for name, flag in FLAGS.items():
         value = ctx.params[name]
         try:
-            values[flag.field] = value if value is None or flag.read is None else flag.read(value)
+            read = user_path if flag.read is Path else flag.read
+            values[flag.field] = value if value is None or read is None else read(value)
         except ValueError as error:
             where = _where(ctx, name)
             if where is None:
@@ -159,4 +162,4 @@ def _output_lines(ctx: typer.Context) -> list[str]:
 
 def _toml(value: Any) -> str:
     """A value as TOML writes it; its strings, numbers, lists and booleans are JSON's."""
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=not prints_unicode())

@@ -67,6 +67,8 @@ def replay(
         f"{recorded.n_channels} channels, {running.n_events} spikes"
         + (f", behaviour as {behavior}" if behavior else "")
     )
+    for note in recorded.notes:
+        print_line(f"note: {note}")
     if running.synthetic_times:
         print_line(f"note: its spike times within the recorded bins are synthetic (uniform, seed {seed})")
     if faults := _faults(settings):

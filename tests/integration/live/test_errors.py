@@ -34,7 +34,7 @@ def bad_session(request: pytest.FixtureRequest, simulated_session: Path, tmp_pat
         return path, "does not exist"
     if kind == "text":
         path.write_text("channel,time\n1,0.5\n")
-        return path, "HDF5"
+        return path, "CSV table"
     data = simulated_session.read_bytes()
     if kind == "truncated":
         path.write_bytes(data[: len(data) // 2])
@@ -48,8 +48,8 @@ def bad_session(request: pytest.FixtureRequest, simulated_session: Path, tmp_pat
             file.attrs["n_channels"] = 0
             return path, "n_channels"
         assert kind == "nan"
-        file["behavior/values"][3, 1] = np.nan
-        return path, "behavior/values"
+        file["behavior/time"][:] = np.nan
+        return path, "behavior/time"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_recording_that_cannot_be_written_is_refused_before_serving(
     assert_one_line(
         rtdecode(*given, "--record", "/nowhere/live.h5"), "/nowhere/live.h5", "its folder does not exist"
     )
-    assert_one_line(rtdecode(*given, "--record", simulated_session), "exists already", "--overwrite")
+    assert_one_line(rtdecode(*given, "--record", simulated_session), "exists already", "another name")
 
 
 def test_without_a_model_those_of_other_streams_are_listed(

@@ -45,7 +45,7 @@ def test_repair_writes_a_repaired_copy_beside(simulated_session: Path, tmp_path:
     broken = tmp_path / "broken.h5"
     broken.write_bytes(simulated_session.read_bytes())
     with h5py.File(broken, "r+") as file:
-        file["behavior/values"][5:9, 0] = np.nan
+        file["behavior/time"][5:9] = np.nan
     done = document_here("info", broken, "--repair")
     repaired = read_session(done["output"])
     whole = read_session(simulated_session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,14 @@ def test_an_unusable_data_directory_is_reported(model: Path, home: Path) -> None
     (home / "share").write_text("a file in the way")
     with pytest.raises(RtdecodeError, match=r"share/rtdecode/models/M1: cannot be used.*XDG_DATA_HOME"):
         install_current(model, "M1")
+
+
+def test_without_a_home_folder_models_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.raises(RtdecodeError, match=r"no home folder.*\. Fix: set HOME, or XDG_DATA_HOME"):
+        data_dir()
 
 
 def test_without_a_model_the_error_explains_how_to_make_one() -> None:

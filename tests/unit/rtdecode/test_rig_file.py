@@ -68,13 +68,19 @@ def test_errors_name_the_file_and_a_fix(tmp_path: Path, text: str, words: list[s
         assert word in line
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_of_windows_editors_are_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "rig.toml").write_bytes('stream = "Mä"\r\ngrace = 5\r\n'.encode(encoding))
+    assert read_rig_file(tmp_path / "rig.toml", FLAGS).flags == {"stream": "Mä", "grace": "5"}
+
+
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RtdecodeError, match="does not exist"):
         read_rig_file(tmp_path / "none.toml", FLAGS)
     with pytest.raises(RtdecodeError, match="cannot be read"):
         read_rig_file(tmp_path, FLAGS)
     (tmp_path / "rig.toml").write_bytes(b"stream = '\xff'")
-    with pytest.raises(RtdecodeError, match="is not TOML"):
+    with pytest.raises(RtdecodeError, match=r"is not TOML in UTF-8 .* Fix: save it as UTF-8"):
         read_rig_file(tmp_path / "rig.toml", FLAGS)
 
 
@@ -87,3 +93,5 @@ def test_the_file_in_this_folder_is_found(tmp_path: Path, monkeypatch: pytest.Mo
     written(tmp_path, "")
     assert find_rig_file(None) == Path("rig.toml")
     assert find_rig_file(Path("other.toml")) == Path("other.toml")
+    monkeypatch.setenv("HOME", "/home/rig")
+    assert find_rig_file(Path("~/other.toml")) == Path("/home/rig/other.toml")

@@ -132,6 +132,13 @@ def test_an_error_names_the_file_of_the_value(folder: Path, text: str, words: li
         assert word in str(refusal.value)
 
 
+def test_paths_of_a_rig_file_begin_at_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    (folder / "rig.toml").write_text('stream = "M1"\nmodel = "sim"\nrecord = "~/today.h5"\n')
+    with pytest.raises(RtdecodeError, match=r"/home/today\.h5: cannot be written: its folder does not exist"):
+        CliRunner().invoke(app, ["serve"], catch_exceptions=False)
+
+
 def test_an_error_names_the_variable_of_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTDECODE_FAILSAFE_AFTER", "0.1")
     with pytest.raises(RtdecodeError, match="RTDECODE_FAILSAFE_AFTER: must be at least"):

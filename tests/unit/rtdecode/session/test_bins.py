@@ -189,7 +189,7 @@ def test_a_bin_width_must_be_positive(width_s: float) -> None:
 
 
 def test_a_stray_stamp_is_an_error_not_a_terabyte() -> None:
-    with pytest.raises(RtdecodeError, match=r"spans 1700000000 s.*stray time stamp"):
+    with pytest.raises(RtdecodeError, match=r"spans 1700000000 s.*by one clock"):
         bin_session(events_session([0.0, 1.7e9], [0, 0], n_channels=96), 0.02)
 
 
@@ -206,6 +206,18 @@ def test_behaviour_is_interpolated_column_by_column() -> None:
 
 
 NAN = np.nan
+
+
+def test_a_value_that_is_nan_is_missing_for_its_column_alone() -> None:
+    time = np.arange(6) / 10
+    whole = np.stack([time, -time, 2 * time], axis=1)
+    holed = whole.copy()
+    holed[1:3, 1], holed[:, 2] = NAN, NAN
+    t = np.array([0.0, 0.05, 0.15, 0.2, 0.35, 0.5])
+    before, after = (interpolated([*time], [*values], [*t]) for values in (whole, holed))
+    np.testing.assert_array_equal(after[:, 0], before[:, 0])
+    np.testing.assert_allclose(after[:, 1], before[:, 1], atol=1e-6)
+    assert np.isnan(after[:, 2]).all()
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,14 @@ def test_invalid_behaviour_samples_are_left_out_and_counted(path: Path) -> None:
     assert behavior.values.ravel().tolist() == [1, 2, 5, 8]
 
 
+def test_a_value_of_behaviour_that_is_not_finite_is_nan_in_its_column(path: Path) -> None:
+    contents = Contents(n_channels=1, events=True, behavior=(("x", "y"), ("mm",) * 2))
+    with SessionWriter(path, contents) as writer:
+        writer.append_behavior([0.1, 0.2, 0.3], [[1, np.nan], [np.inf, 4], [np.nan, np.inf]])
+        assert writer.behavior_dropped == 1
+    np.testing.assert_array_equal(read_session(path).behavior.values, [[1, np.nan], [np.nan, 4]])
+
+
 def test_rows_of_the_wrong_shape_are_refused_before_anything_grows(path: Path) -> None:
     with SessionWriter(path, CONTENTS) as writer:
         good = bins(0, 3)
@@ -194,7 +202,7 @@ def test_an_existing_recording_is_only_replaced_on_request(path: Path) -> None:
     path.write_bytes(b"precious")
     with pytest.raises(RtdecodeError, match="exists already") as raised:
         SessionWriter(path, EVENTS_ONLY)
-    assert raised.value.fix == "choose another name"
+    assert raised.value.fix == "choose another name, such as live.2.h5"
     assert path.read_bytes() == b"precious"
     SessionWriter(path, EVENTS_ONLY, overwrite=True).close()
     assert read_session(path).complete

@@ -172,7 +172,6 @@ def test_the_extent_of_a_session(path: Path) -> None:
 
 
 REPAIR = "--repair"
-NAN_ROWS = np.array([[1, 2], [np.nan, 4], [5, np.inf]], "f4")
 
 #: A change of the file, the error it gives, and a word of the fix.
 BROKEN: list[tuple[Change, str, str]] = [
@@ -190,12 +189,16 @@ BROKEN: list[tuple[Change, str, str]] = [
     (set_data("events", np.zeros(3)), "/events: is a dataset, not a group", "docs"),
     (remove("events/channel"), "/events: lacks channel", "store time, channel"),
     (set_data("events/time", 0.5), "/events/time: is not an array", "docs"),
-    (set_data("events/time", np.zeros((4, 1))), "/events/time: has shape (4, 1)", "1-dimensional"),
+    (set_data("events/time", np.zeros((4, 1, 1))), "/events/time: has shape (4, 1, 1)", "1-dimensional"),
+    (set_data("events/time", np.zeros((4, 1))), "/events/time: has shape (4, 1), not (4,)", REPAIR),
     (set_data("events/time", ["a"] * 4), "/events/time: holds <U1, not numbers", "dtype"),
     (set_data("events/time", np.zeros(4, complex)), "/events/time: holds complex128", "dtype"),
-    (set_data("events/time", np.zeros(9)), "/events: has datasets of different lengths (time 9", REPAIR),
+    (set_data("events/time", np.zeros(9)), "/events: has datasets of different lengths (time 9", "export"),
+    (set_data("events/time", np.zeros(5)), "/events: has datasets of different lengths (time 5", REPAIR),
     (set_data("events/time", [0, np.nan, np.inf, 1]), "2 of 4 times are NaN or infinite, first at", REPAIR),
     (set_data("events/channel", [0, 4, 7, 1]), "channel 4 at row 1 is not below n_channels", REPAIR),
+    (set_data("events/channel", [9, 4, 7, 1]), "3 of 4 rows, the highest is 9", "n_channels to at least 10"),
+    (set_data("events/channel", [1, 4, 3, 2]), "channels count from 1 (1 to 4, and n_channels", REPAIR),
     (set_data("events/channel", [0, -1, 2, 1]), "/events/channel: holds -1, outside 0", "export"),
     (set_data("events/channel", [0, 0.5, 2, 1]), "/events/channel: holds 0.5, not an integer", "integers"),
     (set_data("events/channel", [0, 70_000, 2, 1]), "holds 70000, outside 0 to 65535", "export"),
@@ -208,13 +211,10 @@ BROKEN: list[tuple[Change, str, str]] = [
     (set_data("counts/values", np.full((2, 4), -3)), "/counts/values: holds -3", "export"),
     (set_data("counts/values", np.full((2, 4), np.nan)), "8 values are NaN or infinite", "integers"),
     (set_data("counts/values", np.full((2, 4), 1.5)), "/counts/values: holds 1.5", "counts instead of rates"),
-    (
-        set_data("behavior/values", NAN_ROWS),
-        "/behavior/values: 2 of 3 rows hold NaN or infinity, the first is row 1 (t = 0.200 s)",
-        REPAIR,
-    ),
-    (set_data("behavior/values", np.full((3, 2), 1e300)), "3 of 3 rows hold NaN or infinity", REPAIR),
-    (set_data("behavior/values", np.zeros(3)), "/behavior/values: has shape (3,)", "columns"),
+    (set_data("behavior/values", np.zeros(3)), "/behavior/values: has shape (3,), not (3, 1)", REPAIR),
+    (set_data("behavior/values", np.zeros((2, 3))), "is transposed: it has shape (2, 3)", REPAIR),
+    (set_data("behavior/values", np.zeros((3, 2, 1))), "/behavior/values: has shape (3, 2, 1)", "columns"),
+    (set_data("counts/values", np.zeros((4, 9), "u1")), "is transposed: it has shape (4, 9)", REPAIR),
     (set_data("behavior/time", [0.1, 0.1, 0.3]), "time does not increase at row 1", REPAIR),
     (set_data("behavior/time", [0.1, 0.3, 0.2]), "time does not increase at row 2", REPAIR),
     (set_data("behavior/time", [0.1, np.nan, 0.2]), "1 of 3 times are NaN", REPAIR),
@@ -257,7 +257,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     ("content", "line"),
     [
         (b"", "is empty. Fix: copy it again"),
-        (b"time,channel\n0.1,3\n", "is not an HDF5 file. Fix: name an HDF5 file"),
+        (b"time,channel\n0.1,3\n", "is a CSV table, not a session. Fix: read it with numpy.genfromtxt"),
         (b"\x89HDF\r\n\x1a\n", "Fix: copy it again"),
         (bytes(range(256)) * 8, "is not an HDF5 file. Fix: name an HDF5 file"),
     ],

@@ -86,16 +86,99 @@ def test_behaviour(path: Path) -> None:
         file["behavior"].attrs["units"] = ["mm"]
         del file["behavior"].attrs["names"]
     session, done = repaired(path)
-    assert session.behavior.time.tolist() == [0.1, 0.3]
-    assert session.behavior.values.tolist() == [[0, 1], [2, 2]]
+    assert session.behavior.time.tolist() == [0.1, 0.2, 0.25, 0.4]
+    np.testing.assert_array_equal(session.behavior.values, [[0, 1], [np.nan, 1], [4, 4], [5, np.nan]])
     assert session.behavior.names == ("value0", "value1")
     assert session.behavior.units == ("", "")
     assert done == [
-        "/behavior: dropped 3 of 7 samples with NaN or infinite values",
-        "/behavior: dropped 2 of 4 samples not after the one before",
+        "/behavior: dropped 1 of 7 samples without a finite time",
+        "/behavior: dropped 2 of 6 samples that repeat others or are not after the one before",
         "/behavior: the names did not fit 2 columns: now 'value0', 'value1'",
         "/behavior: the units did not fit 2 columns: now '', ''",
     ]
+
+
+def behavior(path: Path, time: object, values: object) -> None:
+    change(path, behavior__time=time, behavior__values=values)
+    with h5py.File(path, "a") as file:
+        file["behavior"].attrs.update(names=["x", "y"], units=["mm", "mm"])
+
+
+def test_transposed_arrays_are_turned(path: Path) -> None:
+    with h5py.File(path) as file:
+        good = {name: file[name][()] for name in ("events/time", "events/channel", "events/unit")}
+        good |= {name: file[name][()] for name in ("behavior/time", "behavior/values", "counts/values")}
+    attrs = {"counts": {"bin_width_s": 0.1, "t0_s": 0.0}}
+    with h5py.File(path, "a") as file:
+        for name, values in good.items():
+            del file[name]
+            file[name] = values.T if values.ndim == 2 else values[np.newaxis]
+        for name, given in attrs.items():
+            file[name].attrs.update(given)
+    session, done = repaired(path)
+    assert session.behavior.values.tolist() == good["behavior/values"].tolist()
+    assert session.counts.values.tolist() == good["counts/values"].tolist()
+    assert session.events.channel.tolist() == good["events/channel"].tolist()
+    assert "/behavior/values: is transposed: it has shape (2, 4), not (4, 2); turned" in done
+    assert "/counts/values: is transposed: it has shape (3, 4), not (4, 3); turned" in done
+
+
+def test_channels_that_count_from_1_count_from_0(path: Path) -> None:
+    change(path, events__channel=np.array([1, 2, 3, 2]))
+    with h5py.File(path, "a") as file:
+        file["lfp"], file["events/amplitude"] = np.zeros(9), np.zeros(4)
+    session, done = repaired(path)
+    assert session.events.channel.tolist() == [0, 1, 2, 1]
+    assert done == [
+        "/events: channels counted from 1: now 0 to 2",
+        "not in the copy, as the format does not have them: /lfp, /events/amplitude",
+    ]
+
+
+def test_a_stray_channel_behind_a_silent_first_one_is_not_shifted(path: Path) -> None:
+    channel = np.array([*[1, 2] * 50, 3])
+    change(path, events__channel=channel, events__time=np.arange(101) / 10, events__unit=np.zeros(101))
+    with pytest.raises(RtdecodeError, match="channel 3 at row 100 is not below n_channels"):
+        repair_session(path)
+
+
+def test_samples_in_another_order_are_sorted_and_repeated_ones_kept_once(path: Path) -> None:
+    time = np.arange(40) / 10
+    values = np.stack([time, -time], axis=1)
+    shuffled = np.random.default_rng(0).permutation(40)
+    halves = np.r_[20:40, 0:20]
+    for order in (shuffled, halves, np.repeat(np.arange(40), 2)):
+        behavior(path, time[order], values[order])
+        session = read_session(repair_session(path)[0])
+        np.testing.assert_array_equal(session.behavior.time, time)
+        np.testing.assert_array_equal(session.behavior.values, values.astype("f4"))
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        (np.r_[np.arange(40) / 10, np.arange(40) / 10 + 0.05], "two recordings"),
+        ((np.arange(80) / 100 + 520_000).astype("f4"), "float32: at 520000.781 s it is rounded to 0.03125 s"),
+        ((np.arange(80) / 100 + 520_000).astype("f4").astype("f8"), "float32"),
+    ],
+    ids=["a clock set back", "float32", "float32 once"],
+)
+def test_samples_in_no_right_order_are_not_thinned_out(path: Path, time: object, words: str) -> None:
+    behavior(path, time, np.random.default_rng(0).normal(size=(80, 2)))
+    with pytest.raises(RtdecodeError, match=words) as refusal:
+        repair_session(path)
+    assert "--repair" not in str(refusal.value)
+    assert [file.name for file in path.parent.iterdir()] == ["today.h5"]
+
+
+def test_a_stray_stamp_is_dropped_and_a_repaired_file_is_not_replaced(path: Path) -> None:
+    time = np.r_[np.arange(39) / 10, 3600.0 * 24 * 365]
+    behavior(path, time[np.r_[:20, 39, 20:39]], np.zeros((40, 2)))
+    for name in ("today.repaired.h5", "today.repaired.2.h5"):
+        copy, done = repair_session(path)
+        assert copy.name == name
+        assert done[0].startswith("/behavior: 1 of 40 rows left out")
+        assert read_session(copy).behavior.time.tolist() == time[:39].tolist()
 
 
 def test_trials_and_log(path: Path) -> None:

@@ -28,7 +28,7 @@ def test_fifteen_lines_of_h5py_make_a_session(tmp_path: Path) -> None:
 
 def test_the_listed_errors_are_in_the_code() -> None:
     package = Path(__file__).parents[4] / "rtdecode" / "session"
-    code = " ".join(file.read_text("utf-8") for file in package.glob("*.py"))
+    code = " ".join(file.read_text("utf-8") for file in package.rglob("*.py"))
     rows = re.findall(
         r"^\| (.+?) \| .* \| .* \|$", DOCS.read_text("utf-8").split("## What the errors mean")[1], re.M
     )

@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as npst
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Session, Trials
 from rtdecode.session.read import read_session
+from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session
 
 SECONDS = st.floats(-1e6, 1e6)
@@ -123,7 +124,7 @@ def assert_same(actual: Any, expected: Any) -> None:
             assert_same(actual[key], value)
     elif dataclasses.is_dataclass(expected) and not isinstance(expected, LogEntry):
         for field in dataclasses.fields(expected):
-            if field.name != "path":
+            if field.name not in ("path", "notes"):
                 assert_same(getattr(actual, field.name), getattr(expected, field.name))
     else:
         assert actual == expected
@@ -191,6 +192,13 @@ def test_a_failure_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.
     events = read_session(path).events
     assert len(events.time) == 3
     assert os.listdir(tmp_path) == ["today.h5"]
+
+
+def test_a_name_that_is_taken_is_numbered_and_never_overwritten_by_advice(tmp_path: Path) -> None:
+    (tmp_path / "today.h5").touch()
+    (tmp_path / "today.2.h5").touch()
+    with pytest.raises(RtdecodeError, match=r"exists already\. Fix: .* such as today\.3\.h5$"):
+        check_writable(tmp_path / "today.h5", overwrite=False)
 
 
 def test_an_invalid_session_is_not_written(tmp_path: Path) -> None:
