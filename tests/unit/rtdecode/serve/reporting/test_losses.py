@@ -1,0 +1,97 @@
+"""Losses become warnings, with percentages of what they say."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from scripted_inlet import ScriptedInlet, pull
+
+from rtdecode.binning import BinRing
+from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
+from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
+from rtdecode.serve.loop.core import LoopCore
+from rtdecode.serve.loop.events import CoreSettings
+from rtdecode.serve.reporting.losses import BY_SEQUENCE, effective_rate_hz, loss_warnings, stream_counters
+
+CLEAN = dict.fromkeys(
+    stream_counters(np.zeros(N_SEQUENCE_COUNTERS, np.int64), LoopCore(CoreSettings(), BinRing(8, 0.02))), 0
+)
+
+
+def warned(spikes: int = 10_000, feed: Any = None, **counted: int) -> str:
+    return "\n".join(loss_warnings({**CLEAN, "received": 10_000, **counted}, spikes, feed))
+
+
+def events_feed(channels: list[int]) -> EventFeed:
+    inlet, n = ScriptedInlet(3, "int32", 0.0), len(channels)
+    counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+    feed = EventFeed(cast(Any, inlet), BinRing(8, 0.02), rules=EventRules(), counters=counters)
+    inlet.send(np.arange(n) * 0.01, np.column_stack((channels, np.zeros(n), np.arange(n))))
+    pull(feed)
+    return feed
+
+
+def test_a_stream_without_losses_has_no_warning() -> None:
+    assert len(BY_SEQUENCE) == N_SEQUENCE_COUNTERS
+    assert warned() == ""
+    assert warned(lost=90, duplicates=90, out_of_range=90, future=90, late_carried=90, not_a_count=5) == ""
+
+
+@pytest.mark.parametrize(
+    ("counted", "said"),
+    [
+        ({"late_carried": 400, "late_dropped": 100}, "500 of 10,100 (5.0 %) spikes arrive after their bin"),
+        ({"late_carried": 65_000}, "10,000 of 10,000 (100.0 %) spikes"),
+        ({"lost": 2500}, "2,500 of 12,500 (20.0 %) samples were lost before they arrived"),
+        ({"duplicates": 1400, "lost": 30_000}, "1,400 of 10,000 (14.0 %) events are left out as repeated"),
+        ({"renumbered": 600, "lost": 0}, "it must count the events 0, 1, 2"),
+        ({"out_of_range": 300}, "300 of 10,000 (3.0 %) events are left out"),
+        ({"not_a_count": 300}, "300 values are fractions or negative"),
+        ({"future": 1700}, "1,700 of 10,000 (17.0 %) samples are stamped ahead of now, or with NaN"),
+        ({"discarded": 1700}, "1,700 of 10,000 (17.0 %) samples are left out"),
+    ],
+)
+def test_a_loss_is_said_with_its_number_and_part(counted: dict[str, int], said: str) -> None:
+    text = warned(**counted)
+    assert said in text
+    assert len(text.splitlines()) == 1
+
+
+def test_channels_from_1_are_recognised() -> None:
+    text = warned(out_of_range=1000, feed=events_feed([1, 2, 3, 8, 8]))
+    assert (
+        "channel 0 never occurs, but channel 8 does: does your rig count channels from 1? Send 0 to 7" in text
+    )
+    assert "are not among 0 to 7" in warned(out_of_range=1000, feed=events_feed([0, 8, 9]))
+    assert "are not among 0 to 7" in warned(out_of_range=1000, feed=events_feed([1, 9, 200]))
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "said"), [(48.0, "48.00 Hz, not at the 50 Hz"), (49.9, "49.90 Hz"), (49.99, "")]
+)
+def test_a_rate_that_is_not_the_announced_one_is_said(rate_hz: float, said: str) -> None:
+    inlet = ScriptedInlet(8, "int32", 50.0)
+    counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+    feed = CountFeed(cast(Any, inlet), BinRing(8, 0.02), rules=EventRules(), counters=counters)
+    assert effective_rate_hz(feed) is None
+    inlet.send(np.arange(400) / rate_hz, np.ones((400, 8)))
+    pull(feed)
+    assert effective_rate_hz(feed) == pytest.approx(rate_hz, rel=1e-4)
+    assert said in warned(feed=feed)
+    assert bool(said) == bool(warned(feed=feed))
+    assert effective_rate_hz(events_feed([0])) is None
+
+
+def test_samples_that_the_judge_left_out_are_counted_with_the_others() -> None:
+    ring = SimpleNamespace(time_counters=np.array([1, 2, 3, 4]))
+    core = SimpleNamespace(ring=ring, left_out=np.array([10, 20, 30]), discarded=40)
+    totals = stream_counters(np.arange(N_SEQUENCE_COUNTERS), cast(Any, core))
+    assert (totals["late_carried"], totals["late_dropped"], totals["future"], totals["discarded"]) == (
+        1,
+        22,
+        43,
+        44,
+    )
