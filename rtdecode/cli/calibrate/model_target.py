@@ -1,0 +1,108 @@
+"""Where `fit` and `calibrate` write their model, so that no file of before is lost."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtdecode.errors import RtdecodeError
+
+if TYPE_CHECKING:
+    from rtdecode.artifact import ModelArtifact
+
+
+@dataclass(frozen=True)
+class ModelTarget:
+    """A file that was typed, or a default one that is numbered where it exists.
+
+    Attributes:
+        typed: `--output`; None without it.
+        default: file without `--output`.
+        overwrite: whether the typed file may be replaced.
+    """
+
+    typed: Path | None
+    default: Path
+    overwrite: bool
+
+    def check(self) -> None:
+        """Refuse what cannot be written, before the work starts.
+
+        Raises:
+            RtdecodeError: the typed file exists and may not be replaced, or no file can be created there.
+        """
+        from rtdecode.session.target import check_writable
+        from rtdecode.session.write import cannot_write
+
+        path = self.planned()
+        if self.typed is not None:
+            refuse_existing(self.typed, overwrite=self.overwrite)
+            path = self.typed
+        check_writable(path)
+        try:
+            os.lstat(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:  # a name that is too long
+            raise cannot_write(path, error) from error
+
+    def planned(self, *, refused: bool = False) -> Path:
+        """The file that would be written now.
+
+        Args:
+            refused: whether the model did not pass its gate.
+        """
+        from rtdecode.files import numbered
+
+        if self._replaces(refused):
+            return self._path
+        return next(path for path in numbered(*self._split(refused)) if not os.path.lexists(path))
+
+    def write(self, artifact: ModelArtifact, *, refused: bool = False) -> Path:
+        """Write the model; if the name has been taken meanwhile, under a numbered one.
+
+        Args:
+            artifact: the model.
+            refused: whether it did not pass its gate; its name says so, and `serve --watch` ignores it.
+
+        Returns:
+            the path that was written.
+
+        Raises:
+            RtdecodeError: it cannot be written.
+        """
+        from rtdecode.artifact import write_artifact, write_new_artifact
+
+        if self._replaces(refused):
+            write_artifact(self._path, artifact)
+            return self._path
+        return write_new_artifact(*self._split(refused), artifact)
+
+    @property
+    def _path(self) -> Path:
+        return self.default if self.typed is None else self.typed
+
+    def _replaces(self, refused: bool) -> bool:
+        return self.typed is not None and self.overwrite and not refused
+
+    def _split(self, refused: bool) -> tuple[Path, str]:
+        """The path up to its number, and what follows."""
+        from rtdecode.model_store import REFUSED_SUFFIX, SUFFIX
+
+        if refused:
+            return self._path.with_name(self._path.stem), REFUSED_SUFFIX
+        return (self._path.with_suffix(""), SUFFIX) if self._path.suffix == SUFFIX else (self._path, "")
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file that was typed.
+
+    Raises:
+        RtdecodeError: it exists and may not be replaced.
+    """
+    if path.exists() and not overwrite and not path.is_dir():
+        raise RtdecodeError(
+            "exists already", where=str(path), fix="choose another name; --overwrite would replace the file"
+        )
