@@ -12,10 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-import msgspec
 import platformdirs
 
-from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.artifact import read_artifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import replace_file
 from rtdecode.model_history import History, KeptModel, described
@@ -117,7 +116,12 @@ def install_current(path: Path | str, stream: str) -> Path:
         before = current.read_bytes() if current.is_file() else None
         if before != data or history.find(artifact.model_id) is None:
             _keep_unknown(history, (previous, current))
-            _keep(history, artifact, data, Path(path))
+            known = history.find(artifact.model_id)
+            source: str | None = str(Path(path).absolute())
+            if Path(path).parent in (history.folder, current.parent):
+                # Made current again: it is from where it was.
+                source = None if known is None else known.source
+            history.keep(KeptModel.of(artifact, datetime.now(UTC), source), data)
     except OSError as error:
         raise RtdecodeError(
             f"cannot be used ({error.strerror or error})",
@@ -138,14 +142,6 @@ def _keep_unknown(history: History, paths: Iterable[Path]) -> None:
         kept = described(path)
         if kept is not None and history.find(kept.model) is None:
             history.keep(kept, path.read_bytes())
-
-
-def _keep(history: History, artifact: ModelArtifact, data: bytes, path: Path) -> None:
-    kept, before = KeptModel.of(artifact, datetime.now(UTC), str(path.absolute())), None
-    if path.parent == history.folder:
-        # Made current again: it is from where it was.
-        before = history.find(artifact.model_id)
-    history.keep(kept if before is None else msgspec.structs.replace(kept, source=before.source), data)
 
 
 def find_by_id(model_id: str, paths: Iterable[Path]) -> Path | None:

@@ -27,7 +27,7 @@ AROUND_S = 2.0
 
 #: Niceness, below the priority of a daemon on the same machine.
 NICE = 10
-OUTPUT_SUFFIX, REPORT_SUFFIX = ".calibrated.safetensors", ".report.html"
+REPORT_SUFFIX = ".report.html"
 
 
 def calibrate(
@@ -109,7 +109,7 @@ def calibrate(
     started = time.monotonic()
     notes: list[str] = []
     served = None if deploy is None else served_stream(check_daemon(deploy, "--deploy"))
-    target = ModelTarget(output, session.with_suffix(OUTPUT_SUFFIX), overwrite)
+    target = ModelTarget(output, session, "calibrated", overwrite)
     try:
         target.check()
         if report is not None:

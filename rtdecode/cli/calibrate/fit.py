@@ -13,8 +13,6 @@ from rtdecode.cli.common import number, print_json, progress_bar, split_names, t
 from rtdecode.cli.options import Block, Device, Json, Outputs, Overwrite, Sessions
 from rtdecode.cli.runtime.rig_config import now_current, pinned_model
 
-OUTPUT_SUFFIX = ".fitted.safetensors"
-
 
 def fit(
     sessions: Sessions,
@@ -64,7 +62,7 @@ def fit(
     from rtdecode.model_store import install_current
 
     started = time.perf_counter()
-    target = ModelTarget(output, sessions[0].with_suffix(OUTPUT_SUFFIX), overwrite)
+    target = ModelTarget(output, sessions[0], "fitted", overwrite)
     target.check()
     with progress_bar() as progress:
         result = fit_sessions(

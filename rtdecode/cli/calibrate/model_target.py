@@ -19,12 +19,14 @@ class ModelTarget:
 
     Attributes:
         typed: `--output`; None without it.
-        default: file without `--output`.
+        session: beside which the model is written without `--output`, under its name and `made`.
+        made: such as "fitted".
         overwrite: whether the typed file may be replaced.
     """
 
     typed: Path | None
-    default: Path
+    session: Path
+    made: str
     overwrite: bool
 
     def check(self) -> None:
@@ -56,8 +58,8 @@ class ModelTarget:
         """
         from rtdecode.files import numbered
 
-        if self._replaces(refused):
-            return self._path
+        if self.typed is not None and self.overwrite and not refused:
+            return self.typed
         return next(path for path in numbered(*self._split(refused)) if not os.path.lexists(path))
 
     def write(self, artifact: ModelArtifact, *, refused: bool = False) -> Path:
@@ -75,25 +77,21 @@ class ModelTarget:
         """
         from rtdecode.artifact import write_artifact, write_new_artifact
 
-        if self._replaces(refused):
-            write_artifact(self._path, artifact)
-            return self._path
+        if self.typed is not None and self.overwrite and not refused:
+            write_artifact(self.typed, artifact)
+            return self.typed
         return write_new_artifact(*self._split(refused), artifact)
-
-    @property
-    def _path(self) -> Path:
-        return self.default if self.typed is None else self.typed
-
-    def _replaces(self, refused: bool) -> bool:
-        return self.typed is not None and self.overwrite and not refused
 
     def _split(self, refused: bool) -> tuple[Path, str]:
         """The path up to its number, and what follows."""
         from rtdecode.model_store import REFUSED_SUFFIX, SUFFIX
 
+        path = self.session if self.typed is None else self.typed
         if refused:
-            return self._path.with_name(self._path.stem), REFUSED_SUFFIX
-        return (self._path.with_suffix(""), SUFFIX) if self._path.suffix == SUFFIX else (self._path, "")
+            return path.with_name(path.stem), REFUSED_SUFFIX
+        if self.typed is None:
+            return path.with_suffix(f".{self.made}"), SUFFIX
+        return (path.with_suffix(""), SUFFIX) if path.suffix == SUFFIX else (path, "")
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

@@ -41,21 +41,22 @@ def swap(
         print("model {model} decodes from bin {bin}, from {path}".format(**swapped))
 
 
-def check_daemon(endpoint: str, flag: str | None = None) -> dict[str, Any]:
+def check_daemon(endpoint: str, flag: str | None = None, *, timeout_s: float = ANSWER_S) -> dict[str, Any]:
     """The status of a running daemon, before work is done for it.
 
     Args:
         endpoint: its control endpoint.
         flag: option that gave it, for the error.
+        timeout_s: longest wait for the answer, seconds.
 
     Raises:
-        RtdecodeError: it is not an endpoint, or no daemon answers there within `ANSWER_S`.
+        RtdecodeError: it is not an endpoint, or no daemon answers there in time.
     """
     from rtdecode.client import ControlClient
     from rtdecode.endpoints import check_connect
     from rtdecode.errors import RtdecodeError
 
-    client = ControlClient(check_connect(endpoint, flag), timeout_s=ANSWER_S)
+    client = ControlClient(check_connect(endpoint, flag), timeout_s=timeout_s)
     try:
         return client.request("status")
     except RtdecodeError as error:
