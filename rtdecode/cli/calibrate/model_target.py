@@ -36,19 +36,19 @@ class ModelTarget:
             RtdecodeError: the typed file exists and may not be replaced, or no file can be created there.
         """
         from rtdecode.session.target import check_writable
-        from rtdecode.session.write import cannot_write
 
         path = self.planned()
         if self.typed is not None:
             refuse_existing(self.typed, overwrite=self.overwrite)
             path = self.typed
-        check_writable(path)
         try:
-            os.lstat(path)
-        except FileNotFoundError:
-            pass
-        except OSError as error:  # a name that is too long
-            raise cannot_write(path, error) from error
+            check_writable(path)
+        except OSError as error:  # its name is too long
+            raise RtdecodeError(
+                f"cannot be written ({error.strerror})",
+                where=str(path),
+                fix="give another name with --output",
+            ) from error
 
     def planned(self, *, refused: bool = False) -> Path:
         """The file that would be written now.
@@ -100,7 +100,7 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     Raises:
         RtdecodeError: it exists and may not be replaced.
     """
-    if path.exists() and not overwrite and not path.is_dir():
+    if os.path.lexists(path) and not overwrite and not path.is_dir():
         raise RtdecodeError(
             "exists already", where=str(path), fix="choose another name; --overwrite would replace the file"
         )

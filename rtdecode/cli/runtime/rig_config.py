@@ -97,7 +97,8 @@ def stream_settings(config: Path | None, stream: str | None) -> dict[str, Any]:
     Raises:
         RtdecodeError: as `rig_settings`, or a value cannot be read.
     """
-    rig = rig_settings(config)
+    path = config or _config_in_environment()
+    rig = rig_settings(path)
     if stream not in (None, rig.get("stream")):
         return {"stream": stream}
     values: dict[str, Any] = {}
@@ -108,7 +109,7 @@ def stream_settings(config: Path | None, stream: str | None) -> dict[str, Any]:
                 typed = flag.typed(rig[name])
                 values[name] = typed if flag.read is None else flag.read(typed)
         except ValueError as error:
-            where = _variable(name) if os.environ.get(_variable(name)) else f"rig.toml: {name}"
+            where = _variable(name) if os.environ.get(_variable(name)) else f"{path or 'rig.toml'}: {name}"
             raise RtdecodeError(str(error), where=where, fix="see rtdecode serve --help") from None
     return values
 
@@ -125,10 +126,11 @@ def pinned_model(stream: str) -> str | None:
             return None
     except RtdecodeError:
         pass
-    where = "RTDECODE_MODEL" if os.environ.get(_variable("model")) else "model in rig.toml"
+    where, change = "rig.toml", f'write model = "{CURRENT}" there'
+    if os.environ.get(_variable("model")):
+        where, change = _variable("model"), f"set that to {CURRENT}"
     return (
-        f"serve keeps using {model}, which {where} names, and not the current model of {stream}: "
-        f"to use that, write {CURRENT} there"
+        f"serve keeps using {model} from {where}, not the current model of {stream}; to serve that, {change}"
     )
 
 

@@ -518,10 +518,11 @@ def test_a_daemon_gets_a_model_that_passes_and_no_other(folder: Path, tmp_path: 
         code, document = command(shifted, *base, "--deploy", control.endpoint)
         assert (code, document["swapped"], document["deployed"]) == (3, None, False)
         # Before the work it is asked whether it runs; a dry run asks no more than that.
-        code, document = command(folder / "day2.h5", *base, "--deploy", control.endpoint, "--dry-run")
+        dry = ("--output", tmp_path / "b.safetensors", "--deploy", control.endpoint, "--dry-run")
+        code, document = command(folder / "day2.h5", *base, *dry)
         assert (code, document["swapped"], document["deployed"]) == (0, None, False)
-        plan = {"output": str(folder / "day2.calibrated.safetensors"), "current": None}
-        assert document["dry_run"] == plan | {"deploy": control.endpoint}
+        plan = {"output": str(tmp_path / "b.safetensors"), "current": None, "deploy": control.endpoint}
+        assert document["dry_run"] == plan
         assert [document[name] for name in ("output", "current", "report")] == [None] * 3
         swap = {"cmd": "swap", "path": str(tmp_path / "a.safetensors")}
         assert control.requests == [{"cmd": "status"}, swap, {"cmd": "status"}, {"cmd": "status"}]
@@ -676,7 +677,7 @@ def test_stream_and_base_come_from_rig_toml_or_the_recording(folder: Path, tmp_p
     assert code == 0
     assert current_model("rig").is_file()
     # It is not what `serve` will decode with here.
-    assert f"serve keeps using {folder / 'base.safetensors'}, which model in rig.toml" in document["notes"][0]
+    assert f"serve keeps using {folder / 'base.safetensors'} from rig.toml" in document["notes"][0]
     Path("rig.toml").write_text('stream = "rig"\nmodel = "current"\n')
     code, again = command(folder / "day2.h5", "--rung", "unsup", "--dry-run")
     assert again["base"] == str(current_model("rig"))
