@@ -152,6 +152,8 @@ def calibrate(
     accepted = result.deployable or force
     if whose and accepted and (pinned := pinned_model(whose)):
         notes.append(pinned)
+    if whose and not stream and recorded.attrs.get("stream", whose) != whose:
+        notes.append(f"the session was recorded from stream {recorded.attrs['stream']}, not {whose}")
     if whose and served not in (None, whose):
         notes.append(f"the daemon at {deploy} serves stream {served}, not {whose}")
     delivery = Delivery(target, accepted, whose, deploy)
