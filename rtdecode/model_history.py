@@ -11,6 +11,7 @@ no other model its entry. A copy that somebody deletes leaves its entry, which s
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ import msgspec
 
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.files import make_folder, replace_file
+from rtdecode.files import replace_file
 
 
 class KeptModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,11 +94,12 @@ class History:
             data: its file.
 
         Raises:
-            RtdecodeError: the folder cannot be written.
+            OSError: the folder cannot be made.
+            RtdecodeError: it cannot be written.
         """
-        make_folder(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.path(kept.model)
-        if not (path.is_file() and path.read_bytes() == data):
+        if not (os.access(path, os.R_OK) and path.read_bytes() == data):
             replace_file(path, data)
         # Last: without it the copy alone is still listed.
         replace_file(self._record(kept.model), msgspec.json.encode(kept))

@@ -88,9 +88,16 @@ def history_of(stream: str) -> History:
 
 
 def stream_folders() -> list[tuple[str, Path, History]]:
-    """Of each stream that has or had a model: its name, the folder of its current model, its history."""
-    roots = [root for root in (_models_dir(), _history_dir()) if root.is_dir()]
-    names = {path.name for root in roots for path in root.iterdir() if path.is_dir()}
+    """Of each stream that has or had a model: its name, the folder of its current model, its history.
+
+    Raises:
+        RtdecodeError: the user data directory cannot be read.
+    """
+    roots = [root for root in (_models_dir(), _history_dir()) if os.path.isdir(root)]
+    try:
+        names = {path.name for root in roots for path in root.iterdir() if os.path.isdir(path)}
+    except OSError as error:
+        raise _unusable(data_dir(), error) from error
     return [
         (unquote(each), _models_dir() / each, History(_history_dir() / each, SUFFIX))
         for each in sorted(names)
@@ -113,7 +120,8 @@ def install_current(path: Path | str, stream: str) -> Path:
     current, previous, history = current_model(stream), previous_model(stream), history_of(stream)
     try:
         current.parent.mkdir(parents=True, exist_ok=True)
-        before = current.read_bytes() if current.is_file() else None
+        # One that cannot be read is replaced as if there were none.
+        before = current.read_bytes() if os.access(current, os.R_OK) else None
         if before != data or history.find(artifact.model_id) is None:
             _keep_unknown(history, (previous, current))
             known = history.find(artifact.model_id)
@@ -123,11 +131,7 @@ def install_current(path: Path | str, stream: str) -> Path:
                 source = None if known is None else known.source
             history.keep(KeptModel.of(artifact, datetime.now(UTC), source), data)
     except OSError as error:
-        raise RtdecodeError(
-            f"cannot be used ({error.strerror or error})",
-            where=str(current.parent),
-            fix="check that you may write there, or set XDG_DATA_HOME to a folder where you may",
-        ) from error
+        raise _unusable(current.parent, error) from error
     if before == data:
         return current
     if before is not None:
@@ -231,6 +235,13 @@ def _folder_name(stream: str) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()[:32]
         name = f"{name[: _LONGEST_FOLDER_NAME - 33]}~{digest}"
     return name
+
+
+def _unusable(folder: Path, error: OSError) -> RtdecodeError:
+    fix = "check that you may write there, or set XDG_DATA_HOME to a folder where you may"
+    return RtdecodeError(
+        f"cannot be used ({error.strerror or error})", where=str(error.filename or folder), fix=fix
+    )
 
 
 def _existing() -> str:

@@ -6,6 +6,7 @@ use_model("M1", "1a2b")
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ def _listed(stream: str, folder: Path, history: History) -> StreamModels:
     listed = []
     for kept in newest_first(models.values()):
         copies = [history.path(kept.model), places.get(kept.model), kept.source and Path(kept.source)]
-        file = next((path for path in copies if path and path.is_file()), None)
+        file = next((path for path in copies if path and os.path.isfile(path)), None)
         listed.append(ListedModel(kept, file, kept.model == current_id))
-    damaged = current if current_id is None and current.is_file() else None
+    damaged = current if current_id is None and os.path.isfile(current) else None
     return StreamModels(stream, tuple(listed), damaged)

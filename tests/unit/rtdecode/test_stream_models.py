@@ -184,11 +184,24 @@ def test_a_file_name_that_is_no_text_is_kept(folder: Path) -> None:
     assert source.endswith("m\\udcff.safetensors")
 
 
+def test_folders_that_cannot_be_read_are_reported_in_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(folder, 1.0)
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(RtdecodeError, match=r"share/rtdecode: cannot be used \(Permission denied\)"):
+        every_stream()
+
+
 def test_a_history_that_cannot_be_written_leaves_the_current_model(folder: Path) -> None:
     first = installed(folder, 1.0)
     (data_dir() / "history").rename(folder / "away")
     (data_dir() / "history").write_text("a file in the way")
-    with pytest.raises(RtdecodeError, match="history/M1: cannot be made"):
+    with pytest.raises(RtdecodeError, match=r"history/M1: cannot be used \(Not a directory\)"):
         installed(folder, 2.0)
     assert read_artifact(current_model("M1")).model_id == first
     assert ids() == [first]

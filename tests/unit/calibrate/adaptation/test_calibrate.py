@@ -679,13 +679,14 @@ def test_stream_and_base_come_from_rig_toml_or_the_recording(folder: Path, tmp_p
     # It is not what `serve` will decode with here.
     assert f"serve keeps using {folder / 'base.safetensors'} from rig.toml" in document["notes"][0]
     Path("rig.toml").write_text('stream = "rig"\nmodel = "current"\n')
-    code, again = command(folder / "day2.h5", "--rung", "unsup", "--dry-run")
-    assert again["base"] == str(current_model("rig"))
-    assert not any("serve keeps" in note for note in again["notes"])
-    Path("rig.toml").unlink()
     recorded = changed(
         folder, tmp_path / "b.h5", lambda session: replace(session, attrs=session.attrs | {"stream": "M7"})
     )
+    code, again = command(recorded, "--rung", "unsup", "--dry-run")
+    assert again["base"] == str(current_model("rig"))
+    assert not any("serve keeps" in note for note in again["notes"])
+    assert again["notes"][0] == "the session was recorded from stream M7, not rig"
+    Path("rig.toml").unlink()
     code, _ = command(recorded, "--base", folder / "base.safetensors", "--rung", "readout")
     assert code == 0
     assert current_model("M7").is_file()
