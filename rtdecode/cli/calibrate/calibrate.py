@@ -80,7 +80,7 @@ def calibrate(
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Do everything but write or change anything, and say what would be."),
+        typer.Option("--dry-run", help="Calibrate and judge, but change nothing; print what would be done."),
     ] = False,
     seed: Seed = 0,
     device: Device = "auto",

@@ -64,24 +64,36 @@ def load_config(ctx: typer.Context, value: Path | None) -> Path | None:
 
 def flag_types() -> dict[str, type]:
     """bool, float, Path or str for each key at the top of a rig.toml."""
-    # A model's name may have no placeholders, and its file may.
+    # A model is a path, or a name.
     return {
         name: Path if flag.read is Path or name == "model" else flag.typed for name, flag in FLAGS.items()
     }
+
+
+def rig_path(config: Path | None) -> Path | None:
+    """The rig.toml that another command than `serve` reads; None without one.
+
+    Args:
+        config: the one that was named; None for that of `RTDECODE_CONFIG`, else of the current folder.
+    """
+    from rtdecode.rig_file import find_rig_file
+
+    in_environment = os.environ.get(_variable("config"))
+    return find_rig_file(config or (Path(in_environment) if in_environment else None))
 
 
 def rig_settings(config: Path | None = None) -> dict[str, Any]:
     """Settings of `serve` in the environment and in a rig.toml, for other commands, as they are typed.
 
     Args:
-        config: the rig.toml; None for that of `RTDECODE_CONFIG`, else of the current folder.
+        config: as of `rig_path`.
 
     Raises:
         RtdecodeError: as `read_rig_file`.
     """
-    from rtdecode.rig_file import find_rig_file, read_rig_file
+    from rtdecode.rig_file import read_rig_file
 
-    path = find_rig_file(config or _config_in_environment())
+    path = rig_path(config)
     in_file = {} if path is None else read_rig_file(path, flag_types()).flags
     in_environment = {name: os.environ.get(_variable(name)) for name in FLAGS}
     return in_file | {name: text for name, text in in_environment.items() if text}
@@ -91,14 +103,13 @@ def stream_settings(config: Path | None, stream: str | None) -> dict[str, Any]:
     """Those of `rig_settings` that are about a stream, as values of `ServeSettings`, by names of flags.
 
     Args:
-        config: as of `rig_settings`.
+        config: as of `rig_path`.
         stream: the stream that was typed; if it is another than that of the rig, none apply to it.
 
     Raises:
         RtdecodeError: as `rig_settings`, or a value cannot be read.
     """
-    path = config or _config_in_environment()
-    rig = rig_settings(path)
+    rig = rig_settings(config)
     if stream not in (None, rig.get("stream")):
         return {"stream": stream}
     values: dict[str, Any] = {}
@@ -109,7 +120,7 @@ def stream_settings(config: Path | None, stream: str | None) -> dict[str, Any]:
                 typed = flag.typed(rig[name])
                 values[name] = typed if flag.read is None else flag.read(typed)
         except ValueError as error:
-            where = _variable(name) if os.environ.get(_variable(name)) else f"{path or 'rig.toml'}: {name}"
+            where = _variable(name) if os.environ.get(_variable(name)) else f"{rig_path(config)}: {name}"
             raise RtdecodeError(str(error), where=where, fix="see rtdecode serve --help") from None
     return values
 
@@ -138,11 +149,6 @@ def now_current(stream: str) -> str:
     """The line that a command prints once it has made a model current, and how it is served."""
     line = f"now the current model of stream {stream}"
     return line if pinned_model(stream) else f"{line}: rtdecode serve --stream {shlex.quote(stream)}"
-
-
-def _config_in_environment() -> Path | None:
-    text = os.environ.get(_variable("config"))
-    return Path(text) if text else None
 
 
 def _variable(name: str) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from rtdecode.cli.common import on_signal, print_line
 from rtdecode.cli.options import Config, Overwrite
-from rtdecode.cli.runtime.rig_config import stream_settings
+from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
 from rtdecode.ingest.layouts import Layout
 
 TIMEOUT_S = 60.0
@@ -53,6 +53,8 @@ def record(
         raise typer.BadParameter(
             "no stream is given; name it here, or as stream in rig.toml", param_hint="--stream"
         )
+    if (path := rig_path(config)) is not None:
+        print_line(f"settings from {path}")
     from rtdecode.ingest.lsl_config import silence_liblsl
 
     silence_liblsl()
