@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
@@ -46,7 +47,65 @@ def replace_file(path: Path | str, data: bytes) -> None:
         RtdecodeError: the folder is missing or cannot be written.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    with _on_disk(path, data) as part:
+        part.replace(path)
+
+
+def write_new_file(paths: Iterator[Path], data: bytes) -> Path:
+    """Write `data` to the first path that does not exist, atomically. Nothing is replaced, even if another
+    process creates a file of that name at the same time.
+
+    Args:
+        paths: names without end in one folder, such as those of `numbered`.
+        data: contents of the file.
+
+    Returns:
+        the path that was written.
+
+    Raises:
+        RtdecodeError: the folder is missing or cannot be written.
+    """
+    path = next(paths)
+    with _on_disk(path, data) as part:
+        while True:
+            try:
+                _link(part, path)
+                return path
+            except FileExistsError:
+                path = next(paths)
+
+
+def numbered(stem: Path, suffix: str) -> Iterator[Path]:
+    """`stem` with the suffix, then with .2, .3 … before the suffix, without end."""
+    yield stem.with_name(f"{stem.name}{suffix}")
+    for number in count(2):
+        yield stem.with_name(f"{stem.name}.{number}{suffix}")
+
+
+def _link(part: Path, path: Path) -> None:
+    """Give a file a second name.
+
+    Raises:
+        FileExistsError: there is a file of that name.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Memory sticks and some network drives have no links. The name is taken first, then replaced.
+        path.open("xb").close()
+        part.replace(path)
+
+
+@contextmanager
+def _on_disk(path: Path, data: bytes) -> Iterator[Path]:
+    """A temporary file with `data` in the folder of `path`; gone at the end if it was not renamed.
+
+    Raises:
+        RtdecodeError: it, or what is done with it, fails with an OSError.
+    """
+    part = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
     fix = "check that the folder exists, that you may write there, and that the disk has room"
     with file_errors(path, "written", fix):
         try:
@@ -54,7 +113,7 @@ def replace_file(path: Path | str, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(path)
+            yield part
         finally:
             part.unlink(missing_ok=True)
 

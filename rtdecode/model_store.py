@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -17,8 +18,12 @@ import platformdirs
 from rtdecode.artifact import read_artifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import file_errors, replace_file
+from rtdecode.model_history import History, KeptModel, described
 
 SUFFIX = ".safetensors"
+
+#: As a model's name: the current model of the stream.
+CURRENT = "current"
 
 #: Of a calibrated model that its gate has refused.
 REFUSED_SUFFIX = ".refused.safetensors"
@@ -63,13 +68,14 @@ def find_model(model: str | None, stream: str | None = None) -> Path:
 
     Args:
         model: a path; or a name: a model in the user data directory, the current model of the stream of
-            that name, or a bundled model; None for the current model of `stream`.
-        stream: the stream's name, for `model=None`.
+            that name, or a bundled model; None for the current model of `stream`, and so is "current" where
+            there is a stream.
+        stream: the stream's name.
 
     Raises:
         RtdecodeError: there is none; the message lists the models that exist.
     """
-    if model is not None:
+    if model is not None and (model != CURRENT or stream is None):
         return _named(model)
     if stream is None:
         raise RtdecodeError("neither a model nor a stream was named", fix=_fix(None))
@@ -84,8 +90,37 @@ def current_model(stream: str) -> Path:
     return _models_dir() / _folder_name(stream) / f"current{SUFFIX}"
 
 
+def previous_model(stream: str) -> Path:
+    """The path of the model that was current before, which may not exist."""
+    return current_model(stream).with_name(f"previous{SUFFIX}")
+
+
+def history_of(stream: str) -> History:
+    """The models that were current for `stream`."""
+    return History(_history_dir() / _folder_name(stream), SUFFIX)
+
+
+def stream_folders() -> list[tuple[str, Path, History]]:
+    """Of each stream that has or had a model: its name, the folder of its current model, its history.
+
+    Raises:
+        RtdecodeError: the user data directory cannot be read.
+    """
+    roots = [root for root in (_models_dir(), _history_dir()) if os.path.isdir(root)]
+    try:
+        names = {path.name for root in roots for path in root.iterdir() if os.path.isdir(path)}
+    except OSError as error:
+        raise _unusable(data_dir(), error) from error
+    return [
+        (unquote(each), _models_dir() / each, History(_history_dir() / each, SUFFIX))
+        for each in sorted(names)
+    ]
+
+
 def install_current(path: Path | str, stream: str) -> Path:
     """Make a copy of a model the current one of `stream`; the old one is kept as `previous.safetensors`.
+
+    All that were current are kept in the stream's history, under their model_id.
 
     Returns:
         the path of the copy.
@@ -93,19 +128,36 @@ def install_current(path: Path | str, stream: str) -> Path:
     Raises:
         RtdecodeError: the file is not a valid model, or the user data directory cannot be written.
     """
-    read_artifact(path)
+    artifact = read_artifact(path)
     data = Path(path).read_bytes()
-    current = current_model(stream)
+    current, previous, history = current_model(stream), previous_model(stream), history_of(stream)
     fix = "check that you may write there, or set XDG_DATA_HOME to a folder where you may"
     with file_errors(current.parent, "used", fix):
         current.parent.mkdir(parents=True, exist_ok=True)
-        before = current.read_bytes() if current.is_file() else None
+        # One that cannot be read is replaced as if there were none.
+        before = current.read_bytes() if os.access(current, os.R_OK) else None
+        if before != data or history.find(artifact.model_id) is None:
+            _keep_unknown(history, (previous, current))
+            known = history.find(artifact.model_id)
+            source: str | None = str(Path(path).absolute())
+            if Path(path).parent in (history.folder, current.parent):
+                # Made current again: it is from where it was.
+                source = None if known is None else known.source
+            history.keep(KeptModel.of(artifact, datetime.now(UTC), source), data)
     if before == data:
         return current
     if before is not None:
-        replace_file(current.with_name(f"previous{SUFFIX}"), before)
+        replace_file(previous, before)
     replace_file(current, data)
     return current
+
+
+def _keep_unknown(history: History, paths: Iterable[Path]) -> None:
+    """Keep the models that an earlier version, which kept no history, made current."""
+    for path in paths:
+        kept = described(path)
+        if kept is not None and history.find(kept.model) is None:
+            history.keep(kept, path.read_bytes())
 
 
 def find_by_id(model_id: str, paths: Iterable[Path]) -> Path | None:
@@ -116,6 +168,7 @@ def find_by_id(model_id: str, paths: Iterable[Path]) -> Path | None:
         paths: files to try first, before the named ones and those that are or were current.
     """
     stored = [*_models_dir().glob(f"*{SUFFIX}"), *_models_dir().glob(f"*/*{SUFFIX}"), *bundled_models()]
+    paths = [*paths, *_history_dir().glob(f"*/{model_id}{SUFFIX}")]
     for path in [*paths, *sorted(stored)]:
         try:
             if path.is_file() and read_artifact(path).model_id == model_id:
@@ -171,6 +224,10 @@ def _models_dir() -> Path:
     return data_dir() / "models"
 
 
+def _history_dir() -> Path:
+    return data_dir() / "history"
+
+
 def _bundled_dir() -> Path | None:
     try:
         package = files("rtdecode.models")
@@ -190,6 +247,13 @@ def _folder_name(stream: str) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()[:32]
         name = f"{name[: _LONGEST_FOLDER_NAME - 33]}~{digest}"
     return name
+
+
+def _unusable(folder: Path, error: OSError) -> RtdecodeError:
+    fix = "check that you may write there, or set XDG_DATA_HOME to a folder where you may"
+    return RtdecodeError(
+        f"cannot be used ({error.strerror or error})", where=str(error.filename or folder), fix=fix
+    )
 
 
 def _existing() -> str:

@@ -1,15 +1,18 @@
 """rig.toml: the settings of `serve` in a file, for a rig that is started the same way every morning.
 
 Keys at the top are the flags of `serve` (`failsafe_after` or `failsafe-after`), the table `[output]` is
-the output stage (docs/rig.md).
+the output stage (docs/rig.md). In paths `{date}` and `{time}` are filled in.
 """
 
 from __future__ import annotations
 
 import codecs
+import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,10 @@ DEFAULT_NAME = "rig.toml"
 OUTPUT_TABLE = "output"
 SERVE_TABLE = "serve"
 
-NAMES = {bool: "true or false", float: "a number", str: "a text"}
+NAMES = {bool: "true or false", float: "a number", str: "a text", Path: "a text"}
+
+#: What may be written in a path: a time as strftime writes it, safe in a file's name.
+PLACEHOLDERS = {"date": "%Y-%m-%d", "time": "%H-%M-%S"}
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,11 @@ def read_rig_file(path: Path, flags: Mapping[str, type]) -> RigFile:
 
     Args:
         path: of the file.
-        flags: type of each flag that a file may set: bool, float, or str (for any that is written as text).
+        flags: type of each flag that a file may set: bool, float, Path, or str (for any other text).
 
     Raises:
         RtdecodeError: the file cannot be read, is not TOML, or has an unknown key (the fix names the nearest
-            valid one) or a value of another type.
+            valid one), a value of another type, or a path with an unknown placeholder.
     """
     document = _parse(path)
     table = document.pop(OUTPUT_TABLE, None)
@@ -128,9 +134,26 @@ def _checked(value: Any, kind: type, where: str) -> Any:
         bool: isinstance(value, bool),
         float: is_number,
         str: isinstance(value, str) or is_number,
+        Path: isinstance(value, str),
     }[kind]
     if not fits:
         raise RtdecodeError(
             f"must be {NAMES[kind]}, not {value!r}", where=where, fix=f"give {NAMES[kind]}; see docs/rig.md"
         )
+    if kind is Path:
+        return _filled(value, where)
     return str(value) if kind is str else value
+
+
+def _filled(path: str, where: str) -> str:
+    """The path with its placeholders filled in, by the local time now, and the user's folder for `~`."""
+    now = datetime.now()
+
+    def fill(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in PLACEHOLDERS:
+            valid = " or ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+            raise RtdecodeError(f"there is no placeholder {found[0]}", where=where, fix=f"use {valid}")
+        return now.strftime(PLACEHOLDERS[name])
+
+    return os.path.expanduser(re.sub(r"\{([^{}]*)\}", fill, path))

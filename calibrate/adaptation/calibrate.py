@@ -63,6 +63,8 @@ class Calibration:
         session: the session in the model's bins.
         channels: what was found about its channels; None where no model could be made.
         decoded: f4[test, D], by the calibrated model; None without labels.
+        judged: False where it neither passed nor failed, since nothing shows whether it is better than the
+            model in use: there are no labels, or the two cannot be compared.
     """
 
     artifact: ModelArtifact | None
@@ -76,6 +78,7 @@ class Calibration:
     session: SplitSession
     channels: Channels | None = None
     decoded: NDArray[np.float32] | None = None
+    judged: bool = True
 
 
 def calibrate_session(
@@ -143,9 +146,11 @@ def calibrate_session(
     if day.of.binned.synthetic_times:
         notes.append("the session's counts were distributed over finer bins: their times there are synthetic")
     verdict, correlation, values = None, None, None
+    judged = True
     if day.labelled:
         rival = base if incumbent is None else incumbent
-        if not _comparable(rival, base):
+        comparable = _comparable(rival, base)
+        if not comparable:
             notes.append(f"the model in use, {rival.model_id}, has other bins or outputs: not compared")
         values = _decoded(made, day)
         filtered = same_day_filter(
@@ -155,7 +160,7 @@ def calibrate_session(
             values,
             day.test_targets,
             day.bin_width_s,
-            incumbent=_decoded(rival, day) if _comparable(rival, base) else None,
+            incumbent=_decoded(rival, day) if comparable else None,
             wiener=_decoded(filtered, day),
             seed=run.seed,
         )
@@ -163,8 +168,14 @@ def calibrate_session(
         deployable, reason = verdict.deployable, verdict.reason
         if day.of.refit is not None:
             reason += ", against intended velocities"
+        if deployable and not comparable:
+            deployable = judged = False
+            reason = (
+                f"nothing was compared with the model in use, {rival.model_id}: it has other bins or outputs"
+            )
     else:
-        deployable, reason = _by_channels(base, made, channels)
+        deployable = False
+        judged, reason = _by_channels(base, made, channels)
     run.progress(1.0)
     return Calibration(
         artifact=replace(made, provenance=_provenance(base, day, taken, verdict, run.seed, notes)),
@@ -178,6 +189,7 @@ def calibrate_session(
         session=day,
         channels=channels,
         decoded=values,
+        judged=judged,
     )
 
 
@@ -215,20 +227,23 @@ def _unusable(day: SplitSession, base: ModelArtifact) -> str:
 
 
 def _by_channels(base: ModelArtifact, new: ModelArtifact, channels: Channels) -> tuple[bool, str]:
-    """The gate of a model without scores."""
+    """Whether a model without scores is refused by its channels, or else not judged; and why."""
     if channels.reordered:
-        return False, f"channels look reordered: {channels.reordered}; check the connectors"
+        return True, f"channels look reordered: {channels.reordered}; check the connectors"
     before, now = np.array(base.channel_mask), np.array(new.channel_mask)
     alive, of = int((before & now).sum()), int(before.sum())
     if alive < MIN_ALIVE * of:
-        return False, f"only {alive} of the base's {of} channels fire today"
-    return True, f"no labels, so no scores; {alive} of the base's {of} channels fire today"
+        return True, f"only {alive} of the base's {of} channels fire today"
+    return False, f"no labels, so no scores; {alive} of the base's {of} channels fire today"
 
 
 def _comparable(one: ModelArtifact, other: ModelArtifact) -> bool:
-    return (one.bin_width_s, one.n_channels, one.output_names) == (
-        other.bin_width_s, other.n_channels, other.output_names
-    )  # fmt: skip
+    """Whether both read the same bins and decode the same values in the same units."""
+
+    def described(model: ModelArtifact) -> tuple[object, ...]:
+        return model.bin_width_s, model.n_channels, [(each.name, each.units) for each in model.outputs]
+
+    return described(one) == described(other)
 
 
 def _decoded(artifact: ModelArtifact, day: SplitSession) -> NDArray[np.float32]:

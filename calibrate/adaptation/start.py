@@ -8,7 +8,7 @@ from pathlib import Path
 from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.data.checks import fits
 from rtdecode.errors import RtdecodeError
-from rtdecode.model_store import bundled_models, current_model, find_model
+from rtdecode.model_store import CURRENT, bundled_models, current_model, find_model
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.session.layout import Session
 
@@ -33,15 +33,15 @@ def choose_start(session: Session, base: str | None, stream: str | None) -> Star
 
     Args:
         session: the one to calibrate to.
-        base: path or name; None for the defaults.
+        base: path or name; None or "current" for the defaults.
         stream: the stream that the session is from; None if unknown.
 
     Raises:
         RtdecodeError: the base is missing, cannot be read or is not a network, or no model fits.
     """
     current = current_model(stream) if stream is not None else None
-    incumbent = read_artifact(current) if current is not None and current.is_file() else None
-    if base is not None:
+    incumbent = _incumbent(current) if current is not None and current.is_file() else None
+    if base not in (None, CURRENT):
         path = find_model(base)
         return Start(path, _network(path), incumbent)
     if current is not None and incumbent is not None and incumbent.kind in NETWORKS and incumbent.train:
@@ -56,6 +56,14 @@ def choose_start(session: Session, base: str | None, stream: str | None) -> Star
         where=str(session.path or session.name),
         fix="name one with --base, made by rtdecode pretrain or rtdecode fit --kind alignnet",
     )
+
+
+def _incumbent(current: Path) -> ModelArtifact:
+    try:
+        return read_artifact(current)
+    except RtdecodeError as error:
+        fix = "choose one that was current before, from the list of `rtdecode models`"
+        raise RtdecodeError(f"the model in use {error.what}", where=str(current), fix=fix) from error
 
 
 def _network(path: Path) -> ModelArtifact:

@@ -49,13 +49,14 @@ def trust_in(result: Calibration) -> Trust:
         made_current = " It was made current nevertheless, with --force." if forced else ""
         odd = [what for what in _serious(result) if not result.reason.startswith("channels look reordered")]
         besides = f" Also, {'; '.join(odd)}." if odd else ""
+        if not result.judged:
+            watch = " Watch the first trials, if you use it."
+            return Trust("care", "NOT JUDGED", f"{_sentence(result.reason)}{besides}{made_current}{watch}")
         if result.verdict is not None and not made_current and _incumbent_is_good(result.verdict):
             return Trust("care", "KEEP THE MODEL IN USE", f"{_sentence(result.reason)}{besides}")
         return Trust("no", "DO NOT USE", f"Refused: {result.reason}.{besides}{made_current}")
     cares = []
-    if result.verdict is None:
-        cares.append("without behaviour there are no scores: watch the first trials")
-    else:
+    if result.verdict is not None:
         outputs = () if result.artifact is None else result.artifact.output_names
         scored = zip(outputs, result.verdict.new, strict=True)
         weak = [name for name, score in scored if score < WEAK_R2]

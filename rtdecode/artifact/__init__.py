@@ -7,7 +7,7 @@ Tensors are named `run.*` (what the engine reads) and `train.*` (what a calibrat
 one metadata entry, `rtdecode`, holds the rest as JSON. docs/model-files.md describes the file.
 """
 
-from rtdecode.artifact.file import read_artifact, write_artifact
+from rtdecode.artifact.file import read_artifact, write_artifact, write_new_artifact
 from rtdecode.artifact.model import ModelArtifact, count_max_at
 from rtdecode.artifact.output import ROLES, Output, Role, infer_role
 from rtdecode.artifact.tensors import METADATA_KEY, Arrays
@@ -23,4 +23,5 @@ __all__ = [
     "infer_role",
     "read_artifact",
     "write_artifact",
+    "write_new_artifact",
 ]

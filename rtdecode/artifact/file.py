@@ -12,7 +12,7 @@ from rtdecode.artifact.model import FORMAT_VERSION, ModelArtifact, canonical_jso
 from rtdecode.artifact.output import Output
 from rtdecode.artifact.tensors import COPY_FIX, METADATA_KEY, Arrays, parse_tensors, with_prefix
 from rtdecode.errors import RtdecodeError, located
-from rtdecode.files import replace_file
+from rtdecode.files import numbered, replace_file, write_new_file
 
 MAX_FILE_BYTES = 256 * 2**20
 
@@ -26,18 +26,35 @@ def write_artifact(path: Path | str, artifact: ModelArtifact) -> None:
     Raises:
         RtdecodeError: the folder is missing or cannot be written, or the file would be too large.
     """
+    replace_file(path, _encoded(artifact, path))
+
+
+def write_new_artifact(stem: Path, suffix: str, artifact: ModelArtifact) -> Path:
+    """Write `artifact` to a new file, atomically: `stem` with the suffix, numbered if that exists.
+
+    Returns:
+        the path that was written.
+
+    Raises:
+        RtdecodeError: as `write_artifact`.
+    """
+    return write_new_file(numbered(stem, suffix), _encoded(artifact, stem))
+
+
+def _encoded(artifact: ModelArtifact, path: Path | str) -> bytes:
+    """The file's bytes; `path` is for the error."""
     tensors = {f"run.{name}": tensor for name, tensor in artifact.run.items()}
     tensors |= {f"train.{name}": tensor for name, tensor in artifact.train.items()}
     identity = {"provenance": artifact.provenance, "model_id": artifact.model_id}
     metadata = artifact.engine_metadata() | identity
-    data = safetensors.numpy.save(tensors, metadata={METADATA_KEY: canonical_json(metadata).decode()})
+    data: bytes = safetensors.numpy.save(tensors, metadata={METADATA_KEY: canonical_json(metadata).decode()})
     if len(data) > MAX_FILE_BYTES:
         raise RtdecodeError(
             f"the model takes {len(data)} bytes; a model file may have {MAX_FILE_BYTES}",
             where=str(path),
             fix="use a shorter history or fewer channels",
         )
-    replace_file(path, data)
+    return data
 
 
 def read_artifact(path: Path | str, *, train: bool = True) -> ModelArtifact:

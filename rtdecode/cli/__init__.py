@@ -9,7 +9,7 @@ import sys
 import typer
 
 from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate, study, verify
-from rtdecode.cli.runtime import decode, info, monitor, serve, swap
+from rtdecode.cli.runtime import decode, info, models, monitor, serve, swap
 from rtdecode.cli.tools import bench, demo, doctor, record, replay, streams, subject
 from rtdecode.errors import RtdecodeError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("serve", context_settings={"auto_envvar_prefix": "RTDECODE"})(serve.serve)
 app.command("monitor")(monitor.monitor)
 app.command("swap")(swap.swap)
+app.command("models")(models.models)
 app.command("replay")(replay.replay)
 app.command("record")(record.record)
 app.command("streams")(streams.streams)

@@ -21,6 +21,13 @@ Control = Annotated[
         metavar="ENDPOINT",
     ),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="Settings file; default: RTDECODE_CONFIG, else rig.toml in this folder, if there is one.",
+        metavar="RIG.TOML",
+    ),
+]
 Block = Annotated[
     list[str] | None,
     typer.Option(help="Block whose trials are used; repeat for several; default: all.", metavar="NAME"),

@@ -39,6 +39,7 @@ class DoctorSettings:
         bind, control: endpoints of `serve`.
         folder: folder of recordings.
         stream: name of a spike stream, or None.
+        source_id, layout, model: of that stream, as in `serve`; None for the defaults of `serve`.
 
     Raises:
         RtdecodeError: an endpoint is malformed.
@@ -48,6 +49,9 @@ class DoctorSettings:
     control: str = CONTROL_ENDPOINT
     folder: Path = Path()
     stream: str | None = None
+    source_id: str | None = None
+    layout: str | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         for flag, endpoint in (("--bind", self.bind), ("--control", self.control)):
@@ -134,7 +138,7 @@ def plan(settings: DoctorSettings, folder: Path) -> list[tuple[list[Check], floa
         Check("models", disk.measure_models, disk.judge_models),
         Check("processor", cpu.measure_cpu, cpu.judge_cpu),
         Check("ports", ports.measure_ports, ports.judge_ports, arguments=endpoints),
-        *_lsl_checks(settings.stream, folder),
+        *_lsl_checks(settings, folder),
     ]
     sleep = Check("sleep", timing.measure_sleep, timing.judge_sleep)
     target = {"folder": str(settings.folder)}
@@ -142,7 +146,7 @@ def plan(settings: DoctorSettings, folder: Path) -> list[tuple[list[Check], floa
     return [(parallel, PARALLEL_S), ([sleep], SLEEP_S), ([writing], DISK_S)]
 
 
-def _lsl_checks(name: str | None, folder: Path) -> list[Check]:
+def _lsl_checks(settings: DoctorSettings, folder: Path) -> list[Check]:
     config = find_config(os.environ, Path.home(), Path.cwd())
     lab = _lab_settings(config)
     unreadable = f"make {config} readable, and see `liblsl` above"
@@ -177,8 +181,13 @@ def _lsl_checks(name: str | None, folder: Path) -> list[Check]:
                 environment={"LSLAPICFG": str(path)},
             )
         )
-    if name is not None:
-        named = {"name": name}
+    if settings.stream is not None:
+        named = {
+            "name": settings.stream,
+            "source_id": settings.source_id,
+            "layout": settings.layout,
+            "model": settings.model,
+        }
         checks.append(
             Check("stream", stream.measure_stream, stream.judge_stream, fix=LIBRARY_FIX, arguments=named)
         )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rtdecode.cli.calibrate.delivery import Delivered, Delivery
+from rtdecode.cli.calibrate.model_target import ModelTarget, refuse_existing
 from rtdecode.cli.common import number, print_json, progress_bar, table
-from rtdecode.cli.options import Block, Device, Json, Seed
-from rtdecode.cli.runtime.rig_config import rig_settings
+from rtdecode.cli.options import Block, Device, Json, Overwrite, Seed
+from rtdecode.cli.runtime.rig_config import now_current, pinned_model, rig_settings
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.adaptation.calibrate import Calibration
@@ -48,8 +51,13 @@ def calibrate(
     ] = None,
     block: Block = None,
     output: Annotated[
-        Path | None, typer.Option(help="Model file to write; default: TODAY.safetensors beside the session.")
+        Path | None,
+        typer.Option(
+            help="Model file to write; default: TODAY.calibrated.safetensors beside the session, numbered if "
+            "that exists."
+        ),
     ] = None,
+    overwrite: Overwrite = False,
     budget: Annotated[float | None, typer.Option(help="Time limit, seconds.")] = None,
     stream: Annotated[
         str | None,
@@ -65,43 +73,54 @@ def calibrate(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Deploy even if refused; recorded in the model's provenance.")
+        bool,
+        typer.Option(
+            "--force", help="Make it current even if refused or not judged; recorded in its provenance."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Calibrate and judge, but change nothing; print what would be done."),
     ] = False,
     seed: Seed = 0,
     device: Device = "auto",
     report: Annotated[
         Path | None,
-        typer.Option(help="Report to write (.html); default: OUTPUT with .report.html."),
+        typer.Option(help="Report to write (.html); default: that of the model file, with .report.html."),
     ] = None,
     json: Json = False,
 ) -> None:
     """Adapt a model of other days to today, and make it current if it is better. Exit 3 if it is not.
 
-    With --deploy a running daemon continues with it, between two bins.
+    Without labels, or where it cannot be compared with the model in use, it is not judged, and becomes
+    current only with --force. With --deploy a running daemon continues with it, between two bins.
     """
-    from rtdecode.artifact import write_artifact
     from rtdecode.calibrate.adaptation.calibrate import JUDGING, calibrate_session, forced
     from rtdecode.calibrate.adaptation.start import choose_start
     from rtdecode.calibrate.run import Run
-    from rtdecode.cli.runtime.swap import swap_in
-    from rtdecode.endpoints import check_connect
+    from rtdecode.cli.runtime.swap import check_daemon, served_stream
     from rtdecode.errors import RtdecodeError
-    from rtdecode.model_store import REFUSED_SUFFIX, install_current
     from rtdecode.session.read import read_session
-    from rtdecode.session.target import check_writable
 
     if budget is not None and not budget > 0:
         raise RtdecodeError(
             f"--budget must be above 0 s, got {budget:g}", fix="give seconds, such as --budget 60"
         )
-    if deploy is not None:
-        check_connect(deploy, "--deploy")
-        # The daemon may run on this machine, and training uses all cores it gets.
-        if hasattr(os, "nice"):
-            os.nice(NICE)
     started = time.monotonic()
-    target = output or session.with_suffix(".safetensors")
-    check_writable(target)
+    notes: list[str] = []
+    served = None if deploy is None else served_stream(check_daemon(deploy, "--deploy"))
+    target = ModelTarget(output, session, "calibrated", overwrite)
+    try:
+        target.check()
+        if report is not None:
+            refuse_existing(report, overwrite=overwrite)
+    except RtdecodeError as error:
+        if not dry_run:
+            raise
+        notes.append(f"without --dry-run nothing would be done ({error})")
+    # The daemon may run on this machine, and training uses all cores it gets.
+    if deploy is not None and hasattr(os, "nice"):
+        os.nice(NICE)
     with progress_bar() as progress:
         progress("reading the session", 0.0)
         recorded = read_session(session)
@@ -131,43 +150,34 @@ def calibrate(
     if force and not result.deployable:
         result = forced(result)
     accepted = result.deployable or force
-    written: Path | None = None
-    if result.artifact is not None:
-        written = target if accepted else target.with_name(target.stem + REFUSED_SUFFIX)
-        write_artifact(written, result.artifact)
-    installed = install_current(written, whose) if accepted and written is not None and whose else None
-    swapped: dict[str, Any] | None = None
-    not_swapped: RtdecodeError | None = None
-    if accepted and written is not None and deploy is not None:
-        try:
-            swapped = swap_in(str(written), deploy)
-        except RtdecodeError as error:
-            not_swapped = error
-    document = _document(result, start.path, written, installed, time.monotonic() - started, force)
-    document["deployed"] = accepted and not_swapped is None
-    document["swapped"] = None if swapped is None else swapped["bin"]
-    document |= _report(report or target.with_suffix(REPORT_SUFFIX), result, start, whose)
+    if whose and accepted and (pinned := pinned_model(whose)):
+        notes.append(pinned)
+    if whose and not stream and recorded.attrs.get("stream", whose) != whose:
+        notes.append(f"the session was recorded from stream {recorded.attrs['stream']}, not {whose}")
+    if whose and served not in (None, whose):
+        notes.append(f"the daemon at {deploy} serves stream {served}, not {whose}")
+    delivery = Delivery(target, accepted, whose, deploy)
+    done = None if dry_run or result.artifact is None else delivery.carry_out(result.artifact)
+    document = _document(result, start.path, done, time.monotonic() - started, force)
+    document["deployed"] = accepted and done is not None and done.problem is None
+    document["dry_run"] = delivery.planned() if dry_run else None
+    document["notes"] = [*notes, *result.notes]
+    if not dry_run:
+        beside = target.planned(refused=True) if done is None else done.output
+        page = report or beside.with_suffix(REPORT_SUFFIX)
+        document |= _report(page, result, start, whose, document["notes"])
     if json:
         print_json(document)
     else:
         _print(document, whose)
-    if not_swapped is not None:
-        raise RtdecodeError(
-            f"the model was accepted, but the daemon did not swap it in: {not_swapped.what}",
-            where=not_swapped.where,
-            fix=f"run rtdecode swap {written} --control {deploy}",
-        )
+    if done is not None and done.problem is not None:
+        raise done.problem
     if not accepted:
         raise typer.Exit(REFUSED)
 
 
 def _document(
-    result: Calibration,
-    base: Path,
-    written: Path | None,
-    installed: Path | None,
-    seconds: float,
-    force: bool,
+    result: Calibration, base: Path, done: Delivered | None, seconds: float, force: bool
 ) -> dict[str, Any]:
     verdict = result.verdict
     names = list(result.artifact.output_names) if result.artifact is not None else []
@@ -175,7 +185,7 @@ def _document(
     if verdict is not None:
         scores = {"new": verdict.new, "incumbent": verdict.incumbent, "wiener": verdict.wiener}
     return {
-        "output": None if written is None else str(written),
+        "output": None if done is None else str(done.output),
         "outputs": names,
         "seconds": seconds,
         "holdout": {
@@ -186,6 +196,7 @@ def _document(
         "rung": result.rung,
         "labels": result.session.of.labels,
         "deployable": result.deployable,
+        "judged": result.judged,
         "forced": force and not result.deployable,
         "reason": result.reason,
         "scores": scores,
@@ -193,12 +204,15 @@ def _document(
         "chance": None if verdict is None else verdict.chance,
         "base": str(base),
         "model": None if result.artifact is None else result.artifact.model_id,
-        "current": None if installed is None else str(installed),
-        "notes": result.notes,
+        "current": None if done is None or done.current is None else str(done.current),
+        "swapped": None if done is None else done.swapped,
+        "report": None,
     }
 
 
-def _report(path: Path, result: Calibration, start: Start, stream: str | None) -> dict[str, Any]:
+def _report(
+    path: Path, result: Calibration, start: Start, stream: str | None, notes: list[str]
+) -> dict[str, Any]:
     """Write the report; its part of the document."""
     # Imports matplotlib, which nothing else here needs.
     from rtdecode.calibrate.report.page import report_or_note
@@ -206,7 +220,7 @@ def _report(path: Path, result: Calibration, start: Start, stream: str | None) -
     about = {"base": start.path.name, "stream": stream or ""}
     problem = report_or_note(path, result, start.base, about)
     if problem is not None:
-        return {"report": None, "notes": [*result.notes, problem]}
+        return {"report": None, "notes": [*notes, problem]}
     return {"report": str(path)}
 
 
@@ -227,15 +241,41 @@ def _print(document: dict[str, Any], stream: str | None) -> None:
         varying = [score[score == score] for _, score in columns]
         rows.append(["mean", *(number(float(score.mean()) if len(score) else None) for score in varying)])
         print(table(["output", *(name for name, _ in columns)], rows))
-    verdict = "better" if document["deployable"] else "FORCED" if document["forced"] else "REFUSED"
-    print(f"{verdict}: {document['reason']}")
+    print(f"{_verdict(document)}: {document['reason']}")
+    if document["dry_run"] is not None:
+        _print_plan(document)
+        return
     if document["output"] is not None:
         print(f"model {document['model']} written to {document['output']} in {document['seconds']:.1f} s")
     if document["swapped"] is not None:
         print(f"the daemon decodes with it from bin {document['swapped']}")
     if document["report"] is not None:
         print(f"report: {document['report']}")
+    accepted = document["deployable"] or document["forced"]
     if document["current"] is not None:
-        print(f"now the current model of stream {stream}: rtdecode serve --stream {stream}")
-    elif document["deployable"] or document["forced"]:
-        print(f"no stream is known to make it current for: serve it with --model {document['output']}")
+        print(now_current(stream or ""))
+    elif accepted and not stream:
+        serve = f"--model {shlex.quote(str(document['output']))}"
+        print(f"no stream is known to make it current for: serve it with {serve}")
+    elif not accepted and not document["judged"]:
+        print("nothing became current; to make it current all the same, repeat this with --force")
+
+
+def _verdict(document: dict[str, Any]) -> str:
+    if document["deployable"]:
+        return "better"
+    verdict = "REFUSED" if document["judged"] else "not judged"
+    return f"FORCED, {verdict}" if document["forced"] else verdict
+
+
+def _print_plan(document: dict[str, Any]) -> None:
+    plan = document["dry_run"]
+    print("dry run: nothing was written or changed. Without --dry-run")
+    if document["model"] is None:
+        print("- no model would be written")
+        return
+    print(f"- model {document['model']} would be written to {plan['output']}")
+    current = plan["current"]
+    print(f"- {'it' if current else 'nothing'} would become current" + (f" for {current}" if current else ""))
+    if plan["deploy"] is not None:
+        print(f"- the daemon at {plan['deploy']} would continue with it")

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
+from rtdecode.cli.calibrate.model_target import ModelTarget
 from rtdecode.cli.common import number, print_json, progress_bar, split_names, table
-from rtdecode.cli.options import Block, Device, Json, Outputs, Sessions
+from rtdecode.cli.options import Block, Device, Json, Outputs, Overwrite, Sessions
+from rtdecode.cli.runtime.rig_config import now_current, pinned_model
 
 
 def fit(
     sessions: Sessions,
     kind: Annotated[str, typer.Option(help="Kind of model: wiener, kalman, alignnet or gru.")] = "wiener",
     output: Annotated[
-        Path | None, typer.Option(help="Model file to write; default: beside the first session.")
+        Path | None,
+        typer.Option(
+            help="Model file to write; default: SESSION.fitted.safetensors beside the first session, "
+            "numbered if that exists."
+        ),
     ] = None,
+    overwrite: Overwrite = False,
     bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
     outputs: Outputs = None,
     labels: Annotated[
@@ -50,16 +56,14 @@ def fit(
             f"only --kind kalman has a steady state, not {kind}", param_hint="--steady-state"
         )
 
-    from rtdecode.artifact import write_artifact
     from rtdecode.calibrate.fitting.fit import fit_sessions
     from rtdecode.calibrate.fitting.training_set import FitSettings
     from rtdecode.calibrate.run import Run
     from rtdecode.model_store import install_current
-    from rtdecode.session.target import check_writable
 
     started = time.perf_counter()
-    target = output or sessions[0].with_suffix(".safetensors")
-    check_writable(target)
+    target = ModelTarget(output, sessions[0], "fitted", overwrite)
+    target.check()
     with progress_bar() as progress:
         result = fit_sessions(
             sessions,
@@ -72,11 +76,12 @@ def fit(
             run=Run(seed=seed, device=device),
             progress=progress,
         )
-    write_artifact(target, result.artifact)
-    installed = install_current(target, current) if current else None
+    written = target.write(result.artifact)
+    installed = install_current(written, current) if current else None
+    pinned = pinned_model(current) if current else None
     names = list(result.artifact.output_names)
     document: dict[str, Any] = {
-        "output": str(target),
+        "output": str(written),
         "outputs": names,
         "seconds": time.perf_counter() - started,
         "holdout": {"r2": result.r2, "pcc": result.pcc, "seconds": result.holdout_s},
@@ -85,12 +90,12 @@ def fit(
         "model": result.artifact.model_id,
         "bin_width_s": result.artifact.bin_width_s,
         "current": str(installed) if installed else None,
-        "notes": result.notes,
+        "notes": [*result.notes, *([pinned] if pinned else [])],
     }
     if json:
         print_json(document)
         return
-    for note in result.notes:
+    for note in document["notes"]:
         print(f"note: {note}")
     rows = [
         [name, number(r2), number(pcc)] for name, r2, pcc in zip(names, result.r2, result.pcc, strict=True)
@@ -98,6 +103,6 @@ def fit(
     against = ", against intended velocities" if labels == "refit" else ""
     print(f"hold-out: the last {result.holdout_s:.0f} s{against}")
     print(table(["output", "R²", "PCC"], rows))
-    print(f"model {result.artifact.model_id} ({kind}) written to {target} in {document['seconds']:.1f} s")
+    print(f"model {result.artifact.model_id} ({kind}) written to {written} in {document['seconds']:.1f} s")
     if current:
-        print(f"now the current model of stream {current}: rtdecode serve --stream {quote(current)}")
+        print(now_current(current))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,22 +65,102 @@ def load_config(ctx: typer.Context, value: Path | None) -> Path | None:
 
 
 def flag_types() -> dict[str, type]:
-    """bool, float or str for each key at the top of a rig.toml."""
-    return {name: flag.typed for name, flag in FLAGS.items()}
+    """bool, float, Path or str for each key at the top of a rig.toml."""
+    # A model is a path, or a name.
+    return {
+        name: Path if flag.read is Path or name == "model" else flag.typed for name, flag in FLAGS.items()
+    }
 
 
-def rig_settings() -> dict[str, Any]:
-    """Settings of `serve` in the environment and in the rig.toml of the current folder, for other commands.
+def rig_path(config: Path | None) -> Path | None:
+    """The rig.toml that another command than `serve` reads; None without one.
+
+    Args:
+        config: the one that was named; None for that of `RTDECODE_CONFIG`, else of the current folder.
+    """
+    from rtdecode.rig_file import find_rig_file
+
+    in_environment = os.environ.get(_variable("config"))
+    return find_rig_file(config or (Path(in_environment) if in_environment else None))
+
+
+def rig_settings(config: Path | None = None) -> dict[str, Any]:
+    """Settings of `serve` in the environment and in a rig.toml, for other commands, as they are typed.
+
+    Args:
+        config: as of `rig_path`.
 
     Raises:
         RtdecodeError: as `read_rig_file`.
     """
-    from rtdecode.rig_file import find_rig_file, read_rig_file
+    from rtdecode.rig_file import read_rig_file
 
-    path = find_rig_file(None)
+    path = rig_path(config)
     in_file = {} if path is None else read_rig_file(path, flag_types()).flags
-    in_environment = {name: os.environ.get(f"{ENVIRONMENT_PREFIX}_{name.upper()}") for name in FLAGS}
+    in_environment = {name: os.environ.get(_variable(name)) for name in FLAGS}
     return in_file | {name: text for name, text in in_environment.items() if text}
+
+
+#: Settings that are about a stream, and that `record` and `doctor` take from rig.toml too.
+STREAM_FLAGS = (
+    "stream", "behavior", "source_id", "behavior_source_id", "drop_units", "layout", "timeout", "model",
+)  # fmt: skip
+
+
+def stream_settings(config: Path | None, stream: str | None) -> dict[str, Any]:
+    """Those of `rig_settings` that are about a stream, as values of `ServeSettings`, by names of flags.
+
+    Args:
+        config: as of `rig_path`.
+        stream: the stream that was typed; if it is another than that of the rig, none apply to it.
+
+    Raises:
+        RtdecodeError: as `rig_settings`, or a value cannot be read.
+    """
+    rig = rig_settings(config)
+    if stream not in (None, rig.get("stream")):
+        return {"stream": stream}
+    values: dict[str, Any] = {}
+    for name in STREAM_FLAGS:
+        flag = FLAGS[name]
+        try:
+            if name in rig:
+                typed = flag.typed(rig[name])
+                values[name] = typed if flag.read is None else flag.read(typed)
+        except ValueError as error:
+            where = _variable(name) if os.environ.get(_variable(name)) else f"{rig_path(config)}: {name}"
+            raise RtdecodeError(str(error), where=where, fix="see rtdecode serve --help") from None
+    return values
+
+
+def pinned_model(stream: str) -> str | None:
+    """Why `serve` would not take the stream's current model here, a sentence; None if it would."""
+    from rtdecode.model_store import CURRENT, current_model, find_model
+
+    model = rig_settings().get("model")
+    if model is None or model == CURRENT:
+        return None
+    try:
+        if find_model(model) == current_model(stream):
+            return None
+    except RtdecodeError:
+        pass
+    where, change = "rig.toml", f'write model = "{CURRENT}" there'
+    if os.environ.get(_variable("model")):
+        where, change = _variable("model"), f"set that to {CURRENT}"
+    return (
+        f"serve keeps using {model} from {where}, not the current model of {stream}; to serve that, {change}"
+    )
+
+
+def now_current(stream: str) -> str:
+    """The line that a command prints once it has made a model current, and how it is served."""
+    line = f"now the current model of stream {stream}"
+    return line if pinned_model(stream) else f"{line}: rtdecode serve --stream {shlex.quote(stream)}"
+
+
+def _variable(name: str) -> str:
+    return f"{ENVIRONMENT_PREFIX}_{name.upper()}"
 
 
 def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
@@ -141,7 +222,7 @@ def _source(ctx: typer.Context, name: str) -> str:
 def _origin(ctx: typer.Context, name: str) -> str:
     return {
         "COMMANDLINE": _dashed(name),
-        "ENVIRONMENT": f"{ENVIRONMENT_PREFIX}_{name.upper()}",
+        "ENVIRONMENT": _variable(name),
         "DEFAULT_MAP": str(ctx.params.get("config") or "rig.toml"),
     }.get(_source(ctx, name), "default")
 

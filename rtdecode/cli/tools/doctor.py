@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtdecode.cli.common import print_json, progress_bar
-from rtdecode.cli.options import Json
+from rtdecode.cli.options import Config, Json
+from rtdecode.cli.runtime.rig_config import rig_settings, stream_settings
+from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 
 if TYPE_CHECKING:
@@ -17,10 +19,36 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    stream: Annotated[str | None, typer.Option(help="Name of a spike stream to check too.")] = None,
-    folder: Annotated[Path, typer.Option(help="Folder of recordings.")] = Path(),
-    bind: Annotated[str, typer.Option(help="Cursor endpoint, as in serve --bind.")] = CURSOR_ENDPOINT,
-    control: Annotated[str, typer.Option(help="Control endpoint, as in serve --control.")] = CONTROL_ENDPOINT,
+    stream: Annotated[
+        str | None, typer.Option(help="Name of a spike stream to check too; default: rig.toml's.")
+    ] = None,
+    source_id: Annotated[
+        str | None, typer.Option(help="Source id of its outlet, as in serve; default: rig.toml's.")
+    ] = None,
+    layout: Annotated[
+        Layout | None, typer.Option(help="Layout of the stream, as in serve; default: rig.toml's.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model to compare with the stream, a file or a name; default: rig.toml's, else the "
+            "stream's current one.",
+            metavar="PATH|NAME",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of recordings; default: that of rig.toml's record, else this one."),
+    ] = None,
+    bind: Annotated[
+        str | None,
+        typer.Option(help=f"Cursor endpoint, as in serve; default: rig.toml's, else {CURSOR_ENDPOINT}."),
+    ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(help=f"Control endpoint, as in serve; default: rig.toml's, else {CONTROL_ENDPOINT}."),
+    ] = None,
+    config: Config = None,
     json: Json = False,
 ) -> None:
     """Check whether this machine can decode in time, and how to fix it if not. Takes about 5 s.
@@ -32,7 +60,16 @@ def doctor(
     from rtdecode.tools.doctor.check import Verdict
     from rtdecode.tools.doctor.plan import DoctorSettings, run_doctor
 
-    settings = DoctorSettings(bind=bind, control=control, folder=folder, stream=stream)
+    rig, of_stream = rig_settings(config), stream_settings(config, stream)
+    settings = DoctorSettings(
+        bind=bind or rig.get("bind", CURSOR_ENDPOINT),
+        control=control or rig.get("control", CONTROL_ENDPOINT),
+        folder=folder or Path(rig.get("record", "")).parent,
+        stream=of_stream.get("stream"),
+        source_id=source_id or of_stream.get("source_id"),
+        layout=layout or of_stream.get("layout"),
+        model=model or of_stream.get("model"),
+    )
     with progress_bar() as progress:
         report = run_doctor(settings, progress)
     if json:

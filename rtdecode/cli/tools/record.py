@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
-from rtdecode.cli.options import Overwrite
+from rtdecode.cli.options import Config, Overwrite
+from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
 from rtdecode.ingest.layouts import Layout
 from rtdecode.serve.reporting.outbox import Outbox
 from rtdecode.serve.settings import read_units
@@ -30,33 +31,58 @@ def _units(text: str) -> frozenset[int]:
         raise typer.BadParameter(str(error)) from None
 
 
+TIMEOUT_S = 60.0
+
+
 def record(
-    stream: Annotated[str, typer.Option(help="Name of the LSL spike stream.")],
     output: Annotated[Path, typer.Option(help="Session file to write (.h5).")],
-    behavior: Annotated[str | None, typer.Option(help="Name of a behaviour stream to record too.")] = None,
+    stream: Annotated[
+        str | None, typer.Option(help="Name of the LSL spike stream; default: rig.toml's.")
+    ] = None,
+    behavior: Annotated[
+        str | None, typer.Option(help="Name of a behaviour stream to record too; default: rig.toml's.")
+    ] = None,
     source_id: Annotated[
-        str | None, typer.Option(help="Source id of the outlet, if several outlets have that name.")
+        str | None,
+        typer.Option(help="Source id of the outlet, if several have that name; default: rig.toml's."),
     ] = None,
     layout: Annotated[
-        Layout | None, typer.Option(help="Stream layout; default: from the stream's type and shape.")
+        Layout | None,
+        typer.Option(help="Stream layout; default: rig.toml's, else from the stream's type and shape."),
     ] = None,
     channels: Annotated[
         int | None, typer.Option(help="Number of channels, if an events stream does not state it.", min=1)
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Longest wait for the streams, s; 0: no limit.")] = 60.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Longest wait for the streams, s; 0: no limit; default: rig.toml's, else 60."),
+    ] = None,
     overwrite: Overwrite = False,
     behavior_source_id: Annotated[
-        str | None, typer.Option(help="Source id of the behaviour's outlet, if several have its name.")
+        str | None,
+        typer.Option(
+            help="Source id of the behaviour's outlet, if several have its name; default: rig.toml's."
+        ),
     ] = None,
     drop_units: Annotated[
         frozenset[int] | None,
         typer.Option(help="Sorted units to leave out, such as 255 for noise.", metavar="U,…", parser=_units),
     ] = None,
+    config: Config = None,
 ) -> None:
     """Record a spike stream, and a behaviour stream with it, until Ctrl-C.
 
-    After a crash the file opens and lacks at most its last second.
+    After a crash the file opens and lacks at most its last second. Settings of rig.toml are those of its own
+    stream; its record and overwrite are for `serve` alone.
     """
+    rig = stream_settings(config, stream)
+    name = rig.get("stream")
+    if not name:
+        raise typer.BadParameter(
+            "no stream is given; name it here, or as stream in rig.toml", param_hint="--stream"
+        )
+    if (path := rig_path(config)) is not None:
+        print_line(f"settings from {path}")
     from rtdecode.ingest.lsl_config import silence_liblsl
 
     silence_liblsl()
@@ -65,17 +91,19 @@ def record(
     on_terminal = sys.stderr.isatty()
     lines = Outbox("standard error", _show if on_terminal else print_line, descriptor=2)
     recording = StreamRecording(
-        stream=stream,
+        stream=name,
         output=output,
         print_line=lambda line: lines.put(CLEAR + line + "\n" if on_terminal else line),
         show=(lambda text: lines.put(CLEAR + text)) if on_terminal else None,
-        behavior=behavior,
-        source_id=source_id,
-        behavior_source_id=behavior_source_id,
-        drop_units=drop_units or frozenset(),
-        layout=layout,
+        behavior=rig.get("behavior") if behavior is None else behavior,
+        source_id=rig.get("source_id") if source_id is None else source_id,
+        layout=rig.get("layout") if layout is None else layout,
+        behavior_source_id=rig.get("behavior_source_id")
+        if behavior_source_id is None
+        else behavior_source_id,
+        drop_units=(rig.get("drop_units") if drop_units is None else drop_units) or frozenset(),
         n_channels=channels,
-        timeout_s=timeout or math.inf,
+        timeout_s=rig.get("timeout", TIMEOUT_S) if timeout is None else timeout or math.inf,
         overwrite=overwrite,
     )
 

@@ -61,7 +61,7 @@ def test_the_morning_needs_no_other_word(rig: LoopbackRig, stream: str, today: P
     document = document_of("calibrate", today, script=NO_TORCH, XDG_DATA_HOME=str(home))
     assert Path(document["base"]).name == "indy.safetensors"
     assert document["deployed"] is True
-    assert document["output"] == str(today.with_suffix(".safetensors"))
+    assert document["output"] == str(today.with_suffix(".calibrated.safetensors"))
     assert read_artifact(document["current"]).model_id == document["model"]
 
     cursor, control = free_endpoint(), free_endpoint()
@@ -79,10 +79,12 @@ def test_the_morning_needs_no_other_word(rig: LoopbackRig, stream: str, today: P
     assert (message["model"], message["bin"]) == (again["model"], again["swapped"])
     rig.end("serve")
     subscriber.close()
-    # Nobody is there any more: the model is kept, and the line says what to do.
+    # Nobody is there any more: nothing is done, and the line says what to do.
     line = refusal(rtdecode(*given, XDG_DATA_HOME=str(home)))
-    assert "the daemon did not swap it in" in line
-    assert f"--control {control}" in line
+    assert f"no daemon answers at {control}, so nothing was done" in line
+    assert "start rtdecode serve" in line
+    listed = document_of("models", stream, XDG_DATA_HOME=str(home))["streams"][0]
+    assert [each["model"] for each in listed["models"]] == [again["model"], document["model"]]
 
 
 def test_a_kill_at_any_moment_leaves_no_model_or_a_whole_one(tmp_path: Path) -> None:

@@ -242,4 +242,8 @@ def test_two_sources_and_another_array_are_failures(
     assert both.finding.verdict is Verdict.FAIL
     assert "2 sources send" in both.finding.found
     assert "another amplifier" in both.finding.found
+    named = DoctorSettings(stream=stream, source_id="another amplifier", layout="snippets", model="indy")
+    chosen = run_check("stream", named, rig.folder).finding.found
+    assert "as snippets, unstated channels, source another amplifier" in chosen
+    assert "; model indy: " in chosen
     del other

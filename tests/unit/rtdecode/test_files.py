@@ -1,4 +1,4 @@
-"""Folders are made or refused in one line."""
+"""Folders are made or refused in one line; new files replace nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 import pwd
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.files import make_folder, user_path
+from rtdecode.files import make_folder, numbered, replace_file, user_path, write_new_file
 
 
 def test_a_folder_is_made_with_those_above_it_and_may_exist(tmp_path: Path) -> None:
@@ -52,3 +54,41 @@ def test_a_path_with_any_letter_is_opened_in_an_ascii_locale(tmp_path: Path) -> 
     environment = os.environ | ascii_only
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=environment)
     assert printed == b"12\n"
+
+
+def test_numbers_come_before_the_suffix(tmp_path: Path) -> None:
+    names = [path.name for path in islice(numbered(tmp_path / "a.b", ".c.d"), 3)]
+    assert names == ["a.b.c.d", "a.b.2.c.d", "a.b.3.c.d"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_files_that_are_written_at_once_have_names_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refuse(*_names: object) -> None:
+        raise PermissionError("this disk has no links")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "m.2.x").mkdir()
+    (tmp_path / "m.4.x").symlink_to("nowhere")
+
+    def write(n: int) -> Path:
+        return write_new_file(numbered(tmp_path / "m", ".x"), bytes([n]))
+
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(write, range(8)))
+    assert sorted(path.name for path in paths) == sorted(
+        f"m{n}.x" for n in ("", ".3", ".5", ".6", ".7", ".8", ".9", ".10")
+    )
+    assert [path.read_bytes() for path in paths] == [bytes([n]) for n in range(8)]
+    assert len(list(tmp_path.iterdir())) == 10
+
+
+def test_a_name_as_long_as_the_disk_allows_is_written(tmp_path: Path) -> None:
+    path = tmp_path / ("ä" * 127)
+    replace_file(path, b"1")
+    assert path.read_bytes() == b"1"
+    with pytest.raises(RtdecodeError, match=r"cannot be written \(File name too long\)"):
+        write_new_file(numbered(path, ".x"), b"1")
+    assert list(tmp_path.iterdir()) == [path]

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from rtdecode import model_store
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.model_store import current_model, data_dir, find_model, install_current, list_models
+from rtdecode.model_store import (
+    current_model,
+    data_dir,
+    find_by_id,
+    find_model,
+    history_of,
+    install_current,
+    list_models,
+)
 
 
 def make_artifact(level: float = 0.0) -> ModelArtifact:
@@ -84,6 +92,23 @@ def test_the_previous_model_is_kept(model: Path) -> None:
     install_current(current, "M1")
     assert previous.read_bytes() == first
     assert sorted(path.name for path in current.parent.iterdir()) == [current.name, previous.name]
+
+
+def test_current_is_the_current_model_of_the_stream(model: Path) -> None:
+    (model.parent / "current").write_text("some other file")
+    installed = install_current(model, "M1")
+    assert find_model("current", "M1") == installed
+    with pytest.raises(RtdecodeError, match="M2: has no current model"):
+        find_model("current", "M2")
+
+
+def test_a_model_of_the_history_is_found_by_its_id(model: Path) -> None:
+    for level in (0.0, 1.0, 2.0):
+        write_artifact(model, make_artifact(level))
+        install_current(model, "M1")
+    kept = find_by_id(make_artifact(0.0).model_id, [])
+    assert kept is not None
+    assert kept.parent == history_of("M1").folder
 
 
 def test_a_damaged_model_is_not_installed(model: Path) -> None:

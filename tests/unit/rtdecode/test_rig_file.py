@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.rig_file import find_rig_file, read_output_table, read_rig_file
 
 FLAGS = {"stream": str, "grace": str, "failsafe_after": float, "overwrite": bool, "lsl_out": str}
+FLAGS |= {"record": Path}
 
 
 def written(folder: Path, text: str) -> Path:
@@ -28,6 +30,24 @@ def test_flags_and_output_stage(tmp_path: Path) -> None:
     assert rig.flags == {"stream": "M1", "grace": "5", "failsafe_after": 2, "overwrite": True}
     assert (rig.output.control, rig.output.scale) == ("position", 2.0)
     assert read_output_table(path) == rig.output
+
+
+def test_paths_have_the_local_date_and_time_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = written(tmp_path, 'stream = "{date}"\nrecord = "~/{date}/a_{time}.h5"')
+    before = datetime.now()
+    flags = read_rig_file(path, FLAGS).flags
+    assert flags["stream"] == "{date}"
+    recorded = datetime.strptime(flags["record"], f"{tmp_path}/%Y-%m-%d/a_%H-%M-%S.h5")
+    assert before.replace(microsecond=0) <= recorded <= datetime.now()
+    assert ":" not in flags["record"]
+
+
+def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
+    (tmp_path / "rig.toml").write_bytes('\ufeffstream = "M1"\r\n'.encode())
+    assert read_rig_file(tmp_path / "rig.toml", FLAGS).flags == {"stream": "M1"}
 
 
 def test_a_serve_table_is_the_same_as_the_top(tmp_path: Path) -> None:
@@ -49,6 +69,9 @@ def test_a_serve_table_is_the_same_as_the_top(tmp_path: Path) -> None:
         ("failsafe_after = 1\nfailsafe-after = 2", ["failsafe_after is set twice"]),
         ("failsafe_after = '2'", ["failsafe_after", "must be a number, not '2'"]),
         ("failsafe_after = true", ["must be a number, not True"]),
+        ("record = 3", ["must be a text, not 3"]),
+        ("record = '{day}.h5'", ["record", "there is no placeholder {day}", "use {date} or {time}"]),
+        ("record = '{date:%Y}.h5'", ["there is no placeholder {date:%Y}"]),
         ("overwrite = 1", ["must be true or false, not 1"]),
         ("stream = ['M1']", ["must be a text"]),
         ("stream = true", ["must be a text"]),

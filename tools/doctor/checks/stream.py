@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import Any
 
@@ -26,23 +27,32 @@ FUTURE_MS = -5.0
 OTHER_CLOCK_MS = 250.0
 
 
-def measure_stream(name: str) -> Figures:
-    """Sources and layout of a stream; with one source also its rate, its delay and its current model."""
+def measure_stream(
+    name: str, source_id: str | None = None, layout: str | None = None, model: str | None = None
+) -> Figures:
+    """Sources and layout of a stream; with one source also its rate, its delay and the model for it.
+
+    Args:
+        name: of the stream.
+        source_id, layout, model: as in `serve`.
+    """
     from rtdecode.ingest.lsl_config import silence_liblsl
 
     silence_liblsl()
     from rtdecode.errors import RtdecodeError
     from rtdecode.ingest.inlet import Inlet, StreamLost
-    from rtdecode.ingest.layouts import choose_layout
+    from rtdecode.ingest.layouts import Layout, choose_layout
     from rtdecode.ingest.streams import describe
 
     figures: Figures = {"stream": name, "looked_s": SEARCH_S, "sources": [], "refusal": None, "lost": False}
-    infos = _find(name)
+    figures |= {"wanted": source_id, "named": model}
+    override = None if layout is None else Layout(layout)
+    infos = [info for info in _find(name) if source_id in (None, info.source_id())]
     for info in infos:
         stream = describe(info)
         source: Figures = {"source_id": stream.source_id, "hostname": stream.hostname, "stream": str(stream)}
         try:
-            source["layout"] = str(choose_layout(stream))
+            source["layout"] = str(choose_layout(stream, override))
         except RtdecodeError as error:
             source["layout"] = None
             figures["refusal"] = str(error)
@@ -55,7 +65,7 @@ def measure_stream(name: str) -> Figures:
         figures |= _rate_and_delay(inlet)
     except StreamLost:
         return figures | {"lost": True}
-    return figures | _model(name, inlet.stream, choose_layout(inlet.stream))
+    return figures | _model(name, inlet.stream, choose_layout(inlet.stream, override), model)
 
 
 def _find(name: str) -> list[Any]:
@@ -99,18 +109,17 @@ def _rate_and_delay(inlet: Any) -> Figures:
     }
 
 
-def _model(name: str, stream: Any, layout: Any) -> Figures:
+def _model(name: str, stream: Any, layout: Any, model: str | None) -> Figures:
     from rtdecode.artifact import read_artifact
     from rtdecode.errors import RtdecodeError
     from rtdecode.ingest.layouts import array_channels, check_against_model
-    from rtdecode.model_store import current_model
+    from rtdecode.model_store import CURRENT, current_model, find_model
 
     figures: Figures = {"n_channels": array_channels(stream, layout), "model": None, "misfit": None}
-    path = current_model(name)
-    if not path.is_file():
+    if model in (None, CURRENT) and not current_model(name).is_file():
         return figures
     try:
-        artifact = read_artifact(path)
+        artifact = read_artifact(find_model(model, name), train=False)
         figures["model"] = (
             f"{artifact.model_id} ({artifact.kind}, {artifact.n_channels} channels, "
             f"{artifact.bin_width_s * 1e3:g} ms)"
@@ -126,9 +135,10 @@ def judge_stream(figures: Figures) -> Finding:
     name, sources = figures["stream"], figures["sources"]
     readable = [source for source in sources if source["layout"]]
     if not sources:
+        source = f" from source {figures['wanted']}" if figures.get("wanted") else ""
         return Finding(
             Verdict.FAIL,
-            f"{name} was not found in {figures['looked_s']:g} s",
+            f"{name}{source} was not found in {figures['looked_s']:g} s",
             "start the acquisition, check the name, and the SessionID in lsl_api.cfg on both machines",
         )
     if not readable:
@@ -160,15 +170,16 @@ def _judge_open(figures: Figures, source: Figures) -> Finding:
     found += f"source {source['source_id'] or 'unnamed'} on {source['hostname']}, "
     found += f"{figures['rate_hz']:.0f} samples/s, clock offset {figures['correction_ms']:.2f} ms"
     found += f", delivery delay {delay['p50']:.2f} ms (p99 {delay['p99']:.2f})" if delay else ""
-    found += f"; current model {model}" if model else ""
+    named, current = figures.get("named"), f"--current {shlex.quote(name)}"
+    found += f"; {f'model {named}:' if named else 'current model'} {model}" if model else ""
     problems = Problems()
     if figures["misfit"]:
         found += f": {figures['misfit']}"
-        problems.add(f"fit a model for this array: rtdecode fit SESSION.h5 --current {name}", fail=True)
+        besides = ', and write model = "current" in rig.toml' if named else ""
+        problems.add(f"fit a model for this array: rtdecode fit SESSION.h5 {current}{besides}", fail=True)
     elif not model:
         found += "; it has no current model"
-        fix = f"rtdecode fit SESSION.h5 --kind wiener --current {name}, or give serve --model"
-        problems.add(fix, fail=True)
+        problems.add(f"rtdecode fit SESSION.h5 --kind wiener {current}, or give serve --model", fail=True)
     if delay is None:
         problems.add(
             f"no sample was received in {MEASURE_S:g} s: check that the array is plugged in and recording"

@@ -172,23 +172,32 @@ def test_it_is_refused_where_the_model_in_use_is_better(
     assert "the model in use does as well or better" in result.reason
     same = calibrate_session(folder / "day2.h5", base, incumbent=good, rung="full")
     assert not same.deployable
-    other = replace(good, bin_width_s=0.1)
-    result = calibrate_session(folder / "day2.h5", base, incumbent=other, rung="unsup")
-    assert result.verdict.incumbent is None
-    assert any("not compared" in note for note in result.notes)
+
+
+def test_it_is_not_judged_where_it_cannot_be_compared_with_the_model_in_use(
+    folder: Path, base: ModelArtifact
+) -> None:
+    in_cm = tuple(replace(output, units="cm") for output in base.outputs)
+    for other in (replace(base, bin_width_s=0.1), replace(base, outputs=in_cm)):
+        result = calibrate_session(folder / "day2.h5", base, incumbent=other, rung="readout")
+        assert result.verdict.incumbent is None
+        assert result.verdict.deployable
+        assert (result.deployable, result.judged) == (False, False)
+        assert other.model_id in result.reason
+        assert any("not compared" in note for note in result.notes)
 
 
 def test_without_labels_the_gate_is_the_channels(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:
     spikes = changed(folder, tmp_path / "spikes.h5", lambda session: replace(session, behavior=None))
     result = calibrate_session(spikes, base)
-    assert (result.rung, result.deployable, result.verdict) == ("unsup", True, None)
+    assert (result.rung, result.deployable, result.judged, result.verdict) == ("unsup", False, False, None)
     assert f"{N_CHANNELS} of the base's {N_CHANNELS} channels fire" in result.reason
 
     def most_dead(session: Session) -> Session:
         return replace(with_spikes(session, lambda events: events.channel < 8), behavior=None)
 
     result = calibrate_session(changed(folder, tmp_path / "dead.h5", most_dead), base)
-    assert not result.deployable
+    assert (result.deployable, result.judged) == (False, True)
     assert result.reason == "only 8 of the base's 20 channels fire today"
     assert result.notes == ["12 of 20 channels are silent today: 8–19; masked"]
     with pytest.raises(RtdecodeError, match="use --rung unsup"):
@@ -495,25 +504,38 @@ def test_the_morning_makes_a_model_current_and_keeps_the_one_before(
 
 def test_a_daemon_gets_a_model_that_passes_and_no_other(folder: Path, tmp_path: Path) -> None:
     def daemon(request: dict[str, Any]) -> dict[str, Any]:
-        assert read_artifact(request["path"]).kind == "alignnet"
-        return {"ok": True, "bin": 77, "model": "aabbccdd"}
+        if request["cmd"] == "swap":
+            assert read_artifact(request["path"]).kind == "alignnet"
+        return {"ok": True, "bin": 77, "model": "aabbccdd", "stream": {"name": "M2"}}
 
     base = ("--base", folder / "base.safetensors", "--rung", "readout")
     with FakeControl(daemon) as control:
-        code, document = command(
-            folder / "day2.h5", *base, "--output", tmp_path / "a.safetensors", "--deploy", control.endpoint
-        )
+        deploy = ("--output", tmp_path / "a.safetensors", "--stream", "M1", "--deploy", control.endpoint)
+        code, document = command(folder / "day2.h5", *base, *deploy)
         assert (code, document["swapped"], document["deployed"]) == (0, 77, True)
+        assert document["notes"][0] == f"the daemon at {control.endpoint} serves stream M2, not M1"
         shifted = changed(folder, tmp_path / "shifted.h5", REFUSED["shifted"][0])
         code, document = command(shifted, *base, "--deploy", control.endpoint)
         assert (code, document["swapped"], document["deployed"]) == (3, None, False)
-        assert control.requests == [{"cmd": "swap", "path": str(tmp_path / "a.safetensors")}]
+        # Before the work it is asked whether it runs; a dry run asks no more than that.
+        dry = ("--output", tmp_path / "b.safetensors", "--deploy", control.endpoint, "--dry-run")
+        code, document = command(folder / "day2.h5", *base, *dry)
+        assert (code, document["swapped"], document["deployed"]) == (0, None, False)
+        plan = {"output": str(tmp_path / "b.safetensors"), "current": None, "deploy": control.endpoint}
+        assert document["dry_run"] == plan
+        assert [document[name] for name in ("output", "current", "report")] == [None] * 3
+        swap = {"cmd": "swap", "path": str(tmp_path / "a.safetensors")}
+        assert control.requests == [{"cmd": "status"}, swap, {"cmd": "status"}, {"cmd": "status"}]
 
 
 def test_a_swap_that_the_daemon_refuses_is_an_error(folder: Path, tmp_path: Path) -> None:
     arguments = (folder / "day2.h5", "--base", folder / "base.safetensors", "--rung", "readout")
     output = tmp_path / "a.safetensors"
-    with FakeControl(lambda request: {"ok": False, "error": "the model has 20 channels"}) as control:
+
+    def daemon(request: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": request["cmd"] == "status", "error": "the model has 20 channels"}
+
+    with FakeControl(daemon) as control:
         run = CliRunner().invoke(
             app, ["calibrate", *map(str, arguments), "--output", str(output), "--deploy", control.endpoint]
         )
@@ -521,7 +543,8 @@ def test_a_swap_that_the_daemon_refuses_is_an_error(folder: Path, tmp_path: Path
     assert "the daemon did not swap it in: the model has 20 channels" in str(run.exception)
     assert f"rtdecode swap {output}" in str(run.exception)
     assert read_artifact(output).kind == "alignnet"
-    run = CliRunner().invoke(app, ["calibrate", *map(str, arguments), "--deploy", "nowhere"])
+    # Noticed before anything is read.
+    run = CliRunner().invoke(app, ["calibrate", "missing.h5", "--deploy", "nowhere"])
     assert "--deploy: 'nowhere' is not an endpoint" in str(run.exception)
 
 
@@ -545,16 +568,19 @@ def test_a_refused_model_is_kept_under_another_name_and_never_current(folder: Pa
     change, _ = REFUSED["shifted"]
     today = changed(folder, tmp_path / "today.h5", change)
     arguments = (today, "--base", folder / "base.safetensors", "--stream", "M1", "--rung", "readout")
+    (tmp_path / "today.refused.safetensors").write_text("yesterday's")
     code, document = command(*arguments)
     assert code == 3
     assert (document["deployed"], document["deployable"]) == (False, False)
-    assert Path(document["output"]).name == "today.refused.safetensors"
-    assert not (tmp_path / "today.safetensors").exists()
+    assert Path(document["output"]).name == "today.2.refused.safetensors"
+    assert (tmp_path / "today.refused.safetensors").read_text() == "yesterday's"
+    assert not (tmp_path / "today.calibrated.safetensors").exists()
     assert not current_model("M1").exists()
+    assert Path(document["report"]).name == "today.2.refused.report.html"
     code, document = command(*arguments, "--force")
     assert code == 0
     assert document["forced"] is True
-    assert "forced" in read_artifact(tmp_path / "today.safetensors").provenance
+    assert "forced" in read_artifact(tmp_path / "today.calibrated.safetensors").provenance
     assert read_artifact(current_model("M1")).model_id == document["model"]
 
 
@@ -574,8 +600,9 @@ def test_the_report_is_written_for_accepted_and_refused_models(folder: Path, tmp
     assert "<h1>DO NOT USE" in Path(document["report"]).read_text()
     # Without the report the model is still valid.
     code, document = command(
-        folder / "day2.h5", *base, "--output", output, "--report", tmp_path / "nowhere" / "page.html"
-    )
+        folder / "day2.h5", *base, "--output", output, "--overwrite",
+        "--report", tmp_path / "nowhere" / "page.html",
+    )  # fmt: skip
     assert code == 0
     assert document["report"] is None
     assert "the report could not be written" in document["notes"][-1]
@@ -588,15 +615,78 @@ def test_without_a_model_force_is_refused(folder: Path, tmp_path: Path, base: Mo
         forced(result)
 
 
+def test_without_labels_nothing_becomes_current_unless_forced(folder: Path, tmp_path: Path) -> None:
+    today = changed(folder, tmp_path / "today.h5", lambda session: replace(session, behavior=None))
+    given = ["calibrate", str(today), "--base", str(folder / "base.safetensors"), "--stream", "M1"]
+    run = CliRunner().invoke(app, given)
+    assert run.exit_code == 3
+    assert "\nnot judged: no labels, so no scores; 20 of" in run.stdout
+    assert "repeat this with --force" in run.stdout
+    assert "better" not in run.stdout
+    # A name that `serve --watch` ignores.
+    assert (tmp_path / "today.refused.safetensors").is_file()
+    assert "<h1>NOT JUDGED" in (tmp_path / "today.refused.report.html").read_text()
+    assert not current_model("M1").exists()
+    run = CliRunner().invoke(app, [*given, "--force"])
+    assert run.exit_code == 0
+    assert "\nFORCED, not judged: " in run.stdout
+    assert "better" not in run.stdout
+    assert read_artifact(current_model("M1")).provenance["forced"].startswith("no labels")
+
+
+def test_a_dry_run_judges_and_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "typed.safetensors").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    given = [str(folder / "day2.h5"), "--base", str(folder / "base.safetensors"), "--rung", "readout"]
+    given += ["--stream", "M1", "--output", "typed.safetensors"]
+    run = CliRunner().invoke(app, ["calibrate", *given, "--dry-run"])
+    assert run.exit_code == 0
+    assert "note: without --dry-run nothing would be done (typed.safetensors: exists already" in run.stdout
+    assert "\nbetter: " in run.stdout
+    assert "dry run: nothing was written or changed. Without --dry-run" in run.stdout
+    assert re.search(r"model [0-9a-f]{8} would be written to typed\.2\.safetensors", run.stdout)
+    assert "would become current for M1" in run.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+    refused = CliRunner().invoke(app, ["calibrate", *given])
+    assert "typed.safetensors: exists already" in str(refused.exception)
+    assert (tmp_path / "typed.safetensors").read_text() == "mine"
+
+
+def test_a_model_that_cannot_become_current_is_kept_and_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file in the way")
+    given = [str(folder / "day2.h5"), "--base", str(folder / "base.safetensors"), "--rung", "unsup"]
+    given += ["--output", "new.safetensors", "--stream", "M1", "--force"]
+    run = CliRunner().invoke(app, ["calibrate", *given])
+    line = str(run.exception)
+    assert "the model is in new.safetensors, but did not become current: cannot be used" in line
+    assert "until then serve it with --model new.safetensors" in line
+    assert read_artifact("new.safetensors").kind == "alignnet"
+    assert "report: new.report.html" in run.stdout
+
+
+def test_a_damaged_model_in_use_is_named_with_the_way_back(folder: Path) -> None:
+    current_model("M1").parent.mkdir(parents=True)
+    current_model("M1").write_bytes(b"")
+    with pytest.raises(RtdecodeError, match=r"the model in use is not a model.*`rtdecode models`"):
+        choose_start(read_session(folder / "day2.h5"), None, "M1")
+
+
 def test_stream_and_base_come_from_rig_toml_or_the_recording(folder: Path, tmp_path: Path) -> None:
     Path("rig.toml").write_text(f'stream = "rig"\nmodel = "{folder / "base.safetensors"}"\n')
-    code, _ = command(folder / "day2.h5", "--output", tmp_path / "a.safetensors", "--rung", "readout")
+    code, document = command(folder / "day2.h5", "--output", tmp_path / "a.safetensors", "--rung", "readout")
     assert code == 0
     assert current_model("rig").is_file()
-    Path("rig.toml").unlink()
+    # It is not what `serve` will decode with here.
+    assert f"serve keeps using {folder / 'base.safetensors'} from rig.toml" in document["notes"][0]
+    Path("rig.toml").write_text('stream = "rig"\nmodel = "current"\n')
     recorded = changed(
         folder, tmp_path / "b.h5", lambda session: replace(session, attrs=session.attrs | {"stream": "M7"})
     )
+    code, again = command(recorded, "--rung", "unsup", "--dry-run")
+    assert again["base"] == str(current_model("rig"))
+    assert not any("serve keeps" in note for note in again["notes"])
+    assert again["notes"][0] == "the session was recorded from stream M7, not rig"
+    Path("rig.toml").unlink()
     code, _ = command(recorded, "--base", folder / "base.safetensors", "--rung", "readout")
     assert code == 0
     assert current_model("M7").is_file()

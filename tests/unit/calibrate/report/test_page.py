@@ -153,12 +153,12 @@ def test_with_labels_the_scores_decide_and_the_page_lists_oddities(
     assert "0–31 and 32–63 are swapped" in passed.why
 
 
-def test_without_labels_a_model_is_used_with_care(
-    tmp_path: Path, recorded: Session, base: ModelArtifact
-) -> None:
+def test_without_labels_a_model_is_not_judged(tmp_path: Path, recorded: Session, base: ModelArtifact) -> None:
     result = calibrated(tmp_path, recorded, base, labels=False)
-    assert result.deployable
-    assert trust_in(result).headline == "TRUST WITH CARE"
+    trust = trust_in(result)
+    assert (trust.level, trust.headline) == ("care", "NOT JUDGED")
+    assert "Watch the first trials" in trust.why
+    assert "It was made current nevertheless" in trust_in(forced(result)).why
     assert "no labels today" in page(result, base, {})
 
 

@@ -1,0 +1,121 @@
+"""`record` and `doctor` take from rig.toml what they share with `serve`."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rtdecode.cli import app
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.doctor.check import Finding, Verdict
+from rtdecode.tools.doctor.plan import Checked, Report
+
+RIG = """
+stream = "M1"
+source_id = "amp"
+layout = "counts"
+behavior = "hand"
+timeout = 5
+overwrite = true
+model = "old.safetensors"
+record = "recordings/{date}.h5"
+bind = "tcp://127.0.0.1:6001"
+json = true
+"""
+
+
+class FakeRecording:
+    """Stands in for a recording: keeps what it is given, and ends at once."""
+
+    given: dict[str, Any]
+
+    def __init__(self, **given: Any) -> None:
+        FakeRecording.given = given
+
+    def run(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("RTDECODE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr("rtdecode.tools.record.StreamRecording", FakeRecording)
+    monkeypatch.setattr("rtdecode.cli.tools.record.on_signal", lambda _: None)
+    (tmp_path / "rig.toml").write_text(RIG)
+    return tmp_path
+
+
+def recorded(*arguments: str) -> dict[str, Any]:
+    """What `record` asks for, by name."""
+    done = CliRunner().invoke(app, ["record", "--output", "a.h5", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return FakeRecording.given
+
+
+def test_record_takes_the_settings_of_the_rigs_stream() -> None:
+    given = recorded()
+    assert [given[name] for name in ("stream", "source_id", "layout", "behavior", "timeout_s")] == [
+        "M1", "amp", "counts", "hand", 5.0,
+    ]  # fmt: skip
+    # What `serve --record` may replace, a recording of `record` may not.
+    assert (given["output"], given["overwrite"]) == (Path("a.h5"), False)
+
+
+def test_what_is_typed_or_in_the_environment_comes_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RTDECODE_BEHAVIOR", "joystick")
+    given = recorded("--source-id", "amp 2", "--timeout", "0")
+    assert (given["behavior"], given["source_id"], given["timeout_s"]) == ("joystick", "amp 2", math.inf)
+    assert not recorded("--behavior", "")["behavior"]
+    (folder / "other.toml").write_text('stream = "PMd"')
+    assert recorded("--config", "other.toml")["stream"] == "PMd"
+    monkeypatch.setenv("RTDECODE_CONFIG", "other.toml")
+    assert recorded()["stream"] == "PMd"
+    monkeypatch.setenv("RTDECODE_LAYOUT", "spikes")
+    with pytest.raises(RtdecodeError, match="RTDECODE_LAYOUT: must be one of events"):
+        recorded()
+
+
+def test_the_settings_of_one_stream_are_not_used_for_another() -> None:
+    given = recorded("--stream", "PMd")
+    assert given["stream"] == "PMd"
+    assert [given[name] for name in ("source_id", "layout", "behavior")] == [None] * 3
+    assert given["timeout_s"] == 60.0
+
+
+def test_record_needs_a_stream_from_somewhere(folder: Path) -> None:
+    (folder / "rig.toml").write_text('layout = "spikes"')
+    with pytest.raises(RtdecodeError, match=r"rig.toml: layout: must be one of events"):
+        recorded()
+    (folder / "rig.toml").unlink()
+    done = CliRunner().invoke(app, ["record", "--output", "a.h5"])
+    assert done.exit_code == 2
+    assert "no stream is given" in done.output
+
+
+def test_doctor_checks_what_serve_would_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def run(settings: Any, _progress: Any) -> Report:
+        asked.append(settings)
+        return Report((Checked("it", Finding(Verdict.OK, "fine"), {}),))
+
+    monkeypatch.setattr("rtdecode.tools.doctor.plan.run_doctor", run)
+    shown = CliRunner().invoke(app, ["doctor"], catch_exceptions=False).stdout
+    assert "this machine can decode in time" in shown
+    CliRunner().invoke(app, ["doctor", "--stream", "PMd", "--folder", "x"], catch_exceptions=False)
+    rig, other = asked
+    assert (rig.stream, rig.source_id, rig.layout, rig.model) == ("M1", "amp", "counts", "old.safetensors")
+    assert (rig.bind, rig.control) == ("tcp://127.0.0.1:6001", "tcp://127.0.0.1:5557")
+    assert rig.folder == Path("recordings")
+    assert (other.stream, other.source_id, other.layout, other.model) == ("PMd", None, None, None)
+    assert (other.bind, other.folder) == (rig.bind, Path("x"))
