@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-import numpy as np
 import pylsl
 
 from rtdecode.errors import RtdecodeError
@@ -81,7 +80,8 @@ class BehaviorReader:
     @property
     def fates(self) -> Fates:
         """What has become of the samples of all connections."""
-        return Fates(*np.sum([[0] * len(Fates._fields), *(each.fates for each in self._connections)], axis=0))
+        fates = [Fates(0, 0, 0, 0, 0, 0, 0, 0, 0), *(each.fates for each in self._connections)]
+        return Fates(*(sum(column) for column in zip(*fates, strict=True)))
 
     def problems(self) -> list[str]:
         """What makes the recorded behaviour wrong or incomplete, a line each."""

@@ -101,7 +101,7 @@ class ServeSettings:
     stream: Annotated[str, Flag("Name of the LSL spike stream; required, here or in rig.toml.")]
     model: Annotated[
         str | None,
-        Flag("Model file or name; default: current, the stream's current model.", metavar="PATH|NAME"),
+        Flag("Model file or name; default: current, the stream's own.", metavar="PATH|NAME"),
     ] = None
     source_id: Annotated[str | None, Flag("LSL source_id, if several sources send this stream.")] = None
     layout: Annotated[

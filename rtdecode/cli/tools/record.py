@@ -60,9 +60,7 @@ def record(
     overwrite: Overwrite = False,
     behavior_source_id: Annotated[
         str | None,
-        typer.Option(
-            help="Source id of the behaviour's outlet, if several have its name; default: rig.toml's."
-        ),
+        typer.Option(help="Source id of the behaviour's outlet, if several are; default: rig.toml's."),
     ] = None,
     drop_units: Annotated[
         frozenset[int] | None,
@@ -98,10 +96,8 @@ def record(
         behavior=rig.get("behavior") if behavior is None else behavior,
         source_id=rig.get("source_id") if source_id is None else source_id,
         layout=rig.get("layout") if layout is None else layout,
-        behavior_source_id=rig.get("behavior_source_id")
-        if behavior_source_id is None
-        else behavior_source_id,
-        drop_units=(rig.get("drop_units") if drop_units is None else drop_units) or frozenset(),
+        behavior_source_id=behavior_source_id or rig.get("behavior_source_id"),
+        drop_units=drop_units or rig.get("drop_units") or frozenset(),
         n_channels=channels,
         timeout_s=rig.get("timeout", TIMEOUT_S) if timeout is None else timeout or math.inf,
         overwrite=overwrite,

@@ -37,7 +37,7 @@ def test_serve_refuses_to_guess_between_two_sources(
     served = serve(simulated_model)
     assert served.process.wait(30) == 1
     line = rig.stderr(served.name).splitlines()[-1]
-    assert "2 sources send a stream of that name: left (events on" in line
+    assert "2 sources send a stream of that name: left on" in line
     assert "--source-id" in line
     assert len(outlets) == 2
 

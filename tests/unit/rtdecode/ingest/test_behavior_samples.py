@@ -56,6 +56,8 @@ class Tracker:
         fates = self.samples.fates
         assert fates.received == self.sent == sum(fates[1:])
         assert fates.kept == len(self.times)
+        # They are sent with the status.
+        assert all(type(n) is int for n in fates)
         assert (np.diff(self.times) > 0).all()
 
     def errors_s(self) -> NDArray[np.float64]:
