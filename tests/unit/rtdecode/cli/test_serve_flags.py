@@ -23,6 +23,8 @@ SETTINGS: dict[str, tuple[Any, Any, Any]] = {
     "control": ("tcp://127.0.0.1:6011", "tcp://127.0.0.1:6012", "tcp://127.0.0.1:6013"),
     "record": ("a.h5", "b.h5", "c.h5"),
     "behavior": ("file-hand", "environment-hand", "flag-hand"),
+    "drop_units": ("0", "255", "0,255"),
+    "behavior_source_id": ("file", "environment", "flag"),
     "overwrite": (True, True, False),
     "lsl_out": ("file-out", "environment-out", "flag-out"),
     "watch": ("a", "b", "c"),
