@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pylsl
 import zmq
 
@@ -29,6 +30,9 @@ READY_S = 60.0
 
 #: Bins left out at the start, while the source starts and the grace adapts to it.
 SKIPPED_BINS = 100
+
+#: Two inlets of one machine receive an event within this time of each other.
+SAME_ARRIVAL_S = 0.0002
 
 QUANTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
 
@@ -65,7 +69,7 @@ def run_bench(bench: LatencyBench, print_line: Callable[[str], None]) -> dict[st
     Returns:
         The document that `--json` prints, times in ms. `hops_ms` has the source's delivery delay (arrival −
         stamp at the bare inlet) and the bare ZeroMQ hop; `limit_ms` is p99.9 of the first plus the median of
-        the second.
+        the second; `own_overhead_ms` is what the daemon itself adds.
 
     Raises:
         RtdecodeError: bins are missing, or a process did not start.
@@ -101,7 +105,10 @@ def _measure(
         rig.start("source", source, module="rtdecode.tools.bench.spike_source")
         rig.start("serve", serve)
         rig.await_line("serve", "ready for", READY_S)
-        bare = rig.start("bare", ["bench", str(seconds), hop], module="rtdecode.tools.bench.hops")
+        arrivals = rig.folder / "arrivals.npy"
+        bare = rig.start(
+            "bare", ["bench", str(seconds), hop, str(arrivals)], module="rtdecode.tools.bench.hops"
+        )
         hop_thread.start()
         print_line(f"measuring {bench.bins} bins, {seconds:.0f} s")
         received = subscriber.receive(seconds + READY_S, bins=bench.bins + SKIPPED_BINS)
@@ -120,7 +127,29 @@ def _measure(
             where="bench latency",
             fix="end other programs that use the processor, and run it again",
         )
-    return _document(bench, received, lsl, hops_s, status)
+    return _document(bench, received, lsl, hops_s, status) | {
+        "own_overhead_ms": own_overhead(received, np.load(arrivals), float(np.median(hops_s)))
+    }
+
+
+def own_overhead(received: Received, arrivals: npt.NDArray[np.float64], hop_s: float) -> dict[str, float]:
+    """Quantiles, ms, of what the daemon adds to a bin that is closed by an event.
+
+    From the arrival of that event, the first that is stamped at or after the end of the bin, at a bare inlet
+    to the cursor at the subscriber, without the bare hop. Bins that the clock closes before are left out.
+
+    Args:
+        received: cursors, those of the start included.
+        arrivals: f8[2, n], stamp and arrival of each event, s, in the order of arrival.
+        hop_s: of a bare ZeroMQ message, s.
+    """
+    cursors, received_s = received.cursors[SKIPPED_BINS:], np.array(received.received_s[SKIPPED_BINS:])
+    t_bin, t_close = (np.array([cursor[key] for cursor in cursors]) for key in ("t_bin", "t_close"))
+    closing = np.searchsorted(np.maximum.accumulate(arrivals[0]), t_bin)
+    seen = closing < arrivals.shape[1]
+    arrived_s = arrivals[1, closing[seen]]
+    by_event = t_close[seen] > arrived_s - SAME_ARRIVAL_S
+    return _quantiles((received_s[seen] - arrived_s - hop_s)[by_event])
 
 
 def _document(

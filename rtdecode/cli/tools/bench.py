@@ -43,6 +43,7 @@ def latency(
     total, stages, hops = document["bin_end_to_received_ms"], document["stages_ms"], document["hops_ms"]
     rows = [["end of bin → received", *(number(v) for v in total.values())]]
     rows += [[name.replace("_", " "), *(number(v) for v in stage.values())] for name, stage in stages.items()]
+    rows.append(["own overhead", *(number(v) for v in document["own_overhead_ms"].values())])
     rows.append(["spike → bare inlet", *(number(hops["lsl"].get(name)) for name in total)])
     pushed = f"pushed every {push:g} ms" if push else "each spike pushed by itself"
     print(f"{document['bins']} bins, {channels} channels x {rate:g} Hz, {pushed}; in ms")

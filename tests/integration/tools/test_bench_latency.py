@@ -18,5 +18,6 @@ def test_every_stage_is_reported_with_grace_and_losses() -> None:
     assert 0 < delivery["p50"] <= delivery["p99"] <= delivery["p999"]
     assert document["hops_ms"]["zmq"]["p50"] > 0
     assert document["limit_ms"] > 0
+    assert 0 < document["own_overhead_ms"]["p50"] < total["max"]
     assert 0.3 <= document["grace_ms"] <= 10
     assert {"late", "flagged"} <= set(document)

@@ -38,7 +38,7 @@ def test_any_letter_is_printed_in_an_ascii_locale(tmp_path: Path) -> None:
 
 
 def test_a_user_without_a_home_folder_is_told_so_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOMELESS, "swap", "today"]
+    command = [sys.executable, "-c", HOMELESS, "models"]
     environment = {name: text for name, text in os.environ.items() if name != "XDG_DATA_HOME"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1

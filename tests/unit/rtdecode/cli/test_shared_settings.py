@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in os.environ:
         if name.startswith("RTDECODE_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr("rtdecode.tools.record.StreamRecording", FakeRecording)
+    monkeypatch.setattr("rtdecode.tools.record.run.StreamRecording", FakeRecording)
     monkeypatch.setattr("rtdecode.cli.tools.record.on_signal", lambda _: None)
     (tmp_path / "rig.toml").write_text(RIG)
     return tmp_path
