@@ -17,7 +17,7 @@ import platformdirs
 
 from rtdecode.artifact import read_artifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.files import file_errors, replace_file
+from rtdecode.files import replace_file
 from rtdecode.model_history import History, KeptModel, described
 
 SUFFIX = ".safetensors"
@@ -131,8 +131,7 @@ def install_current(path: Path | str, stream: str) -> Path:
     artifact = read_artifact(path)
     data = Path(path).read_bytes()
     current, previous, history = current_model(stream), previous_model(stream), history_of(stream)
-    fix = "check that you may write there, or set XDG_DATA_HOME to a folder where you may"
-    with file_errors(current.parent, "used", fix):
+    try:
         current.parent.mkdir(parents=True, exist_ok=True)
         # One that cannot be read is replaced as if there were none.
         before = current.read_bytes() if os.access(current, os.R_OK) else None
@@ -144,6 +143,8 @@ def install_current(path: Path | str, stream: str) -> Path:
                 # Made current again: it is from where it was.
                 source = None if known is None else known.source
             history.keep(KeptModel.of(artifact, datetime.now(UTC), source), data)
+    except OSError as error:
+        raise _unusable(current.parent, error) from error
     if before == data:
         return current
     if before is not None:

@@ -7,7 +7,8 @@
 
 Three observations decide (docs/time.md):
 
-- *Possible*: what arrives now was stamped before now, and not long before the last arrival.
+- *Possible*: what arrives now was stamped before now, and not long before the last arrival, unless its stamps
+  continue those before: then it is not the clock that is behind, but the delivery.
 - *Doubt*: one wild stamp costs its own sample. Where more than a fifth are impossible, the clock is in
   doubt, and is shifted once its stamps have agreed on an offset for a quarter of a second.
 - *Delivery*: arrival − stamp of the newest sample of a pull is never below 0, and again and again close
@@ -47,6 +48,8 @@ class JudgeSettings:
         n_periods: number of first periods that set the source's own fastest delivery and its fluctuation.
         n_slower: number of periods in a row in which it must be slower.
         fluctuations: smallest change that is followed, in fluctuations.
+        drift, slack_s: a clock whose stamps are not set back falls behind by at most this fraction of the
+            time, and this in addition.
     """
 
     ahead_s: float = 0.005
@@ -62,6 +65,8 @@ class JudgeSettings:
     n_periods: int = 4
     n_slower: int = 2
     fluctuations: float = 3.0
+    drift: float = 1e-3
+    slack_s: float = 0.003
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ class ClockJudge:
     def restart(self, now: float) -> None:
         """Forget what was observed: our clock, the connection or the correction has changed."""
         self._arrived_s = now
+        self._newest_s = math.inf
         self._doubt = 0.0
         self._forget_ages(now)
 
@@ -131,6 +137,7 @@ class ClockJudge:
         self._n_recent = 0
         self._period = _Period(now)
         self._fastest: list[float] = []
+        self._set_back_s, self._since_s = 0.0, now
 
     def step(self, time: F8, n: int, now: float, *, emptied: bool, attentive: bool) -> Verdict:
         """Judge the `n` >= 1 samples of a pull.
@@ -154,21 +161,33 @@ class ClockJudge:
             self._doubt = 0.0
             self._forget_ages(now)
             # What had arrived before is as old as it was: only the stamps have moved.
+            self._newest_s = math.inf if jump_s else self._newest_s + shift_s
             doubt = self._weigh(time, n, now)
         self._doubt = doubt
         self.impossible += self._of_pull
         if emptied:
             self._arrived_s = now
+        self._continue(time[:n][self.possible[:n] != 0])
         if shift_s:
             return Verdict(self.trusted, shift_s, bool(jump_s))
         return TRUSTED if self.trusted else DOUBTED
+
+    def _continue(self, usable: F8) -> None:
+        """Note how far the possible stamps of a pull continue those before, or set them back."""
+        if not len(usable):
+            return
+        newest_s = float(usable.max())
+        if math.isinf(self._newest_s):
+            self._newest_s = newest_s
+        self._set_back_s = max(self._set_back_s, self._newest_s - newest_s)
+        self._newest_s = max(self._newest_s, newest_s)
 
     def _weigh(self, time: F8, n: int, now: float) -> float:
         settings = self._settings
         return weigh_stamps(
             time,
             n,
-            self._arrived_s - settings.max_age_s,
+            min(self._arrived_s, self._newest_s) - settings.max_age_s,
             now + settings.ahead_s,
             self._doubt,
             settings.relief,
@@ -215,7 +234,7 @@ class ClockJudge:
             return 0.0
         self._fastest.append(period.fastest_s())
         self._period = _Period(now)
-        return self._slower()
+        return self._slower(now)
 
     def _usual_s(self) -> float:
         """The fastest delivery before the stamps moved, as far as it is known."""
@@ -224,7 +243,7 @@ class ClockJudge:
         period = [self._period.fastest_s()] if self._period.n > 1 else []
         return max(min([*self._fastest, *period], default=0.0), 0.0)
 
-    def _slower(self) -> float:
+    def _slower(self, now: float) -> float:
         """How much slower than its own the fastest delivery of the last periods was, 0.0 if it was not."""
         settings, fastest_s = self._settings, self._fastest
         if math.isnan(self.floor_s):
@@ -240,7 +259,9 @@ class ClockJudge:
         if len(fastest_s) < settings.n_slower:
             return 0.0
         slower_s = min(fastest_s[-settings.n_slower :]) - self.floor_s
-        return slower_s if slower_s >= least_s else 0.0
+        # A clock steps back with its stamps, or drifts slowly: where neither is, the delivery is slower.
+        most_s = self._set_back_s + settings.slack_s + settings.drift * (now - self._since_s)
+        return slower_s if least_s <= slower_s <= most_s else 0.0
 
 
 class _Period:

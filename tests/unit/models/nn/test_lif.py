@@ -107,7 +107,7 @@ def test_gradients_of_potentials_are_spikingjellys(shape: tuple[int, int, int], 
         torch.autograd.backward(list(fired), grads)
         found.append((*fired, current.grad, v.grad))
     for ours, theirs in zip(*found, strict=True):
-        assert (ours - theirs).detach().abs().max() <= 1e-6 * theirs.detach().abs().max()
+        assert (ours - theirs).detach().abs().max() <= 1e-5 * theirs.detach().abs().max()
     for ours, theirs in zip(found[0][:3], found[1][:3], strict=True):
         assert torch.equal(ours, theirs)
 

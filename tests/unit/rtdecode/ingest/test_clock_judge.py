@@ -114,6 +114,19 @@ def test_the_stamps_of_a_right_clock_are_never_touched(
     assert np.abs(outcome.error_s).max() < 1e-9
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("rate_hz", [20.0, 300.0])
+def test_a_delivery_that_falls_behind_and_catches_up_is_no_clock(seed: int, rate_hz: float) -> None:
+    """A sender that is starved for a while trickles what it has; its stamps stay as they are."""
+    rng = np.random.default_rng(seed)
+    true = START_S + np.sort(rng.uniform(0.0, 30.0, int(30 * rate_hz)))
+    behind_s = np.interp(true - START_S, [0, 6, 9, 15, 18, 30], [0, 0, *rng.uniform(0.1, 4.0, 2), 0, 0])
+    arrival = np.maximum.accumulate(true + 0.0005 + behind_s)
+    outcome = judged(true, true, arrival)
+    assert outcome.shifts == []
+    assert np.abs(outcome.error_s).max() < 1e-9
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     offset_s=st.one_of(st.floats(0.3, 3e9), st.floats(-3e9, -0.6)),

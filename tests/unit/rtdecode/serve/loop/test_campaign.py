@@ -90,6 +90,7 @@ class Campaign:
         jitter_s: float = 0.0,
         wild: float = 0.0,
         held_s: float = 0.0,
+        behind_s: float = 0.0,
         double: bool = False,
         silent: bool = False,
     ) -> None:
@@ -107,7 +108,9 @@ class Campaign:
                     stamp = float(
                         self.rng.choice([np.nan, np.inf, -np.inf, stamp + 1e6, stamp - 1e4, stamp + 0.5])
                     )
-                self.waiting += [(max(due + DELAY_S, held_until), stamp, self.row(i))] * (1 + double)
+                # A sender that is starved falls behind in the first half, and catches up in the second.
+                late_s = behind_s * (1.0 - abs(2.0 * (due - begun) / seconds - 1.0))
+                self.waiting += [(max(due + DELAY_S + late_s, held_until), stamp, self.row(i))] * (1 + double)
                 due += self.period_s
             if self.inlet is None:
                 self.waiting.clear()
@@ -123,7 +126,7 @@ class Campaign:
     def fault(self) -> None:
         """Something happens."""
         rng = self.rng
-        match rng.integers(9):
+        match rng.integers(10):
             case 0:
                 self.offset_s += float(rng.choice([1.8e9, -1e4, 3600.0, -60.0, 2.0, -0.7, 0.3, 0.05]))
                 self.play(1.0)
@@ -143,7 +146,9 @@ class Campaign:
                 self.attach()
             case 6:
                 self.play(1.0, held_s=float(rng.choice([0.03, 0.15, 0.5])))
-            case 7 if self.layout is Layout.EVENTS:
+            case 7:
+                self.play(3.0, behind_s=float(rng.choice([0.02, 0.2, 1.4])))
+            case 8 if self.layout is Layout.EVENTS:
                 self.play(0.5, double=True)
             case _:
                 self.take(self.core.corrected(self.now))

@@ -1,0 +1,149 @@
+"""What goes wrong at rigs is followed where possible, and else said: clocks, rates, sources, readers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from wrong_source import CountSource, EventSource, HandSource, Playing
+
+from rtdecode.calibrate.fitting.fit import fit_sessions
+from rtdecode.messages import Flag
+from rtdecode.session.layout import Session
+from rtdecode.session.read import read_session
+from rtdecode.tools.loopback import LoopbackRig
+from rtdecode.tools.simulator.scripted import CentreOut, draw_tuning, simulate_session
+
+N_CHANNELS = 32
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    """A simulated minute of 32 channels."""
+    task = CentreOut(n_channels=N_CHANNELS)
+    return simulate_session(task, draw_tuning(task, 5), 70.0, 6, "simulated")
+
+
+def fates(line: str) -> tuple[int, int, int]:
+    """Numbers received, written and left out, of a line such as `spikes: 2,560 received, 2,210 written`."""
+    numbers = [int(word.replace(",", "")) for word in line.split() if word.replace(",", "").isdigit()]
+    return numbers[0], numbers[1], sum(numbers[2:])
+
+
+def test_recordings_fit_as_well_whatever_the_clock_and_the_rate(
+    rig: LoopbackRig, stream: str, session: Session
+) -> None:
+    sources = {
+        "right": EventSource(f"{stream}-right", N_CHANNELS),
+        "unix": EventSource(f"{stream}-unix", N_CHANNELS, offset_s=time.time() - 1000.0),
+        "slow": CountSource(f"{stream}-slow", N_CHANNELS, rate_hz=48.0),
+        "drifting": CountSource(f"{stream}-drifting", N_CHANNELS, rate_hz=49.9),
+    }
+    hand = f"{stream}-hand"
+    with Playing(session, [*sources.values(), HandSource(hand, session)]):
+        for name in sources:
+            given = ["--stream", f"{stream}-{name}", "--behavior", hand]
+            rig.start(name, ["record", *given, "--output", str(rig.folder / f"{name}.h5")])
+        for name in sources:
+            rig.await_line(name, "recording", 30)
+        time.sleep(30.0)
+        for name in sources:
+            rig.end(name)
+    r2 = {}
+    for name in sources:
+        spikes, behavior = (
+            line for line in rig.stderr(name).splitlines() if line.startswith(("spikes:", "behaviour:"))
+        )
+        for line in (spikes, behavior):
+            received, written, left_out = fates(line)
+            assert received == written + left_out
+        path = rig.folder / f"{name}.h5"
+        with h5py.File(path) as file:
+            group = file["counts" if "counts" in file else "events"]
+            assert fates(spikes)[1] == len(group["values" if "values" in group else "time"])
+            assert fates(behavior)[1] == len(file["behavior/time"])
+        r2[name] = np.mean(fit_sessions([path], "wiener", 0.02, ("x", "y")).r2)
+    assert r2["right"] > 0.5
+    # Each begins and ends at another time, so that its last fifth is another one.
+    for name in ("unix", "slow", "drifting"):
+        assert r2[name] == pytest.approx(r2["right"], abs=0.05), r2
+    slow = read_session(rig.folder / "slow.h5").counts
+    assert slow is not None
+    assert slow.bin_width_s == pytest.approx(1 / 48, rel=1e-3)
+    assert "at 48.0" in rig.stderr("slow")
+    assert "stamps are shifted by" in rig.stderr("unix")
+
+
+def test_another_rig_never_takes_over_and_the_right_one_is_returned_to(
+    rig: LoopbackRig, stream: str, serve: Any, session: Session, simulated_model: Path
+) -> None:
+    ours = EventSource(stream, 16, source_id="rig-a")
+    few = Session(16, events=session.events)
+    assert few.events is not None
+    few.events.channel[:] %= 16
+    with Playing(few, [ours]):
+        served = serve(simulated_model)
+        until = served.subscriber.until
+        until(lambda m: m["flags"] == 0)
+        theirs = EventSource(stream, 16, source_id="rig-b")
+        ours.outlet = None
+        until(lambda m: m["flags"] & Flag.FAILSAFE)
+        rig.await_line(served.name, "source rig-a on", 10)
+        status = served.request(cmd="status")
+        assert status["state"] == "reconnecting"
+        (warning,) = [line for line in status["warnings"] if "rig-b" in line]
+        assert "is not taken in its place" in warning
+        assert "--source-id" in warning
+        assert theirs.outlet is not None
+        assert not theirs.outlet.have_consumers()
+    ours = EventSource(stream, 16, source_id="rig-a")
+    with Playing(few, [ours]):
+        until(lambda m: m["flags"] & Flag.GAP)
+        until(lambda m: m["flags"] == 0)
+        assert not [line for line in served.request(cmd="status")["warnings"] if "rig-b" in line]
+    served.end()
+
+
+def test_rates_and_an_output_that_nobody_reads_are_said_and_stop_nothing(
+    rig: LoopbackRig, stream: str, serve: Any, session: Session, simulated_model: Path
+) -> None:
+    few = Session(16, events=session.events)
+    source = CountSource(stream, 16, scaled=lambda row: row / 3.0 + 0.1)
+    with Playing(few, [source]):
+        served = serve(simulated_model, "--record", str(rig.folder / "rates.h5"))
+        reader = served.process.stdout
+        if reader is not None:
+            reader.close()
+        served.subscriber.until(lambda m: m["flags"] & Flag.FAILSAFE)
+        time.sleep(2.0)
+        status = served.request(cmd="status")
+        assert status["flags"] == ["FAILSAFE"]
+        assert any("fractions or negative" in line for line in status["warnings"])
+    served.end()
+
+
+def test_a_daemon_whose_lines_nobody_reads_goes_on(
+    rig: LoopbackRig, stream: str, lsl_config: str, session: Session, simulated_model: Path, serve: Any
+) -> None:
+    few = Session(16, events=session.events)
+    with Playing(few, [EventSource(stream, 16)]):
+        served = serve(simulated_model, "--json")
+        os.set_blocking(served.process.stdout.fileno(), False)
+        served.process.stdout.close()
+        served.subscriber.until(lambda m: m["flags"] == 0)
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline:
+            if any("standard output" in line for line in served.request(cmd="status")["warnings"]):
+                break
+            time.sleep(0.2)
+        else:
+            pytest.fail("nothing is said about the output")
+        last = served.subscriber.until(lambda m: True)["bin"]
+        served.subscriber.until(lambda m: m["bin"] > last + 100)
+    assert isinstance(served.process, subprocess.Popen)
