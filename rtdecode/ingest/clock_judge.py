@@ -50,6 +50,7 @@ class JudgeSettings:
         fluctuations: smallest change that is followed, in fluctuations.
         drift, slack_s: a clock whose stamps are not set back falls behind by at most this fraction of the
             time, and this in addition.
+        set_back_s: how long samples must be older after the stamps were set back.
     """
 
     ahead_s: float = 0.005
@@ -67,6 +68,7 @@ class JudgeSettings:
     fluctuations: float = 3.0
     drift: float = 1e-3
     slack_s: float = 0.003
+    set_back_s: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class ClockJudge:
         self._n_recent = 0
         self._period = _Period(now)
         self._fastest: list[float] = []
-        self._set_back_s, self._since_s = 0.0, now
+        self._set_back_s, self._set_back_at_s, self._since_s = 0.0, now, now
 
     def step(self, time: F8, n: int, now: float, *, emptied: bool, attentive: bool) -> Verdict:
         """Judge the `n` >= 1 samples of a pull.
@@ -167,19 +169,22 @@ class ClockJudge:
         self.impossible += self._of_pull
         if emptied:
             self._arrived_s = now
-        self._continue(time[:n][self.possible[:n] != 0])
+        self._continue(time[:n][self.possible[:n] != 0], now)
         if shift_s:
             return Verdict(self.trusted, shift_s, bool(jump_s))
         return TRUSTED if self.trusted else DOUBTED
 
-    def _continue(self, usable: F8) -> None:
+    def _continue(self, usable: F8, now: float) -> None:
         """Note how far the possible stamps of a pull continue those before, or set them back."""
         if not len(usable):
             return
         newest_s = float(usable.max())
         if math.isinf(self._newest_s):
             self._newest_s = newest_s
-        self._set_back_s = max(self._set_back_s, self._newest_s - newest_s)
+        back_s = self._newest_s - newest_s
+        if back_s > self._set_back_s + self._settings.least_step_s:
+            self._set_back_s, self._set_back_at_s = back_s, now
+            self._n_recent = 0
         self._newest_s = max(self._newest_s, newest_s)
 
     def _weigh(self, time: F8, n: int, now: float) -> float:
@@ -228,6 +233,12 @@ class ClockJudge:
             typical_s = float(lower_quartile(self._recent, settings.n_recent))
             if typical_s < -settings.least_step_s:
                 return typical_s - self._usual_s()
+            if now - self._set_back_at_s >= settings.set_back_s and self._set_back_s > 0.0:
+                # All samples since the stamps were set back are older by about as much: the clock was.
+                older_s = float(self._recent.min()) - self._usual_s()
+                slack_s = settings.slack_s + 0.5 * self._set_back_s
+                if older_s >= settings.slack_s and abs(older_s - self._set_back_s) <= slack_s:
+                    return older_s
         period = self._period
         period.add(age_s)
         if now - period.begun_s < settings.period_s or period.n < settings.period_pulls:

@@ -127,6 +127,19 @@ def test_a_delivery_that_falls_behind_and_catches_up_is_no_clock(seed: int, rate
     assert np.abs(outcome.error_s).max() < 1e-9
 
 
+@pytest.mark.parametrize("step_s", [-0.006, -0.02, -0.1, -0.2])
+@pytest.mark.parametrize("delay_s", [(0.0002, 0.001), (0.002, 0.006)])
+def test_a_step_back_that_is_possible_is_followed_in_a_fraction_of_a_second(
+    step_s: float, delay_s: tuple[float, float]
+) -> None:
+    source = Source(300.0, 8.0, delay_s=delay_s, clock=lambda t: np.where(t > 4.0, step_s, 0.0))
+    true, stamps, arrival = source.draw()
+    outcome = judged(true, stamps, arrival)
+    settled = (true > START_S + 4.0 + (0.3 if step_s < -0.01 else 3.9)) | (true < START_S + 4.0)
+    assert np.abs(outcome.error_s[settled]).max() < delay_s[1]
+    assert outcome.trusted.all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     offset_s=st.one_of(st.floats(0.3, 3e9), st.floats(-3e9, -0.6)),
