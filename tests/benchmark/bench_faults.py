@@ -1,4 +1,4 @@
-"""Live sources that go wrong at random: stamps, clocks, deliveries, restarts, of all four layouts and behaviour.
+"""Live sources that go wrong at random: stamps, clocks, silence, restarts, of four layouts and behaviour.
 
     PYTHONPATH=tests/support/live python tests/benchmark/bench_faults.py [--seeds N] [--faults N]
 
@@ -133,10 +133,8 @@ def wrongly_timed(messages: list[dict[str, Any]], path: Path, taken_s: NDArray[n
     """Number of unflagged bins with a spike of another time."""
     wrong = 0
     with h5py.File(path) as file:
-        group = file["decoded"]
-        for t_bin, flags, counts in zip(
-            group["t_bin"][:], group["flags"][:], group["counts"][:], strict=True
-        ):
+        columns = (file["decoded"][name][:] for name in ("t_bin", "flags", "counts"))
+        for t_bin, flags, counts in zip(*columns, strict=True):
             around = int(np.searchsorted(taken_s, t_bin))
             near = np.arange(max(0, around - N_CHANNELS), min(len(taken_s), around + N_CHANNELS))
             for channel in np.flatnonzero(counts) if not flags else ():
@@ -166,9 +164,8 @@ def run(layout: str, seed: int, n_faults: int, model: Path) -> bool:
             live, written = rig.folder / "serve.h5", rig.folder / "record.h5"
             forced = ["--layout", layout]
             served = Served(rig, name, model, "--record", str(live), *hand, *forced)
-            rig.start("record", [
-                "record", "--stream", name, "--output", str(written), "--channels", str(N_CHANNELS), *hand, *forced,
-            ])  # fmt: skip
+            given = ["--stream", name, "--output", str(written), "--channels", str(N_CHANNELS)]
+            rig.start("record", ["record", *given, *hand, *forced])
             rig.await_line("record", "recording", 30.0)
             served.subscriber.until(lambda m: True)
             time.sleep(1.0)
@@ -186,11 +183,9 @@ def run(layout: str, seed: int, n_faults: int, model: Path) -> bool:
         bad = unaccounted(rig.stderr("record"))
         good = sum(not m["flags"] for m in messages)
         fine = not wrong and not bad and good > 50
-        print(
-            f"{'ok ' if fine else 'BAD'} {layout:<9} seed {seed:<3} {'+'.join(source.done):<40} {len(messages)} bins, "
-            f"{good} unflagged, {wrong} wrong; {status['state']}; {'; '.join(bad) or 'all accounted for'}",
-            flush=True,
-        )
+        what = f"{'ok ' if fine else 'BAD'} {layout:<9} seed {seed:<3} {'+'.join(source.done):<40}"
+        found = f"{len(messages)} bins, {good} unflagged, {wrong} wrong; {status['state']}"
+        print(what, f"{found}; {'; '.join(bad) or 'all accounted for'}", flush=True)
         return fine
 
 
