@@ -55,7 +55,7 @@ def next_target(number: int) -> tuple[float, float]:
 
 def main() -> None:
     """Run trials until Escape."""
-    pygame.init()
+    pygame.display.init()
     screen = pygame.display.set_mode(SIZE_PX)
     clock = pygame.time.Clock()
     markers = StreamOutlet(StreamInfo("task", "Markers", 1, 0.0, "string", "centre-out-task"))
