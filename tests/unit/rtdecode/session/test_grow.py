@@ -445,6 +445,27 @@ def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(path: Pat
         assert closed["decoded"].attrs["models"].tolist() == models
 
 
+def test_a_kill_while_markers_and_trials_are_written_damages_nothing(path: Path, tape: Tape) -> None:
+    contents = Contents(n_channels=1, events=True, markers=True, trials=True)
+    writer = SessionWriter(path, contents, chunk_rows=FOUR_ROWS)
+    begun, texts = len(tape.steps), tuple(f"{i} " + "x" * 400 * i for i in range(8))
+    for i, text in enumerate(texts):
+        writer.append_markers(Markers(np.array([float(i)]), (text,)))
+        writer.flush()
+    rows = np.arange(3.0)
+    writer.append_trials(Trials(rows, rows, {"success": rows, "target": np.ones((3, 2)), "radius": rows}))
+    writer.close()
+    image = path.with_name("killed.h5")
+    seen = set()
+    for step, _ in play(tape, image):
+        if step >= begun:
+            session = read_session(image)
+            assert session.markers.text == texts[: len(session.markers.text)]
+            assert session.trials.start.tolist() == rows[: len(session.trials.start)].tolist()
+            seen.add((len(session.markers.text), len(session.trials.start)))
+    assert seen == {(n, 0) for n in range(9)} | {(8, 3)}
+
+
 def test_models_are_strings_for_any_reader(path: Path) -> None:
     with SessionWriter(path, CONTENTS) as writer:
         writer.append_decoded(bins(0, 3))
