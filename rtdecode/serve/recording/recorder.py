@@ -85,6 +85,7 @@ class Recorder:
         error: reason why nothing is written at the moment, "" while it is.
         rows, events, samples, behavior_rows: number of bins, events, counts samples and behaviour samples
             written.
+        n_markers: number of markers written.
         trials: a sentence about the trials made of them at the end, "" before.
         out_of_order: number of samples left out because later ones were written already.
     """
@@ -101,7 +102,8 @@ class Recorder:
         self.path, self.error, self.trials = path, "", ""
         self.rows = self.events = self.samples = self.behavior_rows = self.out_of_order = 0
         self._buffers, self._beside = buffers, beside
-        self._markers = Markers(np.zeros(0), ())
+        self._markers: list[Markers] = []
+        self.n_markers = 0
         self._contents, self._overwrite = contents, overwrite
         self._writer: SessionWriter | None = None
         self._next_sample_row, self._row_end_s = 0, 0.0
@@ -116,11 +118,6 @@ class Recorder:
         """Write all remaining rows and close the file."""
         self._stop.set()
         self.thread.join(5.0)
-
-    @property
-    def n_markers(self) -> int:
-        """Number of markers written."""
-        return len(self._markers.text)
 
     def status(self) -> dict[str, Any]:
         """The recorder's part of the status map."""
@@ -215,14 +212,15 @@ class Recorder:
         blocks = self._beside.markers.blocks if self._beside.markers else ()
         while blocks:
             writer.append_markers(blocks[0])
-            kept = blocks.popleft()
-            time, text = self._markers.time, self._markers.text
-            self._markers = Markers(np.append(time, kept.time), text + kept.text)
+            self.n_markers += len(blocks[0].text)
+            self._markers.append(blocks.popleft())
 
     def _write_trials(self) -> None:
         if self._beside.rules is None or self._writer is None:
             return
-        trials, self.trials = find_trials(self._markers, self._beside.rules)
+        time = np.concatenate([np.zeros(0), *(block.time for block in self._markers)])
+        markers = Markers(time, tuple(text for block in self._markers for text in block.text))
+        trials, self.trials = find_trials(markers, self._beside.rules)
         self._writer.append_trials(trials)
 
     def _write_decoded(self, writer: SessionWriter) -> None:
