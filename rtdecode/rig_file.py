@@ -1,7 +1,7 @@
 """rig.toml: the settings of `serve` in a file, for a rig that is started the same way every morning.
 
 Keys at the top are the flags of `serve` (`failsafe_after` or `failsafe-after`), the table `[output]` is
-the output stage (docs/rig.md). In paths `{date}` and `{time}` are filled in.
+the output stage, `[trials]` the rules of trials (docs/rig.md). In paths `{date}` and `{time}` are filled in.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rtdecode.output.settings import OutputSettings, nearest, read_settings
 DEFAULT_NAME = "rig.toml"
 OUTPUT_TABLE = "output"
 SERVE_TABLE = "serve"
+TRIALS_TABLE = "trials"
 
 NAMES = {bool: "true or false", float: "a number", str: "a text", Path: "a text"}
 
@@ -81,6 +82,8 @@ def read_rig_file(path: Path, flags: Mapping[str, type]) -> RigFile:
             raise RtdecodeError(f"there is no setting {key!r}", where=str(path), fix=nearest(name, valid))
         if name in found:
             raise RtdecodeError(f"{name} is set twice", where=str(path), fix="delete one of them")
+        if name == TRIALS_TABLE and isinstance(value, dict):
+            value = _rules_text(value)
         found[name] = _checked(value, flags[name], f"{path}: {key}")
     return RigFile(path, found, None if table is None else _read_output(table, path))
 
@@ -93,6 +96,12 @@ def read_output_table(path: Path) -> OutputSettings | None:
     """
     table = _parse(path).get(OUTPUT_TABLE)
     return None if table is None else _read_output(table, path)
+
+
+def _rules_text(table: dict[str, Any]) -> str:
+    """A table of rules as `--trials` has them: start = "go", stop = ["end", "abort"]."""
+    names = {key: value if isinstance(value, list) else [value] for key, value in table.items()}
+    return ",".join(f"{key}={'|'.join(map(str, values))}" for key, values in names.items())
 
 
 def _read_output(table: Any, path: Path) -> OutputSettings:

@@ -93,7 +93,7 @@ def refit_labels(
             where=where,
             fix="write /trials with start, stop and target",
         )
-    if "target" not in trials.columns:
+    if not np.isfinite(trials.columns.get("target", np.nan)).any():
         raise RtdecodeError(
             "has trials without targets, which intended velocities point to",
             where=where,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from rtdecode.trial_rules import TrialRules, read_rules
+
 if TYPE_CHECKING:
     from rtdecode.calibrate.evaluation.runner import Workers
+
+T = TypeVar("T")
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")
@@ -26,6 +31,28 @@ Config = Annotated[
     typer.Option(
         help="Settings file; default: RTDECODE_CONFIG, else rig.toml in this folder, if there is one.",
         metavar="RIG.TOML",
+    ),
+]
+
+
+def parsed(read: Callable[[str], T]) -> Callable[[str], T]:
+    """A parser of an option's text, from a function that raises ValueError."""
+
+    def parse(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parse
+
+
+Trials = Annotated[
+    TrialRules | None,
+    typer.Option(
+        help="Markers that make trials, such as start=go,stop=end|abort,success=hit.",
+        metavar="RULES",
+        parser=parsed(read_rules),
     ),
 ]
 Block = Annotated[

@@ -25,7 +25,7 @@ class Candidate(NamedTuple, Generic[L]):
     Attributes:
         info: pylsl.StreamInfo.
         stream: its description.
-        layout: of a spike stream, None for behaviour.
+        layout: of a spike stream, None for any other.
         rank: 0 for what is announced as such; more for what only has the shape.
     """
 
@@ -73,6 +73,28 @@ def behavior_stream(stream: StreamDescription) -> tuple[None, int]:
             fix="name the stream of the tracker with --behavior",
         )
     return None, 1 if stream.format in INTEGER_FORMATS else 0
+
+
+def marker_stream(stream: StreamDescription) -> tuple[None, int]:
+    """None, and the rank of a stream of task events.
+
+    Raises:
+        RtdecodeError: its samples are not one text or integer each, at any time.
+    """
+    texts = stream.format == "string"
+    if not (texts or stream.format in INTEGER_FORMATS) or stream.n_columns != 1 or stream.rate_hz:
+        raise RtdecodeError(
+            "markers are one text or integer a sample, at an irregular rate",
+            where=f"marker stream {stream}",
+            fix="name the stream of the task's events with --markers",
+        )
+    if stream.type in ("Spikes", "SpikeEvents"):
+        raise RtdecodeError(
+            f"its samples are spikes (type {stream.type})",
+            where=f"marker stream {stream}",
+            fix="name the stream of the task's events with --markers",
+        )
+    return None, 0 if texts or stream.type == "Markers" else 1
 
 
 def candidates(infos: list[Any], classify: Classify[L]) -> list[Candidate[L]]:

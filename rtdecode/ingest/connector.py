@@ -38,15 +38,15 @@ class Connector(Generic[L]):
         name: of the stream.
         classify: layout and rank of a stream of that name (`choice`).
         accept: called with an opened inlet and its layout; raises RtdecodeError to refuse it, such as for
-            another number of channels. A refusal ends the first connection; afterwards it is
-            stored in `refusal` and the search continues.
+            another number of channels. It is stored in `refusal`, before the first connection also in
+            `failure`, and the search continues.
         source_id: the only source of that name that is accepted; None accepts any single one.
         option: of the command line that pins the source, for messages.
 
     Attributes:
         found: set once a stream of that name has answered.
         ready: set when `take()` has an inlet.
-        failure: reason why the first connection was refused.
+        failure: reason why the first connection was refused; who waits for it raises it.
         refusal: reason why the stream found now is not attached, "" if it is or none is found.
     """
 
@@ -160,7 +160,6 @@ class Connector(Generic[L]):
             self.refusal = str(error)
             if self._known is None:
                 self.failure = error
-                self._stopping = True
             self._pause(REFUSED_S)
             return
         if self._requested.is_set():

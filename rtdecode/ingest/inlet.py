@@ -40,7 +40,7 @@ class Inlet:
         correction_s: seconds from the sender's clock to ours; updated by `ClockKeeper`.
         offset_s: seconds to add on top, after the source's clock has jumped.
         opened_s: when it was opened, on our clock: nothing arrived earlier.
-        samples: [MAX_PULL, n_columns] in the stream's own dtype, the last pull's.
+        samples: [MAX_PULL, n_columns] in the stream's own dtype, the last pull's; texts are bytes.
         time: f8[MAX_PULL], event times of the last pull on our clock.
 
     Raises:
@@ -66,7 +66,9 @@ class Inlet:
             raise StreamLost(f"its outlet is gone ({error})") from None
         self.correction_s = float(correction_s)
         self.offset_s = 0.0
-        self.samples: npt.NDArray[Any] = np.zeros((MAX_PULL, self.stream.n_columns), self._inlet.np_dtype)
+        self._texts = self.stream.format == "string"
+        dtype = np.object_ if self._texts else self._inlet.np_dtype
+        self.samples: npt.NDArray[Any] = np.zeros((MAX_PULL, self.stream.n_columns), dtype)
         self.time: npt.NDArray[np.float64] = np.zeros(MAX_PULL)
 
     def pull(self, timeout_s: float) -> int:
@@ -79,12 +81,16 @@ class Inlet:
             StreamLost: the outlet is gone.
         """
         try:
-            _, stamps = self._inlet.pull_chunk(
-                timeout_s, MAX_PULL, dest_obj=self.samples, as_numpy=True, min_samples=1
+            # liblsl allocates texts itself.
+            into = None if self._texts else self.samples
+            rows, stamps = self._inlet.pull_chunk(
+                timeout_s, MAX_PULL, dest_obj=into, as_numpy=True, min_samples=1
             )
         except (pylsl.util.LostError, pylsl.util.InternalError) as error:
             raise StreamLost(str(error)) from None
         n = len(stamps)
+        if n and self._texts:
+            self.samples[:n] = rows
         if n:
             np.add(stamps, self.correction_s + self.offset_s, out=self.time[:n])
         return n

@@ -19,7 +19,8 @@ from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
 from rtdecode.helper_thread import HelperThread
-from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.beside.behavior import BehaviorReader
+from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.choice import spike_stream
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.inlet import Inlet
@@ -32,6 +33,7 @@ from rtdecode.serve.loop.decoding import Decoding, Sinks
 from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.publisher import CursorPublisher
+from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
 from rtdecode.serve.reporting.spikes import SPIKES_EVERY_S, SpikesReport
@@ -86,8 +88,10 @@ class Daemon:
         self.stage = DecodeStage(decoder, self.artifact.outputs, self.artifact.bin_width_s)
         self.output = self._make_output()
         self.connector = Connector(settings.stream, self._classify, self._accept, settings.source_id)
-        self.behavior = (
-            BehaviorReader(settings.behavior, settings.behavior_source_id) if settings.behavior else None
+        self.beside = Beside(
+            BehaviorReader(settings.behavior, settings.behavior_source_id) if settings.behavior else None,
+            MarkerReader(settings.markers, settings.markers_source_id) if settings.markers else None,
+            settings.trials,
         )
         n_axes = len(self.output.names) if self.output else 0
         self.buffers = (
@@ -159,8 +163,7 @@ class Daemon:
 
     def _start(self) -> None:
         self.connector.start()
-        if self.behavior is not None:
-            self.behavior.start()
+        self.beside.start()
         self.control.start()
         self._reporter.start()
         if self.watcher is not None:
@@ -172,9 +175,8 @@ class Daemon:
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
         compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
         self._print_line(f"ready for stream {self.settings.stream}")
-        await_streams(
-            self.connector, self.behavior, self.settings.timeout_s, self._while_waiting, self._print_line
-        )
+        timeout_s = self.settings.timeout_s
+        await_streams(self.connector, self.beside.behavior, timeout_s, self._while_waiting, self._print_line)
         if self.recorder is not None:
             self.recorder.start()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -203,9 +205,7 @@ class Daemon:
     def _problems(self) -> list[str]:
         """What is wrong beside the loop, for the warnings of the status map."""
         helpers = [self._reporter, self.control.thread]
-        lines = [*self.connector.problems(), *self._shown_problems()]
-        if self.behavior is not None:
-            lines += self.behavior.problems()
+        lines = [*self.connector.problems(), *self._shown_problems(), *self.beside.problems()]
         if self.watcher is not None:
             lines.append(self.watcher.error)
             helpers.append(self.watcher.thread)
@@ -238,7 +238,7 @@ class Daemon:
         return Recorder(
             path,
             buffers=buffers,
-            behavior=self.behavior,
+            beside=self.beside,
             contents=partial(self._contents, buffers, attrs),
             overwrite=self.settings.overwrite,
         )
@@ -258,7 +258,7 @@ class Daemon:
         )
         n_channels = self.artifact.n_channels
         return contents_of(
-            self.loop.pump.feed, buffers, self.behavior, n_channels=n_channels, attrs=attrs, decoded=decoded
+            self.loop.pump.feed, buffers, self.beside, n_channels=n_channels, attrs=attrs, decoded=decoded
         )
 
     def _first_bin(self, name: str) -> int | None:
@@ -309,12 +309,13 @@ class Daemon:
         if self.watcher is not None:
             self.watcher.stop()
         self.connector.stop()
-        if self.behavior is not None:
-            self.behavior.stop()
+        self.beside.stop()
         self.publisher.close()
         self.control.stop()
         if self.recorder is not None:
             self.recorder.stop()
+            if self.recorder.trials:
+                self._print_line(f"trials: {self.recorder.trials}")
         self._print_notices()
         self._context.term()
         sys.setswitchinterval(0.005)

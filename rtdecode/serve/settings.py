@@ -19,6 +19,7 @@ from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.layouts import Layout
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
+from rtdecode.trial_rules import TrialRules, read_rules
 
 if TYPE_CHECKING:
     from rtdecode.output.settings import OutputSettings
@@ -122,6 +123,18 @@ class ServeSettings:
     behavior_source_id: Annotated[
         str | None, Flag("LSL source_id, if several sources send the behaviour stream.")
     ] = None
+    markers: Annotated[str | None, Flag("Name of a marker stream (task events) to record too.")] = None
+    markers_source_id: Annotated[
+        str | None, Flag("LSL source_id, if several sources send the marker stream.")
+    ] = None
+    trials: Annotated[
+        TrialRules | None,
+        Flag(
+            "Markers that make the recording's trials, such as start=go,stop=end,success=hit.",
+            metavar="RULES",
+            read=read_rules,
+        ),
+    ] = None
     overwrite: Annotated[bool, Flag("Allow --record to replace a file.")] = False
     lsl_out: Annotated[
         str | None, Flag("Name of an LSL stream that also carries the cursor.", metavar="NAME")
@@ -165,7 +178,11 @@ class ServeSettings:
 
         if self.behavior is not None and self.record is None:
             refuse("--behavior", "a behaviour stream can only be recorded", "add --record OUT.h5")
-        if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior):
+        if self.markers is not None and self.record is None:
+            refuse("--markers", "a marker stream can only be recorded", "add --record OUT.h5")
+        if self.trials is not None and self.markers is None:
+            refuse("--trials", "trials are made of markers", "add --markers NAME")
+        if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior, self.markers):
             refuse("--lsl-out", f"needs another name than {self.lsl_out!r}", "choose an unused one")
         if not self.timeout_s > 0:
             refuse("--timeout", f"must be above 0 seconds, not {self.timeout_s:g}", "give 0 for no limit")

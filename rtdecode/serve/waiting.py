@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.streams import Network, listed

@@ -18,8 +18,8 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.diagnosis.arrays import as_integers, check_dimensions, check_numeric
 from rtdecode.session.diagnosis.by_hand import counts_from_one, refuse_unrepairable
 from rtdecode.session.diagnosis.shapes import turned
-from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Trials
-from rtdecode.session.log_text import join_parts, json_object
+from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Markers, Trials
+from rtdecode.session.log_text import join_markers, join_parts, json_object
 from rtdecode.session.raw import RawGroup, as_number, as_text, as_texts
 from rtdecode.session.schema import ANNOUNCED, DECODED, DOCS, MAX_MODELS, MODELS_SO_FAR, repair_hint
 
@@ -181,13 +181,8 @@ def _decoded_out(group: RawGroup) -> DecodedOut:
 def _check_log(group: RawGroup, n_channels: int) -> tuple[LogEntry, ...]:
     """Log entries from `time`, `bin`, `kind` and `data` (one JSON object a row)."""
     time, bins = _times(group, "time"), _integers(group, "bin", np.int64)
-    for name in ("kind", "data"):
-        column = group.columns[name]
-        if column.ndim != 1 or (column.dtype.kind != "U" and column.size):
-            raise RtdecodeError(
-                "is not a list of strings", where=f"{group.place}/{name}", fix=f"store strings as in {DOCS}"
-            )
-    kinds, data = group.columns["kind"].tolist(), [json_object(str(text)) for text in group.columns["data"]]
+    kinds = _text_column(group, "kind").tolist()
+    data = [json_object(str(text)) for text in _text_column(group, "data")]
     objects = [each for each in data if each is not None]
     if broken := len(data) - len(objects):
         raise _unsound(
@@ -201,11 +196,23 @@ def _check_log(group: RawGroup, n_channels: int) -> tuple[LogEntry, ...]:
         ) from error
 
 
+def _check_markers(group: RawGroup, n_channels: int) -> Markers:
+    """Markers from `time` and `text`, stably sorted by time."""
+    time = _times(group, "time")
+    texts = [str(text) for text in _text_column(group, "text")]
+    try:
+        whole = sorted(join_markers(time.tolist(), texts), key=lambda marker: marker[0])
+    except ValueError as error:
+        raise _unsound(f"holds parts of a marker that do not fit together: {error}", group.place) from error
+    return Markers(np.array([at for at, _ in whole], np.float64), tuple(text for _, text in whole))
+
+
 _CHECKS: dict[str, Callable[[RawGroup, int], Any]] = {
     "events": _check_events,
     "counts": _check_counts,
     "behavior": _check_behavior,
     "trials": _check_trials,
+    "markers": _check_markers,
     "decoded": _check_decoded,
     "log": _check_log,
 }
@@ -228,6 +235,15 @@ def _times(group: RawGroup, name: str) -> NDArray[np.float64]:
 def _integers(group: RawGroup, name: str, dtype: DTypeLike) -> NDArray[Any]:
     check_dimensions(group.columns[name], 1, f"{group.place}/{name}")
     return as_integers(group.columns[name], dtype, f"{group.place}/{name}")
+
+
+def _text_column(group: RawGroup, name: str) -> NDArray[Any]:
+    column = group.columns[name]
+    if column.ndim != 1 or (column.dtype.kind != "U" and column.size):
+        raise RtdecodeError(
+            "is not a list of strings", where=f"{group.place}/{name}", fix=f"store strings as in {DOCS}"
+        )
+    return column
 
 
 def _table(group: RawGroup, name: str, n_columns: int, meaning: str) -> NDArray[Any]:

@@ -6,11 +6,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
 from rtdecode import __version__
+from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES
+from rtdecode.session.schema import DECODED
+from rtdecode.session.tables import Columns
+
+CHUNK_ROWS = MappingProxyType(
+    {"events": 32_768, "counts": 2_048, "behavior": 4_096, "markers": 64, "trials": 64}
+    | {"decoded": 2_048, "log": 64}
+)
+"""Rows of a chunk in each group."""
+
+EVENT_COLUMNS: Columns = {"time": ("f8", ()), "channel": ("u2", ()), "unit": ("u1", ())}
+MARKER_COLUMNS: Columns = {"time": ("f8", ()), "text": (f"S{LOG_DATA_BYTES}", ())}
+TRIAL_COLUMNS: Columns = {
+    "start": ("f8", ()),
+    "stop": ("f8", ()),
+    "success": ("u1", ()),
+    "target": ("f4", (2,)),
+    "radius": ("f4", ()),
+}
+LOG_COLUMNS: Columns = {
+    "time": ("f8", ()),
+    "bin": ("i8", ()),
+    "kind": (f"S{LOG_KIND_BYTES}", ()),
+    "data": (f"S{LOG_DATA_BYTES}", ()),
+}
 
 
 def recording_attrs(path: Path, command: str, stream: str, started: datetime) -> dict[str, str]:
@@ -56,7 +82,7 @@ class Contents:
         behavior: names and units of the behaviour's columns, or None for no /behavior.
         decoded: the contents of /decoded, or None for none.
         counts: (bin_width_s, t0_s) where the source is a stream of counts, or None for no /counts.
-        events: whether there is /events.
+        events, markers, trials: whether there are /events, /markers and /trials.
     """
 
     n_channels: int
@@ -65,6 +91,19 @@ class Contents:
     decoded: DecodedColumns | None = None
     counts: tuple[float, float] | None = None
     events: bool = False
+    markers: bool = False
+    trials: bool = False
+
+
+def decoded_columns(decoded: DecodedColumns, n_channels: int) -> Columns:
+    """Columns of /decoded."""
+    rows = {"values": (decoded.n_outputs,), "counts": (n_channels,)}
+    columns: dict[str, tuple[str, tuple[int, ...]]] = {
+        name: (dtype, rows.get(name, ())) for name, dtype in DECODED.items()
+    }
+    if decoded.out_names:
+        columns["out"] = ("f4", (len(decoded.out_names),))
+    return columns
 
 
 class DecodedRows(NamedTuple):

@@ -19,7 +19,7 @@ import uuid
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import h5py
@@ -27,10 +27,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
-from rtdecode.session.layout import LogEntry
-from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES, log_texts
-from rtdecode.session.schema import ANNOUNCED, DECODED, MAX_MODELS, MODELS_SO_FAR
+from rtdecode.session.contents import (
+    CHUNK_ROWS,
+    EVENT_COLUMNS,
+    LOG_COLUMNS,
+    MARKER_COLUMNS,
+    TRIAL_COLUMNS,
+    Contents,
+    DecodedRows,
+    decoded_columns,
+)
+from rtdecode.session.layout import LogEntry, Markers, Trials
+from rtdecode.session.log_text import log_texts, marker_rows
+from rtdecode.session.schema import ANNOUNCED, MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import Columns, GrowingTable
 from rtdecode.session.target import numbered
@@ -41,26 +50,13 @@ MODEL_ID_BYTES = 8
 PAGE_BYTES = 4_096
 """The kernel copies a write page by page; what must change at once (an index node, a heap) fits in one."""
 
-CHUNK_ROWS = MappingProxyType(
-    {"events": 32_768, "counts": 2_048, "behavior": 4_096, "decoded": 2_048, "log": 64}
-)
-"""Rows of a chunk in each group."""
-
 MAX_WAITING_BYTES = 64 << 20
+"""About an hour of 96 channels."""
 
 #: The width of /counts is replaced by that of its stamps where they differ by more than this fraction, by as
 #: many rows as give it.
 TOLD_WIDTH = 1e-3
 MEASURED_ROWS = 100
-"""About an hour of 96 channels."""
-
-EVENT_COLUMNS: Columns = {"time": ("f8", ()), "channel": ("u2", ()), "unit": ("u1", ())}
-LOG_COLUMNS: Columns = {
-    "time": ("f8", ()),
-    "bin": ("i8", ()),
-    "kind": (f"S{LOG_KIND_BYTES}", ()),
-    "data": (f"S{LOG_DATA_BYTES}", ()),
-}
 
 
 class SessionWriter:
@@ -172,6 +168,18 @@ class SessionWriter:
         self._last_sample_s = float(latest[-1])
         self.behavior_dropped += int(usable.size - np.count_nonzero(usable))
         self._behavior.append(time[usable], values[usable])
+
+    def append_markers(self, markers: Markers) -> None:
+        """Append markers, in any order of time; one of more than 1,024 bytes takes several rows."""
+        self._require_room()
+        time, texts = marker_rows(markers)
+        self._markers.append(time, [text.encode() for text in texts])
+
+    def append_trials(self, trials: Trials) -> None:
+        """Append trials that have all TRIAL_COLUMNS."""
+        self._require_room()
+        columns = {"start": trials.start, "stop": trials.stop, **trials.columns}
+        self._trials.append(*(columns[name] for name in TRIAL_COLUMNS))
 
     def append_decoded(self, rows: DecodedRows) -> None:
         """Append T bins."""
@@ -294,18 +302,12 @@ class SessionWriter:
             }
             if decoded.out_names:
                 attrs |= out_attrs(decoded.out_names, decoded.out_units, decoded.out_settings)
-            self._decoded = table("decoded", _decoded_columns(decoded, contents.n_channels), **attrs)
+            self._decoded = table("decoded", decoded_columns(decoded, contents.n_channels), **attrs)
+        if contents.markers:
+            self._markers = table("markers", MARKER_COLUMNS)
+        if contents.trials:
+            self._trials = table("trials", TRIAL_COLUMNS)
         self._log = table("log", LOG_COLUMNS)
-
-
-def _decoded_columns(decoded: DecodedColumns, n_channels: int) -> Columns:
-    rows = {"values": (decoded.n_outputs,), "counts": (n_channels,)}
-    columns: dict[str, tuple[str, tuple[int, ...]]] = {
-        name: (dtype, rows.get(name, ())) for name, dtype in DECODED.items()
-    }
-    if decoded.out_names:
-        columns["out"] = ("f4", (len(decoded.out_names),))
-    return columns
 
 
 def _padded(models: Sequence[str]) -> NDArray[np.bytes_]:

@@ -89,6 +89,19 @@ class Behavior:
 
 
 @dataclass(frozen=True, eq=False)
+class Markers:
+    """Events of the task.
+
+    Attributes:
+        time: f8[k], seconds, sorted when read (equal times keep the order of their arrival).
+        text: of each.
+    """
+
+    time: NDArray[np.float64]
+    text: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Trials:
     """Intervals of the task.
 
@@ -176,7 +189,7 @@ class Session:
     Attributes:
         n_channels: 1 to 65,535.
         events, counts: the spikes, as either or both; both may be None where there is `decoded`.
-        behavior, trials, decoded: None where not recorded.
+        behavior, trials, markers, decoded: None where not recorded.
         log: in the order it was written.
         attrs: subject, session_id, date, task, license, source, and any other attribute, as text.
         path: the file it was read from.
@@ -189,6 +202,7 @@ class Session:
     counts: Counts | None = None
     behavior: Behavior | None = None
     trials: Trials | None = None
+    markers: Markers | None = None
     decoded: Decoded | None = None
     log: tuple[LogEntry, ...] = ()
     attrs: dict[str, str] = field(default_factory=dict)

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.session.layout import LogEntry
+from rtdecode.session.layout import LogEntry, Markers
 
 LOG_KIND_BYTES = 32
 LOG_DATA_BYTES = 1024
 
 PART_KEYS = {"part", "parts", "text"}
+PART_BEGINS = '{"part": '
 PART_CHARACTERS = (LOG_DATA_BYTES - 64) // 2
 """Every character of a part may need a backslash before it."""
 
@@ -33,10 +34,35 @@ def to_json(data: dict[str, Any]) -> str:
 def log_texts(data: dict[str, Any]) -> list[str]:
     """`data` as JSON objects of at most LOG_DATA_BYTES each (ASCII): itself, or its parts."""
     text = to_json(data)
-    if len(text) <= LOG_DATA_BYTES:
-        return [text]
+    return [text] if len(text) <= LOG_DATA_BYTES else _parts(text)
+
+
+def _parts(text: str) -> list[str]:
     pieces = [text[at : at + PART_CHARACTERS] for at in range(0, len(text), PART_CHARACTERS)]
     return [to_json({"part": i, "parts": len(pieces), "text": piece}) for i, piece in enumerate(pieces)]
+
+
+def marker_rows(markers: Markers) -> tuple[list[float], list[str]]:
+    """Markers as rows: times, and texts of at most LOG_DATA_BYTES (UTF-8).
+
+    A longer text takes several rows, the parts of the JSON object `{"text": …}`.
+    """
+    rows: list[tuple[float, str]] = []
+    for at_s, text in zip(markers.time.tolist(), markers.text, strict=True):
+        whole = len(text.encode()) <= LOG_DATA_BYTES and not text.startswith(PART_BEGINS)
+        rows += [(at_s, row) for row in ([text] if whole else _parts(to_json({"text": text})))]
+    return [at_s for at_s, _ in rows], [row for _, row in rows]
+
+
+def join_markers(time: Iterable[float], rows: Iterable[str]) -> list[tuple[float, str]]:
+    """Times and texts of markers, with parts put together.
+
+    Raises:
+        ValueError: parts that do not make a JSON object.
+    """
+    data = ((json_object(row) if row.startswith(PART_BEGINS) else None) or {"text": row} for row in rows)
+    entries = [LogEntry(at, 0, "marker", each) for at, each in zip(time, data, strict=True)]
+    return [(entry.time, str(entry.data.get("text", ""))) for entry in join_parts(entries)]
 
 
 def join_parts(entries: Iterable[LogEntry]) -> list[LogEntry]:

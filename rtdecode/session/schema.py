@@ -31,6 +31,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "counts": (("values",), ("end",)),
     "behavior": (("time", "values"), ()),
     "trials": (("start", "stop"), ()),
+    "markers": (("time", "text"), ()),
     "decoded": (tuple(DECODED), ("out",)),
     "log": (("time", "bin", "kind", "data"), ()),
 }

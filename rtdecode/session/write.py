@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.check import check_part
 from rtdecode.session.layout import LogEntry, Session
-from rtdecode.session.log_text import to_json
+from rtdecode.session.log_text import marker_rows, to_json
 from rtdecode.session.raw import RawGroup
 from rtdecode.session.schema import (
     ANNOUNCED,
@@ -149,6 +149,10 @@ def _parts(session: Session) -> Parts:
         parts["behavior"] = (columns, attrs)
     if (trials := session.trials) is not None:
         parts["trials"] = ({"start": trials.start, "stop": trials.stop, **trials.columns}, {})
+    if (markers := session.markers) is not None:
+        time, texts = marker_rows(markers)
+        columns = {"time": np.array(time, np.float64), "text": np.array(texts, dtype=np.str_)}
+        parts["markers"] = (columns, {})
     if (decoded := session.decoded) is not None:
         columns = {name: getattr(decoded, name) for name in DECODED}
         attrs = {

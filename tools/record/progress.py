@@ -58,6 +58,8 @@ class Progress:
         line = f"{minutes}:{seconds:02d}  spikes {spikes.received:,} ({rates[0]:.0f}/s)"
         if behavior is not None:
             line += f"  behaviour {behavior.received:,} ({rates[1]:.0f}/s)"
+        if (markers := tally.markers()) is not None:
+            line += f"  markers {markers.received:,}"
         return line + (f"  warnings {len(self._reported)}" if self._reported else "")
 
     def finish(self, tally: Tally, output: Path) -> None:
@@ -66,6 +68,10 @@ class Progress:
         self._print_line(f"spikes: {_told(spikes)}")
         if (behavior := tally.behavior_samples()) is not None:
             self._print_line(f"behaviour: {_told(behavior)}")
+        if (markers := tally.markers()) is not None:
+            self._print_line(f"markers: {_told(markers)}")
+        if trials := tally.trials():
+            self._print_line(f"trials: {trials}")
         if units := tally.units():
             self._print_line("units: " + ", ".join(f"{unit}: {n:,}" for unit, n in units.items()))
         for warning in tally.warnings():

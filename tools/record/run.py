@@ -13,7 +13,8 @@ import pylsl
 
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.beside.behavior import BehaviorReader
+from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.choice import spike_stream
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.feed import EventRules
@@ -23,6 +24,7 @@ from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
 from rtdecode.serve.loop.pump import Pump
+from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
 from rtdecode.serve.waiting import Stop, await_streams
@@ -31,6 +33,7 @@ from rtdecode.session.target import check_writable
 from rtdecode.tools.record.progress import Progress
 from rtdecode.tools.record.sink import RecordSink
 from rtdecode.tools.record.tally import Tally
+from rtdecode.trial_rules import TrialRules
 
 #: Width of the bins by which outages are noticed; nothing is decoded from them.
 BIN_WIDTH_S = 0.02
@@ -46,7 +49,9 @@ class StreamRecording:
         print_line: prints a line.
         show: shows a text in place of the one before, on a terminal; None prints lines now and then.
         behavior: name of a behaviour stream, or None.
-        source_id, behavior_source_id: source_id of the outlets to record, None for any single one.
+        markers: name of a marker stream, or None.
+        trials: rules that make /trials of the markers, or None.
+        source_id, behavior_source_id, markers_source_id: of the outlets to record, None for any single one.
         drop_units: sorted units that are left out.
         layout: layout of the spike stream, None to derive it from its type and shape.
         n_channels: channels of the array, for an events stream that does not state them.
@@ -63,8 +68,11 @@ class StreamRecording:
     print_line: Callable[[str], None]
     show: Callable[[str], None] | None = None
     behavior: str | None = None
+    markers: str | None = None
+    trials: TrialRules | None = None
     source_id: str | None = None
     behavior_source_id: str | None = None
+    markers_source_id: str | None = None
     drop_units: frozenset[int] = frozenset()
     layout: Layout | None = None
     n_channels: int | None = None
@@ -77,7 +85,11 @@ class StreamRecording:
         self._counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
         classify = partial(spike_stream, override=self.layout)
         self._connector = Connector(self.stream, classify, self._accept, self.source_id)
-        self._behavior = BehaviorReader(self.behavior, self.behavior_source_id) if self.behavior else None
+        self._beside = Beside(
+            BehaviorReader(self.behavior, self.behavior_source_id) if self.behavior else None,
+            MarkerReader(self.markers, self.markers_source_id) if self.markers else None,
+            self.trials,
+        )
         self._n_channels = self.n_channels or 0
 
     def run(self) -> None:
@@ -87,15 +99,15 @@ class StreamRecording:
             RtdecodeError: a stream was not found within the timeout or cannot be recorded, or writing failed.
         """
         self._connector.start()
-        if self._behavior is not None:
-            self._behavior.start()
+        self._beside.start()
         recorder = None
         try:
-            await_streams(self._connector, self._behavior, self.timeout_s, self._check_stop, self.print_line)
+            behavior = self._beside.behavior
+            await_streams(self._connector, behavior, self.timeout_s, self._check_stop, self.print_line)
             buffers = RecordBuffers(self._n_channels, 0)
             pump = self._make_pump(buffers)
             recorder = self._start_recorder(pump, buffers)
-            tally = Tally(pump, recorder, buffers, self._behavior, self._connector, self._counters)
+            tally = Tally(pump, recorder, buffers, self._beside, self._connector, self._counters)
             progress = Progress(self.print_line, self.show)
             while not self.stopping:
                 pump.turn()
@@ -104,8 +116,7 @@ class StreamRecording:
             return
         finally:
             self._connector.stop()
-            if self._behavior is not None:
-                self._behavior.stop()
+            self._beside.stop()
             if recorder is not None:
                 recorder.stop()
         if recorder.error:
@@ -145,9 +156,9 @@ class StreamRecording:
         recorder = Recorder(
             self.output,
             buffers=buffers,
-            behavior=self._behavior,
+            beside=self._beside,
             contents=lambda: contents_of(
-                pump.feed, buffers, self._behavior, n_channels=self._n_channels, attrs=attrs
+                pump.feed, buffers, self._beside, n_channels=self._n_channels, attrs=attrs
             ),
             overwrite=self.overwrite,
         )

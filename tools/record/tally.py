@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.beside.behavior import BehaviorReader
+from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.feed import EventFeed
 from rtdecode.ingest.layouts import Layout
 from rtdecode.kernels import sequence, stamps
 from rtdecode.serve.loop.pump import Pump
+from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder
 from rtdecode.serve.reporting.losses import loss_warnings, stream_counters
@@ -43,14 +45,14 @@ class Tally:
     """Counts of a running recording.
 
     Attributes:
-        pump, recorder, buffers, behavior, connector: of the recording.
+        pump, recorder, buffers, beside, connector: of the recording.
         counters: i8[N_SEQUENCE_COUNTERS].
     """
 
     pump: Pump
     recorder: Recorder
     buffers: RecordBuffers
-    behavior: BehaviorReader | None
+    beside: Beside
     connector: Connector[Layout]
     counters: npt.NDArray[np.int64]
 
@@ -76,21 +78,15 @@ class Tally:
 
     def behavior_samples(self) -> Fates | None:
         """Of the behaviour stream, None without one."""
-        if self.behavior is None:
-            return None
-        fates = self.behavior.fates
-        return Fates(
-            fates.received,
-            self.recorder.behavior_rows,
-            {
-                "stamped ahead of now": fates.ahead,
-                "stamped long ago": fates.behind,
-                "stamped NaN or infinite": fates.not_finite,
-                "while their clock was judged": fates.judging,
-                "not later than the one before": fates.disordered,
-                "without any value": fates.empty,
-            },
-        )
+        return _beside(self.beside.behavior, self.recorder.behavior_rows)
+
+    def markers(self) -> Fates | None:
+        """Of the marker stream, None without one."""
+        return _beside(self.beside.markers, self.recorder.n_markers)
+
+    def trials(self) -> str:
+        """A sentence about the trials made of the markers at the end; "" before, or without rules."""
+        return self.recorder.trials
 
     def units(self) -> dict[int, int]:
         """Number of events of each sorted unit; empty for counts."""
@@ -105,8 +101,7 @@ class Tally:
         # The bins of a recording are not decoded: their late events are in the file all the same.
         totals |= {"late_carried": 0, "late_dropped": 0}
         lines = [*self.connector.problems(), *loss_warnings(totals, 0, self.pump.last_feed)]
-        if self.behavior is not None:
-            lines += self.behavior.problems()
+        lines += self.beside.problems()
         if self.recorder.error or self.recorder.thread.fault:
             lines.append(f"NOT RECORDING: {self.recorder.error or self.recorder.thread.fault}")
         return lines
@@ -114,3 +109,7 @@ class Tally:
     def lost(self) -> int:
         """Number of samples lost before they arrived."""
         return int(self.counters[sequence.LOST])
+
+
+def _beside(reader: BehaviorReader | MarkerReader | None, written: int) -> Fates | None:
+    return None if reader is None else Fates(reader.fates.received, written, reader.fates.left_out)

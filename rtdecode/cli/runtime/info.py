@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from rtdecode.cli.common import print_json
-from rtdecode.cli.options import Json
+from rtdecode.cli.options import Json, Trials
+from rtdecode.errors import RtdecodeError
+from rtdecode.trial_rules import TrialRules
 
 
 def info(
@@ -17,9 +19,17 @@ def info(
     repair: Annotated[
         bool, typer.Option("--repair", help="Write a repaired copy of a session beside it.")
     ] = False,
+    trials: Trials = None,
     json: Json = False,
 ) -> None:
-    """Print the contents of a session or model file, or repair a damaged session."""
+    """Print what a session or model file contains; or copy a session, repaired or with trials."""
+    if trials is not None:
+        copied, summary = _with_trials(file, trials)
+        if json:
+            print_json({"output": str(copied), "trials": summary})
+        else:
+            print(f"{summary}\nwritten to {copied}")
+        return
     if repair:
         from rtdecode.session.repair import repair_session
 
@@ -41,6 +51,28 @@ def info(
         return
     for name, value in _readable(facts).items():
         print(f"{name:<14} {value}")
+
+
+def _with_trials(file: Path, rules: TrialRules) -> tuple[Path, str]:
+    """Write a copy of a session with the trials of its markers; its path and a sentence about them."""
+    from dataclasses import replace
+
+    from rtdecode.session.read import read_session
+    from rtdecode.session.target import numbered
+    from rtdecode.session.trials import find_trials
+    from rtdecode.session.write import write_session
+
+    session = read_session(file)
+    if session.markers is None:
+        raise RtdecodeError(
+            "has no markers, which trials are made of", where=str(file), fix="record with --markers NAME"
+        )
+    found, summary = find_trials(session.markers, rules)
+    if not len(found.start):
+        raise RtdecodeError(f"there are {summary}", where=str(file), fix="name its markers with --trials")
+    copy = numbered(file.with_name(f"{file.stem}.trials.h5"))
+    write_session(copy, replace(session, trials=found))
+    return copy, summary
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +158,8 @@ def _session_facts(file: Path) -> dict[str, Any]:
         )
     if session.trials is not None:
         facts["trials"] = len(session.trials.start)
+    if session.markers is not None:
+        facts["markers"] = len(session.markers.time)
     if session.decoded is not None:
         flags = session.decoded.flags
         flagged = {flag.name: int(((flags & flag) != 0).sum()) for flag in Flag}

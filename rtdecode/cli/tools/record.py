@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
-from rtdecode.cli.options import Config, Overwrite
+from rtdecode.cli.options import Config, Overwrite, Trials, parsed
 from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
 from rtdecode.ingest.layouts import Layout
 from rtdecode.serve.reporting.outbox import Outbox
@@ -22,13 +22,6 @@ CLEAR = "\r\x1b[2K"
 
 #: Longest wait at the end for whoever reads the lines.
 CLOSE_S = 0.5
-
-
-def _units(text: str) -> frozenset[int]:
-    try:
-        return read_units(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 TIMEOUT_S = 60.0
@@ -64,11 +57,22 @@ def record(
     ] = None,
     drop_units: Annotated[
         frozenset[int] | None,
-        typer.Option(help="Sorted units to leave out, such as 255 for noise.", metavar="U,…", parser=_units),
+        typer.Option(
+            help="Sorted units to leave out, such as 255 for noise.", metavar="U,…", parser=parsed(read_units)
+        ),
     ] = None,
+    markers: Annotated[
+        str | None,
+        typer.Option(help="Name of a marker stream (task events) to record too; default: rig.toml's."),
+    ] = None,
+    markers_source_id: Annotated[
+        str | None,
+        typer.Option(help="Source id of the markers' outlet, if several are; default: rig.toml's."),
+    ] = None,
+    trials: Trials = None,
     config: Config = None,
 ) -> None:
-    """Record a spike stream, and a behaviour stream with it, until Ctrl-C.
+    """Record a spike stream, and streams of behaviour and markers with it, until Ctrl-C.
 
     After a crash the file opens and lacks at most its last second. Settings of rig.toml are those of its own
     stream; its record and overwrite are for `serve` alone.
@@ -79,6 +83,10 @@ def record(
         raise typer.BadParameter(
             "no stream is given; name it here, or as stream in rig.toml", param_hint="--stream"
         )
+    marked = rig.get("markers") if markers is None else markers
+    rules = (trials or rig.get("trials")) if marked else None
+    if trials is not None and not marked:
+        raise typer.BadParameter("trials are made of markers; add --markers NAME", param_hint="--trials")
     if (path := rig_path(config)) is not None:
         print_line(f"settings from {path}")
     from rtdecode.ingest.lsl_config import silence_liblsl
@@ -95,6 +103,9 @@ def record(
         show=(lambda text: lines.put(CLEAR + text)) if on_terminal else None,
         behavior=rig.get("behavior") if behavior is None else behavior,
         source_id=rig.get("source_id") if source_id is None else source_id,
+        markers=marked,
+        markers_source_id=markers_source_id or rig.get("markers_source_id"),
+        trials=rules,
         layout=rig.get("layout") if layout is None else layout,
         behavior_source_id=behavior_source_id or rig.get("behavior_source_id"),
         drop_units=drop_units or rig.get("drop_units") or frozenset(),

@@ -60,7 +60,7 @@ def streams(
             f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular",
             stream.source_id or "–",
             stream.hostname or "–",
-            layout_of(stream) or "–",
+            layout_of(stream) or ("markers" if stream.format == "string" else "–"),
         ]
         for stream in found
     ]

@@ -11,8 +11,9 @@ import numpy as np
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.helper_thread import HelperThread
-from rtdecode.ingest.behavior import BehaviorReader
+from rtdecode.ingest.beside.fates import Fates
 from rtdecode.ingest.feed import CountFeed, Feed
+from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import (
     DECODED_RING,
     EVENT_RING,
@@ -24,6 +25,8 @@ from rtdecode.serve.recording.buffers import (
 )
 from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
+from rtdecode.session.layout import Markers
+from rtdecode.session.trials import find_trials
 
 #: A killed daemon loses at most this much, plus what the loop had not passed on yet.
 FLUSH_EVERY_S = 0.25
@@ -35,7 +38,7 @@ MAX_ROWS = 65_536
 def contents_of(
     feed: Feed | None,
     buffers: RecordBuffers,
-    behavior: BehaviorReader | None,
+    beside: Beside,
     *,
     n_channels: int,
     attrs: Mapping[str, str],
@@ -46,7 +49,7 @@ def contents_of(
     Args:
         feed: the attached stream.
         buffers: that the loop fills.
-        behavior: a started reader, or None.
+        beside: what is recorded beside the spikes, started.
         n_channels: of the array.
         attrs: root attributes of the file, without the source.
         decoded: columns of /decoded, None for a recording without decoder.
@@ -54,7 +57,7 @@ def contents_of(
     counts, t0_s = isinstance(feed, CountFeed), buffers.samples.t0_s
     if feed is None or (counts and t0_s is None):
         return None
-    stream = feed.inlet.stream
+    stream, behavior = feed.inlet.stream, beside.behavior
     source = f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})"
     return Contents(
         n_channels=n_channels,
@@ -63,6 +66,8 @@ def contents_of(
         decoded=decoded,
         counts=(1.0 / stream.rate_hz, t0_s or 0.0) if counts else None,
         events=not counts,
+        markers=beside.markers is not None,
+        trials=beside.rules is not None,
     )
 
 
@@ -72,7 +77,7 @@ class Recorder:
     Args:
         path: session file.
         buffers: filled by the loop.
-        behavior: a started reader, or None.
+        beside: what is recorded beside the spikes, started.
         contents: returns the contents of the file, None while they are unknown.
         overwrite: whether to replace an existing file.
 
@@ -80,6 +85,8 @@ class Recorder:
         error: reason why nothing is written at the moment, "" while it is.
         rows, events, samples, behavior_rows: number of bins, events, counts samples and behaviour samples
             written.
+        n_markers: number of markers written.
+        trials: a sentence about the trials made of them at the end, "" before.
         out_of_order: number of samples left out because later ones were written already.
     """
 
@@ -88,13 +95,15 @@ class Recorder:
         path: Path,
         *,
         buffers: RecordBuffers,
-        behavior: BehaviorReader | None,
+        beside: Beside,
         contents: Callable[[], Contents | None],
         overwrite: bool,
     ) -> None:
-        self.path, self.error = path, ""
+        self.path, self.error, self.trials = path, "", ""
         self.rows = self.events = self.samples = self.behavior_rows = self.out_of_order = 0
-        self._buffers, self._behavior = buffers, behavior
+        self._buffers, self._beside = buffers, beside
+        self._markers: list[Markers] = []
+        self.n_markers = 0
         self._contents, self._overwrite = contents, overwrite
         self._writer: SessionWriter | None = None
         self._next_sample_row, self._row_end_s = 0, 0.0
@@ -112,14 +121,18 @@ class Recorder:
 
     def status(self) -> dict[str, Any]:
         """The recorder's part of the status map."""
-        fates = self._behavior.fates if self._behavior else None
+        behavior, markers = (
+            reader.fates if reader else Fates() for reader in (self._beside.behavior, self._beside.markers)
+        )
         return {
             "path": str(self.path),
             "error": self.error or self.thread.fault,
             "bins": self.rows,
             "dropped": self._buffers.dropped,
-            "behavior_samples": fates.kept if fates else 0,
-            "behavior_dropped": fates.received - fates.kept - fates.waiting if fates else 0,
+            "behavior_samples": behavior.kept,
+            "behavior_dropped": behavior.n_left_out,
+            "markers": markers.kept,
+            "markers_dropped": markers.n_left_out,
         }
 
     def _run(self) -> None:
@@ -127,6 +140,7 @@ class Recorder:
             self._attempt(self._pass)
         self._attempt(self._pass)
         if self._writer is not None:
+            self._attempt(self._write_trials)
             self._attempt(self._writer.close)
 
     def _attempt(self, step: Callable[[], None]) -> None:
@@ -149,6 +163,7 @@ class Recorder:
         self._write_events(writer)
         self._write_samples(writer)
         self._write_behavior(writer)
+        self._write_markers(writer)
         self._write_decoded(writer)
         self._write_log(writer)
         writer.flush()
@@ -188,10 +203,25 @@ class Recorder:
             )
 
     def _write_behavior(self, writer: SessionWriter) -> None:
-        blocks = self._behavior.blocks if self._behavior else ()
+        blocks = self._beside.behavior.blocks if self._beside.behavior else ()
         while blocks:
             writer.append_behavior(*blocks[0])
             self.behavior_rows += len(blocks.popleft().time)
+
+    def _write_markers(self, writer: SessionWriter) -> None:
+        blocks = self._beside.markers.blocks if self._beside.markers else ()
+        while blocks:
+            writer.append_markers(blocks[0])
+            self.n_markers += len(blocks[0].text)
+            self._markers.append(blocks.popleft())
+
+    def _write_trials(self) -> None:
+        if self._beside.rules is None or self._writer is None:
+            return
+        time = np.concatenate([np.zeros(0), *(block.time for block in self._markers)])
+        markers = Markers(time, tuple(text for block in self._markers for text in block.text))
+        trials, self.trials = find_trials(markers, self._beside.rules)
+        self._writer.append_trials(trials)
 
     def _write_decoded(self, writer: SessionWriter) -> None:
         ring, head = self._buffers.decoded, self._buffers.decoded.head

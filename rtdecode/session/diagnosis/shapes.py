@@ -17,7 +17,7 @@ from rtdecode.session.raw import RawGroup
 _TABLES = {"behavior": ("values", "time"), "trials": ("target", "start")}
 
 #: Groups whose other datasets are vectors.
-_VECTORS = ("events", "behavior", "trials", "log")
+_VECTORS = ("events", "behavior", "trials", "markers", "log")
 
 
 def turned(name: str, group: RawGroup, n_channels: int) -> tuple[RawGroup, dict[str, str]]:

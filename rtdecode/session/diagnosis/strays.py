@@ -35,7 +35,7 @@ def leave_out(raw: RawSession) -> tuple[RawSession, list[str], list[str]]:
     odd: list[str] = []
     groups = dict(raw.groups)
     for name, group in raw.groups.items():
-        if name in ("events", "behavior"):
+        if name in ("events", "behavior", "markers"):
             group = _without_stray_rows(name, group, left.append)
             what = rounded(group.columns["time"])
             if what is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def test_files_that_are_named_exist(page: Path) -> None:
     named = set(PATH.findall(page.read_text("utf-8")))
     missing = [path for path in named if not any((base / path).exists() for base in bases)]
     assert not missing
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_examples_compile_and_are_explained(example: Path) -> None:
+    text = example.read_text("utf-8")
+    compile(text, example.name, "exec")
+    assert len(ast.get_docstring(ast.parse(text)) or "") > 300
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

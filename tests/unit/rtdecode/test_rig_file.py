@@ -56,6 +56,12 @@ def test_a_serve_table_is_the_same_as_the_top(tmp_path: Path) -> None:
     assert rig.output is None
 
 
+def test_a_table_of_trials_is_the_text_of_the_flag(tmp_path: Path) -> None:
+    text = '[trials]\nstart = "go"\nstop = ["end", "abort*"]\nsuccess = 7\n'
+    rig = read_rig_file(written(tmp_path, text), FLAGS | {"trials": str})
+    assert rig.flags == {"trials": "start=go,stop=end|abort*,success=7"}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -14,12 +14,15 @@ from rtdecode.cli import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.doctor.check import Finding, Verdict
 from rtdecode.tools.doctor.plan import Checked, Report
+from rtdecode.trial_rules import TrialRules
 
 RIG = """
 stream = "M1"
 source_id = "amp"
 layout = "counts"
 behavior = "hand"
+markers = "task"
+trials = "start=go,stop=end"
 timeout = 5
 overwrite = true
 model = "old.safetensors"
@@ -65,6 +68,7 @@ def test_record_takes_the_settings_of_the_rigs_stream() -> None:
     assert [given[name] for name in ("stream", "source_id", "layout", "behavior", "timeout_s")] == [
         "M1", "amp", "counts", "hand", 5.0,
     ]  # fmt: skip
+    assert (given["markers"], given["trials"]) == ("task", TrialRules(("go",), ("end",)))
     # What `serve --record` may replace, a recording of `record` may not.
     assert (given["output"], given["overwrite"]) == (Path("a.h5"), False)
 
@@ -76,6 +80,9 @@ def test_what_is_typed_or_in_the_environment_comes_first(
     given = recorded("--source-id", "amp 2", "--timeout", "0")
     assert (given["behavior"], given["source_id"], given["timeout_s"]) == ("joystick", "amp 2", math.inf)
     assert not recorded("--behavior", "")["behavior"]
+    assert recorded("--trials", "start=1,stop=2|3")["trials"].stop == ("2", "3")
+    # Without markers the rig's rules of trials are of no use.
+    assert recorded("--markers", "")["trials"] is None
     (folder / "other.toml").write_text('stream = "PMd"')
     assert recorded("--config", "other.toml")["stream"] == "PMd"
     monkeypatch.setenv("RTDECODE_CONFIG", "other.toml")

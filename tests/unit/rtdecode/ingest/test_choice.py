@@ -10,7 +10,14 @@ import pylsl
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.choice import ambiguous, are_one_source, behavior_stream, candidates, spike_stream
+from rtdecode.ingest.choice import (
+    ambiguous,
+    are_one_source,
+    behavior_stream,
+    candidates,
+    marker_stream,
+    spike_stream,
+)
 from rtdecode.ingest.layouts import Layout
 
 
@@ -106,3 +113,13 @@ def test_a_stream_that_is_no_spikes_or_no_numbers_is_refused() -> None:
         candidates([announced(columns=1, of="Markers", dtype=pylsl.cf_string)], behavior_stream)
     with pytest.raises(RtdecodeError, match="its samples are spikes"):
         candidates([announced()], behavior_stream)
+
+
+def test_markers_are_texts_or_integers_and_no_spikes() -> None:
+    text = announced(columns=1, of="Markers", dtype=pylsl.cf_string)
+    code = announced(columns=1, of="Markers", dtype=pylsl.cf_int32)
+    assert [each.info for each in candidates([code, text, POSITION], marker_stream)] == [code, text]
+    with pytest.raises(RtdecodeError, match="one text or integer"):
+        candidates([POSITION], marker_stream)
+    with pytest.raises(RtdecodeError, match="are spikes"):
+        candidates([announced(columns=1, of="Spikes")], marker_stream)

@@ -10,6 +10,7 @@ import pytest
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.serve.settings import FLAGS, STALE_AFTER_S, ServeSettings
+from rtdecode.trial_rules import TrialRules
 
 
 def make_settings(**changes: Any) -> ServeSettings:
@@ -61,6 +62,8 @@ def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None
         ({"failsafe_after_s": 0.249}, r"--failsafe-after: must be at least 0\.25 s"),
         ({"failsafe_after_s": math.nan}, "--failsafe-after: must be"),
         ({"behavior": "hand"}, r"--behavior: a behaviour stream can only be recorded\. Fix: add --record"),
+        ({"markers": "task"}, r"--markers: a marker stream can only be recorded\. Fix: add --record"),
+        ({"trials": TrialRules(("a",), ("b",))}, r"--trials: .* made of markers\. Fix: add --markers"),
         ({"bind": "5556"}, "--bind: .5556. is not an endpoint. Fix: write it like tcp://127"),
         ({"control": "tcp://*:5557"}, "--control: .* can be reached from other machines.*Fix: .*--insecure"),
         ({"control": "nonsense", "insecure": True}, "--control: .nonsense. is not an endpoint"),

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
-from rtdecode.session.grow import CHUNK_ROWS, SessionWriter
-from rtdecode.session.layout import LogEntry, Session
+from rtdecode.session.contents import CHUNK_ROWS, Contents, DecodedColumns, DecodedRows
+from rtdecode.session.grow import SessionWriter
+from rtdecode.session.layout import LogEntry, Markers, Session, Trials
 from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
 
 N_CHANNELS = 5
 MODELS = ("aabbccdd", "11223344")
@@ -185,6 +186,28 @@ def test_a_value_of_behaviour_that_is_not_finite_is_nan_in_its_column(path: Path
         writer.append_behavior([0.1, 0.2, 0.3], [[1, np.nan], [np.inf, 4], [np.nan, np.inf]])
         assert writer.behavior_dropped == 1
     np.testing.assert_array_equal(read_session(path).behavior.values, [[1, np.nan], [np.nan, 4]])
+
+
+def test_markers_and_trials(path: Path) -> None:
+    contents = Contents(n_channels=1, events=True, markers=True, trials=True)
+    texts = (
+        "go",
+        '{"part": 1, "parts": 2, "text": "x"}',
+        "café \N{GRINNING FACE}",
+        "é" * 2000 + '{"part": 1}',
+        '{"event": "end", "path": "' + "\\\\" * 800 + '"}',
+    )
+    columns = {"target": np.array([[1, 2]]), "radius": [3.5], "success": [1]}
+    with SessionWriter(path, contents) as writer:
+        writer.append_markers(Markers(np.array([5.0, 2, 3, 4, 1]), texts))
+        writer.append_trials(Trials(np.array([1.0]), np.array([4.0]), columns))
+    session = read_session(path)
+    assert session.markers.text == (texts[4], texts[1], texts[2], texts[3], texts[0])
+    assert session.markers.time.tolist() == [1, 2, 3, 4, 5]
+    assert session.trials.columns["target"].tolist() == [[1, 2]]
+    assert session.trials.columns["success"].tolist() == [1]
+    write_session(path, session)
+    assert read_session(path).markers.text == session.markers.text
 
 
 def test_rows_of_the_wrong_shape_are_refused_before_anything_grows(path: Path) -> None:
@@ -420,6 +443,27 @@ def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(path: Pat
     assert decoded.model.tolist() == [2 + i // 2 for i in range(40)]
     with h5py.File(image) as closed:
         assert closed["decoded"].attrs["models"].tolist() == models
+
+
+def test_a_kill_while_markers_and_trials_are_written_damages_nothing(path: Path, tape: Tape) -> None:
+    contents = Contents(n_channels=1, events=True, markers=True, trials=True)
+    writer = SessionWriter(path, contents, chunk_rows=FOUR_ROWS)
+    begun, texts = len(tape.steps), tuple(f"{i} " + "x" * 400 * i for i in range(8))
+    for i, text in enumerate(texts):
+        writer.append_markers(Markers(np.array([float(i)]), (text,)))
+        writer.flush()
+    rows = np.arange(3.0)
+    writer.append_trials(Trials(rows, rows, {"success": rows, "target": np.ones((3, 2)), "radius": rows}))
+    writer.close()
+    image = path.with_name("killed.h5")
+    seen = set()
+    for step, _ in play(tape, image):
+        if step >= begun:
+            session = read_session(image)
+            assert session.markers.text == texts[: len(session.markers.text)]
+            assert session.trials.start.tolist() == rows[: len(session.trials.start)].tolist()
+            seen.add((len(session.markers.text), len(session.trials.start)))
+    assert seen == {(n, 0) for n in range(9)} | {(8, 3)}
 
 
 def test_models_are_strings_for_any_reader(path: Path) -> None:

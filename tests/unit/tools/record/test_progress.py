@@ -28,6 +28,12 @@ class Recording:
     def behavior_samples(self) -> Fates | None:
         return self.behavior
 
+    def markers(self) -> Fates | None:
+        return Fates(12, 11, {"stamped long ago": 1}) if self.behavior else None
+
+    def trials(self) -> str:
+        return "5 trials, 4 successful, 5 with a target"
+
     def units(self) -> dict[int, int]:
         return {0: 900, 255: 60}
 
@@ -55,6 +61,8 @@ def test_the_end_says_what_was_received_written_and_left_out(tally: Any) -> None
         "spikes: 1,000 received, 960 written; left out: 30 stamped ahead of now, "
         "10 of a channel out of range",
         "behaviour: 500 received, 500 written",
+        "markers: 12 received, 11 written; left out: 1 stamped long ago",
+        "trials: 5 trials, 4 successful, 5 with a target",
         "units: 0: 900, 255: 60",
         "recorded 960 samples (3 lost) to today.h5",
     ]
@@ -78,7 +86,7 @@ def test_a_terminal_shows_the_recording_in_one_place(tally: Any) -> None:
     shown.update(tally)
     assert places[0].startswith("0:00  spikes 1,000 (")
     assert "behaviour 500 (" in places[0]
-    assert places[0].endswith("warnings 1")
+    assert places[0].endswith("markers 12  warnings 1")
     tally.behavior = None
     shown.update(tally)
     assert "behaviour" not in places[1]

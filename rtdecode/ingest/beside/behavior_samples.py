@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rtdecode.ingest.beside.fates import Fates
 from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
 from rtdecode.ingest.inlet import MAX_PULL
 from rtdecode.ingest.layouts import StreamDescription
@@ -23,8 +24,22 @@ from rtdecode.kernels.arrays import F8, I8, U1
 #: A tracker may deliver a sample this long after it was taken; older stamps are those of another clock.
 MAX_AGE_S = 1.0
 
+#: A column without a value for so many samples is reported, as are so many left out.
+REPORT_NAN = 50
+
 #: As in `CountFeed`.
 START_JITTER_PERIODS = 0.1875
+
+
+def column_names(stream: StreamDescription) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and units of the columns of a behaviour stream; b0, b1 … if it has no labels."""
+    labelled = len(stream.labels) == stream.n_columns and len(set(stream.labels)) == stream.n_columns
+    names = stream.labels if labelled and all(stream.labels) else None
+    units = stream.units if len(stream.units) == stream.n_columns else None
+    return (
+        names or tuple(f"b{i}" for i in range(stream.n_columns)),
+        units or ("",) * stream.n_columns,
+    )
 
 
 class Block(NamedTuple):
@@ -37,30 +52,6 @@ class Block(NamedTuple):
 
     time: F8
     values: npt.NDArray[np.float32]
-
-
-class Fates(NamedTuple):
-    """Numbers of samples: kept, and left out by reason.
-
-    Attributes:
-        received: all.
-        kept: given to the recorder.
-        judging: while no stamps were trusted.
-        ahead, behind, not_finite: with a stamp that is impossible.
-        disordered: not later than the one before.
-        empty: without any value.
-        waiting: not decided yet.
-    """
-
-    received: int
-    kept: int
-    judging: int
-    ahead: int
-    behind: int
-    not_finite: int
-    disordered: int
-    empty: int
-    waiting: int
 
 
 class BehaviorSamples:
@@ -84,6 +75,7 @@ class BehaviorSamples:
     def __init__(self, stream: StreamDescription, opened_s: float, last_s: float = -np.inf) -> None:
         self.judge = ClockJudge(JudgeSettings(max_age_s=MAX_AGE_S), opened_s, MAX_PULL)
         self.last_s = last_s
+        self._names, _ = column_names(stream)
         self.nan = np.zeros(stream.n_columns, np.int64)
         self.kept = self._received = self._judging = self._disordered = self._empty = 0
         self._chunks = False
@@ -132,6 +124,14 @@ class BehaviorSamples:
             self._empty,
             self._held.time.size,
         )
+
+    def problems(self) -> list[str]:
+        """Columns that are often NaN, a sentence each."""
+        return [
+            f"column {name} is NaN in {100 * n_nan / self.kept:.0f} % of samples"
+            for name, n_nan in zip(self._names, self.nan.tolist(), strict=True)
+            if n_nan > REPORT_NAN and n_nan > 0.05 * self.kept
+        ]
 
     def _followed(self, time: F8, possible: U1) -> F8:
         """Times of the samples of a regular stream; those that are out of order keep their stamps."""

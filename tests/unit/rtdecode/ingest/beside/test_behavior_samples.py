@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rtdecode.ingest.behavior_samples import BehaviorSamples
+from rtdecode.ingest.beside.behavior_samples import BehaviorSamples
 from rtdecode.ingest.layouts import StreamDescription
 
 START_S = 500.0
