@@ -58,6 +58,7 @@ def version(
 
 def main() -> None:
     """Run the command line; exit status 0: done, 1: failed, 2: bad usage."""
+    _open_missing()
     # A fit beside a live daemon must not spin on every core; OpenBLAS reads this when NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Under an ASCII locale "R²" must not end the command.
@@ -87,6 +88,18 @@ def main() -> None:
         if isinstance(error, RuntimeError) and "home directory" in str(error):
             _fail("this user has no home folder. Fix: set HOME to a folder, such as HOME=/tmp")
         _fail(f"internal error, {type(error).__name__}: {error}. Fix: run again with --debug and report it")
+
+
+def _open_missing() -> None:
+    """Where standard output or error is closed (`2>&-`), write to nowhere; no socket may get its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def _fail(line: str) -> None:

@@ -66,7 +66,7 @@ def decode_session(
     stage = None
     if output is not None:
         stage = OutputStage(output, artifact.outputs, artifact.bin_width_s, f"{where}: [output]")
-    if live is not None and _has_bins_of(live, artifact.bin_width_s):
+    if live is not None and _has_bins_of(session, live, artifact.bin_width_s):
         return decode_recording(live, session.log, artifact, decoder, stage, swapped)
     binned = _binned(session, artifact.bin_width_s, seed)
     n_bins = len(binned.counts)
@@ -98,7 +98,7 @@ def session_counts(session: Session, artifact: ModelArtifact, seed: int = 0) -> 
         RtdecodeError: the session has another channel count than the model, or is shorter than a bin.
     """
     _check_array(session, artifact)
-    if session.decoded is not None and _has_bins_of(session.decoded, artifact.bin_width_s):
+    if session.decoded is not None and _has_bins_of(session, session.decoded, artifact.bin_width_s):
         return session.decoded.counts
     return _binned(session, artifact.bin_width_s, seed).counts
 
@@ -138,10 +138,13 @@ def _place_cursor(stage: OutputStage, decoded: Decoded, home_rows: Container[int
     return DecodedOut(out, stage.names, stage.units, msgspec.to_builtins(stage.settings))
 
 
-def _has_bins_of(live: Decoded, bin_width_s: float) -> bool:
+def _has_bins_of(session: Session, live: Decoded, bin_width_s: float) -> bool:
     """Whether a recording's bins are of this width; for another width its events are binned again."""
     if len(live.bin) < 2:
         return True
+    if (counts := session.counts) is not None:
+        # Bins end where the samples of their source do, which has another rate than it announces.
+        bin_width_s *= counts.bin_width_s / counts.nominal_width_s
     widths_s = np.diff(live.t_bin) / np.diff(live.bin)
     return abs(float(np.median(widths_s)) / bin_width_s - 1) < WIDTH_TOLERANCE
 

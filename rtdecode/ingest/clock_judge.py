@@ -251,7 +251,8 @@ class ClockJudge:
         """The fastest delivery before the stamps moved, as far as it is known."""
         if not math.isnan(self.floor_s):
             return self.floor_s
-        period = [self._period.fastest_s()] if self._period.n > 1 else []
+        known = self._period.n >= self._settings.period_pulls
+        period = [self._period.fastest_s()] if known else []
         return max(min([*self._fastest, *period], default=0.0), 0.0)
 
     def _slower(self, now: float) -> float:

@@ -27,6 +27,10 @@ IDLE_S = 1.0
 #: Two outlets of one source that both answer for this long are both alive.
 BOTH_ALIVE_S = FORGET_S + 1.0
 
+#: Before the first connection others of that name may answer so long after the first: what is not announced
+#: as such, and a refusal, wait for them.
+SETTLE_S = 1.5
+
 
 class Connector(Generic[L]):
     """A thread that keeps one stream attached.
@@ -69,7 +73,8 @@ class Connector(Generic[L]):
         self._stopping = False
         self._replacing: str | None = None
         self._ready_inlet: tuple[Inlet, L] | None = None
-        self._several_since_s = math.nan
+        self._several: tuple[float, frozenset[str]] = (math.nan, frozenset())
+        self._answered_s = math.nan
         self._known: StreamDescription | None = None
         self._correction: dict[str, float] = {}  # of the last machine, by its name
         self._dead: deque[Inlet] = deque()
@@ -148,8 +153,8 @@ class Connector(Generic[L]):
             self.found.set()
             # The previous correction holds for an outlet on the same machine: measuring takes 0.6 s.
             inlet = Inlet(chosen.info, correction_s=self._correction.get(chosen.stream.hostname))
-            if self._known is None and self._choose(finder) is None:
-                # While it was being opened, a second outlet of that name has answered.
+            # While it was being opened, another outlet of that name may have answered.
+            if self._known is None and not self._still(chosen, finder):
                 return
             self._accept(inlet, chosen.layout)
         except StreamLost as lost:
@@ -158,7 +163,7 @@ class Connector(Generic[L]):
             return
         except RtdecodeError as error:
             self.refusal = str(error)
-            if self._known is None:
+            if self._known is None and self._settled():
                 self.failure = error
             self._pause(REFUSED_S)
             return
@@ -169,18 +174,24 @@ class Connector(Generic[L]):
         """The outlet to be attached, None while there is none or it is not known which one is alive."""
         found = self._candidates(finder)
         if len(found) < 2:
-            self._several_since_s = math.nan
-            return found[0] if found else None
-        now = time.monotonic()
-        if math.isnan(self._several_since_s):
-            self._several_since_s = now
-        if are_one_source(found) and now - self._several_since_s < BOTH_ALIVE_S:
+            surely = found and (self._known is not None or found[0].rank == 0 or self._settled())
+            return found[0] if surely else None
+        since_s, outlets = self._several
+        uids = frozenset(each.stream.uid for each in found)
+        if uids != outlets:
+            since_s = time.monotonic()
+            self._several = since_s, uids
+        if are_one_source(found) and time.monotonic() - since_s < BOTH_ALIVE_S:
             return None
         raise ambiguous(found, self._option)
 
     def _candidates(self, finder: StreamFinder) -> list[Candidate[L]]:
         """The streams of that name that may be attached: before the first, those of the source asked for."""
         infos = [info for info in finder.found() if info.uid() != self._replacing]
+        if not infos:
+            self._answered_s = math.nan
+        elif math.isnan(self._answered_s):
+            self._answered_s = time.monotonic()
         allowed = [info for info in infos if self._may_attach(describe(info))]
         if infos and not allowed:
             others = ", ".join(sorted({named(describe(info)) for info in infos}))
@@ -190,6 +201,13 @@ class Connector(Generic[L]):
                 f"in its place; to change to it, start again with {self._option}"
             )
         return candidates(allowed, self._classify)
+
+    def _still(self, chosen: Candidate[L], finder: StreamFinder) -> bool:
+        now = self._choose(finder)
+        return now is not None and now.stream.uid == chosen.stream.uid
+
+    def _settled(self) -> bool:
+        return time.monotonic() - self._answered_s > SETTLE_S
 
     def _may_attach(self, stream: StreamDescription) -> bool:
         if self._source_id is not None and stream.source_id != self._source_id:

@@ -27,6 +27,7 @@ from rtdecode.binning import (
     EventColumns,
     SampleColumns,
 )
+from rtdecode.ingest.fitness import Fitness
 from rtdecode.ingest.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.rows import rows_of
@@ -37,9 +38,8 @@ from rtdecode.kernels.arrays import F8, I4, I8, U1
 #: too, so with ±0.3 p of jitter the second may be 0.6 p off. Four times this is 0.75 p.
 START_JITTER_PERIODS = 0.1875
 
-#: Nothing is decoded where more than this part of the latest samples, some 50, hold what is no count, until
-#: fewer than the lower part do.
-UNFIT, FIT_AGAIN, UNFIT_GAIN = 0.25, 0.05, 0.02
+#: Number of samples after which the timing has settled, from where on its rate is measured.
+SETTLED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class CountFeed:
     holds the end of each sample's interval, estimated from the stamps.
 
     Attributes:
-        unfit: why the samples are no counts, "" while they are.
+        fitness: whether its samples can be counts.
     """
 
     layout = Layout.COUNTS
@@ -167,8 +167,9 @@ class CountFeed:
         )
         self._rows: I4 = np.zeros((MAX_PULL, ring.n_channels), np.int32)
         self.end_s: F8 = np.zeros(MAX_PULL)
-        self.unfit = ""
-        self._part_unfit = 0.0
+        self.fitness = Fitness(self.period_s)
+        self._measured_from = 0
+        self._measured_from_s = 0.0
         self._timing: F8 = np.zeros(4)
         self._state: I8 = np.array([-1, 0, 0, 0, 0], np.int64)
 
@@ -182,7 +183,8 @@ class CountFeed:
         rows, columns = self.inlet.samples, self.columns
         if rows.dtype != np.int32:
             rows = self._as_int32(rows[:n])
-        self._judge_values(rows[:n])
+        self.fitness.values(rows[:n])
+        self.fitness.stamps(columns.time[:n][possible[:n] != 0])
         if not self._state[sequence.STARTED]:
             usable = np.flatnonzero(possible[:n])
             if not len(usable):
@@ -196,6 +198,7 @@ class CountFeed:
         sequence.check_counts(
             rows, n, possible, self._timing, self._state, *columns, self.end_s, self._counters
         )
+        self._measure()
         self._tell_edges()
 
     def _tell_edges(self) -> None:
@@ -208,19 +211,27 @@ class CountFeed:
         """Period of the source by its stamps; the nominal one before the first sample."""
         return float(self._timing[sequence.PERIOD]) or self.period_s
 
-    def _judge_values(self, rows: I4) -> None:
-        """One sample that holds no counts is counted; many are rates or z-scores, and nothing is decoded."""
-        for is_unfit in np.any(rows < 0, axis=1).tolist():
-            self._part_unfit += UNFIT_GAIN * (is_unfit - self._part_unfit)
-        if self._part_unfit > UNFIT:
-            self.unfit = "its values are fractions or negative, no counts"
-        elif self._part_unfit < FIT_AGAIN:
-            self.unfit = ""
+    @property
+    def unfit(self) -> str:
+        """Why nothing is decoded of what it sends, "" while all is."""
+        return self.fitness.unfit
 
     @property
     def n_timed(self) -> int:
-        """Number of samples by which its period is known."""
-        return int(self._state[sequence.SEEN])
+        """Number of samples, lost ones included, by which its rate is measured."""
+        return int(self._state[sequence.LAST]) - self._measured_from if self._measured_from_s else 0
+
+    @property
+    def measured_period_s(self) -> float:
+        """Period over all samples since its timing had settled, s; the nominal one before."""
+        if not self.n_timed:
+            return self.period_s
+        return (float(self._timing[sequence.END]) - self._measured_from_s) / self.n_timed
+
+    def _measure(self) -> None:
+        if not self._measured_from_s and self._state[sequence.SEEN] >= SETTLED:
+            self._measured_from = int(self._state[sequence.LAST])
+            self._measured_from_s = float(self._timing[sequence.END])
 
     def _as_int32(self, rows: npt.NDArray[np.generic]) -> I4:
         out = self._rows[: len(rows)]
@@ -235,6 +246,8 @@ class CountFeed:
     def restart(self) -> None:
         """The stamps have moved: number samples from the next one with a possible stamp."""
         self._state[:] = -1, 0, 0, 0, 0
+        self.fitness.restart()
+        self._measured_from_s = 0.0
         # The edges until then are those of before, which later samples no longer move.
         self.binning = None
 
@@ -274,6 +287,7 @@ class CountFeed:
         """Number samples again, so that sample `index` becomes 0 and opens `first_bin`."""
         self.columns.number[:n] -= index
         self._state[sequence.LAST] -= index
+        self._measured_from -= index
         self.binning = CountBinning(self.ring, self.period_s, anchor_bin=first_bin, carry=self._carry)
         self._tell_edges()
         return self.binning

@@ -16,10 +16,14 @@ def is_random(source_id: str) -> bool:
 
 
 def same_source(known: StreamDescription, other: StreamDescription) -> bool:
-    """Whether `other` is the source `known` again: by its source_id or, where ids are random, by its host."""
+    """Whether `other` is the source `known` again: by its source_id or, of random ids, by host and shape."""
     if is_random(known.source_id) and is_random(other.source_id):
-        return known.hostname == other.hostname
+        return _kind(known) == _kind(other)
     return known.source_id == other.source_id
+
+
+def _kind(stream: StreamDescription) -> tuple[object, ...]:
+    return stream.hostname, stream.type, stream.n_columns, stream.format, stream.rate_hz
 
 
 def named(stream: StreamDescription) -> str:

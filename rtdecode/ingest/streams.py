@@ -61,6 +61,9 @@ class StreamFinder:
         self._dead: set[str] = set()
 
     def _resolver(self) -> Any:
+        # liblsl puts the name between quotes, and understands none in it.
+        if {"'", '"'} & set(self._name):
+            return pylsl.ContinuousResolver(forget_after=FORGET_S)
         return pylsl.ContinuousResolver("name", self._name, forget_after=FORGET_S)
 
     def found(self) -> list[Any]:
@@ -70,7 +73,8 @@ class StreamFinder:
         due = 1 + int((time.monotonic() - self._started) / STAGGER_S)
         if len(self._resolvers) < min(due, N_RESOLVERS):
             self._resolvers.append(self._resolver())
-        found = {info.uid(): info for resolver in self._resolvers for info in resolver.results()}
+        results = (info for resolver in self._resolvers for info in resolver.results())
+        found = {info.uid(): info for info in results if info.name() == self._name}
         return [info for uid, info in found.items() if uid not in self._dead]
 
     def pause(self) -> None:

@@ -303,6 +303,8 @@ class Daemon:
     def _print_notices(self) -> None:
         while self.decoding.notices:
             self._print_line(self.decoding.notices.popleft())
+        for line in self.beside.notices():
+            self._print_line(line)
 
     def _shut_down(self) -> None:
         self._stopping.set()

@@ -35,6 +35,8 @@ class Progress:
         if now < self._due_s:
             return
         self._due_s = now + SHOW_EVERY_S
+        for notice in tally.beside.notices():
+            self._print_line(notice)
         current = set()
         for warning in tally.warnings():
             # Its numbers change, what it is about does not.

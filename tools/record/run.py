@@ -113,6 +113,7 @@ class StreamRecording:
                 pump.turn()
                 progress.update(tally)
         except Stop:
+            self.print_line("nothing was recorded: it ended while it waited for its streams")
             return
         finally:
             self._connector.stop()

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.feed import EventFeed
 from rtdecode.ingest.layouts import Layout
 from rtdecode.kernels import sequence, stamps
 from rtdecode.serve.loop.pump import Pump
@@ -67,7 +66,7 @@ class Tally:
                 "stamped ahead of now": int(impossible[stamps.AHEAD]),
                 "stamped long ago": int(impossible[stamps.BEHIND]),
                 "stamped NaN or infinite": int(impossible[stamps.NOT_FINITE]),
-                "while their clock was judged": core.discarded,
+                "while their clock was judged, or that are no counts": core.discarded,
                 "repeated": int(self.counters[sequence.DUPLICATE]),
                 "of a channel out of range": int(self.counters[sequence.OUT_OF_RANGE]),
                 "of a unit that is dropped": int(self.counters[sequence.DROPPED_UNIT]),
@@ -90,16 +89,14 @@ class Tally:
 
     def units(self) -> dict[int, int]:
         """Number of events of each sorted unit; empty for counts."""
-        feed = self.pump.last_feed
-        if not isinstance(feed, EventFeed):
-            return {}
-        return {int(unit): int(feed.by_unit[unit]) for unit in np.flatnonzero(feed.by_unit)}
+        by_unit = self.pump.by_unit
+        return {int(unit): int(by_unit[unit]) for unit in np.flatnonzero(by_unit)}
 
     def warnings(self) -> list[str]:
         """What makes the file wrong or incomplete."""
         totals = stream_counters(self.counters, self.pump.core)
         # The bins of a recording are not decoded: their late events are in the file all the same.
-        totals |= {"late_carried": 0, "late_dropped": 0}
+        totals |= {"late_carried": 0, "late_dropped": 0, "discarded": self.pump.core.discarded}
         lines = [*self.connector.problems(), *loss_warnings(totals, 0, self.pump.last_feed)]
         lines += self.beside.problems()
         if self.recorder.error or self.recorder.thread.fault:

@@ -26,6 +26,9 @@ PULL_S = 0.05
 #: A pull that begins sooner after the one before has waited for its samples.
 ATTENTIVE_S = 0.005
 
+#: A shift of the stamps by more is a clock that has jumped; by less, it drifts.
+REPORT_SHIFT_S = 0.005
+
 
 class Samples(Protocol[B_co]):
     """Judges the samples of one connection; no input or output."""
@@ -82,6 +85,7 @@ class BesideReader(Generic[B]):
 
     Attributes:
         blocks: what is kept, oldest first.
+        notices: lines for the person at the rig.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class BesideReader(Generic[B]):
         self.connector, self.name, self.where = connector, connector.name, f"{what} {connector.name}"
         self._samples, self._patience, self._clock = samples, patience, clock
         self.blocks: deque[B] = deque()
+        self.notices: deque[str] = deque(maxlen=100)
         self._connections: list[Samples[B]] = []
         self._fed_s = time.monotonic()
         self._attached = self._stopping = False
@@ -171,6 +176,10 @@ class BesideReader(Generic[B]):
                 self._keep(
                     samples.pulled(inlet.time, inlet.samples, n, now, emptied=emptied, attentive=attentive)
                 )
+                moved_s = samples.judge.offset_s - inlet.offset_s
+                if abs(moved_s) > REPORT_SHIFT_S:
+                    shifted = f"its stamps are shifted by {moved_s:+.3f} s onto our clock"
+                    self.notices.append(f"{self.where}: {shifted}")
                 inlet.offset_s = samples.judge.offset_s
             elif time.monotonic() - self._fed_s > self._patience.silent_s:
                 self.connector.request(replacing=inlet)

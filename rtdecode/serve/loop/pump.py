@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from rtdecode.binning import Binning, ClosedBin
 from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.feed import EventRules, Feed, make_feed
+from rtdecode.ingest.feed import EventFeed, EventRules, Feed, make_feed
 from rtdecode.ingest.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.layouts import Layout
 from rtdecode.serve.loop.core import LoopCore
@@ -91,6 +91,7 @@ class Pump:
         self._rules, self._counters = rules, counters
         self._inlet: Inlet | None = None
         self.last_feed: Feed | None = None
+        self._by_unit = np.zeros(256, np.int64)
         self._correction_s = 0.0
         self._turned_s = 0.0
 
@@ -104,6 +105,12 @@ class Pump:
     def edges(self) -> Binning | None:
         """The edges of the bins, None before the first."""
         return edges_of(self.core.state)
+
+    @property
+    def by_unit(self) -> npt.NDArray[np.int64]:
+        """i8[256], number of events of each sorted unit so far; zeros for counts."""
+        feed = self.last_feed
+        return self._by_unit + feed.by_unit if isinstance(feed, EventFeed) else self._by_unit
 
     def turn(self) -> None:
         """Attach what was found, pull once, and close the bins whose time has come."""
@@ -123,6 +130,7 @@ class Pump:
         first = isinstance(self.core.state, Waiting)
         self.carry_out(self.core.attached(feed, self._clock()))
         self._sink.attached(feed)
+        self._by_unit = self.by_unit
         self.last_feed = feed
         self._inlet, self._correction_s = inlet, inlet.correction_s
         self._turned_s = self._clock()

@@ -37,6 +37,10 @@ class Beside:
         """What makes their recording wrong or incomplete, a line each."""
         return [line for reader in self._readers for line in reader.problems()]
 
+    def notices(self) -> list[str]:
+        """Lines for the person at the rig since the last call."""
+        return [reader.notices.popleft() for reader in self._readers for _ in range(len(reader.notices))]
+
     @property
     def _readers(self) -> list[BehaviorReader | MarkerReader]:
         return [reader for reader in (self.behavior, self.markers) if reader is not None]

@@ -52,7 +52,7 @@ def effective_rate_hz(feed: Feed) -> float | None:
     """Rate of a regular source by its own stamps, None for events and before it is known."""
     if not isinstance(feed, CountFeed) or feed.n_timed < PERIOD_KNOWN:
         return None
-    return 1.0 / feed.true_period_s
+    return 1.0 / feed.measured_period_s
 
 
 def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> list[str]:
@@ -95,8 +95,12 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
         lines.append(f"{part_of(totals['out_of_range'], received)} events are left out: {_range_hint(feed)}")
     if totals["not_a_count"] > LEAST:
         lines.append(
-            f"{totals['not_a_count']:,} values are fractions or negative, and are read as 0: send counts, "
-            "not rates or z-scores"
+            f"{totals['not_a_count']:,} values are fractions or negative or NaN: send counts, not rates or "
+            "z-scores"
+        )
+    if isinstance(feed, CountFeed) and feed.fitness.n_saturated > LEAST:
+        lines.append(
+            f"{feed.fitness.n_saturated:,} counts above 255 are read as 255: send counts of shorter bins"
         )
     if many(totals["future"]):
         lines.append(
@@ -106,7 +110,7 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
     if many(totals["discarded"]):
         lines.append(
             f"{part_of(totals['discarded'], received)} samples are left out, received while their clock was "
-            "not known yet or in doubt"
+            "in doubt, or because they are no counts"
         )
     rate_hz = None if feed is None else effective_rate_hz(feed)
     if feed is not None and rate_hz is not None:

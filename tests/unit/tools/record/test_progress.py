@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from rtdecode.serve.recording.beside import Beside
 from rtdecode.tools.record import progress
 from rtdecode.tools.record.progress import Progress
 from rtdecode.tools.record.tally import Fates
@@ -21,6 +22,8 @@ class Recording:
             1000, 960, {"stamped ahead of now": 30, "repeated": 0, "of a channel out of range": 10}
         )
         self.behavior: Fates | None = Fates(500, 500, {})
+
+        self.beside = Beside()
 
     def spikes(self) -> Fates:
         return self.fates
