@@ -110,6 +110,11 @@ class EventFeed:
         self.n_first += int(np.count_nonzero(channel == 0))
         self.n_beyond += int(np.count_nonzero(channel == self.ring.n_channels))
 
+    @property
+    def unnumbered(self) -> bool:
+        """Whether the third column of `events` was found to be no running number."""
+        return self.layout is Layout.EVENTS and not self._rows.numbered
+
     def restart(self) -> None:
         """The stamps have moved: nothing here depends on earlier ones."""
 

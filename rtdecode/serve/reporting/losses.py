@@ -79,8 +79,18 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
             f"{part_of(min(late, binned), binned)} spikes arrive after their bin has closed: use a larger "
             "--grace, or let the source push more often"
         )
+    unnumbered = isinstance(feed, EventFeed) and feed.unnumbered
+    if unnumbered:
+        lines.append(
+            "the third column (seq) repeats itself and is not used, so that losses cannot be noticed: it "
+            "must count the events 0, 1, 2 …"
+        )
     repeated = totals["duplicates"] + totals["renumbered"]
-    if repeated > LEAST and (repeated > MANY_REPEATED * received or totals["lost"] > received):
+    if (
+        not unnumbered
+        and repeated > LEAST
+        and (repeated > MANY_REPEATED * received or totals["lost"] > received)
+    ):
         lines.append(
             f"{part_of(totals['duplicates'], received)} events are left out as repeated and "
             f"{totals['lost']:,} are missing by their running number, the third column (seq): it must count "

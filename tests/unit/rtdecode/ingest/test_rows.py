@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,3 +66,27 @@ def test_a_number_beyond_int32_is_no_channel(value: int) -> None:
     found, counters = read(Layout.CHANNEL, [np.array([[value]], np.int64)])
     assert found[0][2] == 0
     assert counters[sequence.OUT_OF_RANGE] == 1
+
+
+@pytest.mark.parametrize(("number", "used"), [
+    (lambda i: i, True), (lambda i: i // 2, True), (lambda i: 7, False), (lambda i: i % 40, False),
+])  # fmt: skip
+@pytest.mark.parametrize("pull", [1, 9, 64])
+def test_a_third_column_that_is_no_running_number_is_not_used(
+    number: Callable[[int], int], used: bool, pull: int
+) -> None:
+    rows = np.array([(i % N_CHANNELS, 0, number(i)) for i in range(1000)], np.int32)
+    counters = np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64)
+    reader = rows_of(Layout.EVENTS, N_CHANNELS, counters)
+    columns = EventColumns(
+        np.zeros(64), np.zeros(64, np.int32), np.zeros(64, np.uint8), np.zeros(64, np.uint32)
+    )
+    unit, accepted = np.zeros(64, np.uint8), 0
+    for at in range(0, 1000, pull):
+        chunk = rows[at : at + pull]
+        reader.read(chunk, len(chunk), np.ones(64, np.uint8), columns, unit)
+        accepted += int(columns.accepted[: len(chunk)].sum())
+    assert reader.numbered is used
+    assert counters[sequence.RECEIVED] == 1000 == accepted + counters[sequence.DUPLICATE]
+    if not used:
+        assert accepted > 800
