@@ -13,8 +13,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from commands import document_here
 from wrong_source import CountSource, EventSource, HandSource, Playing
 
+from rtdecode.artifact import write_artifact
 from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.messages import Flag
 from rtdecode.session.layout import Session
@@ -40,19 +42,22 @@ def fates(line: str) -> tuple[int, int, int]:
 
 
 def r2_in_common(paths: Sequence[Path]) -> dict[str, float]:
-    """Hold-out R² of a filter for each recording, from the time that all of them have; by name."""
+    """R² of one filter, fitted to the first recording, over the time that all recordings have; by name."""
     sessions = {path: read_session(path) for path in paths}
     start_s = max(session.start_s for session in sessions.values())
     stop_s = min(session.end_s for session in sessions.values())
+    model = paths[0].with_suffix(".safetensors")
     found = {}
     for path, session in sessions.items():
         behavior = session.behavior
         assert behavior is not None
         inside = (behavior.time > start_s) & (behavior.time < stop_s)
         labels = replace(behavior, time=behavior.time[inside], values=behavior.values[inside])
-        write_session(path.with_suffix(".common.h5"), replace(session, behavior=labels, path=None))
-        fitted = fit_sessions([path.with_suffix(".common.h5")], "wiener", 0.02, ("x", "y"))
-        found[path.stem] = float(np.mean(fitted.r2))
+        common = path.with_suffix(".common.h5")
+        write_session(common, replace(session, behavior=labels, path=None))
+        if path == paths[0]:
+            write_artifact(model, fit_sessions([common], "wiener", 0.02, ("x", "y")).artifact)
+        found[path.stem] = float(np.mean(document_here("decode", common, "--model", model)["r2"]))
     return found
 
 
