@@ -189,7 +189,7 @@ class Connector(Generic[L]):
         """The streams of that name that may be attached: before the first, those of the source asked for."""
         infos = [info for info in finder.found() if info.uid() != self._replacing]
         if not infos:
-            self._answered_s = math.nan
+            self._answered_s, self.refusal = math.nan, ""
         elif math.isnan(self._answered_s):
             self._answered_s = time.monotonic()
         allowed = [info for info in infos if self._may_attach(describe(info))]

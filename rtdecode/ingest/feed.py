@@ -34,10 +34,6 @@ from rtdecode.ingest.rows import rows_of
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import F8, I4, I8, U1
 
-#: Jitter that a counts stream is allowed before its own is measured: the first stamp has an error
-#: too, so with ±0.3 p of jitter the second may be 0.6 p off. Four times this is 0.75 p.
-START_JITTER_PERIODS = 0.1875
-
 #: Number of samples after which the timing has settled, from where on its rate is measured.
 SETTLED = 100
 
@@ -101,12 +97,17 @@ class EventFeed:
     def read(self, n: int, possible: U1) -> None:
         """Check the `n` events of the last pull; those whose stamps are not `possible` (u1) are left out."""
         self._rows.read(self.inlet.samples, n, possible, self.columns, self.unit)
-        channel, unit, accepted = self.columns.channel[:n], self.unit[:n], self.columns.accepted[:n]
-        self.by_unit += np.bincount(unit[accepted != 0], minlength=256)
         if len(self._drop):
+            unit, accepted = self.unit[:n], self.columns.accepted[:n]
             dropped = (accepted != 0) & np.isin(unit, self._drop)
             accepted[dropped] = 0
             self._counters[sequence.DROPPED_UNIT] += int(np.count_nonzero(dropped))
+            self.by_unit += np.bincount(unit[dropped], minlength=256)
+
+    def tally(self, n: int) -> None:
+        """Count the units and channels of the last pull, once its bins are published."""
+        channel = self.columns.channel[:n]
+        self.by_unit += np.bincount(self.unit[:n][self.columns.accepted[:n] != 0], minlength=256)
         self.n_first += int(np.count_nonzero(channel == 0))
         self.n_beyond += int(np.count_nonzero(channel == self.ring.n_channels))
 
@@ -196,10 +197,8 @@ class CountFeed:
                 columns.accepted[:n] = 0
                 self._counters[sequence.RECEIVED] += n
                 return
-            first, jitter_s = int(usable[0]), START_JITTER_PERIODS * self.period_s
-            sequence.start_timing(
-                columns.time[first], first, self.period_s, jitter_s, self._timing, self._state
-            )
+            first = int(usable[0])
+            sequence.start_timing(columns.time[first], first, self.period_s, self._timing, self._state)
         sequence.check_counts(
             rows, n, possible, self._timing, self._state, *columns, self.end_s, self._counters
         )
@@ -215,6 +214,9 @@ class CountFeed:
     def true_period_s(self) -> float:
         """Period of the source by its stamps; the nominal one before the first sample."""
         return float(self._timing[sequence.PERIOD]) or self.period_s
+
+    def tally(self, n: int) -> None:
+        """Nothing is counted beside the samples themselves."""
 
     @property
     def unfit(self) -> str:

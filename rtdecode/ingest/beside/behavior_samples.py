@@ -27,9 +27,6 @@ MAX_AGE_S = 1.0
 #: A column without a value for so many samples is reported, as are so many left out.
 REPORT_NAN = 50
 
-#: As in `CountFeed`.
-START_JITTER_PERIODS = 0.1875
-
 
 def column_names(stream: StreamDescription) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names and units of the columns of a behaviour stream; b0, b1 … if it has no labels."""
@@ -138,8 +135,7 @@ class BehaviorSamples:
         followed = time.copy()
         for i in np.flatnonzero(possible):
             if not self._state[sequence.STARTED]:
-                jitter_s = START_JITTER_PERIODS * self._period_s
-                sequence.start_timing(time[i], 0, self._period_s, jitter_s, self._timing, self._state)
+                sequence.start_timing(time[i], 0, self._period_s, self._timing, self._state)
             number, _ = sequence.place_sample(time[i], 1, self._timing, self._state)
             if number == self._state[sequence.LAST]:
                 followed[i] = self._timing[sequence.END]

@@ -39,4 +39,5 @@ def pull(feed: Feed) -> int:
     n = feed.inlet.pull(0.0)
     if n:
         feed.read(n, np.isfinite(feed.columns.time[:n]).astype(np.uint8))
+        feed.tally(n)
     return n

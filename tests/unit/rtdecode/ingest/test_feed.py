@@ -456,3 +456,17 @@ def test_no_kernel_is_compiled_again_once_live() -> None:
     again, not_once = done.stdout.splitlines()
     assert again == "{}"
     assert not_once == "{}"
+
+
+def test_dropped_units_are_left_out_counted_and_still_shown() -> None:
+    inlet, counters = ScriptedInlet(3, "int32", 0.0), np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64)
+    rules = EventRules(drop_units=frozenset({255, 3}))
+    feed = EventFeed(cast(Any, inlet), BinRing(8, 0.02), rules=rules, counters=counters)
+    units = [0, 255, 1, 255, 3, 0]
+    inlet.send(np.arange(6) * 0.01, np.column_stack(([1, 2, 3, 4, 5, 8], units, np.arange(6))))
+    n = pull(feed)
+    # The last one is on a channel that the array does not have.
+    assert feed.columns.accepted[:n].tolist() == [1, 0, 1, 0, 0, 0]
+    assert (counters[sequence.DROPPED_UNIT], counters[sequence.OUT_OF_RANGE]) == (3, 1)
+    assert {u: int(feed.by_unit[u]) for u in np.flatnonzero(feed.by_unit)} == {0: 1, 1: 1, 3: 1, 255: 2}
+    assert (feed.n_first, feed.n_beyond) == (0, 1)
