@@ -6,6 +6,7 @@ decoder, so a recording reproduces it exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,9 +27,11 @@ class FailSafe:
 
     Attributes:
         value: f4[n_outputs], to be published.
+        finite: whether the last decoded value was neither NaN nor infinite.
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
+        self.finite = True
         self._velocity = np.array([output.role == "velocity" for output in outputs])
         self.value: F4 = np.array([output.mean for output in outputs], np.float32)
         self.value[self._velocity] = 0.0
@@ -43,7 +46,9 @@ class FailSafe:
         Returns:
             The flags, FAILSAFE among them if the decoder's value is not finite.
         """
-        if decoded is not None and not np.isfinite(decoded).all():
+        # The sum, in double precision, is finite if all values are; NumPy takes ten times as long.
+        self.finite = decoded is None or math.isfinite(sum(decoded.tolist()))
+        if not self.finite:
             flags |= Flag.FAILSAFE
         if decoded is None or flags & HELD:
             self.value[self._velocity] = 0.0

@@ -76,10 +76,11 @@ class DecodeStage:
         """Decode one bin (u1[n_channels]); returns its flags, `value` is what to publish."""
         self.decoder.step(counts, self._decoded)
         self.recent.add(counts)
-        if not np.isfinite(self._decoded).all():
+        applied = self._failsafe.apply(self._decoded, flags)
+        if not self._failsafe.finite:
             self.nonfinite += 1
             self.reset()
-        return self._failsafe.apply(self._decoded, flags)
+        return applied
 
     def skip(self, flags: int) -> int:
         """A bin of an outage: the decoder does not step, the last value is held."""

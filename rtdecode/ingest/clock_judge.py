@@ -1,9 +1,12 @@
 """Judges the stamps of a source before anything is anchored, numbered, binned or recorded by them.
 
     judge = ClockJudge(JudgeSettings(), opened_s=now)
-    verdict = judge.step(inlet.time, n, now, emptied=n < MAX_PULL, attentive=waited)
+    verdict = judge.step(inlet.time, n, now, emptied=n < MAX_PULL)
     # inlet.time[:n] is on our clock now, judge.possible[:n] marks the stamps that may be used, and
     # verdict.trusted tells whether output may rest on them without a flag.
+    ...  # what cannot wait is done with them
+    judge.learn(inlet.time, n, now, emptied=n < MAX_PULL, attentive=waited)
+    # Later stamps get judge.offset_s added.
 
 Three observations decide (docs/time.md):
 
@@ -18,12 +21,18 @@ Three observations decide (docs/time.md):
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.kernels.stamps import N_IMPOSSIBLE, lower_quartile, newest_finite, weigh_stamps
+from rtdecode.kernels.stamps import (
+    N_IMPOSSIBLE,
+    lower_quartile,
+    newest_finite,
+    newest_possible,
+    weigh_stamps,
+)
 
 F8 = npt.NDArray[np.float64]
 
@@ -77,13 +86,12 @@ class Verdict:
 
     Attributes:
         trusted: False while the clock is in doubt.
-        shift_s: seconds by which the stamps of this pull and of later ones were moved.
-        jumped: the shift ended a doubt: bins must be anchored again. False where it follows a drift.
+        jump_s: seconds by which the stamps of this pull and of later ones were moved, which ended a doubt:
+            bins must be anchored again.
     """
 
     trusted: bool
-    shift_s: float = 0.0
-    jumped: bool = False
+    jump_s: float = 0.0
 
 
 TRUSTED = Verdict(True)
@@ -133,6 +141,11 @@ class ClockJudge:
         """Whether the clock is beyond doubt."""
         return math.isnan(self._doubted_since_s)
 
+    @property
+    def verdict(self) -> Verdict:
+        """On the stamps of the last pull: TRUSTED or DOUBTED."""
+        return TRUSTED if self.trusted else DOUBTED
+
     def _forget_ages(self, now: float) -> None:
         self._doubted_since_s = math.nan
         self._doubtful: list[float] = []
@@ -141,44 +154,59 @@ class ClockJudge:
         self._fastest: list[float] = []
         self._set_back_s, self._set_back_at_s, self._since_s = 0.0, now, now
 
-    def step(self, time: F8, n: int, now: float, *, emptied: bool, attentive: bool) -> Verdict:
+    def step(self, time: F8, n: int, now: float, *, emptied: bool) -> Verdict:
         """Judge the `n` >= 1 samples of a pull.
 
         Args:
-            time: f8[>=n], their stamps with `offset_s` added; shifted in place where the clock has moved.
+            time: f8[>=n], their stamps with `offset_s` added; shifted in place where the clock has jumped.
             now: when they were pulled, on our clock.
             emptied: whether the pull took all that had arrived.
-            attentive: whether they were waited for, so that `now` is when they arrived.
         """
-        settings = self._settings
         doubt = self._weigh(time, n, now)
-        age_s = now - newest_finite(time, n)
-        jump_s = self._agreed_jump(age_s, now, doubt) if emptied else 0.0
-        shift_s = jump_s
-        if not jump_s and emptied and attentive and self.possible[n - 1] and doubt < settings.doubt_from:
-            shift_s = self._drift(age_s, now)
-        if shift_s:
-            time[:n] += shift_s
-            self.offset_s += shift_s
+        if doubt == 0.0 and self.trusted:
             self._doubt = 0.0
-            self._forget_ages(now)
+            return TRUSTED
+        jump_s = self._agreed_jump(now - newest_finite(time, n), now, doubt) if emptied else 0.0
+        if jump_s:
+            time[:n] += jump_s
+            self._shift(jump_s, now)
             # What had arrived before is as old as it was: only the stamps have moved.
-            self._newest_s = math.inf if jump_s else self._newest_s + shift_s
+            self._newest_s = math.inf
             doubt = self._weigh(time, n, now)
         self._doubt = doubt
+        return replace(self.verdict, jump_s=jump_s) if jump_s else self.verdict
+
+    def learn(self, time: F8, n: int, now: float, *, emptied: bool, attentive: bool) -> float:
+        """Follow a clock that drifts, or steps by less than what is impossible.
+
+        Args:
+            time, n, now, emptied: as `step` was given and left them.
+            attentive: whether the samples were waited for, so that `now` is when they arrived.
+
+        Returns:
+            Seconds by which later stamps are moved, added to `offset_s`; 0.0 mostly.
+        """
         self.impossible += self._of_pull
+        newest_s = newest_possible(time, self.possible, n)
+        shift_s = 0.0
         if emptied:
             self._arrived_s = now
-        self._continue(time[:n][self.possible[:n] != 0], now)
+            if attentive and self.possible[n - 1] and self._doubt < self._settings.doubt_from:
+                shift_s = self._drift(now - float(time[n - 1]), now)
         if shift_s:
-            return Verdict(self.trusted, shift_s, bool(jump_s))
-        return TRUSTED if self.trusted else DOUBTED
+            self._shift(shift_s, now)
+            self._newest_s += shift_s
+        if math.isfinite(newest_s):
+            self._continue(newest_s + shift_s, now)
+        return shift_s
 
-    def _continue(self, usable: F8, now: float) -> None:
-        """Note how far the possible stamps of a pull continue those before, or set them back."""
-        if not len(usable):
-            return
-        newest_s = float(usable.max())
+    def _shift(self, shift_s: float, now: float) -> None:
+        self.offset_s += shift_s
+        self._doubt = 0.0
+        self._forget_ages(now)
+
+    def _continue(self, newest_s: float, now: float) -> None:
+        """Note how far the newest possible stamp of a pull continues those before, or sets them back."""
         if math.isinf(self._newest_s):
             self._newest_s = newest_s
         back_s = self._newest_s - newest_s

@@ -69,6 +69,16 @@ def newest_finite(time: F8, n: int) -> float:
 
 
 @kernel
+def newest_possible(time: F8, possible: U1, n: int) -> float:
+    """The latest of the first `n` stamps that are possible; -inf without any."""
+    newest_s = -np.inf
+    for i in range(n):
+        if possible[i] and time[i] > newest_s:
+            newest_s = time[i]
+    return newest_s
+
+
+@kernel
 def lower_quartile(values: F8, n: int) -> float:
     """The lower quartile of the first `n` values, itself one of them."""
     return float(np.sort(values[:n])[n // 4])

@@ -15,6 +15,9 @@ from rtdecode.messages import CURSOR_TOPIC, MESSAGE_VERSION, SPIKES_TOPIC, STATU
 #: Otherwise the kernel would buffer minutes of cursors for a reader that has stalled.
 SEND_BUFFER_BYTES = 8192
 
+#: As integers: an enumeration takes microseconds to combine.
+TOPIC_FLAGS, PAYLOAD_FLAGS = int(zmq.NOBLOCK | zmq.SNDMORE), int(zmq.NOBLOCK)
+
 
 def bind(socket: zmq.Socket[bytes], flag: str, endpoint: str) -> str:
     """Bind a socket; close it if it cannot be bound.
@@ -123,8 +126,8 @@ class CursorPublisher:
 
     def _send(self, topic: bytes, payload: bytes) -> None:
         # A PUB socket drops messages for slow subscribers and never blocks; NOBLOCK would show if it did.
-        self._socket.send(topic, zmq.NOBLOCK | zmq.SNDMORE)
-        self._socket.send(payload, zmq.NOBLOCK)
+        self._socket.send(topic, TOPIC_FLAGS)
+        self._socket.send(payload, PAYLOAD_FLAGS)
 
     def close(self) -> None:
         """Send the last messages and close."""

@@ -51,7 +51,11 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
         feed = feed_type(inlet, ring, rules=EventRules(), counters=counters)  # type: ignore[arg-type]
         n = inlet.pull(0.0)
         judge = ClockJudge(JudgeSettings(n_recent=1), 0.0, MAX_PULL)
-        judge.step(inlet.time, n, float(inlet.time[n - 1]), emptied=True, attentive=True)
+        now = float(inlet.time[n - 1])
+        judge.step(inlet.time, n, now, emptied=True)
+        judge.learn(inlet.time, n, now, emptied=True, attentive=True)
+        # A stamp in doubt is judged by another kernel.
+        judge.step(np.array([np.nan]), 1, now, emptied=True)
         feed.read(n, judge.possible)
         feed.anchor(0.0, n)
         feed.add(0, n, 1.0)

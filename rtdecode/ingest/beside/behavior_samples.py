@@ -84,11 +84,11 @@ class BehaviorSamples:
     def pulled(
         self, time: F8, values: npt.NDArray[np.generic], n: int, now: float, *, emptied: bool, attentive: bool
     ) -> Block | None:
-        """Judge and keep the `n` >= 1 samples of a pull; arguments as of `ClockJudge.step`."""
-        verdict = self.judge.step(time, n, now, emptied=emptied, attentive=attentive)
+        """Judge and keep the `n` >= 1 samples of a pull; arguments as of `ClockJudge.learn`."""
+        verdict = self.judge.step(time, n, now, emptied=emptied)
         self._received += n
         possible = self.judge.possible[:n]
-        if verdict.shift_s:
+        if self.judge.learn(time, n, now, emptied=emptied, attentive=attentive) or verdict.jump_s:
             self._state[:] = -1, 0, 0, 0, 0
         if not verdict.trusted:
             self._judging += int(np.count_nonzero(possible))

@@ -78,12 +78,13 @@ class MarkerSamples:
     def pulled(
         self, time: F8, values: npt.NDArray[Any], n: int, now: float, *, emptied: bool, attentive: bool
     ) -> Markers | None:
-        """Judge the `n` >= 1 markers of a pull; arguments as of `ClockJudge.step`."""
-        verdict = self.judge.step(time, n, now, emptied=emptied, attentive=attentive)
+        """Judge the `n` >= 1 markers of a pull; arguments as of `ClockJudge.learn`."""
+        verdict = self.judge.step(time, n, now, emptied=emptied)
+        self.judge.learn(time, n, now, emptied=emptied, attentive=attentive)
         self._received += n
         kept: list[tuple[float, str]] = []
-        if verdict.jumped:
-            kept += self._release(len(self._held), verdict.shift_s)
+        if verdict.jump_s:
+            kept += self._release(len(self._held), verdict.jump_s)
         trusted = self.judge.possible[:n] if verdict.trusted else np.zeros(n)
         for stamp_s, value, usable in zip(time[:n].tolist(), values[:n, 0].tolist(), trusted, strict=True):
             if usable:

@@ -12,6 +12,10 @@ from rtdecode.serve.loop.silence import Silence
 from rtdecode.serve.loop.states import Running, State, edges_of
 
 
+#: As integers: an enumeration takes microseconds to combine.
+GAP, CATCH_UP, PAUSED, FAILSAFE = map(int, (Flag.GAP, Flag.CATCH_UP, Flag.PAUSED, Flag.FAILSAFE))
+
+
 class Closing:
     """Takes closed bins from the ring.
 
@@ -46,17 +50,18 @@ class Closing:
         if edges is None:
             return
         t_bin = edges.bin_end_s(b)
-        flags, decoded = int(Flag.FAILSAFE), False
+        flags, decoded = FAILSAFE, False
         if isinstance(state, Running) and b >= state.decode_from:
-            flags, decoded = 0, True
+            flags, decoded = self.silence.flags(t_bin, closed.fed_until_s), True
             if b == state.decode_from:
-                flags = int(Flag.GAP)
+                flags |= GAP
                 yield Resumed(b, edges.bin_end_s(b - 1))
-            flags |= yield from self.silence.flags(t_bin, closed.fed_until_s)
         if self.paused:
-            flags |= Flag.PAUSED
+            flags |= PAUSED
         if now > edges.complete_at_s(b) + self._grace.seconds + self._ring.bin_width_s:
-            flags |= Flag.CATCH_UP
+            flags |= CATCH_UP
             self.catch_up += 1
         yield Publish(closed, t_bin, now, flags, decoded)
         self._grace.update()
+        if decoded and (search := self.silence.search()) is not None:
+            yield search

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.binning import Binning, BinRing, CountBinning, EventBinning
-from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings, Verdict
+from rtdecode.ingest.clock_judge import TRUSTED, ClockJudge, JudgeSettings, Verdict
 from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
 from rtdecode.ingest.feed import CountFeed, Feed
 from rtdecode.ingest.inlet import MAX_PULL
@@ -118,38 +118,42 @@ class LoopCore:
         link, n, now = link_of(self.state), pull.n, pull.now
         if link is None:
             return
-        feed = link.feed
-        verdict = Verdict(link.judge.trusted)
+        feed, judge = link.feed, link.judge
+        verdict = judge.step(feed.columns.time, n, now, emptied=pull.emptied) if n else judge.verdict
         paused = self._held_up.paused(pull.held_up_s, now)
         if n:
-            verdict = link.judge.step(
-                feed.columns.time, n, now, emptied=pull.emptied, attentive=pull.attentive
-            )
-            feed.read(n, link.judge.possible)
-            if feed.unfit:
-                verdict = replace(verdict, trusted=False)
-            if not paused and link.judge.possible[n - 1]:
+            feed.read(n, judge.possible)
+            if not paused and self._held_up.waiting(now) and judge.possible[n - 1]:
                 self._held_up.received(now - float(feed.columns.time[n - 1]), self.grace.seconds, now)
-        yield from self._follow(verdict, now)
-        if n and isinstance(self.state, Running) and self._behind_s(feed, n) > LEAP_S:
+        if feed.unfit:
+            verdict = replace(verdict, trusted=False)
+        if verdict is not TRUSTED:
+            yield from self._follow(verdict, now)
+        if n and isinstance(self.state, Running) and self._far_behind(self.state.edges, feed, n, now):
             yield from self._leap(now)
         if isinstance(self.state, Attaching):
             yield from self._begin(link, n, now, verdict.trusted)
-        elif isinstance(self.state, Judging) and verdict.trusted and not feed.unfit:
+        elif isinstance(self.state, Judging) and verdict.trusted:
             yield from self._resume(self.state, n)
-        if n and isinstance(self.state, Running):
-            at = 0
-            while at < n:
-                at = feed.add(at, n, now)
-                yield from self._closed(now)
-            # What can wait is done after the cursor is published.
+        added = n if isinstance(self.state, Running) else 0
+        at = 0
+        while at < added:
+            at = feed.add(at, n, now)
+            yield from self._closed(now)
+        if pull.emptied and not self._held_up.waiting(now):
+            yield from self.passed(now)
+        if not n:
+            return
+        # What can wait is done after the cursor is published.
+        if added:
             if pull.attentive:
                 self.delay.observe(feed.columns.time, feed.columns.accepted, n, now)
             yield do.Record(feed, n, now)
-        elif n:
+        else:
             self.discarded += int(np.count_nonzero(feed.columns.accepted[:n]))
-        if pull.emptied and not self._held_up.waiting(now):
-            yield from self.passed(now)
+        feed.tally(n)
+        if judge.learn(feed.columns.time, n, now, emptied=pull.emptied, attentive=pull.attentive):
+            self.delay.forget()
 
     def passed(self, now: float) -> Instructions:
         """Close the bins whose time has come."""
@@ -241,18 +245,17 @@ class LoopCore:
 
     def _follow(self, verdict: Verdict, now: float) -> Instructions:
         """Carry the judge's verdict out: shifted stamps, and a clock in doubt."""
-        if verdict.shift_s:
+        if verdict.jump_s:
             self.delay.forget()
-        if verdict.jumped:
             self.clock_jumps += 1
         if isinstance(self.state, Running):
-            if verdict.jumped:
-                shifted = f"clock jump, stamps shifted by {verdict.shift_s:+.3f} s"
+            if verdict.jump_s:
+                shifted = f"clock jump, stamps shifted by {verdict.jump_s:+.3f} s"
                 yield from self._doubt(self.state, shifted, now)
             elif not verdict.trusted:
                 yield from self._doubt(self.state, self.state.link.feed.unfit or DOUBTED, now)
-        elif verdict.jumped:
-            yield do.Shifted(verdict.shift_s)
+        elif verdict.jump_s:
+            yield do.Shifted(verdict.jump_s)
 
     def _doubt(self, state: Running, reason: str, now: float) -> Instructions:
         yield from self._break_off(reason, now)
@@ -279,17 +282,14 @@ class LoopCore:
         self.ring.empty_open_bin()
         yield do.BrokeOff(self.ring.open_bin, reason)
 
-    # Bins
-
     def _closed(self, now: float) -> Instructions:
         return self.closing.closed(self.state, now)
 
-    def _behind_s(self, feed: Feed, n: int) -> float:
-        """How long after the open bin the first sample of the pull was stamped."""
-        edges, usable = edges_of(self.state), np.flatnonzero(feed.columns.accepted[:n])
-        if edges is None or not len(usable):
-            return 0.0
-        return float(feed.columns.time[usable[0]]) - edges.bin_end_s(self.ring.open_bin)
+    def _far_behind(self, edges: Binning, feed: Feed, n: int, now: float) -> bool:
+        """Whether all samples of the pull were stamped so long after the open bin that there was a leap."""
+        end_s = edges.bin_end_s(self.ring.open_bin)
+        oldest_s = feed.first_bin_start(n, -math.inf, math.inf) if now - end_s > LEAP_S else None
+        return oldest_s is not None and oldest_s - end_s > LEAP_S
 
     def _grace_s(self) -> float:
         return 0.0 if link_of(self.state) is None else self.grace.seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rtdecode.binning import ClosedBin
 from rtdecode.ingest.feed import Feed
@@ -15,8 +16,7 @@ class Warm:
     closed: ClosedBin
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(NamedTuple):
     """Publish a bin.
 
     Attributes:
@@ -73,8 +73,7 @@ class Shifted:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Record the first `n` samples of the last pull."""
 
     feed: Feed

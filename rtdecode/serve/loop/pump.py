@@ -153,9 +153,6 @@ class Pump:
         held_up_s = now - self._turned_s - wait_s
         self.carry_out(self.core.pulled(Pull(n, now, emptied, attentive, held_up_s)))
         inlet.offset_s = self.core.offset_s
-        if n and self.last_feed is not None:
-            # What can wait is done after the cursor is published.
-            self.last_feed.tally(n)
 
     def carry_out(self, instructions: Iterator[Instruction]) -> None:
         """Carry out instructions of the core, each before it decides on the next."""

@@ -76,9 +76,9 @@ State = Waiting | Attaching | Judging | Running | Outage
 
 def link_of(state: State) -> Link | None:
     """The attached source, None without one."""
-    return state.link if isinstance(state, Attaching | Judging | Running) else None
+    return None if isinstance(state, (Waiting, Outage)) else state.link
 
 
 def edges_of(state: State) -> Binning | None:
     """The edges of the bins, None before the first."""
-    return state.edges if isinstance(state, Judging | Running | Outage) else None
+    return None if isinstance(state, (Waiting, Attaching)) else state.edges

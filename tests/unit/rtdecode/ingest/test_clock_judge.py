@@ -83,12 +83,13 @@ def judged(
                 now, attentive = START_S + end, False
         n = min(int(np.searchsorted(arrival, now, side="right")) - at, most)
         time[:n] = stamps[at : at + n] + judge.offset_s
-        verdict = judge.step(time, n, now, emptied=n < most, attentive=attentive)
+        verdict = judge.step(time, n, now, emptied=n < most)
         possible = judge.possible[:n].astype(bool)
         outcome.error_s[at : at + n][possible] = (time[:n] - true[at : at + n])[possible]
         outcome.trusted[at : at + n] = verdict.trusted
-        if verdict.shift_s:
-            outcome.shifts.append((now - START_S, verdict.shift_s, verdict.jumped))
+        drift_s = judge.learn(time, n, now, emptied=n < most, attentive=attentive)
+        if verdict.jump_s or drift_s:
+            outcome.shifts.append((now - START_S, verdict.jump_s + drift_s, bool(verdict.jump_s)))
         at += n
         now += 1e-5
     return outcome
@@ -258,10 +259,12 @@ def test_our_own_clock_that_leaps_is_no_step_of_the_source() -> None:
     for i in range(100):
         now = 100.0 + 0.01 * i
         time[0] = now - 0.001 + judge.offset_s
-        assert judge.step(time, 1, now, emptied=True, attentive=True).trusted
+        assert judge.step(time, 1, now, emptied=True).trusted
+        judge.learn(time, 1, now, emptied=True, attentive=True)
     judge.restart(9000.0)
     for i in range(100):
         now = 9000.0 + 0.01 * i
         time[0] = now - 0.001 + judge.offset_s
-        assert judge.step(time, 1, now, emptied=True, attentive=True).trusted
+        assert judge.step(time, 1, now, emptied=True).trusted
+        judge.learn(time, 1, now, emptied=True, attentive=True)
     assert judge.offset_s == 0.0

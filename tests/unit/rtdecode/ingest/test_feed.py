@@ -383,7 +383,9 @@ def signatures():
 def pull(feed):
     n = feed.inlet.pull(0.0)
     judge = ClockJudge(JudgeSettings(), float(feed.columns.time[0]), MAX_PULL)
-    judge.step(feed.columns.time, n, float(feed.columns.time[n - 1]), emptied=True, attentive=True)
+    now = float(feed.columns.time[n - 1])
+    judge.step(feed.columns.time, n, now, emptied=True)
+    judge.learn(feed.columns.time, n, now, emptied=True, attentive=True)
     feed.read(n, judge.possible)
     return n
 
