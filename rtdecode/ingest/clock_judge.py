@@ -273,7 +273,7 @@ class ClockJudge:
             return 0.0
         self._fastest.append(period.fastest_s())
         self._period = _Period(now)
-        return self._slower(now)
+        return self._slower(now, period.scatter_s())
 
     def _usual_s(self) -> float:
         """The fastest delivery before the stamps moved, as far as it is known."""
@@ -283,7 +283,7 @@ class ClockJudge:
         period = [self._period.fastest_s()] if known else []
         return max(min([*self._fastest, *period], default=0.0), 0.0)
 
-    def _slower(self, now: float) -> float:
+    def _slower(self, now: float, scatter_s: float) -> float:
         """How much slower than its own the fastest delivery of the last periods was, 0.0 if it was not."""
         settings, fastest_s = self._settings, self._fastest
         if math.isnan(self.floor_s):
@@ -293,7 +293,7 @@ class ClockJudge:
                 self._fluctuation_s = 0.5 * float(np.abs(np.diff(fastest_s, 2)).max())
             return 0.0
         del fastest_s[: -settings.n_periods]
-        least_s = max(settings.least_step_s, settings.fluctuations * self._fluctuation_s)
+        least_s = max(settings.least_step_s, settings.fluctuations * self._fluctuation_s, scatter_s)
         if len(fastest_s) == settings.n_periods and max(fastest_s) < self.floor_s - least_s:
             self.floor_s = max(float(np.median(fastest_s)), 0.0)
         if len(fastest_s) < settings.n_slower:
@@ -319,3 +319,8 @@ class _Period:
     def fastest_s(self) -> float:
         """The second smallest, so that one wrong stamp does not set it."""
         return float(np.partition(self._delay_s[: self.n], 1)[1])
+
+    def scatter_s(self) -> float:
+        """How far the fastest of another period may be from this one's by chance alone."""
+        second, twelfth = np.partition(self._delay_s[: self.n], (1, 11))[[1, 11]]
+        return float(twelfth - second)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
@@ -96,6 +96,10 @@ def judged(
 
 
 @settings(max_examples=25, deadline=None)
+@example(
+    rate_hz=843.125, push_every_s=0.04, fastest_s=0.0, spread_s=0.015625,
+    absent=[(1.0, 1.0), (2.0, 3.0)], seed=64,
+)  # fmt: skip
 @given(
     rate_hz=st.floats(2.0, 1000.0),
     push_every_s=st.sampled_from([0.0, 0.001, 0.01, 0.04]),
