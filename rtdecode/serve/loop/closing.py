@@ -11,7 +11,6 @@ from rtdecode.serve.loop.instructions import Instruction, Publish, Resumed, Warm
 from rtdecode.serve.loop.silence import Silence
 from rtdecode.serve.loop.states import Running, State, edges_of
 
-
 #: As integers: an enumeration takes microseconds to combine.
 GAP, CATCH_UP, PAUSED, FAILSAFE = map(int, (Flag.GAP, Flag.CATCH_UP, Flag.PAUSED, Flag.FAILSAFE))
 
