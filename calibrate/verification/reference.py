@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.kernels.arrays import F4, F8, U1
+from rtdecode.kernels.arrays import F4, F8, I2, U1
 
 #: A covariance that changes by no more than this fraction in a bin has converged, and is held.
 CONVERGED = 1e-12
@@ -30,17 +30,16 @@ class LinearReference:
     """
 
     def __init__(self, artifact: ModelArtifact) -> None:
-        self._good = np.array(artifact.channel_mask)
-        self._count_max = artifact.count_max
+        self._limit = artifact.limits
         wiener = artifact.kind == "wiener"
         self._filter: _Wiener | _Kalman = _Wiener(artifact) if wiener else _Kalman(artifact)
-        macs = artifact.n_channels * self._filter.macs_per_channel + self._filter.other_macs
+        macs = artifact.n_inputs * self._filter.macs_per_channel + self._filter.other_macs
         self.clipped, self.adds, self.dense_macs = 0, 0.0, float(macs)
 
-    def run(self, counts: U1) -> F4:
+    def run(self, counts: U1 | I2) -> F4:
         """Values f4[T, D] of the next bins from their counts u1[T, C]."""
-        self.clipped += int(np.count_nonzero(counts[:, self._good] > self._count_max))
-        read = np.where(self._good, np.minimum(counts, self._count_max), 0).astype(np.float64)
+        self.clipped += int(np.count_nonzero((counts > self._limit)[:, self._limit > 0]))
+        read = np.where(self._limit > 0, np.minimum(counts, self._limit), 0).astype(np.float64)
         self.adds += np.count_nonzero(read) * self._filter.macs_per_channel
         self.adds += len(read) * self._filter.other_macs
         return self._filter.run(read).astype(np.float32)
@@ -52,7 +51,7 @@ class _Wiener:
     def __init__(self, artifact: ModelArtifact) -> None:
         self._weight = artifact.run["weight"].astype(np.float64)
         self._bias = artifact.run["bias"].astype(np.float64)
-        self._past = np.zeros((self._weight.shape[1] - 1, artifact.n_channels))
+        self._past = np.zeros((self._weight.shape[1] - 1, artifact.n_inputs))
         self.macs_per_channel, self.other_macs = self._weight[0].size, 0
 
     def run(self, read: F8) -> F8:

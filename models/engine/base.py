@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rtdecode.artifact import Arrays, ModelArtifact
-from rtdecode.decode.tensors import check_bins, check_kind, check_state
-from rtdecode.kernels.arrays import F4, U1
+from rtdecode.decode.tensors import BinShape, check_bins, check_kind, check_state
+from rtdecode.kernels.arrays import F4, I2, U1
 
 #: Bins that `run` computes at once by default.
 CHUNK_BINS = 8192
@@ -40,8 +40,7 @@ class FoldedNetwork:
         check_kind(artifact, self.kind)
         self.n_channels, self.n_outputs = artifact.n_channels, len(artifact.outputs)
         self.clipped = 0
-        self._count_max = artifact.count_max
-        self._good = np.array(artifact.channel_mask, dtype=np.bool_)
+        self.shape, self._limit = BinShape.of(artifact), artifact.limits
         self._device, self._chunk_bins = torch.device(device), chunk_bins
         self._state: dict[str, Tensor] = {}
 
@@ -49,22 +48,22 @@ class FoldedNetwork:
         """Go back to bin 0: what came before counts as silence."""
         self._state = {name: torch.zeros_like(tensor) for name, tensor in self._state.items()}
 
-    def step(self, counts: U1, out: F4) -> None:
+    def step(self, counts: U1 | I2, out: F4) -> None:
         """Decode counts u1[n_channels] of one bin into out f4[n_outputs].
 
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
-        check_bins(counts, out, self.n_channels, self.n_outputs, n_axes=1)
+        check_bins(counts, out, self.shape, n_axes=1)
         self._decode(counts[np.newaxis], out[np.newaxis])
 
-    def run(self, counts: U1, out: F4) -> None:
+    def run(self, counts: U1 | I2, out: F4) -> None:
         """Decode counts u1[T, n_channels] into out f4[T, n_outputs], continuing from the state.
 
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
-        check_bins(counts, out, self.n_channels, self.n_outputs)
+        check_bins(counts, out, self.shape)
         for first in range(0, len(counts), self._chunk_bins):
             end = first + self._chunk_bins
             self._decode(counts[first:end], out[first:end])
@@ -87,9 +86,9 @@ class FoldedNetwork:
     def _advance(self, counts: Tensor) -> Tensor:
         """Values f4[T, D] of the next bins, T ≥ 1, from clipped counts f4[T, C]; advances the state."""
 
-    def _decode(self, counts: U1, out: F4) -> None:
-        self.clipped += int(np.count_nonzero(counts[:, self._good] > self._count_max))
-        read = np.where(self._good, np.minimum(counts, self._count_max), 0).astype(np.float32)
+    def _decode(self, counts: U1 | I2, out: F4) -> None:
+        self.clipped += int(np.count_nonzero((counts > self._limit)[:, self._limit > 0]))
+        read = np.where(self._limit > 0, np.minimum(counts, self._limit), 0).astype(np.float32)
         with torch.inference_mode(), _full_precision():
             out[:] = self._advance(self._tensor(read)).cpu().numpy()
 

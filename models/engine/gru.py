@@ -21,7 +21,7 @@ class FoldedGRU(FoldedNetwork):
         super().__init__(artifact, device, chunk_bins)
         shapes = check_gru(artifact)
         n = shapes["head.weight"][0]
-        self._gru = nn.GRU(self.n_channels, n).to(self._device)
+        self._gru = nn.GRU(self.shape.n_inputs, n).to(self._device)
         weights = {
             f"{name.removeprefix('gru.')}_l0": self._tensor(artifact.run[name].T)
             for name in shapes

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import safetensors.numpy
 
+from rtdecode.artifact.feature import Feature
 from rtdecode.artifact.model import FORMAT_VERSION, ModelArtifact, canonical_json
 from rtdecode.artifact.output import Output
 from rtdecode.artifact.tensors import COPY_FIX, METADATA_KEY, Arrays, parse_tensors, with_prefix
@@ -99,6 +100,7 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     widths: tuple[int, ...] = ()
     fractional_bits: int | None = msgspec.field(default=None, name="grid_bits")
     normaliser: dict[str, Any] | None = None
+    features: tuple[Feature, ...] = ()
 
 
 def _read_bytes(path: Path) -> bytes:

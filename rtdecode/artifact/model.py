@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from rtdecode.artifact.feature import MAX_FEATURES, Feature
 from rtdecode.artifact.output import Output
 from rtdecode.artifact.tensors import Arrays
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8, U1
+from rtdecode.kernels.feature_code import LARGEST_CODE
 
 FORMAT_VERSION = 1
 
@@ -41,6 +45,7 @@ class ModelArtifact:
         widths: channels of each level of a network; () for the other kinds.
         fractional_bits: b, where the weights before a threshold are multiples of 2⁻ᵇ; None where none are.
         normaliser: settings of a normalisation that runs while decoding, any JSON; None where all is folded.
+        features: columns read beside the counts, in their order in the stream; () for counts alone.
 
     Raises:
         RtdecodeError: a value is out of its range, or does not fit another.
@@ -59,6 +64,7 @@ class ModelArtifact:
     widths: tuple[int, ...] = ()
     fractional_bits: int | None = None
     normaliser: dict[str, Any] | None = None
+    features: tuple[Feature, ...] = ()
 
     def __post_init__(self) -> None:
         settings: dict[str, Any] = {
@@ -73,6 +79,7 @@ class ModelArtifact:
             "provenance": _plain_json("provenance", self.provenance),
             "widths": tuple(int(width) for width in self.widths),
             "normaliser": _plain_json("normaliser", self.normaliser),
+            "features": tuple(self.features),
         }
         for name, value in settings.items():
             object.__setattr__(self, name, value)
@@ -82,6 +89,28 @@ class ModelArtifact:
     def output_names(self) -> tuple[str, ...]:
         """Names of the outputs, in order."""
         return tuple(output.name for output in self.outputs)
+
+    @property
+    def n_inputs(self) -> int:
+        """Length of a bin's input: the channels, then the features."""
+        return self.n_channels + len(self.features)
+
+    @property
+    def input_dtype(self) -> np.dtype[Any]:
+        """Of a bin's input: u1 for counts alone, i2 where codes of features follow, which may be negative."""
+        return np.dtype(np.int16 if self.features else np.uint8)
+
+    @property
+    def limits(self) -> U1:
+        """u1[n_inputs], the most that each input counts, more is clipped; 0 for one that is not read."""
+        counts = np.where(self.channel_mask, self.count_max, 0)
+        features = [LARGEST_CODE if feature.sd else 0 for feature in self.features]
+        return np.concatenate((counts, features)).astype(np.uint8)
+
+    @property
+    def largest_inputs(self) -> F8:
+        """f8[n_inputs], the largest size that each input can have, masked ones included."""
+        return np.repeat([self.count_max, LARGEST_CODE], [self.n_channels, len(self.features)]).astype(float)
 
     @cached_property
     def model_id(self) -> str:
@@ -99,6 +128,7 @@ class ModelArtifact:
         metadata = {name: getattr(self, name) for name in names}
         metadata |= {"format_version": FORMAT_VERSION, "outputs": [vars(output) for output in self.outputs]}
         later = {"widths": self.widths, "grid_bits": self.fractional_bits, "normaliser": self.normaliser}
+        later["features"] = [vars(feature) for feature in self.features] or None
         # Left out where unset: a field added to the format later leaves the ids of older files alone.
         return metadata | {name: value for name, value in later.items() if value not in ((), None)}
 
@@ -147,10 +177,17 @@ def _check_settings(model: ModelArtifact) -> None:
         raise RtdecodeError(f"count_max is {model.count_max}; it must be 1 to 255", fix=_RANGE_FIX)
     if not model.outputs:
         raise RtdecodeError("the model has no outputs", fix="pass at least one Output")
-    names = model.output_names
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise RtdecodeError(f"two outputs have the name {twice[0]!r}", fix="give each a name of its own")
+    for what, names in (
+        ("outputs", model.output_names),
+        ("features", [each.name for each in model.features]),
+    ):
+        twice = sorted(name for name, n in Counter(names).items() if n > 1)
+        if twice:
+            raise RtdecodeError(f"two {what} have the name {twice[0]!r}", fix="give each a name of its own")
+    if len(model.features) > MAX_FEATURES:
+        raise RtdecodeError(
+            f"the model has {len(model.features)} features", fix=f"keep {MAX_FEATURES} at most"
+        )
     if any(width < 1 for width in model.widths):
         raise RtdecodeError(f"widths are {model.widths}; each must be 1 or more", fix=_RANGE_FIX)
     if model.fractional_bits is not None and not 0 <= model.fractional_bits <= 24:

@@ -8,7 +8,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.alignnet_tensors import Layout
 from rtdecode.decode.kernel_decoder import KernelDecoder
 from rtdecode.decode.tensors import check_bins
-from rtdecode.kernels.arrays import F4, U1
+from rtdecode.kernels.arrays import F4, I2, U1
 from rtdecode.kernels.decoders.alignnet import (
     BIN,
     alignnet_run,
@@ -78,7 +78,7 @@ class AlignNetDecoder(KernelDecoder):
         """Weights added to a sum since the decoder was made; `reset` leaves it alone."""
         return int(self._tally[ADDS])
 
-    def run_traced(self, counts: U1, out: F4) -> dict[str, U1]:
+    def run_traced(self, counts: U1 | I2, out: F4) -> dict[str, U1]:
         """`run`, and every spike on the way.
 
         Returns:
@@ -88,7 +88,7 @@ class AlignNetDecoder(KernelDecoder):
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
-        check_bins(counts, out, self.n_channels, self.n_outputs)
+        check_bins(counts, out, self.shape)
         bins = int(self._tally[BIN]) + np.arange(len(counts))
         spikes = np.zeros((len(counts), len(self._spikes)), np.uint8)
         alignnet_trace(self._arrays, self._spikes, counts, out, spikes)

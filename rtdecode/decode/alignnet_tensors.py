@@ -203,7 +203,7 @@ def _shapes(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
     def add(name: str, n_in: int, n_out: int, *lags: int) -> None:
         shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (n_in, *lags, n_out), (n_out,)
 
-    below = artifact.n_channels
+    below = artifact.n_inputs
     for level, width in enumerate(artifact.widths):
         add(f"enc{level}.0", below, width, N_LAGS)
         add(f"enc{level}.1", width, width, N_LAGS)
@@ -272,14 +272,14 @@ def _check_fixed_point(artifact: ModelArtifact) -> None:
     for (name, _), bits in zip(_parts(n_levels), layer_bits.tolist(), strict=False):
         weight = artifact.run[f"{name}.weight"].astype(np.float64)
         bias = artifact.run[f"{name}.bias"].astype(np.float64)
-        largest_input = artifact.count_max if name == "enc0.0" else 1
+        largest_input = artifact.largest_inputs[:, np.newaxis, np.newaxis] if name == "enc0.0" else 1
         for tensor, values in (("weight", weight), ("bias", bias)):
             if not (values * 2**bits == np.rint(values * 2**bits)).all():
                 raise RtdecodeError(
                     f"run.{name}.{tensor} is not a multiple of 2^-{bits}: a faulty export made it",
                     fix=_FIX,
                 )
-        reach = float((np.abs(weight).sum(axis=(0, 1)) * largest_input + np.abs(bias)).max())
+        reach = float(((np.abs(weight) * largest_input).sum(axis=(0, 1)) + np.abs(bias)).max())
         if reach >= 2 ** (_FLOAT32_BITS - bits):
             raise RtdecodeError(
                 f"the sums of run.{name} reach {reach:g}; in multiples of 2^-{bits} they are exact below "

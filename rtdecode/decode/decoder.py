@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from rtdecode.artifact import Arrays
-from rtdecode.kernels.arrays import F4, U1
+from rtdecode.kernels.arrays import F4, I2, U1
 
 
 class Decoder(Protocol):
@@ -13,7 +13,7 @@ class Decoder(Protocol):
 
         decoder = load_decoder(read_artifact("today.safetensors"))
         out = np.empty(decoder.n_outputs, np.float32)
-        for counts in bins:                       # u1[n_channels] each
+        for counts in bins:                       # u1[n_channels] each; with features i2[n_inputs]
             decoder.step(counts, out)
 
     `run` over any chunks of a recording and `step` over its bins give the same bits;
@@ -39,19 +39,20 @@ class Decoder(Protocol):
     def reset(self) -> None:
         """Go back to bin 0, as if only silence (counts of zero) preceded it."""
 
-    def step(self, counts: U1, out: F4) -> None:
+    def step(self, counts: U1 | I2, out: F4) -> None:
         """Decode one bin, without allocating.
 
         Args:
-            counts: u1[n_channels], spikes per channel in this bin.
+            counts: u1[n_channels], spikes per channel in this bin. Of a model with features i2[n_inputs]:
+                the spikes, then the code of each feature (`rtdecode.decode.inputs`).
             out: f4[n_outputs], overwritten with the decoded values in the outputs' units.
         """
 
-    def run(self, counts: U1, out: F4) -> None:
+    def run(self, counts: U1 | I2, out: F4) -> None:
         """Decode many bins, continuing from the state; the same bits as a call of `step` for each.
 
         Args:
-            counts: u1[T, n_channels].
+            counts: u1[T, n_channels]; with features i2[T, n_inputs].
             out: f4[T, n_outputs], overwritten.
         """
 

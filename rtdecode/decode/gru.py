@@ -32,7 +32,7 @@ class GRUDecoder(KernelDecoder):
     def __init__(self, artifact: ModelArtifact) -> None:
         super().__init__(artifact)
         (self.n_hidden, _), run = check_gru(artifact)["head.weight"], artifact.run
-        widest = max(self.n_channels, self.n_hidden)
+        widest = max(self.shape.n_inputs, self.n_hidden)
         arrays = {name.removeprefix("gru.").replace(".", "_"): run[name].reshape(-1).copy() for name in run}
         arrays |= {
             "hidden": np.zeros(self.n_hidden, np.float32),
@@ -51,4 +51,4 @@ class GRUDecoder(KernelDecoder):
     def dense_macs(self) -> float:
         """Multiply-adds of a bin if every input counted."""
         n = self.n_hidden
-        return float(3 * n * (self.n_channels + n) + n * self.n_outputs)
+        return float(3 * n * (self.shape.n_inputs + n) + n * self.n_outputs)

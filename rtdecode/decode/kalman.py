@@ -8,7 +8,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.kernel_decoder import KernelDecoder
 from rtdecode.decode.tensors import check_bins, check_tensors, last_axis, misfit
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, U1
+from rtdecode.kernels.arrays import F4, F8, I2, U1
 from rtdecode.kernels.decoders.kalman import (
     running_run,
     running_step,
@@ -53,7 +53,7 @@ class KalmanDecoder(KernelDecoder):
         run, n_states = artifact.run, len(artifact.run["transition"])
         arrays = {
             "weight": run["gain" if self.steady else "observe"].copy(),
-            "active": np.zeros(self.n_channels, np.int64),
+            "active": np.zeros(self.shape.n_inputs, np.int64),
             "transposed": run["transition"].T.copy(),
             **{name: run[name].copy() for name in ("offset", "readout", "bias")},
             **{name: np.zeros(n_states) for name in ("evidence", "mean", "predicted")},
@@ -74,17 +74,17 @@ class KalmanDecoder(KernelDecoder):
         state |= {"covariance": arrays["covariance"], "settled": self._converged}
         self._prepare(running_step, running_run, arrays, state)
 
-    def step(self, counts: U1, out: F4) -> None:
+    def step(self, counts: U1 | I2, out: F4) -> None:
         """As `KernelDecoder.step`, after the covariance of this bin until it has converged."""
         if (counts.shape, out.shape, counts.dtype, out.dtype) != self._bin:
-            raise misfit(counts, out, self.n_channels, self.n_outputs)
+            raise misfit(counts, out, self.shape)
         if not self._converged[0]:
             self._converged[0] = update_covariance(*self._covariance_arguments) <= CONVERGED
         self._step(counts, out)
 
-    def run(self, counts: U1, out: F4) -> None:
+    def run(self, counts: U1 | I2, out: F4) -> None:
         """As `KernelDecoder.run`, bin by bin until the covariance has converged."""
-        check_bins(counts, out, self.n_channels, self.n_outputs)
+        check_bins(counts, out, self.shape)
         first = 0
         # Kept out of the kernel: with the covariance's loops in it, that takes long to compile.
         while first < len(counts) and not self._converged[0]:
@@ -95,12 +95,12 @@ class KalmanDecoder(KernelDecoder):
 
 def _check(artifact: ModelArtifact, steady: bool) -> None:
     """The tensors of one of the two forms are all there and fit together."""
-    n, n_channels, n_outputs = last_axis(artifact, "offset"), artifact.n_channels, len(artifact.outputs)
+    n, n_outputs = last_axis(artifact, "offset"), len(artifact.outputs)
     weight = "gain" if steady else "observe"
     covariances = () if steady else ("process_noise", "information", "prior")
     shapes: dict[str, tuple[int, ...]] = {
         "transition": (n, n),
-        weight: (n_channels, n),
+        weight: (artifact.n_inputs, n),
         "offset": (n,),
         "readout": (n_outputs, n),
         "bias": (n_outputs,),

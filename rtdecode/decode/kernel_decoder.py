@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rtdecode.artifact import Arrays, ModelArtifact
-from rtdecode.decode.tensors import FLOAT32, UINT8, check_bins, check_kind, check_state, misfit
-from rtdecode.kernels.arrays import F4, I8, U1
+from rtdecode.decode.tensors import FLOAT32, BinShape, check_bins, check_kind, check_state, misfit
+from rtdecode.kernels.arrays import F4, I2, I8, U1
 from rtdecode.kernels.decoders.events import CLIPPED, N_TALLIES
 
 
@@ -24,6 +24,9 @@ class KernelDecoder:
     Args:
         artifact: of the class's kind.
 
+    Attributes:
+        shape: of a bin's arrays.
+
     Raises:
         RtdecodeError: the artifact is of another kind.
     """
@@ -33,8 +36,9 @@ class KernelDecoder:
     def __init__(self, artifact: ModelArtifact) -> None:
         check_kind(artifact, self.kind)
         self.n_channels, self.n_outputs = artifact.n_channels, len(artifact.outputs)
-        self._bin = (self.n_channels,), (self.n_outputs,), UINT8, FLOAT32
-        self._good, self._count_max = np.array(artifact.channel_mask), artifact.count_max
+        self.shape = BinShape.of(artifact)
+        self._bin = (self.shape.n_inputs,), (self.n_outputs,), self.shape.input_dtype, FLOAT32
+        self._limit = artifact.limits
         self._tally: I8 = np.zeros(N_TALLIES, np.int64)
 
     def _prepare(
@@ -46,15 +50,16 @@ class KernelDecoder:
             step: kernel of one bin, called with each of `arrays`, counts u1[C] and out f4[D].
             run: kernel of many bins, called with `arrays` as one tuple (which takes 3 µs longer), counts
                 u1[T, C] and out f4[T, D].
-            arrays: by the names of step's arguments; `good`, `count_max` and `tally` are added here.
+            arrays: by the names of step's arguments; `limit` and `tally` are added here.
             state: those of them that are the state, with its values at bin 0.
         """
-        arrays = {"good": self._good, "count_max": self._count_max, "tally": self._tally, **arrays}
+        arrays = {"limit": self._limit, "tally": self._tally, **arrays}
         self._arrays = tuple(arrays[name] for name in [*inspect.signature(step).parameters][:-2])
         self._step, self._run = partial(step, *self._arrays), partial(run, self._arrays)
         self._state = state
         self._initial = {name: array.copy() for name, array in state.items()}
-        counts, out = np.zeros((1, self.n_channels), np.uint8), np.zeros((1, self.n_outputs), np.float32)
+        counts = np.zeros((1, self.shape.n_inputs), self.shape.input_dtype)
+        out = np.zeros((1, self.n_outputs), np.float32)
         self.step(counts[0], out[0])
         self.run(counts, out)
         self._tally[:] = 0
@@ -70,20 +75,20 @@ class KernelDecoder:
         for name, array in self._state.items():
             array[...] = self._initial[name]
 
-    def step(self, counts: U1, out: F4) -> None:
-        """Decode counts u1[n_channels] of one bin into out f4[n_outputs].
+    def step(self, counts: U1 | I2, out: F4) -> None:
+        """Decode counts u1[n_channels] of one bin into out f4[n_outputs]; with features i2[n_inputs].
 
         Raises:
             RtdecodeError: an array has another shape or dtype.
         """
         # Numba checks no shape: it would read a short array past its end.
         if (counts.shape, out.shape, counts.dtype, out.dtype) != self._bin:
-            raise misfit(counts, out, self.n_channels, self.n_outputs)
+            raise misfit(counts, out, self.shape)
         self._step(counts, out)
 
-    def run(self, counts: U1, out: F4) -> None:
-        """Decode counts u1[T, n_channels] into out f4[T, n_outputs]; raises as `step`."""
-        check_bins(counts, out, self.n_channels, self.n_outputs)
+    def run(self, counts: U1 | I2, out: F4) -> None:
+        """Decode counts [T, …] of many bins into out f4[T, n_outputs]; dtype and errors as of `step`."""
+        check_bins(counts, out, self.shape)
         self._run(counts, out)
 
     def state(self) -> Arrays:

@@ -178,7 +178,7 @@ def decode_recording(
     Raises:
         RtdecodeError: as `swapped`, or a swap does not fit the recording.
     """
-    stage = DecodeStage(decoder, artifact.outputs, artifact.bin_width_s)
+    stage = DecodeStage(decoder, artifact)
     stage.reset()
     swaps = None
     if swapped is not None and live.models[:1] == (artifact.model_id,):

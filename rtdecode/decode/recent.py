@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 U1 = npt.NDArray[np.uint8]
+I2 = npt.NDArray[np.int16]
 
 #: How much of the past a decoder steps before it takes over.
 LOOK_BACK_S = 2.0
@@ -32,13 +33,14 @@ class Mark(NamedTuple):
 class RecentBins:
     """A ring of the last bins since the decoder was reset.
 
-        recent = RecentBins(n_channels=96, bin_width_s=0.02)
+        recent = RecentBins(n_inputs=96, bin_width_s=0.02)
         recent.add(counts)
-        recent.last(recent.look_back)                # u1[n, n_channels], the newest last
+        recent.last(recent.look_back)                # u1[n, n_inputs], the newest last
 
     Args:
-        n_channels: columns.
+        n_inputs: columns.
         bin_width_s: Δ.
+        dtype: of a bin.
 
     Attributes:
         look_back: bins of 2 s, one at least.
@@ -47,24 +49,25 @@ class RecentBins:
         resets: number of resets.
     """
 
-    def __init__(self, n_channels: int, bin_width_s: float) -> None:
+    def __init__(self, n_inputs: int, bin_width_s: float, dtype: npt.DTypeLike = np.uint8) -> None:
         self.look_back = max(1, round(LOOK_BACK_S / bin_width_s))
         self.capacity = self.look_back + max(1, round(MARGIN_S / bin_width_s))
         self.stepped = self.resets = 0
-        self._ring: U1 = np.full((self.capacity, n_channels), 0, np.uint8)
+        # Written, so that no page is missing when a bin is added.
+        self._ring: U1 | I2 = np.full((self.capacity, n_inputs), 0, dtype)
 
     def reset(self) -> None:
         """Forget everything."""
         self.stepped = 0
         self.resets += 1
 
-    def add(self, counts: U1) -> None:
-        """Add a bin, u1[n_channels]."""
+    def add(self, counts: U1 | I2) -> None:
+        """Add a bin, [n_inputs]."""
         self._ring[self.stepped % self.capacity] = counts
         self.stepped += 1
 
-    def last(self, n: int) -> U1:
-        """A copy of the last `n` bins, u1[n, n_channels].
+    def last(self, n: int) -> U1 | I2:
+        """A copy of the last `n` bins, [n, n_inputs].
 
         Raises:
             ValueError: `n` bins are not kept.

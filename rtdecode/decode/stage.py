@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from rtdecode.artifact import Output
+from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.recent import RecentBins
 from rtdecode.failsafe import FailSafe
-from rtdecode.kernels.arrays import F4, U1
+from rtdecode.kernels.arrays import F4, I2, U1
 
 
 class DecodeStage:
@@ -18,8 +16,7 @@ class DecodeStage:
 
     Args:
         decoder: freshly loaded.
-        outputs: of its artifact.
-        bin_width_s: Δ.
+        artifact: its model.
 
     Attributes:
         value: f4[n_outputs], the value of the last bin; overwritten by the next.
@@ -27,12 +24,12 @@ class DecodeStage:
         recent: the last bins that were stepped.
     """
 
-    def __init__(self, decoder: Decoder, outputs: Sequence[Output], bin_width_s: float) -> None:
+    def __init__(self, decoder: Decoder, artifact: ModelArtifact) -> None:
         self.decoder = decoder
         self.nonfinite = 0
-        self.recent = RecentBins(decoder.n_channels, bin_width_s)
+        self.recent = RecentBins(artifact.n_inputs, artifact.bin_width_s, artifact.input_dtype)
         self._clipped_elsewhere = 0
-        self._failsafe = FailSafe(outputs)
+        self._failsafe = FailSafe(artifact.outputs)
         self._decoded: F4 = np.zeros(decoder.n_outputs, np.float32)
         self.value = self._failsafe.value
 
@@ -67,13 +64,13 @@ class DecodeStage:
         self._clipped_elsewhere = clipped - decoder.clipped
         return before
 
-    def warm(self, counts: U1) -> None:
-        """Step a bin of backlog (u1[n_channels]) without publishing it."""
+    def warm(self, counts: U1 | I2) -> None:
+        """Step a bin of backlog without publishing it; `counts` as of `Decoder.step`."""
         self.decoder.step(counts, self._decoded)
         self.recent.add(counts)
 
-    def step(self, counts: U1, flags: int) -> int:
-        """Decode one bin (u1[n_channels]); returns its flags, `value` is what to publish."""
+    def step(self, counts: U1 | I2, flags: int) -> int:
+        """Decode one bin, `counts` as of `Decoder.step`; returns its flags, `value` is what to publish."""
         self.decoder.step(counts, self._decoded)
         self.recent.add(counts)
         applied = self._failsafe.apply(self._decoded, flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +14,6 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
 
 FLOAT32 = np.dtype(np.float32)
-UINT8 = np.dtype(np.uint8)
 
 
 def check_kind(artifact: ModelArtifact, kind: str) -> None:
@@ -77,7 +77,7 @@ def check_tensors(
         if tensor.shape != shape or tensor.dtype not in allowed or tensor.size == 0:
             raise RtdecodeError(
                 f"run.{name} is {tensor.dtype}{list(tensor.shape)}; next to its other tensors, this model of "
-                f"{artifact.n_channels} channels and {len(artifact.outputs)} outputs needs "
+                f"{artifact.n_inputs} inputs and {len(artifact.outputs)} outputs needs "
                 f"{' or '.join(allowed)}{list(shape)}",
                 fix=fix,
             )
@@ -91,12 +91,12 @@ def check_gru(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
     Raises:
         RtdecodeError: a tensor is missing, unknown or misshapen.
     """
-    n_channels, n_outputs = artifact.n_channels, len(artifact.outputs)
+    n_inputs, n_outputs = artifact.n_inputs, len(artifact.outputs)
     n = last_axis(artifact, "gru.bias_hh") // 3
     shapes: dict[str, tuple[int, ...]] = {
         "head.weight": (n, n_outputs),
         "head.bias": (n_outputs,),
-        "gru.weight_ih": (n_channels, 3 * n),
+        "gru.weight_ih": (n_inputs, 3 * n),
         "gru.bias_ih": (3 * n,),
         "gru.weight_hh": (n, 3 * n),
         "gru.bias_hh": (3 * n,),
@@ -105,26 +105,46 @@ def check_gru(artifact: ModelArtifact) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def check_bins(
-    counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int, *, n_axes: int = 2
-) -> None:
-    """Check counts u1[T, n_channels] and values f4[T, n_outputs]; without T for one bin, `n_axes` 1.
+@dataclass(frozen=True)
+class BinShape:
+    """The arrays of one bin.
+
+    Attributes:
+        n_inputs: length of the input: counts of the channels, then codes of the features.
+        input_dtype: uint8 for counts alone, else int16.
+        n_outputs: length of the value, float32.
+    """
+
+    n_inputs: int
+    input_dtype: np.dtype[Any]
+    n_outputs: int
+
+    @classmethod
+    def of(cls, artifact: ModelArtifact) -> BinShape:
+        """The shape that a model's decoder takes."""
+        return cls(artifact.n_inputs, artifact.input_dtype, len(artifact.outputs))
+
+
+def check_bins(counts: NDArray[Any], out: NDArray[Any], shape: BinShape, *, n_axes: int = 2) -> None:
+    """Check inputs [T, n_inputs] and values f4[T, n_outputs]; without T for one bin, `n_axes` 1.
 
     Raises:
         RtdecodeError: an array has another shape or dtype.
     """
     rows = counts.shape[:-1]
-    needed = (*rows, n_channels), (*rows, n_outputs), UINT8, FLOAT32
+    needed = (*rows, shape.n_inputs), (*rows, shape.n_outputs), shape.input_dtype, FLOAT32
     if counts.ndim != n_axes or (counts.shape, out.shape, counts.dtype, out.dtype) != needed:
-        raise misfit(counts, out, n_channels, n_outputs)
+        raise misfit(counts, out, shape)
 
 
-def misfit(counts: NDArray[Any], out: NDArray[Any], n_channels: int, n_outputs: int) -> RtdecodeError:
-    """The error for arrays of another shape or dtype than counts and values have."""
+def misfit(counts: NDArray[Any], out: NDArray[Any], shape: BinShape) -> RtdecodeError:
+    """The error for arrays of another shape or dtype than a bin has."""
+    n_inputs, dtype, n_outputs = shape.n_inputs, shape.input_dtype, shape.n_outputs
+    what = "channels" if dtype == np.uint8 else "channels and features"
     return RtdecodeError(
         f"counts of shape {counts.shape}, {counts.dtype} and values of shape {out.shape}, {out.dtype} "
-        f"do not fit a model of {n_channels} channels (uint8) and {n_outputs} outputs (float32)",
-        fix=f"pass uint8[{n_channels}] and float32[{n_outputs}] to step, uint8[T, {n_channels}] and "
+        f"do not fit a model of {n_inputs} {what} ({dtype}) and {n_outputs} outputs (float32)",
+        fix=f"pass {dtype}[{n_inputs}] and float32[{n_outputs}] to step, {dtype}[T, {n_inputs}] and "
         f"float32[T, {n_outputs}] to run",
     )
 

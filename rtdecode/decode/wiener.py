@@ -18,7 +18,7 @@ class WienerDecoder(KernelDecoder):
     clipped.
 
     Args:
-        artifact: kind "wiener", with run.weight f4[n_channels, H, n_outputs] and run.bias f4|f8[n_outputs].
+        artifact: kind "wiener", with run.weight f4[n_inputs, H, n_outputs] and run.bias f4|f8[n_outputs].
 
     Raises:
         RtdecodeError: the artifact is of another kind, or a tensor is missing or of another shape.
@@ -32,10 +32,10 @@ class WienerDecoder(KernelDecoder):
         weight, bias = artifact.run["weight"], artifact.run["bias"]
         pending = np.zeros((weight.shape[1], self.n_outputs))
         arrays = {
-            "weight": weight.reshape(self.n_channels, -1).copy(),
+            "weight": weight.reshape(self.shape.n_inputs, -1).copy(),
             "bias": bias.astype(np.float64),
             "pending": pending.reshape(-1),
-            "active": np.zeros(self.n_channels, np.int64),
+            "active": np.zeros(self.shape.n_inputs, np.int64),
         }
         self._prepare(wiener_step, wiener_run, arrays, {"pending": pending})
 
@@ -58,7 +58,7 @@ def _check(artifact: ModelArtifact) -> None:
     n_outputs = len(artifact.outputs)
     check_tensors(
         artifact,
-        {"weight": (artifact.n_channels, n_lags, n_outputs), "bias": (n_outputs,)},
+        {"weight": (artifact.n_inputs, n_lags, n_outputs), "bias": (n_outputs,)},
         "make a new one with `rtdecode fit SESSION.h5 --kind wiener`",
         types={"bias": ("float32", "float64")},
     )

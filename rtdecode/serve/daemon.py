@@ -85,7 +85,7 @@ class Daemon:
         self._stopping = threading.Event()
         if settings.record is not None:
             check_writable(settings.record, overwrite=settings.overwrite)
-        self.stage = DecodeStage(decoder, self.artifact.outputs, self.artifact.bin_width_s)
+        self.stage = DecodeStage(decoder, self.artifact)
         self.output = self._make_output()
         self.connector = Connector(settings.stream, self._classify, self._accept, settings.source_id)
         self.beside = Beside(

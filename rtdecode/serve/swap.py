@@ -135,6 +135,9 @@ def check_replaces(new: ModelArtifact, old: ModelArtifact, where: str) -> None:
 
     if new.n_channels != old.n_channels:
         raise refuse(f"the model has {new.n_channels} channels, the one in use {old.n_channels}")
+    names, names_in_use = ([feature.name for feature in each.features] for each in (new, old))
+    if names != names_in_use:
+        raise refuse(f"the model reads the features {names}, the one in use {names_in_use}")
     if new.bin_width_s != old.bin_width_s:
         raise refuse(
             f"the model has bins of {1e3 * new.bin_width_s:g} ms, the one in use of "

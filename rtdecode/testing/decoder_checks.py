@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, U1
+from rtdecode.kernels.arrays import F4, I2, U1
+from rtdecode.kernels.feature_code import LARGEST_CODE
+
+Inputs = U1 | I2
 
 Check = Callable[["Make", "Limits"], None]
 
@@ -63,7 +66,8 @@ def check_decoder(
 
     Args:
         make: returns a fresh decoder at bin 0, each time of the same model.
-        model: that model; None compares its sizes, count_max and channel mask with nothing.
+        model: that model; None compares its sizes, count_max and channel mask with nothing, and is for
+            decoders of counts alone.
         tolerance: how far `step` and `run` may differ, in units of the outputs; 0 requires the same bits,
             which replays and model swaps need.
         may_allocate: whether `step` may allocate memory, as a decoder that is never run live may.
@@ -95,7 +99,7 @@ def check_sizes(make: Make, limits: Limits) -> None:
 def check_step_equals_run(make: Make, limits: Limits) -> None:
     """`run` over any chunks, empty ones too, and `step` bin by bin give the same values."""
     decoder = make()
-    counts = _draw_counts(decoder, limits.n_bins)
+    counts = _draw_inputs(decoder, limits)
     whole = _run(decoder, counts)
     _compare(_run(make(), counts), whole, 0.0, "two fresh decoders over the same counts")
     _compare(_step(make(), counts), whole, limits.tolerance, "step over all bins and one run")
@@ -114,7 +118,7 @@ def check_step_equals_run(make: Make, limits: Limits) -> None:
 
 def check_state_round_trip(make: Make, limits: Limits) -> None:
     """`state` in the middle of a recording continues in another decoder, and is a copy."""
-    counts = _draw_counts(make(), limits.n_bins)
+    counts = _draw_inputs(make(), limits)
     whole = _run(make(), counts)
     for at in (*_SAVED_AT, limits.n_bins * 4 // 5):
         decoder, other = make(), make()
@@ -140,7 +144,7 @@ def check_state_round_trip(make: Make, limits: Limits) -> None:
 def check_foreign_state_refused(make: Make, limits: Limits) -> None:
     """`load_state` refuses a state with other names, shapes or dtypes, and keeps its own."""
     decoder = make()
-    _run(decoder, _draw_counts(decoder, limits.n_bins)[:11])
+    _run(decoder, _draw_inputs(decoder, limits)[:11])
     own = decoder.state()
     _require(len(own) > 0, "state() is empty")
     foreign = [("no array", {}), ("an array too many", {**own, "of another model": np.zeros(1)})]
@@ -161,7 +165,10 @@ def check_clipped(make: Make, limits: Limits) -> None:
     """Counts above the model's count_max are clipped to it and counted; masked channels are ignored."""
     decoder = make()
     _require(decoder.clipped == 0, f"clipped is {decoder.clipped} in a fresh decoder, not 0")
-    added = [_clipped_by(decoder, np.full(decoder.n_channels, count, np.uint8)) for count in range(256)]
+    added = [
+        _clipped_by(decoder, _inputs(limits, np.full(decoder.n_channels, count, np.uint8)))
+        for count in range(256)
+    ]
     count_max = max(count for count in range(256) if added[count] == 0) if 0 in added else -1
     n_good = added[255]
     _require(
@@ -177,19 +184,22 @@ def check_clipped(make: Make, limits: Limits) -> None:
         )
     if count_max == 255:
         return
-    good = np.array([_clipped_by(decoder, row) == 1 for row in 255 * np.eye(decoder.n_channels, dtype="u1")])
+    one_by_one = _inputs(limits, 255 * np.eye(decoder.n_channels, dtype=np.uint8))
+    good = np.array([_clipped_by(decoder, row) == 1 for row in one_by_one])
     _require(good.sum() == n_good, f"{n_good} channels are clipped together, and {good.sum()} one by one")
     if limits.model is not None:
         wrong = np.flatnonzero(good != np.array(limits.model.channel_mask))
         _require(len(wrong) == 0, f"channels {wrong.tolist()} are clipped against the channel mask")
 
-    counts = _draw_counts(decoder, limits.n_bins)
+    inputs = _draw_inputs(decoder, limits)
+    counts = inputs[:, : decoder.n_channels]
     counts[3::7] = np.minimum(counts[3::7], 1) * (count_max + 1)
     n_above = int(((counts > count_max) & good).sum())
-    limited = np.where(good, np.minimum(counts, count_max), 0).astype(np.uint8)
+    limited = inputs.copy()
+    limited[:, : decoder.n_channels] = np.where(good, np.minimum(counts, count_max), 0)
     for name, advance in (("run", _run), ("step", _step)):
         decoder, other = make(), make()
-        values, expected = advance(decoder, counts), advance(other, limited)
+        values, expected = advance(decoder, inputs), advance(other, limited)
         what = f"{name} over counts above count_max {count_max} or on masked channels, and without them"
         _compare(values, expected, 0.0, what)
         _require(
@@ -205,7 +215,7 @@ def check_clipped(make: Make, limits: Limits) -> None:
 def check_reset(make: Make, limits: Limits) -> None:
     """`reset` goes back to bin 0."""
     decoder = make()
-    counts, fresh = _draw_counts(decoder, limits.n_bins), decoder.state()
+    counts, fresh = _draw_inputs(decoder, limits), decoder.state()
     first = _run(decoder, counts)
     decoder.reset()
     _require(_same_state(decoder.state(), fresh), "the state after reset is not that of a fresh decoder")
@@ -215,12 +225,13 @@ def check_reset(make: Make, limits: Limits) -> None:
 def check_arrays_refused(make: Make, limits: Limits) -> None:
     """`step` and `run` refuse arrays of other shapes or dtypes, and stay where they are."""
     decoder = make()
-    _run(decoder, _draw_counts(decoder, limits.n_bins)[:11])
+    _run(decoder, _draw_inputs(decoder, limits)[:11])
     n_channels, n_outputs = decoder.n_channels, decoder.n_outputs
-    counts, out = np.zeros(n_channels, np.uint8), np.zeros(n_outputs, np.float32)
+    counts = _inputs(limits, np.zeros(n_channels, np.uint8))
+    out = np.zeros(n_outputs, np.float32)
     wrong: list[tuple[str, NDArray[Any], NDArray[Any]]] = [
         ("counts of a channel less", counts[1:], out),
-        ("counts of a channel more", np.zeros(n_channels + 1, np.uint8), out),
+        ("counts of a channel more", np.zeros(len(counts) + 1, counts.dtype), out),
         ("counts of uint16", counts.astype(np.uint16), out),
         ("counts of int64", counts.astype(np.int64), out),
         ("counts of one axis more", counts[np.newaxis], out),
@@ -236,13 +247,13 @@ def check_arrays_refused(make: Make, limits: Limits) -> None:
         _require_refused(partial(decoder.run, *rows), f"run with {what}")
         _require(_same_state(decoder.state(), own), f"refused {what} change the state")
     _require_refused(partial(decoder.run, counts, out), "run with one bin of counts")
-    unequal = np.zeros((3, n_channels), np.uint8), np.zeros((2, n_outputs), np.float32)
+    unequal = np.zeros((3, len(counts)), counts.dtype), np.zeros((2, n_outputs), np.float32)
     _require_refused(partial(decoder.run, *unequal), "run with 3 bins of counts and 2 of values")
 
 
 def check_out_overwritten(make: Make, limits: Limits) -> None:
     """What `out` held before changes nothing, and all of it is written."""
-    counts = _draw_counts(make(), limits.n_bins)
+    counts = _draw_inputs(make(), limits)
     for name, advance in (("run", _run), ("step", _step)):
         expected = advance(make(), counts, fill=0.0)
         for fill in (np.nan, 7.0):
@@ -253,9 +264,9 @@ def check_out_overwritten(make: Make, limits: Limits) -> None:
 def check_finite(make: Make, limits: Limits) -> None:
     """Silence and saturated counts, for long, give finite values."""
     decoder = make()
-    for count in (0, 255, 0):
+    for count, code in ((0, 0), (255, LARGEST_CODE), (0, -LARGEST_CODE)):
         counts = np.full((N_FINITE_BINS, decoder.n_channels), count, np.uint8)
-        values = _run(decoder, counts)
+        values = _run(decoder, _inputs(limits, counts, code))
         bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
         _require(len(bad) == 0, f"counts of {count} give NaN or infinity from their bin {bad[:1]} on")
 
@@ -263,7 +274,7 @@ def check_finite(make: Make, limits: Limits) -> None:
 def check_step_allocates_nothing(make: Make, limits: Limits) -> None:
     """`step` makes no array, neither for a moment nor to keep."""
     decoder = make()
-    counts, out = list(_draw_counts(decoder, limits.n_bins)), np.empty(decoder.n_outputs, np.float32)
+    counts, out = list(_draw_inputs(decoder, limits)), np.empty(decoder.n_outputs, np.float32)
     for row in counts:
         decoder.step(row, out)
     started_here = not tracemalloc.is_tracing()
@@ -317,28 +328,40 @@ def _named(check: Check, make: Make, limits: Limits) -> None:
         raise
 
 
-def _draw_counts(decoder: Decoder, n_bins: int) -> U1:
-    """Poisson counts u1[T, C] with a stretch of silence and a few bins of very high counts."""
-    counts = np.random.default_rng(1).poisson(0.8, (n_bins, decoder.n_channels)).astype(np.uint8)
+def _inputs(limits: Limits, counts: U1, codes: int | I2 = 0) -> Inputs:
+    """The model's input with these counts u1[…, C]: with features, their codes follow."""
+    n_features = 0 if limits.model is None else len(limits.model.features)
+    if not n_features:
+        return counts
+    codes = np.broadcast_to(np.asarray(codes, np.int16), (*counts.shape[:-1], n_features))
+    return np.concatenate((counts.astype(np.int16), codes), axis=-1)
+
+
+def _draw_inputs(decoder: Decoder, limits: Limits) -> Inputs:
+    """Poisson counts u1[T, C] with a stretch of silence and a few bins of very high counts; any codes."""
+    rng, n_bins = np.random.default_rng(1), limits.n_bins
+    counts = rng.poisson(0.8, (n_bins, decoder.n_channels)).astype(np.uint8)
     counts[n_bins // 4 : n_bins // 3] = 0
     counts[n_bins // 2 : n_bins // 2 + 3] = 255
-    return counts
+    n_features = 0 if limits.model is None else len(limits.model.features)
+    codes = rng.integers(-LARGEST_CODE, LARGEST_CODE + 1, (n_bins, n_features)).astype(np.int16)
+    return _inputs(limits, counts, codes)
 
 
-def _run(decoder: Decoder, counts: U1, *, fill: float = np.nan) -> F4:
+def _run(decoder: Decoder, counts: Inputs, *, fill: float = np.nan) -> F4:
     out = np.full((len(counts), decoder.n_outputs), fill, np.float32)
     decoder.run(counts, out)
     return out
 
 
-def _step(decoder: Decoder, counts: U1, *, fill: float = np.nan) -> F4:
+def _step(decoder: Decoder, counts: Inputs, *, fill: float = np.nan) -> F4:
     out = np.full((len(counts), decoder.n_outputs), fill, np.float32)
     for row, value in zip(counts, out, strict=True):
         decoder.step(row, value)
     return out
 
 
-def _clipped_by(decoder: Decoder, counts: U1) -> int:
+def _clipped_by(decoder: Decoder, counts: Inputs) -> int:
     before = decoder.clipped
     decoder.step(counts, np.empty(decoder.n_outputs, np.float32))
     return decoder.clipped - before

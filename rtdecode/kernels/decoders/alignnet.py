@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, I2, I8, U1, Mask
+from rtdecode.kernels.arrays import F4, I2, I8, U1
 from rtdecode.kernels.decoders.causal_conv import N_LAGS, ZERO, fire, leak, rectify
 from rtdecode.kernels.decoders.events import (
     ADDS,
@@ -101,9 +101,8 @@ def rectify_layer(conv: I8, parameters: F4, memory: F4, values: F4) -> F4:
 
 @kernel
 def drive_by_counts(
-    counts: U1,
-    good: Mask,
-    count_max: int,
+    counts: U1 | I2,
+    limit: U1,
     plan: I8,
     weights: F4 | I2,
     parameters: F4,
@@ -113,7 +112,7 @@ def drive_by_counts(
     tally: I8,
 ) -> None:
     """Add the rows of the channels that spiked to the first convolution of each network."""
-    n_events = find_counts(counts, good, count_max, tally, events, values)
+    n_events = find_counts(counts, limit, tally, events, values)
     for i in range(plan.shape[0]):
         first = plan[i, 0]
         width = N_LAGS * first[N_OUT]
@@ -267,8 +266,7 @@ def decode_network(
 
 @kernel
 def alignnet_step(
-    good: Mask,
-    count_max: int,
+    limit: U1,
     tally: I8,
     plan: I8,
     weights: F4 | I2,
@@ -279,14 +277,13 @@ def alignnet_step(
     potentials: F4,
     values: F4,
     events: I8,
-    counts: U1,
+    counts: U1 | I2,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D].
 
     Args:
-        good: bool[C]; a False channel is passed over.
-        count_max: larger counts are clipped to it, and counted.
+        limit: u1[C], the most that a channel counts, more is clipped and counted; 0 passes it over.
         tally: i8[N_TALLIES].
         plan: i8[networks, 4·levels − 2 + N_OTHERS, N_COLUMNS] (module docstring).
         weights: i2 or f4, of every layer but the head.
@@ -298,7 +295,7 @@ def alignnet_step(
         values: f4, scratch, as long as the widest input or continuous layer, and D more.
         events: i8, scratch, as long as the widest input of a layer or the potentials of a level.
     """
-    drive_by_counts(counts, good, count_max, plan, weights, parameters, memory, values, events, tally)
+    drive_by_counts(counts, limit, plan, weights, parameters, memory, values, events, tally)
     n_outputs = out.shape[0]
     for i in range(plan.shape[0]):
         part = decode_network(
@@ -310,14 +307,14 @@ def alignnet_step(
 
 
 @kernel
-def alignnet_run(arrays: tuple[Any, ...], counts: U1, out: F4) -> None:
+def alignnet_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
     """`alignnet_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
         alignnet_step(*(*arrays, counts[k], out[k]))
 
 
 @kernel
-def alignnet_trace(arrays: tuple[Any, ...], fired: U1, counts: U1, out: F4, spikes: U1) -> None:
+def alignnet_trace(arrays: tuple[Any, ...], fired: U1, counts: U1 | I2, out: F4, spikes: U1) -> None:
     """`alignnet_run`, and `fired`, its array of spikes, after each bin into the rows of u1[T, len(fired)]."""
     for k in range(counts.shape[0]):
         alignnet_step(*(*arrays, counts[k], out[k]))

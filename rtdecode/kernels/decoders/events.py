@@ -3,17 +3,21 @@
 A row holds all that one input adds: to the outputs of every lag, lag 0 first. Rows are added four at a
 time, in the order of the inputs, so that the sum is stored a quarter as often. Weights are float32, or int16
 times a scale: reading them from memory limits a step. A scale that is a power of two changes no bit.
+
+The input of a decoder is a row of counts u1[C]; with features i2[C + F], which follow the counts as codes of
+their own, 0 for the mean (`rtdecode.kernels.features`). `limit` u1 has the most that each counts: the model's
+count_max, or 0 for a channel that is passed over.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, I2, I8, U1, Mask
+from rtdecode.kernels.arrays import F4, I2, I8, U1
 from rtdecode.kernels.jit import kernel
 
 #: What the first two entries of every decoder's `tally` i8 count, since it was made.
-CLIPPED = 0  # counts above count_max
+CLIPPED = 0  # counts above their limit
 ADDS = 1  # weights added to a sum
 N_TALLIES = 3
 
@@ -30,30 +34,30 @@ def find_events(row: U1 | F4, events: I8) -> int:
 
 
 @kernel
-def find_spiking(counts: U1, good: Mask, channels: I8) -> int:
-    """As `find_events` for counts u1[C]; a channel that is False in good bool[C] is passed over."""
+def find_spiking(counts: U1 | I2, limit: U1, channels: I8) -> int:
+    """As `find_events` for counts u1[C]; a channel whose limit u1[C] is 0 is passed over."""
     n_spiking = 0
     for channel in range(counts.shape[0]):
         channels[n_spiking] = channel
-        n_spiking += int((counts[channel] != 0) & good[channel])
+        n_spiking += int((counts[channel] != 0) & (limit[channel] != 0))
     return n_spiking
 
 
 @kernel
-def clipped(count: int, count_max: int, tally: I8) -> float:
-    """The count, or count_max for a larger one, which is counted."""
-    if count > count_max:
+def clipped(count: int, limit: int, tally: I8) -> float:
+    """The count, or the limit of its channel for a larger one, which is counted."""
+    if count > limit:
         tally[CLIPPED] += 1
-        return float(count_max)
+        return float(limit)
     return float(count)
 
 
 @kernel
-def find_counts(counts: U1, good: Mask, count_max: int, tally: I8, events: I8, sizes: F4) -> int:
+def find_counts(counts: U1 | I2, limit: U1, tally: I8, events: I8, sizes: F4) -> int:
     """Write the channels that spiked to events i8[C], their clipped counts to sizes f4[C]; how many."""
-    n_events = find_spiking(counts, good, events)
+    n_events = find_spiking(counts, limit, events)
     for i in range(n_events):
-        sizes[events[i]] = np.float32(clipped(counts[events[i]], count_max, tally))
+        sizes[events[i]] = np.float32(clipped(counts[events[i]], limit[events[i]], tally))
     return n_events
 
 

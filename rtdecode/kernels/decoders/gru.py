@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, I8, U1, Mask
+from rtdecode.kernels.arrays import F4, I2, I8, U1
 from rtdecode.kernels.decoders.events import (
     ADDS,
     add_scaled_rows,
@@ -64,8 +64,7 @@ def update_hidden(from_input: F4, from_hidden: F4, hidden: F4) -> None:
 
 @kernel
 def gru_step(
-    good: Mask,
-    count_max: int,
+    limit: U1,
     tally: I8,
     weight_ih: F4,
     bias_ih: F4,
@@ -77,14 +76,13 @@ def gru_step(
     gates: F4,
     sizes: F4,
     events: I8,
-    counts: U1,
+    counts: U1 | I2,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D].
 
     Args:
-        good: bool[C]; a False channel is passed over.
-        count_max: larger counts are clipped to it, and counted.
+        limit: u1[C], the most that a channel counts, more is clipped and counted; 0 passes it over.
         tally: i8[N_TALLIES].
         weight_ih, bias_ih: f4[C · 3·H] and f4[3·H].
         weight_hh, bias_hh: f4[H · 3·H] and f4[3·H].
@@ -95,7 +93,7 @@ def gru_step(
     """
     n = hidden.shape[0]
     from_input, from_hidden = gates[: 3 * n], gates[3 * n :]
-    n_spiking = find_counts(counts, good, count_max, tally, events, sizes)
+    n_spiking = find_counts(counts, limit, tally, events, sizes)
     for j in range(3 * n):
         from_input[j] = bias_ih[j]
         from_hidden[j] = bias_hh[j]
@@ -109,7 +107,7 @@ def gru_step(
 
 
 @kernel
-def gru_run(arrays: tuple[Any, ...], counts: U1, out: F4) -> None:
+def gru_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
     """`gru_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
         gru_step(*(*arrays, counts[k], out[k]))

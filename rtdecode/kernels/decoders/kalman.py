@@ -10,22 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, F8, I8, U1, Mask
+from rtdecode.kernels.arrays import F4, F8, I2, I8, U1
 from rtdecode.kernels.decoders.events import clipped, find_spiking
 from rtdecode.kernels.jit import kernel
 
 
 @kernel
-def gather(
-    good: Mask, count_max: int, tally: I8, weight: F4, offset: F8, active: I8, evidence: F8, counts: U1
-) -> None:
-    """evidence f8[p] = offset + Σ_c weight[c] · min(counts[c], count_max), channel by channel.
+def gather(limit: U1, tally: I8, weight: F4, offset: F8, active: I8, evidence: F8, counts: U1 | I2) -> None:
+    """evidence f8[p] = offset + Σ_c weight[c] · min(counts[c], limit[c]), channel by channel.
 
     The other arguments are those of `steady_step`.
     """
     evidence[:] = offset
-    for i in range(find_spiking(counts, good, active)):
-        n, row = clipped(counts[active[i]], count_max, tally), weight[active[i]]
+    for i in range(find_spiking(counts, limit, active)):
+        n, row = clipped(counts[active[i]], limit[active[i]], tally), weight[active[i]]
         for j in range(evidence.shape[0]):
             evidence[j] += n * row[j]
 
@@ -139,8 +137,7 @@ def update_covariance(transposed: F8, process_noise: F8, information: F8, covari
 
 @kernel
 def steady_step(
-    good: Mask,
-    count_max: int,
+    limit: U1,
     tally: I8,
     weight: F4,
     offset: F8,
@@ -150,14 +147,13 @@ def steady_step(
     readout: F8,
     bias: F8,
     mean: F8,
-    counts: U1,
+    counts: U1 | I2,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D]: mean ← (offset + spikes · weight) + A · mean.
 
     Args:
-        good: bool[C]; a False channel is passed over.
-        count_max: larger counts are clipped to it, and counted.
+        limit: u1[C], the most that a channel counts, more is clipped and counted; 0 passes it over.
         tally: i8[N_TALLIES].
         weight: f4[C, p], the gain; a product with a count is exact in float64.
         offset: f8[p].
@@ -166,14 +162,14 @@ def steady_step(
         readout, bias: f8[D, p] and f8[D].
         mean: f8[p], the state.
     """
-    gather(good, count_max, tally, weight, offset, active, evidence, counts)
+    gather(limit, tally, weight, offset, active, evidence, counts)
     add_product(transposed, mean, 1.0, evidence)
     mean[:] = evidence
     read_out(readout, bias, mean, out)
 
 
 @kernel
-def steady_run(arrays: tuple[Any, ...], counts: U1, out: F4) -> None:
+def steady_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
     """`steady_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
         steady_step(*(*arrays, counts[k], out[k]))
@@ -181,8 +177,7 @@ def steady_run(arrays: tuple[Any, ...], counts: U1, out: F4) -> None:
 
 @kernel
 def running_step(
-    good: Mask,
-    count_max: int,
+    limit: U1,
     tally: I8,
     weight: F4,
     offset: F8,
@@ -195,7 +190,7 @@ def running_step(
     information: F8,
     covariance: F8,
     predicted: F8,
-    counts: U1,
+    counts: U1 | I2,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D] with this bin's covariance P.
@@ -207,7 +202,7 @@ def running_step(
         information, covariance: G and P, f8[p, p], symmetric; P is of this bin (`update_covariance`).
         predicted: f8[p], scratch.
     """
-    gather(good, count_max, tally, weight, offset, active, evidence, counts)
+    gather(limit, tally, weight, offset, active, evidence, counts)
     predicted[:] = 0.0
     add_product(transposed, mean, 1.0, predicted)
     add_product(information, predicted, -1.0, evidence)
@@ -217,7 +212,7 @@ def running_step(
 
 
 @kernel
-def running_run(arrays: tuple[Any, ...], counts: U1, out: F4) -> None:
+def running_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
     """`running_step` over the rows of counts u1[T, C], with one covariance, into out f4[T, D]."""
     for k in range(counts.shape[0]):
         running_step(*(*arrays, counts[k], out[k]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtdecode.kernels.arrays import F4, F8, I8, U1, Mask
+from rtdecode.kernels.arrays import F4, F8, I2, I8, U1
 from rtdecode.kernels.decoders.events import clipped, find_spiking
 from rtdecode.kernels.jit import kernel
 
@@ -14,14 +14,13 @@ HEAD = 2
 
 @kernel
 def wiener_step(
-    good: Mask,
-    count_max: int,
+    limit: U1,
     tally: I8,
     weight: F4,
     bias: F8,
     pending: F8,
     active: I8,
-    counts: U1,
+    counts: U1 | I2,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D].
@@ -30,8 +29,7 @@ def wiener_step(
     the result is the same to the bit with or without fused multiply-add.
 
     Args:
-        good: bool[C]; a False channel is passed over.
-        count_max: larger counts are clipped to it, and counted.
+        limit: u1[C], the most that a channel counts, more is clipped and counted; 0 passes it over.
         tally: i8[N_TALLIES].
         weight: f4[C, H·D], for each channel the H lags' weights for the D outputs, lag 0 first.
         bias: f8[D].
@@ -44,8 +42,8 @@ def wiener_step(
     ahead = pending[head:]
     wrapped = pending[:head]
     n_ahead = ahead.shape[0]
-    for i in range(find_spiking(counts, good, active)):
-        n, row = clipped(counts[active[i]], count_max, tally), weight[active[i]]
+    for i in range(find_spiking(counts, limit, active)):
+        n, row = clipped(counts[active[i]], limit[active[i]], tally), weight[active[i]]
         for j in range(n_ahead):
             ahead[j] += n * row[j]
         rest = row[n_ahead:]
@@ -59,7 +57,7 @@ def wiener_step(
 
 
 @kernel
-def wiener_run(arrays: tuple[Any, ...], counts: U1, out: F4) -> None:
+def wiener_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
     """`wiener_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
         wiener_step(*(*arrays, counts[k], out[k]))

@@ -515,13 +515,13 @@ def test_neurons_fire_from_the_threshold_of_float32_on() -> None:
 def test_events_add_what_a_dense_product_adds(n_in: int, width: int, rate: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     weight = (rng.integers(-512, 513, (n_in, width)) / 256).astype("f4")
-    counts, good = rng.poisson(rate, n_in).astype(np.uint8), rng.random(n_in) < 0.8
+    counts, limit = rng.poisson(rate, n_in).astype(np.uint8), 2 * (rng.random(n_in) < 0.8).astype(np.uint8)
     events, sizes = np.zeros(n_in, np.int64), np.zeros(n_in, np.float32)
     tally = np.zeros(1, np.int64)
-    n_events = find_counts(counts, good, 2, tally, events, sizes)
-    clipped = np.minimum(counts, 2) * good
+    n_events = find_counts(counts, limit, tally, events, sizes)
+    clipped = np.minimum(counts, limit)
     assert events[:n_events].tolist() == np.flatnonzero(clipped).tolist()
-    assert tally[0] == ((counts > 2) & good).sum()
+    assert tally[0] == ((counts > 2) & (limit > 0)).sum()
     total = np.ones(width, np.float32)
     whole, quarter = (weight * 1024).astype("i2").reshape(-1), np.float32(1 / 4)
     add_scaled_rows(weight.reshape(-1), np.float32(1), events, n_events, sizes, total)

@@ -40,7 +40,7 @@ def counts(*values: int) -> NDArray[np.uint8]:
 
 @pytest.fixture
 def stage() -> DecodeStage:
-    return DecodeStage(SummingDecoder(), OUTPUTS, 0.02)
+    return DecodeStage(SummingDecoder(), artifact_of("summing", n_channels=3, outputs=OUTPUTS, run={}))
 
 
 def test_a_step_gives_the_decoders_value(stage: DecodeStage) -> None:
@@ -133,7 +133,7 @@ def make_filter() -> ModelArtifact:
 
 def test_compiling_the_kernels_leaves_the_stage_as_it_was() -> None:
     artifact = make_filter()
-    rehearsed, fresh = (DecodeStage(load_decoder(artifact), OUTPUTS, 0.02) for _ in range(2))
+    rehearsed, fresh = (DecodeStage(load_decoder(artifact), artifact) for _ in range(2))
     compile_kernels(rehearsed, artifact.n_channels, artifact.bin_width_s)
     # Until the first value is published the means go out, live as offline.
     assert rehearsed.value.tolist() == fresh.value.tolist() == [40, 0]
@@ -166,7 +166,7 @@ def test_a_decoder_that_lacks_more_bins_than_are_kept_is_not_adopted(stage: Deco
 
 def test_clipped_counts_add_up_over_decoders_and_those_of_warming_do_not_count() -> None:
     artifact = make_filter()
-    stage = DecodeStage(load_decoder(artifact), OUTPUTS, 0.02)
+    stage = DecodeStage(load_decoder(artifact), artifact)
     for _ in range(4):
         stage.step(counts(30, 1, 0), 0)
     assert stage.clipped == 4

@@ -152,15 +152,14 @@ class Rig:
     def __init__(self, *sources: tuple[float, list[Any]] | tuple[float, list[Any], float]) -> None:
         self.artifact = a_filter(1.0)
         self.artifacts = {self.artifact.model_id: self.artifact}
-        outputs = self.artifact.outputs
         self.clock = clock = Clock()
         ready = [(START_S + at_s, Source(clock, events, *dies_at)) for at_s, events, *dies_at in sources]
         self.connector = Connector(clock, ready)
         self.publisher = Publisher(clock)
         self.buffers = RecordBuffers(N_CHANNELS, 2, 1)
         stage = OutputSettings(control="fusion", fusion_s=0.5, workspace=((-40.0, 40.0),))
-        self.output = OutputStage(stage, outputs, WIDTH_S, "test")
-        self.stage = DecodeStage(load_decoder(self.artifact), outputs, self.artifact.bin_width_s)
+        self.output = OutputStage(stage, self.artifact.outputs, WIDTH_S, "test")
+        self.stage = DecodeStage(load_decoder(self.artifact), self.artifact)
         sinks = Sinks(self.publisher, self.output, buffers=self.buffers)  # type: ignore[arg-type]
         path = Path("first.safetensors")
         self.decoding = Decoding(self.stage, self.artifact, path, sinks, clock, stream="M1")

@@ -32,7 +32,7 @@ class Loop:
     """Carries out commands as the loop does; refuses the first `busy` swaps."""
 
     def __init__(self, busy: int = 0, answers: bool = True) -> None:
-        self.stage = DecodeStage(load_decoder(a_filter()), OUTPUTS, 0.02)
+        self.stage = DecodeStage(load_decoder(a_filter()), a_filter())
         self.artifact = a_filter()
         self.commands: list[Command] = []
         self.busy, self.answers = busy, answers

@@ -1,0 +1,52 @@
+"""One column of features that a model reads beside the counts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from rtdecode.errors import RtdecodeError
+
+FeatureKind = Literal["power", "rate", "count", "other"]
+
+FEATURE_KINDS: tuple[str, ...] = get_args(FeatureKind)
+
+MAX_FEATURES = 4096
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column of features, such as the spike-band power of an electrode.
+
+    Args:
+        name: as in the session's /features.
+        kind: what a bin holds of its samples: their sum for "count", their mean for all others.
+        units: e.g. "uV"; "" where there are none.
+        mean: mean over the training bins, in `units`.
+        sd: standard deviation over the training bins, in `units`; 0 for a column that is not read.
+
+    Raises:
+        RtdecodeError: no name, an unknown kind, or a mean or SD out of its range.
+    """
+
+    name: str
+    kind: FeatureKind
+    units: str
+    mean: float
+    sd: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", float(self.mean))
+        object.__setattr__(self, "sd", float(self.sd))
+        if not self.name:
+            raise RtdecodeError("a feature has no name", fix="name it as in the session's /features")
+        feature, fix = f"feature {self.name!r}", "pass the statistics of the training bins"
+        if self.kind not in FEATURE_KINDS:
+            raise RtdecodeError(
+                f"the kind of {feature} is {self.kind!r}", fix=f"pass one of {', '.join(FEATURE_KINDS)}"
+            )
+        if not math.isfinite(self.mean):
+            raise RtdecodeError(f"the mean of {feature} is {self.mean}", fix=fix)
+        if not (math.isfinite(self.sd) and self.sd >= 0):
+            raise RtdecodeError(f"the SD of {feature} is {self.sd}; it must be 0 or above", fix=fix)
