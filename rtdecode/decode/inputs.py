@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.kernels.arrays import F8, I2, I8, U1
+from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8, I1, I2, I8, U1
 from rtdecode.kernels.features import N_FEATURE_COUNTERS, encode, encode_rows
+from rtdecode.session.bins import BinnedSession, bin_session
+from rtdecode.session.layout import Decoded, LogEntry, Session
+
+#: Bins of a recorded counts stream follow its source's real rate, so their width is not exact.
+WIDTH_TOLERANCE = 0.01
 
 
 class InputRows:
@@ -46,10 +52,105 @@ class InputRows:
         encode(values, self._mean, self._sd, self.counters, self._codes)
         return self._row
 
-    def rows(self, counts: U1, values: F8) -> U1 | I2:
-        """The inputs of many bins, from counts u1[T, C] and values f8[T, F]; i2[T, C + F] with features."""
-        if not len(self._codes):
-            return counts
+    def codes(self, values: F8) -> I1:
+        """The codes i1[T, F] of many bins, from their values f8[T, F]."""
         codes = np.zeros(values.shape, np.int16)
         encode_rows(values, self._mean, self._sd, self.counters, codes)
-        return np.concatenate((counts.astype(np.int16), codes), axis=1)
+        return codes.astype(np.int8)
+
+
+def inputs_of(decoded: Decoded) -> U1 | I2:
+    """The inputs that the decoder stepped, u1[T, C]; with features i2[T, C + F]."""
+    if decoded.codes is None:
+        return decoded.counts
+    return np.concatenate((decoded.counts, decoded.codes), axis=1, dtype=np.int16)
+
+
+def session_inputs(session: Session, artifact: ModelArtifact, seed: int = 0) -> U1 | I2:
+    """The bins that `decode_session` steps, in order, [T, n_inputs]; T ≥ 1 except for an empty recording.
+
+    Raises:
+        RtdecodeError: the session has other channels than the model, lacks a feature, or is shorter than a
+            bin.
+    """
+    check_array(session, artifact)
+    if session.decoded is not None and has_bins_of(session, session.decoded, artifact.bin_width_s):
+        return inputs_of(session.decoded)
+    binned, codes = binned_inputs(session, artifact, seed)
+    if codes is None:
+        return binned.counts
+    return np.concatenate((binned.counts, codes), axis=1, dtype=np.int16)
+
+
+def binned_inputs(session: Session, artifact: ModelArtifact, seed: int) -> tuple[BinnedSession, I1 | None]:
+    """A session in the model's bins, and the codes i1[T, F] of the model's features, None without any.
+
+    Raises:
+        RtdecodeError: the session is shorter than a bin, or lacks a feature of the model.
+    """
+    binned = bin_session(session, artifact.bin_width_s, seed)
+    if len(binned.counts) == 0:
+        raise RtdecodeError(
+            f"the session is shorter than one bin of {artifact.bin_width_s * 1e3:g} ms",
+            where=where_of(session),
+            fix="choose a longer session",
+        )
+    if not artifact.features:
+        return binned, None
+    recorded = () if session.features is None else session.features.names
+    missing = [feature.name for feature in artifact.features if feature.name not in recorded]
+    if missing or binned.features is None:
+        raise RtdecodeError(
+            f"the session lacks {len(missing)} of the {len(artifact.features)} features of the model, "
+            f"{missing[0]!r} among them",
+            where=where_of(session),
+            fix="choose a model made of this rig's features",
+        )
+    columns = [recorded.index(feature.name) for feature in artifact.features]
+    return binned, InputRows(artifact).codes(np.ascontiguousarray(binned.features[:, columns]))
+
+
+def check_array(session: Session, artifact: ModelArtifact) -> None:
+    """The session has the channels of the model, and its recorded bins as many features.
+
+    Raises:
+        RtdecodeError: it has others.
+    """
+    codes = None if session.decoded is None else session.decoded.codes
+    n_features = len(artifact.features) if session.decoded is None else 0 if codes is None else codes.shape[1]
+    for what, found, needed in (
+        ("channels", session.n_channels, artifact.n_channels),
+        ("recorded features", n_features, len(artifact.features)),
+    ):
+        if found != needed:
+            raise RtdecodeError(
+                f"the session has {found} {what}, the model {needed}",
+                where=where_of(session),
+                fix="choose a model made for this array",
+            )
+
+
+def has_bins_of(session: Session, live: Decoded, bin_width_s: float) -> bool:
+    """Whether a recording's bins are of this width; for another width its events are binned again."""
+    if len(live.bin) < 2:
+        return True
+    if (counts := session.counts) is not None:
+        # Bins end where the samples of their source do, which has another rate than it announces.
+        bin_width_s *= counts.bin_width_s / counts.nominal_width_s
+    widths_s = np.diff(live.t_bin) / np.diff(live.bin)
+    return abs(float(np.median(widths_s)) / bin_width_s - 1) < WIDTH_TOLERANCE
+
+
+def backlog_input(entry: LogEntry, artifact: ModelArtifact) -> U1 | I2:
+    """The input of a bin of backlog, of a `warmup` entry: [channel, count] pairs, and codes of features."""
+    row = np.zeros(artifact.n_inputs, artifact.input_dtype)
+    for channel, count in entry.data["counts"]:
+        row[channel] = count
+    if artifact.features:
+        row[artifact.n_channels :] = entry.data["codes"]
+    return row
+
+
+def where_of(session: Session) -> str:
+    """The file of a session, or its name."""
+    return str(session.path or session.name)

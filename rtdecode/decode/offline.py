@@ -15,20 +15,24 @@ import numpy as np
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.inputs import (
+    backlog_input,
+    binned_inputs,
+    check_array,
+    has_bins_of,
+    inputs_of,
+    where_of,
+)
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
 from rtdecode.failsafe import HELD
-from rtdecode.kernels.arrays import U1, Mask
+from rtdecode.kernels.arrays import Mask
 from rtdecode.output.settings import OutputSettings, read_settings
 from rtdecode.output.stage import OutputStage
-from rtdecode.session.bins import BinnedSession, bin_session
 from rtdecode.session.layout import Decoded, DecodedOut, LogEntry, Session
 
 #: Returns the model of an id, and a decoder of it, for a swap that names its file.
 FindModel = Callable[[str, str], tuple[ModelArtifact, Decoder]]
-
-#: Bins of a recorded counts stream follow its source's real rate, so their width is not exact.
-WIDTH_TOLERANCE = 0.01
 
 
 def decode_session(
@@ -58,17 +62,17 @@ def decode_session(
         RtdecodeError: the session has another channel count than the model, or is shorter than a bin; the
             output stage needs an output that this model does not decode.
     """
-    where = _where(session)
-    _check_array(session, artifact)
+    where = where_of(session)
+    check_array(session, artifact)
     live = session.decoded
     if output is None and live is not None and live.out is not None:
         output = read_settings(live.out.settings, f"{where}:/decoded")
     stage = None
     if output is not None:
         stage = OutputStage(output, artifact.outputs, artifact.bin_width_s, f"{where}: [output]")
-    if live is not None and _has_bins_of(session, live, artifact.bin_width_s):
+    if live is not None and has_bins_of(session, live, artifact.bin_width_s):
         return decode_recording(live, session.log, artifact, decoder, stage, swapped)
-    binned = _binned(session, artifact.bin_width_s, seed)
+    binned, codes = binned_inputs(session, artifact, seed)
     n_bins = len(binned.counts)
     decoded = Decoded(
         bin=np.arange(n_bins),
@@ -79,52 +83,17 @@ def decode_session(
         late=np.zeros(n_bins, np.uint16),
         lost=np.zeros(n_bins, np.uint32),
         counts=binned.counts,
+        codes=codes,
         origin_s=binned.origin_s,
         models=(artifact.model_id,),
         names=artifact.output_names,
     )
     decoder.reset()
-    decoder.run(decoded.counts, decoded.values)
+    decoder.run(inputs_of(decoded), decoded.values)
     if not np.isfinite(decoded.values).all():
         # Bin by bin, with the fail-safe.
         return decode_recording(decoded, (), artifact, decoder, stage)
     return decoded if stage is None else replace(decoded, out=_place_cursor(stage, decoded))
-
-
-def session_counts(session: Session, artifact: ModelArtifact, seed: int = 0) -> U1:
-    """The bins that `decode_session` steps, in order, u1[T, n_channels]; T ≥ 1 except for an empty recording.
-
-    Raises:
-        RtdecodeError: the session has another channel count than the model, or is shorter than a bin.
-    """
-    _check_array(session, artifact)
-    if session.decoded is not None and _has_bins_of(session, session.decoded, artifact.bin_width_s):
-        return session.decoded.counts
-    return _binned(session, artifact.bin_width_s, seed).counts
-
-
-def _where(session: Session) -> str:
-    return str(session.path or session.name)
-
-
-def _check_array(session: Session, artifact: ModelArtifact) -> None:
-    if session.n_channels != artifact.n_channels:
-        raise RtdecodeError(
-            f"the session has {session.n_channels} channels, the model {artifact.n_channels}",
-            where=_where(session),
-            fix="choose a model made for this array",
-        )
-
-
-def _binned(session: Session, bin_width_s: float, seed: int) -> BinnedSession:
-    binned = bin_session(session, bin_width_s, seed)
-    if len(binned.counts) == 0:
-        raise RtdecodeError(
-            f"the session is shorter than one bin of {bin_width_s * 1e3:g} ms",
-            where=_where(session),
-            fix="choose a longer session",
-        )
-    return binned
 
 
 def _place_cursor(stage: OutputStage, decoded: Decoded, home_rows: Container[int] = ()) -> DecodedOut:
@@ -136,17 +105,6 @@ def _place_cursor(stage: OutputStage, decoded: Decoded, home_rows: Container[int
         stage.step(value, int(decoded.flags[i]))
         out[i] = stage.value
     return DecodedOut(out, stage.names, stage.units, msgspec.to_builtins(stage.settings))
-
-
-def _has_bins_of(session: Session, live: Decoded, bin_width_s: float) -> bool:
-    """Whether a recording's bins are of this width; for another width its events are binned again."""
-    if len(live.bin) < 2:
-        return True
-    if (counts := session.counts) is not None:
-        # Bins end where the samples of their source do, which has another rate than it announces.
-        bin_width_s *= counts.bin_width_s / counts.nominal_width_s
-    widths_s = np.diff(live.t_bin) / np.diff(live.bin)
-    return abs(float(np.median(widths_s)) / bin_width_s - 1) < WIDTH_TOLERANCE
 
 
 def decode_recording(
@@ -190,6 +148,7 @@ def decode_recording(
     model = np.zeros(len(live.bin), np.uint8)
     stepping = True
     home_rows = set()
+    inputs = inputs_of(live)
     for i, b in enumerate(live.bin):
         while waiting and waiting[0].bin <= b:
             entry = waiting.popleft()
@@ -198,13 +157,13 @@ def decode_recording(
                 if entry.data.get("reason") == "control":
                     home_rows.add(i)
             elif entry.kind == "warmup":
-                stage.warm(_backlog(entry, artifact.n_channels))
+                stage.warm(backlog_input(entry, artifact))
             elif entry.kind in ("outage", "gap"):
                 stepping = entry.kind == "gap"
             elif entry.kind == "swap" and swaps is not None:
                 swaps.follow(entry, stage)
         recorded = int(live.flags[i])
-        flags[i] = stage.step(live.counts[i], recorded) if stepping else stage.skip(recorded)
+        flags[i] = stage.step(inputs[i], recorded) if stepping else stage.skip(recorded)
         values[i] = stage.value
         model[i] = 0 if swaps is None else swaps.row
     decoded = replace(
@@ -263,14 +222,6 @@ class _Swaps:
         decoder.reset()
         stage.adopt(decoder, warmed)
         self.row = list(self._decoders).index(model)
-
-
-def _backlog(entry: LogEntry, n_channels: int) -> U1:
-    """The bin of backlog u1[n_channels] of a `warmup` entry, which lists [channel, count] pairs."""
-    counts = np.zeros(n_channels, np.uint8)
-    for channel, count in entry.data["counts"]:
-        counts[channel] = count
-    return counts
 
 
 def scored_rows(decoded: Decoded, from_s: float | None, to_s: float | None) -> Mask:

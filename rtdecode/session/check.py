@@ -8,20 +8,40 @@ the file (`file.h5:/group/dataset`) and the fix.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from rtdecode.artifact import FEATURE_KINDS
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.diagnosis.arrays import as_integers, check_dimensions, check_numeric
 from rtdecode.session.diagnosis.by_hand import counts_from_one, refuse_unrepairable
 from rtdecode.session.diagnosis.shapes import turned
-from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Markers, Trials
+from rtdecode.session.layout import (
+    Behavior,
+    Counts,
+    Decoded,
+    DecodedOut,
+    Events,
+    Features,
+    LogEntry,
+    Markers,
+    Trials,
+)
 from rtdecode.session.log_text import join_markers, join_parts, json_object
 from rtdecode.session.raw import RawGroup, as_number, as_text, as_texts
-from rtdecode.session.schema import ANNOUNCED, DECODED, DOCS, MAX_MODELS, MODELS_SO_FAR, repair_hint
+from rtdecode.session.schema import (
+    ANNOUNCED,
+    ANNOUNCED_PERIOD,
+    DECODED,
+    DOCS,
+    MAX_MODELS,
+    MODELS_SO_FAR,
+    repair_hint,
+)
 
 
 def check_part(name: str, group: RawGroup, n_channels: int) -> Any:
@@ -64,11 +84,7 @@ def _check_events(group: RawGroup, n_channels: int) -> Events:
 
 def _check_counts(group: RawGroup, n_channels: int) -> Counts:
     """Counts from `values` and the attributes bin_width_s and t0_s, as u1 or u2."""
-    bin_width_s = _number(group, "bin_width_s")
-    if not bin_width_s > 0:
-        raise RtdecodeError(
-            f"bin_width_s is {bin_width_s}; it must be above 0", where=group.place, fix="set it in seconds"
-        )
+    bin_width_s = _seconds(group, "bin_width_s")
     values = _table(group, "values", n_channels, "one column for every channel")
     if values.dtype not in (np.uint8, np.uint16):
         values = as_integers(values, np.uint16, f"{group.place}/values")
@@ -84,13 +100,32 @@ def _check_counts(group: RawGroup, n_channels: int) -> Counts:
     return Counts(values, bin_width_s, _number(group, "t0_s"), end, announced_s)
 
 
+def _check_features(group: RawGroup, n_channels: int) -> Features:
+    """Features from `time`, `values` and the attributes names, kinds, units and period_s."""
+    time, values = _sampled(group)
+    names, kinds, units = (_labels(group, name, values.shape[1]) for name in ("names", "kinds", "units"))
+    for what, wrong, fix in (
+        ("a kind", set(kinds) - set(FEATURE_KINDS), f"use {', '.join(FEATURE_KINDS)}"),
+        ("twice the name", {name for name, n in Counter(names).items() if n > 1}, "give each column its own"),
+    ):
+        if wrong:
+            raise RtdecodeError(f"has {what} {min(wrong)!r}", where=group.place, fix=fix)
+    announced_s = _seconds(group, ANNOUNCED_PERIOD) if ANNOUNCED_PERIOD in group.attrs else None
+    return Features(time, values, names, kinds, units, _seconds(group, "period_s"), announced_s)
+
+
 def _check_behavior(group: RawGroup, n_channels: int) -> Behavior:
     """Behaviour from `time`, `values` and the attributes names and units."""
+    time, values = _sampled(group)
+    return Behavior(time, values, *(_labels(group, name, values.shape[1]) for name in ("names", "units")))
+
+
+def _sampled(group: RawGroup) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """The columns `time`, strictly increasing, and `values` f4[samples, columns] without infinity."""
     time, values, where = _times(group, "time"), group.columns["values"], f"{group.place}/values"
     check_numeric(values, where)
     if values.ndim != 2 or values.shape[1] == 0:
         raise RtdecodeError(f"has shape {values.shape}", where=where, fix="store it as [samples, columns]")
-    names, units = (_labels(group, name, values.shape[1]) for name in ("names", "units"))
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(values, dtype=np.float32)
     bad = np.isinf(values).any(axis=1)
@@ -105,7 +140,7 @@ def _check_behavior(group: RawGroup, n_channels: int) -> Behavior:
             f"{back.size} rows in total",
             f"{group.place}/time",
         )
-    return Behavior(time, values, names, units)
+    return time, values
 
 
 def _check_trials(group: RawGroup, n_channels: int) -> Trials:
@@ -156,8 +191,17 @@ def _check_decoded(group: RawGroup, n_channels: int) -> Decoded:
         models=models,
         names=as_texts(group.attrs.get("names")) or (),
         out=_decoded_out(group) if "out" in group.columns else None,
+        codes=_codes(group) if "codes" in group.columns else None,
         **columns,
     )
+
+
+def _codes(group: RawGroup) -> NDArray[np.int8]:
+    codes = group.columns["codes"]
+    if codes.ndim != 2:
+        where = f"{group.place}/codes"
+        raise RtdecodeError(f"has shape {codes.shape}", where=where, fix="store it as [bins, features]")
+    return as_integers(codes, np.int8, f"{group.place}/codes")
 
 
 def _decoded_out(group: RawGroup) -> DecodedOut:
@@ -210,6 +254,7 @@ def _check_markers(group: RawGroup, n_channels: int) -> Markers:
 _CHECKS: dict[str, Callable[[RawGroup, int], Any]] = {
     "events": _check_events,
     "counts": _check_counts,
+    "features": _check_features,
     "behavior": _check_behavior,
     "trials": _check_trials,
     "markers": _check_markers,
@@ -273,6 +318,16 @@ def _number(group: RawGroup, name: str) -> float:
             f"the attribute {name} is {problem}", where=group.place, fix=f"set it, in seconds; see {DOCS}"
         )
     return number
+
+
+def _seconds(group: RawGroup, name: str) -> float:
+    """The attribute of that name, which must be positive."""
+    seconds = _number(group, name)
+    if not seconds > 0:
+        raise RtdecodeError(
+            f"{name} is {seconds}; it must be above 0", where=group.place, fix="set it in seconds"
+        )
+    return seconds
 
 
 def _labels(group: RawGroup, name: str, n_columns: int) -> tuple[str, ...]:

@@ -72,6 +72,35 @@ class Counts:
 
 
 @dataclass(frozen=True, eq=False)
+class Features:
+    """Samples of signals beside the spikes, such as the spike-band power of electrodes.
+
+    Attributes:
+        time: f8[T], end of the interval that each sample covers, seconds, strictly increasing.
+        values: f4[T, F], NaN where unknown, never infinite.
+        names: one for each of the F columns.
+        kinds: likewise, of `rtdecode.artifact.FEATURE_KINDS`: a bin takes the mean of its samples, of
+            "count" the sum.
+        units: likewise, "" where there are none.
+        period_s: interval that a sample covers, seconds, positive: of the source by its own stamps.
+        announced_period_s: interval that the source announced, None where it is `period_s`.
+    """
+
+    time: NDArray[np.float64]
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    kinds: tuple[str, ...]
+    units: tuple[str, ...]
+    period_s: float
+    announced_period_s: float | None = None
+
+    @property
+    def nominal_period_s(self) -> float:
+        """Interval by which samples are put into bins, seconds."""
+        return self.announced_period_s or self.period_s
+
+
+@dataclass(frozen=True, eq=False)
 class Behavior:
     """Samples of the movement of the subject (or the cursor).
 
@@ -149,6 +178,7 @@ class Decoded:
         models: model_id of every model used.
         names: the d outputs' names; empty when unknown.
         out: the output stage's cursor, None without one.
+        codes: i1[T, F], the rest of the decoder's input, a code for each feature; None without features.
     """
 
     bin: NDArray[np.int64]
@@ -163,6 +193,7 @@ class Decoded:
     models: tuple[str, ...]
     names: tuple[str, ...] = ()
     out: DecodedOut | None = None
+    codes: NDArray[np.int8] | None = None
 
 
 @dataclass(frozen=True)
@@ -187,8 +218,9 @@ class Session:
     """One recording.
 
     Attributes:
-        n_channels: 1 to 65,535.
-        events, counts: the spikes, as either or both; both may be None where there is `decoded`.
+        n_channels: 1 to 65,535; 0 for features alone.
+        events, counts: the spikes, as either or both; both may be None where there are features or `decoded`.
+        features: beside the spikes or alone, None without any.
         behavior, trials, markers, decoded: None where not recorded.
         log: in the order it was written.
         attrs: subject, session_id, date, task, license, source, and any other attribute, as text.
@@ -200,6 +232,7 @@ class Session:
     n_channels: int
     events: Events | None = None
     counts: Counts | None = None
+    features: Features | None = None
     behavior: Behavior | None = None
     trials: Trials | None = None
     markers: Markers | None = None
@@ -217,7 +250,8 @@ class Session:
 
     @property
     def start_s(self) -> float:
-        """Start of the session, seconds: the counts' t0; with events, the first event or behaviour sample.
+        """Start of the session, seconds: the counts' t0; with events, the first event or behaviour sample;
+        with features alone, the start of their first sample.
 
         The earliest of them where a file holds several; the bins' origin where it holds only /decoded; 0
         where it holds nothing.
@@ -239,6 +273,9 @@ class Session:
         # the recording was longer.
         if self.counts is None and self.behavior is not None and self.behavior.time.size:
             edges += [float(self.behavior.time[0]), float(self.behavior.time[-1])]
+        if not edges and self.features is not None and self.features.time.size:
+            time = self.features.time
+            edges = [float(time[0]) - self.features.period_s, float(time[-1])]
         if not edges and self.decoded is not None and self.decoded.t_bin.size:
             edges = [self.decoded.origin_s, float(self.decoded.t_bin[-1])]
         return (min(edges), max(edges)) if edges else (0.0, 0.0)

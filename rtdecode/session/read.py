@@ -39,9 +39,9 @@ def check_session(raw: RawSession) -> Session:
     Raises:
         RtdecodeError: as `read_session`.
     """
-    if not raw.groups.keys() & {"events", "counts", "decoded"}:
+    if not raw.groups.keys() & {"events", "counts", "features", "decoded"}:
         raise RtdecodeError(
-            "holds no spikes: neither /events nor /counts",
+            "holds no spikes: neither /events nor /counts nor /features",
             where=f"{raw.path}:/",
             fix=f"store at least one of them as in {DOCS}",
         )

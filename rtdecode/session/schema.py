@@ -5,7 +5,10 @@ from __future__ import annotations
 import shlex
 
 FORMAT = "rtdecode-session"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest that is read; a file is written as version 1 unless it holds what that does not know."""
+
+VERSION_2_GROUPS = frozenset({"features"})
 
 MAX_CHANNELS = 65_535
 """Channels are u2; 65,535 stays free so that no channel number equals the recorder's fill value."""
@@ -19,6 +22,9 @@ MODELS_SO_FAR = "models_so_far"
 ANNOUNCED = "announced_width_s"
 """Attribute of /counts: the bin width that the source announced."""
 
+ANNOUNCED_PERIOD = "announced_period_s"
+"""The same of /features."""
+
 OWN_ATTRS = frozenset({"format", "format_version", "n_channels", "complete"})
 """Root attributes of the format; every other one belongs to the session."""
 
@@ -29,10 +35,11 @@ DECODED |= {"model": "u1", "late": "u2", "lost": "u4", "counts": "u1"}
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "events": (("time", "channel"), ("unit",)),
     "counts": (("values",), ("end",)),
+    "features": (("time", "values"), ()),
     "behavior": (("time", "values"), ()),
     "trials": (("start", "stop"), ()),
     "markers": (("time", "text"), ()),
-    "decoded": (tuple(DECODED), ("out",)),
+    "decoded": (tuple(DECODED), ("out", "codes")),
     "log": (("time", "bin", "kind", "data"), ()),
 }
 """The datasets that each group has, and those that it may have; /trials may have any others."""

@@ -20,12 +20,14 @@ from rtdecode.session.log_text import marker_rows, to_json
 from rtdecode.session.raw import RawGroup
 from rtdecode.session.schema import (
     ANNOUNCED,
+    ANNOUNCED_PERIOD,
     DECODED,
     DOCS,
     FORMAT,
     FORMAT_VERSION,
     MAX_CHANNELS,
     OWN_ATTRS,
+    VERSION_2_GROUPS,
 )
 
 Columns = dict[str, NDArray[Any]]
@@ -51,7 +53,12 @@ def write_session(path: Path | str, session: Session) -> None:
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with h5py.File(unfinished, "x") as file:
-            write_attrs(file, session.n_channels, session.attrs)
+            version = (
+                FORMAT_VERSION
+                if VERSION_2_GROUPS & parts.keys() or "codes" in parts.get("decoded", ({},))[0]
+                else 1
+            )
+            write_attrs(file, session.n_channels, session.attrs, version)
             file.attrs["complete"] = np.uint8(session.complete)
             for name, (columns, attrs) in parts.items():
                 _write_group(file.create_group(name), columns, attrs)
@@ -63,10 +70,10 @@ def write_session(path: Path | str, session: Session) -> None:
             unfinished.unlink()
 
 
-def write_attrs(file: h5py.File, n_channels: int, attrs: Mapping[str, str]) -> None:
+def write_attrs(file: h5py.File, n_channels: int, attrs: Mapping[str, str], version: int = 1) -> None:
     """The root attributes of a session file: the format's own and the session's."""
     file.attrs["format"] = FORMAT
-    file.attrs["format_version"] = FORMAT_VERSION
+    file.attrs["format_version"] = version
     file.attrs["n_channels"] = n_channels
     for name, text in attrs.items():
         file.attrs[name] = text
@@ -104,9 +111,10 @@ def out_attrs(names: Sequence[str], units: Sequence[str], settings: Mapping[str,
 
 
 def _checked_parts(session: Session, where: str) -> Parts:
-    if not 1 <= session.n_channels <= MAX_CHANNELS:
+    least = 0 if session.features is not None else 1
+    if not least <= session.n_channels <= MAX_CHANNELS:
         raise RtdecodeError(
-            f"n_channels is {session.n_channels}", where=where, fix=f"set it to 1 to {MAX_CHANNELS}"
+            f"n_channels is {session.n_channels}", where=where, fix=f"set it to {least} to {MAX_CHANNELS}"
         )
     reserved = OWN_ATTRS & session.attrs.keys()
     if reserved:
@@ -115,8 +123,9 @@ def _checked_parts(session: Session, where: str) -> Parts:
             where=where,
             fix="give it another name",
         )
-    if session.events is None and session.counts is None and session.decoded is None:
-        raise RtdecodeError("the session holds no spikes", where=where, fix="give it events or counts")
+    if all(part is None for part in (session.events, session.counts, session.features, session.decoded)):
+        fix = "give it events, counts or features"
+        raise RtdecodeError("the session holds no spikes", where=where, fix=fix)
     parts = _parts(session)
     for name, (columns, attrs) in parts.items():
         try:
@@ -143,6 +152,13 @@ def _parts(session: Session) -> Parts:
             attrs[ANNOUNCED] = counts.announced_width_s
         columns = {"values": counts.values}
         parts["counts"] = (columns if counts.end is None else {**columns, "end": counts.end}, attrs)
+    if (features := session.features) is not None:
+        columns = {"time": features.time, "values": features.values}
+        attrs = {name: strings(getattr(features, name)) for name in ("names", "kinds", "units")}
+        attrs["period_s"] = features.period_s
+        if features.announced_period_s is not None:
+            attrs[ANNOUNCED_PERIOD] = features.announced_period_s
+        parts["features"] = (columns, attrs)
     if (behavior := session.behavior) is not None:
         columns = {"time": behavior.time, "values": behavior.values}
         attrs = {"names": strings(behavior.names), "units": strings(behavior.units)}
@@ -163,6 +179,8 @@ def _parts(session: Session) -> Parts:
         if decoded.out is not None:
             columns["out"] = decoded.out.values
             attrs |= out_attrs(decoded.out.names, decoded.out.units, decoded.out.settings)
+        if decoded.codes is not None:
+            columns["codes"] = decoded.codes
         parts["decoded"] = (columns, attrs)
     if session.log:
         parts["log"] = (_log_columns(session.log), {})

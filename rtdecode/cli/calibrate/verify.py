@@ -37,14 +37,14 @@ def verify(
     """
     from rtdecode.artifact import read_artifact
     from rtdecode.calibrate.verification.verify import verify_model
-    from rtdecode.decode.offline import session_counts
+    from rtdecode.decode.inputs import session_inputs
     from rtdecode.errors import RtdecodeError, located
     from rtdecode.model_store import find_model
     from rtdecode.session.read import read_session
 
     path = find_model(model)
     artifact = read_artifact(path)
-    counts = session_counts(read_session(session), artifact, seed)
+    counts = session_inputs(read_session(session), artifact, seed)
     if until is not None:
         counts = counts[: max(1, round(until / artifact.bin_width_s))]
     saves = None if save_at is None else (save_at,)

@@ -16,7 +16,7 @@ from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate.verification.verify import verify_model
 from rtdecode.cli import app
 from rtdecode.decode import alignnet_tensors
-from rtdecode.decode.offline import session_counts
+from rtdecode.decode.inputs import session_inputs
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import fold
@@ -76,7 +76,7 @@ def test_arrays_of_every_size_agree_also_from_states_saved_at_odd_bins(
     counts = replace(indy_session.counts, values=np.ascontiguousarray(values))
     tiled = replace(indy_session, n_channels=n_channels, counts=counts)
     artifact = briefly_trained(tiled, 0.064, n_steps=5)
-    result = verify_model(artifact, session_counts(tiled, artifact), save_at=(1, 333, 1001, 2998))
+    result = verify_model(artifact, session_inputs(tiled, artifact), save_at=(1, 333, 1001, 2998))
     assert result.agrees
     assert result.spikes > 20_000
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.inputs import session_inputs
 from rtdecode.decode.load import load_decoder
-from rtdecode.decode.offline import decode_recording, decode_session, scored_rows, session_counts
+from rtdecode.decode.offline import decode_recording, decode_session, scored_rows
 from rtdecode.decode.wiener import WienerDecoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
@@ -317,10 +318,10 @@ def test_sessions_that_cannot_be_decoded_are_refused() -> None:
         decode_session(Session(n_channels=N_CHANNELS), artifact, decoder)
     for session, what in ((short, "shorter than one bin"), (other, "6 channels, the model 5")):
         with pytest.raises(RtdecodeError, match=what):
-            session_counts(session, artifact)
+            session_inputs(session, artifact)
 
 
-def test_session_counts_are_the_bins_that_are_stepped() -> None:
+def test_session_inputs_are_the_bins_that_are_stepped() -> None:
     artifact, live = make_artifact(), recording(make_counts())
     coarse = Counts(make_counts(20), 0.064, 3.0)
     for session, width_s in (
@@ -331,7 +332,7 @@ def test_session_counts_are_the_bins_that_are_stepped() -> None:
     ):
         of_width = replace(artifact, bin_width_s=width_s)
         decoded = decode_session(session, of_width, load_decoder(of_width), seed=5)
-        np.testing.assert_array_equal(session_counts(session, of_width, seed=5), decoded.counts)
+        np.testing.assert_array_equal(session_inputs(session, of_width, seed=5), decoded.counts)
 
 
 def test_held_bins_and_bins_outside_the_range_are_not_scored() -> None:

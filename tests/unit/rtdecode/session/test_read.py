@@ -177,8 +177,8 @@ REPAIR = "--repair"
 BROKEN: list[tuple[Change, str, str]] = [
     (del_attr("format"), "/: is HDF5 but not a session", "convert it to a session"),
     (set_attr("format", "nwb"), "/: its format is 'nwb'", "docs/session-files.md"),
-    (set_attr("format_version", 2), "/: has format_version 2; this rtdecode reads 1", "--upgrade"),
-    (set_attr("format_version", 0), "/: format_version is 0", "set it to 1"),
+    (set_attr("format_version", 3), "/: has format_version 3; this rtdecode reads 2", "--upgrade"),
+    (set_attr("format_version", 0), "/: format_version is 0", "set it to 2"),
     (set_attr("format_version", "one"), "/: the root attribute format_version is 'one'", "docs"),
     (del_attr("n_channels"), "/: the root attribute n_channels is missing", "docs"),
     (set_attr("n_channels", 0), "/: n_channels is 0", "1 to 65535"),

@@ -1,35 +1,23 @@
-"""From a recorded session to bins of any width, and behaviour at any time.
-
-    binned = bin_session(session, bin_width_s=0.020)
-    targets = behavior_at(session.behavior, binned.t_bin)
-
-Counts coarser than the requested bins become events first: each count of n becomes n events placed uniformly
-at random inside its bin, with a seed. Nothing finer than the recorded bin width is real in such data;
-`synthetic_times` marks it.
-"""
+"""Spikes and features of a recorded session in bins of any width."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.sessions import bin_events, merge_rows
-from rtdecode.session.layout import Behavior, Counts, Events, Session
+from rtdecode.session.bins.features import WHOLE_BIN, feature_edges, features_at
+from rtdecode.session.layout import Counts, Events, Session
 
 SAME_WIDTH = 1e-6
 """Relative tolerance for equal bin widths: float32(0.064) in a file is 64 ms."""
 
-WHOLE_BIN = 1e-6
-"""Part of its width by which a complete bin may miss its end: 32 × 20 ms fit into 10 × 64 ms."""
-
 MAX_CELLS = 2**34
 """Bins × channels; more than this means a wrong time stamp, such as one from another clock."""
-
-HOLE_S, HOLE_INTERVALS = 0.5, 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +30,7 @@ class BinnedSession:
         origin_s: start of bin 0, seconds.
         bin_width_s: seconds.
         synthetic_times: True where events were placed at random inside coarser recorded bins.
+        features: f8[T, F], NaN where nothing is known; None of a session without.
     """
 
     counts: NDArray[np.uint8]
@@ -49,6 +38,7 @@ class BinnedSession:
     origin_s: float
     bin_width_s: float
     synthetic_times: bool
+    features: NDArray[np.float64] | None = None
 
 
 def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSession:
@@ -57,10 +47,11 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
     Counts of exactly this width, announced or true, are used unchanged. Otherwise events are binned, if
     there are any; finer counts are summed (row n belongs to bin ⌊(n+½)·p/Δ⌋, p being the announced width; a
     last partial bin is dropped); coarser counts are placed by `spread_counts(counts, seed)` and then binned.
-    The origin is the counts' t0, or the session's start.
+    The origin is the counts' t0, or the session's start. Features follow these bins; where a session holds
+    nothing else, bins follow the features, by the number of the sample.
 
     Args:
-        session: with events or counts.
+        session: with events, counts or features.
         bin_width_s: Δ, seconds.
         seed: for counts coarser than Δ.
 
@@ -69,6 +60,20 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
     """
     if not (math.isfinite(bin_width_s) and bin_width_s > 0):
         raise RtdecodeError(f"the bin width is {bin_width_s} s", fix="pass a positive number of seconds")
+    features = session.features
+    if features is not None and session.events is None and session.counts is None:
+        edges = feature_edges(features, bin_width_s)
+        silent = np.zeros((len(edges) - 1, session.n_channels), np.uint8)
+        binned = BinnedSession(silent, edges[1:], float(edges[0]), bin_width_s, synthetic_times=False)
+    else:
+        binned = _bin_spikes(session, bin_width_s, seed)
+    if features is None:
+        return binned
+    edges = np.concatenate(([binned.origin_s], binned.t_bin))
+    return replace(binned, features=features_at(features, edges))
+
+
+def _bin_spikes(session: Session, bin_width_s: float, seed: int) -> BinnedSession:
     counts = session.counts
     if counts is not None and any(
         math.isclose(width_s, bin_width_s, rel_tol=SAME_WIDTH)
@@ -124,46 +129,6 @@ def spread_counts(counts: Counts, seed: int = 0) -> Events:
     time = np.clip(time, start, np.nextafter(stop, -np.inf))
     order = np.argsort(time, kind="stable")
     return Events(time[order], channel[order])
-
-
-def behavior_at(behavior: Behavior, t: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Behaviour at times t [T], linearly interpolated: f4[T, d].
-
-    NaN outside [time[0], time[-1]] and inside a hole: where the two samples around t are further apart than
-    0.5 s and than 3 median sample intervals. A t equal to a sample's time gives that sample. A sample whose
-    value is NaN in one column is missing for this column alone.
-    """
-    time, values = behavior.time, behavior.values
-    known = ~np.isnan(values)
-    whole = known.all(axis=0)
-    out = np.full((len(t), values.shape[1]), np.nan, dtype=np.float32)
-    out[:, whole] = _between_samples(time, values[:, whole], t)
-    for column in np.flatnonzero(~whole):
-        rows = known[:, column]
-        out[:, [column]] = _between_samples(time[rows], values[rows][:, [column]], t)
-    return out
-
-
-def _between_samples(
-    time: NDArray[np.float64], values: NDArray[np.float32], t: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    out = np.full((len(t), values.shape[1]), np.nan, dtype=np.float32)
-    if time.size == 0:
-        return out
-    before = np.searchsorted(time, t, side="right") - 1
-    on_sample = (before >= 0) & (time[np.maximum(before, 0)] == t)
-    out[on_sample] = values[before[on_sample]]
-    if time.size == 1:
-        return out
-    interval = np.diff(time)
-    hole_s = max(HOLE_S, HOLE_INTERVALS * float(np.median(interval)))
-    between = (before >= 0) & (before < time.size - 1) & ~on_sample
-    between[between] = interval[before[between]] <= hole_s
-    left = before[between]
-    part = ((t[between] - time[left]) / interval[left])[:, np.newaxis]
-    low, high = values[left].astype(np.float64), values[left + 1].astype(np.float64)
-    out[between] = low + (high - low) * part
-    return out
 
 
 def _merged(counts: Counts, bin_width_s: float) -> BinnedSession:
