@@ -12,7 +12,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.verification.reference import LinearReference
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.load import load_decoder
-from rtdecode.kernels.arrays import F4, I8, U1
+from rtdecode.kernels.arrays import F4, I8, U1, Inputs
 from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.kinds.registry import NETWORKS
 
@@ -26,7 +26,7 @@ ENGINE = ("numba run", "numba step", "numba restored")
 class SpikingDecoder(Decoder, Protocol):
     """A decoder that returns its spikes."""
 
-    def run_traced(self, counts: U1, out: F4) -> Spikes:
+    def run_traced(self, counts: Inputs, out: F4) -> Spikes:
         """`run`; returns the spikes u1[frames, n_units] of each layer."""
 
 
@@ -86,7 +86,7 @@ class Backends:
             self._restored["torch restored"] = load_torch_decoder(self._artifact, self._device)
             self._restored["torch restored"].load_state(self._torch["step"].state())
 
-    def advance(self, counts: U1) -> dict[str, Decoded]:
+    def advance(self, counts: Inputs) -> dict[str, Decoded]:
         """Decode the next bins, u1[T, n_channels], with each backend; by name."""
         decoded = {}
         if self._linear is not None:
@@ -110,7 +110,7 @@ class Backends:
         return decoder.adds, decoder.dense_macs
 
 
-def _at_once(decoder: Decoder, counts: U1) -> Decoded:
+def _at_once(decoder: Decoder, counts: Inputs) -> Decoded:
     values = np.empty((len(counts), decoder.n_outputs), np.float32)
     if isinstance(decoder, SpikingDecoder):
         return Decoded(values, decoder.run_traced(counts, values))
@@ -118,7 +118,7 @@ def _at_once(decoder: Decoder, counts: U1) -> Decoded:
     return Decoded(values)
 
 
-def _bin_by_bin(decoder: Decoder, counts: U1) -> Decoded:
+def _bin_by_bin(decoder: Decoder, counts: Inputs) -> Decoded:
     values = np.empty((len(counts), decoder.n_outputs), np.float32)
     if not isinstance(decoder, SpikingDecoder):
         for row, value in zip(counts, values, strict=True):
@@ -129,7 +129,7 @@ def _bin_by_bin(decoder: Decoder, counts: U1) -> Decoded:
     return Decoded(values, {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]})
 
 
-def _timed_steps(decoder: Decoder, counts: U1) -> tuple[F4, I8]:
+def _timed_steps(decoder: Decoder, counts: Inputs) -> tuple[F4, I8]:
     """Values f4[T, D], and the duration of each step, i8[T] ns."""
     values = np.empty((len(counts), decoder.n_outputs), np.float32)
     elapsed_ns = np.empty(len(counts), np.int64)

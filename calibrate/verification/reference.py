@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.kernels.arrays import F4, F8, I2, U1
+from rtdecode.kernels.arrays import F4, F8, Inputs
 
 #: A covariance that changes by no more than this fraction in a bin has converged, and is held.
 CONVERGED = 1e-12
@@ -36,7 +36,7 @@ class LinearReference:
         macs = artifact.n_inputs * self._filter.macs_per_channel + self._filter.other_macs
         self.clipped, self.adds, self.dense_macs = 0, 0.0, float(macs)
 
-    def run(self, counts: U1 | I2) -> F4:
+    def run(self, counts: Inputs) -> F4:
         """Values f4[T, D] of the next bins from their counts u1[T, C]."""
         self.clipped += int(np.count_nonzero((counts > self._limit)[:, self._limit > 0]))
         read = np.where(self._limit > 0, np.minimum(counts, self._limit), 0).astype(np.float64)

@@ -20,7 +20,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.verification.backends import ENGINE, Backends, Decoded
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F8, U1
+from rtdecode.kernels.arrays import F8, U1, Inputs
 
 #: Largest accepted difference of an output, in its SDs.
 TOLERANCE_SD = 1e-5
@@ -127,7 +127,7 @@ class Verification:
 
 def verify_model(
     artifact: ModelArtifact,
-    counts: U1,
+    counts: Inputs,
     *,
     save_at: Sequence[int] | None = None,
     device: str = "cpu",

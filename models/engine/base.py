@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.decode.tensors import BinShape, check_bins, check_kind, check_state
-from rtdecode.kernels.arrays import F4, I2, U1
+from rtdecode.kernels.arrays import F4, Inputs
 
 #: Bins that `run` computes at once by default.
 CHUNK_BINS = 8192
@@ -48,7 +48,7 @@ class FoldedNetwork:
         """Go back to bin 0: what came before counts as silence."""
         self._state = {name: torch.zeros_like(tensor) for name, tensor in self._state.items()}
 
-    def step(self, counts: U1 | I2, out: F4) -> None:
+    def step(self, counts: Inputs, out: F4) -> None:
         """Decode counts u1[n_channels] of one bin into out f4[n_outputs].
 
         Raises:
@@ -57,7 +57,7 @@ class FoldedNetwork:
         check_bins(counts, out, self.shape, n_axes=1)
         self._decode(counts[np.newaxis], out[np.newaxis])
 
-    def run(self, counts: U1 | I2, out: F4) -> None:
+    def run(self, counts: Inputs, out: F4) -> None:
         """Decode counts u1[T, n_channels] into out f4[T, n_outputs], continuing from the state.
 
         Raises:
@@ -86,7 +86,7 @@ class FoldedNetwork:
     def _advance(self, counts: Tensor) -> Tensor:
         """Values f4[T, D] of the next bins, T ≥ 1, from clipped counts f4[T, C]; advances the state."""
 
-    def _decode(self, counts: U1 | I2, out: F4) -> None:
+    def _decode(self, counts: Inputs, out: F4) -> None:
         self.clipped += int(np.count_nonzero((counts > self._limit)[:, self._limit > 0]))
         read = np.where(self._limit > 0, np.minimum(counts, self._limit), 0).astype(np.float32)
         with torch.inference_mode(), _full_precision():

@@ -7,14 +7,16 @@ Tensors are named `run.*` (what the engine reads) and `train.*` (what a calibrat
 one metadata entry, `rtdecode`, holds the rest as JSON. docs/model-files.md describes the file.
 """
 
-from rtdecode.artifact.feature import FEATURE_KINDS, Feature, FeatureKind
+from rtdecode.artifact.feature import CODES_PER_SD, FEATURE_KINDS, LARGEST_CODE, Feature, FeatureKind
 from rtdecode.artifact.file import read_artifact, write_artifact, write_new_artifact
 from rtdecode.artifact.model import ModelArtifact, count_max_at
 from rtdecode.artifact.output import ROLES, Output, Role, infer_role
 from rtdecode.artifact.tensors import METADATA_KEY, Arrays
 
 __all__ = [
+    "CODES_PER_SD",
     "FEATURE_KINDS",
+    "LARGEST_CODE",
     "METADATA_KEY",
     "ROLES",
     "Arrays",

@@ -14,10 +14,19 @@ FEATURE_KINDS: tuple[str, ...] = get_args(FeatureKind)
 
 MAX_FEATURES = 4096
 
+#: Steps of a code in an SD: rounding to it adds 0.03 % to a feature's variance.
+CODES_PER_SD = 16
+
+#: Codes are between −LARGEST_CODE and LARGEST_CODE, 7.9 SD on both sides of the mean.
+LARGEST_CODE = 127
+
 
 @dataclass(frozen=True)
 class Feature:
     """One column of features, such as the spike-band power of an electrode.
+
+    A decoder reads its code, (value − mean) · 16/SD as a whole number: small integers like counts, so that
+    sums of them are exact.
 
     Args:
         name: as in the session's /features.
@@ -50,3 +59,8 @@ class Feature:
             raise RtdecodeError(f"the mean of {feature} is {self.mean}", fix=fix)
         if not (math.isfinite(self.sd) and self.sd >= 0):
             raise RtdecodeError(f"the SD of {feature} is {self.sd}; it must be 0 or above", fix=fix)
+
+    @property
+    def scale(self) -> float:
+        """Steps of a code in a unit; 0 for a column that is not read."""
+        return CODES_PER_SD / self.sd if self.sd else 0.0

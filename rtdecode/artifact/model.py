@@ -11,13 +11,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from rtdecode.artifact.feature import MAX_FEATURES, Feature
+from rtdecode.artifact.feature import LARGEST_CODE, MAX_FEATURES, Feature
 from rtdecode.artifact.output import Output
 from rtdecode.artifact.tensors import Arrays
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F8, U1
-from rtdecode.kernels.feature_code import LARGEST_CODE
 
 FORMAT_VERSION = 1
 
@@ -101,14 +100,14 @@ class ModelArtifact:
         return np.dtype(np.int16 if self.features else np.uint8)
 
     @property
-    def limits(self) -> U1:
+    def limits(self) -> npt.NDArray[np.uint8]:
         """u1[n_inputs], the most that each input counts, more is clipped; 0 for one that is not read."""
         counts = np.where(self.channel_mask, self.count_max, 0)
         features = [LARGEST_CODE if feature.sd else 0 for feature in self.features]
         return np.concatenate((counts, features)).astype(np.uint8)
 
     @property
-    def largest_inputs(self) -> F8:
+    def largest_inputs(self) -> npt.NDArray[np.float64]:
         """f8[n_inputs], the largest size that each input can have, masked ones included."""
         return np.repeat([self.count_max, LARGEST_CODE], [self.n_channels, len(self.features)]).astype(float)
 
@@ -127,7 +126,11 @@ class ModelArtifact:
         names = ("kind", "causal", "bin_width_s", "n_channels", "channel_mask", "count_max")
         metadata = {name: getattr(self, name) for name in names}
         metadata |= {"format_version": FORMAT_VERSION, "outputs": [vars(output) for output in self.outputs]}
-        later = {"widths": self.widths, "grid_bits": self.fractional_bits, "normaliser": self.normaliser}
+        later: dict[str, Any] = {
+            "widths": self.widths,
+            "grid_bits": self.fractional_bits,
+            "normaliser": self.normaliser,
+        }
         later["features"] = [vars(feature) for feature in self.features] or None
         # Left out where unset: a field added to the format later leaves the ids of older files alone.
         return metadata | {name: value for name, value in later.items() if value not in ((), None)}

@@ -8,7 +8,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.alignnet_tensors import Layout
 from rtdecode.decode.kernel_decoder import KernelDecoder
 from rtdecode.decode.tensors import check_bins
-from rtdecode.kernels.arrays import F4, I2, U1
+from rtdecode.kernels.arrays import F4, U1, Inputs
 from rtdecode.kernels.decoders.alignnet import (
     BIN,
     alignnet_run,
@@ -78,7 +78,7 @@ class AlignNetDecoder(KernelDecoder):
         """Weights added to a sum since the decoder was made; `reset` leaves it alone."""
         return int(self._tally[ADDS])
 
-    def run_traced(self, counts: U1 | I2, out: F4) -> dict[str, U1]:
+    def run_traced(self, counts: Inputs, out: F4) -> dict[str, U1]:
         """`run`, and every spike on the way.
 
         Returns:

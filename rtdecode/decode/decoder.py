@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from rtdecode.artifact import Arrays
-from rtdecode.kernels.arrays import F4, I2, U1
+from rtdecode.kernels.arrays import F4, Inputs
 
 
 class Decoder(Protocol):
@@ -39,7 +39,7 @@ class Decoder(Protocol):
     def reset(self) -> None:
         """Go back to bin 0, as if only silence (counts of zero) preceded it."""
 
-    def step(self, counts: U1 | I2, out: F4) -> None:
+    def step(self, counts: Inputs, out: F4) -> None:
         """Decode one bin, without allocating.
 
         Args:
@@ -48,7 +48,7 @@ class Decoder(Protocol):
             out: f4[n_outputs], overwritten with the decoded values in the outputs' units.
         """
 
-    def run(self, counts: U1 | I2, out: F4) -> None:
+    def run(self, counts: Inputs, out: F4) -> None:
         """Decode many bins, continuing from the state; the same bits as a call of `step` for each.
 
         Args:

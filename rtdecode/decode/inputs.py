@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import LARGEST_CODE, ModelArtifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F8, I1, I2, I8, U1
+from rtdecode.kernels.arrays import F8, I1, I2, I8, U1, Inputs
 from rtdecode.kernels.features import N_FEATURE_COUNTERS, encode, encode_rows
 from rtdecode.session.bins import BinnedSession, bin_session
 from rtdecode.session.layout import Decoded, LogEntry, Session
@@ -32,11 +32,11 @@ class InputRows:
         features = artifact.features
         self.counters: I8 = np.zeros(N_FEATURE_COUNTERS, np.int64)
         self._mean = np.array([feature.mean for feature in features], np.float64)
-        self._sd = np.array([feature.sd for feature in features], np.float64)
+        self._scale = np.array([feature.scale for feature in features], np.float64)
         self._row: I2 = np.zeros(artifact.n_inputs, np.int16)
         self._counts, self._codes = self._row[: artifact.n_channels], self._row[artifact.n_channels :]
 
-    def row(self, counts: U1, values: F8) -> U1 | I2:
+    def row(self, counts: U1, values: F8) -> Inputs:
         """The input of one bin.
 
         Args:
@@ -49,24 +49,24 @@ class InputRows:
         if not len(self._codes):
             return counts
         self._counts[:] = counts
-        encode(values, self._mean, self._sd, self.counters, self._codes)
+        encode(values, self._mean, self._scale, LARGEST_CODE, self.counters, self._codes)
         return self._row
 
     def codes(self, values: F8) -> I1:
         """The codes i1[T, F] of many bins, from their values f8[T, F]."""
         codes = np.zeros(values.shape, np.int16)
-        encode_rows(values, self._mean, self._sd, self.counters, codes)
+        encode_rows(values, self._mean, self._scale, LARGEST_CODE, self.counters, codes)
         return codes.astype(np.int8)
 
 
-def inputs_of(decoded: Decoded) -> U1 | I2:
+def inputs_of(decoded: Decoded) -> Inputs:
     """The inputs that the decoder stepped, u1[T, C]; with features i2[T, C + F]."""
     if decoded.codes is None:
         return decoded.counts
     return np.concatenate((decoded.counts, decoded.codes), axis=1, dtype=np.int16)
 
 
-def session_inputs(session: Session, artifact: ModelArtifact, seed: int = 0) -> U1 | I2:
+def session_inputs(session: Session, artifact: ModelArtifact, seed: int = 0) -> Inputs:
     """The bins that `decode_session` steps, in order, [T, n_inputs]; T ≥ 1 except for an empty recording.
 
     Raises:
@@ -141,7 +141,7 @@ def has_bins_of(session: Session, live: Decoded, bin_width_s: float) -> bool:
     return abs(float(np.median(widths_s)) / bin_width_s - 1) < WIDTH_TOLERANCE
 
 
-def backlog_input(entry: LogEntry, artifact: ModelArtifact) -> U1 | I2:
+def backlog_input(entry: LogEntry, artifact: ModelArtifact) -> Inputs:
     """The input of a bin of backlog, of a `warmup` entry: [channel, count] pairs, and codes of features."""
     row = np.zeros(artifact.n_inputs, artifact.input_dtype)
     for channel, count in entry.data["counts"]:

@@ -8,7 +8,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.kernel_decoder import KernelDecoder
 from rtdecode.decode.tensors import check_bins, check_tensors, last_axis, misfit
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, I2, U1
+from rtdecode.kernels.arrays import F4, F8, Inputs
 from rtdecode.kernels.decoders.kalman import (
     running_run,
     running_step,
@@ -74,7 +74,7 @@ class KalmanDecoder(KernelDecoder):
         state |= {"covariance": arrays["covariance"], "settled": self._converged}
         self._prepare(running_step, running_run, arrays, state)
 
-    def step(self, counts: U1 | I2, out: F4) -> None:
+    def step(self, counts: Inputs, out: F4) -> None:
         """As `KernelDecoder.step`, after the covariance of this bin until it has converged."""
         if (counts.shape, out.shape, counts.dtype, out.dtype) != self._bin:
             raise misfit(counts, out, self.shape)
@@ -82,7 +82,7 @@ class KalmanDecoder(KernelDecoder):
             self._converged[0] = update_covariance(*self._covariance_arguments) <= CONVERGED
         self._step(counts, out)
 
-    def run(self, counts: U1 | I2, out: F4) -> None:
+    def run(self, counts: Inputs, out: F4) -> None:
         """As `KernelDecoder.run`, bin by bin until the covariance has converged."""
         check_bins(counts, out, self.shape)
         first = 0

@@ -11,7 +11,7 @@ import numpy as np
 
 from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.decode.tensors import FLOAT32, BinShape, check_bins, check_kind, check_state, misfit
-from rtdecode.kernels.arrays import F4, I2, I8, U1
+from rtdecode.kernels.arrays import F4, I8, Inputs
 from rtdecode.kernels.decoders.events import CLIPPED, N_TALLIES
 
 
@@ -75,7 +75,7 @@ class KernelDecoder:
         for name, array in self._state.items():
             array[...] = self._initial[name]
 
-    def step(self, counts: U1 | I2, out: F4) -> None:
+    def step(self, counts: Inputs, out: F4) -> None:
         """Decode counts u1[n_channels] of one bin into out f4[n_outputs]; with features i2[n_inputs].
 
         Raises:
@@ -86,7 +86,7 @@ class KernelDecoder:
             raise misfit(counts, out, self.shape)
         self._step(counts, out)
 
-    def run(self, counts: U1 | I2, out: F4) -> None:
+    def run(self, counts: Inputs, out: F4) -> None:
         """Decode counts [T, …] of many bins into out f4[T, n_outputs]; dtype and errors as of `step`."""
         check_bins(counts, out, self.shape)
         self._run(counts, out)

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-U1 = npt.NDArray[np.uint8]
-I2 = npt.NDArray[np.int16]
+from rtdecode.kernels.arrays import Inputs
 
 #: How much of the past a decoder steps before it takes over.
 LOOK_BACK_S = 2.0
@@ -54,19 +53,19 @@ class RecentBins:
         self.capacity = self.look_back + max(1, round(MARGIN_S / bin_width_s))
         self.stepped = self.resets = 0
         # Written, so that no page is missing when a bin is added.
-        self._ring: U1 | I2 = np.full((self.capacity, n_inputs), 0, dtype)
+        self._ring: Inputs = np.full((self.capacity, n_inputs), 0, dtype)
 
     def reset(self) -> None:
         """Forget everything."""
         self.stepped = 0
         self.resets += 1
 
-    def add(self, counts: U1 | I2) -> None:
+    def add(self, counts: Inputs) -> None:
         """Add a bin, [n_inputs]."""
         self._ring[self.stepped % self.capacity] = counts
         self.stepped += 1
 
-    def last(self, n: int) -> U1 | I2:
+    def last(self, n: int) -> Inputs:
         """A copy of the last `n` bins, [n, n_inputs].
 
         Raises:

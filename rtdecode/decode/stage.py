@@ -8,7 +8,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.recent import RecentBins
 from rtdecode.failsafe import FailSafe
-from rtdecode.kernels.arrays import F4, I2, U1
+from rtdecode.kernels.arrays import F4, Inputs
 
 
 class DecodeStage:
@@ -64,12 +64,12 @@ class DecodeStage:
         self._clipped_elsewhere = clipped - decoder.clipped
         return before
 
-    def warm(self, counts: U1 | I2) -> None:
+    def warm(self, counts: Inputs) -> None:
         """Step a bin of backlog without publishing it; `counts` as of `Decoder.step`."""
         self.decoder.step(counts, self._decoded)
         self.recent.add(counts)
 
-    def step(self, counts: U1 | I2, flags: int) -> int:
+    def step(self, counts: Inputs, flags: int) -> int:
         """Decode one bin, `counts` as of `Decoder.step`; returns its flags, `value` is what to publish."""
         self.decoder.step(counts, self._decoded)
         self.recent.add(counts)

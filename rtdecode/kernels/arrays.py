@@ -15,3 +15,6 @@ U1 = NDArray[np.uint8]
 U2 = NDArray[np.uint16]
 U4 = NDArray[np.uint32]
 Mask = NDArray[np.bool_]
+
+#: Of a decoder: counts alone, or counts and behind them the codes of features.
+Inputs = U1 | I2

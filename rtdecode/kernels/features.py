@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from rtdecode.kernels.arrays import F8, I2, I8
-from rtdecode.kernels.feature_code import CODES_PER_SD, LARGEST_CODE
 from rtdecode.kernels.jit import kernel
 
 # What `encode` counts.
@@ -15,31 +14,32 @@ N_FEATURE_COUNTERS = 2
 
 
 @kernel
-def encode(values: F8, mean: F8, sd: F8, counters: I8, codes: I2) -> None:
-    """codes i2[F] = (values − mean) / SD in steps of 1/16, half to even; 0, the mean, for a missing value.
+def encode(values: F8, mean: F8, scale: F8, largest: int, counters: I8, codes: I2) -> None:
+    """codes i2[F] = (values − mean) · scale, rounded half to even; 0, the mean, for a missing value.
 
     Args:
         values: f8[F], of one bin.
-        mean, sd: f8[F], of the model; a column with SD 0 is not read, its code is 0.
+        mean, scale: f8[F]; a column of scale 0 is not read, its code is 0.
+        largest: codes are within ± this.
         counters: i8[N_FEATURE_COUNTERS], MISSING and BEYOND; added to.
         codes: written.
     """
     for f in range(values.shape[0]):
         codes[f] = 0
-        if sd[f] == 0.0:
+        if scale[f] == 0.0:
             continue
         if not np.isfinite(values[f]):
             counters[MISSING] += 1
             continue
-        steps = np.rint((values[f] - mean[f]) / sd[f] * CODES_PER_SD)
-        if abs(steps) > LARGEST_CODE:
+        steps = np.rint((values[f] - mean[f]) * scale[f])
+        if abs(steps) > largest:
             counters[BEYOND] += 1
-            steps = LARGEST_CODE if steps > 0 else -LARGEST_CODE
+            steps = largest if steps > 0 else -largest
         codes[f] = steps
 
 
 @kernel
-def encode_rows(values: F8, mean: F8, sd: F8, counters: I8, codes: I2) -> None:
+def encode_rows(values: F8, mean: F8, scale: F8, largest: int, counters: I8, codes: I2) -> None:
     """`encode` over the rows of values f8[T, F] into the rows of codes i2[T, F]."""
     for k in range(values.shape[0]):
-        encode(values[k], mean, sd, counters, codes[k])
+        encode(values[k], mean, scale, largest, counters, codes[k])

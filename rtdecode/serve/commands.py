@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.decoder import Decoder
-from rtdecode.decode.recent import U1, Mark
+from rtdecode.decode.recent import Mark
+from rtdecode.kernels.arrays import Inputs
 
 #: The loop answers within one turn; if it takes longer, it is catching up.
 APPLY_TIMEOUT_S = 2.0
@@ -23,7 +24,7 @@ class Candidate:
         artifact: the model.
         decoder: of this model; after the swap, the one that decoded before.
         mark: position of `decoder` once it has stepped `bins`; None before `prepare`.
-        bins: u1[n, n_channels] that it has to step next; None before `prepare`.
+        bins: [n, n_inputs] that it has to step next; None before `prepare`.
         fresh: whether it has to be reset before that.
     """
 
@@ -31,7 +32,7 @@ class Candidate:
     artifact: ModelArtifact
     decoder: Decoder
     mark: Mark | None = None
-    bins: U1 | None = None
+    bins: Inputs | None = None
     fresh: bool = True
 
 

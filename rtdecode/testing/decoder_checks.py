@@ -13,13 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import LARGEST_CODE, ModelArtifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, I2, U1
-from rtdecode.kernels.feature_code import LARGEST_CODE
-
-Inputs = U1 | I2
+from rtdecode.kernels.arrays import F4, I2, U1, Inputs
 
 Check = Callable[["Make", "Limits"], None]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, I2, I8, U1
+from rtdecode.kernels.arrays import F4, I2, I8, U1, Inputs
 from rtdecode.kernels.decoders.causal_conv import N_LAGS, ZERO, fire, leak, rectify
 from rtdecode.kernels.decoders.events import (
     ADDS,
@@ -101,7 +101,7 @@ def rectify_layer(conv: I8, parameters: F4, memory: F4, values: F4) -> F4:
 
 @kernel
 def drive_by_counts(
-    counts: U1 | I2,
+    counts: Inputs,
     limit: U1,
     plan: I8,
     weights: F4 | I2,
@@ -277,7 +277,7 @@ def alignnet_step(
     potentials: F4,
     values: F4,
     events: I8,
-    counts: U1 | I2,
+    counts: Inputs,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D].
@@ -307,14 +307,14 @@ def alignnet_step(
 
 
 @kernel
-def alignnet_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
+def alignnet_run(arrays: tuple[Any, ...], counts: Inputs, out: F4) -> None:
     """`alignnet_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
         alignnet_step(*(*arrays, counts[k], out[k]))
 
 
 @kernel
-def alignnet_trace(arrays: tuple[Any, ...], fired: U1, counts: U1 | I2, out: F4, spikes: U1) -> None:
+def alignnet_trace(arrays: tuple[Any, ...], fired: U1, counts: Inputs, out: F4, spikes: U1) -> None:
     """`alignnet_run`, and `fired`, its array of spikes, after each bin into the rows of u1[T, len(fired)]."""
     for k in range(counts.shape[0]):
         alignnet_step(*(*arrays, counts[k], out[k]))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, I2, I8, U1
+from rtdecode.kernels.arrays import F4, I2, I8, U1, Inputs
 from rtdecode.kernels.jit import kernel
 
 #: What the first two entries of every decoder's `tally` i8 count, since it was made.
@@ -34,7 +34,7 @@ def find_events(row: U1 | F4, events: I8) -> int:
 
 
 @kernel
-def find_spiking(counts: U1 | I2, limit: U1, channels: I8) -> int:
+def find_spiking(counts: Inputs, limit: U1, channels: I8) -> int:
     """As `find_events` for counts u1[C]; a channel whose limit u1[C] is 0 is passed over."""
     n_spiking = 0
     for channel in range(counts.shape[0]):
@@ -53,7 +53,7 @@ def clipped(count: int, limit: int, tally: I8) -> float:
 
 
 @kernel
-def find_counts(counts: U1 | I2, limit: U1, tally: I8, events: I8, sizes: F4) -> int:
+def find_counts(counts: Inputs, limit: U1, tally: I8, events: I8, sizes: F4) -> int:
     """Write the channels that spiked to events i8[C], their clipped counts to sizes f4[C]; how many."""
     n_events = find_spiking(counts, limit, events)
     for i in range(n_events):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, I2, I8, U1
+from rtdecode.kernels.arrays import F4, I8, U1, Inputs
 from rtdecode.kernels.decoders.events import (
     ADDS,
     add_scaled_rows,
@@ -76,7 +76,7 @@ def gru_step(
     gates: F4,
     sizes: F4,
     events: I8,
-    counts: U1 | I2,
+    counts: Inputs,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D].
@@ -107,7 +107,7 @@ def gru_step(
 
 
 @kernel
-def gru_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
+def gru_run(arrays: tuple[Any, ...], counts: Inputs, out: F4) -> None:
     """`gru_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
         gru_step(*(*arrays, counts[k], out[k]))

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, F8, I2, I8, U1
+from rtdecode.kernels.arrays import F4, F8, I8, U1, Inputs
 from rtdecode.kernels.decoders.events import clipped, find_spiking
 from rtdecode.kernels.jit import kernel
 
 
 @kernel
-def gather(limit: U1, tally: I8, weight: F4, offset: F8, active: I8, evidence: F8, counts: U1 | I2) -> None:
+def gather(limit: U1, tally: I8, weight: F4, offset: F8, active: I8, evidence: F8, counts: Inputs) -> None:
     """evidence f8[p] = offset + Σ_c weight[c] · min(counts[c], limit[c]), channel by channel.
 
     The other arguments are those of `steady_step`.
@@ -147,7 +147,7 @@ def steady_step(
     readout: F8,
     bias: F8,
     mean: F8,
-    counts: U1 | I2,
+    counts: Inputs,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D]: mean ← (offset + spikes · weight) + A · mean.
@@ -169,7 +169,7 @@ def steady_step(
 
 
 @kernel
-def steady_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
+def steady_run(arrays: tuple[Any, ...], counts: Inputs, out: F4) -> None:
     """`steady_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
         steady_step(*(*arrays, counts[k], out[k]))
@@ -190,7 +190,7 @@ def running_step(
     information: F8,
     covariance: F8,
     predicted: F8,
-    counts: U1 | I2,
+    counts: Inputs,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D] with this bin's covariance P.
@@ -212,7 +212,7 @@ def running_step(
 
 
 @kernel
-def running_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
+def running_run(arrays: tuple[Any, ...], counts: Inputs, out: F4) -> None:
     """`running_step` over the rows of counts u1[T, C], with one covariance, into out f4[T, D]."""
     for k in range(counts.shape[0]):
         running_step(*(*arrays, counts[k], out[k]))

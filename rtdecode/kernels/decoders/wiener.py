@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtdecode.kernels.arrays import F4, F8, I2, I8, U1
+from rtdecode.kernels.arrays import F4, F8, I8, U1, Inputs
 from rtdecode.kernels.decoders.events import clipped, find_spiking
 from rtdecode.kernels.jit import kernel
 
@@ -20,7 +20,7 @@ def wiener_step(
     bias: F8,
     pending: F8,
     active: I8,
-    counts: U1 | I2,
+    counts: Inputs,
     out: F4,
 ) -> None:
     """Decode counts u1[C] of one bin into out f4[D].
@@ -57,7 +57,7 @@ def wiener_step(
 
 
 @kernel
-def wiener_run(arrays: tuple[Any, ...], counts: U1 | I2, out: F4) -> None:
+def wiener_run(arrays: tuple[Any, ...], counts: Inputs, out: F4) -> None:
     """`wiener_step` over the rows of counts u1[T, C] into the rows of out f4[T, D]."""
     for k in range(counts.shape[0]):
         wiener_step(*(*arrays, counts[k], out[k]))

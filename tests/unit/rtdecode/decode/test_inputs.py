@@ -105,7 +105,7 @@ def test_codes_are_rounded_z_scores(values: NDArray[np.float64], mean: float, sd
     batch, stepped = InputRows(artifact), InputRows(artifact)
     codes = batch.codes(values)
     with np.errstate(invalid="ignore"):
-        z = np.rint((values - mean) / sd * 16)
+        z = np.rint((values - mean) * (16 / sd))
     np.testing.assert_array_equal(codes, np.nan_to_num(np.clip(z, -127, 127)))
     for k in range(5):
         row = stepped.row(counts[k], values[k])
