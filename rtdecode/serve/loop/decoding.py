@@ -107,6 +107,7 @@ class Decoding:
         """Step a bin of backlog."""
         self.stage.warm(closed.counts)
         self.meters.backlog_bins += 1
+        self.meters.backlog_spikes += closed.spikes
         if self.sinks.buffers is not None:
             nonzero = np.flatnonzero(closed.counts)
             self._backlog.append([[int(c), int(closed.counts[c])] for c in nonzero])
