@@ -8,7 +8,20 @@ from typing import Any
 
 #: Counters that a line does not list: no faults, or shown by the state.
 UNLISTED = frozenset(
-    ("received", "spikes", "bins", "backlog_bins", "stale", "failsafe", "clipped", "discarded", "swaps")
+    (
+        "received",
+        "binned",
+        "spikes",
+        "bins",
+        "backlog_bins",
+        "backlog_spikes",
+        "late_samples",
+        "stale",
+        "failsafe",
+        "clipped",
+        "discarded",
+        "swaps",
+    )
 )
 
 #: Number of reports, one a second, between two lines while nothing changes.

@@ -36,6 +36,7 @@ from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
+from rtdecode.serve.reporting.losses import decoded_line
 from rtdecode.serve.reporting.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.reporting.status import StatusReport
 from rtdecode.serve.settings import ServeSettings
@@ -319,6 +320,10 @@ class Daemon:
             if self.recorder.trials:
                 self._print_line(f"trials: {self.recorder.trials}")
         self._print_notices()
+        totals = self.status.counters()
+        if totals["received"]:
+            self._report(self.status.build())
+            self._print_line(f"spikes: {decoded_line(totals)}")
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()

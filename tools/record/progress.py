@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rtdecode.serve.reporting.losses import fates_line
 from rtdecode.tools.record.tally import Fates, Tally
 
 SHOW_EVERY_S = 1.0
@@ -82,6 +83,4 @@ class Progress:
 
 
 def _told(fates: Fates) -> str:
-    left_out = ", ".join(f"{n:,} {reason}" for reason, n in fates.left_out.items() if n)
-    line = f"{fates.received:,} received, {fates.written:,} written"
-    return line + (f"; left out: {left_out}" if left_out else "")
+    return fates_line(fates.received, f"{fates.written:,} written", fates.left_out)

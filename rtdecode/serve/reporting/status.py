@@ -76,6 +76,8 @@ class StatusReport:
             "spikes": meters.spikes,
             "bins": meters.bins,
             "backlog_bins": meters.backlog_bins,
+            "backlog_spikes": meters.backlog_spikes,
+            "broken_off": self._ring.broken_off,
             "stale": meters.stale,
             "failsafe": meters.failsafe,
             "catch_up": core.closing.catch_up,

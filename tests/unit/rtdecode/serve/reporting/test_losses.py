@@ -14,7 +14,13 @@ from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
-from rtdecode.serve.reporting.losses import BY_SEQUENCE, effective_rate_hz, loss_warnings, stream_counters
+from rtdecode.serve.reporting.losses import (
+    BY_SEQUENCE,
+    decoded_line,
+    effective_rate_hz,
+    loss_warnings,
+    stream_counters,
+)
 
 CLEAN = dict.fromkeys(
     stream_counters(np.zeros(N_SEQUENCE_COUNTERS, np.int64), LoopCore(CoreSettings(), BinRing(8, 0.02))), 0
@@ -87,12 +93,16 @@ def test_a_rate_that_is_not_the_announced_one_is_said(rate_hz: float, said: str)
 
 
 def test_samples_that_the_judge_left_out_are_counted_with_the_others() -> None:
-    ring = SimpleNamespace(time_counters=np.array([1, 2, 3, 4]))
+    ring = SimpleNamespace(time_counters=np.array([1, 2, 3, 4, 5, 6]))
     core = SimpleNamespace(ring=ring, left_out=np.array([10, 20, 30]), discarded=40)
     totals = stream_counters(np.arange(N_SEQUENCE_COUNTERS), cast(Any, core))
-    assert (totals["late_carried"], totals["late_dropped"], totals["future"], totals["discarded"]) == (
-        1,
-        22,
-        43,
-        44,
+    kinds = ("late_carried", "late_dropped", "future", "discarded", "binned", "late_samples")
+    assert [totals[kind] for kind in kinds] == [1, 22, 43, 44, 5, 26]
+
+
+def test_the_end_says_what_became_of_the_samples() -> None:
+    totals = CLEAN | {"received": 1000, "binned": 960, "discarded": 30, "late_samples": 10, "broken_off": 4}
+    assert decoded_line(totals) == (
+        "1,000 received, 960 binned; left out: 10 too late for their bin, 30 before the first bin, or while "
+        "their clock was judged; 4 spikes were in bins that an outage broke off"
     )
