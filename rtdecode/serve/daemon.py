@@ -24,7 +24,7 @@ from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.choice import spike_stream
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.inlet import Inlet
-from rtdecode.ingest.layouts import Layout, StreamDescription, check_against_model
+from rtdecode.ingest.layouts import Layout, StreamDescription, check_against_model, check_units
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
@@ -222,6 +222,7 @@ class Daemon:
 
     def _check(self, stream: StreamDescription, layout: Layout) -> None:
         artifact = self.artifact
+        check_units(layout, self.settings.drop_units, f"stream {stream}")
         check_against_model(stream, layout, n_channels=artifact.n_channels, bin_width_s=artifact.bin_width_s)
 
     def _make_output(self) -> OutputStage | None:
