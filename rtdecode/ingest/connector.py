@@ -160,15 +160,18 @@ class Connector(Generic[L]):
                 return
             self.found.set()
             # The previous correction holds for an outlet on the same machine: measuring takes 0.6 s.
-            inlet = Inlet(chosen.info, correction_s=self._correction.get(chosen.stream.hostname))
+            correction_s = self._correction.get(chosen.stream.hostname)
+            try:
+                inlet = Inlet(chosen.info, correction_s=correction_s)
+            except StreamLost as lost:
+                source = f"source {named(chosen.stream)}"
+                self.refusal = f"stream {self.name}, {source}, answers, but cannot be opened: {lost}"
+                self._pause(SEARCH_EVERY_S)
+                return
             # While it was being opened, another outlet of that name may have answered.
             if self._known is None and not self._still(chosen, finder):
                 return
             self._try(inlet, chosen.layout)
-        except StreamLost as lost:
-            self.refusal = f"stream {self.name} answers, but cannot be opened: {lost}"
-            self._pause(SEARCH_EVERY_S)
-            return
         except RtdecodeError as error:
             self.refusal = str(error)
             if isinstance(error, NeedsOption) and self._known is None and self._settled():
