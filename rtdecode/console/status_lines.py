@@ -64,4 +64,4 @@ def summary_line(state: str, status: dict[str, Any]) -> str:
         line += f" (p99 {latency['p99']:.2f}) after bin end" if latency.get("p99") is not None else ""
     counters = status.get("counters") or {}
     faults = (f"  {name} {n}" for name, n in counters.items() if n and name not in UNLISTED)
-    return line + "".join(faults)
+    return line + "".join(faults) + (f"  {status['reason']}" if status.get("reason") else "")

@@ -74,7 +74,7 @@ def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
     state, flags = status.get("state") or "unknown", list(status.get("flags") or ())
     if status.get("paused") and state != "paused" and "PAUSED" not in flags:
         flags.append("PAUSED")
-    style, meaning = STATES.get(state, ("ended", ""))
+    style, meaning = STATES.get(state, ("ended", ""))[0], meaning_of(status)
     shown = [Part(f" {state.upper()} ", style)]
     if ended:
         shown, meaning = [Part(" STOPPED ", "ended"), Part(f"was {state.upper()}", "", 1)], ""
@@ -84,6 +84,12 @@ def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
         shown.append(Part(f"bin {status['bin']:,}", "", 5))
     others = " ".join(flag for flag in flags if flag != state.upper())
     return Row(0, None, [*shown, Part(others, "now", 2), Part(meaning, "", 4, cut=True)])
+
+
+def meaning_of(status: dict[str, Any]) -> str:
+    """What the state means for the cursor, and why it is so."""
+    _, meaning = STATES.get(status.get("state") or "unknown", ("", ""))
+    return "; ".join(part for part in (status.get("reason"), meaning) if part)
 
 
 def filled(form: str, value: Any, rank: int, *, cut: bool = False) -> Part:

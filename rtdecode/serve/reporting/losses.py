@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.ingest.feed import CountFeed, EventFeed, Feed
+from rtdecode.ingest.identity import named
 from rtdecode.kernels import stamps
 from rtdecode.serve.loop.core import LoopCore
 
@@ -156,6 +157,14 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
                 "follow its samples"
             )
     return lines
+
+
+def of_source(lines: list[str], feed: Feed | None) -> list[str]:
+    """The lines, each with the stream and the source that it is about; `feed` of the one attached last."""
+    if feed is None:
+        return lines
+    stream = feed.inlet.stream
+    return [f"stream {stream.name}, source {named(stream)}: {line}" for line in lines]
 
 
 def _range_hint(feed: Feed | None) -> str:

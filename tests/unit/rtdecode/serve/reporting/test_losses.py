@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from rtdecode.serve.reporting.losses import (
     decoded_line,
     effective_rate_hz,
     loss_warnings,
+    of_source,
     stream_counters,
 )
 
@@ -64,6 +66,13 @@ def test_a_loss_is_said_with_its_number_and_part(counted: dict[str, int], said: 
     text = warned(**counted)
     assert said in text
     assert len(text.splitlines()) == 1
+
+
+def test_a_warning_names_the_stream_and_its_source() -> None:
+    feed = events_feed([0])
+    feed.inlet.stream = replace(feed.inlet.stream, source_id="rig-a", hostname="lab")
+    assert of_source(["5 lost"], feed) == ["stream M1, source rig-a on lab: 5 lost"]
+    assert of_source(["5 lost"], None) == ["5 lost"]
 
 
 def test_channels_from_1_are_recognised() -> None:
