@@ -102,14 +102,13 @@ def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
     stream = under(status, "stream")
     name = Part(str(stream.get("name") or "?"), "title", cut=True)
     if not stream.get("attached"):
-        yield Row(3, "stream", [name, Part("searching", "now", 1)])
+        yield Row(3, "stream", [name, Part("searching", "now", 1), *_source_parts(stream)])
         return
     about = [
         filled("{}", stream.get("layout"), 1),
         filled("{} channels", stream.get("n_channels") or None, 2),
         filled("{:g} Hz", stream.get("rate_hz") or None, 3),
-        filled("source {}", stream.get("source_id"), 4, cut=True),
-        filled("on {}", stream.get("hostname"), 5, cut=True),
+        *_source_parts(stream),
     ]
     yield Row(3, "stream", [name, *about])
     timing = [filled("clock {:+,.3f} ms", stream.get("clock_correction_ms"), 1)]
@@ -122,6 +121,13 @@ def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
     timing.append(filled("grace {:.2f} ms", stream.get("grace_ms"), 2))
     if any(part.text for part in timing):
         yield Row(6, "", timing)
+
+
+def _source_parts(stream: dict[str, Any]) -> list[Part]:
+    return [
+        filled("source {}", stream.get("source_id"), 4, cut=True),
+        filled("on {}", stream.get("hostname"), 5, cut=True),
+    ]
 
 
 def model_rows(status: dict[str, Any]) -> Iterator[Row]:

@@ -133,11 +133,11 @@ def _model_facts(file: Path) -> dict[str, Any]:
 def _entry_line(entry: LogEntry, session: Session) -> str:
     """An entry of /log: its bin, or its time where there is none, its kind, and the source it is about."""
     timed = session.decoded is None or entry.bin < 0
-    at = f"{entry.time - session.start_s:.1f} s" if timed else f"bin {entry.bin}"
+    at = f"{round(entry.time - session.start_s, 1) + 0.0:.1f} s" if timed else f"bin {entry.bin}"
     line, data = f"{at}: {entry.kind}", entry.data
     if "source_id" not in data:
         return line
-    line += f" of stream {data['stream']}, source {data['source_id'] or 'unnamed'} on {data['host']}"
+    line += f", stream {data['stream']}, source {data['source_id'] or 'unnamed'} on {data['host']}"
     line += f", by {data['seconds']:+.3f} s" if "seconds" in data else ""
     return line + (f": {data['reason']}" if "reason" in data else "")
 

@@ -141,8 +141,10 @@ class StatusReport:
         return ""
 
     def _describe_stream(self) -> dict[str, Any]:
-        feed, core = self._loop.pump.feed, self._core
+        feed, core, last = self._loop.pump.feed, self._core, self._decoding.source.source
         described: dict[str, Any] = {"name": self._stream, "attached": feed is not None}
+        # While it is gone, who is waited for.
+        described |= {"source_id": last and last.source_id, "hostname": last and last.hostname}
         if feed is None:
             return described
         stream, delay = feed.inlet.stream, core.delay
@@ -151,8 +153,6 @@ class StatusReport:
         return described | {
             "layout": str(feed.layout),
             "type": stream.type,
-            "source_id": stream.source_id,
-            "hostname": stream.hostname,
             "rate_hz": stream.rate_hz,
             "effective_rate_hz": effective_rate_hz(feed),
             "n_channels": array_channels(stream, feed.layout),
