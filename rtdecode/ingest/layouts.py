@@ -125,7 +125,7 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
     """
     if drop_units and layout in (Layout.CHANNEL, Layout.COUNTS):
         raise RtdecodeError(
-            f"has layout {layout}, whose samples have no sorted units to leave out by --drop-units",
+            f"samples of layout {layout} have no sorted units to leave out by --drop-units",
             where=where,
             fix="leave the units out where the spikes are sorted and omit --drop-units (in rig.toml "
             "drop_units), or send events",

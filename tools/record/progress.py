@@ -36,8 +36,7 @@ class Progress:
         if now < self._due_s:
             return
         self._due_s = now + SHOW_EVERY_S
-        for notice in tally.beside.notices():
-            self._print_line(notice)
+        self._print_notices(tally)
         current = set()
         for warning in tally.warnings():
             # Its numbers change, what it is about does not.
@@ -50,6 +49,10 @@ class Progress:
             return
         self._line_s = now
         (self._show or self._print_line)(self._line(tally, now))
+
+    def _print_notices(self, tally: Tally) -> None:
+        for notice in tally.beside.notices():
+            self._print_line(notice)
 
     def _line(self, tally: Tally, now: float) -> str:
         spikes, behavior = tally.spikes(), tally.behavior_samples()
@@ -67,6 +70,7 @@ class Progress:
 
     def finish(self, tally: Tally, output: Path) -> None:
         """Print what was received, written, and left out by reason."""
+        self._print_notices(tally)
         spikes = tally.spikes()
         self._print_line(f"spikes: {_told(spikes)}")
         if (behavior := tally.behavior_samples()) is not None:

@@ -135,10 +135,12 @@ def _entry_line(entry: LogEntry, session: Session) -> str:
     timed = session.decoded is None or entry.bin < 0
     at = f"{round(entry.time - session.start_s, 1) + 0.0:.1f} s" if timed else f"bin {entry.bin}"
     line, data = f"{at}: {entry.kind}", entry.data
-    if "source_id" not in data:
+    if entry.kind not in OF_SOURCES:
         return line
-    line += f", stream {data['stream']}, source {data['source_id'] or 'unnamed'} on {data['host']}"
-    line += f", by {data['seconds']:+.3f} s" if "seconds" in data else ""
+    if "source_id" in data:
+        source = f"{data['source_id'] or 'unnamed'} on {data.get('host')}"
+        line += f", stream {data.get('stream')}, source {source}"
+    line += f", by {data['seconds']} s" if "seconds" in data else ""
     return line + (f": {data['reason']}" if "reason" in data else "")
 
 

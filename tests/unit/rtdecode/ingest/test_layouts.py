@@ -131,7 +131,9 @@ def test_units_cannot_be_left_out_of_a_layout_that_has_none() -> None:
     for layout in (Layout.EVENTS, Layout.SNIPPETS):
         check_units(layout, noise, "stream M1")
     for layout in (Layout.CHANNEL, Layout.COUNTS):
-        with pytest.raises(RtdecodeError, match=f"stream M1: has layout {layout}, .*Fix: .*--drop-units"):
+        with pytest.raises(
+            RtdecodeError, match=f"stream M1: samples of layout {layout} have no .*Fix: .*--drop-units"
+        ):
             check_units(layout, noise, "stream M1")
 
 

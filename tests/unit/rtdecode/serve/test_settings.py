@@ -67,7 +67,7 @@ def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None
         ({"trials": TrialRules(("a",), ("b",))}, r"--trials: .* made of markers\. Fix: add --markers"),
         (
             {"layout": Layout.COUNTS, "drop_units": frozenset({255})},
-            "--layout counts: has layout counts, .* no sorted units",
+            "--layout counts: samples of layout counts have no sorted units",
         ),
         ({"bind": "5556"}, "--bind: .5556. is not an endpoint. Fix: write it like tcp://127"),
         ({"control": "tcp://*:5557"}, "--control: .* can be reached from other machines.*Fix: .*--insecure"),
