@@ -26,6 +26,17 @@ def _kind(stream: StreamDescription) -> tuple[object, ...]:
     return stream.hostname, stream.type, stream.n_columns, stream.format, stream.rate_hz
 
 
+def source_facts(stream: StreamDescription) -> dict[str, str]:
+    """A stream's name, source_id and host, for /log; and its uid where that id is another each time."""
+    facts = {"stream": stream.name, "source_id": stream.source_id, "host": stream.hostname}
+    return facts | ({"uid": stream.uid} if is_random(stream.source_id) else {})
+
+
+def lsl_source(stream: StreamDescription) -> str:
+    """A stream and its source, for the attributes of a file."""
+    return f"LSL stream {stream.name} (source {named(stream)})"
+
+
 def named(stream: StreamDescription) -> str:
     """A source for the person at the rig: its id and host."""
     return f"{stream.source_id or 'unnamed'} on {stream.hostname or 'an unknown host'}"

@@ -24,7 +24,7 @@ from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.choice import spike_stream
 from rtdecode.ingest.connector import Connector
 from rtdecode.ingest.inlet import Inlet
-from rtdecode.ingest.layouts import Layout, StreamDescription, check_against_model
+from rtdecode.ingest.layouts import Layout, StreamDescription, check_against_model, check_units
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
@@ -36,6 +36,7 @@ from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
+from rtdecode.serve.reporting.losses import decoded_line
 from rtdecode.serve.reporting.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.reporting.status import StatusReport
 from rtdecode.serve.settings import ServeSettings
@@ -221,6 +222,7 @@ class Daemon:
 
     def _check(self, stream: StreamDescription, layout: Layout) -> None:
         artifact = self.artifact
+        check_units(layout, self.settings.drop_units, f"stream {stream}")
         check_against_model(stream, layout, n_channels=artifact.n_channels, bin_width_s=artifact.bin_width_s)
 
     def _make_output(self) -> OutputStage | None:
@@ -319,6 +321,10 @@ class Daemon:
             if self.recorder.trials:
                 self._print_line(f"trials: {self.recorder.trials}")
         self._print_notices()
+        totals = self.status.counters()
+        if totals["received"]:
+            self._report(self.status.build())
+            self._print_line(f"spikes: {decoded_line(totals)}")
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.layouts import Layout, check_units
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 from rtdecode.trial_rules import TrialRules, read_rules
 
@@ -182,6 +182,8 @@ class ServeSettings:
             refuse("--markers", "a marker stream can only be recorded", "add --record OUT.h5")
         if self.trials is not None and self.markers is None:
             refuse("--trials", "trials are made of markers", "add --markers NAME")
+        if self.layout is not None:
+            check_units(self.layout, self.drop_units, f"--layout {self.layout}")
         if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior, self.markers):
             refuse("--lsl-out", f"needs another name than {self.lsl_out!r}", "choose an unused one")
         if not self.timeout_s > 0:

@@ -163,6 +163,12 @@ class RecordBuffers:
             self.samples.add(feed, n)
 
     @property
+    def next_bin(self) -> int:
+        """Number of the bin after the last one recorded."""
+        ring = self.decoded
+        return int(ring.bin[(ring.head - 1) % DECODED_RING]) + 1 if ring.head else 0
+
+    @property
     def dropped(self) -> int:
         """Number of rows lost because the recorder could not keep up."""
         return self.events.dropped + self.samples.dropped + self.decoded.dropped
