@@ -13,6 +13,7 @@ import pylsl
 
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import check_writable
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.choice import spike_stream
@@ -29,7 +30,6 @@ from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
 from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.session.contents import recording_attrs
-from rtdecode.session.target import check_writable
 from rtdecode.tools.record.progress import Progress
 from rtdecode.tools.record.sink import RecordSink
 from rtdecode.tools.record.tally import Tally

@@ -10,7 +10,7 @@ import typer
 
 from rtdecode.cli.calibrate.model_target import ModelTarget
 from rtdecode.cli.common import number, print_json, progress_bar, split_names, table
-from rtdecode.cli.options import Block, Device, Json, Outputs, Overwrite, Sessions
+from rtdecode.cli.options import Block, Device, Json, Outputs, Overwrite, Sessions, output_option
 from rtdecode.cli.runtime.rig_config import now_current, pinned_model
 
 
@@ -19,7 +19,7 @@ def fit(
     kind: Annotated[str, typer.Option(help="Kind of model: wiener, kalman, alignnet or gru.")] = "wiener",
     output: Annotated[
         Path | None,
-        typer.Option(
+        output_option(
             help="Model file to write; default: SESSION.fitted.safetensors beside the first session, "
             "numbered if that exists."
         ),
@@ -63,7 +63,7 @@ def fit(
 
     started = time.perf_counter()
     target = ModelTarget(output, sessions[0], "fitted", overwrite)
-    target.check()
+    target.check(sessions)
     with progress_bar() as progress:
         result = fit_sessions(
             sessions,

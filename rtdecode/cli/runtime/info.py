@@ -57,8 +57,8 @@ def _with_trials(file: Path, rules: TrialRules) -> tuple[Path, str]:
     """Write a copy of a session with the trials of its markers; its path and a sentence about them."""
     from dataclasses import replace
 
+    from rtdecode.files import unused
     from rtdecode.session.read import read_session
-    from rtdecode.session.target import numbered
     from rtdecode.session.trials import find_trials
     from rtdecode.session.write import write_session
 
@@ -70,7 +70,7 @@ def _with_trials(file: Path, rules: TrialRules) -> tuple[Path, str]:
     found, summary = find_trials(session.markers, rules)
     if not len(found.start):
         raise RtdecodeError(f"there are {summary}", where=str(file), fix="name its markers with --trials")
-    copy = numbered(file.with_name(f"{file.stem}.trials.h5"))
+    copy = unused(file.with_name(f"{file.stem}.trials.h5"))
     write_session(copy, replace(session, trials=found))
     return copy, summary
 

@@ -159,7 +159,7 @@ def test_a_fit_replaces_no_file_that_it_was_not_told_to(folder: Path) -> None:
 @pytest.mark.parametrize("typed", [None, Path("m.safetensors"), Path("m.bin")])
 def test_models_that_are_written_at_once_have_names_of_their_own(typed: Path | None) -> None:
     target = ModelTarget(typed, Path("today.h5"), "calibrated", overwrite=False)
-    target.check()
+    target.check([])
     with ThreadPoolExecutor(4) as pool:
         accepted = list(pool.map(lambda n: target.write(make(n)), range(4)))
         refused = list(pool.map(lambda n: target.write(make(n), refused=True), range(2)))
@@ -174,6 +174,6 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(folder: Pat
     Path("folder").mkdir()
     for typed in ("nowhere/m.safetensors", "folder", f"{'ä' * 128}.safetensors"):
         with pytest.raises(RtdecodeError, match="cannot be written"):
-            ModelTarget(Path(typed), Path("today.h5"), "fitted", overwrite=False).check()
+            ModelTarget(Path(typed), Path("today.h5"), "fitted", overwrite=False).check([])
     with pytest.raises(RtdecodeError, match="cannot be written"):
-        ModelTarget(None, Path(f"{'a' * 245}.h5"), "fitted", overwrite=False).check()
+        ModelTarget(None, Path(f"{'a' * 245}.h5"), "fitted", overwrite=False).check([])
