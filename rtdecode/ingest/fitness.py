@@ -103,8 +103,7 @@ class Fitness:
             self._large += large.sum(axis=0)
         if wrong.any():
             np.add.at(self._wrong, (np.searchsorted(NO_NUMBERS, rows[wrong]), np.nonzero(wrong)[1]), 1)
-        unfit: NDArray[np.bool_] = wrong.any(axis=1)
-        for is_unfit in unfit.tolist():
+        for is_unfit in np.any(wrong, axis=1).tolist():
             self._part_unfit += UNFIT_GAIN * (is_unfit - self._part_unfit)
         if self._part_unfit < FIT_AGAIN:
             self._values = ""

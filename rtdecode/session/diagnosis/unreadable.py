@@ -27,8 +27,9 @@ def unreadable(path: Path, error: Exception) -> RtdecodeError:
         return other_format(where, *found)
     is_empty, fix = _size(path) == 0, "copy it again from where it was recorded"
     if (named := container_by_ending(path)) is not None:
+        state = "is empty" if is_empty else "cannot be read"
         return RtdecodeError(
-            f"{'is empty' if is_empty else 'cannot be read'}, and would be {named} by its name, not a session",
+            f"{state}, and would be {named} by its name, not a session",
             where=where,
             fix=f"convert the original to a session as in {DOCS}",
         )

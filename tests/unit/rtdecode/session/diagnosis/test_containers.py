@@ -43,7 +43,6 @@ FOREIGN: dict[str, tuple[bytes, str, str]] = {
     "old.pkl": (pickle.dumps({"time": [1.0]}, 0), "a pickled Python object", "program that wrote it"),
     "a.h5.gz": (gzip.compress(b"\x89HDF\r\n\x1a\n" + bytes(99)), "gzip (an HDF5 file inside)", "gunzip"),
     "empty.xdf": (b"", "is empty, and would be an XDF file", "convert the original"),
-    "cut.nwb": (b"\x89HDF\r\n\x1a\n" + bytes(30), "would be an NWB file", "convert the original"),
     "a.pt": (b"PK\x03\x04" + bytes(99), "a PyTorch file", "name a session"),
     "a.xlsx": (b"PK\x03\x04" + bytes(99), "an Excel file", "pandas.read_excel"),
     "a.xdfz": (gzip.compress(b"XDF:" + bytes(99)), "gzip (an XDF file inside)", "gunzip"),
