@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import sys
 import time
@@ -122,7 +123,11 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
         stem, now_s = what.partition(",")[0], time.monotonic()
         if stem != last or (what != stem and now_s - last_s >= LINE_EVERY_S):
             last, last_s = stem, now_s
-            print_line(f"{done:4.0%} {what}")
+            try:
+                print_line(f"{done:4.0%} {what}")
+            except OSError:
+                # The work goes on if nobody can read how far it is.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
     yield report
 
