@@ -92,8 +92,8 @@ def main() -> None:
             # What is left of it must not be written when the interpreter ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             _fail(
-                f"the output cannot be written ({error.strerror}). Fix: free space on its disk, or redirect it "
-                "to another one"
+                f"the output cannot be written ({error.strerror}). Fix: free space on its disk, or redirect "
+                "it to another one"
             )
         if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("rtdecode."):
             _fail(

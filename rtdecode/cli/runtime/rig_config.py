@@ -181,6 +181,10 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
                 raise typer.BadParameter(str(error), param_hint=_dashed(name)) from None
             fix = f"see rtdecode serve --help, {_dashed(name)}"
             raise RtdecodeError(str(error), where=where, fix=fix) from None
+        except RtdecodeError as error:
+            if (where := _where(ctx, name)) is None:
+                raise
+            raise RtdecodeError(f"{error.where} {error.what}", where=where, fix=error.fix) from None
     output = ctx.obj.output if ctx.obj is not None else None
     try:
         return ServeSettings(**values, output=output, config=config)
