@@ -154,7 +154,8 @@ def refuse_missing(missing: Sequence[str], n_jobs: int, folder: Path) -> None:
 
 
 def table(headings: list[str], rows: list[list[str]]) -> str:
-    """A plain text table, first column left, the rest right."""
+    """A plain text table, first column left, the rest right; each row is one line, whatever is in it."""
+    rows = [list(map(one_line, row)) for row in rows]
     widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
     lines = []
     for row in [headings, *rows]:
@@ -162,6 +163,11 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def one_line(text: str) -> str:
+    """A text such as a name, in which what would move the cursor or colour the terminal is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -154,6 +154,11 @@ def test_a_fit_replaces_no_file_that_it_was_not_told_to(folder: Path) -> None:
     assert Path("typed.safetensors").read_text() == "mine"
     assert fitted("--output", "typed.safetensors", "--overwrite") == "typed.safetensors"
     assert read_artifact("typed.safetensors").kind == "wiener"
+    current_model("M1").parent.parent.mkdir(parents=True, exist_ok=True)
+    current_model("M1").parent.write_text("no folder")
+    line = refusal("fit", today, "--output", "last.safetensors", "--bin-width", "0.05", "--current", "M1")
+    assert line.count("the model is in last.safetensors, but did not become current") == 1
+    assert "until then serve it with --model last.safetensors" in line
 
 
 @pytest.mark.parametrize("typed", [None, Path("m.safetensors"), Path("m.bin")])
