@@ -9,7 +9,7 @@ import errno
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -54,7 +54,7 @@ def check_writable(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) 
     Args:
         path: of the new file.
         overwrite: whether an existing file may be replaced.
-        inputs: files that are read for it, which are never replaced.
+        inputs: other files of the same command, which are never replaced.
 
     Raises:
         RtdecodeError: it exists and may not be replaced, its folder is missing, or no file of that name can
@@ -70,15 +70,16 @@ def check_writable(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) 
             pass
     except (OSError, ValueError) as error:
         raise cannot_write(path, error) from error
-    what = None
-    if os.path.realpath(path) in map(os.path.realpath, inputs):
-        what = "is read by this command, so it cannot be written"
+    what, used = None, set(map(os.path.realpath, inputs))
+    if os.path.realpath(path) in used:
+        what = "is read or written by this command already"
     elif os.path.lexists(path) and not overwrite:
         what = "exists already"
     elif os.path.exists(path) and not os.path.isfile(path):
         what = "is a device or a pipe, so it cannot be replaced by a file"
     if what is not None:
-        raise RtdecodeError(what, where=str(path), fix=f"choose another name, such as {unused(path).name}")
+        other = unused(path, used).name
+        raise RtdecodeError(what, where=str(path), fix=f"choose another name, such as {other}")
 
 
 def cannot_write(path: Path, error: Exception) -> RtdecodeError:
@@ -151,10 +152,10 @@ def numbered(stem: Path, suffix: str) -> Iterator[Path]:
         yield stem.with_name(f"{stem.name}.{number}{suffix}")
 
 
-def unused(path: Path) -> Path:
-    """`path`, or the first of its numbered names that does not exist."""
+def unused(path: Path, used: Container[str] = ()) -> Path:
+    """`path`, or the first of its numbered names that does not exist and is none of `used`, real paths."""
     names = numbered(path.with_suffix(""), path.suffix)
-    return next(each for each in names if not os.path.lexists(each))
+    return next(each for each in names if not os.path.lexists(each) and os.path.realpath(each) not in used)
 
 
 def part_of(path: Path) -> Path:

@@ -43,8 +43,8 @@ def _plain(value: Any) -> Any:
 
 
 def print_line(line: str) -> None:
-    """Print a line for the person at the rig, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line for the person at the rig, on stderr, with no control characters but line breaks."""
+    print("\n".join(map(one_line, line.split("\n"))), file=sys.stderr, flush=True)
 
 
 def split_names(text: str | None) -> tuple[str, ...] | None:

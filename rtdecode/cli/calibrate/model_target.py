@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rtdecode.errors import RtdecodeError
+
 if TYPE_CHECKING:
     from rtdecode.artifact import ModelArtifact
 
@@ -39,7 +41,13 @@ class ModelTarget:
         """
         from rtdecode.files import check_writable
 
-        check_writable(self.typed or self.planned(), overwrite=self.overwrite, inputs=inputs)
+        try:
+            check_writable(self.typed or self.planned(), overwrite=self.overwrite, inputs=inputs)
+        except RtdecodeError as error:
+            if self.typed is not None:
+                raise
+            fix = f"{error.fix}, or name another file with --output"
+            raise RtdecodeError(error.what, where=error.where, fix=fix) from error
 
     def planned(self, *, refused: bool = False) -> Path:
         """The file that would be written now.

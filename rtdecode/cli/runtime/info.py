@@ -63,7 +63,7 @@ def _with_trials(file: Path, rules: TrialRules) -> tuple[Path, str]:
     from rtdecode.session.write import write_session
 
     session = read_session(file)
-    if session.markers is None:
+    if session.markers is None or not session.markers.text:
         raise RtdecodeError(
             "has no markers, which trials are made of", where=str(file), fix="record with --markers NAME"
         )

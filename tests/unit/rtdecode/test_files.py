@@ -58,8 +58,13 @@ def test_a_file_is_replaced_only_if_that_is_allowed_and_it_is_a_file(tmp_path: P
     with pytest.raises(RtdecodeError, match=r"exists already\. Fix: .* such as a\.b\.2\.h5"):
         check_writable(path, overwrite=False)
     check_writable(path, overwrite=True)
-    with pytest.raises(RtdecodeError, match="is read by this command"):
+    with pytest.raises(
+        RtdecodeError, match=r"is read or written by this command already\. Fix: .* as other\.2\.h5"
+    ):
         check_writable(other, overwrite=True, inputs=[Path("none"), path])
+    new = tmp_path / "new.h5"
+    with pytest.raises(RtdecodeError, match=r"already\. Fix: choose another name, such as new\.2\.h5"):
+        check_writable(new, overwrite=False, inputs=[new])
     with pytest.raises(RtdecodeError, match="is a device or a pipe"):
         check_writable(Path(os.devnull), overwrite=True)
 
