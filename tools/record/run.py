@@ -121,8 +121,9 @@ class StreamRecording:
             if recorder is not None:
                 recorder.stop()
         if recorder.error:
-            raise RtdecodeError(recorder.error, fix="free space on the disk, or record elsewhere")
-        progress.finish(tally, self.output)
+            fix = None if "Fix: " in recorder.error else "free space on the disk, or record elsewhere"
+            raise RtdecodeError(recorder.error, fix=fix)
+        progress.finish(tally, recorder.path)
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         stated = array_channels(inlet.stream, layout)
