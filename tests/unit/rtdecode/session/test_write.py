@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Session, Trials
+from rtdecode.session.layout import (
+    Behavior,
+    Counts,
+    Decoded,
+    DecodedOut,
+    Events,
+    LogEntry,
+    Markers,
+    Session,
+    Trials,
+)
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 
@@ -202,6 +212,14 @@ def test_names_of_files_may_be_as_long_as_the_disk_allows_and_no_text(tmp_path: 
         path = tmp_path / os.fsdecode(name)
         write_session(path, dataclasses.replace(spikes(), attrs={"session_id": path.stem}))
         assert read_session(path).name.startswith(("aaa", "\\udcff"))
+
+
+def test_a_marker_with_a_nul_is_read_back_and_written_again(tmp_path: Path) -> None:
+    markers = Markers(np.arange(3.0), ("go\0z", "", "end\0"))
+    first, second = tmp_path / "a.h5", tmp_path / "b.h5"
+    write_session(first, dataclasses.replace(spikes(), markers=markers))
+    write_session(second, read_session(first))
+    assert read_session(second).markers.text == markers.text
 
 
 def test_an_invalid_session_is_not_written(tmp_path: Path) -> None:
