@@ -184,7 +184,9 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
         except RtdecodeError as error:
             if (where := _where(ctx, name)) is None:
                 raise
-            raise RtdecodeError(f"{error.where} {error.what}", where=where, fix=error.fix) from None
+            raise RtdecodeError(
+                f"cannot use {error.where}, which {error.what}", where=where, fix=error.fix
+            ) from None
     output = ctx.obj.output if ctx.obj is not None else None
     try:
         return ServeSettings(**values, output=output, config=config)
