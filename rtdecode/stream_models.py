@@ -13,10 +13,16 @@ from typing import Any
 
 import msgspec
 
-from rtdecode.artifact import read_artifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_history import History, KeptModel, described, newest_first
-from rtdecode.model_store import SUFFIX, current_model, history_of, install_current, stream_folders
+from rtdecode.model_store import (
+    SUFFIX,
+    current_model,
+    find_by_id,
+    history_of,
+    install_current,
+    stream_folders,
+)
 
 
 @dataclass(frozen=True)
@@ -93,11 +99,14 @@ def use_model(stream: str, prefix: str) -> tuple[KeptModel, Path]:
             where=stream,
             fix=f"use one of {ids}" if ids else "make one with `rtdecode fit SESSION.h5 --current STREAM`",
         )
-    kept, file = found[0].kept, found[0].file
-    copy = history_of(stream).path(kept.model)
-    if file is None or read_artifact(file, train=False).model_id != kept.model:
+    kept, listed_file = found[0].kept, found[0].file
+    # Where one copy is damaged another may be sound.
+    copies = [listed_file, kept.source and Path(kept.source)]
+    file = find_by_id(kept.model, [path for path in copies if path])
+    if file is None:
+        copy = history_of(stream).path(kept.model)
         raise RtdecodeError(
-            f"the file of model {kept.model} is missing",
+            f"the file of model {kept.model} is {'damaged' if os.path.isfile(copy) else 'missing'}",
             where=str(copy),
             fix="copy it there from a backup, or choose another model",
         )

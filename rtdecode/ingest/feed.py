@@ -27,7 +27,7 @@ from rtdecode.binning import (
     EventColumns,
     SampleColumns,
 )
-from rtdecode.ingest.fitness import Fitness
+from rtdecode.ingest.fitness import Fitness, as_whole
 from rtdecode.ingest.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.layouts import Layout
 from rtdecode.ingest.rows import rows_of
@@ -188,7 +188,8 @@ class CountFeed:
         """
         rows, columns = self.inlet.samples, self.columns
         if rows.dtype != np.int32:
-            rows = self._as_int32(rows[:n])
+            as_whole(rows[:n], self._rows[:n])
+            rows = self._rows
         self.fitness.values(rows[:n])
         self.fitness.stamps(columns.time[:n][possible[:n] != 0])
         if not self._state[sequence.STARTED]:
@@ -239,16 +240,6 @@ class CountFeed:
         if not self._measured_from_s and self._state[sequence.SEEN] >= SETTLED:
             self._measured_from = int(self._state[sequence.LAST])
             self._measured_from_s = float(self._timing[sequence.END])
-
-    def _as_int32(self, rows: npt.NDArray[np.generic]) -> I4:
-        out = self._rows[: len(rows)]
-        if np.issubdtype(rows.dtype, np.floating):
-            # A value that is not a whole number becomes negative, so that it is counted as no count.
-            whole = np.isfinite(rows) & (rows == np.rint(rows)) & (np.abs(rows) < 2**31)
-            np.copyto(out, np.where(whole, rows, -1), casting="unsafe")
-        else:
-            np.copyto(out, np.clip(rows, -1, 255), casting="unsafe")
-        return self._rows
 
     def restart(self) -> None:
         """The stamps have moved: number samples from the next one with a possible stamp."""

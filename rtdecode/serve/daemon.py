@@ -18,6 +18,7 @@ import zmq
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import check_writable
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
@@ -45,7 +46,6 @@ from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
 from rtdecode.session.contents import Contents, DecodedColumns, recording_attrs
-from rtdecode.session.target import check_writable
 
 STATUS_EVERY_S = 1.0
 
@@ -79,13 +79,13 @@ class Daemon:
     ) -> None:
         import pylsl
 
+        if settings.record is not None:
+            check_writable(settings.record, overwrite=settings.overwrite)
         self.settings, self._print_line, self._report = settings, print_line, report
         model_path = find_model(settings.model, settings.stream)
         self.artifact, decoder = open_model(model_path)
         self._clock: Callable[[], float] = pylsl.local_clock
         self._stopping = threading.Event()
-        if settings.record is not None:
-            check_writable(settings.record, overwrite=settings.overwrite)
         self.stage = DecodeStage(decoder, self.artifact.outputs, self.artifact.bin_width_s)
         self.output = self._make_output()
         self.connector = Connector(settings.stream, self._classify, self._accept, settings.source_id)

@@ -12,6 +12,7 @@ import pylsl
 
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import check_writable
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.choice import NeedsOption, spike_stream
@@ -28,7 +29,6 @@ from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
 from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.session.contents import recording_attrs
-from rtdecode.session.target import check_writable
 from rtdecode.tools.record.progress import Progress
 from rtdecode.tools.record.sink import RecordSink
 from rtdecode.tools.record.tally import Tally
@@ -121,8 +121,9 @@ class StreamRecording:
             if recorder is not None:
                 recorder.stop()
         if recorder.error:
-            raise RtdecodeError(recorder.error, fix="free space on the disk, or record elsewhere")
-        progress.finish(tally, self.output)
+            fix = None if "Fix: " in recorder.error else "free space on the disk, or record elsewhere"
+            raise RtdecodeError(recorder.error, fix=fix)
+        progress.finish(tally, recorder.path)
 
     def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
         layout, rank = spike_stream(stream, self.layout)

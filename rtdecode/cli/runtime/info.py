@@ -63,20 +63,20 @@ def _with_trials(file: Path, rules: TrialRules) -> tuple[Path, str]:
     """Write a copy of a session with the trials of its markers; its path and a sentence about them."""
     from dataclasses import replace
 
+    from rtdecode.files import unused
     from rtdecode.session.read import read_session
-    from rtdecode.session.target import numbered
     from rtdecode.session.trials import find_trials
     from rtdecode.session.write import write_session
 
     session = read_session(file)
-    if session.markers is None:
+    if session.markers is None or not session.markers.text:
         raise RtdecodeError(
             "has no markers, which trials are made of", where=str(file), fix="record with --markers NAME"
         )
     found, summary = find_trials(session.markers, rules)
     if not len(found.start):
         raise RtdecodeError(f"there are {summary}", where=str(file), fix="name its markers with --trials")
-    copy = numbered(file.with_name(f"{file.stem}.trials.h5"))
+    copy = unused(file.with_name(f"{file.stem}.trials.h5"))
     write_session(copy, replace(session, trials=found))
     return copy, summary
 

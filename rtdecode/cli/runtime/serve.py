@@ -46,7 +46,7 @@ def serve(
     """
     if print_config:
         print(config_text(ctx), end="")
-    if options["stream"] is None:
+    if not options["stream"]:
         if print_config:
             return
         raise typer.BadParameter(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
-from rtdecode.cli.options import Config, Overwrite, Trials, parsed
+from rtdecode.cli.options import Config, Overwrite, Trials, output_option, parsed
 from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
 from rtdecode.ingest.layouts import Layout
 from rtdecode.serve.reporting.outbox import Outbox
@@ -28,7 +28,7 @@ TIMEOUT_S = 60.0
 
 
 def record(
-    output: Annotated[Path, typer.Option(help="Session file to write (.h5).")],
+    output: Annotated[Path, output_option(help="Session file to write (.h5).", metavar="OUT.h5")],
     stream: Annotated[
         str | None, typer.Option(help="Name of the LSL spike stream; default: rig.toml's.")
     ] = None,

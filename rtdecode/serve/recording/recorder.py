@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import unused
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.fates import Fates
 from rtdecode.ingest.feed import CountFeed, Feed
@@ -82,6 +83,7 @@ class Recorder:
         overwrite: whether to replace an existing file.
 
     Attributes:
+        path: of the file; numbered if that name was taken after the start.
         error: reason why nothing is written at the moment, "" while it is.
         rows, events, samples, behavior_rows: number of bins, events, counts samples and behaviour samples
             written.
@@ -159,6 +161,9 @@ class Recorder:
             contents = self._contents()
             if contents is None:
                 return
+            if not self._overwrite:
+                # Another recording may have taken the name since it was checked.
+                self.path = unused(self.path)
             self._writer = writer = SessionWriter(self.path, contents, overwrite=self._overwrite)
         self._write_events(writer)
         self._write_samples(writer)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.ingest.feed import CountFeed, EventFeed, Feed
+from rtdecode.ingest.fitness import Fitness
 from rtdecode.ingest.identity import named
 from rtdecode.kernels import stamps
 from rtdecode.serve.loop.core import LoopCore
@@ -130,14 +131,11 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
     if many(totals["out_of_range"]):
         lines.append(f"{part_of(totals['out_of_range'], received)} events are left out: {_range_hint(feed)}")
     if totals["not_a_count"] > LEAST:
-        lines.append(
-            f"{totals['not_a_count']:,} values are fractions or negative or NaN: send counts, not rates or "
-            "z-scores"
-        )
+        fitness = feed.fitness if isinstance(feed, CountFeed) else Fitness(1.0)
+        found = f", {fitness.wrong}" if fitness.wrong else ""
+        lines.append(f"{totals['not_a_count']:,} values are no counts{found}: {fitness.advice}")
     if isinstance(feed, CountFeed) and feed.fitness.n_saturated > LEAST:
-        lines.append(
-            f"{feed.fitness.n_saturated:,} counts above 255 are read as 255: send counts of shorter bins"
-        )
+        lines.append(f"{feed.fitness.saturated} are read as 255: send counts of shorter bins")
     if many(totals["future"]):
         lines.append(
             f"{part_of(totals['future'], received)} samples are stamped ahead of now, or with NaN, and are "

@@ -147,7 +147,9 @@ def test_rates_and_an_output_that_nobody_reads_are_said_and_stop_nothing(
         time.sleep(2.0)
         status = served.request(cmd="status")
         assert status["flags"] == ["FAILSAFE"]
-        assert any("fractions or negative" in line for line in status["warnings"])
+        assert any(
+            "no counts, fractions in columns 0, 1, 2 and 13 more" in line for line in status["warnings"]
+        )
     served.end()
 
 

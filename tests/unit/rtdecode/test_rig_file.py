@@ -111,6 +111,10 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rig.toml").write_bytes(b"stream = '\xff'")
     with pytest.raises(RtdecodeError, match=r"is not TOML in UTF-8 .* Fix: save it as UTF-8"):
         read_rig_file(tmp_path / "rig.toml", FLAGS)
+    for binary in (b"\x89HDF\r\n\x1a\n\0\0", b"MATLAB\0\0"):
+        (tmp_path / "rig.toml").write_bytes(binary)
+        with pytest.raises(RtdecodeError, match=r"Fix: name a rig.toml with --config"):
+            read_rig_file(tmp_path / "rig.toml", FLAGS)
 
 
 def test_the_file_in_this_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_a_stream_without_losses_has_no_warning() -> None:
         ({"duplicates": 1400, "lost": 30_000}, "1,400 of 10,000 (14.0 %) events are left out as repeated"),
         ({"renumbered": 600, "lost": 0}, "it must count the events 0, 1, 2"),
         ({"out_of_range": 300}, "300 of 10,000 (3.0 %) events are left out"),
-        ({"not_a_count": 300}, "300 values are fractions or negative"),
+        ({"not_a_count": 300}, "300 values are no counts: send counts"),
         ({"future": 1700}, "1,700 of 10,000 (17.0 %) samples are stamped ahead of now, or with NaN"),
         ({"discarded": 1700}, "1,700 of 10,000 (17.0 %) samples are left out"),
     ],
