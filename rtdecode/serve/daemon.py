@@ -22,10 +22,10 @@ from rtdecode.files import check_writable
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.choice import spike_stream
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.inlet import Inlet
-from rtdecode.ingest.layouts import Layout, StreamDescription, check_against_model, check_units
+from rtdecode.ingest.connection.choice import spike_stream
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command

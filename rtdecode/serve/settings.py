@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file, user_path
-from rtdecode.ingest.layouts import Layout, check_units
+from rtdecode.ingest.signals.layouts import Layout, check_units
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 from rtdecode.trial_rules import TrialRules, read_rules
 

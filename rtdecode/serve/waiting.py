@@ -8,9 +8,9 @@ from typing import Any
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.beside.behavior import BehaviorReader
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.layouts import Layout
-from rtdecode.ingest.streams import Network, listed
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.streams import Network, listed
+from rtdecode.ingest.signals.layouts import Layout
 
 POLL_S = 0.05
 

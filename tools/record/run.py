@@ -15,11 +15,11 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.files import check_writable
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.choice import NeedsOption, spike_stream
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.feed import EventRules
-from rtdecode.ingest.inlet import Inlet
-from rtdecode.ingest.layouts import Layout, StreamDescription, array_channels, check_units
+from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, check_units
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings

@@ -9,8 +9,8 @@ from typing import Any
 import pylsl
 
 from rtdecode.binning import ClosedBin
-from rtdecode.ingest.feed import Feed
-from rtdecode.ingest.source_log import SourceLog
+from rtdecode.ingest.connection.source_log import SourceLog
+from rtdecode.ingest.signals.feed import Feed
 from rtdecode.serve.loop.instructions import Publish
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.session.layout import LogEntry

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels import sequence, stamps
 from rtdecode.serve.loop.pump import Pump
 from rtdecode.serve.recording.beside import Beside

@@ -13,7 +13,7 @@ import typer
 from rtdecode.cli.common import on_signal, print_line
 from rtdecode.cli.options import Config, Overwrite, Trials, output_option, parsed
 from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.serve.reporting.outbox import Outbox
 from rtdecode.serve.settings import read_units
 
@@ -89,7 +89,7 @@ def record(
         raise typer.BadParameter("trials are made of markers; add --markers NAME", param_hint="--trials")
     if (path := rig_path(config)) is not None:
         print_line(f"settings from {path}")
-    from rtdecode.ingest.lsl_config import silence_liblsl
+    from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
     from rtdecode.tools.record.run import StreamRecording

@@ -145,7 +145,7 @@ def subject(
             raise typer.BadParameter("can only be used in closed loop", param_hint="--task-bind")
         _write_open_loop(of, open_loop, seconds, overwrite, json)
         return
-    from rtdecode.ingest.lsl_config import silence_liblsl
+    from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
     from rtdecode.tools.subject.run import SubjectRun, SubjectRunSettings

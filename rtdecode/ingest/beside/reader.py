@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.fates import Fates
-from rtdecode.ingest.clock_judge import ClockJudge
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.identity import lsl_source
-from rtdecode.ingest.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
-from rtdecode.ingest.layouts import StreamDescription
-from rtdecode.ingest.source_log import SourceLog
-from rtdecode.ingest.streams import listed
+from rtdecode.ingest.clock.judge import ClockJudge
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.identity import lsl_source
+from rtdecode.ingest.connection.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
+from rtdecode.ingest.connection.source_log import SourceLog
+from rtdecode.ingest.connection.streams import listed
+from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.kernels.arrays import F8
 from rtdecode.session.layout import NO_BIN, LogEntry
 

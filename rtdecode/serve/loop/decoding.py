@@ -15,8 +15,8 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.binning import ClosedBin
 from rtdecode.decode.recent import Mark
 from rtdecode.decode.stage import DecodeStage
-from rtdecode.ingest.feed import Feed
-from rtdecode.ingest.source_log import SourceLog
+from rtdecode.ingest.connection.source_log import SourceLog
+from rtdecode.ingest.signals.feed import Feed
 from rtdecode.messages import Flag
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.binning import FUTURE_TOLERANCE_S, ClosedBin
-from rtdecode.ingest.feed import CountFeed, EventFeed
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.session.layout import LogEntry
 

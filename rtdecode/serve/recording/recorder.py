@@ -13,8 +13,9 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.files import unused
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.fates import Fates
-from rtdecode.ingest.feed import CountFeed, Feed
-from rtdecode.ingest.identity import lsl_source
+from rtdecode.ingest.connection.identity import lsl_source
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.feed import Feed
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import (
     DECODED_RING,

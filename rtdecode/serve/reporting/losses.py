@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.ingest.feed import CountFeed, EventFeed, Feed
-from rtdecode.ingest.fitness import Fitness
-from rtdecode.ingest.identity import named
+from rtdecode.ingest.connection.identity import named
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed
+from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.fitness import Fitness
 from rtdecode.kernels import stamps
 from rtdecode.serve.loop.core import LoopCore
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.ingest.identity import named
-from rtdecode.ingest.layouts import array_channels
+from rtdecode.ingest.connection.identity import named
+from rtdecode.ingest.signals.layouts import array_channels
 from rtdecode.kernels.sequence import RECEIVED
 from rtdecode.messages import MESSAGE_VERSION, flag_names
 from rtdecode.serve.loop.hot_loop import HotLoop

@@ -36,13 +36,13 @@ def measure_stream(
         name: of the stream.
         source_id, layout, model: as in `serve`.
     """
-    from rtdecode.ingest.lsl_config import silence_liblsl
+    from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
     from rtdecode.errors import RtdecodeError
-    from rtdecode.ingest.inlet import Inlet, StreamLost
-    from rtdecode.ingest.layouts import Layout, choose_layout
-    from rtdecode.ingest.streams import describe
+    from rtdecode.ingest.connection.inlet import Inlet, StreamLost
+    from rtdecode.ingest.connection.streams import describe
+    from rtdecode.ingest.signals.layouts import Layout, choose_layout
 
     figures: Figures = {"stream": name, "looked_s": SEARCH_S, "sources": [], "refusal": None, "lost": False}
     figures |= {"wanted": source_id, "named": model}
@@ -71,7 +71,7 @@ def measure_stream(
 
 def _find(name: str) -> list[Any]:
     """All outlets of that name, one per source."""
-    from rtdecode.ingest.streams import StreamFinder
+    from rtdecode.ingest.connection.streams import StreamFinder
 
     finder = StreamFinder(name)
     deadline = time.monotonic() + SEARCH_S
@@ -94,7 +94,7 @@ def _rate_and_delay(inlet: Any, *, counts: bool) -> Figures:
     import numpy as np
     import pylsl
 
-    from rtdecode.ingest.fitness import Fitness, as_whole
+    from rtdecode.ingest.signals.fitness import Fitness, as_whole
 
     samples, ages = 0, []
     fitness = Fitness(1.0 / inlet.stream.rate_hz if counts else 1.0)
@@ -124,7 +124,7 @@ def _rate_and_delay(inlet: Any, *, counts: bool) -> Figures:
 def _model(name: str, stream: Any, layout: Any, model: str | None) -> Figures:
     from rtdecode.artifact import read_artifact
     from rtdecode.errors import RtdecodeError
-    from rtdecode.ingest.layouts import array_channels, check_against_model
+    from rtdecode.ingest.signals.layouts import array_channels, check_against_model
     from rtdecode.model_store import CURRENT, current_model, find_model
 
     figures: Figures = {"n_channels": array_channels(stream, layout), "model": None, "misfit": None}

@@ -18,8 +18,8 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_session
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.inlet import MAX_PULL, StreamLost
-from rtdecode.ingest.layouts import Layout, StreamDescription
+from rtdecode.ingest.connection.inlet import MAX_PULL, StreamLost
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.messages import Flag
 from rtdecode.output.settings import OutputSettings
 from rtdecode.output.stage import OutputStage

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.serve.settings import FLAGS, STALE_AFTER_S, ServeSettings
 from rtdecode.trial_rules import TrialRules
 

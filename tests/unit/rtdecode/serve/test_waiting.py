@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.serve.waiting import Stop, await_streams
 
 
@@ -30,7 +30,7 @@ def stream(name: str, *, there: bool, failure: RtdecodeError | None = None) -> A
 def network(monkeypatch: pytest.MonkeyPatch) -> list[StreamDescription]:
     """What is on the network."""
     there = [StreamDescription("M2", "Spikes", 3, 0.0, "int32", source_id="rig-b", hostname="lab")]
-    monkeypatch.setattr("rtdecode.ingest.streams.Network.seen", lambda _: there)
+    monkeypatch.setattr("rtdecode.ingest.connection.streams.Network.seen", lambda _: there)
     return there
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from rtdecode.ingest.layouts import Layout, StreamDescription
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.tools.record.sink import RecordSink
 

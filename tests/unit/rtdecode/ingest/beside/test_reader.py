@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.inlet import StreamLost
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.connection.inlet import StreamLost
+from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.session.layout import NO_BIN
 
 STREAM = StreamDescription("task", "Markers", 1, 0.0, "string", source_id="rig-task", hostname="lab")

@@ -14,8 +14,9 @@ import pytest
 from scripted_inlet import ScriptedInlet
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import EventRules, make_feed
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.feed import make_feed
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels import binning
 from rtdecode.kernels.sequence import DROPPED_UNIT, DUPLICATE, N_SEQUENCE_COUNTERS, OUT_OF_RANGE, RECEIVED
 from rtdecode.messages import Flag

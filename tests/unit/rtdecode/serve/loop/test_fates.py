@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scripted_inlet import ScriptedInlet
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import EventRules, make_feed
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.feed import make_feed
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings, Pull

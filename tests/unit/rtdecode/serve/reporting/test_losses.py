@@ -11,7 +11,8 @@ import pytest
 from scripted_inlet import ScriptedInlet, pull
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings

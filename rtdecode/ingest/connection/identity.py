@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 #: pylsl makes an id for an outlet without one: the hash of its description, another in each process.
 _MADE_BY_PYLSL = re.compile(r"-?\d{12,20}")

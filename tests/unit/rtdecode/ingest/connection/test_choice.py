@@ -10,7 +10,7 @@ import pytest
 from announced import announced
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.choice import (
+from rtdecode.ingest.connection.choice import (
     NeedsOption,
     ambiguous,
     are_one_source,
@@ -20,8 +20,8 @@ from rtdecode.ingest.choice import (
     spike_stream,
     unusable,
 )
-from rtdecode.ingest.layouts import Layout
-from rtdecode.ingest.streams import describe
+from rtdecode.ingest.connection.streams import describe
+from rtdecode.ingest.signals.layouts import Layout
 
 spikes = partial(spike_stream, override=None)
 

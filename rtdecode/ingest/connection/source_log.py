@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rtdecode.ingest.identity import named, source_facts
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.connection.identity import named, source_facts
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 
 class SourceLog:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import (
+from rtdecode.ingest.signals.layouts import (
     Layout,
     StreamDescription,
     array_channels,

@@ -12,10 +12,10 @@ import pytest
 from announced import announced
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.choice import spike_stream
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.layouts import Layout
-from rtdecode.ingest.streams import describe
+from rtdecode.ingest.connection.choice import spike_stream
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.streams import describe
+from rtdecode.ingest.signals.layouts import Layout
 
 MODEL_CHANNELS = 16
 
@@ -43,8 +43,8 @@ def accept(inlet: Any, layout: Layout) -> None:
 def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Connector[Layout], list[Any]]]:
     """A connector, and what answers on its network."""
     there: list[Any] = []
-    monkeypatch.setattr("rtdecode.ingest.connector.StreamFinder.found", lambda _: list(there))
-    monkeypatch.setattr("rtdecode.ingest.connector.Inlet", FakeInlet)
+    monkeypatch.setattr("rtdecode.ingest.connection.connector.StreamFinder.found", lambda _: list(there))
+    monkeypatch.setattr("rtdecode.ingest.connection.connector.Inlet", FakeInlet)
     FakeInlet.opened.clear()
     connector = Connector("M1", partial(spike_stream, override=None), accept)
     connector.start()

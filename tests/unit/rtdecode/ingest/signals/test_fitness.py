@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtdecode.ingest.fitness import N_STAMPS, Fitness, as_whole
+from rtdecode.ingest.signals.fitness import N_STAMPS, Fitness, as_whole
 
 GOOD, BAD = np.ones((1, 4), np.int32), np.array([[1, -1, 0, 2]], np.int32)
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.identity import is_random, named
-from rtdecode.ingest.layouts import (
+from rtdecode.ingest.connection.identity import is_random, named
+from rtdecode.ingest.connection.streams import describe, listed
+from rtdecode.ingest.signals.layouts import (
     INTEGER_FORMATS,
     NUMERIC_FORMATS,
     Layout,
     StreamDescription,
     choose_layout,
 )
-from rtdecode.ingest.streams import describe, listed
 
 L = TypeVar("L", covariant=True)
 

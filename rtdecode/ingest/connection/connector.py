@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.helper_thread import HelperThread
-from rtdecode.ingest.choice import (
+from rtdecode.ingest.clock.keeper import ClockKeeper
+from rtdecode.ingest.connection.choice import (
     Candidate,
     Classify,
     NeedsOption,
@@ -20,11 +21,10 @@ from rtdecode.ingest.choice import (
     candidates,
     unusable,
 )
-from rtdecode.ingest.clock_keeper import ClockKeeper
-from rtdecode.ingest.identity import named, same_source
-from rtdecode.ingest.inlet import Inlet, StreamLost
-from rtdecode.ingest.layouts import StreamDescription
-from rtdecode.ingest.streams import FORGET_S, StreamFinder, describe
+from rtdecode.ingest.connection.identity import named, same_source
+from rtdecode.ingest.connection.inlet import Inlet, StreamLost
+from rtdecode.ingest.connection.streams import FORGET_S, StreamFinder, describe
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 L = TypeVar("L")
 
