@@ -143,7 +143,9 @@ def _decoded(data: bytes) -> str:
 
 
 def _checked(value: Any, kind: type, where: str) -> Any:
-    """The value, as text if its flag takes text; a number is allowed for a text (grace = 5)."""
+    """The value, as text if its flag takes text; a number or numbers are allowed for a text (grace = 5)."""
+    if kind is str and isinstance(value, list) and all(type(each) is int for each in value):
+        value = ",".join(map(str, value))
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {
         bool: isinstance(value, bool),

@@ -7,6 +7,9 @@ use_model("M1", "1a2b")
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,3 +132,20 @@ def _listed(stream: str, folder: Path, history: History) -> StreamModels:
         listed.append(ListedModel(kept, file, kept.model == current_id))
     damaged = current if current_id is None and os.path.isfile(current) else None
     return StreamModels(stream, tuple(listed), damaged)
+
+
+@contextmanager
+def advice_to_go_back(path: Path, stream: str) -> Iterator[None]:
+    """An error about the current model of a stream advises to go back to an earlier one.
+
+    Raises:
+        RtdecodeError: as raised inside.
+    """
+    try:
+        yield
+    except RtdecodeError as error:
+        if path != current_model(stream):
+            raise
+        named = shlex.quote(stream)
+        fix = f"`rtdecode models use {named} ID` goes back to one that `rtdecode models {named}` lists"
+        raise RtdecodeError(error.what, where=error.where, fix=fix) from error

@@ -63,6 +63,9 @@ def version(
 def main() -> None:
     """Run the command line; exit status 0: done, 1: failed, 2: bad usage."""
     _open_missing()
+    if os.environ.get("HOME") == "":
+        # Else the home folder would be "/".
+        del os.environ["HOME"]
     # A fit beside a live daemon must not spin on every core; OpenBLAS reads this when NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Under an ASCII locale "R²" must not end the command.

@@ -46,6 +46,7 @@ from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
 from rtdecode.session.contents import Contents, DecodedColumns, recording_attrs
+from rtdecode.stream_models import advice_to_go_back
 
 STATUS_EVERY_S = 1.0
 
@@ -83,7 +84,8 @@ class Daemon:
             check_writable(settings.record, overwrite=settings.overwrite)
         self.settings, self._print_line, self._report = settings, print_line, report
         model_path = find_model(settings.model, settings.stream)
-        self.artifact, decoder = open_model(model_path)
+        with advice_to_go_back(model_path, settings.stream):
+            self.artifact, decoder = open_model(model_path)
         self._clock: Callable[[], float] = pylsl.local_clock
         self._stopping = threading.Event()
         self.stage = DecodeStage(decoder, self.artifact.outputs, self.artifact.bin_width_s)

@@ -45,6 +45,13 @@ def test_paths_have_the_local_date_and_time_filled_in(
     assert ":" not in flags["record"]
 
 
+@pytest.mark.parametrize("units", ["255", "[255]", '"255"'])
+def test_a_list_is_the_text_of_the_flag(tmp_path: Path, units: str) -> None:
+    flags = {"stream": str, "drop_units": str}
+    assert read_rig_file(written(tmp_path, f"drop_units = {units}"), flags).flags == {"drop_units": "255"}
+    assert read_rig_file(written(tmp_path, "drop_units = [0, 255]"), flags).flags["drop_units"] == "0,255"
+
+
 def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
     (tmp_path / "rig.toml").write_bytes('\ufeffstream = "M1"\r\n'.encode())
     assert read_rig_file(tmp_path / "rig.toml", FLAGS).flags == {"stream": "M1"}

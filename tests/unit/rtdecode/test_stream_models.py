@@ -15,7 +15,7 @@ from decoding import artifact_of, outputs
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import current_model, data_dir, history_of, install_current, previous_model
-from rtdecode.stream_models import every_stream, models_of, use_model
+from rtdecode.stream_models import advice_to_go_back, every_stream, models_of, use_model
 
 
 def make(level: float = 0.0, **provenance: Any) -> ModelArtifact:
@@ -225,3 +225,14 @@ def test_a_history_that_cannot_be_written_leaves_the_current_model(folder: Path)
         installed(folder, 2.0)
     assert read_artifact(current_model("M1")).model_id == first
     assert ids() == [first]
+
+
+def test_a_current_model_that_cannot_be_read_says_how_to_go_back(folder: Path) -> None:
+    installed(folder, 1.0)
+    current_model("M1").write_bytes(b"torn")
+    with pytest.raises(RtdecodeError) as raised, advice_to_go_back(current_model("M1"), "M1"):
+        read_artifact(current_model("M1"))
+    assert "rtdecode models use M1 ID" in str(raised.value)
+    with pytest.raises(RtdecodeError) as raised, advice_to_go_back(folder / "other", "M1"):
+        read_artifact(current_model("M1"))
+    assert "models use" not in str(raised.value)
