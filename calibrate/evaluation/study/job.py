@@ -88,11 +88,11 @@ def _scores(
 ) -> dict[str, Any]:
     """R² and PCC of each output (equations 18 and 19); NaN for channels without spikes."""
     each_r2, each_pcc = r2(values, targets), pcc(values, targets)
+    labelled, known = is_labelled(targets), np.isfinite(targets).any(axis=0)
+    values, targets = (np.ascontiguousarray(each[labelled][:, known]) for each in (values, targets))
     if counted is not None:
         each_r2, each_pcc = (np.where(counted, score, np.nan) for score in (each_r2, each_pcc))
         values, targets = values[:, counted], targets[:, counted]
-    labelled, known = is_labelled(targets), np.isfinite(targets).any(axis=0)
-    values, targets = (np.ascontiguousarray(each[labelled][:, known]) for each in (values, targets))
     variance = np.nanvar(targets, axis=0)
     error = np.nanmean((targets - values) ** 2, axis=0)
     weighted = 1.0 - error.sum() / variance.sum() if variance.sum() else np.nan
