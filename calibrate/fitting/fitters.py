@@ -121,7 +121,8 @@ def _joint(data: TrainingSet) -> Iterator[str]:
         lacking = [each.name for each, column in zip(data.outputs, known.T, strict=True) if not column.all()]
         yield (
             f"a Kalman filter has one state for all outputs: it is fitted to the {n} of {most} bins in which "
-            f"all are known; leave some of {', '.join(lacking)} out with --outputs, or use another --kind"
+            f"all are known; for more, leave out what is unknown elsewhere ({', '.join(lacking)}) with "
+            "--outputs, or use another --kind"
         )
 
 

@@ -163,7 +163,7 @@ def test_an_output_without_labels_in_the_minutes_costs_the_others_nothing(
     days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]], tmp_path: Path
 ) -> None:
     def unknown(values: np.ndarray) -> np.ndarray:
-        values[: round(0.7 * len(values)), 1] = np.nan
+        values[: round(0.81 * len(values)), 1] = np.nan
         return values
 
     damaged = tmp_path / "damaged.h5"
