@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
-from rtdecode.models.linear.ridge import columns_by_rows
+from rtdecode.models.linear.known import columns_by_rows
 
 F8 = NDArray[np.float64]
 

@@ -234,10 +234,8 @@ def describe_outputs(sessions: Sequence[LabelledSession], training: Sequence[Mas
     Raises:
         RtdecodeError: a column has no label, or does not vary.
     """
-    labels = np.concatenate(
-        [session.targets[bins] for session, bins in zip(sessions, training, strict=True)]
-    ).astype(np.float64)
-    known = [column[np.isfinite(column)] for column in labels.T]
+    parts = [session.targets[bins] for session, bins in zip(sessions, training, strict=True)]
+    known = [column[np.isfinite(column)] for column in np.concatenate(parts).astype(np.float64).T]
     columns = [
         (c.min(initial=np.inf), c.max(initial=-np.inf), c.sum() / max(c.size, 1), c.std() if c.size else 0.0)
         for c in known
@@ -260,9 +258,9 @@ def outputs_with(
     first, described = sessions[0], []
     for i, (name, units) in enumerate(zip(first.names, first.units, strict=True)):
         if lowest[i] >= highest[i]:
-            what = f"is {lowest[i]:g} throughout" if lowest[i] == highest[i] else "has no label to train on"
+            of = f"{lowest[i]:g}" if lowest[i] == highest[i] else "unknown"
             raise RtdecodeError(
-                f"the behaviour {name!r} {what}",
+                f"the behaviour {name!r} is {of} throughout",
                 where=", ".join(str(session.path) for session in sessions),
                 fix="leave it out with --outputs",
             )

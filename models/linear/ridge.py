@@ -17,6 +17,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, F8, I4, I8, U1, Mask
+from rtdecode.models.linear.known import columns_by_rows
 
 PENALTIES = tuple(0.025 * 4.0**i for i in range(6))
 N_FOLDS = 5
@@ -120,23 +121,6 @@ def fit_ridge(
         cv_r2=of_each("cv_r2", np.nan),
         n_rows=max(own.n_rows for _, own in fits),
     )
-
-
-def columns_by_rows(known: Mask) -> Iterator[tuple[Mask, Mask]]:
-    """Groups of columns that are known in the same rows.
-
-    Args:
-        known: bool[T, D].
-
-    Yields:
-        The columns bool[D] and the rows bool[T] of each group, by the number of its first column.
-    """
-    left = np.ones(known.shape[1], np.bool_)
-    while left.any():
-        rows = known[:, left.argmax()]
-        columns = left & (known == rows[:, np.newaxis]).all(axis=0)
-        yield columns, rows
-        left &= ~columns
 
 
 def _fit(

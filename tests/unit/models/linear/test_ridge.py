@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.linear.ridge import RidgeFit, columns_by_rows, fit_ridge
+from rtdecode.models.linear.ridge import RidgeFit, fit_ridge
 
 
 def features(signals: np.ndarray, edges: tuple[int, ...]) -> np.ndarray:
@@ -122,12 +122,6 @@ def test_too_few_rows_are_refused() -> None:
     targets[:5] = 0.0
     with pytest.raises(RtdecodeError, match="only 5 bins have targets and all 3 bins of lags: too few"):
         fit([np.zeros((200, 1))], [targets], (-2, 0, 1))
-
-
-def test_columns_are_grouped_by_the_rows_in_which_they_are_known() -> None:
-    known = np.array([[1, 0, 1, 0, 0], [1, 1, 1, 0, 1]], bool)
-    found = [(np.flatnonzero(columns).tolist(), rows.tolist()) for columns, rows in columns_by_rows(known)]
-    assert found == [([0, 2], [True, True]), ([1, 4], [False, True]), ([3], [False, False])]
 
 
 @pytest.mark.parametrize("damage", [slice(600, None), slice(100, 130), slice(0, None)])

@@ -51,5 +51,5 @@ def test_outputs_are_described_by_the_labels_that_each_has_on_any_rank() -> None
             np.testing.assert_allclose([output.mean, output.sd], [known.mean(), known.std()], rtol=1e-12)
     days[0].targets[:, 1] = np.nan
     for describe in (lambda: describe_outputs(days, train), lambda: describe_shared(days, train, ranks)):
-        with pytest.raises(RtdecodeError, match="the behaviour 'y' has no label to train on"):
+        with pytest.raises(RtdecodeError, match="the behaviour 'y' is unknown throughout"):
             describe()
