@@ -416,7 +416,7 @@ def test_an_output_that_is_unknown_at_the_end_costs_the_others_nothing(
     assert r2(values, behavior_of(read_session(path)).values[3200:, :1]) > fitted.r2[0] - 0.05
     kalman = fit_sessions([damaged], "kalman", outputs=("vx", "vy", "x"))
     assert any(
-        "fitted to the 2500 of 3200 bins in which all are known; leave" in note for note in kalman.notes
+        "fitted to the 2500 of 3200 bins in which all are known; for more" in note for note in kalman.notes
     )
     with pytest.raises(
         RtdecodeError, match=r"vx is known for 10\.0 s before the held-out time; a fit needs 20 s"
