@@ -15,7 +15,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.checks import output_columns, trained_on
 from rtdecode.calibrate.data.metrics import firing_fraction, pcc, sample_counts
 from rtdecode.calibrate.data.sessions import file_sha256
-from rtdecode.calibrate.data.splits import is_labelled
+from rtdecode.calibrate.data.splits import is_complete, is_labelled
 from rtdecode.calibrate.training.build import add_session
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, F8, U1, Mask
@@ -109,7 +109,7 @@ def simulate_session(
     columns = output_columns(artifact.outputs, behavior.names, behavior.units, where)
     binned = bin_session(session, artifact.bin_width_s, seed)
     targets = behavior_at(behavior, binned.t_bin)[:, columns]
-    labelled = is_labelled(targets)
+    labelled = is_complete(targets)
     if not labelled.any():
         raise RtdecodeError(
             "has no behaviour in any bin with spikes",
@@ -154,7 +154,7 @@ def simulate_session(
         firing=firing_fraction(counts[labelled]),
         rate_hz=_rate_hz(counts[labelled], artifact.bin_width_s),
         comparison=_compared(rates, binned, labelled) if comparable else None,
-        notes=_notes(session, artifact, binned, labelled),
+        notes=_notes(session, artifact, binned, targets),
     )
 
 
@@ -172,11 +172,21 @@ def _rate_hz(counts: U1, bin_width_s: float) -> F8:
     return rate
 
 
-def _notes(session: Session, artifact: ModelArtifact, binned: BinnedSession, labelled: Mask) -> list[str]:
+def _notes(session: Session, artifact: ModelArtifact, binned: BinnedSession, targets: F4) -> list[str]:
     notes = []
-    if not labelled.all():
-        missing_s = float((~labelled).sum() * binned.bin_width_s)
+    missing = ~is_complete(targets)
+    if missing.any():
+        missing_s = float(missing.sum() * binned.bin_width_s)
         notes.append(f"behaviour is unknown for {missing_s:.1f} s: no spikes are simulated there")
+    if (partly := missing & is_labelled(targets)).any():
+        lacking = [
+            name
+            for name, known in zip(artifact.output_names, np.isfinite(targets[partly]).T, strict=True)
+            if not known.all()
+        ]
+        notes[-1] += (
+            f", since that needs all outputs ({', '.join(lacking)} unknown in {int(partly.sum())} bins)"
+        )
     if session.path is not None and trained_on(artifact, file_sha256(session.path)):
         notes.append("the model was trained on this session: scores on a new one may be lower")
     if session.n_channels != artifact.n_channels:

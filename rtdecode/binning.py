@@ -64,6 +64,7 @@ class BinRing:
 
     Attributes:
         counts: u1[n_bins, n_channels], saturating at 255; bin b in row b % n_bins.
+        broken_off: number of spikes in open bins that were emptied.
         slots, arrays: the arrays of the ring without and with its counters, as the kernels take them.
     """
 
@@ -75,6 +76,7 @@ class BinRing:
         self.lost: U4 = np.zeros(n_bins, np.uint32)
         self.fed_until_s: F8 = np.full(n_bins, -np.inf)
         self.cursor: I8 = np.zeros(2, np.int64)
+        self.broken_off = 0
         self.time_counters: I8 = np.zeros(kernels.N_TIME_COUNTERS, np.int64)
         self.slots = self.cursor, self.counts, self.spikes, self.late, self.lost, self.fed_until_s
         self.arrays: tuple[Any, ...] = (*self.slots, self.time_counters)
@@ -97,6 +99,7 @@ class BinRing:
     def empty_open_bin(self) -> None:
         """Clear the open bin: its stream ended before the bin was complete."""
         slot = self.open_bin % self.n_bins
+        self.broken_off += int(self.spikes[slot])
         self.counts[slot] = 0
         self.spikes[slot] = 0
         self.fed_until_s[slot] = -np.inf

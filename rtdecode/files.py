@@ -1,11 +1,16 @@
-"""Make folders and write files."""
+"""Make folders, name and write files.
+
+A file to write that a person names passes `output_file`, then, before any work, `check_writable`.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -30,14 +35,79 @@ def user_path(text: str) -> Path:
         ) from None
 
 
+def output_file(text: str) -> Path:
+    """The path of a file to write, as a person names it.
+
+    Raises:
+        RtdecodeError: it names a folder or nothing, or begins with `~` and there is no home folder.
+    """
+    if "\0" in text or os.path.basename(text) in ("", ".", ".."):
+        what = "holds a character that no name of a file has" if "\0" in text else "is not the name of a file"
+        where = text.replace("\0", r"\0") or "''"
+        raise RtdecodeError(what, where=where, fix="give the name of a file, such as today.h5")
+    return user_path(text)
+
+
+def check_writable(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Refuse a file that may not or cannot be written, before the work starts.
+
+    Args:
+        path: of the new file.
+        overwrite: whether an existing file may be replaced.
+        inputs: other files of the same command, which are never replaced.
+
+    Raises:
+        RtdecodeError: it exists and may not be replaced, its folder is missing, or no file of that name can
+            be created there.
+    """
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with suppress(FileNotFoundError):
+            os.lstat(path)  # raises for a name that is too long
+        # Permissions mean little on network drives and for root; creating a file is conclusive.
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except (OSError, ValueError) as error:
+        raise cannot_write(path, error) from error
+    what, used = None, set(map(os.path.realpath, inputs))
+    if os.path.realpath(path) in used:
+        what = "is read or written by this command already"
+    elif os.path.lexists(path) and not overwrite:
+        what = "exists already"
+    elif os.path.exists(path) and not os.path.isfile(path):
+        what = "is a device or a pipe, so it cannot be replaced by a file"
+    if what is not None:
+        other = unused(path, used).name
+        raise RtdecodeError(what, where=str(path), fix=f"choose another name, such as {other}")
+
+
+def cannot_write(path: Path, error: Exception) -> RtdecodeError:
+    """The error for a file that cannot be created or written."""
+    folder, number = path.parent, getattr(error, "errno", None)
+    if os.path.isdir(path):
+        what, fix = "it is a folder", "give the name of a file"
+    elif number == errno.ENAMETOOLONG:
+        what, fix = "its name is too long for the disk", "give a shorter name"
+    elif os.path.exists(folder) and not os.path.isdir(folder):
+        what, fix = f"{folder} is not a folder", "name a file in a folder"
+    elif not os.path.isdir(folder):
+        what, fix = "its folder does not exist", f"create {folder}"
+    else:
+        what, fix = getattr(error, "strerror", None) or str(error), f"check space and permissions in {folder}"
+    return RtdecodeError(f"cannot be written: {what}", where=str(path), fix=fix)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it.
 
     Raises:
-        RtdecodeError: it cannot be made.
+        RtdecodeError: it cannot be made, or no file can be created in it.
     """
     with file_errors(path, "made", "name a folder you may write to"):
         path.mkdir(parents=True, exist_ok=True)
+    with file_errors(path, "written to", "name a folder you may write to"), tempfile.TemporaryFile(dir=path):
+        pass
 
 
 def replace_file(path: Path | str, data: bytes) -> None:
@@ -82,6 +152,18 @@ def numbered(stem: Path, suffix: str) -> Iterator[Path]:
         yield stem.with_name(f"{stem.name}.{number}{suffix}")
 
 
+def unused(path: Path, used: Container[str] = ()) -> Path:
+    """`path`, or the first of its numbered names that does not exist and is none of `used`, real paths."""
+    names = numbered(path.with_suffix(""), path.suffix)
+    return next(each for each in names if not os.path.lexists(each) and os.path.realpath(each) not in used)
+
+
+def part_of(path: Path) -> Path:
+    """A new name in the folder of `path` for a file that is renamed to it once it is complete."""
+    # Shorter than the longest that the disk allows, as `path` may be one.
+    return path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
+
+
 def _link(part: Path, path: Path) -> None:
     """Give a file a second name.
 
@@ -105,16 +187,17 @@ def _on_disk(path: Path, data: bytes) -> Iterator[Path]:
     Raises:
         RtdecodeError: it, or what is done with it, fails with an OSError.
     """
-    part = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
-    fix = "check that the folder exists, that you may write there, and that the disk has room"
-    with file_errors(path, "written", fix):
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            yield part
-        finally:
+    part = part_of(path)
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield part
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
             part.unlink(missing_ok=True)
 
 

@@ -108,9 +108,10 @@ class History:
         """What is known of the model with this id; None if it was never kept."""
         try:
             kept = msgspec.json.decode(self._record(model).read_bytes(), type=KeptModel)
+            datetime.fromisoformat(kept.since).astimezone()
             if kept.model == model:
                 return kept
-        except (OSError, msgspec.MsgspecError, UnicodeError):
+        except (OSError, OverflowError, ValueError, msgspec.MsgspecError):
             pass
         return described(self.path(model))
 

@@ -25,6 +25,8 @@ OUTPUT_TABLE = "output"
 SERVE_TABLE = "serve"
 TRIALS_TABLE = "trials"
 
+CHECK_CONFIG = "check --config or RTDECODE_CONFIG"
+
 NAMES = {bool: "true or false", float: "a number", str: "a text", Path: "a text"}
 
 #: What may be written in a path: a time as strftime writes it, safe in a file's name.
@@ -113,17 +115,21 @@ def _read_output(table: Any, path: Path) -> OutputSettings:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_decoded(path.read_bytes()))
+        data = path.read_bytes()
     except FileNotFoundError:
-        raise RtdecodeError("does not exist", where=str(path), fix="check --config") from None
+        raise RtdecodeError("does not exist", where=str(path), fix=CHECK_CONFIG) from None
     except OSError as error:
         raise RtdecodeError(
-            f"cannot be read ({error.strerror or error})", where=str(path), fix="check --config"
+            f"cannot be read ({error.strerror or error})", where=str(path), fix=CHECK_CONFIG
         ) from None
+    try:
+        text = _decoded(data)
+        if "\0" in text:
+            raise RtdecodeError("is not a text file", where=str(path), fix="name a rig.toml with --config")
+        return tomllib.loads(text)
     except UnicodeDecodeError as error:
-        raise RtdecodeError(
-            f"is not TOML in UTF-8 ({error})", where=str(path), fix="save it as UTF-8"
-        ) from None
+        fix = "name a rig.toml with --config" if b"\0" in data else "save it as UTF-8"
+        raise RtdecodeError(f"is not TOML in UTF-8 ({error})", where=str(path), fix=fix) from None
     except tomllib.TOMLDecodeError as error:
         raise RtdecodeError(
             f"is not TOML ({error})", where=str(path), fix='write it like grace = "auto"; see docs/rig.md'
@@ -137,7 +143,9 @@ def _decoded(data: bytes) -> str:
 
 
 def _checked(value: Any, kind: type, where: str) -> Any:
-    """The value, as text if its flag takes text; a number is allowed for a text (grace = 5)."""
+    """The value, as text if its flag takes text; a number or numbers are allowed for a text (grace = 5)."""
+    if kind is str and isinstance(value, list) and all(type(each) is int for each in value):
+        value = ",".join(map(str, value))
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     fits = {
         bool: isinstance(value, bool),

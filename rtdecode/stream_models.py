@@ -7,16 +7,25 @@ use_model("M1", "1a2b")
 from __future__ import annotations
 
 import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from rtdecode.artifact import read_artifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_history import History, KeptModel, described, newest_first
-from rtdecode.model_store import SUFFIX, current_model, history_of, install_current, stream_folders
+from rtdecode.model_store import (
+    SUFFIX,
+    current_model,
+    find_by_id,
+    history_of,
+    install_current,
+    stream_folders,
+)
 
 
 @dataclass(frozen=True)
@@ -93,11 +102,14 @@ def use_model(stream: str, prefix: str) -> tuple[KeptModel, Path]:
             where=stream,
             fix=f"use one of {ids}" if ids else "make one with `rtdecode fit SESSION.h5 --current STREAM`",
         )
-    kept, file = found[0].kept, found[0].file
-    copy = history_of(stream).path(kept.model)
-    if file is None or read_artifact(file, train=False).model_id != kept.model:
+    kept, listed_file = found[0].kept, found[0].file
+    # Where one copy is damaged another may be sound.
+    copies = [listed_file, kept.source and Path(kept.source)]
+    file = find_by_id(kept.model, [path for path in copies if path])
+    if file is None:
+        copy = history_of(stream).path(kept.model)
         raise RtdecodeError(
-            f"the file of model {kept.model} is missing",
+            f"the file of model {kept.model} is {'damaged' if os.path.isfile(copy) else 'missing'}",
             where=str(copy),
             fix="copy it there from a backup, or choose another model",
         )
@@ -120,3 +132,20 @@ def _listed(stream: str, folder: Path, history: History) -> StreamModels:
         listed.append(ListedModel(kept, file, kept.model == current_id))
     damaged = current if current_id is None and os.path.isfile(current) else None
     return StreamModels(stream, tuple(listed), damaged)
+
+
+@contextmanager
+def advice_to_go_back(path: Path, stream: str) -> Iterator[None]:
+    """An error about the current model of a stream advises to go back to an earlier one.
+
+    Raises:
+        RtdecodeError: as raised inside.
+    """
+    try:
+        yield
+    except RtdecodeError as error:
+        if path != current_model(stream):
+            raise
+        named = shlex.quote(stream)
+        fix = f"`rtdecode models use {named} ID` goes back to one that `rtdecode models {named}` lists"
+        raise RtdecodeError(error.what, where=error.where, fix=fix) from error

@@ -9,7 +9,7 @@ result.reason
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,19 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
-from rtdecode.calibrate.adaptation.gate import Verdict, judge
+from rtdecode.calibrate.adaptation.gate import NEEDED_S, Verdict, judge
 from rtdecode.calibrate.adaptation.ladder import Taken, default_rung, fresh_name, take_rung
 from rtdecode.calibrate.adaptation.session import calibration_session
 from rtdecode.calibrate.channels.checkup import Channels, examine
 from rtdecode.calibrate.channels.statistics import channel_tensors, kept_tuning, with_statistics
 from rtdecode.calibrate.data.checks import check_unseen
-from rtdecode.calibrate.data.metrics import nullable, pcc
+from rtdecode.calibrate.data.metrics import nullable, pcc, varies
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.refit_labels import REFIT
 from rtdecode.calibrate.data.split_session import SplitSession
 from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.fitters import same_day_filter
+from rtdecode.calibrate.fitting.training_set import MIN_TRAIN_S
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.errors import RtdecodeError
@@ -139,8 +140,8 @@ def calibrate_session(
     )
     run.progress(0.8)
     kept = channel_tensors(seen, targets, day.bin_width_s, base.count_max)
-    made = with_statistics(taken.artifact, (kept_tuning(base) if targets is None else {}) | kept)
-    notes = [*day.of.notes, *taken.notes, *channels.notes]
+    made = with_statistics(taken.artifact, kept_tuning(base) | kept)
+    notes = [*day.of.notes, *_hardly_known(day), *taken.notes, *channels.notes]
     if day.of.refit is not None:
         notes.insert(0, day.of.refit.note())
     if day.of.binned.synthetic_times:
@@ -221,9 +222,22 @@ def _unusable(day: SplitSession, base: ModelArtifact) -> str:
         what = "of behaviour" if day.of.refit is None else "on the way to targets"
         return f"the session has {labelled_s:.0f} s {what}, and {SHORTEST_S:g} s are needed"
     for which, rows in (("first 80 %", day.training), ("last fifth", day.test)):
-        if not (np.ptp(day.targets[rows], axis=0) > 0).any():
+        if not varies(day.targets[rows]).any():
             return f"the behaviour of its {which} does not vary"
     return ""
+
+
+def _hardly_known(day: SplitSession) -> Iterator[str]:
+    """A sentence about outputs with too few labels to learn, and one about those with too few to judge."""
+    for bins, needed_s, what in (
+        (day.training, MIN_TRAIN_S, "learnt"),
+        (day.test, NEEDED_S, "judged"),
+    ):
+        known_s = np.isfinite(day.targets[bins]).sum(axis=0) * day.bin_width_s
+        few = known_s < min(needed_s, known_s.max(initial=0.0))
+        if few.any():
+            each = ", ".join(f"{day.of.names[i]} ({known_s[i]:.1f} s)" for i in np.flatnonzero(few))
+            yield f"too few labels to be {what}: {each}"
 
 
 def _by_channels(base: ModelArtifact, new: ModelArtifact, channels: Channels) -> tuple[bool, str]:

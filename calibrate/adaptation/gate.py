@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.data.metrics import r2, varies
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.errors import RtdecodeError
 
@@ -22,6 +22,9 @@ F8 = NDArray[np.float64]
 #: Length of the bootstrap's blocks: a reach or two, so that they are nearly independent.
 BLOCK_S = 2.0
 MIN_BLOCKS = 5
+
+#: Labels that an output needs to be judged.
+NEEDED_S = MIN_BLOCKS * BLOCK_S
 N_RESAMPLES = 1000
 
 #: Quantile of the bootstrap distribution that is the lower bound of R².
@@ -71,7 +74,8 @@ def judge(
 
     Args:
         new: f[T, D], decoded by the new model.
-        targets: f[T, D]; rows with a NaN are ignored. An output that does not vary is left out.
+        targets: f[T, D], NaN where unknown. Outputs that do not vary, or are known for less than `NEEDED_S`,
+            are left out.
         bin_width_s: seconds.
         incumbent, wiener: f[T, D], decoded by the model in use and by a same-day filter; None for neither.
         seed: random seed of the bootstrap.
@@ -80,21 +84,21 @@ def judge(
         RtdecodeError: shapes differ, or too few bins have labels.
     """
     labelled = is_labelled(targets)
-    needed_s = MIN_BLOCKS * BLOCK_S
-    if labelled.sum() * bin_width_s < needed_s:
+    known_s = np.isfinite(targets).sum(axis=0) * bin_width_s
+    if known_s.max(initial=0.0) < NEEDED_S:
         raise RtdecodeError(
-            f"the test part has {labelled.sum() * bin_width_s:.1f} s of behaviour, and needs {needed_s:g} s",
-            fix=f"record {needed_s * 5:g} s or more",
+            f"the test part has {known_s.max(initial=0.0):.1f} s of behaviour, and needs {NEEDED_S:g} s",
+            fix=f"record {NEEDED_S * 5:g} s or more",
         )
     models = {"new": new, "incumbent": incumbent, "wiener": wiener}
     scores = {name: r2(values, targets) for name, values in models.items() if values is not None}
     # By the targets: an output whose values are NaN has no score either, and has to be judged.
-    varies = np.ptp(targets[labelled], axis=0) > 0
-    if not varies.any():
+    judged = varies(targets) & (known_s >= NEEDED_S)
+    if not judged.any():
         raise RtdecodeError(
             "there is no output that varies in the test part", fix="record while the subject moves"
         )
-    values, truth = (np.asarray(each, np.float64)[labelled][:, varies] for each in (new, targets))
+    values, truth = (np.asarray(each, np.float64)[labelled][:, judged] for each in (new, targets))
     bound, chance = -np.inf, 0.0
     if not np.isfinite(values).all():
         deployable, reason = False, "decoded values contain NaN or infinity"
@@ -102,7 +106,7 @@ def judge(
         bound = float(np.quantile(bootstrap_r2(values, truth, bin_width_s, seed), LEVEL))
         chance = max(0.0, float(np.max(circular_shift_r2(values, truth, bin_width_s))))
         deployable, reason = _compared(
-            {name: _mean(score[varies]) for name, score in scores.items()}, bound, chance
+            {name: _mean(score[judged]) for name, score in scores.items()}, bound, chance
         )
     return Verdict(
         deployable, reason, scores["new"], scores.get("incumbent"), scores.get("wiener"), bound, chance
@@ -113,7 +117,7 @@ def bootstrap_r2(values: F8, targets: F8, bin_width_s: float, seed: int) -> F8:
     """Block-bootstrap distribution of the mean R² over outputs, f8[N_RESAMPLES].
 
     Args:
-        values, targets: f8[T, D], T at least `MIN_BLOCKS` blocks.
+        values, targets: f8[T, D], T at least `MIN_BLOCKS` blocks; targets are NaN where unknown.
         bin_width_s: seconds.
         seed: random seed.
     """
@@ -121,11 +125,16 @@ def bootstrap_r2(values: F8, targets: F8, bin_width_s: float, seed: int) -> F8:
     n_blocks = len(targets) // length
     rows = slice(0, n_blocks * length)
     # Centred, so that the sum of squares keeps its digits.
-    y = (targets - targets.mean(axis=0))[rows].reshape(n_blocks, length, -1)
-    error = ((targets - values)[rows] ** 2).reshape(n_blocks, length, -1).sum(axis=1)
+    known = np.isfinite(targets)
+    mean = np.where(known, targets, 0.0).sum(axis=0) / known.sum(axis=0)
+    y = np.where(known, targets - mean, 0.0)[rows].reshape(n_blocks, length, -1)
+    error = np.where(known, (targets - values) ** 2, 0.0)[rows].reshape(n_blocks, length, -1).sum(axis=1)
     total, squares = y.sum(axis=1), (y**2).sum(axis=1)
+    n = known[rows].reshape(n_blocks, length, -1).sum(axis=1)
     chosen = np.random.default_rng(seed).integers(0, n_blocks, (N_RESAMPLES, n_blocks))
-    total_squares = squares[chosen].sum(axis=1) - total[chosen].sum(axis=1) ** 2 / (n_blocks * length)
+    # An output may be unknown in all blocks of a resample: no squares then.
+    of_all = np.maximum(n[chosen].sum(axis=1), 1)
+    total_squares = squares[chosen].sum(axis=1) - total[chosen].sum(axis=1) ** 2 / of_all
     ratio = np.divide(
         error[chosen].sum(axis=1),
         total_squares,

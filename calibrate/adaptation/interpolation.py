@@ -35,11 +35,13 @@ def interpolation_factor(labelled_s: float, base_r2: float = 1.0) -> float:
 
 
 def zero_shot_r2(decoded: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
-    """How well a base decodes labels that it was not trained on: mean over outputs of max(r, 0)².
+    """How well a base decodes labels that it was not trained on: mean of max(r, 0)² over outputs with labels.
 
     Correlation is used because scale and offset can be learnt from few labels.
 
     Args:
-        decoded, targets: f[T, D]; rows with a NaN do not count.
+        decoded, targets: f[T, D]; targets are NaN where unknown.
     """
-    return float(np.mean(np.nan_to_num(np.maximum(pcc(decoded, targets), 0.0)) ** 2))
+    known = np.isfinite(targets).any(axis=0)
+    each = np.nan_to_num(np.maximum(pcc(decoded, targets), 0.0)) ** 2
+    return float(each[known].sum() / max(known.sum(), 1))

@@ -21,7 +21,6 @@ from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
 from rtdecode.calibrate.adaptation.ridge_head import refit_heads
 from rtdecode.calibrate.data.split_session import SplitSession
-from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
 from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.settings import TrainingSettings
@@ -139,10 +138,8 @@ def _renormalised(base: ModelArtifact, today: SplitSession) -> ModelArtifact:
 def _read_out(artifact: ModelArtifact, today: SplitSession) -> Taken:
     counts, targets = today.training_counts, today.training_targets
     values = decoded(artifact, counts)
-    train = today.training[: today.end]
-    _, validation = chronological_split(train, LAST_FIFTH)
     features = head_features(artifact, counts)
-    heads = refit_heads(features, targets - values, train, validation, today.bin_width_s)
+    heads = refit_heads(features, targets - values, today.bin_width_s)
     alpha = interpolation_factor(today.training_s, zero_shot_r2(values, targets))
     return Taken(
         with_heads(artifact, alpha * heads.change, alpha * heads.offset),

@@ -1,6 +1,6 @@
 """New heads for frozen networks: ridge regression of the base's residuals on the features its heads read.
 
-heads = refit_heads(features, residuals, train, validation, bin_width_s=0.02)
+heads = refit_heads(features, residuals, bin_width_s=0.02)
 heads.change, heads.offset                  # f8[F, D], f8[D]
 
 Without torch. With a large penalty the base does not change, so few labels have little effect.
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
+
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
+from rtdecode.models.linear.known import columns_by_rows
 
 F8 = NDArray[np.float64]
 
@@ -40,22 +43,42 @@ class Heads:
 def refit_heads(
     features: NDArray[np.float32],
     residuals: NDArray[np.float32],
-    train: NDArray[np.bool_],
-    validation: NDArray[np.bool_],
     bin_width_s: float,
 ) -> Heads:
     """Regress a model's residuals on its features.
 
     y = change·(f − f̄) + mean(y), with the penalty λ·Σ (sd(f)·change)². For each output, λ is the one whose
-    fit to the other training bins has the smallest error on the validation bins.
+    fit to its first four fifths of labels has the smallest error on the last. An output without labels does
+    not change.
 
     Args:
         features: f4[T, F], input of the heads.
-        residuals: f4[T, D], targets minus decoded values.
-        train: bool[T].
-        validation: bool[T], the last part of `train`.
+        residuals: f4[T, D], targets minus decoded values; NaN where an output is not trained on.
         bin_width_s: seconds.
     """
+    known = np.isfinite(residuals)
+    # All outputs at once, as in `fit_ridge`, so that what is unknown of one changes no bit of the others.
+    filled = np.where(known, residuals, np.float32(0.0))
+    n_outputs = residuals.shape[1]
+    heads = Heads(
+        np.zeros((features.shape[1], n_outputs)), np.zeros(n_outputs), np.full(n_outputs, PENALTIES_S[-1])
+    )
+    for columns, rows in columns_by_rows(known):
+        if rows.any():
+            own = _refit(features, filled, rows, bin_width_s)
+            for name in ("change", "offset", "penalty_s"):
+                getattr(heads, name)[..., columns] = getattr(own, name)[..., columns]
+    return heads
+
+
+def _refit(
+    features: NDArray[np.float32],
+    residuals: NDArray[np.float32],
+    train: NDArray[np.bool_],
+    bin_width_s: float,
+) -> Heads:
+    """The new heads from the same rows for all outputs."""
+    _, validation = chronological_split(train, LAST_FIFTH)
     moments = _Moments.of(features, residuals, train & ~validation)
     errors = []
     for penalty_s in PENALTIES_S:

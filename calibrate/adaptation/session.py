@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.checks import check_channels, output_columns
+from rtdecode.calibrate.data.columns import unlabelled
 from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import REFIT, refit_labels
 from rtdecode.calibrate.data.sessions import LabelledSession, file_sha256
@@ -82,7 +83,7 @@ def calibration_session(
         targets=targets,
         refit=labels,
         blocks=tuple(blocks),
-        notes=(*session.notes, *missing),
+        notes=(*session.notes, *missing, *unlabelled(targets, base.output_names, session.name)),
     )
     return split_session(labelled, LAST_FIFTH)
 

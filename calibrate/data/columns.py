@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.calibrate.data.cursor import on_screen
+from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior, Session
 
@@ -59,23 +60,21 @@ def recorded_columns(
     return behavior, columns, notes
 
 
-def partly_known(targets: NDArray[np.float32], names: Sequence[str], session: str) -> tuple[str, ...]:
-    """A sentence about bins that are no label because only some outputs are known there, if there are any.
+def unlabelled(targets: NDArray[np.float32], names: Sequence[str], session: str) -> tuple[str, ...]:
+    """A sentence about the outputs that are unknown in bins in which others are known, if there are any.
 
     Args:
         targets: f4[T, D], NaN where unknown.
         names: of the D outputs.
         session: its name.
     """
-    known = np.isfinite(targets)
-    partly = known.any(axis=1) & ~known.all(axis=1)
-    if not partly.any():
+    known = np.isfinite(targets[is_labelled(targets)])
+    lacking = [f"{name} ({int(n)})" for name, n in zip(names, (~known).sum(axis=0), strict=True) if n]
+    if not lacking:
         return ()
-    lacking = [name for name, column in zip(names, known[partly].T, strict=True) if not column.all()]
-    n, of = int(partly.sum()), int(known.any(axis=1).sum())
     return (
-        f"{n} of {of} bins are not used, since {', '.join(lacking)} is unknown there; leave it out with "
-        f"--outputs to use them for the others ({session})",
+        f"unknown in some of {len(known)} bins with behaviour: {', '.join(lacking)}; there, only the other "
+        f"outputs are trained on and scored ({session})",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,30 +19,48 @@ def r2(values: NDArray[np.floating], targets: NDArray[np.floating]) -> F8:
 
     Args:
         values: f[T, D], decoded.
-        targets: f[T, D]; rows with a NaN are ignored.
+        targets: f[T, D]; NaN is ignored, for each output by itself.
 
     Returns:
-        f8[D]; NaN where the targets do not vary or fewer than two rows remain.
+        f8[D]; NaN where the targets do not vary or fewer than two are known.
 
     Raises:
         RtdecodeError: the shapes differ.
     """
-    values, targets = _labelled_rows(values, targets)
-    if targets.shape[1] < 2:
-        return np.full(len(targets), np.nan)
-    error = ((targets - values) ** 2).sum(axis=1)
-    return _unless_constant(1.0 - _ratio(error, _sum_of_squares(targets)), targets)
+    return _of_each(_r2, values, targets)
 
 
 def pcc(values: NDArray[np.floating], targets: NDArray[np.floating]) -> F8:
     """Pearson's correlation coefficient for each output; arguments and errors as of `r2`.
 
     Returns:
-        f8[D]; NaN where the values or the targets do not vary or fewer than two rows remain.
+        f8[D]; NaN where the values or the targets do not vary or fewer than two targets are known.
     """
-    values, targets = _labelled_rows(values, targets)
-    if targets.shape[1] < 2:
-        return np.full(len(targets), np.nan)
+    return _of_each(_pcc, values, targets)
+
+
+def mean_scores(scores: Sequence[F8]) -> F8:
+    """Mean f8[D] of scores f8[D], over those that are finite; NaN where none is."""
+    stacked = np.stack(scores)
+    finite = np.isfinite(stacked)
+    total = np.where(finite, stacked, 0.0).sum(axis=0)
+    mean = np.full(total.shape, np.nan)
+    np.divide(total, finite.sum(axis=0), out=mean, where=finite.any(axis=0))
+    return mean
+
+
+def varies(targets: NDArray[np.floating]) -> Mask:
+    """bool[D], whether the known values of each output in f[T, D] differ."""
+    highest, lowest = np.fmax.reduce(targets, initial=-np.inf), np.fmin.reduce(targets, initial=np.inf)
+    return np.asarray(highest > lowest)
+
+
+def _r2(values: F8, targets: F8) -> F8:
+    error = ((targets - values) ** 2).sum(axis=1)
+    return _unless_constant(1.0 - _ratio(error, _sum_of_squares(targets)), targets)
+
+
+def _pcc(values: F8, targets: F8) -> F8:
     shared = (_centred(values) * _centred(targets)).sum(axis=1)
     score = _ratio(shared, np.sqrt(_sum_of_squares(values) * _sum_of_squares(targets)))
     return _unless_constant(_unless_constant(np.clip(score, -1.0, 1.0), targets), values)
@@ -79,11 +97,7 @@ def score_decoded(
             targets[:, column] = recorded[:, behavior.names.index(name)]
     if mask is not None:
         values, targets = values[mask], targets[mask]
-    columns = [slice(column, column + 1) for column in range(len(names))]
-    return (
-        nullable(r2(values[:, column], targets[:, column])[0] for column in columns),
-        nullable(pcc(values[:, column], targets[:, column])[0] for column in columns),
-    )
+    return nullable(r2(values, targets)), nullable(pcc(values, targets))
 
 
 def nullable(scores: Iterable[float]) -> list[float | None]:
@@ -116,10 +130,12 @@ def firing_fraction(counts: NDArray[np.integer[Any]]) -> F8:
     return fraction
 
 
-def _labelled_rows(values: NDArray[np.floating], targets: NDArray[np.floating]) -> tuple[F8, F8]:
-    """Both as f8[D, rows with all targets].
+def _of_each(
+    score: Callable[[F8, F8], F8], values: NDArray[np.floating], targets: NDArray[np.floating]
+) -> F8:
+    """The score of each output over the rows in which it is known.
 
-    Contiguous for each output, so that its score has the same bits whichever other outputs there are.
+    Contiguous, so that a score has the same bits whichever other outputs there are.
     """
     if values.ndim != 2 or values.shape != targets.shape:
         raise RtdecodeError(
@@ -127,11 +143,12 @@ def _labelled_rows(values: NDArray[np.floating], targets: NDArray[np.floating]) 
             "both must be [bins, outputs]",
             fix="pass arrays of the same two-dimensional shape",
         )
-    labelled = ~np.isnan(targets).any(axis=1)
-    return (
-        np.ascontiguousarray(values[labelled].T, dtype=np.float64),
-        np.ascontiguousarray(targets[labelled].T, dtype=np.float64),
-    )
+    scores = np.full(targets.shape[1], np.nan)
+    for i, known in enumerate(~np.isnan(targets).T):
+        if known.sum() >= 2:
+            pair = (each[known, i].astype(np.float64)[np.newaxis] for each in (values, targets))
+            scores[i] = score(*pair)[0]
+    return scores
 
 
 def _centred(outputs: F8) -> F8:

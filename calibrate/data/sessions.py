@@ -17,7 +17,7 @@ import numpy as np
 
 from rtdecode.artifact import Output, infer_role
 from rtdecode.calibrate.data.blocks import only_blocks
-from rtdecode.calibrate.data.columns import partly_known, recorded_columns
+from rtdecode.calibrate.data.columns import recorded_columns, unlabelled
 from rtdecode.calibrate.data.cursor import cursor_outputs
 from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT, RefitLabels, refit_labels
@@ -61,7 +61,7 @@ class LabelledSession:
 
     @property
     def labelled_bins(self) -> Mask:
-        """bool[T], bins whose behaviour is finite in every column."""
+        """bool[T], bins whose behaviour is finite in any column."""
         return is_labelled(self.targets)
 
     @property
@@ -195,7 +195,7 @@ def read_labelled(
         targets=targets,
         refit=refit,
         blocks=tuple(blocks),
-        notes=(*session.notes, *unknown, *missing, *partly_known(targets, names, session.name)),
+        notes=(*session.notes, *unknown, *missing, *unlabelled(targets, names, session.name)),
     )
 
 
@@ -225,19 +225,21 @@ def check_compatible(first: LabelledSession, other: LabelledSession) -> None:
 
 
 def describe_outputs(sessions: Sequence[LabelledSession], training: Sequence[Mask]) -> tuple[Output, ...]:
-    """The outputs, with mean and SD of the training labels.
+    """The outputs, with mean and SD of their training labels.
 
     Args:
         sessions: of the same columns.
         training: bool[T] for each, its training bins.
 
     Raises:
-        RtdecodeError: a column does not vary.
+        RtdecodeError: a column has no label, or does not vary.
     """
-    labels = np.concatenate(
-        [session.targets[bins] for session, bins in zip(sessions, training, strict=True)]
-    ).astype(np.float64)
-    columns = [(c.min(), c.max(), c.mean(), c.std()) for c in labels.T]
+    parts = [session.targets[bins] for session, bins in zip(sessions, training, strict=True)]
+    known = [column[np.isfinite(column)] for column in np.concatenate(parts).astype(np.float64).T]
+    columns = [
+        (c.min(initial=np.inf), c.max(initial=-np.inf), c.sum() / max(c.size, 1), c.std() if c.size else 0.0)
+        for c in known
+    ]
     return outputs_with(sessions, *zip(*columns, strict=True))
 
 
@@ -251,13 +253,14 @@ def outputs_with(
     """The outputs of sessions whose labels have these values, one per column.
 
     Raises:
-        RtdecodeError: a column's lowest value is its highest.
+        RtdecodeError: a column's lowest value is its highest, or above it: there is none.
     """
     first, described = sessions[0], []
     for i, (name, units) in enumerate(zip(first.names, first.units, strict=True)):
-        if lowest[i] == highest[i]:
+        if lowest[i] >= highest[i]:
+            of = f"{lowest[i]:g}" if lowest[i] == highest[i] else "unknown"
             raise RtdecodeError(
-                f"the behaviour {name!r} is {lowest[i]:g} throughout",
+                f"the behaviour {name!r} is {of} throughout",
                 where=", ".join(str(session.path) for session in sessions),
                 fix="leave it out with --outputs",
             )

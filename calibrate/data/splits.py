@@ -20,7 +20,12 @@ LABELLED_PARTS = ("last", "first")
 
 
 def is_labelled(targets: NDArray[np.floating]) -> Mask:
-    """bool[T], bins of f[T, D] in which every column is finite."""
+    """bool[T], bins of f[T, D] in which any column is finite: outputs are trained and scored one by one."""
+    return np.asarray(np.isfinite(targets).any(axis=1))
+
+
+def is_complete(targets: NDArray[np.floating]) -> Mask:
+    """bool[T], bins of f[T, D] in which every column is finite, as whatever reads behaviour needs it."""
     return np.asarray(np.isfinite(targets).all(axis=1))
 
 
@@ -45,7 +50,7 @@ def chronological_split(labelled: Mask, holdout: float) -> tuple[Mask, Mask]:
     first test bins have training bins in theirs, as they would have live.
 
     Args:
-        labelled: bool[T], bins whose targets are finite; the others are in neither part.
+        labelled: bool[T], bins with a label of any output; the others are in neither part.
         holdout: test fraction of the labelled bins.
 
     Returns:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +60,13 @@ class Done(Generic[Cached]):
         results: of the finished jobs, in their order.
         missing: the name of each job without a result, and the reason.
         computed: number of jobs computed in this call; the others were cached.
+        notes: what was left out of the sessions or their labels, a sentence each.
     """
 
     results: list[Cached]
     missing: list[str]
     computed: int
+    notes: Sequence[str] = ()
 
 
 def run_cached(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.data.metrics import nullable, pcc, r2
+from rtdecode.calibrate.data.metrics import mean_scores, nullable, pcc, r2
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.sessions import (
     LabelledSession,
@@ -29,14 +29,14 @@ from rtdecode.calibrate.data.split_session import SplitSession, split_session
 from rtdecode.calibrate.data.splits import check_holdout
 from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.fitters import FITTERS, Fitted, check_installed
-from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
+from rtdecode.calibrate.fitting.training_set import MIN_TRAIN_S, FitSettings, TrainingSet
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F8
+from rtdecode.kernels.arrays import F4, F8
 from rtdecode.models.kinds.registry import NETWORKS
 
-MIN_TRAIN_S, MIN_HOLDOUT_S = 20.0, 2.0
+MIN_HOLDOUT_S = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +115,7 @@ def fit_sessions(
         blocks=settings.blocks,
     )
     parts = [_split(labelled, settings.holdout) for labelled in sessions]
+    _check_each_output(parts)
 
     stage = f"fitting the {kind} model"
     progress(stage, 0.3)
@@ -131,7 +132,7 @@ def fit_sessions(
     progress("scoring", 0.9)
     scored_by = fits if len(fits) == len(parts) else [fitted] * len(parts)
     scores = [_score(each.artifact, part) for each, part in zip(scored_by, parts, strict=True)]
-    mean_r2, mean_pcc = (_mean_over_sessions([score[i] for score in scores]) for i in (0, 1))
+    mean_r2, mean_pcc = (mean_scores([score[i] for score in scores]) for i in (0, 1))
     holdout_s = float(sum(part.test.sum() for part in parts) * bin_width_s)
     notes = _notes(parts, fitted, mean_r2, run.seed)
     provenance = {
@@ -173,19 +174,26 @@ def _split(labelled: LabelledSession, holdout: float) -> SplitSession:
     return split_session(labelled, holdout)
 
 
+def _check_each_output(parts: Sequence[SplitSession]) -> None:
+    known_s = _known_s([part.training_targets for part in parts], parts[0].bin_width_s)
+    for name, seconds in zip(parts[0].of.names, known_s, strict=True):
+        if seconds < min(MIN_TRAIN_S, known_s.max()):
+            raise RtdecodeError(
+                f"{name} is known for {seconds:.1f} s before the held-out time; a fit needs "
+                f"{MIN_TRAIN_S:g} s",
+                where=", ".join(str(part.of.path) for part in parts),
+                fix="leave it out with --outputs, or use a session that has it",
+            )
+
+
+def _known_s(targets: Sequence[F4], bin_width_s: float) -> F8:
+    """Seconds f8[D] of labels of each output."""
+    return np.asarray(bin_width_s * np.isfinite(np.concatenate(targets)).sum(axis=0))
+
+
 def _score(artifact: ModelArtifact, part: SplitSession) -> tuple[F8, F8]:
     scored = decoded(artifact, part.counts)[part.test], part.targets[part.test]
     return r2(*scored), pcc(*scored)
-
-
-def _mean_over_sessions(scores: list[F8]) -> F8:
-    """Mean f8[D] over the sessions with a finite score; NaN where there is none."""
-    stacked = np.stack(scores)
-    finite = np.isfinite(stacked)
-    total = np.where(finite, stacked, 0.0).sum(axis=0)
-    mean = np.full(total.shape, np.nan)
-    np.divide(total, finite.sum(axis=0), out=mean, where=finite.any(axis=0))
-    return mean
 
 
 def _notes(parts: Sequence[SplitSession], fitted: Fitted, mean_r2: F8, seed: int) -> list[str]:
@@ -200,8 +208,13 @@ def _notes(parts: Sequence[SplitSession], fitted: Fitted, mean_r2: F8, seed: int
         )
     if len(parts) > 1:
         notes.append(f"R² and correlation are means over the held-out ends of {len(parts)} sessions")
-    for output, score in zip(artifact.outputs, mean_r2, strict=True):
-        if not np.isfinite(score):
+    known_s = _known_s([part.test_targets for part in parts], artifact.bin_width_s)
+    for output, score, seconds in zip(artifact.outputs, mean_r2, known_s, strict=True):
+        if seconds < min(MIN_HOLDOUT_S, known_s.max()):
+            notes.append(
+                f"{output.name} is known for {seconds:.1f} s of the held-out time: too little to score it"
+            )
+        elif not np.isfinite(score):
             notes.append(f"{output.name} does not vary in the held-out time and has no score")
         elif score <= 0:
             notes.append(f"{output.name} is decoded no better than by its mean")

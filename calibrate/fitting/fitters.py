@@ -7,22 +7,28 @@ fitted.artifact
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from rtdecode.artifact import Arrays, ModelArtifact, Output, count_max_at
 from rtdecode.calibrate.data.metrics import nullable
+from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.data.velocities import velocity_columns
-from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
+from rtdecode.calibrate.fitting.training_set import MIN_TRAIN_S, FitSettings, TrainingSet
 from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, U1, Mask
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.linear.kalman import fit_kalman, steady_filter
 from rtdecode.models.linear.wiener import fit_wiener
+
+#: Part of an output's bins that a Kalman filter leaves out without a note, since another is unknown there.
+MOST_LEFT_OUT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +49,23 @@ def same_day_filter(counts: U1, targets: F4, outputs: Sequence[Output], bin_widt
 
     Args:
         counts: u1[T, C].
-        targets: f4[T, D]; NaN where unlabelled.
+        targets: f4[T, D]; NaN where unlabelled. An output with less than `MIN_TRAIN_S` of labels, and
+            less than another, is decoded as its mean.
         outputs: D.
         bin_width_s: seconds.
 
     Raises:
         RtdecodeError: no channel fires, or there are too few labels.
     """
-    data = TrainingSet([counts], [targets], tuple(outputs), bin_width_s)
+    known_s = np.isfinite(targets).sum(axis=0) * bin_width_s
+    learnable = known_s >= min(MIN_TRAIN_S, known_s.max())
+    data = TrainingSet(
+        [counts], [np.where(learnable, targets, np.float32(np.nan))], tuple(outputs), bin_width_s
+    )
     (fitted,) = _fit_wiener(data, FitSettings(), Run())
-    return fitted.artifact
+    artifact = fitted.artifact
+    bias = np.where(learnable, artifact.run["bias"], [output.mean for output in outputs])
+    return replace(artifact, run=dict(artifact.run) | {"bias": bias})
 
 
 def _fit_wiener(data: TrainingSet, _settings: FitSettings, run: Run) -> Sequence[Fitted]:
@@ -96,7 +109,21 @@ def _fit_kalman(data: TrainingSet, asked: FitSettings, run: Run) -> Sequence[Fit
         "tick_s": fit.tick_s,
         "n_ticks": fit.n_ticks,
     }
-    return [Fitted(_linear("kalman", data, fit.good, tensors), settings)]
+    return [Fitted(_linear("kalman", data, fit.good, tensors), settings, tuple(_joint(data)))]
+
+
+def _joint(data: TrainingSet) -> Iterator[str]:
+    """A sentence about the bins that are left out since some output is unknown there, if they are many."""
+    targets = np.concatenate(data.targets)
+    known = np.isfinite(targets[is_labelled(targets)])
+    n, most = int(known.all(axis=1).sum()), int(known.sum(axis=0).max())
+    if n < (1.0 - MOST_LEFT_OUT) * most:
+        lacking = [each.name for each, column in zip(data.outputs, known.T, strict=True) if not column.all()]
+        yield (
+            f"a Kalman filter has one state for all outputs: it is fitted to the {n} of {most} bins in which "
+            f"all are known; for more, leave out what is unknown elsewhere ({', '.join(lacking)}) with "
+            "--outputs, or use another --kind"
+        )
 
 
 def _linear(kind: str, data: TrainingSet, good: Mask, tensors: Arrays) -> ModelArtifact:

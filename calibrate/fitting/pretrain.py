@@ -18,7 +18,7 @@ import torch
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
-from rtdecode.calibrate.data.metrics import nullable, r2
+from rtdecode.calibrate.data.metrics import mean_scores, nullable, r2
 from rtdecode.calibrate.data.provenance import created_now
 from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, session_notes
 from rtdecode.calibrate.decoding import decoded
@@ -275,7 +275,7 @@ def pretrain_sessions(
     scores = ranks.union(
         {i: _score(nets, names[i], sessions[i], described) for i in sorted(validation) if held(sessions[i])}
     )
-    validation_r2 = np.mean(scores, axis=0) if scores else np.full(len(described), np.nan)
+    validation_r2 = mean_scores(scores) if scores else np.full(len(described), np.nan)
     notes = session_notes(sessions, run.seed) + _notes(settings, resumed)
     notes += artifact.provenance["export"]["notes"]
     train_s = ranks.union(

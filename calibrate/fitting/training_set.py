@@ -11,6 +11,9 @@ from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.calibrate.training.settings import ONE_DAY, ONE_DAY_TRAINING, Sizes, TrainingSettings
 from rtdecode.kernels.arrays import F4, U1
 
+#: Labels before the held-out time that an output is fitted to, at least.
+MIN_TRAIN_S = 20.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
@@ -38,7 +41,7 @@ class TrainingSet:
 
     Attributes:
         counts: u1[T, C] for each session.
-        targets: f4[T, D] for each; NaN for bins that are not trained on.
+        targets: f4[T, D] for each; NaN where an output is not trained on.
         outputs: the D columns, in order.
         bin_width_s: seconds.
         names: of the sessions; only networks need them.

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.data.splits import is_labelled
+from rtdecode.calibrate.data.splits import is_complete
 from rtdecode.calibrate.training.ensemble import one_thread
 from rtdecode.kernels.arrays import F4, U1
 from rtdecode.models.ensemble.load import networks_of
@@ -55,7 +55,7 @@ def latent_alignment(
     Args:
         artifact: with its train.*; normalised for the session that run.* is folded for.
         counts: u1[T, C], contiguous in time.
-        targets: f4[T, D], in the outputs' units; windows with a NaN are left out.
+        targets: f4[T, D], in the outputs' units; windows with a NaN are left out, since all are encoded.
         bin_width_s: seconds.
 
     Returns:
@@ -75,7 +75,7 @@ def latent_alignment(
             length = max(1, round(WINDOW_S / bin_width_s / frame)) * frame
             n = len(counts) // length
             whole = slice(0, n * length)
-            labelled = is_labelled(targets[whole]).reshape(n, length).all(axis=1)
+            labelled = is_complete(targets[whole]).reshape(n, length).all(axis=1)
             if labelled.sum() < MIN_WINDOWS:
                 return None
             z = (targets[whole] - net.output_mean.numpy()) / net.output_sd.numpy()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.data.splits import is_labelled
+from rtdecode.calibrate.data.splits import is_complete
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import WHOLE_BIN, BinnedSession
 from rtdecode.session.layout import Trials
@@ -169,7 +169,7 @@ def take_windows(
             fix="cut the windows from this recording's bins",
         )
     bins = first[:, np.newaxis] + np.arange(window_bins)
-    labelled = is_labelled(targets)
+    labelled = is_complete(targets)
     filled = np.where(labelled[:, np.newaxis], targets, 0.0).astype(np.float32)
     return Windows(
         counts=np.ascontiguousarray(counts[bins].transpose(0, 2, 1)),

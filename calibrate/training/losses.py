@@ -39,9 +39,9 @@ class Objective(nn.Module):
         simulating = settings.direction == SIMULATE
         if isinstance(net, AlignNet) and auxiliary:
             passes = net(batch.counts, batch.targets, batch.sessions)
-            counts = net.in_sd(clean, batch.sessions)
+            counts, whole = net.in_sd(clean, batch.sessions), _complete(batch)
             decoded = mse(passes.decoded, batch.targets, batch.weight)
-            simulated = mse(net.in_sd(passes.simulated, batch.sessions), counts, batch.weight)
+            simulated = mse(net.in_sd(passes.simulated, batch.sessions), counts, whole)
             deployed, other = (simulated, decoded) if simulating else (decoded, simulated)
             beside = (
                 mse(passes.behavior, batch.targets, batch.weight)
@@ -52,8 +52,13 @@ class Objective(nn.Module):
             return settings.cross * deployed + auxiliary * beside
         if simulating and isinstance(net, AlignNet | BaselineNet):
             rates = net.in_sd(net.simulate(batch.targets, batch.sessions), batch.sessions)
-            return settings.cross * mse(rates, net.in_sd(clean, batch.sessions), batch.weight)
+            return settings.cross * mse(rates, net.in_sd(clean, batch.sessions), _complete(batch))
         return settings.cross * mse(net.decode(batch.counts, batch.sessions), batch.targets, batch.weight)
+
+
+def _complete(batch: Batch) -> Tensor:
+    """Weight [N, 1, W] of the bins in which all outputs are known: spikes are simulated from all of them."""
+    return batch.weight.amin(dim=1, keepdim=True)
 
 
 def mse(predicted: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

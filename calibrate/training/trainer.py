@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rtdecode.artifact.tensors import with_prefix
-from rtdecode.calibrate.data.metrics import r2
+from rtdecode.calibrate.data.metrics import mean_scores, r2
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.augment import augmented
 from rtdecode.calibrate.training.devices import chosen_device
@@ -312,7 +312,7 @@ class Training:
         drawn = self._sampler.draw(n_windows)
         parts = {name: getattr(drawn, name).to(self._device) for name in ("counts", "targets", "weight")}
         batch = replace(drawn, **parts)
-        return batch, batch.weight.sum() * (self._sampler.n_windows / n_windows)
+        return batch, batch.weight.mean(dim=1).sum() * (self._sampler.n_windows / n_windows)
 
     def _augmented(self, batch: Batch) -> Batch:
         if self._settings.augmentation is None:
@@ -386,7 +386,7 @@ def interpolated(start: Mapping[str, Tensor], end: Mapping[str, Tensor], alpha: 
 def validation_r2(
     net: Network, recordings: Sequence[Recording], device: torch.device, ranks: Ranks = ALONE
 ) -> np.ndarray:
-    """R² of the z-scored outputs f8[D] over the validation bins, mean over the recordings of all ranks.
+    """R² of the z-scored outputs f8[D] over their validation bins, mean over the recordings of all ranks.
 
     The network runs over each whole recording from its first bin, as when deployed.
     """
@@ -398,4 +398,4 @@ def validation_r2(
             rows = recording.validation
             scores.append(r2(decoded.T[rows], recording.targets.numpy().T[rows]))
     of_all = [score for part in ranks.gather(scores) for score in part]
-    return np.asarray(np.nanmean(np.stack(of_all), axis=0))
+    return mean_scores(of_all)

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.kernels.arrays import Mask
 
 N_BLOCKS = 5
@@ -27,8 +26,8 @@ class Recording:
     Attributes:
         session: its name, which selects the network's read-in.
         counts: f4[C, T], spikes per bin.
-        targets: f4[D, T], z-scored behaviour; 0 where unlabelled.
-        train: f4[T], 1 for bins that are trained on.
+        targets: f4[D, T], z-scored behaviour; NaN where unlabelled.
+        train: f4[T], 1 for bins that are trained on, for the outputs that have a label there.
         validation: bool[T], validation bins.
     """
 
@@ -52,15 +51,14 @@ class Recording:
         Args:
             session: name of the session.
             counts: [T, C], spikes per bin, clipped.
-            targets: f[T, D], z-scored behaviour; bins with a NaN are unlabelled.
+            targets: f[T, D], z-scored behaviour; NaN where unlabelled.
             train: bool[T], bins to train on.
             validation: bool[T], validation bins; None for none.
         """
-        rows = is_labelled(targets)[:, np.newaxis]
         return cls(
             session=session,
             counts=torch.from_numpy(counts.T.astype(np.float32, order="C")),
-            targets=torch.from_numpy(np.where(rows, targets, 0.0).T.astype(np.float32, order="C")),
+            targets=torch.from_numpy(targets.T.astype(np.float32, order="C")),
             train=torch.from_numpy(train.astype(np.float32)),
             validation=np.zeros_like(train) if validation is None else validation,
         )
@@ -72,8 +70,8 @@ class Batch:
 
     Attributes:
         counts: f4[N, C, W].
-        targets: f4[N, D, W].
-        weight: f4[N, 1, W], 0 in the warm-up and where unlabelled.
+        targets: f4[N, D, W]; 0 where unlabelled.
+        weight: f4[N, 1 or D, W], 0 in the warm-up and where unlabelled: of all outputs alike, or of each.
         sessions: N names.
     """
 
@@ -157,4 +155,8 @@ class WindowSampler:
             sessions.append(recording.session)
         stacked = torch.stack(weight).unsqueeze(1)
         stacked[..., : self._warmup_bins] = 0.0
-        return Batch(torch.stack(counts), torch.stack(targets), stacked, sessions)
+        labels = torch.stack(targets)
+        known = ~labels.isnan()
+        if bool((known == known[:, :1]).all()):
+            known = known[:, :1]
+        return Batch(torch.stack(counts), torch.where(labels.isnan(), 0.0, labels), stacked * known, sessions)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, I4, I8, U1
+from rtdecode.kernels.arrays import F4, F8, I4, I8, U1, Mask
+from rtdecode.models.linear.known import columns_by_rows
 
 PENALTIES = tuple(0.025 * 4.0**i for i in range(6))
 N_FOLDS = 5
@@ -36,7 +37,7 @@ class RidgeFit:
         bias: f8[D].
         penalty: f8[D], the ridge penalty chosen for each output.
         cv_r2: f8[D], R² over the validation folds at that penalty; NaN for a constant target.
-        n_rows: rows that went into the regression.
+        n_rows: rows that went into the regression of the output that has most.
     """
 
     edges: tuple[int, ...]
@@ -73,11 +74,12 @@ def fit_ridge(
     Weights are constant over groups of lags. The penalty is chosen for each output by cross-validation: each
     recording is cut into `n_folds` blocks in time, and rows that share signals with the validation block are
     in neither part. Rows without all of their lags inside the recording are left out: signals outside are
-    unknown, not zero.
+    unknown, not zero. Each output is fitted to all rows that have it, whatever is unknown of the others.
 
     Args:
         signals: u1[T, P] or f8[T, P] for each recording.
-        targets: [T, D] for each; rows with a NaN are left out.
+        targets: [T, D] for each, NaN where unknown. An output that is unknown throughout gets weights and
+            a bias of 0.
         edges: of the groups of lags, see `RidgeFit`.
         expected: f8[groups, P], relative size of the weights that features of SD 1 are expected to have.
         penalties: to choose from, relative to the mean variance of a feature that is scaled so.
@@ -88,8 +90,53 @@ def fit_ridge(
         RtdecodeError: the rows with targets are too few for the folds.
     """
     recordings = [_Recording.of(each, target, edges) for each, target in zip(signals, targets, strict=True)]
-    usable = [recording.usable_rows() for recording in recordings]
-    scale, offered = expected.reshape(-1), np.asarray(penalties, dtype=np.float64)
+    known = np.isfinite(np.concatenate(targets))
+    ends = np.cumsum([len(target) for target in targets])[:-1]
+    groups = [group for group in columns_by_rows(known) if group[1].any() or not known.any()]
+    fits: list[tuple[Mask, RidgeFit]] = []
+    for columns, rows in groups:
+        usable = [each.usable(part) for each, part in zip(recordings, np.split(rows, ends), strict=True)]
+        before = len(fits)
+        own = _fit(
+            recordings,
+            usable,
+            expected.reshape(-1),
+            np.asarray(penalties, dtype=np.float64),
+            n_folds,
+            lambda done, before=before: progress((before + done) / len(groups)),  # type: ignore[misc]
+        )
+        fits.append((columns, own))
+
+    def of_each(name: str, unknown: float) -> Any:
+        merged = np.full_like(getattr(fits[0][1], name), unknown)
+        for columns, own in fits:
+            merged[..., columns] = getattr(own, name)[..., columns]
+        return merged
+
+    return RidgeFit(
+        edges=edges,
+        weight=of_each("weight", 0.0),
+        bias=of_each("bias", 0.0),
+        penalty=of_each("penalty", max(penalties)),
+        cv_r2=of_each("cv_r2", np.nan),
+        n_rows=max(own.n_rows for _, own in fits),
+    )
+
+
+def _fit(
+    recordings: Sequence[_Recording],
+    usable: Sequence[I8],
+    scale: F8,
+    offered: F8,
+    n_folds: int,
+    progress: Callable[[float], None],
+) -> RidgeFit:
+    """The fit to the same rows of each recording.
+
+    Of all outputs, also those unknown there, which the caller leaves out: products of matrices of another
+    shape could differ in their last bits, and no output may depend on what is unknown of another.
+    """
+    edges = recordings[0].edges
     span = edges[-1] - edges[0]
     total = _Sums.over(recordings, usable)
     error, variation = np.zeros((len(offered), total.y.size)), np.zeros(total.y.size)
@@ -135,7 +182,7 @@ class _Recording:
     Attributes:
         running: i4[T+1, P] or f8[T+1, P], sum of the signals before each row. Only differences are used, so
             that whole numbers may wrap.
-        targets: f8[T, D].
+        targets: f8[T, D]; 0 where unknown.
         edges: of the groups of lags.
     """
 
@@ -148,11 +195,11 @@ class _Recording:
         dtype = np.int32 if signals.dtype == np.uint8 else np.float64
         running = np.zeros((len(signals) + 1, signals.shape[1]), dtype=dtype)
         np.cumsum(signals, axis=0, dtype=dtype, out=running[1:])
-        return cls(running, np.asarray(targets, dtype=np.float64), edges)
+        return cls(running, np.where(np.isfinite(targets), targets, 0.0).astype(np.float64), edges)
 
-    def usable_rows(self) -> I8:
-        """Rows with all of their lags inside the recording, and all of their targets."""
-        rows = np.flatnonzero(np.isfinite(self.targets).all(axis=1))
+    def usable(self, known: Mask) -> I8:
+        """The rows among bool[T] with all of their lags inside the recording."""
+        rows = np.flatnonzero(known)
         return rows[(rows >= self.edges[-1] - 1) & (rows < len(self.targets) + self.edges[0])]
 
     def features(self, rows: I8) -> F4 | F8:

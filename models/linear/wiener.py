@@ -58,7 +58,7 @@ class WienerFit:
         penalty: f8[D], the ridge penalty chosen for each output.
         cv_r2: f8[D], R² over the validation folds at that penalty; NaN for a constant target.
         lag_edges: the bins of history at which weights may change, from 0 to H.
-        n_rows: bins that went into the regression.
+        n_rows: bins that went into the regression of the output that has most.
     """
 
     weight: F4
@@ -85,7 +85,7 @@ def fit_wiener(
 
     Args:
         counts: u1[T, C] for each recording.
-        targets: f4[T, D] for each; bins with a NaN are left out.
+        targets: f4[T, D] for each, NaN where unknown; each output is fitted to the bins that have it.
         bin_width_s: seconds.
         count_max: larger counts are clipped to it, as the decoder does.
         settings: of the fit.

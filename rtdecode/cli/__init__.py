@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -12,6 +13,9 @@ from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate,
 from rtdecode.cli.runtime import decode, info, models, monitor, serve, swap
 from rtdecode.cli.tools import bench, demo, doctor, record, replay, streams, subject
 from rtdecode.errors import RtdecodeError
+
+#: Errors of a disk that takes no more.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
     name="rtdecode",
@@ -59,6 +63,9 @@ def version(
 def main() -> None:
     """Run the command line; exit status 0: done, 1: failed, 2: bad usage."""
     _open_missing()
+    if os.environ.get("HOME") == "":
+        # Else the home folder would be "/".
+        del os.environ["HOME"]
     # A fit beside a live daemon must not spin on every core; OpenBLAS reads this when NumPy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Under an ASCII locale "R²" must not end the command.
@@ -68,7 +75,11 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app(arguments)
+        try:
+            app(arguments)
+        finally:
+            # Not first when the interpreter ends: it would not say it in one line.
+            sys.stdout.flush()
     except RtdecodeError as error:
         if debug:
             raise
@@ -80,6 +91,13 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+            # What is left of it must not be written when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _fail(
+                f"the output cannot be written ({error.strerror}). Fix: free space on its disk, or redirect "
+                "it to another one"
+            )
         if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("rtdecode."):
             _fail(
                 f"Python has imported an rtdecode folder that lacks {error.name}. Fix: start it outside "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import sys
 import time
@@ -42,8 +43,8 @@ def _plain(value: Any) -> Any:
 
 
 def print_line(line: str) -> None:
-    """Print a line for the person at the rig, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line for the person at the rig, on stderr, with no control characters but line breaks."""
+    print("\n".join(map(one_line, line.split("\n"))), file=sys.stderr, flush=True)
 
 
 def split_names(text: str | None) -> tuple[str, ...] | None:
@@ -122,7 +123,11 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
         stem, now_s = what.partition(",")[0], time.monotonic()
         if stem != last or (what != stem and now_s - last_s >= LINE_EVERY_S):
             last, last_s = stem, now_s
-            print_line(f"{done:4.0%} {what}")
+            try:
+                print_line(f"{done:4.0%} {what}")
+            except OSError:
+                # The work goes on if nobody can read how far it is.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
     yield report
 
@@ -149,7 +154,8 @@ def refuse_missing(missing: Sequence[str], n_jobs: int, folder: Path) -> None:
 
 
 def table(headings: list[str], rows: list[list[str]]) -> str:
-    """A plain text table, first column left, the rest right."""
+    """A plain text table, first column left, the rest right; each row is one line, whatever is in it."""
+    rows = [list(map(one_line, row)) for row in rows]
     widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
     lines = []
     for row in [headings, *rows]:
@@ -157,6 +163,11 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def one_line(text: str) -> str:
+    """A text such as a name, in which what would move the cursor or colour the terminal is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def number(value: float | None, digits: int = 3) -> str:

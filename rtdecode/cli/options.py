@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from rtdecode.files import output_file
 from rtdecode.trial_rules import TrialRules, read_rules
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ T = TypeVar("T")
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")
 ]
+
+
+def output_option(help: str, metavar: str = "FILE") -> Any:
+    """An option whose value is a file to write."""
+    return typer.Option(help=help, metavar=metavar, parser=output_file)
+
+
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 Control = Annotated[
     str | None,

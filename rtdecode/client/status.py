@@ -15,6 +15,7 @@ class Status(msgspec.Struct, kw_only=True, frozen=True):
     Attributes:
         v: version of the message.
         state: waiting, running, paused, stale, failsafe or reconnecting.
+        reason: why it is reconnecting, "" where it is not.
         names, units: of each element of a cursor's `value`, in its order.
         roles: position, velocity or other, of each element of `value`; empty from an older daemon.
         lsl_out: name of the LSL stream with the cursor, None without one.
@@ -30,6 +31,7 @@ class Status(msgspec.Struct, kw_only=True, frozen=True):
 
     v: int
     state: str
+    reason: str = ""
     names: list[str]
     units: list[str]
     roles: list[str] = []

@@ -12,7 +12,17 @@ from rtdecode.console.text_rows import Part, Row, body_width
 
 #: Counters of each column.
 GROUPS = {
-    "published": ("bins", "spikes", "stale", "failsafe", "catch_up", "nonfinite", "clipped"),
+    "published": (
+        "bins",
+        "spikes",
+        "stale",
+        "failsafe",
+        "catch_up",
+        "nonfinite",
+        "clipped",
+        "broken_off",
+        "backlog_spikes",
+    ),
     "input": (
         "received",
         "lost",
@@ -21,10 +31,13 @@ GROUPS = {
         "out_of_range",
         "not_a_count",
         "renumbered",
+        "dropped_units",
+        "binned",
     ),
     "timing": (
         "late_carried",
         "late_dropped",
+        "late_samples",
         "future",
         "discarded",
         "reconnects",
@@ -40,10 +53,14 @@ NAMES = {
     "catch_up": "catch-up",
     "nonfinite": "non-finite",
     "backlog_bins": "warm-up bins",
+    "backlog_spikes": "in warm-up",
+    "dropped_units": "unit dropped",
 }
 
 #: Counters that grow in normal operation.
-ORDINARY = frozenset(("bins", "spikes", "received", "backlog_bins", "late_carried", "clipped"))
+ORDINARY = frozenset(
+    ("bins", "spikes", "received", "binned", "backlog_bins", "backlog_spikes", "late_carried", "clipped")
+)
 
 
 class Cell(NamedTuple):

@@ -8,7 +8,20 @@ from typing import Any
 
 #: Counters that a line does not list: no faults, or shown by the state.
 UNLISTED = frozenset(
-    ("received", "spikes", "bins", "backlog_bins", "stale", "failsafe", "clipped", "discarded", "swaps")
+    (
+        "received",
+        "binned",
+        "spikes",
+        "bins",
+        "backlog_bins",
+        "backlog_spikes",
+        "late_samples",
+        "stale",
+        "failsafe",
+        "clipped",
+        "discarded",
+        "swaps",
+    )
 )
 
 #: Number of reports, one a second, between two lines while nothing changes.
@@ -51,4 +64,4 @@ def summary_line(state: str, status: dict[str, Any]) -> str:
         line += f" (p99 {latency['p99']:.2f}) after bin end" if latency.get("p99") is not None else ""
     counters = status.get("counters") or {}
     faults = (f"  {name} {n}" for name, n in counters.items() if n and name not in UNLISTED)
-    return line + "".join(faults)
+    return line + "".join(faults) + (f"  {status['reason']}" if status.get("reason") else "")

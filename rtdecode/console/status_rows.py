@@ -74,7 +74,7 @@ def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
     state, flags = status.get("state") or "unknown", list(status.get("flags") or ())
     if status.get("paused") and state != "paused" and "PAUSED" not in flags:
         flags.append("PAUSED")
-    style, meaning = STATES.get(state, ("ended", ""))
+    style, meaning = STATES.get(state, ("ended", ""))[0], meaning_of(status)
     shown = [Part(f" {state.upper()} ", style)]
     if ended:
         shown, meaning = [Part(" STOPPED ", "ended"), Part(f"was {state.upper()}", "", 1)], ""
@@ -84,6 +84,12 @@ def state_row(status: dict[str, Any], recent: Recent, ended: bool) -> Row:
         shown.append(Part(f"bin {status['bin']:,}", "", 5))
     others = " ".join(flag for flag in flags if flag != state.upper())
     return Row(0, None, [*shown, Part(others, "now", 2), Part(meaning, "", 4, cut=True)])
+
+
+def meaning_of(status: dict[str, Any]) -> str:
+    """What the state means for the cursor, and why it is so."""
+    _, meaning = STATES.get(status.get("state") or "unknown", ("", ""))
+    return "; ".join(part for part in (status.get("reason"), meaning) if part)
 
 
 def filled(form: str, value: Any, rank: int, *, cut: bool = False) -> Part:
@@ -96,14 +102,13 @@ def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
     stream = under(status, "stream")
     name = Part(str(stream.get("name") or "?"), "title", cut=True)
     if not stream.get("attached"):
-        yield Row(3, "stream", [name, Part("searching", "now", 1)])
+        yield Row(3, "stream", [name, Part("searching", "now", 1), *_source_parts(stream)])
         return
     about = [
         filled("{}", stream.get("layout"), 1),
         filled("{} channels", stream.get("n_channels") or None, 2),
         filled("{:g} Hz", stream.get("rate_hz") or None, 3),
-        filled("source {}", stream.get("source_id"), 4, cut=True),
-        filled("on {}", stream.get("hostname"), 5, cut=True),
+        *_source_parts(stream),
     ]
     yield Row(3, "stream", [name, *about])
     timing = [filled("clock {:+,.3f} ms", stream.get("clock_correction_ms"), 1)]
@@ -116,6 +121,13 @@ def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
     timing.append(filled("grace {:.2f} ms", stream.get("grace_ms"), 2))
     if any(part.text for part in timing):
         yield Row(6, "", timing)
+
+
+def _source_parts(stream: dict[str, Any]) -> list[Part]:
+    return [
+        filled("source {}", stream.get("source_id"), 4, cut=True),
+        filled("on {}", stream.get("hostname"), 5, cut=True),
+    ]
 
 
 def model_rows(status: dict[str, Any]) -> Iterator[Row]:

@@ -20,7 +20,9 @@ LATE_CARRIED = 0
 LATE_DROPPED = 1
 FUTURE = 2
 DISCARDED = 3
-N_TIME_COUNTERS = 4
+BINNED = 4
+LATE_SAMPLES = 5
+N_TIME_COUNTERS = 6
 
 
 @kernel
@@ -59,12 +61,14 @@ def open_up_to(b: int, cursor: I8, ring: U1, spikes: U4, late: U4, lost: U4, fed
 
 @kernel
 def keep(b: int, n: np.int64, carry: bool, cursor: I8, late: U4, counters: I8) -> bool:
-    """Whether `n` events of bin `b` go into the open bin; those of an earlier bin are counted as late."""
+    """Whether a sample of bin `b`, with `n` events, goes into the open bin; in an earlier bin it is late."""
     if b == cursor[OPEN]:
+        counters[BINNED] += 1
         return True
     kept = carry and b == cursor[OPEN] - 1
     late[cursor[OPEN] % late.shape[0]] += n
     counters[LATE_CARRIED if kept else LATE_DROPPED] += n
+    counters[BINNED if kept else LATE_SAMPLES] += 1
     return kept
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rtdecode.console.counters import groups_of
 from rtdecode.console.history import under
-from rtdecode.console.status_rows import STATES
+from rtdecode.console.status_rows import STATES, meaning_of
 from rtdecode.monitor.latency import DECADES, LOWEST_MS, PER_DECADE, Distribution
 from rtdecode.monitor.state import MonitorState
 
@@ -21,7 +21,7 @@ def summary(state: MonitorState, now_s: float) -> dict[str, Any]:
         "alert": state.alert(now_s),
         "state": name,
         "state_style": STATES.get(name, ("ended", ""))[0],
-        "state_means": STATES.get(name, ("", ""))[1],
+        "state_means": meaning_of(status),
         "state_s": state.recent.state_s,
         "paused": bool(status.get("paused")),
         "flags": state.flags(now_s),

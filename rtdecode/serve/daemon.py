@@ -18,13 +18,14 @@ import zmq
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import check_writable
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.choice import spike_stream
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.inlet import Inlet
-from rtdecode.ingest.layouts import Layout, StreamDescription, check_against_model
+from rtdecode.ingest.connection.choice import spike_stream
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
@@ -36,6 +37,7 @@ from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
+from rtdecode.serve.reporting.losses import decoded_line
 from rtdecode.serve.reporting.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.reporting.status import StatusReport
 from rtdecode.serve.settings import ServeSettings
@@ -44,7 +46,7 @@ from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
 from rtdecode.session.contents import Contents, DecodedColumns, recording_attrs
-from rtdecode.session.target import check_writable
+from rtdecode.stream_models import advice_to_go_back
 
 STATUS_EVERY_S = 1.0
 
@@ -78,13 +80,14 @@ class Daemon:
     ) -> None:
         import pylsl
 
-        self.settings, self._print_line, self._report = settings, print_line, report
-        model_path = find_model(settings.model, settings.stream)
-        self.artifact, decoder = open_model(model_path)
-        self._clock: Callable[[], float] = pylsl.local_clock
-        self._stopping = threading.Event()
         if settings.record is not None:
             check_writable(settings.record, overwrite=settings.overwrite)
+        self.settings, self._print_line, self._report = settings, print_line, report
+        model_path = find_model(settings.model, settings.stream)
+        with advice_to_go_back(model_path, settings.stream):
+            self.artifact, decoder = open_model(model_path)
+        self._clock: Callable[[], float] = pylsl.local_clock
+        self._stopping = threading.Event()
         self.stage = DecodeStage(decoder, self.artifact)
         self.output = self._make_output()
         self.connector = Connector(settings.stream, self._classify, self._accept, settings.source_id)
@@ -221,6 +224,7 @@ class Daemon:
 
     def _check(self, stream: StreamDescription, layout: Layout) -> None:
         artifact = self.artifact
+        check_units(layout, self.settings.drop_units, f"stream {stream}")
         check_against_model(stream, layout, n_channels=artifact.n_channels, bin_width_s=artifact.bin_width_s)
 
     def _make_output(self) -> OutputStage | None:
@@ -319,6 +323,10 @@ class Daemon:
             if self.recorder.trials:
                 self._print_line(f"trials: {self.recorder.trials}")
         self._print_notices()
+        totals = self.status.counters()
+        if totals["received"]:
+            self._report(self.status.build())
+            self._print_line(f"spikes: {decoded_line(totals)}")
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()

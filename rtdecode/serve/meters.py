@@ -18,7 +18,7 @@ class Meters:
 
     def __init__(self) -> None:
         self.sequence = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
-        self.bins = self.spikes = self.backlog_bins = 0
+        self.bins = self.spikes = self.backlog_bins = self.backlog_spikes = 0
         self.stale = self.failsafe = self.swaps = 0
         self.close_s = np.full(LATENCY_WINDOW, np.nan)
         self.publish_s = np.full(LATENCY_WINDOW, np.nan)

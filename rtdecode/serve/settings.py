@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import Layout
+from rtdecode.files import output_file, user_path
+from rtdecode.ingest.signals.layouts import Layout, check_units
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 from rtdecode.trial_rules import TrialRules, read_rules
 
@@ -113,7 +114,9 @@ class ServeSettings:
     control: Annotated[str, Flag("Endpoint for control (ZeroMQ REP).")] = CONTROL_ENDPOINT
     record: Annotated[
         Path | None,
-        Flag("Session file (.h5) to write: spikes, decoded values and log.", metavar="FILE", read=Path),
+        Flag(
+            "Session file (.h5) to write: spikes, decoded values and log.", metavar="FILE", read=output_file
+        ),
     ] = None
     behavior: Annotated[str | None, Flag("Name of a behaviour stream to record with the spikes.")] = None
     drop_units: Annotated[
@@ -141,7 +144,7 @@ class ServeSettings:
     ] = None
     watch: Annotated[
         Path | None,
-        Flag("Folder whose new or changed model files are swapped in.", metavar="DIR", read=Path),
+        Flag("Folder whose new or changed model files are swapped in.", metavar="DIR", read=user_path),
     ] = None
     timeout_s: Annotated[
         float,
@@ -182,6 +185,8 @@ class ServeSettings:
             refuse("--markers", "a marker stream can only be recorded", "add --record OUT.h5")
         if self.trials is not None and self.markers is None:
             refuse("--trials", "trials are made of markers", "add --markers NAME")
+        if self.layout is not None:
+            check_units(self.layout, self.drop_units, f"--layout {self.layout}")
         if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior, self.markers):
             refuse("--lsl-out", f"needs another name than {self.lsl_out!r}", "choose an unused one")
         if not self.timeout_s > 0:

@@ -8,14 +8,17 @@ from typing import Any
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.beside.behavior import BehaviorReader
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.layouts import Layout
-from rtdecode.ingest.streams import Network, listed
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.streams import Network, listed
+from rtdecode.ingest.signals.layouts import Layout
 
 POLL_S = 0.05
 
 #: What is waited for is reported after this time, and then every so often; the network is searched before.
 REPORT_FIRST_S, REPORT_EVERY_S, NETWORK_S = 3.0, 10.0, 2.0
+
+#: A refusal is reported once it has stood for so long: the right stream may be found a little later.
+REFUSED_S = 0.6
 
 #: Longest time to open a stream that has answered.
 OPEN_S = 10.0
@@ -41,7 +44,8 @@ def await_streams(
         connector, behavior: started; `behavior` None for none.
         timeout_s: longest wait, seconds.
         meanwhile: called 20 times a second; may raise Stop.
-        waiting: called now and then with a line about what is waited for, and what is on the network.
+        waiting: called with a line about what is waited for, and why what was found is not taken, when that
+            changes; and now and then, with what is on the network.
 
     Raises:
         RtdecodeError: a stream is not found in time or cannot be used.
@@ -63,25 +67,40 @@ class _Wait:
         self.deadline_s = time.monotonic() + timeout_s
 
     def until(self, there: Callable[[], bool], where: str, connector: Connector[Any]) -> None:
+        refusal, since_s, told = "", time.monotonic(), ""
         while not there():
             time.sleep(POLL_S)
             self._meanwhile()
             if connector.failure is not None:
                 raise connector.failure
             now = time.monotonic()
-            patience_s = OPEN_S if connector.found.is_set() else 0.0
-            if now > self.deadline_s + patience_s:
-                raise RtdecodeError(
-                    f"no stream was found within {self._timeout_s:g} s ({self._seen(connector)})",
-                    where=where,
-                    fix="start the acquisition or `rtdecode replay`, check the name against `rtdecode "
-                    "streams`, or wait longer with --timeout",
-                )
+            opening = connector.found.is_set() and not connector.refusal
+            if now > self.deadline_s + (OPEN_S if opening else 0.0):
+                raise self._not_found(where, connector)
+            if connector.refusal != refusal:
+                refusal, since_s = connector.refusal, now
+            elif refusal not in ("", told) and now - since_s > REFUSED_S:
+                self._report_s = min(self._report_s, now - POLL_S)
             if now > self._report_s - NETWORK_S:
                 self._network.seen()
             if now > self._report_s:
                 self._report_s = now + REPORT_EVERY_S
+                told = connector.refusal
                 self._waiting(f"waiting for {where}: {self._seen(connector)}")
+
+    def _not_found(self, where: str, connector: Connector[Any]) -> RtdecodeError:
+        """Nothing, or nothing that can be taken, was found in time."""
+        if connector.refusal:
+            reason, _, fix = connector.refusal.partition(". Fix: ")
+            fix = fix or "start the right stream"
+            what = f"no stream was found that can be taken within {self._timeout_s:g} s ({reason})"
+            return RtdecodeError(what, where=where, fix=f"{fix}; or wait longer with --timeout")
+        return RtdecodeError(
+            f"no stream was found within {self._timeout_s:g} s ({self._seen(connector)})",
+            where=where,
+            fix="start the acquisition or `rtdecode replay`, check the name against `rtdecode streams`, or "
+            "wait longer with --timeout",
+        )
 
     def _seen(self, connector: Connector[Any]) -> str:
         """Why what was found is not taken, or what else is on the network."""

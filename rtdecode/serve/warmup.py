@@ -6,11 +6,13 @@ import numpy as np
 
 from rtdecode.binning import BinRing
 from rtdecode.decode.stage import DecodeStage
-from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
-from rtdecode.ingest.delay import DeliveryDelay
-from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
-from rtdecode.ingest.inlet import MAX_PULL
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.clock.delay import DeliveryDelay
+from rtdecode.ingest.clock.judge import ClockJudge
+from rtdecode.ingest.clock.settings import JudgeSettings
+from rtdecode.ingest.connection.inlet import MAX_PULL
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed, EventRules
+from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.recording.buffers import EventRing
 

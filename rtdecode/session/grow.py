@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rtdecode.errors import RtdecodeError
+from rtdecode.files import cannot_write, check_writable, part_of
 from rtdecode.session.contents import (
     CHUNK_ROWS,
     EVENT_COLUMNS,
@@ -42,8 +41,7 @@ from rtdecode.session.log_text import log_texts, marker_rows
 from rtdecode.session.schema import ANNOUNCED, MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import Columns, GrowingTable
-from rtdecode.session.target import numbered
-from rtdecode.session.write import cannot_write, out_attrs, strings, write_attrs
+from rtdecode.session.write import out_attrs, strings, write_attrs
 
 MODEL_ID_BYTES = 8
 
@@ -97,15 +95,8 @@ class SessionWriter:
         self._max_waiting_bytes = max_waiting_bytes
         self._models: tuple[str, ...] = ()
         self._last_sample_s = -np.inf
-        if self.path.is_file() and not overwrite:
-            raise RtdecodeError(
-                "exists already",
-                where=str(self.path),
-                fix=f"choose another name, such as {numbered(self.path).name}",
-            )
-        if self.path.is_dir():
-            raise cannot_write(self.path, IsADirectoryError())
-        unfinished = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        check_writable(self.path, overwrite=overwrite)
+        unfinished = part_of(self.path)
         try:
             descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except OSError as error:

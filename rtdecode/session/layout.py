@@ -196,13 +196,17 @@ class Decoded:
     codes: NDArray[np.int8] | None = None
 
 
+#: The bin of an entry about a stream beside the spikes.
+NO_BIN = -1
+
+
 @dataclass(frozen=True)
 class LogEntry:
     """Something that happened while serving: reset, swap, gap, pause, resume, adapt, …
 
     Attributes:
         time: seconds.
-        bin: the bin it took effect in.
+        bin: the bin it took effect in; NO_BIN for what has none.
         kind: what happened, one word.
         data: details; any JSON.
     """

@@ -45,11 +45,13 @@ def _parts(text: str) -> list[str]:
 def marker_rows(markers: Markers) -> tuple[list[float], list[str]]:
     """Markers as rows: times, and texts of at most LOG_DATA_BYTES (UTF-8).
 
-    A longer text takes several rows, the parts of the JSON object `{"text": …}`.
+    A longer text takes several rows, the parts of the JSON object `{"text": …}`, and so does one with a NUL,
+    which HDF5 would cut or refuse.
     """
     rows: list[tuple[float, str]] = []
     for at_s, text in zip(markers.time.tolist(), markers.text, strict=True):
-        whole = len(text.encode()) <= LOG_DATA_BYTES and not text.startswith(PART_BEGINS)
+        fits = len(text.encode()) <= LOG_DATA_BYTES and "\0" not in text
+        whole = fits and not text.startswith(PART_BEGINS)
         rows += [(at_s, row) for row in ([text] if whole else _parts(to_json({"text": text})))]
     return [at_s for at_s, _ in rows], [row for _, row in rows]
 

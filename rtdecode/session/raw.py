@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.diagnosis.containers import container_by_ending, container_of, hdf5_kind
+from rtdecode.session.diagnosis.containers import hdf5_kind
+from rtdecode.session.diagnosis.unreadable import other_format, unreadable
 from rtdecode.session.schema import (
     DOCS,
     FORMAT,
@@ -112,46 +113,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
             fix="read it on a machine with more memory",
         ) from error
     except HDF5_ERRORS as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> RtdecodeError:
-    where, text = str(path), str(error)
-    if "unable to lock" in text:
-        fix = "close it in that program"
-        return RtdecodeError("another program holds this file open for writing", where=where, fix=fix)
-    if "consistency flags" in text:
-        return RtdecodeError(
-            "was not closed by the program that wrote it, or is open there",
-            where=where,
-            fix="close it there, or run h5clear --status on a copy",
-        )
-    if (found := container_of(path)) is not None:
-        return _other_format(where, *found)
-    if (named := container_by_ending(path)) is not None:
-        return RtdecodeError(
-            f"cannot be read, and would be {named} by its name, not a session",
-            where=where,
-            fix=f"convert the original to a session as in {DOCS}",
-        )
-    fix = "copy it again from where it was recorded"
-    if "truncated" in text:
-        return RtdecodeError("is a truncated HDF5 file: its end is missing", where=where, fix=fix)
-    try:
-        is_hdf5, is_empty = bool(h5py.is_hdf5(path)), path.stat().st_size == 0
-    except OSError:
-        is_hdf5 = is_empty = False
-    if is_empty:
-        return RtdecodeError("is empty", where=where, fix=fix)
-    if not is_hdf5:
-        fix = f"name an HDF5 file as in {DOCS}, or convert this one"
-        return RtdecodeError("is not an HDF5 file", where=where, fix=fix)
-    return RtdecodeError(f"is damaged: {error}", where=where, fix=fix)
-
-
-def _other_format(where: str, what: str, reader: str) -> RtdecodeError:
-    fix = f"{reader} and store a session as in {DOCS}" if reader.startswith(("read", "load")) else reader
-    return RtdecodeError(f"is {what}, not a session", where=where, fix=fix)
+        raise unreadable(path, error) from error
 
 
 def _check_filters(file: h5py.File, path: Path) -> None:
@@ -181,7 +143,7 @@ def _check_format(file: h5py.File, path: Path) -> None:
     found = file.attrs.get("format")
     if found is None:
         if (kind := hdf5_kind(file)) is not None:
-            raise _other_format(str(path), *kind)
+            raise other_format(str(path), *kind)
         what = "is HDF5 but not a session: the root attribute `format` is missing"
         raise RtdecodeError(what, where=where, fix=fix)
     if as_text(found) != FORMAT:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import unused
 from rtdecode.session.check import check_part
 from rtdecode.session.diagnosis.arrays import check_dimensions, check_numeric
 from rtdecode.session.diagnosis.by_hand import counts_from_one, refuse_unrepairable
@@ -24,7 +25,6 @@ from rtdecode.session.log_text import json_object
 from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
 from rtdecode.session.read import check_session, read_session
 from rtdecode.session.schema import DOCS
-from rtdecode.session.target import numbered
 from rtdecode.session.write import write_session
 
 Report = Callable[[str], None]
@@ -65,7 +65,7 @@ def repair_session(path: Path | str) -> tuple[Path, list[str]]:
         return path, done
     if raw.others:
         done.append(f"not in the copy, as the format does not have them: {', '.join(raw.others)}")
-    copy = numbered(path.with_name(f"{path.stem}.repaired.h5"))
+    copy = unused(path.with_name(f"{path.stem}.repaired.h5"))
     write_session(copy, session)
     read_session(copy)
     return copy, done

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import cannot_write, part_of
 from rtdecode.session.check import check_part
 from rtdecode.session.layout import LogEntry, Session
 from rtdecode.session.log_text import marker_rows, to_json
@@ -50,7 +50,7 @@ def write_session(path: Path | str, session: Session) -> None:
     """
     path = Path(path)
     parts = _checked_parts(session, str(path))
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    unfinished = part_of(path)
     try:
         with h5py.File(unfinished, "x") as file:
             version = (
@@ -76,24 +76,8 @@ def write_attrs(file: h5py.File, n_channels: int, attrs: Mapping[str, str], vers
     file.attrs["format_version"] = version
     file.attrs["n_channels"] = n_channels
     for name, text in attrs.items():
-        file.attrs[name] = text
-
-
-def cannot_write(path: Path, error: Exception) -> RtdecodeError:
-    """The error for a file that cannot be created or written."""
-    folder = path.parent
-    if not folder.is_dir():
-        return RtdecodeError(
-            "cannot be written: its folder does not exist", where=str(path), fix=f"create {folder}"
-        )
-    if path.is_dir():
-        return RtdecodeError(
-            "cannot be written: it is a folder", where=str(path), fix="give the name of a file"
-        )
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return RtdecodeError(
-        f"cannot be written: {reason}", where=str(path), fix=f"check space and permissions in {folder}"
-    )
+        # HDF5 has no place for the bytes of a file's name that are no text.
+        file.attrs[name] = text.encode(errors="backslashreplace").decode()
 
 
 def strings(texts: Sequence[str]) -> NDArray[Any]:

@@ -18,9 +18,9 @@ import numpy as np
 import pylsl
 import zmq
 
-from rtdecode.ingest.inlet import Inlet
-from rtdecode.ingest.lsl_config import silence_liblsl
-from rtdecode.ingest.streams import StreamFinder
+from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.connection.lsl_config import silence_liblsl
+from rtdecode.ingest.connection.streams import StreamFinder
 
 PAYLOAD_BYTES = 160
 PULL_S = 0.02

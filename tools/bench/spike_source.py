@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import pylsl
 
-from rtdecode.ingest.layouts import Layout
-from rtdecode.ingest.lsl_config import silence_liblsl
+from rtdecode.ingest.connection.lsl_config import silence_liblsl
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels.arrays import F8
 from rtdecode.tools.replay.outlets import open_event_outlet
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.lsl_config import find_config
+from rtdecode.ingest.connection.lsl_config import find_config
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 from rtdecode.tools.doctor.check import SEVERITY, Check, Figures, Finding, Verdict
 from rtdecode.tools.doctor.checks import cpu, discovery, disk, kernels, lsl, ports, python, stream, timing

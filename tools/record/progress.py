@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rtdecode.serve.reporting.losses import fates_line
 from rtdecode.tools.record.tally import Fates, Tally
 
 SHOW_EVERY_S = 1.0
@@ -35,8 +36,7 @@ class Progress:
         if now < self._due_s:
             return
         self._due_s = now + SHOW_EVERY_S
-        for notice in tally.beside.notices():
-            self._print_line(notice)
+        self._print_notices(tally)
         current = set()
         for warning in tally.warnings():
             # Its numbers change, what it is about does not.
@@ -49,6 +49,10 @@ class Progress:
             return
         self._line_s = now
         (self._show or self._print_line)(self._line(tally, now))
+
+    def _print_notices(self, tally: Tally) -> None:
+        for notice in tally.beside.notices():
+            self._print_line(notice)
 
     def _line(self, tally: Tally, now: float) -> str:
         spikes, behavior = tally.spikes(), tally.behavior_samples()
@@ -66,6 +70,7 @@ class Progress:
 
     def finish(self, tally: Tally, output: Path) -> None:
         """Print what was received, written, and left out by reason."""
+        self._print_notices(tally)
         spikes = tally.spikes()
         self._print_line(f"spikes: {_told(spikes)}")
         if (behavior := tally.behavior_samples()) is not None:
@@ -82,6 +87,4 @@ class Progress:
 
 
 def _told(fates: Fates) -> str:
-    left_out = ", ".join(f"{n:,} {reason}" for reason, n in fates.left_out.items() if n)
-    line = f"{fates.received:,} received, {fates.written:,} written"
-    return line + (f"; left out: {left_out}" if left_out else "")
+    return fates_line(fates.received, f"{fates.written:,} written", fates.left_out)

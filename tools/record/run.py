@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,14 @@ import pylsl
 
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import check_writable
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.choice import spike_stream
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.feed import EventRules
-from rtdecode.ingest.inlet import Inlet
-from rtdecode.ingest.layouts import Layout, array_channels
+from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, check_units
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
@@ -29,7 +29,6 @@ from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
 from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.session.contents import recording_attrs
-from rtdecode.session.target import check_writable
 from rtdecode.tools.record.progress import Progress
 from rtdecode.tools.record.sink import RecordSink
 from rtdecode.tools.record.tally import Tally
@@ -82,9 +81,10 @@ class StreamRecording:
 
     def __post_init__(self) -> None:
         check_writable(self.output, overwrite=self.overwrite)
+        if self.layout is not None:
+            check_units(self.layout, self.drop_units, f"--layout {self.layout}")
         self._counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
-        classify = partial(spike_stream, override=self.layout)
-        self._connector = Connector(self.stream, classify, self._accept, self.source_id)
+        self._connector = Connector(self.stream, self._classify, self._accept, self.source_id)
         self._beside = Beside(
             BehaviorReader(self.behavior, self.behavior_source_id) if self.behavior else None,
             MarkerReader(self.markers, self.markers_source_id) if self.markers else None,
@@ -121,14 +121,20 @@ class StreamRecording:
             if recorder is not None:
                 recorder.stop()
         if recorder.error:
-            raise RtdecodeError(recorder.error, fix="free space on the disk, or record elsewhere")
-        progress.finish(tally, self.output)
+            fix = None if "Fix: " in recorder.error else "free space on the disk, or record elsewhere"
+            raise RtdecodeError(recorder.error, fix=fix)
+        progress.finish(tally, recorder.path)
+
+    def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
+        layout, rank = spike_stream(stream, self.layout)
+        check_units(layout, self.drop_units, f"stream {stream}")
+        return layout, rank
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         stated = array_channels(inlet.stream, layout)
         recorded = self._n_channels or stated
         if recorded is None:
-            raise RtdecodeError(
+            raise NeedsOption(
                 "the stream does not state the number of channels of the array",
                 where=f"stream {inlet.stream}",
                 fix="add --channels N",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pylsl
 
 from rtdecode.binning import ClosedBin
-from rtdecode.ingest.feed import Feed
+from rtdecode.ingest.connection.source_log import SourceLog
+from rtdecode.ingest.signals.feed import Feed
 from rtdecode.serve.loop.instructions import Publish
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.session.layout import LogEntry
@@ -27,8 +29,8 @@ class RecordSink:
     def __init__(
         self, stream: str, output: Path, buffers: RecordBuffers, print_line: Callable[[str], None]
     ) -> None:
-        self._stream, self._output, self._buffers = stream, output, buffers
-        self._print_line = print_line
+        self._output, self._buffers, self._print_line = output, buffers, print_line
+        self._source = SourceLog(f"stream {stream}", print_line, self._log)
 
     def record(self, feed: Feed, n: int, now: float) -> None:
         """Record the samples of a pull."""
@@ -40,24 +42,25 @@ class RecordSink:
 
     def attached(self, feed: Feed) -> None:
         """A source of the stream is attached."""
-        self._print_line(f"recording {feed.inlet.stream} as {feed.layout} to {self._output}")
+        stream = feed.inlet.stream
+        self._source.attached(stream, 0)
+        self._print_line(f"recording {stream} as {feed.layout} to {self._output}, source {self._source.name}")
 
     def started(self, bin_number: int, origin_s: float) -> None:
         """The first bin is known."""
 
     def broke_off(self, bin_number: int, reason: str) -> None:
         """Nothing is recorded from now on."""
-        self._print(f"{reason}; waiting for it")
-        self._log("outage", {"reason": reason})
+        self._source.tell("outage", 0, f"{reason}; waiting for it", reason=reason)
 
     def resumed(self, bin_number: int, origin_s: float) -> None:
         """The stream is recorded again."""
-        self._print("is recorded again")
-        self._log("gap", {"reason": "stream is back"})
+        self._source.tell("gap", 0, "is recorded again", reason="stream is back")
 
     def shifted(self, seconds: float) -> None:
         """The stamps of the stream were shifted before anything was recorded."""
-        self._print(f"its stamps are shifted by {seconds:+.3f} s onto our clock")
+        shifted = f"its stamps are shifted by {seconds:+.3f} s onto our clock"
+        self._source.tell("shifted", 0, shifted, seconds=seconds)
 
     def publish(self, bin_: Publish) -> None:
         """Nothing is decoded."""
@@ -68,8 +71,5 @@ class RecordSink:
     def held(self, bin_number: int, paused: bool) -> None:
         """Nothing is held."""
 
-    def _log(self, kind: str, about: dict[str, str]) -> None:
-        self._buffers.log.append(LogEntry(pylsl.local_clock(), 0, kind, about))
-
-    def _print(self, text: str) -> None:
-        self._print_line(f"stream {self._stream}: {text}")
+    def _log(self, kind: str, bin_number: int, data: Mapping[str, Any]) -> None:
+        self._buffers.log.append(LogEntry(pylsl.local_clock(), bin_number, kind, dict(data)))

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels import sequence, stamps
 from rtdecode.serve.loop.pump import Pump
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder
-from rtdecode.serve.reporting.losses import loss_warnings, stream_counters
+from rtdecode.serve.reporting.losses import loss_warnings, of_source, stream_counters
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class Tally:
         totals = stream_counters(self.counters, self.pump.core)
         # The bins of a recording are not decoded: their late events are in the file all the same.
         totals |= {"late_carried": 0, "late_dropped": 0, "discarded": self.pump.core.discarded}
-        lines = [*self.connector.problems(), *loss_warnings(totals, 0, self.pump.last_feed)]
+        feed = self.pump.last_feed
+        lines = [*self.connector.problems(), *of_source(loss_warnings(totals, 0, feed), feed)]
         lines += self.beside.problems()
         if self.recorder.error or self.recorder.thread.fault:
             lines.append(f"NOT RECORDING: {self.recorder.error or self.recorder.thread.fault}")

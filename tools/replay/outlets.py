@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pylsl
 
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels.arrays import F8
 from rtdecode.serve.lsl_out import describe_columns
 from rtdecode.session.layout import Behavior, Events, Session

@@ -13,7 +13,7 @@ import numpy as np
 import pylsl
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import MAX_COUNTS_RATE_HZ, Layout
+from rtdecode.ingest.signals.layouts import MAX_COUNTS_RATE_HZ, Layout
 from rtdecode.session.bins import events_of
 from rtdecode.session.layout import Session
 from rtdecode.tools.ranges import check_range

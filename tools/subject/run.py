@@ -15,9 +15,9 @@ import pylsl
 
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import check_writable, unused
 from rtdecode.messages import CURSOR_ENDPOINT
 from rtdecode.session.contents import recording_attrs
-from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session
 from rtdecode.tools.ranges import check_range
 from rtdecode.tools.replay.lateness import Lateness
@@ -101,6 +101,7 @@ class SubjectRun:
     Attributes:
         experiment: the simulated session.
         lateness: delays of the pushes.
+        output: file of the run, numbered if the name has been taken meanwhile; None without one.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class SubjectRun:
         clock: Callable[[], float] = pylsl.local_clock,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.settings, self._print_line = settings, print_line
+        self.settings, self._print_line, self.output = settings, print_line, settings.output
         self._open_streams, self._open_cursor = streams, cursor
         self._clock, self._sleep = clock, sleep
         self._stopping = self._had_cursor = False
@@ -218,7 +219,8 @@ class SubjectRun:
         if self._record is None or self.settings.output is None or not self.experiment.tick:
             return
         attrs = recording_attrs(self.settings.output, "subject", self.settings.stream, self._started)
-        write_session(self.settings.output, self._record.session(origin_s, **attrs))
+        self.output = self.settings.output if self.settings.overwrite else unused(self.settings.output)
+        write_session(self.output, self._record.session(origin_s, **attrs))
 
     def document(self, scores: Scores) -> dict[str, Any]:
         """The document that `--json` prints."""
@@ -235,7 +237,7 @@ class SubjectRun:
             "pushes": self.lateness.pushes,
             "pushes_behind": self.lateness.late,
             "worst_behind_ms": 1e3 * self.lateness.worst_s,
-            "output": str(self.settings.output) if self.settings.output else None,
+            "output": str(self.output) if self.output else None,
             **asdict(scores),
         }
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pylsl
 
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.tools.replay.outlets import (
     EVENT_FORMATS,
     OUTLET_BUFFER,

@@ -78,7 +78,10 @@ def do_job(job: FewShotJob) -> Score:
         time = few_shot_split(day.labelled_bins, day.binned.bin_width_s, job.labelled)
         fit = _filtered if job.base is None else _tuned
         fitted, seconds = fit(job, day, time)
-        values = decoded(fitted, day.binned.counts)
+        values = np.full(day.targets.shape, np.nan, np.float32)
+        values[:, [day.names.index(name) for name in fitted.output_names]] = decoded(
+            fitted, day.binned.counts
+        )
     scored = values[time.test], day.targets[time.test]
     return Score(job, r2(*scored), pcc(*scored), seconds)
 
@@ -105,9 +108,13 @@ def _tuned(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[M
 
 
 def _filtered(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[ModelArtifact, float]:
-    """A Wiener filter fitted to the same minutes, and the seconds that took."""
+    """A Wiener filter of the outputs that are known in the same minutes, and the seconds that took."""
     started = perf_counter()
     bins = time.of(job.minutes)
+    known = np.flatnonzero(np.isfinite(day.targets[bins]).any(axis=0))
+    if known.size:
+        names, units = (tuple(texts[i] for i in known) for texts in (day.names, day.units))
+        day = replace(day, names=names, units=units, targets=day.targets[:, known])
     train = np.zeros_like(day.labelled_bins)
     train[bins] = day.labelled_bins[bins]
     outputs = describe_outputs([day], [train])

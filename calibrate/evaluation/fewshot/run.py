@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import read_artifact
-from rtdecode.calibrate.data.sessions import read_all
+from rtdecode.calibrate.data.sessions import read_all, session_notes
 from rtdecode.calibrate.evaluation.cache import JOBS, Done, digests_of, read_json, run_cached
 from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
 from rtdecode.calibrate.evaluation.fewshot.plan import (
@@ -113,11 +113,12 @@ def few_shot(
         ],
         settings,
     )
+    notes = session_notes(days, seed=0)
     del days, artifacts
     jobs = {job.id: job for job in planned}
     store = ScoreFiles(folder / JOBS, jobs)
     make_folder(store.folder)
-    return run_cached(do_job, jobs, store, workers=workers, progress=progress)
+    return replace(run_cached(do_job, jobs, store, workers=workers, progress=progress), notes=notes)
 
 
 def limited(workers: Workers, device: str) -> Workers:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import Output, count_max_at
 from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, distinct_names, read_all
-from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split
+from rtdecode.calibrate.data.splits import LAST_FIFTH, chronological_split, is_complete, is_labelled
 from rtdecode.calibrate.evaluation.study.plan import RANDOM, Job
-from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY
+from rtdecode.calibrate.evaluation.study.rows import CROSS_DAY, DECODING
 from rtdecode.calibrate.training.build import z_scored
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.alive import alive_channels, check_some_alive
@@ -74,9 +74,12 @@ class StudySet:
         return self.days[-1]
 
     def z_behavior(self, day: StudyDay) -> NDArray[np.float32]:
-        """f4[T, D], z-scored; 0 where there is no behaviour."""
-        labelled = day.recorded.labelled_bins[:, np.newaxis]
-        return np.where(labelled, z_scored(day.recorded.targets, self.outputs), 0.0).astype(np.float32)
+        """f4[T, D], z-scored; 0 where unknown."""
+        return np.nan_to_num(self.z_labels(day))
+
+    def z_labels(self, day: StudyDay) -> NDArray[np.float32]:
+        """f4[T, D], z-scored; NaN where unknown."""
+        return z_scored(day.recorded.targets, self.outputs).astype(np.float32)
 
 
 def study_set(job: Job, described: Sequence[Output] | None = None) -> StudySet:
@@ -98,12 +101,15 @@ def study_set(job: Job, described: Sequence[Output] | None = None) -> StudySet:
     paths = [job.test] if single else [*job.train, job.test]
     read = read_all(paths, job.bin_width_s, job.outputs, seed=0)
     test = read[-1]
-    before, test_bins = chronological_split(test.labelled_bins, LAST_FIFTH)
+    # Spikes are simulated from all columns of behaviour, and each column is decoded by itself.
+    usable = is_labelled if job.direction == DECODING else is_complete
+    *others, own = (usable(day.targets) for day in read)
+    before, test_bins = chronological_split(own, LAST_FIFTH)
     if job.split == RANDOM:
-        test_bins = random_pieces(test.labelled_bins, LAST_FIFTH, job.bin_width_s, job.seed)
-        before = test.labelled_bins & ~test_bins
-    train_bins = [before] if single else [*(day.labelled_bins for day in read[:-1]), np.zeros_like(before)]
-    norm_bins = [before] if single else [*(np.ones_like(day.labelled_bins) for day in read[:-1]), before]
+        test_bins = random_pieces(own, LAST_FIFTH, job.bin_width_s, job.seed)
+        before = own & ~test_bins
+    train_bins = [before] if single else [*others, np.zeros_like(before)]
+    norm_bins = [before] if single else [*map(np.ones_like, others), before]
     if not before.any() or not test_bins.any():
         raise RtdecodeError(
             "has too little behaviour for a test set of a fifth of it",

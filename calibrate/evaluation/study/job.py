@@ -87,18 +87,18 @@ def _scores(
     values: NDArray[np.float64], targets: NDArray[np.float64], counted: NDArray[np.bool_] | None
 ) -> dict[str, Any]:
     """R² and PCC of each output (equations 18 and 19); NaN for channels without spikes."""
-    labelled = is_labelled(targets)
-    values, targets = values[labelled], targets[labelled]
     each_r2, each_pcc = r2(values, targets), pcc(values, targets)
+    labelled, known = is_labelled(targets), np.isfinite(targets).any(axis=0)
+    values, targets = (np.ascontiguousarray(each[labelled][:, known]) for each in (values, targets))
     if counted is not None:
         each_r2, each_pcc = (np.where(counted, score, np.nan) for score in (each_r2, each_pcc))
         values, targets = values[:, counted], targets[:, counted]
-    variance = targets.var(axis=0)
-    error = ((targets - values) ** 2).mean(axis=0)
+    variance = np.nanvar(targets, axis=0)
+    error = np.nanmean((targets - values) ** 2, axis=0)
     weighted = 1.0 - error.sum() / variance.sum() if variance.sum() else np.nan
     # Outputs of behaviour differ in units: they are pooled in SDs, spikes as counts.
     scale = np.where(variance > 0, np.sqrt(variance), 1.0) if counted is None else np.ones_like(variance)
-    mean = targets.mean(axis=0) if counted is None else np.zeros_like(variance)
+    mean = np.nanmean(targets, axis=0) if counted is None else np.zeros_like(variance)
     pooled = pcc(((values - mean) / scale).reshape(-1, 1), ((targets - mean) / scale).reshape(-1, 1))
     r2_mean, pcc_mean, r2_weighted, pcc_pooled = nullable(
         [_mean(each_r2), _mean(each_pcc), float(weighted), float(pooled[0])]

@@ -68,10 +68,7 @@ def kalman_simulated(
     ahead, behind = (round(reach_s / data.bin_width_s) for reach_s in (AHEAD_S, BEHIND_S))
     gram = shared = None
     for day in data.days:
-        z = np.where(day.recorded.labelled_bins[:, np.newaxis], data.z_behavior(day), np.nan).astype(
-            np.float64
-        )
-        states = kinematic_states(z, velocity_of, ahead, behind, N_TERMS)
+        states = kinematic_states(data.z_labels(day).astype(np.float64), velocity_of, ahead, behind, N_TERMS)
         rows = day.train_bins & np.isfinite(states).all(axis=1)
         x, y = states[rows], day.z_counts[rows]
         gram = x.T @ x if gram is None else gram + x.T @ x
@@ -80,8 +77,6 @@ def kalman_simulated(
     assert shared is not None
     observation = np.linalg.solve(gram + RIDGE * np.diag(np.diag(gram)) + 1e-9 * np.eye(len(gram)), shared)
     started = time.perf_counter()
-    z = np.where(data.test.recorded.labelled_bins[:, np.newaxis], data.z_behavior(data.test), np.nan).astype(
-        np.float64
-    )
+    z = data.z_labels(data.test).astype(np.float64)
     states = np.nan_to_num(kinematic_states(z, velocity_of, ahead, behind, N_TERMS))
     return states @ observation, int(observation.size), time.perf_counter() - started

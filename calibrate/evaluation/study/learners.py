@@ -123,8 +123,7 @@ def _trained(job: Job, data: StudySet) -> Fitted:
     for day in data.days:
         add_session(nets, day.name, day.counts[day.norm_bins], bin_width_s, where=str(day.recorded.path))
         if day.train_bins.any():
-            z = data.z_behavior(day)
-            recordings.append(Recording.of(day.name, day.counts, z, day.train_bins))
+            recordings.append(Recording.of(day.name, day.counts, data.z_labels(day), day.train_bins))
     longest = max(recording.counts.shape[1] for recording in recordings)
     for seed, net in zip(seeds, nets, strict=True):
         settings = study_settings(job.kind, job.direction, longest, bin_width_s, job.steps)

@@ -32,8 +32,9 @@ def wiener_filter(data: StudySet, *, decoding: bool, causal: bool) -> RidgeFit:
     """
     training_days = [day for day in data.days if day.train_bins.any()]
     counts = [day.z_counts for day in training_days]
-    behavior = [data.z_behavior(day).astype(np.float64) for day in training_days]
-    signals, targets = (counts, behavior) if decoding else (behavior, counts)
+    signals, targets = counts, [data.z_labels(day).astype(np.float64) for day in training_days]
+    if not decoding:
+        signals, targets = [data.z_behavior(day).astype(np.float64) for day in training_days], counts
     n_signals = len(data.outputs)
     rate_hz = np.ones(n_signals)
     if decoding:

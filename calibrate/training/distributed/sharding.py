@@ -115,7 +115,7 @@ def describe_shared(
             if bins.any()
         }
     )
-    n = sum(part.n for part in parts)
+    n = np.maximum(sum(part.n for part in parts), 1)
     mean = np.sum([part.n * part.mean for part in parts], axis=0) / n
     variance = np.sum([part.n * (part.variance + (part.mean - mean) ** 2) for part in parts], axis=0) / n
     lowest, highest = (np.min([p.lowest for p in parts], axis=0), np.max([p.highest for p in parts], axis=0))
@@ -124,9 +124,9 @@ def describe_shared(
 
 @dataclass(frozen=True, eq=False)
 class _Moments:
-    """Mean, variance, lowest and highest value f8[D] of the columns of n labels."""
+    """Number, mean, variance, lowest and highest value f8[D] of the labels of each output."""
 
-    n: int
+    n: F8
     mean: F8
     variance: F8
     lowest: F8
@@ -134,8 +134,14 @@ class _Moments:
 
     @classmethod
     def of(cls, labels: F4) -> _Moments:
-        exact = labels.astype(np.float64)
-        return cls(len(exact), exact.mean(axis=0), exact.var(axis=0), exact.min(axis=0), exact.max(axis=0))
+        known, exact = np.isfinite(labels), labels.astype(np.float64)
+        n = known.sum(axis=0, dtype=np.float64)
+        mean = exact.sum(axis=0, where=known) / np.maximum(n, 1)
+        variance = ((exact - mean) ** 2).sum(axis=0, where=known) / np.maximum(n, 1)
+        lowest, highest = (
+            exact.min(axis=0, where=known, initial=np.inf), exact.max(axis=0, where=known, initial=-np.inf)
+        )  # fmt: skip
+        return cls(n, mean, variance, lowest, highest)
 
 
 def _without_samples(day: LabelledSession) -> LabelledSession:

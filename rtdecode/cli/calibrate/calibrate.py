@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.calibrate.delivery import Delivered, Delivery
-from rtdecode.cli.calibrate.model_target import ModelTarget, refuse_existing
+from rtdecode.cli.calibrate.model_target import ModelTarget
 from rtdecode.cli.common import number, print_json, progress_bar, table
-from rtdecode.cli.options import Block, Device, Json, Overwrite, Seed
+from rtdecode.cli.options import Block, Device, Json, Overwrite, Seed, output_option
 from rtdecode.cli.runtime.rig_config import now_current, pinned_model, rig_settings
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def calibrate(
     block: Block = None,
     output: Annotated[
         Path | None,
-        typer.Option(
+        output_option(
             help="Model file to write; default: TODAY.calibrated.safetensors beside the session, numbered if "
             "that exists."
         ),
@@ -86,7 +86,7 @@ def calibrate(
     device: Device = "auto",
     report: Annotated[
         Path | None,
-        typer.Option(help="Report to write (.html); default: that of the model file, with .report.html."),
+        output_option(help="Report to write (.html); default: that of the model file, with .report.html."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -100,6 +100,7 @@ def calibrate(
     from rtdecode.calibrate.run import Run
     from rtdecode.cli.runtime.swap import check_daemon, served_stream
     from rtdecode.errors import RtdecodeError
+    from rtdecode.files import check_writable, unused
     from rtdecode.session.read import read_session
 
     if budget is not None and not budget > 0:
@@ -111,9 +112,9 @@ def calibrate(
     served = None if deploy is None else served_stream(check_daemon(deploy, "--deploy"))
     target = ModelTarget(output, session, "calibrated", overwrite)
     try:
-        target.check()
+        target.check([session])
         if report is not None:
-            refuse_existing(report, overwrite=overwrite)
+            check_writable(report, overwrite=overwrite, inputs=[session, *([output] if output else [])])
     except RtdecodeError as error:
         if not dry_run:
             raise
@@ -165,7 +166,7 @@ def calibrate(
     if not dry_run:
         beside = target.planned(refused=True) if done is None else done.output
         page = report or beside.with_suffix(REPORT_SUFFIX)
-        document |= _report(page, result, start, whose, document["notes"])
+        document |= _report(page if overwrite else unused(page), result, start, whose, document["notes"])
     if json:
         print_json(document)
     else:

@@ -124,6 +124,8 @@ def evaluate(
     if json:
         print_json(document)
     elif done.results:
+        for note in done.notes:
+            print(f"note: {note}")
         print(table(*table_rows(done.results)))
         print(f"R² on the last fifth of each day; written to {output}/results.json and few-shot.png")
     refuse_missing(done.missing, len(done.results) + len(done.missing), output)

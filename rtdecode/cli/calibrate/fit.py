@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from rtdecode.cli.calibrate.delivery import Delivery
 from rtdecode.cli.calibrate.model_target import ModelTarget
 from rtdecode.cli.common import number, print_json, progress_bar, split_names, table
-from rtdecode.cli.options import Block, Device, Json, Outputs, Overwrite, Sessions
+from rtdecode.cli.options import Block, Device, Json, Outputs, Overwrite, Sessions, output_option
 from rtdecode.cli.runtime.rig_config import now_current, pinned_model
 
 
@@ -19,7 +20,7 @@ def fit(
     kind: Annotated[str, typer.Option(help="Kind of model: wiener, kalman, alignnet or gru.")] = "wiener",
     output: Annotated[
         Path | None,
-        typer.Option(
+        output_option(
             help="Model file to write; default: SESSION.fitted.safetensors beside the first session, "
             "numbered if that exists."
         ),
@@ -59,11 +60,10 @@ def fit(
     from rtdecode.calibrate.fitting.fit import fit_sessions
     from rtdecode.calibrate.fitting.training_set import FitSettings
     from rtdecode.calibrate.run import Run
-    from rtdecode.model_store import install_current
 
     started = time.perf_counter()
     target = ModelTarget(output, sessions[0], "fitted", overwrite)
-    target.check()
+    target.check(sessions)
     with progress_bar() as progress:
         result = fit_sessions(
             sessions,
@@ -76,33 +76,39 @@ def fit(
             run=Run(seed=seed, device=device),
             progress=progress,
         )
-    written = target.write(result.artifact)
-    installed = install_current(written, current) if current else None
+    done = Delivery(target, accepted=True, stream=current, daemon=None).carry_out(result.artifact)
     pinned = pinned_model(current) if current else None
-    names = list(result.artifact.output_names)
     document: dict[str, Any] = {
-        "output": str(written),
-        "outputs": names,
+        "output": str(done.output),
+        "outputs": list(result.artifact.output_names),
         "seconds": time.perf_counter() - started,
         "holdout": {"r2": result.r2, "pcc": result.pcc, "seconds": result.holdout_s},
         "kind": kind,
         "labels": labels,
         "model": result.artifact.model_id,
         "bin_width_s": result.artifact.bin_width_s,
-        "current": str(installed) if installed else None,
+        "current": str(done.current) if done.current else None,
         "notes": [*result.notes, *([pinned] if pinned else [])],
     }
     if json:
         print_json(document)
-        return
+    else:
+        _print(document, current)
+    if done.problem is not None:
+        raise done.problem
+
+
+def _print(document: dict[str, Any], stream: str | None) -> None:
     for note in document["notes"]:
         print(f"note: {note}")
-    rows = [
-        [name, number(r2), number(pcc)] for name, r2, pcc in zip(names, result.r2, result.pcc, strict=True)
-    ]
-    against = ", against intended velocities" if labels == "refit" else ""
-    print(f"hold-out: the last {result.holdout_s:.0f} s{against}")
-    print(table(["output", "R²", "PCC"], rows))
-    print(f"model {result.artifact.model_id} ({kind}) written to {written} in {document['seconds']:.1f} s")
-    if current:
-        print(now_current(current))
+    held_out = document["holdout"]
+    scores = zip(document["outputs"], held_out["r2"], held_out["pcc"], strict=True)
+    against = ", against intended velocities" if document["labels"] == "refit" else ""
+    print(f"hold-out: the last {held_out['seconds']:.0f} s{against}")
+    print(table(["output", "R²", "PCC"], [[name, number(r2), number(pcc)] for name, r2, pcc in scores]))
+    print(
+        f"model {document['model']} ({document['kind']}) written to {document['output']} in "
+        f"{document['seconds']:.1f} s"
+    )
+    if document["current"]:
+        print(now_current(stream or ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,26 +30,24 @@ class ModelTarget:
     made: str
     overwrite: bool
 
-    def check(self) -> None:
-        """Refuse what cannot be written, before the work starts.
+    def check(self, inputs: Iterable[Path]) -> None:
+        """Refuse what may not or cannot be written, before the work starts.
+
+        Args:
+            inputs: files that the model is made of.
 
         Raises:
             RtdecodeError: the typed file exists and may not be replaced, or no file can be created there.
         """
-        from rtdecode.session.target import check_writable
+        from rtdecode.files import check_writable
 
-        path = self.planned()
-        if self.typed is not None:
-            refuse_existing(self.typed, overwrite=self.overwrite)
-            path = self.typed
         try:
-            check_writable(path)
-        except OSError as error:  # its name is too long
-            raise RtdecodeError(
-                f"cannot be written ({error.strerror})",
-                where=str(path),
-                fix="give another name with --output",
-            ) from error
+            check_writable(self.typed or self.planned(), overwrite=self.overwrite, inputs=inputs)
+        except RtdecodeError as error:
+            if self.typed is not None:
+                raise
+            fix = f"{error.fix}, or name another file with --output"
+            raise RtdecodeError(error.what, where=error.where, fix=fix) from error
 
     def planned(self, *, refused: bool = False) -> Path:
         """The file that would be written now.
@@ -92,15 +91,3 @@ class ModelTarget:
         if self.typed is None:
             return path.with_suffix(f".{self.made}"), SUFFIX
         return (path.with_suffix(""), SUFFIX) if path.suffix == SUFFIX else (path, "")
-
-
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a file that was typed.
-
-    Raises:
-        RtdecodeError: it exists and may not be replaced.
-    """
-    if os.path.lexists(path) and not overwrite and not path.is_dir():
-        raise RtdecodeError(
-            "exists already", where=str(path), fix="choose another name; --overwrite would replace the file"
-        )

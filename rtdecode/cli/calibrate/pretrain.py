@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rtdecode.cli.calibrate.model_target import ModelTarget
 from rtdecode.cli.common import (
     needs_packages,
     number,
@@ -16,12 +17,12 @@ from rtdecode.cli.common import (
     split_names,
     table,
 )
-from rtdecode.cli.options import Device, Json, Outputs, Seed, Sessions
+from rtdecode.cli.options import Device, Json, Outputs, Overwrite, Seed, Sessions, output_option
 
 
 def pretrain(
     sessions: Sessions,
-    output: Annotated[Path, typer.Option(help="Model file to write.")],
+    output: Annotated[Path, output_option(help="Model file to write.")],
     kind: Annotated[str, typer.Option(help="Kind of model: alignnet or gru.")] = "alignnet",
     bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
     outputs: Outputs = None,
@@ -57,10 +58,11 @@ def pretrain(
     device: Device = "auto",
     checkpoint: Annotated[
         Path | None,
-        typer.Option(
+        output_option(
             help="Checkpoint file, written every 30 s; training resumes from it. Default: OUTPUT.checkpoint."
         ),
     ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Train one model on many days, from which a new day is calibrated.
@@ -73,16 +75,17 @@ def pretrain(
         from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
         from rtdecode.calibrate.training.checkpoint import checkpoint_files
         from rtdecode.calibrate.training.distributed.ranks import connected
-    from rtdecode.artifact import write_artifact
     from rtdecode.calibrate.progress import ignore
     from rtdecode.calibrate.run import Run
-    from rtdecode.session.target import check_writable
+    from rtdecode.files import check_writable
 
+    target = ModelTarget(output, sessions[0], "pretrained", overwrite)
     saved = checkpoint or output.with_suffix(".checkpoint")
     with connected(device) as ranks, progress_bar() if ranks.leads else nullcontext(ignore) as progress:
         if ranks.leads:
-            check_writable(output)
-            check_writable(saved)
+            target.check(sessions)
+            # That of an interrupted training is resumed; one of anything else is refused.
+            check_writable(saved, overwrite=True, inputs=sessions)
         result = pretrain_sessions(
             sessions,
             PretrainSettings(
@@ -99,16 +102,15 @@ def pretrain(
             checkpoint=saved,
             progress=progress,
         )
-        if ranks.leads:
-            write_artifact(output, result.artifact)
-    if not ranks.leads:
-        return
+        if not ranks.leads:
+            return
+        written = target.write(result.artifact)
     # Not before the model is written: until then the checkpoints are the only copy.
     for path in checkpoint_files(saved, len(result.logs)):
         path.unlink(missing_ok=True)
     names = list(result.artifact.output_names)
     document: dict[str, Any] = {
-        "output": str(output),
+        "output": str(written),
         "outputs": names,
         "seconds": result.seconds,
         "kind": kind,
@@ -130,4 +132,4 @@ def pretrain(
         print(f"zero-shot validation on {', '.join(result.validation)}")
         rows = [[name, number(r2)] for name, r2 in zip(names, result.validation_r2, strict=True)]
         print(table(["output", "R²"], rows))
-    print(f"model {result.artifact.model_id} ({kind}) written to {output} in {result.seconds:.0f} s")
+    print(f"model {result.artifact.model_id} ({kind}) written to {written} in {result.seconds:.0f} s")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.common import needs_packages, number, print_json, print_line, table
-from rtdecode.cli.options import Json, Overwrite
+from rtdecode.cli.options import Json, Overwrite, output_option
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.simulation import Simulation
@@ -23,7 +23,7 @@ def simulate(
     model: Annotated[
         str, typer.Option(help="Model made by `rtdecode pretrain`: a file or a name.", metavar="PATH|NAME")
     ],
-    output: Annotated[Path, typer.Option(help="Session file to write.", metavar="OUT.h5")],
+    output: Annotated[Path, output_option(help="Session file to write.", metavar="OUT.h5")],
     seed: Annotated[int, typer.Option(help="Random seed of the spikes.", min=0)] = 0,
     read_in: Annotated[
         str | None,
@@ -42,17 +42,13 @@ def simulate(
     with needs_packages("simulating spikes", "simulate"):
         from rtdecode.calibrate.simulation import simulate_session
     from rtdecode.artifact import read_artifact
-    from rtdecode.errors import RtdecodeError, located
+    from rtdecode.errors import located
+    from rtdecode.files import check_writable, unused
     from rtdecode.model_store import find_model
     from rtdecode.session.read import read_session
-    from rtdecode.session.target import check_writable
     from rtdecode.session.write import write_session
 
-    if output.exists() and session.exists() and output.samefile(session):
-        raise RtdecodeError(
-            "is the session that is simulated from", where=str(output), fix="choose another name"
-        )
-    check_writable(output, overwrite=overwrite)
+    check_writable(output, overwrite=overwrite, inputs=[session])
     path = find_model(model)
     artifact = read_artifact(path)
     recorded = read_session(session)
@@ -60,16 +56,17 @@ def simulate(
     # An error about the model itself has no place.
     with located(path):
         made = simulate_session(recorded, artifact, seed=seed, read_in=read_in)
-    write_session(output, made.session)
+    written = output if overwrite else unused(output)
+    write_session(written, made.session)
     seconds = time.perf_counter() - started
-    document = _document(made, str(output), artifact.model_id, seed, seconds)
+    document = _document(made, str(written), artifact.model_id, seed, seconds)
     if json:
         print_json(document)
         return
     for note in made.notes:
         print_line(f"note: {note}")
     print(
-        f"{output}: {document['spikes']} spikes on {made.session.n_channels} channels in "
+        f"{written}: {document['spikes']} spikes on {made.session.n_channels} channels in "
         f"{len(made.labelled)} bins of {artifact.bin_width_s * 1e3:g} ms, seed {seed}, rates of "
         f"{made.read_in}"
     )

@@ -103,6 +103,7 @@ def study(
 
     if len(set(sessions)) < len(sessions):
         raise RtdecodeError("a session is named twice", fix="name each once, in the order of their days")
+    make_folder(output)
     if bin_width is None:
         counts = read_session(sessions[0]).counts
         bin_width = DEFAULT_BIN_WIDTH_S if counts is None else counts.nominal_width_s
@@ -124,7 +125,6 @@ def study(
             members=members or MEMBERS,
         )
         jobs = plan(sessions, settings, [base_of(Path(find_model(name))) for name in base or []])
-        make_folder(output)
         done = run_study(jobs, output, workers=runs_on, progress=progress)
     about = About(
         command=shlex.join(["rtdecode", *sys.argv[1:]]),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.common import number, print_json, print_line, table
-from rtdecode.cli.options import CountsSeed, Json
+from rtdecode.cli.options import CountsSeed, Json, Overwrite, output_option
 
 if TYPE_CHECKING:
     from rtdecode.session.layout import Session
@@ -44,7 +44,10 @@ def decode(
         float | None,
         typer.Option("--to", help="End of the scored part, seconds; everything is decoded.", min=0),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Session file (.h5) to write, with /decoded.")] = None,
+    output: Annotated[
+        Path | None, output_option(help="Session file (.h5) to write, with /decoded.", metavar="OUT.h5")
+    ] = None,
+    overwrite: Overwrite = False,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -64,14 +67,14 @@ def decode(
     from rtdecode.calibrate.data.metrics import score_decoded
     from rtdecode.calibrate.data.recorded import unrecorded
     from rtdecode.decode.offline import decode_session, scored_rows
+    from rtdecode.files import check_writable, unused
     from rtdecode.session.read import read_session
-    from rtdecode.session.target import check_writable
     from rtdecode.session.write import write_session
 
     if score_from is not None and score_to is not None and score_to <= score_from:
         raise typer.BadParameter(f"must be greater than --from, not {score_to:g}", param_hint="--to")
     if output is not None:
-        check_writable(output)
+        check_writable(output, overwrite=overwrite, inputs=[session])
     stage = _output_settings(config)
     recorded = read_session(session)
     models = RecordedModels(model or [], recorded, engine)
@@ -107,6 +110,7 @@ def decode(
             decoded.t_bin[rows], decoded.values[rows], artifact.output_names, recorded.behavior
         )
     if output is not None:
+        output = output if overwrite else unused(output)
         write_session(output, replace(recorded, decoded=decoded))
         document["output"] = str(output)
     if json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,12 @@ from rtdecode.cli.common import print_json
 from rtdecode.cli.options import Json, Trials
 from rtdecode.errors import RtdecodeError
 from rtdecode.trial_rules import TrialRules
+
+if TYPE_CHECKING:
+    from rtdecode.session.layout import LogEntry, Session
+
+#: Kinds of entries of /log about sources; a recording without decoder may have those of a task beside.
+OF_SOURCES = ("attached", "detached", "outage", "gap", "shifted")
 
 
 def info(
@@ -57,20 +63,20 @@ def _with_trials(file: Path, rules: TrialRules) -> tuple[Path, str]:
     """Write a copy of a session with the trials of its markers; its path and a sentence about them."""
     from dataclasses import replace
 
+    from rtdecode.files import unused
     from rtdecode.session.read import read_session
-    from rtdecode.session.target import numbered
     from rtdecode.session.trials import find_trials
     from rtdecode.session.write import write_session
 
     session = read_session(file)
-    if session.markers is None:
+    if session.markers is None or not session.markers.text:
         raise RtdecodeError(
             "has no markers, which trials are made of", where=str(file), fix="record with --markers NAME"
         )
     found, summary = find_trials(session.markers, rules)
     if not len(found.start):
         raise RtdecodeError(f"there are {summary}", where=str(file), fix="name its markers with --trials")
-    copy = numbered(file.with_name(f"{file.stem}.trials.h5"))
+    copy = unused(file.with_name(f"{file.stem}.trials.h5"))
     write_session(copy, replace(session, trials=found))
     return copy, summary
 
@@ -124,6 +130,20 @@ def _model_facts(file: Path) -> dict[str, Any]:
     }
 
 
+def _entry_line(entry: LogEntry, session: Session) -> str:
+    """An entry of /log: its bin, or its time where there is none, its kind, and the source it is about."""
+    timed = session.decoded is None or entry.bin < 0
+    at = f"{round(entry.time - session.start_s, 1) + 0.0:.1f} s" if timed else f"bin {entry.bin}"
+    line, data = f"{at}: {entry.kind}", entry.data
+    if entry.kind not in OF_SOURCES:
+        return line
+    if "source_id" in data:
+        source = f"{data['source_id'] or 'unnamed'} on {data.get('host')}"
+        line += f", stream {data.get('stream')}, source {source}"
+    line += f", by {data['seconds']} s" if "seconds" in data else ""
+    return line + (f": {data['reason']}" if "reason" in data else "")
+
+
 def _session_facts(file: Path) -> dict[str, Any]:
     import numpy as np
 
@@ -165,9 +185,10 @@ def _session_facts(file: Path) -> dict[str, Any]:
         flagged = {flag.name: int(((flags & flag) != 0).sum()) for flag in Flag}
         facts["decoded"] = f"{len(flags)} bins by model {', '.join(session.decoded.models)}"
         facts["flagged"] = {name: n for name, n in flagged.items() if n}
+    log = [e for e in session.log if session.decoded is not None or e.kind in OF_SOURCES]
+    if log:
         # A backlog has many entries of one bin: listed once.
-        entries = dict.fromkeys((e.bin, e.kind) for e in session.log)
-        facts["log"] = [f"bin {b}: {kind}" for b, kind in entries]
+        facts["log"] = list(dict.fromkeys(_entry_line(entry, session) for entry in log))
     facts["complete"] = session.complete
     if session.notes:
         facts["notes"] = list(session.notes)

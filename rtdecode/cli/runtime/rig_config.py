@@ -18,7 +18,7 @@ import typer
 
 from rtdecode.cli.common import prints_unicode
 from rtdecode.errors import RtdecodeError
-from rtdecode.files import user_path
+from rtdecode.files import output_file, user_path
 from rtdecode.serve.settings import FLAGS, Flag, ServeSettings
 
 ENVIRONMENT_PREFIX = "RTDECODE"
@@ -66,10 +66,9 @@ def load_config(ctx: typer.Context, value: Path | None) -> Path | None:
 
 def flag_types() -> dict[str, type]:
     """bool, float, Path or str for each key at the top of a rig.toml."""
+    paths = {name for name, flag in FLAGS.items() if flag.read in (output_file, user_path)}
     # A model is a path, or a name.
-    return {
-        name: Path if flag.read is Path or name == "model" else flag.typed for name, flag in FLAGS.items()
-    }
+    return {name: Path if name in {*paths, "model"} else flag.typed for name, flag in FLAGS.items()}
 
 
 def rig_path(config: Path | None) -> Path | None:
@@ -175,14 +174,19 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
     for name, flag in FLAGS.items():
         value = ctx.params[name]
         try:
-            read = user_path if flag.read is Path else flag.read
-            values[flag.field] = value if value is None or read is None else read(value)
+            values[flag.field] = value if value is None or flag.read is None else flag.read(value)
         except ValueError as error:
             where = _where(ctx, name)
             if where is None:
                 raise typer.BadParameter(str(error), param_hint=_dashed(name)) from None
             fix = f"see rtdecode serve --help, {_dashed(name)}"
             raise RtdecodeError(str(error), where=where, fix=fix) from None
+        except RtdecodeError as error:
+            if (where := _where(ctx, name)) is None:
+                raise
+            raise RtdecodeError(
+                f"cannot use {error.where}, which {error.what}", where=where, fix=error.fix
+            ) from None
     output = ctx.obj.output if ctx.obj is not None else None
     try:
         return ServeSettings(**values, output=output, config=config)

@@ -46,7 +46,7 @@ def serve(
     """
     if print_config:
         print(config_text(ctx), end="")
-    if options["stream"] is None:
+    if not options["stream"]:
         if print_config:
             return
         raise typer.BadParameter(
@@ -55,7 +55,7 @@ def serve(
     settings = serve_settings(ctx, config)
     if print_config:
         return
-    from rtdecode.ingest.lsl_config import silence_liblsl
+    from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
     if config is not None:

@@ -10,17 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtdecode.cli.common import number, print_json, print_line, table
-from rtdecode.cli.options import Json
+from rtdecode.cli.options import Json, Overwrite, output_option
 
 if TYPE_CHECKING:
     from rtdecode.tools.demo.phases import Phase
+
+#: Where its figure is, unless another name is typed.
+FIGURE = Path("rtdecode-demo.png")
 
 
 def demo(
     seed: Annotated[int, typer.Option(help="Random seed. Fixes targets, noise and spikes.", min=0)] = 0,
     figure: Annotated[
-        Path, typer.Option(help="PNG file of the figure; an existing one is replaced.", metavar="OUT.png")
-    ] = Path("rtdecode-demo.png"),
+        Path | None,
+        output_option(
+            help=f"PNG file of the figure; default: {FIGURE}, and one of an earlier demo is replaced.",
+            metavar="OUT.png",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Run a simulated subject in closed loop: day 0, day 30 with a failing decoder, day 30 calibrated.
@@ -28,11 +36,13 @@ def demo(
     Takes less than two minutes and needs no data and no hardware; its streams stay on loopback. Ends with a
     table and a figure.
     """
-    from rtdecode.session.target import check_writable
+    from rtdecode.files import check_writable, unused
     from rtdecode.tools.demo.figure import draw_demo
     from rtdecode.tools.demo.run import run_demo
 
-    check_writable(figure, overwrite=True)
+    # Nothing but a demo writes the default one.
+    overwrite, figure = overwrite or figure is None, figure or FIGURE
+    check_writable(figure, overwrite=overwrite)
     if json or not sys.stdout.isatty():
         result = run_demo(print_line, seed=seed)
     else:
@@ -42,6 +52,7 @@ def demo(
 
         view = DemoView(Console())
         result = run_demo(view.print_line, seed=seed, watch=view.watch)
+    figure = figure if overwrite else unused(figure)
     draw_demo(figure, result.phases, result.sessions)
     if json:
         print_json(result.document() | {"figure": str(figure)})

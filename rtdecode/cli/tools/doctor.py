@@ -11,7 +11,7 @@ import typer
 from rtdecode.cli.common import print_json, progress_bar
 from rtdecode.cli.options import Config, Json
 from rtdecode.cli.runtime.rig_config import rig_settings, stream_settings
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 
 if TYPE_CHECKING:

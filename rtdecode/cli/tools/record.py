@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
-from rtdecode.cli.options import Config, Overwrite, Trials, parsed
+from rtdecode.cli.options import Config, Overwrite, Trials, output_option, parsed
 from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.serve.reporting.outbox import Outbox
 from rtdecode.serve.settings import read_units
 
@@ -28,7 +28,7 @@ TIMEOUT_S = 60.0
 
 
 def record(
-    output: Annotated[Path, typer.Option(help="Session file to write (.h5).")],
+    output: Annotated[Path, output_option(help="Session file to write (.h5).", metavar="OUT.h5")],
     stream: Annotated[
         str | None, typer.Option(help="Name of the LSL spike stream; default: rig.toml's.")
     ] = None,
@@ -89,7 +89,7 @@ def record(
         raise typer.BadParameter("trials are made of markers; add --markers NAME", param_hint="--trials")
     if (path := rig_path(config)) is not None:
         print_line(f"settings from {path}")
-    from rtdecode.ingest.lsl_config import silence_liblsl
+    from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
     from rtdecode.tools.record.run import StreamRecording

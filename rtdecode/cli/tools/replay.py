@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout
 
 if TYPE_CHECKING:
     from rtdecode.tools.replay.run import Replay, ReplaySettings
@@ -39,7 +39,7 @@ def replay(
     burst: Annotated[int, typer.Option(help="Number of spike samples that are pushed together.")] = 1,
 ) -> None:
     """Replay a recorded session as a live LSL stream, its timestamps shifted to now."""
-    from rtdecode.ingest.lsl_config import silence_liblsl
+    from rtdecode.ingest.connection.lsl_config import silence_liblsl
     from rtdecode.session.read import read_session
 
     silence_liblsl()

@@ -15,12 +15,12 @@ def streams(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """List all LSL streams on the network, and how `serve` would read each."""
-    from rtdecode.ingest.lsl_config import silence_liblsl
+    from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
     from rtdecode.errors import RtdecodeError
-    from rtdecode.ingest.layouts import StreamDescription, choose_layout
-    from rtdecode.ingest.streams import Network
+    from rtdecode.ingest.connection.streams import Network
+    from rtdecode.ingest.signals.layouts import StreamDescription, choose_layout
 
     def layout_of(stream: StreamDescription) -> str | None:
         try:

@@ -16,7 +16,7 @@ from rtdecode.cli.common import (
     print_line,
     table,
 )
-from rtdecode.cli.options import Json, Overwrite
+from rtdecode.cli.options import Json, Overwrite, output_option
 from rtdecode.messages import CURSOR_ENDPOINT
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def subject(
     pause: Annotated[float, typer.Option(help="Pause between two trials, ms.")] = 300.0,
     open_loop: Annotated[
         Path | None,
-        typer.Option(
+        output_option(
             help="Session file of hand movements in open loop, written faster than real time and without "
             "streams; needs --seconds.",
             metavar="OUT.h5",
@@ -93,7 +93,7 @@ def subject(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Session file of the run, written at its end.", metavar="OUT.h5")
+        Path | None, output_option(help="Session file of the run, written at its end.", metavar="OUT.h5")
     ] = None,
     overwrite: Overwrite = False,
     timeout: Annotated[float, typer.Option(help="Longest time without a cursor, s; 0: no limit.")] = 60.0,
@@ -145,7 +145,7 @@ def subject(
             raise typer.BadParameter("can only be used in closed loop", param_hint="--task-bind")
         _write_open_loop(of, open_loop, seconds, overwrite, json)
         return
-    from rtdecode.ingest.lsl_config import silence_liblsl
+    from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
     from rtdecode.tools.subject.run import SubjectRun, SubjectRunSettings
@@ -175,7 +175,7 @@ def subject(
     if running.lateness.late:
         print_line(f"note: {running.lateness} (their timestamps are exact)")
     if output is not None:
-        print_line(f"wrote {output}")
+        print_line(f"wrote {running.output}")
     if json:
         print_json(running.document(scores))
     else:
@@ -200,7 +200,7 @@ def _open_generator(model: str, channels: int | None) -> Generator:
 
 
 def _write_open_loop(of: SimulatedDay, path: Path, seconds: float, overwrite: bool, json: bool) -> None:
-    from rtdecode.session.target import check_writable
+    from rtdecode.files import check_writable, unused
     from rtdecode.session.write import write_session
     from rtdecode.tools.ranges import check_range
     from rtdecode.tools.simulator.experiment import open_loop_session
@@ -208,6 +208,7 @@ def _write_open_loop(of: SimulatedDay, path: Path, seconds: float, overwrite: bo
     check_range("--seconds", 1 <= seconds <= 86_400, "between 1 and 86400 with --open-loop", seconds)
     check_writable(path, overwrite=overwrite)
     recorded = open_loop_session(of, seconds, path.stem)
+    path = path if overwrite else unused(path)
     write_session(path, recorded)
     assert recorded.events is not None
     assert recorded.trials is not None

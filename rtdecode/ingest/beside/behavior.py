@@ -9,9 +9,9 @@ import pylsl
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.beside.behavior_samples import REPORT_NAN, BehaviorSamples, Block, column_names
 from rtdecode.ingest.beside.reader import BesideReader, Patience
-from rtdecode.ingest.choice import behavior_stream
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.inlet import Inlet
+from rtdecode.ingest.connection.choice import behavior_stream
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.inlet import Inlet
 
 #: A tracker that is silent for a second is perhaps dead.
 PATIENCE = Patience(silent_s=1.0, report_silent_s=3.0, n_left_out=REPORT_NAN, left_out=0.01)

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.ingest.beside.fates import Fates
-from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
-from rtdecode.ingest.inlet import MAX_PULL
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.clock.judge import ClockJudge
+from rtdecode.ingest.clock.settings import JudgeSettings
+from rtdecode.ingest.connection.inlet import MAX_PULL
+from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import F8, I8, U1
 

@@ -13,11 +13,12 @@ import pylsl
 
 from rtdecode.ingest.beside.fates import Fates
 from rtdecode.ingest.beside.reader import BesideReader, Patience
-from rtdecode.ingest.choice import marker_stream
-from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.inlet import MAX_PULL, Inlet
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.clock.judge import ClockJudge
+from rtdecode.ingest.clock.settings import JudgeSettings
+from rtdecode.ingest.connection.choice import marker_stream
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
+from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.kernels.arrays import F8
 from rtdecode.session.layout import Markers
 from rtdecode.session.raw import as_text

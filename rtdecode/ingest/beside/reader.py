@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -12,11 +12,15 @@ import numpy.typing as npt
 
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.fates import Fates
-from rtdecode.ingest.clock_judge import ClockJudge
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.clock.judge import ClockJudge
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.identity import lsl_source
+from rtdecode.ingest.connection.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
+from rtdecode.ingest.connection.source_log import SourceLog
+from rtdecode.ingest.connection.streams import listed
+from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.kernels.arrays import F8
+from rtdecode.session.layout import NO_BIN, LogEntry
 
 B = TypeVar("B")
 B_co = TypeVar("B_co", covariant=True)
@@ -25,6 +29,8 @@ PULL_S = 0.05
 
 #: A pull that begins sooner after the one before has waited for its samples.
 ATTENTIVE_S = 0.005
+
+NOTHING = "nothing of it is recorded"
 
 #: A shift of the stamps by more is a clock that has jumped; by less, it drifts.
 REPORT_SHIFT_S = 0.005
@@ -86,6 +92,7 @@ class BesideReader(Generic[B]):
     Attributes:
         blocks: what is kept, oldest first.
         notices: lines for the person at the rig.
+        log: entries for /log about the source.
     """
 
     def __init__(
@@ -100,6 +107,8 @@ class BesideReader(Generic[B]):
         self._samples, self._patience, self._clock = samples, patience, clock
         self.blocks: deque[B] = deque()
         self.notices: deque[str] = deque(maxlen=100)
+        self.log: deque[LogEntry] = deque()
+        self._source = SourceLog(self.where, self.notices.append, self._enter)
         self._connections: list[Samples[B]] = []
         self._fed_s = time.monotonic()
         self._attached = self._stopping = False
@@ -117,6 +126,12 @@ class BesideReader(Generic[B]):
         self._thread.join(4 * PULL_S)
 
     @property
+    def source(self) -> str:
+        """The stream with the source attached last, for the attributes of a file."""
+        stream = self._source.source
+        return f"LSL stream {self.name}" if stream is None else lsl_source(stream)
+
+    @property
     def fates(self) -> Fates:
         """What has become of the samples of all connections."""
         fates = [Fates(), *(each.fates for each in self._connections)]
@@ -126,18 +141,19 @@ class BesideReader(Generic[B]):
         """What makes the recording of it wrong or incomplete, a line each."""
         lines = [*self.connector.problems(), *([self._thread.fault] if self._thread.fault else [])]
         if not self._connections:
-            return [*lines, f"{self.where}: it was not found yet; nothing of it is recorded"]
+            return [*lines, f"{self.where}: it was not found yet; {NOTHING}"]
         fates, patience = self.fates, self._patience
         if fates.n_left_out > patience.n_left_out and fates.n_left_out > patience.left_out * fates.received:
             reasons = ", ".join(f"{n} {reason}" for reason, n in fates.left_out.items() if n)
             lines.append(f"{self.where}: {fates.kept} of {fates.received} samples kept; left out {reasons}")
         lines += [f"{self.where}: {problem}" for problem in self._connections[-1].problems()]
         if not self._attached:
-            lines.append(f"{self.where}: its source is gone; nothing of it is recorded")
+            lines.append(f"{self.where}: its source {self._source.name} is gone; {NOTHING}")
         elif time.monotonic() - self._fed_s > patience.report_silent_s:
-            lines.append(f"{self.where}: its source sends nothing; nothing of it is recorded")
+            lines.append(f"{self.where}: its source {self._source.name} sends nothing; {NOTHING}")
         elif not self._connections[-1].judge.trusted:
-            lines.append(f"{self.where}: its stamps do not fit our clock; nothing of it is recorded")
+            stamps = f"the stamps of its source {self._source.name} do not fit our clock"
+            lines.append(f"{self.where}: {stamps}; {NOTHING}")
         return lines
 
     def _run(self) -> None:
@@ -160,6 +176,7 @@ class BesideReader(Generic[B]):
                 n = inlet.pull(PULL_S)
             except StreamLost:
                 self._keep(samples.finish())
+                self._source.tell("detached", NO_BIN, "its outlet is gone")
                 self.connector.dispose(inlet)
                 self.connector.request()
                 inlet, self._attached = None, False
@@ -179,7 +196,7 @@ class BesideReader(Generic[B]):
                 moved_s = samples.judge.offset_s - inlet.offset_s
                 if abs(moved_s) > REPORT_SHIFT_S:
                     shifted = f"its stamps are shifted by {moved_s:+.3f} s onto our clock"
-                    self.notices.append(f"{self.where}: {shifted}")
+                    self._source.tell("shifted", NO_BIN, shifted, seconds=moved_s)
                 inlet.offset_s = samples.judge.offset_s
             elif time.monotonic() - self._fed_s > self._patience.silent_s:
                 self.connector.request(replacing=inlet)
@@ -191,10 +208,16 @@ class BesideReader(Generic[B]):
         if before is not None:
             self.connector.dispose(before)
             self._keep(self._connections[-1].finish())
+            self._source.tell("detached", NO_BIN, "another outlet takes its place")
         last_s = self._connections[-1].last_s if self._connections else -float("inf")
         self._connections.append(self._samples(inlet.stream, inlet.opened_s, last_s))
         self._attached, self._fed_s = True, time.monotonic()
+        self._source.attached(inlet.stream, NO_BIN)
+        self.notices.append(f"{self.where}: attached {listed(inlet.stream)}")
         return inlet
+
+    def _enter(self, kind: str, bin_number: int, data: Mapping[str, Any]) -> None:
+        self.log.append(LogEntry(self._clock(), bin_number, kind, dict(data)))
 
     def _keep(self, block: B | None) -> None:
         if block is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rtdecode.binning import BinRing, ClosedBin
-from rtdecode.ingest.delay import AutoGrace, FixedGrace
+from rtdecode.ingest.clock.delay import AutoGrace, FixedGrace
 from rtdecode.messages import Flag
 from rtdecode.serve.loop.instructions import Instruction, Publish, Resumed, Warm
 from rtdecode.serve.loop.silence import Silence

@@ -26,10 +26,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.binning import Binning, BinRing, CountBinning, EventBinning
-from rtdecode.ingest.clock_judge import TRUSTED, ClockJudge, JudgeSettings, Verdict
-from rtdecode.ingest.delay import AutoGrace, DeliveryDelay, FixedGrace
-from rtdecode.ingest.feed import CountFeed, Feed
-from rtdecode.ingest.inlet import MAX_PULL
+from rtdecode.ingest.clock.delay import AutoGrace, DeliveryDelay, FixedGrace
+from rtdecode.ingest.clock.judge import TRUSTED, ClockJudge, Verdict
+from rtdecode.ingest.clock.settings import JudgeSettings
+from rtdecode.ingest.connection.inlet import MAX_PULL
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.feed import Feed
 from rtdecode.kernels.stamps import N_IMPOSSIBLE
 from rtdecode.serve.loop import instructions as do
 from rtdecode.serve.loop.closing import Closing

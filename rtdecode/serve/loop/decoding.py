@@ -15,7 +15,8 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.binning import ClosedBin
 from rtdecode.decode.recent import Mark
 from rtdecode.decode.stage import DecodeStage
-from rtdecode.ingest.feed import Feed
+from rtdecode.ingest.connection.source_log import SourceLog
+from rtdecode.ingest.signals.feed import Feed
 from rtdecode.messages import Flag
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command
@@ -69,6 +70,8 @@ class Decoding:
         flags: of the bin published last.
         meters: counters and latencies.
         notices: lines for the person at the rig, newest last.
+        reason: why nothing is decoded, "" while bins are.
+        source: of the stream.
     """
 
     def __init__(
@@ -81,11 +84,12 @@ class Decoding:
         *,
         stream: str,
     ) -> None:
-        self._stream = stream
         self.stage, self.artifact, self.path, self.sinks = stage, artifact, path, sinks
         self.flags = 0
         self.meters = Meters()
         self.notices: deque[str] = deque(maxlen=1000)
+        self.reason = ""
+        self.source = SourceLog(f"stream {stream}", self.notices.append, self.log)
         self._clock = clock
         self._backlog: list[list[list[int]]] = []
         self._model_row = 0
@@ -101,12 +105,14 @@ class Decoding:
     def attached(self, feed: Feed) -> None:
         """A source of the stream is attached."""
         stream, inlet = feed.inlet.stream, feed.inlet
+        self.source.attached(stream, self._next_bin())
         self.notices.extend(connection_report(stream, feed.layout, inlet.correction_s, self.artifact))
 
     def warm(self, closed: ClosedBin) -> None:
         """Step a bin of backlog."""
         self.stage.warm(closed.counts)
         self.meters.backlog_bins += 1
+        self.meters.backlog_spikes += closed.spikes
         if self.sinks.buffers is not None:
             nonzero = np.flatnonzero(closed.counts)
             self._backlog.append([[int(c), int(closed.counts[c])] for c in nonzero])
@@ -183,14 +189,15 @@ class Decoding:
 
     def broke_off(self, bin_number: int, reason: str) -> None:
         """Nothing is decoded from this bin on."""
-        self.log("outage", bin_number, {"reason": reason})
-        self._notice(f"{reason}; fail-safe output from bin {bin_number}")
+        self.reason = reason
+        said = f"{reason}; fail-safe output from bin {bin_number}"
+        self.source.tell("outage", bin_number, said, reason=reason)
 
     def resumed(self, bin_number: int, origin_s: float) -> None:
         """Decode again from this bin on."""
-        self.log("gap", bin_number, {"origin_s": origin_s})
+        self.reason = ""
+        self.source.tell("gap", bin_number, f"decoding again from bin {bin_number}", origin_s=origin_s)
         self.reset(bin_number, "gap")
-        self._notice(f"decoding again from bin {bin_number}")
 
     def held(self, bin_number: int, paused: bool) -> None:
         """Values are held from this bin on, or no longer."""
@@ -198,10 +205,11 @@ class Decoding:
 
     def shifted(self, seconds: float) -> None:
         """The stamps of the stream were shifted while nothing was decoded."""
-        self._notice(f"its stamps are shifted by {seconds:+.3f} s onto our clock")
+        shifted = f"its stamps are shifted by {seconds:+.3f} s onto our clock"
+        self.source.tell("shifted", self._next_bin(), shifted, seconds=seconds)
 
-    def _notice(self, text: str) -> None:
-        self.notices.append(f"stream {self._stream}: {text}")
+    def _next_bin(self) -> int:
+        return 0 if self.sinks.buffers is None else self.sinks.buffers.next_bin
 
     def prepare(self, candidate: Candidate) -> None:
         """Give a decoder that is to replace this one the bins that it has to step first."""

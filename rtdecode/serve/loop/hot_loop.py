@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.feed import EventRules
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.messages import Flag
 from rtdecode.serve.commands import Command
 from rtdecode.serve.loop.core import LoopCore

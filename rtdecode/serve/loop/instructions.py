@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rtdecode.binning import ClosedBin
-from rtdecode.ingest.feed import Feed
+from rtdecode.ingest.signals.feed import Feed
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.binning import Binning, ClosedBin
-from rtdecode.ingest.connector import Connector
-from rtdecode.ingest.feed import EventFeed, EventRules, Feed, make_feed
-from rtdecode.ingest.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
+from rtdecode.ingest.signals.events import EventFeed, EventRules
+from rtdecode.ingest.signals.feed import Feed, make_feed
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import Pull
 from rtdecode.serve.loop.instructions import (

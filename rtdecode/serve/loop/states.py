@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rtdecode.binning import Binning
-from rtdecode.ingest.clock_judge import ClockJudge
-from rtdecode.ingest.feed import Feed
+from rtdecode.ingest.clock.judge import ClockJudge
+from rtdecode.ingest.signals.feed import Feed
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
+from rtdecode.session.layout import LogEntry
 from rtdecode.trial_rules import TrialRules
 
 
@@ -40,6 +42,15 @@ class Beside:
     def notices(self) -> list[str]:
         """Lines for the person at the rig since the last call."""
         return [reader.notices.popleft() for reader in self._readers for _ in range(len(reader.notices))]
+
+    def logs(self) -> list[deque[LogEntry]]:
+        """Entries for /log of each reader, oldest first."""
+        return [reader.log for reader in self._readers]
+
+    def sources(self) -> dict[str, str]:
+        """Attributes of a file that name the source of each stream; without one yet, the stream alone."""
+        named = {"behavior_source": self.behavior, "markers_source": self.markers}
+        return {key: reader.source for key, reader in named.items() if reader is not None}
 
     @property
     def _readers(self) -> list[BehaviorReader | MarkerReader]:

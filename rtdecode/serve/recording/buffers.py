@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.binning import FUTURE_TOLERANCE_S, ClosedBin
-from rtdecode.ingest.feed import CountFeed, EventFeed
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.session.layout import LogEntry
 
@@ -161,6 +162,12 @@ class RecordBuffers:
             self.events.add(feed, n, now)
         else:
             self.samples.add(feed, n)
+
+    @property
+    def next_bin(self) -> int:
+        """Number of the bin after the last one recorded."""
+        ring = self.decoded
+        return int(ring.bin[(ring.head - 1) % DECODED_RING]) + 1 if ring.head else 0
 
     @property
     def dropped(self) -> int:

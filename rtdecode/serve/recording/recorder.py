@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.files import unused
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.fates import Fates
-from rtdecode.ingest.feed import CountFeed, Feed
+from rtdecode.ingest.connection.identity import lsl_source
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.feed import Feed
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import (
     DECODED_RING,
@@ -58,10 +61,9 @@ def contents_of(
     if feed is None or (counts and t0_s is None):
         return None
     stream, behavior = feed.inlet.stream, beside.behavior
-    source = f"LSL stream {stream.name} (source {stream.source_id or 'unnamed'} on {stream.hostname})"
     return Contents(
         n_channels=n_channels,
-        attrs={**attrs, "source": source},
+        attrs={**attrs, "source": lsl_source(stream), **beside.sources()},
         behavior=(behavior.names, behavior.units) if behavior else None,
         decoded=decoded,
         counts=(1.0 / stream.rate_hz, t0_s or 0.0) if counts else None,
@@ -82,6 +84,7 @@ class Recorder:
         overwrite: whether to replace an existing file.
 
     Attributes:
+        path: of the file; numbered if that name was taken after the start.
         error: reason why nothing is written at the moment, "" while it is.
         rows, events, samples, behavior_rows: number of bins, events, counts samples and behaviour samples
             written.
@@ -159,6 +162,9 @@ class Recorder:
             contents = self._contents()
             if contents is None:
                 return
+            if not self._overwrite:
+                # Another recording may have taken the name since it was checked.
+                self.path = unused(self.path)
             self._writer = writer = SessionWriter(self.path, contents, overwrite=self._overwrite)
         self._write_events(writer)
         self._write_samples(writer)
@@ -243,12 +249,12 @@ class Recorder:
             self.rows += rows.stop - rows.start
 
     def _write_log(self, writer: SessionWriter) -> None:
-        log = self._buffers.log
-        entries = [log[i] for i in range(len(log))]
-        if entries:
-            writer.append_log(entries)
-        for _ in entries:
-            log.popleft()
+        for log in (self._buffers.log, *self._beside.logs()):
+            entries = [log[i] for i in range(len(log))]
+            if entries:
+                writer.append_log(entries)
+            for _ in entries:
+                log.popleft()
 
 
 def _taken(ring: EventRing | SampleRing | DecodedRing, head: int, size: int) -> Iterator[slice]:

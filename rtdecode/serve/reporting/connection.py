@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.ingest.layouts import Layout, StreamDescription, array_channels
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels
 
 
 def connection_report(

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.ingest.feed import CountFeed, EventFeed, Feed
+from rtdecode.ingest.connection.identity import named
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed
+from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.fitness import Fitness
 from rtdecode.kernels import stamps
 from rtdecode.serve.loop.core import LoopCore
 
@@ -22,7 +26,17 @@ BY_SEQUENCE = [
     "not_a_count",
     "dropped_units",
 ]
-BY_TIME = ["late_carried", "late_dropped", "future", "discarded"]
+BY_TIME = ["late_carried", "late_dropped", "future", "discarded", "binned", "late_samples"]
+
+#: Counters of samples that are left out, one of them each, and why.
+LEFT_OUT = {
+    "late_samples": "too late for their bin",
+    "future": "stamped ahead of now, or with NaN",
+    "discarded": "before the first bin, or while their clock was judged",
+    "duplicates": "repeated",
+    "out_of_range": "of a channel out of range",
+    "dropped_units": "of a unit that is dropped",
+}
 
 #: Fewer than these, in number and as a fraction, are no warning.
 LEAST, LEAST_PART = 20, 0.01
@@ -43,9 +57,24 @@ def stream_counters(sequence: npt.NDArray[np.int64], core: LoopCore) -> dict[str
     totals: dict[str, int] = dict(zip(BY_SEQUENCE, sequence.tolist(), strict=True))
     totals |= dict(zip(BY_TIME, core.ring.time_counters.tolist(), strict=True))
     totals["late_dropped"] += int(left_out[stamps.BEHIND])
+    totals["late_samples"] += int(left_out[stamps.BEHIND])
     totals["future"] += int(left_out[stamps.AHEAD] + left_out[stamps.NOT_FINITE])
     totals["discarded"] += core.discarded
     return totals
+
+
+def fates_line(received: int, kept: str, left_out: Mapping[str, int]) -> str:
+    """What became of `received` samples: those kept, such as "960 written", and left out by reason."""
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in left_out.items() if n)
+    return f"{received:,} received, {kept}" + (f"; left out: {reasons}" if reasons else "")
+
+
+def decoded_line(totals: Mapping[str, int]) -> str:
+    """What became of the samples of a daemon, by all of its counters."""
+    left_out = {reason: totals[key] for key, reason in LEFT_OUT.items()}
+    line = fates_line(totals["received"], f"{totals['binned']:,} binned", left_out)
+    n = totals["broken_off"]
+    return line + (f"; {n:,} spikes were in bins that an outage broke off" if n else "")
 
 
 def effective_rate_hz(feed: Feed) -> float | None:
@@ -104,14 +133,11 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
     if many(totals["out_of_range"]):
         lines.append(f"{part_of(totals['out_of_range'], received)} events are left out: {_range_hint(feed)}")
     if totals["not_a_count"] > LEAST:
-        lines.append(
-            f"{totals['not_a_count']:,} values are fractions or negative or NaN: send counts, not rates or "
-            "z-scores"
-        )
+        fitness = feed.fitness if isinstance(feed, CountFeed) else Fitness(1.0)
+        found = f", {fitness.wrong}" if fitness.wrong else ""
+        lines.append(f"{totals['not_a_count']:,} values are no counts{found}: {fitness.advice}")
     if isinstance(feed, CountFeed) and feed.fitness.n_saturated > LEAST:
-        lines.append(
-            f"{feed.fitness.n_saturated:,} counts above 255 are read as 255: send counts of shorter bins"
-        )
+        lines.append(f"{feed.fitness.saturated} are read as 255: send counts of shorter bins")
     if many(totals["future"]):
         lines.append(
             f"{part_of(totals['future'], received)} samples are stamped ahead of now, or with NaN, and are "
@@ -119,8 +145,8 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
         )
     if many(totals["discarded"]):
         lines.append(
-            f"{part_of(totals['discarded'], received)} samples are left out, received while their clock was "
-            "in doubt, or because they are no counts"
+            f"{part_of(totals['discarded'], received)} samples are left out, received before the first "
+            "bin or while their clock was in doubt, or because they are no counts"
         )
     rate_hz = None if feed is None else effective_rate_hz(feed)
     if feed is not None and rate_hz is not None:
@@ -131,6 +157,14 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
                 "follow its samples"
             )
     return lines
+
+
+def of_source(lines: list[str], feed: Feed | None) -> list[str]:
+    """The lines, each with the stream and the source that it is about; `feed` of the one attached last."""
+    if feed is None:
+        return lines
+    stream = feed.inlet.stream
+    return [f"stream {stream.name}, source {named(stream)}: {line}" for line in lines]
 
 
 def _range_hint(feed: Feed | None) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.ingest.layouts import array_channels
+from rtdecode.ingest.connection.identity import named
+from rtdecode.ingest.signals.layouts import array_channels
 from rtdecode.kernels.sequence import RECEIVED
 from rtdecode.messages import MESSAGE_VERSION, flag_names
 from rtdecode.serve.loop.hot_loop import HotLoop
-from rtdecode.serve.reporting.losses import effective_rate_hz, loss_warnings, stream_counters
+from rtdecode.serve.loop.states import Judging, Outage
+from rtdecode.serve.reporting.losses import effective_rate_hz, loss_warnings, of_source, stream_counters
 from rtdecode.serve.settings import ServeSettings
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
@@ -76,6 +78,8 @@ class StatusReport:
             "spikes": meters.spikes,
             "bins": meters.bins,
             "backlog_bins": meters.backlog_bins,
+            "backlog_spikes": meters.backlog_spikes,
+            "broken_off": self._ring.broken_off,
             "stale": meters.stale,
             "failsafe": meters.failsafe,
             "catch_up": core.closing.catch_up,
@@ -92,6 +96,7 @@ class StatusReport:
         return {
             "v": MESSAGE_VERSION,
             "state": loop.state,
+            "reason": self._reason(),
             "paused": self._core.closing.paused,
             "flags": flag_names(self._decoding.flags),
             "names": [output.name for output in artifact.outputs],
@@ -125,9 +130,21 @@ class StatusReport:
             "warnings": self._warnings(),
         }
 
+    def _reason(self) -> str:
+        """Why nothing is decoded although the stream was found, "" where it is."""
+        match self._core.state:
+            case Outage():
+                return f"{self._decoding.reason} (source {self._decoding.source.name})"
+            case Judging(link):
+                judged = "no sample yet" if link.judge.trusted else "its clock is being judged"
+                return f"connected to {named(link.feed.inlet.stream)}, {link.feed.unfit or judged}"
+        return ""
+
     def _describe_stream(self) -> dict[str, Any]:
-        feed, core = self._loop.pump.feed, self._core
+        feed, core, last = self._loop.pump.feed, self._core, self._decoding.source.source
         described: dict[str, Any] = {"name": self._stream, "attached": feed is not None}
+        # While it is gone, who is waited for.
+        described |= {"source_id": last and last.source_id, "hostname": last and last.hostname}
         if feed is None:
             return described
         stream, delay = feed.inlet.stream, core.delay
@@ -136,8 +153,6 @@ class StatusReport:
         return described | {
             "layout": str(feed.layout),
             "type": stream.type,
-            "source_id": stream.source_id,
-            "hostname": stream.hostname,
             "rate_hz": stream.rate_hz,
             "effective_rate_hz": effective_rate_hz(feed),
             "n_channels": array_channels(stream, feed.layout),
@@ -149,7 +164,8 @@ class StatusReport:
     def _warnings(self) -> list[str]:
         totals, recording = self.counters(), self._recording()
         warnings = [problem for problem in self._problems() if problem]
-        warnings += loss_warnings(totals, totals["spikes"], self._loop.pump.feed)
+        losses = loss_warnings(totals, totals["spikes"], self._loop.pump.feed)
+        warnings += of_source(losses, self._loop.pump.last_feed)
         if recording and recording.get("error"):
             warnings.append(f"NOT RECORDING: {recording['error']}")
         if recording and recording.get("dropped"):

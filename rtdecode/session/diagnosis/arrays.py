@@ -10,6 +10,9 @@ from numpy.typing import DTypeLike, NDArray
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.schema import DOCS
 
+#: Columns that a message lists by number.
+MOST_NAMED = 3
+
 
 def as_integers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[Any]:
     """`values` of any numeric type as `dtype`, without loss.
@@ -23,27 +26,50 @@ def as_integers(values: NDArray[Any], dtype: DTypeLike, where: str) -> NDArray[A
     check_numeric(values, where)
     if values.size == 0:
         return values.astype(target)
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            bad = int((~np.isfinite(values)).sum())
-            raise RtdecodeError(
-                f"{bad} values are NaN or infinite",
-                where=where,
-                fix="store integers, such as 0 for no spikes",
-            )
-        if (values != np.floor(values)).any():
-            raise RtdecodeError(
-                f"holds {values[values != np.floor(values)].flat[0]}, not an integer",
-                where=where,
-                fix="store integers, such as counts instead of rates",
-            )
-    low, high = values.min(), values.max()
     limits = np.iinfo(target)
-    if int(low) < limits.min or int(high) > limits.max:
-        wrong = int(low) if int(low) < limits.min else int(high)
-        fix = "correct what exported the recording"
-        raise RtdecodeError(f"holds {wrong}, outside {limits.min} to {limits.max}", where=where, fix=fix)
-    return values.astype(target)
+    inside = (values >= limits.min) & (values <= limits.max)
+    fitting = inside & (values == np.floor(values)) if values.dtype.kind == "f" else inside
+    if fitting.all():
+        return values.astype(target)
+    finite = np.isfinite(values)
+    fraction = finite & (values != np.floor(values))
+    no_number, outside = "store integers, such as 0 for no spikes", f"outside {limits.min} to {limits.max},"
+    exported = "correct what exported the recording"
+    wrong = (
+        ("NaN", np.isnan(values), no_number),
+        ("infinity", np.isinf(values), no_number),
+        ("{}, not an integer,", fraction, "store integers, such as counts instead of rates"),
+        (f"{{}}, {outside}", finite & ~fraction & (values < limits.min), exported),
+        (f"{{}}, {outside}", finite & ~fraction & (values > limits.max), exported),
+    )
+    found = [(what.format(_number(values[at].flat[0])), at, fix) for what, at, fix in wrong if at.any()]
+    told = "; ".join(places(what, at) for what, at, _ in found)
+    raise RtdecodeError(f"holds {told}", where=where, fix=found[0][2])
+
+
+def _number(value: np.generic) -> str:
+    return f"{value:g}" if isinstance(value, np.floating) else str(value)
+
+
+def places(what: str, mask: NDArray[np.bool_]) -> str:
+    """Where in an array something is and how often: in a list from which row, in a table in which columns."""
+    if mask.ndim != 2:
+        return f"{what} at row {int(mask.argmax())} ({int(mask.sum()):,} of {mask.size:,} values)"
+    return in_columns(what, mask.sum(axis=0))
+
+
+def in_columns(what: str, n: NDArray[np.integer[Any]]) -> str:
+    """Such as "NaN in columns 0, 5, 7 and 2 more (12 values)".
+
+    Args:
+        what: is there.
+        n: number of such values in each column.
+    """
+    columns, total = np.flatnonzero(n), int(n.sum())
+    named = ", ".join(map(str, columns[:MOST_NAMED]))
+    if len(columns) > MOST_NAMED:
+        named += f" and {len(columns) - MOST_NAMED} more"
+    return f"{what} in column{'s' * (len(columns) > 1)} {named} ({total:,} value{'s' * (total != 1)})"
 
 
 def check_numeric(values: NDArray[Any], where: str) -> None:

@@ -71,6 +71,14 @@ _ENDINGS = {
     **{f".ns{n}": "a Blackrock .nsx file" for n in range(1, 7)},
 }
 
+#: Files that are ZIP archives, by their endings.
+_ZIPPED = {
+    ".xlsx": ("an Excel file", "read it with pandas.read_excel"),
+    ".pt": ("a PyTorch file", "name a session"),
+    ".pth": ("a PyTorch file", "name a session"),
+    ".zarr": ("a Zarr store", "read it with zarr"),
+}
+
 #: Attributes by which a root group or one of its children is recognised.
 _HDF5_KINDS = (
     ("nwb_version", "an NWB file", "read it with pynwb"),
@@ -90,12 +98,22 @@ def container_of(path: Path) -> tuple[str, str] | None:
 
     A MATLAB -v7.3 file is HDF5 behind a text header; it is named here.
     """
+    head = _head(path)
+    return _of_bytes(head, path) if head else None
+
+
+def holds_zeros(path: Path) -> bool:
+    """Whether a file begins with nothing but zeros."""
+    head = _head(path)
+    return bool(head) and not any(head)
+
+
+def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
+            return file.read(HEAD_BYTES)
     except OSError:
-        return None
-    return _of_bytes(head, path)
+        return b""
 
 
 def container_by_ending(path: Path) -> str | None:
@@ -122,8 +140,9 @@ def _of_bytes(head: bytes, path: Path) -> tuple[str, str] | None:
         inside = _inside_gzip(path)
         return "compressed with gzip" + (f" ({inside} inside)" if inside else ""), "unpack it with gunzip"
     if head.startswith(b"PK\x03\x04"):
-        is_npz = b".npy" in head[:HEAD_BYTES]
-        return ("a NumPy .npz file", "read it with numpy.load") if is_npz else ("a ZIP archive", "unpack it")
+        if b".npy" in head[:HEAD_BYTES]:
+            return "a NumPy .npz file", "read it with numpy.load"
+        return _ZIPPED.get(path.suffix.lower(), ("a ZIP archive", "unpack it"))
     if head[257:262] == b"ustar":
         return "a tar archive", "unpack it"
     if head[8:9] == b"{" and b'"' in head and int.from_bytes(head[:8], "little") < 1 << 32:

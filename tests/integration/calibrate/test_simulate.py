@@ -103,7 +103,7 @@ def test_what_cannot_be_simulated_is_one_line(
             f"{simulated_model}: a wiener model does not simulate spikes from behaviour",
         ),
         ("indy", "monday", out, "--rates-of: the model has no session 'monday', but"),
-        ("indy", None, indy_piece, f"{indy_piece}: is the session that is simulated from. Fix: "),
+        ("indy", None, indy_piece, f"{indy_piece}: is read or written by this command"),
         ("indy", None, simulated[0], f"{simulated[0]}: exists already. Fix: "),
     ):
         with pytest.raises(RtdecodeError) as refused:

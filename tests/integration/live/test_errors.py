@@ -146,6 +146,21 @@ def test_a_missing_stream_is_an_error(rig: LoopbackRig, simulated_model: Path, s
     assert "Traceback" not in rig.stderr("serve")
 
 
+def assert_refused_after_the_timeout(rig: LoopbackRig, stream: str, model: Path, reason: str) -> None:
+    """`serve` says why what it found is not taken, waits for another, and ends with the reason."""
+    arguments = ["serve", "--stream", stream, "--model", str(model), "--timeout", "2"]
+    process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
+    assert process.wait(60) == 1
+    *lines, error = rig.stderr("serve").splitlines()
+    said = next(
+        line for line in lines if line.startswith(f"waiting for --stream {stream}: stream {stream} (type")
+    )
+    assert "no stream was found that can be taken within 2 s" in error
+    for line in (said, error):
+        assert reason in line
+        assert ", source " in line
+
+
 @pytest.mark.parametrize("layout", ["events", "counts"])
 def test_a_stream_of_another_array_is_refused_with_both_numbers(
     rig: LoopbackRig, replay: Any, stream: str, simulated_session: Path, simulated_model: Path, layout: str
@@ -154,23 +169,16 @@ def test_a_stream_of_another_array_is_refused_with_both_numbers(
     wider = rig.folder / "wider.h5"
     write_session(wider, replace(session, n_channels=17))
     replay(wider, "--layout", layout)
-    arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
-    process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
-    assert process.wait(60) == 1
-    error = rig.stderr("serve").splitlines()[-1]
-    assert all(number in error for number in ("16", "17"))
+    assert_refused_after_the_timeout(rig, stream, simulated_model, "the stream has 17 channels, the model 16")
 
 
 def test_counts_coarser_than_the_models_bins_are_refused_with_both_numbers(
     rig: LoopbackRig, replay: Any, stream: str, simulated_session: Path, simulated_model: Path
 ) -> None:
     replay(simulated_session, "--layout", "counts", "--period", "25")
-    arguments = ["serve", "--stream", stream, "--model", str(simulated_model)]
-    process = rig.start("serve", [*arguments, "--bind", free_endpoint(), "--control", free_endpoint()])
-    assert process.wait(60) == 1
-    error = rig.stderr("serve").splitlines()[-1]
-    assert "25 ms" in error
-    assert "20 ms" in error
+    assert_refused_after_the_timeout(
+        rig, stream, simulated_model, "its counts cover 25 ms, the model's bins 20 ms"
+    )
 
 
 def test_a_damaged_model_is_refused(simulated_session: Path, simulated_model: Path, tmp_path: Path) -> None:

@@ -139,8 +139,15 @@ def test_recording_decodes_to_the_published_bits_through_pause_reset_and_outage(
     assert outage["value"][:2] == messages[outage["bin"] - 1]["value"][:2]
     assert all(messages[b]["flags"] & FAILSAFE for b in range(outage["bin"], back["bin"]))
     session = read_session(recording)
-    kinds = [entry.kind for entry in session.log if entry.kind != "warmup"]
-    assert kinds[:6] == ["reset", "pause", "resume", "reset", "outage", "gap"]
+    kinds = [entry.kind for entry in session.log if entry.kind != "warmup" and entry.bin >= 0]
+    assert kinds[:8] == ["attached", "reset", "pause", "resume", "reset", "outage", "attached", "gap"]
+    beside = [entry for entry in session.log if entry.bin < 0]
+    assert [entry.kind for entry in beside][:3] == ["attached", "detached", "attached"]
+    for entry in (*beside, *(e for e in session.log if e.kind in ("attached", "outage", "gap"))):
+        assert entry.data["stream"] in (stream, f"{stream}-hand")
+        assert entry.data["source_id"]
+        assert entry.data["host"]
+    assert f"{stream}-hand (source " in session.attrs["behavior_source"]
 
     again = rig.folder / "again.h5"
     document_here("decode", recording, "--model", model, "--output", again)

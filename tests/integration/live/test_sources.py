@@ -67,6 +67,28 @@ def test_serve_waits_for_the_given_source(
     served.end()
 
 
+def test_a_position_and_an_array_of_before_do_not_stand_in_the_way_of_the_spikes(
+    rig: LoopbackRig,
+    stream: str,
+    serve: Any,
+    outlet: Callable[[str], pylsl.StreamOutlet],
+    simulated_model: Path,
+) -> None:
+    position = pylsl.StreamOutlet(pylsl.StreamInfo(stream, "MoCap", 2, 100.0, "float32", "tracker"))
+    served = serve(simulated_model)
+    rig.await_line(served.name, "source tracker on", 20)
+    info = pylsl.StreamInfo(stream, "Spikes", 3, 0.0, "int32", "old")
+    info.desc().append_child_value("n_channels", str(N_CHANNELS + 1))
+    old = pylsl.StreamOutlet(info)
+    rig.await_line(served.name, f"the stream has {N_CHANNELS + 1} channels", 20)
+    right = outlet("right")
+    rig.await_line(served.name, "source right on", 20)
+    assert right.have_consumers()
+    assert not position.have_consumers()
+    assert not old.have_consumers()
+    served.end()
+
+
 def test_after_the_timeout_the_error_names_the_sources_that_answered(
     rig: LoopbackRig, stream: str, outlet: Callable[[str], pylsl.StreamOutlet], simulated_model: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 from commands import document_here, refusal, rtdecode
 
+from rtdecode.session.layout import NO_BIN, LogEntry
 from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
 
 
 @pytest.mark.sessions
@@ -19,6 +22,24 @@ def test_it_describes_a_real_session(indy: Path) -> None:
     assert facts["silent"] == 11
     assert "5843 bins of 64 ms" in facts["counts"]
     assert "x (mm)" in facts["behavior"]
+
+
+def test_it_lists_what_happened_to_the_sources(simulated_session: Path, tmp_path: Path) -> None:
+    session, source = read_session(simulated_session), {"stream": "hand", "source_id": "", "host": "lab"}
+    log = (
+        LogEntry(session.start_s - 1.5, NO_BIN, "attached", source),
+        LogEntry(session.start_s + 2.0, NO_BIN, "shifted", {"seconds": -30.0, **source}),
+        LogEntry(session.start_s + 2.5, 0, "target_on", {}),
+        LogEntry(session.start_s + 3.0, 0, "outage", {"reason": "its outlet is gone"}),
+    )
+    path = tmp_path / "recorded.h5"
+    write_session(path, replace(session, log=log, path=None))
+    assert document_here("info", path)["log"] == [
+        "-1.5 s: attached, stream hand, source unnamed on lab",
+        "2.0 s: shifted, stream hand, source unnamed on lab, by -30.0 s",
+        # Files of before name no source.
+        "3.0 s: outage: its outlet is gone",
+    ]
 
 
 def test_it_describes_a_model(simulated_model: Path) -> None:

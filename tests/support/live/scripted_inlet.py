@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.ingest.feed import Feed
-from rtdecode.ingest.inlet import MAX_PULL
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.connection.inlet import MAX_PULL
+from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 
 class ScriptedInlet:

@@ -124,6 +124,16 @@ def test_nothing_fires_where_behaviour_is_unknown(session: Session, artifact: Mo
     np.testing.assert_allclose(made.firing, (made.counts[made.labelled] > 0).mean(axis=0))
 
 
+def test_spikes_need_all_outputs(session: Session, artifact: ModelArtifact) -> None:
+    behavior = behavior_of(session)
+    values = behavior.values.copy()
+    values[600:800, 2] = np.nan
+    made = simulate_session(with_behavior(session, values=values), artifact)
+    assert 98 <= (~made.labelled).sum() <= 101
+    assert not made.counts[~made.labelled].any()
+    assert any("since that needs all outputs (vx unknown in" in note for note in made.notes)
+
+
 def test_by_default_the_recorded_spikes_scale_the_channels(
     session: Session, artifact: ModelArtifact, net: AlignNet
 ) -> None:

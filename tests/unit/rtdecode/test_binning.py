@@ -65,6 +65,7 @@ class Reference:
         if b < self.open:
             self.late += n
             self.counters[kernels.LATE_CARRIED if kept else kernels.LATE_DROPPED] += n
+        self.counters[kernels.BINNED if kept else kernels.LATE_SAMPLES] += 1
         if kept:
             self.counts = [have + more for have, more in zip(self.counts, counts, strict=True)]
             self.spikes += n
@@ -282,7 +283,7 @@ def test_an_impossible_stamp_is_neither_binned_nor_moves_the_watermark() -> None
     add(binning, math.nan, 0.045, math.inf, math.nan, 0.046, now=0.05)
     assert (ring.open_bin, int(ring.spikes[2]), float(ring.fed_until_s[2])) == (2, 2, 0.046)
     assert sum(row[2] for row in take_all(ring)) == 0
-    assert counters_of(ring) == [0, 0, 3, 0]
+    assert counters_of(ring) == [0, 0, 3, 0, 2, 0]
 
 
 def test_late_events_are_carried_by_one_bin_and_no_further() -> None:
@@ -291,7 +292,7 @@ def test_late_events_are_carried_by_one_bin_and_no_further() -> None:
         add(binning, 0.061, 0.059, 0.039, 0.001)
         assert int(ring.spikes[3]) == int(ring.counts[3].sum()) == kept
         assert int(ring.late[3]) == 3
-        assert counters_of(ring) == [kept - 1, 4 - kept, 0, 0]
+        assert counters_of(ring) == [kept - 1, 4 - kept, 0, 0, kept, 4 - kept]
         assert [row[2:5] for row in take_all(ring)] == [(0, 0, 0)] * 3
 
 

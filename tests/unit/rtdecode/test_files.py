@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.files import make_folder, numbered, replace_file, user_path, write_new_file
+from rtdecode.files import (
+    check_writable,
+    make_folder,
+    numbered,
+    output_file,
+    replace_file,
+    user_path,
+    write_new_file,
+)
 
 
 def test_a_folder_is_made_with_those_above_it_and_may_exist(tmp_path: Path) -> None:
@@ -32,6 +40,33 @@ def test_a_path_of_a_settings_file_may_begin_at_home(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HOME", "/home/rig")
     assert user_path("~/Daten ü/today.h5") == Path("/home/rig/Daten ü/today.h5")
     assert user_path("today~.h5") == Path("today~.h5")
+
+
+@pytest.mark.parametrize("name", ["a\0b.h5", "dir\0/"])
+def test_a_name_with_a_nul_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(RtdecodeError, match=r"\\0.*: holds a character that no name of a file has\. Fix: "):
+        output_file(name)
+    with pytest.raises(RtdecodeError, match="cannot be written"):
+        check_writable(Path(name), overwrite=True)
+
+
+def test_a_file_is_replaced_only_if_that_is_allowed_and_it_is_a_file(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.b.h5", tmp_path / "other.h5"
+    check_writable(path, overwrite=False)
+    path.touch()
+    other.symlink_to(path)
+    with pytest.raises(RtdecodeError, match=r"exists already\. Fix: .* such as a\.b\.2\.h5"):
+        check_writable(path, overwrite=False)
+    check_writable(path, overwrite=True)
+    with pytest.raises(
+        RtdecodeError, match=r"is read or written by this command already\. Fix: .* as other\.2\.h5"
+    ):
+        check_writable(other, overwrite=True, inputs=[Path("none"), path])
+    new = tmp_path / "new.h5"
+    with pytest.raises(RtdecodeError, match=r"already\. Fix: choose another name, such as new\.2\.h5"):
+        check_writable(new, overwrite=False, inputs=[new])
+    with pytest.raises(RtdecodeError, match="is a device or a pipe"):
+        check_writable(Path(os.devnull), overwrite=True)
 
 
 def no_home(*_: object) -> None:
@@ -89,6 +124,6 @@ def test_a_name_as_long_as_the_disk_allows_is_written(tmp_path: Path) -> None:
     path = tmp_path / ("ä" * 127)
     replace_file(path, b"1")
     assert path.read_bytes() == b"1"
-    with pytest.raises(RtdecodeError, match=r"cannot be written \(File name too long\)"):
+    with pytest.raises(RtdecodeError, match="its name is too long for the disk"):
         write_new_file(numbered(path, ".x"), b"1")
     assert list(tmp_path.iterdir()) == [path]

@@ -45,6 +45,13 @@ def test_paths_have_the_local_date_and_time_filled_in(
     assert ":" not in flags["record"]
 
 
+@pytest.mark.parametrize("units", ["255", "[255]", '"255"'])
+def test_a_list_is_the_text_of_the_flag(tmp_path: Path, units: str) -> None:
+    flags = {"stream": str, "drop_units": str}
+    assert read_rig_file(written(tmp_path, f"drop_units = {units}"), flags).flags == {"drop_units": "255"}
+    assert read_rig_file(written(tmp_path, "drop_units = [0, 255]"), flags).flags["drop_units"] == "0,255"
+
+
 def test_a_file_of_a_windows_editor_is_read(tmp_path: Path) -> None:
     (tmp_path / "rig.toml").write_bytes('\ufeffstream = "M1"\r\n'.encode())
     assert read_rig_file(tmp_path / "rig.toml", FLAGS).flags == {"stream": "M1"}
@@ -111,6 +118,10 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rig.toml").write_bytes(b"stream = '\xff'")
     with pytest.raises(RtdecodeError, match=r"is not TOML in UTF-8 .* Fix: save it as UTF-8"):
         read_rig_file(tmp_path / "rig.toml", FLAGS)
+    for binary in (b"\x89HDF\r\n\x1a\n\0\0", b"MATLAB\0\0"):
+        (tmp_path / "rig.toml").write_bytes(binary)
+        with pytest.raises(RtdecodeError, match=r"Fix: name a rig.toml with --config"):
+            read_rig_file(tmp_path / "rig.toml", FLAGS)
 
 
 def test_the_file_in_this_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from decoding import artifact_of, outputs
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import current_model, data_dir, history_of, install_current, previous_model
-from rtdecode.stream_models import every_stream, models_of, use_model
+from rtdecode.stream_models import advice_to_go_back, every_stream, models_of, use_model
 
 
 def make(level: float = 0.0, **provenance: Any) -> ModelArtifact:
@@ -132,6 +132,26 @@ def test_a_damaged_entry_or_model_costs_no_other(folder: Path) -> None:
     assert models_of("M1").current == first
 
 
+def test_a_damaged_copy_is_no_loss_while_there_is_another(folder: Path) -> None:
+    first, second = (installed(folder, level) for level in (1.0, 2.0))
+    history_of("M1").path(first).write_bytes(b"")
+    use_model("M1", first)
+    assert models_of("M1").current == first
+    for path in (folder / "1.safetensors", current_model("M1"), history_of("M1").path(first)):
+        path.write_bytes(b"junk")
+    with pytest.raises(RtdecodeError, match=f"the file of model {first} is damaged. Fix: copy it there"):
+        use_model("M1", first)
+    use_model("M1", second)
+
+
+@pytest.mark.parametrize("since", ["yesterday", "0001-01-01T00:00:00+23:00", ""])
+def test_an_entry_with_a_time_that_is_none_is_taken_from_the_model(folder: Path, since: str) -> None:
+    first = installed(folder, 1.0)
+    record = history_of("M1").path(first).with_suffix(".json")
+    record.write_text(f'{{"model": "{first}", "kind": "wiener", "since": "{since}"}}')
+    assert [each.kept.since[:2] for each in models_of("M1").models] == ["20"]
+
+
 def test_models_of_an_earlier_version_are_listed_and_kept_when_others_come(folder: Path) -> None:
     before, old = make(1.0), make(2.0)
     current_model("M1").parent.mkdir(parents=True)
@@ -205,3 +225,14 @@ def test_a_history_that_cannot_be_written_leaves_the_current_model(folder: Path)
         installed(folder, 2.0)
     assert read_artifact(current_model("M1")).model_id == first
     assert ids() == [first]
+
+
+def test_a_current_model_that_cannot_be_read_says_how_to_go_back(folder: Path) -> None:
+    installed(folder, 1.0)
+    current_model("M1").write_bytes(b"torn")
+    with pytest.raises(RtdecodeError) as raised, advice_to_go_back(current_model("M1"), "M1"):
+        read_artifact(current_model("M1"))
+    assert "rtdecode models use M1 ID" in str(raised.value)
+    with pytest.raises(RtdecodeError) as raised, advice_to_go_back(folder / "other", "M1"):
+        read_artifact(current_model("M1"))
+    assert "models use" not in str(raised.value)

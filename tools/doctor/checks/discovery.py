@@ -78,7 +78,7 @@ def measure_discovery(skip: bool = False) -> Figures:
     try:
         import pylsl
 
-        from rtdecode.ingest.streams import StreamFinder
+        from rtdecode.ingest.connection.streams import StreamFinder
 
         if beacon.stdout is None or not beacon.stdout.readline():
             raise RuntimeError("the test stream could not be created")

@@ -36,13 +36,13 @@ def measure_stream(
         name: of the stream.
         source_id, layout, model: as in `serve`.
     """
-    from rtdecode.ingest.lsl_config import silence_liblsl
+    from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
     from rtdecode.errors import RtdecodeError
-    from rtdecode.ingest.inlet import Inlet, StreamLost
-    from rtdecode.ingest.layouts import Layout, choose_layout
-    from rtdecode.ingest.streams import describe
+    from rtdecode.ingest.connection.inlet import Inlet, StreamLost
+    from rtdecode.ingest.connection.streams import describe
+    from rtdecode.ingest.signals.layouts import Layout, choose_layout
 
     figures: Figures = {"stream": name, "looked_s": SEARCH_S, "sources": [], "refusal": None, "lost": False}
     figures |= {"wanted": source_id, "named": model}
@@ -62,15 +62,16 @@ def measure_stream(
         return figures
     try:
         inlet = Inlet(readable[0], timeout_s=OPEN_S)
-        figures |= _rate_and_delay(inlet)
+        chosen = choose_layout(inlet.stream, override)
+        figures |= _rate_and_delay(inlet, counts=chosen is Layout.COUNTS)
     except StreamLost:
         return figures | {"lost": True}
-    return figures | _model(name, inlet.stream, choose_layout(inlet.stream, override), model)
+    return figures | _model(name, inlet.stream, chosen, model)
 
 
 def _find(name: str) -> list[Any]:
     """All outlets of that name, one per source."""
-    from rtdecode.ingest.streams import StreamFinder
+    from rtdecode.ingest.connection.streams import StreamFinder
 
     finder = StreamFinder(name)
     deadline = time.monotonic() + SEARCH_S
@@ -88,11 +89,15 @@ def _find(name: str) -> list[Any]:
     return list(newest.values())
 
 
-def _rate_and_delay(inlet: Any) -> Figures:
-    """Samples per second, and the age of each pull's newest sample on arrival."""
+def _rate_and_delay(inlet: Any, *, counts: bool) -> Figures:
+    """Samples per second, the age of each pull's newest sample on arrival, and which values are no counts."""
+    import numpy as np
     import pylsl
 
+    from rtdecode.ingest.signals.fitness import Fitness, as_whole
+
     samples, ages = 0, []
+    fitness = Fitness(1.0 / inlet.stream.rate_hz if counts else 1.0)
     skip_until = time.monotonic() + SKIP_S
     while time.monotonic() < skip_until:
         inlet.pull(PULL_S)
@@ -102,7 +107,14 @@ def _rate_and_delay(inlet: Any) -> Figures:
         if n:
             samples += n
             ages.append(pylsl.local_clock() - float(inlet.time[n - 1]))
+        if n and counts:
+            rows = np.zeros(inlet.samples[:n].shape, np.int32)
+            as_whole(inlet.samples[:n], rows)
+            fitness.values(rows)
     return {
+        "no_counts": fitness.wrong or None,
+        "send": fitness.advice,
+        "unfit": bool(fitness.unfit),
         "rate_hz": round(samples / (time.monotonic() - started), 1),
         "correction_ms": round(inlet.correction_s * 1e3, 3),
         "delay_ms": quantiles_ms(ages) if ages else None,
@@ -112,7 +124,7 @@ def _rate_and_delay(inlet: Any) -> Figures:
 def _model(name: str, stream: Any, layout: Any, model: str | None) -> Figures:
     from rtdecode.artifact import read_artifact
     from rtdecode.errors import RtdecodeError
-    from rtdecode.ingest.layouts import array_channels, check_against_model
+    from rtdecode.ingest.signals.layouts import array_channels, check_against_model
     from rtdecode.model_store import CURRENT, current_model, find_model
 
     figures: Figures = {"n_channels": array_channels(stream, layout), "model": None, "misfit": None}
@@ -180,6 +192,9 @@ def _judge_open(figures: Figures, source: Figures) -> Finding:
     elif not model:
         found += "; it has no current model"
         problems.add(f"rtdecode fit SESSION.h5 --kind wiener {current}, or give serve --model", fail=True)
+    if figures.get("no_counts"):
+        found += f"; values are no counts, {figures['no_counts']}"
+        problems.add(figures["send"], fail=figures["unfit"])
     if delay is None:
         problems.add(
             f"no sample was received in {MEASURE_S:g} s: check that the array is plugged in and recording"

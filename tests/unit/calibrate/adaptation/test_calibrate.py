@@ -126,6 +126,27 @@ def test_the_test_part_is_not_used_for_training(
     assert not two.deployable
 
 
+def test_an_output_that_is_unknown_at_the_end_is_not_judged_and_costs_the_others_nothing(
+    calibrated: Callable[[str], Calibration], folder: Path, tmp_path: Path, base: ModelArtifact
+) -> None:
+    def unknown(values: np.ndarray) -> np.ndarray:
+        values[len(values) // 2 :, 1] = np.nan
+        return values
+
+    other = changed(folder, tmp_path / "unknown.h5", partial(with_values, change=unknown))
+    two, one = calibrate_session(other, base, rung="readout"), calibrated("readout")
+    kept = [0, *range(2, len(base.outputs))]
+    assert two.verdict is not None
+    assert one.verdict is not None
+    for name in ("incumbent", "wiener"):
+        np.testing.assert_array_equal(getattr(two.verdict, name)[kept], getattr(one.verdict, name)[kept])
+        assert np.isnan(getattr(two.verdict, name)[1])
+    np.testing.assert_allclose(two.verdict.new[kept], one.verdict.new[kept], atol=0.02)
+    assert two.deployable
+    assert f"too few labels to be judged: {base.output_names[1]} (0.0 s)" in two.notes
+    assert any(note.startswith("unknown in some of") for note in two.notes)
+
+
 def silent(session: Session) -> Session:
     return replace(session, events=Events(np.array([0.5, 149.0]), np.array([3, 3], np.uint16)))
 

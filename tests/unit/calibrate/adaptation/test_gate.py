@@ -122,6 +122,25 @@ def test_unlabelled_bins_are_ignored() -> None:
     assert (one.bound, one.chance, one.reason) == (other.bound, other.chance, other.reason)
 
 
+@pytest.mark.parametrize(("known_s", "judged"), [(30.0, True), (9.0, False), (0.0, False)])
+def test_an_output_is_judged_where_it_is_known_and_left_out_where_that_is_too_little(
+    known_s: float, judged: bool
+) -> None:
+    y = movement(60.0, 3)
+    values, before = decoded(y, 0.8), decoded(y, 0.6, 2)
+    # The last output is decoded worse than before, but that counts only where it is judged.
+    values[:, 2] = y[:, 2].mean() + np.random.default_rng(4).normal(size=len(y)) * 30.0
+    hidden = y.copy()
+    hidden[round(known_s / BIN_WIDTH_S) :, 2] = np.nan
+    verdict = judge(values, hidden, BIN_WIDTH_S, incumbent=before)
+    assert verdict.deployable != judged
+    np.testing.assert_array_equal(verdict.new[:2], r2(values, y)[:2])
+    assert np.isfinite(verdict.new[2]) == (known_s > 0)
+    if not judged:
+        alone = judge(values[:, :2], y[:, :2], BIN_WIDTH_S, incumbent=before[:, :2])
+        assert (verdict.reason, verdict.bound, verdict.chance) == (alone.reason, alone.bound, alone.chance)
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0.0, 0.95))
 @settings(max_examples=20, deadline=None)
 def test_a_resample_is_the_r2_of_its_rows(seed: int, score: float) -> None:

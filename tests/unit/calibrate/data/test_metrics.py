@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from rtdecode.calibrate.data.metrics import firing_fraction, nullable, pcc, r2, sample_counts, score_decoded
+from rtdecode.calibrate.data.metrics import (
+    firing_fraction,
+    mean_scores,
+    nullable,
+    pcc,
+    r2,
+    sample_counts,
+    score_decoded,
+    varies,
+)
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Behavior
 
@@ -53,13 +62,24 @@ def test_scores_do_not_depend_on_units(seed: int, scale: float, shift: float) ->
     np.testing.assert_allclose(pcc(values * scale + shift, targets), pcc(values, targets), rtol=1e-6)
 
 
-def test_rows_without_targets_do_not_count() -> None:
+def test_each_output_is_scored_where_it_is_known() -> None:
     values, targets = make_pair()
     targets[50:80] = np.nan
-    targets[150, 1] = np.nan
-    kept = np.r_[:50, 80:150, 151:200]
-    np.testing.assert_array_equal(r2(values, targets), r2(values[kept], targets[kept]))
-    np.testing.assert_array_equal(pcc(values, targets), pcc(values[kept], targets[kept]))
+    targets[100:, 1] = np.nan
+    for score in (r2, pcc):
+        for i, kept in enumerate((np.r_[:50, 80:200], np.r_[:50, 80:100], np.r_[:50, 80:200])):
+            assert score(values, targets)[i] == score(values[kept], targets[kept])[i]
+        targets[:, 2] = np.nan
+        assert np.isfinite(score(values, targets)).tolist() == [True, True, False]
+        targets[:, 2] = targets[:, 0]
+
+
+def test_a_mean_leaves_out_what_has_no_score() -> None:
+    scores = [np.array([0.5, np.nan, np.nan]), np.array([1.0, 0.25, np.nan])]
+    np.testing.assert_array_equal(mean_scores(scores), [0.75, 0.25, np.nan])
+    assert varies(np.array([[np.nan, 1.0, np.nan, 2.0], [1.0, 1.0, np.nan, 3.0]])).tolist() == [False] * 3 + [
+        True
+    ]
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, 1e9, -3.3])

@@ -84,11 +84,14 @@ def test_a_column_of_nan_spoils_no_other(tmp_path: Path) -> None:
     default, x = read_labelled(path, WIDTH), read_labelled(path, WIDTH, ("x",))
     assert default.names == ("x", "y")
     assert "left out as mostly unknown (NaN): z; name them with --outputs to use" in default.notes
-    assert default.notes[-1].startswith("30 of 600 bins are not used, since y is unknown there; leave it out")
+    assert default.notes[-1].startswith(
+        "unknown in some of 600 bins with behaviour: y (30); there, only the other"
+    )
     assert len(x.notes) == 1
     assert x.labelled_bins.all()
     np.testing.assert_array_equal(default.targets[:, 0], x.targets[:, 0])
-    assert (~default.labelled_bins).sum() == pytest.approx(30, abs=1)
+    assert default.labelled_bins.all()
+    assert np.isnan(default.targets[:, 1]).sum() == pytest.approx(30, abs=1)
     with pytest.raises(
         RtdecodeError, match="has no value of the behaviour z: there are no samples, or all are NaN"
     ):

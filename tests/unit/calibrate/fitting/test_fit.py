@@ -18,6 +18,7 @@ from rtdecode.calibrate.data.metrics import r2, score_decoded
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.fit import FitResult, fit_sessions
+from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.run import Run
 from rtdecode.cli import app
@@ -394,3 +395,43 @@ def test_labels_have_to_exist(path: Path) -> None:
         fit_sessions([path], settings=FitSettings(labels="intended"))
     with pytest.raises(RtdecodeError, match="has no cursor position"):
         fit_sessions([path], settings=FitSettings(labels="refit"))
+
+
+def test_an_output_that_is_unknown_at_the_end_costs_the_others_nothing(
+    tmp_path: Path, path: Path, fitted: FitResult
+) -> None:
+    """A sensor off from second 50 of 80: vx is learnt from what there is, vy and x as if all were known."""
+    damaged = save(tmp_path, constant(slice(2500, None), 0, np.nan))
+    result = fit_sessions([damaged], outputs=("vx", "vy", "x"))
+    np.testing.assert_array_equal(result.r2[1:], fitted.r2[1:])
+    assert np.isnan(result.r2[0])
+    for name in ("weight", "bias"):
+        np.testing.assert_array_equal(result.artifact.run[name][..., 1:], fitted.artifact.run[name][..., 1:])
+    assert "vx is known for 0.0 s of the held-out time: too little to score it" in result.notes
+    assert any(
+        note.startswith("unknown in some of 4000 bins with behaviour: vx (1500)") for note in result.notes
+    )
+    counts = bin_session(read_session(path), 0.02).counts
+    values = decoded(result.artifact, counts)[3200:, :1]
+    assert r2(values, behavior_of(read_session(path)).values[3200:, :1]) > fitted.r2[0] - 0.05
+    kalman = fit_sessions([damaged], "kalman", outputs=("vx", "vy", "x"))
+    assert any(
+        "fitted to the 2500 of 3200 bins in which all are known; for more" in note for note in kalman.notes
+    )
+    with pytest.raises(
+        RtdecodeError, match=r"vx is known for 10\.0 s before the held-out time; a fit needs 20 s"
+    ):
+        fit_sessions(
+            [save(tmp_path, constant(slice(500, None), 0, np.nan), "b.h5")], outputs=("vx", "vy", "x")
+        )
+
+
+def test_a_same_day_filter_decodes_what_it_cannot_learn_as_its_mean(path: Path, fitted: FitResult) -> None:
+    session, outputs = read_session(path), fitted.artifact.outputs
+    targets = behavior_of(session).values[:2500].copy()
+    targets[300:, 0] = np.nan
+    counts = bin_session(session, 0.02).counts[:2500]
+    filtered = same_day_filter(counts, targets, outputs, 0.02)
+    values = decoded(filtered, counts)
+    np.testing.assert_array_equal(values[:, 0], np.float32(outputs[0].mean))
+    assert (r2(values, targets)[1:] > 0.3).all()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import N_CHANNELS, N_OUTPUTS, make_alignnet
 
-from rtdecode.calibrate.training.losses import info_nce, mse
+from rtdecode.calibrate.training.losses import Objective, info_nce, mse
+from rtdecode.calibrate.training.settings import TrainingSettings
+from rtdecode.calibrate.training.windows import Batch
 
 torch.set_num_threads(1)
 
@@ -38,6 +42,38 @@ def test_targets_of_weight_0_are_ignored_even_if_missing() -> None:
     assert predicted.grad.isfinite().all()
     assert not predicted.grad[..., :4].any()
     assert mse(predicted, target, torch.zeros(8)) == 0
+
+
+def test_outputs_with_weights_of_their_own() -> None:
+    predicted, target = torch.randn(2, 2, 8, requires_grad=True), torch.randn(2, 2, 8)
+    weight = torch.ones(2, 2, 8)
+    assert mse(predicted, target, weight) == mse(predicted, target, weight[:, :1])
+    weight[:, 1, 3:] = 0.0
+    loss = mse(predicted, target, weight)
+    loss.backward()
+    error = (predicted - target) ** 2
+    torch.testing.assert_close(loss, (error[:, 0].sum() + error[:, 1, :3].sum()) / 22)
+    assert not predicted.grad[:, 1, 3:].any()
+
+
+@pytest.mark.parametrize("direction", ["decode", "simulate"])
+def test_spikes_are_simulated_where_all_outputs_are_known_and_each_is_decoded_where_it_is(
+    direction: str,
+) -> None:
+    net = make_alignnet().train(False)
+    counts = torch.ones(2, N_CHANNELS, 16)
+    weight = torch.ones(2, N_OUTPUTS, 16)
+    weight[:, 0, 8:] = 0.0
+    batch = Batch(counts, torch.randn(2, N_OUTPUTS, 16), weight, [net.read_in.names[0]] * 2)
+    settings = TrainingSettings(direction=direction)
+    loss = Objective(net, settings)(batch, counts, 0.0)
+    with torch.no_grad():
+        if direction == "decode":
+            expected = mse(net.decode(counts, batch.sessions), batch.targets, weight)
+        else:
+            rates = net.in_sd(net.simulate(batch.targets, batch.sessions), batch.sessions)
+            expected = mse(rates[..., :8], net.in_sd(counts, batch.sessions)[..., :8])
+    torch.testing.assert_close(loss.detach(), settings.cross * expected)
 
 
 @given(seed=SEEDS, n=st.integers(1, 6))

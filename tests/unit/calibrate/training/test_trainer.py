@@ -143,6 +143,23 @@ def test_without_validation_bins_the_last_weights_are_kept(recording: Recording)
     assert np.isnan(log.validation_r2).all()
 
 
+@pytest.mark.parametrize("kind", ["gru", "alignnet"])
+def test_an_output_that_is_unknown_takes_no_bin_from_the_others(recording: Recording, kind: str) -> None:
+    """Output 1 is unknown in the second half, output 0 is trained on and scored on all bins as before."""
+    partly = replace(recording, targets=recording.targets.clone())
+    partly.targets[1, N_BINS // 2 :] = torch.nan
+    before, now = (Training(new_net(kind, recording), [each], SHORT, RUN) for each in (recording, partly))
+    (one, _), (other, _) = before._drawn(1), now._drawn(1)
+    assert torch.equal(other.weight[:, :1], one.weight)
+    assert other.weight[:, 1].sum() < 0.7 * other.weight[:, 0].sum()
+    net = new_net(kind, recording)
+    scores = [validation_r2(net, [each], torch.device("cpu")) for each in (recording, partly)]
+    assert scores[0][0] == scores[1][0]
+    assert scores[0][1] != scores[1][1]
+    now.advance()
+    assert all(bool(p.isfinite().all()) for p in now._net.parameters())
+
+
 def test_a_training_without_improvement_ends_with_the_initial_weights(recording: Recording) -> None:
     net, validations = new_net("gru", recording), []
     train(net, [recording], SHORT, RUN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -32,13 +34,13 @@ def test_blocks_are_distributed_with_margins(n: int, part: float, width_s: float
         assert not train[max(0, row - margin) : row + margin + 1].any()
 
 
-def test_a_recording_has_time_along_columns_and_0_where_unlabelled() -> None:
+def test_a_recording_has_time_along_columns() -> None:
     counts = np.arange(6, dtype=np.uint8).reshape(3, 2)
     targets = np.array([[1.0, 2.0], [np.nan, 4.0], [5.0, 6.0]])
     train = np.array([True, False, True])
     made = Recording.of("s", counts, targets, train)
     assert made.counts.tolist() == [[0.0, 2.0, 4.0], [1.0, 3.0, 5.0]]
-    assert made.targets.tolist() == [[1.0, 0.0, 5.0], [2.0, 0.0, 6.0]]
+    np.testing.assert_array_equal(made.targets, [[1.0, np.nan, 5.0], [2.0, 4.0, 6.0]])
     assert made.train.tolist() == [1.0, 0.0, 1.0]
     assert made.counts.dtype == made.targets.dtype == made.train.dtype == torch.float32
     assert not made.validation.any()
@@ -75,6 +77,22 @@ def test_windows_are_cut_from_their_recording() -> None:
     assert max(starts["b"]) < 1180
     # Each bin is as likely as the next: 30 starts against 180.
     assert 20 < len(starts["a"]) < 110
+
+
+def test_an_output_weighs_where_it_is_known() -> None:
+    """Output 1 is unknown in the second half; a bin without any label weighs nothing for either."""
+    whole = recording("a", 100, 0.0)
+    whole.targets[:, 7] = np.nan
+    partly = replace(whole, targets=whole.targets.clone())
+    partly.targets[1, 50:] = np.nan
+    before, now = (WindowSampler([each], 20, 5, seed=3).draw(200) for each in (whole, partly))
+    assert before.weight.shape == (200, 1, 20)
+    assert now.weight.shape == (200, 2, 20)
+    numbers = before.counts[:, 0]
+    assert torch.equal(now.weight[:, :1], before.weight)
+    assert torch.equal(now.weight[:, 1], before.weight[:, 0] * (numbers < 50))
+    assert not before.weight[:, 0][numbers == 7].any()
+    assert torch.equal(now.targets[:, 1], torch.where((numbers < 50) & (numbers != 7), -numbers, 0.0))
 
 
 def test_the_seed_decides() -> None:

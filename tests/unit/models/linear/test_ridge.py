@@ -122,3 +122,25 @@ def test_too_few_rows_are_refused() -> None:
     targets[:5] = 0.0
     with pytest.raises(RtdecodeError, match="only 5 bins have targets and all 3 bins of lags: too few"):
         fit([np.zeros((200, 1))], [targets], (-2, 0, 1))
+
+
+@pytest.mark.parametrize("damage", [slice(600, None), slice(100, 130), slice(0, None)])
+def test_what_is_unknown_of_one_output_changes_no_bit_of_the_others(damage: slice) -> None:
+    random = np.random.default_rng(7)
+    signals = [random.poisson(1.0, (n, 5)).astype(np.uint8) for n in (500, 400)]
+    targets = [each[:, :4] + random.normal(size=(len(each), 4)) for each in signals]
+    targets[0][40:60] = np.nan
+    whole = fit(signals, targets, (0, 1, 3))
+    damaged = np.concatenate(targets)
+    damaged[damage, 2] = np.nan
+    own = fit(signals, np.split(damaged, [500]), (0, 1, 3))
+    for name in ("weight", "bias", "penalty", "cv_r2"):
+        kept = [0, 1, 3]
+        np.testing.assert_array_equal(getattr(own, name)[..., kept], getattr(whole, name)[..., kept])
+    assert own.n_rows == whole.n_rows
+    # It is fitted to its own rows alone.
+    alone = np.isfinite(damaged[:, 2]).any()
+    assert bool(own.bias[2]) == own.weight[..., 2].any() == np.isfinite(own.cv_r2[2]) == alone
+    if alone:
+        by_itself = fit(signals, np.split(damaged[:, 2:3], [500]), (0, 1, 3))
+        np.testing.assert_allclose(own.weight[..., 2], by_itself.weight[..., 0], rtol=1e-4, atol=1e-6)

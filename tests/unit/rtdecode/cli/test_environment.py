@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
+import pytest
 
 from rtdecode.session.layout import Events, Session
 from rtdecode.session.write import write_session
@@ -35,6 +37,22 @@ def test_any_letter_is_printed_in_an_ascii_locale(tmp_path: Path) -> None:
         assert printed.isascii()
         if option:
             assert json.loads(printed)["task"] == "rück²"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_said_in_one_line(unbuffered: str) -> None:
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rtdecode", "--version"],
+            env=environment,
+            stdout=full,
+            stderr=PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("rtdecode: the output cannot be written (No space left on device). Fix: free")
 
 
 def test_a_user_without_a_home_folder_is_told_so_in_one_line(tmp_path: Path) -> None:

@@ -154,12 +154,17 @@ def test_a_fit_replaces_no_file_that_it_was_not_told_to(folder: Path) -> None:
     assert Path("typed.safetensors").read_text() == "mine"
     assert fitted("--output", "typed.safetensors", "--overwrite") == "typed.safetensors"
     assert read_artifact("typed.safetensors").kind == "wiener"
+    current_model("M1").parent.parent.mkdir(parents=True, exist_ok=True)
+    current_model("M1").parent.write_text("no folder")
+    line = refusal("fit", today, "--output", "last.safetensors", "--bin-width", "0.05", "--current", "M1")
+    assert line.count("the model is in last.safetensors, but did not become current") == 1
+    assert "until then serve it with --model last.safetensors" in line
 
 
 @pytest.mark.parametrize("typed", [None, Path("m.safetensors"), Path("m.bin")])
 def test_models_that_are_written_at_once_have_names_of_their_own(typed: Path | None) -> None:
     target = ModelTarget(typed, Path("today.h5"), "calibrated", overwrite=False)
-    target.check()
+    target.check([])
     with ThreadPoolExecutor(4) as pool:
         accepted = list(pool.map(lambda n: target.write(make(n)), range(4)))
         refused = list(pool.map(lambda n: target.write(make(n), refused=True), range(2)))
@@ -174,6 +179,8 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(folder: Pat
     Path("folder").mkdir()
     for typed in ("nowhere/m.safetensors", "folder", f"{'ä' * 128}.safetensors"):
         with pytest.raises(RtdecodeError, match="cannot be written"):
-            ModelTarget(Path(typed), Path("today.h5"), "fitted", overwrite=False).check()
-    with pytest.raises(RtdecodeError, match="cannot be written"):
-        ModelTarget(None, Path(f"{'a' * 245}.h5"), "fitted", overwrite=False).check()
+            ModelTarget(Path(typed), Path("today.h5"), "fitted", overwrite=False).check([])
+    with pytest.raises(
+        RtdecodeError, match=r"too long for the disk\. .*, or name another file with --output"
+    ):
+        ModelTarget(None, Path(f"{'a' * 245}.h5"), "fitted", overwrite=False).check([])

@@ -126,6 +126,11 @@ def test_the_file_is_given_by_flag_or_environment_or_is_in_the_folder(
         ('layout = "spikes"', ["rig.toml: layout", "one of events"]),
         ('bind = "tcp://0.0.0.0:5556"', ["rig.toml: bind", "other machines"]),
         ('record = "x.h5"\nlsl_out = "M1"', ["rig.toml: lsl_out"]),
+        ('record = "{date}/"', ["rig.toml: record: ", "/, which is not the name of a file"]),
+        (
+            'record = "~nobody-here/a.h5"',
+            ["rig.toml: record: ", "~nobody-here/a.h5, which cannot be expanded"],
+        ),
         ('record = "{day}.h5"', ["rig.toml: record", "there is no placeholder {day}"]),
         ("grce = 3", ["rig.toml", "did you mean grace?"]),
     ],

@@ -43,6 +43,10 @@ LATENCY = "  published 1.23 ms (p99 2.35) after bin end"
         ),
         ({"latency_ms": {"publish": dict.fromkeys(("p50", "p99"))}, "counters": {}}, SUMMARY),
         ({"state": "waiting"}, "waiting for stream M1"),
+        (
+            {"reason": "connected to rig-a on lab"},
+            SUMMARY + LATENCY + "  late_carried 7  connected to rig-a on lab",
+        ),
     ],
 )
 def test_the_summary_is_one_line(

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scripted_inlet import ScriptedInlet, pull
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import CountFeed, EventRules
-from rtdecode.ingest.inlet import MAX_PULL
-from rtdecode.ingest.rows import SEQUENCE_WINDOW
+from rtdecode.ingest.connection.inlet import MAX_PULL
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.rows import SEQUENCE_WINDOW
 from rtdecode.kernels import sequence
 
 N_CHANNELS = 4

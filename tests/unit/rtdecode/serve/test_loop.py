@@ -18,8 +18,8 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_session
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.inlet import MAX_PULL, StreamLost
-from rtdecode.ingest.layouts import Layout, StreamDescription
+from rtdecode.ingest.connection.inlet import MAX_PULL, StreamLost
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.messages import Flag
 from rtdecode.output.settings import OutputSettings
 from rtdecode.output.stage import OutputStage
@@ -27,6 +27,7 @@ from rtdecode.serve.commands import Candidate, Command
 from rtdecode.serve.loop.decoding import MOST_BEHIND, Decoding, Sinks
 from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.recording.buffers import RecordBuffers
+from rtdecode.serve.reporting.status import StatusReport
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.swap import warm
 from rtdecode.session.layout import Decoded, DecodedOut, LogEntry, Session
@@ -277,7 +278,28 @@ def test_an_outage_holds_then_decodes_from_a_whole_bin_with_the_decoder_reset() 
     assert back["value"][0] == pytest.approx(float(counts[0]))
     assert counts.sum() in (6, 7)
     assert rig.connector.asked[:2] == ["dispose", "again"]
-    assert [e.kind for e in rig.buffers.log] == ["reset", "outage", "gap", "reset"]
+    assert [e.kind for e in rig.buffers.log] == ["attached", "reset", "outage", "attached", "gap", "reset"]
+    for entry in (e for e in rig.buffers.log if e.kind != "reset"):
+        assert (entry.data["stream"], entry.data["host"]) == ("M1", "")
+    rig.assert_offline_gives_the_same_bits()
+
+
+def test_the_status_says_why_nothing_is_decoded_and_to_which_source_it_is_connected() -> None:
+    ahead = [(at, stamp + 3600.0, channel, seq) for at, stamp, channel, seq in steady(1.995, 4.0)]
+    rig = Rig((0.0, steady(0.0, 1.0), START_S + 1.0), (2.0, ahead))
+    parts: Any = {"endpoints": {}, "recording": lambda: None, "problems": list}
+    status = StatusReport(ServeSettings(stream="M1"), rig.loop, **parts)
+    found = []
+    for until_s in (0.9, 1.5, 2.1, 3.0):
+        rig.until(until_s)
+        found.append((status.build()["state"], status.build()["reason"]))
+    assert found == [
+        ("running", ""),
+        ("reconnecting", "its outlet is gone (source unnamed on an unknown host)"),
+        ("reconnecting", "connected to unnamed on an unknown host, its clock is being judged"),
+        ("running", ""),
+    ]
+    assert "shifted" in [e.kind for e in rig.buffers.log]
     rig.assert_offline_gives_the_same_bits()
 
 
@@ -286,7 +308,7 @@ def test_backlog_warms_up_the_decoder_and_is_in_the_log() -> None:
     cursors = rig.until(1.0)
     assert cursors[0]["bin"] == rig.meters.backlog_bins == 25
     assert cursors[0]["t_bin"] > START_S + 0.495
-    assert [e.kind for e in rig.buffers.log] == ["reset"] + 25 * ["warmup"]
+    assert [e.kind for e in rig.buffers.log] == ["attached", "reset"] + 25 * ["warmup"]
     rig.assert_offline_gives_the_same_bits()
 
 

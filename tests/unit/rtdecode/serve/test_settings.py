@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.serve.settings import FLAGS, STALE_AFTER_S, ServeSettings
 from rtdecode.trial_rules import TrialRules
 
@@ -64,6 +65,10 @@ def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None
         ({"behavior": "hand"}, r"--behavior: a behaviour stream can only be recorded\. Fix: add --record"),
         ({"markers": "task"}, r"--markers: a marker stream can only be recorded\. Fix: add --record"),
         ({"trials": TrialRules(("a",), ("b",))}, r"--trials: .* made of markers\. Fix: add --markers"),
+        (
+            {"layout": Layout.COUNTS, "drop_units": frozenset({255})},
+            "--layout counts: samples of layout counts have no sorted units",
+        ),
         ({"bind": "5556"}, "--bind: .5556. is not an endpoint. Fix: write it like tcp://127"),
         ({"control": "tcp://*:5557"}, "--control: .* can be reached from other machines.*Fix: .*--insecure"),
         ({"control": "nonsense", "insecure": True}, "--control: .nonsense. is not an endpoint"),

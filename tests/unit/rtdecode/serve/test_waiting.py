@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.serve.waiting import Stop, await_streams
 
 
@@ -29,7 +30,7 @@ def stream(name: str, *, there: bool, failure: RtdecodeError | None = None) -> A
 def network(monkeypatch: pytest.MonkeyPatch) -> list[StreamDescription]:
     """What is on the network."""
     there = [StreamDescription("M2", "Spikes", 3, 0.0, "int32", source_id="rig-b", hostname="lab")]
-    monkeypatch.setattr("rtdecode.ingest.streams.Network.seen", lambda _: there)
+    monkeypatch.setattr("rtdecode.ingest.connection.streams.Network.seen", lambda _: there)
     return there
 
 
@@ -56,6 +57,26 @@ def test_a_stop_and_a_refusal_end_the_wait(missing: str) -> None:
 def test_after_the_timeout_the_error_names_the_stream_and_what_answered() -> None:
     with pytest.raises(RtdecodeError, match=r"--stream M1: no stream .* within 0 s \(only left answers\)"):
         await_streams(stream("M1", there=False), None, 0.0, lambda: None)
+
+
+def test_why_what_was_found_is_not_taken_is_said_at_once_and_when_it_changes() -> None:
+    lines: list[str] = []
+    refused = stream("M1", there=False)
+    refused.refusal = "stream M1: has 17 channels. Fix: serve another model"
+    begun_s = time.monotonic()
+
+    def meanwhile() -> None:
+        if len(lines) == 1:
+            refused.refusal = "stream M1: no spike layout. Fix: send events"
+
+    wanted = r"within 1\.7 s \(stream M1: no spike layout\)\. Fix: send events; or wait longer with --timeout"
+    with pytest.raises(RtdecodeError, match=wanted):
+        await_streams(refused, None, 1.7, meanwhile, lines.append)
+    assert time.monotonic() - begun_s < 3.0
+    assert [line.partition(": ")[2][:28] for line in lines] == [
+        "stream M1: has 17 channels. ",
+        "stream M1: no spike layout. ",
+    ]
 
 
 def test_what_is_waited_for_and_what_is_there_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,22 @@ BROKEN: list[tuple[Change, str, str]] = [
     (set_attr("t0_s", np.nan, "counts"), "/counts: the attribute t0_s is not a finite", "seconds"),
     (set_data("counts/values", np.zeros((3, 5), "u1")), "has shape (3, 5), not [rows, 4]", "one column"),
     (set_data("counts/values", np.full((2, 4), -3)), "/counts/values: holds -3", "export"),
-    (set_data("counts/values", np.full((2, 4), np.nan)), "8 values are NaN or infinite", "integers"),
+    (
+        set_data("counts/values", np.full((2, 4), np.nan)),
+        "holds NaN in columns 0, 1, 2 and 1 more (8",
+        "0 for",
+    ),
+    (
+        set_data("counts/values", [[0, np.nan, 0.5, -1], [7e4, np.nan, 1, np.inf]]),
+        "holds NaN in column 1 (2 values); infinity in column 3 (1 value); 0.5, not an integer, in column 2 "
+        "(1 value); -1, outside 0 to 65535, in column 3 (1 value); 70000, outside 0 to 65535, in column 0 ",
+        "0 for no spikes",
+    ),
+    (
+        set_data("events/unit", [0, np.inf, 2, 1]),
+        "/unit: holds infinity at row 1 (1 of 4 ",
+        "0 for",
+    ),
     (set_data("counts/values", np.full((2, 4), 1.5)), "/counts/values: holds 1.5", "counts instead of rates"),
     (set_data("behavior/values", np.zeros(3)), "/behavior/values: has shape (3,), not (3, 1)", REPAIR),
     (set_data("behavior/values", np.zeros((2, 3))), "is transposed: it has shape (2, 3)", REPAIR),

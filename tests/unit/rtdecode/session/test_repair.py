@@ -202,7 +202,7 @@ def test_a_group_that_cannot_be_repaired_is_left_out(path: Path) -> None:
     assert session.events is not None
     assert done == [
         "/trials left out: lacks stop",
-        "/counts/values left out: holds -1, outside 0 to 65535",
+        "/counts/values left out: holds -1, outside 0 to 65535, in columns 0, 1, 2 (12 values)",
         "/behavior/time left out: holds <U1, not numbers",
     ]
 

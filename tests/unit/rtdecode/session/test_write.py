@@ -15,9 +15,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.layout import Behavior, Counts, Decoded, DecodedOut, Events, LogEntry, Session, Trials
+from rtdecode.session.layout import (
+    Behavior,
+    Counts,
+    Decoded,
+    DecodedOut,
+    Events,
+    LogEntry,
+    Markers,
+    Session,
+    Trials,
+)
 from rtdecode.session.read import read_session
-from rtdecode.session.target import check_writable
 from rtdecode.session.write import write_session
 
 SECONDS = st.floats(-1e6, 1e6)
@@ -167,7 +176,11 @@ def test_plain_h5py_reads_the_documented_layout(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "fix"),
-    [("missing/today.h5", "create "), ("file/today.h5", "create "), ("folder", "give the name of a file")],
+    [
+        ("missing/today.h5", "create "),
+        ("file/today.h5", "name a file in a folder"),
+        ("folder", "give the name of a file"),
+    ],
 )
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str, fix: str) -> None:
     (tmp_path / "file").touch()
@@ -194,11 +207,19 @@ def test_a_failure_leaves_only_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert os.listdir(tmp_path) == ["today.h5"]
 
 
-def test_a_name_that_is_taken_is_numbered_and_never_overwritten_by_advice(tmp_path: Path) -> None:
-    (tmp_path / "today.h5").touch()
-    (tmp_path / "today.2.h5").touch()
-    with pytest.raises(RtdecodeError, match=r"exists already\. Fix: .* such as today\.3\.h5$"):
-        check_writable(tmp_path / "today.h5", overwrite=False)
+def test_names_of_files_may_be_as_long_as_the_disk_allows_and_no_text(tmp_path: Path) -> None:
+    for name in (b"a" * 252 + b".h5", b"\xff\xfe.h5"):
+        path = tmp_path / os.fsdecode(name)
+        write_session(path, dataclasses.replace(spikes(), attrs={"session_id": path.stem}))
+        assert read_session(path).name.startswith(("aaa", "\\udcff"))
+
+
+def test_a_marker_with_a_nul_is_read_back_and_written_again(tmp_path: Path) -> None:
+    markers = Markers(np.arange(3.0), ("go\0z", "", "end\0"))
+    first, second = tmp_path / "a.h5", tmp_path / "b.h5"
+    write_session(first, dataclasses.replace(spikes(), markers=markers))
+    write_session(second, read_session(first))
+    assert read_session(second).markers.text == markers.text
 
 
 def test_an_invalid_session_is_not_written(tmp_path: Path) -> None:
@@ -208,7 +229,10 @@ def test_an_invalid_session_is_not_written(tmp_path: Path) -> None:
         (bad_channel, "channel 2 at row 0"),
         (Session(2), "holds no spikes"),
         (dataclasses.replace(spikes(), n_channels=0), "n_channels is 0"),
-        (dataclasses.replace(spikes(), attrs={"format": "mine"}), "format is reserved by the format"),
+        (
+            dataclasses.replace(spikes(), attrs={"format": "mine"}),
+            "format is reserved by the format",
+        ),
     ]:
         with pytest.raises(RtdecodeError, match=problem) as raised:
             write_session(path, session)

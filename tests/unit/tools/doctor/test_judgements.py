@@ -84,6 +84,7 @@ STREAM = {
     "model": "1a2b3c4d (wiener, 96 channels, 20 ms)",
     "misfit": None,
 }
+NO_COUNTS = {"no_counts": "fractions in column 3 (9 values)", "send": "send counts", "unfit": False}
 
 
 def sleep_figures(
@@ -216,6 +217,8 @@ CASES: list[tuple[Callable[[Any], Finding], dict[str, Any], dict[str, Any], str,
     (judge_stream, STREAM, {"model": None}, "fail", "--current M1"),
     (judge_stream, STREAM, {"misfit": "the stream has 96 channels, the model 64"}, "fail", "rtdecode fit"),
     (judge_stream, STREAM, {"delay_ms": None, "rate_hz": 0.0}, "warn", "plugged in"),
+    (judge_stream, STREAM, NO_COUNTS, "warn", "send counts"),
+    (judge_stream, STREAM, NO_COUNTS | {"unfit": True}, "fail", "send counts"),
     (judge_stream, STREAM, {"delay_ms": {"p50": 10.0, "p99": 12.0, "max": 13.0}}, "ok", ""),
     (judge_stream, STREAM, {"delay_ms": {"p50": 10.1, "p99": 12.0, "max": 13.0}}, "warn", "--grace"),
     (judge_stream, STREAM, {"delay_ms": {"p50": 251.0, "p99": 260.0, "max": 270.0}}, "warn", "timestamps"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.session.layout import Behavior, Counts, Events, Session
 from rtdecode.tools.replay import outlets
 from rtdecode.tools.replay.lateness import LATE_S

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import Layout, StreamDescription, choose_layout
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, choose_layout
 from rtdecode.session.layout import Events, Session
 from rtdecode.tools.replay.outlets import source_id
 from rtdecode.tools.replay.run import Replay, ReplaySettings

@@ -159,6 +159,22 @@ def test_only_the_labelled_minutes_are_trained_on(
     assert (other[0].r2 != original[0].r2).all()
 
 
+def test_an_output_without_labels_in_the_minutes_costs_the_others_nothing(
+    days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]], tmp_path: Path
+) -> None:
+    def unknown(values: np.ndarray) -> np.ndarray:
+        values[: round(0.81 * len(values)), 1] = np.nan
+        return values
+
+    damaged = tmp_path / "damaged.h5"
+    write_session(damaged, with_values(replace(read_session(days[2]), path=None), unknown))
+    before, now = (few_shot([path], [base_file], minutes=(0.5,), steps=1) for path in (days[2], damaged))
+    kept = [0, 2, 3]
+    for one, other in zip(before, now, strict=True):
+        np.testing.assert_allclose(other.r2[kept], one.r2[kept], atol=0.02)
+        assert np.isfinite(other.r2[1]) == (other.job.kind == "alignnet")
+
+
 def test_minutes_that_a_day_does_not_have_are_left_out(
     days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import replace
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulated_days import simulated_day
+from simulated_days import simulated_day, with_values
 from typer.testing import CliRunner
 
 from rtdecode.artifact import write_artifact
@@ -24,11 +25,13 @@ from rtdecode.calibrate.evaluation.study.data import random_pieces, study_set
 from rtdecode.calibrate.evaluation.study.job import do_job
 from rtdecode.calibrate.evaluation.study.learners import fit
 from rtdecode.calibrate.evaluation.study.plan import Job, StudySettings, plan
-from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS
+from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS, SIMULATION
 from rtdecode.calibrate.evaluation.study.run import run_study
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.training.settings import Sizes
 from rtdecode.cli import app
+from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
 
 WIDTH_S = 0.05
 TIMES = ("decode_us", "train_seconds")
@@ -61,6 +64,25 @@ def test_the_last_fifth_of_a_day_is_scored_and_not_trained_on(days: list[Path]) 
     np.testing.assert_allclose(day.mean, day.counts[day.norm_bins].mean(axis=0))
     labels = day.recorded.targets[day.train_bins].astype(np.float64)
     np.testing.assert_allclose([o.mean for o in data.outputs], labels.mean(axis=0), atol=1e-9)
+
+
+def test_an_output_that_is_partly_unknown_costs_the_others_nothing(days: list[Path], tmp_path: Path) -> None:
+    def unknown(values: np.ndarray) -> np.ndarray:
+        values[len(values) // 2 :, 2] = np.nan
+        return values
+
+    damaged = tmp_path / "damaged.h5"
+    write_session(damaged, with_values(replace(read_session(days[0]), path=None), unknown))
+    before, now = (do_job(jobs_of([path], directions=(DECODING,))[0]).row for path in (days[0], damaged))
+    for score in ("r2", "pcc"):
+        assert now[score][2] is None
+        np.testing.assert_allclose(
+            now[score][:2] + now[score][3:], before[score][:2] + before[score][3:], rtol=1e-4
+        )
+    assert now["minutes"] == before["minutes"]
+    # Spikes are simulated from all outputs, so only in the first half.
+    data = study_set(jobs_of([damaged], directions=(SIMULATION,))[0])
+    assert np.isfinite(data.test.recorded.targets[data.test_bins | data.test.train_bins]).all()
 
 
 def test_across_days_no_behaviour_of_the_test_day_is_trained_on(days: list[Path]) -> None:

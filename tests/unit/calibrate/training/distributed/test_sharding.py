@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from types import SimpleNamespace
+from typing import Any
 
-from rtdecode.calibrate.training.distributed.sharding import shares
+import numpy as np
+import pytest
+
+from rtdecode.calibrate.data.sessions import describe_outputs
+from rtdecode.calibrate.training.distributed.sharding import describe_shared, shares
+from rtdecode.errors import RtdecodeError
 
 
 def test_ranks_have_about_as_much_training_data() -> None:
@@ -25,3 +31,25 @@ def test_each_rank_has_a_training_session_and_validation_days_are_divided_too() 
     assert sorted(ranks[:2]) == [0, 1]
     # A file without a duration counts as 0 s, and is still read by one rank.
     assert sorted(shares([0.0, 0.0, 0.0, 0.0], set(), 2)) == [0, 0, 1, 1]
+
+
+def test_outputs_are_described_by_the_labels_that_each_has_on_any_rank() -> None:
+    targets = np.random.default_rng(1).normal([1.0, 50.0], [2.0, 9.0], (60, 2)).astype(np.float32)
+    targets[10:20, 0] = np.nan
+    # The second session has no label of the second output.
+    targets[40:, 1] = np.nan
+    days: list[Any] = [
+        SimpleNamespace(targets=part, names=("x", "y"), units=("mm", "mm"), path="day")
+        for part in np.split(targets, [40])
+    ]
+    train = [np.ones(len(day.targets), bool) for day in days]
+    ranks: Any = SimpleNamespace(several=True, union=lambda parts: list(parts.values()))
+    one, shared = describe_outputs(days, train), describe_shared(days, train, ranks)
+    for i, described in enumerate(zip(one, shared, strict=True)):
+        known = targets[np.isfinite(targets[:, i]), i].astype(np.float64)
+        for output in described:
+            np.testing.assert_allclose([output.mean, output.sd], [known.mean(), known.std()], rtol=1e-12)
+    days[0].targets[:, 1] = np.nan
+    for describe in (lambda: describe_outputs(days, train), lambda: describe_shared(days, train, ranks)):
+        with pytest.raises(RtdecodeError, match="the behaviour 'y' is unknown throughout"):
+            describe()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rtdecode.ingest.beside.behavior_samples import BehaviorSamples
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 START_S = 500.0
 DELAY_S = 0.004

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtdecode.ingest.beside.markers import MarkerSamples
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 START_S = 500.0
 DELAY_S = 0.004

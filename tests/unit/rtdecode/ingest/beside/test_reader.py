@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.inlet import StreamLost
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.connection.inlet import StreamLost
+from rtdecode.ingest.signals.layouts import StreamDescription
+from rtdecode.session.layout import NO_BIN
 
-STREAM = StreamDescription("task", "Markers", 1, 0.0, "string")
+STREAM = StreamDescription("task", "Markers", 1, 0.0, "string", source_id="rig-task", hostname="lab")
 
 
 class FakeInlet:
-    """Delivers texts stamped now, or as told, one a pull, then ends."""
+    """Delivers texts stamped now, or as told, one a pull every so often, then ends."""
 
-    def __init__(self, *texts: bytes, stamps_s: Sequence[float] = ()) -> None:
+    def __init__(self, *texts: bytes, stamps_s: Sequence[float] = (), every_s: float = 0.0) -> None:
+        self._every_s = every_s
         self._texts, self._stamps_s = list(texts), list(stamps_s)
         self.stream, self.opened_s, self.correction_s, self.offset_s = STREAM, time.monotonic(), 0.0, 0.0
         self.time, self.samples = np.zeros(1), np.zeros((1, 1), np.object_)
@@ -28,7 +30,8 @@ class FakeInlet:
     def pull(self, timeout_s: float) -> int:
         if not self._texts:
             raise StreamLost
-        self.time[0] = self._stamps_s.pop(0) if self._stamps_s else time.monotonic()
+        time.sleep(self._every_s)
+        self.time[0] = self.offset_s + (self._stamps_s.pop(0) if self._stamps_s else time.monotonic())
         self.samples[0, 0] = self._texts.pop(0)
         return 1
 
@@ -85,8 +88,35 @@ def test_a_source_that_returns_is_read_on(connect: Any) -> None:
     until(lambda: connector.disposed == 2)
     assert [text for block in reader.blocks for text in block.text] == ["go", "hit", "go"]
     assert (reader.fates.received, reader.fates.kept) == (3, 3)
-    assert reader.problems() == ["markers task: its source is gone; nothing of it is recorded"]
+    assert reader.problems() == [
+        "markers task: its source rig-task on lab is gone; nothing of it is recorded"
+    ]
     reader.stop()
+
+
+def test_each_change_of_the_source_is_said_and_logged_with_its_name(connect: Any) -> None:
+    ahead_s = time.monotonic() + 3600.0 + np.arange(30) * 0.02
+    reader, connector = connect(FakeInlet(*[b"go"] * 30, stamps_s=ahead_s, every_s=0.02), FakeInlet(b"hit"))
+    assert reader.source == "LSL stream task"
+    begun_s = time.monotonic()
+    reader.start()
+    until(lambda: connector.disposed == 2)
+    reader.stop()
+    assert reader.source == "LSL stream task (source rig-task on lab)"
+    told = list(reader.notices)
+    assert told[0].startswith(
+        "markers task: attached task (type Markers, 1 x string, irregular), source rig-task on"
+    )
+    assert "its stamps are shifted by -3" in told[1]
+    assert told[2] == "markers task: its outlet is gone (source rig-task on lab)"
+    assert all("rig-task on lab" in line for line in told)
+    assert [entry.kind for entry in reader.log] == ["attached", "shifted", "detached", "attached", "detached"]
+    for entry in reader.log:
+        source = {"stream": "task", "source_id": "rig-task", "host": "lab"}
+        assert {key: entry.data[key] for key in source} == source
+        assert entry.bin == NO_BIN
+        assert begun_s <= entry.time <= time.monotonic()
+    assert reader.log[1].data["seconds"] == pytest.approx(-3600.0, abs=0.1)
 
 
 def test_each_marker_that_is_left_out_is_reported(connect: Any) -> None:

@@ -14,13 +14,15 @@ import pytest
 from scripted_inlet import ScriptedInlet
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import EventRules, make_feed
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.feed import make_feed
+from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.kernels import binning
 from rtdecode.kernels.sequence import DROPPED_UNIT, DUPLICATE, N_SEQUENCE_COUNTERS, OUT_OF_RANGE, RECEIVED
 from rtdecode.messages import Flag
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings, Pull
-from rtdecode.serve.loop.instructions import Dispose, Instruction, Publish, Record
+from rtdecode.serve.loop.instructions import Dispose, Instruction, Publish, Record, Warm
 
 WIDTH_S = 0.02
 N_CHANNELS = 64
@@ -48,7 +50,7 @@ class Campaign:
         self.layout, self.rng = layout, np.random.default_rng(seed)
         self.core = LoopCore(CoreSettings(), BinRing(N_CHANNELS, WIDTH_S))
         self.counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
-        self.now, self.recorded, self.received = 1000.0, 0, 0
+        self.now, self.recorded, self.received, self.spikes = 1000.0, 0, 0, 0
         self.period_s = 0.02 if layout is Layout.COUNTS else 0.004
         self.taken_s: list[float] = []
         self.offset_s = 0.0
@@ -62,6 +64,9 @@ class Campaign:
                 channels = np.flatnonzero(each.closed.counts)
                 self.bins.append((each.closed.bin, each.t_bin, each.flags, each.decoded, channels))
                 assert each.t_bin <= self.now + WIDTH_S
+                self.spikes += each.closed.spikes
+            elif isinstance(each, Warm):
+                self.spikes += each.closed.spikes
             elif isinstance(each, Record):
                 self.recorded += int(each.feed.columns.accepted[: each.n].sum())
             elif isinstance(each, Dispose):
@@ -161,6 +166,15 @@ class Campaign:
         left_out = self.core.discarded + int(self.core.left_out.sum())
         left_out += int(self.counters[[DUPLICATE, OUT_OF_RANGE, DROPPED_UNIT]].sum())
         assert self.counters[RECEIVED] == self.received == self.recorded + left_out
+        # Each sample has one spike, so those of all bins are the samples that were binned.
+        ring = self.core.ring
+        in_time = ring.time_counters
+        left_out += int(in_time[[binning.LATE_SAMPLES, binning.FUTURE, binning.DISCARDED]].sum())
+        assert self.received == in_time[binning.BINNED] + left_out
+        assert (
+            in_time[binning.BINNED]
+            == self.spikes + ring.broken_off + ring.spikes[ring.open_bin % ring.n_bins]
+        )
         taken_s = np.array(self.taken_s)
         for b, t_bin, flags, decoded, channels in self.bins:
             assert decoded or flags & Flag.FAILSAFE

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scripted_inlet import ScriptedInlet
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import EventRules, Feed, make_feed
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.feed import Feed, make_feed
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.messages import Flag
 from rtdecode.serve.loop.core import LoopCore

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scripted_inlet import pull
 
 from rtdecode.binning import FUTURE_TOLERANCE_S, BinRing, ClosedBin, EventColumns
-from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed, EventRules
+from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.recording.buffers import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decoding import artifact_of
 
 from rtdecode.artifact import Output
-from rtdecode.ingest.layouts import Layout, StreamDescription
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.serve.reporting.connection import connection_report
 
 MODEL = artifact_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,11 +11,19 @@ import pytest
 from scripted_inlet import ScriptedInlet, pull
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
-from rtdecode.serve.reporting.losses import BY_SEQUENCE, effective_rate_hz, loss_warnings, stream_counters
+from rtdecode.serve.reporting.losses import (
+    BY_SEQUENCE,
+    decoded_line,
+    effective_rate_hz,
+    loss_warnings,
+    of_source,
+    stream_counters,
+)
 
 CLEAN = dict.fromkeys(
     stream_counters(np.zeros(N_SEQUENCE_COUNTERS, np.int64), LoopCore(CoreSettings(), BinRing(8, 0.02))), 0
@@ -49,7 +58,7 @@ def test_a_stream_without_losses_has_no_warning() -> None:
         ({"duplicates": 1400, "lost": 30_000}, "1,400 of 10,000 (14.0 %) events are left out as repeated"),
         ({"renumbered": 600, "lost": 0}, "it must count the events 0, 1, 2"),
         ({"out_of_range": 300}, "300 of 10,000 (3.0 %) events are left out"),
-        ({"not_a_count": 300}, "300 values are fractions or negative"),
+        ({"not_a_count": 300}, "300 values are no counts: send counts"),
         ({"future": 1700}, "1,700 of 10,000 (17.0 %) samples are stamped ahead of now, or with NaN"),
         ({"discarded": 1700}, "1,700 of 10,000 (17.0 %) samples are left out"),
     ],
@@ -58,6 +67,13 @@ def test_a_loss_is_said_with_its_number_and_part(counted: dict[str, int], said: 
     text = warned(**counted)
     assert said in text
     assert len(text.splitlines()) == 1
+
+
+def test_a_warning_names_the_stream_and_its_source() -> None:
+    feed = events_feed([0])
+    feed.inlet.stream = replace(feed.inlet.stream, source_id="rig-a", hostname="lab")
+    assert of_source(["5 lost"], feed) == ["stream M1, source rig-a on lab: 5 lost"]
+    assert of_source(["5 lost"], None) == ["5 lost"]
 
 
 def test_channels_from_1_are_recognised() -> None:
@@ -87,12 +103,16 @@ def test_a_rate_that_is_not_the_announced_one_is_said(rate_hz: float, said: str)
 
 
 def test_samples_that_the_judge_left_out_are_counted_with_the_others() -> None:
-    ring = SimpleNamespace(time_counters=np.array([1, 2, 3, 4]))
+    ring = SimpleNamespace(time_counters=np.array([1, 2, 3, 4, 5, 6]))
     core = SimpleNamespace(ring=ring, left_out=np.array([10, 20, 30]), discarded=40)
     totals = stream_counters(np.arange(N_SEQUENCE_COUNTERS), cast(Any, core))
-    assert (totals["late_carried"], totals["late_dropped"], totals["future"], totals["discarded"]) == (
-        1,
-        22,
-        43,
-        44,
+    kinds = ("late_carried", "late_dropped", "future", "discarded", "binned", "late_samples")
+    assert [totals[kind] for kind in kinds] == [1, 22, 43, 44, 5, 26]
+
+
+def test_the_end_says_what_became_of_the_samples() -> None:
+    totals = CLEAN | {"received": 1000, "binned": 960, "discarded": 30, "late_samples": 10, "broken_off": 4}
+    assert decoded_line(totals) == (
+        "1,000 received, 960 binned; left out: 10 too late for their bin, 30 before the first bin, or while "
+        "their clock was judged; 4 spikes were in bins that an outage broke off"
     )

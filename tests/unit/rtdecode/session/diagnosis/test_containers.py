@@ -42,6 +42,9 @@ FOREIGN: dict[str, tuple[bytes, str, str]] = {
     "a.pkl": (pickle.dumps({"time": [1.0]}, 4), "a pickled Python object", "program that wrote it"),
     "old.pkl": (pickle.dumps({"time": [1.0]}, 0), "a pickled Python object", "program that wrote it"),
     "a.h5.gz": (gzip.compress(b"\x89HDF\r\n\x1a\n" + bytes(99)), "gzip (an HDF5 file inside)", "gunzip"),
+    "empty.xdf": (b"", "is empty, and would be an XDF file", "convert the original"),
+    "a.pt": (b"PK\x03\x04" + bytes(99), "a PyTorch file", "name a session"),
+    "a.xlsx": (b"PK\x03\x04" + bytes(99), "an Excel file", "pandas.read_excel"),
     "a.xdfz": (gzip.compress(b"XDF:" + bytes(99)), "gzip (an XDF file inside)", "gunzip"),
     "half.gz": (gzip.compress(bytes(9999))[:20], "compressed with gzip,", "gunzip"),
     "page.h5": (b"<!DOCTYPE html><html>Log in</html>", "a web page", "download"),
@@ -69,6 +72,15 @@ def test_another_format_is_named(tmp_path: Path, name: str) -> None:
         assert "copy it again" not in line
         assert "--repair" not in line
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("data", "what"), [(b"", "is empty"), (bytes(5000), "begins with zeros, as a copy that was broken off")]
+)
+def test_what_a_broken_copy_left_is_copied_again(tmp_path: Path, data: bytes, what: str) -> None:
+    (tmp_path / "a.h5").write_bytes(data)
+    with pytest.raises(RtdecodeError, match=f"{what}. Fix: copy it again"):
+        read_session(tmp_path / "a.h5")
 
 
 Fill = Callable[[h5py.File], object]

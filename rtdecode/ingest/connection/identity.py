@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 #: pylsl makes an id for an outlet without one: the hash of its description, another in each process.
 _MADE_BY_PYLSL = re.compile(r"-?\d{12,20}")
@@ -24,6 +24,17 @@ def same_source(known: StreamDescription, other: StreamDescription) -> bool:
 
 def _kind(stream: StreamDescription) -> tuple[object, ...]:
     return stream.hostname, stream.type, stream.n_columns, stream.format, stream.rate_hz
+
+
+def source_facts(stream: StreamDescription) -> dict[str, str]:
+    """A stream's name, source_id and host, for /log; and its uid where that id is another each time."""
+    facts = {"stream": stream.name, "source_id": stream.source_id, "host": stream.hostname}
+    return facts | ({"uid": stream.uid} if is_random(stream.source_id) else {})
+
+
+def lsl_source(stream: StreamDescription) -> str:
+    """A stream and its source, for the attributes of a file."""
+    return f"LSL stream {stream.name} (source {named(stream)})"
 
 
 def named(stream: StreamDescription) -> str:

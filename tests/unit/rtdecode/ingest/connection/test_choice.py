@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import pylsl
 import pytest
+from announced import announced
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.choice import (
+from rtdecode.ingest.connection.choice import (
+    NeedsOption,
     ambiguous,
     are_one_source,
     behavior_stream,
     candidates,
     marker_stream,
     spike_stream,
+    unusable,
 )
-from rtdecode.ingest.layouts import Layout
-
-
-class Nothing:
-    """An XML description without content; unit tests do not use liblsl itself."""
-
-    def child(self, name: str) -> Nothing:
-        return self
-
-    def child_value(self, name: str) -> str:
-        return ""
-
-    def empty(self) -> bool:
-        return True
-
-
-def announced(
-    source: str = "rig-a",
-    *,
-    unique: str = "uid",
-    made_at: float = 1.0,
-    columns: int = 3,
-    rate: float = 0.0,
-    of: str = "Spikes",
-    dtype: int = pylsl.cf_int32,
-) -> Any:
-    """The methods of pylsl.StreamInfo that are used."""
-    returned = {"name": "M1", "type": of, "channel_format": int(dtype), "hostname": "lab"}
-    returned |= {"source_id": source, "uid": unique, "created_at": made_at, "desc": Nothing()}
-    returned |= {"channel_count": columns, "nominal_srate": rate}
-    return SimpleNamespace(**{name: partial(lambda value: value, value) for name, value in returned.items()})
-
+from rtdecode.ingest.connection.streams import describe
+from rtdecode.ingest.signals.layouts import Layout
 
 spikes = partial(spike_stream, override=None)
+
+POSITION = announced("tracker", unique="2", columns=2, rate=100.0, of="MoCap", dtype=pylsl.cf_float32)
 
 POSITION = announced("tracker", unique="2", columns=2, rate=100.0, of="MoCap", dtype=pylsl.cf_float32)
 
@@ -123,3 +97,34 @@ def test_markers_are_texts_or_integers_and_no_spikes() -> None:
         candidates([POSITION], marker_stream)
     with pytest.raises(RtdecodeError, match="are spikes"):
         candidates([announced(columns=1, of="Spikes")], marker_stream)
+
+
+def test_all_that_was_found_is_listed_with_why_it_is_not_taken() -> None:
+    amplifier = announced("amp", columns=96, rate=30_000.0, of="EEG", unique="3")
+    with pytest.raises(RtdecodeError) as one:
+        candidates([amplifier], spikes)
+    assert "stream M1 (type EEG, 96 x int32, 30000 Hz), source amp on lab: no spike layout" in str(one.value)
+    with pytest.raises(RtdecodeError) as both:
+        candidates([amplifier, announced("notes", columns=1, of="Markers", dtype=pylsl.cf_string)], spikes)
+    for part in (
+        "none of the 2 streams of that name",
+        "source amp on lab",
+        "1 x string",
+        "source notes on lab",
+    ):
+        assert part in str(both.value)
+
+
+def test_only_what_another_option_cures_ends_a_wait() -> None:
+    stream = describe(announced())
+    option, other = NeedsOption("needs --channels", where="M1"), RtdecodeError("has 17 channels", where="M1")
+    assert isinstance(unusable([(stream, option)]), NeedsOption)
+    for refused in ([(stream, other)], [(stream, option), (stream, other)]):
+        assert not isinstance(unusable(refused), NeedsOption)
+
+
+def test_two_outlets_that_only_their_uid_tells_apart_are_listed_by_it() -> None:
+    found = candidates([announced(unique="1"), announced(unique="2")], spikes)
+    assert "rig-a on lab, outlet 1 (events), rig-a on lab, outlet 2 (events)" in str(
+        ambiguous(found, "--source-id")
+    )

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.layouts import (
+from rtdecode.ingest.signals.layouts import (
     Layout,
     StreamDescription,
     array_channels,
     check_against_model,
+    check_units,
     choose_layout,
     mismatch,
 )
@@ -121,6 +122,19 @@ def test_a_stream_that_does_not_fit_is_refused_with_both_numbers(
 ) -> None:
     with pytest.raises(RtdecodeError, match=f"stream M1 .*{complaint}.*Fix: "):
         check_against_model(stream, layout, n_channels=96, bin_width_s=0.02)
+
+
+def test_units_cannot_be_left_out_of_a_layout_that_has_none() -> None:
+    noise = frozenset({255})
+    for layout in Layout:
+        check_units(layout, None, "stream M1")
+    for layout in (Layout.EVENTS, Layout.SNIPPETS):
+        check_units(layout, noise, "stream M1")
+    for layout in (Layout.CHANNEL, Layout.COUNTS):
+        with pytest.raises(
+            RtdecodeError, match=f"stream M1: samples of layout {layout} have no .*Fix: .*--drop-units"
+        ):
+            check_units(layout, noise, "stream M1")
 
 
 def test_a_description_as_text() -> None:

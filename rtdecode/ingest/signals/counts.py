@@ -1,151 +1,21 @@
-"""A spike stream as the loop uses it: pull, check, bin; one class for single spikes, one for counts.
-
-A feed owns its sequence numbers and the edges of its bins. It reads what was pulled into the arrays of its
-inlet, and adds it to the ring in as many pieces as the ring takes:
-
-    feed.read(n, possible)
-    at = 0
-    while at < n:
-        at = feed.add(at, n, now)
-        ...  # take the closed bins
-"""
+"""A counts stream as the loop uses it (`feed.py`)."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from rtdecode.binning import (
-    FUTURE_TOLERANCE_S,
-    Binning,
-    BinRing,
-    CountBinning,
-    EventBinning,
-    EventColumns,
-    SampleColumns,
-)
-from rtdecode.ingest.fitness import Fitness
-from rtdecode.ingest.inlet import MAX_PULL, Inlet
-from rtdecode.ingest.layouts import Layout
-from rtdecode.ingest.rows import rows_of
+from rtdecode.binning import FUTURE_TOLERANCE_S, Binning, BinRing, CountBinning, SampleColumns
+from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.fitness import Fitness, as_whole
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import F8, I4, I8, U1
 
 #: Number of samples after which the timing has settled, from where on its rate is measured.
 SETTLED = 100
-
-
-@dataclass(frozen=True, slots=True)
-class EventRules:
-    """Which events are decoded.
-
-    Attributes:
-        carry_late: whether those that are one bin late are carried into the open bin.
-        drop_units: sorted units that are left out.
-    """
-
-    carry_late: bool = True
-    drop_units: frozenset[int] = frozenset()
-
-
-class EventFeed:
-    """A stream of single spikes, each with a stamp: `events`, `snippets` or `channel`.
-
-    Args:
-        inlet: open.
-        ring: the bins.
-        rules: which events are decoded.
-        counters: i8[N_SEQUENCE_COUNTERS], shared with the feeds before and after.
-        layout: of the stream's rows.
-
-    Attributes:
-        columns, unit: events of the last pull.
-        binning: sets the edges of the bins, None until anchored.
-        by_unit: i8[256], number of events of each unit, those of `drop_units` included.
-        n_first, n_beyond: number of events on channel 0, and on the channel after the last one.
-        unfit: always "": every event is one.
-    """
-
-    unfit = ""
-
-    def __init__(
-        self,
-        inlet: Inlet,
-        ring: BinRing,
-        *,
-        rules: EventRules,
-        counters: I8,
-        layout: Layout = Layout.EVENTS,
-    ) -> None:
-        self.inlet, self.ring, self._carry = inlet, ring, rules.carry_late
-        self._counters, self._drop = counters, np.array(sorted(rules.drop_units), np.uint8)
-        self.layout, self._rows = layout, rows_of(layout, ring.n_channels, counters)
-        self.binning: EventBinning | None = None
-        self.columns = EventColumns(
-            inlet.time,
-            channel=np.zeros(MAX_PULL, np.int32),
-            accepted=np.zeros(MAX_PULL, np.uint8),
-            lost_before=np.zeros(MAX_PULL, np.uint32),
-        )
-        self.unit: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
-        self.n_first = self.n_beyond = 0
-        self.by_unit: I8 = np.zeros(256, np.int64)
-
-    def read(self, n: int, possible: U1) -> None:
-        """Check the `n` events of the last pull; those whose stamps are not `possible` (u1) are left out."""
-        self._rows.read(self.inlet.samples, n, possible, self.columns, self.unit)
-        if len(self._drop):
-            unit, accepted = self.unit[:n], self.columns.accepted[:n]
-            dropped = (accepted != 0) & np.isin(unit, self._drop)
-            accepted[dropped] = 0
-            self._counters[sequence.DROPPED_UNIT] += int(np.count_nonzero(dropped))
-            self.by_unit += np.bincount(unit[dropped], minlength=256)
-
-    def tally(self, n: int) -> None:
-        """Count the units and channels of the last pull, once its bins are published."""
-        channel = self.columns.channel[:n]
-        self.by_unit += np.bincount(self.unit[:n][self.columns.accepted[:n] != 0], minlength=256)
-        self.n_first += int(np.count_nonzero(channel == 0))
-        self.n_beyond += int(np.count_nonzero(channel == self.ring.n_channels))
-
-    @property
-    def unnumbered(self) -> bool:
-        """Whether the third column of `events` was found to be no running number."""
-        return self.layout is Layout.EVENTS and not self._rows.numbered
-
-    def restart(self) -> None:
-        """The stamps have moved: nothing here depends on earlier ones."""
-
-    def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
-        """Stamp of the oldest accepted event pulled that is in [earliest, latest], or None."""
-        time = self.columns.time[:n]
-        good = time[(self.columns.accepted[:n] != 0) & (time >= earliest) & (time <= latest)]
-        return float(good.min()) if len(good) else None
-
-    def anchor(self, origin_s: float, n: int) -> EventBinning:
-        """Start bin 0 at `origin_s`; events before it are discarded."""
-        self.binning = EventBinning(self.ring, origin_s, not_before_s=origin_s, carry=self._carry)
-        return self.binning
-
-    def resume(self, before: Binning, n: int) -> Binning | None:
-        """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
-        b = self.ring.open_bin
-        end_s = before.bin_end_s(b)
-        self.binning = EventBinning(
-            self.ring,
-            end_s - (b + 1) * self.ring.bin_width_s,
-            not_before_s=end_s,
-            carry=self._carry,
-        )
-        return self.binning
-
-    def add(self, first: int, n: int, now: float) -> int:
-        """Bin events `first … n-1` of the last pull; returns as `EventBinning.add`."""
-        assert self.binning is not None
-        return self.binning.add(self.columns, n, now, first)
 
 
 class CountFeed:
@@ -188,7 +58,8 @@ class CountFeed:
         """
         rows, columns = self.inlet.samples, self.columns
         if rows.dtype != np.int32:
-            rows = self._as_int32(rows[:n])
+            as_whole(rows[:n], self._rows[:n])
+            rows = self._rows
         self.fitness.values(rows[:n])
         self.fitness.stamps(columns.time[:n][possible[:n] != 0])
         if not self._state[sequence.STARTED]:
@@ -239,16 +110,6 @@ class CountFeed:
         if not self._measured_from_s and self._state[sequence.SEEN] >= SETTLED:
             self._measured_from = int(self._state[sequence.LAST])
             self._measured_from_s = float(self._timing[sequence.END])
-
-    def _as_int32(self, rows: npt.NDArray[np.generic]) -> I4:
-        out = self._rows[: len(rows)]
-        if np.issubdtype(rows.dtype, np.floating):
-            # A value that is not a whole number becomes negative, so that it is counted as no count.
-            whole = np.isfinite(rows) & (rows == np.rint(rows)) & (np.abs(rows) < 2**31)
-            np.copyto(out, np.where(whole, rows, -1), casting="unsafe")
-        else:
-            np.copyto(out, np.clip(rows, -1, 255), casting="unsafe")
-        return self._rows
 
     def restart(self) -> None:
         """The stamps have moved: number samples from the next one with a possible stamp."""
@@ -303,13 +164,3 @@ class CountFeed:
         """Bin samples `first … n-1` of the last pull; returns as `EventBinning.add`."""
         assert self.binning is not None
         return self.binning.add(self.columns, n, now, first)
-
-
-Feed = EventFeed | CountFeed
-
-
-def make_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> Feed:
-    """The feed for an open stream of this layout."""
-    if layout is Layout.COUNTS:
-        return CountFeed(inlet, ring, rules=rules, counters=counters)
-    return EventFeed(inlet, ring, rules=rules, counters=counters, layout=layout)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rtdecode.ingest.identity import is_random, named, same_source
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.connection.identity import is_random, named, same_source
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 
 def source(source_id: str, host: str = "lab") -> StreamDescription:

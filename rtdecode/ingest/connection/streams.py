@@ -7,8 +7,8 @@ from typing import Any
 
 import pylsl
 
-from rtdecode.ingest.identity import named
-from rtdecode.ingest.layouts import StreamDescription
+from rtdecode.ingest.connection.identity import named
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 #: An outlet that has not answered for this long is no longer listed.
 FORGET_S = 2.0

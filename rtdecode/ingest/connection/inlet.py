@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pylsl
 
-from rtdecode.ingest.layouts import StreamDescription
-from rtdecode.ingest.streams import describe
+from rtdecode.ingest.connection.streams import describe
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 #: Samples taken in one pull; a busier source is drained in several.
 MAX_PULL = 4096

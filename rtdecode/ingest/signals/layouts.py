@@ -112,6 +112,26 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
     )
 
 
+def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -> None:
+    """Check that sorted units can be left out of a stream.
+
+    Args:
+        layout: of the stream.
+        drop_units: `--drop-units`, None or empty for none.
+        where: for the message.
+
+    Raises:
+        RtdecodeError: its samples have no units, so that those of noise would be decoded and recorded.
+    """
+    if drop_units and layout in (Layout.CHANNEL, Layout.COUNTS):
+        raise RtdecodeError(
+            f"samples of layout {layout} have no sorted units to leave out by --drop-units",
+            where=where,
+            fix="leave the units out where the spikes are sorted and omit --drop-units (in rig.toml "
+            "drop_units), or send events",
+        )
+
+
 def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
     """Number of channels of the array, None if the stream does not state it."""
     return stream.n_columns if layout is Layout.COUNTS else stream.n_channels

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scripted_inlet import ScriptedInlet, pull
 
 from rtdecode.binning import BinRing
-from rtdecode.ingest.feed import CountFeed, EventFeed, EventRules
-from rtdecode.ingest.inlet import MAX_PULL
+from rtdecode.ingest.connection.inlet import MAX_PULL
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.kernels import binning as time_counters
 from rtdecode.kernels import sequence
 
@@ -361,10 +362,12 @@ from scripted_inlet import ScriptedInlet
 from rtdecode.binning import BinRing
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.stage import DecodeStage
-from rtdecode.ingest.delay import AutoGrace, DeliveryDelay
-from rtdecode.ingest.feed import EventRules, CountFeed, EventFeed
-from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
-from rtdecode.ingest.inlet import MAX_PULL
+from rtdecode.ingest.clock.delay import AutoGrace, DeliveryDelay
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventRules, EventFeed
+from rtdecode.ingest.clock.judge import ClockJudge
+from rtdecode.ingest.clock.settings import JudgeSettings
+from rtdecode.ingest.connection.inlet import MAX_PULL
 from rtdecode.kernels import binning, delay, recording, sequence, stamps
 from rtdecode.kernels.decoders import wiener
 from rtdecode.serve.recording.buffers import RecordBuffers

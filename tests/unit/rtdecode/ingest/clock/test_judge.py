@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rtdecode.ingest.clock_judge import ClockJudge, JudgeSettings
+from rtdecode.ingest.clock.judge import ClockJudge
+from rtdecode.ingest.clock.settings import JudgeSettings
 from rtdecode.kernels.stamps import AHEAD, BEHIND, NOT_FINITE
 
 F8 = npt.NDArray[np.float64]

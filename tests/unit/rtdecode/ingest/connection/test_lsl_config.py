@@ -8,7 +8,7 @@ from pathlib import Path
 import pylsl
 import pytest
 
-from rtdecode.ingest.lsl_config import find_config, silence_liblsl, with_silent_log
+from rtdecode.ingest.connection.lsl_config import find_config, silence_liblsl, with_silent_log
 
 
 @pytest.fixture

@@ -6,17 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.identity import is_random, named
-from rtdecode.ingest.layouts import (
+from rtdecode.ingest.connection.identity import is_random, named
+from rtdecode.ingest.connection.streams import describe, listed
+from rtdecode.ingest.signals.layouts import (
     INTEGER_FORMATS,
     NUMERIC_FORMATS,
     Layout,
     StreamDescription,
     choose_layout,
 )
-from rtdecode.ingest.streams import describe
 
 L = TypeVar("L", covariant=True)
+
+
+class NeedsOption(RtdecodeError):
+    """A stream cannot be taken, and no other one will be, before the command is given another option."""
 
 
 class Candidate(NamedTuple, Generic[L]):
@@ -105,20 +109,32 @@ def candidates(infos: list[Any], classify: Classify[L]) -> list[Candidate[L]]:
         classify: layout and rank of a stream; raises RtdecodeError for one that does not qualify.
 
     Raises:
-        RtdecodeError: there are streams, but none qualifies.
+        RtdecodeError: there are streams, but none qualifies; lists them.
     """
     found: list[Candidate[L]] = []
-    refusal: RtdecodeError | None = None
+    refused: list[tuple[StreamDescription, RtdecodeError]] = []
     for info in sorted(infos, key=lambda info: float(info.created_at())):
         stream = describe(info)
         try:
             found.append(Candidate(info, stream, *classify(stream)))
         except RtdecodeError as error:
-            refusal = error
-    if refusal is not None and not found:
-        raise refusal
+            refused.append((stream, error))
+    if refused and not found:
+        raise unusable(refused)
     best = min((each.rank for each in found), default=0)
     return [each for each in found if each.rank == best]
+
+
+def unusable(refused: Sequence[tuple[StreamDescription, RtdecodeError]]) -> RtdecodeError:
+    """The refusal of all streams of a name: what was found, and why each is not taken."""
+    curable = not all(isinstance(error, NeedsOption) for _, error in refused)
+    kind = RtdecodeError if curable else NeedsOption
+    stream, first = refused[0]
+    if len(refused) == 1:
+        return kind(first.what, where=f"{first.where}, source {named(stream)}", fix=first.fix)
+    each = "; ".join(f"{listed(stream)}: {error.what}" for stream, error in refused)
+    what = f"none of the {len(refused)} streams of that name can be taken: {each}"
+    return kind(what, where=f"stream {stream.name}", fix=first.fix)
 
 
 def are_one_source(found: Sequence[Candidate[object]]) -> bool:
@@ -127,15 +143,19 @@ def are_one_source(found: Sequence[Candidate[object]]) -> bool:
     return len(ids) == 1 and not is_random(next(iter(ids)))
 
 
-def ambiguous(found: Sequence[Candidate[object]], option: str) -> RtdecodeError:
+def ambiguous(found: Sequence[Candidate[object]], option: str) -> NeedsOption:
     """The refusal of several candidates, with a list; `option` is the one that pins a source."""
-    listed = ", ".join(sorted(f"{named(each.stream)} ({each.layout or each.stream})" for each in found))
+    sources = [named(each.stream) for each in found]
+    alike = len(set(sources)) < len(sources)
+    uids = [f", outlet {each.stream.uid}" if alike else "" for each in found]
+    lines = zip(sources, uids, found, strict=True)
+    all_ = ", ".join(sorted(f"{name}{uid} ({each.layout or each.stream})" for name, uid, each in lines))
     if are_one_source(found):
         text, fix = "outlets with one source_id send", "stop all but one of them, or rename one"
     else:
         text, fix = "sources send", f"choose one with {option}, or stop the others"
-    return RtdecodeError(
-        f"{len(found)} {text} a stream of that name: {listed}",
+    return NeedsOption(
+        f"{len(found)} {text} a stream of that name: {all_}",
         where=f"stream {found[0].stream.name}",
         fix=fix,
     )

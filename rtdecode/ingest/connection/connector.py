@@ -11,12 +11,20 @@ from typing import Generic, TypeVar
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.helper_thread import HelperThread
-from rtdecode.ingest.choice import Candidate, Classify, ambiguous, are_one_source, candidates
-from rtdecode.ingest.clock_keeper import ClockKeeper
-from rtdecode.ingest.identity import named, same_source
-from rtdecode.ingest.inlet import Inlet, StreamLost
-from rtdecode.ingest.layouts import StreamDescription
-from rtdecode.ingest.streams import FORGET_S, StreamFinder, describe
+from rtdecode.ingest.clock.keeper import ClockKeeper
+from rtdecode.ingest.connection.choice import (
+    Candidate,
+    Classify,
+    NeedsOption,
+    ambiguous,
+    are_one_source,
+    candidates,
+    unusable,
+)
+from rtdecode.ingest.connection.identity import named, same_source
+from rtdecode.ingest.connection.inlet import Inlet, StreamLost
+from rtdecode.ingest.connection.streams import FORGET_S, StreamFinder, describe
+from rtdecode.ingest.signals.layouts import StreamDescription
 
 L = TypeVar("L")
 
@@ -42,15 +50,14 @@ class Connector(Generic[L]):
         name: of the stream.
         classify: layout and rank of a stream of that name (`choice`).
         accept: called with an opened inlet and its layout; raises RtdecodeError to refuse it, such as for
-            another number of channels. It is stored in `refusal`, before the first connection also in
-            `failure`, and the search continues.
+            another number of channels. It is stored in `refusal`, and the search continues.
         source_id: the only source of that name that is accepted; None accepts any single one.
         option: of the command line that pins the source, for messages.
 
     Attributes:
         found: set once a stream of that name has answered.
         ready: set when `take()` has an inlet.
-        failure: reason why the first connection was refused; who waits for it raises it.
+        failure: reason why there will be no first connection, however long one waits; who does raises it.
         refusal: reason why the stream found now is not attached, "" if it is or none is found.
     """
 
@@ -77,6 +84,7 @@ class Connector(Generic[L]):
         self._answered_s = math.nan
         self._known: StreamDescription | None = None
         self._correction: dict[str, float] = {}  # of the last machine, by its name
+        self._refused: dict[str, RtdecodeError] = {}  # of outlets that were opened, by uid
         self._dead: deque[Inlet] = deque()
         self._clock_keeper = ClockKeeper()
         self._thread = HelperThread("connect", self._run)
@@ -152,23 +160,37 @@ class Connector(Generic[L]):
                 return
             self.found.set()
             # The previous correction holds for an outlet on the same machine: measuring takes 0.6 s.
-            inlet = Inlet(chosen.info, correction_s=self._correction.get(chosen.stream.hostname))
+            correction_s = self._correction.get(chosen.stream.hostname)
+            try:
+                inlet = Inlet(chosen.info, correction_s=correction_s)
+            except StreamLost as lost:
+                source = f"source {named(chosen.stream)}"
+                self.refusal = f"stream {self.name}, {source}, answers, but cannot be opened: {lost}"
+                self._pause(SEARCH_EVERY_S)
+                return
             # While it was being opened, another outlet of that name may have answered.
             if self._known is None and not self._still(chosen, finder):
                 return
-            self._accept(inlet, chosen.layout)
-        except StreamLost as lost:
-            self.refusal = f"stream {self.name} answers, but cannot be opened: {lost}"
-            self._pause(SEARCH_EVERY_S)
-            return
+            self._try(inlet, chosen.layout)
         except RtdecodeError as error:
             self.refusal = str(error)
-            if self._known is None and self._settled():
+            if isinstance(error, NeedsOption) and self._known is None and self._settled():
                 self.failure = error
             self._pause(REFUSED_S)
             return
         if self._requested.is_set():
             self._make_ready(inlet, chosen.layout)
+
+    def _try(self, inlet: Inlet, layout: L) -> None:
+        try:
+            self._accept(inlet, layout)
+        except RtdecodeError as error:
+            refused = error.with_traceback(None)  # which holds the inlet, and so keeps it open
+        else:
+            return
+        # An outlet never changes: it is not opened again, and does not stand in the way of another.
+        self._refused[inlet.stream.uid] = refused
+        raise unusable([(inlet.stream, refused)])
 
     def _choose(self, finder: StreamFinder) -> Candidate[L] | None:
         """The outlet to be attached, None while there is none or it is not known which one is alive."""
@@ -200,7 +222,12 @@ class Connector(Generic[L]):
                 f"stream {self.name}: source {wanted} does not answer, only {others}, which is not taken "
                 f"in its place; to change to it, start again with {self._option}"
             )
-        return candidates(allowed, self._classify)
+        return candidates(allowed, self._qualify)
+
+    def _qualify(self, stream: StreamDescription) -> tuple[L, int]:
+        if (refused := self._refused.get(stream.uid)) is not None:
+            raise refused.with_traceback(None)
+        return self._classify(stream)
 
     def _still(self, chosen: Candidate[L], finder: StreamFinder) -> bool:
         now = self._choose(finder)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.binning import EventColumns
-from rtdecode.ingest.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import I8, U1
 

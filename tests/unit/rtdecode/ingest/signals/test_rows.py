@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtdecode.binning import EventColumns
-from rtdecode.ingest.layouts import Layout
-from rtdecode.ingest.rows import rows_of
+from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.ingest.signals.rows import rows_of
 from rtdecode.kernels import sequence
 
 N_CHANNELS = 8

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rtdecode.ingest.delay import (
+from rtdecode.ingest.clock.delay import (
     AUTO_MAX_S,
     AUTO_MIN_S,
     ENOUGH_EVENTS,

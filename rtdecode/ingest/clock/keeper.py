@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from rtdecode.helper_thread import HelperThread
-from rtdecode.ingest.inlet import Inlet
+from rtdecode.ingest.connection.inlet import Inlet
 
 REFRESH_EVERY_S = 5.0
 

@@ -1,0 +1,1 @@
+"""Clocks of sources: judged, compared with ours, and how late their samples arrive."""

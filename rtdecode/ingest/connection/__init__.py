@@ -1,0 +1,1 @@
+"""LSL streams: find, choose, open, and find again."""

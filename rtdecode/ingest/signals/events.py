@@ -1,0 +1,125 @@
+"""A stream of single spikes as the loop uses it (`feed.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns
+from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
+from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.ingest.signals.rows import rows_of
+from rtdecode.kernels import sequence
+from rtdecode.kernels.arrays import I8, U1
+
+
+@dataclass(frozen=True, slots=True)
+class EventRules:
+    """Which events are decoded.
+
+    Attributes:
+        carry_late: whether those that are one bin late are carried into the open bin.
+        drop_units: sorted units that are left out.
+    """
+
+    carry_late: bool = True
+    drop_units: frozenset[int] = frozenset()
+
+
+class EventFeed:
+    """A stream of single spikes, each with a stamp: `events`, `snippets` or `channel`.
+
+    Args:
+        inlet: open.
+        ring: the bins.
+        rules: which events are decoded.
+        counters: i8[N_SEQUENCE_COUNTERS], shared with the feeds before and after.
+        layout: of the stream's rows.
+
+    Attributes:
+        columns, unit: events of the last pull.
+        binning: sets the edges of the bins, None until anchored.
+        by_unit: i8[256], number of events of each unit, those of `drop_units` included.
+        n_first, n_beyond: number of events on channel 0, and on the channel after the last one.
+        unfit: always "": every event is one.
+    """
+
+    unfit = ""
+
+    def __init__(
+        self,
+        inlet: Inlet,
+        ring: BinRing,
+        *,
+        rules: EventRules,
+        counters: I8,
+        layout: Layout = Layout.EVENTS,
+    ) -> None:
+        self.inlet, self.ring, self._carry = inlet, ring, rules.carry_late
+        self._counters, self._drop = counters, np.array(sorted(rules.drop_units), np.uint8)
+        self.layout, self._rows = layout, rows_of(layout, ring.n_channels, counters)
+        self.binning: EventBinning | None = None
+        self.columns = EventColumns(
+            inlet.time,
+            channel=np.zeros(MAX_PULL, np.int32),
+            accepted=np.zeros(MAX_PULL, np.uint8),
+            lost_before=np.zeros(MAX_PULL, np.uint32),
+        )
+        self.unit: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
+        self.n_first = self.n_beyond = 0
+        self.by_unit: I8 = np.zeros(256, np.int64)
+
+    def read(self, n: int, possible: U1) -> None:
+        """Check the `n` events of the last pull; those whose stamps are not `possible` (u1) are left out."""
+        self._rows.read(self.inlet.samples, n, possible, self.columns, self.unit)
+        if len(self._drop):
+            unit, accepted = self.unit[:n], self.columns.accepted[:n]
+            dropped = (accepted != 0) & np.isin(unit, self._drop)
+            accepted[dropped] = 0
+            self._counters[sequence.DROPPED_UNIT] += int(np.count_nonzero(dropped))
+            self.by_unit += np.bincount(unit[dropped], minlength=256)
+
+    def tally(self, n: int) -> None:
+        """Count the units and channels of the last pull, once its bins are published."""
+        channel = self.columns.channel[:n]
+        self.by_unit += np.bincount(self.unit[:n][self.columns.accepted[:n] != 0], minlength=256)
+        self.n_first += int(np.count_nonzero(channel == 0))
+        self.n_beyond += int(np.count_nonzero(channel == self.ring.n_channels))
+
+    @property
+    def unnumbered(self) -> bool:
+        """Whether the third column of `events` was found to be no running number."""
+        return self.layout is Layout.EVENTS and not self._rows.numbered
+
+    def restart(self) -> None:
+        """The stamps have moved: nothing here depends on earlier ones."""
+
+    def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
+        """Stamp of the oldest accepted event pulled that is in [earliest, latest], or None."""
+        time = self.columns.time[:n]
+        good = time[(self.columns.accepted[:n] != 0) & (time >= earliest) & (time <= latest)]
+        return float(good.min()) if len(good) else None
+
+    def anchor(self, origin_s: float, n: int) -> EventBinning:
+        """Start bin 0 at `origin_s`; events before it are discarded."""
+        self.binning = EventBinning(self.ring, origin_s, not_before_s=origin_s, carry=self._carry)
+        return self.binning
+
+    def resume(self, before: Binning, n: int) -> Binning | None:
+        """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
+        b = self.ring.open_bin
+        end_s = before.bin_end_s(b)
+        self.binning = EventBinning(
+            self.ring,
+            end_s - (b + 1) * self.ring.bin_width_s,
+            not_before_s=end_s,
+            carry=self._carry,
+        )
+        return self.binning
+
+    def add(self, first: int, n: int, now: float) -> int:
+        """Bin events `first … n-1` of the last pull; returns as `EventBinning.add`."""
+        assert self.binning is not None
+        return self.binning.add(self.columns, n, now, first)

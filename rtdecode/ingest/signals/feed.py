@@ -1,0 +1,29 @@
+"""A spike stream as the loop uses it: pull, check, bin; one class for single spikes, one for counts.
+
+A feed owns its sequence numbers and the edges of its bins. It reads what was pulled into the arrays of its
+inlet, and adds it to the ring in as many pieces as the ring takes:
+
+    feed.read(n, possible)
+    at = 0
+    while at < n:
+        at = feed.add(at, n, now)
+        ...  # take the closed bins
+"""
+
+from __future__ import annotations
+
+from rtdecode.binning import BinRing
+from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventFeed, EventRules
+from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.kernels.arrays import I8
+
+Feed = EventFeed | CountFeed
+
+
+def make_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> Feed:
+    """The feed for an open stream of this layout."""
+    if layout is Layout.COUNTS:
+        return CountFeed(inlet, ring, rules=rules, counters=counters)
+    return EventFeed(inlet, ring, rules=rules, counters=counters, layout=layout)
