@@ -55,7 +55,7 @@ def repair_session(path: Path | str) -> tuple[Path, list[str]]:
         done.append("the recording was not closed: kept every complete row and marked it complete")
     repaired = {name: _repair(name, group, raw, done.append) for name, group in raw.groups.items()}
     groups = {name: group for name, group in repaired.items() if group is not None}
-    if not groups.keys() & {"events", "counts", "decoded"}:
+    if not groups.keys() & {"events", "counts", "features", "decoded"}:
         reasons = "; ".join(done) or "it holds no spikes"
         raise RtdecodeError(
             f"nothing can be saved: {reasons}", where=str(path), fix=f"export it again as in {DOCS}"
@@ -118,7 +118,7 @@ def _repair_events(group: RawGroup, raw: RawSession, report: Report) -> RawGroup
     return group
 
 
-def _repair_behavior(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
+def _repair_sampled(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
     time, values = _numbers(group, "time"), _numbers(group, "values", dimensions=2)
     timed = np.isfinite(time)
     group = _keep(group, timed, "samples without a finite time", report)
@@ -155,7 +155,8 @@ def _repair_log(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
 
 _REPAIRERS: dict[str, Callable[[RawGroup, RawSession, Report], RawGroup]] = {
     "events": _repair_events,
-    "behavior": _repair_behavior,
+    "behavior": _repair_sampled,
+    "features": _repair_sampled,
     "trials": _repair_trials,
     "log": _repair_log,
 }

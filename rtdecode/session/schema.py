@@ -44,6 +44,9 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """The datasets that each group has, and those that it may have; /trials may have any others."""
 
+SAMPLED = ("features", "behavior")
+"""Groups of samples: `time`, strictly increasing, and a table of `values`."""
+
 DOCS = "docs/session-files.md"
 
 

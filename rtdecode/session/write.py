@@ -53,11 +53,7 @@ def write_session(path: Path | str, session: Session) -> None:
     unfinished = part_of(path)
     try:
         with h5py.File(unfinished, "x") as file:
-            version = (
-                FORMAT_VERSION
-                if VERSION_2_GROUPS & parts.keys() or "codes" in parts.get("decoded", ({},))[0]
-                else 1
-            )
+            version = FORMAT_VERSION if VERSION_2_GROUPS & parts.keys() else 1
             write_attrs(file, session.n_channels, session.attrs, version)
             file.attrs["complete"] = np.uint8(session.complete)
             for name, (columns, attrs) in parts.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -169,6 +170,12 @@ def _session_facts(file: Path) -> dict[str, Any]:
         facts["counts"] = (
             f"{len(session.counts.values)} bins of {session.counts.bin_width_s * 1e3:g} ms, "
             f"{int(spikes.sum())} spikes"
+        )
+    if (features := session.features) is not None:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(features.kinds).items())
+        facts["features"] = (
+            f"{len(features.time)} samples of {len(features.names)} columns ({kinds}) at "
+            f"{1.0 / features.period_s:.4g} Hz"
         )
     facts["silent"] = int((active == 0).sum())
     if session.behavior is not None:

@@ -14,6 +14,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.diagnosis.clocks import TOO_ROUNDED_S, rounded, rounding_s
 from rtdecode.session.diagnosis.order import is_few, rising_rows
 from rtdecode.session.raw import RawGroup
+from rtdecode.session.schema import SAMPLED
 
 #: A channel counted from 1 as the last of all has this part of the median channel's spikes.
 LEAST_SPIKES = 0.05
@@ -34,11 +35,11 @@ def refuse_unrepairable(name: str, group: RawGroup, n_channels: int) -> None:
             that float32 has rounded, or behaviour that is in no right order.
     """
     _check_lengths(group)
-    if name in ("events", "behavior"):
+    if name in ("events", *SAMPLED):
         _check_rounding(group)
     if name == "events":
         _check_channels(group, n_channels)
-    if name == "behavior":
+    if name in SAMPLED:
         _check_order(group)
 
 

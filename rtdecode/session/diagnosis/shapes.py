@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.session.raw import RawGroup
+from rtdecode.session.schema import SAMPLED
 
 #: The datasets that are tables, and the vector that gives their rows; all others are vectors.
-_TABLES = {"behavior": ("values", "time"), "trials": ("target", "start")}
+_TABLES = {**dict.fromkeys(SAMPLED, ("values", "time")), "trials": ("target", "start")}
 
 #: Groups whose other datasets are vectors.
-_VECTORS = ("events", "behavior", "trials", "markers", "log")
+_VECTORS = ("events", *SAMPLED, "trials", "markers", "log")
 
 
 def turned(name: str, group: RawGroup, n_channels: int) -> tuple[RawGroup, dict[str, str]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rtdecode.session.diagnosis.clocks import rounded
 from rtdecode.session.diagnosis.order import is_few
 from rtdecode.session.raw import RawGroup, RawSession, as_texts
+from rtdecode.session.schema import SAMPLED
 
 #: A stamp is stray if it is this far from all others, and further than these are from each other.
 APART_S = 600.0
@@ -35,15 +36,15 @@ def leave_out(raw: RawSession) -> tuple[RawSession, list[str], list[str]]:
     odd: list[str] = []
     groups = dict(raw.groups)
     for name, group in raw.groups.items():
-        if name in ("events", "behavior", "markers"):
+        if name in ("events", "markers", *SAMPLED):
             group = _without_stray_rows(name, group, left.append)
             what = rounded(group.columns["time"])
             if what is not None:
                 odd.append(f"/{name}/time {what}")
         if name == "events":
             _note_channels(group, raw.n_channels, odd.append)
-        if name == "behavior":
-            group = _with_known_values(group, odd.append)
+        if name in SAMPLED:
+            group = _with_known_values(name, group, odd.append)
         if name == "trials":
             group = _without_odd_columns(group, left.append)
         groups[name] = group
@@ -92,7 +93,7 @@ def _note_channels(group: RawGroup, n_channels: int, report: Report) -> None:
         )
 
 
-def _with_known_values(group: RawGroup, report: Report) -> RawGroup:
+def _with_known_values(name: str, group: RawGroup, report: Report) -> RawGroup:
     """Infinite values become NaN; columns with NaN are named."""
     values = group.columns["values"]
     if values.ndim != 2 or values.dtype.kind != "f":
@@ -107,7 +108,7 @@ def _with_known_values(group: RawGroup, report: Report) -> RawGroup:
         for column, n in zip(columns, (~known).sum(axis=0), strict=True)
         if n
     ]
-    report(f"/behavior is NaN or infinite, so unknown: {', '.join(missing)}")
+    report(f"/{name} is NaN or infinite, so unknown: {', '.join(missing)}")
     nan: Any = np.where(known, values, np.nan)
     return replace(group, columns=group.columns | {"values": nan})
 

@@ -15,6 +15,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import bin_session, feature_edges, features_at
 from rtdecode.session.layout import Counts, Events, Features, Session
 from rtdecode.session.read import read_session
+from rtdecode.session.repair import repair_session
 from rtdecode.session.write import write_session
 
 WIDTH_S = 0.02
@@ -131,3 +132,23 @@ def test_features_follow_the_bins_of_counts() -> None:
         assert binned.features is not None
         n = round(width_s / WIDTH_S)
         np.testing.assert_allclose(binned.features * n, binned.counts, rtol=1e-9)
+
+
+def test_features_are_repaired_and_read_as_behaviour_is(tmp_path: Path) -> None:
+    path = tmp_path / "f.h5"
+    write_session(path, Session(0, features=features(regular(50, 0.01), 0.01)))
+    with h5py.File(path, "r+") as file:
+        values, time = file["features/values"][()], file["features/time"][()]
+        values[7, 1], time[[30, 31]] = np.inf, time[[31, 30]]
+        del file["features/values"]
+        file["features/values"] = values.T
+        file["features/time"][...] = time
+    with pytest.raises(RtdecodeError, match="is transposed"):
+        read_session(path)
+    copy, done = repair_session(path)
+    assert any("turned" in line for line in done)
+    assert any("are not after the one before" in line for line in done), done
+    repaired = read_session(copy)
+    assert repaired.features is not None
+    assert np.isnan(repaired.features.values[7]).tolist() == [False, True]
+    assert any("/features is NaN" in note for note in repaired.notes)
