@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rtdecode.ingest.detection import DetectionSettings
+from rtdecode.detection.settings import DetectionSettings
 
 DOCS = (Path(__file__).parents[4] / "docs" / "preprocessing.md").read_text("utf-8")
 
