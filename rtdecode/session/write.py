@@ -164,6 +164,11 @@ def _parts(session: Session) -> Parts:
             columns["out"] = decoded.out.values
             attrs |= out_attrs(decoded.out.names, decoded.out.units, decoded.out.settings)
         parts["decoded"] = (columns, attrs)
+    if (detection := session.detection) is not None:
+        columns = {"noise": detection.noise}
+        if detection.weights is not None:
+            columns["weights"] = detection.weights
+        parts["detection"] = (columns, {"settings": to_json(detection.settings)})
     if session.log:
         parts["log"] = (_log_columns(session.log), {})
     return parts
