@@ -87,7 +87,7 @@ def blocks(samples: NDArray[np.generic]) -> Iterator[tuple[NDArray[np.float64], 
     """Blocks f8[≤ BLOCK, C] of samples, and the limits between which a sample of their type is known."""
     limits = (-LARGEST, LARGEST)
     if samples.dtype.kind in "iu":
-        of_type = np.iinfo(samples.dtype)
+        of_type = np.iinfo(samples.dtype.str)
         limits = (float(of_type.min), float(of_type.max))
     for begin in range(0, len(samples), BLOCK):
         yield samples[begin : begin + BLOCK].astype(np.float64, order="C"), limits

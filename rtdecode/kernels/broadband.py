@@ -118,7 +118,7 @@ def subtract_mean(rows: F4) -> None:
         total, n_alive = 0.0, 0
         for c in range(n_channels):
             alive = abs(rows[t, c]) > 0
-            total += rows[t, c] if alive else np.float32(0)
+            total += float(rows[t, c]) if alive else 0.0
             n_alive += int(alive)
         mean = np.float32(total / max(n_alive, 1))
         for c in range(n_channels):

@@ -55,7 +55,7 @@ SHORT = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(sorted(SHORT)),
     st.lists(st.one_of(st.integers(0, 3), st.integers(0, 1500)), max_size=25),
