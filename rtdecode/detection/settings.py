@@ -30,7 +30,7 @@ class DetectionSettings:
         reference: subtracted from each channel after the band-pass: the mean of all ("car", which one channel
             with artefacts shifts), their median ("median", robust, slower, needs dozens of channels), what
             the other channels predict by linear regression ("lrr"), or nothing.
-        noise_s: length of the start of the recording in which noise and weights are measured, seconds.
+        noise_s: length of the start in which noise and weights are measured, seconds, 2/low_hz to 60.
 
     Raises:
         RtdecodeError: a value is out of its range.
@@ -53,7 +53,11 @@ class DetectionSettings:
             ("polarity", self.polarity in polarities, f"be one of {', '.join(polarities)}"),
             ("refractory_s", 0 <= self.refractory_s <= 1, "be between 0 and 1 second"),
             ("reference", self.reference in references, f"be one of {', '.join(references)}"),
-            ("noise_s", 0 < self.noise_s <= 60, "be above 0 and up to 60 seconds"),
+            (
+                "noise_s",
+                2 / self.low_hz <= self.noise_s <= 60,
+                "be 2/low_hz to 60 seconds, as filters settle",
+            ),
         )
 
 

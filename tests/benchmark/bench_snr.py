@@ -43,7 +43,8 @@ def main() -> None:
             in_band = -sosfilt(sections, spike).min() / detector.measured.noise.mean()
             cells.append(
                 f"{100 * found.n_found / found.n_true:5.1f} % (in band {in_band:.1f}, twice "
-                f"{100 * found.n_again / found.n_true:.1f} %, false {found.n_false / SECONDS / CHANNELS:.2f} Hz)"
+                f"{100 * found.n_again / found.n_true:.1f} %, false "
+                f"{found.n_false / SECONDS / CHANNELS:.2f} Hz)"
             )
         print(f"{how.low_hz:g}-{how.high_hz:g} Hz, {how.order}, {how.threshold_sd:g}: {'; '.join(cells)}")
 

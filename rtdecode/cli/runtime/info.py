@@ -150,6 +150,9 @@ def _session_facts(file: Path) -> dict[str, Any]:
             f"{len(session.counts.values)} bins of {session.counts.bin_width_s * 1e3:g} ms, "
             f"{int(spikes.sum())} spikes"
         )
+    if (detection := session.detection) is not None:
+        kept = ("low_hz", "high_hz", "threshold_sd", "reference")
+        facts["detection"] = ", ".join(f"{name} {detection.settings.get(name)}" for name in kept)
     facts["silent"] = int((active == 0).sum())
     if session.behavior is not None:
         columns = zip(session.behavior.names, session.behavior.units, strict=True)

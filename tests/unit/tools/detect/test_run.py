@@ -119,7 +119,7 @@ def test_an_end_in_the_middle_leaves_nothing(
         (("--band", "3000", "300"), "--band: must be positive, low below high"),
         (("--band", "300", "20000"), "raw.bin: a rate of 30000 Hz cannot hold a band up to 20000 Hz"),
         (("--rate", "4000"), "raw.bin: a rate of 4000 Hz cannot hold a band up to 3000 Hz"),
-        (("--reference", "lrr", "--noise-seconds", "0.006"), "raw.bin: .* too few for the regression"),
+        (("--reference", "lrr", "--noise-seconds", "0.007"), "raw.bin: .* too few for the regression"),
     ],
 )
 def test_impossible_settings_are_named_by_option(
