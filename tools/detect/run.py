@@ -14,7 +14,7 @@ from rtdecode.detection.settings import DetectionSettings, Measured
 from rtdecode.detection.spikes import Crossings, concatenated
 from rtdecode.errors import RtdecodeError, located
 from rtdecode.session.layout import Events, Session
-from rtdecode.tools.detect.raw_file import RawVoltage
+from rtdecode.tools.detect.voltage import RawVoltage
 
 #: Of voltage that is read at a time, bytes, and of an HDF5 chunk that is not read in parts.
 PIECE_BYTES, CHUNK_BYTES = 8 << 20, 64 << 20

@@ -103,8 +103,9 @@ def detect(
     from rtdecode.session.read import read_session
     from rtdecode.session.target import check_writable
     from rtdecode.session.write import write_session
-    from rtdecode.tools.detect.raw_file import DTYPES, RawOptions, opened
+    from rtdecode.tools.detect.raw_file import opened
     from rtdecode.tools.detect.run import detect as detect_in
+    from rtdecode.tools.detect.voltage import DTYPES, RawOptions
 
     if dtype is not None and dtype not in DTYPES:
         raise typer.BadParameter(f"{dtype!r} is not one of {', '.join(DTYPES)}", param_hint="--dtype")

@@ -11,7 +11,8 @@ import pytest
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Events, Session
 from rtdecode.session.write import write_session
-from rtdecode.tools.detect.raw_file import RawOptions, opened
+from rtdecode.tools.detect.raw_file import opened
+from rtdecode.tools.detect.voltage import RawOptions
 
 VOLTAGE = np.arange(-300, 300, dtype=np.int16).reshape(200, 3)
 BINARY = RawOptions(n_channels=3, rate_hz=30_000.0, dtype="int16")
@@ -88,6 +89,20 @@ def test_float32_that_is_read_as_integers_is_noted(tmp_path: Path) -> None:
             assert not raw.notes
 
 
+def test_another_number_of_channels_is_noted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    t = np.arange(3000)[:, np.newaxis] / 30_000
+    potential = 200 * np.sin(2 * np.pi * 20 * t + rng.uniform(0, 6, 24))
+    path = write(tmp_path / "raw", "bin", (potential + 10 * rng.normal(size=(3000, 24))).astype(np.int16))
+    for n_channels, notes in ((16, 1), (20, 1), (24, 0), (48, 0), (30, 1)):
+        with opened(path, RawOptions(n_channels=n_channels, rate_hz=3e4, dtype="int16")) as raw:
+            assert len(raw.notes) == notes
+            assert not notes or "the values repeat every 24" in raw.notes[0]
+    white = write(tmp_path / "white", "bin", (10 * rng.normal(size=(3000, 24))).astype(np.int16))
+    with opened(white, RawOptions(n_channels=16, rate_hz=3e4, dtype="int16")) as raw:
+        assert not raw.notes
+
+
 @pytest.mark.parametrize(
     ("kind", "array", "stated", "what"),
     [
@@ -124,6 +139,12 @@ def test_what_is_wrong_is_named(
     path = write(tmp_path / "raw", kind, array)
     with pytest.raises(RtdecodeError, match=what), opened(path, stated):
         pass
+
+
+def test_an_odd_number_of_values_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "raw", "bin", VOLTAGE[:5])
+    with opened(path, BINARY) as raw:
+        assert raw.n_samples == 5
 
 
 def test_shapes_of_either_order_are_decided_by_what_is_stated(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from rtdecode.detection.detector import SpikeDetector
 from rtdecode.detection.settings import DetectionSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.read import read_session
-from rtdecode.tools.detect.raw_file import RawOptions, opened
+from rtdecode.tools.detect.raw_file import opened
 from rtdecode.tools.detect.run import PIECE_BYTES, detect
+from rtdecode.tools.detect.voltage import RawOptions
 
 SAMPLES = np.round(recording(1.0, 4, 5)[0]).astype(np.int16)
 HOW = DetectionSettings(noise_s=0.4)
