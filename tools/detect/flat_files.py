@@ -100,9 +100,9 @@ def _period(flat: NDArray[Any], n_channels: int) -> int:
     Offsets of the channels, and field potentials, make a sample of a channel like its last one.
     """
     values = flat.astype(np.float64)
-    values -= values.mean()
     if not np.isfinite(values).all() or len(values) < 4 * n_channels:
         return 0
+    values -= values.mean()
     spectrum = np.abs(np.fft.rfft(values, 2 * len(values))) ** 2
     alike = np.fft.irfft(spectrum)[: min(2 * n_channels + MORE_CHANNELS, len(values) // 2)]
     best = int(alike[1:].argmax()) + 1
@@ -114,4 +114,4 @@ def _looks_float(flat: NDArray[Any]) -> bool:
     start = flat[:PERIOD_VALUES].tobytes()
     floats = np.frombuffer(start, "<f4", len(start) // 4)
     plausible = (floats == 0) | ((floats > 1e-9) & (floats < 1e9)) | ((floats < -1e-9) & (floats > -1e9))
-    return bool(floats.any() and plausible.mean() > 0.99)
+    return bool(flat[:PERIOD_VALUES].any() and plausible.mean() > 0.99)

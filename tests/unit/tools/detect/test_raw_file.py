@@ -23,12 +23,14 @@ def write(path: Path, kind: str, array: np.ndarray) -> Path:
     if kind == "h5":
         with h5py.File(path, "w") as file:
             file["a/voltage"], file["a/time"] = array, np.zeros(200)
-    elif kind == "npy":
-        np.save(path.open("wb"), array)
-    elif kind == "npz":
-        np.savez_compressed(path.open("wb"), voltage=array)
-    else:
+    elif kind == "bin":
         array.tofile(path)
+    else:
+        with path.open("wb") as binary:
+            if kind == "npy":
+                np.save(binary, array)
+            else:
+                np.savez_compressed(binary, voltage=array)
     return path
 
 
