@@ -26,10 +26,10 @@ from rtdecode.errors import RtdecodeError
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a chunk added: spikes, and bins of power (none without `PowerSettings`)."""
+    """What a chunk added: spikes, and the bins of power that ended in it (None without `PowerSettings`)."""
 
     crossings: Crossings
-    power: PowerBins
+    power: PowerBins | None
 
 
 class SpikeDetector:
@@ -163,4 +163,5 @@ class SpikeDetector:
                 crossings.append(self._finder.find(block, limits))
                 if self._power is not None:
                     bins.append(self._power.add(block, limits))
-        return Found(concatenated(crossings), join_bins(bins, self.n_channels))
+        power = None if self._power_settings is None else join_bins(bins, self.n_channels)
+        return Found(concatenated(crossings), power)

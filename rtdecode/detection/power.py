@@ -89,6 +89,8 @@ class BandPower:
 
 def join_bins(parts: list[PowerBins], n_channels: int) -> PowerBins:
     """The bins of consecutive chunks, as one."""
+    if len(parts) == 1:
+        return parts[0]
     return PowerBins(
         np.concatenate([np.zeros(0, np.int64), *(part.bin for part in parts)]),
         np.concatenate([np.zeros((0, n_channels), np.float32), *(part.values for part in parts)]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rtdecode.detection.bandpass import BLOCK
 from rtdecode.detection.settings import Measured, Reference
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.broadband import (
@@ -61,7 +62,9 @@ def regression_weights(rows: NDArray[np.float32], alive: NDArray[np.bool_]) -> N
             "longer, or use reference car",
         )
     products = np.zeros((n_channels, n_channels))
-    add_products(rows, products)
+    for begin in range(0, n_rows, BLOCK):
+        # Between blocks other threads may run.
+        add_products(rows[begin : begin + BLOCK], products)
     chosen = np.ix_(alive, alive)
     size = np.sqrt(products.diagonal()[alive])
     precision = products[chosen] / np.outer(size, size)

@@ -111,9 +111,13 @@ class Measured:
             raise RtdecodeError(
                 "the noise must have one finite SD, 0 or more, for each channel", fix=f"give f8[{n}]"
             )
-        if weights is not None and (weights.shape != (n, n) or not np.isfinite(weights).all()):
+        if weights is not None and (
+            weights.shape != (n, n) or weights.dtype != np.float32 or not np.isfinite(weights).all()
+        ):
             raise RtdecodeError(
-                f"the weights have shape {list(weights.shape)} or are not finite", fix=f"give f4[{n}, {n}]"
+                f"the weights must be finite and have shape {[n, n]}, and they are {weights.dtype} "
+                f"{list(weights.shape)}",
+                fix=f"give f4[{n}, {n}]",
             )
 
 

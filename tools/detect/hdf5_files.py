@@ -86,8 +86,15 @@ def _tables(file: h5py.File) -> list[str]:
     found: list[str] = []
 
     def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim == 2 and item.size and item.dtype.kind in "iuf":
+        # MATLAB writes a number as an array of 1 × 1.
+        if isinstance(item, h5py.Dataset) and item.ndim == 2 and item.size > 1 and item.dtype.kind in "iuf":
             found.append(f"/{name}")
 
     file.visititems(visit)
-    return found
+    series = [name for name in found if _is_voltage(file[name].parent)]
+    return series if len(series) == 1 else found
+
+
+def _is_voltage(group: h5py.Group) -> bool:
+    """Whether NWB says that its data is voltage."""
+    return group.attrs.get("neurodata_type") in ("ElectricalSeries", b"ElectricalSeries")

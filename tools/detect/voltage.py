@@ -16,6 +16,9 @@ DTYPES = ("int16", "int32", "float32", "float64")
 #: Time is the longer axis where it is this many times longer than the other.
 LONGER = 10
 
+#: A rate that differs by more than this part from the file's is another one.
+OTHER_RATE = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class RawOptions:
@@ -116,6 +119,12 @@ def checked(found: RawVoltage, options: RawOptions) -> RawVoltage:
             fix="state the order with --channel-major or --sample-major",
         )
     rate_hz = options.rate_hz or found.rate_hz
+    if found.rate_hz > 0 and abs(rate_hz / found.rate_hz - 1.0) > OTHER_RATE:
+        raise RtdecodeError(
+            f"states a rate of {found.rate_hz:g} Hz, and --rate is {rate_hz:g}",
+            where=where,
+            fix="omit --rate",
+        )
     if not rate_hz > 0:
         raise RtdecodeError("does not state its rate", where=where, fix="give it, such as --rate 30000")
     start_s = found.start_s if options.start_s is None else options.start_s

@@ -72,12 +72,21 @@ def test_rate_and_start_of_nwb_are_used(tmp_path: Path) -> None:
         with opened(path, RawOptions(dataset=name)) as raw:
             assert (raw.rate_hz, raw.start_s, raw.n_channels) == (24_414.0625, 12.5, 3)
             assert raw.where == f"{path}:/acquisition/ElectricalSeries/data"
-    with opened(path, RawOptions(dataset=name, rate_hz=3e4, start_s=-1.0)) as raw:
-        assert (raw.rate_hz, raw.start_s) == (3e4, -1.0)
+    with opened(path, RawOptions(dataset=name, rate_hz=24_414.0, start_s=-1.0)) as raw:
+        assert (raw.rate_hz, raw.start_s) == (24_414.0, -1.0)
+    with (
+        pytest.raises(RtdecodeError, match=r"states a rate of 24414\.1 Hz, and --rate is 30000"),
+        opened(path, RawOptions(dataset=name, rate_hz=3e4)),
+    ):
+        pass
     with pytest.raises(RtdecodeError, match=r"2 2-D arrays.*--dataset: /acquisition/E.*, /acquisition/pos"):
         opened(path, RATE).__enter__()
     with pytest.raises(RtdecodeError, match="lacks a dataset acquisition"):
         opened(path, RawOptions(dataset="acquisition")).__enter__()
+    with h5py.File(path, "a") as file:
+        file["acquisition/ElectricalSeries"].attrs["neurodata_type"] = "ElectricalSeries"
+    with opened(path, RawOptions()) as raw:
+        assert raw.where.endswith("ElectricalSeries/data")
 
 
 def test_float32_that_is_read_as_integers_is_noted(tmp_path: Path) -> None:
