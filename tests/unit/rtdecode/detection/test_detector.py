@@ -56,6 +56,9 @@ SHORT = {
     "int16": np.round(recording(0.12, 3, 1, 60.0)[0]).astype(np.int16),
     "float32": recording(0.12, 3, 2, 60.0)[0].astype(np.float32),
 }
+SHORT["unknown"] = SHORT["float32"].copy()
+SHORT["unknown"][np.random.default_rng(0).random(SHORT["unknown"].shape) < 0.003] = np.nan
+SHORT["unknown"][1500:1540] = np.inf
 
 
 @settings(max_examples=40, deadline=None)
