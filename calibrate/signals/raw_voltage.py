@@ -3,7 +3,7 @@
     events = detect_spikes(samples, 30_000.0)  # samples [T, C] in any unit
     session = Session(samples.shape[1], events=events, behavior=behavior)
 
-A recording with a gap is two recordings: the filter knows nothing of the time between two samples.
+A recording with a gap goes to `SpikeDetector` in its parts, with `skip` between them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.calibrate.signals.preprocess import window_samples
+from rtdecode.detection.detector import SpikeDetector
+from rtdecode.detection.settings import DEFAULT, DetectionSettings
+from rtdecode.detection.spikes import Crossings, concatenated
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.detection import DEFAULT, Crossings, DetectionSettings, SpikeDetector, concatenated
 from rtdecode.session.layout import Counts, Events
 
 #: Rows of a recording that are read at a time.
@@ -37,7 +39,7 @@ def detect_crossings(
         raise RtdecodeError(f"samples have shape {list(samples.shape)}", fix="give [samples, channels]")
     detector = SpikeDetector(samples.shape[1], rate_hz, settings)
     found = [detector.process(samples[begin : begin + PIECE]) for begin in range(0, len(samples), PIECE)]
-    return concatenated([*found, detector.finish()])
+    return concatenated([part.crossings for part in (*found, detector.finish())])
 
 
 def detect_spikes(

@@ -11,7 +11,7 @@ import typer
 
 from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate, study, verify
 from rtdecode.cli.runtime import decode, info, models, monitor, serve, swap
-from rtdecode.cli.tools import bench, demo, doctor, record, replay, streams, subject
+from rtdecode.cli.tools import bench, demo, detect, doctor, record, replay, streams, subject
 from rtdecode.errors import RtdecodeError
 
 #: Errors of a disk that takes no more.
@@ -32,6 +32,7 @@ app.command("swap")(swap.swap)
 app.command("models")(models.models)
 app.command("replay")(replay.replay)
 app.command("record")(record.record)
+app.command("detect")(detect.detect)
 app.command("streams")(streams.streams)
 app.command("decode")(decode.decode)
 app.command("fit")(fit.fit)

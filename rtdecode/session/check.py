@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rtdecode.artifact import FEATURE_KINDS
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.diagnosis.arrays import as_integers, check_dimensions, check_numeric
+from rtdecode.session.diagnosis.arrays import as_integers, check_dimensions, check_finite, check_numeric
 from rtdecode.session.diagnosis.by_hand import counts_from_one, refuse_unrepairable
 from rtdecode.session.diagnosis.shapes import turned
 from rtdecode.session.layout import (
@@ -25,6 +25,7 @@ from rtdecode.session.layout import (
     Counts,
     Decoded,
     DecodedOut,
+    Detection,
     Events,
     Features,
     LogEntry,
@@ -251,6 +252,19 @@ def _check_markers(group: RawGroup, n_channels: int) -> Markers:
     return Markers(np.array([at for at, _ in whole], np.float64), tuple(text for _, text in whole))
 
 
+def _check_detection(group: RawGroup, n_channels: int) -> Detection:
+    """Detection from `noise`, optionally `weights`, and the attribute settings (JSON)."""
+    noise, weights = group.columns["noise"], group.columns.get("weights")
+    check_finite(noise, (n_channels,), f"{group.place}/noise")
+    if weights is not None:
+        check_finite(weights, (n_channels, n_channels), f"{group.place}/weights")
+    settings = json_object(as_text(group.attrs.get("settings")))
+    if settings is None:
+        fix = f"set it as in {DOCS}"
+        raise RtdecodeError("the attribute settings is not a JSON object", where=group.place, fix=fix)
+    return Detection(settings, noise.astype("f8"), None if weights is None else weights.astype("f4"))
+
+
 _CHECKS: dict[str, Callable[[RawGroup, int], Any]] = {
     "events": _check_events,
     "counts": _check_counts,
@@ -260,6 +274,7 @@ _CHECKS: dict[str, Callable[[RawGroup, int], Any]] = {
     "markers": _check_markers,
     "decoded": _check_decoded,
     "log": _check_log,
+    "detection": _check_detection,
 }
 
 

@@ -218,6 +218,21 @@ class LogEntry:
 
 
 @dataclass(frozen=True, eq=False)
+class Detection:
+    """How the events were detected in voltage; `rtdecode.detection.recorded` makes a detector of it.
+
+    Attributes:
+        settings: rate_hz and the fields of `DetectionSettings`; any JSON.
+        noise: f8[n_channels], SD of the noise, in the unit of the samples.
+        weights: f4[n_channels, n_channels], of linear regression referencing; None with another reference.
+    """
+
+    settings: dict[str, Any]
+    noise: NDArray[np.float64]
+    weights: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Session:
     """One recording.
 
@@ -227,6 +242,7 @@ class Session:
         features: beside the spikes or alone, None without any.
         behavior, trials, markers, decoded: None where not recorded.
         log: in the order it was written.
+        detection: None where events were not detected in voltage.
         attrs: subject, session_id, date, task, license, source, and any other attribute, as text.
         path: the file it was read from.
         complete: False where the recorder ended before it closed the file (what was read is valid).
@@ -242,6 +258,7 @@ class Session:
     markers: Markers | None = None
     decoded: Decoded | None = None
     log: tuple[LogEntry, ...] = ()
+    detection: Detection | None = None
     attrs: dict[str, str] = field(default_factory=dict)
     path: Path | None = None
     complete: bool = True

@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "markers": (("time", "text"), ()),
     "decoded": (tuple(DECODED), ("out", "codes")),
     "log": (("time", "bin", "kind", "data"), ()),
+    "detection": (("noise",), ("weights",)),
 }
 """The datasets that each group has, and those that it may have; /trials may have any others."""
 

@@ -162,6 +162,11 @@ def _parts(session: Session) -> Parts:
         if decoded.codes is not None:
             columns["codes"] = decoded.codes
         parts["decoded"] = (columns, attrs)
+    if (detection := session.detection) is not None:
+        columns = {"noise": detection.noise}
+        if detection.weights is not None:
+            columns["weights"] = detection.weights
+        parts["detection"] = (columns, {"settings": to_json(detection.settings)})
     if session.log:
         parts["log"] = (_log_columns(session.log), {})
     return parts

@@ -1,14 +1,13 @@
-"""Speed of spike detection relative to real time: channels at 30 kHz on one core.
+"""Share of one core that spike detection takes: channels of int16 at 30 kHz.
 
     python tests/benchmark/bench_detection.py [CHANNELS …]
 
-Samples are int16: noise with 15 spikes per second on every channel. Times are CPU times, which do not depend
-on other processes, and the minimum over some rounds.
+Samples are noise with 15 spikes per second on every channel; noise and weights are given, as after the first
+seconds. Times are CPU times, which do not depend on other processes, and the minimum over some rounds.
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -17,12 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from rtdecode.ingest.detection import DetectionSettings, Reference, SpikeDetector, noise_sd
+from rtdecode.detection.detector import SpikeDetector
+from rtdecode.detection.settings import DetectionSettings, PowerSettings, Reference
 
 RATE_HZ = 30_000.0
 SECONDS = 2
 ROUNDS = 5
-CHUNKS = (("in chunks of 1 s", 30_000), ("in chunks of 1 ms", 30))
+CHUNKS_MS = (1, 5, 20, 1000)
+CASES: tuple[tuple[Reference, PowerSettings | None], ...] = (
+    ("none", None),
+    ("car", None),
+    ("lrr", None),
+    ("median", None),
+    ("none", PowerSettings()),
+    ("car", PowerSettings()),
+    ("lrr", PowerSettings()),
+)
 
 
 def recording(n_channels: int) -> NDArray[np.int16]:
@@ -36,57 +45,58 @@ def recording(n_channels: int) -> NDArray[np.int16]:
     return np.round(samples).astype(np.int16)
 
 
-def times_real_time(work: Callable[[], object]) -> float:
-    work()
+def core_share(work: Callable[[], object]) -> float:
+    """CPU time over the recording's time, %."""
     seconds = []
     for _ in range(ROUNDS):
         started = time.process_time()
         work()
         seconds.append(time.process_time() - started)
-    return SECONDS / min(seconds)
+    return 100.0 * min(seconds) / SECONDS
 
 
-def filtering(samples: NDArray[np.int16]) -> Callable[[], NDArray[np.float64]]:
-    how = DetectionSettings()
-    sections = butter(how.order, (how.low_hz, how.high_hz), "bandpass", fs=RATE_HZ, output="sos")
-    return lambda: sosfilt(sections, samples, axis=0)
-
-
-def detection(samples: NDArray[np.int16], chunk: int, reference: Reference) -> Callable[[], None]:
-    how = DetectionSettings(reference=reference)
-    noise = noise_sd(filtering(samples[:30_000])())
+def detection(
+    samples: NDArray[np.int16], chunk: int, reference: Reference, power: PowerSettings | None
+) -> Callable[[], None]:
+    how = DetectionSettings(reference=reference, noise_s=1.0)
+    start = SpikeDetector(samples.shape[1], RATE_HZ, how)
+    start.process(samples)
+    assert start.measured is not None
 
     def run() -> None:
-        detector = SpikeDetector(samples.shape[1], RATE_HZ, how, noise=noise)
+        detector = SpikeDetector(samples.shape[1], RATE_HZ, how, start.measured, power)
         for begin in range(0, len(samples), chunk):
             detector.process(samples[begin : begin + chunk])
 
     return run
 
 
-def chunk_us(samples: NDArray[np.int16], chunk: int) -> float:
-    """Median time of a chunk on the clock, µs."""
-    detector = SpikeDetector(samples.shape[1], RATE_HZ, noise=noise_sd(filtering(samples[:30_000])()))
-    taken = []
-    for begin in range(0, len(samples), chunk):
-        started = time.perf_counter()
-        detector.process(samples[begin : begin + chunk])
-        taken.append(time.perf_counter() - started)
-    return 1e6 * statistics.median(taken)
+def start_share(samples: NDArray[np.int16], reference: Reference) -> float:
+    """CPU time of measuring and detecting in the first 5 s, s."""
+    detector = SpikeDetector(samples.shape[1], RATE_HZ, DetectionSettings(reference=reference))
+    five = np.concatenate([samples] * 3)[: round(5 * RATE_HZ)]
+    detector.process(five[:-1])
+    started = time.process_time()
+    detector.process(five[-1:])
+    return time.process_time() - started
 
 
 def main(channels: list[int]) -> None:
-    references: tuple[Reference, ...] = ("none", "mean", "median")
+    how = DetectionSettings()
+    sections = butter(how.order, (how.low_hz, how.high_hz), "bandpass", fs=RATE_HZ, output="sos")
     for n_channels in channels:
         samples = recording(n_channels)
-        print(f"{n_channels} channels at {RATE_HZ:g} Hz, one core, times real time")
-        for reference in references:
-            for name, chunk in CHUNKS:
-                speed = times_real_time(detection(samples, chunk, reference))
-                print(f"  reference {reference:6} {name:18} {speed:7.0f}")
-        print(f"  scipy.signal.sosfilt alone          {times_real_time(filtering(samples)):7.0f}")
-        print(f"  a chunk of 1 ms, no reference: {chunk_us(samples, 30):.0f} µs")
+        print(f"{n_channels} channels at {RATE_HZ:g} Hz, % of one core, in chunks of")
+        print(" " * 24 + "".join(f"{ms:6} ms" for ms in CHUNKS_MS))
+        for reference, power in CASES:
+            runs = [detection(samples, round(RATE_HZ * ms / 1e3), reference, power) for ms in CHUNKS_MS]
+            name = f"  {reference}{', with power' if power else ''}"
+            print(f"{name:24}" + "".join(f"{core_share(run):9.1f}" for run in runs), flush=True)
+        scipy = core_share(lambda samples=samples: sosfilt(sections, samples, axis=0))  # type: ignore[misc]
+        print(f"  scipy.signal.sosfilt alone, the whole at once: {scipy:.1f}")
+        starts = ", ".join(f"{each} {start_share(samples, each):.2f} s" for each in ("none", "lrr"))
+        print(f"  at the end of the first 5 s once: {starts}")
 
 
 if __name__ == "__main__":
-    main([int(n) for n in sys.argv[1:]] or [64, 96])
+    main([int(n) for n in sys.argv[1:]] or [64, 128])

@@ -12,7 +12,7 @@ import numpy as np
 from voltage import NOISE_UV, RATE_HZ, Score, mains, recording, score
 
 from rtdecode.calibrate.signals.raw_voltage import detect_crossings
-from rtdecode.ingest.detection import DetectionSettings
+from rtdecode.detection.settings import DetectionSettings
 
 SECONDS, N_CHANNELS, SEEDS = 8.0, 6, (7, 8, 9)
 ORDERS = (1, 2, 3, 4)

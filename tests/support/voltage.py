@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import butter, sosfilt
 
-from rtdecode.ingest.detection import Crossings
+from rtdecode.detection.spikes import Crossings
 
 RATE_HZ = 30_000.0
 NOISE_UV = 10.0
@@ -36,6 +37,39 @@ def recording(
         at = at[at < n - len(SPIKE)]
         for begin in at:
             samples[begin : begin + len(SPIKE), c] += spike_uv * SPIKE
+        troughs.append(at + TROUGH)
+    return samples, troughs
+
+
+def noise(seconds: float, n_channels: int, seed: int) -> NDArray[np.float64]:
+    """White noise of SD 1 plus 1/f noise that is as dense at 300 Hz, f8[T, C]."""
+    n = round(seconds * RATE_HZ)
+    white = np.random.default_rng(seed).normal(size=(n, n_channels))
+    hz = np.maximum(np.fft.rfftfreq(n, 1 / RATE_HZ), 1.0)
+    spectrum = np.fft.rfft(white, axis=0) * np.sqrt(1.0 + 300.0 / hz)[:, np.newaxis]
+    coloured: NDArray[np.float64] = np.fft.irfft(spectrum, n, axis=0)
+    return coloured
+
+
+def with_spikes(
+    noise: NDArray[np.float64], snr: float, seed: int
+) -> tuple[NDArray[np.float64], list[NDArray[np.int64]]]:
+    """Noise with 20 spikes a second and channel, and the samples of each channel's troughs.
+
+    SNR is half of the spike's peak-to-peak amplitude over the SD of the noise between 250 and 7,500 Hz, as
+    Suner et al. 2005 (IEEE Trans Neural Syst Rehabil Eng 13:524) measure it.
+    """
+    sections = butter(4, (250.0, 7500.0), "bandpass", fs=RATE_HZ, output="sos")
+    sd = float(sosfilt(sections, noise[:60_000], axis=0)[300:].std())
+    spike = snr * 2.0 * sd / np.ptp(SPIKE) * SPIKE
+    rng = np.random.default_rng(seed)
+    samples, troughs = noise.copy(), []
+    for c in range(noise.shape[1]):
+        apart = 90 + np.round(rng.exponential(RATE_HZ / 20.0, len(noise) // 500 + 5))
+        at = np.cumsum(apart.astype(np.int64))
+        at = at[at < len(noise) - len(SPIKE)]
+        for begin in at:
+            samples[begin : begin + len(SPIKE), c] += spike
         troughs.append(at + TROUGH)
     return samples, troughs
 

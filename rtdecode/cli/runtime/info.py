@@ -177,6 +177,9 @@ def _session_facts(file: Path) -> dict[str, Any]:
             f"{len(features.time)} samples of {len(features.names)} columns ({kinds}) at "
             f"{1.0 / features.period_s:.4g} Hz"
         )
+    if (detection := session.detection) is not None:
+        kept = ("low_hz", "high_hz", "threshold_sd", "reference")
+        facts["detection"] = ", ".join(f"{name} {detection.settings.get(name)}" for name in kept)
     facts["silent"] = int((active == 0).sum())
     if session.behavior is not None:
         columns = zip(session.behavior.names, session.behavior.units, strict=True)

@@ -84,3 +84,11 @@ def check_dimensions(values: NDArray[Any], n: int, where: str) -> None:
     """Refuse an array that has not `n` dimensions."""
     if values.ndim != n:
         raise RtdecodeError(f"has shape {values.shape}", where=where, fix=f"store a {n}-dimensional array")
+
+
+def check_finite(values: NDArray[Any], shape: tuple[int, ...], where: str) -> None:
+    """Refuse an array that is not finite numbers of this shape."""
+    check_numeric(values, where)
+    if values.shape != shape or not np.isfinite(values).all():
+        what = f"has shape {values.shape}" if values.shape != shape else "holds NaN or infinity"
+        raise RtdecodeError(what, where=where, fix=f"store finite numbers of shape {shape}")

@@ -15,8 +15,6 @@ WIDE, MOST_WIDE = 8, 10
 
 #: What no command reads yet: raw voltage and the paper's preprocessing wait for their commands.
 WAITING = {
-    "rtdecode.ingest.detection",
-    "rtdecode.kernels.broadband",
     "rtdecode.calibrate.signals.preprocess",
     "rtdecode.calibrate.signals.raw_voltage",
     "rtdecode.calibrate.signals.trial_windows",

@@ -1,14 +1,11 @@
-"""The examples in docs/preprocessing.md run, and its table of settings is the settings."""
+"""The examples in docs/preprocessing.md run."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import subprocess
 import sys
 from pathlib import Path
-
-from rtdecode.ingest.detection import DetectionSettings
 
 DOCS = (Path(__file__).parents[4] / "docs" / "preprocessing.md").read_text("utf-8")
 
@@ -25,15 +22,3 @@ def test_the_examples_run_and_give_the_shapes_they_say(tmp_path: Path) -> None:
         text=True,
     )
     assert done.stdout.strip() == "(3, 8, 100) (3, 2, 100)"
-
-
-def test_the_table_of_settings_is_the_settings() -> None:
-    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (.+?) \| .+ \|$", DOCS, re.MULTILINE)
-    written = {}
-    for names, values in rows:
-        for name, value in zip(re.findall(r"`(\w+)`", names), values.split(", "), strict=True):
-            written[name] = value.strip("`")
-    assert written == {
-        field.name: f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
-        for field in dataclasses.fields(DetectionSettings)
-    }

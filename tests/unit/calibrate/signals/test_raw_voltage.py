@@ -14,8 +14,10 @@ from rtdecode.calibrate.signals.raw_voltage import (
     detect_spikes,
     spike_matrix,
 )
+from rtdecode.detection.detector import SpikeDetector
+from rtdecode.detection.settings import DetectionSettings
+from rtdecode.detection.spikes import Crossings, concatenated
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.detection import Crossings, DetectionSettings, SpikeDetector, concatenated
 from rtdecode.session.bins import bin_session
 from rtdecode.session.layout import Session
 
@@ -31,7 +33,7 @@ def test_a_whole_recording_has_the_spikes_of_its_chunks(noise_s: float) -> None:
     assert len(samples) > PIECE
     how = DetectionSettings(noise_s=noise_s)
     detector = SpikeDetector(3, RATE_HZ, how)
-    expected = concatenated([detector.process(samples), detector.finish()])
+    expected = concatenated([detector.process(samples).crossings, detector.finish().crossings])
     assert expected.sample.max() > PIECE
     assert pairs(detect_crossings(samples, RATE_HZ, how)) == pairs(expected)
 

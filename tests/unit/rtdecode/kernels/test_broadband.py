@@ -13,10 +13,14 @@ from scipy.signal import butter, sosfilt
 
 from rtdecode.kernels.broadband import (
     FLUSH_EVERY,
+    add_power,
+    add_products,
     filter_rows,
     find_crossings,
+    invert,
     subtract_mean,
     subtract_median,
+    subtract_predicted,
 )
 
 RATE_HZ = 30_000.0
@@ -27,10 +31,23 @@ def filtered(
     samples: NDArray[np.float64], offset: NDArray[np.float64], sections: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """The whole of samples [T, C] in one call, and the state it left."""
-    n_channels = samples.shape[1]
-    state = np.zeros((len(sections), 2, n_channels))
+    n = samples.shape[1]
+    state, unsettled = np.zeros((len(sections), 2, n)), np.zeros(n, np.int64)
     out = np.zeros(samples.shape, np.float32)
-    filter_rows(samples, offset, sections, state, np.zeros(n_channels), 0, out)
+    filter_rows(
+        samples,
+        -1e30,
+        1e30,
+        0,
+        offset,
+        sections,
+        state,
+        unsettled,
+        np.zeros(n, np.int64),
+        np.zeros(n),
+        0,
+        out,
+    )
     return out, state
 
 
@@ -88,6 +105,82 @@ def test_dead_channels_do_not_enter_a_reference(subtract: Callable[[NDArray[np.f
     assert not nothing.any()
 
 
+@pytest.mark.parametrize("subtract", [subtract_mean, subtract_median])
+def test_unknown_samples_do_not_enter_a_reference(subtract: Callable[[NDArray[np.float32]], None]) -> None:
+    rows = np.random.default_rng(4).normal(size=(50, 9)).astype(np.float32)
+    known = rows.copy()
+    known[10:20, 4] = 0.0
+    rows[10:20, 4] = np.nan
+    subtract(rows)
+    subtract(known)
+    assert np.isnan(rows[10:20, 4]).all()
+    rows[10:20, 4] = 0.0
+    np.testing.assert_array_equal(rows, known)
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 7, 64])
+def test_what_channels_predict_is_a_matrix_product_in_any_chunks(n_channels: int) -> None:
+    rng = np.random.default_rng(n_channels)
+    rows = rng.normal(size=(50, n_channels)).astype(np.float32)
+    weights = rng.normal(size=(n_channels, n_channels)).astype(np.float32) / np.float32(n_channels)
+    rows[7, 0] = np.nan
+    zeroed = np.nan_to_num(rows).astype(np.float64)
+    whole = rows.copy()
+    subtract_predicted(whole, weights)
+    np.testing.assert_allclose(whole, rows - zeroed @ weights.astype(np.float64), rtol=0, atol=1e-5)
+    for piece in (1, 3, 4, 30):
+        cut = rows.copy()
+        for begin in range(0, len(cut), piece):
+            subtract_predicted(cut[begin : begin + piece], weights)
+        np.testing.assert_array_equal(cut, whole)
+
+
+def test_products_and_inverse_are_numpys() -> None:
+    rows = np.random.default_rng(5).normal(size=(300, 12)).astype(np.float32)
+    rows[5, 3] = np.nan
+    products = np.zeros((12, 12))
+    add_products(rows, products)
+    known = np.nan_to_num(rows).astype(np.float64)
+    np.testing.assert_allclose(products, known.T @ known, rtol=1e-12, atol=1e-10)
+    inverse = products.copy()
+    invert(inverse)
+    np.testing.assert_allclose(inverse, np.linalg.inv(products), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_power_is_the_sum_of_what_is_known(squared: bool) -> None:
+    rows = np.random.default_rng(6).normal(size=(40, 5)).astype(np.float32)
+    rows[3:9, 2] = np.nan
+    total, n_known = np.zeros(5), np.zeros(5, np.int64)
+    add_power(rows[:17], squared, total, n_known)
+    add_power(rows[17:], squared, total, n_known)
+    size = rows.astype(np.float64) ** 2 if squared else np.abs(rows.astype(np.float64))
+    np.testing.assert_allclose(total, np.nansum(size, axis=0), rtol=1e-12)
+    assert n_known.tolist() == [40, 40, 34, 40, 40]
+
+
+def test_an_unknown_sample_starts_its_channel_again_and_no_other() -> None:
+    rng = np.random.default_rng(7)
+    samples = rng.normal(size=(400, 3)) + 50.0
+    sections = butter(2, (300.0, 3000.0), "bandpass", fs=RATE_HZ, output="sos")
+    broken = samples.copy()
+    broken[100:103, 1] = np.nan
+    broken[200, 1] = np.inf
+    plain, _ = filtered(samples, samples[0].copy(), sections)
+    settle, n_unknown = 20, np.zeros(3, np.int64)
+    out = np.zeros(samples.shape, np.float32)
+    filter_rows(
+        broken, -1e30, 1e30, settle, np.full(3, np.nan), sections, np.zeros((len(sections), 2, 3)),
+        np.full(3, settle), n_unknown, np.zeros(3), 0, out,
+    )  # fmt: skip
+    assert n_unknown.tolist() == [0, 4, 0]
+    np.testing.assert_array_equal(out[settle:, [0, 2]], plain[settle:, [0, 2]])
+    unknown = np.flatnonzero(np.isnan(out[:, 1]))
+    np.testing.assert_array_equal(unknown, [*range(20), *range(100, 123), *range(200, 221)])
+    again, _ = filtered(samples[103:200], samples[103].copy(), sections)
+    np.testing.assert_array_equal(out[123:200, 1], again[20:, 1])
+
+
 def reference_crossings(
     rows: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32], refractory: int
 ) -> list[tuple[int, int]]:
@@ -95,7 +188,8 @@ def reference_crossings(
     found = []
     for c in range(rows.shape[1]):
         beyond = (rows[:, c] < low[c]) | (rows[:, c] > high[c])
-        starts = np.flatnonzero(beyond & ~np.concatenate([[False], beyond[:-1]]))
+        between = (rows[:, c] >= low[c]) & (rows[:, c] <= high[c])
+        starts = np.flatnonzero(beyond & np.concatenate([[True], between[:-1]]))
         last = -(10**9)
         for sample in starts.tolist():
             if sample - last >= refractory:
@@ -118,6 +212,7 @@ def test_crossings_are_those_of_plain_numpy_in_any_chunks(
 ) -> None:
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(n, n_channels)).astype(np.float32)
+    rows[rng.random(rows.shape) < 0.05] = np.nan
     low = np.full(n_channels, -1.2, np.float32)
     high = np.full(n_channels, 1.2 if both else np.inf, np.float32)
     low[0] = -np.inf

@@ -20,6 +20,7 @@ from rtdecode.session.layout import (
     Counts,
     Decoded,
     DecodedOut,
+    Detection,
     Events,
     LogEntry,
     Markers,
@@ -100,6 +101,11 @@ def sessions(draw: st.DrawFn) -> Session:
             out=out if draw(st.booleans()) else None,
         )
 
+    def detection() -> Detection:
+        noise = np.abs(draw(array("f8", (n_channels,))))
+        weights = draw(st.none() | array("f4", (n_channels, n_channels)))
+        return Detection(draw(st.dictionaries(st.text(), JSON, max_size=3)), noise, weights)
+
     spikes = draw(st.sets(st.sampled_from(["events", "counts", "decoded"]), min_size=1))
     entries = st.builds(
         LogEntry, SECONDS, st.integers(0, 2**62), TEXT, st.dictionaries(st.text(), JSON, max_size=3)
@@ -113,6 +119,7 @@ def sessions(draw: st.DrawFn) -> Session:
         trials=trials() if draw(st.booleans()) else None,
         decoded=decoded() if "decoded" in spikes else None,
         log=tuple(draw(st.lists(entries, max_size=3))),
+        detection=detection() if draw(st.booleans()) else None,
         attrs=draw(st.dictionaries(attr_names, TEXT, max_size=3)),
         complete=draw(st.booleans()),
     )

@@ -1,0 +1,1 @@
+"""Files of raw voltage to session files."""
