@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.common import print_json, print_line, progress_bar
-from rtdecode.cli.options import Json, Overwrite
+from rtdecode.cli.options import Json, Overwrite, output_option
 from rtdecode.errors import RtdecodeError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def detect(
     raw: Annotated[
         Path, typer.Argument(help="File of voltage: HDF5 or NWB, .npy, .npz, or plain binary samples.")
     ],
-    output: Annotated[Path, typer.Option(help="Session file to write.", metavar="S.h5")],
+    output: Annotated[Path, output_option(help="Session file to write.", metavar="S.h5")],
     channels: Annotated[
         int | None, typer.Option(help="Number of channels; needed for a plain binary file.", min=1, max=65535)
     ] = None,
@@ -100,8 +100,8 @@ def detect(
 ) -> None:
     """Detect the spikes in a file of raw voltage, as they are detected live; write a session file."""
     from rtdecode.detection.recorded import detection_of
+    from rtdecode.files import check_writable, unused
     from rtdecode.session.read import read_session
-    from rtdecode.session.target import check_writable
     from rtdecode.session.write import write_session
     from rtdecode.tools.detect.raw_file import opened
     from rtdecode.tools.detect.run import detect as detect_in
@@ -120,9 +120,7 @@ def detect(
         "noise_s": noise_seconds,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    if output.exists() and raw.exists() and output.samefile(raw):
-        raise RtdecodeError("is the file that is read", where=str(output), fix="choose another name")
-    check_writable(output, overwrite=overwrite)
+    check_writable(output, overwrite=overwrite, inputs=[raw])
     started = time.perf_counter()
     settings: DetectionSettings
     measured: Measured | None = None
@@ -148,6 +146,7 @@ def detect(
                 fix="measure the noise of this recording: omit --like",
             )
         found = detect_in(voltage, settings, measured, progress)
+    output = output if overwrite else unused(output)
     write_session(output, found.session)
     assert found.session.events is not None
     n_spikes, seconds = len(found.session.events.time), voltage.n_samples / voltage.rate_hz

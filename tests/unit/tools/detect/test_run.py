@@ -93,7 +93,7 @@ def test_a_name_that_exists_is_replaced_only_with_overwrite(tmp_path: Path, raw:
     with pytest.raises(RtdecodeError, match="exists already"):
         run(raw, "--output", output, *BINARY)
     assert output.read_text() == "mine"
-    with pytest.raises(RtdecodeError, match="is the file that is read"):
+    with pytest.raises(RtdecodeError, match="is read or written by this command already"):
         run(raw, "--output", raw, *BINARY, "--overwrite")
     run(raw, "--output", output, *BINARY, "--overwrite")
     assert read_session(output).n_channels == 4
