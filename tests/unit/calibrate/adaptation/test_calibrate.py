@@ -619,14 +619,12 @@ def test_the_report_is_written_for_accepted_and_refused_models(folder: Path, tmp
     assert code == 3
     assert document["report"] == str(tmp_path / "page.html")
     assert "<h1>DO NOT USE" in Path(document["report"]).read_text()
-    # Without the report the model is still valid.
-    code, document = command(
-        folder / "day2.h5", *base, "--output", output, "--overwrite",
-        "--report", tmp_path / "nowhere" / "page.html",
-    )  # fmt: skip
-    assert code == 0
-    assert document["report"] is None
-    assert "the report could not be written" in document["notes"][-1]
+    # Where it cannot be written that is said before any work, and nothing is replaced.
+    before = output.read_bytes()
+    page = tmp_path / "nowhere" / "page.html"
+    code, _ = command(folder / "day2.h5", *base, "--output", output, "--overwrite", "--report", page)
+    assert code == 1
+    assert output.read_bytes() == before
 
 
 def test_without_a_model_force_is_refused(folder: Path, tmp_path: Path, base: ModelArtifact) -> None:

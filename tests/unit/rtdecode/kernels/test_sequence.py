@@ -386,6 +386,7 @@ def test_counts_are_kept_within_a_byte(dtype: str) -> None:
 def test_huge_counts_are_counts() -> None:
     assert one_row(2**31 - 1, -(2**31), dtype="i4") == ([255, 0], 1)
     assert one_row(2**40, -(2**40), 2**32 + 1, dtype="i8") == ([255, 0, 255], 1)
+    assert one_row(1e30, -1e30, 256.0, dtype="f4") == ([255, 0, 255], 1)
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "f4", "f8"])
@@ -395,7 +396,5 @@ def test_a_negative_count_is_counted_and_read_as_zero(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_a_value_that_is_not_whole_is_counted_and_read_as_zero(dtype: str) -> None:
-    row = (np.nan, np.inf, -np.inf, 0.5, 2.0, -0.0, 1e30)
-    counts, n_bad = one_row(*row, dtype=dtype)
-    assert counts == [0, 0, 0, 0, 2, 0, 0]
-    assert n_bad == 5
+    row = (np.nan, np.inf, -np.inf, 0.5, 2.0, -0.0)
+    assert one_row(*row, dtype=dtype) == ([0, 0, 0, 0, 2, 0], 4)

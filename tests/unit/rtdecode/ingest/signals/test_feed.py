@@ -454,7 +454,7 @@ print({name: count for name, count in compiled.items() if name in used and count
 
 
 def test_no_kernel_is_compiled_again_once_live() -> None:
-    support = Path(__file__).parents[3] / "support"
+    support = Path(__file__).parents[4] / "support"
     command = [sys.executable, "-c", SIGNATURES, str(support), str(support / "live")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
