@@ -1,0 +1,166 @@
+"""`rtdecode bridge …`."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rtdecode.cli.common import on_signal, print_json, print_line
+from rtdecode.errors import RtdecodeError
+
+if TYPE_CHECKING:
+    from rtdecode.tools.bridge.items import Source
+    from rtdecode.tools.bridge.status import BridgeStatus
+
+app = typer.Typer(no_args_is_help=True)
+
+#: Clears the terminal's line, for one that is shown in its place.
+CLEAR = "\r\x1b[2K"
+
+LINE_EVERY_S = 10.0
+
+Stream = Annotated[str, typer.Option(help="Name of the LSL spike stream to send.")]
+Continuous = Annotated[
+    str | None,
+    typer.Option(help="Name of a second stream, with the continuous data; default: none.", metavar="NAME"),
+]
+Host = Annotated[str, typer.Option(help="Host of the acquisition program.")]
+Delay = Annotated[
+    float,
+    typer.Option(
+        help="Constant delay from acquisition to the fastest arrival, subtracted from stamps, ms.",
+        min=0.0,
+    ),
+]
+SourceId = Annotated[
+    str | None,
+    typer.Option(help="Source id of the stream; default: made of this machine, the host and the name."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the status on stdout, one JSON document a second.")]
+
+
+@app.callback()
+def bridge() -> None:
+    """Send an acquisition system's spikes over LSL, from its own network protocol."""
+
+
+@app.command()
+def openephys(
+    stream: Stream,
+    channels: Annotated[int, typer.Option(help="Number of channels of the array: of electrodes.", min=1)],
+    continuous: Continuous = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Data port of the ZMQ Interface plugin.", min=1, max=65534)
+    ] = 5556,
+    rate: Annotated[float, typer.Option(help="Sampling rate, Hz.", min=1.0)] = 30_000.0,
+    electrodes: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of electrode names, one a line, in the order of the channels; default: the number "
+            "at a name's end, from 1.",
+            metavar="FILE",
+        ),
+    ] = None,
+    delay: Delay = 0.0,
+    source_id: SourceId = None,
+    json: Json = False,
+) -> None:
+    """Bridge the Open Ephys GUI, by its ZMQ Interface plugin."""
+    _prepare()
+    from rtdecode.tools.bridge.openephys.source import OpenEphysSettings, OpenEphysSource
+
+    settings = OpenEphysSettings(
+        host=host,
+        port=port,
+        n_channels=channels,
+        rate_hz=rate,
+        electrodes=None if electrodes is None else _read_names(electrodes, channels),
+        continuous=continuous is not None,
+    )
+    named = source_id or _source_id("openephys", f"{host}:{port}", stream)
+    _run(OpenEphysSource(settings), (stream, continuous, named), delay, json)
+
+
+def _prepare() -> None:
+    from rtdecode.ingest.lsl_config import silence_liblsl
+
+    silence_liblsl()
+
+
+def _source_id(vendor: str, address: str, stream: str) -> str:
+    """The same at every start of a bridge, so that a restart is recognised."""
+    return f"rtdecode-bridge:{vendor}:{socket.gethostname()}:{address}:{stream}"
+
+
+def _read_names(path: Path, n_channels: int) -> tuple[str, ...]:
+    try:
+        names = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise RtdecodeError(
+            f"cannot be read: {error}", where=str(path), fix="give a text file with one name a line"
+        ) from None
+    if len(set(names)) != n_channels or len(names) != n_channels:
+        raise RtdecodeError(
+            f"has {len(set(names))} different names on {len(names)} lines, not {n_channels}",
+            where=str(path),
+            fix="give one name for each channel of --channels, none twice",
+        )
+    return names
+
+
+def _run(source: Source, named: tuple[str, str | None, str], delay_ms: float, json: bool) -> None:
+    """Run a bridge; `named` has the names of its two streams, and the source id."""
+    from rtdecode.tools.bridge.run import Bridge, BridgeSettings
+    from rtdecode.tools.bridge.stamper import StamperSettings
+
+    stream, continuous, source_id = named
+    settings = BridgeSettings(
+        stream=stream,
+        continuous=continuous,
+        source_id=source_id,
+        stamper=StamperSettings(delay_s=delay_ms / 1e3),
+    )
+    running = Bridge(source, settings, _reporter(json))
+
+    def stop() -> None:
+        running.stopping = True
+
+    on_signal(stop)
+    print_line(
+        f"bridge: spikes of {source.n_channels} channels as {stream}"
+        + (f", continuous data as {continuous}" if continuous else "")
+        + "; Ctrl-C ends it"
+    )
+    running.run()
+
+
+def _reporter(json: bool) -> Callable[[BridgeStatus], None]:
+    """What prints the status: on a terminal in place of the line before, else every ten seconds."""
+    on_terminal = sys.stderr.isatty()
+    shown_s, known, state = 0.0, set[str](), ""
+
+    def report(status: BridgeStatus) -> None:
+        nonlocal shown_s, state
+        if json:
+            print_json(status.document())
+        for reason in status.garbled.keys() - known:
+            known.add(reason)
+            print_line((CLEAR if on_terminal else "") + f"warning: garbled: {reason}")
+        now = time.monotonic()
+        if status.final:
+            for line in status.summary():
+                print_line((CLEAR if on_terminal else "") + line)
+        elif on_terminal:
+            print(CLEAR + status.line(), end="", file=sys.stderr, flush=True)
+        elif now - shown_s >= LINE_EVERY_S or status.state != state:
+            shown_s, state = now, status.state
+            print_line(status.line())
+
+    return report

@@ -1,0 +1,160 @@
+"""The ZMQ Interface plugin of the Open Ephys GUI, as its pages and its messages describe it, with faults.
+
+A thread with a PUB socket for data and a REP socket for heartbeats. Every block of 10 ms sends its spikes, then
+its continuous data, one message a channel, as soon as its last sample was taken.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pylsl
+import zmq
+
+BLOCK = 300
+
+#: A device sends in time, which a sleep alone does not.
+SPIN_S = 0.0005
+
+
+@dataclass(kw_only=True)
+class Faults:
+    """What goes wrong: probabilities for each message, and for each block of being late by up to `late_s`."""
+
+    drop: float = 0.0
+    garble: float = 0.0
+    delay: float = 0.0
+    late_s: float = 0.05
+
+
+@dataclass
+class Sent:
+    """The truth: of each spike its unit, which numbers it, channel, LSL time, whether it was sent whole."""
+
+    unit: list[int] = field(default_factory=list)
+    channel: list[int] = field(default_factory=list)
+    time: list[float] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
+    beats: int = 0
+
+
+class OpenEphysEmulator:
+    """Sends spikes of `n_channels` electrodes at `spikes_hz` in all until `stop`; the unit numbers them.
+
+    Args:
+        port: data port; the listening port is the next.
+        drift_ppm: of the device's clock.
+        n_continuous: channels of continuous data; channel c has the value 1000 c + sample % 1000.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        n_channels: int = 96,
+        spikes_hz: float = 5000.0,
+        rate_hz: float = 30_000.0,
+        drift_ppm: float = 100.0,
+        n_continuous: int = 0,
+        faults: Faults | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.sent, self.faults = Sent(), faults or Faults()
+        self._port, self._n_channels, self._n_continuous = port, n_channels, n_continuous
+        self._stated_hz, self._spikes_hz = rate_hz, spikes_hz
+        self._rate_hz = rate_hz * (1 + 1e-6 * drift_ppm)
+        self._rng = np.random.default_rng(seed)
+        self._context = zmq.Context()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start acquisition: all numbers begin anew."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop acquisition and close the sockets, as the GUI does at its end."""
+        self._stopping.set()
+        assert self._thread is not None
+        self._thread.join()
+
+    def close(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            self.stop()
+        self._context.destroy(linger=0)
+
+    def _run(self) -> None:
+        # As PUB, and says when there is a subscriber.
+        data, heart = self._context.socket(zmq.XPUB), self._context.socket(zmq.REP)
+        data.setsockopt(zmq.SNDHWM, 0)
+        data.setsockopt(zmq.LINGER, 200)
+        data.bind(f"tcp://127.0.0.1:{self._port}")
+        heart.bind(f"tcp://127.0.0.1:{self._port + 1}")
+        # What is sent before a subscriber has connected is not for it.
+        assert data.poll(20_000)
+        data.recv()
+        self._number, sample, begun_s = 0, 0, pylsl.local_clock()
+        while not self._stopping.is_set():
+            self._messages: list[list[bytes]] = []
+            self._make_spikes(sample, begun_s)
+            for channel in range(self._n_continuous):
+                self._make_block(sample, channel)
+            sample += BLOCK
+            due_s = begun_s + sample / self._rate_hz
+            time.sleep(max(due_s - SPIN_S - pylsl.local_clock(), 0.0))
+            while pylsl.local_clock() < due_s:
+                pass
+            if self._rng.random() < self.faults.delay:
+                time.sleep(self._rng.random() * self.faults.late_s)
+            for message in self._messages:
+                data.send_multipart(message)
+            while heart.poll(0):
+                self.sent.beats += json.loads(heart.recv())["type"] == "heartbeat"
+                heart.send(b"heartbeat received")
+        data.close()
+        heart.close()
+
+    def _make_spikes(self, first: int, begun_s: float) -> None:
+        n = self._rng.poisson(self._spikes_hz * BLOCK / self._rate_hz)
+        # Each electrode's detector goes through the block by itself.
+        for channel in sorted(self._rng.integers(0, self._n_channels, n)):
+            sample, unit = first + int(self._rng.integers(BLOCK)), len(self.sent.unit)
+            spike = {
+                "stream": "Rhythm Data", "source_node": 104, "electrode": f"Electrode {channel + 1}",
+                "sample_num": sample, "num_channels": 1, "num_samples": 40, "sorted_id": unit,
+                "threshold": [-50.0],
+            }  # fmt: skip
+            header = {"type": "spike", "spike": spike, "timestamp": 1_700_000_000_000}
+            whole = self._make(b"EVENT\0", header, np.zeros(40, "<f4").tobytes())
+            self.sent.unit.append(unit)
+            self.sent.channel.append(int(channel))
+            self.sent.time.append(begun_s + sample / self._rate_hz)
+            self.sent.whole.append(whole)
+
+    def _make_block(self, first: int, channel: int) -> None:
+        values = (1000 * channel + np.arange(first, first + BLOCK) % 1000).astype("<f4")
+        content = {
+            "stream": "Rhythm Data", "channel_num": channel, "num_samples": BLOCK, "sample_num": first,
+            "sample_rate": self._stated_hz,
+        }  # fmt: skip
+        header = {"type": "data", "content": content, "data_size": 4 * BLOCK, "timestamp": 1_700_000_000_000}
+        self._make(b"DATA\0", header, values.tobytes())
+
+    def _make(self, word: bytes, header: dict[str, object], body: bytes) -> bool:
+        """Make a message, unless it is lost; returns whether it is whole."""
+        self._number += 1
+        if self._rng.random() < self.faults.drop:
+            return False
+        text = json.dumps({"message_num": self._number, **header}).encode()
+        whole = self._rng.random() >= self.faults.garble
+        if not whole:
+            cut = int(self._rng.integers(len(text) - 1))
+            text = text[:cut] if self._rng.random() < 0.5 else text[:cut] + b"\xff{" + text[cut + 2 :]
+        self._messages.append([word, text, body])
+        return whole

@@ -1,0 +1,132 @@
+"""Items are stamped once the clock is known; impossible numbers are left out, a new count begins a segment."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtdecode.tools.bridge.items import Block, Restart, Spike, Tally, Tick
+from rtdecode.tools.bridge.stamper import Stamper, StamperSettings
+
+RATE_HZ, ORIGIN_S, DELAY_S = 30_000.0, 100.0, 0.0002
+
+
+class Device:
+    """Sends a spike every 10 ms, numbered from 0, as fast as it can."""
+
+    def __init__(self, stamper: Stamper, begun_s: float = ORIGIN_S) -> None:
+        self.stamper, self.begun_s, self.k = stamper, begun_s, 0
+        self.released: list[tuple[int, float]] = []
+
+    def spikes(self, n: int, drift: float = 0.0) -> float:
+        """Send the next n spikes; returns the time of the last arrival."""
+        for _ in range(n):
+            taken_s = self.begun_s + 0.01 * self.k
+            self.offer(Spike(round(300 * self.k * (1 + drift)), self.k % 96, self.k), taken_s + DELAY_S)
+            self.k += 1
+        return taken_s + DELAY_S
+
+    def offer(self, spike: Spike, arrival_s: float) -> None:
+        self.stamper.offer(spike, arrival_s)
+        for item, stamp in self.stamper.release(arrival_s):
+            assert isinstance(item, Spike)
+            self.released.append((item.unit, stamp))
+
+
+@pytest.fixture
+def tally() -> Tally:
+    return Tally()
+
+
+def test_what_is_held_at_first_is_released_with_true_stamps(tally: Tally) -> None:
+    device = Device(Stamper(RATE_HZ, tally))
+    device.spikes(100)
+    assert device.released == []
+    assert device.stamper.n_held == 100
+    device.spikes(100)
+    assert [unit for unit, _ in device.released] == list(range(200))
+    np.testing.assert_allclose(
+        [stamp for _, stamp in device.released],
+        ORIGIN_S + 0.01 * np.arange(200) + DELAY_S,
+        rtol=0,
+        atol=1e-4,
+    )
+
+
+def test_a_delay_that_is_known_is_subtracted(tally: Tally) -> None:
+    device = Device(Stamper(RATE_HZ, tally, StamperSettings(delay_s=DELAY_S)))
+    device.spikes(200)
+    assert device.released[-1][1] == pytest.approx(ORIGIN_S + 1.99, abs=1e-4)
+
+
+@pytest.mark.parametrize("sample", [0, 10**9, 2**52])
+def test_an_impossible_sample_number_costs_its_own_spike(tally: Tally, sample: int) -> None:
+    device = Device(Stamper(RATE_HZ, tally))
+    now = device.spikes(300)
+    device.offer(Spike(sample, 1, 999_999), now)
+    device.spikes(100)
+    assert [unit for unit, _ in device.released] == list(range(400))
+    assert tally.garbled == {"sample number is impossible": 1}
+    assert (tally.lost_spikes, device.stamper.segments) == (1, 1)
+
+
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_counter_that_begins_anew_loses_no_spike(tally: Tally, announced: bool) -> None:
+    stamper = Stamper(RATE_HZ, tally)
+    device = Device(stamper)
+    ended_s = device.spikes(500)
+    again = Device(stamper, ended_s + 2.0)
+    if announced:
+        stamper.offer(Restart(), ended_s + 2.0)
+    again.spikes(300)
+    assert [unit for unit, _ in again.released] == list(range(300))
+    stamps = np.array([stamp for _, stamp in again.released])
+    np.testing.assert_allclose(stamps, ended_s + 2.0 + 0.01 * np.arange(300) + DELAY_S, rtol=0, atol=1e-4)
+    assert (tally.lost_spikes, stamper.segments) == (0, 2)
+
+
+def test_a_counter_that_leaps_ahead_begins_a_segment(tally: Tally) -> None:
+    device = Device(Stamper(RATE_HZ, tally))
+    now = device.spikes(300)
+    for k in range(300):
+        device.offer(Spike(10**8 + 300 * k, 0, 1000 + k), now + 0.01 * (k + 1))
+    assert [unit for unit, _ in device.released] == [*range(300), *range(1000, 1300)]
+    assert device.stamper.segments == 2
+
+
+def test_a_late_delivery_keeps_its_stamps(tally: Tally) -> None:
+    device = Device(Stamper(RATE_HZ, tally))
+    now = device.spikes(300)
+    for k in range(300, 500):
+        device.offer(Spike(300 * k, 0, k), now + 2.0)
+    assert device.stamper.segments == 1
+    assert device.released[-1] == (499, pytest.approx(ORIGIN_S + 4.99 + DELAY_S, abs=1e-4))
+
+
+def test_what_was_held_when_the_count_began_anew_is_counted_as_lost(tally: Tally) -> None:
+    device = Device(Stamper(RATE_HZ, tally))
+    now = device.spikes(20)
+    device.stamper.offer(Block(6000, np.zeros((300, 2), np.float32)), now)
+    device.stamper.offer(Restart(), now)
+    assert (tally.lost_spikes, tally.lost_samples) == (20, 300)
+    assert tally.garbled == {"counted anew before its clock was known": 21}
+
+
+def test_after_the_longest_hold_stamps_are_as_good_as_they_are(tally: Tally) -> None:
+    stamper, rng = Stamper(RATE_HZ, tally), np.random.default_rng(0)
+    n = 0
+    for k in range(400):
+        arrival_s = ORIGIN_S + 0.01 * k + rng.exponential(0.05)
+        stamper.offer(Tick(300 * k), arrival_s)
+        stamper.offer(Spike(300 * k, 0, k), arrival_s)
+        n += len(list(stamper.release(ORIGIN_S + 0.01 * k)))
+        assert (n > 0) == (k >= 300 + round(0)) or 300 <= k <= 310 or n == 0 or k > 300
+    assert n > 390
+    assert stamper.clock.bound_s(ORIGIN_S + 4.0) > 0.0005
+
+
+def test_a_wrong_rate_is_named_and_nothing_is_released(tally: Tally) -> None:
+    device = Device(Stamper(RATE_HZ, tally))
+    device.spikes(400, drift=1 / 3)
+    assert device.released == []
+    assert device.stamper.wrong_rate_hz == pytest.approx(40_000.0, rel=0.01)
