@@ -9,37 +9,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import dataclass, field
 
 import numpy as np
 import pylsl
 import zmq
+from bridged import Faults, Sent
 
 BLOCK = 300
 
 #: A device sends in time, which a sleep alone does not.
 SPIN_S = 0.0005
-
-
-@dataclass(kw_only=True)
-class Faults:
-    """What goes wrong: probabilities for each message, and for each block of being late by up to `late_s`."""
-
-    drop: float = 0.0
-    garble: float = 0.0
-    delay: float = 0.0
-    late_s: float = 0.05
-
-
-@dataclass
-class Sent:
-    """The truth: of each spike its unit, which numbers it, channel, LSL time, whether it was sent whole."""
-
-    unit: list[int] = field(default_factory=list)
-    channel: list[int] = field(default_factory=list)
-    time: list[float] = field(default_factory=list)
-    whole: list[bool] = field(default_factory=list)
-    beats: int = 0
 
 
 class OpenEphysEmulator:
@@ -64,9 +43,10 @@ class OpenEphysEmulator:
         seed: int = 0,
     ) -> None:
         self.sent, self.faults = Sent(), faults or Faults()
+        self.beats = self._starts = 0
         self._port, self._n_channels, self._n_continuous = port, n_channels, n_continuous
         self._stated_hz, self._spikes_hz = rate_hz, spikes_hz
-        self._rate_hz = rate_hz * (1 + 1e-6 * drift_ppm)
+        self.rate_hz = rate_hz * (1 + 1e-6 * drift_ppm)
         self._rng = np.random.default_rng(seed)
         self._context = zmq.Context()
         self._stopping = threading.Event()
@@ -99,14 +79,15 @@ class OpenEphysEmulator:
         # What is sent before a subscriber has connected is not for it.
         assert data.poll(20_000)
         data.recv()
-        self._number, sample, begun_s = 0, 0, pylsl.local_clock()
+        self._starts += 1
+        self._number, sample, self.begun_s = 0, 0, pylsl.local_clock()
         while not self._stopping.is_set():
             self._messages: list[list[bytes]] = []
-            self._make_spikes(sample, begun_s)
+            self._make_spikes(sample)
             for channel in range(self._n_continuous):
                 self._make_block(sample, channel)
             sample += BLOCK
-            due_s = begun_s + sample / self._rate_hz
+            due_s = self.begun_s + sample / self.rate_hz
             time.sleep(max(due_s - SPIN_S - pylsl.local_clock(), 0.0))
             while pylsl.local_clock() < due_s:
                 pass
@@ -115,13 +96,13 @@ class OpenEphysEmulator:
             for message in self._messages:
                 data.send_multipart(message)
             while heart.poll(0):
-                self.sent.beats += json.loads(heart.recv())["type"] == "heartbeat"
+                self.beats += json.loads(heart.recv())["type"] == "heartbeat"
                 heart.send(b"heartbeat received")
         data.close()
         heart.close()
 
-    def _make_spikes(self, first: int, begun_s: float) -> None:
-        n = self._rng.poisson(self._spikes_hz * BLOCK / self._rate_hz)
+    def _make_spikes(self, first: int) -> None:
+        n = self._rng.poisson(self._spikes_hz * BLOCK / self.rate_hz)
         # Each electrode's detector goes through the block by itself.
         for channel in sorted(self._rng.integers(0, self._n_channels, n)):
             sample, unit = first + int(self._rng.integers(BLOCK)), len(self.sent.unit)
@@ -134,8 +115,9 @@ class OpenEphysEmulator:
             whole = self._make(b"EVENT\0", header, np.zeros(40, "<f4").tobytes())
             self.sent.unit.append(unit)
             self.sent.channel.append(int(channel))
-            self.sent.time.append(begun_s + sample / self._rate_hz)
+            self.sent.time.append(self.begun_s + sample / self.rate_hz)
             self.sent.whole.append(whole)
+            self.sent.start.append(self._starts - 1)
 
     def _make_block(self, first: int, channel: int) -> None:
         values = (1000 * channel + np.arange(first, first + BLOCK) % 1000).astype("<f4")
@@ -151,10 +133,11 @@ class OpenEphysEmulator:
         self._number += 1
         if self._rng.random() < self.faults.drop:
             return False
-        text = json.dumps({"message_num": self._number, **header}).encode()
+        frames = [word, json.dumps({"message_num": self._number, **header}).encode(), body]
         whole = self._rng.random() >= self.faults.garble
         if not whole:
-            cut = int(self._rng.integers(len(text) - 1))
-            text = text[:cut] if self._rng.random() < 0.5 else text[:cut] + b"\xff{" + text[cut + 2 :]
-        self._messages.append([word, text, body])
+            cut = int(self._rng.integers(len(frames[1])))
+            damaged = ([word, frames[1][:cut], body], [word], [word, self._rng.bytes(8) + frames[1], body])
+            frames = damaged[self._rng.integers(3)]
+        self._messages.append(frames)
         return whole
