@@ -40,12 +40,14 @@ class ClockSettings:
         window_s: of the arrivals in each, the fastest is kept.
         n_windows: that are kept; a delivery that is slower for less than this moves no time.
         max_drift: largest difference of the device's rate from its nominal one, as a fraction.
+        usual_drift: difference that needs no evidence.
         wrong_rate: difference from which the nominal rate is another than the device's.
     """
 
     window_s: float = 0.25
     n_windows: int = 240
     max_drift: float = 600e-6
+    usual_drift: float = 250e-6
     wrong_rate: float = 0.01
 
 
@@ -134,15 +136,28 @@ class ClockMap:
         if n < LEAST_WINDOWS:
             return
         first, last = _edge_below(self._fastest)
-        self.apparent_drift = (last[1] - first[1]) / (last[0] - first[0]) if last[0] > first[0] else 0.0
+        length_s = last[0] - first[0]
+        self.apparent_drift = (last[1] - first[1]) / length_s if length_s > 0.0 else 0.0
         limit = self._settings.max_drift
-        self.drift = min(max(self.apparent_drift, -limit), limit)
-        above = sorted((late_s - self.drift * at_s, at_s) for at_s, late_s in self._fastest)
-        self._offset_s = above[0][0]
-        spread_s = above[max(LEAST_WINDOWS, int(SHARE * n)) - 1][0] - above[0][0]
+        drift = min(max(self.apparent_drift, -limit), limit)
+        _, spread_s = self._below(drift)
+        # A slope that the scatter may have made is taken for less than it is: clocks drift little.
+        chance = spread_s / max(length_s * self._settings.usual_drift, 1e-12)
+        self.drift = drift / (1.0 + chance * chance)
+        (self._offset_s, touched_s), spread_s = self._below(self.drift)
         # A line through the fastest of few may be near several of them by chance.
         self._scatter_s = spread_s * (1.0 + FEW / n)
-        self._support = min(first[0], above[0][1]), max(last[0], above[0][1])
+        self._support = min(first[0], touched_s), max(last[0], touched_s)
+
+    def _below(self, drift: float) -> tuple[tuple[float, float], float]:
+        """The line of this slope below all of the fastest arrivals.
+
+        Returns:
+            Its offset and where it touches them, and how far off it a share of them is.
+        """
+        above = sorted((late_s - drift * at_s, at_s) for at_s, late_s in self._fastest)
+        nth = max(LEAST_WINDOWS, int(SHARE * len(above))) - 1
+        return above[0], above[nth][0] - above[0][0]
 
 
 def _edge_below(points: list[tuple[float, float]]) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -74,14 +74,14 @@ class Source(Protocol):
     """A connection to an acquisition system, which it makes again when it is lost.
 
     Attributes:
-        n_channels: of spikes.
-        rate_hz: sampling rate, None until it is known.
+        n_channels: of spikes, None until they are known, then the same for good.
+        rate_hz: sampling rate, likewise.
         continuous: format of the continuous data, None until it is known or where none are asked for.
         state: what the connection is doing, for the status line.
         tally: what was lost.
     """
 
-    n_channels: int
+    n_channels: int | None
     rate_hz: float | None
     continuous: ContinuousFormat | None
     state: str

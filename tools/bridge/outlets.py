@@ -43,7 +43,7 @@ class BridgeOutlets:
         if self._continuous is not None:
             return
         source_id = f"{self._source_id}:continuous"
-        info = pylsl.StreamInfo(stream, "EEG", len(form.labels), form.rate_hz, form.dtype, source_id)
+        info = pylsl.StreamInfo(stream, "Broadband", len(form.labels), form.rate_hz, form.dtype, source_id)
         describe_columns(info, form.labels, (form.unit,) * len(form.labels))
         self._continuous = pylsl.StreamOutlet(info, max_buffered=CONTINUOUS_BUFFERED_S)
 

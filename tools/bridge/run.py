@@ -55,7 +55,7 @@ class Bridge:
     ) -> None:
         self.stopping = False
         self._source, self._settings, self._report = source, settings, report
-        self._outlets = BridgeOutlets(settings.stream, source.n_channels, settings.source_id)
+        self._outlets: BridgeOutlets | None = None
         self._stamper: Stamper | None = None
         self._reported_s, self._reported_spikes = time.monotonic(), 0
 
@@ -75,19 +75,23 @@ class Bridge:
             self._tell(final=True)
 
     def _turn(self) -> None:
-        source = self._source
+        source, settings = self._source, self._settings
         received = source.poll(POLL_S)
-        if source.continuous is not None and self._settings.continuous is not None:
-            self._outlets.open_continuous(self._settings.continuous, source.continuous)
+        # An outlet is there as soon as it can be, so that its readers need not wait for the first spike.
+        if self._outlets is None and source.n_channels is not None:
+            self._outlets = BridgeOutlets(settings.stream, source.n_channels, settings.source_id)
+        outlets = self._outlets
+        if outlets is None or source.rate_hz is None:
+            return
+        if source.continuous is not None and settings.continuous is not None:
+            outlets.open_continuous(settings.continuous, source.continuous)
         if self._stamper is None:
-            if source.rate_hz is None:
-                return
-            self._stamper = Stamper(source.rate_hz, source.tally, self._settings.stamper)
+            self._stamper = Stamper(source.rate_hz, source.tally, settings.stamper)
         stamper = self._stamper
         for arrival_s, items in received:
             for item in items:
                 stamper.offer(item, arrival_s)
-        self._outlets.send(stamper.release(pylsl.local_clock()), source.tally.lost_spikes)
+        outlets.send(stamper.release(pylsl.local_clock()), source.tally.lost_spikes)
         if stamper.wrong_rate_hz is not None:
             raise RtdecodeError(
                 f"is {source.rate_hz:g} Hz, but samples come at about {stamper.wrong_rate_hz:,.0f} Hz",
@@ -96,7 +100,8 @@ class Bridge:
             )
 
     def _tell(self, *, final: bool) -> None:
-        now, sent = time.monotonic(), self._outlets.spikes
+        now, outlets = time.monotonic(), self._outlets
+        sent = outlets.spikes if outlets is not None else 0
         elapsed_s = max(now - self._reported_s, 1e-9)
         rate_hz = (sent - self._reported_spikes) / elapsed_s
         self._reported_s, self._reported_spikes = now, sent
@@ -107,7 +112,7 @@ class Bridge:
                 state="ended" if final else self._source.state,
                 spikes=sent,
                 rate_hz=rate_hz,
-                samples=self._outlets.samples,
+                samples=outlets.samples if outlets is not None else 0,
                 lost_spikes=tally.lost_spikes,
                 lost_samples=tally.lost_samples,
                 garbled=dict(tally.garbled),

@@ -5,6 +5,7 @@ Without input or output; items are offered with their arrivals, and released wit
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class Stamper:
         self._held: deque[Spike | Block] = deque()
         self._doubtful: list[tuple[Spike | Block | Tick, float]] = []
         self._released: list[tuple[Spike | Block, float]] = []
+        self._begun_s: float | None = None
         self._restart()
 
     def offer(self, item: Item, arrival_s: float) -> None:
@@ -94,14 +96,15 @@ class Stamper:
             yield item, self.clock.time_of(item.sample) - self._settings.delay_s
 
     def _restart(self) -> None:
-        if self.settled:
+        # Better the stamps that there are than none, if there are any.
+        if self.settled or (self._begun_s is not None and math.isfinite(self.clock.bound_s(self._begun_s))):
             self._released += self._stamped()
         self._leave_out(self._held, "counted anew before its clock was known")
         self._held.clear()
         self.clock, self.settled = ClockMap(self._rate_hz), False
         self.segments += 1
         self._newest: int | None = None
-        self._begun_s: float | None = None
+        self._begun_s = None
 
     def _is_possible(self, sample: int, arrival_s: float) -> bool:
         if self._newest is None:

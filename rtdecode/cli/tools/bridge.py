@@ -88,6 +88,33 @@ def openephys(
     _run(OpenEphysSource(settings), (stream, continuous, named), delay, json)
 
 
+@app.command()
+def intan(
+    stream: Stream,
+    continuous: Continuous = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Command port of RHX's Remote TCP Control.", min=1, max=65535)
+    ] = 5000,
+    run: Annotated[
+        bool, typer.Option("--run", help="Start the controller, if it is stopped; else press Run in RHX.")
+    ] = False,
+    delay: Delay = 0.0,
+    source_id: SourceId = None,
+    json: Json = False,
+) -> None:
+    """Bridge Intan's RHX software, by its Remote TCP Control.
+
+    Turns on the spike outputs of all amplifier channels, which are numbered in RHX's order, and all others off.
+    """
+    _prepare()
+    from rtdecode.tools.bridge.intan.source import IntanSettings, IntanSource
+
+    settings = IntanSettings(host=host, port=port, continuous=continuous is not None, run=run)
+    named = source_id or _source_id("intan", f"{host}:{port}", stream)
+    _run(IntanSource(settings), (stream, continuous, named), delay, json)
+
+
 def _prepare() -> None:
     from rtdecode.ingest.lsl_config import silence_liblsl
 
@@ -134,7 +161,7 @@ def _run(source: Source, named: tuple[str, str | None, str], delay_ms: float, js
 
     on_signal(stop)
     print_line(
-        f"bridge: spikes of {source.n_channels} channels as {stream}"
+        f"bridge: spikes as {stream}"
         + (f", continuous data as {continuous}" if continuous else "")
         + "; Ctrl-C ends it"
     )

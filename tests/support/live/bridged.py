@@ -15,6 +15,18 @@ from numpy.typing import NDArray
 from rtdecode.tools.loopback import LoopbackRig
 
 
+#: A device sends in time, which a sleep alone does not.
+SPIN_S = 0.0005
+
+
+def wait_until(due_s: float) -> float:
+    """Wait until a time of the LSL clock, precisely; returns how long ago it was."""
+    time.sleep(max(due_s - SPIN_S - pylsl.local_clock(), 0.0))
+    while (late_s := pylsl.local_clock() - due_s) < 0.0:
+        pass
+    return late_s
+
+
 @dataclass(kw_only=True)
 class Faults:
     """What goes wrong: probabilities for each message, and for each block of being late by up to `late_s`."""
@@ -27,13 +39,17 @@ class Faults:
 
 @dataclass
 class Sent:
-    """The truth: of each spike its channel, unit, LSL time, whether it was sent whole, and which start it is of."""
+    """The truth: of each spike its channel, unit, LSL time, whether it was sent whole, which start it is of.
+
+    `late_s` has, for each start, how late the emulator itself was at least, on a machine that is busy.
+    """
 
     channel: list[int] = field(default_factory=list)
     unit: list[int] = field(default_factory=list)
     time: list[float] = field(default_factory=list)
     whole: list[bool] = field(default_factory=list)
     start: list[int] = field(default_factory=list)
+    late_s: list[float] = field(default_factory=list)
 
     def lost(self) -> int:
         """Spikes whose loss can be known: not those before the first that came, and after the last of a start."""
@@ -58,10 +74,10 @@ class Bridged:
         self._rows: list[NDArray[Any]] = []
         self._stamps: list[NDArray[np.float64]] = []
 
-    def receive(self, seconds: float) -> None:
-        """Take what comes for some time."""
+    def receive(self, seconds: float, n: int | None = None) -> None:
+        """Take what comes for some time, or until there are `n` rows."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and (n is None or sum(map(len, self._stamps)) < n):
             rows, stamps = self.inlet.pull_chunk(0.0, max_samples=10_000)
             if stamps:
                 self._rows.append(np.array(rows))
@@ -69,11 +85,13 @@ class Bridged:
             time.sleep(0.005)
 
     def end(self) -> dict[str, Any]:
-        """End the bridge as Ctrl-C does; returns its last status."""
-        output = self.rig.end("bridge")
-        last: dict[str, Any] = json.loads(output.splitlines()[-1])
+        """End the bridge as Ctrl-C does; returns its last status, with the worst bound of all as `limit_ms`."""
+        statuses = [json.loads(line) for line in self.rig.end("bridge").splitlines()]
+        last: dict[str, Any] = statuses[-1]
         assert last["final"]
-        return last
+        # A machine that is busy with something else makes the stamps worse; the bridge says so.
+        stated = [each["clock_bound_ms"] for each in statuses if not each["held"] and each["clock_bound_ms"]]
+        return {**last, "limit_ms": max([1.0, *stated])}
 
     @property
     def rows(self) -> NDArray[np.int32]:
@@ -91,4 +109,5 @@ def errors_ms(bridged: Bridged, sent: Sent, order: Sequence[int] | None = None) 
     whole = np.nonzero(sent.whole)[0] if order is None else np.asarray(order)
     np.testing.assert_array_equal(bridged.rows[:, 0], np.array(sent.channel)[whole])
     np.testing.assert_array_equal(bridged.rows[:, 1], np.array(sent.unit)[whole])
-    return 1e3 * (bridged.stamps - np.array(sent.time)[whole])
+    late_s = np.array(sent.late_s)[np.array(sent.start)[whole]]
+    return 1e3 * (bridged.stamps - np.array(sent.time)[whole] - late_s)

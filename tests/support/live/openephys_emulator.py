@@ -13,12 +13,9 @@ import time
 import numpy as np
 import pylsl
 import zmq
-from bridged import Faults, Sent
+from bridged import Faults, Sent, wait_until
 
 BLOCK = 300
-
-#: A device sends in time, which a sleep alone does not.
-SPIN_S = 0.0005
 
 
 class OpenEphysEmulator:
@@ -43,7 +40,7 @@ class OpenEphysEmulator:
         seed: int = 0,
     ) -> None:
         self.sent, self.faults = Sent(), faults or Faults()
-        self.beats = self._starts = 0
+        self.beats = self._starts = self.first_sample = 0
         self._port, self._n_channels, self._n_continuous = port, n_channels, n_continuous
         self._stated_hz, self._spikes_hz = rate_hz, spikes_hz
         self.rate_hz = rate_hz * (1 + 1e-6 * drift_ppm)
@@ -80,6 +77,7 @@ class OpenEphysEmulator:
         assert data.poll(20_000)
         data.recv()
         self._starts += 1
+        self.sent.late_s.append(1.0)
         self._number, sample, self.begun_s = 0, 0, pylsl.local_clock()
         while not self._stopping.is_set():
             self._messages: list[list[bytes]] = []
@@ -87,10 +85,8 @@ class OpenEphysEmulator:
             for channel in range(self._n_continuous):
                 self._make_block(sample, channel)
             sample += BLOCK
-            due_s = self.begun_s + sample / self.rate_hz
-            time.sleep(max(due_s - SPIN_S - pylsl.local_clock(), 0.0))
-            while pylsl.local_clock() < due_s:
-                pass
+            late_s = wait_until(self.begun_s + sample / self.rate_hz)
+            self.sent.late_s[-1] = min(self.sent.late_s[-1], late_s)
             if self._rng.random() < self.faults.delay:
                 time.sleep(self._rng.random() * self.faults.late_s)
             for message in self._messages:

@@ -53,7 +53,8 @@ class OpenEphysSource:
     """Spikes and continuous data of the plugin; see `Source` for its attributes and methods."""
 
     def __init__(self, settings: OpenEphysSettings) -> None:
-        self.n_channels, self.rate_hz = settings.n_channels, settings.rate_hz
+        self.n_channels: int | None = settings.n_channels
+        self.rate_hz: float | None = settings.rate_hz
         self.continuous: ContinuousFormat | None = None
         self.tally = Tally()
         self._settings = settings
