@@ -118,7 +118,7 @@ class ClockMap:
         times, late = zip(*self._fastest, strict=True)
         excursion_s = abs(self.apparent_drift) * (max(times) - min(times))
         off_s = [late_s - self.apparent_drift * at_s for at_s, late_s in zip(times, late, strict=True)]
-        return max(off_s) - min(off_s) < WRONG_RATE_SLACK * excursion_s
+        return bool(max(off_s) - min(off_s) < WRONG_RATE_SLACK * excursion_s)
 
     def _line(self, at_s: float) -> float:
         return self._offset_s + self.drift * at_s

@@ -77,15 +77,17 @@ class Source(Protocol):
         n_channels: of spikes, None until they are known, then the same for good.
         rate_hz: sampling rate, likewise.
         continuous: format of the continuous data, None until it is known or where none are asked for.
-        state: what the connection is doing, for the status line.
         tally: what was lost.
     """
 
     n_channels: int | None
     rate_hz: float | None
     continuous: ContinuousFormat | None
-    state: str
     tally: Tally
+
+    @property
+    def state(self) -> str:
+        """What the connection is doing, for the status line."""
 
     def poll(self, timeout_s: float) -> Sequence[tuple[float, Sequence[Item]]]:
         """Wait for data, or to connect, at most `timeout_s`; returns what arrived, with its LSL time."""

@@ -23,6 +23,7 @@ class StamperSettings:
         hold_s: longest hold; then stamps are as exact as the status says.
         back_s: samples may be this much older than the newest before them, as those of a block are.
         ahead_s: samples may be this much newer than the clock says.
+        leap_s: until the clock is known, they may leap ahead by this much more than time passes.
         n_agreed: impossible sample numbers in a row that agree are those of a system that counts anew.
         delay_s: constant time from acquisition to the fastest arrival, which is subtracted.
     """
@@ -31,6 +32,7 @@ class StamperSettings:
     hold_s: float = 3.0
     back_s: float = 0.25
     ahead_s: float = 0.05
+    leap_s: float = 1.0
     n_agreed: int = 8
     delay_s: float = 0.0
 
@@ -58,6 +60,9 @@ class Stamper:
         self._doubtful: list[tuple[Spike | Block | Tick, float]] = []
         self._released: list[tuple[Spike | Block, float]] = []
         self._begun_s: float | None = None
+        self.clock = ClockMap(rate_hz)
+        self._newest: int | None = None
+        self._arrived_s = 0.0
         self._restart()
 
     def offer(self, item: Item, arrival_s: float) -> None:
@@ -103,8 +108,7 @@ class Stamper:
         self._held.clear()
         self.clock, self.settled = ClockMap(self._rate_hz), False
         self.segments += 1
-        self._newest: int | None = None
-        self._begun_s = None
+        self._newest = self._begun_s = None
 
     def _is_possible(self, sample: int, arrival_s: float) -> bool:
         if self._newest is None:
@@ -112,11 +116,14 @@ class Stamper:
         settings = self._settings
         if sample < self._newest - settings.back_s * self._rate_hz:
             return False
-        return not self.settled or self.clock.time_of(sample) <= arrival_s + settings.ahead_s
+        if self.settled:
+            return self.clock.time_of(sample) <= arrival_s + settings.ahead_s
+        return sample <= self._newest + (arrival_s - self._arrived_s + settings.leap_s) * self._rate_hz
 
     def _take(self, item: Spike | Block | Tick, arrival_s: float) -> None:
         if self._begun_s is None:
             self._begun_s = arrival_s
+        self._arrived_s = arrival_s
         self._newest = item.sample if self._newest is None else max(self._newest, item.sample)
         self.clock.add(item.sample, arrival_s)
         if not isinstance(item, Tick):

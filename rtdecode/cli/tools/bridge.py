@@ -105,7 +105,7 @@ def intan(
 ) -> None:
     """Bridge Intan's RHX software, by its Remote TCP Control.
 
-    Turns on the spike outputs of all amplifier channels, which are numbered in RHX's order, and all others off.
+    Turns on the spike outputs of all amplifier channels, numbered in RHX's order, and all others off.
     """
     _prepare()
     from rtdecode.tools.bridge.intan.source import IntanSettings, IntanSource

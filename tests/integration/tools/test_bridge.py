@@ -84,7 +84,7 @@ def test_openephys_sends_continuous_data_beside_the_spikes(
     inlet = pylsl.StreamInlet(info, recover=False)
     inlet.open_stream(10)
     bridge.receive(2.5)
-    values, stamps = map(np.array, inlet.pull_chunk(0.0, max_samples=200_000))
+    values, stamps = inlet.pull_chunk(0.0, max_samples=200_000, as_numpy=True)
     status = bridge.end()
     assert (status["lost_spikes"], status["lost_samples"], status["garbled"]) == (0, 0, {})
     assert (info.nominal_srate(), info.channel_format()) == (30_000, pylsl.cf_float32)
@@ -110,7 +110,7 @@ def test_intan_through_losses_and_a_restart(
     bridge.receive(2.8)
     emulator.stop()
     bridge.receive(1.0)
-    values, stamps = map(np.array, inlet.pull_chunk(0.0, max_samples=200_000))
+    values, stamps = inlet.pull_chunk(0.0, max_samples=200_000, as_numpy=True)
     begun_s = emulator.begun_s
     emulator.start()
     bridge.receive(3.2)

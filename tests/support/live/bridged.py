@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from rtdecode.tools.loopback import LoopbackRig
 
-
 #: A device sends in time, which a sleep alone does not.
 SPIN_S = 0.0005
 
@@ -52,7 +51,7 @@ class Sent:
     late_s: list[float] = field(default_factory=list)
 
     def lost(self) -> int:
-        """Spikes whose loss can be known: not those before the first that came, and after the last of a start."""
+        """Number of losses that can be known: not before the first of all, or after the last of a start."""
         whole, start = np.array(self.whole), np.array(self.start)
         n = 0
         for each in range(start.max() + 1):
@@ -66,7 +65,8 @@ class Bridged:
 
     def __init__(self, rig: LoopbackRig, stream: str, *arguments: str) -> None:
         self.rig, self.stream = rig, stream
-        rig.start("bridge", ["bridge", *arguments, "--stream", stream, "--json"])
+        self.process = rig.start("bridge", ["bridge", *arguments, "--stream", stream, "--json"])
+        self.arrivals: list[NDArray[np.float64]] = []
         (info,) = pylsl.resolve_byprop("name", stream, timeout=30)
         self.inlet = pylsl.StreamInlet(info, recover=False)
         self.info = self.inlet.info(10)
@@ -78,14 +78,15 @@ class Bridged:
         """Take what comes for some time, or until there are `n` rows."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (n is None or sum(map(len, self._stamps)) < n):
-            rows, stamps = self.inlet.pull_chunk(0.0, max_samples=10_000)
-            if stamps:
-                self._rows.append(np.array(rows))
-                self._stamps.append(np.array(stamps))
+            rows, stamps = self.inlet.pull_chunk(0.0, max_samples=10_000, as_numpy=True)
+            if len(stamps):
+                self.arrivals.append(np.full(len(stamps), pylsl.local_clock()))
+                self._rows.append(rows)
+                self._stamps.append(stamps)
             time.sleep(0.005)
 
     def end(self) -> dict[str, Any]:
-        """End the bridge as Ctrl-C does; returns its last status, with the worst bound of all as `limit_ms`."""
+        """End the bridge as Ctrl-C does; returns its last status, and the worst bound as `limit_ms`."""
         statuses = [json.loads(line) for line in self.rig.end("bridge").splitlines()]
         last: dict[str, Any] = statuses[-1]
         assert last["final"]
@@ -105,7 +106,7 @@ class Bridged:
 
 
 def errors_ms(bridged: Bridged, sent: Sent, order: Sequence[int] | None = None) -> NDArray[np.float64]:
-    """Errors of the stamps, after a check that every spike that was sent whole has come, once and in order."""
+    """Errors of the stamps; checks that every spike that was sent whole has come, once and in order."""
     whole = np.nonzero(sent.whole)[0] if order is None else np.asarray(order)
     np.testing.assert_array_equal(bridged.rows[:, 0], np.array(sent.channel)[whole])
     np.testing.assert_array_equal(bridged.rows[:, 1], np.array(sent.unit)[whole])

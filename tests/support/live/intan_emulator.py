@@ -1,7 +1,7 @@
 """The TCP servers of Intan's RHX, as its manual and its clients describe them, with faults.
 
-A thread that answers commands, and every 128 samples writes a block to the waveform port and its spikes to the
-spike port. Spikes of a block that is dropped do not come about.
+A thread that answers commands, and every 128 samples writes a block to the waveform port and its spikes to
+the spike port. Spikes of a block that is dropped do not come about.
 """
 
 from __future__ import annotations
@@ -73,8 +73,12 @@ class IntanEmulator:
         assert self._thread is not None
         self._thread.join()
 
+    def started(self) -> bool:
+        """Whether it has been started, and not ended since."""
+        return self._thread is not None and self._thread.is_alive()
+
     def close(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
+        if self.started():
             self.stop()
 
     def _run(self) -> None:

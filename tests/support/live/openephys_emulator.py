@@ -1,7 +1,7 @@
 """The ZMQ Interface plugin of the Open Ephys GUI, as its pages and its messages describe it, with faults.
 
-A thread with a PUB socket for data and a REP socket for heartbeats. Every block of 10 ms sends its spikes, then
-its continuous data, one message a channel, as soon as its last sample was taken.
+A thread with a PUB socket for data and a REP socket for heartbeats. Every block of 10 ms sends its spikes,
+then its continuous data, one message a channel, as soon as its last sample was taken.
 """
 
 from __future__ import annotations
@@ -61,8 +61,12 @@ class OpenEphysEmulator:
         assert self._thread is not None
         self._thread.join()
 
+    def started(self) -> bool:
+        """Whether it has been started, and not ended since."""
+        return self._thread is not None and self._thread.is_alive()
+
     def close(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
+        if self.started():
             self.stop()
         self._context.destroy(linger=0)
 
@@ -71,8 +75,8 @@ class OpenEphysEmulator:
         data, heart = self._context.socket(zmq.XPUB), self._context.socket(zmq.REP)
         data.setsockopt(zmq.SNDHWM, 0)
         data.setsockopt(zmq.LINGER, 200)
-        data.bind(f"tcp://127.0.0.1:{self._port}")
-        heart.bind(f"tcp://127.0.0.1:{self._port + 1}")
+        for socket, port in ((data, self._port), (heart, self._port + 1)):
+            _bind(socket, port)
         # What is sent before a subscriber has connected is not for it.
         assert data.poll(20_000)
         data.recv()
@@ -137,3 +141,16 @@ class OpenEphysEmulator:
             frames = damaged[self._rng.integers(3)]
         self._messages.append(frames)
         return whole
+
+
+def _bind(socket: zmq.Socket[bytes], port: int) -> None:
+    """Bind as soon as a socket that was closed has let go of the port, which ZeroMQ does later."""
+    deadline = time.monotonic() + 5.0
+    while True:
+        try:
+            socket.bind(f"tcp://127.0.0.1:{port}")
+            return
+        except zmq.ZMQError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)

@@ -1,7 +1,7 @@
 """The spike port of RHX: records of 14 bytes, of which any cut gives the same spikes.
 
-A record is a magic number, the channel's name (five characters, such as A-017), the sample's number (uint32) and
-the unit (one bit each; or 0x40 for unsorted, 0x80 for a likely artifact), little-endian.
+A record is a magic number, the channel's name (five characters, such as A-017), the sample's number (uint32)
+and the unit (one bit each; or 0x40 for unsorted, 0x80 for a likely artifact), little-endian.
 """
 
 from __future__ import annotations

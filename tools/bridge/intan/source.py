@@ -185,7 +185,7 @@ class IntanSource:
             raise _LostConnectionError("no headstage is connected")
         if self.rate_hz is not None and (names != self._names or rate_hz != self.rate_hz):
             raise RtdecodeError(
-                f"has {len(names)} channels at {rate_hz:g} Hz, but had {len(self._names)} at {self.rate_hz:g}",
+                f"has {len(names)} channels at {rate_hz:g} Hz, not {len(self._names)} at {self.rate_hz:g}",
                 where=f"RHX at {self._settings.host}:{self._settings.port}",
                 fix="start the bridge again, and its readers",
             )

@@ -1,7 +1,7 @@
 """The waveform port of RHX: blocks of 128 samples, of which any cut gives the same blocks.
 
-A block is a magic number, then for each sample its number (uint32) and a uint16 for each channel that is enabled,
-little-endian. Without any it still has the numbers, which tell the time when no unit fires.
+A block is a magic number, then for each sample its number (uint32) and a uint16 for each channel that is
+enabled, little-endian. Without any it still has the numbers, which tell the time when no unit fires.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class WaveformBlocks:
         self._next: int | None = None
 
     def feed(self, received: bytes) -> list[Block | Tick]:
-        """What is complete with these bytes: blocks int16 [128, channels], or their last samples without any."""
+        """What is complete with these bytes: blocks int16 [128, channels], or ticks without any channel."""
         self._waiting += received
         data, at, blocks = self._waiting, 0, []
         while len(data) - at >= self._size:

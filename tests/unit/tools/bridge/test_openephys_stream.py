@@ -145,7 +145,7 @@ def test_blocks_have_all_channels_in_order(tally: Tally, wants_blocks: bool) -> 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_losses_are_told_apart_where_data_and_spikes_are_mixed(drawn: st.DataObject) -> None:
-    """Each block: its spikes, then a message a channel; any of them lost or garbled after the first blocks."""
+    """Each block: its spikes, then a message a channel; any may be lost or garbled after the first blocks."""
     n_channels, n_blocks = drawn.draw(st.integers(1, 4)), 12
     rng = np.random.default_rng(drawn.draw(st.integers(0, 10_000)))
     share = drawn.draw(st.sampled_from([0.0, 0.05, 0.2]))

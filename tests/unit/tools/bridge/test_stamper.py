@@ -1,4 +1,4 @@
-"""Items are stamped once the clock is known; impossible numbers are left out, a new count begins a segment."""
+"""Items are stamped once the clock is known; impossible numbers are left out, new counts are segments."""
 
 from __future__ import annotations
 
@@ -68,6 +68,19 @@ def test_an_impossible_sample_number_costs_its_own_spike(tally: Tally, sample: i
     assert [unit for unit, _ in device.released] == list(range(400))
     assert tally.garbled == {"sample number is impossible": 1}
     assert (tally.lost_spikes, device.stamper.segments) == (1, 1)
+
+
+@pytest.mark.parametrize("sample", [10**6, 2**52])
+@pytest.mark.parametrize("when", [0, 1, 50])
+def test_an_impossible_number_before_the_clock_is_known_costs_no_other(
+    tally: Tally, sample: int, when: int
+) -> None:
+    device = Device(Stamper(RATE_HZ, tally))
+    now = device.spikes(when) if when else ORIGIN_S
+    device.offer(Spike(sample, 1, 999_999), now)
+    device.spikes(300 - when)
+    assert [unit for unit, _ in device.released] == list(range(300))
+    assert (tally.lost_spikes, sum(tally.garbled.values())) == (1, 1)
 
 
 @pytest.mark.parametrize("announced", [False, True])
