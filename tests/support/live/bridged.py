@@ -40,7 +40,8 @@ class Faults:
 class Sent:
     """The truth: of each spike its channel, unit, LSL time, whether it was sent whole, which start it is of.
 
-    `late_s` has, for each start, how late the emulator itself was at least, on a machine that is busy.
+    `sent_s` is when the emulator sent it, which is late on a machine that is busy; `late_s` has by how much
+    it was late at least, for each start.
     """
 
     channel: list[int] = field(default_factory=list)
@@ -48,7 +49,12 @@ class Sent:
     time: list[float] = field(default_factory=list)
     whole: list[bool] = field(default_factory=list)
     start: list[int] = field(default_factory=list)
+    sent_s: list[float] = field(default_factory=list)
     late_s: list[float] = field(default_factory=list)
+
+    def note_sent(self) -> None:
+        """Note that all spikes so far have been sent by now."""
+        self.sent_s += [pylsl.local_clock()] * (len(self.unit) - len(self.sent_s))
 
     def lost(self) -> int:
         """Number of losses that can be known: not before the first of all, or after the last of a start."""
@@ -78,12 +84,11 @@ class Bridged:
         """Take what comes for some time, or until there are `n` rows."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (n is None or sum(map(len, self._stamps)) < n):
-            rows, stamps = self.inlet.pull_chunk(0.0, max_samples=10_000, as_numpy=True)
+            rows, stamps = self.inlet.pull_chunk(0.02, max_samples=10_000, min_samples=1, as_numpy=True)
             if len(stamps):
                 self.arrivals.append(np.full(len(stamps), pylsl.local_clock()))
                 self._rows.append(rows)
                 self._stamps.append(stamps)
-            time.sleep(0.005)
 
     def end(self) -> dict[str, Any]:
         """End the bridge as Ctrl-C does; returns its last status, and the worst bound as `limit_ms`."""

@@ -154,6 +154,7 @@ class IntanEmulator:
         self.sent.late_s[-1] = min(self.sent.late_s[-1], late_s)
         if self._rng.random() < self.faults.delay:
             time.sleep(self._rng.random() * self.faults.late_s)
+        self.sent.note_sent()
         if dropped:
             self.dropped += BLOCK
             return

@@ -93,6 +93,7 @@ class OpenEphysEmulator:
             self.sent.late_s[-1] = min(self.sent.late_s[-1], late_s)
             if self._rng.random() < self.faults.delay:
                 time.sleep(self._rng.random() * self.faults.late_s)
+            self.sent.note_sent()
             for message in self._messages:
                 data.send_multipart(message)
             while heart.poll(0):
