@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pylsl
 
 from rtdecode.serve.lsl_out import describe_columns
@@ -17,6 +18,28 @@ CONTINUOUS_BUFFERED_S = 10
 COLUMNS = ("channel", "unit", "seq")
 
 
+class EventRows:
+    """Rows of an events stream, numbered so that what is known to be lost leaves a gap.
+
+    Attributes:
+        n: number of rows so far.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def make(self, spikes: Sequence[Spike], lost: int) -> npt.NDArray[np.int32]:
+        """The next rows int32[n, 3]: channel, unit, seq; `lost` is how many were lost in all by now."""
+        rows = np.empty((len(spikes), len(COLUMNS)), np.int32)
+        if spikes:
+            rows[:, :2] = [(spike.channel, spike.unit) for spike in spikes]
+        # The running number is an int32 and wraps around.
+        seq = (np.arange(len(spikes)) + self.n + lost) & 0xFFFFFFFF
+        rows[:, 2] = seq.astype(np.uint32).view(np.int32)
+        self.n += len(spikes)
+        return rows
+
+
 class BridgeOutlets:
     """Sends stamped items.
 
@@ -26,17 +49,17 @@ class BridgeOutlets:
         source_id: of the stream of spikes, the same at every start.
 
     Attributes:
-        spikes, samples: number of spikes and of continuous samples sent.
+        samples: number of continuous samples sent.
     """
 
     def __init__(self, stream: str, n_channels: int, source_id: str) -> None:
         info = pylsl.StreamInfo(stream, "Spikes", len(COLUMNS), pylsl.IRREGULAR_RATE, "int32", source_id)
         info.desc().append_child_value("n_channels", str(n_channels))
         describe_columns(info, COLUMNS, ("",) * len(COLUMNS))
-        self.spikes = self.samples = 0
+        self.samples = 0
         self._events = pylsl.StreamOutlet(info, max_buffered=SPIKES_BUFFERED)
         self._continuous: pylsl.StreamOutlet | None = None
-        self._source_id, self._seq, self._lost = source_id, 0, 0
+        self._source_id, self._rows = source_id, EventRows()
 
     def open_continuous(self, stream: str, form: ContinuousFormat) -> None:
         """Open the outlet of continuous data, unless it is open; before, blocks are not sent."""
@@ -48,25 +71,19 @@ class BridgeOutlets:
         self._continuous = pylsl.StreamOutlet(info, max_buffered=CONTINUOUS_BUFFERED_S)
 
     def send(self, stamped: Iterable[tuple[Spike | Block, float]], lost_spikes: int) -> None:
-        """Send items with their stamps; of `lost_spikes` in all the new ones leave a gap in `seq`."""
-        rows, stamps = [], []
-        gap, self._lost = lost_spikes - self._lost, lost_spikes
+        """Send items with their stamps; `lost_spikes` in all leave gaps in `seq`."""
+        spikes, stamps = [], []
         for item, stamp in stamped:
             if isinstance(item, Spike):
-                rows.append((item.channel, item.unit))
+                spikes.append(item)
                 stamps.append(stamp)
             elif self._continuous is not None:
                 self._continuous.push_chunk(item.values, stamp)
                 self.samples += len(item.values)
-        self._seq += gap
-        if not rows:
-            return
-        n = len(rows)
-        events = np.empty((n, len(COLUMNS)), np.int32)
-        events[:, :2] = rows
-        # The running number is an int32 and wraps around.
-        seq = np.arange(self._seq, self._seq + n) & 0xFFFFFFFF
-        events[:, 2] = seq.astype(np.uint32).view(np.int32)
-        self._events.push_chunk(events, np.array(stamps))
-        self._seq += n
-        self.spikes += n
+        if spikes:
+            self._events.push_chunk(self._rows.make(spikes, lost_spikes), np.array(stamps))
+
+    @property
+    def spikes(self) -> int:
+        """Number of spikes sent."""
+        return self._rows.n

@@ -170,7 +170,8 @@ class IntanSource:
         if "error" in refused.lower() or "unrecognized" in refused.lower():
             raise _LostConnectionError(f"RHX refuses the settings: {refused[:200]}")
         ports = [int(self._ask(f"TCP{kind}DataOutputPort")) for kind in ("Waveform", "Spike")]
-        self._waveforms, spikes = self._open(ports[0]), self._open(ports[1])
+        self._waveforms = self._open(ports[0])
+        spikes = self._open(ports[1])
         n_continuous = len(names) if settings.continuous else 0
         channels = {name.encode(): i for i, name in enumerate(names)}
         self._records = SpikeRecords(channels, self._counter, self.tally)
