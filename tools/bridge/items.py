@@ -38,6 +38,14 @@ class Restart(NamedTuple):
 Item = Spike | Block | Tick | Restart
 
 
+class Stamped(NamedTuple):
+    """An item, the LSL time at which it was acquired, and the spikes that were lost by the time it came."""
+
+    item: Spike | Block
+    stamp: float
+    lost: int
+
+
 @dataclass
 class Tally:
     """What was lost on the way here.

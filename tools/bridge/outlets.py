@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pylsl
 
 from rtdecode.serve.lsl_out import describe_columns
-from rtdecode.tools.bridge.items import Block, ContinuousFormat, Spike
+from rtdecode.tools.bridge.items import ContinuousFormat, Spike, Stamped
 
 #: LSL's buffer of an outlet; × 100 samples for an irregular stream, so 300,000 spikes.
 SPIKES_BUFFERED = 3000
@@ -28,13 +28,12 @@ class EventRows:
     def __init__(self) -> None:
         self.n = 0
 
-    def make(self, spikes: Sequence[Spike], lost: int) -> npt.NDArray[np.int32]:
-        """The next rows int32[n, 3]: channel, unit, seq; `lost` is how many were lost in all by now."""
+    def make(self, spikes: Sequence[Spike], lost: Sequence[int]) -> npt.NDArray[np.int32]:
+        """The next rows int32[n, 3]: channel, unit, seq; `lost` is how many were lost in all before each."""
         rows = np.empty((len(spikes), len(COLUMNS)), np.int32)
-        if spikes:
-            rows[:, :2] = [(spike.channel, spike.unit) for spike in spikes]
+        rows[:, :2] = [(spike.channel, spike.unit) for spike in spikes]
         # The running number is an int32 and wraps around.
-        seq = (np.arange(len(spikes)) + self.n + lost) & 0xFFFFFFFF
+        seq = (np.arange(self.n, self.n + len(spikes)) + np.array(lost)) & 0xFFFFFFFF
         rows[:, 2] = seq.astype(np.uint32).view(np.int32)
         self.n += len(spikes)
         return rows
@@ -70,18 +69,19 @@ class BridgeOutlets:
         describe_columns(info, form.labels, (form.unit,) * len(form.labels))
         self._continuous = pylsl.StreamOutlet(info, max_buffered=CONTINUOUS_BUFFERED_S)
 
-    def send(self, stamped: Iterable[tuple[Spike | Block, float]], lost_spikes: int) -> None:
-        """Send items with their stamps; `lost_spikes` in all leave gaps in `seq`."""
-        spikes, stamps = [], []
-        for item, stamp in stamped:
-            if isinstance(item, Spike):
-                spikes.append(item)
-                stamps.append(stamp)
+    def send(self, stamped: Iterable[Stamped]) -> None:
+        """Send items with their stamps."""
+        spikes, stamps, lost = [], [], []
+        for each in stamped:
+            if isinstance(each.item, Spike):
+                spikes.append(each.item)
+                stamps.append(each.stamp)
+                lost.append(each.lost)
             elif self._continuous is not None:
-                self._continuous.push_chunk(item.values, stamp)
-                self.samples += len(item.values)
+                self._continuous.push_chunk(each.item.values, each.stamp)
+                self.samples += len(each.item.values)
         if spikes:
-            self._events.push_chunk(self._rows.make(spikes, lost_spikes), np.array(stamps))
+            self._events.push_chunk(self._rows.make(spikes, lost), np.array(stamps))
 
     @property
     def spikes(self) -> int:

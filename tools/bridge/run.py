@@ -91,7 +91,7 @@ class Bridge:
         for arrival_s, items in received:
             for item in items:
                 stamper.offer(item, arrival_s)
-        outlets.send(stamper.release(pylsl.local_clock()), source.tally.lost_spikes)
+        outlets.send(stamper.release(pylsl.local_clock()))
         if stamper.wrong_rate_hz is not None:
             raise RtdecodeError(
                 f"is {source.rate_hz:g} Hz, but samples come at about {stamper.wrong_rate_hz:,.0f} Hz",

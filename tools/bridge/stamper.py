@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rtdecode.tools.bridge.clock_map import ClockMap
-from rtdecode.tools.bridge.items import Block, Item, Restart, Spike, Tally, Tick
+from rtdecode.tools.bridge.items import Block, Item, Restart, Spike, Stamped, Tally, Tick
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Stamper:
         self.settled, self.segments = False, 0
         self.wrong_rate_hz: float | None = None
         self._rate_hz, self._tally, self._settings = rate_hz, tally, settings or StamperSettings()
-        self._held: deque[Spike | Block] = deque()
+        self._held: deque[tuple[Spike | Block, int]] = deque()
         self._doubtful: list[tuple[Spike | Block | Tick, float]] = []
-        self._released: list[tuple[Spike | Block, float]] = []
+        self._released: list[Stamped] = []
         self._begun_s: float | None = None
         self.clock = ClockMap(rate_hz)
         self._newest: int | None = None
@@ -76,8 +76,8 @@ class Stamper:
         else:
             self._doubt(item, arrival_s)
 
-    def release(self, now: float) -> Iterator[tuple[Spike | Block, float]]:
-        """The items whose stamps are known by `now`, in the order in which they came, with their stamps."""
+    def release(self, now: float) -> Iterator[Stamped]:
+        """The items whose stamps are known by `now`, in the order in which they came."""
         yield from self._released
         self._released.clear()
         if not self.settled:
@@ -95,16 +95,16 @@ class Stamper:
         """Number of items that wait for their stamps."""
         return len(self._held) + len(self._doubtful)
 
-    def _stamped(self) -> Iterator[tuple[Spike | Block, float]]:
+    def _stamped(self) -> Iterator[Stamped]:
         while self._held:
-            item = self._held.popleft()
-            yield item, self.clock.time_of(item.sample) - self._settings.delay_s
+            item, lost = self._held.popleft()
+            yield Stamped(item, self.clock.time_of(item.sample) - self._settings.delay_s, lost)
 
     def _restart(self) -> None:
         # Better the stamps that there are than none, if there are any.
         if self.settled or (self._begun_s is not None and math.isfinite(self.clock.bound_s(self._begun_s))):
             self._released += self._stamped()
-        self._leave_out(self._held, "counted anew before its clock was known")
+        self._leave_out([item for item, _ in self._held], "counted anew before its clock was known")
         self._held.clear()
         self.clock, self.settled = ClockMap(self._rate_hz), False
         self.segments += 1
@@ -127,7 +127,7 @@ class Stamper:
         self._newest = item.sample if self._newest is None else max(self._newest, item.sample)
         self.clock.add(item.sample, arrival_s)
         if not isinstance(item, Tick):
-            self._held.append(item)
+            self._held.append((item, self._tally.lost_spikes))
 
     def _doubt(self, item: Spike | Block | Tick, arrival_s: float) -> None:
         """Keep an item whose number is impossible; enough that agree with one another begin a segment."""
@@ -149,7 +149,7 @@ class Stamper:
             self._leave_out([item for item, _ in self._doubtful], "sample number is impossible")
             self._doubtful.clear()
 
-    def _leave_out(self, items: deque[Spike | Block] | list[Spike | Block | Tick], reason: str) -> None:
+    def _leave_out(self, items: Sequence[Spike | Block | Tick], reason: str) -> None:
         for item in items:
             if isinstance(item, Spike):
                 self._tally.lost_spikes += 1

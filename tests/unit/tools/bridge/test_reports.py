@@ -18,17 +18,16 @@ from rtdecode.tools.loopback import free_endpoint
 
 def test_what_is_lost_leaves_a_gap_in_the_running_number() -> None:
     rows, spikes = EventRows(), [Spike(1, 5, 2), Spike(2, 6, 0)]
-    assert rows.make(spikes, 0).tolist() == [[5, 2, 0], [6, 0, 1]]
-    assert rows.make([], 1).shape == (0, 3)
-    assert rows.make(spikes, 3).tolist() == [[5, 2, 5], [6, 0, 6]]
+    assert rows.make(spikes, [0, 0]).tolist() == [[5, 2, 0], [6, 0, 1]]
+    assert rows.make(spikes, [3, 4]).tolist() == [[5, 2, 5], [6, 0, 7]]
     assert rows.n == 4
 
 
 def test_the_running_number_wraps_around() -> None:
     rows = EventRows()
-    assert rows.make([Spike(0, 0, 0)] * 2, 2**31 - 1)[:, 2].tolist() == [2**31 - 1, -(2**31)]
-    assert rows.make([Spike(0, 0, 0)], 2**32)[0, 2] == 2
-    assert rows.make([], 0).dtype == np.int32
+    found = rows.make([Spike(0, 0, 0)] * 3, [2**31 - 1, 2**31 - 1, 2**32])
+    assert found[:, 2].tolist() == [2**31 - 1, -(2**31), 2]
+    assert found.dtype == np.int32
 
 
 def test_the_status_line_says_what_is_wrong() -> None:

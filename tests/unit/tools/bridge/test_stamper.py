@@ -28,9 +28,9 @@ class Device:
 
     def offer(self, spike: Spike, arrival_s: float) -> None:
         self.stamper.offer(spike, arrival_s)
-        for item, stamp in self.stamper.release(arrival_s):
-            assert isinstance(item, Spike)
-            self.released.append((item.unit, stamp))
+        for each in self.stamper.release(arrival_s):
+            assert isinstance(each.item, Spike)
+            self.released.append((each.item.unit, each.stamp))
 
 
 @pytest.fixture
@@ -51,6 +51,16 @@ def test_what_is_held_at_first_is_released_with_true_stamps(tally: Tally) -> Non
         rtol=0,
         atol=1e-4,
     )
+
+
+def test_what_was_lost_before_an_item_is_told_with_it(tally: Tally) -> None:
+    stamper = Stamper(RATE_HZ, tally)
+    lost = []
+    for k in range(200):
+        tally.lost_spikes = k // 50
+        stamper.offer(Spike(300 * k, 0, k), ORIGIN_S + 0.01 * k)
+        lost += [each.lost for each in stamper.release(ORIGIN_S + 0.01 * k)]
+    assert lost == [k // 50 for k in range(200)]
 
 
 def test_a_delay_that_is_known_is_subtracted(tally: Tally) -> None:
