@@ -135,13 +135,15 @@ class IntanEmulator:
                 "tcpwaveformdataoutputport": f"TCPWaveformDataOutputPort {self._ports['waveform']}",
                 "tcpspikedataoutputport": f"TCPSpikeDataOutputPort {self._ports['spike']}",
             }
-            return f"Return: {values[what]}" if what in values else "Error: Unrecognized parameter"
+            return f"Return: {values[what]}" if what in values else "Unrecognized parameter"
         if what in ("connecttcpwaveformdataoutput", "connecttcpspikedataoutput"):
             self._listen(what.removeprefix("connecttcp").removesuffix("dataoutput"))
         elif what == "runmode run":
             self._running = True
         elif what.endswith(".tcpdataoutputenabled true"):
             self._wide = True
+        elif what == "tcpnumberdatablocksperwrite 1" and self._running:
+            return "TCPNumberDataBlocksPerWrite cannot be set while controller is running."
         return ""
 
     def _send_block(self, first: int) -> None:

@@ -166,8 +166,8 @@ class IntanSource:
         for commands in setup(names, continuous=settings.continuous, running=running):
             self._commands.sendall(commands.encode())
             time.sleep(PAUSE_S)
-        refused = _drain(self._commands)
-        if "error" in refused.lower() or "unrecognized" in refused.lower():
+        # RHX answers what it refuses, and is silent on what it has done.
+        if refused := _drain(self._commands):
             raise _LostConnectionError(f"RHX refuses the settings: {refused[:200]}")
         ports = [int(self._ask(f"TCP{kind}DataOutputPort")) for kind in ("Waveform", "Spike")]
         self._waveforms = self._open(ports[0])
