@@ -82,7 +82,7 @@ class Source(Protocol):
     """A connection to an acquisition system, which it makes again when it is lost.
 
     Attributes:
-        n_channels: of spikes, None until they are known, then the same for good.
+        n_channels: of spikes, None until they are known and where there are none, then the same for good.
         rate_hz: sampling rate, likewise.
         continuous: format of the continuous data, None until it is known or where none are asked for.
         tally: what was lost.

@@ -43,7 +43,7 @@ class BridgeOutlets:
     """Sends stamped items.
 
     Args:
-        stream: name of the stream of spikes.
+        stream: name of the stream of spikes, None for none.
         n_channels: of the array.
         source_id: of the stream of spikes, the same at every start.
 
@@ -51,14 +51,17 @@ class BridgeOutlets:
         samples: number of continuous samples sent.
     """
 
-    def __init__(self, stream: str, n_channels: int, source_id: str) -> None:
+    def __init__(self, stream: str | None, n_channels: int | None, source_id: str) -> None:
+        self.samples = 0
+        self._source_id, self._rows = source_id, EventRows()
+        self._continuous: pylsl.StreamOutlet | None = None
+        self._events: pylsl.StreamOutlet | None = None
+        if stream is None:
+            return
         info = pylsl.StreamInfo(stream, "Spikes", len(COLUMNS), pylsl.IRREGULAR_RATE, "int32", source_id)
         info.desc().append_child_value("n_channels", str(n_channels))
         describe_columns(info, COLUMNS, ("",) * len(COLUMNS))
-        self.samples = 0
         self._events = pylsl.StreamOutlet(info, max_buffered=SPIKES_BUFFERED)
-        self._continuous: pylsl.StreamOutlet | None = None
-        self._source_id, self._rows = source_id, EventRows()
 
     def open_continuous(self, stream: str, form: ContinuousFormat) -> None:
         """Open the outlet of continuous data, unless it is open; before, blocks are not sent."""
@@ -80,7 +83,7 @@ class BridgeOutlets:
             elif self._continuous is not None:
                 self._continuous.push_chunk(each.item.values, each.stamp)
                 self.samples += len(each.item.values)
-        if spikes:
+        if spikes and self._events is not None:
             self._events.push_chunk(self._rows.make(spikes, lost), np.array(stamps))
 
     @property

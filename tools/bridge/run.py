@@ -26,13 +26,13 @@ class BridgeSettings:
     """What a bridge sends.
 
     Attributes:
-        stream: name of the stream of spikes.
+        stream: name of the stream of spikes, None for none.
         continuous: name of the stream of continuous data, None for none.
         source_id: of the stream of spikes.
         stamper: how stamps are made.
     """
 
-    stream: str
+    stream: str | None
     continuous: str | None
     source_id: str
     stamper: StamperSettings = field(default_factory=StamperSettings)
@@ -78,7 +78,8 @@ class Bridge:
         source, settings = self._source, self._settings
         received = source.poll(POLL_S)
         # An outlet is there as soon as it can be, so that its readers need not wait for the first spike.
-        if self._outlets is None and source.n_channels is not None:
+        known = source.n_channels is not None or source.continuous is not None
+        if self._outlets is None and known:
             self._outlets = BridgeOutlets(settings.stream, source.n_channels, settings.source_id)
         outlets = self._outlets
         if outlets is None or source.rate_hz is None:

@@ -69,7 +69,8 @@ class Stamper:
         """Take the next item, which arrived at `arrival_s` of the LSL clock."""
         if isinstance(item, Restart):
             self._refuse()
-            self._restart()
+            if self._begun_s is not None:
+                self._restart()
         elif self._is_possible(item.sample, arrival_s):
             self._refuse()
             self._take(item, arrival_s)

@@ -6,12 +6,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtdecode.cli.common import on_signal, print_json, print_line
+from rtdecode.cli.options import parsed
 from rtdecode.errors import RtdecodeError
 
 if TYPE_CHECKING:
@@ -24,6 +26,36 @@ app = typer.Typer(no_args_is_help=True)
 CLEAR = "\r\x1b[2K"
 
 LINE_EVERY_S = 10.0
+
+
+class Device(StrEnum):
+    """Kinds of devices of SpikeGLX."""
+
+    IMEC = "imec"
+    ONEBOX = "onebox"
+    NIDQ = "nidq"
+
+
+#: Their numbers in its commands.
+DEVICES = {Device.IMEC: 2, Device.ONEBOX: 1, Device.NIDQ: 0}
+
+
+def _read_channels(text: str) -> frozenset[int]:
+    """Numbers and ranges such as `0:63,70`.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        if not first.strip().isdecimal() or (colon and not last.strip().isdecimal()):
+            raise ValueError(f"{text!r} has no ranges of channels; give some such as 0:63,70")
+        found += range(int(first), int(last or first) + 1)
+    if len(set(found)) != len(found) or not found:
+        raise ValueError(f"{text!r} names a channel twice or none; name each once")
+    return frozenset(found)
+
 
 Stream = Annotated[str, typer.Option(help="Name of the LSL spike stream to send.")]
 Continuous = Annotated[
@@ -115,6 +147,40 @@ def intan(
     _run(IntanSource(settings), (stream, continuous, named), delay, json)
 
 
+@app.command()
+def spikeglx(
+    stream: Annotated[str, typer.Option(help="Name of the LSL stream of continuous data to send.")],
+    device: Annotated[Device, typer.Option(help="Kind of device.")] = Device.IMEC,
+    index: Annotated[int, typer.Option(help="Number of the device among those of its kind.", min=0)] = 0,
+    channels: Annotated[
+        frozenset[int] | None,
+        typer.Option(
+            help="Channels of the stream, such as 0:63,70; default: the first group, AP of a probe.",
+            metavar="N:M,…",
+            parser=parsed(_read_channels),
+        ),
+    ] = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of SpikeGLX's command server.", min=1, max=65535)] = 4142,
+    delay: Delay = 0.0,
+    source_id: SourceId = None,
+    json: Json = False,
+) -> None:
+    """Bridge SpikeGLX, by its command server: continuous data alone, since it detects no spikes."""
+    _prepare()
+    from rtdecode.tools.bridge.spikeglx.source import SpikeGlxSettings, SpikeGlxSource
+
+    settings = SpikeGlxSettings(
+        host=host,
+        port=port,
+        device=DEVICES[device],
+        index=index,
+        channels=None if channels is None else tuple(sorted(channels)),
+    )
+    named = source_id or _source_id("spikeglx", f"{host}:{port}:{device}{index}", stream)
+    _run(SpikeGlxSource(settings), (None, stream, named), delay, json)
+
+
 def _prepare() -> None:
     from rtdecode.ingest.lsl_config import silence_liblsl
 
@@ -142,7 +208,7 @@ def _read_names(path: Path, n_channels: int) -> tuple[str, ...]:
     return names
 
 
-def _run(source: Source, named: tuple[str, str | None, str], delay_ms: float, json: bool) -> None:
+def _run(source: Source, named: tuple[str | None, str | None, str], delay_ms: float, json: bool) -> None:
     """Run a bridge; `named` has the names of its two streams, and the source id."""
     from rtdecode.tools.bridge.run import Bridge, BridgeSettings
     from rtdecode.tools.bridge.stamper import StamperSettings
@@ -160,10 +226,9 @@ def _run(source: Source, named: tuple[str, str | None, str], delay_ms: float, js
         running.stopping = True
 
     on_signal(stop)
+    sent = (("spikes", stream), ("continuous data", continuous))
     print_line(
-        f"bridge: spikes as {stream}"
-        + (f", continuous data as {continuous}" if continuous else "")
-        + "; Ctrl-C ends it"
+        "bridge: " + ", ".join(f"{what} as {name}" for what, name in sent if name) + "; Ctrl-C ends it"
     )
     running.run()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from commands import refusal, rtdecode
 from intan_emulator import IntanEmulator
 from numpy.typing import NDArray
 from openephys_emulator import OpenEphysEmulator
+from spikeglx_emulator import SpikeGlxEmulator
 
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
 
@@ -47,6 +50,13 @@ def intan() -> Iterator[Callable[..., IntanEmulator]]:
     yield make
     for emulator in made:
         emulator.close()
+
+
+@pytest.fixture
+def spikeglx(port: int) -> Iterator[SpikeGlxEmulator]:
+    emulator = SpikeGlxEmulator(port)
+    yield emulator
+    emulator.close()
 
 
 def test_openephys_through_losses_and_a_restart(
@@ -131,14 +141,55 @@ def test_intan_through_losses_and_a_restart(
     assert stamp_errors_ms(values[:, 0], stamps, begun_s, emulator).max() < status["limit_ms"]
 
 
+def test_spikeglx_through_broken_replies_a_slow_reader_and_another_run(
+    rig: LoopbackRig, stream: str, port: int, spikeglx: SpikeGlxEmulator
+) -> None:
+    given = ["--stream", stream, "--port", str(port), "--channels", "1:3", "--json"]
+    rig.start("bridge", ["bridge", "spikeglx", *given])
+    rig.await_line("bridge", "start a run", 30)
+    spikeglx.start()
+    (info,) = pylsl.resolve_byprop("name", stream, timeout=30)
+    inlet = pylsl.StreamInlet(info, recover=False)
+    inlet.open_stream(10)
+    spikeglx.garble = 0.01
+    begun_s = spikeglx.begun_s
+    time.sleep(2.5)
+    spikeglx.stop()
+    time.sleep(0.5)
+    first, first_stamps = inlet.pull_chunk(0.0, max_samples=200_000, as_numpy=True)
+    spikeglx.start()
+    time.sleep(2.5)
+    spikeglx.forget()
+    time.sleep(0.5)
+    second, second_stamps = inlet.pull_chunk(0.0, max_samples=200_000, as_numpy=True)
+    *_, status = map(json.loads, rig.end("bridge").splitlines())
+    assert (info.nominal_srate(), info.channel_format()) == (30_000, pylsl.cf_int16)
+    assert (status["segments"], status["spikes"]) == (2, 0)
+    assert set(status["garbled"]) == {"reply cannot be read"}
+    # A sample is lost only where the buffer was, also through connections that broke.
+    assert (np.diff(first[:, 0]) % 1000 == 1).all()
+    (lost,) = np.nonzero(np.diff(second[:, 0]) % 1000 != 1)
+    assert len(lost) <= 1
+    assert (status["lost_samples"] > 0) == bool(len(lost))
+    assert (np.diff(first, axis=1) == 10).all()
+    for values, stamps, run_s in ((first, first_stamps, begun_s), (second, second_stamps, spikeglx.begun_s)):
+        errors = phase_errors_ms(values[:, 0] - 10, stamps - run_s, spikeglx.rate_hz)
+        assert errors.max() < max(1.0, status["clock_bound_ms"])
+
+
 def stamp_errors_ms(
     values: NDArray[Any], stamps: NDArray[Any], begun_s: float, emulator: OpenEphysEmulator | IntanEmulator
 ) -> NDArray[np.float64]:
+    """Errors of the stamps of an emulator's first start."""
+    first_s = begun_s + emulator.sent.late_s[0] - emulator.first_sample / emulator.rate_hz
+    return phase_errors_ms(values, stamps - first_s, emulator.rate_hz)
+
+
+def phase_errors_ms(values: NDArray[Any], stamps: NDArray[Any], rate_hz: float) -> NDArray[np.float64]:
     """Errors of the stamps of values that say which sample they are, of a thousand."""
     assert len(values) > 10_000
-    first_s = begun_s + emulator.sent.late_s[0] - emulator.first_sample / emulator.rate_hz
-    off = (stamps - first_s) * emulator.rate_hz - values
-    return np.abs(1e3 * ((off + 500) % 1000 - 500) / emulator.rate_hz)
+    off = stamps * rate_hz - values
+    return np.abs(1e3 * ((off + 500) % 1000 - 500) / rate_hz)
 
 
 def test_a_wrong_sampling_rate_is_refused(
