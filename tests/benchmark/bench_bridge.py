@@ -70,14 +70,16 @@ def main() -> None:
         bridge.receive(5.0, sum(sent.whole))
         load = (cpu_s(bridge.process.pid) - before_s) / (pylsl.local_clock() - begun_s)
         status = bridge.end()
-    error_ms = errors_ms(bridge, sent)
+    numbered = given.vendor == "openephys"
+    error_ms = errors_ms(bridge, sent, numbered=numbered)
     n_whole, start = sum(sent.whole), np.array(sent.start)[np.nonzero(sent.whole)[0]]
-    print(f"{given.vendor}: {n_whole} spikes were sent whole, each came once and in order")
+    print(f"{given.vendor}: {n_whole} spikes were sent whole, each came once")
     for each in range(2):
         print(f"stamp error, ms, start {each + 1}: {percentiles(np.abs(error_ms[start == each]))}")
     print(f"emulator itself late by at least, ms: {[round(1e3 * s, 3) for s in sent.late_s]}")
     sent_s = np.array(sent.sent_s)[np.nonzero(sent.whole)[0]]
-    delay_ms = 1e3 * (np.concatenate(bridge.arrivals) - sent_s)
+    arrivals = np.concatenate(bridge.arrivals)
+    delay_ms = 1e3 * (arrivals[np.argsort(bridge.rows[:, 1])] if numbered else arrivals) - 1e3 * sent_s
     # At first spikes are held until the clock is known.
     later = np.concatenate([sent_s[start == each] > sent_s[start == each][0] + HELD_S for each in range(2)])
     print(f"sent to inlet, ms: {percentiles(delay_ms[later])}")

@@ -73,7 +73,7 @@ class BridgeOutlets:
         self._continuous = pylsl.StreamOutlet(info, max_buffered=CONTINUOUS_BUFFERED_S)
 
     def send(self, stamped: Iterable[Stamped]) -> None:
-        """Send items with their stamps."""
+        """Send items with their stamps, spikes in the order of these, not by channel as in a block."""
         spikes, stamps, lost = [], [], []
         for each in stamped:
             if isinstance(each.item, Spike):
@@ -84,7 +84,9 @@ class BridgeOutlets:
                 self._continuous.push_chunk(each.item.values, each.stamp)
                 self.samples += len(each.item.values)
         if spikes and self._events is not None:
-            self._events.push_chunk(self._rows.make(spikes, lost), np.array(stamps))
+            order = np.argsort(stamps, kind="stable")
+            rows = self._rows.make([spikes[i] for i in order], lost)
+            self._events.push_chunk(rows, np.array(stamps)[order])
 
     @property
     def spikes(self) -> int:

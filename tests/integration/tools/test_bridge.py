@@ -11,7 +11,6 @@ import numpy as np
 import pylsl
 import pytest
 from bridged import Bridged, Faults, errors_ms
-from commands import refusal, rtdecode
 from intan_emulator import IntanEmulator
 from numpy.typing import NDArray
 from openephys_emulator import OpenEphysEmulator
@@ -73,7 +72,7 @@ def test_openephys_through_losses_and_a_restart(
     sent = emulator.sent
     bridge.receive(5.0, sum(sent.whole))
     status = bridge.end()
-    assert np.abs(errors_ms(bridge, sent)).max() < status["limit_ms"]
+    assert np.abs(errors_ms(bridge, sent, numbered=True)).max() < status["limit_ms"]
     assert (status["segments"], status["held"]) == (2, 0)
     assert emulator.beats > 2
     assert status["spikes"] == sum(sent.whole)
@@ -101,7 +100,6 @@ def test_openephys_sends_continuous_data_beside_the_spikes(
     assert (values[:, 1] - values[:, 0] == 1000).all()
     errors = stamp_errors_ms(values[:, 0], stamps, emulator.begun_s, emulator)
     assert errors.max() < status["limit_ms"]
-    assert len(errors_ms(bridge, emulator.sent, range(len(bridge.rows)))) > 2000
 
 
 def test_intan_through_losses_and_a_restart(
@@ -200,8 +198,3 @@ def test_a_wrong_sampling_rate_is_refused(
     openephys(n_continuous=1).start()
     assert process.wait(30) == 1
     assert "has 30000 Hz, but --rate is 25000. Fix: give --rate 30000" in rig.stderr("bridge")
-
-
-def test_names_of_electrodes_are_checked() -> None:
-    given = ("--stream", "M1", "--channels", 2, "--electrodes", "no-such.txt")
-    assert "no-such.txt" in refusal(rtdecode("bridge", "openephys", *given))

@@ -89,13 +89,14 @@ class OpenEphysEmulator:
             for channel in range(self._n_continuous):
                 self._make_block(sample, channel)
             sample += BLOCK
-            late_s = wait_until(self.begun_s + sample / self.rate_hz)
-            self.sent.late_s[-1] = min(self.sent.late_s[-1], late_s)
+            due_s = self.begun_s + sample / self.rate_hz
+            wait_until(due_s)
             if self._rng.random() < self.faults.delay:
                 time.sleep(self._rng.random() * self.faults.late_s)
             self.sent.note_sent()
             for message in self._messages:
                 data.send_multipart(message)
+            self.sent.late_s[-1] = min(self.sent.late_s[-1], pylsl.local_clock() - due_s)
             while heart.poll(0):
                 self.beats += json.loads(heart.recv())["type"] == "heartbeat"
                 heart.send(b"heartbeat received")

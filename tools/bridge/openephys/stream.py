@@ -35,7 +35,8 @@ class Electrodes:
 
     def __init__(self, n_channels: int, names: Sequence[str] | None = None) -> None:
         self._n_channels = n_channels
-        self._channels = None if names is None else {name: i for i, name in enumerate(names)}
+        self._named = names is not None
+        self._channels = {name: i for i, name in enumerate(names or ())}
         self._prefixes: Counter[str] = Counter()
         self._n_seen = 0
 
@@ -45,19 +46,26 @@ class Electrodes:
         Raises:
             GarbledError: it has none, or perhaps that of another electrode.
         """
-        if self._channels is not None:
-            channel = self._channels.get(name, -1)
-        elif (ending := re.search(r"\d+$", name)) and ending[0].isascii():
-            prefix, channel = name[: ending.start()], int(ending[0]) - 1
-            if self._n_seen < NAMING_SPIKES:
-                self._n_seen += 1
-                self._prefixes[prefix] += 1
-            if prefix != self._prefixes.most_common(1)[0][0]:
-                raise GarbledError("electrode is named unlike most")
-        else:
-            channel = -1
+        channel = self._channels.get(name)
+        if channel is None:
+            channel = self._channel_of_number(name)
         if not 0 <= channel < self._n_channels:
             raise GarbledError("electrode is not among the channels")
+        return channel
+
+    def _channel_of_number(self, name: str) -> int:
+        """The channel by the number of a name, -1 if it has none."""
+        ending = None if self._named else re.search(r"[0-9]+\s*$", name)
+        if ending is None:
+            return -1
+        prefix, channel = name[: ending.start()], int(ending[0]) - 1
+        if self._n_seen < NAMING_SPIKES:
+            self._n_seen += 1
+            self._prefixes[prefix] += 1
+        if prefix != self._prefixes.most_common(1)[0][0]:
+            raise GarbledError("electrode is named unlike most")
+        if self._n_seen == NAMING_SPIKES and 0 <= channel < self._n_channels:
+            self._channels[name] = channel
         return channel
 
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtdecode.cli.tools.bridge import _read_channels
 from rtdecode.tools.bridge.spikeglx.replies import GarbledError, Replies, Reply
 
 
@@ -63,10 +62,3 @@ def test_any_cut_gives_the_same_replies(kinds: list[str], at: list[int]) -> None
 def test_what_is_no_reply_is_an_error(data: bytes) -> None:
     with pytest.raises(GarbledError):
         Replies().feed(data)
-
-
-def test_channels_are_read_from_ranges() -> None:
-    assert _read_channels("0:3,7") == {0, 1, 2, 3, 7}
-    for text in ("", "a", "3:", "1,1", "5:2", "-1"):
-        with pytest.raises(ValueError, match="channel"):
-            _read_channels(text)
