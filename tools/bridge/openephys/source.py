@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 import uuid
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ SILENT_S = 5.0
 
 #: Most messages of one poll, so that what has arrived is sent on.
 MOST_AT_ONCE = 2000
+
+#: A block is over when nothing has come for so long, or after so long.
+QUIET_S, GATHER_S = 0.001, 0.005
 
 RECONNECT_MS, MOST_RECONNECT_MS = 100, 2000
 
@@ -90,22 +94,36 @@ class OpenEphysSource:
             RtdecodeError: the plugin samples at another rate.
         """
         self._send_heartbeat()
-        ready = dict(self._poller.poll(round(timeout_s * 1e3)))
-        if self._heart in ready:
-            self._heart.recv()
-            self._answered_s = time.monotonic()
-        if self._data not in ready:
-            return ()
-        # All are read before the first is parsed, so that parsing makes none of them late.
-        arrived: list[tuple[float, list[bytes]]] = []
-        with contextlib.suppress(zmq.Again):
-            while len(arrived) < MOST_AT_ONCE:
-                frames = self._data.recv_multipart(zmq.NOBLOCK)
-                arrived.append((pylsl.local_clock(), frames))
+        arrived = self._gather(timeout_s)
         received = [(arrival_s, self._stream.feed(frames)) for arrival_s, frames in arrived]
-        self._received_s = time.monotonic()
-        self._check_format()
+        if received:
+            self._received_s = time.monotonic()
+            self._check_format()
         return received
+
+    def _gather(self, timeout_s: float) -> list[tuple[float, list[bytes]]]:
+        """Messages of whole blocks, in which spikes come by electrode, so that they can be sent in order.
+
+        All are read before the first is parsed, so that parsing makes none of them late.
+        """
+        arrived: list[tuple[float, list[bytes]]] = []
+        wait_s, most_s = timeout_s, math.inf
+        while len(arrived) < MOST_AT_ONCE and time.monotonic() < most_s:
+            ready = dict(self._poller.poll(round(wait_s * 1e3)))
+            if self._heart in ready:
+                self._heart.recv()
+                self._answered_s = time.monotonic()
+            if self._data not in ready:
+                break
+            with contextlib.suppress(zmq.Again):
+                while len(arrived) < MOST_AT_ONCE:
+                    frames = self._data.recv_multipart(zmq.NOBLOCK)
+                    arrived.append((pylsl.local_clock(), frames))
+            if arrived[-1][1][0].startswith(b"DATA"):
+                # Data follow a block's spikes.
+                break
+            wait_s, most_s = QUIET_S, min(most_s, time.monotonic() + GATHER_S)
+        return arrived
 
     def close(self) -> None:
         """End the connection."""
