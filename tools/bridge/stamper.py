@@ -57,22 +57,24 @@ class Stamper:
         self.wrong_rate_hz: float | None = None
         self._rate_hz, self._tally, self._settings = rate_hz, tally, settings or StamperSettings()
         self._held: deque[tuple[Spike | Block, int]] = deque()
-        self._doubtful: list[tuple[Spike | Block | Tick, float]] = []
+        # By whether they are spikes: these may come on a connection of their own, ahead of data or behind.
+        self._doubtful: dict[bool, list[tuple[Spike | Block | Tick, float]]] = {True: [], False: []}
+        self._newest: dict[bool, int] = {}
         self._released: list[Stamped] = []
         self._begun_s: float | None = None
         self.clock = ClockMap(rate_hz)
-        self._newest: int | None = None
         self._arrived_s = 0.0
         self._restart()
 
     def offer(self, item: Item, arrival_s: float) -> None:
         """Take the next item, which arrived at `arrival_s` of the LSL clock."""
         if isinstance(item, Restart):
-            self._refuse()
+            self._refuse(of_spikes=True)
+            self._refuse(of_spikes=False)
             if self._begun_s is not None:
                 self._restart()
-        elif self._is_possible(item.sample, arrival_s):
-            self._refuse()
+        elif self._is_possible(item, arrival_s):
+            self._refuse(of_spikes=isinstance(item, Spike))
             self._take(item, arrival_s)
         else:
             self._doubt(item, arrival_s)
@@ -94,7 +96,7 @@ class Stamper:
     @property
     def n_held(self) -> int:
         """Number of items that wait for their stamps."""
-        return len(self._held) + len(self._doubtful)
+        return len(self._held) + sum(map(len, self._doubtful.values()))
 
     def _stamped(self) -> Iterator[Stamped]:
         while self._held:
@@ -109,46 +111,52 @@ class Stamper:
         self._held.clear()
         self.clock, self.settled = ClockMap(self._rate_hz), False
         self.segments += 1
-        self._newest = self._begun_s = None
+        self._newest.clear()
+        self._begun_s = None
 
-    def _is_possible(self, sample: int, arrival_s: float) -> bool:
-        if self._newest is None:
-            return True
-        settings = self._settings
-        if sample < self._newest - settings.back_s * self._rate_hz:
+    def _is_possible(self, item: Spike | Block | Tick, arrival_s: float) -> bool:
+        sample, settings = item.sample, self._settings
+        newest = self._newest.get(isinstance(item, Spike))
+        if newest is not None and sample < newest - settings.back_s * self._rate_hz:
             return False
         if self.settled:
             return self.clock.time_of(sample) <= arrival_s + settings.ahead_s
-        return sample <= self._newest + (arrival_s - self._arrived_s + settings.leap_s) * self._rate_hz
+        leap = (arrival_s - self._arrived_s + settings.leap_s) * self._rate_hz
+        return not self._newest or sample <= max(self._newest.values()) + leap
 
     def _take(self, item: Spike | Block | Tick, arrival_s: float) -> None:
         if self._begun_s is None:
             self._begun_s = arrival_s
         self._arrived_s = arrival_s
-        self._newest = item.sample if self._newest is None else max(self._newest, item.sample)
+        of_spikes = isinstance(item, Spike)
+        self._newest[of_spikes] = max(self._newest.get(of_spikes, item.sample), item.sample)
         self.clock.add(item.sample, arrival_s)
         if not isinstance(item, Tick):
             self._held.append((item, self._tally.lost_spikes))
 
     def _doubt(self, item: Spike | Block | Tick, arrival_s: float) -> None:
         """Keep an item whose number is impossible; enough that agree with one another begin a segment."""
-        if self._doubtful:
-            last, before_s = self._doubtful[-1]
+        of_spikes = isinstance(item, Spike)
+        doubtful = self._doubtful[of_spikes]
+        if doubtful:
+            last, before_s = doubtful[-1]
             slack = self._settings.back_s * self._rate_hz
             advance = (arrival_s - before_s) * self._rate_hz
             if not -slack <= item.sample - last.sample <= advance + slack:
-                self._refuse()
-        self._doubtful.append((item, arrival_s))
-        if len(self._doubtful) >= self._settings.n_agreed:
-            agreed, self._doubtful = self._doubtful, []
+                self._refuse(of_spikes=of_spikes)
+        doubtful.append((item, arrival_s))
+        if len(doubtful) >= self._settings.n_agreed:
+            agreed = sorted(self._doubtful[True] + self._doubtful[False], key=lambda each: each[1])
+            for each in self._doubtful.values():
+                each.clear()
             self._restart()
-            for each, at_s in agreed:
-                self._take(each, at_s)
+            for kept, at_s in agreed:
+                self._take(kept, at_s)
 
-    def _refuse(self) -> None:
-        if self._doubtful:
-            self._leave_out([item for item, _ in self._doubtful], "sample number is impossible")
-            self._doubtful.clear()
+    def _refuse(self, *, of_spikes: bool) -> None:
+        if doubtful := self._doubtful[of_spikes]:
+            self._leave_out([item for item, _ in doubtful], "sample number is impossible")
+            doubtful.clear()
 
     def _leave_out(self, items: Sequence[Spike | Block | Tick], reason: str) -> None:
         for item in items:

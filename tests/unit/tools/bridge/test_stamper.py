@@ -126,6 +126,39 @@ def test_a_late_delivery_keeps_its_stamps(tally: Tally) -> None:
     assert device.released[-1] == (499, pytest.approx(ORIGIN_S + 4.99 + DELAY_S, abs=1e-4))
 
 
+def test_spikes_may_run_ahead_of_the_data_or_behind_them(tally: Tally) -> None:
+    """On connections of their own, after the machine was held up for 5 s."""
+    stamper, released = Stamper(RATE_HZ, tally), []
+    now = ORIGIN_S
+    for k in range(300):
+        now = ORIGIN_S + 0.01 * k + DELAY_S
+        stamper.offer(Spike(300 * k, 0, k), now)
+        stamper.offer(Tick(300 * k), now)
+        released += list(stamper.release(now))
+    for spikes, ticks in (((300, 700), (300, 500)), ((700, 800), (500, 800))):
+        for k in range(*spikes):
+            stamper.offer(Spike(300 * k, 0, k), now + 5.0)
+        for k in range(*ticks):
+            stamper.offer(Tick(300 * k), now + 5.0)
+    released += list(stamper.release(now + 5.0))
+    assert [each.item.unit for each in released if isinstance(each.item, Spike)] == list(range(800))
+    assert (stamper.segments, tally.lost_spikes, tally.garbled) == (1, 0, {})
+
+
+@pytest.mark.parametrize("spikes_first", [True, False])
+def test_spikes_and_data_begin_anew_together(tally: Tally, spikes_first: bool) -> None:
+    stamper, units = Stamper(RATE_HZ, tally), []
+    for start in range(2):
+        for k in range(300):
+            now = ORIGIN_S + 10.0 * start + 0.01 * k
+            pair = [Spike(300 * k, 0, 300 * start + k), Tick(300 * k + 100)]
+            for item in pair if spikes_first else reversed(pair):
+                stamper.offer(item, now)
+            units += [each.item.unit for each in stamper.release(now) if isinstance(each.item, Spike)]
+    assert units == list(range(600))
+    assert (stamper.segments, tally.lost_spikes, tally.garbled) == (2, 0, {})
+
+
 def test_what_was_held_when_the_count_began_anew_is_counted_as_lost(tally: Tally) -> None:
     device = Device(Stamper(RATE_HZ, tally))
     now = device.spikes(20)
