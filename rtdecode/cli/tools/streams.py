@@ -20,7 +20,7 @@ def streams(
     silence_liblsl()
     from rtdecode.errors import RtdecodeError
     from rtdecode.ingest.connection.streams import Network
-    from rtdecode.ingest.signals.layouts import StreamDescription, choose_layout
+    from rtdecode.ingest.signals.layouts import StreamDescription, choose_layout, is_markers
 
     def layout_of(stream: StreamDescription) -> str | None:
         try:
@@ -60,7 +60,7 @@ def streams(
             f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular",
             stream.source_id or "–",
             stream.hostname or "–",
-            layout_of(stream) or ("markers" if stream.format == "string" else "–"),
+            layout_of(stream) or ("markers" if is_markers(stream) else "–"),
         ]
         for stream in found
     ]

@@ -55,6 +55,13 @@ class StreamDescription:
         return f"{self.name} (type {self.type or 'none'}, {self.n_columns} x {self.format}, {rate})"
 
 
+def is_markers(stream: StreamDescription) -> bool:
+    """Whether an irregular stream of one text or integer a sample is announced as task events."""
+    one = stream.n_columns == 1 and not stream.rate_hz
+    codes = stream.format in INTEGER_FORMATS and stream.type.strip().lower() in ("marker", "markers")
+    return one and (codes or stream.format == "string")
+
+
 def mismatch(stream: StreamDescription, layout: Layout) -> str | None:
     """Reason why `stream` cannot have `layout`, None if it can."""
     shape = f"{stream.n_columns} {stream.format}"
@@ -100,6 +107,12 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
         return Layout.EVENTS
     if stream.type == "SpikeEvents" and mismatch(stream, Layout.SNIPPETS) is None:
         return Layout.SNIPPETS
+    if is_markers(stream):
+        raise RtdecodeError(
+            f"it carries markers, not spikes (type {stream.type or 'none'}, one {stream.format} a sample)",
+            where=where,
+            fix="record it with --markers NAME; if its integers are channels of spikes, add --layout channel",
+        )
     for layout in (Layout.CHANNEL, Layout.COUNTS):
         if mismatch(stream, layout) is None:
             return layout

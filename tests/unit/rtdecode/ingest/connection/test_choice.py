@@ -106,6 +106,9 @@ def test_all_that_was_found_is_listed_with_why_it_is_not_taken() -> None:
     assert "stream M1 (type EEG, 96 x int32, 30000 Hz), source amp on lab: no spike layout" in str(one.value)
     with pytest.raises(RtdecodeError) as both:
         candidates([amplifier, announced("notes", columns=1, of="Markers", dtype=pylsl.cf_string)], spikes)
+    codes = announced("task", columns=1, of="Markers")
+    with pytest.raises(RtdecodeError, match=r"source task on lab: it carries markers, not spikes"):
+        candidates([amplifier, codes], spikes)
     for part in (
         "none of the 2 streams of that name",
         "source amp on lab",

@@ -15,6 +15,7 @@ from rtdecode.ingest.signals.layouts import (
     check_against_model,
     check_units,
     choose_layout,
+    is_markers,
     mismatch,
 )
 
@@ -64,6 +65,19 @@ def test_an_override_depends_on_the_shape_and_not_on_the_type() -> None:
     assert choose_layout(COUNTS, Layout.COUNTS) is Layout.COUNTS
     assert choose_layout(replace(COUNTS, type="Spikes"), Layout.COUNTS) is Layout.COUNTS
     assert choose_layout(replace(COUNTS, rate_hz=0.0), Layout.SNIPPETS) is Layout.SNIPPETS
+
+
+@pytest.mark.parametrize("type_", ["Markers", "markers", "Marker"])
+@pytest.mark.parametrize("format_", ["int8", "int32", "int64"])
+def test_integer_markers_are_no_spikes_unless_that_is_said(type_: str, format_: str) -> None:
+    markers = replace(EVENTS, n_columns=1, type=type_, format=format_)
+    with pytest.raises(RtdecodeError, match=r"M1 .*carries markers, not spikes.*Fix: .*--layout channel"):
+        choose_layout(markers)
+    assert is_markers(markers)
+    assert choose_layout(markers, Layout.CHANNEL) is Layout.CHANNEL
+    assert is_markers(replace(markers, format="string", type=""))
+    for other in ({"rate_hz": 50.0}, {"n_columns": 3}, {"type": "Spikes"}):
+        assert not is_markers(replace(markers, **other))
 
 
 @pytest.mark.parametrize(
