@@ -25,6 +25,9 @@ BY_SEQUENCE = [
     "renumbered",
     "not_a_count",
     "dropped_units",
+    "not_whole",
+    "unmapped",
+    "quiet",
 ]
 BY_TIME = ["late_carried", "late_dropped", "future", "discarded", "binned", "late_samples"]
 
@@ -36,6 +39,9 @@ LEFT_OUT = {
     "duplicates": "repeated",
     "out_of_range": "of a channel out of range",
     "dropped_units": "of a unit that is dropped",
+    "not_whole": "whose channel, unit or running number is no whole number",
+    "unmapped": "of a channel that the channel map does not name",
+    "quiet": "without a crossing",
 }
 
 #: Fewer than these, in number and as a fraction, are no warning.
@@ -132,6 +138,16 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
         )
     if many(totals["out_of_range"]):
         lines.append(f"{part_of(totals['out_of_range'], received)} events are left out: {_range_hint(feed)}")
+    if many(totals["not_whole"]):
+        lines.append(
+            f"{part_of(totals['not_whole'], received)} events are left out: their channel, unit or running "
+            "number (seq) is no whole number: name their columns by --columns channel=0,unit=1,seq=-"
+        )
+    if totals["unmapped"] > max(LEAST, received // 2):
+        lines.append(
+            f"{part_of(totals['unmapped'], received)} events are of channels that the channel map does not "
+            "name: write in its first column the numbers that the stream sends"
+        )
     if totals["not_a_count"] > LEAST:
         fitness = feed.fitness if isinstance(feed, CountFeed) else Fitness(1.0)
         found = f", {fitness.wrong}" if fitness.wrong else ""
@@ -174,6 +190,6 @@ def _range_hint(feed: Feed | None) -> str:
     if feed.n_beyond and not feed.n_first:
         return (
             f"channel 0 never occurs, but channel {last + 1} does: does your rig count channels from 1? Send "
-            f"0 to {last}"
+            f"0 to {last}, or add --first-channel 1"
         )
     return f"their channels are not among 0 to {last}"
