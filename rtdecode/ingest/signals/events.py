@@ -10,7 +10,8 @@ import numpy.typing as npt
 from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.signals.layouts import Layout
-from rtdecode.ingest.signals.rows import rows_of
+from rtdecode.ingest.signals.mapped_rows import rows_for
+from rtdecode.ingest.signals.numbering import AS_DESCRIBED, Numbering
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import I8, U1
 
@@ -22,10 +23,12 @@ class EventRules:
     Attributes:
         carry_late: whether those that are one bin late are carried into the open bin.
         drop_units: sorted units that are left out.
+        numbering: what the numbers in their rows mean.
     """
 
     carry_late: bool = True
     drop_units: frozenset[int] = frozenset()
+    numbering: Numbering = AS_DESCRIBED
 
 
 class EventFeed:
@@ -59,7 +62,9 @@ class EventFeed:
     ) -> None:
         self.inlet, self.ring, self._carry = inlet, ring, rules.carry_late
         self._counters, self._drop = counters, np.array(sorted(rules.drop_units), np.uint8)
-        self.layout, self._rows = layout, rows_of(layout, ring.n_channels, counters)
+        self.layout = layout
+        self._rows = rows_for(inlet.stream, layout, rules.numbering, ring.n_channels, counters)
+        self._numbered = self._rows.numbered
         self.binning: EventBinning | None = None
         self.columns = EventColumns(
             inlet.time,
@@ -90,8 +95,8 @@ class EventFeed:
 
     @property
     def unnumbered(self) -> bool:
-        """Whether the third column of `events` was found to be no running number."""
-        return self.layout is Layout.EVENTS and not self._rows.numbered
+        """Whether the column of the running number (seq) was found to be none."""
+        return self._numbered and not self._rows.numbered
 
     def restart(self) -> None:
         """The stamps have moved: nothing here depends on earlier ones."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.signals.channel_map import ChannelMap
+from rtdecode.ingest.signals.event_columns import RowColumns, labelled_columns
 
 INTEGER_FORMATS = ("int8", "int16", "int32", "int64")
 NUMERIC_FORMATS = (*INTEGER_FORMATS, "float32", "double64")
@@ -50,9 +52,31 @@ class StreamDescription:
     labels: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
 
+    @property
+    def event_columns(self) -> RowColumns | None:
+        """The columns of single spikes that its labels describe, None if they describe none."""
+        return None if self.rate_hz else labelled_columns(self.labels)
+
     def __str__(self) -> str:
         rate = f"{self.rate_hz:g} Hz" if self.rate_hz else "irregular"
         return f"{self.name} (type {self.type or 'none'}, {self.n_columns} x {self.format}, {rate})"
+
+
+def announced(stream: StreamDescription) -> Layout | None:
+    """The layout of single spikes that a stream has by its type and shape, None without one."""
+    if stream.rate_hz:
+        return None
+    if stream.type == "Spikes" and (stream.n_columns, stream.format) == (3, "int32"):
+        return Layout.EVENTS
+    if stream.type == "SpikeEvents" and stream.format in INTEGER_FORMATS and stream.n_columns >= 2:
+        return Layout.SNIPPETS
+    return None
+
+
+def needs_labels(stream: StreamDescription) -> bool:
+    """Whether only labels, which the description lacks, can tell that a stream carries single spikes."""
+    numbers = stream.format in NUMERIC_FORMATS and stream.n_columns >= 2 and not stream.rate_hz
+    return numbers and not stream.labels and announced(stream) is None
 
 
 def is_markers(stream: StreamDescription) -> bool:
@@ -62,15 +86,16 @@ def is_markers(stream: StreamDescription) -> bool:
     return one and (codes or stream.format == "string")
 
 
-def mismatch(stream: StreamDescription, layout: Layout) -> str | None:
-    """Reason why `stream` cannot have `layout`, None if it can."""
+def mismatch(stream: StreamDescription, layout: Layout, columns: RowColumns | None = None) -> str | None:
+    """Reason why `stream` cannot have `layout`, None if it can; `columns` of its events, as of an option."""
     shape = f"{stream.n_columns} {stream.format}"
     if layout is not Layout.COUNTS:
         if stream.rate_hz:
             return f"{layout} come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
         integers, n = stream.format in INTEGER_FORMATS, stream.n_columns
+        if layout is Layout.EVENTS:
+            return _no_events(stream, columns)
         fits, needed = {
-            Layout.EVENTS: (shape == "3 int32", "events are 3 int32 [channel, unit, seq]"),
             Layout.SNIPPETS: (integers and n >= 2, "snippets are int16 [channel, unit, waveform …]"),
             Layout.CHANNEL: (integers and n == 1, "channel is one integer"),
         }[layout]
@@ -84,29 +109,49 @@ def mismatch(stream: StreamDescription, layout: Layout) -> str | None:
     return None
 
 
-def choose_layout(stream: StreamDescription, override: Layout | None = None) -> Layout:
+def _no_events(stream: StreamDescription, columns: RowColumns | None) -> str | None:
+    shape = f"{stream.n_columns} {stream.format}"
+    if stream.format not in NUMERIC_FORMATS or stream.n_columns < 2:
+        return f"events are 2 or more numbers, such as [channel, unit, seq], this stream has {shape}"
+    described = columns or stream.event_columns
+    if described is None and stream.n_columns > 3:
+        return (
+            "of more than 3 columns it must be known which one is what, by --columns channel=0,unit=1,seq=- "
+            f"or by labels, this stream has {shape}"
+        )
+    if described is not None and described.last >= stream.n_columns:
+        return f"--columns {described} names column {described.last} (from 0), this stream has {shape}"
+    return None
+
+
+def choose_layout(
+    stream: StreamDescription, override: Layout | None = None, columns: RowColumns | None = None
+) -> Layout:
     """The layout of `stream`.
 
     Args:
         stream: description.
         override: `--layout`; checked against the shape, not against the type.
+        columns: `--columns`, by which it is a stream of events.
 
     Raises:
         RtdecodeError: no layout has this type and shape, or the override does not fit the shape.
     """
     where = f"stream {stream}"
+    if columns is not None:
+        override = override or Layout.EVENTS
     if override is not None:
-        if reason := mismatch(stream, override):
+        if reason := mismatch(stream, override, columns):
             raise RtdecodeError(
                 f"cannot be read as --layout {override}: {reason}",
                 where=where,
                 fix="omit --layout, or name another stream",
             )
         return override
-    if stream.type == "Spikes" and mismatch(stream, Layout.EVENTS) is None:
+    if (layout := announced(stream)) is not None:
+        return layout
+    if stream.event_columns is not None and mismatch(stream, Layout.EVENTS) is None:
         return Layout.EVENTS
-    if stream.type == "SpikeEvents" and mismatch(stream, Layout.SNIPPETS) is None:
-        return Layout.SNIPPETS
     if is_markers(stream):
         raise RtdecodeError(
             f"it carries markers, not spikes (type {stream.type or 'none'}, one {stream.format} a sample)",
@@ -121,7 +166,8 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
         where=where,
         fix="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
         "irregular, int16 [channel, unit, waveform …]; channel irregular, 1 integer; counts regular, up to "
-        "1000 Hz, one column per channel; name the layout with --layout if the type alone differs",
+        "1000 Hz, one column per channel; other streams of single spikes are read with --layout events, "
+        "--columns channel=0,unit=1,seq=- or with these labels; name the layout if the type alone differs",
     )
 
 
@@ -151,19 +197,32 @@ def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
 
 
 def check_against_model(
-    stream: StreamDescription, layout: Layout, *, n_channels: int, bin_width_s: float
+    stream: StreamDescription,
+    layout: Layout,
+    *,
+    n_channels: int,
+    bin_width_s: float,
+    channel_map: ChannelMap | None = None,
 ) -> None:
     """Check that a stream fits the model.
 
     Args:
         stream, layout: of the stream.
         n_channels, bin_width_s: of the model.
+        channel_map: `--channel-map`: then the stream may have other channels, which it leaves out.
 
     Raises:
         RtdecodeError: numbers of channels differ, or counts are coarser than the bins.
     """
     found = array_channels(stream, layout)
-    if found is not None and found != n_channels:
+    if channel_map is not None:
+        if channel_map.n_channels > n_channels:
+            raise RtdecodeError(
+                f"names channel {channel_map.n_channels - 1} of the model, which has {n_channels}, from 0",
+                where=str(channel_map.path),
+                fix="correct its second column, or serve another model (--model)",
+            )
+    elif found is not None and found != n_channels:
         raise RtdecodeError(
             f"the stream has {found} channels, the model {n_channels}",
             where=f"stream {stream}",

@@ -1,6 +1,7 @@
 """Reads one pull of an event layout into columns: channel, unit, accepted, lost before.
 
-The layouts differ in their columns, and in whether an event carries a sequence number.
+The layouts differ in their columns, and in whether an event carries a sequence number. Any other columns,
+types and numbers of channels are brought into that form first (`mapped_rows.py`).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -116,6 +117,22 @@ def test_all_that_was_found_is_listed_with_why_it_is_not_taken() -> None:
         "source notes on lab",
     ):
         assert part in str(both.value)
+
+
+def test_an_outlet_is_asked_for_labels_only_where_they_matter() -> None:
+    asked = []
+
+    def full(info: Any) -> Any:
+        asked.append(info)
+        labels = ("channel", "unit") if info.source_id() == "floats" else ("x", "y")
+        return replace(describe(info), labels=labels)
+
+    floats = announced("floats", columns=2, of="", dtype=pylsl.cf_float32)
+    eyes = announced("eyes", columns=2, of="Gaze", dtype=pylsl.cf_float32)
+    assert [each.layout for each in candidates([announced(), POSITION], spikes, full)] == [Layout.EVENTS]
+    assert asked == []
+    assert [each.info for each in candidates([floats, eyes], spikes, full)] == [floats]
+    assert asked == [floats, eyes]
 
 
 def test_only_what_another_option_cures_ends_a_wait() -> None:
