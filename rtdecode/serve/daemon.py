@@ -27,6 +27,7 @@ from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
 from rtdecode.ingest.signals.numbering import check_numbering
+from rtdecode.ingest.signals.raster import check_raster
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
@@ -222,6 +223,7 @@ class Daemon:
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         self._check(inlet.stream, layout)
+        check_raster(inlet, layout)
 
     def _check(self, stream: StreamDescription, layout: Layout) -> None:
         artifact, settings = self.artifact, self.settings

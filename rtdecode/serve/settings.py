@@ -118,7 +118,10 @@ class ServeSettings:
     source_id: Annotated[str | None, Flag("LSL source_id, if several sources send this stream.")] = None
     layout: Annotated[
         Layout | None,
-        Flag("Layout: events, snippets, channel or counts; default: from type and shape.", read=read_layout),
+        Flag(
+            "Layout: events, snippets, channel, counts or raster; default: from type and shape.",
+            read=read_layout,
+        ),
     ] = None
     bind: Annotated[str, Flag("Endpoint of the cursor (ZeroMQ PUB).")] = CURSOR_ENDPOINT
     control: Annotated[str, Flag("Endpoint for control (ZeroMQ REP).")] = CONTROL_ENDPOINT

@@ -21,6 +21,7 @@ from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, check_units
 from rtdecode.ingest.signals.numbering import AS_DESCRIBED, Numbering, check_numbering
+from rtdecode.ingest.signals.raster import check_raster
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
@@ -155,6 +156,7 @@ class StreamRecording:
                 where=f"stream {inlet.stream}",
                 fix=f"give --channels {stated}, or send the stream of an array of {recorded}",
             )
+        check_raster(inlet, layout)
         self._n_channels = recorded
 
     def _check_stop(self) -> None:

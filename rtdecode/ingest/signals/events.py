@@ -31,6 +31,18 @@ class EventRules:
     numbering: Numbering = AS_DESCRIBED
 
 
+def anchored(ring: BinRing, origin_s: float, *, carry: bool) -> EventBinning:
+    """Edges of bins from `origin_s` on; events before it are discarded."""
+    return EventBinning(ring, origin_s, not_before_s=origin_s, carry=carry)
+
+
+def resumed(ring: BinRing, before: Binning, *, carry: bool) -> EventBinning:
+    """The edges of `before` after an outage; events before the first bin that is complete are discarded."""
+    b = ring.open_bin
+    end_s = before.bin_end_s(b)
+    return EventBinning(ring, end_s - (b + 1) * ring.bin_width_s, not_before_s=end_s, carry=carry)
+
+
 class EventFeed:
     """A stream of single spikes, each with a stamp: `events`, `snippets` or `channel`.
 
@@ -93,6 +105,10 @@ class EventFeed:
         self.n_first += int(np.count_nonzero(channel == 0))
         self.n_beyond += int(np.count_nonzero(channel == self.ring.n_channels))
 
+    def n_accepted(self, n: int) -> int:
+        """Number of events of the last pull that may be binned."""
+        return int(np.count_nonzero(self.columns.accepted[:n]))
+
     @property
     def unnumbered(self) -> bool:
         """Whether the column of the running number (seq) was found to be none."""
@@ -109,19 +125,12 @@ class EventFeed:
 
     def anchor(self, origin_s: float, n: int) -> EventBinning:
         """Start bin 0 at `origin_s`; events before it are discarded."""
-        self.binning = EventBinning(self.ring, origin_s, not_before_s=origin_s, carry=self._carry)
+        self.binning = anchored(self.ring, origin_s, carry=self._carry)
         return self.binning
 
     def resume(self, before: Binning, n: int) -> Binning | None:
         """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
-        b = self.ring.open_bin
-        end_s = before.bin_end_s(b)
-        self.binning = EventBinning(
-            self.ring,
-            end_s - (b + 1) * self.ring.bin_width_s,
-            not_before_s=end_s,
-            carry=self._carry,
-        )
+        self.binning = resumed(self.ring, before, carry=self._carry)
         return self.binning
 
     def add(self, first: int, n: int, now: float) -> int:

@@ -12,7 +12,7 @@ from rtdecode.ingest.signals.event_columns import RowColumns, labelled_columns
 INTEGER_FORMATS = ("int8", "int16", "int32", "int64")
 NUMERIC_FORMATS = (*INTEGER_FORMATS, "float32", "double64")
 
-#: A counts stream is regular and at most this fast; faster ones are voltages.
+#: A counts stream is regular and at most this fast; faster ones are rasters, or voltage.
 MAX_COUNTS_RATE_HZ = 1000.0
 
 
@@ -23,6 +23,7 @@ class Layout(StrEnum):
     SNIPPETS = "snippets"
     CHANNEL = "channel"
     COUNTS = "counts"
+    RASTER = "raster"
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class StreamDescription:
         n_columns: values per sample.
         rate_hz: nominal rate, 0 for an irregular stream.
         format: pylsl's name of the sample format, such as "int32".
-        n_channels: channels of the array, from `n_channels` of the description, None without it. A counts
-            stream has a column for each instead.
+        n_channels: channels of the array, from `n_channels` of the description, None without it. Counts and
+            rasters have a column for each instead.
         labels, units: per column, from the description's channel list; empty if there is none.
     """
 
@@ -89,6 +90,12 @@ def is_markers(stream: StreamDescription) -> bool:
 def mismatch(stream: StreamDescription, layout: Layout, columns: RowColumns | None = None) -> str | None:
     """Reason why `stream` cannot have `layout`, None if it can; `columns` of its events, as of an option."""
     shape = f"{stream.n_columns} {stream.format}"
+    if layout is Layout.RASTER:
+        if stream.rate_hz <= MAX_COUNTS_RATE_HZ:
+            rate = f"at {stream.rate_hz:g} Hz, which are counts" if stream.rate_hz else "at no regular rate"
+            return f"rasters come at more than {MAX_COUNTS_RATE_HZ:g} Hz, this stream {rate}"
+        integers = stream.format in INTEGER_FORMATS
+        return None if integers else f"rasters are integers, 0 and 1, this stream has {shape}"
     if layout is not Layout.COUNTS:
         if stream.rate_hz:
             return f"{layout} come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
@@ -158,7 +165,7 @@ def choose_layout(
             where=where,
             fix="record it with --markers NAME; if its integers are channels of spikes, add --layout channel",
         )
-    for layout in (Layout.CHANNEL, Layout.COUNTS):
+    for layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
         if mismatch(stream, layout) is None:
             return layout
     raise RtdecodeError(
@@ -166,8 +173,9 @@ def choose_layout(
         where=where,
         fix="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
         "irregular, int16 [channel, unit, waveform …]; channel irregular, 1 integer; counts regular, up to "
-        "1000 Hz, one column per channel; other streams of single spikes are read with --layout events, "
-        "--columns channel=0,unit=1,seq=- or with these labels; name the layout if the type alone differs",
+        "1000 Hz, one column per channel; rasters faster, of integers 0 and 1; any other stream of single "
+        "spikes needs --layout events, --columns channel=0,unit=1,seq=- or these labels; name the layout "
+        "with --layout if the type alone differs",
     )
 
 
@@ -182,7 +190,7 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
     Raises:
         RtdecodeError: its samples have no units, so that those of noise would be decoded and recorded.
     """
-    if drop_units and layout in (Layout.CHANNEL, Layout.COUNTS):
+    if drop_units and layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
         raise RtdecodeError(
             f"samples of layout {layout} have no sorted units to leave out by --drop-units",
             where=where,
@@ -193,7 +201,7 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
 
 def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
     """Number of channels of the array, None if the stream does not state it."""
-    return stream.n_columns if layout is Layout.COUNTS else stream.n_channels
+    return stream.n_columns if layout in (Layout.COUNTS, Layout.RASTER) else stream.n_channels
 
 
 def check_against_model(

@@ -62,7 +62,9 @@ class MappedRows:
         self._columns, self._first, self._counters = columns, numbering.first_channel, counters
         self._n_channels = n_channels
         self._without: EventRows = PlainRows(n_channels, counters, has_unit=True)
-        self._reader = self._without if columns.seq is None else NumberedRows(n_channels, counters)
+        self._reader = self._without
+        if columns.seq is not None:
+            self._reader = NumberedRows(n_channels, counters)
         self._rows: I4 = np.zeros((MAX_PULL, 3), np.int32)
         self._last_sent = self._last = 0
         pairs = sorted(numbering.channel_map.by_number().items()) if numbering.channel_map else []

@@ -68,9 +68,9 @@ def check_numbering(
             where=where or "--first-channel",
             fix="omit --first-channel, and write the channels in the map as the stream numbers them",
         )
-    if first and layout is Layout.COUNTS:
+    if first and layout in (Layout.COUNTS, Layout.RASTER):
         raise RtdecodeError(
-            "counts have a column for each channel, and no numbers of channels for --first-channel",
+            f"{layout} have a column for each channel, and no numbers for --first-channel",
             where=where or "--first-channel",
             fix="omit --first-channel",
         )
@@ -80,7 +80,7 @@ def check_numbering(
             where=where or "--channel-map",
             fix="send the columns in the order of the model, and omit --channel-map",
         )
-    if channel_map is not None:
+    if channel_map is not None and layout is not Layout.RASTER:
         channel_map.by_number()
 
 
@@ -97,6 +97,18 @@ def columns_of(stream: StreamDescription, layout: Layout, numbering: Numbering) 
     if layout is Layout.SNIPPETS:
         return RowColumns(0, 1)
     return numbering.columns or stream.event_columns or RowColumns(0, 1, 2 if is_numbered(stream) else None)
+
+
+def channels_of_columns(stream: StreamDescription, channel_map: ChannelMap | None) -> list[int]:
+    """Channel of each column of a raster, -1 for one that the map does not name.
+
+    The map names columns by their labels if it has any of them, else by their numbers from 0.
+    """
+    if channel_map is None:
+        return list(range(stream.n_columns))
+    labelled = not channel_map.channels.keys().isdisjoint(stream.labels)
+    names = stream.labels if labelled else [str(i) for i in range(stream.n_columns)]
+    return [channel_map.channels.get(name, -1) for name in names]
 
 
 def is_numbered(stream: StreamDescription) -> bool:

@@ -85,9 +85,9 @@ def decoded_line(totals: Mapping[str, int]) -> str:
 
 def effective_rate_hz(feed: Feed) -> float | None:
     """Rate of a regular source by its own stamps, None for events and before it is known."""
-    if not isinstance(feed, CountFeed) or feed.n_timed < PERIOD_KNOWN:
+    if isinstance(feed, EventFeed) or feed.timing.n_timed < PERIOD_KNOWN:
         return None
-    return 1.0 / feed.measured_period_s
+    return 1.0 / feed.timing.measured_period_s
 
 
 def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> list[str]:

@@ -254,7 +254,7 @@ def number(
             ]
         )
     index, lost, counts, end_s = (np.concatenate(parts) for parts in zip(*taken, strict=True))
-    return Numbered(index, lost.astype(np.int64), counts, counters, end_s, feed.true_period_s)
+    return Numbered(index, lost.astype(np.int64), counts, counters, end_s, feed.timing.true_period_s)
 
 
 @pytest.mark.parametrize("period_s", [0.001, 0.02, 1 / 30])

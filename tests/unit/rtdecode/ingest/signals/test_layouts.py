@@ -33,7 +33,9 @@ COUNTS = StreamDescription("M1", "SpikeCounts", 96, 50.0, "int16")
         *[(COUNTS, {"format": name}, Layout.COUNTS) for name in ("float32", "double64", "int64")],
         (COUNTS, {"type": "Spikes", "n_columns": 3, "format": "int32"}, Layout.COUNTS),
         (COUNTS, {"n_columns": 1}, Layout.COUNTS),
-        *[(COUNTS, {"rate_hz": rate}, None) for rate in (0.0, 1000.5, 30_000.0)],
+        (COUNTS, {"rate_hz": 0.0}, None),
+        *[(COUNTS, {"rate_hz": rate}, Layout.RASTER) for rate in (1000.5, 30_000.0)],
+        *[(COUNTS, {"rate_hz": 2000.0, "format": name}, None) for name in ("float32", "string")],
         *[(COUNTS, {"format": name}, None) for name in ("string", "undefined")],
         (COUNTS, {"rate_hz": 0.0, "type": "Spikes"}, None),
         (COUNTS, {"rate_hz": 0.0, "type": "SpikeEvents"}, Layout.SNIPPETS),
@@ -91,6 +93,9 @@ def test_integer_markers_are_no_spikes_unless_that_is_said(type_: str, format_: 
         (replace(EVENTS, n_columns=1), Layout.EVENTS, "this stream has 1 int32"),
         (replace(EVENTS, format="string"), Layout.EVENTS, "this stream has 3 string"),
         (EVENTS, Layout.COUNTS, "this stream is irregular"),
+        (EVENTS, Layout.RASTER, "more than 1000 Hz, this stream at no regular rate"),
+        (COUNTS, Layout.RASTER, "more than 1000 Hz, this stream at 50 Hz, which are counts"),
+        (replace(COUNTS, rate_hz=2e3, format="float32"), Layout.RASTER, "are integers, 0 and 1, this stream"),
         (replace(COUNTS, rate_hz=30_000.0), Layout.COUNTS, "up to 1000 Hz, this stream at 30000 Hz"),
         (replace(COUNTS, format="string"), Layout.COUNTS, "this stream has string"),
     ],
@@ -146,7 +151,7 @@ def test_units_cannot_be_left_out_of_a_layout_that_has_none() -> None:
         check_units(layout, None, "stream M1")
     for layout in (Layout.EVENTS, Layout.SNIPPETS):
         check_units(layout, noise, "stream M1")
-    for layout in (Layout.CHANNEL, Layout.COUNTS):
+    for layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
         with pytest.raises(
             RtdecodeError, match=f"stream M1: samples of layout {layout} have no .*Fix: .*--drop-units"
         ):
