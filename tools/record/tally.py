@@ -17,6 +17,7 @@ from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder
 from rtdecode.serve.reporting.losses import LEFT_OUT, loss_warnings, of_source, stream_counters
+from rtdecode.serve.reporting.signal import signal_warnings
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ class Tally:
         totals |= {"late_carried": 0, "late_dropped": 0, "discarded": self.pump.core.discarded}
         feed = self.pump.last_feed
         lines = [*self.connector.problems(), *of_source(loss_warnings(totals, 0, feed), feed)]
+        lines += of_source(signal_warnings(feed, self.pump.core), feed)
         lines += self.beside.problems()
         if self.recorder.error or self.recorder.thread.fault:
             lines.append(f"NOT RECORDING: {self.recorder.error or self.recorder.thread.fault}")

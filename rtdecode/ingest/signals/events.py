@@ -13,7 +13,7 @@ from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.mapped_rows import rows_for
 from rtdecode.ingest.signals.numbering import AS_DESCRIBED, Numbering
 from rtdecode.kernels import sequence
-from rtdecode.kernels.arrays import I8, U1
+from rtdecode.kernels.arrays import F8, I8, U1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,35 @@ class EventRules:
     carry_late: bool = True
     drop_units: frozenset[int] = frozenset()
     numbering: Numbering = AS_DESCRIBED
+
+
+@dataclass(slots=True)
+class Stamps:
+    """Of the events of one source so far.
+
+    Attributes:
+        n, n_same: number of events, and of those with the stamp of the one before.
+        first_s, last_s: the first and the last, NaN before the first pull.
+    """
+
+    n: int = 0
+    n_same: int = 0
+    first_s: float = np.nan
+    last_s: float = np.nan
+
+    def add(self, time: F8) -> None:
+        """Take the stamps of a pull."""
+        self.n += len(time)
+        first_s = float(time[0])
+        self.n_same += int(np.count_nonzero(time[1:] == time[:-1])) + (first_s == self.last_s)
+        if self.first_s != self.first_s:
+            self.first_s = first_s
+        self.last_s = float(time[-1])
+
+    @property
+    def lasted_s(self) -> float:
+        """Time between the first and the last."""
+        return self.last_s - self.first_s
 
 
 def anchored(ring: BinRing, origin_s: float, *, carry: bool) -> EventBinning:
@@ -57,6 +86,7 @@ class EventFeed:
         columns, unit: events of the last pull.
         binning: sets the edges of the bins, None until anchored.
         by_unit: i8[256], number of events of each unit, those of `drop_units` included.
+        stamps: of its events.
         n_first, n_beyond: number of events on channel 0, and on the channel after the last one.
         unfit: always "": every event is one.
     """
@@ -86,6 +116,7 @@ class EventFeed:
         )
         self.unit: npt.NDArray[np.uint8] = np.zeros(MAX_PULL, np.uint8)
         self.n_first = self.n_beyond = 0
+        self.stamps = Stamps()
         self.by_unit: I8 = np.zeros(256, np.int64)
 
     def read(self, n: int, possible: U1) -> None:
@@ -104,6 +135,11 @@ class EventFeed:
         self.by_unit += np.bincount(self.unit[:n][self.columns.accepted[:n] != 0], minlength=256)
         self.n_first += int(np.count_nonzero(channel == 0))
         self.n_beyond += int(np.count_nonzero(channel == self.ring.n_channels))
+        self.stamps.add(self.columns.time[:n])
+
+    def drops(self, unit: int) -> bool:
+        """Whether a sorted unit is left out."""
+        return unit in self._drop
 
     def n_accepted(self, n: int) -> int:
         """Number of events of the last pull that may be binned."""
@@ -115,7 +151,8 @@ class EventFeed:
         return self._numbered and not self._rows.numbered
 
     def restart(self) -> None:
-        """The stamps have moved: nothing here depends on earlier ones."""
+        """The stamps have moved."""
+        self.stamps = Stamps()
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
         """Stamp of the oldest accepted event pulled that is in [earliest, latest], or None."""

@@ -161,7 +161,7 @@ def choose_layout(
         return Layout.EVENTS
     if is_markers(stream):
         raise RtdecodeError(
-            f"it carries markers, not spikes (type {stream.type or 'none'}, one {stream.format} a sample)",
+            f"its samples are markers, not spikes (type {stream.type or 'none'}, one {stream.format} each)",
             where=where,
             fix="record it with --markers NAME; if its integers are channels of spikes, add --layout channel",
         )

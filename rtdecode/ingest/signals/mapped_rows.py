@@ -62,7 +62,7 @@ class MappedRows:
         self._columns, self._first, self._counters = columns, numbering.first_channel, counters
         self._n_channels = n_channels
         self._without: EventRows = PlainRows(n_channels, counters, has_unit=True)
-        self._reader = self._without
+        self._reader: EventRows = self._without
         if columns.seq is not None:
             self._reader = NumberedRows(n_channels, counters)
         self._rows: I4 = np.zeros((MAX_PULL, 3), np.int32)

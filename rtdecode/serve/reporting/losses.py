@@ -136,7 +136,7 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
             f"{part_of(totals['lost'], received + totals['lost'])} samples were lost before they arrived: "
             "check the network and the load of the machine that sends"
         )
-    if many(totals["out_of_range"]):
+    if many(totals["out_of_range"]) or _counts_from_1(feed):
         lines.append(f"{part_of(totals['out_of_range'], received)} events are left out: {_range_hint(feed)}")
     if many(totals["not_whole"]):
         lines.append(
@@ -181,6 +181,11 @@ def of_source(lines: list[str], feed: Feed | None) -> list[str]:
         return lines
     stream = feed.inlet.stream
     return [f"stream {stream.name}, source {named(stream)}: {line}" for line in lines]
+
+
+def _counts_from_1(feed: Feed | None) -> bool:
+    """Whether one channel of many is the only one out of range."""
+    return isinstance(feed, EventFeed) and feed.n_beyond > LEAST and not feed.n_first
 
 
 def _range_hint(feed: Feed | None) -> str:

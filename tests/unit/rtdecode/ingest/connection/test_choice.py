@@ -110,7 +110,7 @@ def test_all_that_was_found_is_listed_with_why_it_is_not_taken() -> None:
     with pytest.raises(RtdecodeError) as both:
         candidates([amplifier, announced("notes", columns=1, of="Markers", dtype=pylsl.cf_string)], spikes)
     codes = announced("task", columns=1, of="Markers")
-    with pytest.raises(RtdecodeError, match=r"source task on lab: it carries markers, not spikes"):
+    with pytest.raises(RtdecodeError, match=r"source task on lab: its samples are markers, not spikes"):
         candidates([amplifier, codes], spikes)
     for part in (
         "none of the 2 streams of that name",

@@ -75,7 +75,7 @@ def test_an_override_depends_on_the_shape_and_not_on_the_type() -> None:
 @pytest.mark.parametrize("format_", ["int8", "int32", "int64"])
 def test_integer_markers_are_no_spikes_unless_that_is_said(type_: str, format_: str) -> None:
     markers = replace(EVENTS, n_columns=1, type=type_, format=format_)
-    with pytest.raises(RtdecodeError, match=r"M1 .*carries markers, not spikes.*Fix: .*--layout channel"):
+    with pytest.raises(RtdecodeError, match=r"M1 .*samples are markers, not spikes.*Fix: .*--layout channel"):
         choose_layout(markers)
     assert is_markers(markers)
     assert choose_layout(markers, Layout.CHANNEL) is Layout.CHANNEL

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
+
 from decoding import artifact_of
 
 from rtdecode.artifact import Output
@@ -34,3 +37,10 @@ def test_counts_of_a_source_with_a_short_description() -> None:
     line = connection_report(bare, Layout.CHANNEL, 0.0, MODEL)[0]
     assert "number of channels not stated" in line
     assert "source unnamed" in line
+
+
+def test_a_clock_of_its_own_on_this_machine_is_implausible() -> None:
+    stream = StreamDescription("M1", "Spikes", 3, 0.0, "int32", hostname=socket.gethostname())
+    assert "+12.300 ms off, although" in "\n".join(connection_report(stream, Layout.EVENTS, 0.0123, MODEL))
+    for plausible, offset_s in ((stream, 0.0001), (replace(stream, hostname="lab"), 7000.0)):
+        assert "although" not in "\n".join(connection_report(plausible, Layout.EVENTS, offset_s, MODEL))
