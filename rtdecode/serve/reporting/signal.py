@@ -36,7 +36,7 @@ def signal_warnings(feed: Feed | None, core: LoopCore) -> list[str]:
     link = link_of(core.state)
     if isinstance(feed, EventFeed):
         lines += _of_events(feed)
-    if isinstance(feed, CountFeed) and feed.fitness.n_samples >= ENOUGH:
+    if isinstance(feed, CountFeed) and feed.fitness.n_samples >= ENOUGH and not feed.unfit:
         mean_hz = feed.fitness.mean_count / feed.period_s
         if mean_hz > MOST_SPIKES_HZ:
             lines.append(
