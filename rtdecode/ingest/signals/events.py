@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.signals.layouts import Layout
-from rtdecode.ingest.signals.mapped_rows import rows_for
+from rtdecode.ingest.signals.mapped_rows import MappedRows, rows_for
 from rtdecode.ingest.signals.numbering import AS_DESCRIBED, Numbering
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import F8, I8, U1
@@ -31,9 +31,13 @@ class EventRules:
     numbering: Numbering = AS_DESCRIBED
 
 
+#: Number of events by whose stamps a source is known.
+ENOUGH_STAMPS = 10_000
+
+
 @dataclass(slots=True)
 class Stamps:
-    """Of the events of one source so far.
+    """Of the first events of one source.
 
     Attributes:
         n, n_same: number of events, and of those with the stamp of the one before.
@@ -46,7 +50,9 @@ class Stamps:
     last_s: float = np.nan
 
     def add(self, time: F8) -> None:
-        """Take the stamps of a pull."""
+        """Take the stamps of a pull, until there are enough."""
+        if self.n >= ENOUGH_STAMPS:
+            return
         self.n += len(time)
         first_s = float(time[0])
         self.n_same += int(np.count_nonzero(time[1:] == time[:-1])) + (first_s == self.last_s)
@@ -86,6 +92,7 @@ class EventFeed:
         columns, unit: events of the last pull.
         binning: sets the edges of the bins, None until anchored.
         by_unit: i8[256], number of events of each unit, those of `drop_units` included.
+        columns_read: which column is what, None where the layout says it.
         stamps: of its events.
         n_first, n_beyond: number of events on channel 0, and on the channel after the last one.
         unfit: always "": every event is one.
@@ -106,6 +113,7 @@ class EventFeed:
         self._counters, self._drop = counters, np.array(sorted(rules.drop_units), np.uint8)
         self.layout = layout
         self._rows = rows_for(inlet.stream, layout, rules.numbering, ring.n_channels, counters)
+        self.columns_read = self._rows.of if isinstance(self._rows, MappedRows) else None
         self._numbered = self._rows.numbered
         self.binning: EventBinning | None = None
         self.columns = EventColumns(

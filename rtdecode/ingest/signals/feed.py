@@ -23,6 +23,12 @@ from rtdecode.kernels.arrays import I8
 Feed = EventFeed | CountFeed | RasterFeed
 
 
+def reading_of(feed: Feed) -> str:
+    """How its rows are read: the layout, and the columns where they are not those of the layout itself."""
+    columns = feed.columns_read if isinstance(feed, EventFeed) else None
+    return str(feed.layout) if columns is None else f"{feed.layout} ({columns})"
+
+
 def make_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> Feed:
     """The feed for an open stream of this layout."""
     if layout is Layout.COUNTS:

@@ -152,7 +152,7 @@ def choose_layout(
             raise RtdecodeError(
                 f"cannot be read as --layout {override}: {reason}",
                 where=where,
-                fix="omit --layout, or name another stream",
+                fix="omit --layout and --columns, or name another stream",
             )
         return override
     if (layout := announced(stream)) is not None:

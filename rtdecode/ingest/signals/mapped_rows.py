@@ -56,10 +56,13 @@ class MappedRows:
         columns: which column is what.
         numbering: of the channels.
         n_channels, counters: as in `NumberedRows`.
+
+    Attributes:
+        of: as `columns`.
     """
 
     def __init__(self, columns: RowColumns, numbering: Numbering, n_channels: int, counters: I8) -> None:
-        self._columns, self._first, self._counters = columns, numbering.first_channel, counters
+        self.of, self._first, self._counters = columns, numbering.first_channel, counters
         self._n_channels = n_channels
         self._without: EventRows = PlainRows(n_channels, counters, has_unit=True)
         self._reader: EventRows = self._without
@@ -79,7 +82,7 @@ class MappedRows:
 
     def read(self, samples: npt.NDArray[Any], n: int, possible: U1, columns: EventColumns, unit: U1) -> None:
         """See `EventRows`."""
-        of, rows, counters = self._columns, self._rows[:n], self._counters
+        of, rows, counters = self.of, self._rows[:n], self._counters
         channel, usable = _whole(samples[:n, of.channel])
         if self._mapped:
             at = np.minimum(np.searchsorted(self._sent, channel), len(self._sent) - 1)

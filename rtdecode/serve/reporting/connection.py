@@ -12,7 +12,11 @@ SAME_CLOCK_S = 0.005
 
 
 def connection_report(
-    stream: StreamDescription, layout: Layout, clock_offset_s: float, artifact: ModelArtifact
+    stream: StreamDescription,
+    layout: Layout,
+    clock_offset_s: float,
+    artifact: ModelArtifact,
+    reading: str = "",
 ) -> list[str]:
     """Lines for the person at the rig.
 
@@ -21,6 +25,7 @@ def connection_report(
         layout: of that stream.
         clock_offset_s: added to its stamps, seconds.
         artifact: the model that decodes it.
+        reading: how its rows are read, "" as the layout has it.
     """
     n_channels = array_channels(stream, layout)
     channels = f"{n_channels} channels" if n_channels is not None else "number of channels not stated"
@@ -34,7 +39,7 @@ def connection_report(
         )
     outputs = ", ".join(f"{o.name} ({o.units})" if o.units else o.name for o in artifact.outputs)
     return [
-        f"attached {stream.name}: layout {layout}, {channels}, {rate}, clock offset "
+        f"attached {stream.name}: layout {reading or layout}, {channels}, {rate}, clock offset "
         f"{clock_offset_s * 1e3:+.3f} ms, source {stream.source_id or 'unnamed'} on {stream.hostname}",
         f"decoding with model {artifact.model_id}: {artifact.kind}, {artifact.n_channels} channels, "
         f"{artifact.bin_width_s * 1e3:g} ms bins, decodes {outputs}",

@@ -12,6 +12,7 @@ from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.ingest.signals.fitness import Fitness
+from rtdecode.ingest.signals.raster import RasterFeed
 from rtdecode.kernels import stamps
 from rtdecode.serve.loop.core import LoopCore
 
@@ -148,7 +149,10 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
             f"{part_of(totals['unmapped'], received)} events are of channels that the channel map does not "
             "name: write in its first column the numbers that the stream sends"
         )
-    if totals["not_a_count"] > LEAST:
+    raster = isinstance(feed, RasterFeed)
+    if raster and totals["not_a_count"] > LEAST:
+        lines.append(f"{totals['not_a_count']:,} values of the raster are neither 0 nor 1, and no crossings")
+    elif totals["not_a_count"] > LEAST:
         fitness = feed.fitness if isinstance(feed, CountFeed) else Fitness(1.0)
         found = f", {fitness.wrong}" if fitness.wrong else ""
         lines.append(f"{totals['not_a_count']:,} values are no counts{found}: {fitness.advice}")
@@ -169,8 +173,8 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
         nominal_hz = feed.inlet.stream.rate_hz
         if abs(rate_hz / nominal_hz - 1.0) > PERIOD_OFF:
             lines.append(
-                f"the source sends at {rate_hz:.2f} Hz, not at the {nominal_hz:g} Hz that it announces: bins "
-                "follow its samples"
+                f"the source sends at {rate_hz:.2f} Hz, not at the {nominal_hz:g} Hz that it announces: "
+                f"{'the times of events' if raster else 'bins'} follow its samples"
             )
     return lines
 

@@ -26,6 +26,8 @@ def test_events() -> None:
     report = "\n".join(connection_report(stream, Layout.EVENTS, 0.0123, MODEL))
     for part in ("M1", "layout events", "96 channels", "irregular rate", "+12.300 ms", "rig-a on lab"):
         assert part in report
+    read = connection_report(stream, Layout.EVENTS, 0.0, MODEL, "events (channel=1,unit=0,seq=-)")[0]
+    assert "layout events (channel=1,unit=0,seq=-), 96 channels" in read
     for part in (MODEL.model_id, "wiener", "20 ms bins", "x (mm), grip"):
         assert part in report
 

@@ -13,6 +13,7 @@ from scripted_inlet import ScriptedInlet, pull
 from rtdecode.binning import BinRing
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
+from rtdecode.ingest.signals.raster import RasterFeed
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
@@ -140,3 +141,14 @@ def test_channels_from_1_are_recognised_on_an_array_of_any_size() -> None:
 def test_what_options_leave_out_is_said_where_it_is_much(counted: dict[str, int], said: str) -> None:
     assert said in warned(**counted)
     assert bool(said) == bool(warned(**counted))
+
+
+def test_a_raster_has_crossings_and_no_counts() -> None:
+    inlet, counters = ScriptedInlet(8, "int16", 2000.0), np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+    feed = RasterFeed(cast(Any, inlet), BinRing(8, 0.02), rules=EventRules(), counters=counters)
+    assert "30 values of the raster are neither 0 nor 1" in warned(not_a_count=30, feed=feed)
+    for at in range(0, 3000, 100):
+        inlet.send(np.arange(at, at + 100) / 1900.0, np.zeros((100, 8)))
+        pull(feed)
+    text = warned(feed=feed)
+    assert "1900.00 Hz, not at the 2000 Hz that it announces: the times of events follow" in text
