@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pylsl
 import pytest
+from commands import document_here
 from wrong_source import Playing
 
 from rtdecode.session.layout import Events, Session
@@ -109,3 +110,24 @@ def test_rasters_and_labelled_floats_are_recorded_and_voltage_and_markers_are_no
         assert matched(rig.folder / f"{name}.h5", session) > 2500
     assert not (rig.folder / "volts.h5").exists()
     assert codes is not None
+
+
+def test_a_raster_is_decoded_live_as_offline(
+    rig: LoopbackRig, serve: Any, replay: Any, simulated_session: Path, simulated_model: Path
+) -> None:
+    recording, again = rig.folder / "live.h5", rig.folder / "again.h5"
+    served = serve(simulated_model, "--record", str(recording))
+    replay(simulated_session, "--layout", "raster", "--period", "0.5", "--wait", "30", "--speed", "1")
+    served.subscriber.until(lambda m: m["bin"] >= 300)
+    status = served.request(cmd="status")
+    served.end()
+    assert status["stream"]["layout"] == "raster"
+    assert status["stream"]["effective_rate_hz"] == pytest.approx(2000.0, rel=1e-3)
+    assert status["warnings"] == []
+    assert status["counters"]["spikes"] > 500
+    assert status["counters"]["lost"] == status["counters"]["late_dropped"] == 0
+    document_here("decode", recording, "--model", simulated_model, "--output", again)
+    live, offline = read_session(recording).decoded, read_session(again).decoded
+    assert live is not None
+    assert offline is not None
+    np.testing.assert_array_equal(live.values, offline.values)
