@@ -11,7 +11,7 @@ import typer
 
 from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate, study, verify
 from rtdecode.cli.runtime import decode, info, models, monitor, serve, swap
-from rtdecode.cli.tools import bench, demo, detect, doctor, record, replay, streams, subject
+from rtdecode.cli.tools import bench, bridge, demo, detect, doctor, record, replay, streams, subject
 from rtdecode.errors import RtdecodeError
 
 #: Errors of a disk that takes no more.
@@ -46,6 +46,7 @@ app.command("info")(info.info)
 app.command("subject")(subject.subject)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.add_typer(bridge.app, name="bridge")
 app.add_typer(bench.app, name="bench")
 
 

@@ -45,7 +45,10 @@ GROUPS = {
         "backlog_bins",
     ),
 }
-LISTED = frozenset(key for group in GROUPS.values() for key in group)
+
+#: Counters that few streams have: with those of the input, where they are not zero.
+RARE = ("not_whole", "unmapped", "quiet")
+LISTED = frozenset((*RARE, *(key for group in GROUPS.values() for key in group)))
 
 #: Names that are not the key with spaces.
 NAMES = {
@@ -59,7 +62,17 @@ NAMES = {
 
 #: Counters that grow in normal operation.
 ORDINARY = frozenset(
-    ("bins", "spikes", "received", "binned", "backlog_bins", "backlog_spikes", "late_carried", "clipped")
+    (
+        "bins",
+        "spikes",
+        "received",
+        "quiet",
+        "binned",
+        "backlog_bins",
+        "backlog_spikes",
+        "late_carried",
+        "clipped",
+    )
 )
 
 
@@ -107,9 +120,10 @@ def groups_of(status: dict[str, Any], recent: Recent) -> Iterator[tuple[str, lis
     """Title and counters of each group; any not in GROUPS are in the last."""
     totals = under(status, "counters")
     others = tuple(key for key in totals if key not in LISTED)
+    more = {"timing": others, "input": tuple(key for key in RARE if totals.get(key))}
     for title, keys in GROUPS.items():
         counters = []
-        for key in keys + others if title == "timing" else keys:
+        for key in keys + more.get(title, ()):
             total, gained = totals.get(key) or 0, recent.gained.get(key, 0)
             fault = "" if key in ORDINARY else "now" if gained > 0 else "past"
             name = NAMES.get(key, key.replace("_", " "))

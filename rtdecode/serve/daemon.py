@@ -27,6 +27,8 @@ from rtdecode.ingest.connection.choice import spike_stream
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
+from rtdecode.ingest.signals.numbering import check_numbering
+from rtdecode.ingest.signals.raster import check_raster
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
@@ -218,17 +220,25 @@ class Daemon:
         return [*lines, *(helper.fault for helper in helpers)]
 
     def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
-        layout, rank = spike_stream(stream, self.settings.layout)
+        layout, rank = spike_stream(stream, self.settings.layout, self.settings.columns)
         self._check(stream, layout)
         return layout, rank
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
         self._check(inlet.stream, layout)
+        check_raster(inlet, layout)
 
     def _check(self, stream: StreamDescription, layout: Layout) -> None:
-        artifact = self.artifact
-        check_units(layout, self.settings.drop_units, f"stream {stream}")
-        check_against_model(stream, layout, n_channels=artifact.n_channels, bin_width_s=artifact.bin_width_s)
+        artifact, settings = self.artifact, self.settings
+        check_units(layout, settings.drop_units, f"stream {stream}")
+        check_numbering(layout, settings.numbering, settings.drop_units, stream)
+        check_against_model(
+            stream,
+            layout,
+            n_channels=artifact.n_channels,
+            bin_width_s=artifact.bin_width_s,
+            channel_map=settings.channel_map,
+        )
 
     def _make_output(self) -> OutputStage | None:
         settings = self.settings

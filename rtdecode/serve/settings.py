@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file, user_path
+from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
+from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
 from rtdecode.ingest.signals.layouts import Layout, check_units
+from rtdecode.ingest.signals.numbering import Numbering, check_numbering
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 from rtdecode.trial_rules import TrialRules, read_rules
 
@@ -71,6 +74,13 @@ def read_units(text: str) -> frozenset[int]:
     return frozenset(int(unit) for unit in units)
 
 
+def read_first_channel(text: str) -> int:
+    """`--first-channel`."""
+    if not text.isdecimal():
+        raise ValueError(f"must be the number of the first channel, such as 1, not {text}")
+    return int(text)
+
+
 def read_grace(text: str) -> float | None:
     """`--grace` in seconds, None for auto."""
     if text == "auto":
@@ -108,7 +118,10 @@ class ServeSettings:
     source_id: Annotated[str | None, Flag("LSL source_id, if several sources send this stream.")] = None
     layout: Annotated[
         Layout | None,
-        Flag("Layout: events, snippets, channel or counts; default: from type and shape.", read=read_layout),
+        Flag(
+            "Layout: events, snippets, channel, counts or raster; default: from type and shape.",
+            read=read_layout,
+        ),
     ] = None
     bind: Annotated[str, Flag("Endpoint of the cursor (ZeroMQ PUB).")] = CURSOR_ENDPOINT
     control: Annotated[str, Flag("Endpoint for control (ZeroMQ REP).")] = CONTROL_ENDPOINT
@@ -122,6 +135,26 @@ class ServeSettings:
     drop_units: Annotated[
         frozenset[int] | None,
         Flag("Sorted units to leave out, such as 255 for noise.", metavar="U,…", read=read_units),
+    ] = None
+    columns: Annotated[
+        RowColumns | None,
+        Flag(
+            "Columns of an events stream, from 0, such as channel=0,unit=1,seq=- (-: none).",
+            metavar="NAME=N,…",
+            read=read_columns,
+        ),
+    ] = None
+    first_channel: Annotated[
+        int | None,
+        Flag("Number of the first channel in the stream; default: 0.", metavar="N", read=read_first_channel),
+    ] = None
+    channel_map: Annotated[
+        ChannelMap | None,
+        Flag(
+            "File with a line STREAM,MODEL for each channel that is decoded.",
+            metavar="FILE",
+            read=read_channel_map,
+        ),
     ] = None
     behavior_source_id: Annotated[
         str | None, Flag("LSL source_id, if several sources send the behaviour stream.")
@@ -187,6 +220,7 @@ class ServeSettings:
             refuse("--trials", "trials are made of markers", "add --markers NAME")
         if self.layout is not None:
             check_units(self.layout, self.drop_units, f"--layout {self.layout}")
+        check_numbering(self.layout or Layout.EVENTS, self.numbering, self.drop_units)
         if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior, self.markers):
             refuse("--lsl-out", f"needs another name than {self.lsl_out!r}", "choose an unused one")
         if not self.timeout_s > 0:
@@ -200,6 +234,11 @@ class ServeSettings:
             )
         for flag, endpoint in (("--bind", self.bind), ("--control", self.control)):
             check_bind(endpoint, flag, insecure=self.insecure)
+
+    @property
+    def numbering(self) -> Numbering:
+        """What the numbers in the rows of the stream mean."""
+        return Numbering(self.columns, self.first_channel or 0, self.channel_map)
 
 
 def _flags() -> dict[str, Flag]:

@@ -39,7 +39,8 @@ class DoctorSettings:
         bind, control: endpoints of `serve`.
         folder: folder of recordings.
         stream: name of a spike stream, or None.
-        source_id, layout, model: of that stream, as in `serve`; None for the defaults of `serve`.
+        source_id, layout, model, columns, channel_map: of that stream, as in `serve`; None for the defaults
+            of `serve`.
 
     Raises:
         RtdecodeError: an endpoint is malformed.
@@ -52,6 +53,8 @@ class DoctorSettings:
     source_id: str | None = None
     layout: str | None = None
     model: str | None = None
+    columns: str | None = None
+    channel_map: str | None = None
 
     def __post_init__(self) -> None:
         for flag, endpoint in (("--bind", self.bind), ("--control", self.control)):
@@ -187,6 +190,8 @@ def _lsl_checks(settings: DoctorSettings, folder: Path) -> list[Check]:
             "source_id": settings.source_id,
             "layout": settings.layout,
             "model": settings.model,
+            "columns": settings.columns,
+            "channel_map": settings.channel_map,
         }
         checks.append(
             Check("stream", stream.measure_stream, stream.judge_stream, fix=LIBRARY_FIX, arguments=named)

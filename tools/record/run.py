@@ -20,6 +20,8 @@ from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, check_units
+from rtdecode.ingest.signals.numbering import AS_DESCRIBED, Numbering, check_numbering
+from rtdecode.ingest.signals.raster import check_raster
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
@@ -52,6 +54,7 @@ class StreamRecording:
         trials: rules that make /trials of the markers, or None.
         source_id, behavior_source_id, markers_source_id: of the outlets to record, None for any single one.
         drop_units: sorted units that are left out.
+        numbering: what the numbers in the rows of the spike stream mean.
         layout: layout of the spike stream, None to derive it from its type and shape.
         n_channels: channels of the array, for an events stream that does not state them.
         timeout_s: longest wait for the streams at the start, s.
@@ -73,6 +76,7 @@ class StreamRecording:
     behavior_source_id: str | None = None
     markers_source_id: str | None = None
     drop_units: frozenset[int] = frozenset()
+    numbering: Numbering = AS_DESCRIBED
     layout: Layout | None = None
     n_channels: int | None = None
     timeout_s: float = 60.0
@@ -83,6 +87,7 @@ class StreamRecording:
         check_writable(self.output, overwrite=self.overwrite)
         if self.layout is not None:
             check_units(self.layout, self.drop_units, f"--layout {self.layout}")
+        check_numbering(self.layout or Layout.EVENTS, self.numbering, self.drop_units)
         self._counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
         self._connector = Connector(self.stream, self._classify, self._accept, self.source_id)
         self._beside = Beside(
@@ -126,12 +131,18 @@ class StreamRecording:
         progress.finish(tally, recorder.path)
 
     def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
-        layout, rank = spike_stream(stream, self.layout)
+        layout, rank = spike_stream(stream, self.layout, self.numbering.columns)
         check_units(layout, self.drop_units, f"stream {stream}")
+        check_numbering(layout, self.numbering, self.drop_units, stream)
         return layout, rank
 
     def _accept(self, inlet: Inlet, layout: Layout) -> None:
-        stated = array_channels(inlet.stream, layout)
+        check_numbering(layout, self.numbering, self.drop_units, inlet.stream)
+        channel_map = self.numbering.channel_map
+        stated = array_channels(inlet.stream, layout) if channel_map is None else None
+        if channel_map is not None:
+            # A channel of the file may be one that the map leaves out; --channels says how many there are.
+            self._n_channels = max(self._n_channels, channel_map.n_channels)
         recorded = self._n_channels or stated
         if recorded is None:
             raise NeedsOption(
@@ -145,6 +156,7 @@ class StreamRecording:
                 where=f"stream {inlet.stream}",
                 fix=f"give --channels {stated}, or send the stream of an array of {recorded}",
             )
+        check_raster(inlet, layout)
         self._n_channels = recorded
 
     def _check_stop(self) -> None:
@@ -155,7 +167,7 @@ class StreamRecording:
         core = LoopCore(CoreSettings(), BinRing(self._n_channels, BIN_WIDTH_S))
         sink = RecordSink(self.stream, self.output, buffers, self.print_line)
         clock = pylsl.local_clock
-        rules = EventRules(drop_units=self.drop_units)
+        rules = EventRules(drop_units=self.drop_units, numbering=self.numbering)
         return Pump(core, sink, self._connector, clock, rules=rules, counters=self._counters)
 
     def _start_recorder(self, pump: Pump, buffers: RecordBuffers) -> Recorder:

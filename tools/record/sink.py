@@ -10,7 +10,7 @@ import pylsl
 
 from rtdecode.binning import ClosedBin
 from rtdecode.ingest.connection.source_log import SourceLog
-from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.feed import Feed, reading_of
 from rtdecode.serve.loop.instructions import Publish
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.session.layout import LogEntry
@@ -44,7 +44,9 @@ class RecordSink:
         """A source of the stream is attached."""
         stream = feed.inlet.stream
         self._source.attached(stream, 0)
-        self._print_line(f"recording {stream} as {feed.layout} to {self._output}, source {self._source.name}")
+        self._print_line(
+            f"recording {stream} as {reading_of(feed)} to {self._output}, source {self._source.name}"
+        )
 
     def started(self, bin_number: int, origin_s: float) -> None:
         """The first bin is known."""

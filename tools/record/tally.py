@@ -16,7 +16,8 @@ from rtdecode.serve.loop.pump import Pump
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder
-from rtdecode.serve.reporting.losses import loss_warnings, of_source, stream_counters
+from rtdecode.serve.reporting.losses import LEFT_OUT, loss_warnings, of_source, stream_counters
+from rtdecode.serve.reporting.signal import signal_warnings
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ class Tally:
                 "repeated": int(self.counters[sequence.DUPLICATE]),
                 "of a channel out of range": int(self.counters[sequence.OUT_OF_RANGE]),
                 "of a unit that is dropped": int(self.counters[sequence.DROPPED_UNIT]),
+                LEFT_OUT["not_whole"]: int(self.counters[sequence.NOT_WHOLE]),
+                LEFT_OUT["unmapped"]: int(self.counters[sequence.UNMAPPED]),
+                LEFT_OUT["quiet"]: int(self.counters[sequence.QUIET]),
                 "out of order": recorder.out_of_order,
                 "because the disk was too slow": self.buffers.dropped,
             },
@@ -99,6 +103,7 @@ class Tally:
         totals |= {"late_carried": 0, "late_dropped": 0, "discarded": self.pump.core.discarded}
         feed = self.pump.last_feed
         lines = [*self.connector.problems(), *of_source(loss_warnings(totals, 0, feed), feed)]
+        lines += of_source(signal_warnings(feed, self.pump.core), feed)
         lines += self.beside.problems()
         if self.recorder.error or self.recorder.thread.fault:
             lines.append(f"NOT RECORDING: {self.recorder.error or self.recorder.thread.fault}")

@@ -141,9 +141,12 @@ def replay_events(
 
 
 def replay_counts(
-    stream: str, session: Session, events: Events, period_s: float, speed: float
+    stream: str, session: Session, events: Events, period_s: float, speed: float, *, raster: bool = False
 ) -> ReplayOutlet:
-    """Spikes as the `counts` layout: i2[n, channels], stamped at the end of each `period_s` of session."""
+    """Spikes as the `counts` layout: i2[n, channels], stamped at the end of each `period_s` of session.
+
+    `raster` as the `raster` layout: 1 where a count is above 0.
+    """
     n_rows = int((session.end_s - session.start_s) / period_s + WHOLE_INTERVAL)
     times: F8 = np.arange(1, n_rows + 1, dtype=np.float64) * (period_s / speed)
 
@@ -154,10 +157,17 @@ def replay_counts(
         rows = np.zeros((last - first, session.n_channels), np.int16)
         interval = np.repeat(np.arange(last - first), np.diff(at))
         np.add.at(rows, (interval, events.channel[at[0] : at[-1]]), 1)
+        if raster:
+            np.minimum(rows, 1, out=rows)
         return rows, in_round.start_s + times[first:last]
 
     info = pylsl.StreamInfo(
-        stream, "SpikeCounts", session.n_channels, speed / period_s, "int16", source_id(stream, session)
+        stream,
+        "Raster" if raster else "SpikeCounts",
+        session.n_channels,
+        speed / period_s,
+        "int16",
+        source_id(stream, session),
     )
     return ReplayOutlet(pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER_S), times, chunk)
 

@@ -43,6 +43,9 @@ NAP_S = 0.05
 #: Half of the capacity of LSL's queues for a regular stream.
 MAX_COUNTS_BURST_S = OUTLET_BUFFER_S / 2
 
+#: Fastest raster: that of 30-kHz voltage.
+MAX_RASTER_RATE_HZ = 1 / 3e-5
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReplaySettings:
@@ -83,8 +86,12 @@ class ReplaySettings:
         push_s, period_s, jitter_s = self.push_s, self.period_s, self.jitter_s
         pushes = push_s == 0 or 0.0001 <= push_s <= 10
         check_range("--push", pushes, "0, or between 0.1 and 10000 ms", 1e3 * push_s)
-        counts = 1 / MAX_COUNTS_RATE_HZ <= period_s <= 1
-        check_range("--period", counts, "between 1 and 1000 ms", 1e3 * period_s)
+        if self.layout is Layout.RASTER:
+            raster = 1 / MAX_RASTER_RATE_HZ <= period_s < 1 / MAX_COUNTS_RATE_HZ
+            check_range("--period", raster, "at least 0.03 and below 1 ms for a raster", 1e3 * period_s)
+        else:
+            counts = 1 / MAX_COUNTS_RATE_HZ <= period_s <= 1
+            check_range("--period", counts, "between 1 and 1000 ms", 1e3 * period_s)
         check_range("--speed", 0 < self.speed <= 1000, "above 0 and at most 1000", self.speed)
         check_range("--seed", self.seed >= 0, "0 or more", self.seed)
         check_range("--wait", 0 <= self.wait_s < math.inf, "0 s or more", self.wait_s)
@@ -93,6 +100,10 @@ class ReplaySettings:
         check_range("--burst", 1 <= self.burst <= 100_000, "between 1 and 100000 samples", self.burst)
         if self.layout is Layout.COUNTS:
             self._check_counts()
+        if self.layout is Layout.RASTER and self.speed != 1:
+            raise RtdecodeError(
+                f"must be 1 for a raster, not {self.speed:g}", where="--speed", fix="omit --speed"
+            )
         if self.behavior == self.stream:
             raise RtdecodeError(
                 f"must differ from --stream, but both are {self.stream}",
@@ -164,8 +175,9 @@ class Replay:
                 raise RtdecodeError("the session has no behaviour", where=where, fix="leave --behavior out")
             hand = replay_behavior(settings.behavior, settings.stream, session, session.behavior, speed)
             self._streams.append(_Stream(hand, replace(settings, drop=0.0, jitter_s=0.0, burst=1), end_s))
-        if settings.layout is Layout.COUNTS:
-            spikes = replay_counts(settings.stream, session, events, settings.period_s, speed)
+        if settings.layout in (Layout.COUNTS, Layout.RASTER):
+            raster = settings.layout is Layout.RASTER
+            spikes = replay_counts(settings.stream, session, events, settings.period_s, speed, raster=raster)
         else:
             spikes = replay_events(settings.stream, session, events, settings.layout, speed)
         self._streams.append(_Stream(spikes, settings, end_s))

@@ -103,6 +103,7 @@ def rig_settings(config: Path | None = None) -> dict[str, Any]:
 #: Settings that are about a stream, and that `record` and `doctor` take from rig.toml too.
 STREAM_FLAGS = (
     "stream", "behavior", "source_id", "behavior_source_id", "drop_units", "layout", "timeout", "model",
+    "columns", "first_channel", "channel_map",
     "markers", "markers_source_id", "trials",
 )  # fmt: skip
 

@@ -69,6 +69,8 @@ def doctor(
         source_id=source_id or of_stream.get("source_id"),
         layout=layout or of_stream.get("layout"),
         model=model or of_stream.get("model"),
+        columns=str(of_stream["columns"]) if "columns" in of_stream else None,
+        channel_map=str(of_stream["channel_map"].path) if "channel_map" in of_stream else None,
     )
     with progress_bar() as progress:
         report = run_doctor(settings, progress)

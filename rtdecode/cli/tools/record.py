@@ -13,7 +13,10 @@ import typer
 from rtdecode.cli.common import on_signal, print_line
 from rtdecode.cli.options import Config, Overwrite, Trials, output_option, parsed
 from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
+from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
+from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
 from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.ingest.signals.numbering import Numbering
 from rtdecode.serve.reporting.outbox import Outbox
 from rtdecode.serve.settings import read_units
 
@@ -59,6 +62,26 @@ def record(
         frozenset[int] | None,
         typer.Option(
             help="Sorted units to leave out, such as 255 for noise.", metavar="U,…", parser=parsed(read_units)
+        ),
+    ] = None,
+    columns: Annotated[
+        RowColumns | None,
+        typer.Option(
+            help="Columns of an events stream, from 0, such as channel=0,unit=1,seq=- (-: none).",
+            metavar="NAME=N,…",
+            parser=parsed(read_columns),
+        ),
+    ] = None,
+    first_channel: Annotated[
+        int | None,
+        typer.Option(help="Number of the first channel in the stream; default: rig.toml's, else 0.", min=0),
+    ] = None,
+    channel_map: Annotated[
+        ChannelMap | None,
+        typer.Option(
+            help="File with a line STREAM,FILE for each channel that is recorded.",
+            metavar="FILE",
+            parser=parsed(read_channel_map),
         ),
     ] = None,
     markers: Annotated[
@@ -109,6 +132,11 @@ def record(
         layout=rig.get("layout") if layout is None else layout,
         behavior_source_id=behavior_source_id or rig.get("behavior_source_id"),
         drop_units=drop_units or rig.get("drop_units") or frozenset(),
+        numbering=Numbering(
+            columns or rig.get("columns"),
+            (rig.get("first_channel") or 0) if first_channel is None else first_channel,
+            channel_map or rig.get("channel_map"),
+        ),
         n_channels=channels,
         timeout_s=rig.get("timeout", TIMEOUT_S) if timeout is None else timeout or math.inf,
         overwrite=overwrite,

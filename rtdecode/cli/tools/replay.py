@@ -22,12 +22,16 @@ def replay(
     ] = None,
     layout: Annotated[
         Layout,
-        typer.Option(help="Stream layout; counts has one sample a period, the others one a spike."),
+        typer.Option(
+            help="Stream layout; counts and raster have one sample a period, the others one a spike."
+        ),
     ] = Layout.EVENTS,
     push: Annotated[
         float, typer.Option(help="Interval between pushes, ms; 0 to push each sample by itself when due.")
     ] = 1.0,
-    period: Annotated[float, typer.Option(help="Interval of one sample of a counts stream, ms.")] = 1.0,
+    period: Annotated[
+        float, typer.Option(help="Interval of one sample of counts, ms; of a raster below 1.")
+    ] = 1.0,
     speed: Annotated[float, typer.Option(help="Replay speed, session seconds per second.")] = 1.0,
     seed: Annotated[
         int, typer.Option(help="Random seed. Fixes drops, jitter and spike times within bins of counts.")

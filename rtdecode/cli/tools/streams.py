@@ -9,6 +9,9 @@ import typer
 
 from rtdecode.cli.common import print_json, table
 
+#: Layouts that the values, which are not looked at here, decide.
+READ_AS: dict[str | None, str] = {"raster": "raster, if 0 and 1"}
+
 
 def streams(
     wait: Annotated[float, typer.Option(help="Seconds to search the network.", min=0.1, max=60.0)] = 2.0,
@@ -20,7 +23,7 @@ def streams(
     silence_liblsl()
     from rtdecode.errors import RtdecodeError
     from rtdecode.ingest.connection.streams import Network
-    from rtdecode.ingest.signals.layouts import StreamDescription, choose_layout
+    from rtdecode.ingest.signals.layouts import StreamDescription, choose_layout, is_markers
 
     def layout_of(stream: StreamDescription) -> str | None:
         try:
@@ -60,7 +63,7 @@ def streams(
             f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular",
             stream.source_id or "–",
             stream.hostname or "–",
-            layout_of(stream) or ("markers" if stream.format == "string" else "–"),
+            READ_AS.get(layout := layout_of(stream), layout) or ("markers" if is_markers(stream) else "–"),
         ]
         for stream in found
     ]

@@ -152,8 +152,8 @@ class ClockJudge:
         shift_s = 0.0
         if emptied:
             self._arrived_s = now
-            if attentive and self.possible[n - 1] and self._doubt < self._settings.doubt_from:
-                shift_s = self._drift(now - float(time[n - 1]), now)
+            if attentive and math.isfinite(newest_s) and self._doubt < self._settings.doubt_from:
+                shift_s = self._drift(now - newest_s, now)
         if shift_s:
             self._shift(shift_s, now)
             self._newest_s += shift_s
@@ -222,11 +222,16 @@ class ClockJudge:
             typical_s = float(lower_quartile(self._recent, settings.n_recent))
             if typical_s < -settings.least_step_s:
                 return typical_s - self._usual_s()
-            if now - self._set_back_at_s >= settings.set_back_s and self._set_back_s > 0.0:
+            known = math.isfinite(self.floor_s) or self._fastest or self._period.n >= settings.period_pulls
+            if known and self._set_back_s > 0.0 and now - self._set_back_at_s >= settings.set_back_s:
                 # All samples since the stamps were set back are older by about as much: the clock was.
-                older_s = float(self._recent.min()) - self._usual_s()
-                slack_s = settings.slack_s + 0.5 * self._set_back_s
-                if older_s >= settings.slack_s and abs(older_s - self._set_back_s) <= slack_s:
+                # Less than what deliveries scatter is chance, as of blocks in the order of electrodes.
+                fastest_s = float(self._recent.min())
+                older_s, scatter_s = fastest_s - self._usual_s(), float(np.median(self._recent)) - fastest_s
+                # The samples of the step were stamped some time after the newest before it.
+                beyond_s = older_s - self._set_back_s
+                fits = -settings.slack_s <= beyond_s <= settings.slack_s + 0.5 * self._set_back_s
+                if fits and older_s >= max(settings.slack_s, scatter_s):
                     return older_s
         period = self._period
         period.add(age_s)

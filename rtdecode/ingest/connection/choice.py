@@ -8,12 +8,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.identity import is_random, named
 from rtdecode.ingest.connection.streams import describe, listed
+from rtdecode.ingest.signals.event_columns import RowColumns
 from rtdecode.ingest.signals.layouts import (
     INTEGER_FORMATS,
     NUMERIC_FORMATS,
     Layout,
     StreamDescription,
     choose_layout,
+    needs_labels,
 )
 
 L = TypeVar("L", covariant=True)
@@ -42,19 +44,24 @@ class Candidate(NamedTuple, Generic[L]):
 Classify = Callable[[StreamDescription], tuple[L, int]]
 
 
-def spike_stream(stream: StreamDescription, override: Layout | None) -> tuple[Layout, int]:
+def spike_stream(
+    stream: StreamDescription, override: Layout | None, columns: RowColumns | None = None
+) -> tuple[Layout, int]:
     """The layout of a spike stream and its rank.
 
     Args:
         stream: description.
         override: `--layout`.
+        columns: `--columns`.
 
     Raises:
         RtdecodeError: it carries no spikes.
     """
-    layout = choose_layout(stream, override)
+    layout = choose_layout(stream, override, columns)
     if override is not None or layout in (Layout.EVENTS, Layout.SNIPPETS):
         return layout, 0
+    if layout is Layout.RASTER:
+        return layout, 3  # perhaps voltage, which is known once it is opened
     return layout, 1 if stream.format in INTEGER_FORMATS else 2
 
 
@@ -101,12 +108,15 @@ def marker_stream(stream: StreamDescription) -> tuple[None, int]:
     return None, 0 if texts or stream.type == "Markers" else 1
 
 
-def candidates(infos: list[Any], classify: Classify[L]) -> list[Candidate[L]]:
+def candidates(
+    infos: list[Any], classify: Classify[L], full: Callable[[Any], StreamDescription] = describe
+) -> list[Candidate[L]]:
     """The streams that may be attached, of the best rank found, the oldest outlet first.
 
     Args:
         infos: pylsl.StreamInfo of streams of one name.
         classify: layout and rank of a stream; raises RtdecodeError for one that does not qualify.
+        full: the description of an outlet with its labels, for one that does not qualify without them.
 
     Raises:
         RtdecodeError: there are streams, but none qualifies; lists them.
@@ -116,7 +126,12 @@ def candidates(infos: list[Any], classify: Classify[L]) -> list[Candidate[L]]:
     for info in sorted(infos, key=lambda info: float(info.created_at())):
         stream = describe(info)
         try:
-            found.append(Candidate(info, stream, *classify(stream)))
+            try:
+                found.append(Candidate(info, stream, *classify(stream)))
+            except RtdecodeError:
+                if not needs_labels(stream):
+                    raise
+                found.append(Candidate(info, stream, *classify(full(info))))
         except RtdecodeError as error:
             refused.append((stream, error))
     if refused and not found:

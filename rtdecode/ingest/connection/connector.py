@@ -23,7 +23,7 @@ from rtdecode.ingest.connection.choice import (
 )
 from rtdecode.ingest.connection.identity import named, same_source
 from rtdecode.ingest.connection.inlet import Inlet, StreamLost
-from rtdecode.ingest.connection.streams import FORGET_S, StreamFinder, describe
+from rtdecode.ingest.connection.streams import FORGET_S, Descriptions, StreamFinder, describe
 from rtdecode.ingest.signals.layouts import StreamDescription
 
 L = TypeVar("L")
@@ -84,6 +84,7 @@ class Connector(Generic[L]):
         self._answered_s = math.nan
         self._known: StreamDescription | None = None
         self._correction: dict[str, float] = {}  # of the last machine, by its name
+        self._descriptions = Descriptions()
         self._refused: dict[str, RtdecodeError] = {}  # of outlets that were opened, by uid
         self._dead: deque[Inlet] = deque()
         self._clock_keeper = ClockKeeper()
@@ -222,7 +223,7 @@ class Connector(Generic[L]):
                 f"stream {self.name}: source {wanted} does not answer, only {others}, which is not taken "
                 f"in its place; to change to it, start again with {self._option}"
             )
-        return candidates(allowed, self._qualify)
+        return candidates(allowed, self._qualify, self._descriptions.full)
 
     def _qualify(self, stream: StreamDescription) -> tuple[L, int]:
         if (refused := self._refused.get(stream.uid)) is not None:

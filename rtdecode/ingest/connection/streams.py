@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pylsl
 
 from rtdecode.ingest.connection.identity import named
-from rtdecode.ingest.signals.layouts import StreamDescription
+from rtdecode.ingest.signals.layouts import StreamDescription, needs_labels
 
 #: An outlet that has not answered for this long is no longer listed.
 FORGET_S = 2.0
+
+#: Longest wait for the labels of an outlet, and when one that did not answer is asked again.
+ASK_S, ASK_AGAIN_S = 0.5, 5.0
 
 N_RESOLVERS = 3
 STAGGER_S = 1.0 / N_RESOLVERS
@@ -40,6 +44,23 @@ def describe(info: Any) -> StreamDescription:
         labels=tuple(labels),
         units=tuple(units),
     )
+
+
+class Descriptions:
+    """Descriptions of outlets with their labels, for which each outlet is asked once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, StreamDescription] = {}
+        self._asked: dict[str, float] = {}
+
+    def full(self, info: Any) -> StreamDescription:
+        """The description with labels, without them while the outlet does not answer."""
+        uid, now = info.uid(), time.monotonic()
+        if uid not in self._known and now - self._asked.get(uid, -ASK_AGAIN_S) >= ASK_AGAIN_S:
+            self._asked[uid] = now
+            with suppress(pylsl.util.TimeoutError, pylsl.util.LostError):
+                self._known[uid] = describe(pylsl.StreamInlet(info, recover=False).info(ASK_S))
+        return self._known.get(uid) or describe(info)
 
 
 class StreamFinder:
@@ -91,12 +112,16 @@ class Network:
 
     def __init__(self) -> None:
         self._resolver: Any = None
+        self._descriptions = Descriptions()
 
     def seen(self) -> list[StreamDescription]:
         """The streams found so far, sorted by name."""
         if self._resolver is None:
             self._resolver = pylsl.ContinuousResolver(forget_after=FORGET_S)
-        found = [describe(info) for info in self._resolver.results()]
+        found = []
+        for info in self._resolver.results():
+            stream = describe(info)
+            found.append(self._descriptions.full(info) if needs_labels(stream) else stream)
         return sorted(found, key=lambda stream: (stream.name, stream.source_id))
 
 

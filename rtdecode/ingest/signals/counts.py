@@ -11,11 +11,9 @@ from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.fitness import Fitness, as_whole
 from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.ingest.signals.timing import RegularTiming
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import F8, I4, I8, U1
-
-#: Number of samples after which the timing has settled, from where on its rate is measured.
-SETTLED = 100
 
 
 class CountFeed:
@@ -26,6 +24,7 @@ class CountFeed:
 
     Attributes:
         fitness: whether its samples can be counts.
+        timing: of its samples.
     """
 
     layout = Layout.COUNTS
@@ -43,11 +42,7 @@ class CountFeed:
         )
         self._rows: I4 = np.zeros((MAX_PULL, ring.n_channels), np.int32)
         self.end_s: F8 = np.zeros(MAX_PULL)
-        self.fitness = Fitness(self.period_s)
-        self._measured_from = 0
-        self._measured_from_s = 0.0
-        self._timing: F8 = np.zeros(4)
-        self._state: I8 = np.array([-1, 0, 0, 0, 0], np.int64)
+        self.fitness, self.timing = Fitness(self.period_s), RegularTiming(self.period_s)
 
     def read(self, n: int, possible: U1) -> None:
         """Check and number the `n` samples of the last pull.
@@ -62,29 +57,27 @@ class CountFeed:
             rows = self._rows
         self.fitness.values(rows[:n])
         self.fitness.stamps(columns.time[:n][possible[:n] != 0])
-        if not self._state[sequence.STARTED]:
-            usable = np.flatnonzero(possible[:n])
-            if not len(usable):
-                columns.accepted[:n] = 0
-                self._counters[sequence.RECEIVED] += n
-                return
-            first = int(usable[0])
-            sequence.start_timing(columns.time[first], first, self.period_s, self._timing, self._state)
+        timing = self.timing
+        if not timing.begun(columns.time, possible, n):
+            columns.accepted[:n] = 0
+            self._counters[sequence.RECEIVED] += n
+            return
         sequence.check_counts(
-            rows, n, possible, self._timing, self._state, *columns, self.end_s, self._counters
+            rows, n, possible, timing.timing, timing.state, *columns, self.end_s, self._counters
         )
-        self._measure()
+        timing.measure()
         self._tell_edges()
 
     def _tell_edges(self) -> None:
         if self.binning is not None:
-            self.binning.last = int(self._state[sequence.LAST])
-            self.binning.end_s, self.binning.jitter_s, self.binning.true_period_s, _ = self._timing.tolist()
+            self.binning.last = self.timing.last
+            self.binning.end_s, self.binning.jitter_s, self.binning.true_period_s, _ = (
+                self.timing.timing.tolist()
+            )
 
-    @property
-    def true_period_s(self) -> float:
-        """Period of the source by its stamps; the nominal one before the first sample."""
-        return float(self._timing[sequence.PERIOD]) or self.period_s
+    def n_accepted(self, n: int) -> int:
+        """Number of samples of the last pull that may be binned."""
+        return int(np.count_nonzero(self.columns.accepted[:n]))
 
     def tally(self, n: int) -> None:
         """Nothing is counted beside the samples themselves."""
@@ -94,28 +87,10 @@ class CountFeed:
         """Why nothing is decoded of what it sends, "" while all is."""
         return self.fitness.unfit
 
-    @property
-    def n_timed(self) -> int:
-        """Number of samples, lost ones included, by which its rate is measured."""
-        return int(self._state[sequence.LAST]) - self._measured_from if self._measured_from_s else 0
-
-    @property
-    def measured_period_s(self) -> float:
-        """Period over all samples since its timing had settled, s; the nominal one before."""
-        if not self.n_timed:
-            return self.period_s
-        return (float(self._timing[sequence.END]) - self._measured_from_s) / self.n_timed
-
-    def _measure(self) -> None:
-        if not self._measured_from_s and self._state[sequence.SEEN] >= SETTLED:
-            self._measured_from = int(self._state[sequence.LAST])
-            self._measured_from_s = float(self._timing[sequence.END])
-
     def restart(self) -> None:
         """The stamps have moved: number samples from the next one with a possible stamp."""
-        self._state[:] = -1, 0, 0, 0, 0
+        self.timing.restart()
         self.fitness.restart()
-        self._measured_from_s = 0.0
         # The edges until then are those of before, which later samples no longer move.
         self.binning = None
 
@@ -143,19 +118,18 @@ class CountFeed:
         Returns:
             The edges of the bins; None before a sample has a possible stamp: pull again.
         """
-        if not n or not self._state[sequence.STARTED]:
+        if not n or not self.timing.started:
             return None
         b = self.ring.open_bin
-        following, begins_s = int(self._state[sequence.LAST]) + 1, float(self._timing[sequence.END])
+        following, begins_s = self.timing.last + 1, self.timing.end_s
         # Half a sample beyond what was published last: the edges may still move by the stamps' jitter.
-        behind = (before.bin_end_s(b - 1) - begins_s) / self.true_period_s + 0.5
+        behind = (before.bin_end_s(b - 1) - begins_s) / self.timing.true_period_s + 0.5
         return self._start(following + max(0, math.ceil(behind)), b + 1, n)
 
     def _start(self, index: int, first_bin: int, n: int) -> CountBinning:
         """Number samples again, so that sample `index` becomes 0 and opens `first_bin`."""
         self.columns.number[:n] -= index
-        self._state[sequence.LAST] -= index
-        self._measured_from -= index
+        self.timing.renumber(index)
         self.binning = CountBinning(self.ring, self.period_s, anchor_bin=first_bin, carry=self._carry)
         self._tell_edges()
         return self.binning

@@ -49,6 +49,9 @@ class Fitness:
 
     Args:
         period_s: that it announces.
+
+    Attributes:
+        n_samples: number of samples so far.
     """
 
     def __init__(self, period_s: float) -> None:
@@ -58,6 +61,12 @@ class Fitness:
         self._large: I8 = np.zeros(0, np.int64)
         self._stamps: F8 = np.zeros(0)
         self._n_unjudged = 0
+        self.n_samples, self._n_counted, self._sum = 0, 0, 0
+
+    @property
+    def mean_count(self) -> float:
+        """Mean of all counts, those above 255 as 255; 0 before the first sample."""
+        return self._sum / max(self._n_counted, 1)
 
     @property
     def unfit(self) -> str:
@@ -99,6 +108,9 @@ class Fitness:
                 np.zeros_like(rows[0], np.int64),
             )
         large, wrong = rows > 255, rows < 0
+        self.n_samples += len(rows)
+        self._n_counted += rows.size
+        self._sum += int(np.clip(rows, 0, 255).sum())
         if large.any():
             self._large += large.sum(axis=0)
         if wrong.any():

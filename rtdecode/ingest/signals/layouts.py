@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.signals.channel_map import ChannelMap
+from rtdecode.ingest.signals.event_columns import RowColumns, labelled_columns
 
 INTEGER_FORMATS = ("int8", "int16", "int32", "int64")
 NUMERIC_FORMATS = (*INTEGER_FORMATS, "float32", "double64")
 
-#: A counts stream is regular and at most this fast; faster ones are voltages.
+#: A counts stream is regular and at most this fast; faster ones are rasters, or voltage.
 MAX_COUNTS_RATE_HZ = 1000.0
 
 
@@ -21,6 +23,7 @@ class Layout(StrEnum):
     SNIPPETS = "snippets"
     CHANNEL = "channel"
     COUNTS = "counts"
+    RASTER = "raster"
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class StreamDescription:
         n_columns: values per sample.
         rate_hz: nominal rate, 0 for an irregular stream.
         format: pylsl's name of the sample format, such as "int32".
-        n_channels: channels of the array, from `n_channels` of the description, None without it. A counts
-            stream has a column for each instead.
+        n_channels: channels of the array, from `n_channels` of the description, None without it. Counts and
+            rasters have a column for each instead.
         labels, units: per column, from the description's channel list; empty if there is none.
     """
 
@@ -50,20 +53,56 @@ class StreamDescription:
     labels: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
 
+    @property
+    def event_columns(self) -> RowColumns | None:
+        """The columns of single spikes that its labels describe, None if they describe none."""
+        return None if self.rate_hz else labelled_columns(self.labels)
+
     def __str__(self) -> str:
         rate = f"{self.rate_hz:g} Hz" if self.rate_hz else "irregular"
         return f"{self.name} (type {self.type or 'none'}, {self.n_columns} x {self.format}, {rate})"
 
 
-def mismatch(stream: StreamDescription, layout: Layout) -> str | None:
-    """Reason why `stream` cannot have `layout`, None if it can."""
+def announced(stream: StreamDescription) -> Layout | None:
+    """The layout of single spikes that a stream has by its type and shape, None without one."""
+    if stream.rate_hz:
+        return None
+    if stream.type == "Spikes" and (stream.n_columns, stream.format) == (3, "int32"):
+        return Layout.EVENTS
+    if stream.type == "SpikeEvents" and stream.format in INTEGER_FORMATS and stream.n_columns >= 2:
+        return Layout.SNIPPETS
+    return None
+
+
+def needs_labels(stream: StreamDescription) -> bool:
+    """Whether only labels, which the description lacks, can tell that a stream carries single spikes."""
+    numbers = stream.format in NUMERIC_FORMATS and stream.n_columns >= 2 and not stream.rate_hz
+    return numbers and not stream.labels and announced(stream) is None
+
+
+def is_markers(stream: StreamDescription) -> bool:
+    """Whether an irregular stream of one text or integer a sample is announced as task events."""
+    one = stream.n_columns == 1 and not stream.rate_hz
+    codes = stream.format in INTEGER_FORMATS and stream.type.strip().lower() in ("marker", "markers")
+    return one and (codes or stream.format == "string")
+
+
+def mismatch(stream: StreamDescription, layout: Layout, columns: RowColumns | None = None) -> str | None:
+    """Reason why `stream` cannot have `layout`, None if it can; `columns` of its events, as of an option."""
     shape = f"{stream.n_columns} {stream.format}"
+    if layout is Layout.RASTER:
+        if stream.rate_hz <= MAX_COUNTS_RATE_HZ:
+            rate = f"at {stream.rate_hz:g} Hz, which are counts" if stream.rate_hz else "at no regular rate"
+            return f"rasters come at more than {MAX_COUNTS_RATE_HZ:g} Hz, this stream {rate}"
+        integers = stream.format in INTEGER_FORMATS
+        return None if integers else f"rasters are integers, 0 and 1, this stream has {shape}"
     if layout is not Layout.COUNTS:
         if stream.rate_hz:
             return f"{layout} come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
         integers, n = stream.format in INTEGER_FORMATS, stream.n_columns
+        if layout is Layout.EVENTS:
+            return _no_events(stream, columns)
         fits, needed = {
-            Layout.EVENTS: (shape == "3 int32", "events are 3 int32 [channel, unit, seq]"),
             Layout.SNIPPETS: (integers and n >= 2, "snippets are int16 [channel, unit, waveform …]"),
             Layout.CHANNEL: (integers and n == 1, "channel is one integer"),
         }[layout]
@@ -77,30 +116,56 @@ def mismatch(stream: StreamDescription, layout: Layout) -> str | None:
     return None
 
 
-def choose_layout(stream: StreamDescription, override: Layout | None = None) -> Layout:
+def _no_events(stream: StreamDescription, columns: RowColumns | None) -> str | None:
+    shape = f"{stream.n_columns} {stream.format}"
+    if stream.format not in NUMERIC_FORMATS or stream.n_columns < 2:
+        return f"events are 2 or more numbers, such as [channel, unit, seq], this stream has {shape}"
+    described = columns or stream.event_columns
+    if described is None and stream.n_columns > 3:
+        return (
+            "of more than 3 columns it must be known which one is what, by --columns channel=0,unit=1,seq=- "
+            f"or by labels, this stream has {shape}"
+        )
+    if described is not None and described.last >= stream.n_columns:
+        return f"--columns {described} names column {described.last} (from 0), this stream has {shape}"
+    return None
+
+
+def choose_layout(
+    stream: StreamDescription, override: Layout | None = None, columns: RowColumns | None = None
+) -> Layout:
     """The layout of `stream`.
 
     Args:
         stream: description.
         override: `--layout`; checked against the shape, not against the type.
+        columns: `--columns`, by which it is a stream of events.
 
     Raises:
         RtdecodeError: no layout has this type and shape, or the override does not fit the shape.
     """
     where = f"stream {stream}"
+    if columns is not None:
+        override = override or Layout.EVENTS
     if override is not None:
-        if reason := mismatch(stream, override):
+        if reason := mismatch(stream, override, columns):
             raise RtdecodeError(
                 f"cannot be read as --layout {override}: {reason}",
                 where=where,
-                fix="omit --layout, or name another stream",
+                fix="omit --layout and --columns, or name another stream",
             )
         return override
-    if stream.type == "Spikes" and mismatch(stream, Layout.EVENTS) is None:
+    if (layout := announced(stream)) is not None:
+        return layout
+    if stream.event_columns is not None and mismatch(stream, Layout.EVENTS) is None:
         return Layout.EVENTS
-    if stream.type == "SpikeEvents" and mismatch(stream, Layout.SNIPPETS) is None:
-        return Layout.SNIPPETS
-    for layout in (Layout.CHANNEL, Layout.COUNTS):
+    if is_markers(stream):
+        raise RtdecodeError(
+            f"its samples are markers, not spikes (type {stream.type or 'none'}, one {stream.format} each)",
+            where=where,
+            fix="record it with --markers NAME; if its integers are channels of spikes, add --layout channel",
+        )
+    for layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
         if mismatch(stream, layout) is None:
             return layout
     raise RtdecodeError(
@@ -108,7 +173,9 @@ def choose_layout(stream: StreamDescription, override: Layout | None = None) -> 
         where=where,
         fix="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
         "irregular, int16 [channel, unit, waveform …]; channel irregular, 1 integer; counts regular, up to "
-        "1000 Hz, one column per channel; name the layout with --layout if the type alone differs",
+        "1000 Hz, one column per channel; rasters faster, of integers 0 and 1; any other stream of single "
+        "spikes needs --layout events, --columns channel=0,unit=1,seq=- or these labels; name the layout "
+        "with --layout if the type alone differs",
     )
 
 
@@ -123,7 +190,7 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
     Raises:
         RtdecodeError: its samples have no units, so that those of noise would be decoded and recorded.
     """
-    if drop_units and layout in (Layout.CHANNEL, Layout.COUNTS):
+    if drop_units and layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
         raise RtdecodeError(
             f"samples of layout {layout} have no sorted units to leave out by --drop-units",
             where=where,
@@ -134,23 +201,36 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
 
 def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
     """Number of channels of the array, None if the stream does not state it."""
-    return stream.n_columns if layout is Layout.COUNTS else stream.n_channels
+    return stream.n_columns if layout in (Layout.COUNTS, Layout.RASTER) else stream.n_channels
 
 
 def check_against_model(
-    stream: StreamDescription, layout: Layout, *, n_channels: int, bin_width_s: float
+    stream: StreamDescription,
+    layout: Layout,
+    *,
+    n_channels: int,
+    bin_width_s: float,
+    channel_map: ChannelMap | None = None,
 ) -> None:
     """Check that a stream fits the model.
 
     Args:
         stream, layout: of the stream.
         n_channels, bin_width_s: of the model.
+        channel_map: `--channel-map`: then the stream may have other channels, which it leaves out.
 
     Raises:
         RtdecodeError: numbers of channels differ, or counts are coarser than the bins.
     """
     found = array_channels(stream, layout)
-    if found is not None and found != n_channels:
+    if channel_map is not None:
+        if channel_map.n_channels > n_channels:
+            raise RtdecodeError(
+                f"names channel {channel_map.n_channels - 1} of the model, which has {n_channels}, from 0",
+                where=str(channel_map.path),
+                fix="correct its second column, or serve another model (--model)",
+            )
+    elif found is not None and found != n_channels:
         raise RtdecodeError(
             f"the stream has {found} channels, the model {n_channels}",
             where=f"stream {stream}",

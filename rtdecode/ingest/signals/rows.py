@@ -1,6 +1,7 @@
 """Reads one pull of an event layout into columns: channel, unit, accepted, lost before.
 
-The layouts differ in their columns, and in whether an event carries a sequence number.
+The layouts differ in their columns, and in whether an event carries a sequence number. Any other columns,
+types and numbers of channels are brought into that form first (`mapped_rows.py`).
 """
 
 from __future__ import annotations
@@ -24,13 +25,12 @@ REPEATED, REPEATED_GAIN = 0.6, 0.02
 
 
 class EventRows(Protocol):
-    """Reads the rows of one stream, from its first to its last.
+    """Reads the rows of one stream, from its first to its last."""
 
-    Attributes:
-        numbered: whether a running number shows losses and duplicates.
-    """
-
-    numbered: bool
+    @property
+    def numbered(self) -> bool:
+        """Whether a running number shows losses and duplicates."""
+        ...
 
     def read(self, samples: npt.NDArray[Any], n: int, possible: U1, columns: EventColumns, unit: U1) -> None:
         """Write the first `n` rows of `samples` into all columns but `time`, and count what is wrong.

@@ -152,7 +152,7 @@ class LoopCore:
                 self.delay.observe(feed.columns.time, feed.columns.accepted, n, now)
             yield do.Record(feed, n, now)
         else:
-            self.discarded += int(np.count_nonzero(feed.columns.accepted[:n]))
+            self.discarded += feed.n_accepted(n)
         feed.tally(n)
         if judge.learn(feed.columns.time, n, now, emptied=pull.emptied, attentive=pull.attentive):
             self.delay.forget()

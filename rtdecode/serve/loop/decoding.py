@@ -16,7 +16,7 @@ from rtdecode.binning import ClosedBin
 from rtdecode.decode.recent import Mark
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.connection.source_log import SourceLog
-from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.feed import Feed, reading_of
 from rtdecode.messages import Flag
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command
@@ -106,7 +106,8 @@ class Decoding:
         """A source of the stream is attached."""
         stream, inlet = feed.inlet.stream, feed.inlet
         self.source.attached(stream, self._next_bin())
-        self.notices.extend(connection_report(stream, feed.layout, inlet.correction_s, self.artifact))
+        report = connection_report(stream, feed.layout, inlet.correction_s, self.artifact, reading_of(feed))
+        self.notices.extend(report)
 
     def warm(self, closed: ClosedBin) -> None:
         """Step a bin of backlog."""

@@ -55,7 +55,7 @@ class HotLoop:
         self.core = LoopCore(CoreSettings(settings.grace_s, settings.failsafe_after_s), self.ring)
         self.decoding = decoding
         counters = decoding.meters.sequence
-        rules = EventRules(settings.carry_late, settings.drop_units or frozenset())
+        rules = EventRules(settings.carry_late, settings.drop_units or frozenset(), settings.numbering)
         self.pump = Pump(self.core, decoding, connector, clock, rules=rules, counters=counters)
         self.commands: deque[Command] = deque()
         self.pending_status: bytes | None = None

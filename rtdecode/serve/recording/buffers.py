@@ -14,6 +14,8 @@ import numpy.typing as npt
 from rtdecode.binning import FUTURE_TOLERANCE_S, ClosedBin
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
+from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.raster import Crossings, RasterFeed
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.session.layout import LogEntry
 
@@ -33,8 +35,8 @@ class EventRing:
         self.unit = np.full(EVENT_RING, 0, np.uint8)
         self.head = self.tail = self.dropped = 0
 
-    def add(self, feed: EventFeed, n: int, now: float) -> None:
-        """Take the events of the last pull that a recording keeps."""
+    def add(self, feed: EventFeed | Crossings, n: int, now: float) -> None:
+        """Take those of the `n` events of the last pull that a recording keeps."""
         events, not_after_s = feed.columns, now + FUTURE_TOLERANCE_S
         recordable = count_recordable(events.time, events.accepted, n, not_after_s)
         before = self.head
@@ -156,10 +158,12 @@ class RecordBuffers:
         self.log: deque[LogEntry] = deque()
         self.models: list[str] = []
 
-    def add_samples(self, feed: EventFeed | CountFeed, n: int, now: float) -> None:
+    def add_samples(self, feed: Feed, n: int, now: float) -> None:
         """Take the events or samples of the last pull."""
         if isinstance(feed, EventFeed):
             self.events.add(feed, n, now)
+        elif isinstance(feed, RasterFeed):
+            self.events.add(feed.crossings, feed.crossings.n, now)
         else:
             self.samples.add(feed, n)
 

@@ -12,6 +12,7 @@ from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.ingest.signals.fitness import Fitness
+from rtdecode.ingest.signals.raster import RasterFeed
 from rtdecode.kernels import stamps
 from rtdecode.serve.loop.core import LoopCore
 
@@ -25,6 +26,9 @@ BY_SEQUENCE = [
     "renumbered",
     "not_a_count",
     "dropped_units",
+    "not_whole",
+    "unmapped",
+    "quiet",
 ]
 BY_TIME = ["late_carried", "late_dropped", "future", "discarded", "binned", "late_samples"]
 
@@ -36,6 +40,9 @@ LEFT_OUT = {
     "duplicates": "repeated",
     "out_of_range": "of a channel out of range",
     "dropped_units": "of a unit that is dropped",
+    "not_whole": "whose channel, unit or running number is no whole number",
+    "unmapped": "of a channel that the channel map does not name",
+    "quiet": "without a crossing",
 }
 
 #: Fewer than these, in number and as a fraction, are no warning.
@@ -79,9 +86,9 @@ def decoded_line(totals: Mapping[str, int]) -> str:
 
 def effective_rate_hz(feed: Feed) -> float | None:
     """Rate of a regular source by its own stamps, None for events and before it is known."""
-    if not isinstance(feed, CountFeed) or feed.n_timed < PERIOD_KNOWN:
+    if isinstance(feed, EventFeed) or feed.timing.n_timed < PERIOD_KNOWN:
         return None
-    return 1.0 / feed.measured_period_s
+    return 1.0 / feed.timing.measured_period_s
 
 
 def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> list[str]:
@@ -130,9 +137,22 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
             f"{part_of(totals['lost'], received + totals['lost'])} samples were lost before they arrived: "
             "check the network and the load of the machine that sends"
         )
-    if many(totals["out_of_range"]):
+    if many(totals["out_of_range"]) or _counts_from_1(feed):
         lines.append(f"{part_of(totals['out_of_range'], received)} events are left out: {_range_hint(feed)}")
-    if totals["not_a_count"] > LEAST:
+    if many(totals["not_whole"]):
+        lines.append(
+            f"{part_of(totals['not_whole'], received)} events are left out: their channel, unit or running "
+            "number (seq) is no whole number: name their columns by --columns channel=0,unit=1,seq=-"
+        )
+    if totals["unmapped"] > max(LEAST, received // 2):
+        lines.append(
+            f"{part_of(totals['unmapped'], received)} events are of channels that the channel map does not "
+            "name: write in its first column the numbers that the stream sends"
+        )
+    raster = isinstance(feed, RasterFeed)
+    if raster and totals["not_a_count"] > LEAST:
+        lines.append(f"{totals['not_a_count']:,} values of the raster are neither 0 nor 1, and no crossings")
+    elif totals["not_a_count"] > LEAST:
         fitness = feed.fitness if isinstance(feed, CountFeed) else Fitness(1.0)
         found = f", {fitness.wrong}" if fitness.wrong else ""
         lines.append(f"{totals['not_a_count']:,} values are no counts{found}: {fitness.advice}")
@@ -153,8 +173,8 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
         nominal_hz = feed.inlet.stream.rate_hz
         if abs(rate_hz / nominal_hz - 1.0) > PERIOD_OFF:
             lines.append(
-                f"the source sends at {rate_hz:.2f} Hz, not at the {nominal_hz:g} Hz that it announces: bins "
-                "follow its samples"
+                f"the source sends at {rate_hz:.2f} Hz, not at the {nominal_hz:g} Hz that it announces: "
+                f"{'the times of events' if raster else 'bins'} follow its samples"
             )
     return lines
 
@@ -167,6 +187,11 @@ def of_source(lines: list[str], feed: Feed | None) -> list[str]:
     return [f"stream {stream.name}, source {named(stream)}: {line}" for line in lines]
 
 
+def _counts_from_1(feed: Feed | None) -> bool:
+    """Whether one channel of many is the only one out of range."""
+    return isinstance(feed, EventFeed) and feed.n_beyond > LEAST and not feed.n_first
+
+
 def _range_hint(feed: Feed | None) -> str:
     if not isinstance(feed, EventFeed):
         return "their channels are not those of the array"
@@ -174,6 +199,6 @@ def _range_hint(feed: Feed | None) -> str:
     if feed.n_beyond and not feed.n_first:
         return (
             f"channel 0 never occurs, but channel {last + 1} does: does your rig count channels from 1? Send "
-            f"0 to {last}"
+            f"0 to {last}, or add --first-channel 1"
         )
     return f"their channels are not among 0 to {last}"

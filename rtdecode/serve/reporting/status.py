@@ -16,6 +16,7 @@ from rtdecode.messages import MESSAGE_VERSION, flag_names
 from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.loop.states import Judging, Outage
 from rtdecode.serve.reporting.losses import effective_rate_hz, loss_warnings, of_source, stream_counters
+from rtdecode.serve.reporting.signal import signal_warnings
 from rtdecode.serve.settings import ServeSettings
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
@@ -164,8 +165,9 @@ class StatusReport:
     def _warnings(self) -> list[str]:
         totals, recording = self.counters(), self._recording()
         warnings = [problem for problem in self._problems() if problem]
-        losses = loss_warnings(totals, totals["spikes"], self._loop.pump.feed)
-        warnings += of_source(losses, self._loop.pump.last_feed)
+        feed = self._loop.pump.feed
+        of_feed = [*loss_warnings(totals, totals["spikes"], feed), *signal_warnings(feed, self._core)]
+        warnings += of_source(of_feed, self._loop.pump.last_feed)
         if recording and recording.get("error"):
             warnings.append(f"NOT RECORDING: {recording['error']}")
         if recording and recording.get("dropped"):

@@ -28,31 +28,41 @@ OTHER_CLOCK_MS = 250.0
 
 
 def measure_stream(
-    name: str, source_id: str | None = None, layout: str | None = None, model: str | None = None
+    name: str,
+    source_id: str | None = None,
+    layout: str | None = None,
+    model: str | None = None,
+    columns: str | None = None,
+    channel_map: str | None = None,
 ) -> Figures:
     """Sources and layout of a stream; with one source also its rate, its delay and the model for it.
 
     Args:
         name: of the stream.
-        source_id, layout, model: as in `serve`.
+        source_id, layout, model, columns, channel_map: as in `serve`.
     """
     from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
     from rtdecode.errors import RtdecodeError
     from rtdecode.ingest.connection.inlet import Inlet, StreamLost
-    from rtdecode.ingest.connection.streams import describe
-    from rtdecode.ingest.signals.layouts import Layout, choose_layout
+    from rtdecode.ingest.connection.streams import Descriptions, describe
+    from rtdecode.ingest.signals.event_columns import read_columns
+    from rtdecode.ingest.signals.layouts import Layout, choose_layout, needs_labels
+    from rtdecode.ingest.signals.raster import check_raster
 
     figures: Figures = {"stream": name, "looked_s": SEARCH_S, "sources": [], "refusal": None, "lost": False}
     figures |= {"wanted": source_id, "named": model}
     override = None if layout is None else Layout(layout)
+    named_columns = None if columns is None else read_columns(columns)
     infos = [info for info in _find(name) if source_id in (None, info.source_id())]
     for info in infos:
         stream = describe(info)
+        if needs_labels(stream):
+            stream = Descriptions().full(info)
         source: Figures = {"source_id": stream.source_id, "hostname": stream.hostname, "stream": str(stream)}
         try:
-            source["layout"] = str(choose_layout(stream, override))
+            source["layout"] = str(choose_layout(stream, override, named_columns))
         except RtdecodeError as error:
             source["layout"] = None
             figures["refusal"] = str(error)
@@ -62,11 +72,16 @@ def measure_stream(
         return figures
     try:
         inlet = Inlet(readable[0], timeout_s=OPEN_S)
-        chosen = choose_layout(inlet.stream, override)
+        chosen = choose_layout(inlet.stream, override, named_columns)
+        check_raster(inlet, chosen)
         figures |= _rate_and_delay(inlet, counts=chosen is Layout.COUNTS)
     except StreamLost:
         return figures | {"lost": True}
-    return figures | _model(name, inlet.stream, chosen, model)
+    except RtdecodeError as error:
+        readable_source = next(source for source in figures["sources"] if source["layout"])
+        readable_source["layout"] = None
+        return figures | {"refusal": str(error)}
+    return figures | _model(name, inlet.stream, chosen, model, channel_map)
 
 
 def _find(name: str) -> list[Any]:
@@ -121,9 +136,10 @@ def _rate_and_delay(inlet: Any, *, counts: bool) -> Figures:
     }
 
 
-def _model(name: str, stream: Any, layout: Any, model: str | None) -> Figures:
+def _model(name: str, stream: Any, layout: Any, model: str | None, channel_map: str | None) -> Figures:
     from rtdecode.artifact import read_artifact
     from rtdecode.errors import RtdecodeError
+    from rtdecode.ingest.signals.channel_map import read_channel_map
     from rtdecode.ingest.signals.layouts import array_channels, check_against_model
     from rtdecode.model_store import CURRENT, current_model, find_model
 
@@ -136,7 +152,13 @@ def _model(name: str, stream: Any, layout: Any, model: str | None) -> Figures:
             f"{artifact.model_id} ({artifact.kind}, {artifact.n_channels} channels, "
             f"{artifact.bin_width_s * 1e3:g} ms)"
         )
-        check_against_model(stream, layout, n_channels=artifact.n_channels, bin_width_s=artifact.bin_width_s)
+        check_against_model(
+            stream,
+            layout,
+            n_channels=artifact.n_channels,
+            bin_width_s=artifact.bin_width_s,
+            channel_map=None if channel_map is None else read_channel_map(channel_map),
+        )
     except RtdecodeError as error:
         figures["misfit"] = error.what
     return figures

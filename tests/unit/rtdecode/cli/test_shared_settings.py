@@ -63,6 +63,18 @@ def recorded(*arguments: str) -> dict[str, Any]:
     return FakeRecording.given
 
 
+def test_record_takes_the_numbering_of_the_rigs_stream(folder: Path) -> None:
+    (folder / "map.csv").write_text("7,0\n8,1\n")
+    (folder / "rig.toml").write_text('stream = "M1"\ncolumns = "channel=1"\nchannel_map = "map.csv"\n')
+    given = recorded()["numbering"]
+    assert (str(given.columns), given.first_channel) == ("channel=1,unit=-,seq=-", 0)
+    assert given.channel_map.by_number() == {7: 0, 8: 1}
+    assert str(recorded("--columns", "channel=0,unit=1")["numbering"].columns) == "channel=0,unit=1,seq=-"
+    (folder / "rig.toml").write_text('stream = "M1"\nfirst_channel = 1\n')
+    assert recorded()["numbering"].first_channel == 1
+    assert recorded("--first-channel", "0")["numbering"].first_channel == 0
+
+
 def test_record_takes_the_settings_of_the_rigs_stream() -> None:
     given = recorded()
     assert [given[name] for name in ("stream", "source_id", "layout", "behavior", "timeout_s")] == [

@@ -254,7 +254,7 @@ def number(
             ]
         )
     index, lost, counts, end_s = (np.concatenate(parts) for parts in zip(*taken, strict=True))
-    return Numbered(index, lost.astype(np.int64), counts, counters, end_s, feed.true_period_s)
+    return Numbered(index, lost.astype(np.int64), counts, counters, end_s, feed.timing.true_period_s)
 
 
 @pytest.mark.parametrize("period_s", [0.001, 0.02, 1 / 30])
@@ -264,7 +264,7 @@ def test_exact_stamps_with_gaps_lose_what_is_missing(period_s: float, start_s: f
     found = number(start_s + (sent + 1) * period_s, period_s, cuts=[1, 49, 50, 77])
     np.testing.assert_array_equal(found.index, sent)
     np.testing.assert_array_equal(found.lost_before, np.diff(sent, prepend=-1) - 1)
-    assert found.counters.tolist() == [390, 9, 0, 0, 0, 0, 0, 0]
+    assert found.counters[:8].tolist() == [390, 9, 0, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("missing", [1, 2, 5, 1000])
@@ -273,7 +273,7 @@ def test_a_gap_is_as_long_as_its_samples_under_jitter(missing: int) -> None:
     sent = np.concatenate((np.arange(300), np.arange(300, 600) + missing))
     found = number((sent + 1 + rng.uniform(-0.1, 0.1, 600)) * 0.02, 0.02)
     np.testing.assert_array_equal(found.index, sent)
-    assert found.counters.tolist() == [600, missing, 0, 0, 0, 0, 0, 0]
+    assert found.counters[:8].tolist() == [600, missing, 0, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("width", [0.05, 0.2, 0.3])
@@ -282,7 +282,10 @@ def test_jittering_stamps_lose_nothing(width: float) -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         found = number((np.arange(1000) + 1 + rng.uniform(-width, width, 1000)) * 0.02, 0.02)
-        if found.counters.tolist() != [1000, 0, 0, 0, 0, 0, 0, 0] or (found.index != np.arange(1000)).any():
+        if (
+            found.counters[:8].tolist() != [1000, 0, 0, 0, 0, 0, 0, 0]
+            or (found.index != np.arange(1000)).any()
+        ):
             wrong.append((seed, found.counters.tolist()))
     assert not wrong
 
@@ -293,7 +296,7 @@ def test_a_first_stamp_that_is_off_loses_nothing() -> None:
     for first in (-0.3, 0.3):
         stamps[0] = (1 + first) * 0.02
         found = number(stamps, 0.02)
-        assert found.counters.tolist() == [1000, 0, 0, 0, 0, 0, 0, 0]
+        assert found.counters[:8].tolist() == [1000, 0, 0, 0, 0, 0, 0, 0]
         np.testing.assert_array_equal(found.index, np.arange(1000))
 
 
@@ -303,7 +306,7 @@ def test_the_grid_follows_a_source_whose_clock_drifts(ppm: int) -> None:
     jitter = np.random.default_rng(1).uniform(-0.05, 0.05, n)
     true_s = (np.arange(n) + 1) * period_s * (1 + ppm * 1e-6)
     found = number(100.0 + true_s + jitter * period_s, period_s)
-    assert found.counters.tolist() == [n, 0, 0, 0, 0, 0, 0, 0]
+    assert found.counters[:8].tolist() == [n, 0, 0, 0, 0, 0, 0, 0]
     np.testing.assert_array_equal(found.index, np.arange(n))
     # By now the source is 18 samples off its nominal rate.
     assert np.abs(found.end_s[50:] - (100.0 + true_s[50:])).max() < 0.05 * period_s
@@ -317,7 +320,7 @@ def test_a_source_of_another_rate_than_announced_loses_nothing(rate_hz: float, j
     true_s = 7.0 + (np.arange(n) + 1) / rate_hz
     stamps = true_s + np.random.default_rng(3).uniform(-jitter, jitter, n) * 0.02
     found = number(stamps, 0.02)
-    assert found.counters.tolist() == [n, 0, 0, 0, 0, 0, 0, 0]
+    assert found.counters[:8].tolist() == [n, 0, 0, 0, 0, 0, 0, 0]
     np.testing.assert_array_equal(found.index, np.arange(n))
     assert found.period_s == pytest.approx(1 / rate_hz, rel=1e-6 if not jitter else 1e-3)
     # From the fourth second on its samples are expected when they come.
@@ -329,7 +332,7 @@ def test_a_source_that_sleeps_between_samples_is_followed(work_s: float) -> None
     """`push_sample; sleep(1/50)`: each period is longer by what the machine does meanwhile."""
     stamps = np.cumsum(0.02 + work_s + np.random.default_rng(4).exponential(0.0003, 3000))
     found = number(stamps, 0.02)
-    assert found.counters.tolist() == [3000, 0, 0, 0, 0, 0, 0, 0]
+    assert found.counters[:8].tolist() == [3000, 0, 0, 0, 0, 0, 0, 0]
     assert np.abs(found.end_s - stamps)[100:].max() < 0.004
 
 
@@ -345,7 +348,7 @@ def test_a_sample_out_of_order_keeps_the_number_of_its_stamp_and_is_not_lost() -
     order = np.array([0, 1, 2, 5, 3, 4, 6, 7])
     found = number((order + 1) * 0.01, 0.01)
     np.testing.assert_array_equal(found.index, order)
-    assert found.counters.tolist() == [8, 0, 0, 2, 0, 0, 0, 0]
+    assert found.counters[:8].tolist() == [8, 0, 0, 2, 0, 0, 0, 0]
 
 
 def test_one_nan_stamp_does_not_shift_the_grid() -> None:

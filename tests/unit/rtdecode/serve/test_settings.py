@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.signals.event_columns import RowColumns
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.serve.settings import FLAGS, STALE_AFTER_S, ServeSettings
 from rtdecode.trial_rules import TrialRules
@@ -69,6 +70,9 @@ def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None
             {"layout": Layout.COUNTS, "drop_units": frozenset({255})},
             "--layout counts: samples of layout counts have no sorted units",
         ),
+        ({"layout": Layout.SNIPPETS, "columns": RowColumns(2)}, r"--columns: is about the layout events"),
+        ({"layout": Layout.COUNTS, "first_channel": 1}, r"--first-channel: counts have a column for each"),
+        ({"columns": RowColumns(), "drop_units": frozenset({255})}, r"--drop-units: the columns channel=0,"),
         ({"bind": "5556"}, "--bind: .5556. is not an endpoint. Fix: write it like tcp://127"),
         ({"control": "tcp://*:5557"}, "--control: .* can be reached from other machines.*Fix: .*--insecure"),
         ({"control": "nonsense", "insecure": True}, "--control: .nonsense. is not an endpoint"),

@@ -273,3 +273,17 @@ def test_our_own_clock_that_leaps_is_no_step_of_the_source() -> None:
         assert judge.step(time, 1, now, emptied=True).trusted
         judge.learn(time, 1, now, emptied=True, attentive=True)
     assert judge.offset_s == 0.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_spikes_of_a_block_that_come_by_electrode_are_no_clock_that_steps_back(seed: int) -> None:
+    """A vendor's block of 20 ms holds the spikes of one electrode after the other, each in order."""
+    rng = np.random.default_rng(seed)
+    true = np.sort(rng.uniform(0.0, 30.0, 6000))
+    electrode, block = rng.integers(0, 32, 6000), np.floor(true / 0.02)
+    order = np.lexsort((true, electrode, block))
+    sent = (block[order] + 1) * 0.02 + rng.uniform(0.001, 0.004, 1600)[block[order].astype(int)]
+    arrival = np.maximum.accumulate(sent + rng.uniform(0.0, 0.0002, 6000))
+    outcome = judged(START_S + true[order], START_S + true[order], START_S + arrival)
+    assert outcome.shifts == []
+    assert outcome.trusted.all()

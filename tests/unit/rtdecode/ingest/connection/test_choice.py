@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_a_position_is_told_from_spikes_of_its_name(of: str) -> None:
 def test_a_stream_that_is_no_spikes_or_no_numbers_is_refused() -> None:
     assert candidates([], spikes) == []
     with pytest.raises(RtdecodeError, match="no spike layout"):
-        candidates([announced("amp", columns=96, rate=30_000.0)], spikes)
+        candidates([announced("amp", columns=96, rate=30_000.0, dtype=pylsl.cf_float32)], spikes)
     with pytest.raises(RtdecodeError, match="string, not numbers"):
         candidates([announced(columns=1, of="Markers", dtype=pylsl.cf_string)], behavior_stream)
     with pytest.raises(RtdecodeError, match="its samples are spikes"):
@@ -100,12 +101,17 @@ def test_markers_are_texts_or_integers_and_no_spikes() -> None:
 
 
 def test_all_that_was_found_is_listed_with_why_it_is_not_taken() -> None:
-    amplifier = announced("amp", columns=96, rate=30_000.0, of="EEG", unique="3")
+    amplifier = announced("amp", columns=96, rate=30_000.0, of="EEG", unique="3", dtype=pylsl.cf_float32)
     with pytest.raises(RtdecodeError) as one:
         candidates([amplifier], spikes)
-    assert "stream M1 (type EEG, 96 x int32, 30000 Hz), source amp on lab: no spike layout" in str(one.value)
+    assert "stream M1 (type EEG, 96 x float32, 30000 Hz), source amp on lab: no spike layout" in str(
+        one.value
+    )
     with pytest.raises(RtdecodeError) as both:
         candidates([amplifier, announced("notes", columns=1, of="Markers", dtype=pylsl.cf_string)], spikes)
+    codes = announced("task", columns=1, of="Markers")
+    with pytest.raises(RtdecodeError, match=r"source task on lab: its samples are markers, not spikes"):
+        candidates([amplifier, codes], spikes)
     for part in (
         "none of the 2 streams of that name",
         "source amp on lab",
@@ -113,6 +119,22 @@ def test_all_that_was_found_is_listed_with_why_it_is_not_taken() -> None:
         "source notes on lab",
     ):
         assert part in str(both.value)
+
+
+def test_an_outlet_is_asked_for_labels_only_where_they_matter() -> None:
+    asked = []
+
+    def full(info: Any) -> Any:
+        asked.append(info)
+        labels = ("channel", "unit") if info.source_id() == "floats" else ("x", "y")
+        return replace(describe(info), labels=labels)
+
+    floats = announced("floats", columns=2, of="", dtype=pylsl.cf_float32)
+    eyes = announced("eyes", columns=2, of="Gaze", dtype=pylsl.cf_float32)
+    assert [each.layout for each in candidates([announced(), POSITION], spikes, full)] == [Layout.EVENTS]
+    assert asked == []
+    assert [each.info for each in candidates([floats, eyes], spikes, full)] == [floats]
+    assert asked == [floats, eyes]
 
 
 def test_only_what_another_option_cures_ends_a_wait() -> None:

@@ -240,7 +240,7 @@ def test_bin_ends_follow_the_stamps_of_a_drifting_source() -> None:
     check_order(loop.taken)
     np.testing.assert_allclose([row.t_bin for row in loop.taken], stamps, atol=0.002)
     assert {row.counts for row in loop.taken} == {(1,) * N_CHANNELS}
-    assert loop.counters.tolist() == [40_000, 0, 0, 0, 0, 0, 0, 0]
+    assert loop.counters.tolist() == [40_000, *[0] * (sequence.N_SEQUENCE_COUNTERS - 1)]
 
 
 @dataclass(frozen=True)
@@ -365,6 +365,7 @@ from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.clock.delay import AutoGrace, DeliveryDelay
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventRules, EventFeed
+from rtdecode.ingest.signals.raster import RasterFeed
 from rtdecode.ingest.clock.judge import ClockJudge
 from rtdecode.ingest.clock.settings import JudgeSettings
 from rtdecode.ingest.connection.inlet import MAX_PULL
@@ -413,6 +414,7 @@ meters = Meters()
 for feed_type, dtypes, rate_hz in (
     (EventFeed, ("int32",), 0.0),
     (CountFeed, ("int16", "int32", "int64", "float32", "float64"), 100.0),
+    (RasterFeed, ("int8", "int16", "int32", "int64"), 2000.0),
 ):
     for dtype in dtypes:
         n_columns = 3 if feed_type is EventFeed else 8

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.signals.event_columns import RowColumns
 from rtdecode.ingest.signals.layouts import (
     Layout,
     StreamDescription,
@@ -15,7 +16,9 @@ from rtdecode.ingest.signals.layouts import (
     check_against_model,
     check_units,
     choose_layout,
+    is_markers,
     mismatch,
+    needs_labels,
 )
 
 EVENTS = StreamDescription("M1", "Spikes", 3, 0.0, "int32", n_channels=96)
@@ -30,7 +33,9 @@ COUNTS = StreamDescription("M1", "SpikeCounts", 96, 50.0, "int16")
         *[(COUNTS, {"format": name}, Layout.COUNTS) for name in ("float32", "double64", "int64")],
         (COUNTS, {"type": "Spikes", "n_columns": 3, "format": "int32"}, Layout.COUNTS),
         (COUNTS, {"n_columns": 1}, Layout.COUNTS),
-        *[(COUNTS, {"rate_hz": rate}, None) for rate in (0.0, 1000.5, 30_000.0)],
+        (COUNTS, {"rate_hz": 0.0}, None),
+        *[(COUNTS, {"rate_hz": rate}, Layout.RASTER) for rate in (1000.5, 30_000.0)],
+        *[(COUNTS, {"rate_hz": 2000.0, "format": name}, None) for name in ("float32", "string")],
         *[(COUNTS, {"format": name}, None) for name in ("string", "undefined")],
         (COUNTS, {"rate_hz": 0.0, "type": "Spikes"}, None),
         (COUNTS, {"rate_hz": 0.0, "type": "SpikeEvents"}, Layout.SNIPPETS),
@@ -66,15 +71,31 @@ def test_an_override_depends_on_the_shape_and_not_on_the_type() -> None:
     assert choose_layout(replace(COUNTS, rate_hz=0.0), Layout.SNIPPETS) is Layout.SNIPPETS
 
 
+@pytest.mark.parametrize("type_", ["Markers", "markers", "Marker"])
+@pytest.mark.parametrize("format_", ["int8", "int32", "int64"])
+def test_integer_markers_are_no_spikes_unless_that_is_said(type_: str, format_: str) -> None:
+    markers = replace(EVENTS, n_columns=1, type=type_, format=format_)
+    with pytest.raises(RtdecodeError, match=r"M1 .*samples are markers, not spikes.*Fix: .*--layout channel"):
+        choose_layout(markers)
+    assert is_markers(markers)
+    assert choose_layout(markers, Layout.CHANNEL) is Layout.CHANNEL
+    assert is_markers(replace(markers, format="string", type=""))
+    for other in ({"rate_hz": 50.0}, {"n_columns": 3}, {"type": "Spikes"}):
+        assert not is_markers(replace(markers, **other))
+
+
 @pytest.mark.parametrize(
     ("stream", "override", "complaint"),
     [
         (replace(EVENTS, n_columns=50), Layout.CHANNEL, "channel is one integer, this stream has 50 int32"),
         (COUNTS, Layout.EVENTS, "irregular rate, this stream at 50 Hz"),
         (replace(COUNTS, rate_hz=0.0), Layout.EVENTS, "this stream has 96 int16"),
-        (replace(EVENTS, n_columns=2), Layout.EVENTS, "this stream has 2 int32"),
-        (replace(EVENTS, format="float32"), Layout.EVENTS, "this stream has 3 float32"),
+        (replace(EVENTS, n_columns=1), Layout.EVENTS, "this stream has 1 int32"),
+        (replace(EVENTS, format="string"), Layout.EVENTS, "this stream has 3 string"),
         (EVENTS, Layout.COUNTS, "this stream is irregular"),
+        (EVENTS, Layout.RASTER, "more than 1000 Hz, this stream at no regular rate"),
+        (COUNTS, Layout.RASTER, "more than 1000 Hz, this stream at 50 Hz, which are counts"),
+        (replace(COUNTS, rate_hz=2e3, format="float32"), Layout.RASTER, "are integers, 0 and 1, this stream"),
         (replace(COUNTS, rate_hz=30_000.0), Layout.COUNTS, "up to 1000 Hz, this stream at 30000 Hz"),
         (replace(COUNTS, format="string"), Layout.COUNTS, "this stream has string"),
     ],
@@ -130,7 +151,7 @@ def test_units_cannot_be_left_out_of_a_layout_that_has_none() -> None:
         check_units(layout, None, "stream M1")
     for layout in (Layout.EVENTS, Layout.SNIPPETS):
         check_units(layout, noise, "stream M1")
-    for layout in (Layout.CHANNEL, Layout.COUNTS):
+    for layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
         with pytest.raises(
             RtdecodeError, match=f"stream M1: samples of layout {layout} have no .*Fix: .*--drop-units"
         ):
@@ -140,3 +161,45 @@ def test_units_cannot_be_left_out_of_a_layout_that_has_none() -> None:
 def test_a_description_as_text() -> None:
     assert str(EVENTS) == "M1 (type Spikes, 3 x int32, irregular)"
     assert str(replace(COUNTS, type="")) == "M1 (type none, 96 x int16, 50 Hz)"
+
+
+LABELLED = ("Channel", "unit", "amplitude")
+
+
+@pytest.mark.parametrize("format_", ["int8", "int16", "int64", "float32", "double64"])
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_other_events_need_labels_or_an_option(format_: str, n: int) -> None:
+    stream = replace(EVENTS, type="", format=format_, n_columns=n)
+    assert needs_labels(stream)
+    with pytest.raises(RtdecodeError, match=r"Fix: .*--columns"):
+        choose_layout(stream)
+    assert choose_layout(stream, None, RowColumns(1, 0)) is Layout.EVENTS
+    labelled = replace(stream, labels=("seq", "channel", "x", "y", "z")[:n])
+    assert choose_layout(labelled) is Layout.EVENTS
+    assert not needs_labels(labelled)
+    with pytest.raises(RtdecodeError, match=f"--columns .* names column 7 .*this stream has {n} {format_}"):
+        choose_layout(stream, None, RowColumns(7))
+    if n < 4:
+        assert choose_layout(stream, Layout.EVENTS) is Layout.EVENTS
+    else:
+        with pytest.raises(RtdecodeError, match="of more than 3 columns"):
+            choose_layout(stream, Layout.EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("stream", "layout"),
+    [
+        (replace(EVENTS, labels=LABELLED, rate_hz=100.0), Layout.COUNTS),
+        (replace(EVENTS, labels=LABELLED, type="SpikeEvents"), Layout.SNIPPETS),
+        (replace(EVENTS, labels=("channel",), n_columns=1), Layout.CHANNEL),
+        (replace(EVENTS, labels=("channel", "unit", "seq")), Layout.EVENTS),
+    ],
+)
+def test_labels_do_not_change_what_type_and_shape_say(stream: StreamDescription, layout: Layout) -> None:
+    assert choose_layout(stream) is layout
+
+
+@pytest.mark.parametrize("labels", [("x", "y"), ("channel", "amplitude"), ("channel", "channel", "unit")])
+def test_labels_that_are_not_clear_are_not_used(labels: tuple[str, ...]) -> None:
+    with pytest.raises(RtdecodeError, match="no spike layout"):
+        choose_layout(replace(EVENTS, type="", n_columns=len(labels), format="float32", labels=labels))

@@ -22,6 +22,8 @@ from rtdecode.serve.reporting.losses import LEFT_OUT, stream_counters
 
 N_CHANNELS, WIDTH_S, N_BINS = 3, 0.02, 8
 ROWS = {Layout.EVENTS: 3, Layout.SNIPPETS: 4, Layout.CHANNEL: 1, Layout.COUNTS: N_CHANNELS}
+ROWS |= {Layout.RASTER: N_CHANNELS}
+RATES_HZ = {Layout.COUNTS: 200.0, Layout.RASTER: 2000.0}
 
 #: A pull: how long after the one before, the age of its newest sample and the spread of the others, how many,
 #: and what happens before it.
@@ -55,7 +57,7 @@ def test_the_fates_of_all_samples_add_up_to_those_received(
                 spikes += each.closed.spikes
 
     def attach() -> ScriptedInlet:
-        inlet = ScriptedInlet(columns, "int32", 200.0 if layout is Layout.COUNTS else 0.0)
+        inlet = ScriptedInlet(columns, "int32", RATES_HZ.get(layout, 0.0))
         inlet.opened_s = now
         rules = EventRules(carry, frozenset([2]))
         take(
@@ -66,7 +68,7 @@ def test_the_fates_of_all_samples_add_up_to_those_received(
     def send(inlet: ScriptedInlet, ages_s: Any) -> None:
         n = len(ages_s)
         rows = rng.integers(0, 4, (n, columns))  # channels, units and numbers of which some are left out
-        if layout is Layout.COUNTS:
+        if layout in RATES_HZ:
             rows = np.eye(N_CHANNELS, dtype=int)[rows[:, 0] % N_CHANNELS]
         inlet.send(now - np.asarray(ages_s) + core.offset_s, rows)
         n = inlet.pull(0.0)

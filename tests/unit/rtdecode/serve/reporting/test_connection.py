@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
+
 from decoding import artifact_of
 
 from rtdecode.artifact import Output
@@ -23,6 +26,8 @@ def test_events() -> None:
     report = "\n".join(connection_report(stream, Layout.EVENTS, 0.0123, MODEL))
     for part in ("M1", "layout events", "96 channels", "irregular rate", "+12.300 ms", "rig-a on lab"):
         assert part in report
+    read = connection_report(stream, Layout.EVENTS, 0.0, MODEL, "events (channel=1,unit=0,seq=-)")[0]
+    assert "layout events (channel=1,unit=0,seq=-), 96 channels" in read
     for part in (MODEL.model_id, "wiener", "20 ms bins", "x (mm), grip"):
         assert part in report
 
@@ -34,3 +39,10 @@ def test_counts_of_a_source_with_a_short_description() -> None:
     line = connection_report(bare, Layout.CHANNEL, 0.0, MODEL)[0]
     assert "number of channels not stated" in line
     assert "source unnamed" in line
+
+
+def test_a_clock_of_its_own_on_this_machine_is_implausible() -> None:
+    stream = StreamDescription("M1", "Spikes", 3, 0.0, "int32", hostname=socket.gethostname())
+    assert "+12.300 ms off, although" in "\n".join(connection_report(stream, Layout.EVENTS, 0.0123, MODEL))
+    for plausible, offset_s in ((stream, 0.0001), (replace(stream, hostname="lab"), 7000.0)):
+        assert "although" not in "\n".join(connection_report(plausible, Layout.EVENTS, offset_s, MODEL))

@@ -13,6 +13,7 @@ from scripted_inlet import ScriptedInlet, pull
 from rtdecode.binning import BinRing
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
+from rtdecode.ingest.signals.raster import RasterFeed
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
@@ -116,3 +117,38 @@ def test_the_end_says_what_became_of_the_samples() -> None:
         "1,000 received, 960 binned; left out: 10 too late for their bin, 30 before the first bin, or while "
         "their clock was judged; 4 spikes were in bins that an outage broke off"
     )
+
+
+def test_channels_from_1_are_recognised_on_an_array_of_any_size() -> None:
+    # One of many channels is out of range: fewer events than would be a warning otherwise.
+    feed = events_feed([1, 2, 3, 4] * 1000 + [8] * 30)
+    assert "add --first-channel 1" in warned(out_of_range=30, feed=feed)
+    assert warned(out_of_range=10, feed=events_feed([1] * 1000 + [8] * 10)) == ""
+    assert warned(out_of_range=30, feed=events_feed([0] * 1000 + [8] * 30)) == ""
+
+
+@pytest.mark.parametrize(
+    ("counted", "said"),
+    [
+        (
+            {"not_whole": 700},
+            "700 of 10,000 (7.0 %) events are left out: their channel, unit or running number",
+        ),
+        ({"unmapped": 7000}, "7,000 of 10,000 (70.0 %) events are of channels that the channel map does not"),
+        ({"unmapped": 3000, "quiet": 9000}, ""),
+    ],
+)
+def test_what_options_leave_out_is_said_where_it_is_much(counted: dict[str, int], said: str) -> None:
+    assert said in warned(**counted)
+    assert bool(said) == bool(warned(**counted))
+
+
+def test_a_raster_has_crossings_and_no_counts() -> None:
+    inlet, counters = ScriptedInlet(8, "int16", 2000.0), np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+    feed = RasterFeed(cast(Any, inlet), BinRing(8, 0.02), rules=EventRules(), counters=counters)
+    assert "30 values of the raster are neither 0 nor 1" in warned(not_a_count=30, feed=feed)
+    for at in range(0, 3000, 100):
+        inlet.send(np.arange(at, at + 100) / 1900.0, np.zeros((100, 8)))
+        pull(feed)
+    text = warned(feed=feed)
+    assert "1900.00 Hz, not at the 2000 Hz that it announces: the times of events follow" in text

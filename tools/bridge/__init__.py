@@ -1,0 +1,1 @@
+"""`rtdecode bridge`: an acquisition system's own protocol in, LSL streams out."""

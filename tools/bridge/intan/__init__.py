@@ -1,0 +1,1 @@
+"""Intan RHX, by its TCP servers."""

@@ -1,0 +1,1 @@
+"""Open Ephys GUI, by its ZMQ Interface plugin."""

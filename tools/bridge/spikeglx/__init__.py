@@ -1,0 +1,1 @@
+"""SpikeGLX, by its remote command server."""
