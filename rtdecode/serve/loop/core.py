@@ -50,12 +50,10 @@ from rtdecode.serve.loop.states import (
 )
 from rtdecode.serve.settings import STALE_AFTER_S
 
-#: Further behind with nothing to decode, the machine slept or its clock leapt: nobody waits for
-#: thousands of empty bins.
+#: Further behind, the machine slept or its clock leapt: nobody waits for thousands of empty bins.
 LEAP_S = 10.0
 
 DOUBTED = "its stamps do not fit our clock"
-
 Instructions = Iterator[do.Instruction]
 
 
