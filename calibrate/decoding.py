@@ -6,11 +6,11 @@ import numpy as np
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.load import load_decoder
-from rtdecode.kernels.arrays import F4, U1
+from rtdecode.kernels.arrays import F4, Inputs
 
 
-def decoded(artifact: ModelArtifact, counts: U1) -> F4:
-    """Values f4[T, D] of consecutive bins u1[T, C], with nothing before the first.
+def decoded(artifact: ModelArtifact, counts: Inputs) -> F4:
+    """Values f4[T, D] of consecutive bins u1[T, C] (i2[T, C + F] with features), nothing before the first.
 
     Raises:
         RtdecodeError: the model cannot be stepped, or the counts do not fit it.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtdecode.artifact import LARGEST_CODE
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, F8, Mask
 
@@ -46,10 +47,29 @@ def alive_channels(counts: NDArray[Any] | Sequence[NDArray[Any]], bin_width_s: f
     return np.asarray(fires & (highest > lowest))
 
 
-def channel_scale(clipped: F4, bin_width_s: float) -> tuple[F8, F8, Mask]:
-    """What a network's read-in starts from: mean and SD f8[C] of counts f4[T, C], and `alive_channels`."""
+def alive_inputs(inputs: NDArray[Any] | Sequence[NDArray[Any]], bin_width_s: float, n_features: int) -> Mask:
+    """`alive_channels` of the counts, and which of the last `n_features` columns, codes of features, vary."""
+    if not n_features:
+        return alive_channels(inputs, bin_width_s)
+    blocks = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    codes = np.concatenate([block[:, -n_features:] for block in blocks])
+    varies = np.ptp(codes, axis=0) > 0 if len(codes) else np.zeros(n_features, np.bool_)
+    return np.concatenate((alive_channels([b[:, :-n_features] for b in blocks], bin_width_s), varies))
+
+
+def clipped_inputs(inputs: NDArray[Any], count_max: int, n_features: int) -> NDArray[Any]:
+    """Inputs [T, C + F] with larger counts than `count_max` clipped to it, as the decoder does; a copy."""
+    most: NDArray[Any] = np.asarray(count_max, np.uint8)
+    if n_features:
+        most = np.full(inputs.shape[1], count_max, np.int16)
+        most[-n_features:] = LARGEST_CODE
+    return np.asarray(np.minimum(inputs, most))
+
+
+def channel_scale(clipped: F4, bin_width_s: float, n_features: int = 0) -> tuple[F8, F8, Mask]:
+    """What a network's read-in starts from: mean and SD f8[I] of inputs f4[T, I], and `alive_inputs`."""
     mean, sd = (part.astype(np.float64) for part in (clipped.mean(axis=0), clipped.std(axis=0)))
-    return mean, sd, alive_channels(clipped, bin_width_s)
+    return mean, sd, alive_inputs(clipped, bin_width_s, n_features)
 
 
 def check_some_alive(alive: Mask, where: str | None = None) -> None:

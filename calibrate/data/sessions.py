@@ -76,6 +76,11 @@ class LabelledSession:
             return None
         return self.session.counts.nominal_width_s
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Of the session's features; () without any."""
+        return () if self.session.features is None else self.session.features.names
+
     def provenance(self) -> dict[str, Any]:
         """What a model keeps of the session; the file's name without its folder, which is private."""
         kept: dict[str, Any] = {
@@ -209,6 +214,15 @@ def check_compatible(first: LabelledSession, other: LabelledSession) -> None:
     if other.session.n_channels != first.session.n_channels:
         raise RtdecodeError(
             f"have {first.session.n_channels} and {other.session.n_channels} channels", where=where, fix=fix
+        )
+    own_features, other_features = (labelled.feature_names for labelled in (first, other))
+    if own_features != other_features:
+        odd = sorted(set(own_features) ^ set(other_features)) or [*other_features]
+        raise RtdecodeError(
+            f"have {len(own_features)} and {len(other_features)} features, others or in another order "
+            f"({', '.join(odd[:3])})",
+            where=where,
+            fix=fix,
         )
     # Single spikes fit any bins, so they are compatible with counts of the model's width.
     widths = [labelled.recorded_width_s for labelled in (first, other)]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.data.features import described_features, inputs_of_session
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, pcc, r2
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.sessions import (
@@ -33,7 +34,7 @@ from rtdecode.calibrate.fitting.training_set import MIN_TRAIN_S, FitSettings, Tr
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8
+from rtdecode.kernels.arrays import F4, F8, Inputs
 from rtdecode.models.kinds.registry import NETWORKS
 
 MIN_HOLDOUT_S = 2.0
@@ -119,19 +120,26 @@ def fit_sessions(
 
     stage = f"fitting the {kind} model"
     progress(stage, 0.3)
+    # A network has a read-in for each session, a filter one set of weights for all.
+    described = [described_features([part]) for part in parts]
+    features = described if kind in NETWORKS else [described_features(parts)] * len(parts)
+    inputs = [inputs_of_session(part, own) for part, own in zip(parts, features, strict=True)]
     data = TrainingSet(
-        counts=[part.training_counts for part in parts],
+        counts=[rows[: part.end] for rows, part in zip(inputs, parts, strict=True)],
         targets=[part.training_targets for part in parts],
         outputs=describe_outputs(sessions, [part.training for part in parts]),
         bin_width_s=bin_width_s,
         names=distinct_names(sessions),
+        features=features if any(features) else (),
     )
     fits = fitter(data, settings, replace(run, progress=lambda done: progress(stage, 0.3 + 0.6 * done)))
     # The model is that of the last session, the most recent.
     fitted = fits[-1]
     progress("scoring", 0.9)
     scored_by = fits if len(fits) == len(parts) else [fitted] * len(parts)
-    scores = [_score(each.artifact, part) for each, part in zip(scored_by, parts, strict=True)]
+    scores = [
+        _score(each.artifact, rows, part) for each, rows, part in zip(scored_by, inputs, parts, strict=True)
+    ]
     mean_r2, mean_pcc = (mean_scores([score[i] for score in scores]) for i in (0, 1))
     holdout_s = float(sum(part.test.sum() for part in parts) * bin_width_s)
     notes = _notes(parts, fitted, mean_r2, run.seed)
@@ -191,8 +199,8 @@ def _known_s(targets: Sequence[F4], bin_width_s: float) -> F8:
     return np.asarray(bin_width_s * np.isfinite(np.concatenate(targets)).sum(axis=0))
 
 
-def _score(artifact: ModelArtifact, part: SplitSession) -> tuple[F8, F8]:
-    scored = decoded(artifact, part.counts)[part.test], part.targets[part.test]
+def _score(artifact: ModelArtifact, inputs: Inputs, part: SplitSession) -> tuple[F8, F8]:
+    scored = decoded(artifact, inputs)[part.test], part.targets[part.test]
     return r2(*scored), pcc(*scored)
 
 
@@ -206,6 +214,9 @@ def _notes(parts: Sequence[SplitSession], fitted: Fitted, mean_r2: F8, seed: int
             f"{len(masked)} of {artifact.n_channels} channels are silent and masked: "
             f"{', '.join(map(str, masked))}"
         )
+    unread = [feature.name for feature in artifact.features if not feature.sd]
+    if unread:
+        notes.append(f"{len(unread)} of {len(artifact.features)} features do not vary: {', '.join(unread)}")
     if len(parts) > 1:
         notes.append(f"R² and correlation are means over the held-out ends of {len(parts)} sessions")
     known_s = _known_s([part.test_targets for part in parts], artifact.bin_width_s)

@@ -74,6 +74,7 @@ def _fit_wiener(data: TrainingSet, _settings: FitSettings, run: Run) -> Sequence
         data.targets,
         data.bin_width_s,
         count_max=count_max_at(data.bin_width_s),
+        n_features=data.n_features,
         progress=run.progress,
     )
     settings = {
@@ -92,6 +93,7 @@ def _fit_kalman(data: TrainingSet, asked: FitSettings, run: Run) -> Sequence[Fit
         data.targets,
         data.bin_width_s,
         count_max=count_max_at(data.bin_width_s),
+        n_features=data.n_features,
         velocity_of=velocity_columns(data.outputs),
         progress=run.progress,
     )
@@ -127,15 +129,17 @@ def _joint(data: TrainingSet) -> Iterator[str]:
 
 
 def _linear(kind: str, data: TrainingSet, good: Mask, tensors: Arrays) -> ModelArtifact:
+    n_channels = len(good) - data.n_features
     return ModelArtifact(
         kind=kind,
         causal=True,
         bin_width_s=data.bin_width_s,
-        n_channels=len(good),
-        channel_mask=tuple(bool(each) for each in good),
+        n_channels=n_channels,
+        channel_mask=tuple(bool(each) for each in good[:n_channels]),
         outputs=data.outputs,
         count_max=count_max_at(data.bin_width_s),
         run=tensors,
+        features=data.features[-1] if data.features else (),
     )
 
 

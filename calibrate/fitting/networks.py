@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
 from rtdecode.calibrate.data.splits import is_labelled
@@ -43,17 +45,23 @@ def fit_network(
     """
     chosen_device(run.device)
     width_s, outputs = data.bin_width_s, data.outputs
-    nets = new_members(kind, data.counts[0].shape[1], outputs, width_s, run.seed, settings.sizes)
-    days = list(zip(data.names, data.counts, data.targets, strict=True))
+    n_features, n_inputs = data.n_features, data.counts[0].shape[1]
+    nets = new_members(kind, n_inputs, outputs, width_s, run.seed, settings.sizes, n_features=n_features)
+    features = data.features or [()] * len(data.counts)
+    days = list(zip(data.names, data.counts, data.targets, features, strict=True))
     recordings = []
-    for name, counts, targets in days:
+    for name, counts, targets, _ in days:
         clipped, z = add_session(nets, name, counts, width_s, where=name), z_scored(targets, outputs)
         bins = validation_blocks(is_labelled(z), VALIDATION_FRACTION, width_s)
         recordings.append(Recording.of(name, clipped, z, *bins))
     training = training_settings(recordings, width_s, settings.training)
     logs = train_members(nets, recordings, training, run)
     artifacts = []
-    for name, counts, targets in days:
-        kept = channel_tensors(counts, targets, width_s, nets[0].read_in.count_max)
-        artifacts.append(with_statistics(export_members(nets, name, width_s, outputs), kept))
+    for name, counts, targets, own in days:
+        artifact = export_members(nets, name, width_s, outputs, own)
+        if n_inputs > n_features:
+            channels = counts[:, : n_inputs - n_features].astype(np.uint8)
+            kept = channel_tensors(channels, targets, width_s, nets[0].read_in.count_max)
+            artifact = with_statistics(artifact, kept)
+        artifacts.append(artifact)
     return artifacts, logs

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rtdecode.artifact import Output
+from rtdecode.artifact import Feature, Output
 from rtdecode.calibrate.data.refit_labels import RECORDED
 from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.calibrate.training.settings import ONE_DAY, ONE_DAY_TRAINING, Sizes, TrainingSettings
-from rtdecode.kernels.arrays import F4, U1
+from rtdecode.kernels.arrays import F4, Inputs
 
 #: Labels before the held-out time that an output is fitted to, at least.
 MIN_TRAIN_S = 20.0
@@ -40,15 +40,23 @@ class TrainingSet:
     """Binned sessions with labels.
 
     Attributes:
-        counts: u1[T, C] for each session.
+        counts: u1[T, C] for each session; with features i2[T, C + F], their codes last.
         targets: f4[T, D] for each; NaN where an output is not trained on.
         outputs: the D columns, in order.
         bin_width_s: seconds.
         names: of the sessions; only networks need them.
+        features: F for each session, with the statistics of its codes; () for counts alone. A linear filter
+            decodes all sessions, so they have the same.
     """
 
-    counts: Sequence[U1]
+    counts: Sequence[Inputs]
     targets: Sequence[F4]
     outputs: tuple[Output, ...]
     bin_width_s: float
     names: Sequence[str] = ()
+    features: Sequence[tuple[Feature, ...]] = ()
+
+    @property
+    def n_features(self) -> int:
+        """F."""
+        return len(self.features[0]) if self.features else 0

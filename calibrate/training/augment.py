@@ -15,7 +15,7 @@ from rtdecode.calibrate.training.settings import Augmentation
 from rtdecode.calibrate.training.windows import Batch
 
 
-def augmented(batch: Batch, sd: Tensor, count_max: int, settings: Augmentation) -> Batch:
+def augmented(batch: Batch, sd: Tensor, count_max: int, settings: Augmentation, n_features: int = 0) -> Batch:
     """Augmented copy of a batch. Draws from torch's global generator of the batch's device.
 
     Args:
@@ -23,6 +23,7 @@ def augmented(batch: Batch, sd: Tensor, count_max: int, settings: Augmentation) 
         sd: [N or 1, C, 1], SD of each channel's counts, in spikes per bin; a channel with SD 0 is silent.
         count_max: counts are clipped to 0 … `count_max`; they need not be integers.
         settings: how often and how strongly.
+        n_features: number of features among the channels, the last ones, which are not clipped.
     """
     counts = batch.counts
     shape = (counts.shape[0], counts.shape[1], 1)
@@ -36,7 +37,11 @@ def augmented(batch: Batch, sd: Tensor, count_max: int, settings: Augmentation) 
         (fault < settings.dead) | (sd == 0.0), torch.zeros((), device=counts.device), changed
     )
     chosen = torch.rand((shape[0], 1, 1), device=counts.device) < settings.windows
-    return replace(batch, counts=torch.where(chosen, changed.clamp(0.0, float(count_max)), counts))
+    n_counts = counts.shape[1] - n_features
+    clipped = changed[:, :n_counts].clamp(0.0, float(count_max))
+    if n_features:
+        clipped = torch.cat((clipped, changed[:, n_counts:]), dim=1)
+    return replace(batch, counts=torch.where(chosen, clipped, counts))
 
 
 def _artefacts(counts: Tensor, settings: Augmentation) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rtdecode.artifact import ModelArtifact, Output, count_max_at
+from rtdecode.artifact import Feature, ModelArtifact, Output, count_max_at
 from rtdecode.calibrate.training.ensemble import member_seeds
 from rtdecode.calibrate.training.settings import (
     GRU_UNITS,
@@ -20,8 +20,8 @@ from rtdecode.calibrate.training.settings import (
 )
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, U1, Mask
-from rtdecode.models.alive import channel_scale, check_some_alive
+from rtdecode.kernels.arrays import F4, F8, U1, Inputs, Mask
+from rtdecode.models.alive import channel_scale, check_some_alive, clipped_inputs
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import export
 from rtdecode.models.export.noncausal import noncausal_model
@@ -47,6 +47,7 @@ def new_members(
     sizes: Sizes,
     *,
     causal: bool = True,
+    n_features: int = 0,
 ) -> list[Network]:
     """The untrained networks of a model: `sizes.members` AlignNets, causal or not, or one GRU.
 
@@ -60,7 +61,8 @@ def new_members(
     for member_seed in member_seeds(seed, n_members):
         with torch.random.fork_rng():
             torch.manual_seed(member_seed)
-            net = new_network(kind, n_channels, len(outputs), bin_width_s, sizes, causal=causal)
+            ends = (n_channels, len(outputs), count_max_at(bin_width_s))
+            net = new_network(kind, ends, bin_width_s, sizes, causal=causal, n_features=n_features)
         net.set_output_scale(mean, sd)
         nets.append(net)
     return nets
@@ -80,24 +82,32 @@ def check_members(kind: str, n_members: int) -> None:
 
 
 def export_members(
-    nets: Sequence[Network], session: str, bin_width_s: float, outputs: tuple[Output, ...]
+    nets: Sequence[Network],
+    session: str,
+    bin_width_s: float,
+    outputs: tuple[Output, ...],
+    features: tuple[Feature, ...] = (),
 ) -> ModelArtifact:
     """The model of these members for one of their sessions; non-causal AlignNets cannot be stepped."""
     whole = [net for net in nets if isinstance(net, AlignNet) and not net.causal]
     if whole:
         return noncausal_model(whole, session=session, bin_width_s=bin_width_s, outputs=outputs)
     return ensemble_of(
-        [export(net, session=session, bin_width_s=bin_width_s, outputs=outputs) for net in nets]
+        [
+            export(net, session=session, bin_width_s=bin_width_s, outputs=outputs, features=features)
+            for net in nets
+        ]
     )
 
 
-def add_session(nets: Sequence[Network], name: str, counts: U1, bin_width_s: float, *, where: str) -> F4:
+def add_session(nets: Sequence[Network], name: str, counts: Inputs, bin_width_s: float, *, where: str) -> F4:
     """Add a read-in for a session to networks: the z-score of each channel, dead channels masked.
 
     Args:
         nets: networks without a read-in of this name.
         name: of the session.
-        counts: u1[T, C], bins that the statistics may use; no behaviour is needed.
+        counts: u1[T, C], bins that the statistics may use; no behaviour is needed. With features
+            i2[T, C + F].
         bin_width_s: seconds.
         where: named in errors, such as the session's file.
 
@@ -107,8 +117,9 @@ def add_session(nets: Sequence[Network], name: str, counts: U1, bin_width_s: flo
     Raises:
         RtdecodeError: no channel fires, or the network has another number of channels.
     """
-    clipped = clipped_counts(counts, nets[0].read_in.count_max)
-    start = read_in_start(clipped, bin_width_s, where=where)
+    read_in = nets[0].read_in
+    clipped = clipped_counts(counts, read_in.count_max, read_in.n_features)
+    start = read_in_start(clipped, bin_width_s, read_in.n_features, where=where)
     for net in nets:
         net.read_in.add(name, *start)
     return clipped
@@ -128,9 +139,9 @@ def decoded_whole(nets: Sequence[Network], counts: U1, session: str) -> F4:
     return torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32)
 
 
-def clipped_counts(counts: U1, count_max: int) -> F4:
-    """Counts as a network receives them, f4 of the same shape."""
-    return np.minimum(counts, np.uint8(count_max)).astype(np.float32)
+def clipped_counts(counts: Inputs, count_max: int, n_features: int = 0) -> F4:
+    """Counts, and codes of features behind them, as a network receives them, f4 of the same shape."""
+    return clipped_inputs(counts, count_max, n_features).astype(np.float32)
 
 
 def z_scored(targets: F4, outputs: Sequence[Output]) -> F8:
@@ -139,30 +150,44 @@ def z_scored(targets: F4, outputs: Sequence[Output]) -> F8:
     return np.asarray((targets - mean) / sd)
 
 
-def read_in_start(clipped: F4, bin_width_s: float, *, where: str) -> tuple[F8, F8, Mask]:
-    """Arguments of `ReadIn.add` for a session: `channel_scale` of its clipped counts f4[T, C].
+def read_in_start(clipped: F4, bin_width_s: float, n_features: int = 0, *, where: str) -> tuple[F8, F8, Mask]:
+    """Arguments of `ReadIn.add` for a session: `channel_scale` of its clipped inputs f4[T, C + F].
 
     Raises:
         RtdecodeError: no channel fires; the error names `where`.
     """
-    start = channel_scale(clipped, bin_width_s)
+    start = channel_scale(clipped, bin_width_s, n_features)
     check_some_alive(start[2], where)
     return start
 
 
 def new_network(
-    kind: str, n_channels: int, n_outputs: int, bin_width_s: float, sizes: Sizes, *, causal: bool = True
+    kind: str,
+    ends: tuple[int, int, int],
+    bin_width_s: float,
+    sizes: Sizes,
+    *,
+    causal: bool = True,
+    n_features: int = 0,
 ) -> Network:
     """An untrained network.
+
+    Args:
+        kind: "alignnet" or "gru".
+        ends: number of channels, features included, and of outputs, and the largest count.
+        bin_width_s: seconds.
+        sizes: of the network.
+        causal: whether no output depends on a later input.
+        n_features: number of features among the channels, the last ones.
 
     Raises:
         RtdecodeError: there are no settings for this kind.
     """
-    ends = (n_channels, n_outputs, count_max_at(bin_width_s))
     dropout: dict[str, Any] = {
         "dropout": DROPOUT,
         "channel_dropout": CHANNEL_DROPOUT,
         "feature_dropout": sizes.feature_dropout,
+        "n_features": n_features,
     }
     if kind == "gru":
         return GRUNet(GRUNetSettings(*ends, hidden=GRU_UNITS, **dropout))

@@ -39,13 +39,15 @@ class Objective(nn.Module):
         simulating = settings.direction == SIMULATE
         if isinstance(net, AlignNet) and auxiliary:
             passes = net(batch.counts, batch.targets, batch.sessions)
-            counts, whole = net.in_sd(clean, batch.sessions), _complete(batch)
+            # Features are read, not simulated.
+            n_counts, whole = net.n_channels - net.config.n_features, _complete(batch)
+            counts = net.in_sd(clean, batch.sessions)[:, :n_counts]
             decoded = mse(passes.decoded, batch.targets, batch.weight)
-            simulated = mse(net.in_sd(passes.simulated, batch.sessions), counts, whole)
+            simulated = mse(net.in_sd(passes.simulated, batch.sessions)[:, :n_counts], counts, whole)
             deployed, other = (simulated, decoded) if simulating else (decoded, simulated)
             beside = (
                 mse(passes.behavior, batch.targets, batch.weight)
-                + mse(net.in_sd(passes.spikes, batch.sessions), counts)
+                + mse(net.in_sd(passes.spikes, batch.sessions)[:, :n_counts], counts)
                 + settings.cross * other
                 + settings.contrast * info_nce(passes.spike_latent, passes.behavior_latent)
             )
@@ -70,8 +72,10 @@ def mse(predicted: Tensor, target: Tensor, weight: Tensor | None = None) -> Tens
             NaN in the target is ignored if its weight is 0.
 
     Returns:
-        A scalar; 0 if all weights are 0.
+        A scalar; 0 if all weights are 0, or there is nothing to predict.
     """
+    if not predicted.numel():
+        return predicted.sum()
     predicted = predicted.to(target.dtype)  # mixed precision may have changed it
     if weight is None:
         return F.mse_loss(predicted, target)

@@ -319,7 +319,7 @@ class Training:
             return batch
         read_in = self._net.read_in
         sd = read_in.sd(batch.sessions, len(batch.counts))
-        return augmented(batch, sd, read_in.count_max, self._settings.augmentation)
+        return augmented(batch, sd, read_in.count_max, self._settings.augmentation, read_in.n_features)
 
     def _re_estimate_norms(self) -> None:
         self._net.eval()

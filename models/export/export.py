@@ -8,7 +8,7 @@ from functools import singledispatch
 import numpy as np
 from torch import Tensor, nn
 
-from rtdecode.artifact import Arrays, ModelArtifact, Output
+from rtdecode.artifact import LARGEST_CODE, Arrays, Feature, ModelArtifact, Output
 from rtdecode.decode.halfwords import rounded_to_halfwords
 from rtdecode.errors import RtdecodeError, located
 from rtdecode.kernels.arrays import F8, I4
@@ -25,6 +25,7 @@ def export(
     session: str,
     bin_width_s: float,
     outputs: Sequence[Output],
+    features: Sequence[Feature] = (),
 ) -> ModelArtifact:
     """The artifact of a network for one of its sessions.
 
@@ -39,19 +40,26 @@ def export(
         session: the read-in to fold; its living channels are the mask.
         bin_width_s: that the network was trained at.
         outputs: decoded outputs, with the mean and SD of `set_output_scale`.
+        features: that the network reads behind the counts, with the statistics of their codes.
 
     Raises:
         RtdecodeError: the network is non-causal, is of an unknown kind, has diverged, or does not fit the
-            outputs; or the session is unknown.
+            outputs or features; or the session is unknown.
     """
     _check_outputs(net, outputs)
+    n_features = net.config.n_features
+    if len(features) != n_features:
+        fix = "describe each feature once"
+        raise RtdecodeError(f"{len(features)} features do not fit a network of {n_features}", fix=fix)
     folded = fold(net, session)
     notes: list[str] = []
     widths: tuple[int, ...] = ()
     fractional_bits = None
     if isinstance(net, AlignNet):
         widths = net.widths
-        folded, layer_bits, notes = _all_fixed_point(folded, len(widths), net.read_in.count_max)
+        largest = np.full((net.n_channels, 1, 1), float(net.read_in.count_max))
+        largest[net.n_channels - n_features :] = LARGEST_CODE
+        folded, layer_bits, notes = _all_fixed_point(folded, len(widths), largest)
         fractional_bits = int(layer_bits.min())
         folded["grid"] = layer_bits
     good = net.read_in.of(session).good.tolist()
@@ -59,8 +67,8 @@ def export(
         kind=net.kind,
         causal=True,
         bin_width_s=bin_width_s,
-        n_channels=net.n_channels,
-        channel_mask=tuple(good),
+        n_channels=net.n_channels - n_features,
+        channel_mask=tuple(good[: net.n_channels - n_features]),
         outputs=tuple(outputs),
         count_max=net.read_in.count_max,
         run={
@@ -70,6 +78,7 @@ def export(
         provenance={"export": {"session": session, "notes": notes}},
         widths=widths,
         fractional_bits=fractional_bits,
+        features=tuple(features),
     )
 
 
@@ -85,14 +94,14 @@ def fold(net: Network, session: str) -> Arrays:
     )
 
 
-def _all_fixed_point(folded: Arrays, n_levels: int, count_max: int) -> tuple[Arrays, I4, list[str]]:
+def _all_fixed_point(folded: Arrays, n_levels: int, largest_inputs: F8) -> tuple[Arrays, I4, list[str]]:
     """The tensors with those before a threshold rounded, fractional bits of each such layer, and notes."""
     rounded, layer_bits, notes = dict(folded), [], []
     for name in (f"enc{level}.{i}" for level in range(n_levels) for i in range(2)):
         weight, bias = f"{name}.weight", f"{name}.bias"
         with located(name):
             rounded[weight], rounded[bias], bits = fixed_point(
-                folded[weight], folded[bias], count_max if name == "enc0.0" else 1
+                folded[weight], folded[bias], largest_inputs if name == "enc0.0" else 1.0
             )
         layer_bits.append(bits)
         if bits < FRACTIONAL_BITS:

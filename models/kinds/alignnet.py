@@ -29,7 +29,8 @@ def _fold_read_in(model: ModelArtifact, scale: F8, offset: F8) -> Arrays:
     gain = norm["weight"] / np.sqrt(norm["running_var"] + NORM_EPS)
     weight = train_tensor(model, f"{_FIRST}.conv.weight").transpose(1, 2, 0)[:, ::-1] * gain
     bias = norm["bias"] - norm["running_mean"] * gain + np.einsum("ilo,i->o", weight, offset)
-    weight, bias, bits = fixed_point(weight * scale[:, np.newaxis, np.newaxis], bias, model.count_max)
+    largest = model.largest_inputs[:, np.newaxis, np.newaxis]
+    weight, bias, bits = fixed_point(weight * scale[:, np.newaxis, np.newaxis], bias, largest)
     layer_bits = model.run["grid"].copy()
     layer_bits[0] = bits
     return {

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, I8, U1, Mask
+from rtdecode.kernels.arrays import F4, F8, I8, Inputs, Mask
 from rtdecode.kernels.decoders.kalman import recur
-from rtdecode.models.alive import alive_channels, check_some_alive
+from rtdecode.models.alive import alive_inputs, check_some_alive, clipped_inputs
 from rtdecode.models.linear.count_model import Dynamics, LinearModel, Recording, estimate
 from rtdecode.models.linear.kinematics import kinematic_states
 from rtdecode.models.linear.state_space import steady_prediction, update
@@ -102,11 +102,12 @@ def steady_filter(fit: KalmanFit) -> dict[str, F8 | F4]:
 
 
 def fit_kalman(
-    counts: Sequence[U1],
+    counts: Sequence[Inputs],
     targets: Sequence[F4],
     bin_width_s: float,
     *,
     count_max: int,
+    n_features: int = 0,
     velocity_of: Mapping[int, int | None],
     settings: KalmanSettings = KalmanSettings(),
     progress: Callable[[float], None] = lambda _: None,
@@ -123,10 +124,11 @@ def fit_kalman(
     neither part.
 
     Args:
-        counts: u1[T, C] for each recording.
+        counts: u1[T, C] for each recording; with features i2[T, C + F], their codes last.
         targets: f4[T, D] for each; bins with a NaN are left out, as are lagged velocities across them.
         bin_width_s: seconds; bins finer than 20 ms are fitted in ticks of about 20 ms.
         count_max: larger counts are clipped to it, as the decoder does.
+        n_features: F.
         velocity_of: for each column that is a position, the column of its velocity; None if it is not
             decoded, to compute it from the position.
         settings: of the fit.
@@ -135,8 +137,8 @@ def fit_kalman(
     Raises:
         RtdecodeError: no channel fires, the bins with targets are too few, or no filter converges.
     """
-    clipped = [np.minimum(block, np.uint8(count_max)) for block in counts]
-    good = alive_channels(clipped, bin_width_s)
+    clipped = [clipped_inputs(block, count_max, n_features) for block in counts]
+    good = alive_inputs(clipped, bin_width_s, n_features)
     check_some_alive(good)
     n_bins = max(1, round(TICK_S / bin_width_s))
     tick_s = n_bins * bin_width_s
@@ -220,7 +222,7 @@ def _mean_and_sd(labels: Sequence[F8]) -> tuple[F8, F8]:
 
 
 def _in_ticks(
-    counts: U1, targets: F8, n_bins: int, step: int, tick_s: float, velocity_of: Mapping[int, int | None]
+    counts: Inputs, targets: F8, n_bins: int, step: int, tick_s: float, velocity_of: Mapping[int, int | None]
 ) -> Recording:
     """A recording in ticks of `n_bins` bins; an incomplete last one is dropped."""
     n_ticks = len(counts) // n_bins

@@ -15,9 +15,13 @@ from itertools import count
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, F8, U1, Mask
-from rtdecode.models.alive import alive_channels, check_some_alive
+from rtdecode.kernels.arrays import F4, F8, Inputs, Mask
+from rtdecode.models.alive import alive_inputs, check_some_alive, clipped_inputs
 from rtdecode.models.linear.ridge import N_FOLDS, PENALTIES, fit_ridge
+
+#: Behaviour changes slower than this, noise faster: what a feature keeps over it is its signal. A channel of
+#: spikes whose signal is as large as its noise has about this rate.
+SIGNAL_S, EVEN_RATE_HZ = 0.06, 50.0
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,12 @@ class WienerFit:
 
 
 def fit_wiener(
-    counts: Sequence[U1],
+    counts: Sequence[Inputs],
     targets: Sequence[F4],
     bin_width_s: float,
     *,
     count_max: int,
+    n_features: int = 0,
     settings: WienerSettings = DEFAULTS,
     progress: Callable[[float], None] = lambda _: None,
 ) -> WienerFit:
@@ -84,24 +89,29 @@ def fit_wiener(
     The penalty favours busy channels and recent lags, see `expected_weights`.
 
     Args:
-        counts: u1[T, C] for each recording.
+        counts: u1[T, C] for each recording; with features i2[T, C + F], their codes last.
         targets: f4[T, D] for each, NaN where unknown; each output is fitted to the bins that have it.
         bin_width_s: seconds.
         count_max: larger counts are clipped to it, as the decoder does.
+        n_features: F.
         settings: of the fit.
         progress: called with the completed fraction of the work.
 
     Raises:
         RtdecodeError: no channel fires, or the bins with targets are too few for the folds.
     """
-    clipped = [np.minimum(block, np.uint8(count_max)) for block in counts]
-    good = alive_channels(clipped, bin_width_s)
+    clipped = [clipped_inputs(block, count_max, n_features) for block in counts]
+    good = alive_inputs(clipped, bin_width_s, n_features)
     check_some_alive(good)
     duration_s = max(sum(map(len, clipped)), 1) * bin_width_s
     rate_hz = np.sum([block.sum(axis=0, dtype=np.float64) for block in clipped], axis=0) / duration_s
+    signals = [block[:, good] for block in clipped]
+    if n_features:
+        rate_hz[-n_features:] = equivalent_rate_hz([b[:, -n_features:] for b in clipped], bin_width_s)
+        signals = [block.astype(np.float64) for block in signals]
     edges = settings.edges(bin_width_s, int(good.sum()))
     fit = fit_ridge(
-        [block[:, good] for block in clipped],
+        signals,
         targets,
         edges,
         expected_weights(rate_hz[good], edges),
@@ -120,6 +130,26 @@ def fit_wiener(
         lag_edges=edges,
         n_rows=fit.n_rows,
     )
+
+
+def equivalent_rate_hz(codes: Sequence[Inputs], bin_width_s: float) -> F8:
+    """The rate f8[F] of a channel of spikes that would tell as much as each feature.
+
+    The signal of a feature is the part of its variance that is left after 60 ms; that of spikes grows with
+    their rate.
+
+    Args:
+        codes: i2[T, F] for each recording.
+        bin_width_s: seconds.
+    """
+    lag = max(1, round(SIGNAL_S / bin_width_s))
+    blocks = [block.astype(np.float64) for block in codes if len(block) > lag]
+    mean = np.concatenate(blocks).mean(axis=0) if blocks else 0.0
+    centred = [block - mean for block in blocks]
+    kept = np.sum([(b[lag:] * b[:-lag]).sum(axis=0) for b in centred], axis=0)
+    total = np.sum([(b[lag:] ** 2).sum(axis=0) for b in centred], axis=0)
+    signal = np.clip(np.divide(kept, total, out=np.zeros_like(total), where=total > 0), 1e-3, 0.95)
+    return np.asarray(EVEN_RATE_HZ * signal / (1.0 - signal))
 
 
 def expected_weights(rate_hz: F8, edges: tuple[int, ...]) -> F8:

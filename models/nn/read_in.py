@@ -25,6 +25,8 @@ MIN_SCALE = 0.1
 class ReadIn(nn.Module):
     """z = scale · min(counts, count_max) + offset for each channel and session; the first layer of a network.
 
+    Codes of features, which follow the counts, are channels like these; they are never clipped.
+
         read_in = ReadIn(96, count_max=64)
         read_in.add("monday", mean=counts.mean(axis=0), sd=counts.std(axis=0))
         z = read_in(batch, "monday")                   # [N, 96, T]
@@ -33,8 +35,9 @@ class ReadIn(nn.Module):
     are saved with the weights, and loading weights of other sessions is refused.
 
     Args:
-        n_channels: C.
+        n_channels: C, features included.
         count_max: larger counts are clipped to it.
+        n_features: number of features among the channels, the last ones.
         dropout: probability of setting a single z to its channel's mean, while training.
         channel_dropout: the same for a channel during the whole window.
 
@@ -43,7 +46,12 @@ class ReadIn(nn.Module):
     """
 
     def __init__(
-        self, n_channels: int, count_max: int, dropout: float = 0.0, channel_dropout: float = 0.0
+        self,
+        n_channels: int,
+        count_max: int,
+        dropout: float = 0.0,
+        channel_dropout: float = 0.0,
+        n_features: int = 0,
     ) -> None:
         super().__init__()
         if n_channels < 1 or not 1 <= count_max <= 255:
@@ -53,7 +61,7 @@ class ReadIn(nn.Module):
             )
         check_probability(dropout)
         check_probability(channel_dropout)
-        self.n_channels, self.count_max = n_channels, count_max
+        self.n_channels, self.count_max, self.n_features = n_channels, count_max, n_features
         self.names: list[str] = []
         self.sessions = nn.ModuleList()
         self.dropout, self.channel_dropout = Dropout(dropout), nn.Dropout1d(channel_dropout)
@@ -110,9 +118,16 @@ class ReadIn(nn.Module):
         chosen = self._chosen(session, len(counts))
         scale = _stacked([s.scale * s.good for s in chosen])
         offset = _stacked([s.offset * s.good for s in chosen])
-        z = scale * counts.clamp(max=self.count_max) + offset
+        z = scale * self.clipped(counts) + offset
         dropped: Tensor = self.channel_dropout(self.dropout(z))
         return dropped
+
+    def clipped(self, inputs: Tensor) -> Tensor:
+        """Inputs [N, C, T] with counts clipped to `count_max`, and codes of features as they are."""
+        if not self.n_features:
+            return inputs.clamp(max=self.count_max)
+        counts, codes = inputs[:, : -self.n_features], inputs[:, -self.n_features :]
+        return torch.cat((counts.clamp(max=self.count_max), codes), dim=1)
 
     def sd(self, session: str | Sequence[str] | None, n_windows: int) -> Tensor:
         """SD [N or 1, C, 1] of each channel's training counts, in spikes per bin; 0 where ignored."""

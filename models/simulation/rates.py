@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import ModelArtifact, check_counts_alone
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4
 from rtdecode.models.ensemble.load import networks_of
@@ -33,6 +33,7 @@ def simulating_networks(artifact: ModelArtifact) -> list[AlignNet]:
     """
     if artifact.kind != AlignNet.kind:
         raise RtdecodeError(f"a {artifact.kind} model does not simulate spikes from behaviour", fix=_FIX)
+    check_counts_alone(artifact, "simulation")
     nets = [net for net in networks_of(artifact) if isinstance(net, AlignNet)]
     if not all(_trained_to_simulate(net) for net in nets):
         raise RtdecodeError(

@@ -9,7 +9,7 @@ one metadata entry, `rtdecode`, holds the rest as JSON. docs/model-files.md desc
 
 from rtdecode.artifact.feature import CODES_PER_SD, FEATURE_KINDS, LARGEST_CODE, Feature, FeatureKind
 from rtdecode.artifact.file import read_artifact, write_artifact, write_new_artifact
-from rtdecode.artifact.model import ModelArtifact, count_max_at
+from rtdecode.artifact.model import ModelArtifact, check_counts_alone, count_max_at
 from rtdecode.artifact.output import ROLES, Output, Role, infer_role
 from rtdecode.artifact.tensors import METADATA_KEY, Arrays
 
@@ -25,6 +25,7 @@ __all__ = [
     "ModelArtifact",
     "Output",
     "Role",
+    "check_counts_alone",
     "count_max_at",
     "infer_role",
     "read_artifact",

@@ -34,7 +34,7 @@ class ModelArtifact:
         kind: which decoder steps it, one of `rtdecode.decode.load.DECODERS`.
         causal: False for a non-causal network, which cannot be served.
         bin_width_s: the only bin width the model is valid for, in seconds.
-        n_channels: channels of the stream, the masked ones included.
+        n_channels: channels of the stream, the masked ones included; 0 for a model of features alone.
         channel_mask: bool[n_channels]; False for a channel that the decoder ignores.
         outputs: what is decoded, in the order of the decoder's output.
         count_max: counts above it are clipped to it, 1 to 255.
@@ -136,6 +136,24 @@ class ModelArtifact:
         return metadata | {name: value for name, value in later.items() if value not in ((), None)}
 
 
+def check_counts_alone(model: ModelArtifact, command: str) -> None:
+    """Refuse a model that reads features, for what reads counts only.
+
+    Args:
+        model: any.
+        command: what cannot be done, a noun, such as "calibration".
+
+    Raises:
+        RtdecodeError: it reads features.
+    """
+    if model.features:
+        raise RtdecodeError(
+            f"the model reads {len(model.features)} features beside the counts, for which there is no "
+            f"{command} yet",
+            fix="use a model of counts alone; `rtdecode fit` and `decode` know features",
+        )
+
+
 def count_max_at(bin_width_s: float) -> int:
     """The count above which counts are clipped in a model of this bin width: one spike a millisecond.
 
@@ -169,7 +187,7 @@ def _check_settings(model: ModelArtifact) -> None:
         raise RtdecodeError(
             f"bin_width_s is {model.bin_width_s}; it must be above 0", fix="pass it in seconds"
         )
-    if model.n_channels < 1:
+    if model.n_channels < (0 if model.features else 1):
         raise RtdecodeError(f"n_channels is {model.n_channels}; it must be 1 or more", fix=_RANGE_FIX)
     if len(model.channel_mask) != model.n_channels:
         n = len(model.channel_mask)

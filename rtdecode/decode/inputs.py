@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from rtdecode.artifact import LARGEST_CODE, ModelArtifact
+from rtdecode.artifact import LARGEST_CODE, Feature, ModelArtifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F8, I1, I2, I8, U1, Inputs
 from rtdecode.kernels.features import N_FEATURE_COUNTERS, encode, encode_rows
@@ -16,7 +18,7 @@ WIDTH_TOLERANCE = 0.01
 
 
 class InputRows:
-    """Puts counts and features together, bin by bin or many at once, to the same bits.
+    """Puts counts and features together, bin by bin.
 
         rows = InputRows(artifact)
         stage.step(rows.row(closed.counts, closed.features), flags)
@@ -29,10 +31,8 @@ class InputRows:
     """
 
     def __init__(self, artifact: ModelArtifact) -> None:
-        features = artifact.features
         self.counters: I8 = np.zeros(N_FEATURE_COUNTERS, np.int64)
-        self._mean = np.array([feature.mean for feature in features], np.float64)
-        self._scale = np.array([feature.scale for feature in features], np.float64)
+        self._mean, self._scale = _mean_and_scale(artifact.features)
         self._row: I2 = np.zeros(artifact.n_inputs, np.int16)
         self._counts, self._codes = self._row[: artifact.n_channels], self._row[artifact.n_channels :]
 
@@ -52,18 +52,27 @@ class InputRows:
         encode(values, self._mean, self._scale, LARGEST_CODE, self.counters, self._codes)
         return self._row
 
-    def codes(self, values: F8) -> I1:
-        """The codes i1[T, F] of many bins, from their values f8[T, F]."""
-        codes = np.zeros(values.shape, np.int16)
-        encode_rows(values, self._mean, self._scale, LARGEST_CODE, self.counters, codes)
-        return codes.astype(np.int8)
+
+def codes_of(features: Sequence[Feature], values: F8) -> I1:
+    """The codes i1[T, F] of many bins, to the same bits as `InputRows`, from their values f8[T, F]."""
+    codes, counters = np.zeros(values.shape, np.int16), np.zeros(N_FEATURE_COUNTERS, np.int64)
+    encode_rows(np.ascontiguousarray(values), *_mean_and_scale(features), LARGEST_CODE, counters, codes)
+    return codes.astype(np.int8)
+
+
+def with_codes(counts: U1, codes: I1 | None) -> Inputs:
+    """Inputs of many bins: counts u1[T, C] themselves, or i2[T, C + F] with codes behind them."""
+    return counts if codes is None else np.concatenate((counts, codes), axis=1, dtype=np.int16)
+
+
+def _mean_and_scale(features: Sequence[Feature]) -> tuple[F8, F8]:
+    mean, scale = ([getattr(each, part) for each in features] for part in ("mean", "scale"))
+    return np.array(mean, np.float64), np.array(scale, np.float64)
 
 
 def inputs_of(decoded: Decoded) -> Inputs:
     """The inputs that the decoder stepped, u1[T, C]; with features i2[T, C + F]."""
-    if decoded.codes is None:
-        return decoded.counts
-    return np.concatenate((decoded.counts, decoded.codes), axis=1, dtype=np.int16)
+    return with_codes(decoded.counts, decoded.codes)
 
 
 def session_inputs(session: Session, artifact: ModelArtifact, seed: int = 0) -> Inputs:
@@ -77,9 +86,7 @@ def session_inputs(session: Session, artifact: ModelArtifact, seed: int = 0) -> 
     if session.decoded is not None and has_bins_of(session, session.decoded, artifact.bin_width_s):
         return inputs_of(session.decoded)
     binned, codes = binned_inputs(session, artifact, seed)
-    if codes is None:
-        return binned.counts
-    return np.concatenate((binned.counts, codes), axis=1, dtype=np.int16)
+    return with_codes(binned.counts, codes)
 
 
 def binned_inputs(session: Session, artifact: ModelArtifact, seed: int) -> tuple[BinnedSession, I1 | None]:
@@ -107,7 +114,7 @@ def binned_inputs(session: Session, artifact: ModelArtifact, seed: int) -> tuple
             fix="choose a model made of this rig's features",
         )
     columns = [recorded.index(feature.name) for feature in artifact.features]
-    return binned, InputRows(artifact).codes(np.ascontiguousarray(binned.features[:, columns]))
+    return binned, codes_of(artifact.features, binned.features[:, columns])
 
 
 def check_array(session: Session, artifact: ModelArtifact) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 import zmq
 
+from rtdecode.artifact import check_counts_alone
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
-from rtdecode.errors import RtdecodeError
+from rtdecode.errors import RtdecodeError, located
 from rtdecode.files import check_writable
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.behavior import BehaviorReader
@@ -88,6 +89,8 @@ class Daemon:
         model_path = find_model(settings.model, settings.stream)
         with advice_to_go_back(model_path, settings.stream):
             self.artifact, decoder = open_model(model_path)
+        with located(model_path):
+            check_counts_alone(self.artifact, "live decoding")
         self._clock: Callable[[], float] = pylsl.local_clock
         self._stopping = threading.Event()
         self.stage = DecodeStage(decoder, self.artifact)

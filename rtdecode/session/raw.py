@@ -157,7 +157,10 @@ def _check_format(file: h5py.File, path: Path) -> None:
 
 
 def _n_channels(file: h5py.File, path: Path) -> int:
-    n_channels, least = _integer_attr(file, "n_channels", path), 0 if "features" in file else 1
+    n_channels, least = (
+        _integer_attr(file, "n_channels", path),
+        0 if "features" in file or "decoded/codes" in file else 1,
+    )
     if not least <= n_channels <= MAX_CHANNELS:
         fix = f"set the root attribute n_channels to the number of channels, {least} to {MAX_CHANNELS}"
         raise RtdecodeError(f"n_channels is {n_channels}", where=f"{path}:/", fix=fix)

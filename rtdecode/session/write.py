@@ -91,7 +91,8 @@ def out_attrs(names: Sequence[str], units: Sequence[str], settings: Mapping[str,
 
 
 def _checked_parts(session: Session, where: str) -> Parts:
-    least = 0 if session.features is not None else 1
+    codes = None if session.decoded is None else session.decoded.codes
+    least = 1 if session.features is None and codes is None else 0
     if not least <= session.n_channels <= MAX_CHANNELS:
         raise RtdecodeError(
             f"n_channels is {session.n_channels}", where=where, fix=f"set it to {least} to {MAX_CHANNELS}"

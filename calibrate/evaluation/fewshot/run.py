@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtdecode.artifact import read_artifact
+from rtdecode.artifact import check_counts_alone, read_artifact
 from rtdecode.calibrate.data.sessions import read_all, session_notes
 from rtdecode.calibrate.evaluation.cache import JOBS, Done, digests_of, read_json, run_cached
 from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
@@ -95,6 +95,8 @@ def few_shot(
     settings = settings or FewShotSettings()
     files = [Path(base).resolve() for base in bases]
     artifacts = [read_artifact(file) for file in files]
+    for artifact in artifacts:
+        check_counts_alone(artifact, "few-shot evaluation")
     check_settings(artifacts, settings)
     workers = limited(workers or Workers(), settings.device)
     digests = digests_of(files)

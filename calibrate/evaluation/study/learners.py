@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.artifact import ModelArtifact, check_counts_alone, read_artifact
 from rtdecode.calibrate.data.checks import check_channels, check_unseen, output_columns
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.evaluation.study.data import StudySet, study_set
@@ -75,6 +75,7 @@ def base_of(path: Path) -> Base:
             where=str(path),
             fix="name a model made by rtdecode pretrain --kind alignnet",
         )
+    check_counts_alone(base, "study")
     direction = base.provenance.get("pretrain", {}).get("direction")
     return Base(
         path,

@@ -53,7 +53,9 @@ def _column(features: Features, column: int, edges: F8, bin_of_sample: NDArray[n
     time, before = features.time[known], values[known]
     last = np.searchsorted(time, edges[1:], side="right") - 1
     age_s = edges[1:] - time[np.maximum(last, 0)] if len(time) else np.full(n_bins, np.inf)
-    held = (n == 0) & (last >= 0) & (age_s < np.diff(edges) + 0.5 * features.period_s)
+    # A sample without a value is unknown; only where there is none at all, one before may stand for it.
+    empty = np.bincount(bin_of_sample[bin_of_sample >= 0], minlength=n_bins) == 0
+    held = empty & (last >= 0) & (age_s < np.diff(edges) + 0.5 * features.period_s)
     out[held] = 0.0 if counted else before[last[held]]
     return out
 

@@ -79,7 +79,7 @@ def test_the_auxiliary_paths_are_trained(days: list[Path]) -> None:
     trained = AlignNet.from_artifact(result.artifact)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        fresh = new_network("alignnet", 24, 4, 0.05, SIZES)
+        fresh = new_network("alignnet", (24, 4, 50), 0.05, SIZES)
     for part in ("lift", "behavior_encoder", "spike_decoder", "rate_head"):
         before, after = (dict(getattr(net, part).named_parameters()) for net in (fresh, trained))
         assert all(not torch.equal(before[name], after[name]) for name in before if "weight" in name), part

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from rtdecode.artifact import count_max_at
 from rtdecode.calibrate.training.build import LONGEST_S, new_network, training_settings
 from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.calibrate.training.settings import ONE_DAY, Augmentation, TrainingSettings
@@ -31,7 +32,7 @@ def test_windows_have_the_same_length_in_seconds_and_fit_the_session(
 def test_leaky_neurons_start_with_time_constants_in_seconds() -> None:
     for bin_width_s in (0.02, 0.064):
         torch.manual_seed(0)
-        net = new_network("alignnet", 8, 2, bin_width_s, ONE_DAY)
+        net = new_network("alignnet", (8, 2, count_max_at(bin_width_s)), bin_width_s, ONE_DAY)
         assert isinstance(net, AlignNet)
         tau_s = -bin_width_s / torch.log(net.behavior_head.decay())
         assert 0.7 * LONGEST_S < tau_s.max() < 1.001 * LONGEST_S

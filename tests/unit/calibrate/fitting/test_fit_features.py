@@ -1,0 +1,117 @@
+"""Models learn from features alone or beside counts, and step them like the reference does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from simulated_days import simulated_day
+
+from rtdecode.artifact import read_artifact, write_artifact
+from rtdecode.calibrate.decoding import decoded
+from rtdecode.calibrate.fitting.fit import FitResult, fit_sessions
+from rtdecode.calibrate.fitting.training_set import FitSettings
+from rtdecode.calibrate.training.settings import ONE_DAY_TRAINING, Sizes
+from rtdecode.calibrate.verification.verify import verify_model
+from rtdecode.decode.inputs import session_inputs
+from rtdecode.decode.load import load_decoder
+from rtdecode.decode.offline import decode_session
+from rtdecode.errors import RtdecodeError
+from rtdecode.session.bins import bin_session
+from rtdecode.session.layout import Features
+from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
+
+WIDTH_S = 0.05
+SMALL = Sizes(members=1, widths=(16, 16), dec_widths=(16,), feature_dropout=0.1)
+N_CHANNELS, SECONDS = 12, 150.0
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One simulated minute as counts, as features, and half as each; and with what no other column has."""
+    folder = tmp_path_factory.mktemp("features")
+    day = read_session(simulated_day(folder / "events.h5", N_CHANNELS, seconds=SECONDS, mean_rate_hz=25.0))
+    assert day.events is not None
+    binned = bin_session(day, WIDTH_S)
+    names = tuple(f"e{i}" for i in range(N_CHANNELS))
+    values = binned.counts.astype("f4")
+    kinds, units = ("count",) * N_CHANNELS, ("",) * N_CHANNELS
+    features = Features(binned.t_bin, values, names, kinds, units, WIDTH_S)
+    half = replace(features, values=values[:, ::2], names=names[::2], kinds=kinds[::2], units=units[::2])
+    odd = day.events.channel % 2 == 1
+    kept = replace(day.events, time=day.events.time[odd], channel=day.events.channel[odd] // 2)
+    parts = {
+        "counts": day,
+        "features": replace(day, n_channels=0, events=None, features=features),
+        "mixed": replace(day, n_channels=N_CHANNELS // 2, events=kept, features=half),
+        "fewer": replace(day, n_channels=N_CHANNELS // 2, events=kept),
+    }
+    for name, session in parts.items():
+        write_session(folder / f"{name}.h5", replace(session, path=None))
+    return {name: folder / f"{name}.h5" for name in parts}
+
+
+def fit(path: Path, kind: str) -> FitResult:
+    training = replace(ONE_DAY_TRAINING, steps=30, batch=8)
+    return fit_sessions([path], kind, WIDTH_S, settings=FitSettings(sizes=SMALL, training=training))
+
+
+@pytest.mark.parametrize("kind", ["wiener", "kalman"])
+def test_counts_as_features_are_decoded_as_well(days: dict[str, Path], kind: str) -> None:
+    scores = {name: float(np.mean(fit(path, kind).r2)) for name, path in days.items()}
+    assert scores["features"] == pytest.approx(scores["counts"], abs=0.02)
+    assert scores["mixed"] == pytest.approx(scores["counts"], abs=0.02)
+    assert scores["fewer"] < scores["mixed"] - 0.02
+
+
+@pytest.mark.parametrize("kind", ["wiener", "kalman", "gru", "alignnet"])
+@pytest.mark.parametrize("name", ["features", "mixed"])
+def test_every_kind_is_stepped_to_the_bits_of_its_reference(
+    days: dict[str, Path], kind: str, name: str, tmp_path: Path
+) -> None:
+    result, session = fit(days[name], kind), read_session(days[name])
+    write_artifact(tmp_path / "m.safetensors", result.artifact)
+    artifact = read_artifact(tmp_path / "m.safetensors")
+    assert artifact.features == result.artifact.features
+    assert (artifact.n_channels, artifact.n_inputs) == (session.n_channels, N_CHANNELS)
+    inputs = session_inputs(session, artifact)
+    verified = verify_model(artifact, inputs)
+    assert verified.agrees, verified
+    live = decode_session(session, artifact, load_decoder(artifact))
+    np.testing.assert_array_equal(live.values, decoded(artifact, inputs))
+    # What was recorded of it decodes to the same bits, without the features themselves.
+    write_session(tmp_path / "live.h5", replace(session, decoded=live, events=None, features=None, path=None))
+    again = decode_session(read_session(tmp_path / "live.h5"), artifact, load_decoder(artifact))
+    np.testing.assert_array_equal(again.values, live.values)
+
+
+def test_a_column_that_does_not_vary_is_not_read_and_unknown_stretches_are_not_learnt(
+    days: dict[str, Path], tmp_path: Path
+) -> None:
+    session = read_session(days["features"])
+    assert session.features is not None
+    values = session.features.values.copy()
+    values[:, 3], values[200:300] = 7.0, np.nan
+    values[300:, 5] = np.nan
+    path = tmp_path / "damaged.h5"
+    write_session(path, replace(session, features=replace(session.features, values=values), path=None))
+    result = fit(path, "wiener")
+    assert result.artifact.features[3].sd == 0.0
+    assert any("1 of 12 features do not vary: e3" in note for note in result.notes)
+    assert any("100 of" in note for note in result.notes), result.notes
+    assert (result.r2 > 0.05).all()
+
+
+def test_sessions_of_other_features_are_refused(days: dict[str, Path], tmp_path: Path) -> None:
+    session = read_session(days["features"])
+    assert session.features is not None
+    swapped = replace(session.features, names=session.features.names[::-1])
+    write_session(tmp_path / "other.h5", replace(session, features=swapped, path=None))
+    with pytest.raises(RtdecodeError, match="features, others or in another order"):
+        fit_sessions([days["features"], tmp_path / "other.h5"], "wiener", WIDTH_S)
+    model = fit(days["mixed"], "wiener").artifact
+    with pytest.raises(RtdecodeError, match="lacks 6 of the 6 features of the model"):
+        decode_session(read_session(days["fewer"]), model, load_decoder(model))
