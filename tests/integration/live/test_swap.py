@@ -50,7 +50,7 @@ def another_array(path: Path) -> Path:
 
 def decoded_again(recording: Path, output: Path, *models: Path) -> Any:
     named = [argument for model in models for argument in ("--model", model)]
-    return document_here("decode", recording, *named, "--output", output)
+    return document_here("decode", recording, *named, "--output", output, "--overwrite")
 
 
 @pytest.mark.sessions
@@ -113,7 +113,6 @@ def test_swaps_and_refused_swaps_lose_nothing_and_decode_to_the_same_bits(
     np.testing.assert_array_equal(again.values.view(np.uint32), live.values.view(np.uint32))
     np.testing.assert_array_equal(again.model, live.model)
     np.testing.assert_array_equal(again.flags, live.flags)
-    again_path = rig.folder / "again.2.h5"
     decoded_again(recording, again_path)
     again = read_session(again_path).decoded
     np.testing.assert_array_equal(again.values.view(np.uint32), live.values.view(np.uint32))
