@@ -132,11 +132,14 @@ def _measure(
     }
 
 
-def own_overhead(received: Received, arrivals: npt.NDArray[np.float64], hop_s: float) -> dict[str, float]:
+def own_overhead(
+    received: Received, arrivals: npt.NDArray[np.float64], hop_s: float
+) -> dict[str, float | None]:
     """Quantiles, ms, of what the daemon adds to a bin that is closed by an event.
 
     From the arrival of that event, the first that is stamped at or after the end of the bin, at a bare inlet
-    to the cursor at the subscriber, without the bare hop. Bins that the clock closes before are left out.
+    to the cursor at the subscriber, without the bare hop. Bins that the clock closes before are left out: all
+    of a source that pushes less often than bins end.
 
     Args:
         received: cursors, those of the start included.
@@ -183,7 +186,10 @@ def _document(
     }
 
 
-def _quantiles(seconds: Any) -> dict[str, float]:
+def _quantiles(seconds: Any) -> dict[str, float | None]:
+    """In ms; None where there is nothing."""
+    if not len(seconds):
+        return dict.fromkeys(QUANTILES)
     found = np.percentile(seconds, list(QUANTILES.values())) * 1e3
     return {name: round(float(value), 4) for name, value in zip(QUANTILES, found, strict=True)}
 

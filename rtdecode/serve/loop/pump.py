@@ -95,6 +95,8 @@ class Pump:
         self._by_unit = np.zeros(256, np.int64)
         self._correction_s = 0.0
         self._turned_s = 0.0
+        # What the queue of a new inlet holds was not waited for.
+        self._fresh = False
 
     @property
     def feed(self) -> Feed | None:
@@ -133,7 +135,7 @@ class Pump:
         self._sink.attached(feed)
         self._by_unit = self.by_unit
         self.last_feed = feed
-        self._inlet, self._correction_s = inlet, inlet.correction_s
+        self._inlet, self._correction_s, self._fresh = inlet, inlet.correction_s, True
         self._turned_s = self._clock()
         if first:
             self._pull(inlet, FIRST_SAMPLE_S if layout is Layout.COUNTS else 0.0, self._turned_s)
@@ -150,7 +152,8 @@ class Pump:
             self.carry_out(self.core.corrected(now))
         self._correction_s = inlet.correction_s
         emptied = n < MAX_PULL
-        attentive = emptied and begun - self._turned_s < ATTENTIVE_S
+        attentive = emptied and not self._fresh and begun - self._turned_s < ATTENTIVE_S
+        self._fresh = self._fresh and not emptied
         held_up_s = now - self._turned_s - wait_s
         self.carry_out(self.core.pulled(Pull(n, now, emptied, attentive, held_up_s)))
         inlet.offset_s = self.core.offset_s

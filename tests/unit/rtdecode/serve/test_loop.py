@@ -303,6 +303,16 @@ def test_the_status_says_why_nothing_is_decoded_and_to_which_source_it_is_connec
     rig.assert_offline_gives_the_same_bits()
 
 
+def test_what_waited_in_the_queue_is_no_delivery_delay() -> None:
+    """At the start and at a return: it would keep the grace at its largest for minutes."""
+    returned = steady(1.0, 4.0, first_seq=500)
+    rig = Rig((0.5, steady(0.0, 0.9), START_S + 0.9), (1.4, returned))
+    rig.until(3.5)
+    assert rig.core.reconnects == 1
+    assert rig.core.delay.n_events() > 300
+    assert rig.core.delay.quantile_s(1.0) < 0.002
+
+
 def test_backlog_warms_up_the_decoder_and_is_in_the_log() -> None:
     rig = Rig((0.495, steady(0.0, 2.0)))
     cursors = rig.until(1.0)

@@ -24,3 +24,9 @@ def test_it_is_counted_from_the_arrival_of_the_event_that_closes_the_bin() -> No
     received = Received(cursors=cursors, received_s=(t_close + 0.0004).tolist())
     found = own_overhead(cast(Any, received), np.stack((stamps, stamps + 0.001)), 0.0002)
     assert found["p50"] == found["max"] == pytest.approx(0.3, abs=1e-3)
+    # A source that pushes less often than bins end closes none.
+    for cursor in received.cursors:
+        cursor["t_close"] -= 1.0
+    assert set(own_overhead(cast(Any, received), np.stack((stamps, stamps + 0.001)), 0.0002).values()) == {
+        None
+    }
