@@ -72,8 +72,10 @@ class Bridged:
         self.rig, self.stream = rig, stream
         self.process = rig.start("bridge", ["bridge", *arguments, "--stream", stream, "--json"])
         self.arrivals: list[NDArray[np.float64]] = []
-        (info,) = pylsl.resolve_byprop("name", stream, timeout=30)
-        self.inlet = pylsl.StreamInlet(info, recover=False)
+        # A resolver that has missed an answer may miss the next ones too; a new one does not.
+        found = next(filter(None, (pylsl.resolve_byprop("name", stream, timeout=10) for _ in range(5))), None)
+        assert found, rig.stderr("bridge")
+        self.inlet = pylsl.StreamInlet(found[0], recover=False)
         self.info = self.inlet.info(10)
         self.inlet.open_stream(10)
         self._rows: list[NDArray[Any]] = []
