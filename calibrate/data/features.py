@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
-from rtdecode.artifact import Feature
+from rtdecode.artifact import Feature, FeatureKind
 from rtdecode.calibrate.data.split_session import SplitSession
 from rtdecode.decode.inputs import codes_of, with_codes
 from rtdecode.kernels.arrays import F8, Inputs
@@ -46,6 +47,8 @@ def _values(part: SplitSession) -> F8:
 
 
 def _described(name: str, kind: str, units: str, known: F8) -> Feature:
+    # `Feature` checks the kind.
+    of_kind = cast(FeatureKind, kind)
     if len(known) < LEAST_BINS or np.ptp(known) == 0.0:
-        return Feature(name, kind, units, float(known[0]) if len(known) else 0.0, 0.0)  # type: ignore[arg-type]
-    return Feature(name, kind, units, float(known.mean()), float(known.std()))  # type: ignore[arg-type]
+        return Feature(name, of_kind, units, float(known[0]) if len(known) else 0.0, 0.0)
+    return Feature(name, of_kind, units, float(known.mean()), float(known.std()))

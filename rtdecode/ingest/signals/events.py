@@ -78,6 +78,12 @@ def resumed(ring: BinRing, before: Binning, *, carry: bool) -> EventBinning:
     return EventBinning(ring, end_s - (b + 1) * ring.bin_width_s, not_before_s=end_s, carry=carry)
 
 
+def oldest_accepted(time: F8, accepted: U1, earliest: float, latest: float) -> float | None:
+    """The oldest of the accepted stamps f8[n] that are in [earliest, latest], or None."""
+    good = time[(accepted != 0) & (time >= earliest) & (time <= latest)]
+    return float(good.min()) if len(good) else None
+
+
 class EventFeed:
     """A stream of single spikes, each with a stamp: `events`, `snippets` or `channel`.
 
@@ -164,9 +170,7 @@ class EventFeed:
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
         """Stamp of the oldest accepted event pulled that is in [earliest, latest], or None."""
-        time = self.columns.time[:n]
-        good = time[(self.columns.accepted[:n] != 0) & (time >= earliest) & (time <= latest)]
-        return float(good.min()) if len(good) else None
+        return oldest_accepted(self.columns.time[:n], self.columns.accepted[:n], earliest, latest)
 
     def anchor(self, origin_s: float, n: int) -> EventBinning:
         """Start bin 0 at `origin_s`; events before it are discarded."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns, SampleColumns
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet, StreamLost
-from rtdecode.ingest.signals.events import EventRules, anchored, resumed
+from rtdecode.ingest.signals.events import EventRules, anchored, oldest_accepted, resumed
 from rtdecode.ingest.signals.fitness import UNFIT, UNFIT_GAIN, Fitness
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.numbering import channels_of_columns
@@ -183,9 +183,7 @@ class RasterFeed:
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
         """Stamp of the oldest sample pulled that is in [earliest, latest], or None."""
-        time = self.columns.time[:n]
-        good = time[(self.columns.accepted[:n] != 0) & (time >= earliest) & (time <= latest)]
-        return float(good.min()) if len(good) else None
+        return oldest_accepted(self.columns.time[:n], self.columns.accepted[:n], earliest, latest)
 
     def anchor(self, origin_s: float, n: int) -> EventBinning:
         """Start bin 0 at `origin_s`; events before it are discarded."""

@@ -1,4 +1,4 @@
-"""What the core of the loop is told."""
+"""What the core of the loop receives."""
 
 from __future__ import annotations
 
