@@ -7,6 +7,7 @@ Tensors are named `run.*` (what the engine reads) and `train.*` (what a calibrat
 one metadata entry, `rtdecode`, holds the rest as JSON. docs/model-files.md describes the file.
 """
 
+from rtdecode.artifact.array import ElectrodeArray, arrays_of, check_arrays, check_same_arrays
 from rtdecode.artifact.feature import CODES_PER_SD, FEATURE_KINDS, LARGEST_CODE, Feature, FeatureKind
 from rtdecode.artifact.file import read_artifact, write_artifact, write_new_artifact
 from rtdecode.artifact.model import ModelArtifact, check_counts_alone, count_max_at
@@ -20,12 +21,16 @@ __all__ = [
     "METADATA_KEY",
     "ROLES",
     "Arrays",
+    "ElectrodeArray",
     "Feature",
     "FeatureKind",
     "ModelArtifact",
     "Output",
     "Role",
+    "arrays_of",
+    "check_arrays",
     "check_counts_alone",
+    "check_same_arrays",
     "count_max_at",
     "infer_role",
     "read_artifact",

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import safetensors.numpy
 
+from rtdecode.artifact.array import ElectrodeArray
 from rtdecode.artifact.feature import Feature
 from rtdecode.artifact.model import FORMAT_VERSION, ModelArtifact, canonical_json
 from rtdecode.artifact.output import Output
@@ -101,6 +102,7 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     fractional_bits: int | None = msgspec.field(default=None, name="grid_bits")
     normaliser: dict[str, Any] | None = None
     features: tuple[Feature, ...] = ()
+    arrays: tuple[ElectrodeArray, ...] = ()
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rtdecode.artifact.array import ElectrodeArray, check_arrays
 from rtdecode.artifact.feature import LARGEST_CODE, MAX_FEATURES, Feature
 from rtdecode.artifact.output import Output
 from rtdecode.artifact.tensors import Arrays
@@ -45,6 +46,7 @@ class ModelArtifact:
         fractional_bits: b, where the weights before a threshold are multiples of 2⁻ᵇ; None where none are.
         normaliser: settings of a normalisation that runs while decoding, any JSON; None where all is folded.
         features: columns read beside the counts, in their order in the stream; () for counts alone.
+        arrays: whose channels these are, in order; () for those of one stream.
 
     Raises:
         RtdecodeError: a value is out of its range, or does not fit another.
@@ -64,6 +66,7 @@ class ModelArtifact:
     fractional_bits: int | None = None
     normaliser: dict[str, Any] | None = None
     features: tuple[Feature, ...] = ()
+    arrays: tuple[ElectrodeArray, ...] = ()
 
     def __post_init__(self) -> None:
         settings: dict[str, Any] = {
@@ -79,6 +82,7 @@ class ModelArtifact:
             "widths": tuple(int(width) for width in self.widths),
             "normaliser": _plain_json("normaliser", self.normaliser),
             "features": tuple(self.features),
+            "arrays": tuple(self.arrays),
         }
         for name, value in settings.items():
             object.__setattr__(self, name, value)
@@ -131,7 +135,8 @@ class ModelArtifact:
             "grid_bits": self.fractional_bits,
             "normaliser": self.normaliser,
         }
-        later["features"] = [vars(feature) for feature in self.features] or None
+        for name in ("features", "arrays"):
+            later[name] = [vars(each) for each in getattr(self, name)] or None
         # Left out where unset: a field added to the format later leaves the ids of older files alone.
         return metadata | {name: value for name, value in later.items() if value not in ((), None)}
 
@@ -196,6 +201,7 @@ def _check_settings(model: ModelArtifact) -> None:
         )
     if not 1 <= model.count_max <= 255:
         raise RtdecodeError(f"count_max is {model.count_max}; it must be 1 to 255", fix=_RANGE_FIX)
+    check_arrays(model.arrays, model.n_channels)
     if not model.outputs:
         raise RtdecodeError("the model has no outputs", fix="pass at least one Output")
     for what, names in (

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.arrays import session_arrays
 from rtdecode.session.check import check_part
 from rtdecode.session.diagnosis.clocks import check_seconds, two_clocks
 from rtdecode.session.diagnosis.strays import leave_out
@@ -50,4 +51,5 @@ def check_session(raw: RawSession) -> Session:
         n_channels=raw.n_channels, attrs=raw.attrs, path=raw.path, complete=raw.complete, **parts
     )
     check_seconds(session)
+    session_arrays(session)
     return session
