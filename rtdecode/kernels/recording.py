@@ -19,10 +19,12 @@ def copy_events(
     out_time: F8,
     out_channel: U2,
     out_unit: U1,
+    first_channel: int,
 ) -> int:
     """Append the accepted events stamped up to `not_after` to the ring; returns the new head.
 
-    Stops when the ring is full; the caller compares the head with what it asked for.
+    `first_channel` is added to channels. It stops when the ring is full; the caller compares the head with
+    what it asked for.
     """
     size = len(out_time)
     for i in range(n):
@@ -31,7 +33,7 @@ def copy_events(
                 return head
             slot = head % size
             out_time[slot] = time[i]
-            out_channel[slot] = channel[i]
+            out_channel[slot] = first_channel + channel[i]
             out_unit[slot] = unit[i]
             head += 1
     return head

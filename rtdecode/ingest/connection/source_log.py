@@ -19,6 +19,7 @@ class SourceLog:
 
     Attributes:
         source: the stream attached last, None before the first.
+        reason: why nothing of it is decoded, "" while it is; set by whoever is told.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class SourceLog:
         log: Callable[[str, int, Mapping[str, Any]], None],
     ) -> None:
         self.source: StreamDescription | None = None
+        self.reason = ""
         self._where, self._say, self._log = where, say, log
 
     @property

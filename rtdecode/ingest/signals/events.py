@@ -75,7 +75,10 @@ def resumed(ring: BinRing, before: Binning, *, carry: bool) -> EventBinning:
     """The edges of `before` after an outage; events before the first bin that is complete are discarded."""
     b = ring.open_bin
     end_s = before.bin_end_s(b)
-    return EventBinning(ring, end_s - (b + 1) * ring.bin_width_s, not_before_s=end_s, carry=carry)
+    # Arrays that share their bins keep one origin, to the bit.
+    own = isinstance(before, EventBinning)
+    origin_s = before.origin_s if own else end_s - (b + 1) * ring.bin_width_s
+    return EventBinning(ring, origin_s, not_before_s=end_s, carry=carry)
 
 
 def oldest_accepted(time: F8, accepted: U1, earliest: float, latest: float) -> float | None:

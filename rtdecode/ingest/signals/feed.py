@@ -12,15 +12,18 @@ inlet, and adds it to the ring in as many pieces as the ring takes:
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from rtdecode.binning import BinRing
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.raster import RasterFeed
+from rtdecode.ingest.signals.timed_counts import TimedCountsFeed
 from rtdecode.kernels.arrays import I8
 
-Feed = EventFeed | CountFeed | RasterFeed
+Feed = EventFeed | CountFeed | RasterFeed | TimedCountsFeed
 
 
 def reading_of(feed: Feed) -> str:
@@ -29,10 +32,25 @@ def reading_of(feed: Feed) -> str:
     return str(feed.layout) if columns is None else f"{feed.layout} ({columns})"
 
 
+class MakeFeed(Protocol):
+    """Makes the feed for an open stream of a layout."""
+
+    def __call__(
+        self, layout: Layout, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8
+    ) -> Feed: ...
+
+
 def make_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> Feed:
-    """The feed for an open stream of this layout."""
+    """The feed for an open stream of this layout, which is the only one."""
     if layout is Layout.COUNTS:
         return CountFeed(inlet, ring, rules=rules, counters=counters)
     if layout is Layout.RASTER:
         return RasterFeed(inlet, ring, rules=rules, counters=counters)
     return EventFeed(inlet, ring, rules=rules, counters=counters, layout=layout)
+
+
+def make_array_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> Feed:
+    """The feed for an open stream of this layout, one of several arrays."""
+    if layout is Layout.COUNTS:
+        return TimedCountsFeed(inlet, ring, rules=rules, counters=counters)
+    return make_feed(layout, inlet, ring, rules=rules, counters=counters)

@@ -16,7 +16,7 @@ from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.numbering import channels_of_columns
 from rtdecode.ingest.signals.timing import RegularTiming
 from rtdecode.kernels import sequence
-from rtdecode.kernels.arrays import I4, I8, U1
+from rtdecode.kernels.arrays import F8, I4, I8, U1, U4
 
 #: Another value within this time of the start is that of another signal, and later a fault of the source.
 JUDGED_S = 1.0
@@ -61,20 +61,75 @@ def check_raster(inlet: Inlet, layout: Layout) -> None:
 
 
 class Crossings:
-    """Single events, found in one pull of a raster.
+    """Single events, found in the samples of one pull.
 
     Attributes:
         n: number of them.
         columns, unit, sample: one row each; the unit is 0, and `sample` the sample of the pull.
     """
 
-    def __init__(self, size: int = MAX_PULL) -> None:
+    def __init__(self) -> None:
+        self._lost = 0  # samples before the next event
+        self._added = 0
+        self._make_room(MAX_PULL)
+
+    def _make_room(self, size: int) -> None:
         self.n = 0
         self.columns = EventColumns(
             np.zeros(size), np.zeros(size, np.int32), np.ones(size, np.uint8), np.zeros(size, np.uint32)
         )
         self.unit: U1 = np.zeros(size, np.uint8)
         self.sample: I8 = np.zeros(size, np.int64)
+
+    def clear(self) -> None:
+        """A new pull without any so far."""
+        self.n = self._added = 0
+
+    def take(self, sample: I8, channel: I4, time: F8, lost_before: U4) -> None:
+        """Take the events of a pull of n samples.
+
+        Args:
+            sample, channel: of each event, in order.
+            time: f8[n], of an event by its sample.
+            lost_before: u4[n], number of samples lost before each.
+        """
+        n_events = len(sample)
+        if len(self.sample) < n_events:
+            self._make_room(max(2 * len(self.sample), n_events))
+        self.n = n_events
+        self.sample[:n_events] = sample
+        self.columns.time[:n_events] = time[sample]
+        self.columns.channel[:n_events] = channel
+        lost = self._lost + np.cumsum(lost_before, dtype=np.int64)
+        self.columns.lost_before[:n_events] = np.diff(lost[sample], prepend=0)
+        self._lost = int(lost[-1] - (lost[sample[-1]] if n_events else 0))
+
+    def add(self, binning: EventBinning, n: int, now: float, complete_s: float) -> int:
+        """Bin them, and close the bins whose samples have arrived; returns as `EventBinning.add`.
+
+        Args:
+            binning: sets the edges.
+            n: number of samples of the pull.
+            now: the time, s.
+            complete_s: no later sample has an earlier event.
+        """
+        self._added = binning.add(self.columns, self.n, now, self._added)
+        if self._added < self.n:
+            return int(self.sample[self._added])
+        return n if binning.close_until(complete_s) else n - 1
+
+
+def count_as_events(sample: I8, usable: NDArray[np.bool_], counters: I8) -> None:
+    """Correct the counters of samples: one with several events is as many, and one without any is quiet.
+
+    Args:
+        sample: of each event.
+        usable: bool[n], the samples that may hold events.
+        counters: i8[N_SEQUENCE_COUNTERS], in which each sample was counted as received.
+    """
+    held = np.bincount(sample, minlength=len(usable))
+    counters[sequence.RECEIVED] += len(sample) - np.count_nonzero(held)
+    counters[sequence.QUIET] += int(np.count_nonzero((held == 0) & usable))
 
 
 class RasterFeed:
@@ -108,13 +163,11 @@ class RasterFeed:
         self._fitness = Fitness(self.timing.period_s)
         self._n_judged = round(JUDGED_S * stream.rate_hz)
         self._no_raster, self._part_unfit = "", 0.0
-        self._lost = 0  # samples before the next event
-        self._added = 0  # events of the last pull
 
     def read(self, n: int, possible: U1) -> None:
         """Number the `n` samples of the last pull; find the events in those with a `possible` stamp (u1)."""
         columns, counters, timing = self.columns, self._counters, self.timing
-        self.crossings.n = self._added = 0
+        self.crossings.clear()
         sample, column = np.nonzero(self.inlet.samples[:n])
         ones = self._judge(self.inlet.samples[sample, column], sample, n)
         self._fitness.stamps(columns.time[:n][possible[:n] != 0])
@@ -128,26 +181,10 @@ class RasterFeed:
         timing.measure()
         used = ones & (possible[sample] != 0)
         sample, channel = sample[used], self._channels[column[used]]
-        # A sample with several crossings is as many events, and one without any is quiet.
-        held = np.bincount(sample, minlength=n)
-        quiet = int(np.count_nonzero((held == 0) & (possible[:n] != 0)))
-        counters[sequence.RECEIVED] += len(sample) - np.count_nonzero(held)
-        counters[sequence.QUIET] += quiet
+        count_as_events(sample, possible[:n] != 0, counters)
         known = channel >= 0
         counters[sequence.UNMAPPED] += len(channel) - np.count_nonzero(known)
-        self._take(sample[known], channel[known], n)
-
-    def _take(self, sample: I8, channel: I4, n: int) -> None:
-        if (size := len(self.crossings.sample)) < len(sample):
-            self.crossings = Crossings(max(2 * size, len(sample)))
-        found, n_events = self.crossings, len(sample)
-        found.n = n_events
-        found.sample[:n_events] = sample
-        found.columns.time[:n_events] = self._end_s[sample]
-        found.columns.channel[:n_events] = channel
-        lost = self._lost + np.cumsum(self.columns.lost_before[:n], dtype=np.int64)
-        found.columns.lost_before[:n_events] = np.diff(lost[sample], prepend=0)
-        self._lost = int(lost[-1] - (lost[sample[-1]] if n_events else 0))
+        self.crossings.take(sample[known], channel[known], self._end_s, columns.lost_before[:n])
 
     def _judge(self, values: NDArray[Any], sample: I8, n: int) -> NDArray[np.bool_]:
         """Which of the values that are not 0 are 1; and whether the others are those of another signal."""
@@ -196,14 +233,6 @@ class RasterFeed:
         return self.binning
 
     def add(self, first: int, n: int, now: float) -> int:
-        """Bin the events of the last pull, and close the bins whose samples have arrived.
-
-        Returns:
-            `n`, or a lower number if closed bins must be taken first.
-        """
+        """Bin the events of the last pull; returns as `EventBinning.add`."""
         assert self.binning is not None
-        found = self.crossings
-        self._added = self.binning.add(found.columns, found.n, now, self._added)
-        if self._added < found.n:
-            return int(found.sample[self._added])
-        return n if self.binning.close_until(self.timing.end_s) else n - 1
+        return self.crossings.add(self.binning, n, now, self.timing.end_s)

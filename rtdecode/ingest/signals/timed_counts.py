@@ -1,0 +1,94 @@
+"""Counts of one of several arrays as the loop uses them (`feed.py`): put into bins by their time.
+
+The bins of several arrays have their edges in common, so a source of counts cannot set them. A count is
+as many events in the middle of its interval, for the bins and for the recording.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtdecode.binning import Binning, BinRing, EventBinning
+from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.events import EventRules, anchored, resumed
+from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.ingest.signals.raster import Crossings, count_as_events
+from rtdecode.kernels import sequence
+from rtdecode.kernels.arrays import I8, U1
+
+
+class TimedCountsFeed:
+    """The `counts` layout beside other arrays.
+
+    Args and attributes as in `CountFeed`.
+
+    Attributes:
+        crossings: events of the last pull.
+    """
+
+    layout = Layout.COUNTS
+
+    def __init__(self, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> None:
+        self._samples = CountFeed(inlet, ring, rules=rules, counters=counters)
+        self.inlet, self.ring, self._carry, self._counters = inlet, ring, rules.carry_late, counters
+        self.columns, self.period_s = self._samples.columns, self._samples.period_s
+        self.fitness, self.timing = self._samples.fitness, self._samples.timing
+        self.crossings = Crossings()
+        self.binning: EventBinning | None = None
+
+    def read(self, n: int, possible: U1) -> None:
+        """Check and number the `n` samples of the last pull, and place their counts in time."""
+        self.crossings.clear()
+        self._samples.read(n, possible)
+        columns = self.columns
+        counts = columns.counts[:n] * columns.accepted[:n, np.newaxis]
+        row, channel = np.nonzero(counts)
+        of_each = counts[row, channel]
+        sample = np.repeat(row, of_each)
+        count_as_events(sample, columns.accepted[:n] != 0, self._counters)
+        middle_s = self._samples.end_s - 0.5 * self.timing.true_period_s
+        self.crossings.take(
+            sample,
+            np.repeat(channel.astype(np.int32), of_each),
+            middle_s,
+            columns.lost_before[:n],
+        )
+
+    @property
+    def unfit(self) -> str:
+        """Why nothing is decoded of what it sends, "" while all is."""
+        return self.fitness.unfit
+
+    def n_accepted(self, n: int) -> int:
+        """Number of samples of the last pull that may be binned."""
+        return self._samples.n_accepted(n)
+
+    def tally(self, n: int) -> None:
+        """Nothing is counted beside the samples themselves."""
+
+    def restart(self) -> None:
+        """The stamps have moved: number samples from the next one with a possible stamp."""
+        self._samples.restart()
+
+    def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
+        """Start of the first sample's interval, among stamps in [earliest, latest]; or None."""
+        return self._samples.first_bin_start(n, earliest, latest)
+
+    def anchor(self, origin_s: float, n: int) -> EventBinning:
+        """Start bin 0 at `origin_s`; what was before it is discarded."""
+        self.binning = anchored(self.ring, origin_s, carry=self._carry)
+        return self.binning
+
+    def resume(self, before: Binning, n: int) -> Binning | None:
+        """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
+        self.binning = resumed(self.ring, before, carry=self._carry)
+        return self.binning
+
+    def add(self, first: int, n: int, now: float) -> int:
+        """Bin the counts of the last pull; returns as `EventBinning.add`."""
+        assert self.binning is not None
+        # The middle of the next sample is half a period later, less what the end is estimated anew.
+        jitter_s = float(self.timing.timing[sequence.JITTER])
+        complete_s = self.timing.end_s + 0.5 * self.period_s - 4.0 * jitter_s
+        return self.crossings.add(self.binning, n, now, complete_s)
