@@ -33,6 +33,7 @@ class Flag(IntFlag):
     SWAPPED = 8
     FAILSAFE = 16
     PAUSED = 32
+    PARTIAL = 64
 
 
 def flag_names(flags: int) -> list[str]:

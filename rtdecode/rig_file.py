@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ DEFAULT_NAME = "rig.toml"
 OUTPUT_TABLE = "output"
 SERVE_TABLE = "serve"
 TRIALS_TABLE = "trials"
+ARRAYS_TABLE = "arrays"
+
+#: Flags that may differ between arrays, in a table of each.
+OF_ARRAY = ("source_id", "layout", "columns", "first_channel", "channel_map", "drop_units", "grace")
 
 CHECK_CONFIG = "check --config or RTDECODE_CONFIG"
 
@@ -41,11 +45,13 @@ class RigFile:
         path: of the file.
         flags: values by name of the flag, with underscores.
         output: the output stage, None if it is off.
+        arrays: values of single arrays, by the name of the stream and that of the flag.
     """
 
     path: Path
     flags: dict[str, Any]
     output: OutputSettings | None
+    arrays: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def find_rig_file(named: Path | None) -> Path | None:
@@ -76,6 +82,7 @@ def read_rig_file(path: Path, flags: Mapping[str, type]) -> RigFile:
     serve = document.pop(SERVE_TABLE, {})
     if not isinstance(serve, dict):
         raise RtdecodeError("must be a table", where=f"{path}: {SERVE_TABLE}", fix="write it as [serve]")
+    of_arrays = _read_arrays(document.pop(ARRAYS_TABLE, {}), path, flags)
     found: dict[str, Any] = {}
     for key, value in (*document.items(), *serve.items()):
         name = key.replace("-", "_")
@@ -87,7 +94,7 @@ def read_rig_file(path: Path, flags: Mapping[str, type]) -> RigFile:
         if name == TRIALS_TABLE and isinstance(value, dict):
             value = _rules_text(value)
         found[name] = _checked(value, flags[name], f"{path}: {key}")
-    return RigFile(path, found, None if table is None else _read_output(table, path))
+    return RigFile(path, found, None if table is None else _read_output(table, path), of_arrays)
 
 
 def read_output_table(path: Path) -> OutputSettings | None:
@@ -111,6 +118,26 @@ def _read_output(table: Any, path: Path) -> OutputSettings:
     if not isinstance(table, dict):
         raise RtdecodeError("must be a table", where=where, fix="write it as [output]")
     return read_settings(table, where)
+
+
+def _read_arrays(table: Any, path: Path, flags: Mapping[str, type]) -> dict[str, dict[str, Any]]:
+    """The tables `[arrays.NAME]`."""
+    if not (isinstance(table, dict) and all(isinstance(each, dict) for each in table.values())):
+        raise RtdecodeError(
+            "must be a table for each stream", where=f"{path}: {ARRAYS_TABLE}", fix="write it as [arrays.M1]"
+        )
+    found: dict[str, dict[str, Any]] = {}
+    for name, values in table.items():
+        where = f"{path}: [{ARRAYS_TABLE}.{name}]"
+        found[name] = {}
+        for key, value in values.items():
+            flag = key.replace("-", "_")
+            if flag not in OF_ARRAY:
+                raise RtdecodeError(
+                    f"there is no setting {key!r} of an array", where=where, fix=nearest(flag, OF_ARRAY)
+                )
+            found[name][flag] = _checked(value, flags[flag], f"{where}: {key}")
+    return found
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -143,7 +170,16 @@ def _decoded(data: bytes) -> str:
 
 
 def _checked(value: Any, kind: type, where: str) -> Any:
-    """The value, as text if its flag takes text; a number or numbers are allowed for a text (grace = 5)."""
+    """The value, as text if its flag takes text; a number or numbers are allowed for a text (grace = 5).
+
+    Of a flag that may be given several times, a list of texts; one text is a list of one.
+    """
+    if kind is list:
+        texts = [value] if isinstance(value, str) else value
+        if isinstance(texts, list) and texts and all(isinstance(each, str) for each in texts):
+            return texts
+        fix = 'write it like "M1", or ["M1", "PMd"]'
+        raise RtdecodeError(f"must be a text, or texts, not {value!r}", where=where, fix=fix)
     if kind is str and isinstance(value, list) and all(type(each) is int for each in value):
         value = ",".join(map(str, value))
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

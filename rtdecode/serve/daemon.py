@@ -23,16 +23,13 @@ from rtdecode.files import check_writable
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.connection.choice import spike_stream
 from rtdecode.ingest.connection.connector import Connector
-from rtdecode.ingest.connection.inlet import Inlet
-from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
-from rtdecode.ingest.signals.numbering import check_numbering
-from rtdecode.ingest.signals.raster import check_raster
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
 from rtdecode.serve.control import ControlServer
+from rtdecode.serve.fits_model import FitsModel, check_streams
 from rtdecode.serve.loop.decoding import Decoding, Sinks
 from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.lsl_out import CursorOutlet
@@ -48,6 +45,7 @@ from rtdecode.serve.swap import Swapper
 from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.serve.warmup import compile_kernels
 from rtdecode.serve.watch import Watcher
+from rtdecode.session.arrays import arrays_attrs
 from rtdecode.session.contents import Contents, DecodedColumns, recording_attrs
 from rtdecode.stream_models import advice_to_go_back
 
@@ -95,7 +93,8 @@ class Daemon:
         self._stopping = threading.Event()
         self.stage = DecodeStage(decoder, self.artifact)
         self.output = self._make_output()
-        self.connector = Connector(settings.stream, self._classify, self._accept, settings.source_id)
+        check_streams(self.artifact, settings.streams)
+        self.connectors = [self._make_connector(i) for i in range(len(settings.arrays))]
         self.beside = Beside(
             BehaviorReader(settings.behavior, settings.behavior_source_id) if settings.behavior else None,
             MarkerReader(settings.markers, settings.markers_source_id) if settings.markers else None,
@@ -115,7 +114,7 @@ class Daemon:
         self.decoding = Decoding(
             self.stage, self.artifact, model_path, sinks, self._clock, stream=settings.stream
         )
-        self.loop = HotLoop(settings, self.decoding, self.connector, self._clock)
+        self.loop = HotLoop(settings, self.decoding, self.connectors, self._clock)
         self.recorder = self._make_recorder()
         self.swapper = Swapper(lambda: self.decoding.artifact, self._apply, self.loop.commands.append)
         self.watcher = (
@@ -170,7 +169,8 @@ class Daemon:
                 signal.signal(number, handler)
 
     def _start(self) -> None:
-        self.connector.start()
+        for connector in self.connectors:
+            connector.start()
         self.beside.start()
         self.control.start()
         self._reporter.start()
@@ -182,9 +182,9 @@ class Daemon:
         )
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
         compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
-        self._print_line(f"ready for stream {self.settings.stream}")
+        self._print_line(f"ready for stream {', '.join(self.settings.streams)}")
         timeout_s = self.settings.timeout_s
-        await_streams(self.connector, self.beside.behavior, timeout_s, self._while_waiting, self._print_line)
+        await_streams(self.connectors, self.beside.behavior, timeout_s, self._while_waiting, self._print_line)
         if self.recorder is not None:
             self.recorder.start()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -199,7 +199,8 @@ class Daemon:
             command = self.loop.commands.popleft()
             if command.name in ("pause", "resume"):
                 # The loop writes it to /log when it begins.
-                self.loop.core.closing.paused = command.name == "pause"
+                for pump in self.loop.pumps:
+                    pump.core.closing.paused = command.name == "pause"
                 command.bin = 0
                 command.done.set()
             else:
@@ -213,32 +214,17 @@ class Daemon:
     def _problems(self) -> list[str]:
         """What is wrong beside the loop, for the warnings of the status map."""
         helpers = [self._reporter, self.control.thread]
-        lines = [*self.connector.problems(), *self._shown_problems(), *self.beside.problems()]
+        lines = [line for connector in self.connectors for line in connector.problems()]
+        lines += [*self._shown_problems(), *self.beside.problems()]
         if self.watcher is not None:
             lines.append(self.watcher.error)
             helpers.append(self.watcher.thread)
         return [*lines, *(helper.fault for helper in helpers)]
 
-    def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
-        layout, rank = spike_stream(stream, self.settings.layout, self.settings.columns)
-        self._check(stream, layout)
-        return layout, rank
-
-    def _accept(self, inlet: Inlet, layout: Layout) -> None:
-        self._check(inlet.stream, layout)
-        check_raster(inlet, layout)
-
-    def _check(self, stream: StreamDescription, layout: Layout) -> None:
-        artifact, settings = self.artifact, self.settings
-        check_units(layout, settings.drop_units, f"stream {stream}")
-        check_numbering(layout, settings.numbering, settings.drop_units, stream)
-        check_against_model(
-            stream,
-            layout,
-            n_channels=artifact.n_channels,
-            bin_width_s=artifact.bin_width_s,
-            channel_map=settings.channel_map,
-        )
+    def _make_connector(self, array: int) -> Connector[Layout]:
+        fits = FitsModel(self.settings.arrays[array], self.artifact, array)
+        name, source_id = fits.array.stream, fits.array.source_id
+        return Connector(name, fits.classify, fits.accept, source_id)
 
     def _make_output(self) -> OutputStage | None:
         settings = self.settings
@@ -252,6 +238,7 @@ class Daemon:
         if path is None or buffers is None:
             return None
         attrs = recording_attrs(path, "serve", self.settings.stream, datetime.now(UTC))
+        attrs |= arrays_attrs(self.artifact.arrays)
         return Recorder(
             path,
             buffers=buffers,
@@ -261,12 +248,12 @@ class Daemon:
         )
 
     def _contents(self, buffers: RecordBuffers, attrs: dict[str, str]) -> Contents | None:
-        edges, output = self.loop.pump.edges, self.output
-        if edges is None:
+        bin_end_s, output = self.loop.bin_end_s, self.output
+        if bin_end_s is None:
             return None
         decoded = DecodedColumns(
             n_outputs=len(self.artifact.outputs),
-            origin_s=edges.bin_end_s(-1),
+            origin_s=bin_end_s(-1),
             models=tuple(buffers.models),
             names=self.artifact.output_names,
             out_names=output.names if output else (),
@@ -275,7 +262,12 @@ class Daemon:
         )
         n_channels = self.artifact.n_channels
         return contents_of(
-            self.loop.pump.feed, buffers, self.beside, n_channels=n_channels, attrs=attrs, decoded=decoded
+            [pump.feed for pump in self.loop.pumps],
+            buffers,
+            self.beside,
+            n_channels=n_channels,
+            attrs=attrs,
+            decoded=decoded,
         )
 
     def _first_bin(self, name: str) -> int | None:
@@ -327,7 +319,8 @@ class Daemon:
         self._stopping.set()
         if self.watcher is not None:
             self.watcher.stop()
-        self.connector.stop()
+        for connector in self.connectors:
+            connector.stop()
         self.beside.stop()
         self.publisher.close()
         self.control.stop()

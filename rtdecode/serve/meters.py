@@ -5,21 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from rtdecode.console.history import LATENCY_WINDOW
-from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 
 
 class Meters:
     """Running totals and the latencies of the last 3,000 bins.
 
     Attributes:
-        sequence: i8, by the constants of rtdecode.kernels.sequence.
         close_s, publish_s: t_close − t_bin and t_pub − t_bin of the last bins.
     """
 
     def __init__(self) -> None:
-        self.sequence = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
         self.bins = self.spikes = self.backlog_bins = self.backlog_spikes = 0
-        self.stale = self.failsafe = self.swaps = 0
+        self.stale = self.failsafe = self.catch_up = self.swaps = 0
         self.close_s = np.full(LATENCY_WINDOW, np.nan)
         self.publish_s = np.full(LATENCY_WINDOW, np.nan)
         self._at = 0

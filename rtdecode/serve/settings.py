@@ -10,8 +10,9 @@ and default a value came from in the way that Typer's context does.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -20,9 +21,10 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file, user_path
 from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
 from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
-from rtdecode.ingest.signals.layouts import Layout, check_units
-from rtdecode.ingest.signals.numbering import Numbering, check_numbering
+from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
+from rtdecode.serve.array_settings import ArraySettings, arrays_of
 from rtdecode.trial_rules import TrialRules, read_rules
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Flag:
         metavar: of the value in the help, None for its type.
         read: turns what is typed into the value of the field, or raises ValueError.
         field: name of the field.
+        several: whether it may be given several times; its value is a list of texts then.
     """
 
     help: str
@@ -52,11 +55,27 @@ class Flag:
     metavar: str | None = None
     read: Callable[[Any], Any] | None = None
     field: str = ""
+    several: bool = False
 
     @property
-    def typed(self) -> type[bool] | type[float] | type[str]:
-        """Type of what is typed: bool, float, or str for anything that is written as text."""
+    def typed(self) -> type[bool] | type[float] | type[str] | type[list[str]]:
+        """Type of what is typed: bool, float, str for anything that is written as text, or texts."""
+        if self.several:
+            return list
         return bool if isinstance(self.default, bool) else float if isinstance(self.default, float) else str
+
+
+def joined(streams: Sequence[str]) -> str:
+    """One name for the streams of several arrays, M1+PMd."""
+    return "+".join(streams)
+
+
+def read_streams(names: Sequence[str]) -> tuple[str, ...]:
+    """`--stream`, once for each array."""
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
+    if twice:
+        raise ValueError(f"is given twice with the name {twice[0]!r}; name each array once")
+    return tuple(names)
 
 
 def read_layout(text: str) -> Layout:
@@ -98,11 +117,17 @@ def read_late(text: str) -> bool:
     return text == "carry"
 
 
+#: Fields that may differ between arrays.
+OF_ARRAY = ("source_id", "layout", "columns", "first_channel", "channel_map", "drop_units", "grace_s")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
-    """Settings of the daemon, checked. The help of its flag describes each field, but for two:
+    """Settings of the daemon, checked. The help of its flag describes each field, but for three:
 
     Attributes:
+        array_tables: settings of single arrays, by the name of their stream: the tables `[arrays.NAME]` of
+            rig.toml, in place of the flags.
         output: the output stage, the table `[output]` of rig.toml; None for none.
         config: the rig.toml that was read, for errors about `output`.
 
@@ -110,7 +135,15 @@ class ServeSettings:
         RtdecodeError: a value is out of its range.
     """
 
-    stream: Annotated[str, Flag("Name of the LSL spike stream; required, here or in rig.toml.")]
+    streams: Annotated[
+        tuple[str, ...],
+        Flag(
+            "Name of the LSL spike stream; required, here or in rig.toml; several arrays: once for each.",
+            "stream",
+            read=read_streams,
+            several=True,
+        ),
+    ]
     model: Annotated[
         str | None,
         Flag("Model file or name; default: current, the stream's own.", metavar="PATH|NAME"),
@@ -203,10 +236,14 @@ class ServeSettings:
     failsafe_after_s: Annotated[
         float, Flag("Seconds of silence before the fail-safe: position held, velocity 0.", "failsafe_after")
     ] = 1.0
+    allow_partial: Annotated[
+        bool, Flag("Decode while one of several arrays is away, with its channels at their mean.")
+    ] = False
     insecure: Annotated[bool, Flag("Allow endpoints that other machines can reach.")] = False
     json: Annotated[bool, Flag("Print a status map per second on stdout, one a line.")] = False
     output: OutputSettings | None = None
     config: Path | None = None
+    array_tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         def refuse(flag: str, what: str, fix: str) -> None:
@@ -218,15 +255,13 @@ class ServeSettings:
             refuse("--markers", "a marker stream can only be recorded", "add --record OUT.h5")
         if self.trials is not None and self.markers is None:
             refuse("--trials", "trials are made of markers", "add --markers NAME")
-        if self.layout is not None:
-            check_units(self.layout, self.drop_units, f"--layout {self.layout}")
-        check_numbering(self.layout or Layout.EVENTS, self.numbering, self.drop_units)
-        if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior, self.markers):
+        if self.allow_partial and len(self.streams) == 1:
+            refuse("--allow-partial", "is about several arrays", "omit it, or add --stream NAME")
+        _ = self.arrays
+        if self.lsl_out is not None and self.lsl_out in ("", *self.streams, self.behavior, self.markers):
             refuse("--lsl-out", f"needs another name than {self.lsl_out!r}", "choose an unused one")
         if not self.timeout_s > 0:
             refuse("--timeout", f"must be above 0 seconds, not {self.timeout_s:g}", "give 0 for no limit")
-        if self.grace_s is not None and not 0 <= self.grace_s <= 1:
-            refuse("--grace", "must be auto, or 0 to 1000 milliseconds", "use auto, or a few milliseconds")
         if not self.failsafe_after_s >= STALE_AFTER_S:
             limit = f"{STALE_AFTER_S:g} s, when values turn STALE"
             refuse(
@@ -236,9 +271,23 @@ class ServeSettings:
             check_bind(endpoint, flag, insecure=self.insecure)
 
     @property
-    def numbering(self) -> Numbering:
-        """What the numbers in the rows of the stream mean."""
-        return Numbering(self.columns, self.first_channel or 0, self.channel_map)
+    def stream(self) -> str:
+        """Name of the stream, or of all: by it models are kept, and recordings say what they are of."""
+        return joined(self.streams)
+
+    @property
+    def arrays(self) -> tuple[ArraySettings, ...]:
+        """How each stream is found and read.
+
+        Raises:
+            RtdecodeError: two settings contradict one another.
+        """
+        shared = {name: getattr(self, name) for name in OF_ARRAY}
+        return arrays_of(self.streams, shared, self.array_tables)
+
+    def rules(self, array: ArraySettings) -> EventRules:
+        """Which events of an array are decoded."""
+        return EventRules(self.carry_late, array.drop_units or frozenset(), array.numbering)
 
 
 def _flags() -> dict[str, Flag]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rtdecode.errors import RtdecodeError
@@ -32,16 +32,16 @@ class Stop(BaseException):
 
 
 def await_streams(
-    connector: Connector[Layout],
+    connectors: Sequence[Connector[Layout]],
     behavior: BehaviorReader | None,
     timeout_s: float,
     meanwhile: Callable[[], None],
     waiting: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Wait until the stream of a started connector is opened, and that of a behaviour reader found.
+    """Wait until the stream of each started connector is opened, and that of a behaviour reader found.
 
     Args:
-        connector, behavior: started; `behavior` None for none.
+        connectors, behavior: started; `behavior` None for none.
         timeout_s: longest wait, seconds.
         meanwhile: called 20 times a second; may raise Stop.
         waiting: called with a line about what is waited for, and why what was found is not taken, when that
@@ -51,7 +51,8 @@ def await_streams(
         RtdecodeError: a stream is not found in time or cannot be used.
     """
     wait = _Wait(timeout_s, meanwhile, waiting)
-    wait.until(connector.ready.is_set, f"--stream {connector.name}", connector)
+    for connector in connectors:
+        wait.until(connector.ready.is_set, f"--stream {connector.name}", connector)
     if behavior is not None:
         wait.deadline_s = max(wait.deadline_s, time.monotonic() + BEHAVIOR_AFTER_S)
         wait.until(lambda: bool(behavior.names), f"--behavior {behavior.name}", behavior.connector)

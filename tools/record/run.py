@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pylsl
 
+from rtdecode.artifact import ElectrodeArray
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import check_writable
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
-from rtdecode.ingest.connection.connector import Connector
-from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.events import EventRules
-from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, check_units
-from rtdecode.ingest.signals.numbering import AS_DESCRIBED, Numbering, check_numbering
-from rtdecode.ingest.signals.raster import check_raster
-from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
+from rtdecode.ingest.signals.feed import make_array_feed, make_feed
+from rtdecode.serve.array_settings import ArraySettings
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
-from rtdecode.serve.loop.pump import Pump
+from rtdecode.serve.loop.hot_loop import SLICE_S
+from rtdecode.serve.loop.pump import MAX_WAIT_S, Pump
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
+from rtdecode.serve.settings import joined
 from rtdecode.serve.waiting import Stop, await_streams
+from rtdecode.session.arrays import arrays_attrs
 from rtdecode.session.contents import recording_attrs
+from rtdecode.tools.record.array import RecordedArray
 from rtdecode.tools.record.progress import Progress
 from rtdecode.tools.record.sink import RecordSink
 from rtdecode.tools.record.tally import Tally
@@ -42,60 +41,60 @@ BIN_WIDTH_S = 0.02
 
 @dataclass(kw_only=True)
 class StreamRecording:
-    """Records one stream until `stopping` is set.
+    """Records one stream, or several arrays, until `stopping` is set.
 
     Attributes:
-        stream: name of the spike stream.
+        arrays: the spike streams, channels in this order.
         output: session file to write.
         print_line: prints a line.
         show: shows a text in place of the one before, on a terminal; None prints lines now and then.
         behavior: name of a behaviour stream, or None.
         markers: name of a marker stream, or None.
         trials: rules that make /trials of the markers, or None.
-        source_id, behavior_source_id, markers_source_id: of the outlets to record, None for any single one.
-        drop_units: sorted units that are left out.
-        numbering: what the numbers in the rows of the spike stream mean.
-        layout: layout of the spike stream, None to derive it from its type and shape.
-        n_channels: channels of the array, for an events stream that does not state them.
+        behavior_source_id, markers_source_id: of the outlets to record, None for any single one.
+        n_channels: of each array, for events streams that do not state them; empty for none.
         timeout_s: longest wait for the streams at the start, s.
         overwrite: True to replace an existing file.
         stopping: set it to True to end `run`.
 
     Raises:
-        RtdecodeError: the output cannot be written.
+        RtdecodeError: the output cannot be written, or n_channels is for another number of arrays.
     """
 
-    stream: str
+    arrays: Sequence[ArraySettings]
     output: Path
     print_line: Callable[[str], None]
     show: Callable[[str], None] | None = None
     behavior: str | None = None
     markers: str | None = None
     trials: TrialRules | None = None
-    source_id: str | None = None
     behavior_source_id: str | None = None
     markers_source_id: str | None = None
-    drop_units: frozenset[int] = frozenset()
-    numbering: Numbering = AS_DESCRIBED
-    layout: Layout | None = None
-    n_channels: int | None = None
+    n_channels: Sequence[int] = ()
     timeout_s: float = 60.0
     overwrite: bool = False
     stopping: bool = False
 
     def __post_init__(self) -> None:
         check_writable(self.output, overwrite=self.overwrite)
-        if self.layout is not None:
-            check_units(self.layout, self.drop_units, f"--layout {self.layout}")
-        check_numbering(self.layout or Layout.EVENTS, self.numbering, self.drop_units)
-        self._counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
-        self._connector = Connector(self.stream, self._classify, self._accept, self.source_id)
+        if self.n_channels and len(self.n_channels) != len(self.arrays):
+            raise RtdecodeError(
+                f"is given {len(self.n_channels)} times for {len(self.arrays)} streams",
+                where="--channels",
+                fix="give it once for each --stream, in their order",
+            )
+        given: Sequence[int | None] = self.n_channels or [None] * len(self.arrays)
+        self._arrays = [RecordedArray(of, n) for of, n in zip(self.arrays, given, strict=True)]
+        self._connectors = [array.connector for array in self._arrays]
         self._beside = Beside(
             BehaviorReader(self.behavior, self.behavior_source_id) if self.behavior else None,
             MarkerReader(self.markers, self.markers_source_id) if self.markers else None,
             self.trials,
         )
-        self._n_channels = self.n_channels or 0
+
+    @property
+    def _n_channels(self) -> int:
+        return sum(array.n_channels for array in self._arrays)
 
     def run(self) -> None:
         """Record until `stopping`.
@@ -103,25 +102,29 @@ class StreamRecording:
         Raises:
             RtdecodeError: a stream was not found within the timeout or cannot be recorded, or writing failed.
         """
-        self._connector.start()
+        for connector in self._connectors:
+            connector.start()
         self._beside.start()
         recorder = None
         try:
             behavior = self._beside.behavior
-            await_streams(self._connector, behavior, self.timeout_s, self._check_stop, self.print_line)
+            await_streams(self._connectors, behavior, self.timeout_s, self._check_stop, self.print_line)
             buffers = RecordBuffers(self._n_channels, 0)
-            pump = self._make_pump(buffers)
-            recorder = self._start_recorder(pump, buffers)
-            tally = Tally(pump, recorder, buffers, self._beside, self._connector, self._counters)
+            pumps = self._make_pumps(buffers)
+            recorder = self._start_recorder(pumps, buffers)
+            tally = Tally(pumps, recorder, buffers, self._beside)
             progress = Progress(self.print_line, self.show)
+            longest_s = MAX_WAIT_S if len(pumps) == 1 else SLICE_S
             while not self.stopping:
-                pump.turn()
+                for pump in pumps:
+                    pump.turn(longest_s)
                 progress.update(tally)
         except Stop:
             self.print_line("nothing was recorded: it ended while it waited for its streams")
             return
         finally:
-            self._connector.stop()
+            for connector in self._connectors:
+                connector.stop()
             self._beside.stop()
             if recorder is not None:
                 recorder.stop()
@@ -130,54 +133,39 @@ class StreamRecording:
             raise RtdecodeError(recorder.error, fix=fix)
         progress.finish(tally, recorder.path)
 
-    def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
-        layout, rank = spike_stream(stream, self.layout, self.numbering.columns)
-        check_units(layout, self.drop_units, f"stream {stream}")
-        check_numbering(layout, self.numbering, self.drop_units, stream)
-        return layout, rank
-
-    def _accept(self, inlet: Inlet, layout: Layout) -> None:
-        check_numbering(layout, self.numbering, self.drop_units, inlet.stream)
-        channel_map = self.numbering.channel_map
-        stated = array_channels(inlet.stream, layout) if channel_map is None else None
-        if channel_map is not None:
-            # A channel of the file may be one that the map leaves out; --channels says how many there are.
-            self._n_channels = max(self._n_channels, channel_map.n_channels)
-        recorded = self._n_channels or stated
-        if recorded is None:
-            raise NeedsOption(
-                "the stream does not state the number of channels of the array",
-                where=f"stream {inlet.stream}",
-                fix="add --channels N",
-            )
-        if stated is not None and stated != recorded:
-            raise RtdecodeError(
-                f"the stream has {stated} channels, but {recorded} are being recorded",
-                where=f"stream {inlet.stream}",
-                fix=f"give --channels {stated}, or send the stream of an array of {recorded}",
-            )
-        check_raster(inlet, layout)
-        self._n_channels = recorded
-
     def _check_stop(self) -> None:
         if self.stopping:
             raise Stop
 
-    def _make_pump(self, buffers: RecordBuffers) -> Pump:
-        core = LoopCore(CoreSettings(), BinRing(self._n_channels, BIN_WIDTH_S))
-        sink = RecordSink(self.stream, self.output, buffers, self.print_line)
-        clock = pylsl.local_clock
-        rules = EventRules(drop_units=self.drop_units, numbering=self.numbering)
-        return Pump(core, sink, self._connector, clock, rules=rules, counters=self._counters)
+    def _make_pumps(self, buffers: RecordBuffers) -> list[Pump]:
+        pumps, first_channel = [], 0
+        for array in self._arrays:
+            of = array.settings
+            core = LoopCore(CoreSettings(), BinRing(array.n_channels, BIN_WIDTH_S))
+            sink = RecordSink(of.stream, self.output, buffers, self.print_line, first_channel)
+            rules = EventRules(drop_units=of.drop_units or frozenset(), numbering=of.numbering)
+            make = make_feed if len(self._arrays) == 1 else make_array_feed
+            pumps.append(Pump(core, sink, array.connector, pylsl.local_clock, rules=rules, make=make))
+            first_channel += array.n_channels
+        return pumps
 
-    def _start_recorder(self, pump: Pump, buffers: RecordBuffers) -> Recorder:
-        attrs = recording_attrs(self.output, "record", self.stream, datetime.now(UTC))
+    def _start_recorder(self, pumps: Sequence[Pump], buffers: RecordBuffers) -> Recorder:
+        stream = joined([of.stream for of in self.arrays])
+        attrs = recording_attrs(self.output, "record", stream, datetime.now(UTC))
+        if len(self._arrays) > 1:
+            attrs |= arrays_attrs(
+                [ElectrodeArray(array.settings.stream, array.n_channels) for array in self._arrays]
+            )
         recorder = Recorder(
             self.output,
             buffers=buffers,
             beside=self._beside,
             contents=lambda: contents_of(
-                pump.feed, buffers, self._beside, n_channels=self._n_channels, attrs=attrs
+                [pump.feed for pump in pumps],
+                buffers,
+                self._beside,
+                n_channels=self._n_channels,
+                attrs=attrs,
             ),
             overwrite=self.overwrite,
         )

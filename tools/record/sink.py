@@ -24,17 +24,27 @@ class RecordSink:
         output: session file.
         buffers: of the recorder.
         print_line: prints a line.
+        first_channel: number of channels of the arrays before.
+
+    Attributes:
+        source: of the stream.
     """
 
     def __init__(
-        self, stream: str, output: Path, buffers: RecordBuffers, print_line: Callable[[str], None]
+        self,
+        stream: str,
+        output: Path,
+        buffers: RecordBuffers,
+        print_line: Callable[[str], None],
+        first_channel: int = 0,
     ) -> None:
         self._output, self._buffers, self._print_line = output, buffers, print_line
-        self._source = SourceLog(f"stream {stream}", print_line, self._log)
+        self._first_channel = first_channel
+        self.source = SourceLog(f"stream {stream}", print_line, self._log)
 
     def record(self, feed: Feed, n: int, now: float) -> None:
         """Record the samples of a pull."""
-        self._buffers.add_samples(feed, n, now)
+        self._buffers.add_samples(feed, n, now, self._first_channel)
 
     def number_samples(self, origin_s: float, period_s: float) -> None:
         """Number the samples of a counts stream from `origin_s` on."""
@@ -43,9 +53,9 @@ class RecordSink:
     def attached(self, feed: Feed) -> None:
         """A source of the stream is attached."""
         stream = feed.inlet.stream
-        self._source.attached(stream, 0)
+        self.source.attached(stream, 0)
         self._print_line(
-            f"recording {stream} as {reading_of(feed)} to {self._output}, source {self._source.name}"
+            f"recording {stream} as {reading_of(feed)} to {self._output}, source {self.source.name}"
         )
 
     def started(self, bin_number: int, origin_s: float) -> None:
@@ -53,16 +63,16 @@ class RecordSink:
 
     def broke_off(self, bin_number: int, reason: str) -> None:
         """Nothing is recorded from now on."""
-        self._source.tell("outage", 0, f"{reason}; waiting for it", reason=reason)
+        self.source.tell("outage", 0, f"{reason}; waiting for it", reason=reason)
 
     def resumed(self, bin_number: int, origin_s: float) -> None:
         """The stream is recorded again."""
-        self._source.tell("gap", 0, "is recorded again", reason="stream is back")
+        self.source.tell("gap", 0, "is recorded again", reason="stream is back")
 
     def shifted(self, seconds: float) -> None:
         """The stamps of the stream were shifted before anything was recorded."""
         shifted = f"its stamps are shifted by {seconds:+.3f} s onto our clock"
-        self._source.tell("shifted", 0, shifted, seconds=seconds)
+        self.source.tell("shifted", 0, shifted, seconds=seconds)
 
     def publish(self, bin_: Publish) -> None:
         """Nothing is decoded."""

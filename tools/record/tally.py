@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.connection.connector import Connector
-from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels import sequence, stamps
+from rtdecode.kernels.arrays import I8
 from rtdecode.serve.loop.pump import Pump
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
@@ -45,35 +44,39 @@ class Tally:
     """Counts of a running recording.
 
     Attributes:
-        pump, recorder, buffers, beside, connector: of the recording.
-        counters: i8[N_SEQUENCE_COUNTERS].
+        pumps: of the streams of spikes.
+        recorder, buffers, beside: of the recording.
     """
 
-    pump: Pump
+    pumps: Sequence[Pump]
     recorder: Recorder
     buffers: RecordBuffers
     beside: Beside
-    connector: Connector[Layout]
-    counters: npt.NDArray[np.int64]
+
+    @property
+    def _counters(self) -> I8:
+        total: I8 = np.sum([pump.counters for pump in self.pumps], axis=0)
+        return total
 
     def spikes(self) -> Fates:
-        """Of the spike stream."""
-        core, recorder = self.pump.core, self.recorder
-        impossible = core.left_out
+        """Of the streams of spikes."""
+        recorder, counters = self.recorder, self._counters
+        discarded = sum(pump.core.discarded for pump in self.pumps)
+        impossible = np.sum([pump.core.left_out for pump in self.pumps], axis=0)
         return Fates(
-            int(self.counters[sequence.RECEIVED]),
+            int(counters[sequence.RECEIVED]),
             recorder.events + recorder.samples,
             {
                 "stamped ahead of now": int(impossible[stamps.AHEAD]),
                 "stamped long ago": int(impossible[stamps.BEHIND]),
                 "stamped NaN or infinite": int(impossible[stamps.NOT_FINITE]),
-                "while their clock was judged, or that are no counts": core.discarded,
-                "repeated": int(self.counters[sequence.DUPLICATE]),
-                "of a channel out of range": int(self.counters[sequence.OUT_OF_RANGE]),
-                "of a unit that is dropped": int(self.counters[sequence.DROPPED_UNIT]),
-                LEFT_OUT["not_whole"]: int(self.counters[sequence.NOT_WHOLE]),
-                LEFT_OUT["unmapped"]: int(self.counters[sequence.UNMAPPED]),
-                LEFT_OUT["quiet"]: int(self.counters[sequence.QUIET]),
+                "while their clock was judged, or that are no counts": discarded,
+                "repeated": int(counters[sequence.DUPLICATE]),
+                "of a channel out of range": int(counters[sequence.OUT_OF_RANGE]),
+                "of a unit that is dropped": int(counters[sequence.DROPPED_UNIT]),
+                LEFT_OUT["not_whole"]: int(counters[sequence.NOT_WHOLE]),
+                LEFT_OUT["unmapped"]: int(counters[sequence.UNMAPPED]),
+                LEFT_OUT["quiet"]: int(counters[sequence.QUIET]),
                 "out of order": recorder.out_of_order,
                 "because the disk was too slow": self.buffers.dropped,
             },
@@ -93,17 +96,19 @@ class Tally:
 
     def units(self) -> dict[int, int]:
         """Number of events of each sorted unit; empty for counts."""
-        by_unit = self.pump.by_unit
+        by_unit = np.sum([pump.by_unit for pump in self.pumps], axis=0)
         return {int(unit): int(by_unit[unit]) for unit in np.flatnonzero(by_unit)}
 
     def warnings(self) -> list[str]:
         """What makes the file wrong or incomplete."""
-        totals = stream_counters(self.counters, self.pump.core)
-        # The bins of a recording are not decoded: their late events are in the file all the same.
-        totals |= {"late_carried": 0, "late_dropped": 0, "discarded": self.pump.core.discarded}
-        feed = self.pump.last_feed
-        lines = [*self.connector.problems(), *of_source(loss_warnings(totals, 0, feed), feed)]
-        lines += of_source(signal_warnings(feed, self.pump.core), feed)
+        lines = []
+        for pump in self.pumps:
+            totals = stream_counters(pump.counters, pump.core)
+            # The bins of a recording are not decoded: their late events are in the file all the same.
+            totals |= {"late_carried": 0, "late_dropped": 0, "discarded": pump.core.discarded}
+            feed = pump.last_feed
+            lines += [*pump.connector.problems(), *of_source(loss_warnings(totals, 0, feed), feed)]
+            lines += of_source(signal_warnings(feed, pump.core), feed)
         lines += self.beside.problems()
         if self.recorder.error or self.recorder.thread.fault:
             lines.append(f"NOT RECORDING: {self.recorder.error or self.recorder.thread.fault}")
@@ -111,7 +116,7 @@ class Tally:
 
     def lost(self) -> int:
         """Number of samples lost before they arrived."""
-        return int(self.counters[sequence.LOST])
+        return int(self._counters[sequence.LOST])
 
 
 def _beside(reader: BehaviorReader | MarkerReader | None, written: int) -> Fates | None:

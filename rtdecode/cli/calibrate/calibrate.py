@@ -101,6 +101,7 @@ def calibrate(
     from rtdecode.cli.runtime.swap import check_daemon, served_stream
     from rtdecode.errors import RtdecodeError
     from rtdecode.files import check_writable, unused
+    from rtdecode.serve.settings import joined
     from rtdecode.session.read import read_session
 
     if budget is not None and not budget > 0:
@@ -126,7 +127,7 @@ def calibrate(
         progress("reading the session", 0.0)
         recorded = read_session(session)
         rig = rig_settings()
-        whose = stream or rig.get("stream") or recorded.attrs.get("stream")
+        whose = stream or joined(rig.get("stream", ())) or recorded.attrs.get("stream")
         start = choose_start(recorded, base or rig.get("model"), whose)
         stage = "calibrating"
 

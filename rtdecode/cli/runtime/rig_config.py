@@ -10,16 +10,19 @@ import inspect
 import json
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rtdecode.cli.common import prints_unicode
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file, user_path
-from rtdecode.serve.settings import FLAGS, Flag, ServeSettings
+from rtdecode.serve.settings import FLAGS, Flag, ServeSettings, read_streams
+
+if TYPE_CHECKING:
+    from rtdecode.rig_file import RigFile
 
 ENVIRONMENT_PREFIX = "RTDECODE"
 
@@ -42,6 +45,8 @@ def with_serve_options(command: Callable[..., None]) -> Callable[..., None]:
 def _option(flag: Flag) -> inspect.Parameter:
     option = typer.Option(help=flag.help, metavar=flag.metavar)
     typed: Any = flag.typed if flag.default is not None else flag.typed | None
+    if flag.several:
+        typed = list[str] | None
     return inspect.Parameter(
         flag.name, inspect.Parameter.KEYWORD_ONLY, default=flag.default, annotation=Annotated[typed, option]
     )
@@ -92,12 +97,18 @@ def rig_settings(config: Path | None = None) -> dict[str, Any]:
     Raises:
         RtdecodeError: as `read_rig_file`.
     """
+    rig_file = _rig_file(config)
+    in_file = {} if rig_file is None else rig_file.flags
+    in_environment = {name: os.environ.get(_variable(name)) for name in FLAGS}
+    given = {name: text for name, text in in_environment.items() if text}
+    return in_file | {name: [text] if FLAGS[name].several else text for name, text in given.items()}
+
+
+def _rig_file(config: Path | None) -> RigFile | None:
     from rtdecode.rig_file import read_rig_file
 
     path = rig_path(config)
-    in_file = {} if path is None else read_rig_file(path, flag_types()).flags
-    in_environment = {name: os.environ.get(_variable(name)) for name in FLAGS}
-    return in_file | {name: text for name, text in in_environment.items() if text}
+    return None if path is None else read_rig_file(path, flag_types())
 
 
 #: Settings that are about a stream, and that `record` and `doctor` take from rig.toml too.
@@ -108,19 +119,19 @@ STREAM_FLAGS = (
 )  # fmt: skip
 
 
-def stream_settings(config: Path | None, stream: str | None) -> dict[str, Any]:
+def stream_settings(config: Path | None, streams: Sequence[str]) -> dict[str, Any]:
     """Those of `rig_settings` that are about a stream, as values of `ServeSettings`, by names of flags.
 
     Args:
         config: as of `rig_path`.
-        stream: the stream that was typed; if it is another than that of the rig, none apply to it.
+        streams: that were typed, or none; to others than those of the rig none apply.
 
     Raises:
         RtdecodeError: as `rig_settings`, or a value cannot be read.
     """
     rig = rig_settings(config)
-    if stream not in (None, rig.get("stream")):
-        return {"stream": stream}
+    if streams and list(streams) != rig.get("stream"):
+        return {"stream": read_streams(streams)}
     values: dict[str, Any] = {}
     for name in STREAM_FLAGS:
         flag = FLAGS[name]
@@ -131,6 +142,10 @@ def stream_settings(config: Path | None, stream: str | None) -> dict[str, Any]:
         except ValueError as error:
             where = _variable(name) if os.environ.get(_variable(name)) else f"{rig_path(config)}: {name}"
             raise RtdecodeError(str(error), where=where, fix="see rtdecode serve --help") from None
+    tables = {} if (rig_file := _rig_file(config)) is None else rig_file.arrays
+    values["arrays"] = {
+        name: read_values(table, f"{rig_path(config)}: [arrays.{name}]") for name, table in tables.items()
+    }
     return values
 
 
@@ -173,7 +188,7 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
     """
     values: dict[str, Any] = {}
     for name, flag in FLAGS.items():
-        value = ctx.params[name]
+        value = _value(ctx, name)
         try:
             values[flag.field] = value if value is None or flag.read is None else flag.read(value)
         except ValueError as error:
@@ -190,19 +205,47 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
             ) from None
     output = ctx.obj.output if ctx.obj is not None else None
     try:
-        return ServeSettings(**values, output=output, config=config)
+        return ServeSettings(**values, output=output, config=config, array_tables=_array_tables(ctx))
     except RtdecodeError as error:
         name = (error.where or "").removeprefix("--").replace("-", "_")
         where = _where(ctx, name) if name in FLAGS else None
         raise RtdecodeError(error.what, where=where or error.where, fix=error.fix) from None
 
 
+def _array_tables(ctx: typer.Context) -> dict[str, dict[str, Any]]:
+    """The tables `[arrays.NAME]` of rig.toml, as values of `ArraySettings`."""
+    tables = {} if ctx.obj is None else ctx.obj.arrays
+    return {
+        name: read_values(table, f"{ctx.params.get('config')}: [arrays.{name}]")
+        for name, table in tables.items()
+    }
+
+
+def read_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Values of flags as they are typed in a file, by the names of their fields.
+
+    Raises:
+        RtdecodeError: a value cannot be read.
+    """
+    values = {}
+    for name, value in table.items():
+        flag = FLAGS[name]
+        try:
+            values[flag.field] = value if flag.read is None else flag.read(value)
+        except ValueError as error:
+            fix = f"see rtdecode serve --help, {_dashed(name)}"
+            raise RtdecodeError(str(error), where=f"{where}: {name}", fix=fix) from None
+    return values
+
+
 def config_text(ctx: typer.Context) -> str:
     """All settings as a rig.toml, each with its origin."""
     rows = []
     for name in FLAGS:
-        value = ctx.params[name]
-        rows.append((f"# {name} =" if value is None else f"{name} = {_toml(value)}", _origin(ctx, name)))
+        value = _value(ctx, name)
+        value = value[0] if FLAGS[name].several and value and len(value) == 1 else value
+        unset = value is None or value == []
+        rows.append((f"# {name} =" if unset else f"{name} = {_toml(value)}", _origin(ctx, name)))
     width = max(len(setting) for setting, _ in rows)
     lines = [
         "# rtdecode serve: each setting and its origin.",
@@ -210,8 +253,15 @@ def config_text(ctx: typer.Context) -> str:
         *(f"{setting:<{width}}  # {origin}" for setting, origin in rows),
         "",
     ]
-    lines += _output_lines(ctx)
+    lines += [*_output_lines(ctx), *_array_lines(ctx)]
     return "\n".join(lines) + "\n"
+
+
+def _value(ctx: typer.Context, name: str) -> Any:
+    """The value of a setting; an environment variable names one stream, which may have blanks in its name."""
+    if FLAGS[name].several and _source(ctx, name) == "ENVIRONMENT":
+        return [os.environ[_variable(name)]]
+    return ctx.params[name]
 
 
 def _where(ctx: typer.Context, name: str) -> str | None:
@@ -245,6 +295,13 @@ def _output_lines(ctx: typer.Context) -> list[str]:
 
     given = {key: value for key, value in msgspec.to_builtins(output).items() if value is not None}
     return ["[output]", *(f"{key} = {_toml(value)}" for key, value in given.items())]
+
+
+def _array_lines(ctx: typer.Context) -> list[str]:
+    lines = []
+    for name, table in ({} if ctx.obj is None else ctx.obj.arrays).items():
+        lines += ["", f"[arrays.{_toml(name)}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    return lines
 
 
 def _toml(value: Any) -> str:

@@ -60,12 +60,14 @@ def doctor(
     from rtdecode.tools.doctor.check import Verdict
     from rtdecode.tools.doctor.plan import DoctorSettings, run_doctor
 
-    rig, of_stream = rig_settings(config), stream_settings(config, stream)
+    rig, of_stream = rig_settings(config), stream_settings(config, [stream] if stream else [])
+    names = of_stream.get("stream", ())
     settings = DoctorSettings(
         bind=bind or rig.get("bind", CURSOR_ENDPOINT),
         control=control or rig.get("control", CONTROL_ENDPOINT),
         folder=folder or Path(rig.get("record", "")).parent,
-        stream=of_stream.get("stream"),
+        # Of several arrays one is checked, by name.
+        stream=names[0] if len(names) == 1 else None,
         source_id=source_id or of_stream.get("source_id"),
         layout=layout or of_stream.get("layout"),
         model=model or of_stream.get("model"),

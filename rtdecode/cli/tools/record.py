@@ -16,7 +16,7 @@ from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
 from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
 from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
 from rtdecode.ingest.signals.layouts import Layout
-from rtdecode.ingest.signals.numbering import Numbering
+from rtdecode.serve.array_settings import arrays_of
 from rtdecode.serve.reporting.outbox import Outbox
 from rtdecode.serve.settings import read_units
 
@@ -33,7 +33,8 @@ TIMEOUT_S = 60.0
 def record(
     output: Annotated[Path, output_option(help="Session file to write (.h5).", metavar="OUT.h5")],
     stream: Annotated[
-        str | None, typer.Option(help="Name of the LSL spike stream; default: rig.toml's.")
+        list[str] | None,
+        typer.Option(help="Name of the LSL spike stream; several: once for each; default: rig.toml's."),
     ] = None,
     behavior: Annotated[
         str | None, typer.Option(help="Name of a behaviour stream to record too; default: rig.toml's.")
@@ -47,7 +48,10 @@ def record(
         typer.Option(help="Stream layout; default: rig.toml's, else from the stream's type and shape."),
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(help="Number of channels, if an events stream does not state it.", min=1)
+        list[int] | None,
+        typer.Option(
+            help="Number of channels, if an events stream does not state it; once for each --stream.", min=1
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
@@ -100,9 +104,9 @@ def record(
     After a crash the file opens and lacks at most its last second. Settings of rig.toml are those of its own
     stream; its record and overwrite are for `serve` alone.
     """
-    rig = stream_settings(config, stream)
-    name = rig.get("stream")
-    if not name:
+    rig = stream_settings(config, stream or [])
+    names = rig.get("stream", ())
+    if not names:
         raise typer.BadParameter(
             "no stream is given; name it here, or as stream in rig.toml", param_hint="--stream"
         )
@@ -117,27 +121,28 @@ def record(
     silence_liblsl()
     from rtdecode.tools.record.run import StreamRecording
 
+    of_each = {
+        "source_id": rig.get("source_id") if source_id is None else source_id,
+        "layout": rig.get("layout") if layout is None else layout,
+        "drop_units": drop_units or rig.get("drop_units"),
+        "columns": columns or rig.get("columns"),
+        "first_channel": rig.get("first_channel") if first_channel is None else first_channel,
+        "channel_map": channel_map or rig.get("channel_map"),
+    }
+    arrays = arrays_of(names, of_each, rig.get("arrays", {}))
     on_terminal = sys.stderr.isatty()
     lines = Outbox("standard error", _show if on_terminal else print_line, descriptor=2)
     recording = StreamRecording(
-        stream=name,
+        arrays=arrays,
         output=output,
         print_line=lambda line: lines.put(CLEAR + line + "\n" if on_terminal else line),
         show=(lambda text: lines.put(CLEAR + text)) if on_terminal else None,
         behavior=rig.get("behavior") if behavior is None else behavior,
-        source_id=rig.get("source_id") if source_id is None else source_id,
         markers=marked,
         markers_source_id=markers_source_id or rig.get("markers_source_id"),
         trials=rules,
-        layout=rig.get("layout") if layout is None else layout,
         behavior_source_id=behavior_source_id or rig.get("behavior_source_id"),
-        drop_units=drop_units or rig.get("drop_units") or frozenset(),
-        numbering=Numbering(
-            columns or rig.get("columns"),
-            (rig.get("first_channel") or 0) if first_channel is None else first_channel,
-            channel_map or rig.get("channel_map"),
-        ),
-        n_channels=channels,
+        n_channels=channels or (),
         timeout_s=rig.get("timeout", TIMEOUT_S) if timeout is None else timeout or math.inf,
         overwrite=overwrite,
     )

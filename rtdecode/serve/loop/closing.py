@@ -26,13 +26,13 @@ class Closing:
     Attributes:
         paused: whether values are held on request.
         first_bin: number of the first bin that is published; earlier ones are backlog.
-        catch_up: number of bins published late.
+        spikes: number of spikes in published bins.
         silence: of the source.
     """
 
     def __init__(self, ring: BinRing, grace: AutoGrace | FixedGrace, failsafe_after_s: float) -> None:
         self.paused = False
-        self.first_bin = self.catch_up = 0
+        self.first_bin = self.spikes = 0
         self.silence = Silence(failsafe_after_s)
         self._ring, self._grace = ring, grace
 
@@ -59,7 +59,7 @@ class Closing:
             flags |= PAUSED
         if now > edges.complete_at_s(b) + self._grace.seconds + self._ring.bin_width_s:
             flags |= CATCH_UP
-            self.catch_up += 1
+        self.spikes += closed.spikes
         yield Publish(closed, t_bin, now, flags, decoded)
         self._grace.update()
         if decoded and (search := self.silence.search()) is not None:

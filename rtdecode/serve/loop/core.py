@@ -30,12 +30,12 @@ from rtdecode.ingest.clock.delay import AutoGrace, DeliveryDelay, FixedGrace
 from rtdecode.ingest.clock.judge import TRUSTED, ClockJudge, Verdict
 from rtdecode.ingest.clock.settings import JudgeSettings
 from rtdecode.ingest.connection.inlet import MAX_PULL
-from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.kernels.stamps import N_IMPOSSIBLE
 from rtdecode.serve.loop import instructions as do
 from rtdecode.serve.loop.closing import Closing
 from rtdecode.serve.loop.events import CoreSettings, Pull
+from rtdecode.serve.loop.first_bin import first_edges
 from rtdecode.serve.loop.held_up import HeldUp
 from rtdecode.serve.loop.states import (
     Attaching,
@@ -87,8 +87,8 @@ class LoopCore:
 
     # Events
 
-    def attached(self, feed: Feed, now: float) -> Instructions:
-        """A source was opened, perhaps in the place of another."""
+    def attached(self, feed: Feed, now: float, origin_s: float | None = None) -> Instructions:
+        """A source was opened, perhaps in another's place; `origin_s` of bin 0 where arrays share bins."""
         yield from self._detach("another outlet took its place", now)
         link = Link(feed, ClockJudge(self._judge, feed.inlet.opened_s, MAX_PULL))
         self.closing.silence.found()
@@ -96,7 +96,7 @@ class LoopCore:
             self.reconnects += 1
             self.state = Judging(link, self.state.edges)
         else:
-            self.state = Attaching(link)
+            self.state = Attaching(link, origin_s)
 
     def lost(self, reason: str, now: float) -> Instructions:
         """The source is gone: the fail-safe is published until it, or another, is attached."""
@@ -132,7 +132,7 @@ class LoopCore:
         if n and isinstance(self.state, Running) and self._far_behind(self.state.edges, feed, n, now):
             yield from self._leap(now)
         if isinstance(self.state, Attaching):
-            yield from self._begin(link, n, now, verdict.trusted)
+            yield from self._begin(self.state, n, now, verdict.trusted)
         elif isinstance(self.state, Judging) and verdict.trusted:
             yield from self._resume(self.state, n)
         added = n if isinstance(self.state, Running) else 0
@@ -174,6 +174,11 @@ class LoopCore:
             return math.inf
         return edges.complete_at_s(self.ring.open_bin) + self._grace_s()
 
+    def leapt(self, origin_s: float, now: float) -> Instructions:
+        """Our clock has leapt, as another array has found: bins continue with its `origin_s`."""
+        if edges_of(self.state) is not None:
+            yield from self._leap(now, origin_s)
+
     def pause(self, paused: bool) -> Instructions:
         """Hold values from the next bin on, or no longer."""
         if paused != self.closing.paused:
@@ -205,30 +210,26 @@ class LoopCore:
             return
         if isinstance(self.state, Running):
             yield from self._break_off(reason, now)
+        elif isinstance(self.state, Attaching) and self.state.origin_s is not None:
+            edges = EventBinning(self.ring, self.state.origin_s)
         self.state = Waiting() if edges is None else Outage(edges)
         self._left_out += link.judge.impossible
         yield do.Dispose(link.feed)
 
-    def _begin(self, link: Link, n: int, now: float, trusted: bool) -> Instructions:
+    def _begin(self, state: Attaching, n: int, now: float, trusted: bool) -> Instructions:
         """The first pull: bin 0 starts at the oldest event in the queue, or now."""
-        feed, ring, width_s = link.feed, self.ring, self.ring.bin_width_s
-        oldest_s = feed.first_bin_start(n, now - ring.n_bins * width_s, now) if trusted else None
+        link, origin_s = state.link, state.origin_s
+        first = first_edges(link.feed, self.ring, n, now, origin_s) if trusted else None
         self.closing.silence.fed(now)
         if self.closing.paused:
             yield do.Held(0, True)
-        edges: Binning
-        if not trusted or (oldest_s is None and isinstance(feed, CountFeed)):
-            yield do.Started(0, now)
-            yield do.BrokeOff(0, "no sample yet" if trusted else feed.unfit or DOUBTED)
-            self.state = Judging(link, EventBinning(ring, now))
+        if first is None:
+            start_s = now if origin_s is None else origin_s
+            yield do.Started(0, start_s)
+            yield do.BrokeOff(0, "no sample yet" if trusted else link.feed.unfit or DOUBTED)
+            self.state = Judging(link, EventBinning(self.ring, start_s))
             return
-        if oldest_s is not None and isinstance(feed, CountFeed):
-            edges = feed.anchor(oldest_s, n)
-            self.closing.first_bin = max(0, edges.bin_at(now))
-        else:
-            backlog = 0 if oldest_s is None else int(np.ceil((now - oldest_s) / width_s))
-            self.closing.first_bin = min(backlog, ring.n_bins)
-            edges = feed.anchor(now - self.closing.first_bin * width_s, n)
+        edges, self.closing.first_bin = first
         self.state = Running(link, edges)
         yield from _number(edges)
         yield do.Started(self.closing.first_bin, edges.origin_s)
@@ -262,13 +263,15 @@ class LoopCore:
         state.link.feed.restart()
         self.state = Judging(state.link, state.edges)
 
-    def _leap(self, now: float) -> Generator[do.Instruction, None, Binning]:
-        """Our own clock has leapt: the open bin ends now, and bins continue from here."""
+    def _leap(self, now: float, origin_s: float | None = None) -> Generator[do.Instruction, None, Binning]:
+        """Our own clock has leapt: the open bin ends now, and bins continue, with `origin_s` if given."""
         self.clock_jumps += 1
         link = link_of(self.state)
         if isinstance(self.state, Running):
             yield from self._break_off("this machine slept or its clock leapt", now)
-        edges = EventBinning(self.ring, now - (self.ring.open_bin + 1) * self.ring.bin_width_s)
+        if origin_s is None:
+            origin_s = now - (self.ring.open_bin + 1) * self.ring.bin_width_s
+        edges = EventBinning(self.ring, origin_s)
         if link is None:
             self.state = Outage(edges)
         else:

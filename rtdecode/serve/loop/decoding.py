@@ -25,7 +25,7 @@ from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.reporting.connection import connection_report
+from rtdecode.serve.reporting.connection import model_line, stream_report
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.schema import MAX_MODELS
 
@@ -70,7 +70,6 @@ class Decoding:
         flags: of the bin published last.
         meters: counters and latencies.
         notices: lines for the person at the rig, newest last.
-        reason: why nothing is decoded, "" while bins are.
         source: of the stream.
     """
 
@@ -88,7 +87,6 @@ class Decoding:
         self.flags = 0
         self.meters = Meters()
         self.notices: deque[str] = deque(maxlen=1000)
-        self.reason = ""
         self.source = SourceLog(f"stream {stream}", self.notices.append, self.log)
         self._clock = clock
         self._backlog: list[list[list[int]]] = []
@@ -106,8 +104,8 @@ class Decoding:
         """A source of the stream is attached."""
         stream, inlet = feed.inlet.stream, feed.inlet
         self.source.attached(stream, self._next_bin())
-        report = connection_report(stream, feed.layout, inlet.correction_s, self.artifact, reading_of(feed))
-        self.notices.extend(report)
+        self.notices.extend(stream_report(stream, feed.layout, inlet.correction_s, reading_of(feed)))
+        self.notices.append(model_line(self.artifact))
 
     def warm(self, closed: ClosedBin) -> None:
         """Step a bin of backlog."""
@@ -155,6 +153,7 @@ class Decoding:
         meters.spikes += closed.spikes
         meters.stale += bool(flags & Flag.STALE)
         meters.failsafe += bool(flags & Flag.FAILSAFE)
+        meters.catch_up += bool(flags & Flag.CATCH_UP)
         meters.latency(bin_.now - bin_.t_bin, published - bin_.t_bin)
         self.flags = flags
 
@@ -168,10 +167,10 @@ class Decoding:
         if self.sinks.output is not None:
             self.sinks.output.reset()
 
-    def record(self, feed: Feed, n: int, now: float) -> None:
-        """Record the samples of a pull."""
+    def record(self, feed: Feed, n: int, now: float, first_channel: int = 0) -> None:
+        """Record the samples of a pull; `first_channel` of an array behind others."""
         if self.sinks.buffers is not None:
-            self.sinks.buffers.add_samples(feed, n, now)
+            self.sinks.buffers.add_samples(feed, n, now, first_channel)
 
     def number_samples(self, origin_s: float, period_s: float) -> None:
         """Number the samples of a counts stream from `origin_s` on."""
@@ -190,13 +189,13 @@ class Decoding:
 
     def broke_off(self, bin_number: int, reason: str) -> None:
         """Nothing is decoded from this bin on."""
-        self.reason = reason
+        self.source.reason = reason
         said = f"{reason}; fail-safe output from bin {bin_number}"
         self.source.tell("outage", bin_number, said, reason=reason)
 
     def resumed(self, bin_number: int, origin_s: float) -> None:
         """Decode again from this bin on."""
-        self.reason = ""
+        self.source.reason = ""
         self.source.tell("gap", bin_number, f"decoding again from bin {bin_number}", origin_s=origin_s)
         self.reset(bin_number, "gap")
 

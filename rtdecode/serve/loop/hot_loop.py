@@ -8,35 +8,40 @@ logs, or waits for another thread.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rtdecode.binning import BinRing
 from rtdecode.ingest.connection.connector import Connector
-from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.feed import make_array_feed
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.messages import Flag
 from rtdecode.serve.commands import Command
+from rtdecode.serve.loop.array_sink import ArraySink
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.decoding import Decoding
 from rtdecode.serve.loop.events import CoreSettings
+from rtdecode.serve.loop.joint import Joint
 from rtdecode.serve.loop.pump import Pump
 from rtdecode.serve.loop.states import Attaching, Judging, Outage, Waiting
 from rtdecode.serve.settings import ServeSettings
 
+#: With several streams one is waited for at a time, so long; shorter once the bin has ended, which waits for
+#: the last of them.
+SLICE_S, LAST_SLICE_S = 0.001, 0.00025
+
 
 class HotLoop:
-    """Decodes one stream until it is stopped.
+    """Decodes one stream, or several arrays, until it is stopped.
 
     Args:
         settings: of the daemon.
         decoding: the model in use, and what receives its bins.
-        connector: started.
+        connectors: started, one for each array, in the order of `settings.arrays`.
         clock: the LSL clock, seconds.
 
     Attributes:
         ring: the recent bins.
-        core: the state of the stream, and its decisions.
-        pump: between the core and LSL.
+        pumps: between the core of each array and LSL; the core has the state of its stream.
         decoding: as given.
         commands: from other threads, to be carried out between two bins.
         pending_status, pending_spikes: encoded maps to publish.
@@ -47,16 +52,21 @@ class HotLoop:
         self,
         settings: ServeSettings,
         decoding: Decoding,
-        connector: Connector[Layout],
+        connectors: Sequence[Connector[Layout]],
         clock: Callable[[], float],
     ) -> None:
-        artifact = decoding.artifact
-        self.ring = BinRing(artifact.n_channels, artifact.bin_width_s)
-        self.core = LoopCore(CoreSettings(settings.grace_s, settings.failsafe_after_s), self.ring)
-        self.decoding = decoding
-        counters = decoding.meters.sequence
-        rules = EventRules(settings.carry_late, settings.drop_units or frozenset(), settings.numbering)
-        self.pump = Pump(self.core, decoding, connector, clock, rules=rules, counters=counters)
+        self.decoding, self._clock, self._allow_partial = decoding, clock, settings.allow_partial
+        self._joint: Joint | None = None
+        self.pumps: tuple[Pump, ...]
+        if len(connectors) == 1:
+            self.pumps = (_pump_of_one(settings, decoding, connectors[0], clock),)
+            self.ring = self.pumps[0].core.ring
+        else:
+            sizes = [array.n_channels for array in decoding.artifact.arrays]
+            width_s = decoding.artifact.bin_width_s
+            self._joint = Joint(sizes, width_s, allow_partial=settings.allow_partial)
+            self.pumps = _pumps_of_arrays(settings, decoding, connectors, clock, self._joint)
+            self.ring = self._joint.ring
         self.commands: deque[Command] = deque()
         self.pending_status: bytes | None = None
         self.pending_spikes: bytes | None = None
@@ -65,15 +75,32 @@ class HotLoop:
     @property
     def state(self) -> str:
         """One of waiting, running, paused, stale, failsafe and reconnecting."""
-        match self.core.state:
-            case Waiting() | Attaching():
-                return "waiting"
-            case Outage() | Judging():
-                return "reconnecting"
-        if self.core.closing.paused:
+        states = [pump.core.state for pump in self.pumps]
+        if all(isinstance(state, (Waiting, Attaching)) for state in states):
+            return "waiting"
+        away = [isinstance(state, (Waiting, Attaching, Outage, Judging)) for state in states]
+        if all(away) or (any(away) and not self._allow_partial):
+            return "reconnecting"
+        if self.paused:
             return "paused"
         flags = self.decoding.flags
         return "failsafe" if flags & Flag.FAILSAFE else "stale" if flags & Flag.STALE else "running"
+
+    @property
+    def paused(self) -> bool:
+        """Whether values are held on request."""
+        return self.pumps[0].core.closing.paused
+
+    @property
+    def next_bin(self) -> int:
+        """Number of the bin that is published next."""
+        return min(pump.core.next_bin for pump in self.pumps)
+
+    @property
+    def bin_end_s(self) -> Callable[[int], float] | None:
+        """The end of a bin by its number, None before the first."""
+        edges = next((pump.edges for pump in self.pumps if pump.edges is not None), None)
+        return None if edges is None else edges.bin_end_s
 
     def run(self) -> None:
         """Run turns until `stopping`."""
@@ -92,18 +119,37 @@ class HotLoop:
         if self.pending_spikes is not None:
             encoded, self.pending_spikes = self.pending_spikes, None
             publisher.spikes(encoded)
-        self.pump.turn()
+        if self._joint is None:
+            self.pumps[0].turn()
+            return
+        end_s = self._joint.end_s
+        for pump in self.pumps:
+            now = self._clock()
+            # Samples that come before the end of the bin need not be taken at once.
+            pump.turn(LAST_SLICE_S if now >= end_s else min(SLICE_S, end_s - now))
+            self._follow_leap(pump, self._joint)
+
+    def _follow_leap(self, pump: Pump, joint: Joint) -> None:
+        """If the bins of an array have moved because our clock has leapt, those of all do."""
+        edges = pump.edges
+        if edges is None or edges.origin_s == joint.origin_s:
+            return
+        joint.origin_s = edges.origin_s
+        for other in self.pumps:
+            if other is not pump:
+                other.carry_out(other.core.leapt(edges.origin_s, self._clock()))
 
     def apply(self, command: Command) -> None:
         """Carry out a command before the next bin."""
-        command.bin, decoding = self.core.next_bin, self.decoding
+        command.bin, decoding = self.next_bin, self.decoding
         if command.name == "stop":
             self.stopping = True
         elif command.name == "reset":
             decoding.reset(command.bin, "control")
             decoding.reset_cursor()
         elif command.name in ("pause", "resume"):
-            self.pump.carry_out(self.core.pause(command.name == "pause"))
+            for pump in self.pumps:
+                pump.carry_out(pump.core.pause(command.name == "pause"))
         elif command.name == "swap_refused":
             decoding.log("swap_refused", command.bin, command.about)
         elif command.candidate is not None:
@@ -112,3 +158,42 @@ class HotLoop:
             else:
                 decoding.swap(command, command.candidate)
         command.done.set()
+
+
+def _pump_of_one(
+    settings: ServeSettings, decoding: Decoding, connector: Connector[Layout], clock: Callable[[], float]
+) -> Pump:
+    artifact, array = decoding.artifact, settings.arrays[0]
+    core = LoopCore(
+        CoreSettings(array.grace_s, settings.failsafe_after_s),
+        BinRing(artifact.n_channels, artifact.bin_width_s),
+    )
+    return Pump(core, decoding, connector, clock, rules=settings.rules(array))
+
+
+def _pumps_of_arrays(
+    settings: ServeSettings,
+    decoding: Decoding,
+    connectors: Sequence[Connector[Layout]],
+    clock: Callable[[], float],
+    joint: Joint,
+) -> tuple[Pump, ...]:
+    pumps = []
+    for i, (array, channels, connector) in enumerate(
+        zip(settings.arrays, joint.channels, connectors, strict=True)
+    ):
+        ring = BinRing(channels.stop - channels.start, decoding.artifact.bin_width_s)
+        core = LoopCore(CoreSettings(array.grace_s, settings.failsafe_after_s), ring)
+        sink = ArraySink(array.stream, i, joint, decoding)
+        pumps.append(
+            Pump(
+                core,
+                sink,
+                connector,
+                clock,
+                rules=settings.rules(array),
+                make=make_array_feed,
+                origin_s=joint.origin,
+            )
+        )
+    return tuple(pumps)

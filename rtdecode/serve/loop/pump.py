@@ -11,9 +11,12 @@ import numpy.typing as npt
 from rtdecode.binning import Binning, ClosedBin
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
+from rtdecode.ingest.connection.source_log import SourceLog
+from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
-from rtdecode.ingest.signals.feed import Feed, make_feed
+from rtdecode.ingest.signals.feed import Feed, MakeFeed, make_feed
 from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import Pull
 from rtdecode.serve.loop.instructions import (
@@ -50,6 +53,8 @@ ATTENTIVE_S = 0.002
 class BinSink(Protocol):
     """Receives what becomes of a stream; `Decoding` has the meaning of each."""
 
+    @property
+    def source(self) -> SourceLog: ...
     def attached(self, feed: Feed) -> None: ...
     def warm(self, closed: ClosedBin) -> None: ...
     def publish(self, bin_: Publish) -> None: ...
@@ -71,10 +76,12 @@ class Pump:
         connector: started; finds and opens the stream.
         clock: the LSL clock, seconds.
         rules: which events are decoded.
-        counters: i8[N_SEQUENCE_COUNTERS], added to.
+        make: makes the feed of a source.
+        origin_s: start of bin 0 where arrays share their bins, by the time now; None for one stream.
 
     Attributes:
-        core: as given.
+        core, connector, sink: as given.
+        counters: i8[N_SEQUENCE_COUNTERS], of the samples of all sources so far.
         last_feed: the stream attached last, None before the first.
     """
 
@@ -86,10 +93,12 @@ class Pump:
         clock: Callable[[], float],
         *,
         rules: EventRules,
-        counters: npt.NDArray[np.int64],
+        make: MakeFeed = make_feed,
+        origin_s: Callable[[float], float | None] = lambda _: None,
     ) -> None:
-        self.core, self._sink, self._connector, self._clock = core, sink, connector, clock
-        self._rules, self._counters = rules, counters
+        self.core, self.sink, self.connector, self._clock = core, sink, connector, clock
+        self._rules, self._make, self._origin_s = rules, make, origin_s
+        self.counters: npt.NDArray[np.int64] = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
         self._inlet: Inlet | None = None
         self.last_feed: Feed | None = None
         self._by_unit = np.zeros(256, np.int64)
@@ -115,30 +124,35 @@ class Pump:
         feed = self.last_feed
         return self._by_unit + feed.by_unit if isinstance(feed, EventFeed) else self._by_unit
 
-    def turn(self) -> None:
-        """Attach what was found, pull once, and close the bins whose time has come."""
-        if self._connector.ready.is_set() and (taken := self._connector.take()) is not None:
+    def turn(self, longest_s: float = MAX_WAIT_S) -> None:
+        """Attach what was found, pull once, and close the bins whose time has come.
+
+        Args:
+            longest_s: longest wait for samples, s.
+        """
+        if self.connector.ready.is_set() and (taken := self.connector.take()) is not None:
             self._attach(*taken)
         begun = self._clock()
-        wait_s = min(max(self.core.due_s(begun) - begun - WAKE_EARLY_S, 0.0), MAX_WAIT_S)
+        wait_s = min(max(self.core.due_s(begun) - begun - WAKE_EARLY_S, 0.0), longest_s)
         if self._inlet is None:
-            self._connector.ready.wait(wait_s)
+            self.connector.ready.wait(wait_s)
             self.carry_out(self.core.passed(self._clock()))
         else:
             self._pull(self._inlet, wait_s, begun)
         self._turned_s = self._clock()
 
     def _attach(self, inlet: Inlet, layout: Layout) -> None:
-        feed = make_feed(layout, inlet, self.core.ring, rules=self._rules, counters=self._counters)
+        feed = self._make(layout, inlet, self.core.ring, rules=self._rules, counters=self.counters)
         first = isinstance(self.core.state, Waiting)
-        self.carry_out(self.core.attached(feed, self._clock()))
-        self._sink.attached(feed)
+        now = self._clock()
+        self.carry_out(self.core.attached(feed, now, self._origin_s(now)))
+        self.sink.attached(feed)
         self._by_unit = self.by_unit
         self.last_feed = feed
         self._inlet, self._correction_s, self._fresh = inlet, inlet.correction_s, True
         self._turned_s = self._clock()
         if first:
-            self._pull(inlet, FIRST_SAMPLE_S if layout is Layout.COUNTS else 0.0, self._turned_s)
+            self._pull(inlet, FIRST_SAMPLE_S if isinstance(feed, CountFeed) else 0.0, self._turned_s)
 
     def _pull(self, inlet: Inlet, wait_s: float, begun: float) -> None:
         try:
@@ -160,7 +174,7 @@ class Pump:
 
     def carry_out(self, instructions: Iterator[Instruction]) -> None:
         """Carry out instructions of the core, each before it decides on the next."""
-        sink = self._sink
+        sink = self.sink
         for instruction in instructions:
             match instruction:
                 case Publish():
@@ -182,8 +196,8 @@ class Pump:
                 case Shifted(seconds):
                     sink.shifted(seconds)
                 case Search(replacing):
-                    self._connector.request(replacing=self._inlet if replacing else None)
+                    self.connector.request(replacing=self._inlet if replacing else None)
                 case StopSearch():
-                    self._connector.withdraw()
+                    self.connector.withdraw()
                 case Dispose(feed):
-                    self._connector.dispose(feed.inlet)
+                    self.connector.dispose(feed.inlet)

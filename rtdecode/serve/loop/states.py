@@ -29,9 +29,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Attaching:
-    """The first source is attached; its first pull sets the first bin."""
+    """The first source is attached; its first pull sets the first bin.
+
+    Attributes:
+        origin_s: start of bin 0 where arrays share their bins, None where this pull sets it.
+    """
 
     link: Link
+    origin_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.ingest.signals.raster import Crossings, RasterFeed
+from rtdecode.ingest.signals.timed_counts import TimedCountsFeed
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.session.layout import LogEntry
 
@@ -35,8 +36,15 @@ class EventRing:
         self.unit = np.full(EVENT_RING, 0, np.uint8)
         self.head = self.tail = self.dropped = 0
 
-    def add(self, feed: EventFeed | Crossings, n: int, now: float) -> None:
-        """Take those of the `n` events of the last pull that a recording keeps."""
+    def add(self, feed: EventFeed | Crossings, n: int, now: float, first_channel: int = 0) -> None:
+        """Take those of the `n` events of the last pull that a recording keeps.
+
+        Args:
+            feed: has the events.
+            n: number of them.
+            now: the time, s.
+            first_channel: channels before those of this array.
+        """
         events, not_after_s = feed.columns, now + FUTURE_TOLERANCE_S
         recordable = count_recordable(events.time, events.accepted, n, not_after_s)
         before = self.head
@@ -52,6 +60,7 @@ class EventRing:
             self.time,
             self.channel,
             self.unit,
+            first_channel,
         )
         self.dropped += recordable - (self.head - before)
 
@@ -158,12 +167,12 @@ class RecordBuffers:
         self.log: deque[LogEntry] = deque()
         self.models: list[str] = []
 
-    def add_samples(self, feed: Feed, n: int, now: float) -> None:
-        """Take the events or samples of the last pull."""
+    def add_samples(self, feed: Feed, n: int, now: float, first_channel: int = 0) -> None:
+        """Take the events or samples of the last pull; `first_channel` of an array behind others."""
         if isinstance(feed, EventFeed):
-            self.events.add(feed, n, now)
-        elif isinstance(feed, RasterFeed):
-            self.events.add(feed.crossings, feed.crossings.n, now)
+            self.events.add(feed, n, now, first_channel)
+        elif isinstance(feed, (RasterFeed, TimedCountsFeed)):
+            self.events.add(feed.crossings, feed.crossings.n, now, first_channel)
         else:
             self.samples.add(feed, n)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ MAX_ROWS = 65_536
 
 
 def contents_of(
-    feed: Feed | None,
+    feeds: Sequence[Feed | None],
     buffers: RecordBuffers,
     beside: Beside,
     *,
@@ -50,23 +50,25 @@ def contents_of(
     """The contents of a file that records a stream; None before it is attached and, of counts, has a sample.
 
     Args:
-        feed: the attached stream.
+        feeds: of the attached stream, or of each array; None for one that is away.
         buffers: that the loop fills.
         beside: what is recorded beside the spikes, started.
         n_channels: of the array.
         attrs: root attributes of the file, without the source.
         decoded: columns of /decoded, None for a recording without decoder.
     """
-    counts, t0_s = isinstance(feed, CountFeed), buffers.samples.t0_s
-    if feed is None or (counts and t0_s is None):
+    t0_s, behavior = buffers.samples.t0_s, beside.behavior
+    there = [feed for feed in feeds if feed is not None]
+    counts = any(isinstance(feed, CountFeed) for feed in there)
+    if not there or (counts and t0_s is None):
         return None
-    stream, behavior = feed.inlet.stream, beside.behavior
+    streams = [feed.inlet.stream for feed in there]
     return Contents(
         n_channels=n_channels,
-        attrs={**attrs, "source": lsl_source(stream), **beside.sources()},
+        attrs={**attrs, "source": ", ".join(map(lsl_source, streams)), **beside.sources()},
         behavior=(behavior.names, behavior.units) if behavior else None,
         decoded=decoded,
-        counts=(1.0 / stream.rate_hz, t0_s or 0.0) if counts else None,
+        counts=(1.0 / streams[0].rate_hz, t0_s or 0.0) if counts else None,
         events=not counts,
         markers=beside.markers is not None,
         trials=beside.rules is not None,

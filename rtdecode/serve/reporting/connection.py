@@ -11,12 +11,8 @@ from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_cha
 SAME_CLOCK_S = 0.005
 
 
-def connection_report(
-    stream: StreamDescription,
-    layout: Layout,
-    clock_offset_s: float,
-    artifact: ModelArtifact,
-    reading: str = "",
+def stream_report(
+    stream: StreamDescription, layout: Layout, clock_offset_s: float, reading: str = ""
 ) -> list[str]:
     """Lines for the person at the rig.
 
@@ -24,24 +20,28 @@ def connection_report(
         stream: that is attached.
         layout: of that stream.
         clock_offset_s: added to its stamps, seconds.
-        artifact: the model that decodes it.
         reading: how its rows are read, "" as the layout has it.
     """
     n_channels = array_channels(stream, layout)
     channels = f"{n_channels} channels" if n_channels is not None else "number of channels not stated"
     rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular rate"
+    lines = [
+        f"attached {stream.name}: layout {reading or layout}, {channels}, {rate}, clock offset "
+        f"{clock_offset_s * 1e3:+.3f} ms, source {stream.source_id or 'unnamed'} on {stream.hostname}"
+    ]
     here = stream.hostname and stream.hostname == socket.gethostname()
-    lines = []
     if here and abs(clock_offset_s) > SAME_CLOCK_S:
         lines.append(
             f"the clock of {stream.name} is {clock_offset_s * 1e3:+.3f} ms off, although it is sent from "
             "this machine: is its LSL another one, or is the machine too busy to measure it?"
         )
+    return lines
+
+
+def model_line(artifact: ModelArtifact) -> str:
+    """The line about the model that decodes."""
     outputs = ", ".join(f"{o.name} ({o.units})" if o.units else o.name for o in artifact.outputs)
-    return [
-        f"attached {stream.name}: layout {reading or layout}, {channels}, {rate}, clock offset "
-        f"{clock_offset_s * 1e3:+.3f} ms, source {stream.source_id or 'unnamed'} on {stream.hostname}",
+    return (
         f"decoding with model {artifact.model_id}: {artifact.kind}, {artifact.n_channels} channels, "
-        f"{artifact.bin_width_s * 1e3:g} ms bins, decodes {outputs}",
-        *lines,
-    ]
+        f"{artifact.bin_width_s * 1e3:g} ms bins, decodes {outputs}"
+    )

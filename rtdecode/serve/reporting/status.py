@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtdecode.ingest.connection.identity import named
-from rtdecode.ingest.signals.layouts import array_channels
 from rtdecode.kernels.sequence import RECEIVED
 from rtdecode.messages import MESSAGE_VERSION, flag_names
 from rtdecode.serve.loop.hot_loop import HotLoop
-from rtdecode.serve.loop.states import Judging, Outage
-from rtdecode.serve.reporting.losses import effective_rate_hz, loss_warnings, of_source, stream_counters
-from rtdecode.serve.reporting.signal import signal_warnings
+from rtdecode.serve.reporting.streams import (
+    array_maps,
+    joint_map,
+    reason_of,
+    stream_warnings,
+    totals_of,
+)
 from rtdecode.serve.settings import ServeSettings
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
@@ -52,7 +54,7 @@ class StatusReport:
         problems: Callable[[], list[str]],
     ) -> None:
         self._stream, self._lsl_out = settings.stream, settings.lsl_out
-        self._loop, self._ring, self._core, self._decoding = loop, loop.ring, loop.core, loop.decoding
+        self._loop, self._ring, self._decoding = loop, loop.ring, loop.decoding
         self._meters, self._output = loop.decoding.meters, loop.decoding.sinks.output
         self._endpoints, self._recording, self._problems = endpoints, recording, problems
         self._started = time.monotonic()
@@ -63,7 +65,8 @@ class StatusReport:
     def update_rates(self) -> None:
         """Measure rates since the last call; called once a second by one thread."""
         now = time.monotonic()
-        seen = (int(self._meters.sequence[RECEIVED]), self._meters.bins)
+        received = sum(int(pump.counters[RECEIVED]) for pump in self._loop.pumps)
+        seen = (received, self._meters.bins)
         elapsed = max(now - self._rates_at, 1e-9)
         self._rates = {
             "events_hz": round((seen[0] - self._rates_from[0]) / elapsed, 2),
@@ -73,21 +76,22 @@ class StatusReport:
 
     def counters(self) -> dict[str, int]:
         """Totals since the start, by kind."""
-        meters, core, stage = self._meters, self._core, self._decoding.stage
+        meters, stage, pumps = self._meters, self._decoding.stage, self._loop.pumps
+        cores = [pump.core for pump in pumps]
         return {
-            **stream_counters(meters.sequence, core),
+            **totals_of(pumps),
             "spikes": meters.spikes,
             "bins": meters.bins,
             "backlog_bins": meters.backlog_bins,
             "backlog_spikes": meters.backlog_spikes,
-            "broken_off": self._ring.broken_off,
+            "broken_off": sum(core.ring.broken_off for core in cores),
             "stale": meters.stale,
             "failsafe": meters.failsafe,
-            "catch_up": core.closing.catch_up,
+            "catch_up": meters.catch_up,
             "clipped": stage.clipped,
             "nonfinite": stage.nonfinite,
-            "reconnects": core.reconnects,
-            "clock_jumps": core.clock_jumps,
+            "reconnects": sum(core.reconnects for core in cores),
+            "clock_jumps": sum(core.clock_jumps for core in cores),
             "swaps": meters.swaps,
         }
 
@@ -98,7 +102,7 @@ class StatusReport:
             "v": MESSAGE_VERSION,
             "state": loop.state,
             "reason": self._reason(),
-            "paused": self._core.closing.paused,
+            "paused": loop.paused,
             "flags": flag_names(self._decoding.flags),
             "names": [output.name for output in artifact.outputs],
             "units": [output.units for output in artifact.outputs],
@@ -125,7 +129,8 @@ class StatusReport:
                 "path": str(self._decoding.path),
                 "n_channels": artifact.n_channels,
             },
-            "stream": self._describe_stream(),
+            "stream": joint_map(self._stream, loop.pumps),
+            "arrays": array_maps(loop.pumps),
             "recording": self._recording(),
             "endpoints": self._endpoints,
             "warnings": self._warnings(),
@@ -133,41 +138,15 @@ class StatusReport:
 
     def _reason(self) -> str:
         """Why nothing is decoded although the stream was found, "" where it is."""
-        match self._core.state:
-            case Outage():
-                return f"{self._decoding.reason} (source {self._decoding.source.name})"
-            case Judging(link):
-                judged = "no sample yet" if link.judge.trusted else "its clock is being judged"
-                return f"connected to {named(link.feed.inlet.stream)}, {link.feed.unfit or judged}"
-        return ""
-
-    def _describe_stream(self) -> dict[str, Any]:
-        feed, core, last = self._loop.pump.feed, self._core, self._decoding.source.source
-        described: dict[str, Any] = {"name": self._stream, "attached": feed is not None}
-        # While it is gone, who is waited for.
-        described |= {"source_id": last and last.source_id, "hostname": last and last.hostname}
-        if feed is None:
-            return described
-        stream, delay = feed.inlet.stream, core.delay
-        quantiles = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
-        delivery = {name: delay.quantile_s(q) * 1e3 for name, q in quantiles.items()}
-        return described | {
-            "layout": str(feed.layout),
-            "type": stream.type,
-            "rate_hz": stream.rate_hz,
-            "effective_rate_hz": effective_rate_hz(feed),
-            "n_channels": array_channels(stream, feed.layout),
-            "clock_correction_ms": round((feed.inlet.correction_s + feed.inlet.offset_s) * 1e3, 4),
-            "delivery_ms": {k: None if v != v else round(v, 3) for k, v in delivery.items()},
-            "grace_ms": round(core.grace.seconds * 1e3, 3),
-        }
+        found = {pump.connector.name: reason_of(pump) for pump in self._loop.pumps}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        return "; ".join(f"{name}: {reason}" for name, reason in found.items() if reason)
 
     def _warnings(self) -> list[str]:
-        totals, recording = self.counters(), self._recording()
+        recording = self._recording()
         warnings = [problem for problem in self._problems() if problem]
-        feed = self._loop.pump.feed
-        of_feed = [*loss_warnings(totals, totals["spikes"], feed), *signal_warnings(feed, self._core)]
-        warnings += of_source(of_feed, self._loop.pump.last_feed)
+        warnings += stream_warnings(self._loop.pumps)
         if recording and recording.get("error"):
             warnings.append(f"NOT RECORDING: {recording['error']}")
         if recording and recording.get("dropped"):

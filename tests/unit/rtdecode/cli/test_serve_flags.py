@@ -38,6 +38,7 @@ SETTINGS: dict[str, tuple[Any, Any, Any]] = {
     "grace": ("1", "2", "3"),
     "late": ("drop", "drop", "carry"),
     "failsafe_after": (2.0, 3.0, 4.0),
+    "allow_partial": (True, True, False),
     "insecure": (True, True, False),
     "json": (True, True, False),
 }

@@ -60,7 +60,10 @@ def recorded(*arguments: str) -> dict[str, Any]:
     """What `record` asks for, by name."""
     done = CliRunner().invoke(app, ["record", "--output", "a.h5", *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    return FakeRecording.given
+    given = dict(FakeRecording.given)
+    of_first = given["arrays"][0]
+    names = ("stream", "source_id", "layout", "numbering", "drop_units")
+    return given | {name: getattr(of_first, name) for name in names}
 
 
 def test_record_takes_the_numbering_of_the_rigs_stream(folder: Path) -> None:
@@ -109,6 +112,34 @@ def test_the_settings_of_one_stream_are_not_used_for_another() -> None:
     assert given["stream"] == "PMd"
     assert [given[name] for name in ("source_id", "layout", "behavior")] == [None] * 3
     assert given["timeout_s"] == 60.0
+
+
+def test_record_reads_each_of_several_arrays_as_its_table_says(folder: Path) -> None:
+    text = 'stream = ["M1", "PMd"]\ndrop_units = 255\n[arrays.PMd]\nsource-id = "two"\nfirst_channel = 1\n'
+    (folder / "rig.toml").write_text(text)
+    first, second = recorded()["arrays"]
+    assert (first.stream, first.source_id, first.first_channel) == ("M1", None, None)
+    assert (second.stream, second.source_id, second.first_channel) == ("PMd", "two", 1)
+    assert first.drop_units == second.drop_units == {255}
+    given = recorded("--stream", "A", "--stream", "B", "--channels", "96", "--channels", "64")
+    assert [array.stream for array in given["arrays"]] == ["A", "B"]
+    assert list(given["n_channels"]) == [96, 64]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[arrays.V1]\ngrace = 5", "no stream is called 'V1'"),
+        ('[arrays.M1]\nbind = "x"', r"arrays.M1\]: there is no setting 'bind' of an array"),
+        ('[arrays.M1]\nlayout = "spikes"', "must be one of events"),
+        ('source_id = "one"', "--source-id: is about one of 2 streams"),
+        ("arrays = 3", "must be a table for each stream"),
+    ],
+)
+def test_a_setting_of_one_array_that_cannot_be_is_refused(folder: Path, text: str, what: str) -> None:
+    (folder / "rig.toml").write_text(f'stream = ["M1", "PMd"]\n{text}\n')
+    with pytest.raises(RtdecodeError, match=what):
+        recorded()
 
 
 def test_record_needs_a_stream_from_somewhere(folder: Path) -> None:

@@ -16,7 +16,7 @@ from rtdecode.trial_rules import TrialRules
 
 
 def make_settings(**changes: Any) -> ServeSettings:
-    return ServeSettings(**({"stream": "M1"} | changes))
+    return ServeSettings(**({"streams": ("M1",)} | changes))
 
 
 def test_defaults() -> None:

@@ -372,7 +372,7 @@ from rtdecode.ingest.connection.inlet import MAX_PULL
 from rtdecode.kernels import binning, delay, recording, sequence, stamps
 from rtdecode.kernels.decoders import wiener
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.meters import Meters
+from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.warmup import compile_kernels
 
@@ -406,11 +406,10 @@ class Inlet(ScriptedInlet):
 
 run = {"weight": np.ones((8, 3, 3), np.float32), "bias": np.zeros(3)}
 artifact = artifact_of("wiener", n_channels=8, run=run)
-settings = ServeSettings(stream="M1")
+settings = ServeSettings(streams=("M1",))
 stage = DecodeStage(load_decoder(artifact), artifact)
 compile_kernels(stage, artifact.n_channels, artifact.bin_width_s)
 compiled = signatures()
-meters = Meters()
 for feed_type, dtypes, rate_hz in (
     (EventFeed, ("int32",), 0.0),
     (CountFeed, ("int16", "int32", "int64", "float32", "float64"), 100.0),
@@ -419,7 +418,7 @@ for feed_type, dtypes, rate_hz in (
     for dtype in dtypes:
         n_columns = 3 if feed_type is EventFeed else 8
         ring, buffers = BinRing(8, artifact.bin_width_s), RecordBuffers(8, 1)
-        rules, counted = EventRules(settings.carry_late), meters.sequence
+        rules, counted = EventRules(settings.carry_late), np.zeros(N_SEQUENCE_COUNTERS, np.int64)
         make = lambda: feed_type(Inlet(n_columns, dtype, rate_hz), ring, rules=rules, counters=counted)
         feed, observed = make(), DeliveryDelay()
         grace = AutoGrace(observed)

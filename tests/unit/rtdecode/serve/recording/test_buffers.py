@@ -91,7 +91,7 @@ def test_events_are_copied_as_into_a_list(
     kept = recordable[: size - (head - tail)]
     new_head = copy_events(
         time, channel, channel.astype(np.uint8), accepted, n, not_after, head, tail,
-        out_time, out_channel, out_unit,
+        out_time, out_channel, out_unit, 0,
     )  # fmt: skip
     assert new_head == head + len(kept)
     expected = np.full(size, 999)

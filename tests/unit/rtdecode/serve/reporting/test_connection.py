@@ -9,7 +9,7 @@ from decoding import artifact_of
 
 from rtdecode.artifact import Output
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription
-from rtdecode.serve.reporting.connection import connection_report
+from rtdecode.serve.reporting.connection import model_line, stream_report
 
 MODEL = artifact_of(
     "wiener",
@@ -23,10 +23,10 @@ def test_events() -> None:
     stream = StreamDescription(
         "M1", "Spikes", 3, 0.0, "int32", source_id="rig-a", hostname="lab", n_channels=96
     )
-    report = "\n".join(connection_report(stream, Layout.EVENTS, 0.0123, MODEL))
+    report = "\n".join([*stream_report(stream, Layout.EVENTS, 0.0123), model_line(MODEL)])
     for part in ("M1", "layout events", "96 channels", "irregular rate", "+12.300 ms", "rig-a on lab"):
         assert part in report
-    read = connection_report(stream, Layout.EVENTS, 0.0, MODEL, "events (channel=1,unit=0,seq=-)")[0]
+    read = stream_report(stream, Layout.EVENTS, 0.0, "events (channel=1,unit=0,seq=-)")[0]
     assert "layout events (channel=1,unit=0,seq=-), 96 channels" in read
     for part in (MODEL.model_id, "wiener", "20 ms bins", "x (mm), grip"):
         assert part in report
@@ -34,15 +34,15 @@ def test_events() -> None:
 
 def test_counts_of_a_source_with_a_short_description() -> None:
     counts = StreamDescription("M1", "", 96, 50.0, "int16", hostname="lab")
-    assert "96 channels, 50 Hz" in connection_report(counts, Layout.COUNTS, 0.0, MODEL)[0]
+    assert "96 channels, 50 Hz" in stream_report(counts, Layout.COUNTS, 0.0)[0]
     bare = StreamDescription("M1", "", 1, 0.0, "int32", hostname="lab")
-    line = connection_report(bare, Layout.CHANNEL, 0.0, MODEL)[0]
+    line = stream_report(bare, Layout.CHANNEL, 0.0)[0]
     assert "number of channels not stated" in line
     assert "source unnamed" in line
 
 
 def test_a_clock_of_its_own_on_this_machine_is_implausible() -> None:
     stream = StreamDescription("M1", "Spikes", 3, 0.0, "int32", hostname=socket.gethostname())
-    assert "+12.300 ms off, although" in "\n".join(connection_report(stream, Layout.EVENTS, 0.0123, MODEL))
+    assert "+12.300 ms off, although" in "\n".join(stream_report(stream, Layout.EVENTS, 0.0123))
     for plausible, offset_s in ((stream, 0.0001), (replace(stream, hostname="lab"), 7000.0)):
-        assert "although" not in "\n".join(connection_report(plausible, Layout.EVENTS, offset_s, MODEL))
+        assert "although" not in "\n".join(stream_report(plausible, Layout.EVENTS, offset_s))

@@ -1,0 +1,80 @@
+"""How the stream of one array is found and read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.signals.channel_map import ChannelMap
+from rtdecode.ingest.signals.event_columns import RowColumns
+from rtdecode.ingest.signals.layouts import Layout, check_units
+from rtdecode.ingest.signals.numbering import Numbering, check_numbering
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArraySettings:
+    """Settings of one array; their flags describe all but the first (`serve/settings.py`).
+
+    Attributes:
+        stream: its name.
+        grace_s: None for the delivery delay of its source.
+
+    Raises:
+        RtdecodeError: two settings contradict one another, or the grace is out of its range.
+    """
+
+    stream: str
+    source_id: str | None = None
+    layout: Layout | None = None
+    columns: RowColumns | None = None
+    first_channel: int | None = None
+    channel_map: ChannelMap | None = None
+    drop_units: frozenset[int] | None = None
+    grace_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.layout is not None:
+            check_units(self.layout, self.drop_units, f"--layout {self.layout}")
+        check_numbering(self.layout or Layout.EVENTS, self.numbering, self.drop_units)
+        if self.grace_s is not None and not 0 <= self.grace_s <= 1:
+            fix = "use auto, or a few milliseconds"
+            raise RtdecodeError("must be auto, or 0 to 1000 milliseconds", where="--grace", fix=fix)
+
+    @property
+    def numbering(self) -> Numbering:
+        """What the numbers in the rows of the stream mean."""
+        return Numbering(self.columns, self.first_channel or 0, self.channel_map)
+
+
+def arrays_of(
+    streams: Sequence[str], shared: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]
+) -> tuple[ArraySettings, ...]:
+    """The settings of each array.
+
+    Args:
+        streams: their names.
+        shared: settings of all.
+        tables: settings of single ones, by name, in place of those of all.
+
+    Raises:
+        RtdecodeError: a table is about no stream, what can only be of one is given for several, or two
+            settings contradict one another.
+    """
+    for name in tables:
+        if name not in streams:
+            raise RtdecodeError(
+                f"no stream is called {name!r}",
+                where=f"rig.toml: [arrays.{name}]",
+                fix=f"name the table after one of {', '.join(streams)}",
+            )
+    for name in ("source_id", "channel_map"):
+        if len(streams) > 1 and shared.get(name) is not None:
+            raise RtdecodeError(
+                f"is about one of {len(streams)} streams",
+                where=f"--{name.replace('_', '-')}",
+                fix="write it in rig.toml, in the table [arrays.NAME] of its stream",
+            )
+    of_each = [{**shared, **tables.get(name, {}), "stream": name} for name in streams]
+    return tuple(ArraySettings(**of_array) for of_array in of_each)

@@ -1,0 +1,82 @@
+"""Whether a stream fits the model that decodes it, when it is found and when it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtdecode.artifact import ElectrodeArray, ModelArtifact
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.connection.choice import spike_stream
+from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
+from rtdecode.ingest.signals.numbering import check_numbering
+from rtdecode.ingest.signals.raster import check_raster
+from rtdecode.serve.array_settings import ArraySettings
+
+
+def check_streams(artifact: ModelArtifact, streams: Sequence[str]) -> None:
+    """Check that there is a stream for each array of a model, in its order.
+
+    Args:
+        artifact: the model.
+        streams: the names given.
+
+    Raises:
+        RtdecodeError: there are more or fewer, or the same in another order.
+    """
+    names = [array.name for array in artifact.arrays]
+    if len(streams) == max(len(names), 1) and (sorted(streams) != sorted(names) or list(streams) == names):
+        return
+    given, n = ", ".join(streams), len(names)
+    what = f"the model decodes {n} arrays, {', '.join(names)}" if n else "the model decodes one array"
+    fix = "give " + " ".join(f"--stream {name}" for name in names) if n else "name one, or fit a model of all"
+    raise RtdecodeError(f"{what}, and the streams are {given}", where="--stream", fix=fix)
+
+
+class FitsModel:
+    """Of one array.
+
+    Args:
+        array: its settings.
+        artifact: the model.
+        index: of the array among those of the model.
+
+    Attributes:
+        array: as given.
+    """
+
+    def __init__(self, array: ArraySettings, artifact: ModelArtifact, index: int) -> None:
+        self.array, self._bin_width_s = array, artifact.bin_width_s
+        of_one = (ElectrodeArray(array.stream, artifact.n_channels),)
+        self._n_channels = (artifact.arrays or of_one)[index].n_channels
+
+    def classify(self, stream: StreamDescription) -> tuple[Layout, int]:
+        """The layout of a stream and its rank.
+
+        Raises:
+            RtdecodeError: it carries no spikes, or does not fit.
+        """
+        layout, rank = spike_stream(stream, self.array.layout, self.array.columns)
+        self._check(stream, layout)
+        return layout, rank
+
+    def accept(self, inlet: Inlet, layout: Layout) -> None:
+        """Check an opened stream, with its labels and first samples.
+
+        Raises:
+            RtdecodeError: as `classify`.
+        """
+        self._check(inlet.stream, layout)
+        check_raster(inlet, layout)
+
+    def _check(self, stream: StreamDescription, layout: Layout) -> None:
+        array = self.array
+        check_units(layout, array.drop_units, f"stream {stream}")
+        check_numbering(layout, array.numbering, array.drop_units, stream)
+        check_against_model(
+            stream,
+            layout,
+            n_channels=self._n_channels,
+            bin_width_s=self._bin_width_s,
+            channel_map=array.channel_map,
+        )
