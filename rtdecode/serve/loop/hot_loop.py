@@ -51,7 +51,7 @@ class HotLoop:
         clock: Callable[[], float],
     ) -> None:
         artifact = decoding.artifact
-        self.ring = BinRing(artifact.n_channels, artifact.bin_width_s)
+        self.ring = BinRing(artifact.n_channels, artifact.bin_width_s, n_features=len(artifact.features))
         self.core = LoopCore(CoreSettings(settings.grace_s, settings.failsafe_after_s), self.ring)
         self.decoding = decoding
         counters = decoding.meters.sequence
