@@ -22,6 +22,7 @@ import numpy as np
 
 from rtdecode.kernels import binning as kernels
 from rtdecode.kernels.arrays import F8, I4, I8, U1, U4
+from rtdecode.kernels.feature_bins import FeatureBins, reach_of
 from rtdecode.kernels.sequence import MOST_JITTER
 
 #: Two seconds of 20-ms bins: the history that the monitor and a swap read.
@@ -41,6 +42,7 @@ class ClosedBin:
     Attributes:
         bin: number of the bin.
         counts: u1[n_channels], a view into the ring.
+        features: f8[n_features], a view into the ring; NaN where nothing is known.
         spikes: number of events in it, carried ones included.
         late, lost: number of events that arrived late or were lost while it was open.
         fed_until_s: time of the latest event in it; -inf for an empty bin.
@@ -48,6 +50,7 @@ class ClosedBin:
 
     bin: int
     counts: U1
+    features: F8
     spikes: int
     late: int
     lost: int
@@ -55,22 +58,29 @@ class ClosedBin:
 
 
 class BinRing:
-    """The last `n_bins` bins: counts, and numbers of spikes, late and lost events of each.
+    """The last `n_bins` bins: counts, features, and numbers of spikes, late and lost events of each.
 
     Args:
         n_channels: number of channels of the array.
         bin_width_s: Δ of the model, seconds.
         n_bins: number of bins that are kept.
+        n_features: columns of features.
 
     Attributes:
         counts: u1[n_bins, n_channels], saturating at 255; bin b in row b % n_bins.
+        features: of the same bins.
+        reach: as of `reach_of`, in bins.
         broken_off: number of spikes in open bins that were emptied.
         slots, arrays: the arrays of the ring without and with its counters, as the kernels take them.
     """
 
-    def __init__(self, n_channels: int, bin_width_s: float, n_bins: int = RING_BINS) -> None:
+    def __init__(
+        self, n_channels: int, bin_width_s: float, n_bins: int = RING_BINS, n_features: int = 0
+    ) -> None:
         self.n_channels, self.bin_width_s, self.n_bins = n_channels, bin_width_s, n_bins
         self.counts: U1 = np.zeros((n_bins, n_channels), np.uint8)
+        self.features = FeatureBins(n_bins, n_features)
+        self.n_features, self.reach = n_features, 1.0
         self.spikes: U4 = np.zeros(n_bins, np.uint32)
         self.late: U4 = np.zeros(n_bins, np.uint32)
         self.lost: U4 = np.zeros(n_bins, np.uint32)
@@ -80,7 +90,7 @@ class BinRing:
         self.time_counters: I8 = np.zeros(kernels.N_TIME_COUNTERS, np.int64)
         self.slots = self.cursor, self.counts, self.spikes, self.late, self.lost, self.fed_until_s
         self.arrays: tuple[Any, ...] = (*self.slots, self.time_counters)
-        self._taken = ClosedBin(0, self.counts[0], 0, 0, 0, -np.inf)
+        self._taken = ClosedBin(0, self.counts[0], self.features.values[0], 0, 0, 0, -np.inf)
 
     @property
     def open_bin(self) -> int:
@@ -101,6 +111,7 @@ class BinRing:
         slot = self.open_bin % self.n_bins
         self.broken_off += int(self.spikes[slot])
         self.counts[slot] = 0
+        self.features.empty(slot)
         self.spikes[slot] = 0
         self.fed_until_s[slot] = -np.inf
 
@@ -113,6 +124,8 @@ class BinRing:
         taken = self._taken
         taken.bin = b
         taken.counts = self.counts[slot]
+        if self.n_features:
+            taken.features = self.features.take(slot, b + 1.0, self.reach)
         taken.spikes = int(self.spikes[slot])
         taken.late = int(self.late[slot])
         taken.lost = int(self.lost[slot])
@@ -252,6 +265,7 @@ class CountBinning(Binning):
     def __init__(self, ring: BinRing, period_s: float, *, anchor_bin: int, carry: bool = True) -> None:
         self.ring, self.period_s, self.anchor_bin, self.carry = ring, period_s, anchor_bin, carry
         self.last, self.end_s, self.true_period_s, self.jitter_s = -1, 0.0, period_s, 0.0
+        ring.reach = reach_of(period_s / ring.bin_width_s, 1.0)
 
     @property
     def origin_s(self) -> float:
@@ -275,8 +289,10 @@ class CountBinning(Binning):
         last = kernels.last_sample(b - self.anchor_bin, self.period_s, self.ring.bin_width_s)
         return self._at_s(last + 1) + min(4.0 * self.jitter_s, MOST_JITTER * self.true_period_s)
 
-    def add(self, samples: SampleColumns, n: int, now: float, first: int = 0) -> int:
-        """Bin samples `first … n-1`; returns as `EventBinning.add`."""
+    def add(
+        self, samples: SampleColumns, n: int, now: float, first: int = 0, features: F8 | None = None
+    ) -> int:
+        """Bin samples `first … n-1`, with features f8[>=n, n_features]; returns as `EventBinning.add`."""
         return kernels.bin_counts(
             *samples,
             first,
@@ -287,4 +303,5 @@ class CountBinning(Binning):
             self.period_s,
             self.ring.bin_width_s,
             *self.ring.arrays,
+            None if features is None else (features, *self.ring.features.slots),
         )

@@ -25,16 +25,18 @@ class InputRows:
 
     Args:
         artifact: of the decoder.
+        counters: added to; None to start at zero.
 
     Attributes:
         counters: i8[N_FEATURE_COUNTERS], number of features MISSING and BEYOND the largest code so far.
+        codes: i2[F], of the last bin.
     """
 
-    def __init__(self, artifact: ModelArtifact) -> None:
-        self.counters: I8 = np.zeros(N_FEATURE_COUNTERS, np.int64)
+    def __init__(self, artifact: ModelArtifact, counters: I8 | None = None) -> None:
+        self.counters: I8 = np.zeros(N_FEATURE_COUNTERS, np.int64) if counters is None else counters
         self._mean, self._scale = _mean_and_scale(artifact.features)
         self._row: I2 = np.zeros(artifact.n_inputs, np.int16)
-        self._counts, self._codes = self._row[: artifact.n_channels], self._row[artifact.n_channels :]
+        self._counts, self.codes = self._row[: artifact.n_channels], self._row[artifact.n_channels :]
 
     def row(self, counts: U1, values: F8) -> Inputs:
         """The input of one bin.
@@ -46,11 +48,15 @@ class InputRows:
         Returns:
             `counts` itself, or i2[C + F], which the next call overwrites.
         """
-        if not len(self._codes):
+        if not len(self.codes):
             return counts
         self._counts[:] = counts
-        encode(values, self._mean, self._scale, LARGEST_CODE, self.counters, self._codes)
+        encode(values, self._mean, self._scale, LARGEST_CODE, self.counters, self.codes)
         return self._row
+
+    def skip(self) -> None:
+        """A bin that is not decoded has no features: its codes are 0."""
+        self.codes[:] = 0
 
 
 def codes_of(features: Sequence[Feature], values: F8) -> I1:

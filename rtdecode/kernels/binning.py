@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtdecode.kernels.arrays import F8, I4, I8, U1, U4
+from rtdecode.kernels.feature_bins import add_sample
 from rtdecode.kernels.jit import kernel
 
 OPEN = 0
@@ -136,6 +137,20 @@ def sample_bin(index: int, period_s: float, bin_width_s: float) -> int:
 
 
 @kernel
+def sample_end(index: int, period_s: float, bin_width_s: float) -> float:
+    """The end of sample n, in bins."""
+    return (index + 1) * period_s / bin_width_s
+
+
+@kernel
+def place_samples(index: I8, period_s: float, bin_width_s: float, bins: I8, end: F8) -> None:
+    """Write the bin of each sample and its end, in bins, into `bins` and `end`."""
+    for i in range(index.shape[0]):
+        bins[i] = sample_bin(index[i], period_s, bin_width_s)
+        end[i] = sample_end(index[i], period_s, bin_width_s)
+
+
+@kernel
 def last_sample(b: int, period_s: float, bin_width_s: float) -> int:
     """The last sample of bin `b`, the inverse of `sample_bin`."""
     n = int(np.ceil((b + 1) * bin_width_s / period_s - 0.5)) - 1
@@ -167,12 +182,15 @@ def bin_counts(
     lost: U4,
     fed_until: F8,
     counters: I8,
+    features: tuple[F8, U4, F8, U4, F8, F8] | None,
 ) -> int:
     """Put count samples `first … n-1` into their bins; a bin closes when its last sample is in.
 
     Args:
         counts: u1[n, n_channels]; `index` is the sample's running number since the anchor,
             whose sample 0 opens bin `anchor_bin`; a negative index is backlog from before it.
+        features: values f8[n, n_features] of the samples, and the slots of `FeatureBins`; a late sample
+            is one event then. None for counts alone.
         Everything else as in `bin_events`.
 
     Returns:
@@ -198,7 +216,14 @@ def bin_counts(
                 total = np.uint32(0)
                 for c in range(n_channels):
                     total += counts[i, c]
-                if keep(b, np.int64(total), carry, cursor, late, counters):
+                n_events = np.int64(total)
+                if features is not None:
+                    n_events = np.int64(1)
+                if keep(b, n_events, carry, cursor, late, counters):
+                    if features is not None:
+                        values, n_samples, sums, known, newest, newest_end = features
+                        ends = anchor_bin + sample_end(index[i], period_s, bin_width_s)
+                        add_sample(values[i], ends, slot, n_samples, sums, known, newest, newest_end)
                     for c in range(n_channels):
                         ring[slot, c] = min(255, np.int64(ring[slot, c]) + counts[i, c])
                     spikes[slot] += total

@@ -13,6 +13,7 @@ import numpy as np
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.binning import ClosedBin
+from rtdecode.decode.inputs import InputRows
 from rtdecode.decode.recent import Mark
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.connection.source_log import SourceLog
@@ -89,7 +90,8 @@ class Decoding:
         self.notices: deque[str] = deque(maxlen=1000)
         self.source = SourceLog(f"stream {stream}", self.notices.append, self.log)
         self._clock = clock
-        self._backlog: list[list[list[int]]] = []
+        self._rows = InputRows(artifact)
+        self._backlog: list[dict[str, Any]] = []
         self._model_row = 0
         self._swapped = False
         self._burst = 0
@@ -109,12 +111,15 @@ class Decoding:
 
     def warm(self, closed: ClosedBin) -> None:
         """Step a bin of backlog."""
-        self.stage.warm(closed.counts)
+        self.stage.warm(self._rows.row(closed.counts, closed.features))
         self.meters.backlog_bins += 1
         self.meters.backlog_spikes += closed.spikes
         if self.sinks.buffers is not None:
             nonzero = np.flatnonzero(closed.counts)
-            self._backlog.append([[int(c), int(closed.counts[c])] for c in nonzero])
+            entry: dict[str, Any] = {"counts": [[int(c), int(closed.counts[c])] for c in nonzero]}
+            if self.artifact.features:
+                entry["codes"] = self._rows.codes.tolist()
+            self._backlog.append(entry)
 
     def publish(self, bin_: Publish) -> None:
         """Decode and publish a bin."""
@@ -124,7 +129,11 @@ class Decoding:
         if self._swapped:
             flags |= Flag.SWAPPED
             self._swapped = False
-        flags = stage.step(closed.counts, flags) if bin_.decoded else stage.skip(flags)
+        if bin_.decoded:
+            flags = stage.step(self._rows.row(closed.counts, closed.features), flags)
+        else:
+            self._rows.skip()
+            flags = stage.skip(flags)
         if stage.nonfinite != nonfinite:
             self.log("nonfinite", closed.bin)
         value = stage.value.tolist()
@@ -259,6 +268,6 @@ class Decoding:
         return models.index(model_id)
 
     def _log_backlog(self, bin_number: int) -> None:
-        for counts in self._backlog:
-            self.log("warmup", bin_number, {"counts": counts})
+        for entry in self._backlog:
+            self.log("warmup", bin_number, entry)
         self._backlog.clear()

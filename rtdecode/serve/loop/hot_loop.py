@@ -166,7 +166,7 @@ def _pump_of_one(
     artifact, array = decoding.artifact, settings.arrays[0]
     core = LoopCore(
         CoreSettings(array.grace_s, settings.failsafe_after_s),
-        BinRing(artifact.n_channels, artifact.bin_width_s),
+        BinRing(artifact.n_channels, artifact.bin_width_s, n_features=len(artifact.features)),
     )
     return Pump(core, decoding, connector, clock, rules=settings.rules(array))
 

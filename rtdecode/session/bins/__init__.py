@@ -9,7 +9,7 @@ at random inside its bin, with a seed. Nothing finer than the recorded bin width
 """
 
 from rtdecode.session.bins.behavior import behavior_at
-from rtdecode.session.bins.features import WHOLE_BIN, feature_edges, features_at
+from rtdecode.session.bins.features import WHOLE_BIN, features_alone, features_at
 from rtdecode.session.bins.spikes import (
     SAME_WIDTH,
     BinnedSession,
@@ -25,7 +25,7 @@ __all__ = [
     "behavior_at",
     "bin_session",
     "events_of",
-    "feature_edges",
+    "features_alone",
     "features_at",
     "spread_counts",
 ]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rtdecode.kernels.binning import place_samples
+from rtdecode.kernels.feature_bins import FeatureBins, fill_bins, reach_of
 from rtdecode.session.layout import Features
 
 F8 = NDArray[np.float64]
@@ -18,7 +20,7 @@ WHOLE_BIN = 1e-6
 
 
 def features_at(features: Features, edges: F8) -> F8:
-    """Values of the features in bins.
+    """Values of features in the bins of something else.
 
     Args:
         features: sorted by time.
@@ -27,54 +29,43 @@ def features_at(features: Features, edges: F8) -> F8:
     Returns:
         f8[T, F], NaN where nothing is known.
     """
-    n_bins = len(edges) - 1
     middle = features.time - 0.5 * features.period_s
-    bin_of_sample = np.searchsorted(edges, middle, side="right") - 1
-    return np.stack(
-        [
-            _column(features, column, edges, np.where(bin_of_sample < n_bins, bin_of_sample, -1))
-            for column in range(features.values.shape[1])
-        ],
-        axis=1,
-    )
+    bins = np.searchsorted(edges, middle, side="right") - 1
+    return _filled(features, bins, features.time, edges[1:], reach_of(features.period_s, np.diff(edges)))
 
 
-def _column(features: Features, column: int, edges: F8, bin_of_sample: NDArray[np.int64]) -> F8:
-    """One column's f8[T]; `bin_of_sample` is −1 for a sample of no bin."""
-    n_bins = len(edges) - 1
-    values = features.values[:, column].astype(np.float64)
-    known = ~np.isnan(values)
-    inside = known & (bin_of_sample >= 0)
-    n = np.bincount(bin_of_sample[inside], minlength=n_bins)
-    total = np.bincount(bin_of_sample[inside], weights=values[inside], minlength=n_bins)
-    counted = features.kinds[column] == "count"
-    out: F8 = np.full(n_bins, np.nan)
-    out[n > 0] = total[n > 0] if counted else total[n > 0] / n[n > 0]
-    time, before = features.time[known], values[known]
-    last = np.searchsorted(time, edges[1:], side="right") - 1
-    age_s = edges[1:] - time[np.maximum(last, 0)] if len(time) else np.full(n_bins, np.inf)
-    # A sample without a value is unknown; only where there is none at all, one before may stand for it.
-    empty = np.bincount(bin_of_sample[bin_of_sample >= 0], minlength=n_bins) == 0
-    held = empty & (last >= 0) & (age_s < np.diff(edges) + 0.5 * features.period_s)
-    out[held] = 0.0 if counted else before[last[held]]
-    return out
-
-
-def feature_edges(features: Features, bin_width_s: float) -> F8:
-    """Edges of the bins of features that are recorded alone: a bin holds a fixed number of samples.
+def features_alone(features: Features, bin_width_s: float) -> tuple[F8, F8]:
+    """Values and edges of the bins of features that are recorded alone: a bin holds samples by their number.
 
     Args:
         features: sorted by time.
         bin_width_s: Δ, of the announced period of the source.
 
     Returns:
-        f8[T + 1], seconds.
+        f8[T, F], NaN where nothing is known, and f8[T + 1], start of the first bin and end of each, seconds.
     """
     if not len(features.time):
-        return np.zeros(1)
+        return np.zeros((0, len(features.names))), np.zeros(1)
     steps = np.maximum(np.rint(np.diff(features.time) / features.period_s), 1.0)
-    number = np.concatenate(([0.0, 1.0], 1.0 + np.cumsum(steps)))
-    ends = np.concatenate(([features.time[0] - features.period_s], features.time))
-    ratio = features.nominal_period_s / bin_width_s
-    n_bins = int(np.floor(number[-1] * ratio + WHOLE_BIN))
-    return np.interp(np.arange(n_bins + 1) / ratio, number, ends)
+    number = np.concatenate(([0.0], np.cumsum(steps)))
+    period_s = features.nominal_period_s
+    ratio = period_s / bin_width_s
+    n_bins = int(np.floor((number[-1] + 1.0) * ratio + WHOLE_BIN))
+    bins, end = np.zeros(len(number), np.int64), np.zeros(len(number))
+    place_samples(number.astype(np.int64), period_s, bin_width_s, bins, end)
+    values = _filled(features, bins, end, np.arange(n_bins) + 1.0, np.full(n_bins, reach_of(ratio, 1.0)))
+    ends_s = np.concatenate(([features.time[0] - features.period_s], features.time))
+    edges = np.interp(np.arange(n_bins + 1) / ratio, np.concatenate(([0.0], number + 1.0)), ends_s)
+    return values, edges
+
+
+def _filled(features: Features, bins: NDArray[np.int64], end: F8, bin_end: F8, reach: F8) -> F8:
+    """The values f8[T, F] of bins that end at `bin_end`; arguments as of `fill_bins`."""
+    n_features = len(features.names)
+    out = np.full((len(bin_end), n_features), np.nan)
+    if len(out):
+        ring = FeatureBins(1, n_features)
+        ring.counted[:] = [kind == "count" for kind in features.kinds]
+        values = features.values.astype(np.float64)
+        fill_bins(values, bins, end, bin_end, reach, ring.counted, *ring.slots, *ring.held, out)
+    return out

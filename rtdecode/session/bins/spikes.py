@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.sessions import bin_events, merge_rows
-from rtdecode.session.bins.features import WHOLE_BIN, feature_edges, features_at
+from rtdecode.session.bins.features import WHOLE_BIN, features_alone, features_at
 from rtdecode.session.layout import Counts, Events, Session
 
 SAME_WIDTH = 1e-6
@@ -62,11 +62,10 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
         raise RtdecodeError(f"the bin width is {bin_width_s} s", fix="pass a positive number of seconds")
     features = session.features
     if features is not None and session.events is None and session.counts is None:
-        edges = feature_edges(features, bin_width_s)
-        silent = np.zeros((len(edges) - 1, session.n_channels), np.uint8)
-        binned = BinnedSession(silent, edges[1:], float(edges[0]), bin_width_s, synthetic_times=False)
-    else:
-        binned = _bin_spikes(session, bin_width_s, seed)
+        values, edges = features_alone(features, bin_width_s)
+        silent = np.zeros((len(values), session.n_channels), np.uint8)
+        return BinnedSession(silent, edges[1:], float(edges[0]), bin_width_s, False, values)
+    binned = _bin_spikes(session, bin_width_s, seed)
     if features is None:
         return binned
     edges = np.concatenate(([binned.origin_s], binned.t_bin))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.bins import bin_session, feature_edges, features_at
+from rtdecode.session.bins import bin_session, features_alone, features_at
 from rtdecode.session.layout import Counts, Events, Features, Session
 from rtdecode.session.read import read_session
 from rtdecode.session.repair import repair_session
@@ -92,8 +92,7 @@ def test_an_unknown_sample_is_unknown_in_its_column_alone_and_a_gap_is_not_fille
     recorded = features(regular(100, WIDTH_S), WIDTH_S)
     values = recorded.values.copy()
     values[40:60, 0] = np.nan
-    edges = feature_edges(replace(recorded, values=values), WIDTH_S)
-    found = features_at(replace(recorded, values=values), edges)
+    found, _ = features_alone(replace(recorded, values=values), WIDTH_S)
     np.testing.assert_array_equal(found[:, 1], values[:, 1])
     assert np.flatnonzero(np.isnan(found[:, 0])).tolist() == list(range(40, 60))
 

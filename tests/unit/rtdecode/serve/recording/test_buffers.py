@@ -198,7 +198,7 @@ def test_samples_beyond_a_full_ring_are_counted_as_dropped() -> None:
 
 
 def closed_bin(b: int, late: int = 0, lost: int = 0) -> ClosedBin:
-    return ClosedBin(b, np.full(N_CHANNELS, b % 256, np.uint8), 3 * b, late, lost, 0.0)
+    return ClosedBin(b, np.full(N_CHANNELS, b % 256, np.uint8), np.zeros(0), 3 * b, late, lost, 0.0)
 
 
 def test_a_published_bin_is_copied() -> None:
