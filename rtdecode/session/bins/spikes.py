@@ -61,8 +61,9 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
     if not (math.isfinite(bin_width_s) and bin_width_s > 0):
         raise RtdecodeError(f"the bin width is {bin_width_s} s", fix="pass a positive number of seconds")
     features = session.features
-    if features is not None and session.events is None and session.counts is None:
-        edges = feature_edges(features, bin_width_s)
+    alone = session.features_alone
+    if alone is not None:
+        edges = feature_edges(alone, bin_width_s)
         silent = np.zeros((len(edges) - 1, session.n_channels), np.uint8)
         binned = BinnedSession(silent, edges[1:], float(edges[0]), bin_width_s, synthetic_times=False)
     else:
