@@ -60,7 +60,7 @@ def without_unrecorded(session: Session, binned: BinnedSession, targets: F4) -> 
         The targets, and one sentence about bins that had labels, if there were any.
     """
     missing = unrecorded(session, binned.t_bin, binned.bin_width_s)
-    if binned.features is not None and session.events is None and session.counts is None:
+    if binned.features is not None and session.features_alone is not None:
         missing |= np.isnan(binned.features).all(axis=1)
     labelled = is_labelled(targets)
     n = int((labelled & missing).sum())

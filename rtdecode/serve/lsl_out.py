@@ -48,10 +48,14 @@ class CursorOutlet:
         self._flags.push_sample([bin_number, flags], t_bin)
 
 
-def describe_columns(info: pylsl.StreamInfo, labels: Sequence[str], units: Sequence[str]) -> None:
-    """Write LSL's usual channel list into a stream's description."""
+def describe_columns(
+    info: pylsl.StreamInfo, labels: Sequence[str], units: Sequence[str], kinds: Sequence[str] = ()
+) -> None:
+    """Write LSL's usual channel list into a stream's description; with `kinds` the kind of each feature."""
     channels = info.desc().append_child("channels")
-    for label, unit in zip(labels, units, strict=True):
+    for label, unit, kind in zip(labels, units, kinds or [""] * len(labels), strict=True):
         channel = channels.append_child("channel")
         channel.append_child_value("label", label)
         channel.append_child_value("unit", unit)
+        if kind:
+            channel.append_child_value("kind", kind)

@@ -270,6 +270,11 @@ class Session:
         return self.attrs.get("session_id") or (self.path.stem if self.path else "session")
 
     @property
+    def features_alone(self) -> Features | None:
+        """The features, if there are no spikes."""
+        return self.features if self.events is None and self.counts is None else None
+
+    @property
     def start_s(self) -> float:
         """Start of the session, seconds: the counts' t0; with events, the first event or behaviour sample;
         with features alone, the start of their first sample.
@@ -290,13 +295,13 @@ class Session:
             edges += [self.counts.t0_s, self.counts.end_s]
         if self.events is not None and self.events.time.size:
             edges += [float(self.events.time[0]), float(self.events.time[-1])]
-        # Counts cover the whole recording; events end with the last spike, so there behaviour may show that
-        # the recording was longer.
-        if self.counts is None and self.behavior is not None and self.behavior.time.size:
+        # Counts and features cover the whole recording; events end with the last spike, so there behaviour
+        # may show that the recording was longer.
+        alone = self.features_alone
+        if alone is not None and alone.time.size:
+            edges = [float(alone.time[0]) - alone.period_s, float(alone.time[-1])]
+        elif self.counts is None and self.behavior is not None and self.behavior.time.size:
             edges += [float(self.behavior.time[0]), float(self.behavior.time[-1])]
-        if not edges and self.features is not None and self.features.time.size:
-            time = self.features.time
-            edges = [float(time[0]) - self.features.period_s, float(time[-1])]
         if not edges and self.decoded is not None and self.decoded.t_bin.size:
             edges = [self.decoded.origin_s, float(self.decoded.t_bin[-1])]
         return (min(edges), max(edges)) if edges else (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""The streams of a replay: single spikes, counts and behaviour, their timestamps shifted to now."""
+"""The streams of a replay: single spikes, counts, features and behaviour, their timestamps shifted to now."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pylsl
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels.arrays import F8
 from rtdecode.serve.lsl_out import describe_columns
-from rtdecode.session.layout import Behavior, Events, Session
+from rtdecode.session.layout import Behavior, Events, Features, Session
 from rtdecode.tools.replay.schedule import Delivery
 
 #: LSL's buffer of an outlet; × 100 samples for an irregular stream, so 300,000 events.
@@ -178,15 +178,38 @@ def replay_behavior(
     """Behaviour samples at their own times, beside the stream `spikes`; none outside the session's extent."""
     first = int(np.searchsorted(behavior.time, session.start_s, side="left"))
     last = int(np.searchsorted(behavior.time, session.end_s, side="right"))
-    values = behavior.values[first:last]
     times = (behavior.time[first:last] - session.start_s) / speed
+    source = source_id(spikes, session) + ":behavior"
+    outlet = open_behavior_outlet(stream, behavior.names, behavior.units, source)
+    return _replay_samples(outlet, behavior.values[first:last], times)
+
+
+def replay_features(
+    stream: str, source: str, session: Session, features: Features, speed: float
+) -> ReplayOutlet:
+    """Features as a regular stream, each sample at the end of its interval; none outside the session.
+
+    `source` is the outlet's source_id.
+    """
+    slack_s = WHOLE_INTERVAL * features.period_s
+    first = int(np.searchsorted(features.time, session.start_s, side="right"))
+    last = int(np.searchsorted(features.time, session.end_s + slack_s, side="right"))
+    times = (features.time[first:last] - session.start_s) / speed
+    rate_hz = speed / features.nominal_period_s
+    info = pylsl.StreamInfo(stream, "Features", len(features.names), rate_hz, "float32", source)
+    describe_columns(info, features.names, features.units, features.kinds)
+    outlet = pylsl.StreamOutlet(info, max_buffered=OUTLET_BUFFER_S)
+    return _replay_samples(outlet, features.values[first:last], times)
+
+
+def _replay_samples(outlet: Any, values: npt.NDArray[np.float32], times: F8) -> ReplayOutlet:
+    """Samples at their own times, in seconds since the start of the round."""
 
     def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, F8 | float]:
         _, first, last = delivery
         return values[first:last], in_round.start_s + times[first:last]
 
-    source = source_id(spikes, session) + ":behavior"
-    return ReplayOutlet(open_behavior_outlet(stream, behavior.names, behavior.units, source), times, chunk)
+    return ReplayOutlet(outlet, times, chunk)
 
 
 def source_id(stream: str, session: Session) -> str:

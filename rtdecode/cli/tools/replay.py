@@ -11,14 +11,21 @@ from rtdecode.cli.common import on_signal, print_line
 from rtdecode.ingest.signals.layouts import Layout
 
 if TYPE_CHECKING:
-    from rtdecode.tools.replay.run import Replay, ReplaySettings
+    from rtdecode.session.layout import Session
+    from rtdecode.tools.replay.run import Replay
+    from rtdecode.tools.replay.settings import ReplaySettings
 
 
 def replay(
     session: Annotated[Path, typer.Argument(help="Session file (.h5).")],
-    stream: Annotated[str, typer.Option(help="Name of the LSL spike stream.")],
+    stream: Annotated[
+        str, typer.Option(help="Name of the LSL spike stream; of the features, if there are no spikes.")
+    ],
     behavior: Annotated[
         str | None, typer.Option(help="Name of a second stream with the session's behaviour.")
+    ] = None,
+    features: Annotated[
+        str | None, typer.Option(help="Name of a further stream with the session's features beside spikes.")
     ] = None,
     layout: Annotated[
         Layout,
@@ -47,11 +54,13 @@ def replay(
     from rtdecode.session.read import read_session
 
     silence_liblsl()
-    from rtdecode.tools.replay.run import Replay, ReplaySettings
+    from rtdecode.tools.replay.run import Replay
+    from rtdecode.tools.replay.settings import ReplaySettings
 
     settings = ReplaySettings(
         stream=stream,
         behavior=behavior,
+        features=features,
         layout=layout,
         push_s=push / 1e3,
         period_s=period / 1e3,
@@ -67,8 +76,8 @@ def replay(
     running = Replay(recorded, settings)
     on_signal(running.stop)
     print_line(
-        f"replaying {recorded.name} as {stream} ({settings.layout}): {running.duration_s:.1f} s, "
-        f"{recorded.n_channels} channels, {running.n_events} spikes"
+        f"replaying {recorded.name} as {stream} {_described(recorded, running, settings.layout)}"
+        + (f", features as {features}" if features else "")
         + (f", behaviour as {behavior}" if behavior else "")
     )
     for note in recorded.notes:
@@ -79,6 +88,13 @@ def replay(
         print_line(f"note: with simulated faults (seed {seed}): {faults}")
     running.run()
     _summarise(running)
+
+
+def _described(recorded: Session, running: Replay, layout: Layout) -> str:
+    alone, seconds = recorded.features_alone, f"{running.duration_s:.1f} s"
+    if alone is not None:
+        return f"(features): {seconds}, {len(alone.names)} features"
+    return f"({layout}): {seconds}, {recorded.n_channels} channels, {running.n_events} spikes"
 
 
 def _faults(settings: ReplaySettings) -> str:

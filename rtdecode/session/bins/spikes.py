@@ -61,8 +61,8 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
     if not (math.isfinite(bin_width_s) and bin_width_s > 0):
         raise RtdecodeError(f"the bin width is {bin_width_s} s", fix="pass a positive number of seconds")
     features = session.features
-    if features is not None and session.events is None and session.counts is None:
-        values, edges = features_alone(features, bin_width_s)
+    if (alone := session.features_alone) is not None:
+        values, edges = features_alone(alone, bin_width_s)
         silent = np.zeros((len(values), session.n_channels), np.uint8)
         return BinnedSession(silent, edges[1:], float(edges[0]), bin_width_s, False, values)
     binned = _bin_spikes(session, bin_width_s, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 
 from rtdecode.ingest.signals.layouts import Layout
-from rtdecode.session.layout import Behavior, Counts, Events, Session
+from rtdecode.session.layout import Behavior, Counts, Events, Features, Session
 from rtdecode.tools.replay import outlets
 from rtdecode.tools.replay.lateness import LATE_S
-from rtdecode.tools.replay.run import LINGER_S, NAP_S, Replay, ReplaySettings
+from rtdecode.tools.replay.outlets import source_id
+from rtdecode.tools.replay.run import LINGER_S, NAP_S, Replay
 from rtdecode.tools.replay.schedule import Draw, kept_samples, random_stream
+from rtdecode.tools.replay.settings import ReplaySettings
 
 START_S = 1000.0
 
@@ -48,22 +51,22 @@ class Chunk:
     stamps: list[float]
 
 
-class Element:
-    """Ignores the description of a stream."""
-
-    def append_child(self, name: str) -> Element:
-        return self
-
-    def append_child_value(self, name: str, value: str) -> Element:
-        return self
-
-
 class StreamInfo:
-    def __init__(self, name: str, *of_the_stream: Any) -> None:
-        self.name = name
+    """The format of a stream, and what is written into its description."""
 
-    def desc(self) -> Element:
-        return Element()
+    def __init__(self, name: str, *form: Any) -> None:
+        self.name, self.form = name, form
+        self.written: list[str] = []
+
+    def desc(self) -> StreamInfo:
+        return self
+
+    def append_child(self, name: str) -> StreamInfo:
+        return self
+
+    def append_child_value(self, name: str, value: str) -> StreamInfo:
+        self.written.append(f"{name} {value}")
+        return self
 
 
 @dataclass
@@ -76,11 +79,13 @@ class Wire:
 
     clock: FakeClock
     chunks: list[Chunk] = field(default_factory=list)
+    infos: list[StreamInfo] = field(default_factory=list)
     StreamInfo = StreamInfo
     IRREGULAR_RATE = 0.0
 
     def StreamOutlet(self, info: StreamInfo, max_buffered: int) -> Any:
         wire = self
+        self.infos.append(info)
 
         class Outlet:
             def push_chunk(self, rows: Any, stamps: Any) -> None:
@@ -266,3 +271,44 @@ def test_no_sleep_is_long(replay: Any) -> None:
     assert max(wire.clock.sleeps[:-1]) <= NAP_S
     assert wire.clock.sleeps[-1] == LINGER_S
     assert (done.lateness.pushes, done.pushed) == (2, 2)
+
+
+def power(n: int, **changes: Any) -> Features:
+    values = np.random.default_rng(1).normal(size=(n, 2)).astype("f4")
+    values[3, 1] = np.nan
+    recorded = Features(np.arange(1, n + 1) * 0.02, values, ("a", "b"), ("power", "rate"), ("uV", ""), 0.02)
+    return dataclasses.replace(recorded, **changes)
+
+
+def test_features_beside_spikes_are_neither_dropped_nor_delayed(replay: Any, session: Session) -> None:
+    recorded = dataclasses.replace(session, features=power(200))
+    wire, _ = replay(recorded, features="P", behavior="hand", drop=0.5, jitter_s=1.0, burst=50)
+    n = int(session.end_s / 0.02)
+    rows = np.array([row for chunk in wire.of("P") for row in chunk.rows])
+    stamps = [stamp for chunk in wire.of("P") for stamp in chunk.stamps]
+    np.testing.assert_array_equal(rows, power(200).values[:n])
+    np.testing.assert_allclose(stamps, START_S + np.arange(1, n + 1) * 0.02, atol=1e-5)
+    assert all(chunk.pushed_s - chunk.stamps[-1] < 0.002 for chunk in wire.of("P"))
+    assert {chunk.stream for chunk in wire.chunks} == {"P", "hand", "M1"}
+
+
+def test_features_alone_are_the_stream_and_lose_samples(replay: Any) -> None:
+    recorded = power(100, announced_period_s=0.025)
+    alone = Session(n_channels=0, features=recorded)
+    wire, done = replay(alone, drop=0.3, seed=4, speed=2.0)
+    (info,) = wire.infos
+    assert info.form == ("Features", 2, 2.0 / 0.025, "float32", source_id("M1", alone))
+    assert info.written == ["label a", "unit uV", "kind power", "label b", "unit ", "kind rate"]
+    kept = kept_samples(100, 0.3, random_stream(4, Draw.LOSS, 0))
+    rows = np.array([row for chunk in wire.of() for row in chunk.rows])
+    np.testing.assert_array_equal(rows, recorded.values[kept])
+    stamps = [stamp for chunk in wire.of() for stamp in chunk.stamps]
+    np.testing.assert_allclose(stamps, START_S + recorded.time[kept] / 2, atol=1e-5)
+    assert (done.n_events, done.pushed, done.dropped) == (0, kept.sum(), (~kept).sum())
+
+
+def test_behaviour_does_not_cut_features_alone(replay: Any) -> None:
+    hand = Behavior(np.array([1.0, 3.0]), np.zeros((2, 1), np.float32), ("x",), ("mm",))
+    wire, done = replay(Session(n_channels=0, features=power(100), behavior=hand), behavior="hand")
+    assert done.duration_s == pytest.approx(2.0)
+    assert [sum(len(c.rows) for c in wire.of(name)) for name in ("M1", "hand")] == [100, 1]

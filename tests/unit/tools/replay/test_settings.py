@@ -10,9 +10,10 @@ import pytest
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, choose_layout
-from rtdecode.session.layout import Events, Session
+from rtdecode.session.layout import Events, Features, Session
 from rtdecode.tools.replay.outlets import source_id
-from rtdecode.tools.replay.run import Replay, ReplaySettings
+from rtdecode.tools.replay.run import Replay
+from rtdecode.tools.replay.settings import ReplaySettings
 
 
 def make_settings(**changes: Any) -> ReplaySettings:
@@ -76,6 +77,8 @@ def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None
         ),
         ({"layout": Layout.COUNTS, "speed": 2.0}, "--speed: gives counts at 2000 Hz, .* add --period 2"),
         ({"behavior": "M1"}, "--behavior: must differ from --stream, but both are M1"),
+        ({"features": "M1"}, r"--features: must differ from --stream, .* give --features M1-features"),
+        ({"features": "h", "behavior": "h"}, "--features: must differ from --behavior, but both are h"),
     ],
 )
 def test_values_outside_are_refused_with_their_flag(changes: dict[str, Any], complaint: str) -> None:
@@ -103,10 +106,16 @@ def test_a_restarted_replay_is_the_same_source() -> None:
 
 def test_what_a_session_lacks_is_refused() -> None:
     session = Session(n_channels=2, events=Events(np.zeros(1), np.zeros(1, np.uint16)))
+    power = Features(np.ones(1), np.ones((1, 1), "f4"), ("a",), ("power",), ("uV",), 0.02)
+    alone = Session(n_channels=0, features=power)
     for replayed, changes, complaint in (
         (session, {"behavior": "hand"}, "session: the session has no behaviour"),
         (session, {"loop": True}, r"session: the session has no duration. Fix: leave --loop out"),
+        (session, {"features": "P"}, "session: the session has no features. Fix: leave --features out"),
         (Session(n_channels=2), {}, "holds no spikes"),
+        (alone, {"features": "P"}, "the session holds features alone, .* leave --features and --layout out"),
+        (alone, {"layout": Layout.COUNTS}, "the session holds features alone"),
+        (alone, {"burst": 1501}, r"--burst: holds 30.02 s of features, .* give --burst 1500 or less"),
     ):
         with pytest.raises(RtdecodeError, match=complaint):
             Replay(replayed, make_settings(**changes))
