@@ -145,17 +145,17 @@ def test_spikeglx_through_broken_replies_a_slow_reader_and_another_run(
     given = ["--stream", stream, "--port", str(port), "--channels", "1:3", "--json"]
     rig.start("bridge", ["bridge", "spikeglx", *given])
     rig.await_line("bridge", "start a run", 30)
-    spikeglx.start()
+    spikeglx.begin_run()
     (info,) = pylsl.resolve_byprop("name", stream, timeout=30)
     inlet = pylsl.StreamInlet(info, recover=False)
     inlet.open_stream(10)
     spikeglx.garble = 0.01
     begun_s = spikeglx.begun_s
     time.sleep(2.5)
-    spikeglx.stop()
+    spikeglx.end_run()
     time.sleep(0.5)
     first, first_stamps = inlet.pull_chunk(0.0, max_samples=200_000, as_numpy=True)
-    spikeglx.start()
+    spikeglx.begin_run()
     time.sleep(2.5)
     spikeglx.forget()
     time.sleep(0.5)

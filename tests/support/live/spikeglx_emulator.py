@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 import time
 
 import numpy as np
 import pylsl
+from emulator import Emulator
 
 
-class SpikeGlxEmulator:
+class SpikeGlxEmulator(Emulator):
     """Has one imec probe of `n_channels` AP channels, as many LF channels, and a sync word.
 
     Args:
@@ -29,22 +29,21 @@ class SpikeGlxEmulator:
     def __init__(
         self, port: int, *, n_channels: int = 4, rate_hz: float = 30_000.0, drift_ppm: float = 100.0
     ) -> None:
+        super().__init__()
         self.port, self.n_channels, self.stated_hz = port, n_channels, rate_hz
         self.rate_hz = rate_hz * (1 + 1e-6 * drift_ppm)
         self.garble, self.begun_s, self.running = 0.0, 0.0, False
         self._forgotten = 0
         self._rng = np.random.default_rng(0)
-        self._stopping = threading.Event()
         self._server = socket.create_server(("127.0.0.1", port))
         self._server.settimeout(0.05)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self.start()
 
-    def start(self) -> None:
-        """Start a run: samples count from 0."""
+    def begin_run(self) -> None:
+        """Begin a run: samples count from 0."""
         self.begun_s, self._forgotten, self.running = pylsl.local_clock(), 0, True
 
-    def stop(self) -> None:
+    def end_run(self) -> None:
         """End the run."""
         self.running = False
 
@@ -54,8 +53,7 @@ class SpikeGlxEmulator:
 
     def close(self) -> None:
         """End the server."""
-        self._stopping.set()
-        self._thread.join()
+        super().close()
         self._server.close()
 
     def _count(self) -> int:
