@@ -1,8 +1,8 @@
 """A Blackrock device on UDP, as the published headers of its protocol describe it, with faults.
 
-A thread that answers the request for its settings. Every millisecond it sends the spikes whose waveforms are
+A thread that answers the request for its settings. Every 2 ms it sends the spikes whose waveforms are
 complete in one datagram, every 10 ms with a heartbeat, and then a monitor in a datagram of its own. With
-continuous data, packets of a sample group at 1 kHz are among the spikes.
+continuous data, packets of a sample group at 500 Hz are among the spikes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from emulator import Emulator
 HEADER = struct.Struct("<QHHHBB")
 
 #: Samples of a datagram, and of a waveform and before its threshold.
-BLOCK, WAVEFORM, BEFORE = 30, 48, 10
+BLOCK, WAVEFORM, BEFORE = 60, 48, 10
 
-BLOCKS_PER_MONITOR = 10
+BLOCKS_PER_MONITOR = 5
 UNITS = (0, 1, 2, 3, 4, 5, 255)
 
 
@@ -67,6 +67,8 @@ class BlackrockEmulator(Emulator):
         self._per_block = spikes_hz * BLOCK / 30_000.0
         self.rate_hz = 30_000.0 * (1 + 1e-6 * drift_ppm)
         self._rng = np.random.default_rng(seed)
+        waveform = self._rng.integers(-500, 500, WAVEFORM, np.int16).tobytes()
+        self._waveform = struct.pack("<fffhh", 0.0, 0.0, 0.0, 500, -500) + waveform
         self._to = ("127.0.0.1", ports[1])
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", ports[0]))
@@ -125,7 +127,7 @@ class BlackrockEmulator(Emulator):
     def _send_block(self, *, last: bool, quiet: bool) -> None:
         packets = [] if quiet else self._make_spikes()
         if self._continuous:
-            packets.append((self._packet(self._sample, 0, 2, bytes(64)), None))
+            packets.append((self._packet(self._sample, 0, 1, bytes(64)), None))
         self._sample += BLOCK
         if last:
             packets.insert(0, (self._packet(self._sample, 0x8000, 0x00), None))
@@ -148,14 +150,12 @@ class BlackrockEmulator(Emulator):
         first = self._sample - (WAVEFORM - BEFORE)
         if first < 0:
             return made
-        for within in sorted(self._rng.integers(BLOCK, size=self._rng.poisson(self._per_block))):
-            sample, channel = first + int(within), int(self._rng.integers(self._n_channels))
-            unit = UNITS[self._rng.integers(len(UNITS))]
-            waveform = self._rng.integers(-500, 500, WAVEFORM, np.int16).tobytes()
-            body = struct.pack("<fffhh", 0.0, 0.0, 0.0, 500, -500) + waveform
-            made.append(
-                (self._packet(sample, self._first_channel + channel, unit, body), len(self.sent.unit))
-            )
+        n = self._rng.poisson(self._per_block)
+        samples = first + np.sort(self._rng.integers(BLOCK, size=n))
+        channels, units = self._rng.integers(self._n_channels, size=n), self._rng.choice(UNITS, n)
+        for sample, channel, unit in zip(samples.tolist(), channels.tolist(), units.tolist(), strict=True):
+            packet = self._packet(sample, self._first_channel + channel, unit, self._waveform)
+            made.append((packet, len(self.sent.unit)))
             self.sent.add(channel, unit, self._origin_s + sample / self.rate_hz, whole=True)
         return made
 
