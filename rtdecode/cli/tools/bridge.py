@@ -148,6 +148,45 @@ def intan(
 
 
 @app.command()
+def blackrock(
+    stream: Stream,
+    channels: Annotated[
+        frozenset[int],
+        typer.Option(
+            help="Channels of the array, as the device numbers them, such as 1:96; they are sent as 0 to 95.",
+            metavar="N:M,…",
+            parser=parsed(_read_channels),
+        ),
+    ],
+    host: Annotated[str, typer.Option(help="Address of the device.")] = "192.168.137.128",
+    port: Annotated[
+        int,
+        typer.Option(
+            help="Port to which the device sends: 51001 NSP, 51002 to 51004 hubs 1 to 3.", min=1, max=65535
+        ),
+    ] = 51001,
+    control_port: Annotated[
+        int | None, typer.Option(help="Port of the device; default: that of --port.", min=1, max=65535)
+    ] = None,
+    delay: Delay = 0.0,
+    source_id: SourceId = None,
+    json: Json = False,
+) -> None:
+    """Bridge a Blackrock NSP or Gemini hub, by its packets over UDP.
+
+    The device must be running; nothing is changed on it.
+    """
+    _prepare()
+    from rtdecode.tools.bridge.blackrock.source import BlackrockSettings, BlackrockSource
+
+    settings = BlackrockSettings(
+        host=host, port=port, control_port=control_port or port, channels=tuple(sorted(channels))
+    )
+    named = source_id or _source_id("blackrock", f"{host}:{port}", stream)
+    _run(BlackrockSource(settings), (stream, None, named), delay, json)
+
+
+@app.command()
 def spikeglx(
     stream: Annotated[str, typer.Option(help="Name of the LSL stream of continuous data to send.")],
     device: Annotated[Device, typer.Option(help="Kind of device.")] = Device.IMEC,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pylsl
 import pytest
+from blackrock_emulator import BlackrockEmulator
 from bridged import Bridged, Faults, errors_ms
 from intan_emulator import IntanEmulator
 from numpy.typing import NDArray
@@ -44,6 +45,19 @@ def intan() -> Iterator[Callable[..., IntanEmulator]]:
     def make(**given: Any) -> IntanEmulator:
         ports = [int(free_endpoint().rpartition(":")[2]) for _ in range(3)]
         made.append(IntanEmulator((ports[0], ports[1], ports[2]), **given))
+        return made[-1]
+
+    yield make
+    for emulator in made:
+        emulator.close()
+
+
+@pytest.fixture
+def blackrock() -> Iterator[Callable[..., BlackrockEmulator]]:
+    made: list[BlackrockEmulator] = []
+
+    def make(ports: tuple[int, int], **given: Any) -> BlackrockEmulator:
+        made.append(BlackrockEmulator(ports, spikes_hz=2000.0, spare_monitors=True, **given))
         return made[-1]
 
     yield make
@@ -139,23 +153,51 @@ def test_intan_through_losses_and_a_restart(
     assert stamp_errors_ms(values[:, 0], stamps, begun_s, emulator).max() < status["limit_ms"]
 
 
+@pytest.mark.parametrize("gemini", [True, False])
+def test_blackrock_through_losses_and_a_restart(
+    rig: LoopbackRig, stream: str, port: int, blackrock: Callable[..., BlackrockEmulator], gemini: bool
+) -> None:
+    control_port = int(free_endpoint().rpartition(":")[2])
+    given = ("--host", "127.0.0.1", "--port", str(port), "--control-port", str(control_port))
+    bridge = Bridged(rig, stream, "blackrock", "--channels", "129:224", *given)
+    assert (bridge.info.type(), bridge.info.desc().child_value("n_channels")) == ("Spikes", "96")
+    faults = Faults(drop=0.01, garble=0.01, delay=0.02)
+    emulator = blackrock(
+        (control_port, port), gemini=gemini, first_channel=129, continuous=not gemini, faults=faults
+    )
+    for _ in range(2):
+        emulator.start()
+        bridge.receive(3.0)
+        emulator.stop()
+    sent = emulator.sent
+    bridge.receive(5.0, sum(sent.whole))
+    status = bridge.end()
+    assert np.abs(errors_ms(bridge, sent)).max() < status["limit_ms"]
+    # A Gemini's clock runs on when its monitors begin anew.
+    assert (status["segments"], status["held"]) == (1 if gemini else 2, 0)
+    assert status["lost_spikes"] == emulator.lost > 0
+    # What is lost leaves a gap in the running number; the last loss may have come after the last spike.
+    assert 0 <= emulator.lost - (bridge.rows[-1, 2] + 1 - len(bridge.rows)) < 20
+    assert len(status["garbled"]) >= 4
+
+
 def test_spikeglx_through_broken_replies_a_slow_reader_and_another_run(
     rig: LoopbackRig, stream: str, port: int, spikeglx: SpikeGlxEmulator
 ) -> None:
     given = ["--stream", stream, "--port", str(port), "--channels", "1:3", "--json"]
     rig.start("bridge", ["bridge", "spikeglx", *given])
     rig.await_line("bridge", "start a run", 30)
-    spikeglx.start()
+    spikeglx.begin_run()
     (info,) = pylsl.resolve_byprop("name", stream, timeout=30)
     inlet = pylsl.StreamInlet(info, recover=False)
     inlet.open_stream(10)
     spikeglx.garble = 0.01
     begun_s = spikeglx.begun_s
     time.sleep(2.5)
-    spikeglx.stop()
+    spikeglx.end_run()
     time.sleep(0.5)
     first, first_stamps = inlet.pull_chunk(0.0, max_samples=200_000, as_numpy=True)
-    spikeglx.start()
+    spikeglx.begin_run()
     time.sleep(2.5)
     spikeglx.forget()
     time.sleep(0.5)

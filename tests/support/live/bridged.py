@@ -51,6 +51,14 @@ class Sent:
     sent_s: list[float] = field(default_factory=list)
     late_s: list[float] = field(default_factory=list)
 
+    def add(self, channel: int, unit: int, time: float, *, whole: bool) -> None:
+        """Add a spike of the present start, which is the last that has a `late_s`."""
+        self.channel.append(channel)
+        self.unit.append(unit)
+        self.time.append(time)
+        self.whole.append(whole)
+        self.start.append(len(self.late_s) - 1)
+
     def note_sent(self) -> None:
         """Note that all spikes so far have been sent by now."""
         self.sent_s += [pylsl.local_clock()] * (len(self.unit) - len(self.sent_s))

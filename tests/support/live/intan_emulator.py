@@ -9,19 +9,21 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import threading
 import time
 
 import numpy as np
 import pylsl
 from bridged import Faults, Sent, wait_until
+from emulator import Emulator
 
 BLOCK = 128
 BITS = {0: 0x40, 1: 1, 2: 2, 3: 4, 4: 8, 255: 0x80}
 
 
-class IntanEmulator:
+class IntanEmulator(Emulator):
     """Sends spikes of `n_channels` on port A at `spikes_hz` in all, while it runs.
+
+    It ends in the middle of a record and of a block.
 
     Args:
         ports: of commands, waveforms and spikes.
@@ -46,6 +48,7 @@ class IntanEmulator:
         faults: Faults | None = None,
         seed: int = 0,
     ) -> None:
+        super().__init__()
         self.sent, self.faults = Sent(), faults or Faults()
         self.dropped, self.commands = 0, list[str]()
         self.begun_s = 0.0
@@ -55,31 +58,12 @@ class IntanEmulator:
         self._n_channels, self.first_sample, self._stated_hz = n_channels, first_sample, rate_hz
         self._per_block = spikes_hz * BLOCK / rate_hz
         self._rng = np.random.default_rng(seed)
-        self._starts, self._running, self._wide = 0, False, False
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._running = self._wide = False
 
     def start(self) -> None:
         """Start the program; a client starts the controller, or it runs on."""
-        self._stopping.clear()
-        self._starts += 1
         self.sent.late_s.append(1.0)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the program, in the middle of a record and of a block."""
-        self._stopping.set()
-        assert self._thread is not None
-        self._thread.join()
-
-    def started(self) -> bool:
-        """Whether it has been started, and not ended since."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def close(self) -> None:
-        if self.started():
-            self.stop()
+        super().start()
 
     def _run(self) -> None:
         with contextlib.ExitStack() as stack:
@@ -189,9 +173,6 @@ class IntanEmulator:
             elif self._rng.random() < self.faults.garble:
                 record = self._rng.bytes(5) + record
             records += record
-            self.sent.unit.append(unit)
-            self.sent.channel.append(channel)
-            self.sent.time.append(self.begun_s + (begin + int(within)) / self.rate_hz)
-            self.sent.whole.append(whole)
-            self.sent.start.append(self._starts - 1)
+            at_s = self.begun_s + (begin + int(within)) / self.rate_hz
+            self.sent.add(channel, unit, at_s, whole=whole)
         return records

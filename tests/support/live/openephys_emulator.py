@@ -7,19 +7,21 @@ then its continuous data, one message a channel, as soon as its last sample was 
 from __future__ import annotations
 
 import json
-import threading
 import time
 
 import numpy as np
 import pylsl
 import zmq
 from bridged import Faults, Sent, wait_until
+from emulator import Emulator
 
 BLOCK = 300
 
 
-class OpenEphysEmulator:
+class OpenEphysEmulator(Emulator):
     """Sends spikes of `n_channels` electrodes at `spikes_hz` in all until `stop`; the unit numbers them.
+
+    At each start all numbers begin anew.
 
     Args:
         port: data port; the listening port is the next.
@@ -39,35 +41,18 @@ class OpenEphysEmulator:
         faults: Faults | None = None,
         seed: int = 0,
     ) -> None:
+        super().__init__()
         self.sent, self.faults = Sent(), faults or Faults()
-        self.beats = self._starts = self.first_sample = 0
+        self.beats = self.first_sample = 0
         self._port, self._n_channels, self._n_continuous = port, n_channels, n_continuous
         self._stated_hz, self._spikes_hz = rate_hz, spikes_hz
         self.rate_hz = rate_hz * (1 + 1e-6 * drift_ppm)
         self._rng = np.random.default_rng(seed)
         self._context = zmq.Context()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Start acquisition: all numbers begin anew."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop acquisition and close the sockets, as the GUI does at its end."""
-        self._stopping.set()
-        assert self._thread is not None
-        self._thread.join()
-
-    def started(self) -> bool:
-        """Whether it has been started, and not ended since."""
-        return self._thread is not None and self._thread.is_alive()
 
     def close(self) -> None:
-        if self.started():
-            self.stop()
+        """End the system for good."""
+        super().close()
         self._context.destroy(linger=0)
 
     def _run(self) -> None:
@@ -80,7 +65,6 @@ class OpenEphysEmulator:
         # What is sent before a subscriber has connected is not for it.
         assert data.poll(20_000)
         data.recv()
-        self._starts += 1
         self.sent.late_s.append(1.0)
         self._number, sample, self.begun_s = 0, 0, pylsl.local_clock()
         while not self._stopping.is_set():
@@ -115,11 +99,7 @@ class OpenEphysEmulator:
             }  # fmt: skip
             header = {"type": "spike", "spike": spike, "timestamp": 1_700_000_000_000}
             whole = self._make(b"EVENT\0", header, np.zeros(40, "<f4").tobytes())
-            self.sent.unit.append(unit)
-            self.sent.channel.append(int(channel))
-            self.sent.time.append(self.begun_s + sample / self.rate_hz)
-            self.sent.whole.append(whole)
-            self.sent.start.append(self._starts - 1)
+            self.sent.add(int(channel), unit, self.begun_s + sample / self.rate_hz, whole=whole)
 
     def _make_block(self, first: int, channel: int) -> None:
         values = (1000 * channel + np.arange(first, first + BLOCK) % 1000).astype("<f4")

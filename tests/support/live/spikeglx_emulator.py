@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 import time
 
 import numpy as np
 import pylsl
+from emulator import Emulator
 
 
-class SpikeGlxEmulator:
+class SpikeGlxEmulator(Emulator):
     """Has one imec probe of `n_channels` AP channels, as many LF channels, and a sync word.
 
     Args:
@@ -24,27 +24,29 @@ class SpikeGlxEmulator:
     Attributes:
         garble: probability that a reply to FETCH is garbled or cut off.
         begun_s: LSL time of the first sample of the run.
+        lost: samples of all runs that were passed over, after the first that was fetched.
     """
 
     def __init__(
         self, port: int, *, n_channels: int = 4, rate_hz: float = 30_000.0, drift_ppm: float = 100.0
     ) -> None:
+        super().__init__()
         self.port, self.n_channels, self.stated_hz = port, n_channels, rate_hz
         self.rate_hz = rate_hz * (1 + 1e-6 * drift_ppm)
         self.garble, self.begun_s, self.running = 0.0, 0.0, False
-        self._forgotten = 0
+        self._forgotten = self.lost = 0
+        self._next: int | None = None
         self._rng = np.random.default_rng(0)
-        self._stopping = threading.Event()
         self._server = socket.create_server(("127.0.0.1", port))
         self._server.settimeout(0.05)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self.start()
 
-    def start(self) -> None:
-        """Start a run: samples count from 0."""
-        self.begun_s, self._forgotten, self.running = pylsl.local_clock(), 0, True
+    def begin_run(self) -> None:
+        """Begin a run: samples count from 0."""
+        self._forgotten, self._next = 0, None
+        self.begun_s, self.running = pylsl.local_clock(), True
 
-    def stop(self) -> None:
+    def end_run(self) -> None:
         """End the run."""
         self.running = False
 
@@ -54,8 +56,7 @@ class SpikeGlxEmulator:
 
     def close(self) -> None:
         """End the server."""
-        self._stopping.set()
-        self._thread.join()
+        super().close()
         self._server.close()
 
     def _count(self) -> int:
@@ -83,11 +84,19 @@ class SpikeGlxEmulator:
                 return
             *lines, waiting = (waiting + data).split(b"\n")
             for line in lines:
-                reply = self._reply(line.decode().split())
-                if line.startswith(b"FETCH") and self._rng.random() < self.garble:
+                words = line.decode().split()
+                reply = self._reply(words)
+                if words[0] == "FETCH" and self._rng.random() < self.garble:
                     client.sendall(b"BINXRY" + reply[6:] if self._rng.random() < 0.5 else reply[:15])
                     return
                 client.sendall(reply)
+                if reply.startswith(b"BINARY_DATA"):
+                    self._note(int(words[3]), int(reply.split(maxsplit=3)[2]))
+
+    def _note(self, first: int, n: int) -> None:
+        """Note that samples have been fetched."""
+        self.lost += first - (first if self._next is None else self._next)
+        self._next = first + n
 
     def _reply(self, words: list[str]) -> bytes:
         n = self.n_channels

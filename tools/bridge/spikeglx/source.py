@@ -15,7 +15,7 @@ from rtdecode.tools.bridge.spikeglx.replies import GarbledError, Replies, Reply
 
 CONNECT_S, REPLY_S = 1.0, 2.0
 
-#: Waits between two attempts to connect: doubled each time.
+#: Waits between two attempts to connect: none before the first, then doubled each time.
 RETRY_S, MOST_RETRY_S = 0.2, 2.0
 
 #: Time between two fetches, and between two attempts while nothing runs.
@@ -67,7 +67,7 @@ class SpikeGlxSource:
         self._replies = Replies()
         self._channels: tuple[int, ...] = ()
         self._next: int | None = None
-        self._retry_at_s, self._wait_s, self._received_s = 0.0, RETRY_S, 0.0
+        self._retry_at_s, self._wait_s, self._received_s, self._fetch_at_s = 0.0, 0.0, 0.0, 0.0
 
     def poll(self, timeout_s: float) -> Sequence[tuple[float, Sequence[Item]]]:
         """Fetch what is new, or try to connect; see `Source`.
@@ -106,7 +106,7 @@ class SpikeGlxSource:
         self.close()
         self.state = f"waiting for SpikeGLX at {self._settings.host}:{self._settings.port} ({problem})"
         self._retry_at_s = time.monotonic() + self._wait_s
-        self._wait_s = min(2.0 * self._wait_s, MOST_RETRY_S)
+        self._wait_s = min(max(2.0 * self._wait_s, RETRY_S), MOST_RETRY_S)
 
     def _fetch(self) -> Sequence[tuple[float, Sequence[Item]]]:
         items: list[Item] = []
@@ -116,6 +116,8 @@ class SpikeGlxSource:
                 return ()
             items.append(Restart())
         assert self._next is not None
+        # Before a fetch, not after it: what has arrived is sent on first.
+        time.sleep(max(self._fetch_at_s - time.monotonic(), 0.0))
         subset = "#".join(map(str, self._channels)) + "#"
         reply = self._ask(f"FETCH {self._stream} {self._next} {MOST_SAMPLES} {subset} 1")
         arrival_s = pylsl.local_clock()
@@ -129,9 +131,9 @@ class SpikeGlxSource:
             raise GarbledError("reply is of another fetch")
         if len(values):
             self._next += len(values)
-            self._wait_s, self.state, self._received_s = RETRY_S, "receiving", time.monotonic()
+            self._wait_s, self.state, self._received_s = 0.0, "receiving", time.monotonic()
             items.append(Block(self._next - 1, values))
-        time.sleep(FETCH_EVERY_S)
+        self._fetch_at_s = time.monotonic() + FETCH_EVERY_S
         return ((arrival_s, items),)
 
     def _check_run(self) -> None:

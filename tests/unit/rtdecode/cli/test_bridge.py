@@ -44,4 +44,4 @@ def test_names_of_electrodes_are_checked(tmp_path: Path, text: str | None, what:
 
 def test_each_bridge_explains_itself() -> None:
     shown = CliRunner().invoke(app, ["bridge", "--help"]).output
-    assert all(name in shown for name in ("openephys", "intan", "spikeglx"))
+    assert all(name in shown for name in ("openephys", "intan", "blackrock", "spikeglx"))
