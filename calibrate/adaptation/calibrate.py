@@ -35,6 +35,7 @@ from rtdecode.calibrate.fitting.training_set import MIN_TRAIN_S
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.arrays import session_arrays
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 
@@ -179,7 +180,11 @@ def calibrate_session(
         judged, reason = _by_channels(base, made, channels)
     run.progress(1.0)
     return Calibration(
-        artifact=replace(made, provenance=_provenance(base, day, taken, verdict, run.seed, notes)),
+        artifact=replace(
+            made,
+            arrays=base.arrays or session_arrays(day.of.session),
+            provenance=_provenance(base, day, taken, verdict, run.seed, notes),
+        ),
         rung=taken.rung,
         deployable=deployable,
         reason=reason,

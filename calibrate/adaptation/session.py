@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.blocks import only_blocks
-from rtdecode.calibrate.data.checks import check_channels, output_columns
+from rtdecode.calibrate.data.checks import check_arrays_of, check_channels, output_columns
 from rtdecode.calibrate.data.columns import unlabelled
 from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import REFIT, refit_labels
@@ -59,6 +59,7 @@ def calibration_session(
         )
     path = session.path
     check_channels(base, session.n_channels, str(path), "name a base of the same array with --base")
+    check_arrays_of(base, session)
     binned = only_blocks(session, bin_session(session, base.bin_width_s, seed), blocks)
     if not len(binned.counts):
         raise RtdecodeError(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rtdecode.artifact import ModelArtifact, Output
-from rtdecode.errors import RtdecodeError
+from rtdecode.artifact import ElectrodeArray, ModelArtifact, Output, check_same_arrays
+from rtdecode.errors import RtdecodeError, located
+from rtdecode.session.arrays import session_arrays
 from rtdecode.session.layout import Session
 
 #: What to do about a session that does not fit.
@@ -58,6 +59,31 @@ def check_channels(model: ModelArtifact, n_channels: int, where: str, fix: str =
         )
 
 
+def check_arrays_of(model: ModelArtifact, session: Session) -> None:
+    """Refuse a session of other arrays than the model's, or of the same in another order.
+
+    Raises:
+        RtdecodeError: they differ; where either does not name its arrays, nothing is known.
+    """
+    with located(session.path or session.name):
+        check_same_arrays(session_arrays(session), model.arrays, "the model")
+
+
+def shared_arrays(sessions: Sequence[Session]) -> tuple[ElectrodeArray, ...]:
+    """The arrays that sessions share, of which some may not name theirs; () if none does.
+
+    Raises:
+        RtdecodeError: two have others.
+    """
+    arrays: tuple[ElectrodeArray, ...] = ()
+    for session in sessions:
+        own = session_arrays(session)
+        with located(session.path or session.name):
+            check_same_arrays(own, arrays, "the sessions before")
+        arrays = arrays or own
+    return arrays
+
+
 def output_columns(
     outputs: Sequence[Output],
     names: Sequence[str],
@@ -100,6 +126,7 @@ def fits(model: ModelArtifact, session: Session) -> bool:
     where = str(session.path or session.name)
     try:
         check_channels(model, session.n_channels, where)
+        check_arrays_of(model, session)
         if session.behavior is not None and session.behavior.names:
             output_columns(model.outputs, session.behavior.names, session.behavior.units, where)
     except RtdecodeError:

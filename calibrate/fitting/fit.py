@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.calibrate.data.checks import shared_arrays
 from rtdecode.calibrate.data.features import described_features, inputs_of_session
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, pcc, r2
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
@@ -115,6 +116,7 @@ def fit_sessions(
         labels=settings.labels,
         blocks=settings.blocks,
     )
+    arrays = shared_arrays([labelled.session for labelled in sessions])
     parts = [_split(labelled, settings.holdout) for labelled in sessions]
     _check_each_output(parts)
 
@@ -159,7 +161,7 @@ def fit_sessions(
     }
     progress("done", 1.0)
     return FitResult(
-        artifact=replace(fitted.artifact, provenance=provenance),
+        artifact=replace(fitted.artifact, provenance=provenance, arrays=arrays),
         r2=mean_r2,
         pcc=mean_pcc,
         holdout_s=holdout_s,

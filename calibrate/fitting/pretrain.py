@@ -18,6 +18,7 @@ import torch
 
 from rtdecode.artifact import ModelArtifact, Output
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
+from rtdecode.calibrate.data.checks import shared_arrays
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, r2
 from rtdecode.calibrate.data.provenance import created_now
 from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, session_notes
@@ -296,7 +297,11 @@ def pretrain_sessions(
     }
     progress("done", 1.0)
     return PretrainResult(
-        artifact=train_in_float16(replace(artifact, provenance=provenance)),
+        artifact=train_in_float16(
+            replace(
+                artifact, provenance=provenance, arrays=shared_arrays([each.session for each in sessions])
+            )
+        ),
         validation=[names[i] for i in sorted(validation)],
         validation_r2=validation_r2,
         logs=logs,

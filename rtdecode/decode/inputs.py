@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rtdecode.artifact import LARGEST_CODE, Feature, ModelArtifact
-from rtdecode.errors import RtdecodeError
+from rtdecode.artifact import LARGEST_CODE, Feature, ModelArtifact, check_same_arrays
+from rtdecode.errors import RtdecodeError, located
 from rtdecode.kernels.arrays import F8, I1, I2, I8, U1, Inputs
 from rtdecode.kernels.features import N_FEATURE_COUNTERS, encode, encode_rows
+from rtdecode.session.arrays import session_arrays
 from rtdecode.session.bins import BinnedSession, bin_session
 from rtdecode.session.layout import Decoded, LogEntry, Session
 
@@ -141,6 +142,8 @@ def check_array(session: Session, artifact: ModelArtifact) -> None:
                 where=where_of(session),
                 fix="choose a model made for this array",
             )
+    with located(where_of(session)):
+        check_same_arrays(session_arrays(session), artifact.arrays, "the model")
 
 
 def has_bins_of(session: Session, live: Decoded, bin_width_s: float) -> bool:

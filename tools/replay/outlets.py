@@ -118,13 +118,26 @@ class ReplayOutlet:
     chunk: Callable[[Delivery, Round], tuple[Column, F8 | float]]
 
 
-def replay_events(
-    stream: str, session: Session, events: Events, layout: Layout, speed: float
-) -> ReplayOutlet:
+class ArraySpikes(NamedTuple):
+    """The spikes of one array.
+
+    Attributes:
+        stream: name of its stream.
+        events: channels from 0.
+        n_channels: of the array.
+    """
+
+    stream: str
+    events: Events
+    n_channels: int
+
+
+def replay_events(spikes: ArraySpikes, session: Session, layout: Layout, speed: float) -> ReplayOutlet:
     """Single spikes in a layout of `EVENT_FORMATS`; the sequence number continues over rounds.
 
     `speed` is session seconds per second, here and below.
     """
+    stream, events, n_channels = spikes
     form = EVENT_FORMATS[layout]
     times = (events.time - session.start_s) / speed
     units = events.unit if events.unit is not None else np.zeros(len(times), np.uint8)
@@ -136,17 +149,18 @@ def replay_events(
         own = times[first:last] if form.own_stamps else due_s
         return rows, in_round.start_s + own
 
-    outlet = open_event_outlet(stream, layout, session.n_channels, source_id(stream, session))
+    outlet = open_event_outlet(stream, layout, n_channels, source_id(stream, session))
     return ReplayOutlet(outlet, times, chunk)
 
 
 def replay_counts(
-    stream: str, session: Session, events: Events, period_s: float, speed: float, *, raster: bool = False
+    spikes: ArraySpikes, session: Session, period_s: float, speed: float, *, raster: bool = False
 ) -> ReplayOutlet:
     """Spikes as the `counts` layout: i2[n, channels], stamped at the end of each `period_s` of session.
 
     `raster` as the `raster` layout: 1 where a count is above 0.
     """
+    stream, events, n_channels = spikes
     n_rows = int((session.end_s - session.start_s) / period_s + WHOLE_INTERVAL)
     times: F8 = np.arange(1, n_rows + 1, dtype=np.float64) * (period_s / speed)
 
@@ -154,7 +168,7 @@ def replay_counts(
         _, first, last = delivery
         edges = session.start_s + np.arange(first, last + 1, dtype=np.float64) * period_s
         at = np.searchsorted(events.time, edges, side="left")
-        rows = np.zeros((last - first, session.n_channels), np.int16)
+        rows = np.zeros((last - first, n_channels), np.int16)
         interval = np.repeat(np.arange(last - first), np.diff(at))
         np.add.at(rows, (interval, events.channel[at[0] : at[-1]]), 1)
         if raster:
@@ -164,7 +178,7 @@ def replay_counts(
     info = pylsl.StreamInfo(
         stream,
         "Raster" if raster else "SpikeCounts",
-        session.n_channels,
+        n_channels,
         speed / period_s,
         "int16",
         source_id(stream, session),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +13,12 @@ import pylsl
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.session.arrays import session_arrays
 from rtdecode.session.bins import events_of
-from rtdecode.session.layout import Session
+from rtdecode.session.layout import Events, Session
 from rtdecode.tools.replay.lateness import Lateness
 from rtdecode.tools.replay.outlets import (
+    ArraySpikes,
     ReplayOutlet,
     Round,
     replay_behavior,
@@ -84,23 +86,25 @@ class Replay:
         # These first, so that a program that finds the spikes finds them too.
         faultless = replace(settings, drop=0.0, jitter_s=0.0, burst=1)
         beside = [_Stream(outlet, faultless, end_s) for outlet in _beside(session, settings, where)]
-        self._streams = [*beside, _Stream(self._main(session, settings, where), settings, end_s)]
+        main = self._main(session, settings, where)
+        self._streams = [*beside, *(_Stream(outlet, settings, end_s) for outlet in main)]
 
-    def _main(self, session: Session, settings: ReplaySettings, where: str) -> ReplayOutlet:
-        """The stream of the spikes, or of features alone."""
+    def _main(self, session: Session, settings: ReplaySettings, where: str) -> list[ReplayOutlet]:
+        """The streams of the spikes, or that of features alone."""
         name, speed, layout = settings.stream, settings.speed, settings.layout
         if session.features_alone is not None:
             if settings.features is not None or layout is not Layout.EVENTS:
                 what = "the session holds features alone, which are the stream of --stream"
                 raise RtdecodeError(what, where=where, fix="leave --features and --layout out")
             check_burst(settings.burst, speed / session.features_alone.nominal_period_s, "features")
-            return replay_features(name, source_id(name, session), session, session.features_alone, speed)
+            return [replay_features(name, source_id(name, session), session, session.features_alone, speed)]
         events, self.synthetic_times = events_of(session, settings.seed)
         self.n_events = len(events.time)
+        spikes = spikes_of_arrays(settings.streams, session, events, where)
         if layout in (Layout.COUNTS, Layout.RASTER):
             raster = layout is Layout.RASTER
-            return replay_counts(name, session, events, settings.period_s, speed, raster=raster)
-        return replay_events(name, session, events, layout, speed)
+            return [replay_counts(each, session, settings.period_s, speed, raster=raster) for each in spikes]
+        return [replay_events(each, session, layout, speed) for each in spikes]
 
     def stop(self) -> None:
         """End `run` at its next push."""
@@ -151,6 +155,33 @@ class Replay:
             if late_s >= 0 or self._stopping:
                 return late_s
             self._sleep(min(-late_s, NAP_S))
+
+
+def spikes_of_arrays(
+    streams: Sequence[str], session: Session, events: Events, where: str
+) -> list[ArraySpikes]:
+    """The spikes of each stream: all of one, or those of an array of the session each.
+
+    Raises:
+        RtdecodeError: there are several streams, and not as many arrays.
+    """
+    if len(streams) == 1:
+        return [ArraySpikes(streams[0], events, session.n_channels)]
+    arrays = session_arrays(session)
+    if len(streams) != len(arrays):
+        raise RtdecodeError(
+            f"{len(streams)} streams are named, and the session has {max(len(arrays), 1)} arrays",
+            where=where,
+            fix="give one --stream for all channels, or one for each array",
+        )
+    found, first = [], 0
+    for stream, array in zip(streams, arrays, strict=True):
+        own = (events.channel >= first) & (events.channel < first + array.n_channels)
+        unit = None if events.unit is None else events.unit[own]
+        channel = (events.channel[own] - first).astype(np.uint16)
+        found.append(ArraySpikes(stream, Events(events.time[own], channel, unit), array.n_channels))
+        first += array.n_channels
+    return found
 
 
 def _beside(session: Session, settings: ReplaySettings, where: str) -> Iterator[ReplayOutlet]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import MAX_COUNTS_RATE_HZ, Layout
+from rtdecode.serve.settings import joined
 from rtdecode.tools.ranges import check_range
 from rtdecode.tools.replay.outlets import OUTLET_BUFFER_S
 
@@ -22,7 +23,8 @@ class ReplaySettings:
     """How a session is replayed.
 
     Attributes:
-        stream: name of the spike stream; of the features, where a session holds them alone.
+        streams: name of the spike stream, or one for each array of the session; of the features, where a
+            session holds them alone.
         behavior: name of a second stream with the behaviour, None for none.
         features: name of a further stream with the features beside spikes, None for none.
         layout: layout of the spike stream.
@@ -40,7 +42,7 @@ class ReplaySettings:
         RtdecodeError: a value is out of its range.
     """
 
-    stream: str
+    streams: tuple[str, ...]
     behavior: str | None = None
     features: str | None = None
     layout: Layout = Layout.EVENTS
@@ -76,7 +78,13 @@ class ReplaySettings:
             raise RtdecodeError(
                 f"must be 1 for a raster, not {self.speed:g}", where="--speed", fix="omit --speed"
             )
-        named = {self.stream: "--stream"}
+        named = dict.fromkeys(self.streams, "--stream")
+        if len(named) < len(self.streams):
+            raise RtdecodeError(
+                f"is given twice with one name, {', '.join(self.streams)}",
+                where="--stream",
+                fix="name each array once",
+            )
         for option, name, ending in (
             ("--behavior", self.behavior, "hand"),
             ("--features", self.features, "features"),
@@ -87,6 +95,11 @@ class ReplaySettings:
                     where=option,
                     fix=f"give {option} {self.stream}-{ending}",
                 )
+
+    @property
+    def stream(self) -> str:
+        """The name of all streams of spikes together."""
+        return joined(self.streams)
 
     def _check_counts(self) -> None:
         rate_hz = self.speed / self.period_s

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtdecode.session.layout import LogEntry, Session
 
 #: Kinds of entries of /log about sources; a recording without decoder may have those of a task beside.
-OF_SOURCES = ("attached", "detached", "outage", "gap", "shifted")
+OF_SOURCES = ("attached", "detached", "outage", "gap", "array_away", "array_back", "shifted")
 
 
 def info(
@@ -122,6 +122,7 @@ def _model_facts(file: Path) -> dict[str, Any]:
         "kind": artifact.kind,
         "causal": artifact.causal,
         "channels": artifact.n_channels,
+        **({"arrays": [str(array) for array in artifact.arrays]} if artifact.arrays else {}),
         "masked": artifact.n_channels - sum(artifact.channel_mask),
         "bin_width_s": artifact.bin_width_s,
         "count_max": artifact.count_max,
@@ -149,6 +150,7 @@ def _session_facts(file: Path) -> dict[str, Any]:
     import numpy as np
 
     from rtdecode.messages import Flag
+    from rtdecode.session.arrays import session_arrays
     from rtdecode.session.read import read_session
 
     session = read_session(file)
@@ -160,6 +162,8 @@ def _session_facts(file: Path) -> dict[str, Any]:
         "seconds": round(duration_s, 3),
     }
     facts |= {name: text for name, text in sorted(session.attrs.items()) if name != "session_id"}
+    if arrays := session_arrays(session):
+        facts["arrays"] = [str(array) for array in arrays]
     active = np.zeros(session.n_channels, np.int64)
     if session.events is not None:
         active += np.bincount(session.events.channel, minlength=session.n_channels)

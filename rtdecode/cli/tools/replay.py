@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 def replay(
     session: Annotated[Path, typer.Argument(help="Session file (.h5).")],
     stream: Annotated[
-        str, typer.Option(help="Name of the LSL spike stream; of the features, if there are no spikes.")
+        list[str],
+        typer.Option(
+            help="Name of the LSL spike stream; of several arrays once for each, or one for all; of the "
+            "features, if there are no spikes."
+        ),
     ],
     behavior: Annotated[
         str | None, typer.Option(help="Name of a second stream with the session's behaviour.")
@@ -58,7 +62,7 @@ def replay(
     from rtdecode.tools.replay.settings import ReplaySettings
 
     settings = ReplaySettings(
-        stream=stream,
+        streams=tuple(stream),
         behavior=behavior,
         features=features,
         layout=layout,
@@ -76,7 +80,7 @@ def replay(
     running = Replay(recorded, settings)
     on_signal(running.stop)
     print_line(
-        f"replaying {recorded.name} as {stream} {_described(recorded, running, settings.layout)}"
+        f"replaying {recorded.name} as {settings.stream} {_described(recorded, running, settings.layout)}"
         + (f", features as {features}" if features else "")
         + (f", behaviour as {behavior}" if behavior else "")
     )

@@ -8,7 +8,7 @@ from rtdecode.ingest.signals.feed import Feed, reading_of
 from rtdecode.serve.loop.decoding import Decoding
 from rtdecode.serve.loop.instructions import BrokeOff, Publish, Resumed
 from rtdecode.serve.loop.joint import Joint
-from rtdecode.serve.reporting.connection import stream_report
+from rtdecode.serve.reporting.connection import model_line, stream_report
 
 
 class ArraySink:
@@ -62,6 +62,7 @@ class ArraySink:
     def started(self, bin_number: int, origin_s: float) -> None:
         """The first bin is known: that of all arrays."""
         if self._joint.begin():
+            self._decoding.notices.append(model_line(self._decoding.artifact))
             self._decoding.started(bin_number, origin_s)
 
     def broke_off(self, bin_number: int, reason: str) -> None:

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from rtdecode.artifact import (
     METADATA_KEY,
+    ElectrodeArray,
     ModelArtifact,
     Output,
+    check_same_arrays,
     count_max_at,
     infer_role,
     read_artifact,
@@ -375,3 +377,36 @@ def test_counts_are_clipped_at_a_spike_a_millisecond() -> None:
 )
 def test_the_role_follows_name_and_units(name: str, units: str, role: str) -> None:
     assert infer_role(name, units) == role
+
+
+def test_the_arrays_of_a_model_are_kept_and_change_its_id(tmp_path: Path) -> None:
+    arrays = (ElectrodeArray("M1", 3), ElectrodeArray("PMd", 2))
+    artifact = make_artifact(arrays=arrays)
+    write_artifact(tmp_path / "two.safetensors", artifact)
+    assert read_artifact(tmp_path / "two.safetensors").arrays == arrays
+    assert artifact.model_id != make_artifact().model_id
+    assert "arrays" not in make_artifact().engine_metadata()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "what"),
+    [
+        ((("M1", 3), ("M1", 2)), "two arrays have the name 'M1'"),
+        ((("M1", 3), ("PMd", 3)), "have 6 channels together, and there are 5"),
+        ((("M1", 5), ("PMd", 0)), "array 'PMd' has 0 channels"),
+        ((("", 5),), "an array has the name ''"),
+        ((("M1", True),), "array 'M1' has True channels"),
+    ],
+)
+def test_arrays_that_cannot_be_are_refused(arrays: tuple[tuple[str, int], ...], what: str) -> None:
+    with pytest.raises(RtdecodeError, match=what):
+        make_artifact(arrays=tuple(ElectrodeArray(*each) for each in arrays))
+
+
+def test_the_same_arrays_in_another_order_are_not_the_same() -> None:
+    one, two = ElectrodeArray("M1", 3), ElectrodeArray("PMd", 2)
+    check_same_arrays((one, two), (one, two), "the model")
+    check_same_arrays((), (one, two), "the model")
+    check_same_arrays((one, two), (), "the model")
+    with pytest.raises(RtdecodeError, match=r"are PMd \(2 channels\), M1 \(3 channels\), those of the model"):
+        check_same_arrays((two, one), (one, two), "the model")

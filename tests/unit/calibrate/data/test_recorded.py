@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,25 @@ def test_the_bins_without_a_recording(of: Session, low: float, high: float) -> N
     expected = np.flatnonzero((low - 1e-9 <= T_BIN - WIDTH) & (high + 1e-9 >= T_BIN))
     assert len(found) == pytest.approx(len(expected), abs=2)
     assert set(found[1:-1]) <= set(expected)
+
+
+def test_where_one_of_several_arrays_is_away_nothing_is_learnt() -> None:
+    two = json.dumps([{"name": "M1", "n_channels": 2}, {"name": "PMd", "n_channels": 2}])
+    whole = session(SPIKES)
+    assert whole.events is not None
+    channel, time = whole.events.channel, whole.events.time
+
+    def unseen(low: float, high: float, *log: LogEntry) -> np.ndarray:
+        kept = (channel < 2) | (time < low) | (time > high)
+        of = replace(whole, events=Events(time[kept], channel[kept]), attrs={"arrays": two}, log=log)
+        return np.flatnonzero(unrecorded(of, T_BIN, WIDTH)) * WIDTH
+
+    assert not unseen(0, 0).size
+    silent = unseen(20, 35)
+    assert (silent[0], silent[-1]) == pytest.approx((20, 35), abs=0.3)
+    of_pmd = {"stream": "PMd"}
+    away = unseen(20, 21, LogEntry(20.4, 0, "array_away", of_pmd), LogEntry(21.0, 0, "array_back", of_pmd))
+    assert (away[0], away[-1]) == pytest.approx((20, 21), abs=0.3)
 
 
 def test_counts_of_zeros_in_an_outage() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.session.layout import Behavior, Counts, Events, Features, Session
 from rtdecode.tools.replay import outlets
@@ -111,7 +113,7 @@ def replay(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Wire, Replay]
     def run(session: Session, clock: FakeClock | None = None, **changes: Any) -> tuple[Wire, Replay]:
         wire = Wire(clock or FakeClock())
         monkeypatch.setattr(outlets, "pylsl", wire)
-        settings = ReplaySettings(**({"stream": "M1"} | changes))
+        settings = ReplaySettings(**({"streams": ("M1",)} | changes))
         running = Replay(session, settings, clock=wire.clock, sleep=wire.clock.sleep)
         running.run()
         return wire, running
@@ -242,7 +244,7 @@ def test_each_round_continues_the_numbers_and_has_new_draws(
         clock = Looping(3 * session.end_s)
         wire = Wire(clock)
         monkeypatch.setattr(outlets, "pylsl", wire)
-        settings = ReplaySettings(stream="M1", loop=True, drop=0.2, jitter_s=0.1, burst=7)
+        settings = ReplaySettings(streams=("M1",), loop=True, drop=0.2, jitter_s=0.1, burst=7)
         running = Replay(session, settings, clock=clock, sleep=clock.sleep)
         clock.stop = running.stop
         running.run()
@@ -271,6 +273,24 @@ def test_no_sleep_is_long(replay: Any) -> None:
     assert max(wire.clock.sleeps[:-1]) <= NAP_S
     assert wire.clock.sleeps[-1] == LINGER_S
     assert (done.lateness.pushes, done.pushed) == (2, 2)
+
+
+def test_each_array_of_a_session_is_a_stream_of_its_own(replay: Any, session: Session) -> None:
+    two = json.dumps([{"name": "M1", "n_channels": 10}, {"name": "PMd", "n_channels": 6}])
+    arrays = dataclasses.replace(session, attrs={"arrays": two})
+    one, _ = replay(arrays, streams=("M1",))
+    wire, _ = replay(arrays, streams=("A", "B"))
+    together = sorted(
+        [(stamp, row[0] + first) for name, first in (("A", 0), ("B", 10)) for chunk in wire.of(name)
+         for stamp, row in zip(chunk.stamps, chunk.rows, strict=True)]
+    )  # fmt: skip
+    expected = sorted((stamp, row[0]) for c in one.of() for stamp, row in zip(c.stamps, c.rows, strict=True))
+    np.testing.assert_allclose(together, expected, atol=1e-4)
+    assert max(row[0] for chunk in wire.of("B") for row in chunk.rows) == 5
+    with pytest.raises(RtdecodeError, match="3 streams are named, and the session has 2 arrays"):
+        replay(arrays, streams=("A", "B", "C"))
+    with pytest.raises(RtdecodeError, match="2 streams are named, and the session has 1 arrays"):
+        replay(session, streams=("A", "B"))
 
 
 def power(n: int, **changes: Any) -> Features:

@@ -17,7 +17,7 @@ from rtdecode.tools.replay.settings import ReplaySettings
 
 
 def make_settings(**changes: Any) -> ReplaySettings:
-    return ReplaySettings(**({"stream": "M1"} | changes))
+    return ReplaySettings(**({"streams": ("M1",)} | changes))
 
 
 @pytest.mark.parametrize(

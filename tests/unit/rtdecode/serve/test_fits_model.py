@@ -1,0 +1,51 @@
+"""There is a stream for each array of the model, in its order, with its number of channels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from decoding import artifact_of
+
+from rtdecode.artifact import ElectrodeArray
+from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription
+from rtdecode.serve.array_settings import ArraySettings
+from rtdecode.serve.fits_model import FitsModel, check_streams
+
+RUN = {"weight": np.ones((5, 3, 2), np.float32), "bias": np.zeros(2)}
+ONE = artifact_of("wiener", n_channels=5, run=RUN)
+TWO = replace(ONE, arrays=(ElectrodeArray("M1", 3), ElectrodeArray("PMd", 2)))
+
+
+def test_streams_for_each_array_are_taken() -> None:
+    check_streams(ONE, ("M1",))
+    check_streams(TWO, ("M1", "PMd"))
+    check_streams(TWO, ("a replay of M1", "a replay of PMd"))
+
+
+@pytest.mark.parametrize(
+    ("streams", "what"),
+    [
+        (("M1",), "the model decodes 2 arrays, M1, PMd, and the streams are M1"),
+        (("PMd", "M1"), r"Fix: give --stream M1 --stream PMd"),
+        (("M1", "PMd", "V1"), "the streams are M1, PMd, V1"),
+    ],
+)
+def test_other_streams_are_refused(streams: tuple[str, ...], what: str) -> None:
+    with pytest.raises(RtdecodeError, match=what):
+        check_streams(TWO, streams)
+
+
+def test_several_streams_need_a_model_of_several() -> None:
+    with pytest.raises(RtdecodeError, match="the model decodes one array, and the streams are M1, PMd"):
+        check_streams(ONE, ("M1", "PMd"))
+
+
+def test_each_array_has_its_own_number_of_channels() -> None:
+    stream = StreamDescription("PMd", "Spikes", 3, 0.0, "int32", n_channels=2)
+    fits = FitsModel(ArraySettings(stream="PMd"), TWO, 1)
+    assert fits.classify(stream) == (Layout.EVENTS, 0)
+    with pytest.raises(RtdecodeError, match="the stream has 3 channels, the model 2"):
+        fits.classify(replace(stream, n_channels=3))
