@@ -120,5 +120,5 @@ def read_identity(packet: Packet) -> str | None:
     """What a processor is called."""
     if packet.channel != SYSTEM or packet.type != PROCESSOR or len(packet.body) < IDENTITY_BODY.size:
         return None
-    (name,) = IDENTITY_BODY.unpack_from(packet.body)
+    name: bytes = IDENTITY_BODY.unpack_from(packet.body)[0]
     return name.partition(b"\0")[0].decode("latin-1")

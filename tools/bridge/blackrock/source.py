@@ -71,7 +71,9 @@ class BlackrockSource:
             return f"waiting for {where} ({self._problem})"
         if self._is_silent():
             return f"waiting for {where} (it sends nothing to port {settings.port})"
-        return "receiving" if self.rate_hz else f"receiving, but {where} has not said what it is; check --protocol"
+        if not self.rate_hz:
+            return f"receiving, but {where} has not said what it is; check --protocol"
+        return "receiving"
 
     def poll(self, timeout_s: float) -> Sequence[tuple[float, Sequence[Item]]]:
         """Wait for datagrams, or try to open the socket; see `Source`.
@@ -141,7 +143,9 @@ class BlackrockSource:
                 self.tally.garbled["datagram of another machine than --host"] += 1
         if arrived:
             self._received_s = time.monotonic()
-        received = [(arrival_s, self._stream.feed(datagram)) for arrival_s, datagram in arrived]
+        received: list[tuple[float, Sequence[Item]]] = [
+            (arrival_s, self._stream.feed(datagram)) for arrival_s, datagram in arrived
+        ]
         if self.rate_hz not in (None, self._stream.rate_hz):
             raise RtdecodeError(
                 f"is a device whose clock counts {self._stream.rate_hz:g} a second, not {self.rate_hz:g}",
