@@ -36,6 +36,14 @@ class Device(StrEnum):
     NIDQ = "nidq"
 
 
+class Protocol(StrEnum):
+    """Protocols of Blackrock's devices."""
+
+    BEFORE = "3.11"
+    NEXT = "4.0"
+    LATER = "4.1"
+
+
 #: Their numbers in its commands.
 DEVICES = {Device.IMEC: 2, Device.ONEBOX: 1, Device.NIDQ: 0}
 
@@ -168,6 +176,10 @@ def blackrock(
     control_port: Annotated[
         int | None, typer.Option(help="Port of the device; default: that of --port.", min=1, max=65535)
     ] = None,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(help="Protocol of the device; 4.1 for Central 7.6 and later, 4.0 for 7.5, 3.11 before."),
+    ] = Protocol.LATER,
     delay: Delay = 0.0,
     source_id: SourceId = None,
     json: Json = False,
@@ -180,7 +192,11 @@ def blackrock(
     from rtdecode.tools.bridge.blackrock.source import BlackrockSettings, BlackrockSource
 
     settings = BlackrockSettings(
-        host=host, port=port, control_port=control_port or port, channels=tuple(sorted(channels))
+        host=host,
+        port=port,
+        control_port=control_port or port,
+        channels=tuple(sorted(channels)),
+        protocol=protocol,
     )
     named = source_id or _source_id("blackrock", f"{host}:{port}", stream)
     _run(BlackrockSource(settings), (stream, None, named), delay, json)

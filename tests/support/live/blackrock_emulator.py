@@ -17,7 +17,7 @@ import pylsl
 from bridged import Faults, Sent, wait_until
 from emulator import Emulator
 
-HEADER = struct.Struct("<QHHHBB")
+HEADERS = {"3.11": "<IHBB", "4.1": "<QHHHBB"}
 
 #: Samples of a datagram, and of a waveform and before its threshold.
 BLOCK, WAVEFORM, BEFORE = 60, 48, 10
@@ -35,6 +35,8 @@ class BlackrockEmulator(Emulator):
         ports: of this device, and that to which it sends.
         gemini: whether its time is in nanoseconds, or in samples.
         drift_ppm: of the device's clock.
+        protocol: 3.11 or 4.1.
+        first_sample: number of an NSP's first sample.
         first_channel: number of the first channel.
         continuous: whether there are continuous data.
         spare_monitors: whether no monitor is lost.
@@ -52,6 +54,8 @@ class BlackrockEmulator(Emulator):
         gemini: bool = True,
         n_channels: int = 96,
         first_channel: int = 1,
+        protocol: str = "4.1",
+        first_sample: int = 0,
         spikes_hz: float = 5000.0,
         drift_ppm: float = 100.0,
         continuous: bool = False,
@@ -62,6 +66,7 @@ class BlackrockEmulator(Emulator):
         super().__init__()
         self.sent, self.faults = Sent(), faults or Faults()
         self.lost_monitors = self.asked = 0
+        self._header, self._protocol, self._first = struct.Struct(HEADERS[protocol]), protocol, first_sample
         self._gemini, self._continuous, self._spare_monitors = gemini, continuous, spare_monitors
         self._n_channels, self._first_channel = n_channels, first_channel
         self._per_block = spikes_hz * BLOCK / 30_000.0
@@ -97,7 +102,7 @@ class BlackrockEmulator(Emulator):
             self._answer()
         now_s = pylsl.local_clock()
         if not self._gemini or self._sample == 0:
-            self._sample, self._origin_s = 0, now_s
+            self._sample, self._origin_s = self._first, now_s - self._first / self.rate_hz
         else:
             # Its clock ran on.
             self._sample = int((now_s - self._origin_s) * self.rate_hz) // BLOCK * BLOCK + BLOCK
@@ -112,7 +117,7 @@ class BlackrockEmulator(Emulator):
     def _answer(self) -> None:
         """Answer a request for the settings, if there is one."""
         with contextlib.suppress(BlockingIOError):
-            if HEADER.unpack_from(self._socket.recv(2048))[1:3] != (0x8000, 0x88):
+            if self._header.unpack_from(self._socket.recv(2048))[1:3] != (0x8000, 0x88):
                 return
             self.asked += 1
             name = b"Gemini NSP" if self._gemini else b"NSP"
@@ -148,7 +153,7 @@ class BlackrockEmulator(Emulator):
         """Packets of the spikes that are complete, and which they are."""
         made: list[tuple[bytes, int | None]] = []
         first = self._sample - (WAVEFORM - BEFORE)
-        if first < 0:
+        if first < self._first:
             return made
         n = self._rng.poisson(self._per_block)
         samples = first + np.sort(self._rng.integers(BLOCK, size=n))
@@ -173,15 +178,15 @@ class BlackrockEmulator(Emulator):
             kind = self._rng.integers(5)
             if kind < 3:
                 # An impossible time, channel or unit is of this one alone.
-                at, value = ((7, b"\x40"), (8, b"\xff\x7f"), (10, b"\x4d\x00"))[kind]
+                at, value = self._garbles()[kind]
                 datagram += packet[:at] + value + packet[at + len(value) :]
                 self._lose([(packet, which)])
                 continue
             self._lose(packets[k:])
             if kind == 3:
-                datagram += (
-                    packet[:12] + b"\xff\xff" + packet[14:] + b"".join(each for each, _ in packets[k + 1 :])
-                )
+                at, value = self._garbles()[kind]
+                datagram += packet[:at] + value + packet[at + len(value) :]
+                datagram += b"".join(each for each, _ in packets[k + 1 :])
             else:
                 datagram += packet[: self._rng.integers(1, len(packet))]
             break
@@ -193,9 +198,14 @@ class BlackrockEmulator(Emulator):
         if faulty and not self._spare_monitors and self._rng.random() < self.faults.drop:
             self.lost_monitors += 1
             return
-        self._socket.sendto(
-            self._packet(self._sample, 0x8000, 0x01, struct.pack("<II", n_sent, self._number)), self._to
-        )
+        body = struct.pack("<II", n_sent, self._number)[: 4 if self._protocol == "3.11" else 8]
+        self._socket.sendto(self._packet(self._sample, 0x8000, 0x01, body), self._to)
+
+    def _garbles(self) -> tuple[tuple[int, bytes], ...]:
+        """Where and how a time, a channel, a unit, and a length are garbled."""
+        if self._protocol == "3.11":
+            return (3, b"\x40"), (4, b"\xff\x7f"), (6, b"\x4d"), (7, b"\xff")
+        return (7, b"\x40"), (8, b"\xff\x7f"), (10, b"\x4d\0"), (12, b"\xff\xff")
 
     def _lose(self, packets: list[tuple[bytes, int | None]]) -> None:
         for _, which in packets:
@@ -205,4 +215,6 @@ class BlackrockEmulator(Emulator):
     def _packet(self, sample: int, channel: int, kind: int, body: bytes = b"") -> bytes:
         # A Gemini's time is that of its network, since 1970.
         time = 1_700_000_000 * 10**9 + sample * 10**5 // 3 if self._gemini else sample
-        return HEADER.pack(time, channel, kind, len(body) // 4, 0, 0) + body
+        if self._protocol == "3.11":
+            return self._header.pack(time % 2**32, channel, kind, len(body) // 4) + body
+        return self._header.pack(time, channel, kind, len(body) // 4, 0, 0) + body

@@ -14,14 +14,18 @@ SAME_STEP = 0.02
 
 
 class Pace:
-    """Counts what is missing among packets that are sent at a steady pace."""
+    """Counts what is missing among packets that are sent at a steady pace.
+
+    Attributes:
+        last: time of the last one.
+    """
 
     def __init__(self) -> None:
-        self._last, self._step, self._pace = 0, 0, 0
+        self.last = self._step = self._pace = 0
 
     def missing(self, time: int) -> int:
         """How many are missing between the one before and that of this time."""
-        step, self._last = time - self._last, time
+        step, self.last = time - self.last, time
         # Twice the same loss must not make another pace, which none of these packets ever has.
         if abs(step - self._step) <= SAME_STEP * step:
             self._pace = min(step, self._pace or step)
@@ -40,6 +44,7 @@ class PacketLosses:
         self._tally = tally
         self._paces: dict[tuple[int, int], Pace] = {}
         self._number: int | None = None
+        self._monitors = Pace()
         self._received = 0
         # Packets that came more than were sent, as one does that is overtaken by a monitor.
         self._ahead = 0
@@ -54,7 +59,14 @@ class PacketLosses:
             pace = self._paces.setdefault((packet.channel, packet.type), Pace())
             self._new_gaps += pace.missing(packet.time)
         elif monitor := read_monitor(packet):
-            self._close(*monitor)
+            sent, number = monitor
+            self._close(sent, self._number_by_time(packet.time) if number is None else number)
+
+    def _number_by_time(self, time: int) -> int:
+        """Number of a monitor that has none: those that are missing show by its time."""
+        anew = time < self._monitors.last
+        missing = self._monitors.missing(time)
+        return 0 if anew else (self._number or 0) + 1 + missing
 
     def _close(self, sent: int, number: int) -> None:
         """End what lies between two monitors."""

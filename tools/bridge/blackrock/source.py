@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pylsl
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.tools.bridge.blackrock.packets import request_settings
+from rtdecode.tools.bridge.blackrock.packets import HEADERS, request_settings
 from rtdecode.tools.bridge.blackrock.stream import BlackrockStream
 from rtdecode.tools.bridge.items import ContinuousFormat, Item, Tally
 
@@ -37,12 +37,14 @@ class BlackrockSettings:
         port: of this machine, to which the device sends.
         control_port: of the device.
         channels: numbers of the array's channels at the device.
+        protocol: that it speaks: 3.11, 4.0, or 4.1, which is also for later ones.
     """
 
     host: str
     port: int
     control_port: int
     channels: tuple[int, ...]
+    protocol: str = "4.1"
 
 
 class BlackrockSource:
@@ -54,7 +56,7 @@ class BlackrockSource:
         self.continuous: ContinuousFormat | None = None
         self.tally = Tally()
         self._settings = settings
-        self._stream = BlackrockStream(settings.channels, self.tally)
+        self._stream = BlackrockStream(settings.channels, self.tally, settings.protocol)
         self._socket: socket.socket | None = None
         self._address = ""
         self._problem = ""
@@ -69,7 +71,9 @@ class BlackrockSource:
             return f"waiting for {where} ({self._problem})"
         if self._is_silent():
             return f"waiting for {where} (it sends nothing to port {settings.port})"
-        return "receiving" if self.rate_hz else f"receiving, but {where} has not said what it is"
+        if not self.rate_hz:
+            return f"receiving, but {where} has not said what it is; check --protocol"
+        return "receiving"
 
     def poll(self, timeout_s: float) -> Sequence[tuple[float, Sequence[Item]]]:
         """Wait for datagrams, or try to open the socket; see `Source`.
@@ -120,7 +124,8 @@ class BlackrockSource:
                 opened.close()
                 raise
             self._socket = opened
-        self._socket.sendto(request_settings(), (self._address, settings.control_port))
+        request = request_settings(HEADERS[settings.protocol])
+        self._socket.sendto(request, (self._address, settings.control_port))
         self._problem = ""
 
     def _read(self, opened: socket.socket, timeout_s: float) -> list[tuple[float, Sequence[Item]]]:
@@ -138,7 +143,9 @@ class BlackrockSource:
                 self.tally.garbled["datagram of another machine than --host"] += 1
         if arrived:
             self._received_s = time.monotonic()
-        received = [(arrival_s, self._stream.feed(datagram)) for arrival_s, datagram in arrived]
+        received: list[tuple[float, Sequence[Item]]] = [
+            (arrival_s, self._stream.feed(datagram)) for arrival_s, datagram in arrived
+        ]
         if self.rate_hz not in (None, self._stream.rate_hz):
             raise RtdecodeError(
                 f"is a device whose clock counts {self._stream.rate_hz:g} a second, not {self.rate_hz:g}",

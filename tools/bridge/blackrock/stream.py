@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtdecode.tools.bridge.blackrock.losses import PacketLosses
-from rtdecode.tools.bridge.blackrock.packets import HEARTBEAT, SYSTEM, UNITS, read_identity, read_packets
+from rtdecode.tools.bridge.blackrock.packets import (
+    HEADERS,
+    HEARTBEAT,
+    SYSTEM,
+    UNITS,
+    read_identity,
+    read_packets,
+)
 from rtdecode.tools.bridge.items import Spike, Tally, Tick
 
 #: Units of time in a second: of a Gemini, and of the devices before it.
@@ -21,20 +28,23 @@ class BlackrockStream:
     Args:
         channels: numbers of the array's channels at the device, in their order.
         tally: where losses are counted.
+        protocol: of `HEADERS`.
 
     Attributes:
         rate_hz: units of the device's time in a second, None until it has said what it is.
     """
 
-    def __init__(self, channels: Sequence[int], tally: Tally) -> None:
+    def __init__(self, channels: Sequence[int], tally: Tally, protocol: str = "4.1") -> None:
         self.rate_hz: float | None = None
         self._channels = {channel: i for i, channel in enumerate(channels)}
         self._tally, self._losses = tally, PacketLosses(tally)
+        self._header = HEADERS[protocol]
         self._near: int | None = None
 
     def feed(self, datagram: bytes) -> list[Spike | Tick]:
         """The items of a datagram."""
-        packets, reasons = read_packets(datagram, SPREAD_S * (self.rate_hz or GEMINI_HZ), self._near)
+        spread = SPREAD_S * (self.rate_hz or GEMINI_HZ)
+        packets, reasons = read_packets(datagram, self._header, spread, self._near)
         items: list[Spike | Tick] = []
         for packet in packets:
             channel = self._channels.get(packet.channel)

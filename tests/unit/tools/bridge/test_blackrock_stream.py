@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtdecode.tools.bridge.blackrock.packets import Packet, read_packets, request_settings
+from rtdecode.tools.bridge.blackrock.packets import HEADERS, Packet, read_packets, request_settings
 from rtdecode.tools.bridge.blackrock.stream import BlackrockStream
 from rtdecode.tools.bridge.items import Spike, Tally, Tick
 
 ORIGIN, MS = 1_700_000_000 * 10**9, 10**6
-SPREAD = 1e9
+SPREAD, LATER = 1e9, HEADERS["4.1"]
 
 
 def packet(time: int, channel: int, kind: int, body: bytes = b"") -> bytes:
@@ -61,7 +61,28 @@ def test_the_unit_of_time_is_that_of_the_device(stream: BlackrockStream, name: b
 
 
 def test_the_settings_are_asked_for() -> None:
-    assert request_settings() == packet(1, 0x8000, 0x88)
+    assert request_settings(LATER) == packet(1, 0x8000, 0x88)
+    assert request_settings(HEADERS["3.11"]) == bytes.fromhex("01000000 0080 88 00")
+
+
+@pytest.mark.parametrize("protocol", ["3.11", "4.0"])
+def test_packets_of_the_protocols_before_are_read(tally: Tally, protocol: str) -> None:
+    stream, header = BlackrockStream((33,), tally, protocol), HEADERS[protocol]
+
+    def send(time: int, channel: int, kind: int, body: bytes = b"") -> list[Spike | Tick]:
+        rest = (0, 0) if protocol == "4.0" else ()
+        return stream.feed(header.pack(time, channel, kind, len(body) // 4, *rest) + body)
+
+    origin, found = 2**32 - 1000, list[Spike | Tick]()
+    for k in range(12):
+        # Of 32 bits, a time wraps around.
+        time = (origin + 300 * k) % (2**32 if protocol == "3.11" else 2**64)
+        found += send(time, 33, 2, bytes(112)) if k not in (6, 7) else []
+        if k != 9:
+            send(time, 0x8000, 1, struct.pack("<I", 2))
+    assert found == [Spike(origin + 300 * k, 0, 2) for k in range(12) if k not in (6, 7)]
+    # Monitors that have no number are missed by their time.
+    assert (tally.lost_spikes, sum(tally.garbled.values())) == (2, 1)
 
 
 @settings(max_examples=200, deadline=None)
@@ -93,7 +114,7 @@ def test_what_cannot_be_believed_costs_itself_alone(fates: list[str], cut: int) 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=3000), st.none() | st.integers(0, 2**64 - 1))
 def test_noise_is_no_packet_and_no_error(noise: bytes, near: int | None) -> None:
-    packets, reasons = read_packets(noise, SPREAD, near)
+    packets, reasons = read_packets(noise, LATER, SPREAD, near)
     assert sum(16 + len(each.body) for each in packets) <= len(noise)
     assert bool(noise) <= bool(packets or reasons)
     BlackrockStream((1, 2), Tally()).feed(noise)
@@ -104,7 +125,7 @@ def test_noise_is_no_packet_and_no_error(noise: bytes, near: int | None) -> None
 def test_a_garbled_length_makes_no_spikes_of_waveforms(at: int, value: bytes) -> None:
     datagram = b"".join(spike(ORIGIN + MS * i, 33) for i in range(6))
     spoilt = datagram[:at] + value + datagram[at + len(value) :]
-    packets, _ = read_packets(spoilt, SPREAD, ORIGIN)
+    packets, _ = read_packets(spoilt, LATER, SPREAD, ORIGIN)
     assert all(each.channel >= 0x8000 or abs(each.time - ORIGIN) <= SPREAD for each in packets)
     assert packets[: at // 128] == [Packet(ORIGIN + MS * i, 33, 0, spike(0)[16:]) for i in range(at // 128)]
 
