@@ -20,6 +20,7 @@ from rtdecode.decode.inputs import session_inputs
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_session
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.bins import bin_session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 
@@ -63,8 +64,13 @@ def test_every_kind_is_stepped_to_the_bits_of_its_reference(
     assert artifact.features == result.artifact.features
     assert (artifact.n_channels, artifact.n_inputs) == (session.n_channels, N_CHANNELS)
     inputs = session_inputs(session, artifact)
-    verified = verify_model(artifact, inputs)
+    values = bin_session(session, WIDTH_S).features
+    assert values is not None
+    verified = verify_model(artifact, inputs, features=values)
     assert verified.agrees, verified
+    values[7, 2] += artifact.features[2].sd
+    shown = verify_model(artifact, inputs[:50], features=values[:50])
+    assert (shown.agrees, shown.code_mismatches) == (False, 1)
     live = decode_session(session, artifact, load_decoder(artifact))
     np.testing.assert_array_equal(live.values, decoded(artifact, inputs))
     # What was recorded of it decodes to the same bits, without the features themselves.
