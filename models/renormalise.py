@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.artifact import Feature, ModelArtifact, Output
 from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, U1, Mask
+from rtdecode.kernels.arrays import F4, F8, Inputs, Mask
 from rtdecode.models.ensemble.split import train_tensors_of, trained_members
 from rtdecode.models.kinds.registry import network_kind
 from rtdecode.models.train_state import as_bytes, network_description
@@ -26,14 +26,23 @@ from rtdecode.models.train_state import as_bytes, network_description
 _READ_IN = "net.read_in"
 
 
-def renormalised(artifact: ModelArtifact, session: str, mean: F8, sd: F8, good: Mask) -> ModelArtifact:
+def renormalised(
+    artifact: ModelArtifact,
+    session: str,
+    mean: F8,
+    sd: F8,
+    good: Mask,
+    features: tuple[Feature, ...] = (),
+) -> ModelArtifact:
     """The model with a read-in for one more session, for which run.* is folded; all else is unchanged.
 
     Args:
         artifact: a network, with its train.*.
         session: not one of the model's.
-        mean, sd: f8[C], of each channel's clipped counts, in spikes per bin.
-        good: bool[C], False for a channel to ignore; one with an SD of 0 is always ignored.
+        mean, sd: f8[C], of each channel's clipped counts, in spikes per bin; f8[C + F] with features, of
+            their codes.
+        good: bool of the same length, False for an input to ignore; one with an SD of 0 is always ignored.
+        features: the model's F, with the session's statistics.
 
     Raises:
         RtdecodeError: the model is not a network or has no training state, or the name is in use.
@@ -60,7 +69,12 @@ def renormalised(artifact: ModelArtifact, session: str, mean: F8, sd: F8, good: 
         run = member.run | folded
         fractional_bits = int(run["grid"].min()) if "grid" in run else None
         return replace(
-            member, run=run, train=train, channel_mask=tuple(good.tolist()), fractional_bits=fractional_bits
+            member,
+            run=run,
+            train=train,
+            channel_mask=tuple(good[: member.n_channels].tolist()),
+            fractional_bits=fractional_bits,
+            features=features,
         )
 
     return _each_member(artifact, with_session)
@@ -103,12 +117,12 @@ def with_heads(artifact: ModelArtifact, change: F8, offset: F8) -> ModelArtifact
     return _each_member(artifact, with_head)
 
 
-def head_features(artifact: ModelArtifact, counts: U1) -> F4:
+def head_features(artifact: ModelArtifact, counts: Inputs) -> F4:
     """The inputs of the heads in each bin, f4[T, F], concatenated over the members of an ensemble.
 
     Args:
         artifact: a network.
-        counts: u1[T, C], from bin 0.
+        counts: u1[T, C], from bin 0; i2[T, C + F] with features.
 
     Raises:
         RtdecodeError: the model is not a network, or the counts do not fit it.
@@ -134,5 +148,6 @@ def _each_member(artifact: ModelArtifact, changed: Callable[[ModelArtifact], Mod
         run=join_runs([member.run for member in members]),
         train=train_tensors_of(members),
         channel_mask=members[0].channel_mask,
+        features=members[0].features,
         fractional_bits=min(bits) if bits else None,
     )

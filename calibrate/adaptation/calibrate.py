@@ -25,6 +25,7 @@ from rtdecode.calibrate.adaptation.session import calibration_session
 from rtdecode.calibrate.channels.checkup import Channels, examine
 from rtdecode.calibrate.channels.statistics import channel_tensors, kept_tuning, with_statistics
 from rtdecode.calibrate.data.checks import check_unseen
+from rtdecode.calibrate.data.features import reading
 from rtdecode.calibrate.data.metrics import nullable, pcc, varies
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.refit_labels import REFIT
@@ -140,23 +141,24 @@ def calibrate_session(
         finetune,
     )
     run.progress(0.8)
-    kept = channel_tensors(seen, targets, day.bin_width_s, base.count_max)
-    made = with_statistics(taken.artifact, kept_tuning(base) | kept)
+    made = taken.artifact
+    if base.n_channels:
+        kept = channel_tensors(seen, targets, day.bin_width_s, base.count_max)
+        made = with_statistics(made, kept_tuning(base) | kept)
     notes = [*day.of.notes, *_hardly_known(day), *taken.notes, *channels.notes]
     if day.of.refit is not None:
         notes.insert(0, day.of.refit.note())
     if day.of.binned.synthetic_times:
         notes.append("the session's counts were distributed over finer bins: their times there are synthetic")
-    verdict, correlation, values = None, None, None
-    judged = True
+    verdict, correlation, values, judged = None, None, None, True
     if day.labelled:
         rival = base if incumbent is None else incumbent
-        comparable = _comparable(rival, base)
+        comparable, other = _comparable(rival, base, day), "other bins, features or outputs"
         if not comparable:
-            notes.append(f"the model in use, {rival.model_id}, has other bins or outputs: not compared")
+            notes.append(f"the model in use, {rival.model_id}, has {other}: not compared")
         values = _decoded(made, day)
         filtered = same_day_filter(
-            masked.training_counts, masked.training_targets, base.outputs, day.bin_width_s
+            masked.training_inputs, masked.training_targets, base.outputs, day.bin_width_s, day.of.features
         )
         verdict = judge(
             values,
@@ -172,9 +174,7 @@ def calibrate_session(
             reason += ", against intended velocities"
         if deployable and not comparable:
             deployable = judged = False
-            reason = (
-                f"nothing was compared with the model in use, {rival.model_id}: it has other bins or outputs"
-            )
+            reason = f"nothing was compared with the model in use, {rival.model_id}: it has {other}"
     else:
         deployable = False
         judged, reason = _by_channels(base, made, channels)
@@ -249,25 +249,31 @@ def _by_channels(base: ModelArtifact, new: ModelArtifact, channels: Channels) ->
     """Whether a model without scores is refused by its channels, or else not judged; and why."""
     if channels.reordered:
         return True, f"channels look reordered: {channels.reordered}; check the connectors"
-    before, now = np.array(base.channel_mask), np.array(new.channel_mask)
-    alive, of = int((before & now).sum()), int(before.sum())
-    if alive < MIN_ALIVE * of:
-        return True, f"only {alive} of the base's {of} channels fire today"
-    return False, f"no labels, so no scores; {alive} of the base's {of} channels fire today"
+    found = []
+    read = [np.array([each.sd > 0 for each in model.features], np.bool_) for model in (base, new)]
+    used = [np.array(model.channel_mask, np.bool_) for model in (base, new)]
+    for what, (before, now) in (("channels fire", used), ("features vary", read)):
+        alive, of = int((before & now).sum()), int(before.sum())
+        if alive < MIN_ALIVE * of:
+            return True, f"only {alive} of the base's {of} {what} today"
+        if of:
+            found.append(f"{alive} of the base's {of} {what} today")
+    return False, f"no labels, so no scores; {', '.join(found)}"
 
 
-def _comparable(one: ModelArtifact, other: ModelArtifact) -> bool:
-    """Whether both read the same bins and decode the same values in the same units."""
+def _comparable(rival: ModelArtifact, base: ModelArtifact, day: SplitSession) -> bool:
+    """Whether both read the bins of this day and decode the same values in the same units."""
 
     def described(model: ModelArtifact) -> tuple[object, ...]:
         return model.bin_width_s, model.n_channels, [(each.name, each.units) for each in model.outputs]
 
-    return described(one) == described(other)
+    recorded = day.of.feature_names
+    return described(rival) == described(base) and all(each.name in recorded for each in rival.features)
 
 
 def _decoded(artifact: ModelArtifact, day: SplitSession) -> NDArray[np.float32]:
-    """Values f4[test, D], decoded from the session's first bin on."""
-    return decoded(artifact, day.counts)[day.test]
+    """Values f4[test, D], decoded from the session's first bin on, with the model's own scale of features."""
+    return decoded(artifact, replace(day, of=reading(day.of, artifact.features)).inputs)[day.test]
 
 
 def _provenance(

@@ -23,6 +23,7 @@ from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.trainer import Training, TrainingLog
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import Inputs
 from rtdecode.models.nn.network import Network
 
 #: Steps that are made to measure how long one takes.
@@ -34,13 +35,13 @@ class NewDay(NamedTuple):
 
     Attributes:
         name: of the session.
-        counts: u1[T, C].
+        counts: u1[T, C]; with features i2[T, C + F].
         targets: f4[T, D], in the outputs' units; NaN where unlabelled.
         bin_width_s: the networks', seconds.
     """
 
     name: str
-    counts: NDArray[np.uint8]
+    counts: Inputs
     targets: NDArray[np.float32]
     bin_width_s: float
 
@@ -112,7 +113,7 @@ def _recording(nets: Sequence[Network], day: NewDay) -> Recording:
             fix="give one row of labels per bin and one column per output",
         )
     if name in first.read_in.names:
-        clipped = clipped_counts(counts, first.read_in.count_max)
+        clipped = clipped_counts(counts, first.read_in.count_max, first.read_in.n_features)
     else:
         clipped = add_session(nets, name, counts, bin_width_s, where=name)
     mean, sd = first.output_mean.numpy(), first.output_sd.numpy()

@@ -2,7 +2,7 @@
 
 | rung | needs | changes |
 | --- | --- | --- |
-| `unsup` | spikes | mean and SD of each channel |
+| `unsup` | spikes | mean and SD of each channel and feature |
 | `readout` | behaviour | these, and the heads of the frozen networks |
 | `readin` | behaviour, torch | read-in and heads, trained together |
 | `full` | behaviour, torch | everything but the statistics of batch normalisation |
@@ -131,14 +131,14 @@ def fresh_name(base: ModelArtifact, name: str) -> str:
 
 
 def _renormalised(base: ModelArtifact, today: SplitSession) -> ModelArtifact:
-    mean, sd, good = today.statistics(base.count_max)
-    return renormalised(base, fresh_name(base, today.name), mean, sd, good)
+    name = fresh_name(base, today.name)
+    return renormalised(base, name, *today.statistics(base.count_max), today.of.features)
 
 
 def _read_out(artifact: ModelArtifact, today: SplitSession) -> Taken:
-    counts, targets = today.training_counts, today.training_targets
-    values = decoded(artifact, counts)
-    features = head_features(artifact, counts)
+    inputs, targets = today.training_inputs, today.training_targets
+    values = decoded(artifact, inputs)
+    features = head_features(artifact, inputs)
     heads = refit_heads(features, targets - values, today.bin_width_s)
     alpha = interpolation_factor(today.training_s, zero_shot_r2(values, targets))
     return Taken(
@@ -157,7 +157,7 @@ def _finetuned(
     from rtdecode.models.ensemble.load import networks_of
 
     nets, name = networks_of(base), fresh_name(base, today.name)
-    day = NewDay(name, today.training_counts, today.training_targets, today.bin_width_s)
+    day = NewDay(name, today.training_inputs, today.training_targets, today.bin_width_s)
     notes: tuple[str, ...] = ()
     if run.deadline_s is not None:
         step_s = seconds_per_step(nets, day, run, settings)
@@ -173,5 +173,5 @@ def _finetuned(
     best = [log.best_step for log in logs]
     if max(best) == 0:
         notes += ("training improved nothing on the last fifth of its labels: today's statistics alone",)
-    artifact = export_members(nets, name, today.bin_width_s, base.outputs)
+    artifact = export_members(nets, name, today.bin_width_s, base.outputs, today.of.features)
     return Taken(artifact, rung, {"steps": settings.steps, "best_steps": best}, notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.checks import check_arrays_of, check_channels, output_columns
 from rtdecode.calibrate.data.columns import unlabelled
+from rtdecode.calibrate.data.features import described_features, reading
 from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import REFIT, refit_labels
 from rtdecode.calibrate.data.sessions import LabelledSession, file_sha256
@@ -49,9 +51,9 @@ def calibration_session(
         blocks: names of the blocks to use; () for the whole session.
 
     Raises:
-        RtdecodeError: the session was not read from a file, has other channels than the model, or (unless
-            `labels_optional`) has behaviour but not what the model decodes, or in other units; for `refit`,
-            it has no trials, targets or cursor; it lacks a block.
+        RtdecodeError: the session was not read from a file, has other channels than the model, lacks one of
+            its features, or (unless `labels_optional`) has behaviour but not what the model decodes, or in
+            other units; for `refit`, it has no trials, targets or cursor; it lacks a block.
     """
     if session.path is None:
         raise RtdecodeError(
@@ -86,7 +88,9 @@ def calibration_session(
         blocks=tuple(blocks),
         notes=(*session.notes, *missing, *unlabelled(targets, base.output_names, session.name)),
     )
-    return split_session(labelled, LAST_FIFTH)
+    day = split_session(labelled, LAST_FIFTH)
+    read = [feature.name for feature in base.features]
+    return replace(day, of=reading(labelled, described_features([labelled], [day.end], read)))
 
 
 def label_speed(base: ModelArtifact) -> float | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtdecode.artifact import ModelArtifact, check_counts_alone, read_artifact
+from rtdecode.artifact import ModelArtifact, read_artifact
 from rtdecode.calibrate.data.checks import fits
-from rtdecode.errors import RtdecodeError, located
+from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import CURRENT, bundled_models, current_model, find_model
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.session.layout import Session
@@ -41,8 +41,6 @@ def choose_start(session: Session, base: str | None, stream: str | None) -> Star
     """
     current = current_model(stream) if stream is not None else None
     incumbent = _incumbent(current) if current is not None and current.is_file() else None
-    if incumbent is not None:
-        check_counts_alone(incumbent, "calibration")
     if base not in (None, CURRENT):
         path = find_model(base)
         return Start(path, _network(path), incumbent)
@@ -70,8 +68,6 @@ def _incumbent(current: Path) -> ModelArtifact:
 
 def _network(path: Path) -> ModelArtifact:
     artifact = read_artifact(path)
-    with located(path):
-        check_counts_alone(artifact, "calibration")
     if artifact.kind not in NETWORKS:
         raise RtdecodeError(
             f"is a {artifact.kind} model, which cannot be calibrated",

@@ -106,7 +106,7 @@ def channel_statistics(artifact: ModelArtifact) -> ChannelStatistics:
     Raises:
         RtdecodeError: the tensors do not fit the model's channels or outputs.
     """
-    used = np.array(artifact.channel_mask)
+    used = np.array(artifact.channel_mask, np.bool_)
     n_channels, n_outputs = artifact.n_channels, len(artifact.outputs)
 
     def kept(name: str, *shape: int) -> F8 | None:
@@ -164,7 +164,7 @@ def tuning_of(counts: U1, targets: F4, bin_width_s: float, count_max: int) -> Tu
 def in_bins(counts: U1, n: int) -> F4:
     """Sums of n bins each, f4[T // n, C]."""
     whole = len(counts) // n * n
-    return np.asarray(counts[:whole].reshape(-1, n, counts.shape[1]).sum(axis=1, dtype=np.float32))
+    return np.asarray(counts[:whole].reshape(whole // n, n, counts.shape[1]).sum(axis=1, dtype=np.float32))
 
 
 def _scaled(values: F4) -> F4:
@@ -181,10 +181,13 @@ def _by_read_in(artifact: ModelArtifact) -> tuple[F8, F8]:
     try:
         described = json.loads(train["settings"].tobytes())
         own = f"net.read_in.sessions.{described['sessions'].index(described['session'])}."
-        scale, offset, sd = (train[own + name].astype(np.float64) for name in ("scale", "offset", "sd"))
+        # Features, which follow the channels, are left out.
+        scale, offset, sd = (
+            train[own + name].astype(np.float64)[: artifact.n_channels] for name in ("scale", "offset", "sd")
+        )
     except (KeyError, ValueError, TypeError):
         return unknown, unknown.copy()
-    usable = (scale != 0) & np.array(artifact.channel_mask)
+    usable = (scale != 0) & np.array(artifact.channel_mask, np.bool_)
     # Training changes both a little, and their ratio hardly.
     mean = np.divide(-offset, scale, out=unknown.copy(), where=usable)
     return np.where(usable, np.maximum(mean, 0.0), np.nan), np.where(usable, sd, np.nan)

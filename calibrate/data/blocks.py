@@ -51,6 +51,7 @@ def only_blocks(session: Session, binned: BinnedSession, blocks: Sequence[str]) 
     return replace(
         binned,
         counts=binned.counts[inside],
+        features=None if binned.features is None else binned.features[inside],
         t_bin=t_bin,
         origin_s=float(t_bin[0]) - binned.bin_width_s,
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.artifact import Output, infer_role
+from rtdecode.artifact import Feature, Output, infer_role
 from rtdecode.calibrate.data.blocks import only_blocks
 from rtdecode.calibrate.data.columns import recorded_columns, unlabelled
 from rtdecode.calibrate.data.cursor import cursor_outputs
@@ -23,8 +23,9 @@ from rtdecode.calibrate.data.recorded import without_unrecorded
 from rtdecode.calibrate.data.refit_labels import RECORDED, REFIT, RefitLabels, refit_labels
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.progress import Progress, ignore
+from rtdecode.decode.inputs import with_codes
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, Mask
+from rtdecode.kernels.arrays import F4, F8, I1, Inputs, Mask
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
@@ -46,6 +47,8 @@ class LabelledSession:
         refit: the labels, if they are intended velocities (ReFIT); None if they were recorded.
         blocks: names of the blocks that `binned` holds; () for the whole session.
         notes: what was left out of the session or its labels, a sentence each.
+        features: those that a model reads, with the statistics of their codes (`features.reading`).
+        codes: i1[T, F] of them; None without any.
     """
 
     path: Path
@@ -58,6 +61,8 @@ class LabelledSession:
     refit: RefitLabels | None = None
     blocks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
+    codes: I1 | None = None
 
     @property
     def labelled_bins(self) -> Mask:
@@ -75,6 +80,11 @@ class LabelledSession:
         if self.session.events is not None or self.session.counts is None:
             return None
         return self.session.counts.nominal_width_s
+
+    @property
+    def inputs(self) -> Inputs:
+        """What a model reads: the counts; with features i2[T, C + F], their codes behind them."""
+        return with_codes(self.binned.counts, self.codes)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

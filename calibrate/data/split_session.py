@@ -9,8 +9,9 @@ import numpy as np
 
 from rtdecode.calibrate.data.sessions import LabelledSession
 from rtdecode.calibrate.data.splits import chronological_split
-from rtdecode.kernels.arrays import F4, F8, U1, Mask
-from rtdecode.models.alive import channel_scale
+from rtdecode.decode.inputs import with_codes
+from rtdecode.kernels.arrays import F4, F8, U1, Inputs, Mask
+from rtdecode.models.alive import channel_scale, clipped_inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,16 @@ class SplitSession:
         return self.counts[: self.end]
 
     @property
+    def inputs(self) -> Inputs:
+        """What a model reads: the counts; with features i2[T, C + F], their codes behind them."""
+        return with_codes(self.counts, self.of.codes)
+
+    @property
+    def training_inputs(self) -> Inputs:
+        """`inputs` of the bins that training may use."""
+        return self.inputs[: self.end]
+
+    @property
     def training_targets(self) -> F4:
         """f4[end, D], NaN outside the training part."""
         training = self.training[: self.end, np.newaxis]
@@ -84,9 +95,10 @@ class SplitSession:
         return targets
 
     def statistics(self, count_max: int) -> tuple[F8, F8, Mask]:
-        """Mean and SD f8[C] of the clipped counts before the test part, and which channels fire, bool[C]."""
-        clipped = np.minimum(self.training_counts, np.uint8(count_max)).astype(np.float32)
-        return channel_scale(clipped, self.bin_width_s)
+        """Mean and SD f8[C + F] of the clipped inputs before the test part, and `alive_inputs`."""
+        n_features = len(self.of.features)
+        clipped = clipped_inputs(self.training_inputs, count_max, n_features).astype(np.float32)
+        return channel_scale(clipped, self.bin_width_s, n_features)
 
     def provenance(self) -> dict[str, Any]:
         """What a model keeps of the session."""

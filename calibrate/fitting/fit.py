@@ -16,7 +16,7 @@ import numpy as np
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.checks import shared_arrays
-from rtdecode.calibrate.data.features import described_features, inputs_of_session
+from rtdecode.calibrate.data.features import described_features, reading
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, pcc, r2
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.sessions import (
@@ -35,7 +35,7 @@ from rtdecode.calibrate.fitting.training_set import MIN_TRAIN_S, FitSettings, Tr
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, Inputs
+from rtdecode.kernels.arrays import F4, F8
 from rtdecode.models.kinds.registry import NETWORKS
 
 MIN_HOLDOUT_S = 2.0
@@ -123,11 +123,11 @@ def fit_sessions(
     stage = f"fitting the {kind} model"
     progress(stage, 0.3)
     # A network has a read-in for each session, a filter one set of weights for all.
-    described = [described_features([part]) for part in parts]
-    features = described if kind in NETWORKS else [described_features(parts)] * len(parts)
-    inputs = [inputs_of_session(part, own) for part, own in zip(parts, features, strict=True)]
+    pools = [[part] for part in parts] if kind in NETWORKS else [parts] * len(parts)
+    features = [described_features([of.of for of in pool], [of.end for of in pool]) for pool in pools]
+    parts = [replace(part, of=reading(part.of, own)) for part, own in zip(parts, features, strict=True)]
     data = TrainingSet(
-        counts=[rows[: part.end] for rows, part in zip(inputs, parts, strict=True)],
+        counts=[part.training_inputs for part in parts],
         targets=[part.training_targets for part in parts],
         outputs=describe_outputs(sessions, [part.training for part in parts]),
         bin_width_s=bin_width_s,
@@ -139,9 +139,7 @@ def fit_sessions(
     fitted = fits[-1]
     progress("scoring", 0.9)
     scored_by = fits if len(fits) == len(parts) else [fitted] * len(parts)
-    scores = [
-        _score(each.artifact, rows, part) for each, rows, part in zip(scored_by, inputs, parts, strict=True)
-    ]
+    scores = [_score(each.artifact, part) for each, part in zip(scored_by, parts, strict=True)]
     mean_r2, mean_pcc = (mean_scores([score[i] for score in scores]) for i in (0, 1))
     holdout_s = float(sum(part.test.sum() for part in parts) * bin_width_s)
     notes = _notes(parts, fitted, mean_r2, run.seed)
@@ -201,8 +199,8 @@ def _known_s(targets: Sequence[F4], bin_width_s: float) -> F8:
     return np.asarray(bin_width_s * np.isfinite(np.concatenate(targets)).sum(axis=0))
 
 
-def _score(artifact: ModelArtifact, inputs: Inputs, part: SplitSession) -> tuple[F8, F8]:
-    scored = decoded(artifact, inputs)[part.test], part.targets[part.test]
+def _score(artifact: ModelArtifact, part: SplitSession) -> tuple[F8, F8]:
+    scored = decoded(artifact, part.inputs)[part.test], part.targets[part.test]
     return r2(*scored), pcc(*scored)
 
 

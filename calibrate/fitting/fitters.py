@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from rtdecode.artifact import Arrays, ModelArtifact, Output, count_max_at
+from rtdecode.artifact import Arrays, Feature, ModelArtifact, Output, count_max_at
 from rtdecode.calibrate.data.metrics import nullable
 from rtdecode.calibrate.data.splits import is_labelled
 from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.fitting.training_set import MIN_TRAIN_S, FitSettings, TrainingSet
 from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, U1, Mask
+from rtdecode.kernels.arrays import F4, Inputs, Mask
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.linear.kalman import fit_kalman, steady_filter
 from rtdecode.models.linear.wiener import fit_wiener
@@ -44,15 +44,22 @@ Fitter = Callable[[TrainingSet, FitSettings, Run], Sequence[Fitted]]
 """Returns one model for all sessions, or, for kinds with a read-in, one for each session."""
 
 
-def same_day_filter(counts: U1, targets: F4, outputs: Sequence[Output], bin_width_s: float) -> ModelArtifact:
+def same_day_filter(
+    counts: Inputs,
+    targets: F4,
+    outputs: Sequence[Output],
+    bin_width_s: float,
+    features: tuple[Feature, ...] = (),
+) -> ModelArtifact:
     """Fit a Wiener filter to one day, against which every model of that day is judged.
 
     Args:
-        counts: u1[T, C].
+        counts: u1[T, C]; with features i2[T, C + F].
         targets: f4[T, D]; NaN where unlabelled. An output with less than `MIN_TRAIN_S` of labels, and
             less than another, is decoded as its mean.
         outputs: D.
         bin_width_s: seconds.
+        features: F, of the day.
 
     Raises:
         RtdecodeError: no channel fires, or there are too few labels.
@@ -60,7 +67,11 @@ def same_day_filter(counts: U1, targets: F4, outputs: Sequence[Output], bin_widt
     known_s = np.isfinite(targets).sum(axis=0) * bin_width_s
     learnable = known_s >= min(MIN_TRAIN_S, known_s.max())
     data = TrainingSet(
-        [counts], [np.where(learnable, targets, np.float32(np.nan))], tuple(outputs), bin_width_s
+        [counts],
+        [np.where(learnable, targets, np.float32(np.nan))],
+        tuple(outputs),
+        bin_width_s,
+        features=[features] if features else (),
     )
     (fitted,) = _fit_wiener(data, FitSettings(), Run())
     artifact = fitted.artifact

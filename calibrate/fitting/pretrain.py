@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.artifact import Arrays, ModelArtifact, Output
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
 from rtdecode.calibrate.data.checks import shared_arrays
+from rtdecode.calibrate.data.features import described_features, reading
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, r2
 from rtdecode.calibrate.data.provenance import created_now
 from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, session_notes
@@ -125,6 +126,11 @@ class PretrainSettings:
             check_members(self.kind, self.members)
 
     @property
+    def reads_features(self) -> bool:
+        """Whether features are read beside the counts: spikes are simulated without, and so are studies."""
+        return self.direction == DECODE and self.causality == CAUSAL
+
+    @property
     def _two_way(self) -> bool:
         return NETWORKS[self.kind].two_way
 
@@ -215,17 +221,22 @@ def pretrain_sessions(
         ranks,
         lambda what, done: progress(what, 0.05 * done),
     )
+    reads = sessions[0].feature_names if settings.reads_features else ()
+    sessions = [
+        reading(day, described_features([day], [None], reads)) if held(day) else day for day in sessions
+    ]
     names = distinct_names(sessions)
     train = [day.labelled_bins & (i not in validation) for i, day in enumerate(sessions)]
     described = describe_shared(sessions, train, ranks)
     nets = new_members(
         settings.kind,
-        sessions[0].session.n_channels,
+        sessions[0].session.n_channels + len(reads),
         described,
         bin_width_s,
         run.seed,
         settings.chosen_sizes,
         causal=settings.causality == CAUSAL,
+        n_features=len(reads),
     )
     recordings = recordings_of(nets, names, sessions, train, described, ranks)
     training = max(
@@ -267,17 +278,15 @@ def pretrain_sessions(
     )
     progress("exporting", 0.95)
     last = sessions[-1]
-    (memory,) = ranks.union(
-        {0: channel_tensors(last.binned.counts, last.targets, bin_width_s, nets[0].read_in.count_max)}
-        if held(last)
-        else {}
-    )
-    artifact = with_statistics(export_members(nets, names[-1], bin_width_s, described), memory)
+    count_max = nets[0].read_in.count_max
+    kept = {0: (last.features, _channel_tensors(last, count_max))} if held(last) else {}
+    ((features, memory),) = ranks.union(kept)
+    artifact = with_statistics(export_members(nets, names[-1], bin_width_s, described, features), memory)
     scores = ranks.union(
         {i: _score(nets, names[i], sessions[i], described) for i in sorted(validation) if held(sessions[i])}
     )
     validation_r2 = mean_scores(scores) if scores else np.full(len(described), np.nan)
-    notes = session_notes(sessions, run.seed) + _notes(settings, resumed)
+    notes = session_notes(sessions, run.seed) + _notes(settings, resumed, sessions[0].feature_names)
     notes += artifact.provenance["export"]["notes"]
     train_s = ranks.union(
         {i: float(bins.sum() * bin_width_s) for i, bins in enumerate(train) if held(sessions[i])}
@@ -332,14 +341,16 @@ def recordings_of(
     Raises:
         RtdecodeError: no channel of a session fires.
     """
+    read_in, n_features = nets[0].read_in, nets[0].read_in.n_features
     clipped = {
-        i: clipped_counts(day.binned.counts, nets[0].read_in.count_max)
+        i: clipped_counts(day.inputs, read_in.count_max, n_features)
         for i, day in enumerate(sessions)
         if held(day)
     }
+    width_s = sessions[0].binned.bin_width_s
     starts = ranks.union(
         {
-            i: read_in_start(counts, sessions[i].binned.bin_width_s, where=str(sessions[i].path))
+            i: read_in_start(counts, width_s, n_features, where=str(sessions[i].path))
             for i, counts in clipped.items()
         }
     )
@@ -379,8 +390,10 @@ def _checkpoints(
     return [LeadCheckpoint(each, ranks) if ranks.several else each for each in own] or None
 
 
-def _notes(settings: PretrainSettings, resumed: int) -> list[str]:
+def _notes(settings: PretrainSettings, resumed: int, recorded: Sequence[str]) -> list[str]:
     notes = []
+    if recorded and not settings.reads_features:
+        notes.append(f"the {len(recorded)} features are not read: only causal models that decode read them")
     if settings.direction == SIMULATE:
         notes.append("made to simulate spikes; decoding is only an auxiliary loss, so serve another model")
     if settings.causality == OFFLINE:
@@ -392,10 +405,16 @@ def _notes(settings: PretrainSettings, resumed: int) -> list[str]:
 
 def _score(nets: Sequence[Network], name: str, day: LabelledSession, outputs: tuple[Output, ...]) -> F8:
     """R² f8[D] over a whole day, decoded by the runtime from its first bin, or by torch if non-causal."""
-    artifact = export_members(nets, name, day.binned.bin_width_s, outputs)
+    artifact = export_members(nets, name, day.binned.bin_width_s, outputs, day.features)
     counts = day.binned.counts
-    values = decoded(artifact, counts) if artifact.causal else decoded_whole(nets, counts, name)
+    values = decoded(artifact, day.inputs) if artifact.causal else decoded_whole(nets, counts, name)
     return r2(values, day.targets)
+
+
+def _channel_tensors(day: LabelledSession, count_max: int) -> Arrays:
+    """Statistics of a session's channels, if it has any."""
+    counts = day.binned.counts
+    return channel_tensors(counts, day.targets, day.binned.bin_width_s, count_max) if counts.size else {}
 
 
 class _Clock:

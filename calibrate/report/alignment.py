@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.splits import is_complete
 from rtdecode.calibrate.training.ensemble import one_thread
-from rtdecode.kernels.arrays import F4, U1
+from rtdecode.kernels.arrays import F4, Inputs
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.simulation.rates import folded_session
@@ -48,13 +48,13 @@ class Alignment:
 
 
 def latent_alignment(
-    artifact: ModelArtifact, counts: U1, targets: F4, bin_width_s: float
+    artifact: ModelArtifact, counts: Inputs, targets: F4, bin_width_s: float
 ) -> Alignment | None:
     """Alignment of the latents, the mean over the networks of an ensemble.
 
     Args:
         artifact: with its train.*; normalised for the session that run.* is folded for.
-        counts: u1[T, C], contiguous in time.
+        counts: u1[T, C], contiguous in time; with features i2[T, C + F].
         targets: f4[T, D], in the outputs' units; windows with a NaN are left out, since all are encoded.
         bin_width_s: seconds.
 

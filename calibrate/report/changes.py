@@ -12,6 +12,7 @@ from rtdecode.calibrate.adaptation.calibrate import Calibration
 from rtdecode.calibrate.adaptation.ladder import torch_is_installed
 from rtdecode.calibrate.channels.checkup import Channels, listed, rate_change
 from rtdecode.calibrate.report.figures import direction_pair, tuned_in_both, turned_degrees
+from rtdecode.models.alive import clipped_inputs
 from rtdecode.models.renormalise import renormalised
 
 
@@ -93,13 +94,14 @@ def _alignment(result: Calibration, base: ModelArtifact) -> Iterator[str]:
 
     mean, sd, good = day.statistics(base.count_max)
     found = result.channels
-    good = good & ~found.noisy if found is not None else good
-    read_in = renormalised(base, "\0today", mean, sd, good)
+    if found is not None:
+        good[: len(found.noisy)] &= ~found.noisy
+    read_in = renormalised(base, "\0today", mean, sd, good, day.of.features)
     rows = np.flatnonzero(day.test)
     test = slice(int(rows[0]), int(rows[-1]) + 1)
-    counts = np.minimum(day.counts[test], np.uint8(base.count_max))
+    inputs = clipped_inputs(day.inputs[test], base.count_max, len(base.features))
     for name, model in (("The base, re-normalised", read_in), ("Today's model", made)):
-        alignment = latent_alignment(model, counts, day.targets[test], day.bin_width_s)
+        alignment = latent_alignment(model, inputs, day.targets[test], day.bin_width_s)
         if alignment is None:
             yield "Not available: the test part is too short."
             return

@@ -1,19 +1,27 @@
-"""The linear filters in plain NumPy, from the equations of docs/model-files.md.
+"""The linear filters, and codes of features, in plain NumPy, from the equations of docs/model-files.md.
 
 `verify` compares the engine with them: dense products in float64, no fixed order of additions, no shortcuts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import CODES_PER_SD, LARGEST_CODE, Feature, ModelArtifact
 from rtdecode.kernels.arrays import F4, F8, Inputs
 
 #: A covariance that changes by no more than this fraction in a bin has converged, and is held.
 CONVERGED = 1e-12
+
+
+def reference_codes(features: Sequence[Feature], values: F8) -> F8:
+    """The codes f8[T, F] of features f8[T, F]."""
+    mean, sd = (np.array([getattr(each, part) for each in features]) for part in ("mean", "sd"))
+    read = sd > 0
+    codes = np.rint((values - mean) * np.divide(CODES_PER_SD, sd, out=np.zeros_like(sd), where=read))
+    return np.where(np.isnan(codes) | ~read, 0.0, np.clip(codes, -LARGEST_CODE, LARGEST_CODE))
 
 
 class LinearReference:

@@ -19,6 +19,7 @@ import numpy as np
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.verification.backends import ENGINE, Backends, Decoded
+from rtdecode.calibrate.verification.reference import reference_codes
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F8, U1, Inputs
 
@@ -81,6 +82,7 @@ class Verification:
         step_us: p50 and p99 of a step of the live engine, in µs.
         effective_acs: accumulations of the live engine in a bin, on average.
         dense_macs: multiply-adds of the same model in a bin if every input is non-zero.
+        code_mismatches: number of codes of features that differ from those of plain NumPy.
         clipped: number of counts above count_max.
         clipped_by_reference: the same, by the reference.
         seconds: duration of the comparison.
@@ -95,6 +97,7 @@ class Verification:
     step_us: Mapping[str, float]
     effective_acs: float
     dense_macs: float
+    code_mismatches: int
     clipped: int
     clipped_by_reference: int
     seconds: float
@@ -120,6 +123,7 @@ class Verification:
         return (
             self.spike_mismatches == 0
             and self.value_mismatches == 0
+            and self.code_mismatches == 0
             and self.max_output_diff_sd <= TOLERANCE_SD
             and self.clipped == self.clipped_by_reference
         )
@@ -129,6 +133,7 @@ def verify_model(
     artifact: ModelArtifact,
     counts: Inputs,
     *,
+    features: F8 | None = None,
     save_at: Sequence[int] | None = None,
     device: str = "cpu",
     chunk_bins: int = CHUNK_BINS,
@@ -138,7 +143,8 @@ def verify_model(
 
     Args:
         artifact: of any kind. Networks are compared with torch, linear filters with plain NumPy.
-        counts: u1[T, n_channels], T ≥ 1.
+        counts: u1[T, n_channels], T ≥ 1; with features i2[T, n_inputs].
+        features: f8[T, F], of which the codes in `counts` were made; None if these are not compared.
         save_at: rising numbers of bins after which the state is saved and restored, each in 1 … T−1; None
             for every `chunk_bins`, or three times in a shorter session.
         device: torch device.
@@ -184,6 +190,7 @@ def verify_model(
         step_us={"p50": float(p50_us), "p99": float(p99_us)},
         effective_acs=adds / n_bins,
         dense_macs=dense_macs,
+        code_mismatches=0 if features is None else _differing_codes(artifact, counts, features),
         clipped=backends.clipped,
         clipped_by_reference=backends.clipped_by_reference,
         seconds=time.perf_counter() - started,
@@ -223,6 +230,11 @@ class _Tally:
             self.difference[name] = max(self.difference.get(name, 0.0), float(apart.max()))
         own_bits = [decoded[name].values.view(np.uint32) for name in ENGINE if name in decoded]
         self.value_mismatches += sum(int(np.count_nonzero(bits != own_bits[0])) for bits in own_bits[1:])
+
+
+def _differing_codes(artifact: ModelArtifact, counts: Inputs, features: F8) -> int:
+    codes = counts[:, artifact.n_channels :]
+    return int(np.count_nonzero(codes != reference_codes(artifact.features, features)))
 
 
 def _differing(expected: U1, found: U1) -> int:

@@ -63,5 +63,5 @@ def ensemble_of(artifacts: Sequence[ModelArtifact]) -> ModelArtifact:
 def _sizes(artifact: ModelArtifact) -> tuple[object, ...]:
     return (
         artifact.kind, artifact.bin_width_s, artifact.channel_mask, artifact.outputs, artifact.count_max,
-        artifact.widths,
+        artifact.widths, artifact.features,
     )  # fmt: skip

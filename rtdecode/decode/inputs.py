@@ -111,17 +111,29 @@ def binned_inputs(session: Session, artifact: ModelArtifact, seed: int) -> tuple
         )
     if not artifact.features:
         return binned, None
+    columns = feature_columns(session, [feature.name for feature in artifact.features])
+    assert binned.features is not None
+    return binned, codes_of(artifact.features, binned.features[:, columns])
+
+
+def feature_columns(
+    session: Session, names: Sequence[str], fix: str = "choose a model made of this rig's features"
+) -> list[int]:
+    """The column of each feature of a model among those of a session, by name.
+
+    Raises:
+        RtdecodeError: the session lacks some; `fix` says what to do about it.
+    """
     recorded = () if session.features is None else session.features.names
-    missing = [feature.name for feature in artifact.features if feature.name not in recorded]
-    if missing or binned.features is None:
+    missing = [name for name in names if name not in recorded]
+    if missing:
         raise RtdecodeError(
-            f"the session lacks {len(missing)} of the {len(artifact.features)} features of the model, "
+            f"the session lacks {len(missing)} of the {len(names)} features of the model, "
             f"{missing[0]!r} among them",
             where=where_of(session),
-            fix="choose a model made of this rig's features",
+            fix=fix,
         )
-    columns = [recorded.index(feature.name) for feature in artifact.features]
-    return binned, codes_of(artifact.features, binned.features[:, columns])
+    return [recorded.index(name) for name in names]
 
 
 def check_array(session: Session, artifact: ModelArtifact) -> None:

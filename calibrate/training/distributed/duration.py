@@ -18,7 +18,7 @@ def duration_s(path: Path | str) -> float:
             if "counts" in file:
                 counts = file["counts"]
                 lengths.append(len(counts["values"]) * float(counts.attrs["bin_width_s"]))
-            for name in ("behavior/time", "events/time"):
+            for name in ("behavior/time", "events/time", "features/time"):
                 if name in file and len(file[name]):
                     lengths.append(float(file[name][-1] - file[name][0]))
     except (OSError, RuntimeError, LookupError, TypeError, ValueError):

@@ -153,11 +153,13 @@ def _without_samples(day: LabelledSession) -> LabelledSession:
     counts = session.counts
     if counts is not None:
         counts = replace(counts, values=counts.values[:0].copy())
+    features = session.features
+    if features is not None:
+        features = replace(features, time=features.time[:0].copy(), values=features.values[:0].copy())
+    session = replace(session, behavior=None, trials=None, decoded=None, log=())
     return replace(
         day,
-        session=replace(
-            session, events=events, counts=counts, behavior=None, trials=None, decoded=None, log=()
-        ),
-        binned=replace(binned, counts=binned.counts[:0].copy(), t_bin=binned.t_bin[:0].copy()),
+        session=replace(session, events=events, counts=counts, features=features),
+        binned=replace(binned, counts=binned.counts[:0].copy(), t_bin=binned.t_bin[:0].copy(), features=None),
         targets=day.targets[:0].copy(),
     )

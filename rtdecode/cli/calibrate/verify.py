@@ -37,21 +37,31 @@ def verify(
     """
     from rtdecode.artifact import read_artifact
     from rtdecode.calibrate.verification.verify import verify_model
-    from rtdecode.decode.inputs import session_inputs
+    from rtdecode.decode.inputs import feature_columns, session_inputs
     from rtdecode.errors import RtdecodeError, located
     from rtdecode.model_store import find_model
+    from rtdecode.session.bins import bin_session
     from rtdecode.session.read import read_session
 
     path = find_model(model)
     artifact = read_artifact(path)
-    counts = session_inputs(read_session(session), artifact, seed)
+    recorded = read_session(session)
+    counts, features = session_inputs(recorded, artifact, seed), None
+    # Of what was decoded live, the codes are the input.
+    if artifact.features and recorded.decoded is None:
+        features = bin_session(recorded, artifact.bin_width_s, seed).features
+        assert features is not None
+        features = features[:, feature_columns(recorded, [each.name for each in artifact.features])]
     if until is not None:
-        counts = counts[: max(1, round(until / artifact.bin_width_s))]
+        first = slice(max(1, round(until / artifact.bin_width_s)))
+        counts, features = counts[first], None if features is None else features[first]
     saves = None if save_at is None else (save_at,)
     with located(path), progress_bar() as progress:
-        result = verify_model(artifact, counts, save_at=saves, device=device, progress=progress)
+        result = verify_model(
+            artifact, counts, features=features, save_at=saves, device=device, progress=progress
+        )
     about = {"model": artifact.model_id, "kind": artifact.kind, "channels": artifact.n_channels}
-    about |= {"bin_width_s": artifact.bin_width_s, "device": device}
+    about |= {"bin_width_s": artifact.bin_width_s, "device": device, "features": len(artifact.features)}
     if json:
         print_json(_document(result) | about)
     else:
@@ -66,7 +76,15 @@ def verify(
 
 def _document(result: Verification) -> dict[str, Any]:
     kept = ["bins", "agrees", "spike_mismatches", "max_output_diff_sd", "value_mismatches", "step_us"]
-    kept += ["effective_acs", "dense_macs", "clipped", "clipped_by_reference", "spikes", "reference"]
+    kept += [
+        "effective_acs",
+        "dense_macs",
+        "code_mismatches",
+        "clipped",
+        "clipped_by_reference",
+        "spikes",
+        "reference",
+    ]
     return {name: getattr(result, name) for name in kept} | {
         "ways": {name: vars(backend) for name, backend in result.backends.items()},
         "layers": [
@@ -105,6 +123,8 @@ def _show(result: Verification, about: dict[str, Any]) -> None:
         print(f"{result.spike_mismatches} mismatches, {result.spikes} spikes in each backend")
     else:
         print(f"0 of 0 spikes differ: a {about['kind']} model does not spike")
+    if about["features"]:
+        print(f"{result.code_mismatches} codes of {about['features']} features differ from plain NumPy's")
     print(
         f"{result.value_mismatches} values of its steps or restored states differ from the engine's own run"
     )
@@ -122,6 +142,8 @@ def _disagreement(result: Verification) -> str:
         found.append(f"{result.spike_mismatches} spike mismatches ({', '.join(wrong)})")
     if result.value_mismatches:
         found.append(f"{result.value_mismatches} values of the engine's own steps or restored states")
+    if result.code_mismatches:
+        found.append(f"{result.code_mismatches} codes of features")
     found.append(f"outputs up to {result.max_output_diff_sd:.2g} SD apart")
     if result.clipped != result.clipped_by_reference:
         found.append(f"{result.clipped} counts clipped, {result.clipped_by_reference} by {result.reference}")

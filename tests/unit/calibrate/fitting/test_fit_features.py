@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from featured import featured
 from simulated_days import simulated_day
 
 from rtdecode.artifact import read_artifact, write_artifact
@@ -20,7 +21,6 @@ from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_session
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import bin_session
-from rtdecode.session.layout import Features
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 
@@ -34,23 +34,9 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One simulated minute as counts, as features, and half as each; and with what no other column has."""
     folder = tmp_path_factory.mktemp("features")
     day = read_session(simulated_day(folder / "events.h5", N_CHANNELS, seconds=SECONDS, mean_rate_hz=25.0))
-    assert day.events is not None
-    binned = bin_session(day, WIDTH_S)
-    names = tuple(f"e{i}" for i in range(N_CHANNELS))
-    values = binned.counts.astype("f4")
-    kinds, units = ("count",) * N_CHANNELS, ("",) * N_CHANNELS
-    features = Features(binned.t_bin, values, names, kinds, units, WIDTH_S)
-    half = replace(features, values=values[:, ::2], names=names[::2], kinds=kinds[::2], units=units[::2])
-    odd = day.events.channel % 2 == 1
-    kept = replace(day.events, time=day.events.time[odd], channel=day.events.channel[odd] // 2)
-    parts = {
-        "counts": day,
-        "features": replace(day, n_channels=0, events=None, features=features),
-        "mixed": replace(day, n_channels=N_CHANNELS // 2, events=kept, features=half),
-        "fewer": replace(day, n_channels=N_CHANNELS // 2, events=kept),
-    }
+    parts = featured(day, WIDTH_S)
     for name, session in parts.items():
-        write_session(folder / f"{name}.h5", replace(session, path=None))
+        write_session(folder / f"{name}.h5", session)
     return {name: folder / f"{name}.h5" for name in parts}
 
 
@@ -78,8 +64,13 @@ def test_every_kind_is_stepped_to_the_bits_of_its_reference(
     assert artifact.features == result.artifact.features
     assert (artifact.n_channels, artifact.n_inputs) == (session.n_channels, N_CHANNELS)
     inputs = session_inputs(session, artifact)
-    verified = verify_model(artifact, inputs)
+    values = bin_session(session, WIDTH_S).features
+    assert values is not None
+    verified = verify_model(artifact, inputs, features=values)
     assert verified.agrees, verified
+    values[7, 2] += artifact.features[2].sd
+    shown = verify_model(artifact, inputs[:50], features=values[:50])
+    assert (shown.agrees, shown.code_mismatches) == (False, 1)
     live = decode_session(session, artifact, load_decoder(artifact))
     np.testing.assert_array_equal(live.values, decoded(artifact, inputs))
     # What was recorded of it decodes to the same bits, without the features themselves.
