@@ -7,7 +7,14 @@ Tensors are named `run.*` (what the engine reads) and `train.*` (what a calibrat
 one metadata entry, `rtdecode`, holds the rest as JSON. docs/model-files.md describes the file.
 """
 
-from rtdecode.artifact.feature import CODES_PER_SD, FEATURE_KINDS, LARGEST_CODE, Feature, FeatureKind
+from rtdecode.artifact.feature import (
+    CODES_PER_SD,
+    FEATURE_KINDS,
+    LARGEST_CODE,
+    Feature,
+    FeatureColumn,
+    FeatureKind,
+)
 from rtdecode.artifact.file import read_artifact, write_artifact, write_new_artifact
 from rtdecode.artifact.model import ModelArtifact, check_counts_alone, count_max_at
 from rtdecode.artifact.output import ROLES, Output, Role, infer_role
@@ -21,6 +28,7 @@ __all__ = [
     "ROLES",
     "Arrays",
     "Feature",
+    "FeatureColumn",
     "FeatureKind",
     "ModelArtifact",
     "Output",

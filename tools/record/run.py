@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pylsl
 
+from rtdecode.artifact import FeatureColumn
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import check_writable
@@ -19,7 +20,16 @@ from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.events import EventRules
-from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, check_units
+from rtdecode.ingest.signals.features import check_columns, described_columns, first_values
+from rtdecode.ingest.signals.layouts import (
+    INTEGER_FORMATS,
+    SAMPLED,
+    Layout,
+    StreamDescription,
+    array_channels,
+    check_units,
+    is_features,
+)
 from rtdecode.ingest.signals.numbering import AS_DESCRIBED, Numbering, check_numbering
 from rtdecode.ingest.signals.raster import check_raster
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
@@ -96,6 +106,7 @@ class StreamRecording:
             self.trials,
         )
         self._n_channels = self.n_channels or 0
+        self._features: tuple[FeatureColumn, ...] = ()
 
     def run(self) -> None:
         """Record until `stopping`.
@@ -109,7 +120,7 @@ class StreamRecording:
         try:
             behavior = self._beside.behavior
             await_streams(self._connector, behavior, self.timeout_s, self._check_stop, self.print_line)
-            buffers = RecordBuffers(self._n_channels, 0)
+            buffers = RecordBuffers(self._n_channels, 0, n_features=len(self._features))
             pump = self._make_pump(buffers)
             recorder = self._start_recorder(pump, buffers)
             tally = Tally(pump, recorder, buffers, self._beside, self._connector, self._counters)
@@ -131,12 +142,17 @@ class StreamRecording:
         progress.finish(tally, recorder.path)
 
     def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
-        layout, rank = spike_stream(stream, self.layout, self.numbering.columns)
+        features = bool(self._features)
+        layout, rank = spike_stream(stream, self.layout, self.numbering.columns, features=features)
         check_units(layout, self.drop_units, f"stream {stream}")
         check_numbering(layout, self.numbering, self.drop_units, stream)
         return layout, rank
 
-    def _accept(self, inlet: Inlet, layout: Layout) -> None:
+    def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
+        if layout in SAMPLED and not (self._features or self._n_channels):
+            layout = self._recognised(inlet, layout)
+        if layout is Layout.FEATURES:
+            check_columns(inlet.stream, self._features)
         check_numbering(layout, self.numbering, self.drop_units, inlet.stream)
         channel_map = self.numbering.channel_map
         stated = array_channels(inlet.stream, layout) if channel_map is None else None
@@ -158,6 +174,25 @@ class StreamRecording:
             )
         check_raster(inlet, layout)
         self._n_channels = recorded
+        return layout
+
+    def _recognised(self, inlet: Inlet, layout: Layout) -> Layout:
+        """Tell features from counts by the description of an opened stream, or else by its first values."""
+        stream = inlet.stream
+        seen = first_values(inlet)
+        if layout is Layout.COUNTS and self.layout is None:
+            if is_features(stream):
+                layout = Layout.FEATURES
+            elif stream.format not in INTEGER_FORMATS and (seen.fractions or seen.are_rates):
+                layout = Layout.FEATURES
+                what = "are rates in Hz" if seen.are_rates else "are no whole numbers"
+                self.print_line(
+                    f"the values of {stream.name} {what}, so it is recorded as features; --layout counts "
+                    "records counts"
+                )
+        if layout is Layout.FEATURES:
+            self._features = described_columns(stream, otherwise="rate" if seen.are_rates else "other")
+        return layout
 
     def _check_stop(self) -> None:
         if self.stopping:
@@ -167,7 +202,7 @@ class StreamRecording:
         core = LoopCore(CoreSettings(), BinRing(self._n_channels, BIN_WIDTH_S))
         sink = RecordSink(self.stream, self.output, buffers, self.print_line)
         clock = pylsl.local_clock
-        rules = EventRules(drop_units=self.drop_units, numbering=self.numbering)
+        rules = EventRules(drop_units=self.drop_units, numbering=self.numbering, features=self._features)
         return Pump(core, sink, self._connector, clock, rules=rules, counters=self._counters)
 
     def _start_recorder(self, pump: Pump, buffers: RecordBuffers) -> Recorder:

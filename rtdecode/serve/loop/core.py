@@ -30,7 +30,7 @@ from rtdecode.ingest.clock.delay import AutoGrace, DeliveryDelay, FixedGrace
 from rtdecode.ingest.clock.judge import TRUSTED, ClockJudge, Verdict
 from rtdecode.ingest.clock.settings import JudgeSettings
 from rtdecode.ingest.connection.inlet import MAX_PULL
-from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.counts import SampleFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.kernels.stamps import N_IMPOSSIBLE
 from rtdecode.serve.loop import instructions as do
@@ -217,12 +217,12 @@ class LoopCore:
         if self.closing.paused:
             yield do.Held(0, True)
         edges: Binning
-        if not trusted or (oldest_s is None and isinstance(feed, CountFeed)):
+        if not trusted or (oldest_s is None and isinstance(feed, SampleFeed)):
             yield do.Started(0, now)
             yield do.BrokeOff(0, "no sample yet" if trusted else feed.unfit or DOUBTED)
             self.state = Judging(link, EventBinning(ring, now))
             return
-        if oldest_s is not None and isinstance(feed, CountFeed):
+        if oldest_s is not None and isinstance(feed, SampleFeed):
             edges = feed.anchor(oldest_s, n)
             self.closing.first_bin = max(0, edges.bin_at(now))
         else:

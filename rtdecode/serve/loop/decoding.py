@@ -156,7 +156,10 @@ class Decoding:
             sinks.outlet.push(value, out, bin_.t_bin, closed.bin, flags)
         if sinks.buffers is not None:
             recorded_out = None if sinks.output is None else sinks.output.value
-            sinks.buffers.decoded.add(closed, bin_.t_bin, stage.value, recorded_out, flags, self._model_row)
+            codes = self._rows.codes if self.artifact.features else None
+            sinks.buffers.decoded.add(
+                closed, bin_.t_bin, stage.value, recorded_out, flags, self._model_row, codes
+            )
         self._burst += 1
         if self._burst % BURST_BINS == 0:
             time.sleep(BURST_PAUSE_S)
@@ -166,6 +169,11 @@ class Decoding:
         meters.failsafe += bool(flags & Flag.FAILSAFE)
         meters.latency(bin_.now - bin_.t_bin, published - bin_.t_bin)
         self.flags = flags
+
+    def feature_counters(self) -> dict[str, int]:
+        """Number of features in decoded bins that were unknown, and of those beyond their largest code."""
+        missing, beyond = self._rows.counters.tolist()
+        return {"features_missing": missing, "features_beyond": beyond}
 
     def reset(self, bin_number: int, reason: str) -> None:
         """Reset the decoder before bin `bin_number`."""

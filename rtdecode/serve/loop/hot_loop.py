@@ -55,7 +55,9 @@ class HotLoop:
         self.core = LoopCore(CoreSettings(settings.grace_s, settings.failsafe_after_s), self.ring)
         self.decoding = decoding
         counters = decoding.meters.sequence
-        rules = EventRules(settings.carry_late, settings.drop_units or frozenset(), settings.numbering)
+        features = tuple(feature.column for feature in artifact.features)
+        units = settings.drop_units or frozenset()
+        rules = EventRules(settings.carry_late, units, settings.numbering, features)
         self.pump = Pump(self.core, decoding, connector, clock, rules=rules, counters=counters)
         self.commands: deque[Command] = deque()
         self.pending_status: bytes | None = None

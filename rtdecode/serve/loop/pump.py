@@ -11,6 +11,7 @@ import numpy.typing as npt
 from rtdecode.binning import Binning, ClosedBin
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
+from rtdecode.ingest.signals.counts import SampleFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.ingest.signals.feed import Feed, make_feed
 from rtdecode.ingest.signals.layouts import Layout
@@ -40,7 +41,7 @@ MAX_WAIT_S = 0.02
 #: polling: at most one or two per cent of a core at 50 bins/s.
 WAKE_EARLY_S = 0.0003
 
-#: Longest wait for the first sample of a counts stream, which sets the edges of its bins.
+#: Longest wait for the first sample of counts or features, which sets the edges of its bins.
 FIRST_SAMPLE_S = 0.25
 
 #: Arrivals are only measured when the loop was waiting for them.
@@ -138,7 +139,7 @@ class Pump:
         self._inlet, self._correction_s, self._fresh = inlet, inlet.correction_s, True
         self._turned_s = self._clock()
         if first:
-            self._pull(inlet, FIRST_SAMPLE_S if layout is Layout.COUNTS else 0.0, self._turned_s)
+            self._pull(inlet, FIRST_SAMPLE_S if isinstance(feed, SampleFeed) else 0.0, self._turned_s)
 
     def _pull(self, inlet: Inlet, wait_s: float, begun: float) -> None:
         try:

@@ -15,7 +15,13 @@ from rtdecode.kernels.sequence import RECEIVED
 from rtdecode.messages import MESSAGE_VERSION, flag_names
 from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.loop.states import Judging, Outage
-from rtdecode.serve.reporting.losses import effective_rate_hz, loss_warnings, of_source, stream_counters
+from rtdecode.serve.reporting.losses import (
+    effective_rate_hz,
+    feature_warnings,
+    loss_warnings,
+    of_source,
+    stream_counters,
+)
 from rtdecode.serve.reporting.signal import signal_warnings
 from rtdecode.serve.settings import ServeSettings
 
@@ -89,6 +95,7 @@ class StatusReport:
             "reconnects": core.reconnects,
             "clock_jumps": core.clock_jumps,
             "swaps": meters.swaps,
+            **self._decoding.feature_counters(),
         }
 
     def build(self) -> dict[str, Any]:
@@ -124,6 +131,7 @@ class StatusReport:
                 "kind": artifact.kind,
                 "path": str(self._decoding.path),
                 "n_channels": artifact.n_channels,
+                "n_features": len(artifact.features),
             },
             "stream": self._describe_stream(),
             "recording": self._recording(),
@@ -167,6 +175,8 @@ class StatusReport:
         warnings = [problem for problem in self._problems() if problem]
         feed = self._loop.pump.feed
         of_feed = [*loss_warnings(totals, totals["spikes"], feed), *signal_warnings(feed, self._core)]
+        n_features = totals["bins"] * len(self._decoding.artifact.features)
+        of_feed += feature_warnings(totals["features_missing"], totals["features_beyond"], n_features)
         warnings += of_source(of_feed, self._loop.pump.last_feed)
         if recording and recording.get("error"):
             warnings.append(f"NOT RECORDING: {recording['error']}")

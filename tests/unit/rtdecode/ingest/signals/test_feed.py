@@ -408,7 +408,7 @@ run = {"weight": np.ones((8, 3, 3), np.float32), "bias": np.zeros(3)}
 artifact = artifact_of("wiener", n_channels=8, run=run)
 settings = ServeSettings(stream="M1")
 stage = DecodeStage(load_decoder(artifact), artifact)
-compile_kernels(stage, artifact.n_channels, artifact.bin_width_s)
+compile_kernels(stage, artifact)
 compiled = signatures()
 meters = Meters()
 for feed_type, dtypes, rate_hz in (
