@@ -233,7 +233,7 @@ class Decoding:
         """Give a decoder that is to replace this one the bins that it has to step first."""
         recent = self.stage.recent
         candidate.fresh, n = recent.lag(candidate.mark)
-        candidate.bins = recent.last(n)
+        candidate.bins, candidate.coded_by = recent.last(n), self.artifact.features
         warmed = n if candidate.fresh or candidate.mark is None else candidate.mark.warmed + n
         candidate.mark = Mark(recent.resets, recent.stepped, warmed)
 
@@ -254,7 +254,8 @@ class Decoding:
         if fresh:
             candidate.decoder.reset()
         # The old decoder is returned with the candidate: freeing its memory takes time.
-        candidate.decoder = self.stage.adopt(candidate.decoder, behind)
+        candidate.decoder = self.stage.adopt(candidate.decoder, behind, artifact.features)
+        self._rows = InputRows(artifact, self._rows.counters)
         warmed = behind if fresh else candidate.mark.warmed + behind
         self._log_backlog(command.bin)
         about = {"model": artifact.model_id, "path": str(candidate.path), "warmed": warmed}
