@@ -302,6 +302,6 @@ class CountBinning(Binning):
             self.anchor_bin,
             self.period_s,
             self.ring.bin_width_s,
-            *self.ring.arrays,
             None if features is None else (features, *self.ring.features.slots),
+            *self.ring.arrays,
         )

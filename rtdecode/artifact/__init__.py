@@ -8,7 +8,14 @@ one metadata entry, `rtdecode`, holds the rest as JSON. docs/model-files.md desc
 """
 
 from rtdecode.artifact.array import ElectrodeArray, arrays_of, check_arrays, check_same_arrays
-from rtdecode.artifact.feature import CODES_PER_SD, FEATURE_KINDS, LARGEST_CODE, Feature, FeatureKind
+from rtdecode.artifact.feature import (
+    CODES_PER_SD,
+    FEATURE_KINDS,
+    LARGEST_CODE,
+    Feature,
+    FeatureColumn,
+    FeatureKind,
+)
 from rtdecode.artifact.file import read_artifact, write_artifact, write_new_artifact
 from rtdecode.artifact.model import ModelArtifact, check_counts_alone, count_max_at
 from rtdecode.artifact.output import ROLES, Output, Role, infer_role
@@ -23,6 +30,7 @@ __all__ = [
     "Arrays",
     "ElectrodeArray",
     "Feature",
+    "FeatureColumn",
     "FeatureKind",
     "ModelArtifact",
     "Output",

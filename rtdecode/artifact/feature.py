@@ -22,6 +22,19 @@ LARGEST_CODE = 127
 
 
 @dataclass(frozen=True)
+class FeatureColumn:
+    """What a column of features is called, where it comes from or is kept.
+
+    Attributes:
+        name, kind, units: as of `Feature`.
+    """
+
+    name: str
+    kind: str
+    units: str
+
+
+@dataclass(frozen=True)
 class Feature:
     """One column of features, such as the spike-band power of an electrode.
 
@@ -59,6 +72,11 @@ class Feature:
             raise RtdecodeError(f"the mean of {feature} is {self.mean}", fix=fix)
         if not (math.isfinite(self.sd) and self.sd >= 0):
             raise RtdecodeError(f"the SD of {feature} is {self.sd}; it must be 0 or above", fix=fix)
+
+    @property
+    def column(self) -> FeatureColumn:
+        """What its column is called."""
+        return FeatureColumn(self.name, self.kind, self.units)
 
     @property
     def scale(self) -> float:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rtdecode.artifact import LARGEST_CODE, Feature, ModelArtifact, check_same_arrays
+from rtdecode.artifact import CODES_PER_SD, LARGEST_CODE, Feature, ModelArtifact, check_same_arrays
 from rtdecode.errors import RtdecodeError, located
 from rtdecode.kernels.arrays import F8, I1, I2, I8, U1, Inputs
-from rtdecode.kernels.features import N_FEATURE_COUNTERS, encode, encode_rows
+from rtdecode.kernels.features import N_FEATURE_COUNTERS, decode_rows, encode, encode_rows
 from rtdecode.session.arrays import session_arrays
 from rtdecode.session.bins import BinnedSession, bin_session
 from rtdecode.session.layout import Decoded, LogEntry, Session
@@ -67,8 +67,20 @@ def codes_of(features: Sequence[Feature], values: F8) -> I1:
     return codes.astype(np.int8)
 
 
-def with_codes(counts: U1, codes: I1 | None) -> Inputs:
-    """Inputs of many bins: counts u1[T, C] themselves, or i2[T, C + F] with codes behind them."""
+def recoded(inputs: Inputs, before: Sequence[Feature], after: Sequence[Feature]) -> Inputs:
+    """Inputs [T, C + F] for another model of the same features: the value of each code, in its codes."""
+    if tuple(before) == tuple(after):
+        return inputs
+    values = np.zeros((len(inputs), len(before)))
+    codes = np.ascontiguousarray(inputs[:, -len(before) :], np.int16)
+    mean = np.array([each.mean for each in before])
+    step = np.array([each.sd / CODES_PER_SD for each in before])
+    decode_rows(codes, mean, step, values)
+    return with_codes(inputs[:, : -len(before)], codes_of(after, values))
+
+
+def with_codes(counts: Inputs, codes: I1 | None) -> Inputs:
+    """Inputs of many bins: counts [T, C] themselves, or i2[T, C + F] with codes behind them."""
     return counts if codes is None else np.concatenate((counts, codes), axis=1, dtype=np.int16)
 
 
@@ -90,8 +102,9 @@ def session_inputs(session: Session, artifact: ModelArtifact, seed: int = 0) -> 
             bin.
     """
     check_array(session, artifact)
-    if session.decoded is not None and has_bins_of(session, session.decoded, artifact.bin_width_s):
-        return inputs_of(session.decoded)
+    live = session.decoded
+    if live is not None and has_bins_of(session, live, artifact.bin_width_s) and codes_are_of(live, artifact):
+        return inputs_of(live)
     binned, codes = binned_inputs(session, artifact, seed)
     return with_codes(binned.counts, codes)
 
@@ -167,6 +180,14 @@ def has_bins_of(session: Session, live: Decoded, bin_width_s: float) -> bool:
         bin_width_s *= counts.bin_width_s / counts.nominal_width_s
     widths_s = np.diff(live.t_bin) / np.diff(live.bin)
     return abs(float(np.median(widths_s)) / bin_width_s - 1) < WIDTH_TOLERANCE
+
+
+def codes_are_of(live: Decoded, artifact: ModelArtifact, *, swaps: bool = False) -> bool:
+    """Whether a recording's codes are those of this model, or with `swaps` of those that replaced it too.
+
+    If not, its features are put into bins again: another model has other means and SDs.
+    """
+    return not artifact.features or (live.models if not swaps else live.models[:1]) == (artifact.model_id,)
 
 
 def backlog_input(entry: LogEntry, artifact: ModelArtifact) -> Inputs:

@@ -19,6 +19,7 @@ from rtdecode.decode.inputs import (
     backlog_input,
     binned_inputs,
     check_array,
+    codes_are_of,
     has_bins_of,
     inputs_of,
     where_of,
@@ -70,7 +71,11 @@ def decode_session(
     stage = None
     if output is not None:
         stage = OutputStage(output, artifact.outputs, artifact.bin_width_s, f"{where}: [output]")
-    if live is not None and has_bins_of(session, live, artifact.bin_width_s):
+    if (
+        live is not None
+        and has_bins_of(session, live, artifact.bin_width_s)
+        and codes_are_of(live, artifact, swaps=swapped is not None)
+    ):
         return decode_recording(live, session.log, artifact, decoder, stage, swapped)
     binned, codes = binned_inputs(session, artifact, seed)
     n_bins = len(binned.counts)
@@ -187,8 +192,9 @@ class _Swaps:
     """
 
     def __init__(self, artifact: ModelArtifact, decoder: Decoder, find: FindModel) -> None:
-        self._array, self._find = (artifact.n_channels, artifact.output_names), find
+        self._array, self._find = _array_of(artifact), find
         self._decoders = {artifact.model_id: decoder}
+        self._artifacts = {artifact.model_id: artifact}
         self.row = 0
 
     @property
@@ -212,16 +218,23 @@ class _Swaps:
             ) from None
         if model not in self._decoders:
             artifact, self._decoders[model] = self._find(model, path)
-            if (artifact.n_channels, artifact.output_names) != self._array:
+            self._artifacts[model] = artifact
+            if _array_of(artifact) != self._array:
                 raise RtdecodeError(
-                    f"model {model} of the swap at bin {entry.bin} has other channels or outputs",
+                    f"model {model} of the swap at bin {entry.bin} has other channels, features or outputs",
                     fix="give the file of the model that was swapped in",
                 )
         decoder = self._decoders[model]
         # A swap may name the model that decodes already.
         decoder.reset()
-        stage.adopt(decoder, warmed)
+        stage.adopt(decoder, warmed, self._artifacts[model].features)
         self.row = list(self._decoders).index(model)
+
+
+def _array_of(artifact: ModelArtifact) -> tuple[object, ...]:
+    """What models that replace one another have in common."""
+    features = tuple(feature.column for feature in artifact.features)
+    return artifact.n_channels, features, artifact.output_names
 
 
 def scored_rows(decoded: Decoded, from_s: float | None, to_s: float | None) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -74,6 +75,10 @@ class RecentBins:
         if not 0 <= n <= min(self.stepped, self.capacity):
             raise ValueError(f"{n} bins of {min(self.stepped, self.capacity)}")
         return self._ring[np.arange(self.stepped - n, self.stepped) % self.capacity]
+
+    def convert(self, rows: Callable[[Inputs], Inputs]) -> None:
+        """Replace every bin kept, [n, n_inputs], by what `rows` makes of them."""
+        self._ring[:] = rows(self._ring)
 
     def lag(self, mark: Mark | None) -> tuple[bool, int]:
         """What a decoder at `mark` still has to step; None for a decoder that has stepped nothing.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Feature, ModelArtifact
 from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.inputs import recoded
 from rtdecode.decode.recent import RecentBins
 from rtdecode.failsafe import FailSafe
 from rtdecode.kernels.arrays import F4, Inputs
@@ -28,6 +31,7 @@ class DecodeStage:
         self.decoder = decoder
         self.nonfinite = 0
         self.recent = RecentBins(artifact.n_inputs, artifact.bin_width_s, artifact.input_dtype)
+        self._features = artifact.features
         self._clipped_elsewhere = 0
         self._failsafe = FailSafe(artifact.outputs)
         self._decoded: F4 = np.zeros(decoder.n_outputs, np.float32)
@@ -43,13 +47,14 @@ class DecodeStage:
         """Counts above the model's count_max in bins stepped here, before and after swaps of the decoder."""
         return self._clipped_elsewhere + self.decoder.clipped
 
-    def adopt(self, decoder: Decoder, behind: int) -> Decoder:
+    def adopt(self, decoder: Decoder, behind: int, features: Sequence[Feature] = ()) -> Decoder:
         """Continue with another decoder from the next bin on.
 
         Args:
-            decoder: of the same channels and outputs; it has stepped the same bins except the last
+            decoder: of the same channels, features and outputs; it has stepped the same bins except the last
                 `behind`, which it steps now.
             behind: at most `recent.capacity`, and at most the bins since the last reset.
+            features: of its model, whose codes may be others.
 
         Returns:
             The decoder used until now.
@@ -58,7 +63,11 @@ class DecodeStage:
             ValueError: `behind` bins are not kept; this stage is unchanged.
         """
         clipped = self.clipped
-        for counts in self.recent.last(behind):
+        bins = self.recent.last(behind)
+        if tuple(features) != self._features:
+            self.recent.convert(lambda rows: recoded(rows, self._features, features))
+            bins, self._features = self.recent.last(behind), tuple(features)
+        for counts in bins:
             decoder.step(counts, self._decoded)
         before, self.decoder = self.decoder, decoder
         self._clipped_elsewhere = clipped - decoder.clipped

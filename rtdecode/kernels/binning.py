@@ -175,6 +175,7 @@ def bin_counts(
     anchor_bin: int,
     period_s: float,
     bin_width_s: float,
+    features: tuple[F8, U4, F8, U4, F8, F8] | None,
     cursor: I8,
     ring: U1,
     spikes: U4,
@@ -182,7 +183,6 @@ def bin_counts(
     lost: U4,
     fed_until: F8,
     counters: I8,
-    features: tuple[F8, U4, F8, U4, F8, F8] | None,
 ) -> int:
     """Put count samples `first … n-1` into their bins; a bin closes when its last sample is in.
 

@@ -47,7 +47,8 @@ class FeatureBins:
     def take(self, slot: int, end: float, reach: float) -> F8:
         """The values f8[n_features] of the bin in a row, which is emptied; bins are taken in their order."""
         take_bin(slot, end, reach, self.counted, *self.slots, *self.held, self.values)
-        return self.values[slot]
+        taken: F8 = self.values[slot]
+        return taken
 
     def empty(self, slot: int) -> None:
         """Forget the samples of the bin in a row."""

@@ -39,6 +39,14 @@ def encode(values: F8, mean: F8, scale: F8, largest: int, counters: I8, codes: I
 
 
 @kernel
+def decode_rows(codes: I2, mean: F8, step: F8, values: F8) -> None:
+    """The values f8[T, F] that codes i2[T, F] stand for, mean + code · step; `step` is 0 for one not read."""
+    for k in range(codes.shape[0]):
+        for f in range(codes.shape[1]):
+            values[k, f] = mean[f] + codes[k, f] * step[f]
+
+
+@kernel
 def encode_rows(values: F8, mean: F8, scale: F8, largest: int, counters: I8, codes: I2) -> None:
     """`encode` over the rows of values f8[T, F] into the rows of codes i2[T, F]."""
     for k in range(values.shape[0]):

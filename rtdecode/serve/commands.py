@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Feature, ModelArtifact
 from rtdecode.decode.decoder import Decoder
 from rtdecode.decode.recent import Mark
 from rtdecode.kernels.arrays import Inputs
@@ -25,6 +25,7 @@ class Candidate:
         decoder: of this model; after the swap, the one that decoded before.
         mark: position of `decoder` once it has stepped `bins`; None before `prepare`.
         bins: [n, n_inputs] that it has to step next; None before `prepare`.
+        coded_by: features of the model whose codes are in `bins`.
         fresh: whether it has to be reset before that.
     """
 
@@ -33,6 +34,7 @@ class Candidate:
     decoder: Decoder
     mark: Mark | None = None
     bins: Inputs | None = None
+    coded_by: tuple[Feature, ...] = ()
     fresh: bool = True
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtdecode.artifact import check_counts_alone
+from rtdecode.artifact import ModelArtifact
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError, located
@@ -37,6 +37,7 @@ from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
+from rtdecode.serve.reporting.connection import inputs_read
 from rtdecode.serve.reporting.losses import decoded_line
 from rtdecode.serve.reporting.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.reporting.status import StatusReport
@@ -88,7 +89,7 @@ class Daemon:
         with advice_to_go_back(model_path, settings.stream):
             self.artifact, decoder = open_model(model_path)
         with located(model_path):
-            check_counts_alone(self.artifact, "live decoding")
+            check_one_stream(self.artifact)
         self._clock: Callable[[], float] = pylsl.local_clock
         self._stopping = threading.Event()
         self.stage = DecodeStage(decoder, self.artifact)
@@ -102,7 +103,9 @@ class Daemon:
         )
         n_axes = len(self.output.names) if self.output else 0
         self.buffers = (
-            RecordBuffers(self.artifact.n_channels, len(self.artifact.outputs), n_axes)
+            RecordBuffers(
+                self.artifact.n_channels, len(self.artifact.outputs), n_axes, len(self.artifact.features)
+            )
             if settings.record
             else None
         )
@@ -177,11 +180,11 @@ class Daemon:
         if self.watcher is not None:
             self.watcher.start()
         self._print_line(
-            f"model {self.artifact.model_id} ({self.artifact.kind}, {self.artifact.n_channels} channels, "
+            f"model {self.artifact.model_id} ({self.artifact.kind}, {inputs_read(self.artifact)}, "
             f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.decoding.path}"
         )
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
-        compile_kernels(self.stage, self.artifact.n_channels, self.artifact.bin_width_s)
+        compile_kernels(self.stage, self.artifact)
         self._print_line(f"ready for stream {', '.join(self.settings.streams)}")
         timeout_s = self.settings.timeout_s
         await_streams(self.connectors, self.beside.behavior, timeout_s, self._while_waiting, self._print_line)
@@ -259,6 +262,7 @@ class Daemon:
             out_names=output.names if output else (),
             out_units=output.units if output else (),
             out_settings=msgspec.to_builtins(output.settings) if output else {},
+            n_features=len(self.artifact.features),
         )
         n_channels = self.artifact.n_channels
         return contents_of(
@@ -336,3 +340,12 @@ class Daemon:
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()
+
+
+def check_one_stream(model: ModelArtifact) -> None:
+    """Refuse a model that reads counts and features, which come from two streams."""
+    if model.n_channels and model.features:
+        raise RtdecodeError(
+            f"the model needs {inputs_read(model)}, and `rtdecode serve` reads one stream",
+            fix="serve a model of counts or of features alone; `rtdecode decode` knows both",
+        )

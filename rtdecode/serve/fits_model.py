@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtdecode.artifact import ElectrodeArray, ModelArtifact
+from rtdecode.artifact import ModelArtifact
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.choice import spike_stream
 from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.features import check_columns
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
 from rtdecode.ingest.signals.numbering import check_numbering
 from rtdecode.ingest.signals.raster import check_raster
@@ -47,8 +48,8 @@ class FitsModel:
 
     def __init__(self, array: ArraySettings, artifact: ModelArtifact, index: int) -> None:
         self.array, self._bin_width_s = array, artifact.bin_width_s
-        of_one = (ElectrodeArray(array.stream, artifact.n_channels),)
-        self._n_channels = (artifact.arrays or of_one)[index].n_channels
+        self._n_channels = artifact.arrays[index].n_channels if artifact.arrays else artifact.n_channels
+        self._features = tuple(feature.column for feature in artifact.features)
 
     def classify(self, stream: StreamDescription) -> tuple[Layout, int]:
         """The layout of a stream and its rank.
@@ -56,11 +57,12 @@ class FitsModel:
         Raises:
             RtdecodeError: it carries no spikes, or does not fit.
         """
-        layout, rank = spike_stream(stream, self.array.layout, self.array.columns)
+        features = not self._n_channels
+        layout, rank = spike_stream(stream, self.array.layout, self.array.columns, features=features)
         self._check(stream, layout)
         return layout, rank
 
-    def accept(self, inlet: Inlet, layout: Layout) -> None:
+    def accept(self, inlet: Inlet, layout: Layout) -> Layout:
         """Check an opened stream, with its labels and first samples.
 
         Raises:
@@ -68,6 +70,9 @@ class FitsModel:
         """
         self._check(inlet.stream, layout)
         check_raster(inlet, layout)
+        if layout is Layout.FEATURES:
+            check_columns(inlet.stream, self._features)
+        return layout
 
     def _check(self, stream: StreamDescription, layout: Layout) -> None:
         array = self.array

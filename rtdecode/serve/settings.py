@@ -16,6 +16,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
+from rtdecode.artifact import FeatureColumn
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file, user_path
@@ -285,9 +286,9 @@ class ServeSettings:
         shared = {name: getattr(self, name) for name in OF_ARRAY}
         return arrays_of(self.streams, shared, self.array_tables)
 
-    def rules(self, array: ArraySettings) -> EventRules:
-        """Which events of an array are decoded."""
-        return EventRules(self.carry_late, array.drop_units or frozenset(), array.numbering)
+    def rules(self, array: ArraySettings, features: tuple[FeatureColumn, ...] = ()) -> EventRules:
+        """Which events of an array are decoded, or which features of a stream of them."""
+        return EventRules(self.carry_late, array.drop_units or frozenset(), array.numbering, features)
 
 
 def _flags() -> dict[str, Flag]:

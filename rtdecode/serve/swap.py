@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.decode.inputs import recoded
 from rtdecode.decode.load import open_model
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import find_model
@@ -113,7 +114,7 @@ def warm(candidate: Candidate) -> None:
     if candidate.fresh:
         decoder.reset()
     # One at a time: a kernel holds the interpreter, and the loop needs it in between.
-    for counts in bins:
+    for counts in recoded(bins, candidate.coded_by, candidate.artifact.features):
         decoder.step(counts, out)
         if not np.isfinite(out).all():
             raise RtdecodeError(
@@ -135,9 +136,11 @@ def check_replaces(new: ModelArtifact, old: ModelArtifact, where: str) -> None:
 
     if new.n_channels != old.n_channels:
         raise refuse(f"the model has {new.n_channels} channels, the one in use {old.n_channels}")
-    names, names_in_use = ([feature.name for feature in each.features] for each in (new, old))
-    if names != names_in_use:
-        raise refuse(f"the model reads the features {names}, the one in use {names_in_use}")
+    columns, in_use = ([feature.column for feature in each.features] for each in (new, old))
+    if columns != in_use:
+        raise refuse(
+            f"the model has {len(columns)} features, and not those of the one in use, which has {len(in_use)}"
+        )
     if new.bin_width_s != old.bin_width_s:
         raise refuse(
             f"the model has bins of {1e3 * new.bin_width_s:g} ms, the one in use of "

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rtdecode.artifact import ModelArtifact
 from rtdecode.binning import BinRing
+from rtdecode.decode.inputs import InputRows, recoded
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.ingest.clock.delay import DeliveryDelay
 from rtdecode.ingest.clock.judge import ClockJudge
 from rtdecode.ingest.clock.settings import JudgeSettings
 from rtdecode.ingest.connection.inlet import MAX_PULL
-from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
-from rtdecode.ingest.signals.layouts import StreamDescription
+from rtdecode.ingest.signals.feed import make_feed
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.recording.buffers import EventRing
 
@@ -22,9 +28,7 @@ N_SAMPLES = 4
 class RehearsalInlet:
     """Replaces an inlet: a few samples on every pull, without LSL."""
 
-    def __init__(
-        self, stream: StreamDescription, samples: np.ndarray[tuple[int, int], np.dtype[np.int32]]
-    ) -> None:
+    def __init__(self, stream: StreamDescription, samples: NDArray[Any]) -> None:
         self.stream = stream
         self.samples = samples
         self.time = np.zeros(MAX_PULL)
@@ -39,18 +43,27 @@ class RehearsalInlet:
         return N_SAMPLES
 
 
-def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> None:
+def compile_kernels(stage: DecodeStage, artifact: ModelArtifact) -> None:
     """Run each kernel once, with the argument types of the loop, on scratch data; then reset the decoder."""
     counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
     delay = DeliveryDelay()
-    for feed_type, stream in (
-        (EventFeed, StreamDescription("rehearsal", "Spikes", 3, 0.0, "int32")),
-        (CountFeed, StreamDescription("rehearsal", "", n_channels, 1.0 / bin_width_s, "int32")),
-    ):
-        samples = np.zeros((MAX_PULL, stream.n_columns), np.int32)
-        inlet = RehearsalInlet(stream, samples)
+    n_channels, bin_width_s = artifact.n_channels, artifact.bin_width_s
+    features = tuple(feature.column for feature in artifact.features)
+    streams = {
+        Layout.EVENTS: ("Spikes", 3, 0.0, "int32"),
+        Layout.COUNTS: ("", n_channels, 1.0 / bin_width_s, "int32"),
+        Layout.FEATURES: ("Features", len(features), 1.0 / bin_width_s, "float32"),
+    }
+    for layout, of_stream in streams.items():
+        if not (features if layout is Layout.FEATURES else n_channels):
+            continue
+        stream = StreamDescription("rehearsal", *of_stream)
+        inlet = RehearsalInlet(stream, np.zeros((MAX_PULL, stream.n_columns), stream.format))
         ring = BinRing(n_channels, bin_width_s)
-        feed = feed_type(inlet, ring, rules=EventRules(), counters=counters)  # type: ignore[arg-type]
+        if layout is Layout.FEATURES:
+            ring = BinRing(0, bin_width_s, n_features=len(features))
+        rules = EventRules(features=features)
+        feed = make_feed(layout, cast(Any, inlet), ring, rules=rules, counters=counters)
         n = inlet.pull(0.0)
         judge = ClockJudge(JudgeSettings(n_recent=1), 0.0, MAX_PULL)
         now = float(inlet.time[n - 1])
@@ -67,7 +80,12 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
         delay.observe(feed.inlet.time, feed.columns.accepted, n, 1.0)
         if isinstance(feed, EventFeed):
             EventRing().add(feed, n, 1.0)
-        while (closed := ring.take()) is not None:
-            stage.warm(closed.counts)
+        while ring.take() is not None:
+            pass
+    rows = InputRows(artifact)
+    stage.warm(rows.row(np.zeros(n_channels, np.uint8), np.zeros(len(features))))
+    for feature in artifact.features[:1]:
+        # As in a swap.
+        recoded(np.zeros((1, 1), np.int16), [feature], [replace(feature, mean=feature.mean + 1.0)])
     delay.quantile_s(0.999)
     stage.reset()

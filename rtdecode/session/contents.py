@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike
 
 from rtdecode import __version__
+from rtdecode.artifact import FeatureColumn
 from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES
 from rtdecode.session.schema import DECODED
 from rtdecode.session.tables import Columns
 
 CHUNK_ROWS = MappingProxyType(
-    {"events": 32_768, "counts": 2_048, "behavior": 4_096, "markers": 64, "trials": 64}
+    {"events": 32_768, "counts": 2_048, "features": 2_048, "behavior": 4_096, "markers": 64, "trials": 64}
     | {"decoded": 2_048, "log": 64}
 )
 """Rows of a chunk in each group."""
@@ -31,6 +32,7 @@ TRIAL_COLUMNS: Columns = {
     "target": ("f4", (2,)),
     "radius": ("f4", ()),
 }
+FEATURE_ATTRS = {"names": "name", "kinds": "kind", "units": "units"}
 LOG_COLUMNS: Columns = {
     "time": ("f8", ()),
     "bin": ("i8", ()),
@@ -61,6 +63,7 @@ class DecodedColumns:
         names: of the outputs.
         out_names, out_units: of the output stage's axes; empty without one.
         out_settings: the stage's `[output]` table.
+        n_features: columns of `codes`, which is there if there are any.
     """
 
     n_outputs: int
@@ -70,6 +73,7 @@ class DecodedColumns:
     out_names: tuple[str, ...] = ()
     out_units: tuple[str, ...] = ()
     out_settings: Mapping[str, Any] = field(default_factory=dict)
+    n_features: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +81,12 @@ class Contents:
     """The contents of a growing file.
 
     Attributes:
-        n_channels: 1 to 65,535.
+        n_channels: 1 to 65,535; 0 for features alone.
         attrs: root attributes (subject, session_id, date, task, license, source, …).
         behavior: names and units of the behaviour's columns, or None for no /behavior.
         decoded: the contents of /decoded, or None for none.
         counts: (bin_width_s, t0_s) where the source is a stream of counts, or None for no /counts.
+        features: columns and period_s where it is one of features, or None for no /features.
         events, markers, trials: whether there are /events, /markers and /trials.
     """
 
@@ -90,6 +95,7 @@ class Contents:
     behavior: tuple[Sequence[str], Sequence[str]] | None = None
     decoded: DecodedColumns | None = None
     counts: tuple[float, float] | None = None
+    features: tuple[Sequence[FeatureColumn], float] | None = None
     events: bool = False
     markers: bool = False
     trials: bool = False
@@ -103,11 +109,13 @@ def decoded_columns(decoded: DecodedColumns, n_channels: int) -> Columns:
     }
     if decoded.out_names:
         columns["out"] = ("f4", (len(decoded.out_names),))
+    if decoded.n_features:
+        columns["codes"] = ("i1", (decoded.n_features,))
     return columns
 
 
 class DecodedRows(NamedTuple):
-    """T bins of /decoded, in the dtypes and shapes of `layout.Decoded`; `out` if the file has that column."""
+    """T bins of /decoded, dtypes and shapes as in `layout.Decoded`; `out`, `codes` if there are any."""
 
     bin: ArrayLike
     t_bin: ArrayLike
@@ -118,3 +126,4 @@ class DecodedRows(NamedTuple):
     lost: ArrayLike
     counts: ArrayLike
     out: ArrayLike | None = None
+    codes: ArrayLike | None = None

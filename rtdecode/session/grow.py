@@ -29,6 +29,7 @@ from rtdecode.files import cannot_write, check_writable, part_of
 from rtdecode.session.contents import (
     CHUNK_ROWS,
     EVENT_COLUMNS,
+    FEATURE_ATTRS,
     LOG_COLUMNS,
     MARKER_COLUMNS,
     TRIAL_COLUMNS,
@@ -38,7 +39,8 @@ from rtdecode.session.contents import (
 )
 from rtdecode.session.layout import LogEntry, Markers, Trials
 from rtdecode.session.log_text import log_texts, marker_rows
-from rtdecode.session.schema import ANNOUNCED, MAX_MODELS, MODELS_SO_FAR
+from rtdecode.session.samples import after_all_before, measured_period, measured_rows
+from rtdecode.session.schema import ANNOUNCED, ANNOUNCED_PERIOD, FORMAT_VERSION, MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import Columns, GrowingTable
 from rtdecode.session.write import out_attrs, strings, write_attrs
@@ -50,11 +52,6 @@ PAGE_BYTES = 4_096
 
 MAX_WAITING_BYTES = 64 << 20
 """About an hour of 96 channels."""
-
-#: The width of /counts is replaced by that of its stamps where they differ by more than this fraction, by as
-#: many rows as give it.
-TOLD_WIDTH = 1e-3
-MEASURED_ROWS = 100
 
 
 class SessionWriter:
@@ -94,7 +91,7 @@ class SessionWriter:
         self.behavior_dropped = 0
         self._max_waiting_bytes = max_waiting_bytes
         self._models: tuple[str, ...] = ()
-        self._last_sample_s = -np.inf
+        self._last_sample_s = self._last_features_s = -np.inf
         check_writable(self.path, overwrite=overwrite)
         unfinished = part_of(self.path)
         try:
@@ -113,7 +110,8 @@ class SessionWriter:
         # HDF5 must release a Python file before the interpreter ends, even without a call of close().
         self._release = weakref.finalize(self, _release, self._file, descriptor)
         try:
-            write_attrs(self._file, contents.n_channels, contents.attrs)
+            version = FORMAT_VERSION if contents.features is not None else 1
+            write_attrs(self._file, contents.n_channels, contents.attrs, version)
             self._file.attrs["complete"] = np.uint8(0)
             self._create_tables(contents, chunk_rows)
             self.flush()
@@ -153,12 +151,21 @@ class SessionWriter:
         time, values = np.asarray(time, np.float64), np.asarray(values, np.float32)
         values = np.where(np.isfinite(values), values, np.float32(np.nan))
         usable = np.isfinite(time) & ~np.isnan(values).all(axis=1)
-        # Each time must be after all before it, not only after the previous one.
-        latest = np.maximum.accumulate(np.append(self._last_sample_s, np.where(usable, time, -np.inf)))
-        usable &= time > latest[:-1]
-        self._last_sample_s = float(latest[-1])
+        usable, self._last_sample_s = after_all_before(time, usable, self._last_sample_s)
         self.behavior_dropped += int(usable.size - np.count_nonzero(usable))
         self._behavior.append(time[usable], values[usable])
+
+    def append_features(self, time: ArrayLike, values: ArrayLike) -> int:
+        """Append samples of features: time f8[T] (s), their ends, and values f4[T, F], NaN where unknown.
+
+        Returns:
+            How many; those that are not after the ones before are left out.
+        """
+        self._require_room()
+        time, values = np.asarray(time, np.float64), np.asarray(values, np.float32)
+        usable, self._last_features_s = after_all_before(time, np.isfinite(time), self._last_features_s)
+        self._features.append(time[usable], values[usable])
+        return int(np.count_nonzero(usable))
 
     def append_markers(self, markers: Markers) -> None:
         """Append markers, in any order of time; one of more than 1,024 bytes takes several rows."""
@@ -175,7 +182,7 @@ class SessionWriter:
     def append_decoded(self, rows: DecodedRows) -> None:
         """Append T bins."""
         self._require_room()
-        self._decoded.append(*(rows[:-1] if rows.out is None else rows))
+        self._decoded.append(*(column for column in rows if column is not None))
 
     def list_models(self, models: Sequence[str]) -> None:
         """Set the models of /decoded: the earlier ones first, then new ones; MAX_MODELS at most.
@@ -223,7 +230,7 @@ class SessionWriter:
         try:
             self.flush()
             self._list_swapped_in()
-            self._measure_width()
+            self._measure()
             self._file.attrs.modify("complete", np.uint8(1))
             self.flush()
         finally:
@@ -237,16 +244,19 @@ class SessionWriter:
     ) -> None:
         self.close()
 
-    def _measure_width(self) -> None:
-        """Replace the announced width of /counts by that of the stamps where they differ."""
-        if "counts" not in self._file or self._counts.rows < MEASURED_ROWS:
-            return
-        group = self._file["counts"]
-        end = group["end"][:]
-        width_s, last_s = np.polyfit(np.arange(len(end)) - (len(end) - 1.0), end - end[-1], 1)
-        if abs(width_s / self._announced_width_s - 1.0) > TOLD_WIDTH:
-            group.attrs.modify("bin_width_s", width_s)
-            group.attrs.modify("t0_s", end[-1] + last_s - len(end) * width_s)
+    def _measure(self) -> None:
+        """Replace the announced width of /counts, and period of /features, by those of the stamps."""
+        if "counts" in self._file:
+            group = self._file["counts"]
+            ends_s = group["end"][:]
+            if (measured := measured_rows(ends_s, self._announced_width_s)) is not None:
+                group.attrs.modify("bin_width_s", measured[0])
+                group.attrs.modify("t0_s", measured[1] - len(ends_s) * measured[0])
+        if "features" in self._file:
+            group = self._file["features"]
+            period_s = measured_period(group["time"][:], float(group.attrs[ANNOUNCED_PERIOD]))
+            if period_s is not None:
+                group.attrs.modify("period_s", period_s)
 
     def _list_swapped_in(self) -> None:
         if not self._models or len(self._file["decoded"].attrs["models"]) == len(self._models):
@@ -278,6 +288,16 @@ class SessionWriter:
             columns = {"values": ("u1", (contents.n_channels,)), "end": ("f8", ())}
             of_counts = {"bin_width_s": bin_width_s, "t0_s": t0_s, ANNOUNCED: bin_width_s}
             self._counts = table("counts", columns, **of_counts)
+        if contents.features is not None:
+            of_features, period_s = contents.features
+            columns = {"time": ("f8", ()), "values": ("f4", (len(of_features),))}
+            texts = {
+                attr: strings([getattr(each, own) for each in of_features])
+                for attr, own in FEATURE_ATTRS.items()
+            }
+            self._features = table(
+                "features", columns, **texts, period_s=period_s, **{ANNOUNCED_PERIOD: period_s}
+            )
         if contents.behavior is not None:
             names, units = contents.behavior
             columns = {"time": ("f8", ()), "values": ("f4", (len(names),))}

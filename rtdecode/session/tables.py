@@ -40,11 +40,12 @@ class GrowingTable:
         self.rows = 0
         self._columns: list[_Column] = []
         for name, (dtype, row_shape) in columns.items():
+            # A chunk has at least one column, also of the counts of no channels.
             dataset = group.create_dataset(
                 name,
                 shape=(0, *row_shape),
-                maxshape=(None, *row_shape),
-                chunks=(chunk_rows, *row_shape),
+                maxshape=(None, *(n or None for n in row_shape)),
+                chunks=(chunk_rows, *(n or 1 for n in row_shape)),
                 dtype=dtype,
                 fill_time="never",
             )
@@ -77,6 +78,8 @@ class GrowingTable:
         for array, column in zip(arrays, self._columns, strict=True):
             shape = (end, *column.row_shape)
             column.dataset.set_extent(shape)
+            if not array.size:
+                continue
             space = h5py.h5s.create_simple(shape)
             space.select_hyperslab((start, *(0 for _ in column.row_shape)), array.shape)
             column.dataset.write(h5py.h5s.create_simple(array.shape), space, array, column.type)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from rtdecode.artifact import FeatureColumn
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
-from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, check_units
+from rtdecode.ingest.signals.features import check_columns, described_columns, first_values
+from rtdecode.ingest.signals.layouts import (
+    INTEGER_FORMATS,
+    SAMPLED,
+    Layout,
+    StreamDescription,
+    array_channels,
+    check_units,
+    is_features,
+)
 from rtdecode.ingest.signals.numbering import check_numbering
 from rtdecode.ingest.signals.raster import check_raster
 from rtdecode.serve.array_settings import ArraySettings
@@ -18,28 +30,38 @@ class RecordedArray:
     Args:
         settings: of its stream.
         n_channels: for an events stream that does not state them, else None.
+        print_line: prints a line.
 
     Attributes:
         settings: as given.
         connector: of the stream, not started.
         n_channels: 0 before the stream is opened, if it is to state them.
+        features: columns of a stream of features, known when it is opened; () for spikes.
     """
 
-    def __init__(self, settings: ArraySettings, n_channels: int | None) -> None:
-        self.settings, self.n_channels = settings, n_channels or 0
+    def __init__(
+        self, settings: ArraySettings, n_channels: int | None, print_line: Callable[[str], None]
+    ) -> None:
+        self.settings, self.n_channels, self._print_line = settings, n_channels or 0, print_line
+        self.features: tuple[FeatureColumn, ...] = ()
         self.connector: Connector[Layout] = Connector(
             settings.stream, self._classify, self._accept, settings.source_id
         )
 
     def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
         settings = self.settings
-        layout, rank = spike_stream(stream, settings.layout, settings.columns)
+        features = bool(self.features)
+        layout, rank = spike_stream(stream, settings.layout, settings.columns, features=features)
         check_units(layout, settings.drop_units, f"stream {stream}")
         check_numbering(layout, settings.numbering, settings.drop_units, stream)
         return layout, rank
 
-    def _accept(self, inlet: Inlet, layout: Layout) -> None:
+    def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
         settings = self.settings
+        if layout in SAMPLED and not (self.features or self.n_channels):
+            layout = self._recognised(inlet, layout)
+        if layout is Layout.FEATURES:
+            check_columns(inlet.stream, self.features)
         check_numbering(layout, settings.numbering, settings.drop_units, inlet.stream)
         channel_map = settings.channel_map
         stated = array_channels(inlet.stream, layout) if channel_map is None else None
@@ -61,3 +83,22 @@ class RecordedArray:
             )
         check_raster(inlet, layout)
         self.n_channels = recorded
+        return layout
+
+    def _recognised(self, inlet: Inlet, layout: Layout) -> Layout:
+        """Tell features from counts by the description of an opened stream, or else by its first values."""
+        stream = inlet.stream
+        seen = first_values(inlet)
+        if layout is Layout.COUNTS and self.settings.layout is None:
+            if is_features(stream):
+                layout = Layout.FEATURES
+            elif stream.format not in INTEGER_FORMATS and (seen.fractions or seen.are_rates):
+                layout = Layout.FEATURES
+                what = "are rates in Hz" if seen.are_rates else "are no whole numbers"
+                self._print_line(
+                    f"the values of {stream.name} {what}, so it is recorded as features; --layout counts "
+                    "records counts"
+                )
+        if layout is Layout.FEATURES:
+            self.features = described_columns(stream, otherwise="rate" if seen.are_rates else "other")
+        return layout

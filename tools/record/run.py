@@ -84,7 +84,9 @@ class StreamRecording:
                 fix="give it once for each --stream, in their order",
             )
         given: Sequence[int | None] = self.n_channels or [None] * len(self.arrays)
-        self._arrays = [RecordedArray(of, n) for of, n in zip(self.arrays, given, strict=True)]
+        self._arrays = [
+            RecordedArray(of, n, self.print_line) for of, n in zip(self.arrays, given, strict=True)
+        ]
         self._connectors = [array.connector for array in self._arrays]
         self._beside = Beside(
             BehaviorReader(self.behavior, self.behavior_source_id) if self.behavior else None,
@@ -109,7 +111,8 @@ class StreamRecording:
         try:
             behavior = self._beside.behavior
             await_streams(self._connectors, behavior, self.timeout_s, self._check_stop, self.print_line)
-            buffers = RecordBuffers(self._n_channels, 0)
+            n_features = sum(len(array.features) for array in self._arrays)
+            buffers = RecordBuffers(self._n_channels, 0, n_features=n_features)
             pumps = self._make_pumps(buffers)
             recorder = self._start_recorder(pumps, buffers)
             tally = Tally(pumps, recorder, buffers, self._beside)
@@ -143,7 +146,8 @@ class StreamRecording:
             of = array.settings
             core = LoopCore(CoreSettings(), BinRing(array.n_channels, BIN_WIDTH_S))
             sink = RecordSink(of.stream, self.output, buffers, self.print_line, first_channel)
-            rules = EventRules(drop_units=of.drop_units or frozenset(), numbering=of.numbering)
+            units = of.drop_units or frozenset()
+            rules = EventRules(drop_units=units, numbering=of.numbering, features=array.features)
             make = make_feed if len(self._arrays) == 1 else make_array_feed
             pumps.append(Pump(core, sink, array.connector, pylsl.local_clock, rules=rules, make=make))
             first_channel += array.n_channels

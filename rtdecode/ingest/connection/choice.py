@@ -15,6 +15,7 @@ from rtdecode.ingest.signals.layouts import (
     Layout,
     StreamDescription,
     choose_layout,
+    is_features,
     needs_labels,
 )
 
@@ -45,7 +46,11 @@ Classify = Callable[[StreamDescription], tuple[L, int]]
 
 
 def spike_stream(
-    stream: StreamDescription, override: Layout | None, columns: RowColumns | None = None
+    stream: StreamDescription,
+    override: Layout | None,
+    columns: RowColumns | None = None,
+    *,
+    features: bool = False,
 ) -> tuple[Layout, int]:
     """The layout of a spike stream and its rank.
 
@@ -53,13 +58,16 @@ def spike_stream(
         stream: description.
         override: `--layout`.
         columns: `--columns`.
+        features: whether features are looked for.
 
     Raises:
         RtdecodeError: it carries no spikes.
     """
-    layout = choose_layout(stream, override, columns)
-    if override is not None or layout in (Layout.EVENTS, Layout.SNIPPETS):
+    layout = choose_layout(stream, override, columns, features=features)
+    if override is not None or layout in (Layout.EVENTS, Layout.SNIPPETS) or is_features(stream):
         return layout, 0
+    if layout is Layout.FEATURES:
+        return layout, 2 if stream.format in INTEGER_FORMATS else 1
     if layout is Layout.RASTER:
         return layout, 3  # perhaps voltage, which is known once it is opened
     return layout, 1 if stream.format in INTEGER_FORMATS else 2

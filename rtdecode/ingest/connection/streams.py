@@ -24,11 +24,12 @@ STAGGER_S = 1.0 / N_RESOLVERS
 def describe(info: Any) -> StreamDescription:
     """The description of a pylsl.StreamInfo; labels and channels only if it is a full one."""
     description = info.desc()
-    labels, units = [], []
+    labels, units, kinds = [], [], []
     channel = description.child("channels").child("channel")
     while not channel.empty():
         labels.append(channel.child_value("label"))
         units.append(channel.child_value("unit"))
+        kinds.append(channel.child_value("kind"))
         channel = channel.next_sibling("channel")
     stated = description.child_value("n_channels")
     return StreamDescription(
@@ -43,6 +44,7 @@ def describe(info: Any) -> StreamDescription:
         n_channels=int(stated) if stated.isdigit() and int(stated) > 0 else None,
         labels=tuple(labels),
         units=tuple(units),
+        kinds=tuple(kinds),
     )
 
 

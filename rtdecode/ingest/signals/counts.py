@@ -1,8 +1,9 @@
-"""A counts stream as the loop uses it (`feed.py`)."""
+"""Regular streams whose bins follow their samples, as the loop uses them (`feed.py`); counts among them."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -16,23 +17,25 @@ from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import F8, I4, I8, U1
 
 
-class CountFeed:
-    """The `counts` layout: one column of counts per channel at a regular rate, stamped at the end.
+class SampleFeed(ABC):
+    """A regular stream, each sample stamped at its end, whose bins follow its samples.
 
     Args and attributes as in `EventFeed`; `columns.number` numbers samples from the anchor, and `end_s`
     holds the end of each sample's interval, estimated from the stamps.
 
     Attributes:
-        fitness: whether its samples can be counts.
         timing: of its samples.
+        features: f8[MAX_PULL, n_features] of them, None without any.
     """
 
-    layout = Layout.COUNTS
+    layout: Layout
+    columns: SampleColumns
 
     def __init__(self, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> None:
         self.inlet, self.ring, self._carry, self._counters = inlet, ring, rules.carry_late, counters
         self.period_s = 1.0 / inlet.stream.rate_hz
         self.binning: CountBinning | None = None
+        self.features: F8 | None = None
         self.columns = SampleColumns(
             inlet.time,
             counts=np.zeros((MAX_PULL, ring.n_channels), np.uint8),
@@ -40,10 +43,10 @@ class CountFeed:
             accepted=np.zeros(MAX_PULL, np.uint8),
             lost_before=np.zeros(MAX_PULL, np.uint32),
         )
-        self._rows: I4 = np.zeros((MAX_PULL, ring.n_channels), np.int32)
         self.end_s: F8 = np.zeros(MAX_PULL)
-        self.fitness, self.timing = Fitness(self.period_s), RegularTiming(self.period_s)
+        self.timing = RegularTiming(self.period_s)
 
+    @abstractmethod
     def read(self, n: int, possible: U1) -> None:
         """Check and number the `n` samples of the last pull.
 
@@ -51,13 +54,15 @@ class CountFeed:
             n: number of samples.
             possible: u1[>=n]; a sample whose stamp is not possible is numbered by its order, and left out.
         """
-        rows, columns = self.inlet.samples, self.columns
-        if rows.dtype != np.int32:
-            as_whole(rows[:n], self._rows[:n])
-            rows = self._rows
-        self.fitness.values(rows[:n])
-        self.fitness.stamps(columns.time[:n][possible[:n] != 0])
-        timing = self.timing
+
+    @property
+    @abstractmethod
+    def unfit(self) -> str:
+        """Why nothing is decoded of what it sends, "" while all is."""
+
+    def _number(self, rows: I4, n: int, possible: U1) -> None:
+        """Number samples with these counts i4[>=n, n_channels]."""
+        timing, columns = self.timing, self.columns
         if not timing.begun(columns.time, possible, n):
             columns.accepted[:n] = 0
             self._counters[sequence.RECEIVED] += n
@@ -79,18 +84,13 @@ class CountFeed:
         """Number of samples of the last pull that may be binned."""
         return int(np.count_nonzero(self.columns.accepted[:n]))
 
+    @abstractmethod
     def tally(self, n: int) -> None:
-        """Nothing is counted beside the samples themselves."""
-
-    @property
-    def unfit(self) -> str:
-        """Why nothing is decoded of what it sends, "" while all is."""
-        return self.fitness.unfit
+        """Count and judge what can wait until the samples of the last pull are decoded."""
 
     def restart(self) -> None:
         """The stamps have moved: number samples from the next one with a possible stamp."""
         self.timing.restart()
-        self.fitness.restart()
         # The edges until then are those of before, which later samples no longer move.
         self.binning = None
 
@@ -137,4 +137,42 @@ class CountFeed:
     def add(self, first: int, n: int, now: float) -> int:
         """Bin samples `first … n-1` of the last pull; returns as `EventBinning.add`."""
         assert self.binning is not None
-        return self.binning.add(self.columns, n, now, first)
+        return self.binning.add(self.columns, n, now, first, self.features)
+
+
+class CountFeed(SampleFeed):
+    """The `counts` layout: one column of counts per channel.
+
+    Attributes:
+        fitness: whether its samples can be counts.
+    """
+
+    layout = Layout.COUNTS
+
+    def __init__(self, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> None:
+        super().__init__(inlet, ring, rules=rules, counters=counters)
+        self.fitness = Fitness(self.period_s)
+        self._rows: I4 = np.zeros((MAX_PULL, ring.n_channels), np.int32)
+
+    def read(self, n: int, possible: U1) -> None:
+        """Check and number the `n` samples of the last pull; see `SampleFeed`."""
+        rows = self.inlet.samples
+        if rows.dtype != np.int32:
+            as_whole(rows[:n], self._rows[:n])
+            rows = self._rows
+        self.fitness.values(rows[:n])
+        self.fitness.stamps(self.columns.time[:n][possible[:n] != 0])
+        self._number(rows, n, possible)
+
+    def tally(self, n: int) -> None:
+        """Nothing is counted beside the samples themselves."""
+
+    @property
+    def unfit(self) -> str:
+        """Why nothing is decoded of what it sends, "" while all is."""
+        return self.fitness.unfit
+
+    def restart(self) -> None:
+        """The stamps have moved: number samples from the next one with a possible stamp."""
+        super().restart()
+        self.fitness.restart()

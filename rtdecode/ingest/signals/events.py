@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rtdecode.artifact import FeatureColumn
 from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.signals.layouts import Layout
@@ -24,11 +25,13 @@ class EventRules:
         carry_late: whether those that are one bin late are carried into the open bin.
         drop_units: sorted units that are left out.
         numbering: what the numbers in their rows mean.
+        features: columns of features that are read of a stream of them, in their order.
     """
 
     carry_late: bool = True
     drop_units: frozenset[int] = frozenset()
     numbering: Numbering = AS_DESCRIBED
+    features: tuple[FeatureColumn, ...] = ()
 
 
 #: Number of events by whose stamps a source is known.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rtdecode.artifact import FEATURE_KINDS
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.channel_map import ChannelMap
 from rtdecode.ingest.signals.event_columns import RowColumns, labelled_columns
@@ -12,8 +13,11 @@ from rtdecode.ingest.signals.event_columns import RowColumns, labelled_columns
 INTEGER_FORMATS = ("int8", "int16", "int32", "int64")
 NUMERIC_FORMATS = (*INTEGER_FORMATS, "float32", "double64")
 
-#: A counts stream is regular and at most this fast; faster ones are rasters, or voltage.
+#: Counts and features are regular and at most this fast; faster streams are rasters, or voltage.
 MAX_COUNTS_RATE_HZ = 1000.0
+
+#: Regular layouts, whose bins follow their samples.
+SAMPLED = ("counts", "features")
 
 
 class Layout(StrEnum):
@@ -24,6 +28,7 @@ class Layout(StrEnum):
     CHANNEL = "channel"
     COUNTS = "counts"
     RASTER = "raster"
+    FEATURES = "features"
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class StreamDescription:
         format: pylsl's name of the sample format, such as "int32".
         n_channels: channels of the array, from `n_channels` of the description, None without it. Counts and
             rasters have a column for each instead.
-        labels, units: per column, from the description's channel list; empty if there is none.
+        labels, units, kinds: per column, from the description's channel list; empty if there is none.
     """
 
     name: str
@@ -52,6 +57,7 @@ class StreamDescription:
     n_channels: int | None = None
     labels: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     @property
     def event_columns(self) -> RowColumns | None:
@@ -87,6 +93,12 @@ def is_markers(stream: StreamDescription) -> bool:
     return one and (codes or stream.format == "string")
 
 
+def is_features(stream: StreamDescription) -> bool:
+    """Whether a regular stream is announced as features, by its type or the kinds of its columns."""
+    described = stream.type.strip().lower() == "features" or not {*stream.kinds}.isdisjoint(FEATURE_KINDS)
+    return bool(stream.rate_hz) and described
+
+
 def mismatch(stream: StreamDescription, layout: Layout, columns: RowColumns | None = None) -> str | None:
     """Reason why `stream` cannot have `layout`, None if it can; `columns` of its events, as of an option."""
     shape = f"{stream.n_columns} {stream.format}"
@@ -96,7 +108,7 @@ def mismatch(stream: StreamDescription, layout: Layout, columns: RowColumns | No
             return f"rasters come at more than {MAX_COUNTS_RATE_HZ:g} Hz, this stream {rate}"
         integers = stream.format in INTEGER_FORMATS
         return None if integers else f"rasters are integers, 0 and 1, this stream has {shape}"
-    if layout is not Layout.COUNTS:
+    if layout not in SAMPLED:
         if stream.rate_hz:
             return f"{layout} come at an irregular rate, this stream at {stream.rate_hz:g} Hz"
         integers, n = stream.format in INTEGER_FORMATS, stream.n_columns
@@ -108,11 +120,11 @@ def mismatch(stream: StreamDescription, layout: Layout, columns: RowColumns | No
         }[layout]
         return None if fits else f"{needed}, this stream has {shape}"
     if not stream.rate_hz:
-        return "counts come at a regular rate, this stream is irregular"
+        return f"{layout} come at a regular rate, this stream is irregular"
     if stream.rate_hz > MAX_COUNTS_RATE_HZ:
-        return f"counts come at up to {MAX_COUNTS_RATE_HZ:g} Hz, this stream at {stream.rate_hz:g} Hz"
+        return f"{layout} come at up to {MAX_COUNTS_RATE_HZ:g} Hz, this stream at {stream.rate_hz:g} Hz"
     if stream.format not in NUMERIC_FORMATS:
-        return f"counts are numbers, this stream has {stream.format}"
+        return f"{layout} are numbers, this stream has {stream.format}"
     return None
 
 
@@ -132,7 +144,11 @@ def _no_events(stream: StreamDescription, columns: RowColumns | None) -> str | N
 
 
 def choose_layout(
-    stream: StreamDescription, override: Layout | None = None, columns: RowColumns | None = None
+    stream: StreamDescription,
+    override: Layout | None = None,
+    columns: RowColumns | None = None,
+    *,
+    features: bool = False,
 ) -> Layout:
     """The layout of `stream`.
 
@@ -140,6 +156,7 @@ def choose_layout(
         stream: description.
         override: `--layout`; checked against the shape, not against the type.
         columns: `--columns`, by which it is a stream of events.
+        features: whether who reads it reads features alone: what would be counts are features then.
 
     Raises:
         RtdecodeError: no layout has this type and shape, or the override does not fit the shape.
@@ -165,7 +182,8 @@ def choose_layout(
             where=where,
             fix="record it with --markers NAME; if its integers are channels of spikes, add --layout channel",
         )
-    for layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
+    sampled = Layout.FEATURES if features or is_features(stream) else Layout.COUNTS
+    for layout in (Layout.CHANNEL, sampled, Layout.RASTER):
         if mismatch(stream, layout) is None:
             return layout
     raise RtdecodeError(
@@ -173,9 +191,9 @@ def choose_layout(
         where=where,
         fix="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
         "irregular, int16 [channel, unit, waveform …]; channel irregular, 1 integer; counts regular, up to "
-        "1000 Hz, one column per channel; rasters faster, of integers 0 and 1; any other stream of single "
-        "spikes needs --layout events, --columns channel=0,unit=1,seq=- or these labels; name the layout "
-        "with --layout if the type alone differs",
+        "1000 Hz, one column per channel, and features likewise; rasters faster, of integers 0 and 1; any "
+        "other stream of single spikes needs --layout events, --columns channel=0,unit=1,seq=- or these "
+        "labels; name the layout with --layout if the type alone differs",
     )
 
 
@@ -190,7 +208,7 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
     Raises:
         RtdecodeError: its samples have no units, so that those of noise would be decoded and recorded.
     """
-    if drop_units and layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
+    if drop_units and layout not in (Layout.EVENTS, Layout.SNIPPETS):
         raise RtdecodeError(
             f"samples of layout {layout} have no sorted units to leave out by --drop-units",
             where=where,
@@ -200,7 +218,9 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
 
 
 def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
-    """Number of channels of the array, None if the stream does not state it."""
+    """Number of channels of the array, 0 for features, None if the stream does not state it."""
+    if layout is Layout.FEATURES:
+        return 0
     return stream.n_columns if layout in (Layout.COUNTS, Layout.RASTER) else stream.n_channels
 
 
@@ -220,9 +240,17 @@ def check_against_model(
         channel_map: `--channel-map`: then the stream may have other channels, which it leaves out.
 
     Raises:
-        RtdecodeError: numbers of channels differ, or counts are coarser than the bins.
+        RtdecodeError: numbers of channels differ, it holds features where counts are read or the reverse, or
+            samples are coarser than the bins.
     """
     found = array_channels(stream, layout)
+    if (layout is Layout.FEATURES) != (n_channels == 0):
+        sent, read = ("features", "counts") if n_channels else (str(layout), "features alone")
+        raise RtdecodeError(
+            f"the stream is read as {sent}, but the model reads {read}",
+            where=f"stream {stream}",
+            fix="serve a model made of this stream (--model), or name the layout with --layout",
+        )
     if channel_map is not None:
         if channel_map.n_channels > n_channels:
             raise RtdecodeError(
@@ -236,11 +264,11 @@ def check_against_model(
             where=f"stream {stream}",
             fix="serve a model for this array (--model), or check the name of the stream",
         )
-    if layout is Layout.COUNTS:
+    if layout in SAMPLED:
         period_s = 1.0 / stream.rate_hz
         if period_s > bin_width_s * (1 + 1e-6):
             raise RtdecodeError(
-                f"its counts cover {period_s * 1e3:g} ms, the model's bins {bin_width_s * 1e3:g} ms",
+                f"its {layout} cover {period_s * 1e3:g} ms, the model's bins {bin_width_s * 1e3:g} ms",
                 where=f"stream {stream}",
-                fix="serve a model with that bin width, or send finer counts",
+                fix=f"serve a model with that bin width, or send finer {layout}",
             )

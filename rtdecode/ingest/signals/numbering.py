@@ -68,15 +68,15 @@ def check_numbering(
             where=where or "--first-channel",
             fix="omit --first-channel, and write the channels in the map as the stream numbers them",
         )
-    if first and layout in (Layout.COUNTS, Layout.RASTER):
+    if first and layout in (Layout.COUNTS, Layout.RASTER, Layout.FEATURES):
         raise RtdecodeError(
             f"{layout} have a column for each channel, and no numbers for --first-channel",
             where=where or "--first-channel",
             fix="omit --first-channel",
         )
-    if channel_map is not None and layout is Layout.COUNTS:
+    if channel_map is not None and layout in (Layout.COUNTS, Layout.FEATURES):
         raise RtdecodeError(
-            "counts are in the order of their columns, which --channel-map does not change",
+            f"{layout} are in the order of their columns, which --channel-map does not change",
             where=where or "--channel-map",
             fix="send the columns in the order of the model, and omit --channel-map",
         )

@@ -106,7 +106,8 @@ class Decoding:
         """A source of the stream is attached."""
         stream, inlet = feed.inlet.stream, feed.inlet
         self.source.attached(stream, self._next_bin())
-        self.notices.extend(stream_report(stream, feed.layout, inlet.correction_s, reading_of(feed)))
+        columns = [feature.column for feature in self.artifact.features]
+        self.notices.extend(stream_report(stream, feed.layout, inlet.correction_s, reading_of(feed), columns))
         self.notices.append(model_line(self.artifact))
 
     def warm(self, closed: ClosedBin) -> None:
@@ -154,7 +155,10 @@ class Decoding:
             sinks.outlet.push(value, out, bin_.t_bin, closed.bin, flags)
         if sinks.buffers is not None:
             recorded_out = None if sinks.output is None else sinks.output.value
-            sinks.buffers.decoded.add(closed, bin_.t_bin, stage.value, recorded_out, flags, self._model_row)
+            codes = self._rows.codes if self.artifact.features else None
+            sinks.buffers.decoded.add(
+                closed, bin_.t_bin, stage.value, recorded_out, flags, self._model_row, codes
+            )
         self._burst += 1
         if self._burst % BURST_BINS == 0:
             time.sleep(BURST_PAUSE_S)
@@ -165,6 +169,11 @@ class Decoding:
         meters.catch_up += bool(flags & Flag.CATCH_UP)
         meters.latency(bin_.now - bin_.t_bin, published - bin_.t_bin)
         self.flags = flags
+
+    def feature_counters(self) -> dict[str, int]:
+        """Number of features in decoded bins that were unknown, and of those beyond their largest code."""
+        missing, beyond = self._rows.counters.tolist()
+        return {"features_missing": missing, "features_beyond": beyond}
 
     def reset(self, bin_number: int, reason: str) -> None:
         """Reset the decoder before bin `bin_number`."""
@@ -224,7 +233,7 @@ class Decoding:
         """Give a decoder that is to replace this one the bins that it has to step first."""
         recent = self.stage.recent
         candidate.fresh, n = recent.lag(candidate.mark)
-        candidate.bins = recent.last(n)
+        candidate.bins, candidate.coded_by = recent.last(n), self.artifact.features
         warmed = n if candidate.fresh or candidate.mark is None else candidate.mark.warmed + n
         candidate.mark = Mark(recent.resets, recent.stepped, warmed)
 
@@ -245,7 +254,8 @@ class Decoding:
         if fresh:
             candidate.decoder.reset()
         # The old decoder is returned with the candidate: freeing its memory takes time.
-        candidate.decoder = self.stage.adopt(candidate.decoder, behind)
+        candidate.decoder = self.stage.adopt(candidate.decoder, behind, artifact.features)
+        self._rows = InputRows(artifact, self._rows.counters)
         warmed = behind if fresh else candidate.mark.warmed + behind
         self._log_backlog(command.bin)
         about = {"model": artifact.model_id, "path": str(candidate.path), "warmed": warmed}

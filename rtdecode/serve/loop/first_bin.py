@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtdecode.binning import Binning, BinRing
-from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.counts import SampleFeed
 from rtdecode.ingest.signals.feed import Feed
 
 
@@ -27,7 +27,7 @@ def first_edges(
     if origin_s is not None:
         return feed.anchor(origin_s, n), 0
     oldest_s = feed.first_bin_start(n, now - ring.n_bins * ring.bin_width_s, now)
-    if isinstance(feed, CountFeed):
+    if isinstance(feed, SampleFeed):
         if oldest_s is None:
             return None
         edges = feed.anchor(oldest_s, n)

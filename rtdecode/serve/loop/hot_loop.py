@@ -168,7 +168,8 @@ def _pump_of_one(
         CoreSettings(array.grace_s, settings.failsafe_after_s),
         BinRing(artifact.n_channels, artifact.bin_width_s, n_features=len(artifact.features)),
     )
-    return Pump(core, decoding, connector, clock, rules=settings.rules(array))
+    features = tuple(feature.column for feature in artifact.features)
+    return Pump(core, decoding, connector, clock, rules=settings.rules(array, features))
 
 
 def _pumps_of_arrays(

@@ -12,7 +12,7 @@ from rtdecode.binning import Binning, ClosedBin
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.connection.source_log import SourceLog
-from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.counts import SampleFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.ingest.signals.feed import Feed, MakeFeed, make_feed
 from rtdecode.ingest.signals.layouts import Layout
@@ -43,7 +43,7 @@ MAX_WAIT_S = 0.02
 #: polling: at most one or two per cent of a core at 50 bins/s.
 WAKE_EARLY_S = 0.0003
 
-#: Longest wait for the first sample of a counts stream, which sets the edges of its bins.
+#: Longest wait for the first sample of counts or features, which sets the edges of its bins.
 FIRST_SAMPLE_S = 0.25
 
 #: Arrivals are only measured when the loop was waiting for them.
@@ -152,7 +152,7 @@ class Pump:
         self._inlet, self._correction_s, self._fresh = inlet, inlet.correction_s, True
         self._turned_s = self._clock()
         if first:
-            self._pull(inlet, FIRST_SAMPLE_S if isinstance(feed, CountFeed) else 0.0, self._turned_s)
+            self._pull(inlet, FIRST_SAMPLE_S if isinstance(feed, SampleFeed) else 0.0, self._turned_s)
 
     def _pull(self, inlet: Inlet, wait_s: float, begun: float) -> None:
         try:

@@ -14,15 +14,18 @@ import numpy.typing as npt
 from rtdecode.binning import FUTURE_TOLERANCE_S, ClosedBin
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
+from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.ingest.signals.raster import Crossings, RasterFeed
 from rtdecode.ingest.signals.timed_counts import TimedCountsFeed
+from rtdecode.kernels.arrays import I2
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.session.layout import LogEntry
 
 EVENT_RING = 1 << 20
 DECODED_RING = 4096
 SAMPLE_RING = 1 << 14
+FEATURE_RING = 1 << 12
 
 
 class EventRing:
@@ -106,10 +109,30 @@ class SampleRing:
         self.head += len(accepted)
 
 
+class FeatureRing:
+    """Raw samples of features: f4[n_features], and the end of each."""
+
+    def __init__(self, n_features: int) -> None:
+        self.end_s = np.zeros(FEATURE_RING)
+        self.values = np.full((FEATURE_RING, n_features), 0, np.float32)
+        self.head = self.tail = self.dropped = 0
+
+    def add(self, feed: FeatureFeed, n: int) -> None:
+        """Take the samples of the last pull."""
+        accepted = np.flatnonzero(feed.columns.accepted[:n])
+        room = FEATURE_RING - (self.head - self.tail)
+        self.dropped += max(0, len(accepted) - room)
+        accepted = accepted[:room]
+        slots = (self.head + np.arange(len(accepted))) % FEATURE_RING
+        self.end_s[slots] = feed.end_s[accepted]
+        self.values[slots] = feed.values[accepted]
+        self.head += len(accepted)
+
+
 class DecodedRing:
     """Published bins, one row each, as in /decoded."""
 
-    def __init__(self, n_channels: int, n_outputs: int, n_axes: int) -> None:
+    def __init__(self, n_channels: int, n_outputs: int, n_axes: int, n_features: int = 0) -> None:
         self.bin = np.zeros(DECODED_RING, np.int64)
         self.t_bin = np.zeros(DECODED_RING)
         self.values = np.zeros((DECODED_RING, n_outputs), np.float32)
@@ -119,6 +142,7 @@ class DecodedRing:
         self.late = np.zeros(DECODED_RING, np.uint16)
         self.lost = np.zeros(DECODED_RING, np.uint32)
         self.counts = np.full((DECODED_RING, n_channels), 0, np.uint8)
+        self.codes = np.full((DECODED_RING, n_features), 0, np.int8)
         self.head = self.tail = self.dropped = 0
 
     def add(
@@ -129,8 +153,9 @@ class DecodedRing:
         out: npt.NDArray[np.float32] | None,
         flags: int,
         model: int,
+        codes: I2 | None = None,
     ) -> None:
-        """Take one published bin; `out` None without an output stage."""
+        """Take one published bin; `out` None without an output stage, `codes` without features."""
         if self.head - self.tail >= DECODED_RING:
             self.dropped += 1
             return
@@ -145,6 +170,8 @@ class DecodedRing:
         self.late[slot] = min(closed.late, 65535)
         self.lost[slot] = closed.lost
         self.counts[slot] = closed.counts
+        if codes is not None:
+            self.codes[slot] = codes
         self.head += 1
 
 
@@ -154,16 +181,18 @@ class RecordBuffers:
     Args:
         n_channels, n_outputs: of the model; n_outputs 0 for a recording without decoder.
         n_axes: of the output stage; 0 without one.
+        n_features: that are recorded, and decoded if anything is.
 
     Attributes:
         log: entries for /log, in order.
         models: model_id of every model that has decoded so far; `model` of a row is an index into them.
     """
 
-    def __init__(self, n_channels: int, n_outputs: int, n_axes: int = 0) -> None:
+    def __init__(self, n_channels: int, n_outputs: int, n_axes: int = 0, n_features: int = 0) -> None:
         self.events = EventRing()
         self.samples = SampleRing(n_channels)
-        self.decoded = DecodedRing(n_channels, n_outputs, n_axes)
+        self.features = FeatureRing(n_features)
+        self.decoded = DecodedRing(n_channels, n_outputs, n_axes, n_features)
         self.log: deque[LogEntry] = deque()
         self.models: list[str] = []
 
@@ -173,6 +202,8 @@ class RecordBuffers:
             self.events.add(feed, n, now, first_channel)
         elif isinstance(feed, (RasterFeed, TimedCountsFeed)):
             self.events.add(feed.crossings, feed.crossings.n, now, first_channel)
+        elif isinstance(feed, FeatureFeed):
+            self.features.add(feed, n)
         else:
             self.samples.add(feed, n)
 
@@ -185,4 +216,4 @@ class RecordBuffers:
     @property
     def dropped(self) -> int:
         """Number of rows lost because the recorder could not keep up."""
-        return self.events.dropped + self.samples.dropped + self.decoded.dropped
+        return sum(ring.dropped for ring in (self.events, self.samples, self.features, self.decoded))

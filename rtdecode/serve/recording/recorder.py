@@ -14,15 +14,18 @@ from rtdecode.files import unused
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.fates import Fates
 from rtdecode.ingest.connection.identity import lsl_source
-from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.counts import CountFeed, SampleFeed
+from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import (
     DECODED_RING,
     EVENT_RING,
+    FEATURE_RING,
     SAMPLE_RING,
     DecodedRing,
     EventRing,
+    FeatureRing,
     RecordBuffers,
     SampleRing,
 )
@@ -69,7 +72,10 @@ def contents_of(
         behavior=(behavior.names, behavior.units) if behavior else None,
         decoded=decoded,
         counts=(1.0 / streams[0].rate_hz, t0_s or 0.0) if counts else None,
-        events=not counts,
+        features=next(
+            ((each.wanted, each.period_s) for each in there if isinstance(each, FeatureFeed)), None
+        ),
+        events=not all(isinstance(each, SampleFeed) for each in there),
         markers=beside.markers is not None,
         trials=beside.rules is not None,
     )
@@ -88,8 +94,8 @@ class Recorder:
     Attributes:
         path: of the file; numbered if that name was taken after the start.
         error: reason why nothing is written at the moment, "" while it is.
-        rows, events, samples, behavior_rows: number of bins, events, counts samples and behaviour samples
-            written.
+        rows, events, samples, behavior_rows: number of bins, events, samples of counts or features, and
+            behaviour samples written.
         n_markers: number of markers written.
         trials: a sentence about the trials made of them at the end, "" before.
         out_of_order: number of samples left out because later ones were written already.
@@ -170,6 +176,7 @@ class Recorder:
             self._writer = writer = SessionWriter(self.path, contents, overwrite=self._overwrite)
         self._write_events(writer)
         self._write_samples(writer)
+        self._write_features(writer)
         self._write_behavior(writer)
         self._write_markers(writer)
         self._write_decoded(writer)
@@ -210,6 +217,13 @@ class Recorder:
                 np.zeros((len(piece), self._buffers.samples.counts.shape[1]), np.uint8), piece
             )
 
+    def _write_features(self, writer: SessionWriter) -> None:
+        ring = self._buffers.features
+        for rows in _taken(ring, ring.head, FEATURE_RING):
+            n = writer.append_features(ring.end_s[rows], ring.values[rows])
+            self.samples += n
+            self.out_of_order += rows.stop - rows.start - n
+
     def _write_behavior(self, writer: SessionWriter) -> None:
         blocks = self._beside.behavior.blocks if self._beside.behavior else ()
         while blocks:
@@ -246,6 +260,7 @@ class Recorder:
                 ring.lost[rows],
                 ring.counts[rows],
                 ring.out[rows] if ring.out.shape[1] else None,
+                ring.codes[rows] if ring.codes.shape[1] else None,
             )
             writer.append_decoded(bins)
             self.rows += rows.stop - rows.start
@@ -259,7 +274,7 @@ class Recorder:
                 log.popleft()
 
 
-def _taken(ring: EventRing | SampleRing | DecodedRing, head: int, size: int) -> Iterator[slice]:
+def _taken(ring: EventRing | SampleRing | FeatureRing | DecodedRing, head: int, size: int) -> Iterator[slice]:
     """Slices of the rows up to `head`, in order; the loop may use one again once it is written."""
     while ring.tail < head:
         start = ring.tail % size

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import FeatureColumn, ModelArtifact
+from rtdecode.ingest.signals.features import other_units
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels
 
 #: Programs on one machine share the clock of LSL; more is no error of its measurement.
 SAME_CLOCK_S = 0.005
 
 
+def inputs_read(model: ModelArtifact) -> str:
+    """Such as "96 channels and 96 features"."""
+    counted = (model.n_channels, "channels"), (len(model.features), "features")
+    return " and ".join(f"{n} {what}" for n, what in counted if n)
+
+
 def stream_report(
-    stream: StreamDescription, layout: Layout, clock_offset_s: float, reading: str = ""
+    stream: StreamDescription,
+    layout: Layout,
+    clock_offset_s: float,
+    reading: str = "",
+    features: Sequence[FeatureColumn] = (),
 ) -> list[str]:
     """Lines for the person at the rig.
 
@@ -21,9 +33,12 @@ def stream_report(
         layout: of that stream.
         clock_offset_s: added to its stamps, seconds.
         reading: how its rows are read, "" as the layout has it.
+        features: that are read of a stream of features.
     """
     n_channels = array_channels(stream, layout)
-    channels = f"{n_channels} channels" if n_channels is not None else "number of channels not stated"
+    channels = "number of channels not stated" if n_channels is None else f"{n_channels} channels"
+    if layout is Layout.FEATURES:
+        channels = f"{stream.n_columns} columns"
     rate = f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular rate"
     lines = [
         f"attached {stream.name}: layout {reading or layout}, {channels}, {rate}, clock offset "
@@ -35,6 +50,8 @@ def stream_report(
             f"the clock of {stream.name} is {clock_offset_s * 1e3:+.3f} ms off, although it is sent from "
             "this machine: is its LSL another one, or is the machine too busy to measure it?"
         )
+    if layout is Layout.FEATURES:
+        lines += _units_line(stream, features)
     return lines
 
 
@@ -42,6 +59,16 @@ def model_line(artifact: ModelArtifact) -> str:
     """The line about the model that decodes."""
     outputs = ", ".join(f"{o.name} ({o.units})" if o.units else o.name for o in artifact.outputs)
     return (
-        f"decoding with model {artifact.model_id}: {artifact.kind}, {artifact.n_channels} channels, "
+        f"decoding with model {artifact.model_id}: {artifact.kind}, {inputs_read(artifact)}, "
         f"{artifact.bin_width_s * 1e3:g} ms bins, decodes {outputs}"
     )
+
+
+def _units_line(stream: StreamDescription, wanted: Sequence[FeatureColumn]) -> list[str]:
+    others = other_units(stream, wanted)
+    if not others:
+        return []
+    return [
+        f"{len(others)} features of {stream.name} come in other units than those of the model, {others[0]} "
+        "among them: are they scaled as when it was made?"
+    ]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from rtdecode.ingest.connection.identity import named
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
+from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.ingest.signals.fitness import Fitness
 from rtdecode.ingest.signals.raster import RasterFeed
@@ -152,6 +153,9 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
     raster = isinstance(feed, RasterFeed)
     if raster and totals["not_a_count"] > LEAST:
         lines.append(f"{totals['not_a_count']:,} values of the raster are neither 0 nor 1, and no crossings")
+    elif isinstance(feed, FeatureFeed):
+        if feed.fitness.infinite:
+            lines.append(f"{feed.fitness.infinite}, taken for unknown: send NaN where nothing is known")
     elif totals["not_a_count"] > LEAST:
         fitness = feed.fitness if isinstance(feed, CountFeed) else Fitness(1.0)
         found = f", {fitness.wrong}" if fitness.wrong else ""
@@ -177,6 +181,18 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
                 f"{'the times of events' if raster else 'bins'} follow its samples"
             )
     return lines
+
+
+def feature_warnings(missing: int, beyond: int, n: int) -> list[str]:
+    """Lines about features, `n` of which were decoded, that are missing or beyond their largest code."""
+    return [
+        f"{count:,} of {n:,} ({100 * count / n:.1f} %) features {what}"
+        for count, what in (
+            (missing, "are unknown, and taken for their mean: are samples lost, or values NaN?"),
+            (beyond, "are beyond 8 SD of their mean: are they scaled as when the model was made?"),
+        )
+        if count > LEAST and count > LEAST_PART * n
+    ]
 
 
 def of_source(lines: list[str], feed: Feed | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
+from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.serve.loop.core import LoopCore
@@ -43,10 +44,31 @@ def signal_warnings(feed: Feed | None, core: LoopCore) -> list[str]:
                 f"its counts are {mean_hz:,.0f} spikes/s a channel, which look like rates: send the number "
                 "of spikes in each interval"
             )
+    if isinstance(feed, FeatureFeed) and feed.fitness.n_samples >= ENOUGH:
+        lines += _of_features(feed)
     if link is not None and link.judge.floor_s > SLOW_S:
         lines.append(
             f"its fastest delivery takes {link.judge.floor_s * 1e3:.0f} ms, by which the cursor is late: let "
             "it push more often, and stamp samples when they are taken"
+        )
+    return lines
+
+
+def _of_features(feed: FeatureFeed) -> list[str]:
+    fitness = feed.fitness
+    n = len(feed.wanted)
+    lines = [
+        f"{len(names)} of {n} features {what}, {names[0]} among them: {then}"
+        for names, what, then in (
+            (fitness.dead, "are always NaN", "they are taken for their mean"),
+            (fitness.constant, "never change", "does their source measure them?"),
+        )
+        if names
+    ]
+    if fitness.seen.are_rates and (kinds := {column.kind for column in feed.wanted} - {"rate"}):
+        lines.append(
+            f"its values are multiples of {feed.inlet.stream.rate_hz:g}, as rates in Hz are, and are read as "
+            f"{' and '.join(sorted(kinds))}"
         )
     return lines
 

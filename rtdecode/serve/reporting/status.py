@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rtdecode.kernels.sequence import RECEIVED
 from rtdecode.messages import MESSAGE_VERSION, flag_names
 from rtdecode.serve.loop.hot_loop import HotLoop
+from rtdecode.serve.reporting.losses import feature_warnings
 from rtdecode.serve.reporting.streams import (
     array_maps,
     joint_map,
@@ -93,6 +94,7 @@ class StatusReport:
             "reconnects": sum(core.reconnects for core in cores),
             "clock_jumps": sum(core.clock_jumps for core in cores),
             "swaps": meters.swaps,
+            **self._decoding.feature_counters(),
         }
 
     def build(self) -> dict[str, Any]:
@@ -128,6 +130,7 @@ class StatusReport:
                 "kind": artifact.kind,
                 "path": str(self._decoding.path),
                 "n_channels": artifact.n_channels,
+                "n_features": len(artifact.features),
             },
             "stream": joint_map(self._stream, loop.pumps),
             "arrays": array_maps(loop.pumps),
@@ -147,6 +150,9 @@ class StatusReport:
         recording = self._recording()
         warnings = [problem for problem in self._problems() if problem]
         warnings += stream_warnings(self._loop.pumps)
+        found = self._decoding.feature_counters()
+        n_features = self._meters.bins * len(self._decoding.artifact.features)
+        warnings += feature_warnings(found["features_missing"], found["features_beyond"], n_features)
         if recording and recording.get("error"):
             warnings.append(f"NOT RECORDING: {recording['error']}")
         if recording and recording.get("dropped"):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rtdecode.kernels.binning import place_samples
 from rtdecode.kernels.feature_bins import FeatureBins, fill_bins, reach_of
 from rtdecode.session.layout import Features
+from rtdecode.session.samples import sample_numbers
 
 F8 = NDArray[np.float64]
 
@@ -31,7 +32,8 @@ def features_at(features: Features, edges: F8) -> F8:
     """
     middle = features.time - 0.5 * features.period_s
     bins = np.searchsorted(edges, middle, side="right") - 1
-    return _filled(features, bins, features.time, edges[1:], reach_of(features.period_s, np.diff(edges)))
+    reach = reach_of(features.period_s, edges[1:] - edges[:-1])
+    return _filled(features, bins, features.time, edges[1:], reach)
 
 
 def features_alone(features: Features, bin_width_s: float) -> tuple[F8, F8]:
@@ -46,14 +48,13 @@ def features_alone(features: Features, bin_width_s: float) -> tuple[F8, F8]:
     """
     if not len(features.time):
         return np.zeros((0, len(features.names))), np.zeros(1)
-    steps = np.maximum(np.rint(np.diff(features.time) / features.period_s), 1.0)
-    number = np.concatenate(([0.0], np.cumsum(steps)))
+    number = sample_numbers(features.time, features.period_s)
     period_s = features.nominal_period_s
     ratio = period_s / bin_width_s
     n_bins = int(np.floor((number[-1] + 1.0) * ratio + WHOLE_BIN))
     bins, end = np.zeros(len(number), np.int64), np.zeros(len(number))
-    place_samples(number.astype(np.int64), period_s, bin_width_s, bins, end)
-    values = _filled(features, bins, end, np.arange(n_bins) + 1.0, np.full(n_bins, reach_of(ratio, 1.0)))
+    place_samples(number, period_s, bin_width_s, bins, end)
+    values = _filled(features, bins, end, np.arange(1.0, n_bins + 1.0), np.full(n_bins, reach_of(ratio, 1.0)))
     ends_s = np.concatenate(([features.time[0] - features.period_s], features.time))
     edges = np.interp(np.arange(n_bins + 1) / ratio, np.concatenate(([0.0], number + 1.0)), ends_s)
     return values, edges

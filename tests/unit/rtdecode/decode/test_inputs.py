@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from rtdecode.artifact import Feature, ModelArtifact, read_artifact, write_artifact
-from rtdecode.decode.inputs import InputRows, codes_of
+from rtdecode.decode.inputs import InputRows, codes_of, recoded
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.features import BEYOND, MISSING
@@ -145,3 +145,17 @@ def test_a_bad_feature_is_refused(changes: dict[str, Any], complaint: str) -> No
 def test_two_features_of_one_name_are_refused() -> None:
     with pytest.raises(RtdecodeError, match="two features have the name 'f0'"):
         model("gru", features=(features()[0],) * 2)
+
+
+def test_codes_of_another_model_stand_for_the_same_values() -> None:
+    before, after = features(10.0, 2.0), features(9.0, 3.0)
+    codes = RNG.integers(-127, 128, (40, N_FEATURES)).astype(np.int16)
+    inputs = np.concatenate((RNG.integers(0, 9, (40, N_CHANNELS)), codes), axis=1).astype(np.int16)
+    found = recoded(inputs, before, after)
+    assert found.dtype == np.int16
+    np.testing.assert_array_equal(found[:, :N_CHANNELS], inputs[:, :N_CHANNELS])
+    values = 10.0 + codes * (2.0 / 16)
+    np.testing.assert_array_equal(found[:, N_CHANNELS:], codes_of(after, values))
+    assert recoded(inputs, before, features(10.0, 2.0)) is inputs
+    dead = features(0.0, 0.0)
+    np.testing.assert_array_equal(recoded(inputs, before, dead)[:, N_CHANNELS:], 0)

@@ -13,18 +13,19 @@ import pytest
 from decoding import artifact_of
 from numpy.typing import NDArray
 
-from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.artifact import Feature, ModelArtifact, Output
 from rtdecode.decode.decoder import Decoder
-from rtdecode.decode.inputs import session_inputs
+from rtdecode.decode.inputs import codes_of, recoded, session_inputs
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.offline import decode_recording, decode_session, scored_rows
+from rtdecode.decode.stage import DecodeStage
 from rtdecode.decode.wiener import WienerDecoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.messages import Flag
 from rtdecode.output.settings import read_settings
 from rtdecode.output.stage import OutputStage
 from rtdecode.session.bins import bin_session, spread_counts
-from rtdecode.session.layout import Counts, Decoded, DecodedOut, Events, LogEntry, Session
+from rtdecode.session.layout import Counts, Decoded, DecodedOut, Events, Features, LogEntry, Session
 
 N_CHANNELS, N_BINS = 5, 60
 OUTPUTS = (Output("x", "mm", 12.5, 3.0, "position"), Output("vx", "mm/s", 7.0, 9.0, "velocity"))
@@ -347,3 +348,55 @@ def test_held_bins_and_bins_outside_the_range_are_not_scored() -> None:
     assert not scored_rows(decoded, 99.0, None).any()
     empty = recording(make_counts(0))
     assert len(scored_rows(empty, 0.0, 1.0)) == 0
+
+
+def features_of(mean: float, sd: float) -> ModelArtifact:
+    """A model of two features alone; all are of one weight."""
+    columns = tuple(Feature(name, "power", "uV", mean, sd) for name in "ab")
+    weight = np.random.default_rng(0).normal(size=(2, 6, 2)).astype("f4")
+    run = {"weight": weight, "bias": np.zeros(2)}
+    return artifact_of("wiener", n_channels=0, channel_mask=(), outputs=OUTPUTS, run=run, features=columns)
+
+
+def test_a_swap_between_means_continues_from_the_same_values() -> None:
+    first, second = features_of(10.0, 2.0), features_of(7.0, 4.0)
+    codes = np.random.default_rng(1).integers(-99, 99, (N_BINS, 2)).astype(np.int8)
+    live = replace(
+        recording(np.zeros((N_BINS, 0), np.uint8)), codes=codes, models=(first.model_id, second.model_id)
+    )
+    log = [entry(20, "swap", model=second.model_id, path="2", warmed=15)]
+    decoded = decode_recording(
+        live, log, first, load_decoder(first), swapped=lambda *_: (second, load_decoder(second))
+    )
+    before, after = np.zeros((20, 2), np.float32), np.zeros((N_BINS - 5, 2), np.float32)
+    load_decoder(first).run(codes[:20].astype(np.int16), before)
+    kept = recoded(codes[5:20].astype(np.int16), first.features, second.features)
+    load_decoder(second).run(np.concatenate((kept, codes[20:].astype(np.int16))), after)
+    np.testing.assert_array_equal(decoded.values, np.concatenate((before, after[15:])))
+    assert decoded.models == (first.model_id, second.model_id)
+    # As live: a decoder that was warmed up meanwhile, and lacks a bin.
+    stage, out = DecodeStage(load_decoder(first), first), np.zeros(2, np.float32)
+    for row in codes[:20].astype(np.int16):
+        stage.step(row, 0)
+    warmed = load_decoder(second)
+    for row in recoded(stage.recent.last(15)[:14], first.features, second.features):
+        warmed.step(row, out)
+    stage.adopt(warmed, 1, second.features)
+    for i in range(20, N_BINS):
+        stage.step(codes[i].astype(np.int16), 0)
+        np.testing.assert_array_equal(stage.value, decoded.values[i])
+
+
+def test_features_of_a_recording_are_binned_again_for_another_model() -> None:
+    first, second = features_of(10.0, 2.0), features_of(7.0, 4.0)
+    time = 100.0 + 0.02 * np.arange(1, N_BINS + 1)
+    values = np.random.default_rng(1).normal(10.0, 2.0, (N_BINS, 2)).astype("f4")
+    recorded = Features(time, values, ("b", "a"), ("power",) * 2, ("uV",) * 2, 0.02)
+    live = recording(np.zeros((N_BINS, 0), np.uint8))
+    live = replace(live, codes=np.zeros((N_BINS, 2), np.int8), models=(first.model_id,))
+    session = Session(n_channels=0, features=recorded, decoded=live)
+    np.testing.assert_array_equal(session_inputs(session, first), 0)
+    found = session_inputs(session, second)
+    np.testing.assert_array_equal(found, codes_of(second.features, values[:, ::-1].astype("f8")))
+    decoded = decode_session(session, second, load_decoder(second))
+    np.testing.assert_array_equal(decoded.codes, found)

@@ -134,7 +134,7 @@ def make_filter() -> ModelArtifact:
 def test_compiling_the_kernels_leaves_the_stage_as_it_was() -> None:
     artifact = make_filter()
     rehearsed, fresh = (DecodeStage(load_decoder(artifact), artifact) for _ in range(2))
-    compile_kernels(rehearsed, artifact.n_channels, artifact.bin_width_s)
+    compile_kernels(rehearsed, artifact)
     # Until the first value is published the means go out, live as offline.
     assert rehearsed.value.tolist() == fresh.value.tolist() == [40, 0]
     assert (rehearsed.nonfinite, rehearsed.decoder.clipped) == (0, 0)

@@ -16,7 +16,7 @@ KINDS = ("power", "count", "other")
 
 
 def binned_live(number: I8, values: F8, period_s: float, cuts: list[int]) -> F8:
-    """The features f8[T, F] of the bins that close by the samples themselves, in pieces that end at `cuts`."""
+    """The features f8[T, F] of the bins that the samples close, in pieces that end at `cuts`."""
     ring = BinRing(0, WIDTH_S, 5, n_features=values.shape[1])
     ring.features.counted[:] = [kind == "count" for kind in KINDS]
     binning = CountBinning(ring, period_s, anchor_bin=0)

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 
+from rtdecode.artifact import FeatureColumn
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.contents import CHUNK_ROWS, Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
@@ -37,7 +38,9 @@ CONTENTS = Contents(
         out_names=("a", "b", "c"),
         out_units=("px", "px", ""),
         out_settings={"control": "velocity", "matrix": [[1.0, 0.5], [0.0, 2.0], [1.0, 1.0]]},
+        n_features=2,
     ),
+    features=((FeatureColumn("a", "power", "uV"), FeatureColumn("b", "count", "")), 0.01),
     events=True,
 )
 EVENTS_ONLY = Contents(n_channels=2, events=True)
@@ -66,6 +69,7 @@ def bins(start: int, stop: int) -> DecodedRows:
         lost=(i % 4).astype("u4"),
         counts=((i[:, np.newaxis] + np.arange(N_CHANNELS)) % 20).astype("u1"),
         out=np.stack([i / 2, -i, i % 7], axis=1).astype("f4"),
+        codes=np.stack([i % 100, -(i % 127)], axis=1).astype("i1"),
     )
 
 
@@ -94,6 +98,7 @@ class Rows:
         after = Rows(*(have + n for have, n in zip(self.all, more, strict=True)))
         writer.append_events(*events(self.events, after.events))
         writer.append_behavior(*samples(self.samples, after.samples))
+        writer.append_features(*samples(self.samples, after.samples))
         writer.append_decoded(bins(self.bins, after.bins))
         writer.append_log(entries(self.entries, after.entries))
         return after
@@ -110,6 +115,11 @@ class Rows:
         assert (decoded.out.names, decoded.out.units) == (("a", "b", "c"), ("px", "px", ""))
         assert decoded.out.settings["matrix"][0] == [1.0, 0.5]
         columns = {**vars(decoded), "out": decoded.out.values}
+        features = session.features
+        for each, written in zip(
+            (features.time, features.values), samples(0, len(features.time)), strict=True
+        ):
+            np.testing.assert_array_equal(each, written)
         actual = [found.time, found.channel, found.unit, moved.time, moved.values]
         actual += [columns[name] for name in DecodedRows._fields]
         expected = [*events(0, rows.events), *samples(0, rows.samples), *bins(0, rows.bins)]
@@ -161,6 +171,28 @@ def test_counts_have_the_true_width_of_their_source(path: Path, rate_hz: float, 
     assert counts.nominal_width_s == 0.02
     assert counts.t0_s == pytest.approx(7.0, abs=1e-3)
     np.testing.assert_array_equal(counts.end, end)
+
+
+def test_features_alone_have_no_channels_and_lack_what_was_lost(path: Path) -> None:
+    decoded = DecodedColumns(n_outputs=2, origin_s=0.0, models=MODELS, n_features=2)
+    alone = Contents(n_channels=0, features=CONTENTS.features, decoded=decoded)
+    time = 7.0 + np.delete(np.arange(1, 1001), np.arange(500, 600)) * 0.0101
+    values = np.full((900, 2), np.nan, "f4")
+    with SessionWriter(path, alone) as writer:
+        assert writer.append_features(time[:100], values[:100]) == 100
+        assert writer.append_features(time[98:], values[98:]) == 800
+        writer.append_decoded(bins(0, 4)._replace(counts=np.zeros((4, 0)), out=None))
+        writer.flush()
+        assert read_session(path).features.period_s == 0.01
+    session = read_session(path)
+    np.testing.assert_array_equal(session.features.time, time)
+    assert session.features.period_s == pytest.approx(0.0101)
+    assert session.features.nominal_period_s == 0.01
+    assert (session.features.names, session.features.kinds) == (("a", "b"), ("power", "count"))
+    assert session.decoded.counts.shape == (4, 0)
+    assert session.decoded.codes.tolist() == [[0, 0], [1, -1], [2, -2], [3, -3]]
+    with h5py.File(path) as file:
+        assert file.attrs["format_version"] == 2
 
 
 def test_units_are_optional(path: Path) -> None:
@@ -395,7 +427,7 @@ def play_and_check(tape: Tape, path: Path, checks: Callable[[int], bool]) -> int
         if step < tape.marks[0][0] or not checks(step):
             continue
         with h5py.File(path) as file:
-            assert set(file) == {"events", "behavior", "decoded", "log"}
+            assert set(file) == {"events", "features", "behavior", "decoded", "log"}
         found = Rows.checked(read_session(path))
         at_least, at_most = tape.promised(whole)
         for low, rows, high in zip(at_least.all, found.all, at_most.all, strict=True):

@@ -408,7 +408,7 @@ run = {"weight": np.ones((8, 3, 3), np.float32), "bias": np.zeros(3)}
 artifact = artifact_of("wiener", n_channels=8, run=run)
 settings = ServeSettings(streams=("M1",))
 stage = DecodeStage(load_decoder(artifact), artifact)
-compile_kernels(stage, artifact.n_channels, artifact.bin_width_s)
+compile_kernels(stage, artifact)
 compiled = signatures()
 for feed_type, dtypes, rate_hz in (
     (EventFeed, ("int32",), 0.0),

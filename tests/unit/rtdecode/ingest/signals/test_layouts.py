@@ -16,6 +16,7 @@ from rtdecode.ingest.signals.layouts import (
     check_against_model,
     check_units,
     choose_layout,
+    is_features,
     is_markers,
     mismatch,
     needs_labels,
@@ -151,7 +152,7 @@ def test_units_cannot_be_left_out_of_a_layout_that_has_none() -> None:
         check_units(layout, None, "stream M1")
     for layout in (Layout.EVENTS, Layout.SNIPPETS):
         check_units(layout, noise, "stream M1")
-    for layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
+    for layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER, Layout.FEATURES):
         with pytest.raises(
             RtdecodeError, match=f"stream M1: samples of layout {layout} have no .*Fix: .*--drop-units"
         ):
@@ -161,6 +162,34 @@ def test_units_cannot_be_left_out_of_a_layout_that_has_none() -> None:
 def test_a_description_as_text() -> None:
     assert str(EVENTS) == "M1 (type Spikes, 3 x int32, irregular)"
     assert str(replace(COUNTS, type="")) == "M1 (type none, 96 x int16, 50 Hz)"
+
+
+def test_features_are_announced_by_type_or_kind_or_asked_for() -> None:
+    floats = replace(COUNTS, format="float32")
+    for announced_ in (replace(floats, type="Features"), replace(floats, kinds=("power",) * 96)):
+        assert is_features(announced_)
+        assert choose_layout(announced_) is Layout.FEATURES
+        assert choose_layout(announced_, Layout.COUNTS) is Layout.COUNTS
+    for other in (
+        floats,
+        replace(floats, kinds=("EEG",) * 96),
+        replace(floats, type="Features", rate_hz=0.0),
+    ):
+        assert not is_features(other)
+    assert choose_layout(floats) is Layout.COUNTS
+    assert choose_layout(floats, features=True) is Layout.FEATURES
+    assert choose_layout(EVENTS, features=True) is Layout.EVENTS
+    assert array_channels(floats, Layout.FEATURES) == 0
+    with pytest.raises(RtdecodeError, match="--layout features: features come at up to 1000 Hz"):
+        choose_layout(replace(floats, rate_hz=2000.0), Layout.FEATURES)
+    for layout, n_channels, complaint in (
+        (Layout.FEATURES, 96, "read as features, but the model reads counts"),
+        (Layout.COUNTS, 0, "read as counts, but the model reads features alone"),
+    ):
+        with pytest.raises(RtdecodeError, match=f"{complaint}. Fix: serve a model"):
+            check_against_model(floats, layout, n_channels=n_channels, bin_width_s=0.02)
+    with pytest.raises(RtdecodeError, match="its features cover 64 ms, the model's bins 20 ms"):
+        check_against_model(replace(floats, rate_hz=15.625), Layout.FEATURES, n_channels=0, bin_width_s=0.02)
 
 
 LABELLED = ("Channel", "unit", "amplitude")

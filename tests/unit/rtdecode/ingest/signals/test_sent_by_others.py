@@ -12,9 +12,17 @@ from source_tree import ROOT
 
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.connection.choice import spike_stream
 from rtdecode.ingest.signals.events import EventRules
+from rtdecode.ingest.signals.features import first_values
 from rtdecode.ingest.signals.feed import make_feed
-from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, choose_layout
+from rtdecode.ingest.signals.layouts import (
+    Layout,
+    StreamDescription,
+    check_against_model,
+    choose_layout,
+    is_features,
+)
 from rtdecode.ingest.signals.raster import check_raster
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
@@ -42,6 +50,8 @@ def described(row: list[str]) -> StreamDescription:
 def values_of(stream: StreamDescription, taken: str) -> Any:
     """What such a source sends."""
     rng, shape = np.random.default_rng(1), (200, stream.n_columns)
+    if "multiples of 50" in taken:
+        return 50.0 * rng.integers(0, 3, shape)
     if "look like rates" in taken:
         return rng.integers(5, 60, shape)
     if "voltage" in taken or "negative" in taken:
@@ -49,9 +59,33 @@ def values_of(stream: StreamDescription, taken: str) -> Any:
     return rng.normal(0, 30, shape) if "fractions" in taken else rng.random(shape) < 0.05
 
 
+def check_features(stream: StreamDescription, values: Any, taken: str) -> None:
+    """Features are read as such by a model of features, by others only if they are announced as such."""
+    check_against_model(stream, Layout.FEATURES, n_channels=0, bin_width_s=0.02)
+    with pytest.raises(RtdecodeError, match="read as features, but the model reads counts"):
+        check_against_model(stream, Layout.FEATURES, n_channels=96, bin_width_s=0.02)
+    assert is_features(stream) == (stream.type == "Features")
+    assert spike_stream(stream, None, features=True) == (Layout.FEATURES, int(not is_features(stream)))
+    inlet = cast(Any, ScriptedInlet(stream.n_columns, stream.format, stream.rate_hz))
+    inlet.stream = stream
+    inlet.send(np.arange(200) / stream.rate_hz, values)
+    seen = first_values(inlet)
+    assert seen.are_rates == ("multiples" in taken)
+    if "fractions" in taken:
+        assert seen.fractions
+
+
 def test_the_table_is_there() -> None:
     assert len(ROWS) > 20
-    assert {row[3].strip("`–") for row in ROWS} == {"", "events", "snippets", "channel", "counts", "raster"}
+    assert {row[3].strip("`–") for row in ROWS} == {
+        "",
+        "events",
+        "snippets",
+        "channel",
+        "counts",
+        "raster",
+        "features",
+    }
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
@@ -63,8 +97,12 @@ def test_what_others_send_is_taken_for_what_the_table_says(row: list[str]) -> No
         ):
             choose_layout(stream)
         return
-    layout = choose_layout(stream)
+    of_features = "by a model of features" in taken
+    layout = choose_layout(stream, features=of_features)
     assert f"`{layout}`" == row[3]
+    if of_features:
+        check_features(stream, values_of(stream, taken), taken)
+        return
     if "refused: wider" in taken:
         with pytest.raises(RtdecodeError, match="cover 200 ms"):
             check_against_model(stream, layout, n_channels=1, bin_width_s=0.02)
