@@ -148,7 +148,7 @@ class BlackrockSource:
         ]
         if self.rate_hz not in (None, self._stream.rate_hz):
             raise RtdecodeError(
-                f"is a device whose clock counts {self._stream.rate_hz:g} a second, not {self.rate_hz:g}",
+                f"is a device whose clock counts {self._stream.rate_hz:,.0f} a second, not {self.rate_hz:,.0f}",
                 where=self._settings.host,
                 fix="start the bridge again, and its readers",
             )
