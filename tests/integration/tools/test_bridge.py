@@ -158,16 +158,18 @@ def test_blackrock_through_losses_and_a_restart(
     rig: LoopbackRig, stream: str, port: int, blackrock: Callable[..., BlackrockEmulator], gemini: bool
 ) -> None:
     control_port = int(free_endpoint().rpartition(":")[2])
-    given: tuple[str, ...] = ("--host", "127.0.0.1", "--port", str(port), "--control-port", str(control_port))
-    given += () if gemini else ("--protocol", "3.11")
-    bridge = Bridged(rig, stream, "blackrock", "--channels", "129:224", *given)
-    assert (bridge.info.type(), bridge.info.desc().child_value("n_channels")) == ("Spikes", "96")
     faults = Faults(drop=0.01, garble=0.01, delay=0.02)
     device: dict[str, Any] = {"gemini": True} if gemini else {"gemini": False, "protocol": "3.11"}
     if not gemini:
         # Its numbers wrap around within a start.
         device |= {"first_sample": 2**32 - 60_000, "continuous": True}
+    # It is there to be asked when the bridge begins.
     emulator = blackrock((control_port, port), first_channel=129, faults=faults, **device)
+    given: tuple[str, ...] = ("--host", "127.0.0.1", "--port", str(port))
+    given += ("--control-port", str(control_port))
+    given += () if gemini else ("--protocol", "3.11")
+    bridge = Bridged(rig, stream, "blackrock", "--channels", "129:224", *given)
+    assert (bridge.info.type(), bridge.info.desc().child_value("n_channels")) == ("Spikes", "96")
     for _ in range(2):
         emulator.start()
         bridge.receive(3.0)

@@ -146,11 +146,12 @@ class BlackrockSource:
         received: list[tuple[float, Sequence[Item]]] = [
             (arrival_s, self._stream.feed(datagram)) for arrival_s, datagram in arrived
         ]
-        if self.rate_hz not in (None, self._stream.rate_hz):
+        stated_hz = self._stream.rate_hz
+        if self.rate_hz not in (None, stated_hz):
             raise RtdecodeError(
-                f"is a device whose clock counts {self._stream.rate_hz:g} a second, not {self.rate_hz:g}",
+                f"is a device whose clock counts {stated_hz:,.0f} a second, not {self.rate_hz:,.0f}",
                 where=self._settings.host,
                 fix="start the bridge again, and its readers",
             )
-        self.rate_hz = self._stream.rate_hz
+        self.rate_hz = stated_hz
         return received

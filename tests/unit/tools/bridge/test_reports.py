@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import socket
+import struct
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.bridge.blackrock.packets import HEADERS
+from rtdecode.tools.bridge.blackrock.source import BlackrockSettings, BlackrockSource
 from rtdecode.tools.bridge.intan.source import IntanSettings, IntanSource
 from rtdecode.tools.bridge.items import Spike
 from rtdecode.tools.bridge.openephys.source import OpenEphysSettings, OpenEphysSource
@@ -62,3 +68,43 @@ def test_sources_wait_for_what_is_not_there() -> None:
     assert (rhx.n_channels, gui.n_channels) == (None, 4)
     rhx.close()
     gui.close()
+
+
+@pytest.fixture
+def nsp() -> Iterator[BlackrockSource]:
+    port, control_port = (int(free_endpoint().rpartition(":")[2]) for _ in range(2))
+    settings = BlackrockSettings(host="127.0.0.1", port=port, control_port=control_port, channels=(1, 2))
+    source = BlackrockSource(settings)
+    yield source
+    source.close()
+
+
+def send(source: BlackrockSource, name: bytes, sender: str = "127.0.0.1") -> None:
+    """Send what a device says of itself."""
+    body = struct.pack("<8x64s40x", name)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.bind((sender, 0))
+        datagram = HEADERS["4.1"].pack(1, 0x8000, 0x21, len(body) // 4, 0, 0) + body
+        device.sendto(datagram, ("127.0.0.1", source._settings.port))
+
+
+def test_a_blackrock_is_asked_what_it_is_and_must_stay_it(nsp: BlackrockSource) -> None:
+    assert list(nsp.poll(0.0)) == []
+    assert "it sends nothing to port" in nsp.state
+    send(nsp, b"NSP", "127.0.0.2")
+    assert list(nsp.poll(0.5)) == []
+    assert nsp.tally.garbled == {"datagram of another machine than --host": 1}
+    send(nsp, b"NSP")
+    assert [items for _, items in nsp.poll(0.5)] == [[]]
+    assert (nsp.state, nsp.rate_hz, nsp.n_channels) == ("receiving", 30_000.0, 2)
+    send(nsp, b"Gemini Hub")
+    with pytest.raises(RtdecodeError, match="counts 1,000,000,000 a second, not 30,000"):
+        nsp.poll(0.5)
+
+
+def test_a_blackrock_of_no_address_is_waited_for() -> None:
+    settings = BlackrockSettings(host="no host", port=1, control_port=1, channels=(1,))
+    nsp = BlackrockSource(settings)
+    assert list(nsp.poll(0.0)) == []
+    assert nsp.state.startswith("waiting for no host:1 (")
+    nsp.close()
