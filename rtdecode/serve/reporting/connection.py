@@ -12,12 +12,6 @@ from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_cha
 SAME_CLOCK_S = 0.005
 
 
-def inputs_read(model: ModelArtifact) -> str:
-    """Such as "96 channels and 96 features"."""
-    counted = (model.n_channels, "channels"), (len(model.features), "features")
-    return " and ".join(f"{n} {what}" for n, what in counted if n)
-
-
 def connection_report(
     stream: StreamDescription,
     layout: Layout,
@@ -52,7 +46,7 @@ def connection_report(
     return [
         f"attached {stream.name}: layout {reading or layout}, {channels}, {rate}, clock offset "
         f"{clock_offset_s * 1e3:+.3f} ms, source {stream.source_id or 'unnamed'} on {stream.hostname}",
-        f"decoding with model {artifact.model_id}: {artifact.kind}, {inputs_read(artifact)}, "
+        f"decoding with model {artifact.model_id}: {artifact.kind}, {artifact.reads}, "
         f"{artifact.bin_width_s * 1e3:g} ms bins, decodes {outputs}",
         *lines,
     ]
