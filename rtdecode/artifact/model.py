@@ -99,6 +99,12 @@ class ModelArtifact:
         return self.n_channels + len(self.features)
 
     @property
+    def reads(self) -> str:
+        """What it reads, such as "96 channels and 96 features"."""
+        counted = (self.n_channels, "channels"), (len(self.features), "features")
+        return " and ".join(f"{n} {what}" for n, what in counted if n)
+
+    @property
     def input_dtype(self) -> np.dtype[Any]:
         """Of a bin's input: u1 for counts alone, i2 where codes of features follow, which may be negative."""
         return np.dtype(np.int16 if self.features else np.uint8)

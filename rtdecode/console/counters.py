@@ -47,7 +47,7 @@ GROUPS = {
 }
 
 #: Counters that few streams have: with those of the input, where they are not zero.
-RARE = ("not_whole", "unmapped", "quiet")
+RARE = ("not_whole", "unmapped", "quiet", "features_missing", "features_beyond")
 LISTED = frozenset((*RARE, *(key for group in GROUPS.values() for key in group)))
 
 #: Names that are not the key with spaces.
@@ -56,6 +56,8 @@ NAMES = {
     "catch_up": "catch-up",
     "nonfinite": "non-finite",
     "backlog_bins": "warm-up bins",
+    "features_missing": "unknown",
+    "features_beyond": "beyond 8 SD",
     "backlog_spikes": "in warm-up",
     "dropped_units": "unit dropped",
 }

@@ -134,6 +134,7 @@ def model_rows(status: dict[str, Any]) -> Iterator[Row]:
     """The model, and the outputs of the output stage and over LSL."""
     model, width_s = under(status, "model"), status.get("bin_width_s")
     about = [Part(str(model.get("id") or "?")), filled("{}", model.get("kind"), 2)]
+    about.append(filled("{} features", model.get("n_features") or None, 3))
     about.append(filled("{:g} ms bins", width_s * 1e3 if width_s else None, 3))
     yield Row(5, "model", [*about, Part(with_units(status), "", 1, cut=True)])
     published = [Part(with_units(under(status, "out")), "", 1, cut=True)]

@@ -99,7 +99,9 @@ def raster_panel(state: MonitorState, width: int, height: int, *, unicode: bool)
     n_channels, n_bins = raster.n_channels, raster.n_bins
     if not n_channels:
         blank: list[Line] = [[Part(" " * columns)] for _ in range(rows)]
-        return framed("spikes", "", blank, width, unicode=unicode)
+        n_features = state.status.model.get("n_features") if state.status else 0
+        title = f"no spikes: {n_features} features" if n_features else "spikes"
+        return framed(title, "", blank, width, unicode=unicode)
     dots = np.zeros((rows * DOTS_Y, columns * DOTS_X), np.bool_)
     b, channel = np.nonzero(raster.last())
     across = (b * 2 + 1) * dots.shape[1] // (2 * n_bins)

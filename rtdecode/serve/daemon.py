@@ -37,7 +37,6 @@ from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
-from rtdecode.serve.reporting.connection import inputs_read
 from rtdecode.serve.reporting.losses import decoded_line
 from rtdecode.serve.reporting.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.reporting.status import StatusReport
@@ -180,7 +179,7 @@ class Daemon:
         if self.watcher is not None:
             self.watcher.start()
         self._print_line(
-            f"model {self.artifact.model_id} ({self.artifact.kind}, {inputs_read(self.artifact)}, "
+            f"model {self.artifact.model_id} ({self.artifact.kind}, {self.artifact.reads}, "
             f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.decoding.path}"
         )
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
@@ -346,6 +345,6 @@ def check_one_stream(model: ModelArtifact) -> None:
     """Refuse a model that reads counts and features, which come from two streams."""
     if model.n_channels and model.features:
         raise RtdecodeError(
-            f"the model needs {inputs_read(model)}, and `rtdecode serve` reads one stream",
+            f"the model needs {model.reads}, and `rtdecode serve` reads one stream",
             fix="serve a model of counts or of features alone; `rtdecode decode` knows both",
         )

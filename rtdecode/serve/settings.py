@@ -153,7 +153,7 @@ class ServeSettings:
     layout: Annotated[
         Layout | None,
         Flag(
-            "Layout: events, snippets, channel, counts or raster; default: from type and shape.",
+            "Layout: events, snippets, channel, counts, raster or features; default: from type and shape.",
             read=read_layout,
         ),
     ] = None

@@ -13,12 +13,6 @@ from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_cha
 SAME_CLOCK_S = 0.005
 
 
-def inputs_read(model: ModelArtifact) -> str:
-    """Such as "96 channels and 96 features"."""
-    counted = (model.n_channels, "channels"), (len(model.features), "features")
-    return " and ".join(f"{n} {what}" for n, what in counted if n)
-
-
 def stream_report(
     stream: StreamDescription,
     layout: Layout,
@@ -59,7 +53,7 @@ def model_line(artifact: ModelArtifact) -> str:
     """The line about the model that decodes."""
     outputs = ", ".join(f"{o.name} ({o.units})" if o.units else o.name for o in artifact.outputs)
     return (
-        f"decoding with model {artifact.model_id}: {artifact.kind}, {inputs_read(artifact)}, "
+        f"decoding with model {artifact.model_id}: {artifact.kind}, {artifact.reads}, "
         f"{artifact.bin_width_s * 1e3:g} ms bins, decodes {outputs}"
     )
 
@@ -69,6 +63,6 @@ def _units_line(stream: StreamDescription, wanted: Sequence[FeatureColumn]) -> l
     if not others:
         return []
     return [
-        f"{len(others)} features of {stream.name} come in other units than those of the model, {others[0]} "
+        f"{len(others)} of {len(wanted)} features of {stream.name} come in other units than those of the model, {others[0]} "
         "among them: are they scaled as when it was made?"
     ]

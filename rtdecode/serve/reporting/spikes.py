@@ -31,8 +31,11 @@ class SpikesReport:
         self._encode = msgspec.msgpack.Encoder().encode
 
     def encoded(self) -> bytes | None:
-        """The spikes of the bins since the last call, at most the newest 50; None if none has closed."""
-        ring, end = self._ring, self._ring.next_bin
+        """The spikes of the bins since the last call, at most the newest 50.
+
+        None if none has closed, and of features alone.
+        """
+        ring, end = self._ring, self._ring.next_bin if self._ring.n_channels else 0
         first = max(self._next, end - min(MAX_BINS, ring.n_bins // 2))
         if first >= end:
             return None

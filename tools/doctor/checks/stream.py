@@ -55,6 +55,8 @@ def measure_stream(
     figures |= {"wanted": source_id, "named": model}
     override = None if layout is None else Layout(layout)
     named_columns = None if columns is None else read_columns(columns)
+    artifact, about_model = _model(name, model)
+    features = artifact is not None and not artifact.n_channels
     infos = [info for info in _find(name) if source_id in (None, info.source_id())]
     for info in infos:
         stream = describe(info)
@@ -62,7 +64,7 @@ def measure_stream(
             stream = Descriptions().full(info)
         source: Figures = {"source_id": stream.source_id, "hostname": stream.hostname, "stream": str(stream)}
         try:
-            source["layout"] = str(choose_layout(stream, override, named_columns))
+            source["layout"] = str(choose_layout(stream, override, named_columns, features=features))
         except RtdecodeError as error:
             source["layout"] = None
             figures["refusal"] = str(error)
@@ -72,7 +74,7 @@ def measure_stream(
         return figures
     try:
         inlet = Inlet(readable[0], timeout_s=OPEN_S)
-        chosen = choose_layout(inlet.stream, override, named_columns)
+        chosen = choose_layout(inlet.stream, override, named_columns, features=features)
         check_raster(inlet, chosen)
         figures |= _rate_and_delay(inlet, counts=chosen is Layout.COUNTS)
     except StreamLost:
@@ -81,7 +83,7 @@ def measure_stream(
         readable_source = next(source for source in figures["sources"] if source["layout"])
         readable_source["layout"] = None
         return figures | {"refusal": str(error)}
-    return figures | _model(name, inlet.stream, chosen, model, channel_map)
+    return figures | about_model | _fit(inlet.stream, chosen, artifact, channel_map)
 
 
 def _find(name: str) -> list[Any]:
@@ -136,22 +138,34 @@ def _rate_and_delay(inlet: Any, *, counts: bool) -> Figures:
     }
 
 
-def _model(name: str, stream: Any, layout: Any, model: str | None, channel_map: str | None) -> Figures:
+def _model(name: str, model: str | None) -> tuple[Any, Figures]:
+    """The model that `serve` would take, None without one, and what it is, or why it cannot be read."""
     from rtdecode.artifact import read_artifact
     from rtdecode.errors import RtdecodeError
-    from rtdecode.ingest.signals.channel_map import read_channel_map
-    from rtdecode.ingest.signals.layouts import array_channels, check_against_model
     from rtdecode.model_store import CURRENT, current_model, find_model
 
-    figures: Figures = {"n_channels": array_channels(stream, layout), "model": None, "misfit": None}
+    figures: Figures = {"model": None, "misfit": None}
     if model in (None, CURRENT) and not current_model(name).is_file():
-        return figures
+        return None, figures
     try:
         artifact = read_artifact(find_model(model, name), train=False)
-        figures["model"] = (
-            f"{artifact.model_id} ({artifact.kind}, {artifact.n_channels} channels, "
-            f"{artifact.bin_width_s * 1e3:g} ms)"
-        )
+    except RtdecodeError as error:
+        return None, figures | {"misfit": error.what}
+    described = f"{artifact.model_id} ({artifact.kind}, {artifact.reads}, {artifact.bin_width_s * 1e3:g} ms)"
+    return artifact, figures | {"model": described}
+
+
+def _fit(stream: Any, layout: Any, artifact: Any, channel_map: str | None) -> Figures:
+    """The channels of an opened stream, and why it does not fit a model."""
+    from rtdecode.errors import RtdecodeError
+    from rtdecode.ingest.signals.channel_map import read_channel_map
+    from rtdecode.ingest.signals.features import check_columns
+    from rtdecode.ingest.signals.layouts import Layout, array_channels, check_against_model
+
+    figures: Figures = {"n_channels": array_channels(stream, layout), "n_columns": stream.n_columns}
+    if artifact is None:
+        return figures
+    try:
         check_against_model(
             stream,
             layout,
@@ -159,8 +173,10 @@ def _model(name: str, stream: Any, layout: Any, model: str | None, channel_map: 
             bin_width_s=artifact.bin_width_s,
             channel_map=None if channel_map is None else read_channel_map(channel_map),
         )
+        if layout is Layout.FEATURES:
+            check_columns(stream, [feature.column for feature in artifact.features])
     except RtdecodeError as error:
-        figures["misfit"] = error.what
+        return figures | {"misfit": error.what}
     return figures
 
 
@@ -199,8 +215,10 @@ def judge_stream(figures: Figures) -> Finding:
 
 def _judge_open(figures: Figures, source: Figures) -> Finding:
     delay, model, name = figures["delay_ms"], figures["model"], figures["stream"]
-    channels = figures["n_channels"]
-    found = f"{source['stream']} as {source['layout']}, {channels or 'unstated'} channels, "
+    channels = f"{figures['n_channels'] or 'unstated'} channels"
+    if source["layout"] == "features":
+        channels = f"{figures['n_columns']} columns"
+    found = f"{source['stream']} as {source['layout']}, {channels}, "
     found += f"source {source['source_id'] or 'unnamed'} on {source['hostname']}, "
     found += f"{figures['rate_hz']:.0f} samples/s, clock offset {figures['correction_ms']:.2f} ms"
     found += f", delivery delay {delay['p50']:.2f} ms (p99 {delay['p99']:.2f})" if delay else ""

@@ -25,6 +25,7 @@ from rich.console import Console
 from terminal import on_a_terminal
 
 from rtdecode.client import Link
+from rtdecode.client.status import Status
 from rtdecode.messages import Flag
 from rtdecode.monitor.dots import bar_lines, dot_lines, pooled
 from rtdecode.monitor.screen import screen
@@ -40,6 +41,13 @@ SIZES = [(80, 24), (200, 60)]
 def texts(state: MonitorState, now_s: float, width: int, height: int, *, unicode: bool = True) -> list[str]:
     lines = screen(state, now_s, width, height, unicode)
     return ["".join(part.text for part in line) for line in lines]
+
+
+def test_features_alone_are_counted_where_spikes_would_be() -> None:
+    state = MonitorState()
+    model = {"id": "deadbeef", "n_channels": 0, "n_features": 96}
+    state.update_status(Status(v=1, state="running", names=["x"], units=["mm"], model=model), 0.0)
+    assert "no spikes: 96 features" in "\n".join(texts(state, 0.0, 200, 60))
 
 
 STATES: dict[str, tuple[MonitorState, float]] = {

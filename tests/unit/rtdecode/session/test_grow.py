@@ -38,9 +38,7 @@ CONTENTS = Contents(
         out_names=("a", "b", "c"),
         out_units=("px", "px", ""),
         out_settings={"control": "velocity", "matrix": [[1.0, 0.5], [0.0, 2.0], [1.0, 1.0]]},
-        n_features=2,
     ),
-    features=((FeatureColumn("a", "power", "uV"), FeatureColumn("b", "count", "")), 0.01),
     events=True,
 )
 EVENTS_ONLY = Contents(n_channels=2, events=True)
@@ -69,7 +67,6 @@ def bins(start: int, stop: int) -> DecodedRows:
         lost=(i % 4).astype("u4"),
         counts=((i[:, np.newaxis] + np.arange(N_CHANNELS)) % 20).astype("u1"),
         out=np.stack([i / 2, -i, i % 7], axis=1).astype("f4"),
-        codes=np.stack([i % 100, -(i % 127)], axis=1).astype("i1"),
     )
 
 
@@ -98,7 +95,6 @@ class Rows:
         after = Rows(*(have + n for have, n in zip(self.all, more, strict=True)))
         writer.append_events(*events(self.events, after.events))
         writer.append_behavior(*samples(self.samples, after.samples))
-        writer.append_features(*samples(self.samples, after.samples))
         writer.append_decoded(bins(self.bins, after.bins))
         writer.append_log(entries(self.entries, after.entries))
         return after
@@ -115,11 +111,6 @@ class Rows:
         assert (decoded.out.names, decoded.out.units) == (("a", "b", "c"), ("px", "px", ""))
         assert decoded.out.settings["matrix"][0] == [1.0, 0.5]
         columns = {**vars(decoded), "out": decoded.out.values}
-        features = session.features
-        for each, written in zip(
-            (features.time, features.values), samples(0, len(features.time)), strict=True
-        ):
-            np.testing.assert_array_equal(each, written)
         actual = [found.time, found.channel, found.unit, moved.time, moved.values]
         actual += [columns[name] for name in DecodedRows._fields]
         expected = [*events(0, rows.events), *samples(0, rows.samples), *bins(0, rows.bins)]
@@ -173,15 +164,24 @@ def test_counts_have_the_true_width_of_their_source(path: Path, rate_hz: float, 
     np.testing.assert_array_equal(counts.end, end)
 
 
+POWER = (FeatureColumn("a", "power", "uV"), FeatureColumn("b", "count", "")), 0.01
+OF_CODES = DecodedColumns(n_outputs=2, origin_s=0.0, models=MODELS, n_features=2)
+FEATURES_ALONE = Contents(n_channels=0, features=POWER, decoded=OF_CODES)
+
+
+def coded(start: int, stop: int) -> DecodedRows:
+    i = np.arange(start, stop)
+    codes = np.stack([i % 100, -(i % 127)], axis=1).astype("i1")
+    return bins(start, stop)._replace(counts=np.zeros((len(i), 0)), out=None, codes=codes)
+
+
 def test_features_alone_have_no_channels_and_lack_what_was_lost(path: Path) -> None:
-    decoded = DecodedColumns(n_outputs=2, origin_s=0.0, models=MODELS, n_features=2)
-    alone = Contents(n_channels=0, features=CONTENTS.features, decoded=decoded)
     time = 7.0 + np.delete(np.arange(1, 1001), np.arange(500, 600)) * 0.0101
     values = np.full((900, 2), np.nan, "f4")
-    with SessionWriter(path, alone) as writer:
+    with SessionWriter(path, FEATURES_ALONE) as writer:
         assert writer.append_features(time[:100], values[:100]) == 100
         assert writer.append_features(time[98:], values[98:]) == 800
-        writer.append_decoded(bins(0, 4)._replace(counts=np.zeros((4, 0)), out=None))
+        writer.append_decoded(coded(0, 4))
         writer.flush()
         assert read_session(path).features.period_s == 0.01
     session = read_session(path)
@@ -427,7 +427,7 @@ def play_and_check(tape: Tape, path: Path, checks: Callable[[int], bool]) -> int
         if step < tape.marks[0][0] or not checks(step):
             continue
         with h5py.File(path) as file:
-            assert set(file) == {"events", "features", "behavior", "decoded", "log"}
+            assert set(file) == {"events", "behavior", "decoded", "log"}
         found = Rows.checked(read_session(path))
         at_least, at_most = tape.promised(whole)
         for low, rows, high in zip(at_least.all, found.all, at_most.all, strict=True):
@@ -452,6 +452,29 @@ def test_a_kill_between_any_two_writes_damages_nothing(path: Path, tape: Tape) -
     batches = np.random.default_rng(0).integers(0, [14, 6, 7, 3], (16, 4)).tolist()
     record(tape, SessionWriter(path, CONTENTS, chunk_rows=FOUR_ROWS), batches)
     assert play_and_check(tape, path.with_name("killed.h5"), lambda step: True) > 600
+
+
+def test_a_kill_while_features_are_written_damages_nothing(path: Path, tape: Tape) -> None:
+    writer = SessionWriter(path, FEATURES_ALONE, chunk_rows=FOUR_ROWS)
+    begun = len(tape.steps)
+    for i in range(4):
+        writer.append_features(*samples(3 * i, 3 * i + 3))
+        writer.append_decoded(coded(2 * i, 2 * i + 2))
+        writer.flush()
+    writer.close()
+    image = path.with_name("killed.h5")
+    seen = set()
+    for step, _ in play(tape, image):
+        if step >= begun:
+            session = read_session(image)
+            time, values = samples(0, len(session.features.time))
+            np.testing.assert_array_equal(session.features.time, time)
+            np.testing.assert_array_equal(session.features.values, values)
+            n = len(session.decoded.bin)
+            assert session.decoded.codes.tolist() == coded(0, n).codes.tolist()
+            seen.add((len(time), n))
+    assert (0, 0) in seen
+    assert (12, 8) in seen
 
 
 def test_a_kill_while_models_are_added_leaves_no_row_without_its_model(path: Path, tape: Tape) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from decoding import artifact_of
 
-from rtdecode.artifact import Output
+from rtdecode.artifact import Feature, Output
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.serve.reporting.connection import model_line, stream_report
 
@@ -46,3 +46,15 @@ def test_a_clock_of_its_own_on_this_machine_is_implausible() -> None:
     assert "+12.300 ms off, although" in "\n".join(stream_report(stream, Layout.EVENTS, 0.0123))
     for plausible, offset_s in ((stream, 0.0001), (replace(stream, hostname="lab"), 7000.0)):
         assert "although" not in "\n".join(stream_report(plausible, Layout.EVENTS, offset_s))
+
+
+def test_features_are_named_and_other_units_are_said() -> None:
+    features = tuple(Feature(name, "power", "uV", 0.0, 1.0) for name in "ab")
+    model = replace(MODEL, n_channels=0, channel_mask=(), features=features)
+    columns = [feature.column for feature in features]
+    stream = StreamDescription("P", "Features", 3, 50.0, "float32", hostname="lab", labels=("x", "b", "a"))
+    (attached,) = stream_report(stream, Layout.FEATURES, 0.0, "features (2 power: a, b)", columns)
+    assert "layout features (2 power: a, b), 3 columns, 50 Hz" in attached
+    assert "wiener, 2 features, 20 ms bins" in model_line(model)
+    said = stream_report(replace(stream, units=("", "uV", "V")), Layout.FEATURES, 0.0, "", columns)[1]
+    assert said.startswith("1 of 2 features of P come in other units than those of the model, a among them")

@@ -53,6 +53,13 @@ def test_every_bin_is_sent_once_as_in_the_ring(loop: Loop) -> None:
         assert report.encoded() is None
 
 
+def test_features_alone_have_no_spikes() -> None:
+    ring = BinRing(0, WIDTH_S, n_features=2)
+    ring.open_up_to(3)
+    assert ring.take() is not None
+    assert SpikesReport(ring).encoded() is None
+
+
 def test_nothing_is_sent_before_the_first_closed_bin(loop: Loop) -> None:
     report = SpikesReport(loop.ring)
     assert report.encoded() is None
