@@ -28,7 +28,7 @@ from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
 from rtdecode.ingest.signals.numbering import check_numbering
-from rtdecode.ingest.signals.raster import check_raster
+from rtdecode.ingest.signals.raster import settled_layout
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
@@ -224,14 +224,19 @@ class Daemon:
         self._check(stream, layout)
         return layout, rank
 
-    def _accept(self, inlet: Inlet, layout: Layout) -> None:
+    def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
         self._check(inlet.stream, layout)
-        check_raster(inlet, layout)
+        layout = settled_layout(inlet, layout, self.settings.layout)
+        self._check(inlet.stream, layout)
+        if layout is Layout.BROADBAND:
+            self.loop.rules.detection.prepare(inlet.stream.n_columns, inlet.stream.rate_hz)
+        return layout
 
     def _check(self, stream: StreamDescription, layout: Layout) -> None:
         artifact, settings = self.artifact, self.settings
         check_units(layout, settings.drop_units, f"stream {stream}")
         check_numbering(layout, settings.numbering, settings.drop_units, stream)
+        settings.detection.check_for(layout, f"stream {stream}")
         check_against_model(
             stream,
             layout,
@@ -320,7 +325,7 @@ class Daemon:
     def _print_notices(self) -> None:
         while self.decoding.notices:
             self._print_line(self.decoding.notices.popleft())
-        for line in self.beside.notices():
+        for line in (*self.beside.notices(), *self.loop.rules.detection.news()):
             self._print_line(line)
 
     def _shut_down(self) -> None:

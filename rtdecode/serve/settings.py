@@ -15,6 +15,15 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
+from rtdecode.detection.options import (
+    DetectionOptions,
+    KnownNoise,
+    detection_options,
+    read_band,
+    read_noise,
+    read_number,
+    read_order,
+)
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file, user_path
@@ -119,7 +128,7 @@ class ServeSettings:
     layout: Annotated[
         Layout | None,
         Flag(
-            "Layout: events, snippets, channel, counts or raster; default: from type and shape.",
+            "Layout: events, snippets, channel, counts, raster or broadband; default: from type and shape.",
             read=read_layout,
         ),
     ] = None
@@ -155,6 +164,35 @@ class ServeSettings:
             metavar="FILE",
             read=read_channel_map,
         ),
+    ] = None
+    reference: Annotated[
+        str | None, Flag("Reference of voltage: none, car (mean of all), median or lrr; default: none.")
+    ] = None
+    threshold: Annotated[
+        float | None,
+        Flag("Threshold of spikes in voltage, robust SDs; default: -4.5.", metavar="SD", read=read_number),
+    ] = None
+    polarity: Annotated[
+        str | None, Flag("Crossings of voltage: negative (troughs), or both; default: negative.")
+    ] = None
+    refractory: Annotated[
+        float | None,
+        Flag("Least ms between two spikes in voltage; default: 1.", metavar="MS", read=read_number),
+    ] = None
+    band: Annotated[
+        tuple[float, float] | None,
+        Flag("Band-pass of voltage, Hz; default: 300,3000.", metavar="LOW,HIGH", read=read_band),
+    ] = None
+    filter_order: Annotated[
+        int | None, Flag("Order of the band-pass at each edge; default: 2.", metavar="N", read=read_order)
+    ] = None
+    noise_seconds: Annotated[
+        float | None,
+        Flag("Seconds of voltage in which noise is measured; default: 5.", metavar="S", read=read_number),
+    ] = None
+    noise_from: Annotated[
+        KnownNoise | None,
+        Flag("Session file whose detection (settings, noise) is used.", metavar="S.h5", read=read_noise),
     ] = None
     behavior_source_id: Annotated[
         str | None, Flag("LSL source_id, if several sources send the behaviour stream.")
@@ -221,6 +259,7 @@ class ServeSettings:
         if self.layout is not None:
             check_units(self.layout, self.drop_units, f"--layout {self.layout}")
         check_numbering(self.layout or Layout.EVENTS, self.numbering, self.drop_units)
+        self.detection.check_for(self.layout or Layout.BROADBAND, f"--layout {self.layout}")
         if self.lsl_out is not None and self.lsl_out in ("", self.stream, self.behavior, self.markers):
             refuse("--lsl-out", f"needs another name than {self.lsl_out!r}", "choose an unused one")
         if not self.timeout_s > 0:
@@ -239,6 +278,11 @@ class ServeSettings:
     def numbering(self) -> Numbering:
         """What the numbers in the rows of the stream mean."""
         return Numbering(self.columns, self.first_channel or 0, self.channel_map)
+
+    @property
+    def detection(self) -> DetectionOptions:
+        """How spikes are detected in voltage."""
+        return detection_options(vars(self))
 
 
 def _flags() -> dict[str, Flag]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike
 
 from rtdecode import __version__
+from rtdecode.session.layout import Detection
 from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES
 from rtdecode.session.schema import DECODED
 from rtdecode.session.tables import Columns
@@ -82,6 +83,7 @@ class Contents:
         behavior: names and units of the behaviour's columns, or None for no /behavior.
         decoded: the contents of /decoded, or None for none.
         counts: (bin_width_s, t0_s) where the source is a stream of counts, or None for no /counts.
+        detection: how the events are detected in voltage, or None for no /detection.
         events, markers, trials: whether there are /events, /markers and /trials.
     """
 
@@ -90,6 +92,7 @@ class Contents:
     behavior: tuple[Sequence[str], Sequence[str]] | None = None
     decoded: DecodedColumns | None = None
     counts: tuple[float, float] | None = None
+    detection: Detection | None = None
     events: bool = False
     markers: bool = False
     trials: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import numpy as np
 import pylsl
 
 from rtdecode.binning import BinRing
+from rtdecode.detection.live import LiveDetection
+from rtdecode.detection.options import DetectionOptions
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import check_writable
 from rtdecode.ingest.beside.behavior import BehaviorReader
@@ -21,7 +23,7 @@ from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, check_units
 from rtdecode.ingest.signals.numbering import AS_DESCRIBED, Numbering, check_numbering
-from rtdecode.ingest.signals.raster import check_raster
+from rtdecode.ingest.signals.raster import settled_layout
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
@@ -56,6 +58,7 @@ class StreamRecording:
         drop_units: sorted units that are left out.
         numbering: what the numbers in the rows of the spike stream mean.
         layout: layout of the spike stream, None to derive it from its type and shape.
+        detection: of spikes in voltage.
         n_channels: channels of the array, for an events stream that does not state them.
         timeout_s: longest wait for the streams at the start, s.
         overwrite: True to replace an existing file.
@@ -78,6 +81,7 @@ class StreamRecording:
     drop_units: frozenset[int] = frozenset()
     numbering: Numbering = AS_DESCRIBED
     layout: Layout | None = None
+    detection: DetectionOptions = field(default_factory=DetectionOptions)
     n_channels: int | None = None
     timeout_s: float = 60.0
     overwrite: bool = False
@@ -88,6 +92,8 @@ class StreamRecording:
         if self.layout is not None:
             check_units(self.layout, self.drop_units, f"--layout {self.layout}")
         check_numbering(self.layout or Layout.EVENTS, self.numbering, self.drop_units)
+        self.detection.check_for(self.layout or Layout.BROADBAND, f"--layout {self.layout}")
+        self._detection = LiveDetection(self.detection)
         self._counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
         self._connector = Connector(self.stream, self._classify, self._accept, self.source_id)
         self._beside = Beside(
@@ -116,6 +122,8 @@ class StreamRecording:
             progress = Progress(self.print_line, self.show)
             while not self.stopping:
                 pump.turn()
+                for line in self._detection.news():
+                    self.print_line(line)
                 progress.update(tally)
         except Stop:
             self.print_line("nothing was recorded: it ended while it waited for its streams")
@@ -134,10 +142,13 @@ class StreamRecording:
         layout, rank = spike_stream(stream, self.layout, self.numbering.columns)
         check_units(layout, self.drop_units, f"stream {stream}")
         check_numbering(layout, self.numbering, self.drop_units, stream)
+        self.detection.check_for(layout, f"stream {stream}")
         return layout, rank
 
-    def _accept(self, inlet: Inlet, layout: Layout) -> None:
+    def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
+        layout = settled_layout(inlet, layout, self.layout)
         check_numbering(layout, self.numbering, self.drop_units, inlet.stream)
+        self.detection.check_for(layout, f"stream {inlet.stream}")
         channel_map = self.numbering.channel_map
         stated = array_channels(inlet.stream, layout) if channel_map is None else None
         if channel_map is not None:
@@ -156,8 +167,10 @@ class StreamRecording:
                 where=f"stream {inlet.stream}",
                 fix=f"give --channels {stated}, or send the stream of an array of {recorded}",
             )
-        check_raster(inlet, layout)
+        if layout is Layout.BROADBAND:
+            self._detection.prepare(inlet.stream.n_columns, inlet.stream.rate_hz)
         self._n_channels = recorded
+        return layout
 
     def _check_stop(self) -> None:
         if self.stopping:
@@ -167,7 +180,7 @@ class StreamRecording:
         core = LoopCore(CoreSettings(), BinRing(self._n_channels, BIN_WIDTH_S))
         sink = RecordSink(self.stream, self.output, buffers, self.print_line)
         clock = pylsl.local_clock
-        rules = EventRules(drop_units=self.drop_units, numbering=self.numbering)
+        rules = EventRules(drop_units=self.drop_units, numbering=self.numbering, detection=self._detection)
         return Pump(core, sink, self._connector, clock, rules=rules, counters=self._counters)
 
     def _start_recorder(self, pump: Pump, buffers: RecordBuffers) -> Recorder:

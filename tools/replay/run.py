@@ -86,6 +86,10 @@ class ReplaySettings:
         push_s, period_s, jitter_s = self.push_s, self.period_s, self.jitter_s
         pushes = push_s == 0 or 0.0001 <= push_s <= 10
         check_range("--push", pushes, "0, or between 0.1 and 10000 ms", 1e3 * push_s)
+        if self.layout is Layout.BROADBAND:
+            raise RtdecodeError(
+                "a session holds spikes, and no voltage to send", where="--layout broadband", fix="omit it"
+            )
         if self.layout is Layout.RASTER:
             raster = 1 / MAX_RASTER_RATE_HZ <= period_s < 1 / MAX_COUNTS_RATE_HZ
             check_range("--period", raster, "at least 0.03 and below 1 ms for a raster", 1e3 * period_s)

@@ -16,17 +16,6 @@ from rtdecode.errors import RtdecodeError
 if TYPE_CHECKING:
     from rtdecode.detection.settings import DetectionSettings, Measured
 
-#: The option of each setting.
-OPTIONS = {
-    "low_hz and high_hz": "--band",
-    "order": "--filter-order",
-    "threshold_sd": "--threshold",
-    "polarity": "--polarity",
-    "refractory_s": "--refractory",
-    "reference": "--reference",
-    "noise_s": "--noise-seconds",
-}
-
 
 def detect(
     raw: Annotated[
@@ -99,6 +88,7 @@ def detect(
     json: Json = False,
 ) -> None:
     """Detect the spikes in a file of raw voltage, as they are detected live; write a session file."""
+    from rtdecode.detection.options import settings_of
     from rtdecode.detection.recorded import detection_of
     from rtdecode.files import check_writable, unused
     from rtdecode.session.read import read_session
@@ -129,7 +119,7 @@ def detect(
             raise typer.BadParameter("the session has its own settings; omit the others", param_hint="--like")
         rate_hz, settings, measured = detection_of(read_session(like))
     else:
-        settings = _settings(given)
+        settings = settings_of(given)
     stated = RawOptions(
         n_channels=channels,
         rate_hz=rate,
@@ -181,13 +171,3 @@ def detect(
     )
     hz = n_spikes / voltage.n_channels / seconds
     print(f"{output}: {n_spikes} spikes, {hz:.1f} a second and channel, in {document['seconds']:.1f} s")
-
-
-def _settings(given: dict[str, Any]) -> DetectionSettings:
-    from rtdecode.detection.settings import DetectionSettings
-
-    try:
-        return DetectionSettings(**given)
-    except RtdecodeError as error:
-        option = OPTIONS[error.where or ""]
-        raise RtdecodeError(error.what, where=option, fix=f"correct {option}") from error

@@ -60,8 +60,8 @@ def spike_stream(
     layout = choose_layout(stream, override, columns)
     if override is not None or layout in (Layout.EVENTS, Layout.SNIPPETS):
         return layout, 0
-    if layout is Layout.RASTER:
-        return layout, 3  # perhaps voltage, which is known once it is opened
+    if layout in (Layout.RASTER, Layout.BROADBAND):
+        return layout, 3  # which one is known once it is opened
     return layout, 1 if stream.format in INTEGER_FORMATS else 2
 
 

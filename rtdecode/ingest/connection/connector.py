@@ -49,8 +49,9 @@ class Connector(Generic[L]):
     Args:
         name: of the stream.
         classify: layout and rank of a stream of that name (`choice`).
-        accept: called with an opened inlet and its layout; raises RtdecodeError to refuse it, such as for
-            another number of channels. It is stored in `refusal`, and the search continues.
+        accept: called with an opened inlet and its layout; returns the one that its samples show, or raises
+            RtdecodeError to refuse it, such as for another number of channels. It is stored in `refusal`,
+            and the search continues.
         source_id: the only source of that name that is accepted; None accepts any single one.
         option: of the command line that pins the source, for messages.
 
@@ -65,7 +66,7 @@ class Connector(Generic[L]):
         self,
         name: str,
         classify: Classify[L],
-        accept: Callable[[Inlet, L], None],
+        accept: Callable[[Inlet, L], L],
         source_id: str | None = None,
         option: str = "--source-id",
     ) -> None:
@@ -172,7 +173,7 @@ class Connector(Generic[L]):
             # While it was being opened, another outlet of that name may have answered.
             if self._known is None and not self._still(chosen, finder):
                 return
-            self._try(inlet, chosen.layout)
+            layout = self._try(inlet, chosen.layout)
         except RtdecodeError as error:
             self.refusal = str(error)
             if isinstance(error, NeedsOption) and self._known is None and self._settled():
@@ -180,15 +181,13 @@ class Connector(Generic[L]):
             self._pause(REFUSED_S)
             return
         if self._requested.is_set():
-            self._make_ready(inlet, chosen.layout)
+            self._make_ready(inlet, layout)
 
-    def _try(self, inlet: Inlet, layout: L) -> None:
+    def _try(self, inlet: Inlet, layout: L) -> L:
         try:
-            self._accept(inlet, layout)
+            return self._accept(inlet, layout)
         except RtdecodeError as error:
             refused = error.with_traceback(None)  # which holds the inlet, and so keeps it open
-        else:
-            return
         # An outlet never changes: it is not opened again, and does not stand in the way of another.
         self._refused[inlet.stream.uid] = refused
         raise unusable([(inlet.stream, refused)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns
+from rtdecode.detection.live import LiveDetection
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.mapped_rows import MappedRows, rows_for
@@ -24,11 +25,13 @@ class EventRules:
         carry_late: whether those that are one bin late are carried into the open bin.
         drop_units: sorted units that are left out.
         numbering: what the numbers in their rows mean.
+        detection: of spikes in voltage.
     """
 
     carry_late: bool = True
     drop_units: frozenset[int] = frozenset()
     numbering: Numbering = AS_DESCRIBED
+    detection: LiveDetection = field(default_factory=LiveDetection)
 
 
 #: Number of events by whose stamps a source is known.

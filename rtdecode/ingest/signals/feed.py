@@ -1,4 +1,4 @@
-"""A spike stream as the loop uses it: pull, check, bin; a class each for single spikes, counts and rasters.
+"""A spike stream as the loop uses it: pull, check, bin; a class each for spikes, counts, rasters, voltage.
 
 A feed owns its sequence numbers and the edges of its bins. It reads what was pulled into the arrays of its
 inlet, and adds it to the ring in as many pieces as the ring takes:
@@ -14,17 +14,20 @@ from __future__ import annotations
 
 from rtdecode.binning import BinRing
 from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.broadband import BroadbandFeed
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.raster import RasterFeed
 from rtdecode.kernels.arrays import I8
 
-Feed = EventFeed | CountFeed | RasterFeed
+Feed = EventFeed | CountFeed | RasterFeed | BroadbandFeed
 
 
 def reading_of(feed: Feed) -> str:
     """How its rows are read: the layout, and the columns where they are not those of the layout itself."""
+    if isinstance(feed, BroadbandFeed):
+        return f"{feed.layout} ({feed.detection.settings})"
     columns = feed.columns_read if isinstance(feed, EventFeed) else None
     return str(feed.layout) if columns is None else f"{feed.layout} ({columns})"
 
@@ -35,4 +38,6 @@ def make_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, rules: EventRules,
         return CountFeed(inlet, ring, rules=rules, counters=counters)
     if layout is Layout.RASTER:
         return RasterFeed(inlet, ring, rules=rules, counters=counters)
+    if layout is Layout.BROADBAND:
+        return BroadbandFeed(inlet, ring, rules=rules, counters=counters)
     return EventFeed(inlet, ring, rules=rules, counters=counters, layout=layout)

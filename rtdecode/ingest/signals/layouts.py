@@ -15,6 +15,10 @@ NUMERIC_FORMATS = (*INTEGER_FORMATS, "float32", "double64")
 #: A counts stream is regular and at most this fast; faster ones are rasters, or voltage.
 MAX_COUNTS_RATE_HZ = 1000.0
 
+#: Spikes are detected in voltage that is at least so fast, of these types.
+MIN_BROADBAND_RATE_HZ = 10_000.0
+VOLTAGE_FORMATS = ("int16", "int32", "float32", "double64")
+
 
 class Layout(StrEnum):
     """What one sample of a spike stream means."""
@@ -24,6 +28,11 @@ class Layout(StrEnum):
     CHANNEL = "channel"
     COUNTS = "counts"
     RASTER = "raster"
+    BROADBAND = "broadband"
+
+
+#: Layouts with a column for each channel, whose samples are no single spikes.
+WITH_COLUMNS = (Layout.COUNTS, Layout.RASTER, Layout.BROADBAND)
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,8 @@ class StreamDescription:
         n_columns: values per sample.
         rate_hz: nominal rate, 0 for an irregular stream.
         format: pylsl's name of the sample format, such as "int32".
-        n_channels: channels of the array, from `n_channels` of the description, None without it. Counts and
-            rasters have a column for each instead.
+        n_channels: channels of the array, from `n_channels` of the description, None without it. Layouts
+            `WITH_COLUMNS` have one for each instead.
         labels, units: per column, from the description's channel list; empty if there is none.
     """
 
@@ -90,6 +99,12 @@ def is_markers(stream: StreamDescription) -> bool:
 def mismatch(stream: StreamDescription, layout: Layout, columns: RowColumns | None = None) -> str | None:
     """Reason why `stream` cannot have `layout`, None if it can; `columns` of its events, as of an option."""
     shape = f"{stream.n_columns} {stream.format}"
+    if layout is Layout.BROADBAND:
+        if stream.rate_hz < MIN_BROADBAND_RATE_HZ:
+            rate = f"at {stream.rate_hz:g} Hz" if stream.rate_hz else "at no regular rate"
+            return f"broadband comes at {MIN_BROADBAND_RATE_HZ:g} Hz or more, this stream {rate}"
+        voltage = stream.format in VOLTAGE_FORMATS
+        return None if voltage else f"broadband is {', '.join(VOLTAGE_FORMATS)}, this stream has {shape}"
     if layout is Layout.RASTER:
         if stream.rate_hz <= MAX_COUNTS_RATE_HZ:
             rate = f"at {stream.rate_hz:g} Hz, which are counts" if stream.rate_hz else "at no regular rate"
@@ -165,15 +180,24 @@ def choose_layout(
             where=where,
             fix="record it with --markers NAME; if its integers are channels of spikes, add --layout channel",
         )
-    for layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
+    for layout in (Layout.CHANNEL, Layout.COUNTS, Layout.BROADBAND, Layout.RASTER):
         if mismatch(stream, layout) is None:
             return layout
+    if stream.rate_hz > MAX_COUNTS_RATE_HZ and stream.format in VOLTAGE_FORMATS:
+        raise RtdecodeError(
+            f"no spike layout has this type and shape: {stream.rate_hz:g} Hz are too fast for counts, and too "
+            "slow for spikes in voltage (broadband)",
+            where=where,
+            fix=f"send voltage at {MIN_BROADBAND_RATE_HZ:g} Hz or more, spikes as events, or counts at up to "
+            f"{MAX_COUNTS_RATE_HZ:g} Hz",
+        )
     raise RtdecodeError(
         "no spike layout has this type and shape",
         where=where,
         fix="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
         "irregular, int16 [channel, unit, waveform …]; channel irregular, 1 integer; counts regular, up to "
-        "1000 Hz, one column per channel; rasters faster, of integers 0 and 1; any other stream of single "
+        "1000 Hz, one column per channel; rasters faster, of integers 0 and 1; broadband "
+        f"is voltage at {MIN_BROADBAND_RATE_HZ:g} Hz or more; any other stream of single "
         "spikes needs --layout events, --columns channel=0,unit=1,seq=- or these labels; name the layout "
         "with --layout if the type alone differs",
     )
@@ -190,7 +214,7 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
     Raises:
         RtdecodeError: its samples have no units, so that those of noise would be decoded and recorded.
     """
-    if drop_units and layout in (Layout.CHANNEL, Layout.COUNTS, Layout.RASTER):
+    if drop_units and layout in (Layout.CHANNEL, *WITH_COLUMNS):
         raise RtdecodeError(
             f"samples of layout {layout} have no sorted units to leave out by --drop-units",
             where=where,
@@ -201,7 +225,7 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
 
 def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
     """Number of channels of the array, None if the stream does not state it."""
-    return stream.n_columns if layout in (Layout.COUNTS, Layout.RASTER) else stream.n_channels
+    return stream.n_columns if layout in WITH_COLUMNS else stream.n_channels
 
 
 def check_against_model(

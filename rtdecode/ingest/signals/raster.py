@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns, SampleColumns
+from rtdecode.binning import Binning, BinRing, EventBinning
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet, StreamLost
-from rtdecode.ingest.signals.events import EventRules, anchored, oldest_accepted, resumed
+from rtdecode.ingest.signals.crossings import Crossings, sample_columns
+from rtdecode.ingest.signals.events import EventRules, oldest_accepted
 from rtdecode.ingest.signals.fitness import UNFIT, UNFIT_GAIN, Fitness
-from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.ingest.signals.layouts import MIN_BROADBAND_RATE_HZ, Layout
 from rtdecode.ingest.signals.numbering import channels_of_columns
 from rtdecode.ingest.signals.timing import RegularTiming
 from rtdecode.kernels import sequence
@@ -23,6 +24,9 @@ JUDGED_S = 1.0
 
 #: Longest wait for samples by which a source is judged when it is opened.
 FIRST_SAMPLES_S = 1.0
+
+#: Zeros for so long are no crossings.
+FIRST_ROWS_S = 0.25
 
 #: Values above are no numbers of spikes within a millisecond.
 MOST_COUNT = 20
@@ -44,37 +48,39 @@ def no_raster(values: NDArray[Any]) -> tuple[str, str]:
     )
 
 
-def check_raster(inlet: Inlet, layout: Layout) -> None:
-    """Check the first samples of an open stream; one that is no raster, or does not send yet, passes.
+def settled_layout(inlet: Inlet, layout: Layout, override: Layout | None) -> Layout:
+    """The layout of an open stream, by its first samples where its shape leaves two.
+
+    Args:
+        inlet: of the stream; its first samples are taken.
+        layout: by its shape.
+        override: `--layout`, None without it.
 
     Raises:
         RtdecodeError: it was taken for a raster, and its values are others than 0 and 1.
     """
-    if layout is not Layout.RASTER:
-        return
+    stream = inlet.stream
+    voltage = layout is Layout.BROADBAND
+    if layout not in (Layout.RASTER, Layout.BROADBAND) or (
+        voltage and (override or "float" in stream.format)
+    ):
+        return layout
+    found, fix = "", ""
+    left, crossings = FIRST_ROWS_S * stream.rate_hz, False
     try:
-        found, fix = no_raster(inlet.samples[: inlet.pull(FIRST_SAMPLES_S)])
+        while left > 0 and not found and not crossings and (n := inlet.pull(FIRST_SAMPLES_S)):
+            found, fix = no_raster(inlet.samples[:n])
+            crossings = bool(inlet.samples[:n].any())
+            left -= n
     except StreamLost:
-        return
+        return layout
+    if voltage:
+        return Layout.RASTER if crossings and not found else layout
     if found:
-        raise RtdecodeError(found, where=f"stream {inlet.stream}", fix=fix)
-
-
-class Crossings:
-    """Single events, found in one pull of a raster.
-
-    Attributes:
-        n: number of them.
-        columns, unit, sample: one row each; the unit is 0, and `sample` the sample of the pull.
-    """
-
-    def __init__(self, size: int = MAX_PULL) -> None:
-        self.n = 0
-        self.columns = EventColumns(
-            np.zeros(size), np.zeros(size, np.int32), np.ones(size, np.uint8), np.zeros(size, np.uint32)
-        )
-        self.unit: U1 = np.zeros(size, np.uint8)
-        self.sample: I8 = np.zeros(size, np.int64)
+        fast = stream.rate_hz >= MIN_BROADBAND_RATE_HZ
+        fix = "omit --layout raster, and its spikes are detected" if fast else fix
+        raise RtdecodeError(found, where=f"stream {stream}", fix=fix)
+    return layout
 
 
 class RasterFeed:
@@ -90,31 +96,22 @@ class RasterFeed:
     layout = Layout.RASTER
 
     def __init__(self, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> None:
-        self.inlet, self.ring, self._carry, self._counters = inlet, ring, rules.carry_late, counters
+        self.inlet, self.ring, self._counters = inlet, ring, counters
         stream = inlet.stream
         self.timing = RegularTiming(1.0 / stream.rate_hz)
-        self.binning: EventBinning | None = None
-        self.crossings = Crossings()
-        self.columns = SampleColumns(
-            inlet.time,
-            counts=np.zeros((MAX_PULL, 0), np.uint8),
-            number=np.zeros(MAX_PULL, np.int64),
-            accepted=np.zeros(MAX_PULL, np.uint8),
-            lost_before=np.zeros(MAX_PULL, np.uint32),
-        )
+        self.crossings = Crossings(ring, counters, carry=rules.carry_late)
+        self.columns = sample_columns(inlet)
         self._channels: I4 = np.array(channels_of_columns(stream, rules.numbering.channel_map), np.int32)
         self._no_counts: I4 = np.zeros((MAX_PULL, 0), np.int32)
         self._end_s = np.zeros(MAX_PULL)
         self._fitness = Fitness(self.timing.period_s)
         self._n_judged = round(JUDGED_S * stream.rate_hz)
         self._no_raster, self._part_unfit = "", 0.0
-        self._lost = 0  # samples before the next event
-        self._added = 0  # events of the last pull
 
     def read(self, n: int, possible: U1) -> None:
         """Number the `n` samples of the last pull; find the events in those with a `possible` stamp (u1)."""
         columns, counters, timing = self.columns, self._counters, self.timing
-        self.crossings.n = self._added = 0
+        self.crossings.clear()
         sample, column = np.nonzero(self.inlet.samples[:n])
         ones = self._judge(self.inlet.samples[sample, column], sample, n)
         self._fitness.stamps(columns.time[:n][possible[:n] != 0])
@@ -126,28 +123,8 @@ class RasterFeed:
             self._no_counts, n, possible, timing.timing, timing.state, *columns, self._end_s, counters
         )
         timing.measure()
-        used = ones & (possible[sample] != 0)
-        sample, channel = sample[used], self._channels[column[used]]
-        # A sample with several crossings is as many events, and one without any is quiet.
-        held = np.bincount(sample, minlength=n)
-        quiet = int(np.count_nonzero((held == 0) & (possible[:n] != 0)))
-        counters[sequence.RECEIVED] += len(sample) - np.count_nonzero(held)
-        counters[sequence.QUIET] += quiet
-        known = channel >= 0
-        counters[sequence.UNMAPPED] += len(channel) - np.count_nonzero(known)
-        self._take(sample[known], channel[known], n)
-
-    def _take(self, sample: I8, channel: I4, n: int) -> None:
-        if (size := len(self.crossings.sample)) < len(sample):
-            self.crossings = Crossings(max(2 * size, len(sample)))
-        found, n_events = self.crossings, len(sample)
-        found.n = n_events
-        found.sample[:n_events] = sample
-        found.columns.time[:n_events] = self._end_s[sample]
-        found.columns.channel[:n_events] = channel
-        lost = self._lost + np.cumsum(self.columns.lost_before[:n], dtype=np.int64)
-        found.columns.lost_before[:n_events] = np.diff(lost[sample], prepend=0)
-        self._lost = int(lost[-1] - (lost[sample[-1]] if n_events else 0))
+        channel = self._channels[column[ones]]
+        self.crossings.take(sample[ones], channel, possible, self._end_s, columns, n)
 
     def _judge(self, values: NDArray[Any], sample: I8, n: int) -> NDArray[np.bool_]:
         """Which of the values that are not 0 are 1; and whether the others are those of another signal."""
@@ -185,25 +162,19 @@ class RasterFeed:
         """Stamp of the oldest sample pulled that is in [earliest, latest], or None."""
         return oldest_accepted(self.columns.time[:n], self.columns.accepted[:n], earliest, latest)
 
+    @property
+    def binning(self) -> EventBinning | None:
+        """Sets the edges of the bins, None until anchored."""
+        return self.crossings.binning
+
     def anchor(self, origin_s: float, n: int) -> EventBinning:
         """Start bin 0 at `origin_s`; events before it are discarded."""
-        self.binning = anchored(self.ring, origin_s, carry=self._carry)
-        return self.binning
+        return self.crossings.anchor(origin_s)
 
     def resume(self, before: Binning, n: int) -> Binning | None:
         """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
-        self.binning = resumed(self.ring, before, carry=self._carry)
-        return self.binning
+        return self.crossings.resume(before)
 
     def add(self, first: int, n: int, now: float) -> int:
-        """Bin the events of the last pull, and close the bins whose samples have arrived.
-
-        Returns:
-            `n`, or a lower number if closed bins must be taken first.
-        """
-        assert self.binning is not None
-        found = self.crossings
-        self._added = self.binning.add(found.columns, found.n, now, self._added)
-        if self._added < found.n:
-            return int(found.sample[self._added])
-        return n if self.binning.close_until(self.timing.end_s) else n - 1
+        """Bin the events of the last pull; returns as `Crossings.add`."""
+        return self.crossings.add(n, now, self.timing.end_s)

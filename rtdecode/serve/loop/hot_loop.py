@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from rtdecode.binning import BinRing
+from rtdecode.detection.live import LiveDetection
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.layouts import Layout
@@ -38,6 +39,7 @@ class HotLoop:
         core: the state of the stream, and its decisions.
         pump: between the core and LSL.
         decoding: as given.
+        rules: which events are decoded.
         commands: from other threads, to be carried out between two bins.
         pending_status, pending_spikes: encoded maps to publish.
         stopping: set it to True to end `run`.
@@ -55,8 +57,9 @@ class HotLoop:
         self.core = LoopCore(CoreSettings(settings.grace_s, settings.failsafe_after_s), self.ring)
         self.decoding = decoding
         counters = decoding.meters.sequence
-        rules = EventRules(settings.carry_late, settings.drop_units or frozenset(), settings.numbering)
-        self.pump = Pump(self.core, decoding, connector, clock, rules=rules, counters=counters)
+        units, detection = settings.drop_units or frozenset(), LiveDetection(settings.detection)
+        self.rules = EventRules(settings.carry_late, units, settings.numbering, detection)
+        self.pump = Pump(self.core, decoding, connector, clock, rules=self.rules, counters=counters)
         self.commands: deque[Command] = deque()
         self.pending_status: bytes | None = None
         self.pending_spikes: bytes | None = None

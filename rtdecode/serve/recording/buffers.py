@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from rtdecode.binning import FUTURE_TOLERANCE_S, ClosedBin
 from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.crossings import Crossings
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.feed import Feed
-from rtdecode.ingest.signals.raster import Crossings, RasterFeed
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.session.layout import LogEntry
 
@@ -162,10 +162,10 @@ class RecordBuffers:
         """Take the events or samples of the last pull."""
         if isinstance(feed, EventFeed):
             self.events.add(feed, n, now)
-        elif isinstance(feed, RasterFeed):
-            self.events.add(feed.crossings, feed.crossings.n, now)
-        else:
+        elif isinstance(feed, CountFeed):
             self.samples.add(feed, n)
+        else:
+            self.events.add(feed.crossings, feed.crossings.n, now)
 
     @property
     def next_bin(self) -> int:

@@ -14,6 +14,7 @@ from rtdecode.files import unused
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.fates import Fates
 from rtdecode.ingest.connection.identity import lsl_source
+from rtdecode.ingest.signals.broadband import BroadbandFeed
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.serve.recording.beside import Beside
@@ -47,7 +48,8 @@ def contents_of(
     attrs: Mapping[str, str],
     decoded: DecodedColumns | None = None,
 ) -> Contents | None:
-    """The contents of a file that records a stream; None before it is attached and, of counts, has a sample.
+    """The contents of a file that records a stream; None before it is attached, of counts before it has a
+    sample, and of voltage before its noise is known.
 
     Args:
         feed: the attached stream.
@@ -58,7 +60,9 @@ def contents_of(
         decoded: columns of /decoded, None for a recording without decoder.
     """
     counts, t0_s = isinstance(feed, CountFeed), buffers.samples.t0_s
-    if feed is None or (counts and t0_s is None):
+    broadband = isinstance(feed, BroadbandFeed)
+    detection = feed.detection.recorded() if isinstance(feed, BroadbandFeed) else None
+    if feed is None or (counts and t0_s is None) or (broadband and detection is None):
         return None
     stream, behavior = feed.inlet.stream, beside.behavior
     return Contents(
@@ -68,6 +72,7 @@ def contents_of(
         decoded=decoded,
         counts=(1.0 / stream.rate_hz, t0_s or 0.0) if counts else None,
         events=not counts,
+        detection=detection,
         markers=beside.markers is not None,
         trials=beside.rules is not None,
     )
