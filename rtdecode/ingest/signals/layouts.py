@@ -185,8 +185,8 @@ def choose_layout(
             return layout
     if stream.rate_hz > MAX_COUNTS_RATE_HZ and stream.format in VOLTAGE_FORMATS:
         raise RtdecodeError(
-            f"no spike layout has this type and shape: {stream.rate_hz:g} Hz are too fast for counts, and too "
-            "slow for spikes in voltage (broadband)",
+            f"no spike layout has this type and shape: {stream.rate_hz:g} Hz are too fast for counts, and "
+            "too slow for spikes in voltage (broadband)",
             where=where,
             fix=f"send voltage at {MIN_BROADBAND_RATE_HZ:g} Hz or more, spikes as events, or counts at up to "
             f"{MAX_COUNTS_RATE_HZ:g} Hz",

@@ -33,10 +33,11 @@ class FakeInlet:
         return 0.0
 
 
-def accept(inlet: Any, layout: Layout) -> None:
+def accept(inlet: Any, layout: Layout) -> Layout:
     """As for a model of other channels than those of the source `old`."""
     if inlet.stream.source_id == "old":
         raise RtdecodeError("has 17 channels", where=f"stream {inlet.stream}", fix="serve another model")
+    return layout
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_the_layout_follows_from_type_and_shape(
     stream = replace(stream, **changes)
     if expected is None:
         with pytest.raises(
-            RtdecodeError, match=r"no spike layout has this type.*Fix: (events are type|send voltage)"
+            RtdecodeError, match=r"no spike layout has this type.*Fix: (events are|send voltage)"
         ):
             choose_layout(stream)
     else:
