@@ -13,6 +13,7 @@ from rtdecode.ingest.connection.inlet import MAX_PULL
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.ingest.signals.layouts import StreamDescription
+from rtdecode.ingest.signals.raster import RasterFeed
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.recording.buffers import EventRing
 
@@ -46,6 +47,7 @@ def compile_kernels(stage: DecodeStage, n_channels: int, bin_width_s: float) -> 
     for feed_type, stream in (
         (EventFeed, StreamDescription("rehearsal", "Spikes", 3, 0.0, "int32")),
         (CountFeed, StreamDescription("rehearsal", "", n_channels, 1.0 / bin_width_s, "int32")),
+        (RasterFeed, StreamDescription("rehearsal", "", n_channels, 2000.0, "int32")),
     ):
         samples = np.zeros((MAX_PULL, stream.n_columns), np.int32)
         inlet = RehearsalInlet(stream, samples)

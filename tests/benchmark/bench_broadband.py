@@ -62,7 +62,7 @@ def main() -> None:
         folder = Path(name)
         np.save(folder / "voltage.npy", np.clip(np.round(4.0 * samples), -32000, 32000).astype(np.int16))
         rng = np.random.default_rng(1)
-        run = {"weight": rng.normal(0, 0.1, (2, 3, n)).astype(np.float32), "bias": np.zeros(3)}
+        run = {"weight": rng.normal(0, 0.1, (n, 3, 3)).astype(np.float32), "bias": np.zeros(3)}
         model = folder / "m.safetensors"
         write_artifact(model, artifact_of("wiener", n_channels=n, run=run))
         with LoopbackRig(folder) as rig:
@@ -84,7 +84,7 @@ def main() -> None:
             wall_s, used = time.monotonic() - wall_s, cpu_s(pid) - before
             per_thread = {k: (v - threads.get(k, 0.0)) / wall_s for k, v in threads_s(pid).items()}
             memory = Path(f"/proc/{pid}/status").read_text().partition("VmRSS:")[2].split()[0]
-            status = served.request(command="status")
+            status = served.request(cmd="status")
             print(rig.stderr("serve"))
             rig.end("serve")
             rig.end("source", must_succeed=False)
@@ -96,7 +96,6 @@ def main() -> None:
         sample = np.round((events.time[events.channel == c] - begun_s) * RATE_HZ).astype(int)
         behind = sample % period - troughs[c][np.searchsorted(troughs[c], sample % period + 15) - 1]
         delays.append(behind[np.abs(behind) < 30] / RATE_HZ * 1e3)
-    status = status.get("status", status)
     counters = status["counters"]
     print(
         json.dumps(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from rtdecode.binning import Binning, BinRing, EventBinning
@@ -15,6 +17,9 @@ from rtdecode.ingest.signals.timing import RegularTiming
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import I4, I8, U1
 from rtdecode.kernels.broadband import START_JITTER_S, place_samples
+
+#: Samples are gathered for so long, unless a bin ends before.
+GATHER_S = 0.005
 
 
 class BroadbandFeed:
@@ -55,6 +60,14 @@ class BroadbandFeed:
         timing.measure()
         sample, column = self._detector.process(self.inlet.samples[:n], columns.lost_before[:n])
         self.crossings.take(sample, self._channels[column], possible, self._end_s, columns, n)
+        self.inlet.at_least = self._until_bin_ends()
+
+    def _until_bin_ends(self) -> int:
+        """Number of samples to the end of the bin in which the next one is, or of GATHER_S."""
+        left_s, end_s = GATHER_S, self.timing.end_s
+        if self.binning is not None:
+            left_s = min(left_s, self.binning.bin_end_s(self.binning.bin_at(end_s)) - end_s)
+        return max(1, math.ceil(left_s / self.timing.true_period_s))
 
     @property
     def unfit(self) -> str:

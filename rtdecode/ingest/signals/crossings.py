@@ -7,8 +7,8 @@ import numpy as np
 from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns, SampleColumns
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.signals.events import anchored, resumed
-from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import F8, I4, I8, U1
+from rtdecode.kernels.sequence import take_crossings
 
 
 class Crossings:
@@ -46,25 +46,12 @@ class Crossings:
             end_s: f8[>=n], time of each sample, s.
             of: the samples, counted as received.
         """
-        counters = self._counters
-        used = possible[sample] != 0
-        sample, channel = sample[used], channel[used]
-        # A sample with several crossings is as many events, and one without any is quiet.
-        held = np.bincount(sample, minlength=n)
-        counters[sequence.RECEIVED] += len(sample) - np.count_nonzero(held)
-        counters[sequence.QUIET] += int(np.count_nonzero((held == 0) & (possible[:n] != 0)))
-        known = channel >= 0
-        counters[sequence.UNMAPPED] += len(channel) - np.count_nonzero(known)
-        sample, channel = sample[known], channel[known]
         if len(self.sample) < len(sample):
             self._make_room(max(2 * len(self.sample), len(sample)))
-        self.n = n_events = len(sample)
-        self.sample[:n_events] = sample
-        self.columns.time[:n_events] = end_s[sample]
-        self.columns.channel[:n_events] = channel
-        lost = self._lost + np.cumsum(of.lost_before[:n], dtype=np.int64)
-        self.columns.lost_before[:n_events] = np.diff(lost[sample], prepend=0)
-        self._lost = int(lost[-1] - (lost[sample[-1]] if n_events else 0))
+        self.n, self._lost = take_crossings(
+            sample, channel, possible, end_s, of.lost_before, n, self._lost,
+            self.sample, self.columns.time, self.columns.channel, self.columns.lost_before, self._counters,
+        )  # fmt: skip
 
     def anchor(self, origin_s: float) -> EventBinning:
         """Start bin 0 at `origin_s`; events before it are discarded."""

@@ -1,4 +1,4 @@
-"""A process that sends raw voltage over LSL: python -m voltage_source NAME SAMPLES.npy RATE_HZ CHUNK_MS SECONDS
+"""A process that sends raw voltage over LSL: python -m voltage_source NAME V.npy RATE_HZ CHUNK_MS SECONDS
 
 The file is sent once, or again and again until SECONDS are over, from when somebody listens on. Sample n is
 stamped begun + n/rate. Prints begun, and at the end the number of samples.
