@@ -60,9 +60,10 @@ class LiveDetection:
         shortest = replace(self.settings, noise_s=2.0 / self.settings.low_hz)
         rehearsal = SpikeDetector(1, rate_hz, shortest)
         rehearsal.process(np.zeros((round(rate_hz), 1), np.int16))
+        timing, written = np.full(4, 1.0 / rate_hz), (np.zeros(1, np.int64), np.zeros(1, np.uint8))
         place_samples(
-            np.zeros(1), 1, np.ones(1, np.uint8), np.full(4, 1.0 / rate_hz), np.ones(5, np.int64),
-            np.zeros(1, np.int64), np.zeros(1, np.uint8), np.zeros(1, np.uint32), np.zeros(1), np.zeros(2, np.int64),
+            np.zeros(1), 1, np.ones(1, np.uint8), timing, np.ones(5, np.int64),
+            *written, np.zeros(1, np.uint32), np.zeros(1), np.zeros(2, np.int64),
         )  # fmt: skip
 
     def detector(self, n_channels: int, rate_hz: float) -> SpikeDetector:

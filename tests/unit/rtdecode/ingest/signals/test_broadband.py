@@ -14,7 +14,14 @@ from voltage import RATE_HZ, recording
 from rtdecode.binning import BinRing
 from rtdecode.detection.detector import SpikeDetector
 from rtdecode.detection.live import LiveDetection
-from rtdecode.detection.options import DetectionOptions, KnownNoise, detection_options
+from rtdecode.detection.options import (
+    DetectionOptions,
+    KnownNoise,
+    detection_options,
+    read_band,
+    read_number,
+    read_order,
+)
 from rtdecode.detection.settings import DetectionSettings, Measured
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.broadband import BroadbandFeed
@@ -220,6 +227,15 @@ def test_a_source_that_does_not_fit_the_noise_is_refused() -> None:
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(RtdecodeError, match=said):
         detection_options(options)
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [(read_band, "300"), (read_band, "300-3000"), (read_number, "many"), (read_order, "1.5")],
+)
+def test_texts_that_are_no_values_are_refused(read: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=f"must be .*, not {text}$"):
+        read(text)
 
 
 def test_options_are_refused_where_spikes_are_detected_already() -> None:
