@@ -143,10 +143,12 @@ class LiveDetector:
         thread = self._thread
         if thread is not None and not thread.is_alive():
             self._thread = None
-            if self._detector.measured is not None:
+            if self._detection.measured is not None:
                 self._detect_waiting()
                 self._known = True
                 return True
+            self._detector = self._detection.detector(self._n_channels, self._rate_hz)
+            self._n_waiting = sum(len(piece) for _, piece in self._waiting)
         for n_lost, piece in pieces:
             self._waiting.append((n_lost, piece.copy()))
             self._n_waiting += len(piece)
@@ -161,10 +163,10 @@ class LiveDetector:
             measured = self._detector.measured
             assert measured is not None
         except RtdecodeError as error:
-            self._again(str(error))
+            self._failure = str(error)
             return
         if not measured.noise.any():
-            self._again(
+            self._failure = (
                 "there is no signal on any channel, so its noise is measured again (if its values are 0 and "
                 "1: --layout raster)"
             )
@@ -175,11 +177,6 @@ class LiveDetector:
             return
         seconds = self._detection.settings.noise_s
         self._detection.freeze(measured, self._rate_hz, f"noise measured in {seconds:g} s")
-
-    def _again(self, why: str) -> None:
-        self._failure = why
-        self._detector = self._detection.detector(self._n_channels, self._rate_hz)
-        self._n_waiting = 0
 
     def _detect_waiting(self) -> None:
         """Detect what waits; crossings in it are too old for any bin."""

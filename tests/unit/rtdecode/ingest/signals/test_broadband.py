@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time as clock
+import threading
 from typing import Any, cast
 
 import numpy as np
@@ -161,11 +161,10 @@ def test_another_rate_than_announced_is_followed() -> None:
     assert timing.true_period_s == pytest.approx(1 / rate_hz, rel=1e-3)
 
 
-def wait_until_measured(rig: Rig, detection: LiveDetection) -> None:
-    deadline = clock.monotonic() + 10
-    while detection.measured is None and clock.monotonic() < deadline:
-        clock.sleep(0.002)
-    clock.sleep(0.02)
+def wait_until_measured() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "rtdecode-noise":
+            thread.join(10)
 
 
 @pytest.mark.parametrize("reference", ["none", "lrr"])
@@ -176,7 +175,7 @@ def test_noise_is_measured_first_and_nothing_is_lost_meanwhile(reference: str) -
     rig, time = Rig(detection), stamps(len(VOLTAGE))
     assert rig.feed.unfit == "its noise is being measured (0 of 0.3 s)"
     rig.receive(time[:12_000], VOLTAGE[:12_000], 30)
-    wait_until_measured(rig, detection)
+    wait_until_measured()
     assert rig.feed.unfit
     assert detection.news()[0].startswith("noise measured in 0.3 s: SD ")
     rig.receive(time[12_000:], VOLTAGE[12_000:], 30)
@@ -196,13 +195,14 @@ def test_noise_is_measured_again_where_no_channel_has_a_signal() -> None:
     detection = LiveDetection(detection_options({"noise_seconds": 0.1}))
     rig, time = Rig(detection), stamps(len(VOLTAGE) + 6000)
     rig.receive(time[:6000], np.zeros((6000, N_CHANNELS), np.int16), 1000)
-    deadline = clock.monotonic() + 10
-    while "no signal on any channel" not in rig.feed.unfit and clock.monotonic() < deadline:
-        clock.sleep(0.002)
+    wait_until_measured()
+    assert "no signal on any channel" in rig.feed.unfit
     assert detection.measured is None
-    rig.receive(time[6000:], VOLTAGE, 1000)
-    wait_until_measured(rig, detection)
+    for at in range(6000, len(time), 1000):
+        rig.receive(time[at : at + 1000], VOLTAGE[at - 6000 : at - 5000], 1000)
+        wait_until_measured()
     assert detection.measured is not None
+    assert rig.feed.unfit == ""
 
 
 def test_a_source_that_does_not_fit_the_noise_is_refused() -> None:
