@@ -33,6 +33,7 @@ class LiveDetection:
     Attributes:
         settings: of the detection.
         measured, rate_hz: noise and weights, and the rate at which they were measured; None before.
+        dead: which channels had no signal, "" if all had.
         notices: lines for the person at the rig, newest last.
     """
 
@@ -42,6 +43,7 @@ class LiveDetection:
         self.measured: Measured | None = None
         self.rate_hz: float | None = None
         self.notices: deque[str] = deque(maxlen=100)
+        self.dead = ""
         if known is not None:
             self.freeze(known.measured, known.rate_hz, f"noise of {known.path}")
 
@@ -73,7 +75,8 @@ class LiveDetection:
     def freeze(self, measured: Measured, rate_hz: float, what: str) -> None:
         """Keep noise and weights for this connection and all later ones; `what` they are, for the line."""
         self.measured, self.rate_hz = measured, rate_hz
-        self.notices.append(f"{what}: {told(measured)}")
+        self.dead = dead_channels(measured)
+        self.notices.append("; ".join(filter(None, (f"{what}: {told(measured)}", self.dead))))
 
     def news(self) -> list[str]:
         """The lines since the last call."""
@@ -199,14 +202,17 @@ def _pieces(samples: NDArray[np.generic], lost_before: U4) -> list[tuple[int, ND
 
 
 def told(measured: Measured) -> str:
-    """Noise in a line, with the channels that have none."""
-    noise = measured.noise
-    alive = noise[noise > 0]
+    """Noise in a line."""
+    alive = measured.noise[measured.noise > 0]
     if not alive.size:
         return "no channel has a signal"
-    line = f"SD {np.median(alive):.4g} ({alive.min():.4g} to {alive.max():.4g}, the unit of its samples)"
-    dead = np.flatnonzero(noise == 0)
+    return f"SD {np.median(alive):.4g} ({alive.min():.4g} to {alive.max():.4g}, the unit of its samples)"
+
+
+def dead_channels(measured: Measured) -> str:
+    """Which channels have no noise, "" if all have."""
+    dead = np.flatnonzero(measured.noise == 0)
     if not dead.size:
-        return line
+        return ""
     listed = ", ".join(map(str, dead[:MOST_LISTED].tolist())) + (", …" if dead.size > MOST_LISTED else "")
-    return f"{line}; no signal, and so no spikes, on {dead.size} of {noise.size} channels: {listed}"
+    return f"no signal, and so no spikes, on {dead.size} of {measured.noise.size} channels: {listed}"
