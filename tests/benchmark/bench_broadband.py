@@ -79,7 +79,7 @@ def main() -> None:
                 ["M1", "voltage.npy", str(RATE_HZ), str(given.chunk), str(total_s)],
                 module="voltage_source",
             )
-            served = Served(rig, "M1", model, "--record", "out.h5", "--reference", given.reference, "--json")
+            served = Served(rig, "M1", model, "--record", "out.h5", "--reference", given.reference)
             begun_s = float(source.stdout.readline())  # type: ignore[union-attr]
             while "noise measured" not in rig.stderr("serve"):
                 time.sleep(0.1)
