@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rtdecode.detection.settings import DetectionSettings, Measured
+from rtdecode.detection.settings import DetectionSettings, Measured, PowerSettings
 from rtdecode.errors import RtdecodeError
 
 #: The option of each setting.
@@ -47,13 +47,14 @@ class KnownNoise:
 
     Attributes:
         path: of the file.
-        rate_hz, settings, measured: with which its events were detected.
+        rate_hz, settings, measured, power: with which its events were detected, and of its features.
     """
 
     path: Path
     rate_hz: float
     settings: DetectionSettings
     measured: Measured
+    power: PowerSettings | None = None
 
 
 def read_noise(path: str) -> KnownNoise:
