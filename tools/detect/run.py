@@ -156,8 +156,8 @@ def _features(
     raw: RawVoltage, bins: PowerBins, power: PowerSettings, gaps: list[tuple[int, int]]
 ) -> Features:
     """Spike-band power as features, each stamped with the end of its bin."""
-    end = (bins.bin + 1) * power.bin_width_s * raw.rate_hz
-    time: NDArray[np.float64] = raw.start_s + end / raw.rate_hz
+    end = (bins.bin + 1.0).astype(np.float64) * power.bin_width_s * raw.rate_hz
+    time = raw.start_s + end / raw.rate_hz
     if raw.stamps is not None and raw.n_samples > 1:
         # Between losses the stamps are even; a clock that is not exactly that of `rate_hz` is followed.
         rows = np.array([0, *(row + k for row, _ in gaps for k in (-1, 0)), raw.n_samples - 1])
