@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.broadband import filter_rows
@@ -41,6 +40,9 @@ class Bandpass:
     """
 
     def __init__(self, n_channels: int, rate_hz: float, band: tuple[float, float, int]) -> None:
+        # Here, because it takes a fifth of a second that a rig without voltage need not wait.
+        from scipy.signal import butter
+
         low_hz, high_hz, order = band
         if not 1 <= n_channels <= np.iinfo(np.uint16).max:
             raise RtdecodeError(

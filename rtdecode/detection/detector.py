@@ -77,6 +77,11 @@ class SpikeDetector:
             self._freeze(measured)
 
     @property
+    def n_samples(self) -> int:
+        """Samples detected so far, lost ones included: the number of the next one; 0 while measuring."""
+        return 0 if self._finder is None else self._finder.bandpass.n_samples
+
+    @property
     def n_unknown(self) -> NDArray[np.int64]:
         """i8[C], samples so far that were NaN, infinite or at the limit of their type; 0 while measuring."""
         found = np.zeros(self.n_channels, np.int64)

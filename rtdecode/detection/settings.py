@@ -45,6 +45,13 @@ class DetectionSettings:
     reference: Reference = "none"
     noise_s: float = 5.0
 
+    def __str__(self) -> str:
+        both = " and above" if self.polarity == "both" else ""
+        reference = "" if self.reference == "none" else f", reference {self.reference}"
+        return (
+            f"{self.low_hz:g} to {self.high_hz:g} Hz{reference}, spikes below {self.threshold_sd:g} SD{both}"
+        )
+
     def __post_init__(self) -> None:
         check_band(self.low_hz, self.high_hz, self.order)
         polarities, references = get_args(Polarity), get_args(Reference)

@@ -12,13 +12,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtdecode.kernels.arrays import F4, F8, I8, U1, U2
+from rtdecode.kernels import sequence
+from rtdecode.kernels.arrays import F4, F8, I8, U1, U2, U4
 from rtdecode.kernels.jit import kernel
 
 #: Every FLUSH_EVERY samples, state below TINY becomes 0: the filter of an unplugged channel would otherwise
 #: decay into subnormal numbers, with which some processors compute 100 times slower.
 FLUSH_EVERY = 1024
 TINY = 1e-100
+
+#: A stamp so many jitters after its time is that of a sample after lost ones, and jitter is the largest of
+#: the last seconds: programs stamp whole chunks, as they come.
+JITTERS, JITTER_S, START_JITTER_S = 4.0, 2.0, 0.001
+
+#: Memory of the times of samples, s.
+TIMING_S = 1.0
 
 #: Rows that a weight, once loaded, is used for.
 TILE = 4
@@ -266,3 +274,68 @@ def add_power(rows: F4, squared: bool, total: F8, n_known: I8) -> None:
             size = x * x if squared else abs(x)
             total[c] += size if known else 0.0
             n_known[c] += int(known)
+
+
+@kernel
+def place_samples(
+    time: F8,
+    n: int,
+    possible: U1,
+    timing: F8,
+    state: I8,
+    number: I8,
+    accepted: U1,
+    lost_before: U4,
+    end: F8,
+    counters: I8,
+) -> None:
+    """Number a chunk of voltage and estimate the time of each sample.
+
+    LSL delivers in order and loses nothing on the way, so samples follow one another; their stamps, taken
+    chunk by chunk, jitter by many periods, and are smoothed over TIMING_S. Only a stamp far beyond their
+    jitter shows that the source has lost samples, and one as far back that it had not.
+
+    Args:
+        time: f8[>=n], stamps.
+        possible: u1[>=n], 0 for a stamp that is not to be used.
+        timing, state: f8[4] and i8[5] as of `sequence.place_sample`, started; jitter is the largest lately.
+        number, accepted, lost_before: written, per sample.
+        end: f8[>=n], written: estimated time.
+        counters: i8[N_SEQUENCE_COUNTERS].
+    """
+    nominal = timing[sequence.NOMINAL]
+    memory = TIMING_S / nominal
+    for i in range(n):
+        period_s = timing[sequence.PERIOD]
+        due = timing[sequence.END] + period_s
+        error = time[i] - due if possible[i] else 0.0
+        tolerance = max(sequence.MOST_JITTER * period_s, JITTERS * timing[sequence.JITTER])
+        timing[sequence.JITTER] *= 1.0 - nominal / JITTER_S
+        missing = 0
+        if error > tolerance:
+            missing = max(1, int(np.round(error / period_s)))
+            due += missing * period_s
+            state[sequence.OWED], state[sequence.SINCE_GAP] = missing, 0
+        elif error < -tolerance:
+            # A gap just before was a late stamp.
+            found = min(state[sequence.OWED], int(np.round(-error / period_s)))
+            counters[sequence.LOST] -= found
+            state[sequence.OWED] -= found
+            timing[sequence.JITTER] = max(timing[sequence.JITTER], found * period_s / JITTERS)
+            due = time[i]
+        elif possible[i]:
+            timing[sequence.JITTER] = max(timing[sequence.JITTER], abs(error))
+            due += max(1.0 / state[sequence.SEEN], 2.0 / memory) * error
+            followed = period_s + error / memory**2
+            most = sequence.MOST_OFF * nominal
+            timing[sequence.PERIOD] = min(max(followed, nominal - most), nominal + most)
+            state[sequence.SEEN] += 1
+        state[sequence.SINCE_GAP] += 1
+        if state[sequence.SINCE_GAP] > memory:
+            state[sequence.OWED] = 0
+        state[sequence.LAST] += 1 + missing
+        timing[sequence.END] = due
+        number[i], end[i] = state[sequence.LAST], due
+        accepted[i], lost_before[i] = possible[i], missing
+        counters[sequence.RECEIVED] += 1
+        counters[sequence.LOST] += missing

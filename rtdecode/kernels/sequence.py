@@ -230,3 +230,56 @@ def check_counts(
                 counters[NOT_A_COUNT] += 1
                 value = 0
             counts[i, c] = min(value, 255)
+
+
+@kernel
+def take_crossings(
+    sample: I8,
+    channel: I4,
+    possible: U1,
+    end: F8,
+    lost_before: U4,
+    n: int,
+    lost: int,
+    kept_sample: I8,
+    kept_time: F8,
+    kept_channel: I4,
+    kept_lost: U4,
+    counters: I8,
+) -> tuple[int, int]:
+    """Events that were found in the samples of a regular stream, as single spikes.
+
+    A sample with several of them is counted as received as often, and one without any as quiet.
+
+    Args:
+        sample: i8[m], of each event, not decreasing.
+        channel: i4[m], negative for one that is left out.
+        possible: u1[>=n], 0 for a sample whose stamp is not to be used; its events are left out.
+        end: f8[>=n], time of each sample, s.
+        lost_before: u4[>=n], samples lost before each.
+        n: number of samples.
+        lost: samples lost since the last event.
+        kept_sample, kept_time, kept_channel, kept_lost: written, per event that is kept; [>=m].
+        counters: i8[N_SEQUENCE_COUNTERS].
+
+    Returns:
+        Number of events kept, and of samples lost since the last of them.
+    """
+    m = kept = 0
+    for i in range(n):
+        lost += lost_before[i]
+        first = m
+        while m < len(sample) and sample[m] == i:
+            if possible[i] and channel[m] < 0:
+                counters[UNMAPPED] += 1
+            elif possible[i]:
+                kept_sample[kept], kept_time[kept], kept_channel[kept] = i, end[i], channel[m]
+                kept_lost[kept] = lost
+                lost = 0
+                kept += 1
+            m += 1
+        if possible[i] and m == first:
+            counters[QUIET] += 1
+        elif possible[i]:
+            counters[RECEIVED] += m - first - 1
+    return kept, lost

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from rtdecode.artifact import FeatureColumn
+from rtdecode.detection.live import LiveDetection
+from rtdecode.detection.options import DetectionOptions
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.channel_map import ChannelMap
 from rtdecode.ingest.signals.event_columns import RowColumns
+from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.layouts import Layout, check_units
 from rtdecode.ingest.signals.numbering import Numbering, check_numbering
 
@@ -20,6 +24,7 @@ class ArraySettings:
     Attributes:
         stream: its name.
         grace_s: None for the delivery delay of its source.
+        detection: of spikes in voltage.
 
     Raises:
         RtdecodeError: two settings contradict one another, or the grace is out of its range.
@@ -33,11 +38,13 @@ class ArraySettings:
     channel_map: ChannelMap | None = None
     drop_units: frozenset[int] | None = None
     grace_s: float | None = None
+    detection: DetectionOptions = field(default_factory=DetectionOptions)
 
     def __post_init__(self) -> None:
         if self.layout is not None:
             check_units(self.layout, self.drop_units, f"--layout {self.layout}")
         check_numbering(self.layout or Layout.EVENTS, self.numbering, self.drop_units)
+        self.detection.check_for(self.layout or Layout.BROADBAND, f"--layout {self.layout}")
         if self.grace_s is not None and not 0 <= self.grace_s <= 1:
             fix = "use auto, or a few milliseconds"
             raise RtdecodeError("must be auto, or 0 to 1000 milliseconds", where="--grace", fix=fix)
@@ -46,6 +53,11 @@ class ArraySettings:
     def numbering(self) -> Numbering:
         """What the numbers in the rows of the stream mean."""
         return Numbering(self.columns, self.first_channel or 0, self.channel_map)
+
+    def rules(self, carry_late: bool, features: tuple[FeatureColumn, ...] = ()) -> EventRules:
+        """Which events are decoded, or which columns of a stream of features; for one source."""
+        units, detection = self.drop_units or frozenset(), LiveDetection(self.detection)
+        return EventRules(carry_late, units, self.numbering, features, detection)
 
 
 def arrays_of(

@@ -24,14 +24,13 @@ from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.connection.connector import Connector
-from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
 from rtdecode.serve.control import ControlServer
 from rtdecode.serve.fits_model import FitsModel, check_streams
 from rtdecode.serve.loop.decoding import Decoding, Sinks
-from rtdecode.serve.loop.hot_loop import HotLoop
+from rtdecode.serve.loop.hot_loop import ArrayInput, HotLoop
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.beside import Beside
@@ -94,7 +93,8 @@ class Daemon:
         self.stage = DecodeStage(decoder, self.artifact)
         self.output = self._make_output()
         check_streams(self.artifact, settings.streams)
-        self.connectors = [self._make_connector(i) for i in range(len(settings.arrays))]
+        self._inputs = [self._make_input(i) for i in range(len(settings.arrays))]
+        self.connectors = [each.connector for each in self._inputs]
         self.beside = Beside(
             BehaviorReader(settings.behavior, settings.behavior_source_id) if settings.behavior else None,
             MarkerReader(settings.markers, settings.markers_source_id) if settings.markers else None,
@@ -116,7 +116,7 @@ class Daemon:
         self.decoding = Decoding(
             self.stage, self.artifact, model_path, sinks, self._clock, stream=settings.stream
         )
-        self.loop = HotLoop(settings, self.decoding, self.connectors, self._clock)
+        self.loop = HotLoop(settings, self.decoding, self._inputs, self._clock)
         self.recorder = self._make_recorder()
         self.swapper = Swapper(lambda: self.decoding.artifact, self._apply, self.loop.commands.append)
         self.watcher = (
@@ -223,10 +223,12 @@ class Daemon:
             helpers.append(self.watcher.thread)
         return [*lines, *(helper.fault for helper in helpers)]
 
-    def _make_connector(self, array: int) -> Connector[Layout]:
-        fits = FitsModel(self.settings.arrays[array], self.artifact, array)
-        name, source_id = fits.array.stream, fits.array.source_id
-        return Connector(name, fits.classify, fits.accept, source_id)
+    def _make_input(self, index: int) -> ArrayInput:
+        artifact, array = self.artifact, self.settings.arrays[index]
+        rules = array.rules(self.settings.carry_late, tuple(each.column for each in artifact.features))
+        fits = FitsModel(array, artifact, index, rules.detection)
+        connector = Connector(array.stream, fits.classify, fits.accept, array.source_id)
+        return ArrayInput(connector, rules, array.grace_s)
 
     def _make_output(self) -> OutputStage | None:
         settings = self.settings
@@ -315,7 +317,8 @@ class Daemon:
     def _print_notices(self) -> None:
         while self.decoding.notices:
             self._print_line(self.decoding.notices.popleft())
-        for line in self.beside.notices():
+        of_inputs = [line for each in self._inputs for line in each.rules.detection.news()]
+        for line in (*self.beside.notices(), *of_inputs):
             self._print_line(line)
 
     def _shut_down(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtdecode.artifact import ModelArtifact
+from rtdecode.detection.live import LiveDetection
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.choice import spike_stream
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.features import check_columns
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
 from rtdecode.ingest.signals.numbering import check_numbering
-from rtdecode.ingest.signals.raster import check_raster
+from rtdecode.ingest.signals.raster import settled_layout
 from rtdecode.serve.array_settings import ArraySettings
 
 
@@ -41,12 +42,16 @@ class FitsModel:
         array: its settings.
         artifact: the model.
         index: of the array among those of the model.
+        detection: of spikes in voltage, of this array.
 
     Attributes:
         array: as given.
     """
 
-    def __init__(self, array: ArraySettings, artifact: ModelArtifact, index: int) -> None:
+    def __init__(
+        self, array: ArraySettings, artifact: ModelArtifact, index: int, detection: LiveDetection
+    ) -> None:
+        self._detection = detection
         self.array, self._bin_width_s = array, artifact.bin_width_s
         self._n_channels = artifact.arrays[index].n_channels if artifact.arrays else artifact.n_channels
         self._features = tuple(feature.column for feature in artifact.features)
@@ -69,7 +74,10 @@ class FitsModel:
             RtdecodeError: as `classify`.
         """
         self._check(inlet.stream, layout)
-        check_raster(inlet, layout)
+        layout = settled_layout(inlet, layout, self.array.layout)
+        self._check(inlet.stream, layout)
+        if layout is Layout.BROADBAND:
+            self._detection.prepare(inlet.stream.n_columns, inlet.stream.rate_hz)
         if layout is Layout.FEATURES:
             check_columns(inlet.stream, self._features)
         return layout
@@ -78,6 +86,7 @@ class FitsModel:
         array = self.array
         check_units(layout, array.drop_units, f"stream {stream}")
         check_numbering(layout, array.numbering, array.drop_units, stream)
+        array.detection.check_for(layout, f"stream {stream}")
         check_against_model(
             stream,
             layout,

@@ -16,13 +16,20 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-from rtdecode.artifact import FeatureColumn
+from rtdecode.detection.options import (
+    DetectionOptions,
+    KnownNoise,
+    detection_options,
+    read_band,
+    read_noise,
+    read_number,
+    read_order,
+)
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file, user_path
 from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
 from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
-from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
 from rtdecode.serve.array_settings import ArraySettings, arrays_of
@@ -153,7 +160,8 @@ class ServeSettings:
     layout: Annotated[
         Layout | None,
         Flag(
-            "Layout: events, snippets, channel, counts, raster or features; default: from type and shape.",
+            "Layout: events, snippets, channel, counts, raster, features or broadband; default: from type "
+            "and shape.",
             read=read_layout,
         ),
     ] = None
@@ -189,6 +197,35 @@ class ServeSettings:
             metavar="FILE",
             read=read_channel_map,
         ),
+    ] = None
+    reference: Annotated[
+        str | None, Flag("Reference of voltage: none, car (mean of all), median or lrr; default: none.")
+    ] = None
+    threshold: Annotated[
+        float | None,
+        Flag("Threshold of spikes in voltage, robust SDs; default: -4.5.", metavar="SD", read=read_number),
+    ] = None
+    polarity: Annotated[
+        str | None, Flag("Crossings of voltage: negative (troughs), or both; default: negative.")
+    ] = None
+    refractory: Annotated[
+        float | None,
+        Flag("Least ms between two spikes in voltage; default: 1.", metavar="MS", read=read_number),
+    ] = None
+    band: Annotated[
+        tuple[float, float] | None,
+        Flag("Band-pass of voltage, Hz; default: 300,3000.", metavar="LOW,HIGH", read=read_band),
+    ] = None
+    filter_order: Annotated[
+        int | None, Flag("Order of the band-pass at each edge; default: 2.", metavar="N", read=read_order)
+    ] = None
+    noise_seconds: Annotated[
+        float | None,
+        Flag("Seconds of voltage in which noise is measured; default: 5.", metavar="S", read=read_number),
+    ] = None
+    noise_from: Annotated[
+        KnownNoise | None,
+        Flag("Session file whose detection (settings, noise) is used.", metavar="S.h5", read=read_noise),
     ] = None
     behavior_source_id: Annotated[
         str | None, Flag("LSL source_id, if several sources send the behaviour stream.")
@@ -283,12 +320,13 @@ class ServeSettings:
         Raises:
             RtdecodeError: two settings contradict one another.
         """
-        shared = {name: getattr(self, name) for name in OF_ARRAY}
+        shared = {name: getattr(self, name) for name in OF_ARRAY} | {"detection": self.detection}
         return arrays_of(self.streams, shared, self.array_tables)
 
-    def rules(self, array: ArraySettings, features: tuple[FeatureColumn, ...] = ()) -> EventRules:
-        """Which events of an array are decoded, or which features of a stream of them."""
-        return EventRules(self.carry_late, array.drop_units or frozenset(), array.numbering, features)
+    @property
+    def detection(self) -> DetectionOptions:
+        """How spikes are detected in voltage."""
+        return detection_options(vars(self))
 
 
 def _flags() -> dict[str, Flag]:

@@ -52,6 +52,7 @@ def compile_kernels(stage: DecodeStage, artifact: ModelArtifact) -> None:
     streams = {
         Layout.EVENTS: ("Spikes", 3, 0.0, "int32"),
         Layout.COUNTS: ("", n_channels, 1.0 / bin_width_s, "int32"),
+        Layout.RASTER: ("", n_channels, 2000.0, "int32"),
         Layout.FEATURES: ("Features", len(features), 1.0 / bin_width_s, "float32"),
     }
     for layout, of_stream in streams.items():

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from rtdecode import __version__
 from rtdecode.artifact import FeatureColumn
+from rtdecode.session.layout import Detection
 from rtdecode.session.log_text import LOG_DATA_BYTES, LOG_KIND_BYTES
 from rtdecode.session.schema import DECODED
 from rtdecode.session.tables import Columns
@@ -87,6 +88,7 @@ class Contents:
         decoded: the contents of /decoded, or None for none.
         counts: (bin_width_s, t0_s) where the source is a stream of counts, or None for no /counts.
         features: columns and period_s where it is one of features, or None for no /features.
+        detection: how the events are detected in voltage, or None for no /detection.
         events, markers, trials: whether there are /events, /markers and /trials.
     """
 
@@ -96,6 +98,7 @@ class Contents:
     decoded: DecodedColumns | None = None
     counts: tuple[float, float] | None = None
     features: tuple[Sequence[FeatureColumn], float] | None = None
+    detection: Detection | None = None
     events: bool = False
     markers: bool = False
     trials: bool = False

@@ -43,7 +43,7 @@ from rtdecode.session.samples import after_all_before, measured_period, measured
 from rtdecode.session.schema import ANNOUNCED, ANNOUNCED_PERIOD, FORMAT_VERSION, MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import Columns, GrowingTable
-from rtdecode.session.write import out_attrs, strings, write_attrs
+from rtdecode.session.write import detection_columns, out_attrs, strings, write_attrs, write_group
 
 MODEL_ID_BYTES = 8
 
@@ -318,6 +318,8 @@ class SessionWriter:
             self._markers = table("markers", MARKER_COLUMNS)
         if contents.trials:
             self._trials = table("trials", TRIAL_COLUMNS)
+        if contents.detection is not None:
+            write_group(self._file.create_group("detection"), *detection_columns(contents.detection))
         self._log = table("log", LOG_COLUMNS)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import cannot_write, part_of
 from rtdecode.session.check import check_part
-from rtdecode.session.layout import LogEntry, Session
+from rtdecode.session.layout import Detection, LogEntry, Session
 from rtdecode.session.log_text import marker_rows, to_json
 from rtdecode.session.raw import RawGroup
 from rtdecode.session.schema import (
@@ -57,7 +57,7 @@ def write_session(path: Path | str, session: Session) -> None:
             write_attrs(file, session.n_channels, session.attrs, version)
             file.attrs["complete"] = np.uint8(session.complete)
             for name, (columns, attrs) in parts.items():
-                _write_group(file.create_group(name), columns, attrs)
+                write_group(file.create_group(name), columns, attrs)
         os.replace(unfinished, path)
     except (OSError, RuntimeError, ValueError) as error:
         raise cannot_write(path, error) from error
@@ -164,13 +164,18 @@ def _parts(session: Session) -> Parts:
             columns["codes"] = decoded.codes
         parts["decoded"] = (columns, attrs)
     if (detection := session.detection) is not None:
-        columns = {"noise": detection.noise}
-        if detection.weights is not None:
-            columns["weights"] = detection.weights
-        parts["detection"] = (columns, {"settings": to_json(detection.settings)})
+        parts["detection"] = detection_columns(detection)
     if session.log:
         parts["log"] = (_log_columns(session.log), {})
     return parts
+
+
+def detection_columns(detection: Detection) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Datasets and attributes of /detection."""
+    columns: dict[str, NDArray[Any]] = {"noise": detection.noise}
+    if detection.weights is not None:
+        columns["weights"] = detection.weights
+    return columns, {"settings": to_json(detection.settings)}
 
 
 def _log_columns(log: tuple[LogEntry, ...]) -> dict[str, NDArray[Any]]:
@@ -182,7 +187,8 @@ def _log_columns(log: tuple[LogEntry, ...]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _write_group(group: h5py.Group, columns: dict[str, NDArray[Any]], attrs: dict[str, Any]) -> None:
+def write_group(group: h5py.Group, columns: dict[str, NDArray[Any]], attrs: dict[str, Any]) -> None:
+    """Write a whole group."""
     for name, value in attrs.items():
         group.attrs[name] = value
     for name, values in columns.items():

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.detection.detector import SpikeDetector
+from rtdecode.detection.detector import Found, SpikeDetector
+from rtdecode.detection.power import PowerBins, join_bins
 from rtdecode.detection.recorded import recorded
-from rtdecode.detection.settings import DetectionSettings, Measured
+from rtdecode.detection.settings import DetectionSettings, Measured, PowerSettings
 from rtdecode.detection.spikes import Crossings, concatenated
 from rtdecode.errors import RtdecodeError, located
-from rtdecode.session.layout import Events, Session
+from rtdecode.session.layout import Events, Features, Session
 from rtdecode.tools.detect.voltage import RawVoltage
 
 #: Of voltage that is read at a time, bytes, and of an HDF5 chunk that is not read in parts.
@@ -28,7 +29,7 @@ class Detected:
     """The spikes of a file.
 
     Attributes:
-        session: events and /detection, to be written.
+        session: events, /detection and the features of power, to be written.
         measured: noise and weights.
         n_lost: samples lost in gaps.
         n_gaps: of the stamps.
@@ -48,6 +49,7 @@ def detect(
     raw: RawVoltage,
     settings: DetectionSettings,
     measured: Measured | None = None,
+    power: PowerSettings | None = None,
     progress: Callable[[str, float], None] = lambda what, done: None,
     piece_bytes: int = PIECE_BYTES,
 ) -> Detected:
@@ -57,6 +59,7 @@ def detect(
         raw: the file.
         settings: of the detection.
         measured: noise and weights; None to measure them in the first seconds.
+        power: spike-band power that becomes features; None for none.
         progress: called with the current step and the fraction done.
         piece_bytes: of voltage that is read at a time.
 
@@ -64,8 +67,14 @@ def detect(
         RtdecodeError: as `SpikeDetector`, or the stamps go back.
     """
     with located(raw.where):
-        detector = SpikeDetector(raw.n_channels, raw.rate_hz, settings, measured)
+        detector = SpikeDetector(raw.n_channels, raw.rate_hz, settings, measured, power)
         found: list[Crossings] = []
+        bins: list[PowerBins] = []
+
+        def take(more: Found) -> None:
+            found.append(more.crossings)
+            bins.extend([] if more.power is None else [more.power])
+
         gaps: list[tuple[int, int]] = []
         rows, last_s = _piece_rows(raw, piece_bytes), None
         for begin in range(0, raw.n_samples, rows):
@@ -74,23 +83,25 @@ def detect(
             if raw.stamps is not None:
                 stamps = np.asarray(raw.stamps[begin : begin + len(piece)], np.float64)
                 for row, n_lost in _lost(stamps, last_s, begin, raw.rate_hz):
-                    found.append(detector.process(piece[at:row]).crossings)
+                    take(detector.process(piece[at:row]))
                     detector.skip(n_lost)
                     gaps.append((begin + row, n_lost))
                     at = row
                 last_s = float(stamps[-1])
-            found.append(detector.process(piece[at:]).crossings)
+            take(detector.process(piece[at:]))
             done = begin + len(piece)
             total_s = raw.n_samples / raw.rate_hz
             progress(f"detecting spikes, {done / raw.rate_hz:.0f} of {total_s:.0f} s", done / raw.n_samples)
-        found.append(detector.finish().crossings)
+        take(detector.finish())
         crossings = concatenated(found)
         time = _times(raw, crossings.sample, gaps, rows)
+        features = None if power is None else _features(raw, join_bins(bins, raw.n_channels), power, gaps)
     assert detector.measured is not None
     session = Session(
         raw.n_channels,
         events=Events(time, crossings.channel),
-        detection=recorded(raw.rate_hz, settings, detector.measured),
+        features=features,
+        detection=recorded(raw.rate_hz, settings, detector.measured, power),
         attrs={"source": raw.where},
     )
     unknown = detector.n_unknown
@@ -139,6 +150,25 @@ def _times(
         first, last = np.searchsorted(row, [begin, begin + len(stamps)])
         time[first:last] = stamps[row[first:last] - begin]
     return time + shift_s
+
+
+def _features(
+    raw: RawVoltage, bins: PowerBins, power: PowerSettings, gaps: list[tuple[int, int]]
+) -> Features:
+    """Spike-band power as features, each stamped with the end of its bin."""
+    end = (bins.bin + 1.0).astype(np.float64) * power.bin_width_s * raw.rate_hz
+    time = raw.start_s + end / raw.rate_hz
+    if raw.stamps is not None and raw.n_samples > 1:
+        # Between losses the stamps are even; a clock that is not exactly that of `rate_hz` is followed.
+        rows = np.array([0, *(row + k for row, _ in gaps for k in (-1, 0)), raw.n_samples - 1])
+        lost = np.repeat(np.cumsum([0, *(n for _, n in gaps)]), 2)
+        stamps = np.array([float(raw.stamps[int(row)]) for row in rows])
+        number, first = np.unique(rows + lost, return_index=True)
+        beyond_s = np.maximum(end - number[-1], 0.0) / raw.rate_hz
+        time = raw.start_s - stamps[0] + np.interp(end, number, stamps[first]) + beyond_s
+    names = tuple(f"power {c}" for c in range(raw.n_channels))
+    kinds, units = ("power",) * raw.n_channels, ("",) * raw.n_channels
+    return Features(time, bins.values, names, kinds, units, power.bin_width_s)
 
 
 def _notes(measured: Measured, unknown: NDArray[np.int64], n_samples: int) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from rtdecode.artifact import FeatureColumn
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
 from rtdecode.ingest.connection.connector import Connector
@@ -20,7 +20,7 @@ from rtdecode.ingest.signals.layouts import (
     is_features,
 )
 from rtdecode.ingest.signals.numbering import check_numbering
-from rtdecode.ingest.signals.raster import check_raster
+from rtdecode.ingest.signals.raster import settled_layout
 from rtdecode.serve.array_settings import ArraySettings
 
 
@@ -36,32 +36,35 @@ class RecordedArray:
         settings: as given.
         connector: of the stream, not started.
         n_channels: 0 before the stream is opened, if it is to state them.
-        features: columns of a stream of features, known when it is opened; () for spikes.
+        rules: which events are recorded; its features, of a stream of them, are known when it is opened.
     """
 
     def __init__(
         self, settings: ArraySettings, n_channels: int | None, print_line: Callable[[str], None]
     ) -> None:
         self.settings, self.n_channels, self._print_line = settings, n_channels or 0, print_line
-        self.features: tuple[FeatureColumn, ...] = ()
+        self.rules = settings.rules(carry_late=True)
         self.connector: Connector[Layout] = Connector(
             settings.stream, self._classify, self._accept, settings.source_id
         )
 
     def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
         settings = self.settings
-        features = bool(self.features)
+        features = bool(self.rules.features)
         layout, rank = spike_stream(stream, settings.layout, settings.columns, features=features)
         check_units(layout, settings.drop_units, f"stream {stream}")
         check_numbering(layout, settings.numbering, settings.drop_units, stream)
+        settings.detection.check_for(layout, f"stream {stream}")
         return layout, rank
 
     def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
         settings = self.settings
-        if layout in SAMPLED and not (self.features or self.n_channels):
+        layout = settled_layout(inlet, layout, settings.layout)
+        settings.detection.check_for(layout, f"stream {inlet.stream}")
+        if layout in SAMPLED and not (self.rules.features or self.n_channels):
             layout = self._recognised(inlet, layout)
         if layout is Layout.FEATURES:
-            check_columns(inlet.stream, self.features)
+            check_columns(inlet.stream, self.rules.features)
         check_numbering(layout, settings.numbering, settings.drop_units, inlet.stream)
         channel_map = settings.channel_map
         stated = array_channels(inlet.stream, layout) if channel_map is None else None
@@ -81,7 +84,8 @@ class RecordedArray:
                 where=f"stream {inlet.stream}",
                 fix=f"give --channels {stated}, or send the stream of an array of {recorded}",
             )
-        check_raster(inlet, layout)
+        if layout is Layout.BROADBAND:
+            self.rules.detection.prepare(inlet.stream.n_columns, inlet.stream.rate_hz)
         self.n_channels = recorded
         return layout
 
@@ -100,5 +104,6 @@ class RecordedArray:
                     "records counts"
                 )
         if layout is Layout.FEATURES:
-            self.features = described_columns(stream, otherwise="rate" if seen.are_rates else "other")
+            columns = described_columns(stream, otherwise="rate" if seen.are_rates else "other")
+            self.rules = replace(self.rules, features=columns)
         return layout

@@ -15,7 +15,6 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.files import check_writable
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.feed import make_array_feed, make_feed
 from rtdecode.serve.array_settings import ArraySettings
 from rtdecode.serve.loop.core import LoopCore
@@ -111,7 +110,7 @@ class StreamRecording:
         try:
             behavior = self._beside.behavior
             await_streams(self._connectors, behavior, self.timeout_s, self._check_stop, self.print_line)
-            n_features = sum(len(array.features) for array in self._arrays)
+            n_features = sum(len(array.rules.features) for array in self._arrays)
             buffers = RecordBuffers(self._n_channels, 0, n_features=n_features)
             pumps = self._make_pumps(buffers)
             recorder = self._start_recorder(pumps, buffers)
@@ -121,6 +120,9 @@ class StreamRecording:
             while not self.stopping:
                 for pump in pumps:
                     pump.turn(longest_s)
+                for array in self._arrays:
+                    for line in array.rules.detection.news():
+                        self.print_line(line)
                 progress.update(tally)
         except Stop:
             self.print_line("nothing was recorded: it ended while it waited for its streams")
@@ -146,10 +148,8 @@ class StreamRecording:
             of = array.settings
             core = LoopCore(CoreSettings(), BinRing(array.n_channels, BIN_WIDTH_S))
             sink = RecordSink(of.stream, self.output, buffers, self.print_line, first_channel)
-            units = of.drop_units or frozenset()
-            rules = EventRules(drop_units=units, numbering=of.numbering, features=array.features)
             make = make_feed if len(self._arrays) == 1 else make_array_feed
-            pumps.append(Pump(core, sink, array.connector, pylsl.local_clock, rules=rules, make=make))
+            pumps.append(Pump(core, sink, array.connector, pylsl.local_clock, rules=array.rules, make=make))
             first_channel += array.n_channels
         return pumps
 

@@ -57,6 +57,10 @@ class ReplaySettings:
     burst: int = 1
 
     def __post_init__(self) -> None:
+        if self.layout is Layout.BROADBAND:
+            raise RtdecodeError(
+                "a session holds spikes, and no voltage to send", where="--layout broadband", fix="omit it"
+            )
         push_s, period_s, jitter_s = self.push_s, self.period_s, self.jitter_s
         pushes = push_s == 0 or 0.0001 <= push_s <= 10
         check_range("--push", pushes, "0, or between 0.1 and 10000 ms", 1e3 * push_s)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.common import prints_unicode
+from rtdecode.detection.options import DETECTION_FLAGS
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file, user_path
 from rtdecode.serve.settings import FLAGS, Flag, ServeSettings, read_streams
@@ -114,7 +115,7 @@ def _rig_file(config: Path | None) -> RigFile | None:
 #: Settings that are about a stream, and that `record` and `doctor` take from rig.toml too.
 STREAM_FLAGS = (
     "stream", "behavior", "source_id", "behavior_source_id", "drop_units", "layout", "timeout", "model",
-    "columns", "first_channel", "channel_map",
+    "columns", "first_channel", "channel_map", *DETECTION_FLAGS,
     "markers", "markers_source_id", "trials",
 )  # fmt: skip
 

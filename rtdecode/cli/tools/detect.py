@@ -14,18 +14,10 @@ from rtdecode.cli.options import Json, Overwrite, output_option
 from rtdecode.errors import RtdecodeError
 
 if TYPE_CHECKING:
-    from rtdecode.detection.settings import DetectionSettings, Measured
+    from rtdecode.detection.settings import DetectionSettings, Measured, PowerSettings
 
-#: The option of each setting.
-OPTIONS = {
-    "low_hz and high_hz": "--band",
-    "order": "--filter-order",
-    "threshold_sd": "--threshold",
-    "polarity": "--polarity",
-    "refractory_s": "--refractory",
-    "reference": "--reference",
-    "noise_s": "--noise-seconds",
-}
+#: Models read features of bins that are whole numbers of these: 5, 10, 20 ms.
+POWER_BIN_MS = 5.0
 
 
 def detect(
@@ -95,10 +87,24 @@ def detect(
             help="Session file whose detection (settings, noise, weights) is used again.", metavar="S.h5"
         ),
     ] = None,
+    power: Annotated[
+        str | None,
+        typer.Option(
+            help="Spike-band power that becomes /features: absolute (mean of |x|) or rms; default: none."
+        ),
+    ] = None,
+    power_bin: Annotated[
+        float | None, typer.Option(help="Width of a bin of power, ms; default: 5.", min=0.1, max=1000.0)
+    ] = None,
+    power_band: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Edges of the band of power, Hz; default: 300 1000.", metavar="LOW HIGH"),
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Detect the spikes in a file of raw voltage, as they are detected live; write a session file."""
+    from rtdecode.detection.options import settings_of
     from rtdecode.detection.recorded import detection_of
     from rtdecode.files import check_writable, unused
     from rtdecode.session.read import read_session
@@ -124,12 +130,13 @@ def detect(
     started = time.perf_counter()
     settings: DetectionSettings
     measured: Measured | None = None
+    of_power = _power(power, power_bin, power_band)
     if like is not None:
-        if given:
+        if given or of_power:
             raise typer.BadParameter("the session has its own settings; omit the others", param_hint="--like")
-        rate_hz, settings, measured = detection_of(read_session(like))
+        rate_hz, settings, measured, of_power = detection_of(read_session(like))
     else:
-        settings = _settings(given)
+        settings = settings_of(given)
     stated = RawOptions(
         n_channels=channels,
         rate_hz=rate,
@@ -145,7 +152,7 @@ def detect(
                 where=str(like),
                 fix="measure the noise of this recording: omit --like",
             )
-        found = detect_in(voltage, settings, measured, progress)
+        found = detect_in(voltage, settings, measured, of_power, progress)
     output = output if overwrite else unused(output)
     write_session(output, found.session)
     assert found.session.events is not None
@@ -164,6 +171,7 @@ def detect(
         "unknown": found.n_unknown,
         "noise": found.measured.noise,
         "settings": asdict(settings),
+        "power": None if of_power is None else asdict(of_power),
         "seconds": time.perf_counter() - started,
         "notes": found.notes,
     }
@@ -183,11 +191,22 @@ def detect(
     print(f"{output}: {n_spikes} spikes, {hz:.1f} a second and channel, in {document['seconds']:.1f} s")
 
 
-def _settings(given: dict[str, Any]) -> DetectionSettings:
-    from rtdecode.detection.settings import DetectionSettings
+def _power(
+    measure: str | None, bin_ms: float | None, band: tuple[float, float] | None
+) -> PowerSettings | None:
+    """The settings of power, None without `--power`."""
+    from rtdecode.detection.settings import PowerSettings
 
+    if measure is None:
+        if bin_ms is not None or band is not None:
+            raise typer.BadParameter(
+                "is about spike-band power; add --power absolute", param_hint="--power-bin"
+            )
+        return None
+    given: dict[str, Any] = {"measure": measure, "bin_width_s": (bin_ms or POWER_BIN_MS) / 1e3}
+    given |= {} if band is None else {"low_hz": band[0], "high_hz": band[1]}
     try:
-        return DetectionSettings(**given)
+        return PowerSettings(**given)
     except RtdecodeError as error:
-        option = OPTIONS[error.where or ""]
+        option = {"measure": "--power", "bin_width_s": "--power-bin"}.get(error.where or "", "--power-band")
         raise RtdecodeError(error.what, where=option, fix=f"correct {option}") from error

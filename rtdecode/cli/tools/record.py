@@ -13,6 +13,7 @@ import typer
 from rtdecode.cli.common import on_signal, print_line
 from rtdecode.cli.options import Config, Overwrite, Trials, output_option, parsed
 from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
+from rtdecode.detection.options import KnownNoise, detection_options, read_band, read_noise
 from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
 from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
 from rtdecode.ingest.signals.layouts import Layout
@@ -88,6 +89,40 @@ def record(
             parser=parsed(read_channel_map),
         ),
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="Reference of voltage: none, car (mean of all), median or lrr; default: none."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Threshold of spikes in voltage, robust SDs; default: -4.5.")
+    ] = None,
+    polarity: Annotated[
+        str | None,
+        typer.Option(help="Crossings of voltage: negative (troughs), or both; default: negative."),
+    ] = None,
+    refractory: Annotated[
+        float | None, typer.Option(help="Least time between two spikes in voltage, ms; default: 1.")
+    ] = None,
+    band: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            help="Band-pass of voltage, Hz; default: 300,3000.", metavar="LOW,HIGH", parser=parsed(read_band)
+        ),
+    ] = None,
+    filter_order: Annotated[
+        int | None, typer.Option(help="Order of the band-pass at each edge; default: 2.")
+    ] = None,
+    noise_seconds: Annotated[
+        float | None, typer.Option(help="Seconds of voltage in which noise is measured; default: 5.")
+    ] = None,
+    noise_from: Annotated[
+        KnownNoise | None,
+        typer.Option(
+            help="Session file whose detection (settings, noise) is used.",
+            metavar="S.h5",
+            parser=parsed(read_noise),
+        ),
+    ] = None,
     markers: Annotated[
         str | None,
         typer.Option(help="Name of a marker stream (task events) to record too; default: rig.toml's."),
@@ -114,6 +149,17 @@ def record(
     rules = (trials or rig.get("trials")) if marked else None
     if trials is not None and not marked:
         raise typer.BadParameter("trials are made of markers; add --markers NAME", param_hint="--trials")
+    typed = {
+        "reference": reference,
+        "threshold": threshold,
+        "polarity": polarity,
+        "refractory": refractory,
+        "band": band,
+        "filter_order": filter_order,
+        "noise_seconds": noise_seconds,
+        "noise_from": noise_from,
+    }
+    detecting = rig | {name: value for name, value in typed.items() if value is not None}
     if (path := rig_path(config)) is not None:
         print_line(f"settings from {path}")
     from rtdecode.ingest.connection.lsl_config import silence_liblsl
@@ -128,6 +174,7 @@ def record(
         "columns": columns or rig.get("columns"),
         "first_channel": rig.get("first_channel") if first_channel is None else first_channel,
         "channel_map": channel_map or rig.get("channel_map"),
+        "detection": detection_options(detecting),
     }
     arrays = arrays_of(names, of_each, rig.get("arrays", {}))
     on_terminal = sys.stderr.isatty()

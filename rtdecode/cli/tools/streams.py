@@ -10,7 +10,10 @@ import typer
 from rtdecode.cli.common import print_json, table
 
 #: Layouts that the values, which are not looked at here, decide.
-READ_AS: dict[str | None, str] = {"raster": "raster, if 0 and 1"}
+READ_AS: dict[str | None, str] = {
+    "raster": "raster, if 0 and 1",
+    "broadband": "broadband, or raster, if 0 and 1",
+}
 
 
 def streams(

@@ -68,8 +68,8 @@ def spike_stream(
         return layout, 0
     if layout is Layout.FEATURES:
         return layout, 2 if stream.format in INTEGER_FORMATS else 1
-    if layout is Layout.RASTER:
-        return layout, 3  # perhaps voltage, which is known once it is opened
+    if layout in (Layout.RASTER, Layout.BROADBAND):
+        return layout, 3  # which one is known once it is opened
     return layout, 1 if stream.format in INTEGER_FORMATS else 2
 
 

@@ -39,6 +39,7 @@ class Inlet:
         stream: description of the stream.
         correction_s: seconds from the sender's clock to ours; updated by `ClockKeeper`.
         offset_s: seconds to add on top, after the source's clock has jumped.
+        at_least: number of samples that a pull waits for; a few ms of voltage, so that there are fewer pulls.
         opened_s: when it was opened, on our clock: nothing arrived earlier.
         samples: [MAX_PULL, n_columns] in the stream's own dtype, the last pull's; texts are bytes.
         time: f8[MAX_PULL], event times of the last pull on our clock.
@@ -66,13 +67,14 @@ class Inlet:
             raise StreamLost(f"its outlet is gone ({error})") from None
         self.correction_s = float(correction_s)
         self.offset_s = 0.0
+        self.at_least = 1
         self._texts = self.stream.format == "string"
         dtype = np.object_ if self._texts else self._inlet.np_dtype
         self.samples: npt.NDArray[Any] = np.zeros((MAX_PULL, self.stream.n_columns), dtype)
         self.time: npt.NDArray[np.float64] = np.zeros(MAX_PULL)
 
     def pull(self, timeout_s: float) -> int:
-        """Wait up to `timeout_s` for a first sample, then take all that have arrived.
+        """Wait up to `timeout_s` for a first sample, or `at_least` so many, then take all that have arrived.
 
         Returns:
             Number of samples in `samples` and `time`; MAX_PULL means that there may be more.
@@ -84,7 +86,7 @@ class Inlet:
             # liblsl allocates texts itself.
             into = None if self._texts else self.samples
             rows, stamps = self._inlet.pull_chunk(
-                timeout_s, MAX_PULL, dest_obj=into, as_numpy=True, min_samples=1
+                timeout_s, MAX_PULL, dest_obj=into, as_numpy=True, min_samples=self.at_least
             )
         except (pylsl.util.LostError, pylsl.util.InternalError) as error:
             raise StreamLost(str(error)) from None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from rtdecode.artifact import FeatureColumn
 from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns
+from rtdecode.detection.live import LiveDetection
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.mapped_rows import MappedRows, rows_for
@@ -26,12 +27,14 @@ class EventRules:
         drop_units: sorted units that are left out.
         numbering: what the numbers in their rows mean.
         features: columns of features that are read of a stream of them, in their order.
+        detection: of spikes in voltage.
     """
 
     carry_late: bool = True
     drop_units: frozenset[int] = frozenset()
     numbering: Numbering = AS_DESCRIBED
     features: tuple[FeatureColumn, ...] = ()
+    detection: LiveDetection = field(default_factory=LiveDetection)
 
 
 #: Number of events by whose stamps a source is known.

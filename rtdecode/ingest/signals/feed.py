@@ -1,4 +1,4 @@
-"""A spike stream as the loop uses it: pull, check, bin; a class each for spikes, counts, rasters, features.
+"""A stream as the loop uses it: pull, check, bin; a class for each kind of signal.
 
 A feed owns its sequence numbers and the edges of its bins. It reads what was pulled into the arrays of its
 inlet, and adds it to the ring in as many pieces as the ring takes:
@@ -16,6 +16,7 @@ from typing import Protocol
 
 from rtdecode.binning import BinRing
 from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.signals.broadband import BroadbandFeed
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.ingest.signals.features import FeatureFeed
@@ -24,13 +25,15 @@ from rtdecode.ingest.signals.raster import RasterFeed
 from rtdecode.ingest.signals.timed_counts import TimedCountsFeed
 from rtdecode.kernels.arrays import I8
 
-Feed = EventFeed | CountFeed | RasterFeed | FeatureFeed | TimedCountsFeed
+Feed = EventFeed | CountFeed | RasterFeed | BroadbandFeed | FeatureFeed | TimedCountsFeed
 
 
 def reading_of(feed: Feed) -> str:
     """How its rows are read: the layout, and the columns where they are not those of the layout itself."""
     if isinstance(feed, FeatureFeed):
         return f"{feed.layout} ({feed.columns_read})"
+    if isinstance(feed, BroadbandFeed):
+        return f"{feed.layout} ({feed.detection.settings})"
     columns = feed.columns_read if isinstance(feed, EventFeed) else None
     return str(feed.layout) if columns is None else f"{feed.layout} ({columns})"
 
@@ -51,6 +54,8 @@ def make_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, rules: EventRules,
         return FeatureFeed(inlet, ring, rules=rules, counters=counters)
     if layout is Layout.RASTER:
         return RasterFeed(inlet, ring, rules=rules, counters=counters)
+    if layout is Layout.BROADBAND:
+        return BroadbandFeed(inlet, ring, rules=rules, counters=counters)
     return EventFeed(inlet, ring, rules=rules, counters=counters, layout=layout)
 
 

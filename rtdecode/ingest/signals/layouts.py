@@ -19,6 +19,10 @@ MAX_COUNTS_RATE_HZ = 1000.0
 #: Regular layouts, whose bins follow their samples.
 SAMPLED = ("counts", "features")
 
+#: Spikes are detected in voltage that is at least so fast, of these types.
+MIN_BROADBAND_RATE_HZ = 10_000.0
+VOLTAGE_FORMATS = ("int16", "int32", "float32", "double64")
+
 
 class Layout(StrEnum):
     """What one sample of a spike stream means."""
@@ -29,6 +33,11 @@ class Layout(StrEnum):
     COUNTS = "counts"
     RASTER = "raster"
     FEATURES = "features"
+    BROADBAND = "broadband"
+
+
+#: Layouts with a column for each channel, whose samples are no single spikes.
+WITH_COLUMNS = (Layout.COUNTS, Layout.RASTER, Layout.BROADBAND)
 
 
 @dataclass(frozen=True)
@@ -41,8 +50,8 @@ class StreamDescription:
         n_columns: values per sample.
         rate_hz: nominal rate, 0 for an irregular stream.
         format: pylsl's name of the sample format, such as "int32".
-        n_channels: channels of the array, from `n_channels` of the description, None without it. Counts and
-            rasters have a column for each instead.
+        n_channels: channels of the array, from `n_channels` of the description, None without it. Layouts
+            `WITH_COLUMNS` have one for each instead.
         labels, units, kinds: per column, from the description's channel list; empty if there is none.
     """
 
@@ -102,6 +111,12 @@ def is_features(stream: StreamDescription) -> bool:
 def mismatch(stream: StreamDescription, layout: Layout, columns: RowColumns | None = None) -> str | None:
     """Reason why `stream` cannot have `layout`, None if it can; `columns` of its events, as of an option."""
     shape = f"{stream.n_columns} {stream.format}"
+    if layout is Layout.BROADBAND:
+        if stream.rate_hz < MIN_BROADBAND_RATE_HZ:
+            rate = f"at {stream.rate_hz:g} Hz" if stream.rate_hz else "at no regular rate"
+            return f"broadband comes at {MIN_BROADBAND_RATE_HZ:g} Hz or more, this stream {rate}"
+        voltage = stream.format in VOLTAGE_FORMATS
+        return None if voltage else f"broadband is {', '.join(VOLTAGE_FORMATS)}, this stream has {shape}"
     if layout is Layout.RASTER:
         if stream.rate_hz <= MAX_COUNTS_RATE_HZ:
             rate = f"at {stream.rate_hz:g} Hz, which are counts" if stream.rate_hz else "at no regular rate"
@@ -183,17 +198,26 @@ def choose_layout(
             fix="record it with --markers NAME; if its integers are channels of spikes, add --layout channel",
         )
     sampled = Layout.FEATURES if features or is_features(stream) else Layout.COUNTS
-    for layout in (Layout.CHANNEL, sampled, Layout.RASTER):
+    for layout in (Layout.CHANNEL, sampled, Layout.BROADBAND, Layout.RASTER):
         if mismatch(stream, layout) is None:
             return layout
+    if stream.rate_hz > MAX_COUNTS_RATE_HZ and stream.format in VOLTAGE_FORMATS:
+        raise RtdecodeError(
+            f"no spike layout has this type and shape: {stream.rate_hz:g} Hz are too fast for counts, and "
+            "too slow for spikes in voltage (broadband)",
+            where=where,
+            fix=f"send voltage at {MIN_BROADBAND_RATE_HZ:g} Hz or more, spikes as events, or counts at up to "
+            f"{MAX_COUNTS_RATE_HZ:g} Hz",
+        )
     raise RtdecodeError(
         "no spike layout has this type and shape",
         where=where,
         fix="events are type Spikes, irregular, 3 x int32 [channel, unit, seq]; snippets type SpikeEvents, "
         "irregular, int16 [channel, unit, waveform …]; channel irregular, 1 integer; counts regular, up to "
-        "1000 Hz, one column per channel, and features likewise; rasters faster, of integers 0 and 1; any "
-        "other stream of single spikes needs --layout events, --columns channel=0,unit=1,seq=- or these "
-        "labels; name the layout with --layout if the type alone differs",
+        "1000 Hz, one column per channel, and features likewise; rasters faster, of integers 0 and 1; "
+        f"broadband is voltage at {MIN_BROADBAND_RATE_HZ:g} Hz or more; any other stream of single "
+        "spikes needs --layout events, --columns channel=0,unit=1,seq=- or these labels; name the layout "
+        "with --layout if the type alone differs",
     )
 
 
@@ -221,7 +245,7 @@ def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
     """Number of channels of the array, 0 for features, None if the stream does not state it."""
     if layout is Layout.FEATURES:
         return 0
-    return stream.n_columns if layout in (Layout.COUNTS, Layout.RASTER) else stream.n_channels
+    return stream.n_columns if layout in WITH_COLUMNS else stream.n_channels
 
 
 def check_against_model(

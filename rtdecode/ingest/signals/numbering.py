@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.channel_map import ChannelMap
 from rtdecode.ingest.signals.event_columns import RowColumns
-from rtdecode.ingest.signals.layouts import Layout, StreamDescription
+from rtdecode.ingest.signals.layouts import WITH_COLUMNS, Layout, StreamDescription
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def check_numbering(
             where=where or "--first-channel",
             fix="omit --first-channel, and write the channels in the map as the stream numbers them",
         )
-    if first and layout in (Layout.COUNTS, Layout.RASTER, Layout.FEATURES):
+    if first and layout in (*WITH_COLUMNS, Layout.FEATURES):
         raise RtdecodeError(
             f"{layout} have a column for each channel, and no numbers for --first-channel",
             where=where or "--first-channel",
@@ -80,7 +80,7 @@ def check_numbering(
             where=where or "--channel-map",
             fix="send the columns in the order of the model, and omit --channel-map",
         )
-    if channel_map is not None and layout is not Layout.RASTER:
+    if channel_map is not None and layout not in WITH_COLUMNS:
         channel_map.by_number()
 
 
@@ -100,7 +100,7 @@ def columns_of(stream: StreamDescription, layout: Layout, numbering: Numbering) 
 
 
 def channels_of_columns(stream: StreamDescription, channel_map: ChannelMap | None) -> list[int]:
-    """Channel of each column of a raster, -1 for one that the map does not name.
+    """Channel of each column of a raster or of voltage, -1 for one that the map does not name.
 
     The map names columns by their labels if it has any of them, else by their numbers from 0.
     """

@@ -7,22 +7,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.binning import Binning, BinRing, EventBinning, EventColumns, SampleColumns
+from rtdecode.binning import Binning, BinRing, EventBinning
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet, StreamLost
-from rtdecode.ingest.signals.events import EventRules, anchored, oldest_accepted, resumed
+from rtdecode.ingest.signals.crossings import Crossings, sample_columns
+from rtdecode.ingest.signals.events import EventRules, oldest_accepted
 from rtdecode.ingest.signals.fitness import UNFIT, UNFIT_GAIN, Fitness
-from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.ingest.signals.layouts import MIN_BROADBAND_RATE_HZ, Layout
 from rtdecode.ingest.signals.numbering import channels_of_columns
 from rtdecode.ingest.signals.timing import RegularTiming
 from rtdecode.kernels import sequence
-from rtdecode.kernels.arrays import F8, I4, I8, U1, U4
+from rtdecode.kernels.arrays import I4, I8, U1
 
 #: Another value within this time of the start is that of another signal, and later a fault of the source.
 JUDGED_S = 1.0
 
 #: Longest wait for samples by which a source is judged when it is opened.
 FIRST_SAMPLES_S = 1.0
+
+#: Zeros for so long are no crossings.
+FIRST_ROWS_S = 0.25
 
 #: Values above are no numbers of spikes within a millisecond.
 MOST_COUNT = 20
@@ -44,92 +48,39 @@ def no_raster(values: NDArray[Any]) -> tuple[str, str]:
     )
 
 
-def check_raster(inlet: Inlet, layout: Layout) -> None:
-    """Check the first samples of an open stream; one that is no raster, or does not send yet, passes.
+def settled_layout(inlet: Inlet, layout: Layout, override: Layout | None) -> Layout:
+    """The layout of an open stream, by its first samples where its shape leaves two.
+
+    Args:
+        inlet: of the stream; its first samples are taken.
+        layout: by its shape.
+        override: `--layout`, None without it.
 
     Raises:
         RtdecodeError: it was taken for a raster, and its values are others than 0 and 1.
     """
-    if layout is not Layout.RASTER:
-        return
+    stream = inlet.stream
+    voltage = layout is Layout.BROADBAND
+    if layout not in (Layout.RASTER, Layout.BROADBAND) or (
+        voltage and (override or "float" in stream.format)
+    ):
+        return layout
+    found, fix = "", ""
+    left, crossings = FIRST_ROWS_S * stream.rate_hz, False
     try:
-        found, fix = no_raster(inlet.samples[: inlet.pull(FIRST_SAMPLES_S)])
+        while left > 0 and not found and not crossings and (n := inlet.pull(FIRST_SAMPLES_S)):
+            found, fix = no_raster(inlet.samples[:n])
+            crossings = bool(inlet.samples[:n].any())
+            left -= n
     except StreamLost:
-        return
+        return layout
+    if voltage:
+        return Layout.RASTER if crossings and not found else layout
     if found:
-        raise RtdecodeError(found, where=f"stream {inlet.stream}", fix=fix)
-
-
-class Crossings:
-    """Single events, found in the samples of one pull.
-
-    Attributes:
-        n: number of them.
-        columns, unit, sample: one row each; the unit is 0, and `sample` the sample of the pull.
-    """
-
-    def __init__(self) -> None:
-        self._lost = 0  # samples before the next event
-        self._added = 0
-        self._make_room(MAX_PULL)
-
-    def _make_room(self, size: int) -> None:
-        self.n = 0
-        self.columns = EventColumns(
-            np.zeros(size), np.zeros(size, np.int32), np.ones(size, np.uint8), np.zeros(size, np.uint32)
-        )
-        self.unit: U1 = np.zeros(size, np.uint8)
-        self.sample: I8 = np.zeros(size, np.int64)
-
-    def clear(self) -> None:
-        """A new pull without any so far."""
-        self.n = self._added = 0
-
-    def take(self, sample: I8, channel: I4, time: F8, lost_before: U4) -> None:
-        """Take the events of a pull of n samples.
-
-        Args:
-            sample, channel: of each event, in order.
-            time: f8[n], of an event by its sample.
-            lost_before: u4[n], number of samples lost before each.
-        """
-        n_events = len(sample)
-        if len(self.sample) < n_events:
-            self._make_room(max(2 * len(self.sample), n_events))
-        self.n = n_events
-        self.sample[:n_events] = sample
-        self.columns.time[:n_events] = time[sample]
-        self.columns.channel[:n_events] = channel
-        lost = self._lost + np.cumsum(lost_before, dtype=np.int64)
-        self.columns.lost_before[:n_events] = np.diff(lost[sample], prepend=0)
-        self._lost = int(lost[-1] - (lost[sample[-1]] if n_events else 0))
-
-    def add(self, binning: EventBinning, n: int, now: float, complete_s: float) -> int:
-        """Bin them, and close the bins whose samples have arrived; returns as `EventBinning.add`.
-
-        Args:
-            binning: sets the edges.
-            n: number of samples of the pull.
-            now: the time, s.
-            complete_s: no later sample has an earlier event.
-        """
-        self._added = binning.add(self.columns, self.n, now, self._added)
-        if self._added < self.n:
-            return int(self.sample[self._added])
-        return n if binning.close_until(complete_s) else n - 1
-
-
-def count_as_events(sample: I8, usable: NDArray[np.bool_], counters: I8) -> None:
-    """Correct the counters of samples: one with several events is as many, and one without any is quiet.
-
-    Args:
-        sample: of each event.
-        usable: bool[n], the samples that may hold events.
-        counters: i8[N_SEQUENCE_COUNTERS], in which each sample was counted as received.
-    """
-    held = np.bincount(sample, minlength=len(usable))
-    counters[sequence.RECEIVED] += len(sample) - np.count_nonzero(held)
-    counters[sequence.QUIET] += int(np.count_nonzero((held == 0) & usable))
+        fast = stream.rate_hz >= MIN_BROADBAND_RATE_HZ
+        fix = "omit --layout raster, and its spikes are detected" if fast else fix
+        raise RtdecodeError(found, where=f"stream {stream}", fix=fix)
+    return layout
 
 
 class RasterFeed:
@@ -145,18 +96,11 @@ class RasterFeed:
     layout = Layout.RASTER
 
     def __init__(self, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> None:
-        self.inlet, self.ring, self._carry, self._counters = inlet, ring, rules.carry_late, counters
+        self.inlet, self.ring, self._counters = inlet, ring, counters
         stream = inlet.stream
         self.timing = RegularTiming(1.0 / stream.rate_hz)
-        self.binning: EventBinning | None = None
-        self.crossings = Crossings()
-        self.columns = SampleColumns(
-            inlet.time,
-            counts=np.zeros((MAX_PULL, 0), np.uint8),
-            number=np.zeros(MAX_PULL, np.int64),
-            accepted=np.zeros(MAX_PULL, np.uint8),
-            lost_before=np.zeros(MAX_PULL, np.uint32),
-        )
+        self.crossings = Crossings(ring, counters, carry=rules.carry_late)
+        self.columns = sample_columns(inlet)
         self._channels: I4 = np.array(channels_of_columns(stream, rules.numbering.channel_map), np.int32)
         self._no_counts: I4 = np.zeros((MAX_PULL, 0), np.int32)
         self._end_s = np.zeros(MAX_PULL)
@@ -179,12 +123,8 @@ class RasterFeed:
             self._no_counts, n, possible, timing.timing, timing.state, *columns, self._end_s, counters
         )
         timing.measure()
-        used = ones & (possible[sample] != 0)
-        sample, channel = sample[used], self._channels[column[used]]
-        count_as_events(sample, possible[:n] != 0, counters)
-        known = channel >= 0
-        counters[sequence.UNMAPPED] += len(channel) - np.count_nonzero(known)
-        self.crossings.take(sample[known], channel[known], self._end_s, columns.lost_before[:n])
+        channel = self._channels[column[ones]]
+        self.crossings.take(sample[ones], channel, possible, self._end_s, columns, n)
 
     def _judge(self, values: NDArray[Any], sample: I8, n: int) -> NDArray[np.bool_]:
         """Which of the values that are not 0 are 1; and whether the others are those of another signal."""
@@ -222,17 +162,19 @@ class RasterFeed:
         """Stamp of the oldest sample pulled that is in [earliest, latest], or None."""
         return oldest_accepted(self.columns.time[:n], self.columns.accepted[:n], earliest, latest)
 
+    @property
+    def binning(self) -> EventBinning | None:
+        """Sets the edges of the bins, None until anchored."""
+        return self.crossings.binning
+
     def anchor(self, origin_s: float, n: int) -> EventBinning:
         """Start bin 0 at `origin_s`; events before it are discarded."""
-        self.binning = anchored(self.ring, origin_s, carry=self._carry)
-        return self.binning
+        return self.crossings.anchor(origin_s)
 
     def resume(self, before: Binning, n: int) -> Binning | None:
         """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
-        self.binning = resumed(self.ring, before, carry=self._carry)
-        return self.binning
+        return self.crossings.resume(before)
 
     def add(self, first: int, n: int, now: float) -> int:
-        """Bin the events of the last pull; returns as `EventBinning.add`."""
-        assert self.binning is not None
-        return self.crossings.add(self.binning, n, now, self.timing.end_s)
+        """Bin the events of the last pull; returns as `Crossings.add`."""
+        return self.crossings.add(n, now, self.timing.end_s)

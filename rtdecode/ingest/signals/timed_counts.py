@@ -11,11 +11,11 @@ import numpy as np
 from rtdecode.binning import Binning, BinRing, EventBinning
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.counts import CountFeed
-from rtdecode.ingest.signals.events import EventRules, anchored, resumed
+from rtdecode.ingest.signals.crossings import Crossings
+from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.layouts import Layout
-from rtdecode.ingest.signals.raster import Crossings, count_as_events
 from rtdecode.kernels import sequence
-from rtdecode.kernels.arrays import I8, U1
+from rtdecode.kernels.arrays import I4, I8, U1
 
 
 class TimedCountsFeed:
@@ -31,11 +31,10 @@ class TimedCountsFeed:
 
     def __init__(self, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> None:
         self._samples = CountFeed(inlet, ring, rules=rules, counters=counters)
-        self.inlet, self.ring, self._carry, self._counters = inlet, ring, rules.carry_late, counters
+        self.inlet, self.ring = inlet, ring
         self.columns, self.period_s = self._samples.columns, self._samples.period_s
         self.fitness, self.timing = self._samples.fitness, self._samples.timing
-        self.crossings = Crossings()
-        self.binning: EventBinning | None = None
+        self.crossings = Crossings(ring, counters, carry=rules.carry_late)
 
     def read(self, n: int, possible: U1) -> None:
         """Check and number the `n` samples of the last pull, and place their counts in time."""
@@ -46,14 +45,9 @@ class TimedCountsFeed:
         row, channel = np.nonzero(counts)
         of_each = counts[row, channel]
         sample = np.repeat(row, of_each)
-        count_as_events(sample, columns.accepted[:n] != 0, self._counters)
         middle_s = self._samples.end_s - 0.5 * self.timing.true_period_s
-        self.crossings.take(
-            sample,
-            np.repeat(channel.astype(np.int32), of_each),
-            middle_s,
-            columns.lost_before[:n],
-        )
+        channels: I4 = np.repeat(channel.astype(np.int32), of_each)
+        self.crossings.take(sample, channels, columns.accepted, middle_s, columns, n)
 
     @property
     def unfit(self) -> str:
@@ -75,20 +69,21 @@ class TimedCountsFeed:
         """Start of the first sample's interval, among stamps in [earliest, latest]; or None."""
         return self._samples.first_bin_start(n, earliest, latest)
 
+    @property
+    def binning(self) -> EventBinning | None:
+        """Sets the edges of the bins, None until anchored."""
+        return self.crossings.binning
+
     def anchor(self, origin_s: float, n: int) -> EventBinning:
         """Start bin 0 at `origin_s`; what was before it is discarded."""
-        self.binning = anchored(self.ring, origin_s, carry=self._carry)
-        return self.binning
+        return self.crossings.anchor(origin_s)
 
     def resume(self, before: Binning, n: int) -> Binning | None:
         """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
-        self.binning = resumed(self.ring, before, carry=self._carry)
-        return self.binning
+        return self.crossings.resume(before)
 
     def add(self, first: int, n: int, now: float) -> int:
-        """Bin the counts of the last pull; returns as `EventBinning.add`."""
-        assert self.binning is not None
+        """Bin the counts of the last pull; returns as `Crossings.add`."""
         # The middle of the next sample is half a period later, less what the end is estimated anew.
         jitter_s = float(self.timing.timing[sequence.JITTER])
-        complete_s = self.timing.end_s + 0.5 * self.period_s - 4.0 * jitter_s
-        return self.crossings.add(self.binning, n, now, complete_s)
+        return self.crossings.add(n, now, self.timing.end_s + 0.5 * self.period_s - 4.0 * jitter_s)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from rtdecode.binning import BinRing
 from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.feed import make_array_feed
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.messages import Flag
@@ -30,13 +32,27 @@ from rtdecode.serve.settings import ServeSettings
 SLICE_S, LAST_SLICE_S = 0.001, 0.00025
 
 
+class ArrayInput(NamedTuple):
+    """The stream of one array.
+
+    Attributes:
+        connector: started; finds and opens it.
+        rules: which of its events are decoded.
+        grace_s: how long its bins wait for samples, None for the delivery delay of its source.
+    """
+
+    connector: Connector[Layout]
+    rules: EventRules
+    grace_s: float | None
+
+
 class HotLoop:
     """Decodes one stream, or several arrays, until it is stopped.
 
     Args:
         settings: of the daemon.
         decoding: the model in use, and what receives its bins.
-        connectors: started, one for each array, in the order of `settings.arrays`.
+        inputs: of the stream, or of each array, in the order of their channels.
         clock: the LSL clock, seconds.
 
     Attributes:
@@ -52,20 +68,20 @@ class HotLoop:
         self,
         settings: ServeSettings,
         decoding: Decoding,
-        connectors: Sequence[Connector[Layout]],
+        inputs: Sequence[ArrayInput],
         clock: Callable[[], float],
     ) -> None:
         self.decoding, self._clock, self._allow_partial = decoding, clock, settings.allow_partial
         self._joint: Joint | None = None
         self.pumps: tuple[Pump, ...]
-        if len(connectors) == 1:
-            self.pumps = (_pump_of_one(settings, decoding, connectors[0], clock),)
+        if len(inputs) == 1:
+            self.pumps = (_pump_of_one(settings, decoding, inputs[0], clock),)
             self.ring = self.pumps[0].core.ring
         else:
             sizes = [array.n_channels for array in decoding.artifact.arrays]
             width_s = decoding.artifact.bin_width_s
             self._joint = Joint(sizes, width_s, allow_partial=settings.allow_partial)
-            self.pumps = _pumps_of_arrays(settings, decoding, connectors, clock, self._joint)
+            self.pumps = _pumps_of_arrays(settings, decoding, inputs, clock, self._joint)
             self.ring = self._joint.ring
         self.commands: deque[Command] = deque()
         self.pending_status: bytes | None = None
@@ -161,40 +177,26 @@ class HotLoop:
 
 
 def _pump_of_one(
-    settings: ServeSettings, decoding: Decoding, connector: Connector[Layout], clock: Callable[[], float]
+    settings: ServeSettings, decoding: Decoding, of: ArrayInput, clock: Callable[[], float]
 ) -> Pump:
-    artifact, array = decoding.artifact, settings.arrays[0]
-    core = LoopCore(
-        CoreSettings(array.grace_s, settings.failsafe_after_s),
-        BinRing(artifact.n_channels, artifact.bin_width_s, n_features=len(artifact.features)),
-    )
-    features = tuple(feature.column for feature in artifact.features)
-    return Pump(core, decoding, connector, clock, rules=settings.rules(array, features))
+    artifact = decoding.artifact
+    ring = BinRing(artifact.n_channels, artifact.bin_width_s, n_features=len(artifact.features))
+    core = LoopCore(CoreSettings(of.grace_s, settings.failsafe_after_s), ring)
+    return Pump(core, decoding, of.connector, clock, rules=of.rules)
 
 
 def _pumps_of_arrays(
     settings: ServeSettings,
     decoding: Decoding,
-    connectors: Sequence[Connector[Layout]],
+    inputs: Sequence[ArrayInput],
     clock: Callable[[], float],
     joint: Joint,
 ) -> tuple[Pump, ...]:
     pumps = []
-    for i, (array, channels, connector) in enumerate(
-        zip(settings.arrays, joint.channels, connectors, strict=True)
-    ):
+    for i, (of, channels) in enumerate(zip(inputs, joint.channels, strict=True)):
         ring = BinRing(channels.stop - channels.start, decoding.artifact.bin_width_s)
-        core = LoopCore(CoreSettings(array.grace_s, settings.failsafe_after_s), ring)
-        sink = ArraySink(array.stream, i, joint, decoding)
-        pumps.append(
-            Pump(
-                core,
-                sink,
-                connector,
-                clock,
-                rules=settings.rules(array),
-                make=make_array_feed,
-                origin_s=joint.origin,
-            )
-        )
+        core = LoopCore(CoreSettings(of.grace_s, settings.failsafe_after_s), ring)
+        sink = ArraySink(of.connector.name, i, joint, decoding)
+        make, origin_s = make_array_feed, joint.origin
+        pumps.append(Pump(core, sink, of.connector, clock, rules=of.rules, make=make, origin_s=origin_s))
     return tuple(pumps)

@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from rtdecode.binning import FUTURE_TOLERANCE_S, ClosedBin
 from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.crossings import Crossings
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed
-from rtdecode.ingest.signals.raster import Crossings, RasterFeed
-from rtdecode.ingest.signals.timed_counts import TimedCountsFeed
 from rtdecode.kernels.arrays import I2
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.session.layout import LogEntry
@@ -200,12 +199,12 @@ class RecordBuffers:
         """Take the events or samples of the last pull; `first_channel` of an array behind others."""
         if isinstance(feed, EventFeed):
             self.events.add(feed, n, now, first_channel)
-        elif isinstance(feed, (RasterFeed, TimedCountsFeed)):
-            self.events.add(feed.crossings, feed.crossings.n, now, first_channel)
         elif isinstance(feed, FeatureFeed):
             self.features.add(feed, n)
-        else:
+        elif isinstance(feed, CountFeed):
             self.samples.add(feed, n)
+        else:
+            self.events.add(feed.crossings, feed.crossings.n, now, first_channel)
 
     @property
     def next_bin(self) -> int:

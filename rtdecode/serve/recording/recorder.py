@@ -14,6 +14,7 @@ from rtdecode.files import unused
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.fates import Fates
 from rtdecode.ingest.connection.identity import lsl_source
+from rtdecode.ingest.signals.broadband import BroadbandFeed
 from rtdecode.ingest.signals.counts import CountFeed, SampleFeed
 from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed
@@ -50,7 +51,8 @@ def contents_of(
     attrs: Mapping[str, str],
     decoded: DecodedColumns | None = None,
 ) -> Contents | None:
-    """The contents of a file that records a stream; None before it is attached and, of counts, has a sample.
+    """The contents of a file that records a stream; None before it is attached, of counts before it has a
+    sample, and of voltage before its noise is known.
 
     Args:
         feeds: of the attached stream, or of each array; None for one that is away.
@@ -63,7 +65,11 @@ def contents_of(
     t0_s, behavior = buffers.samples.t0_s, beside.behavior
     there = [feed for feed in feeds if feed is not None]
     counts = any(isinstance(feed, CountFeed) for feed in there)
-    if not there or (counts and t0_s is None):
+    features = [(feed.wanted, feed.period_s) for feed in there if isinstance(feed, FeatureFeed)]
+    # Noise of several arrays would need a place for each.
+    detections = [feed.detection.recorded() for feed in feeds if isinstance(feed, BroadbandFeed)]
+    detection = detections[0] if len(feeds) == len(detections) == 1 else None
+    if not there or (counts and t0_s is None) or (len(feeds) == len(detections) == 1 and detection is None):
         return None
     streams = [feed.inlet.stream for feed in there]
     return Contents(
@@ -72,10 +78,9 @@ def contents_of(
         behavior=(behavior.names, behavior.units) if behavior else None,
         decoded=decoded,
         counts=(1.0 / streams[0].rate_hz, t0_s or 0.0) if counts else None,
-        features=next(
-            ((each.wanted, each.period_s) for each in there if isinstance(each, FeatureFeed)), None
-        ),
+        features=features[0] if features else None,
         events=not all(isinstance(each, SampleFeed) for each in there),
+        detection=detection,
         markers=beside.markers is not None,
         trials=beside.rules is not None,
     )

@@ -55,7 +55,7 @@ MANY_REPEATED = 0.05
 #: A period that differs more from the announced one is reported.
 PERIOD_OFF = 1e-3
 
-#: Samples after which the period of a source is known.
+#: Samples, of a second at least, after which the period of a source is known.
 PERIOD_KNOWN = 250
 
 
@@ -87,7 +87,7 @@ def decoded_line(totals: Mapping[str, int]) -> str:
 
 def effective_rate_hz(feed: Feed) -> float | None:
     """Rate of a regular source by its own stamps, None for events and before it is known."""
-    if isinstance(feed, EventFeed) or feed.timing.n_timed < PERIOD_KNOWN:
+    if isinstance(feed, EventFeed) or feed.timing.n_timed < max(PERIOD_KNOWN, feed.inlet.stream.rate_hz):
         return None
     return 1.0 / feed.timing.measured_period_s
 
@@ -178,7 +178,7 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
         if abs(rate_hz / nominal_hz - 1.0) > PERIOD_OFF:
             lines.append(
                 f"the source sends at {rate_hz:.2f} Hz, not at the {nominal_hz:g} Hz that it announces: "
-                f"{'the times of events' if raster else 'bins'} follow its samples"
+                f"{'bins' if isinstance(feed, CountFeed) else 'the times of events'} follow its samples"
             )
     return lines
 

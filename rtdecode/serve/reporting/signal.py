@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rtdecode.ingest.signals.broadband import BroadbandFeed
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.features import FeatureFeed
@@ -37,6 +38,8 @@ def signal_warnings(feed: Feed | None, core: LoopCore) -> list[str]:
     link = link_of(core.state)
     if isinstance(feed, EventFeed):
         lines += _of_events(feed)
+    if isinstance(feed, BroadbandFeed) and (dead := feed.detection.dead):
+        lines.append(f"{dead}: it is measured at the start alone, so start again once they have a signal")
     if isinstance(feed, CountFeed) and feed.fitness.n_samples >= ENOUGH and not feed.unfit:
         mean_hz = feed.fitness.mean_count / feed.period_s
         if mean_hz > MOST_SPIKES_HZ:

@@ -22,7 +22,7 @@ from rtdecode.output.settings import OutputSettings
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.commands import Candidate, Command
 from rtdecode.serve.loop.decoding import Decoding, Sinks
-from rtdecode.serve.loop.hot_loop import HotLoop
+from rtdecode.serve.loop.hot_loop import ArrayInput, HotLoop
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.session.layout import Decoded, DecodedOut, Session
@@ -182,7 +182,11 @@ class Rig:
         path = Path("first.safetensors")
         self.decoding = Decoding(self.stage, self.artifact, path, sinks, clock, stream="M1")
         settings = ServeSettings(streams=names, grace_s=0.002, allow_partial=allow_partial)
-        self.loop = HotLoop(settings, self.decoding, self.connectors, clock)  # type: ignore[arg-type]
+        inputs = [
+            ArrayInput(connector, array.rules(settings.carry_late), array.grace_s)
+            for connector, array in zip(self.connectors, settings.arrays, strict=True)
+        ]
+        self.loop = HotLoop(settings, self.decoding, inputs, clock)  # type: ignore[arg-type]
         self.meters, self.core = self.decoding.meters, self.loop.pumps[0].core
 
     def until(self, end_s: float) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def measure_stream(
     from rtdecode.ingest.connection.streams import Descriptions, describe
     from rtdecode.ingest.signals.event_columns import read_columns
     from rtdecode.ingest.signals.layouts import Layout, choose_layout, needs_labels
-    from rtdecode.ingest.signals.raster import check_raster
+    from rtdecode.ingest.signals.raster import settled_layout
 
     figures: Figures = {"stream": name, "looked_s": SEARCH_S, "sources": [], "refusal": None, "lost": False}
     figures |= {"wanted": source_id, "named": model}
@@ -75,7 +75,7 @@ def measure_stream(
     try:
         inlet = Inlet(readable[0], timeout_s=OPEN_S)
         chosen = choose_layout(inlet.stream, override, named_columns, features=features)
-        check_raster(inlet, chosen)
+        chosen = settled_layout(inlet, chosen, override)
         figures |= _rate_and_delay(inlet, counts=chosen is Layout.COUNTS)
     except StreamLost:
         return figures | {"lost": True}

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from rtdecode.cli.tools.detect import OPTIONS
+from rtdecode.detection.options import OPTIONS
 from rtdecode.detection.settings import DetectionSettings
 
 DOCS = (Path(__file__).parents[4] / "docs" / "detect.md").read_text("utf-8")

@@ -12,7 +12,7 @@ from voltage import RATE_HZ, recording
 
 from rtdecode.detection.detector import SpikeDetector
 from rtdecode.detection.recorded import detection_of, recorded
-from rtdecode.detection.settings import DetectionSettings, Measured
+from rtdecode.detection.settings import DetectionSettings, Measured, PowerSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.layout import Events, Session
 from rtdecode.session.read import read_session
@@ -26,10 +26,12 @@ def test_a_recorded_detection_gives_the_same_spikes(tmp_path: Path, reference: s
     live = SpikeDetector(3, RATE_HZ, how)
     found = live.process(samples).crossings
     assert live.measured is not None
-    kept = recorded(RATE_HZ, how, live.measured)
+    of_power = PowerSettings(measure="rms", bin_width_s=0.005)
+    kept = recorded(RATE_HZ, how, live.measured, of_power)
     path = tmp_path / "s.h5"
     write_session(path, Session(3, Events(found.sample / RATE_HZ, found.channel), detection=kept))
-    rate_hz, settings, measured = detection_of(read_session(path))
+    rate_hz, settings, measured, power = detection_of(read_session(path))
+    assert power == of_power
     assert (rate_hz, settings) == (RATE_HZ, how)
     again = SpikeDetector(3, rate_hz, settings, measured).process(samples).crossings
     assert again.sample.size > 20

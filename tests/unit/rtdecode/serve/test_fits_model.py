@@ -9,6 +9,7 @@ import pytest
 from decoding import artifact_of
 
 from rtdecode.artifact import ElectrodeArray
+from rtdecode.detection.live import LiveDetection
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.serve.array_settings import ArraySettings
@@ -45,7 +46,7 @@ def test_several_streams_need_a_model_of_several() -> None:
 
 def test_each_array_has_its_own_number_of_channels() -> None:
     stream = StreamDescription("PMd", "Spikes", 3, 0.0, "int32", n_channels=2)
-    fits = FitsModel(ArraySettings(stream="PMd"), TWO, 1)
+    fits = FitsModel(ArraySettings(stream="PMd"), TWO, 1, LiveDetection())
     assert fits.classify(stream) == (Layout.EVENTS, 0)
     with pytest.raises(RtdecodeError, match="the stream has 3 channels, the model 2"):
         fits.classify(replace(stream, n_channels=3))

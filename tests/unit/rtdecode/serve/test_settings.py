@@ -73,6 +73,11 @@ def test_values_within_their_range_are_accepted(changes: dict[str, Any]) -> None
         ({"layout": Layout.SNIPPETS, "columns": RowColumns(2)}, r"--columns: is about the layout events"),
         ({"layout": Layout.COUNTS, "first_channel": 1}, r"--first-channel: counts have a column for each"),
         ({"columns": RowColumns(), "drop_units": frozenset({255})}, r"--drop-units: the columns channel=0,"),
+        ({"threshold": 4.5}, "--threshold: must be negative, such as -4.5. Fix: correct --threshold"),
+        (
+            {"layout": Layout.COUNTS, "polarity": "both"},
+            "--layout counts: --polarity is about spikes in volt",
+        ),
         ({"bind": "5556"}, "--bind: .5556. is not an endpoint. Fix: write it like tcp://127"),
         ({"control": "tcp://*:5557"}, "--control: .* can be reached from other machines.*Fix: .*--insecure"),
         ({"control": "nonsense", "insecure": True}, "--control: .nonsense. is not an endpoint"),

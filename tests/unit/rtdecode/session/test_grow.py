@@ -20,7 +20,7 @@ from rtdecode.artifact import FeatureColumn
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.contents import CHUNK_ROWS, Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
-from rtdecode.session.layout import LogEntry, Markers, Session, Trials
+from rtdecode.session.layout import Detection, LogEntry, Markers, Session, Trials
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 
@@ -240,6 +240,20 @@ def test_markers_and_trials(path: Path) -> None:
     assert session.trials.columns["success"].tolist() == [1]
     write_session(path, session)
     assert read_session(path).markers.text == session.markers.text
+
+
+@pytest.mark.parametrize("weights", [None, np.eye(2, dtype=np.float32)])
+def test_a_detection_is_in_the_file_from_the_start(path: Path, weights: np.ndarray | None) -> None:
+    detection = Detection({"rate_hz": 3e4}, np.array([1.5, 0.0]), weights)
+    with SessionWriter(path, Contents(n_channels=2, events=True, detection=detection)) as writer:
+        writer.append_events([0.5], [1])
+        writer.flush()
+        read = read_session(path)
+        assert not read.complete
+        assert read.detection is not None
+        assert read.detection.settings == {"rate_hz": 3e4}
+        np.testing.assert_array_equal(read.detection.noise, detection.noise)
+        np.testing.assert_equal(read.detection.weights, weights)
 
 
 def test_rows_of_the_wrong_shape_are_refused_before_anything_grows(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from voltage import RATE_HZ, recording
 
 from rtdecode.cli import app
 from rtdecode.detection.detector import SpikeDetector
-from rtdecode.detection.settings import DetectionSettings
+from rtdecode.detection.power import join_bins
+from rtdecode.detection.settings import DetectionSettings, PowerSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.read import read_session
 from rtdecode.tools.detect.raw_file import opened
@@ -167,11 +169,55 @@ def test_gaps_of_the_stamps_are_not_taken_for_voltage(tmp_path: Path, piece_byte
     np.testing.assert_array_equal(found.session.events.time, time)
     assert found.n_gaps == 2
     assert found.n_lost == 300 + round(3600 * 30_000.3)
+    with opened(path, RawOptions()) as voltage:
+        power = PowerSettings(bin_width_s=0.005)
+        features = detect(voltage, HOW, None, power, piece_bytes=piece_bytes).session.features
+    assert features is not None
+    # The end of a bin has the stamp of the sample after it, also behind a gap.
+    for at in (20, 70, 110, 180):
+        end = round(float(np.interp(features.time[at], stamps, np.arange(len(stamps)))))
+        assert features.time[at] == pytest.approx(stamps[end], abs=0.5 / 30_000)
+    assert (np.diff(features.time) > 0.0049).all()
     stamps[25_000] = stamps[24_999]
     with h5py.File(path, "a") as file:
         file["acquisition/v/timestamps"][...] = stamps
     with opened(path, RawOptions()) as voltage, pytest.raises(RtdecodeError, match="stamp of sample 25000"):
         detect(voltage, HOW)
+
+
+def test_power_becomes_features(tmp_path: Path, raw: Path) -> None:
+    path, again = tmp_path / "s.h5", tmp_path / "t.h5"
+    told = run(raw, "--output", path, *BINARY, "--power", "rms", "--power-bin", "10", "--start", "5")
+    power = PowerSettings(measure="rms", bin_width_s=0.01)
+    assert told["power"] == asdict(power)
+    expected = SpikeDetector(4, 30_000.0, power=power)
+    parts = [expected.process(SAMPLES).power, expected.finish().power]
+    bins = join_bins([part for part in parts if part is not None], 4)
+    features = read_session(path).features
+    assert features is not None
+    np.testing.assert_array_equal(features.values, bins.values)
+    np.testing.assert_allclose(features.time, 5.0 + (bins.bin + 1) * 0.01)
+    assert features.names == ("power 0", "power 1", "power 2", "power 3")
+    assert features.kinds == ("power",) * 4
+    assert features.period_s == 0.01
+    run(raw, "--output", again, *BINARY, "--like", path, "--start", "5")
+    same = read_session(again).features
+    assert same is not None
+    np.testing.assert_array_equal(same.values, features.values)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("--power", "mean"), "--power: must be one of absolute, rms"),
+        (("--power", "rms", "--power-band", "900", "300"), "--power-band: must be positive, low below high"),
+    ],
+)
+def test_impossible_power_is_named_by_option(
+    tmp_path: Path, raw: Path, options: tuple[str, ...], what: str
+) -> None:
+    with pytest.raises(RtdecodeError, match=what):
+        run(raw, "--output", tmp_path / "s.h5", *BINARY, *options)
 
 
 def test_dead_channels_and_unknown_samples_are_noted(tmp_path: Path) -> None:

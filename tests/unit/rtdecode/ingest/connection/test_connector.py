@@ -58,7 +58,7 @@ def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Connector[Layout],
     [
         (announced("old"), "source old on lab: has 17 channels. Fix: serve another model"),
         (
-            announced("amp", columns=96, rate=30_000.0, dtype=pylsl.cf_float32),
+            announced("amp", columns=96, rate=2000.0, dtype=pylsl.cf_float32),
             "source amp on lab: no spike layout",
         ),
         (announced("notes", columns=1, of="Markers", dtype=pylsl.cf_string), "1 x string"),

@@ -35,7 +35,13 @@ COUNTS = StreamDescription("M1", "SpikeCounts", 96, 50.0, "int16")
         (COUNTS, {"type": "Spikes", "n_columns": 3, "format": "int32"}, Layout.COUNTS),
         (COUNTS, {"n_columns": 1}, Layout.COUNTS),
         (COUNTS, {"rate_hz": 0.0}, None),
-        *[(COUNTS, {"rate_hz": rate}, Layout.RASTER) for rate in (1000.5, 30_000.0)],
+        *[(COUNTS, {"rate_hz": rate}, Layout.RASTER) for rate in (1000.5, 9999.0)],
+        *[(COUNTS, {"rate_hz": rate}, Layout.BROADBAND) for rate in (10_000.0, 30_000.0)],
+        (COUNTS, {"rate_hz": 30_000.0, "format": "int8"}, Layout.RASTER),
+        *[
+            (COUNTS, {"rate_hz": 30_000.0, "format": name}, Layout.BROADBAND)
+            for name in ("int32", "float32", "double64")
+        ],
         *[(COUNTS, {"rate_hz": 2000.0, "format": name}, None) for name in ("float32", "string")],
         *[(COUNTS, {"format": name}, None) for name in ("string", "undefined")],
         (COUNTS, {"rate_hz": 0.0, "type": "Spikes"}, None),
@@ -57,7 +63,9 @@ def test_the_layout_follows_from_type_and_shape(
 ) -> None:
     stream = replace(stream, **changes)
     if expected is None:
-        with pytest.raises(RtdecodeError, match=r"no spike layout has this type.*Fix: events are type"):
+        with pytest.raises(
+            RtdecodeError, match=r"no spike layout has this type.*Fix: (events are|send voltage)"
+        ):
             choose_layout(stream)
     else:
         assert choose_layout(stream) is expected
@@ -95,6 +103,9 @@ def test_integer_markers_are_no_spikes_unless_that_is_said(type_: str, format_: 
         (replace(EVENTS, format="string"), Layout.EVENTS, "this stream has 3 string"),
         (EVENTS, Layout.COUNTS, "this stream is irregular"),
         (EVENTS, Layout.RASTER, "more than 1000 Hz, this stream at no regular rate"),
+        (COUNTS, Layout.BROADBAND, "at 10000 Hz or more, this stream at 50 Hz"),
+        (EVENTS, Layout.BROADBAND, "at 10000 Hz or more, this stream at no regular rate"),
+        (replace(COUNTS, rate_hz=3e4, format="int8"), Layout.BROADBAND, "this stream has 96 int8"),
         (COUNTS, Layout.RASTER, "more than 1000 Hz, this stream at 50 Hz, which are counts"),
         (replace(COUNTS, rate_hz=2e3, format="float32"), Layout.RASTER, "are integers, 0 and 1, this stream"),
         (replace(COUNTS, rate_hz=30_000.0), Layout.COUNTS, "up to 1000 Hz, this stream at 30000 Hz"),

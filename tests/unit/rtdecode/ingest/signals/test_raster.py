@@ -17,9 +17,9 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.channel_map import ChannelMap
 from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.feed import make_feed
-from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.ingest.signals.layouts import Layout, choose_layout
 from rtdecode.ingest.signals.numbering import Numbering
-from rtdecode.ingest.signals.raster import RasterFeed, check_raster
+from rtdecode.ingest.signals.raster import RasterFeed, settled_layout
 from rtdecode.kernels import sequence
 from rtdecode.serve.recording.buffers import RecordBuffers
 
@@ -182,18 +182,48 @@ def test_a_channel_map_names_columns_by_number_or_label(labels: tuple[str, ...])
     assert rig.counters[sequence.UNMAPPED] == np.count_nonzero(~known)
 
 
-def test_voltage_is_refused_as_it_is_opened() -> None:
-    inlet = ScriptedInlet(4, "int16", 30_000.0)
-    check_raster(cast(Any, inlet), Layout.RASTER)  # nothing sent yet
-    inlet.send([0.0], [[0, 1, 1, 0]])
-    check_raster(cast(Any, inlet), Layout.RASTER)
+def test_the_first_samples_tell_a_raster_from_voltage() -> None:
+    inlet = ScriptedInlet(4, "int16", 2000.0)
+    slow = cast(Any, inlet)
+    assert settled_layout(slow, Layout.RASTER, None) is Layout.RASTER  # nothing sent yet
+    inlet.send([0.0, 0.1], [[0, 0, 0, 0], [0, 1, 1, 0]])
+    assert settled_layout(slow, Layout.RASTER, None) is Layout.RASTER
     inlet.send([0.1], [[-40, 3, 900, 0]])
     with pytest.raises(
         RtdecodeError, match=r"stream M1 .*-40 to 900, look like voltage.*Fix: .*rtdecode detect"
     ):
-        check_raster(cast(Any, inlet), Layout.RASTER)
+        settled_layout(slow, Layout.RASTER, None)
     inlet.send([0.2], [[0, 3, 1, 0]])
     with pytest.raises(RtdecodeError, match=r"up to 3, look like counts.*Fix: send counts"):
-        check_raster(cast(Any, inlet), Layout.RASTER)
+        settled_layout(slow, Layout.RASTER, None)
     inlet.send([0.3], [[-40, 3, 900, 0]])
-    check_raster(cast(Any, inlet), Layout.COUNTS)
+    assert settled_layout(slow, Layout.COUNTS, None) is Layout.COUNTS
+
+
+@pytest.mark.parametrize(
+    ("rows", "override", "settled"),
+    [
+        ([], None, "broadband"),
+        ([[0, 0]], None, "broadband"),  # an amplifier that does not record yet
+        ([[0, 0], [0, 1]], None, "raster"),
+        ([[0, 0], [-1, 1]], None, "broadband"),
+        ([[0, 1]], "broadband", "broadband"),
+        ([[0, 1]], "raster", "raster"),
+    ],
+)
+def test_fast_integers_are_voltage_unless_they_are_zeros_and_ones(
+    rows: list[list[int]], override: str | None, settled: str
+) -> None:
+    inlet = ScriptedInlet(2, "int16", 30_000.0)
+    asked = None if override is None else Layout(override)
+    layout = choose_layout(inlet.stream, asked)
+    for i, row in enumerate(rows):
+        inlet.send([i / 30_000.0], [row])
+    assert settled_layout(cast(Any, inlet), layout, asked) == settled
+
+
+def test_voltage_that_is_asked_for_as_a_raster_is_refused() -> None:
+    inlet = ScriptedInlet(2, "int16", 30_000.0)
+    inlet.send([0.0], [[-40, 3]])
+    with pytest.raises(RtdecodeError, match=r"look like voltage.*Fix: omit --layout raster"):
+        settled_layout(cast(Any, inlet), Layout.RASTER, Layout.RASTER)

@@ -17,13 +17,15 @@ from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.features import first_values
 from rtdecode.ingest.signals.feed import make_feed
 from rtdecode.ingest.signals.layouts import (
+    MIN_BROADBAND_RATE_HZ,
+    WITH_COLUMNS,
     Layout,
     StreamDescription,
     check_against_model,
     choose_layout,
     is_features,
 )
-from rtdecode.ingest.signals.raster import check_raster
+from rtdecode.ingest.signals.raster import settled_layout
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
@@ -54,7 +56,7 @@ def values_of(stream: StreamDescription, taken: str) -> Any:
         return 50.0 * rng.integers(0, 3, shape)
     if "look like rates" in taken:
         return rng.integers(5, 60, shape)
-    if "voltage" in taken or "negative" in taken:
+    if "voltage" in taken or "detected" in taken or "negative" in taken:
         return rng.integers(-200, 200, shape)
     return rng.normal(0, 30, shape) if "fractions" in taken else rng.random(shape) < 0.05
 
@@ -77,15 +79,7 @@ def check_features(stream: StreamDescription, values: Any, taken: str) -> None:
 
 def test_the_table_is_there() -> None:
     assert len(ROWS) > 20
-    assert {row[3].strip("`–") for row in ROWS} == {
-        "",
-        "events",
-        "snippets",
-        "channel",
-        "counts",
-        "raster",
-        "features",
-    }
+    assert {row[3].strip("`–") for row in ROWS} == {"", *map(str, Layout)}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
@@ -93,13 +87,19 @@ def test_what_others_send_is_taken_for_what_the_table_says(row: list[str]) -> No
     stream, taken = described(row), row[4]
     if row[3] == "–":
         with pytest.raises(
-            RtdecodeError, match="markers, not spikes" if "markers" in taken else "no spike layout"
+            RtdecodeError,
+            match="markers, not spikes"
+            if "markers" in taken
+            else "too slow for spikes"
+            if "too slow" in taken
+            else "no spike layout",
         ):
             choose_layout(stream)
         return
     of_features = "by a model of features" in taken
     layout = choose_layout(stream, features=of_features)
-    assert f"`{layout}`" == row[3]
+    if stream.rate_hz < MIN_BROADBAND_RATE_HZ:
+        assert f"`{layout}`" == row[3]
     if of_features:
         check_features(stream, values_of(stream, taken), taken)
         return
@@ -107,7 +107,7 @@ def test_what_others_send_is_taken_for_what_the_table_says(row: list[str]) -> No
         with pytest.raises(RtdecodeError, match="cover 200 ms"):
             check_against_model(stream, layout, n_channels=1, bin_width_s=0.02)
         return
-    if layout not in (Layout.COUNTS, Layout.RASTER):
+    if layout not in WITH_COLUMNS:
         assert taken.startswith("decoded")
         return
     dtype = {"double64": "float64"}.get(stream.format, stream.format)
@@ -115,11 +115,14 @@ def test_what_others_send_is_taken_for_what_the_table_says(row: list[str]) -> No
     inlet.send(np.arange(200) / stream.rate_hz, values_of(stream, taken))
     if "refused as it is opened" in taken:
         with pytest.raises(RtdecodeError, match="look like voltage"):
-            check_raster(inlet, layout)
+            settled_layout(inlet, layout, None)
         return
+    layout = settled_layout(inlet, layout, None)
+    assert f"`{layout}`" == row[3]
+    inlet.send(np.arange(200) / stream.rate_hz, values_of(stream, taken))
     ring, counters = BinRing(stream.n_columns, 0.02), np.zeros(N_SEQUENCE_COUNTERS, np.int64)
     feed = make_feed(layout, inlet, ring, rules=EventRules(), counters=counters)
     pull(feed)
     warned = "\n".join(signal_warnings(feed, LoopCore(CoreSettings(), ring)))
-    assert bool(feed.unfit) == ("no counts:" in taken)
+    assert bool(feed.unfit) == ("no counts:" in taken or "detected" in taken)
     assert ("look like rates" in warned) == ("look like rates" in taken)

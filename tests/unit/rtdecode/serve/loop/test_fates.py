@@ -22,8 +22,8 @@ from rtdecode.serve.reporting.losses import LEFT_OUT, stream_counters
 
 N_CHANNELS, WIDTH_S, N_BINS = 3, 0.02, 8
 ROWS = {Layout.EVENTS: 3, Layout.SNIPPETS: 4, Layout.CHANNEL: 1, Layout.COUNTS: N_CHANNELS}
-ROWS |= {Layout.RASTER: N_CHANNELS}
-RATES_HZ = {Layout.COUNTS: 200.0, Layout.RASTER: 2000.0}
+ROWS |= {Layout.RASTER: N_CHANNELS, Layout.BROADBAND: N_CHANNELS}
+RATES_HZ = {Layout.COUNTS: 200.0, Layout.RASTER: 2000.0, Layout.BROADBAND: 10_000.0}
 
 #: A pull: how long after the one before, the age of its newest sample and the spread of the others, how many,
 #: and what happens before it.

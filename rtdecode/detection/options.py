@@ -1,0 +1,172 @@
+"""Settings of spike detection as they are given on the command line, of files and live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rtdecode.detection.settings import DetectionSettings, Measured, PowerSettings
+from rtdecode.errors import RtdecodeError
+
+#: The option of each setting.
+OPTIONS = {
+    "low_hz and high_hz": "--band",
+    "order": "--filter-order",
+    "threshold_sd": "--threshold",
+    "polarity": "--polarity",
+    "refractory_s": "--refractory",
+    "reference": "--reference",
+    "noise_s": "--noise-seconds",
+}
+
+#: Those that `serve` and `record` have, with underscores.
+DETECTION_FLAGS = (*(option[2:].replace("-", "_") for option in OPTIONS.values()), "noise_from")
+
+#: Nothing can be written to a session file before noise is known, and what arrives waits in memory.
+LONGEST_LIVE_S = 15.0
+
+
+def settings_of(given: Mapping[str, Any]) -> DetectionSettings:
+    """The settings with those `given`, by the names of their fields; None for one that is not given.
+
+    Raises:
+        RtdecodeError: a value is out of its range; names the option.
+    """
+    try:
+        return DetectionSettings(**{name: value for name, value in given.items() if value is not None})
+    except RtdecodeError as error:
+        option = OPTIONS[error.where or ""]
+        raise RtdecodeError(error.what, where=option, fix=f"correct {option}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class KnownNoise:
+    """The detection of a session file.
+
+    Attributes:
+        path: of the file.
+        rate_hz, settings, measured, power: with which its events were detected, and of its features.
+    """
+
+    path: Path
+    rate_hz: float
+    settings: DetectionSettings
+    measured: Measured
+    power: PowerSettings | None = None
+
+
+def read_noise(path: str) -> KnownNoise:
+    """`--noise-from`.
+
+    Raises:
+        RtdecodeError: as `read_session`, or its events were not detected in voltage.
+    """
+    from rtdecode.detection.recorded import detection_of
+    from rtdecode.files import user_path
+    from rtdecode.session.read import read_session
+
+    file = user_path(path)
+    return KnownNoise(file, *detection_of(read_session(file)))
+
+
+def read_number(text: str) -> float:
+    """A number of an option or of rig.toml."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"must be a number, not {text}") from None
+
+
+def read_order(text: str) -> int:
+    """`--filter-order`."""
+    if not text.isdecimal():
+        raise ValueError(f"must be a whole number, such as 2, not {text}")
+    return int(text)
+
+
+def read_band(text: str) -> tuple[float, float]:
+    """`--band`, such as 300,3000."""
+    low, _, high = text.partition(",")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise ValueError(f"must be two frequencies with a comma, such as 300,3000, not {text}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionOptions:
+    """The detection of a live stream as it is asked for.
+
+    Attributes:
+        given: settings by the names of their fields; None for one that is not given.
+        noise: `--noise-from`, None to measure noise in the first seconds.
+
+    Raises:
+        RtdecodeError: a value is out of its range, or there are two settings.
+    """
+
+    given: Mapping[str, Any] = field(default_factory=dict)
+    noise: KnownNoise | None = None
+
+    def __post_init__(self) -> None:
+        asked = [name for name, value in self.given.items() if value is not None]
+        if self.noise is not None and asked:
+            raise RtdecodeError(
+                f"has settings of its own, and {_option(asked[0])} is given too",
+                where="--noise-from",
+                fix=f"omit {_option(asked[0])}",
+            )
+        if self.settings.noise_s > LONGEST_LIVE_S and self.noise is None:
+            raise RtdecodeError(
+                f"must be up to {LONGEST_LIVE_S:g} live, not {self.settings.noise_s:g}",
+                where="--noise-seconds",
+                fix="give fewer, or measure the noise of a file: rtdecode detect, then --noise-from",
+            )
+
+    @property
+    def settings(self) -> DetectionSettings:
+        """The settings."""
+        return settings_of(self.given) if self.noise is None else self.noise.settings
+
+    def check_for(self, layout: str, where: str) -> None:
+        """Check that a stream of this layout can be asked for it.
+
+        Raises:
+            RtdecodeError: an option is given, and its spikes are detected already.
+        """
+        asked = [_option(name) for name, value in self.given.items() if value is not None]
+        asked += ["--noise-from"] if self.noise is not None else []
+        if asked and layout != "broadband":
+            raise RtdecodeError(
+                f"{asked[0]} is about spikes in voltage, and its layout is {layout}",
+                where=where,
+                fix=f"omit {asked[0]}, or name a stream of voltage",
+            )
+
+
+def detection_options(values: Mapping[str, Any]) -> DetectionOptions:
+    """Those among the values of a command's options, by their names with underscores; None where not given.
+
+    Raises:
+        RtdecodeError: as `DetectionOptions`.
+    """
+    refractory_ms, band = values.get("refractory"), values.get("band") or (None, None)
+    return DetectionOptions(
+        {
+            "reference": values.get("reference"),
+            "threshold_sd": values.get("threshold"),
+            "polarity": values.get("polarity"),
+            "refractory_s": None if refractory_ms is None else refractory_ms / 1e3,
+            "low_hz": band[0],
+            "high_hz": band[1],
+            "order": values.get("filter_order"),
+            "noise_s": values.get("noise_seconds"),
+        },
+        values.get("noise_from"),
+    )
+
+
+def _option(name: str) -> str:
+    return next(option for setting, option in OPTIONS.items() if name in setting.split(" and "))

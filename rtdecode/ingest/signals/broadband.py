@@ -1,0 +1,107 @@
+"""Raw voltage as the loop uses it (`feed.py`): spikes are detected in it, each an event."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rtdecode.binning import Binning, BinRing, EventBinning
+from rtdecode.detection.live import LiveDetector
+from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
+from rtdecode.ingest.signals.crossings import Crossings, sample_columns
+from rtdecode.ingest.signals.events import EventRules, oldest_accepted
+from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.ingest.signals.numbering import channels_of_columns
+from rtdecode.ingest.signals.timing import RegularTiming
+from rtdecode.kernels import sequence
+from rtdecode.kernels.arrays import I4, I8, U1
+from rtdecode.kernels.broadband import START_JITTER_S, place_samples
+
+#: Samples are gathered for so long, unless a bin ends before.
+GATHER_S = 0.005
+
+
+class BroadbandFeed:
+    """The `broadband` layout: each spike in a column is an event, at the time of its sample.
+
+    Args and attributes as in `RasterFeed`.
+
+    Attributes:
+        detection: of the source, by `rules`.
+    """
+
+    layout = Layout.BROADBAND
+
+    def __init__(self, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> None:
+        self.inlet, self.ring, self._counters = inlet, ring, counters
+        stream, self.detection = inlet.stream, rules.detection
+        self.timing = RegularTiming(1.0 / stream.rate_hz)
+        self.crossings = Crossings(ring, counters, carry=rules.carry_late)
+        self.columns = sample_columns(inlet)
+        self._channels: I4 = np.array(channels_of_columns(stream, rules.numbering.channel_map), np.int32)
+        self._end_s = np.zeros(MAX_PULL)
+        self._detector = LiveDetector(rules.detection, stream.n_columns, stream.rate_hz)
+
+    def read(self, n: int, possible: U1) -> None:
+        """Number the `n` samples of the last pull; find the spikes in those with a `possible` stamp (u1)."""
+        columns, timing = self.columns, self.timing
+        self.crossings.clear()
+        if not timing.started:
+            if not timing.begun(columns.time, possible, n):
+                columns.accepted[:n] = 0
+                self._counters[sequence.RECEIVED] += n
+                return
+            timing.timing[sequence.JITTER] = START_JITTER_S
+        place_samples(
+            columns.time, n, possible, timing.timing, timing.state, columns.number, columns.accepted,
+            columns.lost_before, self._end_s, self._counters,
+        )  # fmt: skip
+        timing.measure()
+        sample, column = self._detector.process(self.inlet.samples[:n], columns.lost_before[:n])
+        self.crossings.take(sample, self._channels[column], possible, self._end_s, columns, n)
+        self.inlet.at_least = self._until_bin_ends()
+
+    def _until_bin_ends(self) -> int:
+        """Number of samples to the end of the bin in which the next one is, or of GATHER_S."""
+        left_s, end_s = GATHER_S, self.timing.end_s
+        if self.binning is not None:
+            left_s = min(left_s, self.binning.bin_end_s(self.binning.bin_at(end_s)) - end_s)
+        return max(1, math.ceil(left_s / self.timing.true_period_s))
+
+    @property
+    def unfit(self) -> str:
+        """Why nothing is decoded of what it sends, "" while spikes are detected."""
+        return self._detector.unfit
+
+    def n_accepted(self, n: int) -> int:
+        """Number of events in the last pull."""
+        return self.crossings.n
+
+    def tally(self, n: int) -> None:
+        """Nothing is counted beside the events themselves."""
+
+    def restart(self) -> None:
+        """The stamps have moved: number samples from the next one with a possible stamp."""
+        self.timing.restart()
+
+    def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
+        """Stamp of the oldest sample pulled that is in [earliest, latest], or None."""
+        return oldest_accepted(self.columns.time[:n], self.columns.accepted[:n], earliest, latest)
+
+    @property
+    def binning(self) -> EventBinning | None:
+        """Sets the edges of the bins, None until anchored."""
+        return self.crossings.binning
+
+    def anchor(self, origin_s: float, n: int) -> EventBinning:
+        """Start bin 0 at `origin_s`; events before it are discarded."""
+        return self.crossings.anchor(origin_s)
+
+    def resume(self, before: Binning, n: int) -> Binning | None:
+        """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
+        return self.crossings.resume(before)
+
+    def add(self, first: int, n: int, now: float) -> int:
+        """Bin the events of the last pull; returns as `Crossings.add`."""
+        return self.crossings.add(n, now, self.timing.end_s)
