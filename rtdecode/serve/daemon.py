@@ -228,15 +228,13 @@ class Daemon:
         self._check(inlet.stream, layout)
         layout = settled_layout(inlet, layout, self.settings.layout)
         self._check(inlet.stream, layout)
-        if layout is Layout.BROADBAND:
-            self.loop.rules.detection.prepare(inlet.stream.n_columns, inlet.stream.rate_hz)
         return layout
 
     def _check(self, stream: StreamDescription, layout: Layout) -> None:
         artifact, settings = self.artifact, self.settings
         check_units(layout, settings.drop_units, f"stream {stream}")
         check_numbering(layout, settings.numbering, settings.drop_units, stream)
-        settings.detection.check_for(layout, f"stream {stream}")
+        self.loop.rules.detection.check(layout, stream.n_columns, stream.rate_hz, f"stream {stream}")
         check_against_model(
             stream,
             layout,

@@ -142,13 +142,14 @@ class StreamRecording:
         layout, rank = spike_stream(stream, self.layout, self.numbering.columns)
         check_units(layout, self.drop_units, f"stream {stream}")
         check_numbering(layout, self.numbering, self.drop_units, stream)
-        self.detection.check_for(layout, f"stream {stream}")
+        self._detection.check(layout, stream.n_columns, stream.rate_hz, f"stream {stream}")
         return layout, rank
 
     def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
         layout = settled_layout(inlet, layout, self.layout)
-        check_numbering(layout, self.numbering, self.drop_units, inlet.stream)
-        self.detection.check_for(layout, f"stream {inlet.stream}")
+        stream = inlet.stream
+        check_numbering(layout, self.numbering, self.drop_units, stream)
+        self._detection.check(layout, stream.n_columns, stream.rate_hz, f"stream {stream}")
         channel_map = self.numbering.channel_map
         stated = array_channels(inlet.stream, layout) if channel_map is None else None
         if channel_map is not None:
@@ -167,8 +168,6 @@ class StreamRecording:
                 where=f"stream {inlet.stream}",
                 fix=f"give --channels {stated}, or send the stream of an array of {recorded}",
             )
-        if layout is Layout.BROADBAND:
-            self._detection.prepare(inlet.stream.n_columns, inlet.stream.rate_hz)
         self._n_channels = recorded
         return layout
 
