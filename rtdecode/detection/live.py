@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.detection.detector import SpikeDetector
-from rtdecode.detection.options import DetectionOptions
+from rtdecode.detection.options import BROADBAND, DetectionOptions
 from rtdecode.detection.recorded import recorded
 from rtdecode.detection.settings import Measured
 from rtdecode.detection.spikes import Crossings, concatenated
-from rtdecode.errors import RtdecodeError
+from rtdecode.errors import RtdecodeError, located
 from rtdecode.kernels.arrays import I4, I8, U4
 from rtdecode.kernels.broadband import place_samples
 from rtdecode.session.layout import Detection
@@ -44,11 +44,23 @@ class LiveDetection:
         self.rate_hz: float | None = None
         self.notices: deque[str] = deque(maxlen=100)
         self.dead = ""
+        self._compiled = False
         if known is not None:
             self.freeze(known.measured, known.rate_hz, f"noise of {known.path}")
 
+    def check(self, layout: str, n_channels: int, rate_hz: float, where: str) -> None:
+        """Check the options for a stream; and prepare for it if it is voltage.
+
+        Raises:
+            RtdecodeError: the options are of no use for this layout, or as `prepare`.
+        """
+        self.options.check_for(layout, where)
+        if layout == BROADBAND:
+            with located(where):
+                self.prepare(n_channels, rate_hz)
+
     def prepare(self, n_channels: int, rate_hz: float) -> None:
-        """Check a source before it is attached, and compile what its samples will need.
+        """Check a source before it is opened, and compile what its samples will need: it would wait for that.
 
         Raises:
             RtdecodeError: it has another number of channels or rate than the noise, or too low a rate.
@@ -59,6 +71,8 @@ class LiveDetection:
                 fix="send the stream at that rate, or measure its noise: start again without --noise-from",
             )
         self.detector(n_channels, rate_hz)
+        if self._compiled:
+            return
         shortest = replace(self.settings, noise_s=2.0 / self.settings.low_hz)
         rehearsal = SpikeDetector(1, rate_hz, shortest)
         rehearsal.process(np.zeros((round(rate_hz), 1), np.int16))
@@ -67,6 +81,7 @@ class LiveDetection:
             np.zeros(1), 1, np.ones(1, np.uint8), timing, np.ones(5, np.int64),
             *written, np.zeros(1, np.uint32), np.zeros(1), np.zeros(2, np.int64),
         )  # fmt: skip
+        self._compiled = True
 
     def detector(self, n_channels: int, rate_hz: float) -> SpikeDetector:
         """A detector for a new connection."""

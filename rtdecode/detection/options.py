@@ -24,6 +24,9 @@ OPTIONS = {
 #: Those that `serve` and `record` have, with underscores.
 DETECTION_FLAGS = (*(option[2:].replace("-", "_") for option in OPTIONS.values()), "noise_from")
 
+#: Layout of streams of voltage.
+BROADBAND = "broadband"
+
 #: Nothing can be written to a session file before noise is known, and what arrives waits in memory.
 LONGEST_LIVE_S = 15.0
 
@@ -86,11 +89,19 @@ def read_order(text: str) -> int:
     return int(text)
 
 
-def read_band(text: str) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Band:
+    """Edges of a band-pass, Hz."""
+
+    low_hz: float
+    high_hz: float
+
+
+def read_band(text: str) -> Band:
     """`--band`, such as 300,3000."""
     low, _, high = text.partition(",")
     try:
-        return float(low), float(high)
+        return Band(float(low), float(high))
     except ValueError:
         raise ValueError(f"must be two frequencies with a comma, such as 300,3000, not {text}") from None
 
@@ -138,7 +149,7 @@ class DetectionOptions:
         """
         asked = [_option(name) for name, value in self.given.items() if value is not None]
         asked += ["--noise-from"] if self.noise is not None else []
-        if asked and layout != "broadband":
+        if asked and layout != BROADBAND:
             raise RtdecodeError(
                 f"{asked[0]} is about spikes in voltage, and its layout is {layout}",
                 where=where,
@@ -152,15 +163,15 @@ def detection_options(values: Mapping[str, Any]) -> DetectionOptions:
     Raises:
         RtdecodeError: as `DetectionOptions`.
     """
-    refractory_ms, band = values.get("refractory"), values.get("band") or (None, None)
+    refractory_ms, band = values.get("refractory"), values.get("band")
     return DetectionOptions(
         {
             "reference": values.get("reference"),
             "threshold_sd": values.get("threshold"),
             "polarity": values.get("polarity"),
             "refractory_s": None if refractory_ms is None else refractory_ms / 1e3,
-            "low_hz": band[0],
-            "high_hz": band[1],
+            "low_hz": band and band.low_hz,
+            "high_hz": band and band.high_hz,
             "order": values.get("filter_order"),
             "noise_s": values.get("noise_seconds"),
         },

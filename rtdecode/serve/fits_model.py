@@ -76,8 +76,6 @@ class FitsModel:
         self._check(inlet.stream, layout)
         layout = settled_layout(inlet, layout, self.array.layout)
         self._check(inlet.stream, layout)
-        if layout is Layout.BROADBAND:
-            self._detection.prepare(inlet.stream.n_columns, inlet.stream.rate_hz)
         if layout is Layout.FEATURES:
             check_columns(inlet.stream, self._features)
         return layout
@@ -86,7 +84,7 @@ class FitsModel:
         array = self.array
         check_units(layout, array.drop_units, f"stream {stream}")
         check_numbering(layout, array.numbering, array.drop_units, stream)
-        array.detection.check_for(layout, f"stream {stream}")
+        self._detection.check(layout, stream.n_columns, stream.rate_hz, f"stream {stream}")
         check_against_model(
             stream,
             layout,

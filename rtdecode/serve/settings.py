@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from rtdecode.detection.options import (
+    Band,
     DetectionOptions,
     KnownNoise,
     detection_options,
@@ -213,7 +214,7 @@ class ServeSettings:
         Flag("Least ms between two spikes in voltage; default: 1.", metavar="MS", read=read_number),
     ] = None
     band: Annotated[
-        tuple[float, float] | None,
+        Band | None,
         Flag("Band-pass of voltage, Hz; default: 300,3000.", metavar="LOW,HIGH", read=read_band),
     ] = None
     filter_order: Annotated[

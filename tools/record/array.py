@@ -54,13 +54,14 @@ class RecordedArray:
         layout, rank = spike_stream(stream, settings.layout, settings.columns, features=features)
         check_units(layout, settings.drop_units, f"stream {stream}")
         check_numbering(layout, settings.numbering, settings.drop_units, stream)
-        settings.detection.check_for(layout, f"stream {stream}")
+        self.rules.detection.check(layout, stream.n_columns, stream.rate_hz, f"stream {stream}")
         return layout, rank
 
     def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
         settings = self.settings
         layout = settled_layout(inlet, layout, settings.layout)
-        settings.detection.check_for(layout, f"stream {inlet.stream}")
+        stream = inlet.stream
+        self.rules.detection.check(layout, stream.n_columns, stream.rate_hz, f"stream {stream}")
         if layout in SAMPLED and not (self.rules.features or self.n_channels):
             layout = self._recognised(inlet, layout)
         if layout is Layout.FEATURES:
@@ -84,8 +85,6 @@ class RecordedArray:
                 where=f"stream {inlet.stream}",
                 fix=f"give --channels {stated}, or send the stream of an array of {recorded}",
             )
-        if layout is Layout.BROADBAND:
-            self.rules.detection.prepare(inlet.stream.n_columns, inlet.stream.rate_hz)
         self.n_channels = recorded
         return layout
 

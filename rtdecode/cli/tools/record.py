@@ -13,7 +13,7 @@ import typer
 from rtdecode.cli.common import on_signal, print_line
 from rtdecode.cli.options import Config, Overwrite, Trials, output_option, parsed
 from rtdecode.cli.runtime.rig_config import rig_path, stream_settings
-from rtdecode.detection.options import KnownNoise, detection_options, read_band, read_noise
+from rtdecode.detection.options import Band, KnownNoise, detection_options, read_band, read_noise
 from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
 from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
 from rtdecode.ingest.signals.layouts import Layout
@@ -104,7 +104,7 @@ def record(
         float | None, typer.Option(help="Least time between two spikes in voltage, ms; default: 1.")
     ] = None,
     band: Annotated[
-        tuple[float, float] | None,
+        Band | None,
         typer.Option(
             help="Band-pass of voltage, Hz; default: 300,3000.", metavar="LOW,HIGH", parser=parsed(read_band)
         ),

@@ -78,6 +78,17 @@ def test_record_takes_the_numbering_of_the_rigs_stream(folder: Path) -> None:
     assert recorded("--first-channel", "0")["numbering"].first_channel == 0
 
 
+def test_record_takes_the_detection_of_the_rigs_voltage(folder: Path) -> None:
+    rig = 'stream = "Ephys"\nband = [150, 2000]\nthreshold = -3.8\nfilter_order = 3\nreference = "car"\n'
+    (folder / "rig.toml").write_text(rig)
+    kept = recorded()["detection"].settings
+    assert (kept.low_hz, kept.high_hz, kept.threshold_sd, kept.order) == (150.0, 2000.0, -3.8, 3)
+    kept = recorded("--band", "300,3000", "--refractory", "2", "--reference", "lrr")["detection"].settings
+    assert (kept.low_hz, kept.refractory_s, kept.reference, kept.order) == (300.0, 0.002, "lrr", 3)
+    with pytest.raises(RtdecodeError, match="--threshold: must be negative"):
+        recorded("--threshold", "4")
+
+
 def test_record_takes_the_settings_of_the_rigs_stream() -> None:
     given = recorded()
     assert [given[name] for name in ("stream", "source_id", "layout", "behavior", "timeout_s")] == [

@@ -15,6 +15,7 @@ from rtdecode.binning import BinRing
 from rtdecode.detection.detector import SpikeDetector
 from rtdecode.detection.live import LiveDetection
 from rtdecode.detection.options import (
+    Band,
     DetectionOptions,
     KnownNoise,
     detection_options,
@@ -208,15 +209,15 @@ def test_noise_is_measured_again_where_no_channel_has_a_signal() -> None:
 def test_a_source_that_does_not_fit_the_noise_is_refused() -> None:
     with pytest.raises(RtdecodeError, match="measured at 30000 Hz, and the stream has 25000 Hz"):
         given().prepare(N_CHANNELS, 25_000.0)
-    with pytest.raises(RtdecodeError, match="noise of 4 channels is given, and samples of 8"):
-        given().prepare(8, RATE_HZ)
+    with pytest.raises(RtdecodeError, match="stream M1: noise of 4 channels is given, and samples of 8"):
+        given().check(Layout.BROADBAND, 8, RATE_HZ, "stream M1")
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"threshold": 4.5}, "--threshold: must be negative"),
-        ({"band": (3000.0, 300.0)}, "--band: must be positive, low below high"),
+        ({"band": Band(3000.0, 300.0)}, "--band: must be positive, low below high"),
         ({"noise_seconds": 20.0}, "--noise-seconds: must be up to 15 live"),
         (
             {"reference": "car", "noise_from": KnownNoise(PATH, RATE_HZ, SETTINGS, MEASURED)},
@@ -240,6 +241,6 @@ def test_texts_that_are_no_values_are_refused(read: Any, text: str) -> None:
 
 def test_options_are_refused_where_spikes_are_detected_already() -> None:
     detection_options({}).check_for(Layout.EVENTS, "stream M1")
-    detection_options({"band": (300.0, 3000.0)}).check_for(Layout.BROADBAND, "stream M1")
+    detection_options({"band": Band(300.0, 3000.0)}).check_for(Layout.BROADBAND, "stream M1")
     with pytest.raises(RtdecodeError, match="--band is about spikes in voltage, and its layout is events"):
-        detection_options({"band": (300.0, 3000.0)}).check_for(Layout.EVENTS, "stream M1")
+        detection_options({"band": Band(300.0, 3000.0)}).check_for(Layout.EVENTS, "stream M1")
