@@ -17,21 +17,31 @@ from typing import Protocol
 from rtdecode.binning import BinRing
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.broadband import BroadbandFeed
-from rtdecode.ingest.signals.counts import CountFeed
+from rtdecode.ingest.signals.counts import CountFeed, SampleFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.raster import RasterFeed
-from rtdecode.ingest.signals.timed_counts import TimedCountsFeed
+from rtdecode.ingest.signals.timed.counts import TimedCountsFeed
+from rtdecode.ingest.signals.timed.features import TimedFeatureFeed
 from rtdecode.kernels.arrays import I8
 
-Feed = EventFeed | CountFeed | RasterFeed | BroadbandFeed | FeatureFeed | TimedCountsFeed
+Feed = EventFeed | CountFeed | RasterFeed | BroadbandFeed | FeatureFeed | TimedCountsFeed | TimedFeatureFeed
+
+
+def samples_of(feed: Feed | None) -> SampleFeed | None:
+    """What numbers and judges the samples of counts or features, alone or beside others; else None."""
+    return (
+        feed.samples
+        if isinstance(feed, TimedCountsFeed | TimedFeatureFeed)
+        else (feed if isinstance(feed, SampleFeed) else None)
+    )
 
 
 def reading_of(feed: Feed) -> str:
     """How its rows are read: the layout, and the columns where they are not those of the layout itself."""
-    if isinstance(feed, FeatureFeed):
-        return f"{feed.layout} ({feed.columns_read})"
+    if isinstance(of := samples_of(feed), FeatureFeed):
+        return f"{feed.layout} ({of.columns_read})"
     if isinstance(feed, BroadbandFeed):
         return f"{feed.layout} ({feed.detection.settings})"
     columns = feed.columns_read if isinstance(feed, EventFeed) else None
@@ -63,4 +73,6 @@ def make_array_feed(layout: Layout, inlet: Inlet, ring: BinRing, *, rules: Event
     """The feed for an open stream of this layout, one of several arrays."""
     if layout is Layout.COUNTS:
         return TimedCountsFeed(inlet, ring, rules=rules, counters=counters)
+    if layout is Layout.FEATURES:
+        return TimedFeatureFeed(inlet, ring, rules=rules, counters=counters)
     return make_feed(layout, inlet, ring, rules=rules, counters=counters)

@@ -24,28 +24,29 @@ class TimedCountsFeed:
     Args and attributes as in `CountFeed`.
 
     Attributes:
+        samples: numbered, timed and judged as those of a stream alone.
         crossings: events of the last pull.
     """
 
     layout = Layout.COUNTS
 
     def __init__(self, inlet: Inlet, ring: BinRing, *, rules: EventRules, counters: I8) -> None:
-        self._samples = CountFeed(inlet, ring, rules=rules, counters=counters)
+        self.samples = CountFeed(inlet, ring, rules=rules, counters=counters)
         self.inlet, self.ring = inlet, ring
-        self.columns, self.period_s = self._samples.columns, self._samples.period_s
-        self.fitness, self.timing = self._samples.fitness, self._samples.timing
+        self.columns, self.period_s = self.samples.columns, self.samples.period_s
+        self.fitness, self.timing = self.samples.fitness, self.samples.timing
         self.crossings = Crossings(ring, counters, carry=rules.carry_late)
 
     def read(self, n: int, possible: U1) -> None:
         """Check and number the `n` samples of the last pull, and place their counts in time."""
         self.crossings.clear()
-        self._samples.read(n, possible)
+        self.samples.read(n, possible)
         columns = self.columns
         counts = columns.counts[:n] * columns.accepted[:n, np.newaxis]
         row, channel = np.nonzero(counts)
         of_each = counts[row, channel]
         sample = np.repeat(row, of_each)
-        middle_s = self._samples.end_s - 0.5 * self.timing.true_period_s
+        middle_s = self.samples.end_s - 0.5 * self.timing.true_period_s
         channels: I4 = np.repeat(channel.astype(np.int32), of_each)
         self.crossings.take(sample, channels, columns.accepted, middle_s, columns, n)
 
@@ -56,18 +57,18 @@ class TimedCountsFeed:
 
     def n_accepted(self, n: int) -> int:
         """Number of samples of the last pull that may be binned."""
-        return self._samples.n_accepted(n)
+        return self.samples.n_accepted(n)
 
     def tally(self, n: int) -> None:
         """Nothing is counted beside the samples themselves."""
 
     def restart(self) -> None:
         """The stamps have moved: number samples from the next one with a possible stamp."""
-        self._samples.restart()
+        self.samples.restart()
 
     def first_bin_start(self, n: int, earliest: float, latest: float) -> float | None:
         """Start of the first sample's interval, among stamps in [earliest, latest]; or None."""
-        return self._samples.first_bin_start(n, earliest, latest)
+        return self.samples.first_bin_start(n, earliest, latest)
 
     @property
     def binning(self) -> EventBinning | None:

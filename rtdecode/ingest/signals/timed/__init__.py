@@ -1,0 +1,1 @@
+"""Regular streams beside other arrays, whose samples are put into bins by their time."""
