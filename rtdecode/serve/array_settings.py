@@ -24,6 +24,7 @@ class ArraySettings:
     Attributes:
         stream: its name.
         grace_s: None for the delivery delay of its source.
+        option: of the command line that sets `source_id`.
         detection: of spikes in voltage.
 
     Raises:
@@ -38,6 +39,7 @@ class ArraySettings:
     channel_map: ChannelMap | None = None
     drop_units: frozenset[int] | None = None
     grace_s: float | None = None
+    option: str = "--source-id"
     detection: DetectionOptions = field(default_factory=DetectionOptions)
 
     def __post_init__(self) -> None:
@@ -90,3 +92,18 @@ def arrays_of(
             )
     of_each = [{**shared, **tables.get(name, {}), "stream": name} for name in streams]
     return tuple(ArraySettings(**of_array) for of_array in of_each)
+
+
+def features_of(
+    stream: str | None, source_id: str | None, grace_s: float | None = None
+) -> ArraySettings | None:
+    """The settings of a stream of features beside spikes, None without one."""
+    if stream is None:
+        return None
+    return ArraySettings(
+        stream=stream,
+        source_id=source_id,
+        layout=Layout.FEATURES,
+        grace_s=grace_s,
+        option="--features-source-id",
+    )

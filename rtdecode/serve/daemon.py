@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import FeatureColumn, ModelArtifact
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError, located
@@ -26,6 +26,7 @@ from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
+from rtdecode.serve.array_settings import ArraySettings
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
 from rtdecode.serve.control import ControlServer
 from rtdecode.serve.fits_model import FitsModel, check_streams
@@ -92,8 +93,8 @@ class Daemon:
         self._stopping = threading.Event()
         self.stage = DecodeStage(decoder, self.artifact)
         self.output = self._make_output()
-        check_streams(self.artifact, settings.streams)
-        self._inputs = [self._make_input(i) for i in range(len(settings.arrays))]
+        check_streams(self.artifact, settings.streams, settings.features)
+        self._inputs = self._make_inputs()
         self.connectors = [each.connector for each in self._inputs]
         self.beside = Beside(
             BehaviorReader(settings.behavior, settings.behavior_source_id) if settings.behavior else None,
@@ -223,12 +224,26 @@ class Daemon:
             helpers.append(self.watcher.thread)
         return [*lines, *(helper.fault for helper in helpers)]
 
-    def _make_input(self, index: int) -> ArrayInput:
-        artifact, array = self.artifact, self.settings.arrays[index]
-        rules = array.rules(self.settings.carry_late, tuple(each.column for each in artifact.features))
-        fits = FitsModel(array, artifact, index, rules.detection)
-        connector = Connector(array.stream, fits.classify, fits.accept, array.source_id)
-        return ArrayInput(connector, rules, array.grace_s)
+    def _make_inputs(self) -> list[ArrayInput]:
+        """The streams: of spikes, or of features alone, then that of features beside spikes."""
+        artifact, settings = self.artifact, self.settings
+        columns = tuple(each.column for each in artifact.features)
+        sizes = [array.n_channels for array in artifact.arrays] or [artifact.n_channels]
+        inputs = [
+            self._make_input(array, n, () if n else columns)
+            for array, n in zip(settings.arrays, sizes, strict=True)
+        ]
+        if settings.features_beside is not None:
+            inputs.append(self._make_input(settings.features_beside, 0, columns))
+        return inputs
+
+    def _make_input(
+        self, array: ArraySettings, n_channels: int, columns: tuple[FeatureColumn, ...]
+    ) -> ArrayInput:
+        rules = array.rules(self.settings.carry_late, columns)
+        fits = FitsModel(array, n_channels, self.artifact, rules.detection)
+        connector = Connector(array.stream, fits.classify, fits.accept, array.source_id, array.option)
+        return ArrayInput(connector, rules, array.grace_s, n_channels)
 
     def _make_output(self) -> OutputStage | None:
         settings = self.settings

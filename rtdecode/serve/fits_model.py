@@ -16,16 +16,31 @@ from rtdecode.ingest.signals.raster import settled_layout
 from rtdecode.serve.array_settings import ArraySettings
 
 
-def check_streams(artifact: ModelArtifact, streams: Sequence[str]) -> None:
-    """Check that there is a stream for each array of a model, in its order.
+def check_streams(artifact: ModelArtifact, streams: Sequence[str], features: str | None = None) -> None:
+    """Check that there is a stream for each array of a model, in its order, and one for its features.
 
     Args:
         artifact: the model.
         streams: the names given.
+        features: name of the stream of features beside them, None for none.
 
     Raises:
         RtdecodeError: there are more or fewer, or the same in another order.
     """
+    beside = bool(artifact.features and artifact.n_channels)
+    if beside and features is None:
+        raise RtdecodeError(
+            f"the model reads {len(artifact.features)} features beside the spikes, and no stream has them",
+            where="--features",
+            fix="name their stream with --features",
+        )
+    if features is not None and not beside:
+        raise RtdecodeError(
+            f"names {features!r}, but the model reads "
+            + ("features alone, which are those of --stream" if artifact.features else "none"),
+            where="--features",
+            fix="omit it",
+        )
     names = [array.name for array in artifact.arrays]
     if len(streams) == max(len(names), 1) and (sorted(streams) != sorted(names) or list(streams) == names):
         return
@@ -40,8 +55,8 @@ class FitsModel:
 
     Args:
         array: its settings.
+        n_channels: of the model's array; 0 for features.
         artifact: the model.
-        index: of the array among those of the model.
         detection: of spikes in voltage, of this array.
 
     Attributes:
@@ -49,11 +64,11 @@ class FitsModel:
     """
 
     def __init__(
-        self, array: ArraySettings, artifact: ModelArtifact, index: int, detection: LiveDetection
+        self, array: ArraySettings, n_channels: int, artifact: ModelArtifact, detection: LiveDetection
     ) -> None:
         self._detection = detection
         self.array, self._bin_width_s = array, artifact.bin_width_s
-        self._n_channels = artifact.arrays[index].n_channels if artifact.arrays else artifact.n_channels
+        self._n_channels = n_channels
         self._features = tuple(feature.column for feature in artifact.features)
 
     def classify(self, stream: StreamDescription) -> tuple[Layout, int]:

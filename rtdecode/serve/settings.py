@@ -33,7 +33,7 @@ from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
 from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
-from rtdecode.serve.array_settings import ArraySettings, arrays_of
+from rtdecode.serve.array_settings import ArraySettings, arrays_of, features_of
 from rtdecode.trial_rules import TrialRules, read_rules
 
 if TYPE_CHECKING:
@@ -175,6 +175,12 @@ class ServeSettings:
         ),
     ] = None
     behavior: Annotated[str | None, Flag("Name of a behaviour stream to record with the spikes.")] = None
+    features: Annotated[
+        str | None, Flag("Name of a stream of features that the model reads beside the spikes.")
+    ] = None
+    features_source_id: Annotated[
+        str | None, Flag("LSL source_id, if several sources send the stream of features.")
+    ] = None
     drop_units: Annotated[
         frozenset[int] | None,
         Flag("Sorted units to leave out, such as 255 for noise.", metavar="U,…", read=read_units),
@@ -297,7 +303,10 @@ class ServeSettings:
         if self.allow_partial and len(self.streams) == 1:
             refuse("--allow-partial", "is about several arrays", "omit it, or add --stream NAME")
         _ = self.arrays
-        if self.lsl_out is not None and self.lsl_out in ("", *self.streams, self.behavior, self.markers):
+        if self.features in self.streams:
+            refuse("--features", f"names the stream of spikes, {self.features!r}", "name another, or omit it")
+        taken = ("", *self.streams, self.features, self.behavior, self.markers)
+        if self.lsl_out is not None and self.lsl_out in taken:
             refuse("--lsl-out", f"needs another name than {self.lsl_out!r}", "choose an unused one")
         if not self.timeout_s > 0:
             refuse("--timeout", f"must be above 0 seconds, not {self.timeout_s:g}", "give 0 for no limit")
@@ -323,6 +332,11 @@ class ServeSettings:
         """
         shared = {name: getattr(self, name) for name in OF_ARRAY} | {"detection": self.detection}
         return arrays_of(self.streams, shared, self.array_tables)
+
+    @property
+    def features_beside(self) -> ArraySettings | None:
+        """How the stream of features beside the spikes is found and read, None without one."""
+        return features_of(self.features, self.features_source_id, self.grace_s)
 
     @property
     def detection(self) -> DetectionOptions:

@@ -44,6 +44,7 @@ class StreamRecording:
 
     Attributes:
         arrays: the spike streams, channels in this order.
+        features: a stream of features beside them, or None.
         output: session file to write.
         print_line: prints a line.
         show: shows a text in place of the one before, on a terminal; None prints lines now and then.
@@ -61,6 +62,7 @@ class StreamRecording:
     """
 
     arrays: Sequence[ArraySettings]
+    features: ArraySettings | None = None
     output: Path
     print_line: Callable[[str], None]
     show: Callable[[str], None] | None = None
@@ -86,6 +88,9 @@ class StreamRecording:
         self._arrays = [
             RecordedArray(of, n, self.print_line) for of, n in zip(self.arrays, given, strict=True)
         ]
+        self._n_arrays = len(self._arrays)
+        if self.features is not None:
+            self._arrays.append(RecordedArray(self.features, None, self.print_line))
         self._connectors = [array.connector for array in self._arrays]
         self._beside = Beside(
             BehaviorReader(self.behavior, self.behavior_source_id) if self.behavior else None,
@@ -148,7 +153,7 @@ class StreamRecording:
             of = array.settings
             core = LoopCore(CoreSettings(), BinRing(array.n_channels, BIN_WIDTH_S))
             sink = RecordSink(of.stream, self.output, buffers, self.print_line, first_channel)
-            make = make_feed if len(self._arrays) == 1 else make_array_feed
+            make = make_feed if self._n_arrays == 1 or array.rules.features else make_array_feed
             pumps.append(Pump(core, sink, array.connector, pylsl.local_clock, rules=array.rules, make=make))
             first_channel += array.n_channels
         return pumps
@@ -156,9 +161,10 @@ class StreamRecording:
     def _start_recorder(self, pumps: Sequence[Pump], buffers: RecordBuffers) -> Recorder:
         stream = joined([of.stream for of in self.arrays])
         attrs = recording_attrs(self.output, "record", stream, datetime.now(UTC))
-        if len(self._arrays) > 1:
+        spikes = self._arrays[: self._n_arrays]
+        if len(spikes) > 1:
             attrs |= arrays_attrs(
-                [ElectrodeArray(array.settings.stream, array.n_channels) for array in self._arrays]
+                [ElectrodeArray(array.settings.stream, array.n_channels) for array in spikes]
             )
         recorder = Recorder(
             self.output,

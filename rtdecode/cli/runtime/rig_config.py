@@ -116,7 +116,7 @@ def _rig_file(config: Path | None) -> RigFile | None:
 STREAM_FLAGS = (
     "stream", "behavior", "source_id", "behavior_source_id", "drop_units", "layout", "timeout", "model",
     "columns", "first_channel", "channel_map", *DETECTION_FLAGS,
-    "markers", "markers_source_id", "trials",
+    "markers", "markers_source_id", "trials", "features", "features_source_id",
 )  # fmt: skip
 
 

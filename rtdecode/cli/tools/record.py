@@ -17,7 +17,7 @@ from rtdecode.detection.options import Band, KnownNoise, detection_options, read
 from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
 from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
 from rtdecode.ingest.signals.layouts import Layout
-from rtdecode.serve.array_settings import arrays_of
+from rtdecode.serve.array_settings import arrays_of, features_of
 from rtdecode.serve.reporting.outbox import Outbox
 from rtdecode.serve.settings import read_units
 
@@ -39,6 +39,14 @@ def record(
     ] = None,
     behavior: Annotated[
         str | None, typer.Option(help="Name of a behaviour stream to record too; default: rig.toml's.")
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Name of a stream of features to record beside spikes; default: rig.toml's."),
+    ] = None,
+    features_source_id: Annotated[
+        str | None,
+        typer.Option(help="Source id of the features' outlet, if several are; default: rig.toml's."),
     ] = None,
     source_id: Annotated[
         str | None,
@@ -177,10 +185,12 @@ def record(
         "detection": detection_options(detecting),
     }
     arrays = arrays_of(names, of_each, rig.get("arrays", {}))
+    beside = features_of(features or rig.get("features"), features_source_id or rig.get("features_source_id"))
     on_terminal = sys.stderr.isatty()
     lines = Outbox("standard error", _show if on_terminal else print_line, descriptor=2)
     recording = StreamRecording(
         arrays=arrays,
+        features=beside,
         output=output,
         print_line=lambda line: lines.put(CLEAR + line + "\n" if on_terminal else line),
         show=(lambda text: lines.put(CLEAR + text)) if on_terminal else None,

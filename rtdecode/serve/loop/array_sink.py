@@ -33,9 +33,11 @@ class ArraySink:
         stream, inlet = feed.inlet.stream, feed.inlet
         self.source.attached(stream, self._joint.ring.next_bin)
         notices = self._decoding.notices
-        notices.extend(stream_report(stream, feed.layout, inlet.correction_s, reading_of(feed)))
-        of_model = self._decoding.artifact.arrays[self._array]
-        if of_model.name != self.name:
+        columns = [feature.column for feature in self._decoding.artifact.features]
+        notices.extend(stream_report(stream, feed.layout, inlet.correction_s, reading_of(feed), columns))
+        arrays = self._decoding.artifact.arrays
+        of_model = arrays[self._array] if self._array < len(arrays) else None
+        if of_model is not None and of_model.name != self.name:
             notices.append(f"stream {self.name} is decoded as the model's array {of_model}")
 
     def warm(self, closed: ClosedBin) -> None:

@@ -39,11 +39,13 @@ class ArrayInput(NamedTuple):
         connector: started; finds and opens it.
         rules: which of its events are decoded.
         grace_s: how long its bins wait for samples, None for the delivery delay of its source.
+        n_channels: of the array; 0 for features.
     """
 
     connector: Connector[Layout]
     rules: EventRules
     grace_s: float | None
+    n_channels: int
 
 
 class HotLoop:
@@ -78,9 +80,12 @@ class HotLoop:
             self.pumps = (_pump_of_one(settings, decoding, inputs[0], clock),)
             self.ring = self.pumps[0].core.ring
         else:
-            sizes = [array.n_channels for array in decoding.artifact.arrays]
-            width_s = decoding.artifact.bin_width_s
-            self._joint = Joint(sizes, width_s, allow_partial=settings.allow_partial)
+            self._joint = Joint(
+                [each.n_channels for each in inputs],
+                decoding.artifact.bin_width_s,
+                allow_partial=settings.allow_partial,
+                n_features=len(decoding.artifact.features),
+            )
             self.pumps = _pumps_of_arrays(settings, decoding, inputs, clock, self._joint)
             self.ring = self._joint.ring
         self.commands: deque[Command] = deque()
@@ -176,11 +181,14 @@ class HotLoop:
         command.done.set()
 
 
+def _ring_of(of: ArrayInput, bin_width_s: float) -> BinRing:
+    return BinRing(of.n_channels, bin_width_s, n_features=len(of.rules.features))
+
+
 def _pump_of_one(
     settings: ServeSettings, decoding: Decoding, of: ArrayInput, clock: Callable[[], float]
 ) -> Pump:
-    artifact = decoding.artifact
-    ring = BinRing(artifact.n_channels, artifact.bin_width_s, n_features=len(artifact.features))
+    ring = _ring_of(of, decoding.artifact.bin_width_s)
     core = LoopCore(CoreSettings(of.grace_s, settings.failsafe_after_s), ring)
     return Pump(core, decoding, of.connector, clock, rules=of.rules)
 
@@ -193,8 +201,8 @@ def _pumps_of_arrays(
     joint: Joint,
 ) -> tuple[Pump, ...]:
     pumps = []
-    for i, (of, channels) in enumerate(zip(inputs, joint.channels, strict=True)):
-        ring = BinRing(channels.stop - channels.start, decoding.artifact.bin_width_s)
+    for i, of in enumerate(inputs):
+        ring = _ring_of(of, decoding.artifact.bin_width_s)
         core = LoopCore(CoreSettings(of.grace_s, settings.failsafe_after_s), ring)
         sink = ArraySink(of.connector.name, i, joint, decoding)
         make, origin_s = make_array_feed, joint.origin

@@ -38,6 +38,7 @@ class Joint:
         sizes: number of channels of each array.
         bin_width_s: of the bins, s.
         allow_partial: whether bins are decoded while an array is away.
+        n_features: columns of features, of the one input that has any.
 
     Attributes:
         ring: the recent joint bins.
@@ -45,8 +46,10 @@ class Joint:
         reasons: of each array, why it is away, "" while it is not.
     """
 
-    def __init__(self, sizes: Sequence[int], bin_width_s: float, *, allow_partial: bool) -> None:
-        self.ring = BinRing(sum(sizes), bin_width_s)
+    def __init__(
+        self, sizes: Sequence[int], bin_width_s: float, *, allow_partial: bool, n_features: int = 0
+    ) -> None:
+        self.ring = BinRing(sum(sizes), bin_width_s, n_features=n_features)
         self.origin_s = math.nan
         self.reasons = ["" for _ in sizes]
         stops = np.cumsum(sizes).tolist()
@@ -56,6 +59,7 @@ class Joint:
         # One array may be ahead of another by all bins of a pause of the process, which a leap ends.
         n_slots = RING_BINS + math.ceil(2 * LEAP_S / bin_width_s)
         self._counts = np.zeros((n_slots, sum(sizes)), np.uint8)
+        self._features = np.full((n_slots, n_features), np.nan)
         self._totals: npt.NDArray[np.int64] = np.zeros((n_slots, 3), np.int64)
         self._flags = np.zeros((n_slots, len(sizes)), np.int64)
         self._decoded = np.zeros((n_slots, len(sizes)), np.bool_)
@@ -82,6 +86,8 @@ class Joint:
         closed = published.closed
         slot = closed.bin % len(self._n_in)
         self._counts[slot, self.channels[array]] = closed.counts
+        if len(closed.features):
+            self._features[slot] = closed.features if published.decoded else np.nan
         self._totals[slot] += closed.spikes, closed.late, closed.lost
         self._flags[slot, array] = published.flags
         self._decoded[slot, array] = published.decoded
@@ -128,4 +134,5 @@ class Joint:
         ring.open_up_to(b + 1)
         closed = ring.take()
         assert closed is not None
+        closed.features = self._features[slot]
         return closed

@@ -17,6 +17,7 @@ from rtdecode.ingest.signals.crossings import Crossings
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.timed.features import TimedFeatureFeed
 from rtdecode.kernels.arrays import I2
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.session.layout import LogEntry
@@ -199,8 +200,8 @@ class RecordBuffers:
         """Take the events or samples of the last pull; `first_channel` of an array behind others."""
         if isinstance(feed, EventFeed):
             self.events.add(feed, n, now, first_channel)
-        elif isinstance(feed, FeatureFeed):
-            self.features.add(feed, n)
+        elif isinstance(feed, FeatureFeed | TimedFeatureFeed):
+            self.features.add(feed.samples if isinstance(feed, TimedFeatureFeed) else feed, n)
         elif isinstance(feed, CountFeed):
             self.samples.add(feed, n)
         else:

@@ -17,7 +17,8 @@ from rtdecode.ingest.connection.identity import lsl_source
 from rtdecode.ingest.signals.broadband import BroadbandFeed
 from rtdecode.ingest.signals.counts import CountFeed, SampleFeed
 from rtdecode.ingest.signals.features import FeatureFeed
-from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.feed import Feed, samples_of
+from rtdecode.ingest.signals.timed.features import TimedFeatureFeed
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import (
     DECODED_RING,
@@ -65,7 +66,8 @@ def contents_of(
     t0_s, behavior = buffers.samples.t0_s, beside.behavior
     there = [feed for feed in feeds if feed is not None]
     counts = any(isinstance(feed, CountFeed) for feed in there)
-    features = [(feed.wanted, feed.period_s) for feed in there if isinstance(feed, FeatureFeed)]
+    of_features = [of for of in map(samples_of, there) if isinstance(of, FeatureFeed)]
+    features = [(of.wanted, of.period_s) for of in of_features]
     # Noise of several arrays would need a place for each.
     detections = [feed.detection.recorded() for feed in feeds if isinstance(feed, BroadbandFeed)]
     detection = detections[0] if len(feeds) == len(detections) == 1 else None
@@ -79,7 +81,7 @@ def contents_of(
         decoded=decoded,
         counts=(1.0 / streams[0].rate_hz, t0_s or 0.0) if counts else None,
         features=features[0] if features else None,
-        events=not all(isinstance(each, SampleFeed) for each in there),
+        events=any(not isinstance(each, SampleFeed | TimedFeatureFeed) for each in there),
         detection=detection,
         markers=beside.markers is not None,
         trials=beside.rules is not None,

@@ -11,7 +11,7 @@ from rtdecode.ingest.connection.identity import named
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.features import FeatureFeed
-from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.feed import Feed, samples_of
 from rtdecode.ingest.signals.fitness import Fitness
 from rtdecode.ingest.signals.raster import RasterFeed
 from rtdecode.kernels import stamps
@@ -150,18 +150,18 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
             f"{part_of(totals['unmapped'], received)} events are of channels that the channel map does not "
             "name: write in its first column the numbers that the stream sends"
         )
-    raster = isinstance(feed, RasterFeed)
+    raster, of = isinstance(feed, RasterFeed), samples_of(feed)
     if raster and totals["not_a_count"] > LEAST:
         lines.append(f"{totals['not_a_count']:,} values of the raster are neither 0 nor 1, and no crossings")
-    elif isinstance(feed, FeatureFeed):
-        if feed.fitness.infinite:
-            lines.append(f"{feed.fitness.infinite}, taken for unknown: send NaN where nothing is known")
+    elif isinstance(of, FeatureFeed):
+        if of.fitness.infinite:
+            lines.append(f"{of.fitness.infinite}, taken for unknown: send NaN where nothing is known")
     elif totals["not_a_count"] > LEAST:
-        fitness = feed.fitness if isinstance(feed, CountFeed) else Fitness(1.0)
+        fitness = of.fitness if isinstance(of, CountFeed) else Fitness(1.0)
         found = f", {fitness.wrong}" if fitness.wrong else ""
         lines.append(f"{totals['not_a_count']:,} values are no counts{found}: {fitness.advice}")
-    if isinstance(feed, CountFeed) and feed.fitness.n_saturated > LEAST:
-        lines.append(f"{feed.fitness.saturated} are read as 255: send counts of shorter bins")
+    if isinstance(of, CountFeed) and of.fitness.n_saturated > LEAST:
+        lines.append(f"{of.fitness.saturated} are read as 255: send counts of shorter bins")
     if many(totals["future"]):
         lines.append(
             f"{part_of(totals['future'], received)} samples are stamped ahead of now, or with NaN, and are "

@@ -6,7 +6,7 @@ from rtdecode.ingest.signals.broadband import BroadbandFeed
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.features import FeatureFeed
-from rtdecode.ingest.signals.feed import Feed
+from rtdecode.ingest.signals.feed import Feed, samples_of
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.states import link_of
@@ -40,15 +40,16 @@ def signal_warnings(feed: Feed | None, core: LoopCore) -> list[str]:
         lines += _of_events(feed)
     if isinstance(feed, BroadbandFeed) and (dead := feed.detection.dead):
         lines.append(f"{dead}: it is measured at the start alone, so start again once they have a signal")
-    if isinstance(feed, CountFeed) and feed.fitness.n_samples >= ENOUGH and not feed.unfit:
-        mean_hz = feed.fitness.mean_count / feed.period_s
+    of = samples_of(feed)
+    if isinstance(of, CountFeed) and of.fitness.n_samples >= ENOUGH and not of.unfit:
+        mean_hz = of.fitness.mean_count / of.period_s
         if mean_hz > MOST_SPIKES_HZ:
             lines.append(
                 f"its counts are {mean_hz:,.0f} spikes/s a channel, which look like rates: send the number "
                 "of spikes in each interval"
             )
-    if isinstance(feed, FeatureFeed) and feed.fitness.n_samples >= ENOUGH:
-        lines += _of_features(feed)
+    if isinstance(of, FeatureFeed) and of.fitness.n_samples >= ENOUGH:
+        lines += _of_features(of)
     if link is not None and link.judge.floor_s > SLOW_S:
         lines.append(
             f"its fastest delivery takes {link.judge.floor_s * 1e3:.0f} ms, by which the cursor is late: let "

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from decoding import artifact_of
 
-from rtdecode.artifact import ElectrodeArray
+from rtdecode.artifact import ElectrodeArray, Feature
 from rtdecode.detection.live import LiveDetection
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription
@@ -44,9 +44,23 @@ def test_several_streams_need_a_model_of_several() -> None:
         check_streams(ONE, ("M1", "PMd"))
 
 
+def test_features_beside_spikes_need_a_stream_and_a_model_that_reads_them() -> None:
+    feature = Feature("a", "power", "uV", 0.0, 1.0)
+    both = replace(ONE, features=(feature,))
+    alone = replace(ONE, n_channels=0, channel_mask=(), features=(feature,))
+    check_streams(both, ("M1",), "P")
+    check_streams(alone, ("P",))
+    with pytest.raises(RtdecodeError, match="reads 1 features beside the spikes, and no stream has them"):
+        check_streams(both, ("M1",))
+    with pytest.raises(RtdecodeError, match=r"names .Q., but the model reads features alone, which are"):
+        check_streams(alone, ("P",), "Q")
+    with pytest.raises(RtdecodeError, match="names .P., but the model reads none"):
+        check_streams(ONE, ("M1",), "P")
+
+
 def test_each_array_has_its_own_number_of_channels() -> None:
     stream = StreamDescription("PMd", "Spikes", 3, 0.0, "int32", n_channels=2)
-    fits = FitsModel(ArraySettings(stream="PMd"), TWO, 1, LiveDetection())
+    fits = FitsModel(ArraySettings(stream="PMd"), 2, TWO, LiveDetection())
     assert fits.classify(stream) == (Layout.EVENTS, 0)
     with pytest.raises(RtdecodeError, match="the stream has 3 channels, the model 2"):
         fits.classify(replace(stream, n_channels=3))
