@@ -54,7 +54,7 @@ def test_features_beside_spikes_need_a_stream_and_a_model_that_reads_them() -> N
         check_streams(both, ("M1",))
     with pytest.raises(RtdecodeError, match=r"names .Q., but the model reads features alone, which are"):
         check_streams(alone, ("P",), "Q")
-    with pytest.raises(RtdecodeError, match="names .P., but the model reads none"):
+    with pytest.raises(RtdecodeError, match=r"names .P., but the model reads none"):
         check_streams(ONE, ("M1",), "P")
 
 
