@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.data.features import described_features, reading
+from rtdecode.calibrate.data.features import chosen_features, described_features, reading
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, pcc, r2
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.sessions import (
@@ -115,6 +115,7 @@ def fit_sessions(
         labels=settings.labels,
         blocks=settings.blocks,
     )
+    names = chosen_features(sessions, settings.features)
     parts = [_split(labelled, settings.holdout) for labelled in sessions]
     _check_each_output(parts)
 
@@ -122,7 +123,7 @@ def fit_sessions(
     progress(stage, 0.3)
     # A network has a read-in for each session, a filter one set of weights for all.
     pools = [[part] for part in parts] if kind in NETWORKS else [parts] * len(parts)
-    features = [described_features([of.of for of in pool], [of.end for of in pool]) for pool in pools]
+    features = [described_features([of.of for of in pool], [of.end for of in pool], names) for pool in pools]
     parts = [replace(part, of=reading(part.of, own)) for part, own in zip(parts, features, strict=True)]
     data = TrainingSet(
         counts=[part.training_inputs for part in parts],
