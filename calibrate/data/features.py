@@ -11,6 +11,7 @@ import numpy as np
 from rtdecode.artifact import Feature, FeatureKind
 from rtdecode.calibrate.data.sessions import LabelledSession
 from rtdecode.decode.inputs import codes_of, feature_columns
+from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F8
 
 #: Fewer known bins than these tell nothing of a column: it is not read.
@@ -20,28 +21,51 @@ LEAST_BINS = 2
 FIX = "name a model of this rig's features, or record the session with them"
 
 
+def chosen_features(days: Sequence[LabelledSession], asked: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the features that a model of these sessions reads, in its order.
+
+    Args:
+        days: the sessions.
+        asked: names; () for counts alone, None for all.
+
+    Raises:
+        RtdecodeError: a session lacks one, or all are asked for and sessions have others.
+    """
+    own = days[0].feature_names
+    for day in days:
+        feature_columns(day.session, asked or (), "record it with them, or name others with --features")
+        odd = sorted(set(own) ^ set(day.feature_names))
+        if asked is None and odd:
+            raise RtdecodeError(
+                f"have {len(own)} and {len(day.feature_names)} features, of which they do not share "
+                f"{', '.join(odd[:3])}",
+                where=f"{days[0].path} and {day.path}",
+                fix="choose those that they share with --features, or none with --features none",
+            )
+    return own if asked is None else tuple(asked)
+
+
 def described_features(
-    days: Sequence[LabelledSession], ends: Sequence[int | None], names: Sequence[str] | None = None
+    days: Sequence[LabelledSession], ends: Sequence[int | None], names: Sequence[str]
 ) -> tuple[Feature, ...]:
     """Features of sessions, with mean and SD over the bins before each end.
 
     A column that is constant or unknown there has an SD of 0: it is not read.
 
     Args:
-        days: sessions with the same features (`check_compatible`).
+        days: sessions that have these features.
         ends: number of bins of each that are used; None for all.
-        names: of the features, in the order of the model; None for all.
+        names: of the features, in the order of the model.
 
     Raises:
         RtdecodeError: a session lacks one.
     """
-    recorded = days[0].session.features
-    chosen = days[0].feature_names if names is None else names
-    if not chosen:
+    if not names:
         return ()
-    values = np.concatenate([_values(day, chosen)[:end] for day, end in zip(days, ends, strict=True)])
+    values = np.concatenate([_values(day, names)[:end] for day, end in zip(days, ends, strict=True)])
+    recorded = days[0].session.features
     assert recorded is not None
-    columns = zip(chosen, feature_columns(days[0].session, chosen), values.T, strict=True)
+    columns = zip(names, feature_columns(days[0].session, names), values.T, strict=True)
     return tuple(
         _described(name, recorded.kinds[i], recorded.units[i], column[np.isfinite(column)])
         for name, i, column in columns

@@ -225,15 +225,6 @@ def check_compatible(first: LabelledSession, other: LabelledSession) -> None:
         raise RtdecodeError(
             f"have {first.session.n_channels} and {other.session.n_channels} channels", where=where, fix=fix
         )
-    own_features, other_features = (labelled.feature_names for labelled in (first, other))
-    if own_features != other_features:
-        odd = sorted(set(own_features) ^ set(other_features)) or [*other_features]
-        raise RtdecodeError(
-            f"have {len(own_features)} and {len(other_features)} features, others or in another order "
-            f"({', '.join(odd[:3])})",
-            where=where,
-            fix=fix,
-        )
     # Single spikes fit any bins, so they are compatible with counts of the model's width.
     widths = [labelled.recorded_width_s for labelled in (first, other)]
     own, others = (

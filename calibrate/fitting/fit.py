@@ -16,7 +16,7 @@ import numpy as np
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.checks import shared_arrays
-from rtdecode.calibrate.data.features import described_features, reading
+from rtdecode.calibrate.data.features import chosen_features, described_features, reading
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, pcc, r2
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.sessions import (
@@ -117,6 +117,7 @@ def fit_sessions(
         blocks=settings.blocks,
     )
     arrays = shared_arrays([labelled.session for labelled in sessions])
+    names = chosen_features(sessions, settings.features)
     parts = [_split(labelled, settings.holdout) for labelled in sessions]
     _check_each_output(parts)
 
@@ -124,7 +125,7 @@ def fit_sessions(
     progress(stage, 0.3)
     # A network has a read-in for each session, a filter one set of weights for all.
     pools = [[part] for part in parts] if kind in NETWORKS else [parts] * len(parts)
-    features = [described_features([of.of for of in pool], [of.end for of in pool]) for pool in pools]
+    features = [described_features([of.of for of in pool], [of.end for of in pool], names) for pool in pools]
     parts = [replace(part, of=reading(part.of, own)) for part, own in zip(parts, features, strict=True)]
     data = TrainingSet(
         counts=[part.training_inputs for part in parts],

@@ -19,7 +19,7 @@ import torch
 from rtdecode.artifact import Arrays, ModelArtifact, Output
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
 from rtdecode.calibrate.data.checks import shared_arrays
-from rtdecode.calibrate.data.features import described_features, reading
+from rtdecode.calibrate.data.features import chosen_features, described_features, reading
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, r2
 from rtdecode.calibrate.data.provenance import created_now
 from rtdecode.calibrate.data.sessions import LabelledSession, distinct_names, session_notes
@@ -71,6 +71,7 @@ class PretrainSettings:
         kind: "alignnet" or "gru".
         bin_width_s: of the model, 0.001 to 0.25 s.
         outputs: names of behaviour columns; None for all of the first session's.
+        features: names of the features that are read; () for counts alone, None for all.
         direction: the deployed path, "decode" or "simulate" (alignnet only, without validation days).
         causality: "causal", or "offline" for a non-causal network, which no daemon can step (alignnet only).
         validation_days: number of held-out days, evenly spaced; they are decoded from their spikes alone, and
@@ -85,6 +86,7 @@ class PretrainSettings:
     kind: str = "alignnet"
     bin_width_s: float = 0.02
     outputs: tuple[str, ...] | None = None
+    features: tuple[str, ...] | None = None
     direction: str = DECODE
     causality: str = CAUSAL
     validation_days: int = 0
@@ -221,7 +223,7 @@ def pretrain_sessions(
         ranks,
         lambda what, done: progress(what, 0.05 * done),
     )
-    reads = sessions[0].feature_names if settings.reads_features else ()
+    reads = chosen_features(sessions, settings.features if settings.reads_features else ())
     sessions = [
         reading(day, described_features([day], [None], reads)) if held(day) else day for day in sessions
     ]

@@ -23,6 +23,7 @@ class FitSettings:
         holdout: fraction of each session's labelled time that is held out, in (0, 0.5].
         labels: "recorded" for behaviour, or "refit" for intended velocities towards each trial's target.
         blocks: blocks of trials that are used; () for the whole of each session.
+        features: names of the features that are read; () for counts alone, None for all.
         steady_state: for a Kalman filter, use the gain to which it converges instead of its covariance.
         sizes, training: of a network.
     """
@@ -30,6 +31,7 @@ class FitSettings:
     holdout: float = LAST_FIFTH
     labels: str = RECORDED
     blocks: Sequence[str] = ()
+    features: Sequence[str] | None = None
     steady_state: bool = False
     sizes: Sizes = ONE_DAY
     training: TrainingSettings = ONE_DAY_TRAINING

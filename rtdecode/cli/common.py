@@ -57,6 +57,11 @@ def split_names(text: str | None) -> tuple[str, ...] | None:
     return names
 
 
+def split_features(text: str | None) -> tuple[str, ...] | None:
+    """`a,b` as ("a", "b"), `none` as (); None for None."""
+    return () if text == "none" else split_names(text)
+
+
 def on_signal(stop: Callable[[], None]) -> None:
     """Call `stop` on SIGINT and SIGTERM, so that the work ends in order.
 

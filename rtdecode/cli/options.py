@@ -68,6 +68,14 @@ Block = Annotated[
     typer.Option(help="Block whose trials are used; repeat for several; default: all.", metavar="NAME"),
 ]
 Outputs = Annotated[str | None, typer.Option(help="Behaviour to decode, such as x,y; default: all.")]
+ReadFeatures = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        help="Features to read beside the counts; none: counts alone; default: all.",
+        metavar="NAME,…|none",
+    ),
+]
 Device = Annotated[str, typer.Option(help="Device to train on: auto (a GPU if there is one), cpu, cuda …")]
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
 CountsSeed = Annotated[

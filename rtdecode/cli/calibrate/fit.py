@@ -10,8 +10,17 @@ import typer
 
 from rtdecode.cli.calibrate.delivery import Delivery
 from rtdecode.cli.calibrate.model_target import ModelTarget
-from rtdecode.cli.common import number, print_json, progress_bar, split_names, table
-from rtdecode.cli.options import Block, Device, Json, Outputs, Overwrite, Sessions, output_option
+from rtdecode.cli.common import number, print_json, progress_bar, split_features, split_names, table
+from rtdecode.cli.options import (
+    Block,
+    Device,
+    Json,
+    Outputs,
+    Overwrite,
+    ReadFeatures,
+    Sessions,
+    output_option,
+)
 from rtdecode.cli.runtime.rig_config import now_current, pinned_model
 
 
@@ -28,6 +37,7 @@ def fit(
     overwrite: Overwrite = False,
     bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
     outputs: Outputs = None,
+    features: ReadFeatures = None,
     labels: Annotated[
         str,
         typer.Option(
@@ -71,7 +81,11 @@ def fit(
             bin_width,
             split_names(outputs),
             settings=FitSettings(
-                holdout=holdout, labels=labels, blocks=block or (), steady_state=steady_state
+                holdout=holdout,
+                labels=labels,
+                blocks=block or (),
+                features=split_features(features),
+                steady_state=steady_state,
             ),
             run=Run(seed=seed, device=device),
             progress=progress,

@@ -14,10 +14,11 @@ from rtdecode.cli.common import (
     number,
     print_json,
     progress_bar,
+    split_features,
     split_names,
     table,
 )
-from rtdecode.cli.options import Device, Json, Outputs, Overwrite, Seed, Sessions, output_option
+from rtdecode.cli.options import Device, Json, Outputs, Overwrite, ReadFeatures, Seed, Sessions, output_option
 
 
 def pretrain(
@@ -26,6 +27,7 @@ def pretrain(
     kind: Annotated[str, typer.Option(help="Kind of model: alignnet or gru.")] = "alignnet",
     bin_width: Annotated[float, typer.Option(help="Bin width in seconds.")] = 0.02,
     outputs: Outputs = None,
+    features: ReadFeatures = None,
     direction: Annotated[
         str,
         typer.Option(
@@ -92,6 +94,7 @@ def pretrain(
                 kind=kind,
                 bin_width_s=bin_width,
                 outputs=split_names(outputs),
+                features=split_features(features),
                 direction=direction,
                 causality=form,
                 validation_days=validation_days,

@@ -167,8 +167,11 @@ def test_a_model_in_use_whose_features_are_missing_is_not_compared(
 
 
 def test_days_of_other_features_are_not_pretrained_together(folder: Path) -> None:
-    with pytest.raises(RtdecodeError, match="have 6 and 7 features"):
-        pretrain_sessions([folder / "mixed0.h5", folder / "mixed2.h5"], SETTINGS)
+    days = [folder / "mixed0.h5", folder / "mixed2.h5"]
+    with pytest.raises(RtdecodeError, match="have 6 and 7 features, of which they do not share extra"):
+        pretrain_sessions(days, SETTINGS)
+    chosen = replace(SETTINGS, steps=2, features=("e2", "e4"))
+    assert [each.name for each in pretrain_sessions(days, chosen).artifact.features] == ["e2", "e4"]
 
 
 def test_a_validation_day_is_decoded_from_its_features_and_a_simulating_model_reads_none(

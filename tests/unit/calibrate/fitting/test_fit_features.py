@@ -99,10 +99,28 @@ def test_a_column_that_does_not_vary_is_not_read_and_unknown_stretches_are_not_l
 def test_sessions_of_other_features_are_refused(days: dict[str, Path], tmp_path: Path) -> None:
     session = read_session(days["features"])
     assert session.features is not None
-    swapped = replace(session.features, names=session.features.names[::-1])
+    # In another order they are the same.
+    values, names = session.features.values[:, ::-1], session.features.names[::-1]
+    swapped = replace(session.features, values=values, names=names)
     write_session(tmp_path / "other.h5", replace(session, features=swapped, path=None))
-    with pytest.raises(RtdecodeError, match="features, others or in another order"):
-        fit_sessions([days["features"], tmp_path / "other.h5"], "wiener", WIDTH_S)
+    pair = [days["features"], tmp_path / "other.h5"]
+    one, same = (
+        fit_sessions([days["features"], p], "wiener", WIDTH_S)
+        for p in (days["features"], tmp_path / "other.h5")
+    )
+    assert same.artifact.model_id == one.artifact.model_id
+    fewer = replace(
+        swapped, values=values[:, 1:], names=names[1:], kinds=swapped.kinds[1:], units=swapped.units[1:]
+    )
+    write_session(tmp_path / "other.h5", replace(session, features=fewer, path=None))
+    with pytest.raises(RtdecodeError, match="have 12 and 11 features, of which they do not share e11"):
+        fit_sessions(pair, "wiener", WIDTH_S)
+    chosen = fit_sessions(pair, "wiener", WIDTH_S, settings=FitSettings(features=("e3", "e1"))).artifact
+    assert [feature.name for feature in chosen.features] == ["e3", "e1"]
+    with pytest.raises(RtdecodeError, match=r"other.h5: the session lacks 1 of the 1 features"):
+        fit_sessions(pair, "wiener", WIDTH_S, settings=FitSettings(features=("e11",)))
+    without = fit_sessions([days["mixed"]], "wiener", WIDTH_S, settings=FitSettings(features=())).artifact
+    assert without.model_id == fit(days["fewer"], "wiener").artifact.model_id
     model = fit(days["mixed"], "wiener").artifact
     with pytest.raises(RtdecodeError, match="lacks 6 of the 6 features of the model"):
         decode_session(read_session(days["fewer"]), model, load_decoder(model))
