@@ -57,6 +57,6 @@ def _units_line(stream: StreamDescription, wanted: list[FeatureColumn]) -> list[
     if not others:
         return []
     return [
-        f"{len(others)} of {len(wanted)} features of {stream.name} come in other units than those of the model, {others[0]} "
-        "among them: are they scaled as when it was made?"
+        f"{len(others)} of {len(wanted)} features of {stream.name} come in other units than the model's, "
+        f"{others[0]} among them: are they scaled as then?"
     ]
