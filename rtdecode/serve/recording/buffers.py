@@ -110,7 +110,7 @@ class SampleRing:
 
 
 class FeatureRing:
-    """Raw samples of features: f4[n_features], and the end of each."""
+    """Raw samples of features: f4[n_features], and the end of each, NaN for one that is not recorded."""
 
     def __init__(self, n_features: int) -> None:
         self.end_s = np.zeros(FEATURE_RING)
@@ -124,7 +124,9 @@ class FeatureRing:
         self.dropped += max(0, len(accepted) - room)
         accepted = accepted[:room]
         slots = (self.head + np.arange(len(accepted))) % FEATURE_RING
-        self.end_s[slots] = feed.end_s[accepted]
+        # What comes before the first bin is not recorded, so that the file begins with it.
+        begun = feed.columns.number[accepted] >= 0
+        self.end_s[slots] = np.where(begun, feed.end_s[accepted], np.nan)
         self.values[slots] = feed.values[accepted]
         self.head += len(accepted)
 

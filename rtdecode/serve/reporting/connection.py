@@ -63,6 +63,6 @@ def _units_line(stream: StreamDescription, wanted: Sequence[FeatureColumn]) -> l
     if not others:
         return []
     return [
-        f"{len(others)} of {len(wanted)} features of {stream.name} come in other units than those of the "
-        f"model, {others[0]} among them: are they scaled as when it was made?"
+        f"{len(others)} of {len(wanted)} features of {stream.name} come in other units than the model's, "
+        f"{others[0]} among them: are they scaled as then?"
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from decoding import artifact_of
 from wrong_source import Playing
 
 from rtdecode.artifact import Feature, ModelArtifact, write_artifact
+from rtdecode.decode.inputs import session_inputs
 from rtdecode.messages import Flag
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
@@ -128,6 +130,10 @@ def test_features_are_decoded_live_as_offline_across_an_outage_and_a_swap(
         np.testing.assert_array_equal(values, sent)
         assert {(start + n) % 50 for n in range(number[-1])} - {(start + n) % 50 for n in number} <= {0}
 
+    # The file alone gives the same bins, up to the outage.
+    offline = session_inputs(replace(session, decoded=None), model(10.0, 2.0))
+    n = int(np.argmax(live.flags & Flag.FAILSAFE > 0)) - 1
+    assert np.all(offline[live.bin[:n]] == live.codes[:n], axis=1).mean() > 0.95
     document_here("decode", recording, "--model", str(first), "--model", str(second), "--output", again)
     decoded = read_session(again).decoded
     assert decoded is not None

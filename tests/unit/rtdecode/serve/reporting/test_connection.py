@@ -57,4 +57,4 @@ def test_features_are_named_and_other_units_are_said() -> None:
     assert "layout features (2 power: a, b), 3 columns, 50 Hz" in attached
     assert "wiener, 2 features, 20 ms bins" in model_line(model)
     said = stream_report(replace(stream, units=("", "uV", "V")), Layout.FEATURES, 0.0, "", columns)[1]
-    assert said.startswith("1 of 2 features of P come in other units than those of the model, a among them")
+    assert said.startswith("1 of 2 features of P come in other units than the model's, a among them")
