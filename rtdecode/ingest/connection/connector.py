@@ -49,7 +49,7 @@ class Connector(Generic[L]):
     Args:
         name: of the stream.
         classify: layout and rank of a stream of that name (`choice`).
-        accept: called with an opened inlet and its layout; returns the one that its samples show, or raises
+        accept: called with an opened inlet and its layout; returns the layout by which it is read, or raises
             RtdecodeError to refuse it, such as for another number of channels. It is stored in `refusal`,
             and the search continues.
         source_id: the only source of that name that is accepted; None accepts any single one.

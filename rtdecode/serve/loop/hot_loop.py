@@ -58,7 +58,7 @@ class HotLoop:
         self.decoding = decoding
         counters = decoding.meters.sequence
         units, detection = settings.drop_units or frozenset(), LiveDetection(settings.detection)
-        self.rules = EventRules(settings.carry_late, units, settings.numbering, detection)
+        self.rules = EventRules(settings.carry_late, units, settings.numbering, detection=detection)
         self.pump = Pump(self.core, decoding, connector, clock, rules=self.rules, counters=counters)
         self.commands: deque[Command] = deque()
         self.pending_status: bytes | None = None
