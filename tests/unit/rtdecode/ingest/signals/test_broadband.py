@@ -143,9 +143,11 @@ def test_lost_samples_are_a_new_start_of_the_filters(size: int) -> None:
 
 def test_a_late_stamp_is_no_loss_once_the_next_comes() -> None:
     time = stamps(len(VOLTAGE))
-    time[15_000:15_030] += 0.006
+    time[15_000:15_030] += 0.006  # of a program that then stamps the chunks that wait
+    time[15_030:15_180] = np.maximum(time[15_030:15_180], time[15_000])
     rig = Rig(given()).receive(time, VOLTAGE, 30)
     assert rig.counters[sequence.LOST] == 0
+    assert rig.feed.timing.end_s == pytest.approx(time[-1], abs=1e-4)
 
 
 def test_another_rate_than_announced_is_followed() -> None:
@@ -171,6 +173,10 @@ def wait_until_measured() -> None:
             thread.join(10)
 
 
+#: With the last pull of these samples noise is measured.
+START = 9030
+
+
 @pytest.mark.parametrize("reference", ["none", "lrr"])
 def test_noise_is_measured_first_and_nothing_is_lost_meanwhile(reference: str) -> None:
     asked = {"reference": reference, "noise_seconds": 0.3}
@@ -178,14 +184,14 @@ def test_noise_is_measured_first_and_nothing_is_lost_meanwhile(reference: str) -
     detection.prepare(N_CHANNELS, RATE_HZ)
     rig, time = Rig(detection), stamps(len(VOLTAGE))
     assert rig.feed.unfit == "its noise is being measured (0 of 0.3 s)"
-    rig.receive(time[:12_000], VOLTAGE[:12_000], 30)
+    rig.receive(time[:START], VOLTAGE[:START], 30)
     wait_until_measured()
     assert rig.feed.unfit
     assert detection.news()[0].startswith("noise measured in 0.3 s: SD ")
-    rig.receive(time[12_000:], VOLTAGE[12_000:], 30)
+    rig.receive(time[START:], VOLTAGE[START:], 30)
     assert rig.feed.unfit == ""
     offline = SpikeDetector(N_CHANNELS, RATE_HZ, detection.settings).process(VOLTAGE).crossings
-    live = offline.sample >= 12_000
+    live = offline.sample >= START
     np.testing.assert_array_equal(rig.recorded[1], offline.channel[live])
     np.testing.assert_allclose(rig.recorded[0], START_S + offline.sample[live] / RATE_HZ, atol=1e-8)
     kept = detection.recorded()
