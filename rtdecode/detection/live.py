@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 from rtdecode.detection.detector import SpikeDetector
 from rtdecode.detection.options import BROADBAND, DetectionOptions
 from rtdecode.detection.recorded import recorded
-from rtdecode.detection.settings import Measured
+from rtdecode.detection.settings import Measured, listed
 from rtdecode.detection.spikes import Crossings, concatenated
 from rtdecode.errors import RtdecodeError, located
 from rtdecode.kernels.arrays import I4, I8, U4
 from rtdecode.kernels.broadband import place_samples
 from rtdecode.session.layout import Detection
-
-#: Channels that are listed in a line.
-MOST_LISTED = 10
 
 
 class LiveDetection:
@@ -134,6 +131,11 @@ class LiveDetector:
         measuring = f"its noise is being measured ({seconds:.0f} of {self._detection.settings.noise_s:g} s)"
         return self._failure or measuring
 
+    @property
+    def part_unknown(self) -> NDArray[np.float64]:
+        """f8[C], fraction of the samples so far that were NaN, infinite or at the limit of their type."""
+        return self._detector.n_unknown / max(self._detector.n_samples, 1)
+
     def process(self, samples: NDArray[np.generic], lost_before: U4) -> tuple[I8, I4]:
         """Rows and channels of the crossings in the next samples [n, C].
 
@@ -229,5 +231,4 @@ def dead_channels(measured: Measured) -> str:
     dead = np.flatnonzero(measured.noise == 0)
     if not dead.size:
         return ""
-    listed = ", ".join(map(str, dead[:MOST_LISTED].tolist())) + (", …" if dead.size > MOST_LISTED else "")
-    return f"no signal, and so no spikes, on {dead.size} of {measured.noise.size} channels: {listed}"
+    return f"no signal, and so no spikes, on {listed(dead)} ({dead.size} of {measured.noise.size})"

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 
+#: Channels that are listed in a line.
+MOST_LISTED = 10
+
 Polarity = Literal["negative", "both"]
 Reference = Literal["none", "car", "median", "lrr"]
 Measure = Literal["absolute", "rms"]
@@ -126,6 +129,12 @@ class Measured:
                 f"{list(weights.shape)}",
                 fix=f"give f4[{n}, {n}]",
             )
+
+
+def listed(channels: NDArray[np.int64]) -> str:
+    """Channels by their numbers, of many the first ones."""
+    shown, many = ", ".join(map(str, channels[:MOST_LISTED].tolist())), channels.size > MOST_LISTED
+    return f"channel{'s' if channels.size > 1 else ''} {shown}{', …' if many else ''}"
 
 
 def check_band(low_hz: float, high_hz: float, order: int) -> None:

@@ -293,7 +293,7 @@ def place_samples(
 
     LSL delivers in order and loses nothing on the way, so samples follow one another; their stamps, taken
     chunk by chunk, jitter by many periods, and are smoothed over TIMING_S. Only a stamp far beyond their
-    jitter shows that the source has lost samples, and one as far back that it had not.
+    jitter shows that the source has lost samples, until one soon after shows that it had not.
 
     Args:
         time: f8[>=n], stamps.
@@ -309,19 +309,24 @@ def place_samples(
         period_s = timing[sequence.PERIOD]
         due = timing[sequence.END] + period_s
         error = time[i] - due if possible[i] else 0.0
+        owed_s = state[sequence.OWED] * period_s
         tolerance = max(sequence.MOST_JITTER * period_s, JITTERS * timing[sequence.JITTER])
+        if error < -min(0.5 * owed_s, tolerance) < 0.0:
+            # Rather than that samples were lost, the stamp was late behind which they seemed to be.
+            counters[sequence.LOST] -= state[sequence.OWED]
+            state[sequence.OWED] = 0
+            timing[sequence.JITTER] = max(timing[sequence.JITTER], owed_s / JITTERS)
+            due -= owed_s
+            error += owed_s
+            tolerance = max(tolerance, owed_s)
         timing[sequence.JITTER] *= 1.0 - nominal / JITTER_S
         missing = 0
         if error > tolerance:
             missing = max(1, int(np.round(error / period_s)))
             due += missing * period_s
-            state[sequence.OWED], state[sequence.SINCE_GAP] = missing, 0
+            state[sequence.OWED] += missing
+            state[sequence.SINCE_GAP] = 0
         elif error < -tolerance:
-            # A gap just before was a late stamp.
-            found = min(state[sequence.OWED], int(np.round(-error / period_s)))
-            counters[sequence.LOST] -= found
-            state[sequence.OWED] -= found
-            timing[sequence.JITTER] = max(timing[sequence.JITTER], found * period_s / JITTERS)
             due = time[i]
         elif possible[i]:
             timing[sequence.JITTER] = max(timing[sequence.JITTER], abs(error))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rtdecode.detection.detector import Found, SpikeDetector
 from rtdecode.detection.power import PowerBins, join_bins
 from rtdecode.detection.recorded import recorded
-from rtdecode.detection.settings import DetectionSettings, Measured, PowerSettings
+from rtdecode.detection.settings import DetectionSettings, Measured, PowerSettings, listed
 from rtdecode.detection.spikes import Crossings, concatenated
 from rtdecode.errors import RtdecodeError, located
 from rtdecode.session.layout import Events, Features, Session
@@ -175,16 +175,11 @@ def _notes(measured: Measured, unknown: NDArray[np.int64], n_samples: int) -> li
     notes = []
     dead = np.flatnonzero(measured.noise == 0)
     if dead.size:
-        notes.append(f"no signal in the first seconds, so no spikes, on {_listed(dead)}")
+        notes.append(f"no signal in the first seconds, so no spikes, on {listed(dead)}")
     some = np.flatnonzero((unknown > 0) & (unknown < n_samples))
     if some.size:
         notes.append(
             f"{int(unknown[some].sum())} samples are NaN, infinite or at the limit of the converter, on "
-            f"{_listed(some)}; there is no spike within a filter's settling after them"
+            f"{listed(some)}; there is no spike within a filter's settling after them"
         )
     return notes
-
-
-def _listed(channels: NDArray[np.int64]) -> str:
-    shown = ", ".join(map(str, channels[:10].tolist()))
-    return f"channel{'s' if channels.size > 1 else ''} {shown}{', …' if channels.size > 10 else ''}"

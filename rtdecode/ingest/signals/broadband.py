@@ -8,6 +8,7 @@ import numpy as np
 
 from rtdecode.binning import Binning, BinRing, EventBinning
 from rtdecode.detection.live import LiveDetector
+from rtdecode.detection.settings import listed
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.signals.crossings import Crossings, sample_columns
 from rtdecode.ingest.signals.events import EventRules, oldest_accepted
@@ -20,6 +21,9 @@ from rtdecode.kernels.broadband import START_JITTER_S, place_samples
 
 #: Samples are gathered for so long, unless a bin ends before.
 GATHER_S = 0.005
+
+#: Fraction of a channel's samples.
+MUCH_UNKNOWN = 0.01
 
 
 class BroadbandFeed:
@@ -73,6 +77,12 @@ class BroadbandFeed:
     def unfit(self) -> str:
         """Why nothing is decoded of what it sends, "" while spikes are detected."""
         return self._detector.unfit
+
+    @property
+    def unknown(self) -> str:
+        """Channels with many unknown samples, "" if none has."""
+        many = np.flatnonzero(self._detector.part_unknown > MUCH_UNKNOWN)
+        return listed(many) if many.size else ""
 
     def n_accepted(self, n: int) -> int:
         """Number of events in the last pull."""

@@ -38,8 +38,8 @@ def signal_warnings(feed: Feed | None, core: LoopCore) -> list[str]:
     link = link_of(core.state)
     if isinstance(feed, EventFeed):
         lines += _of_events(feed)
-    if isinstance(feed, BroadbandFeed) and (dead := feed.detection.dead):
-        lines.append(f"{dead}: it is measured at the start alone, so start again once they have a signal")
+    if isinstance(feed, BroadbandFeed):
+        lines += _of_voltage(feed)
     of = samples_of(feed)
     if isinstance(of, CountFeed) and of.fitness.n_samples >= ENOUGH and not of.unfit:
         mean_hz = of.fitness.mean_count / of.period_s
@@ -54,6 +54,18 @@ def signal_warnings(feed: Feed | None, core: LoopCore) -> list[str]:
         lines.append(
             f"its fastest delivery takes {link.judge.floor_s * 1e3:.0f} ms, by which the cursor is late: let "
             "it push more often, and stamp samples when they are taken"
+        )
+    return lines
+
+
+def _of_voltage(feed: BroadbandFeed) -> list[str]:
+    lines = []
+    if dead := feed.detection.dead:
+        lines.append(f"{dead}: noise is measured at the start alone, so start again once they have a signal")
+    if unknown := feed.unknown:
+        lines.append(
+            f"more than 1 % of the samples of {unknown} are NaN, infinite or at the limit of the converter, "
+            "where nothing is detected"
         )
     return lines
 

@@ -47,7 +47,7 @@ def test_voltage_is_decoded_by_the_spikes_that_detect_finds(
     said = rig.stderr("serve")
     assert "layout broadband (300 to 3000 Hz, reference car, spikes below -4.5 SD), 6 channels" in said
     assert "its noise is being measured (0 of 1 s); fail-safe output from bin 0" in said
-    assert "no signal, and so no spikes, on 1 of 6 channels: 4" in said
+    assert "no signal, and so no spikes, on channel 4 (1 of 6)" in said
 
     live_file, offline_file, again = (tmp_path / name for name in ("live.h5", "offline.h5", "again.h5"))
     live = read_session(live_file)

@@ -32,7 +32,10 @@ from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.timing import RegularTiming
 from rtdecode.kernels import sequence
 from rtdecode.kernels.broadband import place_samples
+from rtdecode.serve.loop.core import LoopCore
+from rtdecode.serve.loop.events import CoreSettings
 from rtdecode.serve.recording.buffers import RecordBuffers
+from rtdecode.serve.reporting.signal import signal_warnings
 
 N_CHANNELS, START_S, PATH = 4, 100.0, cast(Any, "noise.h5")
 VOLTAGE = np.round(recording(1.0, N_CHANNELS, seed=1)[0]).astype(np.int16)
@@ -140,9 +143,11 @@ def test_lost_samples_are_a_new_start_of_the_filters(size: int) -> None:
 
 def test_a_late_stamp_is_no_loss_once_the_next_comes() -> None:
     time = stamps(len(VOLTAGE))
-    time[15_000:15_030] += 0.006
+    time[15_000:15_030] += 0.006  # of a program that then stamps the chunks that wait
+    time[15_030:15_180] = np.maximum(time[15_030:15_180], time[15_000])
     rig = Rig(given()).receive(time, VOLTAGE, 30)
     assert rig.counters[sequence.LOST] == 0
+    assert rig.feed.timing.end_s == pytest.approx(time[-1], abs=1e-4)
 
 
 def test_another_rate_than_announced_is_followed() -> None:
@@ -168,6 +173,10 @@ def wait_until_measured() -> None:
             thread.join(10)
 
 
+#: With the last pull of these samples noise is measured.
+START = 9030
+
+
 @pytest.mark.parametrize("reference", ["none", "lrr"])
 def test_noise_is_measured_first_and_nothing_is_lost_meanwhile(reference: str) -> None:
     asked = {"reference": reference, "noise_seconds": 0.3}
@@ -175,14 +184,14 @@ def test_noise_is_measured_first_and_nothing_is_lost_meanwhile(reference: str) -
     detection.prepare(N_CHANNELS, RATE_HZ)
     rig, time = Rig(detection), stamps(len(VOLTAGE))
     assert rig.feed.unfit == "its noise is being measured (0 of 0.3 s)"
-    rig.receive(time[:12_000], VOLTAGE[:12_000], 30)
+    rig.receive(time[:START], VOLTAGE[:START], 30)
     wait_until_measured()
     assert rig.feed.unfit
     assert detection.news()[0].startswith("noise measured in 0.3 s: SD ")
-    rig.receive(time[12_000:], VOLTAGE[12_000:], 30)
+    rig.receive(time[START:], VOLTAGE[START:], 30)
     assert rig.feed.unfit == ""
     offline = SpikeDetector(N_CHANNELS, RATE_HZ, detection.settings).process(VOLTAGE).crossings
-    live = offline.sample >= 12_000
+    live = offline.sample >= START
     np.testing.assert_array_equal(rig.recorded[1], offline.channel[live])
     np.testing.assert_allclose(rig.recorded[0], START_S + offline.sample[live] / RATE_HZ, atol=1e-8)
     kept = detection.recorded()
@@ -204,6 +213,31 @@ def test_noise_is_measured_again_where_no_channel_has_a_signal() -> None:
         wait_until_measured()
     assert detection.measured is not None
     assert rig.feed.unfit == ""
+
+
+def test_noise_that_a_lost_connection_still_measured_is_that_of_the_next() -> None:
+    detection = LiveDetection(detection_options({"noise_seconds": 0.1}))
+    first, second, time = Rig(detection), Rig(detection), stamps(len(VOLTAGE))
+    first.receive(time[:4000], VOLTAGE[:4000], 1000)
+    wait_until_measured()
+    measured = detection.measured
+    second.receive(time[4000:8000], VOLTAGE[4000:8000], 1000)
+    wait_until_measured()
+    second.receive(time[8000:], VOLTAGE[8000:], 1000)
+    assert detection.measured is measured
+    assert len(detection.news()) == 1
+    assert second.feed.unfit == ""
+    assert len(second.recorded[0]) > 50
+
+
+def test_channels_without_a_signal_and_unknown_samples_are_warned_of() -> None:
+    rows = VOLTAGE.astype(np.float32)
+    rows[::50, 1] = np.nan
+    rig = Rig(given(Measured(np.array([8.0, 8.0, 0.0, 8.0]))), "float32").receive(stamps(len(rows)), rows)
+    dead, unknown = signal_warnings(rig.feed, LoopCore(CoreSettings(), rig.ring))
+    assert dead.startswith("no signal, and so no spikes, on channel 2 (1 of 4): ")
+    assert unknown.startswith("more than 1 % of the samples of channel 1 are NaN")
+    assert set(rig.recorded[1].tolist()) <= {0, 3}
 
 
 def test_a_source_that_does_not_fit_the_noise_is_refused() -> None:
