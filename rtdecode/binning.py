@@ -209,12 +209,16 @@ class EventBinning(Binning):
         origin_s: bin k covers [origin_s + k·Δ, origin_s + (k+1)·Δ).
         not_before_s: events stamped earlier are counted as discarded.
         carry: whether events that are one bin late are added to the open bin; False drops them.
+
+    Attributes:
+        trailing_s: how long after the end of a bin something that belongs to it may still end, s.
     """
 
     def __init__(
         self, ring: BinRing, origin_s: float, *, not_before_s: float = LONG_AGO_S, carry: bool = True
     ) -> None:
         self.ring, self._origin_s, self.not_before_s, self.carry = ring, origin_s, not_before_s, carry
+        self.trailing_s = 0.0
 
     @property
     def origin_s(self) -> float:
@@ -228,6 +232,10 @@ class EventBinning(Binning):
     def bin_at(self, t: float) -> int:
         """The bin whose interval holds `t`."""
         return math.floor((t - self._origin_s) / self.ring.bin_width_s)
+
+    def complete_at_s(self, b: int) -> float:
+        """Stamp from which on nothing belongs to bin `b`."""
+        return self.bin_end_s(b) + self.trailing_s
 
     def add(self, events: EventColumns, n: int, now: float, first: int = 0) -> int:
         """Bin events `first … n-1`.

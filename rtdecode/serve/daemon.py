@@ -15,15 +15,16 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtdecode.artifact import FeatureColumn, ModelArtifact
+from rtdecode.artifact import FeatureColumn
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
-from rtdecode.errors import RtdecodeError, located
+from rtdecode.errors import RtdecodeError
 from rtdecode.files import check_writable
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
 from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.signals.feed import make_array_feed, make_feed
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.array_settings import ArraySettings
@@ -87,8 +88,6 @@ class Daemon:
         model_path = find_model(settings.model, settings.stream)
         with advice_to_go_back(model_path, settings.stream):
             self.artifact, decoder = open_model(model_path)
-        with located(model_path):
-            check_one_stream(self.artifact)
         self._clock: Callable[[], float] = pylsl.local_clock
         self._stopping = threading.Event()
         self.stage = DecodeStage(decoder, self.artifact)
@@ -184,7 +183,8 @@ class Daemon:
             f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.decoding.path}"
         )
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
-        compile_kernels(self.stage, self.artifact)
+        several = len(self._inputs) > 1
+        compile_kernels(self.stage, self.artifact, make_array_feed if several else make_feed)
         self._print_line(f"ready for stream {', '.join(self.settings.streams)}")
         timeout_s = self.settings.timeout_s
         await_streams(self.connectors, self.beside.behavior, timeout_s, self._while_waiting, self._print_line)
@@ -357,12 +357,3 @@ class Daemon:
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()
-
-
-def check_one_stream(model: ModelArtifact) -> None:
-    """Refuse a model that reads counts and features, which come from two streams."""
-    if model.n_channels and model.features:
-        raise RtdecodeError(
-            f"the model needs {model.reads}, and `rtdecode serve` reads one stream",
-            fix="serve a model of counts or of features alone; `rtdecode decode` knows both",
-        )

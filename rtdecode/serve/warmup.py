@@ -17,7 +17,7 @@ from rtdecode.ingest.clock.judge import ClockJudge
 from rtdecode.ingest.clock.settings import JudgeSettings
 from rtdecode.ingest.connection.inlet import MAX_PULL
 from rtdecode.ingest.signals.events import EventFeed, EventRules
-from rtdecode.ingest.signals.feed import make_feed
+from rtdecode.ingest.signals.feed import MakeFeed, make_feed
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
 from rtdecode.serve.recording.buffers import EventRing
@@ -43,8 +43,14 @@ class RehearsalInlet:
         return N_SAMPLES
 
 
-def compile_kernels(stage: DecodeStage, artifact: ModelArtifact) -> None:
-    """Run each kernel once, with the argument types of the loop, on scratch data; then reset the decoder."""
+def compile_kernels(stage: DecodeStage, artifact: ModelArtifact, make: MakeFeed = make_feed) -> None:
+    """Run each kernel once, with the argument types of the loop, on scratch data; then reset the decoder.
+
+    Args:
+        stage: of the decoder.
+        artifact: its model.
+        make: makes the feeds of the loop.
+    """
     counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
     delay = DeliveryDelay()
     n_channels, bin_width_s = artifact.n_channels, artifact.bin_width_s
@@ -64,7 +70,7 @@ def compile_kernels(stage: DecodeStage, artifact: ModelArtifact) -> None:
         if layout is Layout.FEATURES:
             ring = BinRing(0, bin_width_s, n_features=len(features))
         rules = EventRules(features=features)
-        feed = make_feed(layout, cast(Any, inlet), ring, rules=rules, counters=counters)
+        feed = make(layout, cast(Any, inlet), ring, rules=rules, counters=counters)
         n = inlet.pull(0.0)
         judge = ClockJudge(JudgeSettings(n_recent=1), 0.0, MAX_PULL)
         now = float(inlet.time[n - 1])

@@ -83,3 +83,8 @@ class RegularTiming:
         """The stamps have moved: number samples from the next one with a possible stamp."""
         self.state[:] = -1, 0, 0, 0, 0
         self._measured_from_s = 0.0
+
+
+def next_sample_end_s(timing: RegularTiming) -> float:
+    """The earliest end of the next sample, s: jitter of its stamps moves what is estimated of it."""
+    return timing.end_s + timing.true_period_s - 4.0 * float(timing.timing[sequence.JITTER])

@@ -110,10 +110,12 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
         return n > LEAST and n > LEAST_PART * whole
 
     late = totals["late_carried"] + totals["late_dropped"]
-    binned = spikes + totals["late_dropped"]
+    of = samples_of(feed)
+    what, n = ("samples", totals["binned"]) if isinstance(of, FeatureFeed) else ("spikes", spikes)
+    binned = n + totals["late_dropped"]
     if many(late, binned):
         lines.append(
-            f"{part_of(min(late, binned), binned)} spikes arrive after their bin has closed: use a larger "
+            f"{part_of(min(late, binned), binned)} {what} arrive after their bin has closed: use a larger "
             "--grace, or let the source push more often"
         )
     unnumbered = isinstance(feed, EventFeed) and feed.unnumbered
@@ -150,7 +152,7 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
             f"{part_of(totals['unmapped'], received)} events are of channels that the channel map does not "
             "name: write in its first column the numbers that the stream sends"
         )
-    raster, of = isinstance(feed, RasterFeed), samples_of(feed)
+    raster = isinstance(feed, RasterFeed)
     if raster and totals["not_a_count"] > LEAST:
         lines.append(f"{totals['not_a_count']:,} values of the raster are neither 0 nor 1, and no crossings")
     elif isinstance(of, FeatureFeed):

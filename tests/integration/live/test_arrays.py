@@ -12,8 +12,11 @@ import pytest
 from commands import document_here
 from daemon import Served, assert_once_in_order
 
+from rtdecode.artifact import read_artifact
+from rtdecode.decode.inputs import codes_of
 from rtdecode.session.arrays import session_arrays
-from rtdecode.session.layout import Events, Session
+from rtdecode.session.bins import features_at
+from rtdecode.session.layout import Events, Features, Session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 from rtdecode.tools.loopback import LoopbackRig
@@ -119,4 +122,42 @@ def test_two_arrays_are_recorded_as_one_session(
         first = 0 if array == "M1" else half
         n_sent = np.bincount(sent.channel, minlength=half)
         n_recorded = np.bincount(recorded.events.channel[own] - first, minlength=half)
-        assert abs(int(n_sent.sum()) - int(n_recorded.sum())) <= 0.01 * n_sent.sum()
+        # What waited while the streams were found may be left out; nothing is ever there twice.
+        assert (n_recorded <= n_sent).all()
+        assert n_recorded.sum() > 0.85 * n_sent.sum()
+
+
+def test_features_beside_spikes_are_decoded_and_recorded_to_the_bit(
+    rig: LoopbackRig, stream: str, simulated_session: Path
+) -> None:
+    session = read_session(simulated_session)
+    assert session.events is not None
+    time = session.start_s + np.arange(1, int((session.end_s - session.start_s) / 0.01)) * 0.01
+    edges = np.concatenate(([time[0] - 0.01], time))
+    counts = np.histogram2d(session.events.time, session.events.channel, (edges, np.arange(-0.5, 8)))[0]
+    names = tuple(f"e{i}" for i in range(8))
+    power = Features(time, counts.astype(np.float32), names, ("power",) * 8, ("uV",) * 8, 0.01)
+    both = rig.folder / "both.h5"
+    write_session(both, replace(session, features=power, path=None))
+    model, recording = rig.folder / "both.safetensors", rig.folder / "live.h5"
+    document_here("fit", both, "--kind", "wiener", "--output", model)
+    rig.start("replay", ["replay", str(both), "--stream", stream, "--features", f"{stream}-P", "--loop"])
+    options = ["--features", f"{stream}-P", "--record", str(recording)]
+    served = Served(rig, stream, model, *options)
+    served.subscriber.until(lambda m: m["bin"] > 150)
+    status = served.request(cmd="status")
+    assert [each["layout"] for each in status["arrays"]] == ["events", "features"]
+    served.end()
+    recorded = read_session(recording)
+    decoded: Any = recorded.decoded
+    assert decoded.codes.shape == (len(decoded.bin), 8)
+    assert not (decoded.flags[10:] & (PARTIAL | FAILSAFE)).any()
+    again = rig.folder / "again.h5"
+    document_here("decode", recording, "--model", model, "--output", again)
+    offline: Any = read_session(again).decoded
+    np.testing.assert_array_equal(offline.values.view(np.uint32), decoded.values.view(np.uint32))
+    # The recorded samples give the same features in the same bins.
+    edges = np.concatenate(([decoded.origin_s], decoded.t_bin))[5:-5]
+    assert recorded.features is not None
+    found = codes_of(read_artifact(model).features, features_at(recorded.features, edges))
+    np.testing.assert_array_equal(found, decoded.codes[5:-5])

@@ -14,7 +14,7 @@ from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.crossings import Crossings
 from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.layouts import Layout
-from rtdecode.kernels import sequence
+from rtdecode.ingest.signals.timing import next_sample_end_s
 from rtdecode.kernels.arrays import I4, I8, U1
 
 
@@ -77,14 +77,17 @@ class TimedCountsFeed:
 
     def anchor(self, origin_s: float, n: int) -> EventBinning:
         """Start bin 0 at `origin_s`; what was before it is discarded."""
-        return self.crossings.anchor(origin_s)
+        return self._trailing(self.crossings.anchor(origin_s))
 
     def resume(self, before: Binning, n: int) -> Binning | None:
         """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
-        return self.crossings.resume(before)
+        return self._trailing(self.crossings.resume(before))
+
+    def _trailing(self, binning: EventBinning) -> EventBinning:
+        # A sample arrives at its end, half its interval after the middle by which it belongs to a bin.
+        binning.trailing_s = 0.5 * self.period_s
+        return binning
 
     def add(self, first: int, n: int, now: float) -> int:
         """Bin the counts of the last pull; returns as `Crossings.add`."""
-        # The middle of the next sample is half a period later, less what the end is estimated anew.
-        jitter_s = float(self.timing.timing[sequence.JITTER])
-        return self.crossings.add(n, now, self.timing.end_s + 0.5 * self.period_s - 4.0 * jitter_s)
+        return self.crossings.add(n, now, next_sample_end_s(self.timing))

@@ -7,7 +7,7 @@ from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.events import EventRules, anchored, resumed
 from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.layouts import Layout
-from rtdecode.kernels import sequence
+from rtdecode.ingest.signals.timing import next_sample_end_s
 from rtdecode.kernels.arrays import I8, U1
 from rtdecode.kernels.feature_bins import reach_of
 from rtdecode.kernels.timed_features import bin_timed_features
@@ -59,15 +59,18 @@ class TimedFeatureFeed:
 
     def anchor(self, origin_s: float, n: int) -> EventBinning:
         """Start bin 0 at `origin_s`; what was before it is discarded."""
-        self.binning = anchored(self.ring, origin_s, carry=self._carry)
-        self.ring.reach = reach_of(self._period_s / self.ring.bin_width_s, 1.0)
-        return self.binning
+        return self._continue(anchored(self.ring, origin_s, carry=self._carry))
 
     def resume(self, before: Binning, n: int) -> Binning | None:
         """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
-        self.binning = resumed(self.ring, before, carry=self._carry)
+        return self._continue(resumed(self.ring, before, carry=self._carry))
+
+    def _continue(self, binning: EventBinning) -> EventBinning:
+        self.binning = binning
+        # A sample arrives at its end, half its interval after the middle by which it belongs to a bin.
+        binning.trailing_s = 0.5 * self._period_s
         self.ring.reach = reach_of(self._period_s / self.ring.bin_width_s, 1.0)
-        return self.binning
+        return binning
 
     def add(self, first: int, n: int, now: float) -> int:
         """Bin samples `first … n-1` of the last pull; returns as `EventBinning.add`."""
@@ -93,6 +96,4 @@ class TimedFeatureFeed:
         )
         if at < n:
             return at
-        # The middle of the next sample is half a period later, less what the end is estimated anew.
-        jitter_s = float(self.timing.timing[sequence.JITTER])
-        return n if binning.close_until(self.timing.end_s + half_period_s - 4.0 * jitter_s) else n - 1
+        return n if binning.close_until(next_sample_end_s(self.timing)) else n - 1
