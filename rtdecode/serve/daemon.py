@@ -229,7 +229,8 @@ class Daemon:
         return layout, rank
 
     def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
-        self._check(inlet.stream, layout)
+        # By its full description, with the kinds of its columns.
+        layout, _ = self._classify(inlet.stream)
         check_raster(inlet, layout)
         if layout is Layout.FEATURES:
             check_columns(inlet.stream, [feature.column for feature in self.artifact.features])

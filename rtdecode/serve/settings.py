@@ -110,7 +110,9 @@ class ServeSettings:
         RtdecodeError: a value is out of its range.
     """
 
-    stream: Annotated[str, Flag("Name of the LSL spike stream; required, here or in rig.toml.")]
+    stream: Annotated[
+        str, Flag("Name of the LSL stream of spikes or features; required, here or in rig.toml.")
+    ]
     model: Annotated[
         str | None,
         Flag("Model file or name; default: current, the stream's own.", metavar="PATH|NAME"),

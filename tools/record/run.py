@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pylsl
 
-from rtdecode.artifact import FeatureColumn
+from rtdecode.artifact import FEATURE_KINDS, FeatureColumn
 from rtdecode.binning import BinRing
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import check_writable
@@ -20,7 +20,7 @@ from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.events import EventRules
-from rtdecode.ingest.signals.features import check_columns, described_columns, first_values
+from rtdecode.ingest.signals.features import ValueJudge, check_columns, described_columns, first_values
 from rtdecode.ingest.signals.layouts import (
     INTEGER_FORMATS,
     SAMPLED,
@@ -28,7 +28,6 @@ from rtdecode.ingest.signals.layouts import (
     StreamDescription,
     array_channels,
     check_units,
-    is_features,
 )
 from rtdecode.ingest.signals.numbering import AS_DESCRIBED, Numbering, check_numbering
 from rtdecode.ingest.signals.raster import check_raster
@@ -149,6 +148,8 @@ class StreamRecording:
         return layout, rank
 
     def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
+        # By its full description, with the kinds of its columns.
+        layout, _ = self._classify(inlet.stream)
         if layout in SAMPLED and not (self._features or self._n_channels):
             layout = self._recognised(inlet, layout)
         if layout is Layout.FEATURES:
@@ -177,19 +178,19 @@ class StreamRecording:
         return layout
 
     def _recognised(self, inlet: Inlet, layout: Layout) -> Layout:
-        """Tell features from counts by the description of an opened stream, or else by its first values."""
+        """Tell features from counts by the first values of an opened stream."""
         stream = inlet.stream
-        seen = first_values(inlet)
-        if layout is Layout.COUNTS and self.layout is None:
-            if is_features(stream):
-                layout = Layout.FEATURES
-            elif stream.format not in INTEGER_FORMATS and (seen.fractions or seen.are_rates):
-                layout = Layout.FEATURES
-                what = "are rates in Hz" if seen.are_rates else "are no whole numbers"
-                self.print_line(
-                    f"the values of {stream.name} {what}, so it is recorded as features; --layout counts "
-                    "records counts"
-                )
+        if layout is Layout.COUNTS and (self.layout is not None or stream.format in INTEGER_FORMATS):
+            return layout
+        known = layout is Layout.FEATURES and stream.kinds and set(FEATURE_KINDS).issuperset(stream.kinds)
+        seen = ValueJudge(stream.rate_hz) if known else first_values(inlet)
+        if layout is Layout.COUNTS and (seen.fractions or seen.are_rates):
+            layout = Layout.FEATURES
+            what = "are rates in Hz" if seen.are_rates else "are no whole numbers"
+            self.print_line(
+                f"the values of {stream.name} {what}, so it is recorded as features; --layout counts records "
+                "counts"
+            )
         if layout is Layout.FEATURES:
             self._features = described_columns(stream, otherwise="rate" if seen.are_rates else "other")
         return layout

@@ -33,7 +33,7 @@ TIMEOUT_S = 60.0
 def record(
     output: Annotated[Path, output_option(help="Session file to write (.h5).", metavar="OUT.h5")],
     stream: Annotated[
-        str | None, typer.Option(help="Name of the LSL spike stream; default: rig.toml's.")
+        str | None, typer.Option(help="Name of the LSL stream of spikes or features; default: rig.toml's.")
     ] = None,
     behavior: Annotated[
         str | None, typer.Option(help="Name of a behaviour stream to record too; default: rig.toml's.")
@@ -95,7 +95,7 @@ def record(
     trials: Trials = None,
     config: Config = None,
 ) -> None:
-    """Record a spike stream, and streams of behaviour and markers with it, until Ctrl-C.
+    """Record a stream of spikes or features, and streams of behaviour and markers with it, until Ctrl-C.
 
     After a crash the file opens and lacks at most its last second. Settings of rig.toml are those of its own
     stream; its record and overwrite are for `serve` alone.
