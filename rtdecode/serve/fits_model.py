@@ -88,7 +88,8 @@ class FitsModel:
         Raises:
             RtdecodeError: as `classify`.
         """
-        self._check(inlet.stream, layout)
+        # By its full description, with the kinds of its columns.
+        layout, _ = self.classify(inlet.stream)
         layout = settled_layout(inlet, layout, self.array.layout)
         self._check(inlet.stream, layout)
         if layout is Layout.FEATURES:

@@ -147,7 +147,8 @@ class ServeSettings:
     streams: Annotated[
         tuple[str, ...],
         Flag(
-            "Name of the LSL spike stream; required, here or in rig.toml; several arrays: once for each.",
+            "Name of the LSL stream of spikes or features; required, here or in rig.toml; several arrays: "
+            "once for each.",
             "stream",
             read=read_streams,
             several=True,

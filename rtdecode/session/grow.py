@@ -39,7 +39,7 @@ from rtdecode.session.contents import (
 )
 from rtdecode.session.layout import LogEntry, Markers, Trials
 from rtdecode.session.log_text import log_texts, marker_rows
-from rtdecode.session.samples import after_all_before, measured_period, measured_rows
+from rtdecode.session.samples import after_all_before, measure
 from rtdecode.session.schema import ANNOUNCED, ANNOUNCED_PERIOD, FORMAT_VERSION, MAX_MODELS, MODELS_SO_FAR
 from rtdecode.session.staged import StagedFile
 from rtdecode.session.tables import Columns, GrowingTable
@@ -230,7 +230,7 @@ class SessionWriter:
         try:
             self.flush()
             self._list_swapped_in()
-            self._measure()
+            measure(self._file)
             self._file.attrs.modify("complete", np.uint8(1))
             self.flush()
         finally:
@@ -243,20 +243,6 @@ class SessionWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _measure(self) -> None:
-        """Replace the announced width of /counts, and period of /features, by those of the stamps."""
-        if "counts" in self._file:
-            group = self._file["counts"]
-            ends_s = group["end"][:]
-            if (measured := measured_rows(ends_s, self._announced_width_s)) is not None:
-                group.attrs.modify("bin_width_s", measured[0])
-                group.attrs.modify("t0_s", measured[1] - len(ends_s) * measured[0])
-        if "features" in self._file:
-            group = self._file["features"]
-            period_s = measured_period(group["time"][:], float(group.attrs[ANNOUNCED_PERIOD]))
-            if period_s is not None:
-                group.attrs.modify("period_s", period_s)
 
     def _list_swapped_in(self) -> None:
         if not self._models or len(self._file["decoded"].attrs["models"]) == len(self._models):

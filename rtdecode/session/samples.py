@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+from rtdecode.session.schema import ANNOUNCED, ANNOUNCED_PERIOD
 
 F8 = NDArray[np.float64]
 
@@ -31,29 +34,21 @@ def sample_numbers(time: F8, period_s: float) -> NDArray[np.int64]:
     return np.concatenate(([0.0], np.cumsum(steps)))[: len(time)].astype(np.int64)
 
 
-def measured_rows(ends_s: F8, announced_s: float) -> tuple[float, float] | None:
-    """The width of consecutive rows, and the end of the last, s; None where it is the announced width.
-
-    Args:
-        ends_s: f8[n], end of each row, s.
-        announced_s: width that the source announced.
-    """
-    n = len(ends_s)
-    if n < MEASURED_ROWS:
-        return None
-    width_s, last_s = np.polyfit(np.arange(n) - (n - 1.0), ends_s - ends_s[-1], 1)
-    return (float(width_s), float(ends_s[-1] + last_s)) if _told(width_s, announced_s) else None
-
-
-def measured_period(time: F8, announced_s: float) -> float | None:
-    """The period of samples, some of them perhaps missing, s; None where it is the announced one."""
-    intervals = np.diff(time)
-    intervals = intervals[intervals < 1.5 * announced_s]
-    if len(intervals) < MEASURED_ROWS:
-        return None
-    period_s = float(intervals.mean())
-    return period_s if _told(period_s, announced_s) else None
-
-
-def _told(found_s: float, announced_s: float) -> bool:
-    return abs(found_s / announced_s - 1.0) > TOLD_PERIOD
+def measure(file: h5py.File) -> None:
+    """Replace the announced width of /counts and period of /features by those of the stamps, if others."""
+    if "counts" in file:
+        group = file["counts"]
+        ends_s, announced_s = group["end"][:], float(group.attrs[ANNOUNCED])
+        n = len(ends_s)
+        if n >= MEASURED_ROWS:
+            width_s, last_s = np.polyfit(np.arange(n) - (n - 1.0), ends_s - ends_s[-1], 1)
+            if abs(width_s / announced_s - 1.0) > TOLD_PERIOD:
+                group.attrs.modify("bin_width_s", width_s)
+                group.attrs.modify("t0_s", ends_s[-1] + last_s - n * width_s)
+    if "features" in file:
+        group = file["features"]
+        intervals, announced_s = np.diff(group["time"][:]), float(group.attrs[ANNOUNCED_PERIOD])
+        # Of samples that follow one another.
+        intervals = intervals[intervals < 1.5 * announced_s]
+        if len(intervals) >= MEASURED_ROWS and abs(intervals.mean() / announced_s - 1.0) > TOLD_PERIOD:
+            group.attrs.modify("period_s", intervals.mean())

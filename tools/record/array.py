@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from rtdecode.artifact import FEATURE_KINDS
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
-from rtdecode.ingest.signals.features import check_columns, described_columns, first_values
+from rtdecode.ingest.signals.features import ValueJudge, check_columns, described_columns, first_values
 from rtdecode.ingest.signals.layouts import (
     INTEGER_FORMATS,
     SAMPLED,
@@ -17,7 +18,6 @@ from rtdecode.ingest.signals.layouts import (
     StreamDescription,
     array_channels,
     check_units,
-    is_features,
 )
 from rtdecode.ingest.signals.numbering import check_numbering
 from rtdecode.ingest.signals.raster import settled_layout
@@ -59,6 +59,8 @@ class RecordedArray:
 
     def _accept(self, inlet: Inlet, layout: Layout) -> Layout:
         settings = self.settings
+        # By its full description, with the kinds of its columns.
+        layout, _ = self._classify(inlet.stream)
         layout = settled_layout(inlet, layout, settings.layout)
         stream = inlet.stream
         self.rules.detection.check(layout, stream.n_columns, stream.rate_hz, f"stream {stream}")
@@ -89,19 +91,19 @@ class RecordedArray:
         return layout
 
     def _recognised(self, inlet: Inlet, layout: Layout) -> Layout:
-        """Tell features from counts by the description of an opened stream, or else by its first values."""
+        """Tell features from counts by the first values of an opened stream."""
         stream = inlet.stream
-        seen = first_values(inlet)
-        if layout is Layout.COUNTS and self.settings.layout is None:
-            if is_features(stream):
-                layout = Layout.FEATURES
-            elif stream.format not in INTEGER_FORMATS and (seen.fractions or seen.are_rates):
-                layout = Layout.FEATURES
-                what = "are rates in Hz" if seen.are_rates else "are no whole numbers"
-                self._print_line(
-                    f"the values of {stream.name} {what}, so it is recorded as features; --layout counts "
-                    "records counts"
-                )
+        if layout is Layout.COUNTS and (self.settings.layout is not None or stream.format in INTEGER_FORMATS):
+            return layout
+        known = layout is Layout.FEATURES and stream.kinds and set(FEATURE_KINDS).issuperset(stream.kinds)
+        seen = ValueJudge(stream.rate_hz) if known else first_values(inlet)
+        if layout is Layout.COUNTS and (seen.fractions or seen.are_rates):
+            layout = Layout.FEATURES
+            what = "are rates in Hz" if seen.are_rates else "are no whole numbers"
+            self._print_line(
+                f"the values of {stream.name} {what}, so it is recorded as features; --layout counts records "
+                "counts"
+            )
         if layout is Layout.FEATURES:
             columns = described_columns(stream, otherwise="rate" if seen.are_rates else "other")
             self.rules = replace(self.rules, features=columns)

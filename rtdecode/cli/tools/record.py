@@ -35,7 +35,7 @@ def record(
     output: Annotated[Path, output_option(help="Session file to write (.h5).", metavar="OUT.h5")],
     stream: Annotated[
         list[str] | None,
-        typer.Option(help="Name of the LSL spike stream; several: once for each; default: rig.toml's."),
+        typer.Option(help="Name of the LSL stream; several arrays: once for each; default: rig.toml's."),
     ] = None,
     behavior: Annotated[
         str | None, typer.Option(help="Name of a behaviour stream to record too; default: rig.toml's.")
@@ -142,7 +142,7 @@ def record(
     trials: Trials = None,
     config: Config = None,
 ) -> None:
-    """Record a spike stream, and streams of behaviour and markers with it, until Ctrl-C.
+    """Record a stream of spikes or features, and streams of behaviour and markers with it, until Ctrl-C.
 
     After a crash the file opens and lacks at most its last second. Settings of rig.toml are those of its own
     stream; its record and overwrite are for `serve` alone.
