@@ -39,6 +39,7 @@ class Inlet:
         stream: description of the stream.
         correction_s: seconds from the sender's clock to ours; updated by `ClockKeeper`.
         offset_s: seconds to add on top, after the source's clock has jumped.
+        added_s: what was added to the stamps of the last pull.
         at_least: number of samples that a pull waits for; a few ms of voltage, so that there are fewer pulls.
         opened_s: when it was opened, on our clock: nothing arrived earlier.
         samples: [MAX_PULL, n_columns] in the stream's own dtype, the last pull's; texts are bytes.
@@ -67,6 +68,7 @@ class Inlet:
             raise StreamLost(f"its outlet is gone ({error})") from None
         self.correction_s = float(correction_s)
         self.offset_s = 0.0
+        self.added_s = 0.0
         self.at_least = 1
         self._texts = self.stream.format == "string"
         dtype = np.object_ if self._texts else self._inlet.np_dtype
@@ -94,7 +96,8 @@ class Inlet:
         if n and self._texts:
             self.samples[:n] = rows
         if n:
-            np.add(stamps, self.correction_s + self.offset_s, out=self.time[:n])
+            self.added_s = self.correction_s + self.offset_s
+            np.add(stamps, self.added_s, out=self.time[:n])
         return n
 
     def measure_correction(self, timeout_s: float = 2.0) -> float | None:

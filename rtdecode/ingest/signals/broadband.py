@@ -9,7 +9,7 @@ import numpy as np
 from rtdecode.binning import Binning, BinRing, EventBinning
 from rtdecode.detection.live import LiveDetector
 from rtdecode.detection.settings import listed
-from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
+from rtdecode.ingest.connection.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet
 from rtdecode.ingest.signals.crossings import Crossings, sample_columns
 from rtdecode.ingest.signals.events import EventRules, oldest_accepted
 from rtdecode.ingest.signals.layouts import Layout
@@ -44,13 +44,17 @@ class BroadbandFeed:
         self.crossings = Crossings(ring, counters, carry=rules.carry_late)
         self.columns = sample_columns(inlet)
         self._channels: I4 = np.array(channels_of_columns(stream, rules.numbering.channel_map), np.int32)
-        self._end_s = np.zeros(MAX_PULL)
+        self._end_s, self._added_s = np.zeros(MAX_PULL), 0.0
         self._detector = LiveDetector(rules.detection, stream.n_columns, stream.rate_hz)
 
     def read(self, n: int, possible: U1) -> None:
         """Number the `n` samples of the last pull; find the spikes in those with a `possible` stamp (u1)."""
         columns, timing = self.columns, self.timing
         self.crossings.clear()
+        moved_s, self._added_s = self.inlet.added_s - self._added_s, self.inlet.added_s
+        if timing.started and abs(moved_s) < CORRECTION_JUMP_S:
+            # By half a sample and more, which is no loss; the loop knows of what is more.
+            timing.timing[sequence.END] += moved_s
         if not timing.started:
             if not timing.begun(columns.time, possible, n):
                 columns.accepted[:n] = 0

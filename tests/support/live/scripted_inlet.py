@@ -19,7 +19,7 @@ class ScriptedInlet:
         self.stream = StreamDescription("M1", "Spikes", n_columns, rate_hz, dtype)
         self.samples = np.zeros((MAX_PULL, n_columns), dtype)
         self.time = np.zeros(MAX_PULL)
-        self.correction_s = self.offset_s = self.opened_s = 0.0
+        self.correction_s = self.offset_s = self.added_s = self.opened_s = 0.0
         self._sent: tuple[NDArray[Any], NDArray[Any]] = self.time[:0], self.samples[:0]
 
     def send(self, time: Any, rows: Any) -> None:

@@ -150,6 +150,16 @@ def test_a_late_stamp_is_no_loss_once_the_next_comes() -> None:
     assert rig.feed.timing.end_s == pytest.approx(time[-1], abs=1e-4)
 
 
+def test_a_correction_of_the_clock_is_no_loss() -> None:
+    time, half = stamps(8 * len(VOLTAGE)), 4 * len(VOLTAGE)
+    rows = np.concatenate([VOLTAGE] * 8)
+    rig = Rig(given()).receive(time[:half], rows[:half])
+    rig.inlet.added_s = 0.0002
+    rig.receive(time[half:] + 0.0002, rows[half:])
+    assert rig.counters[sequence.LOST] == 0
+    assert rig.feed.timing.end_s == pytest.approx(time[-1] + 0.0002, abs=1e-9)
+
+
 def test_another_rate_than_announced_is_followed() -> None:
     n, rate_hz = 300_000, 0.97 * RATE_HZ
     time, timing = START_S + np.arange(n) / rate_hz, RegularTiming(1 / RATE_HZ)
