@@ -89,6 +89,7 @@ class SourceConnector(Generic[L]):
         name: of the stream.
         open_source: opens the source, on the connector's thread.
         classify, accept: as in `LslConnector`; what they refuse is opened again too.
+        retry_s: least time between two attempts to open it.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class SourceConnector(Generic[L]):
         open_source: OpenSource,
         classify: Classify[L],
         accept: Callable[[Inlet, L], L],
+        retry_s: float = RETRY_S,
     ) -> None:
         self.name, self._open_source, self._classify, self._accept = name, open_source, classify, accept
         self.found = threading.Event()
@@ -105,6 +107,7 @@ class SourceConnector(Generic[L]):
         self.refusal = f"stream {name}: its source is being opened"
         self._wanted = threading.Event()
         self._stopping = threading.Event()
+        self._retry_s = retry_s
         self._source: Source | None = None
         self._ready_inlet: tuple[Inlet, L] | None = None
         self._thread = HelperThread(f"source {name}", self._run)
@@ -147,7 +150,7 @@ class SourceConnector(Generic[L]):
     def _run(self) -> None:
         while self._wanted.wait() and not self._stopping.is_set():
             self._attempt()
-            self._stopping.wait(RETRY_S)
+            self._stopping.wait(self._retry_s)
         self._close()
 
     def _attempt(self) -> None:
