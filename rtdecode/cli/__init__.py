@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Mapping
 
 import typer
 
@@ -13,6 +14,7 @@ from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate,
 from rtdecode.cli.runtime import decode, info, models, monitor, serve, swap
 from rtdecode.cli.tools import bench, bridge, demo, detect, doctor, record, replay, streams, subject
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest import OpenSource
 
 #: Errors of a disk that takes no more.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -62,8 +64,13 @@ def version(
         raise typer.Exit
 
 
-def main() -> None:
-    """Run the command line; exit status 0: done, 1: failed, 2: bad usage."""
+def main(sources: Mapping[str, OpenSource] | None = None) -> None:
+    """Run the command line; exit status 0: done, 1: failed, 2: bad usage.
+
+    Args:
+        sources: of one's own, by the name of their stream: `serve` and `record` open them, where they would
+            look for a stream of LSL (docs/own-source.md).
+    """
     _open_missing()
     if os.environ.get("HOME") == "":
         # Else the home folder would be "/".
@@ -78,7 +85,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         try:
-            app(arguments)
+            app(arguments, obj=sources)
         finally:
             # Not first when the interpreter ends: it would not say it in one line.
             sys.stdout.flush()

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,8 +23,9 @@ from rtdecode.files import check_writable
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.own_source import check_sources, connector_for
 from rtdecode.ingest.signals.feed import make_array_feed, make_feed
+from rtdecode.ingest.source import OpenSource
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
 from rtdecode.serve.array_settings import ArraySettings
@@ -67,6 +68,7 @@ class Daemon:
         print_line: prints a line for the person at the rig.
         report: shows the status map, once a second; like `print_line` it must not wait.
         problems: of those who are shown it, for the warnings.
+        sources: of one's own, by the name of their stream; the other streams are those of LSL.
 
     Raises:
         RtdecodeError: there is no model or a bad one, an endpoint is in use, or an output cannot be written.
@@ -79,9 +81,12 @@ class Daemon:
         print_line: Callable[[str], None],
         report: Callable[[dict[str, Any]], None],
         problems: Callable[[], list[str]] = list,
+        sources: Mapping[str, OpenSource] | None = None,
     ) -> None:
         import pylsl
 
+        self._sources = sources or {}
+        check_sources(self._sources, settings.all_streams)
         if settings.record is not None:
             check_writable(settings.record, overwrite=settings.overwrite)
         self.settings, self._print_line, self._report = settings, print_line, report
@@ -242,7 +247,9 @@ class Daemon:
     ) -> ArrayInput:
         rules = array.rules(self.settings.carry_late, columns)
         fits = FitsModel(array, n_channels, self.artifact, rules.detection)
-        connector = Connector(array.stream, fits.classify, fits.accept, array.source_id, array.option)
+        connector = connector_for(
+            array.stream, self._sources, fits.classify, fits.accept, array.source_id, array.option
+        )
         return ArrayInput(connector, rules, array.grace_s, n_channels)
 
     def _make_output(self) -> OutputStage | None:

@@ -335,6 +335,11 @@ class ServeSettings:
         return arrays_of(self.streams, shared, self.array_tables)
 
     @property
+    def all_streams(self) -> tuple[str, ...]:
+        """Names of the streams that are decoded: of spikes, and of features beside them."""
+        return self.streams if self.features is None else (*self.streams, self.features)
+
+    @property
     def features_beside(self) -> ArraySettings | None:
         """How the stream of features beside the spikes is found and read, None without one."""
         return features_of(self.features, self.features_source_id, self.grace_s)

@@ -18,7 +18,7 @@ import numpy as np
 import pylsl
 import zmq
 
-from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.connection.inlet import LslInlet
 from rtdecode.ingest.connection.lsl_config import silence_liblsl
 from rtdecode.ingest.connection.streams import StreamFinder
 
@@ -36,7 +36,7 @@ def main() -> None:
     finder = StreamFinder(stream)
     while not (found := finder.found()):
         time.sleep(PULL_S)
-    inlet = Inlet(found[0])
+    inlet = LslInlet(found[0])
     stamps, arrived = [], []
     now = start = sent = pylsl.local_clock()
     while now - start < float(seconds):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rtdecode.artifact import FEATURE_KINDS
@@ -10,6 +10,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.connection.own_source import connector_for
 from rtdecode.ingest.signals.features import ValueJudge, check_columns, described_columns, first_values
 from rtdecode.ingest.signals.layouts import (
     INTEGER_FORMATS,
@@ -21,6 +22,7 @@ from rtdecode.ingest.signals.layouts import (
 )
 from rtdecode.ingest.signals.numbering import check_numbering
 from rtdecode.ingest.signals.raster import settled_layout
+from rtdecode.ingest.source import OpenSource
 from rtdecode.serve.array_settings import ArraySettings
 
 
@@ -31,6 +33,7 @@ class RecordedArray:
         settings: of its stream.
         n_channels: for an events stream that does not state them, else None.
         print_line: prints a line.
+        sources: of one's own, by the name of their stream.
 
     Attributes:
         settings: as given.
@@ -40,12 +43,16 @@ class RecordedArray:
     """
 
     def __init__(
-        self, settings: ArraySettings, n_channels: int | None, print_line: Callable[[str], None]
+        self,
+        settings: ArraySettings,
+        n_channels: int | None,
+        print_line: Callable[[str], None],
+        sources: Mapping[str, OpenSource],
     ) -> None:
         self.settings, self.n_channels, self._print_line = settings, n_channels or 0, print_line
         self.rules = settings.rules(carry_late=True)
-        self.connector: Connector[Layout] = Connector(
-            settings.stream, self._classify, self._accept, settings.source_id
+        self.connector: Connector[Layout] = connector_for(
+            settings.stream, sources, self._classify, self._accept, settings.source_id, settings.option
         )
 
     def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.files import check_writable
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
+from rtdecode.ingest.connection.own_source import check_sources
 from rtdecode.ingest.signals.feed import make_array_feed, make_feed
+from rtdecode.ingest.source import OpenSource
 from rtdecode.serve.array_settings import ArraySettings
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
@@ -55,6 +57,7 @@ class StreamRecording:
         n_channels: of each array, for events streams that do not state them; empty for none.
         timeout_s: longest wait for the streams at the start, s.
         overwrite: True to replace an existing file.
+        sources: of one's own, by the name of their stream; the other streams are those of LSL.
         stopping: set it to True to end `run`.
 
     Raises:
@@ -74,6 +77,7 @@ class StreamRecording:
     n_channels: Sequence[int] = ()
     timeout_s: float = 60.0
     overwrite: bool = False
+    sources: Mapping[str, OpenSource] = field(default_factory=dict)
     stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -84,13 +88,16 @@ class StreamRecording:
                 where="--channels",
                 fix="give it once for each --stream, in their order",
             )
+        beside = [] if self.features is None else [self.features]
+        check_sources(self.sources, [of.stream for of in (*self.arrays, *beside)])
         given: Sequence[int | None] = self.n_channels or [None] * len(self.arrays)
         self._arrays = [
-            RecordedArray(of, n, self.print_line) for of, n in zip(self.arrays, given, strict=True)
+            RecordedArray(of, n, self.print_line, self.sources)
+            for of, n in zip(self.arrays, given, strict=True)
         ]
         self._n_arrays = len(self._arrays)
         if self.features is not None:
-            self._arrays.append(RecordedArray(self.features, None, self.print_line))
+            self._arrays.append(RecordedArray(self.features, None, self.print_line, self.sources))
         self._connectors = [array.connector for array in self._arrays]
         self._beside = Beside(
             BehaviorReader(self.behavior, self.behavior_source_id) if self.behavior else None,

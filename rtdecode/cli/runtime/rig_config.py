@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "RTDECODE"
 
+#: Of the rig.toml that was read, in the context of the command.
+RIG = "rtdecode.rig"
+
 
 def with_serve_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each flag of `serve`, in place of its `**options`.
@@ -66,7 +69,7 @@ def load_config(ctx: typer.Context, value: Path | None) -> Path | None:
         return None
     rig = read_rig_file(path, flag_types())
     ctx.default_map = rig.flags
-    ctx.obj = rig
+    ctx.meta[RIG] = rig
     return path
 
 
@@ -204,7 +207,8 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
             raise RtdecodeError(
                 f"cannot use {error.where}, which {error.what}", where=where, fix=error.fix
             ) from None
-    output = ctx.obj.output if ctx.obj is not None else None
+    rig: RigFile | None = ctx.meta.get(RIG)
+    output = None if rig is None else rig.output
     try:
         return ServeSettings(**values, output=output, config=config, array_tables=_array_tables(ctx))
     except RtdecodeError as error:
@@ -215,7 +219,8 @@ def serve_settings(ctx: typer.Context, config: Path | None) -> ServeSettings:
 
 def _array_tables(ctx: typer.Context) -> dict[str, dict[str, Any]]:
     """The tables `[arrays.NAME]` of rig.toml, as values of `ArraySettings`."""
-    tables = {} if ctx.obj is None else ctx.obj.arrays
+    rig: RigFile | None = ctx.meta.get(RIG)
+    tables = {} if rig is None else rig.arrays
     return {
         name: read_values(table, f"{ctx.params.get('config')}: [arrays.{name}]")
         for name, table in tables.items()
@@ -289,7 +294,8 @@ def _dashed(name: str) -> str:
 
 
 def _output_lines(ctx: typer.Context) -> list[str]:
-    output = ctx.obj.output if ctx.obj is not None else None
+    rig: RigFile | None = ctx.meta.get(RIG)
+    output = None if rig is None else rig.output
     if output is None:
         return ["# [output]  # off: nothing follows the decoder"]
     import msgspec
@@ -299,8 +305,9 @@ def _output_lines(ctx: typer.Context) -> list[str]:
 
 
 def _array_lines(ctx: typer.Context) -> list[str]:
+    rig: RigFile | None = ctx.meta.get(RIG)
     lines = []
-    for name, table in ({} if ctx.obj is None else ctx.obj.arrays).items():
+    for name, table in ({} if rig is None else rig.arrays).items():
         lines += ["", f"[arrays.{_toml(name)}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
     return lines
 

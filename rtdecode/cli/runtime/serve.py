@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ import typer
 
 from rtdecode.cli.common import print_json, print_line
 from rtdecode.cli.runtime.rig_config import config_text, load_config, serve_settings, with_serve_options
+from rtdecode.ingest import OpenSource
 from rtdecode.serve.settings import ServeSettings
 
 #: Longest wait at the end for whoever reads the output.
@@ -60,13 +61,13 @@ def serve(
     silence_liblsl()
     if config is not None:
         print_line(f"settings from {config}")
-    _run(settings)
+    _run(settings, ctx.obj)
 
 
-def _run(settings: ServeSettings) -> None:
+def _run(settings: ServeSettings, sources: Mapping[str, OpenSource] | None) -> None:
     """Serve, with status maps, a live view or lines as output, whichever suits stdout and stderr."""
     if settings.json:
-        _serve(settings, print_line, print_json, json=True)
+        _serve(settings, sources, print_line, print_json, json=True)
         return
     from rich.console import Console
 
@@ -75,15 +76,16 @@ def _run(settings: ServeSettings) -> None:
         from rtdecode.console.status_view import StatusView
 
         with StatusView(console) as view:
-            _serve(settings, view.print_line, view.report)
+            _serve(settings, sources, view.print_line, view.report)
         return
     from rtdecode.console.status_lines import StatusLines
 
-    _serve(settings, print_line, StatusLines(print_line).report)
+    _serve(settings, sources, print_line, StatusLines(print_line).report)
 
 
 def _serve(
     settings: ServeSettings,
+    sources: Mapping[str, OpenSource] | None,
     write_line: Callable[[str], None],
     report: Callable[[dict[str, Any]], None],
     *,
@@ -104,6 +106,7 @@ def _serve(
             print_line=lines.put,
             report=reports.put,
             problems=lambda: [outbox.problem for outbox in outboxes],
+            sources=sources,
         ).run()
     finally:
         written = [outbox.close(CLOSE_S) for outbox in outboxes]

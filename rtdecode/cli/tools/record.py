@@ -32,6 +32,7 @@ TIMEOUT_S = 60.0
 
 
 def record(
+    ctx: typer.Context,
     output: Annotated[Path, output_option(help="Session file to write (.h5).", metavar="OUT.h5")],
     stream: Annotated[
         list[str] | None,
@@ -202,6 +203,7 @@ def record(
         n_channels=channels or (),
         timeout_s=rig.get("timeout", TIMEOUT_S) if timeout is None else timeout or math.inf,
         overwrite=overwrite,
+        sources=ctx.obj or {},
     )
 
     def stop() -> None:

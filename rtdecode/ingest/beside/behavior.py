@@ -10,7 +10,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.beside.behavior_samples import REPORT_NAN, BehaviorSamples, Block, column_names
 from rtdecode.ingest.beside.reader import BesideReader, Patience
 from rtdecode.ingest.connection.choice import behavior_stream
-from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.connector import LslConnector
 from rtdecode.ingest.connection.inlet import Inlet
 
 #: A tracker that is silent for a second is perhaps dead.
@@ -34,7 +34,7 @@ class BehaviorReader(BesideReader[Block]):
     ) -> None:
         self.names: tuple[str, ...] = ()
         self.units: tuple[str, ...] = ()
-        connector = Connector(name, behavior_stream, self._accept, source_id, "--behavior-source-id")
+        connector = LslConnector(name, behavior_stream, self._accept, source_id, "--behavior-source-id")
         super().__init__("behaviour", connector, BehaviorSamples, PATIENCE, clock)
 
     def _accept(self, inlet: Inlet, layout: None) -> None:

@@ -16,7 +16,7 @@ from rtdecode.ingest.beside.reader import BesideReader, Patience
 from rtdecode.ingest.clock.judge import ClockJudge
 from rtdecode.ingest.clock.settings import JudgeSettings
 from rtdecode.ingest.connection.choice import marker_stream
-from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.connector import LslConnector
 from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet
 from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.kernels.arrays import F8
@@ -136,5 +136,5 @@ class MarkerReader(BesideReader[Markers]):
     def __init__(
         self, name: str, source_id: str | None = None, clock: Callable[[], float] = pylsl.local_clock
     ) -> None:
-        connector = Connector(name, marker_stream, _accept_any, source_id, "--markers-source-id")
+        connector = LslConnector(name, marker_stream, _accept_any, source_id, "--markers-source-id")
         super().__init__("markers", connector, MarkerSamples, PATIENCE, clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from rtdecode.helper_thread import HelperThread
-from rtdecode.ingest.connection.inlet import Inlet
+from rtdecode.ingest.connection.inlet import LslInlet
 
 REFRESH_EVERY_S = 5.0
 
@@ -21,7 +21,7 @@ class ClockKeeper:
     """
 
     def __init__(self) -> None:
-        self._inlet: Inlet | None = None
+        self._inlet: LslInlet | None = None
         self._wake = threading.Event()
         self._stopping = False
         self.thread = HelperThread("clock", self._run)
@@ -30,7 +30,7 @@ class ClockKeeper:
         """Start to measure."""
         self.thread.start()
 
-    def keep(self, inlet: Inlet | None) -> None:
+    def keep(self, inlet: LslInlet | None) -> None:
         """Measure this inlet from now on, or none."""
         self._inlet = inlet
         self._wake.set()

@@ -1,4 +1,4 @@
-"""Finds a stream, opens it, and opens it again when it returns, off the hot path."""
+"""What keeps a stream attached, off the hot path: of LSL, by finding it, and finding it again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.helper_thread import HelperThread
@@ -22,11 +22,12 @@ from rtdecode.ingest.connection.choice import (
     unusable,
 )
 from rtdecode.ingest.connection.identity import named, same_source
-from rtdecode.ingest.connection.inlet import Inlet, StreamLost
+from rtdecode.ingest.connection.inlet import Inlet, LslInlet, StreamLost
 from rtdecode.ingest.connection.streams import FORGET_S, Descriptions, StreamFinder, describe
 from rtdecode.ingest.signals.layouts import StreamDescription
 
 L = TypeVar("L")
+T = TypeVar("T", covariant=True)
 
 SEARCH_EVERY_S = 0.02
 REFUSED_S = 0.5
@@ -40,8 +41,53 @@ BOTH_ALIVE_S = FORGET_S + 1.0
 SETTLE_S = 1.5
 
 
-class Connector(Generic[L]):
+class Connector(Protocol[T]):
     """A thread that keeps one stream attached.
+
+    Attributes:
+        name: of the stream.
+        found: set once a stream of that name has answered.
+        ready: set when `take()` has an inlet.
+        failure: reason why there will be no first connection, however long one waits; who does raises it.
+        refusal: reason why the stream found now is not attached, "" if it is or none is found.
+    """
+
+    name: str
+    found: threading.Event
+    ready: threading.Event
+    failure: RtdecodeError | None
+    refusal: str
+
+    def start(self) -> None:
+        """Start to search for the stream."""
+
+    def problems(self) -> list[str]:
+        """Why nothing, or not the right stream, is attached; and threads that failed."""
+        ...
+
+    def request(self, *, replacing: Inlet | None = None) -> None:
+        """Search for the stream again.
+
+        Args:
+            replacing: an inlet that is silent but perhaps not dead; only another source replaces it.
+        """
+
+    def withdraw(self) -> None:
+        """Stop the search for another inlet: the silent one sends again."""
+
+    def dispose(self, inlet: Inlet) -> None:
+        """Close a dead inlet on the connector's thread."""
+
+    def take(self) -> tuple[Inlet, T] | None:
+        """The inlet that is ready, None if there is none or it was taken."""
+        ...
+
+    def stop(self) -> None:
+        """End the thread."""
+
+
+class LslConnector(Generic[L]):
+    """Keeps a stream of LSL attached; attributes as in `Connector`.
 
     After `request()` it searches until it finds the stream, opens it, and sets `ready`; the loop takes
     the inlet between two bins. A `ClockKeeper` keeps its clock correction up to date.
@@ -54,12 +100,6 @@ class Connector(Generic[L]):
             and the search continues.
         source_id: the only source of that name that is accepted; None accepts any single one.
         option: of the command line that pins the source, for messages.
-
-    Attributes:
-        found: set once a stream of that name has answered.
-        ready: set when `take()` has an inlet.
-        failure: reason why there will be no first connection, however long one waits; who does raises it.
-        refusal: reason why the stream found now is not attached, "" if it is or none is found.
     """
 
     def __init__(
@@ -80,7 +120,7 @@ class Connector(Generic[L]):
         self._wake = threading.Event()
         self._stopping = False
         self._replacing: str | None = None
-        self._ready_inlet: tuple[Inlet, L] | None = None
+        self._ready_inlet: tuple[LslInlet, L] | None = None
         self._several: tuple[float, frozenset[str]] = (math.nan, frozenset())
         self._answered_s = math.nan
         self._known: StreamDescription | None = None
@@ -103,12 +143,7 @@ class Connector(Generic[L]):
         return [line for line in lines if line]
 
     def request(self, *, replacing: Inlet | None = None) -> None:
-        """Search for the stream again.
-
-        Args:
-            replacing: an inlet that is silent but perhaps not dead; only another outlet
-                (another uid) replaces it.
-        """
+        """Search for the stream again; only another outlet (another uid) takes the place of `replacing`."""
         if self._requested.is_set() and (replacing is not None) == (self._replacing is not None):
             return
         if replacing is None:
@@ -164,7 +199,7 @@ class Connector(Generic[L]):
             # The previous correction holds for an outlet on the same machine: measuring takes 0.6 s.
             correction_s = self._correction.get(chosen.stream.hostname)
             try:
-                inlet = Inlet(chosen.info, correction_s=correction_s)
+                inlet = LslInlet(chosen.info, correction_s=correction_s)
             except StreamLost as lost:
                 source = f"source {named(chosen.stream)}"
                 self.refusal = f"stream {self.name}, {source}, answers, but cannot be opened: {lost}"
@@ -183,7 +218,7 @@ class Connector(Generic[L]):
         if self._requested.is_set():
             self._make_ready(inlet, layout)
 
-    def _try(self, inlet: Inlet, layout: L) -> L:
+    def _try(self, inlet: LslInlet, layout: L) -> L:
         try:
             return self._accept(inlet, layout)
         except RtdecodeError as error:
@@ -241,7 +276,7 @@ class Connector(Generic[L]):
             return False
         return self._known is None or same_source(self._known, stream)
 
-    def _make_ready(self, inlet: Inlet, layout: L) -> None:
+    def _make_ready(self, inlet: LslInlet, layout: L) -> None:
         self.refusal = ""
         self._known, self._correction = inlet.stream, {inlet.stream.hostname: inlet.correction_s}
         self._ready_inlet = (inlet, layout)

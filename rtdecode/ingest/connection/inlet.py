@@ -1,8 +1,8 @@
-"""A thin wrapper of pylsl's inlet: preallocated samples, event times on our clock."""
+"""An open stream, and that of LSL: preallocated samples, event times on our clock."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,16 +24,20 @@ CORRECTION_JUMP_S = 0.005
 
 
 class StreamLost(Exception):
-    """The outlet is gone: its process ended or its connection broke."""
-
-
-class Inlet:
-    """An open stream.
+    """A stream has ended, such as that of an outlet whose process ended or whose connection broke.
 
     Args:
-        info: pylsl.StreamInfo from a resolve; for number of channels and labels the full one is fetched.
-        correction_s: seconds to add to stamps; None measures it (about 0.6 s).
-        timeout_s: for each step of the connection.
+        what: has happened.
+        reason: as the person at the rig is told.
+    """
+
+    def __init__(self, what: str = "", reason: str = "its outlet is gone") -> None:
+        super().__init__(what)
+        self.reason = reason
+
+
+class Inlet(Protocol):
+    """An open stream.
 
     Attributes:
         stream: description of the stream.
@@ -44,6 +48,35 @@ class Inlet:
         opened_s: when it was opened, on our clock: nothing arrived earlier.
         samples: [MAX_PULL, n_columns] in the stream's own dtype, the last pull's; texts are bytes.
         time: f8[MAX_PULL], event times of the last pull on our clock.
+    """
+
+    stream: StreamDescription
+    correction_s: float
+    offset_s: float
+    at_least: int
+    opened_s: float
+    samples: npt.NDArray[Any]
+    time: npt.NDArray[np.float64]
+
+    def pull(self, timeout_s: float) -> int:
+        """Wait up to `timeout_s` for a first sample, or `at_least` so many, then take all that have arrived.
+
+        Returns:
+            Number of samples in `samples` and `time`; MAX_PULL means that there may be more.
+
+        Raises:
+            StreamLost: it has ended.
+        """
+        ...
+
+
+class LslInlet:
+    """An inlet of LSL; attributes as in `Inlet`.
+
+    Args:
+        info: pylsl.StreamInfo from a resolve; for number of channels and labels the full one is fetched.
+        correction_s: seconds to add to stamps; None measures it (about 0.6 s).
+        timeout_s: for each step of the connection.
 
     Raises:
         StreamLost: it ended while we connected.
@@ -76,14 +109,7 @@ class Inlet:
         self.time: npt.NDArray[np.float64] = np.zeros(MAX_PULL)
 
     def pull(self, timeout_s: float) -> int:
-        """Wait up to `timeout_s` for a first sample, or `at_least` so many, then take all that have arrived.
-
-        Returns:
-            Number of samples in `samples` and `time`; MAX_PULL means that there may be more.
-
-        Raises:
-            StreamLost: the outlet is gone.
-        """
+        """As `Inlet.pull`."""
         try:
             # liblsl allocates texts itself.
             into = None if self._texts else self.samples

@@ -157,9 +157,9 @@ class Pump:
     def _pull(self, inlet: Inlet, wait_s: float, begun: float) -> None:
         try:
             n = inlet.pull(wait_s)
-        except StreamLost:
+        except StreamLost as lost:
             self._inlet = None
-            self.carry_out(self.core.lost("its outlet is gone", self._clock()))
+            self.carry_out(self.core.lost(lost.reason, self._clock()))
             return
         now = self._clock()
         if abs(inlet.correction_s - self._correction_s) > CORRECTION_JUMP_S:

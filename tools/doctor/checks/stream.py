@@ -45,7 +45,7 @@ def measure_stream(
 
     silence_liblsl()
     from rtdecode.errors import RtdecodeError
-    from rtdecode.ingest.connection.inlet import Inlet, StreamLost
+    from rtdecode.ingest.connection.inlet import LslInlet, StreamLost
     from rtdecode.ingest.connection.streams import Descriptions, describe
     from rtdecode.ingest.signals.event_columns import read_columns
     from rtdecode.ingest.signals.layouts import Layout, choose_layout, needs_labels
@@ -73,7 +73,7 @@ def measure_stream(
     if len(readable) != 1:
         return figures
     try:
-        inlet = Inlet(readable[0], timeout_s=OPEN_S)
+        inlet = LslInlet(readable[0], timeout_s=OPEN_S)
         chosen = choose_layout(inlet.stream, override, named_columns, features=features)
         chosen = settled_layout(inlet, chosen, override)
         figures |= _rate_and_delay(inlet, counts=chosen is Layout.COUNTS)

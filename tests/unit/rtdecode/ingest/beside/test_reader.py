@@ -68,7 +68,7 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[MarkerReader
 
     def make(*inlets: FakeInlet) -> tuple[MarkerReader, FakeConnector]:
         connector = FakeConnector(*inlets)
-        monkeypatch.setattr("rtdecode.ingest.beside.markers.Connector", lambda *_: connector)
+        monkeypatch.setattr("rtdecode.ingest.beside.markers.LslConnector", lambda *_: connector)
         return MarkerReader("task", clock=time.monotonic), connector
 
     return make

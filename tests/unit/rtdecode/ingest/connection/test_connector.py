@@ -13,7 +13,7 @@ from announced import announced
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.choice import spike_stream
-from rtdecode.ingest.connection.connector import Connector
+from rtdecode.ingest.connection.connector import LslConnector
 from rtdecode.ingest.connection.streams import describe
 from rtdecode.ingest.signals.layouts import Layout
 
@@ -41,13 +41,13 @@ def accept(inlet: Any, layout: Layout) -> Layout:
 
 
 @pytest.fixture
-def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Connector[Layout], list[Any]]]:
+def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LslConnector[Layout], list[Any]]]:
     """A connector, and what answers on its network."""
     there: list[Any] = []
     monkeypatch.setattr("rtdecode.ingest.connection.connector.StreamFinder.found", lambda _: list(there))
-    monkeypatch.setattr("rtdecode.ingest.connection.connector.Inlet", FakeInlet)
+    monkeypatch.setattr("rtdecode.ingest.connection.connector.LslInlet", FakeInlet)
     FakeInlet.opened.clear()
-    connector = Connector("M1", partial(spike_stream, override=None), accept)
+    connector = LslConnector("M1", partial(spike_stream, override=None), accept)
     connector.start()
     yield connector, there
     connector.stop()
@@ -65,7 +65,7 @@ def search(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Connector[Layout],
     ],
 )
 def test_a_stream_that_cannot_be_taken_is_said_and_the_right_one_is_taken(
-    search: tuple[Connector[Layout], list[Any]], unusable: Any, said: str
+    search: tuple[LslConnector[Layout], list[Any]], unusable: Any, said: str
 ) -> None:
     connector, there = search
     there.append(unusable)
