@@ -53,6 +53,7 @@ class Inlet(Protocol):
     stream: StreamDescription
     correction_s: float
     offset_s: float
+    added_s: float
     at_least: int
     opened_s: float
     samples: npt.NDArray[Any]

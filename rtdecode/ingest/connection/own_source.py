@@ -53,7 +53,7 @@ class SourceInlet:
             )
         self._source = source
         self.stream = replace(stream, name=name, hostname=stream.hostname or socket.gethostname())
-        self.correction_s = self.offset_s = 0.0
+        self.correction_s = self.offset_s = self.added_s = 0.0
         self.at_least = 1
         self.opened_s = opened_s
         dtype = "float64" if stream.format == "double64" else stream.format
@@ -76,6 +76,7 @@ class SourceInlet:
             raise StreamLost(
                 reason=f"its source has stamped {n_not} of {n} rows with no time (NaN or infinite)"
             )
+        self.added_s = self.offset_s
         stamps += self.offset_s
         return int(n)
 
