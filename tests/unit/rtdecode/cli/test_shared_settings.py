@@ -62,7 +62,7 @@ def recorded(*arguments: str) -> dict[str, Any]:
     assert done.exit_code == 0, done.output
     given = dict(FakeRecording.given)
     of_first = given["arrays"][0]
-    names = ("stream", "source_id", "layout", "numbering", "drop_units")
+    names = ("stream", "source_id", "layout", "numbering", "drop_units", "detection")
     return given | {name: getattr(of_first, name) for name in names}
 
 

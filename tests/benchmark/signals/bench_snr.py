@@ -1,6 +1,6 @@
 """Simulated spikes in white and 1/f noise that are found, by SNR and settings (docs/detect.md).
 
-    PYTHONPATH=tests/support python tests/benchmark/bench_snr.py
+    PYTHONPATH=tests/support python tests/benchmark/signals/bench_snr.py
 
 SNR is half of the spike's peak-to-peak amplitude over the SD of the noise between 250 and 7,500 Hz (Suner et
 al. 2005). "in band" is the trough of the filtered spike over the SD of the filtered noise: what the threshold

@@ -1,6 +1,6 @@
 """Share of one core that spike detection takes: channels of int16 at 30 kHz.
 
-    python tests/benchmark/bench_detection.py [CHANNELS …]
+    python tests/benchmark/signals/bench_detection.py [CHANNELS …]
 
 Samples are noise with 15 spikes per second on every channel; noise and weights are given, as after the first
 seconds. Times are CPU times, which do not depend on other processes, and the minimum over some rounds.

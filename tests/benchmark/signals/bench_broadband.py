@@ -1,6 +1,6 @@
 """What live detection costs `serve`: CPU share, latency, lost samples, with voltage from another process.
 
-    python tests/benchmark/bench_broadband.py [--channels 128] [--seconds 60] [--reference none] [--chunk 1]
+    python tests/benchmark/signals/bench_broadband.py [--channels 128] [--seconds 60] [--reference none]
 
 Voltage of int16 at 30 kHz with 15 spikes a second and channel; a Wiener model of 20-ms bins decodes.
 Latency is from the end of a bin to its last sample and to its cursor; the delay of a spike is from its
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "support" / "live")]
 
 from daemon import Served  # noqa: E402

@@ -1,6 +1,6 @@
 """Effect of the order of the band-pass on detected spikes, at the default band and threshold.
 
-    PYTHONPATH=tests/support python tests/benchmark/bench_orders.py
+    PYTHONPATH=tests/support python tests/benchmark/signals/bench_orders.py
 
 Recordings are those of the tests: 10 µV of white noise, spikes with an after-potential, 200 µV of field
 potential at 6 Hz; three of 8 s and 6 channels.

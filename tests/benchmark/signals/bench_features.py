@@ -1,7 +1,7 @@
 """What features are worth to a decoder: held-out R² of each kind of model.
 
-    python tests/benchmark/bench_features.py counts SESSION.h5 [--kinds wiener,kalman,gru] [--seeds 1]
-    python tests/benchmark/bench_features.py power [--electrodes 24] [--seconds 300] [--seed 0]
+    python tests/benchmark/signals/bench_features.py counts SESSION.h5 [--kinds wiener,kalman,gru] [--seeds 1]
+    python tests/benchmark/signals/bench_features.py power [--electrodes 24] [--seconds 300] [--seed 0]
 
 `counts`: a session of counts, the same counts as float32 features, and half of the channels as each.
 

@@ -1,6 +1,6 @@
 """Two arrays, one with 5-ms pushes and one with 1-ms pushes, killed and restarted in turn.
 
-    PYTHONPATH=tests/support/live python tests/benchmark/bench_arrays.py [--kills 20] [--up 4] [--down 2]
+    PYTHONPATH=tests/support/live python tests/benchmark/signals/bench_arrays.py [--kills 20]
 
 Three daemons receive the same streams: one both arrays, two one of them each. That each bin of the first is
 published once, that it is flagged PARTIAL while an array is away and only then, and that what it published is

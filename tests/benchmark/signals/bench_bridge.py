@@ -1,7 +1,7 @@
 """Spikes through a bridge for a minute: that each comes once and when, its losses, its delay and its load.
 
 export PYTHONPATH=tests/support/live:tests/support/vendors
-python tests/benchmark/bench_bridge.py openephys|intan|blackrock|spikeglx
+python tests/benchmark/signals/bench_bridge.py openephys|intan|blackrock|spikeglx
     [--seconds 60] [--spikes 5000] [--loss 0.001] [--channels 64]
 
 The emulator of the tests sends 96 (openephys, blackrock) or 64 (intan) channels, is ended after half of the
