@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import traceback
@@ -45,11 +46,11 @@ class SourceInlet:
 
     def __init__(self, name: str, source: Source, opened_s: float) -> None:
         stream = source.stream
-        if stream.format not in NUMERIC_FORMATS or stream.n_columns < 1:
+        if stream.format not in NUMERIC_FORMATS or stream.n_columns < 1 or not 0 <= stream.rate_hz < math.inf:
             raise RtdecodeError(
-                f"its rows are described as {stream.n_columns} x {stream.format}",
+                f"its rows are described as {stream}",
                 where=f"stream {name}",
-                fix=f"describe at least one column, of {', '.join(NUMERIC_FORMATS)}",
+                fix=f"describe one column or more of {', '.join(NUMERIC_FORMATS)}, and 0 Hz or more",
             )
         self._source = source
         self.stream = replace(stream, name=name, hostname=stream.hostname or socket.gethostname())

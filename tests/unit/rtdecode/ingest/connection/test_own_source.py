@@ -177,9 +177,9 @@ def test_what_no_source_may_do_ends_it_with_one_sentence(pull: Pull, reason: str
     assert lost.value.reason.startswith(reason)
 
 
-@pytest.mark.parametrize("stream", [("Markers", 1, 0.0, "string"), ("", 0, 50.0, "int32")])
+@pytest.mark.parametrize("stream", [("", 1, 0.0, "string"), ("", 0, 50.0, "int32"), ("", 4, -1.0, "int32")])
 def test_rows_without_numbers_are_refused(stream: tuple[str, int, float, str]) -> None:
-    with pytest.raises(RtdecodeError, match=r"stream M1: its rows are described as . x .*one column"):
+    with pytest.raises(RtdecodeError, match=r"stream M1: its rows are described as device .*Fix: describe"):
         SourceInlet("M1", Device(stream=StreamDescription("device", *stream)), 0.0)
 
 
