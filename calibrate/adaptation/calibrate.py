@@ -24,7 +24,7 @@ from rtdecode.calibrate.adaptation.ladder import Taken, default_rung, fresh_name
 from rtdecode.calibrate.adaptation.session import calibration_session
 from rtdecode.calibrate.channels.checkup import Channels, examine
 from rtdecode.calibrate.channels.statistics import channel_tensors, kept_tuning, with_statistics
-from rtdecode.calibrate.data.checks import check_unseen
+from rtdecode.calibrate.data.checks import check_unseen, shared_labels
 from rtdecode.calibrate.data.features import reading
 from rtdecode.calibrate.data.metrics import nullable, pcc, varies
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
@@ -285,6 +285,7 @@ def _provenance(
     notes: list[str],
 ) -> dict[str, Any]:
     scores: dict[str, Any] | None = None
+    before = {"channel_labels": list(base.channel_labels)} if base.channel_labels else {}
     name = fresh_name(base, day.name)
     if verdict is not None:
         each = {"new": verdict.new, "incumbent": verdict.incumbent, "wiener": verdict.wiener}
@@ -297,6 +298,7 @@ def _provenance(
         "calibration": taken.settings,
         "sessions": [*base.provenance.get("sessions", ()), day.provenance() | {"name": name}],
         "labels": day.of.labels,
+        **(shared_labels([day.of.session]) or before),
         "seed": seed,
         "scores": scores,
         "notes": notes,

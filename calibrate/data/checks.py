@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rtdecode.artifact import ElectrodeArray, ModelArtifact, Output, check_same_arrays
 from rtdecode.errors import RtdecodeError, located
 from rtdecode.session.arrays import session_arrays
+from rtdecode.session.labels import session_labels
 from rtdecode.session.layout import Session
 
 #: What to do about a session that does not fit.
@@ -82,6 +83,12 @@ def shared_arrays(sessions: Sequence[Session]) -> tuple[ElectrodeArray, ...]:
             check_same_arrays(own, arrays, "the sessions before")
         arrays = arrays or own
     return arrays
+
+
+def shared_labels(sessions: Sequence[Session]) -> dict[str, list[str]]:
+    """The labels of channels for a model's provenance: those of the last session that has them."""
+    known = [labels for session in sessions if (labels := session_labels(session))]
+    return {"channel_labels": list(known[-1])} if known else {}
 
 
 def output_columns(

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.data.checks import shared_arrays
+from rtdecode.calibrate.data.checks import shared_arrays, shared_labels
 from rtdecode.calibrate.data.features import chosen_features, described_features, reading
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, pcc, r2
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
@@ -150,6 +150,7 @@ def fit_sessions(
             part.provenance() | {"r2": nullable(score[0]), "pcc": nullable(score[1])}
             for part, score in zip(parts, scores, strict=True)
         ],
+        **shared_labels([labelled.session for labelled in sessions]),
         "seed": run.seed,
         "holdout": settings.holdout,
         "fit": fitted.settings,

@@ -18,7 +18,7 @@ import torch
 
 from rtdecode.artifact import Arrays, ModelArtifact, Output
 from rtdecode.calibrate.channels.statistics import channel_tensors, with_statistics
-from rtdecode.calibrate.data.checks import shared_arrays
+from rtdecode.calibrate.data.checks import shared_arrays, shared_labels
 from rtdecode.calibrate.data.features import chosen_features, described_features, reading
 from rtdecode.calibrate.data.metrics import mean_scores, nullable, r2
 from rtdecode.calibrate.data.provenance import created_now
@@ -299,6 +299,7 @@ def pretrain_sessions(
             day.provenance() | {"train_s": seconds, "validation": i in validation}
             for i, (day, seconds) in enumerate(zip(sessions, train_s, strict=True))
         ],
+        **shared_labels([each.session for each in sessions]),
         "seed": run.seed,
         "processes": ranks.n,
         "pretrain": training.recorded(run.seed)

@@ -94,6 +94,14 @@ class ModelArtifact:
         return tuple(output.name for output in self.outputs)
 
     @property
+    def channel_labels(self) -> tuple[str, ...]:
+        """Labels of the channels of the recording that it was made of, in its provenance; () if unknown."""
+        labels = self.provenance.get("channel_labels")
+        if not isinstance(labels, list) or len(labels) != self.n_channels:
+            return ()
+        return tuple(map(str, labels))
+
+    @property
     def n_inputs(self) -> int:
         """Length of a bin's input: the channels, then the features."""
         return self.n_channels + len(self.features)

@@ -295,6 +295,7 @@ class Daemon:
             n_channels=n_channels,
             attrs=attrs,
             decoded=decoded,
+            labelled=all(array.channel_map is None for array in self.settings.arrays),
         )
 
     def _first_bin(self, name: str) -> int | None:

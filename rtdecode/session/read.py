@@ -14,6 +14,7 @@ from rtdecode.session.arrays import session_arrays
 from rtdecode.session.check import check_part
 from rtdecode.session.diagnosis.clocks import check_seconds, two_clocks
 from rtdecode.session.diagnosis.strays import leave_out
+from rtdecode.session.labels import session_labels
 from rtdecode.session.layout import Session
 from rtdecode.session.raw import RawSession, read_raw
 from rtdecode.session.schema import DOCS
@@ -52,4 +53,5 @@ def check_session(raw: RawSession) -> Session:
     )
     check_seconds(session)
     session_arrays(session)
+    session_labels(session)
     return session

@@ -183,6 +183,7 @@ class StreamRecording:
                 self._beside,
                 n_channels=self._n_channels,
                 attrs=attrs,
+                labelled=all(of.channel_map is None for of in self.arrays),
             ),
             overwrite=self.overwrite,
         )

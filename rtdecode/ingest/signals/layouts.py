@@ -241,6 +241,12 @@ def check_units(layout: Layout, drop_units: frozenset[int] | None, where: str) -
         )
 
 
+def channel_labels(stream: StreamDescription, layout: Layout) -> tuple[str, ...]:
+    """The label of each channel, where a stream has a column for each and describes all; else ()."""
+    labels = stream.labels if layout in WITH_COLUMNS else ()
+    return labels if all(labels) and len(set(labels)) == stream.n_columns else ()
+
+
 def array_channels(stream: StreamDescription, layout: Layout) -> int | None:
     """Number of channels of the array, 0 for features, None if the stream does not state it."""
     if layout is Layout.FEATURES:

@@ -8,7 +8,7 @@ from rtdecode.ingest.signals.feed import Feed, reading_of
 from rtdecode.serve.loop.decoding import Decoding
 from rtdecode.serve.loop.instructions import BrokeOff, Publish, Resumed
 from rtdecode.serve.loop.joint import Joint
-from rtdecode.serve.reporting.connection import model_line, stream_report
+from rtdecode.serve.reporting.connection import labels_line, model_line, stream_report
 
 
 class ArraySink:
@@ -35,6 +35,8 @@ class ArraySink:
         notices = self._decoding.notices
         columns = [feature.column for feature in self._decoding.artifact.features]
         notices.extend(stream_report(stream, feed.layout, inlet.correction_s, reading_of(feed), columns))
+        labels = self._decoding.artifact.channel_labels[self._joint.channels[self._array]]
+        notices.extend(labels_line(stream, feed.layout, labels))
         arrays = self._decoding.artifact.arrays
         of_model = arrays[self._array] if self._array < len(arrays) else None
         if of_model is not None and of_model.name != self.name:

@@ -26,7 +26,7 @@ from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.meters import Meters
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.buffers import RecordBuffers
-from rtdecode.serve.reporting.connection import model_line, stream_report
+from rtdecode.serve.reporting.connection import labels_line, model_line, stream_report
 from rtdecode.session.layout import LogEntry
 from rtdecode.session.schema import MAX_MODELS
 
@@ -108,6 +108,7 @@ class Decoding:
         self.source.attached(stream, self._next_bin())
         columns = [feature.column for feature in self.artifact.features]
         self.notices.extend(stream_report(stream, feed.layout, inlet.correction_s, reading_of(feed), columns))
+        self.notices.extend(labels_line(stream, feed.layout, self.artifact.channel_labels))
         self.notices.append(model_line(self.artifact))
 
     def warm(self, closed: ClosedBin) -> None:

@@ -18,6 +18,7 @@ from rtdecode.ingest.signals.broadband import BroadbandFeed
 from rtdecode.ingest.signals.counts import CountFeed, SampleFeed
 from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed, samples_of
+from rtdecode.ingest.signals.layouts import channel_labels
 from rtdecode.ingest.signals.timed.features import TimedFeatureFeed
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import (
@@ -33,6 +34,7 @@ from rtdecode.serve.recording.buffers import (
 )
 from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
+from rtdecode.session.labels import labels_attrs
 from rtdecode.session.layout import Markers
 from rtdecode.session.trials import find_trials
 
@@ -51,6 +53,7 @@ def contents_of(
     n_channels: int,
     attrs: Mapping[str, str],
     decoded: DecodedColumns | None = None,
+    labelled: bool = True,
 ) -> Contents | None:
     """The contents of a file that records a stream; None before it is attached, of counts before it has a
     sample, and of voltage before its noise is known.
@@ -62,6 +65,7 @@ def contents_of(
         n_channels: of the array.
         attrs: root attributes of the file, without the source.
         decoded: columns of /decoded, None for a recording without decoder.
+        labelled: whether columns of streams are channels in their order, so that their labels are kept.
     """
     t0_s, behavior = buffers.samples.t0_s, beside.behavior
     there = [feed for feed in feeds if feed is not None]
@@ -74,9 +78,11 @@ def contents_of(
     if not there or (counts and t0_s is None) or (len(feeds) == len(detections) == 1 and detection is None):
         return None
     streams = [feed.inlet.stream for feed in there]
+    labels = [label for feed in there for label in channel_labels(feed.inlet.stream, feed.layout)]
+    kept = labels_attrs(labels) if labelled and len(labels) == n_channels else {}
     return Contents(
         n_channels=n_channels,
-        attrs={**attrs, "source": ", ".join(map(lsl_source, streams)), **beside.sources()},
+        attrs={**attrs, **kept, "source": ", ".join(map(lsl_source, streams)), **beside.sources()},
         behavior=(behavior.names, behavior.units) if behavior else None,
         decoded=decoded,
         counts=(1.0 / streams[0].rate_hz, t0_s or 0.0) if counts else None,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rtdecode.artifact import FeatureColumn, ModelArtifact
 from rtdecode.ingest.signals.features import other_units
-from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, channel_labels
 
 #: Programs on one machine share the clock of LSL; more is no error of its measurement.
 SAME_CLOCK_S = 0.005
@@ -47,6 +47,26 @@ def stream_report(
     if layout is Layout.FEATURES:
         lines += _units_line(stream, features)
     return lines
+
+
+def labels_line(stream: StreamDescription, layout: Layout, labels: Sequence[str]) -> list[str]:
+    """A line if channels have other labels than those that a model was made of, where both have them.
+
+    Args:
+        stream, layout: that is attached.
+        labels: of the model's channels of this stream, () where they are not known.
+    """
+    found = channel_labels(stream, layout)
+    other = [i for i, pair in enumerate(zip(found, labels, strict=False)) if pair[0] != pair[1]]
+    if not other:
+        return []
+    i = other[0]
+    same = sorted(found) == sorted(labels)
+    return [
+        f"{len(other)} of {len(found)} channels of {stream.name} have other labels than those of the model, "
+        f"channel {i} {found[i]!r} and {labels[i]!r}: "
+        + ("send them in the order of the model" if same else "is it the same array?")
+    ]
 
 
 def model_line(artifact: ModelArtifact) -> str:

@@ -10,6 +10,7 @@ import pytest
 from rtdecode.artifact import ElectrodeArray
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.arrays import arrays_attrs, session_arrays
+from rtdecode.session.labels import labels_attrs, session_labels
 from rtdecode.session.layout import Events, Session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
@@ -42,3 +43,14 @@ def test_anything_else_is_refused_with_the_file(tmp_path: Path, text: str, what:
     write_session(tmp_path / "odd.h5", with_attrs({"arrays": text}))
     with pytest.raises(RtdecodeError, match=rf"odd\.h5:/ \(arrays\): .*{what}.*Fix: "):
         read_session(tmp_path / "odd.h5")
+
+
+def test_labels_of_channels_are_read_back_or_refused(tmp_path: Path) -> None:
+    labels = ("e1", "e2", "e3", "é4", "e5")
+    write_session(tmp_path / "labelled.h5", with_attrs(labels_attrs(labels)))
+    assert session_labels(read_session(tmp_path / "labelled.h5")) == labels
+    assert session_labels(with_attrs({})) == labels_attrs(()).get("none", ())
+    for text in ("e1, e2", '["e1"]', '["e1", "e2", "e3", "e4", 5]'):
+        write_session(tmp_path / "odd.h5", with_attrs({"channel_labels": text}))
+        with pytest.raises(RtdecodeError, match=r"channel_labels\): is no list of 5 texts in JSON\. Fix: "):
+            read_session(tmp_path / "odd.h5")

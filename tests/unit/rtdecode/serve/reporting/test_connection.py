@@ -9,7 +9,7 @@ from decoding import artifact_of
 
 from rtdecode.artifact import Feature, Output
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription
-from rtdecode.serve.reporting.connection import model_line, stream_report
+from rtdecode.serve.reporting.connection import labels_line, model_line, stream_report
 
 MODEL = artifact_of(
     "wiener",
@@ -58,3 +58,20 @@ def test_features_are_named_and_other_units_are_said() -> None:
     assert "wiener, 2 features, 20 ms bins" in model_line(model)
     said = stream_report(replace(stream, units=("", "uV", "V")), Layout.FEATURES, 0.0, "", columns)[1]
     assert said.startswith("1 of 2 features of P come in other units than the model's, a among them")
+
+
+def test_other_labels_than_those_of_the_model_are_said() -> None:
+    stream = StreamDescription("M1", "", 3, 50.0, "int16", hostname="lab", labels=("e1", "e2", "e3"))
+    assert labels_line(stream, Layout.COUNTS, ("e1", "e2", "e3")) == []
+    assert labels_line(stream, Layout.COUNTS, ()) == []
+    (line,) = labels_line(stream, Layout.COUNTS, ("e1", "e3", "e2"))
+    assert line == (
+        "2 of 3 channels of M1 have other labels than those of the model, channel 1 'e2' and 'e3': send them in "
+        "the order of the model"
+    )
+    (line,) = labels_line(stream, Layout.RASTER, ("a", "b", "c"))
+    assert line.endswith("channel 0 'e1' and 'a': is it the same array?")
+    # Columns of events are no channels.
+    events = replace(stream, rate_hz=0.0, labels=("channel", "unit", "seq"))
+    assert labels_line(events, Layout.EVENTS, ("e1", "e2", "e3")) == []
+    assert labels_line(replace(stream, labels=("e1", "e1", "e2")), Layout.COUNTS, ("a", "b", "c")) == []
