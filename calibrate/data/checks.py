@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from rtdecode.artifact import ElectrodeArray, ModelArtifact, Output, check_same_arrays
 from rtdecode.errors import RtdecodeError, located
-from rtdecode.session.arrays import session_arrays
-from rtdecode.session.labels import session_labels
+from rtdecode.session.arrays import session_arrays, session_labels
 from rtdecode.session.layout import Session
 
 #: What to do about a session that does not fit.

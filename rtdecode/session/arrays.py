@@ -1,4 +1,4 @@
-"""The arrays of a session of several: an attribute of the file, `arrays`, in JSON.
+"""Whose channels a session has: its arrays and the labels of channels, attributes of the file in JSON.
 
 session_arrays(session)    # (ElectrodeArray("M1", 96), ElectrodeArray("PMd", 64)); () for one stream
 """
@@ -13,6 +13,7 @@ from rtdecode.errors import RtdecodeError, located
 from rtdecode.session.layout import Session
 
 ARRAYS = "arrays"
+CHANNEL_LABELS = "channel_labels"
 
 
 def session_arrays(session: Session) -> tuple[ElectrodeArray, ...]:
@@ -38,3 +39,31 @@ def session_arrays(session: Session) -> tuple[ElectrodeArray, ...]:
 def arrays_attrs(arrays: Sequence[ElectrodeArray]) -> dict[str, str]:
     """The attribute of a file of these arrays; empty for those of one stream."""
     return {ARRAYS: json.dumps([vars(each) for each in arrays])} if arrays else {}
+
+
+def session_labels(session: Session) -> tuple[str, ...]:
+    """A label for each channel, in order; () where none are known.
+
+    Raises:
+        RtdecodeError: the attribute is no list of as many texts as there are channels.
+    """
+    text = session.attrs.get(CHANNEL_LABELS)
+    if text is None:
+        return ()
+    try:
+        labels = json.loads(text)
+    except ValueError:
+        labels = None
+    fits = isinstance(labels, list) and len(labels) == session.n_channels
+    if not (fits and all(isinstance(label, str) for label in labels)):
+        raise RtdecodeError(
+            f"is no list of {session.n_channels} texts in JSON",
+            where=f"{session.path or session.name}:/ ({CHANNEL_LABELS})",
+            fix='write ["e1", "e2", …], one text a channel, or delete the attribute',
+        )
+    return tuple(labels)
+
+
+def labels_attrs(labels: Sequence[str]) -> dict[str, str]:
+    """The attribute of a file; empty where no labels are known."""
+    return {CHANNEL_LABELS: json.dumps(list(labels))} if labels else {}

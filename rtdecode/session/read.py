@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.arrays import session_arrays
+from rtdecode.session.arrays import session_arrays, session_labels
 from rtdecode.session.check import check_part
 from rtdecode.session.diagnosis.clocks import check_seconds, two_clocks
 from rtdecode.session.diagnosis.strays import leave_out
-from rtdecode.session.labels import session_labels
 from rtdecode.session.layout import Session
 from rtdecode.session.raw import RawSession, read_raw
 from rtdecode.session.schema import DOCS

@@ -32,9 +32,9 @@ from rtdecode.serve.recording.buffers import (
     RecordBuffers,
     SampleRing,
 )
+from rtdecode.session.arrays import labels_attrs
 from rtdecode.session.contents import Contents, DecodedColumns, DecodedRows
 from rtdecode.session.grow import SessionWriter
-from rtdecode.session.labels import labels_attrs
 from rtdecode.session.layout import Markers
 from rtdecode.session.trials import find_trials
 

@@ -9,8 +9,7 @@ import pytest
 
 from rtdecode.artifact import ElectrodeArray
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.arrays import arrays_attrs, session_arrays
-from rtdecode.session.labels import labels_attrs, session_labels
+from rtdecode.session.arrays import arrays_attrs, labels_attrs, session_arrays, session_labels
 from rtdecode.session.layout import Events, Session
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session

@@ -66,8 +66,8 @@ def test_other_labels_than_those_of_the_model_are_said() -> None:
     assert labels_line(stream, Layout.COUNTS, ()) == []
     (line,) = labels_line(stream, Layout.COUNTS, ("e1", "e3", "e2"))
     assert line == (
-        "2 of 3 channels of M1 have other labels than those of the model, channel 1 'e2' and 'e3': send them in "
-        "the order of the model"
+        "2 of 3 channels of M1 have other labels than those of the model, channel 1 'e2' and 'e3': send them "
+        "in the order of the model"
     )
     (line,) = labels_line(stream, Layout.RASTER, ("a", "b", "c"))
     assert line.endswith("channel 0 'e1' and 'a': is it the same array?")
