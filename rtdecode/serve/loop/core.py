@@ -37,6 +37,7 @@ from rtdecode.serve.loop.closing import Closing
 from rtdecode.serve.loop.events import CoreSettings, Pull
 from rtdecode.serve.loop.first_bin import first_edges
 from rtdecode.serve.loop.held_up import HeldUp
+from rtdecode.serve.loop.leap import LEAP_S, far_behind
 from rtdecode.serve.loop.states import (
     Attaching,
     Judging,
@@ -49,9 +50,6 @@ from rtdecode.serve.loop.states import (
     link_of,
 )
 from rtdecode.serve.settings import STALE_AFTER_S
-
-#: Further behind, the machine slept or its clock leapt: nobody waits for thousands of empty bins.
-LEAP_S = 10.0
 
 DOUBTED = "its stamps do not fit our clock"
 Instructions = Iterator[do.Instruction]
@@ -129,7 +127,7 @@ class LoopCore:
             verdict = replace(verdict, trusted=False)
         if verdict is not TRUSTED:
             yield from self._follow(verdict, now)
-        if n and isinstance(self.state, Running) and self._far_behind(self.state.edges, feed, n, now):
+        if n and isinstance(self.state, Running) and far_behind(self.state.edges, feed, n, now):
             yield from self._leap(now)
         if isinstance(self.state, Attaching):
             yield from self._begin(self.state, n, now, verdict.trusted)
@@ -212,6 +210,8 @@ class LoopCore:
             yield from self._break_off(reason, now)
         elif isinstance(self.state, Attaching) and self.state.origin_s is not None:
             edges = EventBinning(self.ring, self.state.origin_s)
+            yield do.Started(0, self.state.origin_s)
+            yield do.BrokeOff(0, reason)
         self.state = Waiting() if edges is None else Outage(edges)
         self._left_out += link.judge.impossible
         yield do.Dispose(link.feed)
@@ -287,12 +287,6 @@ class LoopCore:
 
     def _closed(self, now: float) -> Instructions:
         return self.closing.closed(self.state, now)
-
-    def _far_behind(self, edges: Binning, feed: Feed, n: int, now: float) -> bool:
-        """Whether all samples of the pull were stamped so long after the open bin that there was a leap."""
-        end_s = edges.bin_end_s(self.ring.open_bin)
-        oldest_s = feed.first_bin_start(n, -math.inf, math.inf) if now - end_s > LEAP_S else None
-        return oldest_s is not None and oldest_s - end_s > LEAP_S
 
     def _grace_s(self) -> float:
         return 0.0 if link_of(self.state) is None else self.grace.seconds

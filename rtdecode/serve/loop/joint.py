@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from rtdecode.binning import RING_BINS, BinRing, ClosedBin
 from rtdecode.messages import Flag
-from rtdecode.serve.loop.core import LEAP_S
 from rtdecode.serve.loop.instructions import BrokeOff, Publish, Resumed
+from rtdecode.serve.loop.leap import LEAP_S
 from rtdecode.serve.loop.stand_in import StandIn
 
 FAILSAFE, PARTIAL, GAP = int(Flag.FAILSAFE), int(Flag.PARTIAL), int(Flag.GAP)
