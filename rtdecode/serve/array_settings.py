@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtdecode.artifact import FeatureColumn
-from rtdecode.detection.live import LiveDetection
 from rtdecode.detection.options import DetectionOptions
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.channel_map import ChannelMap
 from rtdecode.ingest.signals.event_columns import RowColumns
-from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.layouts import Layout, check_units
 from rtdecode.ingest.signals.numbering import Numbering, check_numbering
+
+if TYPE_CHECKING:
+    from rtdecode.ingest.signals.events import EventRules
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,10 @@ class ArraySettings:
 
     def rules(self, carry_late: bool, features: tuple[FeatureColumn, ...] = ()) -> EventRules:
         """Which events are decoded, or which columns of a stream of features; for one source."""
+        # Not loaded by `--help`.
+        from rtdecode.detection.live import LiveDetection
+        from rtdecode.ingest.signals.events import EventRules
+
         units, detection = self.drop_units or frozenset(), LiveDetection(self.detection)
         return EventRules(carry_late, units, self.numbering, features, detection)
 
