@@ -19,6 +19,7 @@ from rtdecode.ingest.connection.own_source import check_sources
 from rtdecode.ingest.signals.feed import make_array_feed, make_feed
 from rtdecode.ingest.source import OpenSource
 from rtdecode.serve.array_settings import ArraySettings
+from rtdecode.serve.flags import joined
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
 from rtdecode.serve.loop.hot_loop import SLICE_S
@@ -26,7 +27,6 @@ from rtdecode.serve.loop.pump import MAX_WAIT_S, Pump
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
-from rtdecode.serve.settings import joined
 from rtdecode.serve.waiting import Stop, await_streams
 from rtdecode.session.arrays import arrays_attrs
 from rtdecode.session.contents import recording_attrs

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import MAX_COUNTS_RATE_HZ, Layout
-from rtdecode.serve.settings import joined
+from rtdecode.serve.flags import joined
 from rtdecode.tools.ranges import check_range
 from rtdecode.tools.replay.outlets import OUTLET_BUFFER_S
 

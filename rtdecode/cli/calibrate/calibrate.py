@@ -101,7 +101,7 @@ def calibrate(
     from rtdecode.cli.runtime.swap import check_daemon, served_stream
     from rtdecode.errors import RtdecodeError
     from rtdecode.files import check_writable, unused
-    from rtdecode.serve.settings import joined
+    from rtdecode.serve.flags import joined
     from rtdecode.session.read import read_session
 
     if budget is not None and not budget > 0:

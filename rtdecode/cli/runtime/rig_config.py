@@ -20,7 +20,8 @@ from rtdecode.cli.common import prints_unicode
 from rtdecode.detection.options import DETECTION_FLAGS
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file, user_path
-from rtdecode.serve.settings import FLAGS, Flag, ServeSettings, read_streams
+from rtdecode.serve.flags import Flag, read_streams
+from rtdecode.serve.settings import FLAGS, ServeSettings
 
 if TYPE_CHECKING:
     from rtdecode.rig_file import RigFile

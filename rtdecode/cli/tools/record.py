@@ -18,8 +18,8 @@ from rtdecode.ingest.signals.channel_map import ChannelMap, read_channel_map
 from rtdecode.ingest.signals.event_columns import RowColumns, read_columns
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.serve.array_settings import arrays_of, features_of
+from rtdecode.serve.flags import read_units
 from rtdecode.serve.reporting.outbox import Outbox
-from rtdecode.serve.settings import read_units
 
 #: Clears the terminal's line, for one that is shown in its place.
 CLEAR = "\r\x1b[2K"
