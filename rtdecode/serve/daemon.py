@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import zmq
 
-from rtdecode.artifact import FeatureColumn
 from rtdecode.decode.load import open_model
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
@@ -23,17 +22,15 @@ from rtdecode.files import check_writable
 from rtdecode.helper_thread import HelperThread
 from rtdecode.ingest.beside.behavior import BehaviorReader
 from rtdecode.ingest.beside.markers import MarkerReader
-from rtdecode.ingest.connection.own_source import check_sources, connector_for
 from rtdecode.ingest.signals.feed import make_array_feed, make_feed
 from rtdecode.ingest.source import OpenSource
 from rtdecode.model_store import find_model
 from rtdecode.output.stage import OutputStage
-from rtdecode.serve.array_settings import ArraySettings
 from rtdecode.serve.commands import APPLY_TIMEOUT_S, Command
 from rtdecode.serve.control import ControlServer
-from rtdecode.serve.fits_model import FitsModel, check_streams
+from rtdecode.serve.inputs import make_inputs
 from rtdecode.serve.loop.decoding import Decoding, Sinks
-from rtdecode.serve.loop.hot_loop import ArrayInput, HotLoop
+from rtdecode.serve.loop.hot_loop import HotLoop
 from rtdecode.serve.lsl_out import CursorOutlet
 from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.beside import Beside
@@ -85,8 +82,6 @@ class Daemon:
     ) -> None:
         import pylsl
 
-        self._sources = sources or {}
-        check_sources(self._sources, settings.all_streams)
         if settings.record is not None:
             check_writable(settings.record, overwrite=settings.overwrite)
         self.settings, self._print_line, self._report = settings, print_line, report
@@ -97,8 +92,7 @@ class Daemon:
         self._stopping = threading.Event()
         self.stage = DecodeStage(decoder, self.artifact)
         self.output = self._make_output()
-        check_streams(self.artifact, settings.streams, settings.features)
-        self._inputs = self._make_inputs()
+        self._inputs = make_inputs(settings, self.artifact, sources or {})
         self.connectors = [each.connector for each in self._inputs]
         self.beside = Beside(
             BehaviorReader(settings.behavior, settings.behavior_source_id) if settings.behavior else None,
@@ -228,29 +222,6 @@ class Daemon:
             lines.append(self.watcher.error)
             helpers.append(self.watcher.thread)
         return [*lines, *(helper.fault for helper in helpers)]
-
-    def _make_inputs(self) -> list[ArrayInput]:
-        """The streams: of spikes, or of features alone, then that of features beside spikes."""
-        artifact, settings = self.artifact, self.settings
-        columns = tuple(each.column for each in artifact.features)
-        sizes = [array.n_channels for array in artifact.arrays] or [artifact.n_channels]
-        inputs = [
-            self._make_input(array, n, () if n else columns)
-            for array, n in zip(settings.arrays, sizes, strict=True)
-        ]
-        if settings.features_beside is not None:
-            inputs.append(self._make_input(settings.features_beside, 0, columns))
-        return inputs
-
-    def _make_input(
-        self, array: ArraySettings, n_channels: int, columns: tuple[FeatureColumn, ...]
-    ) -> ArrayInput:
-        rules = array.rules(self.settings.carry_late, columns)
-        fits = FitsModel(array, n_channels, self.artifact, rules.detection)
-        connector = connector_for(
-            array.stream, self._sources, fits.classify, fits.accept, array.source_id, array.option
-        )
-        return ArrayInput(connector, rules, array.grace_s, n_channels)
 
     def _make_output(self) -> OutputStage | None:
         settings = self.settings

@@ -136,6 +136,9 @@ def check_replaces(new: ModelArtifact, old: ModelArtifact, where: str) -> None:
 
     if new.n_channels != old.n_channels:
         raise refuse(f"the model has {new.n_channels} channels, the one in use {old.n_channels}")
+    if new.arrays and old.arrays and new.arrays != old.arrays:
+        ours, theirs = (", ".join(map(str, each.arrays)) for each in (new, old))
+        raise refuse(f"the model has the arrays {ours}, the one in use {theirs}")
     columns, in_use = ([feature.column for feature in each.features] for each in (new, old))
     if columns != in_use:
         raise refuse(

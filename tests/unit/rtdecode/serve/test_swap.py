@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from decoding import artifact_of
 
-from rtdecode.artifact import ModelArtifact, Output, write_artifact
+from rtdecode.artifact import ElectrodeArray, ModelArtifact, Output, write_artifact
 from rtdecode.decode.load import load_decoder
 from rtdecode.decode.recent import Mark
 from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
 from rtdecode.serve import swap
 from rtdecode.serve.commands import Command
-from rtdecode.serve.swap import ATTEMPTS, Swapper
+from rtdecode.serve.swap import ATTEMPTS, Swapper, check_replaces
 
 N_CHANNELS = 4
 OUTPUTS = (Output("x", "mm", 5.0, 1.0, "position"), Output("vx", "mm/s", 0.0, 1.0, "velocity"))
@@ -134,6 +134,17 @@ def test_a_model_that_does_not_fit_is_refused(
     assert loop.stage.decoder is before
     assert "swap" not in loop.names
     assert loop.commands[-1].about == {"model": path, "error": str(raised.value)}
+
+
+def test_the_same_arrays_in_another_order_are_refused() -> None:
+    one, two = ElectrodeArray("M1", 1), ElectrodeArray("PMd", 3)
+    old, new = replace(a_filter(), arrays=(one, two)), replace(a_filter(), arrays=(two, one))
+    check_replaces(old, old, "a")
+    check_replaces(a_filter(), old, "a")
+    with pytest.raises(
+        RtdecodeError, match=r"has the arrays PMd \(3 channels\), M1 \(1 channels\), the one in"
+    ):
+        check_replaces(new, old, "a")
 
 
 def test_a_broken_or_missing_file_is_refused(tmp_path: Path) -> None:
