@@ -142,7 +142,7 @@ def test_the_same_arrays_in_another_order_are_refused() -> None:
     check_replaces(old, old, "a")
     check_replaces(a_filter(), old, "a")
     with pytest.raises(
-        RtdecodeError, match=r"has the arrays PMd \(3 channels\), M1 \(1 channels\), the one in"
+        RtdecodeError, match=r"the arrays PMd \(3 channels\), M1 \(1 channels\), the one in"
     ):
         check_replaces(new, old, "a")
 
