@@ -25,7 +25,7 @@ class ArraySettings:
     Attributes:
         stream: its name.
         grace_s: None for the delivery delay of its source.
-        option: of the command line that sets `source_id`.
+        flag: of the command line that names the stream.
         detection: of spikes in voltage.
 
     Raises:
@@ -40,7 +40,7 @@ class ArraySettings:
     channel_map: ChannelMap | None = None
     drop_units: frozenset[int] | None = None
     grace_s: float | None = None
-    option: str = "--source-id"
+    flag: str = "--stream"
     detection: DetectionOptions = field(default_factory=DetectionOptions)
 
     def __post_init__(self) -> None:
@@ -51,6 +51,16 @@ class ArraySettings:
         if self.grace_s is not None and not 0 <= self.grace_s <= 1:
             fix = "use auto, or a few milliseconds"
             raise RtdecodeError("must be auto, or 0 to 1000 milliseconds", where="--grace", fix=fix)
+
+    @property
+    def asked(self) -> str:
+        """How the stream was asked for, such as "--stream M1"."""
+        return f"{self.flag} {self.stream}"
+
+    @property
+    def source_option(self) -> str:
+        """The flag that sets `source_id`."""
+        return "--source-id" if self.flag == "--stream" else f"{self.flag}-source-id"
 
     @property
     def numbering(self) -> Numbering:
@@ -110,5 +120,5 @@ def features_of(
         source_id=source_id,
         layout=Layout.FEATURES,
         grace_s=grace_s,
-        option="--features-source-id",
+        flag="--features",
     )

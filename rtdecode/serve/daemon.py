@@ -186,7 +186,13 @@ class Daemon:
         compile_kernels(self.stage, self.artifact, make_array_feed if several else make_feed)
         self._print_line(f"ready for stream {', '.join(self.settings.streams)}")
         timeout_s = self.settings.timeout_s
-        await_streams(self.connectors, self.beside.behavior, timeout_s, self._while_waiting, self._print_line)
+        await_streams(
+            {each.asked: each.connector for each in self._inputs},
+            self.beside.behavior,
+            timeout_s,
+            self._while_waiting,
+            self._print_line,
+        )
         if self.recorder is not None:
             self.recorder.start()
         sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -33,9 +33,9 @@ def make_inputs(
     def make(array: ArraySettings, n_channels: int, features: tuple[FeatureColumn, ...]) -> ArrayInput:
         rules = array.rules(settings.carry_late, features)
         fits = FitsModel(array, n_channels, artifact, rules.detection)
-        name, source_id, option = array.stream, array.source_id, array.option
+        name, source_id, option = array.stream, array.source_id, array.source_option
         connector = connector_for(name, sources, fits.classify, fits.accept, source_id, option)
-        return ArrayInput(connector, rules, array.grace_s, n_channels)
+        return ArrayInput(array.asked, connector, rules, array.grace_s, n_channels)
 
     sizes = [array.n_channels for array in artifact.arrays] or [artifact.n_channels]
     inputs = [make(array, n, () if n else columns) for array, n in zip(settings.arrays, sizes, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rtdecode.errors import RtdecodeError
@@ -32,7 +32,7 @@ class Stop(BaseException):
 
 
 def await_streams(
-    connectors: Sequence[Connector[Layout]],
+    connectors: Mapping[str, Connector[Layout]],
     behavior: BehaviorReader | None,
     timeout_s: float,
     meanwhile: Callable[[], None],
@@ -41,7 +41,8 @@ def await_streams(
     """Wait until the stream of each started connector is opened, and that of a behaviour reader found.
 
     Args:
-        connectors, behavior: started; `behavior` None for none.
+        connectors: started, by how their streams were asked for, such as "--stream M1".
+        behavior: started, None for none.
         timeout_s: longest wait, seconds.
         meanwhile: called 20 times a second; may raise Stop.
         waiting: called with a line about what is waited for, and why what was found is not taken, when that
@@ -51,8 +52,8 @@ def await_streams(
         RtdecodeError: a stream is not found in time or cannot be used.
     """
     wait = _Wait(timeout_s, meanwhile, waiting)
-    for connector in connectors:
-        wait.until(connector.ready.is_set, f"--stream {connector.name}", connector)
+    for asked, connector in connectors.items():
+        wait.until(connector.ready.is_set, asked, connector)
     if behavior is not None:
         wait.deadline_s = max(wait.deadline_s, time.monotonic() + BEHAVIOR_AFTER_S)
         wait.until(lambda: bool(behavior.names), f"--behavior {behavior.name}", behavior.connector)

@@ -52,7 +52,7 @@ class RecordedArray:
         self.settings, self.n_channels, self._print_line = settings, n_channels or 0, print_line
         self.rules = settings.rules(carry_late=True)
         self.connector: Connector[Layout] = connector_for(
-            settings.stream, sources, self._classify, self._accept, settings.source_id, settings.option
+            settings.stream, sources, self._classify, self._accept, settings.source_id, settings.source_option
         )
 
     def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:

@@ -121,7 +121,8 @@ class StreamRecording:
         recorder = None
         try:
             behavior = self._beside.behavior
-            await_streams(self._connectors, behavior, self.timeout_s, self._check_stop, self.print_line)
+            asked = {array.settings.asked: array.connector for array in self._arrays}
+            await_streams(asked, behavior, self.timeout_s, self._check_stop, self.print_line)
             n_features = sum(len(array.rules.features) for array in self._arrays)
             buffers = RecordBuffers(self._n_channels, 0, n_features=n_features)
             pumps = self._make_pumps(buffers)

@@ -36,12 +36,14 @@ class ArrayInput(NamedTuple):
     """The stream of one array.
 
     Attributes:
+        asked: how it was asked for, such as "--stream M1".
         connector: started; finds and opens it.
         rules: which of its events are decoded.
         grace_s: how long its bins wait for samples, None for the delivery delay of its source.
         n_channels: of the array; 0 for features.
     """
 
+    asked: str
     connector: Connector[Layout]
     rules: EventRules
     grace_s: float | None

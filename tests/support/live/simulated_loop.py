@@ -183,7 +183,7 @@ class Rig:
         self.decoding = Decoding(self.stage, self.artifact, path, sinks, clock, stream="M1")
         settings = ServeSettings(streams=names, grace_s=0.002, allow_partial=allow_partial)
         inputs = [
-            ArrayInput(connector, array.rules(settings.carry_late), array.grace_s, N_CHANNELS)
+            ArrayInput(array.asked, connector, array.rules(settings.carry_late), array.grace_s, N_CHANNELS)
             for connector, array in zip(self.connectors, settings.arrays, strict=True)
         ]
         self.loop = HotLoop(settings, self.decoding, inputs, clock)  # type: ignore[arg-type]

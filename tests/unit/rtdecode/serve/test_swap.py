@@ -141,9 +141,7 @@ def test_the_same_arrays_in_another_order_are_refused() -> None:
     old, new = replace(a_filter(), arrays=(one, two)), replace(a_filter(), arrays=(two, one))
     check_replaces(old, old, "a")
     check_replaces(a_filter(), old, "a")
-    with pytest.raises(
-        RtdecodeError, match=r"the arrays PMd \(3 channels\), M1 \(1 channels\), the one in"
-    ):
+    with pytest.raises(RtdecodeError, match=r"the arrays PMd \(3 channels\), M1 \(1 channels\), the one in"):
         check_replaces(new, old, "a")
 
 
