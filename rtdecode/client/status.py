@@ -26,6 +26,7 @@ class Status(msgspec.Struct, kw_only=True, frozen=True):
         flags: names of the last bin's flags.
         warnings: lines for the experimenter.
         out: names and units of a cursor's `out`; None where no output stage runs.
+        arrays: of several arrays the map of each; empty for one stream, and from an older daemon.
         model, stream, recording, rates, counters, latency_ms, endpoints: maps, as in docs/messages.md.
     """
 
@@ -45,6 +46,7 @@ class Status(msgspec.Struct, kw_only=True, frozen=True):
     out: dict[str, Any] | None = None
     model: dict[str, Any] = {}
     stream: dict[str, Any] = {}
+    arrays: list[dict[str, Any]] = []
     recording: dict[str, Any] | None = None
     rates: dict[str, Any] = {}
     counters: dict[str, Any] = {}

@@ -98,11 +98,18 @@ def filled(form: str, value: Any, rank: int, *, cut: bool = False) -> Part:
 
 
 def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
-    """The stream and its timing."""
-    stream = under(status, "stream")
+    """The stream and its timing; of several arrays, those of each, and why one is away."""
+    arrays = status.get("arrays")
+    for stream in arrays if isinstance(arrays, list) and arrays else [under(status, "stream")]:
+        if isinstance(stream, dict):
+            yield from _rows_of_stream(stream)
+
+
+def _rows_of_stream(stream: dict[str, Any]) -> Iterator[Row]:
     name = Part(str(stream.get("name") or "?"), "title", cut=True)
     if not stream.get("attached"):
-        yield Row(3, "stream", [name, Part("searching", "now", 1), *_source_parts(stream)])
+        why = filled("{}", stream.get("reason") or None, 2, cut=True)
+        yield Row(3, "stream", [name, Part("searching", "now", 1), why, *_source_parts(stream)])
         return
     about = [
         filled("{}", stream.get("layout"), 1),
@@ -110,7 +117,7 @@ def stream_rows(status: dict[str, Any]) -> Iterator[Row]:
         filled("{:g} Hz", stream.get("rate_hz") or None, 3),
         *_source_parts(stream),
     ]
-    yield Row(3, "stream", [name, *about])
+    yield Row(3, "stream", [name, filled("{}", stream.get("reason") or None, 1, cut=True), *about])
     timing = [filled("clock {:+,.3f} ms", stream.get("clock_correction_ms"), 1)]
     delivery = under(stream, "delivery_ms")
     measured = [key for key in QUANTILES if delivery.get(key) is not None]

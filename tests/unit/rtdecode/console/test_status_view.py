@@ -25,7 +25,7 @@ from terminal import on_a_terminal
 from rtdecode.console.counters import NAMES, count
 from rtdecode.console.drawing import Drawing
 from rtdecode.console.history import History, Recent
-from rtdecode.console.status_rows import duration, status_rows
+from rtdecode.console.status_rows import duration, status_rows, stream_rows
 from rtdecode.console.status_view import StatusView
 from rtdecode.console.text_rows import Line, line_of
 from rtdecode.serve.reporting.status import PERCENTILES
@@ -65,6 +65,16 @@ def changed(**parts: Any) -> dict[str, Any]:
 
 def without_stream(**parts: Any) -> dict[str, Any]:
     return changed(**parts) | {"stream": {"name": "M1", "attached": False}}
+
+
+def test_each_of_several_arrays_has_its_row_and_why_it_is_away() -> None:
+    m1 = RUNNING["stream"]
+    pmd = {"name": "PMd", "attached": False, "reason": "its outlet is gone (source nsp-8 on rig)"}
+    status = changed() | {"arrays": [m1, pmd], "stream": {"name": "M1+PMd", "attached": False}}
+    shown = "\n".join(str(part) for row in stream_rows(status) for part in row.parts)
+    assert "M1+PMd" not in shown
+    assert "PMd" in shown
+    assert "its outlet is gone" in shown
 
 
 NO_BIN = dict.fromkeys(PERCENTILES)
