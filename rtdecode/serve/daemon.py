@@ -97,7 +97,7 @@ class Daemon:
         self._stopping = threading.Event()
         self.stage = DecodeStage(decoder, self.artifact)
         self.output = self._make_output()
-        check_streams(self.artifact, settings.streams, settings.features)
+        check_streams(self.artifact, settings.streams, settings.features, power=self._has_power)
         self._inputs = self._make_inputs()
         self.connectors = [each.connector for each in self._inputs]
         self.beside = Beside(
@@ -108,7 +108,11 @@ class Daemon:
         n_axes = len(self.output.names) if self.output else 0
         self.buffers = (
             RecordBuffers(
-                self.artifact.n_channels, len(self.artifact.outputs), n_axes, len(self.artifact.features)
+                self.artifact.n_channels,
+                len(self.artifact.outputs),
+                n_axes,
+                len(self.artifact.features),
+                self.artifact.n_channels if self._has_power else 0,
             )
             if settings.record
             else None
@@ -188,8 +192,8 @@ class Daemon:
             f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.decoding.path}"
         )
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
-        several = len(self._inputs) > 1
-        compile_kernels(self.stage, self.artifact, make_array_feed if several else make_feed)
+        timed = len(self._inputs) > 1 or self._has_power
+        compile_kernels(self.stage, self.artifact, make_array_feed if timed else make_feed)
         self._print_line(f"ready for stream {', '.join(self.settings.streams)}")
         timeout_s = self.settings.timeout_s
         await_streams(self.connectors, self.beside.behavior, timeout_s, self._while_waiting, self._print_line)
@@ -229,13 +233,17 @@ class Daemon:
             helpers.append(self.watcher.thread)
         return [*lines, *(helper.fault for helper in helpers)]
 
+    @property
+    def _has_power(self) -> bool:
+        return self.settings.detection.power is not None
+
     def _make_inputs(self) -> list[ArrayInput]:
         """The streams: of spikes, or of features alone, then that of features beside spikes."""
         artifact, settings = self.artifact, self.settings
         columns = tuple(each.column for each in artifact.features)
         sizes = [array.n_channels for array in artifact.arrays] or [artifact.n_channels]
         inputs = [
-            self._make_input(array, n, () if n else columns)
+            self._make_input(array, n, () if n and not self._has_power else columns)
             for array, n in zip(settings.arrays, sizes, strict=True)
         ]
         if settings.features_beside is not None:
