@@ -146,6 +146,7 @@ class LiveDetector:
         self._waiting: deque[tuple[int, NDArray[np.generic]]] = deque()
         self._n_waiting, self._n_needed = 0, round(detection.settings.noise_s * rate_hz)
         self._known = detection.measured is not None
+        self._no_power = nothing_in(n_channels)[2:]
         self._thread: threading.Thread | None = None
         self._failure = ""
 
@@ -175,8 +176,8 @@ class LiveDetector:
             pieces = []
         found: list[Crossings] = []
         bins: list[PowerBins] = []
-        last_row: list[I8] = [np.zeros(0, np.int64)]
-        to_end: list[F8] = [np.zeros(0)]
+        last_row: list[I8] = []
+        to_end: list[F8] = []
         at = 0
         for n_lost, piece in pieces:
             self._detector.skip(n_lost)
@@ -184,17 +185,20 @@ class LiveDetector:
             first = self._detector.n_samples - at
             new = self._detector.process(piece)
             found.append(Crossings(new.crossings.sample - first, new.crossings.channel))
-            if new.power is not None and self._detection.power is not None:
+            if new.power is not None and len(new.power.bin) and self._detection.power is not None:
                 end = ends_of(new.power, self._detection.power, self._rate_hz) - first
                 # One that ended in a loss has its last sample in none of these rows.
-                row = np.clip(np.ceil(end - 0.5).astype(np.int64) - 1, at, at + len(piece) - 1)
+                row = np.maximum(np.minimum(np.ceil(end - 0.5).astype(np.int64), at + len(piece)) - 1, at)
                 bins.append(new.power)
                 last_row.append(row)
                 to_end.append(end - row)
             at += len(piece)
-        all_, power = concatenated(found), join_bins(bins, self._n_channels).values
-        column = all_.channel.astype(np.int32)
-        return LiveFound(all_.sample, column, np.concatenate(last_row), np.concatenate(to_end), power)
+        all_ = concatenated(found)
+        crossings = all_.sample, all_.channel.astype(np.int32)
+        if not bins:
+            return LiveFound(*crossings, *self._no_power)
+        power = join_bins(bins, self._n_channels).values
+        return LiveFound(*crossings, np.concatenate(last_row), np.concatenate(to_end), power)
 
     def _is_known(self, pieces: list[tuple[int, NDArray[np.generic]]]) -> bool:
         """Let samples wait until noise is known, and all that waited was detected."""

@@ -122,6 +122,8 @@ class FeatureRing:
     def add(self, feed: FeatureFeed | TimedPower, n: int | None = None) -> None:
         """Take the samples of the last pull."""
         accepted = np.flatnonzero(feed.columns.accepted[:n])
+        if not len(accepted):
+            return
         room = FEATURE_RING - (self.head - self.tail)
         self.dropped += max(0, len(accepted) - room)
         accepted = accepted[:room]

@@ -74,7 +74,7 @@ class TimedPower:
         ring.features.counted[:] = 0
         self._pulled, self._crossings = crossings, crossings.columns
         self._at, self._continued = 0, False
-        self.take(nothing_in(stream.n_columns), np.zeros(0, np.uint8), np.zeros(0), 0.0)
+        self._place(nothing_in(stream.n_columns), np.zeros(0, np.uint8), np.zeros(0), 0.0)
 
     def take(self, found: LiveFound, possible: U1, sample_s: F8, period_s: float) -> None:
         """Take the power of a pull, and its crossings.
@@ -90,6 +90,10 @@ class TimedPower:
         self._crossings = _joined(self._crossings, waits_from, self._pulled)
         self._at = self._added = 0
         self._continued = False
+        if len(found.last_row) or len(self.end_s):
+            self._place(found, possible, sample_s, period_s)
+
+    def _place(self, found: LiveFound, possible: U1, sample_s: F8, period_s: float) -> None:
         n = len(found.last_row)
         self.end_s: F8 = sample_s[found.last_row] + found.to_end * period_s
         # As they are recorded.

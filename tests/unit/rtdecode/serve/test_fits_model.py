@@ -68,11 +68,11 @@ def test_power_of_voltage_needs_no_stream_of_features() -> None:
     check_streams(model, ("M1",), power=True)
     check_streams(ONE, ("M1",), power=True)
     with pytest.raises(
-        RtdecodeError, match="Fix: name .*, or if they are power of this voltage, add --power"
+        RtdecodeError, match=r"Fix: name .*, or if they are power of this voltage, add --power"
     ):
         check_streams(model, ("M1",))
+    other = replace(model, features=(*power, Feature("a", "other", "", 0.0, 1.0)))
     with pytest.raises(RtdecodeError, match=r"--power: the model reads 1 features that are no power .*'a'"):
-        other = replace(model, features=(*power, Feature("a", "other", "", 0.0, 1.0)))
         check_streams(other, ("M1",), power=True)
 
     def classify(ms: float = 5.0, channel_map: ChannelMap | None = None, n_columns: int = 5) -> Layout:
