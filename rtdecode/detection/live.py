@@ -146,7 +146,7 @@ class LiveDetector:
         self._waiting: deque[tuple[int, NDArray[np.generic]]] = deque()
         self._n_waiting, self._n_needed = 0, round(detection.settings.noise_s * rate_hz)
         self._known = detection.measured is not None
-        self._no_power = nothing_in(n_channels)[2:]
+        self._nothing = nothing_in(n_channels)
         self._thread: threading.Thread | None = None
         self._failure = ""
 
@@ -194,11 +194,11 @@ class LiveDetector:
                 to_end.append(end - row)
             at += len(piece)
         all_ = concatenated(found)
-        crossings = all_.sample, all_.channel.astype(np.int32)
+        column = all_.channel.astype(np.int32)
         if not bins:
-            return LiveFound(*crossings, *self._no_power)
+            return self._nothing._replace(row=all_.sample, column=column)
         power = join_bins(bins, self._n_channels).values
-        return LiveFound(*crossings, np.concatenate(last_row), np.concatenate(to_end), power)
+        return LiveFound(all_.sample, column, np.concatenate(last_row), np.concatenate(to_end), power)
 
     def _is_known(self, pieces: list[tuple[int, NDArray[np.generic]]]) -> bool:
         """Let samples wait until noise is known, and all that waited was detected."""
