@@ -96,8 +96,8 @@ class TimedPower:
     def _place(self, found: LiveFound, possible: U1, sample_s: F8, period_s: float) -> None:
         n = len(found.last_row)
         self.end_s: F8 = sample_s[found.last_row] + found.to_end * period_s
-        # As they are recorded.
-        self.values: F8 = found.power[:, self._from].astype(np.float64)
+        # In rows: for any other order the kernel would be compiled once more, in mid-bin.
+        self.values: F8 = np.ascontiguousarray(found.power[:, self._from], np.float64)
         self.values[:, self._unknown] = np.nan
         self.columns = SampleColumns(
             self.end_s,

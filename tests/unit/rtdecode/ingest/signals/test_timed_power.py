@@ -26,6 +26,7 @@ from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.numbering import Numbering
 from rtdecode.ingest.signals.timed.power import power_columns
 from rtdecode.kernels import sequence
+from rtdecode.kernels.timed_features import bin_timed_features
 from rtdecode.serve.recording.buffers import RecordBuffers
 
 N_CHANNELS, START_S, BIN_S, PATH = 4, 100.0, 0.02, cast(Any, "noise.h5")
@@ -114,10 +115,13 @@ def offline(*pieces: NDArray[Any], lost: int = 0) -> tuple[NDArray[np.float64], 
 
 def test_power_is_that_of_a_file_in_the_bins_of_features_beside_spikes() -> None:
     time, (end_s, values) = stamps(len(VOLTAGE)), offline(VOLTAGE)
+    expected = beside(end_s, values)
+    compiled = len(cast(Any, bin_timed_features).signatures)
     found = [live().receive(time, VOLTAGE, size) for size in (4000, 100, 31)]
     alone = live(()).receive(time, VOLTAGE, 100)
     begun = end_s - 0.5 * POWER.bin_width_s >= ORIGIN_S
-    expected = beside(end_s, values)
+    # As `serve` compiles it before the first bin.
+    assert len(cast(Any, bin_timed_features).signatures) == compiled
     for each in found:
         np.testing.assert_allclose(each.recorded[0], end_s[begun], atol=1e-8)
         np.testing.assert_array_equal(each.recorded[1], values[begun][:, [2, 0, 3]])
