@@ -6,17 +6,19 @@ import threading
 from collections import deque
 from dataclasses import replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.detection.detector import SpikeDetector
 from rtdecode.detection.options import BROADBAND, DetectionOptions
+from rtdecode.detection.power import PowerBins, ends_of, join_bins
 from rtdecode.detection.recorded import recorded
 from rtdecode.detection.settings import Measured, listed
 from rtdecode.detection.spikes import Crossings, concatenated
 from rtdecode.errors import RtdecodeError, located
-from rtdecode.kernels.arrays import I4, I8, U4
+from rtdecode.kernels.arrays import F8, I4, I8, U4
 from rtdecode.kernels.broadband import place_samples
 from rtdecode.session.layout import Detection
 
@@ -28,7 +30,7 @@ class LiveDetection:
         options: as asked for.
 
     Attributes:
-        settings: of the detection.
+        settings, power: of the detection; of spike-band power, None without.
         measured, rate_hz: noise and weights, and the rate at which they were measured; None before.
         dead: which channels had no signal, "" if all had.
         notices: lines for the person at the rig, newest last.
@@ -37,6 +39,7 @@ class LiveDetection:
     def __init__(self, options: DetectionOptions | None = None) -> None:
         self.options = options or DetectionOptions()
         self.settings, known = self.options.settings, self.options.noise
+        self.power = self.options.power
         self.measured: Measured | None = None
         self.rate_hz: float | None = None
         self.notices: deque[str] = deque(maxlen=100)
@@ -71,7 +74,7 @@ class LiveDetection:
         if self._compiled:
             return
         shortest = replace(self.settings, noise_s=2.0 / self.settings.low_hz)
-        rehearsal = SpikeDetector(1, rate_hz, shortest)
+        rehearsal = SpikeDetector(1, rate_hz, shortest, power=self.power)
         rehearsal.process(np.zeros((round(rate_hz), 1), np.int16))
         timing, written = np.full(4, 1.0 / rate_hz), (np.zeros(1, np.int64), np.zeros(1, np.uint8))
         place_samples(
@@ -82,7 +85,7 @@ class LiveDetection:
 
     def detector(self, n_channels: int, rate_hz: float) -> SpikeDetector:
         """A detector for a new connection."""
-        return SpikeDetector(n_channels, rate_hz, self.settings, self.measured)
+        return SpikeDetector(n_channels, rate_hz, self.settings, self.measured, self.power)
 
     def freeze(self, measured: Measured, rate_hz: float, what: str) -> None:
         """Keep noise and weights for this connection and all later ones; `what` they are, for the line."""
@@ -98,7 +101,31 @@ class LiveDetection:
         """The part of a session file that keeps it, None before noise is known."""
         if self.measured is None or self.rate_hz is None:
             return None
-        return recorded(self.rate_hz, self.settings, self.measured)
+        return recorded(self.rate_hz, self.settings, self.measured, self.power)
+
+
+class LiveFound(NamedTuple):
+    """What was found in a pull.
+
+    Attributes:
+        row, column: i8[m] and i4[m], of each crossing.
+        last_row: i8[k], row of the last sample of each bin of power that is over.
+        to_end: f8[k], samples from there to the end of the bin.
+        power: f4[k, C].
+    """
+
+    row: I8
+    column: I4
+    last_row: I8
+    to_end: F8
+    power: NDArray[np.float32]
+
+
+def nothing_in(n_channels: int) -> LiveFound:
+    """What is found in a pull that is not used."""
+    no_rows: I8 = np.zeros(0, np.int64)
+    power = np.zeros((0, n_channels), np.float32)
+    return LiveFound(no_rows, np.zeros(0, np.int32), no_rows, np.zeros(0), power)
 
 
 class LiveDetector:
@@ -119,6 +146,7 @@ class LiveDetector:
         self._waiting: deque[tuple[int, NDArray[np.generic]]] = deque()
         self._n_waiting, self._n_needed = 0, round(detection.settings.noise_s * rate_hz)
         self._known = detection.measured is not None
+        self._nothing = nothing_in(n_channels)
         self._thread: threading.Thread | None = None
         self._failure = ""
 
@@ -136,8 +164,8 @@ class LiveDetector:
         """f8[C], fraction of the samples so far that were NaN, infinite or at the limit of their type."""
         return self._detector.n_unknown / max(self._detector.n_samples, 1)
 
-    def process(self, samples: NDArray[np.generic], lost_before: U4) -> tuple[I8, I4]:
-        """Rows and channels of the crossings in the next samples [n, C].
+    def process(self, samples: NDArray[np.generic], lost_before: U4) -> LiveFound:
+        """The crossings in the next samples [n, C], and the power of the bins that end in them.
 
         Args:
             samples: of one pull.
@@ -145,18 +173,32 @@ class LiveDetector:
         """
         pieces = _pieces(samples, lost_before)
         if not self._known and not self._is_known(pieces):
-            return np.zeros(0, np.int64), np.zeros(0, np.int32)
+            pieces = []
         found: list[Crossings] = []
+        bins: list[PowerBins] = []
+        last_row: list[I8] = []
+        to_end: list[F8] = []
         at = 0
         for n_lost, piece in pieces:
             self._detector.skip(n_lost)
             # Of numbers since the start rows of this pull.
             first = self._detector.n_samples - at
-            crossings = self._detector.process(piece).crossings
-            found.append(Crossings(crossings.sample - first, crossings.channel))
+            new = self._detector.process(piece)
+            found.append(Crossings(new.crossings.sample - first, new.crossings.channel))
+            if new.power is not None and len(new.power.bin) and self._detection.power is not None:
+                end = ends_of(new.power, self._detection.power, self._rate_hz) - first
+                # One that ended in a loss has its last sample in none of these rows.
+                row = np.maximum(np.minimum(np.ceil(end - 0.5).astype(np.int64), at + len(piece)) - 1, at)
+                bins.append(new.power)
+                last_row.append(row)
+                to_end.append(end - row)
             at += len(piece)
         all_ = concatenated(found)
-        return all_.sample, all_.channel.astype(np.int32)
+        column = all_.channel.astype(np.int32)
+        if not bins:
+            return self._nothing._replace(row=all_.sample, column=column)
+        power = join_bins(bins, self._n_channels).values
+        return LiveFound(all_.sample, column, np.concatenate(last_row), np.concatenate(to_end), power)
 
     def _is_known(self, pieces: list[tuple[int, NDArray[np.generic]]]) -> bool:
         """Let samples wait until noise is known, and all that waited was detected."""

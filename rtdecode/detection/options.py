@@ -22,7 +22,13 @@ OPTIONS = {
 }
 
 #: Those that `serve` and `record` have, with underscores.
-DETECTION_FLAGS = (*(option[2:].replace("-", "_") for option in OPTIONS.values()), "noise_from")
+DETECTION_FLAGS = (
+    *(option[2:].replace("-", "_") for option in OPTIONS.values()),
+    *("noise_from", "power", "power_bin", "power_band"),
+)
+
+#: Models read features of bins that are whole numbers of these: 5, 10, 20 ms.
+POWER_BIN_MS = 5.0
 
 #: Layout of streams of voltage.
 BROADBAND = "broadband"
@@ -41,6 +47,28 @@ def settings_of(given: Mapping[str, Any]) -> DetectionSettings:
         return DetectionSettings(**{name: value for name, value in given.items() if value is not None})
     except RtdecodeError as error:
         option = OPTIONS[error.where or ""]
+        raise RtdecodeError(error.what, where=option, fix=f"correct {option}") from error
+
+
+def power_of(
+    measure: str | None, bin_ms: float | None, band: tuple[float, float] | None
+) -> PowerSettings | None:
+    """The settings of power by `--power`, `--power-bin` and `--power-band`, None without the first.
+
+    Raises:
+        RtdecodeError: a value is out of its range, or one is given without `--power`.
+    """
+    if measure is None:
+        for option, value in (("--power-bin", bin_ms), ("--power-band", band)):
+            if value is not None:
+                raise RtdecodeError("is about spike-band power", where=option, fix="add --power absolute")
+        return None
+    given: dict[str, Any] = {"measure": measure, "bin_width_s": (bin_ms or POWER_BIN_MS) / 1e3}
+    given |= {} if band is None else {"low_hz": band[0], "high_hz": band[1]}
+    try:
+        return PowerSettings(**given)
+    except RtdecodeError as error:
+        option = {"measure": "--power", "bin_width_s": "--power-bin"}.get(error.where or "", "--power-band")
         raise RtdecodeError(error.what, where=option, fix=f"correct {option}") from error
 
 
@@ -82,6 +110,14 @@ def read_number(text: str) -> float:
         raise ValueError(f"must be a number, not {text}") from None
 
 
+def read_power_bin(text: str) -> float:
+    """`--power-bin`."""
+    number = read_number(text)
+    if not 0.1 <= number <= 1000.0:
+        raise ValueError(f"must be 0.1 to 1000 ms, not {text}")
+    return number
+
+
 def read_order(text: str) -> int:
     """`--filter-order`."""
     if not text.isdecimal():
@@ -113,6 +149,7 @@ class DetectionOptions:
     Attributes:
         given: settings by the names of their fields; None for one that is not given.
         noise: `--noise-from`, None to measure noise in the first seconds.
+        power: spike-band power beside the spikes, None for none.
 
     Raises:
         RtdecodeError: a value is out of its range, or there are two settings.
@@ -120,6 +157,7 @@ class DetectionOptions:
 
     given: Mapping[str, Any] = field(default_factory=dict)
     noise: KnownNoise | None = None
+    power: PowerSettings | None = None
 
     def __post_init__(self) -> None:
         asked = [name for name, value in self.given.items() if value is not None]
@@ -149,6 +187,7 @@ class DetectionOptions:
         """
         asked = [_option(name) for name, value in self.given.items() if value is not None]
         asked += ["--noise-from"] if self.noise is not None else []
+        asked += ["--power"] if self.power is not None else []
         if asked and layout != BROADBAND:
             raise RtdecodeError(
                 f"{asked[0]} is about spikes in voltage, and its layout is {layout}",
@@ -163,7 +202,7 @@ def detection_options(values: Mapping[str, Any]) -> DetectionOptions:
     Raises:
         RtdecodeError: as `DetectionOptions`.
     """
-    refractory_ms, band = values.get("refractory"), values.get("band")
+    refractory_ms, band, of_power = values.get("refractory"), values.get("band"), values.get("power_band")
     return DetectionOptions(
         {
             "reference": values.get("reference"),
@@ -176,6 +215,9 @@ def detection_options(values: Mapping[str, Any]) -> DetectionOptions:
             "noise_s": values.get("noise_seconds"),
         },
         values.get("noise_from"),
+        power_of(
+            values.get("power"), values.get("power_bin"), of_power and (of_power.low_hz, of_power.high_hz)
+        ),
     )
 
 

@@ -87,6 +87,17 @@ class BandPower:
         self._n_known[:] = 0
 
 
+def power_name(channel: int) -> str:
+    """Name of the feature that is the power of a channel."""
+    return f"power {channel}"
+
+
+def ends_of(bins: PowerBins, settings: PowerSettings, rate_hz: float) -> NDArray[np.float64]:
+    """End of each bin in samples from the start of the recording, f8[k]."""
+    ends: NDArray[np.float64] = (bins.bin + 1.0).astype(np.float64) * settings.bin_width_s * rate_hz
+    return ends
+
+
 def join_bins(parts: list[PowerBins], n_channels: int) -> PowerBins:
     """The bins of consecutive chunks, as one."""
     if len(parts) == 1:

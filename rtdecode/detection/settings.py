@@ -90,6 +90,10 @@ class PowerSettings:
     measure: Measure = "absolute"
     bin_width_s: float = 0.02
 
+    def __str__(self) -> str:
+        what = {"absolute": "mean |x|", "rms": "RMS"}[self.measure]
+        return f"{what} of {self.low_hz:g} to {self.high_hz:g} Hz in {self.bin_width_s * 1e3:g} ms"
+
     def __post_init__(self) -> None:
         check_band(self.low_hz, self.high_hz, self.order)
         check_ranges(

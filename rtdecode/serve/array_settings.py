@@ -105,16 +105,33 @@ def arrays_of(
                 where=f"--{name.replace('_', '-')}",
                 fix="write it in rig.toml, in the table [arrays.NAME] of its stream",
             )
+    detection = shared.get("detection")
+    if len(streams) > 1 and detection is not None and detection.power is not None:
+        raise RtdecodeError(
+            f"is about one of {len(streams)} streams",
+            where="--power",
+            fix="omit it, or name one stream",
+        )
     of_each = [{**shared, **tables.get(name, {}), "stream": name} for name in streams]
     return tuple(ArraySettings(**of_array) for of_array in of_each)
 
 
 def features_of(
-    stream: str | None, source_id: str | None, grace_s: float | None = None
+    stream: str | None, source_id: str | None, grace_s: float | None = None, *, power: bool = False
 ) -> ArraySettings | None:
-    """The settings of a stream of features beside spikes, None without one."""
+    """The settings of a stream of features beside spikes, None without one.
+
+    Raises:
+        RtdecodeError: features are to be made of the spikes' voltage too, by `power`.
+    """
     if stream is None:
         return None
+    if power:
+        raise RtdecodeError(
+            f"makes features of voltage, and the stream {stream!r} has others",
+            where="--power",
+            fix="omit --power or --features",
+        )
     return ArraySettings(
         stream=stream,
         source_id=source_id,

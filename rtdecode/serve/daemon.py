@@ -102,7 +102,11 @@ class Daemon:
         n_axes = len(self.output.names) if self.output else 0
         self.buffers = (
             RecordBuffers(
-                self.artifact.n_channels, len(self.artifact.outputs), n_axes, len(self.artifact.features)
+                self.artifact.n_channels,
+                len(self.artifact.outputs),
+                n_axes,
+                len(self.artifact.features),
+                self.artifact.n_channels if self._has_power else 0,
             )
             if settings.record
             else None
@@ -182,8 +186,8 @@ class Daemon:
             f"{self.artifact.bin_width_s * 1e3:g} ms bins) from {self.decoding.path}"
         )
         self._print_line(f"cursor on {self.publisher.endpoint}, control on {self.control.endpoint}")
-        several = len(self._inputs) > 1
-        compile_kernels(self.stage, self.artifact, make_array_feed if several else make_feed)
+        timed = len(self._inputs) > 1 or self.settings.detection.power is not None
+        compile_kernels(self.stage, self.artifact, make_array_feed if timed else make_feed)
         self._print_line(f"ready for stream {', '.join(self.settings.streams)}")
         timeout_s = self.settings.timeout_s
         await_streams(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.detection.live import LiveDetection
+from rtdecode.detection.settings import PowerSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.choice import spike_stream
 from rtdecode.ingest.connection.inlet import Inlet
@@ -13,26 +14,39 @@ from rtdecode.ingest.signals.features import check_columns
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
 from rtdecode.ingest.signals.numbering import check_numbering
 from rtdecode.ingest.signals.raster import settled_layout
+from rtdecode.ingest.signals.timed.power import power_columns, voltage_columns
 from rtdecode.serve.array_settings import ArraySettings
 
 
-def check_streams(artifact: ModelArtifact, streams: Sequence[str], features: str | None = None) -> None:
+def check_streams(
+    artifact: ModelArtifact, streams: Sequence[str], features: str | None = None, *, power: bool = False
+) -> None:
     """Check that there is a stream for each array of a model, in its order, and one for its features.
 
     Args:
         artifact: the model.
         streams: the names given.
         features: name of the stream of features beside them, None for none.
+        power: whether the stream of spikes is voltage, whose power is computed.
 
     Raises:
         RtdecodeError: there are more or fewer, or the same in another order.
     """
-    beside = bool(artifact.features and artifact.n_channels)
-    if beside and features is None:
+    n_features, beside = len(artifact.features), bool(artifact.features and artifact.n_channels)
+    others = {each.column.name for each in artifact.features}
+    others -= {each.name for each in power_columns(artifact.n_channels)}
+    if beside and power and others:
         raise RtdecodeError(
-            f"the model reads {len(artifact.features)} features beside the spikes, and no stream has them",
+            f"the model reads {len(others)} features that are no power of voltage, such as {min(others)!r}",
+            where="--power",
+            fix="omit --power, and name the stream of these features with --features",
+        )
+    if beside and features is None and not power:
+        of_voltage = "" if others else ", or if they are power of this voltage, add --power absolute or rms"
+        raise RtdecodeError(
+            f"the model reads {n_features} features beside the spikes, and no stream has them",
             where="--features",
-            fix="name their stream with --features",
+            fix=f"name their stream with --features{of_voltage}",
         )
     if features is not None and not beside:
         raise RtdecodeError(
@@ -108,3 +122,21 @@ class FitsModel:
             bin_width_s=self._bin_width_s,
             channel_map=array.channel_map,
         )
+        if self._detection.power is not None:
+            self._check_power(stream, self._detection.power)
+
+    def _check_power(self, stream: StreamDescription, power: PowerSettings) -> None:
+        columns = voltage_columns(stream, self.array.channel_map, self._features)
+        if -1 in columns:
+            name = self._features[columns.index(-1)].name
+            raise RtdecodeError(
+                f"the model reads {name!r}, and the channel map names no such channel",
+                where=f"stream {stream}",
+                fix="add the channel to the file of --channel-map",
+            )
+        if self._features and power.bin_width_s > self._bin_width_s * (1 + 1e-6):
+            raise RtdecodeError(
+                f"is {power.bin_width_s * 1e3:g} ms, longer than the model's {self._bin_width_s * 1e3:g}",
+                where="--power-bin",
+                fix="omit it, for 5 ms",
+            )

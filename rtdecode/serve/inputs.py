@@ -27,7 +27,8 @@ def make_inputs(
         RtdecodeError: the streams are not those of the model, or a source is none of them.
     """
     check_sources(sources, settings.all_streams)
-    check_streams(artifact, settings.streams, settings.features)
+    power = settings.detection.power is not None
+    check_streams(artifact, settings.streams, settings.features, power=power)
     columns = tuple(each.column for each in artifact.features)
 
     def make(array: ArraySettings, n_channels: int, features: tuple[FeatureColumn, ...]) -> ArrayInput:
@@ -38,7 +39,10 @@ def make_inputs(
         return ArrayInput(array.asked, connector, rules, array.grace_s, n_channels)
 
     sizes = [array.n_channels for array in artifact.arrays] or [artifact.n_channels]
-    inputs = [make(array, n, () if n else columns) for array, n in zip(settings.arrays, sizes, strict=True)]
+    inputs = [
+        make(array, n, () if n and not power else columns)
+        for array, n in zip(settings.arrays, sizes, strict=True)
+    ]
     if settings.features_beside is not None:
         inputs.append(make(settings.features_beside, 0, columns))
     return inputs

@@ -22,6 +22,7 @@ from rtdecode.detection.options import (
     read_noise,
     read_number,
     read_order,
+    read_power_bin,
 )
 from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
@@ -160,6 +161,18 @@ class ServeSettings:
         KnownNoise | None,
         Flag("Session file whose detection (settings, noise) is used.", metavar="S.h5", read=read_noise),
     ] = None
+    power: Annotated[
+        str | None,
+        Flag("Spike-band power of voltage as features: absolute (mean of |x|) or rms; default: none."),
+    ] = None
+    power_bin: Annotated[
+        float | None,
+        Flag("Width of a bin of power, ms; default: 5.", metavar="MS", read=read_power_bin),
+    ] = None
+    power_band: Annotated[
+        Band | None,
+        Flag("Band of power, Hz; default: 300,1000.", metavar="LOW,HIGH", read=read_band),
+    ] = None
     behavior_source_id: Annotated[
         str | None, Flag("LSL source_id, if several sources send the behaviour stream.")
     ] = None
@@ -228,7 +241,7 @@ class ServeSettings:
             refuse("--trials", "trials are made of markers", "add --markers NAME")
         if self.allow_partial and len(self.streams) == 1:
             refuse("--allow-partial", "is about several arrays", "omit it, or add --stream NAME")
-        _ = self.arrays
+        _ = self.arrays, self.features_beside
         if self.features in self.streams:
             refuse("--features", f"names the stream of spikes, {self.features!r}", "name another, or omit it")
         taken = ("", *self.streams, self.features, self.behavior, self.markers)
@@ -267,7 +280,8 @@ class ServeSettings:
     @property
     def features_beside(self) -> ArraySettings | None:
         """How the stream of features beside the spikes is found and read, None without one."""
-        return features_of(self.features, self.features_source_id, self.grace_s)
+        has_power = self.detection.power is not None
+        return features_of(self.features, self.features_source_id, self.grace_s, power=has_power)
 
     @property
     def detection(self) -> DetectionOptions:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.detection.detector import Found, SpikeDetector
-from rtdecode.detection.power import PowerBins, join_bins
+from rtdecode.detection.power import PowerBins, ends_of, join_bins, power_name
 from rtdecode.detection.recorded import recorded
 from rtdecode.detection.settings import DetectionSettings, Measured, PowerSettings, listed
 from rtdecode.detection.spikes import Crossings, concatenated
@@ -156,7 +156,7 @@ def _features(
     raw: RawVoltage, bins: PowerBins, power: PowerSettings, gaps: list[tuple[int, int]]
 ) -> Features:
     """Spike-band power as features, each stamped with the end of its bin."""
-    end = (bins.bin + 1.0).astype(np.float64) * power.bin_width_s * raw.rate_hz
+    end = ends_of(bins, power, raw.rate_hz)
     time = raw.start_s + end / raw.rate_hz
     if raw.stamps is not None and raw.n_samples > 1:
         # Between losses the stamps are even; a clock that is not exactly that of `rate_hz` is followed.
@@ -166,7 +166,7 @@ def _features(
         number, first = np.unique(rows + lost, return_index=True)
         beyond_s = np.maximum(end - number[-1], 0.0) / raw.rate_hz
         time = raw.start_s - stamps[0] + np.interp(end, number, stamps[first]) + beyond_s
-    names = tuple(f"power {c}" for c in range(raw.n_channels))
+    names = tuple(map(power_name, range(raw.n_channels)))
     kinds, units = ("power",) * raw.n_channels, ("",) * raw.n_channels
     return Features(time, bins.values, names, kinds, units, power.bin_width_s)
 

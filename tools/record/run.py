@@ -124,7 +124,9 @@ class StreamRecording:
             asked = {array.settings.asked: array.connector for array in self._arrays}
             await_streams(asked, behavior, self.timeout_s, self._check_stop, self.print_line)
             n_features = sum(len(array.rules.features) for array in self._arrays)
-            buffers = RecordBuffers(self._n_channels, 0, n_features=n_features)
+            has_power = self._arrays[0].rules.detection.power is not None
+            n_power = self._n_channels if has_power else 0
+            buffers = RecordBuffers(self._n_channels, 0, n_features=n_features, n_power=n_power)
             pumps = self._make_pumps(buffers)
             recorder = self._start_recorder(pumps, buffers)
             tally = Tally(pumps, recorder, buffers, self._beside)

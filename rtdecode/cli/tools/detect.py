@@ -14,10 +14,7 @@ from rtdecode.cli.options import Json, Overwrite, output_option
 from rtdecode.errors import RtdecodeError
 
 if TYPE_CHECKING:
-    from rtdecode.detection.settings import DetectionSettings, Measured, PowerSettings
-
-#: Models read features of bins that are whole numbers of these: 5, 10, 20 ms.
-POWER_BIN_MS = 5.0
+    from rtdecode.detection.settings import DetectionSettings, Measured
 
 
 def detect(
@@ -104,7 +101,7 @@ def detect(
     json: Json = False,
 ) -> None:
     """Detect the spikes in a file of raw voltage, as they are detected live; write a session file."""
-    from rtdecode.detection.options import settings_of
+    from rtdecode.detection.options import power_of, settings_of
     from rtdecode.detection.recorded import detection_of
     from rtdecode.files import check_writable, unused
     from rtdecode.session.read import read_session
@@ -130,7 +127,7 @@ def detect(
     started = time.perf_counter()
     settings: DetectionSettings
     measured: Measured | None = None
-    of_power = _power(power, power_bin, power_band)
+    of_power = power_of(power, power_bin, power_band)
     if like is not None:
         if given or of_power:
             raise typer.BadParameter("the session has its own settings; omit the others", param_hint="--like")
@@ -189,24 +186,3 @@ def detect(
     )
     hz = n_spikes / voltage.n_channels / seconds
     print(f"{output}: {n_spikes} spikes, {hz:.1f} a second and channel, in {document['seconds']:.1f} s")
-
-
-def _power(
-    measure: str | None, bin_ms: float | None, band: tuple[float, float] | None
-) -> PowerSettings | None:
-    """The settings of power, None without `--power`."""
-    from rtdecode.detection.settings import PowerSettings
-
-    if measure is None:
-        if bin_ms is not None or band is not None:
-            raise typer.BadParameter(
-                "is about spike-band power; add --power absolute", param_hint="--power-bin"
-            )
-        return None
-    given: dict[str, Any] = {"measure": measure, "bin_width_s": (bin_ms or POWER_BIN_MS) / 1e3}
-    given |= {} if band is None else {"low_hz": band[0], "high_hz": band[1]}
-    try:
-        return PowerSettings(**given)
-    except RtdecodeError as error:
-        option = {"measure": "--power", "bin_width_s": "--power-bin"}.get(error.where or "", "--power-band")
-        raise RtdecodeError(error.what, where=option, fix=f"correct {option}") from error

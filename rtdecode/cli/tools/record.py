@@ -132,6 +132,21 @@ def record(
             parser=parsed(read_noise),
         ),
     ] = None,
+    power: Annotated[
+        str | None,
+        typer.Option(
+            help="Spike-band power of voltage as features: absolute (mean of |x|) or rms; default: none."
+        ),
+    ] = None,
+    power_bin: Annotated[
+        float | None, typer.Option(help="Width of a bin of power, ms; default: 5.", min=0.1, max=1000.0)
+    ] = None,
+    power_band: Annotated[
+        Band | None,
+        typer.Option(
+            help="Band of power, Hz; default: 300,1000.", metavar="LOW,HIGH", parser=parsed(read_band)
+        ),
+    ] = None,
     markers: Annotated[
         str | None,
         typer.Option(help="Name of a marker stream (task events) to record too; default: rig.toml's."),
@@ -167,6 +182,9 @@ def record(
         "filter_order": filter_order,
         "noise_seconds": noise_seconds,
         "noise_from": noise_from,
+        "power": power,
+        "power_bin": power_bin,
+        "power_band": power_band,
     }
     detecting = rig | {name: value for name, value in typed.items() if value is not None}
     if (path := rig_path(config)) is not None:
@@ -176,6 +194,7 @@ def record(
     silence_liblsl()
     from rtdecode.tools.record.run import StreamRecording
 
+    detection = detection_options(detecting)
     of_each = {
         "source_id": rig.get("source_id") if source_id is None else source_id,
         "layout": rig.get("layout") if layout is None else layout,
@@ -183,10 +202,14 @@ def record(
         "columns": columns or rig.get("columns"),
         "first_channel": rig.get("first_channel") if first_channel is None else first_channel,
         "channel_map": channel_map or rig.get("channel_map"),
-        "detection": detection_options(detecting),
+        "detection": detection,
     }
     arrays = arrays_of(names, of_each, rig.get("arrays", {}))
-    beside = features_of(features or rig.get("features"), features_source_id or rig.get("features_source_id"))
+    beside = features_of(
+        features or rig.get("features"),
+        features_source_id or rig.get("features_source_id"),
+        power=detection.power is not None,
+    )
     on_terminal = sys.stderr.isatty()
     lines = Outbox("standard error", _show if on_terminal else print_line, descriptor=2)
     recording = StreamRecording(

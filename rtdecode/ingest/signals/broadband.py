@@ -7,13 +7,14 @@ import math
 import numpy as np
 
 from rtdecode.binning import Binning, BinRing, EventBinning
-from rtdecode.detection.live import LiveDetector
+from rtdecode.detection.live import LiveDetector, LiveFound, nothing_in
 from rtdecode.detection.settings import listed
 from rtdecode.ingest.connection.inlet import CORRECTION_JUMP_S, MAX_PULL, Inlet
 from rtdecode.ingest.signals.crossings import Crossings, sample_columns
 from rtdecode.ingest.signals.events import EventRules, oldest_accepted
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.ingest.signals.numbering import channels_of_columns
+from rtdecode.ingest.signals.timed.power import TimedPower
 from rtdecode.ingest.signals.timing import RegularTiming
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import I4, I8, U1
@@ -33,6 +34,7 @@ class BroadbandFeed:
 
     Attributes:
         detection: of the source, by `rules`.
+        power: of the stream, None without.
     """
 
     layout = Layout.BROADBAND
@@ -46,6 +48,8 @@ class BroadbandFeed:
         self._channels: I4 = np.array(channels_of_columns(stream, rules.numbering.channel_map), np.int32)
         self._end_s, self._added_s = np.zeros(MAX_PULL), 0.0
         self._detector = LiveDetector(rules.detection, stream.n_columns, stream.rate_hz)
+        of_power = rules.detection.power
+        self.power = None if of_power is None else TimedPower(stream, self.crossings, ring, of_power, rules)
 
     def read(self, n: int, possible: U1) -> None:
         """Number the `n` samples of the last pull; find the spikes in those with a `possible` stamp (u1)."""
@@ -59,6 +63,7 @@ class BroadbandFeed:
             if not timing.begun(columns.time, possible, n):
                 columns.accepted[:n] = 0
                 self._counters[sequence.RECEIVED] += n
+                self._take_power(nothing_in(self.inlet.stream.n_columns), possible)
                 return
             timing.timing[sequence.JITTER] = START_JITTER_S
         place_samples(
@@ -66,15 +71,20 @@ class BroadbandFeed:
             columns.lost_before, self._end_s, self._counters,
         )  # fmt: skip
         timing.measure()
-        sample, column = self._detector.process(self.inlet.samples[:n], columns.lost_before[:n])
-        self.crossings.take(sample, self._channels[column], possible, self._end_s, columns, n)
+        found = self._detector.process(self.inlet.samples[:n], columns.lost_before[:n])
+        self.crossings.take(found.row, self._channels[found.column], possible, self._end_s, columns, n)
+        self._take_power(found, possible)
         self.inlet.at_least = self._until_bin_ends()
 
+    def _take_power(self, found: LiveFound, possible: U1) -> None:
+        if self.power is not None:
+            self.power.take(found, possible, self._end_s, self.timing.true_period_s)
+
     def _until_bin_ends(self) -> int:
-        """Number of samples to the end of the bin in which the next one is, or of GATHER_S."""
-        left_s, end_s = GATHER_S, self.timing.end_s
-        if self.binning is not None:
-            left_s = min(left_s, self.binning.bin_end_s(self.binning.bin_at(end_s)) - end_s)
+        """Number of samples until the next bin is complete, or of GATHER_S."""
+        left_s, end_s, binning = GATHER_S, self.timing.end_s, self.binning
+        if binning is not None:
+            left_s = min(left_s, binning.complete_at_s(binning.bin_at(end_s - binning.trailing_s)) - end_s)
         return max(1, math.ceil(left_s / self.timing.true_period_s))
 
     @property
@@ -110,12 +120,17 @@ class BroadbandFeed:
 
     def anchor(self, origin_s: float, n: int) -> EventBinning:
         """Start bin 0 at `origin_s`; events before it are discarded."""
-        return self.crossings.anchor(origin_s)
+        return self._follow(self.crossings.anchor(origin_s))
 
     def resume(self, before: Binning, n: int) -> Binning | None:
         """Continue after an outage with the bin edges of `before`, from the first bin that is complete."""
-        return self.crossings.resume(before)
+        return self._follow(self.crossings.resume(before))
+
+    def _follow(self, binning: EventBinning) -> EventBinning:
+        return binning if self.power is None else self.power.follow(binning)
 
     def add(self, first: int, n: int, now: float) -> int:
-        """Bin the events of the last pull; returns as `Crossings.add`."""
+        """Bin the events and the power of the last pull; returns as `Crossings.add`."""
+        if self.power is not None and self.ring.n_features:
+            return self.power.add(n, now, self.timing.end_s)
         return self.crossings.add(n, now, self.timing.end_s)

@@ -43,7 +43,8 @@ def reading_of(feed: Feed) -> str:
     if isinstance(of := samples_of(feed), FeatureFeed):
         return f"{feed.layout} ({of.columns_read})"
     if isinstance(feed, BroadbandFeed):
-        return f"{feed.layout} ({feed.detection.settings})"
+        power = f"; {feed.detection.power}" if feed.detection.power else ""
+        return f"{feed.layout} ({feed.detection.settings}{power})"
     columns = feed.columns_read if isinstance(feed, EventFeed) else None
     return str(feed.layout) if columns is None else f"{feed.layout} ({columns})"
 

@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from rtdecode.binning import FUTURE_TOLERANCE_S, ClosedBin
+from rtdecode.ingest.signals.broadband import BroadbandFeed
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.crossings import Crossings
 from rtdecode.ingest.signals.events import EventFeed
 from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed
 from rtdecode.ingest.signals.timed.features import TimedFeatureFeed
+from rtdecode.ingest.signals.timed.power import TimedPower
 from rtdecode.kernels.arrays import I2
 from rtdecode.kernels.recording import copy_events, count_recordable
 from rtdecode.session.layout import LogEntry
@@ -117,9 +119,11 @@ class FeatureRing:
         self.values = np.full((FEATURE_RING, n_features), 0, np.float32)
         self.head = self.tail = self.dropped = 0
 
-    def add(self, feed: FeatureFeed, n: int) -> None:
+    def add(self, feed: FeatureFeed | TimedPower, n: int | None = None) -> None:
         """Take the samples of the last pull."""
         accepted = np.flatnonzero(feed.columns.accepted[:n])
+        if not len(accepted):
+            return
         room = FEATURE_RING - (self.head - self.tail)
         self.dropped += max(0, len(accepted) - room)
         accepted = accepted[:room]
@@ -184,16 +188,19 @@ class RecordBuffers:
         n_channels, n_outputs: of the model; n_outputs 0 for a recording without decoder.
         n_axes: of the output stage; 0 without one.
         n_features: that are recorded, and decoded if anything is.
+        n_power: that are recorded where none are decoded.
 
     Attributes:
         log: entries for /log, in order.
         models: model_id of every model that has decoded so far; `model` of a row is an index into them.
     """
 
-    def __init__(self, n_channels: int, n_outputs: int, n_axes: int = 0, n_features: int = 0) -> None:
+    def __init__(
+        self, n_channels: int, n_outputs: int, n_axes: int = 0, n_features: int = 0, n_power: int = 0
+    ) -> None:
         self.events = EventRing()
         self.samples = SampleRing(n_channels)
-        self.features = FeatureRing(n_features)
+        self.features = FeatureRing(n_features or n_power)
         self.decoded = DecodedRing(n_channels, n_outputs, n_axes, n_features)
         self.log: deque[LogEntry] = deque()
         self.models: list[str] = []
@@ -208,6 +215,8 @@ class RecordBuffers:
             self.samples.add(feed, n)
         else:
             self.events.add(feed.crossings, feed.crossings.n, now, first_channel)
+            if isinstance(feed, BroadbandFeed) and feed.power is not None:
+                self.features.add(feed.power)
 
     @property
     def next_bin(self) -> int:

@@ -20,6 +20,7 @@ from rtdecode.ingest.signals.features import FeatureFeed
 from rtdecode.ingest.signals.feed import Feed, samples_of
 from rtdecode.ingest.signals.layouts import channel_labels
 from rtdecode.ingest.signals.timed.features import TimedFeatureFeed
+from rtdecode.ingest.signals.timed.power import TimedPower
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import (
     DECODED_RING,
@@ -70,7 +71,8 @@ def contents_of(
     t0_s, behavior = buffers.samples.t0_s, beside.behavior
     there = [feed for feed in feeds if feed is not None]
     counts = any(isinstance(feed, CountFeed) for feed in there)
-    of_features = [of for of in map(samples_of, there) if isinstance(of, FeatureFeed)]
+    samples = [*map(samples_of, there), *(of.power for of in there if isinstance(of, BroadbandFeed))]
+    of_features = [of for of in samples if isinstance(of, FeatureFeed | TimedPower)]
     features = [(of.wanted, of.period_s) for of in of_features]
     # Noise of several arrays would need a place for each.
     detections = [feed.detection.recorded() for feed in feeds if isinstance(feed, BroadbandFeed)]
@@ -130,6 +132,7 @@ class Recorder:
         self.n_markers = 0
         self._contents, self._overwrite = contents, overwrite
         self._writer: SessionWriter | None = None
+        self._of_voltage = False
         self._next_sample_row, self._row_end_s = 0, 0.0
         self._stop = threading.Event()
         self.thread = HelperThread("record", self._run)
@@ -186,6 +189,7 @@ class Recorder:
             if not self._overwrite:
                 # Another recording may have taken the name since it was checked.
                 self.path = unused(self.path)
+            self._of_voltage = contents.detection is not None
             self._writer = writer = SessionWriter(self.path, contents, overwrite=self._overwrite)
         self._write_events(writer)
         self._write_samples(writer)
@@ -234,6 +238,9 @@ class Recorder:
         ring = self._buffers.features
         for rows in _taken(ring, ring.head, FEATURE_RING):
             n = writer.append_features(ring.end_s[rows], ring.values[rows])
+            if self._of_voltage:
+                # Power is made here, and was not received.
+                continue
             self.samples += n
             self.out_of_order += rows.stop - rows.start - n
 

@@ -1,8 +1,10 @@
 """What live detection costs `serve`: CPU share, latency, lost samples, with voltage from another process.
 
     python tests/benchmark/signals/bench_broadband.py [--channels 128] [--seconds 60] [--reference none]
+        [--power]
 
-Voltage of int16 at 30 kHz with 15 spikes a second and channel; a Wiener model of 20-ms bins decodes.
+Voltage of int16 at 30 kHz with 15 spikes a second and channel; a Wiener model of 20-ms bins decodes,
+with --power also spike-band power of each channel.
 Latency is from the end of a bin to its last sample and to its cursor; the delay of a spike is from its
 trough to the time of its event in the recording.
 """
@@ -26,7 +28,7 @@ from daemon import Served  # noqa: E402
 from decoding import artifact_of  # noqa: E402
 from voltage import RATE_HZ, recording  # noqa: E402
 
-from rtdecode.artifact import write_artifact  # noqa: E402
+from rtdecode.artifact import Feature, write_artifact  # noqa: E402
 from rtdecode.session.read import read_session  # noqa: E402
 from rtdecode.tools.loopback import LoopbackRig  # noqa: E402
 
@@ -61,16 +63,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--reference", default="none")
     parser.add_argument("--chunk", type=float, default=1.0)
+    parser.add_argument("--power", action="store_true")
     given = parser.parse_args()
     n = given.channels
+    features = [Feature(f"power {c}", "power", "", 20.0, 5.0) for c in range(n if given.power else 0)]
+    options = ["--reference", given.reference, *(["--power", "absolute"] if given.power else [])]
     samples, troughs = recording(LOOP_S, n, seed=1, spikes_hz=15.0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "voltage.npy", np.clip(np.round(4.0 * samples), -32000, 32000).astype(np.int16))
         rng = np.random.default_rng(1)
-        run = {"weight": rng.normal(0, 0.1, (n, 3, 3)).astype(np.float32), "bias": np.zeros(3)}
+        run = {
+            "weight": rng.normal(0, 0.1, (n + len(features), 3, 3)).astype(np.float32),
+            "bias": np.zeros(3),
+        }
         model = folder / "m.safetensors"
-        write_artifact(model, artifact_of("wiener", n_channels=n, run=run))
+        write_artifact(model, artifact_of("wiener", n_channels=n, features=tuple(features), run=run))
         with LoopbackRig(folder) as rig:
             rig.set_environment("PYTHONPATH", str(ROOT / "tests" / "support" / "live"))
             total_s = given.seconds + NOISE_S + 3.0
@@ -79,7 +87,7 @@ def main() -> None:
                 ["M1", "voltage.npy", str(RATE_HZ), str(given.chunk), str(total_s)],
                 module="voltage_source",
             )
-            served = Served(rig, "M1", model, "--record", "out.h5", "--reference", given.reference)
+            served = Served(rig, "M1", model, "--record", "out.h5", *options)
             begun_s = float(source.stdout.readline())  # type: ignore[union-attr]
             while "noise measured" not in rig.stderr("serve"):
                 time.sleep(0.1)
@@ -112,6 +120,7 @@ def main() -> None:
             {
                 "channels": n,
                 "reference": given.reference,
+                "power": given.power,
                 "cpu_percent": round(100 * used / wall_s, 1),
                 "threads_percent": {k: round(100 * v, 1) for k, v in per_thread.items() if v > 0.002},
                 "memory_mb": round(int(memory) / 1024),

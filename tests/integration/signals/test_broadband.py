@@ -11,7 +11,7 @@ from daemon import Served
 from decoding import artifact_of
 from voltage import RATE_HZ, recording
 
-from rtdecode.artifact import write_artifact
+from rtdecode.artifact import Feature, write_artifact
 from rtdecode.session.read import read_session
 from rtdecode.tools.loopback import LoopbackRig
 
@@ -82,3 +82,55 @@ def test_voltage_is_decoded_by_the_spikes_that_detect_finds(
         for b, value in zip(one["decoded/bin"][:].tolist(), decoded.tolist(), strict=True):
             assert values.get(b, value) == value
     assert (flags == 0).any()
+
+
+def test_power_is_decoded_with_the_spikes_and_is_that_of_detect(
+    rig: LoopbackRig, stream: str, tmp_path: Path
+) -> None:
+    seconds, noise_s, n_channels = 1.5, 0.5, 4
+    np.save(tmp_path / "voltage.npy", recording(seconds, n_channels, seed=2)[0].astype(np.float32))
+    # As a fit names what `detect --power` wrote, in an order of its own.
+    features = tuple(Feature(f"power {c}", "power", "", 4.0, 2.0) for c in (3, 0, 1, 2))
+    weight = np.random.default_rng(1).normal(0, 0.1, (2 * n_channels, 3, 3)).astype(np.float32)
+    run = {"weight": weight, "bias": np.zeros(3)}
+    model = tmp_path / "m.safetensors"
+    write_artifact(model, artifact_of("wiener", n_channels=n_channels, features=features, run=run))
+    rig.set_environment("PYTHONPATH", str(Path(__file__).parents[2] / "support" / "live"))
+    sent = [stream, "voltage.npy", str(RATE_HZ), "2", str(seconds)]
+    source = rig.start("source", sent, module="voltage_source")
+    assert source.stdout is not None
+    given = ["--record", "live.h5", "--power", "rms", "--noise-seconds", str(noise_s)]
+    served = Served(rig, stream, model, *given)
+    begun_s = float(source.stdout.readline())
+    published = served.subscriber
+    published.until(lambda message: message["t_bin"] > begun_s + seconds)
+    status = served.request(cmd="status")
+    rig.end("serve")
+    published.take(100)
+    published.close()
+    assert "spikes below -4.5 SD; RMS of 300 to 1000 Hz in 5 ms), 4 channels" in rig.stderr("serve")
+    assert status["counters"]["late_carried"] == status["counters"]["late_dropped"] == 0
+
+    live_file, offline_file, again = (tmp_path / name for name in ("live.h5", "offline.h5", "again.h5"))
+    options = ["--rate", RATE_HZ, "--like", live_file, "--output", offline_file]
+    document_here("detect", tmp_path / "voltage.npy", *options)
+    live, offline = read_session(live_file).features, read_session(offline_file).features
+    assert live is not None
+    assert offline is not None
+    assert live.names == ("power 3", "power 0", "power 1", "power 2")
+    clock_s = begun_s + status["stream"]["clock_correction_ms"] / 1e3
+    at = np.round((live.time - clock_s) / 0.005).astype(int) - 1
+    assert len(at) > 100
+    np.testing.assert_array_equal(np.diff(at), 1)
+    np.testing.assert_array_equal(live.values, offline.values[at][:, [3, 0, 1, 2]])
+
+    document_here("decode", live_file, "--model", model, "--output", again)
+    with h5py.File(live_file) as one, h5py.File(again) as other:
+        decoded, codes = one["decoded/values"][:], one["decoded/codes"][:]
+        np.testing.assert_array_equal(decoded, other["decoded/values"][:])
+        values = {m["bin"]: m["value"] for m in published.messages}
+        for b, value in zip(one["decoded/bin"][:].tolist(), decoded.tolist(), strict=True):
+            assert values.get(b, value) == value
+        stepped = one["decoded/flags"][:] == 0
+    assert stepped.sum() > 30
+    assert (codes[stepped] != 0).any(axis=0).all()

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rtdecode.cli import app
+from rtdecode.detection.settings import PowerSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.doctor.check import Finding, Verdict
 from rtdecode.tools.doctor.plan import Checked, Report
@@ -87,6 +88,13 @@ def test_record_takes_the_detection_of_the_rigs_voltage(folder: Path) -> None:
     assert (kept.low_hz, kept.refractory_s, kept.reference, kept.order) == (300.0, 0.002, "lrr", 3)
     with pytest.raises(RtdecodeError, match="--threshold: must be negative"):
         recorded("--threshold", "4")
+    with (folder / "rig.toml").open("a") as file:
+        file.write("power_bin = 10\npower_band = [200, 900]\n")
+    power = PowerSettings(low_hz=200.0, high_hz=900.0, measure="rms", bin_width_s=0.01)
+    assert recorded("--power", "rms")["detection"].power == power
+    for more, what in ((("--features", "B"), "makes features of voltage"), (("--stream", "B"), "one of 2")):
+        with pytest.raises(RtdecodeError, match=f"--power: .*{what}"):
+            recorded("--stream", "A", "--power", "rms", *more)
 
 
 def test_record_takes_the_settings_of_the_rigs_stream() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from decoding import artifact_of
 
 from rtdecode.artifact import ElectrodeArray, Feature
 from rtdecode.detection.live import LiveDetection
+from rtdecode.detection.options import DetectionOptions
+from rtdecode.detection.settings import PowerSettings
 from rtdecode.errors import RtdecodeError
+from rtdecode.ingest.signals.channel_map import ChannelMap
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.serve.array_settings import ArraySettings
 from rtdecode.serve.fits_model import FitsModel, check_streams
@@ -56,6 +60,34 @@ def test_features_beside_spikes_need_a_stream_and_a_model_that_reads_them() -> N
         check_streams(alone, ("P",), "Q")
     with pytest.raises(RtdecodeError, match=r"names .P., but the model reads none"):
         check_streams(ONE, ("M1",), "P")
+
+
+def test_power_of_voltage_needs_no_stream_of_features() -> None:
+    power = tuple(Feature(f"power {c}", "power", "", 0.0, 1.0) for c in (4, 0))
+    model = replace(ONE, features=power)
+    check_streams(model, ("M1",), power=True)
+    check_streams(ONE, ("M1",), power=True)
+    with pytest.raises(
+        RtdecodeError, match=r"Fix: name .*, or if they are power of this voltage, add --power"
+    ):
+        check_streams(model, ("M1",))
+    other = replace(model, features=(*power, Feature("a", "other", "", 0.0, 1.0)))
+    with pytest.raises(RtdecodeError, match=r"--power: the model reads 1 features that are no power .*'a'"):
+        check_streams(other, ("M1",), power=True)
+
+    def classify(ms: float = 5.0, channel_map: ChannelMap | None = None, n_columns: int = 5) -> Layout:
+        array = ArraySettings(stream="M1", channel_map=channel_map)
+        settings = PowerSettings(bin_width_s=ms / 1e3)
+        fits = FitsModel(array, 5, model, LiveDetection(DetectionOptions(power=settings)))
+        return fits.classify(StreamDescription("M1", "Ephys", n_columns, 30_000.0, "int16"))[0]
+
+    assert classify() is Layout.BROADBAND
+    with pytest.raises(RtdecodeError, match="the stream has 6 channels, the model 5"):
+        classify(n_columns=6)
+    with pytest.raises(RtdecodeError, match="--power-bin: is 25 ms, longer than the model's 20"):
+        classify(25.0)
+    with pytest.raises(RtdecodeError, match="reads 'power 4', and the channel map names no such channel"):
+        classify(channel_map=ChannelMap(Path("map.csv"), {"3": 0, "1": 3}))
 
 
 def test_each_array_has_its_own_number_of_channels() -> None:

@@ -22,6 +22,7 @@ from rtdecode.detection.options import (
     read_band,
     read_number,
     read_order,
+    read_power_bin,
 )
 from rtdecode.detection.settings import DetectionSettings, Measured
 from rtdecode.errors import RtdecodeError
@@ -262,6 +263,9 @@ def test_a_source_that_does_not_fit_the_noise_is_refused() -> None:
     [
         ({"threshold": 4.5}, "--threshold: must be negative"),
         ({"band": Band(3000.0, 300.0)}, "--band: must be positive, low below high"),
+        ({"power": "mean"}, "--power: must be one of absolute, rms"),
+        ({"power": "rms", "power_band": Band(1000.0, 300.0)}, "--power-band: must be positive, low below"),
+        ({"power_bin": 5.0}, "--power-bin: is about spike-band power"),
         ({"noise_seconds": 20.0}, "--noise-seconds: must be up to 15 live"),
         (
             {"reference": "car", "noise_from": KnownNoise(PATH, RATE_HZ, SETTINGS, MEASURED)},
@@ -276,7 +280,13 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any], said: str) 
 
 @pytest.mark.parametrize(
     ("read", "text"),
-    [(read_band, "300"), (read_band, "300-3000"), (read_number, "many"), (read_order, "1.5")],
+    [
+        (read_band, "300"),
+        (read_band, "300-3000"),
+        (read_number, "many"),
+        (read_order, "1.5"),
+        (read_power_bin, "0.01"),
+    ],
 )
 def test_texts_that_are_no_values_are_refused(read: Any, text: str) -> None:
     with pytest.raises(ValueError, match=f"must be .*, not {text}$"):
@@ -286,5 +296,6 @@ def test_texts_that_are_no_values_are_refused(read: Any, text: str) -> None:
 def test_options_are_refused_where_spikes_are_detected_already() -> None:
     detection_options({}).check_for(Layout.EVENTS, "stream M1")
     detection_options({"band": Band(300.0, 3000.0)}).check_for(Layout.BROADBAND, "stream M1")
-    with pytest.raises(RtdecodeError, match="--band is about spikes in voltage, and its layout is events"):
-        detection_options({"band": Band(300.0, 3000.0)}).check_for(Layout.EVENTS, "stream M1")
+    for given, option in (({"band": Band(300.0, 3000.0)}, "--band"), ({"power": "rms"}, "--power")):
+        with pytest.raises(RtdecodeError, match=f"{option} is about spikes in voltage, and its layout is"):
+            detection_options(given).check_for(Layout.EVENTS, "stream M1")
