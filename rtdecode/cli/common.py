@@ -44,7 +44,7 @@ def _plain(value: Any) -> Any:
 
 def print_line(line: str) -> None:
     """Print a line for the person at the rig, on stderr, with no control characters but line breaks."""
-    print("\n".join(map(one_line, line.split("\n"))), file=sys.stderr, flush=True)
+    print("\n".join(map(one_line, line.split("\n"))) + "\n", end="", file=sys.stderr, flush=True)
 
 
 def split_names(text: str | None) -> tuple[str, ...] | None:

@@ -100,13 +100,14 @@ class Daemon:
             settings.trials,
         )
         n_axes = len(self.output.names) if self.output else 0
+        power = settings.detection.power is not None
         self.buffers = (
             RecordBuffers(
                 self.artifact.n_channels,
                 len(self.artifact.outputs),
                 n_axes,
                 len(self.artifact.features),
-                self.artifact.n_channels if self._has_power else 0,
+                self.artifact.n_channels if power else 0,
             )
             if settings.record
             else None

@@ -55,6 +55,8 @@ def read_streams(names: Sequence[str]) -> tuple[str, ...]:
     twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
         raise ValueError(f"is given twice with the name {twice[0]!r}; name each array once")
+    if not all(names):
+        raise ValueError("is empty; name a stream")
     return tuple(names)
 
 

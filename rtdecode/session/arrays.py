@@ -28,7 +28,7 @@ def session_arrays(session: Session) -> tuple[ElectrodeArray, ...]:
     with located(f"{session.path or session.name}:/ ({ARRAYS})"):
         try:
             arrays = arrays_of(json.loads(text))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RtdecodeError(
                 f"is not JSON ({error})", fix='write [{"name": "M1", "n_channels": 96}, …]'
             ) from None
@@ -52,7 +52,7 @@ def session_labels(session: Session) -> tuple[str, ...]:
         return ()
     try:
         labels = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         labels = None
     fits = isinstance(labels, list) and len(labels) == session.n_channels
     if not (fits and all(isinstance(label, str) for label in labels)):

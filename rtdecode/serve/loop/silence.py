@@ -16,16 +16,19 @@ class Silence:
 
     Args:
         failsafe_after_s: silence from which values are flagged FAILSAFE.
+
+    Attributes:
+        too_long: whether the last bin was flagged FAILSAFE for it.
     """
 
     def __init__(self, failsafe_after_s: float) -> None:
         self._failsafe_after_s = failsafe_after_s
         self._fed_until_s = -math.inf
-        self._searching = self._silent = False
+        self._searching = self._silent = self.too_long = False
 
     def found(self) -> None:
         """Another source was attached."""
-        self._searching = self._silent = False
+        self._searching = self._silent = self.too_long = False
 
     def fed(self, until_s: float) -> None:
         """Count silence from `until_s`."""
@@ -36,9 +39,10 @@ class Silence:
         self._fed_until_s = max(self._fed_until_s, fed_until_s)
         silent_s = t_bin - self._fed_until_s
         self._silent = silent_s >= STALE_AFTER_S
+        self.too_long = self._silent and silent_s >= self._failsafe_after_s
         if not self._silent:
             return 0
-        return STALE_FAILSAFE if silent_s >= self._failsafe_after_s else STALE
+        return STALE_FAILSAFE if self.too_long else STALE
 
     def search(self) -> Search | StopSearch | None:
         """What to do where silence has begun or ended with the last bin."""

@@ -98,7 +98,7 @@ def loss_warnings(totals: Mapping[str, int], spikes: int, feed: Feed | None) -> 
     Args:
         totals: as of `stream_counters`.
         spikes: number of spikes in bins so far.
-        feed: of the attached source, None without one.
+        feed: of the source attached last, None before the first.
     """
     received = totals["received"]
     lines = []

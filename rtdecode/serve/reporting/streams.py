@@ -8,7 +8,7 @@ from typing import Any
 from rtdecode.ingest.connection.identity import named
 from rtdecode.ingest.signals.layouts import array_channels
 from rtdecode.serve.loop.pump import Pump
-from rtdecode.serve.loop.states import Judging, Outage
+from rtdecode.serve.loop.states import Judging, Outage, Running
 from rtdecode.serve.reporting.losses import effective_rate_hz, loss_warnings, of_source, stream_counters
 from rtdecode.serve.reporting.signal import signal_warnings
 
@@ -75,6 +75,8 @@ def reason_of(pump: Pump) -> str:
         case Judging(link):
             judged = "no sample yet" if link.judge.trusted else "its clock is being judged"
             return f"connected to {named(link.feed.inlet.stream)}, {link.feed.unfit or judged}"
+        case Running(link) if pump.core.closing.silence.too_long:
+            return f"connected to {named(link.feed.inlet.stream)}, which sends nothing"
     return ""
 
 
@@ -83,7 +85,7 @@ def stream_warnings(pumps: Sequence[Pump]) -> list[str]:
     lines = []
     for pump in pumps:
         totals = stream_counters(pump.counters, pump.core)
-        found = [*loss_warnings(totals, pump.core.closing.spikes, pump.feed)]
+        found = [*loss_warnings(totals, pump.core.closing.spikes, pump.last_feed)]
         found += signal_warnings(pump.feed, pump.core)
         lines += of_source(found, pump.last_feed)
     return lines
