@@ -68,8 +68,8 @@ class Progress:
             line += f"  markers {markers.received:,}"
         return line + (f"  warnings {len(self._reported)}" if self._reported else "")
 
-    def finish(self, tally: Tally, output: Path) -> None:
-        """Print what was received, written, and left out by reason."""
+    def finish(self, tally: Tally, output: Path | None) -> None:
+        """Print what was received, written, and left out by reason; `output` None where there is no file."""
         self._print_notices(tally)
         spikes = tally.spikes()
         self._print_line(f"spikes: {_told(spikes)}")
@@ -83,7 +83,12 @@ class Progress:
             self._print_line("units: " + ", ".join(f"{unit}: {n:,}" for unit, n in units.items()))
         for warning in tally.warnings():
             self._print_line(f"warning: {warning}")
-        self._print_line(f"recorded {spikes.written} samples ({tally.lost()} lost) to {output}")
+        if output is None:
+            self._print_line(
+                "nothing was recorded: it ended before a first sample, or while noise was measured"
+            )
+        else:
+            self._print_line(f"recorded {spikes.written} samples ({tally.lost()} lost) to {output}")
 
 
 def _told(fates: Fates) -> str:

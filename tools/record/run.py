@@ -151,7 +151,7 @@ class StreamRecording:
         if recorder.error:
             fix = None if "Fix: " in recorder.error else "free space on the disk, or record elsewhere"
             raise RtdecodeError(recorder.error, fix=fix)
-        progress.finish(tally, recorder.path)
+        progress.finish(tally, recorder.path if recorder.begun else None)
 
     def _check_stop(self) -> None:
         if self.stopping:

@@ -146,6 +146,11 @@ class Recorder:
         self._stop.set()
         self.thread.join(5.0)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a file: not before its contents are known."""
+        return self._writer is not None
+
     def status(self) -> dict[str, Any]:
         """The recorder's part of the status map."""
         behavior, markers = (

@@ -93,3 +93,9 @@ def test_a_terminal_shows_the_recording_in_one_place(tally: Any) -> None:
     tally.behavior = None
     shown.update(tally)
     assert "behaviour" not in places[1]
+
+
+def test_a_recording_without_a_file_names_none(tally: Any) -> None:
+    lines: list[str] = []
+    Progress(lines.append, None).finish(tally, None)
+    assert lines[-1].startswith("nothing was recorded: ")
