@@ -66,6 +66,13 @@ def columns_of(stream: StreamDescription, wanted: Sequence[FeatureColumn]) -> li
             where=where,
             fix="label its columns as the features are named, or take what was made of this stream",
         )
+    twice = [column.name for column in wanted if stream.labels.count(column.name) > 1]
+    if twice:
+        raise RtdecodeError(
+            f"several of its columns are called {twice[0]}",
+            where=where,
+            fix="give each column a label of its own in its description",
+        )
     columns = [place[column.name] for column in wanted]
     for column, i in zip(wanted, columns, strict=True):
         kind = _kind(stream, i)

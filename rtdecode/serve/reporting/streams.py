@@ -7,6 +7,7 @@ from typing import Any
 
 from rtdecode.ingest.connection.identity import named
 from rtdecode.ingest.signals.layouts import array_channels
+from rtdecode.kernels.binning import DISCARDED
 from rtdecode.serve.loop.pump import Pump
 from rtdecode.serve.loop.states import Judging, Outage, Running
 from rtdecode.serve.reporting.losses import effective_rate_hz, loss_warnings, of_source, stream_counters
@@ -85,6 +86,9 @@ def stream_warnings(pumps: Sequence[Pump]) -> list[str]:
     lines = []
     for pump in pumps:
         totals = stream_counters(pump.counters, pump.core)
+        if len(pumps) > 1:
+            # Arrays that share their bins have no backlog.
+            totals["discarded"] -= int(pump.core.ring.time_counters[DISCARDED])
         found = [*loss_warnings(totals, pump.core.closing.spikes, pump.last_feed)]
         found += signal_warnings(pump.feed, pump.core)
         lines += of_source(found, pump.last_feed)
