@@ -161,7 +161,7 @@ def test_a_cursor_keeps_its_numbers_over_hours() -> None:
 
 
 def test_flags_have_the_bits_of_the_contract() -> None:
-    bits = {"STALE": 1, "CATCH_UP": 2, "GAP": 4, "SWAPPED": 8, "FAILSAFE": 16, "PAUSED": 32}
+    bits = {"STALE": 1, "CATCH_UP": 2, "GAP": 4, "SWAPPED": 8, "FAILSAFE": 16, "PAUSED": 32, "PARTIAL": 64}
     assert {flag.name: int(flag) for flag in Flag} == bits
     for flags in range(64):
         assert sum(bits[name] for name in flag_names(flags)) == flags
