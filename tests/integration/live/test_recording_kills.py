@@ -131,7 +131,7 @@ def check(path: Path, promised: list[int]) -> None:
             samples(0, len(session.behavior.time)),
             strict=True,
         ),
-        *zip(columns, bins(0, len(decoded.bin))[:-1], strict=True),
+        *zip(columns, bins(0, len(decoded.bin))[: len(columns)], strict=True),
     ]
     for actual, expected in found:
         np.testing.assert_array_equal(actual, expected)
