@@ -149,7 +149,9 @@ class HotLoop:
         for pump in self.pumps:
             now = self._clock()
             # Samples that come before the end of the bin need not be taken at once.
-            pump.turn(LAST_SLICE_S if now >= end_s else min(SLICE_S, end_s - now))
+            slice_s = LAST_SLICE_S if now >= end_s else min(SLICE_S, end_s - now)
+            due_s = min(each.core.due_s(now) for each in self.pumps)
+            pump.turn(min(slice_s, max(due_s - now, 0.0)))
             self._follow_leap(pump, self._joint)
 
     def _follow_leap(self, pump: Pump, joint: Joint) -> None:
