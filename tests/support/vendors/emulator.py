@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 
 
-class Emulator:
+class Emulator(ABC):
     """A system that `_run` plays in a thread, until `_stopping` is set."""
 
     def __init__(self) -> None:
@@ -33,5 +34,5 @@ class Emulator:
         if self.started():
             self.stop()
 
-    def _run(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self) -> None: ...
