@@ -1,0 +1,28 @@
+"""Open a file of another program, by its first bytes and never by its name alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.tools.files.recording import Recording
+
+#: A reader: whether it knows the file by its bytes or structure, and the file opened.
+Knows = Callable[[Path], bool]
+Opens = Callable[[Path], Recording]
+
+
+def open_recording(path: Path) -> Recording:
+    """What `path` holds.
+
+    Raises:
+        RtdecodeError: it does not exist, is of no format that is read here, or is damaged.
+    """
+    for knows, opens in _READERS:
+        if knows(path):
+            return opens(path)
+    raise RtdecodeError("is of no format that is imported", where=str(path), fix="see docs/import.md")
+
+
+_READERS: tuple[tuple[Knows, Opens], ...] = ()
