@@ -11,7 +11,7 @@ from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.connection.own_source import connector_for
-from rtdecode.ingest.signals.features import ValueJudge, check_columns, described_columns, first_values
+from rtdecode.ingest.signals.features import check_columns, described_columns, first_values
 from rtdecode.ingest.signals.layouts import (
     INTEGER_FORMATS,
     SAMPLED,
@@ -24,6 +24,7 @@ from rtdecode.ingest.signals.numbering import check_numbering
 from rtdecode.ingest.signals.raster import settled_layout
 from rtdecode.ingest.source import OpenSource
 from rtdecode.serve.array_settings import ArraySettings
+from rtdecode.session.doctor.values import ValueJudge
 
 
 class RecordedArray:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtdecode.artifact import FEATURE_KINDS, FeatureColumn
 from rtdecode.binning import BinRing
@@ -21,16 +19,10 @@ from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import F8, I4, I8, U1, Mask
 from rtdecode.session.diagnosis.arrays import MOST_NAMED, in_columns
-
-#: A stream slower than this has no rates in Hz that are told from counts: most are multiples of its rate.
-LEAST_RATE_HZ = 5.0
+from rtdecode.session.doctor.values import ValueJudge
 
 #: Longest time by whose samples a stream is told from counts.
 JUDGED_S = 1.0
-
-#: Number of values other than 0 by which rates in Hz are known, and how far each may be from a whole number
-#: of spikes.
-ENOUGH_VALUES, WHOLE = 20, 1e-3
 
 
 def check_columns(stream: StreamDescription, wanted: Sequence[FeatureColumn]) -> None:
@@ -105,40 +97,6 @@ def other_units(stream: StreamDescription, wanted: Sequence[FeatureColumn]) -> l
 def _kind(stream: StreamDescription, column: int) -> str:
     kind = stream.kinds[column].strip().lower() if stream.kinds else ""
     return kind if kind in FEATURE_KINDS else ""
-
-
-class ValueJudge:
-    """Whether numbers can be counts, and whether they are rates in Hz, by all that were seen.
-
-    Args:
-        rate_hz: of the stream.
-
-    Attributes:
-        fractions: whether a value is no whole number.
-    """
-
-    def __init__(self, rate_hz: float) -> None:
-        self._rate_hz, self.fractions = rate_hz, False
-        self._multiples, self._n_nonzero = rate_hz >= LEAST_RATE_HZ, 0
-
-    def see(self, values: NDArray[Any]) -> None:
-        """Take values of any shape."""
-        known = values[np.isfinite(values) & (values != 0)]
-        self.fractions = self.fractions or bool(np.any(known != np.rint(known)))
-        if self._multiples:
-            spikes = known / self._rate_hz
-            self._multiples = bool(np.all((known > 0) & (np.abs(spikes - np.rint(spikes)) < WHOLE)))
-        self._n_nonzero += len(known)
-
-    @property
-    def settled(self) -> bool:
-        """Whether more values will not change that."""
-        return self.fractions and not self._multiples
-
-    @property
-    def are_rates(self) -> bool:
-        """Whether all are multiples of 1/interval, as the rates in Hz of whole numbers of spikes."""
-        return self._multiples and self._n_nonzero >= ENOUGH_VALUES
 
 
 def first_values(inlet: Inlet) -> ValueJudge:

@@ -15,7 +15,6 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.events import EventRules
 from rtdecode.ingest.signals.features import (
     FeatureFeed,
-    ValueJudge,
     check_columns,
     columns_of,
     described_columns,
@@ -29,6 +28,7 @@ from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
 from rtdecode.serve.reporting.losses import feature_warnings, loss_warnings, stream_counters
 from rtdecode.serve.reporting.signal import signal_warnings
+from rtdecode.session.doctor.values import ValueJudge
 
 WANTED = (FeatureColumn("a", "power", "uV"), FeatureColumn("b", "count", ""))
 STREAM = StreamDescription(
