@@ -42,14 +42,16 @@ def arrays_attrs(arrays: Sequence[ElectrodeArray]) -> dict[str, str]:
 
 
 def session_labels(session: Session) -> tuple[str, ...]:
-    """A label for each channel, in order; () where none are known.
+    """A label for each channel, in order, of the attribute or else of /electrodes if no two are the same;
+    () where none are known.
 
     Raises:
         RtdecodeError: the attribute is no list of as many texts as there are channels.
     """
     text = session.attrs.get(CHANNEL_LABELS)
     if text is None:
-        return ()
+        known = () if session.electrodes is None else session.electrodes.label
+        return known if len(set(known)) == len(known) else ()
     try:
         labels = json.loads(text)
     except (ValueError, RecursionError):

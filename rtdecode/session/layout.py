@@ -25,12 +25,13 @@ class Events:
     Attributes:
         time: f8[n], seconds, sorted (equal times keep the order of their arrival).
         channel: u2[n], 0 to n_channels − 1.
-        unit: u1[n], the sorted unit on the channel, or None where there are only threshold crossings.
+        unit: u1[n], or u2[n] where numbers exceed 255, the sorted unit on the channel; None where there are
+            only threshold crossings.
     """
 
     time: NDArray[np.float64]
     channel: NDArray[np.uint16]
-    unit: NDArray[np.uint8] | None = None
+    unit: NDArray[np.uint8] | NDArray[np.uint16] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,6 +234,24 @@ class Detection:
 
 
 @dataclass(frozen=True, eq=False)
+class Electrodes:
+    """What each channel was recorded from; each field has n_channels rows where it is known.
+
+    Attributes:
+        label: of the electrode; two channels of sorted units may share one.
+        unit_id: the source's own id of the channel or unit; empty where not known.
+        x, y: f4[n_channels], position, in the unit of the source, NaN where unknown; None where all are.
+        array: name of the array; empty where not known.
+    """
+
+    label: tuple[str, ...]
+    unit_id: tuple[str, ...] = ()
+    x: NDArray[np.float32] | None = None
+    y: NDArray[np.float32] | None = None
+    array: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Session:
     """One recording.
 
@@ -243,6 +262,9 @@ class Session:
         behavior, trials, markers, decoded: None where not recorded.
         log: in the order it was written.
         detection: None where events were not detected in voltage.
+        observed: f8[k, 2], start and stop of each interval in which the array was recorded, seconds, sorted
+            and without overlap; None for all the time. `rtdecode.session.observed` has its rules.
+        electrodes: of the channels, None where nothing is known.
         attrs: subject, session_id, date, task, license, source, and any other attribute, as text.
         path: the file it was read from.
         complete: False where the recorder ended before it closed the file (what was read is valid).
@@ -259,6 +281,8 @@ class Session:
     decoded: Decoded | None = None
     log: tuple[LogEntry, ...] = ()
     detection: Detection | None = None
+    observed: NDArray[np.float64] | None = None
+    electrodes: Electrodes | None = None
     attrs: dict[str, str] = field(default_factory=dict)
     path: Path | None = None
     complete: bool = True
@@ -276,8 +300,9 @@ class Session:
 
     @property
     def start_s(self) -> float:
-        """Start of the session, seconds: the counts' t0; with events, the first event or behaviour sample;
-        with features alone, the start of their first sample.
+        """Start of the session, seconds: the counts' t0; with events, the start of `observed` or the first
+        event or behaviour sample; with features alone, the start of their first sample. Never before
+        `observed`.
 
         The earliest of them where a file holds several; the bins' origin where it holds only /decoded; 0
         where it holds nothing.
@@ -286,7 +311,8 @@ class Session:
 
     @property
     def end_s(self) -> float:
-        """End of the session, seconds: the counts' end; with events, the last event or behaviour sample."""
+        """End of the session, seconds: the counts' end; with events, that of `observed`, or the last event
+        or behaviour sample."""
         return self._extent()[1]
 
     def _extent(self) -> tuple[float, float]:
@@ -304,4 +330,10 @@ class Session:
             edges += [float(self.behavior.time[0]), float(self.behavior.time[-1])]
         if not edges and self.decoded is not None and self.decoded.t_bin.size:
             edges = [self.decoded.origin_s, float(self.decoded.t_bin[-1])]
-        return (min(edges), max(edges)) if edges else (0.0, 0.0)
+        start_s, end_s = (min(edges), max(edges)) if edges else (0.0, 0.0)
+        if self.observed is None:
+            return start_s, end_s
+        first_s, last_s = float(self.observed[0, 0]), float(self.observed[-1, 1])
+        if self.events is not None and self.counts is None:
+            return first_s, last_s
+        return max(start_s, first_s), min(end_s, last_s)

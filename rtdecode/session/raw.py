@@ -26,6 +26,7 @@ from rtdecode.session.schema import (
     GROUPS,
     MAX_CHANNELS,
     OWN_ATTRS,
+    OWN_BEFORE_2,
     repair_hint,
 )
 
@@ -76,18 +77,19 @@ def read_raw(path: Path, on_unreadable: Callable[[RtdecodeError], None] | None =
     with _opened(path) as file:
         _check_format(file, path)
         _check_filters(file, path)
+        names = _groups_of(file, path)
         complete = bool(_integer_attr(file, "complete", path, default=1))
         n_channels = _n_channels(file, path)
         attrs = {name: as_text(file.attrs[name]) for name in file.attrs if name not in OWN_ATTRS}
         groups = {}
-        for name in [name for name in GROUPS if name in file]:
+        for name in names:
             try:
                 groups[name] = _read_group(file, name, path, complete)
             except RtdecodeError as error:
                 if on_unreadable is None:
                     raise
                 on_unreadable(error)
-        others = [f"/{name}" for name in file if name not in GROUPS]
+        others = [f"/{name}" for name in file if name not in names]
         for name, group in groups.items():
             others += [f"/{name}/{each}" for each in file[name] if each not in group.columns]
     return RawSession(path, n_channels, complete, attrs, groups, tuple(others))
@@ -154,6 +156,12 @@ def _check_format(file: h5py.File, path: Path) -> None:
         raise RtdecodeError(what, where=where, fix="pip install --upgrade rtdecode")
     if version < 1:
         raise RtdecodeError(f"format_version is {version}", where=where, fix=f"set it to {FORMAT_VERSION}")
+
+
+def _groups_of(file: h5py.File, path: Path) -> list[str]:
+    """Names of the groups of the format that are there."""
+    own = OWN_BEFORE_2 if _integer_attr(file, "format_version", path) < 2 else frozenset()
+    return [name for name in GROUPS if name in file and name not in own]
 
 
 def _n_channels(file: h5py.File, path: Path) -> int:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.arrays import session_arrays, session_labels
-from rtdecode.session.check import check_part
 from rtdecode.session.diagnosis.clocks import check_seconds, two_clocks
 from rtdecode.session.diagnosis.strays import leave_out
 from rtdecode.session.layout import Session
 from rtdecode.session.raw import RawSession, read_raw
+from rtdecode.session.rules.part import check_part
 from rtdecode.session.schema import DOCS
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import unused
-from rtdecode.session.check import check_part
 from rtdecode.session.diagnosis.arrays import check_dimensions, check_numeric
 from rtdecode.session.diagnosis.by_hand import counts_from_one, refuse_unrepairable
 from rtdecode.session.diagnosis.order import rising_rows
@@ -24,6 +23,7 @@ from rtdecode.session.diagnosis.strays import leave_out
 from rtdecode.session.log_text import json_object
 from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
 from rtdecode.session.read import check_session, read_session
+from rtdecode.session.rules.part import check_part
 from rtdecode.session.schema import DOCS
 from rtdecode.session.write import write_session
 
@@ -36,8 +36,8 @@ def repair_session(path: Path | str) -> tuple[Path, list[str]]:
     Arrays that are transposed are turned; channels that count from 1 are counted from 0; stray stamps and
     events on a channel that does not exist are dropped, if they are few; unsorted rows are sorted; repeated
     behaviour samples are dropped, and the few that are not after the ones before; so are trials that stop
-    before they start and log entries that are not JSON. Datasets whose lengths differ by a few rows are cut
-    to the shortest. A group that cannot be read is left out.
+    before they start and log entries that are not JSON; observed intervals that overlap are joined. Datasets
+    whose lengths differ by a few rows are cut to the shortest. A group that cannot be read is left out.
 
     Returns:
         The repaired file and what was done, one line each. A file without an error is not copied: then it is
@@ -148,6 +148,22 @@ def _repair_trials(group: RawGroup, raw: RawSession, report: Report) -> RawGroup
     return _keep(group, sound, "trials that stop before they start", report)
 
 
+def _repair_observed(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
+    start, stop = _numbers(group, "start"), _numbers(group, "stop")
+    sound = np.isfinite(start) & np.isfinite(stop) & (stop > start)
+    group = _keep(group, sound, "intervals that do not stop after they start", report)
+    start, stop = (group.columns[name] for name in ("start", "stop"))
+    if (start[1:] >= stop[:-1]).all():
+        return group
+    order = np.argsort(start, kind="stable")
+    start, stop = start[order], np.maximum.accumulate(stop[order])
+    first = np.append(True, start[1:] > stop[:-1])
+    report(f"sorted, and joined where they overlap: {int(first.sum())} of {len(start)} intervals")
+    rows = np.flatnonzero(first)
+    last = np.append(rows[1:], len(start)) - 1
+    return replace(group, columns={"start": start[rows], "stop": stop[last]})
+
+
 def _repair_log(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:
     sound = np.array([json_object(str(text)) is not None for text in group.columns["data"]], dtype=np.bool_)
     return _keep(group, sound, "entries without JSON data", report)
@@ -159,6 +175,7 @@ _REPAIRERS: dict[str, Callable[[RawGroup, RawSession, Report], RawGroup]] = {
     "features": _repair_sampled,
     "trials": _repair_trials,
     "log": _repair_log,
+    "observed": _repair_observed,
 }
 
 

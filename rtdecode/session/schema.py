@@ -8,7 +8,10 @@ FORMAT = "rtdecode-session"
 FORMAT_VERSION = 2
 """The newest that is read; a file is written as version 1 unless it holds what that does not know."""
 
-VERSION_2_GROUPS = frozenset({"features"})
+VERSION_2_GROUPS = frozenset({"features", "observed", "electrodes"})
+
+OWN_BEFORE_2 = frozenset({"observed", "electrodes"})
+"""Groups that are a lab's own, so not read, in a file of version 1."""
 
 MAX_CHANNELS = 65_535
 """Channels are u2; 65,535 stays free so that no channel number equals the recorder's fill value."""
@@ -42,6 +45,8 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "decoded": (tuple(DECODED), ("out", "codes")),
     "log": (("time", "bin", "kind", "data"), ()),
     "detection": (("noise",), ("weights",)),
+    "observed": (("start", "stop"), ()),
+    "electrodes": (("label",), ("unit_id", "x", "y", "array")),
 }
 """The datasets that each group has, and those that it may have; /trials may have any others."""
 

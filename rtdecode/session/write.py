@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import cannot_write, part_of
-from rtdecode.session.check import check_part
-from rtdecode.session.layout import Detection, LogEntry, Session
+from rtdecode.session.layout import Detection, Electrodes, LogEntry, Session
 from rtdecode.session.log_text import marker_rows, to_json
 from rtdecode.session.raw import RawGroup
+from rtdecode.session.rules.part import check_part
+from rtdecode.session.rules.spikes import narrow
 from rtdecode.session.schema import (
     ANNOUNCED,
     ANNOUNCED_PERIOD,
@@ -53,8 +54,7 @@ def write_session(path: Path | str, session: Session) -> None:
     unfinished = part_of(path)
     try:
         with h5py.File(unfinished, "x") as file:
-            version = FORMAT_VERSION if VERSION_2_GROUPS & parts.keys() else 1
-            write_attrs(file, session.n_channels, session.attrs, version)
+            write_attrs(file, session.n_channels, session.attrs, _version(parts))
             file.attrs["complete"] = np.uint8(session.complete)
             for name, (columns, attrs) in parts.items():
                 write_group(file.create_group(name), columns, attrs)
@@ -125,7 +125,7 @@ def _parts(session: Session) -> Parts:
     if (events := session.events) is not None:
         columns = {"time": events.time, "channel": events.channel}
         if events.unit is not None:
-            columns["unit"] = events.unit
+            columns["unit"] = narrow(events.unit)
         parts["events"] = (columns, {})
     if (counts := session.counts) is not None:
         attrs = {"bin_width_s": counts.bin_width_s, "t0_s": counts.t0_s}
@@ -165,6 +165,10 @@ def _parts(session: Session) -> Parts:
         parts["decoded"] = (columns, attrs)
     if (detection := session.detection) is not None:
         parts["detection"] = detection_columns(detection)
+    if session.observed is not None:
+        parts["observed"] = ({"start": session.observed[:, 0], "stop": session.observed[:, 1]}, {})
+    if session.electrodes is not None:
+        parts["electrodes"] = (_electrode_columns(session.electrodes), {})
     if session.log:
         parts["log"] = (_log_columns(session.log), {})
     return parts
@@ -176,6 +180,25 @@ def detection_columns(detection: Detection) -> tuple[dict[str, NDArray[Any]], di
     if detection.weights is not None:
         columns["weights"] = detection.weights
     return columns, {"settings": to_json(detection.settings)}
+
+
+def _version(parts: Parts) -> int:
+    """2 of a file that programs which know version 1 alone would misread."""
+    unit = parts["events"][0].get("unit") if "events" in parts else None
+    wide = unit is not None and unit.dtype != np.uint8
+    return FORMAT_VERSION if wide or VERSION_2_GROUPS & parts.keys() else 1
+
+
+def _electrode_columns(electrodes: Electrodes) -> Columns:
+    columns: Columns = {"label": np.array(electrodes.label, np.str_)}
+    columns |= {
+        name: np.array(texts, np.str_)
+        for name in ("unit_id", "array")
+        if (texts := getattr(electrodes, name))
+    }
+    return columns | {
+        name: values for name in ("x", "y") if (values := getattr(electrodes, name)) is not None
+    }
 
 
 def _log_columns(log: tuple[LogEntry, ...]) -> dict[str, NDArray[Any]]:

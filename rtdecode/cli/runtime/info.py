@@ -184,6 +184,13 @@ def _session_facts(file: Path) -> dict[str, Any]:
     if (detection := session.detection) is not None:
         kept = ("low_hz", "high_hz", "threshold_sd", "reference")
         facts["detection"] = ", ".join(f"{name} {detection.settings.get(name)}" for name in kept)
+    if (observed := session.observed) is not None:
+        seconds = float((observed[:, 1] - observed[:, 0]).sum())
+        facts["observed"] = f"{len(observed)} intervals of {seconds:.1f} s in all"
+    if (electrodes := session.electrodes) is not None:
+        labels, placed = electrodes.label, "" if electrodes.x is None else ", with positions"
+        ends = f" ({labels[0]} … {labels[-1]})" if labels else ""
+        facts["electrodes"] = f"{len(set(labels))} for {len(labels)} channels{ends}{placed}"
     facts["silent"] = int((active == 0).sum())
     if session.behavior is not None:
         columns = zip(session.behavior.names, session.behavior.units, strict=True)

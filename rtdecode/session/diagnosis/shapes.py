@@ -18,7 +18,7 @@ from rtdecode.session.schema import SAMPLED
 _TABLES = {**dict.fromkeys(SAMPLED, ("values", "time")), "trials": ("target", "start")}
 
 #: Groups whose other datasets are vectors.
-_VECTORS = ("events", *SAMPLED, "trials", "markers", "log")
+_VECTORS = ("events", *SAMPLED, "trials", "markers", "log", "observed", "electrodes")
 
 
 def turned(name: str, group: RawGroup, n_channels: int) -> tuple[RawGroup, dict[str, str]]:

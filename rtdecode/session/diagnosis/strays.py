@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rtdecode.session.diagnosis.clocks import rounded
 from rtdecode.session.diagnosis.order import is_few
 from rtdecode.session.raw import RawGroup, RawSession, as_texts
-from rtdecode.session.schema import SAMPLED
+from rtdecode.session.schema import OWN_BEFORE_2, SAMPLED
 
 #: A stamp is stray if it is this far from all others, and further than these are from each other.
 APART_S = 600.0
@@ -34,6 +34,11 @@ def leave_out(raw: RawSession) -> tuple[RawSession, list[str], list[str]]:
     """
     left: list[str] = []
     odd: list[str] = []
+    odd += [
+        f"/{name} is not read, as format_version is 1; set it to 2"
+        for name in sorted(OWN_BEFORE_2)
+        if f"/{name}" in raw.others
+    ]
     groups = dict(raw.groups)
     for name, group in raw.groups.items():
         if name in ("events", "markers", *SAMPLED):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from commands import document_here, refusal, rtdecode
 
-from rtdecode.session.layout import NO_BIN, LogEntry
+from rtdecode.session.layout import NO_BIN, Electrodes, LogEntry
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 
@@ -33,8 +33,14 @@ def test_it_lists_what_happened_to_the_sources(simulated_session: Path, tmp_path
         LogEntry(session.start_s + 3.0, 0, "outage", {"reason": "its outlet is gone"}),
     )
     path = tmp_path / "recorded.h5"
-    write_session(path, replace(session, log=log, path=None))
-    assert document_here("info", path)["log"] == [
+    observed = session.start_s + np.array([[0.0, 4.0], [6.0, 9.5]])
+    electrodes = Electrodes(tuple(f"e{i // 2}" for i in range(session.n_channels)))
+    written = replace(session, log=log, path=None, observed=observed, electrodes=electrodes)
+    write_session(path, written)
+    facts = document_here("info", path)
+    assert (facts["seconds"], facts["observed"]) == (9.5, "2 intervals of 7.5 s in all")
+    assert facts["electrodes"] == "8 for 16 channels (e0 … e7)"
+    assert facts["log"] == [
         "-1.5 s: attached, stream hand, source unnamed on lab",
         "2.0 s: shifted, stream hand, source unnamed on lab, by -30.0 s",
         # Files of before name no source.

@@ -75,6 +75,15 @@ def remove(*names: str) -> Change:
     return lambda file: [file.__delitem__(name) for name in names]
 
 
+def of_version_2(group: str, **columns: object) -> Change:
+    def change(file: h5py.File) -> None:
+        file.attrs["format_version"] = 2
+        for name, values in columns.items():
+            file[f"{group}/{name}"] = values
+
+    return change
+
+
 def read_changed(path: Path, *changes: Change) -> Session:
     with h5py.File(path, "a") as file:
         for change in changes:
@@ -127,6 +136,17 @@ def test_unsorted_events_are_sorted_and_equal_times_keep_their_order(path: Path)
     assert events.time.tolist() == [0.1, 0.1, 0.4, 0.4]
     assert events.channel.tolist() == [1, 2, 3, 0]
     assert events.unit.tolist() == [0, 1, 1, 2]
+
+
+def test_groups_of_version_2_are_a_labs_own_in_version_1(path: Path) -> None:
+    session = read_changed(path, of_version_2("observed", start=[0, 3], stop=[1, 4]))
+    assert session.observed.tolist() == [[0, 1], [3, 4]]
+    session = read_changed(path, of_version_2("electrodes", impedance=[7]), set_attr("format_version", 1))
+    assert (session.observed, session.electrodes) == (None, None)
+    assert session.notes == (
+        "/electrodes is not read, as format_version is 1; set it to 2",
+        "/observed is not read, as format_version is 1; set it to 2",
+    )
 
 
 def test_attributes_of_any_kind_become_text(path: Path) -> None:
@@ -202,7 +222,7 @@ BROKEN: list[tuple[Change, str, str]] = [
     (set_data("events/channel", [0, -1, 2, 1]), "/events/channel: holds -1, outside 0", "export"),
     (set_data("events/channel", [0, 0.5, 2, 1]), "/events/channel: holds 0.5, not an integer", "integers"),
     (set_data("events/channel", [0, 70_000, 2, 1]), "holds 70000, outside 0 to 65535", "export"),
-    (set_data("events/unit", [0, 300, 2, 1]), "/events/unit: holds 300, outside 0 to 255", "export"),
+    (set_data("events/unit", [0, 70_000, 2, 1]), "/unit: holds 70000, outside 0 to 65535", "export"),
     (del_attr("bin_width_s", "counts"), "/counts: the attribute bin_width_s is missing", "seconds"),
     (set_attr("bin_width_s", 0.0, "counts"), "/counts: bin_width_s is 0.0; it must be above 0", "seconds"),
     (set_attr("bin_width_s", -0.02, "counts"), "/counts: bin_width_s is -0.02", "seconds"),
@@ -246,6 +266,21 @@ BROKEN: list[tuple[Change, str, str]] = [
     (set_data("log/data", ["{"]), "/log/data: row 0 is not a JSON object", REPAIR),
     (set_data("log/data", ["[1]"]), "/log/data: row 0 is not a JSON object", REPAIR),
     (set_data("log/kind", [1]), "/log/kind: is not a list of strings", "docs"),
+    (of_version_2("observed", start=[], stop=[]), "/observed: holds no interval", "delete the group"),
+    (of_version_2("observed", start=[1.0]), "/observed: lacks stop", "store start, stop"),
+    (
+        of_version_2("observed", start=[0, 2], stop=[1, 2]),
+        "/observed/stop: an interval does not stop after it starts: row 1 is 2.000000 to 2.000000 s; 1 rows",
+        REPAIR,
+    ),
+    (of_version_2("observed", start=[0, 2], stop=[3, 4]), "/observed/start: an interval starts be", REPAIR),
+    (of_version_2("electrodes", label=["a"]), "/electrodes: has 1 rows for 4 channels", "4 rows"),
+    (of_version_2("electrodes", label=[1, 2, 3, 4]), "/electrodes/label: is not a list of strings", "docs"),
+    (
+        of_version_2("electrodes", label=["a"] * 4, x=[0, np.nan, np.inf, 1]),
+        "/electrodes/x: holds infinity at row 2",
+        "NaN",
+    ),
 ]
 
 

@@ -76,6 +76,19 @@ def test_events(path: Path) -> None:
     assert session.log[0].data == {"lost": 2}
 
 
+def test_observed_intervals_are_joined_where_they_overlap(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        file.attrs["format_version"] = 2
+        file["observed/start"] = np.array([0.3, 0.0, 0.1, 0.9, np.nan, 0.6])
+        file["observed/stop"] = np.array([0.5, 0.2, 0.15, 0.9, 1.0, 0.7])
+    session, done = repaired(path)
+    assert session.observed.tolist() == [[0.0, 0.2], [0.3, 0.5], [0.6, 0.7]]
+    assert done == [
+        "/observed: dropped 2 of 6 intervals that do not stop after they start",
+        "/observed: sorted, and joined where they overlap: 3 of 4 intervals",
+    ]
+
+
 def test_behaviour(path: Path) -> None:
     change(
         path,

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.arrays import session_labels
 from rtdecode.session.layout import (
     Behavior,
     Counts,
     Decoded,
     DecodedOut,
     Detection,
+    Electrodes,
     Events,
     LogEntry,
     Markers,
@@ -58,7 +60,8 @@ def sessions(draw: st.DrawFn) -> Session:
     def events() -> Events:
         n = draw(rows)
         time = np.sort(draw(npst.arrays("f8", n, elements=SECONDS)))
-        unit = draw(st.none() | array("u1", (n,)))
+        unit = draw(st.none() | array("u1", (n,)) | array("u2", (n,), min_value=256))
+        unit = unit.astype("u1") if unit is not None and not n else unit
         return Events(time, draw(array("u2", (n,), max_value=n_channels - 1)), unit)
 
     def counts() -> Counts:
@@ -106,6 +109,14 @@ def sessions(draw: st.DrawFn) -> Session:
         weights = draw(st.none() | array("f4", (n_channels, n_channels)))
         return Detection(draw(st.dictionaries(st.text(), JSON, max_size=3)), noise, weights)
 
+    def observed() -> np.ndarray:
+        return draw(increasing(2 * draw(st.integers(1, 3)))).reshape(-1, 2)
+
+    def electrodes() -> Electrodes:
+        texts = [tuple(draw(st.lists(TEXT, min_size=n_channels, max_size=n_channels))) for _ in range(3)]
+        x, y = (draw(st.none() | array("f4", (n_channels,))) for _ in range(2))
+        return Electrodes(texts[0], draw(st.sampled_from([(), texts[1]])), x, y, texts[2])
+
     spikes = draw(st.sets(st.sampled_from(["events", "counts", "decoded"]), min_size=1))
     entries = st.builds(
         LogEntry, SECONDS, st.integers(0, 2**62), TEXT, st.dictionaries(st.text(), JSON, max_size=3)
@@ -120,6 +131,8 @@ def sessions(draw: st.DrawFn) -> Session:
         decoded=decoded() if "decoded" in spikes else None,
         log=tuple(draw(st.lists(entries, max_size=3))),
         detection=detection() if draw(st.booleans()) else None,
+        observed=observed() if draw(st.booleans()) else None,
+        electrodes=electrodes() if draw(st.booleans()) else None,
         attrs=draw(st.dictionaries(attr_names, TEXT, max_size=3)),
         complete=draw(st.booleans()),
     )
@@ -179,6 +192,24 @@ def test_plain_h5py_reads_the_documented_layout(tmp_path: Path) -> None:
         assert file.attrs["complete"] == 1
         assert file["events/time"].dtype == np.float64
         assert file["events/channel"].dtype == np.uint16
+
+
+def test_a_file_is_of_version_2_only_if_it_holds_what_version_1_does_not_know(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    labels = Electrodes(("e1", "e2"), ("1001", "1012"))
+    for change, version, dtype in (
+        ({}, 1, "u1"),
+        ({"observed": np.array([[0.0, 1.5]])}, 2, "u1"),
+        ({"electrodes": labels}, 2, "u1"),
+        ({"events": Events(np.arange(3.0), np.zeros(3, "u2"), np.array([0, 9, 255], "u2"))}, 1, "u1"),
+        ({"events": Events(np.arange(3.0), np.zeros(3, "u2"), np.array([0, 1, 256], "u2"))}, 2, "u2"),
+    ):
+        write_session(path, dataclasses.replace(spikes(), **change))
+        with h5py.File(path) as file:
+            assert file.attrs["format_version"] == version
+            assert "unit" not in file["events"] or file["events/unit"].dtype == dtype
+    write_session(path, dataclasses.replace(spikes(), electrodes=labels))
+    assert session_labels(read_session(path)) == ("e1", "e2")
 
 
 @pytest.mark.parametrize(

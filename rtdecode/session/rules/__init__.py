@@ -1,0 +1,1 @@
+"""The rules of a session file, a module for each sort of content."""
