@@ -21,6 +21,7 @@ from rtdecode.calibrate.data.split_session import SplitSession, split_session
 from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import behavior_at, bin_session
+from rtdecode.session.doctor import examine
 from rtdecode.session.layout import Session
 
 F4 = NDArray[np.float32]
@@ -86,7 +87,12 @@ def calibration_session(
         targets=targets,
         refit=labels,
         blocks=tuple(blocks),
-        notes=(*session.notes, *missing, *unlabelled(targets, base.output_names, session.name)),
+        notes=(
+            *session.notes,
+            *map(str, examine(session)),
+            *missing,
+            *unlabelled(targets, base.output_names, session.name),
+        ),
     )
     day = split_session(labelled, LAST_FIFTH)
     read = [feature.name for feature in base.features]

@@ -27,6 +27,7 @@ from rtdecode.decode.inputs import with_codes
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, F8, I1, Inputs, Mask
 from rtdecode.session.bins import SAME_WIDTH, BinnedSession, behavior_at, bin_session
+from rtdecode.session.doctor import examine
 from rtdecode.session.layout import Session
 from rtdecode.session.read import read_session
 
@@ -210,7 +211,13 @@ def read_labelled(
         targets=targets,
         refit=refit,
         blocks=tuple(blocks),
-        notes=(*session.notes, *unknown, *missing, *unlabelled(targets, names, session.name)),
+        notes=(
+            *session.notes,
+            *map(str, examine(session)),
+            *unknown,
+            *missing,
+            *unlabelled(targets, names, session.name),
+        ),
     )
 
 

@@ -12,7 +12,18 @@ import typer
 
 from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate, study, verify
 from rtdecode.cli.runtime import decode, info, models, monitor, serve, swap
-from rtdecode.cli.tools import bench, bridge, demo, detect, doctor, record, replay, streams, subject
+from rtdecode.cli.tools import (
+    bench,
+    bridge,
+    demo,
+    detect,
+    doctor,
+    import_files,
+    record,
+    replay,
+    streams,
+    subject,
+)
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest import OpenSource
 
@@ -35,6 +46,7 @@ app.command("models")(models.models)
 app.command("replay")(replay.replay)
 app.command("record")(record.record)
 app.command("detect")(detect.detect)
+app.command("import")(import_files.import_files)
 app.command("streams")(streams.streams)
 app.command("decode")(decode.decode)
 app.command("fit")(fit.fit)

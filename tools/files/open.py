@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.diagnosis.containers import container_of
 from rtdecode.tools.files.recording import Recording
 
 #: A reader: whether it knows the file by its bytes or structure, and the file opened.
@@ -13,16 +14,25 @@ Knows = Callable[[Path], bool]
 Opens = Callable[[Path], Recording]
 
 
+def is_importable(path: Path) -> bool:
+    """Whether a reader knows the file."""
+    return any(knows(path) for knows, _ in _READERS)
+
+
 def open_recording(path: Path) -> Recording:
-    """What `path` holds.
+    """What a file holds.
 
     Raises:
         RtdecodeError: it does not exist, is of no format that is read here, or is damaged.
     """
+    if not path.exists():
+        raise RtdecodeError("does not exist", where=str(path), fix="check the path")
     for knows, opens in _READERS:
         if knows(path):
             return opens(path)
-    raise RtdecodeError("is of no format that is imported", where=str(path), fix="see docs/import.md")
+    found = container_of(path)
+    what = "is of no format that is imported" if found is None else f"is {found[0]}, which is not imported"
+    raise RtdecodeError(what, where=str(path), fix="convert it to one of the formats in docs/import.md")
 
 
 _READERS: tuple[tuple[Knows, Opens], ...] = ()

@@ -151,6 +151,7 @@ def _session_facts(file: Path) -> dict[str, Any]:
 
     from rtdecode.messages import Flag
     from rtdecode.session.arrays import session_arrays
+    from rtdecode.session.doctor import examine
     from rtdecode.session.read import read_session
 
     session = read_session(file)
@@ -211,6 +212,6 @@ def _session_facts(file: Path) -> dict[str, Any]:
         # A backlog has many entries of one bin: listed once.
         facts["log"] = list(dict.fromkeys(_entry_line(entry, session) for entry in log))
     facts["complete"] = session.complete
-    if session.notes:
-        facts["notes"] = list(session.notes)
+    if notes := [*session.notes, *map(str, examine(session))]:
+        facts["notes"] = notes
     return facts

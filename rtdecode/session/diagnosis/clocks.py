@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.doctor.times import examine_times, extents_of
 from rtdecode.session.layout import Behavior, Events, Session
 
 #: Steps of rounded times: named from the first, refused from the second, which is longer than any bin.
@@ -70,21 +71,6 @@ def check_seconds(session: Session) -> None:
         )
 
 
-def two_clocks(session: Session) -> list[str]:
-    """A sentence about behaviour that lies long before or after all spikes; none otherwise."""
-    events, behavior = session.events, session.behavior
-    if events is None or behavior is None or not (events.time.size and behavior.time.size):
-        return []
-    spikes, hand = events.time, behavior.time
-    apart_s = max(hand[0] - spikes[-1], spikes[0] - hand[-1])
-    if apart_s <= LONG_S:
-        return []
-    return [
-        f"/behavior ({hand[0]:.1f} to {hand[-1]:.1f} s) and /events ({spikes[0]:.1f} to {spikes[-1]:.1f} s) "
-        f"are {apart_s:.0f} s apart, as if stamped by two clocks"
-    ]
-
-
 def _is_slow(events: Events) -> bool:
     span_s, n = _span(events.time), len(events.time)
     return span_s >= LONG_S and n >= MANY and n < SLOWEST_HZ * span_s * int(np.unique(events.channel).size)
@@ -109,8 +95,10 @@ def _span(time: NDArray[np.float64]) -> float:
 
 
 def _not_seconds(session: Session, name: str, what: str) -> RtdecodeError:
+    looks = next((each for each in examine_times(extents_of(session)) if each.kind == "time_unit"), None)
+    fix = "store seconds: divide milliseconds by 1000, samples or ticks by the rate of their clock"
     return RtdecodeError(
-        f"does not look like seconds: it spans {what}",
+        f"does not look like seconds: it spans {what}" + (f"; {looks.what}" if looks else ""),
         where=f"{session.path or session.name}:/{name}/time",
-        fix="store seconds: divide milliseconds by 1000, samples or ticks by the rate of their clock",
+        fix=f"{looks.fix}; {fix}" if looks else fix,
     )

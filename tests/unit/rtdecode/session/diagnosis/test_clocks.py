@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.diagnosis.clocks import check_seconds, rounding_s, two_clocks
+from rtdecode.session.diagnosis.clocks import check_seconds, rounding_s
 from rtdecode.session.layout import Behavior, Counts, Events, Session
 
 RNG = np.random.default_rng(0)
@@ -52,14 +52,6 @@ def test_other_units_are_named(spikes: np.ndarray, hand: np.ndarray | None, wher
 )
 def test_seconds_are_taken(spikes: np.ndarray, hand: np.ndarray | None) -> None:
     check_seconds(session(spikes, hand))
-
-
-def test_two_clocks_are_pointed_out() -> None:
-    assert two_clocks(session(SPIKES, HAND)) == []
-    assert two_clocks(session(SPIKES, HAND + 300)) == []
-    assert two_clocks(session(SPIKES, None)) == []
-    (note,) = two_clocks(session(SPIKES + 1.7e9, HAND))
-    assert "are 1699999940 s apart, as if stamped by two clocks" in note
 
 
 def test_counts_give_the_length_too() -> None:
