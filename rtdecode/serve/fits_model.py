@@ -8,7 +8,6 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.detection.live import LiveDetection
 from rtdecode.detection.settings import PowerSettings
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.connection.choice import spike_stream
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.features import check_columns
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
@@ -92,7 +91,7 @@ class FitsModel:
             RtdecodeError: it carries no spikes, or does not fit.
         """
         features = not self._n_channels
-        layout, rank = spike_stream(stream, self.array.layout, self.array.columns, features=features)
+        layout, rank = self.array.classify(stream, features=features)
         self._check(stream, layout)
         return layout, rank
 
