@@ -82,7 +82,7 @@ class ArraySettings:
 
         if self.flag == "--features" and (reason := mismatch(stream, Layout.FEATURES)):
             raise RtdecodeError(
-                f"carries no features: {reason}",
+                f"cannot be read as features: {reason}",
                 where=f"stream {stream}",
                 fix="name the stream of features with --features (spikes are those of --stream)",
             )

@@ -63,6 +63,11 @@ def check_streams(
     raise RtdecodeError(f"{what}, and the streams are {given}", where="--stream", fix=fix)
 
 
+def array_sizes(artifact: ModelArtifact) -> list[int]:
+    """The number of channels of each array of a model, in its order; [0] of a model of features alone."""
+    return [array.n_channels for array in artifact.arrays] or [artifact.n_channels]
+
+
 class FitsModel:
     """Of one array.
 

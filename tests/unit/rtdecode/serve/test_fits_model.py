@@ -102,7 +102,7 @@ def test_a_stream_that_carries_no_features_is_refused_for_the_flag_that_named_it
     array = features_of("power", None)
     assert array is not None
     stream = StreamDescription("power", "Spikes", 3, 0.0, "int32")
-    with pytest.raises(RtdecodeError, match="carries no features: .* irregular") as refused:
+    with pytest.raises(RtdecodeError, match=r"cannot be read as features: .* irregular") as refused:
         array.classify(stream, features=True)
     assert refused.value.fix is not None
     assert "--features" in refused.value.fix
