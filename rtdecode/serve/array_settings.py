@@ -11,7 +11,7 @@ from rtdecode.detection.options import DetectionOptions
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.channel_map import ChannelMap
 from rtdecode.ingest.signals.event_columns import RowColumns
-from rtdecode.ingest.signals.layouts import Layout, check_units
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_units, mismatch
 from rtdecode.ingest.signals.numbering import Numbering, check_numbering
 
 if TYPE_CHECKING:
@@ -66,6 +66,27 @@ class ArraySettings:
     def numbering(self) -> Numbering:
         """What the numbers in the rows of the stream mean."""
         return Numbering(self.columns, self.first_channel or 0, self.channel_map)
+
+    def classify(self, stream: StreamDescription, *, features: bool) -> tuple[Layout, int]:
+        """The layout of a stream and its rank.
+
+        Args:
+            stream: description.
+            features: whether features are looked for.
+
+        Raises:
+            RtdecodeError: it carries no spikes, or for `--features` no features.
+        """
+        # Not loaded by `--help`.
+        from rtdecode.ingest.connection.choice import spike_stream
+
+        if self.flag == "--features" and (reason := mismatch(stream, Layout.FEATURES)):
+            raise RtdecodeError(
+                f"cannot be read as features: {reason}",
+                where=f"stream {stream}",
+                fix="name the stream of features with --features (spikes are those of --stream)",
+            )
+        return spike_stream(stream, self.layout, self.columns, features=features)
 
     def rules(self, carry_late: bool, features: tuple[FeatureColumn, ...] = ()) -> EventRules:
         """Which events are decoded, or which columns of a stream of features; for one source."""

@@ -8,7 +8,6 @@ from rtdecode.artifact import ModelArtifact
 from rtdecode.detection.live import LiveDetection
 from rtdecode.detection.settings import PowerSettings
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.connection.choice import spike_stream
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.signals.features import check_columns
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, check_against_model, check_units
@@ -64,6 +63,11 @@ def check_streams(
     raise RtdecodeError(f"{what}, and the streams are {given}", where="--stream", fix=fix)
 
 
+def array_sizes(artifact: ModelArtifact) -> list[int]:
+    """The number of channels of each array of a model, in its order; [0] of a model of features alone."""
+    return [array.n_channels for array in artifact.arrays] or [artifact.n_channels]
+
+
 class FitsModel:
     """Of one array.
 
@@ -92,7 +96,7 @@ class FitsModel:
             RtdecodeError: it carries no spikes, or does not fit.
         """
         features = not self._n_channels
-        layout, rank = spike_stream(stream, self.array.layout, self.array.columns, features=features)
+        layout, rank = self.array.classify(stream, features=features)
         self._check(stream, layout)
         return layout, rank
 

@@ -8,7 +8,7 @@ from rtdecode.artifact import FeatureColumn, ModelArtifact
 from rtdecode.ingest.connection.own_source import check_sources, connector_for
 from rtdecode.ingest.source import OpenSource
 from rtdecode.serve.array_settings import ArraySettings
-from rtdecode.serve.fits_model import FitsModel, check_streams
+from rtdecode.serve.fits_model import FitsModel, array_sizes, check_streams
 from rtdecode.serve.loop.hot_loop import ArrayInput
 from rtdecode.serve.settings import ServeSettings
 
@@ -38,10 +38,9 @@ def make_inputs(
         connector = connector_for(name, sources, fits.classify, fits.accept, source_id, option)
         return ArrayInput(array.asked, connector, rules, array.grace_s, n_channels)
 
-    sizes = [array.n_channels for array in artifact.arrays] or [artifact.n_channels]
     inputs = [
         make(array, n, () if n and not power else columns)
-        for array, n in zip(settings.arrays, sizes, strict=True)
+        for array, n in zip(settings.arrays, array_sizes(artifact), strict=True)
     ]
     if settings.features_beside is not None:
         inputs.append(make(settings.features_beside, 0, columns))

@@ -19,6 +19,7 @@ from rtdecode.endpoints import check_bind
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.connection.lsl_config import find_config
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
+from rtdecode.serve.array_settings import ArraySettings
 from rtdecode.tools.doctor.check import SEVERITY, Check, Figures, Finding, Verdict
 from rtdecode.tools.doctor.checks import cpu, discovery, disk, kernels, lsl, ports, python, stream, timing
 from rtdecode.tools.doctor.children import Outcome, run_probes
@@ -38,9 +39,9 @@ class DoctorSettings:
     Attributes:
         bind, control: endpoints of `serve`.
         folder: folder of recordings.
-        stream: name of a spike stream, or None.
-        source_id, layout, model, columns, channel_map: of that stream, as in `serve`; None for the defaults
-            of `serve`.
+        arrays: the streams of spikes to check, of one model, as in `serve`; empty for none.
+        features: the stream of features beside them, or None.
+        model: as in `serve`; None for the current one of the streams.
 
     Raises:
         RtdecodeError: an endpoint is malformed.
@@ -49,12 +50,9 @@ class DoctorSettings:
     bind: str = CURSOR_ENDPOINT
     control: str = CONTROL_ENDPOINT
     folder: Path = Path()
-    stream: str | None = None
-    source_id: str | None = None
-    layout: str | None = None
+    arrays: tuple[ArraySettings, ...] = ()
+    features: ArraySettings | None = None
     model: str | None = None
-    columns: str | None = None
-    channel_map: str | None = None
 
     def __post_init__(self) -> None:
         for flag, endpoint in (("--bind", self.bind), ("--control", self.control)):
@@ -184,19 +182,40 @@ def _lsl_checks(settings: DoctorSettings, folder: Path) -> list[Check]:
                 environment={"LSLAPICFG": str(path)},
             )
         )
-    if settings.stream is not None:
-        named = {
-            "name": settings.stream,
-            "source_id": settings.source_id,
-            "layout": settings.layout,
-            "model": settings.model,
-            "columns": settings.columns,
-            "channel_map": settings.channel_map,
-        }
-        checks.append(
-            Check("stream", stream.measure_stream, stream.judge_stream, fix=LIBRARY_FIX, arguments=named)
-        )
+    checks += _stream_checks(settings)
     return checks
+
+
+def _stream_checks(settings: DoctorSettings) -> list[Check]:
+    """One for each stream; of several each is named."""
+    beside = [] if settings.features is None else [settings.features]
+    streams = {
+        "streams": [array.stream for array in settings.arrays],
+        "features": None if settings.features is None else settings.features.stream,
+        "power": any(array.detection.power is not None for array in settings.arrays),
+    }
+    several = len(settings.arrays) + len(beside) > 1
+    return [
+        Check(
+            f"{array.flag[2:]} {array.stream}" if several else "stream",
+            stream.measure_stream,
+            stream.judge_stream,
+            fix=LIBRARY_FIX,
+            arguments={
+                "array": {
+                    "name": array.stream,
+                    "flag": array.flag,
+                    "source_id": array.source_id,
+                    "layout": array.layout,
+                    "columns": None if array.columns is None else str(array.columns),
+                    "channel_map": None if array.channel_map is None else str(array.channel_map.path),
+                },
+                "model": settings.model,
+                **streams,
+            },
+        )
+        for array in [*settings.arrays, *beside]
+    ]
 
 
 def _lab_settings(config: Path | None) -> dict[str, str]:

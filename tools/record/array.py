@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rtdecode.artifact import FEATURE_KINDS
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.connection.choice import NeedsOption, spike_stream
+from rtdecode.ingest.connection.choice import NeedsOption
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.connection.own_source import connector_for
@@ -59,7 +59,7 @@ class RecordedArray:
     def _classify(self, stream: StreamDescription) -> tuple[Layout, int]:
         settings = self.settings
         features = bool(self.rules.features)
-        layout, rank = spike_stream(stream, settings.layout, settings.columns, features=features)
+        layout, rank = settings.classify(stream, features=features)
         check_units(layout, settings.drop_units, f"stream {stream}")
         check_numbering(layout, settings.numbering, settings.drop_units, stream)
         self.rules.detection.check(layout, stream.n_columns, stream.rate_hz, f"stream {stream}")

@@ -11,8 +11,10 @@ import typer
 from rtdecode.cli.common import print_json, progress_bar
 from rtdecode.cli.options import Config, Json
 from rtdecode.cli.runtime.rig_config import rig_settings, stream_settings
+from rtdecode.detection.options import detection_options
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.messages import CONTROL_ENDPOINT, CURSOR_ENDPOINT
+from rtdecode.serve.array_settings import arrays_of, features_of
 
 if TYPE_CHECKING:
     from rtdecode.tools.doctor.plan import Report
@@ -20,7 +22,17 @@ if TYPE_CHECKING:
 
 def doctor(
     stream: Annotated[
-        str | None, typer.Option(help="Name of a spike stream to check too; default: rig.toml's.")
+        list[str] | None,
+        typer.Option(
+            help="Name of a spike stream to check too; several arrays: once for each; default: rig.toml's."
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(help="Name of a stream of features beside spikes to check too; default: rig.toml's."),
+    ] = None,
+    features_source_id: Annotated[
+        str | None, typer.Option(help="Source id of the features' outlet, as in serve; default: rig.toml's.")
     ] = None,
     source_id: Annotated[
         str | None, typer.Option(help="Source id of its outlet, as in serve; default: rig.toml's.")
@@ -60,19 +72,30 @@ def doctor(
     from rtdecode.tools.doctor.check import Verdict
     from rtdecode.tools.doctor.plan import DoctorSettings, run_doctor
 
-    rig, of_stream = rig_settings(config), stream_settings(config, [stream] if stream else [])
+    rig, of_stream = rig_settings(config), stream_settings(config, stream or [])
     names = of_stream.get("stream", ())
+    if features and not names:
+        raise typer.BadParameter("features are beside spikes; add --stream NAME", param_hint="--features")
+    detection = detection_options(of_stream)
+    of_each = {
+        name: of_stream.get(name) for name in ("columns", "first_channel", "channel_map", "drop_units")
+    }
+    of_each |= {
+        "source_id": source_id or of_stream.get("source_id"),
+        "layout": layout or of_stream.get("layout"),
+        "detection": detection,
+    }
     settings = DoctorSettings(
         bind=bind or rig.get("bind", CURSOR_ENDPOINT),
         control=control or rig.get("control", CONTROL_ENDPOINT),
         folder=folder or Path(rig.get("record", "")).parent,
-        # Of several arrays one is checked, by name.
-        stream=names[0] if len(names) == 1 else None,
-        source_id=source_id or of_stream.get("source_id"),
-        layout=layout or of_stream.get("layout"),
+        arrays=arrays_of(names, of_each, of_stream.get("arrays", {})),
+        features=features_of(
+            features or of_stream.get("features"),
+            features_source_id or of_stream.get("features_source_id"),
+            power=detection.power is not None,
+        ),
         model=model or of_stream.get("model"),
-        columns=str(of_stream["columns"]) if "columns" in of_stream else None,
-        channel_map=str(of_stream["channel_map"].path) if "channel_map" in of_stream else None,
     )
     with progress_bar() as progress:
         report = run_doctor(settings, progress)

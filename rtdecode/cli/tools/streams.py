@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtdecode.cli.common import print_json, table
 
-#: Layouts that the values, which are not looked at here, decide.
-READ_AS: dict[str | None, str] = {
-    "raster": "raster, if 0 and 1",
-    "broadband": "broadband, or raster, if 0 and 1",
+if TYPE_CHECKING:
+    from rtdecode.ingest.signals.layouts import StreamDescription
+
+#: What decides where a stream may be read in several ways, or in one of some values only.
+READ_AS = {
+    ("raster",): "raster, if 0 and 1",
+    ("broadband", "raster"): "broadband, or raster, if 0 and 1",
+    ("counts", "features"): "counts, or features, as the model reads",
 }
 
 
@@ -24,20 +28,14 @@ def streams(
     from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
     silence_liblsl()
-    from rtdecode.errors import RtdecodeError
+    from rtdecode.ingest.connection.choice import needs_kinds, possible_layouts
     from rtdecode.ingest.connection.streams import Network
-    from rtdecode.ingest.signals.layouts import StreamDescription, choose_layout, is_markers
-
-    def layout_of(stream: StreamDescription) -> str | None:
-        try:
-            return str(choose_layout(stream))
-        except RtdecodeError:
-            return None
+    from rtdecode.ingest.signals.layouts import needs_labels
 
     network = Network()
     network.seen()
     time.sleep(wait)
-    found = network.seen()
+    found = network.seen(lambda stream: needs_labels(stream) or needs_kinds(stream))
     if json:
         print_json(
             [
@@ -49,7 +47,8 @@ def streams(
                     "rate_hz": stream.rate_hz,
                     "source_id": stream.source_id,
                     "hostname": stream.hostname,
-                    "layout": layout_of(stream),
+                    "layout": next(iter(possible_layouts(stream)), None),
+                    "layouts": possible_layouts(stream),
                 }
                 for stream in found
             ]
@@ -66,8 +65,19 @@ def streams(
             f"{stream.rate_hz:g} Hz" if stream.rate_hz else "irregular",
             stream.source_id or "–",
             stream.hostname or "–",
-            READ_AS.get(layout := layout_of(stream), layout) or ("markers" if is_markers(stream) else "–"),
+            _read_as(stream),
         ]
         for stream in found
     ]
     print(table(["name", "type", "shape", "rate", "source", "host", "read as"], rows))
+
+
+def _read_as(stream: StreamDescription) -> str:
+    from rtdecode.ingest.connection.choice import possible_layouts
+    from rtdecode.ingest.signals.layouts import is_markers, needs_labels
+
+    if layouts := possible_layouts(stream):
+        return READ_AS.get(tuple(map(str, layouts)), str(layouts[0]))
+    if is_markers(stream):
+        return "markers"
+    return "–; with --columns events" if needs_labels(stream) else "–"

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from rtdecode.ingest.clock.period import Period
 from rtdecode.ingest.clock.settings import JudgeSettings
 from rtdecode.kernels.stamps import (
     N_IMPOSSIBLE,
@@ -36,9 +37,6 @@ from rtdecode.kernels.stamps import (
 )
 
 F8 = npt.NDArray[np.float64]
-
-#: Delays of a period that are kept; a busier source has as many in less time.
-MOST_DELAYS = 4096
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,7 @@ class ClockJudge:
         self.impossible = np.zeros(N_IMPOSSIBLE, np.int64)
         self.floor_s = math.nan
         self._fluctuation_s = 0.0
+        self._floor_quartile_s = math.nan
         self._of_pull = np.zeros(N_IMPOSSIBLE, np.int64)
         self._recent = np.zeros(settings.n_recent)
         self.restart(opened_s)
@@ -111,8 +110,9 @@ class ClockJudge:
         self._doubted_since_s = math.nan
         self._doubtful: list[float] = []
         self._n_recent = 0
-        self._period = _Period(now)
+        self._period = Period(now)
         self._fastest: list[float] = []
+        self._quartiles: list[float] = []
         self._set_back_s, self._set_back_at_s, self._since_s = 0.0, now, now
 
     def step(self, time: F8, n: int, now: float, *, emptied: bool) -> Verdict:
@@ -238,7 +238,8 @@ class ClockJudge:
         if now - period.begun_s < settings.period_s or period.n < settings.period_pulls:
             return 0.0
         self._fastest.append(period.fastest_s())
-        self._period = _Period(now)
+        self._quartiles.append(period.quartile_s())
+        self._period = Period(now)
         return self._slower(now, period.scatter_s())
 
     def _usual_s(self) -> float:
@@ -254,39 +255,24 @@ class ClockJudge:
         settings, fastest_s = self._settings, self._fastest
         if math.isnan(self.floor_s):
             if len(fastest_s) == settings.n_periods:
-                self.floor_s = max(float(np.median(fastest_s)), 0.0)
+                self._set_floor()
                 # Second differences: a drifting clock makes it neither larger nor smaller.
                 self._fluctuation_s = 0.5 * float(np.abs(np.diff(fastest_s, 2)).max())
             return 0.0
-        del fastest_s[: -settings.n_periods]
+        del fastest_s[: -settings.n_periods], self._quartiles[: -settings.n_periods]
         least_s = max(settings.least_step_s, settings.fluctuations * self._fluctuation_s, scatter_s)
         if len(fastest_s) == settings.n_periods and max(fastest_s) < self.floor_s - least_s:
-            self.floor_s = max(float(np.median(fastest_s)), 0.0)
+            self._set_floor()
         if len(fastest_s) < settings.n_slower:
             return 0.0
         slower_s = min(fastest_s[-settings.n_slower :]) - self.floor_s
+        # By chance alone only the fastest delivery of a source that scatters is slower: a clock moves all.
+        if min(self._quartiles[-settings.n_slower :]) - self._floor_quartile_s < least_s:
+            return 0.0
         # A clock steps back with its stamps, or drifts slowly: where neither is, the delivery is slower.
         most_s = self._set_back_s + settings.slack_s + settings.drift * (now - self._since_s)
         return slower_s if least_s <= slower_s <= most_s else 0.0
 
-
-class _Period:
-    """Delays of the newest samples of some pulls."""
-
-    def __init__(self, begun_s: float) -> None:
-        self.begun_s, self.n = begun_s, 0
-        self._delay_s = np.zeros(MOST_DELAYS)
-
-    def add(self, delay_s: float) -> None:
-        if self.n < MOST_DELAYS:
-            self._delay_s[self.n] = delay_s
-        self.n += 1
-
-    def fastest_s(self) -> float:
-        """The second smallest, so that one wrong stamp does not set it."""
-        return float(np.partition(self._delay_s[: self.n], 1)[1])
-
-    def scatter_s(self) -> float:
-        """How far the fastest of another period may be from this one's by chance alone."""
-        second, twelfth = np.partition(self._delay_s[: self.n], (1, 11))[[1, 11]]
-        return float(twelfth - second)
+    def _set_floor(self) -> None:
+        self.floor_s = max(float(np.median(self._fastest)), 0.0)
+        self._floor_quartile_s = float(np.median(self._quartiles))

@@ -16,6 +16,7 @@ from rtdecode.ingest.signals.layouts import (
     StreamDescription,
     choose_layout,
     is_features,
+    mismatch,
     needs_labels,
 )
 
@@ -43,6 +44,25 @@ class Candidate(NamedTuple, Generic[L]):
 
 
 Classify = Callable[[StreamDescription], tuple[L, int]]
+
+
+def possible_layouts(stream: StreamDescription) -> tuple[Layout, ...]:
+    """All layouts that a stream may be read as without `--layout`; () for none.
+
+    Between counts and features the model decides, between broadband and raster the first values.
+    """
+    try:
+        found = [choose_layout(stream, features=features) for features in (False, True)]
+    except RtdecodeError:
+        return ()
+    if Layout.BROADBAND in found and mismatch(stream, Layout.RASTER) is None:
+        found.append(Layout.RASTER)
+    return tuple(dict.fromkeys(found))
+
+
+def needs_kinds(stream: StreamDescription) -> bool:
+    """Whether the kinds of its columns, which the description lacks, can tell that it carries features."""
+    return not (stream.kinds or is_features(stream)) and mismatch(stream, Layout.FEATURES) is None
 
 
 def spike_stream(

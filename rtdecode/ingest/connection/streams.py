@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -116,14 +117,14 @@ class Network:
         self._resolver: Any = None
         self._descriptions = Descriptions()
 
-    def seen(self) -> list[StreamDescription]:
-        """The streams found so far, sorted by name."""
+    def seen(self, ask: Callable[[StreamDescription], bool] = needs_labels) -> list[StreamDescription]:
+        """The streams found so far, sorted by name; those that `ask` selects with their labels and kinds."""
         if self._resolver is None:
             self._resolver = pylsl.ContinuousResolver(forget_after=FORGET_S)
         found = []
         for info in self._resolver.results():
             stream = describe(info)
-            found.append(self._descriptions.full(info) if needs_labels(stream) else stream)
+            found.append(self._descriptions.full(info) if ask(stream) else stream)
         return sorted(found, key=lambda stream: (stream.name, stream.source_id))
 
 

@@ -13,7 +13,7 @@ from rtdecode.ingest.connection.inlet import MAX_PULL, Inlet, StreamLost
 from rtdecode.ingest.signals.crossings import Crossings, sample_columns
 from rtdecode.ingest.signals.events import EventRules, oldest_accepted
 from rtdecode.ingest.signals.fitness import UNFIT, UNFIT_GAIN, Fitness
-from rtdecode.ingest.signals.layouts import MIN_BROADBAND_RATE_HZ, Layout
+from rtdecode.ingest.signals.layouts import MIN_BROADBAND_RATE_HZ, Layout, mismatch
 from rtdecode.ingest.signals.numbering import channels_of_columns
 from rtdecode.ingest.signals.timing import RegularTiming
 from rtdecode.kernels import sequence
@@ -62,7 +62,7 @@ def settled_layout(inlet: Inlet, layout: Layout, override: Layout | None) -> Lay
     stream = inlet.stream
     voltage = layout is Layout.BROADBAND
     if layout not in (Layout.RASTER, Layout.BROADBAND) or (
-        voltage and (override or "float" in stream.format)
+        voltage and (override or mismatch(stream, Layout.RASTER))
     ):
         return layout
     found, fix = "", ""

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 import zmq
 from commands import rtdecode
 
+from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.model_store import install_current
+from rtdecode.serve.array_settings import ArraySettings, features_of
 from rtdecode.tools.doctor.check import Verdict
 from rtdecode.tools.doctor.children import run_probes
 from rtdecode.tools.doctor.plan import Checked, DoctorSettings, judged, plan
@@ -206,7 +209,7 @@ def test_the_stream_is_described_and_its_model_compared(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(rig.folder))
     monkeypatch.setenv("LSLAPICFG", str(rig.folder / "lsl_api.cfg"))
-    settings = DoctorSettings(stream=stream)
+    settings = DoctorSettings(arrays=(ArraySettings(stream=stream),))
     missing = run_check("stream", settings, rig.folder)
     assert missing.finding.verdict is Verdict.FAIL
     assert "was not found" in missing.finding.found
@@ -223,6 +226,14 @@ def test_the_stream_is_described_and_its_model_compared(
     assert fitting.figures["misfit"] is None
     assert "wiener, 16 channels" in fitting.finding.found
     assert fitting.finding.verdict is not Verdict.FAIL
+    # A model of one array, and a stream of spikes that is named as one of features.
+    arrays, beside = (ArraySettings(stream=stream), ArraySettings(stream="B")), features_of(stream, None)
+    several = DoctorSettings(arrays=arrays, model=str(simulated_model))
+    of_two = run_check(f"stream {stream}", several, rig.folder)
+    assert f"the model decodes one array, and the streams are {stream}, B" in of_two.finding.found
+    no_features = run_check(f"features {stream}", replace(several, features=beside), rig.folder)
+    assert "cannot be read as features" in no_features.finding.found
+    assert "--features" in str(no_features.finding.fix)
 
 
 def test_two_sources_and_another_array_are_failures(
@@ -234,15 +245,16 @@ def test_two_sources_and_another_array_are_failures(
     replay = ["replay", str(simulated_session), "--stream", stream, "--loop"]
     rig.start("events", replay)
     rig.await_line("events", "replaying", 30.0)
-    misfit = run_check("stream", DoctorSettings(stream=stream), rig.folder)
+    misfit = run_check("stream", DoctorSettings(arrays=(ArraySettings(stream=stream),)), rig.folder)
     assert misfit.finding.verdict is Verdict.FAIL
     assert "16 channels, the model 96" in misfit.finding.found
     other = pylsl.StreamOutlet(pylsl.StreamInfo(stream, "Spikes", 3, 0.0, "int32", "another amplifier"))
-    both = run_check("stream", DoctorSettings(stream=stream), rig.folder)
+    both = run_check("stream", DoctorSettings(arrays=(ArraySettings(stream=stream),)), rig.folder)
     assert both.finding.verdict is Verdict.FAIL
     assert "2 sources send" in both.finding.found
     assert "another amplifier" in both.finding.found
-    named = DoctorSettings(stream=stream, source_id="another amplifier", layout="snippets", model="indy")
+    array = ArraySettings(stream=stream, source_id="another amplifier", layout=Layout.SNIPPETS)
+    named = DoctorSettings(arrays=(array,), model="indy")
     chosen = run_check("stream", named, rig.folder).finding.found
     assert "as snippets, unstated channels, source another amplifier" in chosen
     assert "; model indy: " in chosen

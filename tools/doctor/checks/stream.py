@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rtdecode.tools.doctor.check import Figures, Finding, Problems, Verdict, quantiles_ms
@@ -28,18 +29,17 @@ OTHER_CLOCK_MS = 250.0
 
 
 def measure_stream(
-    name: str,
-    source_id: str | None = None,
-    layout: str | None = None,
-    model: str | None = None,
-    columns: str | None = None,
-    channel_map: str | None = None,
+    array: Mapping[str, Any], model: str | None, streams: Sequence[str], features: str | None, *, power: bool
 ) -> Figures:
     """Sources and layout of a stream; with one source also its rate, its delay and the model for it.
 
     Args:
-        name: of the stream.
-        source_id, layout, model, columns, channel_map: as in `serve`.
+        array: of the stream: its name, the flag that names it, and source_id, layout, columns, channel_map
+            as in `serve`.
+        model: as in `serve`.
+        streams: names of the streams of spikes, all decoded by that model.
+        features: name of the stream of features beside them, or None.
+        power: whether power is computed of voltage.
     """
     from rtdecode.ingest.connection.lsl_config import silence_liblsl
 
@@ -47,16 +47,27 @@ def measure_stream(
     from rtdecode.errors import RtdecodeError
     from rtdecode.ingest.connection.inlet import LslInlet, StreamLost
     from rtdecode.ingest.connection.streams import Descriptions, describe
+    from rtdecode.ingest.signals.channel_map import read_channel_map
     from rtdecode.ingest.signals.event_columns import read_columns
-    from rtdecode.ingest.signals.layouts import Layout, choose_layout, needs_labels
+    from rtdecode.ingest.signals.layouts import Layout, needs_labels
     from rtdecode.ingest.signals.raster import settled_layout
+    from rtdecode.serve.array_settings import ArraySettings
+    from rtdecode.serve.fits_model import array_sizes
+    from rtdecode.serve.flags import joined
 
+    name, source_id = array["name"], array["source_id"]
     figures: Figures = {"stream": name, "looked_s": SEARCH_S, "sources": [], "refusal": None, "lost": False}
-    figures |= {"wanted": source_id, "named": model}
-    override = None if layout is None else Layout(layout)
-    named_columns = None if columns is None else read_columns(columns)
-    artifact, about_model = _model(name, model)
-    features = artifact is not None and not artifact.n_channels
+    figures |= {"wanted": source_id, "named": model, "flag": array["flag"], "kept_as": joined(streams)}
+    settings = ArraySettings(
+        stream=name,
+        flag=array["flag"],
+        layout=None if array["layout"] is None else Layout(array["layout"]),
+        columns=None if array["columns"] is None else read_columns(array["columns"]),
+        channel_map=None if array["channel_map"] is None else read_channel_map(array["channel_map"]),
+    )
+    artifact, about_model = _model(model, streams, features, power=power)
+    sizes = {} if artifact is None else dict(zip(streams, array_sizes(artifact), strict=True))
+    n_channels = 0 if name == features else sizes.get(name)
     infos = [info for info in _find(name) if source_id in (None, info.source_id())]
     for info in infos:
         stream = describe(info)
@@ -64,7 +75,7 @@ def measure_stream(
             stream = Descriptions().full(info)
         source: Figures = {"source_id": stream.source_id, "hostname": stream.hostname, "stream": str(stream)}
         try:
-            source["layout"] = str(choose_layout(stream, override, named_columns, features=features))
+            source["layout"] = str(settings.classify(stream, features=n_channels == 0)[0])
         except RtdecodeError as error:
             source["layout"] = None
             figures["refusal"] = str(error)
@@ -74,8 +85,8 @@ def measure_stream(
         return figures
     try:
         inlet = LslInlet(readable[0], timeout_s=OPEN_S)
-        chosen = choose_layout(inlet.stream, override, named_columns, features=features)
-        chosen = settled_layout(inlet, chosen, override)
+        chosen, _ = settings.classify(inlet.stream, features=n_channels == 0)
+        chosen = settled_layout(inlet, chosen, settings.layout)
         figures |= _rate_and_delay(inlet, counts=chosen is Layout.COUNTS)
     except StreamLost:
         return figures | {"lost": True}
@@ -83,7 +94,7 @@ def measure_stream(
         readable_source = next(source for source in figures["sources"] if source["layout"])
         readable_source["layout"] = None
         return figures | {"refusal": str(error)}
-    return figures | about_model | _fit(inlet.stream, chosen, artifact, channel_map)
+    return figures | about_model | _fit(inlet.stream, chosen, artifact, n_channels, settings.channel_map)
 
 
 def _find(name: str) -> list[Any]:
@@ -138,13 +149,18 @@ def _rate_and_delay(inlet: Any, *, counts: bool) -> Figures:
     }
 
 
-def _model(name: str, model: str | None) -> tuple[Any, Figures]:
-    """The model that `serve` would take, None without one, and what it is, or why it cannot be read."""
+def _model(
+    model: str | None, streams: Sequence[str], features: str | None, *, power: bool
+) -> tuple[Any, Figures]:
+    """The model that `serve` would take, None without one, and what it is, or why it cannot be taken."""
     from rtdecode.artifact import read_artifact
     from rtdecode.errors import RtdecodeError
     from rtdecode.model_store import CURRENT, current_model, find_model
+    from rtdecode.serve.fits_model import check_streams
+    from rtdecode.serve.flags import joined
 
-    figures: Figures = {"model": None, "misfit": None}
+    figures: Figures = {"model": None, "misfit": None, "advice": None}
+    name = joined(streams)
     if model in (None, CURRENT) and not current_model(name).is_file():
         return None, figures
     try:
@@ -152,26 +168,30 @@ def _model(name: str, model: str | None) -> tuple[Any, Figures]:
     except RtdecodeError as error:
         return None, figures | {"misfit": error.what}
     described = f"{artifact.model_id} ({artifact.kind}, {artifact.reads}, {artifact.bin_width_s * 1e3:g} ms)"
-    return artifact, figures | {"model": described}
+    figures["model"] = described
+    try:
+        check_streams(artifact, streams, features, power=power)
+    except RtdecodeError as error:
+        return None, figures | {"misfit": error.what, "advice": error.fix}
+    return artifact, figures
 
 
-def _fit(stream: Any, layout: Any, artifact: Any, channel_map: str | None) -> Figures:
-    """The channels of an opened stream, and why it does not fit a model."""
+def _fit(stream: Any, layout: Any, artifact: Any, n_channels: int | None, channel_map: Any) -> Figures:
+    """The channels of an opened stream, and why it does not fit a model's array of `n_channels`."""
     from rtdecode.errors import RtdecodeError
-    from rtdecode.ingest.signals.channel_map import read_channel_map
     from rtdecode.ingest.signals.features import check_columns
     from rtdecode.ingest.signals.layouts import Layout, array_channels, check_against_model
 
     figures: Figures = {"n_channels": array_channels(stream, layout), "n_columns": stream.n_columns}
-    if artifact is None:
+    if artifact is None or n_channels is None:
         return figures
     try:
         check_against_model(
             stream,
             layout,
-            n_channels=artifact.n_channels,
+            n_channels=n_channels,
             bin_width_s=artifact.bin_width_s,
-            channel_map=None if channel_map is None else read_channel_map(channel_map),
+            channel_map=channel_map,
         )
         if layout is Layout.FEATURES:
             check_columns(stream, [feature.column for feature in artifact.features])
@@ -181,7 +201,7 @@ def _fit(stream: Any, layout: Any, artifact: Any, channel_map: str | None) -> Fi
 
 
 def judge_stream(figures: Figures) -> Finding:
-    """Fail where `serve --stream NAME` would not start: not one source, no layout, no fitting model."""
+    """Fail where `serve` would not start with this stream: not one source, no layout, no fitting model."""
     name, sources = figures["stream"], figures["sources"]
     readable = [source for source in sources if source["layout"]]
     if not sources:
@@ -195,14 +215,17 @@ def judge_stream(figures: Figures) -> Finding:
         return Finding(
             Verdict.FAIL,
             figures["refusal"],
-            "send one of the layouts of serve, or give serve --layout",
+            "correct the name that --features has"
+            if figures.get("flag") == "--features"
+            else "send one of the layouts of serve, or give serve --layout",
         )
     if len(readable) > 1:
+        option = "--features-source-id" if figures.get("flag") == "--features" else "--source-id"
         listed = ", ".join(f"{s['source_id'] or 'unnamed'} on {s['hostname']}" for s in readable)
         return Finding(
             Verdict.FAIL,
             f"{len(readable)} sources send {name}: {listed}",
-            "stop all but one, or choose one with serve --source-id",
+            f"stop all but one, or choose one with serve {option}",
         )
     if figures["lost"]:
         return Finding(
@@ -222,13 +245,14 @@ def _judge_open(figures: Figures, source: Figures) -> Finding:
     found += f"source {source['source_id'] or 'unnamed'} on {source['hostname']}, "
     found += f"{figures['rate_hz']:.0f} samples/s, clock offset {figures['correction_ms']:.2f} ms"
     found += f", delivery delay {delay['p50']:.2f} ms (p99 {delay['p99']:.2f})" if delay else ""
-    named, current = figures.get("named"), f"--current {shlex.quote(name)}"
+    named, current = figures.get("named"), f"--current {shlex.quote(figures.get('kept_as', name))}"
     found += f"; {f'model {named}:' if named else 'current model'} {model}" if model else ""
     problems = Problems()
     if figures["misfit"]:
         found += f": {figures['misfit']}"
         besides = ', and write model = "current" in rig.toml' if named else ""
-        problems.add(f"fit a model for this array: rtdecode fit SESSION.h5 {current}{besides}", fail=True)
+        fit = f"fit a model for this array: rtdecode fit SESSION.h5 {current}{besides}"
+        problems.add(figures.get("advice") or fit, fail=True)
     elif not model:
         found += "; it has no current model"
         problems.add(f"rtdecode fit SESSION.h5 --kind wiener {current}, or give serve --model", fail=True)

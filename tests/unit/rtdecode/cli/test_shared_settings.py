@@ -14,7 +14,7 @@ from rtdecode.cli import app
 from rtdecode.detection.settings import PowerSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.doctor.check import Finding, Verdict
-from rtdecode.tools.doctor.plan import Checked, Report
+from rtdecode.tools.doctor.plan import Checked, Report, plan
 from rtdecode.trial_rules import TrialRules
 
 RIG = """
@@ -171,7 +171,7 @@ def test_record_needs_a_stream_from_somewhere(folder: Path) -> None:
     assert "no stream is given" in done.output
 
 
-def test_doctor_checks_what_serve_would_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_checks_what_serve_would_use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
     def run(settings: Any, _progress: Any) -> Report:
@@ -183,8 +183,21 @@ def test_doctor_checks_what_serve_would_use(monkeypatch: pytest.MonkeyPatch) -> 
     assert "this machine can decode in time" in shown
     CliRunner().invoke(app, ["doctor", "--stream", "PMd", "--folder", "x"], catch_exceptions=False)
     rig, other = asked
-    assert (rig.stream, rig.source_id, rig.layout, rig.model) == ("M1", "amp", "counts", "old.safetensors")
-    assert (rig.bind, rig.control) == ("tcp://127.0.0.1:6001", "tcp://127.0.0.1:5557")
+    of_rig, of_other = rig.arrays[0], other.arrays[0]
+    assert (of_rig.stream, of_rig.source_id, of_rig.layout) == ("M1", "amp", "counts")
+    assert (rig.bind, rig.control, rig.model) == (
+        "tcp://127.0.0.1:6001", "tcp://127.0.0.1:5557", "old.safetensors",
+    )  # fmt: skip
     assert rig.folder == Path("recordings")
-    assert (other.stream, other.source_id, other.layout, other.model) == ("PMd", None, None, None)
+    assert (of_other.stream, of_other.source_id, of_other.layout, other.model) == ("PMd", None, None, None)
     assert (other.bind, other.folder) == (rig.bind, Path("x"))
+    (folder / "rig.toml").write_text(
+        'stream = ["M1", "PMd"]\nfeatures = "power"\n[arrays.PMd]\nlayout = "counts"'
+    )
+    CliRunner().invoke(app, ["doctor"], catch_exceptions=False)
+    checks = [
+        check for checks, _ in plan(asked[-1], folder) for check in checks if "array" in check.arguments
+    ]
+    assert [check.name for check in checks] == ["stream M1", "stream PMd", "features power"]
+    assert [check.arguments["array"]["layout"] for check in checks] == [None, "counts", "features"]
+    assert {tuple(check.arguments["streams"]) for check in checks} == {("M1", "PMd")}

@@ -16,7 +16,7 @@ from rtdecode.detection.settings import PowerSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.channel_map import ChannelMap
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription
-from rtdecode.serve.array_settings import ArraySettings
+from rtdecode.serve.array_settings import ArraySettings, features_of
 from rtdecode.serve.fits_model import FitsModel, check_streams
 
 RUN = {"weight": np.ones((5, 3, 2), np.float32), "bias": np.zeros(2)}
@@ -96,3 +96,15 @@ def test_each_array_has_its_own_number_of_channels() -> None:
     assert fits.classify(stream) == (Layout.EVENTS, 0)
     with pytest.raises(RtdecodeError, match="the stream has 3 channels, the model 2"):
         fits.classify(replace(stream, n_channels=3))
+
+
+def test_a_stream_that_carries_no_features_is_refused_for_the_flag_that_named_it() -> None:
+    array = features_of("power", None)
+    assert array is not None
+    stream = StreamDescription("power", "Spikes", 3, 0.0, "int32")
+    with pytest.raises(RtdecodeError, match=r"cannot be read as features: .* irregular") as refused:
+        array.classify(stream, features=True)
+    assert refused.value.fix is not None
+    assert "--features" in refused.value.fix
+    assert "--layout" not in str(refused.value)
+    assert array.classify(replace(stream, rate_hz=50.0), features=True) == (Layout.FEATURES, 0)

@@ -84,6 +84,7 @@ STREAM = {
     "model": "1a2b3c4d (wiener, 96 channels, 20 ms)",
     "misfit": None,
 }
+FEATURES = {"flag": "--features"}
 NO_COUNTS = {"no_counts": "fractions in column 3 (9 values)", "send": "send counts", "unfit": False}
 
 
@@ -217,6 +218,16 @@ CASES: list[tuple[Callable[[Any], Finding], dict[str, Any], dict[str, Any], str,
     (judge_stream, STREAM, {"lost": True}, "fail", "firewalls"),
     (judge_stream, STREAM, {"model": None}, "fail", "--current M1"),
     (judge_stream, STREAM, {"misfit": "the stream has 96 channels, the model 64"}, "fail", "rtdecode fit"),
+    (
+        judge_stream,
+        STREAM,
+        {"misfit": "2 arrays, not 1", "advice": "give --stream PMd"},
+        "fail",
+        "--stream PMd",
+    ),
+    (judge_stream, STREAM, {"model": None, "kept_as": "M1+PMd"}, "fail", "--current M1+PMd"),
+    (judge_stream, STREAM | FEATURES, {"sources": [UNREADABLE], "refusal": "spikes"}, "fail", "--features"),
+    (judge_stream, STREAM | FEATURES, {"sources": [SOURCE, OTHER_SOURCE]}, "fail", "--features-source-id"),
     (judge_stream, STREAM, {"delay_ms": None, "rate_hz": 0.0}, "warn", "plugged in"),
     (judge_stream, STREAM, NO_COUNTS, "warn", "send counts"),
     (judge_stream, STREAM, NO_COUNTS | {"unfit": True}, "fail", "send counts"),

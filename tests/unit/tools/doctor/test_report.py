@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.serve.array_settings import ArraySettings
 from rtdecode.tools.doctor.check import Check, Figures, Finding, Problems, Verdict
 from rtdecode.tools.doctor.checks.disk import measure_disk
 from rtdecode.tools.doctor.checks.lsl import measure_lsl_config
@@ -153,7 +154,7 @@ def test_the_plan_ends_within_45_s_whatever_hangs(tmp_path: Path) -> None:
     assert [[c.name for c in checks] for checks, _ in stages[1:]] == [["sleep"], ["disk"]]
     checks = {c.name: c for stage, _ in stages for c in stage}
     assert len(checks) == sum(len(stage) for stage, _ in stages)
-    with_stream = plan(DoctorSettings(stream="M1"), tmp_path)
+    with_stream = plan(DoctorSettings(arrays=(ArraySettings(stream="M1"),)), tmp_path)
     assert {c.name for stage, _ in with_stream for c in stage} - set(checks) == {"stream"}
     # The two discoveries have configurations of their own.
     texts = [Path(checks[name].environment["LSLAPICFG"]).read_text() for name in ("loopback", "multicast")]

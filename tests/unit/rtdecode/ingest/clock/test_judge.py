@@ -101,6 +101,9 @@ def judged(
     rate_hz=843.125, push_every_s=0.04, fastest_s=0.0, spread_s=0.015625,
     absent=[(1.0, 1.0), (2.0, 3.0)], seed=64,
 )  # fmt: skip
+@example(
+    rate_hz=686.21875, push_every_s=0.001, fastest_s=0.0, spread_s=0.01953125, absent=[], seed=50,
+)  # fmt: skip
 @given(
     rate_hz=st.floats(2.0, 1000.0),
     push_every_s=st.sampled_from([0.0, 0.001, 0.01, 0.04]),
@@ -109,19 +112,15 @@ def judged(
     absent=st.lists(st.tuples(st.floats(0.5, 9.0), st.floats(0.001, 3.0)), max_size=3),
     seed=st.integers(0, 99),
 )
-def test_the_stamps_of_a_right_clock_are_not_touched(
+def test_the_stamps_of_a_right_clock_are_never_touched(
     rate_hz: float, push_every_s: float, fastest_s: float, spread_s: float,
     absent: list[tuple[float, float]], seed: int,
 ) -> None:  # fmt: skip
     source = Source(rate_hz, 20.0, push_every_s, (fastest_s, fastest_s + spread_s), seed=seed)
     outcome = judged(*source.draw(), absent=tuple((a, a + d) for a, d in absent))
+    assert outcome.shifts == []
     assert outcome.trusted.all()
-    # Delivery that varies by 10 ms and more, in order, hardly ever shows how fast it can be.
-    if spread_s > 0.01:
-        assert np.abs(outcome.error_s).max() < 0.002
-    else:
-        assert outcome.shifts == []
-        assert np.abs(outcome.error_s).max() < 1e-9
+    assert np.abs(outcome.error_s).max() < 1e-9
 
 
 @pytest.mark.parametrize("seed", range(8))
