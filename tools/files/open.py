@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.tools.files.nwb.open import is_nwb, open_nwb
 from rtdecode.tools.files.recording import Recording
 
 #: A reader: whether it knows the file by its bytes or structure, and the file opened.
@@ -25,4 +26,4 @@ def open_recording(path: Path) -> Recording:
     raise RtdecodeError("is of no format that is imported", where=str(path), fix="see docs/import.md")
 
 
-_READERS: tuple[tuple[Knows, Opens], ...] = ()
+_READERS: tuple[tuple[Knows, Opens], ...] = ((is_nwb, open_nwb),)
