@@ -11,15 +11,15 @@ import numpy as np
 
 from rtdecode.tools.files.nwb.access import text
 from rtdecode.tools.files.nwb.attributes import attributes_of
-from rtdecode.tools.files.nwb.binned import aligned_bins, binned_series, looks_binned
 from rtdecode.tools.files.nwb.contents import Contents, contents_of, short_names
 from rtdecode.tools.files.nwb.intervals import INVALID, OBSERVED, interval_list, trial_table, without
 from rtdecode.tools.files.nwb.marked import parts_of
 from rtdecode.tools.files.nwb.markers import marker_list
 from rtdecode.tools.files.nwb.samples import sample_times
 from rtdecode.tools.files.nwb.series import series_of
-from rtdecode.tools.files.nwb.snippets import snippets
-from rtdecode.tools.files.nwb.units import extent, notes_of, union, unit_table
+from rtdecode.tools.files.nwb.spikes.binned import aligned_bins, binned_series, looks_binned
+from rtdecode.tools.files.nwb.spikes.snippets import snippets
+from rtdecode.tools.files.nwb.spikes.units import extent, notes_of, union, unit_table
 from rtdecode.tools.files.recording import F8, BinnedSpikes, Recording, Series, SpikeTimes, TrialTable
 
 
