@@ -7,7 +7,9 @@ from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.diagnosis.containers import container_of
+from rtdecode.tools.files.nwb.open import is_nwb, open_nwb
 from rtdecode.tools.files.recording import Recording
+from rtdecode.tools.files.xdf.open import is_xdf, open_xdf
 
 #: A reader: whether it knows the file by its bytes or structure, and the file opened.
 Knows = Callable[[Path], bool]
@@ -35,4 +37,7 @@ def open_recording(path: Path) -> Recording:
     raise RtdecodeError(what, where=str(path), fix="convert it to one of the formats in docs/import.md")
 
 
-_READERS: tuple[tuple[Knows, Opens], ...] = ()
+_READERS: tuple[tuple[Knows, Opens], ...] = (
+    (is_nwb, open_nwb),
+    (is_xdf, open_xdf),
+)

@@ -109,6 +109,7 @@ class Series:
         read: () → time f8[T], seconds, and values f8[T, d], NaN where unknown.
         note: what is odd about it, a sentence ("every sample is NaN"), else "".
         clock: series of one value share their sample times; "" where nothing is known.
+        kinds: kind of each column as of features ("power", "rate", "count", "other"), () where unknown.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Series:
     read: Callable[[], tuple[F8, F8]]
     note: str = ""
     clock: str = ""
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""Read NWB 2 files with h5py alone."""

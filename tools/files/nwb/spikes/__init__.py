@@ -1,0 +1,1 @@
+"""Sources of spikes: tables of units, series of counts, and waveforms of events."""
