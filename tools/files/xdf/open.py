@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest.signals.features import LEAST_RATE_HZ, ValueJudge
 from rtdecode.ingest.signals.layouts import (
     NUMERIC_FORMATS,
     Layout,
@@ -20,6 +19,7 @@ from rtdecode.ingest.signals.layouts import (
     is_markers,
 )
 from rtdecode.ingest.signals.raster import no_raster
+from rtdecode.session.doctor.values import LEAST_RATE_HZ, ValueJudge
 from rtdecode.tools.files.recording import BinnedSpikes, MarkerList, Recording, Series, SpikeTimes
 from rtdecode.tools.files.xdf import spikes
 from rtdecode.tools.files.xdf.beside import SIGNALS, markers, series

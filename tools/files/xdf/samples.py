@@ -89,7 +89,7 @@ class StreamFile:
                     dejitter_timestamps=False,
                     on_chunk=None if reduce is None else _on_chunk(reduce),
                 )
-            except Exception as error:  # noqa: BLE001 - whatever pyxdf stumbles over, the stream is damaged
+            except Exception as error:
                 raise RtdecodeError(
                     f"stream {self.stream.name} cannot be read ({error})",
                     where=str(self.path),
