@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from rtdecode.cli.common import print_line
 from rtdecode.files import output_file
 from rtdecode.trial_rules import TrialRules, read_rules
 
@@ -83,9 +84,34 @@ CountsSeed = Annotated[
     typer.Option(help="Random seed of event times within counts coarser than the model's bins.", min=0),
 ]
 
+
+def as_session(path: Path | None) -> Path | None:
+    """The session file that a person named, or that the importable file they named is converted to."""
+    if path is None:
+        return None
+    from rtdecode.tools.files.cache import session_of
+
+    return session_of(path, print_line)
+
+
+def as_sessions(paths: list[Path]) -> list[Path]:
+    """Likewise of several."""
+    return [as_session(path) or path for path in paths]
+
+
+def session_argument(help: str, metavar: str | None = None) -> Any:
+    """An argument whose value is a session, or a file of another program (docs/import.md)."""
+    return typer.Argument(help=help, metavar=metavar, callback=as_session)
+
+
 #: Of `evaluate` and `study`, which run jobs; `fit` and `pretrain` read sessions too.
 Sessions = Annotated[
-    list[Path], typer.Argument(help="Session files (.h5), in the order of their days.", metavar="SESSION…")
+    list[Path],
+    typer.Argument(
+        help="Session files (.h5, or importable ones), in the order of their days.",
+        metavar="SESSION…",
+        callback=as_sessions,
+    ),
 ]
 JobsFolder = Annotated[
     Path,

@@ -40,7 +40,7 @@ def session_of(path: Path, print_line: Callable[[str], None]) -> Path:
         RtdecodeError: the file holds several candidates, so that it has to be imported with options, or is
             damaged.
     """
-    if not path.is_file() or _is_session(path) or not is_importable(path):
+    if not path.is_file() or is_session(path) or not is_importable(path):
         return path
     state = _state(path)
     places = (path.with_name(path.name + ENDING), _elsewhere(path))
@@ -74,7 +74,8 @@ def session_of(path: Path, print_line: Callable[[str], None]) -> Path:
     )
 
 
-def _is_session(path: Path) -> bool:
+def is_session(path: Path) -> bool:
+    """Whether a file is a session of ours, by its mark."""
     try:
         with h5py.File(path, "r") as file:
             return as_text(file.attrs.get("format", "")) == FORMAT

@@ -13,7 +13,7 @@ import typer
 from rtdecode.cli.calibrate.delivery import Delivered, Delivery
 from rtdecode.cli.calibrate.model_target import ModelTarget
 from rtdecode.cli.common import number, print_json, progress_bar, table
-from rtdecode.cli.options import Block, Device, Json, Overwrite, Seed, output_option
+from rtdecode.cli.options import Block, Device, Json, Overwrite, Seed, output_option, session_argument
 from rtdecode.cli.runtime.rig_config import now_current, pinned_model, rig_settings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ REPORT_SUFFIX = ".report.html"
 
 
 def calibrate(
-    session: Annotated[Path, typer.Argument(help="Today's session file (.h5).", metavar="TODAY")],
+    session: Annotated[Path, session_argument("Today's session file (.h5, or an importable one).", "TODAY")],
     base: Annotated[
         str | None,
         typer.Option(

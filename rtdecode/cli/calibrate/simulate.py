@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.common import needs_packages, number, print_json, print_line, table
-from rtdecode.cli.options import Json, Overwrite, output_option
+from rtdecode.cli.options import Json, Overwrite, output_option, session_argument
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.simulation import Simulation
@@ -19,7 +19,7 @@ SHOWN = 8
 
 
 def simulate(
-    session: Annotated[Path, typer.Argument(help="Session file (.h5) with behaviour.")],
+    session: Annotated[Path, session_argument("Session file (.h5, or importable) with behaviour.")],
     model: Annotated[
         str, typer.Option(help="Model made by `rtdecode pretrain`: a file or a name.", metavar="PATH|NAME")
     ],

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.common import print_json, progress_bar, table
-from rtdecode.cli.options import CountsSeed, Json
+from rtdecode.cli.options import CountsSeed, Json, session_argument
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.verification.verify import Verification
 
 
 def verify(
-    session: Annotated[Path, typer.Argument(help="Session file (.h5) whose bins are compared.")],
+    session: Annotated[Path, session_argument("Session file (.h5, or importable) whose bins are compared.")],
     model: Annotated[str, typer.Option(help="Model file or name.", metavar="PATH|NAME")],
     until: Annotated[
         float | None, typer.Option("--to", help="Number of seconds to compare; default: all.", min=0.001)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.common import number, print_json, print_line, table
-from rtdecode.cli.options import CountsSeed, Json, Overwrite, output_option
+from rtdecode.cli.options import CountsSeed, Json, Overwrite, output_option, session_argument
 
 if TYPE_CHECKING:
     from rtdecode.session.layout import Session
@@ -24,7 +24,7 @@ class Engine(StrEnum):
 
 
 def decode(
-    session: Annotated[Path, typer.Argument(help="Session file (.h5).")],
+    session: Annotated[Path, session_argument("Session file (.h5, or an importable one).")],
     model: Annotated[
         list[str] | None,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from math import prod
 from pathlib import Path
@@ -22,7 +23,9 @@ OF_SOURCES = ("attached", "detached", "outage", "gap", "array_away", "array_back
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="Session file (.h5) or model (.safetensors, or its name).")],
+    file: Annotated[
+        Path, typer.Argument(help="Session (.h5), model (.safetensors or its name) or importable file.")
+    ],
     repair: Annotated[
         bool, typer.Option("--repair", help="Write a repaired copy of a session beside it.")
     ] = False,
@@ -52,12 +55,31 @@ def info(
         from rtdecode.model_store import find_model
 
         file = find_model(str(file))
+    if _listed_recording(file, json):
+        return
     facts = _model_facts(file) if file.suffix == ".safetensors" else _session_facts(file)
     if json:
         print_json(facts)
         return
     for name, value in _readable(facts).items():
         print(f"{name:<14} {value}")
+
+
+def _listed_recording(file: Path, json: bool) -> bool:
+    """Print what a file of another program holds, if it is one that is imported."""
+    from rtdecode.tools.files.cache import is_session
+    from rtdecode.tools.files.listing import lines_of, listed
+    from rtdecode.tools.files.open import is_importable, open_recording
+
+    if not file.is_file() or is_session(file) or not is_importable(file):
+        return False
+    recording = open_recording(file)
+    if json:
+        print_json(listed(recording))
+        return True
+    print("\n".join(lines_of(recording)))
+    print(f"rtdecode import {shlex.quote(str(file))} makes a session of it")
+    return True
 
 
 def _with_trials(file: Path, rules: TrialRules) -> tuple[Path, str]:
@@ -189,9 +211,12 @@ def _session_facts(file: Path) -> dict[str, Any]:
         seconds = float((observed[:, 1] - observed[:, 0]).sum())
         facts["observed"] = f"{len(observed)} intervals of {seconds:.1f} s in all"
     if (electrodes := session.electrodes) is not None:
-        labels, placed = electrodes.label, "" if electrodes.x is None else ", with positions"
-        ends = f" ({labels[0]} … {labels[-1]})" if labels else ""
-        facts["electrodes"] = f"{len(set(labels))} for {len(labels)} channels{ends}{placed}"
+        known = [label for label in electrodes.label if label]
+        placed = "" if electrodes.x is None else ", with positions"
+        if known:
+            facts["electrodes"] = (
+                f"{len(set(known))} for {session.n_channels} channels ({known[0]} … {known[-1]}){placed}"
+            )
     facts["silent"] = int((active == 0).sum())
     if session.behavior is not None:
         columns = zip(session.behavior.names, session.behavior.units, strict=True)

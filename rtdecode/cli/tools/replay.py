@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtdecode.cli.common import on_signal, print_line
+from rtdecode.cli.options import session_argument
 from rtdecode.ingest.signals.layouts import Layout
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def replay(
-    session: Annotated[Path, typer.Argument(help="Session file (.h5).")],
+    session: Annotated[Path, session_argument("Session file (.h5, or an importable one).")],
     stream: Annotated[
         list[str],
         typer.Option(
