@@ -304,14 +304,8 @@ def gapped(draw: st.DrawFn) -> tuple[Session, float]:
     start_s = float(observed[0, 0])
     values = draw(npst.arrays("u1", (200, 2), elements=st.integers(0, 3)))
     kind = draw(st.sampled_from(["events", "counts", "alone"]))
-    features = Features(
-        start_s + np.arange(1, 201) * 0.01,
-        values.astype("f4"),
-        ("a", "b"),
-        ("power", "count"),
-        ("", ""),
-        0.01,
-    )
+    ends_s = start_s + np.arange(1, 201) * 0.01
+    features = Features(ends_s, values.astype("f4"), ("a", "b"), ("power", "count"), ("", ""), 0.01)
     events = spread_counts(Counts(values, 0.01, start_s - 0.1)) if kind == "events" else None
     counts = Counts(values, 0.01, start_s - 0.1) if kind == "counts" else None
     width_s = draw(st.sampled_from([0.005, 0.01, 0.02, 0.03]))
@@ -323,11 +317,10 @@ def gapped(draw: st.DrawFn) -> tuple[Session, float]:
 def test_bins_that_touch_a_gap_are_left_out(drawn: tuple[Session, float]) -> None:
     session, width_s = drawn
     binned = bin_session(session, width_s)
-    # The same grid without gaps: events are put into it by a behaviour that is as long.
-    first, last = session.start_s, session.end_s
+    # The same grid without gaps: that of events, or of counts as events, begins where they were observed.
     whole = replace(session, observed=None)
-    if session.events is not None:
-        whole = replace(whole, observed=np.array([[first, last]]))
+    if session.events is not None or (session.counts is not None and width_s < session.counts.bin_width_s):
+        whole = replace(whole, observed=np.array([[session.start_s, session.end_s]]))
     every = bin_session(whole, width_s)
     ends = every.t_bin
     inside = [
