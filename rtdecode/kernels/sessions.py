@@ -12,16 +12,20 @@ U1_MAX = 255
 
 
 @kernel
-def bin_events(time: F8, channel: U2, origin_s: float, bin_width_s: float, counts: U1) -> None:
-    """Add events to counts [T, n_channels].
+def bin_events(
+    time: F8, channel: U2, origin_s: float, bin_width_s: float, row_of_bin: I8, counts: U1
+) -> None:
+    """Add events to counts [T, n_channels], those of bin k to row_of_bin[k], where that is a row.
 
     Bin k covers [origin_s + k·bin_width_s, origin_s + (k+1)·bin_width_s), as `bin_index` has it.
-    Events outside the T bins are left out. `time` need not be sorted.
+    Events outside the bins are left out. `time` need not be sorted.
     """
     for i in range(time.size):
         k = bin_index(time[i], origin_s, bin_width_s)
-        if 0 <= k < counts.shape[0] and counts[k, channel[i]] < U1_MAX:
-            counts[k, channel[i]] += 1
+        if 0 <= k < row_of_bin.shape[0]:
+            row = row_of_bin[k]
+            if row >= 0 and counts[row, channel[i]] < U1_MAX:
+                counts[row, channel[i]] += 1
 
 
 @kernel

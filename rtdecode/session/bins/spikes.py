@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8, I8
 from rtdecode.kernels.sessions import bin_events, merge_rows
 from rtdecode.session.bins.features import WHOLE_BIN, features_alone, features_at
 from rtdecode.session.layout import Counts, Events, Session
+from rtdecode.session.observed import observed_bins
 
 SAME_WIDTH = 1e-6
 """Relative tolerance for equal bin widths: float32(0.064) in a file is 64 ms."""
@@ -22,7 +24,7 @@ MAX_CELLS = 2**34
 
 @dataclass(frozen=True, eq=False)
 class BinnedSession:
-    """A session in bins.
+    """A session in bins; those that touch time in which the array was not recorded are left out.
 
     Attributes:
         counts: u1[T, n_channels], saturating at 255.
@@ -31,18 +33,22 @@ class BinnedSession:
         bin_width_s: seconds.
         synthetic_times: True where events were placed at random inside coarser recorded bins.
         features: f8[T, F], NaN where nothing is known; None of a session without.
+        starts: i8[S], row of the first bin of each stretch that was recorded without a gap, 0 first.
+        number: i8[T], of each bin since the origin, those left out counted; None where none is left out.
     """
 
     counts: NDArray[np.uint8]
-    t_bin: NDArray[np.float64]
+    t_bin: F8
     origin_s: float
     bin_width_s: float
     synthetic_times: bool
-    features: NDArray[np.float64] | None = None
+    features: F8 | None = None
+    starts: I8 = field(default_factory=lambda: np.zeros(1, np.int64))
+    number: I8 | None = None
 
 
 def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSession:
-    """Bin a session; only bins that are entirely inside it.
+    """Bin a session; only bins that are entirely inside it, and inside the time that was observed.
 
     Counts of exactly this width, announced or true, are used unchanged. Otherwise events are binned, if
     there are any; finer counts are summed (row n belongs to bin ⌊(n+½)·p/Δ⌋, p being the announced width; a
@@ -60,35 +66,60 @@ def bin_session(session: Session, bin_width_s: float, seed: int = 0) -> BinnedSe
     """
     if not (math.isfinite(bin_width_s) and bin_width_s > 0):
         raise RtdecodeError(f"the bin width is {bin_width_s} s", fix="pass a positive number of seconds")
-    features = session.features
+    features, values, synthetic = session.features, None, False
     if (alone := session.features_alone) is not None:
         values, edges = features_alone(alone, bin_width_s)
-        silent = np.zeros((len(values), session.n_channels), np.uint8)
-        return BinnedSession(silent, edges[1:], float(edges[0]), bin_width_s, False, values)
-    binned = _bin_spikes(session, bin_width_s, seed)
-    if features is None:
+        number = observed_bins(session.observed, edges)
+        counts = np.zeros((len(number), session.n_channels), np.uint8)
+    else:
+        number, counts, edges, synthetic = _bin_spikes(session, bin_width_s, seed)
+        if features is not None:
+            values = features_at(features, edges)
+    binned = BinnedSession(counts, edges[1:], float(edges[0]), bin_width_s, synthetic, values)
+    if session.observed is None:
         return binned
-    edges = np.concatenate(([binned.origin_s], binned.t_bin))
-    return replace(binned, features=features_at(features, edges))
+    return replace(
+        binned,
+        t_bin=binned.t_bin[number],
+        features=None if values is None else values[number],
+        starts=np.append(0, np.flatnonzero(np.diff(number) > 1) + 1),
+        number=number,
+    )
 
 
-def _bin_spikes(session: Session, bin_width_s: float, seed: int) -> BinnedSession:
+def _bin_spikes(session: Session, bin_width_s: float, seed: int) -> tuple[I8, NDArray[np.uint8], F8, bool]:
+    """Numbers of the bins that are kept, their counts, the edges f8[N + 1] of all bins, whether synthetic."""
     counts = session.counts
     if counts is not None and any(
         math.isclose(width_s, bin_width_s, rel_tol=SAME_WIDTH)
         for width_s in (counts.nominal_width_s, counts.bin_width_s)
     ):
-        kept = np.minimum(counts.values, np.iinfo(np.uint8).max).astype(np.uint8, copy=False)
-        edges = counts.edges
-        return BinnedSession(kept, edges[1:], float(edges[0]), bin_width_s, synthetic_times=False)
+        edges, number = counts.edges, observed_bins(session.observed, counts.edges)
+        values = counts.values if session.observed is None else counts.values[number]
+        kept = np.minimum(values, np.iinfo(np.uint8).max).astype(np.uint8, copy=False)
+        return number, kept, edges, False
     if counts is not None and session.events is None and counts.nominal_width_s < bin_width_s:
-        return _merged(counts, bin_width_s)
+        n_bins, bin_of_row, edges = _merging(counts, bin_width_s)
+        number = observed_bins(session.observed, edges)
+        binned = np.zeros((len(number), session.n_channels), dtype=np.uint8)
+        # The last rows may belong to a bin that is not whole.
+        merge_rows(counts.values, _rows(number, n_bins + 1)[bin_of_row], binned)
+        return number, binned, edges, False
     events, synthetic = events_of(session, seed)
     origin_s = session.start_s
     n_bins = _complete_bins(session, session.end_s - origin_s, bin_width_s)
-    binned = np.zeros((n_bins, session.n_channels), dtype=np.uint8)
-    bin_events(events.time, events.channel, origin_s, bin_width_s, binned)
-    return _binned(binned, origin_s, bin_width_s, synthetic)
+    edges = origin_s + np.arange(n_bins + 1, dtype=np.float64) * bin_width_s
+    number = observed_bins(session.observed, edges)
+    binned = np.zeros((len(number), session.n_channels), dtype=np.uint8)
+    bin_events(events.time, events.channel, origin_s, bin_width_s, _rows(number, n_bins), binned)
+    return number, binned, edges, synthetic
+
+
+def _rows(number: I8, n_bins: int) -> I8:
+    """The row i8[n_bins] of each bin among those of these numbers; -1 of one that is left out."""
+    rows = np.full(n_bins, -1, np.int64)
+    rows[number] = np.arange(len(number))
+    return rows
 
 
 def events_of(session: Session, seed: int = 0) -> tuple[Events, bool]:
@@ -130,17 +161,16 @@ def spread_counts(counts: Counts, seed: int = 0) -> Events:
     return Events(time[order], channel[order])
 
 
-def _merged(counts: Counts, bin_width_s: float) -> BinnedSession:
-    n_rows, n_channels = counts.values.shape
+def _merging(counts: Counts, bin_width_s: float) -> tuple[int, I8, F8]:
+    """Number of whole bins, the bin of each row, and the bins' edges, seconds."""
+    n_rows = len(counts.values)
     ratio = counts.nominal_width_s / bin_width_s
-    merged = np.zeros((math.floor(n_rows * ratio + WHOLE_BIN), n_channels), dtype=np.uint8)
+    n_bins = math.floor(n_rows * ratio + WHOLE_BIN)
     bin_of_row = np.floor((np.arange(n_rows) + 0.5) * counts.nominal_width_s / bin_width_s).astype(np.int64)
-    merge_rows(counts.values, bin_of_row, merged)
     if counts.end is None:
-        return _binned(merged, counts.t0_s, bin_width_s)
+        return n_bins, bin_of_row, counts.t0_s + np.arange(n_bins + 1, dtype=np.float64) * bin_width_s
     edges = counts.edges
-    t_bin = np.interp(np.arange(1, len(merged) + 1) / ratio, np.arange(len(edges)), edges)
-    return BinnedSession(merged, t_bin, float(edges[0]), bin_width_s, synthetic_times=False)
+    return n_bins, bin_of_row, np.interp(np.arange(n_bins + 1) / ratio, np.arange(len(edges)), edges)
 
 
 def _complete_bins(session: Session, duration_s: float, bin_width_s: float) -> int:
@@ -152,10 +182,3 @@ def _complete_bins(session: Session, duration_s: float, bin_width_s: float) -> i
             fix="stamp spikes and behaviour by one clock, in seconds; see the notes of rtdecode info",
         )
     return n_bins
-
-
-def _binned(
-    counts: NDArray[np.uint8], origin_s: float, bin_width_s: float, synthetic_times: bool = False
-) -> BinnedSession:
-    t_bin = origin_s + np.arange(1, len(counts) + 1, dtype=np.float64) * bin_width_s
-    return BinnedSession(counts, t_bin, origin_s, bin_width_s, synthetic_times)

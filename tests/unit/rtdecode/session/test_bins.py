@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.sessions import bin_events, merge_rows
 from rtdecode.session.bins import behavior_at, bin_session, events_of, spread_counts
-from rtdecode.session.layout import Behavior, Counts, Events, Session
+from rtdecode.session.layout import Behavior, Counts, Events, Features, Session
 from rtdecode.session.read import read_session
 
 COUNTS = npst.arrays("u1", st.tuples(st.integers(0, 8), st.just(3)), elements=st.integers(0, 5))
@@ -51,13 +53,13 @@ def test_events_are_binned_by_the_edges(
     times = np.array([origin_s + t for t, _ in stamped + edges])
     events = Events(times, np.array([channel for _, channel in stamped + edges], "u2"))
     counts = np.zeros((n_bins, 3), np.uint8)
-    bin_events(events.time, events.channel, origin_s, width_s, counts)
+    bin_events(events.time, events.channel, origin_s, width_s, np.arange(len(counts)), counts)
     np.testing.assert_array_equal(counts, reference_bins(events, origin_s, width_s, n_bins, 3))
 
 
 def test_counts_saturate() -> None:
     counts = np.zeros((1, 1), np.uint8)
-    bin_events(np.zeros(300), np.zeros(300, np.uint16), 0.0, 1.0, counts)
+    bin_events(np.zeros(300), np.zeros(300, np.uint16), 0.0, 1.0, np.arange(len(counts)), counts)
     assert counts[0, 0] == 255
     merged = np.zeros((1, 1), np.uint8)
     merge_rows(np.full((2, 1), 200, np.uint16), np.zeros(2, np.int64), merged)
@@ -82,7 +84,7 @@ def test_spread_counts_bin_to_the_same_counts(
     events = spread_counts(Counts(values, width_s, t0_s), seed)
     assert (np.diff(events.time) >= 0).all()
     counts = np.zeros_like(values)
-    bin_events(events.time, events.channel, t0_s, width_s, counts)
+    bin_events(events.time, events.channel, t0_s, width_s, np.arange(len(counts)), counts)
     np.testing.assert_array_equal(counts, values)
 
 
@@ -292,3 +294,69 @@ def test_counts_are_where_the_stamps_of_their_source_say(rate_hz: float) -> None
     back = np.searchsorted(counts.edges, spread_counts(counts).time, side="right") - 1
     np.testing.assert_array_equal(np.bincount(back, minlength=500), values.sum(axis=1))
     assert session.end_s == end[-1]
+
+
+@st.composite
+def gapped(draw: st.DrawFn) -> tuple[Session, float]:
+    """Sessions of 2 s of events, fine or coarse counts, or features, with gaps, and a bin width."""
+    edges = draw(st.lists(st.integers(0, 200), min_size=2, max_size=8, unique=True).map(sorted))
+    observed = np.array(edges[: len(edges) // 2 * 2]).reshape(-1, 2) / 100.0 + draw(st.sampled_from([0, 3e3]))
+    start_s = float(observed[0, 0])
+    values = draw(npst.arrays("u1", (200, 2), elements=st.integers(0, 3)))
+    kind = draw(st.sampled_from(["events", "counts", "alone"]))
+    ends_s = start_s + np.arange(1, 201) * 0.01
+    features = Features(ends_s, values.astype("f4"), ("a", "b"), ("power", "count"), ("", ""), 0.01)
+    events = spread_counts(Counts(values, 0.01, start_s - 0.1)) if kind == "events" else None
+    counts = Counts(values, 0.01, start_s - 0.1) if kind == "counts" else None
+    width_s = draw(st.sampled_from([0.005, 0.01, 0.02, 0.03]))
+    return Session(2, events=events, counts=counts, features=features, observed=observed), width_s
+
+
+@given(gapped())
+@settings(deadline=None)
+def test_bins_that_touch_a_gap_are_left_out(drawn: tuple[Session, float]) -> None:
+    session, width_s = drawn
+    binned = bin_session(session, width_s)
+    # The same grid without gaps: that of events, or of counts as events, begins where they were observed.
+    whole = replace(session, observed=None)
+    if session.events is not None or (session.counts is not None and width_s < session.counts.bin_width_s):
+        whole = replace(whole, observed=np.array([[session.start_s, session.end_s]]))
+    every = bin_session(whole, width_s)
+    ends = every.t_bin
+    inside = [
+        any(a - 1e-6 * width_s <= end - width_s and end <= b + 1e-6 * width_s for a, b in session.observed)
+        for end in ends
+    ]
+    rows = np.flatnonzero(inside)
+    np.testing.assert_array_equal(binned.number, rows)
+    np.testing.assert_array_equal(binned.counts, every.counts[rows])
+    np.testing.assert_array_equal(binned.t_bin, ends[rows])
+    np.testing.assert_array_equal(binned.features, every.features[rows])
+    assert binned.starts.tolist() == [0, *(np.flatnonzero(np.diff(rows) > 1) + 1).tolist()]
+    assert binned.origin_s == every.origin_s
+
+
+def test_intervals_that_touch_have_no_gap_and_hundreds_bin_fast() -> None:
+    rng = np.random.default_rng(0)
+    events = Events(np.sort(rng.uniform(0, 2000, 400_000)), rng.integers(0, 100, 400_000).astype("u2"))
+    starts = np.arange(574) * 3.5
+    trials = Session(100, events=events, observed=np.stack([starts, starts + 1.5], axis=1))
+    bin_session(trials, 0.02)
+    began = time.perf_counter()
+    assert bin_session(trials, 0.02).starts.tolist() == (np.arange(574) * 75).tolist()
+    assert time.perf_counter() - began < 0.5
+    touching = replace(trials, observed=np.array([[1.0, 2.005], [2.005, 3.0], [3.0 + 1e-9, 4.0]]))
+    binned = bin_session(touching, 0.02)
+    assert binned.starts.tolist() == [0]
+    assert binned.number.tolist() == list(range(150))
+
+
+def test_all_observed_is_as_without_intervals() -> None:
+    rng = np.random.default_rng(1)
+    counts = Counts(rng.poisson(0.5, (500, 3)).astype("u1"), 0.01, 7.0)
+    for width_s in (0.004, 0.01, 0.03):
+        plain = bin_session(Session(3, counts=counts), width_s)
+        seen = bin_session(Session(3, counts=counts, observed=np.array([[7.0, counts.end_s]])), width_s)
+        assert seen.counts.tobytes() == plain.counts.tobytes()
+        assert seen.t_bin.tobytes() == plain.t_bin.tobytes()
+        assert (seen.starts.tolist(), plain.starts.tolist(), plain.number) == ([0], [0], None)
