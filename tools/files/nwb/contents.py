@@ -93,6 +93,8 @@ def _place(group: h5py.Group, found: Contents) -> list[str] | None:
         return found.units
     if "bin_width_in_milliseconds" in group.attrs and "data" in group:
         return found.binned
+    if kind == "IntervalSeries" and "timestamps" in group:
+        return found.intervals
     if "start_time" in group and ("id" in group or "colnames" in group.attrs):
         return found.intervals
     if "event_times" in group or ("timestamp" in group and "id" in group):
@@ -103,11 +105,8 @@ def _place(group: h5py.Group, found: Contents) -> list[str] | None:
         return found.events if "timestamps" in group else found.series
     data = group["data"]
     is_event = "labels" in data.attrs or not isinstance(data, h5py.Dataset) or data.dtype.kind in "OS"
-    return found.events if is_event or _in_events(group, kind) else found.series
-
-
-def _in_events(group: h5py.Group, kind: str) -> bool:
-    return kind != "IntervalSeries" and text(group.parent, "neurodata_type") == "BehavioralEvents"
+    in_events = text(group.parent, "neurodata_type") == "BehavioralEvents"
+    return found.events if is_event or in_events else found.series
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
@@ -119,8 +118,8 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 def _short(path: str) -> str:
     parts = path.strip("/").split("/")
-    if parts[0] == "processing" and len(parts) > 2:
-        return "/".join(parts[2:])
+    if parts[0] == "processing":
+        return "/".join(parts[2:] or parts[1:])
     while len(parts) > 1 and parts[0] in _FOLDERS:
         parts = parts[1:]
     return "/".join(parts)

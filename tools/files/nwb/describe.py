@@ -106,7 +106,7 @@ def _add_intervals(file: h5py.File, contents: Contents, found: _Found) -> F8 | N
     bad = np.concatenate([np.empty((0, 2)), *(each for name, each in lists.items() if name in INVALID)])
     if not len(bad):
         return observed
-    found.notes.append(f"{len(bad)} intervals of invalid times are taken as not observed")
+    found.notes.append(f"invalid_times ({len(bad)}) are taken as not observed")
     found.spikes = [
         each if each.observed is None else replace(each, observed=without(each.observed, bad))
         for each in found.spikes

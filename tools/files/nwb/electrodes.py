@@ -72,7 +72,7 @@ def chosen(table: h5py.Group, rows: list[list[int]]) -> Electrodes:
     position = None if places is None else np.vstack((places, [[np.nan, np.nan]]))[single].astype(np.float32)
     extra = {
         "array": arrays,
-        "region": tuple(_texts(columns, "location", [""] * n)[row] if row >= 0 else "" for row in first),
+        "location": tuple(_texts(columns, "location", [""] * n)[row] if row >= 0 else "" for row in first),
     }
     if any(len(each) > 1 for each in known):
         extra["electrodes"] = tuple("+".join(labels[row] for row in each) for each in known)

@@ -13,7 +13,9 @@ OBSERVED = ("observed", "observed_times", "valid_times", "recording_intervals")
 
 
 def trial_table(table: h5py.Group, name: str) -> TrialTable:
-    """A table of intervals with all of its columns that are numbers or text."""
+    """A table of intervals with all of its columns that are numbers or text; a series of their edges."""
+    if "start_time" not in table:
+        return _of_edges(table, name)
     columns = plain_columns(table, without=("start_time", "stop_time", "timeseries"))
     active = active_targets(table, columns)
     # A list of one value is that value.
@@ -34,6 +36,21 @@ def without(intervals: F8, invalid: F8) -> F8:
             cut = [piece for a, b in left for piece in ((a, min(b, start)), (max(a, stop), b))]
             left = [(a, b) for a, b in cut if a < b]
     return np.array(left, dtype=np.float64).reshape(-1, 2)
+
+
+def _of_edges(series: h5py.Group, name: str) -> TrialTable:
+    """Of an IntervalSeries: a value above 0 starts an interval of its kind, one below 0 stops it."""
+    time, value = (np.asarray(series[each][()]).astype(np.float64) for each in ("timestamps", "data"))
+    rows: list[list[float]] = []
+    running: dict[float, int] = {}
+    for at, edge in zip(time.tolist(), value.tolist(), strict=False):
+        if edge > 0:
+            running[edge] = len(rows)
+            rows.append([at, np.nan, edge])
+        elif -edge in running:
+            rows[running.pop(-edge)][1] = at
+    start, stop, kinds = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return TrialTable(name, start, stop, {"kind": kinds})
 
 
 def _edges(table: h5py.Group) -> tuple[F8, F8]:

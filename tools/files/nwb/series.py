@@ -30,7 +30,7 @@ _SIGNAL = re.compile(r"(^|_)(lfp|sbp|ecog|(high_?)?gamma|beta)($|_)|power|spik\w
 _NO_BEHAVIOR = ("ecephys", "ophys", "icephys", "ogen", "image", "misc", "decoding")
 
 #: Types of series that hold no behaviour and no signal of electrodes: other, or not importable.
-_OTHER = re.compile("RoiResponse|Optogenetic|IndexSeries|IntervalSeries")
+_OTHER = re.compile("RoiResponse|Optogenetic|IndexSeries")
 _NOT_IMPORTED = re.compile("Image|Photon|Clamp|Izero|SpikeEvent")
 
 _LISTED = re.compile(r"columns?\s*[=:]\s*[\[(]([^\])]*)[\])]", re.IGNORECASE)

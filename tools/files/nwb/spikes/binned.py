@@ -37,8 +37,8 @@ def looks_binned(series: h5py.Group) -> bool:
         return False
     if part := mark_of(series).get("part"):
         return bool(part == "counts")
-    name, unit = "/".join(series.name.split("/")[-2:]), text(data, "unit").lower()
-    named = bool(_COUNTS.search(name)) and not _NO_COUNTS.search(name)
+    parts, unit = series.name.split("/")[-2:], text(data, "unit").lower()
+    named = any(map(_COUNTS.search, parts)) and not any(map(_NO_COUNTS.search, parts))
     if not named and not (unit in _COUNT_UNITS and data.dtype.kind in "iu"):
         return False
     first = sample_values(series, rows=slice(0, _LOOKED_AT))

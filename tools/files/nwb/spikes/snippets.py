@@ -23,7 +23,6 @@ def snippets(path: Path, series: Sequence[h5py.Group], name: str) -> SpikeTimes:
         units=UnitTable(
             ids=tuple(place.rpartition("/")[2] for place in places),
             electrodes=tuple(each.labels[0] if len(each.labels) == 1 else "" for each in electrodes),
-            arrays=tuple(each.arrays[0] if each.arrays else "" for each in electrodes),
         ),
         n_spikes=sum(len(each["timestamps"]) for each in series),
         read=lambda rows: _read(path, places, rows),
