@@ -26,6 +26,7 @@ from rtdecode.tools.files.xdf.beside import SIGNALS, markers, series
 from rtdecode.tools.files.xdf.chunks import GZIP, MAGIC, Contents, opened, scan
 from rtdecode.tools.files.xdf.samples import StreamFile
 from rtdecode.tools.files.xdf.streams import describe, named
+from rtdecode.tools.files.xdf.write import DTYPES
 
 #: Samples by whose values counts are told from behaviour.
 N_JUDGED = 5_000
@@ -96,7 +97,12 @@ class _Sorter:
 
     def take(self, file: StreamFile) -> None:
         """Take one stream."""
-        stream, n = file.stream, file.chunks.n_samples
+        stream = file.stream
+        if stream.format != "string":
+            row_bytes = stream.n_columns * np.dtype(DTYPES[stream.format]).itemsize
+            if lost := file.chunks.leave_out_damaged(row_bytes):
+                self.notes.append(f"{stream.name}: {lost:,} samples are in damaged chunks, and lost")
+        n = file.chunks.n_samples
         if not n:
             self.others.append((stream.name, "it has no samples"))
             return
@@ -108,6 +114,8 @@ class _Sorter:
             )
         if stream.format == "string" or is_markers(replace(stream, rate_hz=0.0)):
             self.markers.append(markers(file))
+            if lost := n - len(self.markers[-1].time):
+                self.notes.append(f"{stream.name}: {lost:,} samples are in damaged chunks, and lost")
             return
         layout = _layout(stream)
         if layout is None or layout is Layout.FEATURES:

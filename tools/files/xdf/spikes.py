@@ -90,7 +90,7 @@ def _read_events(file: StreamFile, layout: Layout, samples: Samples, counters: I
 
 
 def _unit_table(events: _Events, n_channels: int | None) -> tuple[UnitTable, NDArray[np.uint32]]:
-    """A row for each unit of each channel, and one for each stated channel without spikes; row of each spike."""
+    """A row for each unit of a channel, and for each stated channel without spikes; the row of each spike."""
     unit = np.zeros_like(events.channel) if events.unit is None else np.maximum(events.unit, 0)
     pairs, row = np.unique(np.stack((events.channel, unit), axis=1), axis=0, return_inverse=True)
     silent = np.setdiff1d(np.arange(n_channels or 0), pairs[:, 0])
