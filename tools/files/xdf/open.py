@@ -21,10 +21,10 @@ from rtdecode.ingest.signals.layouts import (
 )
 from rtdecode.ingest.signals.raster import no_raster
 from rtdecode.tools.files.recording import BinnedSpikes, MarkerList, Recording, Series, SpikeTimes
-from rtdecode.tools.files.xdf import spikes
 from rtdecode.tools.files.xdf.beside import SIGNALS, markers, series
 from rtdecode.tools.files.xdf.chunks import GZIP, MAGIC, Contents, opened, scan
 from rtdecode.tools.files.xdf.samples import StreamFile
+from rtdecode.tools.files.xdf.spikes import Found, counts, raster, single_spikes
 from rtdecode.tools.files.xdf.streams import describe, named
 from rtdecode.tools.files.xdf.write import DTYPES
 
@@ -125,9 +125,9 @@ class _Sorter:
         elif layout in (Layout.RASTER, Layout.BROADBAND):
             self._take_fast(file)
         else:
-            self._add(spikes.single_spikes(file, layout))
+            self._add(single_spikes(file, layout))
 
-    def _add(self, found: spikes.Found) -> None:
+    def _add(self, found: Found) -> None:
         self.spikes.append(found.spikes)
         self.notes += found.notes
 
@@ -143,7 +143,7 @@ class _Sorter:
         judge.see(values)
         counted = bool(np.all(values >= 0)) and not judge.fractions
         if announced or judge.are_rates or (counted and values.max(initial=0) <= MOST_COUNT):
-            self._add(spikes.counts(file))
+            self._add(counts(file))
             if not announced:
                 self.series.append(series(file, "other"))
         else:
@@ -158,7 +158,7 @@ class _Sorter:
                 (file.stream.name, f"{file.stream}: raw voltage, whose spikes are not detected")
             )
         else:
-            self._add(spikes.raster(file))
+            self._add(raster(file))
 
 
 def _layout(stream: StreamDescription) -> Layout | None:

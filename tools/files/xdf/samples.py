@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
@@ -143,11 +144,11 @@ def _on_chunk(reduce: Reduce) -> Callable[..., tuple[Any, Any, Any]]:
 
 def _pyxdf() -> Callable[..., Any]:
     try:
-        from pyxdf import load_xdf
+        load_xdf: Callable[..., Any] = import_module("pyxdf").load_xdf
     except ImportError as error:
         raise RtdecodeError(
             "XDF files need pyxdf, which is not installed here",
             fix="pip install 'rtdecode[xdf]'",
         ) from error
     logging.getLogger("pyxdf").addHandler(_QUIET)
-    return load_xdf  # type: ignore[no-any-return]
+    return load_xdf
