@@ -109,7 +109,8 @@ class Series:
         read: () → time f8[T], seconds, and values f8[T, d], NaN where unknown.
         note: what is odd about it, a sentence ("every sample is NaN"), else "".
         clock: series of one value share their sample times; "" where nothing is known.
-        kinds: kind of each column as of features ("power", "rate", "count", "other"), () where unknown.
+        kinds: of each column of features, as of `rtdecode.session.layout.Features`, "" where it is not said;
+            () where none is.
     """
 
     name: str

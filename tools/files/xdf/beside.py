@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rtdecode.ingest.beside.behavior_samples import column_names
+from rtdecode.ingest.signals.features import described_columns
+from rtdecode.ingest.signals.layouts import is_features
 from rtdecode.kernels.arrays import F8
 from rtdecode.session.raw import as_text
 from rtdecode.tools.files.recording import MarkerList, Series
@@ -30,8 +34,16 @@ def series(file: StreamFile, role: str = "") -> Series:
 
     names, units = column_names(stream)
     n, rate_hz = file.chunks.n_samples, stream.rate_hz or None
-    note = "" if n else "it has no samples"
-    return Series(stream.name, names, units, n, rate_hz, role, read, note, clock=stream.name)
+    found = Series(stream.name, names, units, n, rate_hz, role, read, clock=stream.name)
+    if not is_features(stream):
+        return found
+    described = described_columns(stream, otherwise="")
+    return replace(
+        found,
+        columns=tuple(column.name for column in described),
+        kinds=tuple(column.kind for column in described),
+        role="signal",
+    )
 
 
 def markers(file: StreamFile) -> MarkerList:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from xml.etree import ElementTree
 
 MAGIC, GZIP = b"XDF:", b"\x1f\x8b"
@@ -31,29 +31,58 @@ LENGTHS = {1: "<B", 4: "<I", 8: "<Q"}
 PIECE = 1 << 20
 
 
+class SampleChunk(NamedTuple):
+    """Where samples are.
+
+    Attributes:
+        start, length: of the content behind the stream's number, bytes.
+        n: samples, as it states it.
+        n_values: bytes of their stamps and values.
+    """
+
+    start: int
+    length: int
+    n: int
+    n_values: int
+
+
 @dataclass
 class Chunks:
     """The chunks of one stream.
 
     Attributes:
         header: its description, None if it has none that can be read.
-        samples: place and length of the content of each chunk of samples, behind the stream's number.
-        n_samples: as these state it.
-        n_per_chunk: of each.
+        samples: chunks of samples, in the file's order.
         clock_offsets: time and value of each, as they are written.
         footer_n: number of samples that its footer states; None without a footer.
     """
 
     header: ElementTree.Element | None = None
-    samples: list[tuple[int, int]] = field(default_factory=list)
-    n_per_chunk: list[int] = field(default_factory=list)
+    samples: list[SampleChunk] = field(default_factory=list)
     clock_offsets: list[bytes] = field(default_factory=list)
     footer_n: int | None = None
 
     @property
     def n_samples(self) -> int:
         """As its chunks state it."""
-        return sum(self.n_per_chunk)
+        return sum(each.n for each in self.samples)
+
+    def leave_out_damaged(self, row_bytes: int) -> int:
+        """Leave out chunks whose length is not that of their samples, each with or without a stamp.
+
+        Args:
+            row_bytes: of the values of a sample.
+
+        Returns:
+            the number of samples that they state.
+        """
+        before = self.n_samples
+        self.samples = [
+            each
+            for each in self.samples
+            if 0 <= (stamps := each.n_values - each.n * (1 + row_bytes)) <= 8 * each.n and stamps % 8 == 0
+        ]
+        return before - self.n_samples
 
     @property
     def n_clock_resets(self) -> int:
@@ -168,8 +197,7 @@ def _take(chunks: Chunks, tag: int, file: BinaryIO, extent: tuple[int, int]) -> 
         # Each sample takes a byte or more.
         if n is None or n > end - file.tell():
             return False
-        chunks.samples.append((start, end - start))
-        chunks.n_per_chunk.append(n)
+        chunks.samples.append(SampleChunk(start, end - start, n, end - file.tell()))
         return True
     content = file.read(end - start)
     if tag == FOOTER:

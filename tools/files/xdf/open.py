@@ -21,11 +21,12 @@ from rtdecode.ingest.signals.layouts import (
 from rtdecode.ingest.signals.raster import no_raster
 from rtdecode.session.doctor.values import LEAST_RATE_HZ, ValueJudge
 from rtdecode.tools.files.recording import BinnedSpikes, MarkerList, Recording, Series, SpikeTimes
-from rtdecode.tools.files.xdf import spikes
 from rtdecode.tools.files.xdf.beside import SIGNALS, markers, series
 from rtdecode.tools.files.xdf.chunks import GZIP, MAGIC, Contents, opened, scan
 from rtdecode.tools.files.xdf.samples import StreamFile
+from rtdecode.tools.files.xdf.spikes import Found, counts, raster, single_spikes
 from rtdecode.tools.files.xdf.streams import describe, named
+from rtdecode.tools.files.xdf.write import DTYPES
 
 #: Samples by whose values counts are told from behaviour.
 N_JUDGED = 5_000
@@ -96,7 +97,12 @@ class _Sorter:
 
     def take(self, file: StreamFile) -> None:
         """Take one stream."""
-        stream, n = file.stream, file.chunks.n_samples
+        stream = file.stream
+        if stream.format != "string":
+            row_bytes = stream.n_columns * np.dtype(DTYPES[stream.format]).itemsize
+            if lost := file.chunks.leave_out_damaged(row_bytes):
+                self.notes.append(f"{stream.name}: {lost:,} samples are in damaged chunks, and lost")
+        n = file.chunks.n_samples
         if not n:
             self.others.append((stream.name, "it has no samples"))
             return
@@ -108,6 +114,8 @@ class _Sorter:
             )
         if stream.format == "string" or is_markers(replace(stream, rate_hz=0.0)):
             self.markers.append(markers(file))
+            if lost := n - len(self.markers[-1].time):
+                self.notes.append(f"{stream.name}: {lost:,} samples are in damaged chunks, and lost")
             return
         layout = _layout(stream)
         if layout is None or layout is Layout.FEATURES:
@@ -117,9 +125,9 @@ class _Sorter:
         elif layout in (Layout.RASTER, Layout.BROADBAND):
             self._take_fast(file)
         else:
-            self._add(spikes.single_spikes(file, layout))
+            self._add(single_spikes(file, layout))
 
-    def _add(self, found: spikes.Found) -> None:
+    def _add(self, found: Found) -> None:
         self.spikes.append(found.spikes)
         self.notes += found.notes
 
@@ -135,7 +143,7 @@ class _Sorter:
         judge.see(values)
         counted = bool(np.all(values >= 0)) and not judge.fractions
         if announced or judge.are_rates or (counted and values.max(initial=0) <= MOST_COUNT):
-            self._add(spikes.counts(file))
+            self._add(counts(file))
             if not announced:
                 self.series.append(series(file, "other"))
         else:
@@ -150,7 +158,7 @@ class _Sorter:
                 (file.stream.name, f"{file.stream}: raw voltage, whose spikes are not detected")
             )
         else:
-            self._add(spikes.raster(file))
+            self._add(raster(file))
 
 
 def _layout(stream: StreamDescription) -> Layout | None:

@@ -75,22 +75,24 @@ def _read_events(file: StreamFile, layout: Layout, samples: Samples, counters: I
     rows = rows_for(stream, layout, AS_DESCRIBED, MOST_CHANNELS, counters)
     unit_column = columns_of(stream, layout, AS_DESCRIBED).unit
     n = len(time)
-    columns = EventColumns(time, np.zeros(n, np.int32), np.zeros(n, np.uint8), np.zeros(n, np.uint32))
-    possible, clipped = np.isfinite(time).astype(np.uint8), np.zeros(n, np.uint8)
+    channel, accepted = np.zeros(n, np.int32), np.zeros(n, np.uint8)
+    possible, clipped, lost_before = (
+        np.isfinite(time).astype(np.uint8),
+        np.zeros(n, np.uint8),
+        np.zeros(n, np.uint32),
+    )
     for first in range(0, n, MAX_PULL):
         part = slice(first, first + MAX_PULL)
-        m = len(time[part])
-        rows.read(
-            values[part], m, possible[part], EventColumns(*(each[part] for each in columns)), clipped[part]
-        )
-    accepted = columns.accepted != 0
+        columns = EventColumns(time[part], channel[part], accepted[part], lost_before[part])
+        rows.read(values[part], len(time[part]), possible[part], columns, clipped[part])
+    kept = accepted != 0
     # Live, units beyond 255 are read as 255; here they keep their number.
-    unit = None if unit_column is None else values[accepted, unit_column].astype(np.int64)
-    return _Events(time[accepted], columns.channel[accepted].astype(np.int64), unit)
+    unit = None if unit_column is None else values[kept, unit_column].astype(np.int64)
+    return _Events(time[kept], channel[kept].astype(np.int64), unit)
 
 
 def _unit_table(events: _Events, n_channels: int | None) -> tuple[UnitTable, NDArray[np.uint32]]:
-    """A row for each unit of each channel, and one for each stated channel without spikes; row of each spike."""
+    """A row for each unit of a channel, and for each stated channel without spikes; the row of each spike."""
     unit = np.zeros_like(events.channel) if events.unit is None else np.maximum(events.unit, 0)
     pairs, row = np.unique(np.stack((events.channel, unit), axis=1), axis=0, return_inverse=True)
     silent = np.setdiff1d(np.arange(n_channels or 0), pairs[:, 0])

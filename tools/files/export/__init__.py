@@ -1,0 +1,1 @@
+"""Sessions written in the formats of other programs."""
