@@ -50,7 +50,7 @@ def read_behavior(recording: Recording, choice: Choice) -> tuple[Behavior | None
     notes += left
     if not kept:
         return None, (*notes, "no column of the behaviour is left")
-    known: NDArray[np.bool_] = np.isfinite(sampled.values[:, kept]).any(axis=1)
+    known = np.asarray(np.isfinite(sampled.values[:, kept]).any(axis=1))
     if n := int(len(known) - known.sum()):
         notes.append(f"left out {n} of {len(known)} samples of behaviour that are NaN")
     columns = [[texts[i] for i in kept] for texts in (sampled.names, sampled.units)]
@@ -70,7 +70,8 @@ def read_features(recording: Recording, choice: Choice) -> tuple[Features | None
         recording, chosen, replace(choice, behavior_time_unit_s=choice.time_unit_s, shift_s=0.0)
     )
     period_s = float(np.median(np.diff(sampled.time))) if len(sampled.time) > 1 else 1.0
-    kinds = tuple(_kind(unit) for unit in sampled.units)
+    described = [series.kinds[i] if series.kinds else "" for series, columns in chosen for i in columns]
+    kinds = tuple(kind or _kind(unit) for kind, unit in zip(described, sampled.units, strict=True))
     # A stamp is of the moment of a sample; a bin takes the samples whose intervals have their middle in it.
     time = sampled.time + 0.5 * period_s
     return Features(time, sampled.values, sampled.names, kinds, sampled.units, period_s), tuple(notes)
