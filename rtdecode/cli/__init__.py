@@ -18,6 +18,7 @@ from rtdecode.cli.tools import (
     demo,
     detect,
     doctor,
+    export_session,
     import_files,
     record,
     replay,
@@ -47,6 +48,7 @@ app.command("replay")(replay.replay)
 app.command("record")(record.record)
 app.command("detect")(detect.detect)
 app.command("import")(import_files.import_files)
+app.command("export")(export_session.export_session)
 app.command("streams")(streams.streams)
 app.command("decode")(decode.decode)
 app.command("fit")(fit.fit)

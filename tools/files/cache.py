@@ -5,6 +5,7 @@ path = session_of(Path("today.nwb"), print_line)    # today.nwb.session.h5
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,11 @@ def session_of(path: Path, print_line: Callable[[str], None]) -> Path:
     for place in places:
         if _made_of(place) == state:
             return place
-    imported = convert(open_recording(path), Choice())
+    try:
+        imported = convert(open_recording(path), Choice())
+    except RtdecodeError as error:
+        fix = f"rtdecode import {shlex.quote(str(path))}, with what it asks for: {error.fix}"
+        raise RtdecodeError(error.what, where=error.where, fix=fix) from error
     session = imported.session
     session.attrs[MADE_OF] = state
     failure: RtdecodeError | None = None

@@ -1,0 +1,68 @@
+"""`rtdecode export`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtdecode.cli.common import print_json, print_line
+from rtdecode.cli.options import Json, Overwrite, output_option, session_argument
+
+if TYPE_CHECKING:
+    from rtdecode.session.layout import Session
+
+
+class Format(StrEnum):
+    """Formats that a session is written in."""
+
+    NWB = "nwb"
+    NPZ = "npz"
+    CSV = "csv"
+    XDF = "xdf"
+
+
+def export_session(
+    session: Annotated[Path, session_argument("Session file (.h5, or an importable one).")],
+    to: Annotated[Format, typer.Option(help="Format: nwb, npz, csv (a folder of tables) or xdf.")],
+    output: Annotated[
+        Path | None,
+        output_option(
+            help="File to write (csv: folder); default: SESSION's name with the format's ending, numbered if "
+            "that exists.",
+            metavar="OUT",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Export a session to another format: spikes, behaviour, trials, markers, and what was decoded.
+
+    An import of the file gives every spike, stamp and value again.
+    """
+    from rtdecode.files import check_writable, unused
+    from rtdecode.session.read import read_session
+
+    ending = "" if to is Format.CSV else f".{to.value}"
+    place = output or unused(session.with_name(f"{session.stem}{ending or '.csv'}"))
+    check_writable(place, overwrite=overwrite, inputs=[session])
+    read = read_session(session)
+    _writer(to)(place, read)
+    document: dict[str, Any] = {"session": str(session), "output": str(place), "format": to.value}
+    if json:
+        print_json(document | {"notes": list(read.notes)})
+        return
+    for note in read.notes:
+        print_line(f"note: {note}")
+    print(f"{session}: exported to {place}")
+
+
+def _writer(to: Format) -> Callable[[Path, Session], None]:
+    if to is Format.XDF:
+        from rtdecode.tools.files.export.xdf import write_xdf
+
+        return write_xdf
+    raise NotImplementedError(to)

@@ -1,0 +1,161 @@
+"""`rtdecode import`, and files of other programs where a command wants a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+from nwb_file import SECONDS, write_small_nwb
+
+from rtdecode.cli import main
+from rtdecode.session.read import read_session
+from rtdecode.tools.files.cache import ENDING
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
+    """A function that runs a command line in this process: exit status, stdout and stderr."""
+
+    def of(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rtdecode", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return of
+
+
+@pytest.fixture
+def nwb(tmp_path: Path) -> Path:
+    return write_small_nwb(tmp_path / "today.nwb")
+
+
+def test_one_command_makes_a_session(run: Any, nwb: Path) -> None:
+    status, out, err = run("import", nwb, "--json")
+    assert status == 0
+    document = json.loads(out)
+    assert document["output"] == str(nwb.with_suffix(".h5"))
+    assert document["channels"] == 6
+    assert document["behavior"] == ["x", "y"]
+    assert document["findings"] == []
+    session = read_session(nwb.with_suffix(".h5"))
+    assert session.behavior is not None
+    assert session.behavior.units == ("m", "m")
+    assert session.behavior.values[0].tolist() == [0.0, 0.5]
+    assert "6 channels" in err
+    # A second one never replaces the first.
+    assert json.loads(run("import", nwb, "--json")[1])["output"] == str(nwb.with_name("today.2.h5"))
+    status, _, err = run("import", nwb, "--output", nwb.with_suffix(".h5"))
+    assert status == 1
+    assert "exists already. Fix: choose another name" in err
+
+
+def test_list_imports_nothing(run: Any, nwb: Path) -> None:
+    status, out, _ = run("import", "--list", nwb)
+    assert status == 0
+    assert "NWB 2.7.0" in out
+    assert "6 units" in out
+    assert "x (m), y (m)" in out
+    assert not nwb.with_suffix(".h5").exists()
+    (listed,) = json.loads(run("import", "--list", nwb, "--json")[1])
+    assert listed["spikes"][0]["units"] == 6
+    assert run("info", nwb)[1].startswith(out.splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--by", "shank"), "'shank' is not one of unit, electrode"),
+        (("--stamps", "now"), "'now' is not one of start, middle, end"),
+        (("--time-unit", "hours"), "must be s, ms, us, ns, or a number of ticks"),
+        (("--trials", "start=go"), "must name the markers of start and of stop"),
+        (("--spikes", "mua"), "no spikes called 'mua'; it has units"),
+        (("--behavior", "eye"), "no series called 'eye'; it has hand"),
+        (("--from", "1000"), "has no spikes"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(
+    run: Any, nwb: Path, options: tuple[str, ...], problem: str
+) -> None:
+    status, out, err = run("import", nwb, *options)
+    assert status in (1, 2)
+    assert problem in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in err
+    assert out == ""
+    assert not nwb.with_suffix(".h5").exists()
+
+
+def test_times_in_milliseconds_are_named_and_scaled(run: Any, nwb: Path) -> None:
+    with h5py.File(nwb, "r+") as file:
+        file["units/spike_times"][:] *= 1000
+    status, _, err = run("import", nwb)
+    assert "warning: spike times look like milliseconds" in err
+    assert "--time-unit ms" in err
+    assert status in (0, 1)
+    fixed = nwb.with_name("fixed.h5")
+    status, _, err = run("import", nwb, "--time-unit", "ms", "--output", fixed)
+    assert status == 0
+    assert "warning" not in err
+    assert read_session(fixed).end_s == pytest.approx(SECONDS, abs=0.1)
+
+
+def test_findings_are_kept_in_the_file(run: Any, nwb: Path) -> None:
+    run("import", nwb, "--shift", "5000")
+    session = read_session(nwb.with_suffix(".h5"))
+    (finding,) = json.loads(session.attrs["findings"])
+    assert finding["kind"] == "clock"
+    assert "share no time" in run("info", nwb.with_suffix(".h5"))[1]
+
+
+def test_several_candidates_are_a_choice(run: Any, tmp_path: Path) -> None:
+    nwb = write_small_nwb(tmp_path / "two.nwb", behaviors=("hand", "eye"))
+    status, _, err = run("import", nwb)
+    assert status == 1
+    assert "holds 2 series of behaviour: eye, hand. Fix: choose one or more with --behavior" in err
+    assert run("import", nwb, "--behavior", "hand,eye/x")[0] == 0
+    session = read_session(tmp_path / "two.h5")
+    assert session.behavior is not None
+    assert session.behavior.names == ("hand_x", "hand_y", "eye_x")
+    # A command that wants a session cannot choose.
+    status, _, err = run("fit", nwb)
+    assert status == 1
+    assert "rtdecode import" in err
+
+
+def test_commands_take_it_straight_and_convert_it_once(run: Any, nwb: Path) -> None:
+    cached = nwb.with_name(nwb.name + ENDING)
+    status, _, err = run("fit", nwb, "--kind", "wiener")
+    assert status == 0
+    assert f"{nwb}: imported into {cached}" in err
+    written = os.stat(cached).st_mtime_ns
+    model = nwb.with_name("today.nwb.session.fitted.safetensors")
+    status, out, err = run("decode", nwb, "--model", model, "--json")
+    assert status == 0
+    assert "imported into" not in err
+    assert os.stat(cached).st_mtime_ns == written
+    assert json.loads(out)["bins"] == SECONDS / 0.02 - 1
+    # The file has changed: so does the session.
+    write_small_nwb(nwb, n_units=4)
+    status, _, err = run("decode", nwb, "--model", model)
+    assert "imported into" in err
+    assert "the session has 4 channels, the model 6" in err
+
+
+def test_a_file_of_that_name_is_never_replaced(
+    run: Any, nwb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    own = nwb.with_name(nwb.name + ENDING)
+    own.write_bytes(b"mine")
+    assert run("fit", nwb)[0] == 0
+    assert own.read_bytes() == b"mine"
+    assert len(list((tmp_path / "cache").rglob(f"*{ENDING}"))) == 1
