@@ -36,9 +36,9 @@ from rtdecode.serve.publisher import CursorPublisher
 from rtdecode.serve.recording.beside import Beside
 from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder, contents_of
-from rtdecode.serve.reporting.losses import decoded_line
 from rtdecode.serve.reporting.spikes import SPIKES_EVERY_S, SpikesReport
 from rtdecode.serve.reporting.status import StatusReport
+from rtdecode.serve.reporting.streams import ending_lines
 from rtdecode.serve.settings import ServeSettings
 from rtdecode.serve.swap import Swapper
 from rtdecode.serve.waiting import Stop, await_streams
@@ -340,10 +340,10 @@ class Daemon:
             if self.recorder.trials:
                 self._print_line(f"trials: {self.recorder.trials}")
         self._print_notices()
-        totals = self.status.counters()
-        if totals["received"]:
+        if self.status.counters()["received"]:
             self._report(self.status.build())
-            self._print_line(f"spikes: {decoded_line(totals)}")
+            for line in ending_lines(self.loop.pumps):
+                self._print_line(line)
         self._context.term()
         sys.setswitchinterval(0.005)
         gc.enable()

@@ -11,7 +11,12 @@ from rtdecode.ingest.connection.choice import NeedsOption
 from rtdecode.ingest.connection.connector import Connector
 from rtdecode.ingest.connection.inlet import Inlet
 from rtdecode.ingest.connection.own_source import connector_for
-from rtdecode.ingest.signals.features import check_columns, described_columns, first_values
+from rtdecode.ingest.signals.features import (
+    check_columns,
+    described_columns,
+    first_values,
+    unknown_kinds,
+)
 from rtdecode.ingest.signals.layouts import (
     INTEGER_FORMATS,
     SAMPLED,
@@ -76,6 +81,8 @@ class RecordedArray:
             layout = self._recognised(inlet, layout)
         if layout is Layout.FEATURES:
             check_columns(inlet.stream, self.rules.features)
+            for line in unknown_kinds(inlet.stream, self.rules.features):
+                self._print_line(line)
         check_numbering(layout, settings.numbering, settings.drop_units, inlet.stream)
         channel_map = settings.channel_map
         stated = array_channels(inlet.stream, layout) if channel_map is None else None

@@ -26,7 +26,7 @@ class Progress:
         self._print_line, self._show = print_line, show
         self._begun_s = self._shown_s = time.monotonic()
         self._due_s = self._begun_s + SHOW_EVERY_S
-        self._before = (0, 0)
+        self._before: dict[str, int] = {}
         self._line_s = self._begun_s
         self._reported: set[str] = set()
 
@@ -55,28 +55,22 @@ class Progress:
             self._print_line(notice)
 
     def _line(self, tally: Tally, now: float) -> str:
-        spikes, behavior = tally.spikes(), tally.behavior_samples()
-        counts = (spikes.received, behavior.received if behavior else 0)
+        fates = tally.fates()
         elapsed_s = max(now - self._shown_s, 1e-9)
-        rates = [(n - before) / elapsed_s for n, before in zip(counts, self._before, strict=True)]
-        self._before, self._shown_s = counts, now
         minutes, seconds = divmod(int(now - self._begun_s), 60)
-        line = f"{minutes}:{seconds:02d}  spikes {spikes.received:,} ({rates[0]:.0f}/s)"
-        if behavior is not None:
-            line += f"  behaviour {behavior.received:,} ({rates[1]:.0f}/s)"
-        if (markers := tally.markers()) is not None:
-            line += f"  markers {markers.received:,}"
+        line = f"{minutes}:{seconds:02d}"
+        for what, of in fates.items():
+            rate_hz = (of.received - self._before.get(what, 0)) / elapsed_s
+            line += f"  {what} {of.received:,}" + (f" ({rate_hz:.0f}/s)" if what != "markers" else "")
+        self._before, self._shown_s = {what: of.received for what, of in fates.items()}, now
         return line + (f"  warnings {len(self._reported)}" if self._reported else "")
 
     def finish(self, tally: Tally, output: Path | None) -> None:
         """Print what was received, written, and left out by reason; `output` None where there is no file."""
         self._print_notices(tally)
-        spikes = tally.spikes()
-        self._print_line(f"spikes: {_told(spikes)}")
-        if (behavior := tally.behavior_samples()) is not None:
-            self._print_line(f"behaviour: {_told(behavior)}")
-        if (markers := tally.markers()) is not None:
-            self._print_line(f"markers: {_told(markers)}")
+        fates = tally.fates()
+        for what, of in fates.items():
+            self._print_line(f"{what}: {_told(of)}")
         if trials := tally.trials():
             self._print_line(f"trials: {trials}")
         if units := tally.units():
@@ -88,7 +82,8 @@ class Progress:
                 "nothing was recorded: it ended before a first sample, or while noise was measured"
             )
         else:
-            self._print_line(f"recorded {spikes.written} samples ({tally.lost()} lost) to {output}")
+            written = sum(fates[what].written for what in ("spikes", "features") if what in fates)
+            self._print_line(f"recorded {written} samples ({tally.lost()} lost) to {output}")
 
 
 def _told(fates: Fates) -> str:

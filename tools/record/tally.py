@@ -17,6 +17,7 @@ from rtdecode.serve.recording.buffers import RecordBuffers
 from rtdecode.serve.recording.recorder import Recorder
 from rtdecode.serve.reporting.losses import LEFT_OUT, loss_warnings, of_source, stream_counters
 from rtdecode.serve.reporting.signal import signal_warnings
+from rtdecode.serve.reporting.streams import by_kind
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Tally:
     """Counts of a running recording.
 
     Attributes:
-        pumps: of the streams of spikes.
+        pumps: of the streams of spikes, and of features.
         recorder, buffers, beside: of the recording.
     """
 
@@ -53,42 +54,26 @@ class Tally:
     buffers: RecordBuffers
     beside: Beside
 
-    @property
-    def _counters(self) -> I8:
-        total: I8 = np.sum([pump.counters for pump in self.pumps], axis=0)
-        return total
-
-    def spikes(self) -> Fates:
-        """Of the streams of spikes."""
-        recorder, counters = self.recorder, self._counters
-        discarded = sum(pump.core.discarded for pump in self.pumps)
-        impossible = np.sum([pump.core.left_out for pump in self.pumps], axis=0)
-        return Fates(
-            int(counters[sequence.RECEIVED]),
-            recorder.events + recorder.samples,
-            {
-                "stamped ahead of now": int(impossible[stamps.AHEAD]),
-                "stamped long ago": int(impossible[stamps.BEHIND]),
-                "stamped NaN or infinite": int(impossible[stamps.NOT_FINITE]),
-                "while their clock was judged, or that are no counts": discarded,
-                "repeated": int(counters[sequence.DUPLICATE]),
-                "of a channel out of range": int(counters[sequence.OUT_OF_RANGE]),
-                "of a unit that is dropped": int(counters[sequence.DROPPED_UNIT]),
-                LEFT_OUT["not_whole"]: int(counters[sequence.NOT_WHOLE]),
-                LEFT_OUT["unmapped"]: int(counters[sequence.UNMAPPED]),
-                LEFT_OUT["quiet"]: int(counters[sequence.QUIET]),
-                "out of order": recorder.out_of_order,
-                "because the disk was too slow": self.buffers.dropped,
-            },
-        )
-
-    def behavior_samples(self) -> Fates | None:
-        """Of the behaviour stream, None without one."""
-        return _beside(self.beside.behavior, self.recorder.behavior_rows)
-
-    def markers(self) -> Fates | None:
-        """Of the marker stream, None without one."""
-        return _beside(self.beside.markers, self.recorder.n_markers)
+    def fates(self) -> dict[str, Fates]:
+        """Of the samples of all streams, by what they carry."""
+        recorder, dropped, features = self.recorder, self.buffers.dropped, self.buffers.features.dropped
+        found = {}
+        for what, pumps in by_kind(self.pumps).items():
+            written, out_of_order, lost = {
+                "spikes": (recorder.events + recorder.samples, recorder.out_of_order, dropped - features),
+                "features": (recorder.feature_samples, recorder.features_out_of_order, features),
+            }[what]
+            left_out = _left_out(pumps) | {
+                "out of order": out_of_order,
+                "because the disk was too slow": lost,
+            }
+            found[what] = Fates(int(_counters(pumps)[sequence.RECEIVED]), written, left_out)
+        beside = self.beside
+        if beside.behavior is not None:
+            found["behaviour"] = _beside(beside.behavior, recorder.behavior_rows)
+        if beside.markers is not None:
+            found["markers"] = _beside(beside.markers, recorder.n_markers)
+        return found
 
     def trials(self) -> str:
         """A sentence about the trials made of the markers at the end; "" before, or without rules."""
@@ -116,8 +101,31 @@ class Tally:
 
     def lost(self) -> int:
         """Number of samples lost before they arrived."""
-        return int(self._counters[sequence.LOST])
+        return int(_counters(self.pumps)[sequence.LOST])
 
 
-def _beside(reader: BehaviorReader | MarkerReader | None, written: int) -> Fates | None:
-    return None if reader is None else Fates(reader.fates.received, written, reader.fates.left_out)
+def _counters(pumps: Sequence[Pump]) -> I8:
+    total: I8 = np.sum([pump.counters for pump in pumps], axis=0)
+    return total
+
+
+def _left_out(pumps: Sequence[Pump]) -> dict[str, int]:
+    """Samples that the loop left out, by reason."""
+    counters = _counters(pumps)
+    impossible = np.sum([pump.core.left_out for pump in pumps], axis=0)
+    return {
+        "stamped ahead of now": int(impossible[stamps.AHEAD]),
+        "stamped long ago": int(impossible[stamps.BEHIND]),
+        "stamped NaN or infinite": int(impossible[stamps.NOT_FINITE]),
+        "while their clock was judged, or that are no counts": sum(pump.core.discarded for pump in pumps),
+        "repeated": int(counters[sequence.DUPLICATE]),
+        "of a channel out of range": int(counters[sequence.OUT_OF_RANGE]),
+        "of a unit that is dropped": int(counters[sequence.DROPPED_UNIT]),
+        LEFT_OUT["not_whole"]: int(counters[sequence.NOT_WHOLE]),
+        LEFT_OUT["unmapped"]: int(counters[sequence.UNMAPPED]),
+        LEFT_OUT["quiet"]: int(counters[sequence.QUIET]),
+    }
+
+
+def _beside(reader: BehaviorReader | MarkerReader, written: int) -> Fates:
+    return Fates(reader.fates.received, written, reader.fates.left_out)

@@ -94,6 +94,24 @@ def other_units(stream: StreamDescription, wanted: Sequence[FeatureColumn]) -> l
     return [each.name for each, i in pairs if stream.units and "" != stream.units[i] != each.units != ""]
 
 
+def unknown_kinds(stream: StreamDescription, wanted: Sequence[FeatureColumn]) -> list[str]:
+    """A line if wanted columns of an opened stream are described with a kind that there is not; else none."""
+    if not stream.kinds:
+        return []
+    at = columns_of(stream, wanted)
+    kinds = [(each, stream.kinds[i]) for each, i in zip(wanted, at, strict=True) if not _kind(stream, i)]
+    unknown = [(each, kind) for each, kind in kinds if kind.strip()]
+    if not unknown:
+        return []
+    (first, kind), more = unknown[0], len(unknown) - 1
+    taken = " or ".join(sorted({each.kind for each, _ in unknown}))
+    return [
+        f"the kind of column {first.name} of {stream.name} is {kind!r}, which is unknown"
+        + (f", and so {'are those' if more > 1 else 'is that'} of {more} more" if more else "")
+        + f": taken as {taken}. Fix: describe it as one of {', '.join(FEATURE_KINDS)}"
+    ]
+
+
 def _kind(stream: StreamDescription, column: int) -> str:
     kind = stream.kinds[column].strip().lower() if stream.kinds else ""
     return kind if kind in FEATURE_KINDS else ""

@@ -104,7 +104,8 @@ def is_markers(stream: StreamDescription) -> bool:
 
 def is_features(stream: StreamDescription) -> bool:
     """Whether a regular stream is announced as features, by its type or the kinds of its columns."""
-    described = stream.type.strip().lower() == "features" or not {*stream.kinds}.isdisjoint(FEATURE_KINDS)
+    kinds = {kind.strip().lower() for kind in stream.kinds}
+    described = stream.type.strip().lower() == "features" or not kinds.isdisjoint(FEATURE_KINDS)
     return bool(stream.rate_hz) and described
 
 

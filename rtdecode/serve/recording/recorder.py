@@ -109,11 +109,12 @@ class Recorder:
     Attributes:
         path: of the file; numbered if that name was taken after the start.
         error: reason why nothing is written at the moment, "" while it is.
-        rows, events, samples, behavior_rows: number of bins, events, samples of counts or features, and
-            behaviour samples written.
+        rows, events, samples, feature_samples, behavior_rows: number of bins, events, samples of counts, of
+            features that were received, and of behaviour written.
         n_markers: number of markers written.
         trials: a sentence about the trials made of them at the end, "" before.
-        out_of_order: number of samples left out because later ones were written already.
+        out_of_order, features_out_of_order: number of samples of counts, and of features, left out because
+            later ones were written already.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Recorder:
     ) -> None:
         self.path, self.error, self.trials = path, "", ""
         self.rows = self.events = self.samples = self.behavior_rows = self.out_of_order = 0
+        self.feature_samples = self.features_out_of_order = 0
         self._buffers, self._beside = buffers, beside
         self._markers: list[Markers] = []
         self.n_markers = 0
@@ -246,8 +248,8 @@ class Recorder:
             if self._of_voltage:
                 # Power is made here, and was not received.
                 continue
-            self.samples += n
-            self.out_of_order += rows.stop - rows.start - n
+            self.feature_samples += n
+            self.features_out_of_order += rows.stop - rows.start - n
 
     def _write_behavior(self, writer: SessionWriter) -> None:
         blocks = self._beside.behavior.blocks if self._beside.behavior else ()

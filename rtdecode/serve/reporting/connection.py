@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 
 from rtdecode.artifact import FeatureColumn, ModelArtifact
-from rtdecode.ingest.signals.features import other_units
+from rtdecode.ingest.signals.features import other_units, unknown_kinds
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription, array_channels, channel_labels
 
 #: Programs on one machine share the clock of LSL; more is no error of its measurement.
@@ -45,7 +45,7 @@ def stream_report(
             "this machine: is its LSL another one, or is the machine too busy to measure it?"
         )
     if layout is Layout.FEATURES:
-        lines += _units_line(stream, features)
+        lines += [*_units_line(stream, features), *unknown_kinds(stream, features)]
     return lines
 
 

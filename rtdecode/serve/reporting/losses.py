@@ -78,7 +78,7 @@ def fates_line(received: int, kept: str, left_out: Mapping[str, int]) -> str:
 
 
 def decoded_line(totals: Mapping[str, int]) -> str:
-    """What became of the samples of a daemon, by all of its counters."""
+    """What became of the samples of a daemon's streams, by their counters."""
     left_out = {reason: totals[key] for key, reason in LEFT_OUT.items()}
     line = fates_line(totals["received"], f"{totals['binned']:,} binned", left_out)
     n = totals["broken_off"]

@@ -10,7 +10,13 @@ from rtdecode.ingest.signals.layouts import array_channels
 from rtdecode.kernels.binning import DISCARDED
 from rtdecode.serve.loop.pump import Pump
 from rtdecode.serve.loop.states import Judging, Outage, Running
-from rtdecode.serve.reporting.losses import effective_rate_hz, loss_warnings, of_source, stream_counters
+from rtdecode.serve.reporting.losses import (
+    decoded_line,
+    effective_rate_hz,
+    loss_warnings,
+    of_source,
+    stream_counters,
+)
 from rtdecode.serve.reporting.signal import signal_warnings
 
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
@@ -20,6 +26,23 @@ def totals_of(pumps: Sequence[Pump]) -> dict[str, int]:
     """Counters of all streams together, by kind."""
     of_each = [stream_counters(pump.counters, pump.core) for pump in pumps]
     return {kind: sum(each[kind] for each in of_each) for kind in of_each[0]}
+
+
+def ending_lines(pumps: Sequence[Pump]) -> list[str]:
+    """What became of the samples of a daemon: a line about spikes, and one about features."""
+    lines = []
+    for what, of in by_kind(pumps).items():
+        totals = totals_of(of) | {"broken_off": sum(pump.core.ring.broken_off for pump in of)}
+        lines.append(f"{what}: {decoded_line(totals)}")
+    return lines
+
+
+def by_kind(pumps: Sequence[Pump]) -> dict[str, list[Pump]]:
+    """The pumps of the streams of spikes, and those of features, which have no channels; no empty ones."""
+    found: dict[str, list[Pump]] = {}
+    for pump in pumps:
+        found.setdefault("spikes" if pump.core.ring.n_channels else "features", []).append(pump)
+    return found
 
 
 def stream_map(pump: Pump) -> dict[str, Any]:

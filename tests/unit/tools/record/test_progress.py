@@ -18,21 +18,17 @@ class Recording:
 
     def __init__(self) -> None:
         self.reported: list[str] = []
-        self.fates = Fates(
+        self.spikes = Fates(
             1000, 960, {"stamped ahead of now": 30, "repeated": 0, "of a channel out of range": 10}
         )
         self.behavior: Fates | None = Fates(500, 500, {})
 
         self.beside = Beside()
 
-    def spikes(self) -> Fates:
-        return self.fates
-
-    def behavior_samples(self) -> Fates | None:
-        return self.behavior
-
-    def markers(self) -> Fates | None:
-        return Fates(12, 11, {"stamped long ago": 1}) if self.behavior else None
+    def fates(self) -> dict[str, Fates]:
+        markers = Fates(12, 11, {"stamped long ago": 1})
+        beside = {"behaviour": self.behavior, "markers": markers} if self.behavior else {}
+        return {"spikes": self.spikes, "features": Fates(50, 49, {"out of order": 1}), **beside}
 
     def trials(self) -> str:
         return "5 trials, 4 successful, 5 with a target"
@@ -63,13 +59,14 @@ def test_the_end_says_what_was_received_written_and_left_out(tally: Any) -> None
     assert lines == [
         "spikes: 1,000 received, 960 written; left out: 30 stamped ahead of now, "
         "10 of a channel out of range",
+        "features: 50 received, 49 written; left out: 1 out of order",
         "behaviour: 500 received, 500 written",
         "markers: 12 received, 11 written; left out: 1 stamped long ago",
         "trials: 5 trials, 4 successful, 5 with a target",
         "units: 0: 900, 255: 60",
-        "recorded 960 samples (3 lost) to today.h5",
+        "recorded 1009 samples (3 lost) to today.h5",
     ]
-    assert tally.fates.waiting == 0
+    assert tally.spikes.waiting == 0
 
 
 def test_a_warning_is_printed_when_it_arises_and_not_for_its_numbers(tally: Any) -> None:
@@ -88,6 +85,7 @@ def test_a_terminal_shows_the_recording_in_one_place(tally: Any) -> None:
     tally.reported = ["3 lost"]
     shown.update(tally)
     assert places[0].startswith("0:00  spikes 1,000 (")
+    assert "  features 50 (" in places[0]
     assert "behaviour 500 (" in places[0]
     assert places[0].endswith("markers 12  warnings 1")
     tally.behavior = None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from decoding import artifact_of
 
 from rtdecode.artifact import Feature, Output
+from rtdecode.ingest.signals.features import unknown_kinds
 from rtdecode.ingest.signals.layouts import Layout, StreamDescription
 from rtdecode.serve.reporting.connection import labels_line, model_line, stream_report
 
@@ -58,6 +59,14 @@ def test_features_are_named_and_other_units_are_said() -> None:
     assert "wiener, 2 features, 20 ms bins" in model_line(model)
     said = stream_report(replace(stream, units=("", "uV", "V")), Layout.FEATURES, 0.0, "", columns)[1]
     assert said.startswith("1 of 2 features of P come in other units than the model's, a among them")
+    said = stream_report(replace(stream, kinds=("sbp", "", "sbp")), Layout.FEATURES, 0.0, "", columns)[1]
+    assert said == (
+        "the kind of column a of P is 'sbp', which is unknown: taken as power. "
+        "Fix: describe it as one of power, rate, count, other"
+    )
+    (said,) = unknown_kinds(replace(stream, kinds=("", "sbp", "Sbp")), columns)
+    assert "and so is that of 1 more: taken as power" in said
+    assert unknown_kinds(replace(stream, kinds=("sbp", "", " Power")), columns) == []
 
 
 def test_other_labels_than_those_of_the_model_are_said() -> None:

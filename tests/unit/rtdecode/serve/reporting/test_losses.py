@@ -14,7 +14,7 @@ from rtdecode.binning import BinRing
 from rtdecode.ingest.signals.counts import CountFeed
 from rtdecode.ingest.signals.events import EventFeed, EventRules
 from rtdecode.ingest.signals.raster import RasterFeed
-from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS
+from rtdecode.kernels.sequence import N_SEQUENCE_COUNTERS, RECEIVED
 from rtdecode.serve.loop.core import LoopCore
 from rtdecode.serve.loop.events import CoreSettings
 from rtdecode.serve.reporting.losses import (
@@ -25,6 +25,7 @@ from rtdecode.serve.reporting.losses import (
     of_source,
     stream_counters,
 )
+from rtdecode.serve.reporting.streams import ending_lines
 
 CLEAN = dict.fromkeys(
     stream_counters(np.zeros(N_SEQUENCE_COUNTERS, np.int64), LoopCore(CoreSettings(), BinRing(8, 0.02))), 0
@@ -75,6 +76,21 @@ def test_a_warning_names_the_stream_and_its_source() -> None:
     feed.inlet.stream = replace(feed.inlet.stream, source_id="rig-a", hostname="lab")
     assert of_source(["5 lost"], feed) == ["stream M1, source rig-a on lab: 5 lost"]
     assert of_source(["5 lost"], None) == ["5 lost"]
+
+
+def test_spikes_and_features_are_counted_apart() -> None:
+    def pump(n_channels: int, n: int) -> Any:
+        counters = np.zeros(N_SEQUENCE_COUNTERS, np.int64)
+        counters[RECEIVED] = n
+        ring = SimpleNamespace(time_counters=np.full(6, n), n_channels=n_channels, broken_off=0)
+        core = SimpleNamespace(ring=ring, left_out=np.zeros(3, np.int64), discarded=0)
+        return SimpleNamespace(counters=counters, core=core)
+
+    spikes, features = ending_lines([pump(96, 10), pump(64, 20), pump(0, 5)])
+    assert spikes.startswith("spikes: 30 received, 30 binned")
+    assert features.startswith("features: 5 received, 5 binned")
+    (alone,) = ending_lines([pump(0, 5)])
+    assert alone.startswith("features: 5 received")
 
 
 def test_channels_from_1_are_recognised() -> None:
