@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from rtdecode.artifact import Arrays
-from rtdecode.kernels.arrays import F4, Inputs
+from rtdecode.kernels.arrays import F4, I8, Inputs
+from rtdecode.session.bins import stretches
 
 
 class Decoder(Protocol):
@@ -65,3 +66,17 @@ class Decoder(Protocol):
         Raises:
             RtdecodeError: the state is another model's.
         """
+
+
+def run_stretches(decoder: Decoder, inputs: Inputs, starts: I8 | None, out: F4) -> None:
+    """Decode a recording from its first bin; the decoder is reset after each gap, as it is live.
+
+    Args:
+        decoder: reset here.
+        inputs: [T, n_inputs], as of `Decoder.run`.
+        starts: i8[S], row of the first bin of each stretch without a gap, 0 first; None for one stretch.
+        out: f4[T, n_outputs], overwritten.
+    """
+    for rows in stretches(starts, len(inputs)):
+        decoder.reset()
+        decoder.run(inputs[rows], out[rows])

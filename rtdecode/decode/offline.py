@@ -1,7 +1,8 @@
 """Decode a session offline, as fast as possible, with the code that runs live.
 
 For a session that `serve --record` wrote, the same bins are stepped as live, and /log is applied, so the
-result is the published values bit for bit. Any other session is binned first.
+result is the published values bit for bit. Any other session is binned first, and the decoder is reset after
+each gap of its recording.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.decode.decoder import Decoder
+from rtdecode.decode.decoder import Decoder, run_stretches
 from rtdecode.decode.inputs import (
     backlog_input,
     binned_inputs,
@@ -28,6 +29,7 @@ from rtdecode.decode.stage import DecodeStage
 from rtdecode.errors import RtdecodeError
 from rtdecode.failsafe import HELD
 from rtdecode.kernels.arrays import Mask
+from rtdecode.messages import Flag
 from rtdecode.output.settings import OutputSettings, read_settings
 from rtdecode.output.stage import OutputStage
 from rtdecode.session.layout import Decoded, DecodedOut, LogEntry, Session
@@ -78,12 +80,14 @@ def decode_session(
     ):
         return decode_recording(live, session.log, artifact, decoder, stage, swapped)
     binned, codes = binned_inputs(session, artifact, seed)
-    n_bins = len(binned.counts)
+    n_bins, after_gap = len(binned.counts), binned.starts[1:]
+    flags = np.zeros(n_bins, np.uint32)
+    flags[after_gap] = Flag.GAP
     decoded = Decoded(
-        bin=np.arange(n_bins),
+        bin=np.arange(n_bins) if binned.number is None else binned.number,
         t_bin=binned.t_bin,
         values=np.zeros((n_bins, len(artifact.outputs)), np.float32),
-        flags=np.zeros(n_bins, np.uint32),
+        flags=flags,
         model=np.zeros(n_bins, np.uint8),
         late=np.zeros(n_bins, np.uint16),
         lost=np.zeros(n_bins, np.uint32),
@@ -93,11 +97,14 @@ def decode_session(
         models=(artifact.model_id,),
         names=artifact.output_names,
     )
-    decoder.reset()
-    decoder.run(inputs_of(decoded), decoded.values)
+    run_stretches(decoder, inputs_of(decoded), binned.starts, decoded.values)
     if not np.isfinite(decoded.values).all():
         # Bin by bin, with the fail-safe.
-        return decode_recording(decoded, (), artifact, decoder, stage)
+        resets = [
+            LogEntry(float(decoded.t_bin[i]), int(decoded.bin[i]), "reset", {"reason": "gap"})
+            for i in after_gap
+        ]
+        return decode_recording(decoded, resets, artifact, decoder, stage)
     return decoded if stage is None else replace(decoded, out=_place_cursor(stage, decoded))
 
 

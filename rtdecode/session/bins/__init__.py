@@ -17,6 +17,7 @@ from rtdecode.session.bins.spikes import (
     events_of,
     spread_counts,
 )
+from rtdecode.session.bins.stretches import starts_in, stretches
 
 __all__ = [
     "SAME_WIDTH",
@@ -28,4 +29,6 @@ __all__ = [
     "features_alone",
     "features_at",
     "spread_counts",
+    "starts_in",
+    "stretches",
 ]
