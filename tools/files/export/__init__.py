@@ -1,0 +1,1 @@
+"""Write sessions as files of other programs."""
