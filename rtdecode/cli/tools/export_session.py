@@ -65,4 +65,8 @@ def _writer(to: Format) -> Callable[[Path, Session], None]:
         from rtdecode.tools.files.export.xdf import write_xdf
 
         return write_xdf
+    if to is Format.NWB:
+        from rtdecode.tools.files.export.nwb import write_nwb
+
+        return write_nwb
     raise NotImplementedError(to)

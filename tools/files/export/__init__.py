@@ -1,1 +1,1 @@
-"""Sessions written in the formats of other programs."""
+"""Sessions in the formats of other programs."""

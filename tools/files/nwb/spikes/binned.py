@@ -115,7 +115,7 @@ def _read(path: Path, place: str, columns: Rows) -> tuple[F8, F8]:
             piece = slice(begin, min(n, begin + step))
             values[piece] = sample_values(series, columns, piece)
         details = mark_of(series)
-        if "t0_s" in details:
+        if "t0_s" in details and "timestamps" not in series:
             return details["t0_s"] + np.arange(n, dtype=np.float64) * details["bin_width_s"], values
         return sample_times(series), values
 

@@ -1,0 +1,151 @@
+"""Write a session as an NWB file, with pynwb; `files/nwb` reads back what it held.
+
+NWB has no place for some of what a session says: the units of columns, how counts were binned, attributes.
+They are noted in the comments of a series or the notes of the file (`files/nwb/marks.py`), beside what any
+reader of NWB finds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from rtdecode.errors import RtdecodeError
+from rtdecode.files import cannot_write, part_of
+from rtdecode.session.arrays import session_arrays, session_labels
+from rtdecode.session.layout import Session
+from rtdecode.tools.files.export.nwb_parts import (
+    behavior,
+    counts,
+    decoded,
+    features,
+    markers,
+    trials,
+    units,
+)
+from rtdecode.tools.files.nwb.marks import mark
+
+#: Written where NWB needs a word and the session has none.
+UNKNOWN = "unknown"
+
+#: The start of a session of unknown date, and the age of a subject of unknown age: from 0 days on.
+_NO_DATE, _ANY_AGE = datetime(1970, 1, 1, tzinfo=UTC), "P0D/"
+
+
+def write_nwb(path: Path, session: Session) -> None:
+    """Write everything of `session` that NWB can hold, replacing an existing file.
+
+    The log, the settings of a detection, and the decoder's input in /decoded are left out.
+
+    Args:
+        path: of the new file.
+        session: as it was read.
+
+    Raises:
+        RtdecodeError: pynwb is not installed, or the file cannot be written.
+    """
+    pynwb = _pynwb()
+    unfinished = part_of(path)
+    try:
+        with warnings.catch_warnings():
+            # pynwb has remarks about what is on its way out; the inspector's findings are tested.
+            warnings.simplefilter("ignore")
+            with pynwb.NWBHDF5IO(str(unfinished), "w") as io:
+                io.write(_file(pynwb, session))
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+
+
+def _pynwb() -> Any:
+    try:
+        return import_module("pynwb")
+    except ImportError as error:
+        raise RtdecodeError(
+            "NWB files are written by pynwb, which is not installed", fix="pip install 'rtdecode[nwb]'"
+        ) from error
+
+
+def _file(pynwb: Any, session: Session) -> Any:
+    attrs, start, dated = session.attrs, *_start(session)
+    file = pynwb.NWBFile(
+        session_description=(attrs.get("task") or attrs.get("description") or UNKNOWN)
+        + ("" if dated else " (the date is unknown: session_start_time stands for none)"),
+        identifier=attrs.get("identifier") or str(uuid4()),
+        session_start_time=start,
+        session_id=session.name,
+        experiment_description=attrs.get("experiment") or attrs.get("source") or None,
+        institution=attrs.get("institution") or None,
+        lab=attrs.get("lab") or None,
+        notes=mark("session", attrs=attrs),
+        subject=pynwb.file.Subject(
+            subject_id=attrs.get("subject") or UNKNOWN,
+            species=attrs.get("species") or None,
+            sex="U",
+            age=_ANY_AGE,
+            description="As far as the session says: P0D/ is an unknown age, and what is missing is unknown.",
+        ),
+    )
+    _add_electrodes(file, session)
+    if session.events is not None:
+        file.units = units(pynwb, file, session)
+    if session.counts is not None:
+        file.add_acquisition(counts(pynwb, session.counts))
+    if session.markers is not None and len(session.markers.time):
+        file.add_acquisition(markers(pynwb, session.markers))
+    if session.trials is not None and len(session.trials.start):
+        file.trials = trials(pynwb, session.trials)
+    if session.behavior is not None and len(session.behavior.time):
+        module = file.create_processing_module("behavior", "movement of the subject or the cursor")
+        for part in behavior(pynwb, session.behavior):
+            module.add(part)
+    if session.features is not None and len(session.features.time):
+        module = file.create_processing_module("ecephys", "signals beside the spikes")
+        module.add(features(pynwb, session.features))
+    if session.decoded is not None and len(session.decoded.t_bin):
+        module = file.create_processing_module("decoding", "what rtdecode decoded while it was recorded")
+        for part in decoded(pynwb, session.decoded):
+            module.add(part)
+    return file
+
+
+def _start(session: Session) -> tuple[datetime, bool]:
+    """When the session began, and whether that is known; a date without a zone is taken as UTC."""
+    for name in ("session_start_time", "date"):
+        with contextlib.suppress(ValueError):
+            start = datetime.fromisoformat(session.attrs.get(name, ""))
+            return (start if start.tzinfo else start.replace(tzinfo=UTC)), True
+    return _NO_DATE, False
+
+
+def _add_electrodes(file: Any, session: Session) -> None:
+    """One electrode a channel, of its array."""
+    if not session.n_channels:
+        return
+    device = file.create_device(name="recorder", description=session.attrs.get("source") or UNKNOWN)
+    labels = session_labels(session) or tuple(str(channel) for channel in range(session.n_channels))
+    file.add_electrode_column("label", "of the channel in its source; its number from 0 where it has none")
+    for channel, group in enumerate(_groups(file, session, device)):
+        file.add_electrode(id=channel, location=UNKNOWN, group=group, label=labels[channel])
+
+
+def _groups(file: Any, session: Session, device: Any) -> Iterator[Any]:
+    """The group of each channel: an array."""
+    arrays = [(each.name, each.n_channels) for each in session_arrays(session)] or [
+        ("array", session.n_channels)
+    ]
+    for name, n in arrays:
+        group = file.create_electrode_group(
+            name=name, description=f"{n} channels", location=UNKNOWN, device=device
+        )
+        yield from [group] * n
