@@ -1,85 +1,31 @@
-"""The command line. Each command is in the module of its name, and imports its packages when it runs."""
+"""The command line. Nothing heavy is imported before Ctrl-C is taken care of."""
 
 from __future__ import annotations
 
 import errno
 import io
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING
 
-import typer
-
-from rtdecode.cli.calibrate import calibrate, evaluate, fit, pretrain, simulate, study, verify
-from rtdecode.cli.runtime import decode, info, models, monitor, serve, swap
-from rtdecode.cli.tools import (
-    bench,
-    bridge,
-    demo,
-    detect,
-    doctor,
-    export_session,
-    import_files,
-    record,
-    replay,
-    streams,
-    subject,
-)
 from rtdecode.errors import RtdecodeError
-from rtdecode.ingest import OpenSource
+
+if TYPE_CHECKING:
+    from rtdecode.ingest import OpenSource
 
 #: Errors of a disk that takes no more.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
-app = typer.Typer(
-    name="rtdecode",
-    help="Real-time, closed-loop decoding of movement from spikes.",
-    epilog="--debug, anywhere on the line, shows the traceback of an error.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("serve", context_settings={"auto_envvar_prefix": "RTDECODE"})(serve.serve)
-app.command("monitor")(monitor.monitor)
-app.command("swap")(swap.swap)
-app.command("models")(models.models)
-app.command("replay")(replay.replay)
-app.command("record")(record.record)
-app.command("detect")(detect.detect)
-app.command("import")(import_files.import_files)
-app.command("export")(export_session.export_session)
-app.command("streams")(streams.streams)
-app.command("decode")(decode.decode)
-app.command("fit")(fit.fit)
-app.command("calibrate")(calibrate.calibrate)
-app.command("pretrain")(pretrain.pretrain)
-app.command("evaluate", cls=evaluate.EvaluateCommand)(evaluate.evaluate)
-app.command("study")(study.study)
-app.command("simulate")(simulate.simulate)
-app.command("verify")(verify.verify)
-app.command("info")(info.info)
-app.command("subject")(subject.subject)
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-app.add_typer(bridge.app, name="bridge")
-app.add_typer(bench.app, name="bench")
-
-
-@app.callback(invoke_without_command=True)
-def version(
-    show: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
-) -> None:
-    """Real-time, closed-loop decoding of movement from spikes."""
-    if show:
-        from rtdecode import __version__
-
-        typer.echo(f"rtdecode {__version__}")
-        raise typer.Exit
+#: Exit status after Ctrl-C, as of a shell.
+INTERRUPTED = 130
 
 
 def main(sources: Mapping[str, OpenSource] | None = None) -> None:
-    """Run the command line; exit status 0: done, 1: failed, 2: bad usage.
+    """Run the command line; exit status 0: done, 1: failed, 2: bad usage, 130: interrupted by Ctrl-C.
 
     Args:
         sources: of one's own, by the name of their stream: `serve` and `record` open them, where they would
@@ -98,6 +44,8 @@ def main(sources: Mapping[str, OpenSource] | None = None) -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
+        with _ended_by_interrupt():
+            from rtdecode.cli.commands import app
         try:
             app(arguments, obj=sources)
         finally:
@@ -129,6 +77,23 @@ def main(sources: Mapping[str, OpenSource] | None = None) -> None:
         if isinstance(error, RuntimeError) and "home directory" in str(error):
             _fail("this user has no home folder. Fix: set HOME to a folder, such as HOME=/tmp")
         _fail(f"internal error, {type(error).__name__}: {error}. Fix: run again with --debug and report it")
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """Context of imports: Ctrl-C ends the process in it at once, without a traceback.
+
+    As an exception it could be swallowed, by a callback of the import system for one.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or current_thread() is not main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _open_missing() -> None:

@@ -14,7 +14,7 @@ from recordings import briefly_trained
 
 from rtdecode.artifact import read_artifact, write_artifact
 from rtdecode.calibrate.verification.verify import verify_model
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.decode import alignnet_tensors
 from rtdecode.decode.inputs import session_inputs
 from rtdecode.errors import RtdecodeError

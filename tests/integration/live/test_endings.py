@@ -7,11 +7,13 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pytest
 
 from rtdecode.session.read import read_session
 from rtdecode.tools.loopback import LoopbackRig, free_endpoint
@@ -70,6 +72,24 @@ def test_a_signal_while_kernels_are_compiled_ends_it_with_status_0(
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.realtime
+def test_ctrl_c_while_a_command_is_imported_ends_it_in_silence(tmp_path: Path) -> None:
+    commands = {0.05: ["info", "x.h5"], 0.1: ["serve", "--stream", "M1"], 0.2: ["streams"], 0.4: ["doctor"]}
+    for after_s, command in commands.items():
+        output = tmp_path / command[0]
+        with output.open("w") as printed:
+            process = subprocess.Popen([sys.executable, "-v", "-m", "rtdecode.cli", *command], stderr=printed)
+        # Before that Python itself starts, of whose own imports it prints a traceback.
+        deadline = time.monotonic() + 20.0
+        while "import 'rtdecode.cli' " not in output.read_text():
+            assert time.monotonic() < deadline, output.read_text()
+            time.sleep(0.005)
+        time.sleep(after_s)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130, output.read_text()[-2000:]
+        assert "Traceback" not in output.read_text()
 
 
 def test_a_recording_of_a_killed_daemon_lacks_at_most_the_last_second(

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 
 #: Longest time of a command on a busy machine.
 LIMIT_S = 240.0

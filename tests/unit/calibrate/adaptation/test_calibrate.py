@@ -39,7 +39,7 @@ from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.settings import Sizes
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.model_store import current_model
 from rtdecode.models.ensemble.load import networks_of
@@ -305,7 +305,7 @@ def test_a_base_of_an_earlier_version_still_works(folder: Path, base: ModelArtif
 def test_two_rungs_need_no_torch(folder: Path, rung: str) -> None:
     program = (
         "import sys\n"
-        "from rtdecode.cli import app\n"
+        "from rtdecode.cli.commands import app\n"
         f"app(['calibrate', {str(folder / 'day2.h5')!r}, '--base', {str(folder / 'base.safetensors')!r}, "
         f"'--rung', {rung!r}, '--output', 'new.safetensors', '--json'], "
         "standalone_mode=False)\nsys.exit('torch' in sys.modules)"

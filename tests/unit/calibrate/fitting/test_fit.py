@@ -21,7 +21,7 @@ from rtdecode.calibrate.fitting.fit import FitResult, fit_sessions
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.run import Run
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import bin_session
 from rtdecode.session.layout import Behavior, Counts, Session, Trials

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.cli.tools.bridge import _read_channels
 from rtdecode.errors import RtdecodeError
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 
 
 def test_each_option_of_study_alone_is_called_so() -> None:

@@ -15,8 +15,8 @@ from simulated_days import simulated_day
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, read_artifact, write_artifact
-from rtdecode.cli import app
 from rtdecode.cli.calibrate.model_target import ModelTarget
+from rtdecode.cli.commands import app
 from rtdecode.cli.runtime.rig_config import pinned_model
 from rtdecode.cli.runtime.swap import check_daemon
 from rtdecode.errors import RtdecodeError

@@ -11,7 +11,7 @@ import pytest
 from typer.models import OptionInfo
 from typer.testing import CliRunner
 
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import output_file
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.errors import RtdecodeError
 
 #: For each flag its value in a file, in the environment and on the command line.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.detection.settings import PowerSettings
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.doctor.check import Finding, Verdict

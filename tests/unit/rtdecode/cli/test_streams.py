@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.ingest.connection.choice import needs_kinds
 from rtdecode.ingest.connection.streams import Network
 from rtdecode.ingest.signals.layouts import StreamDescription

@@ -258,7 +258,7 @@ def test_json_is_a_map_a_second() -> None:
 def test_options_without_effect_are_refused(arguments: list[str], text: str) -> None:
     from typer.testing import CliRunner
 
-    from rtdecode.cli import app
+    from rtdecode.cli.commands import app
 
     done = CliRunner().invoke(app, ["monitor", *arguments], env={"COLUMNS": "200"})
     assert done.exit_code == 2

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 from voltage import RATE_HZ, recording
 
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.detection.detector import SpikeDetector
 from rtdecode.detection.power import join_bins
 from rtdecode.detection.settings import DetectionSettings, PowerSettings

@@ -29,7 +29,7 @@ from rtdecode.calibrate.evaluation.runner import Failure, Workers
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.training.settings import Sizes
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session

@@ -29,7 +29,7 @@ from rtdecode.calibrate.evaluation.study.rows import DECODING, DIRECTIONS, SIMUL
 from rtdecode.calibrate.evaluation.study.run import run_study
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.training.settings import Sizes
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
 
