@@ -11,7 +11,7 @@ import numpy as np
 from rtdecode.tools.files.nwb.access import is_numeric, number, opened, text
 from rtdecode.tools.files.nwb.electrodes import Electrodes, chosen, electrodes_of, electrodes_table
 from rtdecode.tools.files.nwb.marks import mark_of
-from rtdecode.tools.files.nwb.samples import rate_of, sample_times, sample_values, shape_of
+from rtdecode.tools.files.nwb.samples import has_times, rate_of, sample_times, sample_values, shape_of
 from rtdecode.tools.files.nwb.tables import n_rows
 from rtdecode.tools.files.recording import F8, BinnedSpikes, Rows, UnitTable
 
@@ -33,7 +33,7 @@ _LOOKED_AT, _PIECE = 1000, 1 << 25
 def looks_binned(series: h5py.Group) -> bool:
     """Whether a series is spikes in bins: by its mark, else by its name or unit and its first values."""
     data = series["data"]
-    if data.ndim != 2 or not is_numeric(data) or "electrodes" in series:
+    if data.ndim != 2 or not is_numeric(data) or "electrodes" in series or not has_times(series):
         return False
     if part := mark_of(series).get("part"):
         return bool(part == "counts")
