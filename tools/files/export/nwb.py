@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import cannot_write, part_of
@@ -96,11 +98,11 @@ def _file(pynwb: Any, session: Session) -> Any:
             description="As far as the session says: P0D/ is an unknown age, and what is missing is unknown.",
         ),
     )
-    _add_electrodes(file, session)
+    electrodes = _add_electrodes(file, session)
     if session.events is not None:
-        file.units = units(pynwb, file, session)
+        file.units = units(pynwb, file, session.events, electrodes)
     if session.counts is not None:
-        file.add_acquisition(counts(pynwb, session.counts))
+        file.add_acquisition(counts(pynwb, session.counts, electrodes))
     if session.markers is not None and len(session.markers.time):
         file.add_acquisition(markers(pynwb, session.markers))
     if session.trials is not None and len(session.trials.start):
@@ -128,24 +130,27 @@ def _start(session: Session) -> tuple[datetime, bool]:
     return _NO_DATE, False
 
 
-def _add_electrodes(file: Any, session: Session) -> None:
-    """One electrode a channel, of its array."""
+def _add_electrodes(file: Any, session: Session) -> NDArray[np.int64]:
+    """Add the electrodes that channels were recorded from; the row of each channel's."""
     if not session.n_channels:
-        return
+        return np.zeros(0, np.int64)
     device = file.create_device(name="recorder", description=session.attrs.get("source") or UNKNOWN)
-    labels = session_labels(session) or tuple(str(channel) for channel in range(session.n_channels))
-    file.add_electrode_column("label", "of the channel in its source; its number from 0 where it has none")
-    for channel, group in enumerate(_groups(file, session, device)):
-        file.add_electrode(id=channel, location=UNKNOWN, group=group, label=labels[channel])
+    file.add_electrode_column("label", "of the electrode in its source, or the number of its channel")
+    groups: dict[str, Any] = {}
+    rows: dict[tuple[str, str], int] = {}
+    for array, label in (channels := _channels(session)):
+        if array not in groups:
+            groups[array] = file.create_electrode_group(
+                name=array, description="array of electrodes", location=UNKNOWN, device=device
+            )
+        if (array, label) not in rows:
+            rows[array, label] = len(rows)
+            file.add_electrode(id=rows[array, label], location=UNKNOWN, group=groups[array], label=label)
+    return np.array([rows[each] for each in channels])
 
 
-def _groups(file: Any, session: Session, device: Any) -> Iterator[Any]:
-    """The group of each channel: an array."""
-    arrays = [(each.name, each.n_channels) for each in session_arrays(session)] or [
-        ("array", session.n_channels)
-    ]
-    for name, n in arrays:
-        group = file.create_electrode_group(
-            name=name, description=f"{n} channels", location=UNKNOWN, device=device
-        )
-        yield from [group] * n
+def _channels(session: Session) -> list[tuple[str, str]]:
+    """The array of each channel and the label of its electrode."""
+    n = session.n_channels
+    arrays = [each.name for each in session_arrays(session) for _ in range(each.n_channels)] or ["array"] * n
+    return list(zip(arrays, session_labels(session) or map(str, range(n)), strict=True))

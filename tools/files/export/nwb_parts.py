@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.messages import Flag
-from rtdecode.session.layout import Behavior, Counts, Decoded, Features, Markers, Session, Trials
+from rtdecode.session.layout import Behavior, Counts, Decoded, Events, Features, Markers, Trials
 from rtdecode.tools.files.nwb.marks import mark
 
 #: Axes by which a column is a place, and the most that a place has.
@@ -26,12 +26,17 @@ _TAKEN = ("id", "start_time", "stop_time", "tags", "timeseries")
 _LARGE = 1 << 16
 
 
-def units(pynwb: Any, file: Any, session: Session) -> Any:
-    """The events: a row for each channel, or for each unit of a channel, those without spikes too."""
-    events = session.events
-    assert events is not None
+def units(pynwb: Any, file: Any, events: Events, electrodes: NDArray[np.int64]) -> Any:
+    """The events: a row for each channel, or for each unit of a channel, those without spikes too.
+
+    Args:
+        pynwb: the module.
+        file: with the table of electrodes.
+        events: of the session.
+        electrodes: i8[n_channels], the row of each channel's electrode.
+    """
     numbers = np.zeros(len(events.time), np.int64) if events.unit is None else events.unit.astype(np.int64)
-    silent = np.setdiff1d(np.arange(session.n_channels), events.channel)
+    silent = np.setdiff1d(np.arange(len(electrodes)), events.channel)
     key = events.channel.astype(np.int64) << 16 | numbers
     rows = np.unique(np.concatenate((key, silent << 16)))
     order = np.argsort(key, kind="stable")
@@ -41,7 +46,7 @@ def units(pynwb: Any, file: Any, session: Session) -> Any:
         name="spike_times", description="seconds", data=_stored(pynwb, events.time[order])
     )
     electrode = core.DynamicTableRegion(
-        name="electrodes", description="of the channel", data=channel, table=file.electrodes
+        name="electrodes", description="of the channel", data=electrodes[channel], table=file.electrodes
     )
     columns = [
         core.VectorIndex(name="spike_times_index", data=stops, target=times),
@@ -59,8 +64,8 @@ def units(pynwb: Any, file: Any, session: Session) -> Any:
     )
 
 
-def counts(pynwb: Any, recorded: Counts) -> Any:
-    """The counts, by which they are found again as they were."""
+def counts(pynwb: Any, recorded: Counts, electrodes: NDArray[np.int64]) -> Any:
+    """The counts, marked so that they are found again as they were; `electrodes` as of `units`."""
     regular = recorded.end is None
     stamps = "start" if regular else "end"
     return pynwb.TimeSeries(
@@ -72,6 +77,7 @@ def counts(pynwb: Any, recorded: Counts) -> Any:
             t0_s=recorded.t0_s,
             stamps=stamps,
             announced_width_s=recorded.announced_width_s,
+            electrodes=electrodes.tolist(),
         ),
         data=_stored(pynwb, recorded.values),
         unit="count",

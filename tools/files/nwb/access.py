@@ -34,7 +34,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise RtdecodeError("does not fit into memory", where=str(path), fix=fix) from error
     except _DAMAGE as error:
         fix = "close it in the program that wrote it, or copy it again from where it was recorded"
-        raise RtdecodeError(f"cannot be read: {error}", where=str(path), fix=fix) from error
+        said = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise RtdecodeError(f"cannot be read: {said}", where=str(path), fix=fix) from error
 
 
 def text(item: h5py.HLObject, name: str) -> str:

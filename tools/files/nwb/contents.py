@@ -104,9 +104,10 @@ def _place(group: h5py.Group, found: Contents) -> list[str] | None:
     if "data" not in group:
         return found.events if "timestamps" in group else found.series
     data = group["data"]
-    is_event = "labels" in data.attrs or not isinstance(data, h5py.Dataset) or data.dtype.kind in "OS"
+    is_text = not isinstance(data, h5py.Dataset) or data.dtype.kind in "OS"
     in_events = text(group.parent, "neurodata_type") == "BehavioralEvents"
-    return found.events if is_event or in_events else found.series
+    is_event = "timestamps" in group and (is_text or in_events or "labels" in data.attrs)
+    return found.events if is_event else found.series
 
 
 def short_names(paths: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from rtdecode.tools.files.nwb.contents import Contents, contents_of, short_names
 from rtdecode.tools.files.nwb.intervals import INVALID, OBSERVED, interval_list, trial_table, without
 from rtdecode.tools.files.nwb.marked import parts_of
 from rtdecode.tools.files.nwb.markers import marker_list
-from rtdecode.tools.files.nwb.samples import sample_times
+from rtdecode.tools.files.nwb.samples import has_times, sample_times
 from rtdecode.tools.files.nwb.series import series_of
 from rtdecode.tools.files.nwb.spikes.binned import aligned_bins, binned_series, looks_binned
 from rtdecode.tools.files.nwb.spikes.snippets import snippets
@@ -65,7 +65,11 @@ def _named(places: list[str]) -> list[tuple[str, str]]:
 
 def _add_spikes(path: Path, file: h5py.File, contents: Contents, found: _Found) -> list[str]:
     """Add every source of spikes; the places of series that are none."""
-    events = [place for place in contents.series if "SpikeEvent" in text(file[place], "neurodata_type")]
+    events = [
+        place
+        for place in contents.series
+        if "SpikeEvent" in text(file[place], "neurodata_type") and "timestamps" in file[place]
+    ]
     folders = [list(each) for _, each in groupby(events, key=lambda place: place.rpartition("/")[0])]
     of_folders = [each[0] if len(each) == 1 else each[0].rpartition("/")[0] for each in folders]
     binned = [place for place in contents.series if place not in events and looks_binned(file[place])]
@@ -104,6 +108,7 @@ def _add_intervals(file: h5py.File, contents: Contents, found: _Found) -> F8 | N
     said = [each for name, each in lists.items() if name in OBSERVED]
     observed = union(np.concatenate(said)) if said else None
     bad = np.concatenate([np.empty((0, 2)), *(each for name, each in lists.items() if name in INVALID)])
+    bad = bad[bad[:, 0] < bad[:, 1]]
     if not len(bad):
         return observed
     found.notes.append(f"invalid_times ({len(bad)}) are taken as not observed")
@@ -120,7 +125,8 @@ def _extent(file: h5py.File, contents: Contents, bad: F8) -> F8:
     for place in contents.units:
         edges += extent(file[place]) if "spike_times" in file[place] else ()
     for place in contents.series:
-        time = sample_times(file[place], slice(0, 1)), sample_times(file[place], slice(-1, None))
-        edges += [float(each[0]) for each in time if len(each)]
+        if has_times(file[place]):
+            time = sample_times(file[place], slice(0, 1)), sample_times(file[place], slice(-1, None))
+            edges += [float(each[0]) for each in time if len(each)]
     finite = [edge for edge in edges if np.isfinite(edge)]
     return np.array([[min(finite), max(finite)]])

@@ -60,10 +60,8 @@ def chosen(table: h5py.Group, rows: list[list[int]]) -> Electrodes:
     """The electrodes in rows of the table of electrodes; what has several has no label of its own."""
     n = n_rows(table)
     columns = plain_columns(table)
-    labels, groups = (
-        _labels(table, columns, n),
-        _texts(columns, "group_name", _texts(columns, "group", [""] * n)),
-    )
+    groups = _texts(columns, "group_name", _texts(columns, "group", [""] * n))
+    labels = _labels(columns, groups)
     known = [[row for row in each if 0 <= row < n] for each in rows]
     single = [each[0] if len(each) == 1 else -1 for each in known]
     first = [each[0] if each else -1 for each in known]
@@ -109,10 +107,12 @@ def _named(group: h5py.Group, n: int) -> Electrodes:
     return Electrodes(labels, arrays if len(set(arrays)) > 1 else ())
 
 
-def _labels(table: h5py.Group, columns: dict[str, NDArray[Any]], n: int) -> list[str]:
+def _labels(columns: dict[str, NDArray[Any]], groups: list[str]) -> list[str]:
+    """Of each electrode, different on each array: as people name it, else its id, else its row."""
+    n = len(groups)
     for name in _LABELS:
         labels = _texts(columns, name, [])
-        if labels and all(labels) and len(set(labels)) == n:
+        if labels and all(labels) and len(set(zip(groups, labels, strict=True))) == n:
             return labels
     ids = _texts(columns, "id", [])
     return ids if len(set(ids)) == n else [str(row) for row in range(n)]

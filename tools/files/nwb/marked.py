@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from rtdecode.tools.files.nwb.access import opened
 from rtdecode.tools.files.nwb.marks import mark_of
@@ -51,7 +52,10 @@ def _joined(path: Path, part: str, pieces: list[h5py.Group]) -> Series:
     )
 
 
-def _read(path: Path, places: list[str], order: np.ndarray) -> tuple[F8, F8]:
+def _read(path: Path, places: list[str], order: NDArray[np.intp]) -> tuple[F8, F8]:
     with opened(path) as file:
         pieces = [file[place] for place in places]
-        return sample_times(pieces[0]), np.hstack([sample_values(piece) for piece in pieces])[:, order]
+        # A time is of the moment of a sample; features are stored with the end of the interval of each.
+        half_s = mark_of(pieces[0]).get("period_s", 0.0) / 2
+        values = np.hstack([sample_values(piece) for piece in pieces])[:, order]
+        return sample_times(pieces[0]) - half_s, values

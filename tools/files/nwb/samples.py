@@ -105,6 +105,11 @@ def clock_of(series: h5py.Group) -> str:
     return "/".join([str(n), *map(repr, times)])
 
 
+def has_times(series: h5py.Group) -> bool:
+    """Whether it has stamps or states a rate."""
+    return "timestamps" in series or _stated_rate(series) > 0
+
+
 def is_interval(series: h5py.Group) -> bool:
     """Whether the rate that is stated can only be the interval in seconds: .02 for 20 ms."""
     rate = _stated_rate(series)

@@ -12,6 +12,7 @@ from rtdecode.tools.files.nwb.access import is_numeric, opened, text, texts
 from rtdecode.tools.files.nwb.electrodes import electrodes_of
 from rtdecode.tools.files.nwb.samples import (
     clock_of,
+    has_times,
     notes_of,
     rate_of,
     sample_times,
@@ -44,7 +45,7 @@ def series_of(path: Path, series: h5py.Group, name: str) -> Series | str:
         return f"is of type {kind}, which is not imported"
     if not is_numeric(data) or not 0 < data.ndim < 4 or (data.ndim == 3 and "bands" not in series):
         return f"has {data.dtype} data of shape {data.shape}, not samples of columns"
-    if "timestamps" not in series and not rate_of_start(series):
+    if not has_times(series):
         return "has neither stamps nor a rate"
     rate, shape, place = rate_of(series), shape_of(series), series.name
     if _is_electrical(series, kind) and rate is not None and rate >= RAW_HZ:
@@ -61,13 +62,6 @@ def series_of(path: Path, series: h5py.Group, name: str) -> Series | str:
         note="; ".join(notes_of(series)),
         clock=clock_of(series),
     )
-
-
-def rate_of_start(series: h5py.Group) -> bool:
-    """Whether a series without stamps states a rate."""
-    start = series.get("starting_time")
-    rate = start.attrs.get("rate") if isinstance(start, h5py.Dataset) else None
-    return rate is not None and bool(np.isfinite(rate).all() and (np.asarray(rate) > 0).all())
 
 
 def _read(path: Path, place: str) -> tuple[F8, F8]:

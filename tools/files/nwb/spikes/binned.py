@@ -11,8 +11,7 @@ import numpy as np
 from rtdecode.tools.files.nwb.access import is_numeric, number, opened, text
 from rtdecode.tools.files.nwb.electrodes import Electrodes, chosen, electrodes_of, electrodes_table
 from rtdecode.tools.files.nwb.marks import mark_of
-from rtdecode.tools.files.nwb.samples import rate_of, sample_times, sample_values, shape_of
-from rtdecode.tools.files.nwb.tables import n_rows
+from rtdecode.tools.files.nwb.samples import has_times, rate_of, sample_times, sample_values, shape_of
 from rtdecode.tools.files.recording import F8, BinnedSpikes, Rows, UnitTable
 
 _COUNTS = re.compile(
@@ -33,7 +32,7 @@ _LOOKED_AT, _PIECE = 1000, 1 << 25
 def looks_binned(series: h5py.Group) -> bool:
     """Whether a series is spikes in bins: by its mark, else by its name or unit and its first values."""
     data = series["data"]
-    if data.ndim != 2 or not is_numeric(data) or "electrodes" in series:
+    if data.ndim != 2 or not is_numeric(data) or "electrodes" in series or not has_times(series):
         return False
     if part := mark_of(series).get("part"):
         return bool(part == "counts")
@@ -53,7 +52,7 @@ def binned_series(path: Path, series: h5py.Group, name: str) -> BinnedSpikes:
     unit = text(series["data"], "unit")
     return BinnedSpikes(
         name=name,
-        units=_columns(series, shape.d, bool(details)),
+        units=_columns(series, shape.d, details.get("electrodes")),
         n_bins=shape.n,
         bin_width_s=width,
         stamps=details.get("stamps") or _stamps(series),
@@ -82,14 +81,13 @@ def aligned_bins(path: Path, group: h5py.Group, name: str) -> BinnedSpikes:
     )
 
 
-def _columns(series: h5py.Group, d: int, is_marked: bool) -> UnitTable:
+def _columns(series: h5py.Group, d: int, rows: list[int] | None) -> UnitTable:
+    # A foreign file does not say which row of its electrodes a column is of.
     table = electrodes_table(series.file)
-    # A foreign file does not say that column i is row i of its electrodes.
-    found = (
-        chosen(table, [[row] for row in range(d)])
-        if is_marked and table is not None and n_rows(table) == d
-        else Electrodes(("",) * d)
-    )
+    if table is not None and rows is not None and len(rows) == d:
+        found = chosen(table, [[row] for row in rows])
+    else:
+        found = Electrodes(("",) * d)
     return UnitTable(_numbered(d), found.labels, None, found.arrays, found.position, found.columns or {})
 
 

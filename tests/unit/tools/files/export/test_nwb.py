@@ -157,7 +157,8 @@ def test_features_keep_their_kinds(session: Session, recording: Recording) -> No
     assert (series.role, series.columns) == ("signal", ("e1", "e2"))
     assert (series.units, series.kinds) == (("uV^2", ""), ("power", "rate"))
     time, values = series.read()
-    assert np.array_equal(time, session.features.time)
+    # The moment of a sample is the middle of its interval.
+    assert np.array_equal(time, session.features.time - 0.025)
     assert np.array_equal(values, session.features.values, equal_nan=True)
 
 
@@ -183,7 +184,8 @@ def test_decoded_values_flags_and_models(session: Session, recording: Recording)
 
 
 def test_attributes_are_as_they_were(session: Session, recording: Recording) -> None:
-    assert recording.attrs == session.attrs
+    of_channels = ("arrays", "channel_labels")
+    assert recording.attrs == {name: text for name, text in session.attrs.items() if name not in of_channels}
 
 
 def test_counts_that_a_recorder_stamped(session: Session, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -197,3 +198,22 @@ def replace(file: h5py.File, place: str, values: np.ndarray, keep: str = "") -> 
     file[place] = values
     if keep:
         file[place].attrs[keep] = attr
+
+
+def test_waveforms_are_not_read(tmp_path: Path) -> None:
+    path, n, per_unit = tmp_path / "large.nwb", 8, 20_000
+    with h5py.File(path, "w") as file:
+        file.attrs["nwb_version"] = "2.8.0"
+        units = file.create_group("units")
+        units["id"] = np.arange(n)
+        units["spike_times"] = np.arange(n * per_unit) * 0.001
+        units["spike_times_index"] = np.arange(1, n + 1) * per_unit
+        units.create_dataset("waveforms", (n * per_unit, 48), "f4")
+        units["waveforms_index"] = np.arange(1, n * per_unit + 1)
+        units["waveforms_index_index"] = np.arange(1, n + 1) * per_unit
+    tracemalloc.start()
+    time, row = units_of(path).read(np.arange(n))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(time, np.arange(n * per_unit) * 0.001)
+    assert peak < 1.5 * (time.nbytes + row.nbytes)
