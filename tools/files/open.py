@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.tools.files.matlab.open import is_matlab, open_matlab
 from rtdecode.tools.files.recording import Recording
+from rtdecode.tools.files.trodes.open import is_trodes, open_trodes
 from rtdecode.tools.files.xdf.open import is_xdf, open_xdf
 
 #: A reader: whether it knows the file by its bytes or structure, and the file opened.
@@ -26,4 +28,8 @@ def open_recording(path: Path) -> Recording:
     raise RtdecodeError("is of no format that is imported", where=str(path), fix="see docs/import.md")
 
 
-_READERS: tuple[tuple[Knows, Opens], ...] = ((is_xdf, open_xdf),)
+_READERS: tuple[tuple[Knows, Opens], ...] = (
+    (is_xdf, open_xdf),
+    (is_matlab, open_matlab),
+    (is_trodes, open_trodes),
+)
