@@ -18,7 +18,15 @@ from scipy.sparse import csc_array, issparse
 #: Of what cells and struct arrays refer to.
 NUMBERS = count()
 
-CLASSES = {"f8": "double", "f4": "single", "u1": "uint8", "i2": "int16", "i4": "int32", "b1": "logical"}
+CLASSES = {
+    "f8": "double",
+    "f4": "single",
+    "u1": "uint8",
+    "i2": "int16",
+    "i4": "int32",
+    "i8": "int64",
+    "b1": "logical",
+}
 
 
 def cell(*rows: list[Any]) -> Any:
