@@ -8,7 +8,9 @@ from pathlib import Path
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.diagnosis.containers import container_of
 from rtdecode.tools.files.nwb.open import is_nwb, open_nwb
+from rtdecode.tools.files.matlab.open import is_matlab, open_matlab
 from rtdecode.tools.files.recording import Recording
+from rtdecode.tools.files.trodes.open import is_trodes, open_trodes
 from rtdecode.tools.files.xdf.open import is_xdf, open_xdf
 
 #: A reader: whether it knows the file by its bytes or structure, and the file opened.
@@ -40,4 +42,6 @@ def open_recording(path: Path) -> Recording:
 _READERS: tuple[tuple[Knows, Opens], ...] = (
     (is_nwb, open_nwb),
     (is_xdf, open_xdf),
+    (is_matlab, open_matlab),
+    (is_trodes, open_trodes),
 )
