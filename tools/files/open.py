@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.recording import Recording
+from rtdecode.tools.files.tables.open import is_csv, is_npz, open_csv, open_npz
 
 #: A reader: whether it knows the file by its bytes or structure, and the file opened.
 Knows = Callable[[Path], bool]
@@ -25,4 +26,5 @@ def open_recording(path: Path) -> Recording:
     raise RtdecodeError("is of no format that is imported", where=str(path), fix="see docs/import.md")
 
 
-_READERS: tuple[tuple[Knows, Opens], ...] = ()
+#: Text comes last: any may be a table.
+_READERS: tuple[tuple[Knows, Opens], ...] = ((is_npz, open_npz), (is_csv, open_csv))
