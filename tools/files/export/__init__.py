@@ -1,0 +1,1 @@
+"""Sessions written in other programs' formats."""
