@@ -136,7 +136,7 @@ def _spikes(file: _File, timed: tuple[Column, F8], channel: Column | None, unit:
     rows = (cells for _, cells in file.table.rows())
     while piece := list(itertools.islice(rows, PIECE_ROWS)):
         texts = [
-            [tidy(cells[each.index]) for cells in piece] if each else [""] * len(piece)
+            _labels([row[each.index] for row in piece]) if each else [""] * len(piece)
             for each in (channel, unit)
         ]
         numbers.append(labels.number(zip(*texts, strict=True)))
@@ -146,6 +146,11 @@ def _spikes(file: _File, timed: tuple[Column, F8], channel: Column | None, unit:
         (each.name, "a further column of the spikes") for each in file.without(timed[0], channel, unit)
     ]
     return labels.spikes(file.stem, timed[1], number, map(str, silent))
+
+
+def _labels(cells: Sequence[str]) -> list[str]:
+    tidied = {cell: tidy(cell) for cell in set(cells)}
+    return [tidied[cell] for cell in cells]
 
 
 def _text_column(file: _File, time: Column, by_key: Mapping[str, Column]) -> Column | None:
