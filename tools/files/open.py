@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.diagnosis.containers import container_of
-from rtdecode.tools.files.nwb.open import is_nwb, open_nwb
 from rtdecode.tools.files.matlab.open import is_matlab, open_matlab
+from rtdecode.tools.files.nwb.open import is_nwb, open_nwb
 from rtdecode.tools.files.recording import Recording
+from rtdecode.tools.files.tables.open import is_csv, is_npz, open_csv, open_npz
 from rtdecode.tools.files.trodes.open import is_trodes, open_trodes
 from rtdecode.tools.files.xdf.open import is_xdf, open_xdf
 
@@ -45,3 +46,5 @@ _READERS: tuple[tuple[Knows, Opens], ...] = (
     (is_matlab, open_matlab),
     (is_trodes, open_trodes),
 )
+#: Text comes last: any may be a table.
+_READERS: tuple[tuple[Knows, Opens], ...] = ((is_npz, open_npz), (is_csv, open_csv))

@@ -77,8 +77,8 @@ class BinnedSpikes:
         units: a row for each column.
         n_bins: rows of the table.
         bin_width_s: as the file states it, seconds; None where only the stamps tell.
-        stamps: whether a stamp is the "start", the "end" or the "middle" of its bin; None where the file does
-            not say.
+        stamps: whether a stamp is the "start", the "end" or the "middle" of its bin; "row" where it is only
+            the number of the row, from 0, and the width has to be given; None where the file does not say.
         read: (columns) → stamp f8[T], seconds, and values f8[T, n] of some columns, as they are.
         observed: as of `SpikeTimes`; None where holes in the stamps say it.
         units_of_values: "Hz" or "spikes/s" where the file states that these are rates, else "".

@@ -1,0 +1,1 @@
+"""Tables of text (CSV, TSV) and of NumPy (NPZ, NPY): what every lab can export."""
