@@ -40,11 +40,12 @@ def open_recording(path: Path) -> Recording:
     raise RtdecodeError(what, where=str(path), fix="convert it to one of the formats in docs/import.md")
 
 
+#: Text comes last: any may be a table.
 _READERS: tuple[tuple[Knows, Opens], ...] = (
     (is_nwb, open_nwb),
     (is_xdf, open_xdf),
     (is_matlab, open_matlab),
     (is_trodes, open_trodes),
+    (is_npz, open_npz),
+    (is_csv, open_csv),
 )
-#: Text comes last: any may be a table.
-_READERS: tuple[tuple[Knows, Opens], ...] = ((is_npz, open_npz), (is_csv, open_csv))

@@ -69,4 +69,10 @@ def _writer(to: Format) -> Callable[[Path, Session], None]:
         from rtdecode.tools.files.export.nwb import write_nwb
 
         return write_nwb
-    raise NotImplementedError(to)
+    if to is Format.NPZ:
+        from rtdecode.tools.files.export.npz import write_npz
+
+        return write_npz
+    from rtdecode.tools.files.export.csv import write_csv
+
+    return write_csv
