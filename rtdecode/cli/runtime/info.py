@@ -174,6 +174,7 @@ def _session_facts(file: Path) -> dict[str, Any]:
     from rtdecode.messages import Flag
     from rtdecode.session.arrays import session_arrays
     from rtdecode.session.doctor import examine
+    from rtdecode.session.doctor.finding import FINDINGS
     from rtdecode.session.read import read_session
 
     session = read_session(file)
@@ -184,7 +185,9 @@ def _session_facts(file: Path) -> dict[str, Any]:
         "channels": session.n_channels,
         "seconds": round(duration_s, 3),
     }
-    facts |= {name: text for name, text in sorted(session.attrs.items()) if name != "session_id"}
+    facts |= {
+        name: text for name, text in sorted(session.attrs.items()) if name not in ("session_id", FINDINGS)
+    }
     if arrays := session_arrays(session):
         facts["arrays"] = [str(array) for array in arrays]
     active = np.zeros(session.n_channels, np.int64)

@@ -60,7 +60,7 @@ def export_session(
     print(f"{session}: exported to {place}")
 
 
-def _writer(to: Format) -> Callable[[Path, Session], None]:
+def _writer(to: Format) -> Callable[[Path, Session], object]:
     if to is Format.XDF:
         from rtdecode.tools.files.export.xdf import write_xdf
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rtdecode.kernels.arrays import F8
 from rtdecode.session.doctor.finding import Finding
 from rtdecode.session.layout import Behavior
 
@@ -19,30 +20,40 @@ ENOUGH_SAMPLES = 100
 
 def examine_behavior(behavior: Behavior) -> list[Finding]:
     """Columns that are constant or unknown, or that hardly vary at the end, where models are scored."""
-    found: list[Finding] = []
     if not len(behavior.time):
         return [Finding("unknown", "the behaviour has no samples", "choose another series with --behavior")]
-    ends_s = behavior.time[-1] - ENDING * (behavior.time[-1] - behavior.time[0])
-    last = behavior.time > ends_s
+    last = behavior.time > behavior.time[-1] - ENDING * (behavior.time[-1] - behavior.time[0])
+    unknown: list[str] = []
+    constant: list[str] = []
+    still: list[str] = []
     for name, column in zip(behavior.names, behavior.values.T.astype(np.float64), strict=True):
         known = np.isfinite(column)
         if not known.any():
-            found.append(Finding("unknown", f"{name} is NaN in every sample", "leave it out with --outputs"))
-            continue
-        if np.ptp(column[known]) == 0.0:
-            what = f"{name} is {column[known][0] + 0.0:g} in every sample"
-            found.append(Finding("constant", what, "leave it out with --outputs"))
-            continue
-        before, after = column[known & ~last], column[known & last]
-        if min(len(before), len(after)) < ENOUGH_SAMPLES:
-            continue
-        if (before_sd := float(before.std())) > 0 and (part := float(after.std()) / before_sd) < LITTLE:
-            found.append(
-                Finding(
-                    "ending",
-                    f"{name} varies in the last fifth by {part:.0%} of its SD before: a score there says "
-                    "little of a model",
-                    "score other time: --block, or cut the end off with --to at import",
-                )
+            unknown.append(name)
+        elif np.ptp(column[known]) == 0.0:
+            constant.append(f"{name} is {column[known][0] + 0.0:g} in every sample")
+        elif (part := _part_of_sd(column[known & last], column[known & ~last])) < LITTLE:
+            still.append(f"{name} by {part:.0%}")
+    found = []
+    if unknown:
+        what = f"{', '.join(unknown)}: NaN in every sample"
+        found.append(Finding("unknown", what, "leave such columns out with --outputs"))
+    if constant:
+        found.append(Finding("constant", "; ".join(constant), "leave such columns out with --outputs"))
+    if still:
+        found.append(
+            Finding(
+                "ending",
+                f"{', '.join(still)} of the SD before: so little does the behaviour vary in the last fifth, and "
+                "a score there says little of a model",
+                "score other time: --block, or cut the end off with --to at import",
             )
+        )
     return found
+
+
+def _part_of_sd(ending: F8, before: F8) -> float:
+    """SD of the ending as a part of that before; 1 where there are too few samples to tell."""
+    if min(len(ending), len(before)) < ENOUGH_SAMPLES or not before.std() > 0:
+        return 1.0
+    return float(ending.std() / before.std())
