@@ -44,8 +44,8 @@ def examine_behavior(behavior: Behavior) -> list[Finding]:
         found.append(
             Finding(
                 "ending",
-                f"{', '.join(still)} of the SD before: so little does the behaviour vary in the last fifth, and "
-                "a score there says little of a model",
+                f"{', '.join(still)} of the SD before: so little does the behaviour vary in the last fifth, "
+                "and a score there says little of a model",
                 "score other time: --block, or cut the end off with --to at import",
             )
         )
